@@ -1,0 +1,141 @@
+"""What was seen inside a network namespace, beside what the engine says: values only.
+
+Names follow the kernel's (rtnetlink(7), proc(5)). What could not be seen is ``None``, never an empty tuple.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceAddress:
+    """An address of an interface; ``scope`` as ``ip addr`` prints it (``global``, ``link``, ``host``)."""
+
+    address: str
+    prefix_len: int
+    family: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceCounters:
+    """Totals since the link came up."""
+
+    rx_bytes: int
+    rx_packets: int
+    rx_errors: int
+    rx_dropped: int
+    tx_bytes: int
+    tx_packets: int
+    tx_errors: int
+    tx_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A link. ``kind`` is rtnetlink's (``veth``, ``bridge``, ``macvlan``, ``loopback``, ``device``…).
+
+    ``peer_index`` is the index of a veth's other end, in the namespace ``peer_namespace_id`` (an id local to this
+    namespace; ``None`` when the peer is in the same one). ``master_index`` is the bridge it is a port of.
+    """
+
+    index: int
+    name: str
+    kind: str
+    mac_address: str | None
+    mtu_bytes: int
+    state: str
+    flags: tuple[str, ...]
+    addresses: tuple[InterfaceAddress, ...]
+    counters: InterfaceCounters | None = None
+    peer_index: int | None = None
+    peer_namespace_id: int | None = None
+    master_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of the main table; ``destination`` is a CIDR, ``0.0.0.0/0`` or ``::/0`` for the default."""
+
+    destination: str
+    family: str
+    gateway: str | None
+    interface: str | None
+    preferred_source: str | None
+    scope: str
+    protocol: str
+    metric: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An entry of the ARP or NDP table; ``state`` is ``reachable``, ``stale``, ``failed``, ``permanent``…"""
+
+    address: str
+    mac_address: str | None
+    interface: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListeningSocket:
+    """A socket that waits: TCP in LISTEN, UDP bound and unconnected."""
+
+    protocol: str
+    family: str
+    address: str
+    port: int
+    process: str | None = None
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverConfiguration:
+    """resolv.conf(5) and hosts(5) as the container has them. ``upstreams`` are the embedded server's own servers."""
+
+    nameservers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    upstreams: tuple[str, ...] = ()
+
+    @property
+    def uses_embedded_dns(self) -> bool:
+        """Whether it asks Docker's embedded server, ``127.0.0.11``."""
+        return "127.0.0.11" in self.nameservers
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look inside a namespace: ``inode`` is its identity (``/proc/<pid>/ns/net``)."""
+
+    inode: int
+    interfaces: tuple[Interface, ...] | None = None
+    routes: tuple[Route, ...] | None = None
+    neighbours: tuple[Neighbour, ...] | None = None
+    sockets: tuple[ListeningSocket, ...] | None = None
+    resolver: ResolverConfiguration | None = None
+    sysctls: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallChain:
+    """A chain of iptables as counted now; rules are ``(packets, bytes, text)``."""
+
+    table: str
+    name: str
+    policy: str | None
+    rules: tuple[tuple[int, int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostObservation:
+    """The engine's host: its namespace, what forwards, and the firewall where it can be read."""
+
+    observation: Observation
+    ipv4_forwarding: bool | None = None
+    ipv6_forwarding: bool | None = None
+    chains: tuple[FirewallChain, ...] | None = None
+    neighbour_limit: int | None = None
+    neighbours_in_use: int | None = None

@@ -1,0 +1,248 @@
+"""The engine's state at one moment, as immutable values with Docker's own names.
+
+A snapshot is whole: every network, every container (stopped ones too) and every endpoint, cross-indexed.
+It decides nothing; ``references``, ``reachability``, ``diagnostics`` and ``topology`` reason over it.
+Addresses are strings as Docker prints them; an absent one is ``None``, never ``""``.
+Source of the fields: Docker Engine API v1.45, NetworkInspect and ContainerInspect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+BUILTIN_NETWORKS = frozenset({"bridge", "host", "none"})
+DEFAULT_BRIDGE = "bridge"
+
+EndpointState = Literal["active", "configured"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One address pool of a network; ``auxiliary_addresses`` maps a name to a reserved address."""
+
+    subnet: str
+    gateway: str | None = None
+    ip_range: str | None = None
+    auxiliary_addresses: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A Docker network. ``created_at`` is RFC 3339 UTC."""
+
+    id: str
+    name: str
+    driver: str = "bridge"
+    scope: str = "local"
+    created_at: str = "1970-01-01T00:00:00Z"
+    internal: bool = False
+    attachable: bool = False
+    ingress: bool = False
+    ipv4_enabled: bool = True
+    ipv6_enabled: bool = False
+    config_only: bool = False
+    config_from: str | None = None
+    ipam_driver: str = "default"
+    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    pools: tuple[Pool, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    peers: tuple[str, ...] = ()
+
+    @property
+    def builtin(self) -> bool:
+        """Whether the engine made it itself and will not remove it."""
+        return self.name in BUILTIN_NETWORKS or self.ingress
+
+    @property
+    def is_default_bridge(self) -> bool:
+        """The network of containers that name none: it has no DNS between containers."""
+        return self.driver == "bridge" and self.name == DEFAULT_BRIDGE
+
+    @property
+    def bridge_name(self) -> str | None:
+        """The kernel's name of its bridge: the option's, else ``br-`` and twelve digits of the id."""
+        if self.driver != "bridge" or self.config_only:
+            return None
+        named = self.options.get("com.docker.network.bridge.name")
+        return named or f"br-{self.id[:12]}"
+
+    @property
+    def inter_container_enabled(self) -> bool:
+        """``com.docker.network.bridge.enable_icc``; true unless it says otherwise."""
+        return self.options.get("com.docker.network.bridge.enable_icc", "true").lower() not in {"false", "0", "f"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A container's place in a network: ``active`` while it runs, ``configured`` while it does not.
+
+    ``ipv4_address``/``ipv6_address`` are what it holds now; ``configured_ipv4``/``configured_ipv6`` what was asked for.
+    """
+
+    network_id: str
+    network_name: str
+    container_id: str
+    container_name: str
+    state: EndpointState = "active"
+    endpoint_id: str | None = None
+    ipv4_address: str | None = None
+    ipv4_prefix_len: int | None = None
+    ipv6_address: str | None = None
+    ipv6_prefix_len: int | None = None
+    mac_address: str | None = None
+    gateway: str | None = None
+    ipv6_gateway: str | None = None
+    aliases: tuple[str, ...] = ()
+    dns_names: tuple[str, ...] = ()
+    driver_options: Mapping[str, str] = field(default_factory=dict)
+    gateway_priority: int = 0
+    links: tuple[str, ...] = ()
+    configured_ipv4: str | None = None
+    configured_ipv6: str | None = None
+    link_local_addresses: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses it holds now, IPv4 first."""
+        return tuple(a for a in (self.ipv4_address, self.ipv6_address) if a)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPort:
+    """A port of the container offered at the host; ``host_port`` is ``None`` until the engine chose one."""
+
+    container_port: int
+    protocol: str = "tcp"
+    host_ip: str = ""
+    host_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as the engine knows it.
+
+    ``network_mode`` is Docker's (``bridge``, ``host``, ``none``, ``default``, a network, ``container:<id>``);
+    ``shares_with`` is the full id behind ``container:<ref>``. ``published_ports`` are in force now,
+    ``configured_ports`` were asked for. ``namespace_path``, ``resolver_path`` and ``hosts_path`` are files of
+    the engine's host; ``pid`` is 0 while it does not run.
+    """
+
+    id: str
+    name: str
+    image: str = ""
+    image_id: str = ""
+    state: str = "running"
+    created_at: str = "1970-01-01T00:00:00Z"
+    started_at: str | None = None
+    finished_at: str | None = None
+    exit_code: int = 0
+    error: str = ""
+    pid: int = 0
+    hostname: str = ""
+    command: tuple[str, ...] = ()
+    network_mode: str = "bridge"
+    shares_with: str | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    published_ports: tuple[PublishedPort, ...] = ()
+    configured_ports: tuple[PublishedPort, ...] = ()
+    exposed_ports: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    extra_hosts: Mapping[str, str] = field(default_factory=dict)
+    links: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    restart_policy: str = "no"
+    namespace_path: str | None = None
+    resolver_path: str | None = None
+    hosts_path: str | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it has processes (a paused one has, though they do not move)."""
+        return self.state in {"running", "paused"}
+
+    @property
+    def paused(self) -> bool:
+        """Whether its processes are frozen: it answers pings in the kernel, and nothing else."""
+        return self.state == "paused"
+
+    @property
+    def host_mode(self) -> bool:
+        """Whether it lives in the host's own network namespace."""
+        return self.network_mode == "host"
+
+    @property
+    def none_mode(self) -> bool:
+        """Whether it has a loopback and nothing else."""
+        return self.network_mode == "none"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything at once: ``networks`` sorted by name then id, ``containers`` likewise."""
+
+    networks: tuple[Network, ...] = ()
+    containers: tuple[Container, ...] = ()
+
+    @cached_property
+    def networks_by_id(self) -> Mapping[str, Network]:
+        """Full id → network."""
+        return {network.id: network for network in self.networks}
+
+    @cached_property
+    def containers_by_id(self) -> Mapping[str, Container]:
+        """Full id → container."""
+        return {container.id: container for container in self.containers}
+
+    @cached_property
+    def endpoints_by_network(self) -> Mapping[str, tuple[Endpoint, ...]]:
+        """Network id → its endpoints, sorted by the container's name; networks that are gone included."""
+        found: dict[str, list[Endpoint]] = {}
+        for container in self.containers:
+            for endpoint in container.endpoints:
+                found.setdefault(endpoint.network_id, []).append(endpoint)
+        return {network_id: tuple(endpoints) for network_id, endpoints in found.items()}
+
+    @cached_property
+    def holders_by_address(self) -> Mapping[str, tuple[Endpoint, ...]]:
+        """Address → the active endpoints that hold it (several, where networks overlap)."""
+        found: dict[str, list[Endpoint]] = {}
+        for endpoints in self.endpoints_by_network.values():
+            for endpoint in endpoints:
+                if endpoint.state == "active":
+                    for address in endpoint.addresses:
+                        found.setdefault(address, []).append(endpoint)
+        return {address: tuple(endpoints) for address, endpoints in found.items()}
+
+    @cached_property
+    def sharers_by_owner(self) -> Mapping[str, tuple[Container, ...]]:
+        """Full id of X → the containers in mode ``container:X``."""
+        found: dict[str, list[Container]] = {}
+        for container in self.containers:
+            if container.shares_with:
+                found.setdefault(container.shares_with, []).append(container)
+        return {owner: tuple(sharers) for owner, sharers in found.items()}
+
+    def endpoints_of(self, network: Network) -> tuple[Endpoint, ...]:
+        """The network's endpoints, active and configured."""
+        return self.endpoints_by_network.get(network.id, ())
+
+    def network_owner_of(self, container: Container) -> Container | None:
+        """The container whose namespace this one uses: itself, or the end of its ``container:X`` chain.
+
+        ``None`` when the chain leads to a container that is gone.
+        """
+        seen = {container.id}
+        while container.shares_with:
+            owner = self.containers_by_id.get(container.shares_with)
+            if owner is None or owner.id in seen:
+                return None
+            seen.add(owner.id)
+            container = owner
+        return container
