@@ -1,0 +1,1 @@
+"""The only room that imports docker: snapshots in, commands out, errors translated."""

@@ -1,0 +1,1 @@
+"""Probes and observations, run where the source stands: one file a kind, one signature, one map."""
