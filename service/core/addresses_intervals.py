@@ -1,0 +1,110 @@
+"""Subnets as intervals of whole numbers: what encloses what, and where there is still room.
+
+Two CIDR blocks are either nested or disjoint, so sorting them is enough: nothing here compares every pair, and no
+address space is ever walked through. What cannot be parsed is left out (``None``), never an exception.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from typing import TypeVar
+
+_Owner = TypeVar("_Owner")
+_IPV4 = 4
+_BITS = {4: 32, 6: 128}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Interval:
+    """The addresses ``first`` to ``last``, both included, of IP version 4 or 6."""
+
+    version: int
+    first: int
+    last: int
+
+    @property
+    def size(self) -> int:
+        """How many addresses there are, network and broadcast addresses included."""
+        return self.last - self.first + 1
+
+    def overlaps(self, other: Interval) -> bool:
+        """Whether the two have an address in common."""
+        return self.version == other.version and self.first <= other.last and other.first <= self.last
+
+
+def parse(cidr: str | None) -> Interval | None:
+    """The interval of a CIDR (host bits are ignored); ``None`` where it is none."""
+    if not cidr:
+        return None
+    try:
+        block = ip_network(cidr, strict=False)
+    except ValueError:
+        return None
+    return Interval(block.version, int(block.network_address), int(block.broadcast_address))
+
+
+def text_of(version: int, number: int) -> str:
+    """An address as text."""
+    return str(IPv4Address(number) if version == _IPV4 else IPv6Address(number))
+
+
+def bits_of(version: int) -> int:
+    """The length of an address in bits."""
+    return _BITS[version]
+
+
+def enclosures(owned: Iterable[tuple[Interval, _Owner]]) -> Iterator[tuple[_Owner, _Owner]]:
+    """Pairs ``(outer, inner)``: each block with the nearest one that holds it; equal blocks in the order given.
+
+    One pair a block at most, so a thousand equal subnets make 999 pairs, not half a million.
+    """
+    around: list[tuple[Interval, _Owner]] = []
+    for interval, owner in sorted(owned, key=lambda pair: (pair[0].version, pair[0].first, -pair[0].last)):
+        while around and not around[-1][0].overlaps(interval):
+            around.pop()
+        if around:
+            yield around[-1][1], owner
+        around.append((interval, owner))
+
+
+def merged(intervals: Iterable[Interval]) -> list[Interval]:
+    """The same addresses as disjoint intervals, in order."""
+    result: list[Interval] = []
+    for interval in sorted(intervals):
+        previous = result[-1] if result else None
+        if previous and previous.version == interval.version and interval.first <= previous.last + 1:
+            result[-1] = Interval(previous.version, previous.first, max(previous.last, interval.last))
+        else:
+            result.append(interval)
+    return result
+
+
+def free_blocks(base: Interval, prefix_len: int, taken: list[Interval]) -> Iterator[int]:
+    """First addresses of the aligned blocks within ``base`` that meet no interval of ``taken`` (merged), lowest first."""
+    ours = [interval for interval in taken if interval.version == base.version]
+    lasts = [interval.last for interval in ours]
+    size = 1 << (bits_of(base.version) - prefix_len)
+    start = base.first
+    while start + size - 1 <= base.last:
+        position = bisect_right(lasts, start - 1)
+        if position < len(ours) and ours[position].first <= start + size - 1:
+            start = (ours[position].last // size + 1) * size
+        else:
+            yield start
+            start += size
+
+
+def count_free_blocks(base: Interval, prefix_len: int, taken: list[Interval]) -> int:
+    """How many blocks ``free_blocks`` would yield, without yielding them."""
+    size = 1 << (bits_of(base.version) - prefix_len)
+    free = base.size // size
+    counted_to = base.first // size - 1
+    for interval in taken:
+        if interval.overlaps(base):
+            lowest = max(max(interval.first, base.first) // size, counted_to + 1)
+            counted_to = max(min(interval.last, base.last) // size, counted_to)
+            free -= max(0, counted_to - lowest + 1)
+    return max(0, free)

@@ -1,0 +1,145 @@
+"""Changes, through the Docker SDK's low-level client: one method for each verb, every id a full one.
+
+The client is made lazily (an engine may appear later) and in the process that uses it (never before a fork), with a
+connection pool as large as the worker's threads.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+import docker
+
+from service.core.errors import InvalidInput
+from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
+from service.engine.bodies import container_body, endpoint_body, network_body
+from service.engine.connection import EngineAddress
+from service.engine.errors import translated
+
+_FULL_ID = re.compile(r"[0-9a-f]{64}|[0-9a-z]{25}")
+
+
+class _Client(docker.APIClient):
+    """The SDK's client, with the two endpoints whose newer fields its own methods lack."""
+
+    def create_network_from(self, body: dict[str, Any]) -> str:
+        """``POST /networks/create`` with a body of our own making."""
+        sdk: Any = self
+        answer = sdk._result(sdk._post_json(sdk._url("/networks/create"), data=body), json=True)
+        return str(answer["Id"])
+
+    def connect_from(self, network_id: str, body: dict[str, Any]) -> None:
+        """``POST /networks/{id}/connect`` with a body of our own making."""
+        sdk: Any = self
+        sdk._raise_for_status(sdk._post_json(sdk._url("/networks/{0}/connect", network_id), data=body))
+
+
+class Commands:
+    """The engine's verbs. Each raises what its rows in the error table say."""
+
+    def __init__(self, address: EngineAddress, api_version: str, timeout_s: float, pool_size: int) -> None:
+        self._address = address
+        self._api_version = api_version
+        self._timeout_s = timeout_s
+        self._pool_size = pool_size
+        self._client: _Client | None = None
+        self._lock = threading.Lock()
+
+    def create_network(self, spec: NetworkSpec) -> str:
+        """Make a network; its full id."""
+        with self._translated("create_network"):
+            return self._api().create_network_from(network_body(spec))
+
+    def remove_network(self, network_id: str) -> None:
+        """Remove a network."""
+        with self._translated("remove_network"):
+            self._api().remove_network(_full(network_id))
+
+    def connect(self, network_id: str, container_id: str, spec: EndpointSpec) -> None:
+        """Give a container an endpoint."""
+        body = {"Container": _full(container_id), "EndpointConfig": endpoint_body(spec)}
+        with self._translated("connect"):
+            self._api().connect_from(_full(network_id), body)
+
+    def disconnect(self, network_id: str, container_ref: str, *, force: bool = False) -> None:
+        """Take an endpoint away. A stale endpoint goes by its name, in the body, so it never becomes a path."""
+        with self._translated("disconnect"):
+            self._api().disconnect_container_from_network(container_ref, _full(network_id), force=force)
+
+    def pull_image(self, image: str) -> None:
+        """Fetch an image; waits for the end of it."""
+        repository, _, tag = image.partition(":") if "@" not in image else (image, "", "")
+        with self._translated("pull_image"):
+            self._api().pull(repository, tag=tag or None)
+
+    def create_container(self, spec: ContainerSpec) -> str:
+        """Make a container, not started; its full id."""
+        with self._translated("create_container"):
+            api: Any = self._api()
+            answer = api.create_container_from_config(container_body(spec), spec.name)
+        return str(answer["Id"])
+
+    def start_container(self, container_id: str) -> None:
+        """Start a container."""
+        with self._translated("start_container"):
+            self._api().start(_full(container_id))
+
+    def stop_container(self, container_id: str, grace_s: int) -> None:
+        """Stop a container, killing it after ``grace_s`` seconds."""
+        with self._translated("stop_container"):
+            self._api().stop(_full(container_id), timeout=grace_s)
+
+    def restart_container(self, container_id: str, grace_s: int) -> None:
+        """Stop and start a container."""
+        with self._translated("restart_container"):
+            self._api().restart(_full(container_id), timeout=grace_s)
+
+    def unpause_container(self, container_id: str) -> None:
+        """Unfreeze a container."""
+        with self._translated("unpause_container"):
+            self._api().unpause(_full(container_id))
+
+    def rename_container(self, container_id: str, name: str) -> None:
+        """Rename a container."""
+        with self._translated("rename_container"):
+            self._api().rename(_full(container_id), name)
+
+    def remove_container(self, container_id: str, *, force: bool = False) -> None:
+        """Remove a container and its anonymous volumes."""
+        with self._translated("remove_container"):
+            self._api().remove_container(_full(container_id), v=True, force=force)
+
+    def _translated(self, operation: str) -> Any:
+        return translated(operation, self._address, self._timeout_s)
+
+    def _api(self) -> _Client:
+        with self._lock:
+            if self._client is None:
+                self._client = _Client(
+                    base_url=self._address.url,
+                    version=self._api_version,
+                    timeout=int(self._timeout_s),
+                    num_pools=self._pool_size,
+                    tls=_tls(self._address),
+                )
+            return self._client
+
+
+def _tls(address: EngineAddress) -> docker.tls.TLSConfig | bool:
+    if address.certificates is None:
+        return False
+    folder = address.certificates
+    return docker.tls.TLSConfig(
+        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
+        ca_cert=str(folder / "ca.pem"),
+        verify=address.verify,
+    )
+
+
+def _full(object_id: str) -> str:
+    """The last gate before an id becomes a path of the engine's API."""
+    if not _FULL_ID.fullmatch(object_id):
+        raise InvalidInput(code="reference-not-resolved", detail=f"{object_id!r} is not a full id.")
+    return object_id

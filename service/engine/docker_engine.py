@@ -1,0 +1,298 @@
+"""The real engine behind core's port: the snapshot source, the commands and the event log, made lazily.
+
+An engine may be absent at start and appear later, or be replaced by another version: whenever the first connection is
+made (or made anew after a failure), its version is read once and everything else follows from it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from service.core.engine_port import EngineEvent, EngineFacts
+from service.core.errors import EngineMisbehaved, EngineUnreachable, Remedy
+from service.core.ports import Place
+from service.core.snapshot import Container, Snapshot
+from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
+from service.engine.commands import Commands
+from service.engine.connection import EngineAddress, EngineConnection, engine_pid, open_http, unreachable
+from service.engine.source import SnapshotSource, strange
+
+OLDEST_API, NEWEST_API = (1, 44), (1, 51)
+_OK, _NOT_FOUND = 200, 404
+HEARTBEAT_S = 1.0
+
+
+class _Session:
+    """What depends on the engine's version, made once it is known."""
+
+    def __init__(self, address: EngineAddress, api_version: str, timeout_s: float, threads: int) -> None:
+        self.api_version = api_version
+        self.prefix = f"/v{api_version}"
+        self.source = SnapshotSource(address, self.prefix, timeout_s)
+        self.commands = Commands(address, api_version, timeout_s, pool_size=threads + 2)
+        self.facts: EngineFacts | None = None
+
+
+class DockerEngine:
+    """A Docker engine at ``address``; safe to use from any thread of one process."""
+
+    def __init__(self, address: EngineAddress, *, timeout_s: float = 20.0, threads: int = 16) -> None:
+        self.address = address
+        self._timeout_s = timeout_s
+        self._threads = threads
+        self._made: _Session | None = None
+        self._lock = threading.Lock()
+
+    def snapshot(self) -> Snapshot:
+        """See ``SnapshotSource.snapshot``."""
+        try:
+            return self._session().source.snapshot()
+        except EngineUnreachable:
+            self._made = None
+            raise
+
+    @property
+    def calls(self) -> int:
+        """How many engine calls the snapshots took so far (tests count them)."""
+        return self._made.source.calls if self._made else 0
+
+    def ping(self) -> None:
+        """Raise unless the engine answers now, within two seconds."""
+        connection = EngineConnection(self.address, timeout_s=min(2.0, self._timeout_s))
+        try:
+            status, body = connection.get("/_ping")
+        finally:
+            connection.close()
+        if status != _OK:
+            raise strange("/_ping", status, body)
+
+    def facts(self) -> EngineFacts:
+        """What the engine is; ``GET /info`` and ``GET /version`` once a session."""
+        session = self._session()
+        if session.facts is None:
+            session.facts = _read_facts(self._get(f"{session.prefix}/info"), self._get("/version"))
+        return session.facts
+
+    def network_endpoint_ids(self, network_id: str) -> Mapping[str, str]:
+        """The ``Containers`` of a network's inspection: id (or ``ep-…``) to name."""
+        raw = self._get(f"{self._session().prefix}/networks/{network_id}")
+        return {key: value.get("Name") or "" for key, value in (raw.get("Containers") or {}).items()}
+
+    def has_image(self, image: str) -> bool:
+        """Whether ``GET /images/json`` knows the reference (asked by filter: an image's name never becomes a path)."""
+        filters = json.dumps({"reference": [image]})
+        if image.startswith("sha256:"):
+            return any(raw["Id"] == image for raw in self._get(f"{self._session().prefix}/images/json"))
+        return bool(self._get(f"{self._session().prefix}/images/json", {"filters": filters}))
+
+    def create_network(self, spec: NetworkSpec) -> str:
+        """See ``Commands``."""
+        return self._session().commands.create_network(spec)
+
+    def remove_network(self, network_id: str) -> None:
+        """See ``Commands``."""
+        self._session().commands.remove_network(network_id)
+
+    def connect(self, network_id: str, container_id: str, spec: EndpointSpec) -> None:
+        """See ``Commands``."""
+        self._session().commands.connect(network_id, container_id, spec)
+
+    def disconnect(self, network_id: str, container_ref: str, *, force: bool = False) -> None:
+        """See ``Commands``."""
+        self._session().commands.disconnect(network_id, container_ref, force=force)
+
+    def pull_image(self, image: str) -> None:
+        """See ``Commands``."""
+        self._session().commands.pull_image(image)
+
+    def create_container(self, spec: ContainerSpec) -> str:
+        """See ``Commands``."""
+        return self._session().commands.create_container(spec)
+
+    def start_container(self, container_id: str) -> None:
+        """See ``Commands``."""
+        self._session().commands.start_container(container_id)
+
+    def stop_container(self, container_id: str, grace_s: int) -> None:
+        """See ``Commands``."""
+        self._session().commands.stop_container(container_id, grace_s)
+
+    def restart_container(self, container_id: str, grace_s: int) -> None:
+        """See ``Commands``."""
+        self._session().commands.restart_container(container_id, grace_s)
+
+    def unpause_container(self, container_id: str) -> None:
+        """See ``Commands``."""
+        self._session().commands.unpause_container(container_id)
+
+    def rename_container(self, container_id: str, name: str) -> None:
+        """See ``Commands``."""
+        self._session().commands.rename_container(container_id, name)
+
+    def remove_container(self, container_id: str, *, force: bool = False) -> None:
+        """See ``Commands``."""
+        self._session().commands.remove_container(container_id, force=force)
+
+    def place_of(self, snapshot: Snapshot, container: Container) -> Place:
+        """Where a probe from this container stands: in ``container:X`` it is its own process that tells the truth."""
+        owner = snapshot.network_owner_of(container)
+        path = container.namespace_path or (owner.namespace_path if owner and owner.running else None)
+        return Place(
+            container_id=container.id,
+            name=container.name,
+            pid=container.pid,
+            namespace_path=path,
+            resolver_path=container.resolver_path,
+            hosts_path=container.hosts_path,
+        )
+
+    def host_place(self, snapshot: Snapshot) -> Place:
+        """The engine's own namespace: by its process, else by the ``default`` handle beside its containers'."""
+        folders = {str(Path(c.namespace_path).parent) for c in snapshot.containers if c.namespace_path}
+        return Place(
+            container_id=None,
+            name="host",
+            pid=engine_pid(self.address) or 0,
+            namespace_path=f"{min(folders)}/default" if folders else None,
+            resolver_path="/etc/resolv.conf",
+            hosts_path="/etc/hosts",
+        )
+
+    def events_since(self, since_ns: int) -> list[EngineEvent]:
+        """What the log still holds, oldest first."""
+        connection = EngineConnection(self.address, self._timeout_s)
+        query = {"since": _timestamp(since_ns), "until": _timestamp(time.time_ns())}
+        try:
+            status, body = connection.get(f"{self._session().prefix}/events", query)
+        finally:
+            connection.close()
+        if status != _OK:
+            raise strange("/events", status, body)
+        return sorted((read_event(json.loads(line)) for line in body.splitlines() if line), key=lambda e: e.time_ns)
+
+    def events(self, since_ns: int | None) -> Iterator[EngineEvent | None]:
+        """The log live. Raises ``EngineUnreachable`` when the engine goes away; never ends in silence."""
+        connection = open_http(self.address, HEARTBEAT_S)
+        path = f"{self._session().prefix}/events" + (f"?since={_timestamp(since_ns)}" if since_ns else "")
+        try:
+            connection.request("GET", path)
+            connection.sock.settimeout(self._timeout_s)
+            response = connection.getresponse()
+            if response.status != _OK:
+                raise strange("/events", response.status, response.read())
+            connection.sock.settimeout(HEARTBEAT_S)
+            yield from _live(response, self.address)
+        except (HTTPException, OSError) as error:
+            raise unreachable(self.address, str(error) or "the event stream broke") from error
+        finally:
+            connection.close()
+
+    def _session(self) -> _Session:
+        made = self._made
+        if made is None:
+            with self._lock:
+                made = self._made
+                if made is None:
+                    version = negotiate(self._get("/version"))
+                    made = self._made = _Session(self.address, version, self._timeout_s, self._threads)
+        return made
+
+    def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        connection = EngineConnection(self.address, self._timeout_s)
+        try:
+            status, body = connection.get(path, query)
+        finally:
+            connection.close()
+        if status != _OK:
+            raise strange(path, status, body)
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise strange(path, status, body) from error
+
+
+def _live(response: Any, address: EngineAddress) -> Iterator[EngineEvent | None]:
+    """Lines as they come. A read that times out leaves the buffered reader unusable, so we read raw and split."""
+    buffer = b""
+    raw = response.fp.raw if response.fp is not None else None
+    while raw is not None:
+        try:
+            piece = response.read1(65536)
+        except TimeoutError:
+            yield None
+            continue
+        if not piece:
+            break
+        buffer += piece
+        *lines, buffer = buffer.split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield read_event(json.loads(line))
+    raise unreachable(address, "the event stream ended")
+
+
+def negotiate(version: Any) -> str:
+    """The API version to speak: the engine's, within what this service knows. Raises ``EngineMisbehaved``."""
+    try:
+        newest = _pair(version["ApiVersion"])
+        oldest = _pair(version.get("MinAPIVersion") or "1.12")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineMisbehaved(code="engine-answered-strangely", detail="What answers is no Docker engine.") from error
+    chosen = min(newest, NEWEST_API)
+    if chosen < OLDEST_API or chosen < oldest:
+        raise EngineMisbehaved(
+            code="engine-version-unsupported",
+            detail=f"The engine speaks API {version['ApiVersion']}; Bridgework needs 1.{OLDEST_API[1]} or newer.",
+            remedy=Remedy("Upgrade the engine to Docker 25 or newer."),
+        )
+    return f"{chosen[0]}.{chosen[1]}"
+
+
+def _pair(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
+    swarm = info.get("Swarm") or {}
+    return EngineFacts(
+        id=info.get("ID") or "",
+        name=info.get("Name") or "",
+        version=version.get("Version") or "",
+        api_version=version.get("ApiVersion") or "",
+        min_api_version=version.get("MinAPIVersion") or "",
+        operating_system=info.get("OperatingSystem") or "",
+        kernel_version=info.get("KernelVersion") or "",
+        network_drivers=tuple(sorted((info.get("Plugins") or {}).get("Network") or ())),
+        default_address_pools=tuple((p["Base"], int(p["Size"])) for p in info.get("DefaultAddressPools") or ()),
+        live_restore=bool(info.get("LiveRestoreEnabled")),
+        swarm_state=swarm.get("LocalNodeState") or "inactive",
+        swarm_node_id=swarm.get("NodeID") or None,
+        firewall_backend=(info.get("FirewallBackend") or {}).get("Driver"),
+    )
+
+
+def read_event(raw: Mapping[str, Any]) -> EngineEvent:
+    """One line of ``GET /events``."""
+    actor = raw.get("Actor") or {}
+    attributes = {str(key): str(value) for key, value in (actor.get("Attributes") or {}).items()}
+    moment = int(raw["timeNano"])
+    return EngineEvent(
+        id=str(moment),
+        time_ns=moment,
+        kind=str(raw.get("Type") or ""),
+        action=str(raw.get("Action") or ""),
+        object_id=str(actor.get("ID") or ""),
+        name=attributes.get("name", ""),
+        attributes=attributes,
+    )
+
+
+def _timestamp(moment_ns: int) -> str:
+    return f"{moment_ns // 1_000_000_000}.{moment_ns % 1_000_000_000:09d}"

@@ -1,0 +1,211 @@
+"""The snapshot source: one snapshot for each worker, strictly fresh, brought up to date only by what changed.
+
+How it is both fast and never stale (measured; see ARCHITECTURE.md, "Freshness"):
+
+1. The engine writes a change into its event log before the changing call returns. So one bounded query of the log
+   (0.13 ms) says whether the snapshot in hand still stands. An event names its object: that one is read anew.
+2. The log holds 256 events. Continuity is proven only when the answer still holds the newest event seen before
+   (the anchor) and the connection did not break; otherwise everything is read anew.
+3. Concurrent changes may enter the log slightly out of the order of their times, so each query reaches
+   ``OVERLAP_NS`` behind the anchor and lines already seen are skipped.
+4. Connecting a *stopped* container writes no event at all. So while there are stopped containers, their list is asked
+   for as well, and those whose networks changed are read anew.
+
+Decides nothing about Docker's meaning; never answers from a snapshot it could not prove.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from service.core.errors import EngineMisbehaved
+from service.core.snapshot import Container, Network, Snapshot
+from service.engine.connection import EngineAddress, EngineConnection, too_slow
+from service.engine.reading import read_container, read_network
+
+OVERLAP_NS = 1_000_000_000
+_OK, _NOT_FOUND = 200, 404
+LOG_LIMIT = 256
+_STOPPED = json.dumps({"status": ["created", "exited", "dead"]})
+_SILENT_ACTIONS = ("exec_", "top", "attach", "archive-path", "extract-to-dir", "export", "copy", "resize")
+
+
+class SnapshotSource:
+    """Answers ``snapshot()``; safe to call from any thread. ``calls`` counts the engine calls it made."""
+
+    def __init__(self, address: EngineAddress, api_prefix: str = "/v1.44", timeout_s: float = 10.0) -> None:
+        self._connection = EngineConnection(address, timeout_s)
+        self._prefix = api_prefix
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._networks: dict[str, Network] = {}
+        self._containers: dict[str, Container] = {}
+        self._stopped: dict[str, tuple[Any, ...]] = {}
+        self._stopped_raw = b""
+        self._snapshot: Snapshot | None = None
+        self._generation = -1
+        self._anchor: tuple[int, bytes] | None = None
+        self._seen: set[bytes] = set()
+        self.calls = 0
+
+    def snapshot(self) -> Snapshot:
+        """The engine's state, holding every change acknowledged before this call.
+
+        Raises ``EngineUnreachable``, ``EngineTooSlow`` or ``EngineMisbehaved``.
+        """
+        if not self._lock.acquire(timeout=self._timeout_s):
+            raise too_slow(self._timeout_s)
+        try:
+            return self._freshened()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._snapshot = None
+            raise EngineMisbehaved(
+                code="engine-answered-strangely", detail=f"The engine's answer makes no sense: {error!r}"
+            ) from error
+        except BaseException:
+            self._snapshot = None
+            raise
+        finally:
+            self._lock.release()
+
+    def _freshened(self) -> Snapshot:
+        if self._snapshot is None:
+            return self._rebuilt()
+        lines = self._log_lines()
+        if lines is None:
+            return self._rebuilt()
+        changed = self._apply(lines)
+        changed = self._check_stopped() or changed
+        if changed:
+            self._snapshot = self._assembled()
+        return self._snapshot
+
+    def _rebuilt(self) -> Snapshot:
+        """Read the world: the log's position first, so that a change made meanwhile is applied again later."""
+        self._anchor, self._seen = None, set()
+        lines = self._log_lines(anew=True)
+        self._remember(lines or [])
+        self._networks = {raw["Id"]: read_network(raw) for raw in self._read("/networks")}
+        listed = [raw["Id"] for raw in self._read("/containers/json", {"all": "1"})]
+        self._containers = {}
+        self._reread_containers(listed)
+        self._stopped, self._stopped_raw = {}, b""
+        self._check_stopped()
+        self._generation = self._connection.generation
+        self._snapshot = self._assembled()
+        return self._snapshot
+
+    def _log_lines(self, *, anew: bool = False) -> list[bytes] | None:
+        """The log's lines around and after the anchor; ``None`` when continuity cannot be proven."""
+        since_ns = self._anchor[0] - OVERLAP_NS if self._anchor else 0
+        now_ns = time.time_ns()
+        query = {"since": _timestamp(since_ns), "until": _timestamp(now_ns)}
+        lines = [line for line in self._read_raw("/events", query).split(b"\n") if line]
+        if anew:
+            return lines
+        if self._connection.generation != self._generation:
+            return None
+        if self._anchor is None:
+            return lines if len(lines) < LOG_LIMIT else None
+        return lines if self._anchor[1] in lines else None
+
+    def _remember(self, lines: list[bytes]) -> list[dict[str, Any]]:
+        """Take new lines for seen and answer them, parsed; the newest by time becomes the anchor."""
+        fresh = [(line, json.loads(line)) for line in lines if line not in self._seen]
+        for line, event in fresh:
+            moment = int(event["timeNano"])
+            if self._anchor is None or moment >= self._anchor[0]:
+                self._anchor = (moment, line)
+        if fresh:
+            self._seen = set(lines)
+        return [event for _, event in fresh]
+
+    def _apply(self, lines: list[bytes]) -> bool:
+        """Read anew what the new events name; whether anything was."""
+        networks: set[str] = set()
+        containers: set[str] = set()
+        for event in self._remember(lines):
+            actor = event.get("Actor") or {}
+            if event["Type"] == "network":
+                networks.add(actor.get("ID", ""))
+                containers.add((actor.get("Attributes") or {}).get("container", ""))
+            elif event["Type"] == "container" and not event["Action"].startswith(_SILENT_ACTIONS):
+                containers.add(actor.get("ID", ""))
+        self._reread_networks(sorted(networks - {""}))
+        self._reread_containers(sorted(containers - {""}))
+        return bool(networks or containers)
+
+    def _check_stopped(self) -> bool:
+        """Find stopped containers whose networks changed without an event."""
+        if not any(not container.running for container in self._containers.values()) and not self._stopped:
+            return False
+        body = self._read_raw("/containers/json", {"all": "1", "filters": _STOPPED})
+        if body == self._stopped_raw:
+            return False
+        self._stopped_raw = body
+        listed = {raw["Id"]: _stopped_key(raw) for raw in json.loads(body)}
+        changed = [key for key in listed if self._stopped.get(key) != listed[key]]
+        gone = [key for key in self._stopped if key not in listed]
+        self._stopped = listed
+        self._reread_containers([*changed, *gone])
+        return bool(changed or gone)
+
+    def _reread_networks(self, network_ids: Iterable[str]) -> None:
+        for network_id in network_ids:
+            status, body = self._ask(f"/networks/{network_id}")
+            if status == _OK:
+                self._networks[network_id] = read_network(json.loads(body))
+            else:
+                self._networks.pop(network_id, None)
+
+    def _reread_containers(self, container_ids: Iterable[str]) -> None:
+        network_ids = {network.name: network.id for network in self._networks.values()}
+        for container_id in container_ids:
+            status, body = self._ask(f"/containers/{container_id}/json")
+            if status == _OK:
+                self._containers[container_id] = read_container(json.loads(body), network_ids)
+            else:
+                self._containers.pop(container_id, None)
+
+    def _assembled(self) -> Snapshot:
+        return Snapshot(
+            networks=tuple(sorted(self._networks.values(), key=lambda network: (network.name, network.id))),
+            containers=tuple(sorted(self._containers.values(), key=lambda container: (container.name, container.id))),
+        )
+
+    def _read(self, path: str, query: dict[str, str] | None = None) -> Any:
+        return json.loads(self._read_raw(path, query))
+
+    def _read_raw(self, path: str, query: dict[str, str] | None = None) -> bytes:
+        status, body = self._ask(path, query)
+        if status != _OK:
+            raise strange(path, status, body)
+        return body
+
+    def _ask(self, path: str, query: dict[str, str] | None = None) -> tuple[int, bytes]:
+        self.calls += 1
+        status, body = self._connection.get(self._prefix + path, query)
+        if status not in {_OK, _NOT_FOUND}:
+            raise strange(path, status, body)
+        return status, body
+
+
+def strange(path: str, status: int, body: bytes) -> EngineMisbehaved:
+    """The error for an answer that the engine's API does not promise."""
+    words = body[:200].decode(errors="replace")
+    return EngineMisbehaved(
+        code="engine-answered-strangely", detail=f"The engine answered {status} to GET {path}: {words}"
+    )
+
+
+def _timestamp(moment_ns: int) -> str:
+    return f"{moment_ns // 1_000_000_000}.{moment_ns % 1_000_000_000:09d}"
+
+
+def _stopped_key(raw: dict[str, Any]) -> tuple[Any, ...]:
+    networks = (raw.get("NetworkSettings") or {}).get("Networks") or {}
+    return raw["State"], tuple(sorted((name, json.dumps(settings)) for name, settings in networks.items()))
