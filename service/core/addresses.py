@@ -8,7 +8,7 @@ not even its fixed address: anyone may take that meanwhile, so it is listed as `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import chain, islice
@@ -142,7 +142,7 @@ def _gateway(
 ) -> str | None:
     if network.config_only or pool.gateway:
         return pool.gateway
-    said = (address for e in endpoints for address in (e.gateway, e.ipv6_gateway) if e.state == "active")
+    said = (address for e in endpoints for address in (e.gateway, e.ipv6_gateway) if address and e.state == "active")
     known = next((address for address in said if _number_within(address, subnet) is not None), None)
     if known or network.ipam_driver != "default":
         return known
@@ -157,11 +157,15 @@ def _holders(
     for name, address in sorted(pool.auxiliary_addresses.items()):
         yield AddressHolder(address, "auxiliary", None, name)
     for endpoint in sorted(endpoints, key=lambda e: (e.container_name, e.container_id)):
-        active = endpoint.state == "active"
-        kind: HolderKind = "container" if active else "configured"
-        for address in endpoint.addresses if active else (endpoint.configured_ipv4, endpoint.configured_ipv6):
-            if address:
-                yield AddressHolder(address, kind, endpoint.container_id, endpoint.container_name)
+        kind: HolderKind = "container" if endpoint.state == "active" else "configured"
+        for address in filter(None, _addresses_of(endpoint)):
+            yield AddressHolder(address, kind, endpoint.container_id, endpoint.container_name)
+
+
+def _addresses_of(endpoint: Endpoint) -> tuple[str | None, ...]:
+    if endpoint.state == "active":
+        return endpoint.addresses
+    return endpoint.configured_ipv4, endpoint.configured_ipv6
 
 
 def _number_within(address: str | None, subnet: Interval) -> int | None:

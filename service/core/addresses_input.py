@@ -148,7 +148,7 @@ def _faults_of_address(
         yield InputFault(pointer, f"{address} does not lie inside {subnet}.")
     elif address == subnet.network_address:
         yield InputFault(pointer, f"{address} is the address of the network {subnet} itself.")
-    elif address.version == IPv4Address.version and address == subnet.broadcast_address:
+    elif isinstance(address, IPv4Address) and address == subnet.broadcast_address:
         yield InputFault(pointer, f"{address} is the broadcast address of {subnet}.")
 
 

@@ -83,7 +83,7 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def free_blocks(base: Interval, prefix_len: int, taken: list[Interval]) -> Iterator[int]:
-    """First addresses of the aligned blocks within ``base`` that meet no interval of ``taken`` (merged), lowest first."""
+    """First addresses of the aligned blocks within ``base`` that meet nothing in ``taken`` (merged), lowest first."""
     ours = [interval for interval in taken if interval.version == base.version]
     lasts = [interval.last for interval in ours]
     size = 1 << (bits_of(base.version) - prefix_len)
