@@ -20,6 +20,14 @@ EndpointState = Literal["active", "configured"]
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """What a person and a machine call a thing."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """One address pool of a network; ``auxiliary_addresses`` maps a name to a reserved address."""
 
@@ -104,6 +112,16 @@ class Endpoint:
     configured_ipv4: str | None = None
     configured_ipv6: str | None = None
     link_local_addresses: tuple[str, ...] = ()
+
+    @property
+    def network(self) -> Reference:
+        """The network it is in."""
+        return Reference(self.network_id, self.network_name)
+
+    @property
+    def container(self) -> Reference:
+        """The container it belongs to."""
+        return Reference(self.container_id, self.container_name)
 
     @property
     def addresses(self) -> tuple[str, ...]:

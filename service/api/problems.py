@@ -1,0 +1,141 @@
+"""Problem documents (RFC 9457): which failure is which status, and what the client is told.
+
+Every answer that is not a success passes through here, also those of Flask itself. ``code`` is stable and kebab-case;
+``remedy`` is what mends it; ``errors`` lists every fault of an invalid input at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, json
+from werkzeug.exceptions import HTTPException
+
+from service.core import errors
+
+log = structlog.get_logger()
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+
+STATUS_BY_ERROR: Mapping[type[errors.BridgeworkError], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.AmbiguousReference: HTTPStatus.BAD_REQUEST,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    errors.Refused: HTTPStatus.FORBIDDEN,
+    errors.TooBusy: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.EngineUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.EngineTooSlow: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.EngineMisbehaved: HTTPStatus.BAD_GATEWAY,
+}
+
+CODE_BY_STATUS: Mapping[int, str] = {
+    400: "bad-request",
+    401: "token-required",
+    404: "path-unknown",
+    405: "method-not-allowed",
+    406: "not-acceptable",
+    408: "request-timed-out",
+    413: "body-too-large",
+    414: "uri-too-long",
+    415: "media-type-unsupported",
+    431: "headers-too-large",
+    500: "internal-error",
+}
+
+
+class HttpProblem(Exception):
+    """A failure that belongs to HTTP itself (authentication, media types), raised by the API alone."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.remedy = errors.Remedy(remedy) if remedy else None
+
+
+def register(app: Flask) -> None:
+    """Answer every failure of ``app`` with a problem document."""
+    app.register_error_handler(errors.BridgeworkError, _for_core_error)
+    app.register_error_handler(HttpProblem, _for_http_problem)
+    app.register_error_handler(HTTPException, _for_http_exception)
+    app.register_error_handler(Exception, _for_accident)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    remedy: errors.Remedy | None = None,
+    faults: Sequence[errors.InputFault] = (),
+    facts: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The response that carries a problem document."""
+    document: dict[str, Any] = {
+        "type": f"urn:bridgework:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": getattr(g, "request_id", ""),
+    }
+    if remedy is not None:
+        document["remedy"] = remedy_document(remedy)
+    if faults:
+        document["errors"] = [{"pointer": fault.pointer, "message": fault.message} for fault in faults]
+    if facts:
+        document["facts"] = dict(facts)
+    g.problem_code = code
+    return Response(json.dumps(document), status, headers=headers, content_type=MEDIA_TYPE)
+
+
+def remedy_document(remedy: errors.Remedy) -> dict[str, Any]:
+    """A remedy as JSON: ``summary``, ``calls``, ``commands``."""
+    return {
+        "summary": remedy.summary,
+        "calls": [{"method": call.method, "path": call.path, "body": call.body} for call in remedy.calls],
+        "commands": list(remedy.commands),
+    }
+
+
+def _for_core_error(error: errors.BridgeworkError) -> Response:
+    status = next(status for kind, status in STATUS_BY_ERROR.items() if isinstance(error, kind))
+    headers = {}
+    if isinstance(error, errors.TooBusy):
+        headers["Retry-After"] = str(error.retry_after_s)
+    elif isinstance(error, errors.EngineUnreachable):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    faults = error.faults if isinstance(error, errors.InvalidInput) else ()
+    return problem(
+        status, error.code, error.detail, remedy=error.remedy, faults=faults, facts=error.facts, headers=headers
+    )
+
+
+def _for_http_problem(error: HttpProblem) -> Response:
+    return problem(error.status, error.code, error.detail, remedy=error.remedy, headers=error.headers)
+
+
+def _for_http_exception(error: HTTPException) -> Response:
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    headers = {name: value for name, value in error.get_headers() if name.lower() not in {"content-type"}}
+    detail = error.description or HTTPStatus(status).phrase
+    return problem(status, CODE_BY_STATUS.get(status, "request-refused"), detail, headers=headers)
+
+
+def _for_accident(error: Exception) -> Response:
+    log.exception("accident", error=repr(error))
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal-error",
+        "Something unforeseen happened here; the log has it under this request id.",
+    )

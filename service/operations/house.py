@@ -1,0 +1,19 @@
+"""What every use case is handed: the engine, the probe runner and the policy in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.core.access import Policy
+from service.core.engine_port import Engine
+from service.core.ports import ProbeRunner
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Made once for each worker by the composition root."""
+
+    engine: Engine
+    runner: ProbeRunner
+    policy: Policy
+    stop_grace_s: int = 10
