@@ -662,7 +662,8 @@ def status(engine: PrivateEngine) -> int:
     if engine.running() and answers(engine.socket):
         print(f"running as process {engine.pid()}, DOCKER_HOST={engine.docker_host}")
         return 0
-    print("not running" + (f", left of it: {', '.join(engine.leftovers())}" if engine.leftovers() else ""))
+    kept = engine.leftovers()
+    print(f"not running, kept in {engine.directory}; `clean` removes it" if kept else "not running")
     return 3
 
 

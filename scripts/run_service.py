@@ -1,0 +1,256 @@
+"""Starts the service for a person who wants to try it, and says how: what `make run` does after the environment.
+
+An engine is found as Docker's own clients find it; where there is none, a private one is started, which stays up when
+the service is stopped, so that the next start takes seconds. `python scripts/run_service.py clean-engine` removes it.
+"""
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+
+from private_engine import answers
+
+ROOT = Path(__file__).resolve().parent.parent
+PRIVATE = ROOT / ".bridgework"
+STANDARD_SOCKET = Path("/var/run/docker.sock")
+# A checkout's engine is its own: the name says whose it is.
+ENGINE_NAME = f"bridgework-run-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+ENGINE_COMMAND = [sys.executable, str(ROOT / "scripts" / "private_engine.py")]
+ENGINE_PLACE = ["--dir", str(PRIVATE / "engine"), "--name", ENGINE_NAME]
+Service = subprocess.Popen[bytes]
+UP_SECONDS = 60
+READY_SECONDS = 15
+
+
+def say(text: str) -> None:
+    """Tell the person what is happening."""
+    print(text, flush=True)
+
+
+# -- the address ------------------------------------------------------------------------------------------------
+
+
+def split_bind(bind: str) -> tuple[str, int] | None:
+    """Take `host:port` apart; None for a unix socket or whatever else gunicorn understands."""
+    host, _, port = bind.rpartition(":")
+    return (host.strip("[]"), int(port)) if host and port.isdigit() else None
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether the service will be able to listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind((host, port))
+        except OSError as error:
+            say(f"Cannot listen on {host}:{port}: {error.strerror}.")
+            return False
+    return True
+
+
+def base_url(host: str, port: int) -> str:
+    """Return the address a person on this machine reaches the service at."""
+    reachable = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+# -- the token --------------------------------------------------------------------------------------------------
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that its owner alone can read, from its first byte on."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    give_to_caller(path)
+
+
+def give_to_caller(path: Path) -> None:
+    """Through sudo, what is made in the checkout still belongs to the person who will read it."""
+    if os.geteuid() == 0 and "SUDO_UID" in os.environ:
+        os.chown(path, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
+
+
+def make_token() -> tuple[Path, Path]:
+    """Make the admin token once; return its file and the file of token checksums that the service reads."""
+    PRIVATE.mkdir(mode=0o700, exist_ok=True)
+    give_to_caller(PRIVATE)
+    token_file, tokens_file = PRIVATE / "admin-token", PRIVATE / "tokens.json"
+    if not token_file.exists():
+        say(f"Making an admin token, kept in {token_file}")
+        write_secret(token_file, secrets.token_urlsafe(32) + "\n")
+    checksum = hashlib.sha256(token_file.read_text().strip().encode()).hexdigest()
+    admin = {"name": "admin", "role": "admin", "project": None, "sha256": checksum, "expires_at": None}
+    if not tokens_file.exists():
+        write_secret(tokens_file, json.dumps({"tokens": [admin]}, indent=2) + "\n")
+    elif checksum not in tokens_file.read_text():
+        say(f"The token in {token_file} is not in {tokens_file}: remove both to have new ones.")
+    return token_file, tokens_file
+
+
+# -- the engine -------------------------------------------------------------------------------------------------
+
+
+def find_engine() -> dict[str, str]:
+    """Find an engine or start a private one; return what the service must be told to find a private one."""
+    if os.environ.get("DOCKER_HOST"):
+        say(f"Using the engine at DOCKER_HOST={os.environ['DOCKER_HOST']}")
+        return {}
+    if answers(STANDARD_SOCKET):
+        say(f"Using this machine's engine at {STANDARD_SOCKET}")
+        return {}
+    if STANDARD_SOCKET.exists() and not os.access(STANDARD_SOCKET, os.R_OK | os.W_OK):
+        raise SystemExit(f"This machine's engine at {STANDARD_SOCKET} is not open to you: try `sudo make run`.")
+    say(f"No engine at DOCKER_HOST or {STANDARD_SOCKET}: using a private one, apart from this machine's network")
+    started = subprocess.run([*ENGINE_COMMAND, "start", *ENGINE_PLACE], stdout=subprocess.PIPE, text=True, check=False)
+    if started.returncode:
+        say("WARNING: no engine could be had, for the reason above. The service starts all the same and says so.")
+        return {}
+    return {"DOCKER_HOST": started.stdout.strip()}
+
+
+# -- what to try ------------------------------------------------------------------------------------------------
+
+
+def examples(url: str, token_file: Path) -> str:
+    """Write what a newcomer pastes, in order: two containers, a ping by name, the reason why it fails."""
+    post = 'curl -s -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json"'
+    container = '{"name": "\'$name\'", "image": "busybox", "command": ["httpd", "-f", "-p", "8080"]}'
+    check = {"source": {"container": "tomcat81"}, "destination": {"name": "tomcat82"}, "protocol": "icmp"}
+    return "\n".join(
+        [
+            f"  export TOKEN=$(cat {shlex.quote(str(token_file))})",
+            "",
+            "  # 1. the networks that the engine has",
+            f'  curl -s -H "Authorization: Bearer $TOKEN" {url}/v1/networks',
+            "  # 2. two containers on the default bridge",
+            f"  for name in tomcat81 tomcat82; do {post} -d '{container}' {url}/v1/containers; done",
+            "  # 3. can one ping the other by name, and if not, why",
+            f"  {post} -d '{json.dumps(check)}' {url}/v1/connectivity/checks",
+        ]
+    )
+
+
+def look(url: str, path: str) -> tuple[int, str]:
+    """Ask one of the service's health pages; status 0 when nobody answers."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def await_status(url: str, path: str, service: Service, seconds: float) -> tuple[int, str]:
+    """Ask until the answer is 200, the service has ended, or the time is over; return the last answer."""
+    end = time.monotonic() + seconds
+    while True:
+        status, body = look(url, path)
+        if status == http.client.OK or service.poll() is not None or time.monotonic() > end:
+            return status, body
+        time.sleep(0.1)
+
+
+def announce(url: str, token_file: Path, service: Service) -> None:
+    """Wait for the service beside it, then say where it is and what to try."""
+    if await_status(url, "/livez", service, UP_SECONDS)[0] != http.client.OK:
+        return
+    status, body = await_status(url, "/readyz", service, READY_SECONDS)
+    if service.poll() is not None:
+        return
+    if status == http.client.OK:
+        say(f"\nBridgework is ready at {url}")
+    else:
+        say(f"\nBridgework runs at {url}, but is not ready: {body.strip() or status}")
+    if not shutil.which("curl"):
+        say("(The lines below need curl: apt-get install curl)")
+    say("In another terminal, with the admin token (it may do everything: keep it to yourself):\n")
+    say(examples(url, token_file))
+    say("\nCtrl-C stops the service. A private engine stays for the next `make run`; `make clean-engine` removes it.\n")
+
+
+# -- the service ------------------------------------------------------------------------------------------------
+
+
+def own_settings() -> dict[str, str]:
+    """Return the service's settings that the person has made: they go before ours, and sudo would drop them."""
+    return {key: value for key, value in os.environ.items() if key.startswith("BRIDGEWORK_")}
+
+
+def service_command(settings: Mapping[str, str], *, through_sudo: bool) -> list[str]:
+    """Write gunicorn's command line, with root's rights where the private engine needed them too."""
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
+    if not through_sudo:
+        return command
+    # Root's own bytecode files would stand in the person's checkout.
+    pairs = [f"{key}={value}" for key, value in {**settings, "PYTHONDONTWRITEBYTECODE": "1"}.items()]
+    return ["sudo", "--", "env", *pairs, *command]
+
+
+def attend(service: Service) -> int:
+    """Wait for the service's end; pass on what asks it to stop, which a terminal's Ctrl-C may have told it already."""
+
+    def pass_on(number: int, _: object) -> None:
+        with contextlib.suppress(PermissionError, ProcessLookupError):  # sudo's child hears the terminal itself
+            service.send_signal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, pass_on)
+    ended = service.wait()
+    say("The service has stopped." if ended == 0 else f"The service ended with exit code {ended}.")
+    return ended
+
+
+def serve() -> int:
+    """Do it all; returns when the service has ended."""
+    bind = os.environ.get("BRIDGEWORK_BIND", "127.0.0.1:8080")
+    address = split_bind(bind)
+    if address and not port_is_free(*address):
+        say("Stop what listens there, or choose another address: BRIDGEWORK_BIND=127.0.0.1:8081 make run")
+        return 1
+    token_file, tokens_file = make_token()
+    settings = {"BRIDGEWORK_BIND": bind, "BRIDGEWORK_TOKENS_FILE": str(tokens_file), **own_settings()}
+    engine = find_engine()
+    if os.geteuid() and not engine:
+        say("Measuring needs root: without it the service predicts only. `sudo make run` does both.")
+    say(f"Starting gunicorn on {bind}")
+    settings |= engine
+    command = service_command(settings, through_sudo=bool(engine) and os.geteuid() != 0)
+    service = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings})
+    if address:
+        threading.Thread(target=announce, args=(base_url(*address), token_file, service), daemon=True).start()
+    return attend(service)
+
+
+def main() -> int:
+    """Serve, or remove the private engine."""
+    if sys.argv[1:] == ["clean-engine"]:
+        return subprocess.call([*ENGINE_COMMAND, "clean", *ENGINE_PLACE])
+    try:
+        return serve()
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
