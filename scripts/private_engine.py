@@ -506,6 +506,8 @@ class PrivateEngine:
 
     def clean(self) -> None:
         """Remove the engine and all that it made; say so when anything is left."""
+        if not self.leftovers():
+            return
         self._must_be_root()
         self._must_be_ours()
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -521,6 +523,7 @@ class PrivateEngine:
         left = self.leftovers()
         if left:
             raise EngineError(f"Removed, but for: {', '.join(left)}")
+        say(f"Removed the engine {self.name}: nothing of it is left")
 
     def leftovers(self) -> list[str]:
         """Name whatever of this engine still exists on the machine."""
@@ -634,6 +637,9 @@ def main() -> int:
         engine = PrivateEngine(given.dir, given.name)
         if given.action == "status":
             return status(engine)
+        if given.action == "clean" and not engine.leftovers():
+            say("There is no private engine to remove.")
+            return 0
         become_root()
         getattr(engine, given.action)()
     except EngineError as error:

@@ -1,0 +1,40 @@
+# Everything a person does with this checkout. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help run test check clean-engine lock dist clean
+PYTHON := .venv/bin/python
+
+help: ## List what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+run: ## Start the service, with an engine of its own where the machine has none; Ctrl-C stops it
+	@scripts/run
+
+test: dev ## Run the unit tests and, as root, the behaviour tests on an engine that they start themselves
+	@$(PYTHON) -m pytest -m "not slow and not faults" --cov --cov-report=term:skip-covered $(ARGS)
+
+check: dev ## Lint, types, who imports whom, and whether openapi.yaml says what the service does
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports
+	@$(PYTHON) scripts/openapi.py --check
+
+openapi: dev ## Write openapi.yaml anew from the schemas
+	@$(PYTHON) scripts/openapi.py
+
+clean-engine: ## Remove the private engine of `make run`: processes, namespace, mounts, data
+	@scripts/clean-engine
+
+lock: ## Resolve the dependencies anew and write both lock files
+	@scripts/lock
+
+dist: ## Build the packages, install one in a clean environment, start the service from it
+	@scripts/dist
+
+clean: ## Remove what tools left in the checkout; the engine and the environment stay
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.PHONY: dev openapi
+dev:
+	@scripts/bootstrap dev
