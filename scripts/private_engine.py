@@ -33,6 +33,7 @@ NAME_PATTERN = re.compile(r"bridgework-[a-z0-9][a-z0-9-]{0,40}")
 IMAGE = "busybox:latest"
 READY_SECONDS = 120.0
 STOP_SECONDS = 40.0
+ASK_SECONDS = 30.0
 # A login through su often leaves the administrators' folders out of PATH.
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
 PACKAGE_OF = {"dockerd": "docker.io", "ip": "iproute2", "iptables": "iptables"}
@@ -186,11 +187,13 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(path: Path, method: str, url: str, body: bytes | None = None, timeout: float = 60) -> tuple[int, bytes]:
+def ask(
+    path: Path, method: str, url: str, body: bytes | None = None, content_type: str = "application/x-tar"
+) -> tuple[int, bytes]:
     """Make one request to an engine and return status and body; OSError when nobody answers."""
-    connection = UnixConnection(path, timeout)
+    connection = UnixConnection(path, ASK_SECONDS)
     try:
-        connection.request(method, url, body, {"Content-Type": "application/x-tar"} if body else {})
+        connection.request(method, url, body, {"Content-Type": content_type})
         answer = connection.getresponse()
         return answer.status, answer.read()
     except http.client.HTTPException as error:
@@ -202,7 +205,7 @@ def ask(path: Path, method: str, url: str, body: bytes | None = None, timeout: f
 def answers(path: Path) -> bool:
     """Whether an engine answers on a unix socket, at once."""
     try:
-        return ask(path, "GET", "/_ping", timeout=5)[0] == http.client.OK
+        return ask(path, "GET", "/_ping")[0] == http.client.OK
     except OSError:
         return False
 

@@ -129,22 +129,21 @@ def find_engine() -> dict[str, str]:
 
 
 def examples(url: str, token_file: Path) -> str:
-    """Write what a newcomer pastes, in order: two containers, a ping by name, the reason why it fails."""
-    post = 'curl -s -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json"'
-    container = '{"name": "\'$name\'", "image": "busybox", "command": ["httpd", "-f", "-p", "8080"]}'
+    """Write what a newcomer pastes, in order: what there is, two containers, a ping by name and why it fails."""
+    curl = 'curl -s -H "Authorization: Bearer $TOKEN"'
+    container = """{"name": "'$name'", "image": "busybox", "command": ["httpd", "-f", "-p", "8080"]}"""
     check = {"source": {"container": "tomcat81"}, "destination": {"name": "tomcat82"}, "protocol": "icmp"}
-    return "\n".join(
-        [
-            f"  export TOKEN=$(cat {shlex.quote(str(token_file))})",
-            "",
-            "  # 1. the networks that the engine has",
-            f'  curl -s -H "Authorization: Bearer $TOKEN" {url}/v1/networks',
-            "  # 2. two containers on the default bridge",
-            f"  for name in tomcat81 tomcat82; do {post} -d '{container}' {url}/v1/containers; done",
-            "  # 3. can one ping the other by name, and if not, why",
-            f"  {post} -d '{json.dumps(check)}' {url}/v1/connectivity/checks",
-        ]
-    )
+    lines = [
+        f"export API={url}/v1 TOKEN=$(cat {shlex.quote(str(token_file))})",
+        "",
+        "# 1. the networks that the engine has",
+        f"{curl} $API/networks",
+        "# 2. two containers on the default bridge",
+        f"for name in tomcat81 tomcat82; do {curl} --json '{container}' $API/containers; done",
+        "# 3. can one ping the other by name, and if not, why",
+        f"{curl} --json '{json.dumps(check)}' $API/connectivity/checks",
+    ]
+    return "\n".join(f"  {line}".rstrip() for line in lines)
 
 
 def look(url: str, path: str) -> tuple[int, str]:

@@ -1,0 +1,200 @@
+"""The private engine on the real machine: it starts, recovers, and leaves nothing behind."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from private_engine import EngineError, PrivateEngine, ask
+
+SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "private_engine.py"
+NAME = f"bridgework-own-{os.getpid()}"
+
+
+@pytest.fixture
+def engine(tmp_path):
+    # Deeper than a unix socket's path may be long.
+    engine = PrivateEngine(tmp_path / ("deep" * 20) / ("checkout" * 10), NAME)
+    yield engine
+    engine.clean()
+
+
+def run_container(engine, *command, **host_config):
+    # A first process takes no SIGTERM unless it asks for it, and the engine waits ten seconds to see.
+    body = {"Image": "busybox", "Cmd": command, "StopSignal": "SIGKILL", "HostConfig": host_config}
+    status, answer = post_json(engine, "/containers/create", json.dumps(body).encode())
+    assert status == 201, answer
+    container = json.loads(answer)["Id"]
+    assert post_json(engine, f"/containers/{container}/start", b"")[0] == 204
+    return container
+
+
+def post_json(engine, url, body):
+    return ask(engine.socket, "POST", url, body, content_type="application/json")
+
+
+def inspect(engine, container):
+    return json.loads(ask(engine.socket, "GET", f"/containers/{container}/json")[1])
+
+
+def output_of(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def machine_network():
+    rules = [line for line in output_of("iptables-save").splitlines() if not line.startswith(("#", ":"))]
+    links = sorted(link["ifname"] for link in json.loads(output_of("ip", "-json", "link")))
+    return links, output_of("ip", "route"), output_of("ip", "-6", "route"), rules
+
+
+def lives(process):
+    """Whether a process runs, or only waits for init to take note of its end."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def traces(name, folder):
+    """Look for what an engine leaves, by other means than the engine's own."""
+    commands = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        commands += [text] if f"/{name}/" in text else []
+    mounts = [
+        line for line in Path("/proc/self/mountinfo").read_text().splitlines() if name in line or str(folder) in line
+    ]
+    cgroups = [*Path("/sys/fs/cgroup").glob(name), *Path("/sys/fs/cgroup").glob(f"*/{name}")]
+    folders = [path for path in (folder, Path("/run") / name, Path("/run/netns") / name) if path.exists()]
+    return [*commands, *mounts, *cgroups, *folders]
+
+
+def shim_socket(engine, container):
+    name = hashlib.sha256(f"/run/{engine.name}/containerd.sock/moby/{container}".encode()).hexdigest()
+    return Path("/run/containerd/s") / name
+
+
+def test_it_starts_runs_a_container_and_leaves_nothing_and_the_machines_network_as_it_was(engine):
+    before = machine_network()
+    engine.start()
+    assert ask(engine.socket, "GET", "/images/busybox:latest/json")[0] == 200
+    published = {"8080/tcp": [{"HostPort": "8080"}]}
+    running = run_container(engine, "httpd", "-f", "-p", "8080", PortBindings=published)
+    paused = run_container(engine, "sleep", "1000", NetworkMode="host")
+    assert post_json(engine, f"/containers/{paused}/pause", b"")[0] == 204
+    shim = shim_socket(engine, running)
+    process = inspect(engine, running)["State"]["Pid"]
+    assert shim.exists()
+    assert traces(NAME, engine.directory)
+
+    engine.clean()
+
+    assert traces(NAME, engine.directory) == []
+    assert not lives(process)
+    assert not shim.exists()
+    assert machine_network() == before
+
+
+def test_a_second_start_finds_the_engine_as_it_runs(engine):
+    engine.start()
+    first = engine.pid(), engine.pid("containerd")
+    image = json.loads(ask(engine.socket, "GET", "/images/busybox:latest/json")[1])["Id"]
+    again = PrivateEngine(engine.directory, NAME)
+    again.start()
+    assert (again.pid(), again.pid("containerd")) == first
+    assert json.loads(ask(engine.socket, "GET", "/images/busybox:latest/json")[1])["Id"] == image
+
+
+def test_a_killed_engine_starts_again_with_its_containers(engine):
+    engine.start()
+    killed = engine.pid()
+    container = run_container(engine, "sleep", "1000")
+    engine.kill()
+    assert engine.pid() is None
+    engine.start()
+    assert engine.pid() not in (None, killed)
+    assert inspect(engine, container)["Id"] == container
+
+
+def test_it_recovers_when_all_was_killed_and_the_namespace_lost_its_name_as_after_a_reboot(engine):
+    engine.start()
+    container = run_container(engine, "sleep", "1000")
+    for program in ("dockerd", "containerd"):
+        os.kill(engine.pid(program), signal.SIGKILL)
+    output_of("ip", "netns", "delete", NAME)
+    Path(f"/run/netns/{NAME}").touch()  # a machine whose /run outlives a reboot keeps the file without its mount
+    engine.start()
+    assert inspect(engine, container)["State"]["Status"] == "exited"
+    run_container(engine, "sleep", "1000")
+
+
+def test_a_stopped_engine_keeps_its_containers_and_ends_its_processes(engine):
+    engine.start()
+    container = run_container(engine, "sleep", "1000")
+    process = inspect(engine, container)["State"]["Pid"]
+    engine.stop()
+    assert engine.pid() is None
+    assert engine.pid("containerd") is None
+    assert not lives(process)
+    engine.start()
+    assert inspect(engine, container)["Id"] == container
+
+
+def test_the_command_line_starts_says_and_removes(tmp_path):
+    def command(action):
+        given = [sys.executable, str(SCRIPT), action, "--dir", str(tmp_path / "engine"), "--name", f"{NAME}-cli"]
+        return subprocess.run(given, check=False, capture_output=True, text=True)
+
+    assert command("status").returncode == 3
+    try:
+        started = command("start")
+        assert started.stdout.strip() == f"unix:///run/{NAME}-cli/docker.sock", started.stderr
+        assert command("status").returncode == 0
+    finally:
+        removed = command("clean")
+    assert removed.returncode == 0, removed.stderr
+    assert traces(f"{NAME}-cli", tmp_path / "engine") == []
+    assert "no private engine" in command("clean").stderr
+
+
+def test_it_touches_no_engine_of_another_directory(engine, tmp_path):
+    engine.start()
+    other = PrivateEngine(tmp_path / "other", NAME)
+    for action in (other.start, other.stop, other.clean):
+        with pytest.raises(EngineError, match="belongs to the engine of"):
+            action()
+    assert engine.running()
+
+
+def test_it_takes_no_namespace_that_it_did_not_make(tmp_path):
+    name = f"{NAME}-taken"
+    output_of("ip", "netns", "add", name)
+    try:
+        engine = PrivateEngine(tmp_path / "engine", name)
+        for action in (engine.start, engine.clean):
+            with pytest.raises(EngineError, match="was not made here"):
+                action()
+        assert name in output_of("ip", "netns", "list")
+    finally:
+        output_of("ip", "netns", "delete", name)
+
+
+@pytest.mark.parametrize("name", ["docker", "bridgework-", "bridgework-A", "bridgework-../x", "bridgework-" + "x" * 80])
+def test_a_name_that_could_mean_something_else_is_refused(tmp_path, name):
+    with pytest.raises(EngineError, match="must be"):
+        PrivateEngine(tmp_path, name)
+
+
+def test_why_it_did_not_start_is_said_in_the_engines_own_words(engine):
+    engine.directory.mkdir(parents=True)
+    (engine.directory / "data").write_text("in the way")
+    with pytest.raises(EngineError, match="did not start") as error:
+        engine.start()
+    assert "not a directory" in str(error.value)
