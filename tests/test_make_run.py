@@ -1,0 +1,181 @@
+"""What a newcomer does, from a clean checkout: make run, paste what it prints, Ctrl-C, make clean-engine."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from private_engine import PrivateEngine, answers
+
+ROOT = Path(__file__).resolve().parent.parent
+READY = "Ctrl-C stops the service."
+pytestmark = pytest.mark.slow
+
+
+class Started:
+    """A `make run` as a terminal runs it: a process group of its own, its output on a screen."""
+
+    def __init__(self, checkout, **settings):
+        self.screen = checkout.parent / "screen"
+        with self.screen.open("w") as file:
+            self.process = subprocess.Popen(
+                ["make", "run"],
+                cwd=checkout,
+                env=environment(**settings),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.press_ctrl_c()
+
+    def text(self):
+        return self.screen.read_text()
+
+    def until_ready(self):
+        end = time.monotonic() + 240
+        while READY not in self.text() and self.process.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+        assert READY in self.text(), self.text()
+        return self.text()
+
+    def press_ctrl_c(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(timeout=60)
+
+
+def environment(**settings):
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("BRIDGEWORK_", "DOCKER_", "MAKE"))}
+    return {**kept, "PYTHONUNBUFFERED": "1", **settings}
+
+
+def free_address():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A checkout as it stands, edits included, without what is ignored; its engine is removed at the end."""
+    folder = tmp_path_factory.mktemp("clean") / "checkout"
+    folder.mkdir()
+    copy = "git ls-files -coz --exclude-standard | tar --null --ignore-failed-read -T - -c | tar -x -C"
+    subprocess.run(["bash", "-c", f"{copy} {shlex.quote(str(folder))}"], cwd=ROOT, check=True)
+    yield folder
+    subprocess.run(["make", "clean-engine"], cwd=folder, env=environment(), check=True)
+
+
+@pytest.fixture(scope="module")
+def own_engine(checkout):
+    """Keep a machine's real engine out of it: where one answers, the checkout's own is named in its place."""
+    if not answers(Path("/var/run/docker.sock")):
+        yield {}
+        return
+    with PrivateEngine(checkout / ".bridgework" / "engine", f"bridgework-newcomer-{os.getpid()}") as engine:
+        yield {"DOCKER_HOST": engine.docker_host}
+
+
+def engine_traces(checkout):
+    """Find what runs or is mounted for this checkout, by its path and its engine's folder."""
+    names = re.findall(r"/run/(bridgework-[a-z0-9-]+)/docker.sock", (checkout.parent / "seen").read_text())
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += [text for text in [entry.read_text()] if any(f"/{name}/" in text for name in names)]
+        except (FileNotFoundError, ProcessLookupError, UnicodeDecodeError):
+            continue
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    found += [line for line in mounts if str(checkout) in line or any(name in line for name in names)]
+    return found + [
+        str(path) for name in names for path in [Path("/run") / name, Path("/run/netns") / name] if path.exists()
+    ]
+
+
+def documents(text):
+    """Read the JSON documents that stand one after another in what curl printed."""
+    decoder, found = json.JSONDecoder(), []
+    while text := text.lstrip():
+        document, end = decoder.raw_decode(text)
+        found.append(document)
+        text = text[end:]
+    return found
+
+
+def paste(screen):
+    """Do what a person does: select the indented lines, paste them into a shell."""
+    lines = "\n".join(line for line in screen.splitlines() if line.startswith("  "))
+    pasted = subprocess.run(
+        ["bash", "-c", lines], env=environment(), check=True, capture_output=True, text=True, cwd="/"
+    )
+    return documents(pasted.stdout)
+
+
+def test_a_newcomers_way(checkout, own_engine):
+    address = free_address()
+    with Started(checkout, BRIDGEWORK_BIND=address, **own_engine) as first:
+        screen = first.until_ready()
+        (checkout.parent / "seen").write_text(screen + own_engine.get("DOCKER_HOST", ""))
+        assert f"Bridgework is ready at http://{address}" in screen
+        networks, *containers, check = paste(screen)
+        assert {"bridge", "host", "none"} <= {network["name"] for network in networks["items"]}
+        assert [(container["name"], container["state"]) for container in containers] == [
+            ("tomcat81", "running"),
+            ("tomcat82", "running"),
+        ]
+        assert check["verdict"] == "unreachable"
+        assert check["measured"]["reason"] == "name-unknown"
+        assert all(finding["remedy"] for finding in check["findings"] if finding["severity"] == "blocking")
+        assert check["findings"]
+
+        first.press_ctrl_c()
+        with pytest.raises(ConnectionRefusedError), socket.create_connection(address.split(":"), timeout=2):
+            pass
+
+    with Started(checkout, BRIDGEWORK_BIND=address, **own_engine) as second:
+        again = second.until_ready()
+        assert "Making" not in again, "the environment, the token, the engine and its image are there already"
+        networks, *_, check = paste(again)
+        assert check["verdict"] == "unreachable"
+
+
+def test_secrets_are_the_owners_alone(checkout):
+    kept = checkout / ".bridgework"
+    assert kept.stat().st_mode & 0o777 == 0o700
+    for name in ("admin-token", "tokens.json"):
+        assert (kept / name).stat().st_mode & 0o777 == 0o600
+    assert (kept / "admin-token").read_text().strip() not in (kept / "tokens.json").read_text()
+
+
+def test_a_port_in_use_is_said(checkout):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with Started(checkout, BRIDGEWORK_BIND=f"127.0.0.1:{port}") as started:
+            assert started.process.wait(timeout=60) != 0
+        assert f"Cannot listen on 127.0.0.1:{port}" in started.text()
+
+
+def test_without_an_engine_the_service_starts_and_says_what_is_missing(checkout):
+    with Started(checkout, BRIDGEWORK_BIND=free_address(), DOCKER_HOST="unix:///nowhere.sock") as started:
+        assert "is not ready" in started.until_ready()
+
+
+def test_clean_engine_leaves_nothing_and_takes_nothing_else(checkout, own_engine):
+    before = engine_traces(checkout)
+    assert before
+    subprocess.run(["make", "clean-engine"], cwd=checkout, env=environment(), check=True)
+    assert engine_traces(checkout) == (before if own_engine else [])
