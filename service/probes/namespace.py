@@ -1,0 +1,124 @@
+"""The runner that stands in the namespace itself: a thread enters it, does the job, and ends.
+
+It starts no process and no container for a check. What it cannot enter it reports as ``namespace-out-of-reach``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from service.core.checks import Measurement, ProbeRequest
+from service.core.observations import HostObservation, Observation, ResolverConfiguration
+from service.core.ports import Aspect, Place, RunnerStatus, SweepPlan, SweepRow
+from service.probes import capabilities, checking, observe
+from service.probes.attempts import failed
+from service.probes.inside import run_inside
+from service.probes.places import OutOfReach, open_namespace, resolver_configuration
+
+NO_HANDLE = "the engine's process ids (share the host's pid namespace) or its netns folder"
+
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """An opened place: what to read from outside, and the way in."""
+
+    place: Place
+    descriptor: int
+    pids_visible: bool
+
+    def resolver(self) -> ResolverConfiguration | None:
+        return resolver_configuration(self.place, pids_visible=self.pids_visible)
+
+    def run(self, job: Callable[[], _Result]) -> _Result:
+        try:
+            return run_inside(self.descriptor, job)
+        except PermissionError as error:
+            raise OutOfReach(f"entering {self.place.name}'s namespace: {error.strerror}") from None
+
+
+class NamespaceRunner:
+    """A ``ProbeRunner`` for an engine on this machine.
+
+    ``engine_pid`` tells the engine's process id as we see it, or ``None``: from it follows whether the process ids
+    that the engine speaks of are ours too. ``namespace_folder`` is where the engine's own handles would be.
+    """
+
+    def __init__(self, engine_pid: Callable[[], int | None], namespace_folder: str = "/var/run/docker/netns") -> None:
+        self._engine_pid = engine_pid
+        self._namespace_folder = namespace_folder
+
+    def status(self) -> RunnerStatus:
+        """Whether checks can run here.
+
+        CAP_NET_ADMIN is wished for, not needed: without it a large matrix cannot clean up after itself.
+        """
+        needed = [name for name, given in self._needs().items() if not given]
+        wished = [] if capabilities.may_administer_networks() else ["CAP_NET_ADMIN"]
+        if needed:
+            reason = "the network namespaces of containers cannot be entered from here"
+            return RunnerStatus("unavailable", reason, (*needed, *wished))
+        return RunnerStatus("namespace", "the network namespaces of containers can be entered from here", (*wished,))
+
+    def _needs(self) -> Mapping[str, bool]:
+        return {
+            "CAP_SYS_ADMIN": capabilities.may_enter_namespaces(),
+            "CAP_NET_RAW": capabilities.may_open_raw_sockets(),
+            NO_HANDLE: self._pids_visible() or Path(self._namespace_folder).is_dir(),
+        }
+
+    def check(self, place: Place, request: ProbeRequest) -> Measurement:
+        """One probe from the place; never raises for what the network or the namespace does."""
+        needs_resolver = request.name is not None or request.reverse_lookup
+        try:
+            with self._visit(place) as visit:
+                configuration = visit.resolver() if needs_resolver else None
+                return visit.run(lambda: checking.check(request, configuration))
+        except OutOfReach as limit:
+            return failed(limit.reason, limit.detail)
+
+    def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
+        """Look inside; ``None`` when the place cannot be entered."""
+        try:
+            with self._visit(place) as visit:
+                configuration = visit.resolver() if "resolver" in aspects else None
+                return visit.run(lambda: observe.observe(aspects, configuration))
+        except OutOfReach:
+            return None
+
+    def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
+        """Look at the namespace that the engine itself runs in; ``None`` when its process is out of sight."""
+        host = Place(container_id=None, name="host", pid=self._engine_pid() or 0)
+        try:
+            with self._visit(host) as visit:
+                return visit.run(lambda: observe.observe_host(firewall=firewall))
+        except OutOfReach:
+            return None
+
+    def namespace_inode(self, place: Place) -> int | None:
+        """The inode of the place's namespace, which identifies it on this machine; ``None`` when out of sight."""
+        try:
+            with open_namespace(place, pids_visible=self._pids_visible()) as descriptor:
+                return os.fstat(descriptor).st_ino
+        except OutOfReach:
+            return None
+
+    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow]:
+        """A row as soon as it is whole; closing the iterator stops the work."""
+        raise NotImplementedError(plan)
+
+    def _pids_visible(self) -> bool:
+        return capabilities.shares_pid_namespace(self._engine_pid())
+
+    @contextmanager
+    def _visit(self, place: Place) -> Iterator[_Visit]:
+        visible = self._pids_visible()
+        with open_namespace(place, pids_visible=visible) as descriptor:
+            yield _Visit(place, descriptor, pids_visible=visible)

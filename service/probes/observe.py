@@ -1,0 +1,75 @@
+"""Look around in the calling thread's namespace. Only reads; what cannot be seen stays ``None``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyroute2 import IPRoute
+
+from service.core.observations import HostObservation, Observation, ResolverConfiguration
+from service.core.ports import Aspect
+from service.probes import firewall as firewall_rules
+from service.probes import links, listening
+from service.probes.neighbour_table import table_usage
+
+HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets")
+SYSCTLS = (
+    "net.ipv4.ip_forward",
+    "net.ipv4.conf.all.rp_filter",
+    "net.ipv4.icmp_echo_ignore_all",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv6.conf.all.disable_ipv6",
+    "net.ipv6.conf.all.forwarding",
+    "net.bridge.bridge-nf-call-iptables",
+)
+
+
+def inode() -> int:
+    """The identity of the calling thread's network namespace."""
+    return Path("/proc/thread-self/ns/net").stat().st_ino
+
+
+def observe(aspects: Sequence[Aspect], resolver: ResolverConfiguration | None) -> Observation:
+    """What was asked for; ``resolver`` is handed in, because it lies in files that no namespace changes."""
+    with IPRoute() as ipr:
+        return Observation(
+            inode=inode(),
+            interfaces=links.interfaces(ipr) if "interfaces" in aspects else None,
+            routes=links.routes(ipr) if "routes" in aspects else None,
+            neighbours=links.neighbours(ipr) if "neighbours" in aspects else None,
+            sockets=listening.sockets(inode()) if "sockets" in aspects else None,
+            resolver=resolver if "resolver" in aspects else None,
+            sysctls=_sysctls(),
+        )
+
+
+def observe_host(*, firewall: bool) -> HostObservation:
+    """The same of the engine's host, with what forwards there; the firewall's chains only when asked for."""
+    observation = observe(HOST_ASPECTS, None)
+    settings = dict(observation.sysctls)
+    usage = table_usage("arp_cache")
+    return HostObservation(
+        observation=observation,
+        ipv4_forwarding=_switch(settings.get("net.ipv4.ip_forward")),
+        ipv6_forwarding=_switch(settings.get("net.ipv6.conf.all.forwarding")),
+        chains=firewall_rules.chains() if firewall else None,
+        neighbour_limit=usage.hard_limit if usage else None,
+        neighbours_in_use=usage.entries if usage else None,
+    )
+
+
+def _switch(value: str | None) -> bool | None:
+    return None if value is None else value != "0"
+
+
+def _sysctls() -> tuple[tuple[str, str], ...]:
+    read = ((name, _read(name)) for name in SYSCTLS)
+    return tuple((name, value) for name, value in read if value is not None)
+
+
+def _read(name: str) -> str | None:
+    try:
+        return Path("/proc/sys", name.replace(".", "/")).read_text(encoding="ascii").strip()
+    except OSError:
+        return None

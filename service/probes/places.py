@@ -1,0 +1,115 @@
+"""Find the namespace and the resolver files of a place, and make sure that they are its own.
+
+A process id may have been taken over by another process since the engine named it, so its control groups are read
+after its namespace was opened. Files of a container are opened within its root (openat2(2), ``RESOLVE_IN_ROOT``):
+its own links cannot lead out of it. Nothing here enters a namespace.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from service.core.checks import Reason
+from service.core.observations import ResolverConfiguration
+from service.core.ports import Place
+from service.probes import resolver_files
+from service.probes.inside import is_network_namespace
+from service.probes.rooted import read_in_root
+
+MAX_FILE_BYTES = 1 << 20
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class OutOfReach(Exception):
+    """The place cannot be stood in; ``reason`` and ``detail`` go into the measurement."""
+
+    def __init__(self, detail: str, reason: Reason = Reason.NAMESPACE_OUT_OF_REACH) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.reason = reason
+
+
+@contextmanager
+def open_namespace(place: Place, *, pids_visible: bool) -> Iterator[int]:
+    """A descriptor of the place's network namespace, closed on leaving. Raises ``OutOfReach``.
+
+    The process's own link is preferred: it alone is true when a shared namespace was left behind. The engine's handle
+    serves where process ids are out of sight.
+    """
+    descriptor = _open(place, pids_visible=pids_visible)
+    try:
+        if not is_network_namespace(descriptor):
+            raise OutOfReach(f"{place.namespace_path} is no namespace here: the engine's folder is not shared with us")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open(place: Place, *, pids_visible: bool) -> int:
+    if pids_visible and place.pid > 0:
+        try:
+            return _open_of_process(place)
+        except PermissionError:
+            if place.namespace_path is None:
+                raise OutOfReach("reading another process's namespace needs CAP_SYS_PTRACE") from None
+    if place.namespace_path is None:
+        raise OutOfReach("neither its process nor its namespace file is in sight")
+    try:
+        return os.open(place.namespace_path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise OutOfReach(f"{place.namespace_path}: {error.strerror}") from None
+
+
+def _open_of_process(place: Place) -> int:
+    try:
+        descriptor = os.open(f"/proc/{place.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        raise OutOfReach(f"{place.name} has stopped meanwhile", Reason.SOURCE_NOT_RUNNING) from None
+    if not belongs(place):
+        os.close(descriptor)
+        raise OutOfReach(f"process {place.pid} is no longer {place.name}'s", Reason.SOURCE_NOT_RUNNING)
+    return descriptor
+
+
+def belongs(place: Place) -> bool:
+    """Whether the process is the container's; where control groups are hidden, it is believed to be."""
+    if place.container_id is None:
+        return True
+    try:
+        groups = Path(f"/proc/{place.pid}/cgroup").read_text(encoding="utf-8", errors="replace")
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return place.container_id in groups or not _tells_anything(groups)
+
+
+def _tells_anything(groups: str) -> bool:
+    paths = {line.rpartition(":")[2] for line in groups.splitlines()}
+    return bool(_CONTAINER_ID.search(groups)) or not paths <= {"/", ""}
+
+
+def resolver_configuration(place: Place, *, pids_visible: bool) -> ResolverConfiguration | None:
+    """What the source reads before it asks anybody; ``None`` when its resolv.conf cannot be read.
+
+    A missing hosts file is an empty one, as it is to the source.
+    """
+    resolv_conf = _file_of(place, "etc/resolv.conf", place.resolver_path, pids_visible=pids_visible)
+    if resolv_conf is None:
+        return None
+    hosts = _file_of(place, "etc/hosts", place.hosts_path, pids_visible=pids_visible)
+    return resolver_files.parse(resolv_conf, hosts or "")
+
+
+def _file_of(place: Place, inner: str, outer: str | None, *, pids_visible: bool) -> str | None:
+    if pids_visible and place.pid > 0:
+        text = read_in_root(f"/proc/{place.pid}/root", inner, MAX_FILE_BYTES)
+        if text is not None and belongs(place):
+            return text
+    if place.container_id is None and outer is None:
+        outer = f"/{inner}"
+    return read_in_root("/", outer, MAX_FILE_BYTES) if outer else None
