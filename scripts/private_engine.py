@@ -246,11 +246,13 @@ def _entry(path: str, kind: bytes, mode: int, **fields: Any) -> tarfile.TarInfo:
 class PrivateEngine:
     """One private engine: where it is kept, and what is done with it.
 
-    As a context manager it is started on entry and removed without trace on exit.
+    As a context manager it is started on entry and removed without trace on exit; should its process be killed before
+    that, the next one that enters removes it.
     """
 
     directory: Path
     name: str
+    _owner: Process | None = field(default=None, init=False, repr=False)
     _children: list[subprocess.Popen[bytes]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -265,6 +267,8 @@ class PrivateEngine:
         self.log = self.directory / "dockerd.log"
 
     def __enter__(self) -> Self:
+        remove_orphans()
+        self._owner = Process.of(os.getpid())
         self.start()
         return self
 
@@ -332,7 +336,8 @@ class PrivateEngine:
         state = self._state()
         state.setdefault("made_netns_mount", not os.path.ismount(NETNS_FOLDER))
         self.runtime.mkdir(mode=0o755, exist_ok=True)
-        self._save({**state, "directory": str(self.directory), "name": self.name})
+        owner = asdict(self._owner) if self._owner else None
+        self._save({**state, "directory": str(self.directory), "name": self.name, "owner": owner})
         if not mounts_below(self.namespace):
             self.namespace.unlink(missing_ok=True)
             say(f"Making the network namespace {self.name}")
@@ -612,6 +617,15 @@ class PrivateEngine:
         return process if process and process.alive() else None
 
 
+def remove_orphans() -> None:
+    """Remove the engines whose owner, a test run, was killed before it could."""
+    for file in sorted(Path("/run").glob("bridgework-*/state.json")):
+        state = json.loads(file.read_text())
+        if state.get("owner") and not Process(**state["owner"]).alive():
+            say(f"Removing {state['name']}: the process that it was for has ended")
+            PrivateEngine(Path(state["directory"]), state["name"]).clean()
+
+
 CONTAINERD_SETTINGS = """\
 version = 2
 root = {root}
@@ -632,25 +646,37 @@ disabled_plugins = [
 def main() -> int:
     """Do what the command line says; a failure is a sentence and exit code 1."""
     parser = argparse.ArgumentParser(description="A Docker engine in a network namespace of its own.")
-    parser.add_argument("action", choices=("start", "stop", "status", "clean"))
-    parser.add_argument("--dir", type=Path, required=True, help="where its data is kept")
-    parser.add_argument("--name", required=True, help="the namespace's name, beginning with bridgework-")
+    actions = parser.add_subparsers(dest="action", required=True)
+    for action in ("start", "stop", "status", "clean"):
+        one = actions.add_parser(action, help=f"{action} one engine")
+        one.add_argument("--dir", type=Path, required=True, help="where its data is kept")
+        one.add_argument("--name", required=True, help="the namespace's name, beginning with bridgework-")
+    actions.add_parser("sweep", help="remove the engines of test runs that were killed")
     given = parser.parse_args()
     try:
-        engine = PrivateEngine(given.dir, given.name)
-        if given.action == "status":
-            return status(engine)
-        if given.action == "clean" and not engine.leftovers():
-            say("There is no private engine to remove.")
-            return 0
-        become_root()
-        getattr(engine, given.action)()
+        return perform(given)
     except EngineError as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:
         say("Interrupted.")
         return 130
+
+
+def perform(given: argparse.Namespace) -> int:
+    """Carry out one action; returns the exit code."""
+    if given.action == "sweep":
+        become_root()
+        remove_orphans()
+        return 0
+    engine = PrivateEngine(given.dir, given.name)
+    if given.action == "status":
+        return status(engine)
+    if given.action == "clean" and not engine.leftovers():
+        say("There is no private engine to remove.")
+        return 0
+    become_root()
+    getattr(engine, given.action)()
     if given.action == "start":
         print(engine.docker_host)
     return 0

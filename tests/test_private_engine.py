@@ -21,6 +21,7 @@ def engine(tmp_path):
     engine = PrivateEngine(tmp_path / ("deep" * 20) / ("checkout" * 10), NAME)
     yield engine
     engine.clean()
+    assert traces(NAME, engine.directory) == []
 
 
 def run_container(engine, *command, **host_config):
@@ -162,6 +163,19 @@ def test_the_command_line_starts_says_and_removes(tmp_path):
     assert removed.returncode == 0, removed.stderr
     assert traces(f"{NAME}-cli", tmp_path / "engine") == []
     assert "no private engine" in command("clean").stderr
+
+
+def test_the_engine_of_a_killed_test_run_is_removed_by_the_next_and_no_other(engine, tmp_path):
+    engine.start()
+    name = f"{NAME}-orphan"
+    begin = "from private_engine import PrivateEngine as E; import os, sys; E(sys.argv[1], sys.argv[2]).__enter__(); "
+    orphan = [sys.executable, "-c", begin + "os.kill(os.getpid(), 9)", str(tmp_path / "orphan"), name]
+    killed = subprocess.run(orphan, check=False, cwd=SCRIPT.parent)
+    assert killed.returncode == -signal.SIGKILL
+    assert traces(name, tmp_path / "orphan")
+    with PrivateEngine(tmp_path / "next", f"{NAME}-next"):
+        assert traces(name, tmp_path / "orphan") == []
+    assert engine.running()
 
 
 def test_it_touches_no_engine_of_another_directory(engine, tmp_path):
