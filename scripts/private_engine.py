@@ -247,7 +247,7 @@ class PrivateEngine:
     """One private engine: where it is kept, and what is done with it.
 
     As a context manager it is started on entry and removed without trace on exit; should its process be killed before
-    that, the next one that enters removes it.
+    that, the next start of any private engine removes it.
     """
 
     directory: Path
@@ -267,7 +267,6 @@ class PrivateEngine:
         self.log = self.directory / "dockerd.log"
 
     def __enter__(self) -> Self:
-        remove_orphans()
         self._owner = Process.of(os.getpid())
         self.start()
         return self
@@ -285,6 +284,7 @@ class PrivateEngine:
     def start(self) -> None:
         """Start the engine, or what of it is missing; at once when it runs."""
         self._must_be_root()
+        remove_orphans()
         self.directory.mkdir(parents=True, exist_ok=True)
         with self._alone():
             self._must_be_ours()
@@ -314,16 +314,19 @@ class PrivateEngine:
             raise EngineError("A private engine needs root: run this as root or through sudo.")
 
     def _must_be_ours(self) -> None:
-        """Refuse a name that a living engine elsewhere, or someone else, has in use."""
+        """Refuse a name that an engine elsewhere, or someone else, has in use."""
         owner = self._state().get("directory")
         if owner is None and (self.runtime.exists() or self.namespace.exists()):
             raise EngineError(f"{self.runtime} or {self.namespace} exists and was not made here: choose another name.")
-        if owner not in (None, str(self.directory)) and (self._processes() or Path(owner).exists()):
+        if owner not in (None, str(self.directory)):
             raise EngineError(f"The name {self.name} belongs to the engine of {owner}: choose another name.")
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Hold the directory, so that two starts at once become one start and one look."""
+        if not self.directory.is_dir():  # moved or deleted: nobody else comes to it
+            yield
+            return
         handle = os.open(self.directory, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -518,7 +521,6 @@ class PrivateEngine:
             return
         self._must_be_root()
         self._must_be_ours()
-        self.directory.mkdir(parents=True, exist_ok=True)
         with self._alone():
             self._kill_all()
             sockets = self._shim_sockets()
@@ -618,11 +620,12 @@ class PrivateEngine:
 
 
 def remove_orphans() -> None:
-    """Remove the engines whose owner, a test run, was killed before it could."""
+    """Remove the engines that nobody can come back to: their test run was killed, or their folder moved or deleted."""
     for file in sorted(Path("/run").glob("bridgework-*/state.json")):
         state = json.loads(file.read_text())
-        if state.get("owner") and not Process(**state["owner"]).alive():
-            say(f"Removing {state['name']}: the process that it was for has ended")
+        ended = state.get("owner") and not Process(**state["owner"]).alive()
+        if ended or not Path(state["directory"]).exists():
+            say(f"Removing {state['name']}: {state['directory']} is no longer in use")
             PrivateEngine(Path(state["directory"]), state["name"]).clean()
 
 
@@ -651,7 +654,7 @@ def main() -> int:
         one = actions.add_parser(action, help=f"{action} one engine")
         one.add_argument("--dir", type=Path, required=True, help="where its data is kept")
         one.add_argument("--name", required=True, help="the namespace's name, beginning with bridgework-")
-    actions.add_parser("sweep", help="remove the engines of test runs that were killed")
+    actions.add_parser("sweep", help="remove the engines whose test run was killed or whose folder is gone")
     given = parser.parse_args()
     try:
         return perform(given)

@@ -178,6 +178,18 @@ def test_the_engine_of_a_killed_test_run_is_removed_by_the_next_and_no_other(eng
     assert engine.running()
 
 
+def test_the_engine_of_a_checkout_that_moved_makes_way_for_one_at_the_new_place(tmp_path):
+    before, after = tmp_path / "before", tmp_path / "after"
+    old = PrivateEngine(before / "engine", f"{NAME}-before")
+    old.start()
+    container = run_container(old, "sleep", "1000")
+    before.rename(after)
+    with PrivateEngine(after / "engine", f"{NAME}-after") as new:
+        assert traces(old.name, before) == []
+        assert inspect(new, container)["State"]["Running"] is False
+    assert traces(new.name, after / "engine") == []
+
+
 def test_it_touches_no_engine_of_another_directory(engine, tmp_path):
     engine.start()
     other = PrivateEngine(tmp_path / "other", NAME)
