@@ -102,5 +102,7 @@ def failure(error: OSError) -> Attempt:
         return Attempt(reason=Reason.TIMED_OUT)
     if isinstance(error, SaidByIcmp):
         return Attempt(reason=error.reason, detail=error.strerror, path_mtu_bytes=error.mtu_bytes)
+    if isinstance(error, ConnectionResetError):
+        return Attempt(reason=Reason.CONNECTION_RESET, detail="closed without an answer")
     number = error.errno
     return Attempt(reason=of_errno(number), detail=os.strerror(number) if number else str(error))

@@ -1,0 +1,92 @@
+"""Probe by HTTP: one GET over one new connection, its status, and nothing more.
+
+No redirect is followed, no proxy asked, no body read. The time-out bounds the whole attempt, also against a server
+that trickles its answer byte by byte.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from service.core.checks import Phases, ProbeRequest, Reason
+from service.probes.attempts import Attempt
+from service.probes.reasons import failure
+from service.probes.sockaddr import family_of, numeric
+from service.probes.tcp import connect
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+DEFAULT_PORT = 80
+_PATH_CHARACTERS = "/%?&=;:@!$'()*+,~"
+
+
+class _DeadlineSocket(socket.socket):
+    """A socket whose every wait ends at the same moment: ``http.client`` knows time-outs for each read only."""
+
+    ends: float = 0.0
+
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
+        self.settimeout(max(self.ends - time.perf_counter(), 0.001))
+        return super().recv_into(buffer, nbytes, flags)
+
+
+def probe(request: ProbeRequest, address: str) -> Attempt:
+    """Ask for ``http_path`` of ``http_host`` (else the name, else the address).
+
+    Without an ``expected_status`` any HTTP answer is a success. Raises ``ValueError`` for a host with line breaks.
+    """
+    port = request.port or DEFAULT_PORT
+    try:
+        version, sockaddr = numeric(address, port)
+    except OSError as error:
+        return Attempt(reason=Reason.NO_ADDRESS, detail=error.strerror)
+    timeout_s = request.timeout_ms / 1000
+    started = time.perf_counter()
+    try:
+        sock = _DeadlineSocket(family_of(version), socket.SOCK_STREAM)
+        sock.ends = started + timeout_s
+        connect(sock, sockaddr, timeout_s)
+    except OSError as error:
+        return failure(error)
+    with sock:
+        return _ask(sock, request, host_header(request, address, port), started)
+
+
+def _ask(sock: _DeadlineSocket, request: ProbeRequest, host: str, started: float) -> Attempt:
+    connected = time.perf_counter()
+    connect_ms = round((connected - started) * 1000, 3)
+    connection = http.client.HTTPConnection("already-connected.invalid")
+    connection.sock = sock
+    sock.settimeout(max(sock.ends - connected, 0.001))
+    path = quote(request.http_path, safe=_PATH_CHARACTERS)
+    try:
+        connection.request("GET", path, headers={"Host": host, "User-Agent": "bridgework", "Connection": "close"})
+        response = connection.getresponse()
+    except OSError as error:
+        return failure(error)
+    except http.client.HTTPException as error:
+        return Attempt(reason=Reason.UNEXPECTED_ANSWER, detail=f"no HTTP answer: {type(error).__name__}")
+    ended = time.perf_counter()
+    phases = Phases(connect=connect_ms, first_byte=round((ended - connected) * 1000, 3))
+    return _judge(response.status, request.expected_status, phases, (ended - started) * 1000)
+
+
+def _judge(status: int, expected: int | None, phases: Phases, elapsed_ms: float) -> Attempt:
+    if expected is not None and status != expected:
+        detail = f"answered {status}, not {expected}"
+        return Attempt(reason=Reason.UNEXPECTED_ANSWER, detail=detail, status=status, phases_ms=phases)
+    return Attempt(rtt_ms=elapsed_ms, status=status, phases_ms=phases)
+
+
+def host_header(request: ProbeRequest, address: str, port: int) -> str:
+    """The ``Host`` of RFC 9110, 7.2: a given one as it stands, else the name or address, the port unless it is 80."""
+    if request.http_host is not None:
+        return request.http_host
+    host = request.name or address.partition("%")[0]
+    host = f"[{host}]" if ":" in host else host
+    return host if port == DEFAULT_PORT else f"{host}:{port}"
