@@ -33,7 +33,7 @@ ENGINE_COMMAND = [sys.executable, str(ROOT / "scripts" / "private_engine.py")]
 ENGINE_PLACE = ["--dir", str(PRIVATE / "engine"), "--name", ENGINE_NAME]
 Service = subprocess.Popen[bytes]
 UP_SECONDS = 60
-READY_SECONDS = 15
+READY_SECONDS = 5
 
 
 def say(text: str) -> None:
@@ -90,6 +90,7 @@ def give_to_caller(path: Path) -> None:
 def make_token() -> tuple[Path, Path]:
     """Make the admin token once; return its file and the file of token checksums that the service reads."""
     PRIVATE.mkdir(mode=0o700, exist_ok=True)
+    PRIVATE.chmod(0o700)
     give_to_caller(PRIVATE)
     token_file, tokens_file = PRIVATE / "admin-token", PRIVATE / "tokens.json"
     if not token_file.exists():
