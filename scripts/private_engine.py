@@ -314,12 +314,15 @@ class PrivateEngine:
             raise EngineError("A private engine needs root: run this as root or through sudo.")
 
     def _must_be_ours(self) -> None:
-        """Refuse a name that an engine elsewhere, or someone else, has in use."""
+        """Refuse a name or a directory that another engine, or someone else, has in use."""
         owner = self._state().get("directory")
         if owner is None and (self.runtime.exists() or self.namespace.exists()):
             raise EngineError(f"{self.runtime} or {self.namespace} exists and was not made here: choose another name.")
         if owner not in (None, str(self.directory)):
             raise EngineError(f"The name {self.name} belongs to the engine of {owner}: choose another name.")
+        for state in known_engines():
+            if state["directory"] == str(self.directory) and state["name"] != self.name:
+                raise EngineError(f"{self.directory} belongs to the engine {state['name']}: choose another directory.")
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -516,11 +519,15 @@ class PrivateEngine:
     # -- removing --
 
     def clean(self) -> None:
-        """Remove the engine and all that it made; say so when anything is left."""
-        if not self.leftovers():
-            return
-        self._must_be_root()
-        self._must_be_ours()
+        """Remove the engine and all that it made; nothing when there is none."""
+        if self.leftovers():
+            self._must_be_root()
+            remove_orphans()
+            self._must_be_ours()
+            self.remove()
+
+    def remove(self) -> None:
+        """Kill, unmount and delete whatever is this engine's; say so when anything is left."""
         with self._alone():
             self._kill_all()
             sockets = self._shim_sockets()
@@ -602,11 +609,7 @@ class PrivateEngine:
         return self.runtime / "state.json"
 
     def _state(self) -> dict[str, Any]:
-        try:
-            state: dict[str, Any] = json.loads(self._state_file.read_text())
-        except (FileNotFoundError, ValueError):
-            return {}
-        return state
+        return read_state(self._state_file)
 
     def _save(self, state: dict[str, Any]) -> None:
         temporary = self._state_file.with_suffix(".new")
@@ -619,14 +622,27 @@ class PrivateEngine:
         return process if process and process.alive() else None
 
 
+def known_engines() -> list[dict[str, Any]]:
+    """Read what is remembered of every private engine on this machine."""
+    return [state for file in sorted(Path("/run").glob("bridgework-*/state.json")) if (state := read_state(file))]
+
+
+def read_state(file: Path) -> dict[str, Any]:
+    """Read what is remembered of one engine; nothing when it is just being removed."""
+    try:
+        state: dict[str, Any] = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return state
+
+
 def remove_orphans() -> None:
     """Remove the engines that nobody can come back to: their test run was killed, or their folder moved or deleted."""
-    for file in sorted(Path("/run").glob("bridgework-*/state.json")):
-        state = json.loads(file.read_text())
+    for state in known_engines():
         ended = state.get("owner") and not Process(**state["owner"]).alive()
         if ended or not Path(state["directory"]).exists():
             say(f"Removing {state['name']}: {state['directory']} is no longer in use")
-            PrivateEngine(Path(state["directory"]), state["name"]).clean()
+            PrivateEngine(Path(state["directory"]), state["name"]).remove()
 
 
 CONTAINERD_SETTINGS = """\

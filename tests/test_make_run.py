@@ -84,7 +84,7 @@ def own_engine(checkout):
     if not answers(Path("/var/run/docker.sock")):
         yield {}
         return
-    with PrivateEngine(checkout / ".bridgework" / "engine", f"bridgework-newcomer-{os.getpid()}") as engine:
+    with PrivateEngine(checkout / ".bridgework" / "other", f"bridgework-newcomer-{os.getpid()}") as engine:
         yield {"DOCKER_HOST": engine.docker_host}
 
 

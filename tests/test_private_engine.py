@@ -190,13 +190,16 @@ def test_the_engine_of_a_checkout_that_moved_makes_way_for_one_at_the_new_place(
     assert traces(new.name, after / "engine") == []
 
 
-def test_it_touches_no_engine_of_another_directory(engine, tmp_path):
+@pytest.mark.parametrize("taken", ["the name", "the directory"])
+def test_it_touches_no_other_engine(engine, tmp_path, taken):
     engine.start()
-    other = PrivateEngine(tmp_path / "other", NAME)
+    by_name = PrivateEngine(tmp_path / "other", NAME)
+    other = by_name if taken == "the name" else PrivateEngine(engine.directory, f"{NAME}-other")
     for action in (other.start, other.stop, other.clean):
-        with pytest.raises(EngineError, match="belongs to the engine of"):
+        with pytest.raises(EngineError, match="belongs to the engine"):
             action()
     assert engine.running()
+    assert ask(engine.socket, "GET", "/images/busybox:latest/json")[0] == 200
 
 
 def test_it_takes_no_namespace_that_it_did_not_make(tmp_path):
