@@ -16,3 +16,4 @@ EngineError = _MODULE.EngineError
 PrivateEngine = _MODULE.PrivateEngine
 answers = _MODULE.answers
 ask = _MODULE.ask
+install_packages = _MODULE.install_packages

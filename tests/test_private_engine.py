@@ -9,10 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from private_engine import EngineError, PrivateEngine, ask
+from private_engine import EngineError, PrivateEngine, ask, install_packages
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "private_engine.py"
 NAME = f"bridgework-own-{os.getpid()}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def programs():
+    """Have `ip` and `iptables` on a bare machine before it is looked at."""
+    install_packages()
 
 
 @pytest.fixture
