@@ -1,4 +1,4 @@
-"""What the operator of the service sets, from the environment: prefix ``BRIDGEWORK_``; an unknown or bad one stops the start.
+"""What the operator of the service sets: environment variables ``BRIDGEWORK_*``; an unknown or bad one stops the start.
 
 The engine's own address is found as Docker's clients find it (``DOCKER_HOST``), not through a setting of ours.
 """
@@ -26,7 +26,7 @@ class BadSettings(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting. Durations are in seconds, sizes in bytes; a name in lower case is the variable's after the prefix."""
+    """Every setting, by its variable's name after the prefix. Durations are in seconds, sizes in bytes."""
 
     bind: str = "127.0.0.1:8080"
     tokens_file: Path | None = None

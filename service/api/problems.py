@@ -52,7 +52,13 @@ class HttpProblem(Exception):
     """A failure that belongs to HTTP itself (authentication, media types), raised by the API alone."""
 
     def __init__(
-        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, remedy: str | None = None
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        remedy: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -127,13 +133,13 @@ def _for_http_problem(error: HttpProblem) -> Response:
 
 def _for_http_exception(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    headers = {name: value for name, value in error.get_headers() if name.lower() not in {"content-type"}}
+    headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     detail = error.description or HTTPStatus(status).phrase
     return problem(status, CODE_BY_STATUS.get(status, "request-refused"), detail, headers=headers)
 
 
 def _for_accident(error: Exception) -> Response:
-    log.exception("accident", error=repr(error))
+    log.error("accident", error=repr(error), exc_info=error)
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal-error",

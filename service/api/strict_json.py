@@ -60,7 +60,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _number(kind: type[int] | type[float]) -> Any:
+def _number(kind: type[int | float]) -> Any:
     def read(text: str) -> int | float:
         if len(text) > MAX_NUMBER_DIGITS:
             raise BadJson(f"A number has more than {MAX_NUMBER_DIGITS} digits.")

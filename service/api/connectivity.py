@@ -1,0 +1,54 @@
+"""The paths under ``/v1/connectivity``: one check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.api.connectivity_schemas import CheckRequestSchema, CheckResultSchema
+from service.api.contract import Answer, Asked, Resource
+from service.core.access import Role
+from service.core.checks import ProbeRequest, Protocol
+from service.operations import connectivity
+
+RESOURCE = Resource("connectivity", "What reaches what: predicted, measured, explained.")
+DNS_PORT = 53
+
+
+@RESOURCE.operation(
+    "POST", "/v1/connectivity/checks", role=Role.VIEWER, body=CheckRequestSchema(), answers={200: CheckResultSchema},
+    problems={400: ("ambiguous-reference",), 403: ("destination-not-allowed",), 404: ("container-not-found",)},
+    weight="checks",
+)  # fmt: skip
+def check_connectivity(asked: Asked) -> Answer:
+    """Check whether a source reaches a destination.
+
+    Runs in the source's own network namespace, whatever its image holds. An unreachable destination is a 200: the
+    check worked, and its findings say why and what mends it.
+    """
+    return Answer(connectivity.check(asked.house, asked.snapshot, wanted_check(asked.body)))
+
+
+def wanted_check(body: dict[str, Any]) -> connectivity.WantedCheck:
+    """The typed check of a loaded body."""
+    protocol = Protocol(body["protocol"])
+    probe = ProbeRequest(
+        protocol=protocol,
+        port=body["port"] or (DNS_PORT if protocol is Protocol.DNS else None),
+        ip_version={"4": 4, "6": 6}.get(body["ip_version"]),
+        count=body["count"],
+        interval_ms=body["interval_ms"],
+        timeout_ms=body["timeout_ms"],
+        payload_bytes=body["payload_bytes"],
+        dont_fragment=body["dont_fragment"],
+        http_path=body["path"],
+        expected_status=body["expected_status"],
+        dns_question=body["question"],
+    )
+    destination = body["destination"]
+    return connectivity.WantedCheck(
+        probe=probe,
+        source_container=body["source"].get("container"),
+        destination_container=destination.get("container"),
+        destination_name=destination.get("name"),
+        destination_address=destination.get("address"),
+    )

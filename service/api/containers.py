@@ -1,0 +1,197 @@
+"""The paths under ``/v1/containers`` that change or describe containers; what is inside has a module of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.api.containers_schemas import (
+    ContainerCreateSchema,
+    ContainerPageSchema,
+    ContainerQuery,
+    ContainerSchema,
+    RenameSchema,
+    StopQuery,
+)
+from service.api.contract import Answer, Asked, Resource
+from service.api.networks import endpoint_spec
+from service.api.networks_schemas import ForceQuery, RehearsalSchema
+from service.api.paging import page
+from service.core.access import Role
+from service.core.snapshot import PublishedPort
+from service.core.specs import ContainerSpec
+from service.operations import containers
+from service.operations.descriptions import Rehearsal
+from service.operations.idempotency import retry_key
+
+RESOURCE = Resource("containers", "Containers: made, started, stopped and removed, with every conflict named.")
+_FINDING = {400: ("ambiguous-reference",), 404: ("container-not-found",)}
+_STARTING = ("port-taken", "shared-network-owner-down", "shared-network-owner-gone", "network-gone",
+             "static-address-taken", "address-space-exhausted", "command-not-runnable")  # fmt: skip
+
+
+@RESOURCE.operation(
+    "GET", "/v1/containers", role=Role.VIEWER, query=ContainerQuery(), answers={200: ContainerPageSchema},
+    problems={404: ("network-not-found",)}, remembered=True,
+)  # fmt: skip
+def list_containers(asked: Asked) -> Answer:
+    """List containers.
+
+    By name, stopped ones too. Filters narrow the list; all given ones must fit.
+    """
+    query = asked.query
+    wanted = containers.ContainerFilter(
+        name=query["name"],
+        state=query["state"],
+        network=query["network"],
+        labels=tuple(query["label"]),
+        image=query["image"],
+        publishes=query["publishes"],
+        project=query["project"],
+    )
+    found = containers.list_containers(asked.snapshot, wanted)
+    return Answer(page(found, dict(query), lambda container: (container.name, container.id)))
+
+
+@RESOURCE.operation(
+    "POST", "/v1/containers", role=Role.OPERATOR, body=ContainerCreateSchema(), rehearsable=True, keyed=True,
+    answers={201: ContainerSchema, 200: RehearsalSchema},
+    problems={403: ("image-not-allowed", "host-mode-not-allowed", "host-port-not-allowed", "project-mismatch",
+                    "published-address-not-allowed"),
+              404: ("image-not-found", "network-not-found", "container-not-found"),
+              409: ("container-name-taken", "earlier-request-failed", *_STARTING),
+              422: ("idempotency-key-reused", "combination-invalid", "address-not-in-subnet")},
+)  # fmt: skip
+def create_container(asked: Asked) -> Answer:
+    """Create a container.
+
+    And start it, unless `start` is false. When it cannot be started it is removed again, so that nothing is half done.
+    Host mode and sharing another container's network need the role admin.
+    """
+    body = asked.body
+    key = retry_key(asked.caller, asked.idempotency_key, body)
+    done = containers.create_container(asked.house, asked.caller, _wanted(body), key, dry_run=asked.dry_run)
+    if isinstance(done, Rehearsal):
+        return Answer(done)
+    made = containers.get_container(asked.house.engine.snapshot(), done.id)
+    replayed = {"Idempotent-Replayed": "true"} if done.replayed else {}
+    return Answer(made, 201, {"Location": f"/v1/containers/{made.id}", **replayed})
+
+
+def _wanted(body: dict[str, Any]) -> containers.WantedContainer:
+    spec = ContainerSpec(
+        name=body["name"] or "",
+        image=body["image"],
+        command=tuple(body["command"]),
+        environment=body["environment"],
+        labels=body["labels"],
+        published_ports=tuple(one for port in body["published_ports"] for one in _ports(port)),
+        hostname=body["hostname"],
+        dns=tuple(str(server) for server in body["dns"]),
+        dns_search=tuple(body["dns_search"]),
+        dns_options=tuple(body["dns_options"]),
+        extra_hosts=body["extra_hosts"],
+        sysctls=body["sysctls"],
+        restart_policy=body["restart_policy"],
+    )
+    return containers.WantedContainer(
+        spec=spec,
+        name=body["name"],
+        network_mode=body["network_mode"],
+        networks=tuple((item["network"], endpoint_spec(item)) for item in body["networks"]),
+        start=body["start"],
+        pull=body["pull"],
+    )
+
+
+def _ports(port: dict[str, Any]) -> list[PublishedPort]:
+    return [
+        PublishedPort(
+            container_port=port["container_port"] + step,
+            protocol=port["protocol"],
+            host_ip=str(port["host_ip"]) if port["host_ip"] else "",
+            host_port=port["host_port"] + step if port["host_port"] else None,
+        )
+        for step in range(port["count"])
+    ]
+
+
+@RESOURCE.operation(
+    "GET", "/v1/containers/{container}", role=Role.VIEWER, answers={200: ContainerSchema}, problems=_FINDING,
+    remembered=True,
+)  # fmt: skip
+def get_container(asked: Asked) -> Answer:
+    """Get a container.
+
+    By name, full id or an unambiguous prefix of its id.
+    """
+    return Answer(containers.get_container(asked.snapshot, asked.path["container"]))
+
+
+@RESOURCE.operation(
+    "DELETE", "/v1/containers/{container}", role=Role.OPERATOR, query=ForceQuery(), rehearsable=True, conditional=True,
+    answers={204: None, 200: RehearsalSchema}, problems={**_FINDING, 409: ("container-running", "container-removing")},
+)  # fmt: skip
+def delete_container(asked: Asked) -> Answer:
+    """Delete a container.
+
+    A running one only with `force` (role admin).
+    """
+    done = containers.delete_container(
+        asked.house, asked.caller, asked.path["container"], force=asked.query["force"], dry_run=asked.dry_run
+    )
+    return Answer(done) if done else Answer(status=204)
+
+
+@RESOURCE.operation(
+    "POST", "/v1/containers/{container}/start", role=Role.OPERATOR, rehearsable=True,
+    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, 409: _STARTING},
+)  # fmt: skip
+def start_container(asked: Asked) -> Answer:
+    """Start a container.
+
+    A paused one is unpaused; a running one is left alone.
+    """
+    return Answer(containers.start_container(asked.house, asked.caller, asked.path["container"], dry_run=asked.dry_run))
+
+
+@RESOURCE.operation(
+    "POST", "/v1/containers/{container}/stop", role=Role.OPERATOR, query=StopQuery(), rehearsable=True,
+    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, 409: ("container-paused",)},
+)  # fmt: skip
+def stop_container(asked: Asked) -> Answer:
+    """Stop a container.
+
+    A stopped one is left alone.
+    """
+    grace_s = asked.query["grace_s"]
+    return Answer(
+        containers.stop_container(asked.house, asked.caller, asked.path["container"], grace_s, dry_run=asked.dry_run)
+    )
+
+
+@RESOURCE.operation(
+    "POST", "/v1/containers/{container}/restart", role=Role.OPERATOR, query=StopQuery(), rehearsable=True,
+    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, 409: _STARTING},
+)  # fmt: skip
+def restart_container(asked: Asked) -> Answer:
+    """Restart a container.
+
+    What mends a container whose shared network went away.
+    """
+    grace_s = asked.query["grace_s"]
+    return Answer(
+        containers.restart_container(asked.house, asked.caller, asked.path["container"], grace_s, dry_run=asked.dry_run)
+    )
+
+
+@RESOURCE.operation(
+    "POST", "/v1/containers/{container}/rename", role=Role.OPERATOR, body=RenameSchema(), rehearsable=True,
+    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, 409: ("container-name-taken",)},
+)  # fmt: skip
+def rename_container(asked: Asked) -> Answer:
+    """Rename a container."""
+    return Answer(
+        containers.rename_container(
+            asked.house, asked.caller, asked.path["container"], asked.body["name"], dry_run=asked.dry_run
+        )
+    )

@@ -1,0 +1,176 @@
+"""Field types and small schemas that every resource shares: strict where JSON is loose.
+
+Integers are integers (not ``true``, not ``"1"``), strings hold no control characters, and every schema refuses keys it
+does not know.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+MAX_TEXT = 4096
+
+
+class Strict(Schema):
+    """A schema for input: unknown keys are faults."""
+
+    class Meta:
+        """Refuse what is not declared."""
+
+        unknown = RAISE
+
+
+class Text(fields.String):
+    """A string of bounded length without control characters."""
+
+    def __init__(self, *, max_length: int = 255, min_length: int = 0, **kwargs: Any) -> None:
+        checks = [validate.Length(min=min_length, max=max_length), *_listed(kwargs.pop("validate", None))]
+        super().__init__(validate=checks, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if CONTROL.search(str(text)):
+            raise ValidationError("Holds a control character.")
+        return text
+
+
+class Whole(fields.Integer):
+    """An integer within bounds; in JSON nothing else is accepted."""
+
+    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(minimum, maximum), **kwargs)
+
+    def _validated(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class QueryWhole(fields.Integer):
+    """An integer in a query: ASCII digits, few of them."""
+
+    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Range(minimum, maximum), **kwargs)
+
+    def _validated(self, value: Any) -> Any:
+        if not re.fullmatch(r"-?[0-9]{1,18}", str(value)):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class Flag(fields.Boolean):
+    """``true`` or ``false``, nothing that only looks like it."""
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """A boolean as it is; text that spells one is a fault."""
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return super().deserialize(value, *args, **kwargs)
+
+
+class QueryFlag(fields.Boolean):
+    """``true`` or ``false`` in a query."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(truthy={"true"}, falsy={"false"}, **kwargs)
+
+
+class TextMap(fields.Dict):
+    """An object from names to texts, bounded."""
+
+    def __init__(self, *, max_items: int = 256, max_length: int = MAX_TEXT, **kwargs: Any) -> None:
+        super().__init__(
+            keys=Text(min_length=1, max_length=255),
+            values=Text(max_length=max_length),
+            validate=validate.Length(max=max_items),
+            **kwargs,
+        )
+
+
+def described(text: str, **metadata: Any) -> dict[str, Any]:
+    """The ``metadata`` of a field: a description, and what else the spec should say."""
+    return {"description": text, **metadata}
+
+
+def _listed(checks: Any) -> list[Any]:
+    if checks is None:
+        return []
+    return list(checks) if isinstance(checks, list | tuple) else [checks]
+
+
+class ReferenceSchema(Schema):
+    """A thing by id and name."""
+
+    id = fields.String(required=True, metadata=described("The full id."))
+    name = fields.String(required=True, metadata=described("The name."))
+
+
+class CallSchema(Schema):
+    """A call to this API, ready to send."""
+
+    method = fields.String(
+        required=True, validate=validate.OneOf(["GET", "POST", "PUT", "DELETE"]), metadata=described("The HTTP method.")
+    )
+    path = fields.String(required=True, metadata=described("The path, with its query."))
+    body = fields.Dict(
+        keys=fields.String(), required=True, allow_none=True, metadata=described("The JSON body, or null for none.")
+    )
+
+
+class RemedySchema(Schema):
+    """What mends it: send the calls in their order; run the commands on the engine's host where no call can do it."""
+
+    summary = fields.String(required=True, metadata=described("What to do, in a sentence."))
+    calls = fields.List(fields.Nested(CallSchema), required=True, metadata=described("Calls to this API, in order."))
+    commands = fields.List(fields.String(), required=True, metadata=described("Commands for the engine's host."))
+
+
+class ComponentSchema(Schema):
+    """The thing a finding is about."""
+
+    kind = fields.String(required=True, metadata=described("`container`, `network`, `endpoint`, `host`, `bridge`…"))
+    id = fields.String(required=True, metadata=described("Its id, where it has one."))
+    name = fields.String(required=True, metadata=described("Its name."))
+
+
+SEVERITIES = ("blocking", "warning", "info")
+
+
+class FindingSchema(Schema):
+    """A cause, with its evidence and what mends it."""
+
+    code = fields.String(required=True, metadata=described("Stable; see `GET /v1/explanations`."))
+    severity = fields.String(
+        required=True, validate=validate.OneOf(SEVERITIES), metadata=described("`blocking` predicts failure.")
+    )
+    component = fields.Nested(ComponentSchema, required=True, metadata=described("What it is about."))
+    message = fields.String(required=True, metadata=described("One sentence that names the things."))
+    remedy = fields.Nested(RemedySchema, required=True, allow_none=True, metadata=described("What mends it."))
+    evidence = fields.Dict(keys=fields.String(), required=True, metadata=described("What was seen."))
+
+
+class FaultSchema(Schema):
+    """One fault of an input."""
+
+    pointer = fields.String(
+        required=True, metadata=described("RFC 6901 pointer into the body, or `?name` for a query parameter.")
+    )
+    message = fields.String(required=True, metadata=described("What is wrong there."))
+
+
+class ProblemSchema(Schema):
+    """A problem document (RFC 9457)."""
+
+    type = fields.String(required=True, metadata=described("A URI for the kind of problem.", format="uri"))
+    title = fields.String(required=True, metadata=described("The status in words."))
+    status = fields.Integer(required=True, metadata=described("The HTTP status.", minimum=400, maximum=599))
+    detail = fields.String(required=True, metadata=described("A sentence that names the thing."))
+    code = fields.String(required=True, metadata=described("Stable, kebab-case: what a program decides on."))
+    request_id = fields.String(required=True, metadata=described("As in `X-Request-ID`."))
+    remedy = fields.Nested(RemedySchema, metadata=described("What mends it, where something does."))
+    errors = fields.List(fields.Nested(FaultSchema), metadata=described("Every fault of an invalid input."))
+    facts = fields.Dict(keys=fields.String(), metadata=described("What else is known, by code."))

@@ -1,0 +1,249 @@
+"""The paths under ``/v1/networks`` and ``/v1/subnets``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.api.contract import Answer, Asked, Resource
+from service.api.networks_schemas import (
+    AvailableSubnetsSchema,
+    ConnectedEndpointSchema,
+    EndpointConnectSchema,
+    EndpointPageSchema,
+    EndpointSchema,
+    ForceQuery,
+    NetworkAddressesSchema,
+    NetworkCreateSchema,
+    NetworkPageSchema,
+    NetworkQuery,
+    NetworkSchema,
+    PageQuery,
+    PrunedSchema,
+    PruneQuery,
+    RehearsalSchema,
+    SubnetQuery,
+)
+from service.api.paging import page
+from service.core import references
+from service.core.access import Role
+from service.core.snapshot import Pool
+from service.core.specs import EndpointSpec, NetworkSpec
+from service.operations import endpoints, networks
+from service.operations.descriptions import Rehearsal
+from service.operations.idempotency import retry_key
+
+RESOURCE = Resource("networks", "Networks, the endpoints of containers in them, and their addresses.")
+
+_FINDING_A_NETWORK = {400: ("ambiguous-reference",), 404: ("network-not-found",)}
+_FINDING_BOTH = {400: ("ambiguous-reference",), 404: ("network-not-found", "container-not-found")}
+
+
+@RESOURCE.operation(
+    "GET", "/v1/networks", role=Role.VIEWER, query=NetworkQuery(), answers={200: NetworkPageSchema}, remembered=True
+)
+def list_networks(asked: Asked) -> Answer:
+    """List networks.
+
+    All networks of the engine by name, builtin ones too. Filters narrow the list; all given ones must fit.
+    """
+    query = asked.query
+    wanted = networks.NetworkFilter(
+        driver=query["driver"],
+        scope=query["scope"],
+        builtin={"builtin": True, "custom": False}.get(query["type"]),
+        name=query["name"],
+        labels=tuple(query["label"]),
+        dangling=query["dangling"],
+        project=query["project"],
+    )
+    found = networks.list_networks(asked.snapshot, wanted)
+    return Answer(page(found, dict(query), lambda network: (network.name, network.id)))
+
+
+@RESOURCE.operation(
+    "POST", "/v1/networks", role=Role.OPERATOR, body=NetworkCreateSchema(), rehearsable=True, keyed=True,
+    answers={201: NetworkSchema, 200: RehearsalSchema},
+    problems={403: ("driver-not-allowed", "subnet-not-allowed"),
+              409: ("network-name-taken", "subnet-overlaps", "pool-exhausted", "bridge-name-taken", "parent-unusable",
+                    "not-a-swarm-manager"),
+              422: ("driver-unknown", "idempotency-key-reused", "address-configuration-invalid")},
+)  # fmt: skip
+def create_network(asked: Asked) -> Answer:
+    """Create a network.
+
+    Everything is checked before the engine hears of it: names, subnets against the engine's networks and the host's
+    routes, and the driver's options by name. Conflicts name what they conflict with and a free subnet to use instead.
+    """
+    body = asked.body
+    spec = NetworkSpec(
+        **{name: body[name] for name in _PLAIN},
+        ipam_driver=body["ipam"].get("driver", "default"),
+        ipam_options=body["ipam"].get("options", {}),
+        pools=tuple(Pool(**pool) for pool in body["ipam"].get("pools", ())),
+    )
+    key = retry_key(asked.caller, asked.idempotency_key, body)
+    done = networks.create_network(asked.house, asked.caller, spec, key, dry_run=asked.dry_run)
+    if isinstance(done, Rehearsal):
+        return Answer(done)
+    made = networks.get_network(asked.house.engine.snapshot(), done.id)
+    return Answer(made, 201, _created(f"/v1/networks/{made.id}", replayed=done.replayed))
+
+
+_PLAIN = (
+    "name", "driver", "scope", "internal", "attachable", "ingress", "ipv4_enabled", "ipv6_enabled", "config_only",
+    "config_from", "options", "labels",
+)  # fmt: skip
+
+
+def _created(location: str, *, replayed: bool) -> dict[str, str]:
+    return {"Location": location, **({"Idempotent-Replayed": "true"} if replayed else {})}
+
+
+@RESOURCE.operation(
+    "GET", "/v1/networks/{network}", role=Role.VIEWER, answers={200: NetworkSchema}, problems=_FINDING_A_NETWORK,
+    remembered=True,
+)  # fmt: skip
+def get_network(asked: Asked) -> Answer:
+    """Get a network.
+
+    By name, full id or an unambiguous prefix of its id.
+    """
+    return Answer(networks.get_network(asked.snapshot, asked.path["network"]))
+
+
+@RESOURCE.operation(
+    "DELETE", "/v1/networks/{network}", role=Role.OPERATOR, query=ForceQuery(), rehearsable=True, conditional=True,
+    answers={204: None, 200: RehearsalSchema},
+    problems={**_FINDING_A_NETWORK, 409: ("network-in-use", "network-builtin")},
+)  # fmt: skip
+def delete_network(asked: Asked) -> Answer:
+    """Delete a network.
+
+    Refused while containers, running or stopped, are in it; `force` (role admin) disconnects them first, stale
+    endpoints too.
+    """
+    done = networks.delete_network(
+        asked.house, asked.caller, asked.path["network"], force=asked.query["force"], dry_run=asked.dry_run
+    )
+    return Answer(done) if done else Answer(status=204)
+
+
+@RESOURCE.operation(
+    "POST", "/v1/networks/prune", role=Role.ADMIN, query=PruneQuery(), rehearsable=True, answers={200: PrunedSchema}
+)
+def prune_networks(asked: Asked) -> Answer:
+    """Remove unused networks.
+
+    Unlike Docker's, it spares networks that a stopped container still names, and lists what it kept and why.
+    """
+    query = asked.query
+    return Answer(
+        networks.prune_networks(
+            asked.house,
+            asked.caller,
+            labels=tuple(query["label"]),
+            until=query["until"],
+            include_configured=query["include_configured"],
+            dry_run=asked.dry_run,
+        )
+    )
+
+
+@RESOURCE.operation(
+    "GET", "/v1/networks/{network}/endpoints", role=Role.VIEWER, query=PageQuery(), answers={200: EndpointPageSchema},
+    problems=_FINDING_A_NETWORK, remembered=True,
+)  # fmt: skip
+def list_endpoints(asked: Asked) -> Answer:
+    """List a network's endpoints.
+
+    Running and stopped containers alike.
+    """
+    found = endpoints.list_endpoints(asked.snapshot, asked.path["network"])
+    return Answer(page(found, dict(asked.query), lambda endpoint: (endpoint.container_name, endpoint.container_id)))
+
+
+@RESOURCE.operation(
+    "GET", "/v1/networks/{network}/endpoints/{container}", role=Role.VIEWER, answers={200: EndpointSchema},
+    problems={**_FINDING_BOTH, 404: ("network-not-found", "container-not-found", "endpoint-not-found")},
+)  # fmt: skip
+def get_endpoint(asked: Asked) -> Answer:
+    """Get one endpoint."""
+    return Answer(endpoints.get_endpoint(asked.snapshot, asked.path["network"], asked.path["container"]))
+
+
+@RESOURCE.operation(
+    "PUT", "/v1/networks/{network}/endpoints/{container}", role=Role.OPERATOR, body=EndpointConnectSchema(),
+    rehearsable=True, conditional=True,
+    answers={201: ConnectedEndpointSchema, 200: [ConnectedEndpointSchema, RehearsalSchema]},
+    problems={**_FINDING_BOTH,
+              409: ("endpoint-differs", "static-address-taken", "address-space-exhausted", "network-mode-conflict",
+                    "network-shared", "overlay-not-attachable", "network-config-only")},
+)  # fmt: skip
+def connect_container(asked: Asked) -> Answer:
+    """Connect a container to a network.
+
+    The same request again changes nothing and answers 200. Other settings than those in force are a 409.
+    """
+    done = endpoints.connect(
+        asked.house, asked.caller, asked.path["network"], asked.path["container"], endpoint_spec(asked.body),
+        dry_run=asked.dry_run,
+    )  # fmt: skip
+    if isinstance(done, Rehearsal):
+        return Answer(done)
+    return Answer(done.endpoint, 201 if done.created else 200)
+
+
+def endpoint_spec(body: dict[str, Any]) -> EndpointSpec:
+    """The typed endpoint of a loaded body."""
+    return EndpointSpec(
+        aliases=tuple(body["aliases"]),
+        ipv4_address=str(body["ipv4_address"]) if body["ipv4_address"] else None,
+        ipv6_address=str(body["ipv6_address"]) if body["ipv6_address"] else None,
+        link_local_addresses=tuple(str(address) for address in body["link_local_addresses"]),
+        mac_address=body["mac_address"],
+        driver_options=body["driver_options"],
+        gateway_priority=body["gateway_priority"],
+    )
+
+
+@RESOURCE.operation(
+    "DELETE", "/v1/networks/{network}/endpoints/{container}", role=Role.OPERATOR, query=ForceQuery(), rehearsable=True,
+    conditional=True, answers={204: None, 200: RehearsalSchema}, problems={**_FINDING_BOTH, 409: ("network-shared",)},
+)  # fmt: skip
+def disconnect_container(asked: Asked) -> Answer:
+    """Disconnect a container from a network.
+
+    When it is not connected, that is a success already. `force` (role admin) also removes an endpoint whose container
+    is gone, by the endpoint's own name.
+    """
+    done = endpoints.disconnect(
+        asked.house, asked.caller, asked.path["network"], asked.path["container"], force=asked.query["force"],
+        dry_run=asked.dry_run,
+    )  # fmt: skip
+    return Answer(done) if done else Answer(status=204)
+
+
+@RESOURCE.operation(
+    "GET", "/v1/networks/{network}/addresses", role=Role.VIEWER, answers={200: NetworkAddressesSchema},
+    problems=_FINDING_A_NETWORK, remembered=True,
+)  # fmt: skip
+def list_addresses(asked: Asked) -> Answer:
+    """Show a network's addresses.
+
+    Per pool: its size, how many are used and free, the next free one, and who holds each.
+    """
+    network = references.network(asked.snapshot, asked.path["network"])
+    return Answer({"network": network, "pools": endpoints.addresses(asked.snapshot, network.id)})
+
+
+@RESOURCE.operation(
+    "GET", "/v1/subnets/available", role=Role.VIEWER, query=SubnetQuery(), answers={200: AvailableSubnetsSchema},
+    problems={409: ("address-space-exhausted",)},
+)  # fmt: skip
+def list_available_subnets(asked: Asked) -> Answer:
+    """Find free subnets.
+
+    They overlap no network of the engine and no route of its host.
+    """
+    query = asked.query
+    return Answer({"subnets": endpoints.free_subnets(asked.house, asked.snapshot, query["prefix_len"], query["count"])})

@@ -1,0 +1,315 @@
+"""The shapes of networks and their endpoints. Requests and answers have schemas apart."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from service.api.fields import (
+    FindingSchema,
+    Flag,
+    QueryFlag,
+    QueryWhole,
+    ReferenceSchema,
+    Strict,
+    Text,
+    TextMap,
+    Whole,
+    described,
+)
+
+CIDR = described("An address range in CIDR notation.", examples=["10.77.0.0/24"])
+MAX_PRIORITY = 2_147_483_647
+
+
+class PoolSchema(Schema):
+    """An address pool of a network."""
+
+    subnet = fields.String(required=True, metadata=CIDR)
+    gateway = fields.String(required=True, allow_none=True, metadata=described("The gateway's address."))
+    ip_range = fields.String(
+        required=True, allow_none=True, metadata=described("The part that addresses are given from.")
+    )
+    auxiliary_addresses = fields.Dict(
+        keys=fields.String(), values=fields.String(), required=True, metadata=described("Reserved addresses by name.")
+    )
+
+
+class IpamSchema(Schema):
+    """How a network's addresses are managed."""
+
+    driver = fields.String(required=True, attribute="ipam_driver", metadata=described("The IPAM driver."))
+    options = fields.Dict(
+        keys=fields.String(), values=fields.String(), required=True, attribute="ipam_options",
+        metadata=described("The IPAM driver's options."),
+    )  # fmt: skip
+    pools = fields.List(fields.Nested(PoolSchema), required=True, metadata=described("The address pools."))
+
+
+class NetworkSchema(Schema):
+    """A network."""
+
+    id = fields.String(required=True, metadata=described("The full id."))
+    name = fields.String(required=True, metadata=described("The name.", examples=["simon_network"]))
+    driver = fields.String(required=True, metadata=described("The driver.", examples=["bridge"]))
+    scope = fields.String(required=True, metadata=described("`local`, `swarm` or `global`."))
+    created_at = fields.String(required=True, metadata=described("When it was created.", format="date-time"))
+    builtin = fields.Boolean(required=True, metadata=described("Whether it is the engine's own."))
+    bridge_name = fields.String(
+        required=True, allow_none=True, metadata=described("The bridge's name on the host, of a bridge network.")
+    )
+    internal = fields.Boolean(required=True, metadata=described("Whether it has no way out."))
+    attachable = fields.Boolean(required=True, metadata=described("Whether containers may join an overlay network."))
+    ingress = fields.Boolean(required=True, metadata=described("Whether it is the swarm's routing mesh."))
+    ipv4_enabled = fields.Boolean(required=True, metadata=described("Whether it has IPv4."))
+    ipv6_enabled = fields.Boolean(required=True, metadata=described("Whether it has IPv6."))
+    config_only = fields.Boolean(required=True, metadata=described("Whether it is only a configuration for others."))
+    config_from = fields.String(
+        required=True, allow_none=True, metadata=described("The network its configuration comes from.")
+    )
+    ipam = fields.Function(
+        lambda network: IpamSchema().dump(network), required=True, metadata=described("Its addresses' management.")
+    )
+    options = fields.Dict(
+        keys=fields.String(), values=fields.String(), required=True, metadata=described("The driver's options.")
+    )
+    labels = fields.Dict(keys=fields.String(), values=fields.String(), required=True, metadata=described("Labels."))
+    endpoint_count = fields.Integer(
+        required=True, metadata=described("How many endpoints it has, those of stopped containers included.", minimum=0)
+    )
+
+
+class NetworkPageSchema(Schema):
+    """A page of networks, by name."""
+
+    items = fields.List(fields.Nested(NetworkSchema), required=True, metadata=described("The networks."))
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata=described("The `cursor` of the next page; null on the last.")
+    )
+
+
+class PoolRequestSchema(Strict):
+    """A wished address pool."""
+
+    subnet = Text(required=True, min_length=1, max_length=64, metadata=CIDR)
+    gateway = Text(allow_none=True, load_default=None, max_length=64, metadata=described("Within the subnet."))
+    ip_range = Text(allow_none=True, load_default=None, max_length=64, metadata=described("A CIDR within the subnet."))
+    auxiliary_addresses = TextMap(load_default=dict, max_length=64, metadata=described("Reserved addresses by name."))
+
+
+class IpamRequestSchema(Strict):
+    """How addresses are to be managed."""
+
+    driver = Text(load_default="default", min_length=1, metadata=described("The IPAM driver."))
+    options = TextMap(load_default=dict, metadata=described("The IPAM driver's options."))
+    pools = fields.List(
+        fields.Nested(PoolRequestSchema), load_default=list, validate=validate.Length(max=16),
+        metadata=described("Address pools; none lets the engine choose."),
+    )  # fmt: skip
+
+
+class NetworkCreateSchema(Strict):
+    """A network to create."""
+
+    name = Text(required=True, min_length=1, max_length=128, metadata=described("Unique.", examples=["simon_network"]))
+    driver = Text(load_default="bridge", min_length=1, metadata=described("See `GET /v1/engine` for those it has."))
+    scope = fields.String(
+        allow_none=True, load_default=None, validate=validate.OneOf(["local", "swarm"]),
+        metadata=described("Null leaves it to the driver."),
+    )  # fmt: skip
+    internal = Flag(load_default=False, metadata=described("No way out, no published ports."))
+    attachable = Flag(load_default=False, metadata=described("Let containers join an overlay network."))
+    ingress = Flag(load_default=False, metadata=described("Make it the swarm's routing mesh."))
+    ipv4_enabled = Flag(allow_none=True, load_default=None, metadata=described("False needs Docker 28."))
+    ipv6_enabled = Flag(load_default=False, metadata=described("Give it IPv6; then name an IPv6 pool."))
+    config_only = Flag(load_default=False, metadata=described("Only a configuration for other networks."))
+    config_from = Text(allow_none=True, load_default=None, metadata=described("The config-only network to take from."))
+    ipam = fields.Nested(IpamRequestSchema, load_default=dict, metadata=described("Address management."))
+    options = TextMap(load_default=dict, metadata=described("The driver's options, by their full names."))
+    labels = TextMap(load_default=dict, metadata=described("Labels; those under `io.bridgework.` are the service's."))
+
+
+class NetworkQuery(Strict):
+    """Filters and paging."""
+
+    limit = QueryWhole(1, 1000, load_default=100, metadata=described("How many at most."))
+    cursor = Text(load_default=None, max_length=1024, metadata=described("From the page before."))
+    driver = Text(load_default=None, metadata=described("The driver's name."))
+    scope = fields.String(load_default=None, metadata=described("`local`, `swarm` or `global`."))
+    type = fields.String(
+        load_default=None, validate=validate.OneOf(["builtin", "custom"]),
+        metadata=described("The engine's own, or people's."),
+    )  # fmt: skip
+    name = Text(load_default=None, metadata=described("A part of the name."))
+    label = fields.List(
+        Text(), load_default=list, metadata=described("`key` or `key=value`; repeatable, all must fit.")
+    )
+    dangling = QueryFlag(load_default=None, metadata=described("Whether no container, running or stopped, names it."))
+    project = Text(load_default=None, metadata=described("The project it belongs to."))
+
+
+class ForceQuery(Strict):
+    """Whether to override."""
+
+    force = QueryFlag(load_default=False, metadata=described("Needs the role admin."))
+
+
+class RehearsalSchema(Schema):
+    """What a change would do. Nothing was done."""
+
+    dry_run = fields.Constant(True, required=True, metadata=described("Always true.", type="boolean"))
+    changes = fields.List(fields.String(), required=True, metadata=described("What would happen, in order."))
+    findings = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("What is to be said of it."))
+
+
+class PruneQuery(Strict):
+    """What to prune."""
+
+    label = fields.List(Text(), load_default=list, metadata=described("Only networks with this label; repeatable."))
+    until = fields.AwareDateTime(
+        load_default=None, format="iso", metadata=described("Only networks created before this time.")
+    )
+    include_configured = QueryFlag(
+        load_default=False, metadata=described("Also networks that stopped containers still name.")
+    )
+
+
+class KeptNetworkSchema(Schema):
+    """A network that prune spared."""
+
+    network = fields.Nested(ReferenceSchema, required=True, metadata=described("The network."))
+    reason = fields.String(required=True, metadata=described("Why it was kept."))
+
+
+class PrunedSchema(Schema):
+    """What prune did."""
+
+    removed = fields.List(fields.Nested(ReferenceSchema), required=True, metadata=described("The networks removed."))
+    kept = fields.List(fields.Nested(KeptNetworkSchema), required=True, metadata=described("The networks kept."))
+    dry_run = fields.Boolean(required=True, metadata=described("Whether nothing was done."))
+
+
+class EndpointSchema(Schema):
+    """A container's place in a network."""
+
+    network = fields.Nested(ReferenceSchema, required=True, metadata=described("The network."))
+    container = fields.Nested(ReferenceSchema, required=True, metadata=described("The container."))
+    state = fields.String(
+        required=True, validate=validate.OneOf(["active", "configured"]),
+        metadata=described("`active` while the container runs, `configured` while it does not."),
+    )  # fmt: skip
+    endpoint_id = fields.String(required=True, allow_none=True, metadata=described("Of an active one."))
+    ipv4_address = fields.String(required=True, allow_none=True, metadata=described("The IPv4 address it holds."))
+    ipv4_prefix_len = fields.Integer(required=True, allow_none=True, metadata=described("Its prefix length."))
+    ipv6_address = fields.String(required=True, allow_none=True, metadata=described("The IPv6 address it holds."))
+    ipv6_prefix_len = fields.Integer(required=True, allow_none=True, metadata=described("Its prefix length."))
+    mac_address = fields.String(required=True, allow_none=True, metadata=described("The MAC address."))
+    gateway = fields.String(required=True, allow_none=True, metadata=described("The IPv4 gateway."))
+    ipv6_gateway = fields.String(required=True, allow_none=True, metadata=described("The IPv6 gateway."))
+    aliases = fields.List(fields.String(), required=True, metadata=described("Names it was given here."))
+    dns_names = fields.List(fields.String(), required=True, metadata=described("Names it answers to here."))
+    driver_options = fields.Dict(
+        keys=fields.String(), values=fields.String(), required=True, metadata=described("Options of this endpoint.")
+    )
+    gateway_priority = fields.Integer(
+        required=True, metadata=described("The endpoint with the highest gives the default route.")
+    )
+    configured_ipv4_address = fields.String(
+        required=True, allow_none=True, attribute="configured_ipv4", metadata=described("The IPv4 address asked for.")
+    )
+    configured_ipv6_address = fields.String(
+        required=True, allow_none=True, attribute="configured_ipv6", metadata=described("The IPv6 address asked for.")
+    )
+
+
+class ConnectedEndpointSchema(EndpointSchema):
+    """An endpoint as a connect made it, with what the engine did otherwise than asked."""
+
+    findings = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("What is to be said of it."))
+
+
+class EndpointPageSchema(Schema):
+    """A page of endpoints, by container."""
+
+    items = fields.List(fields.Nested(EndpointSchema), required=True, metadata=described("The endpoints."))
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata=described("The `cursor` of the next page; null on the last.")
+    )
+
+
+class PageQuery(Strict):
+    """Paging."""
+
+    limit = QueryWhole(1, 1000, load_default=100, metadata=described("How many at most."))
+    cursor = Text(load_default=None, max_length=1024, metadata=described("From the page before."))
+
+
+class EndpointFieldsSchema(Strict):
+    """A wished place in a network."""
+
+    aliases = fields.List(
+        Text(min_length=1, max_length=63), load_default=list, validate=validate.Length(max=64),
+        metadata=described("Further names for it in this network."),
+    )  # fmt: skip
+    ipv4_address = fields.IPv4(allow_none=True, load_default=None, metadata=described("A fixed address."))
+    ipv6_address = fields.IPv6(allow_none=True, load_default=None, metadata=described("A fixed address."))
+    link_local_addresses = fields.List(
+        fields.IP(), load_default=list, validate=validate.Length(max=8), metadata=described("Link-local addresses.")
+    )
+    mac_address = Text(
+        allow_none=True, load_default=None,
+        validate=validate.Regexp(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\Z"),
+        metadata=described("A MAC address.", examples=["02:42:ac:11:00:02"]),
+    )  # fmt: skip
+    driver_options = TextMap(load_default=dict, metadata=described("Options of this endpoint."))
+    gateway_priority = Whole(
+        -MAX_PRIORITY, MAX_PRIORITY, allow_none=True, load_default=None, metadata=described("Needs Docker 28.")
+    )
+
+
+class EndpointConnectSchema(EndpointFieldsSchema):
+    """How to connect. An empty object leaves everything to the engine."""
+
+
+class AddressHolderSchema(Schema):
+    """Who holds an address."""
+
+    address = fields.String(required=True, metadata=described("The address."))
+    kind = fields.String(
+        required=True, validate=validate.OneOf(["gateway", "container", "auxiliary", "configured"]),
+        metadata=described("`configured`: asked for by a stopped container, and free to be taken."),
+    )  # fmt: skip
+    container_id = fields.String(required=True, allow_none=True, metadata=described("The container's id, of one."))
+    name = fields.String(required=True, metadata=described("The holder's name."))
+
+
+class PoolUsageSchema(Schema):
+    """A pool's use."""
+
+    subnet = fields.String(required=True, metadata=CIDR)
+    ip_range = fields.String(required=True, allow_none=True, metadata=described("The part addresses are given from."))
+    gateway = fields.String(required=True, allow_none=True, metadata=described("The gateway."))
+    size = fields.Integer(required=True, metadata=described("How many addresses can be given.", minimum=0))
+    used = fields.Integer(required=True, metadata=described("How many are held.", minimum=0))
+    free = fields.Integer(required=True, metadata=described("How many are left.", minimum=0))
+    next_free = fields.String(required=True, allow_none=True, metadata=described("The lowest free address."))
+    holders = fields.List(fields.Nested(AddressHolderSchema), required=True, metadata=described("Who holds which."))
+
+
+class NetworkAddressesSchema(Schema):
+    """The addresses of a network."""
+
+    network = fields.Nested(ReferenceSchema, required=True, metadata=described("The network."))
+    pools = fields.List(fields.Nested(PoolUsageSchema), required=True, metadata=described("Each pool's use."))
+
+
+class SubnetQuery(Strict):
+    """Which subnets are wished."""
+
+    prefix_len = QueryWhole(8, 126, load_default=24, metadata=described("8 to 30 for IPv4, 48 to 126 for IPv6."))
+    count = QueryWhole(1, 256, load_default=5, metadata=described("How many."))
+
+
+class AvailableSubnetsSchema(Schema):
+    """Subnets that overlap nothing."""
+
+    subnets = fields.List(fields.String(), required=True, metadata=described("In CIDR notation."))

@@ -1,0 +1,126 @@
+"""From a Flask request to values: media types, query, body. Every fault of the input is listed at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Request
+from marshmallow import Schema, ValidationError
+from werkzeug.datastructures import Headers, MIMEAccept
+
+from service.api import strict_json
+from service.api.contract import JSON, Operation
+from service.api.problems import HttpProblem
+from service.core.errors import InputFault, InvalidInput
+
+MAX_KEY_LENGTH = 255
+
+
+def choose_media_type(operation: Operation, accept: MIMEAccept) -> str:
+    """What to answer in, by ``Accept`` (RFC 9110, 12.5.1). Raises ``HttpProblem`` 406."""
+    offered = operation.media_types
+    if not accept:
+        return offered[0]
+    chosen = accept.best_match(offered)
+    if chosen is None and not accept.best_match(["application/problem+json"]):
+        raise HttpProblem(406, "not-acceptable", f"This answers {', '.join(offered)}; Accept allows none of them.")
+    return str(chosen or offered[0])
+
+
+def read_query(operation: Operation, request: Request) -> dict[str, Any]:
+    """The query by its schema. Raises ``InvalidInput`` on unknown, repeated or bad parameters."""
+    allowed_twice = {"label"}
+    faults = [
+        InputFault(f"?{name}", "Given more than once.")
+        for name, values in request.args.lists()
+        if len(values) > 1 and name not in allowed_twice
+    ]
+    given: dict[str, Any] = {
+        name: (values if name in allowed_twice else values[0]) for name, values in request.args.lists()
+    }
+    rehearse = given.pop("dry_run", None) if operation.rehearsable else None
+    if rehearse not in {None, "true", "false"}:
+        faults.append(InputFault("?dry_run", "Must be true or false."))
+    loaded = _loaded(operation.query, given, faults, prefix="?")
+    loaded["dry_run"] = rehearse == "true"
+    return loaded
+
+
+def _loaded(schema: Schema | None, given: dict[str, Any], faults: list[InputFault], prefix: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = {}
+    if schema is None:
+        faults.extend(InputFault(f"{prefix}{name}", "Unknown parameter.") for name in given)
+    else:
+        try:
+            loaded = dict(schema.load(given))
+        except ValidationError as error:
+            messages = error.messages if isinstance(error.messages, dict) else {"": error.messages}
+            faults.extend(InputFault(f"{prefix}{name}", _first(texts)) for name, texts in messages.items())
+    if faults:
+        raise invalid(faults, "The query")
+    return loaded
+
+
+def read_body(operation: Operation, request: Request) -> Any:
+    """The body by its schema. Raises ``HttpProblem`` 400 or 415, or ``InvalidInput``."""
+    if operation.body is None:
+        if request.content_length:
+            raise HttpProblem(400, "body-unexpected", f"{operation.method} {operation.path} takes no body.")
+        return None
+    if request.mimetype != JSON:
+        raise HttpProblem(
+            415,
+            "media-type-unsupported",
+            f"The body must be {JSON}, not {request.mimetype or 'without a Content-Type'}.",
+            headers={"Accept": JSON},
+        )
+    try:
+        given = strict_json.parse(request.get_data(cache=False))
+    except strict_json.BadJson as error:
+        raise HttpProblem(400, "json-invalid", str(error)) from error
+    try:
+        return operation.body.load(given)
+    except ValidationError as error:
+        raise invalid(flattened(error.messages), "The body") from error
+
+
+def read_key(operation: Operation, headers: Headers) -> str | None:
+    """The ``Idempotency-Key``. Raises ``InvalidInput`` on one that makes no sense."""
+    key = headers.get("Idempotency-Key")
+    if key is None or not operation.keyed:
+        return None
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
+        raise invalid(
+            [InputFault("Idempotency-Key", f"Must be 1 to {MAX_KEY_LENGTH} printable ASCII characters.")], "The header"
+        )
+    return key
+
+
+def flattened(messages: Any, pointer: str = "") -> list[InputFault]:
+    """Marshmallow's nested messages as RFC 6901 pointers."""
+    if isinstance(messages, dict):
+        found: list[InputFault] = []
+        for key, inner in messages.items():
+            step = "" if key == "_schema" else "/" + str(key).replace("~", "~0").replace("/", "~1")
+            found.extend(flattened(inner, pointer + step))
+        return found
+    texts: Iterable[Any] = messages if isinstance(messages, list) else [messages]
+    return [InputFault(pointer, str(text)) for text in texts]
+
+
+def invalid(faults: list[InputFault], what: str) -> InvalidInput:
+    """The error that lists ``faults``."""
+    first = faults[0]
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return InvalidInput(
+        code="input-invalid",
+        detail=f"{what} is invalid: {first.pointer or 'the whole'}: {first.message}{more}",
+        faults=faults,
+    )
+
+
+def _first(texts: Any) -> str:
+    while isinstance(texts, dict):
+        texts = next(iter(texts.values()))
+    return str(texts[0]) if isinstance(texts, list) and texts else str(texts)

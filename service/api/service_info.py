@@ -1,0 +1,130 @@
+"""The service's own paths: index, liveness, readiness, and what the engine is."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from service import __version__
+from service.api.contract import Answer, Asked, Resource
+from service.api.fields import RemedySchema, described
+from service.core.access import Role
+from service.operations import service_info
+
+RESOURCE = Resource("service", "The service itself, and the engine behind it.")
+
+
+class IndexSchema(Schema):
+    """Where to go from here."""
+
+    name = fields.String(required=True, metadata=described("`bridgework`."))
+    version = fields.String(required=True, metadata=described("The service's version."))
+    links = fields.Dict(
+        keys=fields.String(), values=fields.String(), required=True, metadata=described("Paths by what they are.")
+    )
+
+
+class LiveSchema(Schema):
+    """That the process answers."""
+
+    status = fields.String(required=True, validate=validate.OneOf(["live"]), metadata=described("Always `live`."))
+
+
+class RunnerSchema(Schema):
+    """How checks run."""
+
+    kind = fields.String(
+        required=True, validate=validate.OneOf(["namespace", "sidecar", "unavailable"]),
+        metadata=described("In the namespace itself, in a helper container, or not at all."),
+    )  # fmt: skip
+    reason = fields.String(required=True, metadata=described("Why that one."))
+    missing = fields.List(fields.String(), required=True, metadata=described("What a better one would need."))
+
+
+class ReadySchema(Schema):
+    """Whether requests can be served, and how checks run."""
+
+    status = fields.String(
+        required=True, validate=validate.OneOf(["ready", "not-ready"]), metadata=described("In a word.")
+    )
+    probe_runner = fields.Nested(RunnerSchema, required=True, metadata=described("How checks run."))
+    missing = fields.List(fields.String(), required=True, metadata=described("What keeps it from being ready."))
+    remedy = fields.Nested(RemedySchema, required=True, allow_none=True, metadata=described("What mends it."))
+
+
+class AddressPoolSchema(Schema):
+    """A range that the engine makes subnets from."""
+
+    base = fields.String(required=True, metadata=described("In CIDR notation."))
+    prefix_len = fields.Integer(required=True, metadata=described("Of each subnet made from it."))
+
+
+class EngineSchema(Schema):
+    """The engine."""
+
+    id = fields.String(required=True, attribute="facts.id", metadata=described("Its id."))
+    name = fields.String(required=True, attribute="facts.name", metadata=described("Its host's name."))
+    version = fields.String(required=True, attribute="facts.version", metadata=described("The engine's version."))
+    api_version = fields.String(required=True, attribute="facts.api_version", metadata=described("The newest API."))
+    operating_system = fields.String(
+        required=True, attribute="facts.operating_system", metadata=described("Of its host.")
+    )
+    kernel_version = fields.String(required=True, attribute="facts.kernel_version", metadata=described("Of its host."))
+    network_drivers = fields.List(
+        fields.String(), required=True, attribute="facts.network_drivers", metadata=described("Its network drivers.")
+    )
+    default_address_pools = fields.Function(
+        lambda view: [
+            {"base": base, "prefix_len": length} for base, length in view.facts.default_address_pools
+        ],
+        required=True, metadata=described("Where subnets come from when none is named."),
+    )  # fmt: skip
+    swarm_state = fields.String(required=True, attribute="facts.swarm_state", metadata=described("In a swarm or not."))
+    probe_runner = fields.Nested(RunnerSchema, required=True, attribute="runner", metadata=described("How checks run."))
+    neighbour_limit = fields.Integer(
+        required=True, allow_none=True,
+        metadata=described("The kernel's limit of ARP entries over all namespaces (gc_thresh3); it bounds a matrix."),
+    )  # fmt: skip
+    neighbours_in_use = fields.Integer(
+        required=True, allow_none=True, metadata=described("How many of them are in use now.")
+    )
+
+
+@RESOURCE.operation("GET", "/", role=None, answers={200: IndexSchema})
+def get_index(_: Asked) -> Answer:
+    """Show where to go from here."""
+    links = {
+        "live": "/livez", "ready": "/readyz", "openapi": "/openapi.yaml", "docs": "/docs", "engine": "/v1/engine",
+        "networks": "/v1/networks", "containers": "/v1/containers", "checks": "/v1/connectivity/checks",
+    }  # fmt: skip
+    return Answer({"name": "bridgework", "version": __version__, "links": links})
+
+
+@RESOURCE.operation("GET", "/livez", role=None, answers={200: LiveSchema})
+def get_liveness(_: Asked) -> Answer:
+    """Say that the process answers. Never asks the engine."""
+    return Answer({"status": "live"})
+
+
+@RESOURCE.operation("GET", "/readyz", role=None, answers={200: ReadySchema, 503: ReadySchema})
+def get_readiness(asked: Asked) -> Answer:
+    """Say whether requests can be served.
+
+    Asks the engine now. 503 says what is missing; it recovers by itself when the engine appears.
+    """
+    found = service_info.readiness(asked.house)
+    value = {
+        "status": "ready" if found.ready else "not-ready",
+        "probe_runner": found.runner,
+        "missing": [found.problem.detail] if found.problem else [],
+        "remedy": found.problem.remedy if found.problem else None,
+    }
+    return Answer(value, 200 if found.ready else 503, {} if found.ready else {"Retry-After": "1"})
+
+
+@RESOURCE.operation("GET", "/v1/engine", role=Role.VIEWER, answers={200: EngineSchema})
+def get_engine(asked: Asked) -> Answer:
+    """Describe the engine.
+
+    Its versions, drivers and default address pools, how checks run and why, and the kernel limits that bound a matrix.
+    """
+    return Answer(service_info.describe_engine(asked.house))

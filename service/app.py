@@ -1,0 +1,162 @@
+"""The composition root: the only module that knows every room. Makes one application for one worker process."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import jwt
+import structlog
+import yaml
+from flask import Flask, Response, g, json, request
+
+from service.api import connectivity, containers, networks, problems, service_info
+from service.api.auth import Authenticator, Oidc, TokensFile
+from service.api.caching import KeptAnswers, conditional
+from service.api.contract import Operation, Resource
+from service.api.dispatch import Desk, flask_view
+from service.api.limits import RateLimit, Slots
+from service.api.spec import build
+from service.core.engine_port import Engine
+from service.core.ports import ProbeRunner
+from service.engine.connection import EngineAddress, engine_pid
+from service.engine.docker_engine import DockerEngine
+from service.operations.house import House
+from service.probes.namespace import NamespaceRunner
+from service.settings import Settings
+
+RESOURCES: Sequence[Resource] = (
+    service_info.RESOURCE,
+    networks.RESOURCE,
+    containers.RESOURCE,
+    connectivity.RESOURCE,
+)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
+log = structlog.get_logger()
+
+
+def create_app(
+    settings: Settings, address: EngineAddress, *, engine: Engine | None = None, runner: ProbeRunner | None = None
+) -> Flask:
+    """The application. ``engine`` and ``runner`` replace the real ones in tests of the seam."""
+    house = House(
+        engine=engine or DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads),
+        runner=runner or NamespaceRunner(lambda: engine_pid(address)),
+        policy=settings.policy,
+        stop_grace_s=settings.stop_grace_s,
+    )
+    desk = Desk(
+        house=house,
+        authenticator=_authenticator(settings),
+        rate=RateLimit(settings.rate_per_minute),
+        slots={
+            "matrices": Slots("matrices", settings.max_matrices),
+            "streams": Slots("streams", settings.max_streams),
+        },
+        kept=KeptAnswers(),
+    )
+    app = Flask("service", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["HOUSE"] = house
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    problems.register(app)
+    _register_tracing(app)
+    for operation in (operation for resource in RESOURCES for operation in resource.operations):
+        _register(app, desk, operation)
+    _register_documents(app)
+    return app
+
+
+def _authenticator(settings: Settings) -> Authenticator:
+    oidc = None
+    if settings.oidc_jwks_url and settings.oidc_issuer and settings.oidc_audience:
+        oidc = Oidc(
+            issuer=settings.oidc_issuer,
+            audience=settings.oidc_audience,
+            keys=jwt.PyJWKClient(settings.oidc_jwks_url, timeout=5),
+            role_claim=settings.oidc_role_claim,
+            project_claim=settings.oidc_project_claim,
+        )
+    return Authenticator(TokensFile(settings.tokens_file) if settings.tokens_file else None, oidc)
+
+
+def _register(app: Flask, desk: Desk, operation: Operation) -> None:
+    reader = next(
+        (
+            other
+            for resource in RESOURCES
+            for other in resource.operations
+            if other.method == "GET" and other.path == operation.path
+        ),
+        None,
+    )
+    app.add_url_rule(
+        operation.path.replace("{", "<").replace("}", ">"),
+        endpoint=operation.id,
+        view_func=flask_view(desk, operation, reader),
+        methods=[operation.method],
+        provide_automatic_options=False,
+    )
+
+
+def _register_tracing(app: Flask) -> None:
+    """Request ids, security headers and one line of log for each request."""
+
+    @app.before_request
+    def begin() -> None:
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        g.began = time.perf_counter()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        if "traceparent" in request.headers:
+            structlog.contextvars.bind_contextvars(traceparent=request.headers["traceparent"][:64])
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.get("request_id", "")
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["X-Frame-Options"] = "DENY"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        response.headers.setdefault("Cache-Control", "no-store")
+        log.info(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            code=g.get("problem_code"),
+            caller=g.get("caller"),
+            duration_ms=round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 2),
+        )
+        return response
+
+
+def _register_documents(app: Flask) -> None:
+    """The spec, made once: it does not change while the process lives."""
+    document = build(RESOURCES)
+    written: dict[str, tuple[bytes, str]] = {
+        "/openapi.json": (json.dumps(document).encode(), "application/json"),
+        "/openapi.yaml": (openapi_yaml(document).encode(), "application/yaml"),
+    }
+
+    def view(path: str) -> Any:
+        def serve() -> Response:
+            body, media_type = written[path]
+            return conditional(Response(body, content_type=media_type), request.headers.get("If-None-Match"))
+
+        return serve
+
+    for path in written:
+        app.add_url_rule(path, endpoint=path, view_func=view(path), provide_automatic_options=False)
+
+
+def openapi_yaml(document: dict[str, Any] | None = None) -> str:
+    """The text of ``openapi.yaml``."""
+    found: str = yaml.safe_dump(document or build(RESOURCES), sort_keys=False, allow_unicode=True, width=120)
+    return found

@@ -1,0 +1,50 @@
+"""What the engine is, whether it answers, and how checks can run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.core.engine_port import EngineFacts
+from service.core.errors import BridgeworkError, EngineMisbehaved, EngineTooSlow, EngineUnreachable
+from service.core.ports import RunnerStatus
+from service.operations.house import House
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether requests can be served now; ``problem`` is why not."""
+
+    ready: bool
+    runner: RunnerStatus
+    problem: BridgeworkError | None = None
+
+
+def readiness(house: House) -> Readiness:
+    """Ask the engine now."""
+    try:
+        house.engine.ping()
+    except (EngineUnreachable, EngineTooSlow, EngineMisbehaved) as error:
+        return Readiness(ready=False, runner=house.runner.status(), problem=error)
+    return Readiness(ready=True, runner=house.runner.status())
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDescription:
+    """The engine's facts beside the runner in force and the kernel limits that bound a matrix."""
+
+    facts: EngineFacts
+    runner: RunnerStatus
+    neighbour_limit: int | None
+    neighbours_in_use: int | None
+
+
+def describe_engine(house: House) -> EngineDescription:
+    """Everything about the engine that does not change from call to call."""
+    facts = house.engine.facts()
+    host = house.runner.observe_host()
+    return EngineDescription(
+        facts=facts,
+        runner=house.runner.status(),
+        neighbour_limit=host.neighbour_limit if host else None,
+        neighbours_in_use=host.neighbours_in_use if host else None,
+    )

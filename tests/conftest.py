@@ -1,0 +1,157 @@
+"""What behaviour tests stand on: one real engine for the session, a service before it, and proof that nothing is left."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from private_engine import PrivateEngine
+
+from service.app import create_app
+from service.core.access import Role
+from service.engine.connection import EngineAddress
+from service.settings import Settings
+
+TOKENS = {
+    "admin": ("admin", None),
+    "operator": ("operator", None),
+    "viewer": ("viewer", None),
+    "alpha": ("operator", "alpha"),
+    "beta": ("operator", "beta"),
+    "alpha-admin": ("admin", "alpha"),
+}
+
+
+def machine_state():
+    """Everything a test could leave behind: namespaces, links and processes of engines."""
+    namespaces = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    names = sorted(line.split(":")[1].strip().split("@")[0] for line in links.splitlines())
+    return sorted(line.split()[0] for line in namespaces.splitlines()), names
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_behind():
+    before = machine_state()
+    yield
+    after = machine_state()
+    assert [name for name in after[0] if name not in before[0]] == []
+    assert [name for name in after[1] if name not in before[1]] == []
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """A real engine of the tests' own."""
+    directory = Path(tempfile.mkdtemp(prefix="bridgework-tests-"))
+    made = PrivateEngine(directory / "engine", f"bridgework-tests-{os.getpid()}")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.clean()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def tokens_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokens") / "tokens.json"
+    path.write_text(json.dumps({"tokens": [entry(name, *what) for name, what in TOKENS.items()]}))
+    return path
+
+
+def entry(name, role, project, expires_at=None):
+    digest = hashlib.sha256(f"token-of-{name}".encode()).hexdigest()
+    return {"name": name, "role": role, "project": project, "sha256": digest, "expires_at": expires_at}
+
+
+@dataclass
+class Client:
+    """A caller of the service, in this process: the whole WSGI application, without the socket."""
+
+    app: object
+    name: str = "admin"
+
+    def call(self, method, path, body=None, *, status=None, headers=None, **kwargs):
+        """Send, check the status when one is expected, answer the parsed body (or the response's text)."""
+        response = self.send(method, path, body, headers=headers, **kwargs)
+        if status is not None:
+            assert response.status_code == status, response.get_data(as_text=True)
+        return response.get_json() if response.mimetype.endswith("json") else response.get_data(as_text=True)
+
+    def send(self, method, path, body=None, *, headers=None, **kwargs):
+        sent = {"Authorization": f"Bearer token-of-{self.name}", **(headers or {})}
+        if body is not None:
+            kwargs["data"] = json.dumps(body)
+            kwargs["content_type"] = "application/json"
+        return self.app.test_client().open(path, method=method, headers=sent, **kwargs)
+
+    def get(self, path, **kwargs):
+        return self.call("GET", path, status=200, **kwargs)
+
+    def post(self, path, body=None, status=200, **kwargs):
+        return self.call("POST", path, body, status=status, **kwargs)
+
+    def put(self, path, body, status=201, **kwargs):
+        return self.call("PUT", path, body, status=status, **kwargs)
+
+    def delete(self, path, status=204, **kwargs):
+        return self.call("DELETE", path, status=status, **kwargs)
+
+    def send_remedy(self, remedy):
+        """Exactly the calls that a finding gives, in their order."""
+        for step in remedy["calls"]:
+            response = self.send(step["method"], step["path"], step["body"])
+            assert response.status_code < 300, (step, response.get_data(as_text=True))
+
+    def as_(self, name):
+        return Client(self.app, name)
+
+
+@pytest.fixture(scope="session")
+def app(engine, tokens_file):
+    return create_app(Settings(tokens_file=tokens_file), EngineAddress(engine.docker_host))
+
+
+@pytest.fixture
+def api(app):
+    """An admin's client; whatever the test made is gone afterwards."""
+    client = Client(app)
+    yield client
+    sweep_up(client)
+
+
+def sweep_up(client):
+    """Remove every container and custom network, by id."""
+    for container in client.get("/v1/containers?limit=1000")["items"]:
+        client.call("DELETE", f"/v1/containers/{container['id']}?force=true")
+    for network in client.get("/v1/networks?type=custom&limit=1000")["items"]:
+        client.call("DELETE", f"/v1/networks/{network['id']}?force=true")
+
+
+def container(name, *, command=("sleep", "600"), **fields):
+    """A create body; busybox's shells wait for no SIGTERM, so tests stop with a grace of nothing."""
+    return {"name": name, "image": "busybox", "command": list(command), **fields}
+
+
+def run(api, name, **fields):
+    """A running container."""
+    return api.post("/v1/containers", container(name, **fields), status=201)
+
+
+def check(api, source, destination, **fields):
+    """A check between containers by name, or of ``{"name": …}`` and the like."""
+    target = {"container": destination} if isinstance(destination, str) else destination
+    start = {"container": source} if source != "host" else {"host": True}
+    return api.post("/v1/connectivity/checks", {"source": start, "destination": target, **fields})
+
+
+def codes(findings):
+    return [finding["code"] for finding in findings]
+
+
+__all__ = ["Role", "check", "codes", "container", "run"]
