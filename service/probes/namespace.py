@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,8 +18,10 @@ from service.core.observations import HostObservation, Observation, ResolverConf
 from service.core.ports import Aspect, Place, RunnerStatus, SweepPlan, SweepRow
 from service.probes import capabilities, checking, observe
 from service.probes.attempts import failed
+from service.probes.entrance import Grounds
 from service.probes.inside import run_inside
 from service.probes.places import OutOfReach, open_namespace, resolver_configuration
+from service.probes.sweep import sweep
 
 NO_HANDLE = "the engine's process ids (share the host's pid namespace) or its netns folder"
 
@@ -49,11 +52,19 @@ class NamespaceRunner:
 
     ``engine_pid`` tells the engine's process id as we see it, or ``None``: from it follows whether the process ids
     that the engine speaks of are ours too. ``namespace_folder`` is where the engine's own handles would be.
+    ``neighbour_limit`` bounds a matrix, in neighbour entries of all namespaces together; by default half of the
+    kernel's own limit.
     """
 
-    def __init__(self, engine_pid: Callable[[], int | None], namespace_folder: str = "/var/run/docker/netns") -> None:
+    def __init__(
+        self,
+        engine_pid: Callable[[], int | None],
+        namespace_folder: str = "/var/run/docker/netns",
+        neighbour_limit: int | None = None,
+    ) -> None:
         self._engine_pid = engine_pid
         self._namespace_folder = namespace_folder
+        self._neighbour_limit = neighbour_limit
 
     def status(self) -> RunnerStatus:
         """Whether checks can run here.
@@ -112,7 +123,15 @@ class NamespaceRunner:
 
     def sweep(self, plan: SweepPlan) -> Iterator[SweepRow]:
         """A row as soon as it is whole; closing the iterator stops the work."""
-        raise NotImplementedError(plan)
+        visible = self._pids_visible()
+        engine_pid = self._engine_pid()
+        grounds = Grounds(
+            open_place=partial(open_namespace, pids_visible=visible),
+            resolver=partial(resolver_configuration, pids_visible=visible),
+            host=Place(container_id=None, name="host", pid=engine_pid) if engine_pid and visible else None,
+            neighbour_limit=self._neighbour_limit,
+        )
+        return sweep(plan, grounds)
 
     def _pids_visible(self) -> bool:
         return capabilities.shares_pid_namespace(self._engine_pid())

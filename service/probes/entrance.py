@@ -1,0 +1,117 @@
+"""How a matrix comes into the namespaces: each is entered once, what is needed there is opened, and stays open.
+
+Used by the matrix's own thread, which ends with it: it stands in whichever namespace was entered last.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+
+from service.core.checks import Protocol, Reason
+from service.core.observations import ResolverConfiguration
+from service.core.ports import Place, SweepPlan, SweepSource
+from service.probes import lines
+from service.probes.inside import enter
+from service.probes.places import OutOfReach
+from service.probes.reasons import IPV4, IPV6, of_errno
+from service.probes.spaces import Space, open_space
+from service.probes.sweep_loop import Lane
+from service.probes.sweep_row import Destination, Row, destination_of
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a matrix needs to know of the world: how to open a place, its resolver files, and the host's place.
+
+    ``neighbour_limit`` replaces the share of the kernel's limit, in entries of all namespaces together.
+    """
+
+    open_place: Callable[[Place], AbstractContextManager[int]]
+    resolver: Callable[[Place], ResolverConfiguration | None]
+    host: Place | None = None
+    neighbour_limit: int | None = None
+
+
+class Entrance:
+    """Opens lanes and knows the spaces they are in; ``files`` closes what it opened."""
+
+    def __init__(self, plan: SweepPlan, grounds: Grounds, files: ExitStack) -> None:
+        self.spaces: dict[int, Space] = {}
+        self._plan, self._grounds, self._files = plan, grounds, files
+        self._destinations: dict[str, Destination | None] = {}
+        self._token = lines.new_token()
+
+    def open_host(self) -> None:
+        """Look at the host too, where it is in reach: it makes entries for those who come to it as their gateway."""
+        if self._grounds.host is None:
+            return
+        try:
+            with self._grounds.open_place(self._grounds.host) as descriptor:
+                self._enter(descriptor)
+        except (OutOfReach, OSError):
+            return
+
+    def open_lane(self, number: int, source: SweepSource) -> Lane | Row:
+        """A lane ready to be measured, or the whole row of a source that cannot be stood in."""
+        row = Row(source)
+        self._aim(row)
+        try:
+            with self._grounds.open_place(source.place) as descriptor:
+                space = self._enter(descriptor)
+                return Lane(row, space, self._line(number, row), self._way_back(descriptor))
+        except OutOfReach as limit:
+            row.give_up(limit.reason)
+        except PermissionError:
+            row.give_up(Reason.NAMESPACE_OUT_OF_REACH)
+        except OSError as error:
+            row.give_up(of_errno(error.errno))
+        return row
+
+    def _enter(self, descriptor: int) -> Space:
+        enter(descriptor)
+        inode = os.fstat(descriptor).st_ino
+        if inode not in self.spaces:
+            self.spaces[inode] = open_space(inode)
+            self._files.callback(self.spaces[inode].close)
+        return self.spaces[inode]
+
+    def _aim(self, row: Row) -> None:
+        for position, target in enumerate(row.source.targets):
+            if target.address is None:
+                if target.name is None:
+                    row.finish(position, Reason.NO_ADDRESS)
+                continue
+            destination = self.destination(target.address)
+            if destination is None:
+                row.finish(position, Reason.NO_ADDRESS)
+            else:
+                row.destinations[position] = destination
+                row.ready.append(position)
+
+    def destination(self, address: str) -> Destination | None:
+        """The address as the sockets want it; ``None`` when it is unusable."""
+        if address not in self._destinations:
+            try:
+                self._destinations[address] = destination_of(address, self._plan.port or 0)
+            except OSError:
+                self._destinations[address] = None
+        return self._destinations[address]
+
+    def _line(self, number: int, row: Row) -> lines.Line:
+        if self._plan.protocol is not Protocol.ICMP:
+            raise NotImplementedError
+        versions = {destination.version for destination in row.destinations if destination}
+        named = any(target.name for target in row.source.targets)
+        line = lines.EchoLine(number, self._token, (IPV4, IPV6) if named else sorted(versions))
+        self._files.callback(line.close)
+        return line
+
+    def _way_back(self, descriptor: int) -> Callable[[], None]:
+        if self._plan.protocol is Protocol.ICMP:
+            return lambda: None
+        kept = os.dup(descriptor)
+        self._files.callback(os.close, kept)
+        return lambda: enter(kept)

@@ -1,0 +1,148 @@
+"""A network namespace as a matrix sees it: its addresses, its ways, and the neighbour entries it holds.
+
+Everything goes over one netlink socket that was opened inside and stays there, whichever thread uses it. Ways are
+read once from the main table; they only predict which neighbour entries a packet makes, never a verdict.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from service.probes import rtnetlink
+from service.probes.reasons import IPV4, IPV6
+
+_FAMILIES = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
+_VERSION_OF_LENGTH = {4: IPV4, 16: IPV6}
+_RTM_GETADDR, _RTM_GETROUTE, _RTM_DELNEIGH, _RTM_GETNEIGH = 22, 26, 29, 30
+_ADDRESS, _ROUTE, _NEIGHBOUR = struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBBI"), struct.Struct("=BxxxiHBB")
+_IFA_ADDRESS, _IFA_LOCAL, _NDA_DST = 1, 2, 1
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
+_MAIN_TABLE, _UNICAST = 254, 1
+Entry = tuple[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A route: whatever ``begins`` with this leaves by the interface, to the gateway if there is one."""
+
+    begins: int
+    shift: int
+    interface: int
+    gateway: bytes | None
+    source: bytes | None
+
+
+class Space:
+    """One namespace, named by its inode. Made and used by one thread."""
+
+    def __init__(self, inode: int, netlink: socket.socket) -> None:
+        self.inode = inode
+        self.netlink = netlink
+        self.addresses: dict[bytes, int] = {}
+        self.known: set[Entry] = set()
+        self.known_at = float("-inf")
+        self._ways: dict[int, list[Way]] = {}
+        self.may_delete = True
+
+    def learn(self) -> None:
+        """Read the addresses and ways."""
+        self.addresses = dict(self._read_addresses())
+        for version in _FAMILIES:
+            ways = [way for way in self._read_ways(version) if way.interface]
+            self._ways[version] = sorted(ways, key=lambda way: way.shift)
+
+    def way(self, address: bytes) -> Way | None:
+        """The most specific way to an address; ``None`` without one."""
+        number = int.from_bytes(address, "big")
+        ways = self._ways[_VERSION_OF_LENGTH[len(address)]]
+        return next((way for way in ways if number >> way.shift == way.begins), None)
+
+    def source_towards(self, way: Way) -> bytes | None:
+        """The address that packets on this way probably come from."""
+        if way.source is not None:
+            return way.source
+        length = len(way.gateway) if way.gateway else None
+        wanted = (a for a, at in self.addresses.items() if at == way.interface and len(a) == (length or len(a)))
+        return next(wanted, None)
+
+    def entries(self) -> set[Entry]:
+        """The neighbour entries as they are now, of both versions, in every state."""
+        found: set[Entry] = set()
+        for body in rtnetlink.dump(self.netlink, _RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
+            address = rtnetlink.attributes(body, _NEIGHBOUR.size).get(_NDA_DST)
+            if address and len(address) in _VERSION_OF_LENGTH:
+                found.add((_NEIGHBOUR.unpack_from(body)[1], address))
+        return found
+
+    def delete(self, entries: Iterable[Entry]) -> None:
+        """Delete these neighbour entries; one that is gone already does not matter, a refusal is remembered."""
+        messages = [_deletion(interface, address) for interface, address in entries]
+        if not messages or not self.may_delete:
+            return
+        self.netlink.send(b"".join(messages))
+        while True:
+            try:
+                answers = self.netlink.recv(rtnetlink.RECEIVE_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            for kind, payload in rtnetlink.split(answers):
+                if kind == rtnetlink.NLMSG_ERROR:
+                    self._note(payload)
+
+    def _note(self, payload: bytes) -> None:
+        try:
+            rtnetlink.raise_error(payload)
+        except PermissionError:
+            self.may_delete = False
+        except OSError:
+            return
+
+    def _read_addresses(self) -> Iterator[tuple[bytes, int]]:
+        for body in rtnetlink.dump(self.netlink, _RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
+            interface = _ADDRESS.unpack_from(body)[4]
+            found = rtnetlink.attributes(body, _ADDRESS.size)
+            address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
+            if address:
+                yield address, interface
+
+    def _read_ways(self, version: int) -> Iterator[Way]:
+        bits = 32 if version == IPV4 else 128
+        for body in rtnetlink.dump(
+            self.netlink, _RTM_GETROUTE, _ROUTE.pack(_FAMILIES[version], 0, 0, 0, 0, 0, 0, 0, 0)
+        ):
+            _, length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(body)
+            found = rtnetlink.attributes(body, _ROUTE.size)
+            if kind != _UNICAST or (_number(found.get(_RTA_TABLE)) or table) != _MAIN_TABLE:
+                continue
+            begins = int.from_bytes(found.get(_RTA_DST, b""), "big") >> (bits - length)
+            gateway, source = found.get(_RTA_GATEWAY), found.get(_RTA_PREFSRC)
+            yield Way(begins, bits - length, _number(found.get(_RTA_OIF)), gateway, source)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.netlink.close()
+
+
+def _number(data: bytes | None) -> int:
+    return int(struct.unpack("=I", data)[0]) if data else 0
+
+
+def _deletion(interface: int, address: bytes) -> bytes:
+    family = _FAMILIES[_VERSION_OF_LENGTH[len(address)]]
+    body = _NEIGHBOUR.pack(family, interface, 0, 0, 0) + rtnetlink.attribute(_NDA_DST, address)
+    return rtnetlink.message(_RTM_DELNEIGH, rtnetlink.NLM_F_REQUEST, body)
+
+
+def open_space(inode: int) -> Space:
+    """The calling thread's namespace. Raises ``OSError`` when its addresses or ways cannot be read."""
+    space = Space(inode, rtnetlink.open_socket())
+    try:
+        space.learn()
+        space.known = space.entries()
+    except OSError:
+        space.close()
+        raise
+    return space
