@@ -47,9 +47,11 @@ DOCKER_POOLS: tuple[tuple[str, int], ...] = (
 )
 """What an engine takes subnets from when its configuration names no pools (``libnetwork/ipamutils``)."""
 
+PREFIX_LENGTHS = {4: (8, 30), 6: (48, 126)}
+"""IP version → the lengths of subnets that are looked for; a length tells the version."""
+
 _IPV4 = 4
 _POINT_TO_POINT = 2
-_PREFIX_LENGTHS = {4: (8, 30), 6: (48, 126)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,5 +241,5 @@ def available_subnets(
 
 
 def _fits(base: Interval, prefix_len: int) -> bool:
-    shortest, longest = _PREFIX_LENGTHS[base.version]
+    shortest, longest = PREFIX_LENGTHS[base.version]
     return shortest <= prefix_len <= longest and base.size >= 1 << (bits_of(base.version) - prefix_len)

@@ -94,13 +94,13 @@ def _faults_of_subnet(
         yield InputFault(pointer, f"{subnet} is an IPv{version} pool, and ipv{version}_enabled is false.")
     if driver == "bridge" and subnet.max_prefixlen - subnet.prefixlen <= 1:
         yield InputFault(pointer, f"{subnet} has no room for a gateway and a container; a bridge needs more addresses.")
-    refused = _refusal(subnet, allow_public=allow_public)
+    refused = why_refused(_interval(subnet), allow_public=allow_public)
     if refused:
         yield InputFault(pointer, f"{subnet} {refused}.")
 
 
-def _refusal(subnet: Subnet, *, allow_public: bool) -> str | None:
-    interval = _interval(subnet)
+def why_refused(interval: Interval, *, allow_public: bool = False) -> str | None:
+    """What is wrong with a subnet's place in the address space, as the end of a sentence; ``None`` for nothing."""
     for cidr, what in REFUSED_RANGES:
         special = parse(cidr)
         if special and special.overlaps(interval):

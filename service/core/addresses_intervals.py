@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import TypeVar
 
 _Owner = TypeVar("_Owner")
+_Other = TypeVar("_Other")
 _IPV4 = 4
 _BITS = {4: 32, 6: 128}
 
@@ -108,3 +109,31 @@ def count_free_blocks(base: Interval, prefix_len: int, taken: list[Interval]) ->
             counted_to = max(min(interval.last, base.last) // size, counted_to)
             free -= max(0, counted_to - lowest + 1)
     return max(0, free)
+
+
+def first_meetings(
+    owned: Iterable[tuple[Interval, _Owner]], others: Iterable[tuple[Interval, _Other]]
+) -> Iterator[tuple[_Owner, _Other]]:
+    """Each block of ``owned`` that overlaps any of ``others``, with one that it overlaps; sorted, never all pairs."""
+    rows = sorted(others, key=lambda pair: (pair[0].version, pair[0].first, -pair[0].last))
+    starts = [(interval.version, interval.first) for interval, _ in rows]
+    lasts = _reaches(rows)
+    for interval, owner in owned:
+        position = bisect_right(starts, (interval.version, interval.last))
+        if position and lasts[position - 1][0] == interval.version and lasts[position - 1][1] >= interval.first:
+            yield owner, rows[lasts[position - 1][2]][1]
+
+
+def _reaches(rows: list[tuple[Interval, _Other]]) -> list[tuple[int, int, int]]:
+    """For each row: its version, how far any row up to it reaches, and which one does."""
+    reaches: list[tuple[int, int, int]] = []
+    for index, (interval, _) in enumerate(rows):
+        here = (interval.version, interval.last, index)
+        reaches.append(max(reaches[-1], here, key=lambda reach: reach[:2]) if reaches else here)
+    return reaches
+
+
+def is_within(address: int, version: int, blocks: list[Interval]) -> bool:
+    """Whether the address lies in one of the blocks (merged)."""
+    position = bisect_right(blocks, Interval(version, address, 1 << bits_of(version)))
+    return position > 0 and blocks[position - 1].overlaps(Interval(version, address, address))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from service.core.access import PROJECT_LABEL
 from service.core.observations import HostObservation, Observation
 from service.core.snapshot import Container, Network, Snapshot
 from service.core.topology_graph import HOST_ID, Edge, Node, Topology, to_document
@@ -15,8 +16,6 @@ from service.core.topology_links import host_links
 from service.core.topology_parts import Kept, edges_of, nodes_of
 
 __all__ = ["HOST_ID", "Edge", "Node", "Topology", "build", "to_document"]
-
-PROJECT_LABELS = ("bridgework.project", "com.docker.compose.project")
 
 
 def build(
@@ -86,7 +85,7 @@ def _with_labels(
 
 
 def _carries(labels: Mapping[str, str], label: str | None, project: str | None) -> bool:
-    if project is not None and not any(labels.get(key) == project for key in PROJECT_LABELS):
+    if project is not None and labels.get(PROJECT_LABEL) != project:
         return False
     key, equals, value = (label or "").partition("=")
     return label is None or (key in labels and (not equals or labels[key] == value))

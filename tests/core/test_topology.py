@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.access import PROJECT_LABEL
 from service.core.observations import HostObservation, Interface, InterfaceAddress, Observation, Route
 from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 from service.core.topology import build, to_document
@@ -45,7 +46,7 @@ def lab():
     sidecar = container("sidecar", network_mode="container:web-id", shares_with="web-id")
     agent = container("agent", endpoint("agent", "host"), network_mode="host")
     networks = (
-        network("back", internal=True, labels={"com.docker.compose.project": "shop"}),
+        network("back", internal=True, labels={PROJECT_LABEL: "shop"}),
         network("front"),
         Network("host-id", "host", "host"),
         network("lan", driver="macvlan", options={"parent": "eth0"}),

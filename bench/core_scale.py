@@ -1,0 +1,103 @@
+"""How the reasoning grows: made engines of 1,000, 3,000 and 10,000 endpoints, ten to a network.
+
+Prints seconds and the peak of extra memory (MiB, as tracemalloc counts) for the JSON topology and the diagnosis.
+Run: ``python bench/core_scale.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from service.core.diagnostics import diagnose
+from service.core.evidence import EngineEvidence, Evidence
+from service.core.observations import (
+    HostObservation,
+    Interface,
+    InterfaceAddress,
+    ListeningSocket,
+    Observation,
+    Route,
+)
+from service.core.pictures import to_graphviz, to_mermaid
+from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from service.core.topology import build, to_document
+
+EACH = 10
+_BASE = int(IPv4Address("10.0.0.0"))
+
+
+def engine(endpoints: int) -> tuple[Snapshot, EngineEvidence]:
+    """A made engine, looked into everywhere; every tenth container has something wrong."""
+    networks, containers, observations, links = [], [], {}, []
+    for n in range(endpoints // EACH):
+        base = _BASE + n * 256
+        network_id = f"{n:064x}"
+        gateway = str(IPv4Address(base + 1))
+        networks.append(Network(network_id, f"net{n:04}", pools=(Pool(f"{IPv4Address(base)}/24", gateway),)))
+        links.append(Interface(n + 1, f"br-{network_id[:12]}", "bridge", None, 1500, "up", (), ()))
+        for i in range(EACH):
+            number = n * EACH + i
+            container_id, address = f"{number + (1 << 200):064x}", str(IPv4Address(base + 2 + i))
+            endpoint = Endpoint(
+                *(network_id, f"net{n:04}", container_id, f"c{number:05}"),
+                ipv4_address=address,
+                gateway=gateway,
+                aliases=("web",) if i < 2 else (f"alias{i}",),
+            )
+            ports = (PublishedPort(80, host_port=20000 + number),) if i == 0 else ()
+            containers.append(Container(container_id, f"c{number:05}", endpoints=(endpoint,), published_ports=ports))
+            veth = 1_000_000 + number
+            inside = InterfaceAddress(address, 24, "ipv4", "global")
+            eth0 = Interface(2, "eth0", "veth", None, 1500, "up", (), (inside,), peer_index=veth)
+            listening = (ListeningSocket("tcp", "ipv4", "0.0.0.0", 8080 if i == 0 else 80),)
+            observations[container_id] = Observation(number, interfaces=(eth0,), sockets=listening)
+            links.append(
+                Interface(veth, f"veth{number:07x}", "veth", None, 1500, "up", (), (), peer_index=2, master_index=n + 1)
+            )
+    routes = tuple(Route(f"10.{i}.0.0/20", "ipv4", None, f"tun{i}", None, "link", "kernel") for i in range(50))
+    host = HostObservation(Observation(0, interfaces=tuple(links), routes=routes), ipv4_forwarding=True)
+    return Snapshot(tuple(networks), tuple(containers)), EngineEvidence(Evidence(observations=observations, host=host))
+
+
+def measure(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of one run, and the peak memory of another (tracing slows the first)."""
+    started = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - started
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    return seconds, peak
+
+
+def main() -> None:
+    """Measure and print a table."""
+    print(f"{'endpoints':>9}  {'what':<14} {'seconds':>8} {'MiB':>7}")
+    for endpoints in (1_000, 3_000, 10_000):
+        snapshot, evidence = engine(endpoints)
+        seen = evidence.evidence
+        graph = build(snapshot, host=seen.host, observations=seen.observations)
+        works: dict[str, Callable[[], object]] = {
+            "topology JSON": lambda s=snapshot, e=seen: json.dumps(
+                to_document(build(s, host=e.host, observations=e.observations)), sort_keys=True
+            ),
+            "diagnose": lambda s=snapshot, e=evidence: diagnose(s, e),
+            "Graphviz text": lambda g=graph: to_graphviz(g),
+            "Mermaid text": lambda g=graph: to_mermaid(g),
+        }
+        for name, work in works.items():
+            seconds, peak = measure(work)
+            print(f"{endpoints:>9}  {name:<14} {seconds:>8.3f} {peak:>7.1f}")
+
+
+if __name__ == "__main__":
+    main()
