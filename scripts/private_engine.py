@@ -670,6 +670,7 @@ def main() -> int:
         one = actions.add_parser(action, help=f"{action} one engine")
         one.add_argument("--dir", type=Path, required=True, help="where its data is kept")
         one.add_argument("--name", required=True, help="the namespace's name, beginning with bridgework-")
+    actions.add_parser("packages", help="install the Debian packages that an engine needs")
     actions.add_parser("sweep", help="remove the engines whose test run was killed or whose folder is gone")
     given = parser.parse_args()
     try:
@@ -684,6 +685,11 @@ def main() -> int:
 
 def perform(given: argparse.Namespace) -> int:
     """Carry out one action; returns the exit code."""
+    if given.action == "packages":
+        if missing_packages():
+            become_root()
+            install_packages()
+        return 0
     if given.action == "sweep":
         become_root()
         remove_orphans()
