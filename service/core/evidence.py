@@ -18,12 +18,15 @@ class Evidence:
     ``namespace_inodes`` maps a full container id to the inode of the network namespace its process is really in
     (for ``container:X`` both the sharer and X, so that a stale share shows).
     ``observations`` maps a full container id to what was seen inside.
+    ``ipv6_firewall`` says whether the engine guards IPv6 as it guards IPv4 (``ip6tables``: the default since engine 27,
+    off before; seen as Docker's chains in ip6tables).
     """
 
     namespace_inodes: Mapping[str, int] = field(default_factory=dict)
     observations: Mapping[str, Observation] = field(default_factory=dict)
     host: HostObservation | None = None
     limited: tuple[str, ...] = ()
+    ipv6_firewall: bool | None = None
 
 
 NOTHING_SEEN = Evidence()

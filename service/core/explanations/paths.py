@@ -182,6 +182,14 @@ ROWS = (
         "DOCKER-USER drops: -s 172.19.0.0/16 -j DROP.",
     ),
     Explanation(
+        "host-no-route",
+        BLOCKING,
+        "The host itself has no route to the address, so nothing that its containers send gets there either.",
+        "The host's routing table, where visible.",
+        "Use an address the host reaches, or add a route on the host.",
+        "The host has no route to 192.0.2.1.",
+    ),
+    Explanation(
         "ip-forward-off",
         BLOCKING,
         "The host does not forward packets: containers reach neither outside nor published ports from outside.",
