@@ -43,25 +43,28 @@ def networks_are_gone(view: View) -> Iterator[Finding]:
     known = view.snapshot.networks_by_id
     for container in view.snapshot.containers:
         for endpoint in container.endpoints:
-            if endpoint.network_id not in known:
-                yield finding(
-                    "network-gone",
-                    of_container(container),
-                    f"{container.name} names the network {endpoint.network_name} ({endpoint.network_id[:12]}), "
-                    "which is gone.",
-                    remedy=_bring_back(view, container, endpoint),
-                    evidence={"network": {"id": endpoint.network_id, "name": endpoint.network_name}},
-                )
+            if endpoint.network_id in known:
+                continue
+            digits = "" if endpoint.network_id == endpoint.network_name else f" ({endpoint.network_id[:12]})"
+            yield finding(
+                "network-gone",
+                of_container(container),
+                f"{container.name} names the network {endpoint.network_name}{digits}, which is gone.",
+                remedy=_bring_back(view, container, endpoint),
+                evidence={"network": {"id": endpoint.network_id, "name": endpoint.network_name}},
+            )
 
 
 def _bring_back(view: View, container: Container, endpoint: Endpoint) -> Remedy:
     """Connecting to a network of that name replaces the id that is gone (engine 26.1, measured)."""
     name = endpoint.network_name
-    exists = any(network.name == name for network in view.snapshot.networks)
-    again = connect(name, container, aliases=list(endpoint.aliases))
-    calls = (again,) if exists else (create_network(name), again)
-    words = f"Connect {container.name} to {name} as it is now" if exists else f"Create {name} again and connect"
-    return Remedy(f"{words}, so that {container.name} can start.", calls)
+    renewed = next((network for network in view.snapshot.networks if network.name == name), None)
+    aliases = list(endpoint.aliases)
+    if renewed is not None:
+        again = connect(network_reference(view.snapshot, renewed), container, aliases=aliases)
+        return Remedy(f"Connect {container.name} to {name} as it is now, so that it can start.", (again,))
+    calls = (create_network(name), connect(name, container, aliases=aliases)) if _PLAIN.fullmatch(name) else ()
+    return Remedy(f"Create {name} again and connect {container.name}, so that it can start.", calls)
 
 
 def networks_are_unused(view: View) -> Iterator[Finding]:

@@ -160,7 +160,7 @@ def _address_of(edge: Edge) -> str:
 def _member(node: Node, small_print: Mapping[str, list[str]]) -> Member:
     ports = list(node.attributes.get("published_ports", ()))
     hidden = len(ports) - _PORTS_SHOWN
-    ports = ports[:_PORTS_SHOWN] + ([f"and {hidden} more ports"] if hidden > 0 else [])
+    ports = ports[:_PORTS_SHOWN] + ([f"and {hidden} more"] if hidden > 0 else [])
     state = node.attributes["state"]
     lines = [*small_print.get(node.id, ()), *ports, *([] if state == "running" else [state])]
     return Member(node.id, node.name, tuple(filter(None, lines)), bool(node.attributes["running"]))

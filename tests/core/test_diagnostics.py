@@ -252,6 +252,9 @@ def test_a_network_that_is_gone_is_made_anew_or_taken_as_it_is_now():
     finding = only(lost, code="network-gone")
     assert finding.severity is Severity.BLOCKING
     assert calls(finding) == [("POST", "/v1/networks"), ("PUT", "/v1/networks/old/endpoints/lost")]
+    assert "old (old-id), which" in finding.message
+    odd = replace(lost.endpoints[0], network_id="a/b", network_name="a/b")
+    assert only(replace(lost, endpoints=(odd,)), code="network-gone").remedy.calls == ()
     renewed = Network("another-id", "old")
     assert calls(only(lost, renewed, code="network-gone")) == [("PUT", "/v1/networks/old/endpoints/lost")]
 

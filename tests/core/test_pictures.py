@@ -142,7 +142,7 @@ def test_many_published_ports_are_counted():
     lines = group(
         lay_out(build(Snapshot((network("n"),), (container("c", endpoint("c", "n"), published_ports=ports),)))), "n"
     )
-    assert lines.members[0].lines[-1] == "and 3 more ports"
+    assert lines.members[0].lines[-1] == "and 3 more"
 
 
 def test_internal_gone_and_parent_are_marked():
