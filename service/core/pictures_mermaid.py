@@ -65,7 +65,7 @@ def _tie(tie: Tie, names: Mapping[str, str]) -> str:
 
 
 def _label(name: str, lines: Iterable[str]) -> str:
-    return '["' + "<br/>".join(_escape(line) for line in (name, *lines) if line) + '"]'
+    return '["' + ("<br/>".join(_escape(line) for line in (name, *lines) if line) or " ") + '"]'
 
 
 def _escape(text: str) -> str:

@@ -203,6 +203,10 @@ def test_dot_accepts_any_name_as_a_name_or_an_id():
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_mermaid_gets_no_empty_label():
+    assert '[""]' not in to_mermaid(build(Snapshot((), (container(""),))))
+
+
 def test_an_empty_engine_is_a_picture_of_the_host():
     assert "<B>host</B>" in to_graphviz(build(Snapshot()))
     assert "host" in to_mermaid(build(Snapshot()))
