@@ -6,6 +6,7 @@ Used by the matrix's own thread, which ends with it: it stands in whichever name
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -14,11 +15,17 @@ from service.core.checks import Protocol, Reason
 from service.core.observations import ResolverConfiguration
 from service.core.ports import Place, SweepPlan, SweepSource
 from service.probes import lines
+from service.probes.connect_line import ConnectLine, Room
+from service.probes.conversations import CONVERSATIONS, default_port
+from service.probes.exchange import DNS_PORT
 from service.probes.inside import enter
 from service.probes.places import OutOfReach
 from service.probes.reasons import IPV4, IPV6, of_errno
+from service.probes.resolver_files import DEFAULT_NAMESERVER
+from service.probes.sockaddr import family_of, numeric
 from service.probes.spaces import Space, open_space
 from service.probes.sweep_loop import Lane
+from service.probes.sweep_names import Desk
 from service.probes.sweep_row import Destination, Row, destination_of
 
 
@@ -38,9 +45,9 @@ class Grounds:
 class Entrance:
     """Opens lanes and knows the spaces they are in; ``files`` closes what it opened."""
 
-    def __init__(self, plan: SweepPlan, grounds: Grounds, files: ExitStack) -> None:
+    def __init__(self, plan: SweepPlan, grounds: Grounds, files: ExitStack, room: Room) -> None:
         self.spaces: dict[int, Space] = {}
-        self._plan, self._grounds, self._files = plan, grounds, files
+        self._plan, self._grounds, self._files, self._room = plan, grounds, files, room
         self._destinations: dict[str, Destination | None] = {}
         self._token = lines.new_token()
 
@@ -95,19 +102,38 @@ class Entrance:
         """The address as the sockets want it; ``None`` when it is unusable."""
         if address not in self._destinations:
             try:
-                self._destinations[address] = destination_of(address, self._plan.port or 0)
+                self._destinations[address] = destination_of(
+                    address, self._plan.port or default_port(self._plan.protocol)
+                )
             except OSError:
                 self._destinations[address] = None
         return self._destinations[address]
 
     def _line(self, number: int, row: Row) -> lines.Line:
         if self._plan.protocol is not Protocol.ICMP:
-            raise NotImplementedError
+            return ConnectLine(CONVERSATIONS[self._plan.protocol], self._room)
         versions = {destination.version for destination in row.destinations if destination}
         named = any(target.name for target in row.source.targets)
         line = lines.EchoLine(number, self._token, (IPV4, IPV6) if named else sorted(versions))
         self._files.callback(line.close)
         return line
+
+    def open_desk(self, lane: Lane) -> Desk | None:
+        """What the lane's names are resolved with, opened in the namespace that was entered last, the lane's own."""
+        configuration = self._grounds.resolver(lane.row.source.place)
+        if configuration is None:
+            return None
+        sockets = {}
+        for server in configuration.nameservers or (DEFAULT_NAMESERVER,):
+            try:
+                version, sockaddr = numeric(server, DNS_PORT)
+                sock = socket.socket(family_of(version), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+                self._files.callback(sock.close)
+                sock.connect(sockaddr)
+            except OSError:
+                continue
+            sockets[server] = sock
+        return Desk(lane, configuration, sockets)
 
     def _way_back(self, descriptor: int) -> Callable[[], None]:
         if self._plan.protocol is Protocol.ICMP:

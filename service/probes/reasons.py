@@ -14,6 +14,8 @@ from service.probes.attempts import Attempt
 
 IPV4 = 4
 IPV6 = 6
+VERSION_OF_LENGTH = {4: IPV4, 16: IPV6}
+"""By the length of a packed address, in bytes."""
 
 _BY_ERRNO = {
     errno.ECONNREFUSED: Reason.REFUSED,

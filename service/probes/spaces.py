@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from service.probes import rtnetlink
-from service.probes.reasons import IPV4, IPV6
+from service.probes.reasons import IPV4, IPV6, VERSION_OF_LENGTH
 
 _FAMILIES = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
-_VERSION_OF_LENGTH = {4: IPV4, 16: IPV6}
 _RTM_GETADDR, _RTM_GETROUTE, _RTM_DELNEIGH, _RTM_GETNEIGH = 22, 26, 29, 30
 _ADDRESS, _ROUTE, _NEIGHBOUR = struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBBI"), struct.Struct("=BxxxiHBB")
 _IFA_ADDRESS, _IFA_LOCAL, _NDA_DST = 1, 2, 1
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
 _MAIN_TABLE, _UNICAST = 254, 1
+_LOOPBACK_BEGINS = b"\x7f"
 Entry = tuple[int, bytes]
 
 
@@ -57,8 +57,12 @@ class Space:
     def way(self, address: bytes) -> Way | None:
         """The most specific way to an address; ``None`` without one."""
         number = int.from_bytes(address, "big")
-        ways = self._ways[_VERSION_OF_LENGTH[len(address)]]
+        ways = self._ways[VERSION_OF_LENGTH[len(address)]]
         return next((way for way in ways if number >> way.shift == way.begins), None)
+
+    def reaches(self, address: bytes) -> bool:
+        """Whether there is any way: its own addresses, the loopback's, or a route."""
+        return address in self.addresses or address[:1] == _LOOPBACK_BEGINS or self.way(address) is not None
 
     def source_towards(self, way: Way) -> bytes | None:
         """The address that packets on this way probably come from."""
@@ -73,7 +77,7 @@ class Space:
         found: set[Entry] = set()
         for body in rtnetlink.dump(self.netlink, _RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
             address = rtnetlink.attributes(body, _NEIGHBOUR.size).get(_NDA_DST)
-            if address and len(address) in _VERSION_OF_LENGTH:
+            if address and len(address) in VERSION_OF_LENGTH:
                 found.add((_NEIGHBOUR.unpack_from(body)[1], address))
         return found
 
@@ -131,7 +135,7 @@ def _number(data: bytes | None) -> int:
 
 
 def _deletion(interface: int, address: bytes) -> bytes:
-    family = _FAMILIES[_VERSION_OF_LENGTH[len(address)]]
+    family = _FAMILIES[VERSION_OF_LENGTH[len(address)]]
     body = _NEIGHBOUR.pack(family, interface, 0, 0, 0) + rtnetlink.attribute(_NDA_DST, address)
     return rtnetlink.message(_RTM_DELNEIGH, rtnetlink.NLM_F_REQUEST, body)
 

@@ -11,16 +11,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 
+from service.core.checks import Protocol, Reason
 from service.core.ports import SweepPlan, SweepRow
 from service.probes import descriptors, neighbour_table, reasons, rtnetlink
+from service.probes.connect_line import Room
 from service.probes.entrance import Entrance, Grounds
 from service.probes.ledger import Ledger
 from service.probes.pace import Pace
 from service.probes.routing import Routing
 from service.probes.sweep_loop import Lane, Loop
+from service.probes.sweep_names import Desk, Names
 
 _TABLES: dict[int, neighbour_table.TableName] = {reasons.IPV4: "arp_cache", reasons.IPV6: "ndisc_cache"}
 FILES_PER_SOURCE = 6
+MAX_CONNECTIONS = 16_384
 
 
 class Stage:
@@ -40,36 +44,60 @@ class Stage:
 
     def run(self) -> None:
         """Emit every row exactly once, unless stopped."""
-        descriptors.make_room(len(self._plan.sources) * FILES_PER_SOURCE)
         with ExitStack() as files:
             usage_socket = files.enter_context(rtnetlink.open_socket())
-            entrance = Entrance(self._plan, self._grounds, files)
+            entrance = Entrance(self._plan, self._grounds, files, self._room())
             entrance.open_host()
-            lanes = list(self._open(entrance))
-            ledgers = {
-                version: Ledger(entrance.spaces, partial(_usage, usage_socket, table), self._grounds.neighbour_limit)
-                for version, table in _TABLES.items()
-            }
+            opened = list(self._open(entrance))
+            ledgers = self._ledgers(entrance, usage_socket)
             for ledger in ledgers.values():
                 files.callback(ledger.settle)
-            pace = Pace(self._plan.max_packets_per_second)
-            routing = Routing(entrance.spaces.values())
-            loop = Loop(routing, ledgers, self._emit, pace, self._plan.timeout_ms / 1000)
+            pace, timeout_s = Pace(self._plan.max_packets_per_second), self._plan.timeout_ms / 1000
+            loop = Loop(Routing(entrance.spaces.values()), ledgers, self._emit, pace, timeout_s)
             files.callback(loop.close)
             loop.watch(self._waker, lambda: None)
-            for lane in lanes:
+            names = Names(loop, entrance.destination, timeout_s, self._plan.allowed_subnets)
+            for lane, desk in opened:
                 loop.add(lane)
+                if desk is not None:
+                    names.add(desk)
             loop.run(self._stopped, self._ends)
 
-    def _open(self, entrance: Entrance) -> Iterator[Lane]:
+    def _room(self) -> Room:
+        """Files for every source, and for connections as many as the system's hard limit leaves."""
+        sources = len(self._plan.sources) * FILES_PER_SOURCE
+        if self._plan.protocol is Protocol.ICMP:
+            return Room(descriptors.make_room(sources) - sources)
+        pairs = sum(len(source.targets) for source in self._plan.sources)
+        return Room(max(1, descriptors.make_room(sources + min(pairs, MAX_CONNECTIONS)) - sources))
+
+    def _ledgers(self, entrance: Entrance, usage_socket: socket.socket) -> dict[int, Ledger]:
+        limit = self._grounds.neighbour_limit
+        return {
+            version: Ledger(entrance.spaces, partial(_usage, usage_socket, table), limit)
+            for version, table in _TABLES.items()
+        }
+
+    def _open(self, entrance: Entrance) -> Iterator[tuple[Lane, Desk | None]]:
         for number, source in enumerate(self._plan.sources):
             if self._stopped():
                 return
             opened = entrance.open_lane(number, source)
-            if isinstance(opened, Lane):
-                yield opened
-            else:
+            if not isinstance(opened, Lane):
                 self._emit(opened.whole())
+            elif any(target.address is None and target.name is not None for target in source.targets):
+                yield opened, self._open_desk(entrance, opened)
+            else:
+                yield opened, None
+
+    @staticmethod
+    def _open_desk(entrance: Entrance, lane: Lane) -> Desk | None:
+        desk = entrance.open_desk(lane)
+        if desk is None:
+            for position, target in enumerate(lane.row.source.targets):
+                if target.address is None:
+                    lane.row.finish(position, Reason.NAMESPACE_OUT_OF_REACH)
+        return desk
 
 
 def _usage(sock: socket.socket, table: neighbour_table.TableName) -> neighbour_table.TableUsage | None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import select
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
 from service.core.checks import Reason
 from service.core.ports import SweepRow
 from service.probes import reasons
-from service.probes.ledger import Ledger
+from service.probes.ledger import Key, Ledger
 from service.probes.lines import Line
 from service.probes.pace import Pace
 from service.probes.routing import Routing
@@ -27,6 +27,7 @@ RETRY_S = 0.001
 MAX_WAIT_S = 0.5
 DRAIN = 256
 EVENTS = 512
+_ONCE_EACH = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
 
 
 @dataclass(eq=False, slots=True)
@@ -50,13 +51,14 @@ class Loop:
         pace: Pace,
         timeout_s: float,
     ) -> None:
-        self.sending: deque[Lane] = deque()
+        self._sending: deque[Lane] = deque()
         self.tick: Callable[[float], float] = lambda now: now + MAX_WAIT_S
         self._routing, self._ledgers, self._emit = routing, ledgers, emit
         self._pace, self._timeout_s = pace, timeout_s
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
         self._open: set[Lane] = set()
+        self._queued: set[Lane] = set()
         self._flights: deque[tuple[float, Lane, list[int]]] = deque()
         self._starved_since: float | None = None
         self._retry_at = 0.0
@@ -76,9 +78,47 @@ class Loop:
         self._open.add(lane)
         for descriptor in lane.line.descriptors():
             self.watch(descriptor, partial(self._hear, lane, descriptor, DRAIN))
-        self.sending.append(lane)
+        self._queue(lane)
         if not lane.row.left:
             self._whole(lane)
+
+    def _queue(self, lane: Lane) -> None:
+        self._queued.add(lane)
+        self._sending.append(lane)
+
+    def ready(self, lane: Lane, position: int) -> None:
+        """This position of the lane has a destination now."""
+        lane.row.ready.append(position)
+        if lane not in self._queued:
+            self._queue(lane)
+
+    def finish(self, lane: Lane, position: int, reason: Reason) -> None:
+        """This position came to its end before anything was sent."""
+        self._finish(lane, position, reason, None)
+
+    def may_send(self) -> bool:
+        """Take one packet from the allowance, for something else than a probe."""
+        if self._pace.allowed() < 1:
+            return False
+        self._pace.spent(1)
+        return True
+
+    def hold(self, space: Space, addresses: Iterable[bytes]) -> list[tuple[int, tuple[Key, ...]]] | None:
+        """Hold the neighbour entries that packets to these addresses make; ``None`` when they do not fit now."""
+        held: list[tuple[int, tuple[Key, ...]]] = []
+        for address in addresses:
+            version = reasons.VERSION_OF_LENGTH[len(address)]
+            keys = self._ledgers[version].admit(self._routing.entries_made(space, address)[0])
+            if keys is None:
+                self.let_go(held)
+                return None
+            held.append((version, keys))
+        return held
+
+    def let_go(self, held: Iterable[tuple[int, tuple[Key, ...]]]) -> None:
+        """Give back what ``hold`` returned."""
+        for version, keys in held:
+            self._ledgers[version].release(keys)
 
     def run(self, stopped: Callable[[], bool], ends: float) -> None:
         """Until everything is whole; what is open at ``ends`` becomes ``deadline``. Returns early when stopped."""
@@ -103,10 +143,10 @@ class Loop:
 
     def _send(self, now: float) -> None:
         room = self._pace.allowed()
-        while room > 0 and self.sending and now >= self._retry_at:
-            lane = self.sending[0]
+        while room > 0 and self._sending and now >= self._retry_at:
+            lane = self._sending[0]
             if not lane.row.ready:
-                self.sending.popleft()
+                self._queued.discard(self._sending.popleft())
                 continue
             sent = self._send_from(lane, room)
             self._pace.spent(sent)
@@ -150,7 +190,8 @@ class Loop:
             self._finish(lane, position, reasons.of_errno(error.errno), None)
             return True
         if descriptor is not None:
-            self.watch(descriptor, partial(self._hear, lane, descriptor, DRAIN), select.EPOLLIN | select.EPOLLOUT)
+            self.watch(descriptor, partial(self._hear, lane, descriptor, DRAIN), _ONCE_EACH)
+            self._hear(lane, descriptor, 1)
         elif near:
             self._hear(lane, lane.line.descriptors()[0 if destination.version == reasons.IPV4 else -1], 1)
         return True
@@ -174,7 +215,7 @@ class Loop:
         now = time.perf_counter()
         if self._flights:
             wake_at = min(wake_at, self._flights[0][0])
-        if self.sending:
+        if self._sending:
             wake_at = min(wake_at, max(self._retry_at, now + self._pace.wait_s()))
         return max(0.0, min(wake_at - now, MAX_WAIT_S))
 
