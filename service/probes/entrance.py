@@ -31,13 +31,14 @@ from service.probes.sweep_row import Destination, Row, destination_of
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What a matrix needs to know of the world: how to open a place, its resolver files, and the host's place.
+    """What a matrix needs to know of the world: how to open a place and enter it, its resolver files, the host.
 
     ``neighbour_limit`` replaces the share of the kernel's limit, in entries of all namespaces together.
     """
 
     open_place: Callable[[Place], AbstractContextManager[int]]
     resolver: Callable[[Place], ResolverConfiguration | None]
+    enter: Callable[[int], None] = enter
     host: Place | None = None
     neighbour_limit: int | None = None
 
@@ -78,7 +79,7 @@ class Entrance:
         return row
 
     def _enter(self, descriptor: int) -> Space:
-        enter(descriptor)
+        self._grounds.enter(descriptor)
         inode = os.fstat(descriptor).st_ino
         if inode not in self.spaces:
             self.spaces[inode] = open_space(inode)
@@ -140,4 +141,4 @@ class Entrance:
             return lambda: None
         kept = os.dup(descriptor)
         self._files.callback(os.close, kept)
-        return lambda: enter(kept)
+        return lambda: self._grounds.enter(kept)
