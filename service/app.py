@@ -13,7 +13,7 @@ import structlog
 import yaml
 from flask import Flask, Response, g, json, request
 
-from service.api import connectivity, containers, networks, problems, service_info
+from service.api import connectivity, containers, explain, inside, matrix, networks, problems, service_info
 from service.api.auth import Authenticator, Oidc, TokensFile
 from service.api.caching import KeptAnswers, conditional
 from service.api.contract import Operation, Resource
@@ -32,7 +32,10 @@ RESOURCES: Sequence[Resource] = (
     service_info.RESOURCE,
     networks.RESOURCE,
     containers.RESOURCE,
+    inside.RESOURCE,
     connectivity.RESOURCE,
+    matrix.RESOURCE,
+    explain.RESOURCE,
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 log = structlog.get_logger()

@@ -17,7 +17,6 @@ DNS_PORT = 53
 @RESOURCE.operation(
     "POST", "/v1/connectivity/checks", role=Role.VIEWER, body=CheckRequestSchema(), answers={200: CheckResultSchema},
     problems={400: ("ambiguous-reference",), 403: ("destination-not-allowed",), 404: ("container-not-found",)},
-    weight="checks",
 )  # fmt: skip
 def check_connectivity(asked: Asked) -> Answer:
     """Check whether a source reaches a destination.

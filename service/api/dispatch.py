@@ -94,11 +94,10 @@ def _reader_of(house: House) -> Callable[[], Snapshot]:
 
 def _answered(desk: Desk, operation: Operation, asked: Asked) -> Response:
     slots = desk.slots.get(operation.weight)
+    if slots is not None:
+        return _within(slots, operation, asked)
     if operation.method != "GET":
-        if slots is None:
-            return _rendered(operation, asked)
-        with slots.held():
-            return _rendered(operation, asked)
+        return _rendered(operation, asked)
     if operation.remembered:
         key = f"{asked.media_type} {request.full_path}"
         response = desk.kept.answer(asked.snapshot, key, lambda: _rendered(operation, asked))
@@ -107,6 +106,21 @@ def _answered(desk: Desk, operation: Operation, asked: Asked) -> Response:
     if response.is_streamed or operation.role is None:
         return response
     return conditional(response, request.headers.get("If-None-Match"))
+
+
+def _within(slots: Slots, operation: Operation, asked: Asked) -> Response:
+    """Heavy work holds a slot until its last byte is sent, or its client is gone."""
+    slots.acquire()
+    try:
+        response = _rendered(operation, asked)
+    except BaseException:
+        slots.release()
+        raise
+    if response.is_streamed:
+        response.call_on_close(slots.release)
+    else:
+        slots.release()
+    return response
 
 
 def _rendered(operation: Operation, asked: Asked) -> Response:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from service.core.access import Caller
 from service.core.errors import Remedy, TooBusy
@@ -62,12 +60,3 @@ class Slots:
     def release(self) -> None:
         """Give it back."""
         self._free.release()
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """A slot for the time of a block."""
-        self.acquire()
-        try:
-            yield
-        finally:
-            self.release()

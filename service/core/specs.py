@@ -49,7 +49,7 @@ class EndpointSpec:
 class ContainerSpec:
     """A container to create. ``networks`` maps a full network id to the wished endpoint there.
 
-    ``network_mode`` is what the engine is given: ``bridge``, ``host``, ``none``, ``container:<full id>`` or a network id.
+    ``network_mode`` is the engine's: ``bridge``, ``host``, ``none``, ``container:<full id>`` or a network id.
     """
 
     name: str

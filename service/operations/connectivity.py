@@ -35,6 +35,7 @@ from service.core.verdict import weigh
 from service.operations.house import House
 
 LISTENING_PROTOCOLS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.HTTP, Protocol.DNS})
+IPV6_FIREWALL_SINCE = 27
 DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "sockets", "resolver")
 
 
@@ -112,7 +113,13 @@ def _first_look(house: House, snapshot: Snapshot, question: Question) -> Evidenc
     source = _source(snapshot, question)
     if isinstance(question.destination, NameDestination) and source is not None:
         _look(house, snapshot, source, ("resolver",), seen)
-    return Evidence(namespace_inodes=inodes, observations=seen)
+    return replace(base_evidence(house), namespace_inodes=inodes, observations=seen)
+
+
+def base_evidence(house: House) -> Evidence:
+    """What is known of the engine itself: whether it guards IPv6 too (the default since Docker 27)."""
+    major = house.engine.facts().version.partition(".")[0]
+    return Evidence(ipv6_firewall=major.isdigit() and int(major) >= IPV6_FIREWALL_SINCE)
 
 
 def _second_look(house: House, snapshot: Snapshot, question: Question, aimed: Aim, first: Evidence) -> Evidence:

@@ -1,0 +1,146 @@
+"""The paths that explain: the catalogue, the diagnosis of the whole engine, and its picture."""
+
+from __future__ import annotations
+
+import subprocess
+
+from flask import Response
+from marshmallow import Schema, fields, validate
+
+from service.api.contract import Answer, Asked, Media, Resource
+from service.api.fields import SEVERITIES, FindingSchema, QueryFlag, QueryWhole, Strict, Text, described
+from service.api.problems import HttpProblem
+from service.core.access import Role
+from service.core.explanations import CATALOGUE
+from service.core.pictures import to_graphviz, to_mermaid
+from service.core.topology_graph import to_document
+from service.operations import diagnostics
+
+RESOURCE = Resource("explanations", "Why: the catalogue of causes, the whole engine's diagnosis, its picture.")
+GRAPHVIZ, MERMAID, SVG = "text/vnd.graphviz", "text/vnd.mermaid", "image/svg+xml"
+DRAWING_LIMIT_S = 20
+
+
+class ExplanationSchema(Schema):
+    """A cause that findings name."""
+
+    code = fields.String(required=True, metadata=described("Stable, kebab-case."))
+    severity = fields.String(required=True, validate=validate.OneOf(SEVERITIES), metadata=described("How bad it is."))
+    meaning = fields.String(required=True, metadata=described("What it means."))
+    detection = fields.String(required=True, metadata=described("How it is detected."))
+    remedy = fields.String(required=True, metadata=described("What mends it."))
+    example = fields.String(required=True, metadata=described("How a finding of it reads."))
+
+
+class ExplanationsSchema(Schema):
+    """The catalogue."""
+
+    items = fields.List(fields.Nested(ExplanationSchema), required=True, metadata=described("By code."))
+    next_cursor = fields.Constant(None, required=True, metadata=described("Always null.", type="string"))
+
+
+class DiagnosisSchema(Schema):
+    """Every finding about the engine, the worst first."""
+
+    items = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("The findings."))
+    limited = fields.List(fields.String(), required=True, metadata=described("What could not be inspected."))
+
+
+class NodeSchema(Schema):
+    """A thing in the picture."""
+
+    id = fields.String(required=True, metadata=described("The engine's id, `host`, or `interface:<name>`."))
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf(["container", "host", "interface", "network"]),
+        metadata=described("What."),
+    )
+    name = fields.String(required=True, metadata=described("Its name."))
+    attributes = fields.Dict(keys=fields.String(), required=True, metadata=described("What else is known."))
+
+
+class EdgeSchema(Schema):
+    """A tie between two things."""
+
+    source = fields.String(required=True, metadata=described("A node's id."))
+    target = fields.String(required=True, metadata=described("A node's id."))
+    kind = fields.String(
+        required=True, validate=validate.OneOf(["endpoint", "host-link", "shares-network", "uplink"]),
+        metadata=described("What ties them."),
+    )  # fmt: skip
+    attributes = fields.Dict(keys=fields.String(), required=True, metadata=described("What else is known."))
+
+
+class TopologySchema(Schema):
+    """The engine as a graph, in a stable order."""
+
+    nodes = fields.List(fields.Nested(NodeSchema), required=True, metadata=described("The things."))
+    edges = fields.List(fields.Nested(EdgeSchema), required=True, metadata=described("The ties."))
+
+
+class TopologyQuery(Strict):
+    """What the picture is of."""
+
+    network = Text(load_default=None, min_length=1, metadata=described("Only this network and its containers."))
+    label = Text(load_default=None, min_length=1, metadata=described("Only what carries it: `key` or `key=value`."))
+    project = Text(load_default=None, min_length=1, metadata=described("Only this project."))
+    links = QueryFlag(load_default=False, metadata=described("Also the veths on the host; enters every namespace."))
+    fold = QueryWhole(
+        1, 10_000, load_default=None, metadata=described("In pictures, fold groups of more containers than this.")
+    )
+
+
+@RESOURCE.operation("GET", "/v1/explanations", role=Role.VIEWER, answers={200: ExplanationsSchema})
+def list_explanations(_: Asked) -> Answer:
+    """List the causes that findings name."""
+    return Answer({"items": [CATALOGUE[code] for code in sorted(CATALOGUE)], "next_cursor": None})
+
+
+@RESOURCE.operation("GET", "/v1/diagnostics", role=Role.VIEWER, answers={200: DiagnosisSchema})
+def diagnose_engine(asked: Asked) -> Answer:
+    """Examine the whole engine.
+
+    Every finding about it as it stands, the worst first, each with its evidence and remedy.
+    """
+    found = diagnostics.diagnosis(asked.house, asked.snapshot)
+    return Answer({"items": found.findings, "limited": found.limited})
+
+
+@RESOURCE.operation(
+    "GET", "/v1/topology", role=Role.VIEWER, query=TopologyQuery(), problems={404: ("network-not-found",)},
+    answers={
+        200: [TopologySchema, Media(GRAPHVIZ, "For `dot`."), Media(MERMAID, "For Mermaid."), Media(SVG, "Drawn.")],
+    },
+    remembered=True,
+)  # fmt: skip
+def get_topology(asked: Asked) -> Answer | Response:
+    """Picture the engine.
+
+    Networks, containers, endpoints and the host's links as a graph; `Accept` chooses JSON, Graphviz, Mermaid or SVG.
+    """
+    query = asked.query
+    wanted = diagnostics.TopologyFilter(query["network"], query["label"], query["project"], query["links"])
+    found = diagnostics.topology(asked.house, asked.snapshot, wanted)
+    fold = {"fold": query["fold"]} if query["fold"] else {}
+    if asked.media_type == MERMAID:
+        return Response(to_mermaid(found, **fold), content_type=f"{MERMAID}; charset=utf-8")
+    if asked.media_type in {GRAPHVIZ, SVG}:
+        text = to_graphviz(found, **fold)
+        if asked.media_type == GRAPHVIZ:
+            return Response(text, content_type=f"{GRAPHVIZ}; charset=utf-8")
+        return Response(_drawn(text), content_type=SVG)
+    return Answer(to_document(found))
+
+
+def _drawn(text: str) -> bytes:
+    """SVG by Graphviz's ``dot``, which reads only what it is given on standard input."""
+    try:
+        done = subprocess.run(
+            ["dot", "-Tsvg"], input=text.encode(), capture_output=True, check=True, timeout=DRAWING_LIMIT_S
+        )
+    except FileNotFoundError as error:
+        raise HttpProblem(
+            406, "not-acceptable", "SVG needs Graphviz's program dot, which is not installed where this service runs.",
+            remedy="Ask for text/vnd.graphviz or text/vnd.mermaid and draw it yourself, or install graphviz.",
+        ) from error  # fmt: skip
+    return done.stdout

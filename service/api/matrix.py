@@ -1,0 +1,163 @@
+"""The paths under ``/v1/connectivity`` for many checks at once: matrix, assertions, and a Prometheus probe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from flask import Response, json
+
+from service.api.connectivity import wanted_check
+from service.api.connectivity_schemas import CheckRequestSchema
+from service.api.contract import JSON, Answer, Asked, Media, Resource
+from service.api.fields import ReferenceSchema
+from service.api.matrix_schemas import (
+    AssertionsRequestSchema,
+    AssertionsSchema,
+    MatrixLineSchema,
+    MatrixRequestSchema,
+    MatrixSchema,
+    ProbeQuery,
+    SurpriseSchema,
+)
+from service.api.probe_metrics import MEDIA_TYPE as METRICS
+from service.api.probe_metrics import exposition
+from service.api.reading import invalid
+from service.core.access import Role
+from service.core.checks import Protocol, Verdict
+from service.core.errors import InputFault
+from service.operations import assertions, connectivity, matrix
+
+RESOURCE = Resource("matrices", "Many checks at once: all pairs, assertions for a pipeline, a probe for Prometheus.")
+NDJSON = "application/x-ndjson"
+XML = "application/xml"
+_FINDING = {400: ("ambiguous-reference",), 404: ("container-not-found", "network-not-found")}
+
+
+@RESOURCE.operation(
+    "POST", "/v1/connectivity/matrix", role=Role.VIEWER, body=MatrixRequestSchema(), problems=_FINDING,
+    weight="matrices",
+    answers={200: [MatrixSchema, Media(NDJSON, "One line for each row as it comes.", MatrixLineSchema)]},
+)  # fmt: skip
+def measure_matrix(asked: Asked) -> Answer | Response:
+    """Measure all pairs.
+
+    From inside each source, by one loop; no process or container is started for a pair. Polite by default, and bounded
+    by the kernel's neighbour table: what could not be measured within it is `inconclusive`, never `unreachable`.
+    """
+    body = asked.body
+    wanted = matrix.WantedMatrix(
+        containers=tuple(body.get("containers", ())),
+        network=body.get("network"),
+        everything=body.get("all", False),
+        protocol=Protocol(body["protocol"]),
+        port=body["port"],
+        by_name=body["by"] == "name",
+        timeout_ms=body["timeout_ms"],
+        max_packets_per_second=body["max_packets_per_second"],
+    )
+    run = matrix.start_matrix(asked.house, asked.snapshot, wanted)
+    if asked.media_type == NDJSON:
+        return Response(_lines(run), content_type=NDJSON)
+    rows = sorted(run.rows(), key=lambda row: row.index)
+    whole = {
+        "containers": ReferenceSchema(many=True).dump(run.containers),
+        "verdicts": [row.verdicts for row in rows],
+        "rtt_ms": [row.rtt_ms for row in rows],
+        **_totals(run),
+    }
+    return Response(json.dumps(whole), content_type=JSON)
+
+
+def _lines(run: matrix.MatrixRun) -> Iterator[str]:
+    total = len(run.chosen)
+    names = ReferenceSchema(many=True).dump(run.containers)
+    yield json.dumps({"type": "start", "containers": names, "rows_total": total}) + "\n"
+    for done, row in enumerate(run.rows(), start=1):
+        line = {"index": row.index, "verdicts": row.verdicts, "rtt_ms": row.rtt_ms}
+        yield json.dumps({"type": "row", **line, "rows_done": done, "rows_total": total}) + "\n"
+    yield json.dumps({"type": "end", **_totals(run)}) + "\n"
+
+
+def _totals(run: matrix.MatrixRun) -> dict[str, Any]:
+    counts = {verdict.value: run.counts[verdict] for verdict in Verdict}
+    return {
+        "summary": {"pairs": sum(counts.values()), **counts, "surprises": run.surprise_count},
+        "surprises": SurpriseSchema(many=True).dump(run.surprises),
+        "duration_ms": run.duration_ms,
+    }
+
+
+@RESOURCE.operation(
+    "POST", "/v1/connectivity/assertions", role=Role.VIEWER, body=AssertionsRequestSchema(), problems=_FINDING,
+    answers={200: [AssertionsSchema, Media(XML, "JUnit XML, for a pipeline to read.")]}, weight="matrices",
+)  # fmt: skip
+def check_assertions(asked: Asked) -> Answer | Response:
+    """Check expected reachability.
+
+    So that a pipeline fails on a leak between tenants as well as on an outage. What cannot be checked is an `error` of
+    that one assertion.
+    """
+    wanted = [
+        assertions.Assertion(item["name"], wanted_check(item), Verdict(item["expect"]))
+        for item in asked.body["assertions"]
+    ]
+    outcomes = assertions.run_assertions(asked.house, asked.snapshot, wanted)
+    if asked.media_type == XML:
+        return Response(_junit(outcomes), content_type=f"{XML}; charset=utf-8")
+    counts = Counter({"passed": 0, "failed": 0, "error": 0})
+    counts.update(outcome.outcome for outcome in outcomes)
+    passed = counts["passed"] == len(outcomes)
+    return Answer({"passed": passed, "counts": dict(counts), "items": outcomes})
+
+
+def _junit(outcomes: list[assertions.Outcome]) -> bytes:
+    failed = sum(outcome.outcome == "failed" for outcome in outcomes)
+    errors = sum(outcome.outcome == "error" for outcome in outcomes)
+    numbers = {"tests": str(len(outcomes)), "failures": str(failed), "errors": str(errors)}
+    suite = ET.Element("testsuite", {"name": "bridgework", **numbers})
+    for outcome in outcomes:
+        seconds = f"{outcome.duration_ms / 1000:.3f}"
+        case = ET.SubElement(suite, "testcase", {"name": outcome.name, "classname": "connectivity", "time": seconds})
+        if outcome.outcome != "passed":
+            tag = "failure" if outcome.outcome == "failed" else "error"
+            told = ET.SubElement(case, tag, {"message": outcome.message, "type": outcome.outcome})
+            findings = outcome.result.findings if outcome.result else ()
+            told.text = "\n".join(f"{finding.code}: {finding.message}" for finding in findings)
+    return bytes(ET.tostring(suite, encoding="utf-8", xml_declaration=True))
+
+
+@RESOURCE.operation(
+    "GET", "/v1/connectivity/probe", role=Role.VIEWER, query=ProbeQuery(), weight="probes",
+    answers={200: [Media(METRICS, "Prometheus exposition of one check.")]},
+    problems={**_FINDING, 403: ("destination-not-allowed",)},
+)  # fmt: skip
+def probe_for_prometheus(asked: Asked) -> Response:
+    """Run one check as Prometheus metrics.
+
+    In the manner of multi-target exporters; metric names follow blackbox_exporter's.
+    """
+    query = asked.query
+    body: dict[str, Any] = {
+        "source": {"host": True} if query["source"] == "host" else {"container": query["source"]},
+        "destination": _destination(query["destination"]),
+        "protocol": query["protocol"],
+        "port": query["port"],
+        "timeout_ms": query["timeout_ms"],
+    }
+    faults = CheckRequestSchema().validate(body)
+    if faults:
+        raise invalid([InputFault(f"?{name}", str(text)) for name, text in faults.items()], "The query")
+    wanted = wanted_check(CheckRequestSchema().load(body))
+    return Response(exposition(connectivity.check(asked.house, asked.snapshot, wanted), wanted), content_type=METRICS)
+
+
+def _destination(text: str) -> dict[str, Any]:
+    if text == "host":
+        return {"host": True}
+    kind, colon, value = text.partition(":")
+    if colon and kind in {"container", "name", "address"}:
+        return {kind: value}
+    return {"container": text}

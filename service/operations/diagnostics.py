@@ -1,0 +1,100 @@
+"""The whole engine, examined and pictured: everything observable is gathered once, then core reasons over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.core import references
+from service.core.checks import Finding
+from service.core.diagnostics import diagnose
+from service.core.errors import NotFound
+from service.core.evidence import EngineEvidence, Evidence
+from service.core.observations import Observation
+from service.core.ports import Aspect
+from service.core.snapshot import Snapshot
+from service.core.topology import build
+from service.core.topology_graph import Topology
+from service.operations.house import House
+
+ASPECTS: tuple[Aspect, ...] = ("interfaces", "sockets", "resolver")
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Every finding, the worst first, and what could not be inspected."""
+
+    findings: tuple[Finding, ...]
+    limited: tuple[str, ...]
+
+
+def diagnosis(house: House, snapshot: Snapshot) -> Diagnosis:
+    """Examine the engine as it stands."""
+    evidence = gather(house, snapshot)
+    found = diagnose(
+        snapshot,
+        EngineEvidence(
+            evidence=evidence,
+            network_endpoint_ids=_endpoint_ids(house, snapshot),
+            default_pools=house.engine.facts().default_address_pools,
+        ),
+    )
+    return Diagnosis(found, evidence.limited)
+
+
+def gather(house: House, snapshot: Snapshot) -> Evidence:
+    """What can be seen of every running container and of the host."""
+    seen: dict[str, Observation] = {}
+    inodes: dict[str, int] = {}
+    limited: list[str] = []
+    for container in snapshot.containers:
+        if not container.running:
+            continue
+        found = house.runner.observe(house.engine.place_of(snapshot, container), ASPECTS)
+        if found is None:
+            limited.append(f"the network namespace of {container.name}")
+            continue
+        seen[container.id] = found
+        inodes[container.id] = found.inode
+    host = house.runner.observe_host(firewall=True)
+    if host is None:
+        limited.append("the host's links, routes and firewall")
+    return Evidence(namespace_inodes=inodes, observations=seen, host=host, limited=tuple(limited))
+
+
+def _endpoint_ids(house: House, snapshot: Snapshot) -> Mapping[str, Mapping[str, str]]:
+    found: dict[str, Mapping[str, str]] = {}
+    for network in snapshot.networks:
+        try:
+            found[network.id] = house.engine.network_endpoint_ids(network.id)
+        except NotFound:
+            continue
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyFilter:
+    """What a picture is narrowed to."""
+
+    network: str | None = None
+    label: str | None = None
+    project: str | None = None
+    links: bool = False
+
+
+def topology(house: House, snapshot: Snapshot, wanted: TopologyFilter) -> Topology:
+    """The graph; with ``links`` each endpoint's veth on the host is looked up too, which enters every namespace."""
+    network_ids = None if wanted.network is None else [references.network(snapshot, wanted.network).id]
+    observations: Mapping[str, Observation] | None = None
+    host = None
+    if wanted.links:
+        evidence = gather(house, snapshot)
+        observations, host = evidence.observations, evidence.host
+    return build(
+        snapshot,
+        host=host,
+        observations=observations,
+        network_ids=network_ids,
+        label=wanted.label,
+        project=wanted.project,
+    )

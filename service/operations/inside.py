@@ -1,0 +1,170 @@
+"""What is inside a container's network namespace and on the engine's host, whatever the image holds.
+
+Each view is one look by the probe runner. What could not be seen is ``None``, never an empty list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from service.core import references
+from service.core.errors import BridgeworkError, Call, Conflict, Remedy
+from service.core.observations import Interface, ListeningSocket, Neighbour, Observation, Route
+from service.core.ports import Aspect
+from service.core.snapshot import Container, Network, Reference, Snapshot
+from service.core.topology_links import interface_of
+from service.core.wiring import Wiring, wiring
+from service.operations.house import House
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeView:
+    """A bridge of the host and the Docker network that it belongs to."""
+
+    index: int
+    name: str
+    network: Network | None
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceView:
+    """An interface inside. ``peer`` is its other end on the host, ``bridge`` what that end is a port of."""
+
+    interface: Interface
+    network: Network | None = None
+    peer: Interface | None = None
+    bridge: BridgeView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostLinkView:
+    """A link of the host: whom a veth serves, what ports a bridge has."""
+
+    interface: Interface
+    bridge: Interface | None
+    ports: tuple[Interface, ...]
+    network: Network | None
+    container: Reference | None
+    orphan: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """The host's links, by index, and its routes."""
+
+    links: tuple[HostLinkView, ...]
+    routes: tuple[Route, ...]
+
+
+def interfaces(house: House, snapshot: Snapshot, reference: str) -> list[InterfaceView]:
+    """As ``ip -s addr`` shows inside, by index, with the other ends of veths. Raises ``Conflict``."""
+    container = references.container(snapshot, reference)
+    seen = look(house, snapshot, container, ("interfaces",))
+    host = house.runner.observe_host()
+    inside = seen.interfaces or ()
+    wires = wiring(snapshot, (host.observation.interfaces or ()) if host else ())
+    at_host = host is not None and host.observation.inode == seen.inode
+    ends = {} if at_host else wires.pairs(inside)
+    networks = _networks_inside(snapshot, container, seen)
+    found = []
+    for interface in inside:
+        peer = ends.get(interface.index)
+        bridge = wires.master(interface if at_host else peer)
+        shown = BridgeView(bridge.index, bridge.name, wires.network_of(bridge)) if bridge else None
+        found.append(InterfaceView(interface, networks.get(interface.index), peer, shown))
+    return found
+
+
+def _networks_inside(snapshot: Snapshot, container: Container, seen: Observation) -> dict[int, Network]:
+    """Index of an interface → the network whose endpoint it carries, by MAC or address."""
+    owner = snapshot.network_owner_of(container)
+    found = {}
+    for endpoint in owner.endpoints if owner else ():
+        interface = interface_of(endpoint, seen) if endpoint.state == "active" else None
+        if interface is not None and endpoint.network_id in snapshot.networks_by_id:
+            found[interface.index] = snapshot.networks_by_id[endpoint.network_id]
+    return found
+
+
+def routes(house: House, snapshot: Snapshot, reference: str) -> tuple[Route, ...]:
+    """The main routing tables of both families. Raises ``Conflict``."""
+    return look(house, snapshot, references.container(snapshot, reference), ("routes",)).routes or ()
+
+
+def neighbours(house: House, snapshot: Snapshot, reference: str) -> tuple[Neighbour, ...]:
+    """The ARP and NDP entries. Raises ``Conflict``."""
+    return look(house, snapshot, references.container(snapshot, reference), ("neighbours",)).neighbours or ()
+
+
+def sockets(house: House, snapshot: Snapshot, reference: str) -> tuple[ListeningSocket, ...]:
+    """What waits for somebody. Raises ``Conflict``."""
+    return look(house, snapshot, references.container(snapshot, reference), ("sockets",)).sockets or ()
+
+
+def host_view(house: House, snapshot: Snapshot) -> HostView:
+    """The engine's host. Raises ``Conflict`` (``namespace-out-of-reach``)."""
+    host = house.runner.observe_host()
+    if host is None:
+        raise _out_of_reach(house, "the engine's host")
+    links = host.observation.interfaces or ()
+    wires = wiring(snapshot, links)
+    served = dict(_served(house, snapshot, wires))
+    return HostView(tuple(_host_link(wires, link, served) for link in links), host.observation.routes or ())
+
+
+def _host_link(wires: Wiring, link: Interface, served: dict[int, tuple[Reference, Network | None]]) -> HostLinkView:
+    bridge = wires.master(link)
+    container, network = served.get(link.index, (None, None))
+    return HostLinkView(
+        interface=link,
+        bridge=bridge,
+        ports=wires.ports(link) if link.kind == "bridge" else (),
+        network=network or wires.network_of(link) or wires.network_of(bridge),
+        container=container,
+        orphan=wires.is_orphan(link),
+    )
+
+
+def _served(house: House, snapshot: Snapshot, wires: Wiring) -> Iterator[tuple[int, tuple[Reference, Network | None]]]:
+    """Index of a veth on the host → the container at its other end, and the network that it serves there."""
+    for container in snapshot.containers:
+        own = container.running and container.shares_with is None and not container.host_mode
+        if not own or not any(endpoint.state == "active" for endpoint in container.endpoints):
+            continue
+        seen = house.runner.observe(house.engine.place_of(snapshot, container), ("interfaces",))
+        if seen is None:
+            continue
+        networks = _networks_inside(snapshot, container, seen)
+        for index, end in wires.pairs(seen.interfaces or ()).items():
+            yield end.index, (Reference(container.id, container.name), networks.get(index))
+
+
+def look(house: House, snapshot: Snapshot, container: Container, aspects: tuple[Aspect, ...]) -> Observation:
+    """One look inside. Raises ``Conflict``: ``container-not-running`` or ``namespace-out-of-reach``."""
+    if not container.running:
+        raise _not_running(container)
+    seen = house.runner.observe(house.engine.place_of(snapshot, container), aspects)
+    if seen is not None:
+        return seen
+    now = references.container(house.engine.snapshot(), container.id)
+    raise _out_of_reach(house, container.name) if now.running else _not_running(now)
+
+
+def _not_running(container: Container) -> BridgeworkError:
+    return Conflict(
+        code="container-not-running",
+        detail=f"{container.name} is {container.state}: only while it runs has it a network namespace to look into.",
+        remedy=Remedy("Start it.", calls=(Call("POST", f"/v1/containers/{container.id}/start"),)),
+        facts={"container": {"id": container.id, "name": container.name, "state": container.state}},
+    )
+
+
+def _out_of_reach(house: House, name: str) -> BridgeworkError:
+    status = house.runner.status()
+    return Conflict(
+        code="namespace-out-of-reach",
+        detail=f"The network namespace of {name} cannot be entered from here: {status.reason}.",
+        remedy=Remedy("Run the service where it can enter the engine's namespaces; see `missing`."),
+        facts={"runner": status.kind, "missing": list(status.missing)},
+    )

@@ -1,0 +1,149 @@
+"""All pairs, assertions and the Prometheus probe, on a real engine."""
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+from conftest import codes, container, run
+
+
+@pytest.fixture
+def two_networks(api):
+    """web and db on one network, lone on another."""
+    api.post("/v1/networks", {"name": "one"}, status=201)
+    api.post("/v1/networks", {"name": "two"}, status=201)
+    run(api, "web", network_mode="one")
+    run(api, "db", network_mode="one", command=["httpd", "-f", "-p", "8080"])
+    run(api, "lone", network_mode="two")
+
+
+def test_all_pairs_by_address(api, two_networks):
+    answer = api.post("/v1/connectivity/matrix", {"containers": ["web", "db", "lone"], "timeout_ms": 300})
+    assert [one["name"] for one in answer["containers"]] == ["web", "db", "lone"]
+    assert answer["verdicts"] == [
+        ["self", "reachable", "unreachable"],
+        ["reachable", "self", "unreachable"],
+        ["unreachable", "unreachable", "self"],
+    ]
+    assert answer["summary"] == {"pairs": 6, "reachable": 2, "unreachable": 4, "inconclusive": 0, "surprises": 0}
+    assert answer["rtt_ms"][0][1] > 0
+    assert answer["rtt_ms"][0][2] is None
+
+
+def test_all_pairs_by_name_know_only_their_own_network(api, two_networks):
+    answer = api.post("/v1/connectivity/matrix", {"all": True, "by": "name", "timeout_ms": 500})
+    assert [one["name"] for one in answer["containers"]] == ["db", "lone", "web"]
+    assert answer["verdicts"][2] == ["reachable", "unreachable", "self"]
+    assert answer["summary"]["surprises"] == 0
+
+
+def test_tcp_pairs_see_who_listens(api, two_networks):
+    body = {"network": "one", "protocol": "tcp", "port": 8080, "timeout_ms": 500}
+    answer = api.post("/v1/connectivity/matrix", body)
+    names = [one["name"] for one in answer["containers"]]
+    assert answer["verdicts"][names.index("web")][names.index("db")] == "reachable"
+    assert answer["verdicts"][names.index("db")][names.index("web")] == "unreachable"
+    assert answer["summary"]["surprises"] == 0
+
+
+def test_a_streamed_matrix_gives_each_row_as_a_line(api, two_networks):
+    response = api.send(
+        "POST", "/v1/connectivity/matrix", {"all": True, "timeout_ms": 300}, headers={"Accept": "application/x-ndjson"}
+    )
+    lines = [json.loads(line) for line in response.get_data(as_text=True).splitlines()]
+    response.close()
+    assert [line["type"] for line in lines] == ["start", "row", "row", "row", "end"]
+    assert sorted(line["index"] for line in lines[1:-1]) == [0, 1, 2]
+    assert [line["rows_done"] for line in lines[1:-1]] == [1, 2, 3]
+    assert lines[-1]["summary"]["pairs"] == 6
+
+
+def test_a_firewall_rule_inside_a_container_is_a_surprise(api, two_networks, engine):
+    pid = inside(api, engine, "db")
+    drop(pid, "-A")
+    try:
+        answer = api.post("/v1/connectivity/matrix", {"containers": ["web", "db"], "timeout_ms": 300})
+    finally:
+        drop(pid, "-D")
+    assert answer["summary"]["surprises"] == 2
+    assert answer["surprises"][0]["predicted"] == "reachable"
+    assert answer["surprises"][0]["measured"] == "unreachable"
+
+
+def inside(api, engine, name):
+    container_id = api.get(f"/v1/containers/{name}")["id"]
+    import private_engine
+
+    status, body = private_engine.ask(engine.socket, "GET", f"/containers/{container_id}/json")
+    assert status == 200
+    return json.loads(body)["State"]["Pid"]
+
+
+def drop(pid, action):
+    import subprocess
+
+    rule = ["iptables", action, "INPUT", "-p", "icmp", "-j", "DROP"]
+    subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *rule], check=True, capture_output=True)
+
+
+def test_containers_that_do_not_run_are_unreachable_and_nothing_is_sent(api, two_networks):
+    api.post("/v1/containers", container("stopped", network_mode="one", start=False), status=201)
+    answer = api.post("/v1/connectivity/matrix", {"containers": ["web", "stopped"], "timeout_ms": 300})
+    assert answer["verdicts"] == [["self", "unreachable"], ["unreachable", "self"]]
+    assert answer["summary"]["surprises"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, ""),
+        ({"all": True, "network": "one"}, ""),
+        ({"all": True, "protocol": "tcp"}, "/port"),
+        ({"all": True, "protocol": "udp"}, "/protocol"),
+        ({"all": True, "timeout_ms": 0}, "/timeout_ms"),
+        ({"all": True, "timeout_ms": True}, "/timeout_ms"),
+        ({"all": True, "unknown": 1}, "/unknown"),
+    ],
+)
+def test_a_matrix_that_makes_no_sense_is_refused_with_a_pointer(api, body, pointer):
+    problem = api.post("/v1/connectivity/matrix", body, status=422)
+    assert pointer in [fault["pointer"] for fault in problem["errors"]]
+
+
+ASSERTIONS = [
+    {"name": "web reaches db", "source": {"container": "web"}, "destination": {"name": "db"},
+     "protocol": "tcp", "port": 8080, "expect": "reachable"},
+    {"name": "lone is apart", "source": {"container": "lone"}, "destination": {"container": "db"},
+     "timeout_ms": 300, "expect": "unreachable"},
+    {"name": "a wrong hope", "source": {"container": "lone"}, "destination": {"container": "db"},
+     "timeout_ms": 300, "expect": "reachable"},
+    {"name": "a missing one", "source": {"container": "nobody"}, "destination": {"container": "db"},
+     "expect": "reachable"},
+]  # fmt: skip
+
+
+def test_assertions_pass_fail_and_say_why(api, two_networks):
+    answer = api.post("/v1/connectivity/assertions", {"assertions": ASSERTIONS})
+    assert [item["outcome"] for item in answer["items"]] == ["passed", "passed", "failed", "error"]
+    assert answer["passed"] is False
+    assert answer["counts"] == {"passed": 2, "failed": 1, "error": 1}
+    assert "no-shared-network" in codes(answer["items"][2]["result"]["findings"])
+
+
+def test_assertions_as_junit_xml(api, two_networks):
+    response = api.send(
+        "POST", "/v1/connectivity/assertions", {"assertions": ASSERTIONS}, headers={"Accept": "application/xml"}
+    )
+    suite = ET.fromstring(response.get_data())
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "1", "1")
+    failure = suite.find("testcase[@name='a wrong hope']/failure")
+    assert "no-shared-network" in failure.text
+
+
+def test_one_check_as_prometheus_metrics(api, two_networks):
+    text = api.get("/v1/connectivity/probe?source=web&destination=db&protocol=tcp&port=8080")
+    assert "probe_success 1.0" in text
+    assert "probe_ip_protocol 4.0" in text
+    failed = api.get("/v1/connectivity/probe?source=lone&destination=container:db&timeout_ms=300")
+    assert "probe_success 0.0" in failed
+    assert 'probe_failure_info{finding="no-shared-network",reason="timed-out"} 1.0' in failed
