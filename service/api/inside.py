@@ -1,0 +1,133 @@
+"""What is inside a container's network namespace, and on the engine's host: the paths that only look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from service.api.contract import Answer, Asked, Resource
+from service.api.inside_schemas import (
+    ContainerDnsSchema,
+    ContainerPortPageSchema,
+    HostInterfacePageSchema,
+    InsideInterfacePageSchema,
+    NeighbourPageSchema,
+    RoutePageSchema,
+    SocketPageSchema,
+)
+from service.api.networks_schemas import PageQuery
+from service.api.paging import page
+from service.core.access import Role
+from service.core.observations import Route
+from service.operations import inside, inside_names
+
+RESOURCE = Resource("inside", "What is inside a container's network namespace, whatever its image holds; and the host.")
+_OUT_OF_REACH = {409: ("namespace-out-of-reach",)}
+_NOT_FOUND = {400: ("ambiguous-reference",), 404: ("container-not-found",)}
+_LOOKING = {**_NOT_FOUND, 409: ("container-not-running", "namespace-out-of-reach")}
+_Item = TypeVar("_Item")
+
+
+def _page(asked: Asked, items: Sequence[_Item], key: Callable[[_Item], tuple[str, str]]) -> dict[str, Any]:
+    return page(sorted(items, key=key), dict(asked.query), key)
+
+
+def _number(number: int | None) -> str:
+    """Sorts as text as the number does."""
+    return f"{number or 0:010d}"
+
+
+def _route_key(route: Route) -> tuple[str, str]:
+    return f"{route.family} {route.destination}", f"{_number(route.metric)} {route.interface} {route.gateway}"
+
+
+@RESOURCE.operation(
+    "GET", "/v1/containers/{container}/interfaces", role=Role.VIEWER, query=PageQuery(),
+    answers={200: InsideInterfacePageSchema}, problems=_LOOKING,
+)  # fmt: skip
+def list_container_interfaces(asked: Asked) -> Answer:
+    """List the interfaces inside a container.
+
+    What `ip -s addr` shows there, and for a veth its other end on the host, matched pair by pair by the kernel's
+    indexes, with the bridge that this end is a port of. In host mode they are the host's own.
+    """
+    found = inside.interfaces(asked.house, asked.snapshot, asked.path["container"])
+    return Answer(_page(asked, found, lambda view: (_number(view.interface.index), "")))
+
+
+@RESOURCE.operation(
+    "GET", "/v1/containers/{container}/routes", role=Role.VIEWER, query=PageQuery(), answers={200: RoutePageSchema},
+    problems=_LOOKING,
+)  # fmt: skip
+def list_container_routes(asked: Asked) -> Answer:
+    """List the routes inside a container.
+
+    The unicast routes of the main table; a route over several ways is listed once for each.
+    """
+    return Answer(_page(asked, inside.routes(asked.house, asked.snapshot, asked.path["container"]), _route_key))
+
+
+@RESOURCE.operation(
+    "GET", "/v1/containers/{container}/neighbours", role=Role.VIEWER, query=PageQuery(),
+    answers={200: NeighbourPageSchema}, problems=_LOOKING,
+)  # fmt: skip
+def list_container_neighbours(asked: Asked) -> Answer:
+    """List the neighbours inside a container.
+
+    Its ARP and NDP entries. Looking makes none.
+    """
+    found = inside.neighbours(asked.house, asked.snapshot, asked.path["container"])
+    return Answer(_page(asked, found, lambda neighbour: (neighbour.interface, neighbour.address)))
+
+
+@RESOURCE.operation(
+    "GET", "/v1/containers/{container}/sockets", role=Role.VIEWER, query=PageQuery(), answers={200: SocketPageSchema},
+    problems=_LOOKING,
+)  # fmt: skip
+def list_container_sockets(asked: Asked) -> Answer:
+    """List the listening sockets inside a container.
+
+    With their bind addresses, Docker's embedded DNS server at 127.0.0.11 included.
+    """
+    found = inside.sockets(asked.house, asked.snapshot, asked.path["container"])
+    return Answer(_page(asked, found, lambda s: (f"{s.protocol} {_number(s.port)} {s.family}", f"{s.address} {s.pid}")))
+
+
+@RESOURCE.operation(
+    "GET", "/v1/containers/{container}/dns", role=Role.VIEWER, answers={200: ContainerDnsSchema}, problems=_LOOKING
+)
+def get_container_dns(asked: Asked) -> Answer:
+    """Show how a container resolves names.
+
+    Its resolver's files, the servers behind Docker's embedded one, and every name it can resolve and to what.
+    """
+    return Answer(inside_names.dns(asked.house, asked.snapshot, asked.path["container"]))
+
+
+@RESOURCE.operation(
+    "GET", "/v1/containers/{container}/ports", role=Role.VIEWER, query=PageQuery(),
+    answers={200: ContainerPortPageSchema}, problems=_NOT_FOUND,
+)  # fmt: skip
+def list_container_ports(asked: Asked) -> Answer:
+    """List a container's ports.
+
+    Those published, asked for or exposed, each with what listens there inside. A container that shares another's
+    network has that one's ports. A stopped one has the ports that were asked for.
+    """
+    found = inside_names.ports(asked.house, asked.snapshot, asked.path["container"])
+    return Answer(_page(asked, found, lambda port: (_number(port.container_port), port.protocol)))
+
+
+@RESOURCE.operation(
+    "GET", "/v1/host/interfaces", role=Role.VIEWER, query=PageQuery(), answers={200: HostInterfacePageSchema},
+    problems=_OUT_OF_REACH,
+)  # fmt: skip
+def list_host_interfaces(asked: Asked) -> Answer:
+    """List the links of the engine's host.
+
+    Bridges with their ports, veths with the container and network they serve, other links, and the routes. A bridge
+    that Docker made and no network owns is marked as an orphan.
+    """
+    view = inside.host_view(asked.house, asked.snapshot)
+    links = _page(asked, view.links, lambda link: (_number(link.interface.index), ""))
+    return Answer({**links, "routes": sorted(view.routes, key=_route_key)})
