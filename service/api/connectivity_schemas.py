@@ -140,11 +140,11 @@ class MeasurementSchema(Schema):
 
     verdict = fields.String(required=True, validate=validate.OneOf(VERDICTS), metadata=described("The measurement."))
     address = fields.String(required=True, allow_none=True, metadata=described("The address probed."))
-    attempts = fields.Integer(required=True, metadata=described("How many were made.", minimum=0))
-    successes = fields.Integer(required=True, metadata=described("How many were answered.", minimum=0))
+    attempts = fields.Integer(required=True, metadata=described("How many were made.", maximum=100))
+    successes = fields.Integer(required=True, metadata=described("How many were answered.", maximum=100))
     reason = fields.String(
         required=True, allow_none=True, validate=validate.OneOf([*REASONS, None]),
-        metadata=described("Why it failed; null where it did not."),
+        metadata=described("Why it failed; null where it did not.", x_known_values=True),
     )  # fmt: skip
     detail = fields.String(required=True, allow_none=True, metadata=described("More on the reason."))
     rtt_ms = fields.Nested(RoundTripSchema, required=True, allow_none=True, metadata=described("Round trips."))
@@ -152,8 +152,10 @@ class MeasurementSchema(Schema):
     resolved_addresses = fields.List(fields.String(), required=True, metadata=described("What the name resolved to."))
     resolver = fields.String(required=True, allow_none=True, metadata=described("Who answered for the name."))
     reverse_name = fields.String(required=True, allow_none=True, metadata=described("The name of the address."))
-    status = fields.Integer(required=True, allow_none=True, metadata=described("Of http."))
-    path_mtu_bytes = fields.Integer(required=True, allow_none=True, metadata=described("Where the path told."))
+    status = fields.Integer(required=True, allow_none=True, metadata=described("Of http.", minimum=100, maximum=999))
+    path_mtu_bytes = fields.Integer(
+        required=True, allow_none=True, metadata=described("Where the path told.", maximum=65_535)
+    )
 
 
 class CheckResultSchema(Schema):

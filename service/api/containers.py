@@ -8,8 +8,8 @@ from service.api.containers_schemas import (
     ContainerCreateSchema,
     ContainerPageSchema,
     ContainerQuery,
+    ContainerRenameSchema,
     ContainerSchema,
-    RenameSchema,
     StopQuery,
 )
 from service.api.contract import Answer, Asked, Resource
@@ -185,7 +185,7 @@ def restart_container(asked: Asked) -> Answer:
 
 
 @RESOURCE.operation(
-    "POST", "/v1/containers/{container}/rename", role=Role.OPERATOR, body=RenameSchema(), rehearsable=True,
+    "POST", "/v1/containers/{container}/rename", role=Role.OPERATOR, body=ContainerRenameSchema(), rehearsable=True,
     answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, 409: ("container-name-taken",)},
 )  # fmt: skip
 def rename_container(asked: Asked) -> Answer:

@@ -39,7 +39,9 @@ class ContainerSchema(Schema):
     image_id = fields.String(required=True, metadata=described("The image's id."))
     command = fields.List(fields.String(), required=True, metadata=described("What it runs."))
     state = fields.String(required=True, validate=validate.OneOf(STATES), metadata=described("Docker's state."))
-    exit_code = fields.Integer(required=True, metadata=described("Of its last end."))
+    exit_code = fields.Integer(
+        required=True, metadata=described("Of its last end.", minimum=-2_147_483_648, maximum=2_147_483_647)
+    )
     created_at = fields.String(required=True, metadata=described("When it was created.", format="date-time"))
     started_at = fields.String(
         required=True, allow_none=True, metadata=described("When it was last started.", format="date-time")
@@ -224,7 +226,7 @@ _NAMES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
 )
 
 
-class RenameSchema(Strict):
+class ContainerRenameSchema(Strict):
     """A new name."""
 
     name = Text(required=True, min_length=1, max_length=128, metadata=described("Unique."))

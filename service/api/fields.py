@@ -7,7 +7,8 @@ does not know.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
@@ -107,6 +108,24 @@ class ReferenceSchema(Schema):
 
     id = fields.String(required=True, metadata=described("The full id."))
     name = fields.String(required=True, metadata=described("The name."))
+
+
+class Variants(Schema):
+    """One of several schemas, told apart by their ``type``; only ever documented, never dumped with."""
+
+    variants: ClassVar[Mapping[str, type[Schema]]] = {}
+
+
+class Derived(fields.Nested):
+    """A nested part that is made from the whole object, in answers only."""
+
+    def __init__(self, schema: type[Schema], source: Callable[[Any], Any], **kwargs: Any) -> None:
+        super().__init__(schema, **kwargs)
+        self._source = source
+
+    def get_value(self, obj: Any, *_: Any, **__: Any) -> Any:
+        """What is dumped by the nested schema."""
+        return self._source(obj)
 
 
 class CallSchema(Schema):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
@@ -15,7 +15,7 @@ from service.api.connectivity_schemas import (
     CheckRequestSchema,
     CheckResultSchema,
 )
-from service.api.fields import FindingSchema, Flag, ReferenceSchema, Strict, Text, Whole, described
+from service.api.fields import FindingSchema, Flag, ReferenceSchema, Strict, Text, Variants, Whole, described
 
 CELLS = ("reachable", "unreachable", "inconclusive", "self")
 MAX_CONTAINERS = 1000
@@ -102,24 +102,44 @@ class MatrixSchema(Schema):
     duration_ms = fields.Float(required=True, metadata=described("How long it took."))
 
 
-class MatrixLineSchema(Schema):
-    """A line of a streamed matrix; `type` says which fields it has."""
+class MatrixStartSchema(Schema):
+    """The first line of a streamed matrix."""
 
-    type = fields.String(
-        required=True, validate=validate.OneOf(["start", "row", "end"]),
-        metadata=described("`start`: containers; `row`: one source's row and progress; `end`: summary and surprises."),
-    )  # fmt: skip
+    type = fields.String(required=True, validate=validate.OneOf(["start"]), metadata=described("`start`."))
     containers = fields.List(
-        fields.Nested(ReferenceSchema), metadata=described("Of `start`: the order of rows and columns.")
+        fields.Nested(ReferenceSchema), required=True, metadata=described("The order of rows and columns.")
     )
-    index = fields.Integer(metadata=described("Of `row`: which row.", minimum=0))
-    verdicts = fields.List(fields.String(validate=validate.OneOf(CELLS)), metadata=described("Of `row`."))
-    rtt_ms = fields.List(fields.Float(allow_none=True), metadata=described("Of `row`."))
-    rows_done = fields.Integer(metadata=described("Of `row`: how many are whole.", minimum=0))
-    rows_total = fields.Integer(metadata=described("Of `start` and `row`: how many there will be.", minimum=0))
-    summary = fields.Nested(MatrixSummarySchema, metadata=described("Of `end`."))
-    surprises = fields.List(fields.Nested(SurpriseSchema), metadata=described("Of `end`."))
-    duration_ms = fields.Float(metadata=described("Of `end`."))
+    rows_total = fields.Integer(required=True, metadata=described("How many rows there will be."))
+
+
+class MatrixRowSchema(Schema):
+    """One source's row, as soon as it is whole."""
+
+    type = fields.String(required=True, validate=validate.OneOf(["row"]), metadata=described("`row`."))
+    index = fields.Integer(required=True, metadata=described("Which row, from 0."))
+    verdicts = fields.List(
+        fields.String(validate=validate.OneOf(CELLS)), required=True, metadata=described("By destination.")
+    )
+    rtt_ms = fields.List(fields.Float(allow_none=True), required=True, metadata=described("By destination."))
+    rows_done = fields.Integer(required=True, metadata=described("How many rows are whole."))
+    rows_total = fields.Integer(required=True, metadata=described("How many rows there will be."))
+
+
+class MatrixEndSchema(Schema):
+    """The last line of a streamed matrix."""
+
+    type = fields.String(required=True, validate=validate.OneOf(["end"]), metadata=described("`end`."))
+    summary = fields.Nested(MatrixSummarySchema, required=True, metadata=described("In numbers."))
+    surprises = fields.List(
+        fields.Nested(SurpriseSchema), required=True, metadata=described("Where both differ; 200 at most.")
+    )
+    duration_ms = fields.Float(required=True, metadata=described("How long it took."))
+
+
+class MatrixLineSchema(Variants):
+    """A line of a streamed matrix; `type` says which."""
+
+    variants: ClassVar = {"start": MatrixStartSchema, "row": MatrixRowSchema, "end": MatrixEndSchema}
 
 
 class AssertionSchema(CheckRequestSchema):

@@ -18,8 +18,8 @@ from service.api.networks_schemas import (
     NetworkQuery,
     NetworkSchema,
     PageQuery,
-    PrunedSchema,
     PruneQuery,
+    PruneResultSchema,
     RehearsalSchema,
     SubnetQuery,
 )
@@ -129,7 +129,12 @@ def delete_network(asked: Asked) -> Answer:
 
 
 @RESOURCE.operation(
-    "POST", "/v1/networks/prune", role=Role.ADMIN, query=PruneQuery(), rehearsable=True, answers={200: PrunedSchema}
+    "POST",
+    "/v1/networks/prune",
+    role=Role.ADMIN,
+    query=PruneQuery(),
+    rehearsable=True,
+    answers={200: PruneResultSchema},
 )
 def prune_networks(asked: Asked) -> Answer:
     """Remove unused networks.

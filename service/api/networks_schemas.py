@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from service.api.fields import (
+    Derived,
     FindingSchema,
     Flag,
     QueryFlag,
@@ -66,8 +67,8 @@ class NetworkSchema(Schema):
     config_from = fields.String(
         required=True, allow_none=True, metadata=described("The network its configuration comes from.")
     )
-    ipam = fields.Function(
-        lambda network: IpamSchema().dump(network), required=True, metadata=described("Its addresses' management.")
+    ipam = Derived(
+        IpamSchema, lambda network: network, required=True, metadata=described("How its addresses are managed.")
     )
     options = fields.Dict(
         keys=fields.String(), values=fields.String(), required=True, metadata=described("The driver's options.")
@@ -134,7 +135,7 @@ class NetworkQuery(Strict):
     limit = QueryWhole(1, 1000, load_default=100, metadata=described("How many at most."))
     cursor = Text(load_default=None, max_length=1024, metadata=described("From the page before."))
     driver = Text(load_default=None, metadata=described("The driver's name."))
-    scope = fields.String(load_default=None, metadata=described("`local`, `swarm` or `global`."))
+    scope = Text(load_default=None, metadata=described("`local`, `swarm` or `global`."))
     type = fields.String(
         load_default=None, validate=validate.OneOf(["builtin", "custom"]),
         metadata=described("The engine's own, or people's."),
@@ -180,7 +181,7 @@ class KeptNetworkSchema(Schema):
     reason = fields.String(required=True, metadata=described("Why it was kept."))
 
 
-class PrunedSchema(Schema):
+class PruneResultSchema(Schema):
     """What prune did."""
 
     removed = fields.List(fields.Nested(ReferenceSchema), required=True, metadata=described("The networks removed."))
@@ -199,9 +200,13 @@ class EndpointSchema(Schema):
     )  # fmt: skip
     endpoint_id = fields.String(required=True, allow_none=True, metadata=described("Of an active one."))
     ipv4_address = fields.String(required=True, allow_none=True, metadata=described("The IPv4 address it holds."))
-    ipv4_prefix_len = fields.Integer(required=True, allow_none=True, metadata=described("Its prefix length."))
+    ipv4_prefix_len = fields.Integer(
+        required=True, allow_none=True, metadata=described("Its prefix length.", maximum=128)
+    )
     ipv6_address = fields.String(required=True, allow_none=True, metadata=described("The IPv6 address it holds."))
-    ipv6_prefix_len = fields.Integer(required=True, allow_none=True, metadata=described("Its prefix length."))
+    ipv6_prefix_len = fields.Integer(
+        required=True, allow_none=True, metadata=described("Its prefix length.", maximum=128)
+    )
     mac_address = fields.String(required=True, allow_none=True, metadata=described("The MAC address."))
     gateway = fields.String(required=True, allow_none=True, metadata=described("The IPv4 gateway."))
     ipv6_gateway = fields.String(required=True, allow_none=True, metadata=described("The IPv6 gateway."))
@@ -211,7 +216,10 @@ class EndpointSchema(Schema):
         keys=fields.String(), values=fields.String(), required=True, metadata=described("Options of this endpoint.")
     )
     gateway_priority = fields.Integer(
-        required=True, metadata=described("The endpoint with the highest gives the default route.")
+        required=True,
+        metadata=described(
+            "The endpoint with the highest gives the default route.", minimum=-MAX_PRIORITY, maximum=MAX_PRIORITY
+        ),
     )
     configured_ipv4_address = fields.String(
         required=True, allow_none=True, attribute="configured_ipv4", metadata=described("The IPv4 address asked for.")

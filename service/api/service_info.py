@@ -6,14 +6,14 @@ from marshmallow import Schema, fields, validate
 
 from service import __version__
 from service.api.contract import Answer, Asked, Resource
-from service.api.fields import RemedySchema, described
+from service.api.fields import Derived, RemedySchema, described
 from service.core.access import Role
 from service.operations import service_info
 
 RESOURCE = Resource("service", "The service itself, and the engine behind it.")
 
 
-class IndexSchema(Schema):
+class ServiceIndexSchema(Schema):
     """Where to go from here."""
 
     name = fields.String(required=True, metadata=described("`bridgework`."))
@@ -23,13 +23,13 @@ class IndexSchema(Schema):
     )
 
 
-class LiveSchema(Schema):
+class LivenessSchema(Schema):
     """That the process answers."""
 
     status = fields.String(required=True, validate=validate.OneOf(["live"]), metadata=described("Always `live`."))
 
 
-class RunnerSchema(Schema):
+class ProbeRunnerSchema(Schema):
     """How checks run."""
 
     kind = fields.String(
@@ -40,13 +40,13 @@ class RunnerSchema(Schema):
     missing = fields.List(fields.String(), required=True, metadata=described("What a better one would need."))
 
 
-class ReadySchema(Schema):
+class ReadinessSchema(Schema):
     """Whether requests can be served, and how checks run."""
 
     status = fields.String(
         required=True, validate=validate.OneOf(["ready", "not-ready"]), metadata=described("In a word.")
     )
-    probe_runner = fields.Nested(RunnerSchema, required=True, metadata=described("How checks run."))
+    probe_runner = fields.Nested(ProbeRunnerSchema, required=True, metadata=described("How checks run."))
     missing = fields.List(fields.String(), required=True, metadata=described("What keeps it from being ready."))
     remedy = fields.Nested(RemedySchema, required=True, allow_none=True, metadata=described("What mends it."))
 
@@ -55,7 +55,7 @@ class AddressPoolSchema(Schema):
     """A range that the engine makes subnets from."""
 
     base = fields.String(required=True, metadata=described("In CIDR notation."))
-    prefix_len = fields.Integer(required=True, metadata=described("Of each subnet made from it."))
+    prefix_len = fields.Integer(required=True, metadata=described("Of each subnet made from it.", maximum=128))
 
 
 class EngineSchema(Schema):
@@ -72,14 +72,15 @@ class EngineSchema(Schema):
     network_drivers = fields.List(
         fields.String(), required=True, attribute="facts.network_drivers", metadata=described("Its network drivers.")
     )
-    default_address_pools = fields.Function(
-        lambda view: [
-            {"base": base, "prefix_len": length} for base, length in view.facts.default_address_pools
-        ],
-        required=True, metadata=described("Where subnets come from when none is named."),
+    default_address_pools = Derived(
+        AddressPoolSchema,
+        lambda view: [{"base": base, "prefix_len": length} for base, length in view.facts.default_address_pools],
+        many=True, required=True, metadata=described("Where subnets come from when none is named."),
     )  # fmt: skip
     swarm_state = fields.String(required=True, attribute="facts.swarm_state", metadata=described("In a swarm or not."))
-    probe_runner = fields.Nested(RunnerSchema, required=True, attribute="runner", metadata=described("How checks run."))
+    probe_runner = fields.Nested(
+        ProbeRunnerSchema, required=True, attribute="runner", metadata=described("How checks run.")
+    )
     neighbour_limit = fields.Integer(
         required=True, allow_none=True,
         metadata=described("The kernel's limit of ARP entries over all namespaces (gc_thresh3); it bounds a matrix."),
@@ -89,7 +90,7 @@ class EngineSchema(Schema):
     )
 
 
-@RESOURCE.operation("GET", "/", role=None, answers={200: IndexSchema})
+@RESOURCE.operation("GET", "/", role=None, answers={200: ServiceIndexSchema})
 def get_index(_: Asked) -> Answer:
     """Show where to go from here."""
     links = {
@@ -99,13 +100,13 @@ def get_index(_: Asked) -> Answer:
     return Answer({"name": "bridgework", "version": __version__, "links": links})
 
 
-@RESOURCE.operation("GET", "/livez", role=None, answers={200: LiveSchema})
+@RESOURCE.operation("GET", "/livez", role=None, answers={200: LivenessSchema})
 def get_liveness(_: Asked) -> Answer:
     """Say that the process answers. Never asks the engine."""
     return Answer({"status": "live"})
 
 
-@RESOURCE.operation("GET", "/readyz", role=None, answers={200: ReadySchema, 503: ReadySchema})
+@RESOURCE.operation("GET", "/readyz", role=None, answers={200: ReadinessSchema, 503: ReadinessSchema})
 def get_readiness(asked: Asked) -> Answer:
     """Say whether requests can be served.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -12,15 +13,24 @@ from marshmallow import Schema
 
 from service import __version__
 from service.api.contract import JSON, AnswerShape, Media, Operation, Resource
-from service.api.fields import ProblemSchema
+from service.api.fields import ProblemSchema, Variants
+from service.api.networks_schemas import RehearsalSchema
 from service.api.problems import MEDIA_TYPE
+from service.api.spec_examples import attach_examples
+from service.api.spec_links import add_links
+from service.api.spec_schemas import finish
 
 DESCRIPTION = """\
 Bridgework changes Docker networks and containers' places in them, checks what can reach what from inside any container,
 and explains why it cannot, with the very calls that mend it.
 
 Every id may be given as a name, a full id, or an unambiguous id prefix. Failures are RFC 9457 problem documents whose
-`code` is stable. Changes take `?dry_run=true`. Every GET under `/v1` carries an `ETag`.
+`code` is stable; each operation lists the codes of each status, and those of one code carry the same `facts`. Changes
+take `?dry_run=true`. Every GET under `/v1` carries an `ETag`, but for streams. An unknown path is a 404, a method that
+a path has not a 405, both as problem documents.
+
+Within `/v1` the API only grows: answers may gain properties, and sets described as growing may gain values, so a client
+must pass over what it does not know.
 """
 
 _EVERYWHERE: dict[int, tuple[str, ...]] = {500: ("internal-error",)}
@@ -31,14 +41,50 @@ _AUTHENTICATED: dict[int, tuple[str, ...]] = {
     503: ("engine-unreachable",),
     504: ("engine-too-slow",),
 }
-_HEADERS = {
-    "ETag": ("The answer's entity tag.", {"type": "string"}),
-    "Location": ("Where the created thing is.", {"type": "string", "format": "uri-reference"}),
+_TAG_TEXT = {"type": "string", "minLength": 1, "maxLength": 1024}
+_HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "ETag": ("The answer's entity tag, quotes included.", _TAG_TEXT),
+    "Location": ("Where the created thing is.", {"type": "string", "format": "uri-reference", "maxLength": 2048}),
     "Idempotent-Replayed": ("`true` when an earlier request with this key made it.", {"type": "string"}),
-    "X-Request-ID": ("The request's id, as logged.", {"type": "string"}),
-    "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 0}),
-    "WWW-Authenticate": ("How to authenticate (RFC 6750).", {"type": "string"}),
+    "X-Request-ID": ("The request's id, as logged.", {"type": "string", "minLength": 1, "maxLength": 128}),
+    "Retry-After": (
+        "Seconds to wait.", {"type": "integer", "minimum": 0, "maximum": 86_400, "format": "int32"},
+    ),
+    "WWW-Authenticate": ("How to authenticate (RFC 6750).", {"type": "string", "maxLength": 1024}),
+}  # fmt: skip
+_MEANING: Mapping[int, str] = {
+    200: "Done.",
+    201: "Created.",
+    204: "Done; there is nothing to say.",
+    304: "It still has the ETag you know.",
+    400: "The request cannot be understood, or a reference fits several things.",
+    401: "No valid token.",
+    403: "Not allowed: by the token's role or project, or by the service's policy.",
+    404: "Something named does not exist.",
+    406: "`Accept` allows nothing that this can answer.",
+    409: "In conflict with the state of things.",
+    412: "It has changed since the `If-Match` you sent.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "The input is invalid; `errors` lists every fault at once.",
+    429: "Too much at once.",
+    500: "The service failed.",
+    502: "The engine answered strangely.",
+    503: "The engine cannot be reached.",
+    504: "The engine took too long.",
 }
+_SHARED: Mapping[str, tuple[int, tuple[str, ...]]] = {
+    "Unauthenticated": (401, _AUTHENTICATED[401]),
+    "NotAcceptable": (406, ("not-acceptable",)),
+    "BodyTooLarge": (413, ("body-too-large",)),
+    "MediaTypeUnsupported": (415, ("media-type-unsupported",)),
+    "RateLimited": (429, _AUTHENTICATED[429]),
+    "InternalError": (500, _EVERYWHERE[500]),
+    "EngineAnsweredStrangely": (502, _AUTHENTICATED[502]),
+    "EngineUnreachable": (503, _AUTHENTICATED[503]),
+    "EngineTooSlow": (504, _AUTHENTICATED[504]),
+}
+"""Failures that many operations share word for word, by their components' names."""
 
 
 def build(resources: Sequence[Resource]) -> dict[str, Any]:
@@ -50,6 +96,7 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
         openapi_version="3.1.0",
         plugins=[plugin],
         info={
+            "summary": "Docker networks over HTTP: changed, checked, explained.",
             "description": DESCRIPTION,
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
             "contact": {"name": "Bridgework maintainers"},
@@ -68,13 +115,49 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
     for name, (text, schema) in _HEADERS.items():
         spec.components.header(_header_key(name), {"description": text, "schema": schema})
     spec.components.schema("Problem", schema=ProblemSchema)
+    for union in _unions(resources):
+        spec.components.schema(_component_name(union), _one_of(union, converter.resolve_nested_schema))
+    for name, (status, codes) in _SHARED.items():
+        spec.components.response(name, _problem(status, codes))
     for path, operations in _by_path(resources).items():
         spec.path(
             path=path,
             parameters=[_path_parameter(name) for name in operations[0].parameters],
             operations={operation.method.lower(): _operation(operation) for operation in operations},
         )
-    return _finished(spec.to_dict())
+    document = spec.to_dict()
+    for (schema, *_), name in converter.refs.items():
+        document["components"]["schemas"][name]["description"] = inspect.cleandoc(schema.__doc__ or "")
+    finish(document)
+    add_links(document)
+    attach_examples(document)
+    return document
+
+
+def _unions(resources: Sequence[Resource]) -> list[type[Variants]]:
+    found = [
+        shape.item
+        for resource in resources
+        for operation in resource.operations
+        for shapes in operation.answers.values()
+        for shape in shapes
+        if isinstance(shape, Media) and shape.item is not None and issubclass(shape.item, Variants)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _one_of(schema: type[Variants], resolve: Callable[[Any], Any]) -> dict[str, Any]:
+    """A union with a discriminator: what apispec has no notion of."""
+    return {
+        "description": inspect.cleandoc(schema.__doc__ or ""),
+        "oneOf": [resolve(kind) for kind in schema.variants.values()],
+        "discriminator": {
+            "propertyName": "type",
+            "mapping": {
+                name: f"#/components/schemas/{_component_name(kind)}" for name, kind in schema.variants.items()
+            },
+        },
+    }
 
 
 def _component_name(schema: Any) -> str:
@@ -134,9 +217,9 @@ def _parameters(operation: Operation) -> list[Any]:
             _parameter("Idempotency-Key", "header", text, {"type": "string", "minLength": 1, "maxLength": 255})
         )
     if operation.conditional:
-        found.append(_parameter("If-Match", "header", "Only while it still has this ETag.", {"type": "string"}))
+        found.append(_parameter("If-Match", "header", "Only while it still has this ETag.", _TAG_TEXT))
     if operation.method == "GET" and operation.role is not None:
-        found.append(_parameter("If-None-Match", "header", "304 when it still has this ETag.", {"type": "string"}))
+        found.append(_parameter("If-None-Match", "header", "304 when it still has this ETag.", _TAG_TEXT))
     return found
 
 
@@ -146,18 +229,44 @@ def _parameter(name: str, where: str, text: str, schema: dict[str, Any]) -> dict
 
 def _successes(operation: Operation) -> dict[str, Any]:
     found = {}
-    for status, shapes in operation.answers.items():
+    for status, shapes in sorted(_documented(operation).items()):
         headers = ["X-Request-ID"]
-        if operation.method == "GET" and operation.role is not None:
+        if operation.method == "GET" and operation.role is not None and not _streams(operation):
             headers.append("ETag")
         if status == HTTPStatus.CREATED and operation.method == "POST":
             headers += ["Location", *(["Idempotent-Replayed"] if operation.keyed else [])]
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             headers.append("Retry-After")
-        found[str(status)] = _response(HTTPStatus(status).phrase + ".", headers, _content(shapes))
-    if operation.method == "GET" and operation.role is not None:
-        found["304"] = _response("It still has the ETag you know.", ["X-Request-ID", "ETag"], None)
+        found[str(status)] = _response(_success_text(operation, status), headers, _content(shapes))
+    if operation.method == "GET" and operation.role is not None and not _streams(operation):
+        found["304"] = _response(_MEANING[304], ["X-Request-ID", "ETag"], None)
     return found
+
+
+def _streams(operation: Operation) -> bool:
+    return operation.weight == "streams"
+
+
+def _documented(operation: Operation) -> dict[int, list[AnswerShape]]:
+    """The answers by status.
+
+    Generators type a method by its lowest success, so that one is a union with what is made: the 200 of a creation says
+    `NetworkOrRehearsal`, although only its 201 brings a network.
+    """
+    found = {status: list(shapes) for status, shapes in operation.answers.items()}
+    made = found.get(HTTPStatus.CREATED, [])
+    if made and found.get(HTTPStatus.OK) == [RehearsalSchema]:
+        found[HTTPStatus.OK] = [*made, RehearsalSchema]
+    return found
+
+
+def _success_text(operation: Operation, status: int) -> str:
+    if operation.rehearsable and status == HTTPStatus.OK:
+        if RehearsalSchema in operation.answers[status]:
+            only = len(operation.answers[status]) == 1
+            return "Nothing was done: what `dry_run=true` found." if only else "Done; or what `dry_run=true` found."
+        return "Done; or, with `dry_run=true`, what would be."
+    return _MEANING.get(status, HTTPStatus(status).phrase + ".")
 
 
 def _content(shapes: Sequence[AnswerShape]) -> dict[str, Any] | None:
@@ -166,6 +275,8 @@ def _content(shapes: Sequence[AnswerShape]) -> dict[str, Any] | None:
     for shape in shapes:
         if isinstance(shape, Media):
             schema: Any = shape.item or {"type": "string", "description": shape.description}
+            if isinstance(schema, type) and issubclass(schema, Variants):
+                schema = _component_name(schema)
             content[shape.media_type] = {"schema": schema}
         elif shape is not None:
             documents.append(shape)
@@ -185,7 +296,12 @@ def _problems(operation: Operation) -> dict[str, Any]:
     ):
         for status, names in table.items():
             codes.setdefault(status, []).extend(name for name in names if name not in codes.get(status, []))
-    return {str(status): _problem(status, names) for status, names in sorted(codes.items())}
+    shared = {known: name for name, known in _SHARED.items()}
+    found: dict[str, Any] = {}
+    for status, names in sorted(codes.items()):
+        name = shared.get((status, tuple(names)))
+        found[str(status)] = name or _problem(status, names)
+    return found
 
 
 def _usual(operation: Operation) -> dict[int, tuple[str, ...]]:
@@ -217,7 +333,8 @@ def _problem(status: int, codes: Sequence[str]) -> dict[str, Any]:
         headers.append("WWW-Authenticate")
     listed = ", ".join(f"`{code}`" for code in codes)
     content = {MEDIA_TYPE: {"schema": ProblemSchema}}
-    return _response(f"{HTTPStatus(status).phrase}. Codes: {listed}.", headers, content)
+    text = f"{_MEANING.get(status, HTTPStatus(status).phrase + '.')} Codes: {listed}."
+    return {**_response(text, headers, content), "x-problem-codes": list(codes)}
 
 
 def _response(text: str, headers: Sequence[str], content: dict[str, Any] | None) -> dict[str, Any]:
@@ -232,12 +349,3 @@ def _response(text: str, headers: Sequence[str], content: dict[str, Any] | None)
 
 def _header_key(name: str) -> str:
     return name.replace("-", "")
-
-
-def _finished(document: dict[str, Any]) -> dict[str, Any]:
-    """Close input objects against unknown keys, and say where exactly one property is meant."""
-    for name in ("CheckSource", "CheckDestination"):
-        schema = document["components"]["schemas"].get(name)
-        if schema is not None:
-            schema["minProperties"] = schema["maxProperties"] = 1
-    return document

@@ -1,0 +1,172 @@
+"""Holds every response that tests see against the document, and counts which answers were seen.
+
+Stricter than a client may be: a property, a value of a growing set, or a problem code that the document does not list
+is a fault here.
+"""
+
+import copy
+import json
+import os
+import re
+from functools import cache
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from service.app import openapi_yaml
+
+DOCUMENT = yaml.safe_load(openapi_yaml())
+SEEN_FILE = os.environ.get("BRIDGEWORK_SPEC_SEEN")
+"""Where a full run counts what it has seen; without it nothing is counted."""
+METHODS = ("get", "put", "post", "delete")
+FRAMEWORK = {404: "path-unknown", 405: "method-not-allowed"}
+"""What is answered before any operation is reached."""
+
+seen = set()
+
+
+class Undocumented(AssertionError):
+    """A response that the document does not describe."""
+
+
+def validate(response, method, path):
+    """Raise ``Undocumented`` unless the document describes ``response`` to ``method path``."""
+    method = {"HEAD": "get"}.get(method.upper(), method.lower())
+    template = find_path(path.partition("?")[0])
+    operation = DOCUMENT["paths"].get(template, {}).get(method)
+    if operation is None:
+        _before_any_operation(response, method, path)
+        return
+    where = f"{method.upper()} {template} {response.status_code}"
+    answer = resolved(operation["responses"].get(str(response.status_code)))
+    if answer is None:
+        fail(where, "the document has no such status", response)
+    seen.add((method, template, str(response.status_code)))
+    for name in answer.get("headers", {}):
+        if name != "Idempotent-Replayed" and name not in response.headers:
+            fail(where, f"no header {name}", response)
+    _check_content(where, answer, response)
+
+
+def find_path(path):
+    """The path template that fits, plain segments before parameters."""
+    fitting = [template for template, pattern in _patterns() if pattern.fullmatch(path)]
+    return min(fitting, key=lambda template: template.count("{"), default=None)
+
+
+@cache
+def _patterns():
+    return [(path, re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)))) for path in DOCUMENT["paths"]]
+
+
+def _before_any_operation(response, method, path):
+    code = FRAMEWORK.get(response.status_code)
+    if code is None and response.status_code >= 300:
+        return
+    if path.partition("?")[0].startswith(("/docs/", "/console")):
+        return
+    if code is None or method not in (*METHODS, "patch", "options", "trace"):
+        if response.status_code < 300:
+            fail(f"{method.upper()} {path} {response.status_code}", "the document has no such operation", response)
+        return
+    document = response.get_json()
+    for error in checker("Problem").iter_errors(document):
+        fail(f"{method.upper()} {path}", error.message, response)
+
+
+def _check_content(where, answer, response):
+    content = answer.get("content")
+    if content is None:
+        if response.status_code != 304 and not response.is_streamed and response.get_data():
+            fail(where, "the document has no body here", response)
+        return
+    if response.mimetype not in content:
+        fail(where, f"the document has {', '.join(content)} here, not {response.mimetype}", response)
+    if response.is_streamed or not response.mimetype.endswith("json") or response.request.method == "HEAD":
+        return
+    document = response.get_json()
+    schema = content[response.mimetype]["schema"]
+    for error in sorted(schema_checker(json.dumps(schema)).iter_errors(document), key=lambda error: -len(error.path)):
+        fail(where, f"/{'/'.join(map(str, error.absolute_path))}: {error.message[:600]}", response)
+    if response.mimetype == "application/problem+json" and document["code"] not in answer["x-problem-codes"]:
+        fail(where, f"the document does not list the code {document['code']} here", response)
+
+
+def validate_line(name, document):
+    """Raise unless a line of a stream is what the component ``name`` says."""
+    for error in checker(name).iter_errors(document):
+        raise Undocumented(f"{name}: /{'/'.join(map(str, error.absolute_path))}: {error.message[:600]}")
+
+
+def resolved(node):
+    """A response of the components, where there is a reference to one."""
+    if node and "$ref" in node:
+        return DOCUMENT["components"]["responses"][node["$ref"].rsplit("/", 1)[1]]
+    return node
+
+
+def checker(name):
+    """The validator of a named component."""
+    return schema_checker(json.dumps({"$ref": f"#/components/schemas/{name}"}))
+
+
+@cache
+def schema_checker(text):
+    """The validator of a schema of the document, every answer closed."""
+    registry = Registry().with_resource(
+        "urn:bridgework", Resource.from_contents({"components": closed_components()}, DRAFT202012)
+    )
+    schema = json.loads(text.replace('"#/components/', '"urn:bridgework#/components/'))
+    return Draft202012Validator(schema, registry=registry, format_checker=FormatChecker())
+
+
+@cache
+def closed_components():
+    """The document's components where nothing may appear that is not listed."""
+    components = copy.deepcopy(DOCUMENT["components"])
+    for schema in components["schemas"].values():
+        if "properties" in schema:
+            schema["additionalProperties"] = False
+    for node in _dicts(components["schemas"]):
+        if "x-known-values" in node:
+            node["enum"] = [*node["x-known-values"], *([None] if "null" in node.get("type", ()) else [])]
+    return components
+
+
+def _dicts(node):
+    if isinstance(node, dict):
+        yield node
+        for inner in node.values():
+            yield from _dicts(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _dicts(inner)
+
+
+def fail(where, why, response):
+    """Say which answer, and what is wrong with it."""
+    body = "" if response.is_streamed else response.get_data(as_text=True)[:1500]
+    raise Undocumented(f"{where}: {why}\n{body}")
+
+
+def missing():
+    """The document's operations and successes that were not seen: ``(method, path, status)``."""
+    wanted = {
+        (method, path, status)
+        for path, item in DOCUMENT["paths"].items()
+        for method in METHODS
+        for status in item.get(method, {}).get("responses", {})
+        if status.startswith(("2", "3"))
+    }
+    return sorted(wanted - seen)
+
+
+def save_seen():
+    """Add to the file what this process saw."""
+    if SEEN_FILE:
+        path = Path(SEEN_FILE)
+        known = {tuple(entry) for entry in json.loads(path.read_text())} if path.exists() else set()
+        path.write_text(json.dumps(sorted(known | seen)))
