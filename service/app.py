@@ -24,8 +24,11 @@ from service.core.engine_port import Engine
 from service.core.ports import ProbeRunner
 from service.engine.connection import EngineAddress, engine_pid
 from service.engine.docker_engine import DockerEngine
+from service.engine.sidecar_launcher import SidecarLauncher
 from service.operations.house import House
+from service.probes.choice import ChosenRunner
 from service.probes.namespace import NamespaceRunner
+from service.probes.sidecar import SidecarRunner
 from service.settings import Settings
 
 RESOURCES: Sequence[Resource] = (
@@ -47,7 +50,7 @@ def create_app(
     """The application. ``engine`` and ``runner`` replace the real ones in tests of the seam."""
     house = House(
         engine=engine or DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads),
-        runner=runner or NamespaceRunner(lambda: engine_pid(address)),
+        runner=runner or _runner(settings, address),
         policy=settings.policy,
         stop_grace_s=settings.stop_grace_s,
     )
@@ -73,6 +76,14 @@ def create_app(
         _register(app, desk, operation)
     _register_documents(app)
     return app
+
+
+def _runner(settings: Settings, address: EngineAddress) -> ProbeRunner:
+    launcher = SidecarLauncher(address, settings.probe_image) if settings.probe_image else None
+    if settings.probe_runner == "sidecar" and launcher is not None:
+        return SidecarRunner(launcher, "BRIDGEWORK_PROBE_RUNNER asks for it")
+    namespace = NamespaceRunner(lambda: engine_pid(address))
+    return namespace if settings.probe_runner == "namespace" else ChosenRunner(namespace, launcher)
 
 
 def _authenticator(settings: Settings) -> Authenticator:

@@ -132,6 +132,8 @@ def _check(settings: Settings) -> None:
         raise BadSettings(f"BRIDGEWORK_ALLOWED_HOST_PORTS is {settings.allowed_host_ports!r}, not a range of ports.")
     if settings.tokens_file is not None and not settings.tokens_file.is_file():
         raise BadSettings(f"BRIDGEWORK_TOKENS_FILE is {settings.tokens_file}, and there is no such file.")
+    if settings.probe_runner == "sidecar" and settings.probe_image is None:
+        raise BadSettings("BRIDGEWORK_PROBE_RUNNER=sidecar needs BRIDGEWORK_PROBE_IMAGE, the image to run helpers from.")
     oidc = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
     if any(oidc) and not all(oidc):
         raise BadSettings("OIDC needs BRIDGEWORK_OIDC_ISSUER, _AUDIENCE and _JWKS_URL together.")

@@ -15,6 +15,7 @@ from typing import Literal
 
 BUILTIN_NETWORKS = frozenset({"bridge", "host", "none"})
 DEFAULT_BRIDGE = "bridge"
+HELPER_LABEL = "io.bridgework.helper"
 
 EndpointState = Literal["active", "configured"]
 
@@ -189,6 +190,16 @@ class Container:
     def paused(self) -> bool:
         """Whether its processes are frozen: it answers pings in the kernel, and nothing else."""
         return self.state == "paused"
+
+    @property
+    def is_helper(self) -> bool:
+        """Whether it is a probe's helper of this service: it has no endpoint of its own and lives for one probe."""
+        return HELPER_LABEL in self.labels and not self.endpoints_of_its_own
+
+    @property
+    def endpoints_of_its_own(self) -> bool:
+        """Whether it is in any network other than the host's."""
+        return any(endpoint.network_name not in {"host", "none"} for endpoint in self.endpoints)
 
     @property
     def host_mode(self) -> bool:

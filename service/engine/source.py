@@ -174,7 +174,12 @@ class SnapshotSource:
     def _assembled(self) -> Snapshot:
         return Snapshot(
             networks=tuple(sorted(self._networks.values(), key=lambda network: (network.name, network.id))),
-            containers=tuple(sorted(self._containers.values(), key=lambda container: (container.name, container.id))),
+            containers=tuple(
+                sorted(
+                    (container for container in self._containers.values() if not container.is_helper),
+                    key=lambda container: (container.name, container.id),
+                )
+            ),
         )
 
     def _read(self, path: str, query: dict[str, str] | None = None) -> Any:
