@@ -60,7 +60,7 @@ def _ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
         )
     elif asked and networks and all(network.internal for network in networks):
         names = ", ".join(network.name for network in networks)
-        message = f"The ports of {container.name} ({_listed(asked)}) are not published: {names} is internal."
+        message = f"The ports of {container.name} ({_listed(asked)}) are not published: it is on internal networks only ({names})."
         remedy = remedies.way_out(snapshot, container)
         yield finding("internal-no-publish", component, message, remedy=remedy, evidence=facts)
     for port in container.published_ports:
@@ -99,7 +99,8 @@ def _instead(snapshot: Snapshot, container: Container) -> Remedy:
 def _networks(snapshot: Snapshot, container: Container) -> tuple[Network, ...]:
     """The networks it is on or will be on, without ``host`` and ``none``."""
     found = (snapshot.networks_by_id.get(endpoint.network_id) for endpoint in container.endpoints)
-    return tuple(n for n in found if n is not None and n.driver not in {"host", "null"})
+    on = (network for network in found if network is not None and network.driver not in {"host", "null"})
+    return tuple(sorted(on, key=lambda network: (network.name, network.id)))
 
 
 def _network(snapshot: Snapshot, container: Container, standing: Standing) -> Iterator[Finding]:
@@ -145,7 +146,7 @@ def _also_held(snapshot: Snapshot, network: Network, endpoint: Endpoint) -> dict
         if other.state == "active" and other.container_id != endpoint.container_id:
             for name in own & names_of(other):
                 held.setdefault(name, []).append(other.container_name)
-    return held
+    return {name: sorted(others) for name, others in held.items()}
 
 
 def _held_by_others(
@@ -169,7 +170,7 @@ def _addresses(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
     for endpoint in container.endpoints:
         for wanted, held in _wanted(endpoint):
             others = [e for e in snapshot.holders_by_address.get(wanted, ()) if e.network_id == endpoint.network_id]
-            holders = [e.container_name for e in others if e.container_id != container.id]
+            holders = sorted(e.container_name for e in others if e.container_id != container.id)
             facts = {"wanted": wanted, "held": held, "holders": holders, "network": endpoint.network_name}
             taken = f", which {holders[0]} holds" if holders else ""
             if endpoint.state == "active" and held and held != wanted:

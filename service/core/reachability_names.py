@@ -90,15 +90,17 @@ def look_up(snapshot: Snapshot, source: Standing, name: str, evidence: Evidence)
 def holders_of(snapshot: Snapshot, network: Network, name: str) -> tuple[Endpoint, ...]:
     """The active endpoints of the network that answer to the name, plain or with the network's name behind it."""
     wanted = {normal(name), normal(name).removesuffix("." + normal(network.name))}
-    return tuple(e for e in snapshot.endpoints_of(network) if e.state == "active" and wanted & names_of(e))
+    found = [e for e in snapshot.endpoints_of(network) if e.state == "active" and wanted & names_of(e)]
+    return tuple(sorted(found, key=lambda e: (e.container_name, e.container_id)))
 
 
 def bearers_of(snapshot: Snapshot, name: str) -> tuple[Container, ...]:
     """The containers that go by the name anywhere: by name, alias, hostname or short id."""
     wanted = normal(name).split(".")[0]
+    ordered = sorted(snapshot.containers, key=lambda container: (container.name, container.id))
     return tuple(
         container
-        for container in snapshot.containers
+        for container in ordered
         if wanted
         and (
             wanted in {normal(container.name), normal(container.hostname), container.id[:_SHORT_ID]}

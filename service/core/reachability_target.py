@@ -6,15 +6,15 @@ subnet; everything else leaves by the default route, and the host decides. Total
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from service.core.evidence import Evidence
 from service.core.reachability_standing import (
     IPV4,
-    IPV6,
     THE_HOST,
     Standing,
     gateway_of,
@@ -78,8 +78,14 @@ def is_vlan(network: Network) -> bool:
 
 def subnet_of(pool: Pool) -> IPv4Network | IPv6Network | None:
     """The pool's subnet; ``None`` where it is none."""
+    return _parsed(pool.subnet)
+
+
+@lru_cache(maxsize=16_384)
+def _parsed(subnet: str) -> IPv4Network | IPv6Network | None:
+    """Kept, since every address outside of the source's networks is looked for in every pool."""
     try:
-        return ip_network(pool.subnet, strict=False)
+        return ip_network(subnet, strict=False)
     except ValueError:
         return None
 
@@ -105,16 +111,12 @@ def _gateway(pool: Pool, subnet: IPv4Network | IPv6Network) -> str | None:
     return str(first) if first in subnet else None
 
 
-def host_addresses(snapshot: Snapshot, evidence: Evidence) -> Iterator[str]:
-    """Every address the host is known to have, besides its loopback."""
-    if evidence.host is not None:
-        for interface in evidence.host.observation.interfaces or ():
-            yield from (address.address for address in interface.addresses)
-    for network in snapshot.networks:
-        for version in (IPV4, IPV6):
-            address = host_address_on(snapshot, network, version)
-            if address:
-                yield address
+def is_host_address(snapshot: Snapshot, address: _Address, around: Iterable[Network], evidence: Evidence) -> bool:
+    """Whether it is one of the host's: of a bridge in whose subnet it lies (``around``), or seen on an interface."""
+    if any(str(address) == host_address_on(snapshot, network, address.version) for network in around):
+        return True
+    interfaces = (evidence.host.observation.interfaces or ()) if evidence.host is not None else ()
+    return any(str(address) == own.address for interface in interfaces for own in interface.addresses)
 
 
 def networks_around(snapshot: Snapshot, address: _Address) -> tuple[Network, ...]:
@@ -192,7 +194,7 @@ def _connected(snapshot: Snapshot, source: Standing, address: _Address) -> Netwo
 
 def _from_host(snapshot: Snapshot, address: _Address, evidence: Evidence) -> Goal:
     text = str(address)
-    if text in set(host_addresses(snapshot, evidence)):
+    if is_host_address(snapshot, address, networks_around(snapshot, address), evidence):
         return Goal(text, address.version, Way.LOCAL, THE_HOST)
     goal = _settled(snapshot, Goal(text, address.version, Way.FORWARDED), evidence)
     if goal.network is not None and host_address_on(snapshot, goal.network, address.version):
@@ -202,9 +204,10 @@ def _from_host(snapshot: Snapshot, address: _Address, evidence: Evidence) -> Goa
 
 def _settled(snapshot: Snapshot, goal: Goal, evidence: Evidence) -> Goal:
     """Find the holder of an address that lies on no network of the source."""
-    if goal.address in set(host_addresses(snapshot, evidence)):
+    address = ip_address(goal.address)
+    around = networks_around(snapshot, address)
+    if is_host_address(snapshot, address, around, evidence):
         return Goal(goal.address, goal.version, goal.way, THE_HOST, exit=goal.exit)
-    around = networks_around(snapshot, ip_address(goal.address))
     held = [n for n in around if holder_in(snapshot, n, goal.address)]
     for network in (*held, *around):
         placed = Goal(goal.address, goal.version, goal.way, network=network, exit=goal.exit)

@@ -30,7 +30,8 @@ def nothing_to_try(situation: Situation) -> Findings:
     if situation.goal is not None:
         return
     question, source = situation.question, situation.source
-    if isinstance(question.destination, HostDestination):
+    host = situation.aim.destination is not None and situation.aim.destination.is_host
+    if host or isinstance(question.destination, HostDestination):
         yield _no_host_address(situation)
     elif isinstance(question.destination, AddressDestination):
         yield unseen(component_of(source), f"{question.destination.address!r} is not an address.")
@@ -125,7 +126,7 @@ def address_is_unheld(situation: Situation) -> Findings:
     endpoints = situation.snapshot.endpoints_of(network)
     stopped = [endpoint for endpoint in endpoints if endpoint.state == "configured"]
     wanted = [e for e in stopped if goal.address in {e.configured_ipv4, e.configured_ipv6}]
-    suspects = [endpoint.container_name for endpoint in wanted or stopped]
+    suspects = sorted(endpoint.container_name for endpoint in wanted or stopped)
     known = f"; not running there: {', '.join(suspects)}" if suspects else ""
     yield finding(
         "stale-address",

@@ -45,14 +45,15 @@ class Publication:
 
 
 def publications(snapshot: Snapshot, transport: str) -> tuple[tuple[Container, PublishedPort], ...]:
-    """Every port published now for that transport protocol, by running containers."""
-    return tuple(
-        (container, port)
+    """Every port published now for that transport protocol, by running containers, in the order of the ports."""
+    found = [
+        (port.host_port, container.name, container, port)
         for container in snapshot.containers
         if container.running
         for port in container.published_ports
         if port.protocol == transport and port.host_port is not None
-    )
+    ]
+    return tuple((container, port) for *_, container, port in sorted(found, key=lambda row: row[:2]))
 
 
 def asks_the_host(situation: Situation) -> bool:

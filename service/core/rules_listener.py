@@ -39,7 +39,7 @@ def sockets_of(situation: Situation, standing: Standing) -> tuple[ListeningSocke
     seen = situation.observed(standing)
     if seen is not None and seen.sockets is not None:
         return seen.sockets
-    for container in situation.snapshot.containers if standing.is_host else ():
+    for container in sorted(situation.snapshot.containers, key=lambda c: c.id) if standing.is_host else ():
         other = situation.evidence.observations.get(container.id) if container.host_mode and container.running else None
         if other is not None and other.sockets is not None:
             return other.sockets

@@ -28,7 +28,7 @@ from service.core.snapshot import Network
 
 _HEADERS = {IPV4: 28, IPV6: 48}
 """Bytes of IP and ICMP headers before a ping's payload (RFC 791, 792, 8200, 4443)."""
-_DEFAULT_MTU = 1500
+_DEFAULT_MTU, _MTU_DIGITS = 1500, 5
 
 
 def _between(situation: Situation) -> tuple[Goal, Network] | None:
@@ -119,4 +119,5 @@ def mtu_of(situation: Situation, standing: Standing, network: Network) -> int:
     if seen is not None:
         return seen.mtu_bytes
     option = network.options.get("com.docker.network.driver.mtu", "")
-    return int(option) if option.isascii() and option.isdigit() else _DEFAULT_MTU
+    plain = option.isascii() and option.isdigit() and len(option) <= _MTU_DIGITS
+    return int(option) if plain else _DEFAULT_MTU
