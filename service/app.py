@@ -11,11 +11,22 @@ from typing import Any
 import jwt
 import structlog
 import yaml
-from flask import Flask, Response, g, json, request
+from flask import Flask, Response, g, request
 
-from service.api import connectivity, containers, explain, inside, matrix, networks, problems, service_info
+from service.api import (
+    connectivity,
+    console,
+    containers,
+    docs,
+    explain,
+    inside,
+    matrix,
+    networks,
+    problems,
+    service_info,
+)
 from service.api.auth import Authenticator, Oidc, TokensFile
-from service.api.caching import KeptAnswers, conditional
+from service.api.caching import KeptAnswers
 from service.api.contract import Operation, Resource
 from service.api.dispatch import Desk, flask_view
 from service.api.limits import RateLimit, Slots
@@ -74,7 +85,9 @@ def create_app(
     _register_tracing(app)
     for operation in (operation for resource in RESOURCES for operation in resource.operations):
         _register(app, desk, operation)
-    _register_documents(app)
+    document = build(RESOURCES)
+    docs.register(app, document, openapi_yaml(document))
+    console.register(app)
     return app
 
 
@@ -149,25 +162,6 @@ def _register_tracing(app: Flask) -> None:
             duration_ms=round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 2),
         )
         return response
-
-
-def _register_documents(app: Flask) -> None:
-    """The spec, made once: it does not change while the process lives."""
-    document = build(RESOURCES)
-    written: dict[str, tuple[bytes, str]] = {
-        "/openapi.json": (json.dumps(document).encode(), "application/json"),
-        "/openapi.yaml": (openapi_yaml(document).encode(), "application/yaml"),
-    }
-
-    def view(path: str) -> Any:
-        def serve() -> Response:
-            body, media_type = written[path]
-            return conditional(Response(body, content_type=media_type), request.headers.get("If-None-Match"))
-
-        return serve
-
-    for path in written:
-        app.add_url_rule(path, endpoint=path, view_func=view(path), provide_automatic_options=False)
 
 
 def openapi_yaml(document: dict[str, Any] | None = None) -> str:

@@ -17,3 +17,4 @@ PrivateEngine = _MODULE.PrivateEngine
 answers = _MODULE.answers
 ask = _MODULE.ask
 install_packages = _MODULE.install_packages
+run = _MODULE.run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +13,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
 
 from service import __version__
+from service.api import docs
 from service.api.contract import JSON, AnswerShape, Media, Operation, Resource
 from service.api.fields import ProblemSchema, Variants
 from service.api.networks_schemas import RehearsalSchema
@@ -119,6 +121,8 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
         spec.components.schema(_component_name(union), _one_of(union, converter.resolve_nested_schema))
     for name, (status, codes) in _SHARED.items():
         spec.components.response(name, _problem(status, codes))
+    for path, item in docs.documented().items():
+        spec.path(path=path, operations=item)
     for path, operations in _by_path(resources).items():
         spec.path(
             path=path,
@@ -131,7 +135,9 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
     finish(document)
     add_links(document)
     attach_examples(document)
-    return document
+    # Parts that stand in several places are copied, or YAML would write anchors.
+    whole: dict[str, Any] = json.loads(json.dumps(document))
+    return whole
 
 
 def _unions(resources: Sequence[Resource]) -> list[type[Variants]]:

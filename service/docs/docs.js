@@ -1,0 +1,19 @@
+// The reference page: swagger-ui on this service's own document, with nothing from anywhere else.
+"use strict";
+
+window.addEventListener("DOMContentLoaded", () => {
+  window.reference = window.SwaggerUIBundle({
+    url: "openapi.json",
+    dom_id: "#reference",
+    presets: [window.SwaggerUIBundle.presets.apis],
+    layout: "BaseLayout",
+    deepLinking: true,
+    docExpansion: "list",
+    defaultModelsExpandDepth: 0,
+    defaultModelExpandDepth: 3,
+    displayRequestDuration: true,
+    filter: true,
+    persistAuthorization: false,
+    validatorUrl: null,
+  });
+});

@@ -1,0 +1,101 @@
+"""The reference page in a real browser: it shows every operation, and asks nobody but the service."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+from private_engine import run
+from spec_validator import DOCUMENT, validate
+from werkzeug.serving import make_server
+
+from service.app import create_app
+from service.engine.connection import EngineAddress
+from service.settings import Settings
+
+APT = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=300")
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """A service without an engine: its document needs none."""
+    nowhere = tmp_path_factory.mktemp("docs") / "docker.sock"
+    return create_app(Settings(), EngineAddress(f"unix://{nowhere}"))
+
+
+@pytest.fixture(scope="module")
+def url(app):
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not Path(CHROMIUM).exists():
+        run(*APT, "update")
+        run(*APT, "install", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core")
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            str(tmp_path_factory.mktemp("chromium")), executable_path=CHROMIUM, args=FLAGS, headless=True
+        )
+        yield context
+        context.close()
+
+
+def test_the_documents_and_the_page_are_open_and_cached_by_etag(app):
+    client = app.test_client()
+    for path in ("/openapi.json", "/openapi.yaml", "/docs"):
+        first = client.get(path)
+        validate(first, "GET", path)
+        assert first.status_code == 200
+        again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+        validate(again, "GET", path)
+        assert again.status_code == 304
+    assert client.get("/openapi.json").get_json() == DOCUMENT
+    assert "script-src" not in first.headers["Content-Security-Policy"]
+    assert "unsafe" not in first.headers["Content-Security-Policy"]
+    assert client.get("/docs/none.js").status_code == 404
+
+
+def test_the_page_shows_every_operation_and_asks_nobody_else(url, browser):
+    page = browser.new_page()
+    said, asked = [], []
+    page.on("console", lambda message: said.append((message.type, message.text)))
+    page.on("pageerror", lambda error: said.append(("error", str(error))))
+    page.on("request", lambda request: asked.append(request.url))
+    page.add_init_script(
+        "window.violations = [];"
+        "addEventListener('securitypolicyviolation', e => violations.push(`${e.violatedDirective} ${e.blockedURI}`))"
+    )
+    page.goto(f"{url}/docs")
+    page.wait_for_selector(".opblock")
+    shown = {element.get_attribute("id") for element in page.query_selector_all(".opblock")}
+    operations = {
+        f"operations-{operation['tags'][0]}-{operation['operationId']}"
+        for item in DOCUMENT["paths"].values()
+        for method, operation in item.items()
+        if method != "parameters"
+    }
+    assert shown == operations
+    page.click("#operations-networks-createNetwork .opblock-summary-control")
+    page.wait_for_selector("#operations-networks-createNetwork .responses-table")
+    page.click("#operations-networks-createNetwork .model-example button:has-text('Schema')")
+    assert page.evaluate("violations") == []
+    assert [what for what in said if what[0] in {"error", "warning"}] == []
+    assert [one for one in asked if not one.startswith(f"{url}/")] == []
+    picture = Path("build/docs.png")
+    picture.parent.mkdir(exist_ok=True)
+    page.screenshot(path=picture)
