@@ -1,0 +1,184 @@
+"""Checks and matrices beside what a user would do instead."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import docker
+from measure import Line, in_turn, shown, timed
+from stage import Service, clear, populate, service
+
+BLACKBOX_PORT = 19115
+EXEC_SAMPLE = 40
+BLACKBOX_CONFIG = "modules:\n  icmp:\n    prober: icmp\n    timeout: 2s\n    icmp:\n      preferred_ip_protocol: ip4\n"
+
+
+@contextlib.contextmanager
+def blackbox_exporter() -> Iterator[None]:
+    """Debian's prometheus-blackbox-exporter on the loopback."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "blackbox.yml"
+        config.write_text(BLACKBOX_CONFIG)
+        process = subprocess.Popen(
+            [
+                "prometheus-blackbox-exporter",
+                f"--config.file={config}",
+                f"--web.listen-address=127.0.0.1:{BLACKBOX_PORT}",
+            ],
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            for _ in range(100):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", BLACKBOX_PORT), 1):
+                    break
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def one_check(made: Any) -> list[Line]:
+    """One ICMP check over HTTP, kept alive, prediction and findings included."""
+    api = docker.APIClient(base_url=made.docker_host)
+    source, target = populate(made, 1, 2)
+    address = next(iter(api.inspect_container(target)["NetworkSettings"]["Networks"].values()))["IPAddress"]
+    scrape = http.client.HTTPConnection("127.0.0.1", BLACKBOX_PORT)
+
+    def by_exec() -> None:
+        made_exec = api.exec_create(source, ["ping", "-c", "1", "-W", "1", address])
+        api.exec_start(made_exec["Id"])
+
+    def by_helper() -> None:
+        host_config = api.create_host_config(network_mode=f"container:{source}")
+        helper = api.create_container("busybox", ["ping", "-c", "1", "-W", "1", address], host_config=host_config)
+        api.start(helper["Id"])
+        api.wait(helper["Id"])
+        api.remove_container(helper["Id"])
+
+    def by_blackbox() -> None:
+        scrape.request("GET", "/probe?module=icmp&target=127.0.0.1")
+        scrape.getresponse().read()
+
+    body = {"source": {"container": source}, "destination": {"container": target}}
+    with blackbox_exporter(), service(made) as live:
+        one = lambda: live.json("POST", "/v1/connectivity/checks", body)  # noqa: E731
+        if one()["verdict"] != "reachable":
+            message = "the benchmark's own check fails"
+            raise RuntimeError(message)
+        fast = in_turn(300, ours=one, blackbox=by_blackbox)
+        slow = in_turn(15, ours=one, exec=by_exec, helper=by_helper)
+    clear(made)
+    ours = fast["ours"]
+    lines = [
+        _against("one check", ours, slow["exec"], "docker exec … ping -c 1 (SDK)", 20),
+        _against("one check", ours, slow["helper"], "a helper container that pings once", 50),
+    ]
+    ratio = ours.median / fast["blackbox"].median
+    lines.append(
+        Line("one check", shown(ours), f"{shown(fast['blackbox'])} blackbox_exporter, loopback, its own place",
+             1 / ratio, "within 4 times", ratio <= 4)
+    )  # fmt: skip
+    return lines
+
+
+def _against(measure: str, ours: Any, rival: Any, name: str, goal: int) -> Line:
+    ratio = rival.median / ours.median
+    return Line(measure, shown(ours), f"{shown(rival)} {name}", ratio, f"{goal} times faster", ratio >= goal)
+
+
+def all_pairs_of_100(made: Any) -> list[Line]:
+    """100 containers in 10 networks: 900 reachable pairs, 9,000 not."""
+    api = docker.APIClient(base_url=made.docker_host, num_pools=8)
+    ids = populate(made, 10, 10)
+    inspected = [api.inspect_container(one) for one in ids]
+    addresses = [next(iter(one["NetworkSettings"]["Networks"].values()))["IPAddress"] for one in inspected]
+    pids = [one["State"]["Pid"] for one in inspected]
+    with service(made) as live:
+        live.json("POST", "/v1/connectivity/matrix", {"containers": ids[:2]})
+        answers: list[Any] = []
+        runs = [
+            timed(lambda: answers.append(live.json("POST", "/v1/connectivity/matrix", {"all": True}))) for _ in range(3)
+        ]
+        fifty = min(
+            timed(lambda: live.json("POST", "/v1/connectivity/matrix", {"containers": ids[:50]})) for _ in range(3)
+        )
+    _require_right(answers[-1], reachable=900, unreachable=9000)
+    ours = sorted(runs)[1]
+    fping = timed(lambda: _fping(pids, addresses))
+    by_exec = _exec_scaled(api, ids, addresses)
+    clear(made)
+    return [
+        Line("all pairs of 100 containers", f"{ours:.2f} s",
+             f"{by_exec:.0f} s docker exec, one after another (a sample of {EXEC_SAMPLE}, scaled)",
+             by_exec / ours, "500 times faster", by_exec / ours >= 500),
+        Line("all pairs of 100 containers", f"{ours:.2f} s", f"{fping:.2f} s nsenter + fping, eight at once",
+             fping / ours, "10 times faster", fping / ours >= 10),
+        Line("twice the containers (50 → 100)", f"{ours:.2f} s", f"{fifty:.2f} s itself with 50 (pairs: 4 times)",
+             ours / fifty, "no faster than pairs", ours / fifty <= 4.1),
+    ]  # fmt: skip
+
+
+def _require_right(answer: Any, *, reachable: int, unreachable: int) -> None:
+    summary = answer["summary"]
+    if (summary["reachable"], summary["unreachable"], summary["surprises"]) != (reachable, unreachable, 0):
+        message = f"the matrix is wrong: {summary}"
+        raise RuntimeError(message)
+
+
+def _fping(pids: list[int], addresses: list[str]) -> None:
+    """What a careful user would script: one fping of every address from each source, eight sources at once."""
+
+    def one(pid: int) -> None:
+        fping = ["fping", "-q", "-r", "0", "-i", "1", "-t", "1000", *addresses]
+        subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *fping], capture_output=True, check=False)
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(one, pids))
+
+
+def _exec_scaled(api: Any, ids: list[str], addresses: list[str]) -> float:
+    """Seconds for all 9,900 pairs by docker exec: of the sample, the reachable and the unreachable apart."""
+    near = [(source, target) for source in range(4) for target in range(10) if source != target][: EXEC_SAMPLE // 2]
+    far = [(source, 10 + target) for source in range(4) for target in range(5)][: EXEC_SAMPLE // 2]
+
+    def one(pair: tuple[int, int]) -> None:
+        made_exec = api.exec_create(ids[pair[0]], ["ping", "-c", "1", "-W", "1", addresses[pair[1]]])
+        api.exec_start(made_exec["Id"])
+
+    near_s = timed(lambda: [one(pair) for pair in near]) / len(near)
+    far_s = timed(lambda: [one(pair) for pair in far]) / len(far)
+    return 900 * near_s + 9000 * far_s
+
+
+def all_pairs_of_400(made: Any) -> list[Line]:
+    """400 containers in 20 networks: 159,600 pairs, bounded from below by the timeout itself."""
+    populate(made, 20, 20)
+    with service(made) as live:
+        answers: list[Any] = []
+        took = timed(
+            lambda: answers.append(live.json("POST", "/v1/connectivity/matrix", {"all": True, "timeout_ms": 1000}))
+        )
+        memory = live.worker_memory_mib()
+        lines = [
+            Line("400 containers, 159,600 pairs", f"{took:.2f} s", "1 s, the timeout itself", None,
+                 "3 times the timeout + 2 s", took <= 5),
+            Line("the same, the worker's peak memory", f"{memory:.0f} MiB", "", None, "under 250 MiB", memory < 250),
+        ]  # fmt: skip
+    summary = answers[0]["summary"]
+    right = (summary["reachable"], summary["unreachable"]) == (7600, 152000)
+    lines.append(Line("the same, verdicts", json.dumps(summary), "", None, "7,600 reachable, 152,000 not", right))
+    return lines
+
+
+__all__ = ["Service", "all_pairs_of_100", "all_pairs_of_400", "one_check"]

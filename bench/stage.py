@@ -1,0 +1,154 @@
+"""What the benchmarks stand on: a private engine, a live service before it, and containers to ask about.
+
+Everything is made here and ended here. Rivals reach the same engine over the same socket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+import docker
+from private_engine import PrivateEngine
+
+TOKEN = "bench"
+HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+PORT = 18473
+PATIENCE_S = 20
+
+
+@dataclass
+class Service:
+    """A live gunicorn and one kept-alive connection to it."""
+
+    process: subprocess.Popen[bytes]
+    start_s: float
+    connection: http.client.HTTPConnection = field(
+        default_factory=lambda: http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
+    )
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes, Any]:
+        """Status, body and headers."""
+        sent = None if body is None else json.dumps(body)
+        self.connection.request(method, path, sent, {**HEADERS, **headers})
+        response = self.connection.getresponse()
+        return response.status, response.read(), response.headers
+
+    def json(self, method: str, path: str, body: Any = None) -> Any:
+        """The parsed body of a success."""
+        status, text, _ = self.call(method, path, body)
+        if status >= 300:
+            message = f"{method} {path} answered {status}: {text[:300]!r}"
+            raise RuntimeError(message)
+        return json.loads(text) if text else None
+
+    def worker_memory_mib(self) -> float:
+        """The largest resident set among the workers, now and at its peak."""
+        pids = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=True).stdout
+        peaks = []
+        for pid in pids.split():
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            peaks.extend(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+        return max(peaks)
+
+
+@contextmanager
+def engine() -> Iterator[PrivateEngine]:
+    """A private engine for the time of a block."""
+    name = f"bridgework-bench-{os.getpid()}"
+    with (
+        tempfile.TemporaryDirectory(prefix="bridgework-bench-") as folder,
+        PrivateEngine(Path(folder) / "engine", name) as made,
+    ):
+        yield made
+
+
+@contextmanager
+def service(made: PrivateEngine, **settings: str) -> Iterator[Service]:
+    """A gunicorn before ``made``, as the README starts it."""
+    with tempfile.TemporaryDirectory(prefix="bridgework-bench-") as folder:
+        tokens = Path(folder) / "tokens.json"
+        digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+        entry = {"name": "bench", "role": "admin", "project": None, "sha256": digest, "expires_at": None}
+        tokens.write_text(json.dumps({"tokens": [entry]}))
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("BRIDGEWORK_")},
+            "DOCKER_HOST": made.docker_host,
+            "BRIDGEWORK_BIND": f"127.0.0.1:{PORT}",
+            "BRIDGEWORK_TOKENS_FILE": str(tokens),
+            "BRIDGEWORK_RATE_PER_MINUTE": "10000000",
+            "BRIDGEWORK_LOG_LEVEL": "warning",
+            **settings,
+        }
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"],
+            cwd=ROOT,
+            env=environment,
+        )
+        try:
+            _wait_until_live(process)
+            yield Service(process, time.perf_counter() - began)
+        finally:
+            process.terminate()
+            process.wait(timeout=PATIENCE_S)
+
+
+def _wait_until_live(process: subprocess.Popen[bytes]) -> None:
+    ends = time.monotonic() + PATIENCE_S
+    while time.monotonic() < ends and process.poll() is None:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=1)
+            connection.request("GET", "/livez")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.01)
+    message = "the service did not come to life"
+    raise RuntimeError(message)
+
+
+def populate(made: PrivateEngine, networks: int, each: int, *, prefix: str = "b") -> list[str]:
+    """``networks`` networks with ``each`` running containers; answers the containers' ids."""
+    api = docker.APIClient(base_url=made.docker_host, num_pools=8)
+
+    def one(number: int) -> list[str]:
+        pool = docker.types.IPAMPool(subnet=f"10.{200 + number // 250}.{number % 250}.0/24")
+        name = f"{prefix}net{number}"
+        api.create_network(name, driver="bridge", ipam=docker.types.IPAMConfig(pool_configs=[pool]))
+        ids = []
+        for index in range(each):
+            made_id = api.create_container(
+                "busybox", ["sleep", "100000"], name=f"{prefix}{number}-{index}",
+                host_config=api.create_host_config(network_mode=name), stop_signal="SIGKILL",
+            )["Id"]  # fmt: skip
+            api.start(made_id)
+            ids.append(made_id)
+        return ids
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return [made_id for ids in pool.map(one, range(networks)) for made_id in ids]
+
+
+def clear(made: PrivateEngine) -> None:
+    """Remove every container and custom network of the bench's own engine."""
+    api = docker.APIClient(base_url=made.docker_host, num_pools=8)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(lambda raw: api.remove_container(raw["Id"], force=True), api.containers(all=True)))
+    for raw in api.networks(filters={"type": "custom"}):
+        api.remove_network(raw["Id"])
