@@ -21,6 +21,7 @@ from service.api import (
     explain,
     inside,
     matrix,
+    metrics,
     networks,
     problems,
     service_info,
@@ -36,6 +37,7 @@ from service.core.ports import ProbeRunner
 from service.engine.connection import EngineAddress, engine_pid
 from service.engine.docker_engine import DockerEngine
 from service.engine.sidecar_launcher import SidecarLauncher
+from service.metering import MeteredRunner, metered_engine
 from service.operations.house import House
 from service.probes.choice import ChosenRunner
 from service.probes.namespace import NamespaceRunner
@@ -50,6 +52,7 @@ RESOURCES: Sequence[Resource] = (
     connectivity.RESOURCE,
     matrix.RESOURCE,
     explain.RESOURCE,
+    metrics.RESOURCE,
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 log = structlog.get_logger()
@@ -60,8 +63,10 @@ def create_app(
 ) -> Flask:
     """The application. ``engine`` and ``runner`` replace the real ones in tests of the seam."""
     house = House(
-        engine=engine or DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads),
-        runner=runner or _runner(settings, address),
+        engine=metered_engine(
+            engine or DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads)
+        ),
+        runner=MeteredRunner(runner or _runner(settings, address)),
         policy=settings.policy,
         stop_grace_s=settings.stop_grace_s,
     )
@@ -83,6 +88,7 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]
     problems.register(app)
     _register_tracing(app)
+    metrics.watch(app, settings.threads)
     for operation in (operation for resource in RESOURCES for operation in resource.operations):
         _register(app, desk, operation)
     document = build(RESOURCES)

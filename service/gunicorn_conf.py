@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
+from pathlib import Path
+from typing import Any
 
 from service.settings import BadSettings, read_settings
 
@@ -25,3 +30,28 @@ errorlog = "-"
 loglevel = "warning"
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm"
+
+
+def _metrics_folder(given: Path | None) -> Path:
+    """Where the workers' numbers are added up from, before any of them begins; what an earlier run counted is gone."""
+    folder = given or Path(tempfile.mkdtemp(prefix="bridgework-metrics-", dir=worker_tmp_dir))
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.db"):
+        old.unlink()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    return folder
+
+
+_METRICS = _metrics_folder(_settings.metrics_dir) if workers > 1 else None
+
+
+def child_exit(_: Any, worker: Any) -> None:
+    """A worker that ended no longer answers anything; what it counted still counts."""
+    for file in _METRICS.glob(f"gauge_live*_{worker.pid}.db") if _METRICS else ():
+        file.unlink(missing_ok=True)
+
+
+def on_exit(_: Any) -> None:
+    """Leave nothing behind in memory."""
+    if _METRICS and _settings.metrics_dir is None:
+        shutil.rmtree(_METRICS, ignore_errors=True)

@@ -62,6 +62,13 @@ class DockerEngine:
         """How many engine calls the snapshots took so far (tests count them)."""
         return self._made.source.calls if self._made else 0
 
+    def tally(self) -> dict[str, int]:
+        """How often the snapshots of this session read, rebuilt themselves and asked the event log."""
+        source = self._made.source if self._made else None
+        if source is None:
+            return {}
+        return {"reads": source.calls, "rebuilds": source.rebuilds, "log_queries": source.log_queries}
+
     def ping(self) -> None:
         """Raise unless the engine answers now, within two seconds."""
         connection = EngineConnection(self.address, timeout_s=min(2.0, self._timeout_s))

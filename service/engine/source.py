@@ -35,7 +35,7 @@ _SILENT_ACTIONS = ("exec_", "top", "attach", "archive-path", "extract-to-dir", "
 
 
 class SnapshotSource:
-    """Answers ``snapshot()``; safe to call from any thread. ``calls`` counts the engine calls it made."""
+    """Answers ``snapshot()``; safe to call from any thread. ``calls``, ``rebuilds`` and ``log_queries`` count."""
 
     def __init__(self, address: EngineAddress, api_prefix: str = "/v1.44", timeout_s: float = 10.0) -> None:
         self._connection = EngineConnection(address, timeout_s)
@@ -50,7 +50,7 @@ class SnapshotSource:
         self._generation = -1
         self._anchor: tuple[int, bytes] | None = None
         self._seen: set[bytes] = set()
-        self.calls = 0
+        self.calls = self.rebuilds = self.log_queries = 0
 
     def snapshot(self) -> Snapshot:
         """The engine's state, holding every change acknowledged before this call.
@@ -86,6 +86,7 @@ class SnapshotSource:
 
     def _rebuilt(self) -> Snapshot:
         """Read the world: the log's position first, so that a change made meanwhile is applied again later."""
+        self.rebuilds += 1
         self._anchor, self._seen = None, set()
         lines = self._log_lines(anew=True)
         self._remember(lines or [])
@@ -101,6 +102,7 @@ class SnapshotSource:
 
     def _log_lines(self, *, anew: bool = False) -> list[bytes] | None:
         """The log's lines around and after the anchor; ``None`` when continuity cannot be proven."""
+        self.log_queries += 1
         since_ns = self._anchor[0] - OVERLAP_NS if self._anchor else 0
         now_ns = time.time_ns()
         query = {"since": _timestamp(since_ns), "until": _timestamp(now_ns)}
