@@ -19,6 +19,7 @@ REPLY_TYPE = {4: 0, 6: 129}
 _HEADER = struct.Struct("!BBHHH")
 _IPV4_MIN_BYTES, _IPV6_HEADER_BYTES = 20, 40
 _PROTOCOL_ICMP, _PROTOCOL_ICMP6 = 1, 58
+_FRAGMENT, _FRAGMENT_HEADER_BYTES, _FRAGMENT_OFFSET = 44, 8, struct.Struct("!2xH")
 _MTU4, _MTU6 = struct.Struct("!6xH"), struct.Struct("!4xI")
 
 
@@ -86,10 +87,18 @@ def _quoted(version: int, packet: bytes, reason: Reason, mtu: int | None) -> Hea
             return None
         destination, inner = packet[16:20], packet[(packet[0] & 0x0F) * 4 :]
     else:
-        if len(packet) < _IPV6_HEADER_BYTES or packet[6] != _PROTOCOL_ICMP6:
-            return None
-        destination, inner = packet[24:40], packet[_IPV6_HEADER_BYTES:]
+        destination, inner = packet[24:40], _inner_of_ipv6(packet)
     if len(inner) < HEADER_BYTES or inner[0] != REQUEST_TYPE[version]:
         return None
     identifier, sequence = struct.unpack_from("!4xHH", inner)
     return Heard(identifier, sequence, inner[HEADER_BYTES:], reason, destination, mtu)
+
+
+def _inner_of_ipv6(packet: bytes) -> bytes:
+    """The ICMPv6 message of a packet, or of the first fragment of one (RFC 8200, 4.5); empty for anything else."""
+    if len(packet) < _IPV6_HEADER_BYTES + _FRAGMENT_HEADER_BYTES:
+        return b""
+    following, inner = packet[6], packet[_IPV6_HEADER_BYTES:]
+    if following == _FRAGMENT and not _FRAGMENT_OFFSET.unpack_from(inner)[0] >> 3:
+        following, inner = inner[0], inner[_FRAGMENT_HEADER_BYTES:]
+    return inner if following == _PROTOCOL_ICMP6 else b""

@@ -51,6 +51,7 @@ class Entrance:
         self._plan, self._grounds, self._files, self._room = plan, grounds, files, room
         self._destinations: dict[str, Destination | None] = {}
         self._token = lines.new_token()
+        self._port = port_of(plan)
 
     def open_host(self) -> None:
         """Look at the host too, where it is in reach: it makes entries for those who come to it as their gateway."""
@@ -103,9 +104,7 @@ class Entrance:
         """The address as the sockets want it; ``None`` when it is unusable."""
         if address not in self._destinations:
             try:
-                self._destinations[address] = destination_of(
-                    address, self._plan.port or default_port(self._plan.protocol)
-                )
+                self._destinations[address] = destination_of(address, self._port)
             except OSError:
                 self._destinations[address] = None
         return self._destinations[address]
@@ -142,3 +141,8 @@ class Entrance:
         kept = os.dup(descriptor)
         self._files.callback(os.close, kept)
         return lambda: self._grounds.enter(kept)
+
+
+def port_of(plan: SweepPlan) -> int:
+    """The port to aim at; none for a ping, since a raw IPv6 socket takes a port for a protocol (raw(7))."""
+    return 0 if plan.protocol is Protocol.ICMP else plan.port or default_port(plan.protocol)

@@ -21,6 +21,9 @@ _NDTA_NAME, _NDTA_THRESH1, _NDTA_THRESH2, _NDTA_THRESH3, _NDTA_CONFIG = 1, 2, 3,
 _ENTRIES_IN_CONFIG = struct.Struct("=HHI")
 
 
+FULL = 0.95
+
+
 @dataclass(frozen=True, slots=True)
 class TableUsage:
     """Numbers of entries: in use, and where the kernel collects (softly), presses, and refuses new ones."""
@@ -38,6 +41,12 @@ def table_usage(name: TableName) -> TableUsage | None:
             return read_usage(sock, name)
     except OSError:
         return None
+
+
+def is_full(name: TableName) -> bool:
+    """Whether the kernel refuses new entries now, or is about to."""
+    usage = table_usage(name)
+    return usage is not None and usage.entries >= usage.hard_limit * FULL
 
 
 def read_usage(sock: socket.socket, name: TableName) -> TableUsage | None:

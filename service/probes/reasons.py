@@ -1,7 +1,7 @@
 """From what the kernel says (errno, ICMP type and code) to a ``Reason``: three tables and their look-ups.
 
 Sources: ip(7), icmp(7), RFC 792, RFC 1812 section 5.2.7, RFC 4443; routes of the types ``blackhole``, ``prohibit``
-and ``unreachable`` give EINVAL, EACCES and EHOSTUNREACH (ip-route(8)). Nothing here touches a socket.
+and ``unreachable`` give EINVAL, EACCES and EHOSTUNREACH (ip-route(8)). Nothing here probes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import errno
 import os
 
 from service.core.checks import Reason
+from service.probes import neighbour_table
 from service.probes.attempts import Attempt
 
 IPV4 = 4
@@ -81,7 +82,12 @@ class SaidByIcmp(OSError):
 
 
 def of_errno(number: int | None) -> Reason:
-    """The reason behind an errno; an unknown one counts as ``host-unreachable``, its text goes into the detail."""
+    """The reason behind an errno; an unknown one counts as ``host-unreachable``, its text goes into the detail.
+
+    EINVAL is what a blackhole route gives, and also what IPv6 says when the kernel's neighbour table is full.
+    """
+    if number == errno.EINVAL and neighbour_table.is_full("ndisc_cache"):
+        return Reason.BUDGET_EXHAUSTED
     return _BY_ERRNO.get(number or 0, Reason.HOST_UNREACHABLE)
 
 

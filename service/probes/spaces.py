@@ -19,14 +19,17 @@ _RTM_GETADDR, _RTM_GETROUTE, _RTM_DELNEIGH, _RTM_GETNEIGH = 22, 26, 29, 30
 _ADDRESS, _ROUTE, _NEIGHBOUR = struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBBI"), struct.Struct("=BxxxiHBB")
 _IFA_ADDRESS, _IFA_LOCAL, _NDA_DST = 1, 2, 1
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
-_MAIN_TABLE, _UNICAST = 254, 1
+_MAIN_TABLE = 254
+_KINDS = frozenset({1, 6, 7, 8})
+"""Unicast, and those that lead nowhere on purpose: blackhole, unreachable, prohibit. They have no use for an entry."""
+_NOWHERE = frozenset({6, 7, 8})
 _LOOPBACK_BEGINS = b"\x7f"
 Entry = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A route: whatever ``begins`` with this leaves by the interface, to the gateway if there is one."""
+    """A route: whatever ``begins`` with this leaves by the interface (0: by none), to the gateway if there is one."""
 
     begins: int
     shift: int
@@ -51,14 +54,14 @@ class Space:
         """Read the addresses and ways."""
         self.addresses = dict(self._read_addresses())
         for version in _FAMILIES:
-            ways = [way for way in self._read_ways(version) if way.interface]
-            self._ways[version] = sorted(ways, key=lambda way: way.shift)
+            self._ways[version] = sorted(self._read_ways(version), key=lambda way: way.shift)
 
     def way(self, address: bytes) -> Way | None:
         """The most specific way to an address; ``None`` without one."""
         number = int.from_bytes(address, "big")
         ways = self._ways[VERSION_OF_LENGTH[len(address)]]
-        return next((way for way in ways if number >> way.shift == way.begins), None)
+        best = next((way for way in ways if number >> way.shift == way.begins), None)
+        return best if best and best.interface else None
 
     def reaches(self, address: bytes) -> bool:
         """Whether there is any way: its own addresses, the loopback's, or a route."""
@@ -119,11 +122,12 @@ class Space:
         ):
             _, length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(body)
             found = rtnetlink.attributes(body, _ROUTE.size)
-            if kind != _UNICAST or (_number(found.get(_RTA_TABLE)) or table) != _MAIN_TABLE:
+            if kind not in _KINDS or (_number(found.get(_RTA_TABLE)) or table) != _MAIN_TABLE:
                 continue
             begins = int.from_bytes(found.get(_RTA_DST, b""), "big") >> (bits - length)
             gateway, source = found.get(_RTA_GATEWAY), found.get(_RTA_PREFSRC)
-            yield Way(begins, bits - length, _number(found.get(_RTA_OIF)), gateway, source)
+            interface = 0 if kind in _NOWHERE else _number(found.get(_RTA_OIF))
+            yield Way(begins, bits - length, interface, gateway, source)
 
     def close(self) -> None:
         """Close the socket."""

@@ -68,7 +68,8 @@ class Lab:
             bridge = f"br{network}"
             self.router.inside("iptables", "-A", "FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT")
             self.router.inside("ip6tables", "-A", "FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT")
-        self.router.inside("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        # Without duplicate address detection, addresses can be used at once.
+        self.router.inside("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.default.accept_dad=0")
         batch = ["link set lo up"]
         for network in range(networks):
             batch += [

@@ -1,0 +1,126 @@
+"""The one loop: rows as they come, sources that share a namespace or are gone, and an end without a trace."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from service.core.checks import Protocol, Reason, Verdict
+from service.core.ports import Place, SweepPlan, SweepSource, SweepTarget
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _servers(world):
+    world.serve(world.b, "http", 80)
+    world.serve(world.b, "dns", 53)
+    world.serve(world.b, "echo", 7)
+
+
+def sweep_one(runner, world, protocol, addresses, **fields):
+    targets = tuple(SweepTarget(number, address) for number, address in enumerate(addresses))
+    source = SweepSource(0, world.a.place(), targets)
+    (row,) = runner.sweep(SweepPlan(Protocol(protocol), (source,), **{"timeout_ms": 300, **fields}))
+    return [outcome.reason or outcome.verdict for outcome in row.outcomes]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "port", "silence"),
+    [("http", None, Reason.TIMED_OUT), ("dns", None, Reason.TIMED_OUT), ("udp", 7, Reason.NO_ANSWER)],
+)
+def test_every_protocol_has_its_matrix(world, namespace_runner, protocol, port, silence):
+    addresses = ["10.77.0.3", "10.77.0.4", "10.77.1.2", "127.0.0.1", "no address"]
+    found = sweep_one(namespace_runner, world, protocol, addresses, port=port)
+    assert found == [Verdict.REACHABLE, Reason.REFUSED, silence, Reason.REFUSED, Reason.NO_ADDRESS]
+
+
+def test_a_source_pings_itself_and_its_loopback(world, namespace_runner):
+    assert sweep_one(namespace_runner, world, "icmp", ["10.77.0.2", "127.0.0.1", "::1"]) == [Verdict.REACHABLE] * 3
+
+
+def test_a_firewall_that_says_no_is_heard(world, namespace_runner):
+    world.b.inside("iptables", "-A", "INPUT", "-s", world.a.address, "-p", "icmp", "-j", "REJECT")
+    try:
+        assert sweep_one(namespace_runner, world, "icmp", ["10.77.0.3", "10.77.0.4"]) == [
+            Reason.REFUSED,
+            Verdict.REACHABLE,
+        ]
+    finally:
+        world.b.inside("iptables", "-F", "INPUT")
+
+
+def test_sources_in_one_namespace_do_not_take_each_others_answers(world, namespace_runner):
+    targets = (SweepTarget(0, world.b.address), SweepTarget(1, world.far.address))
+    sources = tuple(SweepSource(number, world.a.place(), targets) for number in range(5))
+    for row in namespace_runner.sweep(SweepPlan(Protocol.ICMP, sources, timeout_ms=200)):
+        assert [o.verdict for o in row.outcomes] == [Verdict.REACHABLE, Verdict.UNREACHABLE]
+
+
+def test_a_source_that_is_gone_does_not_spoil_the_others(world, namespace_runner):
+    gone = Place(container_id=None, name="gone", namespace_path="/run/netns/there-is-none")
+    targets = (SweepTarget(0, world.b.address),)
+    sources = (
+        SweepSource(0, gone, targets),
+        SweepSource(1, world.a.place(), targets),
+        SweepSource(2, world.a.place(), ()),
+    )
+    rows = {row.index: row for row in namespace_runner.sweep(SweepPlan(Protocol.ICMP, sources))}
+    assert rows[0].outcomes[0].reason is Reason.NAMESPACE_OUT_OF_REACH
+    assert rows[1].outcomes[0].verdict is Verdict.REACHABLE
+    assert rows[2].outcomes == ()
+
+
+def test_rows_come_before_the_end(world, namespace_runner):
+    quick = SweepSource(0, world.a.place(), (SweepTarget(0, world.b.address),))
+    slow = SweepSource(1, world.b.place(), (SweepTarget(0, world.far.address),))
+    started = time.monotonic()
+    rows = namespace_runner.sweep(SweepPlan(Protocol.ICMP, (slow, quick), timeout_ms=600))
+    assert next(rows).index == 0
+    assert time.monotonic() - started < 0.5
+    assert next(rows).index == 1
+
+
+def test_a_slow_reader_changes_no_verdict(world, namespace_runner):
+    targets = tuple(SweepTarget(number, world.b.address) for number in range(500))
+    sources = tuple(SweepSource(number, world.a.place(), targets) for number in range(3))
+    for row in namespace_runner.sweep(SweepPlan(Protocol.ICMP, sources, timeout_ms=200)):
+        time.sleep(0.3)
+        assert {o.verdict for o in row.outcomes} == {Verdict.REACHABLE}
+
+
+def test_the_pace_is_kept(world, namespace_runner):
+    started = time.monotonic()
+    found = sweep_one(namespace_runner, world, "icmp", ["10.77.0.3"] * 100, max_packets_per_second=200)
+    assert found == [Verdict.REACHABLE] * 100
+    assert 0.45 < time.monotonic() - started < 1.5
+
+
+def test_time_outs_overlap(world, namespace_runner):
+    started = time.monotonic()
+    assert set(sweep_one(namespace_runner, world, "icmp", ["10.77.1.2"] * 2000)) == {Reason.TIMED_OUT}
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("protocol", ["icmp", "tcp"])
+def test_closing_leaves_no_file_and_no_thread(world, namespace_runner, protocol):
+    before = (open_files(), threading.active_count())
+    targets = (SweepTarget(0, world.far.address),)
+    sources = tuple(
+        SweepSource(number, world.a.place(), targets * (number + 1) if number else ()) for number in range(4)
+    )
+    rows = namespace_runner.sweep(SweepPlan(Protocol(protocol), sources, port=80, timeout_ms=60_000))
+    next(rows)
+    started = time.monotonic()
+    rows.close()
+    assert time.monotonic() - started < 0.3
+    assert (open_files(), threading.active_count()) == before
+
+
+def test_the_caller_stays_where_it_was(world, namespace_runner):
+    before = Path("/proc/thread-self/ns/net").stat().st_ino
+    sweep_one(namespace_runner, world, "icmp", ["10.77.0.3"])
+    assert Path("/proc/thread-self/ns/net").stat().st_ino == before
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
