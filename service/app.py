@@ -18,6 +18,7 @@ from service.api import (
     console,
     containers,
     docs,
+    events,
     explain,
     inside,
     matrix,
@@ -52,6 +53,7 @@ RESOURCES: Sequence[Resource] = (
     connectivity.RESOURCE,
     matrix.RESOURCE,
     explain.RESOURCE,
+    events.RESOURCE,
     metrics.RESOURCE,
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")

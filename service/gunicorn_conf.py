@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from service.lifetime import PROCESS
 from service.settings import BadSettings, read_settings
 
 try:
@@ -55,3 +56,11 @@ def on_exit(_: Any) -> None:
     """Leave nothing behind in memory."""
     if _METRICS and _settings.metrics_dir is None:
         shutil.rmtree(_METRICS, ignore_errors=True)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let streams end when their worker is told to (SIGTERM, SIGINT, max_requests) or its master is gone.
+
+    A gthread worker waits for its requests, and its process for its threads, so an endless one would hold both.
+    """
+    PROCESS.ends_when(lambda: not worker.alive or worker.ppid != os.getppid())

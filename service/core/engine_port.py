@@ -6,7 +6,7 @@ its operation's row in the error table says; none ever answers "nothing" for "fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -126,10 +126,14 @@ class Engine(Protocol):
         """Where a probe from the engine's host stands."""
         ...
 
-    def events(self, since_ns: int | None) -> Iterator[EngineEvent | None]:
-        """The log from ``since_ns`` on, then live; ``None`` once a second as a heartbeat. Closing ends it."""
+    def bell(self) -> Generator[bool]:
+        """``True`` when it hangs and whenever something is written to the event log, else ``False`` once a second.
+
+        What was written only the log says. Raises ``EngineUnreachable`` when the engine goes away, and never ends in
+        silence. Closing it closes its connection.
+        """
         ...
 
     def events_since(self, since_ns: int) -> list[EngineEvent]:
-        """What the engine's log (256 entries) still holds from ``since_ns`` on."""
+        """What the engine's log (256 entries) still holds from ``since_ns`` on, in the log's own order."""
         ...
