@@ -12,7 +12,7 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 
-from service.core.errors import Refused, Remedy
+from service.core.errors import InputFault, Refused, Remedy
 
 PROJECT_LABEL = "io.bridgework.project"
 IDEMPOTENCY_KEY_LABEL = "io.bridgework.idempotency-key"
@@ -84,6 +84,15 @@ def require_ownership(caller: Caller, noun: str, name: str, labels: Mapping[str,
 def stamped(caller: Caller, labels: Mapping[str, str]) -> dict[str, str]:
     """The labels of a thing this caller creates: its project's stamp on top."""
     return {**labels, **({PROJECT_LABEL: caller.project} if caller.project else {})}
+
+
+def reserved_label_faults(labels: Mapping[str, str]) -> list[InputFault]:
+    """A fault for each label that only this service sets: whoever set one could own or replay what is another's."""
+    return [
+        InputFault(f"/labels/{name.replace('~', '~0').replace('/', '~1')}", "This prefix is the service's own.")
+        for name in labels
+        if name.lower().startswith(RESERVED_LABEL_PREFIX)
+    ]
 
 
 def image_allowed(policy: Policy, image: str) -> bool:

@@ -28,6 +28,7 @@ from service.core.errors import (
     Refused,
     Remedy,
 )
+from service.core.ownership import require_place, require_ports
 from service.core.snapshot import Container, Network, PublishedPort, Snapshot
 from service.core.specs import ContainerSpec, EndpointSpec
 from service.operations.descriptions import DescribedContainer, Rehearsal, describe_container
@@ -102,6 +103,7 @@ def create_container(
     snapshot = house.engine.snapshot()
     before = earlier(snapshot.containers, key)
     if before is not None:
+        require_ownership(caller, "container", before.name, before.labels)
         return _replayed(house, before, wanted)
     name = wanted.name or (f"bridgework-{key.key[:12]}" if key else f"bridgework-{secrets.token_hex(6)}")
     spec = _resolved(snapshot, replace(wanted.spec, name=name), wanted)
@@ -264,14 +266,26 @@ def _require_allowed(house: House, caller: Caller, snapshot: Snapshot, spec: Con
             raise Refused(code="host-mode-not-allowed", detail="The policy here does not allow host mode.")
     if spec.network_mode.startswith("container:"):
         require_role(caller, Role.ADMIN, "Sharing another container's network")
-        owner = snapshot.containers_by_id[spec.network_mode.partition(":")[2]]
-        require_ownership(caller, "container", owner.name, owner.labels)
+        _require_sharing_allowed(house, caller, snapshot, spec.network_mode.partition(":")[2])
     for network_id in spec.networks:
         network = snapshot.networks_by_id[network_id]
         if not network.is_default_bridge:
             require_ownership(caller, "network", network.name, network.labels)
+            endpoint = spec.networks[network_id]
+            names = (spec.name, spec.hostname or "", *endpoint.aliases)
+            require_place(caller, snapshot, network, names, (endpoint.ipv4_address, endpoint.ipv6_address))
+    require_ports(caller, snapshot, spec.published_ports)
     for port in spec.published_ports:
         _require_port_allowed(house, port)
+
+
+def _require_sharing_allowed(house: House, caller: Caller, snapshot: Snapshot, owner_id: str) -> None:
+    """The named container, and the end of its own chain, must be the caller's; by a detour, host mode is host mode."""
+    named = snapshot.containers_by_id[owner_id]
+    for owner in (named, snapshot.network_owner_of(named) or named):
+        require_ownership(caller, "container", owner.name, owner.labels)
+        if owner.host_mode and not house.policy.host_mode:
+            raise Refused(code="host-mode-not-allowed", detail=f"{owner.name} is in host mode: the policy forbids it.")
 
 
 def _require_port_allowed(house: House, port: PublishedPort) -> None:
@@ -438,6 +452,10 @@ def rename_container(
     holder = next((c for c in snapshot.containers if c.name == name and c.id != wanted.id), None)
     if holder is not None:
         raise _taken(holder)
+    for endpoint in wanted.endpoints:
+        network = snapshot.networks_by_id.get(endpoint.network_id)
+        if network is not None and not network.is_default_bridge:
+            require_place(caller, snapshot, network, (name,), ())
     return _change(
         house,
         caller,

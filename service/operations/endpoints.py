@@ -12,6 +12,7 @@ from service.core.checks import Finding
 from service.core.driver_options import ENGINE_OF_API
 from service.core.errors import Call, Conflict, InputFault, InvalidInput, NotFound, Remedy
 from service.core.explanations import finding, of_container
+from service.core.ownership import require_place
 from service.core.snapshot import Container, Endpoint, Network, Snapshot
 from service.core.specs import EndpointSpec
 from service.operations.descriptions import DescribedEndpoint, Rehearsal, describe_endpoint
@@ -70,6 +71,8 @@ def connect(
             return Rehearsal((f"nothing: {container.name} is in {network.name} already",))
         return Connected(describe_endpoint(present), created=False)
     _require_possible(snapshot, network, container, spec)
+    names = (container.name, container.hostname, *spec.aliases)
+    require_place(caller, snapshot, network, names, (spec.ipv4_address, spec.ipv6_address))
     if dry_run:
         return Rehearsal((f"connect {container.name} to {network.name}",))
     return _connect(house, network, container, spec)

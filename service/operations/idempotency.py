@@ -1,7 +1,8 @@
 """Safe retries without a database: a created thing carries, as labels, a digest of the key and of the body.
 
-The digest of the key includes the caller's name, so nobody replays another's. Docker keeps names unique, so of many
-clients that send one key at once a single one creates; the others meet its name, look again and answer the same thing.
+The digest of the key includes the caller's name and project, so nobody replays another's. Docker keeps names unique,
+so of many clients that send one key at once a single one creates; the others meet its name, look again and answer the
+same thing.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def retry_key(caller: Caller, key: str | None, body: Any) -> RetryKey | None:
     """The digests, where the client sent a key."""
     if key is None:
         return None
-    return RetryKey(_digest(f"{caller.name}\0{key}"), _digest(json.dumps(body, sort_keys=True, default=str)))
+    return RetryKey(
+        _digest(f"{caller.name}\0{caller.project or ''}\0{key}"), _digest(json.dumps(body, sort_keys=True, default=str))
+    )
 
 
 def earlier(things: Iterable[_Thing], key: RetryKey | None) -> _Thing | None:

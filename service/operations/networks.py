@@ -10,12 +10,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from service.core import references
-from service.core.access import PROJECT_LABEL, Caller, Role, require_ownership, require_role, stamped, subnet_allowed
+from service.core.access import (
+    PROJECT_LABEL,
+    Caller,
+    Role,
+    require_ownership,
+    require_role,
+    reserved_label_faults,
+    stamped,
+    subnet_allowed,
+)
 from service.core.addresses import Overlap, available_subnets, overlaps
 from service.core.addresses_input import validate_network_name, validate_pools
 from service.core.driver_options import ENGINE_OF_API, faults_of
 from service.core.errors import Call, Conflict, InputFault, InvalidInput, Refused, Remedy
 from service.core.observations import Route
+from service.core.ownership import require_no_guests
 from service.core.snapshot import Network, Snapshot
 from service.core.specs import NetworkSpec
 from service.operations.descriptions import DescribedNetwork, Rehearsal, describe_network
@@ -84,8 +94,10 @@ def create_network(
     snapshot = house.engine.snapshot()
     before = earlier(snapshot.networks, key)
     if before is not None:
+        require_ownership(caller, "network", before.name, before.labels)
         return Created(before.id, replayed=True)
     _validate(house, spec)
+    _require_own_source(caller, snapshot, spec)
     _require_free(house, snapshot, spec)
     if dry_run:
         return Rehearsal((f"create the {spec.driver} network {spec.name}",))
@@ -99,9 +111,16 @@ def create_network(
         return Created(again.id, replayed=True)
 
 
+def _require_own_source(caller: Caller, snapshot: Snapshot, spec: NetworkSpec) -> None:
+    """A project's network takes its configuration from no other project's."""
+    source = next((network for network in snapshot.networks if network.name == spec.config_from), None)
+    if source is not None:
+        require_ownership(caller, "network", source.name, source.labels)
+
+
 def _validate(house: House, spec: NetworkSpec) -> None:
     api = _api_version(house)
-    faults = validate_network_name(spec.name)
+    faults = validate_network_name(spec.name) + reserved_label_faults(spec.labels)
     faults += validate_pools(
         spec.pools,
         ipv4_enabled=spec.ipv4_enabled is not False,
@@ -213,6 +232,7 @@ def delete_network(house: House, caller: Caller, reference: str, *, force: bool,
         raise Conflict(code="network-builtin", detail=f"{network.name} is the engine's own and cannot be removed.")
     if force:
         require_role(caller, Role.ADMIN, "DELETE with force")
+        require_no_guests(caller, snapshot, network)
     users = _users(house, snapshot, network)
     if users and not force:
         raise _in_use(network, users)
