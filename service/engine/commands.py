@@ -6,17 +6,24 @@ connection pool as large as the worker's threads.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import docker
+from docker import auth
+from docker.utils import parse_repository_tag
 
 from service.core.errors import InvalidInput
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from service.engine.bodies import container_body, endpoint_body, network_body
 from service.engine.connection import EngineAddress
-from service.engine.errors import translated
+from service.engine.errors import translate, translated
+
+STALLED_S = 120
+"""A pull that says nothing for this long has failed."""
 
 _FULL_ID = re.compile(r"[0-9a-f]{64}|[0-9a-z]{25}")
 
@@ -34,6 +41,22 @@ class _Client(docker.APIClient):
         """``POST /networks/{id}/connect`` with a body of our own making."""
         sdk: Any = self
         sdk._raise_for_status(sdk._post_json(sdk._url("/networks/{0}/connect", network_id), data=body))
+
+    def pull_from(self, image: str) -> Iterator[dict[str, Any]]:
+        """``POST /images/create``, step by step, as the SDK's ``pull``, but with a time-out."""
+        sdk: Any = self
+        registry, _ = auth.resolve_repository_name(image)
+        header = auth.get_config_header(sdk, registry)
+        repository, tag = parse_repository_tag(image)
+        response = sdk._post(
+            sdk._url("/images/create"),
+            params={"fromImage": repository, "tag": tag or "latest"},
+            headers={"X-Registry-Auth": header} if header else {},
+            stream=True,
+            timeout=STALLED_S,
+        )
+        sdk._raise_for_status(response)
+        yield from sdk._stream_helper(response, decode=True)
 
 
 class Commands:
@@ -69,10 +92,11 @@ class Commands:
             self._api().disconnect_container_from_network(container_ref, _full(network_id), force=force)
 
     def pull_image(self, image: str) -> None:
-        """Fetch an image; waits for the end of it."""
-        repository, _, tag = image.partition(":") if "@" not in image else (image, "", "")
+        """Fetch an image, to its end. What fails midway the engine says in the stream, after its status of 200."""
         with self._translated("pull_image"):
-            self._api().pull(repository, tag=tag or None)
+            for step in self._api().pull_from(image):
+                if "error" in step:
+                    raise translate("pull_image", str(step["error"]), None)
 
     def create_container(self, spec: ContainerSpec) -> str:
         """Make a container, not started; its full id."""
@@ -83,36 +107,36 @@ class Commands:
 
     def start_container(self, container_id: str) -> None:
         """Start a container."""
-        with self._translated("start_container"):
+        with self._translated("start_container", container_id):
             self._api().start(_full(container_id))
 
     def stop_container(self, container_id: str, grace_s: int) -> None:
         """Stop a container, killing it after ``grace_s`` seconds."""
-        with self._translated("stop_container"):
+        with self._translated("stop_container", container_id):
             self._api().stop(_full(container_id), timeout=grace_s)
 
     def restart_container(self, container_id: str, grace_s: int) -> None:
         """Stop and start a container."""
-        with self._translated("restart_container"):
+        with self._translated("restart_container", container_id):
             self._api().restart(_full(container_id), timeout=grace_s)
 
     def unpause_container(self, container_id: str) -> None:
         """Unfreeze a container."""
-        with self._translated("unpause_container"):
+        with self._translated("unpause_container", container_id):
             self._api().unpause(_full(container_id))
 
     def rename_container(self, container_id: str, name: str) -> None:
         """Rename a container."""
-        with self._translated("rename_container"):
+        with self._translated("rename_container", container_id):
             self._api().rename(_full(container_id), name)
 
     def remove_container(self, container_id: str, *, force: bool = False) -> None:
         """Remove a container and its anonymous volumes."""
-        with self._translated("remove_container"):
+        with self._translated("remove_container", container_id):
             self._api().remove_container(_full(container_id), v=True, force=force)
 
-    def _translated(self, operation: str) -> Any:
-        return translated(operation, self._address, self._timeout_s)
+    def _translated(self, operation: str, container_id: str | None = None) -> Any:
+        return translated(operation, self._address, self._timeout_s, container_id)
 
     def _api(self) -> _Client:
         with self._lock:
@@ -120,7 +144,7 @@ class Commands:
                 self._client = _Client(
                     base_url=self._address.url,
                     version=self._api_version,
-                    timeout=int(self._timeout_s),
+                    timeout=math.ceil(self._timeout_s),
                     num_pools=self._pool_size,
                     tls=_tls(self._address),
                 )

@@ -51,102 +51,148 @@ _FREE_SUBNET = Remedy(
     "Use a subnet that overlaps nothing.", calls=(Call("GET", "/v1/subnets/available?prefix_len=24&count=5"),)
 )
 _PULL = Remedy('Send the same body with "pull": "missing", or make the image known to the engine.')
+_ROOM = Remedy("Use a network with a larger subnet, or disconnect what is unused.")
+_JOIN = "connect create_container start_container restart_container"
+_START = "start_container restart_container"
 
 TABLE: tuple[Row, ...] = (
     _row("create_network", r"network with name (\S+) already exists", Conflict, "network-name-taken",
          "A network named {0} exists already."),
-    _row("create_network", r"cannot create network (?P<id>\w+) \((?P<bridge>\S+)\): conflicts with network (\w+) \((\S+)\)",
+    _row("create_network", r"not permitted on predefined (\S+) network", InvalidInput, "network-name-reserved",
+         "{0} is a name that Docker keeps for itself."),
+    _row("create_network", r"\((?P<bridge>\S+)\): conflicts with network \w+ \(\S+\): networks have same bridge name",
          Conflict, "bridge-name-taken", "Another network has the bridge {bridge} already."),
-    _row("create_network", r"could not find an available, non-overlapping|all predefined address pools",
+    _row("create_network", r"existing interface (?P<bridge>\S+) is not a bridge", Conflict, "bridge-name-taken",
+         "The host has an interface {bridge} already, and it is no bridge."),
+    _row("create_network", r"non-overlapping IPv6 address pool", Conflict, "pool-exhausted",
+         "The engine has no IPv6 subnet to give of its own (before Docker 27 it has none at all).",
+         Remedy("Name an IPv6 subnet.", calls=(Call("GET", "/v1/subnets/available?prefix_len=64&count=5"),))),
+    _row("create_network", r"non-overlapping IPv4 address pool|all predefined address pools",
          Conflict, "pool-exhausted", "The engine's default address pools have no free subnet left.",
          Remedy("Name a subnet yourself, remove networks nobody uses, or widen default-address-pools.",
                 calls=(Call("GET", "/v1/subnets/available?prefix_len=24&count=5"), Call("POST", "/v1/networks/prune?dry_run=true")))),
-    _row("create_network", r"[Pp]ool overlaps with other one|networks have overlapping|conflicts with existing route|overlaps",
+    _row("create_network", r"[Pp]ool overlaps with other one|networks have overlapping IPv|conflicts with existing route",
          Conflict, "subnet-overlaps", "The subnet overlaps one that is in use.", _FREE_SUBNET),
-    _row("create_network", r"(?:plugin|Plugin) \"?([^\" ]+)\"? not found|could not (?:find|resolve) (?:plugin|driver) (\S+)",
-         InvalidInput, "driver-unknown", "The engine has no network driver {0}.",
-         Remedy("See the drivers it has.", calls=(Call("GET", "/v1/engine"),))),
-    _row("create_network", r"not a swarm manager|must be (?:run on|a) swarm manager|Cannot create network scope swarm",
-         Conflict, "not-a-swarm-manager", "This engine is no swarm manager, and such a network needs one.",
+    _row("create_network", r'plugin "?([^" ]+)"? not found', InvalidInput, "driver-unknown",
+         "The engine has no driver {0}.", Remedy("See the drivers it has.", calls=(Call("GET", "/v1/engine"),))),
+    _row("create_network", r'only one instance of "(\S+)" network is allowed', InvalidInput, "driver-single-instance",
+         "The engine has one network of the driver {0}, and makes no second."),
+    _row("create_network", r"not a swarm manager|swarm is not active", Conflict, "not-a-swarm-manager",
+         "This engine is no swarm manager, and such a network needs one.",
          Remedy("Send it to a manager, or start a swarm.", commands=("docker swarm init",))),
-    _row("create_network", r"invalid (?:subnet|gateway|network|IPAM)|failed to parse pool|Address already in use|bad address|no matching subnet",
+    _row("create_network", r"Ingress network can only be", InvalidInput, "ingress-scope-invalid",
+         "Only an overlay network of a swarm can be the routing mesh."),
+    _row("create_network", r'configuration network "(\S+)" does not exist', NotFound, "network-not-found",
+         "No configuration network is named {0}."),
+    _row("create_network", r"configuration network can only contain|(?:configurations|options) are not supported if the network depends",
+         InvalidInput, "configuration-conflict", "The engine refuses the combination: {message}."),
+    _row("create_network", r"invalid network config|failed to allocate (?:gateway|secondary ip address)|ipv4 pool is empty|doesn't support multiple subnets",
          InvalidInput, "address-configuration-invalid", "The engine refuses the address configuration: {message}."),
-    _row("create_network", r"parent interface|invalid (?:subinterface|parent)|requested vlan|unknown (?:macvlan|ipvlan) mode|invalid mac-?vlan|operation not supported|dummy",
+    _row("create_network", r"parent interface|not a valid (?:mac|ip)vlan parent|invalid subinterface|vlan id must be|operation not supported",
          Conflict, "parent-unusable", "The driver cannot use that parent interface: {message}."),
-    _row("remove_network", r"has active endpoints", Conflict, "network-in-use", "The network has active endpoints."),
+    _row("create_network", r"failed to parse \S+ value|invalid MTU number|requested (?:mac|ip)vlan \w+ '.*' is not valid|result out of range|invalid argument|Cannot read IPv6 setup",
+         InvalidInput, "option-invalid", "The driver or the kernel refuses an option: {message}."),
+    _row("remove_network", r'configuration network "(\S+)" is in use', Conflict, "network-in-use",
+         "Other networks take their configuration from {0}."),
+    _row("remove_network", r"has active endpoints|is in use by (?:service|task)", Conflict, "network-in-use",
+         "The network has active endpoints."),
     _row("remove_network", r"is a pre-defined network and cannot be removed", Conflict, "network-builtin",
          "The network is the engine's own and cannot be removed."),
-    _row("connect", r"already exists in network|is already (?:connected|attached)", Conflict, "endpoint-exists",
+    _row("connect", r"already exists in network", Conflict, "endpoint-exists",
          "The container has an endpoint in that network already."),
-    _row("connect create_container start_container", r"[Aa]ddress already in use", Conflict, "static-address-taken",
-         "The address is in use already."),
-    _row("connect create_container start_container", r"(?:no available IP|No available) ?(?:v4|v6)? ?addresses|no available IPv[46]",
-         Conflict, "address-space-exhausted", "The network has no free address left.",
-         Remedy("Use a network with a larger subnet, or disconnect what is unused.")),
-    _row("connect create_container start_container",
-         r"user specified IP address is supported only|user configured subnets|no configured subnet.*contain(?:ing|s)?|invalid (?:IPv[46]|address|IP)|outside of .*subnet|not (?:in|part of) .*subnet",
-         InvalidInput, "address-not-in-subnet", "The engine refuses the address: {message}."),
+    _row(_JOIN, r"Address already in use", Conflict, "static-address-taken", "The address is in use already."),
+    _row(_JOIN, r"no available IPv[46] addresses", Conflict, "address-space-exhausted",
+         "The network has no free address left.", _ROOM),
+    _row(_JOIN, r"user specified IP address is supported", InvalidInput, "fixed-address-not-supported",
+         "The network takes no fixed addresses, because the engine chose its subnet.",
+         Remedy("Create a network with a subnet named by you; it takes fixed addresses.")),
+    _row(_JOIN, r"no configured subnet.* contain|invalid IPv[46] address|bit does not belong to the sequence", InvalidInput,
+         "address-not-in-subnet", "The engine refuses the address: {message}."),
+    _row("connect create_container", r"invalid MAC address", InvalidInput, "mac-address-invalid",
+         "The engine refuses the MAC address: {message}."),
     _row("connect create_container", r"network-scoped alias is supported only", InvalidInput, "alias-not-supported",
          "The default bridge knows no aliases.", Remedy("Use a network of your own.")),
-    _row("connect disconnect", r"container sharing network namespace with another container or host cannot be",
+    _row("connect", r"container sharing network namespace with another container or host",
          Conflict, "network-shared", "The container uses the network of another container or of the host, so it has none of its own.",
          Remedy("Connect the container whose network it shares.")),
-    _row("connect disconnect", r"cannot be (?:connected|disconnected|attached).*(?:host|none)|in none network|host network|conflicting|cannot attach",
+    _row("connect disconnect", r"in private \(none\) mode|disconnected from host network or connected to host network",
          Conflict, "network-mode-conflict", "The container's network mode forbids it: {message}."),
-    _row("connect create_container start_container", r"is not manually attachable|not attachable", Conflict,
-         "overlay-not-attachable", "The overlay network is not attachable.",
+    _row(_JOIN, r"configuration-only network", Conflict, "network-config-only",
+         "The network is a configuration, not a network to connect to."),
+    _row(_JOIN, r"not manually attachable", Conflict, "overlay-not-attachable", "The overlay network is not attachable.",
          Remedy("Create it again with attachable: true.")),
-    _row("connect start_container", r"(?:is )?marked for removal|is dead|is being removed", Conflict, "container-removing",
+    _row(_JOIN, r"failed to create the (?:mac|ip)vlan port|operation not supported", Conflict, "parent-unusable",
+         "The network's driver cannot make an interface: {message}."),
+    _row("connect disconnect start_container", r"marked for removal", Conflict, "container-removing",
          "The container is being removed."),
-    _row("disconnect", r"is not connected to (?:the )?network|endpoint .* not found|no such endpoint", NotFound,
+    _row("disconnect", r"is not connected to (?:the )?network|endpoint \S+ not found", NotFound,
          "endpoint-not-found", "The container has no endpoint in that network."),
-    _row("start_container restart_container create_container unpause_container",
-         r"(?:Bind for|listen \w+) \S*?(?P<address>[\d.]*|\[[0-9a-f:]*\]):(?P<port>\d+)\D*(?:failed: port is already allocated|address already in use)|port is already allocated",
-         Conflict, "port-taken", "A host port it publishes is taken already."),
-    _row("start_container restart_container", r"cannot join network of a non running container: (\w+)", Conflict,
+    _row("connect disconnect " + _START, r"Bind for (?P<address>\S+):(?P<port>\d+) failed: port is already allocated"
+         , Conflict, "port-taken", "Port {port} of the host is taken already."),
+    _row("connect disconnect " + _START, r"listen \w+ (?P<address>\S+):(?P<port>\d+): bind: address already in use", Conflict,
+         "port-taken", "Port {port} of the host is taken by a program that is no container's published port."),
+    _row(_START, r"failed to bind host port (?:for )?(?P<address>[^/ ]+?):(?P<port>\d+)[:/].*address already in use", Conflict,
+         "port-taken", "Port {port} of the host is taken already."),
+    _row(_START, r"listen \w+ (?P<address>\S+):\d+: bind: cannot assign requested address", Conflict, "host-address-unknown",
+         "The host has no address {address} to publish on."),
+    _row(_START, r"userland proxy: protocol not supported", Conflict, "protocol-not-supported",
+         "The host's kernel lacks a protocol of the published ports."),
+    _row(_START, r"cannot join network of a non running container: (\w+)", Conflict,
          "shared-network-owner-down", "The container whose network it shares is not running."),
-    _row("start_container restart_container", r"(?:No such container|cannot join network namespace).*", Conflict,
-         "shared-network-owner-gone", "The container whose network it shares is gone."),
-    _row("start_container restart_container", r"network (\S+) not found|could not find a network|no such network", Conflict,
-         "network-gone", "A network it was configured with is gone."),
-    _row("start_container restart_container", r"executable file not found|no such file or directory|permission denied.*exec|exec format error",
-         Conflict, "command-not-runnable", "Its command cannot be run: {message}."),
-    _row("create_container rename_container", r"name \"?/?([^\" ]+)\"? is already in use by container \"?(\w+)", Conflict,
+    _row(_START, r"ontainer (\w+) is restarting, wait until the container is running", Conflict,
+         "shared-network-owner-down", "The container whose network it shares is restarting."),
+    _row(_START, r"No such container", Conflict, "shared-network-owner-gone",
+         "The container whose network it shares is gone.",
+         Remedy("Create it again: what it shared does not come back.")),
+    _row(_START, r"network (\S+) not found", Conflict, "network-gone", "A network it was configured with is gone."),
+    _row(_START, r"/proc/sys/(\S+?): |sysctl \"(\S+)\" not allowed", Conflict, "sysctl-refused",
+         "The kernel refuses the sysctl {0}: {message}."),
+    _row(_START, r"exec: \"(.*?)\": (.*?)(?:: unknown|$)", Conflict, "command-not-runnable",
+         "Its command cannot be run: {0}: {1}."),
+    _row("start_container", r"cannot start a paused container", Conflict, "container-paused", "The container is paused."),
+    _row("create_container rename_container", r"name \"?/?([^\" ]+)\"? is already in use by container", Conflict,
          "container-name-taken", "A container named {0} exists already."),
-    _row("create_container pull_image", r"[Nn]o such image:? ?(\S*)|manifest unknown|repository does not exist|pull access denied",
+    _row("create_container rename_container", r"Invalid container name|names may be empty", InvalidInput, "container-name-invalid",
+         "The engine refuses the name: {message}."),
+    _row("create_container pull_image", r"[Nn]o such image:? ?(\S*)|manifest unknown|manifest for \S+ not found|repository does not exist|pull access denied",
          NotFound, "image-not-found", "The engine has no such image.", _PULL),
-    _row("create_container", r"conflicting options|cannot be used with|can't (?:be used|set)|invalid", InvalidInput,
+    _row("create_container pull_image", r"invalid reference format", InvalidInput, "image-reference-invalid",
+         "That is no image's reference: {message}."),
+    _row("create_container", r"conflicting options|[Ii]nvalid (?:port|IP address|restart policy)|[Nn]o command specified", InvalidInput,
          "combination-invalid", "The engine refuses the combination: {message}."),
-    _row("pull_image", r"dial tcp|no such host|timeout|connection refused|lookup|TLS", EngineMisbehaved,
+    _row("pull_image", r"dial tcp|no such host|[Tt]imeout|connection refused|lookup|TLS|x509|EOF", EngineMisbehaved,
          "registry-unreachable", "The engine cannot reach the image's registry: {message}."),
     _row("unpause_container", r"is not paused", Conflict, "container-not-paused", "The container is not paused."),
     _row("rename_container", r"[Rr]enaming a container with the same name", Conflict, "container-name-taken",
          "The container has that name already."),
-    _row("remove_container", r"cannot remove (?:a running )?container|is running|[Ss]top the container", Conflict,
-         "container-running", "The container is running.",
-         Remedy("Stop it first, or remove it with ?force=true.")),
+    _row("rename_container", r"no endpoint attached to network (\S+) found", Conflict, "endpoint-half-made",
+         "The engine keeps the wish of a connect to {0} that failed, and renames nothing while it does.",
+         Remedy("Restart the container, or stop it, disconnect it from there, and start it.")),
+    _row("remove_container", r"cannot remove container .* is (?:running|paused|restarting)", Conflict,
+         "container-running", "The container is running.", Remedy("Stop it first, or remove it with ?force=true.")),
     _row("remove_container", r"removal of container \S+ is already in progress", Conflict, "container-removing",
          "The container is being removed."),
-    _row("stop_container restart_container", r"is paused|Container .* is paused", Conflict, "container-paused",
-         "The container is paused."),
-    _row("*", r"No such container|no such container", NotFound, "container-not-found", "The container is gone."),
-    _row("*", r"network \S+ not found|No such network", NotFound, "network-not-found", "The network is gone."),
+    _row("*", r"No such container", NotFound, "container-not-found", "The container is gone."),
+    _row("*", r"network \S+ not found", NotFound, "network-not-found", "The network is gone."),
     _row("*", r"no space left on device", EngineMisbehaved, "engine-disk-full", "The engine's disk is full.",
          Remedy("Free space under the engine's data root.", commands=("docker system df",))),
 )  # fmt: skip
 
 
-def translate(operation: str, message: str, status: int | None) -> BridgeworkError:
-    """The core error for what the engine said; ``facts`` keep its own words."""
+def translate(operation: str, message: str, status: int | None, subject: str | None = None) -> BridgeworkError:
+    """The core error for what the engine said; ``facts`` keep its own words.
+
+    ``subject`` is the container that the command was for: "No such container" may mean it, or one that it needs.
+    """
     facts = {"engine_message": message, "engine_status": status}
+    if subject is not None and f"No such container: {subject}" in message:
+        return NotFound(code="container-not-found", detail="The container is gone.", facts=facts)
     for row in TABLE:
         if operation not in row.operations and "*" not in row.operations:
             continue
         found = re.search(row.message, message)
         if found:
-            groups = [group for group in found.groups() if group] or [""]
-            detail = row.detail.format(*groups, message=message.rstrip("."), **found.groupdict())
-            return row.error(code=row.code, detail=detail, remedy=row.remedy, facts=facts)
+            return row.error(code=row.code, detail=_detail(row, found, message), remedy=row.remedy, facts=facts)
     return EngineMisbehaved(
         code="engine-answered-strangely",
         detail=f"The engine answered {operation.replace('_', ' ')} with {status}: {message}",
@@ -154,13 +200,19 @@ def translate(operation: str, message: str, status: int | None) -> BridgeworkErr
     )
 
 
+def _detail(row: Row, found: re.Match[str], message: str) -> str:
+    groups = [group for group in found.groups() if group] or [""]
+    said = " ".join(message.rstrip(".").split())
+    return row.detail.format(*groups, message=said, **found.groupdict())
+
+
 @contextmanager
-def translated(operation: str, address: EngineAddress, timeout_s: float) -> Iterator[None]:
+def translated(operation: str, address: EngineAddress, timeout_s: float, subject: str | None = None) -> Iterator[None]:
     """Turn what the SDK raises inside into core errors."""
     try:
         yield
     except docker.errors.APIError as error:
-        raise translate(operation, _message_of(error), error.status_code) from error
+        raise translate(operation, _message_of(error), error.status_code, subject) from error
     except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectTimeout) as error:
         raise too_slow(timeout_s) from error
     except requests.exceptions.ConnectionError as error:
@@ -171,6 +223,8 @@ def translated(operation: str, address: EngineAddress, timeout_s: float) -> Iter
         raise EngineMisbehaved(
             code="engine-answered-strangely", detail=f"The engine's answer to {operation} makes no sense: {error}"
         ) from error
+    except docker.errors.InvalidRepository as error:
+        raise translate(operation, f"invalid reference format: {error}", None) from error
     except docker.errors.DockerException as error:
         raise unreachable(address, str(error)) from error
 
