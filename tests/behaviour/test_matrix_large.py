@@ -1,0 +1,136 @@
+"""A matrix of 400 containers on a real engine: every verdict right, the neighbour table spared, traffic undisturbed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import docker
+import private_engine
+import pytest
+from conftest import Client
+
+from service.app import create_app
+from service.engine.connection import EngineAddress
+from service.settings import Settings
+
+NETWORKS, EACH = 20, 20
+STATED_SHARE = 0.5  # of the kernel's limit: what service/probes/pace.py promises
+
+ECHO = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 9999))
+print("up", flush=True)
+while True:
+    data, sender = server.recvfrom(2048)
+    server.sendto(data, sender)
+"""
+TALK = """
+import socket, sys, time, json
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(2)
+client.connect((sys.argv[1], 9999))
+sent = lost = 0
+ends = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < ends:
+    client.send(str(sent).encode())
+    sent += 1
+    try:
+        client.recv(2048)
+    except TimeoutError:
+        lost += 1
+    time.sleep(0.002)
+print(json.dumps({"sent": sent, "lost": lost}))
+"""
+
+
+@pytest.fixture(scope="module")
+def crowd(tokens_file):
+    """An engine of its own with 400 containers in 20 networks, and a service before it."""
+    directory = Path(tempfile.mkdtemp(prefix="bridgework-crowd-"))
+    try:
+        with private_engine.PrivateEngine(directory / "engine", f"bridgework-crowd-{os.getpid()}") as engine:
+            api = docker.APIClient(base_url=engine.docker_host, num_pools=8)
+            with ThreadPoolExecutor(max_workers=4) as pool:
+                list(pool.map(lambda number: fill(api, number), range(NETWORKS)))
+            app = create_app(Settings(tokens_file=tokens_file), EngineAddress(engine.docker_host))
+            yield Client(app), api
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def fill(api, number):
+    pool = docker.types.IPAMPool(subnet=f"10.210.{number}.0/24")
+    api.create_network(f"net{number}", ipam=docker.types.IPAMConfig(pool_configs=[pool]))
+    for index in range(EACH):
+        config = api.create_host_config(network_mode=f"net{number}")
+        made = api.create_container(
+            "busybox", ["sleep", "100000"], name=f"c{number}-{index}", host_config=config, stop_signal="SIGKILL"
+        )
+        api.start(made["Id"])
+
+
+def entries_in_use():
+    """ARP entries over all namespaces of this machine (arp_cache: proc(5))."""
+    row = Path("/proc/net/stat/arp_cache").read_text().splitlines()[1]
+    return int(row.split()[0], 16)
+
+
+def inside(api, name):
+    inspected = api.inspect_container(name)
+    address = next(iter(inspected["NetworkSettings"]["Networks"].values()))["IPAddress"]
+    return ["nsenter", f"--net=/proc/{inspected['State']['Pid']}/ns/net", sys.executable, "-c"], address
+
+
+@pytest.mark.slow
+def test_400_containers_are_all_right_within_the_neighbour_budget_and_disturb_nobody(crowd):
+    client, api = crowd
+    enter_server, address = inside(api, "c0-0")
+    enter_talker, _ = inside(api, "c0-1")
+    server = subprocess.Popen([*enter_server, ECHO], stdout=subprocess.PIPE)
+    assert server.stdout.readline() == b"up\n"
+    talker = subprocess.Popen([*enter_talker, TALK, address, "12"], stdout=subprocess.PIPE)
+    time.sleep(0.5)
+    own_before = neighbours(api, "c0-1")
+
+    limit = int(Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3").read_text())
+    before = entries_in_use()
+    peak = [before]
+    done = threading.Event()
+    watcher = threading.Thread(target=watch, args=(peak, done))
+    watcher.start()
+    answer = client.post("/v1/connectivity/matrix", {"all": True, "timeout_ms": 1000})
+    done.set()
+    watcher.join()
+
+    talked = json.loads(talker.communicate(timeout=30)[0])
+    server.kill()
+    server.wait()
+    assert answer["summary"]["reachable"] == NETWORKS * EACH * (EACH - 1) == 7600
+    assert answer["summary"]["unreachable"] == 152_000
+    assert answer["summary"]["inconclusive"] == 0
+    assert answer["summary"]["surprises"] == 0
+    assert peak[0] <= before + STATED_SHARE * limit
+    assert peak[0] < limit
+    assert talked["sent"] > 500
+    assert talked["lost"] == 0
+    assert own_before <= neighbours(api, "c0-1")
+
+
+def watch(peak, done):
+    while not done.wait(0.005):
+        peak[0] = max(peak[0], entries_in_use())
+
+
+def neighbours(api, name):
+    """Address and MAC of each entry that the container has itself."""
+    enter, _ = inside(api, name)
+    text = subprocess.run([*enter[:2], "ip", "neigh"], capture_output=True, text=True, check=True).stdout
+    return {(line.split()[0], line.split()[4]) for line in text.splitlines() if "lladdr" in line}
