@@ -60,7 +60,7 @@ def _ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
         )
     elif asked and networks and all(network.internal for network in networks):
         names = ", ".join(network.name for network in networks)
-        message = f"The ports of {container.name} ({_listed(asked)}) are not published: it is on internal networks only ({names})."
+        message = f"The ports of {container.name} ({_listed(asked)}) are not published: {names} lets nothing out."
         remedy = remedies.way_out(snapshot, container)
         yield finding("internal-no-publish", component, message, remedy=remedy, evidence=facts)
     for port in container.published_ports:
@@ -104,9 +104,13 @@ def _networks(snapshot: Snapshot, container: Container) -> tuple[Network, ...]:
 
 
 def _network(snapshot: Snapshot, container: Container, standing: Standing) -> Iterator[Finding]:
-    """No network at all, or only the one without DNS."""
+    """No network at all, another's, or only the one without DNS."""
     if standing.condition is Condition.LOOPBACK_ONLY:
         yield no_network(snapshot, standing, (standing.owner or container,), Severity.INFO)
+    owner = standing.owner
+    if standing.condition is Condition.NETWORKED and owner is not None and owner.id != container.id:
+        message = f"{container.name} shares the network of {owner.name}: addresses, ports and names are the owner's."
+        yield finding("shares-network", of_container(container), message, evidence={"owner": owner.name})
     networks = _networks(snapshot, container)
     if networks and all(network.is_default_bridge for network in networks):
         message = f"{container.name} is on the default bridge only: it finds no container by name there."

@@ -146,7 +146,7 @@ def default_exit(snapshot: Snapshot, source: Standing, version: int, evidence: E
         if seen is not None:
             if gateway == seen:
                 return network
-        elif gateway and not network.internal:
+        elif gateway and not network.internal and gateway_mode(network, version) != "isolated":
             return network
         overlay = overlay or (network.driver == "overlay" and not network.internal)
     if overlay and version == IPV4:

@@ -2,10 +2,10 @@
 
 **The theory.** A packet passes layers in a fixed order: it leaves a namespace (source), for a namespace that can take
 it (destination), at an address that a name may have stood for (name, address), along a route (route), over a link and
-through the firewall (wire), to the host or to a program (port). The first layer that stops it explains the failure;
-what comes after is not asked, since it would only repeat the cause. So each row names its layer, the codes it may
-give, and the function that finds out; rows of one layer are independent of each other, and their order decides
-nothing but the order of findings.
+through the firewall (wire), to a published port where it is for the host (host), to a program (port). The first layer
+that stops it explains the failure; what comes after is not asked, since it would only repeat the cause. So each row
+names its layer, the codes it may give, and the function that finds out; rows of one layer are independent of each
+other, and their order decides nothing.
 
 **The verdict** is the table's: ``unreachable`` if any finding blocks; ``inconclusive`` if none does but one
 ``analysis-limited`` warning says that the answer hangs on what was not seen; else ``reachable``.
@@ -79,7 +79,17 @@ ROUTE = (
         rules_route.across_networks,
     ),
     Rule(("macvlan-host-filtered", "gateway-mode-isolated", "no-shared-network"), rules_route.host_is_not_there),
-    Rule(("host-no-route", "ip-forward-off", "masquerade-off", LIMIT), rules_route.outside),
+    Rule(
+        (
+            "host-no-route",
+            "ip-forward-off",
+            "masquerade-off",
+            "vlan-without-parent",
+            "wrong-default-gateway",
+            LIMIT,
+        ),
+        rules_route.outside,
+    ),
 )
 WIRE = (
     Rule(("inter-container-off", "vlan-mode-private", LIMIT), rules_wire.network_forbids),
@@ -88,10 +98,15 @@ WIRE = (
     Rule(("firewall-rules-missing",), rules_firewall.chains_are_missing),
     Rule(("user-firewall-drop", LIMIT), rules_firewall.user_rule_drops),
 )
-PORT = (
-    Rule(("port-not-published", "port-bound-to-loopback", LIMIT), rules_host.port_has_no_owner),
+HOST = (
+    Rule(
+        ("port-not-published", "port-bound-to-loopback", "no-listener", "listens-on-loopback-only", LIMIT),
+        rules_host.port_has_no_owner,
+    ),
     Rule(("internal-no-egress",), rules_host.translated_and_dropped),
     Rule(("gateway-mode-routed",), rules_host.published_by_route),
+)
+PORT = (
     Rule(("no-listener", "listens-on-loopback-only", LIMIT), rules_host.nobody_behind_the_port),
     Rule(("no-listener", "listens-on-loopback-only", LIMIT), rules_listener.nobody_listens),
 )
@@ -103,6 +118,7 @@ LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("address", ADDRESS),
     ("route", ROUTE),
     ("wire", WIRE),
+    ("host", HOST),
     ("port", PORT),
 )
 

@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from service.core.checks import Finding
+from service.core.checks import Finding, Severity
 from service.core.errors import Remedy
 from service.core.observations import FirewallChain
 from service.core.reachability_standing import IPV4
@@ -40,11 +40,15 @@ def chains_are_missing(situation: Situation) -> Findings:
     goal, chains = situation.goal, _chains(situation)
     if goal is None or chains is None or goal.version != IPV4 or not _is_forwarded(situation, goal):
         return
-    if not any(chain.name == "DOCKER" for chain in chains):
-        remedy = Remedy("Restart the engine, which writes them anew.", commands=("systemctl restart docker",))
-        evidence = {"chains": sorted({chain.name for chain in chains})}
-        message = "The host's firewall has no chain DOCKER: the engine's rules were flushed."
-        yield finding("firewall-rules-missing", HOST, message, remedy=remedy, evidence=evidence)
+    forward = next((c for c in chains if (c.table, c.name) == ("filter", "FORWARD")), None)
+    if forward is None or any("DOCKER" in text for *_, text in forward.rules):
+        return
+    harmless = goal.way is Way.DIRECT and forward.policy != "DROP"
+    remedy = Remedy("Restart the engine, which writes them anew.", commands=("systemctl restart docker",))
+    evidence = {"chain": "FORWARD", "policy": forward.policy, "rules": len(forward.rules)}
+    message = f"The host's chain FORWARD (policy {forward.policy}) leads to none of Docker's: its rules were flushed."
+    severity = Severity.WARNING if harmless else None
+    yield finding("firewall-rules-missing", HOST, message, severity=severity, remedy=remedy, evidence=evidence)
 
 
 def user_rule_drops(situation: Situation) -> Findings:

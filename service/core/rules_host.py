@@ -99,8 +99,11 @@ def port_has_no_owner(situation: Situation) -> Findings:
     loopback = [
         c for c, p in publications(situation.snapshot, transport) if p.host_port == port and is_loopback(p.host_ip)
     ]
+    asked = situation.aim.destination
     if loopback:
         yield _loopback_only(situation, loopback[0], port)
+    elif asked is not None and asked.is_host:
+        yield from unserved(situation, asked, port, goal.address, goal.version)
     elif not _host_listens(situation):
         yield from _not_published(situation, transport, port)
 

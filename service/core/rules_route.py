@@ -140,7 +140,7 @@ def outside(situation: Situation) -> Findings:
         return
     host = situation.evidence.host
     if goal.exit is not None and is_vlan(goal.exit):
-        yield unseen(of_network(goal.exit), f"What lies behind the gateway of {goal.exit.name} is not visible.")
+        yield from _by_vlan(situation, goal, goal.exit)
         return
     routes = host.observation.routes if host is not None else None
     if routes is not None and not any(_covers(route.destination, goal.address) for route in routes):
@@ -152,6 +152,25 @@ def outside(situation: Situation) -> Findings:
     yield unseen(
         HOST, f"{goal.address} lies outside of the engine: what is there is not predicted.", address=goal.address
     )
+
+
+def _by_vlan(situation: Situation, goal: Goal, leaves: Network) -> Findings:
+    """The way out is not the host's but the LAN's, if there is one behind the parent link."""
+    if not leaves.options.get("parent"):
+        message = f"{leaves.name} has no parent link: nothing outside of it is reachable."
+        remedy = remedies.way_out(situation.snapshot, members(situation.source)[0])
+        yield finding("vlan-without-parent", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+        return
+    others = [n for e in situation.source.endpoints if (n := situation.network_of(e.network_id)) is not None]
+    suited = [network.name for network in others if network.driver == "bridge" and not network.internal]
+    if suited:
+        message = f"{situation.source.name} leaves for {goal.address} by {leaves.name}; it could by {suited[0]}."
+        remedy = Remedy(f"Give its endpoint on {suited[0]} a higher gateway_priority.")
+        evidence = {"leaves_by": leaves.name, "could_leave_by": suited}
+        yield finding(
+            "wrong-default-gateway", component_of(situation.source), message, remedy=remedy, evidence=evidence
+        )
+    yield unseen(of_network(leaves), f"What lies behind the gateway of {leaves.name} is not visible.")
 
 
 def _covers(destination: str, address: str) -> bool:

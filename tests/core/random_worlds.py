@@ -259,3 +259,18 @@ odd_questions = st.builds(
     st.none() | st.integers(-1, 9000),
     st.booleans(),
 )
+
+
+def questions_of(snapshot):
+    """A question about an engine: any source, any destination there is, with and without a port."""
+    ids = [None, *(c.id for c in snapshot.containers)]
+    aims = [HostDestination(), NameDestination("db"), AddressDestination("10.0.0.10"), AddressDestination("192.0.2.1")]
+    aims += [ContainerDestination(c.id) for c in snapshot.containers]
+    aims += [NameDestination(c.name) for c in snapshot.containers]
+    kinds = [(Protocol.ICMP, None), (Protocol.TCP, PORT), (Protocol.HTTP, 9001)]
+    return st.builds(
+        lambda source, aim, kind: Question(source, aim, *kind),
+        st.sampled_from(ids),
+        st.sampled_from(aims),
+        st.sampled_from(kinds),
+    )

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from service.core.checks import (
     ContainerDestination,
-    HostDestination,
     Measurement,
-    NameDestination,
     Protocol,
     Question,
     Reason,
@@ -76,18 +74,10 @@ def _on(place, one, number):
 def test_the_order_in_which_the_engine_lists_things_decides_nothing(snapshot, data):
     evidence = data.draw(worlds.evidences(snapshot))
     other = data.draw(worlds.shuffled(snapshot))
-    for question in data.draw(st.lists(st.sampled_from(_questions(snapshot)), max_size=20)):
+    for question in data.draw(st.lists(worlds.questions_of(snapshot), max_size=20)):
         assert predict(snapshot, question, evidence) == predict(other, question, evidence)
     for one in snapshot.containers:
         assert findings_for(snapshot, one, evidence) == findings_for(other, other.containers_by_id[one.id], evidence)
-
-
-def _questions(snapshot):
-    ids = [None, *(c.id for c in snapshot.containers)]
-    aims = [HostDestination(), NameDestination("db"), *(ContainerDestination(c.id) for c in snapshot.containers)]
-    aims += [NameDestination(c.name) for c in snapshot.containers]
-    kinds = [(Protocol.ICMP, None), (Protocol.TCP, worlds.PORT), (Protocol.HTTP, 9001)]
-    return [Question(source, aim, protocol, port) for source in ids for aim in aims for protocol, port in kinds]
 
 
 @RELAXED
@@ -124,7 +114,7 @@ def test_the_matrix_by_classes_says_what_each_pair_by_itself_says(snapshot, data
     for i in range(len(ids)):
         for j in range(len(ids)):
             alone = matrix.prediction(i, j).verdict
-            assert (matrix.verdict(i, j), VERDICTS[rows[i][j]]) == (alone, alone), (i, j, [(c.name, c.network_mode[:12], c.state, [e.network_name for e in c.endpoints]) for c in snapshot.containers])
+            assert (matrix.verdict(i, j), VERDICTS[rows[i][j]]) == (alone, alone)
 
 
 @RELAXED
