@@ -1,6 +1,6 @@
 # Everything a person does with this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean-engine lock dist clean
+.PHONY: help run test check clean-engine lock dist image clean
 PYTHON := .venv/bin/python
 
 help: ## List what can be made
@@ -31,6 +31,9 @@ lock: ## Resolve the dependencies anew and write both lock files
 
 dist: ## Build the packages, install one in a clean environment, start the service from it
 	@scripts/dist
+
+image: ## Build the container image with this machine's engine; ARGS="--base local" needs neither engine nor registry
+	@scripts/build-image $(ARGS)
 
 clean: ## Remove what tools left in the checkout; the engine and the environment stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
