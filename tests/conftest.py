@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from private_engine import PrivateEngine
+from spec_validator import pytest_sessionfinish, validate
 
 from service.app import create_app
 from service.core.access import Role
@@ -91,7 +92,9 @@ class Client:
         if body is not None:
             kwargs["data"] = json.dumps(body)
             kwargs["content_type"] = "application/json"
-        return self.app.test_client().open(path, method=method, headers=sent, **kwargs)
+        response = self.app.test_client().open(path, method=method, headers=sent, **kwargs)
+        validate(response, method, path)
+        return response
 
     def get(self, path, **kwargs):
         return self.call("GET", path, status=200, **kwargs)
@@ -157,4 +160,4 @@ def codes(findings):
     return [finding["code"] for finding in findings]
 
 
-__all__ = ["Role", "check", "codes", "container", "run"]
+__all__ = ["Role", "check", "codes", "container", "pytest_sessionfinish", "run"]

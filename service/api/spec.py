@@ -224,7 +224,10 @@ def _parameters(operation: Operation) -> list[Any]:
         )
     if operation.conditional:
         found.append(_parameter("If-Match", "header", "Only while it still has this ETag.", _TAG_TEXT))
-    if operation.method == "GET" and operation.role is not None:
+    if _streams(operation):
+        text = "The `id` of the last event you have: goes on after it."
+        found.append(_parameter("Last-Event-ID", "header", text, {"type": "string", "pattern": "^[0-9]{1,19}$"}))
+    elif operation.method == "GET" and operation.role is not None:
         found.append(_parameter("If-None-Match", "header", "304 when it still has this ETag.", _TAG_TEXT))
     return found
 
