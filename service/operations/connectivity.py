@@ -6,6 +6,7 @@ two disagree is the expensive looked at (routes, links, the host's firewall) and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from service.core import references
@@ -24,7 +25,7 @@ from service.core.checks import (
 )
 from service.core.errors import InputFault, InvalidInput
 from service.core.evidence import Evidence
-from service.core.observations import Observation
+from service.core.observations import ListeningSocket, Observation
 from service.core.ports import Aspect
 from service.core.probe_policy import allowed_subnets, literal, require_allowed
 from service.core.reachability import predict
@@ -36,6 +37,7 @@ from service.operations.house import House
 
 LISTENING_PROTOCOLS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.HTTP, Protocol.DNS})
 IPV6_FIREWALL_SINCE = 27
+UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE})
 DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "sockets", "resolver")
 
 
@@ -58,10 +60,30 @@ def check(house: House, snapshot: Snapshot, wanted: WantedCheck) -> CheckResult:
     aimed = aim(snapshot, source, question, evidence)
     measurement = _measure(house, snapshot, wanted, question, source, aimed)
     prediction = predict(snapshot, question, evidence)
+    also: Mapping[Protocol, Measurement] = {}
     if measurement.verdict is not Verdict.INCONCLUSIVE and prediction.verdict is not measurement.verdict:
         evidence = _second_look(house, snapshot, question, aimed, evidence)
         prediction = predict(snapshot, question, evidence)
-    return weigh(prediction, measurement, question=question, snapshot=snapshot, evidence=evidence)
+        also = _other_protocols(house, snapshot, question, measurement, evidence)
+    return weigh(prediction, measurement, question=question, snapshot=snapshot, evidence=evidence, also=also)
+
+
+def _other_protocols(
+    house: House, snapshot: Snapshot, question: Question, measurement: Measurement, evidence: Evidence
+) -> Mapping[Protocol, Measurement]:
+    """An echo that stays unanswered says little where a program listens: one connection to it tells more."""
+    source, target = _source(snapshot, question), _target(snapshot, question)
+    seen = evidence.observations.get(target.id) if target else None
+    listening = [s for s in (seen.sockets or () if seen else ()) if s.protocol == "tcp" and not _on_loopback(s)]
+    silent = question.protocol is Protocol.ICMP and measurement.reason in UNANSWERED
+    if source is None or not silent or not listening or measurement.address is None:
+        return {}
+    request = ProbeRequest(Protocol.TCP, address=measurement.address, port=listening[0].port)
+    return {Protocol.TCP: house.runner.check(house.engine.place_of(snapshot, source), request)}
+
+
+def _on_loopback(listener: ListeningSocket) -> bool:
+    return listener.address.startswith("127.") or listener.address == "::1"
 
 
 def _question(snapshot: Snapshot, wanted: WantedCheck) -> Question:

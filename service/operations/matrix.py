@@ -7,18 +7,17 @@ not be measured within the kernel's neighbour budget or the deadline is ``inconc
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from service.core import references
-from service.core.checks import ContainerDestination, Finding, Protocol, Question, Verdict
-from service.core.equivalence import MatrixPrediction, predict_matrix
+from service.core.checks import Finding, Protocol, Reason, Verdict
+from service.core.equivalence import VERDICTS, MatrixPrediction, predict_matrix
 from service.core.errors import InputFault, InvalidInput
 from service.core.evidence import Evidence
 from service.core.observations import Observation
 from service.core.ports import SweepOutcome, SweepPlan, SweepSource, SweepTarget
 from service.core.probe_policy import allowed_subnets
-from service.core.reachability import predict
 from service.core.snapshot import Container, Endpoint, Reference, Snapshot
 from service.operations.connectivity import base_evidence
 from service.operations.house import House
@@ -74,7 +73,6 @@ class MatrixRun:
     wanted: WantedMatrix
     chosen: tuple[Container, ...]
     prediction: MatrixPrediction
-    evidence: Evidence
     surprises: list[Surprise] = field(default_factory=list)
     surprise_count: int = 0
     counts: dict[Verdict, int] = field(default_factory=lambda: dict.fromkeys(Verdict, 0))
@@ -107,42 +105,44 @@ class MatrixRun:
             yield self._finished(row.index, row.outcomes)
 
     def _finished(self, index: int, outcomes: Sequence[SweepOutcome]) -> MatrixRow:
-        known = {outcome.index: outcome for outcome in outcomes}
-        verdicts: list[str] = []
-        rtts: list[float | None] = []
-        for column in range(len(self.chosen)):
-            if column == index:
-                verdicts.append(SELF)
-                rtts.append(None)
-                continue
-            outcome = known.get(column)
-            verdict = outcome.verdict if outcome else Verdict.UNREACHABLE
-            self.counts[verdict] += 1
-            self._compare(index, column, verdict, outcome)
-            verdicts.append(verdict.value)
-            rtts.append(outcome.rtt_ms if outcome else None)
+        verdicts = [Verdict.UNREACHABLE.value] * len(self.chosen)
+        rtts: list[float | None] = [None] * len(self.chosen)
+        for outcome in outcomes:
+            verdicts[outcome.index] = outcome.verdict.value
+            rtts[outcome.index] = outcome.rtt_ms
+        verdicts[index] = SELF
+        for verdict in Verdict:
+            self.counts[verdict] += verdicts.count(verdict.value)
+        predicted = [VERDICTS[code].value for code in self.prediction.row(index)]
+        predicted[index] = SELF
+        if predicted != verdicts:
+            self._compare(index, predicted, verdicts, outcomes)
         return MatrixRow(index, tuple(verdicts), tuple(rtts))
 
-    def _compare(self, row: int, column: int, measured: Verdict, outcome: SweepOutcome | None) -> None:
-        predicted = self.prediction.verdict(row, column)
-        if Verdict.INCONCLUSIVE in {measured, predicted} or predicted is measured:
-            return
-        self.surprise_count += 1
-        if len(self.surprises) >= MAX_SURPRISES:
-            return
+    def _compare(
+        self, row: int, predicted: Sequence[str], measured: Sequence[str], outcomes: Sequence[SweepOutcome]
+    ) -> None:
+        """Note the pairs of a row where the two differ and neither is inconclusive."""
+        reasons = {outcome.index: outcome.reason for outcome in outcomes}
+        for column, pair in enumerate(zip(predicted, measured, strict=True)):
+            if pair[0] == pair[1] or Verdict.INCONCLUSIVE.value in pair:
+                continue
+            self.surprise_count += 1
+            if len(self.surprises) < MAX_SURPRISES:
+                self.surprises.append(self._surprise(row, column, Verdict(pair[0]), Verdict(pair[1]), reasons))
+
+    def _surprise(
+        self, row: int, column: int, predicted: Verdict, measured: Verdict, reasons: Mapping[int, Reason | None]
+    ) -> Surprise:
         source, destination = self.chosen[row], self.chosen[column]
-        question = Question(
-            source.id, ContainerDestination(destination.id), protocol=self.wanted.protocol, port=self.wanted.port
-        )
-        self.surprises.append(
-            Surprise(
-                source=Reference(source.id, source.name),
-                destination=Reference(destination.id, destination.name),
-                predicted=predicted,
-                measured=measured,
-                reason=outcome.reason.value if outcome and outcome.reason else None,
-                findings=predict(self.snapshot, question, self.evidence).findings,
-            )
+        reason = reasons.get(column)
+        return Surprise(
+            source=Reference(source.id, source.name),
+            destination=Reference(destination.id, destination.name),
+            predicted=predicted,
+            measured=measured,
+            reason=reason.value if reason else None,
+            findings=self.prediction.prediction(row, column).findings,
         )
 
 
@@ -158,7 +158,7 @@ def start_matrix(house: House, snapshot: Snapshot, wanted: WantedMatrix) -> Matr
         "name" if wanted.by_name else "address",
         evidence,
     )
-    return MatrixRun(house, snapshot, wanted, chosen, prediction, evidence)
+    return MatrixRun(house, snapshot, wanted, chosen, prediction)
 
 
 def _evidence(house: House, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Evidence:
