@@ -35,7 +35,7 @@ class Routing:
         hop = way.gateway or address
         made = self._made.get((space.inode, way.interface, hop))
         if made is None:
-            made = self._predict(space, way.interface, hop, space.source_towards(way))
+            made = self._predict(space, way.interface, hop, space.source_towards(way, hop))
             self._made[space.inode, way.interface, hop] = made
         return made, way.gateway is None
 

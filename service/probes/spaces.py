@@ -67,13 +67,12 @@ class Space:
         """Whether there is any way: its own addresses, the loopback's, or a route."""
         return address in self.addresses or address[:1] == _LOOPBACK_BEGINS or self.way(address) is not None
 
-    def source_towards(self, way: Way) -> bytes | None:
-        """The address that packets on this way probably come from."""
+    def source_towards(self, way: Way, address: bytes) -> bytes | None:
+        """The address that packets on this way to that address probably come from (RFC 6724, rules 2 and 8)."""
         if way.source is not None:
             return way.source
-        length = len(way.gateway) if way.gateway else None
-        wanted = (a for a, at in self.addresses.items() if at == way.interface and len(a) == (length or len(a)))
-        return next(wanted, None)
+        same_kind = [a for a, at in self.addresses.items() if at == way.interface and len(a) == len(address)]
+        return max(same_kind, key=lambda own: _common_bits(own, address), default=None)
 
     def entries(self) -> set[Entry]:
         """The neighbour entries as they are now, of both versions, in every state."""
@@ -132,6 +131,11 @@ class Space:
     def close(self) -> None:
         """Close the socket."""
         self.netlink.close()
+
+
+def _common_bits(one: bytes, other: bytes) -> int:
+    """How many leading bits two addresses of one version share."""
+    return len(one) * 8 - (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).bit_length()
 
 
 def _number(data: bytes | None) -> int:

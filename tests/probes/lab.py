@@ -17,6 +17,10 @@ from service.core.ports import Place
 _numbers = itertools.count()
 
 
+QUIET = ("net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.default.router_solicitations=0")
+"""Addresses can be used at once, and links do not make neighbour entries of their own for seconds after coming up."""
+
+
 def run(*command: str, feed: str | None = None) -> str:
     done = subprocess.run(command, input=feed, text=True, capture_output=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stderr}"
@@ -68,8 +72,7 @@ class Lab:
             bridge = f"br{network}"
             self.router.inside("iptables", "-A", "FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT")
             self.router.inside("ip6tables", "-A", "FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT")
-        # Without duplicate address detection, addresses can be used at once.
-        self.router.inside("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.default.accept_dad=0")
+        self.router.inside("sysctl", "-qw", "net.ipv4.ip_forward=1", *QUIET)
         batch = ["link set lo up"]
         for network in range(networks):
             batch += [
@@ -91,11 +94,12 @@ class Lab:
             f"{self.prefix}n{network}m{number}", f"10.77.{network}.{host}", f"fd77:{network:x}::{host:x}", network
         )
         run("ip", "netns", "add", member.namespace)
+        member.inside("sysctl", "-qw", *QUIET)
         self.members.append(member)
         outer = f"v{network}m{number}"
         return [
             f"link add {outer} type veth peer name eth0 netns {member.namespace}",
-            f"link set {outer} master br{network} up",
+            f"link set {outer} addrgenmode none master br{network} up",
         ]
 
     @staticmethod

@@ -126,7 +126,7 @@ def test_over_ipv6_too(make_world, host_of):
     world = make_world(2, 8)
     for member in world.lab.members:
         member.ip("-6", "route", "add", "default", "via", f"fd77:{member.network}::1")
-    time.sleep(2.5)  # until every link has joined its groups: those are entries too, and would take the room
+    time.sleep(1)  # until every link has joined its groups: those are entries too, and would take the room
     runner = limited(host_of(world), table="ndisc_cache")
     with Entries(world.lab) as entries:
         before = entries.now()
