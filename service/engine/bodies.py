@@ -72,7 +72,11 @@ def endpoint_body(spec: EndpointSpec) -> Body:
 
 
 def container_body(spec: ContainerSpec) -> Body:
-    """The body of ``POST /containers/create``."""
+    """The body of ``POST /containers/create``.
+
+    Networks go by their names: the engine keeps the key as it is given until the first start, and a disconnect before
+    that looks for the name alone.
+    """
     ports = sorted({_port_key(port) for port in spec.published_ports})
     body: Body = {
         "Image": spec.image,

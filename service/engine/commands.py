@@ -10,13 +10,14 @@ import math
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import docker
 from docker import auth
 from docker.utils import parse_repository_tag
 
-from service.core.errors import InvalidInput
+from service.core.errors import BridgeworkError, Conflict, EngineMisbehaved, InvalidInput
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from service.engine.bodies import container_body, endpoint_body, network_body
 from service.engine.connection import EngineAddress
@@ -41,6 +42,11 @@ class _Client(docker.APIClient):
         """``POST /networks/{id}/connect`` with a body of our own making."""
         sdk: Any = self
         sdk._raise_for_status(sdk._post_json(sdk._url("/networks/{0}/connect", network_id), data=body))
+
+    def update_nothing(self, container_id: str) -> None:
+        """``POST /containers/{id}/update`` with an empty body."""
+        sdk: Any = self
+        sdk._raise_for_status(sdk._post_json(sdk._url("/containers/{0}/update", container_id), data={}))
 
     def pull_from(self, image: str) -> Iterator[dict[str, Any]]:
         """``POST /images/create``, step by step, as the SDK's ``pull``, but with a time-out."""
@@ -83,8 +89,21 @@ class Commands:
     def connect(self, network_id: str, container_id: str, spec: EndpointSpec) -> None:
         """Give a container an endpoint."""
         body = {"Container": _full(container_id), "EndpointConfig": endpoint_body(spec)}
-        with self._translated("connect"):
-            self._api().connect_from(_full(network_id), body)
+        try:
+            with self._translated("connect"):
+                self._api().connect_from(_full(network_id), body)
+        except (Conflict, InvalidInput, EngineMisbehaved):
+            self._announce(container_id)
+            raise
+
+    def _announce(self, container_id: str) -> None:
+        """Write an event that names the container, by an update of nothing.
+
+        A connect that the engine refuses leaves its settings behind on a running container, and writes no event: every
+        worker's snapshot would miss that.
+        """
+        with suppress(BridgeworkError), self._translated("update_container", container_id):
+            self._api().update_nothing(_full(container_id))
 
     def disconnect(self, network_id: str, container_ref: str, *, force: bool = False) -> None:
         """Take an endpoint away. A stale endpoint goes by its name, in the body, so it never becomes a path."""

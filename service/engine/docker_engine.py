@@ -22,6 +22,7 @@ from service.core.snapshot import Container, Snapshot
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from service.engine.commands import Commands
 from service.engine.connection import EngineAddress, EngineConnection, engine_pid, open_http, unreachable
+from service.engine.images import is_known
 from service.engine.source import SnapshotSource, strange
 
 OLDEST_API, NEWEST_API = (1, 44), (1, 51)
@@ -93,11 +94,8 @@ class DockerEngine:
         return {key: value.get("Name") or "" for key, value in (raw.get("Containers") or {}).items()}
 
     def has_image(self, image: str) -> bool:
-        """Whether ``GET /images/json`` knows the reference (asked by filter: an image's name never becomes a path)."""
-        filters = json.dumps({"reference": [image]})
-        if image.startswith("sha256:"):
-            return any(raw["Id"] == image for raw in self._get(f"{self._session().prefix}/images/json"))
-        return bool(self._get(f"{self._session().prefix}/images/json", {"filters": filters}))
+        """Whether the engine has the image; asked of the list, since an image's name must never become a path."""
+        return is_known(self._get(f"{self._session().prefix}/images/json"), image)
 
     def create_network(self, spec: NetworkSpec) -> str:
         """See ``Commands``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort
@@ -167,15 +168,18 @@ def read_ports(raw: Mapping[str, Sequence[Json] | None]) -> tuple[PublishedPort,
     )
 
 
-def _port_order(port: PublishedPort) -> tuple[int, str, str, int]:
-    return port.container_port, port.protocol, port.host_ip, port.host_port or 0
-
-
 def read_time(raw: object) -> str | None:
-    """RFC 3339 in UTC, as the engine prints it; ``None`` for its year-1 "never"."""
+    """RFC 3339 in UTC, to the nanosecond; ``None`` for the engine's year-1 "never".
+
+    The engine prints a network's time in its own time zone, and a container's in UTC.
+    """
     if not isinstance(raw, str) or raw.startswith("0001-") or not re.match(r"\d{4}-\d\d-\d\dT", raw):
         return None
-    return raw
+    if raw.endswith("Z"):
+        return raw
+    moment = datetime.fromisoformat(re.sub(r"\.\d+", "", raw)).astimezone(UTC)
+    fraction = re.search(r"\.\d+", raw)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction.group() if fraction else ''}Z"
 
 
 def _split_host(entry: str) -> tuple[str, str]:

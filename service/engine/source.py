@@ -137,7 +137,7 @@ class SnapshotSource:
                 containers.add((actor.get("Attributes") or {}).get("container", ""))
             elif event["Type"] == "container" and not event["Action"].startswith(_SILENT_ACTIONS):
                 containers.add(actor.get("ID", ""))
-        self._reread_networks(sorted(networks - {""}))
+        containers |= self._naming(self._reread_networks(sorted(networks - {""})))
         self._reread_containers(sorted(containers - {""}))
         return bool(networks or containers)
 
@@ -156,13 +156,26 @@ class SnapshotSource:
         self._reread_containers([*changed, *gone])
         return bool(changed or gone)
 
-    def _reread_networks(self, network_ids: Iterable[str]) -> None:
+    def _naming(self, names: set[str]) -> set[str]:
+        """Containers that do not run and name one of these networks: a new network of the name may be meant now."""
+        return {
+            container.id
+            for container in self._containers.values()
+            if any(e.network_name in names and e.state == "configured" for e in container.endpoints)
+        }
+
+    def _reread_networks(self, network_ids: Iterable[str]) -> set[str]:
+        """Read them anew; the names of those that came or went."""
+        names = set()
         for network_id in network_ids:
+            before = self._networks.pop(network_id, None)
             status, body = self._ask(f"/networks/{network_id}")
             if status == _OK:
                 self._networks[network_id] = read_network(json.loads(body))
-            else:
-                self._networks.pop(network_id, None)
+            found = before or self._networks.get(network_id)
+            if found is not None and (before is None or network_id not in self._networks):
+                names.add(found.name)
+        return names
 
     def _reread_containers(self, container_ids: Iterable[str]) -> None:
         network_ids = {network.name: network.id for network in self._networks.values()}

@@ -1,0 +1,36 @@
+"""Which image of the engine a reference means: by name and tag, by digest, or by the digits of an id.
+
+Asked of the list of images, since an image's name must never become a path of the engine's API.
+Source: the distribution project's reference grammar (``docker.io/library/`` is what a plain name stands for).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_HOME = re.compile(r"(?:index\.)?docker\.io/")
+_ID = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
+
+
+def is_known(images: Iterable[Mapping[str, Any]], reference: str) -> bool:
+    """Whether one of the images (items of ``GET /images/json``) is meant by the reference."""
+    wanted = normal(reference)
+    digits = _ID.fullmatch(reference)
+    for image in images:
+        names = (*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ()))
+        if any(normal(name) == wanted for name in names):
+            return True
+        if digits and str(image["Id"]).removeprefix("sha256:").startswith(digits[1]):
+            return True
+    return False
+
+
+def normal(reference: str) -> str:
+    """Without the home registry, with a tag: ``docker.io/library/busybox`` is ``busybox:latest``."""
+    name, at, digest = _HOME.sub("", reference, count=1).removeprefix("library/").partition("@")
+    path, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        path, tag = name, "latest"
+    return f"{path}@{digest}" if at else f"{path}:{tag}"
