@@ -9,18 +9,21 @@ from __future__ import annotations
 import math
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import docker
+import requests
 from docker import auth
 from docker.utils import parse_repository_tag
 
+from service.core import deadline
 from service.core.errors import BridgeworkError, Conflict, EngineMisbehaved, InvalidInput
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from service.engine.bodies import container_body, endpoint_body, network_body
-from service.engine.connection import EngineAddress
+from service.engine.connection import MAX_ANSWER_BYTES, PIECE_BYTES, EngineAddress, gibberish, patience
 from service.engine.errors import translate, translated
 
 STALLED_S = 120
@@ -30,7 +33,24 @@ _FULL_ID = re.compile(r"[0-9a-f]{64}|[0-9a-z]{25}")
 
 
 class _Client(docker.APIClient):
-    """The SDK's client, with the two endpoints whose newer fields its own methods lack."""
+    """The SDK's client, with the endpoints whose newer fields its own methods lack, and an end to every answer."""
+
+    @property
+    def timeout(self) -> float:
+        """What the SDK hands to each call: less than its own when the request's end is nearer."""
+        return patience(self._limit_s)
+
+    @timeout.setter
+    def timeout(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """An answer that is to be read whole is read within its time, however it trickles."""
+        streamed = kwargs.pop("stream", False)
+        response = super().send(request, stream=True, **kwargs)
+        if not streamed:
+            response._content = _bounded(response, self._limit_s)
+        return response
 
     def create_network_from(self, body: dict[str, Any]) -> str:
         """``POST /networks/create`` with a body of our own making."""
@@ -63,6 +83,17 @@ class _Client(docker.APIClient):
         )
         sdk._raise_for_status(response)
         yield from sdk._stream_helper(response, decode=True)
+
+
+def _bounded(response: requests.Response, limit_s: float) -> bytes:
+    end = time.monotonic() + limit_s
+    pieces: list[bytes] = []
+    for piece in response.iter_content(PIECE_BYTES):
+        pieces.append(piece)
+        patience(end - time.monotonic())
+        if len(pieces) * PIECE_BYTES > MAX_ANSWER_BYTES:
+            raise gibberish("a change", "it does not end")
+    return b"".join(pieces)
 
 
 class Commands:
@@ -131,11 +162,13 @@ class Commands:
 
     def stop_container(self, container_id: str, grace_s: int) -> None:
         """Stop a container, killing it after ``grace_s`` seconds."""
+        deadline.extend(grace_s)
         with self._translated("stop_container", container_id):
             self._api().stop(_full(container_id), timeout=grace_s)
 
     def restart_container(self, container_id: str, grace_s: int) -> None:
         """Stop and start a container."""
+        deadline.extend(grace_s)
         with self._translated("restart_container", container_id):
             self._api().restart(_full(container_id), timeout=grace_s)
 

@@ -12,13 +12,19 @@ import http.client
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from service.core.errors import EngineTooSlow, EngineUnreachable, Remedy
+from service.core import deadline
+from service.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, Remedy
 
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+"""No answer of an engine is larger; what goes on longer is no answer."""
+
+PIECE_BYTES = 1024 * 1024
 STANDARD_HOST = "unix:///var/run/docker.sock"
 
 
@@ -69,19 +75,24 @@ class EngineConnection:
         self.generation = 0
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> tuple[int, bytes]:
-        """Status and body. Raises ``EngineUnreachable`` or ``EngineTooSlow``."""
+        """Status and body. Raises ``EngineUnreachable``, ``EngineTooSlow`` or ``EngineMisbehaved``."""
         target = path + ("?" + urlencode(query) if query else "")
         reused = self._http is not None
         try:
             return self._exchange(target)
-        except TimeoutError as error:
+        except (TimeoutError, BlockingIOError) as error:  # the latter: its queue of connections is full
             self.close()
             raise too_slow(self._timeout_s) from error
         except (http.client.HTTPException, OSError) as error:
             self.close()
             if reused:  # an idle connection closed, or the engine restarted: once more, on a new one
                 return self.get(path, query)
+            if is_gibberish(error):
+                raise gibberish(path, error) from error
             raise unreachable(self._address, getattr(error, "strerror", None) or str(error)) from error
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Forget the connection; the next call opens another."""
@@ -90,12 +101,28 @@ class EngineConnection:
             self._http = None
 
     def _exchange(self, target: str) -> tuple[int, bytes]:
+        wait_s = patience(self._timeout_s)
         if self._http is None:
             self.generation += 1
-            self._http = open_http(self._address, self._timeout_s)
+            self._http = open_http(self._address, wait_s)
+        elif self._http.sock is not None:
+            self._http.sock.settimeout(wait_s)
         self._http.request("GET", target)
         response = self._http.getresponse()
-        return response.status, response.read()
+        return response.status, self._body(response)
+
+    def _body(self, response: http.client.HTTPResponse) -> bytes:
+        """The whole body, within the time and size that an engine's answer may take."""
+        end = time.monotonic() + self._timeout_s
+        pieces: list[bytes] = []
+        size = 0
+        while piece := response.read(PIECE_BYTES):
+            pieces.append(piece)
+            size += len(piece)
+            patience(end - time.monotonic())
+            if size > MAX_ANSWER_BYTES:
+                raise gibberish(response.headers.get("Content-Type") or "a body", "it does not end")
+        return b"".join(pieces)
 
 
 def open_http(address: EngineAddress, timeout_s: float) -> http.client.HTTPConnection:
@@ -125,6 +152,28 @@ def engine_pid(address: EngineAddress) -> int | None:
     return int(pid) or None
 
 
+def patience(at_most_s: float) -> float:
+    """How long to wait now. Raises ``EngineTooSlow`` when the request's own time is over."""
+    wait_s = deadline.left(at_most_s)
+    if wait_s <= 0:
+        raise too_slow(at_most_s)
+    return wait_s
+
+
+def is_gibberish(error: BaseException | None) -> bool:
+    """Whether an answer came and was no HTTP; a connection that closed early says nothing of the kind."""
+    return isinstance(error, http.client.HTTPException) and not isinstance(
+        error, (http.client.RemoteDisconnected, http.client.IncompleteRead, http.client.NotConnected)
+    )
+
+
+def gibberish(asked: str, why: object) -> EngineMisbehaved:
+    """The error for an answer that is no HTTP, or no end of it."""
+    return EngineMisbehaved(
+        code="engine-answered-strangely", detail=f"What answered {asked} speaks no HTTP that makes sense: {why}."
+    )
+
+
 def unreachable(address: EngineAddress, why: str) -> EngineUnreachable:
     """The error for an engine that does not answer, with how to bring it back."""
     return EngineUnreachable(
@@ -140,6 +189,6 @@ def too_slow(after_s: float) -> EngineTooSlow:
     """The error for an engine that did not answer in time."""
     return EngineTooSlow(
         code="engine-too-slow",
-        detail=f"The Docker engine did not answer within {after_s:g} s; a change that was asked for may still happen.",
+        detail=f"The Docker engine did not answer within {max(after_s, 0):g} s; a change asked for may still happen.",
         remedy=Remedy("Look at the thing before trying again; an Idempotency-Key makes the retry safe."),
     )

@@ -21,7 +21,15 @@ from service.core.ports import Place
 from service.core.snapshot import Container, Snapshot
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from service.engine.commands import Commands
-from service.engine.connection import EngineAddress, EngineConnection, engine_pid, open_http, unreachable
+from service.engine.connection import (
+    EngineAddress,
+    EngineConnection,
+    engine_pid,
+    open_http,
+    patience,
+    too_slow,
+    unreachable,
+)
 from service.engine.images import is_known
 from service.engine.source import SnapshotSource, strange
 
@@ -203,13 +211,18 @@ class DockerEngine:
 
     def _session(self) -> _Session:
         made = self._made
-        if made is None:
-            with self._lock:
-                made = self._made
-                if made is None:
-                    version = negotiate(self._get("/version"))
-                    made = self._made = _Session(self.address, version, self._timeout_s, self._threads)
-        return made
+        if made is not None:
+            return made
+        if not self._lock.acquire(timeout=patience(self._timeout_s)):
+            raise too_slow(self._timeout_s)
+        try:
+            made = self._made
+            if made is None:
+                version = negotiate(self._get("/version"))
+                made = self._made = _Session(self.address, version, self._timeout_s, self._threads)
+            return made
+        finally:
+            self._lock.release()
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         connection = EngineConnection(self.address, self._timeout_s)

@@ -26,7 +26,7 @@ from service.core.errors import (
     NotFound,
     Remedy,
 )
-from service.engine.connection import EngineAddress, too_slow, unreachable
+from service.engine.connection import EngineAddress, gibberish, is_gibberish, too_slow, unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +218,8 @@ def translated(operation: str, address: EngineAddress, timeout_s: float, subject
     except requests.exceptions.ConnectionError as error:
         if "timed out" in str(error).lower():
             raise too_slow(timeout_s) from error
+        if is_gibberish(_cause(error)):
+            raise gibberish(operation, _cause(error)) from error
         raise unreachable(address, "it closed the connection or does not listen") from error
     except requests.exceptions.RequestException as error:
         raise EngineMisbehaved(
@@ -227,6 +229,14 @@ def translated(operation: str, address: EngineAddress, timeout_s: float, subject
         raise translate(operation, f"invalid reference format: {error}", None) from error
     except docker.errors.DockerException as error:
         raise unreachable(address, str(error)) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # an answer of another shape
+        raise gibberish(operation, type(error).__name__) from error
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What urllib3 wrapped, as deep as it goes."""
+    inner = next((part for part in error.args if isinstance(part, BaseException)), None)
+    return (_cause(inner) or inner) if inner is not None else None
 
 
 def _message_of(error: docker.errors.APIError) -> str:

@@ -182,6 +182,13 @@ def read_time(raw: object) -> str | None:
     return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction.group() if fraction else ''}Z"
 
 
+def time_ns_of(raw: str) -> int:
+    """An RFC 3339 time of the engine in nanoseconds since 1970."""
+    fraction = re.search(r"\.(\d+)", raw)
+    whole = datetime.fromisoformat(re.sub(r"\.\d+", "", raw))
+    return int(whole.timestamp()) * 1_000_000_000 + int((fraction[1] if fraction else "0").ljust(9, "0")[:9])
+
+
 def _split_host(entry: str) -> tuple[str, str]:
     name, _, address = entry.partition("=" if "=" in entry else ":")
     return name, address

@@ -24,13 +24,14 @@ from typing import Any
 
 from service.core.errors import EngineMisbehaved
 from service.core.snapshot import Container, Network, Snapshot
-from service.engine.connection import EngineAddress, EngineConnection, too_slow
-from service.engine.reading import read_container, read_network
+from service.engine.connection import EngineAddress, EngineConnection, patience, too_slow
+from service.engine.reading import read_container, read_network, time_ns_of
 
 OVERLAP_NS = 1_000_000_000
 _OK, _NOT_FOUND = 200, 404
 LOG_LIMIT = 256
-_STOPPED = json.dumps({"status": ["created", "exited", "dead"]})
+_STOPPED_STATES = ("created", "exited", "dead")
+_STOPPED = json.dumps({"status": list(_STOPPED_STATES)})
 _SILENT_ACTIONS = ("exec_", "top", "attach", "archive-path", "extract-to-dir", "export", "copy", "resize")
 
 
@@ -39,6 +40,8 @@ class SnapshotSource:
 
     def __init__(self, address: EngineAddress, api_prefix: str = "/v1.44", timeout_s: float = 10.0) -> None:
         self._connection = EngineConnection(address, timeout_s)
+        self._local = address.socket_path is not None
+        self._ahead_ns = 0
         self._prefix = api_prefix
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
@@ -57,7 +60,7 @@ class SnapshotSource:
 
         Raises ``EngineUnreachable``, ``EngineTooSlow`` or ``EngineMisbehaved``.
         """
-        if not self._lock.acquire(timeout=self._timeout_s):
+        if not self._lock.acquire(timeout=patience(self._timeout_s)):
             raise too_slow(self._timeout_s)
         try:
             return self._freshened()
@@ -88,23 +91,34 @@ class SnapshotSource:
         """Read the world: the log's position first, so that a change made meanwhile is applied again later."""
         self.rebuilds += 1
         self._anchor, self._seen = None, set()
+        self._ahead_ns = self._engine_ahead_ns()
         lines = self._log_lines(anew=True)
         self._remember(lines or [])
         self._networks = {raw["Id"]: read_network(raw) for raw in self._read("/networks")}
-        listed = [raw["Id"] for raw in self._read("/containers/json", {"all": "1"})]
+        listed = self._read("/containers/json", {"all": "1"})
+        self._stopped = {raw["Id"]: _stopped_key(raw) for raw in listed if raw["State"] in _STOPPED_STATES}
+        self._stopped_raw = b""
         self._containers = {}
-        self._reread_containers(listed)
-        self._stopped, self._stopped_raw = {}, b""
-        self._check_stopped()
+        self._reread_containers([raw["Id"] for raw in listed])
         self._generation = self._connection.generation
         self._snapshot = self._assembled()
         return self._snapshot
+
+    def _engine_ahead_ns(self) -> int:
+        """How far a remote engine's clock is ahead of ours, at most; the log is asked for by the engine's time."""
+        if self._local:
+            return 0
+        sent_ns = time.time_ns()
+        said = str(self._read("/info")["SystemTime"])
+        return time_ns_of(said) - sent_ns
 
     def _log_lines(self, *, anew: bool = False) -> list[bytes] | None:
         """The log's lines around and after the anchor; ``None`` when continuity cannot be proven."""
         self.log_queries += 1
         since_ns = self._anchor[0] - OVERLAP_NS if self._anchor else 0
-        now_ns = time.time_ns()
+        now_ns = time.time_ns() + self._ahead_ns
+        if self._anchor and not anew and now_ns < self._anchor[0]:
+            return None  # the clock was set back: what is written now may carry an older time than the anchor
         query = {"since": _timestamp(since_ns), "until": _timestamp(now_ns)}
         lines = [line for line in self._read_raw("/events", query).split(b"\n") if line]
         if anew:
