@@ -29,6 +29,13 @@ class Pace:
         """So many were sent."""
         self._allowance -= count
 
+    def take_one(self) -> bool:
+        """Whether one may go now; if so, it counts as sent."""
+        if self.allowed() < 1:
+            return False
+        self.spent(1)
+        return True
+
     def wait_s(self) -> float:
         """Until the next one may go."""
         return max(0.0, (1.0 - self._allowance) / self._per_second)

@@ -16,11 +16,13 @@ from service.core.ports import SweepPlan, SweepRow
 from service.probes import descriptors, neighbour_table, reasons, rtnetlink
 from service.probes.connect_line import Room
 from service.probes.entrance import Entrance, Grounds
+from service.probes.holdings import Holdings
 from service.probes.ledger import Ledger
 from service.probes.pace import Pace
 from service.probes.routing import Routing
 from service.probes.sweep_loop import Lane, Loop
 from service.probes.sweep_names import Desk, Names
+from service.probes.watcher import Watcher
 
 _TABLES: dict[int, neighbour_table.TableName] = {reasons.IPV4: "arp_cache", reasons.IPV6: "ndisc_cache"}
 FILES_PER_SOURCE = 6
@@ -53,9 +55,11 @@ class Stage:
             for ledger in ledgers.values():
                 files.callback(ledger.settle)
             pace, timeout_s = Pace(self._plan.max_packets_per_second), self._plan.timeout_ms / 1000
-            loop = Loop(Routing(entrance.spaces.values()), ledgers, self._emit, pace, timeout_s)
+            watcher = Watcher()
+            files.callback(watcher.close)
+            watcher.watch(self._waker, lambda: None)
+            loop = Loop(Holdings(Routing(entrance.spaces.values()), ledgers), watcher, self._emit, pace, timeout_s)
             files.callback(loop.close)
-            loop.watch(self._waker, lambda: None)
             names = Names(loop, entrance.destination, timeout_s, self._plan.allowed_subnets)
             for lane, desk in opened:
                 loop.add(lane)

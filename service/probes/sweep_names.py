@@ -21,7 +21,7 @@ import dns.message
 from service.core.checks import Reason
 from service.core.observations import ResolverConfiguration
 from service.probes.checking import forbidden
-from service.probes.ledger import Key
+from service.probes.holdings import Held
 from service.probes.resolver import Answer, Query, Resolution, Steps, resolve
 from service.probes.sweep_loop import Lane, Loop
 from service.probes.sweep_row import Destination
@@ -50,7 +50,7 @@ class Desk:
     sockets: dict[str, socket.socket]
     waiting_names: deque[int] = field(default_factory=deque)
     asked: dict[tuple[str, int], _Question] = field(default_factory=dict)
-    held: list[tuple[int, tuple[Key, ...]]] | None = None
+    held: list[Held] | None = None
 
 
 class Names:
@@ -75,7 +75,7 @@ class Names:
         desk.waiting_names.extend(p for p, t in enumerate(targets) if t.address is None and t.name is not None)
         self._desks.append(desk)
         for server, sock in desk.sockets.items():
-            self._loop.watch(sock.fileno(), partial(self._hear, desk, server))
+            self._loop.watcher.watch(sock.fileno(), partial(self._hear, desk, server))
 
     def tick(self, now: float) -> float:
         """Give up what is overdue, ask what there is room for; returns when to come back."""
@@ -95,12 +95,12 @@ class Names:
 
     def _serve(self, desk: Desk, now: float, room: int) -> int:
         if desk.held is None:
-            desk.held = self._loop.hold(desk.lane.space, [_packed(server) for server in desk.sockets])
+            desk.held = self._loop.holdings.hold_all(desk.lane.space, [_packed(server) for server in desk.sockets])
         if desk.held is None:
             return 0
         self._at_work.add(desk)
         begun = 0
-        while desk.waiting_names and begun < room and self._loop.may_send():
+        while desk.waiting_names and begun < room and self._loop.pace.take_one():
             position = desk.waiting_names.popleft()
             name = desk.lane.row.source.targets[position].name or ""
             self._step(desk, position, resolve(desk.configuration, name, None), now + self._timeout_s)
@@ -158,7 +158,7 @@ class Names:
     def _rest(self, desk: Desk) -> None:
         """A desk with nothing left gives its neighbour entries back."""
         if desk.held is not None and not desk.asked and not desk.waiting_names:
-            self._loop.let_go(desk.held)
+            self._loop.holdings.let_go(desk.held)
             desk.held = []
             self._at_work.discard(desk)
 

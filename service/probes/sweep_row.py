@@ -11,7 +11,7 @@ from typing import NamedTuple
 from service.core.checks import Reason, Verdict
 from service.core.ports import SweepOutcome, SweepRow, SweepSource
 from service.probes.attempts import verdict_of
-from service.probes.ledger import Key
+from service.probes.holdings import Held
 from service.probes.sockaddr import SocketAddress, family_of, numeric
 
 
@@ -41,7 +41,14 @@ class Row:
         self.addresses: list[str | None] = [target.address for target in source.targets]
         self.outcomes: list[SweepOutcome | None] = [None] * size
         self.sent = array("d", bytes(8 * size))
-        self.under_way: dict[int, tuple[Key, ...]] = {}
+        self.under_way: dict[int, Held] = {}
+
+    def destination(self, position: int) -> Destination:
+        """Where a position that is ready goes to. Raises ``LookupError`` for one that is not."""
+        destination = self.destinations[position]
+        if destination is None:
+            raise LookupError(f"position {position} has no destination yet")
+        return destination
 
     def finish(self, position: int, reason: Reason | None, rtt_ms: float | None = None) -> None:
         """Write down an outcome, once; without a reason it is a success."""
