@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-import jwt
 import structlog
 import yaml
 from flask import Flask, Response, g, request
@@ -27,11 +26,12 @@ from service.api import (
     problems,
     service_info,
 )
-from service.api.auth import Authenticator, Oidc, TokensFile
+from service.api.auth import Authenticator, TokensFile
 from service.api.caching import KeptAnswers
 from service.api.contract import Operation, Resource
 from service.api.dispatch import Desk, flask_view
 from service.api.limits import RateLimit, Slots
+from service.api.oidc import Keys, Oidc
 from service.api.spec import build
 from service.core.engine_port import Engine
 from service.core.ports import ProbeRunner
@@ -81,6 +81,7 @@ def create_app(
             "streams": Slots("streams", settings.max_streams),
         },
         kept=KeptAnswers(),
+        request_timeout_s=settings.request_timeout_s,
     )
     app = Flask("service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
@@ -113,7 +114,7 @@ def _authenticator(settings: Settings) -> Authenticator:
         oidc = Oidc(
             issuer=settings.oidc_issuer,
             audience=settings.oidc_audience,
-            keys=jwt.PyJWKClient(settings.oidc_jwks_url, timeout=5),
+            keys=Keys(settings.oidc_jwks_url),
             role_claim=settings.oidc_role_claim,
             project_claim=settings.oidc_project_claim,
         )

@@ -1,4 +1,4 @@
-"""gunicorn's settings, from ours: gthread, since a check enters a namespace in a thread of its own (not gevent)."""
+"""gunicorn's settings, from ours: threads, since a check enters a namespace in a thread of its own (not gevent)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ except BadSettings as error:
 bind = _settings.bind
 workers = _settings.workers
 threads = _settings.threads
-worker_class = "gthread"
+worker_class = "service.gunicorn_worker.Worker"
 timeout = int(_settings.request_timeout_s) + 30
 graceful_timeout = 25
 keepalive = 75

@@ -1,24 +1,41 @@
-"""Structured logs: one JSON object a line on standard error, with the request's id from its context."""
+"""Structured logs: one JSON object a line on standard error, with the request's id from its context.
+
+Audit lines (every change, every refusal) are written at every level of logging. No line holds a token, an environment
+value or a body.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from typing import Any
 
 import structlog
+
+PROCESSORS: tuple[structlog.types.Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+    structlog.processors.JSONRenderer(),
+)
 
 
 def configure(level: str) -> None:
     """Set up structlog for the process."""
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=PROCESSORS,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def audit(event: str, **facts: Any) -> None:
+    """Write one audit line: ``change`` or ``refusal``, who, what, on what, with what outcome."""
+    line: Any = {"event": event, "audit": True, **facts}
+    for processor in PROCESSORS:
+        line = processor(None, "info", line)
+    sys.stderr.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
+    sys.stderr.flush()

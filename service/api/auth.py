@@ -1,7 +1,8 @@
-"""Who is calling: a bearer token against the tokens file, or a platform's own JWT (OIDC).
+"""Who is calling: a bearer token against the tokens file, or a platform's own JWT (see ``oidc``).
 
 The file holds names, roles, projects and SHA-256 digests, never a token; it is read again when it changes. Digests are
-compared in constant time. Failures slow down the address they come from.
+compared in constant time. Wrong tokens are counted by address and slowed; a right one is never held up by wrong ones,
+since behind a proxy they all come from one address.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-import jwt
+import structlog
 
+from service.api.oidc import NAME_PREFIX, Oidc
 from service.api.problems import HttpProblem
 from service.core.access import Caller, Role
 
@@ -26,7 +29,11 @@ JWT_DOTS = 2
 FAILURES_BEFORE_DELAY = 10
 FAILURE_WINDOW_S = 60.0
 MAX_ADDRESSES = 10_000
+DIGEST_BYTES = 32
+IPV6_SITE_PREFIX = 64
 _ROLES = {role.word: role for role in Role}
+_FIELDS = {"name", "role", "project", "sha256", "expires_at"}
+log = structlog.get_logger()
 
 
 class BadTokensFile(Exception):
@@ -34,30 +41,47 @@ class BadTokensFile(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
+    """One line of the tokens file."""
+
     caller: Caller
     digest: bytes
     expires_at: datetime | None
 
 
-def read_tokens(path: Path) -> tuple[_Entry, ...]:
+def read_tokens(path: Path) -> tuple[Entry, ...]:
     """The entries of a tokens file. Raises ``BadTokensFile``."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(_entry(item) for item in raw["tokens"])
+        return _distinct(tuple(_entry(item) for item in raw["tokens"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no tokens file: {error!r}"
         raise BadTokensFile(message) from error
 
 
-def _entry(item: dict[str, Any]) -> _Entry:
-    expires = item.get("expires_at")
-    moment = datetime.fromisoformat(expires) if expires else None
-    return _Entry(
-        caller=Caller(str(item["name"]), _ROLES[item["role"]], item.get("project") or None),
-        digest=bytes.fromhex(item["sha256"]),
-        expires_at=moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC),
-    )
+def _distinct(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    names = [entry.caller.name for entry in entries]
+    if len(set(names)) < len(names):
+        raise ValueError("a name appears twice")
+    return entries
+
+
+def _entry(item: dict[str, Any]) -> Entry:
+    unknown = set(item) - _FIELDS
+    if unknown:
+        raise ValueError(f"unknown field {min(unknown)!r}")
+    name, project, expires = item["name"], item.get("project"), item.get("expires_at")
+    if not (isinstance(name, str) and name.isprintable() and name.strip() and not name.startswith(NAME_PREFIX)):
+        raise ValueError(f"{name!r} is no name for a token")
+    if project is not None and not (isinstance(project, str) and project.strip()):
+        raise ValueError(f"{name}: the project must be a text or null")
+    digest = bytes.fromhex(item["sha256"])
+    if len(digest) != DIGEST_BYTES:
+        raise ValueError(f"{name}: sha256 must be 64 hexadecimal digits")
+    moment = datetime.fromisoformat(expires) if expires is not None else None
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return Entry(Caller(name, _ROLES[item["role"]], project), digest, moment)
 
 
 class TokensFile:
@@ -65,7 +89,7 @@ class TokensFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp = self._stamp_now()
+        self._stamp: tuple[int, ...] | None = self._stamp_now()
         self._entries = read_tokens(path)
         self._lock = threading.Lock()
 
@@ -81,47 +105,56 @@ class TokensFile:
             return None
         return found.caller
 
-    def _stamp_now(self) -> tuple[int, int, int]:
+    def _stamp_now(self) -> tuple[int, ...]:
         status = self._path.stat()
-        return status.st_mtime_ns, status.st_size, status.st_ino
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
     def _refresh(self) -> None:
         try:
-            stamp = self._stamp_now()
+            stamp: tuple[int, ...] | None = self._stamp_now()
+        except OSError:
+            stamp = None
+        if stamp == self._stamp:
+            return
+        with self._lock:
             if stamp == self._stamp:
                 return
-            with self._lock:
+            self._stamp = stamp
+            try:
                 self._entries = read_tokens(self._path)
-                self._stamp = stamp
-        except (OSError, BadTokensFile):
-            return
+                log.warning("tokens-reloaded", file=str(self._path), tokens=len(self._entries))
+            except BadTokensFile as error:
+                log.warning("tokens-not-reloaded", reason=str(error), in_force="the last good ones")
 
 
-@dataclass(frozen=True, slots=True)
-class Oidc:
-    """A platform's identity provider: JWTs (RFC 7519) with RS256 or ES256, keys from its JWKS."""
+class Failures:
+    """How many wrong tokens came from an address lately. Per worker."""
 
-    issuer: str
-    audience: str
-    keys: jwt.PyJWKClient
-    role_claim: str
-    project_claim: str
+    def __init__(self) -> None:
+        self._moments: dict[str, list[float]] = {}
+        self._lock = threading.Lock()
 
-    def caller_of(self, token: str) -> Caller | None:
-        """The caller a valid JWT names; ``None`` for any other token."""
-        try:
-            key = self.keys.get_signing_key_from_jwt(token)
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=["RS256", "ES256"],
-                audience=self.audience,
-                issuer=self.issuer,
-                options={"require": ["exp", "sub"]},
-            )
-            return Caller(str(claims["sub"]), _ROLES[claims[self.role_claim]], claims.get(self.project_claim) or None)
-        except (jwt.PyJWTError, KeyError, TypeError):
-            return None
+    def count(self, address: str) -> int:
+        """Count one more; how many there were within the window, up to one beyond the limit."""
+        site = _site(address)
+        horizon = time.monotonic() - FAILURE_WINDOW_S
+        with self._lock:
+            if len(self._moments) > MAX_ADDRESSES:
+                self._moments.clear()
+            recent = [moment for moment in self._moments.get(site, ()) if moment > horizon]
+            self._moments[site] = [*recent, time.monotonic()][-FAILURES_BEFORE_DELAY - 1 :]
+            return len(self._moments[site])
+
+
+def _site(address: str) -> str:
+    """An IPv6 site has more addresses than anyone can count: its /64 counts as one."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return address
+    return (
+        str(ip_network(f"{known}/{IPV6_SITE_PREFIX}", strict=False)) if isinstance(known, IPv6Address) else str(known)
+    )
 
 
 class Authenticator:
@@ -130,8 +163,7 @@ class Authenticator:
     def __init__(self, tokens: TokensFile | None, oidc: Oidc | None = None) -> None:
         self._tokens = tokens
         self._oidc = oidc
-        self._failures: dict[str, list[float]] = {}
-        self._lock = threading.Lock()
+        self._failures = Failures()
 
     def authenticate(self, header: str | None, address: str) -> Caller:
         """The caller; ``address`` is where the request came from, for slowing down guesses."""
@@ -140,11 +172,9 @@ class Authenticator:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token.strip() or len(token) > MAX_TOKEN_LENGTH:
             raise _unauthorized("token-required", "The Authorization header is no bearer token.", "")
-        self._refuse_guessing(address)
         caller = self._caller_of(token.strip())
         if caller is None:
-            self._count_failure(address)
-            raise _unauthorized("token-invalid", "The token is unknown or has expired.", ', error="invalid_token"')
+            raise self._failure(address)
         return caller
 
     def _caller_of(self, token: str) -> Caller | None:
@@ -153,26 +183,15 @@ class Authenticator:
             return self._oidc.caller_of(token)
         return caller
 
-    def _recent(self, address: str) -> list[float]:
-        horizon = time.monotonic() - FAILURE_WINDOW_S
-        return [moment for moment in self._failures.get(address, ()) if moment > horizon]
-
-    def _refuse_guessing(self, address: str) -> None:
-        with self._lock:
-            recent = self._recent(address)
-        if len(recent) >= FAILURES_BEFORE_DELAY:
-            raise HttpProblem(
-                429,
-                "too-many-failures",
-                f"{len(recent)} wrong tokens came from {address} within {FAILURE_WINDOW_S:.0f} s.",
-                headers={"Retry-After": str(int(FAILURE_WINDOW_S))},
-            )
-
-    def _count_failure(self, address: str) -> None:
-        with self._lock:
-            if len(self._failures) > MAX_ADDRESSES:
-                self._failures.clear()
-            self._failures[address] = [*self._recent(address), time.monotonic()]
+    def _failure(self, address: str) -> HttpProblem:
+        if self._failures.count(address) <= FAILURES_BEFORE_DELAY:
+            return _unauthorized("token-invalid", "The token is unknown or has expired.", ', error="invalid_token"')
+        return HttpProblem(
+            429,
+            "too-many-failures",
+            f"More than {FAILURES_BEFORE_DELAY} wrong tokens came from {address} within {FAILURE_WINDOW_S:.0f} s.",
+            headers={"Retry-After": str(int(FAILURE_WINDOW_S))},
+        )
 
 
 def _unauthorized(code: str, detail: str, attributes: str) -> HttpProblem:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
-import structlog
 from flask import Response, g, json, request
 from marshmallow import Schema
 
@@ -21,13 +21,16 @@ from service.api.caching import KeptAnswers, conditional, etag_of, matches
 from service.api.contract import JSON, Answer, Asked, Media, Operation
 from service.api.limits import RateLimit, Slots
 from service.api.networks_schemas import RehearsalSchema
+from service.api.problems import HttpProblem
+from service.core import deadline
 from service.core.access import Caller, Role, require_role
-from service.core.errors import PreconditionFailed, Remedy
+from service.core.errors import BridgeworkError, PreconditionFailed, Refused, Remedy, TooBusy
 from service.core.snapshot import Snapshot
+from service.logs import audit
 from service.operations.descriptions import Rehearsal
 from service.operations.house import House
 
-audit = structlog.get_logger("audit")
+_REFUSING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
 NOBODY = Caller("nobody", Role.VIEWER)
 
 
@@ -40,40 +43,91 @@ class Desk:
     rate: RateLimit
     slots: dict[str, Slots]
     kept: KeptAnswers
+    request_timeout_s: float = 60.0
 
 
 def flask_view(desk: Desk, operation: Operation, reader: Operation | None) -> Callable[..., Response]:
     """The function Flask calls. ``reader`` is the GET of the same path, for ``If-Match``."""
 
     def view(**path: str) -> Response:
-        asked = _asked(desk, operation, path)
-        if operation.conditional and "If-Match" in request.headers and reader is not None:
-            _require_match(reader, asked, request.headers["If-Match"])
-        response = _answered(desk, operation, asked)
-        if operation.role is not None and operation.role >= Role.OPERATOR and not asked.dry_run:
-            audit.info("change", operation=operation.id, caller=asked.caller.name, on=path, status=response.status_code)
+        deadline.begin(desk.request_timeout_s)
+        record = Record(operation, path)
+        try:
+            asked = _asked(desk, operation, path, record)
+            if operation.conditional and "If-Match" in request.headers and reader is not None:
+                _require_match(reader, asked, request.headers["If-Match"])
+            response = _answered(desk, operation, asked)
+            record.ended(response)
+        except (BridgeworkError, HttpProblem) as error:
+            record.failed(error)
+            raise
+        finally:
+            deadline.lift()
+            record.write()
         return response
 
     view.__name__ = operation.id
     return view
 
 
-def _asked(desk: Desk, operation: Operation, path: dict[str, str]) -> Asked:
+class Record:
+    """What the audit says of one request: every change, and every refusal. Names of things, never what is in a body."""
+
+    def __init__(self, operation: Operation, path: dict[str, str]) -> None:
+        self._changes = operation.role is not None and operation.role >= Role.OPERATOR
+        self._refused = False
+        self._facts: dict[str, Any] = {"operation": operation.id, "on": dict(path), "outcome": "accident"}
+
+    def by(self, caller: Caller) -> None:
+        """Who asks."""
+        self._facts |= {"caller": caller.name, "role": caller.role.word, "project": caller.project}
+
+    def about(self, body: Any, *, dry_run: bool) -> None:
+        """What is asked for; a rehearsal changes nothing."""
+        self._changes = self._changes and not dry_run
+        named = body.get("name") if isinstance(body, dict) else None
+        if named is not None:
+            self._facts["name"] = named
+
+    def ended(self, response: Response) -> None:
+        """It was done."""
+        made = response.headers.get("Location")
+        self._facts |= {"outcome": "done", "status": response.status_code, **({"made": made} if made else {})}
+        if response.headers.get("Idempotent-Replayed"):
+            self._facts["outcome"] = "replayed"
+
+    def failed(self, error: BridgeworkError | HttpProblem) -> None:
+        """It was not done, or not allowed."""
+        self._facts["outcome"] = error.code
+        self._refused = isinstance(error, (Refused, TooBusy)) or (
+            isinstance(error, HttpProblem) and error.status in _REFUSING
+        )
+
+    def write(self) -> None:
+        """One line, where there is something to tell."""
+        if self._changes or self._refused:
+            audit("refusal" if self._refused else "change", address=request.remote_addr, **self._facts)
+
+
+def _asked(desk: Desk, operation: Operation, path: dict[str, str], record: Record) -> Asked:
     caller = NOBODY
     if operation.role is not None:
         caller = desk.authenticator.authenticate(request.headers.get("Authorization"), request.remote_addr or "")
         g.caller = caller.name
+        record.by(caller)
         desk.rate.take(caller)
         require_role(caller, operation.role, f"{operation.method} {operation.path}")
     media_type = reading.choose_media_type(operation, request.accept_mimetypes)
     query = reading.read_query(operation, request)
     dry_run = query.pop("dry_run")
+    body = reading.read_body(operation, request)
+    record.about(body, dry_run=dry_run)
     return Asked(
         house=desk.house,
         caller=caller,
         path=path,
         query=query,
-        body=reading.read_body(operation, request),
+        body=body,
         media_type=media_type,
         dry_run=dry_run,
         idempotency_key=reading.read_key(operation, request.headers),

@@ -40,6 +40,7 @@ CODE_BY_STATUS: Mapping[int, str] = {
     405: "method-not-allowed",
     406: "not-acceptable",
     408: "request-timed-out",
+    411: "length-required",
     413: "body-too-large",
     414: "uri-too-long",
     415: "media-type-unsupported",
@@ -139,7 +140,7 @@ def _for_http_exception(error: HTTPException) -> Response:
 
 
 def _for_accident(error: Exception) -> Response:
-    log.error("accident", error=repr(error), exc_info=error)
+    log.error("accident", error=type(error).__name__, exc_info=error)
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal-error",

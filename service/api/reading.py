@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from flask import Request
 from marshmallow import Schema, ValidationError
@@ -30,6 +31,7 @@ def choose_media_type(operation: Operation, accept: MIMEAccept) -> str:
 
 def read_query(operation: Operation, request: Request) -> dict[str, Any]:
     """The query by its schema. Raises ``InvalidInput`` on unknown, repeated or bad parameters."""
+    _require_text(request.query_string)
     allowed_twice = {"label"}
     faults = [
         InputFault(f"?{name}", "Given more than once.")
@@ -45,6 +47,14 @@ def read_query(operation: Operation, request: Request) -> dict[str, Any]:
     loaded = _loaded(operation.query, given, faults, prefix="?")
     loaded["dry_run"] = rehearse == "true"
     return loaded
+
+
+def _require_text(query: bytes) -> None:
+    """What is no UTF-8 would be read as something else than was sent."""
+    try:
+        unquote_to_bytes(query).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise invalid([InputFault("?", "Is not UTF-8.")], "The query") from error
 
 
 def _loaded(schema: Schema | None, given: dict[str, Any], faults: list[InputFault], prefix: str) -> dict[str, Any]:
@@ -63,18 +73,14 @@ def _loaded(schema: Schema | None, given: dict[str, Any], faults: list[InputFaul
 
 
 def read_body(operation: Operation, request: Request) -> Any:
-    """The body by its schema. Raises ``HttpProblem`` 400 or 415, or ``InvalidInput``."""
+    """The body by its schema. Raises ``HttpProblem`` 400, 411 or 415, or ``InvalidInput``."""
+    if "Transfer-Encoding" in request.headers:
+        raise HttpProblem(411, "length-required", "Send the body with a Content-Length, not in chunks.")
     if operation.body is None:
         if request.content_length:
             raise HttpProblem(400, "body-unexpected", f"{operation.method} {operation.path} takes no body.")
         return None
-    if request.mimetype != JSON:
-        raise HttpProblem(
-            415,
-            "media-type-unsupported",
-            f"The body must be {JSON}, not {request.mimetype or 'without a Content-Type'}.",
-            headers={"Accept": JSON},
-        )
+    _require_json(request)
     try:
         given = strict_json.parse(request.get_data(cache=False))
     except strict_json.BadJson as error:
@@ -83,6 +89,18 @@ def read_body(operation: Operation, request: Request) -> Any:
         return operation.body.load(given)
     except ValidationError as error:
         raise invalid(flattened(error.messages), "The body") from error
+
+
+def _require_json(request: Request) -> None:
+    charset = request.mimetype_params.get("charset", "utf-8")
+    if request.mimetype == JSON and charset.lower() in {"utf-8", "utf8"} and "Content-Encoding" not in request.headers:
+        return
+    raise HttpProblem(
+        415,
+        "media-type-unsupported",
+        f"The body must be {JSON} in UTF-8, not encoded further, and said to be.",
+        headers={"Accept": JSON},
+    )
 
 
 def read_key(operation: Operation, headers: Headers) -> str | None:

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 means it, and no looser: UTF-8, no duplicate keys, bounded depth, no NaN, integers of sane length.
+"""JSON as RFC 8259 means it, and no looser: UTF-8, no duplicate keys, bounded depth, no NaN, numbers of sane length.
 
 The engine itself takes keys in any case and the last of duplicates; a body that two readers understand in two ways is
 how a check is passed and then evaded. So what this module lets through has one meaning.
@@ -7,12 +7,14 @@ how a check is passed and then evaded. So what this module lets through has one 
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 MAX_DEPTH = 32
 MAX_NUMBER_DIGITS = 20
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""Strings whole, so that what looks like a bracket inside is none; possessive, so that no body takes longer to read."""
 
 
 class BadJson(ValueError):
@@ -29,44 +31,61 @@ def parse(body: bytes) -> Any:
         raise BadJson(f"The body is not UTF-8 (byte {error.start}).") from error
     _check_depth(body)
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=_number(int),
-            parse_float=_number(float),
-            parse_constant=_constant,
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_int=_integer, parse_float=_real, parse_constant=_constant
         )
     except json.JSONDecodeError as error:
         raise BadJson(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from error
+    if b"\\u" in body:
+        _check_characters(value)
+    return value
 
 
 def _check_depth(body: bytes) -> None:
     depth = 0
-    for byte in _STRING.sub(b"", body):
-        if byte in b"[{":
+    for token in _TOKENS.finditer(body):
+        opening = token.group()
+        if opening in {b"[", b"{"}:
             depth += 1
             if depth > MAX_DEPTH:
                 raise BadJson(f"The body is nested more than {MAX_DEPTH} deep.")
-        elif byte in b"]}":
+        elif opening in {b"]", b"}"}:
             depth -= 1
 
 
+def _check_characters(value: Any) -> None:
+    r"""Half of a surrogate pair (``"\ud800"``) is JSON, and no character: nobody can write it down again."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadJson("A text holds half of a surrogate pair.") from error
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise BadJson(f"The key {key[:64]!r} appears twice.")
-        found[key] = value
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise BadJson(f"The key {twice[:64]!a} appears twice.")
     return found
 
 
-def _number(kind: type[int | float]) -> Any:
-    def read(text: str) -> int | float:
-        if len(text) > MAX_NUMBER_DIGITS:
-            raise BadJson(f"A number has more than {MAX_NUMBER_DIGITS} digits.")
-        return kind(text)
+def _integer(text: str) -> int:
+    _check_digits(text)
+    return int(text)
 
-    return read
+
+def _real(text: str) -> float:
+    _check_digits(text)
+    value = float(text)
+    if not math.isfinite(value):
+        raise BadJson("A number is too large.")
+    return value
+
+
+def _check_digits(text: str) -> None:
+    if len(text) > MAX_NUMBER_DIGITS:
+        raise BadJson(f"A number has more than {MAX_NUMBER_DIGITS} digits.")
 
 
 def _constant(text: str) -> Any:

@@ -36,7 +36,7 @@ class _Client(docker.APIClient):
     """The SDK's client, with the endpoints whose newer fields its own methods lack, and an end to every answer."""
 
     @property
-    def timeout(self) -> float:
+    def timeout(self) -> Any:
         """What the SDK hands to each call: less than its own when the request's end is nearer."""
         return patience(self._limit_s)
 

@@ -1,0 +1,251 @@
+"""gunicorn's gthread worker, made hard to stall: a thread is taken only by a request that has arrived whole.
+
+gthread hands a connection to a thread as soon as it is there, so as many slow clients as there are threads stop
+everything. Here the event loop itself collects a request, head and body, within a time and a size; what does not come
+in time is answered 408 or dropped. Closing lingers in the loop as well, and health is asked in lanes of its own, so it
+is answered while every other thread waits for the engine. Whatever gunicorn refuses is a problem document too.
+"""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import struct
+import time
+import uuid
+from collections import deque
+from concurrent import futures
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from service.http_edge import ARRIVAL_S, arrival, expects_continue, path_of, refusal, status_of
+from service.settings import read_settings
+
+SILENCE_S = 15
+LINGER_S = 2.0
+MAX_DRAINED_BYTES = 1_048_576
+PIECE_BYTES = 65_536
+LANES = (b"/livez", b"/readyz")
+_PASSING = {errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK, errno.EINTR}
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+log = structlog.get_logger()
+
+
+class Connection(TConn):
+    """A connection with what has arrived of its next request."""
+
+    def __init__(self, worker: Worker, sock: socket.socket, client: Any, server: Any) -> None:
+        super().__init__(worker.cfg, sock, client, server)
+        self._worker = worker
+        self.arrived = bytearray()
+        self.continued = False
+
+    def close(self, graceful: bool = False) -> None:
+        """Close; a graceful end waits for the client's in the loop, never here."""
+        if graceful:
+            self._worker.linger(self)
+        else:
+            super().close()
+
+
+class Worker(ThreadWorker):
+    """A gthread worker whose threads never wait for a client."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.max_body_bytes = read_settings().max_body_bytes
+        self.lingering: deque[Connection] = deque()
+        self.lanes: dict[bytes, futures.ThreadPoolExecutor] = {}
+
+    def init_process(self) -> None:
+        """Make the lanes in the process that uses them."""
+        self.lanes = {path: futures.ThreadPoolExecutor(max_workers=1) for path in LANES}
+        super().init_process()
+
+    def accept(self, listener: Any) -> bool:
+        """Take a connection into the loop; whether there was one."""
+        try:
+            sock, client = listener.accept()
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                log.warning("connection-not-taken", reason=error.strerror)
+                time.sleep(0.05)
+            elif error.errno not in _PASSING:
+                raise
+            return False
+        self.nr_conns += 1
+        silence = struct.pack("ll", SILENCE_S, 0)
+        for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            sock.setsockopt(socket.SOL_SOCKET, direction, silence)
+        self.await_request(Connection(self, sock, client, listener.getsockname()))
+        return True
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """A stopping worker first takes what the kernel has accepted for it, and then really listens no more."""
+        stopping = not enabled and not self.alive
+        if stopping:
+            while any(self.accept(listener) for listener in self.sockets):
+                pass
+        super().set_accept_enabled(enabled)
+        if stopping:
+            for listener in self.sockets:
+                listener.close()
+
+    def await_request(self, conn: Connection) -> None:
+        """Collect the connection's next request in the loop."""
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + ARRIVAL_S
+        conn.continued = False
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
+        """A kept-alive connection's next request begins."""
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self.await_request(conn)
+        self.on_pending_socket_readable(conn, client)
+
+    def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:
+        """More of a request has arrived."""
+        try:
+            piece = client.recv(PIECE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        if piece:
+            conn.arrived += piece
+            self._advance(conn)
+        else:
+            self._release(conn)
+            self._abandon(conn)
+
+    def _advance(self, conn: Connection) -> None:
+        status = arrival(conn.arrived, self.max_body_bytes)
+        if status is HTTPStatus.CONTINUE:
+            if not conn.continued and expects_continue(conn.arrived):
+                conn.continued = True
+                _send(conn, b"HTTP/1.1 100 Continue\r\n\r\n")
+            return
+        self._release(conn)
+        if status is HTTPStatus.OK:
+            self.enqueue_req(conn)
+        else:
+            self._refuse(conn, status)
+
+    def _release(self, conn: Connection) -> None:
+        self.poller.unregister(conn.sock)
+        self.pending_conns.remove(conn)
+
+    def _abandon(self, conn: Connection) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+    def _refuse(self, conn: Connection, status: HTTPStatus) -> None:
+        request_id = uuid.uuid4().hex
+        _report(status, conn.client, request_id)
+        _send(conn, refusal(status, request_id))
+        self.nr_conns -= 1
+        conn.close(graceful=True)
+
+    def enqueue_req(self, conn: Connection) -> None:
+        """Give a whole request to a thread; one that was sent ahead of its turn may still be incomplete."""
+        if not conn.arrived:
+            conn.arrived += conn.parser.unreader.take_buffered()
+            self.await_request(conn)
+            self._advance(conn)
+            return
+        pool: Any = self.lanes.get(path_of(conn.arrived), self.tpool)
+        future = pool.submit(self.handle, conn)
+        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def handle(self, conn: Connection) -> Any:
+        """Serve one request, in a thread."""
+        conn.sock.setblocking(True)
+        conn.data_ready = True
+        conn.init()
+        conn.parser.unreader.unread(bytes(conn.arrived))
+        conn.arrived.clear()
+        return super().handle(conn)
+
+    def handle_error(self, _: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer what gunicorn refuses, or what broke, with a problem document that repeats nothing."""
+        status = status_of(exc)
+        request_id = uuid.uuid4().hex
+        _report(status, addr, request_id, exc, accident=status is HTTPStatus.INTERNAL_SERVER_ERROR)
+        try:
+            client.sendall(refusal(status, request_id))
+        except OSError:
+            return
+
+    def linger(self, conn: Connection) -> None:
+        """Say that nothing more comes, and wait a little for the client to have read it (RFC 9112, 9.6)."""
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            conn.close()
+            return
+        conn.timeout = time.monotonic() + LINGER_S
+        conn.arrived.clear()
+        self.lingering.append(conn)
+        drained = [0]
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn, drained))
+
+    def _drain(self, conn: Connection, drained: list[int], client: socket.socket) -> None:
+        try:
+            piece = client.recv(PIECE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        drained[0] += len(piece)
+        if not piece or drained[0] > MAX_DRAINED_BYTES:
+            self.poller.unregister(client)
+            self.lingering.remove(conn)
+            conn.close()
+
+    def murder_pending(self) -> None:
+        """End what did not arrive in time, and what has lingered long enough."""
+        now = time.monotonic()
+        while self.pending_conns and self.pending_conns[0].timeout <= now:
+            conn = self.pending_conns[0]
+            self._release(conn)
+            if conn.arrived:
+                self._refuse(conn, HTTPStatus.REQUEST_TIMEOUT)
+            else:
+                self._abandon(conn)
+        while self.lingering and self.lingering[0].timeout <= now:
+            conn = self.lingering.popleft()
+            self.poller.unregister(conn.sock)
+            conn.close()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """A stopping worker waits no longer than this for connections that have sent nothing."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
+
+
+def _send(conn: Connection, data: bytes) -> None:
+    try:
+        conn.sock.send(data)
+    except OSError:
+        return
+
+
+def _report(
+    status: HTTPStatus, client: Any, request_id: str, error: Exception | None = None, *, accident: bool = False
+) -> None:
+    address = client[0] if isinstance(client, tuple) and client else ""
+    kind = type(error).__name__ if error is not None else None
+    if accident:
+        log.error("accident", status=int(status), address=address, request_id=request_id, exc_info=error)
+    else:
+        log.info("refused", status=int(status), address=address, request_id=request_id, error=kind)

@@ -1,0 +1,84 @@
+"""Where bytes become requests: what has arrived whole, what is refused, and how that is said without Flask.
+
+Pure: bytes in, decisions and bytes out. ``service/gunicorn_worker.py`` moves them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+
+from gunicorn.http import errors
+
+ARRIVAL_S = 10.0
+MAX_HEAD_BYTES = 65_536
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)", re.IGNORECASE)
+_CODED = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
+_EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
+
+REFUSALS = {
+    HTTPStatus.BAD_REQUEST: ("bad-request", "This is not a valid HTTP request."),
+    HTTPStatus.REQUEST_TIMEOUT: ("request-timed-out", f"The request did not arrive whole within {ARRIVAL_S:.0f} s."),
+    HTTPStatus.LENGTH_REQUIRED: ("length-required", "Send the body with a Content-Length, not in chunks."),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("body-too-large", "The body is larger than this service takes."),
+    HTTPStatus.REQUEST_URI_TOO_LONG: ("uri-too-long", "The request line is longer than this service takes."),
+    HTTPStatus.EXPECTATION_FAILED: ("expectation-unknown", "Only the expectation 100-continue is known."),
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: ("headers-too-large", "There are too many headers, or too large ones."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: ("internal-error", "Something unforeseen happened here; the log has it."),
+}
+_STATUS_BY_ERROR: tuple[tuple[type[Exception], HTTPStatus], ...] = (
+    (errors.LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG),
+    (errors.LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE),
+    (errors.ExpectationFailed, HTTPStatus.EXPECTATION_FAILED),
+    (errors.UnsupportedTransferCoding, HTTPStatus.LENGTH_REQUIRED),
+    (errors.ParseException, HTTPStatus.BAD_REQUEST),
+)
+
+
+def arrival(received: bytes | bytearray, max_body_bytes: int) -> HTTPStatus:
+    """``OK`` when the request is whole, ``CONTINUE`` while more is to come, else the status that refuses it."""
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if len(received) > MAX_HEAD_BYTES else HTTPStatus.CONTINUE
+    head = bytes(received[: end + 2])
+    if _CODED.search(head):
+        return HTTPStatus.LENGTH_REQUIRED
+    length = _LENGTH.search(head)
+    if length is None:
+        return HTTPStatus.OK
+    if int(length.group(1)) > max_body_bytes:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return HTTPStatus.OK if len(received) - end - 4 >= int(length.group(1)) else HTTPStatus.CONTINUE
+
+
+def refusal(status: HTTPStatus, request_id: str) -> bytes:
+    """A whole response that carries a problem document; nothing of the request is repeated in it."""
+    code, detail = REFUSALS[status]
+    document = {
+        "type": f"urn:bridgework:problem:{code}", "title": status.phrase, "status": int(status), "detail": detail,
+        "code": code, "request_id": request_id,
+    }  # fmt: skip
+    body = json.dumps(document).encode()
+    head = (
+        f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\nX-Content-Type-Options: nosniff\r\n"
+        "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def expects_continue(received: bytes | bytearray) -> bool:
+    """Whether the client waits to be told to send its body."""
+    return _EXPECTS.search(received) is not None
+
+
+def path_of(received: bytes | bytearray) -> bytes:
+    """The path of the request line, without its query; nothing where there is none."""
+    words = bytes(received[: received.find(b"\r\n")]).split(b" ")
+    return words[1].partition(b"?")[0] if len(words) > 1 else b""
+
+
+def status_of(error: Exception) -> HTTPStatus:
+    """What an error of gunicorn's parser is answered with; what is none of them is an accident."""
+    return next((s for kind, s in _STATUS_BY_ERROR if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
