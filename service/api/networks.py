@@ -28,7 +28,7 @@ from service.core import references
 from service.core.access import Role
 from service.core.snapshot import Pool
 from service.core.specs import EndpointSpec, NetworkSpec
-from service.operations import endpoints, networks
+from service.operations import endpoints, networks, prune
 from service.operations.descriptions import Rehearsal
 from service.operations.idempotency import retry_key
 
@@ -143,7 +143,7 @@ def prune_networks(asked: Asked) -> Answer:
     """
     query = asked.query
     return Answer(
-        networks.prune_networks(
+        prune.prune_networks(
             asked.house,
             asked.caller,
             labels=tuple(query["label"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address, IPv6Address
 
 from service.core.errors import InputFault
 
@@ -30,12 +31,29 @@ def _interface(value: str) -> str | None:
     return None if sane else "Must be an interface's name: 1 to 15 letters, digits, dots, dashes or underscores."
 
 
+def _prefix(value: str) -> str | None:
+    sane = re.fullmatch(r"[A-Za-z][A-Za-z0-9_.\-]{0,11}", value)
+    return None if sane else "Must be the start of an interface's name: a letter, then up to 11 more characters."
+
+
 def _parent(value: str) -> str | None:
     return None if re.fullmatch(r"[A-Za-z0-9_.\-]{1,20}", value) else "Must be an interface's name."
 
 
 def _address(value: str) -> str | None:
-    return None if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", value) else "Must be an IPv4 address."
+    try:
+        IPv4Address(value)
+    except ValueError:
+        return "Must be an IPv4 address."
+    return None
+
+
+def _address6(value: str) -> str | None:
+    try:
+        IPv6Address(value)
+    except ValueError:
+        return "Must be an IPv6 address."
+    return None
 
 
 def _one_of(*words: str) -> Callable[[str], str | None]:
@@ -63,7 +81,9 @@ KNOWN: Mapping[str, Mapping[str, Callable[[str], str | None]]] = {
         _BRIDGE + "inhibit_ipv4": _boolean,
         _BRIDGE + "trusted_host_interfaces": _interfaces,
         "com.docker.network.driver.mtu": _mtu,
-        "com.docker.network.container_iface_prefix": _interface,
+        "com.docker.network.host_ipv4": _address,
+        "com.docker.network.host_ipv6": _address6,
+        "com.docker.network.container_iface_prefix": _prefix,
     },
     "macvlan": {
         "parent": _parent,
@@ -86,34 +106,44 @@ KNOWN: Mapping[str, Mapping[str, Callable[[str], str | None]]] = {
 SINCE_API: Mapping[str, tuple[int, int]] = {
     _BRIDGE + "gateway_mode_ipv4": (1, 46),
     _BRIDGE + "gateway_mode_ipv6": (1, 46),
-    _BRIDGE + "trusted_host_interfaces": (1, 51),
+    _BRIDGE + "gateway_mode_ipv4=nat-unprotected": (1, 48),
+    _BRIDGE + "gateway_mode_ipv6=nat-unprotected": (1, 48),
+    _BRIDGE + "gateway_mode_ipv4=isolated": (1, 48),
+    _BRIDGE + "gateway_mode_ipv6=isolated": (1, 48),
+    _BRIDGE + "trusted_host_interfaces": (1, 50),
 }
+"""An option, or an option's value, to the API version that brought it; older engines ignore it in silence."""
+
 ENGINE_OF_API: Mapping[tuple[int, int], str] = {
     (1, 46): "Docker 27",
     (1, 47): "Docker 27.2",
     (1, 48): "Docker 28",
     (1, 49): "Docker 28.1",
+    (1, 50): "Docker 28.2",
     (1, 51): "Docker 28.3",
 }
 
 
-def faults_of(driver: str, options: Mapping[str, str], api_version: tuple[int, int]) -> list[InputFault]:
-    """What is wrong with a driver's options, by RFC 6901 pointers into the create body."""
-    known = KNOWN.get(driver)
+def faults_of(driver: str | None, options: Mapping[str, str], api_version: tuple[int, int]) -> list[InputFault]:
+    """What is wrong with a driver's options, by RFC 6901 pointers into the create body.
+
+    ``None`` is any driver: a configuration is for networks of whichever.
+    """
+    known = KNOWN.get(driver) if driver else {name: check for of in KNOWN.values() for name, check in of.items()}
     if known is None:
         return []
+    whose = f"The {driver} driver has" if driver else "The drivers have"
     found: list[InputFault] = []
     for name, value in options.items():
-        pointer = f"/options/{name}"
         check = known.get(name)
-        if check is None:
-            found.append(InputFault(pointer, f"The {driver} driver has no such option; it has {', '.join(known)}."))
-            continue
-        since = SINCE_API.get(name, (0, 0))
-        if api_version < since:
-            found.append(InputFault(pointer, f"The engine is too old for it; {ENGINE_OF_API[since]} has it."))
-            continue
-        message = check(value)
-        if message is not None:
-            found.append(InputFault(pointer, message))
+        message = f"{whose} no such option; known are {', '.join(known)}."
+        if check is not None:
+            message = _too_new(name, value, api_version) or check(value) or ""
+        if message:
+            found.append(InputFault("/options/" + name.replace("~", "~0").replace("/", "~1"), message))
     return found
+
+
+def _too_new(name: str, value: str, api_version: tuple[int, int]) -> str | None:
+    since = max(SINCE_API.get(name, (0, 0)), SINCE_API.get(f"{name}={value}", (0, 0)))
+    return f"The engine is too old for it; {ENGINE_OF_API[since]} has it." if api_version < since else None

@@ -17,7 +17,7 @@ from service.core.snapshot import Container, Endpoint, Network, Snapshot
 from service.core.specs import EndpointSpec
 from service.operations.descriptions import DescribedEndpoint, Rehearsal, describe_endpoint
 from service.operations.house import House
-from service.operations.networks import taken_subnets
+from service.operations.network_checks import taken_subnets
 
 GATEWAY_PRIORITY_API = (1, 48)
 
