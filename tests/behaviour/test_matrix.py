@@ -1,8 +1,10 @@
 """All pairs, assertions and the Prometheus probe, on a real engine."""
 
 import json
+import subprocess
 from xml.etree import ElementTree as ET
 
+import private_engine
 import pytest
 from conftest import codes, container, run
 
@@ -17,7 +19,8 @@ def two_networks(api):
     run(api, "lone", network_mode="two")
 
 
-def test_all_pairs_by_address(api, two_networks):
+@pytest.mark.usefixtures("two_networks")
+def test_all_pairs_by_address(api):
     answer = api.post("/v1/connectivity/matrix", {"containers": ["web", "db", "lone"], "timeout_ms": 300})
     assert [one["name"] for one in answer["containers"]] == ["web", "db", "lone"]
     assert answer["verdicts"] == [
@@ -30,14 +33,16 @@ def test_all_pairs_by_address(api, two_networks):
     assert answer["rtt_ms"][0][2] is None
 
 
-def test_all_pairs_by_name_know_only_their_own_network(api, two_networks):
+@pytest.mark.usefixtures("two_networks")
+def test_all_pairs_by_name_know_only_their_own_network(api):
     answer = api.post("/v1/connectivity/matrix", {"all": True, "by": "name", "timeout_ms": 500})
     assert [one["name"] for one in answer["containers"]] == ["db", "lone", "web"]
     assert answer["verdicts"][2] == ["reachable", "unreachable", "self"]
     assert answer["summary"]["surprises"] == 0
 
 
-def test_tcp_pairs_see_who_listens(api, two_networks):
+@pytest.mark.usefixtures("two_networks")
+def test_tcp_pairs_see_who_listens(api):
     body = {"network": "one", "protocol": "tcp", "port": 8080, "timeout_ms": 500}
     answer = api.post("/v1/connectivity/matrix", body)
     names = [one["name"] for one in answer["containers"]]
@@ -46,7 +51,8 @@ def test_tcp_pairs_see_who_listens(api, two_networks):
     assert answer["summary"]["surprises"] == 0
 
 
-def test_a_streamed_matrix_gives_each_row_as_a_line(api, two_networks):
+@pytest.mark.usefixtures("two_networks")
+def test_a_streamed_matrix_gives_each_row_as_a_line(api):
     response = api.send(
         "POST", "/v1/connectivity/matrix", {"all": True, "timeout_ms": 300}, headers={"Accept": "application/x-ndjson"}
     )
@@ -58,7 +64,8 @@ def test_a_streamed_matrix_gives_each_row_as_a_line(api, two_networks):
     assert lines[-1]["summary"]["pairs"] == 6
 
 
-def test_a_firewall_rule_inside_a_container_is_a_surprise(api, two_networks, engine):
+@pytest.mark.usefixtures("two_networks")
+def test_a_firewall_rule_inside_a_container_is_a_surprise(api, engine):
     pid = inside(api, engine, "db")
     drop(pid, "-A")
     try:
@@ -72,21 +79,18 @@ def test_a_firewall_rule_inside_a_container_is_a_surprise(api, two_networks, eng
 
 def inside(api, engine, name):
     container_id = api.get(f"/v1/containers/{name}")["id"]
-    import private_engine
-
     status, body = private_engine.ask(engine.socket, "GET", f"/containers/{container_id}/json")
     assert status == 200
     return json.loads(body)["State"]["Pid"]
 
 
 def drop(pid, action):
-    import subprocess
-
     rule = ["iptables", action, "INPUT", "-p", "icmp", "-j", "DROP"]
     subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *rule], check=True, capture_output=True)
 
 
-def test_containers_that_do_not_run_are_unreachable_and_nothing_is_sent(api, two_networks):
+@pytest.mark.usefixtures("two_networks")
+def test_containers_that_do_not_run_are_unreachable_and_nothing_is_sent(api):
     api.post("/v1/containers", container("stopped", network_mode="one", start=False), status=201)
     answer = api.post("/v1/connectivity/matrix", {"containers": ["web", "stopped"], "timeout_ms": 300})
     assert answer["verdicts"] == [["self", "unreachable"], ["unreachable", "self"]]
@@ -122,7 +126,8 @@ ASSERTIONS = [
 ]  # fmt: skip
 
 
-def test_assertions_pass_fail_and_say_why(api, two_networks):
+@pytest.mark.usefixtures("two_networks")
+def test_assertions_pass_fail_and_say_why(api):
     answer = api.post("/v1/connectivity/assertions", {"assertions": ASSERTIONS})
     assert [item["outcome"] for item in answer["items"]] == ["passed", "passed", "failed", "error"]
     assert answer["passed"] is False
@@ -130,7 +135,8 @@ def test_assertions_pass_fail_and_say_why(api, two_networks):
     assert "no-shared-network" in codes(answer["items"][2]["result"]["findings"])
 
 
-def test_assertions_as_junit_xml(api, two_networks):
+@pytest.mark.usefixtures("two_networks")
+def test_assertions_as_junit_xml(api):
     response = api.send(
         "POST", "/v1/connectivity/assertions", {"assertions": ASSERTIONS}, headers={"Accept": "application/xml"}
     )
@@ -140,7 +146,8 @@ def test_assertions_as_junit_xml(api, two_networks):
     assert "no-shared-network" in failure.text
 
 
-def test_one_check_as_prometheus_metrics(api, two_networks):
+@pytest.mark.usefixtures("two_networks")
+def test_one_check_as_prometheus_metrics(api):
     text = api.get("/v1/connectivity/probe?source=web&destination=db&protocol=tcp&port=8080")
     assert "probe_success 1.0" in text
     assert "probe_ip_protocol 4.0" in text
