@@ -1,0 +1,83 @@
+/** Small helpers to build the page: elements, announcements, numbers in words. No markup is ever parsed from text. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** `h("button", {class: "quiet", onclick: send}, "Send")`; `null` and `false` children and attributes are left out. */
+export function h(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** The same for SVG. */
+export function s(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export const byId = (id) => document.getElementById(id);
+
+/** Put new content in place of the old, and leave the keyboard's focus where it was when that still exists. */
+export function replace(parent, ...children) {
+  const focused = parent.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  parent.replaceChildren(...children.flat(3).filter(Boolean));
+  if (focused) parent.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+}
+
+/** Say something to those who listen rather than look. */
+export function announce(text) {
+  byId("announcer").textContent = text;
+}
+
+export const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+
+export function milliseconds(value) {
+  if (value === null || value === undefined) return "–";
+  if (value >= 1000) return `${(value / 1000).toFixed(1)} s`;
+  return `${value >= 10 ? value.toFixed(0) : value.toFixed(2)} ms`;
+}
+
+/** Line icons, 16 by 16. */
+const SHAPES = {
+  reachable: ["M3 8.5l3.2 3.2L13 4.8"],
+  unreachable: ["M4 4l8 8", "M12 4l-8 8"],
+  inconclusive: ["M5.6 6a2.4 2.4 0 1 1 3.5 2.1c-.8.5-1.1.9-1.1 1.7", "M8 12.2v.3"],
+  interface: ["M3 10V5h10v5", "M5 10v2M8 10v2M11 10v2", "M1.5 10h13"],
+  veth: ["M2 8h3M11 8h3", "M5 5.5v5M11 5.5v5", "M7 8h2"],
+  bridge: ["M1.5 11h13", "M3 11V5M13 11V5", "M3 5c2.5 4.5 7.5 4.5 10 0"],
+  routing: ["M8 14V8L3.5 3.5M8 8l4.5-4.5", "M3.5 6V3.5H6M10 3.5h2.5V6"],
+  "published-port": ["M9 3h4v4", "M13 3L7 9", "M11 9.5V13H3V5h3.5"],
+  listener: ["M4 6a4 4 0 0 1 8 0c0 2.5-2 2.7-2.3 4.5C9.5 12 8.6 13 7.5 13c-.9 0-1.5-.6-1.7-1.3"],
+  container: ["M2 5l6-3 6 3v6l-6 3-6-3z", "M2 5l6 3 6-3M8 8v6"],
+  name: ["M2 8V3h5l7 7-5 5z", "M5 6v.1"],
+  stop: ["M5 1.8h6L14.2 5v6L11 14.2H5L1.8 11V5z", "M8 4.8v4M8 11v.2"],
+};
+
+export function icon(kind) {
+  const paths = (SHAPES[kind] ?? ["M8 5.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5"]).map((d) => s("path", { d }));
+  return s("svg", { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" }, ...paths);
+}
+
+/** A table with a caption for those who listen. */
+export function table(caption, heads, rows) {
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    h("table", { class: "facts" },
+      h("caption", { class: "heard" }, caption),
+      h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, cell ?? "–")))))));
+}
+
+/** What a call that failed has to say, with the remedy in words. */
+export function problemNote(problem) {
+  return h("div", { class: "note bad", role: "alert" },
+    h("p", {}, h("strong", {}, problem.message)),
+    problem.remedy && h("p", {}, problem.remedy.summary),
+    problem.faults?.length > 0 && h("ul", {}, problem.faults.map((fault) => h("li", {}, `${fault.pointer}: ${fault.message}`))));
+}

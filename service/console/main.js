@@ -1,0 +1,121 @@
+/** Ties the page together: who is chosen, what is shown, and where news goes. */
+import { call, token } from "./api.js";
+import { Check } from "./check.js";
+import { Diagnostics } from "./diagnostics.js";
+import { announce, byId, plural, problemNote } from "./dom.js";
+import { Explore } from "./explore.js";
+import { Inside } from "./inside.js";
+import { Live } from "./live.js";
+import { Matrix } from "./matrix.js";
+import { HOST, isDrawn, read, signature } from "./model.js";
+import { Picture } from "./picture.js";
+import { tabs } from "./tabs.js";
+
+const STATES = { live: "Live", polling: "Every 5 s", lost: "Out of touch" };
+const [picture, explore, inside, check, matrix, diagnostics] = [new Picture(), new Explore(), new Inside(), new Check(), new Matrix(), new Diagnostics()];
+let model = null;
+let graph = null;
+let live = null;
+let chosen = null;
+
+const panels = tabs(byId("panel-tabs"), (id) => id === "panel-diagnostics" && diagnostics.open());
+const views = tabs(byId("view-tabs"), (id) => id === "view-picture" && picture.draw(model));
+
+function showGraph(document) {
+  const first = model === null;
+  model = read(document);
+  const networks = model.networks.filter(isDrawn);
+  byId("summary").textContent = `${plural(networks.length, "network")} · ${plural(model.containers.length, "container")}, ${model.containers.filter((one) => one.running).length} running`;
+  picture.draw(model);
+  explore.update(model);
+  check.update(model);
+  matrix.update(model);
+  if (!first) diagnostics.stale();
+  if (chosen && !model.containerOf.has(chosen.id) && !model.networkOf.has(chosen.id) && chosen.id !== HOST) choose(null);
+  else if (chosen && signature(document, chosen.id) !== signature(graph, chosen.id)) inside.show(chosen, model);
+  graph = document;
+}
+
+function showState(state, problem) {
+  const pill = byId("live");
+  if (pill.dataset.state !== state && state === "lost") announce(problem.message);
+  pill.dataset.state = state;
+  pill.textContent = STATES[state];
+  byId("trouble").replaceChildren(...(state === "lost" && problem.status !== 401 ? [problemNote(problem)] : []));
+}
+
+/** Show a thing from the picture or the list, in both and from inside. */
+function choose(thing, { open = true } = {}) {
+  chosen = thing;
+  picture.select(thing?.id ?? null);
+  explore.mark(thing?.id ?? null);
+  if (thing && open) panels.show("panel-explore");
+  inside.show(thing, model);
+}
+
+function aim(ends, run = false) {
+  check.aim(ends);
+  panels.show("panel-check");
+  if (run) check.run();
+}
+
+picture.addEventListener("choose", ({ detail }) => choose(detail));
+explore.addEventListener("choose", ({ detail }) => {
+  choose(detail);
+  byId("inside").scrollIntoView({ block: "start" });
+  byId("inside").querySelector("h2")?.focus({ preventScroll: true });
+});
+explore.addEventListener("filter", ({ detail }) => picture.filter(detail));
+inside.addEventListener("check", ({ detail }) => aim({ [detail.role]: detail.id }));
+check.addEventListener("journey", ({ detail }) => picture.journey(detail));
+matrix.addEventListener("check", ({ detail }) => aim(detail, true));
+for (const part of [inside, check, diagnostics]) {
+  for (const news of ["changed", "mended"]) part.addEventListener(news, () => live?.refresh());
+}
+
+/** The token is asked for once and kept for this tab; a wrong one is asked for again. */
+async function enter() {
+  if (!token.get()) return ask("");
+  try {
+    const engine = await call("GET", "/v1/engine");
+    byId("engine").textContent = `Docker ${engine.version} on ${engine.name}`;
+    byId("engine").title = `API ${engine.api_version}, ${engine.operating_system}. Checks: ${engine.probe_runner.reason}`;
+    byId("runner").textContent = { namespace: "checks run inside each container’s namespace", sidecar: "checks run in a helper container", unavailable: "checks cannot run" }[engine.probe_runner.kind];
+    byId("leave").hidden = false;
+    live = new Live(showGraph, showState);
+  } catch (problem) {
+    if (problem.status === undefined) throw problem;
+    if (problem.status !== 401) {
+      showState("lost", problem);
+      setTimeout(enter, 5000);
+    }
+  }
+  return undefined;
+}
+
+function ask(words) {
+  byId("token-problem").textContent = words;
+  byId("token-field").setAttribute("aria-invalid", String(Boolean(words)));
+  if (!byId("token-dialog").open) byId("token-dialog").showModal();
+}
+
+function leave(words) {
+  live?.end();
+  live = null;
+  token.forget();
+  ask(words);
+}
+
+globalThis.addEventListener("token-refused", ({ detail }) => leave(detail.message));
+byId("leave").addEventListener("click", () => location.reload(token.forget()));
+byId("token-dialog").addEventListener("cancel", (event) => event.preventDefault());
+byId("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token.set(byId("token-field").value.trim());
+  byId("token-field").value = "";
+  byId("token-dialog").close();
+  enter();
+});
+views.show("view-picture");
+panels.show("panel-check");
+enter();

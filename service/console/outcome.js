@@ -1,0 +1,109 @@
+/** What a check found: the verdict in a sentence, predicted beside measured, the path with the place where it ends. */
+import { h, icon, milliseconds } from "./dom.js";
+import { findingCard } from "./findings.js";
+
+const REASONS = {
+  "timed-out": "no answer came back in time",
+  refused: "the connection was refused: nothing listens there",
+  "name-unknown": "nobody it asks knows that name",
+  "resolver-failed": "its name server gave no answer",
+  "no-route": "it has no route there",
+  "no-address": "there is no address to send to",
+  "host-unreachable": "nobody on that link answers for the address",
+  "administratively-prohibited": "a firewall forbade it",
+  "message-too-long": "the packet is too large for the way",
+  "connection-reset": "the connection was cut off",
+  "source-not-running": "the source is not running",
+  "unexpected-answer": "something answered, but not as expected",
+  "no-answer": "no answer came back",
+  "namespace-out-of-reach": "the service may not look inside the source",
+  "budget-exhausted": "the kernel’s neighbour table has no room left",
+  deadline: "there was no time left for it",
+  "not-allowed": "the service’s policy does not allow it",
+};
+const NAMES_FAILED = new Set(["name-unknown", "resolver-failed"]);
+const VERBS = { reachable: "reaches", unreachable: "cannot reach", inconclusive: "may or may not reach" };
+
+export const reasonOf = (measured) => REASONS[measured.reason] ?? measured.reason ?? "";
+
+/** A word or two for the arrow in the picture. */
+export function short({ verdict, measured }) {
+  if (verdict === "reachable") return milliseconds(measured.rtt_ms?.avg);
+  return measured.reason?.replaceAll("-", " ") ?? verdict;
+}
+
+/** The sentence that says it all. */
+export function sentence(asked, { verdict, measured }) {
+  const time = verdict === "reachable" && measured.rtt_ms ? ` in ${milliseconds(measured.rtt_ms.avg)}` : "";
+  const why = verdict !== "reachable" && measured.reason ? `: ${reasonOf(measured)}` : "";
+  return `${asked.from} ${VERBS[verdict]} ${asked.to}${time}${why}.`;
+}
+
+export function outcomeView(asked, result, { again, onMended }) {
+  const { verdict, findings } = result;
+  return [
+    h("h3", { class: `verdict ${verdict}`, tabindex: "-1" }, icon(verdict), h("span", {}, sentence(asked, result))),
+    sides(result),
+    rail(asked, result),
+    findings.length > 0 && h("h3", { class: "why" }, verdict === "reachable" ? "Worth knowing" : "Why, and what mends it"),
+    findings.map((finding) => findingCard(finding, { again, onMended })),
+  ].flat().filter(Boolean);
+}
+
+function sides({ predicted, measured }) {
+  const differ = predicted.verdict !== measured.verdict && [predicted, measured].every((side) => side.verdict !== "inconclusive");
+  const said = [
+    measured.attempts > 0 && `${measured.successes} of ${measured.attempts} answered`,
+    measured.address && `at ${measured.address}`,
+    measured.reverse_name && `known as ${measured.reverse_name}`,
+    measured.status && `status ${measured.status}`,
+  ].filter(Boolean).join(", ");
+  const side = (title, verdict, text) => h("div", { class: `side ${verdict}` },
+    h("dt", {}, title), h("dd", {}, h("b", {}, icon(verdict), verdict), h("span", {}, text)));
+  return [
+    h("dl", { class: "sides" },
+      side("Predicted", predicted.verdict, "from the engine’s state"),
+      side("Measured", measured.verdict, said || reasonOf(measured) || "nothing was sent")),
+    measured.detail && measured.verdict !== "reachable" && h("p", { class: "quiet" }, measured.detail),
+    differ && h("p", { class: "note warn" }, "The two differ. The measurement is what counts; something takes part that the engine’s state does not show."),
+  ];
+}
+
+/** The path as stops on a line. It ends with a green stop, or where it breaks off, and then shows what is not reached. */
+function rail(asked, { verdict, predicted, measured, findings }) {
+  const stops = [stop("container", asked.from, "starts here", "start")];
+  if (asked.kind === "name" && !NAMES_FAILED.has(measured.reason)) {
+    const found = measured.resolved_addresses?.join(", ");
+    if (found) stops.push(stop("name", `${asked.value} is ${found}`, measured.resolver ? `says ${measured.resolver}` : "name resolved", "through"));
+  }
+  for (const hop of predicted.path) stops.push(stop(hop.kind, hop.name, hopWords(hop), "through"));
+  if (verdict === "reachable") stops.push(stop("reachable", asked.to, "reached", "end"));
+  else stops.push(breakOff(asked, verdict, predicted, measured, findings), stop("container", asked.to, "not reached", "beyond"));
+  return h("ol", { class: "rail", "aria-label": "The path, step by step" }, stops);
+}
+
+const HOPS = {
+  interface: ({ of }) => `interface in ${of}`,
+  veth: () => "its other end, on the host",
+  bridge: ({ of }) => `bridge of the network ${of}`,
+  routing: () => "routed by the host",
+  "published-port": ({ of }) => `published port of ${of}`,
+  listener: ({ of }) => `listens in ${of}`,
+};
+
+function hopWords(hop) {
+  return HOPS[hop.kind]?.(hop) ?? `${hop.kind.replaceAll("-", " ")}${hop.of ? ` of ${hop.of}` : ""}`;
+}
+
+function breakOff(asked, verdict, predicted, measured, findings) {
+  const cause = findings.find((finding) => finding.severity === "blocking");
+  const uncertain = verdict === "inconclusive" ? "uncertain from here" : "ends here";
+  if (NAMES_FAILED.has(measured.reason)) return stop("stop", `Looking up “${asked.value ?? asked.to}”`, `${uncertain}: ${reasonOf(measured)}`, "break");
+  if (predicted.verdict === "reachable") return stop("stop", "Somewhere on this path", `${uncertain}: ${reasonOf(measured)}`, "break");
+  return stop("stop", cause ? cause.code.replaceAll("-", " ") : reasonOf(measured), `${uncertain}${measured.reason ? `: ${reasonOf(measured)}` : ""}`, "break");
+}
+
+function stop(kind, name, under, role) {
+  return h("li", { class: `stop ${role}` }, h("span", { class: "mark" }, icon(kind)),
+    h("span", { class: "stop-name" }, name), h("span", { class: "stop-under" }, under));
+}

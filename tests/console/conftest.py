@@ -1,0 +1,137 @@
+"""A real browser before a real service before a real engine; whatever the page does wrong fails the test."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[2]
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+)  # fmt: skip
+TELL_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.violatedDirective} forbids ${event.blockedURI} in ${event.sourceFile}`))"""
+GRAVE = {"serious", "critical"}
+
+
+def find_chromium():
+    """Debian's Chromium, installed when it is missing."""
+    if not shutil.which("chromium"):
+        apt = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120")
+        subprocess.run([*apt, "update"], check=True)
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        install = [*apt, "install", "--yes", "--no-install-recommends", "chromium"]
+        subprocess.run(install, check=True, env=environment, stdout=subprocess.DEVNULL)
+    return shutil.which("chromium")
+
+
+@pytest.fixture(scope="session")
+def service(engine, tokens_file, tmp_path_factory):
+    """The service as it is run, under gunicorn; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGEWORK_")}
+    environment = {**kept, "BRIDGEWORK_BIND": address, "BRIDGEWORK_TOKENS_FILE": str(tokens_file)}
+    environment["DOCKER_HOST"] = engine.docker_host
+    log = tmp_path_factory.mktemp("service") / "log"
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        wait_for(f"http://{address}/livez", process, log)
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def wait_for(url, process, log):
+    for _ in range(150):
+        assert process.poll() is None, log.read_text()
+        try:
+            if requests.get(url, timeout=2).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One browser for each module, so that its event loop is gone when other tests run."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@dataclass
+class Console:
+    """The page, and what it complained of."""
+
+    page: object
+    service: str
+    complaints: list = field(default_factory=list)
+    refusals_expected: bool = False
+
+    def watch(self):
+        self.page.on("console", lambda told: self._heard(told.type, told.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        self.page.on("request", self._requested)
+        self.page.add_init_script(TELL_VIOLATIONS)
+
+    def _heard(self, kind, text):
+        refusal = text.startswith("Failed to load resource: the server responded with a status of 4")
+        if kind in {"error", "warning"} and not (refusal and self.refusals_expected):
+            self.complaints.append(f"{kind}: {text}")
+
+    def _requested(self, request):
+        if not request.url.startswith(f"{self.service}/"):
+            self.complaints.append(f"asked elsewhere: {request.url}")
+
+    def open(self, name="admin"):
+        self.page.goto(f"{self.service}/console")
+        self.enter(f"token-of-{name}")
+        self.page.locator("#summary:not(:empty)").wait_for()
+        return self.page
+
+    def enter(self, token):
+        self.page.get_by_label("Access token").fill(token)
+        self.page.get_by_role("button", name="Open the console").click()
+
+    def accessible(self):
+        """No serious or critical violation of the WCAG rules that axe can see."""
+        found = Axe().run(self.page).response["violations"]
+        grave = [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in GRAVE]
+        assert grave == []
+
+    def button(self, name):
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def tab(self, name):
+        self.page.get_by_role("tab", name=name).click()
+
+
+@pytest.fixture
+def console(service, browser, request):
+    """A fresh page; the test fails on console errors, policy violations, uncaught errors and requests elsewhere."""
+    scheme = getattr(request, "param", "light")
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900}, color_scheme=scheme, reduced_motion="reduce", locale="en"
+    )
+    opened = Console(context.new_page(), service)
+    opened.watch()
+    yield opened
+    context.close()
+    assert opened.complaints == []

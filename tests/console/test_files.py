@@ -1,0 +1,76 @@
+"""The console's files: which are served, how, and that they refer to nothing else."""
+
+import re
+import subprocess
+
+import pytest
+from flask import Flask
+from playwright._impl._driver import compute_driver_executable
+
+from service.api import console
+
+SCRIPTS = sorted(path for path in console.FOLDER.glob("*.js") if path.name != "cytoscape.min.js")
+OWN = [*SCRIPTS, *console.FOLDER.glob("*.css"), console.FOLDER / console.PAGE]
+LONGEST = 165
+
+
+@pytest.fixture(scope="module")
+def client():
+    app = Flask("service", static_folder=None)
+    console.register(app)
+    return app.test_client()
+
+
+def test_every_file_is_served_and_every_served_file_is_there():
+    assert sorted(path.name for path in console.FOLDER.iterdir()) == sorted([console.PAGE, *console.FILES])
+
+
+@pytest.mark.parametrize("path", ["/console", *(f"/console/{name}" for name in console.FILES)])
+def test_each_is_served_with_its_type_a_strict_policy_and_an_etag(client, path):
+    response = client.get(path)
+    assert response.status_code == 200
+    assert response.content_type == console.TYPES[path[path.rfind(".") :] if "." in path else ".html"]
+    policy = response.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "unsafe" not in policy
+    again = client.get(path, headers={"If-None-Match": response.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert again.headers["Content-Security-Policy"] == policy
+
+
+@pytest.mark.parametrize("path", ["/console/", "/console/index.html", "/console/nothing.js", "/console/..%2Fapp.py"])
+def test_nothing_else_is_served(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_modules_import_only_what_is_served():
+    for script in SCRIPTS:
+        for name in re.findall(r'from "\./([^"]+)"', script.read_text()):
+            assert name in console.FILES, (script.name, name)
+
+
+def test_the_page_has_nothing_inline_and_refers_to_nothing_elsewhere():
+    page = (console.FOLDER / console.PAGE).read_text()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page)
+    for name in re.findall(r'(?:src|href)="([^"#]+)"', page):
+        assert name.removeprefix("console/") in console.FILES, name
+    for path in OWN:
+        assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)", path.read_text()) == [], path.name
+
+
+def test_no_text_becomes_markup():
+    for script in SCRIPTS:
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", script.read_text()
+        )
+
+
+def test_every_module_is_sound_and_of_a_length_that_can_be_read():
+    node, _ = compute_driver_executable()
+    for script in SCRIPTS:
+        text = script.read_text()
+        assert len(text.splitlines()) <= LONGEST, script.name
+        checked = subprocess.run(
+            [node, "--check", "--input-type=module", "-"], input=text, text=True, capture_output=True, check=False
+        )
+        assert checked.returncode == 0, (script.name, checked.stderr)

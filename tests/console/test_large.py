@@ -1,0 +1,95 @@
+"""Two hundred containers, in light and dark: everything has its place, nothing lies on anything else."""
+
+import json
+
+import pytest
+from console import stubs
+
+pytestmark = pytest.mark.slow
+PLACES = """async (document) => {
+  const [{ read }, { place }] = await Promise.all([import("/console/model.js"), import("/console/layout.js")]);
+  const { boxes, chips, width, height } = place(read(document), { width: 960, height: 700 });
+  return { width, height, boxes, chips: chips.map(({ x, y, width, height }) => ({ x, y, width, height })) };
+}"""
+
+
+@pytest.fixture
+def large(console):
+    engine = stubs.large_engine()
+    console.page.route("**/v1/topology*", lambda route: route.fulfill(json=engine))
+    console.page.route("**/v1/events", lambda route: route.fulfill(body=": \n\n", content_type="text/event-stream"))
+    lines = stubs.matrix_lines(engine)
+    console.page.route(
+        "**/v1/connectivity/matrix", lambda route: route.fulfill(body=lines, content_type="application/x-ndjson")
+    )
+    return console
+
+
+def edges(one):
+    half_width, half_height = one["width"] / 2, one["height"] / 2
+    return one["x"] - half_width, one["y"] - half_height, one["x"] + half_width, one["y"] + half_height
+
+
+def apart(one, other):
+    (left, top, right, bottom), (left2, top2, right2, bottom2) = edges(one), edges(other)
+    return right <= left2 or right2 <= left or bottom <= top2 or bottom2 <= top
+
+
+@pytest.mark.parametrize("count", [15, 40, 41, 52, 200, 400])
+def test_nothing_overlaps(large, count):
+    page = large.open()
+    placed = page.evaluate(PLACES, stubs.large_engine(count))
+    for things in (placed["boxes"], placed["chips"]):
+        assert all(apart(one, other) for at, one in enumerate(things) for other in things[:at])
+    for chip in placed["chips"]:
+        assert sum(not apart(chip, box) for box in placed["boxes"]) == 1
+    assert len(placed["chips"]) == count + 1
+
+
+@pytest.mark.parametrize("console", ["light", "dark"], indirect=True)
+def test_the_page_is_pleasant_at_two_hundred(large, tmp_path):
+    page = large.open()
+    page.screenshot(path=tmp_path / "picture.png")
+    large.accessible()
+    large.tab("Explore")
+    page.get_by_label("Filter").fill("shop api")
+    assert page.locator(".thing.container").count() == 7
+    page.screenshot(path=tmp_path / "filtered.png")
+    large.accessible()
+
+
+def test_a_matrix_of_two_hundred_is_drawn_whole_and_sorted_by_network(large, tmp_path):
+    page = large.open()
+    large.tab("Matrix")
+    large.button("Measure").click()
+    page.locator("#matrix-status", has_text="39,800 pairs in").wait_for(timeout=20_000)
+    assert page.locator("td[role=gridcell]").count() == 40_000
+    page.screenshot(path=tmp_path / "matrix.png")
+    width = page.locator(".heat").evaluate("(table) => table.getBoundingClientRect().width")
+    assert width <= page.locator("#heatmap").evaluate("(place) => place.clientWidth")
+
+
+def test_a_matrix_can_be_stopped_and_its_refusal_is_told(large):
+    large.refusals_expected = True
+    page = large.page
+    detail = "2 matrices are in hand already."
+    page.unroute("**/v1/connectivity/matrix")
+    problem = json.dumps({"status": 429, "detail": detail, "code": "too-many-matrices"})
+    page.route("**/v1/connectivity/matrix", lambda route: route.fulfill(status=429, body=problem))
+    large.open()
+    large.tab("Matrix")
+    large.button("Measure").click()
+    page.locator("#matrix-end", has_text=detail).wait_for()
+    large.button("Measure").wait_for()
+
+
+def test_names_from_containers_are_never_markup(console):
+    engine = stubs.large_engine(20)
+    for node in engine["nodes"]:
+        if node["kind"] == "container":
+            node["name"] = f"<img src=x onerror=alert(1)>{node['name']}"
+    console.page.route("**/v1/topology*", lambda route: route.fulfill(json=engine))
+    page = console.open()
+    console.tab("Explore")
+    page.locator(".thing.container").first.wait_for()
+    assert page.locator("#things img").count() == 0

@@ -1,0 +1,178 @@
+"""The seed's story, clicked through on a real engine: why does the ping by name fail, and what mends it?"""
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import container, run
+
+pytestmark = pytest.mark.slow
+HTTPD = ("httpd", "-f", "-p", "8080")
+
+
+@pytest.fixture
+def tomcats(api):
+    run(api, "tomcat81", command=HTTPD, published_ports=[{"container_port": 8080, "host_port": 8081}])
+    run(api, "tomcat82", command=HTTPD, published_ports=[{"container_port": 8080, "host_port": 8082}])
+    api.post("/v1/networks", {"name": "simon_network"}, status=201)
+    run(api, "tomcat83", network_mode="simon_network")
+    return api
+
+
+@pytest.mark.usefixtures("tomcats")
+def test_a_newcomer_sees_why_the_name_fails_and_mends_it(console, tmp_path):
+    page = console.open()
+    console.button("Ping by address").click()
+    page.locator(".verdict.reachable").wait_for()
+    assert "tomcat81 reaches 172." in page.locator(".verdict").inner_text()
+    console.button("Ping by name").click()
+    page.locator(".verdict.unreachable").wait_for(timeout=20_000)
+    assert "tomcat81 cannot reach tomcat82 by name" in page.locator(".verdict").inner_text()
+    assert "Looking up “tomcat82”" in page.locator(".stop.break").inner_text()
+    assert page.locator(".finding[data-code=default-bridge-no-dns]").count() == 1
+    console.accessible()
+    page.screenshot(path=Path(os.environ.get("CONSOLE_PICTURE", tmp_path / "console.png")))
+
+    page.get_by_role("button", name="Mend it: send 3 calls …").click()
+    page.get_by_role("dialog").get_by_text("POST /v1/networks").wait_for()
+    console.accessible()
+    console.button("Send 3 calls").click()
+    console.button("Check again").click()
+    page.locator(".verdict.reachable").wait_for()
+    assert "reaches tomcat82 by name" in page.locator(".verdict").inner_text()
+    assert "known as tomcat82." in page.locator(".sides").inner_text()
+
+
+def test_nothing_is_sent_when_the_confirmation_is_cancelled(console, tomcats):
+    page = console.open()
+    console.button("Ping by name").click()
+    page.get_by_role("button", name="Mend it: send 3 calls …").click(timeout=20_000)
+    console.button("Cancel").click()
+    page.get_by_role("button", name="Mend it: send 3 calls …").wait_for()
+    assert {network["name"] for network in tomcats.get("/v1/networks?type=custom")["items"]} == {"simon_network"}
+
+
+def test_an_empty_engine_offers_the_tutorials_containers(console, api):
+    page = console.open()
+    page.get_by_role("button", name="Make tomcat81 and tomcat82 …").click()
+    console.button("Send 2 calls").click()
+    console.button("Ping by name").click(timeout=20_000)
+    page.locator(".verdict.unreachable").wait_for(timeout=20_000)
+    assert {one["name"] for one in api.get("/v1/containers")["items"]} == {"tomcat81", "tomcat82"}
+
+
+def test_the_picture_follows_what_changes(console, api):
+    page = console.open()
+    page.locator("#live[data-state=live]").wait_for()
+    run(api, "newcomer")
+    page.locator("#summary", has_text="1 container, 1 running").wait_for(timeout=4000)
+    api.post("/v1/containers/newcomer/stop?grace_s=0")
+    page.locator("#summary", has_text="1 container, 0 running").wait_for(timeout=4000)
+
+
+def test_without_a_stream_the_page_asks_again_by_itself(console, api):
+    console.refusals_expected = True
+    page = console.page
+    page.route("**/v1/events", lambda route: route.fulfill(status=429, json={"detail": "8 streams are in hand."}))
+    console.open()
+    page.locator("#live[data-state=polling]").wait_for()
+    run(api, "newcomer")
+    page.locator("#summary", has_text="1 container, 1 running").wait_for(timeout=9000)
+
+
+@pytest.mark.usefixtures("tomcats")
+def test_a_container_is_seen_from_inside(console):
+    page = console.open()
+    console.tab("Explore")
+    page.locator(".thing", has_text="tomcat81").click()
+    inside = page.locator("#inside")
+    inside.get_by_role("cell", name=":8080").wait_for()
+    assert "port of docker0" in inside.inner_text()
+    assert "no server here knows containers by name" in inside.inner_text()
+    console.accessible()
+    page.locator(".thing", has_text="simon_network").click()
+    inside.get_by_role("cell", name="tomcat83").wait_for()
+    page.locator(".thing.host").click()
+    inside.get_by_role("cell", name="docker0").first.wait_for()
+    console.accessible()
+
+
+def test_a_stopped_container_says_that_there_is_no_inside(console, api):
+    api.post("/v1/containers", container("sleeper", start=False), status=201)
+    page = console.open()
+    console.tab("Explore")
+    page.locator(".thing", has_text="sleeper").click()
+    page.locator("#inside", has_text="It is not running").wait_for()
+
+
+@pytest.mark.usefixtures("tomcats")
+def test_the_matrix_shows_who_reaches_whom_and_leads_to_the_reason(console):
+    page = console.open()
+    console.tab("Matrix")
+    console.button("Measure").click()
+    page.locator("#matrix-status", has_text="6 pairs in").wait_for(timeout=20_000)
+    assert page.locator("td.reachable").count() == 2
+    assert page.locator("td.unreachable").count() == 4
+    console.accessible()
+    page.locator("td[data-row='0'][data-column='1']").focus()
+    page.keyboard.press("ArrowRight")
+    assert "tomcat81 (bridge) → tomcat83 (simon_network): unreachable" in page.locator("#readout").inner_text()
+    page.keyboard.press("Enter")
+    page.locator(".verdict.unreachable").wait_for(timeout=20_000)
+    assert "tomcat81 cannot reach tomcat83" in page.locator(".verdict").inner_text()
+
+
+@pytest.mark.usefixtures("tomcats")
+def test_the_diagnosis_lists_what_is_amiss(console):
+    page = console.open()
+    console.tab("Diagnosis")
+    page.locator("#findings .finding[data-code=default-bridge-no-dns]").wait_for(timeout=20_000)
+    page.locator("#findings summary").first.click()
+    page.locator("#findings details", has_text="Detected by:").first.wait_for()
+    console.accessible()
+
+
+def test_a_viewer_is_told_that_it_may_not_mend(console, tomcats):
+    console.refusals_expected = True
+    page = console.open("viewer")
+    console.button("Ping by name").click()
+    page.get_by_role("button", name="Mend it: send 3 calls …").click(timeout=20_000)
+    console.button("Send 3 calls").click()
+    page.locator(".remedy .note.bad").wait_for()
+    assert "operator" in page.locator(".remedy .note.bad").inner_text()
+    assert tomcats.get("/v1/networks?type=custom")["items"][0]["name"] == "simon_network"
+
+
+@pytest.mark.usefixtures("api")
+def test_a_wrong_token_is_asked_for_again_and_the_right_one_is_kept(console):
+    console.refusals_expected = True
+    page = console.page
+    page.goto(f"{console.service}/console")
+    console.accessible()
+    console.enter("wrong")
+    page.locator("#token-problem:not(:empty)").wait_for()
+    console.enter("token-of-viewer")
+    page.locator("#summary:not(:empty)").wait_for()
+    page.reload()
+    page.locator("#summary:not(:empty)").wait_for()
+    console.button("Forget token").click()
+    page.get_by_label("Access token").wait_for()
+
+
+@pytest.mark.usefixtures("tomcats")
+def test_the_story_needs_no_mouse(console):
+    page = console.open()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.dataset.preset") == "name":
+            break
+    page.keyboard.press("Enter")
+    page.locator(".verdict.unreachable").wait_for(timeout=20_000)
+    assert page.evaluate("document.activeElement.className") == "verdict unreachable"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.press("Enter")
+    console.button("Check again").wait_for()
+    page.keyboard.press("Enter")
+    page.locator(".verdict.reachable").wait_for()
