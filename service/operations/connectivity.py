@@ -200,7 +200,7 @@ def _measure(
             name=question.destination.name,
             reverse_lookup=True,
             allowed_subnets=(
-                *allowed_subnets(snapshot, house.policy),
+                *allowed_subnets(snapshot, house.policy, question.protocol, question.port),
                 *(() if source.is_host else ("127.0.0.0/8", "::1/128")),
             ),
         )

@@ -17,7 +17,7 @@ from service.core.errors import InputFault, InvalidInput
 from service.core.evidence import Evidence
 from service.core.observations import Observation
 from service.core.ports import SweepOutcome, SweepPlan, SweepSource, SweepTarget
-from service.core.probe_policy import allowed_subnets
+from service.core.probe_policy import allowed_subnets, host_open
 from service.core.snapshot import Container, Endpoint, Reference, Snapshot
 from service.operations.connectivity import base_evidence
 from service.operations.house import House
@@ -96,8 +96,12 @@ class MatrixRun:
             timeout_ms=self.wanted.timeout_ms,
             max_packets_per_second=self.wanted.max_packets_per_second,
             deadline_ms=self.wanted.deadline_ms,
-            allowed_subnets=(*allowed_subnets(self.snapshot, self.house.policy), "127.0.0.0/8", "::1/128"),
-            sources=tuple(_sources(self.house, self.snapshot, self.chosen, by_name=self.wanted.by_name)),
+            allowed_subnets=(
+                *allowed_subnets(self.snapshot, self.house.policy, self.wanted.protocol, self.wanted.port),
+                "127.0.0.0/8",
+                "::1/128",
+            ),
+            sources=tuple(_sources(self.house, self.snapshot, self.chosen, self.wanted)),
         )
         planned = {source.index for source in plan.sources}
         yield from (self._finished(index, ()) for index in range(len(self.chosen)) if index not in planned)
@@ -193,8 +197,14 @@ def _chosen(snapshot: Snapshot, wanted: WantedMatrix) -> tuple[Container, ...]:
     return found
 
 
-def _sources(house: House, snapshot: Snapshot, chosen: Sequence[Container], *, by_name: bool) -> Iterator[SweepSource]:
-    """Every row that can be measured, with the columns that have something to probe."""
+def _sources(
+    house: House, snapshot: Snapshot, chosen: Sequence[Container], wanted: WantedMatrix
+) -> Iterator[SweepSource]:
+    """Every row that can be measured, with the columns that have something to probe.
+
+    In host mode a container's ports are the host's: but for published ones, there is nothing to probe.
+    """
+    host_closed = not host_open(snapshot, wanted.protocol, wanted.port)
     owners = [snapshot.network_owner_of(container) for container in chosen]
     for index, (container, owner) in enumerate(zip(chosen, owners, strict=True)):
         if not container.running or container.paused:
@@ -204,7 +214,10 @@ def _sources(house: House, snapshot: Snapshot, chosen: Sequence[Container], *, b
         for column, (other, other_owner) in enumerate(zip(chosen, owners, strict=True)):
             if column == index or not other.running:
                 continue
-            if by_name:
+            if host_closed and (other_owner or other).host_mode:
+                targets.append(SweepTarget(column))
+                continue
+            if wanted.by_name:
                 targets.append(SweepTarget(column, name=other.name))
                 continue
             address = reach.address_of(other_owner or other, shares=other_owner is owner)

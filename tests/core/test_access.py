@@ -1,0 +1,65 @@
+"""Roles, ownership and the policy in force."""
+
+import pytest
+
+from service.core.access import (
+    Caller,
+    Policy,
+    Role,
+    image_allowed,
+    require_ownership,
+    require_role,
+    reserved_label_faults,
+    stamped,
+    subnet_allowed,
+)
+from service.core.errors import Refused
+
+
+@pytest.mark.parametrize("held", Role)
+@pytest.mark.parametrize("needed", Role)
+def test_each_role_may_do_all_that_the_one_before_may(held, needed):
+    if held >= needed:
+        require_role(Caller("c", held), needed, "it")
+    else:
+        with pytest.raises(Refused) as caught:
+            require_role(Caller("c", held), needed, "it")
+        assert caught.value.code == "role-insufficient"
+
+
+@pytest.mark.parametrize(("project", "labels", "mine"), [
+    (None, {}, True),
+    (None, {"io.bridgework.project": "a"}, True),
+    ("a", {"io.bridgework.project": "a"}, True),
+    ("a", {"io.bridgework.project": "b"}, False),
+    ("a", {"io.bridgework.project": "A"}, False),
+    ("a", {}, False),
+])  # fmt: skip
+def test_ownership(project, labels, mine):
+    caller = Caller("c", Role.ADMIN, project)
+    if mine:
+        require_ownership(caller, "network", "n", labels)
+    else:
+        with pytest.raises(Refused, match="project-mismatch"):
+            require_ownership(caller, "network", "n", labels)
+
+
+def test_the_stamp_wins_over_what_the_caller_wrote():
+    caller = Caller("c", Role.OPERATOR, "a")
+    assert stamped(caller, {"io.bridgework.project": "b", "x": "y"}) == {"io.bridgework.project": "a", "x": "y"}
+
+
+def test_labels_of_the_service_are_pointed_at():
+    faults = reserved_label_faults({"io.bridgework.a/b~c": "1", "IO.BRIDGEWORK.x": "2", "io.bridgeworks": "3"})
+    assert [fault.pointer for fault in faults] == ["/labels/io.bridgework.a~1b~0c", "/labels/IO.BRIDGEWORK.x"]
+
+
+def test_policy_on_images_and_subnets():
+    policy = Policy(allowed_images=("team/*", "busybox"), allowed_subnets=("10.0.0.0/8", "fd00::/8"))
+    assert image_allowed(policy, "team/web:1")
+    assert not image_allowed(policy, "other/team/web")
+    assert not image_allowed(policy, "busybox:evil")
+    assert subnet_allowed(policy, "10.1.0.0/16")
+    assert not subnet_allowed(policy, "0.0.0.0/0")
+    assert not subnet_allowed(policy, "10.0.0.0/7")
+    assert subnet_allowed(policy, "fd00:1::/64")

@@ -1,0 +1,87 @@
+"""Where a probe may go: the same answer for an address and for a name that leads to it, in every spelling."""
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from service.core.access import Policy
+from service.core.checks import Protocol
+from service.core.errors import Refused
+from service.core.probe_policy import allowed_subnets, literal, require_allowed
+from service.core.reachability_standing import THE_HOST, Condition, Standing
+from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+
+BRIDGE = Network("1" * 64, "bridge", pools=(Pool("172.17.0.0/16", "172.17.0.1"),))
+SIX = Network("2" * 64, "six", ipv6_enabled=True, pools=(Pool("fd00:1::/64", "fd00:1::1"),))
+LAN = Network("3" * 64, "lan", driver="macvlan", pools=(Pool("192.168.7.0/24", "192.168.7.1"),))
+LINK_LOCAL = Network("4" * 64, "odd", pools=(Pool("169.254.169.0/24", None),))
+WEB = Container(
+    "a" * 64,
+    "web",
+    endpoints=(
+        Endpoint(BRIDGE.id, "bridge", "a" * 64, "web", ipv4_address="172.17.0.2", gateway="172.17.0.1"),
+        Endpoint(LAN.id, "lan", "a" * 64, "web", ipv4_address="192.168.7.9"),
+    ),
+    published_ports=(PublishedPort(80, "tcp", "", 8081),),
+)
+SNAPSHOT = Snapshot(networks=(BRIDGE, SIX, LAN, LINK_LOCAL), containers=(WEB,))
+INSIDE = Standing(Condition.NETWORKED, container=WEB, owner=WEB)
+
+REFUSED = [
+    *("0.0.0.0", "10.0.0.1", "8.8.8.8", "169.254.169.254", "169.254.169.5", "224.0.0.1", "255.255.255.255"),
+    *("240.0.0.1", "100.64.0.1", "192.168.7.1", "192.168.7.10", "::", "fe80::1", "fe80::1%eth0", "ff02::1"),
+    *("::ffff:8.8.8.8", "::ffff:169.254.169.254", "::ffff:a9fe:a9fe", "::169.254.169.254", "64:ff9b::a9fe:a9fe"),
+    *("2002:a9fe:a9fe::", "fd00:2::1", "0x7f.0.0.1", "0177.0.0.1", "2130706433", "127.1", "0x7f000001", "017700000001"),
+    *("172.17.0.02", "172.17.2", "\uff11\uff17\uff12.17.0.2", "172.17.0.2%0", "localhost", "metadata.google.internal"),
+    *("172.17.0.2/32", "[::1]", "172.17.0.2:80", "172.17.0.2\n", " 172.17.0.2", "172.17.0.2\x00"),
+]
+
+
+def allowed(address, protocol=Protocol.TCP, port=22, source=INSIDE, policy=None):
+    try:
+        require_allowed(SNAPSHOT, policy or Policy(), source, address, protocol, port)
+    except Refused:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("address", REFUSED)
+@pytest.mark.parametrize("source", [INSIDE, THE_HOST], ids=["container", "host"])
+def test_what_is_never_probed_is_refused_in_every_spelling(address, source):
+    for protocol, port in ((Protocol.ICMP, None), (Protocol.TCP, 22), (Protocol.UDP, 8081)):
+        assert not allowed(address, protocol, port, source)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_the_hosts_loopback_is_closed_but_for_published_ports_and_a_containers_own_is_open(address):
+    assert allowed(address)
+    assert not allowed(address, source=THE_HOST)
+    assert allowed(address, port=8081, source=THE_HOST)
+    assert allowed(address, Protocol.ICMP, None, THE_HOST)
+
+
+@pytest.mark.parametrize("address", ["172.17.0.1", "fd00:1::1", "::ffff:172.17.0.1"])
+def test_at_the_hosts_own_addresses_only_published_ports(address):
+    assert not allowed(address, port=22)
+    assert allowed(address, port=8081)
+    assert allowed(address, Protocol.ICMP, None)
+
+
+@pytest.mark.parametrize("address", ["172.17.0.2", "172.17.200.3", "fd00:1::5", "192.168.7.9", "::ffff:172.17.0.2"])
+def test_containers_and_dockers_own_subnets_are_open(address):
+    assert allowed(address)
+
+
+def test_settings_add_destinations():
+    assert allowed("10.0.0.1", policy=Policy(probe_allowed_subnets=("10.0.0.0/24",)))
+    assert not allowed("10.0.1.1", policy=Policy(probe_allowed_subnets=("10.0.0.0/24",)))
+
+
+@pytest.mark.parametrize("address", [*REFUSED, "172.17.0.1", "172.17.0.2", "fd00:1::1", "fd00:1::5", "192.168.7.9"])
+@pytest.mark.parametrize("port", [22, 8081])
+def test_a_name_leads_nowhere_that_its_address_does_not(address, port):
+    plain = literal(address)
+    if plain is None:
+        return
+    subnets = allowed_subnets(SNAPSHOT, Policy(), Protocol.TCP, port)
+    assert any(ip_address(plain) in ip_network(subnet) for subnet in subnets) == allowed(address, port=port)
