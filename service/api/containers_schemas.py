@@ -8,7 +8,18 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from service.api.fields import FindingSchema, Flag, QueryWhole, ReferenceSchema, Strict, Text, TextMap, Whole, described
+from service.api.fields import (
+    FindingSchema,
+    Flag,
+    Kind,
+    QueryWhole,
+    ReferenceSchema,
+    Strict,
+    Text,
+    TextMap,
+    Whole,
+    described,
+)
 from service.api.networks_schemas import EndpointFieldsSchema, EndpointSchema
 from service.core.access import RESERVED_LABEL_PREFIX
 
@@ -33,6 +44,7 @@ class PublishedPortSchema(Schema):
 class ContainerSchema(Schema):
     """A container."""
 
+    kind = Kind("container")
     id = fields.String(required=True, metadata=described("The full id."))
     name = fields.String(required=True, metadata=described("The name.", examples=["tomcat81"]))
     image = fields.String(required=True, metadata=described("The image's reference."))

@@ -16,7 +16,7 @@ from service.core.pictures import to_graphviz, to_mermaid
 from service.core.topology_graph import to_document
 from service.operations import diagnostics
 
-RESOURCE = Resource("explanations", "Why: the catalogue of causes, the whole engine's diagnosis, its picture.")
+RESOURCE = Resource("diagnostics", "Why: the catalogue of causes, the whole engine's diagnosis, its picture.")
 GRAPHVIZ, MERMAID, SVG = "text/vnd.graphviz", "text/vnd.mermaid", "image/svg+xml"
 DRAWING_LIMIT_S = 20
 

@@ -116,6 +116,15 @@ class Variants(Schema):
     variants: ClassVar[Mapping[str, type[Schema]]] = {}
 
 
+class Kind(fields.Constant):
+    """What an answer is, in a word: the discriminator where an operation answers one thing or another."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__(
+            word, required=True, metadata={"description": f"Always `{word}`.", "type": "string", "enum": [word]}
+        )
+
+
 class Derived(fields.Nested):
     """A nested part that is made from the whole object, in answers only."""
 

@@ -21,7 +21,9 @@ from service.core.access import Role
 from service.core.observations import Route
 from service.operations import inside, inside_names
 
-RESOURCE = Resource("inside", "What is inside a container's network namespace, whatever its image holds; and the host.")
+RESOURCE = Resource(
+    "containers", "What is inside a container's network namespace, whatever its image holds; and the host."
+)
 _OUT_OF_REACH = {409: ("namespace-out-of-reach",)}
 _NOT_FOUND = {400: ("ambiguous-reference",), 404: ("container-not-found",)}
 _LOOKING = {**_NOT_FOUND, 409: ("container-not-running", "namespace-out-of-reach")}

@@ -30,7 +30,9 @@ from service.core.checks import Protocol, Verdict
 from service.core.errors import InputFault
 from service.operations import assertions, connectivity, matrix
 
-RESOURCE = Resource("matrices", "Many checks at once: all pairs, assertions for a pipeline, a probe for Prometheus.")
+RESOURCE = Resource(
+    "connectivity", "Many checks at once: all pairs, assertions for a pipeline, a probe for Prometheus."
+)
 NDJSON = "application/x-ndjson"
 XML = "application/xml"
 _FINDING = {400: ("ambiguous-reference",), 404: ("container-not-found", "network-not-found")}

@@ -24,7 +24,7 @@ from service.core.access import Role
 from service.operations import service_info
 from service.operations.house import House
 
-RESOURCE = Resource("metrics", "The service's own numbers, for Prometheus.")
+RESOURCE = Resource("service", "The service's own numbers, for Prometheus.")
 UNMATCHED = "unmatched"
 
 

@@ -8,6 +8,7 @@ from service.api.fields import (
     Derived,
     FindingSchema,
     Flag,
+    Kind,
     QueryFlag,
     QueryWhole,
     ReferenceSchema,
@@ -49,6 +50,7 @@ class IpamSchema(Schema):
 class NetworkSchema(Schema):
     """A network."""
 
+    kind = Kind("network")
     id = fields.String(required=True, metadata=described("The full id."))
     name = fields.String(required=True, metadata=described("The name.", examples=["simon_network"]))
     driver = fields.String(required=True, metadata=described("The driver.", examples=["bridge"]))
@@ -157,6 +159,7 @@ class ForceQuery(Strict):
 class RehearsalSchema(Schema):
     """What a change would do. Nothing was done."""
 
+    kind = Kind("rehearsal")
     dry_run = fields.Constant(True, required=True, metadata=described("Always true.", type="boolean"))
     changes = fields.List(fields.String(), required=True, metadata=described("What would happen, in order."))
     findings = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("What is to be said of it."))
@@ -232,6 +235,7 @@ class EndpointSchema(Schema):
 class ConnectedEndpointSchema(EndpointSchema):
     """An endpoint as a connect made it, with what the engine did otherwise than asked."""
 
+    kind = Kind("endpoint")
     findings = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("What is to be said of it."))
 
 

@@ -104,7 +104,7 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
             "contact": {"name": "Bridgework maintainers"},
         },
         servers=[{"url": "/", "description": "Where this document was served from."}],
-        tags=[{"name": resource.tag, "description": resource.description} for resource in resources],
+        tags=_tags(resources),
     )
     if plugin.converter is None:
         message = "apispec has made no converter"
@@ -138,6 +138,14 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
     # Parts that stand in several places are copied, or YAML would write anchors.
     whole: dict[str, Any] = json.loads(json.dumps(document))
     return whole
+
+
+def _tags(resources: Sequence[Resource]) -> list[dict[str, str]]:
+    """One for each tag; resources that share one are told of together."""
+    told: dict[str, list[str]] = {}
+    for resource in resources:
+        told.setdefault(resource.tag, []).append(resource.description)
+    return [{"name": name, "description": " ".join(texts)} for name, texts in told.items()]
 
 
 def _unions(resources: Sequence[Resource]) -> list[type[Variants]]:

@@ -85,11 +85,17 @@ def _reachable(document: dict[str, Any], schemas: dict[str, Any]) -> Iterator[st
 
 
 def _name_union(content: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Two answers of one status are a component of their own, or generators number it."""
+    """Two answers of one status are a component of their own with a discriminator, or generators cannot tell them."""
     kinds = [str(one.get("$ref")).rsplit("/", 1)[1] for one in content["schema"].get("anyOf", ()) if "$ref" in one]
     if len(kinds) > 1:
         name = "Or".join(kinds)
-        schemas[name] = {"description": f"{' or '.join(f'`{kind}`' for kind in kinds)}.", **content["schema"]}
+        text = " or ".join(f"`{kind}`" for kind in kinds)
+        mapping = {schemas[kind]["properties"]["kind"]["const"]: f"#/components/schemas/{kind}" for kind in kinds}
+        schemas[name] = {
+            "description": f"{text}: `kind` says which.",
+            "oneOf": content["schema"]["anyOf"],
+            "discriminator": {"propertyName": "kind", "mapping": mapping},
+        }
         content["schema"] = {"$ref": f"#/components/schemas/{name}"}
 
 
