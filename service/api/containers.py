@@ -19,14 +19,17 @@ from service.api.paging import page
 from service.core.access import Role
 from service.core.snapshot import PublishedPort
 from service.core.specs import ContainerSpec
-from service.operations import containers
+from service.operations import container_creation, containers
+from service.operations.container_checks import WantedContainer
 from service.operations.descriptions import Rehearsal
 from service.operations.idempotency import retry_key
 
 RESOURCE = Resource("containers", "Containers: made, started, stopped and removed, with every conflict named.")
 _FINDING = {400: ("ambiguous-reference",), 404: ("container-not-found",)}
-_STARTING = ("port-taken", "shared-network-owner-down", "shared-network-owner-gone", "network-gone",
-             "static-address-taken", "address-space-exhausted", "command-not-runnable")  # fmt: skip
+_STARTING = ("port-taken", "host-address-unknown", "protocol-not-supported", "shared-network-owner-down",
+             "shared-network-owner-gone", "network-gone", "static-address-taken", "address-space-exhausted",
+             "parent-unusable", "overlay-not-attachable", "sysctl-refused", "command-not-runnable",
+             "container-removing")  # fmt: skip
 
 
 @RESOURCE.operation(
@@ -59,7 +62,9 @@ def list_containers(asked: Asked) -> Answer:
                     "published-address-not-allowed"),
               404: ("image-not-found", "network-not-found", "container-not-found"),
               409: ("container-name-taken", "earlier-request-failed", *_STARTING),
-              422: ("idempotency-key-reused", "combination-invalid", "address-not-in-subnet")},
+              422: ("idempotency-key-reused", "combination-invalid", "address-not-in-subnet",
+                    "fixed-address-not-supported", "image-reference-invalid"),
+              502: ("registry-unreachable",)},
 )  # fmt: skip
 def create_container(asked: Asked) -> Answer:
     """Create a container.
@@ -69,7 +74,7 @@ def create_container(asked: Asked) -> Answer:
     """
     body = asked.body
     key = retry_key(asked.caller, asked.idempotency_key, body)
-    done = containers.create_container(asked.house, asked.caller, _wanted(body), key, dry_run=asked.dry_run)
+    done = container_creation.create_container(asked.house, asked.caller, _wanted(body), key, dry_run=asked.dry_run)
     if isinstance(done, Rehearsal):
         return Answer(done)
     made = containers.get_container(asked.house.engine.snapshot(), done.id)
@@ -77,7 +82,7 @@ def create_container(asked: Asked) -> Answer:
     return Answer(made, 201, {"Location": f"/v1/containers/{made.id}", **replayed})
 
 
-def _wanted(body: dict[str, Any]) -> containers.WantedContainer:
+def _wanted(body: dict[str, Any]) -> WantedContainer:
     spec = ContainerSpec(
         name=body["name"] or "",
         image=body["image"],
@@ -93,7 +98,7 @@ def _wanted(body: dict[str, Any]) -> containers.WantedContainer:
         sysctls=body["sysctls"],
         restart_policy=body["restart_policy"],
     )
-    return containers.WantedContainer(
+    return WantedContainer(
         spec=spec,
         name=body["name"],
         network_mode=body["network_mode"],
@@ -156,7 +161,7 @@ def start_container(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/stop", role=Role.OPERATOR, query=StopQuery(), rehearsable=True,
-    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, 409: ("container-paused",)},
+    answers={200: [ContainerSchema, RehearsalSchema]}, problems=_FINDING,
 )  # fmt: skip
 def stop_container(asked: Asked) -> Answer:
     """Stop a container.
@@ -186,7 +191,7 @@ def restart_container(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/rename", role=Role.OPERATOR, body=ContainerRenameSchema(), rehearsable=True,
-    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, 409: ("container-name-taken",)},
+    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, 409: ("container-name-taken", "endpoint-half-made")},
 )  # fmt: skip
 def rename_container(asked: Asked) -> Answer:
     """Rename a container."""

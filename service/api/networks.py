@@ -66,7 +66,9 @@ def list_networks(asked: Asked) -> Answer:
     problems={403: ("driver-not-allowed", "subnet-not-allowed"),
               409: ("network-name-taken", "subnet-overlaps", "pool-exhausted", "bridge-name-taken", "parent-unusable",
                     "not-a-swarm-manager"),
-              422: ("driver-unknown", "idempotency-key-reused", "address-configuration-invalid")},
+              404: ("network-not-found",),
+              422: ("driver-unknown", "idempotency-key-reused", "address-configuration-invalid", "option-invalid",
+                    "configuration-conflict")},
 )  # fmt: skip
 def create_network(asked: Asked) -> Answer:
     """Create a network.
@@ -182,7 +184,9 @@ def get_endpoint(asked: Asked) -> Answer:
     answers={201: ConnectedEndpointSchema, 200: [ConnectedEndpointSchema, RehearsalSchema]},
     problems={**_FINDING_BOTH,
               409: ("endpoint-differs", "static-address-taken", "address-space-exhausted", "network-mode-conflict",
-                    "network-shared", "overlay-not-attachable", "network-config-only")},
+                    "network-shared", "overlay-not-attachable", "network-config-only", "container-restarting",
+                    "container-removing", "parent-unusable", "port-taken", "endpoint-vanished"),
+              422: ("address-not-in-subnet", "fixed-address-not-supported")},
 )  # fmt: skip
 def connect_container(asked: Asked) -> Answer:
     """Connect a container to a network.
@@ -213,7 +217,8 @@ def endpoint_spec(body: dict[str, Any]) -> EndpointSpec:
 
 @RESOURCE.operation(
     "DELETE", "/v1/networks/{network}/endpoints/{container}", role=Role.OPERATOR, query=ForceQuery(), rehearsable=True,
-    conditional=True, answers={204: None, 200: RehearsalSchema}, problems={**_FINDING_BOTH, 409: ("network-shared",)},
+    conditional=True, answers={204: None, 200: RehearsalSchema}, 
+    problems={**_FINDING_BOTH, 409: ("network-mode-conflict", "endpoint-half-made", "container-removing", "port-taken")},
 )  # fmt: skip
 def disconnect_container(asked: Asked) -> Answer:
     """Disconnect a container from a network.

@@ -47,9 +47,10 @@ class EndpointSpec:
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """A container to create. ``networks`` maps a full network id to the wished endpoint there.
+    """A container to create. ``networks`` maps a network to the wished endpoint there.
 
-    ``network_mode`` is the engine's: ``bridge``, ``host``, ``none``, ``container:<full id>`` or a network id.
+    ``network_mode`` is the engine's: ``bridge``, ``host``, ``none``, ``container:<full id>`` or a network's name.
+    Networks are keyed by their ids while they are weighed, and by their names when the engine is asked.
     """
 
     name: str

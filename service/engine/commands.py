@@ -29,6 +29,7 @@ from service.engine.errors import translate, translated
 STALLED_S = 120
 """A pull that says nothing for this long has failed."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _FULL_ID = re.compile(r"[0-9a-f]{64}|[0-9a-z]{25}")
 
 
@@ -137,9 +138,14 @@ class Commands:
             self._api().update_nothing(_full(container_id))
 
     def disconnect(self, network_id: str, container_ref: str, *, force: bool = False) -> None:
-        """Take an endpoint away. A stale endpoint goes by its name, in the body, so it never becomes a path."""
+        """Take an endpoint away.
+
+        A stale endpoint goes by its name, in the body, so that it never becomes a path. The network of an endpoint
+        that outlived it goes by its name too, which must be a plain one.
+        """
+        network = network_id if _PLAIN.fullmatch(network_id) else _full(network_id)
         with self._translated("disconnect"):
-            self._api().disconnect_container_from_network(container_ref, _full(network_id), force=force)
+            self._api().disconnect_container_from_network(container_ref, network, force=force)
 
     def pull_image(self, image: str) -> None:
         """Fetch an image, to its end. What fails midway the engine says in the stream, after its status of 200."""

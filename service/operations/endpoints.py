@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 
 from service.core import references
 from service.core.access import Caller, Role, require_ownership, require_role
 from service.core.addresses import PoolUsage, available_subnets, usage_of
 from service.core.checks import Finding
-from service.core.driver_options import ENGINE_OF_API
-from service.core.errors import Call, Conflict, InputFault, InvalidInput, NotFound, Remedy
+from service.core.errors import BridgeworkError, Call, Conflict, EngineMisbehaved, InvalidInput, NotFound, Remedy
 from service.core.explanations import finding, of_container
 from service.core.ownership import require_place
 from service.core.snapshot import Container, Endpoint, Network, Snapshot
 from service.core.specs import EndpointSpec
 from service.operations.descriptions import DescribedEndpoint, Rehearsal, describe_endpoint
+from service.operations.endpoint_checks import (
+    endpoint_of,
+    half_made,
+    is_wish,
+    require_address_free,
+    require_possible,
+    require_same,
+    validate,
+    with_wish,
+)
 from service.operations.house import House
 from service.operations.network_checks import taken_subnets
-
-GATEWAY_PRIORITY_API = (1, 48)
 
 
 def list_endpoints(snapshot: Snapshot, network_reference: str) -> list[DescribedEndpoint]:
@@ -32,7 +38,7 @@ def get_endpoint(snapshot: Snapshot, network_reference: str, container_reference
     """One endpoint. Raises ``NotFound`` (``endpoint-not-found``)."""
     network = references.network(snapshot, network_reference)
     container = references.container(snapshot, container_reference)
-    endpoint = _endpoint(container, network)
+    endpoint = endpoint_of(container, network)
     if endpoint is None:
         raise NotFound(
             code="endpoint-not-found",
@@ -63,14 +69,14 @@ def connect(
     network = references.network(snapshot, network_reference)
     container = references.container(snapshot, container_reference)
     _require_own(caller, network, container)
-    _validate(house, network, spec)
-    present = _endpoint(container, network)
-    if present is not None:
-        _require_same(network, container, present, spec)
+    validate(house, network, spec)
+    present = endpoint_of(container, network)
+    if present is not None and not is_wish(container, present):
+        require_same(network, container, present, spec)
         if dry_run:
             return Rehearsal((f"nothing: {container.name} is in {network.name} already",))
-        return Connected(describe_endpoint(present), created=False)
-    _require_possible(snapshot, network, container, spec)
+        return Connected(describe_endpoint(present, _ignored(container, present, spec)), created=False)
+    require_possible(snapshot, network, container, spec)
     names = (container.name, container.hostname, *spec.aliases)
     require_place(caller, snapshot, network, names, (spec.ipv4_address, spec.ipv6_address))
     if dry_run:
@@ -84,18 +90,35 @@ def _connect(house: House, network: Network, container: Container, spec: Endpoin
         house.engine.connect(network.id, container.id, spec)
     except Conflict as conflict:
         if conflict.code != "endpoint-exists":
-            raise
+            raise _explained(house, network, container, spec, conflict) from conflict
         created = False
-    snapshot = house.engine.snapshot()
-    made = _endpoint(references.container(snapshot, container.id), network)
+    except (InvalidInput, EngineMisbehaved) as error:
+        raise _explained(house, network, container, spec, error) from error
+    made = endpoint_of(references.container(house.engine.snapshot(), container.id), network)
     if made is None:
         raise Conflict(
             code="endpoint-vanished",
             detail=f"{container.name} was connected to {network.name}, and something else disconnected it again.",
         )
     if not created:
-        _require_same(network, container, made, spec)
+        require_same(network, container, made, spec)
     return Connected(describe_endpoint(made, _ignored(container, made, spec)), created=created)
+
+
+def _explained(
+    house: House, network: Network, container: Container, spec: EndpointSpec, error: BridgeworkError
+) -> BridgeworkError:
+    """The engine's refusal with the culprit's name, and with what it left behind."""
+    snapshot = house.engine.snapshot()
+    told = error
+    if error.code == "static-address-taken":
+        try:
+            for address in (spec.ipv4_address, spec.ipv6_address):
+                require_address_free(snapshot, network, address)
+        except Conflict as named:
+            told = named
+    now = snapshot.containers_by_id.get(container.id)
+    return told if now is None else with_wish(now, network, told)
 
 
 def _ignored(container: Container, made: Endpoint, spec: EndpointSpec) -> tuple[Finding, ...]:
@@ -117,144 +140,65 @@ def _require_own(caller: Caller, network: Network, container: Container) -> None
     require_ownership(caller, "container", container.name, container.labels)
 
 
-def _endpoint(container: Container, network: Network) -> Endpoint | None:
-    return next((endpoint for endpoint in container.endpoints if endpoint.network_id == network.id), None)
-
-
-def _validate(house: House, network: Network, spec: EndpointSpec) -> None:
-    faults = [*endpoint_faults(network, spec, "")]
-    major, minor = house.engine.facts().api_version.split(".")[:2]
-    if spec.gateway_priority is not None and (int(major), int(minor)) < GATEWAY_PRIORITY_API:
-        since = ENGINE_OF_API[GATEWAY_PRIORITY_API]
-        faults.append(InputFault("/gateway_priority", f"The engine is too old for it; {since} has it."))
-    if faults:
-        raise InvalidInput(
-            code="input-invalid", detail=f"The body is invalid: {faults[0].pointer}: {faults[0].message}", faults=faults
-        )
-
-
-def endpoint_faults(network: Network, spec: EndpointSpec, pointer: str) -> list[InputFault]:
-    """What is wrong with an endpoint in this network, by pointers under ``pointer``."""
-    faults: list[InputFault] = []
-    if network.is_default_bridge and spec.aliases:
-        faults.append(
-            InputFault(f"{pointer}/aliases", "The default bridge knows no aliases; use a network of your own.")
-        )
-    if network.is_default_bridge and (spec.ipv4_address or spec.ipv6_address):
-        faults.append(InputFault(f"{pointer}/ipv4_address", "The default bridge takes no fixed addresses."))
-    for field, address in (("ipv4_address", spec.ipv4_address), ("ipv6_address", spec.ipv6_address)):
-        if address and not any(ip_address(address) in ip_network(pool.subnet) for pool in network.pools if pool.subnet):
-            subnets = ", ".join(pool.subnet for pool in network.pools) or "no subnet"
-            faults.append(InputFault(f"{pointer}/{field}", f"{address} is not in {network.name} ({subnets})."))
-    return faults
-
-
-def _require_same(network: Network, container: Container, present: Endpoint, spec: EndpointSpec) -> None:
-    differs: dict[str, object] = {}
-    if set(spec.aliases) - set(present.aliases):
-        differs["aliases"] = list(present.aliases)
-    if spec.ipv4_address and spec.ipv4_address not in {present.ipv4_address, present.configured_ipv4}:
-        differs["ipv4_address"] = present.ipv4_address or present.configured_ipv4
-    if spec.ipv6_address and spec.ipv6_address not in {present.ipv6_address, present.configured_ipv6}:
-        differs["ipv6_address"] = present.ipv6_address or present.configured_ipv6
-    if any(present.driver_options.get(name) != value for name, value in spec.driver_options.items()):
-        differs["driver_options"] = dict(present.driver_options)
-    if spec.gateway_priority is not None and spec.gateway_priority != present.gateway_priority:
-        differs["gateway_priority"] = present.gateway_priority
-    if differs:
-        path = f"/v1/networks/{network.id}/endpoints/{container.id}"
-        raise Conflict(
-            code="endpoint-differs",
-            detail=f"{container.name} is in {network.name} already, with other {', '.join(differs)}.",
-            remedy=Remedy(
-                "Disconnect it and connect it anew; its connections through this network break.",
-                calls=(Call("DELETE", path), Call("PUT", path, _body(spec))),
-            ),
-            facts={"present": differs},
-        )
-
-
-def _body(spec: EndpointSpec) -> dict[str, object]:
-    wanted = {
-        "aliases": list(spec.aliases),
-        "ipv4_address": spec.ipv4_address,
-        "ipv6_address": spec.ipv6_address,
-        "mac_address": spec.mac_address,
-        "gateway_priority": spec.gateway_priority,
-    }
-    return {name: value for name, value in wanted.items() if value not in (None, [])}
-
-
-def _require_possible(snapshot: Snapshot, network: Network, container: Container, spec: EndpointSpec) -> None:
-    if network.driver in {"host", "null"} or container.host_mode or container.none_mode or container.shares_with:
-        raise _mode_conflict(network, container)
-    if network.config_only:
-        raise Conflict(code="network-config-only", detail=f"{network.name} is a configuration, not a network.")
-    for address in (spec.ipv4_address, spec.ipv6_address):
-        require_address_free(snapshot, network, address)
-
-
-def require_address_free(snapshot: Snapshot, network: Network, address: str | None) -> None:
-    """Raise ``Conflict`` (``static-address-taken``) naming the holder of ``address`` in this network."""
-    if address is None:
-        return
-    wanted = ip_address(address)
-    for pool in usage_of(network, snapshot.endpoints_of(network)):
-        for holder in pool.holders:
-            if holder.kind != "configured" and ip_address(holder.address) == wanted:
-                raise Conflict(
-                    code="static-address-taken",
-                    detail=f"{address} in {network.name} is held by {holder.name} ({holder.kind}).",
-                    remedy=Remedy(
-                        f"Use another address, such as {pool.next_free}."
-                        if pool.next_free
-                        else "Use a larger network: this one is full.",
-                        calls=(Call("GET", f"/v1/networks/{network.id}/addresses"),),
-                    ),
-                    facts={"holder": {"name": holder.name, "kind": holder.kind, "id": holder.container_id}},
-                )
-
-
-def _mode_conflict(network: Network, container: Container) -> Conflict:
-    if network.driver in {"host", "null"}:
-        detail = f"{network.name} is a mode rather than a network: a container is created in it, never connected to it."
-        return Conflict(code="network-mode-conflict", detail=detail)
-    if container.shares_with:
-        path = f"/v1/networks/{network.id}/endpoints/{container.shares_with}"
-        return Conflict(
-            code="network-shared",
-            detail=f"{container.name} uses the network of another container, so it has no endpoints of its own.",
-            remedy=Remedy("Connect the container whose network it shares.", calls=(Call("PUT", path, {}),)),
-        )
-    return Conflict(
-        code="network-mode-conflict",
-        detail=f"{container.name} is in {container.network_mode} mode; such a container is connected to nothing.",
-        remedy=Remedy(f"Create it again with network_mode {network.name}."),
-    )
-
-
 def disconnect(
     house: House, caller: Caller, network_reference: str, container_reference: str, *, force: bool, dry_run: bool
 ) -> Rehearsal | None:
     """Take the endpoint away; when there is none, that is a success already. Raises ``Refused``, ``Conflict``…"""
     snapshot = house.engine.snapshot()
-    network = references.network(snapshot, network_reference)
     if force:
         require_role(caller, Role.ADMIN, "DELETE with force")
+    try:
+        network = references.network(snapshot, network_reference)
+    except NotFound:
+        return _disconnect_from_gone(house, caller, snapshot, network_reference, container_reference, dry_run=dry_run)
     try:
         container = references.container(snapshot, container_reference)
     except NotFound:
         return _disconnect_stale(house, caller, network, container_reference, force=force, dry_run=dry_run)
     _require_own(caller, network, container)
-    if _endpoint(container, network) is None:
+    present = endpoint_of(container, network)
+    if present is None:
         return Rehearsal((f"nothing: {container.name} is not in {network.name}",)) if dry_run else None
+    if network.driver == "host":
+        raise Conflict(
+            code="network-mode-conflict",
+            detail=f"{container.name} is in host mode, which is for as long as it exists.",
+            remedy=Remedy("Create it again with another network_mode."),
+        )
     if dry_run:
         return Rehearsal((f"disconnect {container.name} from {network.name}",))
     try:
         house.engine.disconnect(network.id, container.id, force=force)
     except NotFound:
-        return None
+        _require_gone(house, network, container)
     return None
+
+
+def _disconnect_from_gone(
+    house: House, caller: Caller, snapshot: Snapshot, network_id: str, container_reference: str, *, dry_run: bool
+) -> Rehearsal | None:
+    """A container may still name a network that is gone, and cannot start until it does not.
+
+    The engine knows such an endpoint by the network's name alone. Raises ``NotFound`` when there is no such endpoint.
+    """
+    container = references.container(snapshot, container_reference)
+    named = next((endpoint for endpoint in container.endpoints if endpoint.network_id == network_id), None)
+    if named is None:
+        references.network(snapshot, network_id)
+        return None
+    require_ownership(caller, "container", container.name, container.labels)
+    if dry_run:
+        return Rehearsal((f"make {container.name} forget the network {named.network_name}, which is gone",))
+    house.engine.disconnect(named.network_name, container.id, force=True)
+    return None
+
+
+def _require_gone(house: House, network: Network, container: Container) -> None:
+    """The engine knows no such endpoint: that is the aim, unless a failed connect's settings are still there."""
+    now = house.engine.snapshot().containers_by_id.get(container.id)
+    left = endpoint_of(now, network) if now is not None else None
+    if now is not None and left is not None and is_wish(now, left):
+        raise half_made(network, now)
 
 
 def _disconnect_stale(

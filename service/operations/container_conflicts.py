@@ -1,0 +1,146 @@
+"""Who is in a container's way: of a name, a host port, an address, a network, the container whose network it shares."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from service.core.errors import Call, Conflict, Remedy
+from service.core.snapshot import Container, PublishedPort, Snapshot
+from service.operations.endpoint_checks import require_address_free
+from service.operations.house import House
+
+EVERY_ADDRESS = "0.0.0.0"
+_FAMILIES = {"": {4, 6}, EVERY_ADDRESS: {4}, "::": {6}}
+
+
+def name_taken(holder: Container) -> Conflict:
+    """The name belongs to ``holder``."""
+    return Conflict(
+        code="container-name-taken",
+        detail=f"A container named {holder.name} exists already ({holder.id[:12]}, {holder.state}).",
+        remedy=Remedy(
+            "Use it, choose another name, or remove it.",
+            calls=(Call("GET", f"/v1/containers/{holder.id}"),),
+        ),
+        facts={"container": {"id": holder.id, "name": holder.name, "state": holder.state}},
+    )
+
+
+def port_conflict(snapshot: Snapshot, wanted: tuple[PublishedPort, ...]) -> Conflict | None:
+    """The first of the ports that a container publishes now."""
+    for port in wanted:
+        for container in snapshot.containers:
+            if any(clash(port, taken) for taken in container.published_ports):
+                return _port_taken(port, f"is published by {container.name}", container)
+    return None
+
+
+def clash(wanted: PublishedPort, taken: PublishedPort) -> bool:
+    """Whether both cannot be published at once."""
+    if wanted.host_port is None or (wanted.host_port, wanted.protocol) != (taken.host_port, taken.protocol):
+        return False
+    if not _families(wanted.host_ip) & _families(taken.host_ip):
+        return False
+    if wanted.host_ip in _FAMILIES or taken.host_ip in _FAMILIES:
+        return True
+    return ip_address(wanted.host_ip) == ip_address(taken.host_ip)
+
+
+def _families(host_ip: str) -> set[int]:
+    return _FAMILIES.get(host_ip) or {ip_address(host_ip).version}
+
+
+def _port_taken(port: PublishedPort, how: str, holder: Container | None) -> Conflict:
+    facts: dict[str, object] = {"host_port": port.host_port, "protocol": port.protocol}
+    calls: tuple[Call, ...] = ()
+    if holder is not None:
+        facts["holder"] = {"id": holder.id, "name": holder.name}
+        calls = (Call("GET", f"/v1/containers/{holder.id}"),)
+    return Conflict(
+        code="port-taken",
+        detail=f"Port {port.host_port}/{port.protocol} of the host {how}.",
+        remedy=Remedy("Publish on another port, or leave host_port null to be given one.", calls=calls),
+        facts=facts,
+    )
+
+
+def explained(house: House, container: Container, conflict: Conflict) -> Conflict:
+    """The engine's refusal of a start, with the culprit's name."""
+    snapshot = house.engine.snapshot()
+    told: Conflict | None = None
+    if conflict.code == "container-name-taken":
+        holder = next((c for c in snapshot.containers if f"named {c.name} " in conflict.detail), None)
+        told = name_taken(holder) if holder else None
+    elif conflict.code == "port-taken":
+        told = port_conflict(snapshot, container.configured_ports) or _held_by_a_program(house, snapshot, container)
+    elif conflict.code in {"shared-network-owner-down", "shared-network-owner-gone"}:
+        told = owner_conflict(snapshot, container.name, container.shares_with)
+    elif conflict.code == "static-address-taken":
+        told = _address_conflict(snapshot, container)
+    elif conflict.code == "network-gone":
+        told = _network_gone(snapshot, container)
+    return replace(told, facts={**conflict.facts, **told.facts}) if told is not None else conflict
+
+
+def _held_by_a_program(house: House, snapshot: Snapshot, container: Container) -> Conflict | None:
+    """A program on the host, or a container in host mode, listens on one of the ports."""
+    seen = house.runner.observe(house.engine.host_place(snapshot), ("sockets",))
+    for socket in (seen.sockets or ()) if seen else ():
+        taken = PublishedPort(0, socket.protocol, socket.address, socket.port)
+        port = next((wanted for wanted in container.configured_ports if clash(wanted, taken)), None)
+        if port is not None:
+            holder = next((c for c in snapshot.containers if c.host_mode and c.pid == socket.pid and c.pid), None)
+            if holder is not None:
+                return _port_taken(port, f"is taken by {holder.name}, which is in host mode", holder)
+            return _port_taken(port, f"is taken by {socket.process or 'a program'} on the host", None)
+    return None
+
+
+def owner_conflict(snapshot: Snapshot, name: str, owner_id: str | None) -> Conflict | None:
+    """Why the container whose network is to be shared cannot share it; ``None`` when it can."""
+    if owner_id is None:
+        return None
+    owner = snapshot.containers_by_id.get(owner_id)
+    if owner is None:
+        return Conflict(
+            code="shared-network-owner-gone",
+            detail=f"{name} shares the network of {owner_id[:12]}, which is gone.",
+            remedy=Remedy(f"Remove {name}, and create it anew on a container or network that exists."),
+            facts={"owner": {"id": owner_id, "name": ""}},
+        )
+    if owner.running:
+        return None
+    return Conflict(
+        code="shared-network-owner-down",
+        detail=f"{name} shares the network of {owner.name}, which is {owner.state}.",
+        remedy=Remedy("Start the owner first.", calls=(Call("POST", f"/v1/containers/{owner.id}/start"),)),
+        facts={"owner": {"id": owner.id, "name": owner.name, "state": owner.state}},
+    )
+
+
+def _address_conflict(snapshot: Snapshot, container: Container) -> Conflict | None:
+    for endpoint in container.endpoints:
+        network = snapshot.networks_by_id.get(endpoint.network_id)
+        if network is not None:
+            try:
+                require_address_free(snapshot, network, endpoint.configured_ipv4)
+                require_address_free(snapshot, network, endpoint.configured_ipv6)
+            except Conflict as named:
+                return named
+    return None
+
+
+def _network_gone(snapshot: Snapshot, container: Container) -> Conflict | None:
+    gone = [endpoint for endpoint in container.endpoints if endpoint.network_id not in snapshot.networks_by_id]
+    if not gone:
+        return None
+    verb = f"/v1/containers/{container.id}/start"
+    forget = (Call("DELETE", f"/v1/networks/{e.network_id}/endpoints/{container.id}") for e in gone)
+    names = ", ".join(endpoint.network_name for endpoint in gone)
+    return Conflict(
+        code="network-gone",
+        detail=f"{container.name} is configured with {names}, which {'are' if len(gone) > 1 else 'is'} gone.",
+        remedy=Remedy("Let it forget what is gone, and start it.", calls=(*forget, Call("POST", verb))),
+        facts={"networks": [{"id": endpoint.network_id, "name": endpoint.network_name} for endpoint in gone]},
+    )

@@ -1,0 +1,118 @@
+"""Create a container and start it. When it cannot be started it is removed again, so that nothing is half done."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from service.core.access import Caller, require_ownership, stamped
+from service.core.errors import BridgeworkError, Conflict, NotFound, Remedy
+from service.core.snapshot import Container, Snapshot
+from service.core.specs import ContainerSpec
+from service.operations.container_checks import WantedContainer, require_allowed, require_free, resolved
+from service.operations.container_conflicts import explained, name_taken
+from service.operations.descriptions import Rehearsal
+from service.operations.house import House
+from service.operations.idempotency import RetryKey, earlier
+from service.operations.networks import Created
+
+
+def create_container(
+    house: House, caller: Caller, wanted: WantedContainer, key: RetryKey | None, *, dry_run: bool
+) -> Created | Rehearsal:
+    """Make a container and start it; when it cannot be started it is removed again. Raises ``Conflict``…"""
+    snapshot = house.engine.snapshot()
+    before = earlier(snapshot.containers, key)
+    if before is not None:
+        require_ownership(caller, "container", before.name, before.labels)
+        return _replayed(house, before, wanted)
+    name = wanted.name or (f"bridgework-{key.key[:12]}" if key else f"bridgework-{secrets.token_hex(6)}")
+    spec = resolved(house, snapshot, replace(wanted.spec, name=name), wanted)
+    require_allowed(house, caller, snapshot, spec)
+    require_free(snapshot, spec, start=wanted.start)
+    present = house.engine.has_image(spec.image)
+    if not present and wanted.pull == "never":
+        raise _image_missing(spec.image)
+    if dry_run:
+        return Rehearsal(_steps(spec, wanted, present=present))
+    if not present or wanted.pull == "always":
+        house.engine.pull_image(spec.image)
+    labels = {**stamped(caller, spec.labels), **(key.labels if key else {})}
+    return _create(house, replace(_by_names(snapshot, spec), labels=labels), wanted, key)
+
+
+def _by_names(snapshot: Snapshot, spec: ContainerSpec) -> ContainerSpec:
+    """With the networks by their names: the engine keeps the key, and before the first start finds no other."""
+    named = {snapshot.networks_by_id[key].name: endpoint for key, endpoint in spec.networks.items()}
+    return replace(spec, networks=named)
+
+
+def _steps(spec: ContainerSpec, wanted: WantedContainer, *, present: bool) -> tuple[str, ...]:
+    pull = () if present and wanted.pull != "always" else (f"pull the image {spec.image}",)
+    start = (f"start the container {spec.name}",) if wanted.start else ()
+    return (*pull, f"create the container {spec.name} in {spec.network_mode}", *start)
+
+
+def _create(house: House, spec: ContainerSpec, wanted: WantedContainer, key: RetryKey | None) -> Created:
+    try:
+        container_id = house.engine.create_container(spec)
+    except Conflict as conflict:
+        snapshot = house.engine.snapshot()
+        again = earlier(snapshot.containers, key)
+        if again is None:
+            holder = next((c for c in snapshot.containers if c.name == spec.name), None)
+            raise name_taken(holder) if holder is not None else conflict from conflict
+        return _replayed(house, again, wanted)
+    if wanted.start:
+        try:
+            house.engine.start_container(container_id)
+        except BridgeworkError as error:
+            return _undone(house, container_id, spec, error)
+    return Created(container_id)
+
+
+def _replayed(house: House, before: Container, wanted: WantedContainer) -> Created:
+    """The earlier request's container, started when that request did not come to it."""
+    if wanted.start and before.state == "created":
+        try:
+            house.engine.start_container(before.id)
+        except NotFound as error:
+            raise Conflict(
+                code="earlier-request-failed",
+                detail="The earlier request with this key could not start its container, and removed it.",
+                remedy=Remedy("Send it again with a new key."),
+            ) from error
+        except Conflict as conflict:
+            raise explained(house, before, conflict) from conflict
+    return Created(before.id, replayed=True)
+
+
+def _undone(house: House, container_id: str, spec: ContainerSpec, error: BridgeworkError) -> Created:
+    """Remove what could not be started, so that nothing is half done; say so when even that fails.
+
+    Not by force: when it runs after all (the engine was only slow, or a retry started it), it stays.
+    """
+    told = error
+    try:
+        made = house.engine.snapshot().containers_by_id.get(container_id)
+        if isinstance(error, Conflict) and made is not None:
+            told = explained(house, made, error)
+        house.engine.remove_container(container_id)
+    except NotFound:
+        raise told from error
+    except BridgeworkError as stuck:
+        if stuck.code == "container-running":
+            return Created(container_id)
+        detail = f"{told.detail} The container {spec.name} was created and is still there."
+        facts = {**told.facts, "left_behind": {"id": container_id, "name": spec.name}}
+        raise replace(told, detail=detail, facts=facts) from error
+    raise told from error
+
+
+def _image_missing(image: str) -> NotFound:
+    return NotFound(
+        code="image-not-found",
+        detail=f"The engine has no image {image}.",
+        remedy=Remedy('Send the same body with "pull": "missing", or load the image into the engine.'),
+        facts={"image": image},
+    )
