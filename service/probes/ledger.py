@@ -50,17 +50,24 @@ class Ledger:
 
     def admit(self, keys: Sequence[Key]) -> tuple[Key, ...] | None:
         """Hold the keys and return those to ``release`` later; ``None`` when they do not fit now."""
-        new = [key for key in keys if key not in self._held and not self._was_there(key)]
-        if new and not self._fits(len(new)):
-            self.flush()
-            if not self._fits(len(new)):
-                return None
-        mine = tuple(key for key in keys if key in self._held or key in new)
+        mine: list[Key] = []
+        new = 0
+        for key in keys:
+            if key in self._held:
+                mine.append(key)
+            elif not self._was_there(key):
+                mine.append(key)
+                new += 1
+        if new:
+            if not self._fits(new):
+                self.flush()
+                if not self._fits(new):
+                    return None
+            self._since += new
+            self._touched.update(key[2] for key in mine)
         for key in mine:
             self._held[key] = self._held.get(key, 0) + 1
-        self._since += len(new)
-        self._touched.update(key[2] for key in new)
-        return mine
+        return tuple(mine)
 
     def _fits(self, count: int) -> bool:
         in_use = max(self._counted + self._since, self._others + len(self._held) + len(self._doomed))

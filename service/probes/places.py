@@ -8,7 +8,6 @@ its own links cannot lead out of it. Nothing here enters a namespace.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,6 @@ from service.probes.inside import is_network_namespace
 from service.probes.rooted import read_in_root
 
 MAX_FILE_BYTES = 1 << 20
-_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 
 
 class OutOfReach(Exception):
@@ -85,12 +83,13 @@ def belongs(place: Place) -> bool:
         return True
     except OSError:
         return False
-    return place.container_id in groups or not _tells_anything(groups)
+    return not says_otherwise(groups, place.container_id)
 
 
-def _tells_anything(groups: str) -> bool:
+def says_otherwise(groups: str, container_id: str) -> bool:
+    """Whether a ``cgroup`` file (cgroups(7)) shows another owner; one that shows only the root says nothing."""
     paths = {line.rpartition(":")[2] for line in groups.splitlines()}
-    return bool(_CONTAINER_ID.search(groups)) or not paths <= {"/", ""}
+    return container_id not in groups and not paths <= {"/", ""}
 
 
 def resolver_configuration(place: Place, *, pids_visible: bool) -> ResolverConfiguration | None:

@@ -1,0 +1,271 @@
+"""Parsers, statistics and the wire format: bytes and text in, values out."""
+
+import errno
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core.checks import (
+    Measurement,
+    Phases,
+    ProbeRequest,
+    Protocol,
+    Reason,
+    RoundTrip,
+    Verdict,
+)
+from service.core.observations import FirewallChain, HostObservation, Observation
+from service.core.ports import Place, SweepOutcome, SweepPlan, SweepRow, SweepSource, SweepTarget
+from service.probes import echo, firewall, http, listening, reasons
+from service.probes.attempts import Attempt, percentile, round_trip, summarise
+from service.probes.ledger import Ledger, limit_of
+from service.probes.neighbour_table import TableUsage
+from service.probes.pace import Pace
+from service.probes.wire import WireError, from_json, to_json
+
+
+def test_percentiles_lie_between_the_nearest_ranks():
+    times = [float(number) for number in range(1, 101)]
+    assert round_trip(times) == RoundTrip(min=1, avg=50.5, max=100, p50=50.5, p95=95.05, p99=99.01)
+    assert percentile([7.0], 0.99) == 7.0
+
+
+@given(st.lists(st.floats(0.001, 10_000), min_size=1))
+def test_statistics_are_in_order(times):
+    found = round_trip(times)
+    assert found.min <= found.p50 <= found.p95 <= found.p99 <= found.max
+    assert found.min <= found.avg + 0.001
+    assert found.avg <= found.max + 0.001
+
+
+def test_one_success_is_reachable():
+    failed, good = Attempt(reason=Reason.TIMED_OUT), Attempt(rtt_ms=2.0)
+    found = summarise([failed, good, failed], "10.0.0.1")
+    assert (found.verdict, found.successes, found.reason) == (Verdict.REACHABLE, 1, None)
+    assert found.detail == "2 of 3 attempts failed: timed-out"
+
+
+def test_a_word_tells_more_than_silence():
+    silent, refused = Attempt(reason=Reason.NO_ANSWER), Attempt(reason=Reason.REFUSED, detail="no")
+    found = summarise([silent, refused, silent], "10.0.0.1")
+    assert (found.verdict, found.reason, found.detail) == (Verdict.UNREACHABLE, Reason.REFUSED, "no")
+    assert summarise([silent], "10.0.0.1").verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_this_machine_lacks_says_nothing_about_the_other():
+    for number in (errno.EMFILE, errno.ENOBUFS):
+        attempt = reasons.failure(OSError(number, "x"))
+        assert summarise([attempt], "10.0.0.1").verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "code", "reason"),
+    [
+        (4, 3, 0, Reason.NO_ROUTE),
+        (4, 3, 1, Reason.HOST_UNREACHABLE),
+        (4, 3, 3, Reason.REFUSED),
+        (4, 3, 4, Reason.MESSAGE_TOO_LONG),
+        (4, 3, 13, Reason.ADMINISTRATIVELY_PROHIBITED),
+        (4, 11, 0, Reason.HOST_UNREACHABLE),
+        (4, 0, 0, None),
+        (4, 8, 0, None),
+        (6, 1, 0, Reason.NO_ROUTE),
+        (6, 1, 1, Reason.ADMINISTRATIVELY_PROHIBITED),
+        (6, 1, 3, Reason.HOST_UNREACHABLE),
+        (6, 1, 4, Reason.REFUSED),
+        (6, 2, 0, Reason.MESSAGE_TOO_LONG),
+        (6, 129, 0, None),
+    ],
+)
+def test_icmp_codes(version, kind, code, reason):
+    assert reasons.of_icmp(version, kind, code) is reason
+
+
+IPV4_HEADER = bytes([0x45, 0, 0, 0, 0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 3, 10, 0, 0, 2])
+QUOTED4 = bytes([0x45, 0, 0, 0, 0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 2, 10, 0, 0, 3])
+QUOTED6 = struct.pack("!IHBB", 0x60000000, 0, 58, 64) + bytes(15) + b"\x01" + bytes(15) + b"\x02"
+
+
+def test_a_reply_is_read():
+    reply = struct.pack("!BBHHH", 0, 0, 0, 7, 9) + b"token"
+    assert echo.parse(4, IPV4_HEADER + reply) == echo.Heard(7, 9, b"token")
+    assert echo.parse(6, b"\x81" + reply[1:]) == echo.Heard(7, 9, b"token")
+
+
+def test_an_error_is_read_with_what_it_quotes():
+    request = echo.request(4, 7, 9, b"token")
+    error = struct.pack("!BBHHH", 3, 4, 0, 0, 1300)
+    heard = echo.parse(4, IPV4_HEADER + error + QUOTED4 + request)
+    assert heard == echo.Heard(7, 9, b"token", Reason.MESSAGE_TOO_LONG, bytes([10, 0, 0, 3]), 1300)
+    too_big = struct.pack("!BBHI", 2, 0, 0, 1280)
+    heard = echo.parse(6, too_big + QUOTED6 + echo.request(6, 7, 9, b"token"))
+    assert heard == echo.Heard(7, 9, b"token", Reason.MESSAGE_TOO_LONG, bytes(15) + b"\x02", 1280)
+
+
+def test_an_error_about_something_else_is_not_ours():
+    error = struct.pack("!BBHHH", 3, 1, 0, 0, 0)
+    udp = bytearray(QUOTED4)
+    udp[9] = 17
+    assert echo.parse(4, IPV4_HEADER + error + bytes(udp) + bytes(8)) is None
+    assert echo.parse(4, IPV4_HEADER + error + QUOTED4 + b"\0" * 8) is None
+
+
+@given(st.binary(max_size=120), st.sampled_from([4, 6]))
+def test_no_datagram_breaks_the_parser(datagram, version):
+    echo.parse(version, datagram)
+    echo.parse(version, IPV4_HEADER + datagram)
+
+
+@given(st.binary(max_size=64))
+def test_the_checksum_checks_itself(payload):
+    assert echo.checksum(echo.request(4, 1, 2, payload)) == 0
+
+
+def test_payloads_have_the_size_asked_for():
+    assert [len(echo.payload_of(b"0123456789abcdef", size)) for size in (0, 5, 56)] == [0, 5, 56]
+
+
+SAVED = """# Generated by iptables-save
+*filter
+:INPUT ACCEPT [10:800]
+:DOCKER - [0:0]
+[5:420] -A INPUT -i br-1 -j DOCKER
+[1:84] -A DOCKER -d 172.18.0.2/32 ! -i br-1 -o br-1 -p tcp -m tcp --dport 80 -j ACCEPT
+COMMIT
+*nat
+:POSTROUTING ACCEPT [0:0]
+COMMIT
+"""
+
+
+def test_a_saved_firewall_is_read():
+    chains = firewall.parse(SAVED)
+    assert [(chain.table, chain.name, chain.policy) for chain in chains] == [
+        ("filter", "INPUT", "ACCEPT"),
+        ("filter", "DOCKER", None),
+        ("nat", "POSTROUTING", "ACCEPT"),
+    ]
+    assert chains[0].rules == ((5, 420, "-A INPUT -i br-1 -j DOCKER"),)
+    assert chains[1].rules[0][2].endswith("--dport 80 -j ACCEPT")
+
+
+def test_listening_sockets_are_read():
+    text = (
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+        "   0: 0B00007F:0035 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 x\n"
+        "   1: 020013AC:1F90 030013AC:0050 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 x\n"
+    )
+    ((inode, found),) = listening.parse(text, "tcp", "ipv4")
+    assert (inode, found.address, found.port) == ("4711", "127.0.0.11", 53)
+    assert listening.decode_address("00000000000000000000000001000000") == "::1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"name": "web"}, "web"),
+        ({"name": "web", "port": 8080}, "web:8080"),
+        ({"address": "10.0.0.1"}, "10.0.0.1"),
+        ({"address": "fd00::1", "port": 81}, "[fd00::1]:81"),
+        ({"name": "web", "http_host": "shop.example"}, "shop.example"),
+    ],
+)
+def test_the_host_header(fields, expected):
+    request = ProbeRequest(Protocol.HTTP, **fields)
+    assert http.host_header(request, request.address or "10.0.0.1", request.port or 80) == expected
+
+
+VALUES = [
+    ProbeRequest(Protocol.ICMP, name="db", allowed_subnets=("10.0.0.0/8",), reverse_lookup=True),
+    Measurement(
+        Verdict.REACHABLE,
+        "10.0.0.1",
+        1,
+        1,
+        None,
+        RoundTrip(1, 2, 3, 4, 5, 6),
+        Phases(0.1),
+        "x",
+        ("10.0.0.1",),
+        "s",
+        "r",
+        200,
+    ),
+    Measurement(Verdict.UNREACHABLE, reason=Reason.MESSAGE_TOO_LONG, path_mtu_bytes=1300),
+    SweepPlan(
+        Protocol.TCP,
+        (SweepSource(3, Place("f" * 64, "a", 7, "/n"), (SweepTarget(1, "10.0.0.2"), SweepTarget(2, None, "db"))),),
+        port=80,
+        allowed_subnets=(),
+    ),
+    SweepRow(
+        3, (SweepOutcome(1, Verdict.REACHABLE, 0.5), SweepOutcome(2, Verdict.INCONCLUSIVE, None, Reason.DEADLINE))
+    ),
+    HostObservation(
+        Observation(7, (), None, (), None, None, (("a", "b"),)),
+        True,
+        None,
+        (FirewallChain("t", "n", None, ((1, 2, "r"),)),),
+    ),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_values_survive_the_way_over_the_wire(value):
+    assert from_json(type(value), to_json(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (ProbeRequest, {"protocol": "telnet"}),
+        (ProbeRequest, {"protocol": "icmp", "count": "3"}),
+        (ProbeRequest, {"protocol": "icmp", "count": True}),
+        (ProbeRequest, {"protocol": "icmp", "surplus": 1}),
+        (ProbeRequest, {}),
+        (ProbeRequest, []),
+        (SweepRow, {"index": 1, "outcomes": {}}),
+        (FirewallChain, {"table": "t", "name": "n", "policy": None, "rules": [[1, 2]]}),
+    ],
+)
+def test_what_does_not_fit_is_refused(kind, data):
+    with pytest.raises(WireError):
+        from_json(kind, data)
+
+
+def test_the_budget_is_half_the_limit_and_below_the_soft_one():
+    assert limit_of(TableUsage(0, 128, 512, 1024)) == 512
+    assert limit_of(TableUsage(0, 128, 300, 1024)) == 300
+    assert limit_of(TableUsage(0, 4096, 16_384, 8192)) == 4096
+
+
+def test_a_ledger_counts_others_and_frees_what_is_released():
+    others = TableUsage(90, 128, 512, 1024)
+    ledger = Ledger({}, lambda: others, limit=100)
+    keys = [(0, 0, bytes([number])) for number in range(12)]
+    held = ledger.admit(keys[:8])
+    assert held == tuple(keys[:8])
+    assert ledger.admit(keys[8:11]) is None
+    assert ledger.admit(keys[:1]) == tuple(keys[:1]), "an entry that is held anyway costs nothing"
+    assert ledger.admit(keys[8:10]) == tuple(keys[8:10])
+    ledger.release(held)
+    ledger.release(keys[:1])
+    assert not ledger.idle
+    ledger.flush()
+    assert ledger.admit(keys[10:12]) is not None
+
+
+def test_the_pace_gives_no_more_than_its_rate(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("service.probes.pace.time.perf_counter", lambda: now[0])
+    pace, sent = Pace(1000), 0
+    for _ in range(1000):
+        now[0] += 0.001
+        allowed = pace.allowed()
+        pace.spent(allowed)
+        sent += allowed
+    assert 995 <= sent <= 1001
+    now[0] += 10
+    assert pace.allowed() <= 5, "what was not used is not saved up"
