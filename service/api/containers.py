@@ -191,7 +191,8 @@ def restart_container(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/rename", role=Role.OPERATOR, body=ContainerRenameSchema(), rehearsable=True,
-    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, 409: ("container-name-taken", "endpoint-half-made")},
+    answers={200: [ContainerSchema, RehearsalSchema]},
+    problems={**_FINDING, 409: ("container-name-taken", "endpoint-half-made")},
 )  # fmt: skip
 def rename_container(asked: Asked) -> Answer:
     """Rename a container."""

@@ -217,8 +217,9 @@ def endpoint_spec(body: dict[str, Any]) -> EndpointSpec:
 
 @RESOURCE.operation(
     "DELETE", "/v1/networks/{network}/endpoints/{container}", role=Role.OPERATOR, query=ForceQuery(), rehearsable=True,
-    conditional=True, answers={204: None, 200: RehearsalSchema}, 
-    problems={**_FINDING_BOTH, 409: ("network-mode-conflict", "endpoint-half-made", "container-removing", "port-taken")},
+    conditional=True, answers={204: None, 200: RehearsalSchema},
+    problems={**_FINDING_BOTH,
+              409: ("network-mode-conflict", "endpoint-half-made", "container-removing", "port-taken")},
 )  # fmt: skip
 def disconnect_container(asked: Asked) -> Answer:
     """Disconnect a container from a network.
