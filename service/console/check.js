@@ -1,6 +1,7 @@
 /** The form that asks one question, from the two ends to the answer; it draws the answer's path. */
 import { call } from "./api.js";
 import { announce, byId, h, problemNote, replace } from "./dom.js";
+import { behind, choices, endsOf } from "./ends.js";
 import { compare, HOST, shared, storyPair } from "./model.js";
 import { outcomeView, sentence, short } from "./outcome.js";
 import { stage } from "./stage.js";
@@ -113,21 +114,9 @@ export class Check extends EventTarget {
     return body;
   }
 
-  /** Names for the sentence, and ids for the arrow. */
-  #ends(body) {
-    const { containerOf, containers } = this.#model;
-    const [kind, value] = Object.entries(body.destination)[0];
-    const holds = (one) => one.endpoints.some((end) => [end.ipv4_address, end.ipv6_address].includes(value));
-    const target = { container: () => containerOf.get(value), name: () => containers.find((one) => value.split(".")[0] === one.name), address: () => containers.find(holds), host: () => null }[kind]();
-    const words = { container: () => target?.name ?? "it", name: () => `${value} by name`, address: () => value, host: () => "the host" }[kind]();
-    const source = body.source.host ? HOST : body.source.container;
-    const over = body.port ? ` on ${body.protocol} port ${body.port}` : "";
-    return { kind, value, from: containerOf.get(source)?.name ?? "the host", to: words + over, source, target: kind === "host" ? HOST : target?.id };
-  }
-
   async run() {
     const body = this.#question();
-    const ends = this.#ends(body);
+    const ends = endsOf(body, this.#model);
     const mine = ++this.#asked;
     const place = byId("outcome");
     replace(place, h("p", { class: "quiet", role: "status" }, `Checking whether ${ends.from} reaches ${ends.to} …`));
@@ -138,20 +127,12 @@ export class Check extends EventTarget {
       replace(place, outcomeView(ends, result, { again: () => this.run(), onMended: () => this.dispatchEvent(new CustomEvent("changed")) }));
       announce(sentence(ends, result));
       place.querySelector(".verdict").focus({ preventScroll: true });
-      this.dispatchEvent(new CustomEvent("journey", { detail: { ...ends, verdict: result.verdict, label: short(result) } }));
+      const target = behind(result, this.#model) ?? ends.target;
+      this.dispatchEvent(new CustomEvent("journey", { detail: { ...ends, target, verdict: result.verdict, label: short(result) } }));
     } catch (problem) {
       if (problem.status === undefined) throw problem;
       if (mine === this.#asked) replace(place, problemNote(problem));
     }
     byId("answer").scrollIntoView({ block: "start" });
   }
-}
-
-/** Running containers first. */
-function choices(model) {
-  const sorted = [...model.containers].sort(compare);
-  return [["Running", true], ["Not running", false]]
-    .map(([label, running]) => [label, sorted.filter((one) => Boolean(one.running) === running)])
-    .filter(([, list]) => list.length)
-    .map(([label, list]) => h("optgroup", { label }, list.map((one) => h("option", { value: one.id }, one.name))));
 }

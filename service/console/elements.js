@@ -73,3 +73,11 @@ function grounding(box, host) {
     classes: "ground",
   };
 }
+
+/** An arrow's ends and bow: below two neighbours of a row, beside what stands one above the other. */
+export function bowed(source, target) {
+  const [from, to] = [source.position(), target.position()];
+  const level = Math.abs(from.y - to.y) < source.height();
+  const bow = level ? 54 * Math.sign(to.x - from.x || 1) : 40;
+  return { source: source.id(), target: target.id(), bow, end: level ? "0 50%" : "outside-to-node" };
+}

@@ -1,9 +1,10 @@
 /** The live picture: draws a model with cytoscape at the places that the layout gives, and shows what is selected. */
-import { byId, h } from "./dom.js";
+import { byId } from "./dom.js";
+import { bowed, elementsOf } from "./elements.js";
 import { place } from "./layout.js";
-import { elementsOf } from "./elements.js";
-import { addressOf, caption, HOST, portsOf, words } from "./model.js";
+import { HOST } from "./model.js";
 import { styleFor } from "./theme.js";
+import { showTip } from "./tip.js";
 
 const LARGEST = 1.4;
 const MARGIN = 24;
@@ -27,7 +28,7 @@ export class Picture extends EventTarget {
     });
     this.#cy.on("tap", (event) => this.#tapped(event.target));
     this.#cy.on("dragpan scrollzoom pinchzoom", () => { this.#moved = true; });
-    this.#cy.on("mouseover", ".chip", (event) => this.#hover(event.target));
+    this.#cy.on("mouseover", ".chip", (event) => showTip(event.target, this.#model, this.#frame));
     this.#cy.on("mouseout viewport", () => { byId("hover").hidden = true; });
     new ResizeObserver(() => this.#resized()).observe(this.#frame);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(this.#model));
@@ -135,27 +136,4 @@ export class Picture extends EventTarget {
   #end(id) {
     return this.#cy.getElementById(id === HOST ? `box:${HOST}` : `${id}`);
   }
-
-  #hover(target) {
-    const container = this.#model?.containerOf.get(target.id());
-    if (!container) return;
-    const tip = byId("hover");
-    tip.replaceChildren(
-      h("strong", {}, container.name), h("span", {}, words(container.state, container.image)),
-      h("span", { class: "code" }, words(addressOf(container), portsOf(container))),
-      ...container.endpoints.slice(0, 4).map((one) => h("span", {}, words(one.network.name, one.ipv4_address, caption({ bridge_name: one.veth })))),
-    );
-    tip.hidden = false;
-    const box = target.renderedBoundingBox({ includeLabels: false, includeOverlays: false });
-    tip.style.left = `${Math.max(8, Math.min(box.x1, this.#frame.clientWidth - tip.offsetWidth - 8))}px`;
-    tip.style.top = `${box.y2 + 8 + tip.offsetHeight > this.#frame.clientHeight ? box.y1 - tip.offsetHeight - 8 : box.y2 + 8}px`;
-  }
-}
-
-/** An arrow's ends and bow: below two neighbours of a row, beside what stands one above the other. */
-function bowed(source, target) {
-  const [from, to] = [source.position(), target.position()];
-  const level = Math.abs(from.y - to.y) < source.height();
-  const bow = level ? 54 * Math.sign(to.x - from.x || 1) : 40;
-  return { source: source.id(), target: target.id(), bow, end: level ? "0 50%" : "outside-to-node" };
 }

@@ -42,7 +42,7 @@ export function styleFor(roomy) {
     { selector: ".share.stale, .share.owner-down, .share.owner-gone", style: { "line-color": colour("bad"), color: colour("bad") } },
     { selector: ".dim", style: { opacity: 0.16 } },
     { selector: ".chip.chosen, .box.chosen", style: { "border-width": 2.5, "border-color": colour("accent"), "border-style": "solid" } },
-    { selector: ".link.near, .share.near", style: { ...onLine, opacity: 1, width: 2.5, "line-color": colour("accent"), "z-index": 38 } },
+    { selector: ".link.near, .share.near", style: { ...onLine, opacity: 1, width: 2.5, "line-color": colour("accent"), "z-index": 45 } },
     {
       selector: ".journey",
       style: {

@@ -11,7 +11,7 @@ from service.api import console
 
 SCRIPTS = sorted(path for path in console.FOLDER.glob("*.js") if path.name != "cytoscape.min.js")
 OWN = [*SCRIPTS, *console.FOLDER.glob("*.css"), console.FOLDER / console.PAGE]
-LONGEST = 165
+LONGEST = 155
 
 
 @pytest.fixture(scope="module")

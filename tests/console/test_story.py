@@ -87,8 +87,8 @@ def test_a_container_is_seen_from_inside(console):
     page.locator(".thing", has_text="tomcat81").click()
     inside = page.locator("#inside")
     inside.get_by_role("cell", name=":8080").wait_for()
-    assert "port of docker0" in inside.inner_text()
-    assert "no server here knows containers by name" in inside.inner_text()
+    inside.get_by_text("port of docker0").wait_for()
+    inside.get_by_text("no server here knows containers by name").wait_for()
     console.accessible()
     page.locator(".thing", has_text="simon_network").click()
     inside.get_by_role("cell", name="tomcat83").wait_for()
@@ -176,3 +176,28 @@ def test_the_story_needs_no_mouse(console):
     console.button("Check again").wait_for()
     page.keyboard.press("Enter")
     page.locator(".verdict.reachable").wait_for()
+
+
+@pytest.mark.usefixtures("tomcats")
+def test_a_published_port_is_reached_from_the_host(console):
+    page = console.open()
+    form = page.locator("#check-form")
+    form.get_by_label("From").select_option("host")
+    form.get_by_role("radio", name="host").check()
+    form.get_by_label("By").select_option("tcp")
+    form.get_by_label("port").fill("8081")
+    console.button("Check").click()
+    page.locator(".verdict.reachable").wait_for(timeout=20_000)
+    assert "the host reaches itself on tcp port 8081" in page.locator(".verdict").inner_text()
+    assert "published port of tomcat81" in page.locator(".rail").inner_text()
+
+
+@pytest.mark.usefixtures("tomcats")
+def test_faults_of_the_input_are_told_where_they_are(console):
+    console.refusals_expected = True
+    page = console.open()
+    form = page.locator("#check-form")
+    form.get_by_role("radio", name="address").check()
+    form.locator("[name=text]").fill("nonsense")
+    console.button("Check").click()
+    page.locator("#outcome .note.bad").wait_for()
