@@ -1,0 +1,46 @@
+"""The table of the engine's refusals, without an engine; what the real one says is in behaviour/test_engine_table.py."""
+
+import docker.errors
+import pytest
+import requests
+from recorded_answers import RECORDED
+
+from service.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, NotFound
+from service.engine.connection import EngineAddress
+from service.engine.errors import translate, translated
+
+ADDRESS = EngineAddress("unix:///nowhere.sock")
+
+
+@pytest.mark.parametrize("answer", RECORDED, ids=lambda answer: answer.said[:40])
+def test_what_other_engines_say(answer):
+    told = translate(answer.operation, answer.said, 500)
+    assert (type(told), told.code) == (answer.error, answer.code)
+    assert told.facts == {"engine_message": answer.said, "engine_status": 500}
+
+
+def test_what_no_row_says_is_said_as_the_engine_said_it():
+    told = translate("start_container", "something new", 500)
+    assert (type(told), told.code) == (EngineMisbehaved, "engine-answered-strangely")
+    assert "something new" in told.detail
+
+
+def test_whether_the_container_itself_is_gone_or_the_one_it_needs():
+    assert type(translate("start_container", "No such container: abc", 404, "abc")) is NotFound
+    assert translate("start_container", "No such container: def", 404, "abc").code == "shared-network-owner-gone"
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (requests.exceptions.ReadTimeout("read"), EngineTooSlow),
+        (requests.exceptions.ConnectTimeout("connect"), EngineTooSlow),
+        (requests.exceptions.ConnectionError("Read timed out."), EngineTooSlow),
+        (requests.exceptions.ConnectionError("refused"), EngineUnreachable),
+        (requests.exceptions.ChunkedEncodingError("half an answer"), EngineMisbehaved),
+        (docker.errors.DockerException("no socket"), EngineUnreachable),
+    ],
+)
+def test_an_engine_that_does_not_answer(raised, error):
+    with pytest.raises(error), translated("connect", ADDRESS, 5):
+        raise raised
