@@ -1,0 +1,77 @@
+"""What deployment tests stand on: the image, built for real, and a live service behind the proxy as it is shipped."""
+
+import os
+import re
+
+import pytest
+from conftest import Client
+from deploy.support import (
+    DEPLOY,
+    IMAGE,
+    ROOT,
+    Front,
+    at_socket,
+    certificate,
+    docker,
+    free_port,
+    gunicorn_command,
+    install,
+    process,
+    sh,
+    wait_for,
+)
+
+
+@pytest.fixture(scope="session")
+def image(engine):
+    """The Dockerfile's image on the tests' engine; its layers are kept for the next run."""
+    install("docker", "debootstrap")
+    archive = ROOT / ".bridgework" / "image" / f"test-{os.getpid()}.tar"
+    try:
+        sh(str(ROOT / "scripts" / "build-image"), "--base", "local", "--tag", IMAGE, "--output", str(archive))
+        docker(engine, "load", "--input", str(archive))
+    finally:
+        archive.unlink(missing_ok=True)
+    return IMAGE
+
+
+@pytest.fixture(scope="session")
+def live(engine, tokens_file, tmp_path_factory):
+    """The service with two workers on a socket, as the systemd unit has it."""
+    folder = tmp_path_factory.mktemp("live")
+    settings = {
+        "BRIDGEWORK_BIND": f"unix:{folder}/http.sock",
+        "BRIDGEWORK_TOKENS_FILE": str(tokens_file),
+        "BRIDGEWORK_WORKERS": "2",
+        "BRIDGEWORK_THREADS": "8",
+        "DOCKER_HOST": engine.docker_host,
+    }
+    with process(*gunicorn_command(), log=folder / "log", env=settings):
+        service = at_socket(folder / "http.sock")
+        wait_for(lambda: service.status("/readyz") == 200, what="the service")
+        yield service
+
+
+@pytest.fixture(scope="session")
+def front(live, tmp_path_factory):
+    """nginx with the shipped configuration; only where its files lie and its port differ."""
+    install("nginx", "openssl")
+    folder = tmp_path_factory.mktemp("proxy")
+    _, authority = certificate(folder)
+    port = free_port()
+    shipped = (DEPLOY / "nginx" / "nginx.conf").read_text()
+    moved = {"/run/secrets/": f"{folder}/", "8443": str(port), "/run/bridgework/http.sock": live.connect().path}
+    moved |= dict.fromkeys(re.findall(r" (/[a-z]+/)(?=[a-z_.]+;)", shipped), f"{folder}/")
+    here = re.sub("|".join(map(re.escape, moved)), lambda found: moved[found.group()], shipped)
+    configuration = folder / "nginx.conf"
+    configuration.write_text(f"daemon off;\n{'user root;' if os.geteuid() == 0 else ''}\n{here}")
+    sh("nginx", "-t", "-c", str(configuration))
+    with process("nginx", "-c", str(configuration), log=folder / "log"):
+        made = Front(port, authority, live)
+        wait_for(lambda: made.remote.status("/livez") == 200, what="the proxy")
+        yield made
+
+
+@pytest.fixture
+def admin(front):
+    return Client(front.remote)

@@ -1,0 +1,57 @@
+"""Several workers: their numbers add up, also those of a worker that was killed, and nothing is left in memory."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Client
+from deploy.support import at_socket, gunicorn_command, process, wait_for
+from prometheus_client.parser import text_string_to_metric_families
+
+pytestmark = pytest.mark.slow
+
+
+def folders():
+    return set(Path("/dev", "shm").glob("bridgework-metrics-*"))
+
+
+def total(client, name, **labels):
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(client.get("/metrics"))
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_they_add_up_and_survive_a_worker(engine, tokens_file, tmp_path):
+    before = folders()
+    settings = {
+        "BRIDGEWORK_BIND": f"unix:{tmp_path}/http.sock",
+        "BRIDGEWORK_TOKENS_FILE": str(tokens_file),
+        "BRIDGEWORK_WORKERS": "3",
+        "BRIDGEWORK_THREADS": "4",
+        "DOCKER_HOST": engine.docker_host,
+    }
+    with process(*gunicorn_command(), log=tmp_path / "log", env=settings) as master:
+        service = at_socket(tmp_path / "http.sock")
+        wait_for(lambda: service.status("/readyz") == 200, what="the service")
+        client = Client(service)
+        for _ in range(60):
+            client.get("/v1/networks")
+        counted = {"operation": "listNetworks", "status": "200"}
+        wait_for(lambda: total(client, "bridgework_http_requests_total", **counted) == 60, what="sixty requests")
+        assert total(client, "bridgework_http_threads") == 12
+        os.kill(children(master.pid)[0], signal.SIGKILL)
+        time.sleep(0.5)
+        wait_for(lambda: len(children(master.pid)) == 3, what="another worker")
+        wait_for(lambda: total(client, "bridgework_http_threads") == 12, what="its threads")
+        assert total(client, "bridgework_http_requests_total", **counted) == 60
+        assert len(folders() - before) == 1
+    assert folders() <= before
