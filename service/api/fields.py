@@ -116,7 +116,7 @@ class Variants(Schema):
     variants: ClassVar[Mapping[str, type[Schema]]] = {}
 
 
-class Kind(fields.Constant):
+class Kind(fields.Constant[str]):
     """What an answer is, in a word: the discriminator where an operation answers one thing or another."""
 
     def __init__(self, word: str) -> None:

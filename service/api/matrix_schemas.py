@@ -21,6 +21,13 @@ CELLS = ("reachable", "unreachable", "inconclusive", "self")
 MAX_CONTAINERS = 1000
 
 
+class Cell(fields.String):
+    """A verdict in a matrix; a plain text in the spec, since generators cannot read enums in rows of rows."""
+
+    def __init__(self) -> None:
+        super().__init__(validate=validate.OneOf(CELLS), metadata=described("A cell.", x_known_values=True))
+
+
 class MatrixRequestSchema(Strict):
     """A matrix to measure: exactly one of `containers`, `network` and `all`."""
 
@@ -86,7 +93,7 @@ class MatrixSchema(Schema):
         fields.Nested(ReferenceSchema), required=True, metadata=described("The order of rows and columns.")
     )
     verdicts = fields.List(
-        fields.List(fields.String(validate=validate.OneOf(CELLS))),
+        fields.List(Cell()),
         required=True,
         metadata=described("A row per source."),
     )
@@ -117,9 +124,7 @@ class MatrixRowSchema(Schema):
 
     type = fields.String(required=True, validate=validate.OneOf(["row"]), metadata=described("`row`."))
     index = fields.Integer(required=True, metadata=described("Which row, from 0."))
-    verdicts = fields.List(
-        fields.String(validate=validate.OneOf(CELLS)), required=True, metadata=described("By destination.")
-    )
+    verdicts = fields.List(Cell(), required=True, metadata=described("By destination."))
     rtt_ms = fields.List(fields.Float(allow_none=True), required=True, metadata=described("By destination."))
     rows_done = fields.Integer(required=True, metadata=described("How many rows are whole."))
     rows_total = fields.Integer(required=True, metadata=described("How many rows there will be."))

@@ -267,13 +267,13 @@ def _streams(operation: Operation) -> bool:
 def _documented(operation: Operation) -> dict[int, list[AnswerShape]]:
     """The answers by status.
 
-    Generators type a method by its lowest success, so that one is a union with what is made: the 200 of a creation says
-    `NetworkOrRehearsal`, although only its 201 brings a network.
+    Generators give a method one type for all its successes, some by the lowest status, some by the one that came. So
+    every success of a creation says `NetworkOrRehearsal`, although its 201 always brings a network.
     """
     found = {status: list(shapes) for status, shapes in operation.answers.items()}
-    made = found.get(HTTPStatus.CREATED, [])
-    if made and found.get(HTTPStatus.OK) == [RehearsalSchema]:
-        found[HTTPStatus.OK] = [*made, RehearsalSchema]
+    made = found.get(HTTPStatus.CREATED)
+    if made and RehearsalSchema in found.get(HTTPStatus.OK, ()):
+        found[HTTPStatus.OK] = found[HTTPStatus.CREATED] = [*made, RehearsalSchema]
     return found
 
 
@@ -283,6 +283,8 @@ def _success_text(operation: Operation, status: int) -> str:
             only = len(operation.answers[status]) == 1
             return "Nothing was done: what `dry_run=true` found." if only else "Done; or what `dry_run=true` found."
         return "Done; or, with `dry_run=true`, what would be."
+    if operation.rehearsable and status == HTTPStatus.CREATED:
+        return "Created. Never a rehearsal: those are a 200."
     return _MEANING.get(status, HTTPStatus(status).phrase + ".")
 
 

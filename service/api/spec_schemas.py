@@ -26,7 +26,6 @@ ENUMS: Mapping[str, tuple[str, ...]] = {
     "GapReason": ("engine-restarted", "log-overrun"),
     "IpVersion": ("any", "4", "6"),
     "MatrixAim": ("address", "name"),
-    "MatrixCell": ("reachable", "unreachable", "inconclusive", "self"),
     "MatrixProtocol": ("icmp", "tcp"),
     "NetworkScope": ("local", "swarm"),
     "NetworkType": ("builtin", "custom"),
