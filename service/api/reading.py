@@ -73,9 +73,7 @@ def _loaded(schema: Schema | None, given: dict[str, Any], faults: list[InputFaul
 
 
 def read_body(operation: Operation, request: Request) -> Any:
-    """The body by its schema. Raises ``HttpProblem`` 400, 411 or 415, or ``InvalidInput``."""
-    if "Transfer-Encoding" in request.headers:
-        raise HttpProblem(411, "length-required", "Send the body with a Content-Length, not in chunks.")
+    """The body by its schema. Raises ``HttpProblem`` 400 or 415, or ``InvalidInput``."""
     if operation.body is None:
         if request.content_length:
             raise HttpProblem(400, "body-unexpected", f"{operation.method} {operation.path} takes no body.")
