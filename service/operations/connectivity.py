@@ -25,20 +25,17 @@ from service.core.checks import (
 )
 from service.core.errors import InputFault, InvalidInput
 from service.core.evidence import Evidence
-from service.core.observations import ListeningSocket, Observation
-from service.core.ports import Aspect
+from service.core.observations import ListeningSocket
 from service.core.probe_policy import allowed_subnets, literal, require_allowed
 from service.core.reachability import predict
 from service.core.reachability_aim import Aim, aim
 from service.core.reachability_standing import Standing, stand
-from service.core.snapshot import Container, Snapshot
+from service.core.snapshot import Snapshot
 from service.core.verdict import weigh
+from service.operations.evidence import first_look, second_look, source_of, target_of
 from service.operations.house import House
 
-LISTENING_PROTOCOLS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.HTTP, Protocol.DNS})
-IPV6_FIREWALL_SINCE = 27
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE})
-DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "sockets", "resolver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +52,14 @@ class WantedCheck:
 def check(house: House, snapshot: Snapshot, wanted: WantedCheck) -> CheckResult:
     """Predict, measure and weigh. Raises ``NotFound``, ``InvalidInput``, ``Refused``; never for what the wire does."""
     question = _question(snapshot, wanted)
-    evidence = _first_look(house, snapshot, question)
+    evidence = first_look(house, snapshot, question)
     source = stand(snapshot, question.source_id, evidence)
     aimed = aim(snapshot, source, question, evidence)
     measurement = _measure(house, snapshot, wanted, question, source, aimed)
     prediction = predict(snapshot, question, evidence)
     also: Mapping[Protocol, Measurement] = {}
     if measurement.verdict is not Verdict.INCONCLUSIVE and prediction.verdict is not measurement.verdict:
-        evidence = _second_look(house, snapshot, question, aimed, evidence)
+        evidence = second_look(house, snapshot, question, aimed, evidence)
         prediction = predict(snapshot, question, evidence)
         also = _other_protocols(house, snapshot, question, measurement, evidence)
     return weigh(prediction, measurement, question=question, snapshot=snapshot, evidence=evidence, also=also)
@@ -72,7 +69,7 @@ def _other_protocols(
     house: House, snapshot: Snapshot, question: Question, measurement: Measurement, evidence: Evidence
 ) -> Mapping[Protocol, Measurement]:
     """An echo that stays unanswered says little where a program listens: one connection to it tells more."""
-    source, target = _source(snapshot, question), _target(snapshot, question)
+    source, target = source_of(snapshot, question), target_of(snapshot, question)
     seen = evidence.observations.get(target.id) if target else None
     listening = [s for s in (seen.sockets or () if seen else ()) if s.protocol == "tcp" and not _on_loopback(s)]
     silent = question.protocol is Protocol.ICMP and measurement.reason in UNANSWERED
@@ -116,79 +113,10 @@ def _destination(
     return HostDestination()
 
 
-def _first_look(house: House, snapshot: Snapshot, question: Question) -> Evidence:
-    """The cheap: identities of shared namespaces, listeners where a port is asked for, the resolver for a name."""
-    involved = [c for c in (_source(snapshot, question), _target(snapshot, question)) if c is not None]
-    inodes: dict[str, int] = {}
-    for container in involved:
-        if container.shares_with:
-            for one in (container, snapshot.network_owner_of(container)):
-                inode = (
-                    house.runner.namespace_inode(house.engine.place_of(snapshot, one)) if one and one.running else None
-                )
-                if one is not None and inode is not None:
-                    inodes[one.id] = inode
-    seen: dict[str, Observation] = {}
-    target = _target(snapshot, question)
-    if question.protocol in LISTENING_PROTOCOLS and target is not None:
-        _look(house, snapshot, target, ("sockets",), seen)
-    source = _source(snapshot, question)
-    if isinstance(question.destination, NameDestination) and source is not None:
-        _look(house, snapshot, source, ("resolver",), seen)
-    return replace(base_evidence(house), namespace_inodes=inodes, observations=seen)
-
-
-def base_evidence(house: House) -> Evidence:
-    """What is known of the engine itself: whether it guards IPv6 too (the default since Docker 27)."""
-    major = house.engine.facts().version.partition(".")[0]
-    return Evidence(ipv6_firewall=major.isdigit() and int(major) >= IPV6_FIREWALL_SINCE)
-
-
-def _second_look(house: House, snapshot: Snapshot, question: Question, aimed: Aim, first: Evidence) -> Evidence:
-    """Everything that can be seen of both ends and of the host."""
-    seen = dict(first.observations)
-    ends = [_source(snapshot, question), _target(snapshot, question)]
-    ends += [goal.standing.container for goal in aimed.goals if goal.standing is not None]
-    limited = [
-        f"the network namespace of {container.name}"
-        for container in ends
-        if container is not None and container.running and not _look(house, snapshot, container, DEEPER, seen)
-    ]
-    host = house.runner.observe_host(firewall=True)
-    if host is None:
-        limited.append("the host's links, routes and firewall")
-    return replace(first, observations=seen, host=host, limited=tuple(dict.fromkeys(limited)))
-
-
-def _look(
-    house: House, snapshot: Snapshot, container: Container, aspects: tuple[Aspect, ...], seen: dict[str, Observation]
-) -> bool:
-    if not container.running:
-        return False
-    found = house.runner.observe(house.engine.place_of(snapshot, container), aspects)
-    if found is not None:
-        seen[container.id] = found
-    return found is not None
-
-
-def _source(snapshot: Snapshot, question: Question) -> Container | None:
-    return snapshot.containers_by_id.get(question.source_id or "")
-
-
-def _target(snapshot: Snapshot, question: Question) -> Container | None:
-    destination = question.destination
-    if isinstance(destination, ContainerDestination):
-        return snapshot.containers_by_id.get(destination.container_id)
-    if isinstance(destination, AddressDestination):
-        holders = snapshot.holders_by_address.get(destination.address, ())
-        return snapshot.containers_by_id.get(holders[0].container_id) if holders else None
-    return None
-
-
 def _measure(
     house: House, snapshot: Snapshot, wanted: WantedCheck, question: Question, source: Standing, aimed: Aim
 ) -> Measurement:
-    container = _source(snapshot, question)
+    container = source_of(snapshot, question)
     if container is not None and not container.running:
         return Measurement(Verdict.UNREACHABLE, reason=Reason.SOURCE_NOT_RUNNING, detail=f"It is {container.state}.")
     if container is not None and container.paused:

@@ -85,7 +85,7 @@ def explained(house: House, container: Container, conflict: Conflict) -> Conflic
 
 def _held_by_a_program(house: House, snapshot: Snapshot, container: Container) -> Conflict | None:
     """A program on the host, or a container in host mode, listens on one of the ports."""
-    seen = house.runner.observe(house.engine.host_place(snapshot), ("sockets",))
+    seen = house.runner.observe(house.engine.host_place(snapshot), ("sockets", "processes"))
     for socket in (seen.sockets or ()) if seen else ():
         taken = PublishedPort(0, socket.protocol, socket.address, socket.port)
         port = next((wanted for wanted in container.configured_ports if clash(wanted, taken)), None)

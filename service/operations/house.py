@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.core.access import Policy
 from service.core.engine_port import Engine
 from service.core.ports import ProbeRunner
+from service.operations.links import LinkMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +18,4 @@ class House:
     runner: ProbeRunner
     policy: Policy
     stop_grace_s: int = 10
+    links: LinkMemory = field(default_factory=LinkMemory)

@@ -99,7 +99,7 @@ def neighbours(house: House, snapshot: Snapshot, reference: str) -> tuple[Neighb
 
 def sockets(house: House, snapshot: Snapshot, reference: str) -> tuple[ListeningSocket, ...]:
     """What waits for somebody. Raises ``Conflict``."""
-    return look(house, snapshot, references.container(snapshot, reference), ("sockets",)).sockets or ()
+    return look(house, snapshot, references.container(snapshot, reference), ("sockets", "processes")).sockets or ()
 
 
 def host_view(house: House, snapshot: Snapshot) -> HostView:

@@ -19,7 +19,7 @@ from service.core.observations import Observation
 from service.core.ports import SweepOutcome, SweepPlan, SweepSource, SweepTarget
 from service.core.probe_policy import allowed_subnets, host_open
 from service.core.snapshot import Container, Endpoint, Reference, Snapshot
-from service.operations.connectivity import base_evidence
+from service.operations.evidence import base_evidence
 from service.operations.house import House
 
 MAX_CONTAINERS = 1000

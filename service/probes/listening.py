@@ -22,10 +22,13 @@ MAX_DESCRIPTORS = 4096
 Owner = tuple[int, str]
 
 
-def sockets(namespace_inode: int) -> tuple[ListeningSocket, ...]:
-    """TCP in LISTEN and UDP bound but unconnected. At most 4,096 processes are looked at for their names."""
+def sockets(namespace_inode: int | None) -> tuple[ListeningSocket, ...]:
+    """TCP in LISTEN and UDP bound but unconnected.
+
+    With the namespace's inode their processes are named too, for which at most 4,096 processes are looked through.
+    """
     found = [(inode, sock) for table, family in _TABLES for inode, sock in _table(table, family)]
-    owners = _owners({inode for inode, _ in found}, namespace_inode) if found else {}
+    owners = _owners({inode for inode, _ in found}, namespace_inode) if found and namespace_inode else {}
     return tuple(_owned(sock, owners.get(inode)) for inode, sock in found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -13,7 +14,8 @@ from service.probes import firewall as firewall_rules
 from service.probes import links, listening
 from service.probes.neighbour_table import table_usage
 
-HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets")
+HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "sysctls")
+_BY_NETLINK = frozenset({"interfaces", "routes", "neighbours"})
 SYSCTLS = (
     "net.ipv4.ip_forward",
     "net.ipv4.conf.all.rp_filter",
@@ -32,15 +34,22 @@ def inode() -> int:
 
 def observe(aspects: Sequence[Aspect], resolver: ResolverConfiguration | None) -> Observation:
     """What was asked for; ``resolver`` is handed in, because it lies in files that no namespace changes."""
+    found = Observation(
+        inode=inode(),
+        sockets=listening.sockets(inode() if "processes" in aspects else None) if "sockets" in aspects else None,
+        resolver=resolver if "resolver" in aspects else None,
+        sysctls=_sysctls() if "sysctls" in aspects else (),
+    )
+    return _with_links(found, aspects) if _BY_NETLINK & set(aspects) else found
+
+
+def _with_links(found: Observation, aspects: Sequence[Aspect]) -> Observation:
     with IPRoute() as ipr:
-        return Observation(
-            inode=inode(),
+        return replace(
+            found,
             interfaces=links.interfaces(ipr) if "interfaces" in aspects else None,
             routes=links.routes(ipr) if "routes" in aspects else None,
             neighbours=links.neighbours(ipr) if "neighbours" in aspects else None,
-            sockets=listening.sockets(inode()) if "sockets" in aspects else None,
-            resolver=resolver if "resolver" in aspects else None,
-            sysctls=_sysctls(),
         )
 
 

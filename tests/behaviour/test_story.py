@@ -75,6 +75,9 @@ def test_s9_on_the_default_bridge_the_address_answers_and_the_name_does_not(api)
     by_container = check(api, "tomcat81", "tomcat82")
     assert by_container["verdict"] == "reachable"
     assert by_container["measured"]["address"] == address
+    hops = [hop["kind"] for hop in by_container["predicted"]["path"]]
+    assert hops == ["interface", "veth", "bridge", "veth", "interface"]
+    assert by_container["predicted"]["path"][2]["name"] == "docker0"
     assert check(api, "tomcat81", {"address": address})["verdict"] == "reachable"
 
     by_name = check(api, "tomcat81", {"name": "tomcat82"})
@@ -89,6 +92,14 @@ def test_s9_on_the_default_bridge_the_address_answers_and_the_name_does_not(api)
     mended = check(api, "tomcat81", {"name": "tomcat82"})
     assert mended["verdict"] == "reachable"
     assert mended["predicted"]["verdict"] == "reachable"
+
+
+def test_a_published_port_is_followed_from_the_host_to_its_listener(api):
+    run(api, "tomcat81", command=HTTPD, published_ports=[{"container_port": 8080, "host_port": 8081}])
+    answer = check(api, "host", {"host": True}, protocol="tcp", port=8081)
+    assert answer["verdict"] == answer["predicted"]["verdict"] == "reachable"
+    assert "analysis-limited" not in codes(answer["findings"])
+    assert answer["predicted"]["path"][-1]["kind"] == "listener"
 
 
 def test_s11_on_a_network_of_their_own_names_work_both_ways(api):
