@@ -76,17 +76,16 @@ def _beats(
     for ring in rings:
         if ending():
             return
-        news: list[Change | Gap] = []
+        beats: list[Change | Gap | Heartbeat] = []
         if ring is _Ring.AWAY:
             reader.interrupted()
         elif due or ring is _Ring.RUNG:
             try:
-                news, due = reader.read(), False
+                beats, due = [*reader.read()], False
             except _AWAY:
                 due = True
-        yield from news
-        if news:
-            spoke_at = time.monotonic()
-        elif time.monotonic() - spoke_at >= HEARTBEAT_S:
-            yield Heartbeat(reader.event_id)
-            spoke_at = time.monotonic()
+        now = time.monotonic()
+        if not beats and now - spoke_at >= HEARTBEAT_S:
+            beats = [Heartbeat(reader.event_id)]
+        spoke_at = now if beats else spoke_at
+        yield from beats

@@ -157,5 +157,5 @@ def _listeners(
 def _sockets(house: House, snapshot: Snapshot, owner: Container) -> tuple[ListeningSocket, ...] | None:
     if not owner.running:
         return None
-    seen = house.runner.observe(house.engine.place_of(snapshot, owner), ("sockets",))
+    seen = house.runner.observe(house.engine.place_of(snapshot, owner), ("sockets", "processes"))
     return seen.sockets if seen else None
