@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import Schema, fields, validate
 
 from service.api.fields import (
@@ -21,6 +23,7 @@ from service.api.fields import (
 
 CIDR = described("An address range in CIDR notation.", examples=["10.77.0.0/24"])
 MAX_PRIORITY = 2_147_483_647
+MAX_SAFE = 2**53 - 1
 
 
 class PoolSchema(Schema):
@@ -215,6 +218,9 @@ class EndpointSchema(Schema):
     ipv6_gateway = fields.String(required=True, allow_none=True, metadata=described("The IPv6 gateway."))
     aliases = fields.List(fields.String(), required=True, metadata=described("Names it was given here."))
     dns_names = fields.List(fields.String(), required=True, metadata=described("Names it answers to here."))
+    link_local_addresses = fields.List(
+        fields.String(), required=True, metadata=described("Link-local addresses it was given.")
+    )
     driver_options = fields.Dict(
         keys=fields.String(), values=fields.String(), required=True, metadata=described("Options of this endpoint.")
     )
@@ -259,7 +265,8 @@ class EndpointFieldsSchema(Strict):
     """A wished place in a network."""
 
     aliases = fields.List(
-        Text(min_length=1, max_length=63), load_default=list, validate=validate.Length(max=64),
+        Text(min_length=1, max_length=63, validate=validate.Regexp(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*\Z")),
+        load_default=list, validate=validate.Length(max=64),
         metadata=described("Further names for it in this network."),
     )  # fmt: skip
     ipv4_address = fields.IPv4(allow_none=True, load_default=None, metadata=described("A fixed address."))
@@ -294,15 +301,22 @@ class AddressHolderSchema(Schema):
     name = fields.String(required=True, metadata=described("The holder's name."))
 
 
+class Count(fields.Integer):
+    """A number that may exceed what every JSON reader holds (RFC 8259, 6), as an IPv6 subnet's size does."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return super()._serialize(min(value, MAX_SAFE), attr, obj, **kwargs)
+
+
 class PoolUsageSchema(Schema):
     """A pool's use."""
 
     subnet = fields.String(required=True, metadata=CIDR)
     ip_range = fields.String(required=True, allow_none=True, metadata=described("The part addresses are given from."))
     gateway = fields.String(required=True, allow_none=True, metadata=described("The gateway."))
-    size = fields.Integer(required=True, metadata=described("How many addresses can be given.", minimum=0))
-    used = fields.Integer(required=True, metadata=described("How many are held.", minimum=0))
-    free = fields.Integer(required=True, metadata=described("How many are left.", minimum=0))
+    size = Count(required=True, metadata=described("How many addresses can be given; 2^53-1 says more.", minimum=0))
+    used = Count(required=True, metadata=described("How many are held.", minimum=0))
+    free = Count(required=True, metadata=described("How many are left; 2^53-1 says more.", minimum=0))
     next_free = fields.String(required=True, allow_none=True, metadata=described("The lowest free address."))
     holders = fields.List(fields.Nested(AddressHolderSchema), required=True, metadata=described("Who holds which."))
 

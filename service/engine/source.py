@@ -9,7 +9,9 @@ How it is both fast and never stale (measured; see ARCHITECTURE.md, "Freshness")
 3. Concurrent changes may enter the log slightly out of the order of their times, so each query reaches
    ``OVERLAP_NS`` behind the anchor and lines already seen are skipped.
 4. Connecting a *stopped* container writes no event at all. So while there are stopped containers, their list is asked
-   for as well, and those whose networks changed are read anew.
+   for as well, and those whose networks changed are read anew. (Disconnecting one does write an event, and connecting
+   one twice changes nothing, so that a change of aliases, which that list lacks, is always seen.)
+5. Nor does removing a config-only network: while there are such, their list is asked for too.
 
 Decides nothing about Docker's meaning; never answers from a snapshot it could not prove.
 """
@@ -32,6 +34,7 @@ _OK, _NOT_FOUND = 200, 404
 LOG_LIMIT = 256
 _STOPPED_STATES = ("created", "exited", "dead")
 _STOPPED = json.dumps({"status": list(_STOPPED_STATES)})
+_CONFIGURATIONS = json.dumps({"driver": ["null"], "type": ["custom"]})
 _SILENT_ACTIONS = ("exec_", "top", "attach", "archive-path", "extract-to-dir", "export", "copy", "resize")
 
 
@@ -83,6 +86,7 @@ class SnapshotSource:
             return self._rebuilt()
         changed = self._apply(lines)
         changed = self._check_stopped() or changed
+        changed = self._check_configurations() or changed
         if changed:
             self._snapshot = self._assembled()
         return self._snapshot
@@ -169,6 +173,15 @@ class SnapshotSource:
         self._stopped = listed
         self._reread_containers([*changed, *gone])
         return bool(changed or gone)
+
+    def _check_configurations(self) -> bool:
+        """Find config-only networks that were removed, which the engine does without an event."""
+        known = {network.id for network in self._networks.values() if network.config_only}
+        if not known:
+            return False
+        gone = known - {raw["Id"] for raw in self._read("/networks", {"filters": _CONFIGURATIONS})}
+        self._reread_networks(sorted(gone))
+        return bool(gone)
 
     def _naming(self, names: set[str]) -> set[str]:
         """Containers that do not run and name one of these networks: a new network of the name may be meant now."""

@@ -1,4 +1,4 @@
-"""The table of the engine's refusals, without an engine; what the real one says is in behaviour/test_engine_table.py."""
+"""The table of the engine's refusals, without an engine (with one: behaviour/test_engine_table.py)."""
 
 import docker.errors
 import pytest
