@@ -53,10 +53,16 @@ def read_tokens(path: Path) -> tuple[Entry, ...]:
     """The entries of a tokens file. Raises ``BadTokensFile``."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        return _distinct(tuple(_entry(item) for item in raw["tokens"]))
+        return _distinct(tuple(_entry(item) for item in _listed(raw["tokens"])))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no tokens file: {error!r}"
         raise BadTokensFile(message) from error
+
+
+def _listed(items: Any) -> list[Any]:
+    if not isinstance(items, list):
+        raise TypeError("tokens must be a list")
+    return items
 
 
 def _distinct(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:

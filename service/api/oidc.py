@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import jwt
@@ -72,7 +73,8 @@ def _fetch(url: str) -> bytes:
     end = time.monotonic() + FETCH_S
     body = b""
     with requests.get(url, timeout=FETCH_S, stream=True, allow_redirects=False) as response:
-        response.raise_for_status()
+        if response.status_code != HTTPStatus.OK:
+            raise ValueError(f"answered {response.status_code}")
         for piece in response.iter_content(65536):
             body += piece
             if len(body) > MAX_JWKS_BYTES or time.monotonic() > end:

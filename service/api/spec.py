@@ -29,7 +29,7 @@ and explains why it cannot, with the very calls that mend it.
 Every id may be given as a name, a full id, or an unambiguous id prefix. Failures are RFC 9457 problem documents whose
 `code` is stable; each operation lists the codes of each status, and those of one code carry the same `facts`. Changes
 take `?dry_run=true`. Every GET under `/v1` carries an `ETag`, but for streams. An unknown path is a 404, a method that
-a path has not a 405, both as problem documents.
+a path has not a 405, both as problem documents. Bodies come with a `Content-Length`; one in chunks is a 411.
 
 Within `/v1` the API only grows: answers may gain properties, and sets described as growing may gain values, so a client
 must pass over what it does not know.
@@ -40,7 +40,7 @@ _AUTHENTICATED: dict[int, tuple[str, ...]] = {
     401: ("token-required", "token-invalid"),
     429: ("rate-limited", "too-many-failures"),
     502: ("engine-answered-strangely", "engine-version-unsupported", "engine-disk-full"),
-    503: ("engine-unreachable",),
+    503: ("engine-unreachable", "identity-provider-unreachable"),
     504: ("engine-too-slow",),
 }
 _TAG_TEXT = {"type": "string", "minLength": 1, "maxLength": 1024}
@@ -72,7 +72,7 @@ _MEANING: Mapping[int, str] = {
     429: "Too much at once.",
     500: "The service failed.",
     502: "The engine answered strangely.",
-    503: "The engine cannot be reached.",
+    503: "The engine, or the platform's identity provider, cannot be reached.",
     504: "The engine took too long.",
 }
 _SHARED: Mapping[str, tuple[int, tuple[str, ...]]] = {
