@@ -28,8 +28,8 @@ RESOURCE = Resource("containers", "Containers: made, started, stopped and remove
 _FINDING = {400: ("ambiguous-reference",), 404: ("container-not-found",)}
 _STARTING = ("port-taken", "host-address-unknown", "protocol-not-supported", "shared-network-owner-down",
              "shared-network-owner-gone", "network-gone", "static-address-taken", "address-space-exhausted",
-             "parent-unusable", "overlay-not-attachable", "sysctl-refused", "command-not-runnable",
-             "container-removing")  # fmt: skip
+             "parent-unusable", "overlay-not-attachable", "network-config-only", "sysctl-refused",
+             "command-not-runnable", "container-removing")  # fmt: skip
 
 
 @RESOURCE.operation(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from service.core.engine_port import EngineEvent, EngineFacts
-from service.core.errors import EngineMisbehaved, EngineUnreachable, Remedy
+from service.core.errors import EngineMisbehaved, EngineUnreachable, NotFound, Remedy
 from service.core.ports import Place
 from service.core.snapshot import Container, Snapshot
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
@@ -98,7 +98,8 @@ class DockerEngine:
 
     def network_endpoint_ids(self, network_id: str) -> Mapping[str, str]:
         """The ``Containers`` of a network's inspection: id (or ``ep-…``) to name."""
-        raw = self._get(f"{self._session().prefix}/networks/{network_id}")
+        gone = NotFound(code="network-not-found", detail="The network is gone.")
+        raw = self._get(f"{self._session().prefix}/networks/{network_id}", missing=gone)
         return {key: value.get("Name") or "" for key, value in (raw.get("Containers") or {}).items()}
 
     def has_image(self, image: str) -> bool:
@@ -224,12 +225,14 @@ class DockerEngine:
         finally:
             self._lock.release()
 
-    def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+    def _get(self, path: str, *, missing: NotFound | None = None) -> Any:
         connection = EngineConnection(self.address, self._timeout_s)
         try:
-            status, body = connection.get(path, query)
+            status, body = connection.get(path)
         finally:
             connection.close()
+        if status == _NOT_FOUND and missing is not None:
+            raise missing
         if status != _OK:
             raise strange(path, status, body)
         try:
