@@ -35,5 +35,5 @@ WORKDIR /opt/bridgework/app
 # and why, is in docs/deployment.md.
 USER 65532:65532
 EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 CMD ["python3", "-m", "service.healthcheck"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --start-interval=1s --retries=3 CMD ["python3", "-m", "service.healthcheck"]
 ENTRYPOINT ["python3", "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]

@@ -1,7 +1,6 @@
 """What deployment tests have in common: Debian's programs, the image, services of several kinds and how to ask them."""
 
 import http.client
-import json
 import os
 import shutil
 import socket
@@ -157,6 +156,8 @@ def sweep_up_but(client, spared):
         if container["name"] not in spared:
             client.call("DELETE", f"/v1/containers/{container['id']}?force=true")
     for network in client.get("/v1/networks?type=custom&limit=1000")["items"]:
+        if network["name"] in spared:
+            continue
         client.call("DELETE", f"/v1/networks/{network['id']}?force=true")
 
 
@@ -217,7 +218,3 @@ class Front:
     @property
     def remote(self):
         return Remote(lambda: http.client.HTTPSConnection("localhost", self.port, context=self.context, timeout=10))
-
-
-def documents(text):
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
