@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from service.core.engine_port import EngineEvent, EngineFacts
-from service.core.errors import EngineMisbehaved, EngineUnreachable, NotFound, Remedy
+from service.core.errors import EngineUnreachable, NotFound
 from service.core.ports import Place
 from service.core.snapshot import Container, Snapshot
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
@@ -30,10 +30,10 @@ from service.engine.connection import (
     too_slow,
     unreachable,
 )
+from service.engine.facts import negotiate, read_facts
 from service.engine.images import is_known
 from service.engine.source import SnapshotSource, strange
 
-OLDEST_API, NEWEST_API = (1, 44), (1, 51)
 _OK, _NOT_FOUND = 200, 404
 HEARTBEAT_S = 1.0
 
@@ -93,7 +93,7 @@ class DockerEngine:
         """What the engine is; ``GET /info`` and ``GET /version`` once a session."""
         session = self._session()
         if session.facts is None:
-            session.facts = _read_facts(self._get(f"{session.prefix}/info"), self._get("/version"))
+            session.facts = read_facts(self._get(f"{session.prefix}/info"), self._get("/version"))
         return session.facts
 
     def network_endpoint_ids(self, network_id: str) -> Mapping[str, str]:
@@ -256,47 +256,6 @@ def _rings(sock: socket.socket | None) -> bool:
     if not piece:
         raise ConnectionResetError("the event stream ended")
     return True
-
-
-def negotiate(version: Any) -> str:
-    """The API version to speak: the engine's, within what this service knows. Raises ``EngineMisbehaved``."""
-    try:
-        newest = _pair(version["ApiVersion"])
-        oldest = _pair(version.get("MinAPIVersion") or "1.12")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EngineMisbehaved(code="engine-answered-strangely", detail="What answers is no Docker engine.") from error
-    chosen = min(newest, NEWEST_API)
-    if chosen < OLDEST_API or chosen < oldest:
-        raise EngineMisbehaved(
-            code="engine-version-unsupported",
-            detail=f"The engine speaks API {version['ApiVersion']}; Bridgework needs 1.{OLDEST_API[1]} or newer.",
-            remedy=Remedy("Upgrade the engine to Docker 25 or newer."),
-        )
-    return f"{chosen[0]}.{chosen[1]}"
-
-
-def _pair(version: str) -> tuple[int, int]:
-    major, minor = version.split(".")[:2]
-    return int(major), int(minor)
-
-
-def _read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
-    swarm = info.get("Swarm") or {}
-    return EngineFacts(
-        id=info.get("ID") or "",
-        name=info.get("Name") or "",
-        version=version.get("Version") or "",
-        api_version=version.get("ApiVersion") or "",
-        min_api_version=version.get("MinAPIVersion") or "",
-        operating_system=info.get("OperatingSystem") or "",
-        kernel_version=info.get("KernelVersion") or "",
-        network_drivers=tuple(sorted((info.get("Plugins") or {}).get("Network") or ())),
-        default_address_pools=tuple((p["Base"], int(p["Size"])) for p in info.get("DefaultAddressPools") or ()),
-        live_restore=bool(info.get("LiveRestoreEnabled")),
-        swarm_state=swarm.get("LocalNodeState") or "inactive",
-        swarm_node_id=swarm.get("NodeID") or None,
-        firewall_backend=(info.get("FirewallBackend") or {}).get("Driver"),
-    )
 
 
 def read_event(raw: Mapping[str, Any]) -> EngineEvent:

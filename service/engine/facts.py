@@ -1,0 +1,53 @@
+"""What the engine is, and which version of its API to speak with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.core.engine_port import EngineFacts
+from service.core.errors import EngineMisbehaved, Remedy
+
+OLDEST_API, NEWEST_API = (1, 44), (1, 51)
+
+
+def negotiate(version: Any) -> str:
+    """The API version to speak: the engine's, within what this service knows. Raises ``EngineMisbehaved``."""
+    try:
+        newest = _pair(version["ApiVersion"])
+        oldest = _pair(version.get("MinAPIVersion") or "1.12")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineMisbehaved(code="engine-answered-strangely", detail="What answers is no Docker engine.") from error
+    chosen = min(newest, NEWEST_API)
+    if chosen < OLDEST_API or chosen < oldest:
+        raise EngineMisbehaved(
+            code="engine-version-unsupported",
+            detail=f"The engine speaks API {version['ApiVersion']}; Bridgework needs 1.{OLDEST_API[1]} or newer.",
+            remedy=Remedy("Upgrade the engine to Docker 25 or newer."),
+        )
+    return f"{chosen[0]}.{chosen[1]}"
+
+
+def _pair(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
+    """``GET /info`` and ``GET /version`` together."""
+    swarm = info.get("Swarm") or {}
+    return EngineFacts(
+        id=info.get("ID") or "",
+        name=info.get("Name") or "",
+        version=version.get("Version") or "",
+        api_version=version.get("ApiVersion") or "",
+        min_api_version=version.get("MinAPIVersion") or "",
+        operating_system=info.get("OperatingSystem") or "",
+        kernel_version=info.get("KernelVersion") or "",
+        network_drivers=tuple(sorted((info.get("Plugins") or {}).get("Network") or ())),
+        default_address_pools=tuple((p["Base"], int(p["Size"])) for p in info.get("DefaultAddressPools") or ()),
+        live_restore=bool(info.get("LiveRestoreEnabled")),
+        swarm_state=swarm.get("LocalNodeState") or "inactive",
+        swarm_node_id=swarm.get("NodeID") or None,
+        firewall_backend=(info.get("FirewallBackend") or {}).get("Driver"),
+    )
