@@ -1,6 +1,6 @@
 # Everything a person does with this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean-engine lock dist image clean
+.PHONY: help run test check clean-engine lock dist image clean clients fuzz lint-spec
 PYTHON := .venv/bin/python
 
 help: ## List what can be made
@@ -25,6 +25,17 @@ openapi: dev ## Write openapi.yaml anew from the schemas
 
 clean-engine: ## Remove the private engine of `make run`: processes, namespace, mounts, data
 	@scripts/clean-engine
+
+clients: ## Generate clients in Go, Java, Python and TypeScript, compile them, tell a story in each on a real engine
+	@scripts/clients
+	@cat build/clients/names.txt
+
+lint-spec: ## Lint openapi.yaml by spectral and redocly, and compare it with the last released one
+	@scripts/lint-spec
+	@scripts/spec-diff
+
+fuzz: dev ## Fuzz the service before a real engine of its own by its own document, for minutes
+	@scripts/fuzz long
 
 lock: ## Resolve the dependencies anew and write both lock files
 	@scripts/lock

@@ -1,0 +1,183 @@
+"""The story of scripts/clients, by the generated Python client. Every step that went well is a line."""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import urllib3
+from bridgework_client import ApiClient, Configuration
+from bridgework_client.api.connectivity_api import ConnectivityApi
+from bridgework_client.api.containers_api import ContainersApi
+from bridgework_client.api.networks_api import NetworksApi
+from bridgework_client.exceptions import ApiException
+from bridgework_client.models.check_destination import CheckDestination
+from bridgework_client.models.check_request import CheckRequest
+from bridgework_client.models.check_result import CheckResult
+from bridgework_client.models.check_source import CheckSource
+from bridgework_client.models.container import Container
+from bridgework_client.models.container_create import ContainerCreate
+from bridgework_client.models.event import Event
+from bridgework_client.models.ipam_request import IpamRequest
+from bridgework_client.models.matrix_end import MatrixEnd
+from bridgework_client.models.matrix_line import MatrixLine
+from bridgework_client.models.matrix_request import MatrixRequest
+from bridgework_client.models.matrix_row import MatrixRow
+from bridgework_client.models.network import Network
+from bridgework_client.models.network_create import NetworkCreate
+from bridgework_client.models.network_event import NetworkEvent
+from bridgework_client.models.pool_request import PoolRequest
+from bridgework_client.models.problem import Problem
+from bridgework_client.models.rehearsal import Rehearsal
+from bridgework_client.models.verdict import Verdict
+from urllib3.exceptions import HTTPError
+
+URL, TOKEN = os.environ["STORY_URL"], os.environ["STORY_TOKEN"]
+NAME = "story-python"
+client = ApiClient(Configuration(host=URL, access_token=TOKEN, retries=0))
+networks, containers, connectivity = NetworksApi(client), ContainersApi(client), ConnectivityApi(client)
+
+
+def must(holds: bool, step: str) -> None:
+    """Print the step, or end."""
+    if not holds:
+        raise SystemExit(f"not so: {step}")
+    sys.stdout.write(f"{step}\n")
+
+
+def problem(error: ApiException) -> Problem:
+    """The problem document of a failure, typed."""
+    assert isinstance(error.data, Problem)
+    return error.data
+
+
+def list_by_pages() -> None:
+    names: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = networks.list_networks(limit=1, cursor=cursor)
+        names += [network.name for network in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    must(names == ["bridge", "host", "none"], "listed three networks by pages of one")
+
+
+def create_with_key() -> Network:
+    body = NetworkCreate(name=NAME, labels={"team": "edge"})
+    try:
+        networks.create_network(body, idempotency_key=NAME)
+        raise SystemExit("the answer was not dropped")
+    except HTTPError:
+        pass
+    answer = networks.create_network_with_http_info(body, idempotency_key=NAME)
+    replayed = (answer.headers or {}).get("Idempotent-Replayed")
+    made = answer.data.actual_instance
+    assert isinstance(made, Network)
+    must(replayed == "true" and made.labels["team"] == "edge", "created once, by a retry after a dropped answer")
+    return made
+
+
+def fail_in_two_ways() -> None:
+    try:
+        networks.create_network(NetworkCreate(name=NAME))
+    except ApiException as error:
+        told = problem(error)
+        must(error.status == 409 and told.code == "network-name-taken", "a conflict is a typed problem")
+    bad = NetworkCreate(name=f"{NAME}-2", ipam=IpamRequest(pools=[PoolRequest(subnet="nonsense")]))
+    try:
+        networks.create_network(bad)
+    except ApiException as error:
+        faults = problem(error).errors or []
+        must(error.status == 422 and faults[0].pointer == "/ipam/pools/0/subnet", "a fault is pointed at")
+
+
+def rehearse() -> None:
+    would = networks.create_network(NetworkCreate(name=f"{NAME}-2"), dry_run=True).actual_instance
+    assert isinstance(would, Rehearsal)
+    must(would.dry_run and len(would.changes) > 0, "a rehearsal is told from a network")
+
+
+def run_container(name: str) -> None:
+    body = ContainerCreate(name=name, image="busybox", command=["sleep", "600"], network_mode=NAME)
+    made = containers.create_container(body).actual_instance
+    assert isinstance(made, Container)
+
+
+def check(destination: CheckDestination) -> CheckResult:
+    source = CheckSource(container=f"{NAME}-a")
+    return connectivity.check_connectivity(CheckRequest(source=source, destination=destination, timeout_ms=500))
+
+
+def check_two_ways() -> None:
+    good = check(CheckDestination(name=f"{NAME}-b"))
+    must(good.verdict is Verdict.REACHABLE and good.measured.rtt_ms is not None, "a name is reached")
+    bad = check(CheckDestination(name="absent"))
+    must(bad.verdict is Verdict.UNREACHABLE and len(bad.findings) > 0, "an unknown name is explained")
+
+
+def measure() -> None:
+    matrix = connectivity.measure_matrix(MatrixRequest(network=NAME))
+    must(matrix.verdicts[0] == ["self", "reachable"], "a matrix has its rows")
+    lines = [MatrixLine.from_json(line).actual_instance for line in stream("POST", "/v1/connectivity/matrix")]
+    rows = [line for line in lines if isinstance(line, MatrixRow)]
+    last = lines[-1]
+    must(len(rows) == 2 and isinstance(last, MatrixEnd) and last.summary.reachable == 2, "a matrix streams its rows")
+
+
+def stream(method: str, path: str) -> Iterator[str]:
+    """Lines as they come, by urllib3: generated methods read a whole answer."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/x-ndjson, text/event-stream"}
+    body = None
+    if method == "POST":
+        headers["Content-Type"] = "application/json"
+        body = json.dumps(MatrixRequest(network=NAME).to_dict()).encode()
+    rest = ""
+    with urllib3.request(method, URL + path, body=body, headers=headers, preload_content=False) as answer:
+        for chunk in answer.stream(1024):
+            *lines, rest = (rest + chunk.decode()).split("\n")
+            yield from lines
+
+
+def follow() -> None:
+    def change() -> None:
+        time.sleep(0.5)
+        networks.disconnect_container(NAME, f"{NAME}-b")
+
+    threading.Thread(target=change).start()
+    for line in stream("GET", f"/v1/events?network={NAME}"):
+        if line.startswith("data: "):
+            event = Event.from_json(line.removeprefix("data: ")).actual_instance
+            assert isinstance(event, NetworkEvent)
+            must(event.action == "disconnect" and event.network.name == NAME, "an event is typed")
+            return
+
+
+def read_again(made: Network) -> None:
+    etag = (networks.get_network_with_http_info(made.id).headers or {})["ETag"]
+    try:
+        networks.get_network(made.id, if_none_match=etag)
+    except ApiException as error:
+        must(error.status == 304, "nothing new is a 304")
+
+
+def tidy_up() -> None:
+    for name in (f"{NAME}-a", f"{NAME}-b"):
+        containers.delete_container(name, force=True)
+    networks.delete_network(NAME)
+    must(len(networks.list_networks(name=NAME).items) == 0, "all is removed")
+
+
+list_by_pages()
+network = create_with_key()
+fail_in_two_ways()
+rehearse()
+for one in ("a", "b"):
+    run_container(f"{NAME}-{one}")
+check_two_ways()
+measure()
+follow()
+read_again(network)
+tidy_up()

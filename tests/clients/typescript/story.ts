@@ -1,0 +1,176 @@
+// The story of scripts/clients, by the generated TypeScript client. Every step that went well is a line.
+
+import {
+  Configuration,
+  ConnectivityApi,
+  ContainersApi,
+  EventFromJSON,
+  FetchError,
+  MatrixLineFromJSON,
+  MatrixRequestToJSON,
+  NetworksApi,
+  ProblemFromJSON,
+  ResponseError,
+  Verdict,
+} from "../client/index.js";
+import type { CheckDestination, CheckResult, Network, NetworkCreate, Problem } from "../client/index.js";
+
+const url = process.env["STORY_URL"] ?? "";
+const token = process.env["STORY_TOKEN"] ?? "";
+const name = "story-typescript";
+const configuration = new Configuration({ basePath: url, accessToken: token });
+const networks = new NetworksApi(configuration);
+const containers = new ContainersApi(configuration);
+const connectivity = new ConnectivityApi(configuration);
+
+function must(holds: boolean, step: string): void {
+  if (!holds) {
+    throw new Error(`not so: ${step}`);
+  }
+  console.log(step);
+}
+
+/** The failure of a call that must fail; `Kind` says how. */
+async function failure<E extends Error>(kind: new (...given: never[]) => E, call: Promise<unknown>): Promise<E> {
+  try {
+    await call;
+  } catch (error) {
+    if (error instanceof kind) {
+      return error;
+    }
+    throw error;
+  }
+  throw new Error("it did not fail");
+}
+
+async function problem(call: Promise<unknown>): Promise<[number, Problem]> {
+  const error = await failure(ResponseError, call);
+  return [error.response.status, ProblemFromJSON(await error.response.json())];
+}
+
+async function listByPages(): Promise<void> {
+  const names: string[] = [];
+  let cursor: string | null | undefined;
+  do {
+    const page = await networks.listNetworks({ limit: 1, ...(cursor ? { cursor } : {}) });
+    names.push(...page.items.map((network) => network.name));
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+  must(names.join() === "bridge,host,none", "listed three networks by pages of one");
+}
+
+async function createWithKey(): Promise<Network> {
+  const networkCreate: NetworkCreate = { name, labels: { team: "edge" } };
+  await failure(FetchError, networks.createNetwork({ networkCreate, idempotencyKey: name }));
+  const answer = await networks.createNetworkRaw({ networkCreate, idempotencyKey: name });
+  const made = await answer.value();
+  if (made.kind !== "network") {
+    throw new Error("a rehearsal");
+  }
+  const replayed = answer.raw.headers.get("Idempotent-Replayed") === "true";
+  must(replayed && made.labels["team"] === "edge", "created once, by a retry after a dropped answer");
+  return made;
+}
+
+async function failInTwoWays(): Promise<void> {
+  const [status, told] = await problem(networks.createNetwork({ networkCreate: { name } }));
+  must(status === 409 && told.code === "network-name-taken", "a conflict is a typed problem");
+  const bad: NetworkCreate = { name: `${name}-2`, ipam: { pools: [{ subnet: "nonsense" }] } };
+  const [refused, faults] = await problem(networks.createNetwork({ networkCreate: bad }));
+  must(refused === 422 && faults.errors?.[0]?.pointer === "/ipam/pools/0/subnet", "a fault is pointed at");
+}
+
+async function rehearse(): Promise<void> {
+  const would = await networks.createNetwork({ networkCreate: { name: `${name}-2` }, dryRun: true });
+  must(would.kind === "rehearsal" && would.changes.length > 0, "a rehearsal is told from a network");
+}
+
+async function runContainer(one: string): Promise<void> {
+  const containerCreate = { name: one, image: "busybox", command: ["sleep", "600"], networkMode: name };
+  await containers.createContainer({ containerCreate });
+}
+
+function check(destination: CheckDestination): Promise<CheckResult> {
+  const source = { container: `${name}-a` };
+  return connectivity.checkConnectivity({ checkRequest: { source, destination, timeoutMs: 500 } });
+}
+
+async function checkTwoWays(): Promise<void> {
+  const good = await check({ name: `${name}-b` });
+  must(good.verdict === Verdict.Reachable && good.measured.rttMs !== null, "a name is reached");
+  const bad = await check({ name: "absent" });
+  must(bad.verdict === Verdict.Unreachable && bad.findings.length > 0, "an unknown name is explained");
+}
+
+async function measure(): Promise<void> {
+  const matrix = await connectivity.measureMatrix({ matrixRequest: { network: name } });
+  must(matrix.verdicts[0]?.join() === "self,reachable", "a matrix has its rows");
+  const lines = [];
+  for await (const line of stream("POST", "/v1/connectivity/matrix")) {
+    lines.push(MatrixLineFromJSON(JSON.parse(line)));
+  }
+  const rows = lines.filter((line) => line.type === "row");
+  const last = lines.at(-1);
+  const whole = rows.length === 2 && last?.type === "end" && last.summary.reachable === 2;
+  must(whole, "a matrix streams its rows");
+}
+
+/** Lines as they come, by fetch: generated methods read a whole answer. */
+async function* stream(method: "GET" | "POST", path: string): AsyncGenerator<string> {
+  const accept = { Authorization: `Bearer ${token}`, Accept: "application/x-ndjson, text/event-stream" };
+  const post = { body: JSON.stringify(MatrixRequestToJSON({ network: name })) };
+  const headers = method === "POST" ? { ...accept, "Content-Type": "application/json" } : accept;
+  const abort = new AbortController();
+  const sent: RequestInit = { method, headers, signal: abort.signal, ...(method === "POST" ? post : {}) };
+  const answer = await fetch(url + path, sent);
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } finally {
+    abort.abort();
+  }
+}
+
+async function follow(): Promise<void> {
+  setTimeout(() => void networks.disconnectContainer({ network: name, container: `${name}-b` }), 500);
+  for await (const line of stream("GET", `/v1/events?network=${name}`)) {
+    if (line.startsWith("data: ")) {
+      const event = EventFromJSON(JSON.parse(line.slice("data: ".length)));
+      const right = event.type === "network" && event.action === "disconnect" && event.network.name === name;
+      must(right, "an event is typed");
+      return;
+    }
+  }
+}
+
+async function readAgain(made: Network): Promise<void> {
+  const etag = (await networks.getNetworkRaw({ network: made.id })).raw.headers.get("ETag") ?? "";
+  const error = await failure(ResponseError, networks.getNetwork({ network: made.id, ifNoneMatch: etag }));
+  must(error.response.status === 304, "nothing new is a 304");
+}
+
+async function tidyUp(): Promise<void> {
+  for (const one of [`${name}-a`, `${name}-b`]) {
+    await containers.deleteContainer({ container: one, force: true });
+  }
+  await networks.deleteNetwork({ network: name });
+  must((await networks.listNetworks({ name })).items.length === 0, "all is removed");
+}
+
+await listByPages();
+const network = await createWithKey();
+await failInTwoWays();
+await rehearse();
+for (const one of ["a", "b"]) {
+  await runContainer(`${name}-${one}`);
+}
+await checkTwoWays();
+await measure();
+await follow();
+await readAgain(network);
+await tidyUp();
