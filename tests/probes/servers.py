@@ -19,6 +19,8 @@ import dns.rrset
 
 from service.probes.echo import checksum
 
+SPOOFED = [["spoof.", "A", "10.77.0.66"]]
+
 
 def dns_answer(data, table, *, over_tcp):
     query = dns.message.from_wire(data)
@@ -55,6 +57,9 @@ def serve_dns(family, address, port, table):
     while True:
         data, peer = udp.recvfrom(4096)
         answer = dns_answer(data, table, over_tcp=False)
+        if b"spoof" in data:
+            # What a stranger would send who guessed the port, but not the question's number.
+            udp.sendto(bytes([data[0] ^ 1]) + dns_answer(data, SPOOFED, over_tcp=False)[1:], peer)
         if answer:
             udp.sendto(answer, peer)
 
@@ -107,7 +112,8 @@ def serve_tcp(family, address, port):
     sock = listener(family, address, port)
     ready()
     while True:
-        sock.accept()[0].close()
+        # Late, as programs are: whoever left in good order would hear of it, and answer.
+        threading.Timer(0.1, sock.accept()[0].close).start()
 
 
 def serve_forged_pings(change):

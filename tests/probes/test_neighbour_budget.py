@@ -16,7 +16,7 @@ from service.probes.namespace import NamespaceRunner
 from service.probes.neighbour_table import table_usage
 from service.probes.spaces import open_space
 
-BUDGET = 100
+BUDGET = 60
 NOISE = 30
 """Others on the machine make and lose entries too while a test counts."""
 
@@ -118,7 +118,7 @@ def test_a_big_matrix_keeps_to_a_small_budget_and_is_right(make_world, host_of):
         rows = list(runner.sweep(plan_of(world)))
         after = entries.now()
     expect_the_truth(world, rows)
-    assert 20 < entries.peak <= BUDGET + NOISE, "960 pairs would make 960 entries"
+    assert 20 < entries.peak <= BUDGET + NOISE, "the ways to the gateway alone would make 128, the pairs 960"
     assert after == before
 
 

@@ -44,6 +44,14 @@ def test_a_process_that_ended_is_no_place():
     assert caught.value.reason is Reason.SOURCE_NOT_RUNNING
 
 
+def test_a_process_id_that_somebody_else_took_is_no_place(monkeypatch):
+    monkeypatch.setattr("service.probes.places.says_otherwise", lambda _groups, container_id: container_id == ID)
+    runner = NamespaceRunner(os.getpid)
+    request = ProbeRequest(Protocol.ICMP, address="127.0.0.1")
+    assert runner.check(Place(ID, "web", os.getpid()), request).reason is Reason.SOURCE_NOT_RUNNING
+    assert runner.check(Place(OTHER, "web", os.getpid()), request).reason is None
+
+
 def test_an_empty_file_is_no_namespace(tmp_path):
     path = tmp_path / "netns"
     path.write_text("")
@@ -160,7 +168,7 @@ def test_the_host_is_observed_where_the_engine_runs(world):
 
 def test_a_listening_process_is_named(world, namespace_runner):
     process = world.serve(world.b, "tcp", 7777)
-    seen = namespace_runner.observe(world.b.place(), ("sockets",))
+    seen = namespace_runner.observe(world.b.place(), ("sockets", "processes"))
     (found,) = [sock for sock in seen.sockets if sock.port == 7777]
     assert found.pid == process.pid
     assert found.process.startswith("python")
