@@ -23,6 +23,7 @@ from service.api import (
     matrix,
     metrics,
     networks,
+    nodes,
     problems,
     service_info,
 )
@@ -38,12 +39,14 @@ from service.core.ports import ProbeRunner
 from service.engine.connection import EngineAddress, engine_pid
 from service.engine.docker_engine import DockerEngine
 from service.engine.sidecar_launcher import SidecarLauncher
+from service.engine.swarm import EngineSwarm
 from service.metering import MeteredRunner, metered_engine
 from service.operations.house import House
 from service.probes.choice import ChosenRunner
 from service.probes.namespace import NamespaceRunner
 from service.probes.sidecar import SidecarRunner
 from service.settings import Settings
+from service.siblings.http_siblings import HttpSiblings
 
 RESOURCES: Sequence[Resource] = (
     service_info.RESOURCE,
@@ -53,6 +56,7 @@ RESOURCES: Sequence[Resource] = (
     connectivity.RESOURCE,
     matrix.RESOURCE,
     explain.RESOURCE,
+    nodes.RESOURCE,
     events.RESOURCE,
     metrics.RESOURCE,
 )
@@ -64,13 +68,16 @@ def create_app(
     settings: Settings, address: EngineAddress, *, engine: Engine | None = None, runner: ProbeRunner | None = None
 ) -> Flask:
     """The application. ``engine`` and ``runner`` replace the real ones in tests of the seam."""
+    metered = metered_engine(
+        engine or DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads)
+    )
     house = House(
-        engine=metered_engine(
-            engine or DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads)
-        ),
+        engine=metered,
         runner=MeteredRunner(runner or _runner(settings, address)),
         policy=settings.policy,
         stop_grace_s=settings.stop_grace_s,
+        siblings=_siblings(settings, metered),
+        swarm=None if engine else EngineSwarm(address, settings.engine_timeout_s),
     )
     desk = Desk(
         house=house,
@@ -98,6 +105,12 @@ def create_app(
     docs.register(app, document, openapi_yaml(document))
     console.register(app)
     return app
+
+
+def _siblings(settings: Settings, engine: Engine) -> HttpSiblings | None:
+    if not settings.siblings:
+        return None
+    return HttpSiblings(settings.siblings, settings.sibling_token_file, lambda: engine.facts().id)
 
 
 def _runner(settings: Settings, address: EngineAddress) -> ProbeRunner:

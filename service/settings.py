@@ -56,6 +56,8 @@ class Settings:
     oidc_role_claim: str = "bridgework_role"
     oidc_project_claim: str = "bridgework_project"
     metrics_dir: Path | None = None
+    siblings: tuple[str, ...] = ()
+    sibling_token_file: Path | None = None
 
     @property
     def policy(self) -> Policy:
@@ -116,6 +118,8 @@ def _parsed(env: Env) -> Settings:
         oidc_role_claim=env.str("OIDC_ROLE_CLAIM", given.oidc_role_claim),
         oidc_project_claim=env.str("OIDC_PROJECT_CLAIM", given.oidc_project_claim),
         metrics_dir=env.path("METRICS_DIR", None),
+        siblings=_words(env, "SIBLINGS", ()) or (),
+        sibling_token_file=env.path("SIBLING_TOKEN_FILE", None),
     )
 
 
@@ -132,8 +136,13 @@ def _check(settings: Settings) -> None:
         raise BadSettings(f"BRIDGEWORK_ALLOWED_HOST_PORTS is {settings.allowed_host_ports!r}, not a range of ports.")
     if settings.tokens_file is not None and not settings.tokens_file.is_file():
         raise BadSettings(f"BRIDGEWORK_TOKENS_FILE is {settings.tokens_file}, and there is no such file.")
+    if settings.sibling_token_file is not None and not settings.sibling_token_file.is_file():
+        raise BadSettings(f"BRIDGEWORK_SIBLING_TOKEN_FILE is {settings.sibling_token_file}: there is no such file.")
+    for name in settings.siblings:
+        if not name.rpartition(":")[2].isdigit():
+            raise BadSettings(f"BRIDGEWORK_SIBLINGS names {name!r}, which is not host:port.")
     if settings.probe_runner == "sidecar" and settings.probe_image is None:
-        raise BadSettings("BRIDGEWORK_PROBE_RUNNER=sidecar needs BRIDGEWORK_PROBE_IMAGE, the image to run helpers from.")
+        raise BadSettings("BRIDGEWORK_PROBE_RUNNER=sidecar needs BRIDGEWORK_PROBE_IMAGE, the image of its helpers.")
     oidc = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
     if any(oidc) and not all(oidc):
         raise BadSettings("OIDC needs BRIDGEWORK_OIDC_ISSUER, _AUDIENCE and _JWKS_URL together.")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from service.api.connectivity_schemas import CheckRequestSchema, CheckResultSchema
 from service.api.contract import Answer, Asked, Resource
+from service.api.nodes import is_forwarded
 from service.core.access import Role
 from service.core.checks import ProbeRequest, Protocol
 from service.operations import connectivity
+from service.operations.wanted import WantedCheck
 
 RESOURCE = Resource("connectivity", "What reaches what: predicted, measured, explained.")
 DNS_PORT = 53
@@ -21,13 +24,15 @@ DNS_PORT = 53
 def check_connectivity(asked: Asked) -> Answer:
     """Check whether a source reaches a destination.
 
-    Runs in the source's own network namespace, whatever its image holds. An unreachable destination is a 200: the
+    Runs in the source's own network namespace, whatever its image holds; on another node of a swarm, by the instance
+    there (`answered_by`). An unreachable destination is a 200: the
     check worked, and its findings say why and what mends it.
     """
-    return Answer(connectivity.check(asked.house, asked.snapshot, wanted_check(asked.body)))
+    wanted = replace(wanted_check(asked.body), forwarded=is_forwarded(asked))
+    return Answer(connectivity.check(asked.house, asked.snapshot, wanted))
 
 
-def wanted_check(body: dict[str, Any]) -> connectivity.WantedCheck:
+def wanted_check(body: dict[str, Any]) -> WantedCheck:
     """The typed check of a loaded body."""
     protocol = Protocol(body["protocol"])
     probe = ProbeRequest(
@@ -44,7 +49,7 @@ def wanted_check(body: dict[str, Any]) -> connectivity.WantedCheck:
         dns_question=body["question"],
     )
     destination = body["destination"]
-    return connectivity.WantedCheck(
+    return WantedCheck(
         probe=probe,
         source_container=body["source"].get("container"),
         destination_container=destination.get("container"),

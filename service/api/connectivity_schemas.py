@@ -158,6 +158,14 @@ class MeasurementSchema(Schema):
     )
 
 
+class AnsweringNodeSchema(Schema):
+    """Another node of the swarm, whose instance made the check; a remedy's calls are for that instance."""
+
+    id = fields.String(required=True, metadata=described("The node's id."))
+    hostname = fields.String(required=True, metadata=described("Its host's name."))
+    instance = fields.String(required=True, metadata=described("Where its instance of the service is: `host:port`."))
+
+
 class CheckResultSchema(Schema):
     """Predicted and measured, side by side."""
 
@@ -167,3 +175,7 @@ class CheckResultSchema(Schema):
     findings = fields.List(
         fields.Nested(FindingSchema), required=True, metadata=described("Why, and what mends it; the worst first.")
     )
+    answered_by = fields.Nested(
+        AnsweringNodeSchema, required=True, allow_none=True,
+        metadata=described("The other node that made the check; null where it was made here."),
+    )  # fmt: skip

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from service.core.checks import CheckResult, Verdict
-from service.operations.connectivity import WantedCheck
+from service.operations.wanted import WantedCheck
 
 MEDIA_TYPE = "text/plain"
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

@@ -168,13 +168,26 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweringNode:
+    """A node of a swarm, and where its instance of the service is: a remedy's calls are for that one."""
+
+    id: str
+    hostname: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Predicted and measured side by side; ``findings`` are the union, the most severe first."""
+    """Predicted and measured side by side; ``findings`` are the union, the most severe first.
+
+    ``answered_by`` is the node that measured, where it is another one of a swarm.
+    """
 
     verdict: Verdict
     predicted: Prediction
     measured: Measurement
     findings: tuple[Finding, ...] = ()
+    answered_by: AnsweringNode | None = None
 
 
 @dataclass(frozen=True, slots=True)

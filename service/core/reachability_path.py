@@ -15,6 +15,7 @@ from service.core.reachability_target import Goal, Way, is_vlan
 from service.core.rules_base import Situation
 from service.core.rules_host import publication
 from service.core.rules_listener import bound, listener
+from service.core.rules_overlay import tunnel
 from service.core.snapshot import Network
 
 
@@ -69,6 +70,7 @@ def _inward(situation: Situation, goal: Goal, network: Network) -> Iterator[Hop]
     if goal.exit is None or goal.exit.id != network.id:
         yield _carrier(network)
     if goal.standing is not None:
+        yield from tunnel(goal.standing, network)
         yield from list(_outward(situation, goal.standing, network))[::-1][1:]
 
 

@@ -23,6 +23,7 @@ from service.core import (
     rules_host,
     rules_listener,
     rules_names,
+    rules_overlay,
     rules_route,
     rules_state,
     rules_wire,
@@ -34,6 +35,7 @@ LIMIT = "analysis-limited"
 
 SOURCE = (
     Rule(("source-not-running",), rules_state.source_is_down),
+    Rule(("container-paused",), rules_state.source_is_paused),
     Rule(("network-mode-none",), rules_state.source_has_no_network),
     Rule(("shared-network-owner-down", "shared-network-stale"), rules_state.source_shares_in_vain),
 )
@@ -92,6 +94,7 @@ ROUTE = (
     ),
 )
 WIRE = (
+    Rule(("node-unreachable", LIMIT), rules_overlay.node_is_silent),
     Rule(("inter-container-off", "vlan-mode-private", LIMIT), rules_wire.network_forbids),
     Rule(("link-down", "veth-detached"), rules_wire.links_are_broken),
     Rule(("mtu-mismatch",), rules_wire.packet_is_too_large),

@@ -141,8 +141,18 @@ class PublishedPort:
 
 
 @dataclass(frozen=True, slots=True)
+class NodePlace:
+    """Another node of the swarm; ``reachable`` says whether it answered when it was last asked."""
+
+    id: str
+    hostname: str
+    address: str | None = None
+    reachable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
-    """A container as the engine knows it.
+    """A container as the engine knows it. ``node`` is where it runs, if not here.
 
     ``network_mode`` is Docker's (``bridge``, ``host``, ``none``, ``default``, a network, ``container:<id>``);
     ``shares_with`` is the full id behind ``container:<ref>``. ``published_ports`` are in force now,
@@ -180,6 +190,7 @@ class Container:
     namespace_path: str | None = None
     resolver_path: str | None = None
     hosts_path: str | None = None
+    node: NodePlace | None = None
 
     @property
     def running(self) -> bool:

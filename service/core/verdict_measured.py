@@ -13,6 +13,7 @@ from service.core.reachability import situations_of
 from service.core.reachability_names import Lookup
 from service.core.rules_base import Situation, component_of
 from service.core.rules_names import valid_names
+from service.core.rules_overlay import PORTS, place_of
 from service.core.snapshot import Snapshot
 
 _NAME_CODES = frozenset({"default-bridge-no-dns", "name-not-on-shared-network", "destination-not-running"})
@@ -104,17 +105,21 @@ def _too_long(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
 def _no_answer(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
     """An address of an overlay network that no container here holds is on another node."""
     goal = measured.situation.goal
+    place = place_of(goal.standing) if goal else None
     if (
         goal is None
         or goal.network is None
         or goal.network.driver != "overlay"
-        or goal.standing is not None
-        or known - {"analysis-limited"}
+        or (goal.standing is not None and place is None)
+        or known - {"analysis-limited", "node-unreachable"}
     ):
         return
     message = f"{goal.address} on {goal.network.name} is not on this node, and nothing answers for it."
-    remedy = Remedy("Open udp port 4789, and tcp and udp port 7946, between the nodes.")
-    yield finding("overlay-peer-unreachable", of_network(goal.network), message, remedy=remedy)
+    if goal.standing is not None and place is not None:
+        where = f"{goal.standing.name} ({goal.address} on {goal.network.name})"
+        message = f"{where} is on the node {place.hostname}, and nothing comes back through the tunnel."
+    evidence = {"address": goal.address, "node": place.id if place else None}
+    yield finding("overlay-peer-unreachable", of_network(goal.network), message, remedy=PORTS, evidence=evidence)
 
 
 _READERS: Mapping[Reason, Callable[[_Measured, frozenset[str]], Iterator[Finding]]] = {

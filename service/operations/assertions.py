@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from service.core.checks import CheckResult, Verdict
 from service.core.errors import BridgeworkError
 from service.core.snapshot import Snapshot
-from service.operations.connectivity import WantedCheck, check
+from service.operations.connectivity import check
 from service.operations.house import House
+from service.operations.wanted import WantedCheck
 
 
 @dataclass(frozen=True, slots=True)

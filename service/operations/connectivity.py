@@ -7,9 +7,8 @@ two disagree is the expensive looked at (routes, links, the host's firewall) and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from service.core import references
 from service.core.checks import (
     AddressDestination,
     CheckResult,
@@ -32,26 +31,29 @@ from service.core.reachability_aim import Aim, aim
 from service.core.reachability_standing import Standing, stand
 from service.core.snapshot import Snapshot
 from service.core.verdict import weigh
+from service.operations import forwarding, swarm
 from service.operations.evidence import first_look, second_look, source_of, target_of
 from service.operations.house import House
+from service.operations.swarm import World
+from service.operations.wanted import WantedCheck
 
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE})
 
 
-@dataclass(frozen=True, slots=True)
-class WantedCheck:
-    """A check as it came, by the caller's words; ``probe`` holds what is to be sent, without its destination."""
-
-    probe: ProbeRequest
-    source_container: str | None = None
-    destination_container: str | None = None
-    destination_name: str | None = None
-    destination_address: str | None = None
-
-
 def check(house: House, snapshot: Snapshot, wanted: WantedCheck) -> CheckResult:
-    """Predict, measure and weigh. Raises ``NotFound``, ``InvalidInput``, ``Refused``; never for what the wire does."""
-    question = _question(snapshot, wanted)
+    """Predict, measure and weigh. Raises ``NotFound``, ``InvalidInput``, ``Refused``; never for what the wire does.
+
+    A source on another node is asked of the instance there.
+    """
+    world = forwarding.world_of_check(house, snapshot, wanted)
+    question = _question(snapshot, world, wanted)
+    source = world.snapshot.containers_by_id.get(question.source_id or "")
+    if source is not None and source.node is not None:
+        return forwarding.check_elsewhere(house, world, wanted, question, source.node)
+    return _check_here(house, world.snapshot, wanted, question)
+
+
+def _check_here(house: House, snapshot: Snapshot, wanted: WantedCheck, question: Question) -> CheckResult:
     evidence = first_look(house, snapshot, question)
     source = stand(snapshot, question.source_id, evidence)
     aimed = aim(snapshot, source, question, evidence)
@@ -83,12 +85,12 @@ def _on_loopback(listener: ListeningSocket) -> bool:
     return listener.address.startswith("127.") or listener.address == "::1"
 
 
-def _question(snapshot: Snapshot, wanted: WantedCheck) -> Question:
-    source = references.container(snapshot, wanted.source_container).id if wanted.source_container else None
+def _question(snapshot: Snapshot, world: World, wanted: WantedCheck) -> Question:
+    source = swarm.find(snapshot, world, wanted.source_container).id if wanted.source_container else None
     probe = wanted.probe
     return Question(
         source_id=source,
-        destination=_destination(snapshot, wanted),
+        destination=_destination(snapshot, world, wanted),
         protocol=probe.protocol,
         port=probe.port,
         ip_version=probe.ip_version,
@@ -98,10 +100,10 @@ def _question(snapshot: Snapshot, wanted: WantedCheck) -> Question:
 
 
 def _destination(
-    snapshot: Snapshot, wanted: WantedCheck
+    snapshot: Snapshot, world: World, wanted: WantedCheck
 ) -> ContainerDestination | NameDestination | AddressDestination | HostDestination:
     if wanted.destination_container:
-        return ContainerDestination(references.container(snapshot, wanted.destination_container).id)
+        return ContainerDestination(swarm.find(snapshot, world, wanted.destination_container).id)
     if wanted.destination_name:
         return NameDestination(wanted.destination_name)
     if wanted.destination_address:

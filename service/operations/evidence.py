@@ -51,7 +51,7 @@ def _with_links(house: House, snapshot: Snapshot, evidence: Evidence, question: 
         return evidence
     seen = dict(evidence.observations)
     for container in (source_of(snapshot, question), target_of(snapshot, question)):
-        if container is None or not container.running:
+        if container is None or not container.running or container.node is not None:
             continue
         links = house.links.of(house.runner, snapshot, house.engine.place_of(snapshot, container))
         if links is not None:
@@ -85,8 +85,8 @@ def second_look(house: House, snapshot: Snapshot, question: Question, aimed: Aim
 def look(
     house: House, snapshot: Snapshot, container: Container, aspects: tuple[Aspect, ...], seen: dict[str, Observation]
 ) -> bool:
-    """Look inside a running container and keep what was seen; whether anything was."""
-    if not container.running:
+    """Look inside a running container and keep what was seen; whether anything was. On another node nothing is."""
+    if not container.running or container.node is not None:
         return False
     found = house.runner.observe(house.engine.place_of(snapshot, container), aspects)
     if found is not None:

@@ -211,6 +211,14 @@ ROWS = (
         "The node that holds the address does not answer on the overlay's tunnel.",
         "The address is on an overlay network, held on another node; the probe timed out.",
         "Open udp port 4789 and tcp and udp port 7946 between the nodes.",
-        "10.0.1.7 on mesh is on another node, and its tunnel does not answer.",
+        "tomcat82 (10.0.1.7 on mesh) is on the node beta, and nothing comes back through the tunnel.",
+    ),
+    Explanation(
+        "node-unreachable",
+        WARNING,
+        "A node of the swarm does not answer: what is on it is not seen, or known only from before.",
+        "The instance of this service on that node was asked and did not answer in time; or there is none.",
+        "Bring the node or its instance back, or open the service's port between the nodes.",
+        "The node beta does not answer. Its instance does not answer in time.",
     ),
 )
