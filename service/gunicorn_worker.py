@@ -23,11 +23,13 @@ from typing import Any
 import structlog
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from service import last_call
 from service.http_edge import ARRIVAL_S, arrival, expects_continue, path_of, refusal, status_of
 from service.settings import read_settings
 
 SILENCE_S = 15
 LINGER_S = 2.0
+LAST_CALL_S = 0.1
 MAX_DRAINED_BYTES = 1_048_576
 PIECE_BYTES = 65_536
 LANES = (b"/livez", b"/readyz")
@@ -87,14 +89,17 @@ class Worker(ThreadWorker):
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """A stopping worker first takes what the kernel has accepted for it, and then really listens no more."""
-        stopping = not enabled and not self.alive
-        if stopping:
-            while any(self.accept(listener) for listener in self.sockets):
-                pass
-        super().set_accept_enabled(enabled)
-        if stopping:
-            for listener in self.sockets:
-                listener.close()
+        if enabled or self.alive or not self.sockets:
+            super().set_accept_enabled(enabled)
+            return
+        for listener in self.sockets:
+            last_call.announce(listener, self.ppid)
+        end = time.monotonic() + LAST_CALL_S
+        while any(self.accept(listener) for listener in self.sockets) or time.monotonic() < end:
+            time.sleep(0.001)
+        super().set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
 
     def await_request(self, conn: Connection) -> None:
         """Collect the connection's next request in the loop."""
