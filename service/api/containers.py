@@ -77,7 +77,7 @@ def create_container(asked: Asked) -> Answer:
     done = container_creation.create_container(asked.house, asked.caller, _wanted(body), key, dry_run=asked.dry_run)
     if isinstance(done, Rehearsal):
         return Answer(done)
-    made = containers.get_container(asked.house.engine.snapshot(), done.id)
+    made = container_creation.described(asked.house, done)
     replayed = {"Idempotent-Replayed": "true"} if done.replayed else {}
     return Answer(made, 201, {"Location": f"/v1/containers/{made.id}", **replayed})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import replace
 
 from service.core.access import Caller, require_ownership, stamped
@@ -11,9 +12,10 @@ from service.core.snapshot import Container, Snapshot
 from service.core.specs import ContainerSpec
 from service.operations.container_checks import WantedContainer, require_allowed, require_free, resolved
 from service.operations.container_conflicts import explained, name_taken
-from service.operations.descriptions import Rehearsal
+from service.operations.containers import get_container
+from service.operations.descriptions import DescribedContainer, Rehearsal
 from service.operations.house import House
-from service.operations.idempotency import RetryKey, earlier
+from service.operations.idempotency import PAUSES_S, RetryKey, earlier
 from service.operations.networks import Created
 
 
@@ -53,16 +55,26 @@ def _steps(spec: ContainerSpec, wanted: WantedContainer, *, present: bool) -> tu
     return (*pull, f"create the container {spec.name} in {spec.network_mode}", *start)
 
 
-def _create(house: House, spec: ContainerSpec, wanted: WantedContainer, key: RetryKey | None) -> Created:
+def _create(
+    house: House,
+    spec: ContainerSpec,
+    wanted: WantedContainer,
+    key: RetryKey | None,
+    pauses_s: tuple[float, ...] = PAUSES_S,
+) -> Created:
+    """A name that nobody is seen to have is one that the engine is just making or removing: then once more."""
     try:
         container_id = house.engine.create_container(spec)
     except Conflict as conflict:
         snapshot = house.engine.snapshot()
         again = earlier(snapshot.containers, key)
-        if again is None:
-            holder = next((c for c in snapshot.containers if c.name == spec.name), None)
+        if again is not None:
+            return _replayed(house, again, wanted)
+        holder = next((c for c in snapshot.containers if c.name == spec.name), None)
+        if not pauses_s or holder is not None or conflict.code != "container-name-taken":
             raise name_taken(holder) if holder is not None else conflict from conflict
-        return _replayed(house, again, wanted)
+        time.sleep(pauses_s[0])
+        return _create(house, spec, wanted, key, pauses_s[1:])
     if wanted.start:
         try:
             house.engine.start_container(container_id)
@@ -77,14 +89,26 @@ def _replayed(house: House, before: Container, wanted: WantedContainer) -> Creat
         try:
             house.engine.start_container(before.id)
         except NotFound as error:
-            raise Conflict(
-                code="earlier-request-failed",
-                detail="The earlier request with this key could not start its container, and removed it.",
-                remedy=Remedy("Send it again with a new key."),
-            ) from error
+            raise _earlier_failed() from error
         except Conflict as conflict:
             raise explained(house, before, conflict) from conflict
     return Created(before.id, replayed=True)
+
+
+def _earlier_failed() -> Conflict:
+    return Conflict(
+        code="earlier-request-failed",
+        detail="The earlier request with this key could not start its container, and removed it.",
+        remedy=Remedy("Send it again."),
+    )
+
+
+def described(house: House, made: Created) -> DescribedContainer:
+    """The container as it is now."""
+    try:
+        return get_container(house.engine.snapshot(), made.id)
+    except NotFound as error:
+        raise _earlier_failed() if made.replayed else error from error
 
 
 def _undone(house: House, container_id: str, spec: ContainerSpec, error: BridgeworkError) -> Created:

@@ -16,6 +16,10 @@ from typing import Any, Protocol, TypeVar
 from service.core.access import IDEMPOTENCY_BODY_LABEL, IDEMPOTENCY_KEY_LABEL, Caller
 from service.core.errors import InputFault, InvalidInput
 
+PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""How long to wait, again and again, for a thing that the engine is just making: it holds the name, and a network's
+bridge is up, before the thing is to be seen."""
+
 
 class _Labelled(Protocol):
     @property

@@ -200,6 +200,17 @@ def taken_subnets(house: House, snapshot: Snapshot) -> list[str]:
     return pools + [route.destination for route in routes if not route.destination.endswith("/0")]
 
 
+def in_the_making(conflict: Conflict) -> bool:
+    """Whether what is in the way is nothing that can be named yet: a network that the engine is just making.
+
+    Its bridge and route are up before it is listed. (An orphan bridge looks the same, and stays.)
+    """
+    if conflict.code == "network-name-taken":
+        return "network" not in conflict.facts
+    met = conflict.facts.get("overlaps", {"kind": "host-route", "name": "br-"})
+    return conflict.code == "subnet-overlaps" and met["kind"] == "host-route" and met["name"].startswith("br-")
+
+
 def with_culprit(house: House, spec: NetworkSpec, source: Network | None, conflict: Conflict) -> Conflict:
     """The engine's refusal, with what it did not say."""
     snapshot = house.engine.snapshot()

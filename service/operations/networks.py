@@ -5,6 +5,7 @@ Everything is decided on a snapshot before the engine hears of it; the engine's 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,8 +25,8 @@ from service.core.snapshot import Network, Snapshot
 from service.core.specs import NetworkSpec
 from service.operations.descriptions import DescribedNetwork, Rehearsal, describe_network
 from service.operations.house import House
-from service.operations.idempotency import RetryKey, earlier
-from service.operations.network_checks import require_free, source_of, validate, with_culprit
+from service.operations.idempotency import PAUSES_S, RetryKey, earlier
+from service.operations.network_checks import in_the_making, require_free, source_of, validate, with_culprit
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,31 @@ class Created:
 
 
 def create_network(
+    house: House,
+    caller: Caller,
+    spec: NetworkSpec,
+    key: RetryKey | None,
+    *,
+    dry_run: bool,
+    pauses_s: tuple[float, ...] = PAUSES_S,
+) -> Created | Rehearsal:
+    """Make a network. Raises ``InvalidInput``, ``Refused`` or ``Conflict``.
+
+    A conflict with what the engine is just making (for another client, or for the first try of this one) is looked at
+    again, until that can be named or is gone.
+    """
+    try:
+        return _try_to_create(house, caller, spec, key, dry_run=dry_run)
+    except Conflict as conflict:
+        if not pauses_s or not in_the_making(conflict):
+            raise
+    time.sleep(pauses_s[0])
+    return create_network(house, caller, spec, key, dry_run=dry_run, pauses_s=pauses_s[1:])
+
+
+def _try_to_create(
     house: House, caller: Caller, spec: NetworkSpec, key: RetryKey | None, *, dry_run: bool
 ) -> Created | Rehearsal:
-    """Make a network. Raises ``InvalidInput``, ``Refused`` or ``Conflict``."""
     snapshot = house.engine.snapshot()
     source = source_of(snapshot, spec)
     before = _made_before(snapshot, spec, source, key)
