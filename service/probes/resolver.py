@@ -102,7 +102,7 @@ def literal(name: str, ip_version: int | None) -> tuple[str, ...]:
             return ()
         try:
             address = ipaddress.IPv4Address(socket.inet_aton(name))
-        except OSError:
+        except (OSError, ValueError):
             return ()
     return (str(address),) if ip_version in {None, address.version} else ()
 

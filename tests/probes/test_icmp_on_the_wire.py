@@ -1,9 +1,13 @@
 """What only pings can get wrong: other people's answers, and packets that are too big."""
 
+from pathlib import Path
+
 import pytest
 
 from service.core.checks import ProbeRequest, Protocol, Reason, Verdict
 from service.core.ports import SweepPlan, SweepSource, SweepTarget
+from service.probes import echo, raw
+from service.probes.inside import run_inside
 
 
 def ping(runner, place, address, **fields):
@@ -29,6 +33,22 @@ def test_an_answer_to_somebody_else_never_counts(make_world, namespace_runner, c
     source = SweepSource(0, world.a.place(), (SweepTarget(0, world.b.address),))
     (row,) = namespace_runner.sweep(SweepPlan(Protocol.ICMP, (source,), timeout_ms=300))
     assert row.outcomes[0].verdict is verdict
+
+
+@pytest.mark.parametrize(("version", "address"), [(4, "127.0.0.1"), (6, "::1")])
+def test_other_peoples_answers_do_not_even_fill_the_buffer(make_world, version, address):
+    world = make_world(1, 1)
+
+    def listen():
+        with raw.open_echo_socket(version, 7) as ours, raw.open_echo_socket(version, 8) as other:
+            ours.sendto(echo.request(version, 7, 1, b"token"), (address, 0))
+            heard = echo.parse(version, ours.recv(2048))
+            with pytest.raises(BlockingIOError):
+                other.recv(2048)
+            return heard
+
+    with Path(world.a.path).open() as namespace:
+        assert run_inside(namespace.fileno(), listen) == echo.Heard(7, 1, b"token")
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def test_candidates(name, ndots, expected):
         ("10.0.0.1.example", None, ()),
         ("1password", None, ()),
         ("tomcat", None, ()),
+        ("0\0", None, ()),
     ],
 )
 def test_what_is_a_literal_address(text, version, expected):
