@@ -18,6 +18,8 @@ from service.operations.house import House
 from service.operations.idempotency import PAUSES_S, RetryKey, earlier
 from service.operations.networks import Created
 
+GOING = frozenset({"removing", "dead"})
+
 
 def create_container(
     house: House, caller: Caller, wanted: WantedContainer, key: RetryKey | None, *, dry_run: bool
@@ -85,12 +87,16 @@ def _create(
 
 def _replayed(house: House, before: Container, wanted: WantedContainer) -> Created:
     """The earlier request's container, started when that request did not come to it."""
+    if before.state in GOING:
+        raise _earlier_failed()
     if wanted.start and before.state == "created":
         try:
             house.engine.start_container(before.id)
         except NotFound as error:
             raise _earlier_failed() from error
         except Conflict as conflict:
+            if conflict.code == "container-removing":
+                raise _earlier_failed() from conflict
             raise explained(house, before, conflict) from conflict
     return Created(before.id, replayed=True)
 
@@ -106,9 +112,12 @@ def _earlier_failed() -> Conflict:
 def described(house: House, made: Created) -> DescribedContainer:
     """The container as it is now."""
     try:
-        return get_container(house.engine.snapshot(), made.id)
+        found = get_container(house.engine.snapshot(), made.id)
     except NotFound as error:
         raise _earlier_failed() if made.replayed else error from error
+    if made.replayed and found.state in GOING:
+        raise _earlier_failed()
+    return found
 
 
 def _undone(house: House, container_id: str, spec: ContainerSpec, error: BridgeworkError) -> Created:
