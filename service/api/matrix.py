@@ -22,6 +22,7 @@ from service.api.matrix_schemas import (
     ProbeQuery,
     SurpriseSchema,
 )
+from service.api.nodes import GapSchema, is_forwarded
 from service.api.probe_metrics import MEDIA_TYPE as METRICS
 from service.api.probe_metrics import exposition
 from service.api.reading import invalid
@@ -29,6 +30,7 @@ from service.core.access import Role
 from service.core.checks import Protocol, Verdict
 from service.core.errors import InputFault
 from service.operations import assertions, connectivity, matrix
+from service.operations.wanted import WantedMatrix
 
 RESOURCE = Resource(
     "connectivity", "Many checks at once: all pairs, assertions for a pipeline, a probe for Prometheus."
@@ -48,9 +50,11 @@ def measure_matrix(asked: Asked) -> Answer | Response:
 
     From inside each source, by one loop; no process or container is started for a pair. Polite by default, and bounded
     by the kernel's neighbour table: what could not be measured within it is `inconclusive`, never `unreachable`.
+    Over an overlay network, or containers on several nodes, each node measures its own rows; `partial` names those
+    that do not.
     """
     body = asked.body
-    wanted = matrix.WantedMatrix(
+    wanted = WantedMatrix(
         containers=tuple(body.get("containers", ())),
         network=body.get("network"),
         everything=body.get("all", False),
@@ -59,6 +63,7 @@ def measure_matrix(asked: Asked) -> Answer | Response:
         by_name=body["by"] == "name",
         timeout_ms=body["timeout_ms"],
         max_packets_per_second=body["max_packets_per_second"],
+        forwarded=is_forwarded(asked),
     )
     run = matrix.start_matrix(asked.house, asked.snapshot, wanted)
     if asked.media_type == NDJSON:
@@ -89,6 +94,7 @@ def _totals(run: matrix.MatrixRun) -> dict[str, Any]:
         "summary": {"pairs": sum(counts.values()), **counts, "surprises": run.surprise_count},
         "surprises": SurpriseSchema(many=True).dump(run.surprises),
         "duration_ms": run.duration_ms,
+        "partial": GapSchema(many=True).dump(run.gaps),
     }
 
 

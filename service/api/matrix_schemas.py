@@ -16,9 +16,11 @@ from service.api.connectivity_schemas import (
     CheckResultSchema,
 )
 from service.api.fields import FindingSchema, Flag, ReferenceSchema, Strict, Text, Variants, Whole, described
+from service.api.nodes import GapSchema
 
 CELLS = ("reachable", "unreachable", "inconclusive", "self")
 MAX_CONTAINERS = 1000
+_PARTIAL = "Nodes whose rows, or what is known of them, are missing: those are `inconclusive`."
 
 
 class Cell(fields.String):
@@ -107,6 +109,7 @@ class MatrixSchema(Schema):
         metadata=described("Where prediction and wire differ; 200 at most."),
     )
     duration_ms = fields.Float(required=True, metadata=described("How long it took."))
+    gaps = fields.List(fields.Nested(GapSchema), required=True, data_key="partial", metadata=described(_PARTIAL))
 
 
 class MatrixStartSchema(Schema):
@@ -139,6 +142,7 @@ class MatrixEndSchema(Schema):
         fields.Nested(SurpriseSchema), required=True, metadata=described("Where both differ; 200 at most.")
     )
     duration_ms = fields.Float(required=True, metadata=described("How long it took."))
+    gaps = fields.List(fields.Nested(GapSchema), required=True, data_key="partial", metadata=described(_PARTIAL))
 
 
 class MatrixLineSchema(Variants):

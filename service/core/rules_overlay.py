@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from service.core.checks import Component, Finding, Hop
 from service.core.errors import Call, Remedy
 from service.core.reachability_standing import Standing
-from service.core.rules_base import Findings, Situation, finding, unseen
-from service.core.snapshot import Network, NodePlace
+from service.core.rules_base import Findings, Situation, finding, of_network, unseen
+from service.core.snapshot import Container, Network, NodePlace, Snapshot
 
 PORTS = Remedy("Open udp port 4789, and tcp and udp port 7946, between the nodes.")
 
@@ -31,6 +31,28 @@ def silent_node(component: Component, reason: str) -> Finding:
     )
     message = f"The node {component.name} does not answer. {reason}"
     return finding("node-unreachable", component, message, remedy=remedy, evidence={"reason": reason})
+
+
+def silent_tunnel(network: Network, address: str, holder: str | None, place: NodePlace | None) -> Finding:
+    """The finding for an address of an overlay network, on another node, for which nothing answers."""
+    message = f"{address} on {network.name} is not on this node, and nothing answers for it."
+    if holder is not None and place is not None:
+        where = f"{holder} ({address} on {network.name})"
+        message = f"{where} is on the node {place.hostname}, and nothing comes back through the tunnel."
+    evidence = {"address": address, "node": place.id if place else None}
+    return finding("overlay-peer-unreachable", of_network(network), message, remedy=PORTS, evidence=evidence)
+
+
+def silent_pair(snapshot: Snapshot, source: Container, destination: Container) -> Iterator[Finding]:
+    """The same for a pair of a matrix: by the first overlay network that the two share."""
+    on = {endpoint.network_id for endpoint in source.endpoints}
+    for endpoint in destination.endpoints:
+        network = snapshot.networks_by_id.get(endpoint.network_id)
+        if destination.node is None or network is None or network.driver != "overlay" or network.id not in on:
+            continue
+        for address in endpoint.addresses[:1]:
+            yield silent_tunnel(network, address, destination.name, destination.node)
+        return
 
 
 def node_is_silent(situation: Situation) -> Findings:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -149,7 +149,7 @@ class Siblings(Protocol):
         """Let an instance make a check. Raises ``SiblingSilent``, or the problem it answered with."""
         ...
 
-    def matrix(self, instance: str, body: Mapping[str, Any], seconds: float) -> Iterator[RemoteRow | RemoteEnd]:
+    def matrix(self, instance: str, body: Mapping[str, Any], seconds: float) -> Generator[RemoteRow | RemoteEnd]:
         """Let an instance measure the rows of its own containers. Raises ``SiblingSilent``."""
         ...
 

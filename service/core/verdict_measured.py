@@ -13,7 +13,7 @@ from service.core.reachability import situations_of
 from service.core.reachability_names import Lookup
 from service.core.rules_base import Situation, component_of
 from service.core.rules_names import valid_names
-from service.core.rules_overlay import PORTS, place_of
+from service.core.rules_overlay import place_of, silent_tunnel
 from service.core.snapshot import Snapshot
 
 _NAME_CODES = frozenset({"default-bridge-no-dns", "name-not-on-shared-network", "destination-not-running"})
@@ -114,12 +114,7 @@ def _no_answer(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
         or known - {"analysis-limited", "node-unreachable"}
     ):
         return
-    message = f"{goal.address} on {goal.network.name} is not on this node, and nothing answers for it."
-    if goal.standing is not None and place is not None:
-        where = f"{goal.standing.name} ({goal.address} on {goal.network.name})"
-        message = f"{where} is on the node {place.hostname}, and nothing comes back through the tunnel."
-    evidence = {"address": goal.address, "node": place.id if place else None}
-    yield finding("overlay-peer-unreachable", of_network(goal.network), message, remedy=PORTS, evidence=evidence)
+    yield silent_tunnel(goal.network, goal.address, goal.standing.name if goal.standing else None, place)
 
 
 _READERS: Mapping[Reason, Callable[[_Measured, frozenset[str]], Iterator[Finding]]] = {

@@ -47,7 +47,11 @@ def world_of_check(house: House, snapshot: Snapshot, wanted: WantedCheck) -> Wor
     if owner is None or wanted.destination_container:
         return World(snapshot)
     on = {endpoint.network_id for endpoint in owner.endpoints}
-    return swarm.by_gossip(house, snapshot, [n for n in swarm.overlays(snapshot) if n.id in on])
+    near = swarm.by_gossip(house, snapshot, [n for n in swarm.overlays(snapshot) if n.id in on])
+    name = wanted.destination_name
+    if name is None or not any(n.id in on for n in swarm.overlays(snapshot)) or swarm.knows(near.snapshot, name):
+        return near
+    return swarm.whole(house, snapshot)  # the engine forgets the names of a node that is gone; its instance told them
 
 
 def check_elsewhere(

@@ -7,8 +7,10 @@ not be measured within the kernel's neighbour budget or the deadline is ``inconc
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from service.core import references
 from service.core.checks import Finding, Protocol, Reason, Verdict
@@ -18,29 +20,20 @@ from service.core.evidence import Evidence
 from service.core.observations import Observation
 from service.core.ports import SweepOutcome, SweepPlan, SweepSource, SweepTarget
 from service.core.probe_policy import allowed_subnets, host_open
-from service.core.snapshot import Container, Endpoint, Reference, Snapshot
+from service.core.rules_overlay import silent_pair
+from service.core.siblings import Gap, RemoteEnd
+from service.core.snapshot import Container, Reference, Snapshot
 from service.operations.evidence import base_evidence
 from service.operations.house import House
+from service.operations.matrix_nodes import Delivered, container_of, elsewhere, world_of_matrix
+from service.operations.matrix_reach import Reach
+from service.operations.swarm import World
+from service.operations.wanted import WantedMatrix
 
 MAX_CONTAINERS = 1000
 MAX_SURPRISES = 200
 SELF = "self"
-LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class WantedMatrix:
-    """A matrix as it came: exactly one of ``containers``, ``network`` and ``everything``."""
-
-    containers: tuple[str, ...] = ()
-    network: str | None = None
-    everything: bool = False
-    protocol: Protocol = Protocol.ICMP
-    port: int | None = None
-    by_name: bool = False
-    timeout_ms: int = 1000
-    max_packets_per_second: int | None = None
-    deadline_ms: int = 60_000
+UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.HOST_UNREACHABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +59,18 @@ class Surprise:
 
 @dataclass(slots=True)
 class MatrixRun:
-    """A matrix in the making. ``rows()`` may be iterated once; the totals are whole when it has ended."""
+    """A matrix in the making. ``rows()`` may be iterated once; the totals are whole when it has ended.
+
+    ``surprises`` that another node had are as it wrote them. ``gaps`` are the nodes that delivered nothing, or not all.
+    """
 
     house: House
-    snapshot: Snapshot
+    world: World
     wanted: WantedMatrix
     chosen: tuple[Container, ...]
     prediction: MatrixPrediction
-    surprises: list[Surprise] = field(default_factory=list)
+    surprises: list[Surprise | Mapping[str, Any]] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
     surprise_count: int = 0
     counts: dict[Verdict, int] = field(default_factory=lambda: dict.fromkeys(Verdict, 0))
     began: float = field(default_factory=time.monotonic)
@@ -88,8 +85,29 @@ class MatrixRun:
         """Since the run began."""
         return round((time.monotonic() - self.began) * 1000, 1)
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state it is predicted from, widened where it goes beyond this engine."""
+        return self.world.snapshot
+
     def rows(self) -> Iterator[MatrixRow]:
-        """Rows as they become whole. Closing the iterator stops the probes."""
+        """Rows as they become whole: this node's own, then the others', which were begun at the same time.
+
+        Closing the iterator stops the probes. A forwarded matrix has no rows but this node's own.
+        """
+        others = elsewhere(self.house, self.world, self.wanted, self.chosen)
+        if others is not None:
+            others.begin()
+        left = {index for index, container in enumerate(self.chosen) if container.node is not None}
+        with closing(others.delivered() if others else _nothing()) as delivered:
+            yield from self._own_rows(left)
+            for row in self._arriving(delivered):
+                left.discard(row.index)
+                yield row
+        if not self.wanted.forwarded:
+            yield from (self._unmeasured(index) for index in sorted(left))
+
+    def _own_rows(self, elsewhere: set[int]) -> Iterator[MatrixRow]:
         plan = SweepPlan(
             protocol=self.wanted.protocol,
             port=self.wanted.port,
@@ -104,9 +122,33 @@ class MatrixRun:
             sources=tuple(_sources(self.house, self.snapshot, self.chosen, self.wanted)),
         )
         planned = {source.index for source in plan.sources}
-        yield from (self._finished(index, ()) for index in range(len(self.chosen)) if index not in planned)
+        idle = (index for index in range(len(self.chosen)) if index not in planned and index not in elsewhere)
+        yield from (self._finished(index, ()) for index in idle)
         for row in self.house.runner.sweep(plan):
             yield self._finished(row.index, row.outcomes)
+
+    def _arriving(self, delivered: Iterator[Delivered]) -> Iterator[MatrixRow]:
+        """What the other nodes deliver, row by row; their surprises and silences are noted."""
+        rows = {container.id: index for index, container in enumerate(self.chosen)}
+        for found in delivered:
+            if isinstance(found, Gap):
+                self.gaps.append(found)
+            elif isinstance(found, RemoteEnd):
+                self.surprise_count += found.surprise_count
+                self.surprises.extend(found.surprises[: MAX_SURPRISES - len(self.surprises)])
+            elif found.source_id in rows and len(found.verdicts) == len(self.chosen):
+                self._count(found.verdicts)
+                yield MatrixRow(rows[found.source_id], found.verdicts, found.rtt_ms)
+
+    def _unmeasured(self, index: int) -> MatrixRow:
+        verdicts = [Verdict.INCONCLUSIVE.value] * len(self.chosen)
+        verdicts[index] = SELF
+        self._count(verdicts)
+        return MatrixRow(index, tuple(verdicts), (None,) * len(self.chosen))
+
+    def _count(self, verdicts: Sequence[str]) -> None:
+        for verdict in Verdict:
+            self.counts[verdict] += verdicts.count(verdict.value)
 
     def _finished(self, index: int, outcomes: Sequence[SweepOutcome]) -> MatrixRow:
         verdicts = [Verdict.UNREACHABLE.value] * len(self.chosen)
@@ -114,9 +156,11 @@ class MatrixRun:
         for outcome in outcomes:
             verdicts[outcome.index] = outcome.verdict.value
             rtts[outcome.index] = outcome.rtt_ms
+        for column, other in enumerate(self.chosen):
+            if other.node and not other.node.reachable and verdicts[column] == Verdict.UNREACHABLE.value:
+                verdicts[column] = Verdict.INCONCLUSIVE.value  # what its node would say is not known
         verdicts[index] = SELF
-        for verdict in Verdict:
-            self.counts[verdict] += verdicts.count(verdict.value)
+        self._count(verdicts)
         predicted = [VERDICTS[code].value for code in self.prediction.row(index)]
         predicted[index] = SELF
         if predicted != verdicts:
@@ -140,29 +184,36 @@ class MatrixRun:
     ) -> Surprise:
         source, destination = self.chosen[row], self.chosen[column]
         reason = reasons.get(column)
+        tunnel = silent_pair(self.snapshot, source, destination) if reason in UNANSWERED else ()
         return Surprise(
             source=Reference(source.id, source.name),
             destination=Reference(destination.id, destination.name),
             predicted=predicted,
             measured=measured,
             reason=reason.value if reason else None,
-            findings=self.prediction.prediction(row, column).findings,
+            findings=(*self.prediction.prediction(row, column).findings, *tunnel),
         )
+
+
+def _nothing() -> Generator[Delivered]:
+    """Of no other nodes."""
+    yield from ()
 
 
 def start_matrix(house: House, snapshot: Snapshot, wanted: WantedMatrix) -> MatrixRun:
     """Choose and predict; nothing is sent yet. Raises ``NotFound``, ``InvalidInput``…"""
-    chosen = _chosen(snapshot, wanted)
-    evidence = _evidence(house, snapshot, wanted, chosen)
+    world = world_of_matrix(house, snapshot, wanted)
+    chosen = _chosen(snapshot, world, wanted)
+    evidence = _evidence(house, world.snapshot, wanted, chosen)
     prediction = predict_matrix(
-        snapshot,
+        world.snapshot,
         [container.id for container in chosen],
         wanted.protocol,
         wanted.port,
         "name" if wanted.by_name else "address",
         evidence,
     )
-    return MatrixRun(house, snapshot, wanted, chosen, prediction)
+    return MatrixRun(house, world, wanted, chosen, prediction, gaps=list(world.gaps))
 
 
 def _evidence(house: House, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Evidence:
@@ -171,7 +222,7 @@ def _evidence(house: House, snapshot: Snapshot, wanted: WantedMatrix, chosen: Se
     inodes: dict[str, int] = {}
     shared = any(container.shares_with for container in chosen)
     for container in chosen:
-        if not container.running:
+        if not container.running or container.node is not None:
             continue
         place = house.engine.place_of(snapshot, container)
         found = house.runner.observe(place, ("sockets",)) if wanted.protocol is Protocol.TCP else None
@@ -183,14 +234,15 @@ def _evidence(house: House, snapshot: Snapshot, wanted: WantedMatrix, chosen: Se
     return replace(base_evidence(house), observations=seen, namespace_inodes=inodes)
 
 
-def _chosen(snapshot: Snapshot, wanted: WantedMatrix) -> tuple[Container, ...]:
+def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Container, ...]:
     if wanted.everything:
         found = snapshot.containers
     elif wanted.network is not None:
         network = references.network(snapshot, wanted.network)
-        found = tuple(snapshot.containers_by_id[e.container_id] for e in snapshot.endpoints_of(network))
+        found = tuple(world.snapshot.containers_by_id[e.container_id] for e in world.snapshot.endpoints_of(network))
     else:
-        found = tuple({c.id: c for c in (references.container(snapshot, ref) for ref in wanted.containers)}.values())
+        named = (container_of(snapshot, world, ref, forwarded=wanted.forwarded) for ref in wanted.containers)
+        found = tuple({container.id: container for container in named}.values())
     if len(found) > MAX_CONTAINERS:
         fault = InputFault("/containers", f"At most {MAX_CONTAINERS} at once; these are {len(found)}.")
         raise InvalidInput(code="input-invalid", detail=f"The body is invalid: {fault.message}", faults=[fault])
@@ -207,9 +259,9 @@ def _sources(
     host_closed = not host_open(snapshot, wanted.protocol, wanted.port)
     owners = [snapshot.network_owner_of(container) for container in chosen]
     for index, (container, owner) in enumerate(zip(chosen, owners, strict=True)):
-        if not container.running or container.paused:
+        if not container.running or container.paused or container.node is not None:
             continue
-        reach = _Reach(owner or container)
+        reach = Reach(owner or container)
         targets: list[SweepTarget] = []
         for column, (other, other_owner) in enumerate(zip(chosen, owners, strict=True)):
             if column == index or not other.running:
@@ -224,28 +276,3 @@ def _sources(
             if address is not None:
                 targets.append(SweepTarget(column, address=address))
         yield SweepSource(index, house.engine.place_of(snapshot, container), tuple(targets))
-
-
-class _Reach:
-    """From one source: at which address it would try another container."""
-
-    def __init__(self, source: Container) -> None:
-        self._source = source
-        self._own: dict[str, Endpoint] = {endpoint.network_id: endpoint for endpoint in source.endpoints}
-
-    def address_of(self, other: Container, *, shares: bool) -> str | None:
-        """The address, or ``None`` where the other has none."""
-        if shares:
-            return next((a for endpoint in other.endpoints for a in endpoint.addresses), LOOPBACK)
-        if other.host_mode:
-            return next((e.gateway for e in self._source.endpoints if e.gateway), None)
-        fallback = None
-        for endpoint in other.endpoints:
-            own = self._own.get(endpoint.network_id)
-            if own is not None:
-                if endpoint.ipv4_address and own.ipv4_address:
-                    return endpoint.ipv4_address
-                if endpoint.ipv6_address and own.ipv6_address:
-                    return endpoint.ipv6_address
-            fallback = fallback or endpoint.ipv4_address or endpoint.ipv6_address
-        return fallback

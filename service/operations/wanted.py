@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.core.checks import ProbeRequest
+from service.core.checks import ProbeRequest, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,4 +19,23 @@ class WantedCheck:
     destination_container: str | None = None
     destination_name: str | None = None
     destination_address: str | None = None
+    forwarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WantedMatrix:
+    """A matrix as it came: exactly one of ``containers``, ``network`` and ``everything``.
+
+    ``forwarded`` came from a sibling: then only the rows of this node's own containers are measured.
+    """
+
+    containers: tuple[str, ...] = ()
+    network: str | None = None
+    everything: bool = False
+    protocol: Protocol = Protocol.ICMP
+    port: int | None = None
+    by_name: bool = False
+    timeout_ms: int = 1000
+    max_packets_per_second: int | None = None
+    deadline_ms: int = 60_000
     forwarded: bool = False

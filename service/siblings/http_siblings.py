@@ -6,7 +6,7 @@ its reason, and everything made from it says that it is of the past.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -60,7 +60,7 @@ class HttpSiblings:
             raise SiblingSilent(f"{instance} does not say which node it is.")
         return read_check(raw, AnsweringNode(node.id, node.hostname, instance))
 
-    def matrix(self, instance: str, body: Mapping[str, Any], seconds: float) -> Iterator[RemoteRow | RemoteEnd]:
+    def matrix(self, instance: str, body: Mapping[str, Any], seconds: float) -> Generator[RemoteRow | RemoteEnd]:
         """See ``Siblings``."""
         try:
             lines = self._line.stream(instance, "/v1/connectivity/matrix", body, seconds)
