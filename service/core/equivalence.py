@@ -4,15 +4,15 @@
 order, by what kind of network each leaves, whether the port is listened on, and which of those networks are the same.
 Containers that are alike in all of the former form a *class* (``equivalence_classes``); the verdict of a pair is the
 verdict of its two classes and of where they *meet*: the positions, in both lists, of the networks in common. So one
-``predict`` is made per kind of meeting, never per pair, and the matrix is never stored. What makes a container
-unlike all others (observed links, a name somebody else bears) makes it a class of its own.
+``predict`` is made per kind of meeting, never per pair, and the matrix is never stored. A container that was looked
+into is a class of its own; a name that others use too is asked once for each group of sources.
 
 10,000 containers in 1,000 networks are some ten predictions. Findings of a pair are predicted when asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Literal
 
 from service.core.checks import ContainerDestination, NameDestination, Prediction, Protocol, Question, Verdict
@@ -58,7 +58,7 @@ class MatrixPrediction:
         self._protocol, self._port, self._by = protocol, port, by
         self._ids = container_ids
         self._classes: Classes = classify(snapshot, container_ids, protocol, port, evidence, by_name=by == "name")
-        self._known: dict[tuple[int, int, Meeting], int] = {}
+        self._known: dict[Hashable, int] = {}
         self._rows: dict[int, bytes] = {}
 
     @property
@@ -93,12 +93,10 @@ class MatrixPrediction:
         if group not in self._rows:
             self._rows[group] = self._row_of_group(source)
         row = self._rows[group]
-        inside = self._classes.same_namespace(source)
-        if not inside:
-            return row
         changed = bytearray(row)
-        for destination in inside:
-            changed[destination] = self._code(source, destination, "same")
+        for destination in (*self._classes.same_namespace(source), *self._classes.contested):
+            meeting = self._classes.meeting(source, destination)
+            changed[destination] = self._code(source, destination, meeting)
         return bytes(changed)
 
     def _row_of_group(self, source: int) -> bytes:
@@ -107,13 +105,14 @@ class MatrixPrediction:
         The row serves the whole group, so what the source shares a namespace with is asked by another of the group.
         """
         classes = self._classes
+        own, twin = classes.namespaces[source], classes.twin(source)
         apart = {
-            kind: self._code(source, stranger, ())
+            kind: self._code(asker, stranger, ())
             for kind in classes.kinds
-            if (stranger := classes.stranger(source, kind)) is not None
+            for asker in (twin, source)
+            if asker is not None and (stranger := classes.stranger(asker, kind)) is not None
         }
         row = classes.spread(apart)
-        own, twin = classes.namespaces[source], classes.twin(source)
         for destination in classes.met_by(source):
             asker = twin if classes.namespaces[destination] == own else source
             if asker is not None:
@@ -121,7 +120,11 @@ class MatrixPrediction:
         return bytes(row)
 
     def _code(self, source: int, destination: int, meeting: Meeting) -> int:
-        key = (self._classes.class_of[source], self._classes.class_of[destination], meeting)
+        classes = self._classes
+        key: Hashable = (classes.class_of[source], classes.class_of[destination], meeting)
+        involved = classes.contested.get(destination)
+        if involved is not None:
+            key = (source if source in involved else f"group {classes.group_of[source]}", destination)
         if key not in self._known:
             self._known[key] = _CODES[self.prediction(source, destination).verdict]
         return self._known[key]

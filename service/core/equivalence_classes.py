@@ -8,17 +8,18 @@ Networks whose subnets overlap are not: an address there may lie in a network it
 from __future__ import annotations
 
 from array import array
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from service.core.checks import Protocol
+from service.core.equivalence_contested import contested
 from service.core.evidence import Evidence
 from service.core.reachability_aim import vlan_mode
-from service.core.reachability_names import names_of, normal
 from service.core.reachability_standing import IPV4, IPV6, Condition, Standing, stand
 from service.core.reachability_target import default_exit, gateway_mode, host_address_on, subnet_of
+from service.core.rules_base import DEFAULT_PORTS
 from service.core.snapshot import Container, Network, Snapshot
 
 _ANYWHERE = {"0.0.0.0": "any4", "::": "any", "*": "any"}
@@ -38,6 +39,8 @@ class Classes:
     members_of_network: dict[str, list[int]]
     members_of_namespace: dict[Hashable, list[int]]
     samples_of_class: dict[int, list[int]]
+    contested: Mapping[int, frozenset[int]]
+    """Destinations that a class does not decide (``equivalence_contested``) → for whom not even the group does."""
 
     @property
     def kinds(self) -> Iterable[int]:
@@ -74,7 +77,8 @@ class Classes:
 
     def stranger(self, source: int, kind: int) -> int | None:
         """A container of the class that the source does not meet; ``None`` if it meets them all."""
-        return next((c for c in self.samples_of_class[kind] if not self.meeting(source, c)), None)
+        samples = (c for c in self.samples_of_class[kind] if c not in self.contested)
+        return next((c for c in samples if not self.meeting(source, c)), None)
 
 
 def classify(
@@ -87,20 +91,20 @@ def classify(
     by_name: bool,
 ) -> Classes:
     """Sort the containers into classes."""
+    asked = port if port is not None else DEFAULT_PORTS.get(protocol)
     kinds = _kinds(snapshot)
-    borne = _names_borne(snapshot) if by_name else Counter[str]()
     traits, networks, namespaces = [], [], []
     for container_id in container_ids:
         standing = stand(snapshot, container_id, evidence)
         traits.append(
             (
                 _trait(snapshot, standing, kinds, evidence),
-                _listening(standing, protocol, port, evidence),
-                _name_trait(standing, borne) if by_name else None,
+                _listening(standing, protocol, asked, evidence),
             )
         )
         networks.append(tuple(endpoint.network_id for endpoint in standing.endpoints))
         namespaces.append(_namespace(standing, container_id))
+    disputed = contested(snapshot, container_ids, asked, evidence, by_name=by_name)
     class_of, group_of = _numbered(traits), _numbered(list(zip(traits, networks, strict=True)))
     return Classes(
         class_of,
@@ -110,7 +114,8 @@ def classify(
         tuple(namespaces),
         _members(enumerate(networks)),
         _members((at, (namespace,)) for at, namespace in enumerate(namespaces)),
-        _samples(class_of, group_of, namespaces),
+        _samples(class_of, group_of, namespaces, disputed),
+        disputed,
     )
 
 
@@ -128,13 +133,19 @@ def _members(places: Iterable[tuple[int, Iterable[Hashable]]]) -> dict[Any, list
     return found
 
 
-def _samples(class_of: array[int], group_of: array[int], namespaces: Sequence[Hashable]) -> dict[int, list[int]]:
-    """Class → two containers, in two namespaces, of each of its groups: one may be whom the other is compared with."""
-    taken: dict[int, list[Hashable]] = defaultdict(list)
+def _samples(
+    class_of: array[int], group_of: array[int], namespaces: Sequence[Hashable], disputed: Mapping[int, frozenset[int]]
+) -> dict[int, list[int]]:
+    """Class → of each of its groups two containers in two namespaces, since one may be whom the other is asked by.
+
+    Those that are contested are counted by themselves: they ask for their group, but are not asked for it.
+    """
+    taken: dict[tuple[int, bool], list[Hashable]] = defaultdict(list)
     found: dict[int, list[int]] = defaultdict(list)
     for at, group in enumerate(group_of):
-        if len(taken[group]) < _SAMPLES and namespaces[at] not in taken[group]:
-            taken[group].append(namespaces[at])
+        known = taken[group, at in disputed]
+        if len(known) < _SAMPLES and namespaces[at] not in known:
+            known.append(namespaces[at])
             found[class_of[at]].append(at)
     return found
 
@@ -176,32 +187,17 @@ def _listening(standing: Standing, protocol: Protocol, port: int | None, evidenc
     seen = next((evidence.observations[i] for i in ids if i in evidence.observations), None)
     if seen is None or seen.sockets is None:
         return "unseen"
-    return frozenset((s.protocol, _bound_to(s.address)) for s in seen.sockets if s.port == port or port is None)
+    own = [address for endpoint in standing.endpoints for address in (endpoint.ipv4_address, endpoint.ipv6_address)]
+    return frozenset((s.protocol, _bound_to(s.address, own)) for s in seen.sockets if s.port == port)
 
 
-def _bound_to(address: str) -> str:
-    """``any``, ``loopback``, or the address itself, which makes the container like no other."""
-    return _ANYWHERE.get(address) or ("loopback" if address.startswith(_LOOPBACKS) else address)
-
-
-def _names_borne(snapshot: Snapshot) -> Counter[str]:
-    """How many containers answer to a name, anywhere."""
-    return Counter(
-        name
-        for c in snapshot.containers
-        for name in {n for e in c.endpoints for n in names_of(e)} | {normal(c.name), normal(c.hostname)}
-    )
-
-
-def _name_trait(standing: Standing, borne: Counter[str]) -> Hashable:
-    """``None`` for a container with a plain name of its own and a plain hosts file; else itself."""
-    container = standing.container
-    if container is None:
-        return None
-    plain = "." not in container.name and borne[normal(container.name)] <= 1
-    own = standing.owner or container
-    linked = own.links or own.extra_hosts or any(endpoint.links for endpoint in standing.endpoints)
-    return None if plain and not linked else container.id
+def _bound_to(address: str, own: list[str | None]) -> Hashable:
+    """``any``, ``loopback``, which of its own addresses, or none of them."""
+    if address in _ANYWHERE:
+        return _ANYWHERE[address]
+    if address.startswith(_LOOPBACKS):
+        return "loopback"
+    return own.index(address) if address in own else "elsewhere"
 
 
 def _kinds(snapshot: Snapshot) -> dict[str, Hashable]:
@@ -216,6 +212,7 @@ def _kind(snapshot: Snapshot, network: Network) -> Hashable:
         network.internal,
         network.is_default_bridge,
         network.inter_container_enabled,
+        network.options.get("com.docker.network.bridge.enable_ip_masquerade"),
         vlan_mode(network),
         *(gateway_mode(network, version) for version in (IPV4, IPV6)),
         *(host_address_on(snapshot, network, version) is not None for version in (IPV4, IPV6)),

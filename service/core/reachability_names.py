@@ -48,6 +48,7 @@ class Named:
     network: Network | None = None
 
 
+@lru_cache(maxsize=65_536)
 def normal(name: str) -> str:
     """As DNS compares names: lower case, without the final dot."""
     return name.strip().rstrip(".").lower()
@@ -97,16 +98,14 @@ def holders_of(snapshot: Snapshot, network: Network, name: str) -> tuple[Endpoin
 def bearers_of(snapshot: Snapshot, name: str) -> tuple[Container, ...]:
     """The containers that go by the name anywhere: by name, alias, hostname or short id."""
     wanted = normal(name).split(".")[0]
-    ordered = sorted(snapshot.containers, key=lambda container: (container.name, container.id))
-    return tuple(
-        container
-        for container in ordered
-        if wanted
-        and (
-            wanted in {normal(container.name), normal(container.hostname), container.id[:_SHORT_ID]}
-            or any(wanted in names_of(endpoint) for endpoint in container.endpoints)
-        )
-    )
+    found = [container for container in snapshot.containers if wanted and _bears(container, wanted)]
+    return tuple(sorted(found, key=lambda container: (container.name, container.id)))
+
+
+def _bears(container: Container, name: str) -> bool:
+    if name in {normal(container.name), normal(container.hostname), container.id[:_SHORT_ID]}:
+        return True
+    return any(name in names_of(endpoint) for endpoint in container.endpoints)
 
 
 def uses_embedded_dns(snapshot: Snapshot, source: Standing, evidence: Evidence) -> bool:

@@ -55,11 +55,6 @@ class Standing:
         """Whether it is the host's own namespace."""
         return self.condition is Condition.HOST
 
-    @property
-    def sends(self) -> bool:
-        """Whether a packet can leave it at all."""
-        return self.condition in {Condition.NETWORKED, Condition.HOST}
-
     def is_same_namespace(self, other: Standing) -> bool:
         """Whether the two are one namespace."""
         if self.is_host or other.is_host:

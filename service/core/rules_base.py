@@ -21,9 +21,9 @@ from service.core.reachability_standing import Standing
 from service.core.reachability_target import Goal
 from service.core.snapshot import Container, Network, Snapshot
 
-__all__ = ["HOST", "Findings", "Rule", "Situation", "finding", "of_container", "of_network", "unseen"]
+__all__ = ["DEFAULT_PORTS", "HOST", "Findings", "Rule", "Situation", "finding", "of_container", "of_network", "unseen"]
 
-_DEFAULT_PORTS = {Protocol.HTTP: 80, Protocol.DNS: 53}
+DEFAULT_PORTS = {Protocol.HTTP: 80, Protocol.DNS: 53}
 _SEE_MORE = Remedy(
     "Let the service look: the host's pid namespace and CAP_SYS_ADMIN, or the helper image, give it sight."
 )
@@ -50,7 +50,7 @@ class Situation:
     @property
     def port(self) -> int | None:
         """The port asked for, else the protocol's own."""
-        return self.question.port if self.question.port is not None else _DEFAULT_PORTS.get(self.question.protocol)
+        return self.question.port if self.question.port is not None else DEFAULT_PORTS.get(self.question.protocol)
 
     @property
     def transport(self) -> str | None:

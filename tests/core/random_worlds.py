@@ -40,7 +40,7 @@ def networks(draw, *, drivers=("bridge", "bridge", "macvlan")):
     for number in range(draw(st.integers(1, 4))):
         driver = draw(st.sampled_from(drivers))
         options = draw(st.sampled_from([{}, {}, _ICC_OFF, {"macvlan_mode": "private"}]))
-        subnet6 = draw(st.sampled_from([None, f"fd00:{number}::/64"]))
+        subnet6 = draw(st.sampled_from([None, f"fd00:{number + 1}::/64"]))
         internal = driver == "bridge" and draw(st.booleans())
         made.append(
             network(

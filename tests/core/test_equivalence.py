@@ -73,3 +73,33 @@ def test_more_classes_than_a_byte_holds_are_spread_as_well():
 
 def test_questions_of_a_matrix_are_those_of_single_checks():
     assert predict_matrix(SNAPSHOT, IDS).question(0, 1) == ask(MANY[0], MANY[1])
+
+
+def test_a_name_that_others_use_too_is_asked_once_for_each_group_of_sources():
+    own = container("db", (NETS[0], "10.0.0.2"))
+    other = container("pg", (NETS[1], "10.1.0.2", {"aliases": ["db"]}))
+    reader = container("reader", (NETS[1], "10.1.0.3"))
+    hosts = container("hosts", (NETS[2], "10.2.0.3"), extra_hosts={"db": "10.2.0.3"})
+    matrix = predict_matrix(
+        world(*NETS[:3], own, other, reader, hosts), [c.id for c in (own, other, reader, hosts)], by="name"
+    )
+    for i in range(4):
+        for j in range(4):
+            assert VERDICTS[matrix.row(i)[j]] is matrix.verdict(i, j) is matrix.prediction(i, j).verdict
+
+
+def test_the_host_is_asked_for_each_group_where_a_port_is_open_at_one_of_its_addresses():
+    agent = container("agent", network_mode="host")
+    evidence = seen([(agent, listening("10.0.0.1:80"))])
+    matrix = predict_matrix(
+        world(*NETS, *MANY, agent), [MANY[0].id, MANY[5].id, agent.id], Protocol.TCP, 80, evidence=evidence
+    )
+    assert [VERDICTS[matrix.row(i)[2]] for i in range(2)] == [Verdict.REACHABLE, Verdict.UNREACHABLE]
+    by_host = seen(host=listening("10.1.0.1:80"))
+    assert predict_matrix(world(*NETS, *MANY, agent), [MANY[5].id, agent.id], Protocol.TCP, 80, evidence=by_host)
+
+
+def test_a_default_port_is_the_protocols():
+    evidence = seen([(MANY[1], listening("0.0.0.0:80")), (MANY[2], listening("0.0.0.0:81"))])
+    matrix = predict_matrix(SNAPSHOT, IDS, Protocol.HTTP, evidence=evidence)
+    assert [VERDICTS[code] for code in matrix.row(0)[1:3]] == [Verdict.REACHABLE, Verdict.UNREACHABLE]

@@ -285,3 +285,17 @@ def test_a_name_is_asked_at_ipv6_first_where_there_is_a_route():
     assert predict(snapshot, ask(one, "name:b", ip_version=4)).verdict is Verdict.REACHABLE
     assert codes(predict(snapshot, ask(plain, "name:b"))) == ["address-family-mismatch"]
     assert codes(predict(snapshot, ask(plain, "name:b", ip_version=4))) == ["address-family-mismatch"]
+
+
+def test_two_sharers_of_one_container_are_one_namespace_and_a_stale_one_is_alone():
+    owner = container("owner", (FRONT, "10.1.0.3"))
+    one, two = container("a", shares_with=owner.id), container("b", shares_with=owner.id)
+    snapshot = world(FRONT, owner, one, two)
+    assert predict(snapshot, ask(one, two)).path[0].name == "lo"
+    stale = seen(namespace_inodes={owner.id: 1, one.id: 2, two.id: 1})
+    assert codes(predict(snapshot, ask(one, two), stale)) == ["shared-network-stale"]
+
+
+def test_an_address_with_a_prefix_that_cannot_be_is_on_no_network():
+    odd = container("a", (FRONT, "10.1.0.2", {"ipv4_prefix_len": 99}))
+    assert predict(world(FRONT, odd), ask(odd, "address:10.1.0.9")).verdict is not Verdict.REACHABLE
