@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import contextmanager
 
 import pytest
 from conftest import Client
@@ -52,23 +53,36 @@ def live(engine, tokens_file, tmp_path_factory):
         yield service
 
 
-@pytest.fixture(scope="session")
-def front(live, tmp_path_factory):
+@contextmanager
+def proxy_before(service, folder):
     """nginx with the shipped configuration; only where its files lie and its port differ."""
     install("nginx", "openssl")
-    folder = tmp_path_factory.mktemp("proxy")
     _, authority = certificate(folder)
     port = free_port()
     shipped = (DEPLOY / "nginx" / "nginx.conf").read_text()
-    moved = {"/run/secrets/": f"{folder}/", "8443": str(port), "/run/bridgework/http.sock": live.connect().path}
+    moved = {"/run/secrets/": f"{folder}/", "8443": str(port), "/run/bridgework/http.sock": service.connect().path}
     moved |= dict.fromkeys(re.findall(r" (/[a-z]+/)(?=[a-z_.]+;)", shipped), f"{folder}/")
     here = re.sub("|".join(map(re.escape, moved)), lambda found: moved[found.group()], shipped)
     configuration = folder / "nginx.conf"
     configuration.write_text(f"daemon off;\n{'user root;' if os.geteuid() == 0 else ''}\n{here}")
     sh("nginx", "-t", "-c", str(configuration))
     with process("nginx", "-c", str(configuration), log=folder / "log"):
-        made = Front(port, authority, live)
-        wait_for(lambda: made.remote.status("/livez") == 200, what="the proxy")
+        made = Front(port, authority)
+        wait_for(lambda: made.remote.status("/livez") != 0, what="the proxy")
+        yield made
+
+
+@pytest.fixture(scope="session")
+def front(live, tmp_path_factory):
+    """The proxy before the live service."""
+    with proxy_before(live, tmp_path_factory.mktemp("proxy")) as made:
+        yield made
+
+
+@pytest.fixture
+def front_of_nothing(tmp_path):
+    """The proxy while the service is away."""
+    with proxy_before(at_socket(tmp_path / "nothing.sock"), tmp_path) as made:
         yield made
 
 

@@ -209,7 +209,6 @@ class Front:
 
     port: int
     authority: Path
-    service: Remote
 
     @property
     def context(self):

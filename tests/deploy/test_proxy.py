@@ -94,3 +94,10 @@ def test_more_than_its_share_of_one_address_is_refused_but_for_health(front):
         refused = front.remote.open("/v1/networks")
         assert (refused.status_code, refused.get_json()["code"]) == (429, "too-many-connections")
         assert front.remote.status("/livez") == 200
+
+
+def test_while_the_service_is_away_it_says_so(front_of_nothing):
+    away = front_of_nothing.remote.open("/v1/networks")
+    assert (away.status_code, away.mimetype) == (503, "application/problem+json")
+    assert away.get_json()["code"] == "service-unreachable"
+    assert away.headers["Retry-After"] == "2"
