@@ -9,6 +9,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from service.api.fields import (
+    NAME,
     FindingSchema,
     Flag,
     Kind,
@@ -136,10 +137,13 @@ class ContainerCreateSchema(Strict):
 
     name = Text(
         allow_none=True, load_default=None, min_length=1, max_length=128,
-        metadata=described("Unique; null for one made up.", examples=["tomcat81"]),
+        metadata=described("Unique on its engine; null for one made up.", examples=["tomcat81"], pattern=NAME),
     )  # fmt: skip
     image = Text(
-        required=True, min_length=1, max_length=512, metadata=described("An image's reference.", examples=["busybox"])
+        required=True,
+        min_length=1,
+        max_length=512,
+        metadata=described("An image's reference.", examples=["busybox"], pattern=f"^{IMAGE.pattern}"),
     )
     command = fields.List(
         Text(max_length=4096), load_default=list, validate=validate.Length(max=256),
@@ -241,7 +245,12 @@ _NAMES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
 class ContainerRenameSchema(Strict):
     """A new name."""
 
-    name = Text(required=True, min_length=1, max_length=128, metadata=described("Unique."))
+    name = Text(
+        required=True,
+        min_length=1,
+        max_length=128,
+        metadata=described("The new name: unique on its engine.", pattern=NAME),
+    )
 
 
 class StopQuery(Strict):

@@ -13,6 +13,9 @@ from typing import Any, ClassVar
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+NO_CONTROL = r"^[^\u0000-\u001f\u007f]*$"
+NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"
+"""What Docker takes as a name; for the document."""
 MAX_TEXT = 4096
 
 

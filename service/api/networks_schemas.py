@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from service.api.fields import (
+    NAME,
     Derived,
     FindingSchema,
     Flag,
@@ -21,7 +22,12 @@ from service.api.fields import (
     described,
 )
 
-CIDR = described("An address range in CIDR notation.", examples=["10.77.0.0/24"])
+CIDR = described(
+    "An address range in CIDR notation.",
+    examples=["10.77.0.0/24"],
+    format="cidr",
+    pattern="^[0-9A-Fa-f:.]+/[0-9]{1,3}$",
+)
 MAX_PRIORITY = 2_147_483_647
 MAX_SAFE = 2**53 - 1
 
@@ -116,7 +122,14 @@ class IpamRequestSchema(Strict):
 class NetworkCreateSchema(Strict):
     """A network to create."""
 
-    name = Text(required=True, min_length=1, max_length=128, metadata=described("Unique.", examples=["simon_network"]))
+    name = Text(
+        required=True,
+        min_length=1,
+        max_length=128,
+        metadata=described(
+            "The name: unique on its engine, no id's look-alike.", examples=["simon_network"], pattern=NAME
+        ),
+    )
     driver = Text(load_default="bridge", min_length=1, metadata=described("See `GET /v1/engine` for those it has."))
     scope = fields.String(
         allow_none=True, load_default=None, validate=validate.OneOf(["local", "swarm"]),

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Request
-from marshmallow import Schema, ValidationError
+from marshmallow import Schema, ValidationError, fields
 from werkzeug.datastructures import Headers, MIMEAccept
 
 from service.api import strict_json
@@ -32,7 +32,8 @@ def choose_media_type(operation: Operation, accept: MIMEAccept) -> str:
 def read_query(operation: Operation, request: Request) -> dict[str, Any]:
     """The query by its schema. Raises ``InvalidInput`` on unknown, repeated or bad parameters."""
     _require_text(request.query_string)
-    allowed_twice = {"label"}
+    lists = operation.query.fields.items() if operation.query is not None else ()
+    allowed_twice = {name for name, field in lists if isinstance(field, fields.List)}
     faults = [
         InputFault(f"?{name}", "Given more than once.")
         for name, values in request.args.lists()

@@ -11,11 +11,12 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
+from marshmallow.validate import Regexp
 
 from service import __version__
 from service.api import docs
 from service.api.contract import JSON, AnswerShape, Media, Operation, Resource
-from service.api.fields import ProblemSchema, Variants
+from service.api.fields import NO_CONTROL, ProblemSchema, Text, Variants
 from service.api.networks_schemas import RehearsalSchema
 from service.api.problems import MEDIA_TYPE
 from service.api.spec_examples import attach_examples
@@ -43,7 +44,7 @@ _AUTHENTICATED: dict[int, tuple[str, ...]] = {
     503: ("engine-unreachable", "identity-provider-unreachable"),
     504: ("engine-too-slow",),
 }
-_TAG_TEXT = {"type": "string", "minLength": 1, "maxLength": 1024}
+_TAG_TEXT = {"type": "string"}
 _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "ETag": ("The answer's entity tag, quotes included.", _TAG_TEXT),
     "Location": ("Where the created thing is.", {"type": "string", "format": "uri-reference", "maxLength": 2048}),
@@ -180,8 +181,9 @@ def _component_name(schema: Any) -> str:
 
 
 def _exactly_typed(_: Any, field: Any, **__: Any) -> dict[str, Any]:
-    """What apispec cannot know: that an object's keys are free, or that a constant is a boolean."""
-    return dict(field.metadata.get("schema", {}))
+    """What apispec cannot know: that a text holds no control characters."""
+    plain = isinstance(field, Text) and not any(isinstance(check, Regexp) for check in field.validators)
+    return {"pattern": NO_CONTROL} if plain and "pattern" not in field.metadata else {}
 
 
 def _by_path(resources: Iterable[Resource]) -> dict[str, list[Operation]]:
