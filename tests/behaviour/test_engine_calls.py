@@ -1,0 +1,156 @@
+"""How many calls to the engine an answer takes: warm always the same few, cold one for each container beside."""
+
+from collections import Counter
+
+import pytest
+from conftest import Client, container
+from engine_proxy import EngineProxy
+from raw_engine import Raw
+
+from service.app import create_app
+from service.engine.connection import EngineAddress
+from service.settings import Settings
+
+READS = (
+    "/v1/networks",
+    "/v1/networks/lan",
+    "/v1/networks/lan/endpoints",
+    "/v1/networks/lan/endpoints/guest",
+    "/v1/networks/lan/addresses",
+    "/v1/containers",
+    "/v1/containers/guest",
+    "/v1/subnets/available",
+    "/v1/topology",
+)
+LOG, STOPPED = "GET /events", "GET /containers/json"
+WARM = {LOG: 1, STOPPED: 1}
+"""The log, and the list of the stopped, whose connects write no event. Without stopped containers the log alone."""
+COLD = {LOG: 1, "GET /networks": 1, STOPPED: 1}
+
+
+@pytest.fixture(scope="module")
+def raw(engine):
+    made = Raw(engine)
+    made.sweep()
+    made.make_network("lan", "10.77.0.0/24")
+    made.make("guest", mode="lan")
+    made.make("resting", start=False)
+    yield made
+    made.sweep()
+
+
+@pytest.fixture
+def service(engine, tokens_file):
+    with EngineProxy(engine.socket) as proxy:
+        yield Client(create_app(Settings(tokens_file=tokens_file), EngineAddress(proxy.docker_host))), proxy
+
+
+def grow(raw, containers, networks=0):
+    """At least so many containers, and networks of the cheapest kind."""
+    for index in range(containers - len(raw.containers())):
+        raw.make(f"idle{containers}-{index}", start=False)
+    for index in range(networks):
+        raw.make_network(f"net{networks}-{index}", ConfigOnly=True)
+
+
+def warm_calls(client, proxy, path):
+    client.get(path)
+    proxy.counted()
+    client.get(path)
+    return proxy.counted()
+
+
+@pytest.mark.parametrize("size", [2, 10, 100])
+def test_a_warm_read_takes_the_same_calls_whatever_there_is(service, raw, size):
+    grow(raw, size)
+    client, proxy = service
+    for path in READS:
+        assert warm_calls(client, proxy, path) == WARM, path
+
+
+def test_a_diagnosis_looks_into_each_network_for_stale_endpoints(service, raw):
+    client, proxy = service
+    assert warm_calls(client, proxy, "/v1/diagnostics") == {**WARM, "GET /networks/{id}": len(raw.networks())}
+
+
+@pytest.mark.parametrize("size", [2, 10, 100])
+def test_a_cold_read_inspects_each_container_once(service, raw, size):
+    grow(raw, size)
+    client, proxy = service
+    client.get("/v1/engine")
+    proxy.counted()
+    client.get("/v1/networks")
+    containers = len(raw.containers())
+    assert proxy.counted() == {**COLD, "GET /containers/{id}/json": containers}
+
+
+def test_a_change_is_read_alone(service, raw):
+    client, proxy = service
+    client.get("/v1/containers")
+    proxy.counted()
+    raw.do("POST", "/containers/guest/rename?name=other")
+    client.get("/v1/containers")
+    assert proxy.counted() == {**WARM, "GET /containers/{id}/json": 1}
+    raw.do("POST", "/containers/other/rename?name=guest")
+    client.get("/v1/containers")
+    proxy.counted()
+    raw.make_network("second")
+    client.get("/v1/containers")
+    assert proxy.counted() == {**WARM, "GET /networks/{id}": 1}
+    raw.do("DELETE", "/networks/second")
+
+
+def test_a_health_check_or_an_exec_costs_nothing(service, raw):
+    client, proxy = service
+    client.get("/v1/containers")
+    made = raw.do("POST", "/containers/guest/exec", {"Cmd": ["true"]})["Id"]
+    raw.do("POST", f"/exec/{made}/start", {"Detach": True})
+    proxy.counted()
+    client.get("/v1/containers")
+    assert proxy.counted() == WARM
+
+
+CHANGES = [
+    ("POST", "/v1/networks", {"name": "fresh"}, "POST /networks/create"),
+    ("PUT", "/v1/networks/fresh/endpoints/guest", {}, "POST /networks/{id}/connect"),
+    ("PUT", "/v1/networks/fresh/endpoints/guest", {}, None),
+    ("DELETE", "/v1/networks/fresh/endpoints/guest", None, "POST /networks/{id}/disconnect"),
+    ("DELETE", "/v1/networks/fresh/endpoints/guest", None, None),
+    ("DELETE", "/v1/networks/fresh", None, "DELETE /networks/{id}"),
+    ("POST", "/v1/containers", container("fresh", network_mode="none", start=False), "POST /containers/create"),
+    ("POST", "/v1/containers/fresh/start", None, "POST /containers/{id}/start"),
+    ("POST", "/v1/containers/fresh/start", None, None),
+    ("POST", "/v1/containers/fresh/stop?grace_s=0", None, "POST /containers/{id}/stop"),
+    ("DELETE", "/v1/containers/fresh", None, "DELETE /containers/{id}"),
+]
+
+
+def test_a_change_asks_the_engine_once_and_looks_before_and_after(service, raw):
+    """A change takes its one command, and never more looks where there is more to see."""
+    client, proxy = service
+    client.get("/v1/engine")
+    looks = {}
+    for size in (10, 100):
+        grow(raw, size)
+        client.get("/v1/networks")
+        for step, (method, path, body, command) in enumerate(CHANGES):
+            proxy.counted()
+            response = client.send(method, path, body)
+            assert response.status_code < 300, response.get_data(as_text=True)
+            calls = proxy.counted()
+            commands = {call: count for call, count in calls.items() if not call.startswith("GET ")}
+            assert commands == ({command: 1} if command else {})
+            looks.setdefault(step, []).append(calls[LOG])
+            assert calls.total() <= 12, calls
+    assert all(len(set(counts)) == 1 for counts in looks.values()), looks
+
+
+def test_four_hundred_networks_take_as_many_calls_as_four(service, raw):
+    client, proxy = service
+    counts = []
+    for networks in (4, 396):
+        grow(raw, 2, networks=networks)
+        counts.append(warm_calls(client, proxy, "/v1/networks?limit=1000"))
+    # config-only networks, of which four hundred are soon made, go without an event: so their list is asked for
+    assert counts == [Counter({**WARM, "GET /networks": 1})] * 2
+    assert len(client.get("/v1/networks?type=custom&limit=1000")["items"]) > 400
