@@ -152,7 +152,7 @@ def _answered(desk: Desk, operation: Operation, asked: Asked) -> Response:
         return _within(slots, operation, asked)
     if operation.method != "GET":
         return _rendered(operation, asked)
-    if operation.remembered:
+    if operation.remembered and asked.query.get("scope") != "swarm":  # of other nodes this snapshot proves nothing
         key = f"{asked.media_type} {request.full_path}"
         response = desk.kept.answer(asked.snapshot, key, lambda: _rendered(operation, asked))
     else:

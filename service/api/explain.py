@@ -9,12 +9,15 @@ from marshmallow import Schema, fields, validate
 
 from service.api.contract import Answer, Asked, Media, Resource
 from service.api.fields import SEVERITIES, FindingSchema, QueryFlag, QueryWhole, Strict, Text, described
+from service.api.nodes import GapSchema, is_forwarded
 from service.api.problems import HttpProblem
 from service.core.access import Role
 from service.core.explanations import CATALOGUE
 from service.core.pictures import to_graphviz, to_mermaid
+from service.core.siblings import Gap
 from service.core.topology_graph import to_document
 from service.operations import diagnostics
+from service.operations.swarm_topology import swarm_topology
 
 RESOURCE = Resource("diagnostics", "Why: the catalogue of causes, the whole engine's diagnosis, its picture.")
 GRAPHVIZ, MERMAID, SVG = "text/vnd.graphviz", "text/vnd.mermaid", "image/svg+xml"
@@ -49,7 +52,12 @@ class DiagnosisSchema(Schema):
 class NodeSchema(Schema):
     """A thing in the picture."""
 
-    id = fields.String(required=True, metadata=described("The engine's id, `host`, or `interface:<name>`."))
+    id = fields.String(
+        required=True,
+        metadata=described(
+            "The engine's id, `host`, or `interface:<name>`; those two of another node with its id behind."
+        ),
+    )
     kind = fields.String(
         required=True,
         validate=validate.OneOf(["container", "host", "interface", "network"]),
@@ -76,6 +84,10 @@ class TopologySchema(Schema):
 
     nodes = fields.List(fields.Nested(NodeSchema), required=True, metadata=described("The things."))
     edges = fields.List(fields.Nested(EdgeSchema), required=True, metadata=described("The ties."))
+    gaps = fields.List(
+        fields.Nested(GapSchema), required=True, data_key="partial",
+        metadata=described("Of the swarm, the nodes that say nothing."),
+    )  # fmt: skip
 
 
 class TopologyQuery(Strict):
@@ -85,6 +97,10 @@ class TopologyQuery(Strict):
     label = Text(load_default=None, min_length=1, metadata=described("Only what carries it: `key` or `key=value`."))
     project = Text(load_default=None, min_length=1, metadata=described("Only this project."))
     links = QueryFlag(load_default=False, metadata=described("Also the veths on the host; enters every namespace."))
+    scope = fields.String(
+        load_default="engine", validate=validate.OneOf(["engine", "swarm"]),
+        metadata=described("Only this engine, or every node of its swarm, as far as their instances answer."),
+    )  # fmt: skip
     fold = QueryWhole(
         1, 10_000, load_default=None, metadata=described("In pictures, fold groups of more containers than this.")
     )
@@ -100,9 +116,10 @@ def list_explanations(_: Asked) -> Answer:
 def diagnose_engine(asked: Asked) -> Answer:
     """Examine the whole engine.
 
-    Every finding about it as it stands, the worst first, each with its evidence and remedy.
+    Every finding about it as it stands, the worst first, each with its evidence and remedy; with siblings also the way
+    to the other nodes of the swarm.
     """
-    found = diagnostics.diagnosis(asked.house, asked.snapshot)
+    found = diagnostics.diagnosis(asked.house, asked.snapshot, forwarded=is_forwarded(asked))
     return Answer({"items": found.findings, "limited": found.limited})
 
 
@@ -120,7 +137,12 @@ def get_topology(asked: Asked) -> Answer | Response:
     """
     query = asked.query
     wanted = diagnostics.TopologyFilter(query["network"], query["label"], query["project"], query["links"])
-    found = diagnostics.topology(asked.house, asked.snapshot, wanted)
+    gaps: tuple[Gap, ...] = ()
+    if query["scope"] == "swarm" and not is_forwarded(asked):
+        everything = swarm_topology(asked.house, asked.snapshot, wanted)
+        found, gaps = everything.topology, everything.gaps
+    else:
+        found = diagnostics.topology(asked.house, asked.snapshot, wanted)
     fold = {"fold": query["fold"]} if query["fold"] else {}
     if asked.media_type == MERMAID:
         return Response(to_mermaid(found, **fold), content_type=f"{MERMAID}; charset=utf-8")
@@ -129,7 +151,7 @@ def get_topology(asked: Asked) -> Answer | Response:
         if asked.media_type == GRAPHVIZ:
             return Response(text, content_type=f"{GRAPHVIZ}; charset=utf-8")
         return Response(_drawn(text), content_type=SVG)
-    return Answer(to_document(found))
+    return Answer({**to_document(found), "gaps": gaps})
 
 
 def _drawn(text: str) -> bytes:

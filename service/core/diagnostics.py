@@ -8,7 +8,7 @@ made milder where a state is only possibly a fault (``default-bridge-no-dns`` hu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from service.core import diagnostics_addresses as addresses
 from service.core import diagnostics_containers as containers
@@ -63,6 +63,11 @@ def diagnose(snapshot: Snapshot, engine_evidence: EngineEvidence) -> tuple[Findi
     """Every finding, what hurts most first: by severity, then by how much it touches, then by code and name."""
     view = View.of(snapshot, engine_evidence)
     found = (finding for rule in RULES for finding in rule(view))
+    return worst_first(found)
+
+
+def worst_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """What hurts most first: the same order every time."""
     return tuple(sorted(found, key=_order))
 
 

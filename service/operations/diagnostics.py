@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from service.core import references
 from service.core.checks import Finding
-from service.core.diagnostics import diagnose
+from service.core.diagnostics import diagnose, worst_first
 from service.core.errors import NotFound
 from service.core.evidence import EngineEvidence, Evidence
 from service.core.observations import Observation
@@ -16,6 +16,7 @@ from service.core.snapshot import Snapshot
 from service.core.topology import build
 from service.core.topology_graph import Topology
 from service.operations.house import House
+from service.operations.swarm_findings import findings_between_nodes
 
 ASPECTS: tuple[Aspect, ...] = ("interfaces", "sockets", "resolver")
 
@@ -28,8 +29,9 @@ class Diagnosis:
     limited: tuple[str, ...]
 
 
-def diagnosis(house: House, snapshot: Snapshot) -> Diagnosis:
-    """Examine the engine as it stands."""
+def diagnosis(house: House, snapshot: Snapshot, *, forwarded: bool = False) -> Diagnosis:
+    """Examine the engine as it stands, and the way to the other nodes where there are any."""
+    between, silent = ((), ()) if forwarded else findings_between_nodes(house, snapshot)
     evidence = gather(house, snapshot)
     found = diagnose(
         snapshot,
@@ -39,7 +41,7 @@ def diagnosis(house: House, snapshot: Snapshot) -> Diagnosis:
             default_pools=house.engine.facts().default_address_pools,
         ),
     )
-    return Diagnosis(found, evidence.limited)
+    return Diagnosis(worst_first((*between, *found)), (*silent, *evidence.limited))
 
 
 def gather(house: House, snapshot: Snapshot) -> Evidence:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -44,7 +45,12 @@ class HttpSiblings:
         path = "/v1/topology" + (f"?{urlencode(query)}" if query else "")
 
         def picture(report: Report) -> Mapping[str, Any] | None:
-            found: Mapping[str, Any] = self._line.ask(report.instance, "GET", path)
+            try:
+                found: Mapping[str, Any] = self._line.ask(report.instance, "GET", path)
+            except NotWanted as problem:
+                if problem.status == HTTPStatus.NOT_FOUND:  # it has no part in that network
+                    return {"nodes": (), "edges": ()}
+                raise
             return found
 
         return self._each(self._identity, picture)

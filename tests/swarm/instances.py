@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import SwarmNode, until
+from swarm.lab import SwarmNode, until
 
 from service.probes.inside import enter
 
@@ -48,6 +49,10 @@ class Instance:
 
     def send(self, method, path, body=None, **headers):
         """Status and body of one request by the admin."""
+        return self.send_and(method, path, body, lambda: None, **headers)
+
+    def send_and(self, method, path, body, then, **headers):
+        """The same; something happens once it is sent, and before it is answered."""
         sent = {"Authorization": "Bearer token-of-admin", **{k.replace("_", "-"): v for k, v in headers.items()}}
         data = None
         if body is not None:
@@ -55,10 +60,24 @@ class Instance:
         connection = NamespaceConnection(self.node.engine.namespace, self.node.address)
         try:
             connection.request(method, path, data, sent)
+            then()
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
             connection.close()
+
+    def pause(self):
+        """Stop it where it stands: connections are taken, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self):
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number):
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in (self.process.pid, *map(int, children)):
+            os.kill(pid, number)
 
     def get(self, path, **headers):
         """The answer to a GET that succeeds."""

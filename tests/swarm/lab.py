@@ -75,6 +75,10 @@ class SwarmNode:
             "busybox", list(command) or ["sleep", "600"], name=name, network=network, detach=True, stop_signal="KILL"
         )
 
+    def in_namespace(self, handle, *command):
+        """Run a program of the machine's inside a container's namespace, by the engine's handle on it."""
+        return run("nsenter", f"--net={handle}", "--", *command)
+
 
 def until(condition, what, seconds=CONTROL_S):
     """Wait for something true, no longer than given; say what never came."""
