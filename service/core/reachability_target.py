@@ -71,6 +71,11 @@ def gateway_mode(network: Network, version: int) -> str:
     return network.options.get(f"com.docker.network.bridge.gateway_mode_ipv{version}", "nat")
 
 
+def masquerades(network: Network) -> bool:
+    """Whether the host puts its own address on what leaves the bridge (``enable_ip_masquerade``, on unless set off)."""
+    return network.options.get("com.docker.network.bridge.enable_ip_masquerade", "true").lower() != "false"
+
+
 def is_vlan(network: Network) -> bool:
     """Whether its endpoints hang on a link of the host instead of a bridge."""
     return network.driver in _VLAN_DRIVERS

@@ -106,7 +106,7 @@ HOST = (
         ("port-not-published", "port-bound-to-loopback", "no-listener", "listens-on-loopback-only", LIMIT),
         rules_host.port_has_no_owner,
     ),
-    Rule(("internal-no-egress",), rules_host.translated_and_dropped),
+    Rule(("internal-no-egress", "masquerade-off"), rules_host.translated_and_dropped),
     Rule(("gateway-mode-routed",), rules_host.published_by_route),
 )
 PORT = (

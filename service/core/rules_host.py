@@ -1,10 +1,10 @@
 """Rules of the host's layer: the packet is for an address of the host, so a port there must be somebody's.
 
-A published port is answered by one of two: the firewall translates the address (for what comes from the host itself
-or from an internal network), or the engine's userland proxy accepts the connection (for what comes by another bridge,
-and for the host's loopback). Measured on engine 26.1: the proxy accepts TCP even where nothing listens behind it;
-from an internal network the translated packet is dropped. Besides published ports, host-mode containers and the
-host's own programs listen there, which only an observation shows.
+A published port is answered by one of two: the firewall translates the address (for what comes from the host itself,
+from an internal network or one that does not masquerade), or the engine's userland proxy accepts the connection (for
+what comes by another bridge or by the very bridge of the container, and for the host's loopback). Measured on engine
+26.1: the proxy accepts TCP even where nothing listens behind it; what comes by a bridge and is translated is dropped.
+Besides published ports, host-mode containers and the host's own programs listen there, which only an observation shows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from service.core.checks import Finding, Protocol, Severity
 from service.core.errors import Remedy
 from service.core.explanations import of_container
 from service.core.reachability_standing import IPV4, IPV6, THE_HOST, Standing, stand, version_of
-from service.core.reachability_target import Goal, default_exit, gateway_mode
+from service.core.reachability_target import Goal, default_exit, gateway_mode, masquerades
 from service.core.rules_base import (
     HOST,
     Findings,
@@ -69,7 +69,7 @@ def publication(situation: Situation) -> Publication | None:
     for container, port in publications(situation.snapshot, transport):
         if port.host_port == situation.port and _answers_at(port, goal):
             standing = stand(situation.snapshot, container.id, situation.evidence)
-            return Publication(container, port, standing, _is_proxied(situation, goal))
+            return Publication(container, port, standing, _is_proxied(situation, goal, standing))
     return None
 
 
@@ -77,13 +77,18 @@ def _answers_at(port: PublishedPort, goal: Goal) -> bool:
     return port.host_ip in _ANYWHERE[goal.version] or port.host_ip == goal.address
 
 
-def _is_proxied(situation: Situation, goal: Goal) -> bool:
-    """Whether the connection ends at the userland proxy."""
+def _is_proxied(situation: Situation, goal: Goal, publisher: Standing) -> bool:
+    """Whether the connection ends at the userland proxy.
+
+    Docker's nat rules pass over what comes in by a bridge that masquerades, and by the bridge of the port itself.
+    """
     if situation.source.is_host:
         return ip_address(goal.address).is_loopback or (goal.version == IPV6 and not situation.evidence.ipv6_firewall)
     if goal.version == IPV6 and not situation.evidence.ipv6_firewall:
         return True
-    return goal.exit is None or not goal.exit.internal
+    if goal.exit is None or (masquerades(goal.exit) and not goal.exit.internal):
+        return True
+    return goal.exit == default_exit(situation.snapshot, publisher, goal.version, situation.evidence)
 
 
 def port_has_no_owner(situation: Situation) -> Findings:
@@ -147,16 +152,18 @@ def _not_published(situation: Situation, transport: str, port: int) -> Findings:
 
 
 def translated_and_dropped(situation: Situation) -> Findings:
-    """From an internal network, a published port's packet is translated and then dropped on the way to its bridge."""
+    """What comes by a bridge and is translated, Docker's rules drop on the way to the other bridge."""
     goal, found = situation.goal, publication(situation)
-    if goal is None or goal.exit is None or found is None or not goal.exit.internal or found.by_proxy:
+    if goal is None or goal.exit is None or found is None or found.by_proxy:
         return
+    why = "is internal" if goal.exit.internal else "does not masquerade"
     message = (
-        f"{goal.exit.name} is internal: port {situation.port} of {found.container.name}, published at the host, "
+        f"{goal.exit.name} {why}: port {situation.port} of {found.container.name}, published at the host, "
         f"does not answer from there."
     )
     remedy = remedies.share_network(situation.snapshot, members(situation.source, found.standing))
-    yield finding("internal-no-egress", of_network(goal.exit), message, remedy=remedy)
+    code = "internal-no-egress" if goal.exit.internal else "masquerade-off"
+    yield finding(code, of_network(goal.exit), message, severity=Severity.BLOCKING, remedy=remedy)
 
 
 def published_by_route(situation: Situation) -> Findings:

@@ -13,7 +13,7 @@ from service.core import remedies
 from service.core.checks import ContainerDestination, Finding, Severity
 from service.core.errors import Remedy
 from service.core.reachability_standing import IPV4, IPV6
-from service.core.reachability_target import Goal, Way, default_exit, gateway_mode, is_vlan
+from service.core.reachability_target import Goal, Way, default_exit, gateway_mode, is_vlan, masquerades
 from service.core.rules_address import vlan_host
 from service.core.rules_base import (
     HOST,
@@ -190,9 +190,6 @@ def _leaving(situation: Situation, goal: Goal) -> Findings:
         switch = "net.ipv4.ip_forward" if goal.version == IPV4 else "net.ipv6.conf.all.forwarding"
         remedy = Remedy("Switch forwarding on.", commands=(f"sysctl -w {switch}=1",))
         yield finding("ip-forward-off", HOST, f"{switch} is 0 on the host.", remedy=remedy, evidence={switch: 0})
-    masquerade = (
-        goal.exit.options.get("com.docker.network.bridge.enable_ip_masquerade", "true") if goal.exit else "true"
-    )
-    if goal.exit is not None and (masquerade.lower() == "false" or gateway_mode(goal.exit, goal.version) == "routed"):
+    if goal.exit is not None and (not masquerades(goal.exit) or gateway_mode(goal.exit, goal.version) == "routed"):
         message = f"{goal.exit.name} does not masquerade: {goal.address} must know the way back to its subnet."
         yield finding("masquerade-off", of_network(goal.exit), message)

@@ -35,6 +35,16 @@ def source_is_down(situation: Situation) -> Findings:
         yield finding("source-not-running", of_container(container), message, remedy=remedy, evidence=evidence)
 
 
+def source_is_paused(situation: Situation) -> Findings:
+    """Its processes are frozen: nothing of theirs leaves, whatever the kernel would still carry."""
+    container = situation.source.container
+    if container is not None and container.paused:
+        message = f"{container.name} is paused: nothing is sent from it."
+        remedy = remedies.start_it(container)
+        severity = Severity.BLOCKING
+        yield finding("container-paused", of_container(container), message, severity=severity, remedy=remedy)
+
+
 def source_has_no_network(situation: Situation) -> Findings:
     """Only ``lo``: it reaches itself and nothing else."""
     source = situation.source
