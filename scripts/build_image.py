@@ -260,6 +260,8 @@ def main() -> int:
         with builder() as engine:
             make_base(engine)
             build(engine, LOCAL_BASE, given.tag, given.output)
+            # What no tag holds any more would fill the disk; for a day it makes the next build quick.
+            docker(engine, "image", "prune", "--force", "--filter", "until=24h")
     except EngineError as error:
         say(str(error))
         return 1
