@@ -113,7 +113,7 @@ def serve_tcp(family, address, port):
     ready()
     while True:
         # Late, as programs are: whoever left in good order would hear of it, and answer.
-        threading.Timer(0.1, sock.accept()[0].close).start()
+        threading.Timer(1.0, sock.accept()[0].close).start()
 
 
 def serve_forged_pings(change):
