@@ -50,7 +50,7 @@ def steps():
                 yield pytest.param(way, step, id=f"{way}-{name}")
 
 
-@pytest.mark.parametrize(("service", "step"), steps(), indirect=["service"], scope="module")
+@pytest.mark.parametrize(("service", "step"), list(steps()), indirect=["service"], scope="module")
 def test_the_story(teller, step):
     step(teller)
 
