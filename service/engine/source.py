@@ -84,10 +84,7 @@ class SnapshotSource:
         lines = self._log_lines()
         if lines is None:
             return self._rebuilt()
-        changed = self._apply(lines)
-        changed = self._check_stopped() or changed
-        changed = self._check_configurations() or changed
-        if changed:
+        if self._apply(self._remember(lines)):
             self._snapshot = self._assembled()
         return self._snapshot
 
@@ -144,44 +141,37 @@ class SnapshotSource:
             self._seen = set(lines)
         return [event for _, event in fresh]
 
-    def _apply(self, lines: list[bytes]) -> bool:
-        """Read anew what the new events name; whether anything was."""
-        networks: set[str] = set()
-        containers: set[str] = set()
-        for event in self._remember(lines):
-            actor = event.get("Actor") or {}
-            if event["Type"] == "network":
-                networks.add(actor.get("ID", ""))
-                containers.add((actor.get("Attributes") or {}).get("container", ""))
-            elif event["Type"] == "container" and not event["Action"].startswith(_SILENT_ACTIONS):
-                containers.add(actor.get("ID", ""))
-        containers |= self._naming(self._reread_networks(sorted(networks - {""})))
-        self._reread_containers(sorted(containers - {""}))
+    def _apply(self, events: list[dict[str, Any]]) -> bool:
+        """Read anew what the events name, and what changed without one; whether anything was.
+
+        The list of the stopped is read before any container is inspected: what changes between the two differs from
+        the list then, and is found by the next. The other way round, a connect just after the inspection would be in
+        the list already, and for ever missing from the snapshot.
+        """
+        networks, containers = _named_by(events)
+        containers |= self._changed_among_stopped()
+        networks |= self._vanished_configurations()
+        containers |= self._naming(self._reread_networks(sorted(networks)))
+        self._reread_containers(sorted(containers))
         return bool(networks or containers)
 
-    def _check_stopped(self) -> bool:
-        """Find stopped containers whose networks changed without an event."""
+    def _changed_among_stopped(self) -> set[str]:
+        """Stopped containers whose networks changed, perhaps without an event."""
         if not any(not container.running for container in self._containers.values()) and not self._stopped:
-            return False
+            return set()
         body = self._read_raw("/containers/json", {"all": "1", "filters": _STOPPED})
         if body == self._stopped_raw:
-            return False
-        self._stopped_raw = body
-        listed = {raw["Id"]: _stopped_key(raw) for raw in json.loads(body)}
-        changed = [key for key in listed if self._stopped.get(key) != listed[key]]
-        gone = [key for key in self._stopped if key not in listed]
-        self._stopped = listed
-        self._reread_containers([*changed, *gone])
-        return bool(changed or gone)
+            return set()
+        known, self._stopped_raw = self._stopped, body
+        self._stopped = {raw["Id"]: _stopped_key(raw) for raw in json.loads(body)}
+        return {key for key in known | self._stopped if known.get(key) != self._stopped.get(key)}
 
-    def _check_configurations(self) -> bool:
-        """Find config-only networks that were removed, which the engine does without an event."""
+    def _vanished_configurations(self) -> set[str]:
+        """Config-only networks that were removed, which the engine does without an event."""
         known = {network.id for network in self._networks.values() if network.config_only}
         if not known:
-            return False
-        gone = known - {raw["Id"] for raw in self._read("/networks", {"filters": _CONFIGURATIONS})}
-        self._reread_networks(sorted(gone))
-        return bool(gone)
+            return set()
+        return known - {raw["Id"] for raw in self._read("/networks", {"filters": _CONFIGURATIONS})}
 
     def _naming(self, names: set[str]) -> set[str]:
         """Containers that do not run and name one of these networks: a new network of the name may be meant now."""
@@ -239,6 +229,20 @@ class SnapshotSource:
         if status not in {_OK, _NOT_FOUND}:
             raise strange(path, status, body)
         return status, body
+
+
+def _named_by(events: Iterable[dict[str, Any]]) -> tuple[set[str], set[str]]:
+    """The networks and containers that events name."""
+    networks: set[str] = set()
+    containers: set[str] = set()
+    for event in events:
+        actor = event.get("Actor") or {}
+        if event["Type"] == "network":
+            networks.add(actor.get("ID", ""))
+            containers.add((actor.get("Attributes") or {}).get("container", ""))
+        elif event["Type"] == "container" and not event["Action"].startswith(_SILENT_ACTIONS):
+            containers.add(actor.get("ID", ""))
+    return networks - {""}, containers - {""}
 
 
 def strange(path: str, status: int, body: bytes) -> EngineMisbehaved:
