@@ -148,7 +148,7 @@ TABLE: tuple[Row, ...] = (
     _row(_START, r"/proc/sys/(\S+?): |sysctl \"(\S+)\" not allowed", Conflict, "sysctl-refused",
          "The kernel refuses the sysctl {0}: {message}."),
     _row(_START, r"exec: \"(.*?)\": (.*?)(?:: unknown|$)", Conflict, "command-not-runnable",
-         "Its command cannot be run: {0}: {1}."),
+         "Its command '{0}' cannot be run: {1}."),
     _row("start_container", r"cannot start a paused container", Conflict, "container-paused", "The container is paused."),
     _row("create_container rename_container", r"name \"?/?([^\" ]+)\"? is already in use by container", Conflict,
          "container-name-taken", "A container named {0} exists already."),
@@ -201,7 +201,7 @@ def translate(operation: str, message: str, status: int | None, subject: str | N
 
 
 def _detail(row: Row, found: re.Match[str], message: str) -> str:
-    groups = [group for group in found.groups() if group] or [""]
+    groups = [group for group in found.groups() if group is not None] or [""]
     said = " ".join(message.rstrip(".").split())
     return row.detail.format(*groups, message=said, **found.groupdict())
 

@@ -25,6 +25,13 @@ def test_what_no_row_says_is_said_as_the_engine_said_it():
     assert "something new" in told.detail
 
 
+def test_a_command_that_is_an_empty_text_is_refused_as_every_other():
+    said = 'runc create failed: exec: "": executable file not found in $PATH: unknown'
+    told = translate("start_container", said, 400)
+    assert told.code == "command-not-runnable"
+    assert told.detail == "Its command '' cannot be run: executable file not found in $PATH."
+
+
 def test_whether_the_container_itself_is_gone_or_the_one_it_needs():
     assert type(translate("start_container", "No such container: abc", 404, "abc")) is NotFound
     assert translate("start_container", "No such container: def", 404, "abc").code == "shared-network-owner-gone"
