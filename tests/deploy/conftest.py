@@ -22,6 +22,9 @@ from deploy.support import (
     wait_for,
 )
 
+# A story told on a container fails with the same words as at home.
+pytest.register_assert_rewrite("behaviour.test_story")
+
 
 @pytest.fixture(scope="session")
 def image(engine):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from behaviour import test_story
 from conftest import Client, check, run
 from deploy.support import (
     IMAGE,
@@ -13,9 +14,6 @@ from deploy.support import (
     sidecar_way,
     sweep_up_but,
 )
-
-pytest.register_assert_rewrite("behaviour.test_story")
-from behaviour import test_story  # noqa: E402
 
 pytestmark = pytest.mark.slow
 STORY = {name: step for name, step in vars(test_story).items() if name.startswith("test_")}
