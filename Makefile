@@ -1,6 +1,6 @@
 # Everything a person does with this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean-engine lock dist image clean clients fuzz lint-spec
+.PHONY: help run test check clean-engine lock dist image clean clients examples fuzz lint-spec
 PYTHON := .venv/bin/python
 
 help: ## List what can be made
@@ -21,6 +21,10 @@ check: dev ## Lint, types, who imports whom, and whether openapi.yaml says what 
 	@$(PYTHON) scripts/openapi.py --check
 
 openapi: dev ## Write openapi.yaml anew from the schemas
+	@$(PYTHON) scripts/openapi.py
+
+examples: dev ## Record the document's examples anew on a real engine, and write openapi.yaml
+	@$(PYTHON) scripts/examples
 	@$(PYTHON) scripts/openapi.py
 
 clean-engine: ## Remove the private engine of `make run`: processes, namespace, mounts, data

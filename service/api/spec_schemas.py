@@ -36,6 +36,7 @@ ENUMS: Mapping[str, tuple[str, ...]] = {
     "Severity": ("blocking", "warning", "info"),
     "TopologyEdgeKind": ("endpoint", "host-link", "shares-network", "uplink"),
     "TopologyNodeKind": ("container", "host", "interface", "network"),
+    "TopologyScope": ("engine", "swarm"),
     "TransportProtocol": ("tcp", "udp", "sctp"),
     "Verdict": ("reachable", "unreachable", "inconclusive"),
 }

@@ -30,7 +30,7 @@ EXAMPLES = [
 @pytest.mark.parametrize(("schema", "media_type", "value"), EXAMPLES)
 def test_an_example_is_valid(schema, media_type, value):
     if media_type.endswith("json"):
-        assert list(schema_checker(json.dumps(schema)).iter_errors(value)) == []
+        assert list(schema_checker(json.dumps(schema)).iter_errors(value)) == [], "run `make examples`"
     else:
         assert isinstance(value, str)
 
@@ -44,7 +44,7 @@ def test_every_operation_has_an_example_of_what_it_takes_and_of_what_it_answers(
         and (where == "request" or where.startswith("2"))
         and not content.get("examples")
     }
-    assert missing == set(), "run scripts/examples"
+    assert missing == set(), "run `make examples`"
 
 
 def test_the_examples_say_nothing_of_the_machine_they_were_recorded_on():
