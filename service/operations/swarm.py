@@ -6,7 +6,7 @@ hand, also while a node's instance is silent. The siblings say all the rest. Wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
@@ -91,8 +91,9 @@ def surveyed(house: House, here: Node, reports: Iterable[Report]) -> Survey:
     for member in (*members, *(member for report in reports for member in report.members)):
         reason = NO_INSTANCE if house.siblings else NOT_CONFIGURED
         known.setdefault(member.id, replace(member, here=False, reachable=False, reason=reason))
+    hosts = _hosts_of_instances(house, here, reports)
     for report in reports:
-        node = _node_of(report, known.values())
+        node = _node_of(report, known.values(), hosts)
         listed = known.get(node.id)
         known[node.id] = replace(node, state=listed.state, manager=listed.manager) if listed else node
     nodes = (here, *sorted((n for n in known.values() if not n.here), key=lambda n: (n.hostname, n.id)))
@@ -100,11 +101,20 @@ def surveyed(house: House, here: Node, reports: Iterable[Report]) -> Survey:
     return Survey(nodes, gaps, reports)
 
 
-def _node_of(report: Report, known: Iterable[Node]) -> Node:
+def _hosts_of_instances(house: House, here: Node, reports: Iterable[Report]) -> dict[str, str]:
+    """Where the instances that say nothing run, when they have addresses on an overlay network: gossip knows."""
+    if house.swarm is None or all(report.node is not None for report in reports):
+        return {}
+    gossips = (house.swarm.gossip(place.network.id) for place in here.overlays)
+    return {held.address: held.node_address for gossip in gossips if gossip for held in gossip.holders}
+
+
+def _node_of(report: Report, known: Iterable[Node], hosts: Mapping[str, str]) -> Node:
     """The node of a report; of one that never said anything, the member at its address, else the instance itself."""
     if report.node is not None:
         return report.node
     host = report.instance.rpartition(":")[0].strip("[]")
+    host = hosts.get(host, host)
     listed = next((node for node in known if node.address == host and not node.here), None)
     named = listed or Node(report.instance, report.instance)
     return replace(named, instance=report.instance, reachable=False, reason=report.reason)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from service.core.siblings import FORWARDED_HEADER, SiblingSilent
 
@@ -162,10 +163,8 @@ def silent(error: BaseException) -> SiblingSilent:
 
 def split(name: str) -> tuple[str, int]:
     """``host:port`` taken apart. Raises ``ValueError``."""
-    host, colon, port = name.rpartition(":")
-    if not colon or (host.count(":") and not host.startswith("[")):
-        return name.strip("[]"), DEFAULT_PORT
-    return host.strip("[]"), int(port)
+    parts = urlsplit(f"//{name}")
+    return parts.hostname or "", parts.port or DEFAULT_PORT
 
 
 def joined(host: str | int, port: int) -> str:

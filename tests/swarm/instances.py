@@ -45,7 +45,7 @@ class Instance:
 
     node: SwarmNode
     log: Path
-    process: subprocess.Popen
+    process: subprocess.Popen | None = None
 
     def send(self, method, path, body=None, **headers):
         """Status and body of one request by the admin."""
@@ -97,17 +97,22 @@ class Instance:
         return json.loads(body)
 
 
-@contextlib.contextmanager
-def instance_on(node, siblings, folder):
-    """The service beside one engine, told of its siblings; stopped at the end."""
-    folder.mkdir()
-    tokens, token = folder / "tokens.json", folder / "sibling-token"
+def tokens_document():
+    """The tokens file of every instance."""
     entries = [
         {"name": name, "role": role, "project": None, "expires_at": None,
          "sha256": hashlib.sha256(f"token-of-{name}".encode()).hexdigest()}
         for name, role in TOKENS.items()
     ]  # fmt: skip
-    tokens.write_text(json.dumps({"tokens": entries}))
+    return json.dumps({"tokens": entries})
+
+
+@contextlib.contextmanager
+def instance_on(node, siblings, folder):
+    """The service beside one engine, told of its siblings; stopped at the end."""
+    folder.mkdir()
+    tokens, token = folder / "tokens.json", folder / "sibling-token"
+    tokens.write_text(tokens_document())
     token.write_text("token-of-sibling\n")
     log = folder / "service.log"
     environment = {

@@ -1,0 +1,180 @@
+"""What is asked of siblings over HTTP, before small servers that answer well, badly, late or never."""
+
+import json
+import socket
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from service.core.errors import NotFound
+from service.core.siblings import FORWARDED_HEADER, SiblingSilent
+from service.siblings import client
+from service.siblings.client import Line, pages, split
+from service.siblings.http_siblings import HttpSiblings
+
+NODE = {
+    "id": "n1", "hostname": "beta", "engine_id": "e1", "address": "10.0.0.1", "instance": None,
+    "engine_version": "26.1.5", "state": "ready", "manager": False, "here": True, "reachable": True, "reason": None,
+    "overlays": [{"network": {"id": "o" * 25, "name": "mesh"}, "attachable": True, "peers": ["10.0.0.1"]}],
+    "a_field_of_a_later_version": 1,
+}  # fmt: skip
+ENDPOINT = {
+    "network": {"id": "o" * 25, "name": "mesh"}, "container": {"id": "c" * 64, "name": "web"}, "state": "active",
+    "ipv4_address": "10.0.1.5", "ipv4_prefix_len": 24, "dns_names": ["web"],
+}  # fmt: skip
+CONTAINER = {"id": "c" * 64, "name": "web", "state": "running", "endpoints": [ENDPOINT]}
+NETWORK = {"id": "o" * 25, "name": "mesh", "driver": "overlay", "ipam": {"pools": [{"subnet": "10.0.1.0/24"}]}}
+WELL = {
+    "/v1/nodes": {"items": [NODE]},
+    "/v1/networks?limit=1000": {"items": [NETWORK], "next_cursor": None},
+    "/v1/containers?limit=1000": {"items": [CONTAINER], "next_cursor": None},
+}
+
+
+@contextmanager
+def sibling(answers):
+    """A server with these answers: a value, ``(status, value)``, or bytes; what it was asked is kept."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            server.asked.append((self.path, dict(self.headers)))
+            found = answers.get(self.path, (404, {"code": "path-unknown", "detail": "No such path."}))
+            status, value = found if isinstance(found, tuple) else (200, found)
+            body = value if isinstance(value, bytes) else json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked = []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}", server.asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def siblings(*names, token_file=None, own="e0"):
+    return HttpSiblings(names, token_file, lambda: own)
+
+
+def test_a_look_reads_nodes_networks_and_containers_and_says_that_it_is_a_siblings(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    with sibling(WELL) as (name, asked):
+        (report,) = siblings(name, token_file=token).look()
+    assert (report.reason, report.node.id, report.node.instance, report.node.here) == (None, "n1", name, False)
+    assert report.node.overlays[0].peers == ("10.0.0.1",)
+    assert report.networks[0].pools[0].subnet == "10.0.1.0/24"
+    assert report.containers[0].endpoints[0].addresses == ("10.0.1.5",)
+    for _, headers in asked:
+        assert (headers[FORWARDED_HEADER], headers["Authorization"]) == ("1", "Bearer secret")
+
+
+def test_itself_is_left_out():
+    with sibling(WELL) as (name, asked):
+        assert siblings(name, own="e1").look() == ()
+    assert [path for path, _ in asked] == ["/v1/nodes"]
+
+
+def test_lists_are_read_page_by_page():
+    first = {"items": [1, 2], "next_cursor": "abc"}
+    with sibling({"/l?limit=1000": first, "/l?limit=1000&cursor=abc": {"items": [3], "next_cursor": None}}) as (
+        name,
+        _,
+    ):
+        assert pages(Line((name,)), name, "/l") == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        b"<html>",
+        b"[]",
+        {"items": []},
+        {"items": [{"here": True}]},
+        {"items": None},
+        {},
+        (503, {"detail": "No engine."}),
+    ],
+)
+def test_what_answers_strangely_is_silent_with_a_reason(nodes):
+    with sibling({**WELL, "/v1/nodes": nodes}) as (name, _):
+        (report,) = siblings(name).look()
+    assert report.reason
+    assert report.node is None
+
+
+def test_one_that_falls_silent_is_told_as_it_was_last():
+    with sibling(WELL) as (name, _):
+        asked = siblings(name)
+        asked.look()
+    (report,) = asked.look()
+    assert report.reason.startswith("Its instance does not answer")
+    assert (report.node.reachable, report.node.id, len(report.containers)) == (False, "n1", 1)
+
+
+def test_one_that_takes_connections_and_says_nothing_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(Line.ask, "__defaults__", (None, 0.2))
+    with socket.create_server(("127.0.0.1", 0)) as mute, sibling(WELL) as (well, _):
+        reports = siblings(f"127.0.0.1:{mute.getsockname()[1]}", well).look()
+    assert [report.reason for report in reports] == ["Its instance does not answer in time.", None]
+
+
+def test_a_name_that_nobody_knows_is_told():
+    (report,) = siblings("nowhere.invalid:8080").look()
+    assert report.reason.startswith("The name is not known")
+
+
+def test_an_answer_without_an_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 10)
+    with sibling(WELL) as (name, _), pytest.raises(SiblingSilent, match="does not end"):
+        Line((name,)).ask(name, "GET", "/v1/nodes")
+
+
+def test_a_problem_of_a_forwarded_check_is_the_callers():
+    problem = {"code": "container-not-found", "detail": "No container has the name, id or id prefix 'x'."}
+    with sibling({**WELL, "/v1/connectivity/checks": (404, problem)}) as (name, _), pytest.raises(NotFound) as told:
+        siblings(name).check(name, {}, 2)
+    assert told.value.code == "container-not-found"
+
+
+@pytest.mark.parametrize("status", [401, 500, 503])
+def test_a_siblings_own_trouble_is_its_silence(status):
+    answers = {**WELL, "/v1/connectivity/checks": (status, {"detail": "It is broken."})}
+    with sibling(answers) as (name, _), pytest.raises(SiblingSilent, match=str(status)):
+        siblings(name).check(name, {}, 2)
+
+
+def test_rows_come_by_the_ids_of_their_sources():
+    lines = [
+        {"type": "start", "containers": [{"id": "a"}, {"id": "b"}], "rows_total": 1},
+        {"type": "row", "index": 1, "verdicts": ["reachable", "self"], "rtt_ms": [0.1, None]},
+        {"type": "end", "summary": {"surprises": 2}, "surprises": [{"x": 1}]},
+    ]
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    with sibling({"/v1/connectivity/matrix": body}) as (name, _):
+        row, end = siblings(name).matrix(name, {}, 2)
+    assert (row.source_id, row.verdicts, row.rtt_ms) == ("b", ("reachable", "self"), (0.1, None))
+    assert (end.surprise_count, end.surprises) == (2, ({"x": 1},))
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [("a:1", ("a", 1)), ("a", ("a", 8080)), ("[::1]:9", ("::1", 9)), ("[::1]", ("::1", 8080))],
+)
+def test_names_are_taken_apart(name, parts):
+    assert split(name) == parts
