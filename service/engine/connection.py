@@ -13,7 +13,8 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -25,6 +26,7 @@ MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """No answer of an engine is larger; what goes on longer is no answer."""
 
 PIECE_BYTES = 1024 * 1024
+SHAPE_ERRORS = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, OverflowError)
 STANDARD_HOST = "unix:///var/run/docker.sock"
 
 
@@ -116,12 +118,15 @@ class EngineConnection:
         end = time.monotonic() + self._timeout_s
         pieces: list[bytes] = []
         size = 0
-        while piece := response.read(PIECE_BYTES):
+        while piece := response.read1(PIECE_BYTES):  # not read(), which waits for a whole piece however it trickles
             pieces.append(piece)
             size += len(piece)
             patience(end - time.monotonic())
             if size > MAX_ANSWER_BYTES:
                 raise gibberish(response.headers.get("Content-Type") or "a body", "it does not end")
+        if response.length:
+            raise http.client.IncompleteRead(b"", response.length)
+        response.close()
         return b"".join(pieces)
 
 
@@ -167,10 +172,19 @@ def is_gibberish(error: BaseException | None) -> bool:
     )
 
 
+@contextmanager
+def sensible(asked: str) -> Iterator[None]:
+    """An answer of another shape than the engine's API promises shows where it is read: it is the engine's fault."""
+    try:
+        yield
+    except SHAPE_ERRORS as error:
+        raise gibberish(asked, type(error).__name__) from error
+
+
 def gibberish(asked: str, why: object) -> EngineMisbehaved:
-    """The error for an answer that is no HTTP, or no end of it."""
+    """The error for an answer that is no HTTP, has no end, or says something else than was asked."""
     return EngineMisbehaved(
-        code="engine-answered-strangely", detail=f"What answered {asked} speaks no HTTP that makes sense: {why}."
+        code="engine-answered-strangely", detail=f"The engine's answer to {asked} makes no sense: {why}."
     )
 
 

@@ -27,6 +27,7 @@ from service.engine.connection import (
     engine_pid,
     open_http,
     patience,
+    sensible,
     too_slow,
     unreachable,
 )
@@ -93,18 +94,23 @@ class DockerEngine:
         """What the engine is; ``GET /info`` and ``GET /version`` once a session."""
         session = self._session()
         if session.facts is None:
-            session.facts = read_facts(self._get(f"{session.prefix}/info"), self._get("/version"))
+            info, version = self._get(f"{session.prefix}/info"), self._get("/version")
+            with sensible("GET /info"):
+                session.facts = read_facts({**info, "ID": info["ID"]}, version)
         return session.facts
 
     def network_endpoint_ids(self, network_id: str) -> Mapping[str, str]:
         """The ``Containers`` of a network's inspection: id (or ``ep-…``) to name."""
         gone = NotFound(code="network-not-found", detail="The network is gone.")
         raw = self._get(f"{self._session().prefix}/networks/{network_id}", missing=gone)
-        return {key: value.get("Name") or "" for key, value in (raw.get("Containers") or {}).items()}
+        with sensible("GET /networks"):
+            return {key: value.get("Name") or "" for key, value in (raw.get("Containers") or {}).items()}
 
     def has_image(self, image: str) -> bool:
         """Whether the engine has the image; asked of the list, since an image's name must never become a path."""
-        return is_known(self._get(f"{self._session().prefix}/images/json"), image)
+        images = self._get(f"{self._session().prefix}/images/json")
+        with sensible("GET /images"):
+            return is_known(images, image)
 
     def create_network(self, spec: NetworkSpec) -> str:
         """See ``Commands``."""
@@ -235,10 +241,8 @@ class DockerEngine:
             raise missing
         if status != _OK:
             raise strange(path, status, body)
-        try:
+        with sensible(f"GET {path}"):
             return json.loads(body)
-        except ValueError as error:
-            raise strange(path, status, body) from error
 
 
 def _rings(sock: socket.socket | None) -> bool:

@@ -26,7 +26,7 @@ from service.core.errors import (
     NotFound,
     Remedy,
 )
-from service.engine.connection import EngineAddress, gibberish, is_gibberish, too_slow, unreachable
+from service.engine.connection import SHAPE_ERRORS, EngineAddress, gibberish, is_gibberish, too_slow, unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ def translated(operation: str, address: EngineAddress, timeout_s: float, subject
         raise translate(operation, f"invalid reference format: {error}", None) from error
     except docker.errors.DockerException as error:
         raise unreachable(address, str(error)) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # an answer of another shape
+    except SHAPE_ERRORS as error:  # an answer of another shape
         raise gibberish(operation, type(error).__name__) from error
 
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from service.core.errors import EngineMisbehaved
 from service.core.snapshot import Container, Network, Snapshot
-from service.engine.connection import EngineAddress, EngineConnection, patience, too_slow
+from service.engine.connection import SHAPE_ERRORS, EngineAddress, EngineConnection, patience, too_slow
 from service.engine.reading import read_container, read_network, time_ns_of
 
 OVERLAP_NS = 1_000_000_000
@@ -67,7 +67,7 @@ class SnapshotSource:
             raise too_slow(self._timeout_s)
         try:
             return self._freshened()
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except SHAPE_ERRORS as error:
             self._snapshot = None
             raise EngineMisbehaved(
                 code="engine-answered-strangely", detail=f"The engine's answer makes no sense: {error!r}"
@@ -95,8 +95,8 @@ class SnapshotSource:
         self._ahead_ns = self._engine_ahead_ns()
         lines = self._log_lines(anew=True)
         self._remember(lines or [])
-        self._networks = {raw["Id"]: read_network(raw) for raw in self._read("/networks")}
-        listed = self._read("/containers/json", {"all": "1"})
+        self._networks = {raw["Id"]: read_network(raw) for raw in self._list("/networks")}
+        listed = self._list("/containers/json", {"all": "1"})
         self._stopped = {raw["Id"]: _stopped_key(raw) for raw in listed if raw["State"] in _STOPPED_STATES}
         self._stopped_raw = b""
         self._containers = {}
@@ -171,7 +171,7 @@ class SnapshotSource:
         known = {network.id for network in self._networks.values() if network.config_only}
         if not known:
             return set()
-        return known - {raw["Id"] for raw in self._read("/networks", {"filters": _CONFIGURATIONS})}
+        return known - {raw["Id"] for raw in self._list("/networks", {"filters": _CONFIGURATIONS})}
 
     def _naming(self, names: set[str]) -> set[str]:
         """Containers that do not run and name one of these networks: a new network of the name may be meant now."""
@@ -213,6 +213,13 @@ class SnapshotSource:
                 )
             ),
         )
+
+    def _list(self, path: str, query: dict[str, str] | None = None) -> list[Any]:
+        found = self._read(path, query)
+        if not isinstance(found, list):
+            message = f"{path} is no list"
+            raise TypeError(message)
+        return found
 
     def _read(self, path: str, query: dict[str, str] | None = None) -> Any:
         return json.loads(self._read_raw(path, query))
