@@ -93,7 +93,7 @@ func failInTwoWays() {
 	_, response, err := client.NetworksAPI.CreateNetwork(ctx).NetworkCreate(*bridgework.NewNetworkCreate(name)).Execute()
 	must(response.StatusCode == 409 && problem(err).Code == "network-name-taken", "a conflict is a typed problem")
 	bad := bridgework.NewNetworkCreate(name + "-2")
-	bad.SetIpam(bridgework.IpamRequest{Pools: []bridgework.PoolRequest{*bridgework.NewPoolRequest("nonsense")}})
+	bad.SetIpam(bridgework.IpamRequest{Pools: []bridgework.PoolRequest{*bridgework.NewPoolRequest("10.77.0.1/24")}})
 	_, response, err = client.NetworksAPI.CreateNetwork(ctx).NetworkCreate(*bad).Execute()
 	must(response.StatusCode == 422 && problem(err).Errors[0].Pointer == "/ipam/pools/0/subnet", "a fault is pointed at")
 }

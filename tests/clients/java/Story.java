@@ -118,7 +118,7 @@ public final class Story {
     must(
         error.getCode() == 409 && problem(error).getCode().equals("network-name-taken"),
         "a conflict is a typed problem");
-    IpamRequest ipam = new IpamRequest().addPoolsItem(new PoolRequest().subnet("nonsense"));
+    IpamRequest ipam = new IpamRequest().addPoolsItem(new PoolRequest().subnet("10.77.0.1/24"));
     ApiException refused = failure(() -> create(new NetworkCreate().name(NAME + "-2").ipam(ipam)));
     String pointer = problem(refused).getErrors().get(0).getPointer();
     must(refused.getCode() == 422 && pointer.equals("/ipam/pools/0/subnet"), "a fault is pointed at");

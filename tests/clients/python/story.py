@@ -86,7 +86,7 @@ def fail_in_two_ways() -> None:
     except ApiException as error:
         told = problem(error)
         must(error.status == 409 and told.code == "network-name-taken", "a conflict is a typed problem")
-    bad = NetworkCreate(name=f"{NAME}-2", ipam=IpamRequest(pools=[PoolRequest(subnet="nonsense")]))
+    bad = NetworkCreate(name=f"{NAME}-2", ipam=IpamRequest(pools=[PoolRequest(subnet="10.77.0.1/24")]))
     try:
         networks.create_network(bad)
     except ApiException as error:

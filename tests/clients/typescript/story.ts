@@ -75,7 +75,7 @@ async function createWithKey(): Promise<Network> {
 async function failInTwoWays(): Promise<void> {
   const [status, told] = await problem(networks.createNetwork({ networkCreate: { name } }));
   must(status === 409 && told.code === "network-name-taken", "a conflict is a typed problem");
-  const bad: NetworkCreate = { name: `${name}-2`, ipam: { pools: [{ subnet: "nonsense" }] } };
+  const bad: NetworkCreate = { name: `${name}-2`, ipam: { pools: [{ subnet: "10.77.0.1/24" }] } };
   const [refused, faults] = await problem(networks.createNetwork({ networkCreate: bad }));
   must(refused === 422 && faults.errors?.[0]?.pointer === "/ipam/pools/0/subnet", "a fault is pointed at");
 }
