@@ -37,7 +37,7 @@ _FORWARDED_ONCE = "It was forwarded here, and its source is not here."
 
 def world_of_check(house: House, snapshot: Snapshot, wanted: WantedCheck) -> World:
     """The snapshot as it is, unless something asked for lies, or may lie, beyond this engine."""
-    if not swarm.beyond(house):
+    if not swarm.beyond(house, snapshot):
         return World(snapshot)
     named = (wanted.source_container, wanted.destination_container)
     if not all(swarm.knows(snapshot, reference) for reference in named):

@@ -32,7 +32,7 @@ _UNKNOWN = NodePlace("unknown", "unknown", reachable=False)
 
 def world_of_matrix(house: House, snapshot: Snapshot, wanted: WantedMatrix) -> World:
     """Widened where a network reaches further than this engine, or a container is not of it."""
-    if not swarm.beyond(house):
+    if not swarm.beyond(house, snapshot):
         return World(snapshot)
     if wanted.network is not None:
         network = references.network(snapshot, wanted.network)
@@ -115,5 +115,6 @@ def elsewhere(house: House, world: World, wanted: WantedMatrix, chosen: Sequence
     nodes = {node_id: instances[node_id] for node_id in sorted(on & instances.keys())}
     if house.siblings is None or wanted.forwarded or not nodes:
         return None
-    seconds = LINE_MARGIN_S + 2 * wanted.timeout_ms / 1000 + len(chosen) ** 2 / PAIRS_PER_SECOND
+    at_work = min(len(chosen) ** 2 / PAIRS_PER_SECOND, wanted.deadline_ms / 1000)
+    seconds = LINE_MARGIN_S + 2 * wanted.timeout_ms / 1000 + at_work
     return Elsewhere(house.siblings, body_of(wanted, chosen), nodes, seconds)

@@ -200,6 +200,6 @@ def knows(snapshot: Snapshot, reference: str | None) -> bool:
     return True
 
 
-def beyond(house: House) -> bool:
-    """Whether there is anything to look at beyond this engine."""
-    return house.siblings is not None or house.swarm is not None
+def beyond(house: House, snapshot: Snapshot) -> bool:
+    """Whether there is anything to look at beyond this engine; where not, nothing is looked for."""
+    return house.siblings is not None or (house.swarm is not None and any(True for _ in overlays(snapshot)))

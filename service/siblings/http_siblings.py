@@ -89,6 +89,8 @@ class HttpSiblings:
         """A report from each instance and what comes of it, all at once; never raises."""
         instances, lost = self._line.instances()
         own = self._own_engine_id()
+        for moved in self._last.keys() - set(instances):
+            self._last.pop(moved, None)
 
         def one(instance: str) -> tuple[Report, _Found | None]:
             try:
