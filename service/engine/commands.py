@@ -160,7 +160,7 @@ class Commands:
         with self._translated("create_container"):
             api: Any = self._api()
             answer = api.create_container_from_config(container_body(spec), spec.name)
-        return str(answer["Id"])
+            return str(answer["Id"])
 
     def start_container(self, container_id: str) -> None:
         """Start a container."""

@@ -195,7 +195,8 @@ class DockerEngine:
             connection.close()
         if status != _OK:
             raise strange("/events", status, body)
-        return [read_event(json.loads(line)) for line in body.splitlines() if line]
+        with sensible("GET /events"):
+            return [read_event(json.loads(line)) for line in body.splitlines() if line]
 
     def bell(self) -> Generator[bool]:
         """The live stream, of which only the arrival of bytes counts: the engine drops lines for a slow reader."""

@@ -48,4 +48,4 @@ def inside(engine):
     """What the engine's own namespace holds: links, and the namespaces of containers."""
     links = subprocess.run(["ip", "-n", engine.name, "-o", "link"], capture_output=True, text=True, check=True).stdout
     names = sorted(line.split(":")[1].strip() for line in links.splitlines())
-    return names, sorted(path.name for path in (engine.runtime / "exec" / "netns").iterdir())
+    return names, sorted(path.name for path in engine.runtime.glob("exec/netns/*") if path.name != "default")

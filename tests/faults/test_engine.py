@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -79,32 +78,19 @@ REQUESTS = [
 ]  # fmt: skip
 
 
-def stop_under_load(own_engine, serve, seconds, clients, **settings):
-    """Every request that is sent while the engine sleeps ends by its deadline; answers how long the slowest took."""
-    live = serve(**settings)
-    for _ in range(3):  # every thread has been there once
-        with ThreadPoolExecutor(24) as pool:
-            assert {told.status for told in pool.map(lambda _: told_by(live, "GET", "/v1/networks"), range(48))} == {
-                200
-            }
-    worker = live.workers()[0]
-    before = threads(worker), descriptors(worker)
-    pid = own_engine.pid()
+def sleep_once(own_engine, live, seconds, clients):
+    """Every request sent while the engine sleeps ends with a 504; answers how long each took, and each livez."""
+    pid, told = own_engine.pid(), []
     alive = Client(live, "GET", "/livez", 0.05)
     os.kill(pid, signal.SIGSTOP)
     alive.start()
-    told = []
+    end = time.monotonic() + seconds
+
+    def keep_asking(number):
+        while time.monotonic() < end:
+            told.append(told_by(live, *REQUESTS[number % len(REQUESTS)], timeout=120))
+
     try:
-        end = time.monotonic() + seconds
-        lock = threading.Lock()
-
-        def keep_asking(number):
-            while time.monotonic() < end:
-                method, path, body = REQUESTS[number % len(REQUESTS)]
-                answer = told_by(live, method, path, body, timeout=120)
-                with lock:
-                    told.append(answer)
-
         with ThreadPoolExecutor(clients) as pool:
             list(pool.map(keep_asking, range(clients)))
     finally:
@@ -113,22 +99,32 @@ def stop_under_load(own_engine, serve, seconds, clients, **settings):
     assert {one.status for one in lives} == {200}
     assert {(one.status, one.code) for one in told} == {(504, "engine-too-slow")}
     until(lambda: ready(live), 10, "ready")
-    until(lambda: threads(worker) <= before[0], 10, "the threads as before")
-    until(lambda: descriptors(worker) <= before[1], 10, "the descriptors as before")
-    return max(one.seconds for one in told), max(one.seconds for one in lives)
+    return [one.seconds for one in told], [one.seconds for one in lives]
+
+
+def sleep_under_load(own_engine, live, seconds, clients):
+    """Twice: what it has made for itself in the first time, threads and connections, is all that it ever has."""
+    worker = live.workers()[0]
+    sleep_once(own_engine, live, 1, clients)
+    before = threads(worker), descriptors(worker)
+    told, lives = sleep_once(own_engine, live, seconds, clients)
+    until(lambda: threads(worker) <= before[0], 10, f"threads back at {before[0]}")
+    until(lambda: descriptors(worker) <= before[1], 10, f"descriptors back at {before[1]}")
+    return max(told), max(lives)
 
 
 def test_an_engine_that_sleeps(own_engine, serve):
-    slowest, live = stop_under_load(own_engine, serve, 3, 12, ENGINE_TIMEOUT_S=1, REQUEST_TIMEOUT_S=2, THREADS=16)
-    assert slowest < 3.5
-    assert live < 1
+    live = serve(ENGINE_TIMEOUT_S=1, REQUEST_TIMEOUT_S=2)
+    slowest, slowest_live = sleep_under_load(own_engine, live, 2, 24)
+    assert slowest < 6  # 24 clients on 16 threads: some wait for one first
+    assert slowest_live < 1
 
 
 @pytest.mark.faults
 def test_an_engine_that_sleeps_for_a_minute(own_engine, serve):
-    slowest, live = stop_under_load(own_engine, serve, 60, 16)
+    slowest, slowest_live = sleep_under_load(own_engine, serve(), 60, 16)
     assert slowest < 61
-    assert live < 1
+    assert slowest_live < 1
 
 
 def test_pools_exhausted(serve):
