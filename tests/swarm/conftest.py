@@ -35,7 +35,7 @@ class World:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world():
     directory = Path(tempfile.mkdtemp(prefix="bridgework-swarm-"))
     try:
