@@ -28,7 +28,7 @@ Bridgework changes Docker networks and containers' places in them, checks what c
 and explains why it cannot, with the very calls that mend it.
 
 Every id may be given as a name, a full id, or an unambiguous id prefix. Failures are RFC 9457 problem documents whose
-`code` is stable; each operation lists the codes of each status, and those of one code carry the same `facts`. Changes
+`code` is stable; each operation lists the codes of each status. Changes
 take `?dry_run=true`. Every GET under `/v1` carries an `ETag`, but for streams. An unknown path is a 404, a method that
 a path has not a 405, both as problem documents. Bodies come with a `Content-Length`; one in chunks is a 411.
 

@@ -96,6 +96,7 @@ def test_the_page_shows_every_operation_and_asks_nobody_else(url, browser):
     assert page.evaluate("violations") == []
     assert [what for what in said if what[0] in {"error", "warning"}] == []
     assert [one for one in asked if not one.startswith(f"{url}/")] == []
+    page.evaluate("scrollTo(0, 0)")
     picture = Path("build/docs.png")
     picture.parent.mkdir(exist_ok=True)
     page.screenshot(path=picture)
