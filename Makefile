@@ -19,6 +19,7 @@ check: dev ## Lint, types, who imports whom, and whether openapi.yaml says what 
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) scripts/openapi.py --check
+	@scripts/audit
 
 openapi: dev ## Write openapi.yaml anew from the schemas
 	@$(PYTHON) scripts/openapi.py
@@ -41,6 +42,12 @@ lint-spec: ## Lint openapi.yaml by spectral and redocly, and compare it with the
 fuzz: dev ## Fuzz the service before a real engine of its own by its own document, for minutes
 	@scripts/fuzz long
 
+faults: dev ## Break engines and services on purpose, for ten minutes: kills, stalls, overruns, 10,000 hostile requests
+	@scripts/faults $(ARGS)
+
+sbom: ## Write a bill of materials (CycloneDX) of the locked packages to build/sbom.cdx.json
+	@scripts/sbom
+
 lock: ## Resolve the dependencies anew and write both lock files
 	@scripts/lock
 
@@ -54,6 +61,6 @@ clean: ## Remove what tools left in the checkout; the engine and the environment
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: dev openapi
+.PHONY: dev openapi faults sbom
 dev:
 	@scripts/bootstrap dev
