@@ -22,6 +22,8 @@ from service.core.rules_names import bypassed, loopback_servers
 from service.core.rules_state import lost_share, no_network
 from service.core.snapshot import Container, Endpoint, Network, PublishedPort, Snapshot
 
+_ANYWHERE = frozenset({"", "0.0.0.0", "::"})
+
 
 def findings_for(snapshot: Snapshot, container: Container, evidence: Evidence = NOTHING_SEEN) -> tuple[Finding, ...]:
     """Everything about the container, the worst first."""
@@ -29,6 +31,7 @@ def findings_for(snapshot: Snapshot, container: Container, evidence: Evidence = 
     return ordered(
         (
             *_ports(snapshot, container),
+            *taken_ports(snapshot, container),
             *lost_share(snapshot, standing, evidence),
             *_network(snapshot, container, standing),
             *_links(snapshot, container),
@@ -73,6 +76,28 @@ def _ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
                 severity=Severity.INFO,
                 evidence={"host_ip": port.host_ip, "host_port": port.host_port},
             )
+
+
+def taken_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """Ports of the host that somebody took while the container was stopped: it cannot start."""
+    if container.running or container.host_mode or container.shares_with or not _networks(snapshot, container):
+        return
+    for wanted in container.configured_ports:
+        holder = next((c for c in snapshot.containers if any(_clash(wanted, p) for p in c.published_ports)), None)
+        if holder is None:
+            continue
+        port = f"{wanted.protocol} port {wanted.host_port}"
+        message = f"{container.name} wants {port} of the host, which {holder.name} publishes: it cannot start."
+        calls = (remedies.stop(holder), remedies.start(container))
+        remedy = Remedy(f"Publish another port, or stop {holder.name} before {container.name} is started.", calls)
+        facts = {"host_port": wanted.host_port, "protocol": wanted.protocol, "holder": holder.name}
+        yield finding("host-port-taken", of_container(container), message, remedy=remedy, evidence=facts)
+
+
+def _clash(wanted: PublishedPort, taken: PublishedPort) -> bool:
+    if wanted.host_port is None or (wanted.host_port, wanted.protocol) != (taken.host_port, taken.protocol):
+        return False
+    return wanted.host_ip == taken.host_ip or not _ANYWHERE.isdisjoint({wanted.host_ip, taken.host_ip})
 
 
 def _why_ignored(snapshot: Snapshot, container: Container) -> str:
@@ -183,7 +208,7 @@ def _addresses(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
                 yield finding("address-changed", of_container(container), message, remedy=remedy, evidence=facts)
             elif endpoint.state != "active" and holders:
                 message = f"{container.name} wants {wanted} on {endpoint.network_name}{taken}: it cannot start."
-                remedy = Remedy(f"Give {container.name} or {holders[0]} another address on {endpoint.network_name}.")
+                remedy = remedies.any_address(snapshot, container, endpoint, holders[0])
                 yield finding("static-address-taken", of_container(container), message, remedy=remedy, evidence=facts)
 
 

@@ -48,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     containers.shared_networks_are_broken,  # shared-network-stale, shared-network-owner-down
     containers.containers_are_paused,  # container-paused
     containers.published_ports_are_not_in_force,  # published-ports-ignored, internal-no-publish
+    containers.published_ports_are_taken,  # host-port-taken
     containers.published_ports_lead_nowhere,  # no-listener, listens-on-loopback-only
     containers.published_on_loopback,  # port-bound-to-loopback
     containers.listeners_on_loopback,  # listens-on-loopback-only

@@ -11,7 +11,7 @@ from service.core.checks import Finding, Severity
 from service.core.diagnostics_view import VLAN_DRIVERS, View, length_like
 from service.core.errors import Call, Remedy
 from service.core.explanations import finding, of_container, of_network
-from service.core.remedies import connect, disconnect, network_reference
+from service.core.remedies import any_address
 from service.core.snapshot import Container, Endpoint, Network
 
 
@@ -91,19 +91,11 @@ def _taken(view: View, container: Container, endpoint: Endpoint, asked: str) -> 
     for holder in view.snapshot.holders_by_address.get(asked, ()):
         if holder.network_id != endpoint.network_id or holder.container_id == container.id:
             continue
-        network = view.snapshot.networks_by_id.get(endpoint.network_id)
-        calls: tuple[Call, ...] = ()
-        if network is not None:
-            reference = network_reference(view.snapshot, network)
-            calls = (
-                disconnect(reference, container.id),
-                connect(reference, container, aliases=list(endpoint.aliases)),
-            )
         yield finding(
             "static-address-taken",
             of_container(container),
             f"{container.name} wants {asked} on {endpoint.network_name}, which {holder.container_name} holds.",
-            remedy=Remedy(f"Let {container.name} take any free address, or disconnect {holder.container_name}.", calls),
+            remedy=any_address(view.snapshot, container, endpoint, holder.container_name),
             evidence={"address": asked, "holder": {"id": holder.container_id, "name": holder.container_name}},
         )
 

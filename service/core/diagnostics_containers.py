@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from service.core.checks import Finding, Severity
+from service.core.container_findings import taken_ports
 from service.core.diagnostics_view import View, enumerate_names
 from service.core.errors import Remedy
 from service.core.explanations import finding, of_container
@@ -83,6 +84,12 @@ def published_ports_are_not_in_force(view: View) -> Iterator[Finding]:
                 remedy=way_out(view.snapshot, container),
                 evidence=evidence,
             )
+
+
+def published_ports_are_taken(view: View) -> Iterator[Finding]:
+    """A stopped container whose port of the host another has now."""
+    for container in view.snapshot.containers:
+        yield from taken_ports(view.snapshot, container)
 
 
 def _text(port: PublishedPort) -> str:

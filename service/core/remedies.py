@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from service.core.addresses import available_subnets
 from service.core.errors import Call, Remedy
 from service.core.snapshot import Container, Endpoint, Network, Snapshot
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LONGEST_NAME = 48
+_IPV6_PREFIX = 64
 
 
 def _plain(name: str) -> bool:
@@ -38,14 +40,22 @@ def start(container: Container) -> Call:
     return Call("POST", f"/v1/containers/{container_reference(container)}/start")
 
 
+def stop(container: Container) -> Call:
+    """Stop it."""
+    return Call("POST", f"/v1/containers/{container_reference(container)}/stop")
+
+
 def restart(container: Container) -> Call:
     """Restart it."""
     return Call("POST", f"/v1/containers/{container_reference(container)}/restart")
 
 
-def create_network(name: str) -> Call:
-    """Create a network with the engine's defaults."""
-    return Call("POST", "/v1/networks", {"name": name})
+def create_network(name: str, ipv6_subnet: str | None = None) -> Call:
+    """Create a network with the engine's defaults, and with IPv6 where a subnet of it is given."""
+    body: dict[str, Any] = {"name": name}
+    if ipv6_subnet:
+        body |= {"ipv6_enabled": True, "ipam": {"pools": [{"subnet": ipv6_subnet}]}}
+    return Call("POST", "/v1/networks", body)
 
 
 def connect(network: str, container: Container, **settings: Any) -> Call:
@@ -82,7 +92,11 @@ def _out_of_none(snapshot: Snapshot, container: Container) -> tuple[Call, ...]:
 
 
 def own_network(
-    snapshot: Snapshot, containers: Iterable[Container], aliases: Mapping[str, str] | None = None
+    snapshot: Snapshot,
+    containers: Iterable[Container],
+    aliases: Mapping[str, str] | None = None,
+    *,
+    ipv6: bool = False,
 ) -> tuple[str, tuple[Call, ...]]:
     """A new network with just these: its name and the calls. ``aliases`` maps a container's id to an alias there."""
     members = tuple({container.id: container for container in containers}.values())
@@ -92,13 +106,19 @@ def own_network(
         alias = (aliases or {}).get(member.id)
         calls += _out_of_none(snapshot, member)
         calls.append(connect(name, member, aliases=[alias] if alias else None))
-    return name, (create_network(name), *calls)
+    taken = (pool.subnet for network in snapshot.networks for pool in network.pools)
+    subnets = available_subnets(_IPV6_PREFIX, 1, taken) if ipv6 else []
+    return name, (create_network(name, next(iter(subnets), None)), *calls)
 
 
 def share_network(
-    snapshot: Snapshot, containers: Iterable[Container], aliases: Mapping[str, str] | None = None
+    snapshot: Snapshot,
+    containers: Iterable[Container],
+    aliases: Mapping[str, str] | None = None,
+    *,
+    ipv6: bool = False,
 ) -> Remedy:
-    """Put them on a network of their own.
+    """Put them on a network of their own, which has IPv6 too where that is what they lack.
 
     A container that uses another's network, or the host's, cannot be connected to anything: then there is no call.
     """
@@ -107,8 +127,10 @@ def share_network(
     if stuck:
         names = ", ".join(stuck)
         return Remedy(f"Create {names} again with a network mode of its own: it cannot be connected to a network now.")
-    name, calls = own_network(snapshot, members, aliases)
+    name, calls = own_network(snapshot, members, aliases, ipv6=ipv6)
     named = " and ".join(c.name for c in members)
+    if len(members) == 1:
+        return Remedy(f"Put {named} on a network of its own, {name}; whoever joins it there knows it by name.", calls)
     return Remedy(f"Put {named} on a network of their own, {name}; there they know each other by name.", calls)
 
 
@@ -136,10 +158,20 @@ def reconnect(snapshot: Snapshot, network: Network, container: Container, endpoi
 
 
 def start_it(container: Container) -> Remedy:
-    """Start a container that is stopped; a paused one has to be unpaused, for which there is no call."""
-    if container.paused:
-        return Remedy(f"Unpause {container.name}.", commands=(f"docker unpause {container_reference(container)}",))
-    return Remedy(f"Start {container.name}.", calls=(start(container),))
+    """Start a container that is stopped; a paused one goes on by the same call."""
+    verb = "Unpause" if container.paused else "Start"
+    return Remedy(f"{verb} {container.name}.", calls=(start(container),))
+
+
+def any_address(snapshot: Snapshot, container: Container, endpoint: Endpoint, holder: str) -> Remedy:
+    """Give up the fixed address that ``holder`` has, so that the container can start."""
+    network = snapshot.networks_by_id.get(endpoint.network_id)
+    calls: tuple[Call, ...] = ()
+    if network is not None:
+        reference = network_reference(snapshot, network)
+        again = connect(reference, container, aliases=list(endpoint.aliases))
+        calls = (disconnect(reference, container_reference(container)), again)
+    return Remedy(f"Let {container.name} take any free address, or disconnect {holder}.", calls)
 
 
 def revive_share(owner: Container, sharer: Container) -> Remedy:

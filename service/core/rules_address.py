@@ -51,6 +51,9 @@ def _family(situation: Situation, version: int) -> Finding:
     message = f"{whose} has no IPv{version} address that {situation.source.name} could use."
     other = IPV4 if version == IPV6 else IPV6
     remedy = Remedy(f"Ask with IPv{other}, or put both on a network with IPv{version} enabled.")
+    if destination is not None:
+        together = members(situation.source, destination)
+        remedy = remedies.share_network(situation.snapshot, together, ipv6=version == IPV6)
     component = component_of(destination or situation.source)
     return finding("address-family-mismatch", component, message, remedy=remedy, evidence={"ip_version": version})
 
@@ -99,7 +102,8 @@ def family_differs(situation: Situation) -> Findings:
 
 def _family_of_source(situation: Situation, goal: Goal) -> Finding:
     message = f"{situation.source.name} has no IPv{goal.version} address, and {goal.address} is one."
-    remedy = remedies.share_network(situation.snapshot, members(situation.source, goal.standing))
+    together = members(situation.source, goal.standing)
+    remedy = remedies.share_network(situation.snapshot, together, ipv6=goal.version == IPV6)
     evidence = {"address": goal.address}
     component = component_of(situation.source)
     return finding("address-family-mismatch", component, message, remedy=remedy, evidence=evidence)

@@ -111,7 +111,7 @@ def _across_ipv6(situation: Situation, goal: Goal, network: Network) -> Findings
         yield _apart(situation, goal, network)
     elif default_exit(situation.snapshot, goal.standing, IPV6, situation.evidence) is None:
         message = f"{goal.standing.name} has no IPv6 route back to {situation.source.name}: the answer is lost."
-        remedy = remedies.share_network(situation.snapshot, members(situation.source, goal.standing))
+        remedy = remedies.share_network(situation.snapshot, members(situation.source, goal.standing), ipv6=True)
         yield finding("reply-path-lost", component_of(goal.standing), message, remedy=remedy)
 
 
@@ -192,4 +192,5 @@ def _leaving(situation: Situation, goal: Goal) -> Findings:
         yield finding("ip-forward-off", HOST, f"{switch} is 0 on the host.", remedy=remedy, evidence={switch: 0})
     if goal.exit is not None and (not masquerades(goal.exit) or gateway_mode(goal.exit, goal.version) == "routed"):
         message = f"{goal.exit.name} does not masquerade: {goal.address} must know the way back to its subnet."
-        yield finding("masquerade-off", of_network(goal.exit), message)
+        remedy = Remedy(f"Give {goal.address} a route to the subnet of {goal.exit.name}, or leave by another network.")
+        yield finding("masquerade-off", of_network(goal.exit), message, remedy=remedy)

@@ -94,30 +94,41 @@ def broken_link(situation: Situation, standing: Standing, network: Network) -> F
 
 
 def packet_is_too_large(situation: Situation) -> Findings:
-    """A ping that may not be fragmented against the MTU of the link it leaves by."""
+    """A ping that may not be fragmented against the MTU of the links it leaves and arrives by."""
     goal, question = situation.goal, situation.question
-    if goal is None or goal.exit is None or goal.way is Way.LOCAL or question.protocol is not Protocol.ICMP:
+    if goal is None or goal.way is Way.LOCAL or question.protocol is not Protocol.ICMP:
         return
     if not question.dont_fragment or question.payload_bytes is None:
         return
-    mtu = mtu_of(situation, situation.source, goal.exit)
+    ends = ((situation.source, goal.exit), (goal.standing, goal.network))
+    links = [(mtu_of(situation, end, on), end, on) for end, on in ends if end is not None and on is not None]
+    mtu, standing, network = min(links, key=lambda link: link[0], default=(_DEFAULT_MTU, None, None))
     size = question.payload_bytes + _HEADERS[goal.version]
-    if size > mtu:
+    if standing is not None and network is not None and size > mtu:
         message = (
-            f"{size} bytes ({question.payload_bytes} and headers) do not pass the link to {goal.exit.name}, "
-            f"whose MTU is {mtu}."
+            f"{size} bytes ({question.payload_bytes} and headers) do not pass the link of {standing.name} "
+            f"to {network.name}, whose MTU is {mtu}."
         )
         fits = mtu - _HEADERS[goal.version]
-        remedy = Remedy(f"Send at most {fits} bytes of payload, or create {goal.exit.name} again with a larger MTU.")
+        remedy = Remedy(f"Send at most {fits} bytes of payload, or create {network.name} again with a larger MTU.")
+        endpoint = endpoint_on(standing, network.id)
+        if mtu < size <= _mtu_given(network) and endpoint is not None and standing.owner is not None:
+            remedy = remedies.reconnect(situation.snapshot, network, standing.owner, endpoint)
         evidence = {"mtu_bytes": mtu, "packet_bytes": size, "largest_payload_bytes": fits}
-        yield finding("mtu-mismatch", of_network(goal.exit), message, remedy=remedy, evidence=evidence)
+        yield finding("mtu-mismatch", of_network(network), message, remedy=remedy, evidence=evidence)
 
 
 def mtu_of(situation: Situation, standing: Standing, network: Network) -> int:
-    """The link's MTU as seen, else the network's option, else Ethernet's."""
-    seen = interface_on(situation.evidence, standing, network.id)
-    if seen is not None:
-        return seen.mtu_bytes
+    """The link's MTU as seen, the lesser of a veth's two ends, else what the network gives."""
+    inside = interface_on(situation.evidence, standing, network.id)
+    if inside is None:
+        return _mtu_given(network)
+    outside = host_end_of(situation.evidence, inside)
+    return min(end.mtu_bytes for end in (inside, outside) if end is not None)
+
+
+def _mtu_given(network: Network) -> int:
+    """What the engine gives the network's links: the option's, else Ethernet's."""
     option = network.options.get("com.docker.network.driver.mtu", "")
     plain = option.isascii() and option.isdigit() and len(option) <= _MTU_DIGITS
     return int(option) if plain else _DEFAULT_MTU

@@ -320,7 +320,8 @@ def test_a_pair_that_is_down_together_or_whole_is_no_finding():
 
 
 def test_a_paused_container_is_told():
-    assert only(container("c", state="paused"), code="container-paused").remedy.commands == ("docker unpause c",)
+    (call,) = only(container("c", state="paused"), code="container-paused").remedy.calls
+    assert call.path == "/v1/containers/c/start"
 
 
 @pytest.mark.parametrize("mode", [{"network_mode": "host"}, {"network_mode": "none"}, {"shares_with": "x"}])

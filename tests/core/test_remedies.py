@@ -18,7 +18,7 @@ from service.core.snapshot import Network
 
 REFERENCE = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 ROUTES = {
-    "POST": rf"/v1/networks|/v1/containers/{REFERENCE}/(start|restart)",
+    "POST": rf"/v1/networks|/v1/containers/{REFERENCE}/(start|stop|restart)",
     "PUT": rf"/v1/networks/{REFERENCE}/endpoints/{REFERENCE}",
     "DELETE": rf"/v1/networks/{REFERENCE}/endpoints/{REFERENCE}\?force=true",
 }
@@ -30,7 +30,7 @@ def assert_sendable(call):
     if call.method == "PUT":
         assert set(call.body) <= CONNECT_FIELDS
     elif call.path == "/v1/networks":
-        assert set(call.body) == {"name"}
+        assert set(call.body) in ({"name"}, {"name", "ipv6_enabled", "ipam"})
     else:
         assert call.body is None
 
@@ -102,5 +102,17 @@ def test_an_endpoint_is_made_anew_with_the_settings_it_has():
 
 
 def test_a_stopped_one_is_started_and_a_paused_one_unpaused():
-    assert remedies.start_it(container("a", state="exited")).calls[0].path == "/v1/containers/a/start"
-    assert remedies.start_it(container("a", state="paused")).commands == ("docker unpause a",)
+    for state, word in (("exited", "Start a."), ("paused", "Unpause a.")):
+        remedy = remedies.start_it(container("a", state=state))
+        assert (remedy.summary, remedy.calls[0].path) == (word, "/v1/containers/a/start")
+
+
+def test_a_network_with_ipv6_takes_a_subnet_that_no_other_has():
+    one, two = container("a"), container("b")
+    taken = network("six", "10.1.0.0/24", subnet6="fd00::/64")
+    remedy = remedies.share_network(world(taken, one, two), (one, two), ipv6=True)
+    assert remedy.calls[0].body == {
+        "name": "a-b",
+        "ipv6_enabled": True,
+        "ipam": {"pools": [{"subnet": "fd00:0:0:1::/64"}]},
+    }

@@ -66,7 +66,7 @@ def test_a_paused_destination_answers_pings_and_no_requests(protocol, severity, 
     prediction = predict(world(FRONT, one, two), ask(one, two, protocol, None if protocol == "icmp" else 80))
     found = finding_of(prediction, "container-paused")
     assert (prediction.verdict, found.severity) == (verdict, severity)
-    assert found.remedy.commands == ("docker unpause b",)
+    assert [call.path for call in found.remedy.calls] == ["/v1/containers/b/start"]
 
 
 def test_a_destination_in_host_mode_is_asked_at_the_hosts_address():
