@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from environs import Env, EnvError, validate
 
@@ -146,6 +147,16 @@ def _check(settings: Settings) -> None:
     oidc = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
     if any(oidc) and not all(oidc):
         raise BadSettings("OIDC needs BRIDGEWORK_OIDC_ISSUER, _AUDIENCE and _JWKS_URL together.")
+    if settings.oidc_jwks_url is not None and not _is_safe(settings.oidc_jwks_url):
+        raise BadSettings(
+            "BRIDGEWORK_OIDC_JWKS_URL must be https:// (or http:// on the loopback): keys decide who is who."
+        )
+
+
+def _is_safe(url: str) -> bool:
+    parts = urlsplit(url)
+    loopback = parts.hostname in {"127.0.0.1", "::1", "localhost"}
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and loopback))
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
