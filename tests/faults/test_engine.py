@@ -59,7 +59,7 @@ def kill_under_load(own_engine, serve, times):
 
 def remove_orphans(own_engine, live):
     """The engine itself leaves such bridges (`br-…`) behind for ever; the diagnosis names each, and the command."""
-    found = [one for one in live.ask("GET", "/v1/diagnostics").json["items"] if one["component"]["kind"] == "bridge"]
+    found = [one for one in live.ask("GET", "/v1/diagnostics").json["items"] if one["code"] == "orphan-bridge"]
     assert found, "the subnet overlaps something that no finding names"
     for finding in found:
         subprocess.run(["ip", "-n", own_engine.name, "link", "delete", finding["component"]["name"]], check=True)
