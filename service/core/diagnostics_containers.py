@@ -57,7 +57,10 @@ def containers_are_paused(view: View) -> Iterator[Finding]:
     for container in view.snapshot.containers:
         if container.paused:
             message = f"{container.name} is paused: pings are answered, requests are not."
-            yield finding("container-paused", of_container(container), message, remedy=start_it(container))
+            facts = {"state": container.state}
+            yield finding(
+                "container-paused", of_container(container), message, remedy=start_it(container), evidence=facts
+            )
 
 
 def published_ports_are_not_in_force(view: View) -> Iterator[Finding]:

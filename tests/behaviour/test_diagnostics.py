@@ -1,0 +1,149 @@
+"""GET /v1/diagnostics: the whole engine examined, what hurts most first, and each thing mended as it says."""
+
+import subprocess
+import time
+
+import pytest
+from conftest import codes, run
+from raw_engine import Raw
+
+HTTPD = ["httpd", "-f", "-p", "8080"]
+RANK = {"blocking": 0, "warning": 1, "info": 2}
+
+
+@pytest.fixture
+def raw(engine):
+    made = Raw(engine)
+    yield made
+    made.sweep()
+
+
+def diagnosis(api):
+    return api.get("/v1/diagnostics")["items"]
+
+
+def of(found, *severities):
+    return [finding for finding in found if finding["severity"] in severities]
+
+
+def test_an_engine_on_which_nothing_is_has_nothing_that_hurts(api):
+    answer = api.get("/v1/diagnostics")
+    assert of(answer["items"], "blocking", "warning") == []
+    assert answer["limited"] == []
+
+
+def test_a_sound_setup_has_nothing_that_hurts(api):
+    api.post("/v1/networks", {"name": "front"}, status=201)
+    ports = [{"container_port": 8080, "host_port": 8081}]
+    run(api, "web", network_mode="front", command=HTTPD, published_ports=ports)
+    run(api, "db", network_mode="front")
+    run(api, "agent", network_mode="host")
+    run(api, "beside", network_mode="container:db")
+    run(api, "apart", network_mode="none")
+    assert of(diagnosis(api), "blocking", "warning") == []
+
+
+@pytest.fixture
+def troubled(api, raw):
+    """An engine with many things wrong at once; each by one act."""
+    for name in ("front", "back", "unused"):
+        api.post("/v1/networks", {"name": name}, status=201)
+    api.post("/v1/networks", {"name": "vault", "internal": True}, status=201)
+    api.post("/v1/networks", {"name": "lab", "ipam": {"pools": [{"subnet": "10.99.0.0/24"}]}}, status=201)
+    port = {"container_port": 8080, "host_port": 8081}
+    run(api, "idle", network_mode="front", published_ports=[{**port, "host_port": 8082}])
+    run(api, "shy", network_mode="front", command=["httpd", "-f", "-p", "127.0.0.1:8080"],
+        published_ports=[{**port, "host_ip": "127.0.0.1", "host_port": 8083}])  # fmt: skip
+    run(api, "worker", network_mode="vault", published_ports=[{**port, "host_port": 8084}])
+    for name in ("pg1", "pg2"):
+        run(api, name, networks=[{"network": "back", "aliases": ["db"]}])
+    for name in ("plain", "plain-too"):
+        run(api, name)
+    run(api, "frozen")
+    raw.do("POST", "/containers/frozen/pause")
+    run(api, "owner", network_mode="front")
+    raw.make("sharer", mode="container:owner", StopSignal="SIGKILL")
+    api.post("/v1/containers/owner/restart?grace_s=0")
+    run(api, "late", networks=[{"network": "lab", "ipv4_address": "10.99.0.9"}])
+    api.post("/v1/containers/late/stop?grace_s=0")
+    run(api, "early", networks=[{"network": "lab", "ipv4_address": "10.99.0.9"}])
+    run(api, "loose", network_mode="front")
+    (inside,) = [i for i in api.get("/v1/containers/loose/interfaces")["items"] if i["peer"]]
+    raw.in_namespace("ip", "link", "set", inside["peer"]["name"], "nomaster")
+
+
+WRONG = {
+    "shared-network-stale": ("blocking", "sharer"),
+    "static-address-taken": ("blocking", "late"),
+    "veth-detached": ("blocking", "loose"),
+    "container-paused": ("warning", "frozen"),
+    "internal-no-publish": ("warning", "worker"),
+    "name-ambiguous": ("warning", "back"),
+    "default-bridge-no-dns": ("info", "bridge"),
+    "network-unused": ("info", "unused"),
+}
+"""Code → severity and what it is about, for those that a call mends."""
+
+
+@pytest.mark.usefixtures("troubled")
+def test_everything_wrong_is_found_the_worst_first_and_mended_as_it_says(api):
+    found = diagnosis(api)
+    assert {"no-listener", "listens-on-loopback-only", "port-bound-to-loopback", *WRONG} == set(codes(found))
+    for finding in found:
+        if finding["code"] in WRONG:
+            assert (finding["severity"], finding["component"]["name"]) == WRONG[finding["code"]]
+        assert finding["remedy"]["summary"]
+        assert finding["evidence"]
+        assert finding["component"]["name"] in finding["message"]
+    assert found == sorted(found, key=lambda f: (RANK[f["severity"]], -f["evidence"].get("affected", 1), f["code"]))
+    assert found == diagnosis(api)
+
+    for finding in found:
+        if finding["remedy"]["calls"]:
+            api.send_remedy(finding["remedy"])
+    left = codes(diagnosis(api))
+    mended = set(WRONG) - {"name-ambiguous"}  # which of the two is meant, a person has to say
+    assert mended.isdisjoint(left), left
+    assert api.post("/v1/containers/late/start")["state"] == "running"
+
+
+@pytest.mark.usefixtures("troubled")
+def test_a_viewer_reads_the_diagnosis_and_may_mend_nothing(api):
+    found = api.as_("viewer").get("/v1/diagnostics")["items"]
+    assert found == diagnosis(api)
+    (stale,) = [finding for finding in found if finding["code"] == "shared-network-stale"]
+    step = stale["remedy"]["calls"][0]
+    assert api.as_("viewer").call(step["method"], step["path"], step["body"], status=403)["code"] == "role-insufficient"
+
+
+def test_dead_links_and_bridges_that_are_down_are_named(api, raw):
+    made = api.post("/v1/networks", {"name": "front"}, status=201)
+    run(api, "web", network_mode="front")
+    run(api, "db", network_mode="front")
+    raw.in_namespace("ip", "link", "set", made["bridge_name"], "down")
+    (found,) = [finding for finding in diagnosis(api) if finding["code"] == "link-down"]
+    assert (found["severity"], found["component"]["name"]) == ("blocking", "front")
+    assert found["evidence"]["affected"] == 2
+    for command in found["remedy"]["commands"]:
+        raw.in_namespace(*command.split())
+    ends = time.monotonic() + 10
+    while of(diagnosis(api), "blocking", "warning"):  # the kernel tells a link's state anew within a second
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+
+
+def test_a_program_that_listens_for_itself_alone_is_an_aside(api):
+    run(api, "shy", command=["httpd", "-f", "-p", "127.0.0.1:8080"])
+    (found,) = diagnosis(api)
+    assert (found["code"], found["severity"]) == ("listens-on-loopback-only", "info")
+    assert "tcp 8080" in found["message"]
+
+
+def test_what_an_image_wrote_into_its_hosts_file_is_read(api, raw):
+    run(api, "old")
+    pid = raw.get("/containers/old/json")["State"]["Pid"]
+    write = ["nsenter", f"--target={pid}", "--mount", "--root", "/bin/sh", "-c"]
+    subprocess.run([*write, "echo 172.17.0.99 gone >> /etc/hosts"], check=True)
+    (found,) = diagnosis(api)
+    assert (found["code"], found["severity"]) == ("stale-address", "warning")
+    assert "gone as 172.17.0.99" in found["message"]
