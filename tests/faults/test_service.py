@@ -42,7 +42,7 @@ def kill_workers(serve, times):
 
 def settle(live, maker):
     until(lambda: len(live.workers()) == 2, 20, "two workers")
-    maker.settle()
+    assert maker.settle() == {}
     maker.delete()
     assert live.ask("GET", "/v1/networks?type=custom").json["items"] == []
     assert live.ask("GET", "/v1/containers").json["items"] == []
