@@ -355,7 +355,7 @@ PROVOKED = [
         "net.ipv4.ip_forward"),
     Row("start_container", "no such command", lambda w: w.create(command=("no-such",)), 400,
         '*exec: "no-such": executable file not found in $PATH: unknown', Conflict, "command-not-runnable",
-        "no-such: executable file not found in $PATH."),
+        "executable file not found in $PATH."),
     Row("start_container", "not executable", lambda w: w.create(command=("/etc/passwd",)), 400,
         '*exec: "/etc/passwd": permission denied: unknown', Conflict, "command-not-runnable", "permission denied"),
     Row("start_container", "paused", lambda w: paused(w, w.engine.start_container), 409,

@@ -1,5 +1,7 @@
 """Networks over HTTP on a real engine: every field, filter and option; what is refused, and why; prune; addresses."""
 
+import time
+
 import pytest
 from conftest import container, run
 from raw_engine import Raw
@@ -361,9 +363,11 @@ def test_a_stale_endpoint_is_seen_and_goes_by_force(api, raw):
     """The engine loses track of an endpoint that a container gets while it is restarting over and over."""
     create(api, "busy")
     looper = raw.make("looper", mode="bridge", host={"RestartPolicy": {"Name": "always"}}, Cmd=["false"])
-    for _ in range(200):
-        if raw.get(f"/containers/{looper}/json")["State"]["Status"] == "restarting":
+    for _ in range(400):  # the engine waits twice as long each time: from the fourth on long enough for us
+        seen = raw.get(f"/containers/{looper}/json")
+        if seen["State"]["Status"] == "restarting" and seen["RestartCount"] >= 4:
             break
+        time.sleep(0.02)
     problem = api.put("/v1/networks/busy/endpoints/looper", {}, status=409)
     assert problem["code"] == "container-restarting"
     raw.connect("busy", "looper")
