@@ -76,7 +76,8 @@ def test_a_project_changes_no_other_directly(alpha, alpha_admin, beta):
         refused(client, "DELETE", "/v1/containers/beta-still")
     refused(alpha_admin, "DELETE", "/v1/containers/beta-web?force=true")
     refused(alpha_admin, "POST", "/v1/containers", container("taker", network_mode="container:beta-web"))
-    refused(alpha, "POST", "/v1/networks", {"name": "taker", "config_from": "beta-net"})
+    network(beta, "beta-config", config_only=True)
+    refused(alpha, "POST", "/v1/networks", {"name": "taker", "config_from": "beta-config"})
 
 
 def test_a_project_shares_no_network_by_a_detour(api, alpha_admin, engine):
