@@ -24,10 +24,10 @@ class Answer:
 
 RECORDED = [
     Answer("create_network", "libnetwork/ipams/defaultipam, 28.0",
-           "all predefined address pools have been fully subnetted", Conflict, "pool-exhausted"),
+           "all predefined address pools have been fully subnetted", Conflict, "address-space-exhausted"),
     Answer("create_network", "libnetwork/ipamapi, 26.1, after about thirty networks",
            "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
-           Conflict, "pool-exhausted"),
+           Conflict, "address-space-exhausted"),
     Answer("create_network", "libnetwork/drivers/bridge, 26.1, behind an IPAM plugin that allows overlaps",
            f"cannot create network {ID} (br-0): conflicts with network {ID} (br-1): networks have overlapping IPv4",
            Conflict, "subnet-overlaps"),

@@ -152,7 +152,9 @@ class MeasurementSchema(Schema):
     resolved_addresses = fields.List(fields.String(), required=True, metadata=described("What the name resolved to."))
     resolver = fields.String(required=True, allow_none=True, metadata=described("Who answered for the name."))
     reverse_name = fields.String(required=True, allow_none=True, metadata=described("The name of the address."))
-    status = fields.Integer(required=True, allow_none=True, metadata=described("Of http.", minimum=100, maximum=999))
+    status = fields.Integer(
+        required=True, allow_none=True, metadata=described("Of http; of dns the RCODE.", minimum=0, maximum=4095)
+    )
     path_mtu_bytes = fields.Integer(
         required=True, allow_none=True, metadata=described("Where the path told.", maximum=65_535)
     )

@@ -27,7 +27,7 @@ from service.operations.idempotency import retry_key
 RESOURCE = Resource("containers", "Containers: made, started, stopped and removed, with every conflict named.")
 _FINDING = {400: ("ambiguous-reference",), 404: ("container-not-found",)}
 _STARTING = ("port-taken", "host-address-unknown", "protocol-not-supported", "shared-network-owner-down",
-             "shared-network-owner-gone", "network-gone", "static-address-taken", "address-space-exhausted",
+             "shared-network-owner-gone", "network-gone", "static-address-taken", "pool-exhausted",
              "parent-unusable", "overlay-not-attachable", "network-config-only", "sysctl-refused",
              "command-not-runnable", "container-removing")  # fmt: skip
 

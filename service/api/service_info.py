@@ -94,7 +94,8 @@ class EngineSchema(Schema):
 def get_index(_: Asked) -> Answer:
     """Show where to go from here."""
     links = {
-        "live": "/livez", "ready": "/readyz", "openapi": "/openapi.yaml", "docs": "/docs", "engine": "/v1/engine",
+        "live": "/livez", "ready": "/readyz", "openapi": "/openapi.yaml", "docs": "/docs",
+        "console": "/console", "metrics": "/metrics", "engine": "/v1/engine",
         "networks": "/v1/networks", "containers": "/v1/containers", "checks": "/v1/connectivity/checks",
     }  # fmt: skip
     return Answer({"name": "bridgework", "version": __version__, "links": links})

@@ -160,14 +160,14 @@ def require_address_free(snapshot: Snapshot, network: Network, address: str | No
 
 
 def require_room(snapshot: Snapshot, network: Network, spec: EndpointSpec) -> None:
-    """Raise ``Conflict`` (``address-space-exhausted``) when a pool that must give an address has none left."""
+    """Raise ``Conflict`` (``pool-exhausted``) when a pool that must give an address has none left."""
     if network.ipam_driver != "default":
         return
     fixed = {4: spec.ipv4_address, 6: spec.ipv6_address}
     for pool in usage_of(network, snapshot.endpoints_of(network)):
         if pool.free == 0 and not fixed[ip_network(pool.subnet).version] and _alone(network, pool):
             raise Conflict(
-                code="address-space-exhausted",
+                code="pool-exhausted",
                 detail=f"{network.name} has no free address left in {pool.subnet}.",
                 remedy=Remedy(
                     "Use a network with a larger subnet, or disconnect what is unused.",

@@ -261,7 +261,7 @@ def _sources(
     for index, (container, owner) in enumerate(zip(chosen, owners, strict=True)):
         if not container.running or container.paused or container.node is not None:
             continue
-        reach = Reach(owner or container)
+        reach = Reach(snapshot, owner or container)
         targets: list[SweepTarget] = []
         for column, (other, other_owner) in enumerate(zip(chosen, owners, strict=True)):
             if column == index or not other.running:

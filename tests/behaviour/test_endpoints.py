@@ -207,10 +207,10 @@ def test_a_full_network_is_refused_before_the_engine_hears_of_it(api, raw):
     run(api, "first", network_mode="tiny")
     run(api, "second")
     problem = api.put(path("second", "tiny"), {}, status=409)
-    assert (problem["code"], problem["facts"]["subnet"]) == ("address-space-exhausted", "10.83.0.0/30")
+    assert (problem["code"], problem["facts"]["subnet"]) == ("pool-exhausted", "10.83.0.0/30")
     assert "tiny" not in raw.get("/containers/second/json")["NetworkSettings"]["Networks"]
     problem = api.post("/v1/containers", container("third", network_mode="tiny"), status=409)
-    assert problem["code"] == "address-space-exhausted"
+    assert problem["code"] == "pool-exhausted"
     api.call("GET", "/v1/containers/third", status=404)
 
 

@@ -155,7 +155,7 @@ def test_combinations_that_are_none(api, fields, pointer):
 
 def test_ipv6_without_a_pool_is_refused_by_an_engine_that_has_none(api):
     problem = create(api, "six", status=409, ipv6_enabled=True)
-    assert problem["code"] == "pool-exhausted"
+    assert problem["code"] == "address-space-exhausted"
     assert "IPv6" in problem["detail"]
     free = api.get(problem["remedy"]["calls"][0]["path"])["subnets"]
     assert create(api, "six", free[0], ipv6_enabled=True)["ipv6_enabled"]

@@ -138,7 +138,7 @@ def test_pools_exhausted(serve):
             break
         made.append(number)
     assert_problem(answer)
-    assert (answer.status, answer.json["code"]) == (409, "pool-exhausted")
+    assert (answer.status, answer.json["code"]) == (409, "address-space-exhausted")
     assert [call["path"] for call in answer.json["remedy"]["calls"]]
     names = {item["name"] for item in live.ask("GET", "/v1/networks?type=custom&limit=1000").json["items"]}
     assert names == {f"pool-{number}" for number in made}

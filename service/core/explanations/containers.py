@@ -26,7 +26,7 @@ ROWS = (
         WARNING,
         "Its processes are frozen. The kernel still answers pings and accepts TCP connections, but no program replies.",
         "The container's state is paused.",
-        "Unpause it on the engine's host, or restart it.",
+        "Start it: that unpauses it, or restart it.",
         "tomcat82 is paused: pings are answered, requests are not.",
     ),
     Explanation(
