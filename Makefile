@@ -1,6 +1,6 @@
 # Everything a person does with this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean-engine lock dist image clean clients examples fuzz lint-spec
+.PHONY: help run test check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench
 PYTHON := .venv/bin/python
 
 help: ## List what can be made
@@ -19,6 +19,7 @@ check: dev ## Lint, types, who imports whom, and whether openapi.yaml says what 
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) scripts/openapi.py --check
+	@$(PYTHON) scripts/explanations.py --check
 	@scripts/audit
 
 openapi: dev ## Write openapi.yaml anew from the schemas
@@ -27,6 +28,12 @@ openapi: dev ## Write openapi.yaml anew from the schemas
 examples: dev ## Record the document's examples anew on a real engine, and write openapi.yaml
 	@$(PYTHON) scripts/examples
 	@$(PYTHON) scripts/openapi.py
+
+explanations: dev ## Write docs/explanations.md anew from the catalogue
+	@$(PYTHON) scripts/explanations.py
+
+bench: dev ## Every measure beside its rival, in one run, into bench/RESULTS.md
+	@$(PYTHON) bench/run.py
 
 clean-engine: ## Remove the private engine of `make run`: processes, namespace, mounts, data
 	@scripts/clean-engine
