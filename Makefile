@@ -11,6 +11,7 @@ run: ## Start the service, with an engine of its own where the machine has none;
 
 test: dev ## Run the unit tests and, as root, the behaviour tests on an engine that they start themselves
 	@$(PYTHON) scripts/private_engine.py packages
+	@scripts/test-packages
 	@$(if $(ARGS),,SPEC_COVERAGE=1) $(PYTHON) -m pytest -m "not slow and not faults" --cov --cov-report=term:skip-covered $(ARGS)
 
 check: dev ## Lint, types, who imports whom, and whether openapi.yaml says what the service does

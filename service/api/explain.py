@@ -124,7 +124,8 @@ def diagnose_engine(asked: Asked) -> Answer:
 
 
 @RESOURCE.operation(
-    "GET", "/v1/topology", role=Role.VIEWER, query=TopologyQuery(), problems={404: ("network-not-found",)},
+    "GET", "/v1/topology", role=Role.VIEWER, query=TopologyQuery(),
+    problems={404: ("network-not-found",), 503: ("drawing-failed",)},
     answers={
         200: [TopologySchema, Media(GRAPHVIZ, "For `dot`."), Media(MERMAID, "For Mermaid."), Media(SVG, "Drawn.")],
     },
@@ -164,5 +165,10 @@ def _drawn(text: str) -> bytes:
         raise HttpProblem(
             406, "not-acceptable", "SVG needs Graphviz's program dot, which is not installed where this service runs.",
             remedy="Ask for text/vnd.graphviz or text/vnd.mermaid and draw it yourself, or install graphviz.",
+        ) from error  # fmt: skip
+    except subprocess.SubprocessError as error:
+        raise HttpProblem(
+            503, "drawing-failed", f"Graphviz could not draw this within {DRAWING_LIMIT_S} s.",
+            headers={"Retry-After": "1"}, remedy="Narrow the picture by network, label or project, or fold more.",
         ) from error  # fmt: skip
     return done.stdout

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import subprocess
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -198,3 +199,13 @@ def test_an_unchanged_engine_is_not_sent_again(api):
     first = api.send("GET", "/v1/topology")
     again = api.send("GET", "/v1/topology", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status_code == 304
+
+
+def test_a_picture_that_cannot_be_drawn_is_a_problem(api, monkeypatch):
+    def too_slow(*_, **__):
+        raise subprocess.TimeoutExpired("dot", 20)
+
+    monkeypatch.setattr(subprocess, "run", too_slow)
+    response = api.send("GET", "/v1/topology", headers={"Accept": "image/svg+xml"})
+    assert response.status_code == 503
+    assert response.get_json()["code"] == "drawing-failed"
