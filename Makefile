@@ -1,6 +1,6 @@
 # Everything a person does with this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench
+.PHONY: help run test check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench long
 PYTHON := .venv/bin/python
 
 help: ## List what can be made
@@ -49,6 +49,11 @@ lint-spec: ## Lint openapi.yaml by spectral and redocly, and compare it with the
 
 fuzz: dev ## Fuzz the service before a real engine of its own by its own document, for minutes
 	@scripts/fuzz long
+
+long: dev ## Every test that takes minutes: image, deployments, swarm, browser, long random runs
+	@$(PYTHON) scripts/private_engine.py packages
+	@scripts/test-packages
+	@$(PYTHON) -m pytest -m slow $(ARGS)
 
 faults: dev ## Break engines and services on purpose, for ten minutes: kills, stalls, overruns, 10,000 hostile requests
 	@scripts/faults $(ARGS)
