@@ -72,7 +72,10 @@ def one_check(made: Any) -> list[Line]:
 
     body = {"source": {"container": source}, "destination": {"container": target}}
     with blackbox_exporter(), service(made) as live:
-        one = lambda: live.json("POST", "/v1/connectivity/checks", body)  # noqa: E731
+
+        def one() -> Any:
+            return live.json("POST", "/v1/connectivity/checks", body)
+
         if one()["verdict"] != "reachable":
             message = "the benchmark's own check fails"
             raise RuntimeError(message)

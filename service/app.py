@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 import yaml
 from flask import Flask, Response, g, request
+from flask.json.provider import DefaultJSONProvider
 
 from service.api import (
     connectivity,
@@ -64,6 +65,12 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 log = structlog.get_logger()
 
 
+class _OrderedJson(DefaultJSONProvider):
+    """Keys in the order of the schemas."""
+
+    sort_keys = False
+
+
 def create_app(
     settings: Settings, address: EngineAddress, *, engine: Engine | None = None, runner: ProbeRunner | None = None
 ) -> Flask:
@@ -95,7 +102,7 @@ def create_app(
     app.config["HOUSE"] = house
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = _OrderedJson(app)
     problems.register(app)
     _register_tracing(app)
     metrics.watch(app, settings.threads)
