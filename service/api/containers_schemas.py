@@ -8,6 +8,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from service.api.endpoints_schemas import EndpointFieldsSchema, EndpointSchema
 from service.api.fields import (
     NAME,
     FindingSchema,
@@ -21,7 +22,6 @@ from service.api.fields import (
     Whole,
     described,
 )
-from service.api.networks_schemas import EndpointFieldsSchema, EndpointSchema
 from service.core.access import RESERVED_LABEL_PREFIX
 
 STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from service.api.contract import Answer, Asked, Resource
-from service.api.networks_schemas import (
-    AvailableSubnetsSchema,
+from service.api.endpoints_schemas import (
     ConnectedEndpointSchema,
     EndpointConnectSchema,
     EndpointPageSchema,
     EndpointSchema,
+)
+from service.api.networks_schemas import (
+    AvailableSubnetsSchema,
     ForceQuery,
     NetworkAddressesSchema,
     NetworkCreateSchema,
