@@ -368,3 +368,15 @@ def test_streams_do_not_outlive_a_killed_master(engine, tokens_file):
         while any(Path(f"/proc/{child}").exists() for child in children):
             assert time.monotonic() < end, "a worker is left"
             time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_twenty_restarts_are_twenty_gaps_and_no_change_after_one_is_missed(own, own_engine):
+    with closing(Stream(own.send("GET", "/v1/events"))) as stream:
+        for number in range(20):
+            own_engine.restart()
+            assert stream.until("gap")[-1][1]["reason"] == "engine-restarted"
+            own.post("/v1/networks", {"name": f"after-{number}"}, status=201)
+            assert stream.until("network.create")[-1][1]["name"] == f"after-{number}"
+            own.delete(f"/v1/networks/after-{number}")
+            assert stream.until("network.destroy")[-1][1]["name"] == f"after-{number}"
