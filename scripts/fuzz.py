@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from fuzz_registry import MIRROR, registry
 from live_service import TOKEN, Live, live_service
 
 FOLDER = ROOT / "tests" / "spec" / "fuzz"
@@ -64,11 +65,15 @@ def fuzz(live: Live, seconds: int, seed: int) -> int:
 
 def main() -> int:
     """Exit status: that of the first run that failed."""
-    long = sys.argv[1:] == ["long"]
+    length, registry_program = sys.argv[1:]
+    long = length == "long"
     rounds = int(os.environ.get("ROUNDS", "5")) if long else 1
     seconds = int(os.environ.get("SECONDS_EACH", "240")) if long else SHORT_SECONDS
     (ROOT / "build").mkdir(exist_ok=True)
-    with live_service("fuzz", allowed_images="busybox,busybox:latest") as live:
+    with (
+        live_service("fuzz", {"registry-mirrors": [MIRROR]}, allowed_images="busybox,busybox:latest") as live,
+        registry(Path(registry_program), live.engine, live.log.parent),
+    ):
         for number in range(rounds):
             seed = random.SystemRandom().randrange(2**32) if long else 1
             print(f"Round {number + 1} of {rounds}, seed {seed}", flush=True)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,11 @@ class Live:
 
 
 @contextlib.contextmanager
-def live_service(purpose: str, **settings: str) -> Iterator[Live]:
+def live_service(purpose: str, engine_settings: Mapping[str, Any] | None = None, **settings: str) -> Iterator[Live]:
     """Start both; remove both at the end."""
     folder = Path(tempfile.mkdtemp(prefix=f"bridgework-{purpose}-"))
     try:
-        engine = PrivateEngine(folder / "engine", f"bridgework-{purpose}-{os.getpid()}")
+        engine = PrivateEngine(folder / "engine", f"bridgework-{purpose}-{os.getpid()}", dict(engine_settings or {}))
         with engine, _gunicorn(folder, engine, settings) as live:
             yield live
     finally:

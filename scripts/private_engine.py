@@ -252,6 +252,8 @@ class PrivateEngine:
 
     directory: Path
     name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of dockerd's beside those that keep it to itself."""
     _owner: Process | None = field(default=None, init=False, repr=False)
     _children: list[subprocess.Popen[bytes]] = field(default_factory=list, init=False, repr=False)
 
@@ -373,6 +375,7 @@ class PrivateEngine:
     def _configure(self) -> None:
         """Write both daemons' settings: in files, so that the machine's own are not read."""
         settings = {
+            **self.settings,
             "hosts": [self.docker_host],
             "data-root": str(self.directory / "data"),
             "exec-root": str(self.runtime / "exec"),
