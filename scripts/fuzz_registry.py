@@ -1,4 +1,4 @@
-"""A registry in a private engine's namespace, so that what is to be pulled can be pulled; it holds busybox and no more."""
+"""A registry in a private engine's namespace, so that what is to be pulled can be; it holds busybox and no more."""
 
 from __future__ import annotations
 
