@@ -99,14 +99,18 @@ def neighbours(house: House, snapshot: Snapshot, reference: str) -> tuple[Neighb
 
 def sockets(house: House, snapshot: Snapshot, reference: str) -> tuple[ListeningSocket, ...]:
     """What waits for somebody. Raises ``Conflict``."""
-    return look(house, snapshot, references.container(snapshot, reference), ("sockets", "processes")).sockets or ()
+    container = references.container(snapshot, reference)
+    found = look(house, snapshot, container, ("sockets", "processes")).sockets
+    if found is None:
+        raise _out_of_reach(house, f"The kernel does not say what listens inside {container.name}")
+    return found
 
 
 def host_view(house: House, snapshot: Snapshot) -> HostView:
     """The engine's host. Raises ``Conflict`` (``namespace-out-of-reach``)."""
     host = house.runner.observe_host()
     if host is None:
-        raise _out_of_reach(house, "the engine's host")
+        raise _out_of_reach(house, "The network namespace of the engine's host cannot be entered from here")
     links = host.observation.interfaces or ()
     wires = wiring(snapshot, links)
     served = dict(_served(house, snapshot, wires))
@@ -148,7 +152,9 @@ def look(house: House, snapshot: Snapshot, container: Container, aspects: tuple[
     if seen is not None:
         return seen
     now = references.container(house.engine.snapshot(), container.id)
-    raise _out_of_reach(house, container.name) if now.running else _not_running(now)
+    if not now.running:
+        raise _not_running(now)
+    raise _out_of_reach(house, f"The network namespace of {container.name} cannot be entered from here")
 
 
 def _not_running(container: Container) -> BridgeworkError:
@@ -160,11 +166,12 @@ def _not_running(container: Container) -> BridgeworkError:
     )
 
 
-def _out_of_reach(house: House, name: str) -> BridgeworkError:
+def _out_of_reach(house: House, sentence: str) -> BridgeworkError:
     status = house.runner.status()
+    why = "" if status.kind == "namespace" else f": {status.reason}"
     return Conflict(
         code="namespace-out-of-reach",
-        detail=f"The network namespace of {name} cannot be entered from here: {status.reason}.",
+        detail=f"{sentence}{why}.",
         remedy=Remedy("Run the service where it can enter the engine's namespaces; see `missing`."),
         facts={"runner": status.kind, "missing": list(status.missing)},
     )

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-from service.probes import rtnetlink
+from service.probes import netlink
 
 TableName = Literal["arp_cache", "ndisc_cache"]
 _FAMILIES = {"arp_cache": socket.AF_INET, "ndisc_cache": socket.AF_INET6}
@@ -37,7 +37,7 @@ class TableUsage:
 def table_usage(name: TableName) -> TableUsage | None:
     """The table's usage now; ``None`` when the kernel does not say."""
     try:
-        with rtnetlink.open_socket() as sock:
+        with netlink.open_socket() as sock:
             return read_usage(sock, name)
     except OSError:
         return None
@@ -51,8 +51,8 @@ def is_full(name: TableName) -> bool:
 
 def read_usage(sock: socket.socket, name: TableName) -> TableUsage | None:
     """The same over an open netlink socket, in some tens of microseconds. Raises ``OSError``."""
-    bodies = list(rtnetlink.dump(sock, _RTM_GETNEIGHTBL, _RTGENMSG.pack(_FAMILIES[name])))
-    usages = (_usage(rtnetlink.attributes(body, _RTGENMSG.size), name) for body in bodies)
+    bodies = list(netlink.dump(sock, _RTM_GETNEIGHTBL, _RTGENMSG.pack(_FAMILIES[name])))
+    usages = (_usage(netlink.attributes(body, _RTGENMSG.size), name) for body in bodies)
     return next((usage for usage in usages if usage is not None), None)
 
 

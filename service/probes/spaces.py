@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from service.probes import rtnetlink
+from service.probes import netlink
 from service.probes.reasons import IPV4, IPV6, VERSION_OF_LENGTH
 
 _FAMILIES = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
@@ -77,8 +77,8 @@ class Space:
     def entries(self) -> set[Entry]:
         """The neighbour entries as they are now, of both versions, in every state."""
         found: set[Entry] = set()
-        for body in rtnetlink.dump(self.netlink, _RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
-            address = rtnetlink.attributes(body, _NEIGHBOUR.size).get(_NDA_DST)
+        for body in netlink.dump(self.netlink, _RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
+            address = netlink.attributes(body, _NEIGHBOUR.size).get(_NDA_DST)
             if address and len(address) in VERSION_OF_LENGTH:
                 found.add((_NEIGHBOUR.unpack_from(body)[1], address))
         return found
@@ -91,36 +91,34 @@ class Space:
         self.netlink.send(b"".join(messages))
         while True:
             try:
-                answers = self.netlink.recv(rtnetlink.RECEIVE_BYTES, socket.MSG_DONTWAIT)
+                answers = self.netlink.recv(netlink.RECEIVE_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
-            for kind, payload in rtnetlink.split(answers):
-                if kind == rtnetlink.NLMSG_ERROR:
+            for kind, payload in netlink.split(answers):
+                if kind == netlink.NLMSG_ERROR:
                     self._note(payload)
 
     def _note(self, payload: bytes) -> None:
         try:
-            rtnetlink.raise_error(payload)
+            netlink.raise_error(payload)
         except PermissionError:
             self.may_delete = False
         except OSError:
             return
 
     def _read_addresses(self) -> Iterator[tuple[bytes, int]]:
-        for body in rtnetlink.dump(self.netlink, _RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
+        for body in netlink.dump(self.netlink, _RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
             interface = _ADDRESS.unpack_from(body)[4]
-            found = rtnetlink.attributes(body, _ADDRESS.size)
+            found = netlink.attributes(body, _ADDRESS.size)
             address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
             if address:
                 yield address, interface
 
     def _read_ways(self, version: int) -> Iterator[Way]:
         bits = 32 if version == IPV4 else 128
-        for body in rtnetlink.dump(
-            self.netlink, _RTM_GETROUTE, _ROUTE.pack(_FAMILIES[version], 0, 0, 0, 0, 0, 0, 0, 0)
-        ):
+        for body in netlink.dump(self.netlink, _RTM_GETROUTE, _ROUTE.pack(_FAMILIES[version], 0, 0, 0, 0, 0, 0, 0, 0)):
             _, length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(body)
-            found = rtnetlink.attributes(body, _ROUTE.size)
+            found = netlink.attributes(body, _ROUTE.size)
             if kind not in _KINDS or (_number(found.get(_RTA_TABLE)) or table) != _MAIN_TABLE:
                 continue
             begins = int.from_bytes(found.get(_RTA_DST, b""), "big") >> (bits - length)
@@ -144,13 +142,13 @@ def _number(data: bytes | None) -> int:
 
 def _deletion(interface: int, address: bytes) -> bytes:
     family = _FAMILIES[VERSION_OF_LENGTH[len(address)]]
-    body = _NEIGHBOUR.pack(family, interface, 0, 0, 0) + rtnetlink.attribute(_NDA_DST, address)
-    return rtnetlink.message(_RTM_DELNEIGH, rtnetlink.NLM_F_REQUEST, body)
+    body = _NEIGHBOUR.pack(family, interface, 0, 0, 0) + netlink.attribute(_NDA_DST, address)
+    return netlink.message(_RTM_DELNEIGH, netlink.NLM_F_REQUEST, body)
 
 
 def open_space(inode: int) -> Space:
     """The calling thread's namespace. Raises ``OSError`` when its addresses or ways cannot be read."""
-    space = Space(inode, rtnetlink.open_socket())
+    space = Space(inode, netlink.open_socket())
     try:
         space.learn()
         space.known = space.entries()

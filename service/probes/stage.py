@@ -13,7 +13,7 @@ from functools import partial
 
 from service.core.checks import Protocol, Reason
 from service.core.ports import SweepPlan, SweepRow
-from service.probes import descriptors, neighbour_table, reasons, rtnetlink
+from service.probes import descriptors, neighbour_table, netlink, reasons
 from service.probes.connect_line import Room
 from service.probes.entrance import Entrance, Grounds
 from service.probes.holdings import Holdings
@@ -47,7 +47,7 @@ class Stage:
     def run(self) -> None:
         """Emit every row exactly once, unless stopped."""
         with ExitStack() as files:
-            usage_socket = files.enter_context(rtnetlink.open_socket())
+            usage_socket = files.enter_context(netlink.open_socket())
             entrance = Entrance(self._plan, self._grounds, files, self._room())
             entrance.open_host()
             opened = list(self._open(entrance))

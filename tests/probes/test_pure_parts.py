@@ -18,7 +18,7 @@ from service.core.checks import (
 )
 from service.core.observations import FirewallChain, HostObservation, Observation
 from service.core.ports import Place, SweepOutcome, SweepPlan, SweepRow, SweepSource, SweepTarget
-from service.probes import echo, firewall, http, listening, reasons
+from service.probes import echo, firewall, http, reasons
 from service.probes.attempts import Attempt, percentile, round_trip, summarise
 from service.probes.ledger import Ledger, limit_of
 from service.probes.neighbour_table import TableUsage
@@ -149,17 +149,6 @@ def test_a_saved_firewall_is_read():
     ]
     assert chains[0].rules == ((5, 420, "-A INPUT -i br-1 -j DOCKER"),)
     assert chains[1].rules[0][2].endswith("--dport 80 -j ACCEPT")
-
-
-def test_listening_sockets_are_read():
-    text = (
-        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-        "   0: 0B00007F:0035 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 x\n"
-        "   1: 020013AC:1F90 030013AC:0050 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 x\n"
-    )
-    ((inode, found),) = listening.parse(text, "tcp", "ipv4")
-    assert (inode, found.address, found.port) == ("4711", "127.0.0.11", 53)
-    assert listening.decode_address("00000000000000000000000001000000") == "::1"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A few rtnetlink(7) messages as bytes, on a plain socket: a matrix asks hundreds of namespaces thousands of things.
+"""Netlink(7) messages as bytes, on a plain socket: hundreds of namespaces are asked thousands of things.
 
 ``pyroute2`` costs about 3 ms and several descriptors for each namespace; these cost some tens of microseconds and one.
 """
@@ -18,9 +18,9 @@ _ATTRIBUTE = struct.Struct("=HH")
 _TYPE_MASK = 0x3FFF
 
 
-def open_socket() -> socket.socket:
+def open_socket(family: int = socket.NETLINK_ROUTE) -> socket.socket:
     """A netlink socket in the calling thread's namespace; it stays there."""
-    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
     sock.bind((0, 0))
     return sock
 
@@ -40,10 +40,10 @@ def dump(sock: socket.socket, kind: int, body: bytes) -> Iterator[bytes]:
     sock.send(message(kind, NLM_F_REQUEST | NLM_F_DUMP, body))
     while True:
         for answer, payload in split(sock.recv(RECEIVE_BYTES)):
+            if answer in {NLMSG_DONE, NLMSG_ERROR}:
+                raise_error(payload)
             if answer == NLMSG_DONE:
                 return
-            if answer == NLMSG_ERROR:
-                raise_error(payload)
             yield payload
 
 
@@ -69,7 +69,7 @@ def attributes(data: bytes, at: int) -> dict[int, bytes]:
 
 
 def raise_error(payload: bytes) -> None:
-    """Raise the error of an ``NLMSG_ERROR`` body, unless it is an acknowledgement."""
+    """Raise the error that an ``NLMSG_ERROR`` or ``NLMSG_DONE`` ends with, unless it says that all went well."""
     number = -struct.unpack_from("=i", payload)[0]
     if number:
         raise OSError(number, os.strerror(number))
