@@ -1,4 +1,7 @@
-"""What a newcomer does, from a clean checkout: make run, paste what it prints, Ctrl-C, make clean-engine."""
+"""What a newcomer does, from a clean checkout: make run, paste what it prints, Ctrl-C, make clean-engine.
+
+And the README, as it is written: every command in its order, every output that it shows.
+"""
 
 import json
 import os
@@ -21,11 +24,11 @@ pytestmark = pytest.mark.slow
 class Started:
     """A `make run` as a terminal runs it: a process group of its own, its output on a screen."""
 
-    def __init__(self, checkout, **settings):
+    def __init__(self, checkout, command=("make", "run"), **settings):
         self.screen = checkout.parent / "screen"
         with self.screen.open("w") as file:
             self.process = subprocess.Popen(
-                ["make", "run"],
+                command,
                 cwd=checkout,
                 env=environment(**settings),
                 stdin=subprocess.DEVNULL,
@@ -78,7 +81,7 @@ def checkout(tmp_path_factory):
     subprocess.run(["make", "clean-engine"], cwd=folder, env=environment(), check=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def own_engine(checkout):
     """Keep a machine's real engine out of it: where one answers, the checkout's own is named in its place."""
     if not answers(Path("/var/run/docker.sock")):
@@ -151,6 +154,55 @@ def test_a_newcomers_way(checkout, own_engine):
         assert "Making" not in again, "the environment, the token, the engine and its image are there already"
         networks, *_, check = paste(again)
         assert check["verdict"] == "unreachable"
+
+
+MARK = "--- this was command"
+
+
+def unfinished(command):
+    """Whether a quote or a loop is open, so that the next line goes on with it."""
+    return subprocess.run(["bash", "-n"], check=False, input=command, text=True, capture_output=True).returncode != 0
+
+
+def shown_by(page):
+    """Each command of the page's console blocks, and what the page shows below it."""
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
+        for line in block.splitlines():
+            if found and unfinished(found[-1][0]):
+                found[-1][0] += f"\n{line}"
+            elif line.startswith("$ "):
+                found.append([line.removeprefix("$ "), ""])
+            else:
+                found[-1][1] += f"{line}\n"
+    return found
+
+
+def as_shown(shown, printed):
+    """Whether this was printed: laid out as one likes, without what stands for ``...``, times as they come."""
+    shown, printed = (re.sub(r"\d+\.\d+", "0.0", text) for text in (shown, printed))
+    parts = ["".join(part.split()) for part in shown.split("...")]
+    return re.fullmatch(".*".join(map(re.escape, parts)), "".join(printed.split())) is not None
+
+
+def test_the_readme_as_it_is_written(checkout, own_engine):
+    (run, _), (other, _), *commands = shown_by((checkout / "README.md").read_text())
+    run, other = (command.partition("#")[0].split() for command in (run, other))
+    assert (run, other) == (["make", "run"], ["make", "test"])
+    for step in (["scripts/bootstrap"], ["make", "clean-engine"]):
+        subprocess.run(step, cwd=checkout, env=environment(), check=True)
+    # In a network namespace of its own, where the port that the page names is free.
+    inside = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *run)
+    with Started(checkout, inside, **own_engine) as started:
+        started.until_ready()
+        script = "".join(f"{command}\necho; echo {MARK}\n" for command, _ in commands)
+        printed = subprocess.run(
+            ["nsenter", f"--net=/proc/{started.process.pid}/ns/net", "bash", "-e", "-o", "pipefail"],
+            check=False, input=script, cwd=checkout, env=environment(), text=True, capture_output=True,
+        )  # fmt: skip
+        assert (printed.returncode, printed.stderr) == (0, "")
+        for (command, shown), text in zip(commands, printed.stdout.split(MARK)[:-1], strict=True):
+            assert as_shown(shown, text), f"{command}\nshows\n{shown}\nand printed\n{text}"
 
 
 def test_secrets_are_the_owners_alone(checkout):
