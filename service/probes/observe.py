@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pyroute2 import IPRoute
-
 from service.core.observations import HostObservation, Observation, ResolverConfiguration
 from service.core.ports import Aspect
 from service.probes import firewall as firewall_rules
-from service.probes import links, listening
+from service.probes import links, listening, netlink
 from service.probes.neighbour_table import table_usage
 
 HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "sysctls")
@@ -44,12 +42,12 @@ def observe(aspects: Sequence[Aspect], resolver: ResolverConfiguration | None) -
 
 
 def _with_links(found: Observation, aspects: Sequence[Aspect]) -> Observation:
-    with IPRoute() as ipr:
+    with netlink.open_socket() as sock:
         return replace(
             found,
-            interfaces=links.interfaces(ipr) if "interfaces" in aspects else None,
-            routes=links.routes(ipr) if "routes" in aspects else None,
-            neighbours=links.neighbours(ipr) if "neighbours" in aspects else None,
+            interfaces=links.interfaces(sock) if "interfaces" in aspects else None,
+            routes=links.routes(sock) if "routes" in aspects else None,
+            neighbours=links.neighbours(sock) if "neighbours" in aspects else None,
         )
 
 

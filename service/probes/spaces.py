@@ -94,7 +94,7 @@ class Space:
                 answers = self.netlink.recv(netlink.RECEIVE_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
-            for kind, payload in netlink.split(answers):
+            for kind, _, payload in netlink.split(answers):
                 if kind == netlink.NLMSG_ERROR:
                     self._note(payload)
 
