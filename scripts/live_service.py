@@ -39,7 +39,8 @@ class Live:
         sent = {"Authorization": f"Bearer {TOKEN}", **{name.replace("_", "-"): text for name, text in headers.items()}}
         data = None
         if body is not None:
-            data, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
+            data = json.dumps(body).encode()
+            sent.setdefault("Content-Type", "application/json")
         host = self.url.removeprefix("http://")
         connection = http.client.HTTPConnection(host, timeout=60)
         try:

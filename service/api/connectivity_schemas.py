@@ -102,7 +102,10 @@ class CheckRequestSchema(Strict):
 class HopSchema(Schema):
     """A step of a path."""
 
-    kind = fields.String(required=True, metadata=described("`interface`, `veth`, `bridge`, `published-port`…"))
+    kind = fields.String(
+        required=True,
+        metadata=described("`interface`, `veth`, `bridge`, `published-port`…, or the driver of a network on the way."),
+    )
     name = fields.String(required=True, metadata=described("As a person can look it up on the host."))
     of = fields.String(required=True, allow_none=True, metadata=described("Whose it is."))
 

@@ -195,7 +195,11 @@ def restart_container(asked: Asked) -> Answer:
     problems={**_FINDING, 409: ("container-name-taken", "endpoint-half-made")},
 )  # fmt: skip
 def rename_container(asked: Asked) -> Answer:
-    """Rename a container."""
+    """Rename a container.
+
+    It runs on under its new name, and having that already changes nothing. A name that another container holds is a
+    409.
+    """
     return Answer(
         containers.rename_container(
             asked.house, asked.caller, asked.path["container"], asked.body["name"], dry_run=asked.dry_run

@@ -10,6 +10,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from service.api.endpoints_schemas import EndpointFieldsSchema, EndpointSchema
 from service.api.fields import (
+    MAX_LABELS,
     NAME,
     FindingSchema,
     Flag,
@@ -26,6 +27,8 @@ from service.core.access import RESERVED_LABEL_PREFIX
 
 STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-/:]*(@sha256:[0-9a-f]{64})?\Z")
+RESTART_POLICIES = ("no", "always", "unless-stopped", "on-failure")
+TRANSPORTS = ("tcp", "udp", "sctp")
 MAX_PORT = 65_535
 
 
@@ -33,7 +36,9 @@ class PublishedPortSchema(Schema):
     """A port of the container offered at the host."""
 
     container_port = fields.Integer(required=True, metadata=described("Inside.", minimum=1, maximum=MAX_PORT))
-    protocol = fields.String(required=True, metadata=described("`tcp`, `udp` or `sctp`."))
+    protocol = fields.String(
+        required=True, validate=validate.OneOf(TRANSPORTS), metadata=described("The protocol.", x_known_values=True)
+    )
     host_ip = fields.String(required=True, metadata=described("The host's address; empty or `0.0.0.0` for every one."))
     host_port = fields.Integer(
         required=True,
@@ -77,7 +82,9 @@ class ContainerSchema(Schema):
         fields.Nested(PublishedPortSchema), required=True, metadata=described("Ports asked for at creation.")
     )
     labels = fields.Dict(keys=fields.String(), values=fields.String(), required=True, metadata=described("Labels."))
-    restart_policy = fields.String(required=True, metadata=described("When the engine starts it again."))
+    restart_policy = fields.String(
+        required=True, validate=validate.OneOf(RESTART_POLICIES), metadata=described("When the engine starts it again.")
+    )
     findings = fields.List(
         fields.Nested(FindingSchema), required=True, metadata=described("What Docker does silently or only warns of.")
     )
@@ -101,8 +108,9 @@ class ContainerQuery(Strict):
     state = fields.String(load_default=None, validate=validate.OneOf(STATES), metadata=described("Docker's state."))
     network = Text(load_default=None, min_length=1, metadata=described("A network it has an endpoint in."))
     label = fields.List(
-        Text(), load_default=list, metadata=described("`key` or `key=value`; repeatable, all must fit.")
-    )
+        Text(), load_default=list, validate=validate.Length(max=MAX_LABELS),
+        metadata=described("`key` or `key=value`; repeatable, all must fit."),
+    )  # fmt: skip
     image = Text(load_default=None, max_length=512, metadata=described("The image's reference or id."))
     publishes = QueryWhole(1, MAX_PORT, load_default=None, metadata=described("A host port it publishes."))
     project = Text(load_default=None, metadata=described("The project it belongs to."))
@@ -113,7 +121,7 @@ class PortRequestSchema(Strict):
 
     container_port = Whole(1, MAX_PORT, required=True, metadata=described("Inside."))
     protocol = fields.String(
-        load_default="tcp", validate=validate.OneOf(["tcp", "udp", "sctp"]), metadata=described("The protocol.")
+        load_default="tcp", validate=validate.OneOf(TRANSPORTS), metadata=described("The protocol.")
     )
     host_ip = fields.IP(
         allow_none=True, load_default=None, metadata=described("One address of the host; null for all.")
@@ -188,7 +196,7 @@ class ContainerCreateSchema(Strict):
         load_default=dict, max_items=64, metadata=described("Network sysctls (`net.*`) of its namespace.")
     )
     restart_policy = fields.String(
-        load_default="no", validate=validate.OneOf(["no", "always", "unless-stopped", "on-failure"]),
+        load_default="no", validate=validate.OneOf(RESTART_POLICIES),
         metadata=described("When the engine starts it again."),
     )  # fmt: skip
     start = Flag(load_default=True, metadata=described("Start it; when that fails, nothing is left."))

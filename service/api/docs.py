@@ -74,7 +74,7 @@ def _item(name: str, summary: str, media_type: str) -> dict[str, Any]:
                     "in": "header",
                     "required": False,
                     "description": "304 when it still has this ETag.",
-                    "schema": {"type": "string"},
+                    "schema": {"type": "string", "maxLength": 8190},
                 }
             ],
             "responses": {
@@ -84,7 +84,6 @@ def _item(name: str, summary: str, media_type: str) -> dict[str, Any]:
                     "content": {media_type: {"schema": schema}},
                 },
                 "304": {"description": "It still has the ETag you know.", "headers": headers},
-                "500": {"$ref": "#/components/responses/InternalError"},
             },
         }
     }

@@ -27,7 +27,10 @@ DRAWING_LIMIT_S = 20
 class ExplanationSchema(Schema):
     """A cause that findings name."""
 
-    code = fields.String(required=True, metadata=described("Stable, kebab-case."))
+    code = fields.String(
+        required=True, validate=validate.OneOf(tuple(CATALOGUE)),
+        metadata=described("Stable, kebab-case.", x_known_values=True),
+    )  # fmt: skip
     severity = fields.String(required=True, validate=validate.OneOf(SEVERITIES), metadata=described("How bad it is."))
     meaning = fields.String(required=True, metadata=described("What it means."))
     detection = fields.String(required=True, metadata=described("How it is detected."))
@@ -108,7 +111,10 @@ class TopologyQuery(Strict):
 
 @RESOURCE.operation("GET", "/v1/explanations", role=Role.VIEWER, answers={200: ExplanationsSchema})
 def list_explanations(_: Asked) -> Answer:
-    """List the causes that findings name."""
+    """List the causes that findings name.
+
+    Each with what it means, how it is detected and what mends it: what a program shows beside a finding's `code`.
+    """
     return Answer({"items": [CATALOGUE[code] for code in sorted(CATALOGUE)], "next_cursor": None})
 
 

@@ -12,11 +12,15 @@ from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from service.core.explanations import CATALOGUE
+
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 NO_CONTROL = r"^[^\u0000-\u001f\u007f]*$"
 NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"
 """What Docker takes as a name; for the document."""
 MAX_TEXT = 4096
+MAX_LABELS = 2048
+"""More than a request line can name."""
 
 
 class Strict(Schema):
@@ -160,10 +164,15 @@ class RemedySchema(Schema):
     commands = fields.List(fields.String(), required=True, metadata=described("Commands for the engine's host."))
 
 
+COMPONENT_KINDS = ("bridge", "container", "endpoint", "host", "interface", "network", "node")
+
+
 class ComponentSchema(Schema):
     """The thing a finding is about."""
 
-    kind = fields.String(required=True, metadata=described("`container`, `network`, `endpoint`, `host`, `bridge`…"))
+    kind = fields.String(
+        required=True, validate=validate.OneOf(COMPONENT_KINDS), metadata=described("What it is.", x_known_values=True)
+    )
     id = fields.String(required=True, metadata=described("Its id, where it has one."))
     name = fields.String(required=True, metadata=described("Its name."))
 
@@ -174,7 +183,10 @@ SEVERITIES = ("blocking", "warning", "info")
 class FindingSchema(Schema):
     """A cause, with its evidence and what mends it."""
 
-    code = fields.String(required=True, metadata=described("Stable; see `GET /v1/explanations`."))
+    code = fields.String(
+        required=True, validate=validate.OneOf(tuple(CATALOGUE)),
+        metadata=described("Stable; see `GET /v1/explanations`.", x_known_values=True),
+    )  # fmt: skip
     severity = fields.String(
         required=True, validate=validate.OneOf(SEVERITIES), metadata=described("`blocking` predicts failure.")
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
-from service.api.containers_schemas import MAX_PORT, PublishedPortSchema
+from service.api.containers_schemas import MAX_PORT, TRANSPORTS, PublishedPortSchema
 from service.api.fields import ReferenceSchema, described
 
+_FAMILIES = ("ipv4", "ipv6")
+_SCOPES = ("global", "site", "link", "host", "nowhere")
+_OPERATIONAL_STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 _NEXT = described("The `cursor` of the next page; null on the last.")
 
 
@@ -18,6 +21,12 @@ def _text(text: str, *, null: bool = False, attribute: str | None = None, **meta
 
 def _number(text: str, *, null: bool = False, attribute: str | None = None, **metadata: Any) -> fields.Integer:
     return fields.Integer(required=True, allow_none=null, attribute=attribute, metadata=described(text, **metadata))
+
+
+def _word(text: str, *values: str, grows: bool = False, attribute: str | None = None) -> fields.String:
+    """One of a set: closed where it is ours, growing where the kernel or the engine may say another word."""
+    metadata = described(text, x_known_values=True) if grows else described(text)
+    return fields.String(required=True, attribute=attribute, validate=validate.OneOf(values), metadata=metadata)
 
 
 def _cursor() -> fields.String:
@@ -33,8 +42,8 @@ class InterfaceAddressSchema(Schema):
 
     address = _text("The address.", examples=["172.17.0.2"])
     prefix_len = _number("How many bits of it name the subnet.", minimum=0, maximum=128)
-    family = _text("`ipv4` or `ipv6`.")
-    scope = _text("`global`, `link` or `host`, as `ip addr` prints it.")
+    family = _word("The IP version.", *_FAMILIES)
+    scope = _word("As `ip addr` prints it.", *_SCOPES, grows=True)
 
 
 class InterfaceCountersSchema(Schema):
@@ -58,7 +67,10 @@ class LinkSchema(Schema):
     kind = _text("`veth`, `bridge`, `macvlan`, `loopback`, `device`…", attribute="interface.kind")
     mac_address = _text("Its MAC address.", null=True, attribute="interface.mac_address")
     mtu_bytes = _number("The largest packet it carries.", attribute="interface.mtu_bytes")
-    state = _text("`up`, `down`, `unknown` (a loopback's)…", attribute="interface.state")
+    state = _word(
+        "Whether packets pass; `unknown` for what never says so, as a loopback.", *_OPERATIONAL_STATES, grows=True,
+        attribute="interface.state",
+    )  # fmt: skip
     flags = fields.List(
         fields.String(),
         required=True,
@@ -118,12 +130,12 @@ class RouteSchema(Schema):
     """A unicast route of the main table."""
 
     destination = _text("In CIDR notation; `0.0.0.0/0` or `::/0` is the default route.")
-    family = _text("`ipv4` or `ipv6`.")
+    family = _word("The IP version.", *_FAMILIES)
     gateway = _text("The next router; null where the destination is on the link itself.", null=True)
     interface = _text("The interface it leaves by.", null=True)
     preferred_source = _text("The address that packets on it come from, where one is set.", null=True)
-    scope = _text("`global`, `link` or `host`.")
-    protocol = _text("Who made it: `kernel`, `boot`, `static`, `ra`…")
+    scope = _word("How far it reaches, as `ip route` prints it.", *_SCOPES, grows=True)
+    protocol = _word("Who made it.", "redirect", "kernel", "boot", "static", "ra", "dhcp", grows=True)
     metric = _number("Its cost; the lowest wins.", null=True)
 
 
@@ -140,7 +152,9 @@ class NeighbourSchema(Schema):
     address = _text("The neighbour's address.")
     mac_address = _text("Its MAC address; null while it has not answered.", null=True)
     interface = _text("The interface it is asked for on.")
-    state = _text("`reachable`, `stale`, `delay`, `probe`, `incomplete`, `failed` or `permanent`.")
+    state = _word(
+        "As `ip neigh` prints it.", "incomplete", "reachable", "stale", "delay", "probe", "failed", "permanent"
+    )
 
 
 class NeighbourPageSchema(Schema):
@@ -153,8 +167,8 @@ class NeighbourPageSchema(Schema):
 class SocketSchema(Schema):
     """A socket that waits: TCP in LISTEN, UDP bound and unconnected."""
 
-    protocol = _text("`tcp` or `udp`.")
-    family = _text("`ipv4` or `ipv6`.")
+    protocol = _word("What it waits for.", "tcp", "udp")
+    family = _word("The IP version.", *_FAMILIES)
     address = _text("The address it is bound to; `0.0.0.0` or `::` for every one.")
     port = _number("Its port.", minimum=0, maximum=MAX_PORT)
     process = _text("The process's name, where visible.", null=True)
@@ -217,7 +231,7 @@ class ContainerPortSchema(Schema):
     """A port of a container."""
 
     container_port = _number("Inside.", minimum=1, maximum=MAX_PORT)
-    protocol = _text("`tcp`, `udp` or `sctp`.")
+    protocol = _word("What is sent to it.", *TRANSPORTS, grows=True)
     exposed = fields.Boolean(required=True, metadata=described("Whether its image or its creation declares it."))
     published = _list(PublishedPortSchema, "Where it is offered at the host now.")
     configured = _list(PublishedPortSchema, "Where it was asked to be offered.")

@@ -176,7 +176,10 @@ def list_endpoints(asked: Asked) -> Answer:
     problems={**_FINDING_BOTH, 404: ("network-not-found", "container-not-found", "endpoint-not-found")},
 )  # fmt: skip
 def get_endpoint(asked: Asked) -> Answer:
-    """Get one endpoint."""
+    """Get one endpoint.
+
+    A container's place in a network, by both names or ids; of a stopped container what was asked for.
+    """
     return Answer(endpoints.get_endpoint(asked.snapshot, asked.path["network"], asked.path["container"]))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from service.api.fields import (
+    MAX_LABELS,
     NAME,
     Derived,
     FindingSchema,
@@ -61,7 +62,10 @@ class NetworkSchema(Schema):
     id = fields.String(required=True, metadata=described("The full id."))
     name = fields.String(required=True, metadata=described("The name.", examples=["simon_network"]))
     driver = fields.String(required=True, metadata=described("The driver.", examples=["bridge"]))
-    scope = fields.String(required=True, metadata=described("`local`, `swarm` or `global`."))
+    scope = fields.String(
+        required=True, validate=validate.OneOf(["local", "swarm", "global"]),
+        metadata=described("How far it reaches.", x_known_values=True),
+    )  # fmt: skip
     created_at = fields.String(required=True, metadata=described("When it was created.", format="date-time"))
     builtin = fields.Boolean(required=True, metadata=described("Whether it is the engine's own."))
     bridge_name = fields.String(
@@ -158,8 +162,9 @@ class NetworkQuery(Strict):
     )  # fmt: skip
     name = Text(load_default=None, metadata=described("A part of the name."))
     label = fields.List(
-        Text(), load_default=list, metadata=described("`key` or `key=value`; repeatable, all must fit.")
-    )
+        Text(), load_default=list, validate=validate.Length(max=MAX_LABELS),
+        metadata=described("`key` or `key=value`; repeatable, all must fit."),
+    )  # fmt: skip
     dangling = QueryFlag(load_default=None, metadata=described("Whether no container, running or stopped, names it."))
     project = Text(load_default=None, metadata=described("The project it belongs to."))
 
@@ -182,7 +187,10 @@ class RehearsalSchema(Schema):
 class PruneQuery(Strict):
     """What to prune."""
 
-    label = fields.List(Text(), load_default=list, metadata=described("Only networks with this label; repeatable."))
+    label = fields.List(
+        Text(), load_default=list, validate=validate.Length(max=MAX_LABELS),
+        metadata=described("Only networks with this label; repeatable."),
+    )  # fmt: skip
     until = fields.AwareDateTime(
         load_default=None, format="iso", metadata=described("Only networks created before this time.")
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from service.api.contract import Answer, Asked, Resource
 from service.api.fields import ReferenceSchema, described
@@ -43,8 +43,9 @@ class SwarmNodeSchema(Schema):
     )
     engine_version = fields.String(required=True, allow_none=True, metadata=described("Its engine's version."))
     state = fields.String(
-        required=True, metadata=described("What the swarm's manager says: `ready`, `down`…, else `unknown`.")
-    )
+        required=True, validate=validate.OneOf(["unknown", "down", "ready", "disconnected"]),
+        metadata=described("What the swarm's manager says; `unknown` where none is heard.", x_known_values=True),
+    )  # fmt: skip
     manager = fields.Boolean(required=True, metadata=described("Whether it is a manager of the swarm."))
     here = fields.Boolean(required=True, metadata=described("Whether this answer comes from there."))
     reachable = fields.Boolean(

@@ -77,7 +77,11 @@ class EngineSchema(Schema):
         lambda view: [{"base": base, "prefix_len": length} for base, length in view.facts.default_address_pools],
         many=True, required=True, metadata=described("Where subnets come from when none is named."),
     )  # fmt: skip
-    swarm_state = fields.String(required=True, attribute="facts.swarm_state", metadata=described("In a swarm or not."))
+    swarm_state = fields.String(
+        required=True, attribute="facts.swarm_state",
+        validate=validate.OneOf(["inactive", "pending", "active", "error", "locked"]),
+        metadata=described("Whether it is in a swarm, in Docker's word.", x_known_values=True),
+    )  # fmt: skip
     probe_runner = fields.Nested(
         ProbeRunnerSchema, required=True, attribute="runner", metadata=described("How checks run.")
     )
@@ -92,7 +96,10 @@ class EngineSchema(Schema):
 
 @RESOURCE.operation("GET", "/", role=None, answers={200: ServiceIndexSchema})
 def get_index(_: Asked) -> Answer:
-    """Show where to go from here."""
+    """Show where to go from here.
+
+    The paths of the documents, the pages and the collections, by what they are. Needs no token.
+    """
     links = {
         "live": "/livez", "ready": "/readyz", "openapi": "/openapi.yaml", "docs": "/docs",
         "console": "/console", "metrics": "/metrics", "engine": "/v1/engine",
@@ -103,7 +110,10 @@ def get_index(_: Asked) -> Answer:
 
 @RESOURCE.operation("GET", "/livez", role=None, answers={200: LivenessSchema})
 def get_liveness(_: Asked) -> Answer:
-    """Say that the process answers. Never asks the engine."""
+    """Say that the process answers.
+
+    Never asks the engine, and needs no token: an orchestrator restarts what does not answer here.
+    """
     return Answer({"status": "live"})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from apispec import APISpec
@@ -17,17 +17,27 @@ from service.api.contract import JSON, Media, Operation, Resource
 from service.api.fields import NO_CONTROL, ProblemSchema, Text, Variants
 from service.api.spec_examples import attach_examples
 from service.api.spec_links import add_links
-from service.api.spec_responses import TAG, component_name, responses, shared_headers, shared_responses, streams
-from service.api.spec_schemas import finish
+from service.api.spec_responses import (
+    TAG,
+    component_name,
+    everywhere,
+    known_codes,
+    responses,
+    shared_headers,
+    shared_responses,
+    streams,
+)
+from service.api.spec_schemas import GROWING, finish
 
 DESCRIPTION = """\
 Bridgework changes Docker networks and containers' places in them, checks what can reach what from inside any container,
 and explains why it cannot, with the very calls that mend it.
 
 Every id may be given as a name, a full id, or an unambiguous id prefix. Failures are RFC 9457 problem documents whose
-`code` is stable; each operation lists the codes of each status. Changes
-take `?dry_run=true`. Every GET under `/v1` carries an `ETag`, but for streams. An unknown path is a 404, a method that
-a path has not a 405, both as problem documents. Bodies come with a `Content-Length`; one in chunks is a 411.
+`code` is stable; each operation lists the codes of each status. Changes take `?dry_run=true`. Every GET under `/v1`
+carries an `ETag`, but for streams. An unknown path is a 404 (`path-unknown`), a method that a path has not a 405
+(`method-not-allowed`), both as problem documents. Bodies come with a `Content-Length`; one in chunks is a 411. A
+request's own `X-Request-ID` (letters, digits, `.`, `_` and `-`, 128 at most) is answered and logged.
 
 Within `/v1` the API only grows: answers may gain properties, and sets described as growing may gain values, so a client
 must pass over what it does not know.
@@ -67,6 +77,7 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
     for name, response in shared_responses().items():
         spec.components.response(name, response)
     for path, item in docs.documented().items():
+        item["get"]["responses"].update(everywhere())
         spec.path(path=path, operations=item)
     for path, operations in _by_path(resources).items():
         spec.path(
@@ -77,6 +88,7 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
     document = spec.to_dict()
     for (schema, *_), name in converter.refs.items():
         document["components"]["schemas"][name]["description"] = inspect.cleandoc(schema.__doc__ or "")
+    document["components"]["schemas"]["Problem"]["properties"]["code"][GROWING] = known_codes(document)
     finish(document)
     add_links(document)
     attach_examples(document)

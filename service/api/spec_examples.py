@@ -17,11 +17,18 @@ def attach_examples(document: dict[str, Any]) -> None:
             examples = recorded.get(operation["operationId"], {})
             _attach(operation.get("requestBody", {}), examples.get("request", {}))
             for status, by_media_type in examples.get("responses", {}).items():
-                _attach(operation["responses"].get(status, {}), by_media_type)
+                _attach(_found(document, operation["responses"].get(status, {})), by_media_type)
+
+
+def _found(document: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    """The response, or the shared one that it refers to."""
+    name = response.get("$ref", "").rsplit("/", 1)[-1]
+    found: dict[str, Any] = document["components"]["responses"].get(name, response)
+    return found
 
 
 def _attach(holder: dict[str, Any], by_media_type: dict[str, Any]) -> None:
     for media_type, examples in by_media_type.items():
         content = holder.get("content", {}).get(media_type)
         if content is not None:
-            content["examples"] = examples
+            content.setdefault("examples", {}).update(examples)

@@ -13,7 +13,17 @@ from service.api.fields import ProblemSchema, Variants
 from service.api.networks_schemas import RehearsalSchema
 from service.api.problems import MEDIA_TYPE
 
-_EVERYWHERE: dict[int, tuple[str, ...]] = {500: ("internal-error",)}
+_EVERYWHERE: dict[int, tuple[str, ...]] = {
+    400: ("bad-request",),
+    408: ("request-timed-out",),
+    411: ("length-required",),
+    413: ("body-too-large",),
+    414: ("uri-too-long",),
+    417: ("expectation-unknown",),
+    431: ("headers-too-large",),
+    500: ("internal-error",),
+}
+"""What any request can be answered, most of it before an operation is reached (``service.http_edge``)."""
 _AUTHENTICATED: dict[int, tuple[str, ...]] = {
     401: ("token-required", "token-invalid"),
     429: ("rate-limited", "too-many-failures"),
@@ -21,11 +31,16 @@ _AUTHENTICATED: dict[int, tuple[str, ...]] = {
     503: ("engine-unreachable", "identity-provider-unreachable"),
     504: ("engine-too-slow",),
 }
-TAG = {"type": "string"}
+TAG = {"type": "string", "maxLength": 8190}
+"""As long as a header may be."""
 _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "ETag": ("The answer's entity tag, quotes included.", TAG),
+    "ETag": (
+        "The answer's entity tag, quotes included.", {"type": "string", "pattern": '^"[!#-~]+"$', "maxLength": 128},
+    ),
     "Location": ("Where the created thing is.", {"type": "string", "format": "uri-reference", "maxLength": 2048}),
-    "Idempotent-Replayed": ("`true` when an earlier request with this key made it.", {"type": "string"}),
+    "Idempotent-Replayed": (
+        "`true` when an earlier request with this key made it.", {"type": "string", "const": "true"},
+    ),
     "X-Request-ID": ("The request's id, as logged.", {"type": "string", "minLength": 1, "maxLength": 128}),
     "Retry-After": (
         "Seconds to wait.", {"type": "integer", "minimum": 0, "maximum": 86_400, "format": "int32"},
@@ -42,23 +57,36 @@ _MEANING: Mapping[int, str] = {
     403: "Not allowed: by the token's role or project, or by the service's policy.",
     404: "Something named does not exist.",
     406: "`Accept` allows nothing that this can answer.",
+    408: "The request did not arrive whole in time.",
     409: "In conflict with the state of things.",
+    411: "A body came in chunks, without its length.",
     412: "It has changed since the `If-Match` you sent.",
     413: "The body is too large.",
+    414: "The request line is too long.",
     415: "The body is not JSON.",
+    417: "`Expect` asks for what is not known here.",
     422: "The input is invalid; `errors` lists every fault at once.",
     429: "Too much at once.",
+    431: "Too many headers, or too large ones.",
     500: "The service failed.",
     502: "The engine answered strangely.",
     503: "The engine, or the platform's identity provider, cannot be reached.",
     504: "The engine took too long.",
 }
 _SHARED: Mapping[str, tuple[int, tuple[str, ...]]] = {
+    "RequestUnintelligible": (400, ("bad-request", "body-unexpected")),
+    "BadRequest": (400, _EVERYWHERE[400]),
     "Unauthenticated": (401, _AUTHENTICATED[401]),
     "NotAcceptable": (406, ("not-acceptable",)),
-    "BodyTooLarge": (413, ("body-too-large",)),
+    "RequestTimedOut": (408, _EVERYWHERE[408]),
+    "LengthRequired": (411, _EVERYWHERE[411]),
+    "BodyTooLarge": (413, _EVERYWHERE[413]),
+    "UriTooLong": (414, _EVERYWHERE[414]),
     "MediaTypeUnsupported": (415, ("media-type-unsupported",)),
+    "ExpectationUnknown": (417, _EVERYWHERE[417]),
+    "InputInvalid": (422, ("input-invalid",)),
     "RateLimited": (429, _AUTHENTICATED[429]),
+    "HeadersTooLarge": (431, _EVERYWHERE[431]),
     "InternalError": (500, _EVERYWHERE[500]),
     "EngineAnsweredStrangely": (502, _AUTHENTICATED[502]),
     "EngineUnreachable": (503, _AUTHENTICATED[503]),
@@ -81,6 +109,21 @@ def shared_headers() -> dict[str, Any]:
 def shared_responses() -> dict[str, Any]:
     """The responses of the components."""
     return {name: _problem(status, codes) for name, (status, codes) in _SHARED.items()}
+
+
+def known_codes(document: dict[str, Any]) -> list[str]:
+    """Every code of a problem that the document lists, and those of what is no operation at all."""
+    operations = [part for item in document["paths"].values() for name, part in item.items() if name != "parameters"]
+    found = {"path-unknown", "method-not-allowed"}
+    for holder in (document["components"], *operations):
+        for response in holder["responses"].values():
+            found.update(response.get("x-problem-codes", ()))
+    return sorted(found)
+
+
+def everywhere() -> dict[str, Any]:
+    """The failures of what is not an operation of ours to declare: the document and its page."""
+    return _named({status: list(codes) for status, codes in _EVERYWHERE.items()})
 
 
 def responses(operation: Operation) -> dict[str, Any]:
@@ -160,6 +203,10 @@ def _problems(operation: Operation) -> dict[str, Any]:
     ):
         for status, names in table.items():
             codes.setdefault(status, []).extend(name for name in names if name not in codes.get(status, []))
+    return _named(codes)
+
+
+def _named(codes: Mapping[int, Sequence[str]]) -> dict[str, Any]:
     shared = {known: name for name, known in _SHARED.items()}
     found: dict[str, Any] = {}
     for status, names in sorted(codes.items()):
@@ -174,7 +221,6 @@ def _usual(operation: Operation) -> dict[int, tuple[str, ...]]:
     if operation.body is not None:
         found |= {
             400: ("json-invalid",),
-            413: ("body-too-large",),
             415: ("media-type-unsupported",),
             422: ("input-invalid",),
         }

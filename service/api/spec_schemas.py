@@ -10,11 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from service.api.spec_bounds import LONGEST_MS, bound
+
 INT32_MAX = 2**31 - 1
 SAFE_MAX = 2**53 - 1
 """The largest integer that every language of our clients holds exactly (RFC 8259, 6)."""
 
 ENUMS: Mapping[str, tuple[str, ...]] = {
+    "AddressFamily": ("ipv4", "ipv6"),
     "AddressHolderKind": ("gateway", "container", "auxiliary", "configured"),
     "AssertionOutcomeKind": ("passed", "failed", "error"),
     "CallMethod": ("GET", "POST", "PUT", "DELETE"),
@@ -27,6 +30,7 @@ ENUMS: Mapping[str, tuple[str, ...]] = {
     "IpVersion": ("any", "4", "6"),
     "MatrixAim": ("address", "name"),
     "MatrixProtocol": ("icmp", "tcp"),
+    "NeighbourState": ("incomplete", "reachable", "stale", "delay", "probe", "failed", "permanent"),
     "NetworkScope": ("local", "swarm"),
     "NetworkType": ("builtin", "custom"),
     "ProbeRunnerKind": ("namespace", "sidecar", "unavailable"),
@@ -34,6 +38,7 @@ ENUMS: Mapping[str, tuple[str, ...]] = {
     "ReadinessStatus": ("ready", "not-ready"),
     "RestartPolicy": ("no", "always", "unless-stopped", "on-failure"),
     "Severity": ("blocking", "warning", "info"),
+    "SocketProtocol": ("tcp", "udp"),
     "TopologyEdgeKind": ("endpoint", "host-link", "shares-network", "uplink"),
     "TopologyNodeKind": ("container", "host", "interface", "network"),
     "TopologyScope": ("engine", "swarm"),
@@ -60,6 +65,7 @@ def finish(document: dict[str, Any]) -> dict[str, Any]:
     for node in _schemas(document):
         for tidy in _TIDYINGS:
             tidy(node)
+    _bound_answers(document, [schema for name, schema in schemas.items() if name not in asked_for])
     for parameter in _parameters(document):
         _without_null(parameter["schema"])
     for content in [node for node in _dicts(document["paths"]) if "schema" in node]:
@@ -69,6 +75,15 @@ def finish(document: dict[str, Any]) -> dict[str, Any]:
         schemas[name] = {"type": "string", "enum": list(ENUMS[name])}
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
+
+
+def _bound_answers(document: dict[str, Any], answered: list[dict[str, Any]]) -> None:
+    for schema in answered:
+        for name, inner in schema.get("properties", {}).items():
+            bound(name, inner)
+    for holder in [node for node in _dicts(document) if "content" in node]:
+        for content in holder["content"].values():
+            bound("", content["schema"])
 
 
 def _reachable(document: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
@@ -157,6 +172,7 @@ def _tidy_number(schema: dict[str, Any]) -> None:
     if "number" in types:
         schema.setdefault("format", "double")
         schema.setdefault("minimum", 0)
+        schema.setdefault("maximum", LONGEST_MS)
     elif "integer" in types:
         schema.setdefault("minimum", 0)
         schema.setdefault("maximum", SAFE_MAX)
@@ -184,7 +200,8 @@ def _tidy_enum(schema: dict[str, Any]) -> None:
     if schema.pop(GROWING, False):
         del schema["enum"]
         schema[GROWING] = values
-        schema["description"] = f"{schema.get('description', '')} {_KNOWN} {', '.join(map(str, values))}.".strip()
+        if len(values) <= _MOST_TOLD:
+            schema["description"] = f"{schema.get('description', '')} {_KNOWN} {', '.join(map(str, values))}.".strip()
     elif len(values) == 1:
         del schema["enum"]
         schema["const"] = values[0]
@@ -197,6 +214,7 @@ def _tidy_enum(schema: dict[str, Any]) -> None:
 
 
 _KNOWN = "More may come; known are"
+_MOST_TOLD = 20
 
 
 def _without_null(schema: dict[str, Any]) -> None:

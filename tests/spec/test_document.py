@@ -4,9 +4,14 @@ import re
 
 import jsonschema
 import pytest
-from spec_validator import DOCUMENT, closed_components, resolved
+from spec_validator import DOCUMENT, STREAMS, closed_components, resolved
+
+from service.api.spec_bounds import LONGEST_TEXT
+from service.engine.connection import MAX_ANSWER_BYTES
+from service.http_edge import REFUSALS
 
 SCHEMAS = DOCUMENT["components"]["schemas"]
+TAGS = [tag["name"] for tag in DOCUMENT["tags"]]
 OPERATIONS = [
     (method, path, operation)
     for path, item in DOCUMENT["paths"].items()
@@ -37,9 +42,14 @@ def everything():
         for status, response in operation["responses"].items():
             for content in response.get("content", {}).values():
                 yield from nodes(content["schema"], f"{method} {path} {status}")
+    for name, header in DOCUMENT["components"]["headers"].items():
+        yield from nodes(header["schema"], f"header {name}")
 
 
 EVERYTHING = list(everything())
+
+
+PARAMETERS = {parameter["name"] for _, _, operation in OPERATIONS for parameter in operation["parameters"]}
 
 
 def types(schema):
@@ -73,24 +83,35 @@ def test_every_number_is_bounded_and_has_a_format():
     bad = [
         where
         for where, schema, _ in EVERYTHING
-        if types(schema) & {"integer", "number"}
-        and not (("minimum" in schema and "format" in schema) and ("maximum" in schema or "number" in types(schema)))
+        if types(schema) & {"integer", "number"} and not {"minimum", "maximum", "format"} <= schema.keys()
     ]
     assert bad == [], 'give metadata=described("…", minimum=…, maximum=…)'
 
 
-def test_every_text_of_a_request_is_bounded():
+def test_every_text_is_bounded():
     bad = [
         where
         for where, schema, _ in EVERYTHING
         if "string" in types(schema)
-        and (where.split("/")[0] in REQUESTED or where.startswith(("get ", "put ", "post ", "delete ")))
-        and not re.search(r" [1-5]\d\d", where)
         and not {"maxLength", "enum", "const", "pattern"} & schema.keys()
-        and schema.get("format") not in {"ipv4", "ipv6", "date-time"}
-        and not where.endswith(("If-Match", "If-None-Match"))  # every text is one: it matches or not
+        and schema.get("format") not in {"ipv4", "ipv6", "date-time", "uri"}
     ]
-    assert bad == [], "use fields.Text"
+    assert bad == [], "use fields.Text for what is asked; of what is answered service.api.spec_bounds knows the bounds"
+
+
+def test_no_answer_is_bounded_tighter_than_what_the_engine_may_say():
+    assert LONGEST_TEXT == MAX_ANSWER_BYTES
+
+
+def test_every_list_and_map_of_a_request_is_bounded():
+    bad = []
+    for where, schema, _ in EVERYTHING:
+        if where.split("/")[0] in REQUESTED or where.rsplit(" ", 1)[-1] in PARAMETERS:
+            if "array" in types(schema) and "maxItems" not in schema:
+                bad.append(where)
+            if "object" in types(schema) and not {"properties", "maxProperties"} & schema.keys():
+                bad.append(where)
+    assert bad == [], "give validate.Length(max=…)"
 
 
 def test_every_closed_set_has_a_name():
@@ -148,10 +169,11 @@ def test_operation_ids_read_as_methods():
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=[o["operationId"] for _, _, o in OPERATIONS])
 def test_an_operation_says_what_a_caller_needs(method, path, operation):
-    assert operation["summary"]
-    assert operation["description"]
-    assert operation["tags"]
-    assert "security" in operation
+    assert not re.search(r"[.!?]", operation["summary"]), "one sentence, without its full stop"
+    told = operation["description"].partition("\n\nNeeds the role")[0]
+    assert told.rstrip(".") != operation["summary"], "say more than the summary does"
+    assert operation["tags"] == [tag for tag in TAGS if tag in operation["tags"]]
+    assert operation["security"] in ([], [{"bearerToken": []}])
     assert any(status.startswith("2") for status in operation["responses"])
     for status in operation["responses"]:
         response = resolved(operation["responses"][status])
@@ -159,8 +181,71 @@ def test_an_operation_says_what_a_caller_needs(method, path, operation):
         if status.startswith(("4", "5")) and path != "/readyz":
             assert response["x-problem-codes"], status
             assert list(response["content"]) == ["application/problem+json"], status
-    if method == "get" and path.startswith("/v1/") and "304" in operation["responses"]:
+            said = response["content"]["application/problem+json"]
+            assert said["schema"] == {"$ref": "#/components/schemas/Problem"}, status
+            for example in said.get("examples", {}).values():
+                assert example["value"]["code"] in response["x-problem-codes"], status
+        if status in {"429", "503"}:
+            assert "Retry-After" in response["headers"], status
+    parameters = {parameter["name"] for parameter in operation["parameters"]}
+    assert parameters & {"If-None-Match"} == ({"If-None-Match"} if "304" in operation["responses"] else set())
+    if "304" in operation["responses"]:
         assert "ETag" in operation["responses"]["200"]["headers"]
+    assert ("If-Match" in parameters) == ("412" in operation["responses"])
+    if "201" in operation["responses"] and method == "post":
+        assert "Idempotency-Key" in parameters
+        assert {"Location", "Idempotent-Replayed"} <= operation["responses"]["201"]["headers"].keys()
+    if operation["security"]:
+        assert {"401", "429", "502", "503", "504"} <= operation["responses"].keys()
+
+
+def test_every_operation_says_what_may_be_answered_before_it_is_reached():
+    for _, path, operation in OPERATIONS:
+        for status, (code, _) in REFUSALS.items():
+            assert code in codes(operation["responses"][str(int(status))]), (path, status)
+
+
+def test_a_union_says_by_which_property_its_variants_are_told_apart():
+    for where, schema, _ in EVERYTHING:
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in schema and {"type": "null"} not in schema[keyword]:
+                assert "discriminator" in schema, where
+                _check_discriminator(schema, schema[keyword])
+
+
+def _check_discriminator(schema, variants):
+    name, mapping = schema["discriminator"]["propertyName"], schema["discriminator"]["mapping"]
+    assert sorted(mapping.values()) == sorted(variant["$ref"] for variant in variants)
+    for value, reference in mapping.items():
+        variant = SCHEMAS[reference.rsplit("/", 1)[1]]
+        assert variant["properties"][name]["const"] == value
+        assert name in variant["required"]
+
+
+def test_a_stream_says_what_one_of_its_lines_or_events_is():
+    found = {
+        (operation["operationId"], media_type): content["schema"]["$ref"].rsplit("/", 1)[1]
+        for _, _, operation in OPERATIONS
+        for media_type, content in operation["responses"]["200"].get("content", {}).items()
+        if media_type in STREAMS
+    }
+    assert found == {
+        ("followEvents", "text/event-stream"): "Event",
+        ("measureMatrix", "application/x-ndjson"): "MatrixLine",
+    }
+
+
+def test_every_code_of_a_problem_is_listed_with_the_property_too():
+    listed = {code for _, _, o in OPERATIONS for r in o["responses"].values() for code in codes(r)}
+    known = set(SCHEMAS["Problem"]["properties"]["code"]["x-known-values"])
+    assert known - listed == {"path-unknown", "method-not-allowed"}
+    assert listed <= known
+    for code in known:
+        assert re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", code)
+
+
+def codes(response):
+    return resolved(response).get("x-problem-codes", ())
 
 
 def test_closing_the_answers_for_tests_keeps_every_reference():
