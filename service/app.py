@@ -12,6 +12,7 @@ import structlog
 import yaml
 from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service.api import (
     connectivity,
@@ -100,6 +101,8 @@ def create_app(
     app = Flask("service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["HOUSE"] = house
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.json = _OrderedJson(app)

@@ -40,6 +40,7 @@ class Settings:
     max_streams: int = 8
     rate_per_minute: int = 6000
     stop_grace_s: int = 10
+    proxies: int = 0
     log_level: str = "info"
     allowed_images: tuple[str, ...] | None = None
     allowed_drivers: tuple[str, ...] | None = ("bridge", "macvlan", "ipvlan", "overlay")
@@ -102,6 +103,7 @@ def _parsed(env: Env) -> Settings:
         max_streams=env.int("MAX_STREAMS", given.max_streams, validate=validate.Range(1, 250)),
         rate_per_minute=env.int("RATE_PER_MINUTE", given.rate_per_minute, validate=validate.Range(1, 10_000_000)),
         stop_grace_s=env.int("STOP_GRACE_S", given.stop_grace_s, validate=validate.Range(0, 300)),
+        proxies=env.int("PROXIES", given.proxies, validate=validate.Range(0, 8)),
         log_level=env.str("LOG_LEVEL", given.log_level, validate=validate.OneOf(["debug", "info", "warning", "error"])),
         allowed_images=_words(env, "ALLOWED_IMAGES", given.allowed_images),
         allowed_drivers=_words(env, "ALLOWED_DRIVERS", given.allowed_drivers),

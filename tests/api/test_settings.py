@@ -26,7 +26,7 @@ def read(monkeypatch):
     {"ALLOWED_HOST_PORTS": "0-70000"}, {"ALLOWED_HOST_PORTS": "9-1"}, {"ALLOWED_HOST_PORTS": "x"},
     {"LOG_LEVEL": "loud"},
     {"PROBE_ALLOWED_CIDRS": "10.0.0.1/8"}, {"ALLOWED_SUBNETS": "everything"}, {"ALLOW_HOST_MODE": "perhaps"},
-    {"TOKENS_FILE": "/none/such"}, {"MAX_BODY_BYTES": "1"}, {"OIDC_ISSUER": "https://i"},
+    {"TOKENS_FILE": "/none/such"}, {"MAX_BODY_BYTES": "1"}, {"PROXIES": "-1"}, {"OIDC_ISSUER": "https://i"},
     {**OIDC, "OIDC_JWKS_URL": "http://issuer.example/keys"}, {**OIDC, "OIDC_JWKS_URL": "file:///etc/passwd"},
     {**OIDC, "OIDC_JWKS_URL": "https://"}, {"PROBE_RUNNER": "magic"},
 ])  # fmt: skip
@@ -67,5 +67,5 @@ def written(value):
     """A default, as a person would set it."""
     if isinstance(value, bool):
         return str(value).lower()
-    text = ",".join(value) if isinstance(value, tuple) else str(value or "")
+    text = ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
     return text.removesuffix(".0") or "none"

@@ -48,10 +48,12 @@ def live(engine, tokens_file, tmp_path_factory):
         "BRIDGEWORK_TOKENS_FILE": str(tokens_file),
         "BRIDGEWORK_WORKERS": "2",
         "BRIDGEWORK_THREADS": "8",
+        "BRIDGEWORK_PROXIES": "1",
         "DOCKER_HOST": engine.docker_host,
     }
     with process(*gunicorn_command(), log=folder / "log", env=settings):
         service = at_socket(folder / "http.sock")
+        service.log = folder / "log"
         wait_for(lambda: service.status("/readyz") == 200, what="the service")
         yield service
 

@@ -77,6 +77,7 @@ class Remote:
     """A service somewhere else, in the form that ``conftest.Client`` drives."""
 
     connect: object
+    log: Path | None = None
 
     def test_client(self):
         return self
@@ -216,4 +217,12 @@ class Front:
 
     @property
     def remote(self):
-        return Remote(lambda: http.client.HTTPSConnection("localhost", self.port, context=self.context, timeout=10))
+        return self.asked_from(None)
+
+    def asked_from(self, address):
+        """The same, from another address of the loopback."""
+        return Remote(
+            lambda: http.client.HTTPSConnection(
+                "localhost", self.port, context=self.context, timeout=10, source_address=address and (address, 0)
+            )
+        )

@@ -96,6 +96,24 @@ def test_more_than_its_share_of_one_address_is_refused_but_for_health(front):
         assert front.remote.status("/livez") == 200
 
 
+def test_the_audit_names_the_caller_and_not_what_it_claims_to_be(front, live):
+    caller = Client(front.asked_from("127.0.0.7"))
+    forged = {"X-Forwarded-For": "192.0.2.1", "X-Request-ID": "who-asks"}
+    made = caller.call("POST", "/v1/networks", {"name": "audited"}, status=201, headers=forged)
+    caller.delete(f"/v1/networks/{made['id']}")
+    lines = [json.loads(line) for line in live.log.read_text().splitlines() if "who-asks" in line]
+    assert [line["address"] for line in lines if line.get("audit")] == ["127.0.0.7"]
+
+
+def test_wrong_tokens_of_one_caller_are_counted_against_that_one_alone(front):
+    def refused(address):
+        answer = front.asked_from(address).open("/v1/networks", headers={"Authorization": "Bearer wrong"})
+        return answer.status_code
+
+    wait_for(lambda: refused("127.0.0.8") == 429, what="a caller held up")
+    assert refused("127.0.0.9") == 401
+
+
 def test_while_the_service_is_away_it_says_so(front_of_nothing):
     away = front_of_nothing.remote.open("/v1/networks")
     assert (away.status_code, away.mimetype) == (503, "application/problem+json")
