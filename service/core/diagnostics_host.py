@@ -20,6 +20,7 @@ _DOCKER_CHAINS = (("filter", "DOCKER"), ("filter", "DOCKER-USER"), ("nat", "DOCK
 _HOOKS = (("filter", "FORWARD"), ("nat", "PREROUTING"))
 _DROPS = re.compile(r"-j (DROP|REJECT)\b")
 _NEIGHBOURS_NEARLY = 0.8
+_NEIGHBOUR_LIMIT = "net.ipv4.neigh.default.gc_thresh3"
 
 
 def bridges_are_orphans(view: View) -> Iterator[Finding]:
@@ -174,15 +175,15 @@ def _chains(view: View) -> dict[tuple[str, str], FirewallChain] | None:
 def neighbour_table_is_full(view: View) -> Iterator[Finding]:
     """One table bounds the neighbours of all namespaces together."""
     host = view.engine.evidence.host
-    limit, used = (host.neighbour_limit, host.neighbours_in_use) if host else (None, None)
-    if limit and used is not None and used >= limit * _NEIGHBOURS_NEARLY:
+    table = host.observation.neighbour_table if host else None
+    if table is not None and table.in_use >= table.limit * _NEIGHBOURS_NEARLY:
         yield finding(
             "neighbour-table-full",
             HOST,
-            f"{used} of {limit} neighbour entries are in use.",
-            severity=Severity.BLOCKING if used >= limit else None,
-            remedy=Remedy("Raise the limit.", commands=(f"sysctl -w net.ipv4.neigh.default.gc_thresh3={limit * 8}",)),
-            evidence={"limit": limit, "in_use": used},
+            f"{table.in_use} of {table.limit} neighbour entries are in use.",
+            severity=Severity.BLOCKING if table.in_use >= table.limit else None,
+            remedy=Remedy("Raise the limit.", commands=(f"sysctl -w {_NEIGHBOUR_LIMIT}={table.limit * 8}",)),
+            evidence={"limit": table.limit, "in_use": table.in_use},
         )
 
 

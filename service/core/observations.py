@@ -79,6 +79,14 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class NeighbourTable:
+    """How full the kernel's ARP table is, over all namespaces together: it refuses what goes beyond the limit."""
+
+    limit: int
+    in_use: int
+
+
+@dataclass(frozen=True, slots=True)
 class ListeningSocket:
     """A socket that waits: TCP in LISTEN, UDP bound and unconnected."""
 
@@ -114,6 +122,7 @@ class Observation:
     interfaces: tuple[Interface, ...] | None = None
     routes: tuple[Route, ...] | None = None
     neighbours: tuple[Neighbour, ...] | None = None
+    neighbour_table: NeighbourTable | None = None
     sockets: tuple[ListeningSocket, ...] | None = None
     resolver: ResolverConfiguration | None = None
     sysctls: tuple[tuple[str, str], ...] = ()
@@ -137,5 +146,3 @@ class HostObservation:
     ipv4_forwarding: bool | None = None
     ipv6_forwarding: bool | None = None
     chains: tuple[FirewallChain, ...] | None = None
-    neighbour_limit: int | None = None
-    neighbours_in_use: int | None = None

@@ -14,7 +14,7 @@ from service.core.checks import Measurement, ProbeRequest, Reason, Verdict
 from service.core.checks import Protocol as ProbeProtocol
 from service.core.observations import HostObservation, Observation
 
-Aspect = Literal["interfaces", "routes", "neighbours", "sockets", "processes", "resolver", "sysctls"]
+Aspect = Literal["interfaces", "routes", "neighbours", "neighbour_table", "sockets", "processes", "resolver", "sysctls"]
 """What to look at. ``processes`` names the owners of ``sockets``; that looks through every process, so only to show."""
 
 

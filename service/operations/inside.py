@@ -61,10 +61,10 @@ def interfaces(house: House, snapshot: Snapshot, reference: str) -> list[Interfa
     """As ``ip -s addr`` shows inside, by index, with the other ends of veths. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
     seen = look(house, snapshot, container, ("interfaces",))
-    host = house.runner.observe_host()
+    host = house.runner.observe(house.engine.host_place(snapshot), ("interfaces",))
     inside = seen.interfaces or ()
-    wires = wiring(snapshot, (host.observation.interfaces or ()) if host else ())
-    at_host = host is not None and host.observation.inode == seen.inode
+    wires = wiring(snapshot, (host.interfaces or ()) if host else ())
+    at_host = host is not None and host.inode == seen.inode
     ends = {} if at_host else wires.pairs(inside)
     networks = _networks_inside(snapshot, container, seen)
     found = []
@@ -108,13 +108,13 @@ def sockets(house: House, snapshot: Snapshot, reference: str) -> tuple[Listening
 
 def host_view(house: House, snapshot: Snapshot) -> HostView:
     """The engine's host. Raises ``Conflict`` (``namespace-out-of-reach``)."""
-    host = house.runner.observe_host()
+    host = house.runner.observe(house.engine.host_place(snapshot), ("interfaces", "routes"))
     if host is None:
         raise _out_of_reach(house, "The network namespace of the engine's host cannot be entered from here")
-    links = host.observation.interfaces or ()
+    links = host.interfaces or ()
     wires = wiring(snapshot, links)
     served = dict(_served(house, snapshot, wires))
-    return HostView(tuple(_host_link(wires, link, served) for link in links), host.observation.routes or ())
+    return HostView(tuple(_host_link(wires, link, served) for link in links), host.routes or ())
 
 
 def _host_link(wires: Wiring, link: Interface, served: dict[int, tuple[Reference, Network | None]]) -> HostLinkView:
@@ -136,7 +136,7 @@ def _served(house: House, snapshot: Snapshot, wires: Wiring) -> Iterator[tuple[i
         own = container.running and container.shares_with is None and not container.host_mode
         if not own or not any(endpoint.state == "active" for endpoint in container.endpoints):
             continue
-        seen = house.runner.observe(house.engine.place_of(snapshot, container), ("interfaces",))
+        seen = house.links.of(house.runner, snapshot, house.engine.place_of(snapshot, container))
         if seen is None:
             continue
         networks = _networks_inside(snapshot, container, seen)

@@ -40,11 +40,12 @@ class EngineDescription:
 
 def describe_engine(house: House) -> EngineDescription:
     """Everything about the engine that does not change from call to call."""
-    facts = house.engine.facts()
-    host = house.runner.observe_host()
+    host = house.engine.host_place(house.engine.snapshot())
+    seen = house.runner.observe(host, ("neighbour_table",))
+    table = seen.neighbour_table if seen else None
     return EngineDescription(
-        facts=facts,
+        facts=house.engine.facts(),
         runner=house.runner.status(),
-        neighbour_limit=host.neighbour_limit if host else None,
-        neighbours_in_use=host.neighbours_in_use if host else None,
+        neighbour_limit=table.limit if table else None,
+        neighbours_in_use=table.in_use if table else None,
     )

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from service.core.observations import HostObservation, Observation, ResolverConfiguration
+from service.core.observations import HostObservation, NeighbourTable, Observation, ResolverConfiguration
 from service.core.ports import Aspect
 from service.probes import firewall as firewall_rules
 from service.probes import links, listening, netlink
 from service.probes.neighbour_table import table_usage
 
-HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "sysctls")
+HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbour_table", "sockets", "sysctls")
 _BY_NETLINK = frozenset({"interfaces", "routes", "neighbours"})
 SYSCTLS = (
     "net.ipv4.ip_forward",
@@ -37,6 +37,7 @@ def observe(aspects: Sequence[Aspect], resolver: ResolverConfiguration | None) -
         sockets=listening.sockets(inode() if "processes" in aspects else None) if "sockets" in aspects else None,
         resolver=resolver if "resolver" in aspects else None,
         sysctls=_sysctls() if "sysctls" in aspects else (),
+        neighbour_table=_neighbour_table() if "neighbour_table" in aspects else None,
     )
     return _with_links(found, aspects) if _BY_NETLINK & set(aspects) else found
 
@@ -55,15 +56,17 @@ def observe_host(*, firewall: bool) -> HostObservation:
     """The same of the engine's host, with what forwards there; the firewall's chains only when asked for."""
     observation = observe(HOST_ASPECTS, None)
     settings = dict(observation.sysctls)
-    usage = table_usage("arp_cache")
     return HostObservation(
         observation=observation,
         ipv4_forwarding=_switch(settings.get("net.ipv4.ip_forward")),
         ipv6_forwarding=_switch(settings.get("net.ipv6.conf.all.forwarding")),
         chains=firewall_rules.chains() if firewall else None,
-        neighbour_limit=usage.hard_limit if usage else None,
-        neighbours_in_use=usage.entries if usage else None,
     )
+
+
+def _neighbour_table() -> NeighbourTable | None:
+    usage = table_usage("arp_cache")
+    return NeighbourTable(limit=usage.hard_limit, in_use=usage.entries) if usage else None
 
 
 def _switch(value: str | None) -> bool | None:

@@ -276,7 +276,6 @@ def test_a_place_out_of_reach_is_a_conflict_that_says_what_is_missing(app, api, 
     run(api, "web")
     runner = app.config["HOUSE"].runner
     monkeypatch.setattr(type(runner), "observe", lambda *_: None)
-    monkeypatch.setattr(type(runner), "observe_host", lambda *_, **__: None)
     for path in ("/v1/containers/web/interfaces", "/v1/host/interfaces"):
         problem = api.call("GET", path, status=409)
         assert problem["code"] == "namespace-out-of-reach"

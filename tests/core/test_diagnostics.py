@@ -18,6 +18,7 @@ from service.core.observations import (
     Interface,
     InterfaceAddress,
     ListeningSocket,
+    NeighbourTable,
     Observation,
     ResolverConfiguration,
     Route,
@@ -513,7 +514,7 @@ def test_rules_of_ones_own_that_drop_are_quoted():
 
 def test_a_neighbour_table_warns_at_four_fifths_and_blocks_when_full():
     for used, severity in ((819, None), (820, Severity.WARNING), (1024, Severity.BLOCKING)):
-        full_table = host(neighbour_limit=1024, neighbours_in_use=used)
+        full_table = HostObservation(Observation(1, neighbour_table=NeighbourTable(limit=1024, in_use=used)))
         severities = [f.severity for f in found(code="neighbour-table-full", host=full_table)]
         assert severities == ([severity] if severity else [])
 

@@ -159,7 +159,8 @@ def test_the_host_is_observed_where_the_engine_runs(world):
         forward = next(chain for chain in seen.chains if (chain.table, chain.name) == ("filter", "FORWARD"))
         assert forward.policy == "DROP"
         assert any("-i br0 -o br0 -j ACCEPT" in rule for _, _, rule in forward.rules)
-        assert seen.neighbour_limit >= seen.neighbours_in_use > 0
+        table = seen.observation.neighbour_table
+        assert table.limit >= table.in_use > 0
     finally:
         process.kill()
         process.wait()
