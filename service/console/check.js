@@ -40,7 +40,7 @@ export class Check extends EventTarget {
     this.#model = model;
     const { from, to } = this.#form.elements;
     const chosen = [from.value, to.value];
-    const choice = JSON.stringify(model.containers.map((one) => [one.id, one.name, one.running]));
+    const choice = JSON.stringify([...model.containers, ...model.elsewhere.values()].map((one) => [one.id, one.name, one.running, one.node]));
     if (choice !== this.#choice) {
       from.replaceChildren(...choices(model), h("option", { value: HOST }, "the host"));
       to.replaceChildren(...choices(model));
@@ -72,7 +72,7 @@ export class Check extends EventTarget {
   #shape(changed = "") {
     const { kind, to, text, protocol, port, from } = this.#form.elements;
     const free = kind.value === "name" || kind.value === "address";
-    const aimed = this.#model?.containerOf.get(to.value);
+    const aimed = this.#model?.known(to.value);
     byId("to-container").hidden = kind.value !== "container";
     byId("to-text").hidden = !free;
     byId("to-text-label").textContent = kind.value === "name" ? "Name, as the source would look it up" : "Address";
@@ -80,7 +80,7 @@ export class Check extends EventTarget {
     byId("port-field").hidden = !WITH_PORT.has(protocol.value);
     byId("path-field").hidden = protocol.value !== "http";
     if (WITH_PORT.has(protocol.value) && !port.value) port.value = aimed?.published_ports?.[0]?.match(/->(\d+)/)?.[1] ?? "8080";
-    const source = this.#model?.containerOf.get(from.value);
+    const source = this.#model?.known(from.value);
     const common = source && aimed ? shared(source, aimed) : [];
     byId("hint").textContent = source && aimed && source !== aimed && common.length === 1 && common[0].builtin
       ? `${source.name} and ${aimed.name} have only the default bridge in common. Try it by address, then by name.` : "";
@@ -88,7 +88,7 @@ export class Check extends EventTarget {
   }
 
   #address(container) {
-    const source = this.#model.containerOf.get(this.#form.elements.from.value);
+    const source = this.#model.known(this.#form.elements.from.value);
     const common = source && shared(source, container)[0];
     const end = container.endpoints.find((one) => one.network === common) ?? container.endpoints[0];
     return end?.ipv4_address ?? end?.ipv6_address ?? "";

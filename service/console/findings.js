@@ -5,16 +5,19 @@ import { announce, byId, h, icon, plural, problemNote } from "./dom.js";
 const SEVERITIES = { blocking: "Blocks it", warning: "Warning", info: "Good to know" };
 let catalogue = null;
 
-/** `onMended()` after every call of the remedy succeeded; `again` then offers the check once more. */
-export function findingCard(finding, { onMended = () => undefined, again = null } = {}) {
+/**
+ * `onMended()` after every call of the remedy succeeded; `again` then offers the check once more. Where another node
+ * answered (`there`), the calls are for its instance and are shown, not sent.
+ */
+export function findingCard(finding, { onMended = () => undefined, again = null, there = null } = {}) {
   return h("article", { class: `finding ${finding.severity}`, "data-code": finding.code },
     h("p", { class: "finding-head" }, h("span", { class: `tag ${finding.severity}` }, SEVERITIES[finding.severity]), h("code", {}, finding.code)),
     h("p", { class: "finding-message" }, finding.message),
-    finding.remedy && remedy(finding.remedy, onMended, again),
+    finding.remedy && remedy(finding.remedy, there, onMended, again),
     details(finding));
 }
 
-function remedy(found, onMended, again) {
+function remedy(found, there, onMended, again) {
   const calls = found.calls.length;
   const outcome = h("div", {});
   const button = h("button", { type: "button", class: "primary" }, `Mend it: send ${plural(calls, "call")} …`);
@@ -32,7 +35,8 @@ function remedy(found, onMended, again) {
   return h("div", { class: "remedy" },
     h("p", {}, h("strong", {}, "Remedy: "), found.summary),
     found.commands.length > 0 && h("pre", { tabindex: "0", "aria-label": "Commands for the engine’s host" }, found.commands.join("\n")),
-    calls > 0 && button, outcome);
+    calls > 0 && there && [h("p", { class: "quiet" }, `${plural(calls, "call")} for the instance on ${there.hostname}, ${there.instance}; this one answers for another engine:`), h("ol", { class: "calls" }, found.calls.map(callLine))],
+    calls > 0 && !there && button, outcome);
 }
 
 /** JSON with one line for each of the body's fields. */

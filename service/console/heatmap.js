@@ -107,9 +107,10 @@ export class HeatMap extends EventTarget {
     const pair = this.#pair(target);
     if (!pair) return;
     const [from, to] = pair.map((at) => this.#things[at]);
+    const by = from.node ? `, measured by ${from.node}` : "";
     const verdict = this.#cells[pair[0]][pair[1]].className.split(" ")[0];
     const rtt = this.#rtts[pair[0]]?.[pair[1]];
-    this.#readout.textContent = from === to ? from.name : `${from.name} (${from.home}) → ${to.name} (${to.home}): ${GLYPHS[verdict] ? verdict : "not measured yet"}${rtt ? `, ${milliseconds(rtt)}` : ""}`;
+    this.#readout.textContent = from === to ? from.name : `${from.name} (${from.home}) → ${to.name} (${to.home}): ${GLYPHS[verdict] ? verdict : "not measured yet"}${rtt ? `, ${milliseconds(rtt)}` : ""}${by}`;
   }
 
   #ask(target) {

@@ -9,6 +9,7 @@ import { Live } from "./live.js";
 import { Matrix } from "./matrix.js";
 import { HOST, isDrawn, read, signature } from "./model.js";
 import { Picture } from "./picture.js";
+import { NOBODY, Swarm, widened } from "./swarm.js";
 import { tabs } from "./tabs.js";
 
 const STATES = { live: "Live", polling: "Every 5 s", lost: "Out of touch" };
@@ -16,6 +17,8 @@ const [picture, explore, inside, check, matrix, diagnostics] = [new Picture(), n
 let model = null;
 let graph = null;
 let live = null;
+let swarm = null;
+let others = NOBODY;
 let chosen = null;
 
 const panels = tabs(byId("panel-tabs"), (id) => id === "panel-diagnostics" && diagnostics.open());
@@ -23,17 +26,30 @@ const views = tabs(byId("view-tabs"), (id) => id === "view-picture" && picture.d
 
 function showGraph(document) {
   const first = model === null;
-  model = read(document);
-  const networks = model.networks.filter(isDrawn);
-  byId("summary").textContent = `${plural(networks.length, "network")} · ${plural(model.containers.length, "container")}, ${model.containers.filter((one) => one.running).length} running`;
+  model = widened(read(document), others);
   picture.draw(model);
   explore.update(model);
-  check.update(model);
-  matrix.update(model);
+  offer();
   if (!first) diagnostics.stale();
   if (chosen && !model.containerOf.has(chosen.id) && !model.networkOf.has(chosen.id) && chosen.id !== HOST) choose(null);
   else if (chosen && signature(document, chosen.id) !== signature(graph, chosen.id)) inside.show(chosen, model);
   graph = document;
+}
+
+/** What there is to ask about, on this engine and beyond it. */
+function offer() {
+  const networks = model.networks.filter(isDrawn);
+  const there = model.elsewhere.size ? ` · ${model.elsewhere.size.toLocaleString("en")} on other nodes` : "";
+  byId("summary").textContent = `${plural(networks.length, "network")} · ${plural(model.containers.length, "container")}, ${model.containers.filter((one) => one.running).length} running${there}`;
+  check.update(model);
+  matrix.update(model);
+}
+
+function showOthers(found) {
+  others = found;
+  if (!model) return;
+  model = widened(model, others);
+  offer();
 }
 
 function showState(state, problem) {
@@ -83,6 +99,7 @@ async function enter() {
     byId("runner").textContent = { namespace: "checks run inside each container’s namespace", sidecar: "checks run in a helper container", unavailable: "checks cannot run" }[engine.probe_runner.kind];
     byId("leave").hidden = false;
     live = new Live(showGraph, showState);
+    swarm = new Swarm(showOthers);
   } catch (problem) {
     if (problem.status === undefined) throw problem;
     if (problem.status !== 401) {
@@ -101,7 +118,8 @@ function ask(words) {
 
 function leave(words) {
   live?.end();
-  live = null;
+  swarm?.end();
+  live = swarm = null;
   token.forget();
   ask(words);
 }

@@ -33,7 +33,8 @@ export class Matrix extends EventTarget {
     this.#model = model;
     const scope = this.#form.elements.scope;
     const chosen = scope.value;
-    const networks = model.networks.filter((one) => isDrawn(one) && one.members.length > 1).sort(compare);
+    const there = (network) => [...model.elsewhere.values()].filter((one) => one.endpoints.some((end) => end.network.id === network.id));
+    const networks = model.networks.filter((one) => isDrawn(one) && one.members.length + there(one).length > 1).sort(compare);
     scope.replaceChildren(h("option", { value: "" }, "all containers"), ...networks.map((one) => h("option", { value: one.id }, `on ${one.name}`)));
     scope.value = networks.some((one) => one.id === chosen) ? chosen : "";
   }
@@ -77,11 +78,11 @@ export class Matrix extends EventTarget {
     } else if (line.type === "end") this.#end(line);
   }
 
-  /** With its home, so that containers of one network stand together. */
+  /** With its home, so that containers of one network, and of one node, stand together. */
   #known(one) {
-    const container = this.#model.containerOf.get(one.id);
-    const home = this.#model.networkOf.get(container?.home)?.name ?? { [HOST]: "the host" }[container?.home] ?? "no network";
-    return { ...one, home };
+    const container = this.#model.known(one.id);
+    const home = container?.network ?? this.#model.networkOf.get(container?.home)?.name ?? { [HOST]: "the host" }[container?.home] ?? "no network";
+    return { ...one, home: container?.node ? `${home} on ${container.node}` : home, node: container?.node };
   }
 
   #progress(done, total, text) {
@@ -92,13 +93,15 @@ export class Matrix extends EventTarget {
     byId("matrix-status").textContent = text;
   }
 
-  #end({ summary, surprises, duration_ms: duration }) {
+  #end({ summary, surprises, duration_ms: duration, partial = [] }) {
     const counts = ["reachable", "unreachable", "inconclusive"].filter((verdict) => summary[verdict]);
     const text = `${plural(summary.pairs, "pair")} in ${milliseconds(duration)}: ${counts.map((verdict) => `${summary[verdict].toLocaleString("en")} ${verdict}`).join(", ")}.`;
     this.#progress(0, 0, text);
     announce(text);
     for (const one of surprises) this.#map.surprise(one.source.id, one.destination.id);
     replace(byId("matrix-end"),
+      partial.length > 0 && h("div", { class: "note warn" }, h("p", {}, h("strong", {}, "Some nodes did not answer; what they would have measured is “?”.")),
+        h("ul", {}, partial.map((gap) => h("li", {}, `${this.#model.nodeNames.get(gap.node) ?? gap.node}: ${gap.reason}`)))),
       h("h3", {}, summary.surprises ? `${plural(summary.surprises, "surprise")}: predicted otherwise` : "No surprises: every pair is as the engine’s state predicts."),
       surprises.slice(0, 20).map((one) => h("details", {},
         h("summary", {}, `${one.source.name} → ${one.destination.name}: predicted ${one.predicted}, measured ${one.measured}`),

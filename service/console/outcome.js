@@ -40,13 +40,14 @@ export function sentence(asked, { verdict, measured }) {
 }
 
 export function outcomeView(asked, result, { again, onMended }) {
-  const { verdict, findings } = result;
+  const { verdict, findings, answered_by: there } = result;
   return [
     h("h3", { class: `verdict ${verdict}`, tabindex: "-1" }, icon(verdict), h("span", {}, sentence(asked, result))),
+    there && h("p", { class: "answered" }, "Answered by the node ", h("b", {}, there.hostname), ", where the source is, through its instance at ", h("code", {}, there.instance), "."),
     sides(result),
     rail(asked, result),
     findings.length > 0 && h("h3", { class: "why" }, verdict === "reachable" ? "Worth knowing" : "Why, and what mends it"),
-    findings.map((finding) => findingCard(finding, { again, onMended })),
+    findings.map((finding) => findingCard(finding, { again, onMended, there })),
   ].flat().filter(Boolean);
 }
 

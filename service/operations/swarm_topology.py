@@ -73,7 +73,7 @@ def _part(node: Node, document: Mapping[str, Any] | None) -> Topology:
         return Topology(tuple(vertices), tuple(ties))
     names = {raw["id"]: _renamed(raw["id"], node.id) for raw in document["nodes"]}
     for raw in document["nodes"]:
-        attributes = raw["attributes"] | (about if raw["kind"] == "host" else {})
+        attributes = raw["attributes"] | {"host": about, "container": {"node": node.id}}.get(raw["kind"], {})
         label = node.hostname if raw["kind"] == "host" else raw["name"]
         vertices.append(Vertex(names[raw["id"]], raw["kind"], label, attributes))
     return Topology(tuple(vertices), (*ties, *_edges(document, names)))

@@ -136,7 +136,9 @@ def test_one_picture_of_the_whole_swarm(world):
     found = world.on_a.get("/v1/topology?scope=swarm")
     names = {node["id"]: (node["kind"], node["name"]) for node in found["nodes"]}
     assert [one for one in names.values() if one[1] == "mesh"] == [("network", "mesh")]
-    assert {name for kind, name in names.values() if kind == "container"} == {"a1", "a2", "b1", "solo"}
+    places = {node["name"]: node["attributes"].get("node") for node in found["nodes"] if node["kind"] == "container"}
+    there = world.b.client.info()["Swarm"]["NodeID"]
+    assert places == {"a1": None, "a2": None, "b1": there, "solo": there}
     hosts = [node for node in found["nodes"] if node["kind"] == "host"]
     assert {host["attributes"]["address"] for host in hosts} == {world.a.address, world.b.address}
     tied = [edge["target"] for edge in found["edges"] if (edge["source"], edge["kind"]) == (world.mesh, "host-link")]
