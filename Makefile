@@ -36,7 +36,7 @@ explanations: dev ## Write docs/explanations.md anew from the catalogue
 bench: dev ## Every measure beside its rival, in one run, into bench/RESULTS.md
 	@$(PYTHON) bench/run.py
 
-clean-engine: ## Remove the private engine of `make run`: processes, namespace, mounts, data
+clean-engine: ## Remove the private engine of `make run`, and the base of `make image`: processes, namespace, mounts, data
 	@scripts/clean-engine
 
 clients: ## Generate clients in Go, Java, Python and TypeScript, compile them, tell a story in each on a real engine

@@ -2,7 +2,7 @@
 
 A local base is made by debootstrap from this system's own release, and an engine of its own builds on it: one without
 bridge and firewall rules, in mount and process namespaces of its own, so that it and all that it mounted are gone the
-moment it ends, whatever way. Its images stay under `.bridgework/image` for the next time.
+moment it ends, whatever way. Its images stay under `.bridgework/image` for the next time; ``--clean`` removes them.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from private_engine import (
     UnixConnection,
     answers,
     ask,
+    become_root,
     install_packages,
     no_services_started,
     run,
@@ -96,6 +97,21 @@ def builder() -> Iterator[Path]:
             tail = "\n".join((STORE / "engine.log").read_text(errors="replace").splitlines()[-15:])
             raise EngineError(f"The engine that builds did not start:\n{tail}")
         yield ready
+
+
+def clean() -> None:
+    """Remove what was kept for the next time, once nobody builds."""
+    if not STORE.exists():
+        return
+    become_root()
+    handle = os.open(STORE, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        _forget(Path("/run") / NAME)
+        shutil.rmtree(STORE)
+    finally:
+        os.close(handle)
+    say("Removed what building images had kept")
 
 
 def _settings(runtime: Path) -> tuple[str, str]:
@@ -236,8 +252,9 @@ def build(engine: Path | None, base: str | None, tag: str, output: Path | None) 
         arguments += ["--build-arg", f"BASE={base}"]
     if engine is not None:  # it has no network of its own to give to the build
         arguments += ["--network", "host", "--build-arg", f"PIP_CERT=/{AUTHORITIES}"]
-        if os.environ.get("PIP_INDEX_URL"):
-            arguments += ["--build-arg", "PIP_INDEX_URL"]
+    for name in ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"):
+        if os.environ.get(name):
+            arguments += ["--build-arg", name]
     docker(engine, "build", *arguments, ".")
     if output is not None:
         docker(engine, "save", "--output", str(output.resolve()), tag)
@@ -249,8 +266,12 @@ def main() -> int:
     parser.add_argument("--base", help="the base image; `local` makes one here and builds with an engine of its own")
     parser.add_argument("--tag", default=f"bridgework:{version()}", help="the image's name (%(default)s)")
     parser.add_argument("--output", type=Path, help="also write the image into this file, for `docker load`")
+    parser.add_argument("--clean", action="store_true", help="build nothing; remove what `--base local` kept")
     given = parser.parse_args()
     try:
+        if given.clean:
+            clean()
+            return 0
         if given.base != "local":
             build(None, given.base, given.tag, given.output)
             return 0

@@ -26,6 +26,8 @@ class Started:
 
     def __init__(self, checkout, command=("make", "run"), **settings):
         self.screen = checkout.parent / "screen"
+        self.seen = checkout.parent / "seen"
+        self.engine = settings.get("DOCKER_HOST", "")
         with self.screen.open("w") as file:
             self.process = subprocess.Popen(
                 command,
@@ -51,6 +53,8 @@ class Started:
         while READY not in self.text() and self.process.poll() is None and time.monotonic() < end:
             time.sleep(0.1)
         assert READY in self.text(), self.text()
+        with self.seen.open("a") as seen:
+            seen.write(f"{self.text()}\n{self.engine}\n")
         return self.text()
 
     def press_ctrl_c(self):
@@ -130,7 +134,6 @@ def test_a_newcomers_way(checkout, own_engine):
     address = free_address()
     with Started(checkout, BRIDGEWORK_BIND=address, **own_engine) as first:
         screen = first.until_ready()
-        (checkout.parent / "seen").write_text(screen + own_engine.get("DOCKER_HOST", ""))
         assert f"Bridgework is ready at http://{address}" in screen
         networks, *containers, check = paste(screen)
         assert {"bridge", "host", "none"} <= {network["name"] for network in networks["items"]}
@@ -231,5 +234,9 @@ def test_without_an_engine_the_service_starts_and_says_what_is_missing(checkout)
 def test_clean_engine_leaves_nothing_and_takes_nothing_else(checkout, own_engine):
     before = engine_traces(checkout)
     assert before
+    images = checkout / ".bridgework" / "image"
+    (images / "data").mkdir(parents=True)
     subprocess.run(["make", "clean-engine"], cwd=checkout, env=environment(), check=True)
     assert engine_traces(checkout) == (before if own_engine else [])
+    assert not images.exists()
+    assert (checkout / ".bridgework" / "admin-token").exists()
