@@ -1,0 +1,18 @@
+"""What a release is: an sdist with all that is tracked, and a wheel whose service starts where nothing else is."""
+
+import tarfile
+
+import pytest
+from deploy.support import ROOT, sh
+
+pytestmark = pytest.mark.slow
+
+
+def test_it_is_whole_and_starts_in_a_clean_environment():
+    told = sh(str(ROOT / "scripts" / "dist"))
+    assert "It answers." in told
+    (sdist,) = (ROOT / "dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"Dockerfile", ".dockerignore", "deploy/stack.yml", "requirements.lock", "scripts/dist", ".ci/run"} <= names
+    assert not {name for name in names if name.startswith((".venv", ".bridgework", "dist"))}
