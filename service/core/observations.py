@@ -122,10 +122,10 @@ class Observation:
     interfaces: tuple[Interface, ...] | None = None
     routes: tuple[Route, ...] | None = None
     neighbours: tuple[Neighbour, ...] | None = None
-    neighbour_table: NeighbourTable | None = None
     sockets: tuple[ListeningSocket, ...] | None = None
     resolver: ResolverConfiguration | None = None
     sysctls: tuple[tuple[str, str], ...] = ()
+    neighbour_table: NeighbourTable | None = None
 
 
 @dataclass(frozen=True, slots=True)

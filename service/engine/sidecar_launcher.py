@@ -25,7 +25,7 @@ from service.engine.errors import translated
 UNTIL_LABEL = HELPER_LABEL + "-until"
 MEMORY_BYTES = 128 * 1024 * 1024
 MAX_PROCESSES = 64
-COMMAND = ("python3", "-m", "service.probes.sidecar")
+COMMAND = ("python3", "-m", "service.probes.helper")
 
 
 class SidecarLauncher:

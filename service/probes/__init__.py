@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 
 from service.core.checks import Protocol
-from service.probes import dns_probe, http, icmp, tcp, udp
 from service.probes.attempts import Probe
 
-PROBES: Mapping[Protocol, Probe] = {
-    Protocol.ICMP: icmp.probe,
-    Protocol.TCP: tcp.probe,
-    Protocol.UDP: udp.probe,
-    Protocol.HTTP: http.probe,
-    Protocol.DNS: dns_probe.probe,
+PROBES: Mapping[Protocol, str] = {
+    Protocol.ICMP: "icmp",
+    Protocol.TCP: "tcp",
+    Protocol.UDP: "udp",
+    Protocol.HTTP: "http",
+    Protocol.DNS: "dns_probe",
 }
+
+
+def probe_of(protocol: Protocol) -> Probe:
+    """The ``probe`` of the protocol's file, imported when first asked for: a helper waits only for what it needs."""
+    probe: Probe = import_module(f"{__name__}.{PROBES[protocol]}").probe
+    return probe

@@ -7,7 +7,7 @@ a socket.
 
 from __future__ import annotations
 
-import statistics
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -98,7 +98,7 @@ def round_trip(times_ms: Sequence[float]) -> RoundTrip:
     ordered = sorted(times_ms)
     return RoundTrip(
         min=round(ordered[0], 3),
-        avg=round(statistics.fmean(ordered), 3),
+        avg=round(math.fsum(ordered) / len(ordered), 3),
         max=round(ordered[-1], 3),
         p50=percentile(ordered, 0.50),
         p95=percentile(ordered, 0.95),

@@ -11,14 +11,16 @@ import socket
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from service.core.checks import Measurement, ProbeRequest, Reason
 from service.core.observations import ResolverConfiguration
-from service.probes import PROBES
+from service.probes import probe_of
 from service.probes.attempts import failed, repeat
-from service.probes.exchange import drive
-from service.probes.resolver import Resolution, resolve, reverse
 from service.probes.sockaddr import family_of, numeric
+
+if TYPE_CHECKING:
+    from service.probes.resolver import Resolution
 
 _DISCARD_PORT = 9
 
@@ -29,12 +31,14 @@ def check(request: ProbeRequest, configuration: ResolverConfiguration | None) ->
     The time-out bounds each attempt, the resolution as a whole, and the reverse look-up, each by itself.
     """
     if request.name is None:
-        measurement = repeat(PROBES[request.protocol], request, request.address or "")
+        measurement = repeat(probe_of(request.protocol), request, request.address or "")
         return _with_reverse_name(measurement, request, configuration)
     if configuration is None:
         return failed(Reason.NAMESPACE_OUT_OF_REACH, "the source's resolver configuration cannot be read")
+    from service.probes import naming
+
     started = time.perf_counter()
-    resolution = drive(resolve(configuration, request.name, request.ip_version), request.timeout_ms / 1000)
+    resolution = naming.addresses_of(request.name, configuration, request)
     resolve_ms = round((time.perf_counter() - started) * 1000, 3)
     measurement = _probe_resolved(request, resolution)
     phases = replace(measurement.phases_ms, resolve=resolve_ms)
@@ -50,7 +54,7 @@ def _probe_resolved(request: ProbeRequest, resolution: Resolution) -> Measuremen
         refusal = failed(Reason.NOT_ALLOWED, f"{request.name} leads to {outside}, which may not be probed")
         return replace(refusal, address=outside, resolved_addresses=resolution.addresses)
     ordered = usable_first(resolution.addresses)
-    measurement = repeat(PROBES[request.protocol], request, ordered[0])
+    measurement = repeat(probe_of(request.protocol), request, ordered[0])
     return replace(measurement, resolved_addresses=ordered)
 
 
@@ -88,5 +92,6 @@ def _with_reverse_name(
 ) -> Measurement:
     if not request.reverse_lookup or measurement.address is None or configuration is None:
         return measurement
-    name = drive(reverse(configuration, measurement.address), request.timeout_ms / 1000)
-    return replace(measurement, reverse_name=name)
+    from service.probes import naming
+
+    return replace(measurement, reverse_name=naming.name_of(measurement.address, configuration, request))

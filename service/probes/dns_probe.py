@@ -14,8 +14,9 @@ import dns.rcode
 import dns.rdatatype
 
 from service.core.checks import Phases, ProbeRequest, Reason
+from service.probes import datagram
 from service.probes.attempts import Attempt
-from service.probes.exchange import DNS_PORT, datagram, is_answer
+from service.probes.exchange import DNS_PORT, is_answer
 from service.probes.reasons import failure
 
 ROOT = "."
@@ -30,7 +31,7 @@ def probe(request: ProbeRequest, address: str) -> Attempt:
         return Attempt(reason=Reason.NAME_UNKNOWN, detail=f"{request.dns_question} is no name to ask for: {error}")
     started = time.perf_counter()
     try:
-        data = datagram(
+        data = datagram.exchange(
             address,
             request.port or DNS_PORT,
             query.to_wire(),

@@ -1,14 +1,9 @@
-"""One datagram out, one accepted datagram back, on a connected UDP socket; and DNS questions by that means.
-
-Connected, so that the kernel hands us an ICMP refusal as an error (ip(7)) and drops strangers' datagrams.
-"""
+"""DNS questions asked over the wire, in the calling thread's namespace: a resolver's steps, carried out."""
 
 from __future__ import annotations
 
-import select
-import socket
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import TypeVar
 
 import dns.exception
@@ -16,39 +11,11 @@ import dns.flags
 import dns.message
 import dns.query
 
-from service.probes import errqueue
+from service.probes import datagram
 from service.probes.resolver import Answer, Query
-from service.probes.sockaddr import family_of, numeric
 
 DNS_PORT = 53
-_RECEIVE_BYTES = 65_536
 _Result = TypeVar("_Result")
-
-
-def datagram(address: str, port: int, payload: bytes, timeout_s: float, accept: Callable[[bytes], bool]) -> bytes:
-    """The first datagram that ``accept`` takes. Raises ``TimeoutError`` on silence, ``OSError`` on a refusal."""
-    ends = time.monotonic() + timeout_s
-    version, sockaddr = numeric(address, port)
-    with socket.socket(family_of(version), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-        errqueue.enable(sock)
-        sock.connect(sockaddr)
-        sock.send(payload)
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        while (left_s := ends - time.monotonic()) > 0 and poll.poll(left_s * 1000):
-            answer = _receive(sock)
-            if answer is not None and accept(answer):
-                return answer
-    raise TimeoutError
-
-
-def _receive(sock: socket.socket) -> bytes | None:
-    try:
-        return sock.recv(_RECEIVE_BYTES)
-    except BlockingIOError:
-        return None
-    except OSError as error:
-        raise errqueue.precise(sock, error) from error
 
 
 def ask(query: Query, timeout_s: float) -> Answer:
@@ -57,7 +24,9 @@ def ask(query: Query, timeout_s: float) -> Answer:
     ends = time.monotonic() + timeout_s
     try:
         if not query.use_tcp:
-            got = datagram(query.server, DNS_PORT, wire, timeout_s, lambda data: is_answer(query.message, data))
+            got = datagram.exchange(
+                query.server, DNS_PORT, wire, timeout_s, lambda data: is_answer(query.message, data)
+            )
             answer = dns.message.from_wire(got, ignore_trailing=True, raise_on_truncation=False)
             if not answer.flags & dns.flags.TC:
                 return answer

@@ -1,5 +1,8 @@
 """What runs inside a helper container that shares the source's network: one job, answered in JSON lines.
 
+``python -m service.probes.helper`` with the job as its argument. Each job imports what it needs when it begins: whoever
+asked waits for it.
+
 It stands in the namespace already, so it enters nothing; the container's resolver files are the source's. A blank
 object now and then is a sign of life. The last line is ``{"done": true}``: without it, the answer is not whole.
 """
@@ -16,12 +19,7 @@ from typing import Any, TextIO
 
 from service.core.checks import ProbeRequest
 from service.core.ports import Place, SweepPlan
-from service.probes import checking, observe
-from service.probes.entrance import Grounds
-from service.probes.ledger import ASSUMED_USAGE, limit_of
-from service.probes.neighbour_table import table_usage
 from service.probes.places import resolver_configuration
-from service.probes.sweep import sweep
 from service.probes.wire import from_json, to_json
 
 ALIVE_EVERY_S = 0.2
@@ -74,21 +72,32 @@ def _alive(say: Say) -> Iterator[None]:
 
 
 def _check(job: Mapping[str, Any], say: Say) -> None:
+    from service.probes import checking
+
     request = from_json(ProbeRequest, job["request"])
     configuration = resolver_configuration(HERE, pids_visible=False)
     say({"measurement": to_json(checking.check(request, configuration))})
 
 
 def _observe(job: Mapping[str, Any], say: Say) -> None:
+    from service.probes import observe
+
     configuration = resolver_configuration(HERE, pids_visible=False)
     say({"observation": to_json(observe.observe(job["aspects"], configuration))})
 
 
 def _observe_host(job: Mapping[str, Any], say: Say) -> None:
+    from service.probes import observe
+
     say({"host": to_json(observe.observe_host(firewall=job["firewall"]))})
 
 
 def _sweep(job: Mapping[str, Any], say: Say) -> None:
+    from service.probes.entrance import Grounds
+    from service.probes.ledger import ASSUMED_USAGE, limit_of
+    from service.probes.neighbour_table import table_usage
+    from service.probes.sweep import sweep
+
     usage = table_usage("arp_cache") or ASSUMED_USAGE
     grounds = Grounds(
         open_place=_open_here,
@@ -124,3 +133,7 @@ JOBS: Mapping[str, Callable[[Mapping[str, Any], Say], None]] = {
 def run() -> int:
     """The job is the first argument or, without one, the first line of standard input."""
     return main(sys.argv[1] if len(sys.argv) > 1 else sys.stdin.readline(), sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -7,7 +7,6 @@ ICMP error only when that quotes our request. It never retries and never falls b
 from __future__ import annotations
 
 import os
-import secrets
 import select
 import socket
 import time
@@ -45,7 +44,7 @@ def probe(request: ProbeRequest, address: str) -> Attempt:
 
     ``message-too-long`` (only with ``dont_fragment``) carries the path MTU where a router or the kernel named it.
     """
-    identifier, token = secrets.randbelow(0x10000), os.urandom(echo.TOKEN_BYTES)
+    identifier, token = int.from_bytes(os.urandom(2)), os.urandom(echo.TOKEN_BYTES)
     try:
         version, sockaddr = numeric(address, 0)
     except OSError as error:

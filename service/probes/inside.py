@@ -7,14 +7,12 @@ unrelated work would find itself there.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 _CLONE_NEWNET = 0x40000000
-_NS_GET_NSTYPE = 0xB703
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _Result = TypeVar("_Result")
 
@@ -40,11 +38,3 @@ def run_inside(namespace_fd: int, job: Callable[[], _Result]) -> _Result:
         return job()
 
     return run_in_thread(enter_and_do)
-
-
-def is_network_namespace(descriptor: int) -> bool:
-    """Whether the open file is a network namespace, and not the empty file under a mount that is out of sight."""
-    try:
-        return fcntl.ioctl(descriptor, _NS_GET_NSTYPE) == _CLONE_NEWNET
-    except OSError:
-        return False

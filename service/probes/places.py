@@ -7,6 +7,7 @@ its own links cannot lead out of it. Nothing here enters a namespace.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +17,10 @@ from service.core.checks import Reason
 from service.core.observations import ResolverConfiguration
 from service.core.ports import Place
 from service.probes import resolver_files
-from service.probes.inside import is_network_namespace
 from service.probes.rooted import read_in_root
 
 MAX_FILE_BYTES = 1 << 20
+_CLONE_NEWNET, _NS_GET_NSTYPE = 0x40000000, 0xB703
 
 
 class OutOfReach(Exception):
@@ -45,6 +46,14 @@ def open_namespace(place: Place, *, pids_visible: bool) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def is_network_namespace(descriptor: int) -> bool:
+    """Whether the open file is a network namespace, and not the empty file under a mount that is out of sight."""
+    try:
+        return fcntl.ioctl(descriptor, _NS_GET_NSTYPE) == _CLONE_NEWNET
+    except OSError:
+        return False
 
 
 def _open(place: Place, *, pids_visible: bool) -> int:

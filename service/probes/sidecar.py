@@ -1,13 +1,11 @@
 """The runner for a namespace out of reach: the same probes, in a short-lived helper that shares the source's network.
 
-``python -m service.probes.sidecar`` is what the helper runs. How a helper comes into being is the launcher's business:
-this module knows no engine.
+How a helper comes into being is the launcher's business: this module knows no engine.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -140,7 +138,3 @@ def _given_up(source: SweepSource, reason: Reason) -> SweepRow:
     row = Row(source)
     row.give_up(reason)
     return row.whole()
-
-
-if __name__ == "__main__":
-    sys.exit(helper.run())

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 from service.core.checks import Phases, ProbeRequest, Reason
+from service.probes import datagram
 from service.probes.attempts import Attempt
-from service.probes.exchange import datagram
 from service.probes.reasons import failure
 
 
@@ -18,7 +18,7 @@ def probe(request: ProbeRequest, address: str) -> Attempt:
     started = time.perf_counter()
     payload = bytes(request.payload_bytes)
     try:
-        answer = datagram(address, request.port or 0, payload, request.timeout_ms / 1000, lambda _: True)
+        answer = datagram.exchange(address, request.port or 0, payload, request.timeout_ms / 1000, lambda _: True)
     except TimeoutError:
         return Attempt(reason=Reason.NO_ANSWER, detail="silence: UDP does not tell whether anybody listens")
     except OSError as error:

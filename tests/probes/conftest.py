@@ -37,7 +37,7 @@ class NsenterLauncher:
         files = (place.resolver_path or str(self.empty), place.hosts_path or str(self.empty))
         into = ["nsenter", f"--net={place.namespace_path}", "unshare", "--mount"] if place.namespace_path else ["env"]
         enter = [*into, "sh", "-c", self.script, "sh", *files] if place.namespace_path else ["env"]
-        command = [*enter, sys.executable, "-m", "service.probes.sidecar", argument_json]
+        command = [*enter, sys.executable, "-m", "service.probes.helper", argument_json]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         self.started.append(process)
         try:
