@@ -1,0 +1,52 @@
+"""The pages for people: every link leads somewhere, every target of make, file and setting that they name is there."""
+
+import re
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")])
+SETTINGS = {f"BRIDGEWORK_{field.name.upper()}" for field in fields(Settings)}
+SETTINGS |= {"BRIDGEWORK_IMAGE", "BRIDGEWORK_PORT"}  # of the compose files themselves
+ROOMS = ("service", "tests", "scripts", "deploy", "docs", "bench")
+
+
+def anchors(page):
+    """The headings of a page, as the places that links can lead to."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+class TestPage:
+    def test_every_link_leads_somewhere(self, page):
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if link.startswith("https://"):
+                continue
+            place, _, anchor = link.partition("#")
+            target = page.parent / place if place else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+    def test_every_target_of_make_is_there(self, page):
+        for name in re.findall(r"(?:`|^\$ )make ([a-z-]+)", page.read_text(), re.MULTILINE):
+            done = subprocess.run(["make", "-n", name], cwd=ROOT, check=False, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+
+    def test_every_file_is_there(self, page):
+        for path in re.findall(rf"(?<![\w/.])(?:{'|'.join(ROOMS)})/[\w./*-]*[\w*]", page.read_text()):
+            assert any(ROOT.glob(path)) or path.startswith("deploy/secrets"), path
+
+    def test_every_setting_is_there(self, page):
+        assert set(re.findall(r"BRIDGEWORK_[A-Z_]*[A-Z]", page.read_text())) <= SETTINGS
+
+
+def test_what_is_deployed_names_only_settings_that_are_there():
+    for file in (*ROOT.glob("deploy/**/*"), ROOT / "Dockerfile"):
+        if file.is_file():
+            assert set(re.findall(r"BRIDGEWORK_[A-Z_]*[A-Z]", file.read_text())) <= SETTINGS, file
