@@ -1,12 +1,17 @@
 """The pages for people: every link leads somewhere, every target of make, file and setting that they name is there."""
 
+import hashlib
+import json
+import os
 import re
 import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from service import __version__
 from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,3 +55,20 @@ def test_what_is_deployed_names_only_settings_that_are_there():
     for file in (*ROOT.glob("deploy/**/*"), ROOT / "Dockerfile"):
         if file.is_file():
             assert set(re.findall(r"BRIDGEWORK_[A-Z_]*[A-Z]", file.read_text())) <= SETTINGS, file
+
+
+def test_a_token_is_made_as_it_is_written(tmp_path):
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    (line,) = re.findall(r"^bridgework (token new .*)$", page, re.MULTILINE)
+    command = [sys.executable, "-m", "service.cli", *line.split()]
+    made = subprocess.run(
+        command, check=True, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    (entry,) = json.loads((tmp_path / "tokens.json").read_text())["tokens"]
+    assert entry["name"] in line.split()
+    assert entry["sha256"] == hashlib.sha256(made.stdout.strip().encode()).hexdigest()
+
+
+def test_the_changelog_begins_with_this_version():
+    (newest, *_) = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest == __version__

@@ -5,7 +5,7 @@ import { confirmed, sent } from "./findings.js";
 const container = (name, port) => ({
   method: "POST",
   path: "/v1/containers",
-  body: { name, image: "busybox", command: ["httpd", "-f", "-p", "8080"], published_ports: [{ container_port: 8080, host_port: port }] },
+  body: { name, image: "busybox", command: ["httpd", "-f", "-p", "8080"], pull: "missing", published_ports: [{ container_port: 8080, host_port: port }] },
 });
 const CALLS = [container("tomcat81", 8081), container("tomcat82", 8082)];
 
