@@ -10,6 +10,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from spec_validator import validate_wire
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -30,6 +32,7 @@ class Remote:
             connection.request(method, path, None if body is None else json.dumps(body), sent)
             answer = connection.getresponse()
             text = answer.read()
+            validate_wire(method, path, answer.status, answer.getheaders(), text)
             return answer.status, dict(answer.getheaders()), json.loads(text) if text else None
         finally:
             connection.close()

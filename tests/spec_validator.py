@@ -9,8 +9,11 @@ import json
 import os
 import re
 from functools import cache
+from types import SimpleNamespace
 
 import yaml
+from flask import Response
+from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
@@ -50,6 +53,25 @@ def validate(response, method, path):
         if name != "Idempotent-Replayed" and name not in response.headers:
             fail(where, f"no header {name}", response)
     _check_content(where, answer, response)
+
+
+def validate_wire(method, path, status, headers, body):
+    """The same for what came over a socket."""
+    response = Response(body, status, headers)
+    response.request = SimpleNamespace(method=method)
+    validate(response, method, path)
+
+
+def watch_clients(monkeypatch):
+    """Validate whatever any test client of Flask's is answered from now on."""
+    opened = FlaskClient.open
+
+    def watched(client, *args, **kwargs):
+        response = opened(client, *args, **kwargs)
+        validate(response, response.request.method, response.request.path)
+        return response
+
+    monkeypatch.setattr(FlaskClient, "open", watched)
 
 
 def find_path(path):

@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spec_validator import validate_wire
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -99,7 +101,9 @@ class LiveService:
         try:
             connection.request(method, path, content, {**sent, **(headers or {})})
             response = connection.getresponse()
-            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+            answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+            validate_wire(method, path, answer.status, answer.headers, answer.body)
+            return answer
         finally:
             connection.close()
 

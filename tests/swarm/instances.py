@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from spec_validator import validate_wire
 from swarm.lab import SwarmNode, until
 
 from service.probes.inside import enter
@@ -62,7 +63,9 @@ class Instance:
             connection.request(method, path, data, sent)
             then()
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            read = answer.read()
+            validate_wire(method, path, answer.status, answer.getheaders(), read)
+            return answer.status, read
         finally:
             connection.close()
 
