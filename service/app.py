@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -38,7 +38,7 @@ from service.api.oidc import Keys, Oidc
 from service.api.spec import build
 from service.core.engine_port import Engine
 from service.core.ports import ProbeRunner
-from service.engine.connection import EngineAddress, engine_pid
+from service.engine.connection import EngineAddress
 from service.engine.docker_engine import DockerEngine
 from service.engine.sidecar_launcher import SidecarLauncher
 from service.engine.swarm import EngineSwarm
@@ -72,16 +72,23 @@ class _OrderedJson(DefaultJSONProvider):
     sort_keys = False
 
 
+class _Application(Flask):
+    """Flask, which asks of every function of every request whether it is a coroutine; none is here."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself."""
+        return func
+
+
 def create_app(
     settings: Settings, address: EngineAddress, *, engine: Engine | None = None, runner: ProbeRunner | None = None
 ) -> Flask:
     """The application. ``engine`` and ``runner`` replace the real ones in tests of the seam."""
-    metered = metered_engine(
-        engine or DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads)
-    )
+    docker = DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads)
+    metered = metered_engine(engine or docker)
     house = House(
         engine=metered,
-        runner=MeteredRunner(runner or _runner(settings, address)),
+        runner=MeteredRunner(runner or _runner(settings, docker)),
         policy=settings.policy,
         stop_grace_s=settings.stop_grace_s,
         siblings=_siblings(settings, metered),
@@ -98,7 +105,7 @@ def create_app(
         kept=KeptAnswers(),
         request_timeout_s=settings.request_timeout_s,
     )
-    app = Flask("service", static_folder=None)
+    app = _Application("service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["HOUSE"] = house
     if settings.proxies:
@@ -123,11 +130,11 @@ def _siblings(settings: Settings, engine: Engine) -> HttpSiblings | None:
     return HttpSiblings(settings.siblings, settings.sibling_token_file, lambda: engine.facts().id)
 
 
-def _runner(settings: Settings, address: EngineAddress) -> ProbeRunner:
-    launcher = SidecarLauncher(address, settings.probe_image) if settings.probe_image else None
+def _runner(settings: Settings, docker: DockerEngine) -> ProbeRunner:
+    launcher = SidecarLauncher(docker.address, settings.probe_image) if settings.probe_image else None
     if settings.probe_runner == "sidecar" and launcher is not None:
         return SidecarRunner(launcher, "BRIDGEWORK_PROBE_RUNNER asks for it")
-    namespace = NamespaceRunner(lambda: engine_pid(address))
+    namespace = NamespaceRunner(docker.pid)
     return namespace if settings.probe_runner == "namespace" else ChosenRunner(namespace, launcher)
 
 

@@ -15,6 +15,7 @@ import struct
 import time
 import uuid
 from collections import deque
+from collections.abc import Callable
 from concurrent import futures
 from functools import partial
 from http import HTTPStatus
@@ -104,16 +105,18 @@ class Worker(ThreadWorker):
     def await_request(self, conn: Connection) -> None:
         """Collect the connection's next request in the loop."""
         conn.sock.setblocking(False)
+        self.poller.register(conn.sock, selectors.EVENT_READ, self._expecting(conn))
+
+    def _expecting(self, conn: Connection) -> Callable[[socket.socket], None]:
         conn.timeout = time.monotonic() + ARRIVAL_S
         conn.continued = False
         self.pending_conns.append(conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+        return partial(self.on_pending_socket_readable, conn)
 
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
         """A kept-alive connection's next request begins."""
-        self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
-        self.await_request(conn)
+        self.poller.modify(client, selectors.EVENT_READ, self._expecting(conn))
         self.on_pending_socket_readable(conn, client)
 
     def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:

@@ -67,9 +67,9 @@ View = Callable[..., Answer | Response]
 AnswerShape = type[Schema] | Media | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One method on one path."""
+    """One method on one path; each is declared once, so it is equal only to itself."""
 
     id: str
     method: str

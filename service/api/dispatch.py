@@ -117,9 +117,8 @@ def _asked(desk: Desk, operation: Operation, path: dict[str, str], record: Recor
         record.by(caller)
         desk.rate.take(caller)
         require_role(caller, operation.role, f"{operation.method} {operation.path}")
-    media_type = reading.choose_media_type(operation, request.accept_mimetypes)
-    query = reading.read_query(operation, request)
-    dry_run = query.pop("dry_run")
+    media_type = reading.choose_media_type(operation, request.headers.get("Accept"))
+    query, dry_run = reading.read_query(operation, request.query_string)
     body = reading.read_body(operation, request)
     record.about(body, dry_run=dry_run)
     return Asked(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs, unquote_to_bytes
 
 from flask import Request
 from marshmallow import Schema, ValidationError, fields
 from werkzeug.datastructures import Headers, MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from service.api import strict_json
 from service.api.contract import JSON, Operation
@@ -16,44 +19,49 @@ from service.api.problems import HttpProblem
 from service.core.errors import InputFault, InvalidInput
 
 MAX_KEY_LENGTH = 255
+MAX_KNOWN = 256
+"""How many headers and queries are remembered as read: most clients ask the same again and again."""
 
 
-def choose_media_type(operation: Operation, accept: MIMEAccept) -> str:
+@lru_cache(maxsize=MAX_KNOWN)
+def choose_media_type(operation: Operation, accept: str | None) -> str:
     """What to answer in, by ``Accept`` (RFC 9110, 12.5.1). Raises ``HttpProblem`` 406."""
     offered = operation.media_types
     if not accept:
         return offered[0]
-    chosen = accept.best_match(offered)
-    if chosen is None and not accept.best_match(["application/problem+json"]):
+    accepted = parse_accept_header(accept, MIMEAccept)
+    chosen = accepted.best_match(offered)
+    if chosen is None and not accepted.best_match(["application/problem+json"]):
         raise HttpProblem(406, "not-acceptable", f"This answers {', '.join(offered)}; Accept allows none of them.")
     return str(chosen or offered[0])
 
 
-def read_query(operation: Operation, request: Request) -> dict[str, Any]:
-    """The query by its schema. Raises ``InvalidInput`` on unknown, repeated or bad parameters."""
-    _require_text(request.query_string)
+@lru_cache(maxsize=MAX_KNOWN)
+def read_query(operation: Operation, query_string: bytes) -> tuple[Mapping[str, Any], bool]:
+    """The query by its schema, and whether it asks for a rehearsal. Not to be changed: it is kept for the next caller.
+
+    Raises ``InvalidInput`` on unknown, repeated or bad parameters.
+    """
+    asked = parse_qs(_text(query_string), keep_blank_values=True)
     lists = operation.query.fields.items() if operation.query is not None else ()
     allowed_twice = {name for name, field in lists if isinstance(field, fields.List)}
     faults = [
         InputFault(f"?{name}", "Given more than once.")
-        for name, values in request.args.lists()
+        for name, values in asked.items()
         if len(values) > 1 and name not in allowed_twice
     ]
-    given: dict[str, Any] = {
-        name: (values if name in allowed_twice else values[0]) for name, values in request.args.lists()
-    }
+    given: dict[str, Any] = {name: (values if name in allowed_twice else values[0]) for name, values in asked.items()}
     rehearse = given.pop("dry_run", None) if operation.rehearsable else None
     if rehearse not in {None, "true", "false"}:
         faults.append(InputFault("?dry_run", "Must be true or false."))
-    loaded = _loaded(operation.query, given, faults, prefix="?")
-    loaded["dry_run"] = rehearse == "true"
-    return loaded
+    return MappingProxyType(_loaded(operation.query, given, faults, prefix="?")), rehearse == "true"
 
 
-def _require_text(query: bytes) -> None:
+def _text(query: bytes) -> str:
     """What is no UTF-8 would be read as something else than was sent."""
     try:
         unquote_to_bytes(query).decode("utf-8")
+        return query.decode("utf-8")
     except UnicodeDecodeError as error:
         raise invalid([InputFault("?", "Is not UTF-8.")], "The query") from error
 

@@ -54,6 +54,8 @@ def require_allowed(
         if not source.is_host or host_open(snapshot, protocol, port):
             return
         raise _refused(address, "on the host's loopback only published ports may be probed")
+    if _is_a_containers(snapshot, wanted, protocol, port):
+        return
     if any(wanted in ip_network(subnet) for subnet in allowed_subnets(snapshot, policy, protocol, port)):
         return
     if _special(wanted):
@@ -70,6 +72,13 @@ def host_open(snapshot: Snapshot, protocol: Protocol, port: int | None) -> bool:
     return any(
         published.host_port == port for container in snapshot.containers for published in container.published_ports
     )
+
+
+def _is_a_containers(snapshot: Snapshot, wanted: Address, protocol: Protocol, port: int | None) -> bool:
+    """Whether a container holds it now, and no host's side of another network: the most common case, without a list."""
+    if _special(wanted) or str(wanted) not in snapshot.holders_by_address:
+        return False
+    return host_open(snapshot, protocol, port) or str(wanted) not in set(_gateways(snapshot))
 
 
 def _special(wanted: Address | Subnet) -> bool:

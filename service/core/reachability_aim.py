@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from service.core.checks import (
     AddressDestination,
@@ -67,7 +68,7 @@ def aim(snapshot: Snapshot, source: Standing, question: Question, evidence: Evid
 
 
 def _first(goals: Iterable[Goal]) -> tuple[Goal, ...]:
-    return tuple(goals)[:1]
+    return tuple(islice(goals, 1))
 
 
 def _goals(snapshot: Snapshot, source: Standing, addresses: Iterable[str], evidence: Evidence) -> tuple[Goal, ...]:

@@ -6,7 +6,7 @@ URL of the engine: a reference such as ``../containers/x`` is simply unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from service.core.errors import AmbiguousReference, Call, NotFound, Remedy
@@ -21,32 +21,29 @@ class _Named(Protocol):
 
 
 _Thing = TypeVar("_Thing", bound=_Named)
-MIN_PREFIX_LENGTH = 1
 
 
 def network(snapshot: Snapshot, reference: str) -> Network:
     """The network meant. Raises ``NotFound`` (``network-not-found``) or ``AmbiguousReference``."""
-    return _resolve("network", snapshot.networks, reference)
+    return _resolve("network", snapshot.networks_by_id, snapshot.networks_by_name, reference)
 
 
 def container(snapshot: Snapshot, reference: str) -> Container:
     """The container meant. Raises ``NotFound`` (``container-not-found``) or ``AmbiguousReference``."""
-    return _resolve("container", snapshot.containers, reference)
+    name = reference.removeprefix("/")
+    return _resolve("container", snapshot.containers_by_id, snapshot.containers_by_name, name)
 
 
-def _resolve(noun: str, things: Iterable[_Thing], reference: str) -> _Thing:
-    things = tuple(things)
-    wanted = reference.removeprefix("/") if noun == "container" else reference
-    steps = (
-        [thing for thing in things if thing.id == wanted],
-        [thing for thing in things if thing.name == wanted],
-        [thing for thing in things if len(wanted) >= MIN_PREFIX_LENGTH and thing.id.startswith(wanted)],
-    )
-    for matches in steps:
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise _ambiguous(noun, wanted, matches)
+def _resolve(noun: str, by_id: Mapping[str, _Thing], by_name: Mapping[str, Sequence[_Thing]], reference: str) -> _Thing:
+    if reference in by_id:
+        return by_id[reference]
+    matches = by_name.get(reference) or [
+        thing for key, thing in by_id.items() if reference and key.startswith(reference)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise _ambiguous(noun, reference, matches)
     raise NotFound(
         code=f"{noun}-not-found",
         detail=f"No {noun} has the name, id or id prefix {reference!r}.",
@@ -55,7 +52,7 @@ def _resolve(noun: str, things: Iterable[_Thing], reference: str) -> _Thing:
     )
 
 
-def _ambiguous(noun: str, reference: str, matches: list[_Thing]) -> AmbiguousReference:
+def _ambiguous(noun: str, reference: str, matches: Sequence[_Thing]) -> AmbiguousReference:
     candidates = [{"id": match.id, "name": match.name} for match in sorted(matches, key=lambda m: (m.name, m.id))]
     listed = ", ".join(f"{c['name']} ({c['id'][:12]})" for c in candidates)
     return AmbiguousReference(

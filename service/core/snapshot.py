@@ -241,6 +241,22 @@ class Snapshot:
         return {container.id: container for container in self.containers}
 
     @cached_property
+    def networks_by_name(self) -> Mapping[str, tuple[Network, ...]]:
+        """Name → the networks that have it: names of networks need not be unique."""
+        found: dict[str, list[Network]] = {}
+        for network in self.networks:
+            found.setdefault(network.name, []).append(network)
+        return {name: tuple(networks) for name, networks in found.items()}
+
+    @cached_property
+    def containers_by_name(self) -> Mapping[str, tuple[Container, ...]]:
+        """Name → the containers that have it: in a swarm, there may be one on each node."""
+        found: dict[str, list[Container]] = {}
+        for container in self.containers:
+            found.setdefault(container.name, []).append(container)
+        return {name: tuple(containers) for name, containers in found.items()}
+
+    @cached_property
     def endpoints_by_network(self) -> Mapping[str, tuple[Endpoint, ...]]:
         """Network id → its endpoints, sorted by the container's name; networks that are gone included."""
         found: dict[str, list[Endpoint]] = {}
@@ -268,6 +284,11 @@ class Snapshot:
             if container.shares_with:
                 found.setdefault(container.shares_with, []).append(container)
         return {owner: tuple(sharers) for owner, sharers in found.items()}
+
+    @cached_property
+    def namespaces_folder(self) -> str | None:
+        """Where the engine keeps the handles of its containers' namespaces; ``None`` while none runs."""
+        return min((c.namespace_path.rpartition("/")[0] for c in self.containers if c.namespace_path), default=None)
 
     def endpoints_of(self, network: Network) -> tuple[Endpoint, ...]:
         """The network's endpoints, active and configured."""

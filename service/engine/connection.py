@@ -9,6 +9,8 @@ Finds the engine as Docker's clients do: ``DOCKER_HOST``, else the standard sock
 from __future__ import annotations
 
 import http.client
+import re
+import select
 import socket
 import ssl
 import struct
@@ -19,13 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+import httptools
+
 from service.core import deadline
 from service.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, Remedy
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """No answer of an engine is larger; what goes on longer is no answer."""
 
+MAX_HEAD_BYTES = 64 * 1024
 PIECE_BYTES = 1024 * 1024
+_TARGET = re.compile(r"/[!-~]*")
 SHAPE_ERRORS = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, OverflowError)
 STANDARD_HOST = "unix:///var/run/docker.sock"
 
@@ -73,13 +79,14 @@ class EngineConnection:
     def __init__(self, address: EngineAddress, timeout_s: float) -> None:
         self._address = address
         self._timeout_s = timeout_s
-        self._http: http.client.HTTPConnection | None = None
+        self._host = urlsplit(address.url).netloc if address.socket_path is None else "engine"
+        self._socket: socket.socket | None = None
         self.generation = 0
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         """Status and body. Raises ``EngineUnreachable``, ``EngineTooSlow`` or ``EngineMisbehaved``."""
         target = path + ("?" + urlencode(query) if query else "")
-        reused = self._http is not None
+        reused = self._socket is not None
         try:
             return self._exchange(target)
         except (TimeoutError, BlockingIOError) as error:  # the latter: its queue of connections is full
@@ -96,38 +103,112 @@ class EngineConnection:
             self.close()
             raise
 
+    def peer_pid(self) -> int | None:
+        """The process at the other end of an open unix socket; ``None`` where there is no such end any more."""
+        sock = self._socket
+        if sock is None or sock.family is not socket.AF_UNIX or _has_ended(sock):
+            return None
+        return _peer_pid(sock)
+
     def close(self) -> None:
         """Forget the connection; the next call opens another."""
-        if self._http is not None:
-            self._http.close()
-            self._http = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _exchange(self, target: str) -> tuple[int, bytes]:
-        wait_s = patience(self._timeout_s)
-        if self._http is None:
-            self.generation += 1
-            self._http = open_http(self._address, wait_s)
-        elif self._http.sock is not None:
-            self._http.sock.settimeout(wait_s)
-        self._http.request("GET", target)
-        response = self._http.getresponse()
-        return response.status, self._body(response)
-
-    def _body(self, response: http.client.HTTPResponse) -> bytes:
-        """The whole body, within the time and size that an engine's answer may take."""
+        """One request and its answer, within the time and size that an engine's answer may take."""
         end = time.monotonic() + self._timeout_s
-        pieces: list[bytes] = []
-        size = 0
-        while piece := response.read1(PIECE_BYTES):  # not read(), which waits for a whole piece however it trickles
-            pieces.append(piece)
-            size += len(piece)
-            patience(end - time.monotonic())
-            if size > MAX_ANSWER_BYTES:
-                raise gibberish(response.headers.get("Content-Type") or "a body", "it does not end")
-        if response.length:
-            raise http.client.IncompleteRead(b"", response.length)
-        response.close()
+        if self._socket is None:
+            self.generation += 1
+            self._socket = _connected(self._address, patience(self._timeout_s))
+        sock = self._socket
+        sock.settimeout(patience(self._timeout_s))
+        sock.sendall(_get_request(target, self._host))
+        answer = _Answer()
+        while not answer.whole:
+            piece = sock.recv(PIECE_BYTES)
+            if not piece:
+                answer.end()
+                self.close()
+                break
+            answer.take(piece)
+            if not answer.whole:
+                sock.settimeout(patience(end - time.monotonic()))
+        if not answer.connection_stays:
+            self.close()
+        return answer.status, answer.body()
+
+
+class _Answer:
+    """What httptools finds in the bytes of one answer."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.whole = self.connection_stays = False
+        self._parser = httptools.HttpResponseParser(self)
+        self._pieces: list[bytes] = []
+        self._received_bytes = 0
+        self._limit_bytes = MAX_HEAD_BYTES
+        self._begun = self._bounded = False
+
+    def take(self, piece: bytes) -> None:
+        """Read on. Raises ``http.client.HTTPException`` on what is no HTTP, or more than an answer may be."""
+        self._received_bytes += len(piece)
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserCallbackError as error:
+            raise error.__context__ or error from error
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            raise http.client.BadStatusLine(str(error)) from error
+        if self._received_bytes > self._limit_bytes:
+            raise http.client.LineTooLong("answer: it does not end")
+
+    def body(self) -> bytes:
+        """The whole body, let go here: the parser and this refer to each other, and would keep it."""
+        pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
+
+    def on_message_begin(self) -> None:
+        if self._begun:
+            raise http.client.BadStatusLine("a second answer to one request")
+        self._begun = True
+
+    def on_header(self, name: bytes, _: bytes) -> None:
+        self._bounded = self._bounded or name.lower() in {b"content-length", b"transfer-encoding"}
+
+    def on_headers_complete(self) -> None:
+        self._limit_bytes = MAX_ANSWER_BYTES
+        self.status = self._parser.get_status_code()
+
+    def on_body(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        self.whole = True
+        self.connection_stays = self._parser.should_keep_alive()
+
+    def end(self) -> None:
+        """The engine closed: the end of a body that names no length, or a break."""
+        if not self._begun:
+            raise http.client.RemoteDisconnected("it closed the connection without an answer")
+        if self._bounded or not self.status:
+            raise http.client.IncompleteRead(b"")
+
+
+def _get_request(target: str, host: str) -> bytes:
+    """The bytes of a request. Raises ``ValueError`` on what would be more than one."""
+    if not _TARGET.fullmatch(target):
+        message = f"no target of a request: {target!r}"
+        raise ValueError(message)
+    return f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+def _connected(address: EngineAddress, timeout_s: float) -> socket.socket:
+    connection = open_http(address, timeout_s)
+    connection.connect()
+    made: socket.socket = connection.sock
+    return made
 
 
 def open_http(address: EngineAddress, timeout_s: float) -> http.client.HTTPConnection:
@@ -153,8 +234,24 @@ def engine_pid(address: EngineAddress) -> int | None:
             probe.connect(address.socket_path)
         except OSError:
             return None
-        pid, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return _peer_pid(probe)
+
+
+def _peer_pid(sock: socket.socket) -> int | None:
+    try:
+        pid, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    except OSError:
+        return None
     return int(pid) or None
+
+
+def _has_ended(sock: socket.socket) -> bool:
+    asked = select.poll()
+    try:
+        asked.register(sock, select.POLLRDHUP)
+        return bool(asked.poll(0))
+    except (OSError, ValueError):  # another thread has closed it
+        return True
 
 
 def patience(at_most_s: float) -> float:

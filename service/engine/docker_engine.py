@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Generator, Mapping
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any
 
 from service.core.engine_port import EngineEvent, EngineFacts
@@ -79,6 +78,11 @@ class DockerEngine:
         if source is None:
             return {}
         return {"reads": source.calls, "rebuilds": source.rebuilds, "log_queries": source.log_queries}
+
+    def pid(self) -> int | None:
+        """The engine's process as this machine numbers it; ``None`` when it cannot be seen."""
+        made = self._made
+        return (made.source.engine_pid() if made else None) or engine_pid(self.address)
 
     def ping(self) -> None:
         """Raise unless the engine answers now, within two seconds."""
@@ -175,12 +179,12 @@ class DockerEngine:
 
     def host_place(self, snapshot: Snapshot) -> Place:
         """The engine's own namespace: by its process, else by the ``default`` handle beside its containers'."""
-        folders = {str(Path(c.namespace_path).parent) for c in snapshot.containers if c.namespace_path}
+        folder = snapshot.namespaces_folder
         return Place(
             container_id=None,
             name="host",
-            pid=engine_pid(self.address) or 0,
-            namespace_path=f"{min(folders)}/default" if folders else None,
+            pid=self.pid() or 0,
+            namespace_path=f"{folder}/default" if folder else None,
             resolver_path="/etc/resolv.conf",
             hosts_path="/etc/hosts",
         )

@@ -12,6 +12,7 @@ How it is both fast and never stale (measured; see ARCHITECTURE.md, "Freshness")
    for as well, and those whose networks changed are read anew. (Disconnecting one does write an event, and connecting
    one twice changes nothing, so that a change of aliases, which that list lacks, is always seen.)
 5. Nor does removing a config-only network: while there are such, their list is asked for too.
+6. A proof holds for everybody who asked before it began: whoever waits for one that is under way shares the next.
 
 Decides nothing about Docker's meaning; never answers from a snapshot it could not prove.
 """
@@ -21,7 +22,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from service.core.errors import EngineMisbehaved
@@ -52,9 +53,12 @@ class SnapshotSource:
         self._containers: dict[str, Container] = {}
         self._stopped: dict[str, tuple[Any, ...]] = {}
         self._stopped_raw = b""
+        self._any_stopped = False
         self._snapshot: Snapshot | None = None
         self._generation = -1
+        self._begun = self._proven = 0
         self._anchor: tuple[int, bytes] | None = None
+        self._log_raw = b""
         self._seen: set[bytes] = set()
         self.calls = self.rebuilds = self.log_queries = 0
 
@@ -63,10 +67,15 @@ class SnapshotSource:
 
         Raises ``EngineUnreachable``, ``EngineTooSlow`` or ``EngineMisbehaved``.
         """
+        begun_before = self._begun
         if not self._lock.acquire(timeout=patience(self._timeout_s)):
             raise too_slow(self._timeout_s)
         try:
-            return self._freshened()
+            if self._snapshot is not None and self._proven > begun_before:
+                return self._snapshot
+            self._begun += 1
+            self._snapshot = self._freshened()
+            self._proven = self._begun
         except SHAPE_ERRORS as error:
             self._snapshot = None
             raise EngineMisbehaved(
@@ -75,8 +84,14 @@ class SnapshotSource:
         except BaseException:
             self._snapshot = None
             raise
+        else:
+            return self._snapshot
         finally:
             self._lock.release()
+
+    def engine_pid(self) -> int | None:
+        """The engine's process, by the connection of the last proof; ``None`` when that says nothing."""
+        return self._connection.peer_pid()
 
     def _freshened(self) -> Snapshot:
         if self._snapshot is None:
@@ -120,8 +135,11 @@ class SnapshotSource:
         now_ns = time.time_ns() + self._ahead_ns
         if self._anchor and not anew and now_ns < self._anchor[0]:
             return None  # the clock was set back: what is written now may carry an older time than the anchor
-        query = {"since": _timestamp(since_ns), "until": _timestamp(now_ns)}
-        lines = [line for line in self._read_raw("/events", query).split(b"\n") if line]
+        raw = self._read_raw("/events", {"since": _timestamp(since_ns), "until": _timestamp(now_ns)})
+        if raw == self._log_raw and not anew and self._connection.generation == self._generation:
+            return []
+        self._log_raw = raw
+        lines = [line for line in raw.split(b"\n") if line]
         if anew:
             return lines
         if self._connection.generation != self._generation:
@@ -157,7 +175,7 @@ class SnapshotSource:
 
     def _changed_among_stopped(self) -> set[str]:
         """Stopped containers whose networks changed, perhaps without an event."""
-        if not any(not container.running for container in self._containers.values()) and not self._stopped:
+        if not self._any_stopped and not self._stopped:
             return set()
         body = self._read_raw("/containers/json", {"all": "1", "filters": _STOPPED})
         if body == self._stopped_raw:
@@ -175,6 +193,8 @@ class SnapshotSource:
 
     def _naming(self, names: set[str]) -> set[str]:
         """Containers that do not run and name one of these networks: a new network of the name may be meant now."""
+        if not names:
+            return set()
         return {
             container.id
             for container in self._containers.values()
@@ -194,7 +214,9 @@ class SnapshotSource:
                 names.add(found.name)
         return names
 
-    def _reread_containers(self, container_ids: Iterable[str]) -> None:
+    def _reread_containers(self, container_ids: Sequence[str]) -> None:
+        if not container_ids:
+            return
         network_ids = {network.name: network.id for network in self._networks.values()}
         for container_id in container_ids:
             status, body = self._ask(f"/containers/{container_id}/json")
@@ -204,6 +226,7 @@ class SnapshotSource:
                 self._containers.pop(container_id, None)
 
     def _assembled(self) -> Snapshot:
+        self._any_stopped = any(not container.running for container in self._containers.values())
         return Snapshot(
             networks=tuple(sorted(self._networks.values(), key=lambda network: (network.name, network.id))),
             containers=tuple(

@@ -111,6 +111,25 @@ def test_nothing_new_costs_one_question(engine, source):
     assert engine.asked == ["/events"]
 
 
+def test_readers_share_the_proof_that_begins_after_they_asked(engine, source):
+    source.snapshot()
+    engine.delay_s = 0.3
+    engine.asked.clear()
+    first = threading.Thread(target=source.snapshot)
+    first.start()
+    time.sleep(0.1)  # the first one's question is under way, and will be answered as of before the change
+    engine.networks[LAN]["Name"] = "other"
+    engine.say(LAN)
+    seen = []
+    later = [threading.Thread(target=lambda: seen.append(name_seen(source))) for _ in range(8)]
+    for thread in later:
+        thread.start()
+    for thread in (first, *later):
+        thread.join()
+    assert seen == ["other"] * 8
+    assert engine.asked.count("/events") == 2
+
+
 def test_events_of_no_interest_change_nothing(engine, source):
     first = source.snapshot()
     engine.say("x", kind="image")

@@ -1,0 +1,130 @@
+"""The kept-alive connection to the engine, before a server that answers byte for byte what a test says."""
+
+import os
+import socket
+import threading
+
+import pytest
+
+from service.core.errors import EngineMisbehaved, EngineUnreachable
+from service.engine.connection import EngineAddress, EngineConnection, engine_pid
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+
+
+class Server:
+    """Gives each request the next of its answers, and closes where an answer ends with ``CLOSE``."""
+
+    CLOSE = b"<close>"
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.answers = []
+        self.asked = []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(8)
+        self.taken = []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            self.taken.append(sock)
+            threading.Thread(target=self.answer, args=(sock,), daemon=True).start()
+
+    def answer(self, sock):
+        while request := sock.recv(65536):
+            self.asked.append(request)
+            answer = self.answers.pop(0)
+            sock.sendall(answer.removesuffix(self.CLOSE))
+            if answer.endswith(self.CLOSE):
+                break
+        sock.close()
+
+    def close(self):
+        for sock in (self.listener, *self.taken):
+            sock.close()
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = Server(tmp_path / "engine.sock")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def connection(server):
+    made = EngineConnection(EngineAddress(f"unix://{server.path}"), timeout_s=2)
+    yield made
+    made.close()
+
+
+def test_one_connection_for_many_answers(server, connection):
+    server.answers = [OK, b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nno!\r\n0\r\n\r\n"]
+    assert connection.get("/networks", {"filters": "{}"}) == (200, b"[]")
+    assert connection.get("/networks/x") == (404, b"no!")
+    assert connection.generation == 1
+    assert server.asked[0].split(b"\r\n")[0] == b"GET /networks?filters=%7B%7D HTTP/1.1"
+
+
+def test_an_answer_that_ends_the_connection(server, connection):
+    closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]" + server.CLOSE
+    server.answers = [closing, OK]
+    assert [connection.get("/networks"), connection.get("/networks")] == [(200, b"[]")] * 2
+    assert connection.generation == 2
+
+
+def test_a_body_that_ends_with_the_connection(server, connection):
+    server.answers = [b"HTTP/1.1 200 OK\r\n\r\nall of it" + server.CLOSE]
+    assert connection.get("/networks") == (200, b"all of it")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nnot all" + Server.CLOSE,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nnot" + Server.CLOSE,
+        b"HTTP/1.1 200 OK\r\nConten" + Server.CLOSE,
+        Server.CLOSE,
+    ],
+)
+def test_an_answer_that_breaks_off(server, connection, answer):
+    server.answers = [answer, answer]
+    with pytest.raises(EngineUnreachable):
+        connection.get("/networks")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        OK + OK,
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X-More: and more\r\n" * 5000,
+    ],
+)
+def test_what_is_no_answer(server, connection, answer):
+    server.answers = [answer + server.CLOSE] * 2
+    with pytest.raises(EngineMisbehaved):
+        connection.get("/networks")
+
+
+def test_what_would_be_a_second_request(server, connection):
+    with pytest.raises(ValueError, match="no target"):
+        connection.get("/networks/x HTTP/1.1\r\nHost: engine\r\n\r\nDELETE /networks/y")
+    assert server.asked == []
+
+
+def test_the_process_at_the_other_end_is_known_while_it_is_there(server, connection):
+    assert connection.peer_pid() is None
+    server.answers = [OK]
+    connection.get("/networks")
+    assert connection.peer_pid() == engine_pid(EngineAddress(f"unix://{server.path}")) == os.getpid()
+    server.taken[0].shutdown(socket.SHUT_RDWR)
+    assert connection.peer_pid() is None
