@@ -1,13 +1,17 @@
 """Helper containers: made in the network of the container that is asked about, run once, always gone afterwards.
 
 A helper has the service's own image, no capability but raw sockets, a read-only root, bounded memory and processes, and
-a label. The engine removes it when it ends, also when the worker that asked was killed; one that was made but never
-started (a worker killed in between) is swept up by the next launcher. Source: Docker Engine API v1.45, ContainerCreate.
+a label. It lives no longer than the connection of whoever asked: with that the engine closes its standard input, at
+which it ends, and the engine removes what has ended. So a worker that is killed leaves no helper behind, but for one
+that it had made and not yet started; whichever worker comes next sweeps that up, within ``START_WITHIN_S`` and
+``TIDY_EVERY_S``. Source: Docker Engine API v1.45, ContainerCreate (``StdinOnce``) and ContainerAttach.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,20 +20,25 @@ from typing import Any
 import docker
 import docker.errors
 import requests.exceptions
+from docker.utils.socket import frames_iter
 
+from service.core.errors import BridgeworkError
 from service.core.ports import Place
 from service.core.snapshot import HELPER_LABEL
 from service.engine.connection import EngineAddress
 from service.engine.errors import translated
 
-UNTIL_LABEL = HELPER_LABEL + "-until"
+START_BY_LABEL, UNTIL_LABEL = HELPER_LABEL + "-start-by", HELPER_LABEL + "-until"
+START_WITHIN_S = 40
+TIDY_EVERY_S = 30
 MEMORY_BYTES = 128 * 1024 * 1024
 MAX_PROCESSES = 64
+_frames: Any = frames_iter
 COMMAND = ("python3", "-m", "service.probes.helper")
 
 
 class SidecarLauncher:
-    """Launches helpers from ``image``; safe to call from any thread."""
+    """Launches helpers from ``image``, and sweeps up after those that were killed; safe to call from any thread."""
 
     def __init__(self, address: EngineAddress, image: str, *, timeout_s: float = 20.0) -> None:
         self._address = address
@@ -37,6 +46,7 @@ class SidecarLauncher:
         self._timeout_s = timeout_s
         self._client: Any = None
         self._lock = threading.Lock()
+        threading.Thread(target=self._keep_tidy, name="helpers-tidy", daemon=True).start()
 
     def launch(self, place: Place, argument_json: str, timeout_s: float) -> Iterator[str]:
         """Run a helper in the place's network; yields the lines it prints. Gone when the iterator ends or is closed.
@@ -46,26 +56,32 @@ class SidecarLauncher:
         api = self._api()
         with translated("create_container", self._address, self._timeout_s):
             made = api.create_container_from_config(self._body(place, argument_json, timeout_s))["Id"]
-        watchdog = threading.Timer(timeout_s, self._end, args=(made,))
-        try:
+        with contextlib.ExitStack() as ending:
+            ending.callback(self._end, made)
             with translated("start_container", self._address, self._timeout_s):
-                output = api.attach(made, stdout=True, stderr=False, stream=True, logs=True)
+                stream = api.attach_socket(made, params={"stdin": 1, "stdout": 1, "stream": 1, "logs": 1})
+                ending.callback(_hang_up, stream)
                 api.start(made)
+            watchdog = threading.Timer(timeout_s, _hang_up, args=(stream,))
+            ending.callback(watchdog.cancel)
             watchdog.start()
-            yield from _lines(output)
-        finally:
-            watchdog.cancel()
-            self._end(made)
+            with contextlib.suppress(OSError):
+                yield from _lines(data for _, data in _frames(stream, tty=False))
 
     def _body(self, place: Place, argument_json: str, timeout_s: float) -> dict[str, Any]:
+        now = int(time.time())
+        labels = {START_BY_LABEL: now + START_WITHIN_S, UNTIL_LABEL: now + int(timeout_s + self._timeout_s)}
         mode = f"container:{place.container_id}" if place.container_id else "host"
         return {
             "Image": self._image,
             "Entrypoint": [],
             "Cmd": [*COMMAND, argument_json],
             "User": "0:0",
+            "AttachStdin": True,
             "AttachStdout": True,
-            "Labels": {HELPER_LABEL: "true", UNTIL_LABEL: str(int(time.time() + timeout_s + self._timeout_s))},
+            "OpenStdin": True,
+            "StdinOnce": True,
+            "Labels": {HELPER_LABEL: "true", **{name: str(moment) for name, moment in labels.items()}},
             "HostConfig": {
                 "NetworkMode": mode,
                 "AutoRemove": True,
@@ -81,7 +97,10 @@ class SidecarLauncher:
     def _end(self, container_id: str) -> None:
         """Remove it, whatever state it is in; that it is gone already is what we want."""
         with contextlib.suppress(docker.errors.APIError, requests.exceptions.RequestException):
-            self._api().remove_container(container_id, force=True, v=True)
+            try:
+                self._api().remove_container(container_id, force=True, v=True)
+            except docker.errors.APIError:  # the engine is removing it itself
+                self._api().wait(container_id, timeout=self._timeout_s, condition="removed")
 
     def _api(self) -> Any:
         with self._lock:
@@ -90,16 +109,26 @@ class SidecarLauncher:
                     self._client = docker.APIClient(
                         base_url=self._address.url, version="auto", timeout=int(self._timeout_s), num_pools=16
                     )
-                    _sweep_leftovers(self._client)
             return self._client
 
+    def _keep_tidy(self) -> None:
+        while True:
+            with contextlib.suppress(BridgeworkError, docker.errors.APIError, requests.exceptions.RequestException):
+                self._sweep_leftovers()
+            time.sleep(TIDY_EVERY_S)
 
-def _sweep_leftovers(client: Any) -> None:
-    """Remove helpers that outlived their time: their worker was killed before it could start or end them."""
-    for raw in client.containers(all=True, filters={"label": HELPER_LABEL}):
-        if int(raw["Labels"].get(UNTIL_LABEL, "0")) < time.time():
-            with contextlib.suppress(docker.errors.APIError):
-                client.remove_container(raw["Id"], force=True, v=True)
+    def _sweep_leftovers(self) -> None:
+        """Remove helpers that outlived their time: their worker was killed before it could start or end them."""
+        for raw in self._api().containers(all=True, filters={"label": HELPER_LABEL}):
+            label = START_BY_LABEL if raw["State"] == "created" else UNTIL_LABEL
+            if int(raw["Labels"].get(label, "0")) < time.time():
+                self._end(raw["Id"])
+
+
+def _hang_up(stream: Any) -> None:
+    """End the connection for everybody: whoever reads it comes to its end, the helper's standard input is closed."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(stream.fileno())) as connection:
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _lines(output: Iterator[bytes]) -> Iterator[str]:

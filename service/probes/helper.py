@@ -1,7 +1,8 @@
 """What runs inside a helper container that shares the source's network: one job, answered in JSON lines.
 
-``python -m service.probes.helper`` with the job as its argument. Each job imports what it needs when it begins: whoever
-asked waits for it.
+``python -m service.probes.helper`` with the job as its argument. Its standard input stays open for as long as whoever
+asked is there: at its end the helper ends at once, in the middle of its job. Each job imports what it needs when it
+begins: whoever asked waits for it.
 
 It stands in the namespace already, so it enters nothing; the container's resolver files are the source's. A blank
 object now and then is a sign of life. The last line is ``{"done": true}``: without it, the answer is not whole.
@@ -131,8 +132,14 @@ JOBS: Mapping[str, Callable[[Mapping[str, Any], Say], None]] = {
 
 
 def run() -> int:
-    """The job is the first argument or, without one, the first line of standard input."""
-    return main(sys.argv[1] if len(sys.argv) > 1 else sys.stdin.readline(), sys.stdout)
+    """Do the job of the first argument while somebody waits for it."""
+    threading.Thread(target=_end_when_nobody_waits, daemon=True).start()
+    return main(sys.argv[1], sys.stdout)
+
+
+def _end_when_nobody_waits() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,9 @@ class Launcher(Protocol):
     def launch(self, place: Place, argument_json: str, timeout_s: float) -> Iterator[str]:
         """Run the helper in the place's network with this one argument, and yield the lines of its standard output.
 
-        The helper is gone when the iterator ends or is closed, and after ``timeout_s`` at the latest. A place without
-        a ``container_id`` is the host's network. Raises ``BridgeworkError`` when the engine does not play along.
+        The helper is gone when the iterator ends or is closed, and after ``timeout_s`` at the latest; until then its
+        standard input is open. A place without a ``container_id`` is the host's network. Raises ``BridgeworkError``
+        when the engine does not play along.
         """
         ...
 

@@ -38,12 +38,13 @@ class NsenterLauncher:
         into = ["nsenter", f"--net={place.namespace_path}", "unshare", "--mount"] if place.namespace_path else ["env"]
         enter = [*into, "sh", "-c", self.script, "sh", *files] if place.namespace_path else ["env"]
         command = [*enter, sys.executable, "-m", "service.probes.helper", argument_json]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         self.started.append(process)
         try:
             yield from process.stdout
         finally:
             process.kill()
+            process.stdin.close()
             process.stdout.close()
             process.wait(timeout_s)
 
