@@ -1,6 +1,6 @@
 """What a newcomer does, from a clean checkout: make run, paste what it prints, Ctrl-C, make clean-engine.
 
-And the README, as it is written: every command in its order, every output that it shows.
+And the pages as they are written, the README and docs/by-example.md: every command in its order, every output shown.
 """
 
 import json
@@ -188,8 +188,9 @@ def as_shown(shown, printed):
     return re.fullmatch(".*".join(map(re.escape, parts)), "".join(printed.split())) is not None
 
 
-def test_the_readme_as_it_is_written(checkout, own_engine):
-    (run, _), (other, _), *commands = shown_by((checkout / "README.md").read_text())
+def test_the_pages_as_they_are_written(checkout, own_engine):
+    pages = [(checkout / name).read_text() for name in ("README.md", "docs/by-example.md")]
+    (run, _), (other, _), *commands = [each for page in pages for each in shown_by(page)]
     run, other = (command.partition("#")[0].split() for command in (run, other))
     assert (run, other) == (["make", "run"], ["make", "test"])
     for step in (["scripts/bootstrap"], ["make", "clean-engine"]):
