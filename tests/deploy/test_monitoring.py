@@ -56,6 +56,11 @@ def test_the_rules_are_valid_and_their_tests_pass():
     sh("promtool", "test", "rules", str(RULES.with_name("rules_test.yml")))
 
 
+def test_the_scrape_configuration_is_valid_as_it_is_shipped():
+    # The token's file is on the scraping machine alone, hence the syntax and no more; below it scrapes for real.
+    sh("promtool", "check", "config", "--syntax-only", str(DEPLOY / "prometheus" / "prometheus.yml"))
+
+
 def test_every_alert_has_a_test():
     alerts = {
         rule["alert"]
