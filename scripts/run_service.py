@@ -132,7 +132,8 @@ def find_engine() -> dict[str, str]:
 def examples(url: str, token_file: Path) -> str:
     """Write what a newcomer pastes, in order: what there is, two containers, a ping by name and why it fails."""
     curl = 'curl -s -H "Authorization: Bearer $TOKEN"'
-    container = """{"name": "'$name'", "image": "busybox", "command": ["httpd", "-f", "-p", "8080"], "pull": "missing"}"""
+    command = ["httpd", "-f", "-p", "8080"]
+    container = json.dumps({"name": "'$name'", "image": "busybox", "command": command, "pull": "missing"})
     check = {"source": {"container": "tomcat81"}, "destination": {"name": "tomcat82"}, "protocol": "icmp"}
     lines = [
         f"export API={url}/v1 TOKEN=$(cat {shlex.quote(str(token_file))})",
