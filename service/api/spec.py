@@ -12,7 +12,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.validate import Regexp
 
 from service import __version__
-from service.api import docs
+from service.api import console, docs
 from service.api.contract import JSON, Media, Operation, Resource
 from service.api.fields import NO_CONTROL, ProblemSchema, Text, Variants
 from service.api.spec_examples import attach_examples
@@ -76,7 +76,7 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
         spec.components.schema(component_name(union), _one_of(union, converter.resolve_nested_schema))
     for name, response in shared_responses().items():
         spec.components.response(name, response)
-    for path, item in docs.documented().items():
+    for path, item in {**docs.documented(), **console.documented()}.items():
         item["get"]["responses"].update(everywhere())
         spec.path(path=path, operations=item)
     for path, operations in _by_path(resources).items():

@@ -4,10 +4,12 @@ import re
 import subprocess
 
 import pytest
-from flask import Flask
 from playwright._impl._driver import compute_driver_executable
 
 from service.api import console
+from service.app import create_app
+from service.engine.connection import EngineAddress
+from service.settings import Settings
 
 SCRIPTS = sorted(path for path in console.FOLDER.glob("*.js") if path.name != "cytoscape.min.js")
 OWN = [*SCRIPTS, *console.FOLDER.glob("*.css"), console.FOLDER / console.PAGE]
@@ -15,10 +17,9 @@ LONGEST = 155
 
 
 @pytest.fixture(scope="module")
-def client():
-    app = Flask("service", static_folder=None)
-    console.register(app)
-    return app.test_client()
+def client(tmp_path_factory):
+    nowhere = tmp_path_factory.mktemp("console") / "docker.sock"
+    return create_app(Settings(), EngineAddress(f"unix://{nowhere}")).test_client()
 
 
 def test_every_file_is_served_and_every_served_file_is_there():

@@ -7,8 +7,10 @@ import pytest
 from spec_validator import DOCUMENT, STREAMS, closed_components, resolved
 
 from service.api.spec_bounds import LONGEST_TEXT
-from service.engine.connection import MAX_ANSWER_BYTES
+from service.app import create_app
+from service.engine.connection import MAX_ANSWER_BYTES, EngineAddress
 from service.http_edge import REFUSALS
+from service.settings import Settings
 
 SCHEMAS = DOCUMENT["components"]["schemas"]
 TAGS = [tag["name"] for tag in DOCUMENT["tags"]]
@@ -246,6 +248,17 @@ def test_every_code_of_a_problem_is_listed_with_the_property_too():
 
 def codes(response):
     return resolved(response).get("x-problem-codes", ())
+
+
+def test_every_route_is_in_the_document_but_for_the_files_of_its_pages(tmp_path):
+    app = create_app(Settings(), EngineAddress(f"unix://{tmp_path}/docker.sock"))
+    routes = {
+        (method.lower(), rule.rule.replace("<", "{").replace(">", "}"))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    files = {route for route in routes if route[1].startswith(("/docs/", "/console/"))}
+    assert routes - files == {(method, path) for method, path, _ in OPERATIONS}
 
 
 def test_closing_the_answers_for_tests_keeps_every_reference():

@@ -78,7 +78,7 @@ def test_without_an_engine_readiness_says_so(tmp_path, tokens_file):
     assert Client(app).call("GET", "/v1/networks", status=503)["code"] == "engine-unreachable"
 
 
-@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/openapi.json", "/openapi.yaml", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/openapi.json", "/openapi.yaml", "/docs", "/console"])
 def test_what_is_open_needs_no_token(app, path):
     assert app.test_client().get(path).status_code == 200
 
