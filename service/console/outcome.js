@@ -88,6 +88,9 @@ const HOPS = {
   veth: () => "its other end, on the host",
   bridge: ({ of }) => `bridge of the network ${of}`,
   routing: () => "routed by the host",
+  overlay: () => "overlay network, on several nodes",
+  vxlan: ({ of }) => `number of the tunnel of ${of}`,
+  node: ({ of }) => `the node at ${of}`,
   "published-port": ({ of }) => `published port of ${of}`,
   listener: ({ of }) => `listens in ${of}`,
 };

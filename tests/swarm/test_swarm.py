@@ -7,6 +7,8 @@ import json
 import time
 
 import pytest
+from console.conftest import FLAGS, find_chromium
+from playwright.sync_api import sync_playwright
 from swarm.instances import PORT
 from swarm.lab import until
 
@@ -161,6 +163,31 @@ def test_a_change_on_another_node_is_in_the_next_picture(world):
         assert len(world.on_a.post("/v1/connectivity/matrix", {"network": "mesh"})["containers"]) == 4
     finally:
         late.remove(force=True)
+
+
+def test_the_console_asks_another_node_and_says_that_it_answered(world, tmp_path):
+    inside = tmp_path / "chromium"
+    inside.write_text(f'#!/bin/sh\nexec nsenter --net={world.a.engine.namespace} -- {find_chromium()} "$@"\n')
+    inside.chmod(0o755)
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=inside, args=FLAGS) as browser:
+        page = browser.new_page(locale="en", viewport={"width": 1440, "height": 900})
+        page.goto(f"http://{world.a.address}:{PORT}/console")
+        page.get_by_label("Access token").fill("token-of-admin")
+        page.get_by_role("button", name="Open the console").click()
+        page.locator("#summary", has_text="2 on other nodes").wait_for()
+        page.get_by_label("From").select_option(label="b1")
+        page.locator("[name=to]").select_option(label="a1")
+        page.get_by_role("button", name="Check", exact=True).click()
+        page.locator(".verdict.reachable").wait_for()
+        assert f"{world.b.address}:{PORT}" in page.locator(".answered").inner_text()
+        assert f"the node at {world.a.address}" in page.locator(".rail").inner_text()
+        page.get_by_role("tab", name="Matrix").click()
+        page.get_by_label("Between").select_option(label="on mesh")
+        page.get_by_role("button", name="Measure").click()
+        page.locator("#matrix-status", has_text="6 pairs in").wait_for()
+        page.locator("td[data-row='2'][data-column='0']").focus()
+        assert "measured by" in page.locator("#readout").inner_text()
+        page.screenshot(path=tmp_path / "swarm.png")
 
 
 def test_the_diagnosis_of_a_whole_swarm_has_nothing_between_nodes(world):
