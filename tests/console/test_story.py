@@ -30,6 +30,9 @@ def test_a_newcomer_sees_why_the_name_fails_and_mends_it(console, tmp_path):
     assert "tomcat81 cannot reach tomcat82 by name" in page.locator(".verdict").inner_text()
     assert "Looking up “tomcat82”" in page.locator(".stop.break").inner_text()
     assert page.locator(".finding[data-code=default-bridge-no-dns]").count() == 1
+    page.emulate_media(color_scheme="dark")
+    console.accessible()
+    page.emulate_media(color_scheme="light")
     console.accessible()
     page.screenshot(path=Path(os.environ.get("CONSOLE_PICTURE", tmp_path / "console.png")))
 
