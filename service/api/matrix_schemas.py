@@ -39,9 +39,9 @@ class MatrixRequestSchema(Strict):
     network = Text(min_length=1, metadata=described("Every container with an endpoint in this network."))
     all = Flag(validate=validate.Equal(True), metadata=described("Every container; true."))
     protocol = fields.String(
-        load_default="icmp", validate=validate.OneOf(["icmp", "tcp"]), metadata=described("What is sent.")
+        load_default="icmp", validate=validate.OneOf(PROTOCOLS), metadata=described("What is sent.")
     )
-    port = Whole(1, MAX_PORT, allow_none=True, load_default=None, metadata=described("Of tcp."))
+    port = Whole(1, MAX_PORT, allow_none=True, load_default=None, metadata=described("Of tcp, udp, http; of dns 53."))
     by = fields.String(
         load_default="address", validate=validate.OneOf(["address", "name"]),
         metadata=described("Probe addresses, or names as each source resolves them."),
@@ -56,8 +56,10 @@ class MatrixRequestSchema(Strict):
         """What single fields cannot say."""
         if sum(name in data for name in ("containers", "network", "all")) != 1:
             raise ValidationError("Name exactly one of containers, network and all.")
-        if (data["protocol"] in WITH_PORT) != (data["port"] is not None):
-            raise ValidationError("tcp needs a port, icmp has none.", "port")
+        if data["protocol"] in WITH_PORT and data["port"] is None:
+            raise ValidationError(f"The protocol {data['protocol']} needs one.", "port")
+        if data["protocol"] == "icmp" and data["port"] is not None:
+            raise ValidationError("The protocol icmp has none.", "port")
 
 
 class MatrixSummarySchema(Schema):

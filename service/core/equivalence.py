@@ -37,7 +37,7 @@ def predict_matrix(
     by: By = "address",
     evidence: Evidence = NOTHING_SEEN,
 ) -> MatrixPrediction:
-    """Predict every pair of these containers. Listeners are taken from ``evidence``; unseen, tcp is inconclusive."""
+    """Predict every pair of these containers. Listeners are taken from ``evidence``; unseen, a port is inconclusive."""
     return MatrixPrediction(snapshot, tuple(container_ids), protocol, port, by, evidence)
 
 

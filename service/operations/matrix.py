@@ -12,8 +12,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from service.core import references
-from service.core.checks import Finding, Protocol, Reason, Verdict
+from service.core import deadline, references
+from service.core.checks import Finding, Reason, Verdict
 from service.core.equivalence import VERDICTS, MatrixPrediction, predict_matrix
 from service.core.errors import InputFault, InvalidInput
 from service.core.evidence import Evidence
@@ -23,7 +23,7 @@ from service.core.probe_policy import allowed_subnets, host_open
 from service.core.rules_overlay import silent_pair
 from service.core.siblings import Gap, RemoteEnd
 from service.core.snapshot import Container, Reference, Snapshot
-from service.operations.evidence import base_evidence
+from service.operations.evidence import LISTENING_PROTOCOLS, base_evidence
 from service.operations.house import House
 from service.operations.matrix_nodes import Delivered, container_of, elsewhere, world_of_matrix
 from service.operations.matrix_reach import Reach
@@ -113,7 +113,7 @@ class MatrixRun:
             port=self.wanted.port,
             timeout_ms=self.wanted.timeout_ms,
             max_packets_per_second=self.wanted.max_packets_per_second,
-            deadline_ms=self.wanted.deadline_ms,
+            deadline_ms=int(deadline.left(self.wanted.deadline_ms / 1000) * 1000),
             allowed_subnets=(
                 *allowed_subnets(self.snapshot, self.house.policy, self.wanted.protocol, self.wanted.port),
                 "127.0.0.0/8",
@@ -225,7 +225,7 @@ def _evidence(house: House, snapshot: Snapshot, wanted: WantedMatrix, chosen: Se
         if not container.running or container.node is not None:
             continue
         place = house.engine.place_of(snapshot, container)
-        found = house.runner.observe(place, ("sockets",)) if wanted.protocol is Protocol.TCP else None
+        found = house.runner.observe(place, ("sockets",)) if wanted.protocol in LISTENING_PROTOCOLS else None
         if found is not None:
             seen[container.id] = found
         inode = house.runner.namespace_inode(place) if shared else None

@@ -2,11 +2,21 @@
 
 import json
 import subprocess
+import sys
+import time
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import private_engine
 import pytest
-from conftest import codes, container, run
+from conftest import Client, codes, container, run
+
+from service.app import create_app
+from service.engine.connection import EngineAddress
+from service.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVERS = ROOT / "tests" / "probes" / "servers.py"
 
 
 @pytest.fixture
@@ -52,6 +62,65 @@ def test_tcp_pairs_see_who_listens(api):
 
 
 @pytest.mark.usefixtures("two_networks")
+def test_the_end_of_the_request_is_the_end_of_the_matrix(engine, tokens_file):
+    app = create_app(Settings(tokens_file=tokens_file, request_timeout_s=1.5), EngineAddress(engine.docker_host))
+    began = time.monotonic()
+    answer = Client(app).post("/v1/connectivity/matrix", {"all": True, "timeout_ms": 10_000})
+    assert time.monotonic() - began < 5
+    assert answer["summary"] == {"pairs": 6, "reachable": 2, "unreachable": 0, "inconclusive": 4, "surprises": 0}
+
+
+@pytest.fixture
+def servers(api, engine, request):
+    """In the namespace of db: what answers by UDP, what keeps silent, and a name server."""
+    request.getfixturevalue("two_networks")
+    pid, started = inside(api, engine, "db"), []
+    for kind, port, table in (("echo", 5001, []), ("silent", 5002, []), ("dns", 53, [["x.", "A", "10.0.0.1"]])):
+        command = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, str(SERVERS), kind, "0.0.0.0", str(port)]
+        process = subprocess.Popen([*command, json.dumps(table)], stdout=subprocess.PIPE, env={"PYTHONPATH": str(ROOT)})
+        started.append(process)
+        assert process.stdout.readline() == b"ready\n"
+    yield
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.usefixtures("servers")
+@pytest.mark.parametrize(
+    ("protocol", "port", "to_db", "by"),
+    [
+        ("tcp", 8080, "reachable", "address"),
+        ("http", 8080, "reachable", "name"),
+        ("udp", 5001, "reachable", "address"),
+        ("udp", 5002, "inconclusive", "name"),
+        ("dns", None, "reachable", "address"),
+        ("dns", 53, "reachable", "name"),
+    ],
+)
+def test_every_protocol_in_a_matrix(api, protocol, port, to_db, by):
+    body = {"containers": ["web", "db", "lone"], "protocol": protocol, "port": port, "by": by, "timeout_ms": 700}
+    answer = api.post("/v1/connectivity/matrix", body)
+    (_, to_db_measured, to_lone), (db_to_web, _, _), (_, lone_to_db, _) = answer["verdicts"]
+    assert (to_db_measured, db_to_web) == (to_db, "unreachable")
+    silence = "inconclusive" if protocol == "udp" and by == "address" else "unreachable"
+    assert (to_lone, lone_to_db) == (silence, silence)
+    assert answer["summary"]["surprises"] == 0
+
+
+@pytest.mark.usefixtures("servers")
+def test_who_listens_by_udp_is_seen_so_that_silence_is_a_surprise(api, engine):
+    pid = inside(api, engine, "db")
+    drop(pid, "-A", "-p", "udp")
+    body = {"containers": ["web", "db", "lone"], "protocol": "dns", "timeout_ms": 500}
+    answer = api.post("/v1/connectivity/matrix", body)
+    drop(pid, "-D", "-p", "udp")
+    (surprise,) = answer["surprises"]
+    assert (surprise["source"]["name"], surprise["destination"]["name"]) == ("web", "db")
+    assert (surprise["predicted"], surprise["measured"]) == ("reachable", "unreachable")
+
+
+@pytest.mark.usefixtures("two_networks")
 def test_a_streamed_matrix_gives_each_row_as_a_line(api):
     response = api.send(
         "POST", "/v1/connectivity/matrix", {"all": True, "timeout_ms": 300}, headers={"Accept": "application/x-ndjson"}
@@ -84,8 +153,8 @@ def inside(api, engine, name):
     return json.loads(body)["State"]["Pid"]
 
 
-def drop(pid, action):
-    rule = ["iptables", action, "INPUT", "-p", "icmp", "-j", "DROP"]
+def drop(pid, action, *what):
+    rule = ["iptables", action, "INPUT", *(what or ("-p", "icmp")), "-j", "DROP"]
     subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *rule], check=True, capture_output=True)
 
 
@@ -103,7 +172,9 @@ def test_containers_that_do_not_run_are_unreachable_and_nothing_is_sent(api):
         ({}, ""),
         ({"all": True, "network": "one"}, ""),
         ({"all": True, "protocol": "tcp"}, "/port"),
-        ({"all": True, "protocol": "udp"}, "/protocol"),
+        ({"all": True, "protocol": "udp"}, "/port"),
+        ({"all": True, "protocol": "icmp", "port": 80}, "/port"),
+        ({"all": True, "protocol": "sctp"}, "/protocol"),
         ({"all": True, "timeout_ms": 0}, "/timeout_ms"),
         ({"all": True, "timeout_ms": True}, "/timeout_ms"),
         ({"all": True, "unknown": 1}, "/unknown"),
