@@ -233,6 +233,48 @@ def test_a_client_that_waits_to_be_told_is_told(serve):
     assert b"HTTP/1.1 200 OK" in answer
 
 
+READ = b"GET /v1/networks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer token-of-admin\r\n\r\n"
+
+
+def test_who_ask_again_at_once_do_not_keep_every_thread(serve):
+    live = serve(WORKERS=1, THREADS=2)
+    over, answered = threading.Event(), []
+
+    def hurry():
+        with socket.create_connection(("127.0.0.1", live.port), timeout=20) as sock:
+            while not over.is_set():
+                sock.sendall(READ)
+                answered.append(sock.recv(1_000_000))
+
+    hurried = [threading.Thread(target=hurry) for _ in range(3)]
+    for thread in hurried:
+        thread.start()
+    try:
+        until(lambda: len(answered) > 100, 20, "answers")
+        seen = [live.ask("GET", "/v1/networks").status for _ in range(20)]
+    finally:
+        over.set()
+        for thread in hurried:
+            thread.join(20)
+    assert seen == [200] * 20
+
+
+def test_half_a_request_behind_a_whole_one_holds_no_thread(serve):
+    live = serve(WORKERS=1, THREADS=2)
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_connection(("127.0.0.1", live.port), timeout=20)) for _ in range(4)]
+        for sock in socks:
+            sock.sendall(READ + READ[:40])
+            assert sock.recv(1_000_000).startswith(b"HTTP/1.1 200 OK")
+        assert live.ask("GET", "/v1/networks").status == 200
+        for sock in socks:
+            sock.sendall(READ[40:] + READ)
+            told = b""
+            while told.count(b"HTTP/1.1 200 OK") < 2 and (piece := sock.recv(1_000_000)):
+                told += piece
+            assert told.count(b"HTTP/1.1 200 OK") == 2
+
+
 def test_a_unix_socket_serves_as_well(own_engine, tokens_file, tmp_path):
     path = own_engine.runtime / "http.sock"
 
