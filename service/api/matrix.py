@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -159,7 +160,9 @@ def probe_for_prometheus(asked: Asked) -> Response:
     if faults:
         raise invalid([InputFault(f"?{name}", str(text)) for name, text in faults.items()], "The query")
     wanted = wanted_check(CheckRequestSchema().load(body))
-    return Response(exposition(connectivity.check(asked.house, asked.snapshot, wanted), wanted), content_type=METRICS)
+    began = time.perf_counter()
+    result = connectivity.check(asked.house, asked.snapshot, wanted)
+    return Response(exposition(result, wanted, time.perf_counter() - began), content_type=METRICS)
 
 
 def _destination(text: str) -> dict[str, Any]:

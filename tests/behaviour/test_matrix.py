@@ -1,6 +1,7 @@
 """All pairs, assertions and the Prometheus probe, on a real engine."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -222,6 +223,29 @@ def test_one_check_as_prometheus_metrics(api):
     text = api.get("/v1/connectivity/probe?source=web&destination=db&protocol=tcp&port=8080")
     assert "probe_success 1.0" in text
     assert "probe_ip_protocol 4.0" in text
+    assert 0 < number(text, 'probe_tcp_duration_seconds{phase="connect"}') < number(text, "probe_duration_seconds") < 1
     failed = api.get("/v1/connectivity/probe?source=lone&destination=container:db&timeout_ms=300")
+    assert 0.3 <= number(failed, "probe_duration_seconds") < 2
+    assert 'phase="rtt"' not in failed
+    nowhere = api.get("/v1/connectivity/probe?source=web&destination=name:nobody&timeout_ms=300")
+    assert number(nowhere, "probe_ip_protocol") == 0
     assert "probe_success 0.0" in failed
     assert 'probe_failure_info{finding="no-shared-network",reason="timed-out"} 1.0' in failed
+
+
+@pytest.mark.usefixtures("servers")
+def test_phases_bear_the_names_that_blackbox_exporter_gives_them(api):
+    for query, phases in (
+        ("protocol=icmp", {"resolve", "rtt"}),
+        ("protocol=http&port=8080", {"resolve", "connect", "processing"}),
+        ("protocol=dns&port=53", {"resolve", "request"}),
+    ):
+        text = api.get(f"/v1/connectivity/probe?source=web&destination=name:db&{query}")
+        protocol = query.partition("&")[0].partition("=")[2]
+        assert set(re.findall(rf'^probe_{protocol}_duration_seconds{{phase="(\w+)"}}', text, re.MULTILINE)) == phases
+        assert number(text, "probe_dns_lookup_time_seconds") > 0
+
+
+def number(text, name):
+    (found,) = re.findall(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found)
