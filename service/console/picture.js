@@ -125,12 +125,13 @@ export class Picture extends EventTarget {
       const chosen = this.#selected ? cy.$(`.chip, .box`).filter((element) => element.data("thing")?.id === this.#selected) : cy.collection();
       chosen.addClass("chosen");
       chosen.connectedEdges(".link, .share").addClass("near");
-      cy.getElementById("journey").remove();
-      const ends = this.#journey && ["source", "target"].map((end) => this.#end(this.#journey[end]));
-      if (ends?.every((end) => end.nonempty()) && ends[0].id() !== ends[1].id()) {
-        cy.add({ data: { id: "journey", ...bowed(...ends), label: this.#journey.label }, classes: `journey ${this.#journey.verdict}` });
-      }
     });
+    // Not in the batch: what is removed and added again within one is not drawn.
+    cy.getElementById("journey").remove();
+    const ends = this.#journey && ["source", "target"].map((end) => this.#end(this.#journey[end]));
+    if (ends?.every((end) => end.nonempty()) && ends[0].id() !== ends[1].id()) {
+      cy.add({ data: { id: "journey", ...bowed(...ends), label: this.#journey.label }, classes: `journey ${this.#journey.verdict}` });
+    }
   }
 
   #end(id) {

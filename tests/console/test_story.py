@@ -8,6 +8,13 @@ from conftest import container, run
 
 pytestmark = pytest.mark.slow
 HTTPD = ("httpd", "-f", "-p", "8080")
+RED_POINTS = """[...document.querySelectorAll("#picture canvas")].reduce((sum, canvas) => {
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 0; i < data.length; i += 4) sum += data[i] > 150 && data[i + 1] < 90 && data[i + 3] > 200;
+  return sum;
+}, 0)"""
 
 
 @pytest.fixture
@@ -30,9 +37,6 @@ def test_a_newcomer_sees_why_the_name_fails_and_mends_it(console, tmp_path):
     assert "tomcat81 cannot reach tomcat82 by name" in page.locator(".verdict").inner_text()
     assert "Looking up “tomcat82”" in page.locator(".stop.break").inner_text()
     assert page.locator(".finding[data-code=default-bridge-no-dns]").count() == 1
-    page.emulate_media(color_scheme="dark")
-    console.accessible()
-    page.emulate_media(color_scheme="light")
     console.accessible()
     page.screenshot(path=Path(os.environ.get("CONSOLE_PICTURE", tmp_path / "console.png")))
 
@@ -44,6 +48,20 @@ def test_a_newcomer_sees_why_the_name_fails_and_mends_it(console, tmp_path):
     page.locator(".verdict.reachable").wait_for()
     assert "reaches tomcat82 by name" in page.locator(".verdict").inner_text()
     assert "known as tomcat82." in page.locator(".sides").inner_text()
+
+
+@pytest.mark.usefixtures("tomcats")
+def test_by_night_the_answer_is_as_clear_and_the_picture_keeps_its_arrow(console):
+    page = console.open()
+    assert page.evaluate(RED_POINTS) == 0
+    console.button("Ping by name").click()
+    page.locator(".verdict.unreachable").wait_for(timeout=20_000)
+    page.wait_for_function(f"{RED_POINTS} > 100")
+    page.emulate_media(color_scheme="dark")
+    console.accessible()
+    page.emulate_media(color_scheme="light")
+    page.wait_for_timeout(500)
+    assert page.evaluate(RED_POINTS) > 100
 
 
 def test_nothing_is_sent_when_the_confirmation_is_cancelled(console, tomcats):
