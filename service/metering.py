@@ -172,13 +172,13 @@ class MeteredRunner:
         """See ``ProbeRunner``."""
         return self._runner.namespace_inode(place)
 
-    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow]:
+    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
         """See ``ProbeRunner``."""
         began = time.perf_counter()
         rows = self._runner.sweep(plan)
         try:
             for row in rows:
-                for verdict, number in Tally(outcome.verdict for outcome in row.outcomes).items():
+                for verdict, number in Tally(outcome.verdict for outcome in (row.outcomes if row else ())).items():
                     PAIRS.labels(plan.protocol.value, verdict.value).inc(number)
                 yield row
         finally:

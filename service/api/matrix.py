@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import select
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from flask import Response, json
+from flask import Response, json, request
 
 from service.api.connectivity import wanted_check
 from service.api.connectivity_schemas import CheckRequestSchema
@@ -51,6 +54,7 @@ def measure_matrix(asked: Asked) -> Answer | Response:
 
     From inside each source, by one loop; no process or container is started for a pair. Polite by default, and bounded
     by the kernel's neighbour table: what could not be measured within it is `inconclusive`, never `unreachable`.
+    A client that leaves stops it.
     Over an overlay network, or containers on several nodes, each node measures its own rows; `partial` names those
     that do not.
     """
@@ -69,7 +73,7 @@ def measure_matrix(asked: Asked) -> Answer | Response:
     run = matrix.start_matrix(asked.house, asked.snapshot, wanted)
     if asked.media_type == NDJSON:
         return Response(_lines(run), content_type=NDJSON)
-    rows = sorted(run.rows(), key=lambda row: row.index)
+    rows = _while_waited_for(run)
     whole = {
         "containers": ReferenceSchema(many=True).dump(run.containers),
         "verdicts": [row.verdicts for row in rows],
@@ -79,13 +83,35 @@ def measure_matrix(asked: Asked) -> Answer | Response:
     return Response(json.dumps(whole), content_type=JSON)
 
 
+def _while_waited_for(run: matrix.MatrixRun) -> list[matrix.MatrixRow]:
+    """All rows in their order, or those until the client left."""
+    with closing(run.rows()) as rows:
+        found = [row for row in itertools.takewhile(lambda row: row is not None or not _client_left(), rows) if row]
+    return sorted(found, key=lambda row: row.index)
+
+
+def _client_left() -> bool:
+    """Whether the client closed its end of the connection, as far as the server hands that over."""
+    connection = request.environ.get("gunicorn.socket")
+    if connection is None:
+        return False
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
 def _lines(run: matrix.MatrixRun) -> Iterator[str]:
-    total = len(run.chosen)
+    """A sign of life now and then, so that writing fails once the client has left, and the iterator is closed."""
+    total, done = len(run.chosen), 0
     names = ReferenceSchema(many=True).dump(run.containers)
     yield json.dumps({"type": "start", "containers": names, "rows_total": total}) + "\n"
-    for done, row in enumerate(run.rows(), start=1):
-        line = {"index": row.index, "verdicts": row.verdicts, "rtt_ms": row.rtt_ms}
-        yield json.dumps({"type": "row", **line, "rows_done": done, "rows_total": total}) + "\n"
+    with closing(run.rows()) as rows:
+        for row in rows:
+            line: dict[str, Any] = {"type": "heartbeat"}
+            if row is not None:
+                done += 1
+                line = {"type": "row", "index": row.index, "verdicts": row.verdicts, "rtt_ms": row.rtt_ms}
+            yield json.dumps({**line, "rows_done": done, "rows_total": total}) + "\n"
     yield json.dumps({"type": "end", **_totals(run)}) + "\n"
 
 

@@ -135,6 +135,14 @@ class MatrixRowSchema(Schema):
     rows_total = fields.Integer(required=True, metadata=described("How many rows there will be."))
 
 
+class MatrixHeartbeatSchema(Schema):
+    """A sign of life, about once a second, where no row becomes whole."""
+
+    type = fields.String(required=True, validate=validate.OneOf(["heartbeat"]), metadata=described("`heartbeat`."))
+    rows_done = fields.Integer(required=True, metadata=described("How many rows are whole."))
+    rows_total = fields.Integer(required=True, metadata=described("How many rows there will be."))
+
+
 class MatrixEndSchema(Schema):
     """The last line of a streamed matrix."""
 
@@ -150,7 +158,12 @@ class MatrixEndSchema(Schema):
 class MatrixLineSchema(Variants):
     """A line of a streamed matrix; `type` says which."""
 
-    variants: ClassVar = {"start": MatrixStartSchema, "row": MatrixRowSchema, "end": MatrixEndSchema}
+    variants: ClassVar = {
+        "start": MatrixStartSchema,
+        "row": MatrixRowSchema,
+        "heartbeat": MatrixHeartbeatSchema,
+        "end": MatrixEndSchema,
+    }
 
 
 class AssertionSchema(CheckRequestSchema):

@@ -63,7 +63,10 @@ class SweepSource:
 
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
-    """A whole matrix. ``max_packets_per_second`` of ``None`` is the polite default of the runner."""
+    """A whole matrix. ``max_packets_per_second`` of ``None`` is the polite default of the runner.
+
+    ``alive_every_ms`` asks for a sign of life where no row becomes whole for so long.
+    """
 
     protocol: ProbeProtocol
     sources: tuple[SweepSource, ...]
@@ -72,6 +75,12 @@ class SweepPlan:
     max_packets_per_second: int | None = None
     deadline_ms: int = 60_000
     allowed_subnets: tuple[str, ...] | None = None
+    alive_every_ms: int | None = None
+
+    @property
+    def alive_every_s(self) -> float | None:
+        """The same in seconds."""
+        return None if self.alive_every_ms is None else self.alive_every_ms / 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,6 @@ class ProbeRunner(Protocol):
         """The identity of the place's namespace, without entering it; ``None`` when out of sight."""
         ...
 
-    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow]:
-        """A row as soon as it is whole; closing the iterator stops the work."""
+    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
+        """A row as soon as it is whole, ``None`` for a sign of life; closing the iterator stops the work."""
         ...

@@ -32,6 +32,7 @@ from service.operations.wanted import WantedMatrix
 
 MAX_CONTAINERS = 1000
 MAX_SURPRISES = 200
+ALIVE_EVERY_MS = 1000
 SELF = "self"
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.HOST_UNREACHABLE})
 
@@ -90,10 +91,11 @@ class MatrixRun:
         """The state it is predicted from, widened where it goes beyond this engine."""
         return self.world.snapshot
 
-    def rows(self) -> Iterator[MatrixRow]:
+    def rows(self) -> Generator[MatrixRow | None]:
         """Rows as they become whole: this node's own, then the others', which were begun at the same time.
 
-        Closing the iterator stops the probes. A forwarded matrix has no rows but this node's own.
+        ``None`` about once a second where none becomes whole: the moment to see whether anybody still waits. Closing
+        the iterator stops the probes. A forwarded matrix has no rows but this node's own.
         """
         others = elsewhere(self.house, self.world, self.wanted, self.chosen)
         if others is not None:
@@ -101,13 +103,14 @@ class MatrixRun:
         left = {index for index, container in enumerate(self.chosen) if container.node is not None}
         with closing(others.delivered() if others else _nothing()) as delivered:
             yield from self._own_rows(left)
-            for row in self._arriving(delivered):
-                left.discard(row.index)
-                yield row
+            for arrived in self._arriving(delivered):
+                if arrived is not None:
+                    left.discard(arrived.index)
+                yield arrived
         if not self.wanted.forwarded:
             yield from (self._unmeasured(index) for index in sorted(left))
 
-    def _own_rows(self, elsewhere: set[int]) -> Iterator[MatrixRow]:
+    def _own_rows(self, elsewhere: set[int]) -> Iterator[MatrixRow | None]:
         plan = SweepPlan(
             protocol=self.wanted.protocol,
             port=self.wanted.port,
@@ -119,19 +122,22 @@ class MatrixRun:
                 "127.0.0.0/8",
                 "::1/128",
             ),
+            alive_every_ms=None if self.wanted.forwarded else ALIVE_EVERY_MS,
             sources=tuple(_sources(self.house, self.snapshot, self.chosen, self.wanted)),
         )
         planned = {source.index for source in plan.sources}
         idle = (index for index in range(len(self.chosen)) if index not in planned and index not in elsewhere)
         yield from (self._finished(index, ()) for index in idle)
         for row in self.house.runner.sweep(plan):
-            yield self._finished(row.index, row.outcomes)
+            yield None if row is None else self._finished(row.index, row.outcomes)
 
-    def _arriving(self, delivered: Iterator[Delivered]) -> Iterator[MatrixRow]:
+    def _arriving(self, delivered: Iterator[Delivered | None]) -> Iterator[MatrixRow | None]:
         """What the other nodes deliver, row by row; their surprises and silences are noted."""
         rows = {container.id: index for index, container in enumerate(self.chosen)}
         for found in delivered:
-            if isinstance(found, Gap):
+            if found is None:
+                yield None
+            elif isinstance(found, Gap):
                 self.gaps.append(found)
             elif isinstance(found, RemoteEnd):
                 self.surprise_count += found.surprise_count
@@ -195,7 +201,7 @@ class MatrixRun:
         )
 
 
-def _nothing() -> Generator[Delivered]:
+def _nothing() -> Generator[Delivered | None]:
     """Of no other nodes."""
     yield from ()
 

@@ -23,6 +23,7 @@ from service.operations.swarm import World
 from service.operations.wanted import WantedMatrix
 
 LINE_MARGIN_S = 10.0
+ALIVE_EVERY_S = 1.0
 PAIRS_PER_SECOND = 1000
 """Far below what a sweep does; a row that takes longer than this allows is not waited for."""
 
@@ -80,12 +81,19 @@ class Elsewhere:
         for node_id, instance in self.nodes.items():
             threading.Thread(target=self._ask, args=(node_id, instance), daemon=True).start()
 
-    def delivered(self) -> Generator[Delivered]:
-        """What comes, until the last instance has ended. Closing the iterator hangs up on all of them."""
+    def delivered(self) -> Generator[Delivered | None]:
+        """What comes, until the last instance has ended; ``None`` for a sign of life.
+
+        Closing the iterator hangs up on all of them.
+        """
         left = len(self.nodes)
         try:
             while left:
-                found = self._arrived.get()
+                try:
+                    found = self._arrived.get(timeout=ALIVE_EVERY_S)
+                except queue.Empty:
+                    yield None
+                    continue
                 if found is None:
                     left -= 1
                 else:

@@ -46,7 +46,7 @@ class ChosenRunner:
         """See ``ProbeRunner``."""
         return self._decision()[1].namespace_inode(place)
 
-    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow]:
+    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
         """See ``ProbeRunner``."""
         return self._decision()[1].sweep(plan)
 

@@ -121,7 +121,7 @@ class NamespaceRunner:
         except OutOfReach:
             return None
 
-    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow]:
+    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
         """A row as soon as it is whole; closing the iterator stops the work."""
         visible = self._pids_visible()
         engine_pid = self._engine_pid()

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Any, Protocol
 
@@ -78,7 +78,7 @@ class SidecarRunner:
         del place
         return _OUT_OF_SIGHT
 
-    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow]:
+    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
         """A helper for each source, a few at a time. Closing the iterator ends them at their next sign of life."""
         rows: SimpleQueue[Future[SweepRow]] = SimpleQueue()
         stopped = Event()
@@ -89,14 +89,23 @@ class SidecarRunner:
             stack.callback(stopped.set)
             for source in plan.sources:
                 threads.submit(self._row, plan, source, stopped, ends).add_done_callback(rows.put)
-            for _ in plan.sources:
-                yield rows.get().result()
+            left = len(plan.sources)
+            while left:
+                try:
+                    row = rows.get(timeout=plan.alive_every_s)
+                except Empty:
+                    yield None
+                else:
+                    left -= 1
+                    yield row.result()
 
     def _row(self, plan: SweepPlan, source: SweepSource, stopped: Event, ends: float) -> SweepRow:
         left_s = ends - time.monotonic()
         if left_s <= 0 or stopped.is_set():
             return _given_up(source, Reason.DEADLINE)
-        part = replace(plan, sources=(replace(source, place=helper.HERE),), deadline_ms=int(left_s * 1000))
+        part = replace(
+            plan, sources=(replace(source, place=helper.HERE),), deadline_ms=int(left_s * 1000), alive_every_ms=None
+        )
         answer = self._ask(source.place, {"job": "sweep", "plan": to_json(part)}, START_S + left_s, stopped)
         if "row" not in answer:
             return _given_up(source, Reason.NAMESPACE_OUT_OF_REACH)

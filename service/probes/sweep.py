@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event
 
 from service.core.ports import SweepPlan, SweepRow
@@ -19,8 +19,11 @@ from service.probes.entrance import Grounds
 from service.probes.stage import Stage
 
 
-def sweep(plan: SweepPlan, grounds: Grounds) -> Iterator[SweepRow]:
-    """Measure the plan. Rows come in the order in which they become whole, each source's exactly once."""
+def sweep(plan: SweepPlan, grounds: Grounds) -> Iterator[SweepRow | None]:
+    """Measure the plan. Rows come in the order in which they become whole, each source's exactly once.
+
+    ``None`` among them is a sign of life, where the plan asks for it.
+    """
     rows: SimpleQueue[SweepRow | None] = SimpleQueue()
     with ExitStack() as stack:
         waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -31,6 +34,13 @@ def sweep(plan: SweepPlan, grounds: Grounds) -> Iterator[SweepRow]:
         stack.callback(stopped.set)
         future = thread.submit(Stage(plan, grounds, rows.put, stopped.is_set, waker).run)
         future.add_done_callback(lambda _: rows.put(None))
-        while (row := rows.get()) is not None:
+        while True:
+            try:
+                row = rows.get(timeout=plan.alive_every_s)
+            except Empty:
+                yield None
+                continue
+            if row is None:
+                break
             yield row
         future.result()
