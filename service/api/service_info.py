@@ -74,7 +74,7 @@ class EngineSchema(Schema):
     )
     default_address_pools = Derived(
         AddressPoolSchema,
-        lambda view: [{"base": base, "prefix_len": length} for base, length in view.facts.default_address_pools],
+        lambda view: [{"base": base, "prefix_len": length} for base, length in view.default_address_pools],
         many=True, required=True, metadata=described("Where subnets come from when none is named."),
     )  # fmt: skip
     swarm_state = fields.String(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.core.addresses import DOCKER_POOLS
 from service.core.engine_port import EngineFacts
 from service.core.errors import BridgeworkError, EngineMisbehaved, EngineTooSlow, EngineUnreachable
 from service.core.ports import RunnerStatus
@@ -36,6 +37,11 @@ class EngineDescription:
     runner: RunnerStatus
     neighbour_limit: int | None
     neighbours_in_use: int | None
+
+    @property
+    def default_address_pools(self) -> tuple[tuple[str, int], ...]:
+        """Those in force: an engine whose configuration names none has Docker's own, and does not say so."""
+        return self.facts.default_address_pools or DOCKER_POOLS
 
 
 def describe_engine(house: House) -> EngineDescription:

@@ -1,10 +1,13 @@
 """Looking into containers and at the host, on a real engine; each view against what the kernel itself says."""
 
+import ipaddress
 import json
 import re
 import subprocess
 import time
+from pathlib import Path
 
+import private_engine
 import pytest
 from conftest import run
 
@@ -281,3 +284,30 @@ def test_a_place_out_of_reach_is_a_conflict_that_says_what_is_missing(app, api, 
         assert problem["code"] == "namespace-out-of-reach"
         assert "missing" in problem["facts"]
     assert {port["listening"] for port in inside(api, "web", "ports")} <= {None}
+
+
+def test_the_engine_says_what_it_is_how_checks_run_and_what_bounds_a_matrix(api, engine):
+    found = api.get("/v1/engine")
+    status, body = private_engine.ask(engine.socket, "GET", "/version")
+    assert status == 200
+    assert (found["version"], found["api_version"]) == tuple(
+        json.loads(body)[name] for name in ("Version", "ApiVersion")
+    )
+    assert {"bridge", "host", "null", "macvlan"} <= set(found["network_drivers"])
+    assert {"base": "172.17.0.0/16", "prefix_len": 16} in found["default_address_pools"]
+    made = api.post("/v1/networks", {"name": "from-a-pool"}, status=201)["ipam"]["pools"][0]["subnet"]
+    pools = [ipaddress.ip_network(pool["base"]) for pool in found["default_address_pools"]]
+    assert any(ipaddress.ip_network(made).subnet_of(pool) for pool in pools)
+    runner = found["probe_runner"]
+    assert (runner["kind"], runner["missing"]) == ("namespace", [])
+    assert runner["reason"] == "the network namespaces of containers can be entered from here"
+    limits = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3").read_text()
+    assert found["neighbour_limit"] == int(limits)
+    assert 0 <= found["neighbours_in_use"] <= found["neighbour_limit"]
+
+
+def test_an_engine_out_of_sight_has_no_limits_that_are_known(app, api, monkeypatch):
+    runner = app.config["HOUSE"].runner
+    monkeypatch.setattr(type(runner), "observe", lambda *_: None)
+    found = api.get("/v1/engine")
+    assert (found["neighbour_limit"], found["neighbours_in_use"]) == (None, None)
