@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 import docker
 from measure import Line, in_turn, shown, timed
-from stage import Service, clear, populate, service
+from stage import Service, clear, populate, rival, service
 
 BLACKBOX_PORT = 19115
 EXEC_SAMPLE = 40
@@ -29,23 +27,13 @@ def blackbox_exporter() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "blackbox.yml"
         config.write_text(BLACKBOX_CONFIG)
-        process = subprocess.Popen(
-            [
-                "prometheus-blackbox-exporter",
-                f"--config.file={config}",
-                f"--web.listen-address=127.0.0.1:{BLACKBOX_PORT}",
-            ],
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            for _ in range(100):
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", BLACKBOX_PORT), 1):
-                    break
-                time.sleep(0.05)
+        command = [
+            "prometheus-blackbox-exporter",
+            f"--config.file={config}",
+            f"--web.listen-address=127.0.0.1:{BLACKBOX_PORT}",
+        ]
+        with rival(command, BLACKBOX_PORT):
             yield
-        finally:
-            process.terminate()
-            process.wait(10)
 
 
 def one_check(made: Any) -> list[Line]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import docker
 from measure import Line, in_turn, shown, timed
-from stage import HEADERS, PORT, service
+from stage import HEADERS, PORT, populate, rival, service
 
 HAPROXY_PORT = 19200
 SECONDS = 4
@@ -35,16 +33,8 @@ def haproxy(made: Any) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "haproxy.cfg"
         file.write_text(config)
-        process = subprocess.Popen(["haproxy", "-f", str(file), "-db"], stderr=subprocess.DEVNULL)
-        try:
-            for _ in range(100):
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", HAPROXY_PORT), 1):
-                    break
-                time.sleep(0.05)
+        with rival(["haproxy", "-f", str(file), "-db"], HAPROXY_PORT):
             yield
-        finally:
-            process.terminate()
-            process.wait(10)
 
 
 def requests_per_second(url: str, **headers: str) -> float:
@@ -77,7 +67,8 @@ def _rate_line(measure: str, rates: tuple[list[float], list[float]], rival: str,
 
 
 def lists(made: Any) -> list[Line]:
-    """Lists with 400 containers in 20 networks, which stand already."""
+    """Lists with 400 containers in 20 networks, which stand already, and 80 empty networks more."""
+    populate(made, 80, 0, first=20)
     base, front = f"http://127.0.0.1:{PORT}", f"http://127.0.0.1:{HAPROXY_PORT}"
     authorization = {"Authorization": HEADERS["Authorization"]}
     containers = f"{base}/v1/containers?limit=1000"
@@ -89,7 +80,7 @@ def lists(made: Any) -> list[Line]:
             _rate_line("GET /v1/containers?limit=1000, 400 containers",
                        _rates(containers, f"{front}/containers/json?all=1", **authorization),
                        "haproxy → engine's list", "10 times", 10),
-            _rate_line("GET /v1/networks?limit=1000",
+            _rate_line("GET /v1/networks?limit=1000, 100 networks",
                        _rates(f"{base}/v1/networks?limit=1000", f"{front}/networks", **authorization),
                        "haproxy → engine's list", "at least even", 1),
         ]  # fmt: skip

@@ -9,16 +9,17 @@ import hashlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
@@ -78,19 +79,27 @@ def engine() -> Iterator[PrivateEngine]:
         yield made
 
 
+def tokens_file(folder: Path) -> Path:
+    """A tokens file that knows ``TOKEN`` alone."""
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    entry = {"name": "bench", "role": "admin", "project": None, "sha256": digest, "expires_at": None}
+    file = folder / "tokens.json"
+    file.write_text(json.dumps({"tokens": [entry]}))
+    return file
+
+
 @contextmanager
 def service(made: PrivateEngine, **settings: str) -> Iterator[Service]:
     """A gunicorn before ``made``, as the README starts it."""
-    with tempfile.TemporaryDirectory(prefix="bridgework-bench-") as folder:
-        tokens = Path(folder) / "tokens.json"
-        digest = hashlib.sha256(TOKEN.encode()).hexdigest()
-        entry = {"name": "bench", "role": "admin", "project": None, "sha256": digest, "expires_at": None}
-        tokens.write_text(json.dumps({"tokens": [entry]}))
+    with (
+        tempfile.TemporaryDirectory(prefix="bridgework-bench-") as folder,
+        (Path(folder) / "log").open("w+") as log,
+    ):
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("BRIDGEWORK_")},
             "DOCKER_HOST": made.docker_host,
             "BRIDGEWORK_BIND": f"127.0.0.1:{PORT}",
-            "BRIDGEWORK_TOKENS_FILE": str(tokens),
+            "BRIDGEWORK_TOKENS_FILE": str(tokens_file(Path(folder))),
             "BRIDGEWORK_RATE_PER_MINUTE": "10000000",
             "BRIDGEWORK_LOG_LEVEL": "warning",
             **settings,
@@ -100,16 +109,17 @@ def service(made: PrivateEngine, **settings: str) -> Iterator[Service]:
             [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"],
             cwd=ROOT,
             env=environment,
+            stderr=log,
         )
         try:
-            _wait_until_live(process)
+            _wait_until_live(process, log)
             yield Service(process, time.perf_counter() - began)
         finally:
             process.terminate()
             process.wait(timeout=PATIENCE_S)
 
 
-def _wait_until_live(process: subprocess.Popen[bytes]) -> None:
+def _wait_until_live(process: subprocess.Popen[bytes], log: TextIO) -> None:
     ends = time.monotonic() + PATIENCE_S
     while time.monotonic() < ends and process.poll() is None:
         try:
@@ -119,22 +129,38 @@ def _wait_until_live(process: subprocess.Popen[bytes]) -> None:
                 return
         except OSError:
             time.sleep(0.01)
-    message = "the service did not come to life"
+    log.seek(0)
+    message = f"the service did not come to life: {log.read()}"
     raise RuntimeError(message)
 
 
-def populate(made: PrivateEngine, networks: int, each: int, *, prefix: str = "b") -> list[str]:
-    """``networks`` networks with ``each`` running containers; answers the containers' ids."""
+@contextmanager
+def rival(command: list[str], port: int) -> Iterator[None]:
+    """Another program that serves on the loopback, for the time of a block."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+def populate(made: PrivateEngine, networks: int, each: int, *, first: int = 0) -> list[str]:
+    """``networks`` networks with ``each`` running containers, numbered from ``first``; answers the containers' ids."""
     api = docker.APIClient(base_url=made.docker_host, num_pools=8)
 
     def one(number: int) -> list[str]:
         pool = docker.types.IPAMPool(subnet=f"10.{200 + number // 250}.{number % 250}.0/24")
-        name = f"{prefix}net{number}"
+        name = f"bnet{number}"
         api.create_network(name, driver="bridge", ipam=docker.types.IPAMConfig(pool_configs=[pool]))
         ids = []
         for index in range(each):
             made_id = api.create_container(
-                "busybox", ["sleep", "100000"], name=f"{prefix}{number}-{index}",
+                "busybox", ["sleep", "100000"], name=f"b{number}-{index}",
                 host_config=api.create_host_config(network_mode=name), stop_signal="SIGKILL",
             )["Id"]  # fmt: skip
             api.start(made_id)
@@ -142,7 +168,7 @@ def populate(made: PrivateEngine, networks: int, each: int, *, prefix: str = "b"
         return ids
 
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return [made_id for ids in pool.map(one, range(networks)) for made_id in ids]
+        return [made_id for ids in pool.map(one, range(first, first + networks)) for made_id in ids]
 
 
 def clear(made: PrivateEngine) -> None:

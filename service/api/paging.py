@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -15,10 +16,9 @@ _Item = TypeVar("_Item")
 
 def page(items: Sequence[_Item], query: dict[str, Any], key: Callable[[_Item], tuple[str, str]]) -> dict[str, Any]:
     """One page of ``items`` (sorted by ``key``). Raises ``InvalidInput`` on a cursor not of ours."""
-    after = _decoded(query["cursor"]) if query.get("cursor") else None
-    rest = [item for item in items if after is None or key(item) > after]
-    given = rest[: query["limit"]]
-    more = len(rest) > len(given)
+    begin = bisect_right(items, _decoded(query["cursor"]), key=key) if query.get("cursor") else 0
+    end = begin + query["limit"]
+    given, more = items[begin:end], end < len(items)
     return {"items": given, "next_cursor": _encoded(key(given[-1])) if more else None}
 
 

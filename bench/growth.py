@@ -1,0 +1,122 @@
+"""How reads grow beyond what this machine can run: 400, 4,000 and 40,000 containers of made snapshots.
+
+The whole way of a request but the engine: a stand-in at the engine's port hands out a snapshot never seen before, so
+that no kept answer is measured. What a snapshot itself costs is counted, not timed: one engine call for each change.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from core_scale import EACH
+from core_scale import engine as made_engine
+from measure import Line
+from stage import HEADERS, tokens_file
+
+from service.app import create_app
+from service.core.ports import RunnerStatus
+from service.core.snapshot import Snapshot
+from service.engine.connection import EngineAddress
+from service.settings import Settings
+
+SIZES = (400, 4_000, 40_000)
+ROUNDS = 3
+STEP = 10
+LINEAR = 1.15
+"""A step that costs up to this much more than its size counts as linear: the processor's caches end somewhere."""
+
+
+class StandIn:
+    """An engine's port that knows one snapshot, and a runner that can look nowhere."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def snapshot(self) -> Snapshot:
+        """An equal snapshot, but none that was seen before."""
+        return replace(self._snapshot)
+
+    def host_place(self, _: Snapshot) -> None:
+        """Nowhere."""
+
+    def status(self) -> RunnerStatus:
+        """Out of reach."""
+        return RunnerStatus("unavailable", "made snapshots have no inside", ())
+
+    def observe(self, *_: object) -> None:
+        """Nothing."""
+
+    def observe_host(self, **_: object) -> None:
+        """Nothing."""
+
+
+def growth(_: Any) -> list[Line]:
+    """One line for each kind of read."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(tokens_file=tokens_file(Path(folder)), rate_per_minute=10_000_000)
+        times = [_times(size, settings) for size in SIZES]
+    return [_line(what, [found[what] for found in times]) for what in times[0]]
+
+
+def _times(size: int, settings: Settings) -> dict[str, float]:
+    """Seconds of processor time of each read before ``size`` containers, ten to a network; a list is read page by page to its end."""
+    snapshot, _ = made_engine(size)
+    stand_in: Any = StandIn(snapshot)
+    app = create_app(settings, EngineAddress("unix:///nowhere"), engine=stand_in, runner=stand_in)
+    client = app.test_client()
+
+    def read(path: str) -> Any:
+        answer = client.get(path, headers=HEADERS)
+        if answer.status_code != 200:
+            raise RuntimeError(answer.get_data(as_text=True))
+        return json.loads(answer.get_data())
+
+    def whole_list(path: str) -> int:
+        found, cursor = 0, ""
+        while True:
+            page = read(f"{path}?limit=1000{cursor}")
+            found += len(page["items"])
+            if not page["next_cursor"]:
+                return found
+            cursor = f"&cursor={page['next_cursor']}"
+
+    expected = whole_list("/v1/containers"), whole_list("/v1/networks")
+    if expected != (size, size // EACH):
+        message = f"{expected} is not {size} and {size // EACH}"
+        raise RuntimeError(message)
+    return {
+        "the first 1,000 containers": _timed(lambda: read("/v1/containers?limit=1000")),
+        "the first 1,000 networks": _timed(lambda: read("/v1/networks?limit=1000")),
+        "every container, page by page": _timed(lambda: whole_list("/v1/containers")) / size,
+        "one network": _timed(lambda: read("/v1/networks/net0007")),
+        "the topology": _timed(lambda: read("/v1/topology")),
+    }
+
+
+def _timed(read: Callable[[], object]) -> float:
+    times = []
+    for _ in range(ROUNDS):
+        began = time.process_time()
+        read()
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+def _line(what: str, seconds: Sequence[float]) -> Line:
+    steps = [later / earlier for earlier, later in pairwise(seconds)]
+    shown = " → ".join(f"{one * 1000:.3g}" for one in seconds)
+    return Line(
+        f"{what}: 400, 4,000, 40,000 containers",
+        f"{shown} ms of processor time",
+        "itself, a step of 10 times: " + ", ".join(f"{step:.3g} times" for step in steps),
+        None,
+        "linear or better",
+        all(step <= STEP * LINEAR for step in steps),
+    )
