@@ -29,7 +29,6 @@ ENUMS: Mapping[str, tuple[str, ...]] = {
     "GapReason": ("engine-restarted", "log-overrun"),
     "IpVersion": ("any", "4", "6"),
     "MatrixAim": ("address", "name"),
-    "MatrixProtocol": ("icmp", "tcp"),
     "NeighbourState": ("incomplete", "reachable", "stale", "delay", "probe", "failed", "permanent"),
     "NetworkScope": ("local", "swarm"),
     "NetworkType": ("builtin", "custom"),
