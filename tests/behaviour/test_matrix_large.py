@@ -18,10 +18,14 @@ from conftest import Client
 
 from service.app import create_app
 from service.engine.connection import EngineAddress
+from service.probes import links, netlink
+from service.probes.inside import run_inside
+from service.probes.ledger import SHARE_OF_HARD_LIMIT
 from service.settings import Settings
 
 NETWORKS, EACH = 20, 20
-STATED_SHARE = 0.5  # of the kernel's limit: what service/probes/pace.py promises
+NOISE = 32
+"""Entries that others on the machine, and the links themselves, may make meanwhile."""
 
 ECHO = """
 import socket
@@ -98,7 +102,9 @@ def test_400_containers_are_all_right_within_the_neighbour_budget_and_disturb_no
     assert server.stdout.readline() == b"up\n"
     talker = subprocess.Popen([*enter_talker, TALK, address, "12"], stdout=subprocess.PIPE)
     time.sleep(0.5)
-    own_before = neighbours(api, "c0-1")
+    for number in range(NETWORKS):
+        know(api, f"c{number}-0", f"c{number}-1")
+    own_before = entries_of_all(api)
 
     limit = int(Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3").read_text())
     before = entries_in_use()
@@ -110,6 +116,7 @@ def test_400_containers_are_all_right_within_the_neighbour_budget_and_disturb_no
     done.set()
     watcher.join()
 
+    own_after = entries_of_all(api)
     talked = json.loads(talker.communicate(timeout=30)[0])
     server.kill()
     server.wait()
@@ -117,11 +124,15 @@ def test_400_containers_are_all_right_within_the_neighbour_budget_and_disturb_no
     assert answer["summary"]["unreachable"] == 152_000
     assert answer["summary"]["inconclusive"] == 0
     assert answer["summary"]["surprises"] == 0
-    assert peak[0] <= before + STATED_SHARE * limit
-    assert peak[0] < limit
+    assert SHARE_OF_HARD_LIMIT == 0.5
+    assert before < peak[0] <= SHARE_OF_HARD_LIMIT * limit + NOISE, "everybody's together, at any moment"
     assert talked["sent"] > 500
     assert talked["lost"] == 0
-    assert own_before <= neighbours(api, "c0-1")
+    assert sum(map(len, own_before.values())) >= NETWORKS
+    assert all(own_before[name] <= own_after[name] for name in own_before), "what was there is there"
+    made = {name for name in own_before if own_after[name] - own_before[name]}
+    # The kernel asks anew about an old entry that was used, seconds later, and whom it asks learns of the asker.
+    assert made <= {f"/c{number}-1" for number in range(NETWORKS)}, "and nothing else"
 
 
 def watch(peak, done):
@@ -129,8 +140,24 @@ def watch(peak, done):
         peak[0] = max(peak[0], entries_in_use())
 
 
-def neighbours(api, name):
-    """Address and MAC of each entry that the container has itself."""
+def know(api, name, other):
+    """Give a container an entry of its own for another, as if they had spoken."""
+    (endpoint,) = api.inspect_container(other)["NetworkSettings"]["Networks"].values()
     enter, _ = inside(api, name)
-    text = subprocess.run([*enter[:2], "ip", "neigh"], capture_output=True, text=True, check=True).stdout
-    return {(line.split()[0], line.split()[4]) for line in text.splitlines() if "lladdr" in line}
+    entry = ["ip", "neigh", "replace", endpoint["IPAddress"], "lladdr", endpoint["MacAddress"]]
+    subprocess.run([*enter[:2], *entry, "nud", "stale", "dev", "eth0"], check=True)
+
+
+def entries_of_all(api):
+    """Address and MAC of the IPv4 entries that each container has."""
+
+    def look():
+        with netlink.open_socket() as sock:
+            return {(one.address, one.mac_address) for one in links.neighbours(sock) if ":" not in one.address}
+
+    found = {}
+    for container in api.containers():
+        pid = api.inspect_container(container["Id"])["State"]["Pid"]
+        with Path(f"/proc/{pid}/ns/net").open() as namespace:
+            found[container["Names"][0]] = run_inside(namespace.fileno(), look)
+    return found
