@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask, Response, request
 
 from service.api.caching import conditional
+from service.api.spec_parameters import tag_parameter
 
 FILES = Path(__file__).resolve().parent.parent / "docs"
 PAGE = "index.html"
@@ -70,13 +71,7 @@ def open_item(name: str, summary: str, media_type: str) -> dict[str, Any]:
             "description": f"{summary}. Needs no token, and nothing from any other place.",
             "security": [],
             "parameters": [
-                {
-                    "name": "If-None-Match",
-                    "in": "header",
-                    "required": False,
-                    "description": "304 when it still has this ETag.",
-                    "schema": {"type": "string", "maxLength": 8190},
-                }
+                tag_parameter("If-None-Match", "304 when it still has this ETag."),
             ],
             "responses": {
                 "200": {

@@ -19,8 +19,7 @@ NO_CONTROL = r"^[^\u0000-\u001f\u007f]*$"
 NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"
 """What Docker takes as a name; for the document."""
 MAX_TEXT = 4096
-MAX_LABELS = 2048
-"""More than a request line can name."""
+MAX_LABELS = 256
 
 
 class Strict(Schema):

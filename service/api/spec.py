@@ -17,15 +17,14 @@ from service.api.contract import JSON, Media, Operation, Resource
 from service.api.fields import NO_CONTROL, ProblemSchema, Text, Variants
 from service.api.spec_examples import attach_examples
 from service.api.spec_links import add_links
+from service.api.spec_parameters import parameters, path_parameter
 from service.api.spec_responses import (
-    TAG,
     component_name,
     everywhere,
     known_codes,
     responses,
     shared_headers,
     shared_responses,
-    streams,
 )
 from service.api.spec_schemas import GROWING, finish
 
@@ -82,7 +81,7 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
     for path, operations in _by_path(resources).items():
         spec.path(
             path=path,
-            parameters=[_path_parameter(name) for name in operations[0].parameters],
+            parameters=[path_parameter(name) for name in operations[0].parameters],
             operations={operation.method.lower(): _operation(operation) for operation in operations},
         )
     document = spec.to_dict()
@@ -143,23 +142,13 @@ def _by_path(resources: Iterable[Resource]) -> dict[str, list[Operation]]:
     return found
 
 
-def _path_parameter(name: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": f"The {name}'s name, full id, or an unambiguous prefix of its id.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    }
-
-
 def _operation(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description,
-        "parameters": _parameters(operation),
+        "parameters": parameters(operation),
         "responses": responses(operation),
         "security": [{"bearerToken": []}] if operation.role is not None else [],
     }
@@ -168,28 +157,3 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         found["requestBody"] = {"required": True, "content": {JSON: {"schema": operation.body}}}
     return found
-
-
-def _parameters(operation: Operation) -> list[Any]:
-    found: list[Any] = []
-    if operation.query is not None:
-        found.append({"in": "query", "schema": operation.query})
-    if operation.rehearsable:
-        found.append(_parameter("dry_run", "query", "Answer what would happen, and do nothing.", {"type": "boolean"}))
-    if operation.keyed:
-        text = "Makes a retry safe: the same key and body give the same thing again."
-        found.append(
-            _parameter("Idempotency-Key", "header", text, {"type": "string", "minLength": 1, "maxLength": 255})
-        )
-    if operation.conditional:
-        found.append(_parameter("If-Match", "header", "Only while it still has this ETag.", TAG))
-    if streams(operation):
-        text = "The `id` of the last event you have: goes on after it."
-        found.append(_parameter("Last-Event-ID", "header", text, {"type": "string", "pattern": "^[0-9]{1,19}$"}))
-    elif operation.method == "GET" and operation.role is not None:
-        found.append(_parameter("If-None-Match", "header", "304 when it still has this ETag.", TAG))
-    return found
-
-
-def _parameter(name: str, where: str, text: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": where, "required": False, "description": text, "schema": schema}

@@ -31,8 +31,6 @@ _AUTHENTICATED: dict[int, tuple[str, ...]] = {
     503: ("engine-unreachable", "identity-provider-unreachable"),
     504: ("engine-too-slow",),
 }
-TAG = {"type": "string", "maxLength": 8190}
-"""As long as a header may be."""
 _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "ETag": (
         "The answer's entity tag, quotes included.", {"type": "string", "pattern": '^"[!#-~]+"$', "maxLength": 128},

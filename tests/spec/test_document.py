@@ -4,9 +4,11 @@ import re
 
 import jsonschema
 import pytest
+from gunicorn.config import LimitRequestFieldSize
 from spec_validator import DOCUMENT, STREAMS, closed_components, resolved
 
 from service.api.spec_bounds import LONGEST_TEXT
+from service.api.spec_parameters import MAX_HEADER_BYTES
 from service.app import create_app
 from service.engine.connection import MAX_ANSWER_BYTES, EngineAddress
 from service.http_edge import REFUSALS
@@ -103,6 +105,17 @@ def test_every_text_is_bounded():
 
 def test_no_answer_is_bounded_tighter_than_what_the_engine_may_say():
     assert LONGEST_TEXT == MAX_ANSWER_BYTES
+
+
+def test_a_tag_is_bounded_by_what_the_edge_takes_of_a_header():
+    assert LimitRequestFieldSize.default == MAX_HEADER_BYTES
+    bounds = {
+        parameter["name"]: parameter["schema"]["maxLength"]
+        for _, _, operation in OPERATIONS
+        for parameter in operation["parameters"]
+        if parameter["name"] in {"If-Match", "If-None-Match"}
+    }
+    assert {name: bound + len(f"{name}: \r\n") for name, bound in bounds.items()} == dict.fromkeys(bounds, 8190)
 
 
 def test_every_list_and_map_of_a_request_is_bounded():
