@@ -2,11 +2,13 @@
 
 import io
 import json
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
-from probes.conftest import NsenterLauncher
+from probes.conftest import ROOT, NsenterLauncher
 
 from service.core.checks import ProbeRequest, Protocol, Reason, Verdict
 from service.core.errors import EngineUnreachable
@@ -122,3 +124,25 @@ def test_a_helper_says_what_it_does_not_understand(argument):
     output = io.StringIO()
     assert helper.main(argument, output) == 2
     assert "not understood" in json.loads(output.getvalue().splitlines()[-1])["error"]
+
+
+def start_helper(**fields):
+    request = {"protocol": "icmp", "address": "127.0.0.1", **fields}
+    job = json.dumps({"job": "check", "request": request})
+    command = [sys.executable, "-m", "service.probes.helper", job]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+
+
+def test_a_helper_that_is_done_ends_well_while_somebody_still_listens():
+    with start_helper() as process:
+        lines = process.stdout.read().splitlines()
+        assert json.loads(lines[-1]) == {"done": True}
+        assert process.wait(10) == 0
+
+
+def test_a_helper_ends_in_the_middle_of_its_job_once_nobody_listens():
+    with start_helper(count=50, interval_ms=1000) as process:
+        assert json.loads(process.stdout.readline()) == {}, "at work"
+        process.stdin.close()
+        assert process.wait(10) == 1
+        assert b"measurement" not in process.stdout.read()
