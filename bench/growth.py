@@ -66,7 +66,7 @@ def growth(_: Any) -> list[Line]:
 
 
 def _times(size: int, settings: Settings) -> dict[str, float]:
-    """Seconds of processor time of each read before ``size`` containers, ten to a network; a list is read page by page to its end."""
+    """Seconds of processor time of each read before ``size`` containers; a list is read page by page to its end."""
     snapshot, _ = made_engine(size)
     stand_in: Any = StandIn(snapshot)
     app = create_app(settings, EngineAddress("unix:///nowhere"), engine=stand_in, runner=stand_in)

@@ -1,6 +1,8 @@
 """No read is stale: a change that the engine acknowledged before a read is in it, whichever worker answers."""
 
+import http.client
 import itertools
+import json
 import os
 import random
 import shutil
@@ -21,6 +23,7 @@ from service.engine.source import SnapshotSource
 from service.settings import Settings
 
 LOG_HOLDS = 256
+HUNDRED_THOUSAND = 100_000
 
 
 @pytest.fixture
@@ -47,6 +50,7 @@ class Writer(threading.Thread):
         self.reads = 0
         self.stale = []
         self.done = False
+        self.acknowledged = 0
         self.guest = raw.make(f"guest{number}-0", start=False, mode="bridge")
         self.home = raw.make_network(f"home{number}", f"10.{number + 60}.0.0/24")
 
@@ -66,6 +70,7 @@ class Writer(threading.Thread):
     def rename(self, count):
         name = f"guest{self.number}-{count}"
         self.raw.do("POST", f"/containers/{self.guest}/rename?name={name}")
+        self.acknowledged = count
         self.expect(f"/v1/containers/{self.guest}", lambda _, body: body["name"] == name)
 
     def connect(self, count):
@@ -100,15 +105,49 @@ class Writer(threading.Thread):
         self.expect(f"/v1/networks/{self.home}", lambda _, body: body["endpoint_count"] == 0)
 
 
+class Reader(threading.Thread):
+    """Reads over a connection of its own what the writers rename, and must see each name that was acknowledged."""
+
+    def __init__(self, number, port, writers):
+        super().__init__()
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.writers, self.random = writers, random.Random(number)
+        self.reads = 0
+        self.stale = []
+        self.over = self.done = False
+
+    def run(self):
+        while not self.over:
+            writer = self.random.choice(self.writers)
+            acknowledged = writer.acknowledged
+            self.connection.request(
+                "GET", f"/v1/containers/{writer.guest}", headers={"Authorization": "Bearer token-of-admin"}
+            )
+            answer = self.connection.getresponse()
+            name = json.loads(answer.read())["name"]
+            self.reads += 1
+            if int(name.rpartition("-")[2]) < acknowledged:
+                self.stale.append((name, acknowledged))
+        self.connection.close()
+        self.done = True
+
+
 def hunt(raw, read, until, writers=3):
-    found = [Writer(number, raw, read, until) for number in range(writers)]
-    for writer in found:
-        writer.start()
-    for writer in found:
+    return hunted([Writer(number, raw, read, until) for number in range(writers)])
+
+
+def hunted(writers, readers=()):
+    """How many reads there were, and the stale ones among them."""
+    for thread in (*writers, *readers):
+        thread.start()
+    for writer in writers:
         writer.join()
-    assert all(writer.done for writer in found), "a writer broke off"
-    stale = [one for writer in found for one in writer.stale]
-    return sum(writer.reads for writer in found), stale
+    for reader in readers:
+        reader.over = True
+        reader.join()
+    assert all(thread.done for thread in (*writers, *readers)), "a writer or a reader broke off"
+    stale = [one for thread in (*writers, *readers) for one in thread.stale]
+    return sum(thread.reads for thread in (*writers, *readers)), stale
 
 
 def reading_from(*sources):
@@ -137,14 +176,20 @@ def test_two_worker_processes_and_a_service_beside_them(engine, raw, readers, to
 
 @pytest.mark.slow
 def test_a_hundred_thousand_reads_none_stale(engine, raw, readers, tokens_file):
-    """As many of them as two minutes hold."""
-    end = time.monotonic() + 120
+    """Four writers, who read back what they changed, and four who only read; two workers and two services beside."""
+    end = time.monotonic() + 1200
     with served(engine.docker_host, tokens_file, workers=2) as remote:
-        reads, stale = hunt(
-            raw, reading_from(remote, *readers), lambda w: time.monotonic() > end or w.reads >= 25_000, writers=4
-        )
+        crowd = []
+
+        def enough(_):
+            return sum(reader.reads for reader in crowd) >= HUNDRED_THOUSAND or time.monotonic() > end
+
+        writers = [Writer(number, raw, reading_from(remote, *readers), enough) for number in range(4)]
+        crowd += [Reader(number, remote.port, writers) for number in range(4)]
+        reads, stale = hunted(writers, crowd)
     assert stale == []
-    assert reads > 5_000
+    assert reads >= HUNDRED_THOUSAND
+    assert min(writer.acknowledged for writer in writers) > 100
 
 
 def test_changes_made_through_one_service_are_seen_by_the_other(readers):
