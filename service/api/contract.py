@@ -88,6 +88,7 @@ class Operation:
     conditional: bool = False
     remembered: bool = False
     weight: str = "light"
+    max_items: int | None = None
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from service.api.connectivity_schemas import CheckRequestSchema
 from service.api.contract import JSON, Answer, Asked, Media, Resource
 from service.api.fields import ReferenceSchema
 from service.api.matrix_schemas import (
-    AssertionsRequestSchema,
+    AssertionSchema,
     AssertionsSchema,
     MatrixLineSchema,
     MatrixRequestSchema,
@@ -126,18 +126,18 @@ def _totals(run: matrix.MatrixRun) -> dict[str, Any]:
 
 
 @RESOURCE.operation(
-    "POST", "/v1/connectivity/assertions", role=Role.VIEWER, body=AssertionsRequestSchema(), problems=_FINDING,
+    "POST", "/v1/connectivity/assertions", role=Role.VIEWER, body=AssertionSchema(many=True), problems=_FINDING, max_items=1000,
     answers={200: [AssertionsSchema, Media(XML, "JUnit XML, for a pipeline to read.")]}, weight="matrices",
 )  # fmt: skip
 def check_assertions(asked: Asked) -> Answer | Response:
     """Check expected reachability.
 
-    So that a pipeline fails on a leak between tenants as well as on an outage. What cannot be checked is an `error` of
+    At most 1,000, in order: so that a pipeline fails on a leak between tenants as well as on an outage. What cannot be checked is an `error` of
     that one assertion.
     """
     wanted = [
         assertions.Assertion(item["name"], wanted_check(item), Verdict(item["expect"]))
-        for item in asked.body["assertions"]
+        for item in asked.body
     ]
     outcomes = assertions.run_assertions(asked.house, asked.snapshot, wanted)
     if asked.media_type == XML:

@@ -175,15 +175,6 @@ class AssertionSchema(CheckRequestSchema):
     )
 
 
-class AssertionsRequestSchema(Strict):
-    """Assertions to check, in order."""
-
-    assertions = fields.List(
-        fields.Nested(AssertionSchema), required=True, validate=validate.Length(min=1, max=1000),
-        metadata=described("At most 1000."),
-    )  # fmt: skip
-
-
 class AssertionOutcomeSchema(Schema):
     """What became of one assertion."""
 

@@ -92,6 +92,8 @@ def read_body(operation: Operation, request: Request) -> Any:
         given = strict_json.parse(request.get_data(cache=False))
     except strict_json.BadJson as error:
         raise HttpProblem(400, "json-invalid", str(error)) from error
+    if operation.max_items and isinstance(given, list) and not 1 <= len(given) <= operation.max_items:
+        raise invalid([InputFault("", f"Must hold 1 to {operation.max_items} items.")], "The body")
     try:
         return operation.body.load(given)
     except ValidationError as error:

@@ -155,5 +155,12 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.role is not None:
         found["description"] += f"\n\nNeeds the role `{operation.role.word}`."
     if operation.body is not None:
-        found["requestBody"] = {"required": True, "content": {JSON: {"schema": operation.body}}}
+        found["requestBody"] = {"required": True, "content": {JSON: {"schema": _body(operation)}}}
     return found
+
+
+def _body(operation: Operation) -> Any:
+    """The body's schema, or a list of it."""
+    if operation.max_items is None:
+        return operation.body
+    return {"type": "array", "items": type(operation.body), "minItems": 1, "maxItems": operation.max_items}

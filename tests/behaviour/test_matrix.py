@@ -200,7 +200,7 @@ ASSERTIONS = [
 
 @pytest.mark.usefixtures("two_networks")
 def test_assertions_pass_fail_and_say_why(api):
-    answer = api.post("/v1/connectivity/assertions", {"assertions": ASSERTIONS})
+    answer = api.post("/v1/connectivity/assertions", ASSERTIONS)
     assert [item["outcome"] for item in answer["items"]] == ["passed", "passed", "failed", "error"]
     assert answer["passed"] is False
     assert answer["counts"] == {"passed": 2, "failed": 1, "error": 1}
@@ -209,13 +209,25 @@ def test_assertions_pass_fail_and_say_why(api):
 
 @pytest.mark.usefixtures("two_networks")
 def test_assertions_as_junit_xml(api):
-    response = api.send(
-        "POST", "/v1/connectivity/assertions", {"assertions": ASSERTIONS}, headers={"Accept": "application/xml"}
-    )
+    response = api.send("POST", "/v1/connectivity/assertions", ASSERTIONS, headers={"Accept": "application/xml"})
     suite = ET.fromstring(response.get_data())
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "1", "1")
     failure = suite.find("testcase[@name='a wrong hope']/failure")
     assert "no-shared-network" in failure.text
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ([], ""),
+        ([ASSERTIONS[0]] * 1001, ""),
+        ({"assertions": ASSERTIONS}, ""),
+        ([ASSERTIONS[0], {**ASSERTIONS[1], "expect": "hoped"}], "/1/expect"),
+    ],
+)
+def test_assertions_that_make_no_sense(api, body, pointer):
+    problem = api.post("/v1/connectivity/assertions", body, status=422)
+    assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
 
 
 @pytest.mark.usefixtures("two_networks")

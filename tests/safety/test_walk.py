@@ -52,7 +52,7 @@ CHECK = {"source": {"container": "alpha-still"}, "destination": {"container": "b
 READS = {
     "checkConnectivity": CHECK,
     "measureMatrix": {"containers": ["alpha-still", "beta-still"]},
-    "checkAssertions": {"assertions": [{"name": "a", **CHECK, "expect": "unreachable"}]},
+    "checkAssertions": [{"name": "a", **CHECK, "expect": "unreachable"}],
 }
 """Bodies of what reads by POST: the viewer's checks."""
 

@@ -106,7 +106,7 @@ def test_checks_of_every_kind_answer_as_the_document_says(world):
     pair = {"source": {"container": "one"}, "destination": {"container": "two"}}
     world.post("/v1/connectivity/checks", pair)
     world.post("/v1/connectivity/matrix", {"network": "busy"})
-    world.post("/v1/connectivity/assertions", {"assertions": [{"name": "meet", "expect": "reachable", **pair}]})
+    world.post("/v1/connectivity/assertions", [{"name": "meet", "expect": "reachable", **pair}])
 
 
 def test_changes_answer_what_they_made(api):

@@ -48,10 +48,9 @@ def before_call(_context, case, _kwargs):
     for values in (case.body, case.query):
         if isinstance(values, dict):
             quick(values)
-    if isinstance(case.body, dict) and isinstance(case.body.get("assertions"), list):
-        for assertion in case.body["assertions"]:
-            if isinstance(assertion, dict):
-                quick(assertion)
+    for assertion in case.body if isinstance(case.body, list) else ():
+        if isinstance(assertion, dict):
+            quick(assertion)
 
 
 @schemathesis.hook
