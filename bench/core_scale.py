@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from service.core.diagnostics import diagnose
+from service.core.diagnostics.diagnosis import diagnose
 from service.core.evidence import EngineEvidence, Evidence
 from service.core.observations import (
     HostObservation,
@@ -26,9 +26,9 @@ from service.core.observations import (
     Observation,
     Route,
 )
-from service.core.pictures import to_graphviz, to_mermaid
+from service.core.pictures.drawing import to_graphviz, to_mermaid
 from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from service.core.topology import build, to_document
+from service.core.topology.build import build, to_document
 
 EACH = 10
 _BASE = int(IPv4Address("10.0.0.0"))

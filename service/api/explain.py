@@ -13,9 +13,9 @@ from service.api.nodes import GapSchema, is_forwarded
 from service.api.problems import HttpProblem
 from service.core.access import Role
 from service.core.explanations import CATALOGUE
-from service.core.pictures import to_graphviz, to_mermaid
+from service.core.pictures.drawing import to_graphviz, to_mermaid
 from service.core.siblings import Gap
-from service.core.topology_graph import to_document
+from service.core.topology.graph import to_document
 from service.operations import diagnostics
 from service.operations.swarm_topology import swarm_topology
 

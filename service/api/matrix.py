@@ -126,19 +126,17 @@ def _totals(run: matrix.MatrixRun) -> dict[str, Any]:
 
 
 @RESOURCE.operation(
-    "POST", "/v1/connectivity/assertions", role=Role.VIEWER, body=AssertionSchema(many=True), problems=_FINDING, max_items=1000,
-    answers={200: [AssertionsSchema, Media(XML, "JUnit XML, for a pipeline to read.")]}, weight="matrices",
+    "POST", "/v1/connectivity/assertions", role=Role.VIEWER, body=AssertionSchema(many=True), max_items=1000,
+    problems=_FINDING, weight="matrices",
+    answers={200: [AssertionsSchema, Media(XML, "JUnit XML, for a pipeline to read.")]},
 )  # fmt: skip
 def check_assertions(asked: Asked) -> Answer | Response:
     """Check expected reachability.
 
-    At most 1,000, in order: so that a pipeline fails on a leak between tenants as well as on an outage. What cannot be checked is an `error` of
-    that one assertion.
+    At most 1,000, in order: so that a pipeline fails on a leak between tenants as well as on an outage. What cannot be
+    checked is an `error` of that one assertion.
     """
-    wanted = [
-        assertions.Assertion(item["name"], wanted_check(item), Verdict(item["expect"]))
-        for item in asked.body
-    ]
+    wanted = [assertions.Assertion(item["name"], wanted_check(item), Verdict(item["expect"])) for item in asked.body]
     outcomes = assertions.run_assertions(asked.house, asked.snapshot, wanted)
     if asked.media_type == XML:
         return Response(_junit(outcomes), content_type=f"{XML}; charset=utf-8")

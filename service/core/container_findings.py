@@ -14,12 +14,12 @@ from service.core.checks import Finding, Severity
 from service.core.errors import Remedy
 from service.core.evidence import NOTHING_SEEN, Evidence
 from service.core.explanations import finding, of_container
-from service.core.reachability import ordered
-from service.core.reachability_names import link_parts, names_of, normal, user_networks, uses_embedded_dns
-from service.core.reachability_standing import Condition, Standing, stand
-from service.core.rules_listener import is_loopback
-from service.core.rules_names import bypassed, loopback_servers
-from service.core.rules_state import lost_share, no_network
+from service.core.reachability.names import link_parts, names_of, normal, user_networks, uses_embedded_dns
+from service.core.reachability.prediction import ordered
+from service.core.reachability.standing import Condition, Standing, stand
+from service.core.rules.listener import is_loopback
+from service.core.rules.names import bypassed, loopback_servers
+from service.core.rules.state import lost_share, no_network
 from service.core.snapshot import Container, Endpoint, Network, PublishedPort, Snapshot
 
 _ANYWHERE = frozenset({"", "0.0.0.0", "::"})

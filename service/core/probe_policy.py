@@ -14,7 +14,7 @@ from typing import Any
 from service.core.access import Policy
 from service.core.checks import Protocol
 from service.core.errors import Refused, Remedy
-from service.core.reachability_standing import Standing
+from service.core.reachability.standing import Standing
 from service.core.snapshot import Network, Snapshot
 
 Address = IPv4Address | IPv6Address

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from service.core.addresses import available_subnets
+from service.core.addresses.usage import available_subnets
 from service.core.errors import Call, Remedy
 from service.core.snapshot import Container, Endpoint, Network, Snapshot
 

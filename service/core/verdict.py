@@ -25,7 +25,7 @@ from service.core.checks import (
 )
 from service.core.evidence import NOTHING_SEEN, Evidence
 from service.core.explanations import HOST, finding, of_container
-from service.core.reachability import ordered
+from service.core.reachability.prediction import ordered
 from service.core.snapshot import Snapshot
 from service.core.verdict_measured import from_the_wire
 

@@ -9,11 +9,11 @@ from service.core.checks import Component, Finding, Measurement, NameDestination
 from service.core.errors import Remedy
 from service.core.evidence import Evidence
 from service.core.explanations import HOST, finding, of_network
-from service.core.reachability import situations_of
-from service.core.reachability_names import Lookup
-from service.core.rules_base import Situation, component_of
-from service.core.rules_names import valid_names
-from service.core.rules_overlay import place_of, silent_tunnel
+from service.core.reachability.names import Lookup
+from service.core.reachability.prediction import situations_of
+from service.core.rules.base import Situation, component_of
+from service.core.rules.names import valid_names
+from service.core.rules.overlay import place_of, silent_tunnel
 from service.core.snapshot import Snapshot
 
 _NAME_CODES = frozenset({"default-bridge-no-dns", "name-not-on-shared-network", "destination-not-running"})

@@ -26,9 +26,9 @@ from service.core.errors import InputFault, InvalidInput
 from service.core.evidence import Evidence
 from service.core.observations import ListeningSocket
 from service.core.probe_policy import allowed_subnets, literal, require_allowed
-from service.core.reachability import predict
-from service.core.reachability_aim import Aim, aim
-from service.core.reachability_standing import Standing, stand
+from service.core.reachability.aim import Aim, aim
+from service.core.reachability.prediction import predict
+from service.core.reachability.standing import Standing, stand
 from service.core.snapshot import Snapshot
 from service.core.verdict import weigh
 from service.operations import forwarding, swarm

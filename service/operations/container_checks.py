@@ -8,7 +8,7 @@ from itertools import combinations
 
 from service.core import references
 from service.core.access import Caller, Role, image_allowed, require_ownership, require_role
-from service.core.addresses_input import validate_container_name
+from service.core.addresses.input import validate_container_name
 from service.core.errors import InputFault, Refused
 from service.core.ownership import require_place, require_ports
 from service.core.snapshot import Network, PublishedPort, Snapshot

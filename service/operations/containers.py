@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from service.core import references
 from service.core.access import PROJECT_LABEL, Caller, Role, require_ownership, require_role
-from service.core.addresses_input import validate_container_name
+from service.core.addresses.input import validate_container_name
 from service.core.errors import BridgeworkError, Call, Conflict, EngineMisbehaved, InvalidInput, Remedy
 from service.core.ownership import require_place
 from service.core.snapshot import Container, Network, Snapshot

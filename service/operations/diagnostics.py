@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from service.core import references
 from service.core.checks import Finding
-from service.core.diagnostics import diagnose, worst_first
+from service.core.diagnostics.diagnosis import diagnose, worst_first
 from service.core.errors import NotFound
 from service.core.evidence import EngineEvidence, Evidence
 from service.core.observations import Observation
 from service.core.ports import Aspect
 from service.core.snapshot import Snapshot
-from service.core.topology import build
-from service.core.topology_graph import Topology
+from service.core.topology.build import build
+from service.core.topology.graph import Topology
 from service.operations.house import House
 from service.operations.swarm_findings import findings_between_nodes
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from service.core.addresses import PoolUsage, usage_of
+from service.core.addresses.usage import PoolUsage, usage_of
 from service.core.driver_options import ENGINE_OF_API
 from service.core.errors import BridgeworkError, Call, Conflict, InputFault, Remedy
 from service.core.snapshot import Container, Endpoint, Network, Snapshot

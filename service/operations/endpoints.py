@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from service.core import references
 from service.core.access import Caller, Role, require_ownership, require_role
-from service.core.addresses import PoolUsage, available_subnets, usage_of
+from service.core.addresses.usage import PoolUsage, available_subnets, usage_of
 from service.core.checks import Finding
 from service.core.errors import BridgeworkError, Call, Conflict, EngineMisbehaved, InvalidInput, NotFound, Remedy
 from service.core.explanations import finding, of_container

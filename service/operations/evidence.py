@@ -11,7 +11,7 @@ from service.core.checks import AddressDestination, ContainerDestination, NameDe
 from service.core.evidence import Evidence
 from service.core.observations import HostObservation, Observation
 from service.core.ports import Aspect
-from service.core.reachability_aim import Aim
+from service.core.reachability.aim import Aim
 from service.core.snapshot import Container, Snapshot
 from service.operations.house import House
 

@@ -20,8 +20,8 @@ from service.core.checks import (
     Verdict,
 )
 from service.core.errors import NotFound
-from service.core.reachability import predict
-from service.core.rules_overlay import silent_node
+from service.core.reachability.prediction import predict
+from service.core.rules.overlay import silent_node
 from service.core.siblings import SiblingSilent
 from service.core.snapshot import Container, NodePlace, Snapshot
 from service.operations import swarm

@@ -13,7 +13,7 @@ from service.core.errors import BridgeworkError, Call, Conflict, Remedy
 from service.core.observations import Interface, ListeningSocket, Neighbour, Observation, Route
 from service.core.ports import Aspect
 from service.core.snapshot import Container, Network, Reference, Snapshot
-from service.core.topology_links import interface_of
+from service.core.topology.links import interface_of
 from service.core.wiring import Wiring, wiring
 from service.operations.house import House
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from service.core import references
 from service.core.evidence import Evidence
 from service.core.observations import ListeningSocket, ResolverConfiguration
-from service.core.reachability_names import (
+from service.core.reachability.names import (
     Lookup,
     link_parts,
     look_up,
@@ -17,7 +17,7 @@ from service.core.reachability_names import (
     user_networks,
     uses_embedded_dns,
 )
-from service.core.reachability_standing import Standing, stand
+from service.core.reachability.standing import Standing, stand
 from service.core.snapshot import Container, Network, PublishedPort, Reference, Snapshot
 from service.operations.house import House
 from service.operations.inside import look

@@ -14,13 +14,13 @@ from typing import Any
 
 from service.core import deadline, references
 from service.core.checks import Finding, Reason, Verdict
-from service.core.equivalence import VERDICTS, MatrixPrediction, predict_matrix
+from service.core.equivalence.all_pairs import VERDICTS, MatrixPrediction, predict_matrix
 from service.core.errors import InputFault, InvalidInput
 from service.core.evidence import Evidence
 from service.core.observations import Observation
 from service.core.ports import SweepOutcome, SweepPlan, SweepSource, SweepTarget
 from service.core.probe_policy import allowed_subnets, host_open
-from service.core.rules_overlay import silent_pair
+from service.core.rules.overlay import silent_pair
 from service.core.siblings import Gap, RemoteEnd
 from service.core.snapshot import Container, Reference, Snapshot
 from service.operations.evidence import LISTENING_PROTOCOLS, base_evidence

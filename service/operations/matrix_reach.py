@@ -5,7 +5,7 @@ On a network they share, one that lets its endpoints talk before one that does n
 
 from __future__ import annotations
 
-from service.core.reachability_aim import talks_inside
+from service.core.reachability.aim import talks_inside
 from service.core.snapshot import Container, Endpoint, Snapshot
 
 LOOPBACK = "127.0.0.1"

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from service.core import references
 from service.core.access import reserved_label_faults, subnet_allowed
-from service.core.addresses import DEFAULT_BASES, Overlap, available_subnets, overlaps
-from service.core.addresses_input import validate_network_name, validate_pools
+from service.core.addresses.input import validate_network_name, validate_pools
+from service.core.addresses.usage import DEFAULT_BASES, Overlap, available_subnets, overlaps
 from service.core.driver_options import ENGINE_OF_API, faults_of
 from service.core.errors import Call, Conflict, InputFault, InvalidInput, Refused, Remedy
 from service.core.observations import Route

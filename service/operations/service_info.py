@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.core.addresses import DOCKER_POOLS
+from service.core.addresses.usage import DOCKER_POOLS
 from service.core.engine_port import EngineFacts
 from service.core.errors import BridgeworkError, EngineMisbehaved, EngineTooSlow, EngineUnreachable
 from service.core.ports import RunnerStatus

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from service.core.checks import Component, Finding, ProbeRequest, Protocol, Verdict
-from service.core.rules_overlay import silent_node, silent_tunnel
+from service.core.rules.overlay import silent_node, silent_tunnel
 from service.core.snapshot import Container, Endpoint, Network, NodePlace, Snapshot
 from service.operations import swarm
 from service.operations.house import House

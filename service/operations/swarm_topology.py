@@ -13,8 +13,8 @@ from typing import Any
 from service.core import references
 from service.core.siblings import Gap, Node
 from service.core.snapshot import Snapshot
-from service.core.topology_graph import HOST_ID, Edge, Topology
-from service.core.topology_graph import Node as Vertex
+from service.core.topology.graph import HOST_ID, Edge, Topology
+from service.core.topology.graph import Node as Vertex
 from service.operations import swarm
 from service.operations.diagnostics import TopologyFilter, topology
 from service.operations.house import House

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.addresses import Overlap, available_subnets, overlaps, usage_of
-from service.core.addresses_intervals import count_free_blocks, enclosures, free_blocks, merged, parse
+from service.core.addresses.intervals import count_free_blocks, enclosures, free_blocks, merged, parse
+from service.core.addresses.usage import Overlap, available_subnets, overlaps, usage_of
 from service.core.observations import Route
 from service.core.snapshot import Endpoint, Network, Pool
 

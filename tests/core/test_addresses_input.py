@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.addresses import (
+from service.core.addresses.usage import (
     available_subnets,
     validate_container_name,
     validate_network_name,

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.checks import Severity
-from service.core.diagnostics import diagnose
-from service.core.diagnostics_view import length_like
+from service.core.diagnostics.diagnosis import diagnose
+from service.core.diagnostics.view import length_like
 from service.core.evidence import EngineEvidence, Evidence
 from service.core.observations import (
     FirewallChain,
@@ -24,7 +24,7 @@ from service.core.observations import (
     Route,
 )
 from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from service.core.topology import build
+from service.core.topology.build import build
 
 BRIDGE = Network("bridge-id", "bridge", pools=(Pool("172.17.0.0/16", "172.17.0.1"),))
 WEB80 = (PublishedPort(80, host_port=8080),)

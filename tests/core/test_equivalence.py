@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.worlds import ask, codes, container, listening, network, seen, world
 
 from service.core.checks import NameDestination, Protocol, Verdict
-from service.core.equivalence import VERDICTS, predict_matrix
+from service.core.equivalence.all_pairs import VERDICTS, predict_matrix
 from service.core.observations import Observation, Route
 
 NETS = [network(f"n{i}", f"10.{i}.0.0/24") for i in range(30)]

@@ -8,7 +8,7 @@ from service.core.access import Policy
 from service.core.checks import Protocol
 from service.core.errors import Refused
 from service.core.probe_policy import allowed_subnets, literal, require_allowed
-from service.core.reachability_standing import THE_HOST, Condition, Standing
+from service.core.reachability.standing import THE_HOST, Condition, Standing
 from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 
 BRIDGE = Network("1" * 64, "bridge", pools=(Pool("172.17.0.0/16", "172.17.0.1"),))

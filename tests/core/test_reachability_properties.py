@@ -18,10 +18,10 @@ from service.core.checks import (
     Verdict,
 )
 from service.core.container_findings import findings_for
-from service.core.equivalence import VERDICTS, predict_matrix
+from service.core.equivalence.all_pairs import VERDICTS, predict_matrix
 from service.core.evidence import Evidence
 from service.core.explanations import CATALOGUE
-from service.core.reachability import predict, probe_target
+from service.core.reachability.prediction import predict, probe_target
 from service.core.snapshot import Snapshot
 from service.core.verdict import weigh
 

@@ -6,7 +6,7 @@ from core.worlds import BRIDGE, BUILTIN, NONE, ask, codes, container, finding_of
 
 from service.core.checks import Severity, Verdict
 from service.core.errors import Call
-from service.core.reachability import predict, probe_target
+from service.core.reachability.prediction import predict, probe_target
 
 USER = network("simon_network", "10.77.0.0/24")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from service.core import remedies
 from service.core.checks import AddressDestination, ContainerDestination, HostDestination, NameDestination, Question
 from service.core.container_findings import findings_for
-from service.core.reachability import predict
+from service.core.reachability.prediction import predict
 from service.core.snapshot import Network
 
 REFERENCE = r"[A-Za-z0-9][A-Za-z0-9_.-]*"

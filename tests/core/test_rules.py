@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from service.core.checks import Severity
 from service.core.explanations import CATALOGUE
-from service.core.reachability import situations_of
-from service.core.rules import LAYERS, judge, verdict_of
+from service.core.reachability.prediction import situations_of
+from service.core.rules.table import LAYERS, judge, verdict_of
 
 RULES = [rule for _, rules in LAYERS for rule in rules]
 

@@ -20,7 +20,7 @@ from core.worlds import (
 
 from service.core.checks import Severity, Verdict
 from service.core.observations import Observation
-from service.core.reachability import predict
+from service.core.reachability.prediction import predict
 
 FRONT, BACK = network("frontend", "10.1.0.0/24"), network("backend", "10.2.0.0/24")
 VAULT = network("vault", "10.3.0.0/24", internal=True)

@@ -17,8 +17,8 @@ from service.core.observations import (
     Observation,
     Route,
 )
-from service.core.reachability import predict, probe_target
-from service.core.reachability_standing import ordered_endpoints, stand
+from service.core.reachability.prediction import predict, probe_target
+from service.core.reachability.standing import ordered_endpoints, stand
 from service.core.snapshot import Pool
 
 OPTION = "com.docker.network.bridge."

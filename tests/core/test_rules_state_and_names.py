@@ -21,7 +21,7 @@ from core.worlds import (
 
 from service.core.checks import Severity, Verdict
 from service.core.observations import Observation, ResolverConfiguration
-from service.core.reachability import predict, probe_target
+from service.core.reachability.prediction import predict, probe_target
 
 FRONT, BACK = network("frontend", "10.1.0.0/24"), network("backend", "10.2.0.0/24")
 VAULT = network("vault", "10.3.0.0/24", internal=True)

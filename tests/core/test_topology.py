@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from service.core.access import PROJECT_LABEL
 from service.core.observations import HostObservation, Interface, InterfaceAddress, Observation, Route
 from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from service.core.topology import build, to_document
-from service.core.topology_links import host_links, interface_of, share_state
+from service.core.topology.build import build, to_document
+from service.core.topology.links import host_links, interface_of, share_state
 
 MAC = "02:42:ac:12:00:02"
 

@@ -7,7 +7,7 @@ from core.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, netw
 
 from service.core.checks import Measurement, Protocol, Reason, Severity, Verdict
 from service.core.observations import Observation, ResolverConfiguration
-from service.core.reachability import predict
+from service.core.reachability.prediction import predict
 from service.core.verdict import weigh
 
 NET = network("simon_network", "10.77.0.0/24")

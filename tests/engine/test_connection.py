@@ -1,5 +1,6 @@
 """The kept-alive connection to the engine, before a server that answers byte for byte what a test says."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -37,13 +38,13 @@ class Server:
             threading.Thread(target=self.answer, args=(sock,), daemon=True).start()
 
     def answer(self, sock):
-        while request := sock.recv(65536):
-            self.asked.append(request)
-            answer = self.answers.pop(0)
-            sock.sendall(answer.removesuffix(self.CLOSE))
-            if answer.endswith(self.CLOSE):
-                break
-        sock.close()
+        with sock, contextlib.suppress(OSError):  # a test that is over closes everything
+            while request := sock.recv(65536):
+                self.asked.append(request)
+                answer = self.answers.pop(0)
+                sock.sendall(answer.removesuffix(self.CLOSE))
+                if answer.endswith(self.CLOSE):
+                    break
 
     def close(self):
         for sock in (self.listener, *self.taken):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from service.core.checks import ContainerDestination, Question, Verdict
-from service.core.reachability import predict
+from service.core.reachability.prediction import predict
 from service.core.siblings import Gap, Holder, Membership, Node, OverlayGossip, OverlayPlace, Report, joined, placed
 from service.core.snapshot import Container, Endpoint, Network, NodePlace, Pool, Reference, Snapshot
 from service.operations import swarm

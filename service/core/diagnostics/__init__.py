@@ -1,0 +1,1 @@
+"""The whole engine examined, without a question: ``diagnosis`` is the table, a module a theme."""

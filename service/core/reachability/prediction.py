@@ -1,0 +1,67 @@
+"""What the engine's state says about a question: verdict, path and findings, without sending anything.
+
+Three steps: where the source stands (``standing``); which addresses the destination means to it
+(``aim``); what the table of rules says to each (``rules``, which tells the theory). Total: whatever
+the snapshot holds, there is an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from service.core.checks import Finding, NameDestination, Prediction, Question, Severity, Verdict
+from service.core.evidence import NOTHING_SEEN, Evidence
+from service.core.reachability.aim import Aim, aim
+from service.core.reachability.path import path_of
+from service.core.reachability.standing import stand
+from service.core.rules.base import Situation
+from service.core.rules.table import judge
+from service.core.snapshot import Snapshot
+
+_ORDER = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeTarget:
+    """What a probe for the question is to be sent to: a literal address or a name; neither where there is none."""
+
+    address: str | None = None
+    name: str | None = None
+
+
+def predict(snapshot: Snapshot, question: Question, evidence: Evidence = NOTHING_SEEN) -> Prediction:
+    """The verdict, the way there, and why. Where a name has several holders that differ, it is inconclusive."""
+    situations = situations_of(snapshot, question, evidence)
+    judged = [judge(situation) for situation in situations]
+    verdicts = {verdict for verdict, _ in judged}
+    verdict = verdicts.pop() if len(verdicts) == 1 else Verdict.INCONCLUSIVE
+    findings = ordered(finding for _, found in judged for finding in found)
+    return Prediction(verdict, path_of(situations[0]), findings)
+
+
+def situations_of(snapshot: Snapshot, question: Question, evidence: Evidence) -> tuple[Situation, ...]:
+    """One situation a goal; one without, where there is no goal. Never empty."""
+    source = stand(snapshot, question.source_id, evidence)
+    aimed = aim(snapshot, source, question, evidence)
+    goals = aimed.goals or (None,)
+    return tuple(Situation(snapshot, question, evidence, source, aimed, goal) for goal in goals)
+
+
+def probe_target(snapshot: Snapshot, question: Question, evidence: Evidence = NOTHING_SEEN) -> ProbeTarget:
+    """The address that prediction is about, so that the measurement asks the same; a name stays a name."""
+    if isinstance(question.destination, NameDestination):
+        return ProbeTarget(name=question.destination.name)
+    aimed: Aim = aim(snapshot, stand(snapshot, question.source_id, evidence), question, evidence)
+    return ProbeTarget(address=aimed.goals[0].address if aimed.goals else None)
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Without duplicates, what blocks first, then by code and component: the same order every time."""
+    unique: dict[tuple[str, str, str, str], Finding] = {}
+    for finding in findings:
+        key = (finding.code, finding.component.kind, finding.component.id, finding.message)
+        unique.setdefault(key, finding)
+    return tuple(
+        sorted(unique.values(), key=lambda f: (_ORDER[f.severity], f.code, f.component.name, f.component.id, f.message))
+    )

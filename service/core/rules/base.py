@@ -1,0 +1,96 @@
+"""What every rule is given and gives, and the few phrases they share.
+
+A rule looks at a ``Situation`` and yields findings. A blocking finding says that the packet stops here. An
+``analysis-limited`` finding of severity warning says that the answer hangs on something that was not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from service.core.checks import Component, Finding, Protocol, Question, Severity
+from service.core.errors import Remedy
+from service.core.evidence import Evidence
+from service.core.explanations import HOST, finding, of_container, of_network
+from service.core.observations import Observation
+from service.core.reachability.aim import Aim
+from service.core.reachability.links import observed
+from service.core.reachability.standing import Standing
+from service.core.reachability.target import Goal
+from service.core.snapshot import Container, Network, Snapshot
+
+__all__ = ["DEFAULT_PORTS", "HOST", "Findings", "Rule", "Situation", "finding", "of_container", "of_network", "unseen"]
+
+DEFAULT_PORTS = {Protocol.HTTP: 80, Protocol.DNS: 53}
+_SEE_MORE = Remedy(
+    "Let the service look: the host's pid namespace and CAP_SYS_ADMIN, or the helper image, give it sight."
+)
+
+Findings = Iterator[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One goal of one question, with all that is known around it. ``goal`` is ``None`` where there is none."""
+
+    snapshot: Snapshot
+    question: Question
+    evidence: Evidence
+    source: Standing
+    aim: Aim
+    goal: Goal | None = None
+
+    @property
+    def destination(self) -> Standing | None:
+        """Where the packet should arrive: the container asked for, else whoever holds the address."""
+        return self.aim.destination or (self.goal.standing if self.goal else None)
+
+    @property
+    def port(self) -> int | None:
+        """The port asked for, else the protocol's own."""
+        return self.question.port if self.question.port is not None else DEFAULT_PORTS.get(self.question.protocol)
+
+    @property
+    def transport(self) -> str | None:
+        """``tcp`` or ``udp``; ``None`` for pings."""
+        match self.question.protocol:
+            case Protocol.TCP | Protocol.HTTP:
+                return "tcp"
+            case Protocol.UDP | Protocol.DNS:
+                return "udp"
+            case _:
+                return None
+
+    def network_of(self, network_id: str) -> Network | None:
+        """The network by its id."""
+        return self.snapshot.networks_by_id.get(network_id)
+
+    def observed(self, standing: Standing) -> Observation | None:
+        """What was seen in the namespace."""
+        return observed(self.evidence, standing)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of the table: the codes it may give, and how it finds out."""
+
+    codes: tuple[str, ...]
+    find: Callable[[Situation], Findings]
+
+
+def unseen(component: Component, message: str, *, matters: bool = True, **evidence: Any) -> Finding:
+    """Something was not looked at; where it ``matters``, the verdict cannot be better than inconclusive."""
+    severity = Severity.WARNING if matters else Severity.INFO
+    return finding("analysis-limited", component, message, severity=severity, remedy=_SEE_MORE, evidence=evidence)
+
+
+def component_of(standing: Standing) -> Component:
+    """The container that stands there, or the host."""
+    return of_container(standing.container) if standing.container else HOST
+
+
+def members(*standings: Standing | None) -> tuple[Container, ...]:
+    """The containers that would have to be connected: the owners of the namespaces."""
+    return tuple(s.owner for s in standings if s is not None and s.owner is not None)

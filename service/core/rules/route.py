@@ -1,0 +1,196 @@
+"""Rules of the route's layer: does anything lead from the source to the address.
+
+Facts measured on engine 26.1: packets from one bridge to another are dropped; an internal network has no default
+route; the host's address on *any* bridge answers a container that has a default route. IPv6 is guarded like IPv4 only
+where the engine writes ip6tables; without, IPv6 passes from bridge to bridge, and internal networks lose the answer.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from service.core import remedies
+from service.core.checks import ContainerDestination, Finding, Severity
+from service.core.errors import Remedy
+from service.core.reachability.standing import IPV4, IPV6
+from service.core.reachability.target import Goal, Way, default_exit, gateway_mode, is_vlan, masquerades
+from service.core.rules.address import vlan_host
+from service.core.rules.base import (
+    HOST,
+    Findings,
+    Situation,
+    component_of,
+    finding,
+    members,
+    of_network,
+    unseen,
+)
+from service.core.snapshot import Network
+
+
+def no_route(situation: Situation) -> Findings:
+    """The source has no network with the address and no way out."""
+    goal, source = situation.goal, situation.source
+    if goal is None or goal.way is not Way.NO_ROUTE or not source.endpoints:
+        return
+    if goal.network is not None and goal.standing is not None and not goal.is_host:
+        yield _apart(situation, goal, goal.network)
+        return
+    networks = [n for e in source.endpoints if (n := situation.network_of(e.network_id)) is not None]
+    names = ", ".join(network.name for network in networks)
+    if all(network.internal for network in networks):
+        message = f"{source.name} is only on internal networks ({names}): {goal.address} is out of reach."
+        remedy = remedies.way_out(situation.snapshot, members(source)[0])
+        yield finding("internal-no-egress", component_of(source), message, remedy=remedy, evidence={"networks": names})
+        return
+    message = f"No network of {source.name} ({names}) gives it a default route to {goal.address}."
+    remedy = remedies.way_out(situation.snapshot, members(source)[0])
+    yield finding(
+        "wrong-default-gateway",
+        component_of(source),
+        message,
+        remedy=remedy,
+        severity=Severity.BLOCKING,
+        evidence={"networks": names},
+    )
+
+
+def _apart(situation: Situation, goal: Goal, network: Network) -> Finding:
+    """The two are on different networks, and nothing passes between those."""
+    source, destination = situation.source, situation.destination
+    remedy = remedies.share_network(situation.snapshot, members(source, destination))
+    own = sorted(endpoint.network_name for endpoint in source.endpoints)
+    evidence = {"address": goal.address, "network": network.name, "source_networks": own}
+    if isinstance(situation.question.destination, ContainerDestination) and destination is not None:
+        theirs = sorted(endpoint.network_name for endpoint in destination.endpoints)
+        message = (
+            f"{source.name} ({', '.join(own)}) and {destination.name} ({', '.join(theirs)}) have no network in common."
+        )
+        return finding("no-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
+    message = f"{goal.address} is on {network.name}, to which {source.name} is not connected."
+    return finding("bridges-isolated", component_of(source), message, remedy=remedy, evidence=evidence)
+
+
+def across_networks(situation: Situation) -> Findings:
+    """The packet would have to pass from a network of the source to another one."""
+    goal = situation.goal
+    if goal is None or goal.way is not Way.FORWARDED or situation.source.is_host:
+        return
+    if goal.is_host:
+        if goal.exit is not None and is_vlan(goal.exit):
+            yield vlan_host(situation, goal.exit.name)
+        return
+    if goal.network is None:
+        return
+    if goal.version == IPV6 and goal.network.driver == "bridge" and goal.exit is not None and not is_vlan(goal.exit):
+        yield from _across_ipv6(situation, goal, goal.network)
+    elif gateway_mode(goal.network, goal.version) == "routed":
+        yield _routed(goal, goal.network)
+        yield unseen(
+            of_network(goal.network), f"Whether the host lets {goal.address} be reached from a bridge is not seen."
+        )
+    else:
+        yield _apart(situation, goal, goal.network)
+
+
+def _routed(goal: Goal, network: Network) -> Finding:
+    message = (
+        f"{network.name} is routed: its containers' ports are open at their own addresses, such as {goal.address}."
+    )
+    return finding("gateway-mode-routed", of_network(network), message)
+
+
+def _across_ipv6(situation: Situation, goal: Goal, network: Network) -> Findings:
+    """Without ip6tables nothing stands between two bridges but the answer's way back."""
+    guarded = situation.evidence.ipv6_firewall
+    if guarded:
+        yield _apart(situation, goal, network)
+    elif guarded is None:
+        yield unseen(HOST, "Whether the engine keeps IPv6 networks apart (ip6tables) was not seen.")
+    elif goal.standing is None:
+        yield _apart(situation, goal, network)
+    elif default_exit(situation.snapshot, goal.standing, IPV6, situation.evidence) is None:
+        message = f"{goal.standing.name} has no IPv6 route back to {situation.source.name}: the answer is lost."
+        remedy = remedies.share_network(situation.snapshot, members(situation.source, goal.standing), ipv6=True)
+        yield finding("reply-path-lost", component_of(goal.standing), message, remedy=remedy)
+
+
+def host_is_not_there(situation: Situation) -> Findings:
+    """From the host: a network on which the host has no address."""
+    goal = situation.goal
+    if goal is None or not situation.source.is_host or goal.way is not Way.FORWARDED or goal.network is None:
+        return
+    network = goal.network
+    if is_vlan(network):
+        yield vlan_host(situation, network.name)
+    elif gateway_mode(network, goal.version) == "isolated":
+        message = f"{network.name} is isolated: the host has no address on it."
+        remedy = remedies.share_network(situation.snapshot, members(goal.standing))
+        yield finding("gateway-mode-isolated", of_network(network), message, remedy=remedy)
+    else:
+        message = f"The host has no address on {network.name} ({network.driver})."
+        remedy = remedies.share_network(situation.snapshot, members(goal.standing))
+        yield finding("no-shared-network", HOST, message, remedy=remedy)
+
+
+def outside(situation: Situation) -> Findings:
+    """Outside of the engine's networks only the host's own routes are known."""
+    goal = situation.goal
+    if goal is None or not goal.is_outside or goal.way is Way.NO_ROUTE:
+        return
+    host = situation.evidence.host
+    if goal.exit is not None and is_vlan(goal.exit):
+        yield from _by_vlan(situation, goal, goal.exit)
+        return
+    routes = host.observation.routes if host is not None else None
+    if routes is not None and not any(_covers(route.destination, goal.address) for route in routes):
+        message = f"The host has no route to {goal.address}."
+        remedy = Remedy("Use an address that the host reaches, or add a route on the host.")
+        yield finding("host-no-route", HOST, message, remedy=remedy, evidence={"address": goal.address})
+        return
+    yield from _leaving(situation, goal)
+    yield unseen(
+        HOST, f"{goal.address} lies outside of the engine: what is there is not predicted.", address=goal.address
+    )
+
+
+def _by_vlan(situation: Situation, goal: Goal, leaves: Network) -> Findings:
+    """The way out is not the host's but the LAN's, if there is one behind the parent link."""
+    if not leaves.options.get("parent"):
+        message = f"{leaves.name} has no parent link: nothing outside of it is reachable."
+        remedy = remedies.way_out(situation.snapshot, members(situation.source)[0])
+        yield finding("vlan-without-parent", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+        return
+    others = [n for e in situation.source.endpoints if (n := situation.network_of(e.network_id)) is not None]
+    suited = [network.name for network in others if network.driver == "bridge" and not network.internal]
+    if suited:
+        message = f"{situation.source.name} leaves for {goal.address} by {leaves.name}; it could by {suited[0]}."
+        remedy = Remedy(f"Give its endpoint on {suited[0]} a higher gateway_priority.")
+        evidence = {"leaves_by": leaves.name, "could_leave_by": suited}
+        yield finding(
+            "wrong-default-gateway", component_of(situation.source), message, remedy=remedy, evidence=evidence
+        )
+    yield unseen(of_network(leaves), f"What lies behind the gateway of {leaves.name} is not visible.")
+
+
+def _covers(destination: str, address: str) -> bool:
+    try:
+        return ip_address(address) in ip_network(destination, strict=False)
+    except ValueError:
+        return False
+
+
+def _leaving(situation: Situation, goal: Goal) -> Findings:
+    """What the host must do for a packet that leaves: forward it, and put its own address on it."""
+    if situation.source.is_host:
+        return
+    host = situation.evidence.host
+    forwards = None if host is None else (host.ipv4_forwarding if goal.version == IPV4 else host.ipv6_forwarding)
+    if forwards is False:
+        switch = "net.ipv4.ip_forward" if goal.version == IPV4 else "net.ipv6.conf.all.forwarding"
+        remedy = Remedy("Switch forwarding on.", commands=(f"sysctl -w {switch}=1",))
+        yield finding("ip-forward-off", HOST, f"{switch} is 0 on the host.", remedy=remedy, evidence={switch: 0})
+    if goal.exit is not None and (not masquerades(goal.exit) or gateway_mode(goal.exit, goal.version) == "routed"):
+        message = f"{goal.exit.name} does not masquerade: {goal.address} must know the way back to its subnet."
+        remedy = Remedy(f"Give {goal.address} a route to the subnet of {goal.exit.name}, or leave by another network.")
+        yield finding("masquerade-off", of_network(goal.exit), message, remedy=remedy)
