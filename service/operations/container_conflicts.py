@@ -83,6 +83,17 @@ def explained(house: House, container: Container, conflict: Conflict) -> Conflic
     return replace(told, facts={**conflict.facts, **told.facts}) if told is not None else conflict
 
 
+def obstacle(house: House, snapshot: Snapshot, container: Container) -> Conflict | None:
+    """What would refuse its start, as far as it can be seen beforehand; of a running one, its next start."""
+    found = owner_conflict(snapshot, container.name, container.shares_with) or _network_gone(snapshot, container)
+    if found is not None or container.running:
+        return found
+    found = _address_conflict(snapshot, container)
+    if found is not None or container.host_mode or container.shares_with is not None:
+        return found
+    return port_conflict(snapshot, container.configured_ports) or _held_by_a_program(house, snapshot, container)
+
+
 def _held_by_a_program(house: House, snapshot: Snapshot, container: Container) -> Conflict | None:
     """A program on the host, or a container in host mode, listens on one of the ports."""
     seen = house.runner.observe(house.engine.host_place(snapshot), ("sockets", "processes"))

@@ -29,6 +29,8 @@ def create_container(
     before = earlier(snapshot.containers, key)
     if before is not None:
         require_ownership(caller, "container", before.name, before.labels)
+        if dry_run:
+            return Rehearsal(_steps_again(before, wanted))
         return _replayed(house, before, wanted)
     name = wanted.name or (f"bridgework-{key.key[:12]}" if key else f"bridgework-{secrets.token_hex(6)}")
     spec = resolved(house, snapshot, replace(wanted.spec, name=name), wanted)
@@ -55,6 +57,15 @@ def _steps(spec: ContainerSpec, wanted: WantedContainer, *, present: bool) -> tu
     pull = () if present and wanted.pull != "always" else (f"pull the image {spec.image}",)
     start = (f"start the container {spec.name}",) if wanted.start else ()
     return (*pull, f"create the container {spec.name} in {spec.network_mode}", *start)
+
+
+def _steps_again(before: Container, wanted: WantedContainer) -> tuple[str, ...]:
+    made = f"an earlier request with this key made the container {before.name}"
+    return (f"start {before.name}: {made}",) if _unstarted(before, wanted) else (f"nothing: {made}",)
+
+
+def _unstarted(before: Container, wanted: WantedContainer) -> bool:
+    return wanted.start and before.state == "created"
 
 
 def _create(
@@ -89,7 +100,7 @@ def _replayed(house: House, before: Container, wanted: WantedContainer) -> Creat
     """The earlier request's container, started when that request did not come to it."""
     if before.state in GOING:
         raise _earlier_failed()
-    if wanted.start and before.state == "created":
+    if _unstarted(before, wanted):
         try:
             house.engine.start_container(before.id)
         except NotFound as error:

@@ -11,7 +11,7 @@ from service.core.addresses.input import validate_container_name
 from service.core.errors import BridgeworkError, Call, Conflict, EngineMisbehaved, InvalidInput, Remedy
 from service.core.ownership import require_place
 from service.core.snapshot import Container, Network, Snapshot
-from service.operations.container_conflicts import explained, name_taken, owner_conflict
+from service.operations.container_conflicts import explained, name_taken, obstacle, owner_conflict
 from service.operations.descriptions import DescribedContainer, Rehearsal, describe_container
 from service.operations.house import House
 from service.operations.network_checks import require_valid
@@ -70,17 +70,24 @@ def _change(
     act: Callable[[Container], None],
     *,
     dry_run: bool,
+    already: str = "{0.name} is {0.state} already",
+    starts: bool = False,
 ) -> DescribedContainer | Rehearsal:
-    """One verb on one container: nothing when it is done already, else act and look again."""
+    """One verb on one container: nothing when it is done already, else act and look again.
+
+    ``words`` and ``already`` are what a rehearsal says, with ``{0}`` for the container. One that ``starts`` it looks
+    for what would stand in the way, which the engine itself would say only when asked in earnest.
+    """
     snapshot = house.engine.snapshot()
     container = references.container(snapshot, reference)
     require_ownership(caller, "container", container.name, container.labels)
-    already = done(container)
+    is_done = done(container)
     if dry_run:
-        return Rehearsal(
-            (f"nothing: {container.name} is {container.state} already" if already else f"{words} {container.name}",)
-        )
-    if not already:
+        in_the_way = obstacle(house, snapshot, container) if starts and not is_done else None
+        if in_the_way is not None:
+            raise in_the_way
+        return Rehearsal((f"nothing: {already.format(container)}" if is_done else words.format(container),))
+    if not is_done:
         try:
             act(container)
         except (Conflict, InvalidInput, EngineMisbehaved) as error:
@@ -112,7 +119,16 @@ def start_container(house: House, caller: Caller, reference: str, *, dry_run: bo
             if conflict.code != "container-not-paused":  # somebody else unpaused it meanwhile
                 raise
 
-    return _change(house, caller, reference, "start", lambda c: c.running and not c.paused, act, dry_run=dry_run)
+    return _change(
+        house,
+        caller,
+        reference,
+        "start {0.name}",
+        lambda c: c.running and not c.paused,
+        act,
+        dry_run=dry_run,
+        starts=True,
+    )
 
 
 def stop_container(
@@ -124,7 +140,7 @@ def stop_container(
         house,
         caller,
         reference,
-        "stop",
+        "stop {0.name}",
         lambda c: not c.running and c.state != "restarting",
         lambda c: house.engine.stop_container(c.id, grace),
         dry_run=dry_run,
@@ -143,7 +159,7 @@ def restart_container(
             raise missing
         house.engine.restart_container(container.id, grace)
 
-    return _change(house, caller, reference, "restart", lambda _: False, act, dry_run=dry_run)
+    return _change(house, caller, reference, "restart {0.name}", lambda _: False, act, dry_run=dry_run, starts=True)
 
 
 def rename_container(
@@ -164,10 +180,11 @@ def rename_container(
         house,
         caller,
         wanted.id,
-        f"rename to {name}",
+        f"rename {{0.name}} to {name}",
         lambda c: c.name == name,
         lambda c: house.engine.rename_container(c.id, name),
         dry_run=dry_run,
+        already="{0.name} is its name already",
     )
 
 

@@ -111,6 +111,8 @@ def _try_to_create(
     before = _made_before(snapshot, spec, source, key)
     if before is not None:
         require_ownership(caller, "network", before.name, before.labels)
+        if dry_run:
+            return Rehearsal((f"nothing: an earlier request with this key made the network {before.name}",))
         return Created(before.id, replayed=True)
     validate(house, spec, source)
     _require_own_source(caller, source)
