@@ -8,16 +8,17 @@ Source of the fields: Docker Engine API v1.45, NetworkInspect and ContainerInspe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 BUILTIN_NETWORKS = frozenset({"bridge", "host", "none"})
 DEFAULT_BRIDGE = "bridge"
 HELPER_LABEL = "io.bridgework.helper"
 
 EndpointState = Literal["active", "configured"]
+_Thing = TypeVar("_Thing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,47 +244,33 @@ class Snapshot:
     @cached_property
     def networks_by_name(self) -> Mapping[str, tuple[Network, ...]]:
         """Name → the networks that have it: names of networks need not be unique."""
-        found: dict[str, list[Network]] = {}
-        for network in self.networks:
-            found.setdefault(network.name, []).append(network)
-        return {name: tuple(networks) for name, networks in found.items()}
+        return _grouped((network.name, network) for network in self.networks)
 
     @cached_property
     def containers_by_name(self) -> Mapping[str, tuple[Container, ...]]:
         """Name → the containers that have it: in a swarm, there may be one on each node."""
-        found: dict[str, list[Container]] = {}
-        for container in self.containers:
-            found.setdefault(container.name, []).append(container)
-        return {name: tuple(containers) for name, containers in found.items()}
+        return _grouped((container.name, container) for container in self.containers)
 
     @cached_property
     def endpoints_by_network(self) -> Mapping[str, tuple[Endpoint, ...]]:
         """Network id → its endpoints, sorted by the container's name; networks that are gone included."""
-        found: dict[str, list[Endpoint]] = {}
-        for container in self.containers:
-            for endpoint in container.endpoints:
-                found.setdefault(endpoint.network_id, []).append(endpoint)
-        return {network_id: tuple(endpoints) for network_id, endpoints in found.items()}
+        return _grouped((e.network_id, e) for container in self.containers for e in container.endpoints)
 
     @cached_property
     def holders_by_address(self) -> Mapping[str, tuple[Endpoint, ...]]:
         """Address → the active endpoints that hold it (several, where networks overlap)."""
-        found: dict[str, list[Endpoint]] = {}
-        for endpoints in self.endpoints_by_network.values():
-            for endpoint in endpoints:
-                if endpoint.state == "active":
-                    for address in endpoint.addresses:
-                        found.setdefault(address, []).append(endpoint)
-        return {address: tuple(endpoints) for address, endpoints in found.items()}
+        return _grouped(
+            (address, endpoint)
+            for endpoints in self.endpoints_by_network.values()
+            for endpoint in endpoints
+            if endpoint.state == "active"
+            for address in endpoint.addresses
+        )
 
     @cached_property
     def sharers_by_owner(self) -> Mapping[str, tuple[Container, ...]]:
         """Full id of X → the containers in mode ``container:X``."""
-        found: dict[str, list[Container]] = {}
-        for container in self.containers:
-            if container.shares_with:
-                found.setdefault(container.shares_with, []).append(container)
-        return {owner: tuple(sharers) for owner, sharers in found.items()}
+        return _grouped((container.shares_with, container) for container in self.containers if container.shares_with)
 
     @cached_property
     def namespaces_folder(self) -> str | None:
@@ -307,3 +294,10 @@ class Snapshot:
             seen.add(owner.id)
             container = owner
         return container
+
+
+def _grouped(pairs: Iterable[tuple[str, _Thing]]) -> dict[str, tuple[_Thing, ...]]:
+    found: dict[str, list[_Thing]] = {}
+    for key, thing in pairs:
+        found.setdefault(key, []).append(thing)
+    return {key: tuple(things) for key, things in found.items()}

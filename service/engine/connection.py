@@ -21,15 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-import httptools
-
 from service.core import deadline
 from service.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, Remedy
+from service.engine.answer import Answer
 
-MAX_ANSWER_BYTES = 256 * 1024 * 1024
-"""No answer of an engine is larger; what goes on longer is no answer."""
-
-MAX_HEAD_BYTES = 64 * 1024
 PIECE_BYTES = 1024 * 1024
 _TARGET = re.compile(r"/[!-~]*")
 SHAPE_ERRORS = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, OverflowError)
@@ -125,7 +120,7 @@ class EngineConnection:
         sock = self._socket
         sock.settimeout(patience(self._timeout_s))
         sock.sendall(_get_request(target, self._host))
-        answer = _Answer()
+        answer = Answer()
         while not answer.whole:
             piece = sock.recv(PIECE_BYTES)
             if not piece:
@@ -138,62 +133,6 @@ class EngineConnection:
         if not answer.connection_stays:
             self.close()
         return answer.status, answer.body()
-
-
-class _Answer:
-    """What httptools finds in the bytes of one answer."""
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.whole = self.connection_stays = False
-        self._parser = httptools.HttpResponseParser(self)
-        self._pieces: list[bytes] = []
-        self._received_bytes = 0
-        self._limit_bytes = MAX_HEAD_BYTES
-        self._begun = self._bounded = False
-
-    def take(self, piece: bytes) -> None:
-        """Read on. Raises ``http.client.HTTPException`` on what is no HTTP, or more than an answer may be."""
-        self._received_bytes += len(piece)
-        try:
-            self._parser.feed_data(piece)
-        except httptools.HttpParserCallbackError as error:
-            raise error.__context__ or error from error
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            raise http.client.BadStatusLine(str(error)) from error
-        if self._received_bytes > self._limit_bytes:
-            raise http.client.LineTooLong("answer: it does not end")
-
-    def body(self) -> bytes:
-        """The whole body, let go here: the parser and this refer to each other, and would keep it."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
-
-    def on_message_begin(self) -> None:
-        if self._begun:
-            raise http.client.BadStatusLine("a second answer to one request")
-        self._begun = True
-
-    def on_header(self, name: bytes, _: bytes) -> None:
-        self._bounded = self._bounded or name.lower() in {b"content-length", b"transfer-encoding"}
-
-    def on_headers_complete(self) -> None:
-        self._limit_bytes = MAX_ANSWER_BYTES
-        self.status = self._parser.get_status_code()
-
-    def on_body(self, piece: bytes) -> None:
-        self._pieces.append(piece)
-
-    def on_message_complete(self) -> None:
-        self.whole = True
-        self.connection_stays = self._parser.should_keep_alive()
-
-    def end(self) -> None:
-        """The engine closed: the end of a body that names no length, or a break."""
-        if not self._begun:
-            raise http.client.RemoteDisconnected("it closed the connection without an answer")
-        if self._bounded or not self.status:
-            raise http.client.IncompleteRead(b"")
 
 
 def _get_request(target: str, host: str) -> bytes:

@@ -10,7 +10,8 @@ from spec_validator import DOCUMENT, STREAMS, closed_components, resolved
 from service.api.spec_bounds import LONGEST_TEXT
 from service.api.spec_parameters import MAX_HEADER_BYTES
 from service.app import create_app
-from service.engine.connection import MAX_ANSWER_BYTES, EngineAddress
+from service.engine.answer import MAX_ANSWER_BYTES
+from service.engine.connection import EngineAddress
 from service.http_edge import REFUSALS
 from service.settings import Settings
 
