@@ -93,7 +93,7 @@ class Client:
         response = self.send(method, path, body, headers=headers, **kwargs)
         if status is not None:
             assert response.status_code == status, response.get_data(as_text=True)
-        return response.get_json() if response.mimetype.endswith("json") else response.get_data(as_text=True)
+        return response.get_json() if (response.mimetype or "").endswith("json") else response.get_data(as_text=True)
 
     def send(self, method, path, body=None, *, headers=None, **kwargs):
         sent = {"Authorization": f"Bearer token-of-{self.name}", **(headers or {})}

@@ -24,7 +24,7 @@ from service.api.networks_schemas import RehearsalSchema
 from service.api.problems import HttpProblem
 from service.core import deadline
 from service.core.access import Caller, Role, require_role
-from service.core.errors import BridgeworkError, PreconditionFailed, Refused, Remedy, TooBusy
+from service.core.errors import BridgeworkError, NotFound, PreconditionFailed, Refused, Remedy, TooBusy
 from service.core.snapshot import Snapshot
 from service.logs import audit
 from service.operations.descriptions import Rehearsal
@@ -48,6 +48,7 @@ class Desk:
 
 def flask_view(desk: Desk, operation: Operation, reader: Operation | None) -> Callable[..., Response]:
     """The function Flask calls. ``reader`` is the GET of the same path, for ``If-Match``."""
+    negotiated = len(operation.media_types) > 1
 
     def view(**path: str) -> Response:
         deadline.begin(desk.request_timeout_s)
@@ -55,8 +56,10 @@ def flask_view(desk: Desk, operation: Operation, reader: Operation | None) -> Ca
         try:
             asked = _asked(desk, operation, path, record)
             if operation.conditional and "If-Match" in request.headers and reader is not None:
-                _require_match(reader, asked, request.headers["If-Match"])
+                _require_match(operation, reader, asked, request.headers["If-Match"])
             response = _answered(desk, operation, asked)
+            if negotiated:
+                response.vary.add("Accept")
             record.ended(response)
         except (BridgeworkError, HttpProblem) as error:
             record.failed(error)
@@ -180,12 +183,10 @@ def _rendered(operation: Operation, asked: Asked) -> Response:
     answer = operation.view(asked)
     if isinstance(answer, Response):
         return answer
-    return Response(
-        _dumped(operation, answer),
-        answer.status,
-        headers=dict(answer.headers),
-        content_type=JSON if answer.value is not None else None,
-    )
+    response = Response(_dumped(operation, answer), answer.status, headers=dict(answer.headers), content_type=JSON)
+    if answer.value is None:
+        del response.headers["Content-Type"]
+    return response
 
 
 def _dumped(operation: Operation, answer: Answer) -> bytes:
@@ -207,8 +208,14 @@ def _instance(schema: type[Schema]) -> Schema:
     return schema()
 
 
-def _require_match(reader: Operation, asked: Asked, header: str) -> None:
-    current = etag_of(_rendered(reader, asked).get_data())
+def _require_match(operation: Operation, reader: Operation, asked: Asked, header: str) -> None:
+    """Of what is not there no tag fits (RFC 9110, 13.1.1), unless the operation itself would say that it is missing."""
+    try:
+        current = etag_of(_rendered(reader, asked).get_data())
+    except NotFound as missing:
+        if missing.code in operation.problems[HTTPStatus.NOT_FOUND]:
+            raise
+        raise PreconditionFailed("precondition-failed", missing.detail, missing.remedy) from missing
     if not matches(header, current):
         raise PreconditionFailed(
             code="precondition-failed",

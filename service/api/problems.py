@@ -11,14 +11,15 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, json
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, current_app, g, json, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from service.core import errors
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
+MAX_PATH_SHOWN = 200
 
 STATUS_BY_ERROR: Mapping[type[errors.BridgeworkError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -36,8 +37,6 @@ STATUS_BY_ERROR: Mapping[type[errors.BridgeworkError], HTTPStatus] = {
 CODE_BY_STATUS: Mapping[int, str] = {
     400: "bad-request",
     401: "token-required",
-    404: "path-unknown",
-    405: "method-not-allowed",
     406: "not-acceptable",
     408: "request-timed-out",
     411: "length-required",
@@ -73,6 +72,8 @@ def register(app: Flask) -> None:
     """Answer every failure of ``app`` with a problem document."""
     app.register_error_handler(errors.BridgeworkError, _for_core_error)
     app.register_error_handler(HttpProblem, _for_http_problem)
+    app.register_error_handler(NotFound, _for_unknown_path)
+    app.register_error_handler(MethodNotAllowed, _for_unknown_method)
     app.register_error_handler(HTTPException, _for_http_exception)
     app.register_error_handler(Exception, _for_accident)
 
@@ -137,6 +138,26 @@ def _for_http_exception(error: HTTPException) -> Response:
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     detail = error.description or HTTPStatus(status).phrase
     return problem(status, CODE_BY_STATUS.get(status, "request-refused"), detail, headers=headers)
+
+
+def _for_unknown_path(_: NotFound) -> Response:
+    path = request.path
+    bare = path.rstrip("/")
+    hint = ""
+    if bare != path and current_app.url_map.bind("").allowed_methods(bare):
+        hint = f" It is {bare[:MAX_PATH_SHOWN]}, without a slash at its end."
+    return problem(
+        404,
+        "path-unknown",
+        f"There is no path {path[:MAX_PATH_SHOWN]} here.{hint}",
+        remedy=errors.Remedy("See which paths there are.", calls=(errors.Call("GET", "/openapi.json"),)),
+    )
+
+
+def _for_unknown_method(error: MethodNotAllowed) -> Response:
+    methods = ", ".join(sorted(error.valid_methods or ()))
+    detail = f"{request.path[:MAX_PATH_SHOWN]} takes {methods}, not {request.method}."
+    return problem(405, "method-not-allowed", detail, headers={"Allow": methods})
 
 
 def _for_accident(error: Exception) -> Response:

@@ -134,6 +134,41 @@ def test_methods_are_exact(client, method):
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
+def test_an_unknown_path_or_method_is_told_what_there_is(client):
+    slash = client.call("GET", "/v1/networks/", status=404)
+    assert slash["detail"] == "There is no path /v1/networks/ here. It is /v1/networks, without a slash at its end."
+    assert slash["remedy"]["calls"] == [{"method": "GET", "path": "/openapi.json", "body": None}]
+    assert client.call("GET", "/v1/nothing/", status=404)["detail"] == "There is no path /v1/nothing/ here."
+    assert len(client.call("GET", "/" + "n" * 4000, status=404)["detail"]) < 300
+    refused = client.call("PATCH", "/v1/networks", status=405)
+    assert refused["detail"] == "/v1/networks takes GET, HEAD, POST, not PATCH."
+
+
+def test_nothing_said_has_no_media_type(client):
+    response = client.send("DELETE", "/v1/networks/beta-unused")
+    assert (response.status_code, response.get_data()) == (204, b"")
+    assert "Content-Type" not in response.headers
+
+
+@pytest.mark.parametrize("tag", ["*", '"any"'])
+def test_no_tag_fits_what_is_not_there(client, tag):
+    """RFC 9110, 13.1.1; but where the operation itself says that something is missing, that is said."""
+    path, headers = "/v1/networks/beta-unused/endpoints/beta-run", {"If-Match": tag}
+    problem(client.send("PUT", path, {}, headers=headers), 412, "precondition-failed")
+    problem(client.send("DELETE", path, headers=headers), 412, "precondition-failed")
+    problem(client.send("DELETE", "/v1/networks/none-such", headers=headers), 404, "network-not-found")
+    assert client.engine.changes == []
+
+
+def test_what_depends_on_accept_says_so(client):
+    graph = client.send("GET", "/v1/topology", headers={"Accept": "text/vnd.mermaid"})
+    assert graph.headers["Vary"] == "Accept"
+    again = {"Accept": "text/vnd.mermaid", "If-None-Match": graph.headers["ETag"]}
+    unchanged = client.send("GET", "/v1/topology", headers=again)
+    assert (unchanged.status_code, unchanged.headers["Vary"]) == (304, "Accept")
+    assert "Vary" not in client.send("GET", "/v1/networks").headers
+
+
 def test_no_header_overrides_the_method_or_the_path(client):
     tricks = {
         "X-HTTP-Method-Override": "DELETE",
