@@ -12,6 +12,7 @@ from service.api.endpoints_schemas import EndpointFieldsSchema, EndpointSchema
 from service.api.fields import (
     MAX_LABELS,
     NAME,
+    Cursor,
     FindingSchema,
     Flag,
     Kind,
@@ -103,7 +104,7 @@ class ContainerQuery(Strict):
     """Filters and paging."""
 
     limit = QueryWhole(1, 1000, load_default=100, metadata=described("How many at most."))
-    cursor = Text(load_default=None, max_length=1024, metadata=described("From the page before."))
+    cursor = Cursor()
     name = Text(load_default=None, metadata=described("A part of the name."))
     state = fields.String(load_default=None, validate=validate.OneOf(STATES), metadata=described("Docker's state."))
     network = Text(load_default=None, min_length=1, metadata=described("A network it has an endpoint in."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 
 from flask import Response
@@ -9,9 +10,12 @@ from marshmallow import Schema, fields, validate
 
 from service.api.contract import Answer, Asked, Media, Resource
 from service.api.fields import SEVERITIES, FindingSchema, QueryFlag, QueryWhole, Strict, Text, described
+from service.api.networks_schemas import PageQuery
 from service.api.nodes import GapSchema, is_forwarded
+from service.api.paging import page
 from service.api.problems import HttpProblem
 from service.core.access import Role
+from service.core.checks import Finding
 from service.core.explanations import CATALOGUE
 from service.core.pictures.drawing import to_graphviz, to_mermaid
 from service.core.siblings import Gap
@@ -22,6 +26,7 @@ from service.operations.swarm_topology import swarm_topology
 RESOURCE = Resource("diagnostics", "Why: the catalogue of causes, the whole engine's diagnosis, its picture.")
 GRAPHVIZ, MERMAID, SVG = "text/vnd.graphviz", "text/vnd.mermaid", "image/svg+xml"
 DRAWING_LIMIT_S = 20
+MANY = 999_999
 
 
 class ExplanationSchema(Schema):
@@ -42,14 +47,21 @@ class ExplanationsSchema(Schema):
     """The catalogue."""
 
     items = fields.List(fields.Nested(ExplanationSchema), required=True, metadata=described("By code."))
-    next_cursor = fields.Constant(None, required=True, metadata=described("Always null.", type="string"))
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata=described("The `cursor` of the next page; null on the last.")
+    )
 
 
 class DiagnosisSchema(Schema):
-    """Every finding about the engine, the worst first."""
+    """A page of the findings about the engine, the worst first."""
 
     items = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("The findings."))
-    limited = fields.List(fields.String(), required=True, metadata=described("What could not be inspected."))
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata=described("The `cursor` of the next page; null on the last.")
+    )
+    limited = fields.List(
+        fields.String(), required=True, metadata=described("What could not be inspected, whatever the page.")
+    )
 
 
 class NodeSchema(Schema):
@@ -109,16 +121,19 @@ class TopologyQuery(Strict):
     )
 
 
-@RESOURCE.operation("GET", "/v1/explanations", role=Role.VIEWER, answers={200: ExplanationsSchema})
-def list_explanations(_: Asked) -> Answer:
+@RESOURCE.operation(
+    "GET", "/v1/explanations", role=Role.VIEWER, query=PageQuery(), answers={200: ExplanationsSchema}
+)
+def list_explanations(asked: Asked) -> Answer:
     """List the causes that findings name.
 
     Each with what it means, how it is detected and what mends it: what a program shows beside a finding's `code`.
     """
-    return Answer({"items": [CATALOGUE[code] for code in sorted(CATALOGUE)], "next_cursor": None})
+    items = [CATALOGUE[code] for code in sorted(CATALOGUE)]
+    return Answer(page(items, dict(asked.query), lambda explanation: (explanation.code, "")))
 
 
-@RESOURCE.operation("GET", "/v1/diagnostics", role=Role.VIEWER, answers={200: DiagnosisSchema})
+@RESOURCE.operation("GET", "/v1/diagnostics", role=Role.VIEWER, query=PageQuery(), answers={200: DiagnosisSchema})
 def diagnose_engine(asked: Asked) -> Answer:
     """Examine the whole engine.
 
@@ -126,7 +141,19 @@ def diagnose_engine(asked: Asked) -> Answer:
     to the other nodes of the swarm.
     """
     found = diagnostics.diagnosis(asked.house, asked.snapshot, forwarded=is_forwarded(asked))
-    return Answer({"items": found.findings, "limited": found.limited})
+    findings = sorted(found.findings, key=_finding_key)
+    return Answer({**page(findings, dict(asked.query), _finding_key), "limited": found.limited})
+
+
+def _finding_key(finding: Finding) -> tuple[str, str]:
+    """The order of ``worst_first`` as text that a cursor can hold: of the message only what tells findings apart."""
+    affected = int(finding.evidence.get("affected", 1))
+    told = hashlib.blake2b(finding.message.encode(), digest_size=8).hexdigest()
+    component = finding.component
+    return (
+        f"{SEVERITIES.index(finding.severity)} {MANY - affected:06d} {finding.code}",
+        f"{component.name} {component.id} {told}",
+    )
 
 
 @RESOURCE.operation(

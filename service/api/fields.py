@@ -45,6 +45,13 @@ class Text(fields.String):
         return text
 
 
+class Cursor(Text):
+    """Where a page begins: the key of the item before, a name and an id, as long as others may have made the name."""
+
+    def __init__(self) -> None:
+        super().__init__(load_default=None, max_length=6000, metadata=described("From the page before."))
+
+
 class Whole(fields.Integer):
     """An integer within bounds; in JSON nothing else is accepted."""
 

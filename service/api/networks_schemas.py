@@ -9,6 +9,7 @@ from marshmallow import Schema, fields, validate
 from service.api.fields import (
     MAX_LABELS,
     NAME,
+    Cursor,
     Derived,
     FindingSchema,
     Flag,
@@ -153,7 +154,7 @@ class NetworkQuery(Strict):
     """Filters and paging."""
 
     limit = QueryWhole(1, 1000, load_default=100, metadata=described("How many at most."))
-    cursor = Text(load_default=None, max_length=1024, metadata=described("From the page before."))
+    cursor = Cursor()
     driver = Text(load_default=None, metadata=described("The driver's name."))
     scope = Text(load_default=None, metadata=described("`local`, `swarm` or `global`."))
     type = fields.String(
@@ -218,7 +219,7 @@ class PageQuery(Strict):
     """Paging."""
 
     limit = QueryWhole(1, 1000, load_default=100, metadata=described("How many at most."))
-    cursor = Text(load_default=None, max_length=1024, metadata=described("From the page before."))
+    cursor = Cursor()
 
 
 class AddressHolderSchema(Schema):

@@ -6,8 +6,10 @@ from marshmallow import Schema, fields, validate
 
 from service.api.contract import Answer, Asked, Resource
 from service.api.fields import ReferenceSchema, described
+from service.api.networks_schemas import PageQuery
+from service.api.paging import page
 from service.core.access import Role
-from service.core.siblings import FORWARDED_HEADER
+from service.core.siblings import FORWARDED_HEADER, Node
 from service.operations import swarm
 
 RESOURCE = Resource("service", "The nodes of a swarm.")
@@ -61,10 +63,13 @@ class SwarmNodesSchema(Schema):
     """Every node that is known of, this one first."""
 
     items = fields.List(fields.Nested(SwarmNodeSchema), required=True, metadata=described("The nodes."))
-    next_cursor = fields.Constant(None, required=True, metadata=described("Always null.", type="string"))
-    gaps = fields.List(
-        fields.Nested(GapSchema), required=True, data_key="partial", metadata=described("Nodes that say nothing.")
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata=described("The `cursor` of the next page; null on the last.")
     )
+    gaps = fields.List(
+        fields.Nested(GapSchema), required=True, data_key="partial",
+        metadata=described("Nodes that say nothing, whatever the page."),
+    )  # fmt: skip
 
 
 def is_forwarded(asked: Asked) -> bool:
@@ -72,7 +77,11 @@ def is_forwarded(asked: Asked) -> bool:
     return asked.headers.get(FORWARDED_HEADER) == "1"
 
 
-@RESOURCE.operation("GET", "/v1/nodes", role=Role.VIEWER, answers={200: SwarmNodesSchema})
+def _key(node: Node) -> tuple[str, str]:
+    return f"{'0' if node.here else '1'} {node.hostname}", node.id
+
+
+@RESOURCE.operation("GET", "/v1/nodes", role=Role.VIEWER, query=PageQuery(), answers={200: SwarmNodesSchema})
 def list_nodes(asked: Asked) -> Answer:
     """List the nodes of the swarm.
 
@@ -80,4 +89,4 @@ def list_nodes(asked: Asked) -> Answer:
     not answer is listed with the reason, and named under `partial`.
     """
     found = swarm.survey(asked.house, asked.snapshot, forwarded=is_forwarded(asked))
-    return Answer({"items": found.nodes, "next_cursor": None, "gaps": found.gaps})
+    return Answer({**page(sorted(found.nodes, key=_key), dict(asked.query), _key), "gaps": found.gaps})

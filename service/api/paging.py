@@ -23,7 +23,7 @@ def page(items: Sequence[_Item], query: dict[str, Any], key: Callable[[_Item], t
 
 
 def _encoded(key: tuple[str, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps(key, ensure_ascii=False).encode()).decode().rstrip("=")
 
 
 def _decoded(cursor: str) -> tuple[str, str]:
