@@ -34,7 +34,7 @@ _STARTING = ("port-taken", "host-address-unknown", "protocol-not-supported", "sh
 
 @RESOURCE.operation(
     "GET", "/v1/containers", role=Role.VIEWER, query=ContainerQuery(), answers={200: ContainerPageSchema},
-    problems={404: ("network-not-found",)}, remembered=True,
+    problems={400: ("ambiguous-reference",), 404: ("network-not-found",)}, remembered=True,
 )  # fmt: skip
 def list_containers(asked: Asked) -> Answer:
     """List containers.
@@ -58,7 +58,8 @@ def list_containers(asked: Asked) -> Answer:
 @RESOURCE.operation(
     "POST", "/v1/containers", role=Role.OPERATOR, body=ContainerCreateSchema(), rehearsable=True, keyed=True,
     answers={201: ContainerSchema, 200: RehearsalSchema},
-    problems={403: ("image-not-allowed", "host-mode-not-allowed", "host-port-not-allowed", "project-mismatch",
+    problems={400: ("ambiguous-reference",),
+              403: ("image-not-allowed", "host-mode-not-allowed", "host-port-not-allowed", "project-mismatch",
                     "published-address-not-allowed"),
               404: ("image-not-found", "network-not-found", "container-not-found"),
               409: ("container-name-taken", "earlier-request-failed", *_STARTING),

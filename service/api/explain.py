@@ -121,9 +121,7 @@ class TopologyQuery(Strict):
     )
 
 
-@RESOURCE.operation(
-    "GET", "/v1/explanations", role=Role.VIEWER, query=PageQuery(), answers={200: ExplanationsSchema}
-)
+@RESOURCE.operation("GET", "/v1/explanations", role=Role.VIEWER, query=PageQuery(), answers={200: ExplanationsSchema})
 def list_explanations(asked: Asked) -> Answer:
     """List the causes that findings name.
 
@@ -158,7 +156,7 @@ def _finding_key(finding: Finding) -> tuple[str, str]:
 
 @RESOURCE.operation(
     "GET", "/v1/topology", role=Role.VIEWER, query=TopologyQuery(),
-    problems={404: ("network-not-found",), 503: ("drawing-failed",)},
+    problems={400: ("ambiguous-reference",), 404: ("network-not-found",), 503: ("drawing-failed",)},
     answers={
         200: [TopologySchema, Media(GRAPHVIZ, "For `dot`."), Media(MERMAID, "For Mermaid."), Media(SVG, "Drawn.")],
     },

@@ -65,7 +65,8 @@ def list_networks(asked: Asked) -> Answer:
 @RESOURCE.operation(
     "POST", "/v1/networks", role=Role.OPERATOR, body=NetworkCreateSchema(), rehearsable=True, keyed=True,
     answers={201: NetworkSchema, 200: RehearsalSchema},
-    problems={403: ("driver-not-allowed", "subnet-not-allowed"),
+    problems={400: ("ambiguous-reference",),
+              403: ("driver-not-allowed", "subnet-not-allowed"),
               409: ("network-name-taken", "subnet-overlaps", "address-space-exhausted", "bridge-name-taken",
                     "parent-unusable", "not-a-swarm-manager"),
               404: ("network-not-found",),

@@ -27,7 +27,7 @@ export class Diagnostics extends EventTarget {
     replace(this.#place, h("p", { class: "quiet", role: "status" }, "Examining the whole engine …"));
     byId("findings-note").textContent = "";
     try {
-      const { items, limited } = await call("GET", "/v1/diagnostics");
+      const { items, limited } = await call("GET", "/v1/diagnostics?limit=1000");
       byId("findings-count").textContent = items.length ? String(items.length) : "";
       const mended = () => this.dispatchEvent(new CustomEvent("changed"));
       replace(this.#place,

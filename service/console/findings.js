@@ -87,7 +87,7 @@ function details(finding) {
       h("dt", {}, name.replaceAll("_", " ")), h("dd", {}, typeof value === "string" ? value : JSON.stringify(value))])));
   element.addEventListener("toggle", async () => {
     if (!element.open) return;
-    catalogue ??= call("GET", "/v1/explanations").catch((problem) => ({ items: [], problem }));
+    catalogue ??= call("GET", "/v1/explanations?limit=1000").catch((problem) => ({ items: [], problem }));
     const { items, problem } = await catalogue;
     const found = items.find((item) => item.code === finding.code);
     if (problem) catalogue = null;

@@ -33,7 +33,7 @@ export class Swarm {
 
   /** Null where nothing changed. */
   async #others() {
-    const { items } = await call("GET", "/v1/nodes");
+    const { items } = await call("GET", "/v1/nodes?limit=1000");
     const names = new Map(items.filter((one) => !one.here).map((one) => [one.id, one.hostname]));
     if (!names.size) return NOBODY;
     const { value, changed: news } = await changed("/v1/topology?scope=swarm");

@@ -108,8 +108,7 @@ class HttpSiblings:
         return [pair for pair in found if pair[0].node is None or pair[0].node.engine_id != own] + missing
 
     def _identity(self, instance: str) -> Report:
-        items = self._line.ask(instance, "GET", "/v1/nodes")["items"]
-        nodes = [read_node(item) for item in items]
+        nodes = [read_node(item) for item in pages(self._line, instance, "/v1/nodes")]
         here = next((node for node in nodes if node.here), None)
         if here is None:
             raise SiblingSilent("Its instance does not say which node it is on.")

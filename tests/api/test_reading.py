@@ -144,6 +144,21 @@ def test_an_unknown_path_or_method_is_told_what_there_is(client):
     assert refused["detail"] == "/v1/networks takes GET, HEAD, POST, not PATCH."
 
 
+@pytest.mark.parametrize(("method", "path", "body"), [
+    ("GET", "/v1/networks/000", None), ("DELETE", "/v1/networks/000", None), ("GET", "/v1/topology?network=000", None),
+    ("GET", "/v1/containers?network=000", None), ("GET", "/v1/events?network=000", None),
+    ("PUT", "/v1/networks/alpha-net/endpoints/000", {}), ("POST", "/v1/networks", {"name": "n", "config_from": "000"}),
+    ("POST", "/v1/containers", {"image": "busybox", "networks": [{"network": "000"}]}),
+    ("POST", "/v1/containers", {"image": "busybox", "network_mode": "container:000"}),
+])  # fmt: skip
+def test_a_prefix_of_many_names_them_wherever_it_stands(client, method, path, body):
+    told = client.call(method, path, body, status=400)
+    assert told["code"] == "ambiguous-reference"
+    assert {"id", "name"} == set(told["facts"]["candidates"][0])
+    assert len(told["facts"]["candidates"]) > 1
+    assert client.engine.changes == []
+
+
 def test_nothing_said_has_no_media_type(client):
     response = client.send("DELETE", "/v1/networks/beta-unused")
     assert (response.status_code, response.get_data()) == (204, b"")

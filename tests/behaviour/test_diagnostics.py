@@ -43,6 +43,17 @@ def test_a_sound_setup_has_nothing_that_hurts(api):
     assert of(diagnosis(api), "blocking", "warning") == []
 
 
+def test_the_catalogue_and_the_nodes_come_in_pages_too(api):
+    whole = api.get("/v1/explanations")
+    assert whole["next_cursor"] is None
+    first = api.get("/v1/explanations?limit=2")
+    rest = api.get(f"/v1/explanations?cursor={first['next_cursor']}")
+    assert first["items"] + rest["items"] == whole["items"]
+    assert api.get("/v1/nodes?limit=1")["next_cursor"] is None
+    for path in ("/v1/explanations", "/v1/nodes", "/v1/diagnostics"):
+        assert api.call("GET", f"{path}?cursor=none", status=422)["errors"][0]["pointer"] == "?cursor"
+
+
 @pytest.fixture
 def troubled(api, raw):
     """An engine with many things wrong at once; each by one act."""
@@ -97,6 +108,11 @@ def test_everything_wrong_is_found_the_worst_first_and_mended_as_it_says(api):
         assert finding["component"]["name"] in finding["message"]
     assert found == sorted(found, key=lambda f: (RANK[f["severity"]], -f["evidence"].get("affected", 1), f["code"]))
     assert found == diagnosis(api)
+    page, walked = api.get("/v1/diagnostics?limit=3"), []
+    while page["next_cursor"]:
+        walked += page["items"]
+        page = api.get(f"/v1/diagnostics?limit=3&cursor={page['next_cursor']}")
+    assert walked + page["items"] == found
 
     for finding in found:
         if finding["remedy"]["calls"]:

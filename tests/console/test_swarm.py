@@ -49,7 +49,7 @@ def matrix_lines(*, partial=()):
 @pytest.fixture
 def node(console):
     own, swarm = graphs()
-    console.page.route("**/v1/nodes", lambda route: route.fulfill(json={"items": [HERE, BETA], "partial": []}))
+    console.page.route("**/v1/nodes*", lambda route: route.fulfill(json={"items": [HERE, BETA], "partial": []}))
     console.page.route(
         "**/v1/topology*", lambda route: route.fulfill(json=swarm if "swarm" in route.request.url else own)
     )

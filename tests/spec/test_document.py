@@ -215,6 +215,24 @@ def test_an_operation_says_what_a_caller_needs(method, path, operation):
         assert {"401", "429", "502", "503", "504"} <= operation["responses"].keys()
 
 
+def test_every_list_is_paged():
+    lists = [(path, o) for method, path, o in OPERATIONS if method == "get" and "items" in answered(o)]
+    assert len(lists) > 10
+    for path, operation in lists:
+        assert set(answered(operation)["next_cursor"]["type"]) == {"string", "null"}, path
+        parameters = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
+        limit = parameters["limit"]
+        assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 1000, 100), path
+        assert "cursor" in parameters, path
+
+
+def answered(operation):
+    """The properties of its answer, where that is a JSON object."""
+    content = resolved(operation["responses"]["200"]).get("content", {}).get("application/json", {})
+    name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    return SCHEMAS[name].get("properties", {}) if name else {}
+
+
 def test_every_operation_says_what_may_be_answered_before_it_is_reached():
     for _, path, operation in OPERATIONS:
         for status, (code, _) in REFUSALS.items():

@@ -27,7 +27,7 @@ ENDPOINT = {
 CONTAINER = {"id": "c" * 64, "name": "web", "state": "running", "endpoints": [ENDPOINT]}
 NETWORK = {"id": "o" * 25, "name": "mesh", "driver": "overlay", "ipam": {"pools": [{"subnet": "10.0.1.0/24"}]}}
 WELL = {
-    "/v1/nodes": {"items": [NODE]},
+    "/v1/nodes?limit=1000": {"items": [NODE], "next_cursor": None},
     "/v1/networks?limit=1000": {"items": [NETWORK], "next_cursor": None},
     "/v1/containers?limit=1000": {"items": [CONTAINER], "next_cursor": None},
 }
@@ -87,7 +87,7 @@ def test_a_look_reads_nodes_networks_and_containers_and_says_that_it_is_a_siblin
 def test_itself_is_left_out():
     with sibling(WELL) as (name, asked):
         assert siblings(name, own="e1").look() == ()
-    assert [path for path, _ in asked] == ["/v1/nodes"]
+    assert [path for path, _ in asked] == ["/v1/nodes?limit=1000"]
 
 
 def test_lists_are_read_page_by_page():
@@ -112,7 +112,7 @@ def test_lists_are_read_page_by_page():
     ],
 )
 def test_what_answers_strangely_is_silent_with_a_reason(nodes):
-    with sibling({**WELL, "/v1/nodes": nodes}) as (name, _):
+    with sibling({**WELL, "/v1/nodes?limit=1000": nodes}) as (name, _):
         (report,) = siblings(name).look()
     assert report.reason
     assert report.node is None
