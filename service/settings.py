@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -82,6 +82,7 @@ def read_settings() -> Settings:
     _refuse_unknown(os.environ)
     try:
         settings = _parsed(Env(prefix=PREFIX))
+        _check_words(settings)
         _check(settings)
     except (EnvError, ValueError) as error:
         message = str(error)
@@ -132,11 +133,6 @@ def _words(env: Env, name: str, default: tuple[str, ...] | None) -> tuple[str, .
 
 
 def _check(settings: Settings) -> None:
-    for subnet in (*settings.probe_allowed_cidrs, *(settings.allowed_subnets or ())):
-        ip_network(subnet)
-    low, high = settings.policy.host_ports
-    if not 1 <= low <= high <= MAX_PORT:
-        raise BadSettings(f"BRIDGEWORK_ALLOWED_HOST_PORTS is {settings.allowed_host_ports!r}, not a range of ports.")
     if settings.tokens_file is not None and not settings.tokens_file.is_file():
         raise BadSettings(f"BRIDGEWORK_TOKENS_FILE is {settings.tokens_file}, and there is no such file.")
     if settings.sibling_token_file is not None and not settings.sibling_token_file.is_file():
@@ -153,6 +149,43 @@ def _check(settings: Settings) -> None:
         raise BadSettings(
             "BRIDGEWORK_OIDC_JWKS_URL must be https:// (or http:// on the loopback): keys decide who is who."
         )
+
+
+def _check_words(settings: Settings) -> None:
+    """What is a place, an address or a port by its form."""
+    for place in settings.bind.split(","):
+        if not _is_place(place.strip()):
+            raise BadSettings(f"BRIDGEWORK_BIND is {settings.bind!r}, not host:port or unix:/path.")
+    _check_each("PROBE_ALLOWED_CIDRS", settings.probe_allowed_cidrs, ip_network)
+    _check_each("ALLOWED_SUBNETS", settings.allowed_subnets, ip_network)
+    _check_each("ALLOWED_PUBLISHED_ADDRESSES", settings.allowed_published_addresses, ip_address)
+    if not _is_range_of_ports(settings.allowed_host_ports):
+        raise BadSettings(f"BRIDGEWORK_ALLOWED_HOST_PORTS is {settings.allowed_host_ports!r}, not a range of ports.")
+
+
+def _check_each(name: str, words: tuple[str, ...] | None, parse: Callable[[str], object]) -> None:
+    for word in words or ():
+        try:
+            parse(word)
+        except ValueError as error:
+            raise BadSettings(f"{PREFIX}{name} makes no sense: {error}.") from error
+
+
+def _is_place(bind: str) -> bool:
+    """Whether gunicorn can listen there, by its form."""
+    if bind.startswith(("unix:", "fd://")):
+        return bool(bind.partition(":")[2].strip("/"))
+    host, _, port = bind.rpartition(":")
+    return bool(host) and _is_port(port, least=0)
+
+
+def _is_range_of_ports(text: str) -> bool:
+    low, dash, high = text.partition("-")
+    return _is_port(low) and (not dash or (_is_port(high) and int(low) <= int(high)))
+
+
+def _is_port(text: str, least: int = 1) -> bool:
+    return text.isascii() and text.isdecimal() and least <= int(text) <= MAX_PORT
 
 
 def _is_safe(url: str) -> bool:

@@ -1,5 +1,8 @@
 """Settings: an unknown or bad one stops the start with a sentence; every one stands in docs/configuration.md."""
 
+import os
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -28,12 +31,29 @@ def read(monkeypatch):
     {"PROBE_ALLOWED_CIDRS": "10.0.0.1/8"}, {"ALLOWED_SUBNETS": "everything"}, {"ALLOW_HOST_MODE": "perhaps"},
     {"TOKENS_FILE": "/none/such"}, {"MAX_BODY_BYTES": "1"}, {"PROXIES": "-1"}, {"OIDC_ISSUER": "https://i"},
     {**OIDC, "OIDC_JWKS_URL": "http://issuer.example/keys"}, {**OIDC, "OIDC_JWKS_URL": "file:///etc/passwd"},
-    {**OIDC, "OIDC_JWKS_URL": "https://"}, {"PROBE_RUNNER": "magic"},
+    {**OIDC, "OIDC_JWKS_URL": "https://"}, {"PROBE_RUNNER": "magic"}, {"ALLOWED_HOST_PORTS": "a-b"},
+    {"ALLOWED_HOST_PORTS": "80-"}, {"BIND": ""}, {"BIND": "nonsense"}, {"BIND": "127.0.0.1:99999"}, {"BIND": ":80a"},
+    {"BIND": "unix:"}, {"ALLOWED_PUBLISHED_ADDRESSES": "localhost"},
 ])  # fmt: skip
-def test_a_bad_setting_stops_the_start_with_a_sentence(read, given):
+def test_a_bad_setting_stops_the_start_with_a_sentence_that_names_it(read, given):
     with pytest.raises(BadSettings) as caught:
         read(**given)
-    assert "BRIDGEWORK_" in str(caught.value)
+    assert any(f"BRIDGEWORK_{name}" in str(caught.value) for name in given) or "OIDC" in str(caught.value)
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:0", "[::1]:8080", "unix:/run/x.sock", "localhost:80,127.0.0.1:81"])
+def test_where_it_can_listen(read, bind):
+    assert read(BIND=bind).bind == bind
+
+
+@pytest.mark.parametrize(("name", "value"), [("DOCKER_HOST", "nonsense"), ("BRIDGEWORK_TOKENS_FILE", __file__)])
+def test_what_only_a_worker_can_judge_stops_the_start_in_a_sentence_too(name, value):
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
+    settings = {**os.environ, "BRIDGEWORK_BIND": "127.0.0.1:0", name: value}
+    ended = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 3
+    assert f"Bridgework does not start: {value if name != 'DOCKER_HOST' else name} is " in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_misspelled_one_is_told_its_neighbour(read):
