@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates
 
 from service.api.fields import (
     MAX_LABELS,
@@ -22,6 +22,7 @@ from service.api.fields import (
     TextMap,
     described,
 )
+from service.core.addresses.usage import PREFIX_LENGTHS
 
 CIDR = described(
     "An address range in CIDR notation.",
@@ -193,8 +194,11 @@ class PruneQuery(Strict):
         metadata=described("Only networks with this label; repeatable."),
     )  # fmt: skip
     until = fields.AwareDateTime(
-        load_default=None, format="iso", metadata=described("Only networks created before this time.")
-    )
+        load_default=None, format="iso", metadata=described("Only networks created before this time."),
+        error_messages=dict.fromkeys(
+            ("invalid", "invalid_awareness"), "Must be an RFC 3339 time with its offset, such as 2026-01-31T12:00:00Z."
+        ),
+    )  # fmt: skip
     include_configured = QueryFlag(
         load_default=False, metadata=described("Also networks that stopped containers still name.")
     )
@@ -266,6 +270,12 @@ class SubnetQuery(Strict):
 
     prefix_len = QueryWhole(8, 126, load_default=24, metadata=described("8 to 30 for IPv4, 48 to 126 for IPv6."))
     count = QueryWhole(1, 256, load_default=5, metadata=described("How many."))
+
+    @validates("prefix_len")
+    def check_prefix_len(self, value: int, **_: Any) -> None:
+        """No subnet of a network has any other length."""
+        if not any(shortest <= value <= longest for shortest, longest in PREFIX_LENGTHS.values()):
+            raise ValidationError("Must be 8 to 30 (IPv4) or 48 to 126 (IPv6).")
 
 
 class AvailableSubnetsSchema(Schema):

@@ -102,8 +102,11 @@ def get_index(_: Asked) -> Answer:
     """
     links = {
         "live": "/livez", "ready": "/readyz", "openapi": "/openapi.yaml", "docs": "/docs",
-        "console": "/console", "metrics": "/metrics", "engine": "/v1/engine",
-        "networks": "/v1/networks", "containers": "/v1/containers", "checks": "/v1/connectivity/checks",
+        "console": "/console", "metrics": "/metrics", "engine": "/v1/engine", "nodes": "/v1/nodes",
+        "networks": "/v1/networks", "available_subnets": "/v1/subnets/available", "containers": "/v1/containers",
+        "host_interfaces": "/v1/host/interfaces", "events": "/v1/events", "checks": "/v1/connectivity/checks",
+        "matrix": "/v1/connectivity/matrix", "assertions": "/v1/connectivity/assertions",
+        "diagnostics": "/v1/diagnostics", "explanations": "/v1/explanations", "topology": "/v1/topology",
     }  # fmt: skip
     return Answer({"name": "bridgework", "version": __version__, "links": links})
 

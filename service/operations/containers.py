@@ -17,6 +17,8 @@ from service.operations.house import House
 from service.operations.network_checks import require_valid
 from service.operations.networks import carries
 
+SHORT_ID = 12
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerFilter:
@@ -49,11 +51,26 @@ def _fits(container: Container, wanted: ContainerFilter, network: Network | None
             wanted.state in {None, container.state},
             network is None or any(endpoint.network_id == network.id for endpoint in container.endpoints),
             carries(container.labels, wanted.labels),
-            wanted.image in {None, container.image, container.image_id},
+            wanted.image is None or _is_of(container, wanted.image),
             wanted.publishes is None or any(port.host_port == wanted.publishes for port in ports),
             wanted.project is None or container.labels.get(PROJECT_LABEL) == wanted.project,
         )
     )
+
+
+def _is_of(container: Container, image: str) -> bool:
+    """Whether that is the container's image, by any of the names that Docker takes for it, or by its id."""
+    digits = image.removeprefix("sha256:")
+    return (
+        _in_full(image) == _in_full(container.image)
+        or image == container.image_id
+        or (len(digits) >= SHORT_ID and container.image_id.removeprefix("sha256:").startswith(digits))
+    )
+
+
+def _in_full(image: str) -> str:
+    name = image.removeprefix("docker.io/").removeprefix("library/")
+    return name if "@" in name or ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def get_container(snapshot: Snapshot, reference: str) -> DescribedContainer:

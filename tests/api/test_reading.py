@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from spec_validator import DOCUMENT
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -157,6 +158,13 @@ def test_a_prefix_of_many_names_them_wherever_it_stands(client, method, path, bo
     assert {"id", "name"} == set(told["facts"]["candidates"][0])
     assert len(told["facts"]["candidates"]) > 1
     assert client.engine.changes == []
+
+
+def test_the_index_leads_to_everything_that_needs_no_name(client):
+    links = set(client.get("/")["links"].values())
+    assert links <= DOCUMENT["paths"].keys()
+    plain = {path for path, item in DOCUMENT["paths"].items() if "get" in item and "{" not in path}
+    assert plain - links == {"/", "/openapi.json", "/v1/connectivity/probe"}
 
 
 def test_nothing_said_has_no_media_type(client):

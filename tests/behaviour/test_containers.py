@@ -355,6 +355,9 @@ def test_filters_and_pages(api, lan):
     assert names("network=lan") == names(f"network={lan['id']}") == ["web"]
     assert names("label=team%3Dcore") == ["worker"]
     assert names("image=busybox") == ["theirs", "web", "worker"]
+    for image in ("busybox:latest", "docker.io/library/busybox", api.get("/v1/containers/web")["image_id"][7:19]):
+        assert names(f"image={image}") == ["theirs", "web", "worker"]
+    assert names("image=busybox:1") == names("image=other/busybox") == names("image=box") == []
     assert names("publishes=18084") == ["web"]
     assert names("project=alpha") == ["theirs"]
     assert api.call("GET", "/v1/containers?network=nothing", status=404)["code"] == "network-not-found"

@@ -258,6 +258,12 @@ def test_available_subnets_are_usable_one_and_all(api):
     create(api, "six", *six, ipv6_enabled=True)
 
 
+@pytest.mark.parametrize("prefix_len", [7, 31, 40, 47, 127])
+def test_no_network_has_a_subnet_of_that_length(api, prefix_len):
+    problem = api.call("GET", f"/v1/subnets/available?prefix_len={prefix_len}", status=422)
+    assert pointers(problem) == ["?prefix_len"]
+
+
 def test_a_name_taken_names_its_holder(api):
     first = create(api, "one")
     problem = create(api, "one", status=409)
@@ -405,6 +411,9 @@ def test_prune_spares_what_stopped_containers_name_and_says_why(api):
     assert "own" in kept["bridge"]
     until = api.post("/v1/networks/prune?until=2001-01-01T00:00:00Z")
     assert until["removed"] == []
+    for odd in ("24h", "2001-01-01", "2001-01-01T00:00:00"):
+        problem = api.call("POST", f"/v1/networks/prune?until={odd}", status=422)
+        assert "RFC 3339" in problem["errors"][0]["message"]
     last = api.post("/v1/networks/prune?include_configured=true")
     assert {network["name"] for network in last["removed"]} == {"named", "other"}
     assert {k["network"]["name"]: k["reason"] for k in last["kept"]}["settings"].startswith("other networks take")
