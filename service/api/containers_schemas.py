@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
@@ -16,6 +16,7 @@ from service.api.fields import (
     FindingSchema,
     Flag,
     Kind,
+    Members,
     QueryWhole,
     ReferenceSchema,
     Strict,
@@ -189,7 +190,7 @@ class ContainerCreateSchema(Strict):
         validate=validate.Length(max=16),
         metadata=described("resolv.conf options."),
     )
-    extra_hosts = fields.Dict(
+    extra_hosts = Members(
         keys=Text(min_length=1), values=Text(min_length=1, max_length=64), load_default=dict,
         validate=validate.Length(max=256), metadata=described("Names to addresses, or to `host-gateway`."),
     )  # fmt: skip
@@ -206,21 +207,21 @@ class ContainerCreateSchema(Strict):
         metadata=described("Whether the engine may fetch the image."),
     )  # fmt: skip
 
-    @validates_schema(skip_on_field_errors=True)
+    @validates_schema(skip_on_field_errors=False)
     def check(self, data: dict[str, Any], **_: Any) -> None:
-        """What single fields cannot say. Every fault at once."""
+        """What single fields cannot say, of those that are sound by themselves. Every fault at once."""
         faults: dict[str, Any] = {}
-        if not IMAGE.match(data["image"]):
+        if "image" in data and not IMAGE.match(data["image"]):
             faults["image"] = ["Not an image's reference."]
         for field, sane, message in _NAMES:
-            bad = {name: [message] for name in data[field] if not sane(name)}
+            bad = {name: [message] for name in data.get(field, ()) if not sane(name)}
             if bad:
                 faults[field] = bad
-        hosts = {name: ["Must be an address, or host-gateway."] for name, value in data["extra_hosts"].items()
+        hosts = {name: ["Must be an address, or host-gateway."] for name, value in data.get("extra_hosts", {}).items()
                  if value != "host-gateway" and not _is_address(value)}  # fmt: skip
         if hosts:
             faults["extra_hosts"] = hosts
-        _check_ports(data["published_ports"], faults)
+        _check_ports(data.get("published_ports", ()), faults)
         if faults:
             raise ValidationError(faults)
 
@@ -233,10 +234,10 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _check_ports(ports: list[dict[str, Any]], faults: dict[str, Any]) -> None:
+def _check_ports(ports: Sequence[dict[str, Any]], faults: dict[str, Any]) -> None:
     for index, port in enumerate(ports):
         for name in ("container_port", "host_port"):
-            if port[name] is not None and port[name] + port["count"] - 1 > MAX_PORT:
+            if (port.get(name) or 0) + port.get("count", 1) - 1 > MAX_PORT:
                 faults.setdefault("published_ports", {})[index] = {name: ["The range ends above 65535."]}
 
 

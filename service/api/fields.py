@@ -93,7 +93,20 @@ class QueryFlag(fields.Boolean):
         super().__init__(truthy={"true"}, falsy={"false"}, **kwargs)
 
 
-class TextMap(fields.Dict):
+class Members(fields.Dict):
+    """An object from names to values, whose faults are its members': a pointer has no ``key`` or ``value`` in it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
+        except ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            faults = {name: [text for texts in of.values() for text in texts] for name, of in error.messages.items()}
+            raise ValidationError(faults, valid_data=error.valid_data) from error
+
+
+class TextMap(Members):
     """An object from names to texts, bounded."""
 
     def __init__(self, *, max_items: int = 256, max_length: int = MAX_TEXT, **kwargs: Any) -> None:

@@ -258,3 +258,17 @@ def test_security_headers_on_every_answer(client, path):
         "Vary", ""
     )
     assert not [name for name, _ in headers if name.lower().startswith("access-control-")]
+
+
+def test_every_fault_of_a_body_is_told_at_once_and_where_it_is(client):
+    told = client.post("/v1/containers", {
+        "image": "Not One", "command": "sleep 1", "start": "yes", "privileged": True, "sysctls": {"kernel.x": "1"},
+        "environment": {"A=B": "x", "C": 1}, "labels": {"a/b~c": None, "io.bridgework.x": "1"},
+        "extra_hosts": {"h": "nowhere", "i": 5},
+        "published_ports": [{"container_port": 65535, "count": 2}, {"container_port": 0, "protocol": "x"}],
+    }, status=422)  # fmt: skip
+    assert {fault["pointer"] for fault in told["errors"]} == {
+        "/image", "/command", "/start", "/privileged", "/sysctls/kernel.x", "/environment/A=B", "/environment/C",
+        "/labels/a~1b~0c", "/labels/io.bridgework.x", "/extra_hosts/h", "/extra_hosts/i",
+        "/published_ports/0/container_port", "/published_ports/1/container_port", "/published_ports/1/protocol",
+    }  # fmt: skip
