@@ -34,7 +34,14 @@ def parameters(operation: Operation) -> list[Any]:
     if operation.query is not None:
         found.append({"in": "query", "schema": operation.query})
     if operation.rehearsable:
-        found.append(_parameter("dry_run", "query", "Answer what would happen, and do nothing.", {"type": "boolean"}))
+        found.append(
+            _parameter(
+                "dry_run",
+                "query",
+                "Answer what would happen, as far as can be seen, and do nothing.",
+                {"type": "boolean"},
+            )
+        )
     if operation.keyed:
         text = "Makes a retry safe: the same key and body give the same thing again."
         found.append(

@@ -21,6 +21,8 @@ from service.core.specs import NetworkSpec
 from service.operations.house import House
 
 IPV4_SWITCH_API = (1, 48)
+IPV6_POOL_API = (1, 46)
+"""Docker 27 gives unique local addresses of its own."""
 SINGLE_DRIVERS = frozenset({"host", "null", "none"})
 ON_A_PARENT = frozenset({"macvlan", "ipvlan"})
 MTU = "com.docker.network.driver.mtu"
@@ -129,6 +131,28 @@ def require_free(house: House, snapshot: Snapshot, spec: NetworkSpec, source: Ne
         met = _meets(house, snapshot, spec, subnets)
         if met:
             raise _overlap(house, snapshot, met[0])
+
+
+def foresee(house: House, spec: NetworkSpec, source: Network | None) -> None:
+    """For a rehearsal, which never comes to the engine: raise ``Conflict`` as the engine itself would.
+
+    Not all that an engine and its kernel may say can be seen before: what a parent interface is fit for stays open.
+    """
+    if (spec.driver == "overlay" or spec.scope == "swarm") and house.swarm and not house.swarm.membership().manager:
+        raise Conflict(
+            code="not-a-swarm-manager",
+            detail="This engine is no swarm manager, and such a network needs one.",
+            remedy=Remedy("Send it to a manager, or start a swarm.", commands=("docker swarm init",)),
+        )
+    bases = (base for base, _ in house.engine.facts().default_address_pools)
+    subnets = (pool.subnet for pool in (source or spec).pools)
+    own = api_version(house) >= IPV6_POOL_API or any(":" in subnet for subnet in (*bases, *subnets))
+    if spec.ipv6_enabled and not spec.config_only and spec.ipam_driver == "default" and not own:
+        raise Conflict(
+            code="address-space-exhausted",
+            detail="The engine has no IPv6 subnet to give of its own.",
+            remedy=Remedy("Name an IPv6 subnet.", calls=(Call("GET", "/v1/subnets/available?prefix_len=64&count=5"),)),
+        )
 
 
 def _meets(house: House, snapshot: Snapshot, spec: NetworkSpec, subnets: list[str]) -> list[Overlap]:

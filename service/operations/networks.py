@@ -26,7 +26,7 @@ from service.core.specs import NetworkSpec
 from service.operations.descriptions import DescribedNetwork, Rehearsal, describe_network
 from service.operations.house import House
 from service.operations.idempotency import PAUSES_S, RetryKey, earlier
-from service.operations.network_checks import in_the_making, require_free, source_of, validate, with_culprit
+from service.operations.network_checks import foresee, in_the_making, require_free, source_of, validate, with_culprit
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,7 @@ def _try_to_create(
     _require_own_source(caller, source)
     require_free(house, snapshot, spec, source)
     if dry_run:
+        foresee(house, spec, source)
         return Rehearsal((f"create the {spec.driver} network {spec.name}",))
     try:
         return Created(house.engine.create_network(_stamped(caller, spec, source, key)))

@@ -323,7 +323,7 @@ def test_rehearsals_change_nothing(api, raw):
     for verb in ("start", "stop", "restart"):
         assert api.post(f"/v1/containers/guest/{verb}?dry_run=true")["dry_run"]
     assert api.post("/v1/containers/guest/rename?dry_run=true", {"name": "other"})["changes"] == [
-        "rename to other guest"
+        "rename guest to other"
     ]
     assert api.post("/v1/containers?dry_run=true", container("new"))["changes"] == [
         "create the container new in bridge",

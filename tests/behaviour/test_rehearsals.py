@@ -70,3 +70,21 @@ def test_a_start_that_would_be_refused_is_refused(api):
     api.call("DELETE", "/v1/containers/squatter?force=true", status=204)
     api.post("/v1/containers", container("new", start=False, network_mode="lan"), status=201)
     assert rehearse(api, "POST", "/v1/containers/new/start") == ["start new"]
+
+
+@pytest.mark.parametrize("body", [
+    {"driver": "overlay"}, {"scope": "swarm"}, {"ipv6_enabled": True}, {"driver": "overlay", "config_only": True},
+    {"ipv6_enabled": True, "ipam": {"pools": [{"subnet": "10.94.0.0/24"}]}},
+])  # fmt: skip
+def test_a_network_that_this_engine_cannot_make_is_refused_as_the_engine_would(api, body):
+    foreseen = api.post("/v1/networks?dry_run=true", {"name": "new", **body}, status=409)
+    refused = api.post("/v1/networks", {"name": "new", **body}, status=409)
+    assert (foreseen["code"], foreseen["remedy"]) == (refused["code"], refused["remedy"])
+
+
+@pytest.mark.parametrize("body", [
+    {"config_only": True, "ipv6_enabled": True}, {"ipv6_enabled": True, "ipam": {"pools": [{"subnet": "fd00:9::/64"}]}},
+])  # fmt: skip
+def test_what_it_can_make_is_foreseen_too(api, body):
+    assert rehearse(api, "POST", "/v1/networks", {"name": "new", **body})
+    api.post("/v1/networks", {"name": "new", **body}, status=201)
