@@ -45,8 +45,7 @@ def is_free(live):
 @pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
 def test_its_place_is_free_long_before_the_matrix_would_have_ended(live, accept):
     sock = begin(live, accept)
-    until(lambda: not is_free(live), 5, "the matrix")
-    time.sleep(1.5)
+    time.sleep(2)  # whoever asks sooner might take the only place before it
     assert not is_free(live), "it takes ten seconds"
     left = time.monotonic()
     sock.close()
