@@ -36,6 +36,7 @@ from service.api.dispatch import Desk, flask_view
 from service.api.limits import RateLimit, Slots
 from service.api.oidc import Keys, Oidc
 from service.api.spec import build
+from service.core import trace
 from service.core.engine_port import Engine
 from service.core.ports import ProbeRunner
 from service.engine.connection import EngineAddress
@@ -180,6 +181,7 @@ def _register_tracing(app: Flask) -> None:
         g.began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        trace.begin(g.request_id, request.headers.get("traceparent"), request.headers.get("tracestate"))
         if "traceparent" in request.headers:
             structlog.contextvars.bind_contextvars(traceparent=request.headers["traceparent"][:64])
 

@@ -36,7 +36,8 @@ Every id may be given as a name, a full id, or an unambiguous id prefix. Failure
 `code` is stable; each operation lists the codes of each status. Changes take `?dry_run=true`. Every GET under `/v1`
 carries an `ETag`, but for streams. An unknown path is a 404 (`path-unknown`), a method that a path has not a 405
 (`method-not-allowed`), both as problem documents. Bodies come with a `Content-Length`; one in chunks is a 411. A
-request's own `X-Request-ID` (letters, digits, `.`, `_` and `-`, 128 at most) is answered and logged.
+request's own `X-Request-ID` (letters, digits, `.`, `_` and `-`, 128 at most) is answered and logged; it and
+a W3C `traceparent` are passed on to the other nodes' instances that are asked on its behalf.
 
 Within `/v1` the API only grows: answers may gain properties, and sets described as growing may gain values, so a client
 must pass over what it does not know.

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.core import references
+from service.core import references, trace
 from service.core.errors import NotFound
 from service.core.siblings import Gap, RemoteEnd, RemoteRow, Siblings, SiblingSilent
 from service.core.snapshot import Container, NodePlace, Snapshot
@@ -79,7 +79,7 @@ class Elsewhere:
     def begin(self) -> None:
         """Ask each node's instance, in a thread of its own."""
         for node_id, instance in self.nodes.items():
-            threading.Thread(target=self._ask, args=(node_id, instance), daemon=True).start()
+            threading.Thread(target=self._ask, args=(node_id, instance, trace.carried()), daemon=True).start()
 
     def delivered(self) -> Generator[Delivered | None]:
         """What comes, until the last instance has ended; ``None`` for a sign of life.
@@ -101,7 +101,8 @@ class Elsewhere:
         finally:
             self._over.set()
 
-    def _ask(self, node_id: str, instance: str) -> None:
+    def _ask(self, node_id: str, instance: str, carried: Mapping[str, str]) -> None:
+        trace.take(carried)
         try:
             with closing(self.siblings.matrix(instance, self.body, self.seconds)) as rows:
                 for row in rows:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from service.core import trace
 from service.core.siblings import FORWARDED_HEADER, SiblingSilent
 
 DEFAULT_PORT = 8080
@@ -89,7 +90,7 @@ class Line:
         body: Mapping[str, Any] | None,
         accept: str,
     ) -> http.client.HTTPResponse:
-        headers = {"Accept": f"{accept}, application/problem+json", FORWARDED_HEADER: "1"}
+        headers = {"Accept": f"{accept}, application/problem+json", FORWARDED_HEADER: "1", **trace.carried()}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from service.core import trace
 from service.core.checks import AnsweringNode, CheckResult
 from service.core.errors import AmbiguousReference, BridgeworkError, InvalidInput, NotFound, Refused, TooBusy
 from service.core.siblings import RemoteEnd, RemoteRow, Report, SiblingSilent
@@ -92,7 +93,10 @@ class HttpSiblings:
         for moved in self._last.keys() - set(instances):
             self._last.pop(moved, None)
 
+        carried = trace.carried()
+
         def one(instance: str) -> tuple[Report, _Found | None]:
+            trace.take(carried)
             try:
                 report = self._last[instance] = look(instance)
                 mine = report.node is not None and report.node.engine_id == own

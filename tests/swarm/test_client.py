@@ -7,9 +7,16 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from conftest import Client
+from safety.fake_engine import BlindRunner, FakeEngine
 
+from service.app import create_app
+from service.core import trace
 from service.core.errors import NotFound
 from service.core.siblings import FORWARDED_HEADER, SiblingSilent
+from service.engine.connection import EngineAddress
+from service.operations.matrix_nodes import Elsewhere
+from service.settings import Settings
 from service.siblings import client
 from service.siblings.client import Line, pages, split
 from service.siblings.http_siblings import HttpSiblings
@@ -178,3 +185,35 @@ def test_rows_come_by_the_ids_of_their_sources():
 )
 def test_names_are_taken_apart(name, parts):
     assert split(name) == parts
+
+
+PARENT, STATE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "vendor=1"
+IDS = {"X-Request-ID": "asked-1", "traceparent": PARENT, "tracestate": STATE}
+
+
+def passed_on(headers):
+    return {name: headers[name] for name in IDS if name in headers}
+
+
+@pytest.mark.parametrize(("sent", "passed"), [
+    (IDS, IDS),
+    ({**IDS, "traceparent": "00-" + "0" * 32 + "-00f067aa0ba902b7-01"}, {"X-Request-ID": "asked-1"}),
+    ({**IDS, "traceparent": "anything"}, {"X-Request-ID": "asked-1"}),
+])  # fmt: skip
+def test_who_is_asked_on_a_requests_behalf_is_told_its_id_and_trace(tokens_file, sent, passed):
+    with sibling(WELL) as (name, asked):
+        settings = Settings(tokens_file=tokens_file, siblings=(name,))
+        app = create_app(settings, EngineAddress("unix:///nowhere"), engine=FakeEngine(), runner=BlindRunner())
+        Client(app).get("/v1/nodes", headers=sent)
+    assert [passed_on(headers) for _, headers in asked] == [passed] * len(asked)
+    assert asked
+
+
+def test_a_matrix_on_another_node_is_told_too():
+    body = b'{"type": "end", "summary": {"surprises": 0}, "surprises": []}\n'
+    with sibling({"/v1/connectivity/matrix": body}) as (name, asked):
+        trace.begin("asked-1", PARENT, STATE)
+        work = Elsewhere(siblings(name), {}, {"n1": name}, 3)
+        work.begin()
+        list(work.delivered())
+    assert [passed_on(headers) for _, headers in asked] == [IDS]
