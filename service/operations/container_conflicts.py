@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -73,7 +74,9 @@ def explained(house: House, container: Container, conflict: Conflict) -> Conflic
         holder = next((c for c in snapshot.containers if f"named {c.name} " in conflict.detail), None)
         told = name_taken(holder) if holder else None
     elif conflict.code == "port-taken":
-        told = port_conflict(snapshot, container.configured_ports) or _held_by_a_program(house, snapshot, container)
+        told = port_conflict(snapshot, container.configured_ports) or held_by_a_program(
+            house, snapshot, container.configured_ports
+        )
     elif conflict.code in {"shared-network-owner-down", "shared-network-owner-gone"}:
         told = owner_conflict(snapshot, container.name, container.shares_with)
     elif conflict.code == "static-address-taken":
@@ -91,15 +94,16 @@ def obstacle(house: House, snapshot: Snapshot, container: Container) -> Conflict
     found = _address_conflict(snapshot, container)
     if found is not None or container.host_mode or container.shares_with is not None:
         return found
-    return port_conflict(snapshot, container.configured_ports) or _held_by_a_program(house, snapshot, container)
+    ports = container.configured_ports
+    return port_conflict(snapshot, ports) or held_by_a_program(house, snapshot, ports)
 
 
-def _held_by_a_program(house: House, snapshot: Snapshot, container: Container) -> Conflict | None:
+def held_by_a_program(house: House, snapshot: Snapshot, ports: Sequence[PublishedPort]) -> Conflict | None:
     """A program on the host, or a container in host mode, listens on one of the ports."""
     seen = house.runner.observe(house.engine.host_place(snapshot), ("sockets", "processes"))
     for socket in (seen.sockets or ()) if seen else ():
         taken = PublishedPort(0, socket.protocol, socket.address, socket.port)
-        port = next((wanted for wanted in container.configured_ports if clash(wanted, taken)), None)
+        port = next((wanted for wanted in ports if clash(wanted, taken)), None)
         if port is not None:
             holder = next((c for c in snapshot.containers if c.host_mode and c.pid == socket.pid and c.pid), None)
             if holder is not None:

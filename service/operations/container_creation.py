@@ -11,7 +11,7 @@ from service.core.errors import BridgeworkError, Conflict, NotFound, Remedy
 from service.core.snapshot import Container, Snapshot
 from service.core.specs import ContainerSpec
 from service.operations.container_checks import WantedContainer, require_allowed, require_free, resolved
-from service.operations.container_conflicts import explained, name_taken
+from service.operations.container_conflicts import explained, held_by_a_program, name_taken
 from service.operations.containers import get_container
 from service.operations.descriptions import DescribedContainer, Rehearsal
 from service.operations.house import House
@@ -40,11 +40,21 @@ def create_container(
     if not present and wanted.pull == "never":
         raise _image_missing(spec.image)
     if dry_run:
+        _foresee(house, snapshot, spec, wanted)
         return Rehearsal(_steps(spec, wanted, present=present))
     if not present or wanted.pull == "always":
         house.engine.pull_image(spec.image)
     labels = {**stamped(caller, spec.labels), **(key.labels if key else {})}
     return _create(house, replace(_by_names(snapshot, spec), labels=labels), wanted, key)
+
+
+def _foresee(house: House, snapshot: Snapshot, spec: ContainerSpec, wanted: WantedContainer) -> None:
+    """For a rehearsal, which never comes to the engine: raise ``Conflict`` where a program has a port."""
+    mode = spec.network_mode
+    if wanted.start and mode not in {"host", "none"} and not mode.startswith("container:"):
+        held = held_by_a_program(house, snapshot, spec.published_ports)
+        if held is not None:
+            raise held
 
 
 def _by_names(snapshot: Snapshot, spec: ContainerSpec) -> ContainerSpec:

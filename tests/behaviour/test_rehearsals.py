@@ -1,5 +1,7 @@
 """``?dry_run=true``: the answer that the change itself would have, and nothing changed, whatever is sent with it."""
 
+import time
+
 import pytest
 from conftest import container, run
 from raw_engine import Raw
@@ -70,6 +72,21 @@ def test_a_start_that_would_be_refused_is_refused(api):
     api.call("DELETE", "/v1/containers/squatter?force=true", status=204)
     api.post("/v1/containers", container("new", start=False, network_mode="lan"), status=201)
     assert rehearse(api, "POST", "/v1/containers/new/start") == ["start new"]
+
+
+def test_a_port_that_a_program_on_the_host_has_is_refused_before(api):
+    run(api, "agent", network_mode="host", command=["httpd", "-f", "-p", "8097"])
+    body = container("web", published_ports=[{"container_port": 80, "host_port": 8097}])
+    for _ in range(50):
+        answer = api.send("POST", "/v1/containers?dry_run=true", body)
+        if answer.status_code == 409:
+            break
+        time.sleep(0.05)  # until it listens
+    foreseen, refused = answer.get_json(), api.post("/v1/containers", body, status=409)
+    assert (foreseen["code"], foreseen["detail"]) == (refused["code"], refused["detail"])
+    assert rehearse(api, "POST", "/v1/containers", {**body, "start": False}) == ["create the container web in bridge"]
+    api.post("/v1/containers", {**body, "start": False}, status=201)
+    assert rehearse(api, "POST", "/v1/containers/web/start", status=409) == "port-taken"
 
 
 @pytest.mark.parametrize("body", [
