@@ -51,3 +51,7 @@ def test_of_pairs_without_a_tunnel_nothing_is_said():
     apart = replace(container("apart", (LAN, "10.20.0.2")), node=NODE)
     assert list(silent_pair(world(HERE, near), HERE, near)) == []
     assert list(silent_pair(world(HERE, apart), HERE, apart)) == []
+    other = network("other", "10.30.0.0/24", driver="overlay", scope="swarm")
+    alone = replace(container("alone", (other, "10.30.0.2")), node=NODE)
+    snapshot = Snapshot(networks=(MESH, other), containers=(HERE, alone))
+    assert list(silent_pair(snapshot, HERE, alone)) == []
