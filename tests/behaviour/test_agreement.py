@@ -26,7 +26,10 @@ import pytest
 from conftest import Client, container
 from raw_engine import Raw
 
+from service.app import create_app
+from service.engine.connection import EngineAddress
 from service.probes.inside import run_inside
+from service.settings import Settings
 
 ANY, LOOPBACK, NOBODY = 8080, 8081, 8099
 ECHO, ECHO_LOOPBACK, ECHO_SIX = 9000, 9001, 9006
@@ -184,8 +187,9 @@ class Family:
 
 
 @pytest.fixture(scope="module")
-def family(app, engine):
-    api, raw = Client(app), Raw(engine)
+def family(engine, tokens_file):
+    wide = Settings(tokens_file=tokens_file, rate_per_minute=10_000_000)
+    api, raw = Client(create_app(wide, EngineAddress(engine.docker_host))), Raw(engine)
     with contextlib.ExitStack() as stack:
         stack.callback(take_down, raw)
         for parent in PARENTS:

@@ -131,13 +131,22 @@ def without_own(shown):
     return {name: value for name, value in shown.items() if name not in OWN}
 
 
+def differences(shown, wanted):
+    """Which, of what: the service's word beside the engine's."""
+    for key in shown.keys() | wanted.keys():
+        one, other = shown.get(key, {}), wanted.get(key, {})
+        for name in one.keys() | other.keys():
+            if one.get(name) != other.get(name):
+                yield other.get("name"), name, one.get(name), other.get(name)
+
+
 def agree(client, raw):
     """Everything the service says, against everything the engine says."""
     engine_networks, engine_containers = raw.networks(), raw.containers()
     ids = {network["Name"]: network["Id"] for network in engine_networks.values()}
     wanted = {key: expected_container(found, ids) for key, found in engine_containers.items()}
     shown = {found["id"]: without_own(found) for found in client.get("/v1/containers?limit=1000")["items"]}
-    assert shown == wanted
+    assert list(differences(shown, wanted)) == []
     endpoints = [endpoint for found in wanted.values() for endpoint in found["endpoints"]]
     for key, network in engine_networks.items():
         there = [endpoint for endpoint in endpoints if endpoint["network"]["id"] == key]
