@@ -62,7 +62,11 @@ class LiveService:
                 [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"],
                 cwd=ROOT, env={**environment, **own, "DOCKER_HOST": self.docker_host}, stdout=log, stderr=log,
             )  # fmt: skip
-        until(self.lives, 30, "the service")
+        try:
+            until(self.lives, 30, "the service")
+        except BaseException:
+            self.end()
+            raise
         return self
 
     def __exit__(self, *_):
