@@ -60,8 +60,9 @@ class ContainerSchema(Schema):
     command = fields.List(fields.String(), required=True, metadata=described("What it runs."))
     state = fields.String(required=True, validate=validate.OneOf(STATES), metadata=described("Docker's state."))
     exit_code = fields.Integer(
-        required=True, metadata=described("Of its last end.", minimum=-2_147_483_648, maximum=2_147_483_647)
-    )
+        required=True, allow_none=True,
+        metadata=described("Of its last end; null while it never ran.", minimum=-2_147_483_648, maximum=2_147_483_647),
+    )  # fmt: skip
     created_at = fields.String(required=True, metadata=described("When it was created.", format="date-time"))
     started_at = fields.String(
         required=True, allow_none=True, metadata=described("When it was last started.", format="date-time")

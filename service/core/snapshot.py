@@ -169,7 +169,7 @@ class Container:
     created_at: str = "1970-01-01T00:00:00Z"
     started_at: str | None = None
     finished_at: str | None = None
-    exit_code: int = 0
+    exit_code: int | None = 0
     error: str = ""
     pid: int = 0
     hostname: str = ""

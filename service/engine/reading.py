@@ -69,7 +69,7 @@ def read_container(raw: Json, network_ids: Mapping[str, str]) -> Container:
         created_at=read_time(raw.get("Created")) or _NEVER,
         started_at=read_time(state.get("StartedAt")),
         finished_at=read_time(state.get("FinishedAt")),
-        exit_code=int(state.get("ExitCode") or 0),
+        exit_code=None if status == "created" else int(state.get("ExitCode") or 0),
         error=state.get("Error") or "",
         pid=int(state.get("Pid") or 0),
         hostname=config.get("Hostname") or "",

@@ -20,6 +20,7 @@ Decides nothing about Docker's meaning; never answers from a snapshot it could n
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -36,6 +37,7 @@ LOG_LIMIT = 256
 _STOPPED_STATES = ("created", "exited", "dead")
 _STOPPED = json.dumps({"status": list(_STOPPED_STATES)})
 _CONFIGURATIONS = json.dumps({"driver": ["null"], "type": ["custom"]})
+_ENDED = re.compile(r"Exited \((-?[0-9]+)\)")
 _SILENT_ACTIONS = ("exec_", "top", "attach", "archive-path", "extract-to-dir", "export", "copy", "resize")
 
 
@@ -289,4 +291,11 @@ def _timestamp(moment_ns: int) -> str:
 
 def _stopped_key(raw: dict[str, Any]) -> tuple[Any, ...]:
     networks = (raw.get("NetworkSettings") or {}).get("Networks") or {}
-    return raw["State"], tuple(sorted((name, json.dumps(settings)) for name, settings in networks.items()))
+    ended = _ENDED.match(
+        raw.get("Status") or ""
+    )  # a start that fails before any network is touched writes no event either
+    return (
+        raw["State"],
+        ended and ended[1],
+        tuple(sorted((name, json.dumps(settings)) for name, settings in networks.items())),
+    )

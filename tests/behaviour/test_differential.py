@@ -109,7 +109,7 @@ def expected_container(raw, ids):
         "image_id": raw["Image"],
         "command": [*(config["Entrypoint"] or ()), *(config["Cmd"] or ())],
         "state": state["Status"],
-        "exit_code": state["ExitCode"],
+        "exit_code": None if state["Status"] == "created" else state["ExitCode"],
         "created_at": raw["Created"],
         "started_at": None if state["StartedAt"] == NEVER else state["StartedAt"],
         "finished_at": None if state["FinishedAt"] == NEVER else state["FinishedAt"],

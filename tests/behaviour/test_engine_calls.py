@@ -1,5 +1,6 @@
 """How many calls to the engine an answer takes: warm always the same few, cold one for each container beside."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -7,7 +8,7 @@ from conftest import Client, container
 from engine_proxy import EngineProxy
 from raw_engine import Raw
 
-from service.app import create_app
+from service.app import RESOURCES, create_app
 from service.engine.connection import EngineAddress
 from service.settings import Settings
 
@@ -22,6 +23,7 @@ READS = (
     "/v1/subnets/available",
     "/v1/topology",
 )
+INSIDE = ("interfaces", "routes", "neighbours", "sockets", "dns", "ports")
 LOG, STOPPED = "GET /events", "GET /containers/json"
 WARM = {LOG: 1, STOPPED: 1}
 """The log, and the list of the stopped, whose connects write no event. Without stopped containers the log alone."""
@@ -66,6 +68,50 @@ def test_a_warm_read_takes_the_same_calls_whatever_there_is(service, raw, size):
     client, proxy = service
     for path in READS:
         assert warm_calls(client, proxy, path) == WARM, path
+
+
+PAIR = {"source": {"container": "guest"}, "destination": {"address": "10.77.0.1"}}
+ASKED = {
+    **{path: ("GET", path, None) for path in (
+        "/", "/livez", "/readyz", "/metrics", "/v1/engine", "/v1/nodes", "/v1/explanations", "/v1/diagnostics",
+        "/v1/host/interfaces", *(f"/v1/containers/guest/{view}" for view in INSIDE), *READS,
+        "/v1/connectivity/probe?source=guest&destination=address:10.77.0.1",
+    )},
+    "check": ("POST", "/v1/connectivity/checks", PAIR),
+    "matrix": ("POST", "/v1/connectivity/matrix", {"containers": ["guest"]}),
+    "assertions": ("POST", "/v1/connectivity/assertions", [{"name": "a", "expect": "reachable", **PAIR}]),
+    "prune": ("POST", "/v1/networks/prune?dry_run=true", None),
+}  # fmt: skip
+
+
+def test_no_route_asks_more_where_there_is_more(service, raw):
+    """Every operation that can be asked twice alike; a diagnosis asks for each network."""
+    client, proxy = service
+    counts = {}
+    for size in (2, 10, 100):
+        grow(raw, size)
+        for what, (method, path, body) in ASKED.items():
+            for _ in range(2):
+                proxy.counted()
+                response = client.send(method, path, body)
+                assert response.status_code == 200, response.get_data(as_text=True)
+            counts.setdefault(what, []).append(proxy.counted())
+    assert {what: found for what, found in counts.items() if found != found[:1] * 3} == {}
+    assert {what: found[0].total() for what, found in counts.items() if found[0].total() > 3} == {
+        "/v1/diagnostics": 2 + len(raw.networks())
+    }
+
+
+def test_every_operation_is_counted_here():
+    declared = {(operation.method, operation.path) for resource in RESOURCES for operation in resource.operations}
+    asked = [(method, path) for method, path, _ in ASKED.values()] + [(method, path) for method, path, *_ in CHANGES]
+    uncounted = {one for one in declared if not any(fits(*one, method, path) for method, path in asked)}
+    assert uncounted == {("GET", "/v1/events")}  # a stream
+
+
+def fits(method, template, asked_method, path):
+    pattern = re.sub(r"{\w+}", "[^/]+", template)
+    return method == asked_method and re.fullmatch(pattern, path.partition("?")[0]) is not None
 
 
 def test_a_diagnosis_looks_into_each_network_for_stale_endpoints(service, raw):
@@ -118,8 +164,10 @@ CHANGES = [
     ("POST", "/v1/containers", container("fresh", network_mode="none", start=False), "POST /containers/create"),
     ("POST", "/v1/containers/fresh/start", None, "POST /containers/{id}/start"),
     ("POST", "/v1/containers/fresh/start", None, None),
-    ("POST", "/v1/containers/fresh/stop?grace_s=0", None, "POST /containers/{id}/stop"),
-    ("DELETE", "/v1/containers/fresh", None, "DELETE /containers/{id}"),
+    ("POST", "/v1/containers/fresh/rename", {"name": "renamed"}, "POST /containers/{id}/rename"),
+    ("POST", "/v1/containers/renamed/restart?grace_s=0", None, "POST /containers/{id}/restart"),
+    ("POST", "/v1/containers/renamed/stop?grace_s=0", None, "POST /containers/{id}/stop"),
+    ("DELETE", "/v1/containers/renamed", None, "DELETE /containers/{id}"),
 ]
 
 

@@ -236,6 +236,23 @@ def test_a_new_network_of_an_old_name_is_the_one_that_a_stopped_container_means(
         assert client.get("/v1/networks/lan")["endpoint_count"] == 1
 
 
+def test_a_start_that_fails_without_an_event_is_seen_by_its_exit_code(raw, readers):
+    raw.make_network("lan", "10.77.0.0/24")
+    guest = raw.make("guest", mode="lan", Cmd=["true"])
+    raw.do("POST", f"/containers/{guest}/wait")
+    raw.do("DELETE", "/networks/lan")
+    for client in readers:
+        assert client.get("/v1/containers/guest")["exit_code"] == 0
+    assert raw.send("POST", f"/containers/{guest}/start")[0] == 404
+    for client in readers:
+        assert client.get("/v1/containers/guest")["exit_code"] == 128
+
+
+def test_one_that_never_ran_has_no_exit_code(raw, readers):
+    raw.make("guest", start=False)
+    assert readers[0].get("/v1/containers/guest")["exit_code"] is None
+
+
 def test_a_second_connect_of_a_stopped_container_changes_nothing(raw, readers):
     """The engine answers 200 and keeps the first settings: so there is nothing that a read could miss."""
     raw.make_network("lan", "10.77.0.0/24")

@@ -21,8 +21,9 @@ def _stays_inside(situation: Situation) -> bool:
 def _how_it_ended(container: Container) -> str:
     if container.state == "removed":
         return f"{container.name} does not exist"
-    error = f", error: {container.error}" if container.error else ""
-    return f"{container.name} is {container.state} (exit code {container.exit_code}{error})"
+    told = [f"exit code {container.exit_code}"] if container.exit_code is not None else []
+    told += [f"error: {container.error}"] if container.error else []
+    return f"{container.name} is {container.state}{' (' + ', '.join(told) + ')' if told else ''}"
 
 
 def source_is_down(situation: Situation) -> Findings:
