@@ -9,6 +9,7 @@ is answered while every other thread waits for the engine. Whatever gunicorn ref
 from __future__ import annotations
 
 import errno
+import select
 import selectors
 import socket
 import struct
@@ -30,7 +31,7 @@ from service.settings import read_settings
 
 SILENCE_S = 15
 LINGER_S = 2.0
-AT_ONCE_S = 0.001
+AT_ONCE_MS = 1
 LAST_CALL_S = 0.1
 MAX_DRAINED_BYTES = 1_048_576
 PIECE_BYTES = 65_536
@@ -181,7 +182,6 @@ class Worker(ThreadWorker):
 
     def handle(self, conn: Connection) -> Any:
         """Serve one request, in a thread."""
-        conn.sock.setblocking(True)
         conn.data_ready = True
         conn.init()
         conn.parser.unreader.unread(bytes(conn.arrived))
@@ -200,8 +200,11 @@ class Worker(ThreadWorker):
         """Whether the next request comes at once and whole, while nobody else waits for a thread; takes it, if so."""
         if self.waiting or not self.alive or conn.parser.unreader.buf.getvalue():
             return False
-        conn.sock.settimeout(AT_ONCE_S)
+        coming = select.poll()
+        coming.register(conn.sock, select.POLLIN)
         try:
+            if not coming.poll(AT_ONCE_MS):
+                return False
             piece = conn.sock.recv(PIECE_BYTES, socket.MSG_PEEK)
             if arrival(piece, self.max_body_bytes) is not HTTPStatus.OK or path_of(piece) in LANES:
                 return False
@@ -209,6 +212,10 @@ class Worker(ThreadWorker):
         except OSError:
             return False
         return True
+
+    def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
+        """What is left of a body is dropped; it has arrived whole, so that takes no deadline."""
+        return bool(keepalive and conn.parser.finish_body())
 
     def handle_error(self, _: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer what gunicorn refuses, or what broke, with a problem document that repeats nothing."""

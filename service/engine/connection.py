@@ -26,6 +26,9 @@ from service.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachab
 from service.engine.answer import Answer
 
 PIECE_BYTES = 1024 * 1024
+STILL_FRESH = 0.9
+"""Between two pieces of an answer the timeout is shortened only once less than this share of its time is left."""
+
 _TARGET = re.compile(r"/[!-~]*")
 SHAPE_ERRORS = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, OverflowError)
 STANDARD_HOST = "unix:///var/run/docker.sock"
@@ -118,7 +121,7 @@ class EngineConnection:
             self.generation += 1
             self._socket = _connected(self._address, patience(self._timeout_s))
         sock = self._socket
-        sock.settimeout(patience(self._timeout_s))
+        _wait_at_most(sock, patience(self._timeout_s))
         sock.sendall(_get_request(target, self._host))
         answer = Answer()
         while not answer.whole:
@@ -129,10 +132,18 @@ class EngineConnection:
                 break
             answer.take(piece)
             if not answer.whole:
-                sock.settimeout(patience(end - time.monotonic()))
+                left_s = patience(end - time.monotonic())
+                if left_s < self._timeout_s * STILL_FRESH:
+                    _wait_at_most(sock, left_s)
         if not answer.connection_stays:
             self.close()
         return answer.status, answer.body()
+
+
+def _wait_at_most(sock: socket.socket, seconds: float) -> None:
+    """Set the socket's timeout; each setting is a system call, and most ask for what is set."""
+    if sock.gettimeout() != seconds:
+        sock.settimeout(seconds)
 
 
 def _get_request(target: str, host: str) -> bytes:
