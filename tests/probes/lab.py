@@ -17,8 +17,12 @@ from service.core.ports import Place
 _numbers = itertools.count()
 
 
-QUIET = ("net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.default.router_solicitations=0")
-"""Addresses can be used at once, and links do not make neighbour entries of their own for seconds after coming up."""
+QUIET = (
+    "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.default.router_solicitations=0",
+    "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0",
+)  # fmt: skip
+"""Addresses can be used at once; links make no neighbour entries of their own for seconds after coming up; and every
+test gets its ICMP error, however many the one before it got (the kernel gives a peer six, and then one a second)."""
 
 
 def run(*command: str, feed: str | None = None) -> str:
