@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -31,6 +32,9 @@ errorlog = "-"
 loglevel = "warning"
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm"
+
+GARBAGE_AFTER = 20_000
+"""Objects made before a collection looks for circles: a large engine's answer makes more, and hardly any circle."""
 
 
 def _metrics_folder(given: Path | None) -> Path:
@@ -63,4 +67,6 @@ def post_worker_init(worker: Any) -> None:
 
     A gthread worker waits for its requests, and its process for its threads, so an endless one would hold both.
     """
+    gc.freeze()  # what is imported stays: no collection need look at it again
+    gc.set_threshold(GARBAGE_AFTER)
     PROCESS.ends_when(lambda: not worker.alive or worker.ppid != os.getppid())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from service.api.containers_schemas import (
@@ -21,7 +22,7 @@ from service.core.snapshot import PublishedPort
 from service.core.specs import ContainerSpec
 from service.operations import container_creation, containers
 from service.operations.container_checks import WantedContainer
-from service.operations.descriptions import Rehearsal
+from service.operations.descriptions import Rehearsal, describe_container
 from service.operations.idempotency import retry_key
 
 RESOURCE = Resource("containers", "Containers: made, started, stopped and removed, with every conflict named.")
@@ -52,7 +53,8 @@ def list_containers(asked: Asked) -> Answer:
         project=query["project"],
     )
     found = containers.list_containers(asked.snapshot, wanted)
-    return Answer(page(found, dict(query), lambda container: (container.name, container.id)))
+    described = partial(describe_container, asked.snapshot)
+    return Answer(page(found, dict(query), lambda container: (container.name, container.id), described))
 
 
 @RESOURCE.operation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from service.api.contract import Answer, Asked, Resource
@@ -31,7 +32,7 @@ from service.core.access import Role
 from service.core.snapshot import Pool
 from service.core.specs import EndpointSpec, NetworkSpec
 from service.operations import endpoints, networks, prune
-from service.operations.descriptions import Rehearsal
+from service.operations.descriptions import Rehearsal, describe_network
 from service.operations.idempotency import retry_key
 
 RESOURCE = Resource("networks", "Networks, the endpoints of containers in them, and their addresses.")
@@ -59,7 +60,8 @@ def list_networks(asked: Asked) -> Answer:
         project=query["project"],
     )
     found = networks.list_networks(asked.snapshot, wanted)
-    return Answer(page(found, dict(query), lambda network: (network.name, network.id)))
+    described = partial(describe_network, asked.snapshot)
+    return Answer(page(found, dict(query), lambda network: (network.name, network.id), described))
 
 
 @RESOURCE.operation(

@@ -14,12 +14,17 @@ from service.core.errors import InputFault, InvalidInput
 _Item = TypeVar("_Item")
 
 
-def page(items: Sequence[_Item], query: dict[str, Any], key: Callable[[_Item], tuple[str, str]]) -> dict[str, Any]:
-    """One page of ``items`` (sorted by ``key``). Raises ``InvalidInput`` on a cursor not of ours."""
+def page(
+    items: Sequence[_Item],
+    query: dict[str, Any],
+    key: Callable[[_Item], tuple[str, str]],
+    described: Callable[[_Item], Any] = lambda item: item,
+) -> dict[str, Any]:
+    """One page of ``items`` (sorted by ``key``), only those ``described``. Raises ``InvalidInput`` on a bad cursor."""
     begin = bisect_right(items, _decoded(query["cursor"]), key=key) if query.get("cursor") else 0
     end = begin + query["limit"]
     given, more = items[begin:end], end < len(items)
-    return {"items": given, "next_cursor": _encoded(key(given[-1])) if more else None}
+    return {"items": [described(item) for item in given], "next_cursor": _encoded(key(given[-1])) if more else None}
 
 
 def _encoded(key: tuple[str, str]) -> str:

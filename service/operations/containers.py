@@ -33,14 +33,10 @@ class ContainerFilter:
     project: str | None = None
 
 
-def list_containers(snapshot: Snapshot, wanted: ContainerFilter) -> list[DescribedContainer]:
+def list_containers(snapshot: Snapshot, wanted: ContainerFilter) -> list[Container]:
     """The containers that fit, by name. Raises ``NotFound`` when the filter's network does not exist."""
     network = references.network(snapshot, wanted.network) if wanted.network else None
-    return [
-        describe_container(snapshot, container)
-        for container in snapshot.containers
-        if _fits(container, wanted, network)
-    ]
+    return [container for container in snapshot.containers if _fits(container, wanted, network)]
 
 
 def _fits(container: Container, wanted: ContainerFilter, network: Network | None) -> bool:

@@ -42,9 +42,9 @@ class NetworkFilter:
     project: str | None = None
 
 
-def list_networks(snapshot: Snapshot, wanted: NetworkFilter) -> list[DescribedNetwork]:
+def list_networks(snapshot: Snapshot, wanted: NetworkFilter) -> list[Network]:
     """The networks that fit, by name."""
-    return [describe_network(snapshot, network) for network in snapshot.networks if _fits(snapshot, network, wanted)]
+    return [network for network in snapshot.networks if _fits(snapshot, network, wanted)]
 
 
 def _fits(snapshot: Snapshot, network: Network, wanted: NetworkFilter) -> bool:
