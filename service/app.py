@@ -110,7 +110,8 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["HOUSE"] = house
     if settings.proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
+        served: Any = app  # Flask's documented way to put middleware around itself; its type says method
+        served.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.json = _OrderedJson(app)
