@@ -64,6 +64,15 @@ RESOURCES: Sequence[Resource] = (
     metrics.RESOURCE,
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+"""Headers of every answer that does not say otherwise."""
+
 log = structlog.get_logger()
 
 
@@ -177,23 +186,22 @@ def _register_tracing(app: Flask) -> None:
 
     @app.before_request
     def begin() -> None:
-        given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        headers = request.headers
+        given = headers.get("X-Request-ID")
+        g.request_id = given if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         g.began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
-        trace.begin(g.request_id, request.headers.get("traceparent"), request.headers.get("tracestate"))
-        if "traceparent" in request.headers:
-            structlog.contextvars.bind_contextvars(traceparent=request.headers["traceparent"][:64])
+        parent = headers.get("traceparent")
+        trace.begin(g.request_id, parent, headers.get("tracestate") if parent else None)
+        if parent:
+            structlog.contextvars.bind_contextvars(traceparent=parent[:64])
 
     @app.after_request
     def end(response: Response) -> Response:
-        response.headers["X-Request-ID"] = g.get("request_id", "")
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["X-Frame-Options"] = "DENY"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-        response.headers.setdefault("Cache-Control", "no-store")
+        given = {name for name, _ in response.headers}
+        response.headers.extend((name, value) for name, value in _ALWAYS.items() if name not in given)
+        response.headers.add("X-Request-ID", g.get("request_id", ""))
         log.info(
             "request",
             method=request.method,

@@ -9,7 +9,6 @@ is answered while every other thread waits for the engine. Whatever gunicorn ref
 from __future__ import annotations
 
 import errno
-import select
 import selectors
 import socket
 import struct
@@ -23,15 +22,19 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from service import last_call
+from service.core import deadline
 from service.http_edge import ARRIVAL_S, arrival, expects_continue, path_of, refusal, status_of
+from service.leader import Leadership
 from service.settings import read_settings
 
 SILENCE_S = 15
 LINGER_S = 2.0
-AT_ONCE_MS = 1
+LOOK_AFTER_PARENT_S = 1.0
+TURN_S = 1.0
+LAST_TURNS_S = 0.05
 LAST_CALL_S = 0.1
 MAX_DRAINED_BYTES = 1_048_576
 PIECE_BYTES = 65_536
@@ -41,6 +44,11 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 log = structlog.get_logger()
 
 
+class Wire(socket.socket):
+    def sendall(self, data, flags=0):
+        super().sendall(data, socket.MSG_MORE if b"\r\nContent-Length: " in data[:400] else 0)
+
+
 class Connection(TConn):
     """A connection with what has arrived of its next request."""
 
@@ -48,6 +56,7 @@ class Connection(TConn):
         super().__init__(worker.cfg, sock, client, server)
         self._worker = worker
         self.arrived = bytearray()
+        self.asked_ns = 0
         self.continued = False
 
     def close(self, graceful: bool = False) -> None:
@@ -66,12 +75,73 @@ class Worker(ThreadWorker):
         self.max_body_bytes = read_settings().max_body_bytes
         self.lingering: deque[Connection] = deque()
         self.lanes: dict[bytes, futures.ThreadPoolExecutor] = {}
-        self.waiting: deque[Connection] = deque()
+        self.leadership: Leadership[Connection, Any]
+        self.seen_ns = 0
 
     def init_process(self) -> None:
-        """Make the lanes in the process that uses them."""
+        """Make what has threads in the process that uses it."""
         self.lanes = {path: futures.ThreadPoolExecutor(max_workers=1) for path in LANES}
         super().init_process()
+
+    def get_thread_pool(self) -> futures.ThreadPoolExecutor:
+        """One thread more than may answer: while all do, it turns the loop."""
+        return futures.ThreadPoolExecutor(max_workers=self.cfg.threads + 1)
+
+    def run(self) -> None:
+        """Let a thread of the pool lead, and watch it, until this worker is told to end and its connections are done."""
+        self.leadership = Leadership(self, self.tpool, self.cfg.threads)
+        self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
+        self.set_accept_enabled(True)
+        self.leadership.begin()
+        while self.alive and self.is_parent_alive():
+            self.leadership.watch(LOOK_AFTER_PARENT_S)
+        self.alive = False
+        self.defer(self.stop_listening)
+        ends = time.monotonic() + self.cfg.graceful_timeout
+        while (self._accepting or self.nr_conns > 0) and time.monotonic() < ends:
+            self.leadership.watch(LOOK_AFTER_PARENT_S)
+        self.leadership.retire()
+        self.murder_keepalived(force=True)
+        self.tpool.shutdown(wait=False)
+        self.poller.close()
+        self.method_queue.close()
+        self.leadership.close()
+
+    def stop_listening(self) -> None:
+        """Take no more connections, and keep those that are silent only a moment."""
+        self.set_accept_enabled(False)
+        self._cap_keepalive(time.monotonic() + STOP_KEEPALIVE_LINGER)
+
+    def turn(self, *, at_once: bool) -> None:
+        """Turn the loop once: tell the master that it turns, wait for events and dispatch them, end what is too late."""
+        self.notify()
+        if self.alive:
+            self.set_accept_enabled(self.nr_conns < self.worker_connections)
+        patience_s = 0 if at_once else TURN_S if self.alive else LAST_TURNS_S
+        events = self.poller.select(patience_s)
+        self.seen_ns = time.monotonic_ns()
+        for key, _ in events:
+            key.data(key.fileobj)
+        self.murder_keepalived()
+        self.murder_pending()
+
+    def defer(self, call: Callable[..., None], *args: object) -> None:
+        """Have the leader call this in its next turn, and begin that now."""
+        self.method_queue.defer(call, *args)
+
+    def fail(self) -> None:
+        """End this worker: its loop is broken, and the master starts another."""
+        self.alive = False
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        """SIGTERM: end, gracefully."""
+        super().handle_exit(sig, frame)
+        self.leadership.ring()
+
+    def handle_quit(self, sig: Any, frame: Any) -> None:
+        """SIGINT, SIGQUIT: end now."""
+        self.leadership.retire()
+        super().handle_quit(sig, frame)
 
     def accept(self, listener: Any) -> bool:
         """Take a connection into the loop; whether there was one."""
@@ -88,6 +158,7 @@ class Worker(ThreadWorker):
         silence = struct.pack("ll", SILENCE_S, 0)
         for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             sock.setsockopt(socket.SOL_SOCKET, direction, silence)
+        sock = Wire(fileno=sock.detach())
         self.await_request(Connection(self, sock, client, listener.getsockname()))
         return True
 
@@ -107,35 +178,41 @@ class Worker(ThreadWorker):
 
     def await_request(self, conn: Connection) -> None:
         """Collect the connection's next request in the loop."""
-        conn.sock.setblocking(False)
-        self.poller.register(conn.sock, selectors.EVENT_READ, self._expecting(conn))
-
-    def _expecting(self, conn: Connection) -> Callable[[socket.socket], None]:
         conn.timeout = time.monotonic() + ARRIVAL_S
         conn.continued = False
         self.pending_conns.append(conn)
-        return partial(self.on_pending_socket_readable, conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
-        """A kept-alive connection's next request begins."""
+        """A kept-alive connection's next request begins, and mostly is there whole."""
         self.keepalived_conns.remove(conn)
-        self.poller.modify(client, selectors.EVENT_READ, self._expecting(conn))
-        self.on_pending_socket_readable(conn, client)
+        self.poller.unregister(client)
+        if not self._receive(conn):
+            self._abandon(conn)
+        elif arrival(conn.arrived, self.max_body_bytes) is HTTPStatus.OK:
+            self.enqueue_req(conn)
+        else:
+            self.await_request(conn)
+            self._advance(conn)
 
     def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:
         """More of a request has arrived."""
-        try:
-            piece = client.recv(PIECE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            piece = b""
-        if piece:
-            conn.arrived += piece
+        if self._receive(conn):
             self._advance(conn)
         else:
             self._release(conn)
             self._abandon(conn)
+
+    def _receive(self, conn: Connection) -> bool:
+        """Take what has arrived; whether the client is still there."""
+        try:
+            piece = conn.sock.recv(PIECE_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        conn.arrived += piece
+        return bool(piece)
 
     def _advance(self, conn: Connection) -> None:
         status = arrival(conn.arrived, self.max_body_bytes)
@@ -166,56 +243,47 @@ class Worker(ThreadWorker):
         conn.close(graceful=True)
 
     def enqueue_req(self, conn: Connection) -> None:
-        """Give a whole request to a thread; one that was sent ahead of its turn may still be incomplete."""
+        """Let a whole request be answered; one that was sent ahead of its turn may still be incomplete."""
         if not conn.arrived:
             conn.arrived += conn.parser.unreader.take_buffered()
             self.await_request(conn)
+            self.seen_ns = time.monotonic_ns()
             self._advance(conn)
             return
+        conn.asked_ns = self.seen_ns
         lane = self.lanes.get(path_of(conn.arrived))
-        if lane is not None:
-            future = lane.submit(self.handle, conn)
+        if lane is None:
+            self.leadership.waiting.append(conn)
         else:
-            self.waiting.append(conn)
-            future = self.tpool.submit(self.handle_in_turn, conn)
-        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+            asked = lane.submit(self.answer, conn)
+            asked.add_done_callback(lambda done: self.defer(self.finish, conn, done.result()))
 
-    def handle(self, conn: Connection) -> Any:
-        """Serve one request, in a thread."""
+    def answer(self, conn: Connection) -> Any:
+        """Answer one request; whether its connection stays."""
+        deadline.arrived(conn.asked_ns)
         conn.data_ready = True
         conn.init()
         conn.parser.unreader.unread(bytes(conn.arrived))
         conn.arrived.clear()
-        return super().handle(conn)
+        return self.handle(conn)
 
-    def handle_in_turn(self, conn: Connection) -> Any:
-        """Serve a request, and those that follow at once: the way back through the loop takes longer than many do."""
-        self.waiting.popleft()
-        kept = self.handle(conn)
-        while kept and self.follows(conn):
-            kept = self.handle(conn)
-        return kept
-
-    def follows(self, conn: Connection) -> bool:
-        """Whether the next request comes at once and whole, while nobody else waits for a thread; takes it, if so."""
-        if self.waiting or not self.alive or conn.parser.unreader.buf.getvalue():
-            return False
-        coming = select.poll()
-        coming.register(conn.sock, select.POLLIN)
-        try:
-            if not coming.poll(AT_ONCE_MS):
-                return False
-            piece = conn.sock.recv(PIECE_BYTES, socket.MSG_PEEK)
-            if arrival(piece, self.max_body_bytes) is not HTTPStatus.OK or path_of(piece) in LANES:
-                return False
-            conn.arrived += conn.sock.recv(len(piece))
-        except OSError:
-            return False
-        return True
+    def finish(self, conn: Connection, stays: Any) -> None:
+        """Wait for the connection's next request, or end it."""
+        if not stays:
+            self.nr_conns -= 1
+            conn.close(graceful=True)
+        elif conn.parser.unreader.buf.getvalue():
+            self.enqueue_req(conn)
+        else:
+            conn.set_timeout()
+            if not self.alive:
+                conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
+            self.keepalived_conns.append(conn)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
 
     def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
         """What is left of a body is dropped; it has arrived whole, so that takes no deadline."""
-        return bool(keepalive and conn.parser.finish_body())
+        return bool(keepalive and (not conn.parser.unreader.buf.getvalue() or conn.parser.finish_body()))
 
     def handle_error(self, _: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer what gunicorn refuses, or what broke, with a problem document that repeats nothing."""
@@ -278,7 +346,7 @@ class Worker(ThreadWorker):
 
 def _send(conn: Connection, data: bytes) -> None:
     try:
-        conn.sock.send(data)
+        conn.sock.send(data, socket.MSG_DONTWAIT)
     except OSError:
         return
 

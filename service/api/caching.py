@@ -30,14 +30,16 @@ def matches(header: str, etag: str) -> bool:
 
 def conditional(response: Response, if_none_match: str | None) -> Response:
     """The response with its ETag, or 304 without a body when the client has it already."""
-    etag = response.headers.get("ETag") or etag_of(response.get_data())
-    response.headers["ETag"] = etag
-    response.headers["Cache-Control"] = "private, no-cache"
+    headers = response.headers
+    etag = headers.get("ETag")
+    if etag is None:
+        etag = headers["ETag"] = etag_of(response.get_data())
+    headers["Cache-Control"] = "private, no-cache"
     if if_none_match is not None and matches(if_none_match, etag):
-        response.set_data(b"")
+        response.response = []
         response.status_code = 304
-        response.headers.pop("Content-Type", None)
-        response.headers.pop("Content-Length", None)
+        headers.remove("Content-Type")
+        headers.remove("Content-Length")
     return response
 
 
@@ -57,9 +59,7 @@ class KeptAnswers:
         found = kept.get(key)
         if found is not None:
             body, etag, media_type = found
-            response = Response(body, content_type=media_type)
-            response.headers["ETag"] = etag
-            return response
+            return Response(body, headers=(("Content-Type", media_type), ("ETag", etag)))
         response = make()
         if response.status_code == HTTPStatus.OK and len(kept) < MAX_KEPT:
             body = response.get_data()

@@ -141,7 +141,7 @@ def _asked(desk: Desk, operation: Operation, path: dict[str, str], record: Recor
 def _reader_of(house: House) -> Callable[[], Snapshot]:
     def read() -> Snapshot:
         if "snapshot" not in g:
-            g.snapshot = house.engine.snapshot()
+            g.snapshot = house.engine.snapshot(deadline.asked_at_ns())
         found: Snapshot = g.snapshot
         return found
 

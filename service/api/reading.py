@@ -84,7 +84,7 @@ def _loaded(schema: Schema | None, given: dict[str, Any], faults: list[InputFaul
 def read_body(operation: Operation, request: Request) -> Any:
     """The body by its schema. Raises ``HttpProblem`` 400 or 415, or ``InvalidInput``."""
     if operation.body is None:
-        if request.content_length:
+        if "CONTENT_LENGTH" in request.environ and request.content_length:
             raise HttpProblem(400, "body-unexpected", f"{operation.method} {operation.path} takes no body.")
         return None
     _require_json(request)
@@ -114,8 +114,8 @@ def _require_json(request: Request) -> None:
 
 def read_key(operation: Operation, headers: Headers) -> str | None:
     """The ``Idempotency-Key``. Raises ``InvalidInput`` on one that makes no sense."""
-    key = headers.get("Idempotency-Key")
-    if key is None or not operation.keyed:
+    key = headers.get("Idempotency-Key") if operation.keyed else None
+    if key is None:
         return None
     if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise invalid(

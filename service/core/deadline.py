@@ -1,4 +1,4 @@
-"""By when the request in hand must be answered; whoever waits for something asks how long it still may.
+"""Since when the request in hand is here, and by when it must be answered; whoever waits asks how long it still may.
 
 Kept beside the call, not handed through it: a request makes several engine calls, and their sum has one end.
 """
@@ -9,6 +9,17 @@ import time
 from contextvars import ContextVar
 
 _END: ContextVar[float | None] = ContextVar("deadline", default=None)
+_ARRIVED: ContextVar[int | None] = ContextVar("arrived", default=None)
+
+
+def arrived(at_ns: int) -> None:
+    """This thread's request was here at this moment, by ``time.monotonic_ns``."""
+    _ARRIVED.set(at_ns)
+
+
+def asked_at_ns() -> int:
+    """A moment at which the request in hand was here already: what is true later is fresh enough for its first read."""
+    return _ARRIVED.get() or time.monotonic_ns()
 
 
 def begin(seconds: float) -> None:

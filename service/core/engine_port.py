@@ -50,8 +50,11 @@ class EngineEvent:
 class Engine(Protocol):
     """A Docker engine."""
 
-    def snapshot(self) -> Snapshot:
-        """Everything, strictly fresh: no change acknowledged before this call is missing."""
+    def snapshot(self, asked_ns: int | None = None) -> Snapshot:
+        """Everything, strictly fresh: no change acknowledged before this call is missing.
+
+        With ``asked_ns`` (``time.monotonic_ns``): none acknowledged before that moment.
+        """
         ...
 
     def ping(self) -> None:

@@ -59,10 +59,10 @@ class DockerEngine:
         self._made: _Session | None = None
         self._lock = threading.Lock()
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, asked_ns: int | None = None) -> Snapshot:
         """See ``SnapshotSource.snapshot``."""
         try:
-            return self._session().source.snapshot()
+            return self._session().source.snapshot(asked_ns)
         except EngineUnreachable:
             self._made = None
             raise

@@ -7,7 +7,7 @@ How it is both fast and never stale (measured; see ARCHITECTURE.md, "Freshness")
 2. The log holds 256 events. Continuity is proven only when the answer still holds the newest event seen before
    (the anchor) and the connection did not break; otherwise everything is read anew.
 3. Concurrent changes may enter the log slightly out of the order of their times, so each query reaches
-   ``OVERLAP_NS`` behind the anchor and lines already seen are skipped.
+   ``OVERLAP_NS`` behind the one before, or to the anchor, and lines already seen are skipped.
 4. Connecting a *stopped* container writes no event at all. So while there are stopped containers, their list is asked
    for as well, and those whose networks changed are read anew. (Disconnecting one does write an event, and connecting
    one twice changes nothing, so that a change of aliases, which that list lacks, is always seen.)
@@ -58,26 +58,27 @@ class SnapshotSource:
         self._any_stopped = False
         self._snapshot: Snapshot | None = None
         self._generation = -1
-        self._begun = self._proven = 0
+        self._proven_ns = 0
         self._anchor: tuple[int, bytes] | None = None
+        self._settled_ns = 0
         self._log_raw = b""
-        self._seen: set[bytes] = set()
+        self._seen: dict[bytes, int] = {}
         self.calls = self.rebuilds = self.log_queries = 0
 
-    def snapshot(self) -> Snapshot:
-        """The engine's state, holding every change acknowledged before this call.
+    def snapshot(self, asked_ns: int | None = None) -> Snapshot:
+        """The engine's state, holding every change acknowledged before ``asked_ns`` (``time.monotonic_ns``), else now.
 
         Raises ``EngineUnreachable``, ``EngineTooSlow`` or ``EngineMisbehaved``.
         """
-        begun_before = self._begun
+        asked_ns = asked_ns or time.monotonic_ns()
         if not self._lock.acquire(timeout=patience(self._timeout_s)):
             raise too_slow(self._timeout_s)
         try:
-            if self._snapshot is not None and self._proven > begun_before:
+            if self._snapshot is not None and self._proven_ns > asked_ns:
                 return self._snapshot
-            self._begun += 1
+            begun_ns = time.monotonic_ns()
             self._snapshot = self._freshened()
-            self._proven = self._begun
+            self._proven_ns = begun_ns
         except SHAPE_ERRORS as error:
             self._snapshot = None
             raise EngineMisbehaved(
@@ -108,7 +109,7 @@ class SnapshotSource:
     def _rebuilt(self) -> Snapshot:
         """Read the world: the log's position first, so that a change made meanwhile is applied again later."""
         self.rebuilds += 1
-        self._anchor, self._seen = None, set()
+        self._anchor, self._seen = None, {}
         self._ahead_ns = self._engine_ahead_ns()
         lines = self._log_lines(anew=True)
         self._remember(lines or [])
@@ -133,11 +134,12 @@ class SnapshotSource:
     def _log_lines(self, *, anew: bool = False) -> list[bytes] | None:
         """The log's lines around and after the anchor; ``None`` when continuity cannot be proven."""
         self.log_queries += 1
-        since_ns = self._anchor[0] - OVERLAP_NS if self._anchor else 0
+        since_ns = self._reach_ns()
         now_ns = time.time_ns() + self._ahead_ns
         if self._anchor and not anew and now_ns < self._anchor[0]:
             return None  # the clock was set back: what is written now may carry an older time than the anchor
         raw = self._read_raw("/events", {"since": _timestamp(since_ns), "until": _timestamp(now_ns)})
+        self._settled_ns = now_ns - OVERLAP_NS
         if raw == self._log_raw and not anew and self._connection.generation == self._generation:
             return []
         self._log_raw = raw
@@ -150,16 +152,27 @@ class SnapshotSource:
             return lines if len(lines) < LOG_LIMIT else None
         return lines if self._anchor[1] in lines else None
 
+    def _reach_ns(self) -> int:
+        """Since when to ask: nothing older than this can be new. The engine reads its log backwards, as far as this.
+
+        So it must not be newer than any line behind the anchor, or the engine would stop before it came to that.
+        """
+        if self._anchor is None:
+            return 0
+        lines = list(self._seen)
+        behind_ns = [self._seen[line] for line in lines[lines.index(self._anchor[1]) :]]
+        return min(self._settled_ns, *behind_ns)
+
     def _remember(self, lines: list[bytes]) -> list[dict[str, Any]]:
         """Take new lines for seen and answer them, parsed; the newest by time becomes the anchor."""
-        fresh = [(line, json.loads(line)) for line in lines if line not in self._seen]
-        for line, event in fresh:
+        fresh = {line: json.loads(line) for line in lines if line not in self._seen}
+        for line, event in fresh.items():
             moment = int(event["timeNano"])
             if self._anchor is None or moment >= self._anchor[0]:
                 self._anchor = (moment, line)
         if fresh:
-            self._seen = set(lines)
-        return [event for _, event in fresh]
+            self._seen = {line: int(fresh[line]["timeNano"]) if line in fresh else self._seen[line] for line in lines}
+        return list(fresh.values())
 
     def _apply(self, events: list[dict[str, Any]]) -> bool:
         """Read anew what the events name, and what changed without one; whether anything was.
