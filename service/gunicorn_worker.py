@@ -44,11 +44,6 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 log = structlog.get_logger()
 
 
-class Wire(socket.socket):
-    def sendall(self, data, flags=0):
-        super().sendall(data, socket.MSG_MORE if b"\r\nContent-Length: " in data[:400] else 0)
-
-
 class Connection(TConn):
     """A connection with what has arrived of its next request."""
 
@@ -70,6 +65,8 @@ class Connection(TConn):
 class Worker(ThreadWorker):
     """A gthread worker whose threads never wait for a client."""
 
+    alive: bool
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.max_body_bytes = read_settings().max_body_bytes
@@ -81,15 +78,15 @@ class Worker(ThreadWorker):
     def init_process(self) -> None:
         """Make what has threads in the process that uses it."""
         self.lanes = {path: futures.ThreadPoolExecutor(max_workers=1) for path in LANES}
+        self.leadership = Leadership(self, self.cfg.threads)
         super().init_process()
 
     def get_thread_pool(self) -> futures.ThreadPoolExecutor:
-        """One thread more than may answer: while all do, it turns the loop."""
-        return futures.ThreadPoolExecutor(max_workers=self.cfg.threads + 1)
+        """The leadership's threads."""
+        return self.leadership.executor
 
     def run(self) -> None:
-        """Let a thread of the pool lead, and watch it, until this worker is told to end and its connections are done."""
-        self.leadership = Leadership(self, self.tpool, self.cfg.threads)
+        """Have the loop led until this worker is told to end, and until its connections are done then."""
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         self.set_accept_enabled(True)
         self.leadership.begin()
@@ -102,10 +99,8 @@ class Worker(ThreadWorker):
             self.leadership.watch(LOOK_AFTER_PARENT_S)
         self.leadership.retire()
         self.murder_keepalived(force=True)
-        self.tpool.shutdown(wait=False)
         self.poller.close()
         self.method_queue.close()
-        self.leadership.close()
 
     def stop_listening(self) -> None:
         """Take no more connections, and keep those that are silent only a moment."""
@@ -113,7 +108,7 @@ class Worker(ThreadWorker):
         self._cap_keepalive(time.monotonic() + STOP_KEEPALIVE_LINGER)
 
     def turn(self, *, at_once: bool) -> None:
-        """Turn the loop once: tell the master that it turns, wait for events and dispatch them, end what is too late."""
+        """Turn the loop once: tell the master so, wait for events and dispatch them, end what is too late."""
         self.notify()
         if self.alive:
             self.set_accept_enabled(self.nr_conns < self.worker_connections)
@@ -129,9 +124,9 @@ class Worker(ThreadWorker):
         """Have the leader call this in its next turn, and begin that now."""
         self.method_queue.defer(call, *args)
 
-    def fail(self) -> None:
-        """End this worker: its loop is broken, and the master starts another."""
-        self.alive = False
+    def lasts(self, conn: Connection) -> bool:
+        """Changes and checks do; reads mostly do not."""
+        return not conn.arrived.startswith(b"GET ")
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """SIGTERM: end, gracefully."""
@@ -140,7 +135,7 @@ class Worker(ThreadWorker):
 
     def handle_quit(self, sig: Any, frame: Any) -> None:
         """SIGINT, SIGQUIT: end now."""
-        self.leadership.retire()
+        self.leadership.resign()
         super().handle_quit(sig, frame)
 
     def accept(self, listener: Any) -> bool:
@@ -158,7 +153,6 @@ class Worker(ThreadWorker):
         silence = struct.pack("ll", SILENCE_S, 0)
         for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             sock.setsockopt(socket.SOL_SOCKET, direction, silence)
-        sock = Wire(fileno=sock.detach())
         self.await_request(Connection(self, sock, client, listener.getsockname()))
         return True
 
@@ -195,7 +189,7 @@ class Worker(ThreadWorker):
             self.await_request(conn)
             self._advance(conn)
 
-    def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:
+    def on_pending_socket_readable(self, conn: Connection, _: socket.socket) -> None:
         """More of a request has arrived."""
         if self._receive(conn):
             self._advance(conn)

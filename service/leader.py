@@ -1,8 +1,8 @@
 """Which thread turns the event loop and answers what it finds there: the Leader/Followers pattern.
 
-Handing a request to another thread, and its connection back, takes longer than most answers do. So the thread that turns
-the loop, the leader, answers itself what has arrived, one request after another. A leader held up by a slow answer is
-relieved: another thread leads from then on, and the first gives its connection back when it is done.
+Handing a request to another thread, and its connection back, takes longer than most answers do. So the thread that
+turns the loop, the leader, answers itself what has arrived, one request after another. A leader held up by a slow
+answer is relieved: another thread leads from then on, and the first gives its connection back when it is done.
 (Schmidt, Stal, Rohnert and Buschmann, "Pattern-Oriented Software Architecture 2".)
 
 Knows neither HTTP nor gunicorn: the ``Loop`` says what a turn, an answer and its end are.
@@ -16,8 +16,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from typing import Protocol
+from concurrent import futures
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
@@ -25,50 +25,55 @@ HELD_UP_S = 0.004
 LOOK_EVERY_MS = 5
 RESTS_AFTER = 20
 """Looks in a row that found nothing in hand before the watch sleeps until something is."""
+IN_A_ROW = 32
+"""Requests answered before the loop is turned again."""
 RETIRES_WITHIN_S = 2.0
+Request = TypeVar("Request")
+Outcome = TypeVar("Outcome")
+_Request_contra = TypeVar("_Request_contra", contravariant=True)
 log = structlog.get_logger()
 
 
-class Loop[Request, Outcome](Protocol):
+class Loop(Protocol[_Request_contra, Outcome]):
     """An event loop that one thread at a time turns."""
 
     def turn(self, *, at_once: bool) -> None:
         """Wait for events and dispatch them; with ``at_once``, only those that are there."""
         ...
 
-    def answer(self, request: Request) -> Outcome:
-        """Answer a request; may take long, and then goes on beside the loop."""
+    def lasts(self, request: _Request_contra) -> bool:
+        """Whether its answer may take longer than waking another thread."""
         ...
 
-    def finish(self, request: Request, outcome: Outcome) -> None:
-        """Take back what was answered; called by the leader."""
+    def answer(self, request: _Request_contra) -> Outcome:
+        """Answer a request; where it takes long, it goes on beside the loop."""
+        ...
+
+    def finish(self, request: _Request_contra, outcome: Outcome) -> None:
+        """Take back what was answered."""
         ...
 
     def defer(self, call: Callable[..., None], *args: object) -> None:
-        """Have the leader call this in its next turn, which begins now."""
-        ...
-
-    def fail(self) -> None:
-        """The loop cannot go on."""
+        """Have the leader call this in its next turn, which begins now; from any thread."""
         ...
 
 
-class Leadership[Request, Outcome]:
-    """At most ``threads`` requests are answered at once; ``executor`` must hold one thread more, which then only turns.
+class Leadership(Generic[Request, Outcome]):
+    """Leads a ``loop``; at most ``threads`` requests are answered at once, and one thread more then only turns it.
 
-    ``waiting`` is filled by the loop and emptied here. Only the leader touches it, and the loop.
+    ``waiting`` is filled by the loop and emptied here: only the leader touches it.
     """
 
-    def __init__(self, loop: Loop[Request, Outcome], executor: Executor, threads: int) -> None:
+    def __init__(self, loop: Loop[Request, Outcome], threads: int) -> None:
         self.waiting: deque[Request] = deque()
+        self.executor = futures.ThreadPoolExecutor(max_workers=threads + 1)
         self._loop = loop
-        self._executor = executor
         self._threads = threads
         self._answering = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._term: object | None = None
         self._since_s: float | None = None
-        self._leads: Future[None] | None = None
+        self._leads: futures.Future[None] = futures.Future()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._bells = select.poll()
         self._bells.register(self._bell, select.POLLIN)
@@ -81,7 +86,10 @@ class Leadership[Request, Outcome]:
             self._promote()
 
     def watch(self, at_most_s: float) -> None:
-        """Look once whether the leader is held up, and then relieve it. Waits a while before, never longer than that."""
+        """After a while, never longer than that, look once whether the leader is held up, and relieve it if so.
+
+        Raises whatever broke the loop.
+        """
         self._idle_looks = 0 if self._since_s is not None else self._idle_looks + 1
         self._resting = self._idle_looks > RESTS_AFTER
         rests = self._resting and self._since_s is None
@@ -89,40 +97,44 @@ class Leadership[Request, Outcome]:
             os.eventfd_read(self._bell)
         self._resting = False
         with self._lock:
-            if self._since_s is not None and time.monotonic() - self._since_s > HELD_UP_S:
+            if self._leads.done():
+                self._leads.result()
+            held_up = self._since_s is not None and time.monotonic() - self._since_s > HELD_UP_S
+            if held_up and self._term is not None:
                 self._promote()
 
     def ring(self) -> None:
-        """Let the watch look now; safe in a signal's handler."""
+        """Have the watch look now; from any thread, and from a signal's handler."""
         os.eventfd_write(self._bell, 1)
 
-    def retire(self) -> None:
-        """Let nobody lead: the loop stands still afterwards; answers under way go on and are given back to nobody."""
+    def resign(self) -> None:
+        """Let nobody lead: the loop stands still soon, and answers under way are given back to nobody."""
         with self._lock:
             self._term = None
-            leads = None if self._since_s is not None else self._leads
         self._loop.defer(lambda: None)
-        if leads is not None:
-            leads.exception(RETIRES_WITHIN_S)
 
-    def close(self) -> None:
-        """Give the bell back."""
+    def retire(self) -> None:
+        """Resign, and wait until the loop stands still; answers under way are not waited for."""
+        self.resign()
+        if self._since_s is None:
+            futures.wait([self._leads], RETIRES_WITHIN_S)
+        self.executor.shutdown(wait=False)
         os.close(self._bell)
 
     def _promote(self) -> None:
         self._term = object()
         self._since_s = None
-        self._leads = self._executor.submit(self._lead, self._term)
+        self._leads = self.executor.submit(self._lead, self._term)
 
     def _lead(self, term: object) -> None:
         try:
             while self._term is term:
                 self._loop.turn(at_once=self._may_answer())
-                while self._may_answer() and self._answer(term):
-                    pass
+                for _ in range(IN_A_ROW):
+                    if not self._may_answer() or not self._answer(term):
+                        break
         except BaseException:
             log.exception("loop-broken")
-            self._loop.fail()
             self.ring()
             raise
 
@@ -136,6 +148,10 @@ class Leadership[Request, Outcome]:
         self._since_s = time.monotonic()
         if self._resting:
             self.ring()
+        if self.waiting and self._loop.lasts(request):
+            with self._lock:
+                if self._term is term:
+                    self._promote()
         outcome = self._loop.answer(request)
         with self._lock:
             leads = self._term is term
