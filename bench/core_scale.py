@@ -1,12 +1,11 @@
 """How the reasoning grows: made engines of 1,000, 3,000 and 10,000 endpoints, ten to a network.
 
-Prints seconds and the peak of extra memory (MiB, as tracemalloc counts) for the JSON topology and the diagnosis.
+Prints seconds and the peak of extra memory (MiB, as tracemalloc counts) for the topology and the diagnosis.
 Run: ``python bench/core_scale.py``.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import tracemalloc
@@ -28,7 +27,7 @@ from service.core.observations import (
 )
 from service.core.pictures.drawing import to_graphviz, to_mermaid
 from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from service.core.topology.build import build, to_document
+from service.core.topology.build import build
 
 EACH = 10
 _BASE = int(IPv4Address("10.0.0.0"))
@@ -87,9 +86,7 @@ def main() -> None:
         seen = evidence.evidence
         graph = build(snapshot, host=seen.host, observations=seen.observations)
         works: dict[str, Callable[[], object]] = {
-            "topology JSON": lambda s=snapshot, e=seen: json.dumps(
-                to_document(build(s, host=e.host, observations=e.observations)), sort_keys=True
-            ),
+            "topology": lambda s=snapshot, e=seen: build(s, host=e.host, observations=e.observations),
             "diagnose": lambda s=snapshot, e=evidence: diagnose(s, e),
             "Graphviz text": lambda g=graph: to_graphviz(g),
             "Mermaid text": lambda g=graph: to_mermaid(g),

@@ -9,6 +9,7 @@ is answered while every other thread waits for the engine. Whatever gunicorn ref
 from __future__ import annotations
 
 import errno
+import gc
 import selectors
 import socket
 import struct
@@ -109,6 +110,7 @@ class Worker(ThreadWorker):
 
     def turn(self, *, at_once: bool) -> None:
         """Turn the loop once: tell the master so, wait for events and dispatch them, end what is too late."""
+        gc.enable()
         self.notify()
         if self.alive:
             self.set_accept_enabled(self.nr_conns < self.worker_connections)
@@ -253,7 +255,11 @@ class Worker(ThreadWorker):
             asked.add_done_callback(lambda done: self.defer(self.finish, conn, done.result()))
 
     def answer(self, conn: Connection) -> Any:
-        """Answer one request; whether its connection stays."""
+        """Answer one request; whether its connection stays. What is garbage is looked for only by the next turn.
+
+        Within an answer a collection would look through all that has been made for it, which is hardly ever garbage.
+        """
+        gc.disable()
         deadline.arrived(conn.asked_ns)
         conn.data_ready = True
         conn.init()

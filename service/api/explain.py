@@ -19,7 +19,6 @@ from service.core.checks import Finding
 from service.core.explanations import CATALOGUE
 from service.core.pictures.drawing import to_graphviz, to_mermaid
 from service.core.siblings import Gap
-from service.core.topology.graph import to_document
 from service.operations import diagnostics
 from service.operations.swarm_topology import swarm_topology
 
@@ -79,7 +78,7 @@ class NodeSchema(Schema):
         metadata=described("What."),
     )
     name = fields.String(required=True, metadata=described("Its name."))
-    attributes = fields.Dict(keys=fields.String(), required=True, metadata=described("What else is known."))
+    attributes = fields.Dict(required=True, metadata=described("What else is known."))
 
 
 class EdgeSchema(Schema):
@@ -91,7 +90,7 @@ class EdgeSchema(Schema):
         required=True, validate=validate.OneOf(["endpoint", "host-link", "shares-network", "uplink"]),
         metadata=described("What ties them."),
     )  # fmt: skip
-    attributes = fields.Dict(keys=fields.String(), required=True, metadata=described("What else is known."))
+    attributes = fields.Dict(required=True, metadata=described("What else is known."))
 
 
 class TopologySchema(Schema):
@@ -183,7 +182,7 @@ def get_topology(asked: Asked) -> Answer | Response:
         if asked.media_type == GRAPHVIZ:
             return Response(text, content_type=f"{GRAPHVIZ}; charset=utf-8")
         return Response(_drawn(text), content_type=SVG)
-    return Answer({**to_document(found), "gaps": gaps})
+    return Answer({"nodes": found.nodes, "edges": found.edges, "gaps": gaps})
 
 
 def _drawn(text: str) -> bytes:

@@ -77,7 +77,7 @@ class Broken:
     def tally(self):
         return {"reads": 5}
 
-    def snapshot(self):
+    def snapshot(self, _asked_ns=None):
         return "a snapshot"
 
 

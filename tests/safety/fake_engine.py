@@ -59,7 +59,7 @@ class FakeEngine:
         self.changes = []
         self._numbers = itertools.count(0x1000)
 
-    def snapshot(self):
+    def snapshot(self, _asked_ns=None):
         return Snapshot(
             networks=tuple(sorted(self.networks.values(), key=lambda n: (n.name, n.id))),
             containers=tuple(sorted(self.containers.values(), key=lambda c: (c.name, c.id))),

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Mapping
 from service.core.access import PROJECT_LABEL
 from service.core.observations import HostObservation, Observation
 from service.core.snapshot import Container, Network, Snapshot
-from service.core.topology.graph import HOST_ID, Edge, Node, Topology, to_document
+from service.core.topology.graph import HOST_ID, Edge, Node, Topology
 from service.core.topology.links import host_links
 from service.core.topology.parts import Kept, edges_of, nodes_of
 
-__all__ = ["HOST_ID", "Edge", "Node", "Topology", "build", "to_document"]
+__all__ = ["HOST_ID", "Edge", "Node", "Topology", "build"]
 
 
 def build(
@@ -40,7 +40,7 @@ def build(
     between = (edge for edge in edges if edge.source in nodes and edge.target in nodes)
     return Topology(
         tuple(sorted(nodes.values(), key=lambda node: (node.kind, node.name, node.id))),
-        tuple(sorted(between, key=lambda edge: (edge.kind, edge.source, edge.target, str(edge.attributes)))),
+        tuple(sorted(between, key=lambda edge: (edge.kind, edge.source, edge.target))),
     )
 
 

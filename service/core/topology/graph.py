@@ -41,16 +41,3 @@ class Topology:
 
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
-
-
-def to_document(topology: Topology) -> dict[str, Any]:
-    """Plain JSON values."""
-    return {
-        "nodes": [
-            {"id": n.id, "kind": n.kind, "name": n.name, "attributes": dict(n.attributes)} for n in topology.nodes
-        ],
-        "edges": [
-            {"source": e.source, "target": e.target, "kind": e.kind, "attributes": dict(e.attributes)}
-            for e in topology.edges
-        ],
-    }
