@@ -35,8 +35,8 @@ from service.settings import Settings
 SIZES = (400, 4_000, 40_000)
 ROUNDS = 7
 STEP = 10
-LINEAR = 1.25
-"""A step that costs up to this much more than its size counts as linear, by the spread of these times."""
+LINEAR = 1.5
+"""What the caches may cost on top of a step's size; work that grew with the square would cost ten times as much."""
 BARE = "a bare pass over the same containers"
 
 

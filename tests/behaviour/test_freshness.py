@@ -1,5 +1,6 @@
 """No read is stale: a change that the engine acknowledged before a read is in it, whichever worker answers."""
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -190,6 +191,29 @@ def test_a_hundred_thousand_reads_none_stale(engine, raw, readers, tokens_file):
     assert stale == []
     assert reads >= HUNDRED_THOUSAND
     assert min(writer.acknowledged for writer in writers) > 100
+
+
+AS_ADMIN = {"Authorization": "Bearer token-of-admin"}
+
+
+def log_queries(connection):
+    """How often the engine's log was asked so far."""
+    connection.request("GET", "/metrics", headers=AS_ADMIN)
+    text = connection.getresponse().read().decode()
+    return float(text.partition("\nbridgework_event_log_queries_total ")[2].split()[0])
+
+
+def test_requests_that_are_there_together_share_a_proof(engine, tokens_file):
+    with served(engine.docker_host, tokens_file, workers=1) as remote, contextlib.ExitStack() as stack:
+        made = [http.client.HTTPConnection("127.0.0.1", remote.port, timeout=10) for _ in range(8)]
+        connections = [stack.enter_context(contextlib.closing(connection)) for connection in made]
+        before = log_queries(connections[0])
+        for _ in range(20):
+            for connection in connections:
+                connection.request("GET", "/v1/networks/bridge", headers=AS_ADMIN)
+            answers = [connection.getresponse() for connection in connections]
+            assert [json.loads(answer.read())["name"] for answer in answers] == ["bridge"] * 8
+        assert log_queries(connections[0]) - before < 8 * 20 / 2
 
 
 def test_changes_made_through_one_service_are_seen_by_the_other(readers):

@@ -1,5 +1,6 @@
 """The snapshot source before an engine of our own making: clocks, overruns, answers that make no sense."""
 
+import itertools
 import json
 import threading
 import time
@@ -10,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from service.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable
+from service.engine import source as source_module
 from service.engine.connection import EngineAddress
 from service.engine.source import SnapshotSource
 
@@ -44,6 +46,7 @@ class Engine:
         self.asked = []
         self.delay_s = 0
         self.broken = {}
+        self.told = 0
 
     def now_ns(self):
         return time.time_ns() + self.ahead // timedelta(microseconds=1) * 1000
@@ -52,9 +55,9 @@ class Engine:
         self.networks[LAN]["Name"] = name
         self.say(LAN)
 
-    def say(self, network_id, kind="network"):
+    def say(self, network_id, kind="network", late_ns=0):
         actor = {"ID": network_id, "Attributes": {}}
-        self.events.append({"Type": kind, "Action": "x", "Actor": actor, "timeNano": self.now_ns()})
+        self.events.append({"Type": kind, "Action": "x", "Actor": actor, "timeNano": self.now_ns() - late_ns})
 
     def answer(self, path, query):
         if path in self.broken:
@@ -69,8 +72,12 @@ class Engine:
         return json.dumps(answers[path]).encode()
 
     def within(self, query):
-        since, until = (int(float(query[name][0]) * 1e9) for name in ("since", "until"))
-        return [event for event in self.events[-256:] if since <= event["timeNano"] <= until]
+        """Read backwards to the first line that is older, as the engine does (moby, daemon/events)."""
+        since, until = (int(query[name][0].replace(".", "")) for name in ("since", "until"))
+        young = itertools.takewhile(lambda event: event["timeNano"] >= since, reversed(self.events[-256:]))
+        found = [event for event in young if event["timeNano"] <= until]
+        self.told = len(found)
+        return found[::-1]
 
 
 @pytest.fixture
@@ -128,6 +135,65 @@ def test_readers_share_the_proof_that_begins_after_they_asked(engine, source):
         thread.join()
     assert seen == ["other"] * 8
     assert engine.asked.count("/events") == 2
+
+
+def test_a_proof_that_began_after_a_request_arrived_is_its_proof_too(engine, source):
+    asked_ns = time.monotonic_ns()
+    first = source.snapshot()
+    engine.asked.clear()
+    engine.rename("other")
+    assert source.snapshot(asked_ns) is first
+    assert engine.asked == []
+    assert source.snapshot(time.monotonic_ns()).networks[0].name == "other"
+
+
+def test_a_proof_that_began_before_a_request_arrived_is_not(engine, source):
+    source.snapshot()
+    engine.rename("other")
+    asked_ns = time.monotonic_ns()
+    assert source.snapshot(asked_ns).networks[0].name == "other"
+
+
+@pytest.fixture
+def settled(engine, source, monkeypatch):
+    """A source whose log has been quiet for longer than lines may be late."""
+    monkeypatch.setattr(source_module, "OVERLAP_NS", 20_000_000)
+    for name in ("one", "two", "three"):
+        engine.rename(name)
+    source.snapshot()
+    for _ in range(2):
+        time.sleep(0.03)
+        source.snapshot()
+    return source
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_quiet_log_tells_only_its_newest_line(engine, source):
+    assert engine.told == 1
+    first = source.snapshot()
+    engine.asked.clear()
+    assert source.snapshot() is first
+    assert engine.asked == ["/events"]
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_line_written_later_than_any_may_be_is_seen_and_costs_one_reading_anew(engine, source):
+    engine.networks[LAN]["Name"] = "late"
+    engine.say(LAN, late_ns=3_600_000_000_000)
+    assert name_seen(source) == "late"
+    assert source.rebuilds == 2
+    engine.asked.clear()
+    assert name_seen(source) == "late"
+    assert engine.asked == ["/events"]
+
+
+def test_a_line_written_a_little_late_is_seen_at_once(engine, source):
+    engine.say(LAN)
+    source.snapshot()
+    engine.networks[LAN]["Name"] = "late"
+    engine.say(LAN, late_ns=500_000_000)
+    assert name_seen(source) == "late"
+    assert source.rebuilds == 1
 
 
 def test_events_of_no_interest_change_nothing(engine, source):
