@@ -6,8 +6,10 @@ import contextlib
 import http.client
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,22 @@ import docker
 from measure import Line, in_turn, shown, timed
 from stage import HEADERS, PORT, populate, rival, service
 
-HAPROXY_PORT = 19200
-SECONDS = 4
-ROUNDS = 3
+HAPROXY_PORT, FLASK_PORT = 19200, 19201
+FLASK = """
+from flask import Flask, Response, request
+
+app = Flask(__name__, static_folder=None)
+BODY = b"x" * {size_bytes}
+
+
+@app.get("/")
+def answer() -> Response:
+    if "If-None-Match" in request.headers:
+        return Response(status=304)
+    return Response(BODY, content_type="application/json")
+"""
+SECONDS = 3
+ROUNDS = 5
 
 
 @contextlib.contextmanager
@@ -34,6 +49,19 @@ def haproxy(made: Any) -> Iterator[None]:
         file = Path(folder) / "haproxy.cfg"
         file.write_text(config)
         with rival(["haproxy", "-f", str(file), "-db"], HAPROXY_PORT):
+            yield
+
+
+@contextlib.contextmanager
+def bare_flask(size_bytes: int) -> Iterator[None]:
+    """A view that only sends ready bytes, or 304: the least that Flask and gunicorn take for either."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "bare.py").write_text(FLASK.format(size_bytes=size_bytes))
+        command = [
+            *(sys.executable, "-m", "gunicorn", "--chdir", folder, "--bind", f"127.0.0.1:{FLASK_PORT}"),
+            *("--workers", "2", "--threads", "16", "--log-level", "warning", "bare:app"),
+        ]
+        with rival(command, FLASK_PORT):
             yield
 
 
@@ -84,16 +112,26 @@ def lists(made: Any) -> list[Line]:
                        _rates(f"{base}/v1/networks?limit=1000", f"{front}/networks", **authorization),
                        "haproxy → engine's list", "at least even", 1),
         ]  # fmt: skip
-        etag = live.call("GET", "/v1/containers?limit=1000")[2]["ETag"]
-        conditional, plain = [], []
-        for _ in range(ROUNDS):
-            conditional.append(requests_per_second(containers, If_None_Match=etag, **authorization))
-            plain.append(requests_per_second(containers, **authorization))
+        _, body, headers = live.call("GET", "/v1/containers?limit=1000")
         found.append(
-            _rate_line("conditional GET, unchanged", (sorted(conditional), sorted(plain)), "the same, unconditional",
+            _rate_line("conditional GET, unchanged",
+                       _conditional(containers, headers["ETag"], **authorization), "the same, unconditional",
                        "3 times", 3)
         )  # fmt: skip
+    with bare_flask(len(body)):
+        rates = _conditional(f"http://127.0.0.1:{FLASK_PORT}/", "x")
+        bare = _rate_line("a bare Flask view, as many bytes: 304", rates, "the same, 200", "", 0)
+        found.append(replace(bare, met=None))
     return found
+
+
+def _conditional(url: str, etag: str, **headers: str) -> tuple[list[float], list[float]]:
+    """With the tag and without, in turn."""
+    conditional, plain = [], []
+    for _ in range(ROUNDS):
+        conditional.append(requests_per_second(url, If_None_Match=etag, **headers))
+        plain.append(requests_per_second(url, **headers))
+    return sorted(conditional), sorted(plain)
 
 
 def single(made: Any) -> list[Line]:

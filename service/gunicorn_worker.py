@@ -2,8 +2,9 @@
 
 gthread hands a connection to a thread as soon as it is there, so as many slow clients as there are threads stop
 everything. Here the event loop itself collects a request, head and body, within a time and a size; what does not come
-in time is answered 408 or dropped. Closing lingers in the loop as well, and health is asked in lanes of its own, so it
-is answered while every other thread waits for the engine. Whatever gunicorn refuses is a problem document too.
+in time is answered 408 or dropped. The thread that turns the loop answers too, as long as that is quick (``leader``).
+Closing lingers in the loop as well, and health is asked in lanes of its own, so it is answered while every other thread
+waits for the engine. Whatever gunicorn refuses is a problem document too.
 """
 
 from __future__ import annotations
