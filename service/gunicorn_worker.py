@@ -37,6 +37,8 @@ LINGER_S = 2.0
 LOOK_AFTER_PARENT_S = 1.0
 TURN_S = 1.0
 LAST_TURNS_S = 0.05
+OTHERS_TURN_S = 0.0005
+"""Having taken a connection, a worker leaves the next to the others for so long, or one takes all that come at once."""
 LAST_CALL_S = 0.1
 MAX_DRAINED_BYTES = 1_048_576
 PIECE_BYTES = 65_536
@@ -76,6 +78,8 @@ class Worker(ThreadWorker):
         self.lanes: dict[bytes, futures.ThreadPoolExecutor] = {}
         self.leadership: Leadership[Connection, Any]
         self.seen_ns = 0
+        self.accepts_from_s = 0.0
+        self.listens_no_more = False
 
     def init_process(self) -> None:
         """Make what has threads in the process that uses it."""
@@ -97,7 +101,7 @@ class Worker(ThreadWorker):
         self.alive = False
         self.defer(self.stop_listening)
         ends = time.monotonic() + self.cfg.graceful_timeout
-        while (self._accepting or self.nr_conns > 0) and time.monotonic() < ends:
+        while (not self.listens_no_more or self.nr_conns > 0) and time.monotonic() < ends:
             self.leadership.watch(LOOK_AFTER_PARENT_S)
         self.leadership.retire()
         self.murder_keepalived(force=True)
@@ -108,14 +112,16 @@ class Worker(ThreadWorker):
         """Take no more connections, and keep those that are silent only a moment."""
         self.set_accept_enabled(False)
         self._cap_keepalive(time.monotonic() + STOP_KEEPALIVE_LINGER)
+        self.listens_no_more = True
 
     def turn(self, *, at_once: bool) -> None:
         """Turn the loop once: tell the master so, wait for events and dispatch them, end what is too late."""
         gc.enable()
         self.notify()
+        others_turn = time.monotonic() < self.accepts_from_s
         if self.alive:
-            self.set_accept_enabled(self.nr_conns < self.worker_connections)
-        patience_s = 0 if at_once else TURN_S if self.alive else LAST_TURNS_S
+            self.set_accept_enabled(not others_turn and self.nr_conns < self.worker_connections)
+        patience_s = 0 if at_once else OTHERS_TURN_S if others_turn else TURN_S if self.alive else LAST_TURNS_S
         events = self.poller.select(patience_s)
         self.seen_ns = time.monotonic_ns()
         for key, _ in events:
@@ -153,6 +159,8 @@ class Worker(ThreadWorker):
                 raise
             return False
         self.nr_conns += 1
+        if self.cfg.workers > 1:
+            self.accepts_from_s = time.monotonic() + OTHERS_TURN_S
         silence = struct.pack("ll", SILENCE_S, 0)
         for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             sock.setsockopt(socket.SOL_SOCKET, direction, silence)
