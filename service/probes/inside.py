@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from threading import Thread
 from typing import TypeVar
 
 _CLONE_NEWNET = 0x40000000
@@ -26,8 +27,18 @@ def enter(namespace_fd: int) -> None:
 
 def run_in_thread(job: Callable[[], _Result]) -> _Result:
     """Run the job in a fresh thread, wait for it and for the thread's end; its exception is raised here."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="namespace") as one_thread:
-        return one_thread.submit(job).result()
+    outcome: Future[_Result] = Future()
+
+    def settle() -> None:
+        try:
+            outcome.set_result(job())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    thread = Thread(target=settle, name="namespace")
+    thread.start()
+    thread.join()
+    return outcome.result()
 
 
 def run_inside(namespace_fd: int, job: Callable[[], _Result]) -> _Result:
