@@ -35,8 +35,9 @@ def extend(seconds: float) -> None:
 
 
 def lift() -> None:
-    """The request has no end of its own (a stream), or is over."""
+    """The request has no end of its own (a stream), or is over: what comes now is asked now."""
     _END.set(None)
+    _ARRIVED.set(None)
 
 
 def left(at_most: float) -> float:

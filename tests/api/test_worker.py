@@ -45,9 +45,10 @@ def connection(wire):
 
 
 @pytest.fixture(autouse=True)
-def _garbage_is_looked_for_again():
+def _as_it_was_before():
     yield
     gc.enable()
+    deadline.lift()
 
 
 def test_within_an_answer_no_garbage_is_looked_for_and_after_the_next_turn_it_is(worker, connection, monkeypatch):

@@ -1,5 +1,7 @@
 """A request's end: what is left of it, what extends it, and that there may be none."""
 
+import time
+
 import pytest
 
 from service.core import deadline
@@ -36,3 +38,11 @@ def test_without_an_end_there_is_all_one_wants(clock):
     deadline.begin(1)
     deadline.lift()
     assert deadline.left(3) == 3
+
+
+def test_a_request_was_asked_when_it_arrived_and_the_next_one_not():
+    before_ns = time.monotonic_ns()
+    deadline.arrived(5)
+    assert deadline.asked_at_ns() == 5
+    deadline.lift()
+    assert deadline.asked_at_ns() >= before_ns
