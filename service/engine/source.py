@@ -7,7 +7,8 @@ How it is both fast and never stale (measured; see ARCHITECTURE.md, "Freshness")
 2. The log holds 256 events. Continuity is proven only when the answer still holds the newest event seen before
    (the anchor) and the connection did not break; otherwise everything is read anew.
 3. Concurrent changes may enter the log slightly out of the order of their times, so each query reaches
-   ``OVERLAP_NS`` behind the one before, or to the anchor, and lines already seen are skipped.
+   ``OVERLAP_NS`` behind the one before, or to the anchor, and lines already seen are skipped. A line that is later
+   still hides the anchor, since the engine reads backwards to the first older line (moby, daemon/events): see 2.
 4. Connecting a *stopped* container writes no event at all. So while there are stopped containers, their list is asked
    for as well, and those whose networks changed are read anew. (Disconnecting one does write an event, and connecting
    one twice changes nothing, so that a change of aliases, which that list lacks, is always seen.)
@@ -304,9 +305,8 @@ def _timestamp(moment_ns: int) -> str:
 
 def _stopped_key(raw: dict[str, Any]) -> tuple[Any, ...]:
     networks = (raw.get("NetworkSettings") or {}).get("Networks") or {}
-    ended = _ENDED.match(
-        raw.get("Status") or ""
-    )  # a start that fails before any network is touched writes no event either
+    # A start that fails before any network is touched writes no event either, but changes the exit code.
+    ended = _ENDED.match(raw.get("Status") or "")
     return (
         raw["State"],
         ended and ended[1],
