@@ -99,7 +99,7 @@ class Worker(ThreadWorker):
         while self.alive and self.is_parent_alive():
             self.leadership.watch(LOOK_AFTER_PARENT_S)
         self.alive = False
-        self.defer(self.stop_listening)
+        self.defer(lambda: None)
         ends = time.monotonic() + self.cfg.graceful_timeout
         while (not self.listens_no_more or self.nr_conns > 0) and time.monotonic() < ends:
             self.leadership.watch(LOOK_AFTER_PARENT_S)
@@ -108,12 +108,6 @@ class Worker(ThreadWorker):
         self.poller.close()
         self.method_queue.close()
 
-    def stop_listening(self) -> None:
-        """Take no more connections, and keep those that are silent only a moment."""
-        self.set_accept_enabled(False)
-        self._cap_keepalive(time.monotonic() + STOP_KEEPALIVE_LINGER)
-        self.listens_no_more = True
-
     def turn(self, *, at_once: bool) -> None:
         """Turn the loop once: tell the master so, wait for events and dispatch them, end what is too late."""
         gc.enable()
@@ -121,6 +115,8 @@ class Worker(ThreadWorker):
         others_turn = time.monotonic() < self.accepts_from_s
         if self.alive:
             self.set_accept_enabled(not others_turn and self.nr_conns < self.worker_connections)
+        elif not self.listens_no_more:
+            self.stop_listening()
         patience_s = 0 if at_once else OTHERS_TURN_S if others_turn else TURN_S if self.alive else LAST_TURNS_S
         events = self.poller.select(patience_s)
         self.seen_ns = time.monotonic_ns()
@@ -167,19 +163,21 @@ class Worker(ThreadWorker):
         self.await_request(Connection(self, sock, client, listener.getsockname()))
         return True
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """A stopping worker first takes what the kernel has accepted for it, and then really listens no more."""
-        if enabled or self.alive or not self.sockets:
-            super().set_accept_enabled(enabled)
-            return
+    def stop_listening(self) -> None:
+        """Take what the kernel has accepted for this worker, then really listen no more; the silent have a moment left.
+
+        Only before a turn's events are there: one of them may be a listener's.
+        """
         for listener in self.sockets:
             last_call.announce(listener, self.ppid)
         end = time.monotonic() + LAST_CALL_S
         while any(self.accept(listener) for listener in self.sockets) or time.monotonic() < end:
             time.sleep(0.001)
-        super().set_accept_enabled(False)
+        self.set_accept_enabled(False)
         for listener in self.sockets:
             listener.close()
+        self._cap_keepalive(time.monotonic() + STOP_KEEPALIVE_LINGER)
+        self.listens_no_more = True
 
     def await_request(self, conn: Connection) -> None:
         """Collect the connection's next request in the loop."""

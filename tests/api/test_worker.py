@@ -2,6 +2,7 @@
 
 import gc
 import io
+import os
 import selectors
 import socket
 import time
@@ -9,6 +10,8 @@ from collections import deque
 from types import SimpleNamespace
 
 import pytest
+from gunicorn.config import Config
+from gunicorn.sock import TCPSocket
 
 from service.core import deadline
 from service.gunicorn_worker import Connection, Worker
@@ -28,7 +31,7 @@ def worker(monkeypatch):
     made = Worker.__new__(Worker)
     monkeypatch.setattr(made, "_accepting", True, raising=False)
     made.alive, made.max_body_bytes, made.nr_conns, made.worker_connections = True, 1000, 0, 10
-    made.accepts_from_s, made.seen_ns, made.lanes = 0.0, 0, {}
+    made.accepts_from_s, made.seen_ns, made.lanes, made.listens_no_more = 0.0, 0, {}, False
     made.keepalived_conns, made.pending_conns, made.lingering = deque(), deque(), deque()
     made.leadership = SimpleNamespace(waiting=deque())
     made.notify = lambda: None
@@ -42,6 +45,18 @@ def connection(wire):
     made.sock, made.arrived, made.client = wire[0], bytearray(), ("192.0.2.1", 1)
     made.asked_ns, made.continued, made.timeout = 0, False, 0.0
     return made
+
+
+@pytest.fixture
+def listener(worker, monkeypatch):
+    """The worker's own, open for connections; it alone holds it, as after its master closed it."""
+    worker.cfg, worker.ppid = Config(), os.getppid()
+    made = TCPSocket(("127.0.0.1", 0), worker.cfg, log=None)
+    worker.sockets = [made]
+    monkeypatch.setattr(worker, "_accepting", False)
+    worker.set_accept_enabled(True)
+    yield made
+    made.close()
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +125,16 @@ def test_a_kept_connection_whose_client_left_is_closed(worker, connection, wire)
 def test_what_is_no_read_is_known_to_last(worker, connection, method, lasts):
     connection.arrived += NEXT.replace(b"GET", method)
     assert worker.lasts(connection) is lasts
+
+
+def test_a_worker_told_to_end_takes_who_has_come_and_then_nobody(worker, listener):
+    worker.alive = False
+    port = listener.getsockname()[1]
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        worker.turn(at_once=True)
+        client.sendall(NEXT)
+        worker.turn(at_once=False)
+        assert [bytes(one.arrived) for one in worker.leadership.waiting] == [NEXT]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    assert worker.listens_no_more
