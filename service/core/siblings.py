@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from service.core.assembly import assembled
 from service.core.checks import CheckResult
 from service.core.snapshot import Container, Network, NodePlace, Reference, Snapshot
 
@@ -168,7 +169,4 @@ def joined(snapshot: Snapshot, networks: Sequence[Network], containers: Sequence
     known_networks, known = snapshot.networks_by_id, snapshot.containers_by_id
     more_networks = {n.id: n for n in networks if n.id not in known_networks}
     more = {c.id: c for c in containers if c.id not in known}
-    return Snapshot(
-        tuple(sorted((*snapshot.networks, *more_networks.values()), key=lambda n: (n.name, n.id))),
-        tuple(sorted((*snapshot.containers, *more.values()), key=lambda c: (c.name, c.id))),
-    )
+    return assembled((*snapshot.networks, *more_networks.values()), (*snapshot.containers, *more.values()))

@@ -258,11 +258,11 @@ class Snapshot:
 
     @cached_property
     def holders_by_address(self) -> Mapping[str, tuple[Endpoint, ...]]:
-        """Address → the active endpoints that hold it (several, where networks overlap)."""
+        """Address → the active endpoints that hold it, by container (several, where networks overlap)."""
         return _grouped(
             (address, endpoint)
-            for endpoints in self.endpoints_by_network.values()
-            for endpoint in endpoints
+            for container in self.containers
+            for endpoint in container.endpoints
             if endpoint.state == "active"
             for address in endpoint.addresses
         )

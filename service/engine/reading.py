@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort
+from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 
 Json = Mapping[str, Any]
 _NEVER = "0001-01-01T00:00:00Z"
@@ -52,8 +52,8 @@ def _read_pool(raw: Json) -> Pool:
     )
 
 
-def read_container(raw: Json, network_ids: Mapping[str, str]) -> Container:
-    """A ``ContainerInspect``. ``network_ids`` maps names to ids: a stopped container names its networks only."""
+def read_container(raw: Json, known: Snapshot) -> Container:
+    """A ``ContainerInspect``, with the known networks: a stopped container names its own only."""
     state, config, host = raw.get("State") or {}, raw.get("Config") or {}, raw.get("HostConfig") or {}
     settings = raw.get("NetworkSettings") or {}
     status = state.get("Status") or "created"
@@ -76,7 +76,7 @@ def read_container(raw: Json, network_ids: Mapping[str, str]) -> Container:
         command=(*_strings(config.get("Entrypoint")), *_strings(config.get("Cmd"))),
         network_mode=mode,
         shares_with=shares_with,
-        endpoints=_read_endpoints(settings.get("Networks") or {}, raw["Id"], name, network_ids, running=running),
+        endpoints=_read_endpoints(settings.get("Networks") or {}, raw["Id"], name, known, running=running),
         published_ports=read_ports(settings.get("Ports") or {}),
         configured_ports=read_ports(host.get("PortBindings") or {}),
         exposed_ports=tuple(sorted(config.get("ExposedPorts") or {})),
@@ -103,13 +103,13 @@ def _read_mode(mode: str) -> tuple[str, str | None]:
 
 
 def _read_endpoints(
-    networks: Json, container_id: str, container_name: str, network_ids: Mapping[str, str], *, running: bool
+    networks: Json, container_id: str, container_name: str, known: Snapshot, *, running: bool
 ) -> tuple[Endpoint, ...]:
     return tuple(
         _read_endpoint(
             raw or {},
-            network_name=key if key not in network_ids.values() else _name_of(key, network_ids),
-            network_id=(raw or {}).get("NetworkID") or network_ids.get(key) or key,
+            network_name=known.networks_by_id[key].name if key in known.networks_by_id else key,
+            network_id=(raw or {}).get("NetworkID") or _id_of(key, known),
             container_id=container_id,
             container_name=container_name,
             running=running,
@@ -118,8 +118,10 @@ def _read_endpoints(
     )
 
 
-def _name_of(network_id: str, network_ids: Mapping[str, str]) -> str:
-    return next(name for name, known_id in network_ids.items() if known_id == network_id)
+def _id_of(name: str, known: Snapshot) -> str:
+    """The id of the network of that name (the last of several), or what may be an id itself."""
+    found = known.networks_by_name.get(name)
+    return found[-1].id if found else name
 
 
 def _read_endpoint(

@@ -24,9 +24,10 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from service.core.assembly import assembled, with_containers, with_networks
 from service.core.errors import EngineMisbehaved
 from service.core.snapshot import Container, Network, Snapshot
 from service.engine.connection import SHAPE_ERRORS, EngineAddress, EngineConnection, patience, too_slow
@@ -52,11 +53,10 @@ class SnapshotSource:
         self._prefix = api_prefix
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._networks: dict[str, Network] = {}
-        self._containers: dict[str, Container] = {}
+        self._configurations: set[str] = set()
+        self._not_running: set[str] = set()
         self._stopped: dict[str, tuple[Any, ...]] = {}
         self._stopped_raw = b""
-        self._any_stopped = False
         self._snapshot: Snapshot | None = None
         self._generation = -1
         self._proven_ns = 0
@@ -103,9 +103,7 @@ class SnapshotSource:
         lines = self._log_lines()
         if lines is None:
             return self._rebuilt()
-        if self._apply(self._remember(lines)):
-            self._snapshot = self._assembled()
-        return self._snapshot
+        return self._updated(self._snapshot, self._remember(lines))
 
     def _rebuilt(self) -> Snapshot:
         """Read the world: the log's position first, so that a change made meanwhile is applied again later."""
@@ -114,15 +112,14 @@ class SnapshotSource:
         self._ahead_ns = self._engine_ahead_ns()
         lines = self._log_lines(anew=True)
         self._remember(lines or [])
-        self._networks = {raw["Id"]: read_network(raw) for raw in self._list("/networks")}
+        self._configurations, self._not_running = set(), set()
+        networks = [self._network_read(raw) for raw in self._list("/networks")]
         listed = self._list("/containers/json", {"all": "1"})
         self._stopped = {raw["Id"]: _stopped_key(raw) for raw in listed if raw["State"] in _STOPPED_STATES}
         self._stopped_raw = b""
-        self._containers = {}
-        self._reread_containers([raw["Id"] for raw in listed])
+        containers = self._containers_now([raw["Id"] for raw in listed], assembled(networks, ()))
         self._generation = self._connection.generation
-        self._snapshot = self._assembled()
-        return self._snapshot
+        return assembled(networks, filter(None, containers.values()))
 
     def _engine_ahead_ns(self) -> int:
         """How far a remote engine's clock is ahead of ours, at most; the log is asked for by the engine's time."""
@@ -175,8 +172,8 @@ class SnapshotSource:
             self._seen = {line: int(fresh[line]["timeNano"]) if line in fresh else self._seen[line] for line in lines}
         return list(fresh.values())
 
-    def _apply(self, events: list[dict[str, Any]]) -> bool:
-        """Read anew what the events name, and what changed without one; whether anything was.
+    def _updated(self, snapshot: Snapshot, events: list[dict[str, Any]]) -> Snapshot:
+        """Read anew what the events name, and what changed without one.
 
         The list of the stopped is read before any container is inspected: what changes between the two differs from
         the list then, and is found by the next. The other way round, a connect just after the inspection would be in
@@ -185,13 +182,17 @@ class SnapshotSource:
         networks, containers = _named_by(events)
         containers |= self._changed_among_stopped()
         networks |= self._vanished_configurations()
-        containers |= self._naming(self._reread_networks(sorted(networks)))
-        self._reread_containers(sorted(containers))
-        return bool(networks or containers)
+        if networks:
+            now = self._networks_now(sorted(networks))
+            containers |= _naming(snapshot, now)
+            snapshot = with_networks(snapshot, now)
+        if containers:
+            snapshot = with_containers(snapshot, self._containers_now(sorted(containers), snapshot))
+        return snapshot
 
     def _changed_among_stopped(self) -> set[str]:
         """Stopped containers whose networks changed, perhaps without an event."""
-        if not self._any_stopped and not self._stopped:
+        if not self._not_running and not self._stopped:
             return set()
         body = self._read_raw("/containers/json", {"all": "1", "filters": _STOPPED})
         if body == self._stopped_raw:
@@ -202,56 +203,37 @@ class SnapshotSource:
 
     def _vanished_configurations(self) -> set[str]:
         """Config-only networks that were removed, which the engine does without an event."""
-        known = {network.id for network in self._networks.values() if network.config_only}
-        if not known:
+        if not self._configurations:
             return set()
-        return known - {raw["Id"] for raw in self._list("/networks", {"filters": _CONFIGURATIONS})}
+        return self._configurations - {raw["Id"] for raw in self._list("/networks", {"filters": _CONFIGURATIONS})}
 
-    def _naming(self, names: set[str]) -> set[str]:
-        """Containers that do not run and name one of these networks: a new network of the name may be meant now."""
-        if not names:
-            return set()
-        return {
-            container.id
-            for container in self._containers.values()
-            if any(e.network_name in names and e.state == "configured" for e in container.endpoints)
-        }
-
-    def _reread_networks(self, network_ids: Iterable[str]) -> set[str]:
-        """Read them anew; the names of those that came or went."""
-        names = set()
+    def _networks_now(self, network_ids: Iterable[str]) -> dict[str, Network | None]:
+        """Read them anew; ``None`` where one is gone."""
+        now: dict[str, Network | None] = {}
         for network_id in network_ids:
-            before = self._networks.pop(network_id, None)
+            self._configurations.discard(network_id)
             status, body = self._ask(f"/networks/{network_id}")
-            if status == _OK:
-                self._networks[network_id] = read_network(json.loads(body))
-            found = before or self._networks.get(network_id)
-            if found is not None and (before is None or network_id not in self._networks):
-                names.add(found.name)
-        return names
+            now[network_id] = self._network_read(json.loads(body)) if status == _OK else None
+        return now
 
-    def _reread_containers(self, container_ids: Sequence[str]) -> None:
-        if not container_ids:
-            return
-        network_ids = {network.name: network.id for network in self._networks.values()}
+    def _network_read(self, raw: dict[str, Any]) -> Network:
+        network = read_network(raw)
+        if network.config_only:
+            self._configurations.add(network.id)
+        return network
+
+    def _containers_now(self, container_ids: Iterable[str], snapshot: Snapshot) -> dict[str, Container | None]:
+        """Read them anew, with the snapshot's networks; ``None`` where one is gone, and for a probe's helper."""
+        now: dict[str, Container | None] = {}
         for container_id in container_ids:
             status, body = self._ask(f"/containers/{container_id}/json")
-            if status == _OK:
-                self._containers[container_id] = read_container(json.loads(body), network_ids)
+            container = read_container(json.loads(body), snapshot) if status == _OK else None
+            now[container_id] = None if container is None or container.is_helper else container
+            if container is None or container.running:
+                self._not_running.discard(container_id)
             else:
-                self._containers.pop(container_id, None)
-
-    def _assembled(self) -> Snapshot:
-        self._any_stopped = any(not container.running for container in self._containers.values())
-        return Snapshot(
-            networks=tuple(sorted(self._networks.values(), key=lambda network: (network.name, network.id))),
-            containers=tuple(
-                sorted(
-                    (container for container in self._containers.values() if not container.is_helper),
-                    key=lambda container: (container.name, container.id),
-                )
-            ),
-        )
+                self._not_running.add(container_id)
+        return now
 
     def _list(self, path: str, query: dict[str, str] | None = None) -> list[Any]:
         found = self._read(path, query)
@@ -289,6 +271,19 @@ def _named_by(events: Iterable[dict[str, Any]]) -> tuple[set[str], set[str]]:
         elif event["Type"] == "container" and not event["Action"].startswith(_SILENT_ACTIONS):
             containers.add(actor.get("ID", ""))
     return networks - {""}, containers - {""}
+
+
+def _naming(snapshot: Snapshot, now: Mapping[str, Network | None]) -> set[str]:
+    """Containers without a place in a network of the same name as one that came or went: that one may be meant now."""
+    known = snapshot.networks_by_id
+    names = {(network or known[key]).name for key, network in now.items() if (network is None) == (key in known)}
+    if not names:
+        return set()
+    return {
+        container.id
+        for container in snapshot.containers
+        if any(e.network_name in names and e.state == "configured" for e in container.endpoints)
+    }
 
 
 def strange(path: str, status: int, body: bytes) -> EngineMisbehaved:

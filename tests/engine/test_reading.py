@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.core.snapshot import Pool, PublishedPort
+from service.core.snapshot import Network, Pool, PublishedPort, Snapshot
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from service.engine.bodies import container_body, endpoint_body, network_body
 from service.engine.facts import negotiate, read_facts
@@ -11,6 +11,7 @@ from service.engine.reading import read_container, read_network, read_ports, rea
 
 LAN = "1" * 64
 GUEST = "2" * 64
+KNOWN = Snapshot(networks=(Network(LAN, "lan"),))
 
 
 def container_raw(networks=None, *, state="running", mode="default", **fields):
@@ -73,7 +74,7 @@ def test_a_newer_engine_without_ipv4():
 )
 def test_an_endpoint_is_active_while_it_is_there(state, endpoint_id, told):
     raw = container_raw({"lan": {"NetworkID": LAN, "EndpointID": endpoint_id}}, state=state)
-    (endpoint,) = read_container(raw, {"lan": LAN}).endpoints
+    (endpoint,) = read_container(raw, KNOWN).endpoints
     assert (endpoint.state, endpoint.network_id, endpoint.network_name) == (told, LAN, "lan")
 
 
@@ -87,20 +88,20 @@ def test_an_endpoint_is_active_while_it_is_there(state, endpoint_id, told):
     ],
 )
 def test_what_an_endpoint_calls_its_network(key, settings, network_id, name):
-    (endpoint,) = read_container(container_raw({key: settings}, state="exited"), {"lan": LAN}).endpoints
+    (endpoint,) = read_container(container_raw({key: settings}, state="exited"), KNOWN).endpoints
     assert (endpoint.network_id, endpoint.network_name) == (network_id, name)
 
 
 def test_modes():
-    assert read_container(container_raw(), {}).network_mode == "bridge"
-    sharer = read_container(container_raw(mode=f"container:{LAN}"), {})
+    assert read_container(container_raw(), Snapshot()).network_mode == "bridge"
+    sharer = read_container(container_raw(mode=f"container:{LAN}"), Snapshot())
     assert (sharer.network_mode, sharer.shares_with) == (f"container:{LAN}", LAN)
 
 
 def test_extra_hosts_of_either_spelling():
     raw = container_raw(mode="lan")
     raw["HostConfig"]["ExtraHosts"] = ["db:fd00::1", "web=10.0.0.1"]
-    assert read_container(raw, {}).extra_hosts == {"db": "fd00::1", "web": "10.0.0.1"}
+    assert read_container(raw, Snapshot()).extra_hosts == {"db": "fd00::1", "web": "10.0.0.1"}
 
 
 def test_ports():

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 
 from service.core.addresses.intervals import Interval, bits_of, is_within, merged, parse
 from service.core.addresses.usage import PREFIX_LENGTHS, available_subnets
+from service.core.assembly import assembled
 from service.core.evidence import EngineEvidence
 from service.core.observations import Interface, Observation, Route
 from service.core.snapshot import Container, Endpoint, Network, Pool, Snapshot
@@ -36,13 +37,7 @@ class View:
             replace(c, endpoints=tuple(sorted(c.endpoints, key=lambda e: (e.network_name, e.network_id))))
             for c in snapshot.containers
         )
-        return cls(
-            Snapshot(
-                tuple(sorted(snapshot.networks, key=lambda n: (n.name, n.id))),
-                tuple(sorted(containers, key=lambda c: (c.name, c.id))),
-            ),
-            engine,
-        )
+        return cls(assembled(snapshot.networks, containers), engine)
 
     @cached_property
     def pools(self) -> tuple[tuple[Interval, tuple[Network, Pool]], ...]:

@@ -7,6 +7,7 @@ engine does. What an edge points at is always a node: a network or owner that is
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from operator import attrgetter
 
 from service.core.access import PROJECT_LABEL
 from service.core.observations import HostObservation, Observation
@@ -39,19 +40,22 @@ def build(
     nodes |= {ghost.id: ghost for ghost in _ghosts(snapshot, edges) if ghost.id not in nodes}
     between = (edge for edge in edges if edge.source in nodes and edge.target in nodes)
     return Topology(
-        tuple(sorted(nodes.values(), key=lambda node: (node.kind, node.name, node.id))),
-        tuple(sorted(between, key=lambda edge: (edge.kind, edge.source, edge.target))),
+        tuple(sorted(nodes.values(), key=attrgetter("kind", "name", "id"))),
+        tuple(sorted(between, key=attrgetter("kind", "source", "target"))),
     )
 
 
 def _ghosts(snapshot: Snapshot, edges: Iterable[Edge]) -> list[Node]:
     """Nodes for what is named but no longer there."""
-    names = {e.network_id: e.network_name for c in snapshot.containers for e in c.endpoints}
+    networks = snapshot.endpoints_by_network.keys() - snapshot.networks_by_id.keys()
+    owners = snapshot.sharers_by_owner.keys() - snapshot.containers_by_id.keys()
+    if not networks and not owners:
+        return []
+    named = {edge.target for edge in edges}
     gone = {"gone": True, "running": False, "state": "gone"}
-    networks = sorted({e.target for e in edges if e.kind == "endpoint"} - snapshot.networks_by_id.keys())
-    owners = sorted({e.target for e in edges if e.kind == "shares-network"} - snapshot.containers_by_id.keys())
-    return [Node(target, "network", names[target], {"gone": True}) for target in networks] + [
-        Node(target, "container", target[:12], gone) for target in owners
+    names = {key: snapshot.endpoints_by_network[key][0].network_name for key in networks & named}
+    return [Node(key, "network", name, {"gone": True}) for key, name in names.items()] + [
+        Node(key, "container", key[:12], gone) for key in owners & named
     ]
 
 

@@ -43,7 +43,9 @@ def host_links(host: HostObservation | None) -> HostLinks | None:
 
 def interface_of(endpoint: Endpoint, observation: Observation | None) -> Interface | None:
     """The interface inside that carries the endpoint: by MAC address, else by IP address."""
-    interfaces = (observation.interfaces if observation else None) or ()
+    interfaces = observation.interfaces if observation else None
+    if not interfaces:
+        return None
     wanted = set(endpoint.addresses)
     for interface in interfaces:
         if endpoint.mac_address and interface.mac_address == endpoint.mac_address:
