@@ -3,8 +3,8 @@
 gthread hands a connection to a thread as soon as it is there, so as many slow clients as there are threads stop
 everything. Here the event loop itself collects a request, head and body, within a time and a size; what does not come
 in time is answered 408 or dropped. The thread that turns the loop answers too, as long as that is quick (``leader``).
-Closing lingers in the loop as well, and health is asked in lanes of its own, so it is answered while every other thread
-waits for the engine. Whatever gunicorn refuses is a problem document too.
+Closing waits in the loop as well (``lingering``), and health is asked in lanes of its own, so it is answered while
+every other thread waits for the engine. Whatever gunicorn refuses is a problem document too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import socket
 import struct
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable
 from concurrent import futures
 from functools import partial
@@ -30,17 +29,16 @@ from service import last_call
 from service.core import deadline
 from service.http_edge import ARRIVAL_S, arrival, expects_continue, path_of, refusal, status_of
 from service.leader import Leadership
+from service.lingering import Lingering
 from service.settings import read_settings
 
 SILENCE_S = 15
-LINGER_S = 2.0
 LOOK_AFTER_PARENT_S = 1.0
 TURN_S = 1.0
 LAST_TURNS_S = 0.05
 OTHERS_TURN_S = 0.0005
 """Having taken a connection, a worker leaves the next to the others for so long, or one takes all that come at once."""
 LAST_CALL_S = 0.1
-MAX_DRAINED_BYTES = 1_048_576
 PIECE_BYTES = 65_536
 LANES = (b"/livez", b"/readyz")
 _PASSING = {errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK, errno.EINTR}
@@ -61,7 +59,8 @@ class Connection(TConn):
     def close(self, graceful: bool = False) -> None:
         """Close; a graceful end waits for the client's in the loop, never here."""
         if graceful:
-            self._worker.linger(self)
+            self.arrived.clear()
+            self._worker.lingering.begin(self)
         else:
             super().close()
 
@@ -74,9 +73,9 @@ class Worker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.max_body_bytes = read_settings().max_body_bytes
-        self.lingering: deque[Connection] = deque()
         self.lanes: dict[bytes, futures.ThreadPoolExecutor] = {}
         self.leadership: Leadership[Connection, Any]
+        self.lingering: Lingering
         self.seen_ns = 0
         self.accepts_from_s = 0.0
         self.listens_no_more = False
@@ -93,6 +92,7 @@ class Worker(ThreadWorker):
 
     def run(self) -> None:
         """Have the loop led until this worker is told to end, and until its connections are done then."""
+        self.lingering = Lingering(self.poller)
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         self.set_accept_enabled(True)
         self.leadership.begin()
@@ -302,33 +302,6 @@ class Worker(ThreadWorker):
         except OSError:
             return
 
-    def linger(self, conn: Connection) -> None:
-        """Say that nothing more comes, and wait a little for the client to have read it (RFC 9112, 9.6)."""
-        try:
-            conn.sock.setblocking(False)
-            conn.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            conn.close()
-            return
-        conn.timeout = time.monotonic() + LINGER_S
-        conn.arrived.clear()
-        self.lingering.append(conn)
-        drained = [0]
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn, drained))
-
-    def _drain(self, conn: Connection, drained: list[int], client: socket.socket) -> None:
-        try:
-            piece = client.recv(PIECE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            piece = b""
-        drained[0] += len(piece)
-        if not piece or drained[0] > MAX_DRAINED_BYTES:
-            self.poller.unregister(client)
-            self.lingering.remove(conn)
-            conn.close()
-
     def murder_pending(self) -> None:
         """End what did not arrive in time, and what has lingered long enough."""
         now = time.monotonic()
@@ -339,10 +312,7 @@ class Worker(ThreadWorker):
                 self._refuse(conn, HTTPStatus.REQUEST_TIMEOUT)
             else:
                 self._abandon(conn)
-        while self.lingering and self.lingering[0].timeout <= now:
-            conn = self.lingering.popleft()
-            self.poller.unregister(conn.sock)
-            conn.close()
+        self.lingering.end_late(now)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """A stopping worker waits no longer than this for connections that have sent nothing."""

@@ -15,6 +15,7 @@ from gunicorn.sock import TCPSocket
 
 from service.core import deadline
 from service.gunicorn_worker import Connection, Worker
+from service.lingering import Lingering
 
 NEXT = b"GET /v1/networks HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -32,10 +33,11 @@ def worker(monkeypatch):
     monkeypatch.setattr(made, "_accepting", True, raising=False)
     made.alive, made.max_body_bytes, made.nr_conns, made.worker_connections = True, 1000, 0, 10
     made.accepts_from_s, made.seen_ns, made.lanes, made.listens_no_more = 0.0, 0, {}, False
-    made.keepalived_conns, made.pending_conns, made.lingering = deque(), deque(), deque()
+    made.keepalived_conns, made.pending_conns = deque(), deque()
     made.leadership = SimpleNamespace(waiting=deque())
     made.notify = lambda: None
     with selectors.DefaultSelector() as made.poller:
+        made.lingering = Lingering(made.poller)
         yield made
 
 
