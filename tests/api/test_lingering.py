@@ -24,7 +24,10 @@ def poller():
 
 @pytest.fixture
 def wire():
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname(), 5) as theirs:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname(), 5) as theirs,
+    ):
         ours, _ = listener.accept()
         with ours:
             yield ours, theirs
