@@ -35,15 +35,25 @@ def assembled(networks: Iterable[Network], containers: Iterable[Container]) -> S
 
 
 def with_networks(before: Snapshot, now: Mapping[str, Network | None]) -> Snapshot:
-    """The snapshot with these networks, by full id, as they are now; ``None`` where one is gone."""
+    """The snapshot with these networks, by full id, as they are now; ``None`` where one is gone.
+
+    The very same where nothing differs, so that what is kept with it stays.
+    """
     by_id, gone, come = _changes(before.networks_by_id, now)
+    if not gone and not come:
+        return before
     after = Snapshot(_exchanged(before.networks, gone, come, _place), before.containers)
     return _deriving(after, networks_by_id=by_id, **_derived(before, _OF_CONTAINERS))
 
 
 def with_containers(before: Snapshot, now: Mapping[str, Container | None]) -> Snapshot:
-    """The snapshot with these containers, by full id, as they are now; ``None`` where one is gone."""
+    """The snapshot with these containers, by full id, as they are now; ``None`` where one is gone.
+
+    The very same where nothing differs, so that what is kept with it stays.
+    """
     by_id, gone, come = _changes(before.containers_by_id, now)
+    if not gone and not come:
+        return before
     after = Snapshot(before.networks, _exchanged(before.containers, gone, come, _place))
     members = dict(before.endpoints_by_network)
     left, joined = _by_network(gone), _by_network(come)
@@ -59,10 +69,11 @@ def with_containers(before: Snapshot, now: Mapping[str, Container | None]) -> Sn
 def _changes(
     before: Mapping[str, _NamedThing], now: Mapping[str, _NamedThing | None]
 ) -> tuple[dict[str, _NamedThing], list[_NamedThing], list[_NamedThing]]:
-    """Everything by id, what is there no more as it was, and what is there now as it is."""
+    """Everything by id, what is there no more as it was, and what was not there as it is."""
     by_id = dict(before)
-    gone = [by_id.pop(key) for key in now if key in by_id]
-    come = {key: thing for key, thing in now.items() if thing is not None}
+    differing = {key: thing for key, thing in now.items() if thing != before.get(key)}
+    gone = [by_id.pop(key) for key in differing if key in by_id]
+    come = {key: thing for key, thing in differing.items() if thing is not None}
     by_id.update(come)
     return by_id, gone, list(come.values())
 
