@@ -164,14 +164,13 @@ class Worker(ThreadWorker):
         return True
 
     def stop_listening(self) -> None:
-        """Take what the kernel has accepted for this worker, then really listen no more; the silent have a moment left.
+        """Take whom nobody else could, then really listen no more; the silent have a moment left.
 
         Only before a turn's events are there: one of them may be a listener's.
         """
-        for listener in self.sockets:
-            last_call.announce(listener, self.ppid)
+        ending = [listener for listener in self.sockets if last_call.announce(listener, self.ppid)]
         end = time.monotonic() + LAST_CALL_S
-        while any(self.accept(listener) for listener in self.sockets) or time.monotonic() < end:
+        while ending and (any(self.accept(listener) for listener in ending) or time.monotonic() < end):
             time.sleep(0.001)
         self.set_accept_enabled(False)
         for listener in self.sockets:

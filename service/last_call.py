@@ -30,20 +30,28 @@ _PROGRAM = b"".join(
 )
 
 
-def announce(listener: Any, master: int) -> None:
-    """Take no new connections from now on, unless the master still listens, as it does after a reload."""
+def announce(listener: Any, master: int) -> bool:
+    """Take no new connections from now on, unless the master still listens, as it does after a reload.
+
+    Whether this is the socket's end, so that whoever is in its queue is lost unless it is taken.
+    """
     sock: socket.socket = listener.sock
-    if sock.family == socket.AF_UNIX or _holds(master, os.fstat(sock.fileno()).st_ino):
-        return
+    if _holds(master, os.fstat(sock.fileno()).st_ino):
+        return False
+    if sock.family == socket.AF_UNIX:
+        return True  # nobody can find it any more: the master removed its file
     program = ctypes.create_string_buffer(_PROGRAM, len(_PROGRAM))
     length = len(_PROGRAM) // struct.calcsize("HBBI")
     sock.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", length, ctypes.addressof(program)))
+    return True
 
 
 def _holds(pid: int, inode: int) -> bool:
-    """Whether the process has the socket open; one that cannot be looked at may."""
+    """Whether the process has the socket open; one that is gone has not, one that cannot be looked at may."""
     try:
         return any(_target(entry) == f"socket:[{inode}]" for entry in Path(f"/proc/{pid}/fd").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
     except OSError:
         return True
 

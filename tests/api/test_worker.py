@@ -5,6 +5,7 @@ import io
 import os
 import selectors
 import socket
+import subprocess
 import time
 from collections import deque
 from types import SimpleNamespace
@@ -140,3 +141,24 @@ def test_a_worker_told_to_end_takes_who_has_come_and_then_nobody(worker, listene
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
     assert worker.listens_no_more
+
+
+def test_a_worker_whose_master_listens_on_leaves_who_has_come_to_the_next(worker, listener):
+    worker.alive, worker.ppid = False, os.getpid()
+    with listener.dup() as successor, socket.create_connection(listener.getsockname()) as client:
+        worker.turn(at_once=True)
+        assert not worker.pending_conns
+        assert worker.listens_no_more
+        taken, _ = successor.accept()
+        with taken, socket.create_connection(successor.getsockname()):
+            client.sendall(NEXT)
+            assert taken.recv(1000) == NEXT
+
+
+def test_a_worker_whose_master_was_killed_takes_who_has_come(worker, listener):
+    with subprocess.Popen(["true"]) as master:
+        pass
+    worker.alive, worker.ppid = False, master.pid
+    with socket.create_connection(listener.getsockname()):
+        worker.turn(at_once=True)
+        assert len(worker.pending_conns) == 1
