@@ -154,7 +154,7 @@ def _answered(desk: Desk, operation: Operation, asked: Asked) -> Response:
         return _within(slots, operation, asked)
     if operation.method != "GET":
         return _rendered(operation, asked)
-    if operation.remembered and asked.query.get("scope") != "swarm":  # of other nodes this snapshot proves nothing
+    if operation.remembered and not _looks_beyond(asked):
         key = f"{asked.media_type} {request.full_path}"
         response = desk.kept.answer(asked.snapshot, key, lambda: _rendered(operation, asked))
     else:
@@ -162,6 +162,11 @@ def _answered(desk: Desk, operation: Operation, asked: Asked) -> Response:
     if response.is_streamed or operation.role is None:
         return response
     return conditional(response, request.headers.get("If-None-Match"))
+
+
+def _looks_beyond(asked: Asked) -> bool:
+    """Of other nodes, and of what is seen inside of namespaces, the snapshot proves nothing."""
+    return asked.query.get("scope") == "swarm" or bool(asked.query.get("links"))
 
 
 def _within(slots: Slots, operation: Operation, asked: Asked) -> Response:

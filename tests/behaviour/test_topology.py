@@ -138,6 +138,18 @@ def test_links_name_the_veths_of_every_endpoint(api):
 
 
 @pytest.mark.usefixtures("shop")
+def test_links_are_looked_at_whenever_they_are_asked_for(api, raw):
+    """No event tells of what somebody does to them past the engine."""
+    (inside,) = [i for i in api.get("/v1/containers/db/interfaces")["items"] if i["peer"]]
+    veth = inside["peer"]["name"]
+    assert veth in json.dumps(api.get("/v1/topology?links=true"))
+    for change in (("down",), ("name", "renamed0"), ("up",)):
+        subprocess.run(["ip", "-n", raw.namespace.name, "link", "set", veth, *change], check=True)
+        veth = "renamed0" if change[0] == "name" else veth
+    assert "renamed0" in json.dumps(api.get("/v1/topology?links=true"))
+
+
+@pytest.mark.usefixtures("shop")
 def test_pictures_hold_every_name_and_svg_is_xml(api):
     wanted = {"web", "db", "sidecar", "agent", "apart", "stopped", "front", "back"}
     graphviz, mermaid = export(api, GRAPHVIZ).decode(), export(api, MERMAID).decode()
