@@ -33,6 +33,7 @@ from service.api.auth import Authenticator, TokensFile
 from service.api.caching import KeptAnswers
 from service.api.contract import Operation, Resource
 from service.api.dispatch import Desk, flask_view
+from service.api.fields import plain
 from service.api.limits import RateLimit, Slots
 from service.api.oidc import Keys, Oidc
 from service.api.spec import build
@@ -77,9 +78,10 @@ log = structlog.get_logger()
 
 
 class _OrderedJson(DefaultJSONProvider):
-    """Keys in the order of the schemas."""
+    """Keys in the order of the schemas, or of the dataclass that is written as it stands."""
 
     sort_keys = False
+    default = staticmethod(plain)
 
 
 class _Application(Flask):

@@ -9,7 +9,7 @@ from flask import Response
 from marshmallow import Schema, fields, validate
 
 from service.api.contract import Answer, Asked, Media, Resource
-from service.api.fields import SEVERITIES, FindingSchema, QueryFlag, QueryWhole, Strict, Text, described
+from service.api.fields import SEVERITIES, FindingSchema, Plain, QueryFlag, QueryWhole, Strict, Text, described
 from service.api.networks_schemas import PageQuery
 from service.api.nodes import GapSchema, is_forwarded
 from service.api.paging import page
@@ -96,8 +96,8 @@ class EdgeSchema(Schema):
 class TopologySchema(Schema):
     """The engine as a graph, in a stable order."""
 
-    nodes = fields.List(fields.Nested(NodeSchema), required=True, metadata=described("The things."))
-    edges = fields.List(fields.Nested(EdgeSchema), required=True, metadata=described("The ties."))
+    nodes = Plain(fields.Nested(NodeSchema), required=True, metadata=described("The things."))
+    edges = Plain(fields.Nested(EdgeSchema), required=True, metadata=described("The ties."))
     gaps = fields.List(
         fields.Nested(GapSchema), required=True, data_key="partial",
         metadata=described("Of the swarm, the nodes that say nothing."),

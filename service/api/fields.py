@@ -152,6 +152,26 @@ class Kind(fields.Constant[str]):
         )
 
 
+class Plain(fields.List[Any]):
+    """A list of dataclasses whose fields are those of their schema, values of JSON: written as they stand (``plain``).
+
+    For what an answer holds by the ten thousand: to dump each by its schema takes longer than all the rest.
+    """
+
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        return value
+
+
+def plain(thing: Any) -> dict[str, Any]:
+    """A dataclass's fields, for the JSON encoder. Raises ``TypeError`` for anything else."""
+    try:
+        names = thing.__dataclass_fields__
+    except AttributeError:
+        message = f"{type(thing).__name__} has no place in JSON"
+        raise TypeError(message) from None
+    return {name: getattr(thing, name) for name in names}
+
+
 class Derived(fields.Nested):
     """A nested part that is made from the whole object, in answers only."""
 
