@@ -31,20 +31,22 @@ from service.core.topology.build import build
 
 EACH = 10
 _BASE = int(IPv4Address("10.0.0.0"))
+_ROOM = 250
 
 
-def engine(endpoints: int) -> tuple[Snapshot, EngineEvidence]:
+def engine(endpoints: int, each: int = EACH) -> tuple[Snapshot, EngineEvidence]:
     """A made engine, looked into everywhere; every tenth container has something wrong."""
     networks, containers, observations, links = [], [], {}, []
-    for n in range(endpoints // EACH):
-        base = _BASE + n * 256
-        network_id = f"{n:064x}"
+    prefix_len = 24 if each < _ROOM else 16
+    for n in range(endpoints // each):
+        base = _BASE + n * 2 ** (32 - prefix_len)
+        network_id = f"{n:012x}".ljust(64, "a")
         gateway = str(IPv4Address(base + 1))
-        networks.append(Network(network_id, f"net{n:04}", pools=(Pool(f"{IPv4Address(base)}/24", gateway),)))
+        networks.append(Network(network_id, f"net{n:04}", pools=(Pool(f"{IPv4Address(base)}/{prefix_len}", gateway),)))
         links.append(Interface(n + 1, f"br-{network_id[:12]}", "bridge", None, 1500, "up", (), ()))
-        for i in range(EACH):
-            number = n * EACH + i
-            container_id, address = f"{number + (1 << 200):064x}", str(IPv4Address(base + 2 + i))
+        for i in range(each):
+            number = n * each + i
+            container_id, address = f"{number:012x}".ljust(64, "c"), str(IPv4Address(base + 2 + i))
             endpoint = Endpoint(
                 *(network_id, f"net{n:04}", container_id, f"c{number:05}"),
                 ipv4_address=address,
@@ -54,7 +56,7 @@ def engine(endpoints: int) -> tuple[Snapshot, EngineEvidence]:
             ports = (PublishedPort(80, host_port=20000 + number),) if i == 0 else ()
             containers.append(Container(container_id, f"c{number:05}", endpoints=(endpoint,), published_ports=ports))
             veth = 1_000_000 + number
-            inside = InterfaceAddress(address, 24, "ipv4", "global")
+            inside = InterfaceAddress(address, prefix_len, "ipv4", "global")
             eth0 = Interface(2, "eth0", "veth", None, 1500, "up", (), (inside,), peer_index=veth)
             listening = (ListeningSocket("tcp", "ipv4", "0.0.0.0", 8080 if i == 0 else 80),)
             observations[container_id] = Observation(number, interfaces=(eth0,), sockets=listening)

@@ -35,11 +35,15 @@ from service.engine.connection import EngineAddress
 from service.settings import Settings
 
 SIZES = (400, 4_000, 40_000)
+CROWDS = (10, 100, 1_000)
+"""Containers in one network: a bridge takes 1,023."""
 ROUNDS = 7
 STEP = 10
 LINEAR = 1.15
 """A step that costs up to this much more than its size counts as linear."""
 BARE = "a bare pass over the same containers"
+Times = dict[str, tuple[float, int]]
+"""What was read → the seconds of processor time it took, and the calls of functions it made."""
 
 
 class StandIn:
@@ -74,14 +78,24 @@ def growth(_: Any) -> list[Line]:
     """One line for each kind of read."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(tokens_file=tokens_file(Path(folder)), rate_per_minute=10_000_000)
-        times = [_times(size, settings) for size in SIZES]
-    bare = _steps([found.pop(BARE)[0] for found in times])
-    return [_line(what, [found[what] for found in times], bare) for what in times[0]]
+        return [
+            *_lines([_times(size, EACH, settings) for size in SIZES], f"{_listed(SIZES)} containers"),
+            *_lines([_times(size, size, settings) for size in CROWDS], f"{_listed(CROWDS)} containers in one network"),
+        ]
 
 
-def _times(size: int, settings: Settings) -> dict[str, tuple[float, int]]:
-    """Seconds of processor time, and calls, of each read before ``size`` containers; a list's first page."""
-    snapshot, _ = made_engine(size)
+def _listed(sizes: Sequence[int]) -> str:
+    return ", ".join(f"{size:,}" for size in sizes)
+
+
+def _lines(times: Sequence[Times], sizes: str) -> list[Line]:
+    bare = _steps([found[BARE][0] for found in times])
+    return [_line(f"{what}: {sizes}", [found[what] for found in times], bare) for what in times[0] if what != BARE]
+
+
+def _times(size: int, each: int, settings: Settings) -> Times:
+    """Of each read before ``size`` containers, ``each`` to a network; of a list its first page."""
+    snapshot, _ = made_engine(size, each)
     stand_in: Any = StandIn(snapshot)
     app = create_app(settings, EngineAddress("unix:///nowhere"), engine=stand_in, runner=stand_in)
     client = app.test_client()
@@ -97,14 +111,14 @@ def _times(size: int, settings: Settings) -> dict[str, tuple[float, int]]:
     del first_pages
     gc.collect()
     gc.freeze()
-    if found != (min(size, 1000), min(size // EACH, 1000)):
+    if found != (min(size, 1000), min(size // each, 1000)):
         message = f"{size} containers, of which the first page shows {found}"
         raise RuntimeError(message)
     return {
         BARE: _timed(lambda: {one.id: [end.network_id for end in one.endpoints] for one in snapshot.containers}),
         "the first 1,000 containers": _timed(lambda: read("/v1/containers?limit=1000")),
         "the first 1,000 networks": _timed(lambda: read("/v1/networks?limit=1000")),
-        "one network": _timed(lambda: read("/v1/networks/net0007")),
+        "one network": _timed(lambda: read("/v1/networks/net0000")),
         "the topology": _timed(lambda: read("/v1/topology")),
     }
 
@@ -133,7 +147,7 @@ def _line(what: str, measured: Sequence[tuple[float, int]], bare: Sequence[float
     shown = " → ".join(f"{seconds * 1000:.3g}" for seconds, _ in measured)
     times, more_calls, bare_times = (", ".join(f"{step:.3g}" for step in some) for some in (steps, calls, bare))
     return Line(
-        f"{what}: 400, 4,000, 40,000 containers",
+        what,
         f"{shown} ms of processor time",
         f"itself, steps of 10 times: {times} times the time, {more_calls} times the calls; {BARE}: {bare_times} times",
         None,

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from service.core import remedies
 from service.core.checks import Finding, Severity
+from service.core.endpoint_names import names_of, normal
 from service.core.errors import Remedy
 from service.core.evidence import NOTHING_SEEN, Evidence
 from service.core.explanations import finding, of_container
-from service.core.reachability.names import link_parts, names_of, normal, user_networks, uses_embedded_dns
+from service.core.reachability.names import link_parts, user_networks, uses_embedded_dns
 from service.core.reachability.prediction import ordered
 from service.core.reachability.standing import Condition, Standing, stand
 from service.core.rules.listener import is_loopback
@@ -83,7 +84,10 @@ def taken_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
     if container.running or container.host_mode or container.shares_with or not _networks(snapshot, container):
         return
     for wanted in container.configured_ports:
-        holder = next((c for c in snapshot.containers if any(_clash(wanted, p) for p in c.published_ports)), None)
+        if wanted.host_port is None:
+            continue
+        publishers = snapshot.publishers_by_port.get((wanted.host_port, wanted.protocol), ())
+        holder = next((publisher for publisher, taken in publishers if _clash(wanted, taken)), None)
         if holder is None:
             continue
         port = f"{wanted.protocol} port {wanted.host_port}"
@@ -95,8 +99,7 @@ def taken_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
 
 
 def _clash(wanted: PublishedPort, taken: PublishedPort) -> bool:
-    if wanted.host_port is None or (wanted.host_port, wanted.protocol) != (taken.host_port, taken.protocol):
-        return False
+    """Whether two claims of one port of the host exclude each other."""
     return wanted.host_ip == taken.host_ip or not _ANYWHERE.isdisjoint({wanted.host_ip, taken.host_ip})
 
 
@@ -170,12 +173,13 @@ def _names(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
 
 def _also_held(snapshot: Snapshot, network: Network, endpoint: Endpoint) -> dict[str, list[str]]:
     """Name → the other containers that answer to it there."""
-    own, held = names_of(endpoint), dict[str, list[str]]()
-    for other in snapshot.endpoints_of(network):
-        if other.state == "active" and other.container_id != endpoint.container_id:
-            for name in own & names_of(other):
-                held.setdefault(name, []).append(other.container_name)
-    return {name: sorted(others) for name, others in held.items()}
+    held = {}
+    for name in names_of(endpoint):
+        holders = snapshot.holders_by_name_on(network).get(name, ())
+        others = sorted(holder.container_name for holder in holders if holder.container_id != endpoint.container_id)
+        if others:
+            held[name] = others
+    return held
 
 
 def _held_by_others(

@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeVar
 
+from service.core.endpoint_names import names_of
+
 BUILTIN_NETWORKS = frozenset({"bridge", "host", "none"})
 DEFAULT_BRIDGE = "bridge"
 HELPER_LABEL = "io.bridgework.helper"
 
 EndpointState = Literal["active", "configured"]
+_Key = TypeVar("_Key")
 _Thing = TypeVar("_Thing")
 
 
@@ -273,6 +276,16 @@ class Snapshot:
         return _grouped((container.shares_with, container) for container in self.containers if container.shares_with)
 
     @cached_property
+    def publishers_by_port(self) -> Mapping[tuple[int, str], tuple[tuple[Container, PublishedPort], ...]]:
+        """Port of the host and protocol → who publishes it, by the container's name."""
+        return _grouped(
+            ((port.host_port, port.protocol), (container, port))
+            for container in self.containers
+            for port in container.published_ports
+            if port.host_port is not None
+        )
+
+    @cached_property
     def namespaces_folder(self) -> str | None:
         """Where the engine keeps the handles of its containers' namespaces; ``None`` while none runs."""
         return min((c.namespace_path.rpartition("/")[0] for c in self.containers if c.namespace_path), default=None)
@@ -280,6 +293,20 @@ class Snapshot:
     def endpoints_of(self, network: Network) -> tuple[Endpoint, ...]:
         """The network's endpoints, active and configured."""
         return self.endpoints_by_network.get(network.id, ())
+
+    def holders_by_name_on(self, network: Network) -> Mapping[str, tuple[Endpoint, ...]]:
+        """Name → the network's active endpoints that answer to it."""
+        found = self._holders_by_name.get(network.id)
+        if found is None:
+            active = (endpoint for endpoint in self.endpoints_of(network) if endpoint.state == "active")
+            found = _grouped((name, endpoint) for endpoint in active for name in names_of(endpoint))
+            self._holders_by_name[network.id] = found
+        return found
+
+    @cached_property
+    def _holders_by_name(self) -> dict[str, Mapping[str, tuple[Endpoint, ...]]]:
+        """Filled a network at a time: most questions are about one."""
+        return {}
 
     def network_owner_of(self, container: Container) -> Container | None:
         """The container whose namespace this one uses: itself, or the end of its ``container:X`` chain.
@@ -296,8 +323,8 @@ class Snapshot:
         return container
 
 
-def _grouped(pairs: Iterable[tuple[str, _Thing]]) -> dict[str, tuple[_Thing, ...]]:
-    found: dict[str, list[_Thing]] = {}
+def _grouped(pairs: Iterable[tuple[_Key, _Thing]]) -> dict[_Key, tuple[_Thing, ...]]:
+    found: dict[_Key, list[_Thing]] = {}
     for key, thing in pairs:
         found.setdefault(key, []).append(thing)
     return {key: tuple(things) for key, things in found.items()}

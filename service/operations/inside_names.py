@@ -6,17 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from service.core import references
+from service.core.endpoint_names import names_of, normal
 from service.core.evidence import Evidence
 from service.core.observations import ListeningSocket, ResolverConfiguration
-from service.core.reachability.names import (
-    Lookup,
-    link_parts,
-    look_up,
-    names_of,
-    normal,
-    user_networks,
-    uses_embedded_dns,
-)
+from service.core.reachability.names import Lookup, link_parts, look_up, user_networks, uses_embedded_dns
 from service.core.reachability.standing import Standing, stand
 from service.core.snapshot import Container, Network, PublishedPort, Reference, Snapshot
 from service.operations.house import House

@@ -83,10 +83,3 @@ def test_what_only_the_other_kind_tells_is_not_derived_again():
     for name in DERIVED:
         assert (getattr(other_networks, name) is told[name]) == (name not in of_networks)
         assert (getattr(other_containers, name) is told[name]) == (name in of_networks)
-
-
-@given(networks, containers, st.sets(st.sampled_from(NETWORK_IDS)), st.sets(st.sampled_from(CONTAINER_IDS)))
-def test_what_is_read_anew_and_found_as_it_was_changes_nothing(around, known, network_ids, container_ids):
-    before = assembled(around.values(), known.values())
-    assert with_networks(before, {key: deepcopy(around.get(key)) for key in network_ids}) is before
-    assert with_containers(before, {key: deepcopy(known.get(key)) for key in container_ids}) is before

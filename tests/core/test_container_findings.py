@@ -20,6 +20,7 @@ from core.worlds import (
 
 from service.core.checks import Severity
 from service.core.container_findings import findings_for
+from service.core.endpoint_names import names_of
 from service.core.observations import Observation, ResolverConfiguration
 
 NET = network("backend", "10.1.0.0/24")
@@ -139,3 +140,24 @@ def test_name_servers_that_cannot_serve_are_said():
     assert codes(findings(one, evidence=evidence)) == ["dns-loopback-upstream", "embedded-dns-bypassed"]
     plain = replace(one, dns=())
     assert findings(plain, evidence=seen([(plain, Observation(1, sockets=()))])) == ()
+
+
+def test_what_a_list_of_a_crowded_network_costs_grows_with_the_crowd(monkeypatch):
+    """Not with its square: whoever holds a name is looked up, not sought among everybody."""
+    asked = []
+    crowd = [container(f"c{i}", (NET, f"10.1.0.{i + 2}", {"aliases": ["web"] * (i < 2)})) for i in range(60)]
+    everything = world(*BUILTIN, NET, *crowd)
+    for module in ("service.core.snapshot", "service.core.container_findings"):
+        monkeypatch.setattr(f"{module}.names_of", lambda endpoint: asked.append(endpoint) or names_of(endpoint))
+    found = [codes(findings_for(everything, one, seen())) for one in crowd]
+    assert found == [["alias-already-held"]] * 2 + [[]] * 58
+    assert len(asked) == 2 * len(crowd)
+
+
+def test_ports_are_looked_up_by_their_number():
+    there = container("there", (NET, "10.1.0.2"), ports=[published(8081)])
+    others = [container(f"c{i}", (NET, f"10.1.0.{i + 3}"), ports=[published(9000 + i)]) for i in range(3)]
+    wants = container("wants", (NET, None), state="exited", configured_ports=[published(8081)])
+    found = finding_of(findings(wants, there, *others), "host-port-taken")
+    assert found.evidence["holder"] == "there"
+    assert codes(findings(replace(wants, configured_ports=(published(8082),)), there, *others)) == []

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from service.core.endpoint_names import names_of, normal
 from service.core.evidence import Evidence
-from service.core.reachability.names import link_parts, names_of, normal
+from service.core.reachability.names import link_parts
 from service.core.snapshot import Container, Snapshot
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::", "*"})

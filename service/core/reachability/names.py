@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from ipaddress import ip_address
 
+from service.core.endpoint_names import SHORT_ID, names_of, normal
 from service.core.evidence import Evidence
 from service.core.observations import ResolverConfiguration
 from service.core.reachability.standing import IPV4, Standing
@@ -26,7 +26,6 @@ _LOOPBACK_NAMES = {
     "ip6-localhost": ("::1",),
     "ip6-loopback": ("::1",),
 }
-_SHORT_ID = 12
 _HOST_GATEWAY = "host-gateway"
 
 
@@ -46,24 +45,6 @@ class Named:
     addresses: tuple[str, ...] = ()
     holders: tuple[Endpoint, ...] = ()
     network: Network | None = None
-
-
-@lru_cache(maxsize=65_536)
-def normal(name: str) -> str:
-    """As DNS compares names: lower case, without the final dot."""
-    return name.strip().rstrip(".").lower()
-
-
-def names_of(endpoint: Endpoint) -> frozenset[str]:
-    """The names it answers to on its network; engines before 25 do not list them, so they are put together."""
-    listed = endpoint.dns_names or (endpoint.container_name, endpoint.container_id[:_SHORT_ID], *endpoint.aliases)
-    return _normalised(listed)
-
-
-@lru_cache(maxsize=16_384)
-def _normalised(names: tuple[str, ...]) -> frozenset[str]:
-    """Kept, since every pair of endpoints of a network is compared by its names."""
-    return frozenset(normal(name) for name in names if name)
 
 
 def user_networks(snapshot: Snapshot, source: Standing) -> tuple[Network, ...]:
@@ -90,9 +71,10 @@ def look_up(snapshot: Snapshot, source: Standing, name: str, evidence: Evidence)
 
 def holders_of(snapshot: Snapshot, network: Network, name: str) -> tuple[Endpoint, ...]:
     """The active endpoints of the network that answer to the name, plain or with the network's name behind it."""
-    wanted = {normal(name), normal(name).removesuffix("." + normal(network.name))}
-    found = [e for e in snapshot.endpoints_of(network) if e.state == "active" and wanted & names_of(e)]
-    return tuple(sorted(found, key=lambda e: (e.container_name, e.container_id)))
+    wanted_names = {normal(name), normal(name).removesuffix("." + normal(network.name))}
+    by_name = snapshot.holders_by_name_on(network)
+    found = {id(endpoint): endpoint for wanted in wanted_names for endpoint in by_name.get(wanted, ())}
+    return tuple(sorted(found.values(), key=lambda e: (e.container_name, e.container_id)))
 
 
 def bearers_of(snapshot: Snapshot, name: str) -> tuple[Container, ...]:
@@ -103,7 +85,7 @@ def bearers_of(snapshot: Snapshot, name: str) -> tuple[Container, ...]:
 
 
 def _bears(container: Container, name: str) -> bool:
-    if name in {normal(container.name), normal(container.hostname), container.id[:_SHORT_ID]}:
+    if name in {normal(container.name), normal(container.hostname), container.id[:SHORT_ID]}:
         return True
     return any(name in names_of(endpoint) for endpoint in container.endpoints)
 
@@ -143,7 +125,7 @@ def _hosts_file(snapshot: Snapshot, source: Standing, name: str, evidence: Evide
     yield from _LOOPBACK_NAMES.get(name, ())
     if source.owner is None:
         return
-    if name == normal(source.owner.hostname or source.owner.id[:_SHORT_ID]):
+    if name == normal(source.owner.hostname or source.owner.id[:SHORT_ID]):
         yield from (address for endpoint in source.endpoints for address in endpoint.addresses)
     yield from (
         _host_gateway(snapshot) if address == _HOST_GATEWAY else address

@@ -6,16 +6,10 @@ from ipaddress import ip_address
 
 from service.core import remedies
 from service.core.checks import Finding, NameDestination
+from service.core.endpoint_names import names_of, normal
 from service.core.errors import Remedy
 from service.core.explanations import of_container
-from service.core.reachability.names import (
-    Lookup,
-    bearers_of,
-    names_of,
-    normal,
-    user_networks,
-    uses_embedded_dns,
-)
+from service.core.reachability.names import Lookup, bearers_of, user_networks, uses_embedded_dns
 from service.core.reachability.standing import Standing, stand
 from service.core.rules.base import Findings, Situation, component_of, finding, members, of_network, unseen
 from service.core.rules.state import destination_down_as
