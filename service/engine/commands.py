@@ -94,7 +94,7 @@ def _bounded(response: requests.Response, limit_s: float) -> bytes:
     pieces: list[bytes] = []
     for piece in response.iter_content(ANSWER_PIECE_BYTES):
         pieces.append(piece)
-        patience(end - time.monotonic())
+        patience(limit_s, end - time.monotonic())
     return b"".join(pieces)
 
 

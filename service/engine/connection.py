@@ -132,7 +132,7 @@ class EngineConnection:
                 break
             answer.take(piece)
             if not answer.whole:
-                left_s = patience(end - time.monotonic())
+                left_s = patience(self._timeout_s, end - time.monotonic())
                 if left_s < self._timeout_s * STILL_FRESH:
                     _wait_at_most(sock, left_s)
         if not answer.connection_stays:
@@ -204,11 +204,14 @@ def _has_ended(sock: socket.socket) -> bool:
         return True
 
 
-def patience(at_most_s: float) -> float:
-    """How long to wait now. Raises ``EngineTooSlow`` when the request's own time is over."""
-    wait_s = deadline.left(at_most_s)
+def patience(limit_s: float, left_s: float | None = None) -> float:
+    """How long to wait now, of ``limit_s`` seconds of which ``left_s`` are left.
+
+    Raises ``EngineTooSlow`` when they are over, or the request's own time is.
+    """
+    wait_s = deadline.left(limit_s if left_s is None else left_s)
     if wait_s <= 0:
-        raise too_slow(at_most_s)
+        raise too_slow(limit_s)
     return wait_s
 
 
@@ -250,6 +253,6 @@ def too_slow(after_s: float) -> EngineTooSlow:
     """The error for an engine that did not answer in time."""
     return EngineTooSlow(
         code="engine-too-slow",
-        detail=f"The Docker engine did not answer within {max(after_s, 0):g} s; a change asked for may still happen.",
+        detail=f"The Docker engine did not answer within {after_s:g} s; a change asked for may still happen.",
         remedy=Remedy("Look at the thing before trying again; an Idempotency-Key makes the retry safe."),
     )

@@ -153,20 +153,23 @@ def test_garbage(before, answer, sane):
     answers(before(answer, sane), STRANGE | {(504, "engine-too-slow")} if callable(answer) else STRANGE)
 
 
-@pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW.keys())
-def test_answers_that_never_come(before, answer):
-    for method, path, body in REQUESTS[:3]:
-        began = time.monotonic()
-        response = before(answer, KNOWN).send(method, path, body)
-        assert (response.status_code, response.get_json()["code"]) == (504, "engine-too-slow")
-        assert time.monotonic() - began < 3 * LIMIT_S
-
-
 INFO = {"ID": "x", "Name": "x", "Plugins": {"Network": ["bridge"]}, "Swarm": {"LocalNodeState": "inactive"}}
 WELL = [
     *KNOWN, (b"/events", b""), (b"GET /v1.45/networks ", b"[]"), (b"/containers/json", b"[]"),
     (b"/info", json.dumps(INFO).encode()), (b"/images/json", b'[{"Id": "sha256:x", "RepoTags": ["busybox:latest"]}]'),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW.keys())
+@pytest.mark.parametrize("sane", [KNOWN, WELL], ids=["when it is read", "when it is changed"])
+def test_answers_that_never_come(before, answer, sane):
+    for method, path, body in REQUESTS[2:4] if sane is WELL else REQUESTS[:3]:
+        began = time.monotonic()
+        response = before(answer, sane).send(method, path, body)
+        problem = response.get_json()
+        assert (response.status_code, problem["code"]) == (504, "engine-too-slow")
+        assert "did not answer within 1 s" in problem["detail"]
+        assert time.monotonic() - began < 3 * LIMIT_S
 
 
 @pytest.mark.parametrize("answer", GARBAGE.values(), ids=GARBAGE.keys())
