@@ -25,13 +25,7 @@ GRAVE = {"serious", "critical"}
 
 
 def find_chromium():
-    """Debian's Chromium, installed when it is missing."""
-    if not shutil.which("chromium"):
-        apt = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120")
-        subprocess.run([*apt, "update"], check=True)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = [*apt, "install", "--yes", "--no-install-recommends", "chromium"]
-        subprocess.run(install, check=True, env=environment, stdout=subprocess.DEVNULL)
+    """Debian's Chromium, which scripts/test-packages installs."""
     return shutil.which("chromium")
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
-from private_engine import run
 from spec_validator import DOCUMENT
 from werkzeug.serving import make_server
 
@@ -13,7 +12,6 @@ from service.app import create_app
 from service.engine.connection import EngineAddress
 from service.settings import Settings
 
-APT = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=300")
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     "--headless",
@@ -37,16 +35,13 @@ def app(tmp_path_factory):
 @pytest.fixture(scope="module")
 def url(app):
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    if not Path(CHROMIUM).exists():
-        run(*APT, "update")
-        run(*APT, "install", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core")
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             str(tmp_path_factory.mktemp("chromium")), executable_path=CHROMIUM, args=FLAGS, headless=True
