@@ -254,6 +254,8 @@ class PrivateEngine:
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of dockerd's beside those that keep it to itself."""
+    programs: Path | None = None
+    """A folder with the programs of another engine version; ``None`` for those that the machine has installed."""
     _owner: Process | None = field(default=None, init=False, repr=False)
     _children: list[subprocess.Popen[bytes]] = field(default_factory=list, init=False, repr=False)
 
@@ -412,7 +414,7 @@ class PrivateEngine:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**environment, "PATH": SEARCH_PATH},
+                env={**environment, "PATH": self._search_path()},
                 cwd="/",
             )
         self._children.append(child)
@@ -420,6 +422,10 @@ class PrivateEngine:
         if process:
             state = self._state()
             self._save({**state, "processes": {**state.get("processes", {}), program: asdict(process)}})
+
+    def _search_path(self) -> str:
+        """Where the daemons find themselves and each other: docker-proxy, the shim, runc."""
+        return os.pathsep.join([str(self.programs), SEARCH_PATH]) if self.programs else SEARCH_PATH
 
     def _await(self, program: str, ready: Callable[[], object]) -> None:
         """Wait until a daemon is ready; say with its own last words why it never was."""
