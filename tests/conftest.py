@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 from private_engine import PrivateEngine
-from spec_validator import pytest_sessionfinish, validate, watch_clients
+from spec_validator import pytest_sessionfinish, pytest_testnodedown, validate, watch_clients
 
 from service.app import create_app
 from service.core.access import Role
@@ -29,26 +30,35 @@ TOKENS = {
     "alpha-admin": ("admin", "alpha"),
 }
 
+ENGINE_PROGRAMS = Path(os.environ["BRIDGEWORK_TEST_ENGINE"]) if os.environ.get("BRIDGEWORK_TEST_ENGINE") else None
+"""A folder with the programs of the engine to test; without it, the machine's own engine (see tests/engines)."""
+NO_UPSTREAM = {"dns": ["172.17.0.1"]}
+"""The bridge itself refuses at once, where a server out of reach is waited for at each lookup and each removal."""
 
-def machine_state():
-    """Everything a test could leave behind: namespaces, links and processes of engines."""
+
+def in_namespace(engine, *command):
+    """Run a program in the engine's network namespace."""
+    return subprocess.run(
+        ["nsenter", f"--net={engine.namespace}", *command], check=True, capture_output=True, text=True
+    )
+
+
+def left_behind():
+    """Name what this process's tests left on the machine: all that they make there has the process id in its name."""
     namespaces = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-    names = sorted(line.split(":")[1].strip().split("@")[0] for line in links.splitlines())
-    return sorted(line.split()[0] for line in namespaces.splitlines()), names
+    names = [line.split()[0] for line in namespaces.splitlines()] + [line.split()[1] for line in links.splitlines()]
+    return [name for name in names if str(os.getpid()) in re.findall(r"[0-9]+", name)]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_left_behind():
-    before = machine_state()
     yield
-    # Something else on the machine may come and go meanwhile: what is ours stays, what is not goes.
     for _ in range(50):
-        left = [[name for name in now if name not in then] for now, then in zip(machine_state(), before, strict=True)]
-        if left == [[], []]:
+        if not left_behind():
             return
         time.sleep(0.2)
-    assert left == [[], []]
+    assert left_behind() == []
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,7 +73,9 @@ def engine():
     """A real engine of the tests' own."""
     directory = Path(tempfile.mkdtemp(prefix="bridgework-tests-"))
     try:
-        with PrivateEngine(directory / "engine", f"bridgework-tests-{os.getpid()}") as made:
+        name = f"bridgework-tests-{os.getpid()}"
+        with PrivateEngine(directory / "engine", name, settings=NO_UPSTREAM, programs=ENGINE_PROGRAMS) as made:
+            in_namespace(made, "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0")
             yield made
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -130,7 +142,7 @@ class Client:
 
 @pytest.fixture(scope="session")
 def app(engine, tokens_file):
-    return create_app(Settings(tokens_file=tokens_file), EngineAddress(engine.docker_host))
+    return create_app(Settings(tokens_file=tokens_file, stop_grace_s=1), EngineAddress(engine.docker_host))
 
 
 @pytest.fixture
@@ -170,4 +182,4 @@ def codes(findings):
     return [finding["code"] for finding in findings]
 
 
-__all__ = ["Role", "check", "codes", "container", "pytest_sessionfinish", "run"]
+__all__ = ["Role", "check", "codes", "container", "pytest_sessionfinish", "pytest_testnodedown", "run"]
