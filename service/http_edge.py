@@ -13,7 +13,7 @@ from gunicorn.http import errors
 
 ARRIVAL_S = 10.0
 MAX_HEAD_BYTES = 65_536
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)", re.IGNORECASE)
+_LENGTHS = re.compile(rb"\r\ncontent-length:(.*?)(?=\r\n)", re.IGNORECASE | re.DOTALL)
 _CODED = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 
@@ -44,12 +44,19 @@ def arrival(received: bytes | bytearray, max_body_bytes: int) -> HTTPStatus:
     head = bytes(received[: end + 2])
     if _CODED.search(head):
         return HTTPStatus.LENGTH_REQUIRED
-    length = _LENGTH.search(head)
-    if length is None:
+    lengths = _LENGTHS.findall(head)
+    if not lengths:
         return HTTPStatus.OK
-    if int(length.group(1)) > max_body_bytes:
+    # gunicorn reads one decimal number of any size. What this function cannot read it refuses: a length that only
+    # gunicorn understood would let a thread wait for a body that never comes.
+    digits = lengths[0].strip(b" \t")
+    if len(lengths) > 1 or not digits.isdigit():
+        return HTTPStatus.BAD_REQUEST
+    # Compared as text first, because int() refuses more than 4,300 digits.
+    significant = digits.lstrip(b"0") or b"0"
+    if len(significant) > len(str(max_body_bytes)) or int(significant) > max_body_bytes:
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    return HTTPStatus.OK if len(received) - end - 4 >= int(length.group(1)) else HTTPStatus.CONTINUE
+    return HTTPStatus.OK if len(received) - end - 4 >= int(significant) else HTTPStatus.CONTINUE
 
 
 def refusal(status: HTTPStatus, request_id: str) -> bytes:
