@@ -47,15 +47,16 @@ class KeptAnswers:
     """Bodies and ETags by request, for one snapshot at a time."""
 
     def __init__(self) -> None:
-        self._snapshot: Snapshot | None = None
-        self._kept: dict[str, tuple[bytes, str, str]] = {}
+        # One attribute: a thread that reads it gets a snapshot and the answers written from that snapshot, whatever
+        # other threads replace meanwhile. With two attributes, a thread could keep its answer under a newer snapshot.
+        self._kept: tuple[Snapshot | None, dict[str, tuple[bytes, str, str]]] = (None, {})
 
     def answer(self, snapshot: Snapshot, key: str, make: Callable[[], Response]) -> Response:
         """The kept answer for ``key``, or a new one, kept when it is a success."""
-        kept = self._kept
-        if snapshot is not self._snapshot:
-            self._snapshot, self._kept = snapshot, {}
-            kept = self._kept
+        of, kept = self._kept
+        if of is not snapshot:
+            kept = {}
+            self._kept = (snapshot, kept)
         found = kept.get(key)
         if found is not None:
             body, etag, media_type = found
