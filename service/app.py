@@ -113,6 +113,7 @@ def create_app(
         rate=RateLimit(settings.rate_per_minute),
         slots={
             "matrices": Slots("matrices", settings.max_matrices),
+            "probes": Slots("probes", settings.max_probes),
             "streams": Slots("streams", settings.max_streams),
         },
         kept=KeptAnswers(),

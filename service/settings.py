@@ -37,6 +37,7 @@ class Settings:
     request_timeout_s: float = 60.0
     max_body_bytes: int = 262_144
     max_matrices: int = 2
+    max_probes: int = 8
     max_streams: int = 8
     rate_per_minute: int = 6000
     stop_grace_s: int = 10
@@ -101,6 +102,7 @@ def _parsed(env: Env) -> Settings:
         request_timeout_s=env.float("REQUEST_TIMEOUT_S", given.request_timeout_s, validate=validate.Range(1, 3600)),
         max_body_bytes=env.int("MAX_BODY_BYTES", given.max_body_bytes, validate=validate.Range(1024, 64_000_000)),
         max_matrices=env.int("MAX_MATRICES", given.max_matrices, validate=validate.Range(1, 64)),
+        max_probes=env.int("MAX_PROBES", given.max_probes, validate=validate.Range(1, 256)),
         max_streams=env.int("MAX_STREAMS", given.max_streams, validate=validate.Range(1, 250)),
         rate_per_minute=env.int("RATE_PER_MINUTE", given.rate_per_minute, validate=validate.Range(1, 10_000_000)),
         stop_grace_s=env.int("STOP_GRACE_S", given.stop_grace_s, validate=validate.Range(0, 300)),

@@ -49,6 +49,8 @@ class Desk:
 def flask_view(desk: Desk, operation: Operation, reader: Operation | None) -> Callable[..., Response]:
     """The function Flask calls. ``reader`` is the GET of the same path, for ``If-Match``."""
     negotiated = len(operation.media_types) > 1
+    # The document promises a bound for every weight but "light"; one without slots must not start.
+    slots = None if operation.weight == "light" else desk.slots[operation.weight]
 
     def view(**path: str) -> Response:
         deadline.begin(desk.request_timeout_s)
@@ -57,7 +59,7 @@ def flask_view(desk: Desk, operation: Operation, reader: Operation | None) -> Ca
             asked = _asked(desk, operation, path, record)
             if operation.conditional and "If-Match" in request.headers and reader is not None:
                 _require_match(operation, reader, asked, request.headers["If-Match"])
-            response = _answered(desk, operation, asked)
+            response = _answered(desk, slots, operation, asked)
             if negotiated:
                 response.vary.add("Accept")
             record.ended(response)
@@ -148,18 +150,15 @@ def _reader_of(house: House) -> Callable[[], Snapshot]:
     return read
 
 
-def _answered(desk: Desk, operation: Operation, asked: Asked) -> Response:
-    slots = desk.slots.get(operation.weight)
+def _answered(desk: Desk, slots: Slots | None, operation: Operation, asked: Asked) -> Response:
     if slots is not None:
-        return _within(slots, operation, asked)
-    if operation.method != "GET":
-        return _rendered(operation, asked)
-    if operation.remembered and not _looks_beyond(asked):
+        response = _within(slots, operation, asked)
+    elif operation.remembered and not _looks_beyond(asked):
         key = f"{asked.media_type} {request.full_path}"
         response = desk.kept.answer(asked.snapshot, key, lambda: _rendered(operation, asked))
     else:
         response = _rendered(operation, asked)
-    if response.is_streamed or operation.role is None:
+    if operation.method != "GET" or response.is_streamed or operation.role is None:
         return response
     return conditional(response, request.headers.get("If-None-Match"))
 
