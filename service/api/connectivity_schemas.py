@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from service.api.fields import FindingSchema, Flag, Strict, Text, Whole, described
+from service.api.fields import ExactlyOne, FindingSchema, Flag, Strict, Text, Whole, described
 from service.core.checks import Protocol, Reason, Verdict
 
 PROTOCOLS = tuple(protocol.value for protocol in Protocol)
@@ -17,25 +17,14 @@ MAX_CHECK_MS = 60_000
 WITH_PORT = frozenset({"tcp", "udp", "http"})
 
 
-class CheckSourceSchema(Strict):
+class CheckSourceSchema(ExactlyOne):
     """Where to stand: exactly one of these."""
 
     container = Text(min_length=1, metadata=described("A container by name or id."))
     host = Flag(validate=validate.Equal(True), metadata=described("The engine's host; true."))
 
-    class Meta(Strict.Meta):
-        """Say in the spec that it is one of them."""
 
-        exactly_one = True
-
-    @validates_schema
-    def check(self, data: dict[str, Any], **_: Any) -> None:
-        """Exactly one."""
-        if len(data) != 1:
-            raise ValidationError("Name exactly one of container and host.")
-
-
-class CheckDestinationSchema(Strict):
+class CheckDestinationSchema(ExactlyOne):
     """What to reach: exactly one of these."""
 
     container = Text(min_length=1, metadata=described("A container: its address on a network shared with the source."))
@@ -45,17 +34,6 @@ class CheckDestinationSchema(Strict):
         validate=validate.Equal(True),
         metadata=described("From a container its default gateway, from the host the loopback; true."),
     )
-
-    class Meta(Strict.Meta):
-        """Say in the spec that it is one of them."""
-
-        exactly_one = True
-
-    @validates_schema
-    def check(self, data: dict[str, Any], **_: Any) -> None:
-        """Exactly one."""
-        if len(data) != 1:
-            raise ValidationError("Name exactly one of container, name, address and host.")
 
 
 class CheckRequestSchema(Strict):

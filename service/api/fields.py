@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
 from service.core.explanations import CATALOGUE
 
@@ -29,6 +29,16 @@ class Strict(Schema):
         """Refuse what is not declared."""
 
         unknown = RAISE
+
+
+class ExactlyOne(Strict):
+    """An input with exactly one of its properties. The document says ``minProperties`` and ``maxProperties``: 1."""
+
+    @validates_schema
+    def _require_exactly_one(self, data: dict[str, Any], **_: Any) -> None:
+        if len(data) != 1:
+            *others, last = self.fields
+            raise ValidationError(f"Name exactly one of {', '.join(others)} and {last}.")
 
 
 class Text(fields.String):

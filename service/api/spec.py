@@ -14,7 +14,7 @@ from marshmallow.validate import Regexp
 from service import __version__
 from service.api import console, docs
 from service.api.contract import JSON, Media, Operation, Resource
-from service.api.fields import NO_CONTROL, ProblemSchema, Text, Variants
+from service.api.fields import NO_CONTROL, ExactlyOne, ProblemSchema, Text, Variants
 from service.api.spec_examples import attach_examples
 from service.api.spec_links import add_links
 from service.api.spec_parameters import parameters, path_parameter
@@ -87,7 +87,10 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
         )
     document = spec.to_dict()
     for (schema, *_), name in converter.refs.items():
-        document["components"]["schemas"][name]["description"] = inspect.cleandoc(schema.__doc__ or "")
+        described = document["components"]["schemas"][name]
+        described["description"] = inspect.cleandoc(schema.__doc__ or "")
+        if issubclass(schema, ExactlyOne):
+            described |= {"minProperties": 1, "maxProperties": 1}
     document["components"]["schemas"]["Problem"]["properties"]["code"][GROWING] = known_codes(document)
     finish(document)
     add_links(document)

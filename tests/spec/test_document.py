@@ -119,6 +119,19 @@ def test_a_tag_is_bounded_by_what_the_edge_takes_of_a_header():
     assert {name: bound + len(f"{name}: \r\n") for name, bound in bounds.items()} == dict.fromkeys(bounds, 8190)
 
 
+@pytest.mark.parametrize("name", ["CheckSource", "CheckDestination"])
+def test_a_request_that_takes_exactly_one_property_says_so_in_its_schema(name):
+    schema = SCHEMAS[name]
+    check = jsonschema.Draft202012Validator(schema)
+    host, container = {"host": True}, {"container": "web"}
+    assert [check.is_valid(given) for given in ({}, host, container, {**host, **container})] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
 def test_every_list_and_map_of_a_request_is_bounded():
     bad = []
     for where, schema, _ in EVERYTHING:
