@@ -66,7 +66,7 @@ def refusal(status: HTTPStatus, request_id: str) -> bytes:
         "type": f"urn:bridgework:problem:{code}", "title": status.phrase, "status": int(status), "detail": detail,
         "code": code, "request_id": request_id,
     }  # fmt: skip
-    body = json.dumps(document).encode()
+    body = json.dumps(document).encode() + b"\n"
     head = (
         f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
         f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\nX-Content-Type-Options: nosniff\r\n"

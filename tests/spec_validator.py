@@ -110,6 +110,8 @@ def _check_content(where, answer, response):
         fail(where, f"the document has {', '.join(content)} here, not {response.mimetype}", response)
     if response.mimetype in STREAMS or not response.mimetype.endswith("json") or response.request.method == "HEAD":
         return
+    if not response.get_data().endswith(b"\n"):
+        fail(where, "the last line of the JSON has no end, so a terminal's prompt would stand behind it", response)
     document = response.get_json()
     schema = content[response.mimetype]["schema"]
     for error in sorted(schema_checker(json.dumps(schema)).iter_errors(document), key=lambda error: -len(error.path)):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Response
+from flask import Response, json
 from marshmallow import Schema
 from werkzeug.datastructures import Headers
 
@@ -22,6 +22,11 @@ from service.core.snapshot import Snapshot
 from service.operations.house import House
 
 JSON = "application/json"
+
+
+def json_text(value: Any) -> str:
+    """Write a JSON document as it is sent: one line with its end, so that a terminal's prompt begins on the next."""
+    return json.dumps(value) + "\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, g, json, request
+from flask import Response, g, request
 from marshmallow import Schema
 
 from service.api import reading
 from service.api.auth import Authenticator
 from service.api.caching import KeptAnswers, conditional, etag_of, matches
-from service.api.contract import JSON, Answer, Asked, Media, Operation
+from service.api.contract import JSON, Answer, Asked, Media, Operation, json_text
 from service.api.limits import RateLimit, Slots
 from service.api.networks_schemas import RehearsalSchema
 from service.api.problems import HttpProblem
@@ -197,7 +197,7 @@ def _dumped(operation: Operation, answer: Answer) -> bytes:
     if answer.value is None:
         return b""
     value: Any = _schema(operation, answer).dump(answer.value)
-    return json.dumps(value).encode()
+    return json_text(value).encode()
 
 
 def _schema(operation: Operation, answer: Answer) -> Schema:

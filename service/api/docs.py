@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from flask import Flask, Response, request
 
 from service.api.caching import conditional
+from service.api.contract import json_text
 from service.api.spec_parameters import tag_parameter
 
 FILES = Path(__file__).resolve().parent.parent / "docs"
@@ -30,7 +30,7 @@ POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancesto
 def register(app: Flask, document: dict[str, Any], text: str) -> None:
     """Serve ``document`` (in YAML: ``text``) and its page. All is read once: it does not change while we live."""
     served: dict[str, tuple[bytes, str]] = {
-        "/openapi.json": (json.dumps(document).encode(), "application/json"),
+        "/openapi.json": (json_text(document).encode(), "application/json"),
         "/openapi.yaml": (text.encode(), "application/yaml"),
     }
     for file in sorted(FILES.iterdir()):

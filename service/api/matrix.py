@@ -11,11 +11,11 @@ from contextlib import closing
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from flask import Response, json, request
+from flask import Response, request
 
 from service.api.connectivity import wanted_check
 from service.api.connectivity_schemas import CheckRequestSchema
-from service.api.contract import JSON, Answer, Asked, Media, Resource
+from service.api.contract import JSON, Answer, Asked, Media, Resource, json_text
 from service.api.fields import ReferenceSchema
 from service.api.matrix_schemas import (
     AssertionSchema,
@@ -80,7 +80,7 @@ def measure_matrix(asked: Asked) -> Answer | Response:
         "rtt_ms": [row.rtt_ms for row in rows],
         **_totals(run),
     }
-    return Response(json.dumps(whole), content_type=JSON)
+    return Response(json_text(whole), content_type=JSON)
 
 
 def _while_waited_for(run: matrix.MatrixRun) -> list[matrix.MatrixRow]:
@@ -104,15 +104,15 @@ def _lines(run: matrix.MatrixRun) -> Iterator[str]:
     """A sign of life now and then, so that writing fails once the client has left, and the iterator is closed."""
     total, done = len(run.chosen), 0
     names = ReferenceSchema(many=True).dump(run.containers)
-    yield json.dumps({"type": "start", "containers": names, "rows_total": total}) + "\n"
+    yield json_text({"type": "start", "containers": names, "rows_total": total})
     with closing(run.rows()) as rows:
         for row in rows:
             line: dict[str, Any] = {"type": "heartbeat"}
             if row is not None:
                 done += 1
                 line = {"type": "row", "index": row.index, "verdicts": row.verdicts, "rtt_ms": row.rtt_ms}
-            yield json.dumps({**line, "rows_done": done, "rows_total": total}) + "\n"
-    yield json.dumps({"type": "end", **_totals(run)}) + "\n"
+            yield json_text({**line, "rows_done": done, "rows_total": total})
+    yield json_text({"type": "end", **_totals(run)})
 
 
 def _totals(run: matrix.MatrixRun) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _junit(outcomes: list[assertions.Outcome]) -> bytes:
             told = ET.SubElement(case, tag, {"message": outcome.message, "type": outcome.outcome})
             findings = outcome.result.findings if outcome.result else ()
             told.text = "\n".join(f"{finding.code}: {finding.message}" for finding in findings)
-    return bytes(ET.tostring(suite, encoding="utf-8", xml_declaration=True))
+    return bytes(ET.tostring(suite, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
 @RESOURCE.operation(

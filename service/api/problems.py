@@ -11,9 +11,10 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app, g, json, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from service.api.contract import json_text
 from service.core import errors
 
 log = structlog.get_logger()
@@ -104,7 +105,7 @@ def problem(
     if facts:
         document["facts"] = dict(facts)
     g.problem_code = code
-    return Response(json.dumps(document), status, headers=headers, content_type=MEDIA_TYPE)
+    return Response(json_text(document), status, headers=headers, content_type=MEDIA_TYPE)
 
 
 def remedy_document(remedy: errors.Remedy) -> dict[str, Any]:
