@@ -155,6 +155,18 @@ def test_a_program_that_listens_for_itself_alone_is_an_aside(api):
     assert "tcp 8080" in found["message"]
 
 
+def test_a_containers_own_name_on_a_network_that_it_left_is_gone_after_the_restart_that_the_remedy_is(api):
+    api.post("/v1/networks", {"name": "lab"}, status=201)
+    run(api, "moved")
+    api.put("/v1/networks/lab/endpoints/moved", {})
+    api.delete("/v1/networks/bridge/endpoints/moved")
+    (found,) = diagnosis(api)
+    assert (found["code"], found["severity"]) == ("stale-address", "warning")
+    assert [call["path"] for call in found["remedy"]["calls"]] == ["/v1/containers/moved/restart"]
+    api.send_remedy(found["remedy"])
+    assert diagnosis(api) == []
+
+
 def test_what_an_image_wrote_into_its_hosts_file_is_read(api, raw):
     run(api, "old")
     pid = raw.get("/containers/old/json")["State"]["Pid"]

@@ -9,9 +9,10 @@ from service.core.addresses.input import why_refused
 from service.core.addresses.intervals import enclosures, first_meetings
 from service.core.checks import Finding, Severity
 from service.core.diagnostics.view import VLAN_DRIVERS, View, length_like
+from service.core.endpoint_names import SHORT_ID
 from service.core.errors import Call, Remedy
 from service.core.explanations import finding, of_container, of_network
-from service.core.remedies import any_address
+from service.core.remedies import any_address, restart
 from service.core.snapshot import Container, Endpoint, Network
 
 
@@ -131,11 +132,20 @@ def hosts_entries_lead_nowhere(view: View) -> Iterator[Finding]:
                     of_container(container),
                     f"{container.name} knows {entry.name} as {entry.address} ({entry.where}), which nobody holds.",
                     severity=Severity.WARNING,
-                    remedy=Remedy(
-                        f"Use the name of the container that is meant, on a network it shares with {container.name}."
-                    ),
+                    remedy=_without_entry(container, entry),
                     evidence={"address": entry.address, "name": entry.name, "written_in": entry.where},
                 )
+
+
+def _without_entry(container: Container, entry: _Entry) -> Remedy:
+    """Restart the container when the entry is its own hostname: the engine writes that line at every start.
+
+    A disconnect leaves the line of the network that the container left (engine 26.1.5, 28.5.2, 29.7.2, measured).
+    """
+    if entry.where == "/etc/hosts" and entry.name in {container.hostname, container.id[:SHORT_ID]}:
+        summary = f"Restart {container.name}: the engine then writes its hosts file for the networks that it is in now."
+        return Remedy(summary, calls=(restart(container),))
+    return Remedy(f"Use the name of the container that is meant, on a network it shares with {container.name}.")
 
 
 def _entries(view: View, container: Container) -> Iterable[_Entry]:
