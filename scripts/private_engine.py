@@ -39,6 +39,14 @@ SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bi
 PACKAGE_OF = {"dockerd": "docker.io", "ip": "iproute2", "iptables": "iptables"}
 ENGINE_PROGRAMS = {"dockerd", "containerd", "containerd-shim-runc-v2", "runc", "docker-proxy"}
 NETNS_FOLDER = Path("/run/netns")
+# Folders that dockerd, a container's shim and umount make beside the places that they are given; parents come last.
+MACHINE_FOLDERS = (
+    Path("/run/docker/plugins"),
+    Path("/run/docker"),
+    Path("/run/containerd/s"),
+    Path("/run/containerd"),
+    Path("/run/mount"),
+)
 CGROUPS = Path("/sys/fs/cgroup")
 POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -117,9 +125,16 @@ def install_packages() -> None:
     run(*apt, "update")
     with no_services_started():
         run(*apt, "install", "--yes", "--no-install-recommends", *missing)
-    if "docker.io" in missing and Path("/run/systemd/system").exists():
-        # Not at the next boot either: whoever wants an engine on the machine's network enables it.
+    if "docker.io" in missing:
+        keep_from_boot()
+
+
+def keep_from_boot() -> None:
+    """Keep the packages from starting an engine on the machine's own network at the next boot."""
+    if Path("/run/systemd/system").exists():
         run("systemctl", "disable", "docker.service", "docker.socket", "containerd.service", check=False)
+    else:  # SysV's links in /etc/rc2.d and its neighbours
+        run("update-rc.d", "docker", "disable", check=False)
 
 
 # -- what the kernel knows ---------------------------------------------------------------------------------------
@@ -345,6 +360,7 @@ class PrivateEngine:
         """Make the namespace, its loopback up; anew when a reboot left its name alone behind."""
         state = self._state()
         state.setdefault("made_netns_mount", not os.path.ismount(NETNS_FOLDER))
+        state.setdefault("made_folders", self._folders_to_make())
         self.runtime.mkdir(mode=0o755, exist_ok=True)
         owner = asdict(self._owner) if self._owner else None
         self._save({**state, "directory": str(self.directory), "name": self.name, "owner": owner})
@@ -353,6 +369,15 @@ class PrivateEngine:
             say(f"Making the network namespace {self.name}")
             run("ip", "netns", "add", self.name)
         run("ip", "-n", self.name, "link", "set", "lo", "up")
+        # The kernel sends one ICMP error a second to each destination unless told otherwise, and a name that is looked
+        # up twice within that second waits for the time-out of the resolver: about 1 s a lookup, 3 s a removal.
+        limit = "/proc/sys/net/ipv4/icmp_ratelimit"
+        run("nsenter", f"--net={self.namespace}", "--", "sh", "-c", f"echo 0 > {limit}")
+
+    def _folders_to_make(self) -> list[str]:
+        """Name the machine's folders that will be there only because of private engines."""
+        made = {folder for state in known_engines() for folder in state.get("made_folders", ())}
+        return [str(folder) for folder in MACHINE_FOLDERS if str(folder) in made or not folder.exists()]
 
     def _start_daemons(self) -> None:
         """Start containerd and dockerd, each unless it runs already.
@@ -377,6 +402,9 @@ class PrivateEngine:
     def _configure(self) -> None:
         """Write both daemons' settings: in files, so that the machine's own are not read."""
         settings = {
+            # No server outside can be reached from here. The bridge itself refuses a lookup at once, where a server
+            # out of reach is waited for at each lookup of an unknown name and at each removal of a container.
+            "dns": ["172.17.0.1"],
             **self.settings,
             "hosts": [self.docker_host],
             "data-root": str(self.directory / "data"),
@@ -540,12 +568,16 @@ class PrivateEngine:
         with self._alone():
             self._kill_all()
             sockets = self._shim_sockets()
+            made_folders = self._state().get("made_folders", ())
             self._unmount()
             self._remove_namespace()
             wait_until(self._remove_cgroups, 5)
             self._remove_folders()
             for path in sockets:
                 path.unlink(missing_ok=True)
+            for folder in made_folders:
+                with contextlib.suppress(OSError):  # another engine has something in it
+                    Path(folder).rmdir()
         left = self.leftovers()
         if left:
             raise EngineError(f"Removed, but for: {', '.join(left)}")

@@ -233,3 +233,48 @@ def test_why_it_did_not_start_is_said_in_the_engines_own_words(engine):
     with pytest.raises(EngineError, match="did not start") as error:
         engine.start()
     assert "not a directory" in str(error.value)
+
+
+IN_EMPTY_RUN = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+from private_engine import PrivateEngine, ask
+
+def post(path, body):
+    status, answer = ask(engine.socket, "POST", path, json.dumps(body).encode(), content_type="application/json")
+    assert status < 300, answer
+    return json.loads(answer or "{}")
+
+with PrivateEngine(sys.argv[2], sys.argv[3]) as engine:
+    post(f"/containers/{post('/containers/create', {'Image': 'busybox', 'Cmd': ['sleep', '60']})['Id']}/start", {})
+    made = sorted(os.listdir("/run"))
+print(made, os.listdir("/run"))
+"""
+
+
+def test_what_the_daemons_make_outside_of_their_places_is_removed_too(tmp_path):
+    """On a machine whose /run is empty, as far as this mount namespace shows it."""
+    script = [sys.executable, "-c", IN_EMPTY_RUN, str(SCRIPT.parent), str(tmp_path / "engine"), f"{NAME}-alone"]
+    in_own_mounts = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"]
+    made, left = output_of(*in_own_mounts, *script).rsplit(" [", 1)
+    assert "'containerd', 'docker'" in made
+    assert left == "]\n"
+
+
+@pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="systemd disables its own units")
+def test_without_systemd_the_init_links_of_the_package_are_disabled(tmp_path):
+    layers = tmp_path / "layers"
+    own_etc = (
+        f"mount -t tmpfs none {layers} && mkdir {layers}/upper {layers}/work && mount -t overlay none "
+        f"-o lowerdir=/etc,upperdir={layers}/upper,workdir={layers}/work /etc && "
+        'update-rc.d docker defaults && update-rc.d docker enable && ls /etc/rc2.d && exec "$@"'
+    )
+    layers.mkdir()
+    disable = f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r}); import private_engine as engine; "
+    disable += "engine.keep_from_boot(); import os; print('then', *os.listdir('/etc/rc2.d'))"
+    before, after = output_of("unshare", "--mount", "sh", "-c", own_etc, "sh", sys.executable, "-c", disable).split(
+        "then"
+    )
+    assert "S01docker" in before
+    assert "S01docker" not in after
+    assert "K01docker" in after
