@@ -173,6 +173,10 @@ class SocketSchema(Schema):
     port = _number("Its port.", minimum=0, maximum=MAX_PORT)
     process = _text("The process's name, where visible.", null=True)
     pid = _number("The process's id as the service sees it, where visible.", null=True)
+    ipv6_only = fields.Boolean(
+        required=True,
+        metadata=described("Whether an IPv6 socket refuses IPv4 (`IPV6_V6ONLY`); false for an IPv4 socket."),
+    )
 
 
 class SocketPageSchema(Schema):

@@ -88,7 +88,10 @@ class NeighbourTable:
 
 @dataclass(frozen=True, slots=True)
 class ListeningSocket:
-    """A socket that waits: TCP in LISTEN, UDP bound and unconnected."""
+    """A socket that waits: TCP in LISTEN, UDP bound and unconnected.
+
+    ``ipv6_only`` is the socket option ``IPV6_V6ONLY``: an IPv6 socket with it takes no IPv4.
+    """
 
     protocol: str
     family: str
@@ -96,6 +99,7 @@ class ListeningSocket:
     port: int
     process: str | None = None
     pid: int | None = None
+    ipv6_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

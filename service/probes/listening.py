@@ -24,6 +24,7 @@ WAITING = {"tcp": (socket.IPPROTO_TCP, _TCP_LISTEN), "udp": (socket.IPPROTO_UDP,
 _REQUEST = struct.Struct("=BBxxI48x")
 _SOCKET = struct.Struct("!4xH2x16s")
 _INODE = struct.Struct("=68xI")
+_ATTRIBUTES_AT, _INET_DIAG_SKV6ONLY = 72, 11
 _ADDRESS_BYTES = {socket.AF_INET: 4, socket.AF_INET6: 16}
 MAX_PROCESSES = 4096
 MAX_DESCRIPTORS = 4096
@@ -47,10 +48,13 @@ def sockets(namespace_inode: int | None) -> tuple[ListeningSocket, ...] | None:
 def _ask(sock: socket.socket, protocol: str, family: socket.AddressFamily) -> Iterator[tuple[int, ListeningSocket]]:
     """The waiting sockets, each with its inode (linux/inet_diag.h)."""
     number, state = WAITING[protocol]
+    # The kernel adds INET_DIAG_SKV6ONLY unasked to every IPv6 socket in LISTEN or CLOSE (net/ipv4/inet_diag.c, 4.6).
     for body in netlink.dump(sock, _SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, number, 1 << state)):
         port, packed = _SOCKET.unpack_from(body)
         address = socket.inet_ntop(family, packed[: _ADDRESS_BYTES[family]])
-        yield _INODE.unpack_from(body)[0], ListeningSocket(protocol, _FAMILIES[family], address, port)
+        only = any(netlink.attributes(body, _ATTRIBUTES_AT).get(_INET_DIAG_SKV6ONLY, b""))
+        waiting = ListeningSocket(protocol, _FAMILIES[family], address, port, ipv6_only=only)
+        yield _INODE.unpack_from(body)[0], waiting
 
 
 def _owned(waiting: ListeningSocket, owner: Owner | None) -> ListeningSocket:

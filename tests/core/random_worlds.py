@@ -95,9 +95,14 @@ def evidences(draw, snapshot):
     """Sockets of some namespaces, and whether IPv6 is guarded."""
     observations = {}
     for one in snapshot.containers:
-        bound = draw(st.sampled_from([None, None, (), ("0.0.0.0",), ("::",), ("127.0.0.1",), ("10.0.0.10",)]))
+        bound = draw(
+            st.sampled_from(
+                [None, None, (), ("0.0.0.0",), ("::",), ("127.0.0.1",), ("10.0.0.10",), ("::ffff:10.0.0.10",)]
+            )
+        )
         if bound is not None:
-            sockets = tuple(ListeningSocket("tcp", "ipv4", address, PORT) for address in bound)
+            only = draw(st.booleans())
+            sockets = tuple(ListeningSocket("tcp", "ipv4", address, PORT, ipv6_only=only) for address in bound)
             observations[one.id] = Observation(1, sockets=sockets)
     inodes = {c.id: draw(st.sampled_from([1, 1, 1, 2])) for c in snapshot.containers if c.shares_with}
     inodes |= {c.id: 1 for c in snapshot.containers if not c.shares_with}

@@ -19,7 +19,7 @@ from core.worlds import (
 )
 
 from service.core.checks import Severity, Verdict
-from service.core.observations import Observation
+from service.core.observations import ListeningSocket, Observation
 from service.core.reachability.prediction import predict
 
 FRONT, BACK = network("frontend", "10.1.0.0/24"), network("backend", "10.2.0.0/24")
@@ -54,6 +54,38 @@ def test_the_proxy_takes_a_connection_even_where_nothing_listens_and_no_request(
     assert (unseen.verdict, finding_of(unseen, "analysis-limited").severity) == (Verdict.REACHABLE, Severity.INFO)
     assert predict(SNAPSHOT, ask(ONE, "host", "http", 8081), seen([(WEB, SHUT)])).verdict is Verdict.UNREACHABLE
     assert predict(SNAPSHOT, ask("host", "host", "tcp", 8081), seen([(WEB, SHUT)])).verdict is Verdict.REACHABLE
+
+
+@pytest.mark.parametrize(
+    ("address", "ipv6_only", "answers"),
+    [
+        ("::", False, [4, 6]),
+        ("::", True, [6]),
+        ("0.0.0.0", False, [4]),
+        ("::ffff:10.4.0.2", False, [4]),
+        ("::ffff:10.4.0.9", False, []),
+        ("::ffff:127.0.0.1", False, []),
+        ("fd00:4::2", True, [6]),
+    ],
+)
+def test_a_socket_answers_the_family_that_it_is_bound_to(address, ipv6_only, answers):
+    one = container("one", (DUAL, "10.4.0.3", {"ipv6_address": "fd00:4::3"}))
+    web = container("web", (DUAL, "10.4.0.2", {"ipv6_address": "fd00:4::2"}))
+    bound = Observation(1, sockets=(ListeningSocket("tcp", "ipv6", address, 8080, ipv6_only=ipv6_only),))
+    predicted = {
+        v: predict(world(DUAL, one, web), ask(one, web, "tcp", 8080, ip_version=v), seen([(web, bound)]))
+        for v in (4, 6)
+    }
+    assert [v for v in predicted if predicted[v].verdict is Verdict.REACHABLE] == answers
+    code = "listens-on-loopback-only" if "127" in address else "no-listener"
+    assert all(codes(predicted[v]) == [code] for v in predicted if v not in answers)
+
+
+def test_a_socket_that_takes_only_ipv6_is_listed_as_such():
+    web = container("web", (FRONT, "10.1.0.9"))
+    bound = Observation(1, sockets=(ListeningSocket("tcp", "ipv6", "::", 8080, ipv6_only=True),))
+    predicted = predict(world(FRONT, ONE, web), ask(ONE, web, "tcp", 8080), seen([(web, bound)]))
+    assert finding_of(predicted, "no-listener").evidence["listening"] == ["tcp [::]:8080 (IPv6 only)"]
 
 
 def test_from_the_host_a_bridges_address_is_translated_and_a_closed_port_refuses():

@@ -21,9 +21,11 @@ def held(world):
     }
     made = []
 
-    def bind(kind, address, port):
+    def bind(kind, address, port, *, ipv6_only=False):
         sock = socket.socket(*kinds[kind])
         made.append(sock)
+        if kind[1] == "ipv6":
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, ipv6_only)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address, port))
         return sock
@@ -36,6 +38,8 @@ def held(world):
             (("tcp", "ipv6"), world.a.address6, 7004),
         ):
             bind(kind, address, port).listen()
+        bind(("tcp", "ipv6"), "::", 7009, ipv6_only=True).listen()
+        bind(("udp", "ipv6"), "::", 7010, ipv6_only=True)
         bind(("udp", "ipv4"), world.a.address, 7005)
         bind(("udp", "ipv6"), "::1", 7006)
         bind(("udp", "ipv4"), "127.0.0.1", 7007).connect(("127.0.0.1", 9))
@@ -56,13 +60,18 @@ WAITING = {
     ("tcp", "ipv6", "fd77::2", 7004),
     ("udp", "ipv4", "10.77.0.2", 7005),
     ("udp", "ipv6", "::1", 7006),
+    ("tcp", "ipv6", "::", 7009),
+    ("udp", "ipv6", "::", 7010),
 }
+IPV6_ONLY = {7004, 7006, 7009, 7010}
+"""The kernel sets the option also for a socket that is bound to one IPv6 address."""
 
 
 @pytest.mark.usefixtures("held")
 def test_those_that_wait_and_no_others_as_ss_has_them(world, runner):
     seen = runner.observe(world.place(world.a), ("sockets",)).sockets
     assert {(one.protocol, one.family, one.address, one.port) for one in seen} == WAITING
+    assert {one.port for one in seen if one.ipv6_only} == IPV6_ONLY
     told = subprocess.run(
         ["nsenter", f"--net={world.a.path}", "ss", "-Hnltu"], capture_output=True, text=True, check=True
     ).stdout

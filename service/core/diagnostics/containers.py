@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 
 from service.core.checks import Finding, Severity
 from service.core.container_findings import taken_ports
@@ -12,6 +11,7 @@ from service.core.errors import Remedy
 from service.core.explanations import finding, of_container
 from service.core.observations import ListeningSocket
 from service.core.remedies import revive_share, start_it, way_out
+from service.core.rules.listener import is_loopback
 from service.core.snapshot import Container, PublishedPort
 from service.core.topology.links import share_state
 
@@ -175,11 +175,3 @@ def listeners_on_loopback(view: View) -> Iterator[Finding]:
                 remedy=Remedy(f"If others shall reach it, have the program in {container.name} bind 0.0.0.0 or ::."),
                 evidence={"ports": ports, "affected": len(ports)},
             )
-
-
-def is_loopback(address: str) -> bool:
-    """Whether it is a loopback address; text that is no address is none."""
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from service.core.checks import Finding, Severity
-from service.core.diagnostics.containers import is_loopback
 from service.core.diagnostics.view import View, enumerate_names
 from service.core.errors import Remedy
 from service.core.explanations import finding, of_container, of_network
 from service.core.remedies import share_network
+from service.core.rules.listener import is_loopback
 from service.core.snapshot import Container, Endpoint, Network
 
 _EMBEDDED_DNS = "127.0.0.11"

@@ -20,11 +20,11 @@ from service.core.reachability.aim import vlan_mode
 from service.core.reachability.standing import IPV4, IPV6, Condition, Standing, stand
 from service.core.reachability.target import default_exit, gateway_mode, host_address_on, subnet_of
 from service.core.rules.base import DEFAULT_PORTS
+from service.core.rules.listener import MAPPED, is_loopback
 from service.core.snapshot import Container, Network, Snapshot
 
 _ANYWHERE = {"0.0.0.0": "any4", "::": "any", "*": "any"}
 _BYTE, _SAMPLES = 256, 2
-_LOOPBACKS = ("127.", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +188,17 @@ def _listening(standing: Standing, protocol: Protocol, port: int | None, evidenc
     if seen is None or seen.sockets is None:
         return "unseen"
     own = [address for endpoint in standing.endpoints for address in (endpoint.ipv4_address, endpoint.ipv6_address)]
-    return frozenset((s.protocol, _bound_to(s.address, own)) for s in seen.sockets if s.port == port)
+    return frozenset((s.protocol, s.ipv6_only, _bound_to(s.address, own)) for s in seen.sockets if s.port == port)
 
 
 def _bound_to(address: str, own: list[str | None]) -> Hashable:
     """``any``, ``loopback``, which of its own addresses, or none of them."""
     if address in _ANYWHERE:
         return _ANYWHERE[address]
-    if address.startswith(_LOOPBACKS):
+    if is_loopback(address):
         return "loopback"
-    return own.index(address) if address in own else "elsewhere"
+    held = address.removeprefix(MAPPED)
+    return address.startswith(MAPPED), own.index(held) if held in own else held == "0.0.0.0"
 
 
 def _kinds(snapshot: Snapshot) -> dict[str, Hashable]:

@@ -1,8 +1,8 @@
 """Rules of the last layer: does a program wait at that port in the destination's namespace.
 
 A socket takes a packet if protocol and port are right and it is bound to any address of the family, or to the very
-address. ``::`` takes IPv4 too (``net.ipv6.bindv6only`` is 0 unless someone set it). Sockets are seen, never guessed:
-unseen ones leave tcp, udp, http and dns inconclusive.
+address. A socket bound to ``::`` takes IPv4 too, unless it has the option ``IPV6_V6ONLY``. Sockets are seen, never
+guessed: unseen ones leave tcp, udp, http and dns inconclusive.
 """
 
 from __future__ import annotations
@@ -17,21 +17,25 @@ from service.core.reachability.target import Way
 from service.core.rules.base import Findings, Situation, component_of, finding, unseen
 
 _EMBEDDED_DNS, _DNS_PORT = "127.0.0.11", 53
+MAPPED = "::ffff:"
+"""An IPv6 socket bound to an IPv4 address, as Java binds them, is listed as ``::ffff:10.0.0.2`` (RFC 4291, 2.5.5.2)."""
 _SOCKETS_LISTED = 20
 
 
 def is_loopback(address: str) -> bool:
     """Whether it is an address of a namespace's own loopback."""
     try:
-        return ip_address(address).is_loopback
+        return ip_address(address.removeprefix(MAPPED)).is_loopback
     except ValueError:
         return False
 
 
 def takes(socket: ListeningSocket, address: str, version: int) -> bool:
     """Whether a socket bound like this takes what is sent to the address."""
-    anywhere = {"0.0.0.0", "::", "*"} if version == IPV4 else {"::", "*"}
-    return socket.address in anywhere or socket.address == address
+    if version == IPV4:
+        anywhere = {"0.0.0.0", "*"} if socket.ipv6_only else {"0.0.0.0", "::", "*"}
+        return socket.address.removeprefix(MAPPED) in {address, *anywhere}
+    return socket.address in {address, "::", "*"}
 
 
 def sockets_of(situation: Situation, standing: Standing) -> tuple[ListeningSocket, ...] | None:
@@ -47,9 +51,11 @@ def sockets_of(situation: Situation, standing: Standing) -> tuple[ListeningSocke
 
 
 def described(sockets: tuple[ListeningSocket, ...]) -> list[str]:
-    """As ``tcp 0.0.0.0:8080``, sorted by port, Docker's own server left out."""
+    """As ``tcp 0.0.0.0:8080`` or ``tcp [::]:8080 (IPv6 only)``, sorted by port, Docker's own server left out."""
     ordered = sorted(sockets, key=lambda s: (s.port, s.protocol, s.address))
-    return [f"{s.protocol} {bound(s)}" for s in ordered if s.address != _EMBEDDED_DNS][:_SOCKETS_LISTED]
+    shown = [s for s in ordered if s.address != _EMBEDDED_DNS][:_SOCKETS_LISTED]
+    # Without the remark a dual-stack and an IPv6-only socket would read the same.
+    return [f"{s.protocol} {bound(s)}{' (IPv6 only)' if s.address == '::' and s.ipv6_only else ''}" for s in shown]
 
 
 def bound(socket: ListeningSocket) -> str:
