@@ -140,7 +140,7 @@ def hosts_entries_lead_nowhere(view: View) -> Iterator[Finding]:
 def _without_entry(container: Container, entry: _Entry) -> Remedy:
     """Restart the container when the entry is its own hostname: the engine writes that line at every start.
 
-    A disconnect leaves the line of the network that the container left (engine 26.1.5, 28.5.2, 29.7.2, measured).
+    Engine 26.1.5 leaves the line there when the container is disconnected; 28.5.2 and 29.7.2 remove it (measured).
     """
     if entry.where == "/etc/hosts" and entry.name in {container.hostname, container.id[:SHORT_ID]}:
         summary = f"Restart {container.name}: the engine then writes its hosts file for the networks that it is in now."
