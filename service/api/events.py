@@ -12,7 +12,7 @@ from marshmallow import Schema, fields, validate
 from service.api.contract import Asked, Media, Resource
 from service.api.fields import ReferenceSchema, Strict, Text, Variants, described
 from service.core.access import Role
-from service.core.changes import Change, Gap, Heartbeat
+from service.core.changes import EngineState, Gap, Heartbeat, Reach
 from service.core.event_log import GapReason
 from service.lifetime import PROCESS
 from service.operations import events
@@ -68,10 +68,28 @@ class GapEventSchema(Schema):
     )  # fmt: skip
 
 
+class EngineEventSchema(Schema):
+    """The engine has stopped to answer, or answers again. The `data` of an event whose `event` is `engine`."""
+
+    type = fields.String(required=True, validate=validate.OneOf(["engine"]), metadata=described("Always `engine`."))
+    state = fields.Enum(
+        Reach, by_value=True, required=True,
+        metadata=described("Whether the engine answers now. A stream begins only when it does.", x_known_values=True),
+    )  # fmt: skip
+    code = fields.String(
+        required=True, allow_none=True,
+        metadata=described("The problem code that other requests are answered with now, such as `engine-unreachable`."),
+    )  # fmt: skip
+    detail = fields.String(required=True, allow_none=True, metadata=described("Why the engine does not answer."))
+
+
 class EventSchema(Variants):
     """The `data` of one event."""
 
-    variants: ClassVar = {"network": NetworkEventSchema, "container": ContainerEventSchema, "gap": GapEventSchema}
+    variants: ClassVar = {
+        "network": NetworkEventSchema, "container": ContainerEventSchema, "gap": GapEventSchema,
+        "engine": EngineEventSchema,
+    }  # fmt: skip
 
 
 class EventQuery(Strict):
@@ -95,7 +113,9 @@ def follow_events(asked: Asked) -> Response:
     As Server-Sent Events without an end, named `network.create`, `network.connect`, `container.start`… Filters narrow
     them, and may name what does not exist yet. `Last-Event-ID` resumes from the engine's log, which holds 256 entries
     of all kinds. Where continuity cannot be proven (the engine restarted, or its log was overrun) a `gap` says so.
-    While nothing happens, or the engine is away, a comment comes every few seconds. Looking into a container and
+    An `engine` event says within a few seconds that the engine has stopped to answer, or stalls, and another one that
+    it answers again. While nothing happens a comment comes every few seconds: a client that has heard nothing for ten
+    seconds has lost the service. Looking into a container and
     running commands in it is not shown. The engine writes no event when a *stopped* container is connected to a network
     or disconnected from it; such a change shows in the container's endpoints alone.
     """
@@ -104,7 +124,7 @@ def follow_events(asked: Asked) -> Response:
     return Response(_written(beats), content_type=SERVER_SENT_EVENTS)
 
 
-def _written(beats: Iterator[Change | Gap | Heartbeat]) -> Iterator[str]:
+def _written(beats: Iterator[events.Beat]) -> Iterator[str]:
     schemas = {kind: schema() for kind, schema in EventSchema.variants.items()}
     yield f"retry: {RETRY_MS}\n\n"
     for beat in beats:
@@ -112,7 +132,7 @@ def _written(beats: Iterator[Change | Gap | Heartbeat]) -> Iterator[str]:
             yield ": heartbeat\n" + (f"id: {beat.event_id}\n" if beat.event_id else "") + "\n"
             continue
         data = json.dumps(schemas[beat.type].dump(beat))
-        if isinstance(beat, Gap):
-            yield f"event: gap\ndata: {data}\n\n"
+        if isinstance(beat, Gap | EngineState):
+            yield f"event: {beat.type}\ndata: {data}\n\n"
         else:
             yield f"id: {beat.event_id}\nevent: {beat.type}.{beat.action}\ndata: {data}\n\n"

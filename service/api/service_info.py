@@ -94,6 +94,27 @@ class EngineSchema(Schema):
     )
 
 
+class CallerSchema(Schema):
+    """The caller, as the service knows it by the token."""
+
+    name = fields.String(
+        required=True,
+        metadata=described("The token's name in the tokens file, or the subject of a JWT. It is in the audit."),
+    )
+    role = fields.String(
+        required=True, attribute="role.word", validate=validate.OneOf([role.word for role in Role]),
+        metadata=described(
+            "What the caller may do: a `viewer` reads and checks, an `operator` changes too, an `admin` may also use "
+            "host mode, share a container's network, force and prune.",
+            x_known_values=True,
+        ),
+    )  # fmt: skip
+    project = fields.String(
+        required=True, allow_none=True,
+        metadata=described("The only project whose networks and containers the caller may change; null for all."),
+    )  # fmt: skip
+
+
 @RESOURCE.operation("GET", "/", role=None, answers={200: ServiceIndexSchema})
 def get_index(_: Asked) -> Answer:
     """Show where to go from here.
@@ -102,7 +123,8 @@ def get_index(_: Asked) -> Answer:
     """
     links = {
         "live": "/livez", "ready": "/readyz", "openapi": "/openapi.yaml", "docs": "/docs",
-        "console": "/console", "metrics": "/metrics", "engine": "/v1/engine", "nodes": "/v1/nodes",
+        "console": "/console", "metrics": "/metrics", "caller": "/v1/caller", "engine": "/v1/engine",
+        "nodes": "/v1/nodes",
         "networks": "/v1/networks", "available_subnets": "/v1/subnets/available", "containers": "/v1/containers",
         "host_interfaces": "/v1/host/interfaces", "events": "/v1/events", "checks": "/v1/connectivity/checks",
         "matrix": "/v1/connectivity/matrix", "assertions": "/v1/connectivity/assertions",
@@ -134,6 +156,16 @@ def get_readiness(asked: Asked) -> Answer:
         "remedy": found.problem.remedy if found.problem else None,
     }
     return Answer(value, 200 if found.ready else 503, {} if found.ready else {"Retry-After": "1"})
+
+
+@RESOURCE.operation("GET", "/v1/caller", role=Role.VIEWER, answers={200: CallerSchema})
+def get_caller(asked: Asked) -> Answer:
+    """Say who the caller is.
+
+    The name, the role and the project that belong to the token of this request. A user interface offers what the role
+    allows; every request is checked again. The engine is not asked.
+    """
+    return Answer(asked.caller)
 
 
 @RESOURCE.operation("GET", "/v1/engine", role=Role.VIEWER, answers={200: EngineSchema})

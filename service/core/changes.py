@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from service.core.engine_port import EngineEvent
 from service.core.event_log import GapReason
@@ -46,6 +47,23 @@ class Gap:
 
     reason: GapReason
     type: str = "gap"
+
+
+class Reach(StrEnum):
+    """Whether the engine answers."""
+
+    REACHABLE = "reachable"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """The engine has stopped to answer, or answers again; ``code`` and ``detail`` say why it does not."""
+
+    state: Reach
+    code: str | None = None
+    detail: str | None = None
+    type: str = "engine"
 
 
 @dataclass(frozen=True, slots=True)

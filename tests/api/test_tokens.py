@@ -61,6 +61,13 @@ def test_a_bad_edit_keeps_the_last_good_one_and_says_so_once(client, tokens, tex
     assert (status(client, "viewer"), status(client, "admin")) == (200, 401)
 
 
+@pytest.mark.parametrize("name", ["admin", "operator", "viewer", "alpha"])
+def test_a_caller_is_told_who_it_is_without_an_engine(client, name):
+    role, project = {"alpha": ("operator", "alpha")}.get(name, (name, None))
+    answer = client.as_(name).get("/v1/caller")
+    assert answer == {"name": name, "role": role, "project": project}
+
+
 def test_a_deleted_file_keeps_the_last_good_one_until_it_is_back(client, tokens):
     tokens.unlink()
     assert status(client, "viewer") == 200

@@ -23,6 +23,8 @@ from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG_LIMIT = 256
+SOON_S = 7.0
+"""A second between two pings, two for the answer to one, and the wait of a loaded machine."""
 
 
 class Stream:
@@ -240,15 +242,40 @@ def test_a_restarted_engine_is_a_gap_and_the_stream_goes_on(own, own_engine):
     assert events[-1][1]["name"] == "after"
 
 
-def test_while_the_engine_is_away_heartbeats_go_on(own, own_engine):
+def test_a_killed_engine_is_told_heartbeats_go_on_and_its_return_is_told(own, own_engine):
     with follow(own) as stream:
         own_engine.kill()
+        began = time.monotonic()
         try:
+            ((name, told),) = stream.take(1)
+            assert time.monotonic() - began < SOON_S
+            assert (name, told["state"], told["code"]) == ("engine", "unreachable", "engine-unreachable")
+            assert told["detail"].startswith("No Docker engine answers at unix://")
             stream.heartbeat()
             stream.heartbeat()
         finally:
             own_engine.restart()
-        assert stream.until("gap")[-1][1]["reason"] == "engine-restarted"
+        back, gap = stream.take(2)
+        assert back == ("engine", {"type": "engine", "state": "reachable", "code": None, "detail": None})
+        assert gap[1]["reason"] == "engine-restarted"
+
+
+def test_an_engine_that_stalls_is_told_and_what_happened_meanwhile_comes_after_its_return(own, own_engine):
+    run(own, "web", command=["sleep", "5"])
+    with follow(own) as stream:
+        os.kill(own_engine.pid(), signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            ((name, told),) = stream.take(1)
+            assert time.monotonic() - began < SOON_S
+            assert (name, told["state"], told["code"]) == ("engine", "unreachable", "engine-too-slow")
+            stream.heartbeat()
+            time.sleep(max(0, 6 - (time.monotonic() - began)))
+        finally:
+            os.kill(own_engine.pid(), signal.SIGCONT)
+        events = stream.until("container.die")
+    assert events[0][1]["state"] == "reachable"
+    assert "gap" not in names(events)
 
 
 def test_an_overrun_log_is_a_gap_for_a_slow_reader_and_for_one_that_resumes(own, own_engine):
