@@ -15,6 +15,7 @@ from service.core.endpoint_names import names_of, normal
 from service.core.errors import Remedy
 from service.core.evidence import NOTHING_SEEN, Evidence
 from service.core.explanations import finding, of_container
+from service.core.host_ports import claims_of, publisher_of
 from service.core.reachability.names import link_parts, user_networks, uses_embedded_dns
 from service.core.reachability.prediction import ordered
 from service.core.reachability.standing import Condition, Standing, stand
@@ -22,8 +23,6 @@ from service.core.rules.listener import is_loopback
 from service.core.rules.names import bypassed, loopback_servers
 from service.core.rules.state import lost_share, no_network
 from service.core.snapshot import Container, Endpoint, Network, PublishedPort, Snapshot
-
-_ANYWHERE = frozenset({"", "0.0.0.0", "::"})
 
 
 def findings_for(snapshot: Snapshot, container: Container, evidence: Evidence = NOTHING_SEEN) -> tuple[Finding, ...]:
@@ -81,13 +80,10 @@ def _ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
 
 def taken_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
     """Ports of the host that somebody took while the container was stopped: it cannot start."""
-    if container.running or container.host_mode or container.shares_with or not _networks(snapshot, container):
+    if container.running:
         return
-    for wanted in container.configured_ports:
-        if wanted.host_port is None:
-            continue
-        publishers = snapshot.publishers_by_port.get((wanted.host_port, wanted.protocol), ())
-        holder = next((publisher for publisher, taken in publishers if _clash(wanted, taken)), None)
+    for wanted in claims_of(snapshot, container):
+        holder = publisher_of(snapshot, wanted)
         if holder is None:
             continue
         port = f"{wanted.protocol} port {wanted.host_port}"
@@ -96,11 +92,6 @@ def taken_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
         remedy = Remedy(f"Publish another port, or stop {holder.name} before {container.name} is started.", calls)
         facts = {"host_port": wanted.host_port, "protocol": wanted.protocol, "holder": holder.name}
         yield finding("host-port-taken", of_container(container), message, remedy=remedy, evidence=facts)
-
-
-def _clash(wanted: PublishedPort, taken: PublishedPort) -> bool:
-    """Whether two claims of one port of the host exclude each other."""
-    return wanted.host_ip == taken.host_ip or not _ANYWHERE.isdisjoint({wanted.host_ip, taken.host_ip})
 
 
 def _why_ignored(snapshot: Snapshot, container: Container) -> str:

@@ -12,9 +12,8 @@ from ipaddress import ip_address
 
 from service.core.access import PROJECT_LABEL, Caller
 from service.core.errors import Refused, Remedy
+from service.core.host_ports import claims_of, clash
 from service.core.snapshot import Container, Endpoint, Network, PublishedPort, Snapshot
-
-EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 
 
 def is_foreign(caller: Caller, thing: Container | Network) -> bool:
@@ -45,7 +44,7 @@ def require_ports(caller: Caller, snapshot: Snapshot, wanted: Iterable[Published
         if not is_foreign(caller, holder):
             continue
         for port in ports:
-            if any(_same_port(port, other) for other in holder.configured_ports):
+            if any(clash(port, other) for other in claims_of(snapshot, holder)):
                 raise _refused(caller, f"the host port {port.host_port}/{port.protocol} belongs to {holder.name}")
 
 
@@ -64,14 +63,6 @@ def _names_of(endpoint: Endpoint) -> set[str]:
 def _addresses_of(endpoint: Endpoint) -> set[object]:
     held = (endpoint.ipv4_address, endpoint.ipv6_address, endpoint.configured_ipv4, endpoint.configured_ipv6)
     return {ip_address(address) for address in held if address}
-
-
-def _same_port(one: PublishedPort, other: PublishedPort) -> bool:
-    if (one.host_port, one.protocol) != (other.host_port, other.protocol):
-        return False
-    if one.host_ip in EVERY_ADDRESS or other.host_ip in EVERY_ADDRESS:
-        return True
-    return ip_address(one.host_ip) == ip_address(other.host_ip)
 
 
 def _refused(caller: Caller, why: str) -> Refused:

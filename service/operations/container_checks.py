@@ -10,10 +10,11 @@ from service.core import references
 from service.core.access import Caller, Role, image_allowed, require_ownership, require_role
 from service.core.addresses.input import validate_container_name
 from service.core.errors import InputFault, Refused
+from service.core.host_ports import claims, clash
 from service.core.ownership import require_place, require_ports
 from service.core.snapshot import Network, PublishedPort, Snapshot
 from service.core.specs import ContainerSpec, EndpointSpec
-from service.operations.container_conflicts import EVERY_ADDRESS, clash, name_taken, owner_conflict, port_conflict
+from service.operations.container_conflicts import name_taken, owner_conflict, port_conflict
 from service.operations.endpoint_checks import MODE_DRIVERS, endpoint_faults, require_address_free, require_room
 from service.operations.house import House
 from service.operations.network_checks import require_valid
@@ -151,11 +152,20 @@ def _require_port_allowed(house: House, port: PublishedPort) -> None:
             detail=f"The policy here allows the host ports {low} to {high}, not {port.host_port}.",
         )
     addresses = house.policy.published_addresses
-    if addresses is not None and (port.host_ip or EVERY_ADDRESS) not in addresses:
+    if addresses is not None and (port.host_ip or "0.0.0.0") not in addresses:
         raise Refused(
             code="published-address-not-allowed",
             detail=f"The policy here allows publishing on {', '.join(addresses)} alone.",
         )
+
+
+def wanted_ports(snapshot: Snapshot, spec: ContainerSpec) -> tuple[PublishedPort, ...]:
+    """The ports of the host that the new container will take, once it runs."""
+    if spec.network_mode in {"host", "none"} or spec.network_mode.startswith("container:"):
+        return ()
+    named = [snapshot.networks_by_id[network_id] for network_id in spec.networks]
+    networks = named or [network for network in snapshot.networks if network.is_default_bridge]
+    return claims(spec.published_ports, networks)
 
 
 def require_free(snapshot: Snapshot, spec: ContainerSpec, *, start: bool) -> None:
@@ -172,7 +182,6 @@ def require_free(snapshot: Snapshot, spec: ContainerSpec, *, start: bool) -> Non
     if start:
         _, _, owner_id = spec.network_mode.partition("container:")
         conflict = owner_conflict(snapshot, spec.name, owner_id or None)
-        if spec.network_mode not in {"host", "none"}:
-            conflict = conflict or port_conflict(snapshot, spec.published_ports)
+        conflict = conflict or port_conflict(snapshot, wanted_ports(snapshot, spec))
         if conflict is not None:
             raise conflict

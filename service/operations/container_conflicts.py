@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import ip_address
 
 from service.core.errors import Call, Conflict, Remedy
+from service.core.host_ports import claims_of, clash, held_by, publisher_of
 from service.core.snapshot import Container, PublishedPort, Snapshot
 from service.operations.endpoint_checks import require_address_free
 from service.operations.house import House
-
-EVERY_ADDRESS = "0.0.0.0"
-_FAMILIES = {"": {4, 6}, EVERY_ADDRESS: {4}, "::": {6}}
 
 
 def name_taken(holder: Container) -> Conflict:
@@ -28,28 +25,13 @@ def name_taken(holder: Container) -> Conflict:
     )
 
 
-def port_conflict(snapshot: Snapshot, wanted: tuple[PublishedPort, ...]) -> Conflict | None:
+def port_conflict(snapshot: Snapshot, wanted: Sequence[PublishedPort]) -> Conflict | None:
     """The first of the ports that a container publishes now."""
     for port in wanted:
-        for container in snapshot.containers:
-            if any(clash(port, taken) for taken in container.published_ports):
-                return _port_taken(port, f"is published by {container.name}", container)
+        publisher = publisher_of(snapshot, port)
+        if publisher is not None:
+            return _port_taken(port, f"is published by {publisher.name}", publisher)
     return None
-
-
-def clash(wanted: PublishedPort, taken: PublishedPort) -> bool:
-    """Whether both cannot be published at once."""
-    if wanted.host_port is None or (wanted.host_port, wanted.protocol) != (taken.host_port, taken.protocol):
-        return False
-    if not _families(wanted.host_ip) & _families(taken.host_ip):
-        return False
-    if wanted.host_ip in _FAMILIES or taken.host_ip in _FAMILIES:
-        return True
-    return ip_address(wanted.host_ip) == ip_address(taken.host_ip)
-
-
-def _families(host_ip: str) -> set[int]:
-    return _FAMILIES.get(host_ip) or {ip_address(host_ip).version}
 
 
 def _port_taken(port: PublishedPort, how: str, holder: Container | None) -> Conflict:
@@ -74,9 +56,8 @@ def explained(house: House, container: Container, conflict: Conflict) -> Conflic
         holder = next((c for c in snapshot.containers if f"named {c.name} " in conflict.detail), None)
         told = name_taken(holder) if holder else None
     elif conflict.code == "port-taken":
-        told = port_conflict(snapshot, container.configured_ports) or held_by_a_program(
-            house, snapshot, container.configured_ports
-        )
+        ports = claims_of(snapshot, container)
+        told = port_conflict(snapshot, ports) or held_by_a_program(house, snapshot, ports)
     elif conflict.code in {"shared-network-owner-down", "shared-network-owner-gone"}:
         told = owner_conflict(snapshot, container.name, container.shares_with)
     elif conflict.code == "static-address-taken":
@@ -91,19 +72,21 @@ def obstacle(house: House, snapshot: Snapshot, container: Container) -> Conflict
     found = owner_conflict(snapshot, container.name, container.shares_with) or _network_gone(snapshot, container)
     if found is not None or container.running:
         return found
-    found = _address_conflict(snapshot, container)
-    if found is not None or container.host_mode or container.shares_with is not None:
-        return found
-    ports = container.configured_ports
-    return port_conflict(snapshot, ports) or held_by_a_program(house, snapshot, ports)
+    ports = claims_of(snapshot, container)
+    return (
+        _address_conflict(snapshot, container)
+        or port_conflict(snapshot, ports)
+        or held_by_a_program(house, snapshot, ports)
+    )
 
 
 def held_by_a_program(house: House, snapshot: Snapshot, ports: Sequence[PublishedPort]) -> Conflict | None:
     """A program on the host, or a container in host mode, listens on one of the ports."""
+    if not ports:
+        return None
     seen = house.runner.observe(house.engine.host_place(snapshot), ("sockets", "processes"))
     for socket in (seen.sockets or ()) if seen else ():
-        taken = PublishedPort(0, socket.protocol, socket.address, socket.port)
-        port = next((wanted for wanted in ports if clash(wanted, taken)), None)
+        port = next((wanted for wanted in ports if clash(wanted, held_by(socket))), None)
         if port is not None:
             holder = next((c for c in snapshot.containers if c.host_mode and c.pid == socket.pid and c.pid), None)
             if holder is not None:

@@ -10,7 +10,7 @@ from service.core.access import Caller, require_ownership, stamped
 from service.core.errors import BridgeworkError, Conflict, NotFound, Remedy
 from service.core.snapshot import Container, Snapshot
 from service.core.specs import ContainerSpec
-from service.operations.container_checks import WantedContainer, require_allowed, require_free, resolved
+from service.operations.container_checks import WantedContainer, require_allowed, require_free, resolved, wanted_ports
 from service.operations.container_conflicts import explained, held_by_a_program, name_taken
 from service.operations.containers import get_container
 from service.operations.descriptions import DescribedContainer, Rehearsal
@@ -50,11 +50,9 @@ def create_container(
 
 def _foresee(house: House, snapshot: Snapshot, spec: ContainerSpec, wanted: WantedContainer) -> None:
     """For a rehearsal, which never comes to the engine: raise ``Conflict`` where a program has a port."""
-    mode = spec.network_mode
-    if wanted.start and mode not in {"host", "none"} and not mode.startswith("container:"):
-        held = held_by_a_program(house, snapshot, spec.published_ports)
-        if held is not None:
-            raise held
+    held = held_by_a_program(house, snapshot, wanted_ports(snapshot, spec)) if wanted.start else None
+    if held is not None:
+        raise held
 
 
 def _by_names(snapshot: Snapshot, spec: ContainerSpec) -> ContainerSpec:

@@ -16,6 +16,7 @@ from service.core import remedies
 from service.core.checks import Finding, Protocol, Severity
 from service.core.errors import Remedy
 from service.core.explanations import of_container
+from service.core.host_ports import overlap
 from service.core.reachability.standing import IPV4, IPV6, THE_HOST, Standing, stand, version_of
 from service.core.reachability.target import Goal, default_exit, gateway_mode, masquerades
 from service.core.rules.base import (
@@ -30,7 +31,6 @@ from service.core.rules.base import (
 from service.core.rules.listener import is_loopback, matching, sockets_of, unserved
 from service.core.snapshot import Container, PublishedPort, Snapshot
 
-_ANYWHERE = {IPV4: {"", "0.0.0.0"}, IPV6: {"", "::"}}
 _PORTS_LISTED = 20
 
 
@@ -67,14 +67,10 @@ def publication(situation: Situation) -> Publication | None:
     if goal is None or transport is None or not goal.is_host:
         return None
     for container, port in publications(situation.snapshot, transport):
-        if port.host_port == situation.port and _answers_at(port, goal):
+        if port.host_port == situation.port and overlap(port.host_ip, goal.address):
             standing = stand(situation.snapshot, container.id, situation.evidence)
             return Publication(container, port, standing, _is_proxied(situation, goal, standing))
     return None
-
-
-def _answers_at(port: PublishedPort, goal: Goal) -> bool:
-    return port.host_ip in _ANYWHERE[goal.version] or port.host_ip == goal.address
 
 
 def _is_proxied(situation: Situation, goal: Goal, publisher: Standing) -> bool:
