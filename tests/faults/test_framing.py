@@ -11,7 +11,10 @@ import time
 import pytest
 from safety.live import LiveService
 
-HEAD = b"POST /v1/networks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer token-of-admin\r\nContent-Type: application/json\r\n"
+HEAD = (
+    b"POST /v1/networks HTTP/1.1\r\nHost: x\r\n"
+    b"Authorization: Bearer token-of-admin\r\nContent-Type: application/json\r\n"
+)
 SECOND = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 NINETEEN = b"9" * 19
 LENGTHS = {
