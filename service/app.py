@@ -37,7 +37,6 @@ from service.api.dispatch import Desk, flask_view
 from service.api.fields import plain
 from service.api.limits import RateLimit, Slots
 from service.api.oidc import Keys, Oidc
-from service.api.spec import build
 from service.core import trace
 from service.core.engine_port import Engine
 from service.core.ports import ProbeRunner
@@ -52,6 +51,7 @@ from service.probes.namespace import NamespaceRunner
 from service.probes.sidecar import SidecarRunner
 from service.settings import Settings
 from service.siblings.http_siblings import HttpSiblings
+from tools.openapi.build import build
 
 RESOURCES: Sequence[Resource] = (
     service_info.RESOURCE,

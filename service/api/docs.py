@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 
 from service.api.caching import conditional
 from service.api.contract import json_text
-from service.api.spec_parameters import tag_parameter
+from tools.openapi.parameters import tag_parameter
 
 FILES = Path(__file__).resolve().parent.parent / "docs"
 PAGE = "index.html"

@@ -7,13 +7,13 @@ import pytest
 from gunicorn.config import LimitRequestFieldSize
 from spec_validator import DOCUMENT, STREAMS, closed_components, resolved
 
-from service.api.spec_bounds import LONGEST_TEXT
-from service.api.spec_parameters import MAX_HEADER_BYTES
 from service.app import create_app
 from service.engine.answer import MAX_ANSWER_BYTES
 from service.engine.connection import EngineAddress
 from service.http_edge import REFUSALS
 from service.settings import Settings
+from tools.openapi.bounds import LONGEST_TEXT
+from tools.openapi.parameters import MAX_HEADER_BYTES
 
 SCHEMAS = DOCUMENT["components"]["schemas"]
 TAGS = [tag["name"] for tag in DOCUMENT["tags"]]
@@ -101,7 +101,7 @@ def test_every_text_is_bounded():
         and not {"maxLength", "enum", "const", "pattern"} & schema.keys()
         and schema.get("format") not in {"ipv4", "ipv6", "date-time", "uri"}
     ]
-    assert bad == [], "use fields.Text for what is asked; of what is answered service.api.spec_bounds knows the bounds"
+    assert bad == [], "use fields.Text for what is asked; of what is answered tools.openapi.bounds knows the bounds"
 
 
 def test_no_answer_is_bounded_tighter_than_what_the_engine_may_say():
@@ -145,7 +145,7 @@ def test_every_list_and_map_of_a_request_is_bounded():
 
 def test_every_closed_set_has_a_name():
     bad = [where for where, schema, _ in EVERYTHING if "enum" in schema and where not in SCHEMAS]
-    assert bad == [], "add it to service.api.spec_schemas.ENUMS, or say x_known_values=True in the metadata"
+    assert bad == [], "add it to tools.openapi.schemas.ENUMS, or say x_known_values=True in the metadata"
 
 
 def test_no_object_is_anonymous():

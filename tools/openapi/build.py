@@ -15,10 +15,10 @@ from service import __version__
 from service.api import console, docs
 from service.api.contract import JSON, Media, Operation, Resource
 from service.api.fields import NO_CONTROL, ExactlyOne, ProblemSchema, Text, Variants
-from service.api.spec_examples import attach_examples
-from service.api.spec_links import add_links
-from service.api.spec_parameters import parameters, path_parameter
-from service.api.spec_responses import (
+from tools.openapi.examples import attach_examples
+from tools.openapi.links import add_links
+from tools.openapi.parameters import parameters, path_parameter
+from tools.openapi.responses import (
     component_name,
     everywhere,
     known_codes,
@@ -26,7 +26,7 @@ from service.api.spec_responses import (
     shared_headers,
     shared_responses,
 )
-from service.api.spec_schemas import GROWING, finish
+from tools.openapi.schemas import GROWING, finish
 
 DESCRIPTION = """\
 Bridgework changes Docker networks and containers' places in them, checks what can reach what from inside any container,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.api.contract import Operation
-from service.api.spec_responses import streams
+from tools.openapi.responses import streams
 
 MAX_HEADER_BYTES = 8190
 """gunicorn's ``limit_request_field_size``."""

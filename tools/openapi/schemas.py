@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from service.api.spec_bounds import LONGEST_MS, bound
+from tools.openapi.bounds import LONGEST_MS, bound
 
 INT32_MAX = 2**31 - 1
 SAFE_MAX = 2**53 - 1

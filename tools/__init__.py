@@ -1,0 +1,1 @@
+"""What builds, records and checks; nothing of it is needed to run the service."""

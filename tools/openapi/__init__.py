@@ -1,0 +1,1 @@
+"""The compiler of the OpenAPI document: from the operations' declarations and schemas to ``openapi.yaml``."""
