@@ -17,18 +17,18 @@ class Raw:
         self.socket = Path(engine.socket)
         self.namespace = engine.namespace
 
-    def send(self, method, path, body=None):
+    def send(self, method, path, body=None, *, prefix=PREFIX):
         """The engine's status and its answer, parsed."""
         sent = None if body is None else json.dumps(body).encode()
-        status, answer = ask(self.socket, method, PREFIX + path, sent, "application/json")
+        status, answer = ask(self.socket, method, prefix + path, sent, "application/json")
         try:
             return status, json.loads(answer) if answer else None
         except ValueError:
             return status, answer.decode()
 
-    def do(self, method, path, body=None):
+    def do(self, method, path, body=None, *, prefix=PREFIX):
         """The answer of a call that must succeed."""
-        status, answer = self.send(method, path, body)
+        status, answer = self.send(method, path, body, prefix=prefix)
         assert status < 300 or status == 304, (method, path, status, answer)
         return answer
 
