@@ -17,10 +17,10 @@ from service.api.caching import conditional, etag_of
 FOLDER = Path(__file__).parents[1] / "console"
 PAGE = "index.html"
 FILES = (
-    "api.js", "base.css", "check.js", "cytoscape.LICENSE.txt", "cytoscape.min.js", "diagnostics.js", "dom.js",
-    "elements.js", "ends.js", "explore.js", "findings.js", "heatmap.js", "icon.svg", "inside.js", "layout.js",
-    "live.js", "main.js", "matrix.js", "model.js", "outcome.js", "parts.css", "picture.js", "stage.js", "swarm.js",
-    "tabs.js", "theme.js", "tip.js",
+    "api.js", "asking.js", "base.css", "check.js", "cytoscape.LICENSE.txt", "cytoscape.min.js", "diagnostics.js",
+    "dom.js", "elements.js", "ends.js", "explore.js", "findings.js", "heatmap.js", "icon.svg", "inside.js",
+    "layout.js", "live.js", "main.js", "matrix.js", "model.js", "outcome.js", "parts.css", "picture.js", "role.js",
+    "stage.js", "status.js", "swarm.js", "tabs.js", "theme.js", "tip.js",
 )  # fmt: skip
 TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",

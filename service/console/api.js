@@ -94,7 +94,7 @@ export async function* documents(path, body, signal) {
   }
 }
 
-/** The messages of an event stream (WHATWG, server-sent events): `{id, event, data}`; heartbeats are skipped. */
+/** The messages of an event stream (WHATWG, server-sent events): `{id, event, data}`; a comment is a `heartbeat`. */
 export async function* events(path, lastEventId, signal) {
   const headers = { Accept: "text/event-stream" };
   if (lastEventId) headers["Last-Event-ID"] = lastEventId;
@@ -108,7 +108,10 @@ export async function* events(path, lastEventId, signal) {
       continue;
     }
     const colon = line.indexOf(":");
-    if (colon === 0) continue;
+    if (colon === 0) {
+      yield { event: "heartbeat" };
+      continue;
+    }
     const field = colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
     if (field === "data") message.data.push(value);

@@ -1,6 +1,7 @@
 /** The form that asks one question, from the two ends to the answer; it draws the answer's path. */
 import { call } from "./api.js";
-import { announce, byId, h, problemNote, replace } from "./dom.js";
+import { Asking } from "./asking.js";
+import { announce, byId, h, replace } from "./dom.js";
 import { behind, choices, endsOf } from "./ends.js";
 import { compare, HOST, shared, storyPair } from "./model.js";
 import { outcomeView, sentence, short } from "./outcome.js";
@@ -11,7 +12,7 @@ const WITH_PORT = new Set(["tcp", "udp", "http"]);
 export class Check extends EventTarget {
   #form = byId("check-form");
   #model = null;
-  #asked = 0;
+  #asking = new Asking();
   #touched = false;
   #choice = "";
 
@@ -117,21 +118,16 @@ export class Check extends EventTarget {
   async run() {
     const body = this.#question();
     const ends = endsOf(body, this.#model);
-    const mine = ++this.#asked;
     const place = byId("outcome");
-    replace(place, h("p", { class: "quiet", role: "status" }, `Checking whether ${ends.from} reaches ${ends.to} …`));
     this.dispatchEvent(new CustomEvent("journey", { detail: null }));
-    try {
-      const result = await call("POST", "/v1/connectivity/checks", body);
-      if (mine !== this.#asked) return;
+    const send = (signal) => call("POST", "/v1/connectivity/checks", body, { signal });
+    const result = await this.#asking.ask(place, `Checking whether ${ends.from} reaches ${ends.to} …`, send);
+    if (result) {
       replace(place, outcomeView(ends, result, { again: () => this.run(), onMended: () => this.dispatchEvent(new CustomEvent("changed")) }));
       announce(sentence(ends, result));
       place.querySelector(".verdict").focus({ preventScroll: true });
       const target = behind(result, this.#model) ?? ends.target;
       this.dispatchEvent(new CustomEvent("journey", { detail: { ...ends, target, verdict: result.verdict, label: short(result) } }));
-    } catch (problem) {
-      if (problem.status === undefined) throw problem;
-      if (mine === this.#asked) replace(place, problemNote(problem));
     }
     byId("answer").scrollIntoView({ block: "start" });
   }

@@ -1,6 +1,8 @@
 /** A finding in words, and its remedy as one button: what will be sent is shown first, then sent call by call. */
 import { call } from "./api.js";
+import { ticking } from "./asking.js";
 import { announce, byId, h, icon, plural, problemNote } from "./dom.js";
+import { limit } from "./role.js";
 
 const SEVERITIES = { blocking: "Blocks it", warning: "Warning", info: "Good to know" };
 let catalogue = null;
@@ -36,7 +38,7 @@ function remedy(found, there, onMended, again) {
     h("p", {}, h("strong", {}, "Remedy: "), found.summary),
     found.commands.length > 0 && h("pre", { tabindex: "0", "aria-label": "Commands for the engine’s host" }, found.commands.join("\n")),
     calls > 0 && there && [h("p", { class: "quiet" }, `${plural(calls, "call")} for the instance on ${there.hostname}, ${there.instance}; this one answers for another engine:`), h("ol", { class: "calls" }, found.calls.map(callLine))],
-    calls > 0 && !there && button, outcome);
+    calls > 0 && !there && [button, limit(button, found.calls)], outcome);
 }
 
 /** JSON with one line for each of the body's fields. */
@@ -60,18 +62,27 @@ export function confirmed({ summary, calls }, title = "Send these calls?") {
   return new Promise((answer) => dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true }));
 }
 
-/** Send calls in their order and show how each went; stops at the first that fails. */
+/** Send calls in their order and show how long each takes and how it went; stops at the first that fails. */
 export async function sent(calls, outcome) {
   const list = h("ul", { class: "sent" });
   outcome.replaceChildren(list);
   for (const { method, path, body } of calls) {
+    const clock = h("span", { class: "clock", "aria-hidden": "true" });
+    const end = ticking(clock);
+    const line = h("li", { class: "waiting" }, h("code", {}, `${method} ${path}`), " ", clock);
+    list.append(line);
     try {
       await call(method, path, body);
-      list.append(h("li", {}, icon("reachable"), h("code", {}, `${method} ${path}`)));
+      line.className = "";
+      line.prepend(icon("reachable"));
     } catch (problem) {
-      list.append(h("li", { class: "failed" }, icon("unreachable"), h("code", {}, `${method} ${path}`)));
+      line.className = "failed";
+      line.prepend(icon("unreachable"));
       outcome.append(problemNote(problem));
       return false;
+    } finally {
+      end();
+      clock.remove();
     }
   }
   announce("Done.");

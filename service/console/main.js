@@ -2,17 +2,20 @@
 import { call, token } from "./api.js";
 import { Check } from "./check.js";
 import { Diagnostics } from "./diagnostics.js";
-import { announce, byId, plural, problemNote } from "./dom.js";
+import { byId, plural } from "./dom.js";
 import { Explore } from "./explore.js";
 import { Inside } from "./inside.js";
 import { Live } from "./live.js";
 import { Matrix } from "./matrix.js";
 import { HOST, isDrawn, read, signature } from "./model.js";
 import { Picture } from "./picture.js";
+import { introduce } from "./role.js";
+import { Status } from "./status.js";
 import { NOBODY, Swarm, widened } from "./swarm.js";
 import { tabs } from "./tabs.js";
 
-const STATES = { live: "Live", polling: "Every 5 s", lost: "Out of touch" };
+const status = new Status();
+const showState = (state, problem) => status.show(state, problem);
 const [picture, explore, inside, check, matrix, diagnostics] = [new Picture(), new Explore(), new Inside(), new Check(), new Matrix(), new Diagnostics()];
 let model = null;
 let graph = null;
@@ -52,14 +55,6 @@ function showOthers(found) {
   offer();
 }
 
-function showState(state, problem) {
-  const pill = byId("live");
-  if (pill.dataset.state !== state && state === "lost") announce(problem.message);
-  pill.dataset.state = state;
-  pill.textContent = STATES[state];
-  byId("trouble").replaceChildren(...(state === "lost" && problem.status !== 401 ? [problemNote(problem)] : []));
-}
-
 /** Show a thing from the picture or the list, in both and from inside. */
 function choose(thing, { open = true } = {}) {
   chosen = thing;
@@ -93,11 +88,12 @@ for (const part of [inside, check, diagnostics]) {
 async function enter() {
   if (!token.get()) return ask("");
   try {
+    await introduce();
+    byId("leave").hidden = false;
     const engine = await call("GET", "/v1/engine");
     byId("engine").textContent = `Docker ${engine.version} on ${engine.name}`;
     byId("engine").title = `API ${engine.api_version}, ${engine.operating_system}. Checks: ${engine.probe_runner.reason}`;
     byId("runner").textContent = { namespace: "checks run inside each container’s namespace", sidecar: "checks run in a helper container", unavailable: "checks cannot run" }[engine.probe_runner.kind];
-    byId("leave").hidden = false;
     live = new Live(showGraph, showState);
     swarm = new Swarm(showOthers);
   } catch (problem) {

@@ -1,5 +1,6 @@
 /** The matrix: asks for all pairs, draws each row as it comes, and says at the end what surprised. */
 import { documents } from "./api.js";
+import { ticking } from "./asking.js";
 import { announce, byId, h, milliseconds, plural, problemNote, replace } from "./dom.js";
 import { compare, HOST, isDrawn } from "./model.js";
 import { findingCard } from "./findings.js";
@@ -51,6 +52,7 @@ export class Matrix extends EventTarget {
     button.textContent = "Stop";
     replace(byId("matrix-end"));
     this.#progress(0, 1, "Starting …");
+    const end = ticking(byId("matrix-clock"));
     try {
       for await (const line of documents("/v1/connectivity/matrix", this.#question(), this.#running.signal)) this.#take(line);
     } catch (problem) {
@@ -58,6 +60,8 @@ export class Matrix extends EventTarget {
       else if (problem.status === undefined && !(problem instanceof TypeError)) throw problem;
       else replace(byId("matrix-end"), problemNote(problem));
     } finally {
+      end();
+      byId("matrix-clock").textContent = "";
       this.#running = null;
       button.textContent = "Measure";
       byId("progress").hidden = true;

@@ -1,6 +1,7 @@
 /** Where fewer than two containers run, the page offers the two of the tutorial, so that there is something to ask. */
 import { h, replace } from "./dom.js";
 import { confirmed, sent } from "./findings.js";
+import { limit } from "./role.js";
 
 const container = (name, port) => ({
   method: "POST",
@@ -19,8 +20,9 @@ export function stage(place, model, onMade) {
     const summary = "Two small web servers on the default bridge, published on the host’s ports 8081 and 8082.";
     if ((await confirmed({ summary, calls: CALLS }, "Make the tutorial’s two containers?")) && (await sent(CALLS, outcome))) onMade();
   };
+  const button = h("button", { type: "button", onclick: make }, "Make tomcat81 and tomcat82 …");
   return replace(place, h("div", { class: "note" },
     h("p", {}, "Fewer than two containers run here, so there is little to ask. ",
       "The Docker tutorial starts with two on the default bridge: one reaches the other by address, yet not by name. See why:"),
-    h("button", { type: "button", onclick: make }, "Make tomcat81 and tomcat82 …"), outcome));
+    button, limit(button, CALLS), outcome));
 }

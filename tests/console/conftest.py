@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,25 +30,32 @@ def find_chromium():
     return shutil.which("chromium")
 
 
-@pytest.fixture(scope="session")
-def service(engine, tokens_file, tmp_path_factory):
-    """The service as it is run, under gunicorn; its address."""
+@contextmanager
+def served(engine, tokens_file, folder):
+    """The service as it is run, under gunicorn; its address and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGEWORK_")}
     environment = {**kept, "BRIDGEWORK_BIND": address, "BRIDGEWORK_TOKENS_FILE": str(tokens_file)}
     environment["DOCKER_HOST"] = engine.docker_host
-    log = tmp_path_factory.mktemp("service") / "log"
+    log = folder / "log"
     command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
     with log.open("wb") as file:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
     try:
         wait_for(f"http://{address}/livez", process, log)
-        yield f"http://{address}"
+        yield f"http://{address}", process
     finally:
         process.terminate()
         process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def service(engine, tokens_file, tmp_path_factory):
+    """The address of a service before the session's engine."""
+    with served(engine, tokens_file, tmp_path_factory.mktemp("service")) as (url, _):
+        yield url
 
 
 def wait_for(url, process, log):
@@ -120,7 +128,13 @@ class Console:
 @pytest.fixture
 def console(service, browser, request):
     """A fresh page; the test fails on console errors, policy violations, uncaught errors and requests elsewhere."""
-    scheme = getattr(request, "param", "light")
+    with opened_page(service, browser, getattr(request, "param", "light")) as opened:
+        yield opened
+
+
+@contextmanager
+def opened_page(service, browser, scheme="light"):
+    """A page of its own before a service."""
     context = browser.new_context(
         viewport={"width": 1440, "height": 900}, color_scheme=scheme, reduced_motion="reduce", locale="en"
     )

@@ -153,15 +153,29 @@ def test_the_diagnosis_lists_what_is_amiss(console):
     console.accessible()
 
 
-def test_a_viewer_is_told_that_it_may_not_mend(console, tomcats):
-    console.refusals_expected = True
+def test_a_viewer_is_offered_nothing_that_it_may_not_do_and_told_why(console, api, tomcats, tmp_path):
     page = console.open("viewer")
+    assert page.locator("#caller").inner_text() == "Token viewer, role viewer"
     console.button("Ping by name").click()
-    page.get_by_role("button", name="Mend it: send 3 calls …").click(timeout=20_000)
-    console.button("Send 3 calls").click()
-    page.locator(".remedy .note.bad").wait_for()
-    assert "operator" in page.locator(".remedy .note.bad").inner_text()
+    mend = page.get_by_role("button", name="Mend it: send 3 calls …")
+    mend.wait_for(timeout=20_000)
+    assert mend.is_disabled()
+    assert "role viewer. Sending these calls needs the role operator" in page.locator(".remedy").first.inner_text()
+    page.screenshot(path=Path(os.environ.get("CONSOLE_PICTURES", tmp_path)) / "viewer.png")
+    console.accessible()
     assert tomcats.get("/v1/networks?type=custom")["items"][0]["name"] == "simon_network"
+    for name in ("tomcat82", "tomcat83"):
+        api.delete(f"/v1/containers/{name}?force=true")
+    assert console.button("Make tomcat81 and tomcat82 …").is_disabled()
+
+
+def test_an_operator_is_offered_what_it_may_do(console, tomcats):
+    page = console.open("operator")
+    console.button("Ping by name").click()
+    mend = page.get_by_role("button", name="Mend it: send 3 calls …")
+    mend.wait_for(timeout=20_000)
+    assert mend.is_enabled()
+    assert tomcats.get("/v1/caller")["role"] == "admin"
 
 
 @pytest.mark.usefixtures("api")
