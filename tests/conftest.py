@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from private_engine import PrivateEngine
+from private_engine import PrivateEngine, ask
 from spec_validator import pytest_sessionfinish, pytest_testnodedown, validate, watch_clients
 
 from service.app import create_app
@@ -76,6 +76,13 @@ def engine():
             yield made
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def api_version(engine):
+    """The newest API version that the engine speaks, as ``(1, 45)`` (see tests/engine_versions.py)."""
+    answer = json.loads(ask(engine.socket, "GET", "/version")[1])
+    return tuple(int(part) for part in answer["ApiVersion"].split("."))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from service.core.errors import Conflict, EngineMisbehaved, InvalidInput, NotFound
 
 ID = "0" * 64
+NET = "failed to set up container networking: "
 PORT = "driver failed programming external connectivity on endpoint x (y): "
 
 
@@ -47,9 +48,33 @@ RECORDED = [
            f"removal of container {ID} is already in progress", Conflict, "container-removing"),
     Answer("start_container", "libnetwork/portmapper, 26.1, on a kernel without SCTP",
            PORT + "Error starting userland proxy: protocol not supported", Conflict, "protocol-not-supported"),
-    Answer("start_container", "libnetwork/drivers/bridge/port_mapping_linux.go, 28.0",
-           f"failed to set up container networking: {PORT}failed to bind host port for "
-           "0.0.0.0:8081:172.17.0.3:80/tcp: address already in use", Conflict, "port-taken"),
+    Answer("start_container", "28.5, seen on a kernel without SCTP",
+           NET + PORT + "error starting userland proxy: failed to listen on 0.0.0.0:8083: protocol not supported",
+           Conflict, "protocol-not-supported"),
+    Answer("start_container", "29.7, seen on a kernel without SCTP",
+           NET + PORT + "failed to create socket for 0.0.0.0:8083/sctp: protocol not supported", Conflict,
+           "protocol-not-supported"),
+    Answer("start_container", "libnetwork/drivers/bridge/port_mapping_linux.go, 28.5",
+           NET + PORT + "failed to bind host port for [2001:db8:1:2::5]:8081:[fd00::3]:80/tcp: address already in use",
+           Conflict, "port-taken"),
+    Answer("start_container", "runc 1.1, seen once: the owner ended after the engine had looked at it",
+           "failed to create task for container: failed to create shim task: OCI runtime create failed: invalid "
+           "container spec: namespace path: lstat /proc/4242/ns/net: no such file or directory: unknown", Conflict,
+           "shared-network-owner-down"),
+    Answer("start_container", "runc 1.1, seen once on a machine without free processors",
+           "failed to create task for container: failed to create shim task: OCI runtime create failed: runc "
+           "create failed: unable to start container process: read init-p: connection reset by peer: unknown",
+           EngineMisbehaved, "container-runtime-failed"),
+    Answer("start_container", "libcontainer/process_linux.go, runc 1.3",
+           "OCI runtime create failed: runc create failed: unable to start container process: container init was OOM "
+           "killed (memory limit too low?)", EngineMisbehaved, "container-runtime-failed"),
+    Answer("connect", "daemon/container_operations, 28.5, on a swarm", "web is already attached to network x", Conflict,
+           "endpoint-exists"),
+    Answer("connect", "libnetwork/drivers/ipvlan/ipvlan_endpoint.go, 28.5, on a kernel with ipvlan",
+           "ipvlan interfaces do not support custom mac address assignment", InvalidInput, "mac-address-invalid"),
+    Answer("pull_image", "containerd 2's resolver, 29.7 with containerd's image store and a registry that answers",
+           'failed to resolve reference "docker.io/library/nothing:1": docker.io/library/nothing:1: not found',
+           NotFound, "image-not-found"),
     Answer("pull_image", "distribution, 26.1, with a registry that answers",
            "manifest for nothing:1 not found: manifest unknown: manifest unknown", NotFound, "image-not-found"),
     Answer("pull_image", "distribution, 26.1, with a registry that answers",

@@ -30,7 +30,11 @@ _FINDING = {400: ("ambiguous-reference",), 404: ("container-not-found",)}
 _STARTING = ("port-taken", "host-address-unknown", "protocol-not-supported", "shared-network-owner-down",
              "shared-network-owner-gone", "network-gone", "static-address-taken", "pool-exhausted",
              "parent-unusable", "overlay-not-attachable", "network-config-only", "sysctl-refused",
-             "command-not-runnable", "container-removing")  # fmt: skip
+             "command-not-runnable", "container-removing", "container-paused", "container-not-paused",
+             "shared-namespace-owner-down", "link-target-down")  # fmt: skip
+_ENDPOINTS = ("address-not-in-subnet", "fixed-address-not-supported", "mac-address-invalid", "option-invalid")
+"""What the engine or the kernel may refuse of a container's endpoints, as late as at its start."""
+_STARTED = {409: _STARTING, 422: _ENDPOINTS, 502: ("container-runtime-failed",)}
 
 
 @RESOURCE.operation(
@@ -65,9 +69,9 @@ def list_containers(asked: Asked) -> Answer:
                     "published-address-not-allowed"),
               404: ("image-not-found", "network-not-found", "container-not-found"),
               409: ("container-name-taken", "earlier-request-failed", *_STARTING),
-              422: ("idempotency-key-reused", "combination-invalid", "address-not-in-subnet",
-                    "fixed-address-not-supported", "image-reference-invalid"),
-              502: ("registry-unreachable",)},
+              422: ("idempotency-key-reused", "combination-invalid", "image-reference-invalid", "alias-not-supported",
+                    "container-name-invalid", *_ENDPOINTS),
+              502: ("registry-unreachable", "container-runtime-failed")},
 )  # fmt: skip
 def create_container(asked: Asked) -> Answer:
     """Create a container.
@@ -152,7 +156,7 @@ def delete_container(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/start", role=Role.OPERATOR, rehearsable=True,
-    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, 409: _STARTING},
+    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, **_STARTED},
 )  # fmt: skip
 def start_container(asked: Asked) -> Answer:
     """Start a container.
@@ -179,7 +183,7 @@ def stop_container(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/restart", role=Role.OPERATOR, query=StopQuery(), rehearsable=True,
-    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, 409: _STARTING},
+    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, **_STARTED},
 )  # fmt: skip
 def restart_container(asked: Asked) -> Answer:
     """Restart a container.
@@ -195,7 +199,8 @@ def restart_container(asked: Asked) -> Answer:
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/rename", role=Role.OPERATOR, body=ContainerRenameSchema(), rehearsable=True,
     answers={200: [ContainerSchema, RehearsalSchema]},
-    problems={**_FINDING, 409: ("container-name-taken", "endpoint-half-made")},
+    problems={**_FINDING, 409: ("container-name-taken", "endpoint-half-made"),
+              422: ("container-name-invalid",)},
 )  # fmt: skip
 def rename_container(asked: Asked) -> Answer:
     """Rename a container.

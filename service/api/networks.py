@@ -73,7 +73,8 @@ def list_networks(asked: Asked) -> Answer:
                     "parent-unusable", "not-a-swarm-manager"),
               404: ("network-not-found",),
               422: ("driver-unknown", "idempotency-key-reused", "address-configuration-invalid", "option-invalid",
-                    "configuration-conflict")},
+                    "configuration-conflict", "network-name-reserved", "driver-single-instance",
+                    "ingress-scope-invalid")},
 )  # fmt: skip
 def create_network(asked: Asked) -> Answer:
     """Create a network.
@@ -193,8 +194,10 @@ def get_endpoint(asked: Asked) -> Answer:
     problems={**_FINDING_BOTH,
               409: ("endpoint-differs", "static-address-taken", "pool-exhausted", "network-mode-conflict",
                     "network-shared", "overlay-not-attachable", "network-config-only", "container-restarting",
-                    "container-removing", "parent-unusable", "port-taken", "endpoint-vanished"),
-              422: ("address-not-in-subnet", "fixed-address-not-supported")},
+                    "container-removing", "parent-unusable", "port-taken", "host-address-unknown",
+                    "protocol-not-supported", "sysctl-refused", "endpoint-exists", "endpoint-vanished"),
+              422: ("address-not-in-subnet", "fixed-address-not-supported", "mac-address-invalid",
+                    "alias-not-supported", "option-invalid")},
 )  # fmt: skip
 def connect_container(asked: Asked) -> Answer:
     """Connect a container to a network.
@@ -227,7 +230,9 @@ def endpoint_spec(body: dict[str, Any]) -> EndpointSpec:
     "DELETE", "/v1/networks/{network}/endpoints/{container}", role=Role.OPERATOR, query=ForceQuery(), rehearsable=True,
     conditional=True, answers={204: None, 200: RehearsalSchema},
     problems={**_FINDING_BOTH,
-              409: ("network-mode-conflict", "endpoint-half-made", "container-removing", "port-taken")},
+              404: (*_FINDING_BOTH[404], "endpoint-not-found"),
+              409: ("network-mode-conflict", "endpoint-half-made", "container-removing", "port-taken",
+                    "host-address-unknown", "protocol-not-supported")},
 )  # fmt: skip
 def disconnect_container(asked: Asked) -> Answer:
     """Disconnect a container from a network.

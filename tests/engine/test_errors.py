@@ -4,10 +4,11 @@ import docker.errors
 import pytest
 import requests
 from recorded_answers import RECORDED
+from spec_validator import DOCUMENT, resolved
 
 from service.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, NotFound
 from service.engine.connection import EngineAddress
-from service.engine.errors import translate, translated
+from service.engine.errors import TABLE, translate, translated
 
 ADDRESS = EngineAddress("unix:///nowhere.sock")
 
@@ -17,6 +18,30 @@ def test_what_other_engines_say(answer):
     told = translate(answer.operation, answer.said, 500)
     assert (type(told), told.code) == (answer.error, answer.code)
     assert told.facts == {"engine_message": answer.said, "engine_status": 500}
+
+
+OPERATIONS = {
+    "create_network": [("post", "/v1/networks")],
+    "remove_network": [("delete", "/v1/networks/{network}")],
+    "connect": [("put", "/v1/networks/{network}/endpoints/{container}")],
+    "disconnect": [("delete", "/v1/networks/{network}/endpoints/{container}")],
+    "create_container": [("post", "/v1/containers")],
+    "pull_image": [("post", "/v1/containers")],
+    "start_container": [("post", "/v1/containers"), ("post", "/v1/containers/{container}/start")],
+    "unpause_container": [("post", "/v1/containers/{container}/start")],
+    "restart_container": [("post", "/v1/containers/{container}/restart")],
+    "rename_container": [("post", "/v1/containers/{container}/rename")],
+    "remove_container": [("delete", "/v1/containers/{container}")],
+}
+
+
+@pytest.mark.parametrize("operation", sorted({name for row in TABLE for name in row.operations} - {"*"}))
+def test_the_document_lists_every_code_of_an_operation(operation):
+    codes = {row.code for row in TABLE if operation in row.operations}
+    for method, path in OPERATIONS[operation]:
+        answers = DOCUMENT["paths"][path][method]["responses"].values()
+        listed = {code for answer in answers for code in resolved(answer).get("x-problem-codes", ())}
+        assert sorted(codes - listed) == [], path
 
 
 def test_what_no_row_says_is_said_as_the_engine_said_it():
