@@ -406,7 +406,7 @@ class PrivateEngine:
             # out of reach is waited for at each lookup of an unknown name and at each removal of a container.
             "dns": ["172.17.0.1"],
             **self.settings,
-            "hosts": [self.docker_host],
+            "hosts": [self.docker_host, *self.settings.get("hosts", ())],
             "data-root": str(self.directory / "data"),
             "exec-root": str(self.runtime / "exec"),
             "pidfile": str(self.runtime / "dockerd.pid"),

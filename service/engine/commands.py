@@ -6,7 +6,6 @@ connection pool as large as the worker's threads.
 
 from __future__ import annotations
 
-import math
 import re
 import threading
 import time
@@ -23,6 +22,7 @@ from service.core import deadline
 from service.core.errors import BridgeworkError, Conflict, EngineMisbehaved, InvalidInput
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from service.engine.bodies import container_body, endpoint_body, network_body
+from service.engine.client import make_client
 from service.engine.connection import EngineAddress, patience
 from service.engine.errors import translate, translated
 
@@ -200,25 +200,14 @@ class Commands:
     def _api(self) -> _Client:
         with self._lock:
             if self._client is None:
-                self._client = _Client(
-                    base_url=self._address.url,
+                self._client = make_client(
+                    _Client,
+                    self._address,
                     version=self._api_version,
-                    timeout=math.ceil(self._timeout_s),
-                    num_pools=self._pool_size,
-                    tls=_tls(self._address),
+                    timeout_s=self._timeout_s,
+                    pool_size=self._pool_size,
                 )
             return self._client
-
-
-def _tls(address: EngineAddress) -> docker.tls.TLSConfig | bool:
-    if address.certificates is None:
-        return False
-    folder = address.certificates
-    return docker.tls.TLSConfig(
-        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
-        ca_cert=str(folder / "ca.pem"),
-        verify=address.verify,
-    )
 
 
 def _full(object_id: str) -> str:

@@ -20,20 +20,26 @@ from typing import Any
 import docker
 import docker.errors
 import requests.exceptions
-from docker.utils.socket import frames_iter
 
 from service.core.errors import BridgeworkError
 from service.core.ports import Place
 from service.core.snapshot import HELPER_LABEL
+from service.engine.client import make_client
 from service.engine.connection import EngineAddress
 from service.engine.errors import translated
+from service.engine.facts import OLDEST_API
 
 START_BY_LABEL, UNTIL_LABEL = HELPER_LABEL + "-start-by", HELPER_LABEL + "-until"
 START_WITHIN_S = 40
 TIDY_EVERY_S = 30
 MEMORY_BYTES = 128 * 1024 * 1024
 MAX_PROCESSES = 64
-_frames: Any = frames_iter
+MAX_CONNECTIONS = 16
+API_VERSION = ".".join(map(str, OLDEST_API))
+"""The oldest that the service speaks holds all that a helper needs; a fixed one needs no question to the engine."""
+
+_HEADER_BYTES = 8
+_PIECE_BYTES = 65_536
 COMMAND = ("python3", "-m", "service.probes.helper")
 
 
@@ -66,7 +72,7 @@ class SidecarLauncher:
             ending.callback(watchdog.cancel)
             watchdog.start()
             with contextlib.suppress(OSError):
-                yield from _lines(data for _, data in _frames(stream, tty=False))
+                yield from _lines(_output(stream))
 
     def _body(self, place: Place, argument_json: str, timeout_s: float) -> dict[str, Any]:
         now = int(time.time())
@@ -106,8 +112,12 @@ class SidecarLauncher:
         with self._lock:
             if self._client is None:
                 with translated("create_container", self._address, self._timeout_s):
-                    self._client = docker.APIClient(
-                        base_url=self._address.url, version="auto", timeout=int(self._timeout_s), num_pools=16
+                    self._client = make_client(
+                        docker.APIClient,
+                        self._address,
+                        version=API_VERSION,
+                        timeout_s=self._timeout_s,
+                        pool_size=MAX_CONNECTIONS,
                     )
             return self._client
 
@@ -129,6 +139,29 @@ def _hang_up(stream: Any) -> None:
     """End the connection for everybody: whoever reads it comes to its end, the helper's standard input is closed."""
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(stream.fileno())) as connection:
         connection.shutdown(socket.SHUT_RDWR)
+
+
+def _output(stream: Any) -> Iterator[bytes]:
+    """What the helper writes, as it comes: frames of 8 bytes of header, the last 4 their length (ContainerAttach).
+
+    The SDK's own reader waits until the kernel has bytes, so behind TLS it does not see those that were decrypted with
+    the frame before, and waits for the next ones.
+    """
+    # The SDK hands out the socket itself behind TLS, and a file around it elsewhere.
+    sock: socket.socket = getattr(stream, "_sock", stream)
+    sock.settimeout(None)  # the watchdog hangs up in time
+    while header := b"".join(_received(sock, _HEADER_BYTES)):
+        yield from _received(sock, int.from_bytes(header[4:]))
+
+
+def _received(sock: socket.socket, count: int) -> Iterator[bytes]:
+    """As many bytes, or those until the other side closed."""
+    while count:
+        piece = sock.recv(min(count, _PIECE_BYTES))
+        if not piece:
+            return
+        count -= len(piece)
+        yield piece
 
 
 def _lines(output: Iterator[bytes]) -> Iterator[str]:
