@@ -31,6 +31,11 @@ class Protocol(StrEnum):
     HTTP = "http"
     DNS = "dns"
 
+    @property
+    def transport(self) -> str | None:
+        """``tcp`` or ``udp``; ``None`` for pings."""
+        return {"tcp": "tcp", "http": "tcp", "udp": "udp", "dns": "udp"}.get(self.value)
+
 
 class Reason(StrEnum):
     """Why a probe did not succeed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 
 from service.core.checks import (
     AddressDestination,
@@ -25,7 +26,7 @@ from service.core.checks import (
 from service.core.errors import InputFault, InvalidInput
 from service.core.evidence import Evidence
 from service.core.observations import ListeningSocket
-from service.core.probe_policy import allowed_subnets, literal, require_allowed
+from service.core.probe_policy import allowed_subnets, host_open, literal, published_otherwise, require_allowed
 from service.core.reachability.aim import Aim, aim
 from service.core.reachability.prediction import predict
 from service.core.reachability.standing import Standing, stand
@@ -60,11 +61,24 @@ def _check_here(house: House, snapshot: Snapshot, wanted: WantedCheck, question:
     measurement = _measure(house, snapshot, wanted, question, source, aimed)
     prediction = predict(snapshot, question, evidence)
     also: Mapping[Protocol, Measurement] = {}
-    if measurement.verdict is not Verdict.INCONCLUSIVE and prediction.verdict is not measurement.verdict:
+    unsent = measurement.verdict is Verdict.INCONCLUSIVE and measurement.reason is Reason.NO_ADDRESS
+    surprise = measurement.verdict is not Verdict.INCONCLUSIVE and prediction.verdict is not measurement.verdict
+    if surprise or (unsent and prediction.verdict is Verdict.INCONCLUSIVE):
         evidence = second_look(house, snapshot, question, aimed, evidence)
         prediction = predict(snapshot, question, evidence)
         also = _other_protocols(house, snapshot, question, measurement, evidence)
     return weigh(prediction, measurement, question=question, snapshot=snapshot, evidence=evidence, also=also)
+
+
+def _published_elsewhere(snapshot: Snapshot, question: Question, address: str) -> str:
+    """Where the host's port is published instead, when the host is asked for by a port that is not open there.
+
+    Then the prediction is the answer. A port of the host that nobody publishes at all is refused instead.
+    """
+    asks_host = isinstance(question.destination, HostDestination)
+    if not asks_host or host_open(snapshot, question.protocol, question.port, ip_address(address)):
+        return ""
+    return published_otherwise(snapshot, question.port) if question.port is not None else ""
 
 
 def _other_protocols(
@@ -140,5 +154,10 @@ def _measure(
             Verdict.UNREACHABLE, reason=Reason.NO_ADDRESS, detail="The destination has no address to try."
         )
     address = aimed.goals[0].address
+    published = _published_elsewhere(snapshot, question, address)
+    if published:
+        asked = f"Port {question.port}/{question.protocol.transport} of {address}"
+        detail = f"{asked} is not published, so nothing was sent to it; published: {published}."
+        return Measurement(Verdict.INCONCLUSIVE, reason=Reason.NO_ADDRESS, address=address, detail=detail)
     require_allowed(snapshot, house.policy, source, address, question.protocol, question.port)
     return house.runner.check(place, replace(wanted.probe, address=address, reverse_lookup=False))

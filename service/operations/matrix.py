@@ -10,6 +10,8 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 from service.core import deadline, references
@@ -262,7 +264,8 @@ def _sources(
 
     In host mode a container's ports are the host's: but for published ones, there is nothing to probe.
     """
-    host_closed = not host_open(snapshot, wanted.protocol, wanted.port)
+    may = partial(host_open, snapshot, wanted.protocol, wanted.port)
+    host_open_somewhere = may()
     owners = [snapshot.network_owner_of(container) for container in chosen]
     for index, (container, owner) in enumerate(zip(chosen, owners, strict=True)):
         if not container.running or container.paused or container.node is not None:
@@ -272,7 +275,8 @@ def _sources(
         for column, (other, other_owner) in enumerate(zip(chosen, owners, strict=True)):
             if column == index or not other.running:
                 continue
-            if host_closed and (other_owner or other).host_mode:
+            host_mode = (other_owner or other).host_mode
+            if host_mode and not host_open_somewhere:
                 targets.append(SweepTarget(column))
                 continue
             if wanted.by_name:
@@ -280,5 +284,6 @@ def _sources(
                 continue
             address = reach.address_of(other_owner or other, shares=other_owner is owner)
             if address is not None:
-                targets.append(SweepTarget(column, address=address))
+                closed = host_mode and not may(ip_address(address))
+                targets.append(SweepTarget(column, address=None if closed else address))
         yield SweepSource(index, house.engine.place_of(snapshot, container), tuple(targets))

@@ -22,7 +22,12 @@ WEB = Container(
         Endpoint(BRIDGE.id, "bridge", "a" * 64, "web", ipv4_address="172.17.0.2", gateway="172.17.0.1"),
         Endpoint(LAN.id, "lan", "a" * 64, "web", ipv4_address="192.168.7.9"),
     ),
-    published_ports=(PublishedPort(80, "tcp", "", 8081),),
+    published_ports=(
+        PublishedPort(80, "tcp", "", 8081),
+        PublishedPort(53, "udp", "127.0.0.1", 53),
+        PublishedPort(81, "tcp", "0.0.0.0", 8082),
+        PublishedPort(82, "tcp", "::", 8083),
+    ),
 )
 SNAPSHOT = Snapshot(networks=(BRIDGE, SIX, LAN, LINK_LOCAL), containers=(WEB,))
 INSIDE = Standing(Condition.NETWORKED, container=WEB, owner=WEB)
@@ -85,3 +90,97 @@ def test_a_name_leads_nowhere_that_its_address_does_not(address, port):
         return
     subnets = allowed_subnets(SNAPSHOT, Policy(), Protocol.TCP, port)
     assert any(ip_address(plain) in ip_network(subnet) for subnet in subnets) == allowed(address, port=port)
+
+
+@pytest.mark.parametrize(
+    ("address", "protocol", "port", "source", "answer"),
+    [
+        ("127.0.0.1", Protocol.UDP, 53, THE_HOST, True),
+        ("127.0.0.1", Protocol.DNS, 53, THE_HOST, True),
+        ("127.0.0.1", Protocol.TCP, 53, THE_HOST, False),
+        ("127.0.0.2", Protocol.UDP, 53, THE_HOST, False),
+        ("::1", Protocol.UDP, 53, THE_HOST, False),
+        ("172.17.0.1", Protocol.UDP, 53, INSIDE, False),
+        ("172.17.0.1", Protocol.TCP, 53, INSIDE, False),
+        ("172.17.0.1", Protocol.UDP, 8081, INSIDE, False),
+        ("172.17.0.1", Protocol.HTTP, 8081, INSIDE, True),
+        ("fd00:1::1", Protocol.TCP, 8081, INSIDE, True),
+        ("172.17.0.1", Protocol.TCP, 8082, INSIDE, True),
+        ("fd00:1::1", Protocol.TCP, 8082, INSIDE, False),
+        ("fd00:1::1", Protocol.TCP, 8083, INSIDE, True),
+        ("172.17.0.1", Protocol.TCP, 8083, INSIDE, False),
+    ],
+)
+def test_a_published_port_opens_its_own_protocol_and_its_own_address(address, protocol, port, source, answer):
+    assert allowed(address, protocol, port, source) is answer
+    if not source.is_host:
+        subnets = allowed_subnets(SNAPSHOT, Policy(), protocol, port)
+        assert any(ip_address(address) in ip_network(subnet) for subnet in subnets) is answer
+
+
+UNRECORDED = [
+    (Pool("10.5.1.0/24"), {}, "10.5.1.1"),
+    (Pool("10.5.1.0/24"), {"internal": True}, "10.5.1.1"),
+    (Pool("10.5.1.0/24", ip_range="10.5.1.128/25"), {}, "10.5.1.128"),
+    (Pool("10.5.1.0/24", ip_range="10.5.1.0/25"), {}, "10.5.1.1"),
+    (Pool("10.5.1.0/24", auxiliary_addresses={"DefaultGatewayIPv4": "10.5.1.9"}), {}, "10.5.1.1"),
+    (Pool("10.5.1.0/31"), {}, "10.5.1.0"),
+    (Pool("fd00:5::/64"), {"ipv6_enabled": True}, "fd00:5::1"),
+    (Pool("fd00:5::/64", ip_range="fd00:5:0:0:8000::/65"), {"ipv6_enabled": True}, "fd00:5:0:0:8000::"),
+]
+
+
+def world(network, *addresses):
+    """A network, and one container at each of the addresses in it."""
+    containers = tuple(
+        Container(f"{n:064d}", f"c{n}", endpoints=(Endpoint(network.id, network.name, f"{n:064d}", f"c{n}", **fields),))
+        for n, fields in enumerate(addresses)
+    )
+    return Snapshot(networks=(network,), containers=containers)
+
+
+def may(snapshot, address, protocol=Protocol.TCP, port=22):
+    by_name = any(ip_address(address) in ip_network(s) for s in allowed_subnets(snapshot, Policy(), protocol, port))
+    try:
+        require_allowed(snapshot, Policy(), THE_HOST, address, protocol, port)
+    except Refused:
+        assert not by_name
+        return False
+    assert by_name
+    return True
+
+
+@pytest.mark.parametrize(("pool", "fields", "host"), UNRECORDED)
+def test_the_hosts_address_is_closed_where_no_gateway_is_recorded(pool, fields, host):
+    snapshot = world(Network("5" * 64, "unrecorded", pools=(pool,), **fields))
+    assert not may(snapshot, host)
+    assert may(snapshot, host, Protocol.ICMP, None)
+    if pool.subnet != "10.5.1.0/31":
+        assert may(snapshot, str(ip_network(pool.subnet)[7]))
+
+
+def test_the_first_address_is_open_where_a_container_of_the_network_holds_it():
+    network = Network("5" * 64, "isolated", internal=True, pools=(Pool("10.5.1.0/24"),))
+    assert may(world(network, {"ipv4_address": "10.5.1.1"}), "10.5.1.1")
+    other = Network("6" * 64, "lan", driver="macvlan", pools=(Pool("10.5.1.0/24"),))
+    both = world(other, {"ipv4_address": "10.5.1.1"})
+    assert not may(Snapshot(networks=(network, other), containers=both.containers), "10.5.1.1")
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Network("5" * 64, "given", ipam_driver="somebodys", pools=(Pool("10.5.1.0/24"),)),
+        Network("5" * 64, "plugged", driver="somebodys", pools=(Pool("10.5.1.0/24", "10.5.1.1"),)),
+    ],
+)
+def test_where_the_hosts_address_is_unknown_only_what_containers_hold_is_open(network):
+    snapshot = world(network, {"ipv4_address": "10.5.1.7"})
+    assert may(snapshot, "10.5.1.7")
+    assert not may(snapshot, "10.5.1.8")
+
+
+def test_an_overlay_network_is_open_as_a_whole():
+    assert may(
+        world(Network("5" * 64, "far", driver="overlay", scope="swarm", pools=(Pool("10.0.1.0/24"),))), "10.0.1.7"
+    )

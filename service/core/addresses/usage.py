@@ -139,6 +139,12 @@ def _assignable(subnet: Interval, ip_range: Interval | None) -> Interval:
     return Interval(subnet.version, first, max(first, last))
 
 
+def first_address(pool: Pool) -> str | None:
+    """The first address that the engine hands out of the pool: the host's own where no gateway was asked for."""
+    subnet = parse(pool.subnet)
+    return None if subnet is None else text_of(subnet.version, _assignable(subnet, parse(pool.ip_range)).first)
+
+
 def _gateway(
     network: Network, pool: Pool, subnet: Interval, assignable: Interval, endpoints: tuple[Endpoint, ...]
 ) -> str | None:

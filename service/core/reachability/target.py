@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from service.core.addresses.usage import first_address
 from service.core.evidence import Evidence
 from service.core.reachability.standing import (
     IPV4,
@@ -105,15 +106,8 @@ def host_address_on(snapshot: Snapshot, network: Network, version: int) -> str |
     for pool in network.pools:
         subnet = subnet_of(pool)
         if subnet is not None and subnet.version == version:
-            return _gateway(pool, subnet)
+            return (pool.gateway or first_address(pool) or "").split("/")[0] or None
     return None
-
-
-def _gateway(pool: Pool, subnet: IPv4Network | IPv6Network) -> str | None:
-    if pool.gateway:
-        return pool.gateway.split("/")[0]
-    first = subnet.network_address + 1
-    return str(first) if first in subnet else None
 
 
 def is_host_address(snapshot: Snapshot, address: _Address, around: Iterable[Network], evidence: Evidence) -> bool:

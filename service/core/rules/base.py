@@ -55,13 +55,7 @@ class Situation:
     @property
     def transport(self) -> str | None:
         """``tcp`` or ``udp``; ``None`` for pings."""
-        match self.question.protocol:
-            case Protocol.TCP | Protocol.HTTP:
-                return "tcp"
-            case Protocol.UDP | Protocol.DNS:
-                return "udp"
-            case _:
-                return None
+        return self.question.protocol.transport
 
     def network_of(self, network_id: str) -> Network | None:
         """The network by its id."""
