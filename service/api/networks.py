@@ -68,7 +68,7 @@ def list_networks(asked: Asked) -> Answer:
     "POST", "/v1/networks", role=Role.OPERATOR, body=NetworkCreateSchema(), rehearsable=True, keyed=True,
     answers={201: NetworkSchema, 200: RehearsalSchema},
     problems={400: ("ambiguous-reference",),
-              403: ("driver-not-allowed", "subnet-not-allowed"),
+              403: ("driver-not-allowed", "subnet-not-allowed", "parent-not-allowed"),
               409: ("network-name-taken", "subnet-overlaps", "address-space-exhausted", "bridge-name-taken",
                     "parent-unusable", "not-a-swarm-manager"),
               404: ("network-not-found",),

@@ -16,6 +16,8 @@ from service.core.observations import Interface
 from service.core.snapshot import Network, Snapshot
 
 _DOCKER_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
+_DOCKER_LINK = re.compile(r"docker0|docker_gwbridge|(br|dm|di)-[0-9a-f]{12}")
+"""As Docker names what it makes for networks: bridges, and the parents of macvlan (dm) and ipvlan (di) without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,23 @@ class Wiring:
         """Whether it is a bridge as Docker names them (``br-`` and twelve digits) that no network owns."""
         named = link.kind == "bridge" and _DOCKER_BRIDGE.fullmatch(link.name) is not None
         return named and link.name not in self.networks
+
+    def docker_link_behind(self, name: str) -> str | None:
+        """The link of a Docker network that a parent interface of this name would put a container on.
+
+        The link itself, the bridge that the link is a port of, or the link of which ``name`` is a VLAN: the drivers
+        make ``docker0.5`` from ``docker0`` on their own. ``None`` where the link is not Docker's.
+        """
+        parts = name.split(".")
+        by_name = {link.name: link for link in self.links.values()}
+        for count in range(1, len(parts) + 1):
+            candidate = ".".join(parts[:count])
+            link = by_name.get(candidate)
+            above = self.master(link)
+            for found in (candidate, above.name if above is not None else ""):
+                if found in self.networks or _DOCKER_LINK.fullmatch(found):
+                    return found
+        return None
 
     def pairs(self, inside: Sequence[Interface]) -> Mapping[int, Interface]:
         """Index of each veth in *one* container's namespace → its other end on the host.

@@ -18,6 +18,7 @@ from service.core.errors import Call, Conflict, InputFault, InvalidInput, Refuse
 from service.core.observations import Route
 from service.core.snapshot import Network, Snapshot
 from service.core.specs import NetworkSpec
+from service.core.wiring import wiring
 from service.operations.house import House
 
 IPV4_SWITCH_API = (1, 48)
@@ -117,6 +118,32 @@ def _require_allowed(house: House, spec: NetworkSpec) -> None:
     for pool in spec.pools:
         if not subnet_allowed(house.policy, pool.subnet):
             raise Refused(code="subnet-not-allowed", detail=f"The policy here does not allow the subnet {pool.subnet}.")
+
+
+def require_parent_allowed(house: House, snapshot: Snapshot, spec: NetworkSpec, source: Network | None) -> None:
+    """Raise ``Refused`` (``parent-not-allowed``) when the parent interface is part of another Docker network.
+
+    A macvlan or ipvlan on a Docker bridge puts its containers on that bridge's wire, past the network's owner and past
+    Docker's rules between networks (26.1.5, measured: they answer ARP there and receive the frames).
+    """
+    parent = (source or spec).options.get("parent")
+    if parent is None or spec.driver not in ON_A_PARENT or spec.config_only:
+        return
+    seen = house.runner.observe(house.engine.host_place(snapshot), ("interfaces",))
+    known = wiring(snapshot, (seen.interfaces or ()) if seen else ())
+    link = known.docker_link_behind(parent)
+    if link is None:
+        return
+    network = known.networks.get(link)
+    whose = f"the network {network.name}" if network else "Docker"
+    through = "" if link == parent else f" leads to {link}, which"
+    raise Refused(
+        code="parent-not-allowed",
+        detail=f"The parent interface {parent}{through} belongs to {whose}.",
+        remedy=Remedy(
+            "Use an interface of the host's own LAN as parent, or connect the containers to that network instead."
+        ),
+    )
 
 
 def require_free(house: House, snapshot: Snapshot, spec: NetworkSpec, source: Network | None) -> None:

@@ -26,7 +26,15 @@ from service.core.specs import NetworkSpec
 from service.operations.descriptions import DescribedNetwork, Rehearsal, describe_network
 from service.operations.house import House
 from service.operations.idempotency import PAUSES_S, RetryKey, earlier
-from service.operations.network_checks import foresee, in_the_making, require_free, source_of, validate, with_culprit
+from service.operations.network_checks import (
+    foresee,
+    in_the_making,
+    require_free,
+    require_parent_allowed,
+    source_of,
+    validate,
+    with_culprit,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,7 @@ def _try_to_create(
         return Created(before.id, replayed=True)
     validate(house, spec, source)
     _require_own_source(caller, source)
+    require_parent_allowed(house, snapshot, spec, source)
     require_free(house, snapshot, spec, source)
     if dry_run:
         foresee(house, spec, source)

@@ -208,6 +208,37 @@ def test_macvlan_on_a_link_of_the_host(api, raw, link):
     assert "parent" in problem["errors"][0]["message"]
 
 
+def test_a_parent_that_belongs_to_a_docker_network_is_refused(api, raw, link):
+    """Its containers would get the frames of that network: neither its owner nor Docker's rules would be asked."""
+    blue = create(api, "blue", "10.70.0.0/24")
+    create(api, "named", "10.71.0.0/24", options={B + "name": "lan.one"})
+    run(api, "inside", network_mode="blue")
+    bridge = blue["bridge_name"]
+    (port,) = (
+        line.split()[1].split("@")[0]
+        for line in raw.in_namespace("ip", "-o", "link", "show", "master", bridge).splitlines()
+    )
+    raw.in_namespace("ip", "link", "add", "own0", "type", "bridge")
+    try:
+        parents = ("docker0", "docker0.5", bridge, f"{bridge}.7", "lan.one", "lan.one.7", port, "dm-0123456789ab")
+        for driver in ("macvlan", "ipvlan"):
+            for parent in parents:
+                for path in ("/v1/networks", "/v1/networks?dry_run=true"):
+                    body = {"name": "spy", "driver": driver, "options": {"parent": parent}}
+                    problem = api.post(path, body, status=403)
+                    assert problem["code"] == "parent-not-allowed", parent
+                    assert parent in problem["detail"]
+                    assert problem["remedy"]["summary"]
+        create(api, "settings", config_only=True, options={"parent": bridge})
+        problem = create(api, "spy", status=403, driver="macvlan", config_from="settings")
+        assert (problem["code"], "blue" in problem["detail"]) == ("parent-not-allowed", True)
+        create(api, "lan", "10.73.0.0/24", driver="macvlan", options={"parent": link})
+        create(api, "lan-two", "10.74.0.0/24", driver="macvlan", options={"parent": "own0"})
+    finally:
+        api.delete("/v1/networks/lan-two")
+        raw.in_namespace("ip", "link", "del", "own0")
+
+
 def test_macvlan_with_several_pools(api, link):
     made = create(api, "wire", "10.66.0.0/24", "10.66.1.0/24", driver="macvlan", options={"parent": link})
     assert [pool["subnet"] for pool in made["ipam"]["pools"]] == ["10.66.0.0/24", "10.66.1.0/24"]

@@ -66,3 +66,20 @@ def test_bridges_their_ports_and_networks():
     assert WIRES.network_of(None) is None
     assert [link.name for link in HOST if WIRES.is_orphan(link)] == [orphan.name]
     assert not WIRES.is_orphan(lan)
+
+
+def test_links_that_would_put_a_container_on_a_docker_network():
+    blue = "br-" + "b" * 12
+    host = (*HOST, link(12, "eth0", "device"), link(13, "eth1", "device", master=5))
+    wires = wiring(SNAPSHOT, host)
+    behind = {
+        "docker0": "docker0", "docker0.5": "docker0", blue: blue, f"{blue}.7": blue, "vetha": "docker0", "vethb": blue,
+        "vetha.5": "docker0", "br-deadbeef0000": "br-deadbeef0000", "dm-0123456789ab": "dm-0123456789ab",
+        "di-0123456789ab": "di-0123456789ab", "docker_gwbridge": "docker_gwbridge",
+    }  # fmt: skip
+    assert {name: wires.docker_link_behind(name) for name in behind} == behind
+    for name in ("eth0", "eth0.5", "eth1", "br-lan", "br-lan.5", "nothing", "br-0123", ".", ""):
+        assert wires.docker_link_behind(name) is None, name
+    named = Network("c" * 64, "named", options={"com.docker.network.bridge.name": "my.lan"})
+    wires = wiring(Snapshot(networks=(named,)), ())
+    assert wires.docker_link_behind("my.lan") == wires.docker_link_behind("my.lan.9") == "my.lan"
