@@ -44,8 +44,8 @@ class Keys:
 
     def key(self, key_id: str) -> jwt.PyJWK | None:
         """The key, ``None`` for an unknown one. Raises ``HttpProblem`` 503 when the provider cannot be asked."""
-        self._renew(needed=key_id not in self._keys)
-        if time.monotonic() - self._fetched > TRUSTED_S:
+        self._renew(needed=key_id not in self._keys or not self._trusted())
+        if not self._trusted():
             raise HttpProblem(
                 503,
                 "identity-provider-unreachable",
@@ -54,10 +54,17 @@ class Keys:
             )
         return self._keys.get(key_id)
 
+    def _trusted(self) -> bool:
+        return time.monotonic() - self._fetched <= TRUSTED_S
+
     def _renew(self, *, needed: bool) -> None:
         if not needed and time.monotonic() - self._fetched < RENEWED_S:
             return
-        with self._lock:
+        # One thread fetches. Only who needs a key that is not known yet waits for it; a provider that answers slowly
+        # must not hold up tokens whose key is known.
+        if not self._lock.acquire(blocking=needed):
+            return
+        try:
             now = time.monotonic()
             if now - self._tried < FETCH_AGAIN_S:
                 return
@@ -67,6 +74,8 @@ class Keys:
                 self._fetched = now
             except (requests.RequestException, *_NOT_OURS) as error:
                 log.warning("jwks-unreadable", url=self._url, error=type(error).__name__)
+        finally:
+            self._lock.release()
 
 
 def _fetch(url: str) -> bytes:

@@ -51,11 +51,17 @@ class ChosenRunner:
         return self._decision()[1].sweep(plan)
 
     def _decision(self) -> tuple[float, ProbeRunner, RunnerStatus]:
-        with self._lock:
-            now = time.monotonic()
-            if self._decided is None or now - self._decided[0] > DECISION_HOLDS_S:
-                self._decided = (now, *self._decide())
-            return self._decided
+        held = self._decided
+        if held is not None and time.monotonic() - held[0] <= DECISION_HOLDS_S:
+            return held
+        # Deciding enters the engine's namespace. One thread does it; for the others the last decision stands meanwhile.
+        if self._lock.acquire(blocking=held is None):
+            try:
+                if self._decided is held:
+                    self._decided = (time.monotonic(), *self._decide())
+            finally:
+                self._lock.release()
+        return self._decided or self._decision()
 
     def _decide(self) -> tuple[ProbeRunner, RunnerStatus]:
         direct = self._namespace.status()

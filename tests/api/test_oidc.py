@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -199,6 +200,22 @@ def test_a_provider_that_stalls_is_waited_for_no_longer_than_said(platform, prov
     began = time.monotonic()
     assert ask(platform, token()).status_code == 503
     assert time.monotonic() - began < 1.5
+
+
+def test_a_slow_provider_holds_up_nobody_whose_key_is_known(platform, provider, monkeypatch):
+    assert ask(platform, token()).status_code == 200
+    monkeypatch.setattr(oidc, "RENEWED_S", 0)
+    monkeypatch.setattr(oidc, "FETCH_AGAIN_S", 0)
+    provider.delay_s = 3
+    with ThreadPoolExecutor(1) as other:
+        renewing = other.submit(ask, platform, token())
+        while provider.asked < 2:
+            time.sleep(0.01)
+        began = time.monotonic()
+        assert ask(platform, token()).status_code == 200
+        took_s = time.monotonic() - began
+        assert renewing.result().status_code == 200
+    assert took_s < 1.5
 
 
 def test_keys_in_hand_outlive_a_provider_that_is_gone(platform, provider, monkeypatch):
