@@ -31,7 +31,10 @@ from service.engine.connection import SHAPE_ERRORS, EngineAddress, gibberish, is
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``operations`` is ``*`` or names; ``message`` is searched in the engine's; ``detail`` may use its groups."""
+    """``operations`` is ``*`` or names; ``message`` is searched in the engine's; ``detail`` may use its groups.
+
+    Groups with a name become facts of the error.
+    """
 
     operations: frozenset[str]
     message: str
@@ -110,7 +113,7 @@ TABLE: tuple[Row, ...] = (
          "address-not-in-subnet", "The engine refuses the address: {message}."),
     _row(_JOIN, r"invalid MAC address|error setting interface \"\S+\" MAC to|do not support custom mac address", InvalidInput,
          "mac-address-invalid", "The engine or the kernel refuses the MAC address: {message}."),
-    _row(_JOIN, r"error renaming interface \"\S+\" to \"(?P<name>[^\"]+)\"|unrecognised network interface sysctl", InvalidInput,
+    _row(_JOIN, r"error renaming interface \"\S+\" to \"(?P<interface>[^\"]+)\"|unrecognised network interface sysctl", InvalidInput,
          "option-invalid", "The engine or the kernel refuses a driver option of the endpoint: {message}."),
     _row("connect create_container", r"network-scoped alias(?:es are only| is) supported", InvalidInput, "alias-not-supported",
          "The default bridge knows no aliases.", Remedy("Use a network of your own.")),
@@ -132,16 +135,16 @@ TABLE: tuple[Row, ...] = (
          "The container is being removed."),
     _row("disconnect", r"is not connected to (?:the )?network|endpoint \S+ not found", NotFound,
          "endpoint-not-found", "The container has no endpoint in that network."),
-    _row("connect disconnect " + _START, r"Bind for (?P<address>\S+):(?P<port>\d+) failed: port is already allocated"
-         , Conflict, "port-taken", "Port {port} of the host is taken already."),
-    _row("connect disconnect " + _START, r"listen \w+ (?P<address>\S+):(?P<port>\d+): bind: address already in use", Conflict,
-         "port-taken", "Port {port} of the host is taken by a program that is no container's published port."),
-    _row("connect disconnect " + _START, r"failed to bind host port (?:for )?(?P<address>\[\S+?\]|[\d.]+):(?P<port>\d+)[:/].*address already in use",
-         Conflict, "port-taken", "Port {port} of the host is taken by a program that is no container's published port."),
+    _row("connect disconnect " + _START, r"Bind for (?P<host_ip>\S+):(?P<host_port>\d+) failed: port is already allocated"
+         , Conflict, "port-taken", "Port {host_port} of the host is taken already."),
+    _row("connect disconnect " + _START, r"listen \w+ (?P<host_ip>\S+):(?P<host_port>\d+): bind: address already in use", Conflict,
+         "port-taken", "Port {host_port} of the host is taken by a program that is no container's published port."),
+    _row("connect disconnect " + _START, r"failed to bind host port (?:for )?(?P<host_ip>\[\S+?\]|[\d.]+):(?P<host_port>\d+)[:/].*address already in use",
+         Conflict, "port-taken", "Port {host_port} of the host is taken by a program that is no container's published port."),
     _row("connect disconnect " + _START, r"all ports are allocated", Conflict, "port-taken",
          "Every port of a published range of host ports is taken already."),
-    _row("connect disconnect " + _START, r"(?:listen \w+|failed to bind host port(?: for)?) (?P<address>\[\S+?\]|[\d.]+):\d+[:/].*cannot assign requested address",
-         Conflict, "host-address-unknown", "The host has no address {address} to publish on."),
+    _row("connect disconnect " + _START, r"(?:listen \w+|failed to bind host port(?: for)?) (?P<host_ip>\[\S+?\]|[\d.]+):\d+[:/].*cannot assign requested address",
+         Conflict, "host-address-unknown", "The host has no address {host_ip} to publish on."),
     _row("connect disconnect " + _START, r"(?:userland proxy|failed to create socket)\b.*: protocol not supported", Conflict, "protocol-not-supported",
          "The host's kernel lacks a protocol of the published ports."),
     # The last is runc's: the owner ended between the engine's look at it and runc's.
@@ -167,8 +170,8 @@ TABLE: tuple[Row, ...] = (
     _row(_START, r"exec: \"(.*?)\": (.*?)(?:: unknown|$)", Conflict, "command-not-runnable",
          "Its command '{0}' cannot be run: {1}."),
     _row("start_container", r"cannot start a paused container", Conflict, "container-paused", "The container is paused."),
-    _row("create_container rename_container", r"name \"?/?([^\" ]+)\"? is already in use by container", Conflict,
-         "container-name-taken", "A container named {0} exists already."),
+    _row("create_container rename_container", r"name \"?/?(?P<name>[^\" ]+)\"? is already in use by container", Conflict,
+         "container-name-taken", "A container named {name} exists already."),
     _row("create_container rename_container", r"Invalid container name|names may be empty", InvalidInput, "container-name-invalid",
          "The engine refuses the name: {message}."),
     _row("create_container pull_image", r"[Nn]o such image:? ?(\S*)|manifest unknown|manifest for \S+ not found|failed to resolve reference \S+ \S+: not found|repository does not exist|pull access denied",
@@ -197,7 +200,7 @@ TABLE: tuple[Row, ...] = (
 
 
 def translate(operation: str, message: str, status: int | None, subject: str | None = None) -> BridgeworkError:
-    """The core error for what the engine said; ``facts`` keep its own words.
+    """The core error for what the engine said; ``facts`` keep its own words, and what the row's named groups found.
 
     ``subject`` is the container that the command was for: "No such container" may mean it, or one that it needs.
     """
@@ -209,12 +212,19 @@ def translate(operation: str, message: str, status: int | None, subject: str | N
             continue
         found = re.search(row.message, message)
         if found:
-            return row.error(code=row.code, detail=_detail(row, found, message), remedy=row.remedy, facts=facts)
+            told = _detail(row, found, message)
+            return row.error(code=row.code, detail=told, remedy=row.remedy, facts={**_named(found), **facts})
     return EngineMisbehaved(
         code="engine-answered-strangely",
         detail=f"The engine answered {operation.replace('_', ' ')} with {status}: {message}",
         facts=facts,
     )
+
+
+def _named(found: re.Match[str]) -> dict[str, str | int]:
+    """The groups of a row that have a name, as facts: what a use case goes on from, and what a client can read."""
+    given = {name: text for name, text in found.groupdict().items() if text is not None}
+    return {name: int(text) if name == "host_port" else text for name, text in given.items()}
 
 
 def _detail(row: Row, found: re.Match[str], message: str) -> str:

@@ -53,7 +53,7 @@ def explained(house: House, container: Container, conflict: Conflict) -> Conflic
     snapshot = house.engine.snapshot()
     told: Conflict | None = None
     if conflict.code == "container-name-taken":
-        holder = next((c for c in snapshot.containers if f"named {c.name} " in conflict.detail), None)
+        holder = next(iter(snapshot.containers_by_name.get(str(conflict.facts.get("name")), ())), None)
         told = name_taken(holder) if holder else None
     elif conflict.code == "port-taken":
         ports = claims_of(snapshot, container)

@@ -17,7 +17,7 @@ ADDRESS = EngineAddress("unix:///nowhere.sock")
 def test_what_other_engines_say(answer):
     told = translate(answer.operation, answer.said, 500)
     assert (type(told), told.code) == (answer.error, answer.code)
-    assert told.facts == {"engine_message": answer.said, "engine_status": 500}
+    assert told.facts.items() >= {"engine_message": answer.said, "engine_status": 500}.items()
 
 
 OPERATIONS = {
@@ -42,6 +42,28 @@ def test_the_document_lists_every_code_of_an_operation(operation):
         answers = DOCUMENT["paths"][path][method]["responses"].values()
         listed = {code for answer in answers for code in resolved(answer).get("x-problem-codes", ())}
         assert sorted(codes - listed) == [], path
+
+
+@pytest.mark.parametrize(
+    ("operation", "said", "facts"),
+    [
+        (
+            "rename_container",
+            'Conflict. The container name "/web" is already in use by container "0a1b". You have to remove it.',
+            {"name": "web"},
+        ),
+        (
+            "start_container",
+            "Bind for 127.0.0.1:8080 failed: port is already allocated",
+            {"host_ip": "127.0.0.1", "host_port": 8080},
+        ),
+        ("create_network", "existing interface lo is not a bridge", {"bridge": "lo"}),
+        ("pull_image", "manifest unknown", {}),
+    ],
+)
+def test_what_the_engine_names_is_a_fact_too(operation, said, facts):
+    told = translate(operation, said, 409)
+    assert told.facts == {"engine_message": said, "engine_status": 409, **facts}
 
 
 def test_what_no_row_says_is_said_as_the_engine_said_it():
