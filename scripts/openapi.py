@@ -1,32 +1,55 @@
-"""Write ``openapi.yaml`` from the schemas, or with ``--check`` fail when the committed one differs."""
+"""Write the OpenAPI document from the schemas, or with ``--check`` fail when a committed file differs.
+
+``openapi.yaml`` is what people read; the service serves the same document from ``service/published``.
+"""
 
 from __future__ import annotations
 
 import difflib
+import json
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from service.app import openapi_yaml
+from service.app import RESOURCES
+from tools.openapi.build import build
+from tools.openapi.downgrade import as_3_0
+from tools.openapi.writer import to_yaml
+
+PUBLISHED = ROOT / "service" / "published"
+
+
+def written() -> dict[Path, str]:
+    """Return each file's text."""
+    document = build(RESOURCES)
+    text = to_yaml(document)
+    return {
+        ROOT / "openapi.yaml": text,
+        PUBLISHED / "openapi.yaml": text,
+        PUBLISHED / "openapi.json": json.dumps(document, ensure_ascii=False) + "\n",
+        PUBLISHED / "openapi-3.0.json": json.dumps(as_3_0(document), ensure_ascii=False) + "\n",
+    }
 
 
 def main() -> int:
-    """Exit status: 1 when ``--check`` finds a difference."""
-    path = ROOT / "openapi.yaml"
-    made = openapi_yaml()
+    """Return the exit status: 1 when ``--check`` finds a difference."""
+    made = written()
     if "--check" not in sys.argv[1:]:
-        path.write_text(made, encoding="utf-8")
+        PUBLISHED.mkdir(exist_ok=True)
+        for path, text in made.items():
+            path.write_text(text, encoding="utf-8")
         return 0
-    committed = path.read_text(encoding="utf-8") if path.exists() else ""
-    if committed == made:
+    kept = {path: path.read_text(encoding="utf-8") if path.exists() else "" for path in made}
+    differing = [path for path, text in made.items() if kept[path] != text]
+    if not differing:
         print("openapi.yaml agrees with the schemas.")
         return 0
-    sys.stdout.writelines(
-        difflib.unified_diff(committed.splitlines(True), made.splitlines(True), "committed", "made", n=1)
-    )
-    print("openapi.yaml differs from the schemas: run `make openapi` and commit it.")
+    lines = (kept[differing[0]].splitlines(True), made[differing[0]].splitlines(True))
+    sys.stdout.writelines(difflib.unified_diff(*lines, "committed", "made", n=1))
+    names = ", ".join(str(path.relative_to(ROOT)) for path in differing)
+    print(f"{names} differ from the schemas: run `make openapi` and commit what it writes.")
     return 1
 
 

@@ -6,11 +6,9 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 import structlog
-import yaml
 from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -51,7 +49,6 @@ from service.probes.namespace import NamespaceRunner
 from service.probes.sidecar import SidecarRunner
 from service.settings import Settings
 from service.siblings.http_siblings import HttpSiblings
-from tools.openapi.build import build
 
 RESOURCES: Sequence[Resource] = (
     service_info.RESOURCE,
@@ -133,7 +130,7 @@ def create_app(
     metrics.watch(app, settings.threads)
     for operation in (operation for resource in RESOURCES for operation in resource.operations):
         _register(app, desk, operation)
-    docs.register(app, *published_document())
+    docs.register(app)
     console.register(app)
     return app
 
@@ -215,15 +212,3 @@ def _register_tracing(app: Flask) -> None:
             duration_ms=round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 2),
         )
         return response
-
-
-@cache
-def published_document() -> tuple[dict[str, Any], str]:
-    """Return the OpenAPI document and its YAML text; built once a process, since it takes about 0.6 s."""
-    document = build(RESOURCES)
-    return document, yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
-
-
-def openapi_yaml() -> str:
-    """Return the text of ``openapi.yaml``."""
-    return published_document()[1]

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from flask import Flask, Response, abort, request
 
-from service.api import docs
 from service.api.caching import conditional, etag_of
 
 FOLDER = Path(__file__).parents[1] / "console"
@@ -49,11 +47,6 @@ def register(app: Flask) -> None:
 
     app.add_url_rule("/console", endpoint="console", view_func=page, provide_automatic_options=False)
     app.add_url_rule("/console/<name>", endpoint="console-file", view_func=file, provide_automatic_options=False)
-
-
-def documented() -> dict[str, Any]:
-    """The path item of the page; its files are its own affair."""
-    return {"/console": docs.open_item("getConsole", "Open the console in a browser", "text/html")}
 
 
 def _answer(path: Path) -> Callable[[], Response]:

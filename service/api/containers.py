@@ -15,14 +15,14 @@ from service.api.containers_schemas import (
 )
 from service.api.contract import Answer, Asked, Resource
 from service.api.networks import endpoint_spec
-from service.api.networks_schemas import ForceQuery, RehearsalSchema
+from service.api.networks_schemas import ForceQuery
 from service.api.paging import page
 from service.core.access import Role
 from service.core.snapshot import PublishedPort
 from service.core.specs import ContainerSpec
 from service.operations import container_creation, containers
 from service.operations.container_checks import WantedContainer
-from service.operations.descriptions import Rehearsal, describe_container
+from service.operations.descriptions import DescribedContainer, describe_container
 from service.operations.idempotency import retry_key
 
 RESOURCE = Resource("containers", "Containers: made, started, stopped and removed, with every conflict named.")
@@ -63,7 +63,7 @@ def list_containers(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/containers", role=Role.OPERATOR, body=ContainerCreateSchema(), rehearsable=True, keyed=True,
-    answers={201: ContainerSchema, 200: RehearsalSchema},
+    answers={201: ContainerSchema},
     problems={400: ("ambiguous-reference",),
               403: ("image-not-allowed", "host-mode-not-allowed", "host-port-not-allowed", "project-mismatch",
                     "published-address-not-allowed"),
@@ -82,8 +82,8 @@ def create_container(asked: Asked) -> Answer:
     body = asked.body
     key = retry_key(asked.caller, asked.idempotency_key, body)
     done = container_creation.create_container(asked.house, asked.caller, _wanted(body), key, dry_run=asked.dry_run)
-    if isinstance(done, Rehearsal):
-        return Answer(done)
+    if isinstance(done, DescribedContainer):
+        return Answer(done, 201)
     made = container_creation.described(asked.house, done)
     replayed = {"Idempotent-Replayed": "true"} if done.replayed else {}
     return Answer(made, 201, {"Location": f"/v1/containers/{made.id}", **replayed})
@@ -141,22 +141,22 @@ def get_container(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "DELETE", "/v1/containers/{container}", role=Role.OPERATOR, query=ForceQuery(), rehearsable=True, conditional=True,
-    answers={204: None, 200: RehearsalSchema}, problems={**_FINDING, 409: ("container-running", "container-removing")},
+    answers={204: None}, problems={**_FINDING, 409: ("container-running", "container-removing")},
 )  # fmt: skip
 def delete_container(asked: Asked) -> Answer:
     """Delete a container.
 
     A running one only with `force` (role admin).
     """
-    done = containers.delete_container(
+    containers.delete_container(
         asked.house, asked.caller, asked.path["container"], force=asked.query["force"], dry_run=asked.dry_run
     )
-    return Answer(done) if done else Answer(status=204)
+    return Answer(status=204)
 
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/start", role=Role.OPERATOR, rehearsable=True,
-    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, **_STARTED},
+    answers={200: ContainerSchema}, problems={**_FINDING, **_STARTED},
 )  # fmt: skip
 def start_container(asked: Asked) -> Answer:
     """Start a container.
@@ -168,7 +168,7 @@ def start_container(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/stop", role=Role.OPERATOR, query=StopQuery(), rehearsable=True,
-    answers={200: [ContainerSchema, RehearsalSchema]}, problems=_FINDING,
+    answers={200: ContainerSchema}, problems=_FINDING,
 )  # fmt: skip
 def stop_container(asked: Asked) -> Answer:
     """Stop a container.
@@ -183,7 +183,7 @@ def stop_container(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/restart", role=Role.OPERATOR, query=StopQuery(), rehearsable=True,
-    answers={200: [ContainerSchema, RehearsalSchema]}, problems={**_FINDING, **_STARTED},
+    answers={200: ContainerSchema}, problems={**_FINDING, **_STARTED},
 )  # fmt: skip
 def restart_container(asked: Asked) -> Answer:
     """Restart a container.
@@ -198,7 +198,7 @@ def restart_container(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/rename", role=Role.OPERATOR, body=ContainerRenameSchema(), rehearsable=True,
-    answers={200: [ContainerSchema, RehearsalSchema]},
+    answers={200: ContainerSchema},
     problems={**_FINDING, 409: ("container-name-taken", "endpoint-half-made"),
               422: ("container-name-invalid",)},
 )  # fmt: skip

@@ -12,10 +12,10 @@ from service.api.endpoints_schemas import EndpointFieldsSchema, EndpointSchema
 from service.api.fields import (
     MAX_LABELS,
     NAME,
+    Assigned,
     Cursor,
     FindingSchema,
     Flag,
-    Kind,
     Members,
     QueryWhole,
     ReferenceSchema,
@@ -52,18 +52,17 @@ class PublishedPortSchema(Schema):
 class ContainerSchema(Schema):
     """A container."""
 
-    kind = Kind("container")
-    id = fields.String(required=True, metadata=described("The full id."))
+    id = Assigned("The full id, 64 hexadecimal digits.")
     name = fields.String(required=True, metadata=described("The name.", examples=["tomcat81"]))
     image = fields.String(required=True, metadata=described("The image's reference."))
-    image_id = fields.String(required=True, metadata=described("The image's id."))
+    image_id = Assigned("The image's id, a digest such as `sha256:…`.")
     command = fields.List(fields.String(), required=True, metadata=described("What it runs."))
     state = fields.String(required=True, validate=validate.OneOf(STATES), metadata=described("Docker's state."))
     exit_code = fields.Integer(
         required=True, allow_none=True,
         metadata=described("Of its last end; null while it never ran.", minimum=-2_147_483_648, maximum=2_147_483_647),
     )  # fmt: skip
-    created_at = fields.String(required=True, metadata=described("When it was created.", format="date-time"))
+    created_at = Assigned("When the container was created, RFC 3339 in UTC.", format="date-time")
     started_at = fields.String(
         required=True, allow_none=True, metadata=described("When it was last started.", format="date-time")
     )

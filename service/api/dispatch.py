@@ -20,17 +20,16 @@ from service.api.auth import Authenticator
 from service.api.caching import KeptAnswers, conditional, etag_of, matches
 from service.api.contract import JSON, Answer, Asked, Media, Operation, json_text
 from service.api.limits import RateLimit, Slots
-from service.api.networks_schemas import RehearsalSchema
 from service.api.problems import HttpProblem
 from service.core import deadline
 from service.core.access import Caller, Role, require_role
 from service.core.errors import BridgeworkError, NotFound, PreconditionFailed, Refused, Remedy, TooBusy
 from service.core.snapshot import Snapshot
 from service.logs import audit
-from service.operations.descriptions import Rehearsal
 from service.operations.house import House
 
 _REFUSING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+DRY_RUN_HEADER = "Bridgework-Dry-Run"
 NOBODY = Caller("nobody", Role.VIEWER)
 
 
@@ -62,6 +61,8 @@ def flask_view(desk: Desk, operation: Operation, reader: Operation | None) -> Ca
             response = _answered(desk, slots, operation, asked)
             if negotiated:
                 response.vary.add("Accept")
+            if asked.dry_run:
+                response.headers[DRY_RUN_HEADER] = "true"
             record.ended(response)
         except (BridgeworkError, HttpProblem) as error:
             record.failed(error)
@@ -202,8 +203,7 @@ def _dumped(operation: Operation, answer: Answer) -> bytes:
 
 def _schema(operation: Operation, answer: Answer) -> Schema:
     shapes = [shape for shape in operation.answers[answer.status] if shape is not None and not isinstance(shape, Media)]
-    rehearsed = isinstance(answer.value, Rehearsal)
-    return _instance(next(shape for shape in shapes if (shape is RehearsalSchema) == rehearsed))
+    return _instance(shapes[0])
 
 
 @cache

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from flask import Flask, Response, request
 
 from service.api.caching import conditional
-from service.api.contract import json_text
-from tools.openapi.parameters import tag_parameter
 
 FILES = Path(__file__).resolve().parent.parent / "docs"
+DOCUMENTS = Path(__file__).resolve().parent.parent / "published"
+"""The document in each of its forms, written by ``make openapi``."""
 PAGE = "index.html"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".jpg": "image/jpeg",
     ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
+    ".yaml": "application/yaml",
 }
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 """Nothing inline, nothing from elsewhere."""
 
 
-def register(app: Flask, document: dict[str, Any], text: str) -> None:
-    """Serve ``document`` (in YAML: ``text``) and its page. All is read once: it does not change while we live."""
-    served: dict[str, tuple[bytes, str]] = {
-        "/openapi.json": (json_text(document).encode(), "application/json"),
-        "/openapi.yaml": (text.encode(), "application/yaml"),
-    }
+def register(app: Flask) -> None:
+    """Serve the document and its page. The files are read once, since they do not change while the service runs."""
+    served = {f"/{file.name}": (file.read_bytes(), MEDIA_TYPES[file.suffix]) for file in sorted(DOCUMENTS.iterdir())}
     for file in sorted(FILES.iterdir()):
         path = "/docs" if file.name == PAGE else f"/docs/{file.name}"
         served[path] = (file.read_bytes(), MEDIA_TYPES[file.suffix])
@@ -47,39 +45,3 @@ def _view(body: bytes, media_type: str) -> Callable[[], Response]:
         return response
 
     return serve
-
-
-def documented() -> dict[str, Any]:
-    """The path items of what is served here."""
-    return {
-        "/openapi.yaml": open_item("getOpenapiYaml", "Get this document as YAML", "application/yaml"),
-        "/openapi.json": open_item("getOpenapiJson", "Get this document as JSON", "application/json"),
-        "/docs": open_item("getReferencePage", "Read this document in a browser", "text/html"),
-    }
-
-
-def open_item(name: str, summary: str, media_type: str) -> dict[str, Any]:
-    """The path item of something open that never changes while we live."""
-    free = {"type": "object", "additionalProperties": True, "description": "An OpenAPI 3.1 document."}
-    schema = free if media_type == "application/json" else {"type": "string", "description": "As text."}
-    headers = {key: {"$ref": f"#/components/headers/{key.replace('-', '')}"} for key in ("X-Request-ID", "ETag")}
-    return {
-        "get": {
-            "operationId": name,
-            "tags": ["service"],
-            "summary": summary,
-            "description": f"{summary}. Needs no token, and nothing from any other place.",
-            "security": [],
-            "parameters": [
-                tag_parameter("If-None-Match", "304 when it still has this ETag."),
-            ],
-            "responses": {
-                "200": {
-                    "description": "Done.",
-                    "headers": headers,
-                    "content": {media_type: {"schema": schema}},
-                },
-                "304": {"description": "It still has the ETag you know.", "headers": headers},
-            },
-        }
-    }

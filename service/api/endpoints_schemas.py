@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from service.api.fields import FindingSchema, Kind, ReferenceSchema, Strict, Text, TextMap, Whole, described
+from service.api.fields import Assigned, FindingSchema, ReferenceSchema, Strict, Text, TextMap, Whole, described
 
 MAX_PRIORITY = 2_147_483_647
+
+
+class EndpointContainerSchema(Schema):
+    """The container of an endpoint, by id and name."""
+
+    id = Assigned("The container's full id, 64 hexadecimal digits.")
+    name = fields.String(required=True, metadata=described("The container's name.", examples=["tomcat81"]))
 
 
 class EndpointSchema(Schema):
     """A container's place in a network."""
 
     network = fields.Nested(ReferenceSchema, required=True, metadata=described("The network."))
-    container = fields.Nested(ReferenceSchema, required=True, metadata=described("The container."))
+    container = fields.Nested(
+        EndpointContainerSchema, required=True, metadata=described("The container that has this endpoint.")
+    )
     state = fields.String(
         required=True, validate=validate.OneOf(["active", "configured"]),
         metadata=described("`active` while the container runs, `configured` while it does not."),
@@ -55,7 +64,6 @@ class EndpointSchema(Schema):
 class ConnectedEndpointSchema(EndpointSchema):
     """An endpoint as a connect made it, with what the engine did otherwise than asked."""
 
-    kind = Kind("endpoint")
     findings = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("What is to be said of it."))
 
 

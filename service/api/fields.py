@@ -15,7 +15,8 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate, valida
 from service.core.explanations import CATALOGUE
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-NO_CONTROL = r"^[^\u0000-\u001f\u007f]*$"
+NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
+"""For the document. PCRE, which PHP uses, does not know ``\u0000``."""
 NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"
 """What Docker takes as a name; for the document."""
 MAX_TEXT = 4096
@@ -153,13 +154,15 @@ class Variants(Schema):
     variants: ClassVar[Mapping[str, type[Schema]]] = {}
 
 
-class Kind(fields.Constant[str]):
-    """What an answer is, in a word: the discriminator where an operation answers one thing or another."""
+class Assigned(fields.String):
+    """A text that the engine assigns when it makes the thing: ``null`` in the answer of a dry run, never otherwise."""
 
-    def __init__(self, word: str) -> None:
-        super().__init__(
-            word, required=True, metadata={"description": f"Always `{word}`.", "type": "string", "enum": [word]}
-        )
+    def __init__(self, text: str, **metadata: Any) -> None:
+        told = f"{text} Null only in the answer of a dry run, for a thing that does not exist yet."
+        super().__init__(required=True, allow_none=True, metadata=described(told, **metadata))
+
+    def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return super()._serialize(value or None, *args, **kwargs)
 
 
 class Plain(fields.List[Any]):

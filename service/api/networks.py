@@ -23,7 +23,6 @@ from service.api.networks_schemas import (
     PageQuery,
     PruneQuery,
     PruneResultSchema,
-    RehearsalSchema,
     SubnetQuery,
 )
 from service.api.paging import page
@@ -32,7 +31,7 @@ from service.core.access import Role
 from service.core.snapshot import Pool
 from service.core.specs import EndpointSpec, NetworkSpec
 from service.operations import endpoints, networks, prune
-from service.operations.descriptions import Rehearsal, describe_network
+from service.operations.descriptions import DescribedNetwork, describe_network
 from service.operations.idempotency import retry_key
 
 RESOURCE = Resource("networks", "Networks, the endpoints of containers in them, and their addresses.")
@@ -66,7 +65,7 @@ def list_networks(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/networks", role=Role.OPERATOR, body=NetworkCreateSchema(), rehearsable=True, keyed=True,
-    answers={201: NetworkSchema, 200: RehearsalSchema},
+    answers={201: NetworkSchema},
     problems={400: ("ambiguous-reference",),
               403: ("driver-not-allowed", "subnet-not-allowed", "parent-not-allowed"),
               409: ("network-name-taken", "subnet-overlaps", "address-space-exhausted", "bridge-name-taken",
@@ -91,8 +90,8 @@ def create_network(asked: Asked) -> Answer:
     )
     key = retry_key(asked.caller, asked.idempotency_key, body)
     done = networks.create_network(asked.house, asked.caller, spec, key, dry_run=asked.dry_run)
-    if isinstance(done, Rehearsal):
-        return Answer(done)
+    if isinstance(done, DescribedNetwork):
+        return Answer(done, 201)
     made = networks.get_network(asked.house.engine.snapshot(), done.id)
     return Answer(made, 201, _created(f"/v1/networks/{made.id}", replayed=done.replayed))
 
@@ -121,7 +120,7 @@ def get_network(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "DELETE", "/v1/networks/{network}", role=Role.OPERATOR, query=ForceQuery(), rehearsable=True, conditional=True,
-    answers={204: None, 200: RehearsalSchema},
+    answers={204: None},
     problems={**_FINDING_A_NETWORK, 409: ("network-in-use", "network-builtin")},
 )  # fmt: skip
 def delete_network(asked: Asked) -> Answer:
@@ -130,10 +129,10 @@ def delete_network(asked: Asked) -> Answer:
     Refused while containers, running or stopped, are in it; `force` (role admin) disconnects them first, stale
     endpoints too.
     """
-    done = networks.delete_network(
+    networks.delete_network(
         asked.house, asked.caller, asked.path["network"], force=asked.query["force"], dry_run=asked.dry_run
     )
-    return Answer(done) if done else Answer(status=204)
+    return Answer(status=204)
 
 
 @RESOURCE.operation(
@@ -190,7 +189,7 @@ def get_endpoint(asked: Asked) -> Answer:
 @RESOURCE.operation(
     "PUT", "/v1/networks/{network}/endpoints/{container}", role=Role.OPERATOR, body=EndpointConnectSchema(),
     rehearsable=True, conditional=True,
-    answers={201: ConnectedEndpointSchema, 200: [ConnectedEndpointSchema, RehearsalSchema]},
+    answers={201: ConnectedEndpointSchema, 200: ConnectedEndpointSchema},
     problems={**_FINDING_BOTH,
               409: ("endpoint-differs", "static-address-taken", "pool-exhausted", "network-mode-conflict",
                     "network-shared", "overlay-not-attachable", "network-config-only", "container-restarting",
@@ -208,8 +207,6 @@ def connect_container(asked: Asked) -> Answer:
         asked.house, asked.caller, asked.path["network"], asked.path["container"], endpoint_spec(asked.body),
         dry_run=asked.dry_run,
     )  # fmt: skip
-    if isinstance(done, Rehearsal):
-        return Answer(done)
     return Answer(done.endpoint, 201 if done.created else 200)
 
 
@@ -228,7 +225,7 @@ def endpoint_spec(body: dict[str, Any]) -> EndpointSpec:
 
 @RESOURCE.operation(
     "DELETE", "/v1/networks/{network}/endpoints/{container}", role=Role.OPERATOR, query=ForceQuery(), rehearsable=True,
-    conditional=True, answers={204: None, 200: RehearsalSchema},
+    conditional=True, answers={204: None},
     problems={**_FINDING_BOTH,
               404: (*_FINDING_BOTH[404], "endpoint-not-found"),
               409: ("network-mode-conflict", "endpoint-half-made", "container-removing", "port-taken",
@@ -240,11 +237,11 @@ def disconnect_container(asked: Asked) -> Answer:
     When it is not connected, that is a success already. `force` (role admin) also removes an endpoint whose container
     is gone, by the endpoint's own name.
     """
-    done = endpoints.disconnect(
+    endpoints.disconnect(
         asked.house, asked.caller, asked.path["network"], asked.path["container"], force=asked.query["force"],
         dry_run=asked.dry_run,
     )  # fmt: skip
-    return Answer(done) if done else Answer(status=204)
+    return Answer(status=204)
 
 
 @RESOURCE.operation(

@@ -9,11 +9,10 @@ from marshmallow import Schema, ValidationError, fields, validate, validates
 from service.api.fields import (
     MAX_LABELS,
     NAME,
+    Assigned,
     Cursor,
     Derived,
-    FindingSchema,
     Flag,
-    Kind,
     QueryFlag,
     QueryWhole,
     ReferenceSchema,
@@ -60,15 +59,14 @@ class IpamSchema(Schema):
 class NetworkSchema(Schema):
     """A network."""
 
-    kind = Kind("network")
-    id = fields.String(required=True, metadata=described("The full id."))
+    id = Assigned("The full id, 64 hexadecimal digits.")
     name = fields.String(required=True, metadata=described("The name.", examples=["simon_network"]))
     driver = fields.String(required=True, metadata=described("The driver.", examples=["bridge"]))
     scope = fields.String(
         required=True, validate=validate.OneOf(["local", "swarm", "global"]),
         metadata=described("How far it reaches.", x_known_values=True),
     )  # fmt: skip
-    created_at = fields.String(required=True, metadata=described("When it was created.", format="date-time"))
+    created_at = Assigned("When the network was created, RFC 3339 in UTC.", format="date-time")
     builtin = fields.Boolean(required=True, metadata=described("Whether it is the engine's own."))
     bridge_name = fields.String(
         required=True, allow_none=True, metadata=described("The bridge's name on the host, of a bridge network.")
@@ -177,15 +175,6 @@ class ForceQuery(Strict):
     force = QueryFlag(load_default=False, metadata=described("Needs the role admin."))
 
 
-class RehearsalSchema(Schema):
-    """What a change would do. Nothing was done."""
-
-    kind = Kind("rehearsal")
-    dry_run = fields.Constant(True, required=True, metadata=described("Always true.", type="boolean"))
-    changes = fields.List(fields.String(), required=True, metadata=described("What would happen, in order."))
-    findings = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("What is to be said of it."))
-
-
 class PruneQuery(Strict):
     """What to prune."""
 
@@ -216,7 +205,6 @@ class PruneResultSchema(Schema):
 
     removed = fields.List(fields.Nested(ReferenceSchema), required=True, metadata=described("The networks removed."))
     kept = fields.List(fields.Nested(KeptNetworkSchema), required=True, metadata=described("The networks kept."))
-    dry_run = fields.Boolean(required=True, metadata=described("Whether nothing was done."))
 
 
 class PageQuery(Strict):

@@ -81,7 +81,8 @@ class Network:
         if self.driver != "bridge" or self.config_only:
             return None
         named = self.options.get("com.docker.network.bridge.name")
-        return named or f"br-{self.id[:12]}"
+        # Without an id it is not made yet (a dry run), and the engine would name the bridge after the id.
+        return named or (f"br-{self.id[:12]}" if self.id else None)
 
     @property
     def inter_container_enabled(self) -> bool:

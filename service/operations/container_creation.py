@@ -13,7 +13,7 @@ from service.core.specs import ContainerSpec
 from service.operations.container_checks import WantedContainer, require_allowed, require_free, resolved, wanted_ports
 from service.operations.container_conflicts import explained, held_by_a_program, name_taken
 from service.operations.containers import get_container
-from service.operations.descriptions import DescribedContainer, Rehearsal
+from service.operations.descriptions import DescribedContainer, describe_container, planned_container, with_state
 from service.operations.house import House
 from service.operations.idempotency import PAUSES_S, RetryKey, earlier
 from service.operations.networks import Created
@@ -23,15 +23,16 @@ GOING = frozenset({"removing", "dead"})
 
 def create_container(
     house: House, caller: Caller, wanted: WantedContainer, key: RetryKey | None, *, dry_run: bool
-) -> Created | Rehearsal:
-    """Make a container and start it; when it cannot be started it is removed again. Raises ``Conflict``…"""
+) -> Created | DescribedContainer:
+    """Make a container and start it; when it cannot be started it is removed again. Raises ``Conflict``…
+
+    In a dry run, answer the container that would be made.
+    """
     snapshot = house.engine.snapshot()
     before = earlier(snapshot.containers, key)
     if before is not None:
         require_ownership(caller, "container", before.name, before.labels)
-        if dry_run:
-            return Rehearsal(_steps_again(before, wanted))
-        return _replayed(house, before, wanted)
+        return _planned_again(snapshot, before, wanted) if dry_run else _replayed(house, before, wanted)
     name = wanted.name or (f"bridgework-{key.key[:12]}" if key else f"bridgework-{secrets.token_hex(6)}")
     spec = resolved(house, snapshot, replace(wanted.spec, name=name), wanted)
     require_allowed(house, caller, snapshot, spec)
@@ -41,7 +42,7 @@ def create_container(
         raise _image_missing(spec.image)
     if dry_run:
         _foresee(house, snapshot, spec, wanted)
-        return Rehearsal(_steps(spec, wanted, present=present))
+        return planned_container(snapshot, replace(spec, labels=stamped(caller, spec.labels)), start=wanted.start)
     if not present or wanted.pull == "always":
         house.engine.pull_image(spec.image)
     labels = {**stamped(caller, spec.labels), **(key.labels if key else {})}
@@ -61,15 +62,9 @@ def _by_names(snapshot: Snapshot, spec: ContainerSpec) -> ContainerSpec:
     return replace(spec, networks=named)
 
 
-def _steps(spec: ContainerSpec, wanted: WantedContainer, *, present: bool) -> tuple[str, ...]:
-    pull = () if present and wanted.pull != "always" else (f"pull the image {spec.image}",)
-    start = (f"start the container {spec.name}",) if wanted.start else ()
-    return (*pull, f"create the container {spec.name} in {spec.network_mode}", *start)
-
-
-def _steps_again(before: Container, wanted: WantedContainer) -> tuple[str, ...]:
-    made = f"an earlier request with this key made the container {before.name}"
-    return (f"start {before.name}: {made}",) if _unstarted(before, wanted) else (f"nothing: {made}",)
+def _planned_again(snapshot: Snapshot, before: Container, wanted: WantedContainer) -> DescribedContainer:
+    """Answer a dry run with a key that made this container: it would be started if that did not happen yet."""
+    return describe_container(snapshot, with_state(before, "running") if _unstarted(before, wanted) else before)
 
 
 def _unstarted(before: Container, wanted: WantedContainer) -> bool:

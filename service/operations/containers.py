@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from service.core import references
 from service.core.access import PROJECT_LABEL, Caller, Role, require_ownership, require_role
@@ -12,7 +13,7 @@ from service.core.errors import BridgeworkError, Call, Conflict, EngineMisbehave
 from service.core.ownership import require_place
 from service.core.snapshot import Container, Network, Snapshot
 from service.operations.container_conflicts import explained, name_taken, obstacle, owner_conflict
-from service.operations.descriptions import DescribedContainer, Rehearsal, describe_container
+from service.operations.descriptions import DescribedContainer, describe_container, with_state
 from service.operations.house import House
 from service.operations.network_checks import require_valid
 from service.operations.networks import carries
@@ -78,18 +79,17 @@ def _change(
     house: House,
     caller: Caller,
     reference: str,
-    words: str,
+    changed: Callable[[Container], Container],
     done: Callable[[Container], bool],
     act: Callable[[Container], None],
     *,
     dry_run: bool,
-    already: str = "{0.name} is {0.state} already",
     starts: bool = False,
-) -> DescribedContainer | Rehearsal:
-    """One verb on one container: nothing when it is done already, else act and look again.
+) -> DescribedContainer:
+    """Do one verb on one container: nothing when it is done already, else act and look again.
 
-    ``words`` and ``already`` are what a rehearsal says, with ``{0}`` for the container. One that ``starts`` it looks
-    for what would stand in the way, which the engine itself would say only when asked in earnest.
+    A dry run answers the container as ``changed`` would leave it. Where the verb ``starts`` it, a dry run also looks
+    for what would stand in the way, which the engine itself says only when it is asked in earnest.
     """
     snapshot = house.engine.snapshot()
     container = references.container(snapshot, reference)
@@ -99,7 +99,7 @@ def _change(
         in_the_way = obstacle(house, snapshot, container) if starts and not is_done else None
         if in_the_way is not None:
             raise in_the_way
-        return Rehearsal((f"nothing: {already.format(container)}" if is_done else words.format(container),))
+        return describe_container(snapshot, container if is_done else changed(container))
     if not is_done:
         try:
             act(container)
@@ -119,7 +119,7 @@ def _told(house: House, before: Container, error: BridgeworkError) -> Bridgework
     )
 
 
-def start_container(house: House, caller: Caller, reference: str, *, dry_run: bool) -> DescribedContainer | Rehearsal:
+def start_container(house: House, caller: Caller, reference: str, *, dry_run: bool) -> DescribedContainer:
     """Start it; a paused one is unpaused. Raises ``Conflict`` naming who is in the way."""
 
     def act(container: Container) -> None:
@@ -136,7 +136,7 @@ def start_container(house: House, caller: Caller, reference: str, *, dry_run: bo
         house,
         caller,
         reference,
-        "start {0.name}",
+        lambda c: with_state(c, "running"),
         lambda c: c.running and not c.paused,
         act,
         dry_run=dry_run,
@@ -146,14 +146,14 @@ def start_container(house: House, caller: Caller, reference: str, *, dry_run: bo
 
 def stop_container(
     house: House, caller: Caller, reference: str, grace_s: int | None, *, dry_run: bool
-) -> DescribedContainer | Rehearsal:
+) -> DescribedContainer:
     """Stop it."""
     grace = house.stop_grace_s if grace_s is None else grace_s
     return _change(
         house,
         caller,
         reference,
-        "stop {0.name}",
+        lambda c: with_state(c, "exited"),
         lambda c: not c.running and c.state != "restarting",
         lambda c: house.engine.stop_container(c.id, grace),
         dry_run=dry_run,
@@ -162,7 +162,7 @@ def stop_container(
 
 def restart_container(
     house: House, caller: Caller, reference: str, grace_s: int | None, *, dry_run: bool
-) -> DescribedContainer | Rehearsal:
+) -> DescribedContainer:
     """Stop and start it. Refused before anything is stopped when the network it shares is not there."""
     grace = house.stop_grace_s if grace_s is None else grace_s
 
@@ -172,12 +172,11 @@ def restart_container(
             raise missing
         house.engine.restart_container(container.id, grace)
 
-    return _change(house, caller, reference, "restart {0.name}", lambda _: False, act, dry_run=dry_run, starts=True)
+    running = partial(with_state, state="running")
+    return _change(house, caller, reference, running, lambda _: False, act, dry_run=dry_run, starts=True)
 
 
-def rename_container(
-    house: House, caller: Caller, reference: str, name: str, *, dry_run: bool
-) -> DescribedContainer | Rehearsal:
+def rename_container(house: House, caller: Caller, reference: str, name: str, *, dry_run: bool) -> DescribedContainer:
     """Give it another name. Raises ``Conflict`` (``container-name-taken``) naming the holder."""
     require_valid(validate_container_name(name))
     snapshot = house.engine.snapshot()
@@ -193,15 +192,14 @@ def rename_container(
         house,
         caller,
         wanted.id,
-        f"rename {{0.name}} to {name}",
+        lambda c: replace(c, name=name, endpoints=tuple(replace(e, container_name=name) for e in c.endpoints)),
         lambda c: c.name == name,
         lambda c: house.engine.rename_container(c.id, name),
         dry_run=dry_run,
-        already="{0.name} is its name already",
     )
 
 
-def delete_container(house: House, caller: Caller, reference: str, *, force: bool, dry_run: bool) -> Rehearsal | None:
+def delete_container(house: House, caller: Caller, reference: str, *, force: bool, dry_run: bool) -> None:
     """Remove it; a running one only with ``force``. Raises ``Conflict`` (``container-running``)."""
     snapshot = house.engine.snapshot()
     container = references.container(snapshot, reference)
@@ -220,7 +218,5 @@ def delete_container(house: House, caller: Caller, reference: str, *, force: boo
                 ),
             ),
         )
-    if dry_run:
-        return Rehearsal((f"remove the container {container.name}",))
-    house.engine.remove_container(container.id, force=force)
-    return None
+    if not dry_run:
+        house.engine.remove_container(container.id, force=force)

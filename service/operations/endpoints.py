@@ -13,7 +13,7 @@ from service.core.explanations import finding, of_container
 from service.core.ownership import require_place
 from service.core.snapshot import Container, Endpoint, Network, Snapshot
 from service.core.specs import EndpointSpec
-from service.operations.descriptions import DescribedEndpoint, Rehearsal, describe_endpoint
+from service.operations.descriptions import DescribedEndpoint, describe_endpoint, planned_endpoint
 from service.operations.endpoint_checks import (
     endpoint_of,
     half_made,
@@ -60,7 +60,7 @@ class Connected:
 
 def connect(
     house: House, caller: Caller, network_reference: str, container_reference: str, spec: EndpointSpec, *, dry_run: bool
-) -> Connected | Rehearsal:
+) -> Connected:
     """Give the container an endpoint with these settings; the same again changes nothing.
 
     Raises ``Conflict``: ``endpoint-differs``, ``static-address-taken``, ``network-mode-conflict``…
@@ -73,14 +73,12 @@ def connect(
     present = endpoint_of(container, network)
     if present is not None and not is_wish(container, present):
         require_same(network, container, present, spec)
-        if dry_run:
-            return Rehearsal((f"nothing: {container.name} is in {network.name} already",))
         return Connected(describe_endpoint(present, _ignored(container, present, spec)), created=False)
     require_possible(snapshot, network, container, spec)
     names = (container.name, container.hostname, *spec.aliases)
     require_place(caller, snapshot, network, names, (spec.ipv4_address, spec.ipv6_address))
     if dry_run:
-        return Rehearsal((f"connect {container.name} to {network.name}",))
+        return Connected(describe_endpoint(planned_endpoint(network, container, spec)), created=True)
     return _connect(house, network, container, spec)
 
 
@@ -142,7 +140,7 @@ def _require_own(caller: Caller, network: Network, container: Container) -> None
 
 def disconnect(
     house: House, caller: Caller, network_reference: str, container_reference: str, *, force: bool, dry_run: bool
-) -> Rehearsal | None:
+) -> None:
     """Take the endpoint away; when there is none, that is a success already. Raises ``Refused``, ``Conflict``…"""
     snapshot = house.engine.snapshot()
     if force:
@@ -158,7 +156,7 @@ def disconnect(
     _require_own(caller, network, container)
     present = endpoint_of(container, network)
     if present is None:
-        return Rehearsal((f"nothing: {container.name} is not in {network.name}",)) if dry_run else None
+        return None
     if network.driver == "host":
         raise Conflict(
             code="network-mode-conflict",
@@ -166,17 +164,16 @@ def disconnect(
             remedy=Remedy("Create it again with another network_mode."),
         )
     if dry_run:
-        return Rehearsal((f"disconnect {container.name} from {network.name}",))
+        return None
     try:
         house.engine.disconnect(network.id, container.id, force=force)
     except NotFound:
         _require_gone(house, network, container)
-    return None
 
 
 def _disconnect_from_gone(
     house: House, caller: Caller, snapshot: Snapshot, network_id: str, container_reference: str, *, dry_run: bool
-) -> Rehearsal | None:
+) -> None:
     """A container may still name a network that is gone, and cannot start until it does not.
 
     The engine knows such an endpoint by the network's name alone. Raises ``NotFound`` when there is no such endpoint.
@@ -185,12 +182,11 @@ def _disconnect_from_gone(
     named = next((endpoint for endpoint in container.endpoints if endpoint.network_id == network_id), None)
     if named is None:
         references.network(snapshot, network_id)
-        return None
+        return
     require_ownership(caller, "container", container.name, container.labels)
     if dry_run:
-        return Rehearsal((f"make {container.name} forget the network {named.network_name}, which is gone",))
+        return
     house.engine.disconnect(named.network_name, container.id, force=True)
-    return None
 
 
 def _require_gone(house: House, network: Network, container: Container) -> None:
@@ -201,18 +197,15 @@ def _require_gone(house: House, network: Network, container: Container) -> None:
         raise half_made(network, now)
 
 
-def _disconnect_stale(
-    house: House, caller: Caller, network: Network, name: str, *, force: bool, dry_run: bool
-) -> Rehearsal | None:
+def _disconnect_stale(house: House, caller: Caller, network: Network, name: str, *, force: bool, dry_run: bool) -> None:
     """An endpoint whose container is gone goes by its own name, as the engine lists it, and only by force."""
     require_ownership(caller, "network", network.name, network.labels)
     names = {known or key for key, known in house.engine.network_endpoint_ids(network.id).items()}
     if not force or name not in names:
         references.container(house.engine.snapshot(), name)
     if dry_run:
-        return Rehearsal((f"disconnect the stale endpoint {name} from {network.name}",))
+        return
     house.engine.disconnect(network.id, name, force=True)
-    return None
 
 
 def addresses(snapshot: Snapshot, network_reference: str) -> tuple[PoolUsage, ...]:

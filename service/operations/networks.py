@@ -23,7 +23,7 @@ from service.core.errors import Call, Conflict, NotFound, Remedy
 from service.core.ownership import require_no_guests
 from service.core.snapshot import Network, Snapshot
 from service.core.specs import NetworkSpec
-from service.operations.descriptions import DescribedNetwork, Rehearsal, describe_network
+from service.operations.descriptions import DescribedNetwork, describe_network, planned_network
 from service.operations.house import House
 from service.operations.idempotency import PAUSES_S, RetryKey, earlier
 from service.operations.network_checks import (
@@ -96,8 +96,10 @@ def create_network(
     *,
     dry_run: bool,
     pauses_s: tuple[float, ...] = PAUSES_S,
-) -> Created | Rehearsal:
+) -> Created | DescribedNetwork:
     """Make a network. Raises ``InvalidInput``, ``Refused`` or ``Conflict``.
+
+    In a dry run, answer the network that would be made.
 
     A conflict with what the engine is just making (for another client, or for the first try of this one) is looked at
     again, until that can be named or is gone.
@@ -113,22 +115,20 @@ def create_network(
 
 def _try_to_create(
     house: House, caller: Caller, spec: NetworkSpec, key: RetryKey | None, *, dry_run: bool
-) -> Created | Rehearsal:
+) -> Created | DescribedNetwork:
     snapshot = house.engine.snapshot()
     source = source_of(snapshot, spec)
     before = _made_before(snapshot, spec, source, key)
     if before is not None:
         require_ownership(caller, "network", before.name, before.labels)
-        if dry_run:
-            return Rehearsal((f"nothing: an earlier request with this key made the network {before.name}",))
-        return Created(before.id, replayed=True)
+        return describe_network(snapshot, before) if dry_run else Created(before.id, replayed=True)
     validate(house, spec, source)
     _require_own_source(caller, source)
     require_parent_allowed(house, snapshot, spec, source)
     require_free(house, snapshot, spec, source)
     if dry_run:
         foresee(house, spec, source)
-        return Rehearsal((f"create the {spec.driver} network {spec.name}",))
+        return planned_network(_stamped(caller, spec, source, None), source)
     try:
         return Created(house.engine.create_network(_stamped(caller, spec, source, key)))
     except Conflict as conflict:
@@ -165,7 +165,7 @@ def _require_own_source(caller: Caller, source: Network | None) -> None:
         require_ownership(caller, "network", source.name, source.labels)
 
 
-def delete_network(house: House, caller: Caller, reference: str, *, force: bool, dry_run: bool) -> Rehearsal | None:
+def delete_network(house: House, caller: Caller, reference: str, *, force: bool, dry_run: bool) -> None:
     """Remove a network; with ``force`` everything in it is disconnected first. Raises ``Conflict``, ``Refused``…"""
     snapshot = house.engine.snapshot()
     network = references.network(snapshot, reference)
@@ -180,13 +180,11 @@ def delete_network(house: House, caller: Caller, reference: str, *, force: bool,
     if users and not force:
         raise _in_use(network, users)
     if dry_run:
-        steps = [f"disconnect {name} from {network.name}" for name, _ in users.values()]
-        return Rehearsal((*steps, f"remove the network {network.name}"))
+        return
     for container_ref in users:
         with suppress(NotFound):  # it went meanwhile, or only its wish was there
             house.engine.disconnect(network.id, container_ref, force=True)
     house.engine.remove_network(network.id)
-    return None
 
 
 def _require_no_offspring(snapshot: Snapshot, network: Network) -> None:

@@ -22,11 +22,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What prune removed and kept; with ``dry_run`` what it would."""
+    """What prune removed and kept; in a dry run, what it would remove and keep."""
 
     removed: tuple[Network, ...]
     kept: tuple[Kept, ...]
-    dry_run: bool
 
 
 def prune_networks(
@@ -58,7 +57,7 @@ def prune_networks(
             except BridgeworkError as error:
                 raise _broken_off(error, removed) from error
         removed.append(network)
-    return Pruned(tuple(removed), tuple(kept), dry_run)
+    return Pruned(tuple(removed), tuple(kept))
 
 
 def _broken_off(error: BridgeworkError, removed: list[Network]) -> BridgeworkError:

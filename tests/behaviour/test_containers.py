@@ -156,16 +156,16 @@ def test_an_image_by_any_of_its_names(api, raw, image):
     reference = {"id": known, "digits": known.removeprefix("sha256:")[:12]}.get(image, image)
     made = create(api, "guest", image=reference, network_mode="none")
     assert made["image_id"] == known
-    steps = api.post("/v1/containers?dry_run=true", container("other", image=reference, pull="missing"))["changes"]
-    assert steps[0].startswith("create")
+    other = container("other", image=reference, pull="missing")
+    assert api.post("/v1/containers?dry_run=true", other, status=201)["image"] == reference
 
 
 def test_an_image_that_is_not_there(api):
     problem = create(api, "guest", status=404, image="nothing:1")
     assert (problem["code"], problem["facts"]["image"]) == ("image-not-found", "nothing:1")
     assert "pull" in problem["remedy"]["summary"]
-    steps = api.post("/v1/containers?dry_run=true", container("guest", image="nothing:1", pull="missing"))["changes"]
-    assert steps[0] == "pull the image nothing:1"
+    pulled = container("guest", image="nothing:1", pull="missing")
+    assert api.post("/v1/containers?dry_run=true", pulled, status=201)["image"] == "nothing:1"
     assert create(api, "guest", status=502, image="nothing:1", pull="missing")["code"] == "registry-unreachable"
 
 
@@ -321,16 +321,11 @@ def test_rehearsals_change_nothing(api, raw):
     run(api, "guest", network_mode="none")
     before = raw.containers()
     for verb in ("start", "stop", "restart"):
-        assert api.post(f"/v1/containers/guest/{verb}?dry_run=true")["dry_run"]
-    assert api.post("/v1/containers/guest/rename?dry_run=true", {"name": "other"})["changes"] == [
-        "rename guest to other"
-    ]
-    assert api.post("/v1/containers?dry_run=true", container("new"))["changes"] == [
-        "create the container new in bridge",
-        "start the container new",
-    ]
+        api.post(f"/v1/containers/guest/{verb}?dry_run=true")
+    assert api.post("/v1/containers/guest/rename?dry_run=true", {"name": "other"})["name"] == "other"
+    assert api.post("/v1/containers?dry_run=true", container("new"), status=201)["network_mode"] == "bridge"
     assert api.delete("/v1/containers/guest?dry_run=true", status=409)["code"] == "container-running"
-    assert api.delete("/v1/containers/guest?force=true&dry_run=true", status=200)["changes"]
+    api.delete("/v1/containers/guest?force=true&dry_run=true", status=204)
     assert create(api, "guest", status=409)["code"] == "container-name-taken"
     assert raw.containers() == before
 

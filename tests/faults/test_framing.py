@@ -80,4 +80,4 @@ def test_zeros_before_a_length_change_nothing(live, zeros):
     body = b'{"name": "framed"}'
     head = HEAD.replace(b"/v1/networks", b"/v1/networks?dry_run=true") + b"Connection: close\r\nContent-Length: "
     answer = live.raw(head + b"0" * zeros + b"%d\r\n\r\n" % len(body) + body)
-    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.startswith(b"HTTP/1.1 201 CREATED")

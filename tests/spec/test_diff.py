@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 NEW_PROPERTY = {"extra": {"type": "string", "description": "New."}}
 NEW_PARAMETER = {"name": "zz", "in": "query", "required": False, "description": "New.", "schema": {"type": "string"}}
 
+REQUIRED_PARAMETER = {**NEW_PARAMETER, "required": True}
+
 
 def networks(document):
     return document["paths"]["/v1/networks"]
@@ -26,10 +28,10 @@ BREAKS = {
     "an operation goes": lambda d: networks(d).pop("post"),
     "an operation is renamed": lambda d: networks(d)["post"].update(operationId="makeNetwork"),
     "an operation changes its class": lambda d: networks(d)["post"].update(tags=["service"]),
-    "an answer goes": lambda d: networks(d)["post"]["responses"].pop("409"),
-    "a problem code goes": lambda d: networks(d)["post"]["responses"]["409"]["x-problem-codes"].pop(),
+    "an answer goes": lambda d: networks(d)["post"]["responses"].pop("201"),
+    "a problem code goes": lambda d: networks(d)["post"]["x-problem-codes"]["409"].pop(),
     "a parameter goes": lambda d: networks(d)["get"]["parameters"].pop(0),
-    "a parameter becomes required": lambda d: networks(d)["get"]["parameters"][0].update(required=True),
+    "a parameter that is required comes": lambda d: networks(d)["get"]["parameters"].append(REQUIRED_PARAMETER),
     "a token becomes required": lambda d: d["paths"]["/livez"]["get"].update(security=[{"bearerToken": []}]),
     "a property of an answer goes": lambda d: component(d, "Network")["properties"].pop("labels"),
     "a property of an answer may be missing": lambda d: component(d, "Network")["required"].remove("labels"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from apispec import APISpec
@@ -12,16 +12,17 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.validate import Regexp
 
 from service import __version__
-from service.api import console, docs
 from service.api.contract import JSON, Media, Operation, Resource
 from service.api.fields import NO_CONTROL, ExactlyOne, ProblemSchema, Text, Variants
 from tools.openapi.examples import attach_examples
 from tools.openapi.links import add_links
-from tools.openapi.parameters import parameters, path_parameter
+from tools.openapi.open_pages import paths as open_paths
+from tools.openapi.parameters import parameters, path_parameter, share
 from tools.openapi.responses import (
+    PROBLEM_CODES,
     component_name,
-    everywhere,
     known_codes,
+    problem_codes,
     responses,
     shared_headers,
     shared_responses,
@@ -42,6 +43,15 @@ a W3C `traceparent` are passed on to the other nodes' instances that are asked o
 Within `/v1` the API only grows: answers may gain properties, and sets described as growing may gain values, so a client
 must pass over what it does not know.
 """
+
+SECURITY_SCHEMES = {
+    "bearerToken": {"description": "A token of the tokens file (`BRIDGEWORK_TOKENS_FILE`)."},
+    "oidcToken": {
+        "bearerFormat": "JWT",
+        "description": "A signed JWT of the platform's OpenID Connect provider, where the service takes them.",
+    },
+}
+"""The array of a security requirement names the role that the operation needs (OpenAPI 3.1)."""
 
 
 def build(resources: Sequence[Resource]) -> dict[str, Any]:
@@ -66,18 +76,39 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
         raise RuntimeError(message)
     converter: Any = plugin.converter
     converter.add_attribute_function(_exactly_typed)
-    spec.components.security_scheme(
-        "bearerToken", {"type": "http", "scheme": "bearer", "description": "A token of the tokens file, or a JWT."}
-    )
+    for name, scheme in SECURITY_SCHEMES.items():
+        spec.components.security_scheme(name, {"type": "http", "scheme": "bearer", **scheme})
     for name, header in shared_headers().items():
         spec.components.header(name, header)
     spec.components.schema("Problem", schema=ProblemSchema)
-    for union in _unions(resources):
-        spec.components.schema(component_name(union), _one_of(union, converter.resolve_nested_schema))
+    unions = _unions(resources)
+    for union in unions:
+        for variant in union.variants.values():
+            converter.resolve_nested_schema(variant)
     for name, response in shared_responses().items():
         spec.components.response(name, response)
-    for path, item in {**docs.documented(), **console.documented()}.items():
-        item["get"]["responses"].update(everywhere())
+    _add_paths(spec, resources)
+    document = spec.to_dict()
+    for (schema, *_), name in converter.refs.items():
+        described = document["components"]["schemas"][name]
+        described["description"] = inspect.cleandoc(schema.__doc__ or "")
+        if issubclass(schema, ExactlyOne):
+            described |= {"minProperties": 1, "maxProperties": 1}
+    schemas = document["components"]["schemas"]
+    for union in unions:
+        schemas[component_name(union)] = _merged(union, schemas)
+    schemas["Problem"]["properties"]["code"][GROWING] = known_codes(document)
+    finish(document)
+    add_links(document)
+    share(document)
+    attach_examples(document)
+    # Parts that stand in several places are copied, or YAML would write anchors.
+    whole: dict[str, Any] = json.loads(json.dumps(document))
+    return whole
+
+
+def _add_paths(spec: APISpec, resources: Sequence[Resource]) -> None:
+    for path, item in open_paths().items():
         spec.path(path=path, operations=item)
     for path, operations in _by_path(resources).items():
         spec.path(
@@ -85,19 +116,6 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
             parameters=[path_parameter(name) for name in operations[0].parameters],
             operations={operation.method.lower(): _operation(operation) for operation in operations},
         )
-    document = spec.to_dict()
-    for (schema, *_), name in converter.refs.items():
-        described = document["components"]["schemas"][name]
-        described["description"] = inspect.cleandoc(schema.__doc__ or "")
-        if issubclass(schema, ExactlyOne):
-            described |= {"minProperties": 1, "maxProperties": 1}
-    document["components"]["schemas"]["Problem"]["properties"]["code"][GROWING] = known_codes(document)
-    finish(document)
-    add_links(document)
-    attach_examples(document)
-    # Parts that stand in several places are copied, or YAML would write anchors.
-    whole: dict[str, Any] = json.loads(json.dumps(document))
-    return whole
 
 
 def _tags(resources: Sequence[Resource]) -> list[dict[str, str]]:
@@ -120,15 +138,20 @@ def _unions(resources: Sequence[Resource]) -> list[type[Variants]]:
     return list(dict.fromkeys(found))
 
 
-def _one_of(schema: type[Variants], resolve: Callable[[Any], Any]) -> dict[str, Any]:
-    """A union with a discriminator: what apispec has no notion of."""
+def _merged(union: type[Variants], schemas: dict[str, Any]) -> dict[str, Any]:
+    """One object for all lines of a stream, told apart by ``type``: unions break generators in several languages.
+
+    What only some lines have is optional. The variants' own components go, since nothing refers to them.
+    """
+    variants = [schemas.pop(component_name(kind)) for kind in union.variants.values()]
+    properties = {name: inner for variant in variants for name, inner in variant["properties"].items()}
+    common = set.intersection(*(set(variant["required"]) for variant in variants))
+    described = {"description": "Which of these it is.", "type": "string", "enum": list(union.variants), GROWING: True}
     return {
-        "description": inspect.cleandoc(schema.__doc__ or ""),
-        "oneOf": [resolve(kind) for kind in schema.variants.values()],
-        "discriminator": {
-            "propertyName": "type",
-            "mapping": {name: f"#/components/schemas/{component_name(kind)}" for name, kind in schema.variants.items()},
-        },
+        "type": "object",
+        "description": inspect.cleandoc(union.__doc__ or ""),
+        "properties": {**properties, "type": described},
+        "required": sorted(common),
     }
 
 
@@ -154,8 +177,11 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "description": operation.description,
         "parameters": parameters(operation),
         "responses": responses(operation),
-        "security": [{"bearerToken": []}] if operation.role is not None else [],
+        "security": [{name: [operation.role.word]} for name in SECURITY_SCHEMES if operation.role is not None],
     }
+    codes = problem_codes(operation)
+    if codes:
+        found[PROBLEM_CODES] = codes
     if operation.role is not None:
         found["description"] += f"\n\nNeeds the role `{operation.role.word}`."
     if operation.body is not None:

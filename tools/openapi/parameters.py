@@ -9,6 +9,16 @@ from tools.openapi.responses import streams
 
 MAX_HEADER_BYTES = 8190
 """gunicorn's ``limit_request_field_size``."""
+_TAGS = {
+    "If-Match": "Do it only while the resource still has this ETag; otherwise the answer is 412.",
+    "If-None-Match": "The ETag that you have. The answer is 304 without a body while the resource still has it.",
+}
+_DRY_RUN = "Validate the request and answer what would happen, without changing anything. `false` by default."
+_KEY = (
+    "Makes a retry safe: the same key with the same body answers the resource that the first request created, with the"
+    " header `Idempotent-Replayed: true`; the same key with another body is a 422."
+)
+_LAST_EVENT = "The `id` of the last event that you received. The stream continues with the event after it."
 
 
 def path_parameter(name: str) -> dict[str, Any]:
@@ -17,15 +27,14 @@ def path_parameter(name: str) -> dict[str, Any]:
         "name": name,
         "in": "path",
         "required": True,
-        "description": f"The {name}'s name, full id, or an unambiguous prefix of its id.",
+        "description": f"The {name}: its name, its full id, or a prefix of its id that fits no other {name}.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255},
     }
 
 
-def tag_parameter(name: str, text: str) -> dict[str, Any]:
+def tag_parameter(name: str) -> dict[str, Any]:
     """A header that holds ETags: as long as ``name: tags`` may be at the HTTP edge, and a 431 beyond."""
-    schema = {"type": "string", "maxLength": MAX_HEADER_BYTES - len(f"{name}: \r\n")}
-    return {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
+    return _parameter(name, "header", _TAGS[name], {"type": "string", "maxLength": MAX_HEADER_BYTES - len(name) - 4})
 
 
 def parameters(operation: Operation) -> list[Any]:
@@ -34,27 +43,49 @@ def parameters(operation: Operation) -> list[Any]:
     if operation.query is not None:
         found.append({"in": "query", "schema": operation.query})
     if operation.rehearsable:
-        found.append(
-            _parameter(
-                "dry_run",
-                "query",
-                "Answer what would happen, as far as can be seen, and do nothing.",
-                {"type": "boolean"},
-            )
-        )
+        found.append(_parameter("dry_run", "query", _DRY_RUN, {"type": "boolean", "default": False}))
     if operation.keyed:
-        text = "Makes a retry safe: the same key and body give the same thing again."
-        found.append(
-            _parameter("Idempotency-Key", "header", text, {"type": "string", "minLength": 1, "maxLength": 255})
-        )
+        schema = {"type": "string", "minLength": 1, "maxLength": 255}
+        found.append(_parameter("Idempotency-Key", "header", _KEY, schema))
     if operation.conditional:
-        found.append(tag_parameter("If-Match", "Only while it still has this ETag."))
+        found.append(tag_parameter("If-Match"))
     if streams(operation):
-        text = "The `id` of the last event you have: goes on after it."
-        found.append(_parameter("Last-Event-ID", "header", text, {"type": "string", "pattern": "^[0-9]{1,19}$"}))
+        schema = {"type": "string", "pattern": "^[0-9]{1,19}$"}
+        found.append(_parameter("Last-Event-ID", "header", _LAST_EVENT, schema))
     elif operation.method == "GET" and operation.role is not None:
-        found.append(tag_parameter("If-None-Match", "304 when it still has this ETag."))
+        found.append(tag_parameter("If-None-Match"))
     return found
+
+
+def share(document: dict[str, Any]) -> None:
+    """Move each parameter that stands in several places to the components, and refer to it."""
+    holders = [
+        part for item in document["paths"].values() for part in (item, *_operations(item)) if "parameters" in part
+    ]
+    uses: dict[str, list[dict[str, Any]]] = {}
+    for parameter in (one for holder in holders for one in holder["parameters"]):
+        uses.setdefault(parameter["name"], []).append(parameter)
+    shared: dict[str, dict[str, Any]] = {}
+    for name, found in uses.items():
+        often = max(found, key=found.count)
+        if found.count(often) > 1:
+            shared[_component_key(name)] = often
+    for holder in holders:
+        holder["parameters"] = [_referred(one, shared) for one in holder["parameters"]]
+    document["components"]["parameters"] = dict(sorted(shared.items()))
+
+
+def _operations(item: dict[str, Any]) -> list[dict[str, Any]]:
+    return [part for name, part in item.items() if name != "parameters"]
+
+
+def _referred(parameter: dict[str, Any], shared: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    key = _component_key(parameter["name"])
+    return {"$ref": f"#/components/parameters/{key}"} if shared.get(key) == parameter else parameter
+
+
+def _component_key(name: str) -> str:
+    return "".join(word[:1].upper() + word[1:] for word in name.replace("-", "_").split("_"))
 
 
 def _parameter(name: str, where: str, text: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tools.openapi.bounds import LONGEST_MS, bound
-
 INT32_MAX = 2**31 - 1
 SAFE_MAX = 2**53 - 1
 """The largest integer that every language of our clients holds exactly (RFC 8259, 6)."""
@@ -55,34 +53,22 @@ _BY_VALUES = {frozenset(values): name for name, values in ENUMS.items()}
 def finish(document: dict[str, Any]) -> dict[str, Any]:
     """Say in place what apispec could not."""
     schemas: dict[str, Any] = document["components"]["schemas"]
-    asked_for = set(_reachable(document, schemas))
+    requested = set(_reachable(document, schemas))
     for name, schema in schemas.items():
-        if name in asked_for:
+        if name in requested:
             schema["additionalProperties"] = False
         else:
             schema.pop("additionalProperties", None)
     for node in _schemas(document):
         for tidy in _TIDYINGS:
             tidy(node)
-    _bound_answers(document, [schema for name, schema in schemas.items() if name not in asked_for])
     for parameter in _parameters(document):
         _without_null(parameter["schema"])
-    for content in [node for node in _dicts(document["paths"]) if "schema" in node]:
-        _name_union(content, schemas)
     used = {node["$ref"].rsplit("/", 1)[1] for node in _dicts(document) if "$ref" in node}
     for name in sorted(used & ENUMS.keys()):
         schemas[name] = {"type": "string", "enum": list(ENUMS[name])}
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
-
-
-def _bound_answers(document: dict[str, Any], answered: list[dict[str, Any]]) -> None:
-    for schema in answered:
-        for name, inner in schema.get("properties", {}).items():
-            bound(name, inner)
-    for holder in [node for node in _dicts(document) if "content" in node]:
-        for content in holder["content"].values():
-            bound("", content["schema"])
 
 
 def _reachable(document: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
@@ -96,21 +82,6 @@ def _reachable(document: dict[str, Any], schemas: dict[str, Any]) -> Iterator[st
                 seen.add(name)
                 waiting.append(schemas[name])
                 yield name
-
-
-def _name_union(content: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Two answers of one status are a component of their own with a discriminator, or generators cannot tell them."""
-    kinds = [str(one.get("$ref")).rsplit("/", 1)[1] for one in content["schema"].get("anyOf", ()) if "$ref" in one]
-    if len(kinds) > 1:
-        name = "Or".join(kinds)
-        text = " or ".join(f"`{kind}`" for kind in kinds)
-        mapping = {schemas[kind]["properties"]["kind"]["const"]: f"#/components/schemas/{kind}" for kind in kinds}
-        schemas[name] = {
-            "description": f"{text}: `kind` says which.",
-            "oneOf": content["schema"]["anyOf"],
-            "discriminator": {"propertyName": "kind", "mapping": mapping},
-        }
-        content["schema"] = {"$ref": f"#/components/schemas/{name}"}
 
 
 def _dicts(node: Any) -> Iterator[dict[str, Any]]:
@@ -170,12 +141,8 @@ def _tidy_number(schema: dict[str, Any]) -> None:
     types = _types(schema)
     if "number" in types:
         schema.setdefault("format", "double")
-        schema.setdefault("minimum", 0)
-        schema.setdefault("maximum", LONGEST_MS)
     elif "integer" in types:
-        schema.setdefault("minimum", 0)
-        schema.setdefault("maximum", SAFE_MAX)
-        small = schema["maximum"] <= INT32_MAX and schema["minimum"] >= -INT32_MAX - 1
+        small = schema.get("maximum", SAFE_MAX) <= INT32_MAX and schema.get("minimum", 0) >= -INT32_MAX - 1
         schema.setdefault("format", "int32" if small else "int64")
 
 
@@ -198,12 +165,13 @@ def _tidy_enum(schema: dict[str, Any]) -> None:
     nullable = len(values) < len(schema["enum"])
     if schema.pop(GROWING, False):
         del schema["enum"]
+        schema.setdefault("type", "string")
         schema[GROWING] = values
         if len(values) <= _MOST_TOLD:
             schema["description"] = f"{schema.get('description', '')} {_KNOWN} {', '.join(map(str, values))}.".strip()
     elif len(values) == 1:
+        # Generators in several languages refuse a constant, or an enum of booleans; the description says the value.
         del schema["enum"]
-        schema["const"] = values[0]
         schema["type"] = "boolean" if isinstance(values[0], bool) else "string"
     elif frozenset(values) in _BY_VALUES:
         reference = {"$ref": f"#/components/schemas/{_BY_VALUES[frozenset(values)]}"}

@@ -1,0 +1,42 @@
+"""What is served without a token beside the operations: the document in its forms, the reference page, the console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tools.openapi.parameters import tag_parameter
+from tools.openapi.responses import failures, success
+
+_PAGES = (
+    ("/openapi.yaml", "getOpenapiYaml", "Get this document as YAML", "application/yaml"),
+    ("/openapi.json", "getOpenapiJson", "Get this document as JSON", "application/json"),
+    ("/openapi-3.0.json", "getOpenapi30Json", "Get this document as OpenAPI 3", "application/json"),
+    ("/docs", "getReferencePage", "Read this document in a browser", "text/html"),
+    ("/console", "getConsole", "Open the console in a browser", "text/html"),
+)
+_TEXT = {"type": "string", "description": "The file as text."}
+_DOCUMENT = {"type": "object", "additionalProperties": True, "description": "An OpenAPI document as a JSON object."}
+
+
+def paths() -> dict[str, Any]:
+    """The path items of the open pages."""
+    return {path: _item(name, summary, media_type) for path, name, summary, media_type in _PAGES}
+
+
+def _item(name: str, summary: str, media_type: str) -> dict[str, Any]:
+    schema = _DOCUMENT if media_type == "application/json" else _TEXT
+    return {
+        "get": {
+            "operationId": name,
+            "tags": ["service"],
+            "summary": summary,
+            "description": f"{summary}. It needs no token and loads nothing from another host.",
+            "security": [],
+            "parameters": [tag_parameter("If-None-Match")],
+            "responses": {
+                "200": success("The file.", ["X-Request-ID", "ETag"], {media_type: {"schema": schema}}),
+                "304": {"$ref": "#/components/responses/NotModified"},
+                **failures(),
+            },
+        }
+    }

@@ -1,0 +1,48 @@
+"""Writes the document as YAML that people read: short lists and small objects on one line, long texts as blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+WIDTH = 120
+_LONGEST_INLINE = 90
+_SCALARS = (str, int, float, bool, type(None))
+
+
+class _Writer(yaml.SafeDumper):
+    """PyYAML's writer, which otherwise puts each scalar of a list on a line of its own."""
+
+    def ignore_aliases(self, _: Any) -> bool:
+        """Write equal parts out; YAML's anchors are not understood by every OpenAPI tool."""
+        return True
+
+
+def _list(writer: _Writer, value: list[Any]) -> yaml.Node:
+    return writer.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=_short(value))
+
+
+def _mapping(writer: _Writer, value: dict[str, Any]) -> yaml.Node:
+    return writer.represent_mapping(
+        "tag:yaml.org,2002:map", value, flow_style="description" not in value and _short(list(value.values()))
+    )
+
+
+def _text(writer: _Writer, value: str) -> yaml.Node:
+    return writer.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+def _short(values: list[Any]) -> bool:
+    return all(isinstance(one, _SCALARS) for one in values) and len(str(values)) <= _LONGEST_INLINE
+
+
+_Writer.add_representer(list, _list)
+_Writer.add_representer(dict, _mapping)
+_Writer.add_representer(str, _text)
+
+
+def to_yaml(document: dict[str, Any]) -> str:
+    """Return the document's text."""
+    text: str = yaml.dump(document, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=WIDTH)
+    return text
