@@ -41,6 +41,20 @@ def in_namespace(engine, *command):
     )
 
 
+def neighbour_limit():
+    """The kernel's limit of ARP entries; its file, gc_thresh3, is there in the first network namespace alone."""
+    told = subprocess.run(["ip", "ntable", "show", "name", "arp_cache"], check=True, capture_output=True, text=True)
+    return int(re.search(r"thresh3 (\d+)", told.stdout)[1])
+
+
+def lives(process):
+    """Whether a process runs, or only waits for init to take note of its end."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def left_behind():
     """Name what this process's tests left on the machine: all that they make there has the process id in its name."""
     namespaces = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import lives
 from private_engine import EngineError, PrivateEngine, ask, install_packages
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "private_engine.py"
@@ -56,14 +57,6 @@ def machine_network():
     rules = [line for line in output_of("iptables-save").splitlines() if not line.startswith(("#", ":"))]
     links = sorted(link["ifname"] for link in json.loads(output_of("ip", "-json", "link")))
     return links, output_of("ip", "route"), output_of("ip", "-6", "route"), rules
-
-
-def lives(process):
-    """Whether a process runs, or only waits for init to take note of its end."""
-    try:
-        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def traces(name, folder):

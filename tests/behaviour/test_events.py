@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Client, run, sweep_up
+from conftest import Client, lives, run, sweep_up
 from private_engine import PrivateEngine, ask
 
 from service.app import create_app
@@ -392,7 +392,7 @@ def test_streams_do_not_outlive_a_killed_master(engine, tokens_file):
         server.send_signal(signal.SIGKILL)
         await_end(stream, 10)
         end = time.monotonic() + 10
-        while any(Path(f"/proc/{child}").exists() for child in children):
+        while any(map(lives, children)):
             assert time.monotonic() < end, "a worker is left"
             time.sleep(0.1)
 

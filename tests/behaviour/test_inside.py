@@ -5,11 +5,10 @@ import json
 import re
 import subprocess
 import time
-from pathlib import Path
 
 import private_engine
 import pytest
-from conftest import run
+from conftest import neighbour_limit, run
 
 HTTPD = ["httpd", "-f", "-p", "8080"]
 VIEWS = ("interfaces", "routes", "neighbours", "dns", "sockets")
@@ -301,8 +300,7 @@ def test_the_engine_says_what_it_is_how_checks_run_and_what_bounds_a_matrix(api,
     runner = found["probe_runner"]
     assert (runner["kind"], runner["missing"]) == ("namespace", [])
     assert runner["reason"] == "the network namespaces of containers can be entered from here"
-    limits = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3").read_text()
-    assert found["neighbour_limit"] == int(limits)
+    assert found["neighbour_limit"] == neighbour_limit()
     assert 0 <= found["neighbours_in_use"] <= found["neighbour_limit"]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import docker
 import private_engine
 import pytest
-from conftest import Client
+from conftest import Client, neighbour_limit
 
 from service.app import create_app
 from service.engine.connection import EngineAddress
@@ -106,7 +106,7 @@ def test_400_containers_are_all_right_within_the_neighbour_budget_and_disturb_no
         know(api, f"c{number}-0", f"c{number}-1")
     own_before = entries_of_all(api)
 
-    limit = int(Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3").read_text())
+    limit = neighbour_limit()
     before = entries_in_use()
     peak = [before]
     done = threading.Event()
