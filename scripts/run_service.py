@@ -32,6 +32,8 @@ ENGINE_NAME = f"bridgework-run-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:
 ENGINE_COMMAND = [sys.executable, str(ROOT / "scripts" / "private_engine.py")]
 ENGINE_PLACE = ["--dir", str(PRIVATE / "engine"), "--name", ENGINE_NAME]
 Service = subprocess.Popen[bytes]
+LOG = PRIVATE / "service.log"
+LOG_LINES_SHOWN = 15
 UP_SECONDS = 60
 READY_SECONDS = 5
 
@@ -180,13 +182,35 @@ def announce(url: str, token_file: Path, service: Service) -> None:
         return
     if status == http.client.OK:
         say(f"\nBridgework is ready at {url}")
+        say(pages(url, token_file))
+        if not shutil.which("curl"):
+            say("(The lines below need curl: apt-get install curl)")
+        say("In another terminal, with the admin token (it may do everything: keep it to yourself):\n")
+        say(examples(url, token_file))
     else:
-        say(f"\nBridgework runs at {url}, but is not ready: {body.strip() or status}")
-    if not shutil.which("curl"):
-        say("(The lines below need curl: apt-get install curl)")
-    say("In another terminal, with the admin token (it may do everything: keep it to yourself):\n")
-    say(examples(url, token_file))
+        say(f"\nBridgework runs at {url}, but is not ready. {why_not_ready(body) or f'GET /readyz answers {status}.'}")
+        say("It becomes ready by itself when an engine answers.")
+        say(pages(url, token_file))
     say("\nCtrl-C stops the service. A private engine stays for the next `make run`; `make clean-engine` removes it.\n")
+
+
+def pages(url: str, token_file: Path) -> str:
+    """Name the pages for a browser, the token that they ask for, and the log."""
+    return (
+        f"  console         {url}/console  (the token is in {token_file})\n"
+        f"  API reference   {url}/docs\n"
+        f"  log             {LOG}"
+    )
+
+
+def why_not_ready(body: str) -> str:
+    """Put the service's own words, what is missing and the remedy, into sentences."""
+    try:
+        answer = json.loads(body)
+        remedy = (answer["remedy"] or {}).get("summary", "")
+        return " ".join([*answer["missing"], remedy]).strip()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
 
 
 # -- the service ------------------------------------------------------------------------------------------------
@@ -217,7 +241,11 @@ def attend(service: Service) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, pass_on)
     ended = service.wait()
-    say("The service has stopped." if ended == 0 else f"The service ended with exit code {ended}.")
+    if ended == 0:
+        say("The service has stopped.")
+    else:
+        say(f"The service ended with exit code {ended}. The end of {LOG}:")
+        say("\n".join(LOG.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]))
     return ended
 
 
@@ -236,7 +264,10 @@ def serve() -> int:
     say(f"Starting gunicorn on {bind}")
     settings |= engine
     command = service_command(settings, through_sudo=bool(engine) and os.geteuid() != 0)
-    service = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings})
+    # The log's lines of JSON would bury what is said here.
+    write_secret(LOG, "")
+    with LOG.open("ab") as log:
+        service = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, stdout=log, stderr=log)
     if address:
         threading.Thread(target=announce, args=(base_url(*address), token_file, service), daemon=True).start()
     return attend(service)

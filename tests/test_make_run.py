@@ -135,6 +135,8 @@ def test_a_newcomers_way(checkout, own_engine):
     with Started(checkout, BRIDGEWORK_BIND=address, **own_engine) as first:
         screen = first.until_ready()
         assert f"Bridgework is ready at http://{address}" in screen
+        assert f"http://{address}/console" in screen
+        assert f"http://{address}/docs" in screen
         networks, *containers, check = paste(screen)
         assert {"bridge", "host", "none"} <= {network["name"] for network in networks["items"]}
         assert [(container["name"], container["state"]) for container in containers] == [
@@ -148,6 +150,8 @@ def test_a_newcomers_way(checkout, own_engine):
         assert why["code"] == "default-bridge-no-dns"
         assert why["remedy"]["calls"]
 
+        assert '{"' not in first.text().replace(screen, ""), "no line of the log comes between"
+        assert '"path": "/v1/connectivity/checks"' in (checkout / ".bridgework" / "service.log").read_text()
         first.press_ctrl_c()
         with pytest.raises(ConnectionRefusedError), socket.create_connection(address.split(":"), timeout=2):
             pass
@@ -229,7 +233,18 @@ def test_a_port_in_use_is_said(checkout):
 
 def test_without_an_engine_the_service_starts_and_says_what_is_missing(checkout):
     with Started(checkout, BRIDGEWORK_BIND=free_address(), DOCKER_HOST="unix:///nowhere.sock") as started:
-        assert "is not ready" in started.until_ready()
+        screen = started.until_ready()
+    assert "is not ready. No Docker engine answers at unix:///nowhere.sock: No such file or directory. " in screen
+    assert "Start the engine, or set DOCKER_HOST to where it listens." in screen
+    assert "curl" not in screen, "nothing of what could be tried would work"
+
+
+def test_a_service_that_does_not_start_says_why(checkout):
+    with Started(
+        checkout, BRIDGEWORK_BIND=free_address(), BRIDGEWORK_THREADS="many", DOCKER_HOST="unix:///no"
+    ) as started:
+        assert started.process.wait(timeout=60) != 0
+    assert "Bridgework does not start:" in started.text()
 
 
 def test_clean_engine_leaves_nothing_and_takes_nothing_else(checkout, own_engine):

@@ -23,6 +23,7 @@ from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG_LIMIT = 256
+UP_S = 60
 SOON_S = 7.0
 """A second between two pings, two for the answer to one, and the wait of a loaded machine."""
 
@@ -350,10 +351,13 @@ def gunicorn(engine, tokens_file):
 
 
 def opened(port):
-    """A stream over HTTP, once the server answers."""
-    end = time.monotonic() + 30
+    """A stream over HTTP, once the server answers.
+
+    The master listens long before its worker is there: on a loaded machine the first answer took more than 20 s.
+    """
+    end = time.monotonic() + UP_S
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=UP_S)
         try:
             connection.request("GET", "/v1/events", headers={"Authorization": "Bearer token-of-viewer"})
             response = connection.getresponse()

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import statistics
 import time
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,7 @@ from remote_service import served
 
 ESTABLISHED = "01"
 THREADS = 4
+ROUNDS = 31
 
 
 def sockets_served(port):
@@ -43,20 +45,28 @@ def await_workers(remote, count):
     time.sleep(0.5)
 
 
+def least_held(remote):
+    """Of eight connections that come at once, how many the worker with fewer of them holds."""
+    made = [http.client.HTTPConnection("127.0.0.1", remote.port, timeout=10) for _ in range(8)]
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(contextlib.closing(connection)) for connection in made]
+        for connection in connections:
+            connection.connect()
+        for connection in connections:
+            connection.request("GET", "/livez")
+        for connection in connections:
+            assert connection.getresponse().status == http.client.OK
+        held = holders(sockets_served(remote.port))
+        assert sum(held.values()) == len(connections)
+        return min(held.values()) if len(held) > 1 else 0
+
+
 def test_connections_that_come_at_once_are_shared_out(engine, tokens_file):
+    """A worker leaves the next connection to the other for 0.5 ms, in which a loaded machine may not run the other.
+
+    So the middle one of many rounds counts: with 17 processes waiting for 2 processors it was 3 of 8, without that
+    pause 0.
+    """
     with served(engine.docker_host, tokens_file, workers=2, threads=THREADS) as remote:
         await_workers(remote, 2)
-        for _ in range(3):
-            made = [http.client.HTTPConnection("127.0.0.1", remote.port, timeout=10) for _ in range(8)]
-            with contextlib.ExitStack() as stack:
-                connections = [stack.enter_context(contextlib.closing(connection)) for connection in made]
-                for connection in connections:
-                    connection.connect()
-                for connection in connections:
-                    connection.request("GET", "/livez")
-                for connection in connections:
-                    assert connection.getresponse().status == http.client.OK
-                held = holders(sockets_served(remote.port))
-                assert sum(held.values()) == len(connections)
-                assert len(held) == 2
-                assert min(held.values()) >= 2
+        assert statistics.median_low(least_held(remote) for _ in range(ROUNDS)) >= 2
