@@ -9,10 +9,13 @@ help: ## List what can be made
 run: ## Start the service, with an engine of its own where the machine has none; Ctrl-C stops it
 	@scripts/run
 
-test: dev ## Run the unit tests and, as root, the behaviour tests on an engine that they start themselves
-	@$(PYTHON) scripts/private_engine.py packages
-	@scripts/test-packages
-	@$(if $(ARGS),,SPEC_COVERAGE=1) $(PYTHON) -m pytest -m "not slow and not faults" --cov --cov-report=term:skip-covered $(ARGS)
+# Tests wait more than they compute, so there are more processes than processors; each has an engine of its own.
+IN_PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
+test: dev test-packages ## Run the unit tests and, as root, the behaviour tests on engines that they start themselves
+	@$(if $(ARGS),,SPEC_COVERAGE=1) $(PYTHON) -m pytest -m "not slow and not faults" $(or $(ARGS),$(IN_PARALLEL) $(COVERAGE))
+
+coverage: COVERAGE := --cov --cov-report=term:skip-covered
+coverage: test ## The same tests, with the lines of the service counted that they run
 
 check: dev ## Lint, types, who imports whom, and whether openapi.yaml says what the service does
 	@$(PYTHON) -m ruff check .
@@ -50,9 +53,7 @@ lint-spec: ## Lint openapi.yaml by spectral and redocly, and compare it with the
 fuzz: dev ## Fuzz the service before a real engine of its own by its own document, for minutes
 	@scripts/fuzz long
 
-long: dev ## Every test that takes minutes: image, deployments, swarm, browser, long random runs
-	@$(PYTHON) scripts/private_engine.py packages
-	@scripts/test-packages
+long: dev test-packages ## Every test that takes minutes: image, deployments, swarm, browser, long random runs
 	@$(PYTHON) -m pytest -m slow $(ARGS)
 
 faults: dev ## Break engines and services on purpose, for ten minutes: kills, stalls, overruns, 10,000 hostile requests
@@ -74,6 +75,10 @@ clean: ## Remove what tools left in the checkout; the engine and the environment
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: dev openapi faults sbom
+.PHONY: dev openapi faults sbom coverage test-packages
 dev:
 	@scripts/bootstrap dev
+
+test-packages: dev
+	@$(PYTHON) scripts/private_engine.py packages
+	@scripts/test-packages
