@@ -33,6 +33,9 @@ examples: dev ## Record the document's examples anew on a real engine, and write
 	@$(PYTHON) scripts/examples
 	@$(PYTHON) scripts/openapi.py
 
+picture: dev test-packages ## Take docs/console.png again, of a service in the state that the README shows
+	@$(PYTHON) scripts/console-picture
+
 explanations: dev ## Write docs/explanations.md anew from the catalogue
 	@$(PYTHON) scripts/explanations.py
 
@@ -75,7 +78,7 @@ clean: ## Remove what tools left in the checkout; the engine and the environment
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: dev openapi faults sbom coverage test-packages
+.PHONY: dev openapi faults sbom coverage picture test-packages
 dev:
 	@scripts/bootstrap dev
 

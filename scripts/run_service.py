@@ -197,9 +197,9 @@ def announce(url: str, token_file: Path, service: Service) -> None:
 def pages(url: str, token_file: Path) -> str:
     """Name the pages for a browser, the token that they ask for, and the log."""
     return (
-        f"  console         {url}/console  (the token is in {token_file})\n"
-        f"  API reference   {url}/docs\n"
-        f"  log             {LOG}"
+        f"Console: {url}/console (it asks for the token that is in {token_file})\n"
+        f"API reference: {url}/docs\n"
+        f"Log: {LOG}\n"
     )
 
 

@@ -27,7 +27,7 @@ def tomcats(api):
 
 
 @pytest.mark.usefixtures("tomcats")
-def test_a_newcomer_sees_why_the_name_fails_and_mends_it(console, tmp_path):
+def test_a_newcomer_sees_why_the_name_fails_and_mends_it(console):
     page = console.open()
     console.button("Ping by address").click()
     page.locator(".verdict.reachable").wait_for()
@@ -38,7 +38,6 @@ def test_a_newcomer_sees_why_the_name_fails_and_mends_it(console, tmp_path):
     assert "Looking up “tomcat82”" in page.locator(".stop.break").inner_text()
     assert page.locator(".finding[data-code=default-bridge-no-dns]").count() == 1
     console.accessible()
-    page.screenshot(path=Path(os.environ.get("CONSOLE_PICTURE", tmp_path / "console.png")))
 
     page.get_by_role("button", name="Mend it: send 3 calls …").click()
     page.get_by_role("dialog").get_by_text("POST /v1/networks").wait_for()
