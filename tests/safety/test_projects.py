@@ -109,6 +109,66 @@ def test_a_project_takes_no_name_of_another_in_a_shared_network(api, alpha, beta
     alpha.put("/v1/networks/alpha-second/endpoints/alpha-free", {"aliases": ["mine"]})
 
 
+@pytest.fixture
+def guest(api, alpha, beta):
+    """A container of beta's in a network of alpha's, which finds its database in a network of beta's own."""
+    network(alpha, "alpha-net")
+    network(beta, "beta-net")
+    run(beta, "beta-db", networks=[{"network": "beta-net", "aliases": ["db", "store.beta"]}], hostname="archive")
+    run(beta, "beta-app", network_mode="beta-net")
+    api.put("/v1/networks/alpha-net/endpoints/beta-app", {})
+    run(alpha, "alpha-web")
+    return "beta-app"
+
+
+TAKEN = ["db", "DB", "beta-db", "archive", "store.beta", "db.beta-net", "beta-app"]
+
+
+@pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_project_takes_no_name_that_a_guest_resolves_elsewhere(alpha, beta, guest, name, stopped):
+    """Docker asks every network of the guest for a name, and the first that knows it answers."""
+    if stopped:
+        for one in (guest, "beta-db"):
+            beta.post(f"/v1/containers/{one}/stop?grace_s=0")
+    aliases = [{"network": "alpha-net", "aliases": [name]}]
+    refused(alpha, "PUT", "/v1/networks/alpha-net/endpoints/alpha-web", {"aliases": [name]})
+    refused(alpha, "POST", "/v1/containers", container("taker", networks=aliases))
+    refused(alpha, "POST", "/v1/containers", container("taker", network_mode="alpha-net", hostname=name))
+    alpha.put("/v1/networks/alpha-net/endpoints/alpha-web", {"aliases": ["cache"]})
+    if name not in {"DB", "beta-db", "beta-app"}:
+        refused(alpha, "POST", "/v1/containers/alpha-web/rename", {"name": name})
+
+
+def test_a_guest_resolves_its_own_names_after_what_was_allowed(alpha, beta, api, guest):
+    db = {place["network"]["name"]: place["ipv4_address"] for place in beta.get("/v1/containers/beta-db")["endpoints"]}
+    alpha.put("/v1/networks/alpha-net/endpoints/alpha-web", {"aliases": ["cache"]})
+    check = {"source": {"container": guest}, "destination": {"name": "db"}, "protocol": "icmp"}
+    for _ in range(6):
+        assert api.post("/v1/connectivity/checks", check)["measured"]["resolved_addresses"] == [db["beta-net"]]
+
+
+@pytest.mark.usefixtures("guest")
+def test_a_name_of_a_server_outside_is_not_taken_where_a_guest_is(alpha):
+    refused(alpha, "PUT", "/v1/networks/alpha-net/endpoints/alpha-web", {"aliases": ["api.example.com"]})
+    network(alpha, "alpha-alone")
+    alpha.put("/v1/networks/alpha-alone/endpoints/alpha-web", {"aliases": ["api.example.com", "db"]})
+
+
+def test_names_that_no_guest_resolves_are_free(api, alpha, beta):
+    """Beta's names are alpha's to use where no container of beta's looks, and where those that look are alpha's own."""
+    network(alpha, "alpha-net")
+    network(alpha, "alpha-second")
+    network(beta, "beta-net")
+    run(beta, "beta-db", networks=[{"network": "beta-net", "aliases": ["db"]}])
+    run(alpha, "alpha-db", networks=[{"network": "alpha-second", "aliases": ["db"]}])
+    run(alpha, "alpha-web", networks=[{"network": "alpha-net", "aliases": ["db"]}])
+    run(beta, "beta-guest", network_mode="bridge")
+    api.put("/v1/networks/alpha-net/endpoints/beta-guest", {})
+    api.put("/v1/networks/alpha-second/endpoints/beta-guest", {})
+    alpha.put("/v1/networks/alpha-second/endpoints/alpha-web", {"aliases": ["db"]})
+
+
 def test_a_project_takes_no_address_or_port_of_anothers_stopped_container(api, alpha, beta):
     network(alpha, "alpha-net", ipam={"pools": [{"subnet": "10.92.0.0/24"}]})
     run(beta, "beta-db", network_mode="bridge", published_ports=[{"container_port": 80, "host_port": 18080}])
