@@ -15,7 +15,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +23,18 @@ from urllib.parse import urlencode, urlsplit
 
 from service.core import deadline
 from service.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, Remedy
-from service.engine.answer import Answer
+from service.engine.answer import Answers
 
 PIECE_BYTES = 1024 * 1024
 STILL_FRESH = 0.9
 """Between two pieces of an answer the timeout is shortened only once less than this share of its time is left."""
+
+PIPELINED = 32
+"""Requests sent before the first of their answers is read (RFC 9112, 9.3.2).
+
+400 inspections took 33 to 49 ms one after another and 16 to 27 ms in such batches (Docker 26, 28 and 29). A batch is
+some 3 kB, which fits into the buffers of every connection: so sending never waits for an engine that waits for us.
+"""
 
 _TARGET = re.compile(r"/[!-~]*")
 SHAPE_ERRORS = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, OverflowError)
@@ -85,19 +92,36 @@ class EngineConnection:
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         """Status and body. Raises ``EngineUnreachable``, ``EngineTooSlow`` or ``EngineMisbehaved``."""
-        target = path + ("?" + urlencode(query) if query else "")
+        return self._asked([path + ("?" + urlencode(query) if query else "")])[0]
+
+    def get_each(self, paths: Sequence[str]) -> list[tuple[int, bytes]]:
+        """Status and body of each path, in their order. Raises as ``get``."""
+        found: list[tuple[int, bytes]] = []
+        together = PIPELINED
+        while len(found) < len(paths):
+            batch = paths[len(found) : len(found) + together]
+            answers = self._asked(batch)
+            found += answers
+            if len(answers) < len(batch):  # it closes after some answers, as proxies may
+                together = 1
+        return found
+
+    def _asked(self, targets: Sequence[str]) -> list[tuple[int, bytes]]:
+        """The answers to some of the targets, from the first on: to all, or as many as came before it closed."""
         reused = self._socket is not None
         try:
-            return self._exchange(target)
+            return self._exchange(targets)
         except (TimeoutError, BlockingIOError) as error:  # the latter: its queue of connections is full
             self.close()
             raise too_slow(self._timeout_s) from error
         except (http.client.HTTPException, OSError) as error:
             self.close()
-            if reused:  # an idle connection closed, or the engine restarted: once more, on a new one
-                return self.get(path, query)
+            if (
+                reused or len(targets) > 1
+            ):  # an idle connection closed, or the engine restarted: once more, on a new one
+                return self._asked(targets[:1])
             if is_gibberish(error):
-                raise gibberish(path, error) from error
+                raise gibberish(targets[0].partition("?")[0], error) from error
             raise unreachable(self._address, getattr(error, "strerror", None) or str(error)) from error
         except BaseException:
             self.close()
@@ -116,30 +140,29 @@ class EngineConnection:
             self._socket.close()
             self._socket = None
 
-    def _exchange(self, target: str) -> tuple[int, bytes]:
-        """One request and its answer, within the time and size that an engine's answer may take."""
+    def _exchange(self, targets: Sequence[str]) -> list[tuple[int, bytes]]:
+        """Some requests and their answers, within the time and size that one answer may take."""
         end = time.monotonic() + self._timeout_s
         if self._socket is None:
             self.generation += 1
             self._socket = _connected(self._address, patience(self._timeout_s))
         sock = self._socket
         _wait_at_most(sock, patience(self._timeout_s))
-        sock.sendall(_get_request(target, self._host))
-        answer = Answer()
-        while not answer.whole:
+        sock.sendall(b"".join(_get_request(target, self._host) for target in targets))
+        answers = Answers(len(targets))
+        while not answers.whole:
             piece = sock.recv(PIECE_BYTES)
             if not piece:
-                answer.end()
-                self.close()
+                answers.end()
                 break
-            answer.take(piece)
-            if not answer.whole:
+            answers.take(piece)
+            if not answers.whole:
                 left_s = patience(self._timeout_s, end - time.monotonic())
                 if left_s < self._timeout_s * STILL_FRESH:
                     _wait_at_most(sock, left_s)
-        if not answer.connection_stays:
+        if not answers.connection_stays:
             self.close()
-        return answer.status, answer.body()
+        return answers.hand_over()
 
 
 def _wait_at_most(sock: socket.socket, seconds: float) -> None:

@@ -85,7 +85,7 @@ def read_container(raw: Json, known: Snapshot) -> Container:
         dns_search=_strings(host.get("DnsSearch")),
         dns_options=_strings(host.get("DnsOptions")),
         extra_hosts=dict(_split_host(entry) for entry in host.get("ExtraHosts") or ()),
-        links=_strings(host.get("Links")),
+        links=tuple(sorted(_strings(host.get("Links")))),  # the engine lists them in the order of a Go map
         sysctls=dict(host.get("Sysctls") or {}),
         restart_policy=(host.get("RestartPolicy") or {}).get("Name") or "no",
         namespace_path=settings.get("SandboxKey") or None,

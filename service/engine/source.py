@@ -9,10 +9,9 @@ How it is both fast and never stale (measured; see ARCHITECTURE.md, "Freshness")
 3. Concurrent changes may enter the log slightly out of the order of their times, so each query reaches
    ``OVERLAP_NS`` behind the one before, or to the anchor, and lines already seen are skipped. A line that is later
    still hides the anchor, since the engine reads backwards to the first older line (moby, daemon/events): see 2.
-4. Connecting a *stopped* container writes no event at all. So while there are stopped containers, their list is asked
-   for as well, and those whose networks changed are read anew. (Disconnecting one does write an event, and connecting
-   one twice changes nothing, so that a change of aliases, which that list lacks, is always seen.)
-5. Nor does removing a config-only network: while there are such, their list is asked for too.
+4. A container that does not run can change without an event, and the container list lacks its aliases and its error.
+   So each such container is inspected at each proof, in one pipelined batch, and read anew when the answer differs.
+5. Removing a config-only network writes no event: while there are such networks, their list is asked for too.
 6. A proof holds for everybody who asked before it began: whoever waits for one that is under way shares the next.
 
 Decides nothing about Docker's meaning; never answers from a snapshot it could not prove.
@@ -21,10 +20,10 @@ Decides nothing about Docker's meaning; never answers from a snapshot it could n
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from service.core.assembly import assembled, with_containers, with_networks
@@ -34,12 +33,11 @@ from service.engine.connection import SHAPE_ERRORS, EngineAddress, EngineConnect
 from service.engine.reading import read_container, read_network, time_ns_of
 
 OVERLAP_NS = 1_000_000_000
+ROUNDED_NS = 512
+"""Docker 29 tells API versions before 1.52 a container event's time as a float64, up to 128 ns too late."""
 _OK, _NOT_FOUND = 200, 404
 LOG_LIMIT = 256
-_STOPPED_STATES = ("created", "exited", "dead")
-_STOPPED = json.dumps({"status": list(_STOPPED_STATES)})
 _CONFIGURATIONS = json.dumps({"driver": ["null"], "type": ["custom"]})
-_ENDED = re.compile(r"Exited \((-?[0-9]+)\)")
 _SILENT_ACTIONS = ("exec_", "top", "attach", "archive-path", "extract-to-dir", "export", "copy", "resize")
 
 
@@ -54,9 +52,7 @@ class SnapshotSource:
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._configurations: set[str] = set()
-        self._not_running: set[str] = set()
-        self._stopped: dict[str, tuple[Any, ...]] = {}
-        self._stopped_raw = b""
+        self._not_running: dict[str, bytes] = {}
         self._snapshot: Snapshot | None = None
         self._generation = -1
         self._proven_ns = 0
@@ -112,12 +108,10 @@ class SnapshotSource:
         self._ahead_ns = self._engine_ahead_ns()
         lines = self._log_lines(anew=True)
         self._remember(lines or [])
-        self._configurations, self._not_running = set(), set()
+        self._configurations, self._not_running = set(), {}
         networks = [self._network_read(raw) for raw in self._list("/networks")]
-        listed = self._list("/containers/json", {"all": "1"})
-        self._stopped = {raw["Id"]: _stopped_key(raw) for raw in listed if raw["State"] in _STOPPED_STATES}
-        self._stopped_raw = b""
-        containers = self._containers_now([raw["Id"] for raw in listed], assembled(networks, ()))
+        listed = {raw["Id"] for raw in self._list("/containers/json", {"all": "1"})}
+        containers = self._containers_now(listed, assembled(networks, ()))
         self._generation = self._connection.generation
         return assembled(networks, filter(None, containers.values()))
 
@@ -153,13 +147,14 @@ class SnapshotSource:
     def _reach_ns(self) -> int:
         """Since when to ask: nothing older than this can be new. The engine reads its log backwards, as far as this.
 
-        So it must not be newer than any line behind the anchor, or the engine would stop before it came to that.
+        So it must not be newer than any line behind the anchor, or the engine would stop before it came to that. What
+        the engine compares are exact times, and what it told us may be rounded up.
         """
         if self._anchor is None:
             return 0
         lines = list(self._seen)
         behind_ns = [self._seen[line] for line in lines[lines.index(self._anchor[1]) :]]
-        return min(self._settled_ns, *behind_ns)
+        return min(self._settled_ns, *behind_ns) - ROUNDED_NS
 
     def _remember(self, lines: list[bytes]) -> list[dict[str, Any]]:
         """Take new lines for seen and answer them, parsed; the newest by time becomes the anchor."""
@@ -173,33 +168,18 @@ class SnapshotSource:
         return list(fresh.values())
 
     def _updated(self, snapshot: Snapshot, events: list[dict[str, Any]]) -> Snapshot:
-        """Read anew what the events name, and what changed without one.
-
-        The list of the stopped is read before any container is inspected: what changes between the two differs from
-        the list then, and is found by the next. The other way round, a connect just after the inspection would be in
-        the list already, and for ever missing from the snapshot.
-        """
+        """Read anew what the events name, and what may have changed without one."""
         networks, containers = _named_by(events)
-        containers |= self._changed_among_stopped()
         networks |= self._vanished_configurations()
         if networks:
-            now = self._networks_now(sorted(networks))
-            containers |= _naming(snapshot, now)
-            snapshot = with_networks(snapshot, now)
-        if containers:
-            snapshot = with_containers(snapshot, self._containers_now(sorted(containers), snapshot))
-        return snapshot
-
-    def _changed_among_stopped(self) -> set[str]:
-        """Stopped containers whose networks changed, perhaps without an event."""
-        if not self._not_running and not self._stopped:
-            return set()
-        body = self._read_raw("/containers/json", {"all": "1", "filters": _STOPPED})
-        if body == self._stopped_raw:
-            return set()
-        known, self._stopped_raw = self._stopped, body
-        self._stopped = {raw["Id"]: _stopped_key(raw) for raw in json.loads(body)}
-        return {key for key in known | self._stopped if known.get(key) != self._stopped.get(key)}
+            networks_now = self._networks_now(sorted(networks))
+            containers |= _naming(snapshot, networks_now)
+            snapshot = with_networks(snapshot, networks_now)
+        if any(event["Action"] == "rename" for event in events):
+            # The engine tells a link by the current name of its target, and no event names the linking container.
+            containers |= {container.id for container in snapshot.containers if container.links}
+        now = self._containers_now(containers, snapshot)
+        return with_containers(snapshot, now) if now else snapshot
 
     def _vanished_configurations(self) -> set[str]:
         """Config-only networks that were removed, which the engine does without an event."""
@@ -222,18 +202,31 @@ class SnapshotSource:
             self._configurations.add(network.id)
         return network
 
-    def _containers_now(self, container_ids: Iterable[str], snapshot: Snapshot) -> dict[str, Container | None]:
-        """Read them anew, with the snapshot's networks; ``None`` where one is gone, and for a probe's helper."""
+    def _containers_now(self, named: AbstractSet[str], snapshot: Snapshot) -> dict[str, Container | None]:
+        """The named containers, and those that do not run and changed; ``None`` where one is gone, or is a helper.
+
+        A named one is read anew even if its answer is as before: its network's name may mean another network now.
+        """
         now: dict[str, Container | None] = {}
-        for container_id in container_ids:
-            status, body = self._ask(f"/containers/{container_id}/json")
+        for container_id, (status, body) in self._inspected(sorted(named | self._not_running.keys())):
+            if container_id not in named and self._not_running[container_id] == body:
+                continue
             container = read_container(json.loads(body), snapshot) if status == _OK else None
-            now[container_id] = None if container is None or container.is_helper else container
-            if container is None or container.running:
-                self._not_running.discard(container_id)
-            else:
-                self._not_running.add(container_id)
+            self._not_running.pop(container_id, None)
+            if container is not None and not container.running:
+                self._not_running[container_id] = body
+            if container_id in named or container != snapshot.containers_by_id.get(container_id):
+                now[container_id] = None if container is None or container.is_helper else container
         return now
+
+    def _inspected(self, container_ids: list[str]) -> list[tuple[str, tuple[int, bytes]]]:
+        """Each container with the status and the body of its inspection."""
+        self.calls += len(container_ids)
+        paths = [f"{self._prefix}/containers/{container_id}/json" for container_id in container_ids]
+        answers = self._connection.get_each(paths)
+        for path, (status, body) in zip(paths, answers, strict=True):
+            _require_known(path, status, body)
+        return list(zip(container_ids, answers, strict=True))
 
     def _list(self, path: str, query: dict[str, str] | None = None) -> list[Any]:
         found = self._read(path, query)
@@ -254,8 +247,7 @@ class SnapshotSource:
     def _ask(self, path: str, query: dict[str, str] | None = None) -> tuple[int, bytes]:
         self.calls += 1
         status, body = self._connection.get(self._prefix + path, query)
-        if status not in {_OK, _NOT_FOUND}:
-            raise strange(path, status, body)
+        _require_known(path, status, body)
         return status, body
 
 
@@ -294,16 +286,10 @@ def strange(path: str, status: int, body: bytes) -> EngineMisbehaved:
     )
 
 
+def _require_known(path: str, status: int, body: bytes) -> None:
+    if status not in {_OK, _NOT_FOUND}:
+        raise strange(path, status, body)
+
+
 def _timestamp(moment_ns: int) -> str:
     return f"{moment_ns // 1_000_000_000}.{moment_ns % 1_000_000_000:09d}"
-
-
-def _stopped_key(raw: dict[str, Any]) -> tuple[Any, ...]:
-    networks = (raw.get("NetworkSettings") or {}).get("Networks") or {}
-    # A start that fails before any network is touched writes no event either, but changes the exit code.
-    ended = _ENDED.match(raw.get("Status") or "")
-    return (
-        raw["State"],
-        ended and ended[1],
-        tuple(sorted((name, json.dumps(settings)) for name, settings in networks.items())),
-    )

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from service.core.errors import EngineMisbehaved, EngineUnreachable
-from service.engine.connection import EngineAddress, EngineConnection, engine_pid
+from service.engine.connection import PIPELINED, EngineAddress, EngineConnection, engine_pid
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
 
@@ -78,6 +78,53 @@ def test_an_answer_that_ends_the_connection(server, connection):
     server.answers = [closing, OK]
     assert [connection.get("/networks"), connection.get("/networks")] == [(200, b"[]")] * 2
     assert connection.generation == 2
+
+
+def numbered(number, *headers):
+    return b"\r\n".join([b"HTTP/1.1 200 OK", *headers, b"Content-Length: 3", b"", b"%03d" % number])
+
+
+def paths_of(count):
+    return [f"/containers/{number}/json" for number in range(count)]
+
+
+def bodies_of(answers):
+    return [int(body) for status, body in answers if status == 200]
+
+
+def test_many_answers_at_once(server, connection):
+    count = PIPELINED + 3
+    first = b"".join(numbered(number) for number in range(PIPELINED))
+    server.answers = [first, b"".join(numbered(number) for number in range(PIPELINED, count))]
+    assert bodies_of(connection.get_each(paths_of(count))) == list(range(count))
+    assert [request.count(b"GET ") for request in server.asked] == [PIPELINED, 3]
+    assert connection.generation == 1
+    assert connection.get_each([]) == []
+
+
+@pytest.mark.parametrize("said", [(), (b"Connection: close",)], ids=["closes", "says so"])
+def test_a_proxy_that_closes_after_each_answer(server, connection, said):
+    server.answers = [numbered(number, *said) + server.CLOSE for number in range(5)]
+    assert bodies_of(connection.get_each(paths_of(5))) == list(range(5))
+
+
+def test_a_connection_that_breaks_between_answers(server, connection):
+    server.answers = [OK, numbered(0) + numbered(1)[:-1] + server.CLOSE, *(numbered(number) for number in range(3))]
+    connection.get("/networks")
+    assert bodies_of(connection.get_each(paths_of(3))) == [0, 1, 2]
+
+
+def test_one_answer_too_many(server, connection):
+    server.answers = [numbered(0) * 3 + server.CLOSE] * 2 + [OK + OK + server.CLOSE]
+    with pytest.raises(EngineMisbehaved):
+        connection.get_each(paths_of(2))
+
+
+def test_many_answers_of_which_one_never_ends(server, connection):
+    endless = numbered(0) + b"HTTP/1.1 200 OK\r\n" + b"X-More: and more\r\n" * 200_000
+    server.answers = [endless + server.CLOSE] * 2
+    with pytest.raises(EngineMisbehaved):
+        connection.get_each(paths_of(2))
 
 
 def test_a_body_that_ends_with_the_connection(server, connection):
