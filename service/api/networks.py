@@ -227,7 +227,6 @@ def endpoint_spec(body: dict[str, Any]) -> EndpointSpec:
     "DELETE", "/v1/networks/{network}/endpoints/{container}", role=Role.OPERATOR, query=ForceQuery(), rehearsable=True,
     conditional=True, answers={204: None},
     problems={**_FINDING_BOTH,
-              404: (*_FINDING_BOTH[404], "endpoint-not-found"),
               409: ("network-mode-conflict", "endpoint-half-made", "container-removing", "port-taken",
                     "host-address-unknown", "protocol-not-supported")},
 )  # fmt: skip

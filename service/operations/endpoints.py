@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from service.core import references
@@ -148,15 +149,17 @@ def disconnect(
     try:
         network = references.network(snapshot, network_reference)
     except NotFound:
-        return _disconnect_from_gone(house, caller, snapshot, network_reference, container_reference, dry_run=dry_run)
+        _disconnect_from_gone(house, caller, snapshot, network_reference, container_reference, dry_run=dry_run)
+        return
     try:
         container = references.container(snapshot, container_reference)
     except NotFound:
-        return _disconnect_stale(house, caller, network, container_reference, force=force, dry_run=dry_run)
+        _disconnect_stale(house, caller, network, container_reference, force=force, dry_run=dry_run)
+        return
     _require_own(caller, network, container)
     present = endpoint_of(container, network)
     if present is None:
-        return None
+        return
     if network.driver == "host":
         raise Conflict(
             code="network-mode-conflict",
@@ -164,7 +167,7 @@ def disconnect(
             remedy=Remedy("Create it again with another network_mode."),
         )
     if dry_run:
-        return None
+        return
     try:
         house.engine.disconnect(network.id, container.id, force=force)
     except NotFound:
@@ -186,7 +189,8 @@ def _disconnect_from_gone(
     require_ownership(caller, "container", container.name, container.labels)
     if dry_run:
         return
-    house.engine.disconnect(named.network_name, container.id, force=True)
+    with suppress(NotFound):  # it went meanwhile
+        house.engine.disconnect(named.network_name, container.id, force=True)
 
 
 def _require_gone(house: House, network: Network, container: Container) -> None:
@@ -205,7 +209,8 @@ def _disconnect_stale(house: House, caller: Caller, network: Network, name: str,
         references.container(house.engine.snapshot(), name)
     if dry_run:
         return
-    house.engine.disconnect(network.id, name, force=True)
+    with suppress(NotFound):  # it went meanwhile
+        house.engine.disconnect(network.id, name, force=True)
 
 
 def addresses(snapshot: Snapshot, network_reference: str) -> tuple[PoolUsage, ...]:
