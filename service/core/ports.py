@@ -45,7 +45,7 @@ class RunnerStatus:
 
 @dataclass(frozen=True, slots=True)
 class SweepTarget:
-    """A column of a matrix, as one source sees it: a literal address, or a name; ``None`` for neither."""
+    """A column of a matrix, as one source sees it: a literal address, or a name; neither where it may not be probed."""
 
     index: int
     address: str | None = None

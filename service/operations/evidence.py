@@ -26,7 +26,7 @@ def first_look(house: House, snapshot: Snapshot, question: Question) -> Evidence
     inodes: dict[str, int] = {}
     for container in (source, target):
         if container is not None and container.shares_with:
-            inodes |= _inodes(house, snapshot, container)
+            inodes |= inodes_of(house, snapshot, container)
     seen: dict[str, Observation] = {}
     if question.protocol in LISTENING_PROTOCOLS and target is not None:
         look(house, snapshot, target, ("sockets",), seen)
@@ -36,7 +36,8 @@ def first_look(house: House, snapshot: Snapshot, question: Question) -> Evidence
     return _with_links(house, snapshot, evidence, question)
 
 
-def _inodes(house: House, snapshot: Snapshot, sharer: Container) -> dict[str, int]:
+def inodes_of(house: House, snapshot: Snapshot, sharer: Container) -> dict[str, int]:
+    """Where the sharer of a namespace and its owner really are: full container id to the namespace's inode."""
     found: dict[str, int] = {}
     for one in (sharer, snapshot.network_owner_of(sharer)):
         inode = house.runner.namespace_inode(house.engine.place_of(snapshot, one)) if one and one.running else None

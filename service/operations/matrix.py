@@ -1,7 +1,8 @@
 """All pairs: every source once, every destination from each, predicted by classes and measured in one sweep.
 
-A pair's destination is the address that the source would use: on a network they share, else any of its own. What could
-not be measured within the kernel's neighbour budget or the deadline is ``inconclusive``, never ``unreachable``.
+A pair's destination is the address that a check of the pair would use (``Reach``). What could not be measured within
+the kernel's neighbour budget or the deadline is ``inconclusive``, never ``unreachable``. A pair to which nothing can be
+sent (a stopped container, one without an address) has the predicted verdict, as in a check.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from service.core.evidence import Evidence
 from service.core.observations import Observation
 from service.core.ports import SweepOutcome, SweepPlan, SweepSource, SweepTarget
 from service.core.probe_policy import allowed_subnets, host_open
+from service.core.reachability.reach import Reach
+from service.core.reachability.standing import IPV4, IPV6, stand
 from service.core.rules.overlay import silent_pair
 from service.core.siblings import Gap, RemoteEnd
 from service.core.snapshot import Container, Reference, Snapshot
-from service.operations.evidence import LISTENING_PROTOCOLS, base_evidence
+from service.operations.evidence import LISTENING_PROTOCOLS, base_evidence, inodes_of, look
 from service.operations.house import House
 from service.operations.matrix_nodes import Delivered, container_of, elsewhere, world_of_matrix
-from service.operations.matrix_reach import Reach
 from service.operations.swarm import World
 from service.operations.wanted import WantedMatrix
 
@@ -72,6 +74,7 @@ class MatrixRun:
     wanted: WantedMatrix
     chosen: tuple[Container, ...]
     prediction: MatrixPrediction
+    evidence: Evidence
     surprises: list[Surprise | Mapping[str, Any]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     surprise_count: int = 0
@@ -119,19 +122,22 @@ class MatrixRun:
             timeout_ms=self.wanted.timeout_ms,
             max_packets_per_second=self.wanted.max_packets_per_second,
             deadline_ms=int(deadline.left(self.wanted.deadline_ms / 1000) * 1000),
-            allowed_subnets=(
-                *allowed_subnets(self.snapshot, self.house.policy, self.wanted.protocol, self.wanted.port),
-                "127.0.0.0/8",
-                "::1/128",
-            ),
+            allowed_subnets=self._allowed_subnets(),
             alive_every_ms=None if self.wanted.forwarded else ALIVE_EVERY_MS,
-            sources=tuple(_sources(self.house, self.snapshot, self.chosen, self.wanted)),
+            sources=tuple(_sources(self.house, self.snapshot, self.chosen, self.wanted, self.evidence)),
         )
         planned = {source.index for source in plan.sources}
         idle = (index for index in range(len(self.chosen)) if index not in planned and index not in elsewhere)
         yield from (self._finished(index, ()) for index in idle)
         for row in self.house.runner.sweep(plan):
             yield None if row is None else self._finished(row.index, row.outcomes)
+
+    def _allowed_subnets(self) -> tuple[str, ...]:
+        """Where a name may lead: one answer for every source, so a loopback only where none of them is the host's."""
+        on_host = any(stand(self.snapshot, container.id, self.evidence).is_host for container in self.chosen)
+        loopback = () if on_host else ("127.0.0.0/8", "::1/128")
+        subnets = allowed_subnets(self.snapshot, self.house.policy, self.wanted.protocol, self.wanted.port)
+        return (*subnets, *loopback)
 
     def _arriving(self, delivered: Iterator[Delivered | None]) -> Iterator[MatrixRow | None]:
         """What the other nodes deliver, row by row; their surprises and silences are noted."""
@@ -159,7 +165,8 @@ class MatrixRun:
             self.counts[verdict] += verdicts.count(verdict.value)
 
     def _finished(self, index: int, outcomes: Sequence[SweepOutcome]) -> MatrixRow:
-        verdicts = [Verdict.UNREACHABLE.value] * len(self.chosen)
+        predicted = [VERDICTS[code].value for code in self.prediction.row(index)]
+        verdicts = predicted.copy()  # of those to which nothing was sent
         rtts: list[float | None] = [None] * len(self.chosen)
         for outcome in outcomes:
             verdicts[outcome.index] = outcome.verdict.value
@@ -169,7 +176,6 @@ class MatrixRun:
                 verdicts[column] = Verdict.INCONCLUSIVE.value  # what its node would say is not known
         verdicts[index] = SELF
         self._count(verdicts)
-        predicted = [VERDICTS[code].value for code in self.prediction.row(index)]
         predicted[index] = SELF
         if predicted != verdicts:
             self._compare(index, predicted, verdicts, outcomes)
@@ -221,24 +227,18 @@ def start_matrix(house: House, snapshot: Snapshot, wanted: WantedMatrix) -> Matr
         "name" if wanted.by_name else "address",
         evidence,
     )
-    return MatrixRun(house, world, wanted, chosen, prediction, gaps=list(world.gaps))
+    return MatrixRun(house, world, wanted, chosen, prediction, evidence, gaps=list(world.gaps))
 
 
 def _evidence(house: House, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Evidence:
     """Who listens, where a port is asked for; whose namespace is whose, where some are shared."""
     seen: dict[str, Observation] = {}
     inodes: dict[str, int] = {}
-    shared = any(container.shares_with for container in chosen)
     for container in chosen:
-        if not container.running or container.node is not None:
-            continue
-        place = house.engine.place_of(snapshot, container)
-        found = house.runner.observe(place, ("sockets",)) if wanted.protocol in LISTENING_PROTOCOLS else None
-        if found is not None:
-            seen[container.id] = found
-        inode = house.runner.namespace_inode(place) if shared else None
-        if inode is not None:
-            inodes[container.id] = inode
+        if wanted.protocol in LISTENING_PROTOCOLS:
+            look(house, snapshot, container, ("sockets",), seen)
+        if container.shares_with:
+            inodes |= inodes_of(house, snapshot, container)
     return replace(base_evidence(house), observations=seen, namespace_inodes=inodes)
 
 
@@ -258,32 +258,26 @@ def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Con
 
 
 def _sources(
-    house: House, snapshot: Snapshot, chosen: Sequence[Container], wanted: WantedMatrix
+    house: House, snapshot: Snapshot, chosen: Sequence[Container], wanted: WantedMatrix, evidence: Evidence
 ) -> Iterator[SweepSource]:
     """Every row that can be measured, with the columns that have something to probe.
 
-    In host mode a container's ports are the host's: but for published ones, there is nothing to probe.
+    The ports of a container in host mode are the host's, where only published ones may be probed. What a name leads to
+    is bounded by the plan.
     """
     may = partial(host_open, snapshot, wanted.protocol, wanted.port)
-    host_open_somewhere = may()
-    owners = [snapshot.network_owner_of(container) for container in chosen]
-    for index, (container, owner) in enumerate(zip(chosen, owners, strict=True)):
+    reach = Reach(snapshot, (IPV4, IPV6), evidence)
+    stood = [stand(snapshot, container.id, evidence) for container in chosen]
+    for index, (container, source) in enumerate(zip(chosen, stood, strict=True)):
         if not container.running or container.paused or container.node is not None:
             continue
-        reach = Reach(snapshot, owner or container)
         targets: list[SweepTarget] = []
-        for column, (other, other_owner) in enumerate(zip(chosen, owners, strict=True)):
-            if column == index or not other.running:
-                continue
-            host_mode = (other_owner or other).host_mode
-            if host_mode and not host_open_somewhere:
-                targets.append(SweepTarget(column))
+        for column, (other, destination) in enumerate(zip(chosen, stood, strict=True)):
+            if column == index:
                 continue
             if wanted.by_name:
                 targets.append(SweepTarget(column, name=other.name))
-                continue
-            address = reach.address_of(other_owner or other, shares=other_owner is owner)
-            if address is not None:
-                closed = host_mode and not may(ip_address(address))
+            elif (address := reach.address_of(source, destination)) is not None:
+                closed = destination.is_host and not may(ip_address(address))
                 targets.append(SweepTarget(column, address=None if closed else address))
         yield SweepSource(index, house.engine.place_of(snapshot, container), tuple(targets))

@@ -91,7 +91,7 @@ class Entrance:
         for position, target in enumerate(row.source.targets):
             if target.address is None:
                 if target.name is None:
-                    row.finish(position, Reason.NO_ADDRESS)
+                    row.finish(position, Reason.NOT_ALLOWED)
                 continue
             destination = self.destination(target.address)
             if destination is None:

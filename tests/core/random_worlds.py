@@ -33,19 +33,30 @@ _STATES = ("running", "running", "running", "paused", "exited")
 PORT = 8080
 
 
+_GATEWAY_MODES = [
+    {f"com.docker.network.bridge.gateway_mode_ipv{version}": mode for version in versions}
+    for mode in ("isolated", "routed")
+    for versions in ((4, 6), (4,), (6,))
+]
+
+
 @st.composite
-def networks(draw, *, drivers=("bridge", "bridge", "macvlan")):
-    """One to four user networks whose subnets do not overlap, and the built-in ones."""
+def networks(draw, *, drivers=("bridge", "bridge", "macvlan"), modes=False):
+    """One to four user networks whose subnets do not overlap, and the built-in ones.
+
+    With ``modes`` also those of gateway modes, and of IPv6 alone.
+    """
     made = [BRIDGE, NONE, HOST_NETWORK]
     for number in range(draw(st.integers(1, 4))):
         driver = draw(st.sampled_from(drivers))
-        options = draw(st.sampled_from([{}, {}, _ICC_OFF, {"macvlan_mode": "private"}]))
+        options = draw(st.sampled_from([{}, {}, _ICC_OFF, {"macvlan_mode": "private"}, *(_GATEWAY_MODES * modes)]))
         subnet6 = draw(st.sampled_from([None, f"fd00:{number + 1}::/64"]))
+        six_alone = modes and subnet6 is not None and draw(st.booleans())
         internal = driver == "bridge" and draw(st.booleans())
         made.append(
             network(
                 f"net{number}",
-                f"10.{number}.0.0/24",
+                None if six_alone else f"10.{number}.0.0/24",
                 driver=driver,
                 options=options,
                 subnet6=subnet6,
@@ -56,9 +67,9 @@ def networks(draw, *, drivers=("bridge", "bridge", "macvlan")):
 
 
 @st.composite
-def engines(draw, *, drivers=("bridge", "bridge", "macvlan"), states=_STATES):
+def engines(draw, *, drivers=("bridge", "bridge", "macvlan"), states=_STATES, modes=False):
     """A consistent snapshot: every address is in its network's subnet and held once."""
-    made = draw(networks(drivers=drivers))
+    made = draw(networks(drivers=drivers, modes=modes))
     user = [n for n in made if n.driver not in {"null", "host"}]
     containers = []
     for number in range(draw(st.integers(1, 7))):
@@ -81,11 +92,11 @@ def _on(draw, name, number, state, user):
     chosen = draw(st.lists(st.sampled_from(user), min_size=1, max_size=3, unique_by=lambda n: n.id))
     places = []
     for place in chosen:
-        base = place.pools[0].subnet.rsplit(".", 1)[0]
+        four = [pool.subnet.rsplit(".", 1)[0] for pool in place.pools if "." in pool.subnet]
         more = {"aliases": draw(st.sampled_from([(), (), ("db",), ("c0",)]))}
         if place.ipv6_enabled and state != "exited":
-            more["ipv6_address"] = f"{place.pools[1].subnet.split('/')[0]}{number + 10:x}"
-        places.append((place, f"{base}.{number + 10}", more))
+            more["ipv6_address"] = f"{place.pools[-1].subnet.split('/')[0]}{number + 10:x}"
+        places.append((place, f"{four[0]}.{number + 10}" if four else None, more))
     ports = [published(9000 + number, PORT)] if draw(st.booleans()) else []
     return container(name, *places, state=state, ports=ports)
 

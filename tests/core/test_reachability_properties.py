@@ -21,7 +21,10 @@ from service.core.container_findings import findings_for
 from service.core.equivalence.all_pairs import VERDICTS, predict_matrix
 from service.core.evidence import Evidence
 from service.core.explanations import CATALOGUE
+from service.core.reachability.aim import aim
 from service.core.reachability.prediction import predict, probe_target
+from service.core.reachability.reach import Reach
+from service.core.reachability.standing import stand
 from service.core.snapshot import Snapshot
 from service.core.verdict import weigh
 
@@ -115,6 +118,21 @@ def test_the_matrix_by_classes_says_what_each_pair_by_itself_says(snapshot, data
         for j in range(len(ids)):
             alone = matrix.prediction(i, j).verdict
             assert (matrix.verdict(i, j), VERDICTS[rows[i][j]]) == (alone, alone)
+
+
+@RELAXED
+@given(worlds.engines(modes=True), st.data())
+def test_a_matrix_and_a_check_try_the_same_address_and_predict_the_same(snapshot, data):
+    evidence = data.draw(worlds.evidences(snapshot))
+    ids = [c.id for c in snapshot.containers]
+    matrix, reach = predict_matrix(snapshot, ids, evidence=evidence), Reach(snapshot, (4, 6), evidence)
+    stood = [stand(snapshot, one, evidence) for one in ids]
+    for i, source in enumerate(stood):
+        for j, destination in enumerate(stood):
+            asked = matrix.question(i, j)
+            goals = aim(snapshot, source, asked, evidence).goals
+            assert [reach.address_of(source, destination)] == ([goal.address for goal in goals] or [None])
+            assert matrix.verdict(i, j) is predict(snapshot, asked, evidence).verdict
 
 
 @RELAXED

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from service.core.checks import Protocol
 from service.core.equivalence.contested import contested
 from service.core.evidence import Evidence
-from service.core.reachability.aim import vlan_mode
+from service.core.reachability.reach import vlan_mode
 from service.core.reachability.standing import IPV4, IPV6, Condition, Standing, stand
 from service.core.reachability.target import default_exit, gateway_mode, host_address_on, subnet_of
 from service.core.rules.base import DEFAULT_PORTS

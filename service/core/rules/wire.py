@@ -10,8 +10,8 @@ from __future__ import annotations
 from service.core import remedies
 from service.core.checks import Protocol
 from service.core.errors import Remedy
-from service.core.reachability.aim import talks_inside, vlan_mode
 from service.core.reachability.links import endpoint_on, host_end_of, host_interface, interface_on
+from service.core.reachability.reach import talks_inside, vlan_mode
 from service.core.reachability.standing import IPV4, IPV6, Condition, Standing
 from service.core.reachability.target import Goal, Way, is_vlan
 from service.core.rules.base import (
