@@ -26,12 +26,21 @@ def listening(raw, name, address, *, ipv6_only):
         sock.listen()
         return sock
 
+    with inside(raw, name, bind):
+        yield
+
+
+@contextlib.contextmanager
+def inside(raw, name, make):
+    """A socket made in the namespace of the container; ``None`` where it was refused."""
     descriptor = os.open(f"/proc/{raw.get(f'/containers/{name}/json')['State']['Pid']}/ns/net", os.O_RDONLY)
-    try:
-        with run_inside(descriptor, bind):
-            yield
-    finally:
-        os.close(descriptor)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, descriptor)
+        try:
+            made = stack.enter_context(run_inside(descriptor, make))
+        except ConnectionRefusedError:
+            made = None
+        yield made
 
 
 @pytest.fixture
@@ -62,10 +71,12 @@ def test_a_socket_bound_to_an_ipv4_address_by_ipv6_answers_there(api, engine):
 
 
 @pytest.mark.usefixtures("pair")
-def test_the_engines_proxy_for_a_port_of_every_ipv6_address_is_predicted_as_it_answers_ipv4(api):
+def test_the_engines_proxy_for_a_port_of_every_ipv6_address_is_read_as_it_answers_ipv4(api, engine):
     """The proxy of Docker 26 takes both families there, the one of Docker 28 IPv6 alone."""
     run(api, "hosted", network_mode="host")
     published = {"container_port": PORT, "host_port": 18085, "host_ip": "::", "protocol": "tcp"}
     run(api, "publisher", network_mode="dual", published_ports=[published])
-    answer = check(api, "web", "hosted", **{**QUICK, "port": 18085}, ip_version="4")
-    assert answer["predicted"]["verdict"] == answer["measured"]["verdict"], answer
+    (proxy,) = [s for s in api.get("/v1/containers/hosted/sockets")["items"] if s["port"] == 18085]
+    gateway = api.get("/v1/networks/dual/endpoints/web")["gateway"]
+    with inside(Raw(engine), "web", lambda: socket.create_connection((gateway, 18085), timeout=1)) as answered:
+        assert (answered is None) is proxy["ipv6_only"]
