@@ -5,7 +5,9 @@ Names follow the kernel's (rtnetlink(7), proc(5)). What could not be seen is ``N
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +104,31 @@ class ListeningSocket:
     ipv6_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ResolverConfiguration:
-    """resolv.conf(5) and hosts(5) as the container has them. ``upstreams`` are the embedded server's own servers."""
+    """resolv.conf(5) and hosts(5) as the container has them. ``upstreams`` are the embedded server's own servers.
+
+    ``truncated`` says that the files hold more than this: what is read of a container's files is bounded.
+    """
 
     nameservers: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     upstreams: tuple[str, ...] = ()
+    truncated: bool = False
+
+    @cached_property
+    def addresses_by_name(self) -> Mapping[str, tuple[str, ...]]:
+        """The hosts file by name in lower case: its addresses in the file's order.
+
+        Made once: to read through all lines for each name takes time by the square of the container's own file.
+        """
+        found: dict[str, dict[str, None]] = {}
+        for address, names in self.hosts:
+            for name in names:
+                found.setdefault(name.lower(), {})[address] = None
+        return {name: tuple(addresses) for name, addresses in found.items()}
 
     @property
     def uses_embedded_dns(self) -> bool:
@@ -120,7 +138,10 @@ class ResolverConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look inside a namespace: ``inode`` is its identity (``/proc/<pid>/ns/net``)."""
+    """One look inside a namespace: ``inode`` is its identity (``/proc/<pid>/ns/net``).
+
+    ``truncated`` names the fields of which the namespace holds more than what was read.
+    """
 
     inode: int
     interfaces: tuple[Interface, ...] | None = None
@@ -130,6 +151,20 @@ class Observation:
     resolver: ResolverConfiguration | None = None
     sysctls: tuple[tuple[str, str], ...] = ()
     neighbour_table: NeighbourTable | None = None
+    truncated: tuple[str, ...] = ()
+
+    def whole(self) -> Observation:
+        """Without what is truncated: of a part no reasoning can say that something is missing."""
+        if not self.truncated:
+            return self
+        return replace(
+            self,
+            interfaces=None if "interfaces" in self.truncated else self.interfaces,
+            routes=None if "routes" in self.truncated else self.routes,
+            neighbours=None if "neighbours" in self.truncated else self.neighbours,
+            sockets=None if "sockets" in self.truncated else self.sockets,
+            truncated=(),
+        )
 
 
 @dataclass(frozen=True, slots=True)

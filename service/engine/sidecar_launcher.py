@@ -34,6 +34,7 @@ START_WITHIN_S = 40
 TIDY_EVERY_S = 30
 MEMORY_BYTES = 128 * 1024 * 1024
 MAX_PROCESSES = 64
+MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 MAX_CONNECTIONS = 16
 API_VERSION = ".".join(map(str, OLDEST_API))
 """The oldest that the service speaks holds all that a helper needs; a fixed one needs no question to the engine."""
@@ -59,6 +60,7 @@ class SidecarLauncher:
 
         Raises ``BridgeworkError`` as the error table has it for ``create_container`` and ``start_container``.
         """
+        ends = time.monotonic() + timeout_s
         api = self._api()
         with translated("create_container", self._address, self._timeout_s):
             made = api.create_container_from_config(self._body(place, argument_json, timeout_s))["Id"]
@@ -68,7 +70,7 @@ class SidecarLauncher:
                 stream = api.attach_socket(made, params={"stdin": 1, "stdout": 1, "stream": 1, "logs": 1})
                 ending.callback(_hang_up, stream)
                 api.start(made)
-            watchdog = threading.Timer(timeout_s, _hang_up, args=(stream,))
+            watchdog = threading.Timer(max(0.0, ends - time.monotonic()), _hang_up, args=(stream,))
             ending.callback(watchdog.cancel)
             watchdog.start()
             with contextlib.suppress(OSError):
@@ -165,9 +167,17 @@ def _received(sock: socket.socket, count: int) -> Iterator[bytes]:
 
 
 def _lines(output: Iterator[bytes]) -> Iterator[str]:
-    rest = b""
+    """The lines, up to ``MAX_OUTPUT_BYTES`` in all. A line that comes in many pieces is put together once."""
+    begun: list[bytes] = []
+    left = MAX_OUTPUT_BYTES
     for piece in output:
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from (line.decode(errors="replace") for line in whole)
-    if rest:
-        yield rest.decode(errors="replace")
+        left -= len(piece)
+        if left < 0:
+            return
+        *whole, end = piece.split(b"\n")
+        for line in whole:
+            yield b"".join((*begun, line)).decode(errors="replace")
+            begun.clear()
+        begun.append(end)
+    if last := b"".join(begun):
+        yield last.decode(errors="replace")

@@ -1,8 +1,11 @@
 """One attempt, and what several of them add up to.
 
-A probe is a function from a request and a literal address to one ``Attempt``: it tries once, within the request's
-timeout, and never falls back to anything else. This module repeats it and forms the ``Measurement``. It never opens
-a socket.
+A probe is a function from a request, a literal address and a moment to one ``Attempt``: it tries once, ends at that
+moment (``time.monotonic``) at the latest, and never falls back to anything else. This module repeats it and forms the
+``Measurement``. It never opens a socket.
+
+Every wait is computed from a moment that was set once. A time-out for each read would give a server that trickles its
+answer a new time-out with each byte.
 """
 
 from __future__ import annotations
@@ -39,7 +42,8 @@ class Attempt:
     path_mtu_bytes: int | None = None
 
 
-Probe = Callable[[ProbeRequest, str], Attempt]
+_CUT_SHORT = Attempt(reason=Reason.DEADLINE, detail="the time for the whole check was over before an answer came")
+Probe = Callable[[ProbeRequest, str, float], Attempt]
 
 
 def verdict_of(reason: Reason) -> Verdict:
@@ -52,16 +56,27 @@ def failed(reason: Reason, detail: str | None = None) -> Measurement:
     return Measurement(verdict=verdict_of(reason), reason=reason, detail=detail)
 
 
-def repeat(probe: Probe, request: ProbeRequest, address: str) -> Measurement:
-    """Probe ``request.count`` times, attempts starting at least ``interval_ms`` apart, one after another."""
+def repeat(probe: Probe, request: ProbeRequest, address: str, ends: float) -> Measurement:
+    """Probe ``request.count`` times, attempts starting at least ``interval_ms`` apart, one after another.
+
+    ``ends`` bounds all of them together. An attempt that it cuts short does not count, since the destination did not
+    get the whole time-out; where it is the only one, the measurement's reason is ``deadline``.
+    """
     attempts: list[Attempt] = []
     started = time.monotonic()
     for number in range(request.count):
-        wait_s = started + number * request.interval_ms / 1000 - time.monotonic()
+        wait_s = min(started + number * request.interval_ms / 1000, ends) - time.monotonic()
         if wait_s > 0:
             time.sleep(wait_s)
-        attempts.append(probe(request, address))
-    return summarise(attempts, address)
+        now = time.monotonic()
+        if now >= ends:
+            break
+        whole = now + request.timeout_ms / 1000
+        attempt = probe(request, address, min(whole, ends))
+        if attempt.reason in SILENT_REASONS and ends < whole:
+            break
+        attempts.append(attempt)
+    return summarise(attempts or [_CUT_SHORT], address)
 
 
 def summarise(attempts: Sequence[Attempt], address: str) -> Measurement:

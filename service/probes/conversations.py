@@ -15,7 +15,7 @@ import dns.rdatatype
 
 from service.core.checks import Protocol, Reason
 from service.probes.dns_probe import ROOT, judge
-from service.probes.exchange import DNS_PORT
+from service.probes.exchange import DNS_PORT, read_answer
 from service.probes.http import DEFAULT_PORT
 from service.probes.sweep_row import Destination
 
@@ -51,7 +51,7 @@ def _dns_opening(_: Destination) -> bytes:
 
 def _take_dns(data: bytes) -> Reason | None:
     try:
-        return judge(dns.message.from_wire(data, ignore_trailing=True), 0.0).reason
+        return judge(read_answer(data), 0.0).reason
     except dns.exception.DNSException:
         return Reason.UNEXPECTED_ANSWER
 

@@ -16,9 +16,11 @@ from service.probes.sockaddr import family_of, numeric
 _RECEIVE_BYTES = 65_536
 
 
-def exchange(address: str, port: int, payload: bytes, timeout_s: float, accept: Callable[[bytes], bool]) -> bytes:
-    """The first datagram that ``accept`` takes. Raises ``TimeoutError`` on silence, ``OSError`` on a refusal."""
-    ends = time.monotonic() + timeout_s
+def exchange(address: str, port: int, payload: bytes, ends: float, accept: Callable[[bytes], bool]) -> bytes:
+    """The first datagram that ``accept`` takes before ``ends`` (``time.monotonic``).
+
+    Raises ``TimeoutError`` on silence, ``OSError`` on a refusal.
+    """
     version, sockaddr = numeric(address, port)
     with socket.socket(family_of(version), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
         errqueue.enable(sock)

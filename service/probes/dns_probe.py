@@ -16,14 +16,14 @@ import dns.rdatatype
 from service.core.checks import Phases, ProbeRequest, Reason
 from service.probes import datagram
 from service.probes.attempts import Attempt
-from service.probes.exchange import DNS_PORT, is_answer
+from service.probes.exchange import DNS_PORT, is_answer, read_answer
 from service.probes.reasons import failure
 
 ROOT = "."
 _ANSWERS = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
-def probe(request: ProbeRequest, address: str) -> Attempt:
+def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
     """Ask for ``dns_question`` (an A record; without one, for the root's NS). ``status`` is the RCODE (RFC 1035)."""
     try:
         query = _query(request.dns_question)
@@ -32,15 +32,11 @@ def probe(request: ProbeRequest, address: str) -> Attempt:
     started = time.perf_counter()
     try:
         data = datagram.exchange(
-            address,
-            request.port or DNS_PORT,
-            query.to_wire(),
-            request.timeout_ms / 1000,
-            lambda got: is_answer(query, got),
+            address, request.port or DNS_PORT, query.to_wire(), ends, lambda got: is_answer(query, got)
         )
     except OSError as error:
         return failure(error)
-    return judge(dns.message.from_wire(data, ignore_trailing=True), (time.perf_counter() - started) * 1000)
+    return judge(read_answer(data), (time.perf_counter() - started) * 1000)
 
 
 def _query(question: str | None) -> dns.message.QueryMessage:

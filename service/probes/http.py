@@ -1,7 +1,7 @@
 """Probe by HTTP: one GET over one new connection, its status, and nothing more.
 
-No redirect is followed, no proxy asked, no body read. The time-out bounds the whole attempt, also against a server
-that trickles its answer byte by byte.
+No redirect is followed, no proxy asked, no body read. One moment ends the whole attempt and one number bounds what is
+read, also against a server that trickles its answer byte by byte or sends ``100 Continue`` without end.
 """
 
 from __future__ import annotations
@@ -9,33 +9,22 @@ from __future__ import annotations
 import http.client
 import socket
 import time
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from service.core.checks import Phases, ProbeRequest, Reason
 from service.probes.attempts import Attempt
 from service.probes.reasons import failure
 from service.probes.sockaddr import family_of, numeric
+from service.probes.stream import BoundedSocket, TooMuchSaidError
 from service.probes.tcp import connect
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 DEFAULT_PORT = 80
+MAX_HEAD_BYTES = 65_536
+"""Everything before the body. ``http.client`` bounds one head, but reads any number of ``100 Continue`` before it."""
 _PATH_CHARACTERS = "/%?&=;:@!$'()*+,~"
 
 
-class _DeadlineSocket(socket.socket):
-    """A socket whose every wait ends at the same moment: ``http.client`` knows time-outs for each read only."""
-
-    ends: float = 0.0
-
-    def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
-        self.settimeout(max(self.ends - time.perf_counter(), 0.001))
-        return super().recv_into(buffer, nbytes, flags)
-
-
-def probe(request: ProbeRequest, address: str) -> Attempt:
+def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
     """Ask for ``http_path`` of ``http_host`` (else the name, else the address).
 
     Without an ``expected_status`` any HTTP answer is a success. Raises ``ValueError`` for a host with line breaks.
@@ -45,30 +34,32 @@ def probe(request: ProbeRequest, address: str) -> Attempt:
         version, sockaddr = numeric(address, port)
     except OSError as error:
         return Attempt(reason=Reason.NO_ADDRESS, detail=error.strerror)
-    timeout_s = request.timeout_ms / 1000
     started = time.perf_counter()
     try:
-        sock = _DeadlineSocket(family_of(version), socket.SOCK_STREAM)
-        sock.ends = started + timeout_s
-        connect(sock, sockaddr, timeout_s)
+        sock = BoundedSocket(family_of(version), socket.SOCK_STREAM)
+        sock.ends, sock.may_read = ends, MAX_HEAD_BYTES
+        connect(sock, sockaddr, ends)
     except OSError as error:
         return failure(error)
     with sock:
         return _ask(sock, request, host_header(request, address, port), started)
 
 
-def _ask(sock: _DeadlineSocket, request: ProbeRequest, host: str, started: float) -> Attempt:
+def _ask(sock: BoundedSocket, request: ProbeRequest, host: str, started: float) -> Attempt:
     connected = time.perf_counter()
     connect_ms = round((connected - started) * 1000, 3)
     connection = http.client.HTTPConnection("already-connected.invalid")
     connection.sock = sock
-    sock.settimeout(max(sock.ends - connected, 0.001))
     path = quote(request.http_path, safe=_PATH_CHARACTERS)
     try:
+        sock.bound()
         connection.request("GET", path, headers={"Host": host, "User-Agent": "bridgework", "Connection": "close"})
         response = connection.getresponse()
     except OSError as error:
         return failure(error)
+    except TooMuchSaidError:
+        detail = f"no HTTP answer in the first {MAX_HEAD_BYTES} bytes"
+        return Attempt(reason=Reason.UNEXPECTED_ANSWER, detail=detail)
     except http.client.HTTPException as error:
         return Attempt(reason=Reason.UNEXPECTED_ANSWER, detail=f"no HTTP answer: {type(error).__name__}")
     ended = time.perf_counter()

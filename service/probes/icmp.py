@@ -39,8 +39,8 @@ class _Sent:
         return heard.destination == self.packed and self.payload.startswith(heard.payload[: len(self.payload)])
 
 
-def probe(request: ProbeRequest, address: str) -> Attempt:
-    """Send one echo request of ``payload_bytes`` and wait up to ``timeout_ms``.
+def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
+    """Send one echo request of ``payload_bytes`` and wait until ``ends``.
 
     ``message-too-long`` (only with ``dont_fragment``) carries the path MTU where a router or the kernel named it.
     """
@@ -59,13 +59,15 @@ def probe(request: ProbeRequest, address: str) -> Attempt:
         packed = socket.inet_pton(sock.family, sockaddr[0].partition("%")[0])
         payload = echo.payload_of(token, request.payload_bytes)
         sent = _Sent(version, sockaddr[0].partition("%")[0], packed, identifier, payload)
-        return _exchange(sock, sent, sockaddr, request)
+        return _exchange(sock, sent, sockaddr, ends, dont_fragment=request.dont_fragment)
 
 
-def _exchange(sock: socket.socket, sent: _Sent, sockaddr: SocketAddress, request: ProbeRequest) -> Attempt:
+def _exchange(
+    sock: socket.socket, sent: _Sent, sockaddr: SocketAddress, ends: float, *, dont_fragment: bool
+) -> Attempt:
     packet = echo.request(sent.version, sent.identifier, 1, sent.payload)
     try:
-        _set_fragmentation(sock, sent.version, allowed=not request.dont_fragment)
+        _set_fragmentation(sock, sent.version, allowed=not dont_fragment)
         started = time.perf_counter()
         sock.sendto(packet, sockaddr)
     except OSError as error:
@@ -73,7 +75,7 @@ def _exchange(sock: socket.socket, sent: _Sent, sockaddr: SocketAddress, request
         if attempt.reason is not Reason.MESSAGE_TOO_LONG:
             return attempt
         return Attempt(reason=attempt.reason, detail=attempt.detail, path_mtu_bytes=known_mtu(sent.version, sockaddr))
-    return _wait(sock, sent, started, request.timeout_ms / 1000)
+    return _wait(sock, sent, started, ends)
 
 
 def _set_fragmentation(sock: socket.socket, version: int, *, allowed: bool) -> None:
@@ -85,10 +87,10 @@ def _set_fragmentation(sock: socket.socket, version: int, *, allowed: bool) -> N
     sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, int(not allowed))
 
 
-def _wait(sock: socket.socket, sent: _Sent, started: float, timeout_s: float) -> Attempt:
+def _wait(sock: socket.socket, sent: _Sent, started: float, ends: float) -> Attempt:
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    while (left_s := started + timeout_s - time.perf_counter()) > 0:
+    while (left_s := ends - time.monotonic()) > 0:
         if not poll.poll(left_s * 1000):
             break
         try:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from service.core.observations import Interface, InterfaceAddress, InterfaceCounters, Neighbour, Route
 from service.probes import netlink
+from service.probes.netlink import Limit
+from service.probes.printable import printable
 
 _FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
 _FAMILY_OF_LENGTH = {4: socket.AF_INET, 16: socket.AF_INET6}
@@ -55,17 +57,18 @@ _NEIGHBOUR_STATES = {
 Attributes = Mapping[int, bytes]
 
 
-def interfaces(sock: socket.socket) -> tuple[Interface, ...]:
+def interfaces(sock: socket.socket, limit: Limit | None = None) -> tuple[Interface, ...]:
     """Every link with its addresses, in the order of their indexes."""
     addresses: dict[int, list[InterfaceAddress]] = {}
-    for body in netlink.dump(sock, _RTM_GETADDR, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
+    for body in netlink.dump(sock, _RTM_GETADDR, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0), limit):
         family, prefix_len, _, scope, index = _ADDRESS.unpack_from(body)
         found = netlink.attributes(body, _ADDRESS.size)
         address = _address(found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS))
         if family in _FAMILIES and address is not None:
             said = InterfaceAddress(address, prefix_len, _FAMILIES[family], _SCOPES.get(scope, str(scope)))
             addresses.setdefault(index, []).append(said)
-    links = (_interface(body, addresses) for body in netlink.dump(sock, _RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0)))
+    bodies = netlink.dump(sock, _RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0), limit)
+    links = (_interface(body, addresses) for body in bodies)
     return tuple(sorted(links, key=lambda link: link.index))
 
 
@@ -98,18 +101,34 @@ def _counters(stats: bytes | None) -> InterfaceCounters | None:
     return InterfaceCounters(rx_bytes, rx, rx_errors, rx_dropped, tx_bytes, tx, tx_errors, tx_dropped)
 
 
-def routes(sock: socket.socket) -> tuple[Route, ...]:
+def routes(sock: socket.socket, limit: Limit | None = None) -> tuple[Route, ...]:
     """The unicast routes of the main table; a route over several ways gives one for each."""
-    names = dict(socket.if_nameindex())
+    names = _Names()
     return tuple(
         route
         for family in _FAMILIES
-        for body in netlink.dump(sock, _RTM_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))
+        for body in netlink.dump(sock, _RTM_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0), limit)
         for route in _routes(body, names)
     )
 
 
-def _routes(body: bytes, names: Mapping[int, str]) -> Iterator[Route]:
+class _Names:
+    """The names of interfaces by index, each asked for once: not all interfaces for a single route."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, str | None] = {}
+
+    def get(self, index: int) -> str | None:
+        """The name; ``None`` when there is no such interface any more."""
+        if index not in self._known:
+            try:
+                self._known[index] = printable(socket.if_indextoname(index))
+            except OSError:
+                self._known[index] = None
+        return self._known[index]
+
+
+def _routes(body: bytes, names: _Names) -> Iterator[Route]:
     family, length, _, _, table, protocol, scope, kind, _ = _ROUTE.unpack_from(body)
     found = netlink.attributes(body, _ROUTE.size)
     if kind != _RTN_UNICAST or (_number(found.get(_RTA_TABLE)) or table) != _RT_TABLE_MAIN:
@@ -141,25 +160,25 @@ def _ways(found: Attributes) -> Iterator[tuple[int | None, bytes | None]]:
         at += max((length + 3) & ~3, _WAY.size)
 
 
-def neighbours(sock: socket.socket) -> tuple[Neighbour, ...]:
+def neighbours(sock: socket.socket, limit: Limit | None = None) -> tuple[Neighbour, ...]:
     """The ARP and NDP entries; those that need no resolving (multicast) are left out, as ``ip neigh`` does."""
-    names = dict(socket.if_nameindex())
+    names = _Names()
     return tuple(
         neighbour
         for family in _FAMILIES
-        for body in netlink.dump(sock, _RTM_GETNEIGH, _NEIGHBOUR.pack(family, 0, 0, 0, 0))
+        for body in netlink.dump(sock, _RTM_GETNEIGH, _NEIGHBOUR.pack(family, 0, 0, 0, 0), limit)
         if (neighbour := _neighbour(body, names)) is not None
     )
 
 
-def _neighbour(body: bytes, names: Mapping[int, str]) -> Neighbour | None:
+def _neighbour(body: bytes, names: _Names) -> Neighbour | None:
     _, interface, state, _, _ = _NEIGHBOUR.unpack_from(body)
     found = netlink.attributes(body, _NEIGHBOUR.size)
     address = _address(found.get(_NDA_DST))
     if state not in _NEIGHBOUR_STATES or address is None:
         return None
     link_address = _mac_address(found.get(_NDA_LLADDR))
-    return Neighbour(address, link_address, names.get(interface, str(interface)), _NEIGHBOUR_STATES[state])
+    return Neighbour(address, link_address, names.get(interface) or str(interface), _NEIGHBOUR_STATES[state])
 
 
 def _address(packed: bytes | None) -> str | None:
@@ -175,4 +194,4 @@ def _number(data: bytes | None) -> int | None:
 
 
 def _text(data: bytes | None) -> str:
-    return (data or b"").rstrip(b"\0").decode(errors="replace")
+    return printable((data or b"").rstrip(b"\0").decode(errors="replace"))

@@ -7,14 +7,20 @@ Not from ``/proc/net``: there the kernel walks its table of all connections, mil
 from __future__ import annotations
 
 import itertools
+import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from service.core.observations import ListeningSocket
 from service.probes import netlink
+from service.probes.netlink import Limit
+from service.probes.places import process_folder
+from service.probes.printable import printable
+from service.probes.rooted import read_small
 
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY = 4, 20
 _FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
@@ -28,28 +34,36 @@ _ATTRIBUTES_AT, _INET_DIAG_SKV6ONLY = 72, 11
 _ADDRESS_BYTES = {socket.AF_INET: 4, socket.AF_INET6: 16}
 MAX_PROCESSES = 4096
 MAX_DESCRIPTORS = 4096
+_MAX_NAME_BYTES = 64
 Owner = tuple[int, str]
 
 
-def sockets(namespace_inode: int | None) -> tuple[ListeningSocket, ...] | None:
+def sockets(namespace_inode: int | None, limit: Limit | None = None) -> tuple[ListeningSocket, ...] | None:
     """TCP in LISTEN and UDP bound but unconnected; ``None`` where the kernel does not say.
 
-    With the namespace's inode their processes are named too, for which at most 4,096 processes are looked through.
+    With the namespace's inode their processes are named too, for which at most 4,096 processes are looked through,
+    until the limit's end. Raises ``TimeoutError`` when not even the sockets were told by then.
     """
+    limit = limit or Limit()
     try:
         with netlink.open_socket(_NETLINK_SOCK_DIAG) as sock:
-            found = [one for protocol in WAITING for family in _FAMILIES for one in _ask(sock, protocol, family)]
+            found = [one for protocol in WAITING for family in _FAMILIES for one in _ask(sock, protocol, family, limit)]
+    except TimeoutError:
+        raise
     except OSError:
         return None
-    owners = _owners({inode for inode, _ in found}, namespace_inode) if found and namespace_inode else {}
+    inodes = {inode for inode, _ in found}
+    owners = _owners(inodes, namespace_inode, limit.ends) if found and namespace_inode else {}
     return tuple(_owned(waiting, owners.get(inode)) for inode, waiting in found)
 
 
-def _ask(sock: socket.socket, protocol: str, family: socket.AddressFamily) -> Iterator[tuple[int, ListeningSocket]]:
+def _ask(
+    sock: socket.socket, protocol: str, family: socket.AddressFamily, limit: Limit
+) -> Iterator[tuple[int, ListeningSocket]]:
     """The waiting sockets, each with its inode (linux/inet_diag.h)."""
     number, state = WAITING[protocol]
     # The kernel adds INET_DIAG_SKV6ONLY unasked to every IPv6 socket in LISTEN or CLOSE (net/ipv4/inet_diag.c, 4.6).
-    for body in netlink.dump(sock, _SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, number, 1 << state)):
+    for body in netlink.dump(sock, _SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, number, 1 << state), limit):
         port, packed = _SOCKET.unpack_from(body)
         address = socket.inet_ntop(family, packed[: _ADDRESS_BYTES[family]])
         only = any(netlink.attributes(body, _ATTRIBUTES_AT).get(_INET_DIAG_SKV6ONLY, b""))
@@ -61,40 +75,54 @@ def _owned(waiting: ListeningSocket, owner: Owner | None) -> ListeningSocket:
     return waiting if owner is None else replace(waiting, pid=owner[0], process=owner[1])
 
 
-def _owners(inodes: set[int], namespace_inode: int) -> dict[int, Owner]:
+def _owners(inodes: set[int], namespace_inode: int, ends: float) -> dict[int, Owner]:
+    """The processes of these sockets. One that ends, or whose number is taken over, is left out."""
     owners: dict[int, Owner] = {}
-    for process in _processes(namespace_inode):
-        held = {inode for inode in _held(process) if inode in inodes and inode not in owners}
-        if held:
-            owner = (int(process.name), _name(process))
-            owners.update(dict.fromkeys(held, owner))
-        if len(owners) == len(inodes):
+    for number in itertools.islice(
+        (entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()), MAX_PROCESSES
+    ):
+        with process_folder(int(number)) as folder:
+            if folder is None or not _is_in(folder, namespace_inode):
+                continue
+            held = {inode for inode in _held(folder, ends) if inode in inodes and inode not in owners}
+            if held:
+                owners.update(dict.fromkeys(held, (int(number), _name(folder))))
+        if len(owners) == len(inodes) or time.monotonic() >= ends:
             break
     return owners
 
 
-def _processes(namespace_inode: int) -> Iterator[Path]:
-    numbered = (process for process in Path("/proc").iterdir() if process.name.isdigit())
-    for process in itertools.islice(numbered, MAX_PROCESSES):
-        try:
-            if (process / "ns/net").stat().st_ino == namespace_inode:
-                yield process
-        except OSError:
-            continue
-
-
-def _held(process: Path) -> Iterator[int]:
+def _is_in(process: int, namespace_inode: int) -> bool:
     try:
-        for descriptor in itertools.islice((process / "fd").iterdir(), MAX_DESCRIPTORS):
-            target = str(descriptor.readlink())
-            if target.startswith("socket:["):
-                yield int(target[8:-1])
+        return os.stat("ns/net", dir_fd=process).st_ino == namespace_inode
+    except OSError:
+        return False
+
+
+def _held(process: int, ends: float) -> Iterator[int]:
+    """The inodes of its sockets. A process may hold a million descriptors."""
+    try:
+        folder = os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)
     except OSError:
         return
-
-
-def _name(process: Path) -> str:
     try:
-        return (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+        with os.scandir(folder) as entries:
+            for entry in itertools.islice(entries, MAX_DESCRIPTORS):
+                target = os.readlink(entry.name, dir_fd=folder)
+                if target.startswith("socket:["):
+                    yield int(target[8:-1])
+                if time.monotonic() >= ends:
+                    return
+    except OSError:
+        return
+    finally:
+        os.close(folder)
+
+
+def _name(process: int) -> str:
+    """Its name (``comm`` of proc(5)), not from ``stat``, where a name with a bracket in it ends the field early."""
+    try:
+        name = read_small(os.open("comm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process), _MAX_NAME_BYTES)
+        return printable(name.removesuffix(b"\n").decode(errors="replace")) or "?"
     except OSError:
         return "?"

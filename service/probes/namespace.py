@@ -6,6 +6,7 @@ It starts no process and no container for a check. What it cannot enter it repor
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,19 +14,21 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from service.core.checks import Measurement, ProbeRequest
+from service.core import deadline
+from service.core.checks import Measurement, ProbeRequest, Reason
 from service.core.observations import HostObservation, Observation, ResolverConfiguration
 from service.core.ports import Aspect, Place, RunnerStatus, SweepPlan, SweepRow
-from service.probes import capabilities, checking, observe
+from service.probes import capabilities, checking, netlink, observe
+from service.probes import firewall as firewall_rules
 from service.probes.attempts import failed
 from service.probes.entrance import Grounds
-from service.probes.inside import run_inside
+from service.probes.inside import HeldUpError, run_inside
 from service.probes.places import OutOfReach, open_namespace, resolver_configuration
 from service.probes.sweep import sweep
 
 NO_HANDLE = "the engine's process ids (share the host's pid namespace) or its netns folder"
-
-
+GRACE_S = 0.5
+"""How much longer than its own end a job is waited for."""
 _Result = TypeVar("_Result")
 
 
@@ -40,11 +43,18 @@ class _Visit:
     def resolver(self) -> ResolverConfiguration | None:
         return resolver_configuration(self.place, pids_visible=self.pids_visible)
 
-    def run(self, job: Callable[[], _Result]) -> _Result:
+    def run(self, job: Callable[[], _Result], ends: float) -> _Result:
+        """Do the job inside; it should end before ``ends``, and is not waited for much longer."""
         try:
-            return run_inside(self.descriptor, job)
+            return run_inside(self.descriptor, job, ends + GRACE_S)
         except PermissionError as error:
             raise OutOfReach(f"entering {self.place.name}'s namespace: {error.strerror}") from None
+        except HeldUpError:
+            raise OutOfReach(f"the look into {self.place.name} did not end in time", Reason.DEADLINE) from None
+
+
+def _end_of_look() -> float:
+    return time.monotonic() + deadline.left(observe.LOOK_S)
 
 
 class NamespaceRunner:
@@ -88,28 +98,32 @@ class NamespaceRunner:
     def check(self, place: Place, request: ProbeRequest) -> Measurement:
         """One probe from the place; never raises for what the network or the namespace does."""
         needs_resolver = request.name is not None or request.reverse_lookup
+        ends = time.monotonic() + deadline.left(checking.longest_s(request))
         try:
             with self._visit(place) as visit:
-                configuration = visit.resolver() if needs_resolver else None
-                return visit.run(lambda: checking.check(request, configuration))
+                return visit.run(
+                    lambda: checking.check(request, visit.resolver() if needs_resolver else None, ends), ends
+                )
         except OutOfReach as limit:
             return failed(limit.reason, limit.detail)
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
         """Look inside; ``None`` when the place cannot be entered."""
+        ends = _end_of_look()
         try:
             with self._visit(place) as visit:
-                configuration = visit.resolver() if "resolver" in aspects else None
-                return visit.run(lambda: observe.observe(aspects, configuration))
+                return visit.run(lambda: self._observe(visit, aspects, ends), ends)
         except OutOfReach:
             return None
 
     def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
         """Look at the namespace that the engine itself runs in; ``None`` when its process is out of sight."""
         host = Place(container_id=None, name="host", pid=self._engine_pid() or 0)
+        ends = _end_of_look()
+        whole = ends + (firewall_rules.TIMEOUT_S if firewall else 0)
         try:
             with self._visit(host) as visit:
-                return visit.run(lambda: observe.observe_host(firewall=firewall))
+                return visit.run(lambda: observe.observe_host(firewall=firewall, ends=ends), whole)
         except OutOfReach:
             return None
 
@@ -132,6 +146,12 @@ class NamespaceRunner:
             neighbour_limit=self._neighbour_limit,
         )
         return sweep(plan, grounds)
+
+    @staticmethod
+    def _observe(visit: _Visit, aspects: Sequence[Aspect], ends: float) -> Observation:
+        resolver = visit.resolver() if "resolver" in aspects else None
+        messages = observe.HOST_MESSAGES if visit.place.container_id is None else netlink.MAX_MESSAGES
+        return observe.observe(aspects, resolver, ends, messages)
 
     def _pids_visible(self) -> bool:
         return capabilities.shares_pid_namespace(self._engine_pid())

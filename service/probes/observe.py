@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from service.core.observations import HostObservation, NeighbourTable, Observation, ResolverConfiguration
 from service.core.ports import Aspect
@@ -13,7 +16,10 @@ from service.probes import links, listening, netlink
 from service.probes.neighbour_table import table_usage
 
 HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbour_table", "sockets", "sysctls")
-_BY_NETLINK = frozenset({"interfaces", "routes", "neighbours"})
+LOOK_S = 5.0
+"""One look ends after this time, whatever a container has filled its namespace with."""
+HOST_MESSAGES = 262_144
+_Found = TypeVar("_Found")
 SYSCTLS = (
     "net.ipv4.ip_forward",
     "net.ipv4.conf.all.rp_filter",
@@ -30,31 +36,66 @@ def inode() -> int:
     return Path("/proc/thread-self/ns/net").stat().st_ino
 
 
-def observe(aspects: Sequence[Aspect], resolver: ResolverConfiguration | None) -> Observation:
-    """What was asked for; ``resolver`` is handed in, because it lies in files that no namespace changes."""
-    found = Observation(
-        inode=inode(),
-        sockets=listening.sockets(inode() if "processes" in aspects else None) if "sockets" in aspects else None,
+@dataclass(slots=True)
+class _Look:
+    """Reads one aspect after another before ``ends``; ``cut`` collects those of which there was more than was read."""
+
+    aspects: Sequence[Aspect]
+    ends: float
+    messages: int
+    cut: list[Aspect] = field(default_factory=list)
+
+    def at(self, aspect: Aspect, read: Callable[[netlink.Limit], _Found]) -> _Found | None:
+        if aspect not in self.aspects:
+            return None
+        limit = netlink.Limit(self.ends, self.messages)
+        try:
+            return read(limit)
+        except TimeoutError:
+            limit.reached = True
+            return None
+        finally:
+            if limit.reached:
+                self.cut.append(aspect)
+
+    def by_netlink(self, aspect: Aspect, read: Callable[[socket.socket, netlink.Limit], _Found]) -> _Found | None:
+        """Over a socket of its own: one whose dump was cut short by the time is of no use for the next."""
+
+        def over_a_socket(limit: netlink.Limit) -> _Found:
+            with netlink.open_socket() as sock:
+                return read(sock, limit)
+
+        return self.at(aspect, over_a_socket)
+
+
+def observe(
+    aspects: Sequence[Aspect],
+    resolver: ResolverConfiguration | None,
+    ends: float | None = None,
+    messages: int = netlink.MAX_MESSAGES,
+) -> Observation:
+    """What was asked for, before ``ends`` (``time.monotonic``; ``LOOK_S`` from now), so many messages of each dump.
+
+    ``resolver`` is handed in, because it lies in files that no namespace changes.
+    """
+    look = _Look(aspects, time.monotonic() + LOOK_S if ends is None else ends, messages)
+    of = inode()
+    return Observation(
+        inode=of,
+        sockets=look.at("sockets", lambda limit: listening.sockets(of if "processes" in aspects else None, limit)),
         resolver=resolver if "resolver" in aspects else None,
         sysctls=_sysctls() if "sysctls" in aspects else (),
         neighbour_table=_neighbour_table() if "neighbour_table" in aspects else None,
+        interfaces=look.by_netlink("interfaces", links.interfaces),
+        routes=look.by_netlink("routes", links.routes),
+        neighbours=look.by_netlink("neighbours", links.neighbours),
+        truncated=tuple(look.cut),
     )
-    return _with_links(found, aspects) if _BY_NETLINK & set(aspects) else found
 
 
-def _with_links(found: Observation, aspects: Sequence[Aspect]) -> Observation:
-    with netlink.open_socket() as sock:
-        return replace(
-            found,
-            interfaces=links.interfaces(sock) if "interfaces" in aspects else None,
-            routes=links.routes(sock) if "routes" in aspects else None,
-            neighbours=links.neighbours(sock) if "neighbours" in aspects else None,
-        )
-
-
-def observe_host(*, firewall: bool) -> HostObservation:
+def observe_host(*, firewall: bool, ends: float | None = None) -> HostObservation:
     """The same of the engine's host, with what forwards there; the firewall's chains only when asked for."""
-    observation = observe(HOST_ASPECTS, None)
+    observation = observe(HOST_ASPECTS, None, ends, HOST_MESSAGES)
     settings = dict(observation.sysctls)
     return HostObservation(
         observation=observation,

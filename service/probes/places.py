@@ -1,8 +1,10 @@
 """Find the namespace and the resolver files of a place, and make sure that they are its own.
 
-A process id may have been taken over by another process since the engine named it, so its control groups are read
-after its namespace was opened. Files of a container are opened within its root (openat2(2), ``RESOLVE_IN_ROOT``):
-its own links cannot lead out of it. Nothing here enters a namespace.
+A process id may have been taken over by another process since the engine named it. So everything of a process is
+opened by way of one descriptor of its folder in /proc, and its control groups tell whose it is: such a descriptor
+stands for one process, and what is opened through it after that process ended is an error, whoever has the number then
+(proc(5), measured in ``tests/probes/test_places.py``). Files of a container are opened within its root (openat2(2),
+``RESOLVE_IN_ROOT``): its own links cannot lead out of it. Nothing here enters a namespace.
 """
 
 from __future__ import annotations
@@ -11,15 +13,16 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from service.core.checks import Reason
 from service.core.observations import ResolverConfiguration
 from service.core.ports import Place
 from service.probes import resolver_files
-from service.probes.rooted import read_in_root
+from service.probes.rooted import Text, open_folder, read_in_root, read_small
 
-MAX_FILE_BYTES = 1 << 20
+MAX_FILE_BYTES = 1 << 18
+"""Of a resolver file. Docker writes some hundred bytes; the container may write as much as it likes."""
+_MAX_GROUPS_BYTES = 1 << 16
 _CLONE_NEWNET, _NS_GET_NSTYPE = 0x40000000, 0xB703
 
 
@@ -72,22 +75,45 @@ def _open(place: Place, *, pids_visible: bool) -> int:
 
 
 def _open_of_process(place: Place) -> int:
+    with process_folder(place.pid) as folder:
+        descriptor = None if folder is None else _open_link(folder)
+        if folder is None or descriptor is None:
+            raise OutOfReach(f"{place.name} has stopped meanwhile", Reason.SOURCE_NOT_RUNNING)
+        if not belongs(place, folder):
+            os.close(descriptor)
+            raise OutOfReach(f"process {place.pid} is no longer {place.name}'s", Reason.SOURCE_NOT_RUNNING)
+        return descriptor
+
+
+def _open_link(folder: int) -> int | None:
     try:
-        descriptor = os.open(f"/proc/{place.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     except (FileNotFoundError, ProcessLookupError):
-        raise OutOfReach(f"{place.name} has stopped meanwhile", Reason.SOURCE_NOT_RUNNING) from None
-    if not belongs(place):
-        os.close(descriptor)
-        raise OutOfReach(f"process {place.pid} is no longer {place.name}'s", Reason.SOURCE_NOT_RUNNING)
-    return descriptor
+        return None
 
 
-def belongs(place: Place) -> bool:
-    """Whether the process is the container's; where control groups are hidden, it is believed to be."""
+@contextmanager
+def process_folder(pid: int) -> Iterator[int | None]:
+    """A descriptor of ``/proc/<pid>`` that stands for this one process; ``None`` when there is none."""
+    try:
+        folder = open_folder(f"/proc/{pid}")
+    except OSError:
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def belongs(place: Place, folder: int) -> bool:
+    """Whether the process behind the folder is the container's; where control groups are hidden, it is believed."""
     if place.container_id is None:
         return True
     try:
-        groups = Path(f"/proc/{place.pid}/cgroup").read_text(encoding="utf-8", errors="replace")
+        groups = read_small(os.open("cgroup", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder), _MAX_GROUPS_BYTES).decode(
+            "utf-8", errors="replace"
+        )
     except PermissionError:
         return True
     except OSError:
@@ -109,15 +135,37 @@ def resolver_configuration(place: Place, *, pids_visible: bool) -> ResolverConfi
     resolv_conf = _file_of(place, "etc/resolv.conf", place.resolver_path, pids_visible=pids_visible)
     if resolv_conf is None:
         return None
-    hosts = _file_of(place, "etc/hosts", place.hosts_path, pids_visible=pids_visible)
-    return resolver_files.parse(resolv_conf, hosts or "")
+    hosts = _file_of(place, "etc/hosts", place.hosts_path, pids_visible=pids_visible) or Text("", cut=False)
+    return resolver_files.parse(resolv_conf.text, hosts.text, cut=resolv_conf.cut or hosts.cut)
 
 
-def _file_of(place: Place, inner: str, outer: str | None, *, pids_visible: bool) -> str | None:
+def _file_of(place: Place, inner: str, outer: str | None, *, pids_visible: bool) -> Text | None:
     if pids_visible and place.pid > 0:
-        text = read_in_root(f"/proc/{place.pid}/root", inner, MAX_FILE_BYTES)
-        if text is not None and belongs(place):
+        text = _file_of_process(place, inner)
+        if text is not None:
             return text
     if place.container_id is None and outer is None:
         outer = f"/{inner}"
-    return read_in_root("/", outer, MAX_FILE_BYTES) if outer else None
+    return _file_of_host(outer) if outer else None
+
+
+def _file_of_process(place: Place, inner: str) -> Text | None:
+    with process_folder(place.pid) as folder:
+        if folder is None or not belongs(place, folder):
+            return None
+        try:
+            root = open_folder("root", folder)
+        except OSError:
+            return None
+        try:
+            return read_in_root(root, inner, MAX_FILE_BYTES)
+        finally:
+            os.close(root)
+
+
+def _file_of_host(path: str) -> Text | None:
+    root = open_folder("/")
+    try:
+        return read_in_root(root, path, MAX_FILE_BYTES)
+    finally:
+        os.close(root)

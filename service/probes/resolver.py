@@ -23,6 +23,8 @@ from service.core.checks import Reason
 from service.core.observations import ResolverConfiguration
 from service.probes.resolver_files import DEFAULT_NAMESERVER, ResolverOptions, options_of
 
+MAX_ADDRESSES = 64
+"""So many addresses of a name are looked at, and so many records of an answer: whoever answers may send thousands."""
 _ADDRESS_TYPES = {4: (dns.rdatatype.A,), 6: (dns.rdatatype.AAAA,), None: (dns.rdatatype.AAAA, dns.rdatatype.A)}
 _FINAL_CODES = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
@@ -47,6 +49,7 @@ class Resolution:
     server: str | None = None
 
 
+_TRUNCATED = "the source's resolver files are longer than what is read of them, and their beginning lacks the name"
 Answer = dns.message.Message | None
 Steps = Generator[Query, Answer, Resolution]
 
@@ -64,7 +67,9 @@ def resolve(configuration: ResolverConfiguration, name: str, ip_version: int | N
     """Resolve to addresses of ``ip_version`` (``None``: both, IPv6 first as glibc's default policy has it)."""
     known = literal(name, ip_version) or in_hosts_file(configuration, name, ip_version)
     if known:
-        return Resolution(known, server=None)
+        return _found(name, known, None)
+    if configuration.truncated:
+        return Resolution(reason=Reason.NAMESPACE_OUT_OF_REACH, detail=_TRUNCATED)
     options = options_of(configuration)
     lookups: list[_Lookup] = []
     for candidate in candidates(name, configuration.search, options.ndots):
@@ -82,7 +87,7 @@ def _conclude(name: str, lookups: list[_Lookup]) -> Resolution:
     server = next((lookup.server for lookup in reversed(lookups) if lookup.server), None)
     addresses = tuple(dict.fromkeys(record for lookup in lookups for record in lookup.records))
     if addresses:
-        return Resolution(addresses, server=server)
+        return _found(name, addresses, server)
     codes = {lookup.code for lookup in lookups}
     if None in codes:
         return Resolution(reason=Reason.RESOLVER_FAILED, detail="no nameserver answered", server=server)
@@ -91,6 +96,12 @@ def _conclude(name: str, lookups: list[_Lookup]) -> Resolution:
     if codes - _FINAL_CODES:
         return Resolution(reason=Reason.RESOLVER_FAILED, detail="the nameserver answered with an error", server=server)
     return Resolution(reason=Reason.NAME_UNKNOWN, detail=f"nobody knows the name {name}", server=server)
+
+
+def _found(name: str, addresses: tuple[str, ...], server: str | None) -> Resolution:
+    many = len(addresses) >= MAX_ADDRESSES
+    detail = f"{name} has {MAX_ADDRESSES} addresses or more; the first {MAX_ADDRESSES} are looked at" if many else None
+    return Resolution(addresses[:MAX_ADDRESSES], detail=detail, server=server)
 
 
 def literal(name: str, ip_version: int | None) -> tuple[str, ...]:
@@ -109,8 +120,7 @@ def literal(name: str, ip_version: int | None) -> tuple[str, ...]:
 
 def in_hosts_file(configuration: ResolverConfiguration, name: str, ip_version: int | None) -> tuple[str, ...]:
     """Every address of the wanted version that the hosts file gives the name, in the file's order."""
-    wanted = name.rstrip(".").lower()
-    named = (address for address, names in configuration.hosts if wanted in (n.lower() for n in names))
+    named = configuration.addresses_by_name.get(name.rstrip(".").lower(), ())
     return tuple(dict.fromkeys(found for address in named for found in literal(address, ip_version)))
 
 

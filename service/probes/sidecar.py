@@ -15,11 +15,13 @@ from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Any, Protocol
 
+from service.core import deadline
 from service.core.checks import Measurement, ProbeRequest, Reason
 from service.core.observations import HostObservation, Observation
 from service.core.ports import Aspect, Place, RunnerStatus, SweepPlan, SweepRow, SweepSource
 from service.probes import helper
 from service.probes.attempts import failed
+from service.probes.checking import longest_s
 from service.probes.sweep_row import Row
 from service.probes.wire import from_json, to_json
 
@@ -55,8 +57,7 @@ class SidecarRunner:
 
     def check(self, place: Place, request: ProbeRequest) -> Measurement:
         """One probe. A helper that does not answer is ``inconclusive``/``namespace-out-of-reach``."""
-        attempts_s = request.count * (request.timeout_ms + request.interval_ms) / 1000
-        timeout_s = START_S + attempts_s + 2 * request.timeout_ms / 1000
+        timeout_s = START_S + longest_s(request)
         answer = self._ask(place, {"job": "check", "request": to_json(request)}, timeout_s)
         if "measurement" not in answer:
             return failed(Reason.NAMESPACE_OUT_OF_REACH, answer.get("error", "the helper ended without an answer"))
@@ -116,6 +117,7 @@ class SidecarRunner:
     ) -> Mapping[str, Any]:
         """Everything the helper said, as one object; empty unless it said that it was done, or what it missed."""
         argument = json.dumps(job, separators=(",", ":"))
+        timeout_s = deadline.left(timeout_s)
         answer: dict[str, Any] = {}
         with ended(self._launcher.launch(place, argument, timeout_s)) as lines:
             for line in lines:

@@ -15,23 +15,26 @@ from service.probes.reasons import failure
 from service.probes.sockaddr import SocketAddress, family_of, numeric
 
 
-def probe(request: ProbeRequest, address: str) -> Attempt:
-    """Connect to ``request.port`` within ``timeout_ms``; ``refused`` means that the host answered with a reset."""
+def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
+    """Connect to ``request.port`` before ``ends``; ``refused`` means that the host answered with a reset."""
     try:
         version, sockaddr = numeric(address, request.port or 0)
     except OSError as error:
         return Attempt(reason=Reason.NO_ADDRESS, detail=error.strerror)
     started = time.perf_counter()
     try:
-        connect(socket.socket(family_of(version), socket.SOCK_STREAM), sockaddr, request.timeout_ms / 1000).close()
+        connect(socket.socket(family_of(version), socket.SOCK_STREAM), sockaddr, ends).close()
     except OSError as error:
         return failure(error)
     elapsed_ms = (time.perf_counter() - started) * 1000
     return Attempt(rtt_ms=elapsed_ms, phases_ms=Phases(connect=round(elapsed_ms, 3)))
 
 
-def connect(sock: socket.socket, sockaddr: SocketAddress, timeout_s: float) -> socket.socket:
-    """The same socket, connected. Raises ``TimeoutError`` or the kernel's ``OSError`` with the socket closed."""
+def connect(sock: socket.socket, sockaddr: SocketAddress, ends: float) -> socket.socket:
+    """The same socket, connected before ``ends`` (``time.monotonic``).
+
+    Raises ``TimeoutError`` or the kernel's ``OSError`` with the socket closed.
+    """
     try:
         sock.setblocking(False)
         errqueue.enable(sock)
@@ -39,7 +42,7 @@ def connect(sock: socket.socket, sockaddr: SocketAddress, timeout_s: float) -> s
         if number == errno.EINPROGRESS:
             poll = select.poll()
             poll.register(sock, select.POLLOUT)
-            if not poll.poll(timeout_s * 1000):
+            if not poll.poll(max(0.0, ends - time.monotonic()) * 1000):
                 raise TimeoutError
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:

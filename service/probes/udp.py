@@ -13,12 +13,12 @@ from service.probes.attempts import Attempt
 from service.probes.reasons import failure
 
 
-def probe(request: ProbeRequest, address: str) -> Attempt:
-    """Send ``payload_bytes`` zeros to ``request.port`` and wait up to ``timeout_ms`` for any datagram back."""
+def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
+    """Send ``payload_bytes`` zeros to ``request.port`` and wait until ``ends`` for any datagram back."""
     started = time.perf_counter()
     payload = bytes(request.payload_bytes)
     try:
-        answer = datagram.exchange(address, request.port or 0, payload, request.timeout_ms / 1000, lambda _: True)
+        answer = datagram.exchange(address, request.port or 0, payload, ends, lambda _: True)
     except TimeoutError:
         return Attempt(reason=Reason.NO_ANSWER, detail="silence: UDP does not tell whether anybody listens")
     except OSError as error:

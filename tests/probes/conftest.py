@@ -69,8 +69,8 @@ class World:
     def far(self) -> Member:
         return next(member for member in self.lab.members if member.network == 1)
 
-    def serve(self, member, kind, port, address=None, table=()):
-        command = ["nsenter", f"--net={member.path}", sys.executable, str(HERE / "servers.py"), kind]
+    def serve(self, member, kind, port, address=None, table=(), script="servers.py"):
+        command = ["nsenter", f"--net={member.path}", sys.executable, str(HERE / script), kind]
         command += [address or member.address, str(port), json.dumps(table)]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}

@@ -13,10 +13,18 @@ from service.core.ports import Place
 from service.probes import capabilities
 from service.probes.namespace import NamespaceRunner
 from service.probes.places import OutOfReach, open_namespace, resolver_configuration, says_otherwise
-from service.probes.rooted import read_in_root
+from service.probes.rooted import open_folder, read_in_root
 
 ID, OTHER = "a" * 64, "b" * 64
 ROOT = Path(__file__).parent.parent.parent
+
+
+def read(root, path, max_bytes=100):
+    folder = open_folder(str(root))
+    try:
+        return read_in_root(folder, path, max_bytes)
+    finally:
+        os.close(folder)
 
 
 @pytest.mark.parametrize(
@@ -80,16 +88,16 @@ def test_links_do_not_lead_out_of_a_containers_root(tmp_path):
     (root / "etc" / "relative").symlink_to("../../secret")
     (root / "etc" / "inside").symlink_to("/etc/plain")
     (root / "etc" / "plain").write_text("here")
-    assert read_in_root(str(root), "etc/absolute", 100) is None
-    assert read_in_root(str(root), "etc/relative", 100) is None
-    assert read_in_root(str(root), "etc/inside", 100) == "here"
-    assert read_in_root(str(root), "etc/inside", 2) == "he"
+    assert read(root, "etc/absolute") is None
+    assert read(root, "etc/relative") is None
+    assert read(root, "etc/inside") == ("here", False)
+    assert read(root, "etc/inside", 2) == ("he", True)
 
 
 def test_a_pipe_in_the_place_of_a_file_holds_nobody(tmp_path):
     os.mkfifo(tmp_path / "resolv.conf")
     started = time.monotonic()
-    assert read_in_root(str(tmp_path), "resolv.conf", 100) is None
+    assert read(tmp_path, "resolv.conf") is None
     assert time.monotonic() - started < 0.5
 
 

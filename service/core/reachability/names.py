@@ -120,7 +120,7 @@ def _hosts_file(snapshot: Snapshot, source: Standing, name: str, evidence: Evide
     """The addresses that the hosts file gives the name: as seen, else as the engine writes it."""
     resolver = _resolver_seen(source, evidence)
     if resolver is not None and resolver.hosts:
-        yield from (address for address, names in resolver.hosts if name in {normal(n) for n in names})
+        yield from resolver.addresses_by_name.get(name, ())
         return
     yield from _LOOPBACK_NAMES.get(name, ())
     if source.owner is None:
