@@ -58,13 +58,15 @@ def no_route(situation: Situation) -> Findings:
 def _apart(situation: Situation, goal: Goal, network: Network) -> Finding:
     """The two are on different networks, and nothing passes between those."""
     source, destination = situation.source, situation.destination
-    remedy = remedies.share_network(situation.snapshot, members(source, destination))
+    ipv6 = goal.version == IPV6
+    remedy = remedies.share_network(situation.snapshot, members(source, destination), ipv6=ipv6)
     own = sorted(endpoint.network_name for endpoint in source.endpoints)
     evidence = {"address": goal.address, "network": network.name, "source_networks": own}
     if isinstance(situation.question.destination, ContainerDestination) and destination is not None:
         theirs = sorted(endpoint.network_name for endpoint in destination.endpoints)
+        wanted = "network with IPv6" if ipv6 else "network"
         message = (
-            f"{source.name} ({', '.join(own)}) and {destination.name} ({', '.join(theirs)}) have no network in common."
+            f"{source.name} ({', '.join(own)}) and {destination.name} ({', '.join(theirs)}) have no {wanted} in common."
         )
         return finding("no-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
     message = f"{goal.address} is on {network.name}, to which {source.name} is not connected."
