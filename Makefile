@@ -1,6 +1,6 @@
 # Everything a person does with this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench long
+.PHONY: help run test test-engines check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench long
 PYTHON := .venv/bin/python
 
 help: ## List what can be made
@@ -16,6 +16,11 @@ test: dev test-packages ## Run the unit tests and, as root, the behaviour tests 
 
 coverage: COVERAGE := --cov --cov-report=term:skip-covered
 coverage: test ## The same tests, with the lines of the service counted that they run
+
+test-engines: dev ## Run the tests that depend on the engine's version on Debian's newer one, downloaded, not installed
+	@$(PYTHON) scripts/private_engine.py packages
+	@scripts/test-packages
+	@PYTHONPATH=tests $(PYTHON) -m engines.run $(ARGS)
 
 check: dev ## Lint, types, who imports whom, and whether openapi.yaml says what the service does
 	@$(PYTHON) -m ruff check .

@@ -44,8 +44,10 @@ def served(docker_host, tokens_file, **settings):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    # Without the tests' own settings, such as BRIDGEWORK_TEST_ENGINE: a service refuses a setting it does not know.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGEWORK_")}
     environment = {
-        **os.environ,
+        **kept,
         "DOCKER_HOST": docker_host,
         "BRIDGEWORK_BIND": f"127.0.0.1:{port}",
         "BRIDGEWORK_TOKENS_FILE": str(tokens_file),

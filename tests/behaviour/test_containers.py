@@ -119,7 +119,6 @@ def test_sharing_a_network(api):
         ({"networks": [{"network": "lan"}, {"network": "lan"}]}, "/networks/1/network"),
         ({"networks": [{"network": "lan", "ipv4_address": "10.78.0.1"}]}, "/networks/0/ipv4_address"),
         ({"networks": [{"network": "lan"}, {"network": "bridge", "aliases": ["a"]}]}, "/networks/1/aliases"),
-        ({"networks": [{"network": "lan", "gateway_priority": 1}]}, "/networks/0/gateway_priority"),
         ({"published_ports": [{"container_port": 65535, "count": 2}]}, "/published_ports/0/container_port"),
         ({"published_ports": [{"container_port": 1, "host_port": 5000, "count": 2},
                               {"container_port": 9, "host_port": 5001}]}, "/published_ports"),

@@ -2,6 +2,7 @@
 
 import pytest
 from conftest import codes, container, run
+from engine_versions import DOCKER_28
 from raw_engine import Raw
 
 
@@ -138,7 +139,6 @@ def test_an_address_taken_names_its_holder(api, raw):
         ({"ipv4_address": "fd00::1"}, "/ipv4_address"),
         ({"mac_address": "nonsense"}, "/mac_address"),
         ({"aliases": ["two words"]}, "/aliases/0"),
-        ({"gateway_priority": 1}, "/gateway_priority"),
         ({"nonsense": 1}, "/nonsense"),
     ],
 )
@@ -147,7 +147,24 @@ def test_what_no_endpoint_can_be(api, body, pointer):
     run(api, "guest")
     problem = api.put(path("guest"), body, status=422)
     assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
-    if pointer == "/gateway_priority":
+
+
+@pytest.mark.usefixtures("lan")
+def test_a_gateway_priority_needs_docker_28(api, api_version):
+    run(api, "guest")
+    body = container("other", networks=[{"network": "bridge"}, {"network": "lan", "gateway_priority": 1}])
+    if api_version >= DOCKER_28:
+        assert api.put(path("guest"), {"gateway_priority": 1})["gateway_priority"] == 1
+        api.post("/v1/containers", body, status=201)
+        for who in ("guest", "other"):
+            routes = api.get(f"/v1/containers/{who}/routes")["items"]
+            assert "10.77.0.1" in [route["gateway"] for route in routes if route["destination"] == "0.0.0.0/0"]
+        return
+    for problem, pointer in (
+        (api.put(path("guest"), {"gateway_priority": 1}, status=422), "/gateway_priority"),
+        (api.post("/v1/containers", body, status=422), "/networks/1/gateway_priority"),
+    ):
+        assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
         assert "Docker 28" in problem["detail"]
 
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from conftest import container, run
+from engine_versions import DOCKER_27, DOCKER_28, DOCKER_28_2
 from raw_engine import Raw
 
 MTU = "com.docker.network.driver.mtu"
@@ -70,21 +71,30 @@ def test_the_location_of_a_new_network_leads_to_it(api):
 
 
 def test_an_unknown_option_is_refused_with_the_known_ones(api):
-    problem = create(api, "odd", status=422, options={"mtu": "1400", B + "gateway_mode_ipv4": "routed"})
-    assert pointers(problem) == ["/options/mtu", f"/options/{B}gateway_mode_ipv4"]
+    problem = create(api, "odd", status=422, options={"mtu": "1400", "x": "y"})
+    assert pointers(problem) == ["/options/mtu", "/options/x"]
     assert MTU in problem["errors"][0]["message"]
-    assert "Docker 27" in problem["errors"][1]["message"]
 
 
 @pytest.mark.parametrize(
-    ("fields", "pointer", "release"),
+    ("fields", "pointer", "release", "since"),
     [
-        ({"ipv4_enabled": False, "ipv6_enabled": True}, "/ipv4_enabled", "Docker 28"),
-        ({"options": {B + "trusted_host_interfaces": "eth0"}}, f"/options/{B}trusted_host_interfaces", "Docker 28.2"),
-        ({"options": {B + "gateway_mode_ipv4": "isolated"}}, f"/options/{B}gateway_mode_ipv4", "Docker 28"),
+        ({"ipv4_enabled": False, "ipv6_enabled": True}, "/ipv4_enabled", "Docker 28", DOCKER_28),
+        ({"options": {B + "gateway_mode_ipv4": "routed"}}, f"/options/{B}gateway_mode_ipv4", "Docker 27", DOCKER_27),
+        ({"options": {B + "gateway_mode_ipv4": "isolated"}, "internal": True}, f"/options/{B}gateway_mode_ipv4",
+         "Docker 28", DOCKER_28),
+        ({"options": {B + "trusted_host_interfaces": "eth0"}}, f"/options/{B}trusted_host_interfaces", "Docker 28.2",
+         DOCKER_28_2),
     ],
-)
-def test_what_the_engine_is_too_old_for_names_the_engine_that_has_it(api, fields, pointer, release):
+)  # fmt: skip
+def test_what_the_engine_is_too_old_for_names_the_engine_that_has_it(
+    api, raw, api_version, fields, pointer, release, since
+):
+    if api_version >= since:
+        made = raw.get(f"/networks/{create(api, 'early', **fields)['id']}")
+        assert made["Options"] == fields.get("options", {})
+        assert made["EnableIPv4"] == fields.get("ipv4_enabled", True)
+        return
     problem = create(api, "early", status=422, **fields)
     assert pointers(problem) == [pointer]
     assert release in problem["errors"][0]["message"]
@@ -153,7 +163,11 @@ def test_combinations_that_are_none(api, fields, pointer):
     assert pointer in pointers(create(api, "odd", status=422, **fields))
 
 
-def test_ipv6_without_a_pool_is_refused_by_an_engine_that_has_none(api):
+def test_ipv6_without_a_pool_is_refused_by_an_engine_that_has_none(api, api_version):
+    if api_version >= DOCKER_27:
+        subnets = [pool["subnet"] for pool in create(api, "six", ipv6_enabled=True)["ipam"]["pools"]]
+        assert sum(subnet.startswith("fd") for subnet in subnets) == 1
+        return
     problem = create(api, "six", status=409, ipv6_enabled=True)
     assert problem["code"] == "address-space-exhausted"
     assert "IPv6" in problem["detail"]
@@ -194,14 +208,17 @@ def test_what_a_configuration_gives_is_not_given_beside_it(api):
     assert create(api, "made", status=404, config_from="nothing")["code"] == "network-not-found"
 
 
-def test_macvlan_on_a_link_of_the_host(api, raw, link):
+def test_macvlan_on_a_link_of_the_host(api, raw, link, api_version):
     raw.in_namespace("ip", "addr", "add", "10.66.0.1/24", "dev", link)
     raw.in_namespace("ip", "link", "set", link, "up")
     options = {"parent": link, "macvlan_mode": "bridge"}
     made = create(api, "wire", "10.66.0.0/24", driver="macvlan", options=options)
     assert (made["driver"], made["bridge_name"], made["options"]) == ("macvlan", None, options)
-    problem = create(api, "wire2", "10.67.0.0/24", status=409, driver="macvlan", options={"parent": link})
-    assert problem["code"] == "parent-unusable"
+    second = {"driver": "macvlan", "options": {"parent": link}}
+    if api_version >= DOCKER_27:
+        create(api, "wire2", "10.67.0.0/24", **second)
+    else:
+        assert create(api, "wire2", "10.67.0.0/24", status=409, **second)["code"] == "parent-unusable"
     problem = create(api, "wire3", status=409, driver="macvlan", options={"parent": "no0"})
     assert (problem["code"], "no0" in problem["detail"]) == ("parent-unusable", True)
     problem = create(api, "wire4", status=422, driver="macvlan", options={B + "name": "x"})
@@ -395,8 +412,10 @@ def test_builtins_stay(api):
         assert api.delete(f"/v1/networks/{name}?force=true", status=409)["code"] == "network-builtin"
 
 
-def test_a_stale_endpoint_is_seen_and_goes_by_force(api, raw):
+def test_a_stale_endpoint_is_seen_and_goes_by_force(api, raw, api_version):
     """The engine loses track of an endpoint that a container gets while it is restarting over and over."""
+    if api_version >= DOCKER_28:
+        pytest.skip("this engine refuses such a connect, and no other way is known to lose an endpoint")
     create(api, "busy")
     looper = raw.make("looper", mode="bridge", host={"RestartPolicy": {"Name": "always"}}, Cmd=["false"])
     for _ in range(400):  # the engine waits twice as long each time: from the fourth on long enough for us

@@ -27,6 +27,7 @@ import docker
 import pytest
 from behaviour.test_agreement import DNS, Servers
 from conftest import Client, check, codes, container, run
+from engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, at
 from private_engine import PrivateEngine
 from raw_engine import Raw
 
@@ -528,13 +529,15 @@ def test_a_macvlan_and_its_own_host_do_not_talk(api, raw):
 
 
 @proves("reply-path-lost")
-def test_an_answer_that_has_no_way_back(api):
+def test_an_answer_that_has_no_way_back(api, api_version):
     network(api, "six", ipv6_enabled=True, ipam={"pools": [{"subnet": "fd00:c1::/64"}]})
     network(api, "vault", internal=True, ipv6_enabled=True, ipam={"pools": [{"subnet": "fd00:c2::/64"}]})
     run(api, "web", network_mode="six")
     run(api, "db", network_mode="vault")
     answer = check(api, "web", "db", ip_version="6", **QUICK)
-    found = told(broken(answer), "reply-path-lost", "blocking", "db", "web")
+    # Before 27 no rule of the engine keeps an IPv6 packet out of an internal network.
+    code = at(api_version, {DOCKER_26: "reply-path-lost", DOCKER_27: "no-shared-network"})
+    found = told(broken(answer), code, "blocking", "db", "web")
     api.send_remedy(found["remedy"])
     works(check(api, "web", "db", ip_version="6"))
 
@@ -648,7 +651,9 @@ def lose_an_endpoint(raw):
 
 
 @proves("stale-endpoint", "network-unused")
-def test_an_endpoint_without_a_container_and_a_network_without_endpoints(api, raw):
+def test_an_endpoint_without_a_container_and_a_network_without_endpoints(api, raw, api_version):
+    if api_version >= DOCKER_28:
+        pytest.skip("this engine refuses such a connect, and no other way is known to lose an endpoint")
     network(api, "busy")
     lose_an_endpoint(raw)
     found = told(of_engine(api), "stale-endpoint", "warning", "busy", "looper")
