@@ -90,7 +90,7 @@ def without_encryption(folder):
 
 
 def where_things_are(folder, swarm):
-    """What stands in for ``/var/run/docker``: each node's socket by the node's id, which swarm puts into the path."""
+    """What stands in for ``/var/run/docker`` and the proxy: each node's socket by the node's id."""
     sockets, nothing = folder / "sockets", folder / "nothing"
     nothing.mkdir()
     volumes = [
@@ -108,7 +108,8 @@ def where_things_are(folder, swarm):
             {"type": "bind", "source": netns, "target": netns, "read_only": True, "bind": {"propagation": "rslave"}},
             {"type": "bind", "source": resolvers, "target": resolvers, "read_only": True},
         ]
-    return {"volumes": volumes}
+    ports = [{"target": 8080, "published": 8080, "mode": "host"}]  # the tests ask without a proxy
+    return {"volumes": volumes, "ports": ports}
 
 
 def share(path):
@@ -125,6 +126,17 @@ def unshare(path):
 
 def reachable(instance):
     return [node for node in instance.get("/v1/nodes")["items"] if node["reachable"]]
+
+
+def test_the_process_has_no_new_privileges(deployed, swarm):
+    """``NoNewPrivs`` of proc(5), and the capabilities that probing needs all the same."""
+    assert deployed
+    for node in swarm:
+        (instance,) = node.client.containers.list(
+            filters={"label": f"com.docker.swarm.service.name={STACK}_bridgework"}
+        )
+        status = Path(f"/proc/{instance.attrs['State']['Pid']}/status").read_text()
+        assert "NoNewPrivs:\t1" in status
 
 
 def test_every_instance_finds_its_siblings_by_the_swarms_own_dns(deployed):
