@@ -16,6 +16,7 @@ from typing import Any
 import jwt
 import requests
 import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from service.api.problems import HttpProblem
 from service.core.access import Caller, Role
@@ -28,6 +29,8 @@ TRUSTED_S = 3600.0
 RENEWED_S = 300.0
 LEEWAY_S = 30
 MAX_JWKS_BYTES = 1_048_576
+MIN_RSA_BITS = 2048
+"""RFC 7518, 3.3: RS256 needs a key of this size or larger."""
 _ROLES = {role.word: role for role in Role}
 _NOT_OURS = (jwt.PyJWTError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 log = structlog.get_logger()
@@ -97,7 +100,11 @@ def _read(body: bytes) -> dict[str, jwt.PyJWK]:
     for raw in json.loads(body)["keys"]:
         if raw.get("kty") in {"RSA", "EC"} and raw.get("use", "sig") == "sig" and isinstance(raw.get("kid"), str):
             try:
-                found[raw["kid"]] = jwt.PyJWK(raw)
+                key = jwt.PyJWK(raw)
+                if isinstance(key.key, RSAPublicKey | RSAPrivateKey) and key.key.key_size < MIN_RSA_BITS:
+                    log.warning("jwk-unusable", error="RSA key too short", kid=raw["kid"], bits=key.key.key_size)
+                else:
+                    found[raw["kid"]] = key
             except jwt.PyJWTError as error:
                 log.warning("jwk-unusable", error=type(error).__name__)
     return found

@@ -85,6 +85,12 @@ def platform(provider, tokens):
     return Client(create_app(settings, EngineAddress("unix:///nowhere"), engine=FakeEngine(), runner=BlindRunner()))
 
 
+def a_key_set_with(bits):
+    """A signing key of that size, and a provider's set that holds it beside the usual ones."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    return key, [*key_set(), json.loads(RSAAlgorithm.to_jwk(key.public_key())) | {"kid": "sized", "use": "sig"}]
+
+
 def claims(**changed):
     now = int(time.time())
     given = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ci", "iat": now, "exp": now + 60, "bridgework_role": "operator"}
@@ -97,6 +103,14 @@ def token(payload=None, *, key=RSA_KEY, algorithm="RS256", kid="rs"):
 
 def ask(client, value, method="GET", path="/v1/networks", body=None):
     return client.send(method, path, body, headers={"Authorization": f"Bearer {value}"})
+
+
+@pytest.mark.filterwarnings("ignore:The RSA key is")
+@pytest.mark.parametrize(("bits", "status"), [(1024, 401), (2040, 401), (2048, 200)])
+def test_an_rsa_key_of_the_provider_has_2048_bits_at_least(provider, platform, bits, status):
+    key, provider.keys = a_key_set_with(bits)
+    assert ask(platform, token(key=key, kid="sized")).status_code == status
+    assert ask(platform, token()).status_code == 200, "the other keys of the set stay usable"
 
 
 @pytest.mark.parametrize(("key", "algorithm", "kid"), [(RSA_KEY, "RS256", "rs"), (EC_KEY, "ES256", "es")])
