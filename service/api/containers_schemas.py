@@ -25,7 +25,7 @@ from service.api.fields import (
     Whole,
     described,
 )
-from service.core.access import RESERVED_LABEL_PREFIX
+from service.core.access import is_reserved
 
 STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-/:]*(@sha256:[0-9a-f]{64})?\Z")
@@ -248,7 +248,7 @@ _NAMES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
         "Only sysctls under net. are allowed.",
     ),
     ("environment", lambda name: "=" not in name, "A variable's name holds no equals sign."),
-    ("labels", lambda name: not name.startswith(RESERVED_LABEL_PREFIX), "This prefix is the service's own."),
+    ("labels", lambda name: not is_reserved(name), "This prefix is the service's own."),
 )
 
 

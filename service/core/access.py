@@ -86,12 +86,17 @@ def stamped(caller: Caller, labels: Mapping[str, str]) -> dict[str, str]:
     return {**labels, **({PROJECT_LABEL: caller.project} if caller.project else {})}
 
 
+def is_reserved(label: str) -> bool:
+    """Whether only this service sets the label, in whatever case it is written."""
+    return label.lower().startswith(RESERVED_LABEL_PREFIX)
+
+
 def reserved_label_faults(labels: Mapping[str, str]) -> list[InputFault]:
     """A fault for each label that only this service sets: whoever set one could own or replay what is another's."""
     return [
         InputFault(f"/labels/{name.replace('~', '~0').replace('/', '~1')}", "This prefix is the service's own.")
         for name in labels
-        if name.lower().startswith(RESERVED_LABEL_PREFIX)
+        if is_reserved(name)
     ]
 
 
