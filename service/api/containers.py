@@ -68,7 +68,7 @@ def list_containers(asked: Asked) -> Answer:
               403: ("image-not-allowed", "host-mode-not-allowed", "host-port-not-allowed", "project-mismatch",
                     "published-address-not-allowed"),
               404: ("image-not-found", "network-not-found", "container-not-found"),
-              409: ("container-name-taken", "earlier-request-failed", *_STARTING),
+              409: ("container-name-taken", "earlier-request-failed", "mac-address-taken", *_STARTING),
               422: ("idempotency-key-reused", "combination-invalid", "image-reference-invalid", "alias-not-supported",
                     "container-name-invalid", *_ENDPOINTS),
               502: ("registry-unreachable", "container-runtime-failed")},

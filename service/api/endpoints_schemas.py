@@ -87,7 +87,10 @@ class EndpointFieldsSchema(Strict):
     ipv4_address = fields.IPv4(allow_none=True, load_default=None, metadata=described("A fixed address."))
     ipv6_address = fields.IPv6(allow_none=True, load_default=None, metadata=described("A fixed address."))
     link_local_addresses = fields.List(
-        fields.IP(), load_default=list, validate=validate.Length(max=8), metadata=described("Link-local addresses.")
+        fields.IP(),
+        load_default=list,
+        validate=validate.Length(max=8),
+        metadata=described("Addresses of `169.254.0.0/16` or `fe80::/10`."),
     )
     mac_address = Text(
         allow_none=True, load_default=None,

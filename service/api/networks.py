@@ -194,7 +194,8 @@ def get_endpoint(asked: Asked) -> Answer:
               409: ("endpoint-differs", "static-address-taken", "pool-exhausted", "network-mode-conflict",
                     "network-shared", "overlay-not-attachable", "network-config-only", "container-restarting",
                     "container-removing", "parent-unusable", "port-taken", "host-address-unknown",
-                    "protocol-not-supported", "sysctl-refused", "endpoint-exists", "endpoint-vanished"),
+                    "protocol-not-supported", "sysctl-refused", "endpoint-exists", "endpoint-vanished",
+                    "mac-address-taken"),
               422: ("address-not-in-subnet", "fixed-address-not-supported", "mac-address-invalid",
                     "alias-not-supported", "option-invalid")},
 )  # fmt: skip

@@ -15,7 +15,13 @@ from service.core.ownership import require_place, require_ports
 from service.core.snapshot import Network, PublishedPort, Snapshot
 from service.core.specs import ContainerSpec, EndpointSpec
 from service.operations.container_conflicts import name_taken, owner_conflict, port_conflict
-from service.operations.endpoint_checks import MODE_DRIVERS, endpoint_faults, require_address_free, require_room
+from service.operations.endpoint_checks import (
+    MODE_DRIVERS,
+    endpoint_faults,
+    require_address_free,
+    require_mac_free,
+    require_room,
+)
 from service.operations.house import House
 from service.operations.network_checks import require_valid
 
@@ -179,6 +185,7 @@ def require_free(snapshot: Snapshot, spec: ContainerSpec, *, start: bool) -> Non
             require_room(snapshot, network, endpoint)
         for address in (endpoint.ipv4_address, endpoint.ipv6_address):
             require_address_free(snapshot, network, address)
+        require_mac_free(snapshot, network, endpoint.mac_address)
     if start:
         _, _, owner_id = spec.network_mode.partition("container:")
         conflict = owner_conflict(snapshot, spec.name, owner_id or None)

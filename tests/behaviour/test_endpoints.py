@@ -138,6 +138,11 @@ def test_an_address_taken_names_its_holder(api, raw):
         ({"ipv6_address": "fd00:77::"}, "/ipv6_address"),
         ({"ipv4_address": "fd00::1"}, "/ipv4_address"),
         ({"mac_address": "nonsense"}, "/mac_address"),
+        ({"link_local_addresses": ["169.254.1.1", "10.1.2.3"]}, "/link_local_addresses/1"),
+        ({"link_local_addresses": ["8.8.8.8"]}, "/link_local_addresses/0"),
+        ({"link_local_addresses": ["fd00::5"]}, "/link_local_addresses/0"),
+        ({"link_local_addresses": ["127.0.0.1"]}, "/link_local_addresses/0"),
+        ({"link_local_addresses": ["0.0.0.0"]}, "/link_local_addresses/0"),
         ({"aliases": ["two words"]}, "/aliases/0"),
         ({"nonsense": 1}, "/nonsense"),
     ],
@@ -166,6 +171,40 @@ def test_a_gateway_priority_needs_docker_28(api, api_version):
     ):
         assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
         assert "Docker 28" in problem["detail"]
+
+
+@pytest.mark.usefixtures("lan")
+def test_link_local_addresses_of_either_family(api):
+    api.post("/v1/networks", {"name": "four"}, status=201)
+    run(api, "guest")
+    asked = ["169.254.9.9", "fe80::9"]
+    problem = api.put(path("guest", "four"), {"link_local_addresses": asked}, status=422)
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/link_local_addresses/1"]
+    networks = [{"network": "four", "link_local_addresses": ["10.1.2.3"]}]
+    problem = api.post("/v1/containers", container("other", networks=networks), status=422)
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/networks/0/link_local_addresses/0"]
+    assert api.put(path("guest"), {"link_local_addresses": asked})["link_local_addresses"] == asked
+
+
+@pytest.mark.usefixtures("lan")
+def test_a_mac_address_that_another_has_in_the_network_is_refused(api):
+    """Given twice, the bridge sends what is meant for the one to the other."""
+    taken = "02:42:0A:4D:00:09"
+    holder = run(api, "holder", networks=[{"network": "lan", "mac_address": taken}])
+    run(api, "guest")
+    wanted = {"mac_address": taken.lower()}
+    for query in ("", "?dry_run=true"):
+        body = container("other", networks=[{"network": "lan", **wanted}])
+        for problem in (
+            api.put(path("guest") + query, wanted, status=409),
+            api.post(f"/v1/containers{query}", body, status=409),
+            api.post(f"/v1/containers{query}", {**body, "start": False}, status=409),
+        ):
+            assert problem["code"] == "mac-address-taken"
+            assert problem["facts"]["holder"] == {"name": "holder", "kind": "container", "id": holder["id"]}
+            assert "holder" in problem["detail"]
+    api.post("/v1/networks", {"name": "else"}, status=201)
+    run(api, "other", networks=[{"network": "else", **wanted}])
 
 
 def test_the_default_bridge_takes_no_aliases_and_no_addresses(api):
