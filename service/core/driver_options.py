@@ -124,6 +124,11 @@ ENGINE_OF_API: Mapping[tuple[int, int], str] = {
 }
 
 
+def ignored(options: Mapping[str, str], api_version: tuple[int, int]) -> frozenset[str]:
+    """The names of the options that an engine of that API version keeps and does nothing with."""
+    return frozenset(name for name in options if api_version < SINCE_API.get(name, (0, 0)))
+
+
 def faults_of(driver: str | None, options: Mapping[str, str], api_version: tuple[int, int]) -> list[InputFault]:
     """What is wrong with a driver's options, by RFC 6901 pointers into the create body.
 

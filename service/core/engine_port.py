@@ -17,7 +17,10 @@ from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """What the engine is. ``default_address_pools`` are ``(base CIDR, prefix length of each network)``."""
+    """What the engine is. ``default_address_pools`` are ``(base CIDR, prefix length of each network)``.
+
+    ``userland_proxy`` is what the engine says of docker-proxy; ``None`` before Docker 29.5, which is the first to say.
+    """
 
     id: str
     name: str
@@ -32,6 +35,14 @@ class EngineFacts:
     swarm_state: str = "inactive"
     swarm_node_id: str | None = None
     firewall_backend: str | None = None
+    userland_proxy: bool | None = None
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """Major and minor of ``version``; zeros where it is written otherwise."""
+        major, _, rest = self.version.partition(".")
+        minor = rest.partition(".")[0]
+        return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

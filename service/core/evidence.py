@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from service.core.observations import HostObservation, Observation
 
+IPV4 = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -18,15 +20,29 @@ class Evidence:
     ``namespace_inodes`` maps a full container id to the inode of the network namespace its process is really in
     (for ``container:X`` both the sharer and X, so that a stale share shows).
     ``observations`` maps a full container id to what was seen inside.
-    ``ipv6_firewall`` says whether the engine guards IPv6 as it guards IPv4 (``ip6tables``: the default since engine 27,
-    off before; seen as Docker's chains in ip6tables).
+    ``ipv4_firewall`` and ``ipv6_firewall`` say whether the engine's own firewall rules stand for that family
+    (``iptables`` and ``ip6tables`` of daemon.json). ``userland_proxy`` says whether docker-proxy serves published
+    ports. ``engine_version`` is major and minor, zeros where unknown. ``nftables`` says whether the engine writes its
+    rules as native nftables ones (``firewall-backend``).
     """
 
     namespace_inodes: Mapping[str, int] = field(default_factory=dict)
     observations: Mapping[str, Observation] = field(default_factory=dict)
     host: HostObservation | None = None
     limited: tuple[str, ...] = ()
+    ipv4_firewall: bool | None = None
     ipv6_firewall: bool | None = None
+    userland_proxy: bool | None = None
+    engine_version: tuple[int, int] = (0, 0)
+    nftables: bool = False
+
+    def guards(self, version: int) -> bool | None:
+        """Whether the engine's firewall rules stand for IPv4 or IPv6; ``None`` where that was not seen.
+
+        Every engine writes IPv4 rules unless it is told not to, so unseen ones count as there. For IPv6 the default
+        changed with Docker 27, and an option changes it, so unseen ones are not guessed.
+        """
+        return self.ipv4_firewall is not False if version == IPV4 else self.ipv6_firewall
 
 
 NOTHING_SEEN = Evidence()

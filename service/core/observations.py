@@ -178,10 +178,31 @@ class FirewallChain:
 
 
 @dataclass(frozen=True, slots=True)
+class DockerRules:
+    """What the engine keeps on its host to forward packets; ``None`` where it was not visible.
+
+    ``ipv4`` and ``ipv6`` say whether its firewall rules for the family stand and are called. ``nftables`` says whether
+    they are native ones (table ``docker-bridges``). ``skips_loopback`` says whether its NAT rules leave the host's
+    loopback alone, which they do where docker-proxy serves it. ``proxies`` counts the docker-proxy processes.
+    """
+
+    ipv4: bool | None = None
+    ipv6: bool | None = None
+    nftables: bool = False
+    skips_loopback: bool | None = None
+    proxies: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HostObservation:
-    """The engine's host: its namespace, what forwards, and the firewall where it can be read."""
+    """The engine's host: its namespace, what forwards, and the firewall where it can be read.
+
+    ``chains`` are those of iptables, ``ipv6_chains`` those of ip6tables; ``rules`` what of them is the engine's.
+    """
 
     observation: Observation
     ipv4_forwarding: bool | None = None
     ipv6_forwarding: bool | None = None
     chains: tuple[FirewallChain, ...] | None = None
+    ipv6_chains: tuple[FirewallChain, ...] | None = None
+    rules: DockerRules | None = None

@@ -44,7 +44,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A Docker network. ``created_at`` is RFC 3339 UTC."""
+    """A Docker network. ``created_at`` is RFC 3339 UTC.
+
+    ``ignored_options`` are the names of ``options`` that the engine is too old for: it keeps them and does nothing.
+    """
 
     id: str
     name: str
@@ -64,6 +67,7 @@ class Network:
     options: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     peers: tuple[str, ...] = ()
+    ignored_options: frozenset[str] = frozenset()
 
     @property
     def builtin(self) -> bool:
@@ -216,6 +220,10 @@ class Container:
     def endpoints_of_its_own(self) -> bool:
         """Whether it is in any network other than the host's."""
         return any(endpoint.network_name not in {"host", "none"} for endpoint in self.endpoints)
+
+    def publishes(self, port: int, transport: str) -> bool:
+        """Whether its own port is published now, at whichever port of the host or, on a routed network, at none."""
+        return any((one.container_port, one.protocol) == (port, transport) for one in self.published_ports)
 
     @property
     def host_mode(self) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from service.core.engine_port import EngineFacts
 from service.core.errors import EngineMisbehaved, Remedy
 
 OLDEST_API, NEWEST_API = (1, 44), (1, 51)
+PROXY_TOLD_SINCE = (29, 5)
 
 
 def negotiate(version: Any) -> str:
@@ -36,7 +38,8 @@ def _pair(version: str) -> tuple[int, int]:
 def read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
     """``GET /info`` and ``GET /version`` together."""
     swarm = info.get("Swarm") or {}
-    return EngineFacts(
+    firewall = info.get("FirewallBackend") or {}
+    facts = EngineFacts(
         id=info.get("ID") or "",
         name=info.get("Name") or "",
         version=version.get("Version") or "",
@@ -49,5 +52,16 @@ def read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFac
         live_restore=bool(info.get("LiveRestoreEnabled")),
         swarm_state=swarm.get("LocalNodeState") or "inactive",
         swarm_node_id=swarm.get("NodeID") or None,
-        firewall_backend=(info.get("FirewallBackend") or {}).get("Driver"),
+        firewall_backend=firewall.get("Driver"),
     )
+    return replace(facts, userland_proxy=_userland_proxy(facts.release, firewall))
+
+
+def _userland_proxy(release: tuple[int, int], firewall: Mapping[str, Any]) -> bool | None:
+    """Whether docker-proxy serves published ports: the engine lists its path then (``GET /info``, since Docker 29.5).
+
+    The engine leaves the two lines out where the proxy is off, and starts none where it found no program for it.
+    """
+    if release < PROXY_TOLD_SINCE:
+        return None
+    return "UserlandProxyPath" in {str(line[0]) for line in firewall.get("Info") or () if line}

@@ -11,15 +11,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from service.core.driver_options import ignored
 from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 
 Json = Mapping[str, Any]
 _NEVER = "0001-01-01T00:00:00Z"
 
 
-def read_network(raw: Json) -> Network:
-    """A ``NetworkInspect`` (or an item of ``NetworkList``)."""
+def read_network(raw: Json, api_version: tuple[int, int]) -> Network:
+    """A ``NetworkInspect`` (or an item of ``NetworkList``) of an engine that speaks this API version."""
     ipam = raw.get("IPAM") or {}
+    options = dict(raw.get("Options") or {})
     return Network(
         id=raw["Id"],
         name=raw["Name"],
@@ -36,7 +38,8 @@ def read_network(raw: Json) -> Network:
         ipam_driver=ipam.get("Driver") or "default",
         ipam_options=dict(ipam.get("Options") or {}),
         pools=tuple(_read_pool(pool) for pool in ipam.get("Config") or ()),
-        options=dict(raw.get("Options") or {}),
+        options=options,
+        ignored_options=ignored(options, api_version),
         labels=dict(raw.get("Labels") or {}),
         peers=tuple(f"{peer['Name']}={peer['IP']}" for peer in raw.get("Peers") or ()),
     )

@@ -49,6 +49,8 @@ class SnapshotSource:
         self._local = address.socket_path is not None
         self._ahead_ns = 0
         self._prefix = api_prefix
+        major, _, minor = api_prefix.removeprefix("/v").partition(".")
+        self._api_version = (int(major), int(minor))
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._configurations: set[str] = set()
@@ -197,7 +199,7 @@ class SnapshotSource:
         return now
 
     def _network_read(self, raw: dict[str, Any]) -> Network:
-        network = read_network(raw)
+        network = read_network(raw, self._api_version)
         if network.config_only:
             self._configurations.add(network.id)
         return network

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.core import references
 from service.core.checks import Finding
@@ -15,6 +15,7 @@ from service.core.ports import Aspect
 from service.core.snapshot import Snapshot
 from service.core.topology.build import build
 from service.core.topology.graph import Topology
+from service.operations.evidence import base_evidence
 from service.operations.house import House
 from service.operations.swarm_findings import findings_between_nodes
 
@@ -61,7 +62,15 @@ def gather(house: House, snapshot: Snapshot) -> Evidence:
     host = house.runner.observe_host(firewall=True)
     if host is None:
         limited.append("the host's links, routes and firewall")
-    return Evidence(namespace_inodes=inodes, observations=seen, host=host, limited=tuple(limited))
+    elif host.rules is not None:
+        house.rules.keep(house.engine, snapshot, host.rules)
+    return replace(
+        base_evidence(house, snapshot),
+        namespace_inodes=inodes,
+        observations=seen,
+        host=host,
+        limited=tuple(limited),
+    )
 
 
 def _endpoint_ids(house: House, snapshot: Snapshot) -> Mapping[str, Mapping[str, str]]:

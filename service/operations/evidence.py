@@ -13,11 +13,11 @@ from service.core.observations import HostObservation, Observation
 from service.core.ports import Aspect
 from service.core.reachability.aim import Aim
 from service.core.snapshot import Container, Snapshot
+from service.operations.engine_rules import evidence_of
 from service.operations.house import House
 
 LISTENING_PROTOCOLS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.HTTP, Protocol.DNS})
 DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "sockets", "resolver", "sysctls")
-IPV6_FIREWALL_SINCE = 27
 
 
 def first_look(house: House, snapshot: Snapshot, question: Question) -> Evidence:
@@ -32,7 +32,7 @@ def first_look(house: House, snapshot: Snapshot, question: Question) -> Evidence
         look(house, snapshot, target, ("sockets",), seen)
     if isinstance(question.destination, NameDestination) and source is not None:
         look(house, snapshot, source, ("resolver",), seen)
-    evidence = replace(base_evidence(house), namespace_inodes=inodes, observations=seen)
+    evidence = replace(base_evidence(house, snapshot), namespace_inodes=inodes, observations=seen)
     return _with_links(house, snapshot, evidence, question)
 
 
@@ -61,10 +61,10 @@ def _with_links(house: House, snapshot: Snapshot, evidence: Evidence, question: 
     return replace(evidence, observations=seen, host=HostObservation(host) if host else None)
 
 
-def base_evidence(house: House) -> Evidence:
-    """What is known of the engine itself: whether it guards IPv6 too (the default since Docker 27)."""
-    major = house.engine.facts().version.partition(".")[0]
-    return Evidence(ipv6_firewall=major.isdigit() and int(major) >= IPV6_FIREWALL_SINCE)
+def base_evidence(house: House, snapshot: Snapshot) -> Evidence:
+    """What is known of the engine itself: its version, its firewall rules, its proxy."""
+    rules = house.rules.of(house.engine, house.runner, snapshot)
+    return evidence_of(house.engine.facts(), rules, snapshot)
 
 
 def second_look(house: House, snapshot: Snapshot, question: Question, aimed: Aim, first: Evidence) -> Evidence:
@@ -80,7 +80,15 @@ def second_look(house: House, snapshot: Snapshot, question: Question, aimed: Aim
     host = house.runner.observe_host(firewall=True)
     if host is None:
         limited.append("the host's links, routes and firewall")
-    return replace(first, observations=seen, host=host, limited=tuple(limited))
+    elif host.rules is not None:
+        house.rules.keep(house.engine, snapshot, host.rules)
+    return replace(
+        base_evidence(house, snapshot),
+        namespace_inodes=first.namespace_inodes,
+        observations=seen,
+        host=host,
+        limited=tuple(limited),
+    )
 
 
 def look(

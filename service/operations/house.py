@@ -8,6 +8,7 @@ from service.core.access import Policy
 from service.core.engine_port import Engine
 from service.core.ports import ProbeRunner
 from service.core.siblings import Siblings, Swarm
+from service.operations.engine_rules import RulesMemory
 from service.operations.links import LinkMemory
 
 
@@ -20,5 +21,6 @@ class House:
     policy: Policy
     stop_grace_s: int = 10
     links: LinkMemory = field(default_factory=LinkMemory)
+    rules: RulesMemory = field(default_factory=RulesMemory)
     siblings: Siblings | None = None
     swarm: Swarm | None = None

@@ -239,7 +239,7 @@ def _evidence(house: House, snapshot: Snapshot, wanted: WantedMatrix, chosen: Se
             look(house, snapshot, container, ("sockets",), seen)
         if container.shares_with:
             inodes |= inodes_of(house, snapshot, container)
-    return replace(base_evidence(house), observations=seen, namespace_inodes=inodes)
+    return replace(base_evidence(house, snapshot), observations=seen, namespace_inodes=inodes)
 
 
 def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Container, ...]:

@@ -78,18 +78,34 @@ def _owned(waiting: ListeningSocket, owner: Owner | None) -> ListeningSocket:
 def _owners(inodes: set[int], namespace_inode: int, ends: float) -> dict[int, Owner]:
     """The processes of these sockets. One that ends, or whose number is taken over, is left out."""
     owners: dict[int, Owner] = {}
-    for number in itertools.islice(
-        (entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()), MAX_PROCESSES
-    ):
-        with process_folder(int(number)) as folder:
-            if folder is None or not _is_in(folder, namespace_inode):
-                continue
-            held = {inode for inode in _held(folder, ends) if inode in inodes and inode not in owners}
-            if held:
-                owners.update(dict.fromkeys(held, (int(number), _name(folder))))
+    for number, folder in _processes(namespace_inode):
+        held = {inode for inode in _held(folder, ends) if inode in inodes and inode not in owners}
+        if held:
+            owners.update(dict.fromkeys(held, (number, _name(folder))))
         if len(owners) == len(inodes) or time.monotonic() >= ends:
             break
     return owners
+
+
+def processes_called(name: str, namespace_inode: int, ends: float) -> int | None:
+    """How many processes of the namespace have that name; ``None`` where not all of them were looked at."""
+    found = seen = 0
+    for _, folder in _processes(namespace_inode):
+        seen += 1
+        found += _name(folder) == name
+        if time.monotonic() >= ends:
+            return found or None
+    return found if seen else None
+
+
+def _processes(namespace_inode: int) -> Iterator[tuple[int, int]]:
+    """The processes of the namespace: the number of each, and its folder, which is open until the next."""
+    for number in itertools.islice(
+        (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()), MAX_PROCESSES
+    ):
+        with process_folder(number) as folder:
+            if folder is not None and _is_in(folder, namespace_inode):
+                yield number, folder
 
 
 def _is_in(process: int, namespace_inode: int) -> bool:

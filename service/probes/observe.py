@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbour_table", "
 LOOK_S = 5.0
 """One look ends after this time, whatever a container has filled its namespace with."""
 HOST_MESSAGES = 262_144
+PROXY = "docker-proxy"
 _Found = TypeVar("_Found")
 SYSCTLS = (
     "net.ipv4.ip_forward",
@@ -28,6 +29,7 @@ SYSCTLS = (
     "net.ipv6.conf.all.disable_ipv6",
     "net.ipv6.conf.all.forwarding",
     "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
 )
 
 
@@ -94,15 +96,23 @@ def observe(
 
 
 def observe_host(*, firewall: bool, ends: float | None = None) -> HostObservation:
-    """The same of the engine's host, with what forwards there; the firewall's chains only when asked for."""
+    """The same of the engine's host, with what forwards there; the firewall and the proxies only when asked for."""
+    ends = time.monotonic() + LOOK_S if ends is None else ends
     observation = observe(HOST_ASPECTS, None, ends, HOST_MESSAGES)
     settings = dict(observation.sysctls)
-    return HostObservation(
+    found = HostObservation(
         observation=observation,
         ipv4_forwarding=_switch(settings.get("net.ipv4.ip_forward")),
         ipv6_forwarding=_switch(settings.get("net.ipv6.conf.all.forwarding")),
-        chains=firewall_rules.chains() if firewall else None,
     )
+    return _with_firewall(found, ends) if firewall else found
+
+
+def _with_firewall(found: HostObservation, ends: float) -> HostObservation:
+    ipv4, ipv6 = (firewall_rules.chains(version) for version in (firewall_rules.IPV4, firewall_rules.IPV6))
+    proxies = listening.processes_called(PROXY, found.observation.inode, ends)
+    rules = firewall_rules.docker_rules(ipv4, ipv6, proxies)
+    return replace(found, chains=ipv4, ipv6_chains=ipv6, rules=rules)
 
 
 def _neighbour_table() -> NeighbourTable | None:

@@ -50,7 +50,7 @@ def test_a_published_port_is_reached_from_any_bridge_by_the_proxy():
 def test_the_proxy_takes_a_connection_even_where_nothing_listens_and_no_request():
     tcp = predict(SNAPSHOT, ask(ONE, "host", "tcp", 8081), seen([(WEB, SHUT)]))
     assert (tcp.verdict, finding_of(tcp, "no-listener").severity) == (Verdict.REACHABLE, Severity.WARNING)
-    unseen = predict(SNAPSHOT, ask(ONE, "host", "tcp", 8081))
+    unseen = predict(SNAPSHOT, ask(ONE, "host", "tcp", 8081), seen())
     assert (unseen.verdict, finding_of(unseen, "analysis-limited").severity) == (Verdict.REACHABLE, Severity.INFO)
     assert predict(SNAPSHOT, ask(ONE, "host", "http", 8081), seen([(WEB, SHUT)])).verdict is Verdict.UNREACHABLE
     assert predict(SNAPSHOT, ask("host", "host", "tcp", 8081), seen([(WEB, SHUT)])).verdict is Verdict.REACHABLE
@@ -139,7 +139,8 @@ def test_a_port_published_on_loopback_is_for_the_host_alone():
 
 def test_a_port_published_on_one_address_answers_there():
     web = container("web", (BACK, "10.2.0.2"), ports=[published(8081, host_ip="10.1.0.1")])
-    assert predict(world(FRONT, BACK, ONE, web), ask(ONE, "host", "tcp", 8081)).verdict is Verdict.REACHABLE
+    prediction = predict(world(FRONT, BACK, ONE, web), ask(ONE, "host", "tcp", 8081), seen([(web, OPEN)]))
+    assert prediction.verdict is Verdict.REACHABLE
 
 
 def test_a_routed_network_opens_ports_at_its_own_addresses():

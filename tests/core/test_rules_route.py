@@ -14,6 +14,7 @@ from service.core.observations import (
     HostObservation,
     Interface,
     InterfaceAddress,
+    ListeningSocket,
     Observation,
     Route,
 )
@@ -311,7 +312,8 @@ def test_an_isolated_bridge_has_no_host_and_a_routed_one_its_own_rules():
     snapshot = world(isolated, routed, FRONT, one, two, three)
     assert codes(predict(snapshot, ask(one, "host"))) == ["gateway-mode-isolated"]
     assert codes(predict(snapshot, ask("host", one))) == ["gateway-mode-isolated"]
-    assert codes(predict(snapshot, ask(three, two))) == ["analysis-limited", "gateway-mode-routed"]
+    opened = predict(snapshot, ask(three, two), seen(engine_version=(28, 0)))
+    assert (opened.verdict, codes(opened)) == (Verdict.REACHABLE, ["gateway-mode-routed"])
     assert predict(snapshot, ask("host", two)).verdict is Verdict.REACHABLE
 
 
@@ -384,11 +386,22 @@ def chain(name, *rules, policy=None, table="filter"):
 def test_a_flushed_firewall_stops_what_leaves_and_what_a_dropping_policy_catches():
     one, two = on(FRONT, "a", 2), on(FRONT, "b", 3)
     snapshot = world(FRONT, one, two)
-    flushed = {p: seen(host=host(chain("FORWARD", policy=p), routes=(route("0.0.0.0/0"),))) for p in ("DROP", "ACCEPT")}
+    flushed = {
+        policy: seen(
+            host=host(chain("FORWARD", policy=policy), chain("DOCKER"), routes=(route("0.0.0.0/0"),)),
+            ipv4_firewall=False,
+        )
+        for policy in ("DROP", "ACCEPT")
+    }
     assert predict(snapshot, ask(one, two), flushed["DROP"]).verdict is Verdict.UNREACHABLE
     warned = predict(snapshot, ask(one, two), flushed["ACCEPT"])
     assert (warned.verdict, codes(warned)) == (Verdict.REACHABLE, ["firewall-rules-missing"])
     assert predict(snapshot, ask(one, "address:192.0.2.1"), flushed["ACCEPT"]).verdict is Verdict.UNREACHABLE
+    one_more = on(BACK, "c", 2)
+    across = predict(world(FRONT, BACK, one, one_more), ask(one, one_more), flushed["ACCEPT"])
+    assert (across.verdict, codes(across)) == (Verdict.REACHABLE, ["firewall-rules-missing"])
+    never = seen(host=host(chain("FORWARD", policy="ACCEPT")), ipv4_firewall=False)
+    assert "iptables=false" in finding_of(predict(snapshot, ask(one, two), never), "firewall-rules-missing").message
     whole = seen(host=host(chain("FORWARD", "-A FORWARD -j DOCKER-USER", policy="DROP")))
     assert codes(predict(snapshot, ask(one, two), whole)) == []
 
@@ -405,18 +418,96 @@ def test_a_flushed_firewall_stops_what_leaves_and_what_a_dropping_policy_catches
         (["-A DOCKER-USER -j RETURN", "-A DOCKER-USER -j DROP"], []),
         (["-A DOCKER-USER -j LOG", "-j DROP"], ["user-firewall-drop"]),
         (["-A DOCKER-USER -p tcp -m tcp --dport 80 -j DROP"], []),
-        (["-A DOCKER-USER -m conntrack --ctstate NEW -j DROP"], ["analysis-limited"]),
-        (["-A DOCKER-USER -m conntrack --ctstate NEW -j ACCEPT", '-A DOCKER-USER " -j RETURN'], []),
+        (["-A DOCKER-USER -m conntrack --ctstate NEW -j DROP"], ["user-firewall-drop"]),
+        (["-A DOCKER-USER -m conntrack --ctstate INVALID -j DROP"], []),
+        (["-A DOCKER-USER -m time --weekdays Mon -j DROP"], ["analysis-limited"]),
+        (["-A DOCKER-USER -m time --weekdays Mon -j ACCEPT", '-A DOCKER-USER " -j RETURN'], []),
+        (["-A DOCKER-USER ! -s 10.1.0.0/24 -j DROP"], []),
+        (["-A DOCKER-USER ! -s 10.9.0.0/24 -i br-+ -j DROP"], ["user-firewall-drop"]),
+        (["-A DOCKER-USER -j DOCKER-USER"], []),
     ],
 )
 def test_a_rule_of_a_persons_that_matches_is_quoted(rules, expected):
     one, two = on(FRONT, "a", 2), on(FRONT, "b", 3)
-    evidence = seen(host=host(chain("DOCKER-USER", *rules)))
+    forward = chain("FORWARD", "-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-FORWARD")
+    evidence = seen(host=host(forward, chain("DOCKER-USER", *rules)))
     prediction = predict(world(FRONT, one, two), ask(one, two), evidence)
     assert codes(prediction) == expected
     assert (prediction.verdict is Verdict.UNREACHABLE) == (expected == ["user-firewall-drop"])
     if expected == ["user-firewall-drop"]:
         assert finding_of(prediction, expected[0]).remedy.commands[0].startswith("iptables -D DOCKER-USER ")
+
+
+def test_a_drop_after_the_engines_accept_and_one_of_the_engines_own_are_nobodys_rule():
+    one, two = on(FRONT, "a", 2), on(FRONT, "b", 3)
+    bridge = FRONT.bridge_name
+    own = chain("DOCKER-FORWARD", f"-A DOCKER-FORWARD -i {bridge} -j ACCEPT")
+    late = chain("FORWARD", "-A FORWARD -j DOCKER-FORWARD", "-A FORWARD -j DROP")
+    assert codes(predict(world(FRONT, one, two), ask(one, two), seen(host=host(late, own)))) == []
+    closed = chain("DOCKER-FORWARD", f"-A DOCKER-FORWARD -i {bridge} -o {bridge} -j DROP")
+    assert codes(predict(world(FRONT, one, two), ask(one, two), seen(host=host(late, closed)))) == []
+    between = chain("FORWARD", "-A FORWARD -j DOCKER-USER", f"-A FORWARD -i {bridge} -o {bridge} -j DROP")
+    assert codes(predict(world(FRONT, one, two), ask(one, two), seen(host=host(between)))) == []
+
+
+def test_within_a_bridge_no_rule_is_asked_where_br_netfilter_is_off():
+    one, two = on(FRONT, "a", 2), on(FRONT, "b", 3)
+    made = host(chain("FORWARD", "-A FORWARD -j DOCKER-USER"), chain("DOCKER-USER", "-A DOCKER-USER -j DROP"))
+    for value, expected in (("0", []), ("1", ["user-firewall-drop"])):
+        sysctls = (("net.bridge.bridge-nf-call-iptables", value),)
+        evidence = seen(host=replace(made, observation=replace(made.observation, sysctls=sysctls)))
+        assert codes(predict(world(FRONT, one, two), ask(one, two), evidence)) == expected
+
+
+UFW = (
+    chain("INPUT", "-A INPUT -j ufw-before-input", "-A INPUT -j ufw-reject-input", policy="DROP"),
+    chain(
+        "ufw-before-input",
+        "-A ufw-before-input -i lo -j ACCEPT",
+        "-A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-A ufw-before-input -m conntrack --ctstate INVALID -j DROP",
+        "-A ufw-before-input -p icmp -m icmp --icmp-type 3 -j ACCEPT",
+        "-A ufw-before-input -p icmp -m icmp --icmp-type 8 -j ACCEPT",
+        "-A ufw-before-input -j ufw-not-local",
+        "-A ufw-before-input -j ufw-user-input",
+    ),
+    chain(
+        "ufw-not-local",
+        "-A ufw-not-local -m addrtype --dst-type LOCAL -j RETURN",
+        '-A ufw-not-local -m limit --limit 3/min --limit-burst 10 -j LOG --log-prefix "[UFW BLOCK] "',
+        "-A ufw-not-local -j DROP",
+    ),
+    chain(
+        "ufw-user-input",
+        "-A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT",
+        "-A ufw-user-input -p tcp -m multiport --dports 80,9000:9099 -j ACCEPT",
+        "-A ufw-user-input -s 10.9.0.0/24 -j DROP",
+    ),
+    chain("ufw-reject-input"),
+)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        (("tcp", 22), []),
+        (("tcp", 9050), []),
+        (("tcp", 443), ["user-firewall-drop"]),
+        (("udp", 9050), ["user-firewall-drop"]),
+        (("icmp", None), []),
+    ],
+)
+def test_what_ufw_drops_of_a_containers_packets_for_the_host_is_told(how, expected):
+    one, (protocol, port) = on(FRONT, "a", 2), how
+    sockets = tuple(ListeningSocket(protocol, "ipv4", "0.0.0.0", port) for port in ([port] if port else []))
+    made = host(*UFW)
+    made = replace(made, observation=replace(made.observation, sockets=sockets))
+    prediction = predict(world(FRONT, one), ask(one, "host", protocol, port), seen(host=made))
+    assert codes(prediction) == expected
+    if expected:
+        found = finding_of(prediction, "user-firewall-drop")
+        assert f"INPUT drops {protocol} port {port}" in found.message
+        assert found.remedy.commands[0].startswith(f"iptables -I INPUT -i {FRONT.bridge_name} -p {protocol}")
 
 
 def test_the_hosts_own_traffic_passes_no_forwarding_rule():

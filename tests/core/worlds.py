@@ -117,7 +117,8 @@ def listening(*where, protocol="tcp"):
 
 
 def seen(observations=(), host=None, **facts):
-    """Evidence: pairs of container and observation, and the host's observation or its facts."""
+    """Evidence: pairs of container and observation, and the host's observation or its facts; a proxy by default."""
+    facts.setdefault("userland_proxy", True)
     if isinstance(host, Observation):
         host = HostObservation(host)
     return Evidence(observations={c.id: observation for c, observation in observations}, host=host, **facts)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.core.reachability.target import gateway_mode
 from service.core.snapshot import Network, Pool, PublishedPort, Snapshot
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from service.engine.bodies import container_body, endpoint_body, network_body
@@ -10,6 +11,7 @@ from service.engine.images import is_known, normal
 from service.engine.reading import read_container, read_network, read_ports, read_time, time_ns_of
 
 LAN = "1" * 64
+NEW = (1, 51)
 GUEST = "2" * 64
 KNOWN = Snapshot(networks=(Network(LAN, "lan"),))
 
@@ -47,20 +49,29 @@ def test_a_time_in_nanoseconds():
 
 
 def test_a_network_with_all_that_may_be_absent():
-    found = read_network({"Id": LAN, "Name": "lan", "IPAM": None, "Options": None, "Labels": None})
+    found = read_network({"Id": LAN, "Name": "lan", "IPAM": None, "Options": None, "Labels": None}, NEW)
     assert (found.pools, found.options, found.labels, found.config_from) == ((), {}, {}, None)
     assert (found.ipv4_enabled, found.scope, found.ipam_driver) == (True, "local", "default")
 
 
 def test_a_gateway_may_come_with_a_prefix():
     ipam = {"Config": [{"Subnet": "10.0.0.0/24", "Gateway": "10.0.0.1/24", "AuxAddress": {"a": "10.0.0.9"}}]}
-    assert read_network({"Id": LAN, "Name": "lan", "IPAM": ipam}).pools == (
+    assert read_network({"Id": LAN, "Name": "lan", "IPAM": ipam}, NEW).pools == (
         Pool("10.0.0.0/24", "10.0.0.1", None, {"a": "10.0.0.9"}),
     )
 
 
+def test_an_engine_ignores_the_options_that_came_after_it():
+    mode = "com.docker.network.bridge.gateway_mode_ipv4"
+    raw = {"Id": LAN, "Name": "lan", "Options": {mode: "routed", "com.docker.network.bridge.enable_icc": "false"}}
+    old, new = (read_network(raw, api) for api in ((1, 45), NEW))
+    assert (old.ignored_options, gateway_mode(old, 4)) == ({mode}, "nat")
+    assert (new.ignored_options, gateway_mode(new, 4)) == (frozenset(), "routed")
+    assert old.options == new.options == raw["Options"]
+
+
 def test_a_newer_engine_without_ipv4():
-    assert not read_network({"Id": LAN, "Name": "lan", "EnableIPv4": False, "EnableIPv6": True}).ipv4_enabled
+    assert not read_network({"Id": LAN, "Name": "lan", "EnableIPv4": False, "EnableIPv6": True}, NEW).ipv4_enabled
 
 
 @pytest.mark.parametrize(
@@ -217,3 +228,20 @@ def test_what_is_no_engine_or_too_old(version):
 def test_an_engine_that_says_little():
     facts = read_facts({}, {"ApiVersion": "1.45"})
     assert (facts.network_drivers, facts.default_address_pools, facts.swarm_state) == ((), (), "inactive")
+
+
+@pytest.mark.parametrize(
+    ("version", "info", "proxy"),
+    [
+        ("28.5.2", [], None),
+        ("29.4.1", [], None),
+        ("29.5.0", [["EnableUserlandProxy", "true"], ["UserlandProxyPath", "/usr/bin/docker-proxy"]], True),
+        ("29.5.0", [["EnableUserlandProxy", "true"]], False),
+        ("29.7.2", [["ReloadedAt", "2026-01-02T03:04:05Z"]], False),
+        ("29.7.2", None, False),
+        ("dev", None, None),
+    ],
+)
+def test_from_29_5_on_the_engine_says_whether_a_proxy_runs(version, info, proxy):
+    facts = read_facts({"FirewallBackend": {"Driver": "iptables", "Info": info}}, {"Version": version})
+    assert facts.userland_proxy is proxy

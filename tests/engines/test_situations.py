@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import ENGINE_PROGRAMS, NO_UPSTREAM, in_namespace
+from conftest import ENGINE_PROGRAMS, in_namespace
 from engines.situations import World, summary
 from private_engine import PrivateEngine
 
@@ -39,10 +39,10 @@ def world(request, tokens_file):
         pytest.skip("this engine has no nftables backend")
     directory = Path(tempfile.mkdtemp(prefix="bridgework-situations-"))
     name = f"bridgework-sit-{os.getpid()}"
-    settings = {**NO_UPSTREAM, **SETTINGS[request.param]}
+    settings = SETTINGS[request.param]
     try:
         with PrivateEngine(directory / "engine", name, settings=settings, programs=ENGINE_PROGRAMS) as engine:
-            in_namespace(engine, "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", *FORWARDING)
+            in_namespace(engine, "sysctl", "-qw", *FORWARDING)
             made = World(engine, tokens_file)
             made.setting = request.param
             try:

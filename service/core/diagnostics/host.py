@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from service.core.checks import Component, Finding, Severity
 from service.core.diagnostics.view import View, enumerate_names, interface_is_down
@@ -11,6 +12,7 @@ from service.core.errors import Remedy
 from service.core.explanations import HOST, finding, of_container, of_network
 from service.core.observations import FirewallChain
 from service.core.remedies import reconnect
+from service.core.rules.firewall import native_rules_are_missing, rewrite_rules
 from service.core.snapshot import Container, Endpoint, Network
 from service.core.topology.links import HostLinks, interface_of
 
@@ -125,9 +127,19 @@ def forwarding_is_off(view: View) -> Iterator[Finding]:
 
 
 def firewall_is_flushed(view: View) -> Iterator[Finding]:
-    """Docker's chains gone, or no longer called: a flush leaves the chains and takes the calls."""
-    chains = _chains(view)
+    """Docker's chains gone, or no longer called: a flush leaves the chains and takes the calls.
+
+    Where not one of its chains is there, the engine may have been told to write none (``iptables=false``), which
+    nothing else shows: the engine's API does not tell its daemon.json.
+    """
+    chains, host = _chains(view), view.engine.evidence.host
     if chains is None or not any(network.bridge_name for network in view.snapshot.networks):
+        return
+    running = sum(1 for container in view.snapshot.containers if container.running)
+    if view.engine.evidence.nftables:
+        if host is not None and host.rules is not None and host.rules.ipv4 is False:
+            found = native_rules_are_missing()
+            yield replace(found, evidence={**found.evidence, "affected": running})
         return
     missing = [f"{table} {name}" for table, name in _DOCKER_CHAINS if (table, name) not in chains]
     idle = [
@@ -135,19 +147,19 @@ def firewall_is_flushed(view: View) -> Iterator[Finding]:
         for table, name in _HOOKS
         if (table, name) in chains and not any("DOCKER" in text for _, _, text in chains[table, name].rules)
     ]
-    if missing or idle:
-        words = f"no chain {missing[0].partition(' ')[2]}" if missing else f"no call of Docker's chains in {idle[0]}"
-        yield finding(
-            "firewall-rules-missing",
-            HOST,
-            f"The host's firewall has {words}.",
-            remedy=Remedy("Restart the engine, which writes its rules anew.", commands=("systemctl restart docker",)),
-            evidence={
-                "missing_chains": missing,
-                "chains_not_called": idle,
-                "affected": sum(1 for container in view.snapshot.containers if container.running),
-            },
-        )
+    flushed = any(name == "DOCKER" for _, name in chains)
+    if not missing and not idle:
+        return
+    words = f"no chain {missing[0].partition(' ')[2]}" if missing else f"no call of Docker's chains in {idle[0]}"
+    why = "" if flushed else ": the engine was told to write none (iptables=false), or they were flushed"
+    yield finding(
+        "firewall-rules-missing",
+        HOST,
+        f"The host's firewall has {words}{why}.",
+        severity=None if flushed else Severity.WARNING,
+        remedy=rewrite_rules(flushed=flushed),
+        evidence={"missing_chains": missing, "chains_not_called": idle, "affected": running},
+    )
 
 
 def user_rules_drop(view: View) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from service.core.checks import Protocol
 from service.core.equivalence.contested import contested
 from service.core.evidence import Evidence
+from service.core.reachability.names import link_parts
 from service.core.reachability.reach import vlan_mode
 from service.core.reachability.standing import IPV4, IPV6, Condition, Standing, stand
 from service.core.reachability.target import default_exit, gateway_mode, host_address_on, subnet_of
@@ -92,7 +93,7 @@ def classify(
 ) -> Classes:
     """Sort the containers into classes."""
     asked = port if port is not None else DEFAULT_PORTS.get(protocol)
-    kinds = _kinds(snapshot)
+    kinds, linked = _kinds(snapshot), _linked(snapshot)
     traits, networks, namespaces = [], [], []
     for container_id in container_ids:
         standing = stand(snapshot, container_id, evidence)
@@ -100,6 +101,8 @@ def classify(
             (
                 _trait(snapshot, standing, kinds, evidence),
                 _listening(standing, protocol, asked, evidence),
+                _publishes(standing, protocol, asked),
+                standing.owner.id if standing.owner is not None and standing.owner.id in linked else None,
             )
         )
         networks.append(tuple(endpoint.network_id for endpoint in standing.endpoints))
@@ -189,6 +192,22 @@ def _listening(standing: Standing, protocol: Protocol, port: int | None, evidenc
         return "unseen"
     own = [address for endpoint in standing.endpoints for address in (endpoint.ipv4_address, endpoint.ipv6_address)]
     return frozenset((s.protocol, s.ipv6_only, _bound_to(s.address, own)) for s in seen.sockets if s.port == port)
+
+
+def _publishes(standing: Standing, protocol: Protocol, port: int | None) -> bool:
+    """Whether it publishes the port asked for, which a routed network opens to others."""
+    transport = protocol.transport
+    if standing.owner is None or port is None or transport is None:
+        return False
+    return standing.owner.publishes(port, transport)
+
+
+def _linked(snapshot: Snapshot) -> frozenset[str]:
+    """The containers that a link opens to each other, where nothing else does: each is like no other."""
+    closed = any(n.is_default_bridge and not n.inter_container_enabled for n in snapshot.networks)
+    linking = [container for container in snapshot.containers if container.links] if closed else []
+    names = {link_parts(link)[0] for container in linking for link in container.links}
+    return frozenset(c.id for c in (*linking, *(c for c in snapshot.containers if c.name in names)))
 
 
 def _bound_to(address: str, own: list[str | None]) -> Hashable:

@@ -16,8 +16,10 @@ ROWS = (
     Explanation(
         "bridges-isolated",
         BLOCKING,
-        "The address lies on another bridge; Docker's firewall drops what passes from one bridge to another.",
-        "The address is in the subnet of a bridge network that the source is not connected to.",
+        "The address lies on another bridge, and Docker's firewall drops what goes there from other bridges.",
+        "The address is in the subnet of a bridge network that the source is not connected to, and its gateway mode "
+        "does not open it. Before Docker 29, also a published port that docker-proxy does not serve "
+        "(userland-proxy=false): its packets are translated to such an address.",
         "Connect the two to one network, or publish the port and use the host's address.",
         "172.19.0.3 is on simon_network, to which tomcat81 is not connected.",
     ),
@@ -41,7 +43,8 @@ ROWS = (
         "port-not-published",
         BLOCKING,
         "No container publishes that port at the host, and no host-mode container is known to listen on it.",
-        "The published ports in force; the host's listening sockets where visible.",
+        "The published ports in force; the host's listening sockets where visible; whether docker-proxy or a rule of "
+        "the firewall takes what is sent to the port.",
         "Use a published port (listed), a network in common, or create the container with the port published.",
         "Port 8080 is not published at the host; published are 8081 (tomcat81), 8082 (tomcat82).",
     ),
@@ -73,7 +76,8 @@ ROWS = (
         "inter-container-off",
         BLOCKING,
         "The network forbids traffic between its containers (enable_icc=false).",
-        "The option com.docker.network.bridge.enable_icc of the network.",
+        "The option com.docker.network.bridge.enable_icc of the network. On the default bridge, --link opens the ports "
+        "that the other container exposes.",
         "Connect both to another network that allows it.",
         "locked has enable_icc=false: tomcat81 and tomcat82 may not talk there.",
     ),
@@ -81,7 +85,8 @@ ROWS = (
         "gateway-mode-routed",
         INFO,
         "The bridge routes instead of translating: ports are opened on the container's own address, not on the host's.",
-        "The option com.docker.network.bridge.gateway_mode_ipv4 or …_ipv6 is routed.",
+        "The option com.docker.network.bridge.gateway_mode_ipv4 or …_ipv6 is routed, which Docker 26 ignores. From "
+        "Docker 28 on, pings and published ports pass from other bridges; another port is blocked.",
         "Use the container's address, with a route to its subnet on the client; or a network in nat mode.",
         "edge is routed: port 8080 of web is open at 172.22.0.2, not at the host.",
     ),
@@ -89,7 +94,7 @@ ROWS = (
         "gateway-mode-isolated",
         BLOCKING,
         "The bridge has no address on the host: host and containers do not reach each other there.",
-        "The option com.docker.network.bridge.gateway_mode_ipv4 or …_ipv6 is isolated.",
+        "The option com.docker.network.bridge.gateway_mode_ipv4 or …_ipv6 is isolated, or inhibit_ipv4 is set.",
         "Connect the container to a network that is not isolated.",
         "vault is isolated: the host has no address on it.",
     ),
@@ -121,7 +126,7 @@ ROWS = (
         "wrong-default-gateway",
         WARNING,
         "The default route leaves by a network that does not lead there.",
-        "Gateway priorities, then the order of the networks' names; the routing table where visible.",
+        "Gateway priorities, then the order of the networks' names; the routing table where visible; inhibit_ipv4.",
         "Give the endpoint on the suited network a higher gateway_priority.",
         "tomcat81 leaves by lan, which has no way out; frontend has one.",
     ),
@@ -129,8 +134,10 @@ ROWS = (
         "masquerade-off",
         WARNING,
         "The bridge does not translate the source address of what leaves: replies need a route to its subnet.",
-        "The option com.docker.network.bridge.enable_ip_masquerade is false, and the destination is outside.",
-        "Add a route to the subnet on the outside, or use a network with masquerading.",
+        "The option com.docker.network.bridge.enable_ip_masquerade is false, and the destination is outside or on "
+        "another bridge. From Docker 28.2 on, rules in the raw table drop the replies.",
+        "Before Docker 28.2, add a route to the subnet on the outside. Later, use masquerading, gateway mode routed or "
+        "nat-unprotected, or trusted_host_interfaces.",
         "raw does not masquerade: 192.0.2.1 must know the way back to 172.23.0.0/16.",
     ),
     Explanation(
@@ -168,17 +175,21 @@ ROWS = (
     Explanation(
         "firewall-rules-missing",
         BLOCKING,
-        "Docker's own chains are gone from the host's firewall, as after a flush: published ports and ways out fail.",
-        "The chains DOCKER and DOCKER-USER are not among those that are visible.",
-        "Restart the engine, which writes them anew.",
-        "The host's nat table has no chain DOCKER.",
+        "Docker's own rules are gone from the host's firewall, as after a flush: published ports and ways out fail. "
+        "An engine with iptables=false writes none and looks the same; then this is a warning that names both.",
+        "The chains DOCKER and DOCKER-USER of iptables and their calls; with the nftables backend, the table "
+        "docker-bridges.",
+        "Restart the engine, which writes its rules again, unless it has iptables=false on purpose.",
+        "The host's firewall has no call of Docker's chains in filter FORWARD.",
     ),
     Explanation(
         "user-firewall-drop",
         BLOCKING,
-        "A rule that is not Docker's own drops or rejects the packet on the host.",
-        "The rules and counters of DOCKER-USER, FORWARD and INPUT where visible.",
-        "Remove or narrow the rule that is quoted.",
+        "A rule that is not Docker's own drops or rejects the packet on the host, or the policy of INPUT does.",
+        "The rules of INPUT or FORWARD and of the chains they call, such as DOCKER-USER or those of ufw, are compared "
+        "with the packet where visible; native nftables rules are not. A rule with a match that is not understood is "
+        "named. The diagnosis of the engine lists what drops in DOCKER-USER.",
+        "Remove or narrow the rule that is quoted, or accept the packet in INPUT.",
         "DOCKER-USER drops: -s 172.19.0.0/16 -j DROP.",
     ),
     Explanation(

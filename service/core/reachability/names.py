@@ -163,6 +163,11 @@ def link_parts(link: str) -> tuple[str, str]:
     return target, alias.rsplit("/", 1)[-1] or target
 
 
+def is_linked(owner: Container, target: Container) -> bool:
+    """Whether the container was started with ``--link`` to the other (on the default bridge)."""
+    return any(link_parts(link)[0] == target.name for link in owner.links)
+
+
 def _linked(source: Standing, network: Network, name: str) -> str | None:
     """What the source alone calls by that name on a user network (``--link`` there is an alias for one reader)."""
     for endpoint in source.endpoints:

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from service.core.evidence import Evidence
 from service.core.reachability.standing import IPV4, IPV6, Standing, gateway_of, interface_of, version_of
-from service.core.reachability.target import default_exit, host_address_on, is_vlan, locate
+from service.core.reachability.target import default_exit, has_host_address, host_address_on, is_vlan, locate
 from service.core.snapshot import Endpoint, Network, Snapshot
 
 HOST_LOOPBACK = "127.0.0.1"
@@ -65,7 +65,7 @@ class Reach:
             return
         for version in self._versions:
             leaves = default_exit(self._snapshot, source, version, self._evidence)
-            if leaves is not None and not is_vlan(leaves):
+            if leaves is not None and not is_vlan(leaves) and has_host_address(leaves, version):
                 places = (_gateway_on(source, leaves, version), host_address_on(self._snapshot, leaves, version))
                 yield from (address for address in places if address)
         for version in self._versions:

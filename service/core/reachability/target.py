@@ -26,6 +26,8 @@ from service.core.snapshot import Endpoint, Network, Pool, Snapshot
 
 OVERLAY_GATEWAY = "docker_gwbridge"
 """The bridge by which containers of an overlay network leave their node."""
+_FALSE = frozenset({"false", "0", "f"})
+"""How the engine reads a false option (Go's ``ParseBool``, case ignored)."""
 _VLAN_DRIVERS = frozenset({"macvlan", "ipvlan"})
 
 _Address = IPv4Address | IPv6Address
@@ -68,13 +70,27 @@ class Goal:
 
 
 def gateway_mode(network: Network, version: int) -> str:
-    """``nat``, ``routed``, ``isolated`` (engine 27 and later; ``nat`` where it says nothing)."""
-    return network.options.get(f"com.docker.network.bridge.gateway_mode_ipv{version}", "nat")
+    """``nat``, ``nat-unprotected``, ``routed``, ``isolated``; ``nat`` where the network or its engine knows none.
+
+    Docker 26 keeps the option and ignores it (measured on 26.1.5).
+    """
+    option = f"com.docker.network.bridge.gateway_mode_ipv{version}"
+    return "nat" if option in network.ignored_options else network.options.get(option, "nat")
 
 
 def masquerades(network: Network) -> bool:
     """Whether the host puts its own address on what leaves the bridge (``enable_ip_masquerade``, on unless set off)."""
-    return network.options.get("com.docker.network.bridge.enable_ip_masquerade", "true").lower() != "false"
+    return network.options.get("com.docker.network.bridge.enable_ip_masquerade", "true").lower() not in _FALSE
+
+
+def has_host_address(network: Network, version: int) -> bool:
+    """Whether the engine gives the network's bridge an address of the host.
+
+    Not in gateway mode ``isolated``, and no IPv4 address with ``inhibit_ipv4``: the containers still get a default
+    route to the address that nobody holds.
+    """
+    inhibited = network.options.get("com.docker.network.bridge.inhibit_ipv4", "false").lower() not in _FALSE
+    return gateway_mode(network, version) != "isolated" and not (inhibited and version == IPV4)
 
 
 def is_vlan(network: Network) -> bool:
@@ -98,7 +114,7 @@ def _parsed(subnet: str) -> IPv4Network | IPv6Network | None:
 
 def host_address_on(snapshot: Snapshot, network: Network, version: int) -> str | None:
     """The host's address on the network's bridge: the pool's gateway, or the first address where none is named."""
-    if network.driver != "bridge" or network.config_only or gateway_mode(network, version) == "isolated":
+    if network.driver != "bridge" or network.config_only or not has_host_address(network, version):
         return None
     for endpoint in snapshot.endpoints_of(network):
         if endpoint.state == "active" and (recorded := gateway_of(endpoint, version)):

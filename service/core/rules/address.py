@@ -10,8 +10,8 @@ from service.core import remedies
 from service.core.checks import AddressDestination, Finding, HostDestination, Severity
 from service.core.errors import Remedy
 from service.core.reachability.names import Lookup
-from service.core.reachability.standing import IPV4, IPV6
-from service.core.reachability.target import Goal, Way, gateway_mode, is_vlan
+from service.core.reachability.standing import IPV4, IPV6, Standing
+from service.core.reachability.target import Goal, Way, gateway_mode, has_host_address, is_vlan
 from service.core.rules.base import (
     Findings,
     Situation,
@@ -22,7 +22,7 @@ from service.core.rules.base import (
     of_network,
     unseen,
 )
-from service.core.snapshot import Container, Endpoint
+from service.core.snapshot import Container, Endpoint, Network
 
 
 def nothing_to_try(situation: Situation) -> Findings:
@@ -65,13 +65,23 @@ def _no_host_address(situation: Situation) -> Finding:
     for network in networks:
         if is_vlan(network):
             return vlan_host(situation, network.name)
-        if "isolated" in {gateway_mode(network, v) for v in (version or IPV4, version or IPV6)}:
-            message = f"{network.name} is isolated: the host has no address on it."
-            remedy = remedies.share_network(situation.snapshot, members(source))
-            return finding("gateway-mode-isolated", of_network(network), message, remedy=remedy)
+        if not all(has_host_address(network, v) for v in (version or IPV4, version or IPV6)):
+            return without_host(situation, network, source)
     if version is not None:
         return _family(situation, version)
     return unseen(component_of(source), f"No address of the host is known that {source.name} could use.")
+
+
+def without_host(situation: Situation, network: Network, standing: Standing) -> Finding:
+    """The finding for a bridge on which the engine gives the host no address."""
+    isolated = "isolated" in {gateway_mode(network, version) for version in (IPV4, IPV6)}
+    message = (
+        f"{network.name} is isolated: the host has no address on it."
+        if isolated
+        else f"{network.name} has inhibit_ipv4 set: the host has no IPv4 address on it."
+    )
+    remedy = remedies.share_network(situation.snapshot, members(standing))
+    return finding("gateway-mode-isolated", of_network(network), message, remedy=remedy)
 
 
 def vlan_host(situation: Situation, network: str) -> Finding:

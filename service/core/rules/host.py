@@ -1,23 +1,33 @@
 """Rules of the host's layer: the packet is for an address of the host, so a port there must be somebody's.
 
-A published port is answered by one of two: the firewall translates the address (for what comes from the host itself,
-from an internal network or one that does not masquerade), or the engine's userland proxy accepts the connection (for
-what comes by another bridge or by the very bridge of the container, and for the host's loopback). Measured on engine
-26.1: the proxy accepts TCP even where nothing listens behind it; what comes by a bridge and is translated is dropped.
-Besides published ports, host-mode containers and the host's own programs listen there, which only an observation shows.
+A published port is answered by one of two: the engine's NAT rules translate the address to the container's, or the
+userland proxy (docker-proxy) accepts the connection at the host. Which one depends on where the packet comes from:
+
+- From the host, the rules translate. They spare the loopback where a proxy runs; without one they take IPv4's, while
+  ::1 cannot be translated to another host (the kernel routes no packet from it).
+- From the port's own bridge, the proxy answers; without one the rules translate back into the bridge (hairpin).
+- From another bridge, Docker 26 to 28 leave the packet to the proxy if the bridge masquerades, since they drop what
+  they translate from one bridge to another. From Docker 29 on they translate and let pass what is published.
+- Where the engine writes no rules for the family, or the container has no address of it, only the proxy answers.
+
+Measured on 26.1.5, 28.5.2 and 29.7.2, and read in moby's ``iptabler`` and ``nftabler``. The proxy accepts TCP even
+where nothing listens behind it. Besides published ports, host-mode containers and the host's own programs listen
+there, which only an observation shows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import ip_address
 
 from service.core import remedies
 from service.core.checks import Finding, Protocol, Severity
 from service.core.errors import Remedy
+from service.core.evidence import Evidence
 from service.core.explanations import of_container
 from service.core.host_ports import overlap
-from service.core.reachability.standing import IPV4, IPV6, THE_HOST, Standing, stand, version_of
+from service.core.reachability.standing import IPV4, THE_HOST, Standing, stand, version_of
 from service.core.reachability.target import Goal, default_exit, gateway_mode, masquerades
 from service.core.rules.base import (
     HOST,
@@ -29,19 +39,36 @@ from service.core.rules.base import (
     unseen,
 )
 from service.core.rules.listener import is_loopback, matching, sockets_of, unserved
-from service.core.snapshot import Container, PublishedPort, Snapshot
+from service.core.rules.passage import bridges_are_open, reply_is_dropped
+from service.core.snapshot import Container, Network, PublishedPort, Snapshot
 
+PORTS_HELD_SILENTLY = (28, 0)
 _PORTS_LISTED = 20
+
+
+class Delivery(StrEnum):
+    """What answers at a published port. ``UNSEEN``: whether a proxy runs decides, and that was not visible."""
+
+    PROXY = "proxy"
+    RULES = "rules"
+    NOBODY = "nobody"
+    UNSEEN = "unseen"
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A published port that takes part: whose it is, and whether the proxy answers instead of the firewall."""
+    """A published port that takes part: whose it is, what answers there, and the network the container has it from."""
 
     container: Container
     port: PublishedPort
     standing: Standing
-    by_proxy: bool
+    delivery: Delivery
+    home: Network | None
+
+    @property
+    def by_proxy(self) -> bool:
+        """Whether the connection ends at the userland proxy."""
+        return self.delivery is Delivery.PROXY
 
 
 def publications(snapshot: Snapshot, transport: str) -> tuple[tuple[Container, PublishedPort], ...]:
@@ -69,22 +96,33 @@ def publication(situation: Situation) -> Publication | None:
     for container, port in publications(situation.snapshot, transport):
         if port.host_port == situation.port and overlap(port.host_ip, goal.address):
             standing = stand(situation.snapshot, container.id, situation.evidence)
-            return Publication(container, port, standing, _is_proxied(situation, goal, standing))
+            home = default_exit(situation.snapshot, standing, goal.version, situation.evidence)
+            return Publication(container, port, standing, _delivery(situation, goal, standing, home), home)
     return None
 
 
-def _is_proxied(situation: Situation, goal: Goal, publisher: Standing) -> bool:
-    """Whether the connection ends at the userland proxy.
-
-    Docker's nat rules pass over what comes in by a bridge that masquerades, and by the bridge of the port itself.
-    """
+def _delivery(situation: Situation, goal: Goal, publisher: Standing, home: Network | None) -> Delivery:
+    """What answers, by the way the packet comes (the table at the top of this file)."""
+    evidence = situation.evidence
+    translatable = any(version_of(address) == goal.version for e in publisher.endpoints for address in e.addresses)
+    if not evidence.guards(goal.version) or not translatable:
+        return _proxy_or(Delivery.NOBODY, evidence)
     if situation.source.is_host:
-        return ip_address(goal.address).is_loopback or (goal.version == IPV6 and not situation.evidence.ipv6_firewall)
-    if goal.version == IPV6 and not situation.evidence.ipv6_firewall:
-        return True
-    if goal.exit is None or (masquerades(goal.exit) and not goal.exit.internal):
-        return True
-    return goal.exit == default_exit(situation.snapshot, publisher, goal.version, situation.evidence)
+        if not ip_address(goal.address).is_loopback:
+            return Delivery.RULES
+        return _proxy_or(Delivery.RULES if goal.version == IPV4 else Delivery.NOBODY, evidence)
+    if goal.exit is None or goal.exit == home:
+        return _proxy_or(Delivery.RULES, evidence)
+    if bridges_are_open(evidence) or goal.exit.internal or not masquerades(goal.exit):
+        return Delivery.RULES
+    return _proxy_or(Delivery.RULES, evidence)
+
+
+def _proxy_or(otherwise: Delivery, evidence: Evidence) -> Delivery:
+    """The proxy where it runs, else the other; not decided where it was not seen."""
+    if evidence.userland_proxy is None:
+        return Delivery.UNSEEN
+    return Delivery.PROXY if evidence.userland_proxy else otherwise
 
 
 def port_has_no_owner(situation: Situation) -> Findings:
@@ -147,19 +185,53 @@ def _not_published(situation: Situation, transport: str, port: int) -> Findings:
         )
 
 
-def translated_and_dropped(situation: Situation) -> Findings:
-    """What comes by a bridge and is translated, Docker's rules drop on the way to the other bridge."""
+def nobody_answers_for_it(situation: Situation) -> Findings:
+    """The port is published, and nothing takes its packets: neither a proxy nor a rule, or that was not seen."""
     goal, found = situation.goal, publication(situation)
-    if goal is None or goal.exit is None or found is None or found.by_proxy:
+    if goal is None or found is None:
         return
-    why = "is internal" if goal.exit.internal else "does not masquerade"
-    message = (
-        f"{goal.exit.name} {why}: port {situation.port} of {found.container.name}, published at the host, "
-        f"does not answer from there."
-    )
+    port = {"port": situation.port, "container": found.container.name}
+    if found.delivery is Delivery.UNSEEN:
+        message = f"Whether docker-proxy answers for port {situation.port} of {found.container.name} was not seen."
+        yield unseen(HOST, message, port=situation.port, container=found.container.name)
+    elif found.delivery is Delivery.NOBODY:
+        # Docker 26 and 27 hold the port by a socket that listens: the kernel takes the connection, and no more.
+        held = situation.question.protocol is Protocol.TCP and situation.evidence.engine_version < PORTS_HELD_SILENTLY
+        message = (
+            f"Port {situation.port} of {found.container.name} is published, but not at {goal.address}: the engine runs "
+            f"without docker-proxy (userland-proxy=false) and no rule of its firewall translates that address."
+        )
+        if held:
+            message += " The engine's own socket there takes connections and never answers."
+        remedy = Remedy("Use another address of the host, or start the engine with userland-proxy=true.")
+        severity = Severity.WARNING if held else None
+        yield finding("port-not-published", HOST, message, severity=severity, remedy=remedy, evidence=port)
+
+
+def translated_and_dropped(situation: Situation) -> Findings:
+    """What comes by a bridge and is translated to the container's address, and does not pass from there."""
+    goal, found = situation.goal, publication(situation)
+    if goal is None or goal.exit is None or found is None or found.delivery is not Delivery.RULES:
+        return
+    leaves, home = goal.exit, found.home
     remedy = remedies.share_network(situation.snapshot, members(situation.source, found.standing))
-    code = "internal-no-egress" if goal.exit.internal else "masquerade-off"
-    yield finding(code, of_network(goal.exit), message, severity=Severity.BLOCKING, remedy=remedy)
+    whose = f"port {situation.port} of {found.container.name}, published at the host,"
+    if leaves.internal:
+        message = f"{leaves.name} is internal: {whose} does not answer from there."
+        yield finding("internal-no-egress", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+    elif leaves == home:
+        if not leaves.inter_container_enabled:
+            message = f"{leaves.name} has enable_icc=false and no docker-proxy answers: {whose} is not reached from it."
+            yield finding("inter-container-off", of_network(leaves), message, remedy=remedy)
+    elif not masquerades(leaves) and (not bridges_are_open(situation.evidence) or reply_is_dropped(situation, leaves)):
+        message = f"{leaves.name} does not masquerade: {whose} does not answer from there."
+        yield finding("masquerade-off", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+    elif not bridges_are_open(situation.evidence):
+        message = (
+            f"The engine runs without docker-proxy (userland-proxy=false): {whose} is translated to its own address, "
+            f"and dropped on the way from {leaves.name} to {home.name if home else 'its network'}."
+        )
+        yield finding("bridges-isolated", of_network(leaves), message, remedy=remedy)
 
 
 def published_by_route(situation: Situation) -> Findings:
@@ -167,7 +239,7 @@ def published_by_route(situation: Situation) -> Findings:
     goal, found = situation.goal, publication(situation)
     if goal is None or found is None:
         return
-    network = default_exit(situation.snapshot, found.standing, goal.version, situation.evidence)
+    network = found.home
     if network is not None and gateway_mode(network, goal.version) == "routed":
         message = f"{network.name} is routed: port {situation.port} of {found.container.name} is not open at the host."
         yield finding("gateway-mode-routed", of_network(network), message, severity=Severity.BLOCKING)
@@ -178,8 +250,13 @@ def nobody_behind_the_port(situation: Situation) -> Findings:
     goal, found = situation.goal, publication(situation)
     if goal is None or found is None:
         return
-    accepted = found.by_proxy and situation.question.protocol is Protocol.TCP
-    inner = next((a for e in found.standing.endpoints for a in e.addresses), goal.address)
+    if found.delivery is Delivery.NOBODY:
+        return
+    by_proxy = found.delivery in {Delivery.PROXY, Delivery.UNSEEN}
+    accepted = by_proxy and situation.question.protocol is Protocol.TCP
+    addresses = [address for e in found.standing.endpoints for address in e.addresses]
+    same_family = (address for address in addresses if version_of(address) == goal.version)
+    inner = next(same_family, next(iter(addresses), goal.address))
     yield from unserved(
         situation, found.standing, found.port.container_port, inner, version_of(inner) or IPV4, accepted=accepted
     )

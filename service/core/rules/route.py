@@ -1,8 +1,8 @@
 """Rules of the route's layer: does anything lead from the source to the address.
 
-Facts measured on engine 26.1: packets from one bridge to another are dropped; an internal network has no default
-route; the host's address on *any* bridge answers a container that has a default route. IPv6 is guarded like IPv4 only
-where the engine writes ip6tables; without, IPv6 passes from bridge to bridge, and internal networks lose the answer.
+What passes from one bridge to another is a table of its own (``passage``). An internal network has no default route;
+the host's address on *any* bridge answers a container that has a default route. A family for which the engine writes
+no rules passes from bridge to bridge, and internal networks lose the answer (measured on engine 26.1 for IPv6).
 """
 
 from __future__ import annotations
@@ -12,9 +12,17 @@ from ipaddress import ip_address, ip_network
 from service.core import remedies
 from service.core.checks import ContainerDestination, Finding, Severity
 from service.core.errors import Remedy
-from service.core.reachability.standing import IPV4, IPV6
-from service.core.reachability.target import Goal, Way, default_exit, gateway_mode, is_vlan, masquerades
-from service.core.rules.address import vlan_host
+from service.core.reachability.standing import IPV4, IPV6, Standing
+from service.core.reachability.target import (
+    Goal,
+    Way,
+    default_exit,
+    gateway_mode,
+    has_host_address,
+    is_vlan,
+    masquerades,
+)
+from service.core.rules.address import vlan_host, without_host
 from service.core.rules.base import (
     HOST,
     Findings,
@@ -25,6 +33,7 @@ from service.core.rules.base import (
     of_network,
     unseen,
 )
+from service.core.rules.passage import bridges_are_open, reply_is_dropped, routed_is_open
 from service.core.snapshot import Network
 
 
@@ -73,6 +82,21 @@ def _apart(situation: Situation, goal: Goal, network: Network) -> Finding:
     return finding("bridges-isolated", component_of(source), message, remedy=remedy, evidence=evidence)
 
 
+def gateway_is_absent(situation: Situation) -> Findings:
+    """The default route leads to an address that nobody holds: the engine sets it, and not the bridge's address."""
+    goal = situation.goal
+    if goal is None or goal.way is not Way.FORWARDED or goal.exit is None or is_vlan(goal.exit):
+        return
+    if goal.exit.driver == "bridge" and not has_host_address(goal.exit, goal.version):
+        message = (
+            f"{situation.source.name} leaves by {goal.exit.name}, which has inhibit_ipv4 set: "
+            f"nobody holds the gateway's address there."
+        )
+        remedy = remedies.way_out(situation.snapshot, members(situation.source)[0])
+        component = component_of(situation.source)
+        yield finding("wrong-default-gateway", component, message, severity=Severity.BLOCKING, remedy=remedy)
+
+
 def across_networks(situation: Situation) -> Findings:
     """The packet would have to pass from a network of the source to another one."""
     goal = situation.goal
@@ -84,36 +108,91 @@ def across_networks(situation: Situation) -> Findings:
         return
     if goal.network is None:
         return
-    if goal.version == IPV6 and goal.network.driver == "bridge" and goal.exit is not None and not is_vlan(goal.exit):
-        yield from _across_ipv6(situation, goal, goal.network)
-    elif gateway_mode(goal.network, goal.version) == "routed":
-        yield _routed(goal, goal.network)
-        yield unseen(
-            of_network(goal.network), f"Whether the host lets {goal.address} be reached from a bridge is not seen."
-        )
+    if goal.network.driver == "bridge" and goal.exit is not None and not is_vlan(goal.exit):
+        yield from _between_bridges(situation, goal, goal.network, goal.exit)
     else:
         yield _apart(situation, goal, goal.network)
 
 
-def _routed(goal: Goal, network: Network) -> Finding:
-    message = (
-        f"{network.name} is routed: its containers' ports are open at their own addresses, such as {goal.address}."
-    )
-    return finding("gateway-mode-routed", of_network(network), message)
-
-
-def _across_ipv6(situation: Situation, goal: Goal, network: Network) -> Findings:
-    """Without ip6tables nothing stands between two bridges but the answer's way back."""
-    guarded = situation.evidence.ipv6_firewall
-    if guarded:
-        yield _apart(situation, goal, network)
+def _between_bridges(situation: Situation, goal: Goal, network: Network, leaves: Network) -> Findings:
+    """The engine's rules decide, where it writes any for the family."""
+    guarded, mode = situation.evidence.guards(goal.version), gateway_mode(network, goal.version)
+    if goal.standing is not None and not has_host_address(network, goal.version):
+        yield without_host(situation, network, goal.standing)
     elif guarded is None:
         yield unseen(HOST, "Whether the engine keeps IPv6 networks apart (ip6tables) was not seen.")
-    elif goal.standing is None:
+    elif not guarded:
+        yield from _unguarded(situation, goal, network)
+    elif goal.standing is None or network.internal:
         yield _apart(situation, goal, network)
-    elif default_exit(situation.snapshot, goal.standing, IPV6, situation.evidence) is None:
-        message = f"{goal.standing.name} has no IPv6 route back to {situation.source.name}: the answer is lost."
-        remedy = remedies.share_network(situation.snapshot, members(situation.source, goal.standing), ipv6=True)
+    elif mode == "routed" and routed_is_open(situation.evidence):
+        yield from _into_routed(situation, goal, network, goal.standing)
+        yield from _answered(situation, leaves)
+    elif mode == "nat-unprotected" and bridges_are_open(situation.evidence):
+        yield from _answered(situation, leaves)
+    else:
+        yield _apart(situation, goal, network)
+
+
+def _into_routed(situation: Situation, goal: Goal, network: Network, holder: Standing) -> Findings:
+    """A routed network takes pings, and the ports that its containers publish, at the containers' own addresses."""
+    port = situation.port
+    if situation.transport is None or (port is not None and _opens(situation, holder, network, port)):
+        message = (
+            f"{network.name} is routed: its containers' published ports are open at their own addresses, "
+            f"such as {goal.address}."
+        )
+        yield finding("gateway-mode-routed", of_network(network), message)
+    elif port is not None:
+        message = (
+            f"{network.name} is routed: from other networks only pings and published ports pass, "
+            f"and {holder.name} does not publish {situation.transport} port {port}."
+        )
+        remedy = remedies.share_network(situation.snapshot, members(situation.source, holder))
+        evidence = {"port": port, "address": goal.address}
+        yield finding(
+            "gateway-mode-routed",
+            of_network(network),
+            message,
+            severity=Severity.BLOCKING,
+            remedy=remedy,
+            evidence=evidence,
+        )
+
+
+def _opens(situation: Situation, holder: Standing, network: Network, port: int) -> bool:
+    """Whether the container's own port is published on that network.
+
+    Docker 28 opens ports only on the network that gives the container its default route.
+    """
+    if holder.owner is None or situation.transport is None:
+        return False
+    exits = [default_exit(situation.snapshot, holder, version, situation.evidence) for version in (IPV4, IPV6)]
+    here = bridges_are_open(situation.evidence) or network in exits
+    return here and holder.owner.publishes(port, situation.transport)
+
+
+def _answered(situation: Situation, leaves: Network) -> Findings:
+    """The packet arrives; its answer has to come back."""
+    if reply_is_dropped(situation, leaves):
+        message = (
+            f"{leaves.name} does not masquerade: the answer is addressed to {situation.source.name} itself, "
+            f"and the engine drops what comes to {leaves.name} from elsewhere."
+        )
+        remedy = _way_back(situation, leaves)
+        yield finding("masquerade-off", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+
+
+def _unguarded(situation: Situation, goal: Goal, network: Network) -> Findings:
+    """Without rules nothing stands between two bridges but the answer's way back."""
+    if goal.standing is None:
+        yield _apart(situation, goal, network)
+    elif default_exit(situation.snapshot, goal.standing, goal.version, situation.evidence) is None:
+        message = (
+            f"{goal.standing.name} has no IPv{goal.version} route back to {situation.source.name}: the answer is lost."
+        )
+        together = members(situation.source, goal.standing)
+        remedy = remedies.share_network(situation.snapshot, together, ipv6=goal.version == IPV6)
         yield finding("reply-path-lost", component_of(goal.standing), message, remedy=remedy)
 
 
@@ -125,10 +204,8 @@ def host_is_not_there(situation: Situation) -> Findings:
     network = goal.network
     if is_vlan(network):
         yield vlan_host(situation, network.name)
-    elif gateway_mode(network, goal.version) == "isolated":
-        message = f"{network.name} is isolated: the host has no address on it."
-        remedy = remedies.share_network(situation.snapshot, members(goal.standing))
-        yield finding("gateway-mode-isolated", of_network(network), message, remedy=remedy)
+    elif network.driver == "bridge" and not has_host_address(network, goal.version) and goal.standing is not None:
+        yield without_host(situation, network, goal.standing)
     else:
         message = f"The host has no address on {network.name} ({network.driver})."
         remedy = remedies.share_network(situation.snapshot, members(goal.standing))
@@ -194,5 +271,21 @@ def _leaving(situation: Situation, goal: Goal) -> Findings:
         yield finding("ip-forward-off", HOST, f"{switch} is 0 on the host.", remedy=remedy, evidence={switch: 0})
     if goal.exit is not None and (not masquerades(goal.exit) or gateway_mode(goal.exit, goal.version) == "routed"):
         message = f"{goal.exit.name} does not masquerade: {goal.address} must know the way back to its subnet."
-        remedy = Remedy(f"Give {goal.address} a route to the subnet of {goal.exit.name}, or leave by another network.")
+        remedy = _way_back(situation, goal.exit, to=goal.address)
         yield finding("masquerade-off", of_network(goal.exit), message, remedy=remedy)
+
+
+def _way_back(situation: Situation, network: Network, *, to: str | None = None) -> Remedy:
+    """What lets an answer return to a network that does not masquerade.
+
+    A route alone does where the engine drops nothing by its raw rules: before Docker 28.2, and in the modes that the
+    rules leave out.
+    """
+    if reply_is_dropped(situation, network):
+        trusted = ", or with the link of the host by which the answer comes in trusted_host_interfaces" if to else ""
+        return Remedy(
+            f"Create {network.name} again with masquerading, or with gateway mode routed or nat-unprotected{trusted}: "
+            f"as it is, the engine's rules drop every answer that comes to it from elsewhere."
+        )
+    other = to or "the other side"
+    return Remedy(f"Give {other} a route to the subnet of {network.name}, or leave by another network.")

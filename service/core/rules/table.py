@@ -67,12 +67,14 @@ ADDRESS = (
 )
 ROUTE = (
     Rule(("no-shared-network", "bridges-isolated", "internal-no-egress", "wrong-default-gateway"), route.no_route),
+    Rule(("wrong-default-gateway",), route.gateway_is_absent),
     Rule(
         (
             "no-shared-network",
             "bridges-isolated",
             "macvlan-host-filtered",
             "gateway-mode-routed",
+            "masquerade-off",
             "reply-path-lost",
             LIMIT,
         ),
@@ -104,7 +106,11 @@ HOST = (
         ("port-not-published", "port-bound-to-loopback", "no-listener", "listens-on-loopback-only", LIMIT),
         host.port_has_no_owner,
     ),
-    Rule(("internal-no-egress", "masquerade-off"), host.translated_and_dropped),
+    Rule(("port-not-published", LIMIT), host.nobody_answers_for_it),
+    Rule(
+        ("internal-no-egress", "masquerade-off", "inter-container-off", "bridges-isolated"),
+        host.translated_and_dropped,
+    ),
     Rule(("gateway-mode-routed",), host.published_by_route),
 )
 PORT = (

@@ -1,8 +1,9 @@
 """Rules of the wire's layer: a network both are on, and still something between them.
 
-Measured on engine 26.1: ``enable_icc=false`` drops IPv4 between the containers of a bridge, whatever the protocol,
-but not from or to the host, nor by published ports; IPv6 is dropped only where the engine writes ip6tables. A macvlan
-in bridge mode carries its endpoints; one in private mode does not.
+Measured on engine 26.1: ``enable_icc=false`` drops what goes between the containers of a bridge, whatever the
+protocol, where the engine writes rules for the family; but not what goes from or to the host, nor by published ports.
+On the default bridge ``--link`` opens the ports that the other container exposes, for IPv4. A macvlan in bridge mode
+carries its endpoints; one in private mode does not.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from service.core import remedies
 from service.core.checks import Protocol
 from service.core.errors import Remedy
 from service.core.reachability.links import endpoint_on, host_end_of, host_interface, interface_on
+from service.core.reachability.names import is_linked
 from service.core.reachability.reach import talks_inside, vlan_mode
 from service.core.reachability.standing import IPV4, IPV6, Condition, Standing
 from service.core.reachability.target import Goal, Way, is_vlan
@@ -50,12 +52,25 @@ def network_forbids(situation: Situation) -> Findings:
         message = f"{network.name} is in mode {vlan_mode(network)}: its endpoints do not reach each other."
         yield finding("vlan-mode-private", of_network(network), message, remedy=remedy)
         return
-    guarded = goal.version == IPV4 or situation.evidence.ipv6_firewall
+    guarded = situation.evidence.guards(goal.version)
+    if guarded and goal.version == IPV4 and _is_opened_by_link(situation, goal, network):
+        return
     if guarded is None:
         yield unseen(HOST, f"Whether enable_icc=false of {network.name} holds for IPv6 (ip6tables) was not seen.")
     elif guarded:
         message = f"{network.name} has enable_icc=false: its containers may not talk to each other."
         yield finding("inter-container-off", of_network(network), message, remedy=remedy)
+
+
+def _is_opened_by_link(situation: Situation, goal: Goal, network: Network) -> bool:
+    """Whether ``--link`` on the default bridge opens the port: for it the engine accepts what the other exposes."""
+    owner, target, port = situation.source.owner, goal.standing.owner if goal.standing else None, situation.port
+    if not network.is_default_bridge or owner is None or target is None or not is_linked(owner, target):
+        return False
+    transport = situation.transport
+    if port is None or transport is None:
+        return False
+    return f"{port}/{transport}" in target.exposed_ports or target.publishes(port, transport)
 
 
 def links_are_broken(situation: Situation) -> Findings:

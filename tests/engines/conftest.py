@@ -1,0 +1,41 @@
+"""Engines of their own, with daemon settings that change what the engine writes on its host."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import ENGINE_PROGRAMS, Client, in_namespace
+from private_engine import PrivateEngine
+
+from service.app import create_app
+from service.engine.connection import EngineAddress
+from service.settings import Settings
+
+
+@contextmanager
+def engine_with(settings, tokens_file):
+    """An engine with these fields in its daemon.json, and an admin's client of a service before it."""
+    folder = Path(tempfile.mkdtemp(prefix="bridgework-engines-"))
+    name = f"bridgework-engines-{os.getpid()}"
+    try:
+        with PrivateEngine(folder / "engine", name, settings=settings, programs=ENGINE_PROGRAMS) as made:
+            # With native nftables rules the engine leaves forwarding to the administrator.
+            in_namespace(made, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+            wide = Settings(tokens_file=tokens_file, stop_grace_s=1, rate_per_minute=10_000_000)
+            yield Client(create_app(wide, EngineAddress(made.docker_host))), made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def release():
+    """Major and minor version of the engine that is tested."""
+    program = str(ENGINE_PROGRAMS / "dockerd") if ENGINE_PROGRAMS else "dockerd"
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor = re.search(r"version (\d+)\.(\d+)", told).groups()
+    return int(major), int(minor)
