@@ -80,6 +80,14 @@ def _every_answer_is_held_against_the_document():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _services_do_not_see_the_tests_own_setting():
+    """A service refuses to start with a ``BRIDGEWORK_`` variable that it does not know."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.delenv("BRIDGEWORK_TEST_ENGINE", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def engine():
     """A real engine of the tests' own."""
