@@ -27,8 +27,8 @@ from service.api.matrix_schemas import (
     SurpriseSchema,
 )
 from service.api.nodes import GapSchema, is_forwarded
+from service.api.probe_metrics import CONTENT_TYPE, exposition
 from service.api.probe_metrics import MEDIA_TYPE as METRICS
-from service.api.probe_metrics import exposition
 from service.api.reading import invalid
 from service.core.access import Role
 from service.core.checks import Protocol, Verdict
@@ -186,7 +186,7 @@ def probe_for_prometheus(asked: Asked) -> Response:
     wanted = wanted_check(CheckRequestSchema().load(body))
     began = time.perf_counter()
     result = connectivity.check(asked.house, asked.snapshot, wanted)
-    return Response(exposition(result, wanted, time.perf_counter() - began), content_type=METRICS)
+    return Response(exposition(result, wanted, time.perf_counter() - began), content_type=CONTENT_TYPE)
 
 
 def _destination(text: str) -> dict[str, Any]:

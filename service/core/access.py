@@ -7,10 +7,10 @@ network, force and prune. A caller bound to a project changes only what carries 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from fnmatch import fnmatchcase
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 from service.core.errors import InputFault, Refused, Remedy
 
@@ -57,7 +57,6 @@ class Policy:
     host_mode: bool = True
     public_subnets: bool = False
     probe_allowed_subnets: tuple[str, ...] = ()
-    allowed_sysctls: tuple[str, ...] = field(default=("net.*",))
 
 
 def require_role(caller: Caller, role: Role, action: str) -> None:
@@ -114,9 +113,3 @@ def subnet_allowed(policy: Policy, subnet: str) -> bool:
         wanted.network_address in allowed and wanted.broadcast_address in allowed
         for allowed in map(ip_network, policy.allowed_subnets)
     )
-
-
-def address_in(address: str, subnets: tuple[str, ...]) -> bool:
-    """Whether a literal address lies in one of the subnets."""
-    wanted = ip_address(address)
-    return any(wanted in ip_network(subnet) for subnet in subnets)

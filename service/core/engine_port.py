@@ -31,7 +31,6 @@ class EngineFacts:
     kernel_version: str
     network_drivers: tuple[str, ...]
     default_address_pools: tuple[tuple[str, int], ...]
-    live_restore: bool = False
     swarm_state: str = "inactive"
     swarm_node_id: str | None = None
     firewall_backend: str | None = None

@@ -49,7 +49,6 @@ def read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFac
         kernel_version=info.get("KernelVersion") or "",
         network_drivers=tuple(sorted((info.get("Plugins") or {}).get("Network") or ())),
         default_address_pools=tuple((p["Base"], int(p["Size"])) for p in info.get("DefaultAddressPools") or ()),
-        live_restore=bool(info.get("LiveRestoreEnabled")),
         swarm_state=swarm.get("LocalNodeState") or "inactive",
         swarm_node_id=swarm.get("NodeID") or None,
         firewall_backend=firewall.get("Driver"),

@@ -16,7 +16,6 @@ from service.probes import echo, raw
 from service.probes.reasons import IPV4
 from service.probes.sweep_row import Destination
 
-MAX_POSITIONS = 0x10000
 _RECEIVE_BYTES = 2048
 _ROW_NUMBER = struct.Struct("!I")
 _HEADER = struct.Struct("!BBHHH")

@@ -233,7 +233,9 @@ def test_assertions_that_make_no_sense(api, body, pointer):
 
 @pytest.mark.usefixtures("two_networks")
 def test_one_check_as_prometheus_metrics(api):
-    text = api.get("/v1/connectivity/probe?source=web&destination=db&protocol=tcp&port=8080")
+    scraped = api.send("GET", "/v1/connectivity/probe?source=web&destination=db&protocol=tcp&port=8080")
+    assert scraped.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    text = scraped.get_data(as_text=True)
     assert "probe_success 1.0" in text
     assert "probe_ip_protocol 4.0" in text
     assert 0 < number(text, 'probe_tcp_duration_seconds{phase="connect"}') < number(text, "probe_duration_seconds") < 1

@@ -22,7 +22,7 @@ from service.core.equivalence.all_pairs import VERDICTS, predict_matrix
 from service.core.evidence import Evidence
 from service.core.explanations import CATALOGUE
 from service.core.reachability.aim import aim
-from service.core.reachability.prediction import predict, probe_target
+from service.core.reachability.prediction import predict
 from service.core.reachability.reach import Reach
 from service.core.reachability.standing import stand
 from service.core.snapshot import Snapshot
@@ -88,7 +88,6 @@ def test_the_order_in_which_the_engine_lists_things_decides_nothing(snapshot, da
 def test_there_is_an_answer_for_every_input(snapshot, question, evidence):
     prediction = predict(snapshot, question, evidence)
     assert all(found.code in CATALOGUE for found in prediction.findings)
-    probe_target(snapshot, question, evidence)
     for reason in (None, *Reason):
         for verdict in Verdict:
             measured = Measurement(verdict, reason=reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from core.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, seen, with_routes, world
+from core.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, seen, target, with_routes, world
 
 from service.core.checks import Severity, Verdict
 from service.core.evidence import NOTHING_SEEN
@@ -18,7 +18,7 @@ from service.core.observations import (
     Observation,
     Route,
 )
-from service.core.reachability.prediction import predict, probe_target
+from service.core.reachability.prediction import predict
 from service.core.reachability.standing import ordered_endpoints, stand
 from service.core.snapshot import Pool
 
@@ -94,7 +94,7 @@ def test_the_hosts_address_on_any_bridge_answers_a_container_with_a_way_out():
     snapshot = world(*BUILTIN, FRONT, BACK, VAULT, one)
     for address in ("10.1.0.1", "10.2.0.1", "10.3.0.1", "172.17.0.1"):
         assert predict(snapshot, ask(one, f"address:{address}")).verdict is Verdict.REACHABLE
-    assert probe_target(snapshot, ask(one, "host")).address == "10.1.0.1"
+    assert target(snapshot, ask(one, "host")) == "10.1.0.1"
 
 
 def test_the_host_reaches_every_bridge_and_itself():
@@ -102,7 +102,7 @@ def test_the_host_reaches_every_bridge_and_itself():
     snapshot = world(FRONT, one)
     assert [hop.kind for hop in predict(snapshot, ask("host", one)).path] == ["bridge", "interface"]
     assert predict(snapshot, ask("host", "address:10.1.0.1")).verdict is Verdict.REACHABLE
-    assert probe_target(snapshot, ask("host", "host", ip_version=6)).address == "::1"
+    assert target(snapshot, ask("host", "host", ip_version=6)) == "::1"
     seen_address = Interface(
         2, "eth0", "device", None, 1500, "up", (), (InterfaceAddress("192.0.2.9", 24, "ipv4", "global"),)
     )
@@ -213,7 +213,7 @@ def test_of_two_common_networks_the_one_that_lets_them_talk_is_taken():
     locked = network("a-locked", "10.8.0.0/24", options={OPTION + "enable_icc": "false"})
     one = container("a", (locked, "10.8.0.2"), (FRONT, "10.1.0.2"))
     two = container("b", (locked, "10.8.0.3"), (FRONT, "10.1.0.3"))
-    assert probe_target(world(locked, FRONT, one, two), ask(one, two)).address == "10.1.0.3"
+    assert target(world(locked, FRONT, one, two), ask(one, two)) == "10.1.0.3"
 
 
 @pytest.mark.parametrize(
@@ -285,9 +285,9 @@ def test_the_default_route_goes_by_priority_then_families_then_name_and_never_by
 def test_a_routing_table_that_was_seen_is_believed():
     one = container("a", (FRONT, "10.1.0.2"), (BACK, "10.2.0.2"))
     snapshot, question = world(FRONT, BACK, one), ask(one, "host")
-    assert probe_target(snapshot, question).address == "10.2.0.1"
+    assert target(snapshot, question) == "10.2.0.1"
     moved = seen([(one, with_routes(NOTHING, route("0.0.0.0/0", "10.1.0.1")))])
-    assert probe_target(snapshot, question, moved).address == "10.1.0.1"
+    assert target(snapshot, question, moved) == "10.1.0.1"
     gone = predict(snapshot, ask(one, "address:192.0.2.1"), seen([(one, with_routes(NOTHING))]))
     assert finding_of(gone, "wrong-default-gateway").severity is Severity.BLOCKING
 
@@ -297,7 +297,7 @@ def test_an_overlay_leaves_by_the_gateway_bridge_and_hides_its_peers():
     mesh = network("mesh", "10.10.0.0/24", driver="overlay", scope="swarm")
     one = container("a", (mesh, "10.10.0.2", {"gateway": None}))
     snapshot = world(gateway, mesh, one)
-    assert probe_target(snapshot, ask(one, "host")).address == "172.18.0.1"
+    assert target(snapshot, ask(one, "host")) == "172.18.0.1"
     assert predict(snapshot, ask(one, "address:10.10.0.7")).verdict is Verdict.INCONCLUSIVE
     assert predict(snapshot, ask(one, "address:10.10.0.7")).path[-1].kind == "overlay"
     assert codes(predict(snapshot, ask("host", one))) == ["no-shared-network"]

@@ -16,12 +16,13 @@ from core.worlds import (
     finding_of,
     network,
     seen,
+    target,
     world,
 )
 
 from service.core.checks import Severity, Verdict
 from service.core.observations import Observation, ResolverConfiguration
-from service.core.reachability.prediction import predict, probe_target
+from service.core.reachability.prediction import predict
 
 FRONT, BACK = network("frontend", "10.1.0.0/24"), network("backend", "10.2.0.0/24")
 VAULT = network("vault", "10.3.0.0/24", internal=True)
@@ -75,7 +76,7 @@ def test_a_destination_in_host_mode_is_asked_at_the_hosts_address():
     snapshot = world(*BUILTIN, FRONT, one, two)
     prediction = predict(snapshot, ask(one, two))
     assert (prediction.verdict, codes(prediction)) == (Verdict.REACHABLE, ["host-mode-no-own-address"])
-    assert probe_target(snapshot, ask(one, two)).address == "10.1.0.1"
+    assert target(snapshot, ask(one, two)) == "10.1.0.1"
     assert codes(predict(snapshot, ask("host", two))) == []
 
 
@@ -85,7 +86,7 @@ def test_a_destination_that_shares_a_network_is_asked_at_the_owners_address():
     one = container("a", (FRONT, "10.1.0.2"))
     snapshot = world(FRONT, one, owner, sharer)
     assert codes(predict(snapshot, ask(one, sharer))) == ["shares-network"]
-    assert probe_target(snapshot, ask(one, sharer)).address == "10.1.0.3"
+    assert target(snapshot, ask(one, sharer)) == "10.1.0.3"
     assert predict(snapshot, ask(sharer, owner)).path[0].name == "lo"
 
 

@@ -13,8 +13,9 @@ from service.core.checks import (
     Protocol,
     Question,
 )
-from service.core.evidence import Evidence
+from service.core.evidence import NOTHING_SEEN, Evidence
 from service.core.observations import HostObservation, ListeningSocket, Observation
+from service.core.reachability.prediction import situations_of
 from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 
 DESTINATIONS = {"name": NameDestination, "address": AddressDestination}
@@ -83,6 +84,11 @@ def world(*things):
         tuple(sorted(networks.values(), key=lambda n: (n.name, n.id))),
         tuple(sorted(containers, key=lambda c: (c.name, c.id))),
     )
+
+
+def target(snapshot, question, evidence=NOTHING_SEEN):
+    """The first address that a prediction is about, which the measurement asks too."""
+    return situations_of(snapshot, question, evidence)[0].goal.address
 
 
 def ask(source, destination, protocol="icmp", port=None, **facts):

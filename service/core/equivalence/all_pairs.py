@@ -61,11 +61,6 @@ class MatrixPrediction:
         self._known: dict[Hashable, int] = {}
         self._rows: dict[int, bytes] = {}
 
-    @property
-    def predictions_made(self) -> int:
-        """How many pairs were really predicted so far."""
-        return len(self._known)
-
     def question(self, source: int, destination: int) -> Question:
         """The question of one pair."""
         aimed: ContainerDestination | NameDestination = ContainerDestination(self._ids[destination])

@@ -8,11 +8,10 @@ the snapshot holds, there is an answer.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from service.core.checks import Finding, NameDestination, Prediction, Question, Severity, Verdict
+from service.core.checks import Finding, Prediction, Question, Severity, Verdict
 from service.core.evidence import NOTHING_SEEN, Evidence
-from service.core.reachability.aim import Aim, aim
+from service.core.reachability.aim import aim
 from service.core.reachability.path import path_of
 from service.core.reachability.standing import stand
 from service.core.rules.base import Situation
@@ -20,14 +19,6 @@ from service.core.rules.table import judge
 from service.core.snapshot import Snapshot
 
 _ORDER = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeTarget:
-    """What a probe for the question is to be sent to: a literal address or a name; neither where there is none."""
-
-    address: str | None = None
-    name: str | None = None
 
 
 def predict(snapshot: Snapshot, question: Question, evidence: Evidence = NOTHING_SEEN) -> Prediction:
@@ -46,14 +37,6 @@ def situations_of(snapshot: Snapshot, question: Question, evidence: Evidence) ->
     aimed = aim(snapshot, source, question, evidence)
     goals = aimed.goals or (None,)
     return tuple(Situation(snapshot, question, evidence, source, aimed, goal) for goal in goals)
-
-
-def probe_target(snapshot: Snapshot, question: Question, evidence: Evidence = NOTHING_SEEN) -> ProbeTarget:
-    """The address that prediction is about, so that the measurement asks the same; a name stays a name."""
-    if isinstance(question.destination, NameDestination):
-        return ProbeTarget(name=question.destination.name)
-    aimed: Aim = aim(snapshot, stand(snapshot, question.source_id, evidence), question, evidence)
-    return ProbeTarget(address=aimed.goals[0].address if aimed.goals else None)
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
