@@ -67,6 +67,9 @@ long: dev test-packages ## Every test that takes minutes: image, deployments, sw
 faults: dev ## Break engines and services on purpose, for ten minutes: kills, stalls, overruns, 10,000 hostile requests
 	@scripts/faults $(ARGS)
 
+lowest: ## Install the lowest versions that pyproject.toml allows, and run the tests that need no engine
+	@scripts/lowest $(ARGS)
+
 sbom: ## Write a bill of materials (CycloneDX) of the locked packages to build/sbom.cdx.json
 	@scripts/sbom
 
@@ -83,7 +86,7 @@ clean: ## Remove what tools left in the checkout; the engine and the environment
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: dev openapi faults sbom coverage picture test-packages
+.PHONY: dev openapi faults lowest sbom coverage picture test-packages
 dev:
 	@scripts/bootstrap dev
 
