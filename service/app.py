@@ -14,9 +14,11 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service.api import (
+    compression,
     connectivity,
     console,
     containers,
+    cors,
     docs,
     events,
     explain,
@@ -127,6 +129,8 @@ def create_app(
     app.json = _OrderedJson(app)
     problems.register(app)
     _register_tracing(app)
+    cors.allow(app, settings.cors_origins)
+    compression.enable(app)
     metrics.watch(app, settings.threads)
     for operation in (operation for resource in RESOURCES for operation in resource.operations):
         _register(app, desk, operation)
@@ -168,7 +172,7 @@ def _register(app: Flask, desk: Desk, operation: Operation) -> None:
             other
             for resource in RESOURCES
             for other in resource.operations
-            if other.method == "GET" and other.path == operation.path
+            if other.method == "GET" and other.path in _resources_of(operation)
         ),
         None,
     )
@@ -178,6 +182,16 @@ def _register(app: Flask, desk: Desk, operation: Operation) -> None:
         view_func=flask_view(desk, operation, reader),
         methods=[operation.method],
         provide_automatic_options=False,
+    )
+
+
+def _resources_of(operation: Operation) -> tuple[str, ...]:
+    """The path of the resource that an operation's preconditions are about: its own, or the one its verb stands at."""
+    parent, _, verb = operation.path.rpartition("/")
+    return (
+        (operation.path, parent)
+        if operation.method == "POST" and "{" in parent and "{" not in verb
+        else (operation.path,)
     )
 
 

@@ -15,12 +15,20 @@ ARRIVAL_S = 10.0
 MAX_HEAD_BYTES = 65_536
 _LENGTHS = re.compile(rb"\r\ncontent-length:(.*?)(?=\r\n)", re.IGNORECASE | re.DOTALL)
 _CODED = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,256})?\r\n")
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*(?=\r\n)", re.IGNORECASE)
+_OVERHEAD_BYTES = 16_384
+"""What the framing of a chunked body may take beside twice its own size: chunks of one byte would take five times."""
+_LONGEST_CHUNK_LINE = 300
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 
 REFUSALS = {
     HTTPStatus.BAD_REQUEST: ("bad-request", "This is not a valid HTTP request."),
     HTTPStatus.REQUEST_TIMEOUT: ("request-timed-out", f"The request did not arrive whole within {ARRIVAL_S:.0f} s."),
-    HTTPStatus.LENGTH_REQUIRED: ("length-required", "Send the body with a Content-Length, not in chunks."),
+    HTTPStatus.LENGTH_REQUIRED: (
+        "length-required",
+        "Send the body with a Content-Length, or in chunks and not coded further.",
+    ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("body-too-large", "The body is larger than this service takes."),
     HTTPStatus.REQUEST_URI_TOO_LONG: ("uri-too-long", "The request line is longer than this service takes."),
     HTTPStatus.EXPECTATION_FAILED: ("expectation-unknown", "Only the expectation 100-continue is known."),
@@ -42,11 +50,18 @@ def arrival(received: bytes | bytearray, max_body_bytes: int) -> HTTPStatus:
     if end < 0:
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if len(received) > MAX_HEAD_BYTES else HTTPStatus.CONTINUE
     head = bytes(received[: end + 2])
-    if _CODED.search(head):
-        return HTTPStatus.LENGTH_REQUIRED
     lengths = _LENGTHS.findall(head)
-    if not lengths:
-        return HTTPStatus.OK
+    if _CODED.search(head):
+        # Both lengths at once is how requests are smuggled (RFC 9112, section 6.3); no other coding is understood.
+        if lengths or len(_CODED.findall(head)) > 1:
+            return HTTPStatus.BAD_REQUEST
+        known = _CHUNKED.search(head) is not None
+        return _chunked_arrival(received, end + 4, max_body_bytes) if known else HTTPStatus.LENGTH_REQUIRED
+    return _sized_arrival(len(received) - end - 4, lengths, max_body_bytes) if lengths else HTTPStatus.OK
+
+
+def _sized_arrival(arrived: int, lengths: list[bytes], max_body_bytes: int) -> HTTPStatus:
+    """Decide on a body of a given length, of which so many bytes have arrived."""
     # gunicorn reads one decimal number of any size. What this function cannot read it refuses: a length that only
     # gunicorn understood would let a thread wait for a body that never comes.
     digits = lengths[0].strip(b" \t")
@@ -56,7 +71,28 @@ def arrival(received: bytes | bytearray, max_body_bytes: int) -> HTTPStatus:
     significant = digits.lstrip(b"0") or b"0"
     if len(significant) > len(str(max_body_bytes)) or int(significant) > max_body_bytes:
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    return HTTPStatus.OK if len(received) - end - 4 >= int(significant) else HTTPStatus.CONTINUE
+    return HTTPStatus.OK if arrived >= int(significant) else HTTPStatus.CONTINUE
+
+
+def _chunked_arrival(received: bytes | bytearray, begin: int, max_body_bytes: int) -> HTTPStatus:
+    """The same for a body in chunks (RFC 9112, section 7.1); trailers are not taken."""
+    at, size = begin, 0
+    while True:
+        found = _CHUNK.match(received, at)
+        if found is None:
+            # No chunk's first line is longer than this, so what does not fit by now never will.
+            return HTTPStatus.CONTINUE if len(received) - at < _LONGEST_CHUNK_LINE else HTTPStatus.BAD_REQUEST
+        length = int(found[1], 16)
+        size += length
+        if size > max_body_bytes or found.end() - begin > 2 * size + _OVERHEAD_BYTES:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        at = found.end() + length + 2
+        if len(received) < at:
+            return HTTPStatus.CONTINUE
+        if received[at - 2 : at] != b"\r\n":
+            return HTTPStatus.BAD_REQUEST
+        if length == 0:
+            return HTTPStatus.OK
 
 
 def refusal(status: HTTPStatus, request_id: str) -> bytes:

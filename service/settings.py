@@ -58,6 +58,7 @@ class Settings:
     oidc_jwks_url: str | None = None
     oidc_role_claim: str = "bridgework_role"
     oidc_project_claim: str = "bridgework_project"
+    cors_origins: tuple[str, ...] = ()
     metrics_dir: Path | None = None
     siblings: tuple[str, ...] = ()
     sibling_token_file: Path | None = None
@@ -123,6 +124,7 @@ def _parsed(env: Env) -> Settings:
         oidc_jwks_url=env.str("OIDC_JWKS_URL", None),
         oidc_role_claim=env.str("OIDC_ROLE_CLAIM", given.oidc_role_claim),
         oidc_project_claim=env.str("OIDC_PROJECT_CLAIM", given.oidc_project_claim),
+        cors_origins=_words(env, "CORS_ORIGINS", ()) or (),
         metrics_dir=env.path("METRICS_DIR", None),
         siblings=_words(env, "SIBLINGS", ()) or (),
         sibling_token_file=env.path("SIBLING_TOKEN_FILE", None),
@@ -158,6 +160,12 @@ def _check_words(settings: Settings) -> None:
     for place in settings.bind.split(","):
         if not _is_place(place.strip()):
             raise BadSettings(f"BRIDGEWORK_BIND is {settings.bind!r}, not host:port or unix:/path.")
+    for origin in settings.cors_origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            raise BadSettings(
+                f"BRIDGEWORK_CORS_ORIGINS names {origin}, which is no origin such as https://portal.example."
+            )
     _check_each("PROBE_ALLOWED_CIDRS", settings.probe_allowed_cidrs, ip_network)
     _check_each("ALLOWED_SUBNETS", settings.allowed_subnets, ip_network)
     _check_each("ALLOWED_PUBLISHED_ADDRESSES", settings.allowed_published_addresses, ip_address)

@@ -48,17 +48,17 @@ def list_containers(asked: Asked) -> Answer:
     """
     query = asked.query
     wanted = containers.ContainerFilter(
-        name=query["name"],
-        state=query["state"],
-        network=query["network"],
+        names=query["name"],
+        states=query["state"],
+        networks=query["network"],
         labels=tuple(query["label"]),
-        image=query["image"],
-        publishes=query["publishes"],
-        project=query["project"],
+        images=query["image"],
+        ports=query["publishes"],
+        projects=query["project"],
     )
     found = containers.list_containers(asked.snapshot, wanted)
     described = partial(describe_container, asked.snapshot)
-    return Answer(page(found, dict(query), lambda container: (container.name, container.id), described))
+    return Answer(page(found, asked, lambda container: (container.name, container.id), described))
 
 
 @RESOURCE.operation(
@@ -155,7 +155,7 @@ def delete_container(asked: Asked) -> Answer:
 
 
 @RESOURCE.operation(
-    "POST", "/v1/containers/{container}/start", role=Role.OPERATOR, rehearsable=True,
+    "POST", "/v1/containers/{container}/start", role=Role.OPERATOR, conditional=True, rehearsable=True,
     answers={200: ContainerSchema}, problems={**_FINDING, **_STARTED},
 )  # fmt: skip
 def start_container(asked: Asked) -> Answer:
@@ -167,7 +167,8 @@ def start_container(asked: Asked) -> Answer:
 
 
 @RESOURCE.operation(
-    "POST", "/v1/containers/{container}/stop", role=Role.OPERATOR, query=StopQuery(), rehearsable=True,
+    "POST", "/v1/containers/{container}/stop", role=Role.OPERATOR, query=StopQuery(),
+    rehearsable=True, conditional=True,
     answers={200: ContainerSchema}, problems=_FINDING,
 )  # fmt: skip
 def stop_container(asked: Asked) -> Answer:
@@ -182,7 +183,8 @@ def stop_container(asked: Asked) -> Answer:
 
 
 @RESOURCE.operation(
-    "POST", "/v1/containers/{container}/restart", role=Role.OPERATOR, query=StopQuery(), rehearsable=True,
+    "POST", "/v1/containers/{container}/restart", role=Role.OPERATOR, query=StopQuery(),
+    rehearsable=True, conditional=True,
     answers={200: ContainerSchema}, problems={**_FINDING, **_STARTED},
 )  # fmt: skip
 def restart_container(asked: Asked) -> Answer:
@@ -197,7 +199,8 @@ def restart_container(asked: Asked) -> Answer:
 
 
 @RESOURCE.operation(
-    "POST", "/v1/containers/{container}/rename", role=Role.OPERATOR, body=ContainerRenameSchema(), rehearsable=True,
+    "POST", "/v1/containers/{container}/rename", role=Role.OPERATOR, body=ContainerRenameSchema(),
+    rehearsable=True, conditional=True,
     answers={200: ContainerSchema},
     problems={**_FINDING, 409: ("container-name-taken", "endpoint-half-made"),
               422: ("container-name-invalid",)},

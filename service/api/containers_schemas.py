@@ -14,8 +14,11 @@ from service.api.fields import (
     NAME,
     Assigned,
     Cursor,
+    Filter,
     FindingSchema,
     Flag,
+    FreeText,
+    FreeTextMap,
     Members,
     QueryWhole,
     ReferenceSchema,
@@ -102,20 +105,20 @@ class ContainerPageSchema(Schema):
 
 
 class ContainerQuery(Strict):
-    """Filters and paging."""
+    """Filters and paging of the list of containers."""
 
-    limit = QueryWhole(1, 1000, load_default=100, metadata=described("How many at most."))
+    limit = QueryWhole(1, 1000, load_default=100, metadata=described("How many items a page has at most."))
     cursor = Cursor()
-    name = Text(load_default=None, metadata=described("A part of the name."))
-    state = fields.String(load_default=None, validate=validate.OneOf(STATES), metadata=described("Docker's state."))
-    network = Text(load_default=None, min_length=1, metadata=described("A network it has an endpoint in."))
+    name = Filter(Text(), "Only containers whose name contains this text.")
+    state = Filter(fields.String(validate=validate.OneOf(STATES)), "Only containers in this state, such as `running`.")
+    network = Filter(Text(min_length=1), "Only containers with an endpoint in this network, by its name or id.")
     label = fields.List(
         Text(), load_default=list, validate=validate.Length(max=MAX_LABELS),
-        metadata=described("`key` or `key=value`; repeatable, all must fit."),
+        metadata=described("Only containers with this label, `key` or `key=value`. Given several times, all must fit."),
     )  # fmt: skip
-    image = Text(load_default=None, max_length=512, metadata=described("The image's reference or id."))
-    publishes = QueryWhole(1, MAX_PORT, load_default=None, metadata=described("A host port it publishes."))
-    project = Text(load_default=None, metadata=described("The project it belongs to."))
+    image = Filter(Text(max_length=512), "Only containers of this image, by its reference or id.")
+    publishes = Filter(QueryWhole(1, MAX_PORT), "Only containers that publish this port of the host.")
+    project = Filter(Text(), "Only containers that belong to this project.")
 
 
 class PortRequestSchema(Strict):
@@ -156,11 +159,13 @@ class ContainerCreateSchema(Strict):
         metadata=described("An image's reference.", examples=["busybox"], pattern=f"^{IMAGE.pattern}"),
     )
     command = fields.List(
-        Text(max_length=4096), load_default=list, validate=validate.Length(max=256),
+        FreeText(), load_default=list, validate=validate.Length(max=256),
         metadata=described("What to run; empty for the image's own.", examples=[["httpd", "-f", "-p", "8080"]]),
     )  # fmt: skip
-    environment = TextMap(load_default=dict, metadata=described("Environment; never shown again."))
-    labels = TextMap(load_default=dict, metadata=described("Labels; those under `io.bridgework.` are the service's."))
+    environment = FreeTextMap(load_default=dict, metadata=described("Environment; never shown again."))
+    labels = FreeTextMap(
+        load_default=dict, metadata=described("Labels; those under `io.bridgework.` are the service's.")
+    )
     network_mode = Text(
         allow_none=True, load_default=None, min_length=1,
         metadata=described(

@@ -35,6 +35,7 @@ class Asked:
 
     house: House
     caller: Caller
+    url_path: str
     path: Mapping[str, str]
     query: Mapping[str, Any]
     body: Any
@@ -99,6 +100,18 @@ class Operation:
     def parameters(self) -> tuple[str, ...]:
         """The names in the path's braces."""
         return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes a resource and answers it."""
+        return self.role is not None and self.role > Role.VIEWER
+
+    @property
+    def requires_body(self) -> bool:
+        """Whether a request without a body is a fault: some field is required."""
+        return self.body is not None and (
+            self.max_items is not None or any(field.required for field in self.body.fields.values())
+        )
 
     @property
     def media_types(self) -> tuple[str, ...]:

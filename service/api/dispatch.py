@@ -56,9 +56,10 @@ def flask_view(desk: Desk, operation: Operation, reader: Operation | None) -> Ca
         record = Record(operation, path)
         try:
             asked = _asked(desk, operation, path, record)
-            if operation.conditional and "If-Match" in request.headers and reader is not None:
-                _require_match(operation, reader, asked, request.headers["If-Match"])
+            _check_preconditions(operation, reader, asked)
             response = _answered(desk, slots, operation, asked)
+            if operation.changes and not asked.dry_run and response.status_code in {HTTPStatus.OK, HTTPStatus.CREATED}:
+                response.headers["ETag"] = _etag_after(operation, reader, asked, response)
             if negotiated:
                 response.vary.add("Accept")
             if asked.dry_run:
@@ -130,6 +131,7 @@ def _asked(desk: Desk, operation: Operation, path: dict[str, str], record: Recor
     return Asked(
         house=desk.house,
         caller=caller,
+        url_path=request.path,
         path=path,
         query=query,
         body=body,
@@ -212,17 +214,57 @@ def _instance(schema: type[Schema]) -> Schema:
     return schema()
 
 
-def _require_match(operation: Operation, reader: Operation, asked: Asked, header: str) -> None:
-    """Of what is not there no tag fits (RFC 9110, 13.1.1), unless the operation itself would say that it is missing."""
-    try:
-        current = etag_of(_rendered(reader, asked).get_data())
-    except NotFound as missing:
-        if missing.code in operation.problems[HTTPStatus.NOT_FOUND]:
-            raise
-        raise PreconditionFailed("precondition-failed", missing.detail, missing.remedy) from missing
-    if not matches(header, current):
+def _check_preconditions(operation: Operation, reader: Operation | None, asked: Asked) -> None:
+    """Honour ``If-Match`` and ``If-None-Match``, or refuse them; never ignore one (RFC 9110, section 13.1).
+
+    ``If-None-Match`` of a GET is no precondition of a change: it is answered with 304 (``caching.conditional``). An
+    operation without a resource of its own (a check, a creation) refuses both with 400.
+    """
+    if_match, if_none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    if operation.method == "GET":
+        if_none_match = None
+    if operation.role is None or (if_match is None and if_none_match is None):
+        return
+    if reader is None or not (operation.conditional or operation.method == "GET"):
+        raise HttpProblem(
+            HTTPStatus.BAD_REQUEST,
+            "precondition-not-supported",
+            f"{operation.method} {operation.path} takes no If-Match and no If-None-Match.",
+            remedy="Send it without that header. A creation is made safe by an Idempotency-Key.",
+        )
+    current = _current_etag(operation, reader, asked, required=if_match is not None)
+    if if_match is not None and (current is None or not matches(if_match, current)):
         raise PreconditionFailed(
             code="precondition-failed",
-            detail=f"It is {current} now, not {header}: something changed since you read it.",
+            detail=f"It is {current} now, not {if_match}: something changed since you read it.",
             remedy=Remedy("Read it again, and decide on what it is now."),
         )
+    if if_none_match is not None and current is not None and matches(if_none_match, current):
+        raise PreconditionFailed(
+            code="precondition-failed",
+            detail=f"It exists with the ETag {current}, and If-None-Match says {if_none_match}.",
+            remedy=Remedy("Read it, and use what is there."),
+        )
+
+
+def _current_etag(operation: Operation, reader: Operation, asked: Asked, *, required: bool) -> str | None:
+    """The ETag of the resource as it is; ``None`` where it does not exist and that is no failure.
+
+    If-Match on a missing resource is 412 (RFC 9110 section 13.1.1), unless the operation itself answers 404.
+    """
+    try:
+        return etag_of(_rendered(reader, asked).get_data())
+    except NotFound as missing:
+        if missing.code in operation.problems.get(HTTPStatus.NOT_FOUND, ()):
+            raise
+        if not required:
+            return None
+        raise PreconditionFailed("precondition-failed", missing.detail, missing.remedy) from missing
+
+
+def _etag_after(operation: Operation, reader: Operation | None, asked: Asked, response: Response) -> str:
+    """The ETag that a GET of the changed resource has now, so that a client can go on without reading it first."""
+    if operation.method != "PUT" or reader is None:
+        return etag_of(response.get_data())  # the body is that of the resource's own GET
+    g.pop("snapshot", None)  # from before the change
+    return etag_of(_rendered(reader, asked).get_data())

@@ -127,7 +127,7 @@ def list_explanations(asked: Asked) -> Answer:
     Each with what it means, how it is detected and what mends it: what a program shows beside a finding's `code`.
     """
     items = [CATALOGUE[code] for code in sorted(CATALOGUE)]
-    return Answer(page(items, dict(asked.query), lambda explanation: (explanation.code, "")))
+    return Answer(page(items, asked, lambda explanation: (explanation.code, "")))
 
 
 @RESOURCE.operation("GET", "/v1/diagnostics", role=Role.VIEWER, query=PageQuery(), answers={200: DiagnosisSchema})
@@ -139,7 +139,7 @@ def diagnose_engine(asked: Asked) -> Answer:
     """
     found = diagnostics.diagnosis(asked.house, asked.snapshot, forwarded=is_forwarded(asked))
     findings = sorted(found.findings, key=_finding_key)
-    return Answer({**page(findings, dict(asked.query), _finding_key), "limited": found.limited})
+    return Answer({**page(findings, asked, _finding_key), "limited": found.limited})
 
 
 def _finding_key(finding: Finding) -> tuple[str, str]:

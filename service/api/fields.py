@@ -19,7 +19,9 @@ NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
 """For the document. PCRE, which PHP uses, does not know ``\u0000``."""
 NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"
 """What Docker takes as a name; for the document."""
+NO_NUL = r"^[^\x00]*$"
 MAX_TEXT = 4096
+MAX_FREE_TEXT = 131_072
 MAX_LABELS = 256
 
 
@@ -53,6 +55,24 @@ class Text(fields.String):
         text = super()._deserialize(value, attr, data, **kwargs)
         if CONTROL.search(str(text)):
             raise ValidationError("Holds a control character.")
+        return text
+
+
+class FreeText(fields.String):
+    """Text that people or programs write and nothing here interprets: any character but NUL, up to 128 KiB.
+
+    A script in ``sh -c`` holds line feeds, a certificate in the environment too. NUL ends a C string, so an argument or
+    a variable cannot hold one. Linux takes no argument above 128 KiB (MAX_ARG_STRLEN).
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        told = {"pattern": NO_NUL, **kwargs.pop("metadata", {})}
+        super().__init__(validate=validate.Length(max=MAX_FREE_TEXT), metadata=told, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if "\0" in str(text):
+            raise ValidationError("Must not hold the character NUL.")
         return text
 
 
@@ -97,11 +117,21 @@ class Flag(fields.Boolean):
         return super().deserialize(value, *args, **kwargs)
 
 
+TRUTHS = {"1": True, "true": True, "0": False, "false": False}
+"""How a query says yes or no, in any case: as Docker's API reads it. Python's ``requests`` sends ``True``."""
+
+
 class QueryFlag(fields.Boolean):
-    """``true`` or ``false`` in a query."""
+    """``1``, ``0``, ``true`` or ``false`` in a query, in any case."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(truthy={"true"}, falsy={"false"}, **kwargs)
+        super().__init__(error_messages={"invalid": "Must be true, false, 1 or 0."}, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        found = TRUTHS.get(str(value).lower())
+        if found is None:
+            raise self.make_error("invalid", input=value)
+        return found
 
 
 class Members(fields.Dict):
@@ -116,6 +146,18 @@ class Members(fields.Dict):
                 raise
             faults = {name: [text for texts in of.values() for text in texts] for name, of in error.messages.items()}
             raise ValidationError(faults, valid_data=error.valid_data) from error
+
+
+class FreeTextMap(Members):
+    """An object from names to free texts."""
+
+    def __init__(self, *, max_items: int = 256, **kwargs: Any) -> None:
+        super().__init__(
+            keys=Text(min_length=1, max_length=255),
+            values=FreeText(),
+            validate=validate.Length(max=max_items),
+            **kwargs,
+        )
 
 
 class TextMap(Members):
@@ -139,6 +181,14 @@ def _listed(checks: Any) -> list[Any]:
     if checks is None:
         return []
     return list(checks) if isinstance(checks, list | tuple) else [checks]
+
+
+class Filter(fields.List[Any]):
+    """A filter of a list: given several times, any of its values fits."""
+
+    def __init__(self, inner: fields.Field[Any], text: str) -> None:
+        told = described(f"{text} Given several times, any of them fits.")
+        super().__init__(inner, load_default=list, validate=validate.Length(max=MAX_LABELS), metadata=told)
 
 
 class ReferenceSchema(Schema):

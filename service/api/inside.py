@@ -31,7 +31,7 @@ _Item = TypeVar("_Item")
 
 
 def _page(asked: Asked, items: Sequence[_Item], key: Callable[[_Item], tuple[str, str]]) -> dict[str, Any]:
-    return page(sorted(items, key=key), dict(asked.query), key)
+    return page(sorted(items, key=key), asked, key)
 
 
 def _number(number: int | None) -> str:

@@ -50,17 +50,17 @@ def list_networks(asked: Asked) -> Answer:
     """
     query = asked.query
     wanted = networks.NetworkFilter(
-        driver=query["driver"],
-        scope=query["scope"],
-        builtin={"builtin": True, "custom": False}.get(query["type"]),
-        name=query["name"],
+        drivers=query["driver"],
+        scopes=query["scope"],
+        types=query["type"],
+        names=query["name"],
         labels=tuple(query["label"]),
         dangling=query["dangling"],
-        project=query["project"],
+        projects=query["project"],
     )
     found = networks.list_networks(asked.snapshot, wanted)
     described = partial(describe_network, asked.snapshot)
-    return Answer(page(found, dict(query), lambda network: (network.name, network.id), described))
+    return Answer(page(found, asked, lambda network: (network.name, network.id), described))
 
 
 @RESOURCE.operation(
@@ -137,7 +137,7 @@ def delete_network(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST",
-    "/v1/networks/prune",
+    "/v1/network-prunes",
     role=Role.ADMIN,
     query=PruneQuery(),
     rehearsable=True,
@@ -146,7 +146,8 @@ def delete_network(asked: Asked) -> Answer:
 def prune_networks(asked: Asked) -> Answer:
     """Remove unused networks.
 
-    Unlike Docker's, it spares networks that a stopped container still names, and lists what it kept and why.
+    Unlike Docker's own prune, it spares networks that a stopped container still names, and lists what it kept and why.
+    It is idempotent by nature: sent again, it finds nothing more to remove, so it takes no `Idempotency-Key`.
     """
     query = asked.query
     return Answer(
@@ -171,7 +172,7 @@ def list_endpoints(asked: Asked) -> Answer:
     Running and stopped containers alike.
     """
     found = endpoints.list_endpoints(asked.snapshot, asked.path["network"])
-    return Answer(page(found, dict(asked.query), lambda endpoint: (endpoint.container_name, endpoint.container_id)))
+    return Answer(page(found, asked, lambda endpoint: (endpoint.container_name, endpoint.container_id)))
 
 
 @RESOURCE.operation(
@@ -267,4 +268,5 @@ def list_available_subnets(asked: Asked) -> Answer:
     They overlap no network of the engine and no route of its host.
     """
     query = asked.query
-    return Answer({"subnets": endpoints.free_subnets(asked.house, asked.snapshot, query["prefix_len"], query["count"])})
+    found = endpoints.free_subnets(asked.house, asked.snapshot, query["prefix_len"], query["count"])
+    return Answer({"items": found, "next_cursor": None})

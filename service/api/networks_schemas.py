@@ -12,7 +12,9 @@ from service.api.fields import (
     Assigned,
     Cursor,
     Derived,
+    Filter,
     Flag,
+    FreeTextMap,
     QueryFlag,
     QueryWhole,
     ReferenceSchema,
@@ -146,27 +148,32 @@ class NetworkCreateSchema(Strict):
     config_from = Text(allow_none=True, load_default=None, metadata=described("The config-only network to take from."))
     ipam = fields.Nested(IpamRequestSchema, load_default=dict, metadata=described("Address management."))
     options = TextMap(load_default=dict, metadata=described("The driver's options, by their full names."))
-    labels = TextMap(load_default=dict, metadata=described("Labels; those under `io.bridgework.` are the service's."))
+    labels = FreeTextMap(
+        load_default=dict, metadata=described("Labels; those under `io.bridgework.` are the service's.")
+    )
 
 
 class NetworkQuery(Strict):
-    """Filters and paging."""
+    """Filters and paging of the list of networks."""
 
-    limit = QueryWhole(1, 1000, load_default=100, metadata=described("How many at most."))
+    limit = QueryWhole(1, 1000, load_default=100, metadata=described("How many items a page has at most."))
     cursor = Cursor()
-    driver = Text(load_default=None, metadata=described("The driver's name."))
-    scope = Text(load_default=None, metadata=described("`local`, `swarm` or `global`."))
-    type = fields.String(
-        load_default=None, validate=validate.OneOf(["builtin", "custom"]),
-        metadata=described("The engine's own, or people's."),
-    )  # fmt: skip
-    name = Text(load_default=None, metadata=described("A part of the name."))
+    driver = Filter(Text(), "Only networks of this driver, such as `bridge`.")
+    scope = Filter(Text(), "Only networks of this scope: `local`, `swarm` or `global`.")
+    type = Filter(
+        fields.String(validate=validate.OneOf(["builtin", "custom"])),
+        "Only the engine's own networks (`builtin`), or only the others (`custom`).",
+    )
+    name = Filter(Text(), "Only networks whose name contains this text.")
     label = fields.List(
         Text(), load_default=list, validate=validate.Length(max=MAX_LABELS),
-        metadata=described("`key` or `key=value`; repeatable, all must fit."),
+        metadata=described("Only networks with this label, `key` or `key=value`. Given several times, all must fit."),
     )  # fmt: skip
-    dangling = QueryFlag(load_default=None, metadata=described("Whether no container, running or stopped, names it."))
-    project = Text(load_default=None, metadata=described("The project it belongs to."))
+    dangling = QueryFlag(
+        load_default=None,
+        metadata=described("Only networks that no container names, running or stopped; `false` for the others."),
+    )
+    project = Filter(Text(), "Only networks that belong to this project.")
 
 
 class ForceQuery(Strict):
@@ -267,6 +274,12 @@ class SubnetQuery(Strict):
 
 
 class AvailableSubnetsSchema(Schema):
-    """Subnets that overlap nothing."""
+    """Subnets that overlap no network of the engine and no route of its host."""
 
-    subnets = fields.List(fields.String(), required=True, metadata=described("In CIDR notation."))
+    items = fields.List(
+        fields.String(), required=True, metadata=described("Free subnets in CIDR notation, such as `172.16.0.0/24`.")
+    )
+    next_cursor = fields.String(
+        required=True, allow_none=True,
+        metadata=described("Always null: ask for more subnets with a larger `count`."),
+    )  # fmt: skip

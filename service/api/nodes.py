@@ -89,4 +89,4 @@ def list_nodes(asked: Asked) -> Answer:
     not answer is listed with the reason, and named under `partial`.
     """
     found = swarm.survey(asked.house, asked.snapshot, forwarded=is_forwarded(asked))
-    return Answer({**page(sorted(found.nodes, key=_key), dict(asked.query), _key), "gaps": found.gaps})
+    return Answer({**page(sorted(found.nodes, key=_key), asked, _key), "gaps": found.gaps})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -15,10 +16,22 @@ from werkzeug.http import parse_accept_header
 
 from service.api import strict_json
 from service.api.contract import JSON, Operation
+from service.api.fields import TRUTHS
 from service.api.problems import HttpProblem
 from service.core.errors import InputFault, InvalidInput
 
 MAX_KEY_LENGTH = 255
+DOCKER_PARAMETERS: Mapping[str, str] = {
+    "filters": "Write each filter as a parameter of its own, such as `?driver=bridge&label=team`.",
+    "all": "The list holds stopped containers too; `?state=running` narrows it.",
+    "size": "Sizes of file systems are not served.",
+    "verbose": "Ask for the endpoints of the network instead.",
+    "t": "Use `grace_s`, in seconds.",
+    "signal": "A container is stopped by its own stop signal.",
+    "v": "Volumes are not touched.",
+    "link": "Links are not touched.",
+}
+"""Parameters of Docker's API that people try, with what to write instead."""
 MAX_KNOWN = 256
 """How many headers and queries are remembered as read: most clients ask the same again and again."""
 
@@ -52,9 +65,10 @@ def read_query(operation: Operation, query_string: bytes) -> tuple[Mapping[str, 
     ]
     given: dict[str, Any] = {name: (values if name in allowed_twice else values[0]) for name, values in asked.items()}
     rehearse = given.pop("dry_run", None) if operation.rehearsable else None
-    if rehearse not in {None, "true", "false"}:
-        faults.append(InputFault("?dry_run", "Must be true or false."))
-    return MappingProxyType(_loaded(operation.query, given, faults, prefix="?")), rehearse == "true"
+    if rehearse is not None and rehearse.lower() not in TRUTHS:
+        faults.append(InputFault("?dry_run", "Must be true, false, 1 or 0."))
+    query = MappingProxyType(_loaded(operation.query, given, faults, prefix="?"))
+    return query, rehearse is not None and TRUTHS[rehearse.lower()]
 
 
 def _text(query: bytes) -> str:
@@ -69,27 +83,44 @@ def _text(query: bytes) -> str:
 def _loaded(schema: Schema | None, given: dict[str, Any], faults: list[InputFault], prefix: str) -> dict[str, Any]:
     loaded: dict[str, Any] = {}
     if schema is None:
-        faults.extend(InputFault(f"{prefix}{name}", "Unknown parameter.") for name in given)
+        faults.extend(InputFault(f"{prefix}{name}", _unknown(name, ())) for name in given)
     else:
         try:
             loaded = dict(schema.load(given))
         except ValidationError as error:
             messages = error.messages if isinstance(error.messages, dict) else {"": error.messages}
-            faults.extend(InputFault(f"{prefix}{name}", _first(texts)) for name, texts in messages.items())
+            faults.extend(
+                InputFault(f"{prefix}{name}", _first(texts) if name in schema.fields else _unknown(name, schema.fields))
+                for name, texts in messages.items()
+            )
     if faults:
         raise invalid(faults, "The query")
     return loaded
 
 
+def _unknown(name: str, known: Iterable[str]) -> str:
+    """What is said of an unknown parameter: Docker's own parameters get a hint, others the nearest known name."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = DOCKER_PARAMETERS.get(name) or (f"Did you mean `{near[0]}`?" if near else "")
+    return f"This parameter is unknown here. {hint}".strip()
+
+
 def read_body(operation: Operation, request: Request) -> Any:
-    """The body by its schema. Raises ``HttpProblem`` 400 or 415, or ``InvalidInput``."""
+    """The body by its schema. Raises ``HttpProblem`` 400, 413 or 415, or ``InvalidInput``.
+
+    Where nothing is required, no body and ``{}`` are the same: axios sends ``{}`` on a POST, others send nothing.
+    """
+    sent = request.get_data(cache=False)
     if operation.body is None:
-        if "CONTENT_LENGTH" in request.environ and request.content_length:
+        if sent.strip() and (operation.method == "GET" or sent.strip() != b"{}"):
             raise HttpProblem(400, "body-unexpected", f"{operation.method} {operation.path} takes no body.")
         return None
-    _require_json(request)
+    if not sent and not operation.requires_body:
+        sent = b"{}"
+    else:
+        _require_json(request)
     try:
-        given = strict_json.parse(request.get_data(cache=False))
+        given = strict_json.parse(sent)
     except strict_json.BadJson as error:
         raise HttpProblem(400, "json-invalid", str(error)) from error
     if operation.max_items and isinstance(given, list) and not 1 <= len(given) <= operation.max_items:

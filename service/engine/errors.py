@@ -73,7 +73,7 @@ TABLE: tuple[Row, ...] = (
     _row("create_network", r"non-overlapping IPv4 address pool|all predefined address pools",
          Conflict, "address-space-exhausted", "The engine's default address pools have no free subnet left.",
          Remedy("Name a subnet yourself, remove networks nobody uses, or widen default-address-pools.",
-                calls=(Call("GET", "/v1/subnets/available?prefix_len=24&count=5"), Call("POST", "/v1/networks/prune?dry_run=true")))),
+                calls=(Call("GET", "/v1/subnets/available?prefix_len=24&count=5"), Call("POST", "/v1/network-prunes?dry_run=true")))),
     _row("create_network", r"[Pp]ool overlaps with other one|networks have overlapping IPv|conflicts with existing route",
          Conflict, "subnet-overlaps", "The subnet overlaps one that is in use.", _FREE_SUBNET),
     _row("create_network", r'plugin "?([^" ]+)"? not found', InvalidInput, "driver-unknown",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,7 +11,7 @@ from service.core.access import PROJECT_LABEL, Caller, Role, require_ownership, 
 from service.core.addresses.input import validate_container_name
 from service.core.errors import BridgeworkError, Call, Conflict, EngineMisbehaved, InvalidInput, Remedy
 from service.core.ownership import require_place
-from service.core.snapshot import Container, Network, Snapshot
+from service.core.snapshot import Container, Snapshot
 from service.operations.container_conflicts import explained, name_taken, obstacle, owner_conflict
 from service.operations.descriptions import DescribedContainer, describe_container, with_state
 from service.operations.house import House
@@ -23,34 +23,37 @@ SHORT_ID = 12
 
 @dataclass(frozen=True, slots=True)
 class ContainerFilter:
-    """What a list is narrowed to; ``None`` narrows nothing."""
+    """What a list is narrowed to; nothing given narrows nothing.
 
-    name: str | None = None
-    state: str | None = None
-    network: str | None = None
+    Of the values of one field any may fit, but all ``labels`` (``key`` or ``key=value``) must.
+    """
+
+    names: Collection[str] = ()
+    states: Collection[str] = ()
+    networks: Collection[str] = ()
     labels: tuple[str, ...] = ()
-    image: str | None = None
-    publishes: int | None = None
-    project: str | None = None
+    images: Collection[str] = ()
+    ports: Collection[int] = ()
+    projects: Collection[str] = ()
 
 
 def list_containers(snapshot: Snapshot, wanted: ContainerFilter) -> list[Container]:
-    """The containers that fit, by name. Raises ``NotFound`` when the filter's network does not exist."""
-    network = references.network(snapshot, wanted.network) if wanted.network else None
-    return [container for container in snapshot.containers if _fits(container, wanted, network)]
+    """The containers that fit, by name. Raises ``NotFound`` when a network of the filter does not exist."""
+    networks = {references.network(snapshot, reference).id for reference in wanted.networks}
+    return [container for container in snapshot.containers if _fits(container, wanted, networks)]
 
 
-def _fits(container: Container, wanted: ContainerFilter, network: Network | None) -> bool:
-    ports = {*container.published_ports, *container.configured_ports}
+def _fits(container: Container, wanted: ContainerFilter, networks: Collection[str]) -> bool:
+    ports = {port.host_port for port in (*container.published_ports, *container.configured_ports)}
     return all(
         (
-            wanted.name is None or wanted.name in container.name,
-            wanted.state in {None, container.state},
-            network is None or any(endpoint.network_id == network.id for endpoint in container.endpoints),
+            not wanted.names or any(name in container.name for name in wanted.names),
+            not wanted.states or container.state in wanted.states,
+            not networks or any(endpoint.network_id in networks for endpoint in container.endpoints),
             carries(container.labels, wanted.labels),
-            wanted.image is None or _is_of(container, wanted.image),
-            wanted.publishes is None or any(port.host_port == wanted.publishes for port in ports),
-            wanted.project is None or container.labels.get(PROJECT_LABEL) == wanted.project,
+            not wanted.images or any(_is_of(container, image) for image in wanted.images),
+            not wanted.ports or not ports.isdisjoint(wanted.ports),
+            not wanted.projects or container.labels.get(PROJECT_LABEL) in wanted.projects,
         )
     )
 

@@ -6,7 +6,7 @@ Everything is decided on a snapshot before the engine hears of it; the engine's 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -39,15 +39,18 @@ from service.operations.network_checks import (
 
 @dataclass(frozen=True, slots=True)
 class NetworkFilter:
-    """What a list is narrowed to; ``None`` narrows nothing. ``labels`` are ``key`` or ``key=value``."""
+    """What a list is narrowed to; nothing given narrows nothing.
 
-    driver: str | None = None
-    scope: str | None = None
-    builtin: bool | None = None
-    name: str | None = None
+    Of the values of one field any may fit, but all ``labels`` (``key`` or ``key=value``) must.
+    """
+
+    drivers: Collection[str] = ()
+    scopes: Collection[str] = ()
+    types: Collection[str] = ()
+    names: Collection[str] = ()
     labels: tuple[str, ...] = ()
     dangling: bool | None = None
-    project: str | None = None
+    projects: Collection[str] = ()
 
 
 def list_networks(snapshot: Snapshot, wanted: NetworkFilter) -> list[Network]:
@@ -58,12 +61,12 @@ def list_networks(snapshot: Snapshot, wanted: NetworkFilter) -> list[Network]:
 def _fits(snapshot: Snapshot, network: Network, wanted: NetworkFilter) -> bool:
     return all(
         (
-            wanted.driver in {None, network.driver},
-            wanted.scope in {None, network.scope},
-            wanted.builtin in {None, network.builtin},
-            wanted.name is None or wanted.name in network.name,
+            not wanted.drivers or network.driver in wanted.drivers,
+            not wanted.scopes or network.scope in wanted.scopes,
+            not wanted.types or ("builtin" if network.builtin else "custom") in wanted.types,
+            not wanted.names or any(name in network.name for name in wanted.names),
             wanted.dangling is None or wanted.dangling == (not snapshot.endpoints_of(network) and not network.builtin),
-            wanted.project is None or network.labels.get(PROJECT_LABEL) == wanted.project,
+            not wanted.projects or network.labels.get(PROJECT_LABEL) in wanted.projects,
             carries(network.labels, wanted.labels),
         )
     )

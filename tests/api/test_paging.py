@@ -1,11 +1,13 @@
 """Pages: none is skipped, whatever the names are that the order is made of."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
 from service.api.networks_schemas import PageQuery
 from service.api.paging import page
+from service.core.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -14,11 +16,19 @@ class Named:
     id: str
 
 
+def asked(path="/v1/things", **query):
+    return SimpleNamespace(url_path=path, query=query)
+
+
+def by_name(item):
+    return item.name, item.id
+
+
 def pages(items, limit):
     cursor, found = None, []
     while True:
         query = PageQuery().load({"limit": str(limit), **({"cursor": cursor} if cursor else {})})
-        answer = page(items, query, lambda item: (item.name, item.id))
+        answer = page(items, asked(**query), by_name)
         found.append(answer["items"])
         cursor = answer["next_cursor"]
         if cursor is None:
@@ -34,7 +44,28 @@ def test_pages_go_on_behind_any_name(letter, length):
 
 def test_a_page_goes_on_where_an_item_is_gone():
     items = [Named(f"n{number}", "1") for number in range(6)]
-    first = page(items, {"limit": 2, "cursor": None}, lambda item: (item.name, item.id))
+    first = page(items, asked(limit=2, cursor=None), by_name)
     left = [item for item in items if item not in first["items"]]
-    second = page(left, {"limit": 2, "cursor": first["next_cursor"]}, lambda item: (item.name, item.id))
+    second = page(left, asked(limit=2, cursor=first["next_cursor"]), by_name)
     assert second["items"] == items[2:4]
+
+
+@pytest.mark.parametrize(
+    ("other", "right"),
+    [
+        ({"path": "/v1/others"}, False),
+        ({"driver": ["macvlan"]}, False),
+        ({"label": ["a"]}, False),
+        ({"limit": 3}, True),
+    ],
+)
+def test_a_cursor_belongs_to_its_list_and_filters(other, right):
+    items = [Named(f"n{number}", "1") for number in range(6)]
+    given = {"driver": ["bridge"], "limit": 2}
+    cursor = page(items, asked(cursor=None, **given), by_name)["next_cursor"]
+    again = asked(**{**given, "cursor": cursor, **other})
+    if right:
+        assert page(items, again, by_name)["items"] == items[2:5]
+    else:
+        with pytest.raises(InvalidInput):
+            page(items, again, by_name)

@@ -47,7 +47,8 @@ def test_bodies_where_they_belong_and_no_larger_than_allowed(make):
     problem(client.send("POST", "/v1/networks", data=b"", content_type=JSON), 400, "json-invalid")
     large = b'{"name": "' + b"a" * 4096 + b'"}'
     problem(client.send("POST", "/v1/networks", data=large, content_type=JSON), 413, "body-too-large")
-    problem(client.send("POST", "/v1/containers/alpha-run/stop", data=b"{}", content_type=JSON), 400, "body-unexpected")
+    stop = "/v1/containers/alpha-run/stop"
+    problem(client.send("POST", stop, data=b'{"t": 1}', content_type=JSON), 400, "body-unexpected")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_images_and_addresses_end_where_they_end(client, image):
 @pytest.mark.parametrize("query", [
     "unknown=1", "limit=0", "limit=1001", "limit=1.0", "limit=1e2", "limit=+1", "limit=0x1", "limit=%D9%A1",
     "limit=%EF%BC%91", "limit=" + "9" * 300, "limit=1%0a", "limit=1&limit=1", "name=%ff", "name=%00", "name=a%0ab",
-    "dangling=1", "dangling=TRUE", "dangling=", "type=x", "cursor=x", "cursor=%00", "cursor=e30", "=x", "%ff=1",
+    "dangling=2", "dangling=yes", "dangling=", "type=x", "cursor=x", "cursor=%00", "cursor=e30", "=x", "%ff=1",
     "dry_run=true", "Limit=1", "label=a%00",
 ])  # fmt: skip
 def test_queries_are_as_strict_as_bodies(client, query):
@@ -89,7 +90,7 @@ def test_queries_are_as_strict_as_bodies(client, query):
 
 
 def test_flags_are_true_or_false(client):
-    for value in ("1", "yes", "True", "", "true%20"):
+    for value in ("2", "yes", "on", "", "true%20"):
         problem(client.send("DELETE", f"/v1/networks/beta-unused?force={value}"), 422, "input-invalid")
         problem(client.send("DELETE", f"/v1/networks/beta-unused?dry_run={value}"), 422, "input-invalid")
     assert client.engine.changes == []
@@ -185,11 +186,11 @@ def test_no_tag_fits_what_is_not_there(client, tag):
 
 def test_what_depends_on_accept_says_so(client):
     graph = client.send("GET", "/v1/topology", headers={"Accept": "text/vnd.mermaid"})
-    assert graph.headers["Vary"] == "Accept"
+    assert {"Accept", "Accept-Encoding"} == set(graph.vary)
     again = {"Accept": "text/vnd.mermaid", "If-None-Match": graph.headers["ETag"]}
     unchanged = client.send("GET", "/v1/topology", headers=again)
-    assert (unchanged.status_code, unchanged.headers["Vary"]) == (304, "Accept")
-    assert "Vary" not in client.send("GET", "/v1/networks").headers
+    assert (unchanged.status_code, "accept" in unchanged.vary) == (304, True)
+    assert set(client.send("GET", "/v1/networks").vary) == {"Accept-Encoding"}
 
 
 def test_no_header_overrides_the_method_or_the_path(client):

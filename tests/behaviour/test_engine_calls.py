@@ -91,7 +91,7 @@ ASKED = {
     "check": ("POST", "/v1/connectivity/checks", PAIR),
     "matrix": ("POST", "/v1/connectivity/matrix", {"containers": ["guest"]}),
     "assertions": ("POST", "/v1/connectivity/assertions", [{"name": "a", "expect": "reachable", **PAIR}]),
-    "prune": ("POST", "/v1/networks/prune?dry_run=true", None),
+    "prune": ("POST", "/v1/network-prunes?dry_run=true", None),
 }  # fmt: skip
 
 

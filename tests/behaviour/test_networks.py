@@ -171,7 +171,7 @@ def test_ipv6_without_a_pool_is_refused_by_an_engine_that_has_none(api, api_vers
     problem = create(api, "six", status=409, ipv6_enabled=True)
     assert problem["code"] == "address-space-exhausted"
     assert "IPv6" in problem["detail"]
-    free = api.get(problem["remedy"]["calls"][0]["path"])["subnets"]
+    free = api.get(problem["remedy"]["calls"][0]["path"])["items"]
     assert create(api, "six", free[0], ipv6_enabled=True)["ipv6_enabled"]
 
 
@@ -288,7 +288,7 @@ def test_overlap_with_a_route_of_the_host(api, raw):
             "10.50.0.0/16",
             "vpn0",
         )
-        for subnet in api.get("/v1/subnets/available?prefix_len=16&count=256")["subnets"]:
+        for subnet in api.get("/v1/subnets/available?prefix_len=16&count=256")["items"]:
             assert not subnet.startswith("10.50.")
         create(api, "second", problem["facts"]["available"][0])
     finally:
@@ -297,12 +297,12 @@ def test_overlap_with_a_route_of_the_host(api, raw):
 
 def test_available_subnets_are_usable_one_and_all(api):
     create(api, "taken", "172.18.0.0/16")
-    found = api.get("/v1/subnets/available?prefix_len=26&count=4")["subnets"]
+    found = api.get("/v1/subnets/available?prefix_len=26&count=4")["items"]
     assert len(set(found)) == 4
     for index, subnet in enumerate(found):
         create(api, f"net{index}", subnet)
-    assert not set(found) & set(api.get("/v1/subnets/available?prefix_len=26&count=200")["subnets"])
-    six = api.get("/v1/subnets/available?prefix_len=64&count=1")["subnets"]
+    assert not set(found) & set(api.get("/v1/subnets/available?prefix_len=26&count=200")["items"])
+    six = api.get("/v1/subnets/available?prefix_len=64&count=1")["items"]
     create(api, "six", *six, ipv6_enabled=True)
 
 
@@ -429,7 +429,7 @@ def test_a_stale_endpoint_is_seen_and_goes_by_force(api, raw, api_version):
     raw.remove(looper)
     problem = api.delete("/v1/networks/busy", status=409)
     assert problem["facts"]["containers"] == [{"id": "looper", "name": "looper", "state": "stale"}]
-    kept = {k["network"]["name"]: k["reason"] for k in api.post("/v1/networks/prune")["kept"]}
+    kept = {k["network"]["name"]: k["reason"] for k in api.post("/v1/network-prunes")["kept"]}
     assert "without a container" in kept["busy"]
     assert api.delete("/v1/networks/busy/endpoints/looper", status=404)["code"] == "container-not-found"
     api.delete("/v1/networks/busy/endpoints/looper?force=true&dry_run=true")
@@ -446,10 +446,10 @@ def test_prune_spares_what_stopped_containers_name_and_says_why(api):
     run(api, "running", network_mode="busy")
     run(api, "guest", network_mode="made")
     api.post("/v1/containers", container("stopped", network_mode="named", start=False), status=201)
-    rehearsed = api.post("/v1/networks/prune?label=team&dry_run=true")
+    rehearsed = api.post("/v1/network-prunes?label=team&dry_run=true")
     assert [network["name"] for network in rehearsed["removed"]] == ["unused"]
     api.get("/v1/networks/unused")
-    done = api.post("/v1/networks/prune?label=team")
+    done = api.post("/v1/network-prunes?label=team")
     assert done == rehearsed
     kept = {kept["network"]["name"]: kept["reason"] for kept in done["kept"]}
     assert set(kept) == {"bridge", "host", "none", "busy", "named", "other", "settings", "made"}
@@ -457,15 +457,15 @@ def test_prune_spares_what_stopped_containers_name_and_says_why(api):
     assert "stopped" in kept["named"]
     assert "labels" in kept["other"]
     assert "own" in kept["bridge"]
-    until = api.post("/v1/networks/prune?until=2001-01-01T00:00:00Z")
+    until = api.post("/v1/network-prunes?until=2001-01-01T00:00:00Z")
     assert until["removed"] == []
     for odd in ("24h", "2001-01-01", "2001-01-01T00:00:00"):
-        problem = api.call("POST", f"/v1/networks/prune?until={odd}", status=422)
+        problem = api.call("POST", f"/v1/network-prunes?until={odd}", status=422)
         assert "RFC 3339" in problem["errors"][0]["message"]
-    last = api.post("/v1/networks/prune?include_configured=true")
+    last = api.post("/v1/network-prunes?include_configured=true")
     assert {network["name"] for network in last["removed"]} == {"named", "other"}
     assert {k["network"]["name"]: k["reason"] for k in last["kept"]}["settings"].startswith("other networks take")
-    assert api.as_("operator").post("/v1/networks/prune", status=403)["code"] == "role-insufficient"
+    assert api.as_("operator").post("/v1/network-prunes", status=403)["code"] == "role-insufficient"
 
 
 def test_a_rehearsal_changes_nothing(api, raw):

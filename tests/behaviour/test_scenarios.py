@@ -683,7 +683,7 @@ def test_a_network_over_somebody_elses_addresses(api, raw):
     raw.make_network("odd", "8.8.8.0/24")
     found = told(of_engine(api), "subnet-hides-public-addresses", "warning", "odd", "8.8.8.0/24", "not private")
     (ask,) = found["remedy"]["calls"]
-    free = api.get(ask["path"])["subnets"]
+    free = api.get(ask["path"])["items"]
     api.delete("/v1/networks/odd")
     network(api, "odd", ipam={"pools": [{"subnet": free[0]}]})
     assert "subnet-hides-public-addresses" not in codes(of_engine(api))
@@ -812,7 +812,7 @@ def test_a_route_of_the_host_inside_a_network(shaky, host):
     try:
         found = told(of_engine(shaky), "subnet-overlaps-host-route", "warning", "lab", "10.45.0.0/24", "up0")
         (ask,) = found["remedy"]["calls"]
-        free = shaky.get(ask["path"])["subnets"]
+        free = shaky.get(ask["path"])["items"]
         shaky.delete("/v1/networks/lab")
         network(shaky, "lab", ipam={"pools": [{"subnet": free[0]}]})
         assert "subnet-overlaps-host-route" not in codes(of_engine(shaky))

@@ -38,9 +38,16 @@ LENGTHS = {
     "folded": (b"Content-Length:\r\n 900", 400),
     "behind a bare line feed": (b"X: y\nContent-Length: 900", 400),
     "a carriage return within": (b"Content-Length: 900\rX: y", 400),
-    "chunked as well": (b"Content-Length: 900\r\nTransfer-Encoding: chunked", 411),
-    "chunked as well, 19 digits": (b"Transfer-Encoding: chunked\r\nContent-Length: " + NINETEEN, 411),
-    "coded as nothing": (b"Content-Length: 900\r\nTransfer-Encoding: identity", 411),
+    "chunked as well": (b"Content-Length: 900\r\nTransfer-Encoding: chunked", 400),
+    "chunked as well, 19 digits": (b"Transfer-Encoding: chunked\r\nContent-Length: " + NINETEEN, 400),
+    "chunked twice": (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
+    "coded as nothing": (b"Transfer-Encoding: identity", 411),
+    "coded twice": (b"Transfer-Encoding: gzip, chunked", 411),
+    "a chunk's length that is none": (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + b"x" * 400, 400),
+    "a chunk's length without end": (b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 400, 400),
+    "a chunk beyond the limit": (b"Transfer-Encoding: chunked\r\n\r\nffffffff\r\n", 413),
+    "chunks of one byte each": (b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 8000, 413),
+    "a chunk that does not end": (b"Transfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n", 400),
 }
 
 
@@ -81,3 +88,27 @@ def test_zeros_before_a_length_change_nothing(live, zeros):
     head = HEAD.replace(b"/v1/networks", b"/v1/networks?dry_run=true") + b"Connection: close\r\nContent-Length: "
     answer = live.raw(head + b"0" * zeros + b"%d\r\n\r\n" % len(body) + body)
     assert answer.startswith(b"HTTP/1.1 201 CREATED")
+
+
+def test_a_body_in_chunks_is_read(live):
+    """As Node's ``http.request`` sends it when no Content-Length is set."""
+    head = HEAD.replace(b"/v1/networks", b"/v1/networks?dry_run=true") + b"Transfer-Encoding: chunked\r\n\r\n"
+    chunks = b'8\r\n{"name":\r\n1;ext=1\r\n \r\n9\r\n"chunked"\r\n1\r\n}\r\n0\r\n\r\n'
+    with socket.create_connection(("127.0.0.1", live.port), 10) as sock:
+        for piece in (head[:40], head[40:] + chunks[:5], chunks[5:20], chunks[20:] + SECOND):
+            sock.sendall(piece)
+            time.sleep(0.05)
+        answer = b""
+        while b'"live"' not in answer:
+            piece = sock.recv(65536)
+            assert piece, answer
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 201 CREATED")
+    assert b'"name": "chunked"' in answer
+
+
+def test_a_body_in_chunks_beyond_the_limit_is_a_413_before_it_is_kept(live):
+    head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", live.port), 10) as sock:
+        sock.sendall(head + (b"8000\r\n" + b" " * 0x8000 + b"\r\n") * 9)
+        assert sock.recv(65536).startswith(b"HTTP/1.1 413")

@@ -53,7 +53,7 @@ FIELDS = [
 TARGETS = [
     ("POST", "/v1/networks"), ("POST", "/v1/containers"), ("PUT", "/v1/networks/foreign-net/endpoints/victim"),
     ("POST", "/v1/containers/victim/rename"), ("POST", "/v1/connectivity/checks"),
-    ("POST", "/v1/connectivity/matrix"), ("POST", "/v1/connectivity/assertions"), ("POST", "/v1/networks/prune"),
+    ("POST", "/v1/connectivity/matrix"), ("POST", "/v1/connectivity/assertions"), ("POST", "/v1/network-prunes"),
     ("POST", "/v1/containers/victim/stop"),
 ]  # fmt: skip
 HEADERS = [

@@ -194,7 +194,7 @@ def test_a_projects_admin_prunes_only_its_own(api, alpha_admin, alpha, beta):
     network(alpha, "alpha-unused")
     network(beta, "beta-unused")
     network(api, "nobodys")
-    done = alpha_admin.post("/v1/networks/prune")
+    done = alpha_admin.post("/v1/network-prunes")
     assert [one["name"] for one in done["removed"]] == ["alpha-unused"]
     assert {one["network"]["name"] for one in done["kept"]} >= {"beta-unused", "nobodys"}
 

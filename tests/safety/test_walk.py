@@ -37,7 +37,7 @@ class Change:
 CHANGES = {
     "createNetwork": Change("/v1/networks", {"name": "new-net"}, own=False),
     "deleteNetwork": Change("/v1/networks/{p}-unused"),
-    "pruneNetworks": Change("/v1/networks/prune", own=False),
+    "pruneNetworks": Change("/v1/network-prunes", own=False),
     "connectContainer": Change("/v1/networks/{p}-net/endpoints/{p}-free", {}),
     "disconnectContainer": Change("/v1/networks/{p}-net/endpoints/{p}-run"),
     "createContainer": Change("/v1/containers", {"name": "new", "image": "busybox", "network_mode": "{p}-net"}),

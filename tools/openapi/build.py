@@ -36,7 +36,7 @@ and explains why it cannot, with the very calls that mend it.
 Every id may be given as a name, a full id, or an unambiguous id prefix. Failures are RFC 9457 problem documents whose
 `code` is stable; each operation lists the codes of each status. Changes take `?dry_run=true`. Every GET under `/v1`
 carries an `ETag`, but for streams. An unknown path is a 404 (`path-unknown`), a method that a path has not a 405
-(`method-not-allowed`), both as problem documents. Bodies come with a `Content-Length`; one in chunks is a 411. A
+(`method-not-allowed`), both as problem documents. A body comes with a `Content-Length` or in chunks. A
 request's own `X-Request-ID` (letters, digits, `.`, `_` and `-`, 128 at most) is answered and logged; it and
 a W3C `traceparent` are passed on to the other nodes' instances that are asked on its behalf.
 
@@ -185,7 +185,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.role is not None:
         found["description"] += f"\n\nNeeds the role `{operation.role.word}`."
     if operation.body is not None:
-        found["requestBody"] = {"required": True, "content": {JSON: {"schema": _body(operation)}}}
+        found["requestBody"] = {"required": operation.requires_body, "content": {JSON: {"schema": _body(operation)}}}
     return found
 
 

@@ -38,7 +38,7 @@ _UNKNOWN: Mapping[int, tuple[str, ...]] = {404: ("path-unknown",), 405: ("method
 _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "ETag": (
         "The entity tag of this answer, quotes included. Send it back in `If-None-Match` or `If-Match`.",
-        {"type": "string", "pattern": '^"[!#-~]+"$', "maxLength": 128},
+        {"type": "string", "pattern": '^(W/)?"[!#-~]+"$', "maxLength": 128},
     ),
     "Bridgework-Dry-Run": (
         "`true` when the request had `dry_run=true`: nothing was changed. Otherwise absent.",
@@ -175,8 +175,10 @@ def _usual(operation: Operation) -> dict[int, tuple[str, ...]]:
         found |= {400: ("json-invalid",), 415: ("media-type-unsupported",)}
     if operation.role is not None and operation.role > 1:
         found[403] = ("role-insufficient", "project-mismatch")
-    if operation.conditional:
+    if operation.conditional or (operation.method == "GET" and operation.role is not None):
         found[412] = ("precondition-failed",)
+    elif operation.role is not None:
+        found[400] = (*found.get(400, ()), "precondition-not-supported")
     if operation.weight != "light":
         found[429] = (f"too-many-{operation.weight}",)
     return found
