@@ -35,9 +35,13 @@ OPERATIONS = {
 }
 
 
+TAKEN_FOR_DONE = {"disconnect": {"endpoint-not-found"}}
+"""Codes that no caller gets: where there is no endpoint, its removal has succeeded."""
+
+
 @pytest.mark.parametrize("operation", sorted({name for row in TABLE for name in row.operations} - {"*"}))
 def test_the_document_lists_every_code_of_an_operation(operation):
-    codes = {row.code for row in TABLE if operation in row.operations}
+    codes = {row.code for row in TABLE if operation in row.operations} - TAKEN_FOR_DONE.get(operation, set())
     for method, path in OPERATIONS[operation]:
         documented = DOCUMENT["paths"][path][method]
         listed = {code for status in documented["x-problem-codes"] for code in codes_of(documented, status)}
