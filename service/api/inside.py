@@ -34,6 +34,10 @@ def _page(asked: Asked, items: Sequence[_Item], key: Callable[[_Item], tuple[str
     return page(sorted(items, key=key), asked, key)
 
 
+def _page_of_part(asked: Asked, part: inside.Part[_Item], key: Callable[[_Item], tuple[str, str]]) -> dict[str, Any]:
+    return {**_page(asked, part.items, key), "truncated": part.truncated}
+
+
 def _number(number: int | None) -> str:
     """Sorts as text as the number does."""
     return f"{number or 0:010d}"
@@ -54,7 +58,7 @@ def list_container_interfaces(asked: Asked) -> Answer:
     indexes, with the bridge that this end is a port of. In host mode they are the host's own.
     """
     found = inside.interfaces(asked.house, asked.snapshot, asked.path["container"])
-    return Answer(_page(asked, found, lambda view: (_number(view.interface.index), "")))
+    return Answer(_page_of_part(asked, found, lambda view: (_number(view.interface.index), "")))
 
 
 @RESOURCE.operation(
@@ -66,7 +70,7 @@ def list_container_routes(asked: Asked) -> Answer:
 
     The unicast routes of the main table; a route over several ways is listed once for each.
     """
-    return Answer(_page(asked, inside.routes(asked.house, asked.snapshot, asked.path["container"]), _route_key))
+    return Answer(_page_of_part(asked, inside.routes(asked.house, asked.snapshot, asked.path["container"]), _route_key))
 
 
 @RESOURCE.operation(
@@ -79,7 +83,7 @@ def list_container_neighbours(asked: Asked) -> Answer:
     Its ARP and NDP entries. Looking makes none.
     """
     found = inside.neighbours(asked.house, asked.snapshot, asked.path["container"])
-    return Answer(_page(asked, found, lambda neighbour: (neighbour.interface, neighbour.address)))
+    return Answer(_page_of_part(asked, found, lambda neighbour: (neighbour.interface, neighbour.address)))
 
 
 @RESOURCE.operation(
@@ -92,7 +96,9 @@ def list_container_sockets(asked: Asked) -> Answer:
     With their bind addresses, Docker's embedded DNS server at 127.0.0.11 included.
     """
     found = inside.sockets(asked.house, asked.snapshot, asked.path["container"])
-    return Answer(_page(asked, found, lambda s: (f"{s.protocol} {_number(s.port)} {s.family}", f"{s.address} {s.pid}")))
+    return Answer(
+        _page_of_part(asked, found, lambda s: (f"{s.protocol} {_number(s.port)} {s.family}", f"{s.address} {s.pid}"))
+    )
 
 
 @RESOURCE.operation(
@@ -132,4 +138,4 @@ def list_host_interfaces(asked: Asked) -> Answer:
     """
     view = inside.host_view(asked.house, asked.snapshot)
     links = _page(asked, view.links, lambda link: (_number(link.interface.index), ""))
-    return Answer({**links, "routes": sorted(view.routes, key=_route_key)})
+    return Answer({**links, "routes": sorted(view.routes, key=_route_key), "truncated": view.truncated})

@@ -29,6 +29,11 @@ def _word(text: str, *values: str, grows: bool = False, attribute: str | None = 
     return fields.String(required=True, attribute=attribute, validate=validate.OneOf(values), metadata=metadata)
 
 
+def _truncated(what: str) -> fields.Boolean:
+    text = f"Whether there are more {what} than the service reads: then the list is not whole, on any page."
+    return fields.Boolean(required=True, metadata=described(text))
+
+
 def _cursor() -> fields.String:
     return fields.String(required=True, allow_none=True, metadata=_NEXT)
 
@@ -124,6 +129,7 @@ class InsideInterfacePageSchema(Schema):
 
     items = _list(InsideInterfaceSchema, "The interfaces.")
     next_cursor = _cursor()
+    truncated = _truncated("interfaces (16,384)")
 
 
 class RouteSchema(Schema):
@@ -144,6 +150,7 @@ class RoutePageSchema(Schema):
 
     items = _list(RouteSchema, "The routes.")
     next_cursor = _cursor()
+    truncated = _truncated("routes (16,384 of each IP version)")
 
 
 class NeighbourSchema(Schema):
@@ -162,6 +169,7 @@ class NeighbourPageSchema(Schema):
 
     items = _list(NeighbourSchema, "The neighbours.")
     next_cursor = _cursor()
+    truncated = _truncated("neighbours (16,384 of each IP version)")
 
 
 class SocketSchema(Schema):
@@ -184,6 +192,7 @@ class SocketPageSchema(Schema):
 
     items = _list(SocketSchema, "The sockets.")
     next_cursor = _cursor()
+    truncated = _truncated("sockets (16,384 of each protocol and IP version)")
 
 
 class HostsEntrySchema(Schema):
@@ -229,6 +238,13 @@ class ContainerDnsSchema(Schema):
         metadata=described("The hosts file, line by line; null where it cannot be read."),
     )  # fmt: skip
     names = _list(ResolvableNameSchema, "Every name it can resolve by the hosts file or the embedded server, sorted.")
+    truncated = fields.Boolean(
+        required=True,
+        metadata=described(
+            "Whether its files hold more than the service reads (256 KiB of each, 8,192 names, 32 search domains). "
+            "Then `hosts` and `names` are not whole."
+        ),
+    )  # fmt: skip
 
 
 class ContainerPortSchema(Schema):
@@ -281,3 +297,4 @@ class HostInterfacePageSchema(Schema):
     items = _list(HostLinkSchema, "The links.")
     next_cursor = _cursor()
     routes = _list(RouteSchema, "The host's routes, whatever the page.")
+    truncated = _truncated("links or routes (262,144)")

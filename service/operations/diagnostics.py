@@ -57,7 +57,9 @@ def gather(house: House, snapshot: Snapshot) -> Evidence:
         if found is None:
             limited.append(f"the network namespace of {container.name}")
             continue
-        seen[container.id] = found
+        seen[container.id] = found.whole()
+        if found.truncated:
+            limited.append(f"all {' and '.join(found.truncated)} of {container.name}, which has more than is read")
         inodes[container.id] = found.inode
     host = house.runner.observe_host(firewall=True)
     if host is None:

@@ -56,7 +56,7 @@ def _with_links(house: House, snapshot: Snapshot, evidence: Evidence, question: 
             continue
         links = house.links.of(house.runner, snapshot, house.engine.place_of(snapshot, container))
         if links is not None:
-            seen[container.id] = replace(seen.get(container.id, links), interfaces=links.interfaces)
+            seen[container.id] = replace(seen.get(container.id, links), interfaces=links.interfaces).whole()
     host = house.links.of(house.runner, snapshot, house.engine.host_place(snapshot))
     return replace(evidence, observations=seen, host=HostObservation(host) if host else None)
 
@@ -99,7 +99,7 @@ def look(
         return False
     found = house.runner.observe(house.engine.place_of(snapshot, container), aspects)
     if found is not None:
-        seen[container.id] = found
+        seen[container.id] = found.whole()
     return found is not None
 
 

@@ -5,8 +5,9 @@ Each view is one look by the probe runner. What could not be seen is ``None``, n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from service.core import references
 from service.core.errors import BridgeworkError, Call, Conflict, Remedy
@@ -16,6 +17,16 @@ from service.core.snapshot import Container, Network, Reference, Snapshot
 from service.core.topology.links import interface_of
 from service.core.wiring import Wiring, wiring
 from service.operations.house import House
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[_Item]):
+    """What was read of a list. ``truncated`` says that the container has more than that."""
+
+    items: Sequence[_Item]
+    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +62,14 @@ class HostLinkView:
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """The host's links, by index, and its routes."""
+    """The host's links, by index, and its routes. ``truncated`` says that there are more than were read."""
 
     links: tuple[HostLinkView, ...]
     routes: tuple[Route, ...]
+    truncated: bool
 
 
-def interfaces(house: House, snapshot: Snapshot, reference: str) -> list[InterfaceView]:
+def interfaces(house: House, snapshot: Snapshot, reference: str) -> Part[InterfaceView]:
     """As ``ip -s addr`` shows inside, by index, with the other ends of veths. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
     seen = look(house, snapshot, container, ("interfaces",))
@@ -73,7 +85,7 @@ def interfaces(house: House, snapshot: Snapshot, reference: str) -> list[Interfa
         bridge = wires.master(interface if at_host else peer)
         shown = BridgeView(bridge.index, bridge.name, wires.network_of(bridge)) if bridge else None
         found.append(InterfaceView(interface, networks.get(interface.index), peer, shown))
-    return found
+    return Part(found, "interfaces" in seen.truncated)
 
 
 def _networks_inside(snapshot: Snapshot, container: Container, seen: Observation) -> dict[int, Network]:
@@ -87,23 +99,25 @@ def _networks_inside(snapshot: Snapshot, container: Container, seen: Observation
     return found
 
 
-def routes(house: House, snapshot: Snapshot, reference: str) -> tuple[Route, ...]:
+def routes(house: House, snapshot: Snapshot, reference: str) -> Part[Route]:
     """The main routing tables of both families. Raises ``Conflict``."""
-    return look(house, snapshot, references.container(snapshot, reference), ("routes",)).routes or ()
+    seen = look(house, snapshot, references.container(snapshot, reference), ("routes",))
+    return Part(seen.routes or (), "routes" in seen.truncated)
 
 
-def neighbours(house: House, snapshot: Snapshot, reference: str) -> tuple[Neighbour, ...]:
+def neighbours(house: House, snapshot: Snapshot, reference: str) -> Part[Neighbour]:
     """The ARP and NDP entries. Raises ``Conflict``."""
-    return look(house, snapshot, references.container(snapshot, reference), ("neighbours",)).neighbours or ()
+    seen = look(house, snapshot, references.container(snapshot, reference), ("neighbours",))
+    return Part(seen.neighbours or (), "neighbours" in seen.truncated)
 
 
-def sockets(house: House, snapshot: Snapshot, reference: str) -> tuple[ListeningSocket, ...]:
+def sockets(house: House, snapshot: Snapshot, reference: str) -> Part[ListeningSocket]:
     """What waits for somebody. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
-    found = look(house, snapshot, container, ("sockets", "processes")).sockets
-    if found is None:
+    seen = look(house, snapshot, container, ("sockets", "processes"))
+    if seen.sockets is None and "sockets" not in seen.truncated:
         raise _out_of_reach(house, f"The kernel does not say what listens inside {container.name}")
-    return found
+    return Part(seen.sockets or (), "sockets" in seen.truncated)
 
 
 def host_view(house: House, snapshot: Snapshot) -> HostView:
@@ -114,7 +128,8 @@ def host_view(house: House, snapshot: Snapshot) -> HostView:
     links = host.interfaces or ()
     wires = wiring(snapshot, links)
     served = dict(_served(house, snapshot, wires))
-    return HostView(tuple(_host_link(wires, link, served) for link in links), host.routes or ())
+    found = tuple(_host_link(wires, link, served) for link in links)
+    return HostView(found, host.routes or (), truncated=bool(host.truncated))
 
 
 def _host_link(wires: Wiring, link: Interface, served: dict[int, tuple[Reference, Network | None]]) -> HostLinkView:

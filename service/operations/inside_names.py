@@ -44,6 +44,11 @@ class DnsView:
     hosts: tuple[HostsEntry, ...] | None
     names: tuple[ResolvableName, ...]
 
+    @property
+    def truncated(self) -> bool:
+        """Whether the files hold more than was read."""
+        return self.resolver is not None and self.resolver.truncated
+
 
 @dataclass(frozen=True, slots=True)
 class PortView:
@@ -151,4 +156,4 @@ def _sockets(house: House, snapshot: Snapshot, owner: Container) -> tuple[Listen
     if not owner.running:
         return None
     seen = house.runner.observe(house.engine.place_of(snapshot, owner), ("sockets", "processes"))
-    return seen.sockets if seen else None
+    return seen.whole().sockets if seen else None

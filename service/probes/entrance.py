@@ -44,11 +44,11 @@ class Grounds:
 
 
 class Entrance:
-    """Opens lanes and knows the spaces they are in; ``files`` closes what it opened."""
+    """Opens lanes and knows the spaces they are in, before ``ends``; ``files`` closes what it opened."""
 
-    def __init__(self, plan: SweepPlan, grounds: Grounds, files: ExitStack, room: Room) -> None:
+    def __init__(self, plan: SweepPlan, grounds: Grounds, files: ExitStack, room: Room, ends: float) -> None:
         self.spaces: dict[int, Space] = {}
-        self._plan, self._grounds, self._files, self._room = plan, grounds, files, room
+        self._plan, self._grounds, self._files, self._room, self._ends = plan, grounds, files, room, ends
         self._destinations: dict[str, Destination | None] = {}
         self._token = lines.new_token()
         self._port = port_of(plan)
@@ -73,6 +73,8 @@ class Entrance:
                 return Lane(row, space, self._line(number, row), self._way_back(descriptor))
         except OutOfReach as limit:
             row.give_up(limit.reason)
+        except TimeoutError:
+            row.give_up(Reason.DEADLINE)
         except PermissionError:
             row.give_up(Reason.NAMESPACE_OUT_OF_REACH)
         except OSError as error:
@@ -83,7 +85,7 @@ class Entrance:
         self._grounds.enter(descriptor)
         inode = os.fstat(descriptor).st_ino
         if inode not in self.spaces:
-            self.spaces[inode] = open_space(inode)
+            self.spaces[inode] = open_space(inode, self._ends)
             self._files.callback(self.spaces[inode].close)
         return self.spaces[inode]
 

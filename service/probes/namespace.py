@@ -22,13 +22,14 @@ from service.probes import capabilities, checking, netlink, observe
 from service.probes import firewall as firewall_rules
 from service.probes.attempts import failed
 from service.probes.entrance import Grounds
-from service.probes.inside import HeldUpError, run_inside
+from service.probes.inside import HeldUpError, run_in_thread, run_inside
 from service.probes.places import OutOfReach, open_namespace, resolver_configuration
 from service.probes.sweep import sweep
 
 NO_HANDLE = "the engine's process ids (share the host's pid namespace) or its netns folder"
 GRACE_S = 0.5
 """How much longer than its own end a job is waited for."""
+FILES_S = 1.0
 _Result = TypeVar("_Result")
 
 
@@ -51,6 +52,16 @@ class _Visit:
             raise OutOfReach(f"entering {self.place.name}'s namespace: {error.strerror}") from None
         except HeldUpError:
             raise OutOfReach(f"the look into {self.place.name} did not end in time", Reason.DEADLINE) from None
+
+
+def _resolver_in_time(place: Place, *, pids_visible: bool) -> ResolverConfiguration | None:
+    """Read the files in a thread: one container's file system must not hold up a matrix of others."""
+    try:
+        return run_in_thread(
+            lambda: resolver_configuration(place, pids_visible=pids_visible), time.monotonic() + FILES_S
+        )
+    except HeldUpError:
+        return None
 
 
 def _end_of_look() -> float:
@@ -141,7 +152,7 @@ class NamespaceRunner:
         engine_pid = self._engine_pid()
         grounds = Grounds(
             open_place=partial(open_namespace, pids_visible=visible),
-            resolver=partial(resolver_configuration, pids_visible=visible),
+            resolver=partial(_resolver_in_time, pids_visible=visible),
             host=Place(container_id=None, name="host", pid=engine_pid) if engine_pid and visible else None,
             neighbour_limit=self._neighbour_limit,
         )

@@ -19,11 +19,11 @@ class Pace:
     def __init__(self, per_second: int | None) -> None:
         self._per_second = per_second or POLITE_PER_SECOND
         self._allowance = 1.0
-        self._at = time.perf_counter()
+        self._at = time.monotonic()
 
     def allowed(self) -> int:
         """How many packets may go now, at most one chunk."""
-        now = time.perf_counter()
+        now = time.monotonic()
         most = max(1.0, self._per_second * BURST_S)
         self._allowance = min(most, self._allowance + (now - self._at) * self._per_second)
         self._at = now

@@ -6,8 +6,10 @@ read once from the main table; they only predict which neighbour entries a packe
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -24,6 +26,9 @@ _KINDS = frozenset({1, 6, 7, 8})
 """Unicast, and those that lead nowhere on purpose: blackhole, unreachable, prohibit. They have no use for an entry."""
 _NOWHERE = frozenset({6, 7, 8})
 _LOOPBACK_BEGINS = b"\x7f"
+ENTRIES_S = 1.0
+MAX_OWN = 64
+"""Of the addresses of an interface so many are compared to predict which one a packet comes from."""
 Entry = tuple[int, bytes]
 
 
@@ -47,20 +52,29 @@ class Space:
         self.addresses: dict[bytes, int] = {}
         self.known: set[Entry] = set()
         self.known_at = float("-inf")
-        self._ways: dict[int, list[Way]] = {}
+        self._ways: dict[int, dict[int, dict[int, Way]]] = {}
+        self._own: dict[tuple[int, int], list[bytes]] = {}
+        self._too_many = False
         self.may_delete = True
 
-    def learn(self) -> None:
-        """Read the addresses and ways."""
-        self.addresses = dict(self._read_addresses())
+    def learn(self, limit: netlink.Limit) -> None:
+        """Read the addresses and ways, up to the limit: beyond it a prediction is less good, never a verdict."""
+        self.addresses = dict(self._read_addresses(limit))
+        for address, interface in self.addresses.items():
+            self._own.setdefault((interface, len(address)), []).append(address)
         for version in _FAMILIES:
-            self._ways[version] = sorted(self._read_ways(version), key=lambda way: way.shift)
+            # By length and then by beginning: a container may have thousands of routes, and each packet asks for one.
+            ways: dict[int, dict[int, Way]] = {}
+            for way in self._read_ways(version, limit):
+                ways.setdefault(way.shift, {}).setdefault(way.begins, way)
+            self._ways[version] = dict(sorted(ways.items()))
 
     def way(self, address: bytes) -> Way | None:
         """The most specific way to an address; ``None`` without one."""
         number = int.from_bytes(address, "big")
         ways = self._ways[VERSION_OF_LENGTH[len(address)]]
-        best = next((way for way in ways if number >> way.shift == way.begins), None)
+        fitting = (of_length.get(number >> shift) for shift, of_length in ways.items())
+        best = next((way for way in fitting if way is not None), None)
         return best if best and best.interface else None
 
     def reaches(self, address: bytes) -> bool:
@@ -71,13 +85,26 @@ class Space:
         """The address that packets on this way to that address probably come from (RFC 6724, rules 2 and 8)."""
         if way.source is not None:
             return way.source
-        same_kind = [a for a, at in self.addresses.items() if at == way.interface and len(a) == len(address)]
-        return max(same_kind, key=lambda own: _common_bits(own, address), default=None)
+        same_kind = self._own.get((way.interface, len(address)), ())
+        return max(same_kind[:MAX_OWN], key=lambda own: _common_bits(own, address), default=None)
 
     def entries(self) -> set[Entry]:
-        """The neighbour entries as they are now, of both versions, in every state."""
+        """The neighbour entries as they are now, of both versions, in every state.
+
+        A namespace with more of them than a dump keeps is left as it is from then on: what was there before us and
+        what we made cannot be told apart.
+        """
+        if self._too_many:
+            return set()
         found: set[Entry] = set()
-        for body in netlink.dump(self.netlink, _RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
+        limit = netlink.Limit(time.monotonic() + ENTRIES_S)
+        try:
+            bodies = netlink.dump(self.netlink, _RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0), limit)
+        except TimeoutError:
+            bodies = []
+        if limit.reached:
+            self._too_many, self.may_delete = True, False
+        for body in bodies:
             address = netlink.attributes(body, _NEIGHBOUR.size).get(_NDA_DST)
             if address and len(address) in VERSION_OF_LENGTH:
                 found.add((_NEIGHBOUR.unpack_from(body)[1], address))
@@ -106,17 +133,18 @@ class Space:
         except OSError:
             return
 
-    def _read_addresses(self) -> Iterator[tuple[bytes, int]]:
-        for body in netlink.dump(self.netlink, _RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
+    def _read_addresses(self, limit: netlink.Limit) -> Iterator[tuple[bytes, int]]:
+        for body in netlink.dump(self.netlink, _RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0), limit):
             interface = _ADDRESS.unpack_from(body)[4]
             found = netlink.attributes(body, _ADDRESS.size)
             address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
             if address:
                 yield address, interface
 
-    def _read_ways(self, version: int) -> Iterator[Way]:
+    def _read_ways(self, version: int, limit: netlink.Limit) -> Iterator[Way]:
         bits = 32 if version == IPV4 else 128
-        for body in netlink.dump(self.netlink, _RTM_GETROUTE, _ROUTE.pack(_FAMILIES[version], 0, 0, 0, 0, 0, 0, 0, 0)):
+        request = _ROUTE.pack(_FAMILIES[version], 0, 0, 0, 0, 0, 0, 0, 0)
+        for body in netlink.dump(self.netlink, _RTM_GETROUTE, request, limit):
             _, length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(body)
             found = netlink.attributes(body, _ROUTE.size)
             if kind not in _KINDS or (_number(found.get(_RTA_TABLE)) or table) != _MAIN_TABLE:
@@ -146,11 +174,14 @@ def _deletion(interface: int, address: bytes) -> bytes:
     return netlink.message(_RTM_DELNEIGH, netlink.NLM_F_REQUEST, body)
 
 
-def open_space(inode: int) -> Space:
-    """The calling thread's namespace. Raises ``OSError`` when its addresses or ways cannot be read."""
+def open_space(inode: int, ends: float = math.inf) -> Space:
+    """The calling thread's namespace. Raises ``OSError`` when its addresses or ways cannot be read.
+
+    It is a ``TimeoutError`` when they are not read before ``ends`` (``time.monotonic``).
+    """
     space = Space(inode, netlink.open_socket())
     try:
-        space.learn()
+        space.learn(netlink.Limit(ends))
         space.known = space.entries()
     except OSError:
         space.close()

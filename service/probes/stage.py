@@ -22,6 +22,7 @@ from service.probes.pace import Pace
 from service.probes.routing import Routing
 from service.probes.sweep_loop import Lane, Loop
 from service.probes.sweep_names import Desk, Names
+from service.probes.sweep_row import Row
 from service.probes.watcher import Watcher
 
 _TABLES: dict[int, neighbour_table.TableName] = {reasons.IPV4: "arp_cache", reasons.IPV6: "ndisc_cache"}
@@ -42,13 +43,13 @@ class Stage:
     ) -> None:
         self._plan, self._grounds, self._emit = plan, grounds, emit
         self._stopped, self._waker = stopped, waker
-        self._ends = time.perf_counter() + plan.deadline_ms / 1000
+        self._ends = time.monotonic() + plan.deadline_ms / 1000
 
     def run(self) -> None:
         """Emit every row exactly once, unless stopped."""
         with ExitStack() as files:
             usage_socket = files.enter_context(netlink.open_socket())
-            entrance = Entrance(self._plan, self._grounds, files, self._room())
+            entrance = Entrance(self._plan, self._grounds, files, self._room(), self._ends)
             entrance.open_host()
             opened = list(self._open(entrance))
             ledgers = self._ledgers(entrance, usage_socket)
@@ -86,6 +87,12 @@ class Stage:
         for number, source in enumerate(self._plan.sources):
             if self._stopped():
                 return
+            if time.monotonic() >= self._ends:
+                # What the sources before this one have filled their namespaces with took all the time.
+                late = Row(source)
+                late.give_up(Reason.DEADLINE)
+                self._emit(late.whole())
+                continue
             opened = entrance.open_lane(number, source)
             if not isinstance(opened, Lane):
                 self._emit(opened.whole())

@@ -38,7 +38,7 @@ class Lane:
 
 
 class Loop:
-    """Measures lanes until all rows are whole or the deadline passes. Times are those of ``time.perf_counter``."""
+    """Measures lanes until all rows are whole or the deadline passes. Times are those of ``time.monotonic``."""
 
     def __init__(
         self, holdings: Holdings, watcher: Watcher, emit: Callable[[SweepRow], None], pace: Pace, timeout_s: float
@@ -75,7 +75,7 @@ class Loop:
     def run(self, stopped: Callable[[], bool], ends: float) -> None:
         """Until everything is whole; what is open at ``ends`` becomes ``deadline``. Returns early when stopped."""
         while self._open and not stopped():
-            now = time.perf_counter()
+            now = time.monotonic()
             if now >= ends:
                 self._give_up()
                 return
@@ -112,13 +112,13 @@ class Loop:
             if self._try(lane, position, lane.row.destination(position)):
                 flight.append(position)
         if flight:
-            self._flights.append((time.perf_counter() + self._timeout_s, lane, flight))
+            self._flights.append((time.monotonic() + self._timeout_s, lane, flight))
         return len(flight)
 
     def _try(self, lane: Lane, position: int, destination: Destination) -> bool:
         """Whether a packet went out. A position that must wait goes back to the head of its row."""
         held, near = self.holdings.hold(lane.space, destination.packed)
-        now = time.perf_counter()
+        now = time.monotonic()
         if held is None:
             self._starve(lane, position, now)
             return False
@@ -162,7 +162,7 @@ class Loop:
         self._later(lane, position, now)
 
     def _wait_s(self, wake_at: float) -> float:
-        now = time.perf_counter()
+        now = time.monotonic()
         if self._flights:
             wake_at = min(wake_at, self._flights[0][0])
         if self._sending:
@@ -171,7 +171,7 @@ class Loop:
 
     def _hear(self, lane: Lane, descriptor: int, at_most: int) -> None:
         for heard in lane.line.receive(descriptor, at_most):
-            elapsed_ms = round((time.perf_counter() - lane.row.sent[heard.position]) * 1000, 3)
+            elapsed_ms = round((time.monotonic() - lane.row.sent[heard.position]) * 1000, 3)
             self.finish(lane, heard.position, heard.reason, None if heard.reason else elapsed_ms)
 
     def _expire(self, heard_until: float) -> None:

@@ -121,7 +121,7 @@ class Names:
             self._resolved(desk, position, stop.value)
 
     def _ask(self, desk: Desk, position: int, steps: Steps, query: Query, ends: float) -> bool:
-        now = time.perf_counter()
+        now = time.monotonic()
         sock = desk.sockets.get(query.server)
         if sock is None or now >= ends:
             return False

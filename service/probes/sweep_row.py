@@ -30,7 +30,7 @@ def destination_of(address: str, port: int) -> Destination:
 
 
 class Row:
-    """Positions count the source's targets from 0. Times are seconds of ``time.perf_counter``."""
+    """Positions count the source's targets from 0. Times are seconds of ``time.monotonic``."""
 
     def __init__(self, source: SweepSource) -> None:
         self.source = source
