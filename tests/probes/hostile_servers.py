@@ -1,8 +1,9 @@
 """Servers that never come to an end, run inside a namespace: ``python hostile_servers.py KIND ADDRESS PORT JSON``.
 
 ``http-…`` says something that is no answer, as fast as it can or a byte at a time. ``dns-…`` answers every question
-with more than anybody wants to know, ``dns-wrong`` with endless answers to other questions. ``icmp-flood`` answers a
-ping with endless replies of which only the payload is wrong. Each says "ready" when it waits.
+with more than anybody wants to know, ``dns-wrong`` with endless answers to other questions. ``dns-rebind`` gives
+another address from its second answer on, ``dns-circle`` names that lead to each other. ``icmp-flood`` answers a ping
+with endless replies of which only the payload is wrong. Each says "ready" when it waits.
 """
 
 import contextlib
@@ -15,10 +16,12 @@ import time
 
 import dns.message
 import dns.rcode
+import dns.rrset
 from servers import ready
 
 from service.probes.echo import checksum
 
+REBOUND = itertools.chain(["10.77.0.3"], itertools.repeat("10.77.0.4"))
 HTTP = {
     "http-continue": itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 500),
     "http-slow-continue": itertools.cycle((b"HTTP/1.1 100 Continue\r\n\r\n", 0.05)),
@@ -84,11 +87,35 @@ def wrong(query, _):
     return bytes([query[0] ^ 1]) + unknown(query, 0)[1:]
 
 
+def rebind(query, _):
+    """One address the first time, and another ever after."""
+    answer = dns.message.make_response(dns.message.from_wire(query))
+    answer.answer.append(dns.rrset.from_text(answer.question[0].name, 0, "IN", "A", next(REBOUND)))
+    return answer.to_wire()
+
+
+def circle(query, _):
+    """A name that leads to another, and that one back."""
+    answer = dns.message.make_response(dns.message.from_wire(query))
+    name = answer.question[0].name.to_text()
+    for owner, target in ((name, "other."), ("other.", name)):
+        answer.answer.append(dns.rrset.from_text(owner, 0, "IN", "CNAME", target))
+    return answer.to_wire()
+
+
 def truncated(query, _):
     return query[:2] + b"\x82\x00" + query[4:]
 
 
-DNS = {"dns-heavy": heavy, "dns-many": many, "dns-unknown": unknown, "dns-wrong": wrong, "dns-trickle": truncated}
+DNS = {
+    "dns-circle": circle,
+    "dns-heavy": heavy,
+    "dns-many": many,
+    "dns-rebind": rebind,
+    "dns-unknown": unknown,
+    "dns-wrong": wrong,
+    "dns-trickle": truncated,
+}
 
 
 def serve_dns(answer, address, port):
