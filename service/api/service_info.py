@@ -146,7 +146,8 @@ def get_liveness(_: Asked) -> Answer:
 def get_readiness(asked: Asked) -> Answer:
     """Say whether requests can be served.
 
-    Asks the engine now. 503 says what is missing; it recovers by itself when the engine appears.
+    Asks the engine now, and whether its API is one that this service speaks. 503 says what is missing; it recovers by
+    itself when the engine appears.
     """
     found = service_info.readiness(asked.house)
     value = {

@@ -85,14 +85,16 @@ class DockerEngine:
         return (made.source.engine_pid() if made else None) or engine_pid(self.address)
 
     def ping(self) -> None:
-        """Raise unless the engine answers now, within two seconds."""
+        """Raise unless an engine answers now, within two seconds, whose API this service speaks."""
         connection = EngineConnection(self.address, timeout_s=min(2.0, self._timeout_s))
         try:
-            status, body = connection.get("/_ping")
+            status, body = connection.get("/version")
         finally:
             connection.close()
         if status != _OK:
-            raise strange("/_ping", status, body)
+            raise strange("/version", status, body)
+        with sensible("GET /version"):
+            negotiate(json.loads(body))
 
     def facts(self) -> EngineFacts:
         """What the engine is; ``GET /info`` and ``GET /version`` once a session."""

@@ -9,6 +9,7 @@ import pytest
 
 from service.core.errors import EngineMisbehaved, EngineUnreachable
 from service.engine.connection import PIPELINED, EngineAddress, EngineConnection, engine_pid
+from service.engine.docker_engine import DockerEngine
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
 
@@ -176,3 +177,24 @@ def test_the_process_at_the_other_end_is_known_while_it_is_there(server, connect
     assert connection.peer_pid() == engine_pid(EngineAddress(f"unix://{server.path}")) == os.getpid()
     server.taken[0].shutdown(socket.SHUT_RDWR)
     assert connection.peer_pid() is None
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"ApiVersion": "1.43", "MinAPIVersion": "1.12"}', "engine-version-unsupported"),
+        (b'{"ApiVersion": "1.60", "MinAPIVersion": "1.55"}', "engine-version-unsupported"),
+        (b"{}", "engine-answered-strangely"),
+        (b"no", "engine-answered-strangely"),
+        (b'{"ApiVersion": "1.55", "MinAPIVersion": "1.40"}', None),
+    ],
+)
+def test_an_engine_is_only_there_if_its_api_is_spoken(server, body, code):
+    server.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)]
+    engine = DockerEngine(EngineAddress(f"unix://{server.path}"))
+    if code is None:
+        engine.ping()
+        return
+    with pytest.raises(EngineMisbehaved) as raised:
+        engine.ping()
+    assert raised.value.code == code

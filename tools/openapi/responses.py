@@ -63,7 +63,7 @@ _MEANING: Mapping[int, str] = {
     200: "The request succeeded.",
     201: "The resource was created.",
     204: "The request succeeded; the answer has no body.",
-    503: "The service is running but not ready: the engine does not answer.",
+    503: "The service is running but not ready: the engine does not answer, or its API is too old.",
 }
 
 
