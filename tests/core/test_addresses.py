@@ -45,6 +45,11 @@ def test_the_gateway_that_an_endpoint_was_given_is_believed_over_the_guess():
     assert usage.gateway == "10.9.0.254"
 
 
+def test_what_a_container_holds_is_no_gateway():
+    (usage,) = usage_of(network(Pool("10.9.0.0/24")), [endpoint("web", "10.9.0.1")])
+    assert (usage.gateway, [holder.kind for holder in usage.holders]) == (None, ["container"])
+
+
 def test_another_ipam_driver_is_not_second_guessed():
     (usage,) = usage_of(network(Pool("10.9.0.0/24"), ipam_driver="remote"), [])
     assert (usage.gateway, usage.used) == (None, 0)

@@ -1,5 +1,6 @@
 """Engines of their own, with daemon settings that change what the engine writes on its host."""
 
+import itertools
 import os
 import re
 import shutil
@@ -16,17 +17,20 @@ from service.app import create_app
 from service.engine.connection import EngineAddress
 from service.settings import Settings
 
+NUMBERS = itertools.count(1)
+"""A module's engine may run beside a test's own."""
+
 
 @contextmanager
-def engine_with(settings, tokens_file):
-    """An engine with these fields in its daemon.json, and an admin's client of a service before it."""
+def engine_with(settings, tokens_file, **service):
+    """An engine with these fields in its daemon.json, and an admin's client of a service with those settings."""
     folder = Path(tempfile.mkdtemp(prefix="bridgework-engines-"))
-    name = f"bridgework-engines-{os.getpid()}"
+    name = f"bridgework-engines-{os.getpid()}-{next(NUMBERS)}"
     try:
         with PrivateEngine(folder / "engine", name, settings=settings, programs=ENGINE_PROGRAMS) as made:
             # With native nftables rules the engine leaves forwarding to the administrator.
             in_namespace(made, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
-            wide = Settings(tokens_file=tokens_file, stop_grace_s=1, rate_per_minute=10_000_000)
+            wide = Settings(tokens_file=tokens_file, stop_grace_s=1, rate_per_minute=10_000_000, **service)
             yield Client(create_app(wide, EngineAddress(made.docker_host))), made
     finally:
         shutil.rmtree(folder, ignore_errors=True)

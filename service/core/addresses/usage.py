@@ -154,7 +154,9 @@ def _gateway(
     known = next((address for address in said if _number_within(address, subnet) is not None), None)
     if known or network.ipam_driver != "default":
         return known
-    return text_of(subnet.version, assignable.first)
+    first = text_of(subnet.version, assignable.first)
+    # From Docker 29 on a macvlan or ipvlan keeps no gateway that was not asked for: a container holds the address then.
+    return None if any(first in e.addresses for e in endpoints if e.state == "active") else first
 
 
 def _holders(

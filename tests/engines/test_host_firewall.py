@@ -1,0 +1,138 @@
+"""The host's firewall, as people and the engine write it: what drops is named, and a healthy host is left in peace."""
+
+import shlex
+import shutil
+
+import pytest
+from conftest import check, codes, run
+from engines.conftest import engine_with
+from raw_engine import Raw
+
+NFTABLES = {"firewall-backend": "nftables", "ip-forward": False}
+LISTENING = ["httpd", "-f", "-p", "8080"]
+UFW = """
+iptables -N ufw-before-input
+iptables -N ufw-user-input
+iptables -A ufw-before-input -i lo -j ACCEPT
+iptables -A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+iptables -A ufw-before-input -m conntrack --ctstate INVALID -j DROP
+iptables -A ufw-before-input -p icmp --icmp-type echo-request -j ACCEPT
+iptables -A ufw-before-input -j ufw-user-input
+iptables -A ufw-user-input -p tcp --dport 22 -j ACCEPT
+iptables -A INPUT -j ufw-before-input
+iptables -P INPUT DROP
+"""
+"""What ``ufw enable`` writes for INPUT, in short."""
+
+
+@pytest.fixture(scope="module")
+def plain(tokens_file):
+    with engine_with({}, tokens_file) as (api, made):
+        yield api, Raw(made)
+
+
+def publish(api):
+    """A published port that a container on another network reaches at the host: by docker-proxy before Docker 29."""
+    for name in ("front", "back"):
+        api.post("/v1/networks", {"name": name}, status=201)
+    port = {"container_port": 8080, "host_port": 18080}
+    run(api, "web", network_mode="back", command=LISTENING, published_ports=[port])
+    run(api, "client", network_mode="front")
+
+
+def told(api, code):
+    (found,) = [finding for finding in api.get("/v1/diagnostics?limit=1000")["items"] if finding["code"] == code]
+    return found
+
+
+def test_what_ufw_drops_in_input_is_told_with_a_remedy_that_works(plain, release):
+    api, raw = plain
+    publish(api)
+    at_host = {"protocol": "tcp", "port": 18080, "timeout_ms": 500}
+    assert check(api, "client", {"host": True}, **at_host)["verdict"] == "reachable"
+    for line in UFW.strip().splitlines():
+        raw.in_namespace(*shlex.split(line))
+    answer = check(api, "client", {"host": True}, **at_host)
+    if release >= (29, 0):  # the port is translated before INPUT is asked
+        assert answer["verdict"] == "reachable"
+        return
+    assert (answer["verdict"], answer["predicted"]["verdict"]) == ("unreachable", "unreachable")
+    assert "prediction-inconsistent" not in codes(answer["findings"])
+    (found,) = [finding for finding in answer["findings"] if finding["code"] == "user-firewall-drop"]
+    assert "INPUT drops tcp port 18080: its policy is DROP" in found["message"]
+    assert check(api, "client", {"host": True}, protocol="icmp")["verdict"] == "reachable"
+    raw.in_namespace(*shlex.split(found["remedy"]["commands"][0]))
+    assert check(api, "client", {"host": True}, **at_host)["verdict"] == "reachable"
+
+
+@pytest.mark.slow
+def test_an_engine_that_writes_no_rules_is_not_told_to_restart_for_them(tokens_file):
+    with engine_with({"iptables": False, "ip6tables": False}, tokens_file) as (api, _):
+        publish(api)
+        found = told(api, "firewall-rules-missing")
+        assert found["severity"] == "warning"
+        assert "iptables=false" in found["message"]
+        assert "on purpose" in found["remedy"]["summary"]
+        answer = check(api, "client", "web", protocol="icmp")
+        assert (answer["predicted"]["verdict"], answer["verdict"]) == ("reachable", "reachable")
+        assert answer["findings"] == []
+
+
+@pytest.mark.slow
+def test_a_healthy_engine_with_nftables_rules_misses_none(tokens_file, release):
+    if release < (29, 0) or not shutil.which("nft"):
+        pytest.skip("nftables rules come with Docker 29, and need nft")
+    with engine_with(NFTABLES, tokens_file) as (api, made):
+        raw = Raw(made)
+        publish(api)
+        assert "firewall-rules-missing" not in codes(api.get("/v1/diagnostics?limit=1000")["items"])
+        answer = check(api, "client", "web", protocol="icmp", timeout_ms=500)
+        assert (answer["predicted"]["verdict"], answer["verdict"]) == ("unreachable", "unreachable")
+        raw.in_namespace("nft", "delete", "table", "ip", "docker-bridges")
+        assert "docker-bridges" in told(api, "firewall-rules-missing")["message"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, NFTABLES], ids=["iptables", "nftables"])
+def test_a_link_opens_what_icc_closes(tokens_file, release, settings):
+    if settings and (release < (29, 0) or not shutil.which("nft")):
+        pytest.skip("nftables rules come with Docker 29, and need nft")
+    with engine_with({"icc": False, **settings}, tokens_file) as (api, made):
+        raw = Raw(made)
+        serve = ["sh", "-c", "httpd -p 8080; httpd -p 8081; exec sleep 600"]
+        raw.make("db", mode="bridge", Cmd=serve, ExposedPorts={"8080/tcp": {}})
+        raw.make("web", mode="bridge", Cmd=serve, ExposedPorts={"8080/tcp": {}}, host={"Links": ["db:db"]})
+        raw.make("other", mode="bridge")
+        questions = {("web", "db", 8080): True, ("web", "db", 8081): False, ("other", "db", 8080): False}
+        for (source, target, port), reached in {**questions, ("db", "web", 8080): False}.items():
+            answer = check(api, source, target, protocol="tcp", port=port, timeout_ms=400)
+            verdict = "reachable" if reached else "unreachable"
+            assert (answer["predicted"]["verdict"], answer["verdict"]) == (verdict, verdict), (source, target, port)
+        every = {"containers": ["web", "db", "other"], "protocol": "tcp", "port": 8080, "timeout_ms": 400}
+        matrix = api.post("/v1/connectivity/matrix", every)
+        assert matrix["summary"]["surprises"] == 0
+        assert matrix["verdicts"][0] == ["self", "reachable", "unreachable"]
+
+
+@pytest.mark.slow
+def test_a_macvlan_without_a_gateway_has_a_default_route_only_before_docker_29(tokens_file, release):
+    allowed = {"probe_allowed_cidrs": ("10.91.0.0/24",)}
+    with engine_with({}, tokens_file, **allowed) as (api, made):
+        raw = Raw(made)
+        raw.in_namespace("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "lan0-far")
+        for link in ("lan0", "lan0-far"):
+            raw.in_namespace("ip", "link", "set", link, "up")
+        raw.make_network("lan", "10.90.0.0/24", Driver="macvlan", Options={"parent": "lan0"})
+        address = run(api, "one", network_mode="lan")["endpoints"][0]["ipv4_address"]
+        (pool,) = api.get("/v1/networks/lan/addresses")["pools"]
+        held = {holder["address"]: holder["kind"] for holder in pool["holders"]}
+        kept = {} if release >= (29, 0) else {"10.90.0.1": "gateway"}
+        assert held == {**kept, address: "container"}
+        answer = check(api, "one", {"address": "10.91.0.1"}, protocol="icmp", timeout_ms=400)
+        found = codes(answer["findings"])
+        if release >= (29, 0):
+            assert (answer["measured"]["reason"], answer["predicted"]["verdict"]) == ("no-route", "unreachable")
+            assert "wrong-default-gateway" in found
+        else:
+            assert answer["measured"]["reason"] != "no-route"
+            assert "wrong-default-gateway" not in found
