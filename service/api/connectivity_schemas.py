@@ -50,7 +50,13 @@ class CheckRequestSchema(Strict):
     )
     count = Whole(1, 100, load_default=1, metadata=described("How many attempts."))
     interval_ms = Whole(0, 10_000, load_default=0, metadata=described("Between attempts."))
-    timeout_ms = Whole(1, 30_000, load_default=1000, metadata=described("For each attempt."))
+    timeout_ms = Whole(
+        1, 30_000, load_default=1000,
+        metadata=described(
+            "Milliseconds for each attempt. To resolve a name, and to look up the name of the address, may each take "
+            "as long again."
+        ),
+    )  # fmt: skip
     payload_bytes = Whole(
         0, MAX_PAYLOAD_BYTES, load_default=56, metadata=described("Of an icmp echo, without its headers.")
     )
