@@ -69,7 +69,7 @@ class GapEventSchema(Schema):
 
 
 class EngineEventSchema(Schema):
-    """The engine has stopped to answer, or answers again. The `data` of an event whose `event` is `engine`."""
+    """The engine has stopped answering, or answers again. The `data` of an event whose `event` is `engine`."""
 
     type = fields.String(required=True, validate=validate.OneOf(["engine"]), metadata=described("Always `engine`."))
     state = fields.Enum(
@@ -113,7 +113,7 @@ def follow_events(asked: Asked) -> Response:
     As Server-Sent Events without an end, named `network.create`, `network.connect`, `container.start`… Filters narrow
     them, and may name what does not exist yet. `Last-Event-ID` resumes from the engine's log, which holds 256 entries
     of all kinds. Where continuity cannot be proven (the engine restarted, or its log was overrun) a `gap` says so.
-    An `engine` event says within a few seconds that the engine has stopped to answer, or stalls, and another one that
+    An `engine` event says within a few seconds that the engine has stopped answering, or stalls, and another one that
     it answers again. While nothing happens a comment comes every few seconds: a client that has heard nothing for ten
     seconds has lost the service. Looking into a container and
     running commands in it is not shown. The engine writes no event when a *stopped* container is connected to a network

@@ -108,7 +108,7 @@ export class Live {
     return opened;
   }
 
-  /** The engine has stopped to answer, or answers again: what is shown is as of before. */
+  /** The engine has stopped answering, or answers again: what is shown is as of before. */
   async #engine({ state, detail }) {
     clearTimeout(this.#timer);
     if (state === "unreachable") this.#onState("away", { status: 0, message: detail, remedy: AS_BEFORE });

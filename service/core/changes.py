@@ -58,7 +58,7 @@ class Reach(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """The engine has stopped to answer, or answers again; ``code`` and ``detail`` say why it does not."""
+    """The engine has stopped answering, or answers again; ``code`` and ``detail`` say why it does not."""
 
     state: Reach
     code: str | None = None
