@@ -136,3 +136,19 @@ def test_a_macvlan_without_a_gateway_has_a_default_route_only_before_docker_29(t
         else:
             assert answer["measured"]["reason"] != "no-route"
             assert "wrong-default-gateway" not in found
+
+
+@pytest.mark.slow
+def test_a_restart_with_other_settings_is_noticed(tokens_file, release):
+    with engine_with({}, tokens_file) as (api, made):
+        publish(api)
+        at_host = {"protocol": "tcp", "port": 18080, "timeout_ms": 500}
+        assert check(api, "client", {"host": True}, **at_host)["predicted"]["verdict"] == "reachable"
+        made.settings["userland-proxy"] = False
+        made.restart()
+        for name in ("web", "client"):
+            api.post(f"/v1/containers/{name}/start")
+        answer = check(api, "client", {"host": True}, **at_host)
+        expected = "reachable" if release >= (29, 0) else "unreachable"
+        assert (answer["predicted"]["verdict"], answer["verdict"]) == (expected, expected)
+        assert "proxy" not in [hop["kind"] for hop in answer["predicted"]["path"]]
