@@ -38,7 +38,13 @@ class PoolSchema(Schema):
     """An address pool of a network."""
 
     subnet = fields.String(required=True, metadata=CIDR)
-    gateway = fields.String(required=True, allow_none=True, metadata=described("The gateway's address."))
+    gateway = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described(
+            "The gateway in force, named by you or chosen by Docker, such as `10.1.0.1`; null when there is none."
+        ),
+    )
     ip_range = fields.String(
         required=True, allow_none=True, metadata=described("The part that addresses are given from.")
     )

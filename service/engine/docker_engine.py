@@ -41,10 +41,13 @@ HEARTBEAT_S = 1.0
 class _Session:
     """What depends on the engine's version, made once it is known."""
 
-    def __init__(self, address: EngineAddress, api_version: str, timeout_s: float, threads: int) -> None:
+    def __init__(
+        self, address: EngineAddress, versions: tuple[str, tuple[int, int]], timeout_s: float, threads: int
+    ) -> None:
+        api_version, engine_api = versions
         self.api_version = api_version
         self.prefix = f"/v{api_version}"
-        self.source = SnapshotSource(address, self.prefix, timeout_s)
+        self.source = SnapshotSource(address, self.prefix, timeout_s, engine_api)
         self.commands = Commands(address, api_version, timeout_s, pool_size=threads + 2)
         self.facts: EngineFacts | None = None
 
@@ -232,8 +235,8 @@ class DockerEngine:
         try:
             made = self._made
             if made is None:
-                version = negotiate(self._get("/version"))
-                made = self._made = _Session(self.address, version, self._timeout_s, self._threads)
+                versions = negotiate(self._get("/version"))
+                made = self._made = _Session(self.address, versions, self._timeout_s, self._threads)
             return made
         finally:
             self._lock.release()

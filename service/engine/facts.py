@@ -13,8 +13,12 @@ OLDEST_API, NEWEST_API = (1, 44), (1, 51)
 PROXY_TOLD_SINCE = (29, 5)
 
 
-def negotiate(version: Any) -> str:
-    """The API version to speak: the engine's, within what this service knows. Raises ``EngineMisbehaved``."""
+def negotiate(version: Any) -> tuple[str, tuple[int, int]]:
+    """Return the API version to speak, within what this service knows, and the engine's newest.
+
+    Raises:
+        EngineMisbehaved: what answers is no Docker engine, or too old.
+    """
     try:
         newest = _pair(version["ApiVersion"])
         oldest = _pair(version.get("MinAPIVersion") or "1.12")
@@ -27,7 +31,7 @@ def negotiate(version: Any) -> str:
             detail=f"The engine speaks API {version['ApiVersion']}; Bridgework needs 1.{OLDEST_API[1]} or newer.",
             remedy=Remedy("Upgrade the engine to Docker 25 or newer."),
         )
-    return f"{chosen[0]}.{chosen[1]}"
+    return f"{chosen[0]}.{chosen[1]}", newest
 
 
 def _pair(version: str) -> tuple[int, int]:

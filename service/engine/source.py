@@ -30,6 +30,7 @@ from service.core.assembly import assembled, with_containers, with_networks
 from service.core.errors import EngineMisbehaved
 from service.core.snapshot import Container, Network, Snapshot
 from service.engine.connection import SHAPE_ERRORS, EngineAddress, EngineConnection, patience, too_slow
+from service.engine.gateways import with_gateways
 from service.engine.reading import read_container, read_network, time_ns_of
 
 OVERLAP_NS = 1_000_000_000
@@ -44,13 +45,18 @@ _SILENT_ACTIONS = ("exec_", "top", "attach", "archive-path", "extract-to-dir", "
 class SnapshotSource:
     """Answers ``snapshot()``; safe to call from any thread. ``calls``, ``rebuilds`` and ``log_queries`` count."""
 
-    def __init__(self, address: EngineAddress, api_prefix: str = "/v1.44", timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        address: EngineAddress,
+        api_prefix: str = "/v1.44",
+        timeout_s: float = 10.0,
+        engine_api: tuple[int, int] = (1, 44),
+    ) -> None:
+        self._engine_api = engine_api
         self._connection = EngineConnection(address, timeout_s)
         self._local = address.socket_path is not None
         self._ahead_ns = 0
         self._prefix = api_prefix
-        major, _, minor = api_prefix.removeprefix("/v").partition(".")
-        self._api_version = (int(major), int(minor))
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._configurations: set[str] = set()
@@ -199,7 +205,7 @@ class SnapshotSource:
         return now
 
     def _network_read(self, raw: dict[str, Any]) -> Network:
-        network = read_network(raw, self._api_version)
+        network = with_gateways(read_network(raw, self._engine_api), self._engine_api)
         if network.config_only:
             self._configurations.add(network.id)
         return network

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from conftest import container, run
-from engine_versions import DOCKER_27, DOCKER_28, DOCKER_28_2
+from engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_28_2, DOCKER_29, at
 from raw_engine import Raw
 
 MTU = "com.docker.network.driver.mtu"
@@ -183,14 +183,16 @@ def test_a_swarm_network_without_a_swarm(api):
     assert create(api, "far", status=409, driver="overlay", attachable=True)["code"] == "not-a-swarm-manager"
 
 
-def test_a_configuration_and_the_network_made_from_it(api):
+def test_a_configuration_and_the_network_made_from_it(api, api_version):
     settings = create(api, "settings", "10.90.0.0/24", config_only=True, options={MTU: "1400"}, labels={"team": "a"})
     assert (settings["config_only"], settings["bridge_name"]) == (True, None)
     made = create(api, "made", config_from=settings["id"])
     assert (made["config_from"], made["options"], made["labels"]) == ("settings", {MTU: "1400"}, {"team": "a"})
     assert made["ipam"]["pools"][0]["subnet"] == "10.90.0.0/24"
     problem = create(api, "again", status=409, config_from="settings")
-    assert (problem["code"], problem["facts"]["overlaps"]["name"]) == ("subnet-overlaps", "made")
+    assert problem["code"] == "subnet-overlaps"
+    if api_version < DOCKER_29:  # that engine tells no configuration's subnets
+        assert problem["facts"]["overlaps"]["name"] == "made"
     problem = api.delete("/v1/networks/settings", status=409)
     assert problem["code"] == "network-in-use"
     assert problem["facts"]["networks"] == [{"id": made["id"], "name": "made"}]
@@ -261,6 +263,52 @@ def test_macvlan_with_several_pools(api, link):
     assert [pool["subnet"] for pool in made["ipam"]["pools"]] == ["10.66.0.0/24", "10.66.1.0/24"]
     problem = create(api, "two", "10.68.0.0/24", "10.69.0.0/24", status=422)
     assert pointers(problem) == ["/ipam/pools/1"]
+
+
+GATEWAYS = [
+    ({}, ["10.60.0.0/24"], ["10.60.0.1"]),
+    ({}, [{"subnet": "10.60.0.0/24", "ip_range": "10.60.0.128/25"}], ["10.60.0.128"]),
+    ({}, [{"subnet": "10.60.0.0/24", "gateway": "10.60.0.9"}], ["10.60.0.9"]),
+    ({}, [{"subnet": "10.60.0.0/24", "auxiliary_addresses": {"x": "10.60.0.2"}}], ["10.60.0.1"]),
+    ({}, ["10.60.0.0/30"], ["10.60.0.1"]),
+    ({"internal": True}, ["10.60.0.0/24"], ["10.60.0.1"]),
+    ({"ipv6_enabled": True}, ["10.60.0.0/24", "fd00:60::/64"], ["10.60.0.1", "fd00:60::1"]),
+    ({"ipv6_enabled": True, "internal": True}, ["10.60.0.0/24", "fd00:60::/64"], ["10.60.0.1", "fd00:60::1"]),
+    ({"options": {B + "inhibit_ipv4": "true"}}, ["10.60.0.0/24"], ["10.60.0.1"]),
+    ({"driver": "macvlan"}, ["10.60.0.0/24"], {DOCKER_26: ["10.60.0.1"], DOCKER_29: [None]}),
+    ({"driver": "macvlan", "internal": True}, ["10.60.0.0/24"], {DOCKER_26: ["10.60.0.1"], DOCKER_28: [None]}),
+    ({"config_only": True}, ["10.60.0.0/24"], {DOCKER_26: [None], DOCKER_29: []}),
+]
+
+
+@pytest.mark.parametrize(("fields", "pools", "expected"), GATEWAYS)
+def test_the_gateway_in_force_is_told_whoever_chose_it(api, raw, link, api_version, fields, pools, expected):
+    if fields.get("driver") == "macvlan":
+        fields = {**fields, "options": {"parent": link}}
+    made = create(api, "lan", *pools, **fields)
+    told = [pool["gateway"] for pool in made["ipam"]["pools"]]
+    assert told == at(api_version, expected)
+    if made["bridge_name"] and "options" not in fields:
+        own = raw.in_namespace("ip", "-o", "addr", "show", "dev", made["bridge_name"])
+        assert all(f" {gateway}/" in own for gateway in told)
+    if made["config_only"]:
+        return
+    place = run(api, "guest", network_mode="lan")["endpoints"][0]
+    if not made["internal"]:
+        assert [place["gateway"], place["ipv6_gateway"]][: len(told)] == told
+    listed = api.get("/v1/networks/lan/addresses")["pools"]
+    assert [pool["gateway"] for pool in listed] == told
+    assert [pool["gateway"] for pool in api.get("/v1/networks/lan")["ipam"]["pools"]] == told
+
+
+def test_an_isolated_network_has_no_gateway(api, raw, api_version):
+    if api_version < DOCKER_28:
+        pytest.skip("this engine has no isolated networks")
+    modes = {f"{B}gateway_mode_ipv{version}": "isolated" for version in (4, 6)}
+    subnets = ("10.60.0.0/24", "fd00:60::/64")
+    made = create(api, "lan", *subnets, internal=True, ipv6_enabled=True, options=modes)
+    assert [pool["gateway"] for pool in made["ipam"]["pools"]] == [None, None]
+    assert "inet " not in raw.in_namespace("ip", "-o", "addr", "show", "dev", made["bridge_name"])
 
 
 def test_overlap_names_the_network_and_a_subnet_that_works(api):

@@ -35,24 +35,14 @@ def test_a_pool_counts_every_address_but_those_of_the_network_and_the_broadcast(
     ]
 
 
-def test_a_range_is_handed_out_whole_and_its_first_address_is_the_gateway_nobody_asked_for():
-    (usage,) = usage_of(network(Pool("10.99.2.0/24", ip_range="10.99.2.128/30")), [])
+def test_a_range_is_handed_out_whole():
+    (usage,) = usage_of(network(Pool("10.99.2.0/24", "10.99.2.128", ip_range="10.99.2.128/30")), [])
     assert (usage.size, usage.gateway, usage.next_free) == (4, "10.99.2.128", "10.99.2.129")
 
 
-def test_the_gateway_that_an_endpoint_was_given_is_believed_over_the_guess():
-    (usage,) = usage_of(network(Pool("10.9.0.0/24")), [endpoint("web", "10.9.0.2", gateway="10.9.0.254")])
-    assert usage.gateway == "10.9.0.254"
-
-
-def test_what_a_container_holds_is_no_gateway():
-    (usage,) = usage_of(network(Pool("10.9.0.0/24")), [endpoint("web", "10.9.0.1")])
-    assert (usage.gateway, [holder.kind for holder in usage.holders]) == (None, ["container"])
-
-
-def test_another_ipam_driver_is_not_second_guessed():
-    (usage,) = usage_of(network(Pool("10.9.0.0/24"), ipam_driver="remote"), [])
-    assert (usage.gateway, usage.used) == (None, 0)
+def test_a_subnet_without_a_gateway():
+    (usage,) = usage_of(network(Pool("10.9.0.0/24")), [])
+    assert (usage.gateway, usage.used, usage.next_free) == (None, 0, "10.9.0.1")
 
 
 def test_a_config_only_network_holds_nothing():

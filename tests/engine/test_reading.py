@@ -209,9 +209,9 @@ def test_which_images_are_known(reference, known):
 @pytest.mark.parametrize(
     ("version", "chosen"),
     [
-        ({"ApiVersion": "1.45", "MinAPIVersion": "1.24"}, "1.45"),
-        ({"ApiVersion": "1.99", "MinAPIVersion": "1.44"}, "1.51"),
-        ({"ApiVersion": "1.44"}, "1.44"),
+        ({"ApiVersion": "1.45", "MinAPIVersion": "1.24"}, ("1.45", (1, 45))),
+        ({"ApiVersion": "1.99", "MinAPIVersion": "1.44"}, ("1.51", (1, 99))),
+        ({"ApiVersion": "1.44"}, ("1.44", (1, 44))),
     ],
 )
 def test_the_version_to_speak(version, chosen):

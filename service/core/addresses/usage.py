@@ -107,8 +107,7 @@ def _usage(network: Network, pool: Pool, subnet: Interval, endpoints: tuple[Endp
     assignable = _assignable(subnet, parse(pool.ip_range))
     held: dict[int, AddressHolder] = {}
     wanted: dict[int, AddressHolder] = {}
-    gateway = _gateway(network, pool, subnet, assignable, endpoints)
-    for holder in _holders(network, pool, gateway, endpoints):
+    for holder in _holders(network, pool, endpoints):
         number = _number_within(holder.address, subnet)
         if number is not None:
             (wanted if holder.kind == "configured" else held).setdefault(number, holder)
@@ -120,7 +119,7 @@ def _usage(network: Network, pool: Pool, subnet: Interval, endpoints: tuple[Endp
     return PoolUsage(
         subnet=pool.subnet,
         ip_range=pool.ip_range,
-        gateway=gateway,
+        gateway=pool.gateway,
         size=assignable.size,
         used=used,
         free=assignable.size - used,
@@ -145,25 +144,9 @@ def first_address(pool: Pool) -> str | None:
     return None if subnet is None else text_of(subnet.version, _assignable(subnet, parse(pool.ip_range)).first)
 
 
-def _gateway(
-    network: Network, pool: Pool, subnet: Interval, assignable: Interval, endpoints: tuple[Endpoint, ...]
-) -> str | None:
-    if network.config_only or pool.gateway:
-        return pool.gateway
-    said = (address for e in endpoints for address in (e.gateway, e.ipv6_gateway) if address and e.state == "active")
-    known = next((address for address in said if _number_within(address, subnet) is not None), None)
-    if known or network.ipam_driver != "default":
-        return known
-    first = text_of(subnet.version, assignable.first)
-    # From Docker 29 on a macvlan or ipvlan keeps no gateway that was not asked for: a container holds the address then.
-    return None if any(first in e.addresses for e in endpoints if e.state == "active") else first
-
-
-def _holders(
-    network: Network, pool: Pool, gateway: str | None, endpoints: tuple[Endpoint, ...]
-) -> Iterator[AddressHolder]:
-    if gateway and not network.config_only:
-        yield AddressHolder(gateway, "gateway", None, "gateway")
+def _holders(network: Network, pool: Pool, endpoints: tuple[Endpoint, ...]) -> Iterator[AddressHolder]:
+    if pool.gateway and not network.config_only:
+        yield AddressHolder(pool.gateway, "gateway", None, "gateway")
     for name, address in sorted(pool.auxiliary_addresses.items()):
         yield AddressHolder(address, "auxiliary", None, name)
     for endpoint in sorted(endpoints, key=lambda e: (e.container_name, e.container_id)):
