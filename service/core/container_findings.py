@@ -38,6 +38,7 @@ def findings_for(snapshot: Snapshot, container: Container, evidence: Evidence = 
             *_names(snapshot, container),
             *_addresses(snapshot, container),
             *_gone(snapshot, container),
+            *forgotten_network(snapshot, container),
             *_resolver(snapshot, container, standing, evidence),
         )
     )
@@ -224,6 +225,27 @@ def _gone(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
             remedy = Remedy(f"Disconnect {container.name} from it, and connect it to one that exists.", calls=(call,))
             facts = {"network": endpoint.network_name, "network_id": endpoint.network_id}
             yield finding("network-gone", of_container(container), message, remedy=remedy, evidence=facts)
+
+
+def forgotten_network(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """The network it was created for, if it is stopped and in none: it starts without complaint, and with only lo.
+
+    Docker 29 removes the network that a failed start could not join from the container (measured on 29.7.2; 28 keeps
+    it). Disconnecting a container from its only network leaves the same behind on every version.
+    """
+    mode = container.network_mode
+    if container.running or container.endpoints or container.shares_with or mode in {"host", "none"}:
+        return
+    found = snapshot.networks_by_name.get(mode, ())
+    network = snapshot.networks_by_id.get(mode) or next(iter(found), None)
+    name = network.name if network else mode
+    message = f"{container.name} was created for the network {name} and is in no network: once started, it has only lo."
+    remedy = Remedy(f"Connect {container.name} to a network that exists.")
+    if network is not None:
+        call = remedies.connect(remedies.network_reference(snapshot, network), container)
+        remedy = Remedy(f"Connect {container.name} to {name} again, with the aliases and addresses it had.", (call,))
+    facts = {"network_mode": mode, "error": container.error}
+    yield finding("network-forgotten", of_container(container), message, remedy=remedy, evidence=facts)
 
 
 def _resolver(snapshot: Snapshot, container: Container, standing: Standing, evidence: Evidence) -> Iterator[Finding]:

@@ -179,3 +179,31 @@ def test_what_an_image_wrote_into_its_hosts_file_is_read(api, raw):
     (found,) = diagnosis(api)
     assert (found["code"], found["severity"]) == ("stale-address", "warning")
     assert "gone as 172.17.0.99" in found["message"]
+
+
+def test_a_network_that_a_failed_start_took_away_is_told_and_given_back(api, raw):
+    """Docker 29 removes it from the container, which would then start without a network and without its port."""
+    port = {"ExposedPorts": {"80/tcp": {}}, "host": {"PortBindings": {"80/tcp": [{"HostPort": "18080"}]}}}
+    raw.make_network("lan", "10.77.0.0/24")
+    raw.make("holder", mode="lan", **port)
+    raw.make("guest", start=False, mode="lan", **port)
+    assert raw.send("POST", "/containers/guest/start")[0] == 500
+    shown = api.get("/v1/containers/guest")
+    if not shown["endpoints"]:
+        found = next(one for one in shown["findings"] if one["code"] == "network-forgotten")
+        assert "port is already allocated" in found["evidence"]["error"]
+        assert "network-forgotten" in codes(diagnosis(api))
+        api.send_remedy(found["remedy"])
+        shown = api.get("/v1/containers/guest")
+    assert [endpoint["network"]["name"] for endpoint in shown["endpoints"]] == ["lan"]
+    assert "host-port-taken" in codes(shown["findings"])
+    assert "network-forgotten" not in codes(shown["findings"])
+
+
+def test_a_stopped_container_that_left_its_only_network_is_told(api, raw):
+    raw.make_network("lan", "10.77.0.0/24")
+    raw.make("guest", start=False, mode="lan")
+    raw.disconnect("lan", "guest")
+    found = next(one for one in api.get("/v1/containers/guest")["findings"] if one["code"] == "network-forgotten")
+    api.send_remedy(found["remedy"])
+    assert "network-forgotten" not in codes(api.get("/v1/containers/guest")["findings"])

@@ -161,3 +161,25 @@ def test_ports_are_looked_up_by_their_number():
     found = finding_of(findings(wants, there, *others), "host-port-taken")
     assert found.evidence["holder"] == "there"
     assert codes(findings(replace(wants, configured_ports=(published(8082),)), there, *others)) == []
+
+
+def test_a_stopped_container_that_is_not_in_the_network_it_was_created_for():
+    one = container("a", state="created", network_mode="backend", error="Bind for 0.0.0.0:9000 failed")
+    found = finding_of(findings(one), "network-forgotten")
+    assert found.message == "a was created for the network backend and is in no network: once started, it has only lo."
+    assert found.evidence == {"network_mode": "backend", "error": "Bind for 0.0.0.0:9000 failed"}
+    assert [call.path for call in found.remedy.calls] == ["/v1/networks/backend/endpoints/a"]
+
+
+def test_a_forgotten_network_that_is_gone_is_only_named():
+    found = finding_of(findings(container("a", state="exited", network_mode="old")), "network-forgotten")
+    assert (found.remedy.summary, found.remedy.calls) == ("Connect a to a network that exists.", ())
+
+
+def test_no_network_is_forgotten_where_none_is_expected():
+    owner = container("owner", (NET, "10.1.0.2"))
+    moved = container("moved", (VAULT, None), state="exited", network_mode="backend")
+    none = container("none", state="exited", network_mode="none")
+    sharer = container("sharer", state="exited", shares_with=owner.id, network_mode=f"container:{owner.id}")
+    for one in (moved, none, sharer):
+        assert "network-forgotten" not in codes(findings(one, owner))

@@ -37,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     pools.default_pools_run_out,  # address-space-exhausted
     networks.endpoints_without_container,  # stale-endpoint
     networks.networks_are_gone,  # network-gone
+    networks.networks_are_forgotten,  # network-forgotten
     networks.networks_are_unused,  # network-unused
     networks.bridges_are_full,  # bridge-port-limit
     networks.kinds_of_network_have_limits,  # overlay-not-attachable, vlan-without-parent

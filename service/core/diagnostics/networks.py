@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from service.core.checks import Component, Finding, Severity
+from service.core.container_findings import forgotten_network
 from service.core.diagnostics.view import VLAN_DRIVERS, View
 from service.core.errors import Call, Remedy
 from service.core.explanations import finding, of_container, of_network
@@ -53,6 +54,12 @@ def networks_are_gone(view: View) -> Iterator[Finding]:
                 remedy=_bring_back(view, container, endpoint),
                 evidence={"network": {"id": endpoint.network_id, "name": endpoint.network_name}},
             )
+
+
+def networks_are_forgotten(view: View) -> Iterator[Finding]:
+    """A container that would start without the network it was created for."""
+    for container in view.snapshot.containers:
+        yield from forgotten_network(view.snapshot, container)
 
 
 def _bring_back(view: View, container: Container, endpoint: Endpoint) -> Remedy:

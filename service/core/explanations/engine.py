@@ -46,6 +46,14 @@ ROWS = (
         "tomcat82 names the network old (6c0dc947faf8), which is gone.",
     ),
     Explanation(
+        "network-forgotten",
+        WARNING,
+        "A stopped container is in no network, though it was created for one: once started, it has only lo.",
+        "A network mode that names a network, and no endpoint. Docker 29 removes a network that a start did not join.",
+        "Connect it to the network again, with the aliases and addresses it had there.",
+        "tomcat82 was created for simon_network and is in no network.",
+    ),
+    Explanation(
         "network-unused",
         INFO,
         "No container, running or stopped, is on the network.",
