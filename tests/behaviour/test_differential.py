@@ -220,6 +220,16 @@ class Changes(RuleBasedStateMachine):
     def connect_behind_our_back(self, name, network):
         self.raw.send("POST", f"/networks/{network}/connect", {"Container": name})
 
+    @rule(name=containers, network=networks, names=aliases)
+    def reconnect_behind_our_back(self, name, network, names):
+        self.raw.send("POST", f"/networks/{network}/disconnect", {"Container": name})
+        connect = {"Container": name, "EndpointConfig": {"Aliases": names}}
+        self.raw.send("POST", f"/networks/{network}/connect", connect)
+
+    @rule(name=containers)
+    def start_behind_our_back(self, name):
+        self.raw.send("POST", f"/containers/{name}/start")
+
     @rule(network=networks)
     def remove_behind_our_back(self, network):
         self.raw.send("DELETE", f"/networks/{network}")
