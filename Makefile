@@ -41,7 +41,7 @@ examples: dev ## Record the document's examples anew on a real engine, and write
 picture: dev test-packages ## Take docs/console.png again, of a service in the state that the README shows
 	@$(PYTHON) scripts/console-picture
 
-explanations: dev ## Write docs/explanations.md anew from the catalogue
+explanations: dev ## Write docs/explanations.md and docs/problems.md from the catalogues
 	@$(PYTHON) scripts/explanations.py
 
 bench: dev ## Every measure beside its rival, in one run, into bench/RESULTS.md

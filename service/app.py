@@ -27,6 +27,7 @@ from service.api import (
     metrics,
     networks,
     nodes,
+    problem_pages,
     problems,
     service_info,
 )
@@ -54,6 +55,7 @@ from service.siblings.http_siblings import HttpSiblings
 
 RESOURCES: Sequence[Resource] = (
     service_info.RESOURCE,
+    problem_pages.RESOURCE,
     networks.RESOURCE,
     containers.RESOURCE,
     inside.RESOURCE,

@@ -11,6 +11,8 @@ from http import HTTPStatus
 
 from gunicorn.http import errors
 
+from service.api.problem_types import PROBLEMS
+
 ARRIVAL_S = 10.0
 MAX_HEAD_BYTES = 65_536
 _LENGTHS = re.compile(rb"\r\ncontent-length:(.*?)(?=\r\n)", re.IGNORECASE | re.DOTALL)
@@ -99,7 +101,7 @@ def refusal(status: HTTPStatus, request_id: str) -> bytes:
     """A whole response that carries a problem document; nothing of the request is repeated in it."""
     code, detail = REFUSALS[status]
     document = {
-        "type": f"urn:bridgework:problem:{code}", "title": status.phrase, "status": int(status), "detail": detail,
+        "type": PROBLEMS[code].url, "title": PROBLEMS[code].title, "status": int(status), "detail": detail,
         "code": code, "request_id": request_id,
     }  # fmt: skip
     body = json.dumps(document).encode() + b"\n"

@@ -300,19 +300,31 @@ class FindingSchema(Schema):
 
 
 class FaultSchema(Schema):
-    """One fault of an input."""
+    """One fault of the input, and where it is."""
 
+    place = fields.String(
+        required=True, data_key="in", validate=validate.OneOf(["body", "query", "header"]),
+        metadata=described("Where the fault is: in the body, the query or a header.", x_known_values=True),
+    )  # fmt: skip
     pointer = fields.String(
-        required=True, metadata=described("RFC 6901 pointer into the body, or `?name` for a query parameter.")
+        metadata=described("Of a fault in the body: an RFC 6901 pointer to it, such as `/ipam/pools/0/subnet`.")
     )
-    message = fields.String(required=True, metadata=described("What is wrong there."))
+    name = fields.String(
+        metadata=described("Of a fault in the query or a header: the name of the parameter or header.")
+    )
+    message = fields.String(required=True, metadata=described("What is wrong there, in one sentence."))
 
 
 class ProblemSchema(Schema):
     """A problem document (RFC 9457)."""
 
-    type = fields.String(required=True, metadata=described("A URI for the kind of problem.", format="uri"))
-    title = fields.String(required=True, metadata=described("The status in words."))
+    type = fields.String(
+        required=True,
+        metadata=described(
+            "Where this type of problem is described, such as `/problems/port-taken`.", format="uri-reference"
+        ),
+    )
+    title = fields.String(required=True, metadata=described("The summary of this type of problem, always the same."))
     status = fields.Integer(required=True, metadata=described("The HTTP status.", minimum=400, maximum=599))
     detail = fields.String(required=True, metadata=described("A sentence that names the thing."))
     code = fields.String(required=True, metadata=described("Stable, kebab-case: what a program decides on."))

@@ -15,6 +15,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from service.api.contract import json_text
+from service.api.problem_types import PROBLEMS
 from service.core import errors
 
 log = structlog.get_logger()
@@ -90,9 +91,11 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The response that carries a problem document."""
+    # Another node's instance may be newer and know more codes; "about:blank" says so (RFC 9457, section 4.2.1).
+    known = PROBLEMS.get(code)
     document: dict[str, Any] = {
-        "type": f"urn:bridgework:problem:{code}",
-        "title": HTTPStatus(status).phrase,
+        "type": known.url if known else "about:blank",
+        "title": known.title if known else HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "code": code,
@@ -101,11 +104,19 @@ def problem(
     if remedy is not None:
         document["remedy"] = remedy_document(remedy)
     if faults:
-        document["errors"] = [{"pointer": fault.pointer, "message": fault.message} for fault in faults]
+        document["errors"] = [_placed(fault) for fault in faults]
     if facts:
         document["facts"] = dict(facts)
     g.problem_code = code
     return Response(json_text(document), status, headers=headers, content_type=MEDIA_TYPE)
+
+
+def _placed(fault: errors.InputFault) -> dict[str, str]:
+    """A fault with its place: a pointer into the body, or the name of a query parameter or header."""
+    if not fault.pointer or fault.pointer.startswith("/"):
+        return {"in": "body", "pointer": fault.pointer, "message": fault.message}
+    place = "query" if fault.pointer.startswith("?") else "header"
+    return {"in": place, "name": fault.pointer.removeprefix("?"), "message": fault.message}
 
 
 def remedy_document(remedy: errors.Remedy) -> dict[str, Any]:
@@ -138,7 +149,7 @@ def _for_http_exception(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     detail = error.description or HTTPStatus(status).phrase
-    return problem(status, CODE_BY_STATUS.get(status, "request-refused"), detail, headers=headers)
+    return problem(status, CODE_BY_STATUS.get(status, "bad-request"), detail, headers=headers)
 
 
 def _for_unknown_path(_: NotFound) -> Response:

@@ -128,7 +128,8 @@ def get_index(_: Asked) -> Answer:
         "networks": "/v1/networks", "available_subnets": "/v1/subnets/available", "containers": "/v1/containers",
         "host_interfaces": "/v1/host/interfaces", "events": "/v1/events", "checks": "/v1/connectivity/checks",
         "matrix": "/v1/connectivity/matrix", "assertions": "/v1/connectivity/assertions",
-        "diagnostics": "/v1/diagnostics", "explanations": "/v1/explanations", "topology": "/v1/topology",
+        "diagnostics": "/v1/diagnostics", "explanations": "/v1/explanations", "problems": "/v1/problems",
+        "topology": "/v1/topology",
     }  # fmt: skip
     return Answer({"name": "bridgework", "version": __version__, "links": links})
 

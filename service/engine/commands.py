@@ -215,5 +215,5 @@ class Commands:
 def _full(object_id: str) -> str:
     """The last gate before an id becomes a path of the engine's API."""
     if not _FULL_ID.fullmatch(object_id):
-        raise InvalidInput(code="reference-not-resolved", detail=f"{object_id!r} is not a full id.")
+        raise InvalidInput(code="input-invalid", detail=f"{object_id!r} is not a full id.")
     return object_id

@@ -141,7 +141,7 @@ def _as_error(problem: NotWanted) -> BridgeworkError:
     if kind is None:
         raise SiblingSilent(f"Its instance answers {problem.status}: {problem}") from problem
     return kind(
-        code=str(document.get("code") or "request-refused"),
+        code=str(document.get("code") or "bad-request"),
         detail=str(problem),
         facts=document.get("facts") or {},
     )

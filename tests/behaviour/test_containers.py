@@ -22,7 +22,7 @@ def create(api, name, status=201, **fields):
 
 
 def pointers(problem):
-    return [fault["pointer"] for fault in problem["errors"]]
+    return [fault.get("pointer", fault.get("name")) for fault in problem["errors"]]
 
 
 def test_every_field_reaches_the_engine(api, raw, lan):

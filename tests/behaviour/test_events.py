@@ -298,8 +298,8 @@ def test_an_overrun_log_is_a_gap_for_a_slow_reader_and_for_one_that_resumes(own,
 def test_what_is_not_understood_is_refused_before_the_stream_begins(api):
     for last_id in ("abc", "-1", "1" * 20, "\u0661"):
         problem = api.call("GET", "/v1/events", headers={"Last-Event-ID": last_id}, status=422)
-        assert problem["errors"][0]["pointer"] == "Last-Event-ID"
-    assert api.call("GET", "/v1/events?type=image", status=422)["errors"][0]["pointer"] == "?type"
+        assert problem["errors"][0]["name"] == "Last-Event-ID"
+    assert api.call("GET", "/v1/events?type=image", status=422)["errors"][0]["name"] == "type"
 
 
 def test_without_an_engine_there_is_no_stream(tokens_file, tmp_path):

@@ -175,7 +175,7 @@ def test_a_key_is_its_callers_own(api):
 @pytest.mark.parametrize("key", ["", "x" * 256, "ä"])
 def test_a_key_that_is_none(api, key):
     problem = api.post("/v1/networks", NETWORK, status=422, headers={"Idempotency-Key": key})
-    assert problem["errors"][0]["pointer"] == "Idempotency-Key"
+    assert problem["errors"][0]["name"] == "Idempotency-Key"
 
 
 def test_a_network_from_a_configuration_takes_no_labels_and_is_retried_all_the_same(send, raw):

@@ -139,7 +139,7 @@ def assert_problem(answer, *, without_body=False):
     if not without_body:
         document = answer.json
         assert document["status"] == answer.status
-        assert document["type"] == f"urn:bridgework:problem:{document['code']}"
+        assert document["type"] == f"/problems/{document['code']}"
         assert document["title"]
         assert document["detail"]
         assert document["request_id"]

@@ -23,6 +23,9 @@ _LAST_EVENT = "The `id` of the last event that you received. The stream continue
 
 def path_parameter(name: str) -> dict[str, Any]:
     """A thing by its name or id."""
+    if name == "code":
+        text = "The code of a problem, such as `port-taken`."
+        return {**_parameter(name, "path", text, {"type": "string", "minLength": 1, "maxLength": 64}), "required": True}
     return {
         "name": name,
         "in": "path",

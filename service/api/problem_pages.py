@@ -1,0 +1,66 @@
+"""``/v1/problems`` and ``/problems/{code}``: the catalogue that every problem document's ``type`` refers to."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from service.api.contract import Answer, Asked, Resource
+from service.api.fields import described
+from service.api.networks_schemas import PageQuery
+from service.api.paging import page
+from service.api.problem_types import PROBLEMS
+from service.api.problems import HttpProblem
+from service.core.access import Role
+
+RESOURCE = Resource("service", "The catalogue of problems.")
+
+
+class ProblemTypeSchema(Schema):
+    """A type of problem: what its code means and what to do."""
+
+    code = fields.String(required=True, metadata=described("The stable code, such as `port-taken`."))
+    status = fields.Integer(
+        required=True, metadata=described("The HTTP status of such a problem.", minimum=400, maximum=599)
+    )
+    title = fields.String(required=True, metadata=described("The title of every such problem."))
+    meaning = fields.String(required=True, metadata=described("When this problem comes, in one or two sentences."))
+    remedy = fields.String(required=True, metadata=described("What you can do about it."))
+    type = fields.String(
+        required=True, attribute="url",
+        metadata=described("The `type` of such problem documents: the path of this entry.", format="uri-reference"),
+    )  # fmt: skip
+
+
+class ProblemTypePageSchema(Schema):
+    """A page of the catalogue, by code."""
+
+    items = fields.List(
+        fields.Nested(ProblemTypeSchema), required=True, metadata=described("The types of problems on this page.")
+    )
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata=described("The `cursor` of the next page; null on the last page.")
+    )
+
+
+@RESOURCE.operation("GET", "/v1/problems", role=Role.VIEWER, query=PageQuery(), answers={200: ProblemTypePageSchema})
+def list_problems(asked: Asked) -> Answer:
+    """List the types of problems.
+
+    Each code that a problem document can have, with its status, its meaning and what to do about it.
+    """
+    items = [PROBLEMS[code] for code in sorted(PROBLEMS)]
+    return Answer(page(items, asked, lambda problem: (problem.code, "")))
+
+
+@RESOURCE.operation(
+    "GET", "/problems/{code}", role=None, answers={200: ProblemTypeSchema}, problems={404: ("path-unknown",)}
+)
+def get_problem(asked: Asked) -> Answer:
+    """Describe a type of problem.
+
+    This is what the `type` of a problem document refers to. It needs no token.
+    """
+    found = PROBLEMS.get(asked.path["code"])
+    if found is None:
+        raise HttpProblem(404, "path-unknown", f"No problem has the code {asked.path['code'][:100]}.")
+    return Answer(found)
