@@ -87,15 +87,20 @@ def _owners(inodes: set[int], namespace_inode: int, ends: float) -> dict[int, Ow
     return owners
 
 
-def processes_called(name: str, namespace_inode: int, ends: float) -> int | None:
-    """How many processes of the namespace have that name; ``None`` where not all of them were looked at."""
-    found = seen = 0
+def docker_proxies(namespace_inode: int, ends: float) -> int | None:
+    """How many docker-proxy processes the namespace has; ``None`` where none was found and not all was in sight.
+
+    A helper container shares the host's network and sees its own processes only. So none counts as none only where the
+    engine itself was seen among them.
+    """
+    proxies, engine_seen = 0, False
     for _, folder in _processes(namespace_inode):
-        seen += 1
-        found += _name(folder) == name
+        name = _name(folder)
+        proxies += name == "docker-proxy"
+        engine_seen = engine_seen or name == "dockerd"
         if time.monotonic() >= ends:
-            return found or None
-    return found if seen else None
+            return proxies or None
+    return proxies if engine_seen else proxies or None
 
 
 def _processes(namespace_inode: int) -> Iterator[tuple[int, int]]:

@@ -19,7 +19,6 @@ HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbour_table", "
 LOOK_S = 5.0
 """One look ends after this time, whatever a container has filled its namespace with."""
 HOST_MESSAGES = 262_144
-PROXY = "docker-proxy"
 _Found = TypeVar("_Found")
 SYSCTLS = (
     "net.ipv4.ip_forward",
@@ -110,7 +109,7 @@ def observe_host(*, firewall: bool, ends: float | None = None) -> HostObservatio
 
 def _with_firewall(found: HostObservation, ends: float) -> HostObservation:
     ipv4, ipv6 = (firewall_rules.chains(version) for version in (firewall_rules.IPV4, firewall_rules.IPV6))
-    proxies = listening.processes_called(PROXY, found.observation.inode, ends)
+    proxies = listening.docker_proxies(found.observation.inode, ends)
     rules = firewall_rules.docker_rules(ipv4, ipv6, proxies)
     return replace(found, chains=ipv4, ipv6_chains=ipv6, rules=rules)
 

@@ -1,6 +1,9 @@
 """What of the host's firewall is the engine's own: seen on a real engine, with and without iptables at hand."""
 
+import sys
+
 import pytest
+from conftest import in_namespace
 
 from service.core.observations import DockerRules, FirewallChain
 from service.engine.connection import EngineAddress, engine_pid
@@ -29,6 +32,12 @@ def test_without_iptables_the_kernel_still_names_the_engines_chains(rules, monke
     monkeypatch.setattr(firewall, "_PROGRAMS", {4: "/nowhere/iptables-save", 6: "/nowhere/ip6tables-save"})
     seen = rules()
     assert (seen.ipv4, seen.skips_loopback) == (True, None)
+
+
+def test_where_the_engines_process_is_out_of_sight_no_proxy_is_not_none(engine):
+    look = "from service.probes import observe; print(observe.observe_host(firewall=True).rules.proxies)"
+    alone = ("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", look)
+    assert in_namespace(engine, *alone).stdout == "None\n"
 
 
 def chain(table, name, *rules):
