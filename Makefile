@@ -10,9 +10,15 @@ run: ## Start the service, with an engine of its own where the machine has none;
 	@scripts/run
 
 # Tests wait more than they compute, so there are more processes than processors; each has an engine of its own.
-IN_PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
+IN_PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+QUICK := not slow and not faults
 test: dev test-packages ## Run the unit tests and, as root, the behaviour tests on engines that they start themselves
-	@$(if $(ARGS),,SPEC_COVERAGE=1) $(PYTHON) -m pytest -m "not slow and not faults" $(or $(ARGS),$(IN_PARALLEL) $(COVERAGE))
+ifdef ARGS
+	@$(PYTHON) -m pytest -m "$(QUICK)" $(ARGS)
+else
+	@SPEC_COVERAGE=1 $(PYTHON) -m pytest -m "$(QUICK) and not quiet" $(IN_PARALLEL) $(COVERAGE)
+	@$(PYTHON) -m pytest -m "$(QUICK) and quiet" $(if $(COVERAGE),$(COVERAGE) --cov-append)
+endif
 
 coverage: COVERAGE := --cov --cov-report=term:skip-covered
 coverage: test ## The same tests, with the lines of the service counted that they run

@@ -50,7 +50,7 @@ def test_where_it_can_listen(read, bind):
 def test_what_only_a_worker_can_judge_stops_the_start_in_a_sentence_too(name, value):
     command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
     settings = {**os.environ, "BRIDGEWORK_BIND": "127.0.0.1:0", name: value}
-    ended = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 3
     assert f"Bridgework does not start: {value if name != 'DOCKER_HOST' else name} is " in ended.stderr
     assert "Traceback" not in ended.stderr

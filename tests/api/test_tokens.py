@@ -211,8 +211,11 @@ def test_commands_at_once_lose_nothing(tokens):
 
 def test_a_caller_is_limited_by_the_minute(make):
     client = make(rate_per_minute=60)
+    began = time.monotonic()
     answers = [client.as_("viewer").send("GET", "/v1/networks") for _ in range(15)]
-    assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 5
+    allowed = [answer.status_code for answer in answers].count(200)
+    assert 10 <= allowed <= 10 + time.monotonic() - began, "ten at once, and one more each second"
+    assert {answer.status_code for answer in answers} == {200, 429}
     assert answers[-1].get_json()["code"] == "rate-limited"
     assert int(answers[-1].headers["Retry-After"]) >= 1
     assert Client(client.app, "operator").send("GET", "/v1/networks").status_code == 200

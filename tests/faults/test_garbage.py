@@ -162,6 +162,7 @@ WELL = [
 
 @pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW.keys())
 @pytest.mark.parametrize("sane", [KNOWN, WELL], ids=["when it is read", "when it is changed"])
+@pytest.mark.quiet
 def test_answers_that_never_come(before, answer, sane):
     for method, path, body in REQUESTS[2:4] if sane is WELL else REQUESTS[:3]:
         began = time.monotonic()

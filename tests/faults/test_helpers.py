@@ -132,6 +132,7 @@ def test_one_that_was_never_started_is_swept_up(client, image, own_engine):
 
 
 @pytest.mark.usefixtures("short_times")
+@pytest.mark.quiet
 def test_one_at_work_is_spared(client, image, own_engine):
     launcher = sidecar_launcher.SidecarLauncher(EngineAddress(own_engine.docker_host), image)
     request = {"protocol": "icmp", "address": "127.0.0.1", "count": 4, "interval_ms": 1000}

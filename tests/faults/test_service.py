@@ -62,6 +62,7 @@ def test_workers_killed_two_hundred_times(serve, own_engine):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.quiet
 def test_no_accepted_request_is_dropped_at_the_end(serve, workers):
     """A connection may be refused; one that was taken is answered."""
     live = serve(WORKERS=workers)
@@ -84,9 +85,9 @@ def test_no_accepted_request_is_dropped_at_the_end(serve, workers):
         over.set()
         for client in clients:
             client.result()
-    dropped = [answer for answer in told if answer not in {"200", "refused"}]
+    dropped = [answer for answer in told if answer not in {"200", "201", "refused"}]
     assert dropped == [], f"{len(dropped)} of {len(told)} requests were dropped"
-    assert told.count("200") > 50
+    assert len(told) - told.count("refused") > 50
     assert ended_s < 15
 
 
@@ -168,6 +169,7 @@ def overrun(live, seconds):
     return [one.seconds for one in lives], [one.seconds for one in reads]
 
 
+@pytest.mark.quiet
 def test_reads_are_served_while_others_stall_it(serve):
     lives, reads = overrun(serve(), 3)
     assert len(lives) > 20

@@ -166,6 +166,7 @@ def test_a_server_that_hangs_up_is_a_reset(ask):
     assert told(ask("http", "10.77.0.3", http_path="/close")) == no(Reason.CONNECTION_RESET)
 
 
+@pytest.mark.quiet
 def test_a_trickling_server_cannot_hold_a_probe(ask):
     started = time.monotonic()
     assert told(ask("http", "10.77.0.3", http_path="/trickle")) == no(Reason.TIMED_OUT)

@@ -95,6 +95,7 @@ def test_the_pace_is_kept(world, namespace_runner):
     assert 0.45 < time.monotonic() - started < 1.5
 
 
+@pytest.mark.quiet
 def test_time_outs_overlap(world, namespace_runner):
     started = time.monotonic()
     assert set(sweep_one(namespace_runner, world, "icmp", ["10.77.1.2"] * 2000)) == {Reason.TIMED_OUT}
