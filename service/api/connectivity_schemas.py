@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from service.api.fields import ExactlyOne, FindingSchema, Flag, Strict, Text, Whole, described
-from service.core.checks import Protocol, Reason, Verdict
+from service.core.checks import HopStatus, Protocol, Reason, Verdict
 
 PROTOCOLS = tuple(protocol.value for protocol in Protocol)
 VERDICTS = tuple(verdict.value for verdict in Verdict)
@@ -88,17 +88,42 @@ class HopSchema(Schema):
 
     kind = fields.String(
         required=True,
-        metadata=described("`interface`, `veth`, `bridge`, `published-port`…, or the driver of a network on the way."),
+        metadata=described(
+            "What the packet comes to: `interface`, `veth`, `bridge`, `routing`, `published-port`, `proxy`, `port`, "
+            "`listener`… or the driver of a network on the way. Where the packet stops it may also be `container`, "
+            "`name`, `address`, `firewall` or `reply` (the packet arrives and its answer is lost)."
+        ),
     )
-    name = fields.String(required=True, metadata=described("As a person can look it up on the host."))
-    of = fields.String(required=True, allow_none=True, metadata=described("Whose it is."))
+    name = fields.String(
+        required=True, metadata=described("Its name on the host, such as `eth0`, `docker0` or `0.0.0.0:8080`.")
+    )
+    of = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("The container, network or node that it belongs to, or `the host`; null where it has none."),
+    )
+    status = fields.String(
+        required=True,
+        validate=validate.OneOf([status.value for status in HopStatus]),
+        metadata=described(
+            "`passed`: the packet passes here. `stopped`: it stops here, and the path ends. `unknown`: whether it "
+            "passes here was not seen, which leaves the hops behind it unknown too.",
+            x_known_values=True,
+        ),
+    )
 
 
 class PredictionSchema(Schema):
     """What the engine's state says should happen."""
 
     verdict = fields.String(required=True, validate=validate.OneOf(VERDICTS), metadata=described("The prediction."))
-    path = fields.List(fields.Nested(HopSchema), required=True, metadata=described("As far as a packet would get."))
+    path = fields.List(
+        fields.Nested(HopSchema),
+        required=True,
+        metadata=described(
+            "The hops of a packet, in order. Where `verdict` is `unreachable`, the last one stops the packet."
+        ),
+    )
 
 
 class RoundTripSchema(Schema):

@@ -70,24 +70,57 @@ function sides({ predicted, measured }) {
   ];
 }
 
-/** The path as stops on a line. It ends with a green stop, or where it breaks off, and then shows what is not reached. */
+/**
+ * The path as stops on a line. What the packet passes is green; the line breaks at the hop that stops it, and the
+ * destination is then not reached. Where the measurement contradicts the prediction, no hop before the break is certain.
+ */
 function rail(asked, { verdict, predicted, measured, findings }) {
   const stops = [stop("container", asked.from, "starts here", "start")];
-  if (asked.kind === "name" && !NAMES_FAILED.has(measured.reason)) {
-    const found = measured.resolved_addresses?.join(", ");
-    if (found) stops.push(stop("name", `${asked.value} is ${found}`, measured.resolver ? `says ${measured.resolver}` : "name resolved", "through"));
+  const beyond = stop("container", asked.to, "not reached", "beyond");
+  const ends = `${verdict === "inconclusive" ? "uncertain from here" : "ends here"}${measured.reason ? `: ${reasonOf(measured)}` : ""}`;
+  const unnamed = NAMES_FAILED.has(measured.reason);
+  if (unnamed) stops.push(stop("stop", `Looking up “${asked.value ?? asked.to}”`, ends, "break"), beyond);
+  else {
+    if (asked.kind === "name") {
+      const found = measured.resolved_addresses?.join(", ");
+      if (found) stops.push(stop("name", `${asked.value} is ${found}`, measured.resolver ? `says ${measured.resolver}` : "name resolved", "through"));
+    }
+    const cause = findings.find((finding) => finding.severity === "blocking");
+    for (const hop of predicted.path) stops.push(hopStop(hop, verdict, predicted, cause, ends));
+    if (verdict === "reachable") stops.push(stop("reachable", asked.to, "reached", "end"));
+    else {
+      const shown = predicted.path.some((hop) => hop.status === "stopped");
+      if (!shown) stops.push(stop("stop", predicted.path.length ? "Somewhere on this path" : reasonOf(measured), ends, "break"));
+      stops.push(beyond);
+    }
   }
-  for (const hop of predicted.path) stops.push(stop(hop.kind, hop.name, hopWords(hop), "through"));
-  if (verdict === "reachable") stops.push(stop("reachable", asked.to, "reached", "end"));
-  else stops.push(breakOff(asked, verdict, predicted, measured, findings), stop("container", asked.to, "not reached", "beyond"));
   return h("ol", { class: "rail", "aria-label": "The path, step by step" }, stops);
+}
+
+/** One hop. The measured verdict outweighs what was predicted of the hop. */
+function hopStop(hop, verdict, predicted, cause, ends) {
+  const words = hopWords(hop);
+  if (hop.status === "stopped") {
+    if (verdict === "reachable") return stop(hop.kind, hop.name, `${words}; predicted to stop the packet, but it passed`, "unsure");
+    return stop("stop", hop.name, `${words}; ${ends}${cause ? ` (${cause.code.replaceAll("-", " ")})` : ""}`, "break");
+  }
+  if (verdict === "reachable") return stop(hop.kind, hop.name, words, "through");
+  const sure = hop.status === "passed" && predicted.verdict !== "reachable";
+  return sure ? stop(hop.kind, hop.name, words, "through") : stop(hop.kind, hop.name, `${words}; not certain`, "unsure");
 }
 
 const HOPS = {
   interface: ({ of }) => `interface in ${of}`,
   veth: () => "its other end, on the host",
   bridge: ({ of }) => `bridge of the network ${of}`,
-  routing: () => "routed by the host",
+  container: () => "container",
+  host: () => "the engine’s host",
+  name: ({ of }) => `name that ${of} looks up`,
+  address: ({ of }) => (of ? `no address of it that ${of} can send to` : "beyond the engine"),
+  routing: ({ of }) => (of === "the host" ? "routed by the host" : `routing table of ${of}`),
+  firewall: () => "chain of the host’s firewall",
+  reply: ({ of }) => `answer of ${of}, on its way back`,
+  port: ({ of }) => `port of ${of}`,
   overlay: () => "overlay network, on several nodes",
   vxlan: ({ of }) => `number of the tunnel of ${of}`,
   node: ({ of }) => `the node at ${of}`,
@@ -97,14 +130,6 @@ const HOPS = {
 
 function hopWords(hop) {
   return HOPS[hop.kind]?.(hop) ?? `${hop.kind.replaceAll("-", " ")}${hop.of ? ` of ${hop.of}` : ""}`;
-}
-
-function breakOff(asked, verdict, predicted, measured, findings) {
-  const cause = findings.find((finding) => finding.severity === "blocking");
-  const uncertain = verdict === "inconclusive" ? "uncertain from here" : "ends here";
-  if (NAMES_FAILED.has(measured.reason)) return stop("stop", `Looking up “${asked.value ?? asked.to}”`, `${uncertain}: ${reasonOf(measured)}`, "break");
-  if (predicted.verdict === "reachable") return stop("stop", "Somewhere on this path", `${uncertain}: ${reasonOf(measured)}`, "break");
-  return stop("stop", cause ? cause.code.replaceAll("-", " ") : reasonOf(measured), `${uncertain}${measured.reason ? `: ${reasonOf(measured)}` : ""}`, "break");
 }
 
 function stop(kind, name, under, role) {

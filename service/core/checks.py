@@ -88,6 +88,14 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
+class HopStatus(StrEnum):
+    """What the rules say of a packet at one hop; ``unknown`` there makes every hop behind it unknown too."""
+
+    PASSED = "passed"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One step of a path, by the name a person can look up on the host; ``of`` says whose it is."""
@@ -95,6 +103,7 @@ class Hop:
     kind: str
     name: str
     of: str | None = None
+    status: HopStatus = HopStatus.PASSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +174,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the engine's state says should happen, along which path, and the findings behind it."""
+    """What the engine's state says should happen, along which path, and the findings behind it.
+
+    The path of an ``unreachable`` prediction ends at the hop that stops the packet.
+    """
 
     verdict: Verdict
     path: tuple[Hop, ...] = ()

@@ -15,6 +15,7 @@ from service.core.checks import (
     Component,
     Finding,
     Hop,
+    HopStatus,
     Measurement,
     Phases,
     Prediction,
@@ -97,11 +98,17 @@ def read_check(raw: Json, answered_by: AnsweringNode) -> CheckResult:
     findings = tuple(_finding(item) for item in raw["findings"])
     return CheckResult(
         Verdict(raw["verdict"]),
-        Prediction(Verdict(predicted["verdict"]), tuple(_plain(Hop, hop) for hop in predicted["path"])),
+        Prediction(Verdict(predicted["verdict"]), tuple(_hop(hop) for hop in predicted["path"])),
         _measurement(measured),
         findings,
         answered_by,
     )
+
+
+def _hop(raw: Json) -> Hop:
+    """A status that is not known here, or none at all, says nothing about the packet."""
+    known = raw.get("status") in set(HopStatus)
+    return _plain(Hop, raw, status=HopStatus(raw["status"]) if known else HopStatus.UNKNOWN)
 
 
 def _measurement(raw: Json) -> Measurement:

@@ -1,10 +1,12 @@
 """The seed's story, clicked through on a real engine: why does the ping by name fail, and what mends it?"""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from conftest import container, run
+from raw_engine import Raw
 
 pytestmark = pytest.mark.slow
 HTTPD = ("httpd", "-f", "-p", "8080")
@@ -224,6 +226,47 @@ def test_a_published_port_is_reached_from_the_host(console):
     page.locator(".verdict.reachable").wait_for(timeout=20_000)
     assert "the host reaches itself on tcp port 8081" in page.locator(".verdict").inner_text()
     assert "published port of tomcat81" in page.locator(".rail").inner_text()
+
+
+STOPS = """[...document.querySelectorAll(".stop")].map(
+  (one) => [one.classList[1], one.querySelector(".stop-name").innerText])"""
+
+
+def asked(console, source, destination):
+    """Ask by container and ping, and give the stops of the answer's path: role and name."""
+    form = console.page.locator("#check-form")
+    form.get_by_label("From").select_option(label=source)
+    form.get_by_role("radio", name="container").check()
+    form.locator("select[name=to]").select_option(label=destination)
+    form.get_by_label("By").select_option("icmp")
+    console.button("Check").click()
+    console.page.locator(".verdict.unreachable").wait_for(timeout=20_000)
+    return console.page.evaluate(STOPS)
+
+
+@pytest.mark.usefixtures("tomcats")
+def test_the_path_breaks_at_the_hop_that_stops_the_packet_and_is_green_nowhere_behind(console):
+    console.open()
+    stops = asked(console, "tomcat81", "tomcat83")
+    roles = [role for role, _ in stops]
+    assert roles == ["start", *["through"] * (len(roles) - 3), "break", "beyond"]
+    assert ["through", "docker0"] in stops
+    assert "no shared network" in console.page.locator(".stop.break").inner_text()
+    console.accessible()
+
+
+@pytest.mark.usefixtures("tomcats")
+def test_where_the_wire_contradicts_the_prediction_no_hop_is_called_passed(console, engine):
+    """A firewall inside the destination, which the prediction does not see."""
+    pid = Raw(engine).get("/containers/tomcat82/json")["State"]["Pid"]
+    drop = ["iptables", "-A", "INPUT", "-p", "icmp", "-j", "DROP"]
+    subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *drop], check=True)
+    console.open()
+    stops = asked(console, "tomcat81", "tomcat82")
+    roles = [role for role, _ in stops]
+    assert set(roles) == {"start", "unsure", "break", "beyond"}
+    assert ["break", "Somewhere on this path"] in stops
+    console.accessible()
 
 
 @pytest.mark.usefixtures("tomcats")

@@ -37,7 +37,7 @@ _GATEWAY_MODES = [
     {f"com.docker.network.bridge.gateway_mode_ipv{version}": mode for version in versions}
     for mode in ("isolated", "routed")
     for versions in ((4, 6), (4,), (6,))
-]
+] + [{"com.docker.network.bridge.inhibit_ipv4": "true"}]
 
 
 @st.composite
@@ -103,7 +103,7 @@ def _on(draw, name, number, state, user):
 
 @st.composite
 def evidences(draw, snapshot):
-    """Sockets of some namespaces, and whether IPv6 is guarded."""
+    """Sockets of some namespaces, and what the engine wrote on its host."""
     observations = {}
     for one in snapshot.containers:
         bound = draw(
@@ -117,7 +117,14 @@ def evidences(draw, snapshot):
             observations[one.id] = Observation(1, sockets=sockets)
     inodes = {c.id: draw(st.sampled_from([1, 1, 1, 2])) for c in snapshot.containers if c.shares_with}
     inodes |= {c.id: 1 for c in snapshot.containers if not c.shares_with}
-    return Evidence(inodes, observations, ipv6_firewall=draw(st.sampled_from([None, True, False])))
+    return Evidence(
+        inodes,
+        observations,
+        ipv4_firewall=draw(st.sampled_from([None, True, False])),
+        ipv6_firewall=draw(st.sampled_from([None, True, False])),
+        userland_proxy=draw(st.sampled_from([None, True, False])),
+        engine_version=draw(st.sampled_from([(0, 0), (26, 1), (28, 5), (29, 7)])),
+    )
 
 
 @st.composite

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from service.core.checks import (
     ContainerDestination,
+    HopStatus,
     Measurement,
     Protocol,
     Question,
@@ -117,6 +118,30 @@ def test_the_matrix_by_classes_says_what_each_pair_by_itself_says(snapshot, data
         for j in range(len(ids)):
             alone = matrix.prediction(i, j).verdict
             assert (matrix.verdict(i, j), VERDICTS[rows[i][j]]) == (alone, alone)
+
+
+@RELAXED
+@given(worlds.odd_snapshots, worlds.odd_questions, worlds.odd_evidence)
+def test_a_path_ends_where_the_packet_stops_and_nowhere_else_in_every_input(snapshot, question, evidence):
+    ends_where_it_stops(predict(snapshot, question, evidence))
+
+
+@RELAXED
+@given(worlds.engines(modes=True), st.data())
+def test_a_path_ends_where_the_packet_stops_and_nowhere_else(snapshot, data):
+    evidence = data.draw(worlds.evidences(snapshot))
+    for question in data.draw(st.lists(worlds.questions_of(snapshot), max_size=20)):
+        ends_where_it_stops(predict(snapshot, question, evidence))
+
+
+def ends_where_it_stops(prediction):
+    """A stopped hop is the last one and means unreachable; where the packet is reachable, it passes every hop."""
+    statuses = [hop.status for hop in prediction.path]
+    assert (HopStatus.STOPPED in statuses) is (prediction.verdict is Verdict.UNREACHABLE)
+    assert HopStatus.STOPPED not in statuses[:-1]
+    passed = statuses.count(HopStatus.PASSED)
+    assert statuses[:passed] == [HopStatus.PASSED] * passed
+    assert (passed == len(statuses)) is (prediction.verdict is Verdict.REACHABLE)
 
 
 @RELAXED

@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from core.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, seen, target, with_routes, world
+from core.worlds import (
+    BRIDGE,
+    BUILTIN,
+    ask,
+    codes,
+    container,
+    finding_of,
+    network,
+    seen,
+    target,
+    way,
+    with_routes,
+    world,
+)
 
 from service.core.checks import Severity, Verdict
 from service.core.evidence import NOTHING_SEEN
@@ -54,7 +67,7 @@ def test_containers_without_a_common_network_get_one_of_their_own():
     found = finding_of(prediction, "no-shared-network")
     assert found.message == "a (frontend) and b (backend) have no network in common."
     assert found.remedy.calls[0].body == {"name": "a-b"}
-    assert [hop.kind for hop in prediction.path] == ["interface", "bridge", "routing", "bridge", "interface"]
+    assert way(prediction) == [("interface", "passed"), ("bridge", "passed"), ("routing", "stopped")]
 
 
 def test_a_remedys_network_takes_a_name_that_is_free():

@@ -17,6 +17,7 @@ from core.worlds import (
     network,
     seen,
     target,
+    way,
     world,
 )
 
@@ -38,7 +39,7 @@ def test_a_source_that_is_stopped_sends_nothing_and_the_remedy_starts_it():
     found = finding_of(prediction, "source-not-running")
     assert found.message == "a is exited (exit code 137, error: oom); nothing can be sent from it."
     assert found.remedy.calls[0].path == "/v1/containers/a/start"
-    assert (prediction.verdict, prediction.path) == (Verdict.UNREACHABLE, ())
+    assert (prediction.verdict, way(prediction)) == (Verdict.UNREACHABLE, [("container", "stopped")])
 
 
 def test_a_source_that_was_removed_is_said_to_not_exist():

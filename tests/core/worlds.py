@@ -135,6 +135,11 @@ def with_routes(observation, *routes):
     return replace(observation, routes=routes)
 
 
+def way(prediction):
+    """Kind and status of every hop of a prediction's path."""
+    return [(hop.kind, hop.status.value) for hop in prediction.path]
+
+
 def codes(thing):
     """The codes of a prediction, a result or a list of findings, as a list."""
     return [finding.code for finding in getattr(thing, "findings", thing)]

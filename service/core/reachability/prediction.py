@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from service.core.checks import Finding, Prediction, Question, Severity, Verdict
 from service.core.evidence import NOTHING_SEEN, Evidence
 from service.core.reachability.aim import aim
-from service.core.reachability.path import path_of
+from service.core.reachability.path import joined, path_of
 from service.core.reachability.standing import stand
 from service.core.rules.base import Situation
 from service.core.rules.table import judge
@@ -25,10 +25,12 @@ def predict(snapshot: Snapshot, question: Question, evidence: Evidence = NOTHING
     """The verdict, the way there, and why. Where a name has several holders that differ, it is inconclusive."""
     situations = situations_of(snapshot, question, evidence)
     judged = [judge(situation) for situation in situations]
-    verdicts = {verdict for verdict, _ in judged}
-    verdict = verdicts.pop() if len(verdicts) == 1 else Verdict.INCONCLUSIVE
-    findings = ordered(finding for _, found in judged for finding in found)
-    return Prediction(verdict, path_of(situations[0]), findings)
+    verdicts = {judgement.verdict for judgement in judged}
+    findings = ordered(finding for judgement in judged for finding in judgement.findings)
+    paths = [path_of(situation, judgement) for situation, judgement in zip(situations, judged, strict=True)]
+    if len(verdicts) == 1:
+        return Prediction(verdicts.pop(), paths[0], findings)
+    return Prediction(Verdict.INCONCLUSIVE, joined(paths), findings)
 
 
 def situations_of(snapshot: Snapshot, question: Question, evidence: Evidence) -> tuple[Situation, ...]:

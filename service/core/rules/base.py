@@ -1,13 +1,15 @@
 """What every rule is given and gives, and the few phrases they share.
 
-A rule looks at a ``Situation`` and yields findings. A blocking finding says that the packet stops here. An
-``analysis-limited`` finding of severity warning says that the answer hangs on something that was not seen.
+A rule looks at a ``Situation`` and yields findings. A blocking finding says that the packet stops, and the rule's row
+says at which step of its way. An ``analysis-limited`` finding of severity warning says that the answer hangs on
+something at that step that was not seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 from service.core.checks import Component, Finding, Protocol, Question, Severity
@@ -21,7 +23,18 @@ from service.core.reachability.standing import Standing
 from service.core.reachability.target import Goal
 from service.core.snapshot import Container, Network, Snapshot
 
-__all__ = ["DEFAULT_PORTS", "HOST", "Findings", "Rule", "Situation", "finding", "of_container", "of_network", "unseen"]
+__all__ = [
+    "DEFAULT_PORTS",
+    "HOST",
+    "Findings",
+    "Rule",
+    "Situation",
+    "Step",
+    "finding",
+    "of_container",
+    "of_network",
+    "unseen",
+]
 
 DEFAULT_PORTS = {Protocol.HTTP: 80, Protocol.DNS: 53}
 _SEE_MORE = Remedy(
@@ -66,11 +79,47 @@ class Situation:
         return observed(self.evidence, standing)
 
 
+class Step(IntEnum):
+    """The steps of a packet's way, in the order in which it comes to them; each is a hop of the path, or none."""
+
+    SOURCE = 1
+    """The container asked from: nothing leaves it."""
+    DESTINATION = 2
+    """The container asked for: it has no address, so nothing is sent."""
+    NAME = 3
+    ADDRESS = 4
+    """There is no address of a family that the source can send to."""
+    OWN_ROUTE = 5
+    """The routing table of the source."""
+    OWN_INTERFACE = 6
+    OWN_VETH = 7
+    EXIT = 8
+    """The bridge, or the host's link, by which the packet leaves the source; where they share it, the destination's."""
+    ROUTING = 9
+    """The host, which forwards the packet or takes it."""
+    FIREWALL = 10
+    """A chain of the host's firewall."""
+    PUBLISHED = 11
+    PROXY = 12
+    NETWORK = 13
+    """The bridge of the destination, where it is another one."""
+    TUNNEL = 14
+    """The way to another node of the swarm."""
+    THEIR_VETH = 15
+    THEIR_INTERFACE = 16
+    REPLY = 17
+    """The packet arrives, and its answer is lost."""
+    PORT = 18
+    """The program that should take the packet."""
+    OUTSIDE = 19
+    """What lies beyond the engine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row of the table: the codes it may give, and how it finds out."""
+    """A row of the table: the codes it may give, each with the step at which the packet stops, and how it finds out."""
 
-    codes: tuple[str, ...]
+    codes: Mapping[str, Step]
     find: Callable[[Situation], Findings]
 
 

@@ -9,7 +9,7 @@ carries its endpoints; one in private mode does not.
 from __future__ import annotations
 
 from service.core import remedies
-from service.core.checks import Protocol
+from service.core.checks import Finding, Protocol
 from service.core.errors import Remedy
 from service.core.reachability.links import endpoint_on, host_end_of, host_interface, interface_on
 from service.core.reachability.names import is_linked
@@ -73,14 +73,23 @@ def _is_opened_by_link(situation: Situation, goal: Goal, network: Network) -> bo
     return f"{port}/{transport}" in target.exposed_ports or target.publishes(port, transport)
 
 
-def links_are_broken(situation: Situation) -> Findings:
-    """An interface on the way is down, or hangs loose."""
+def own_link_is_broken(situation: Situation) -> Findings:
+    """The interface by which the packet leaves is down, or hangs loose."""
     goal = situation.goal
-    if goal is None or goal.way is Way.LOCAL:
-        return
-    for standing, network in ((situation.source, goal.exit), (goal.standing, goal.network)):
-        if standing is not None and network is not None and standing.condition is Condition.NETWORKED:
-            yield from broken_link(situation, standing, network)
+    if goal is not None and goal.way is not Way.LOCAL:
+        yield from _broken_end(situation, situation.source, goal.exit)
+
+
+def their_link_is_broken(situation: Situation) -> Findings:
+    """The interface by which it would arrive is down, or hangs loose."""
+    goal = situation.goal
+    if goal is not None and goal.way is not Way.LOCAL and goal.standing is not None:
+        yield from _broken_end(situation, goal.standing, goal.network)
+
+
+def _broken_end(situation: Situation, standing: Standing, network: Network | None) -> Findings:
+    if network is not None and standing.condition is Condition.NETWORKED:
+        yield from broken_link(situation, standing, network)
 
 
 def broken_link(situation: Situation, standing: Standing, network: Network) -> Findings:
@@ -108,29 +117,50 @@ def broken_link(situation: Situation, standing: Standing, network: Network) -> F
         yield finding("veth-detached", of_container(standing.owner), message, remedy=remedy, evidence=found)
 
 
-def packet_is_too_large(situation: Situation) -> Findings:
-    """A ping that may not be fragmented against the MTU of the links it leaves and arrives by."""
+def own_link_is_too_small(situation: Situation) -> Findings:
+    """A ping that may not be fragmented, and the link by which it leaves."""
+    yield from _too_small(situation, own=True)
+
+
+def their_link_is_too_small(situation: Situation) -> Findings:
+    """The same, where the link by which it arrives is the smaller of the two."""
+    yield from _too_small(situation, own=False)
+
+
+def _too_small(situation: Situation, *, own: bool) -> Findings:
+    """Whether the packet is larger than the smaller of the two links, where that is the source's ``own`` or not."""
     goal, question = situation.goal, situation.question
     if goal is None or goal.way is Way.LOCAL or question.protocol is not Protocol.ICMP:
         return
     if not question.dont_fragment or question.payload_bytes is None:
         return
     ends = ((situation.source, goal.exit), (goal.standing, goal.network))
-    links = [(mtu_of(situation, end, on), end, on) for end, on in ends if end is not None and on is not None]
-    mtu, standing, network = min(links, key=lambda link: link[0], default=(_DEFAULT_MTU, None, None))
+    links = [
+        (mtu_of(situation, end, on), at, end, on)
+        for at, (end, on) in enumerate(ends)
+        if end is not None and on is not None
+    ]
+    if not links:
+        return
+    mtu, at, standing, network = min(links, key=lambda link: link[:2])
     size = question.payload_bytes + _HEADERS[goal.version]
-    if standing is not None and network is not None and size > mtu:
-        message = (
-            f"{size} bytes ({question.payload_bytes} and headers) do not pass the link of {standing.name} "
-            f"to {network.name}, whose MTU is {mtu}."
-        )
-        fits = mtu - _HEADERS[goal.version]
-        remedy = Remedy(f"Send at most {fits} bytes of payload, or create {network.name} again with a larger MTU.")
-        endpoint = endpoint_on(standing, network.id)
-        if mtu < size <= _mtu_given(network) and endpoint is not None and standing.owner is not None:
-            remedy = remedies.reconnect(situation.snapshot, network, standing.owner, endpoint)
-        evidence = {"mtu_bytes": mtu, "packet_bytes": size, "largest_payload_bytes": fits}
-        yield finding("mtu-mismatch", of_network(network), message, remedy=remedy, evidence=evidence)
+    if own is (at == 0) and size > mtu:
+        yield _too_large(situation, goal, standing, network, mtu)
+
+
+def _too_large(situation: Situation, goal: Goal, standing: Standing, network: Network, mtu: int) -> Finding:
+    payload = situation.question.payload_bytes or 0
+    size, fits = payload + _HEADERS[goal.version], mtu - _HEADERS[goal.version]
+    message = (
+        f"{size} bytes ({payload} and headers) do not pass the link of {standing.name} "
+        f"to {network.name}, whose MTU is {mtu}."
+    )
+    remedy = Remedy(f"Send at most {fits} bytes of payload, or create {network.name} again with a larger MTU.")
+    endpoint = endpoint_on(standing, network.id)
+    if mtu < size <= _mtu_given(network) and endpoint is not None and standing.owner is not None:
+        remedy = remedies.reconnect(situation.snapshot, network, standing.owner, endpoint)
+    evidence = {"mtu_bytes": mtu, "packet_bytes": size, "largest_payload_bytes": fits}
+    return finding("mtu-mismatch", of_network(network), message, remedy=remedy, evidence=evidence)
 
 
 def mtu_of(situation: Situation, standing: Standing, network: Network) -> int:
