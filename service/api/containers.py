@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from flask import Response
+
 from service.api.containers_schemas import (
     ContainerCreateSchema,
     ContainerPageSchema,
@@ -17,6 +19,7 @@ from service.api.contract import Answer, Asked, Resource
 from service.api.networks import endpoint_spec
 from service.api.networks_schemas import ForceQuery
 from service.api.paging import page
+from service.api.progress import LINES, NDJSON, streamed
 from service.core.access import Role
 from service.core.snapshot import PublishedPort
 from service.core.specs import ContainerSpec
@@ -63,7 +66,7 @@ def list_containers(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/containers", role=Role.OPERATOR, body=ContainerCreateSchema(), rehearsable=True, keyed=True,
-    answers={201: ContainerSchema},
+    answers={201: ContainerSchema, 200: LINES},
     problems={400: ("ambiguous-reference",),
               403: ("image-not-allowed", "host-mode-not-allowed", "host-port-not-allowed", "project-mismatch",
                     "published-address-not-allowed"),
@@ -73,20 +76,25 @@ def list_containers(asked: Asked) -> Answer:
                     "container-name-invalid", *_ENDPOINTS),
               502: ("registry-unreachable", "container-runtime-failed")},
 )  # fmt: skip
-def create_container(asked: Asked) -> Answer:
+def create_container(asked: Asked) -> Answer | Response:
     """Create a container.
 
     And start it, unless `start` is false. When it cannot be started it is removed again, so that nothing is half done.
-    Host mode and sharing another container's network need the role admin.
+    Host mode and sharing another container's network need the role admin. `Accept: application/x-ndjson` answers 200 at
+    once with a line for each step, such as the pull of the image; the last line holds the container or the problem.
     """
     body = asked.body
     key = retry_key(asked.caller, asked.idempotency_key, body)
-    done = container_creation.create_container(asked.house, asked.caller, _wanted(body), key, dry_run=asked.dry_run)
-    if isinstance(done, DescribedContainer):
-        return Answer(done, 201)
-    made = container_creation.described(asked.house, done)
-    replayed = {"Idempotent-Replayed": "true"} if done.replayed else {}
-    return Answer(made, 201, {"Location": f"/v1/containers/{made.id}", **replayed})
+
+    def create() -> Answer:
+        done = container_creation.create_container(asked.house, asked.caller, _wanted(body), key, dry_run=asked.dry_run)
+        if isinstance(done, DescribedContainer):
+            return Answer(done, 201)
+        made = container_creation.described(asked.house, done)
+        replayed = {"Idempotent-Replayed": "true"} if done.replayed else {}
+        return Answer(made, 201, {"Location": f"/v1/containers/{made.id}", **replayed})
+
+    return streamed(create) if asked.media_type == NDJSON else create()
 
 
 def _wanted(body: dict[str, Any]) -> WantedContainer:
@@ -169,33 +177,45 @@ def start_container(asked: Asked) -> Answer:
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/stop", role=Role.OPERATOR, query=StopQuery(),
     rehearsable=True, conditional=True,
-    answers={200: ContainerSchema}, problems=_FINDING,
+    answers={200: [ContainerSchema, LINES]}, problems=_FINDING,
 )  # fmt: skip
-def stop_container(asked: Asked) -> Answer:
+def stop_container(asked: Asked) -> Answer | Response:
     """Stop a container.
 
     A stopped one is left alone.
     """
     grace_s = asked.query["grace_s"]
-    return Answer(
-        containers.stop_container(asked.house, asked.caller, asked.path["container"], grace_s, dry_run=asked.dry_run)
-    )
+
+    def change() -> Answer:
+        return Answer(
+            containers.stop_container(
+                asked.house, asked.caller, asked.path["container"], grace_s, dry_run=asked.dry_run
+            )
+        )
+
+    return streamed(change) if asked.media_type == NDJSON else change()
 
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/restart", role=Role.OPERATOR, query=StopQuery(),
     rehearsable=True, conditional=True,
-    answers={200: ContainerSchema}, problems={**_FINDING, **_STARTED},
+    answers={200: [ContainerSchema, LINES]}, problems={**_FINDING, **_STARTED},
 )  # fmt: skip
-def restart_container(asked: Asked) -> Answer:
+def restart_container(asked: Asked) -> Answer | Response:
     """Restart a container.
 
     What mends a container whose shared network went away.
     """
     grace_s = asked.query["grace_s"]
-    return Answer(
-        containers.restart_container(asked.house, asked.caller, asked.path["container"], grace_s, dry_run=asked.dry_run)
-    )
+
+    def change() -> Answer:
+        return Answer(
+            containers.restart_container(
+                asked.house, asked.caller, asked.path["container"], grace_s, dry_run=asked.dry_run
+            )
+        )
+
+    return streamed(change) if asked.media_type == NDJSON else change()
 
 
 @RESOURCE.operation(

@@ -21,6 +21,7 @@ from service.api.caching import KeptAnswers, conditional, etag_of, matches
 from service.api.contract import JSON, Answer, Asked, Media, Operation, json_text
 from service.api.limits import RateLimit, Slots
 from service.api.problems import HttpProblem
+from service.api.progress import ProgressResponse
 from service.core import deadline
 from service.core.access import Caller, Role, require_role
 from service.core.errors import BridgeworkError, NotFound, PreconditionFailed, Refused, Remedy, TooBusy
@@ -64,7 +65,10 @@ def flask_view(desk: Desk, operation: Operation, reader: Operation | None) -> Ca
                 response.vary.add("Accept")
             if asked.dry_run:
                 response.headers[DRY_RUN_HEADER] = "true"
-            record.ended(response)
+            if isinstance(response, ProgressResponse):
+                record.streams(response)
+            else:
+                record.ended(response)
         except (BridgeworkError, HttpProblem) as error:
             record.failed(error)
             raise
@@ -83,6 +87,8 @@ class Record:
     def __init__(self, operation: Operation, path: dict[str, str]) -> None:
         self._changes = operation.role is not None and operation.role >= Role.OPERATOR
         self._refused = False
+        self._streamed = False
+        self._address: str | None = None
         self._facts: dict[str, Any] = {"operation": operation.id, "on": dict(path), "outcome": "accident"}
 
     def by(self, caller: Caller) -> None:
@@ -103,6 +109,21 @@ class Record:
         if response.headers.get("Idempotent-Replayed"):
             self._facts["outcome"] = "replayed"
 
+    def streams(self, response: ProgressResponse) -> None:
+        """The answer is in lines, so the audit's line is written at its end."""
+        self._streamed = True
+        self._address = request.remote_addr
+        response.call_on_close(lambda: self.closed(response))
+
+    def closed(self, response: ProgressResponse) -> None:
+        """An answer in lines is at its end: only now it is known whether the change was made."""
+        self._streamed = False
+        if isinstance(response.failure, BridgeworkError | HttpProblem):
+            self.failed(response.failure)
+        elif response.failure is None:
+            self._facts |= {"outcome": "done", "status": 200, **({"made": response.made} if response.made else {})}
+        self.write()
+
     def failed(self, error: BridgeworkError | HttpProblem) -> None:
         """It was not done, or not allowed."""
         self._facts["outcome"] = error.code
@@ -112,8 +133,8 @@ class Record:
 
     def write(self) -> None:
         """One line, where there is something to tell."""
-        if self._changes or self._refused:
-            audit("refusal" if self._refused else "change", address=request.remote_addr, **self._facts)
+        if (self._changes or self._refused) and not self._streamed:
+            audit("refusal" if self._refused else "change", address=self._address or request.remote_addr, **self._facts)
 
 
 def _asked(desk: Desk, operation: Operation, path: dict[str, str], record: Record) -> Asked:

@@ -111,6 +111,13 @@ def problem(
     return Response(json_text(document), status, headers=headers, content_type=MEDIA_TYPE)
 
 
+def problem_of(error: Exception) -> Response:
+    """The response for a failure that was raised outside of a view."""
+    if isinstance(error, errors.BridgeworkError):
+        return _for_core_error(error)
+    return _for_http_problem(error) if isinstance(error, HttpProblem) else _for_accident(error)
+
+
 def _placed(fault: errors.InputFault) -> dict[str, str]:
     """A fault with its place: a pointer into the body, or the name of a query parameter or header."""
     if not fault.pointer or fault.pointer.startswith("/"):

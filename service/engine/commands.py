@@ -18,7 +18,7 @@ import requests
 from docker import auth
 from docker.utils import parse_repository_tag
 
-from service.core import deadline
+from service.core import deadline, progress
 from service.core.errors import BridgeworkError, Conflict, EngineMisbehaved, InvalidInput
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from service.engine.bodies import container_body, endpoint_body, network_body
@@ -156,6 +156,7 @@ class Commands:
             for step in self._api().pull_from(image):
                 if "error" in step:
                     raise translate("pull_image", str(step["error"]), None)
+                progress.tell(f"Pulling {image}: {step.get('status', 'reading')}")
 
     def create_container(self, spec: ContainerSpec) -> str:
         """Make a container, not started; its full id."""

@@ -6,6 +6,7 @@ import secrets
 import time
 from dataclasses import replace
 
+from service.core import progress
 from service.core.access import Caller, require_ownership, stamped
 from service.core.errors import BridgeworkError, Conflict, NotFound, Remedy
 from service.core.snapshot import Container, Snapshot
@@ -44,7 +45,9 @@ def create_container(
         _foresee(house, snapshot, spec, wanted)
         return planned_container(snapshot, replace(spec, labels=stamped(caller, spec.labels)), start=wanted.start)
     if not present or wanted.pull == "always":
+        progress.tell(f"Pulling {spec.image}")
         house.engine.pull_image(spec.image)
+    progress.tell(f"Creating {spec.name}")
     labels = {**stamped(caller, spec.labels), **(key.labels if key else {})}
     return _create(house, replace(_by_names(snapshot, spec), labels=labels), wanted, key)
 
@@ -92,6 +95,7 @@ def _create(
         time.sleep(pauses_s[0])
         return _create(house, spec, wanted, key, pauses_s[1:])
     if wanted.start:
+        progress.tell(f"Starting {spec.name}")
         try:
             house.engine.start_container(container_id)
         except BridgeworkError as error:

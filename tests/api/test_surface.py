@@ -1,8 +1,13 @@
 """Requests as the clients send them that once were turned away: each is understood, or refused with the reason."""
 
 import gzip
+import json
+import time
 
 import pytest
+from spec_validator import validate_line
+
+from service.core.errors import Conflict
 
 JSON = "application/json"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -126,6 +131,39 @@ def test_large_answers_are_compressed_for_those_who_take_it(client):
         assert (
             "Content-Encoding" not in client.send("GET", "/openapi.json", headers={"Accept-Encoding": refused}).headers
         )
+
+
+LINES = {"Accept": "application/x-ndjson"}
+
+
+def test_a_creation_tells_its_progress_and_ends_with_the_container(client):
+    body = {"name": "slow", "image": "busybox", "network_mode": "none"}
+    answer = client.send("POST", "/v1/containers", body, headers=LINES)
+    assert (answer.status_code, answer.mimetype) == (200, "application/x-ndjson")
+    lines = [json.loads(line) for line in answer.get_data(as_text=True).splitlines()]
+    for line in lines:
+        validate_line("ContainerLine", line)
+    assert [line["type"] for line in lines if line["type"] != "heartbeat"] == ["progress", "progress", "container"]
+    assert lines[-1]["container"]["name"] == "slow"
+
+
+def test_what_is_refused_before_the_first_line_is_a_problem_with_its_status(client):
+    body = {"name": "slow", "image": "busybox", "network_mode": "no-such-network"}
+    refused = client.send("POST", "/v1/containers", body, headers=LINES)
+    assert (refused.status_code, refused.get_json()["code"]) == (404, "network-not-found")
+
+
+def test_what_fails_later_is_the_last_line(client, monkeypatch):
+    def fail(_container_id):
+        time.sleep(0.7)
+        raise Conflict(code="port-taken", detail="Port 80 of the host is taken already.")
+
+    monkeypatch.setattr(client.engine, "start_container", fail, raising=False)
+    body = {"name": "slow", "image": "busybox", "network_mode": "none"}
+    answer = client.send("POST", "/v1/containers", body, headers=LINES)
+    last = json.loads(answer.get_data(as_text=True).splitlines()[-1])
+    validate_line("ContainerLine", last)
+    assert (last["type"], last["problem"]["code"], last["problem"]["status"]) == ("problem", "port-taken", 409)
 
 
 ORIGIN = "https://portal.example"

@@ -23,6 +23,8 @@ REHEARSED = [
     for method, operation in item.items()
     if method != "parameters" and {"$ref": "#/components/parameters/DryRun"} in operation["parameters"]
 ]
+MAKING = {"connectContainer", "createContainer"}
+"""Their 200 is another form of the answer; making something is a 201."""
 BODIES = {
     "createNetwork": {"name": "rehearsed"},
     "createContainer": container("rehearsed"),
@@ -67,7 +69,7 @@ def test_a_rehearsal_answers_and_changes_nothing(world, name, method, path):
     url = path.format(network=network, container="one") + "?dry_run=true"
     url += "&force=true" if name == "deleteContainer" else ""
     answer = world.send(method, url, BODIES.get(name))
-    assert answer.status_code == (201 if name == "connectContainer" else successes(path, method)), answer.get_data()
+    assert answer.status_code == (201 if name in MAKING else successes(path, method)), answer.get_data()
     assert answer.headers["Bridgework-Dry-Run"] == "true"
     assert [world.get(f"/v1/{kind}") for kind in ("networks", "containers")] == before
 

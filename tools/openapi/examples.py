@@ -26,6 +26,10 @@ def attach_examples(document: dict[str, Any]) -> None:
             for status, by_media_type in examples.get("responses", {}).items():
                 if status in operation["responses"]:
                     shelf.attach(f"{name}.{status}", operation["responses"][status], by_media_type, preferred)
+    for item in document["paths"].values():
+        for operation in (part for name, part in item.items() if name != "parameters"):
+            for response in operation["responses"].values():
+                shelf.share(response)
     name, status, media_type, key = _PROBLEM
     problem = recorded[name]["responses"][status][media_type]
     shelf.attach("Problem", document["components"]["responses"]["Problem"], {media_type: problem}, {key})
@@ -62,6 +66,13 @@ class _Shelf:
                 self.shown[component] = {**examples[key], "value": _shortened(examples[key]["value"])}
             key, component = self._by_schema[alike]
             content["examples"] = {key: {"$ref": f"#/components/examples/{component}"}}
+
+    def share(self, response: dict[str, Any]) -> None:
+        """Give what has no example of its own the one of its schema, where another operation has it."""
+        for content in response.get("content", {}).values():
+            known = self._by_schema.get(content["schema"].get("$ref", ""))
+            if known is not None and "examples" not in content:
+                content["examples"] = {known[0]: {"$ref": f"#/components/examples/{known[1]}"}}
 
 
 def _shortened(value: Any) -> Any:
