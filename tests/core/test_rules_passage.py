@@ -136,6 +136,11 @@ def test_who_reaches_a_published_port(source, version, proxy, expected):
     assert codes(at_host(source, engine_version=version, userland_proxy=proxy)) == expected
 
 
+def test_nftables_rules_let_an_internal_network_reach_published_ports():
+    for nftables, verdict in ((True, Verdict.REACHABLE), (False, Verdict.UNREACHABLE)):
+        assert at_host(INNER, engine_version=V29, nftables=nftables).verdict is verdict
+
+
 @pytest.mark.parametrize(("proxy", "accepted"), [(True, True), (False, False)])
 def test_only_a_proxy_accepts_where_nothing_listens(proxy, accepted):
     for source, target in (("host", "host"), (PEER, "host")):

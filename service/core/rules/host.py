@@ -7,7 +7,8 @@ userland proxy (docker-proxy) accepts the connection at the host. Which one depe
   ::1 cannot be translated to another host (the kernel routes no packet from it).
 - From the port's own bridge, the proxy answers; without one the rules translate back into the bridge (hairpin).
 - From another bridge, Docker 26 to 28 leave the packet to the proxy if the bridge masquerades, since they drop what
-  they translate from one bridge to another. From Docker 29 on they translate and let pass what is published.
+  they translate from one bridge to another. From Docker 29 on they translate and let pass what is published; from an
+  internal bridge only the nftables rules do.
 - Where the engine writes no rules for the family, or the container has no address of it, only the proxy answers.
 
 Measured on 26.1.5, 28.5.2 and 29.7.2, and read in moby's ``iptabler`` and ``nftabler``. The proxy accepts TCP even
@@ -216,6 +217,9 @@ def translated_and_dropped(situation: Situation) -> Findings:
     leaves, home = goal.exit, found.home
     remedy = remedies.share_network(situation.snapshot, members(situation.source, found.standing))
     whose = f"port {situation.port} of {found.container.name}, published at the host,"
+    if leaves.internal and situation.evidence.nftables:
+        # The nftables rules ask what the destination's bridge accepts before what an internal one lets out.
+        return
     if leaves.internal:
         message = f"{leaves.name} is internal: {whose} does not answer from there."
         yield finding("internal-no-egress", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
