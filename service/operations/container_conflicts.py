@@ -56,7 +56,8 @@ def explained(house: House, container: Container, conflict: Conflict) -> Conflic
         holder = next(iter(snapshot.containers_by_name.get(str(conflict.facts.get("name")), ())), None)
         told = name_taken(holder) if holder else None
     elif conflict.code == "port-taken":
-        ports = claims_of(snapshot, container)
+        # Docker 29 takes the networks from a container whose start fails: then it claimed what it was made with.
+        ports = claims_of(snapshot, container) or container.configured_ports
         told = port_conflict(snapshot, ports) or held_by_a_program(house, snapshot, ports)
     elif conflict.code in {"shared-network-owner-down", "shared-network-owner-gone"}:
         told = owner_conflict(snapshot, container.name, container.shares_with)

@@ -2,7 +2,7 @@
 
 import pytest
 from conftest import codes, container, run
-from engine_versions import DOCKER_28
+from engine_versions import DOCKER_28, DOCKER_29
 from raw_engine import Raw
 
 
@@ -215,12 +215,16 @@ def test_the_default_bridge_takes_no_aliases_and_no_addresses(api):
     assert api.put(path("guest", "bridge"), {})["network"]["name"] == "bridge"
 
 
-def test_a_subnet_that_the_engine_chose_takes_no_fixed_address(api):
+def test_a_subnet_that_the_engine_chose_takes_no_fixed_address_before_29(api, api_version):
     api.post("/v1/networks", {"name": "auto"}, status=201)
     run(api, "guest")
     run(api, "other", network_mode="auto")
     pool = api.get("/v1/networks/auto/addresses")["pools"][0]
-    problem = api.put(path("guest", "auto"), {"ipv4_address": pool["next_free"]}, status=422)
+    wanted = {"ipv4_address": pool["next_free"]}
+    if api_version >= DOCKER_29:
+        assert api.put(path("guest", "auto"), wanted)["ipv4_address"] == pool["next_free"]
+        return
+    problem = api.put(path("guest", "auto"), wanted, status=422)
     assert problem["code"] == "fixed-address-not-supported"
     assert "auto" not in [endpoint["network"]["name"] for endpoint in api.get("/v1/containers/guest")["endpoints"]]
 
