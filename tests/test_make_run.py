@@ -1,6 +1,7 @@
 """What a newcomer does, from a clean checkout: make run, paste what it prints, Ctrl-C, make clean-engine.
 
-And the pages as they are written, the README and docs/by-example.md: every command in its order, every output shown.
+And the pages as they are written (the README, docs/by-example.md, docs/api-concepts.md): every command in its order,
+every output shown.
 """
 
 import json
@@ -193,7 +194,7 @@ def as_shown(shown, printed):
 
 
 def test_the_pages_as_they_are_written(checkout, own_engine):
-    pages = [(checkout / name).read_text() for name in ("README.md", "docs/by-example.md")]
+    pages = [(checkout / name).read_text() for name in ("README.md", "docs/by-example.md", "docs/api-concepts.md")]
     (run, _), (other, _), *commands = [each for page in pages for each in shown_by(page)]
     run, other = (command.partition("#")[0].split() for command in (run, other))
     assert (run, other) == (["make", "run"], ["make", "test"])

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")])
 SETTINGS = {f"BRIDGEWORK_{field.name.upper()}" for field in fields(Settings)}
 SETTINGS |= {"BRIDGEWORK_IMAGE", "BRIDGEWORK_PORT"}  # of the compose files themselves
+SETTINGS |= {"BRIDGEWORK_TEST_ENGINE", "BRIDGEWORK_TEST_ENGINES"}  # of the tests
 ROOMS = ("service", "tests", "scripts", "deploy", "docs", "bench")
 
 
