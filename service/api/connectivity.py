@@ -13,7 +13,7 @@ from service.core.checks import ProbeRequest, Protocol
 from service.operations import connectivity
 from service.operations.wanted import WantedCheck
 
-RESOURCE = Resource("connectivity", "What reaches what: predicted, measured, explained.")
+RESOURCE = Resource("connectivity", "Check whether one thing reaches another, and find out why not.")
 DNS_PORT = 53
 
 
@@ -24,9 +24,9 @@ DNS_PORT = 53
 def check_connectivity(asked: Asked) -> Answer:
     """Check whether a source reaches a destination.
 
-    Runs in the source's own network namespace, whatever its image holds; on another node of a swarm, by the instance
-    there (`answered_by`). An unreachable destination is a 200: the
-    check worked, and its findings say why and what mends it.
+    The probe runs in the network namespace of the source, so the image needs no tools. When the source is on another
+    node of the swarm, the service on that node runs the check (`answered_by`). An unreachable destination is an answer
+    with status 200: the check worked, and its findings say why the destination is unreachable and how to fix that.
     """
     wanted = replace(wanted_check(asked.body), forwarded=is_forwarded(asked))
     return Answer(connectivity.check(asked.house, asked.snapshot, wanted))

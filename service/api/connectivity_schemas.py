@@ -18,54 +18,101 @@ WITH_PORT = frozenset({"tcp", "udp", "http"})
 
 
 class CheckSourceSchema(ExactlyOne):
-    """Where to stand: exactly one of these."""
+    """Where the check starts: exactly one of these properties."""
 
-    container = Text(min_length=1, metadata=described("A container by name or id."))
-    host = Flag(validate=validate.Equal(True), metadata=described("The engine's host; true."))
+    container = Text(min_length=1, metadata=described("The container to check from, by its name or id."))
+    host = Flag(
+        validate=validate.Equal(True), metadata=described("Check from the engine's host. The only value is `true`.")
+    )
 
 
 class CheckDestinationSchema(ExactlyOne):
-    """What to reach: exactly one of these."""
+    """What the check tries to reach: exactly one of these properties."""
 
-    container = Text(min_length=1, metadata=described("A container: its address on a network shared with the source."))
-    name = Text(min_length=1, max_length=253, metadata=described("A name, resolved as the source would."))
-    address = Text(min_length=1, max_length=64, metadata=described("A literal IPv4 or IPv6 address."))
+    container = Text(
+        min_length=1,
+        metadata=described("A container by name or id, probed at an address on a network shared with the source."),
+    )
+    name = Text(
+        min_length=1,
+        max_length=253,
+        metadata=described("A DNS name, such as `tomcat82`, resolved in the same way as the source resolves it."),
+    )
+    address = Text(min_length=1, max_length=64, metadata=described("An IPv4 or IPv6 address, such as `10.77.0.3`."))
     host = Flag(
         validate=validate.Equal(True),
-        metadata=described("From a container its default gateway, from the host the loopback; true."),
+        metadata=described(
+            "The host: the default gateway of a container, or the loopback of the host itself. Only `true`."
+        ),
     )
 
 
 class CheckRequestSchema(Strict):
-    """A check to run."""
+    """A connectivity check to run."""
 
-    source = fields.Nested(CheckSourceSchema, required=True, metadata=described("Where to stand."))
-    destination = fields.Nested(CheckDestinationSchema, required=True, metadata=described("What to reach."))
+    source = fields.Nested(
+        CheckSourceSchema, required=True, metadata=described("The place that the check starts from.")
+    )
+    destination = fields.Nested(
+        CheckDestinationSchema, required=True, metadata=described("What the check tries to reach.")
+    )
     protocol = fields.String(
-        load_default="icmp", validate=validate.OneOf(PROTOCOLS), metadata=described("What is sent.")
+        load_default="icmp",
+        validate=validate.OneOf(PROTOCOLS),
+        metadata=described("The kind of probe to send; an ICMP echo request by default."),
     )
-    port = Whole(1, MAX_PORT, allow_none=True, load_default=None, metadata=described("Of tcp, udp, http; of dns 53."))
+    port = Whole(
+        1,
+        MAX_PORT,
+        allow_none=True,
+        load_default=None,
+        metadata=described(
+            "The destination port. tcp, udp and http need a port; dns uses 53 without one; icmp has none."
+        ),
+    )
     ip_version = fields.String(
-        load_default="any", validate=validate.OneOf(["any", "4", "6"]), metadata=described("The address family.")
+        load_default="any",
+        validate=validate.OneOf(["any", "4", "6"]),
+        metadata=described("The IP version to use; `any` takes the one that the destination has."),
     )
-    count = Whole(1, 100, load_default=1, metadata=described("How many attempts."))
-    interval_ms = Whole(0, 10_000, load_default=0, metadata=described("Between attempts."))
+    count = Whole(1, 100, load_default=1, metadata=described("How many probes to send, one after the other."))
+    interval_ms = Whole(0, 10_000, load_default=0, metadata=described("Milliseconds to wait between two probes."))
     timeout_ms = Whole(
         1, 30_000, load_default=1000,
         metadata=described(
-            "Milliseconds for each attempt. To resolve a name, and to look up the name of the address, may each take "
-            "as long again."
+            "Milliseconds to wait for each answer. Resolving a name, and looking up the name of an address, may "
+            "each take the same time again."
         ),
     )  # fmt: skip
     payload_bytes = Whole(
-        0, MAX_PAYLOAD_BYTES, load_default=56, metadata=described("Of an icmp echo, without its headers.")
+        0,
+        MAX_PAYLOAD_BYTES,
+        load_default=56,
+        metadata=described("Bytes of payload in an ICMP echo request, without its headers."),
     )
-    dont_fragment = Flag(load_default=False, metadata=described("Ask whether the size passes unfragmented."))
-    path = Text(load_default="/", min_length=1, max_length=2048, metadata=described("Of http."))
+    dont_fragment = Flag(
+        load_default=False,
+        metadata=described("Forbid fragmentation, to find out whether a packet of this size passes (path MTU)."),
+    )
+    path = Text(
+        load_default="/",
+        min_length=1,
+        max_length=2048,
+        metadata=described("The path of an http request, such as `/health`."),
+    )
     expected_status = Whole(
-        100, 599, allow_none=True, load_default=None, metadata=described("Of http; null accepts every answer.")
+        100,
+        599,
+        allow_none=True,
+        load_default=None,
+        metadata=described("The HTTP status that counts as success, such as 200; null accepts every status."),
     )
-    question = Text(allow_none=True, load_default=None, max_length=253, metadata=described("Of dns: the name to ask."))
+    question = Text(
+        allow_none=True,
+        load_default=None,
+        max_length=253,
+        metadata=described("The name that a dns check asks for; null asks for the name servers of the root."),
+    )
 
     @validates_schema(skip_on_field_errors=True)
     def check(self, data: dict[str, Any], **_: Any) -> None:
@@ -84,112 +131,185 @@ class CheckRequestSchema(Strict):
 
 
 class HopSchema(Schema):
-    """A step of a path."""
+    """One step on the way of a packet."""
 
     kind = fields.String(
         required=True,
         metadata=described(
-            "What the packet comes to: `interface`, `veth`, `bridge`, `routing`, `published-port`, `proxy`, `port`, "
-            "`listener`… or the driver of a network on the way. Where the packet stops it may also be `container`, "
-            "`name`, `address`, `firewall` or `reply` (the packet arrives and its answer is lost)."
+            "The kind of step: `interface`, `veth`, `bridge`, `routing`, `published-port`, `proxy`, `port`, "
+            "`listener` and so on, or the driver of a network on the way. The step that stops the packet may also "
+            "be a `container`, `name`, `address`, `firewall` or `reply` (the packet arrives, but its answer is "
+            "lost)."
         ),
     )
     name = fields.String(
-        required=True, metadata=described("Its name on the host, such as `eth0`, `docker0` or `0.0.0.0:8080`.")
+        required=True,
+        metadata=described("The name of the step on the host, such as `eth0`, `docker0` or `0.0.0.0:8080`."),
     )
     of = fields.String(
         required=True,
         allow_none=True,
-        metadata=described("The container, network or node that it belongs to, or `the host`; null where it has none."),
+        metadata=described(
+            "The container, network or node that the step belongs to, or `the host`; null when there is none."
+        ),
     )
     status = fields.String(
         required=True,
         validate=validate.OneOf([status.value for status in HopStatus]),
         metadata=described(
-            "`passed`: the packet passes here. `stopped`: it stops here, and the path ends. `unknown`: whether it "
-            "passes here was not seen, which leaves the hops behind it unknown too.",
+            "`passed`: the packet passes. `stopped`: the packet stops here, and the path ends. `unknown`: it was "
+            "not observed whether the packet passes, so the next steps are unknown too.",
             x_known_values=True,
         ),
     )
 
 
 class PredictionSchema(Schema):
-    """What the engine's state says should happen."""
+    """What should happen according to the engine's state and the host's configuration."""
 
-    verdict = fields.String(required=True, validate=validate.OneOf(VERDICTS), metadata=described("The prediction."))
+    verdict = fields.String(
+        required=True,
+        validate=validate.OneOf(VERDICTS),
+        metadata=described("The predicted verdict, before anything is sent."),
+    )
     path = fields.List(
         fields.Nested(HopSchema),
         required=True,
         metadata=described(
-            "The hops of a packet, in order. Where `verdict` is `unreachable`, the last one stops the packet."
+            "The steps of a packet, in order. When `verdict` is `unreachable`, the last step stops the packet."
         ),
     )
 
 
 class RoundTripSchema(Schema):
-    """Statistics in milliseconds."""
+    """Statistics of the round-trip times of all answered probes, in milliseconds."""
 
-    min = fields.Float(required=True, metadata=described("The fastest."))
-    avg = fields.Float(required=True, metadata=described("The mean."))
-    max = fields.Float(required=True, metadata=described("The slowest."))
-    p50 = fields.Float(required=True, metadata=described("The median."))
-    p95 = fields.Float(required=True, metadata=described("The 95th percentile."))
-    p99 = fields.Float(required=True, metadata=described("The 99th percentile."))
+    min = fields.Float(required=True, metadata=described("The shortest round trip, in milliseconds."))
+    avg = fields.Float(required=True, metadata=described("The arithmetic mean, in milliseconds."))
+    max = fields.Float(required=True, metadata=described("The longest round trip, in milliseconds."))
+    p50 = fields.Float(required=True, metadata=described("The 50th percentile (median), in milliseconds."))
+    p95 = fields.Float(required=True, metadata=described("The 95th percentile, in milliseconds."))
+    p99 = fields.Float(required=True, metadata=described("The 99th percentile, in milliseconds."))
 
 
 class PhasesSchema(Schema):
-    """Where the time of the first attempt went, in milliseconds."""
+    """How long each phase of the first probe took, in milliseconds."""
 
-    resolve = fields.Float(required=True, allow_none=True, metadata=described("Resolving the name."))
-    connect = fields.Float(required=True, allow_none=True, metadata=described("Connecting."))
+    resolve = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata=described("Milliseconds to resolve the name; null when no name was resolved."),
+    )
+    connect = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata=described("Milliseconds to connect; null when the protocol has no connection."),
+    )
     first_byte = fields.Float(
-        required=True, allow_none=True, metadata=described("Waiting for the answer's first byte.")
+        required=True,
+        allow_none=True,
+        metadata=described("Milliseconds until the first byte of the answer; null for icmp and tcp."),
     )
 
 
 class MeasurementSchema(Schema):
-    """What the wire said."""
+    """What was measured by sending the probes."""
 
-    verdict = fields.String(required=True, validate=validate.OneOf(VERDICTS), metadata=described("The measurement."))
-    address = fields.String(required=True, allow_none=True, metadata=described("The address probed."))
-    attempts = fields.Integer(required=True, metadata=described("How many were made.", maximum=100))
-    successes = fields.Integer(required=True, metadata=described("How many were answered.", maximum=100))
+    verdict = fields.String(
+        required=True,
+        validate=validate.OneOf(VERDICTS),
+        metadata=described("The measured verdict, from the answers to the probes."),
+    )
+    address = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("The address that was probed; null when there was no address to probe."),
+    )
+    attempts = fields.Integer(required=True, metadata=described("How many probes were sent.", maximum=100))
+    successes = fields.Integer(
+        required=True, metadata=described("How many probes were answered as expected.", maximum=100)
+    )
     reason = fields.String(
         required=True, allow_none=True, validate=validate.OneOf([*REASONS, None]),
-        metadata=described("Why it failed; null where it did not.", x_known_values=True),
+        metadata=described("Why the check failed; null when it succeeded.", x_known_values=True),
     )  # fmt: skip
-    detail = fields.String(required=True, allow_none=True, metadata=described("More on the reason."))
-    rtt_ms = fields.Nested(RoundTripSchema, required=True, allow_none=True, metadata=described("Round trips."))
-    phases_ms = fields.Nested(PhasesSchema, required=True, metadata=described("The first attempt's phases."))
-    resolved_addresses = fields.List(fields.String(), required=True, metadata=described("What the name resolved to."))
-    resolver = fields.String(required=True, allow_none=True, metadata=described("Who answered for the name."))
-    reverse_name = fields.String(required=True, allow_none=True, metadata=described("The name of the address."))
+    detail = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("One sentence that adds to `reason`; null when there is nothing to add."),
+    )
+    rtt_ms = fields.Nested(
+        RoundTripSchema,
+        required=True,
+        allow_none=True,
+        metadata=described("Statistics of the round-trip times; null when no probe was answered."),
+    )
+    phases_ms = fields.Nested(
+        PhasesSchema, required=True, metadata=described("How long each phase of the first probe took, in milliseconds.")
+    )
+    resolved_addresses = fields.List(
+        fields.String(),
+        required=True,
+        metadata=described("The addresses that the name resolved to; empty when no name was resolved."),
+    )
+    resolver = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("The DNS server that resolved the name, such as `127.0.0.11`; null when none did."),
+    )
+    reverse_name = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("The name that a reverse lookup found for the address; null when it found none."),
+    )
     status = fields.Integer(
-        required=True, allow_none=True, metadata=described("Of http; of dns the RCODE.", minimum=0, maximum=4095)
+        required=True,
+        allow_none=True,
+        metadata=described(
+            "The HTTP status of an http check or the RCODE of a dns check; null for other protocols.",
+            minimum=0,
+            maximum=4095,
+        ),
     )
     path_mtu_bytes = fields.Integer(
-        required=True, allow_none=True, metadata=described("Where the path told.", maximum=65_535)
+        required=True,
+        allow_none=True,
+        metadata=described(
+            "The path MTU in bytes, when a router or the kernel reported one; otherwise null.", maximum=65_535
+        ),
     )
 
 
 class AnsweringNodeSchema(Schema):
-    """Another node of the swarm, whose instance made the check; a remedy's calls are for that instance."""
+    """The swarm node that made the check. The calls of a remedy are for the service on that node."""
 
-    id = fields.String(required=True, metadata=described("The node's id."))
-    hostname = fields.String(required=True, metadata=described("Its host's name."))
-    instance = fields.String(required=True, metadata=described("Where its instance of the service is: `host:port`."))
+    id = fields.String(required=True, metadata=described("The id of the node in its swarm."))
+    hostname = fields.String(required=True, metadata=described("The host name of the node."))
+    instance = fields.String(
+        required=True, metadata=described("The address of the service on that node, as `host:port`.")
+    )
 
 
 class CheckResultSchema(Schema):
-    """Predicted and measured, side by side."""
+    """The result of a check: the prediction beside the measurement, and the findings."""
 
-    verdict = fields.String(required=True, validate=validate.OneOf(VERDICTS), metadata=described("What holds."))
-    predicted = fields.Nested(PredictionSchema, required=True, metadata=described("From the engine's state."))
-    measured = fields.Nested(MeasurementSchema, required=True, metadata=described("From the wire."))
+    verdict = fields.String(
+        required=True,
+        validate=validate.OneOf(VERDICTS),
+        metadata=described("The overall verdict: what was measured, or the prediction when nothing could be sent."),
+    )
+    predicted = fields.Nested(
+        PredictionSchema, required=True, metadata=described("What should happen according to the engine's state.")
+    )
+    measured = fields.Nested(
+        MeasurementSchema, required=True, metadata=described("What was measured by sending the probes.")
+    )
     findings = fields.List(
-        fields.Nested(FindingSchema), required=True, metadata=described("Why, and what mends it; the worst first.")
+        fields.Nested(FindingSchema),
+        required=True,
+        metadata=described("The causes that were found and how to fix them, the most severe first."),
     )
     answered_by = fields.Nested(
         AnsweringNodeSchema, required=True, allow_none=True,
-        metadata=described("The other node that made the check; null where it was made here."),
+        metadata=described("The other swarm node that made the check; null when this node made the check."),
     )  # fmt: skip

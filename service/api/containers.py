@@ -28,7 +28,7 @@ from service.operations.container_checks import WantedContainer
 from service.operations.descriptions import DescribedContainer, describe_container
 from service.operations.idempotency import retry_key
 
-RESOURCE = Resource("containers", "Containers: made, started, stopped and removed, with every conflict named.")
+RESOURCE = Resource("containers", "Create, start, stop, restart, rename and delete containers.")
 _FINDING = {400: ("ambiguous-reference",), 404: ("container-not-found",)}
 _STARTING = ("port-taken", "host-address-unknown", "protocol-not-supported", "shared-network-owner-down",
              "shared-network-owner-gone", "network-gone", "static-address-taken", "pool-exhausted",
@@ -47,7 +47,7 @@ _STARTED = {409: _STARTING, 422: _ENDPOINTS, 502: ("container-runtime-failed",)}
 def list_containers(asked: Asked) -> Answer:
     """List containers.
 
-    By name, stopped ones too. Filters narrow the list; all given ones must fit.
+    The list holds running and stopped containers, sorted by name. A container must match every filter that you give.
     """
     query = asked.query
     wanted = containers.ContainerFilter(
@@ -79,9 +79,10 @@ def list_containers(asked: Asked) -> Answer:
 def create_container(asked: Asked) -> Answer | Response:
     """Create a container.
 
-    And start it, unless `start` is false. When it cannot be started it is removed again, so that nothing is half done.
-    Host mode and sharing another container's network need the role admin. `Accept: application/x-ndjson` answers 200 at
-    once with a line for each step, such as the pull of the image; the last line holds the container or the problem.
+    The container is also started, unless `start` is false. If the start fails, the container is removed again, so that
+    nothing is left half done. Host mode and sharing the network of another container need the role `admin`. With
+    `Accept: application/x-ndjson`, the service answers 200 at once and sends a line for each step, such as the pull of
+    the image; the last line holds the container or the problem.
     """
     body = asked.body
     key = retry_key(asked.caller, asked.idempotency_key, body)
@@ -142,7 +143,7 @@ def _ports(port: dict[str, Any]) -> list[PublishedPort]:
 def get_container(asked: Asked) -> Answer:
     """Get a container.
 
-    By name, full id or an unambiguous prefix of its id.
+    You can name the container by its name, its full id or an unambiguous prefix of its id.
     """
     return Answer(containers.get_container(asked.snapshot, asked.path["container"]))
 
@@ -154,7 +155,7 @@ def get_container(asked: Asked) -> Answer:
 def delete_container(asked: Asked) -> Answer:
     """Delete a container.
 
-    A running one only with `force` (role admin).
+    A running container is deleted only with `force=true`, which needs the role `admin`.
     """
     containers.delete_container(
         asked.house, asked.caller, asked.path["container"], force=asked.query["force"], dry_run=asked.dry_run
@@ -169,7 +170,7 @@ def delete_container(asked: Asked) -> Answer:
 def start_container(asked: Asked) -> Answer:
     """Start a container.
 
-    A paused one is unpaused; a running one is left alone.
+    A paused container is unpaused. A running container stays as it is, and the answer is 200.
     """
     return Answer(containers.start_container(asked.house, asked.caller, asked.path["container"], dry_run=asked.dry_run))
 
@@ -182,7 +183,8 @@ def start_container(asked: Asked) -> Answer:
 def stop_container(asked: Asked) -> Answer | Response:
     """Stop a container.
 
-    A stopped one is left alone.
+    The engine sends SIGTERM and, after `grace_s` seconds, SIGKILL. A stopped container stays as it is, and the answer
+    is 200.
     """
     grace_s = asked.query["grace_s"]
 
@@ -204,7 +206,8 @@ def stop_container(asked: Asked) -> Answer | Response:
 def restart_container(asked: Asked) -> Answer | Response:
     """Restart a container.
 
-    What mends a container whose shared network went away.
+    The engine stops the container, with `grace_s` as in stop, and starts it again. A restart also fixes a container
+    that shares the network of another container when that network has gone.
     """
     grace_s = asked.query["grace_s"]
 
@@ -228,8 +231,8 @@ def restart_container(asked: Asked) -> Answer | Response:
 def rename_container(asked: Asked) -> Answer:
     """Rename a container.
 
-    It runs on under its new name, and having that already changes nothing. A name that another container holds is a
-    409.
+    A running container keeps running. If the container has the new name already, nothing changes and the answer is 200.
+    If another container has the new name, the answer is 409.
     """
     return Answer(
         containers.rename_container(

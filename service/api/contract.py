@@ -122,9 +122,9 @@ class Operation:
 
 
 class Resource:
-    """The operations of one module, under one tag; ``description`` becomes the tag's."""
+    """The operations of one module, under one tag. ``description`` is a part of the tag's description."""
 
-    def __init__(self, tag: str, description: str) -> None:
+    def __init__(self, tag: str, description: str = "") -> None:
         self.tag = tag
         self.description = description
         self.operations: list[Operation] = []
@@ -155,7 +155,8 @@ class Resource:
                     tag=self.tag,
                     role=role,
                     summary=summary.rstrip("."),
-                    description=description.replace("\n", " ").strip() or summary,
+                    description="\n\n".join(part.replace("\n", " ") for part in description.split("\n\n")).strip()
+                    or summary,
                     body=body,
                     query=query,
                     answers=shapes,

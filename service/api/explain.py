@@ -22,101 +22,144 @@ from service.core.siblings import Gap
 from service.operations import diagnostics
 from service.operations.swarm_topology import swarm_topology
 
-RESOURCE = Resource("diagnostics", "Why: the catalogue of causes, the whole engine's diagnosis, its picture.")
+RESOURCE = Resource(
+    "diagnostics", "Find out what is wrong: the catalogue of causes, the diagnosis and the topology of the engine."
+)
 GRAPHVIZ, MERMAID, SVG = "text/vnd.graphviz", "text/vnd.mermaid", "image/svg+xml"
 DRAWING_LIMIT_S = 20
 MANY = 999_999
 
 
 class ExplanationSchema(Schema):
-    """A cause that findings name."""
+    """The explanation of one cause that findings name by its code."""
 
     code = fields.String(
         required=True, validate=validate.OneOf(tuple(CATALOGUE)),
-        metadata=described("Stable, kebab-case.", x_known_values=True),
+        metadata=described("The stable code of the cause, as findings name it.", x_known_values=True),
     )  # fmt: skip
-    severity = fields.String(required=True, validate=validate.OneOf(SEVERITIES), metadata=described("How bad it is."))
-    meaning = fields.String(required=True, metadata=described("What it means."))
-    detection = fields.String(required=True, metadata=described("How it is detected."))
-    remedy = fields.String(required=True, metadata=described("What mends it."))
-    example = fields.String(required=True, metadata=described("How a finding of it reads."))
+    severity = fields.String(
+        required=True,
+        validate=validate.OneOf(SEVERITIES),
+        metadata=described("How serious the cause is: `blocking` means that traffic is expected to fail."),
+    )
+    meaning = fields.String(required=True, metadata=described("What the cause means, in one or two sentences."))
+    detection = fields.String(required=True, metadata=described("How the service detects the cause."))
+    remedy = fields.String(required=True, metadata=described("How to fix the cause, in general."))
+    example = fields.String(required=True, metadata=described("An example of the message of such a finding."))
 
 
 class ExplanationsSchema(Schema):
-    """The catalogue."""
+    """One page of the catalogue of causes, sorted by code."""
 
-    items = fields.List(fields.Nested(ExplanationSchema), required=True, metadata=described("By code."))
+    items = fields.List(
+        fields.Nested(ExplanationSchema), required=True, metadata=described("The explanations on this page.")
+    )
     next_cursor = fields.String(
-        required=True, allow_none=True, metadata=described("The `cursor` of the next page; null on the last.")
+        required=True,
+        allow_none=True,
+        metadata=described("The `cursor` that the request for the next page needs; null on the last page."),
     )
 
 
 class DiagnosisSchema(Schema):
-    """A page of the findings about the engine, the worst first."""
+    """One page of the findings about the engine, the most severe first."""
 
-    items = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("The findings."))
+    items = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("The findings on this page."))
     next_cursor = fields.String(
-        required=True, allow_none=True, metadata=described("The `cursor` of the next page; null on the last.")
+        required=True,
+        allow_none=True,
+        metadata=described("The `cursor` that the request for the next page needs; null on the last page."),
     )
     limited = fields.List(
-        fields.String(), required=True, metadata=described("What could not be inspected, whatever the page.")
+        fields.String(), required=True, metadata=described("What could not be inspected; the same on every page.")
     )
 
 
 class NodeSchema(Schema):
-    """A thing in the picture."""
+    """A node of the topology graph: a container, a network, an interface or the host."""
 
     id = fields.String(
         required=True,
         metadata=described(
-            "The engine's id, `host`, or `interface:<name>`; those two of another node with its id behind."
+            "The Docker id, `host` or `interface:<name>`. On another swarm node, the node's id is appended to the "
+            "last two."
         ),
     )
     kind = fields.String(
         required=True,
         validate=validate.OneOf(["container", "host", "interface", "network"]),
-        metadata=described("What."),
+        metadata=described("The kind of thing that this node stands for."),
     )
-    name = fields.String(required=True, metadata=described("Its name."))
-    attributes = fields.Dict(required=True, metadata=described("What else is known."))
+    name = fields.String(required=True, metadata=described("The name of the thing that this node stands for."))
+    attributes = fields.Dict(
+        required=True,
+        metadata=described(
+            "Further facts by name; for a container its `image`, `state` and `network_mode`, for example."
+        ),
+    )
 
 
 class EdgeSchema(Schema):
-    """A tie between two things."""
+    """A connection between two nodes of the topology graph."""
 
-    source = fields.String(required=True, metadata=described("A node's id."))
-    target = fields.String(required=True, metadata=described("A node's id."))
+    source = fields.String(required=True, metadata=described("The `id` of the node that the edge starts at."))
+    target = fields.String(required=True, metadata=described("The `id` of the node that the edge ends at."))
     kind = fields.String(
         required=True, validate=validate.OneOf(["endpoint", "host-link", "shares-network", "uplink"]),
-        metadata=described("What ties them."),
+        metadata=described("The kind of connection, such as `endpoint` between a container and a network."),
     )  # fmt: skip
-    attributes = fields.Dict(required=True, metadata=described("What else is known."))
+    attributes = fields.Dict(
+        required=True,
+        metadata=described("Further facts by name; for an endpoint its `ipv4_address` and `aliases`, for example."),
+    )
 
 
 class TopologySchema(Schema):
-    """The engine as a graph, in a stable order."""
+    """Networks, containers and interfaces as a graph, in a stable order."""
 
-    nodes = Plain(fields.Nested(NodeSchema), required=True, metadata=described("The things."))
-    edges = Plain(fields.Nested(EdgeSchema), required=True, metadata=described("The ties."))
+    nodes = Plain(
+        fields.Nested(NodeSchema),
+        required=True,
+        metadata=described("The nodes of the graph: containers, networks, interfaces and the host."),
+    )
+    edges = Plain(
+        fields.Nested(EdgeSchema),
+        required=True,
+        metadata=described("The edges of the graph: how the nodes are connected."),
+    )
     gaps = fields.List(
         fields.Nested(GapSchema), required=True, data_key="partial",
-        metadata=described("Of the swarm, the nodes that say nothing."),
+        metadata=described("The swarm nodes that did not answer; their containers are missing."),
     )  # fmt: skip
 
 
 class TopologyQuery(Strict):
     """What the picture is of."""
 
-    network = Text(load_default=None, min_length=1, metadata=described("Only this network and its containers."))
-    label = Text(load_default=None, min_length=1, metadata=described("Only what carries it: `key` or `key=value`."))
-    project = Text(load_default=None, min_length=1, metadata=described("Only this project."))
-    links = QueryFlag(load_default=False, metadata=described("Also the veths on the host; enters every namespace."))
+    network = Text(
+        load_default=None, min_length=1, metadata=described("Only this network and its containers, by its name or id.")
+    )
+    label = Text(
+        load_default=None,
+        min_length=1,
+        metadata=described("Only networks and containers with this label, `key` or `key=value`."),
+    )
+    project = Text(
+        load_default=None, min_length=1, metadata=described("Only networks and containers that belong to this project.")
+    )
+    links = QueryFlag(
+        load_default=False,
+        metadata=described("Show the veths on the host too. This inspects the namespace of every container."),
+    )
     scope = fields.String(
         load_default="engine", validate=validate.OneOf(["engine", "swarm"]),
-        metadata=described("Only this engine, or every node of its swarm, as far as their instances answer."),
+        metadata=described("Only this engine, or also the other nodes of its swarm, as far as they answer."),
     )  # fmt: skip
     fold = QueryWhole(
-        1, 10_000, load_default=None, metadata=described("In pictures, fold groups of more containers than this.")
+        1,
+        10_000,
+        load_default=None,
+        metadata=described("In Graphviz, Mermaid and SVG: fold a group of more containers than this; 20 by default."),
     )
 
 
@@ -124,7 +167,8 @@ class TopologyQuery(Strict):
 def list_explanations(asked: Asked) -> Answer:
     """List the causes that findings name.
 
-    Each with what it means, how it is detected and what mends it: what a program shows beside a finding's `code`.
+    Each explanation says what the cause means, how the service detects it and how to fix it. A program can show it
+    beside the `code` of a finding.
     """
     items = [CATALOGUE[code] for code in sorted(CATALOGUE)]
     return Answer(page(items, asked, lambda explanation: (explanation.code, "")))
@@ -134,8 +178,8 @@ def list_explanations(asked: Asked) -> Answer:
 def diagnose_engine(asked: Asked) -> Answer:
     """Examine the whole engine.
 
-    Every finding about it as it stands, the worst first, each with its evidence and remedy; with siblings also the way
-    to the other nodes of the swarm.
+    The answer holds every finding about the engine, its networks and its containers, the most severe first, each with
+    its evidence and its remedy. In a swarm it also covers the connections to the other nodes.
     """
     found = diagnostics.diagnosis(asked.house, asked.snapshot, forwarded=is_forwarded(asked))
     findings = sorted(found.findings, key=_finding_key)
@@ -157,14 +201,17 @@ def _finding_key(finding: Finding) -> tuple[str, str]:
     "GET", "/v1/topology", role=Role.VIEWER, query=TopologyQuery(),
     problems={400: ("ambiguous-reference",), 404: ("network-not-found",), 503: ("drawing-failed",)},
     answers={
-        200: [TopologySchema, Media(GRAPHVIZ, "For `dot`."), Media(MERMAID, "For Mermaid."), Media(SVG, "Drawn.")],
+        200: [TopologySchema, Media(GRAPHVIZ, "The graph in the language of Graphviz (`dot`)."),
+              Media(MERMAID, "The graph in the language of Mermaid."),
+              Media(SVG, "The graph as a picture, drawn by Graphviz.")],
     },
     remembered=True,
 )  # fmt: skip
 def get_topology(asked: Asked) -> Answer | Response:
-    """Picture the engine.
+    """Get the topology of the engine.
 
-    Networks, containers, endpoints and the host's links as a graph; `Accept` chooses JSON, Graphviz, Mermaid or SVG.
+    Networks, containers, endpoints and the host's interfaces as a graph. `Accept` chooses JSON, Graphviz, Mermaid or
+    SVG.
     """
     query = asked.query
     wanted = diagnostics.TopologyFilter(query["network"], query["label"], query["project"], query["links"])

@@ -80,7 +80,11 @@ class Cursor(Text):
     """Where a page begins: the key of the item before, a name and an id, as long as others may have made the name."""
 
     def __init__(self) -> None:
-        super().__init__(load_default=None, max_length=6000, metadata=described("From the page before."))
+        super().__init__(
+            load_default=None,
+            max_length=6000,
+            metadata=described("The `next_cursor` of the page before; without a cursor you get the first page."),
+        )
 
 
 class Whole(fields.Integer):
@@ -187,15 +191,15 @@ class Filter(fields.List[Any]):
     """A filter of a list: given several times, any of its values fits."""
 
     def __init__(self, inner: fields.Field[Any], text: str) -> None:
-        told = described(f"{text} Given several times, any of them fits.")
+        told = described(f"{text} Repeat it to accept any of several values.")
         super().__init__(inner, load_default=list, validate=validate.Length(max=MAX_LABELS), metadata=told)
 
 
 class ReferenceSchema(Schema):
-    """A thing by id and name."""
+    """A Docker object, named by its id and its name."""
 
-    id = fields.String(required=True, metadata=described("The full id."))
-    name = fields.String(required=True, metadata=described("The name."))
+    id = fields.String(required=True, metadata=described("The full id, 64 hexadecimal digits."))
+    name = fields.String(required=True, metadata=described("The name, such as `tomcat81`."))
 
 
 class Variants(Schema):
@@ -208,7 +212,7 @@ class Assigned(fields.String):
     """A text that the engine assigns when it makes the thing: ``null`` in the answer of a dry run, never otherwise."""
 
     def __init__(self, text: str, **metadata: Any) -> None:
-        told = f"{text} Null only in the answer of a dry run, for a thing that does not exist yet."
+        told = f"{text} Null in the answer of a dry run when it does not exist yet."
         super().__init__(required=True, allow_none=True, metadata=described(told, **metadata))
 
     def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -248,87 +252,141 @@ class Derived(fields.Nested):
 
 
 class CallSchema(Schema):
-    """A call to this API, ready to send."""
+    """A request to this API that you can send as it stands."""
 
     method = fields.String(
-        required=True, validate=validate.OneOf(["GET", "POST", "PUT", "DELETE"]), metadata=described("The HTTP method.")
+        required=True,
+        validate=validate.OneOf(["GET", "POST", "PUT", "DELETE"]),
+        metadata=described("The HTTP method of the request."),
     )
-    path = fields.String(required=True, metadata=described("The path, with its query."))
+    path = fields.String(
+        required=True,
+        metadata=described("The path of the request with its query, such as `/v1/networks/web?force=true`."),
+    )
     body = fields.Dict(
-        keys=fields.String(), required=True, allow_none=True, metadata=described("The JSON body, or null for none.")
+        keys=fields.String(),
+        required=True,
+        allow_none=True,
+        metadata=described("The JSON body of the request; null when the request has no body."),
     )
 
 
 class RemedySchema(Schema):
-    """What mends it: send the calls in their order; run the commands on the engine's host where no call can do it."""
+    """How to fix a problem: requests to this API in order, or commands where no request can help."""
 
-    summary = fields.String(required=True, metadata=described("What to do, in a sentence."))
-    calls = fields.List(fields.Nested(CallSchema), required=True, metadata=described("Calls to this API, in order."))
-    commands = fields.List(fields.String(), required=True, metadata=described("Commands for the engine's host."))
+    summary = fields.String(required=True, metadata=described("What to do, in one sentence."))
+    calls = fields.List(
+        fields.Nested(CallSchema), required=True, metadata=described("Requests to this API, to be sent in this order.")
+    )
+    commands = fields.List(
+        fields.String(), required=True, metadata=described("Shell commands to run on the engine's host, in this order.")
+    )
 
 
 COMPONENT_KINDS = ("bridge", "container", "endpoint", "host", "interface", "network", "node")
 
 
 class ComponentSchema(Schema):
-    """The thing a finding is about."""
+    """The part of the system that a finding is about."""
 
     kind = fields.String(
-        required=True, validate=validate.OneOf(COMPONENT_KINDS), metadata=described("What it is.", x_known_values=True)
+        required=True,
+        validate=validate.OneOf(COMPONENT_KINDS),
+        metadata=described("The kind of the component.", x_known_values=True),
     )
-    id = fields.String(required=True, metadata=described("Its id, where it has one."))
-    name = fields.String(required=True, metadata=described("Its name."))
+    id = fields.String(
+        required=True,
+        metadata=described("The Docker id of the component; empty when the component has no id, as the host."),
+    )
+    name = fields.String(required=True, metadata=described("The name of the component, such as `tomcat81`."))
 
 
 SEVERITIES = ("blocking", "warning", "info")
 
 
 class FindingSchema(Schema):
-    """A cause, with its evidence and what mends it."""
+    """A cause that was found, with the evidence for it and the way to fix it."""
 
     code = fields.String(
-        required=True, validate=validate.OneOf(tuple(CATALOGUE)),
-        metadata=described("Stable; see `GET /v1/explanations`.", x_known_values=True),
-    )  # fmt: skip
-    severity = fields.String(
-        required=True, validate=validate.OneOf(SEVERITIES), metadata=described("`blocking` predicts failure.")
+        required=True,
+        validate=validate.OneOf(tuple(CATALOGUE)),
+        metadata=described(
+            "The stable code of the cause. `GET /v1/explanations` explains every code.", x_known_values=True
+        ),
     )
-    component = fields.Nested(ComponentSchema, required=True, metadata=described("What it is about."))
-    message = fields.String(required=True, metadata=described("One sentence that names the things."))
-    remedy = fields.Nested(RemedySchema, required=True, allow_none=True, metadata=described("What mends it."))
-    evidence = fields.Dict(keys=fields.String(), required=True, metadata=described("What was seen."))
+    severity = fields.String(
+        required=True,
+        validate=validate.OneOf(SEVERITIES),
+        metadata=described("How serious the finding is: `blocking` means that traffic is expected to fail."),
+    )
+    component = fields.Nested(
+        ComponentSchema,
+        required=True,
+        metadata=described("The network, container or other component that the finding is about."),
+    )
+    message = fields.String(
+        required=True, metadata=described("One sentence that names the components and says what is wrong.")
+    )
+    remedy = fields.Nested(
+        RemedySchema,
+        required=True,
+        allow_none=True,
+        metadata=described("How to fix the cause; null when there is nothing to fix or no fix is known."),
+    )
+    evidence = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        metadata=described("The observed values that led to this finding, by name. The names depend on `code`."),
+    )
 
 
 class FaultSchema(Schema):
-    """One fault of the input, and where it is."""
+    """One fault of an invalid request, and where in the request it is."""
 
     place = fields.String(
         required=True, data_key="in", validate=validate.OneOf(["body", "query", "header"]),
-        metadata=described("Where the fault is: in the body, the query or a header.", x_known_values=True),
+        metadata=described("The part of the request that the fault is in.", x_known_values=True),
     )  # fmt: skip
     pointer = fields.String(
-        metadata=described("Of a fault in the body: an RFC 6901 pointer to it, such as `/ipam/pools/0/subnet`.")
+        metadata=described("For a fault in the body: its JSON pointer (RFC 6901), such as `/ipam/pools/0/subnet`.")
     )
-    name = fields.String(
-        metadata=described("Of a fault in the query or a header: the name of the parameter or header.")
-    )
-    message = fields.String(required=True, metadata=described("What is wrong there, in one sentence."))
+    name = fields.String(metadata=described("For a fault outside the body: the name of the query parameter or header."))
+    message = fields.String(required=True, metadata=described("What is wrong with the value, in one sentence."))
 
 
 class ProblemSchema(Schema):
-    """A problem document (RFC 9457)."""
+    """A problem document (RFC 9457): the body of every answer that reports a failure."""
 
     type = fields.String(
         required=True,
         metadata=described(
-            "Where this type of problem is described, such as `/problems/port-taken`.", format="uri-reference"
+            "The path that describes this type of problem, such as `/problems/port-taken`.", format="uri-reference"
         ),
     )
-    title = fields.String(required=True, metadata=described("The summary of this type of problem, always the same."))
-    status = fields.Integer(required=True, metadata=described("The HTTP status.", minimum=400, maximum=599))
-    detail = fields.String(required=True, metadata=described("A sentence that names the thing."))
-    code = fields.String(required=True, metadata=described("Stable, kebab-case: what a program decides on."))
-    request_id = fields.String(required=True, metadata=described("As in `X-Request-ID`."))
-    remedy = fields.Nested(RemedySchema, metadata=described("What mends it, where something does."))
-    errors = fields.List(fields.Nested(FaultSchema), metadata=described("Every fault of an invalid input."))
-    facts = fields.Dict(keys=fields.String(), metadata=described("What else is known, by code."))
+    title = fields.String(
+        required=True,
+        metadata=described("The summary of this type of problem, the same for every problem with this `code`."),
+    )
+    status = fields.Integer(
+        required=True, metadata=described("The HTTP status of the answer, such as 409.", minimum=400, maximum=599)
+    )
+    detail = fields.String(
+        required=True,
+        metadata=described("What went wrong with this request; the sentence names the resources concerned."),
+    )
+    code = fields.String(
+        required=True,
+        metadata=described("The stable code of the problem, such as `port-taken`. Programs decide on this code."),
+    )
+    request_id = fields.String(
+        required=True,
+        metadata=described("The id of the request, as in the header `X-Request-ID` and in the service's log."),
+    )
+    remedy = fields.Nested(RemedySchema, metadata=described("How to fix the problem; absent when no fix is known."))
+    errors = fields.List(
+        fields.Nested(FaultSchema),
+        metadata=described("Every fault of an invalid request; absent when the problem is not `input-invalid`."),
+    )
+    facts = fields.Dict(
+        keys=fields.String(), metadata=described("Further details for programs, by name. The names depend on `code`.")
+    )

@@ -21,9 +21,7 @@ from service.core.access import Role
 from service.core.observations import Route
 from service.operations import inside, inside_names
 
-RESOURCE = Resource(
-    "containers", "What is inside a container's network namespace, whatever its image holds; and the host."
-)
+RESOURCE = Resource("containers", "See what is inside a container's network namespace, and on the host.")
 _OUT_OF_REACH = {409: ("namespace-out-of-reach",)}
 _NOT_FOUND = {400: ("ambiguous-reference",), 404: ("container-not-found",)}
 _LOOKING = {**_NOT_FOUND, 409: ("container-not-running", "namespace-out-of-reach")}
@@ -54,8 +52,8 @@ def _route_key(route: Route) -> tuple[str, str]:
 def list_container_interfaces(asked: Asked) -> Answer:
     """List the interfaces inside a container.
 
-    What `ip -s addr` shows there, and for a veth its other end on the host, matched pair by pair by the kernel's
-    indexes, with the bridge that this end is a port of. In host mode they are the host's own.
+    These are the interfaces that `ip -s addr` shows inside the container. For a veth, the answer also names its peer on
+    the host and the bridge that the peer is a port of. In host mode the interfaces are those of the host.
     """
     found = inside.interfaces(asked.house, asked.snapshot, asked.path["container"])
     return Answer(_page_of_part(asked, found, lambda view: (_number(view.interface.index), "")))
@@ -68,7 +66,7 @@ def list_container_interfaces(asked: Asked) -> Answer:
 def list_container_routes(asked: Asked) -> Answer:
     """List the routes inside a container.
 
-    The unicast routes of the main table; a route over several ways is listed once for each.
+    These are the unicast routes of the main routing table. A route with several next hops is listed once for each.
     """
     return Answer(_page_of_part(asked, inside.routes(asked.house, asked.snapshot, asked.path["container"]), _route_key))
 
@@ -80,7 +78,7 @@ def list_container_routes(asked: Asked) -> Answer:
 def list_container_neighbours(asked: Asked) -> Answer:
     """List the neighbours inside a container.
 
-    Its ARP and NDP entries. Looking makes none.
+    These are the entries of the ARP and NDP tables. Reading the tables adds no entry to them.
     """
     found = inside.neighbours(asked.house, asked.snapshot, asked.path["container"])
     return Answer(_page_of_part(asked, found, lambda neighbour: (neighbour.interface, neighbour.address)))
@@ -93,7 +91,7 @@ def list_container_neighbours(asked: Asked) -> Answer:
 def list_container_sockets(asked: Asked) -> Answer:
     """List the listening sockets inside a container.
 
-    With their bind addresses, Docker's embedded DNS server at 127.0.0.11 included.
+    Each socket has its bind address. Docker's embedded DNS server at 127.0.0.11 is listed too.
     """
     found = inside.sockets(asked.house, asked.snapshot, asked.path["container"])
     return Answer(
@@ -107,7 +105,8 @@ def list_container_sockets(asked: Asked) -> Answer:
 def get_container_dns(asked: Asked) -> Answer:
     """Show how a container resolves names.
 
-    Its resolver's files, the servers behind Docker's embedded one, and every name it can resolve and to what.
+    The answer holds the resolver configuration and the hosts file, the servers that Docker's embedded DNS server
+    forwards to, and every name that the container can resolve, with its addresses.
     """
     return Answer(inside_names.dns(asked.house, asked.snapshot, asked.path["container"]))
 
@@ -117,10 +116,11 @@ def get_container_dns(asked: Asked) -> Answer:
     answers={200: ContainerPortPageSchema}, problems=_NOT_FOUND,
 )  # fmt: skip
 def list_container_ports(asked: Asked) -> Answer:
-    """List a container's ports.
+    """List the ports of a container.
 
-    Those published, asked for or exposed, each with what listens there inside. A container that shares another's
-    network has that one's ports. A stopped one has the ports that were asked for.
+    The list holds ports that are published, configured or exposed, each with the sockets that listen on it. A container
+    that shares the network of another container has the ports of that container. A stopped container has its configured
+    ports.
     """
     found = inside_names.ports(asked.house, asked.snapshot, asked.path["container"])
     return Answer(_page(asked, found, lambda port: (_number(port.container_port), port.protocol)))
@@ -131,10 +131,10 @@ def list_container_ports(asked: Asked) -> Answer:
     problems=_OUT_OF_REACH,
 )  # fmt: skip
 def list_host_interfaces(asked: Asked) -> Answer:
-    """List the links of the engine's host.
+    """List the interfaces of the engine's host.
 
-    Bridges with their ports, veths with the container and network they serve, other links, and the routes. A bridge
-    that Docker made and no network owns is marked as an orphan.
+    The list holds bridges with their ports, veths with the container and the network that they serve, all other
+    interfaces, and the routes. A bridge that Docker made and no network owns is marked as an orphan.
     """
     view = inside.host_view(asked.house, asked.snapshot)
     links = _page(asked, view.links, lambda link: (_number(link.interface.index), ""))

@@ -37,7 +37,7 @@ from service.operations import assertions, connectivity, matrix
 from service.operations.wanted import WantedMatrix
 
 RESOURCE = Resource(
-    "connectivity", "Many checks at once: all pairs, assertions for a pipeline, a probe for Prometheus."
+    "connectivity", "Check all pairs at once, check assertions in a pipeline, or serve one check to Prometheus."
 )
 NDJSON = "application/x-ndjson"
 XML = "application/xml"
@@ -47,16 +47,17 @@ _FINDING = {400: ("ambiguous-reference",), 404: ("container-not-found", "network
 @RESOURCE.operation(
     "POST", "/v1/connectivity/matrix", role=Role.VIEWER, body=MatrixRequestSchema(), problems=_FINDING,
     weight="matrices",
-    answers={200: [MatrixSchema, Media(NDJSON, "One line for each row as it comes.", MatrixLineSchema)]},
+    answers={200: [MatrixSchema, Media(NDJSON, "One JSON object a line, sent row by row.", MatrixLineSchema)]},
 )  # fmt: skip
 def measure_matrix(asked: Asked) -> Answer | Response:
-    """Measure all pairs.
+    """Measure the connectivity between all pairs.
 
-    From inside each source, by one loop; no process or container is started for a pair. Polite by default, and bounded
-    by the kernel's neighbour table: what could not be measured within it is `inconclusive`, never `unreachable`.
-    A client that leaves stops it.
-    Over an overlay network, or containers on several nodes, each node measures its own rows; `partial` names those
-    that do not.
+    Each source is measured from inside its network namespace. No process and no container is started for a pair. By
+    default the service sends at most 75,000 packets per second. It also respects the size of the kernel's neighbour
+    table: a pair that does not fit is `inconclusive`, never `unreachable`. If you close the connection, the measurement
+    stops.
+
+    In a swarm, each node measures the rows of its own containers. `partial` names the nodes that did not.
     """
     body = asked.body
     wanted = WantedMatrix(
@@ -128,13 +129,14 @@ def _totals(run: matrix.MatrixRun) -> dict[str, Any]:
 @RESOURCE.operation(
     "POST", "/v1/connectivity/assertions", role=Role.VIEWER, body=AssertionSchema(many=True), max_items=1000,
     problems=_FINDING, weight="matrices",
-    answers={200: [AssertionsSchema, Media(XML, "JUnit XML, for a pipeline to read.")]},
+    answers={200: [AssertionsSchema, Media(XML, "The outcomes as JUnit XML, which most pipelines can read.")]},
 )  # fmt: skip
 def check_assertions(asked: Asked) -> Answer | Response:
-    """Check expected reachability.
+    """Check a list of assertions about connectivity.
 
-    At most 1,000, in order: so that a pipeline fails on a leak between tenants as well as on an outage. What cannot be
-    checked is an `error` of that one assertion.
+    At most 1,000 assertions are checked, in their order. They can expect `unreachable` too, so that a pipeline fails on
+    a leak between tenants as well as on an outage. An assertion that cannot be checked has the outcome `error`; the
+    others are still checked.
     """
     wanted = [assertions.Assertion(item["name"], wanted_check(item), Verdict(item["expect"])) for item in asked.body]
     outcomes = assertions.run_assertions(asked.house, asked.snapshot, wanted)
@@ -164,13 +166,14 @@ def _junit(outcomes: list[assertions.Outcome]) -> bytes:
 
 @RESOURCE.operation(
     "GET", "/v1/connectivity/probe", role=Role.VIEWER, query=ProbeQuery(), weight="probes",
-    answers={200: [Media(METRICS, "Prometheus exposition of one check.")]},
+    answers={200: [Media(METRICS, "The metrics of one check in the text format of Prometheus.")]},
     problems={**_FINDING, 403: ("destination-not-allowed",)},
 )  # fmt: skip
 def probe_for_prometheus(asked: Asked) -> Response:
     """Run one check as Prometheus metrics.
 
-    In the manner of multi-target exporters; metric names follow blackbox_exporter's.
+    Use it as the target of a Prometheus scrape, as with other multi-target exporters. The metrics have the names that
+    blackbox_exporter uses.
     """
     query = asked.query
     body: dict[str, Any] = {

@@ -24,18 +24,21 @@ from service.core.access import Role
 from service.operations import service_info
 from service.operations.house import House
 
-RESOURCE = Resource("service", "The service's own numbers, for Prometheus.")
+RESOURCE = Resource("service")
 UNMATCHED = "unmatched"
 
 
 @RESOURCE.operation(
-    "GET", "/metrics", role=Role.VIEWER, answers={200: [Media("text/plain", "Prometheus's text format, 0.0.4.")]}
+    "GET",
+    "/metrics",
+    role=Role.VIEWER,
+    answers={200: [Media("text/plain", "All metrics in the text format of Prometheus, version 0.0.4.")]},
 )
 def get_metrics(asked: Asked) -> Response:
-    """Report the service's own numbers.
+    """Get the metrics of the service.
 
-    Requests, engine calls and checks, counted over all workers; whether the engine answers now, and how checks run. One
-    check as metrics is `GET /v1/connectivity/probe`.
+    The answer has the text format of Prometheus. It counts requests, engine calls and checks of all workers, and says
+    whether the engine answers now and how checks run. For one check as metrics, use `GET /v1/connectivity/probe`.
     """
     return Response(exposition(asked.house), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 

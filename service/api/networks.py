@@ -34,7 +34,9 @@ from service.operations import endpoints, networks, prune
 from service.operations.descriptions import DescribedNetwork, describe_network
 from service.operations.idempotency import retry_key
 
-RESOURCE = Resource("networks", "Networks, the endpoints of containers in them, and their addresses.")
+RESOURCE = Resource(
+    "networks", "Create, prune and delete networks, connect containers to them, and see how addresses are used."
+)
 
 _FINDING_A_NETWORK = {400: ("ambiguous-reference",), 404: ("network-not-found",)}
 _FINDING_BOTH = {400: ("ambiguous-reference",), 404: ("network-not-found", "container-not-found")}
@@ -46,7 +48,8 @@ _FINDING_BOTH = {400: ("ambiguous-reference",), 404: ("network-not-found", "cont
 def list_networks(asked: Asked) -> Answer:
     """List networks.
 
-    All networks of the engine by name, builtin ones too. Filters narrow the list; all given ones must fit.
+    The list holds all networks of the engine, the built-in ones too, sorted by name. A network must match every filter
+    that you give.
     """
     query = asked.query
     wanted = networks.NetworkFilter(
@@ -78,8 +81,9 @@ def list_networks(asked: Asked) -> Answer:
 def create_network(asked: Asked) -> Answer:
     """Create a network.
 
-    Everything is checked before the engine hears of it: names, subnets against the engine's networks and the host's
-    routes, and the driver's options by name. Conflicts name what they conflict with and a free subnet to use instead.
+    The service checks the name, the driver's options, and the subnets against the engine's networks and the host's
+    routes before it asks the engine to create anything. A conflict names what the network conflicts with, and a free
+    subnet that you can use instead.
     """
     body = asked.body
     spec = NetworkSpec(
@@ -113,7 +117,7 @@ def _created(location: str, *, replayed: bool) -> dict[str, str]:
 def get_network(asked: Asked) -> Answer:
     """Get a network.
 
-    By name, full id or an unambiguous prefix of its id.
+    You can name the network by its name, its full id or an unambiguous prefix of its id.
     """
     return Answer(networks.get_network(asked.snapshot, asked.path["network"]))
 
@@ -126,8 +130,8 @@ def get_network(asked: Asked) -> Answer:
 def delete_network(asked: Asked) -> Answer:
     """Delete a network.
 
-    Refused while containers, running or stopped, are in it; `force` (role admin) disconnects them first, stale
-    endpoints too.
+    The answer is 409 while running or stopped containers are in the network. `force=true` (role `admin`) disconnects
+    them first, and removes stale endpoints.
     """
     networks.delete_network(
         asked.house, asked.caller, asked.path["network"], force=asked.query["force"], dry_run=asked.dry_run
@@ -146,8 +150,8 @@ def delete_network(asked: Asked) -> Answer:
 def prune_networks(asked: Asked) -> Answer:
     """Remove unused networks.
 
-    Unlike Docker's own prune, it spares networks that a stopped container still names, and lists what it kept and why.
-    It is idempotent by nature: sent again, it finds nothing more to remove, so it takes no `Idempotency-Key`.
+    Unlike `docker network prune`, this keeps networks that a stopped container is in, and lists what it kept and why.
+    The operation is idempotent: a second request finds nothing more to remove. It therefore takes no `Idempotency-Key`.
     """
     query = asked.query
     return Answer(
@@ -167,9 +171,9 @@ def prune_networks(asked: Asked) -> Answer:
     problems=_FINDING_A_NETWORK, remembered=True,
 )  # fmt: skip
 def list_endpoints(asked: Asked) -> Answer:
-    """List a network's endpoints.
+    """List the endpoints of a network.
 
-    Running and stopped containers alike.
+    The list holds the endpoints of running and of stopped containers.
     """
     found = endpoints.list_endpoints(asked.snapshot, asked.path["network"])
     return Answer(page(found, asked, lambda endpoint: (endpoint.container_name, endpoint.container_id)))
@@ -180,9 +184,9 @@ def list_endpoints(asked: Asked) -> Answer:
     problems={**_FINDING_BOTH, 404: ("network-not-found", "container-not-found", "endpoint-not-found")},
 )  # fmt: skip
 def get_endpoint(asked: Asked) -> Answer:
-    """Get one endpoint.
+    """Get an endpoint.
 
-    A container's place in a network, by both names or ids; of a stopped container what was asked for.
+    The endpoint is the place of one container in one network. For a stopped container it holds what was asked for.
     """
     return Answer(endpoints.get_endpoint(asked.snapshot, asked.path["network"], asked.path["container"]))
 
@@ -203,7 +207,8 @@ def get_endpoint(asked: Asked) -> Answer:
 def connect_container(asked: Asked) -> Answer:
     """Connect a container to a network.
 
-    The same request again changes nothing and answers 200. Other settings than those in force are a 409.
+    If the container is connected with the same settings, nothing changes and the answer is 200. If it is connected with
+    other settings, the answer is 409.
     """
     done = endpoints.connect(
         asked.house, asked.caller, asked.path["network"], asked.path["container"], endpoint_spec(asked.body),
@@ -235,8 +240,8 @@ def endpoint_spec(body: dict[str, Any]) -> EndpointSpec:
 def disconnect_container(asked: Asked) -> Answer:
     """Disconnect a container from a network.
 
-    When it is not connected, that is a success already. `force` (role admin) also removes an endpoint whose container
-    is gone, by the endpoint's own name.
+    If the container is not connected, nothing changes and the answer is 204. `force=true` (role `admin`) also removes
+    an endpoint whose container is gone; name the endpoint in place of the container.
     """
     endpoints.disconnect(
         asked.house, asked.caller, asked.path["network"], asked.path["container"], force=asked.query["force"],
@@ -250,9 +255,10 @@ def disconnect_container(asked: Asked) -> Answer:
     problems=_FINDING_A_NETWORK, remembered=True,
 )  # fmt: skip
 def list_addresses(asked: Asked) -> Answer:
-    """Show a network's addresses.
+    """Show how the addresses of a network are used.
 
-    Per pool: its size, how many are used and free, the next free one, and who holds each.
+    For each pool, the answer holds its size, the number of used and free addresses, the next free address, and what
+    uses each address.
     """
     network = references.network(asked.snapshot, asked.path["network"])
     return Answer({"network": network, "pools": endpoints.addresses(asked.snapshot, network.id)})
@@ -265,7 +271,7 @@ def list_addresses(asked: Asked) -> Answer:
 def list_available_subnets(asked: Asked) -> Answer:
     """Find free subnets.
 
-    They overlap no network of the engine and no route of its host.
+    The subnets overlap no Docker network and no route of the host, so you can create a network with any of them.
     """
     query = asked.query
     found = endpoints.free_subnets(asked.house, asked.snapshot, query["prefix_len"], query["count"])

@@ -12,63 +12,101 @@ from service.core.access import Role
 from service.core.siblings import FORWARDED_HEADER, Node
 from service.operations import swarm
 
-RESOURCE = Resource("service", "The nodes of a swarm.")
+RESOURCE = Resource("service")
 
 
 class GapSchema(Schema):
-    """A part of the answer that is missing."""
+    """A swarm node whose part of the answer is missing."""
 
-    node = fields.String(required=True, metadata=described("The node's id, or where its instance should be."))
-    reason = fields.String(required=True, metadata=described("Why it is missing, in a sentence."))
+    node = fields.String(
+        required=True, metadata=described("The id of the node, or the address where its service should be.")
+    )
+    reason = fields.String(required=True, metadata=described("Why the part is missing, in one sentence."))
 
 
 class OverlaySchema(Schema):
-    """An overlay network as a node knows it."""
+    """An overlay network, as one node knows it."""
 
-    network = fields.Nested(ReferenceSchema, required=True, metadata=described("The network."))
-    attachable = fields.Boolean(required=True, metadata=described("Whether containers may join it."))
-    subnets = fields.List(fields.String(), required=True, metadata=described("Its subnets."))
+    network = fields.Nested(
+        ReferenceSchema, required=True, metadata=described("The overlay network, by its id and its name.")
+    )
+    attachable = fields.Boolean(
+        required=True, metadata=described("Whether containers outside of swarm services may join the network.")
+    )
+    subnets = fields.List(
+        fields.String(), required=True, metadata=described("The subnets of the network in CIDR notation.")
+    )
     peers = fields.List(
-        fields.String(), required=True, metadata=described("Addresses of the nodes that take part in it.")
+        fields.String(), required=True, metadata=described("The addresses of the nodes that take part in the network.")
     )
 
 
 class SwarmNodeSchema(Schema):
-    """A machine of the swarm."""
+    """A machine of the swarm. Without a swarm, this machine."""
 
-    id = fields.String(required=True, metadata=described("The swarm's id of it; outside of a swarm the engine's."))
-    hostname = fields.String(required=True, metadata=described("Its host's name; several may have the same."))
-    engine_id = fields.String(required=True, allow_none=True, metadata=described("Its engine's id."))
-    address = fields.String(required=True, allow_none=True, metadata=described("Where the other nodes reach it."))
+    id = fields.String(
+        required=True, metadata=described("The id of the node in its swarm; without a swarm, the id of its engine.")
+    )
+    hostname = fields.String(
+        required=True, metadata=described("The host name of the node; several nodes can have the same name.")
+    )
+    engine_id = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("The id of the engine on the node; null when it is not known."),
+    )
+    address = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("The address where other nodes reach this node; null without a swarm."),
+    )
     instance = fields.String(
-        required=True, allow_none=True, metadata=described("Where its instance of this service is; null for this one.")
+        required=True,
+        allow_none=True,
+        metadata=described("The address of this service on the node, as `host:port`; null on the node that answers."),
     )
-    engine_version = fields.String(required=True, allow_none=True, metadata=described("Its engine's version."))
+    engine_version = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("The version of the engine on the node, such as `26.1.5`; null when it is not known."),
+    )
     state = fields.String(
-        required=True, validate=validate.OneOf(["unknown", "down", "ready", "disconnected"]),
-        metadata=described("What the swarm's manager says; `unknown` where none is heard.", x_known_values=True),
-    )  # fmt: skip
-    manager = fields.Boolean(required=True, metadata=described("Whether it is a manager of the swarm."))
-    here = fields.Boolean(required=True, metadata=described("Whether this answer comes from there."))
-    reachable = fields.Boolean(
-        required=True, metadata=described("Whether an instance of this service answers there now.")
+        required=True,
+        validate=validate.OneOf(["unknown", "down", "ready", "disconnected"]),
+        metadata=described(
+            "The state of the node as a manager of the swarm reports it; `unknown` when none answers.",
+            x_known_values=True,
+        ),
     )
-    reason = fields.String(required=True, allow_none=True, metadata=described("Why not."))
+    manager = fields.Boolean(required=True, metadata=described("Whether the node is a manager of the swarm."))
+    here = fields.Boolean(required=True, metadata=described("Whether the node is the one that answers this request."))
+    reachable = fields.Boolean(required=True, metadata=described("Whether this service answers on the node now."))
+    reason = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("Why the service on the node does not answer; null when it does."),
+    )
     overlays = fields.List(
-        fields.Nested(OverlaySchema), required=True, metadata=described("Overlay networks it takes part in.")
+        fields.Nested(OverlaySchema),
+        required=True,
+        metadata=described("The overlay networks that the node takes part in."),
     )
 
 
 class SwarmNodesSchema(Schema):
-    """Every node that is known of, this one first."""
+    """One page of nodes, the node that answers first."""
 
-    items = fields.List(fields.Nested(SwarmNodeSchema), required=True, metadata=described("The nodes."))
+    items = fields.List(
+        fields.Nested(SwarmNodeSchema), required=True, metadata=described("The nodes on this page of the list.")
+    )
     next_cursor = fields.String(
-        required=True, allow_none=True, metadata=described("The `cursor` of the next page; null on the last.")
+        required=True,
+        allow_none=True,
+        metadata=described("The `cursor` that the request for the next page needs; null on the last page."),
     )
     gaps = fields.List(
         fields.Nested(GapSchema), required=True, data_key="partial",
-        metadata=described("Nodes that say nothing, whatever the page."),
+        metadata=described("The nodes that did not answer; the same on every page."),
     )  # fmt: skip
 
 
@@ -85,8 +123,8 @@ def _key(node: Node) -> tuple[str, str]:
 def list_nodes(asked: Asked) -> Answer:
     """List the nodes of the swarm.
 
-    As this engine, its manager and the other instances know them; one node where there is no swarm. A node that does
-    not answer is listed with the reason, and named under `partial`.
+    The list combines what this engine, the swarm's manager and the service on other nodes report. Without a swarm it
+    holds one node. A node that does not answer is listed with the reason, and is also named under `partial`.
     """
     found = swarm.survey(asked.house, asked.snapshot, forwarded=is_forwarded(asked))
     return Answer({**page(sorted(found.nodes, key=_key), asked, _key), "gaps": found.gaps})

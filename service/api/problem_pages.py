@@ -12,33 +12,38 @@ from service.api.problem_types import PROBLEMS
 from service.api.problems import HttpProblem
 from service.core.access import Role
 
-RESOURCE = Resource("service", "The catalogue of problems.")
+RESOURCE = Resource("service")
 
 
 class ProblemTypeSchema(Schema):
-    """A type of problem: what its code means and what to do."""
+    """A type of problem: what its code means and what to do about it."""
 
-    code = fields.String(required=True, metadata=described("The stable code, such as `port-taken`."))
+    code = fields.String(required=True, metadata=described("The stable code of the type, such as `port-taken`."))
     status = fields.Integer(
-        required=True, metadata=described("The HTTP status of such a problem.", minimum=400, maximum=599)
+        required=True, metadata=described("The HTTP status of such a problem, such as 409.", minimum=400, maximum=599)
     )
-    title = fields.String(required=True, metadata=described("The title of every such problem."))
-    meaning = fields.String(required=True, metadata=described("When this problem comes, in one or two sentences."))
-    remedy = fields.String(required=True, metadata=described("What you can do about it."))
+    title = fields.String(required=True, metadata=described("The title of every problem with this code."))
+    meaning = fields.String(required=True, metadata=described("When this problem occurs, in one or two sentences."))
+    remedy = fields.String(required=True, metadata=described("What you can do about the problem."))
     type = fields.String(
-        required=True, attribute="url",
-        metadata=described("The `type` of such problem documents: the path of this entry.", format="uri-reference"),
-    )  # fmt: skip
+        required=True,
+        attribute="url",
+        metadata=described(
+            "The `type` of such problem documents, which is the path of this entry.", format="uri-reference"
+        ),
+    )
 
 
 class ProblemTypePageSchema(Schema):
-    """A page of the catalogue, by code."""
+    """One page of the catalogue of problems, sorted by code."""
 
     items = fields.List(
         fields.Nested(ProblemTypeSchema), required=True, metadata=described("The types of problems on this page.")
     )
     next_cursor = fields.String(
-        required=True, allow_none=True, metadata=described("The `cursor` of the next page; null on the last page.")
+        required=True,
+        allow_none=True,
+        metadata=described("The `cursor` that the request for the next page needs; null on the last page."),
     )
 
 
@@ -46,7 +51,7 @@ class ProblemTypePageSchema(Schema):
 def list_problems(asked: Asked) -> Answer:
     """List the types of problems.
 
-    Each code that a problem document can have, with its status, its meaning and what to do about it.
+    The list holds each code that a problem document can have, with its status, its meaning and what to do about it.
     """
     items = [PROBLEMS[code] for code in sorted(PROBLEMS)]
     return Answer(page(items, asked, lambda problem: (problem.code, "")))
@@ -58,7 +63,7 @@ def list_problems(asked: Asked) -> Answer:
 def get_problem(asked: Asked) -> Answer:
     """Describe a type of problem.
 
-    This is what the `type` of a problem document refers to. It needs no token.
+    The `type` of a problem document refers to this path. No token is needed.
     """
     found = PROBLEMS.get(asked.path["code"])
     if found is None:

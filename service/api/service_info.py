@@ -10,102 +10,153 @@ from service.api.fields import Derived, RemedySchema, described
 from service.core.access import Role
 from service.operations import service_info
 
-RESOURCE = Resource("service", "The service itself, and the engine behind it.")
+RESOURCE = Resource("service", "About the service, its problems and metrics, the engine, and the nodes of the swarm.")
 
 
 class ServiceIndexSchema(Schema):
-    """Where to go from here."""
+    """The paths where a client can start."""
 
-    name = fields.String(required=True, metadata=described("`bridgework`."))
-    version = fields.String(required=True, metadata=described("The service's version."))
+    name = fields.String(required=True, metadata=described("The name of the service, always `bridgework`."))
+    version = fields.String(required=True, metadata=described("The version of the service, such as `0.1.0`."))
     links = fields.Dict(
-        keys=fields.String(), values=fields.String(), required=True, metadata=described("Paths by what they are.")
+        keys=fields.String(),
+        values=fields.String(),
+        required=True,
+        metadata=described("Paths of this service by their meaning, such as `networks: /v1/networks`."),
     )
 
 
 class LivenessSchema(Schema):
-    """That the process answers."""
+    """The answer of a process that is alive."""
 
-    status = fields.String(required=True, validate=validate.OneOf(["live"]), metadata=described("Always `live`."))
+    status = fields.String(
+        required=True, validate=validate.OneOf(["live"]), metadata=described("The state of the process, always `live`.")
+    )
 
 
 class ProbeRunnerSchema(Schema):
-    """How checks run."""
+    """How the service runs checks inside of network namespaces."""
 
     kind = fields.String(
         required=True, validate=validate.OneOf(["namespace", "sidecar", "unavailable"]),
-        metadata=described("In the namespace itself, in a helper container, or not at all."),
+        metadata=described("`namespace`: directly; `sidecar`: in a helper container; `unavailable`: not at all."),
     )  # fmt: skip
-    reason = fields.String(required=True, metadata=described("Why that one."))
-    missing = fields.List(fields.String(), required=True, metadata=described("What a better one would need."))
+    reason = fields.String(required=True, metadata=described("Why checks run in this way, in one sentence."))
+    missing = fields.List(
+        fields.String(),
+        required=True,
+        metadata=described("What the service would need to run checks in a better way; empty when nothing is missing."),
+    )
 
 
 class ReadinessSchema(Schema):
-    """Whether requests can be served, and how checks run."""
+    """Whether the service can serve requests, and how checks run."""
 
     status = fields.String(
-        required=True, validate=validate.OneOf(["ready", "not-ready"]), metadata=described("In a word.")
+        required=True,
+        validate=validate.OneOf(["ready", "not-ready"]),
+        metadata=described("Whether the service can serve requests now."),
     )
-    probe_runner = fields.Nested(ProbeRunnerSchema, required=True, metadata=described("How checks run."))
-    missing = fields.List(fields.String(), required=True, metadata=described("What keeps it from being ready."))
-    remedy = fields.Nested(RemedySchema, required=True, allow_none=True, metadata=described("What mends it."))
+    probe_runner = fields.Nested(ProbeRunnerSchema, required=True, metadata=described("How the service runs checks."))
+    missing = fields.List(
+        fields.String(),
+        required=True,
+        metadata=described("What keeps the service from being ready; empty when it is ready."),
+    )
+    remedy = fields.Nested(
+        RemedySchema,
+        required=True,
+        allow_none=True,
+        metadata=described("How to make the service ready; null when it is ready or no fix is known."),
+    )
 
 
 class AddressPoolSchema(Schema):
-    """A range that the engine makes subnets from."""
+    """An address range that the engine takes subnets for new networks from."""
 
-    base = fields.String(required=True, metadata=described("In CIDR notation."))
-    prefix_len = fields.Integer(required=True, metadata=described("Of each subnet made from it.", maximum=128))
+    base = fields.String(
+        required=True, metadata=described("The address range in CIDR notation, such as `172.20.0.0/14`.")
+    )
+    prefix_len = fields.Integer(
+        required=True,
+        metadata=described("The prefix length of the subnets that are taken from the range, such as 16.", maximum=128),
+    )
 
 
 class EngineSchema(Schema):
-    """The engine."""
+    """The Docker engine that the service works with, and its host."""
 
-    id = fields.String(required=True, attribute="facts.id", metadata=described("Its id."))
-    name = fields.String(required=True, attribute="facts.name", metadata=described("Its host's name."))
-    version = fields.String(required=True, attribute="facts.version", metadata=described("The engine's version."))
-    api_version = fields.String(required=True, attribute="facts.api_version", metadata=described("The newest API."))
-    operating_system = fields.String(
-        required=True, attribute="facts.operating_system", metadata=described("Of its host.")
+    id = fields.String(
+        required=True, attribute="facts.id", metadata=described("The id of the engine, unique for each installation.")
     )
-    kernel_version = fields.String(required=True, attribute="facts.kernel_version", metadata=described("Of its host."))
+    name = fields.String(
+        required=True,
+        attribute="facts.name",
+        metadata=described("The host name of the machine that the engine runs on."),
+    )
+    version = fields.String(
+        required=True, attribute="facts.version", metadata=described("The version of the engine, such as `26.1.5`.")
+    )
+    api_version = fields.String(
+        required=True,
+        attribute="facts.api_version",
+        metadata=described("The newest version of Docker's API that the engine has, such as `1.45`."),
+    )
+    operating_system = fields.String(
+        required=True,
+        attribute="facts.operating_system",
+        metadata=described("The operating system of the engine's host."),
+    )
+    kernel_version = fields.String(
+        required=True, attribute="facts.kernel_version", metadata=described("The kernel version of the engine's host.")
+    )
     network_drivers = fields.List(
-        fields.String(), required=True, attribute="facts.network_drivers", metadata=described("Its network drivers.")
+        fields.String(),
+        required=True,
+        attribute="facts.network_drivers",
+        metadata=described("The network drivers that the engine has, such as `bridge`."),
     )
     default_address_pools = Derived(
         AddressPoolSchema,
         lambda view: [{"base": base, "prefix_len": length} for base, length in view.default_address_pools],
-        many=True, required=True, metadata=described("Where subnets come from when none is named."),
-    )  # fmt: skip
+        many=True,
+        required=True,
+        metadata=described("Where the engine takes subnets from when a new network names no subnet."),
+    )
     swarm_state = fields.String(
         required=True, attribute="facts.swarm_state",
         validate=validate.OneOf(["inactive", "pending", "active", "error", "locked"]),
-        metadata=described("Whether it is in a swarm, in Docker's word.", x_known_values=True),
+        metadata=described("Whether the engine is in a swarm, as Docker reports it.", x_known_values=True),
     )  # fmt: skip
     probe_runner = fields.Nested(
-        ProbeRunnerSchema, required=True, attribute="runner", metadata=described("How checks run.")
+        ProbeRunnerSchema, required=True, attribute="runner", metadata=described("How the service runs checks.")
     )
     neighbour_limit = fields.Integer(
         required=True, allow_none=True,
-        metadata=described("The kernel's limit of ARP entries over all namespaces (gc_thresh3); it bounds a matrix."),
+        metadata=described(
+            "The kernel's limit of ARP entries over all namespaces (gc_thresh3). The limit bounds a matrix. Null "
+            "when it cannot be read."
+        ),
     )  # fmt: skip
     neighbours_in_use = fields.Integer(
-        required=True, allow_none=True, metadata=described("How many of them are in use now.")
+        required=True,
+        allow_none=True,
+        metadata=described("The number of ARP entries in use now; null when it cannot be read."),
     )
 
 
 class CallerSchema(Schema):
-    """The caller, as the service knows it by the token."""
+    """The caller, as the service knows the caller from the token."""
 
     name = fields.String(
         required=True,
-        metadata=described("The token's name in the tokens file, or the subject of a JWT. It is in the audit."),
+        metadata=described("The name of the token in the tokens file, or the subject of a JWT, as in the audit log."),
     )
     role = fields.String(
         required=True, attribute="role.word", validate=validate.OneOf([role.word for role in Role]),
         metadata=described(
-            "What the caller may do: a `viewer` reads and checks, an `operator` changes too, an `admin` may also use "
-            "host mode, share a container's network, force and prune.",
+            "What the caller may do: a `viewer` reads and checks, an `operator` also makes changes, an `admin` "
+            "may also use host mode, share a container's network, force and prune.",
             x_known_values=True,
         ),
     )  # fmt: skip
@@ -117,9 +168,9 @@ class CallerSchema(Schema):
 
 @RESOURCE.operation("GET", "/", role=None, answers={200: ServiceIndexSchema})
 def get_index(_: Asked) -> Answer:
-    """Show where to go from here.
+    """Get the paths to start from.
 
-    The paths of the documents, the pages and the collections, by what they are. Needs no token.
+    The answer names the paths of the document, the pages and the lists. No token is needed.
     """
     links = {
         "live": "/livez", "ready": "/readyz", "openapi": "/openapi.yaml", "docs": "/docs",
@@ -136,19 +187,19 @@ def get_index(_: Asked) -> Answer:
 
 @RESOURCE.operation("GET", "/livez", role=None, answers={200: LivenessSchema})
 def get_liveness(_: Asked) -> Answer:
-    """Say that the process answers.
+    """Check that the process answers.
 
-    Never asks the engine, and needs no token: an orchestrator restarts what does not answer here.
+    This never asks the engine and needs no token. An orchestrator restarts a process that does not answer here.
     """
     return Answer({"status": "live"})
 
 
 @RESOURCE.operation("GET", "/readyz", role=None, answers={200: ReadinessSchema, 503: ReadinessSchema})
 def get_readiness(asked: Asked) -> Answer:
-    """Say whether requests can be served.
+    """Check whether the service can serve requests.
 
-    Asks the engine now, and whether its API is one that this service speaks. 503 says what is missing; it recovers by
-    itself when the engine appears.
+    The service asks the engine now, and checks that the engine's API version is supported. Status 503 says what is
+    missing. The service becomes ready by itself when the engine answers. No token is needed.
     """
     found = service_info.readiness(asked.house)
     value = {
@@ -162,10 +213,10 @@ def get_readiness(asked: Asked) -> Answer:
 
 @RESOURCE.operation("GET", "/v1/caller", role=Role.VIEWER, answers={200: CallerSchema})
 def get_caller(asked: Asked) -> Answer:
-    """Say who the caller is.
+    """Get the caller of this request.
 
-    The name, the role and the project that belong to the token of this request. A user interface offers what the role
-    allows; every request is checked again. The engine is not asked.
+    The answer holds the name, the role and the project that belong to the token of this request. A user interface can
+    use it to offer only what the role allows. The engine is not asked.
     """
     return Answer(asked.caller)
 
@@ -174,6 +225,7 @@ def get_caller(asked: Asked) -> Answer:
 def get_engine(asked: Asked) -> Answer:
     """Describe the engine.
 
-    Its versions, drivers and default address pools, how checks run and why, and the kernel limits that bound a matrix.
+    The answer holds the engine's versions, drivers and default address pools, how checks run and why, and the kernel
+    limits that bound a matrix.
     """
     return Answer(service_info.describe_engine(asked.house))

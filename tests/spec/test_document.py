@@ -44,6 +44,19 @@ def parameters_of(operation):
     return [shared[one["$ref"].rsplit("/", 1)[1]] if "$ref" in one else one for one in operation["parameters"]]
 
 
+def descriptions(node, where):
+    """Every description of the document with its place; what is shown in examples is data."""
+    if isinstance(node, list):
+        for index, inner in enumerate(node):
+            yield from descriptions(inner, f"{where}/{inner.get('name', index) if isinstance(inner, dict) else index}")
+    if isinstance(node, dict):
+        if isinstance(node.get("description"), str):
+            yield where, node["description"]
+        for name, inner in node.items():
+            if name != "examples":
+                yield from descriptions(inner, f"{where}/{name}")
+
+
 def everything():
     for name, schema in SCHEMAS.items():
         yield from nodes(schema, name)
@@ -185,6 +198,20 @@ def test_every_property_is_described():
         if not inner.get("description")
     ]
     assert bad == []
+
+
+SAYS_NOTHING = {"When.", "What.", "In a word.", "By destination.", "As given.", "Its id.", "How many.", "In numbers."}
+ARCHAIC = re.compile(r"\b(whom|whoever|anew|mends?|mended|wished|nobody|thither|lingers?|but for)\b", re.IGNORECASE)
+WITHOUT_ITS_NOUN = re.compile(r"(Its|It|They|Their|Of|Inside|Also)\b")
+
+
+def test_every_description_tells_something():
+    """They become the comments of every client: a sentence that says what the thing is, its unit, its default."""
+    told = list(descriptions(DOCUMENT, ""))
+    assert len(told) > 700
+    assert [one for one in told if len(one[1]) < 25 or one[1].rstrip()[-1] != "."] == []
+    assert [one for one in told if SAYS_NOTHING & set(re.split(r"(?<=[.]) ", one[1]))] == []
+    assert [one for one in told if ARCHAIC.search(one[1]) or WITHOUT_ITS_NOUN.match(one[1])] == []
 
 
 def test_no_component_is_a_numbered_copy():

@@ -30,25 +30,43 @@ from tools.openapi.responses import (
 from tools.openapi.schemas import GROWING, finish
 
 DESCRIPTION = """\
-Bridgework changes Docker networks and containers' places in them, checks what can reach what from inside any container,
-and explains why it cannot, with the very calls that mend it.
+Bridgework manages Docker networks and connects containers to them. It checks what a container can reach, from
+inside the container's network namespace, and explains why something is unreachable and how to fix that.
 
-Every id may be given as a name, a full id, or an unambiguous id prefix. Failures are RFC 9457 problem documents whose
-`code` is stable; each operation lists the codes of each status. Changes take `?dry_run=true`. Every GET under `/v1`
-carries an `ETag`, but for streams. An unknown path is a 404 (`path-unknown`), a method that a path has not a 405
-(`method-not-allowed`), both as problem documents. A body comes with a `Content-Length` or in chunks. A
-request's own `X-Request-ID` (letters, digits, `.`, `_` and `-`, 128 at most) is answered and logged; it and
-a W3C `traceparent` are passed on to the other nodes' instances that are asked on its behalf.
+**Names and ids.** Wherever a path or a body names a network or a container, you can use its name, its full id, or a
+prefix of its id that fits no other one.
 
-Within `/v1` the API only grows: answers may gain properties, and sets described as growing may gain values, so a client
-must pass over what it does not know.
+**Authentication.** Send `Authorization: Bearer <token>`. Each operation says which role it needs: a `viewer` reads
+and checks, an `operator` also makes changes, an `admin` may also use host mode, share the network of another
+container, use `force` and prune.
+
+**Errors.** Every failure is a problem document (RFC 9457) with a stable `code`. Decide on `code`, not on the texts.
+`GET /v1/problems` lists all codes with their meaning and remedy. An unknown path is a 404 with the code
+`path-unknown`; a method that a path does not have is a 405 with the code `method-not-allowed`.
+
+**Changes.** Every operation that changes something takes `?dry_run=true`: the request is checked and answered with
+the same type, but nothing is changed. A create operation takes an `Idempotency-Key`, so that you can repeat it
+safely after a timeout. `If-Match` makes a change conditional on the `ETag` of an earlier answer.
+
+**Reads.** Every `GET` under `/v1`, except streams, answers with an `ETag`; send it back in `If-None-Match` to get a
+304 without a body when nothing has changed. A list has `items` and `next_cursor`; send `next_cursor` as `?cursor=`
+to get the next page.
+
+**Request bodies** are JSON in UTF-8. They can be sent with a `Content-Length` or in chunks.
+
+**Tracing.** You can send an `X-Request-ID` of up to 128 letters, digits, `.`, `_` and `-`. The answer and the log
+of the service repeat it. When the service asks other nodes on behalf of your request, it passes on this id and your
+W3C `traceparent`.
+
+**Versions.** Within `/v1` the API only grows. Answers may get new properties, and properties with `x-known-values`
+may get new values, so your client must ignore properties and accept values that it does not know.
 """
 
 SECURITY_SCHEMES = {
-    "bearerToken": {"description": "A token of the tokens file (`BRIDGEWORK_TOKENS_FILE`)."},
+    "bearerToken": {"description": "A token from the tokens file of the service (`BRIDGEWORK_TOKENS_FILE`)."},
     "oidcToken": {
         "bearerFormat": "JWT",
-        "description": "A signed JWT of the platform's OpenID Connect provider, where the service takes them.",
+        "description": "A signed JWT from an OpenID Connect provider, if the service is set up to accept them.",
     },
 }
 """The array of a security requirement names the role that the operation needs (OpenAPI 3.1)."""
@@ -63,12 +81,12 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
         openapi_version="3.1.0",
         plugins=[plugin],
         info={
-            "summary": "Docker networks over HTTP: changed, checked, explained.",
+            "summary": "Manage Docker networks, check connectivity and explain failures over HTTP.",
             "description": DESCRIPTION,
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
             "contact": {"name": "Bridgework maintainers"},
         },
-        servers=[{"url": "/", "description": "Where this document was served from."}],
+        servers=[{"url": "/", "description": "The service that this document was downloaded from."}],
         tags=_tags(resources),
     )
     if plugin.converter is None:
@@ -122,7 +140,7 @@ def _tags(resources: Sequence[Resource]) -> list[dict[str, str]]:
     """One for each tag; resources that share one are told of together."""
     told: dict[str, list[str]] = {}
     for resource in resources:
-        told.setdefault(resource.tag, []).append(resource.description)
+        told.setdefault(resource.tag, []).extend([resource.description] if resource.description else [])
     return [{"name": name, "description": " ".join(texts)} for name, texts in told.items()]
 
 
@@ -146,7 +164,12 @@ def _merged(union: type[Variants], schemas: dict[str, Any]) -> dict[str, Any]:
     variants = [schemas.pop(component_name(kind)) for kind in union.variants.values()]
     properties = {name: inner for variant in variants for name, inner in variant["properties"].items()}
     common = set.intersection(*(set(variant["required"]) for variant in variants))
-    described = {"description": "Which of these it is.", "type": "string", "enum": list(union.variants), GROWING: True}
+    described = {
+        "description": "The kind of this object, which decides what other properties it has.",
+        "type": "string",
+        "enum": list(union.variants),
+        GROWING: True,
+    }
     return {
         "type": "object",
         "description": inspect.cleandoc(union.__doc__ or ""),

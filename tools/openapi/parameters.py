@@ -10,13 +10,13 @@ from tools.openapi.responses import streams
 MAX_HEADER_BYTES = 8190
 """gunicorn's ``limit_request_field_size``."""
 _TAGS = {
-    "If-Match": "Do it only while the resource still has this ETag; otherwise the answer is 412.",
-    "If-None-Match": "The ETag that you have. The answer is 304 without a body while the resource still has it.",
+    "If-Match": "An ETag of the resource. If the resource has changed since, nothing is done and the answer is 412.",
+    "If-None-Match": "The ETag that you have. If the resource has not changed, the answer is 304 without a body.",
 }
-_DRY_RUN = "Validate the request and answer what would happen, without changing anything. `false` by default."
+_DRY_RUN = "Check the request and answer what would happen, but change nothing; `false` by default."
 _KEY = (
-    "Makes a retry safe: the same key with the same body answers the resource that the first request created, with the"
-    " header `Idempotent-Replayed: true`; the same key with another body is a 422."
+    "A key of your choice that makes a retry safe. The same key with the same body answers with the resource that the"
+    " first request created, and with the header `Idempotent-Replayed: true`. The same key with another body is a 422."
 )
 _LAST_EVENT = "The `id` of the last event that you received. The stream continues with the event after it."
 

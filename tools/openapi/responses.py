@@ -37,11 +37,11 @@ _UNKNOWN: Mapping[int, tuple[str, ...]] = {404: ("path-unknown",), 405: ("method
 """What is no operation at all."""
 _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "ETag": (
-        "The entity tag of this answer, quotes included. Send it back in `If-None-Match` or `If-Match`.",
+        "The version of this answer, with quotes. Send it back in `If-None-Match` or `If-Match`.",
         {"type": "string", "pattern": '^(W/)?"[!#-~]+"$', "maxLength": 128},
     ),
     "Bridgework-Dry-Run": (
-        "`true` when the request had `dry_run=true`: nothing was changed. Otherwise absent.",
+        "`true` when the request had `dry_run=true` and nothing was changed; otherwise absent.",
         {"type": "string", "enum": ["true"]},
     ),
     "Location": ("The path of the resource that was created.", {"type": "string", "format": "uri-reference"}),
@@ -50,18 +50,18 @@ _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
         {"type": "string", "enum": ["true"]},
     ),
     "X-Request-ID": (
-        "The id of this request, as the service logs it: the one you sent, or a new one.",
+        "The id of this request in the log of the service: the id that you sent, or a new one.",
         {"type": "string", "minLength": 1, "maxLength": 128},
     ),
     "Retry-After": (
-        "How many seconds to wait before you send the request again. Sent with 429 and 503.",
+        "How many seconds to wait before you send the request again, with status 429 and 503.",
         {"type": "integer", "minimum": 0, "maximum": 86_400, "format": "int32"},
     ),
-    "WWW-Authenticate": ("How to authenticate (RFC 6750). Sent with 401.", {"type": "string"}),
+    "WWW-Authenticate": ("How to authenticate (RFC 6750), with status 401.", {"type": "string"}),
 }
 _MEANING: Mapping[int, str] = {
-    200: "The request succeeded.",
-    201: "The resource was created.",
+    200: "The request succeeded; the body holds the answer.",
+    201: "The resource was created; the body shows it.",
     204: "The request succeeded; the answer has no body.",
     503: "The service is running but not ready: the engine does not answer, or its API is too old.",
 }
@@ -84,9 +84,9 @@ def shared_responses() -> dict[str, Any]:
     return {
         "Problem": {
             "description": (
-                "The request failed: a problem document (RFC 9457). `code` names the failure. The codes listed here can"
-                f" come from every operation; the `{PROBLEM_CODES}` of an operation lists its own. 401, 429, 502, 503"
-                " and 504 come only from operations that need a token."
+                "The request failed. The body is a problem document (RFC 9457), and `code` names the failure. Every"
+                f" operation can answer with the codes listed here; `{PROBLEM_CODES}` of an operation lists further"
+                " codes. Only operations that need a token answer with 401, 429, 502, 503 and 504."
             ),
             "headers": _headers(["X-Request-ID", "Retry-After", "WWW-Authenticate"]),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

@@ -180,7 +180,7 @@ def _tidy_enum(schema: dict[str, Any]) -> None:
         schema.update({"anyOf": [reference, {"type": "null"}]} if nullable else reference)
 
 
-_KNOWN = "More may come; known are"
+_KNOWN = "Known values, to which more may be added:"
 _MOST_TOLD = 20
 
 
