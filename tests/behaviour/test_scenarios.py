@@ -640,6 +640,17 @@ def test_a_network_that_is_gone_is_forgotten_or_made_again(api, raw, told_by):
     assert api.post("/v1/containers/tomcat82/start")["state"] == "running"
 
 
+@proves("network-forgotten")
+def test_a_stopped_container_that_left_its_network_is_given_it_back(api, raw):
+    network(api, "lab")
+    raw.make("tomcat82", mode="lab", start=False, **AT_ONCE)
+    raw.disconnect("lab", "tomcat82")
+    told(of_engine(api), "network-forgotten", "warning", "tomcat82", "lab")
+    found = told(of_container(api, "tomcat82"), "network-forgotten", "warning", "tomcat82", "lab")
+    api.send_remedy(found["remedy"])
+    assert api.post("/v1/containers/tomcat82/start")["endpoints"][0]["network"]["name"] == "lab"
+
+
 def lose_an_endpoint(raw):
     """Connect a container that restarts over and over, and remove it; now and then the engine loses track."""
     for _ in range(20):
