@@ -70,7 +70,7 @@ fuzz: dev ## Fuzz the service before a real engine of its own by its own documen
 long: dev test-packages ## Every test that takes minutes: image, deployments, swarm, browser, long random runs
 	@$(PYTHON) -m pytest -m slow $(ARGS)
 
-faults: dev ## Break engines and services on purpose, for ten minutes: kills, stalls, overruns, 10,000 hostile requests
+faults: dev ## Break engines and services on purpose, for 20 minutes: kills, stalls, overruns, 10,000 hostile requests
 	@scripts/faults $(ARGS)
 
 lowest: ## Install the lowest versions that pyproject.toml allows, and run the tests that need no engine
