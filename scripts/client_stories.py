@@ -7,6 +7,7 @@ to every object of every answer, as a later version of the service may. Argument
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import json
 import os
@@ -75,7 +76,10 @@ class Unkind(BaseHTTPRequestHandler):
             return
         body = answer.read()
         if body and answer.headers.get_content_type() == "application/json":
-            body = json.dumps(grown(json.loads(body))).encode()
+            packed = answer.headers.get("Content-Encoding") == "gzip"
+            text = gzip.decompress(body) if packed else body
+            body = json.dumps(grown(json.loads(text))).encode()
+            body = gzip.compress(body) if packed else body
         if answer.status not in {http.HTTPStatus.NO_CONTENT, http.HTTPStatus.NOT_MODIFIED}:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -85,8 +85,8 @@ func createWithKey() *bridgework.Network {
 	made, response, err := call.Execute()
 	need(err)
 	replayed := response.Header.Get("Idempotent-Replayed") == "true"
-	must(replayed && made.Network.Labels["team"] == "edge", "created once, by a retry after a dropped answer")
-	return made.Network
+	must(replayed && made.Labels["team"] == "edge", "created once, by a retry after a dropped answer")
+	return made
 }
 
 func failInTwoWays() {
@@ -95,23 +95,40 @@ func failInTwoWays() {
 	bad := bridgework.NewNetworkCreate(name + "-2")
 	bad.SetIpam(bridgework.IpamRequest{Pools: []bridgework.PoolRequest{*bridgework.NewPoolRequest("10.77.0.1/24")}})
 	_, response, err = client.NetworksAPI.CreateNetwork(ctx).NetworkCreate(*bad).Execute()
-	must(response.StatusCode == 422 && problem(err).Errors[0].Pointer == "/ipam/pools/0/subnet", "a fault is pointed at")
+	fault := problem(err).Errors[0]
+	pointed := fault.In == "body" && fault.GetPointer() == "/ipam/pools/0/subnet"
+	must(response.StatusCode == 422 && pointed, "a fault is pointed at")
 }
 
-func rehearse() {
+func dryRun() {
 	body := bridgework.NewNetworkCreate(name + "-2")
-	would, _, err := client.NetworksAPI.CreateNetwork(ctx).NetworkCreate(*body).DryRun(true).Execute()
+	would, response, err := client.NetworksAPI.CreateNetwork(ctx).NetworkCreate(*body).DryRun(true).Execute()
 	need(err)
-	must(would.Network == nil && len(would.Rehearsal.Changes) > 0, "a rehearsal is told from a network")
+	told := response.Header.Get("Bridgework-Dry-Run") == "true"
+	must(told && would.Id.Get() == nil, "a dry run answers the network without an id")
 }
 
-func runContainer(one string) {
-	body := bridgework.NewContainerCreate("busybox")
-	body.SetName(one)
-	body.SetCommand([]string{"sleep", "600"})
-	body.SetNetworkMode(name)
-	_, _, err := client.ContainersAPI.CreateContainer(ctx).ContainerCreate(*body).Execute()
+func runContainers() {
+	for _, one := range []struct{ name, mode string }{{name + "-a", name}, {name + "-b", "none"}} {
+		body := bridgework.NewContainerCreate("busybox")
+		body.SetName(one.name)
+		body.SetCommand([]string{"sleep", "600"})
+		body.SetNetworkMode(one.mode)
+		made, _, err := client.ContainersAPI.CreateContainer(ctx).ContainerCreate(*body).Execute()
+		need(err)
+		must(made.Id.Get() != nil && made.State == "running", "a container runs")
+	}
+}
+
+func connect() {
+	_, err := client.NetworksAPI.DisconnectContainer(ctx, "none", name+"-b").Execute()
 	need(err)
+	body := bridgework.NewEndpointConnect()
+	body.SetAliases([]string{"web"})
+	endpoint, _, err := client.NetworksAPI.ConnectContainer(ctx, name, name+"-b").EndpointConnect(*body).Execute()
+	need(err)
+	joined := endpoint.Network.Name == name && slices.Contains(endpoint.Aliases, "web")
+	must(joined, "a container is connected")
 }
 
 func check(destination bridgework.CheckDestination) *bridgework.CheckResult {
@@ -127,7 +144,12 @@ func checkTwoWays() {
 	good := check(bridgework.CheckDestination{Name: bridgework.PtrString(name + "-b")})
 	must(good.Verdict == bridgework.VERDICT_REACHABLE && good.Measured.RttMs.IsSet(), "a name is reached")
 	bad := check(bridgework.CheckDestination{Name: bridgework.PtrString("absent")})
-	must(bad.Verdict == bridgework.VERDICT_UNREACHABLE && len(bad.Findings) > 0, "an unknown name is explained")
+	catalogue, _, err := client.DiagnosticsAPI.ListExplanations(ctx).Execute()
+	need(err)
+	known := slices.ContainsFunc(catalogue.Items, func(explanation bridgework.Explanation) bool {
+		return explanation.Code == bad.Findings[0].Code
+	})
+	must(bad.Verdict == bridgework.VERDICT_UNREACHABLE && known, "an unknown name is explained")
 }
 
 func matrixRequest() bridgework.MatrixRequest {
@@ -142,12 +164,12 @@ func measure() {
 	stream("POST", "/v1/connectivity/matrix", func(line string) bool {
 		last = bridgework.MatrixLine{}
 		need(json.Unmarshal([]byte(line), &last))
-		if last.MatrixRow != nil {
+		if last.Type == "row" {
 			rows++
 		}
 		return true
 	})
-	must(rows == 2 && last.MatrixEnd.Summary.Reachable == 2, "a matrix streams its rows")
+	must(rows == 2 && last.Type == "end" && last.Summary.Reachable == 2, "a matrix streams its rows")
 }
 
 // stream gives lines as they come, by net/http: generated methods read a whole answer.
@@ -176,7 +198,7 @@ func stream(method, path string, next func(string) bool) {
 
 func follow() {
 	time.AfterFunc(500*time.Millisecond, func() {
-		_, _, err := client.NetworksAPI.DisconnectContainer(ctx, name, name+"-b").Execute()
+		_, err := client.NetworksAPI.DisconnectContainer(ctx, name, name+"-b").Execute()
 		need(err)
 	})
 	stream("GET", "/v1/events?network="+name, func(line string) bool {
@@ -186,28 +208,32 @@ func follow() {
 		}
 		var event bridgework.Event
 		need(json.Unmarshal([]byte(data), &event))
-		change := event.NetworkEvent
-		must(change != nil && change.Action == "disconnect" && change.Network.Name == name, "an event is typed")
+		must(event.GetAction() == "disconnect" && event.Network.Name == name, "an event is typed")
 		return false
 	})
 }
 
 func readAgain(made *bridgework.Network) {
-	_, response, err := client.NetworksAPI.GetNetwork(ctx, made.Id).Execute()
+	_, response, err := client.NetworksAPI.GetNetwork(ctx, *made.Id.Get()).Execute()
 	need(err)
 	etag := response.Header.Get("ETag")
-	_, response, err = client.NetworksAPI.GetNetwork(ctx, made.Id).IfNoneMatch(etag).Execute()
+	_, response, err = client.NetworksAPI.GetNetwork(ctx, *made.Id.Get()).IfNoneMatch(etag).Execute()
 	must(err != nil && response.StatusCode == 304, "nothing new is a 304")
 }
 
 func tidyUp() {
+	_, err := client.NetworksAPI.DeleteNetwork(ctx, name).Force(true).DryRun(true).Execute()
+	need(err)
+	page, _, err := client.NetworksAPI.ListNetworks(ctx).Name([]string{name}).Execute()
+	need(err)
+	must(len(page.Items) == 1, "a dry run deletes nothing")
 	for _, one := range []string{name + "-a", name + "-b"} {
-		_, _, err := client.ContainersAPI.DeleteContainer(ctx, one).Force(true).Execute()
+		_, err := client.ContainersAPI.DeleteContainer(ctx, one).Force(true).Execute()
 		need(err)
 	}
-	_, _, err := client.NetworksAPI.DeleteNetwork(ctx, name).Execute()
+	_, err = client.NetworksAPI.DeleteNetwork(ctx, name).Execute()
 	need(err)
-	page, _, err := client.NetworksAPI.ListNetworks(ctx).Name(name).Execute()
+	page, _, err = client.NetworksAPI.ListNetworks(ctx).Name([]string{name}).Execute()
 	need(err)
 	must(len(page.Items) == 0, "all is removed")
 }
@@ -216,10 +242,9 @@ func main() {
 	listByPages()
 	network := createWithKey()
 	failInTwoWays()
-	rehearse()
-	for _, one := range []string{"a", "b"} {
-		runContainer(name + "-" + one)
-	}
+	dryRun()
+	runContainers()
+	connect()
 	checkTwoWays()
 	measure()
 	follow()

@@ -11,33 +11,31 @@ import urllib3
 from bridgework_client import ApiClient, Configuration
 from bridgework_client.api.connectivity_api import ConnectivityApi
 from bridgework_client.api.containers_api import ContainersApi
+from bridgework_client.api.diagnostics_api import DiagnosticsApi
 from bridgework_client.api.networks_api import NetworksApi
 from bridgework_client.exceptions import ApiException
 from bridgework_client.models.check_destination import CheckDestination
 from bridgework_client.models.check_request import CheckRequest
 from bridgework_client.models.check_result import CheckResult
 from bridgework_client.models.check_source import CheckSource
-from bridgework_client.models.container import Container
 from bridgework_client.models.container_create import ContainerCreate
+from bridgework_client.models.endpoint_connect import EndpointConnect
 from bridgework_client.models.event import Event
 from bridgework_client.models.ipam_request import IpamRequest
-from bridgework_client.models.matrix_end import MatrixEnd
 from bridgework_client.models.matrix_line import MatrixLine
 from bridgework_client.models.matrix_request import MatrixRequest
-from bridgework_client.models.matrix_row import MatrixRow
 from bridgework_client.models.network import Network
 from bridgework_client.models.network_create import NetworkCreate
-from bridgework_client.models.network_event import NetworkEvent
 from bridgework_client.models.pool_request import PoolRequest
 from bridgework_client.models.problem import Problem
-from bridgework_client.models.rehearsal import Rehearsal
 from bridgework_client.models.verdict import Verdict
 from urllib3.exceptions import HTTPError
 
 URL, TOKEN = os.environ["STORY_URL"], os.environ["STORY_TOKEN"]
 NAME = "story-python"
 client = ApiClient(Configuration(host=URL, access_token=TOKEN, retries=0))
-networks, containers, connectivity = NetworksApi(client), ContainersApi(client), ConnectivityApi(client)
+networks, containers = NetworksApi(client), ContainersApi(client)
+connectivity, diagnostics = ConnectivityApi(client), DiagnosticsApi(client)
 
 
 def must(holds: bool, step: str) -> None:
@@ -74,8 +72,7 @@ def create_with_key() -> Network:
         pass
     answer = networks.create_network_with_http_info(body, idempotency_key=NAME)
     replayed = (answer.headers or {}).get("Idempotent-Replayed")
-    made = answer.data.actual_instance
-    assert isinstance(made, Network)
+    made = answer.data
     must(replayed == "true" and made.labels["team"] == "edge", "created once, by a retry after a dropped answer")
     return made
 
@@ -91,19 +88,28 @@ def fail_in_two_ways() -> None:
         networks.create_network(bad)
     except ApiException as error:
         faults = problem(error).errors or []
-        must(error.status == 422 and faults[0].pointer == "/ipam/pools/0/subnet", "a fault is pointed at")
+        pointed = faults[0].var_in == "body" and faults[0].pointer == "/ipam/pools/0/subnet"
+        must(error.status == 422 and pointed, "a fault is pointed at")
 
 
-def rehearse() -> None:
-    would = networks.create_network(NetworkCreate(name=f"{NAME}-2"), dry_run=True).actual_instance
-    assert isinstance(would, Rehearsal)
-    must(would.dry_run and len(would.changes) > 0, "a rehearsal is told from a network")
+def dry_run() -> None:
+    would = networks.create_network_with_http_info(NetworkCreate(name=f"{NAME}-2"), dry_run=True)
+    told = (would.headers or {}).get("Bridgework-Dry-Run")
+    right = told == "true" and would.data.id is None and would.data.name == f"{NAME}-2"
+    must(right, "a dry run answers the network without an id")
 
 
-def run_container(name: str) -> None:
-    body = ContainerCreate(name=name, image="busybox", command=["sleep", "600"], network_mode=NAME)
-    made = containers.create_container(body).actual_instance
-    assert isinstance(made, Container)
+def run_containers() -> None:
+    for name, mode in ((f"{NAME}-a", NAME), (f"{NAME}-b", "none")):
+        body = ContainerCreate(name=name, image="busybox", command=["sleep", "600"], network_mode=mode)
+        made = containers.create_container(body)
+        must(made.id is not None and made.state == "running", "a container runs")
+
+
+def connect() -> None:
+    networks.disconnect_container("none", f"{NAME}-b")
+    endpoint = networks.connect_container(NAME, f"{NAME}-b", endpoint_connect=EndpointConnect(aliases=["web"]))
+    must(endpoint.network.name == NAME and "web" in endpoint.aliases, "a container is connected")
 
 
 def check(destination: CheckDestination) -> CheckResult:
@@ -115,16 +121,19 @@ def check_two_ways() -> None:
     good = check(CheckDestination(name=f"{NAME}-b"))
     must(good.verdict is Verdict.REACHABLE and good.measured.rtt_ms is not None, "a name is reached")
     bad = check(CheckDestination(name="absent"))
-    must(bad.verdict is Verdict.UNREACHABLE and len(bad.findings) > 0, "an unknown name is explained")
+    causes = {explanation.code for explanation in diagnostics.list_explanations().items}
+    must(bad.verdict is Verdict.UNREACHABLE and bad.findings[0].code in causes, "an unknown name is explained")
 
 
 def measure() -> None:
     matrix = connectivity.measure_matrix(MatrixRequest(network=NAME))
     must(matrix.verdicts[0] == ["self", "reachable"], "a matrix has its rows")
-    lines = [MatrixLine.from_json(line).actual_instance for line in stream("POST", "/v1/connectivity/matrix")]
-    rows = [line for line in lines if isinstance(line, MatrixRow)]
+    lines = [MatrixLine.from_json(line) for line in stream("POST", "/v1/connectivity/matrix")]
+    rows = [line for line in lines if line is not None and line.type == "row"]
     last = lines[-1]
-    must(len(rows) == 2 and isinstance(last, MatrixEnd) and last.summary.reachable == 2, "a matrix streams its rows")
+    assert last is not None
+    assert last.summary is not None
+    must(len(rows) == 2 and last.type == "end" and last.summary.reachable == 2, "a matrix streams its rows")
 
 
 def stream(method: str, path: str) -> Iterator[str]:
@@ -149,13 +158,15 @@ def follow() -> None:
     threading.Thread(target=change).start()
     for line in stream("GET", f"/v1/events?network={NAME}"):
         if line.startswith("data: "):
-            event = Event.from_json(line.removeprefix("data: ")).actual_instance
-            assert isinstance(event, NetworkEvent)
+            event = Event.from_json(line.removeprefix("data: "))
+            assert event is not None
+            assert event.network is not None
             must(event.action == "disconnect" and event.network.name == NAME, "an event is typed")
             return
 
 
 def read_again(made: Network) -> None:
+    assert made.id is not None
     etag = (networks.get_network_with_http_info(made.id).headers or {})["ETag"]
     try:
         networks.get_network(made.id, if_none_match=etag)
@@ -164,18 +175,20 @@ def read_again(made: Network) -> None:
 
 
 def tidy_up() -> None:
+    networks.delete_network(NAME, force=True, dry_run=True)
+    must(len(networks.list_networks(name=[NAME]).items) == 1, "a dry run deletes nothing")
     for name in (f"{NAME}-a", f"{NAME}-b"):
         containers.delete_container(name, force=True)
     networks.delete_network(NAME)
-    must(len(networks.list_networks(name=NAME).items) == 0, "all is removed")
+    must(len(networks.list_networks(name=[NAME]).items) == 0, "all is removed")
 
 
 list_by_pages()
 network = create_with_key()
 fail_in_two_ways()
-rehearse()
-for one in ("a", "b"):
-    run_container(f"{NAME}-{one}")
+dry_run()
+run_containers()
+connect()
 check_two_ways()
 measure()
 follow()
