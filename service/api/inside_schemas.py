@@ -49,6 +49,15 @@ class InterfaceAddressSchema(Schema):
     prefix_len = _number("The prefix length of the subnet, such as 16.", minimum=0, maximum=128)
     family = _word("The IP version of the address.", *_FAMILIES)
     scope = _word("The scope of the address, as `ip addr` prints it.", *_SCOPES, grows=True)
+    flags = fields.List(
+        fields.String(),
+        required=True,
+        metadata=described(
+            "The flags of an IPv6 address, as `ip addr` prints them: `tentative` while the kernel looks for a "
+            "duplicate and does not use the address, `dadfailed` once it found one, `nodad`, `optimistic`, "
+            "`deprecated`. Empty for IPv4."
+        ),
+    )
 
 
 class InterfaceCountersSchema(Schema):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.core.observations import HostObservation, Observation
+from service.core.observations import HostObservation, InterfaceAddress, Observation
 
 IPV4 = 4
 
@@ -23,7 +23,8 @@ class Evidence:
     ``ipv4_firewall`` and ``ipv6_firewall`` say whether the engine's own firewall rules stand for that family
     (``iptables`` and ``ip6tables`` of daemon.json). ``userland_proxy`` says whether docker-proxy serves published
     ports. ``engine_version`` is major and minor, zeros where unknown. ``nftables`` says whether the engine writes its
-    rules as native nftables ones (``firewall-backend``).
+    rules as native nftables ones (``firewall-backend``). ``unsettled`` are the IPv6 addresses that a kernel did not use
+    when it was last looked at, before the probe or after it (``InterfaceAddress.is_unsettled``).
     """
 
     namespace_inodes: Mapping[str, int] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Evidence:
     userland_proxy: bool | None = None
     engine_version: tuple[int, int] = (0, 0)
     nftables: bool = False
+    unsettled: Mapping[str, InterfaceAddress] = field(default_factory=dict)
 
     def guards(self, version: int) -> bool | None:
         """Whether the engine's firewall rules stand for IPv4 or IPv6; ``None`` where that was not seen.

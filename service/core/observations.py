@@ -12,12 +12,22 @@ from functools import cached_property
 
 @dataclass(frozen=True, slots=True)
 class InterfaceAddress:
-    """An address of an interface; ``scope`` as ``ip addr`` prints it (``global``, ``link``, ``host``)."""
+    """An address of an interface; ``scope`` as ``ip addr`` prints it (``global``, ``link``, ``host``).
+
+    ``flags`` are those of IPv6: ``tentative`` while its kernel looks for a duplicate of the address (duplicate address
+    detection, RFC 4862) and does not use it, ``dadfailed`` once it found one, ``nodad`` where it does not look.
+    """
 
     address: str
     prefix_len: int
     family: str
     scope: str
+    flags: tuple[str, ...] = ()
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether its kernel neither uses nor answers for the address, for now or for good."""
+        return "tentative" in self.flags and "optimistic" not in self.flags
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from service.core.snapshot import Snapshot
 from service.core.verdict_measured import from_the_wire
 
 _NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
-_MOOT_ONCE_PASSED = frozenset({"analysis-limited", "port-not-published"})
+_MOOT_ONCE_PASSED = frozenset({"address-tentative", "analysis-limited", "port-not-published"})
 
 _UNSEEN_WHEN_STOPPED = {
     Reason.REFUSED: "program: nothing accepts at that port any more, or a firewall rejects",

@@ -12,6 +12,7 @@ from service.core.evidence import Evidence
 from service.core.observations import HostObservation, Observation
 from service.core.ports import Aspect
 from service.core.reachability.aim import Aim
+from service.core.reachability.links import unsettled
 from service.core.snapshot import Container, Snapshot
 from service.operations.engine_rules import evidence_of
 from service.operations.house import House
@@ -58,7 +59,12 @@ def _with_links(house: House, snapshot: Snapshot, evidence: Evidence, question: 
         if links is not None:
             seen[container.id] = replace(seen.get(container.id, links), interfaces=links.interfaces).whole()
     host = house.links.of(house.runner, snapshot, house.engine.host_place(snapshot))
-    return replace(evidence, observations=seen, host=HostObservation(host) if host else None)
+    return replace(
+        evidence,
+        observations=seen,
+        host=HostObservation(host) if host else None,
+        unsettled=unsettled(host, *seen.values()),
+    )
 
 
 def base_evidence(house: House, snapshot: Snapshot) -> Evidence:
@@ -88,6 +94,8 @@ def second_look(house: House, snapshot: Snapshot, question: Question, aimed: Aim
         observations=seen,
         host=host,
         limited=tuple(limited),
+        # What was unsettled when the probe was sent counts, though it may have settled while the probe waited.
+        unsettled={**first.unsettled, **unsettled(host.observation if host else None, *seen.values())},
     )
 
 

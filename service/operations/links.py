@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from service.core.observations import Observation
 from service.core.ports import Place, ProbeRunner
+from service.core.reachability.links import unsettled
 from service.core.snapshot import Snapshot
 
 
@@ -26,7 +27,8 @@ class LinkMemory:
         found = seen.get(place.container_id)
         if found is None:
             found = runner.observe(place, ("interfaces",))
-            if found is not None:
+            # Duplicate address detection ends without any change of the engine's.
+            if found is not None and not unsettled(found):
                 seen[place.container_id] = found
         return found
 

@@ -34,6 +34,7 @@ _RT_TABLE_MAIN = 254
 _RTN_UNICAST = 1
 _SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 _PROTOCOLS = {1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
+_ADDRESS_FLAGS = {0x02: "nodad", 0x04: "optimistic", 0x08: "dadfailed", 0x20: "deprecated", 0x40: "tentative"}
 _FLAGS = {
     0x1: "up",
     0x2: "broadcast",
@@ -61,12 +62,19 @@ def interfaces(sock: socket.socket, limit: Limit | None = None) -> tuple[Interfa
     """Every link with its addresses, in the order of their indexes."""
     addresses: dict[int, list[InterfaceAddress]] = {}
     for body in netlink.dump(sock, _RTM_GETADDR, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0), limit):
-        family, prefix_len, _, scope, index = _ADDRESS.unpack_from(body)
+        family, prefix_len, flags, scope, index = _ADDRESS.unpack_from(body)
         found = netlink.attributes(body, _ADDRESS.size)
         address = _address(found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS))
         if family in _FAMILIES and address is not None:
-            said = InterfaceAddress(address, prefix_len, _FAMILIES[family], _SCOPES.get(scope, str(scope)))
-            addresses.setdefault(index, []).append(said)
+            addresses.setdefault(index, []).append(
+                InterfaceAddress(
+                    address,
+                    prefix_len,
+                    _FAMILIES[family],
+                    _SCOPES.get(scope, str(scope)),
+                    tuple(name for bit, name in _ADDRESS_FLAGS.items() if flags & bit and family == socket.AF_INET6),
+                )
+            )
     bodies = netlink.dump(sock, _RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0), limit)
     links = (_interface(body, addresses) for body in bodies)
     return tuple(sorted(links, key=lambda link: link.index))

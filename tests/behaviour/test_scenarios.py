@@ -502,6 +502,41 @@ def test_a_family_that_neither_has_comes_with_a_network_that_has_it(api):
     works(check(api, "web", "db", ip_version="6"))
 
 
+@proves("address-tentative")
+def test_an_address_whose_duplicate_is_still_looked_for(api, raw):
+    """As Docker 26 leaves the bridge's address for two seconds after the network's first container; here it is held."""
+    network(api, "six", ipv6_enabled=True, ipam={"pools": [{"subnet": "fd00:f14::/64"}]})
+    run(api, "web", network_mode="six")
+    bridge = f"br-{api.get('/v1/networks/six')['id'][:12]}"
+    for setting in ("accept_dad=1", "dad_transmits=60"):
+        raw.in_namespace("sysctl", "-qw", f"net.ipv6.conf.{bridge}.{setting}")
+    for change in ("del", "add"):
+        raw.in_namespace("ip", "-6", "addr", change, "fd00:f14::1/64", "dev", bridge)
+    answer = check(api, "web", {"host": True}, ip_version="6", **QUICK)
+    assert (answer["predicted"]["verdict"], answer["verdict"]) == ("inconclusive", "unreachable")
+    assert codes(answer["findings"]) == ["address-tentative"]
+    told(answer["findings"], "address-tentative", "warning", "fd00:f14::1", "six")
+    assert [hop["status"] for hop in answer["predicted"]["path"]][-2:] == ["unknown", "unknown"]
+    raw.in_namespace("ip", "-6", "addr", "del", "fd00:f14::1/64", "dev", bridge)
+    raw.in_namespace("ip", "-6", "addr", "add", "fd00:f14::1/64", "dev", bridge, "nodad")
+    works(check(api, "web", {"host": True}, ip_version="6"))
+
+
+def test_a_check_right_after_the_first_container_of_a_network_is_explained_or_works(api):
+    """Docker 26 looks for a duplicate of the bridge's address then, later ones do not."""
+    network(api, "six", ipv6_enabled=True, ipam={"pools": [{"subnet": "fd00:f14::/64"}]})
+    run(api, "web", network_mode="six")
+    answer = check(api, "web", {"host": True}, ip_version="6", **QUICK)
+    assert "prediction-inconsistent" not in codes(answer["findings"])
+    if answer["verdict"] == "unreachable":
+        told(answer["findings"], "address-tentative", "warning", "fd00:f14::1")
+    for _ in range(50):
+        if check(api, "web", {"host": True}, ip_version="6", **QUICK)["verdict"] == "reachable":
+            break
+        time.sleep(0.1)
+    works(check(api, "web", {"host": True}, ip_version="6"))
+
+
 @proves("inter-container-off")
 def test_a_network_that_keeps_its_own_apart(api):
     network(api, "locked", options={"com.docker.network.bridge.enable_icc": "false"})

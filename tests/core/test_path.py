@@ -148,6 +148,44 @@ def test_a_name_with_two_holders_leaves_unknown_what_differs():
     assert way(prediction) == [*passed("interface", "bridge"), *unknown("interface", "listener")]
 
 
+SIX = network("six", "10.6.0.0/24", subnet6="fd00:6::/64")
+SEVEN = network("seven", "10.7.0.0/24", subnet6="fd00:7::/64")
+ONE = container("one", (SIX, "10.6.0.2", {"ipv6_address": "fd00:6::2"}))
+TWO = container("two", (SIX, "10.6.0.3", {"ipv6_address": "fd00:6::3"}))
+SEVENTH = container("seventh", (SEVEN, "10.7.0.2", {"ipv6_address": "fd00:7::2"}))
+
+
+@pytest.mark.parametrize(
+    ("question", "address", "hops"),
+    [
+        (ask(ONE, "host", ip_version=6), "fd00:6::1", [*passed("interface"), *unknown("bridge", "routing")]),
+        (ask(ONE, TWO, ip_version=6), "fd00:6::3", [*passed("interface"), *unknown("bridge", "interface")]),
+        (ask(ONE, TWO, ip_version=6), "fd00:6::2", unknown("interface", "bridge", "interface")),
+        (ask("host", ONE, ip_version=6), "fd00:6::2", unknown("bridge", "interface")),
+        (ask("host", ONE, ip_version=6), "fd00:6::1", unknown("host", "bridge", "interface")),
+        (ask(ONE, "address:fd00:7::1"), "fd00:6::1", [*passed("interface"), *unknown("bridge", "routing")]),
+        (ask(ONE, "address:fd00:7::1"), "fd00:7::1", [*passed("interface"), *unknown("bridge", "routing")]),
+    ],
+)
+def test_an_address_that_is_not_in_use_yet_leaves_the_rest_of_the_way_unknown(question, address, hops):
+    snapshot = world(SIX, SEVEN, ONE, TWO, SEVENTH)
+    held = InterfaceAddress(address, 64, "ipv6", "global", ("tentative",))
+    prediction = predict(snapshot, question, seen(unsettled={address: held}, ipv6_firewall=True))
+    assert (prediction.verdict, codes(prediction)) == (Verdict.INCONCLUSIVE, ["address-tentative"])
+    assert way(prediction) == hops
+    taken = replace(held, flags=("dadfailed", "tentative"))
+    prediction = predict(snapshot, question, seen(unsettled={address: taken}, ipv6_firewall=True))
+    assert (prediction.verdict, codes(prediction)) == (Verdict.UNREACHABLE, ["address-tentative"])
+    assert prediction.path[-1].status.value == "stopped"
+
+
+def test_an_address_of_another_family_or_of_nobody_on_the_way_says_nothing():
+    held = {a: InterfaceAddress(a, 64, "ipv6", "global", ("tentative",)) for a in ("fd00:6::1", "10.6.0.2", "::9")}
+    evidence = seen(unsettled=held, ipv6_firewall=True)
+    for question in (ask(ONE, TWO), ask(ONE, TWO, ip_version=6), ask(ONE, ONE, ip_version=6)):
+        assert codes(predict(world(SIX, ONE, TWO), question, evidence)) == []
+
+
 def link(index, name, kind, peer=None, master=None, address=None):
     held = (InterfaceAddress(address, 24, "ipv4", "global"),) if address else ()
     return Interface(index, name, kind, None, 1500, "up", (), held, peer_index=peer, master_index=master)

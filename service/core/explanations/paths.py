@@ -73,6 +73,17 @@ ROWS = (
         "tomcat82 has no IPv6 address on simon_network.",
     ),
     Explanation(
+        "address-tentative",
+        WARNING,
+        "An IPv6 address on the way is not in use yet: its kernel still looks for a duplicate of it (duplicate address "
+        "detection) and neither sends from it nor answers for it. Where a duplicate was found, that lasts.",
+        "The flags tentative and dadfailed of the addresses of the source, of the destination and of the bridge, seen "
+        "before the probe. Docker 26 and 27 leave detection on for a bridge's address, which begins when the network "
+        "gets its first container and takes about two seconds.",
+        "Ask again in two seconds. Of a duplicate, give the container another address.",
+        "fd00:99::1, the host's address on six, is tentative: it is not used until duplicate address detection ends.",
+    ),
+    Explanation(
         "inter-container-off",
         BLOCKING,
         "The network forbids traffic between its containers (enable_icc=false).",

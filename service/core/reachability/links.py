@@ -7,7 +7,7 @@ address. ``None`` always means: not seen.
 from __future__ import annotations
 
 from service.core.evidence import Evidence
-from service.core.observations import Interface, Observation
+from service.core.observations import Interface, InterfaceAddress, Observation
 from service.core.reachability.standing import Condition, Standing
 from service.core.snapshot import Endpoint
 
@@ -21,6 +21,20 @@ def observed(evidence: Evidence, standing: Standing) -> Observation | None:
         if container is not None and container.id in evidence.observations:
             return evidence.observations[container.id]
     return None
+
+
+def unsettled(*observations: Observation | None) -> dict[str, InterfaceAddress]:
+    """The addresses that are not used yet, or not at all, since a duplicate of them is looked for or was found.
+
+    Link-local ones are left out: every new veth has one, and the engine names none of them.
+    """
+    return {
+        address.address: address
+        for seen in observations
+        for interface in (seen.interfaces if seen is not None else None) or ()
+        for address in interface.addresses
+        if address.is_unsettled and address.scope == "global"
+    }
 
 
 def endpoint_on(standing: Standing, network_id: str) -> Endpoint | None:

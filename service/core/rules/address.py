@@ -6,12 +6,24 @@ The engine keeps no history: who held an address before is said only as far as s
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from service.core import remedies
 from service.core.checks import AddressDestination, Finding, HostDestination, Severity
 from service.core.errors import Remedy
+from service.core.reachability.links import endpoint_on
 from service.core.reachability.names import Lookup
-from service.core.reachability.standing import IPV4, IPV6, Standing
-from service.core.reachability.target import Goal, Way, gateway_mode, has_host_address, is_vlan
+from service.core.reachability.standing import IPV4, IPV6, Standing, gateway_of
+from service.core.reachability.target import (
+    Goal,
+    Way,
+    gateway_mode,
+    has_host_address,
+    holder_in,
+    host_address_on,
+    is_vlan,
+    networks_around,
+)
 from service.core.rules.base import (
     Findings,
     Situation,
@@ -190,3 +202,60 @@ def _changed(other: Container, holder: Container, endpoint: Endpoint, address: s
     remedy = Remedy(f"Use the name {other.name} on a user network, or the address it has now: {now}.")
     evidence = {"address": address, "holder": holder.name, "now": list(endpoint.addresses)}
     return finding("address-changed", of_container(other), message, severity=severity, remedy=remedy, evidence=evidence)
+
+
+def own_address_is_tentative(situation: Situation) -> Findings:
+    """The source may not send from its address yet."""
+    goal = situation.goal
+    if goal is None or goal.version != IPV6 or goal.way is Way.LOCAL:
+        return
+    network = goal.exit if goal.exit is not None else goal.network
+    if network is None:
+        return
+    endpoint = endpoint_on(situation.source, network.id)
+    own = host_address_on(situation.snapshot, network, IPV6) if situation.source.is_host else None
+    yield from _tentative(situation, own if endpoint is None else endpoint.ipv6_address)
+
+
+def address_ahead_is_tentative(situation: Situation) -> Findings:
+    """Nobody answers yet for the address that is asked for, or for the gateway towards it."""
+    goal = situation.goal
+    if goal is None or goal.version != IPV6 or goal.way is Way.LOCAL:
+        return
+    yield from _tentative(situation, goal.address)
+    if goal.way is Way.FORWARDED and goal.exit is not None:
+        endpoint = endpoint_on(situation.source, goal.exit.id)
+        gateway = gateway_of(endpoint, IPV6) if endpoint is not None else None
+        if gateway != goal.address:
+            yield from _tentative(situation, gateway)
+
+
+def _tentative(situation: Situation, address: str | None) -> Findings:
+    """The finding for an address of a network that its kernel does not use, where it was seen to be so."""
+    found = situation.evidence.unsettled.get(address or "")
+    if found is None:
+        return
+    network = next(iter(networks_around(situation.snapshot, ip_address(found.address))), None)
+    if network is None:
+        return
+    holder = holder_in(situation.snapshot, network, found.address)
+    whose = f"the address of {holder.container_name}" if holder is not None else "the host's address"
+    evidence = {"address": found.address, "flags": list(found.flags)}
+    if "dadfailed" in found.flags:
+        yield finding(
+            "address-tentative",
+            of_network(network),
+            f"{found.address}, {whose} on {network.name}, is in use by another interface there: it is not used.",
+            severity=Severity.BLOCKING,
+            remedy=Remedy(f"Take {found.address} from the other interface, or connect with another address."),
+            evidence=evidence,
+        )
+        return
+    yield finding(
+        "address-tentative",
+        of_network(network),
+        f"{found.address}, {whose} on {network.name}, is tentative: "
+        f"it is not used until duplicate address detection ends.",
+        remedy=Remedy("Ask again in two seconds: detection ends by itself."),
+        evidence=evidence,
+    )

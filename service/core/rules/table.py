@@ -12,7 +12,7 @@ layer may find a cause far down the way (a paused destination, say) before anoth
 So after a layer that stops the packet, only what stops it at an earlier step is added.
 
 **The verdict** is the table's: ``unreachable`` if any finding blocks; ``inconclusive`` if none does but one
-``analysis-limited`` warning says that the answer hangs on what was not seen; else ``reachable``.
+warning says that the answer hangs on what was not seen, or on what may change at any moment; else ``reachable``.
 
 A new explanation is a row in the catalogue and a row here.
 """
@@ -37,6 +37,8 @@ from service.core.rules import (
 from service.core.rules.base import Rule, Situation, Step
 
 LIMIT = "analysis-limited"
+UNDECIDED = frozenset({LIMIT, "address-tentative"})
+"""A warning of one of these leaves the verdict open: what was not seen, or may change while the probe waits."""
 
 
 def _at(step: Step, *codes: str) -> dict[str, Step]:
@@ -73,6 +75,8 @@ ADDRESS = (
         address.nothing_to_try,
     ),
     Rule(_at(Step.ADDRESS, "address-family-mismatch"), address.family_differs),
+    Rule(_at(Step.OWN_INTERFACE, "address-tentative"), address.own_address_is_tentative),
+    Rule(_at(Step.EXIT, "address-tentative"), address.address_ahead_is_tentative),
     # Nobody answers ARP or neighbour discovery, so the packet never leaves the network that both are on.
     Rule(_at(Step.EXIT, "stale-address", LIMIT), address.address_is_unheld),
     Rule(_at(Step.EXIT, "address-changed"), address.address_has_changed_hands),
@@ -176,7 +180,7 @@ def _blocks(finding: Finding) -> bool:
 
 
 def _is_limit(finding: Finding) -> bool:
-    return finding.code == LIMIT and finding.severity is Severity.WARNING
+    return finding.code in UNDECIDED and finding.severity is Severity.WARNING
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:
