@@ -42,7 +42,7 @@ def before_call(_context, case, _kwargs):
     if (
         case.method.lower() == "delete"
         and isinstance(case.query, dict)
-        and str(case.query.get("dry_run")).lower() == "true"
+        and str(case.query.get("dry_run")).lower() in {"1", "true"}
     ):
         del case.query["dry_run"]
     for values in (case.body, case.query):
