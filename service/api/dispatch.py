@@ -121,7 +121,8 @@ class Record:
         if isinstance(response.failure, BridgeworkError | HttpProblem):
             self.failed(response.failure)
         elif response.failure is None:
-            self._facts |= {"outcome": "done", "status": 200, **({"made": response.made} if response.made else {})}
+            made = {"made": response.made} if response.made else {}
+            self._facts |= {"outcome": "done", "status": response.status_code, **made}
         self.write()
 
     def failed(self, error: BridgeworkError | HttpProblem) -> None:

@@ -86,7 +86,7 @@ class ProgressResponse(Response):
     made: str | None = None
 
 
-def streamed(work: Callable[[], Answer]) -> ProgressResponse:
+def streamed(work: Callable[[], Answer], status: int = 200) -> ProgressResponse:
     """Do the work in a thread and answer its progress. Raises what the work raises before the first line."""
     told: queue.SimpleQueue[str | Answer | Exception] = queue.SimpleQueue()
     threading.Thread(target=copy_context().run, args=(_run, work, told), daemon=True).start()
@@ -98,7 +98,7 @@ def streamed(work: Callable[[], Answer]) -> ProgressResponse:
     if isinstance(first, Exception):
         raise first
     # nginx would keep the lines back until its buffer is full.
-    response = ProgressResponse(content_type=NDJSON, headers={"X-Accel-Buffering": "no"})
+    response = ProgressResponse(status=status, content_type=NDJSON, headers={"X-Accel-Buffering": "no"})
     response.response = stream_with_context(_lines(first, told, response))
     return response
 

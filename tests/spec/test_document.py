@@ -300,7 +300,8 @@ def test_a_stream_says_what_one_of_its_lines_or_events_is():
     found = {
         (operation["operationId"], media_type): content["schema"]["$ref"].rsplit("/", 1)[1]
         for _, _, operation in OPERATIONS
-        for media_type, content in operation["responses"].get("200", {}).get("content", {}).items()
+        for status in ("200", "202")
+        for media_type, content in operation["responses"].get(status, {}).get("content", {}).items()
         if media_type in STREAMS
     }
     assert found == {
@@ -310,6 +311,14 @@ def test_a_stream_says_what_one_of_its_lines_or_events_is():
         ("restartContainer", "application/x-ndjson"): "ContainerLine",
         ("stopContainer", "application/x-ndjson"): "ContainerLine",
     }
+
+
+def test_the_lowest_success_of_an_operation_is_never_only_a_stream_beside_another_answer():
+    """Generators give a method the type of the answer with its lowest 2xx."""
+    for _, path, operation in OPERATIONS:
+        successes = sorted(status for status in operation["responses"] if status.startswith("2"))
+        media_types = set(operation["responses"][successes[0]].get("content", {}))
+        assert len(successes) == 1 or not media_types or media_types - STREAMS, path
 
 
 def test_every_code_of_a_problem_is_listed_with_the_property_too():
