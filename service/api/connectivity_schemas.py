@@ -119,11 +119,11 @@ class CheckRequestSchema(Strict):
         """What single fields cannot say."""
         faults: dict[str, list[str]] = {}
         if data["protocol"] in WITH_PORT and data["port"] is None:
-            faults["port"] = [f"The protocol {data['protocol']} needs one."]
+            faults["port"] = [f"The protocol {data['protocol']} needs a port."]
         if data["protocol"] == "icmp" and data["port"] is not None:
-            faults["port"] = ["The protocol icmp has none."]
+            faults["port"] = ["The protocol icmp has no port."]
         if data["count"] * (data["timeout_ms"] + data["interval_ms"]) > MAX_CHECK_MS:
-            faults["count"] = ["count * (timeout_ms + interval_ms) is more than a minute."]
+            faults["count"] = ["The check could take more than a minute: count * (timeout_ms + interval_ms)."]
         if not data["path"].startswith("/"):
             faults["path"] = ["Must start with a slash."]
         if faults:

@@ -284,9 +284,12 @@ class ContainerCreateSchema(Strict):
         metadata=described("The ports to publish on the host."),
     )  # fmt: skip
     hostname = Text(
-        allow_none=True, load_default=None, max_length=63, validate=validate.Regexp(r"[A-Za-z0-9][A-Za-z0-9\-.]*\Z"),
+        allow_none=True,
+        load_default=None,
+        max_length=63,
+        validate=validate.Regexp(r"[A-Za-z0-9][A-Za-z0-9\-.]*\Z", error="Must be letters, digits, hyphens and dots."),
         metadata=described("The host name inside the container; null means the first 12 digits of its id."),
-    )  # fmt: skip
+    )
     dns = fields.List(
         fields.IP(),
         load_default=list,
@@ -335,12 +338,12 @@ class ContainerCreateSchema(Strict):
         """What single fields cannot say, of those that are sound by themselves. Every fault at once."""
         faults: dict[str, Any] = {}
         if "image" in data and not IMAGE.match(data["image"]):
-            faults["image"] = ["Not an image's reference."]
+            faults["image"] = ["Must be the reference of an image, such as busybox:1.37."]
         for field, sane, message in _NAMES:
             bad = {name: [message] for name in data.get(field, ()) if not sane(name)}
             if bad:
                 faults[field] = bad
-        hosts = {name: ["Must be an address, or host-gateway."] for name, value in data.get("extra_hosts", {}).items()
+        hosts = {name: ["Must be an IP address or host-gateway."] for name, value in data.get("extra_hosts", {}).items()
                  if value != "host-gateway" and not _is_address(value)}  # fmt: skip
         if hosts:
             faults["extra_hosts"] = hosts
@@ -370,8 +373,8 @@ _NAMES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
         lambda name: re.fullmatch(r"net\.[a-z0-9_.\-]+", name) is not None,
         "Only sysctls under net. are allowed.",
     ),
-    ("environment", lambda name: "=" not in name, "A variable's name holds no equals sign."),
-    ("labels", lambda name: not is_reserved(name), "This prefix is the service's own."),
+    ("environment", lambda name: "=" not in name, "The name of a variable must not contain an equals sign."),
+    ("labels", lambda name: not is_reserved(name), "This prefix is reserved for the service."),
 )
 
 

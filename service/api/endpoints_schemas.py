@@ -7,6 +7,8 @@ from marshmallow import Schema, fields, validate
 from service.api.fields import Assigned, FindingSchema, ReferenceSchema, Strict, Text, TextMap, Whole, described
 
 MAX_PRIORITY = 2_147_483_647
+_ALIAS = "Must be letters, digits, underscores, hyphens and dots, and begin with a letter, digit or underscore."
+_MAC = "Must be a MAC address, such as 02:42:ac:11:00:02."
 
 
 class EndpointContainerSchema(Schema):
@@ -139,7 +141,7 @@ class EndpointFieldsSchema(Strict):
     """The settings of an endpoint to create."""
 
     aliases = fields.List(
-        Text(min_length=1, max_length=63, validate=validate.Regexp(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*\Z")),
+        Text(min_length=1, max_length=63, validate=validate.Regexp(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*\Z", error=_ALIAS)),
         load_default=list, validate=validate.Length(max=64),
         metadata=described("Additional DNS names for the container in this network, such as `web`."),
     )  # fmt: skip
@@ -161,7 +163,7 @@ class EndpointFieldsSchema(Strict):
     )
     mac_address = Text(
         allow_none=True, load_default=None,
-        validate=validate.Regexp(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\Z"),
+        validate=validate.Regexp(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\Z", error=_MAC),
         metadata=described("A fixed MAC address; null lets the engine choose one.", examples=["02:42:ac:11:00:02"]),
     )  # fmt: skip
     driver_options = TextMap(

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
+from service.api import faults
 from service.core.explanations import CATALOGUE
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -28,10 +29,29 @@ MAX_LABELS = 256
 class Strict(Schema):
     """A schema for input: unknown keys are faults."""
 
+    error_messages = faults.OF_OBJECTS
+
     class Meta:
         """Refuse what is not declared."""
 
         unknown = RAISE
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Give each field our own texts of its faults."""
+        super().on_bind_field(field_name, field_obj)
+        faults.reword(field_obj)
+
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
+        """Add a hint to each unknown field whose name is near a known one."""
+        super().handle_error(error, data, many=many, **kwargs)
+        messages: Any = error.messages
+        if many and not isinstance(data, list):
+            messages["_schema"] = [faults.NOT_A_LIST]
+            return
+        for found in messages.values() if many else [messages]:
+            unknown = [name for name, texts in found.items() if texts == [faults.UNKNOWN]]
+            for name in unknown[: faults.MAX_HINTS]:
+                found[name] = [f"{faults.UNKNOWN} {faults.near(str(name), self.fields)}".rstrip()]
 
 
 class ExactlyOne(Strict):
@@ -54,7 +74,7 @@ class Text(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
         if CONTROL.search(str(text)):
-            raise ValidationError("Holds a control character.")
+            raise ValidationError("Must not contain a control character.")
         return text
 
 
@@ -72,7 +92,7 @@ class FreeText(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
         if "\0" in str(text):
-            raise ValidationError("Must not hold the character NUL.")
+            raise ValidationError("Must not contain the character NUL.")
         return text
 
 
@@ -148,8 +168,8 @@ class Members(fields.Dict):
         except ValidationError as error:
             if not isinstance(error.messages, dict):
                 raise
-            faults = {name: [text for texts in of.values() for text in texts] for name, of in error.messages.items()}
-            raise ValidationError(faults, valid_data=error.valid_data) from error
+            found = {name: [text for texts in of.values() for text in texts] for name, of in error.messages.items()}
+            raise ValidationError(found, valid_data=error.valid_data) from error
 
 
 class FreeTextMap(Members):

@@ -82,9 +82,9 @@ class MatrixRequestSchema(Strict):
         if sum(name in data for name in ("containers", "network", "all")) != 1:
             raise ValidationError("Name exactly one of containers, network and all.")
         if data["protocol"] in WITH_PORT and data["port"] is None:
-            raise ValidationError(f"The protocol {data['protocol']} needs one.", "port")
+            raise ValidationError(f"The protocol {data['protocol']} needs a port.", "port")
         if data["protocol"] == "icmp" and data["port"] is not None:
-            raise ValidationError("The protocol icmp has none.", "port")
+            raise ValidationError("The protocol icmp has no port.", "port")
 
 
 class MatrixSummarySchema(Schema):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from werkzeug.http import parse_accept_header
 
 from service.api import strict_json
 from service.api.contract import JSON, Operation
+from service.api.faults import near
 from service.api.fields import TRUTHS
 from service.api.problems import HttpProblem
 from service.core.errors import InputFault, InvalidInput
@@ -59,7 +59,7 @@ def read_query(operation: Operation, query_string: bytes) -> tuple[Mapping[str, 
     lists = operation.query.fields.items() if operation.query is not None else ()
     allowed_twice = {name for name, field in lists if isinstance(field, fields.List)}
     faults = [
-        InputFault(f"?{name}", "Given more than once.")
+        InputFault(f"?{name}", "Must be given only once.")
         for name, values in asked.items()
         if len(values) > 1 and name not in allowed_twice
     ]
@@ -77,7 +77,7 @@ def _text(query: bytes) -> str:
         unquote_to_bytes(query).decode("utf-8")
         return query.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise invalid([InputFault("?", "Is not UTF-8.")], "The query") from error
+        raise invalid([InputFault("?", "Must be UTF-8.")], "The query") from error
 
 
 def _loaded(schema: Schema | None, given: dict[str, Any], faults: list[InputFault], prefix: str) -> dict[str, Any]:
@@ -100,8 +100,7 @@ def _loaded(schema: Schema | None, given: dict[str, Any], faults: list[InputFaul
 
 def _unknown(name: str, known: Iterable[str]) -> str:
     """What is said of an unknown parameter: Docker's own parameters get a hint, others the nearest known name."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = DOCKER_PARAMETERS.get(name) or (f"Did you mean `{near[0]}`?" if near else "")
+    hint = DOCKER_PARAMETERS.get(name) or near(name, known)
     return f"This parameter is unknown here. {hint}".strip()
 
 
@@ -138,7 +137,7 @@ def _require_json(request: Request) -> None:
     raise HttpProblem(
         415,
         "media-type-unsupported",
-        f"The body must be {JSON} in UTF-8, not encoded further, and said to be.",
+        f"The body must be {JSON} in UTF-8 with that Content-Type, and without a Content-Encoding.",
         headers={"Accept": JSON},
     )
 

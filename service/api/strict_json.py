@@ -66,7 +66,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise BadJson(f"The key {twice[:64]!a} appears twice.")
+        raise BadJson(f"The key {json.dumps(twice[:64])} appears twice.")
     return found
 
 
