@@ -17,9 +17,24 @@ This module never names an HTTP status: ``service/api/problems.py`` decides that
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+MAX_QUOTED = 200
+
+
+def quoted(text: str) -> str:
+    """Quote what a caller sent, for a sentence: in JSON's quotes, control characters escaped, of bounded length."""
+    return json.dumps(text[:MAX_QUOTED], ensure_ascii=False)
+
+
+def plainly(error: Exception) -> str:
+    """Say why the answer of another program could not be read, without Python's words (``KeyError('Id')``)."""
+    if isinstance(error, KeyError) and error.args:
+        return f"the field {error.args[0]} is missing"
+    return "a part is not what the API promises"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from service.core.errors import AmbiguousReference, Call, NotFound, Remedy
+from service.core.errors import AmbiguousReference, Call, NotFound, Remedy, quoted
 from service.core.snapshot import Container, Network, Snapshot
 
 
@@ -46,7 +46,7 @@ def _resolve(noun: str, by_id: Mapping[str, _Thing], by_name: Mapping[str, Seque
         raise _ambiguous(noun, reference, matches)
     raise NotFound(
         code=f"{noun}-not-found",
-        detail=f"No {noun} has the name, id or id prefix {reference!r}.",
+        detail=f"No {noun} has the name, id or id prefix {quoted(reference)}.",
         remedy=Remedy(f"List the {noun}s that exist.", calls=(Call("GET", f"/v1/{noun}s"),)),
         facts={noun: reference},
     )
@@ -57,7 +57,7 @@ def _ambiguous(noun: str, reference: str, matches: Sequence[_Thing]) -> Ambiguou
     listed = ", ".join(f"{c['name']} ({c['id'][:12]})" for c in candidates)
     return AmbiguousReference(
         code="ambiguous-reference",
-        detail=f"{reference!r} fits {len(matches)} {noun}s: {listed}.",
+        detail=f"{quoted(reference)} fits {len(matches)} {noun}s: {listed}.",
         remedy=Remedy("Use a full id or more of its digits."),
         facts={"candidates": candidates},
     )

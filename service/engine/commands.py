@@ -19,7 +19,7 @@ from docker import auth
 from docker.utils import parse_repository_tag
 
 from service.core import deadline, progress
-from service.core.errors import BridgeworkError, Conflict, EngineMisbehaved, InvalidInput
+from service.core.errors import BridgeworkError, Conflict, EngineMisbehaved, InvalidInput, quoted
 from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from service.engine.bodies import container_body, endpoint_body, network_body
 from service.engine.client import make_client
@@ -216,5 +216,5 @@ class Commands:
 def _full(object_id: str) -> str:
     """The last gate before an id becomes a path of the engine's API."""
     if not _FULL_ID.fullmatch(object_id):
-        raise InvalidInput(code="input-invalid", detail=f"{object_id!r} is not a full id.")
+        raise InvalidInput(code="input-invalid", detail=f"{quoted(object_id)} is not a full id.")
     return object_id

@@ -27,7 +27,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from service.core.assembly import assembled, with_containers, with_networks
-from service.core.errors import EngineMisbehaved
+from service.core.errors import EngineMisbehaved, plainly
 from service.core.snapshot import Container, Network, Snapshot
 from service.engine.connection import SHAPE_ERRORS, EngineAddress, EngineConnection, patience, too_slow
 from service.engine.gateways import with_gateways
@@ -87,7 +87,7 @@ class SnapshotSource:
         except SHAPE_ERRORS as error:
             self._snapshot = None
             raise EngineMisbehaved(
-                code="engine-answered-strangely", detail=f"The engine's answer makes no sense: {error!r}"
+                code="engine-answered-strangely", detail=f"The engine's answer makes no sense: {plainly(error)}."
             ) from error
         except BaseException:
             self._snapshot = None

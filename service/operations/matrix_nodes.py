@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.core import references, trace
-from service.core.errors import NotFound
+from service.core.errors import NotFound, plainly
 from service.core.siblings import Gap, RemoteEnd, RemoteRow, Siblings, SiblingSilent
 from service.core.snapshot import Container, NodePlace, Snapshot
 from service.operations import swarm
@@ -112,7 +112,7 @@ class Elsewhere:
         except SiblingSilent as silence:
             self._arrived.put(Gap(node_id, str(silence)))
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            self._arrived.put(Gap(node_id, f"Its instance answers strangely: {error!r}."))
+            self._arrived.put(Gap(node_id, f"Its instance answers strangely: {plainly(error)}."))
         finally:
             self._arrived.put(None)
 

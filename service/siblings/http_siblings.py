@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from service.core import trace
 from service.core.checks import AnsweringNode, CheckResult
-from service.core.errors import AmbiguousReference, BridgeworkError, InvalidInput, NotFound, Refused, TooBusy
+from service.core.errors import AmbiguousReference, BridgeworkError, InvalidInput, NotFound, Refused, TooBusy, plainly
 from service.core.siblings import RemoteEnd, RemoteRow, Report, SiblingSilent
 from service.siblings.client import Line, NotWanted, pages
 from service.siblings.reading import read_check, read_container, read_network, read_node
@@ -104,7 +104,7 @@ class HttpSiblings:
             except (SiblingSilent, NotWanted) as error:
                 return self._remembered(instance, str(error)), None
             except (KeyError, TypeError, ValueError) as error:
-                return self._remembered(instance, f"Its instance answers strangely: {error!r}."), None
+                return self._remembered(instance, f"Its instance answers strangely: {plainly(error)}."), None
 
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             found = list(pool.map(one, instances))

@@ -80,3 +80,12 @@ def test_many_unknown_fields_take_no_time(client):
     told = client.post("/v1/networks", body, status=422)["errors"]
     assert len(told) == 10_000
     assert sum("Did you mean" in fault["message"] for fault in told) <= 20
+
+
+@pytest.mark.parametrize(("path", "code", "quoted"), [
+    ("/v1/networks/none-such", 404, '"none-such"'), ("/v1/networks/a%0ab", 404, '"a\\nb"'),
+    ("/v1/networks/it's", 404, '"it\'s"'), ("/v1/networks/000", 400, '"000" fits'),
+])  # fmt: skip
+def test_what_a_caller_sent_is_quoted_as_json(client, path, code, quoted):
+    """A Python repr quotes one text with ' and another with "; a client reads JSON."""
+    assert quoted in client.call("GET", path, status=code)["detail"]

@@ -153,7 +153,7 @@ def test_an_answer_without_an_end_is_given_up(monkeypatch):
 
 
 def test_a_problem_of_a_forwarded_check_is_the_callers():
-    problem = {"code": "container-not-found", "detail": "No container has the name, id or id prefix 'x'."}
+    problem = {"code": "container-not-found", "detail": 'No container has the name, id or id prefix "x".'}
     with sibling({**WELL, "/v1/connectivity/checks": (404, problem)}) as (name, _), pytest.raises(NotFound) as told:
         siblings(name).check(name, {}, 2)
     assert told.value.code == "container-not-found"

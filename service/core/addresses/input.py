@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from service.core.addresses.intervals import Interval, enclosures, parse
-from service.core.errors import InputFault
+from service.core.errors import InputFault, quoted
 from service.core.snapshot import BUILTIN_NETWORKS, Pool
 
 Address = IPv4Address | IPv6Address
@@ -75,11 +75,11 @@ def validate_pools(
 
 def _subnet(text: str, pointer: str) -> tuple[Subnet | None, InputFault | None]:
     if not _CIDR.fullmatch(text):
-        return None, InputFault(pointer, f"{text!r} is not a subnet in CIDR notation, such as 10.77.0.0/24.")
+        return None, InputFault(pointer, f"{quoted(text)} is not a subnet in CIDR notation, such as 10.77.0.0/24.")
     try:
         loose = ip_network(text, strict=False)
     except ValueError:
-        return None, InputFault(pointer, f"{text!r} is not a subnet in CIDR notation, such as 10.77.0.0/24.")
+        return None, InputFault(pointer, f"{quoted(text)} is not a subnet in CIDR notation, such as 10.77.0.0/24.")
     address = ip_address(text.partition("/")[0])
     if address != loose.network_address:
         return loose, InputFault(pointer, f"{text} has host bits set; the subnet is {loose}.")
@@ -115,7 +115,7 @@ def _faults_inside(pool: Pool, subnet: Subnet | None, pointer: str) -> Iterator[
     taken: dict[Address, str] = {}
     named = [(f"{pointer}/gateway", "the gateway", pool.gateway)] if pool.gateway is not None else []
     named += [
-        (f"{pointer}/auxiliary_addresses/{_escape(name)}", f"the reserved address {name!r}", text)
+        (f"{pointer}/auxiliary_addresses/{_escape(name)}", f"the reserved address {quoted(name)}", text)
         for name, text in pool.auxiliary_addresses.items()
     ]
     for place, what, text in named:
@@ -135,7 +135,7 @@ def _faults_of_address(
     try:
         address = ip_address(text)
     except ValueError:
-        yield InputFault(pointer, f"{text!r} is not an IP address.")
+        yield InputFault(pointer, f"{quoted(text)} is not an IP address.")
         return
     if address in taken:
         yield InputFault(pointer, f"{address} is already {taken[address]}.")
@@ -181,7 +181,7 @@ def validate_network_name(name: str, *, pointer: str = "/name") -> list[InputFau
     """Faults of a new network's name: Docker's letters, not a builtin's, and not one that reads as an id."""
     faults = _faults_of_name(name, pointer, "network")
     if name in _RESERVED_NAMES:
-        faults.append(InputFault(pointer, f"{name!r} is a name that Docker keeps for itself."))
+        faults.append(InputFault(pointer, f"{name} is a name that Docker keeps for itself."))
     return faults
 
 
@@ -202,5 +202,5 @@ def _faults_of_name(name: str, pointer: str, noun: str) -> list[InputFault]:
         limits = f"{MAX_LABEL_LENGTH} characters between dots, {MAX_NAME_LENGTH} in all"
         faults.append(InputFault(pointer, f"The name is too long for DNS to carry: {limits}."))
     if _LOOKS_LIKE_AN_ID.fullmatch(name):
-        faults.append(InputFault(pointer, f"{name!r} could be mistaken for an id."))
+        faults.append(InputFault(pointer, f"{name} could be mistaken for an id."))
     return faults

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 from service.core import remedies
 from service.core.checks import AddressDestination, Finding, HostDestination, Severity
-from service.core.errors import Remedy
+from service.core.errors import Remedy, quoted
 from service.core.reachability.links import endpoint_on
 from service.core.reachability.names import Lookup
 from service.core.reachability.standing import IPV4, IPV6, Standing, gateway_of
@@ -46,7 +46,7 @@ def nothing_to_try(situation: Situation) -> Findings:
     if host or isinstance(question.destination, HostDestination):
         yield _no_host_address(situation)
     elif isinstance(question.destination, AddressDestination):
-        yield unseen(component_of(source), f"{question.destination.address!r} is not an address.")
+        yield unseen(component_of(source), f"{quoted(question.destination.address)} is not an address.")
     elif question.ip_version is not None:
         yield _family(situation, question.ip_version)
     elif situation.destination is not None or _resolved(situation):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from service.core.checks import Finding, Severity
-from service.core.errors import Remedy
+from service.core.errors import Remedy, quoted
 from service.core.observations import FirewallChain
 from service.core.reachability.standing import IPV4, version_of
 from service.core.reachability.target import Goal, Way
@@ -93,7 +93,7 @@ def user_rule_drops(situation: Situation) -> Findings:
     walk = _Walk(table, _packet(situation, goal, hook))
     end = walk.through(hook)
     yield from (
-        unseen(HOST, f"The rule {text!r} of {name} was not understood.", matters=False, rule=text)
+        unseen(HOST, f"The rule {quoted(text)} of {name} was not understood.", matters=False, rule=text)
         for name, text in walk.not_understood
     )
     if end is not None and end.target in DROPS and not _is_the_engines(end):
