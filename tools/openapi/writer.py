@@ -8,6 +8,7 @@ import yaml
 
 WIDTH = 120
 _LONGEST_INLINE = 90
+_LONGEST_DESCRIBED = 70
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -24,17 +25,17 @@ def _list(writer: _Writer, value: list[Any]) -> yaml.Node:
 
 
 def _mapping(writer: _Writer, value: dict[str, Any]) -> yaml.Node:
-    return writer.represent_mapping(
-        "tag:yaml.org,2002:map", value, flow_style="description" not in value and _short(list(value.values()))
-    )
+    # A text beside other things is read best on a line of its own, unless all of them are a few words.
+    longest = _LONGEST_DESCRIBED if "description" in value else _LONGEST_INLINE
+    return writer.represent_mapping("tag:yaml.org,2002:map", value, flow_style=_short(list(value.values()), longest))
 
 
 def _text(writer: _Writer, value: str) -> yaml.Node:
     return writer.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
 
-def _short(values: list[Any]) -> bool:
-    return all(isinstance(one, _SCALARS) for one in values) and len(str(values)) <= _LONGEST_INLINE
+def _short(values: list[Any], longest: int = _LONGEST_INLINE) -> bool:
+    return all(isinstance(one, _SCALARS) for one in values) and len(str(values)) <= longest
 
 
 _Writer.add_representer(list, _list)
