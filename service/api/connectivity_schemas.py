@@ -208,7 +208,9 @@ class PhasesSchema(Schema):
     first_byte = fields.Float(
         required=True,
         allow_none=True,
-        metadata=described("Milliseconds until the first byte of the answer; null for icmp and tcp."),
+        metadata=described(
+            "Milliseconds until the first byte of the answer; null when the protocol has no such phase."
+        ),
     )
 
 

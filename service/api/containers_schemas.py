@@ -277,7 +277,7 @@ class ContainerCreateSchema(Strict):
     )  # fmt: skip
     networks = fields.List(
         fields.Nested(ContainerNetworkSchema), load_default=list, validate=validate.Length(max=64),
-        metadata=described("The networks to connect the container to, besides that of `network_mode`."),
+        metadata=described("The networks to connect the container to, each with the settings of its endpoint."),
     )  # fmt: skip
     published_ports = fields.List(
         fields.Nested(PortRequestSchema), load_default=list, validate=validate.Length(max=256),

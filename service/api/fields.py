@@ -405,7 +405,7 @@ class ProblemSchema(Schema):
     remedy = fields.Nested(RemedySchema, metadata=described("How to fix the problem; absent when no fix is known."))
     errors = fields.List(
         fields.Nested(FaultSchema),
-        metadata=described("Every fault of an invalid request; absent when the problem is not `input-invalid`."),
+        metadata=described("Every fault of an invalid request; absent for other problems."),
     )
     facts = fields.Dict(
         keys=fields.String(), metadata=described("Further details for programs, by name. The names depend on `code`.")
