@@ -152,9 +152,9 @@ class MatrixSchema(Schema):
         metadata=described("One row for each source; each row has one cell for each destination."),
     )
     rtt_ms = fields.List(
-        fields.List(fields.Float(allow_none=True)),
+        fields.List(fields.Float()),
         required=True,
-        metadata=described("Round-trip times in milliseconds, in the order of `verdicts`; null without an answer."),
+        metadata=described("Round-trip times in milliseconds, in the order of `verdicts`; 0 without an answer."),
     )
     summary = fields.Nested(
         MatrixSummarySchema, required=True, metadata=described("The number of pairs in the matrix, by verdict.")
@@ -197,9 +197,9 @@ class MatrixRowSchema(Schema):
         Cell(), required=True, metadata=described("The verdicts of this row, one for each destination.")
     )
     rtt_ms = fields.List(
-        fields.Float(allow_none=True),
+        fields.Float(),
         required=True,
-        metadata=described("Round-trip times in milliseconds, one for each destination; null without an answer."),
+        metadata=described("Round-trip times in milliseconds, one for each destination; 0 without an answer."),
     )
     rows_done = fields.Integer(required=True, metadata=described("The number of rows that are complete."))
     rows_total = fields.Integer(required=True, metadata=described("The number of rows of the whole matrix."))

@@ -80,7 +80,7 @@ class HttpSiblings:
                     names = line["containers"]
                 elif line["type"] == "row":
                     source = names[line["index"]]["id"]
-                    yield RemoteRow(source, tuple(line["verdicts"]), tuple(line["rtt_ms"]))
+                    yield RemoteRow(source, tuple(line["verdicts"]), tuple(time or None for time in line["rtt_ms"]))
                 else:
                     yield RemoteEnd(line["summary"]["surprises"], tuple(line["surprises"]))
 

@@ -88,7 +88,7 @@ def matrix_lines(document):
             if verdict != "self":
                 counts[verdict] += 1
         rtts = [
-            0.04 * (1 + (row * at) % 23) ** 2 if verdict == "reachable" else None for at, verdict in enumerate(verdicts)
+            0.04 * (1 + (row * at) % 23) ** 2 if verdict == "reachable" else 0 for at, verdict in enumerate(verdicts)
         ]
         lines.append(
             {

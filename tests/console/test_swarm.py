@@ -39,8 +39,8 @@ def matrix_lines(*, partial=()):
     summary = {"pairs": 2, "reachable": 2, "unreachable": 0, "inconclusive": 0, "surprises": 0}
     lines = [
         {"type": "start", "containers": [a1, b1], "rows_total": 2},
-        {"type": "row", "index": 0, "verdicts": ["self", "reachable"], "rtt_ms": [None, 0.4]},
-        {"type": "row", "index": 1, "verdicts": ["reachable", "self"], "rtt_ms": [0.5, None]},
+        {"type": "row", "index": 0, "verdicts": ["self", "reachable"], "rtt_ms": [0, 0.4]},
+        {"type": "row", "index": 1, "verdicts": ["reachable", "self"], "rtt_ms": [0.5, 0]},
         {"type": "end", "summary": summary, "surprises": [], "duration_ms": 20.0, "partial": list(partial)},
     ]
     return "".join(json.dumps(line) + "\n" for line in lines)

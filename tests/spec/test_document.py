@@ -313,6 +313,14 @@ def test_a_stream_says_what_one_of_its_lines_or_events_is():
     }
 
 
+def test_nothing_in_a_list_or_a_map_may_be_null():
+    """Rust and C# clients have plain numbers and texts in their lists, and fail at a null."""
+    for name, schema in SCHEMAS.items():
+        for where, node, _ in nodes(schema, name):
+            for inner in (node.get("items"), node.get("additionalProperties")):
+                assert not isinstance(inner, dict) or "null" not in inner.get("type", []), where
+
+
 def test_the_lowest_success_of_an_operation_is_never_only_a_stream_beside_another_answer():
     """Generators give a method the type of the answer with its lowest 2xx."""
     for _, path, operation in OPERATIONS:

@@ -169,7 +169,7 @@ def test_a_siblings_own_trouble_is_its_silence(status):
 def test_rows_come_by_the_ids_of_their_sources():
     lines = [
         {"type": "start", "containers": [{"id": "a"}, {"id": "b"}], "rows_total": 1},
-        {"type": "row", "index": 1, "verdicts": ["reachable", "self"], "rtt_ms": [0.1, None]},
+        {"type": "row", "index": 1, "verdicts": ["reachable", "self"], "rtt_ms": [0.1, 0]},
         {"type": "end", "summary": {"surprises": 2}, "surprises": [{"x": 1}]},
     ]
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
