@@ -13,7 +13,17 @@ from pathlib import Path
 from engines.debian import NotHere, NotNow, newer_engine, version_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-FILES = ("scenarios", "agreement", "containers", "networks", "engine_table", "endpoints", "freshness")
+FILES = (
+    "scenarios",
+    "agreement",
+    "containers",
+    "networks",
+    "engine_table",
+    "endpoints",
+    "freshness",
+    "listeners",
+    "matrix_and_checks",
+)
 AT_ONCE = os.environ.get("BRIDGEWORK_TEST_WORKERS", "3")  # each waits for its engine most of the time
 
 
