@@ -76,7 +76,7 @@ class ContainerSchema(Schema):
     command = fields.List(
         fields.String(),
         required=True,
-        metadata=described("The command that the container runs, one argument an item, without the entrypoint."),
+        metadata=described("The command that the container runs, with its entrypoint, one argument an item."),
     )
     state = fields.String(
         required=True,
