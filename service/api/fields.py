@@ -232,7 +232,7 @@ class Assigned(fields.String):
     """A text that the engine assigns when it makes the thing: ``null`` in the answer of a dry run, never otherwise."""
 
     def __init__(self, text: str, **metadata: Any) -> None:
-        told = f"{text} Null in the answer of a dry run when it does not exist yet."
+        told = f"{text} Null in the answer of a dry run that creates."
         super().__init__(required=True, allow_none=True, metadata=described(told, **metadata))
 
     def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:

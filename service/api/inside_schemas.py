@@ -30,7 +30,7 @@ def _word(text: str, *values: str, grows: bool = False, attribute: str | None = 
 
 
 def _truncated(what: str) -> fields.Boolean:
-    text = f"Whether some are missing from all pages, because the service reads at most {what}."
+    text = f"Whether items are missing from all pages, because the service reads at most {what}."
     return fields.Boolean(required=True, metadata=described(text))
 
 
