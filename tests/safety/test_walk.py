@@ -14,7 +14,7 @@ from service.engine.connection import EngineAddress
 from service.settings import Settings
 
 OPEN_PATHS = {"/", "/livez", "/readyz", "/metrics", "/openapi.json", "/openapi-3.0.json", "/openapi.yaml", "/docs",
-              "/console"}  # fmt: skip
+              "/console", "/problems/{code}"}  # fmt: skip
 ROLES = ("viewer", "operator", "admin")
 OUT_OF_REACH = {"namespace-out-of-reach", "container-not-running"}
 """What a look inside answers where the runner can enter nothing."""
@@ -98,7 +98,7 @@ def concrete(operation, project="beta"):
     if change is not None:
         text = json.dumps(change.body).replace("{p}", project)
         return change.path.replace("{p}", project), json.loads(text)
-    names = {"network": f"{project}-net", "container": f"{project}-run"}
+    names = {"network": f"{project}-net", "container": f"{project}-run", "code": "port-taken"}
     path = operation.path.format(**names)
     if operation.id == "probeForPrometheus":
         path += "?source=alpha-still&destination=container:beta-run"
