@@ -136,6 +136,13 @@ def test_who_reaches_a_published_port(source, version, proxy, expected):
     assert codes(at_host(source, engine_version=version, userland_proxy=proxy)) == expected
 
 
+@pytest.mark.parametrize(("version", "ends"), [(V28, ["published-port"]), (V29, ["bridge", "interface", "reply"])])
+def test_without_masquerading_docker_28_drops_the_packet_and_docker_29_its_answer(version, ends):
+    way = at_host(RAWER, engine_version=version, userland_proxy=True).path
+    assert [hop.kind for hop in way][-len(ends) :] == ends
+    assert [hop.status.value for hop in way] == ["passed"] * (len(way) - 1) + ["stopped"]
+
+
 def test_nftables_rules_let_an_internal_network_reach_published_ports():
     for nftables, verdict in ((True, Verdict.REACHABLE), (False, Verdict.UNREACHABLE)):
         assert at_host(INNER, engine_version=V29, nftables=nftables).verdict is verdict

@@ -86,6 +86,7 @@ def _hop_of(situation: Situation, step: Step, found: Finding | None) -> Hop | No
     chain = str(found.evidence.get("chain", _FORWARD)) if found is not None else _FORWARD
     port = "port" if situation.port is None else f"{situation.transport} {situation.port}"
     holder = goal.standing if goal is not None and goal.standing is not None else THE_HOST
+    published = publication(situation)
     return {
         Step.SOURCE: _end(source),
         Step.DESTINATION: _end(destination or source),
@@ -93,7 +94,7 @@ def _hop_of(situation: Situation, step: Step, found: Finding | None) -> Hop | No
         Step.ADDRESS: Hop("address", asked, source.name),
         Step.OWN_ROUTE: Hop("routing", address, source.name),
         Step.FIREWALL: Hop("firewall", chain, THE_HOST.name),
-        Step.REPLY: Hop("reply", source.name, holder.name),
+        Step.REPLY: Hop("reply", source.name, published.standing.name if published is not None else holder.name),
         Step.PORT: Hop("port", port, holder.name),
         Step.OUTSIDE: Hop("address", address),
     }.get(step)

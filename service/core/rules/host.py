@@ -227,15 +227,37 @@ def translated_and_dropped(situation: Situation) -> Findings:
         if not leaves.inter_container_enabled:
             message = f"{leaves.name} has enable_icc=false and no docker-proxy answers: {whose} is not reached from it."
             yield finding("inter-container-off", of_network(leaves), message, remedy=remedy)
-    elif not masquerades(leaves) and (not bridges_are_open(situation.evidence) or reply_is_dropped(situation, leaves)):
-        message = f"{leaves.name} does not masquerade: {whose} does not answer from there."
-        yield finding("masquerade-off", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
-    elif not bridges_are_open(situation.evidence):
+    elif bridges_are_open(situation.evidence):
+        return
+    elif not masquerades(leaves):
+        yield _unanswered(situation, leaves, found)
+    else:
         message = (
             f"The engine runs without docker-proxy (userland-proxy=false): {whose} is translated to its own address, "
             f"and dropped on the way from {leaves.name} to {home.name if home else 'its network'}."
         )
         yield finding("bridges-isolated", of_network(leaves), message, remedy=remedy)
+
+
+def translated_and_unanswered(situation: Situation) -> Findings:
+    """What comes by a bridge, is translated and arrives, and whose answer is dropped on its way back."""
+    goal, found = situation.goal, publication(situation)
+    if goal is None or goal.exit is None or found is None or found.delivery is not Delivery.RULES:
+        return
+    leaves = goal.exit
+    if leaves.internal or leaves == found.home or not bridges_are_open(situation.evidence):
+        return
+    if not masquerades(leaves) and reply_is_dropped(situation, leaves):
+        yield _unanswered(situation, leaves, found)
+
+
+def _unanswered(situation: Situation, leaves: Network, found: Publication) -> Finding:
+    message = (
+        f"{leaves.name} does not masquerade: port {situation.port} of {found.container.name}, published at the host, "
+        f"does not answer from there."
+    )
+    remedy = remedies.share_network(situation.snapshot, members(situation.source, found.standing))
+    return finding("masquerade-off", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
 
 
 def published_by_route(situation: Situation) -> Findings:

@@ -128,6 +128,7 @@ HOST = (
         _at(Step.PUBLISHED, "internal-no-egress", "masquerade-off", "inter-container-off", "bridges-isolated"),
         host.translated_and_dropped,
     ),
+    Rule(_at(Step.REPLY, "masquerade-off"), host.translated_and_unanswered),
     Rule(_at(Step.PUBLISHED, "gateway-mode-routed"), host.published_by_route),
 )
 PORT = (
