@@ -98,7 +98,7 @@ class CheckRequestSchema(Strict):
         load_default="/",
         min_length=1,
         max_length=2048,
-        metadata=described("The path of an http request, such as `/health`."),
+        metadata=described("The path of an http request, such as `/health`.", pattern=r"^/[^\x00-\x1f\x7f]*$"),
     )
     expected_status = Whole(
         100,

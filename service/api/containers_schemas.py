@@ -12,6 +12,7 @@ from service.api.endpoints_schemas import EndpointFieldsSchema, EndpointSchema
 from service.api.fields import (
     MAX_LABELS,
     NAME,
+    NAMES_PATTERN,
     Assigned,
     Cursor,
     Filter,
@@ -231,7 +232,7 @@ class ContainerCreateSchema(Strict):
     name = Text(
         allow_none=True,
         load_default=None,
-        min_length=1,
+        min_length=2,
         max_length=128,
         metadata=described(
             "The name of the container, unique on its engine; null lets the engine make up a name.",
@@ -260,7 +261,10 @@ class ContainerCreateSchema(Strict):
     )
     environment = FreeTextMap(
         load_default=dict,
-        metadata=described("Environment variables by name. Their values are never shown in any answer."),
+        metadata={
+            **described("Environment variables by name. Their values are never shown in any answer."),
+            NAMES_PATTERN: r"^[^=\x00-\x1f\x7f]+$",
+        },
     )
     labels = FreeTextMap(
         load_default=dict,
@@ -318,7 +322,10 @@ class ContainerCreateSchema(Strict):
     sysctls = TextMap(
         load_default=dict,
         max_items=64,
-        metadata=described("Kernel settings of the network namespace, only `net.*`, such as `net.ipv4.ip_forward: 1`."),
+        metadata={
+            **described("Kernel settings of the network namespace, only `net.*`, such as `net.ipv4.ip_forward: 1`."),
+            NAMES_PATTERN: r"^net\.[a-z0-9_.\-]+$",
+        },
     )
     restart_policy = fields.String(
         load_default="no", validate=validate.OneOf(RESTART_POLICIES),
@@ -383,7 +390,7 @@ class ContainerRenameSchema(Strict):
 
     name = Text(
         required=True,
-        min_length=1,
+        min_length=2,
         max_length=128,
         metadata=described("The new name of the container, unique on its engine.", pattern=NAME),
     )

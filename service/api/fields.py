@@ -20,6 +20,10 @@ NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
 """For the document. PCRE, which PHP uses, does not know ``\u0000``."""
 NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"
 """What Docker takes as a name; for the document."""
+KEY = r"^[^\x00-\x1f\x7f]+$"
+"""The key of a label, of a driver option or of any other map."""
+NAMES_PATTERN = "x-names-pattern"
+"""Holds the pattern of an object's keys until the document is made of it (``propertyNames``)."""
 NO_NUL = r"^[^\x00]*$"
 MAX_TEXT = 4096
 MAX_FREE_TEXT = 131_072
@@ -108,12 +112,14 @@ class Cursor(Text):
 
 
 class Whole(fields.Integer):
-    """An integer within bounds; in JSON nothing else is accepted."""
+    """An integer within bounds; ``5.0`` is one too, as JSON Schema has it, and nothing else is accepted."""
 
     def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
         super().__init__(strict=True, validate=validate.Range(minimum, maximum), **kwargs)
 
     def _validated(self, value: Any) -> Any:
+        if isinstance(value, float) and value.is_integer():  # languages without integers write 5.0
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid", input=value)
         return super()._validated(value)
@@ -160,6 +166,10 @@ class QueryFlag(fields.Boolean):
 
 class Members(fields.Dict):
     """An object from names to values, whose faults are its members': a pointer has no ``key`` or ``value`` in it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        told = {NAMES_PATTERN: KEY, **kwargs.pop("metadata", {})}
+        super().__init__(metadata=told, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         try:

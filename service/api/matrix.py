@@ -193,7 +193,9 @@ def probe_for_prometheus(asked: Asked) -> Response:
     }
     faults = CheckRequestSchema().validate(body)
     if faults:
-        raise invalid([InputFault(f"?{name}", str(text)) for name, text in faults.items()], "The query")
+        raise invalid(
+            [InputFault(f"?{name}", str(text)) for name, texts in faults.items() for text in texts], "The query"
+        )
     wanted = wanted_check(CheckRequestSchema().load(body))
     began = time.perf_counter()
     result = connectivity.check(asked.house, asked.snapshot, wanted)

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from marshmallow import ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
+from service.api.fields import Whole
 from service.api.reading import flattened
 from service.app import RESOURCES
 
@@ -89,3 +90,22 @@ def test_many_unknown_fields_take_no_time(client):
 def test_what_a_caller_sent_is_quoted_as_json(client, path, code, quoted):
     """A Python repr quotes one text with ' and another with "; a client reads JSON."""
     assert quoted in client.call("GET", path, status=code)["detail"]
+
+
+def test_a_probe_says_each_fault_as_a_sentence(client):
+    path = "/v1/connectivity/probe?source=host&destination=host&protocol=icmp&port=1"
+    assert client.call("GET", path, status=422)["errors"] == [
+        {"in": "query", "name": "port", "message": "The protocol icmp has no port."}
+    ]
+
+
+@pytest.mark.parametrize(("number", "taken"), [(80, True), (80.0, True), (80.5, False), (1e400, False), (True, False)])
+def test_a_whole_number_may_be_written_with_a_fraction_of_zero(number, taken):
+    """JSON has one kind of number, and to JSON Schema 80.0 is an integer; Lua and PHP write such ones."""
+    schema = Schema.from_dict({"port": Whole(1, 65_535)})()
+    if taken:
+        assert schema.load({"port": number}) == {"port": 80}
+        assert type(schema.load({"port": number})["port"]) is int
+    else:
+        with pytest.raises(ValidationError):
+            schema.load({"port": number})

@@ -151,6 +151,12 @@ def test_a_tag_is_bounded_by_what_the_edge_takes_of_a_header():
     assert {name: bound + len(f"{name}: \r\n") for name, bound in bounds.items()} == dict.fromkeys(bounds, 8190)
 
 
+def test_a_map_in_a_request_says_what_its_keys_may_be():
+    for name in ("ContainerCreate", "NetworkCreate", "EndpointConnect", "PoolRequest", "IpamRequest"):
+        for field, schema in SCHEMAS[name]["properties"].items():
+            assert "additionalProperties" not in schema or "pattern" in schema["propertyNames"], (name, field)
+
+
 @pytest.mark.parametrize("name", ["CheckSource", "CheckDestination"])
 def test_a_request_that_takes_exactly_one_property_says_so_in_its_schema(name):
     schema = SCHEMAS[name]

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from service.api.fields import NAMES_PATTERN
+
 INT32_MAX = 2**31 - 1
 SAFE_MAX = 2**53 - 1
 """The largest integer that every language of our clients holds exactly (RFC 8259, 6)."""
@@ -152,6 +154,12 @@ def _tidy_address(schema: dict[str, Any]) -> None:
         schema["maxLength"] = 45
 
 
+def _tidy_names(schema: dict[str, Any]) -> None:
+    """Apispec does not know ``propertyNames``, so our fields say it with an extension of their own."""
+    if NAMES_PATTERN in schema:
+        schema["propertyNames"] = {"maxLength": 255, "pattern": schema.pop(NAMES_PATTERN)}
+
+
 def _tidy_free_object(schema: dict[str, Any]) -> None:
     """An object whose keys and values are not fixed says so, or generators make an empty class."""
     if "object" in _types(schema) and "properties" not in schema and not schema.get("additionalProperties"):
@@ -203,6 +211,7 @@ _TIDYINGS: tuple[Callable[[dict[str, Any]], None], ...] = (
     _tidy_pattern,
     _tidy_number,
     _tidy_address,
+    _tidy_names,
     _tidy_free_object,
     _tidy_enum,
 )

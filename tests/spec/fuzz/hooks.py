@@ -1,30 +1,19 @@
 """What schemathesis must know beside the document: formats and bodies of ours, and how to waste no time."""
 
+import importlib
 import json
-import random
 import zlib
 
 import schemathesis
 from hypothesis import strategies as st
-from urllib3.util import connection
 
+importlib.import_module("callers")  # it acts by being imported
 QUICK = {"timeout_ms": 200, "count": 2, "interval_ms": 0, "grace_s": 1}
 FURNISHED = {"network": "simon_network", "container": "tomcat81"}
 LONGEST_NUMBER = 6
-PLACES = random.Random(1)  # of no secret: which loopback address a connection comes from
-connect = connection.create_connection
 
 schemathesis.openapi.format("ip", st.ip_addresses().map(str))
 schemathesis.openapi.format("cidr", st.integers(0, 2**16 - 1).map(lambda n: f"10.{n >> 8}.{n & 255}.0/24"))
-
-
-def connect_from_anywhere(address, timeout=None, source_address=None, socket_options=None):
-    """From a loopback address of its own, as a caller among many: after ten wrong tokens one address has to wait."""
-    source_address = source_address or (f"127.{PLACES.randrange(1, 255)}.{PLACES.randrange(1, 255)}.1", 0)
-    return connect(address, timeout, source_address, socket_options)
-
-
-connection.create_connection = connect_from_anywhere
 
 
 def quick(values):
