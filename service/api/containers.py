@@ -66,8 +66,7 @@ def list_containers(asked: Asked) -> Answer:
 
 @RESOURCE.operation(
     "POST", "/v1/containers", role=Role.OPERATOR, body=ContainerCreateSchema(), rehearsable=True, keyed=True,
-    # Generators give a method the type of its lowest 2xx: the lines must not be below 201.
-    answers={201: ContainerSchema, 202: LINES},
+    answers={201: [ContainerSchema, LINES]},
     problems={400: ("ambiguous-reference",),
               403: ("image-not-allowed", "host-mode-not-allowed", "host-port-not-allowed", "project-mismatch",
                     "published-address-not-allowed"),
@@ -82,7 +81,7 @@ def create_container(asked: Asked) -> Answer | Response:
 
     The container is also started, unless `start` is false. If the start fails, the container is removed again, so that
     nothing is left half done. Host mode and sharing the network of another container need the role `admin`. With
-    `Accept: application/x-ndjson`, the service answers 202 at once and sends a line for each step, such as the pull of
+    `Accept: application/x-ndjson`, the service answers 201 at once and sends a line for each step, such as the pull of
     the image; the last line holds the container or the problem.
     """
     body = asked.body
@@ -96,7 +95,7 @@ def create_container(asked: Asked) -> Answer | Response:
         replayed = {"Idempotent-Replayed": "true"} if done.replayed else {}
         return Answer(made, 201, {"Location": f"/v1/containers/{made.id}", **replayed})
 
-    return streamed(create, 202) if asked.media_type == NDJSON else create()
+    return streamed(create, 201) if asked.media_type == NDJSON else create()
 
 
 def _wanted(body: dict[str, Any]) -> WantedContainer:

@@ -139,7 +139,7 @@ LINES = {"Accept": "application/x-ndjson"}
 def test_a_creation_tells_its_progress_and_ends_with_the_container(client):
     body = {"name": "slow", "image": "busybox", "network_mode": "none"}
     answer = client.send("POST", "/v1/containers", body, headers=LINES)
-    assert (answer.status_code, answer.mimetype) == (202, "application/x-ndjson")
+    assert (answer.status_code, answer.mimetype) == (201, "application/x-ndjson")
     lines = [json.loads(line) for line in answer.get_data(as_text=True).splitlines()]
     for line in lines:
         validate_line("ContainerLine", line)

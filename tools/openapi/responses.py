@@ -62,7 +62,6 @@ _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
 _MEANING: Mapping[int, str] = {
     200: "The request succeeded; the body holds the answer.",
     201: "The resource was created; the body shows it.",
-    202: "The change has begun; the body tells its progress, line by line, and its end.",
     204: "The request succeeded; the answer has no body.",
     503: "The service is running but not ready: the engine does not answer, or its API is too old.",
 }
