@@ -12,7 +12,7 @@ RUN ["python3", "-m", "venv", "/opt/pip"]
 RUN ["python3", "-m", "venv", "--without-pip", "/opt/bridgework"]
 COPY requirements.lock /opt/
 RUN ["/opt/pip/bin/pip", "--python", "/opt/bridgework/bin/python3", "install", "--require-hashes", "--requirement", "/opt/requirements.lock"]
-COPY service /opt/bridgework/app/service
+COPY service/bridgework /opt/bridgework/app/bridgework
 # The root is read-only when it runs, so the bytecode is made here, and trusted without a look at the sources.
 RUN ["/opt/bridgework/bin/python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/opt/bridgework/app"]
 
@@ -35,5 +35,5 @@ WORKDIR /opt/bridgework/app
 # and why, is in docs/deployment.md.
 USER 65532:65532
 EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --start-interval=1s --retries=3 CMD ["python3", "-m", "service.healthcheck"]
-ENTRYPOINT ["python3", "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --start-interval=1s --retries=3 CMD ["python3", "-m", "bridgework.healthcheck"]
+ENTRYPOINT ["python3", "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "service"))
 
-from service.core.diagnostics.diagnosis import diagnose
-from service.core.evidence import EngineEvidence, Evidence
-from service.core.observations import (
+from bridgework.core.diagnostics.diagnosis import diagnose
+from bridgework.core.evidence import EngineEvidence, Evidence
+from bridgework.core.observations import (
     HostObservation,
     Interface,
     InterfaceAddress,
@@ -25,9 +25,9 @@ from service.core.observations import (
     Observation,
     Route,
 )
-from service.core.pictures.drawing import to_graphviz, to_mermaid
-from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from service.core.topology.build import build
+from bridgework.core.pictures.drawing import to_graphviz, to_mermaid
+from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.core.topology.build import build
 
 EACH = 10
 _BASE = int(IPv4Address("10.0.0.0"))

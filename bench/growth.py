@@ -27,12 +27,12 @@ from core_scale import engine as made_engine
 from measure import Line
 from stage import HEADERS, tokens_file
 
-from service.app import create_app
-from service.core.assembly import with_containers
-from service.core.ports import RunnerStatus
-from service.core.snapshot import Snapshot
-from service.engine.connection import EngineAddress
-from service.settings import Settings
+from bridgework.app import create_app
+from bridgework.core.assembly import with_containers
+from bridgework.core.ports import RunnerStatus
+from bridgework.core.snapshot import Snapshot
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 
 SIZES = (400, 4_000, 40_000)
 CROWDS = (10, 100, 1_000)

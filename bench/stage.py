@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+sys.path[:0] = [str(ROOT / "service"), str(ROOT), str(ROOT / "scripts")]
 
 import docker
+
 from private_engine import PrivateEngine
 
 TOKEN = "bench"
@@ -106,7 +107,7 @@ def service(made: PrivateEngine, **settings: str) -> Iterator[Service]:
         }
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"],
+            [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"],
             cwd=ROOT,
             env=environment,
             stderr=log,

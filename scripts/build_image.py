@@ -230,9 +230,9 @@ def install(package: str) -> None:
 
 def version() -> str:
     """The service's version, read and not imported: nothing is installed yet."""
-    found = re.search(r'__version__ = "([^"]+)"', (ROOT / "service" / "__init__.py").read_text())
+    found = re.search(r'__version__ = "([^"]+)"', (ROOT / "service" / "bridgework" / "__init__.py").read_text())
     if found is None:
-        raise EngineError("service/__init__.py names no version.")
+        raise EngineError("service/bridgework/__init__.py names no version.")
     return found.group(1)
 
 

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT / "service"), str(ROOT)]
 
-from service.api.problem_types import PROBLEMS
-from service.core.explanations import CATALOGUE
+from bridgework.api.problem_types import PROBLEMS
+from bridgework.core.explanations import CATALOGUE
 
 EXPLANATIONS = """\
 # Explanations

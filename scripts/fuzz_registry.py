@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import docker
+
 from private_engine import PrivateEngine, run, wait_until
 
 PORT = 5000

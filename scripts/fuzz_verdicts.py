@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "service" / "published" / "openapi.json"
+DOCUMENT = Path(__file__).resolve().parent.parent / "service" / "bridgework" / "published" / "openapi.json"
 REFUSED_VALID = "positive_data_acceptance"
 ACCEPTED_INVALID = "negative_data_rejection"
 

@@ -80,7 +80,7 @@ def _gunicorn(folder: Path, engine: PrivateEngine, settings: dict[str, str]) -> 
         **{f"BRIDGEWORK_{name.upper()}": value for name, value in settings.items()},
     }
     log = folder / "service.log"
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
     with log.open("wb") as file:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
         try:

@@ -1,6 +1,6 @@
 """Write the OpenAPI document from the schemas, or with ``--check`` fail when a committed file differs.
 
-``openapi.yaml`` is what people read; the service serves the same document from ``service/published``.
+``openapi.yaml`` is what people read; the service serves the same document from ``service/bridgework/published``.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT / "service"), str(ROOT)]
 
-from service.app import RESOURCES
+from bridgework.app import RESOURCES
 from tools.openapi.build import build
 from tools.openapi.downgrade import as_3_0
 from tools.openapi.writer import to_yaml
 
-PUBLISHED = ROOT / "service" / "published"
+PUBLISHED = ROOT / "service" / "bridgework" / "published"
 
 
 def written() -> dict[Path, str]:

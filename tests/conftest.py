@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+
+from bridgework.app import create_app
+from bridgework.core.access import Role
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 from private_engine import PrivateEngine, ask
 from spec_validator import pytest_sessionfinish, pytest_testnodedown, validate, watch_clients
-
-from service.app import create_app
-from service.core.access import Role
-from service.engine.connection import EngineAddress
-from service.settings import Settings
 
 TOKENS = {
     "admin": ("admin", None),

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import dns
+
 from private_engine import ask
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +44,7 @@ def archive(python):
         for library in libraries(python, *extensions):
             tar.add(library.resolve(), library)
         tar.add(Path(dns.__file__).parent, "/opt/probe/dns")
-        tar.add(ROOT / "service", "/opt/probe/service", filter=wanted)
+        tar.add(ROOT / "service" / "bridgework", "/opt/probe/bridgework", filter=wanted)
     return buffer.getvalue()
 
 

@@ -55,7 +55,7 @@ def served(docker_host, tokens_file, **settings):
         "BRIDGEWORK_STOP_GRACE_S": "0",
         **{f"BRIDGEWORK_{name.upper()}": str(value) for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         remote = Remote(port)

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from private_engine import PrivateEngine, answers
 
 ROOT = Path(__file__).resolve().parent.parent

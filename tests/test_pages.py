@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from service import __version__
-from service.settings import Settings
+from bridgework import __version__
+from bridgework.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")])
@@ -61,9 +61,14 @@ def test_what_is_deployed_names_only_settings_that_are_there():
 def test_a_token_is_made_as_it_is_written(tmp_path):
     page = (ROOT / "docs" / "configuration.md").read_text()
     (line,) = re.findall(r"^bridgework (token new .*)$", page, re.MULTILINE)
-    command = [sys.executable, "-m", "service.cli", *line.split()]
+    command = [sys.executable, "-m", "bridgework.cli", *line.split()]
     made = subprocess.run(
-        command, check=True, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "service")},
     )
     (entry,) = json.loads((tmp_path / "tokens.json").read_text())["tokens"]
     assert entry["name"] in line.split()

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import lives
 from private_engine import EngineError, PrivateEngine, ask, install_packages
 

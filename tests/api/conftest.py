@@ -3,12 +3,12 @@
 import json
 
 import pytest
+
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 from conftest import TOKENS, Client, entry
 from safety.fake_engine import BlindRunner, FakeEngine
-
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from flask import Response
 
-from service.api.caching import KeptAnswers
-from service.core.snapshot import Snapshot
+from bridgework.api.caching import KeptAnswers
+from bridgework.core.snapshot import Snapshot
 
 
 class Interrupted(KeptAnswers):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from service.leader import HELD_UP_S, IN_A_ROW, Leadership
+from bridgework.leader import HELD_UP_S, IN_A_ROW, Leadership
 
 PATIENCE_S = 5
 

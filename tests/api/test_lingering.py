@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.lingering import LINGER_S, MAX_DRAINED_BYTES, Lingering
+from bridgework.lingering import LINGER_S, MAX_DRAINED_BYTES, Lingering
 
 ANSWER = b"HTTP/1.1 413 Content Too Large\r\n\r\n"
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.api.networks_schemas import PageQuery
-from service.api.paging import page
-from service.core.errors import InvalidInput
+from bridgework.api.networks_schemas import PageQuery
+from bridgework.api.paging import page
+from bridgework.core.errors import InvalidInput
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from spec_validator import DOCUMENT
 
 JSON = "application/json"

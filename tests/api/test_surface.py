@@ -5,9 +5,9 @@ import json
 import time
 
 import pytest
-from spec_validator import validate_line
 
-from service.core.errors import Conflict
+from bridgework.core.errors import Conflict
+from spec_validator import validate_line
 
 JSON = "application/json"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from conftest import Client, entry
 from structlog.testing import capture_logs
 
-from service.api.auth import BadTokensFile, TokensFile, read_tokens
+from bridgework.api.auth import BadTokensFile, TokensFile, read_tokens
+from conftest import Client, entry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -137,7 +137,7 @@ def test_an_ipv6_site_is_one_address(client):
 
 def test_every_digest_is_compared_whichever_fits(tokens, monkeypatch):
     compared = []
-    monkeypatch.setattr("service.api.auth.hmac.compare_digest", lambda a, b: bool(compared.append(a)) or a == b)
+    monkeypatch.setattr("bridgework.api.auth.hmac.compare_digest", lambda a, b: bool(compared.append(a)) or a == b)
     file = TokensFile(tokens)
     for token in ("token-of-admin", "token-of-alpha-admin", "wrong"):
         compared.clear()
@@ -147,7 +147,7 @@ def test_every_digest_is_compared_whichever_fits(tokens, monkeypatch):
 
 def run_cli(*arguments, **environment):
     return subprocess.run(
-        [sys.executable, "-m", "service.cli", "token", "new", *arguments],
+        [sys.executable, "-m", "bridgework.cli", "token", "new", *arguments],
         cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, **environment},
     )  # fmt: skip
 

@@ -23,13 +23,13 @@ from dataclasses import dataclass, field, replace
 
 import dns.message
 import pytest
+
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.probes.inside import run_inside
+from bridgework.settings import Settings
 from conftest import Client, container
 from raw_engine import Raw
-
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.probes.inside import run_inside
-from service.settings import Settings
 
 ANY, LOOPBACK, NOBODY = 8080, 8081, 8099
 ECHO, ECHO_LOOPBACK, ECHO_SIX = 9000, 9001, 9006

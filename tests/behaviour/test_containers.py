@@ -1,6 +1,7 @@
 """Containers over HTTP on a real engine: modes and fields, idempotent verbs, conflicts by name, nothing half done."""
 
 import pytest
+
 from conftest import codes, container, run
 from raw_engine import Raw
 

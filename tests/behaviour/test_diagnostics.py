@@ -4,6 +4,7 @@ import subprocess
 import time
 
 import pytest
+
 from conftest import codes, run
 from raw_engine import Raw
 

@@ -3,15 +3,15 @@
 from ipaddress import ip_network
 
 import pytest
-from conftest import Client, container
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from raw_engine import Raw
 
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
+from conftest import Client, container
+from raw_engine import Raw
 
 NETWORKS = ("n0", "n1", "n2")
 CONTAINERS = ("c0", "c1", "c2")

@@ -4,13 +4,13 @@ import re
 from collections import Counter
 
 import pytest
+
+from bridgework.app import RESOURCES, create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 from conftest import Client, container
 from engine_proxy import EngineProxy
 from raw_engine import Raw
-
-from service.app import RESOURCES, create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
 
 READS = (
     "/v1/networks",

@@ -1,6 +1,6 @@
 """The engine's answers (its status codes mislead) as a table: operation, situation, what it says, what we make of it.
 
-Each row of ``service.engine.errors.TABLE`` that this engine can produce is provoked on it, past the service's own
+Each row of ``bridgework.engine.errors.TABLE`` that this engine can produce is provoked on it, past the service's own
 checks; what it cannot produce is taken from the source of the engine that does (named at each).
 """
 
@@ -11,22 +11,22 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import pytest
-from engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_29, at
-from raw_engine import Raw
-from recorded_answers import RECORDED
 
-from service.core.errors import (
+from bridgework.core.errors import (
     BridgeworkError,
     Conflict,
     EngineMisbehaved,
     InvalidInput,
     NotFound,
 )
-from service.core.snapshot import Pool, PublishedPort
-from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
-from service.engine.connection import EngineAddress
-from service.engine.docker_engine import DockerEngine
-from service.engine.errors import TABLE
+from bridgework.core.snapshot import Pool, PublishedPort
+from bridgework.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.engine.connection import EngineAddress
+from bridgework.engine.docker_engine import DockerEngine
+from bridgework.engine.errors import TABLE
+from engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_29, at
+from raw_engine import Raw
+from recorded_answers import RECORDED
 
 SUBNET = "10.77.0.0/24"
 NOBODY = "0" * 64

@@ -14,12 +14,12 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
+
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 from conftest import Client, lives, run, sweep_up
 from private_engine import PrivateEngine, ask
-
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG_LIMIT = 256
@@ -339,7 +339,7 @@ def gunicorn(engine, tokens_file):
         "BRIDGEWORK_BIND": f"127.0.0.1:{port}",
         "BRIDGEWORK_TOKENS_FILE": str(tokens_file),
     }
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
     server = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

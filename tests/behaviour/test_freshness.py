@@ -13,15 +13,15 @@ import time
 from pathlib import Path
 
 import pytest
+
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.engine.source import SnapshotSource
+from bridgework.settings import Settings
 from conftest import Client
 from private_engine import PrivateEngine
 from raw_engine import Raw
 from remote_service import served
-
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.engine.source import SnapshotSource
-from service.settings import Settings
 
 LOG_HOLDS = 256
 HUNDRED_THOUSAND = 100_000
@@ -367,7 +367,7 @@ def test_what_a_refused_connect_left_behind_is_seen_by_every_worker(raw, readers
     raw.make("guest", mode="bridge")
     for client in readers:
         client.get("/v1/containers")
-    monkeypatch.setattr("service.operations.endpoints.require_possible", lambda *_: None)
+    monkeypatch.setattr("bridgework.operations.endpoints.require_possible", lambda *_: None)
     one.put("/v1/networks/lan/endpoints/guest", {"ipv4_address": "10.77.0.1"}, status=409)
     for client in (one, other):
         assert client.get("/v1/networks/lan/endpoints/guest")["state"] == "configured"

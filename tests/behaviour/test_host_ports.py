@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from conftest import codes, container, run
 
 PORT = 18077

@@ -4,14 +4,14 @@ import threading
 from collections import Counter
 
 import pytest
+
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 from conftest import Client, container
 from engine_proxy import EngineProxy
 from raw_engine import Raw
 from remote_service import served
-
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
 
 CLIENTS = 50
 KEY = {"Idempotency-Key": "once"}

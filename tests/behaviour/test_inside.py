@@ -6,8 +6,9 @@ import re
 import subprocess
 import time
 
-import private_engine
 import pytest
+
+import private_engine
 from conftest import neighbour_limit, run
 
 HTTPD = ["httpd", "-f", "-p", "8080"]

@@ -5,10 +5,10 @@ import os
 import socket
 
 import pytest
+
+from bridgework.probes.inside import run_inside
 from conftest import check, codes, run
 from raw_engine import Raw
-
-from service.probes.inside import run_inside
 
 PORT = 8085
 QUICK = {"protocol": "tcp", "port": PORT, "timeout_ms": 500}

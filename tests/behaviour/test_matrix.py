@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import private_engine
 import pytest
-from conftest import Client, codes, container, run
 
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
+import private_engine
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
+from conftest import Client, codes, container, run
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVERS = ROOT / "tests" / "probes" / "servers.py"

@@ -5,10 +5,10 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from bridgework.probes.namespace import NamespaceRunner
 from conftest import container, run
 from raw_engine import Raw
-
-from service.probes.namespace import NamespaceRunner
 
 PARENT = "mac0"
 ASKED = ({"protocol": "icmp"}, {"protocol": "tcp", "port": 8080})

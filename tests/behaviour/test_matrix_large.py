@@ -12,16 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docker
-import private_engine
 import pytest
-from conftest import Client, neighbour_limit
 
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.probes import links, netlink
-from service.probes.inside import run_inside
-from service.probes.ledger import SHARE_OF_HARD_LIMIT
-from service.settings import Settings
+import private_engine
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.probes import links, netlink
+from bridgework.probes.inside import run_inside
+from bridgework.probes.ledger import SHARE_OF_HARD_LIMIT
+from bridgework.settings import Settings
+from conftest import Client, neighbour_limit
 
 NETWORKS, EACH = 20, 20
 NOISE = 32

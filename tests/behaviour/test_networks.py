@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from conftest import container, run
 from engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_28_2, DOCKER_29, at
 from raw_engine import Raw

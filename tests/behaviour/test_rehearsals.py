@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from conftest import container, run
 from raw_engine import Raw
 

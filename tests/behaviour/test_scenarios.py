@@ -25,17 +25,17 @@ from pathlib import Path
 
 import docker
 import pytest
+
 from behaviour.test_agreement import DNS, Servers
+from bridgework.app import create_app
+from bridgework.core.explanations import CATALOGUE
+from bridgework.engine.connection import EngineAddress
+from bridgework.probes.inside import run_inside
+from bridgework.settings import Settings
 from conftest import Client, check, codes, container, run
 from engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_29, at
 from private_engine import PrivateEngine
 from raw_engine import Raw
-
-from service.app import create_app
-from service.core.explanations import CATALOGUE
-from service.engine.connection import EngineAddress
-from service.probes.inside import run_inside
-from service.settings import Settings
 
 HTTPD = ["httpd", "-f", "-p", "8080"]
 QUICK = {"timeout_ms": 300}

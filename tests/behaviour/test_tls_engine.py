@@ -11,11 +11,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import ENGINE_PROGRAMS
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from conftest import ENGINE_PROGRAMS
 from private_engine import PrivateEngine
 from probe_image import make_probe_image
 
@@ -25,11 +26,11 @@ LISTEN = "127.0.0.1:2376"
 
 ASK = """
 import json, os, sys
-sys.path.insert(0, "tests")
+sys.path[:0] = ["service", "tests"]
 from conftest import Client
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import read_settings
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import read_settings
 api = Client(create_app(read_settings(), EngineAddress.from_environment(os.environ)))
 answers = []
 for method, path, body in json.load(sys.stdin):

@@ -7,6 +7,7 @@ import subprocess
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from conftest import run
 from raw_engine import Raw
 

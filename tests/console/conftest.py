@@ -40,7 +40,7 @@ def served(engine, tokens_file, folder):
     environment = {**kept, "BRIDGEWORK_BIND": address, "BRIDGEWORK_TOKENS_FILE": str(tokens_file)}
     environment["DOCKER_HOST"] = engine.docker_host
     log = folder / "log"
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
     with log.open("wb") as file:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
     try:

@@ -6,13 +6,13 @@ import signal
 from pathlib import Path
 
 import pytest
+
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 from conftest import Client, run, sweep_up
 from console.conftest import opened_page, served
 from private_engine import PrivateEngine
-
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
 
 pytestmark = pytest.mark.slow
 SOON_MS = 8000

@@ -6,10 +6,10 @@ import subprocess
 import pytest
 from playwright._impl._driver import compute_driver_executable
 
-from service.api import console
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
+from bridgework.api import console
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 
 SCRIPTS = sorted(path for path in console.FOLDER.glob("*.js") if path.name != "cytoscape.min.js")
 OWN = [*SCRIPTS, *console.FOLDER.glob("*.css"), console.FOLDER / console.PAGE]

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from console import stubs
 
 pytestmark = pytest.mark.slow

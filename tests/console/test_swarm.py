@@ -6,6 +6,7 @@ The answers of the service are made up here; tests/swarm shows that two real nod
 import json
 
 import pytest
+
 from console import stubs
 
 pytestmark = pytest.mark.slow

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.worlds import BRIDGE, HOST_NETWORK, NONE, container, identity, network, published
 from hypothesis import strategies as st
 
-from service.core.checks import (
+from bridgework.core.checks import (
     AddressDestination,
     ContainerDestination,
     HostDestination,
@@ -15,8 +14,8 @@ from service.core.checks import (
     Protocol,
     Question,
 )
-from service.core.evidence import Evidence
-from service.core.observations import (
+from bridgework.core.evidence import Evidence
+from bridgework.core.observations import (
     FirewallChain,
     HostObservation,
     Interface,
@@ -26,7 +25,8 @@ from service.core.observations import (
     ResolverConfiguration,
     Route,
 )
-from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from core.worlds import BRIDGE, HOST_NETWORK, NONE, container, identity, network, published
 
 _ICC_OFF = {"com.docker.network.bridge.enable_icc": "false"}
 _STATES = ("running", "running", "running", "paused", "exited")

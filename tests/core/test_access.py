@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.core.access import (
+from bridgework.core.access import (
     Caller,
     Policy,
     Role,
@@ -13,7 +13,7 @@ from service.core.access import (
     stamped,
     subnet_allowed,
 )
-from service.core.errors import Refused
+from bridgework.core.errors import Refused
 
 
 @pytest.mark.parametrize("held", Role)

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.addresses.usage import (
+from bridgework.core.addresses.usage import (
     available_subnets,
     validate_container_name,
     validate_network_name,
     validate_pools,
 )
-from service.core.snapshot import Pool
+from bridgework.core.snapshot import Pool
 
 
 def pointers(*pools, ipv4=True, ipv6=True, **options):

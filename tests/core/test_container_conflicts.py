@@ -2,10 +2,9 @@
 
 from types import SimpleNamespace
 
+from bridgework.core.errors import Conflict
+from bridgework.operations.container_conflicts import explained
 from core.worlds import container, network, world
-
-from service.core.errors import Conflict
-from service.operations.container_conflicts import explained
 
 NET = network("net")
 WEB, DB = container("web", (NET, "10.1.0.2")), container("db", (NET, "10.1.0.3"))

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from service.core import deadline
+from bridgework.core import deadline
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.checks import Severity
-from service.core.diagnostics.diagnosis import diagnose
-from service.core.diagnostics.view import length_like
-from service.core.evidence import EngineEvidence, Evidence
-from service.core.observations import (
+from bridgework.core.checks import Severity
+from bridgework.core.diagnostics.diagnosis import diagnose
+from bridgework.core.diagnostics.view import length_like
+from bridgework.core.evidence import EngineEvidence, Evidence
+from bridgework.core.observations import (
     FirewallChain,
     HostObservation,
     Interface,
@@ -23,8 +23,8 @@ from service.core.observations import (
     ResolverConfiguration,
     Route,
 )
-from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from service.core.topology.build import build
+from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.core.topology.build import build
 
 BRIDGE = Network("bridge-id", "bridge", pools=(Pool("172.17.0.0/16", "172.17.0.1"),))
 WEB80 = (PublishedPort(80, host_port=8080),)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from core.worlds import ask, codes, container, listening, network, seen, world
 
-from service.core.checks import NameDestination, Protocol, Verdict
-from service.core.equivalence import all_pairs
-from service.core.equivalence.all_pairs import VERDICTS, predict_matrix
-from service.core.observations import Observation, Route
-from service.core.reachability.prediction import predict
+from bridgework.core.checks import NameDestination, Protocol, Verdict
+from bridgework.core.equivalence import all_pairs
+from bridgework.core.equivalence.all_pairs import VERDICTS, predict_matrix
+from bridgework.core.observations import Observation, Route
+from bridgework.core.reachability.prediction import predict
+from core.worlds import ask, codes, container, listening, network, seen, world
 
 NETS = [network(f"n{i}", f"10.{i}.0.0/24") for i in range(30)]
 MANY = [container(f"c{i}-{j}", (net, f"10.{i}.0.{j + 2}")) for i, net in enumerate(NETS) for j in range(4)]

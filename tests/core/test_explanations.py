@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from service.core.checks import Severity
-from service.core.explanations import (
+from bridgework.core.checks import Severity
+from bridgework.core.explanations import (
     CATALOGUE,
     HOST,
     containers,
@@ -18,7 +18,7 @@ from service.core.explanations import (
     of_network,
     paths,
 )
-from service.core.snapshot import Container, Network
+from bridgework.core.snapshot import Container, Network
 
 
 @pytest.mark.parametrize("code", CATALOGUE)

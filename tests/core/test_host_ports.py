@@ -4,10 +4,10 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from core.worlds import BRIDGE, HOST_NETWORK, container, network, published, world
 
-from service.core.host_ports import claims, claims_of, clash, held_by, publisher_of
-from service.core.observations import ListeningSocket
+from bridgework.core.host_ports import claims, claims_of, clash, held_by, publisher_of
+from bridgework.core.observations import ListeningSocket
+from core.worlds import BRIDGE, HOST_NETWORK, container, network, published, world
 
 ADDRESSES = ("", "0.0.0.0", "::", "127.0.0.1", "127.0.0.2", "::1")
 BESIDE = {

@@ -4,11 +4,11 @@ import threading
 from dataclasses import replace
 
 import pytest
-from core.worlds import HOST_NETWORK, container, network, world
 
-from service.core.observations import Observation
-from service.core.ports import Place
-from service.operations.links import LinkMemory
+from bridgework.core.observations import Observation
+from bridgework.core.ports import Place
+from bridgework.operations.links import LinkMemory
+from core.worlds import HOST_NETWORK, container, network, world
 
 NET, OTHER = network("net"), network("other", "10.2.0.0/24")
 WEB = replace(container("web", (NET, "10.1.0.2")), pid=11)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from core.worlds import ask, codes, container, identity, listening, network, published, seen, way, with_routes, world
 
-from service.core.checks import Verdict
-from service.core.evidence import NOTHING_SEEN as UNSEEN
-from service.core.observations import FirewallChain, HostObservation, Interface, InterfaceAddress, Observation
-from service.core.reachability.prediction import predict
-from service.core.snapshot import Network
+from bridgework.core.checks import Verdict
+from bridgework.core.evidence import NOTHING_SEEN as UNSEEN
+from bridgework.core.observations import FirewallChain, HostObservation, Interface, InterfaceAddress, Observation
+from bridgework.core.reachability.prediction import predict
+from bridgework.core.snapshot import Network
+from core.worlds import ask, codes, container, identity, listening, network, published, seen, way, with_routes, world
 
 ICC_OFF = {"com.docker.network.bridge.enable_icc": "false"}
 FRONT, BACK = network("front", "10.1.0.0/24"), network("back", "10.2.0.0/24")

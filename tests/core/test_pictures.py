@@ -9,11 +9,11 @@ import subprocess
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.observations import HostObservation, Observation, Route
-from service.core.pictures.drawing import to_graphviz, to_mermaid
-from service.core.pictures.layout import lay_out
-from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from service.core.topology.build import build
+from bridgework.core.observations import HostObservation, Observation, Route
+from bridgework.core.pictures.drawing import to_graphviz, to_mermaid
+from bridgework.core.pictures.layout import lay_out
+from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.core.topology.build import build
 
 HOSTS_ETH0 = HostObservation(
     Observation(1, routes=(Route("0.0.0.0/0", "ipv4", "10.0.0.1", "eth0", None, "global", "boot"),))

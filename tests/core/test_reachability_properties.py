@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core import random_worlds as worlds
-from core.worlds import container, network
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.core.checks import (
+from bridgework.core.checks import (
     ContainerDestination,
     HopStatus,
     Measurement,
@@ -18,16 +16,18 @@ from service.core.checks import (
     Reason,
     Verdict,
 )
-from service.core.container_findings import findings_for
-from service.core.equivalence.all_pairs import VERDICTS, predict_matrix
-from service.core.evidence import Evidence
-from service.core.explanations import CATALOGUE
-from service.core.reachability.aim import aim
-from service.core.reachability.prediction import predict
-from service.core.reachability.reach import Reach
-from service.core.reachability.standing import stand
-from service.core.snapshot import Snapshot
-from service.core.verdict import weigh
+from bridgework.core.container_findings import findings_for
+from bridgework.core.equivalence.all_pairs import VERDICTS, predict_matrix
+from bridgework.core.evidence import Evidence
+from bridgework.core.explanations import CATALOGUE
+from bridgework.core.reachability.aim import aim
+from bridgework.core.reachability.prediction import predict
+from bridgework.core.reachability.reach import Reach
+from bridgework.core.reachability.standing import stand
+from bridgework.core.snapshot import Snapshot
+from bridgework.core.verdict import weigh
+from core import random_worlds as worlds
+from core.worlds import container, network
 
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 GUARDED = Evidence(ipv6_firewall=True)

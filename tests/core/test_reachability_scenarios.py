@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from bridgework.core.checks import Severity, Verdict
+from bridgework.core.errors import Call
+from bridgework.core.reachability.prediction import predict
 from core.worlds import BRIDGE, BUILTIN, NONE, ask, codes, container, finding_of, network, seen, target, world
-
-from service.core.checks import Severity, Verdict
-from service.core.errors import Call
-from service.core.reachability.prediction import predict
 
 USER = network("simon_network", "10.77.0.0/24")
 

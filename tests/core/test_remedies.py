@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from core import random_worlds as worlds
-from core.worlds import BUILTIN, HOST_NETWORK, NONE, container, identity, network, world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core import remedies
-from service.core.checks import AddressDestination, ContainerDestination, HostDestination, NameDestination, Question
-from service.core.container_findings import findings_for
-from service.core.reachability.prediction import predict
-from service.core.snapshot import Network
+from bridgework.core import remedies
+from bridgework.core.checks import AddressDestination, ContainerDestination, HostDestination, NameDestination, Question
+from bridgework.core.container_findings import findings_for
+from bridgework.core.reachability.prediction import predict
+from bridgework.core.snapshot import Network
+from core import random_worlds as worlds
+from core.worlds import BUILTIN, HOST_NETWORK, NONE, container, identity, network, world
 
 REFERENCE = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 ROUTES = {

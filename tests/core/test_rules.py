@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from core import random_worlds as worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.checks import Severity
-from service.core.explanations import CATALOGUE
-from service.core.reachability.prediction import situations_of
-from service.core.rules.table import LAYERS, judge, verdict_of
+from bridgework.core.checks import Severity
+from bridgework.core.explanations import CATALOGUE
+from bridgework.core.reachability.prediction import situations_of
+from bridgework.core.rules.table import LAYERS, judge, verdict_of
+from core import random_worlds as worlds
 
 RULES = [rule for _, rules in LAYERS for rule in rules]
 

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
+from bridgework.core.checks import Verdict
+from bridgework.core.reachability.prediction import predict
+from bridgework.core.rules.overlay import silent_pair
+from bridgework.core.snapshot import NodePlace, Snapshot
 from core.worlds import ask, container, network
-
-from service.core.checks import Verdict
-from service.core.reachability.prediction import predict
-from service.core.rules.overlay import silent_pair
-from service.core.snapshot import NodePlace, Snapshot
 
 VXLAN = "com.docker.network.driver.overlay.vxlanid_list"
 MESH = network("mesh", "10.10.0.0/24", driver="overlay", scope="swarm", attachable=True, options={VXLAN: "4097"})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from core.worlds import ask, codes, container, finding_of, listening, network, published, seen, world
 
-from service.core.checks import Severity, Verdict
-from service.core.observations import DockerRules, FirewallChain, HostObservation, Observation
-from service.core.reachability.prediction import predict
+from bridgework.core.checks import Severity, Verdict
+from bridgework.core.observations import DockerRules, FirewallChain, HostObservation, Observation
+from bridgework.core.reachability.prediction import predict
+from core.worlds import ask, codes, container, finding_of, listening, network, published, seen, world
 
 OPTION = "com.docker.network.bridge."
 MODE = f"{OPTION}gateway_mode_ipv4"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
+from bridgework.core.checks import Severity, Verdict
+from bridgework.core.observations import ListeningSocket, Observation
+from bridgework.core.reachability.prediction import predict
 from core.worlds import (
     BRIDGE,
     BUILTIN,
@@ -17,10 +21,6 @@ from core.worlds import (
     seen,
     world,
 )
-
-from service.core.checks import Severity, Verdict
-from service.core.observations import ListeningSocket, Observation
-from service.core.reachability.prediction import predict
 
 FRONT, BACK = network("frontend", "10.1.0.0/24"), network("backend", "10.2.0.0/24")
 VAULT = network("vault", "10.3.0.0/24", internal=True)

@@ -5,6 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
+from bridgework.core.checks import Severity, Verdict
+from bridgework.core.evidence import NOTHING_SEEN
+from bridgework.core.observations import (
+    FirewallChain,
+    HostObservation,
+    Interface,
+    InterfaceAddress,
+    ListeningSocket,
+    Observation,
+    Route,
+)
+from bridgework.core.reachability.prediction import predict
+from bridgework.core.reachability.standing import ordered_endpoints, stand
+from bridgework.core.snapshot import Pool
 from core.worlds import (
     BRIDGE,
     BUILTIN,
@@ -19,21 +34,6 @@ from core.worlds import (
     with_routes,
     world,
 )
-
-from service.core.checks import Severity, Verdict
-from service.core.evidence import NOTHING_SEEN
-from service.core.observations import (
-    FirewallChain,
-    HostObservation,
-    Interface,
-    InterfaceAddress,
-    ListeningSocket,
-    Observation,
-    Route,
-)
-from service.core.reachability.prediction import predict
-from service.core.reachability.standing import ordered_endpoints, stand
-from service.core.snapshot import Pool
 
 OPTION = "com.docker.network.bridge."
 FRONT, BACK = network("frontend", "10.1.0.0/24"), network("backend", "10.2.0.0/24")

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
+from bridgework.core.checks import Severity, Verdict
+from bridgework.core.observations import Observation, ResolverConfiguration
+from bridgework.core.reachability.prediction import predict
 from core.worlds import (
     BRIDGE,
     BUILTIN,
@@ -20,10 +24,6 @@ from core.worlds import (
     way,
     world,
 )
-
-from service.core.checks import Severity, Verdict
-from service.core.observations import Observation, ResolverConfiguration
-from service.core.reachability.prediction import predict
 
 FRONT, BACK = network("frontend", "10.1.0.0/24"), network("backend", "10.2.0.0/24")
 VAULT = network("vault", "10.3.0.0/24", internal=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from core.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, published, seen, world
 
-from service.core.checks import Measurement, Protocol, Reason, Severity, Verdict
-from service.core.observations import Observation, ResolverConfiguration
-from service.core.reachability.prediction import predict
-from service.core.verdict import weigh
+from bridgework.core.checks import Measurement, Protocol, Reason, Severity, Verdict
+from bridgework.core.observations import Observation, ResolverConfiguration
+from bridgework.core.reachability.prediction import predict
+from bridgework.core.verdict import weigh
+from core.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, published, seen, world
 
 NET = network("simon_network", "10.77.0.0/24")
 MESH = network("mesh", "10.10.0.0/24", driver="overlay")

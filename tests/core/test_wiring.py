@@ -1,8 +1,8 @@
 """Matching the two ends of a veth, without a kernel."""
 
-from service.core.observations import Interface
-from service.core.snapshot import Network, Snapshot
-from service.core.wiring import wiring
+from bridgework.core.observations import Interface
+from bridgework.core.snapshot import Network, Snapshot
+from bridgework.core.wiring import wiring
 
 DOCKER0 = Network("a" * 64, "bridge", options={"com.docker.network.bridge.name": "docker0"})
 BLUE = Network("b" * 64, "blue")

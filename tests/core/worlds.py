@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from service.core.checks import (
+from bridgework.core.checks import (
     AddressDestination,
     ContainerDestination,
     HostDestination,
@@ -13,10 +13,10 @@ from service.core.checks import (
     Protocol,
     Question,
 )
-from service.core.evidence import NOTHING_SEEN, Evidence
-from service.core.observations import HostObservation, ListeningSocket, Observation
-from service.core.reachability.prediction import situations_of
-from service.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.core.evidence import NOTHING_SEEN, Evidence
+from bridgework.core.observations import HostObservation, ListeningSocket, Observation
+from bridgework.core.reachability.prediction import situations_of
+from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 
 DESTINATIONS = {"name": NameDestination, "address": AddressDestination}
 

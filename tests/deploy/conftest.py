@@ -5,6 +5,7 @@ import re
 from contextlib import contextmanager
 
 import pytest
+
 from conftest import Client
 from deploy.support import (
     DEPLOY,

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import private_engine
 import yaml
 from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse, create_environ
 from werkzeug.wrappers import Request
+
+import private_engine
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = ROOT / "deploy"
@@ -184,7 +185,7 @@ def process(*command, log, env=None, seconds=10):
 
 
 def gunicorn_command():
-    return [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
+    return [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
 
 
 def certificate(folder):

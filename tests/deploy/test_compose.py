@@ -8,12 +8,12 @@ import ssl
 import tarfile
 from pathlib import Path
 
-import private_engine
 import pytest
+
+import private_engine
+from bridgework.probes.inside import run_inside
 from conftest import Client, check, run
 from deploy.support import DEPLOY, Remote, certificate, docker, install, sh, sweep_up_but, wait_for
-
-from service.probes.inside import run_inside
 
 pytestmark = pytest.mark.slow
 FILES = [DEPLOY / "docker-compose.yml", DEPLOY / "docker-compose.namespace.yml"]

@@ -3,6 +3,7 @@
 import tarfile
 
 import pytest
+
 from deploy.support import ROOT, sh
 
 pytestmark = pytest.mark.slow

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from behaviour import test_story
 from conftest import Client, check, run
 from deploy.support import (
@@ -81,7 +82,7 @@ def test_by_a_helper_a_published_port_is_followed_too(teller):
 def test_it_belongs_to_nobody_and_holds_no_installer(engine, image):
     found = json.loads(docker(engine, "image", "inspect", image))[0]
     assert found["Config"]["User"] == "65532:65532"
-    assert found["Config"]["Healthcheck"]["Test"] == ["CMD", "python3", "-m", "service.healthcheck"]
+    assert found["Config"]["Healthcheck"]["Test"] == ["CMD", "python3", "-m", "bridgework.healthcheck"]
     assert found["Config"]["Labels"]["org.opencontainers.image.version"]
     assert "pip" not in docker(engine, "run", "--rm", "--entrypoint", "ls", image, "/opt/bridgework/bin")
 
@@ -94,7 +95,7 @@ def test_what_it_adds_to_its_base_is_small(engine, image):
 @pytest.mark.parametrize("service", ["sidecar"], indirect=True, scope="module")
 @pytest.mark.usefixtures("service")
 def test_its_health_check_tells_life_from_death(engine):
-    asked = ("exec", "bridgework", "python3", "-m", "service.healthcheck")
+    asked = ("exec", "bridgework", "python3", "-m", "bridgework.healthcheck")
     docker(engine, *asked)
     elsewhere = docker(engine, "exec", "--env", "BRIDGEWORK_BIND=127.0.0.1:1", *asked[1:], check=False)
     assert elsewhere.returncode == 1

@@ -3,11 +3,11 @@
 import threading
 
 import pytest
-from conftest import check, run
 from prometheus_client.parser import text_string_to_metric_families
 
-from service import metering
-from service.core.errors import EngineUnreachable
+from bridgework import metering
+from bridgework.core.errors import EngineUnreachable
+from conftest import check, run
 
 
 def samples(api, **headers):

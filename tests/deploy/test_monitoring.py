@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 import yaml
+
 from conftest import Client, check, run, sweep_up
 from deploy.support import DEPLOY, free_port, install, process, sh, wait_for
 

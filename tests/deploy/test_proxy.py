@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack
 
 import pytest
+
 from conftest import Client, run, sweep_up
 from deploy.support import wait_for
 

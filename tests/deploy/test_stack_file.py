@@ -1,6 +1,7 @@
 """What deploy/stack.yml gives away, read from the file; tests/swarm/test_stack.py deploys it."""
 
 import yaml
+
 from deploy.support import DEPLOY
 
 STACK = yaml.safe_load((DEPLOY / "stack.yml").read_text())

@@ -9,6 +9,7 @@ import shutil
 import sys
 
 import pytest
+
 from conftest import Client, check, run, sweep_up
 from deploy.support import DEPLOY, ROOT, Remote, UnixConnection, gunicorn_command, install, process, sh, wait_for
 

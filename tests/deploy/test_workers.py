@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
 from conftest import Client
 from deploy.support import at_socket, gunicorn_command, process, wait_for
-from prometheus_client.parser import text_string_to_metric_families
 
 pytestmark = pytest.mark.slow
 

@@ -3,12 +3,12 @@
 import docker.errors
 import pytest
 import requests
+
+from bridgework.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, NotFound
+from bridgework.engine.connection import EngineAddress
+from bridgework.engine.errors import TABLE, translate, translated
 from recorded_answers import RECORDED
 from spec_validator import DOCUMENT, codes_of
-
-from service.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, NotFound
-from service.engine.connection import EngineAddress
-from service.engine.errors import TABLE, translate, translated
 
 ADDRESS = EngineAddress("unix:///nowhere.sock")
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from service.core.reachability.target import gateway_mode
-from service.core.snapshot import Network, Pool, PublishedPort, Snapshot
-from service.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
-from service.engine.bodies import container_body, endpoint_body, network_body
-from service.engine.facts import negotiate, read_facts
-from service.engine.images import is_known, normal
-from service.engine.reading import read_container, read_network, read_ports, read_time, time_ns_of
+from bridgework.core.reachability.target import gateway_mode
+from bridgework.core.snapshot import Network, Pool, PublishedPort, Snapshot
+from bridgework.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.engine.bodies import container_body, endpoint_body, network_body
+from bridgework.engine.facts import negotiate, read_facts
+from bridgework.engine.images import is_known, normal
+from bridgework.engine.reading import read_container, read_network, read_ports, read_time, time_ns_of
 
 LAN = "1" * 64
 NEW = (1, 51)

@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from service.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable
-from service.engine import source as source_module
-from service.engine.connection import EngineAddress
-from service.engine.source import SnapshotSource
+from bridgework.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable
+from bridgework.engine import source as source_module
+from bridgework.engine.connection import EngineAddress
+from bridgework.engine.source import SnapshotSource
 
 LAN = "1" * 64
 

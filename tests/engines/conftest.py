@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 from conftest import ENGINE_PROGRAMS, Client, in_namespace
 from private_engine import PrivateEngine
-
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
 
 NUMBERS = itertools.count(1)
 """A module's engine may run beside a test's own."""

@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from behaviour.test_agreement import Servers, web
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 from conftest import Client
 from raw_engine import Raw
-
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
 
 TRUTH = Path(__file__).with_name("wire_truth.py")
 SEED = 28

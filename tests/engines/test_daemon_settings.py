@@ -9,6 +9,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from conftest import codes
 from engines.conftest import engine_with
 from raw_engine import Raw

@@ -1,6 +1,7 @@
 """How Debian's newer engine is had: the mirror is the machine's own, and each failure has a sentence."""
 
 import pytest
+
 from engines import debian, run
 
 

@@ -4,6 +4,7 @@ import shlex
 import shutil
 
 import pytest
+
 from conftest import check, codes, run
 from engines.conftest import engine_with
 from raw_engine import Raw

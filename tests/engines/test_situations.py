@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
 from conftest import ENGINE_PROGRAMS, in_namespace
 from engines.situations import World, summary
 from private_engine import PrivateEngine

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
 from private_engine import PrivateEngine, ask
 from safety.live import LiveService
 

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 
 import pytest
+
 from faults.conftest import sweep_up
 from faults.load import told_by
 from private_engine import ask

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from faults.load import Client, Maker, told_by
 from safety.live import assert_problem, until
 

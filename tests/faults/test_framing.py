@@ -9,6 +9,7 @@ import socket
 import time
 
 import pytest
+
 from safety.live import LiveService
 
 HEAD = (

@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 from conftest import Client
 from private_engine import PrivateEngine, ask
-
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
 
 LIMIT_S = 1.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -12,14 +12,14 @@ from http.client import HTTPException
 
 import docker
 import pytest
+
+from bridgework.core.ports import Place
+from bridgework.core.snapshot import HELPER_LABEL
+from bridgework.engine import sidecar_launcher
+from bridgework.engine.connection import EngineAddress
 from faults.conftest import inside
 from probe_image import make_probe_image
 from safety.live import ROOT, until
-
-from service.core.ports import Place
-from service.core.snapshot import HELPER_LABEL
-from service.engine import sidecar_launcher
-from service.engine.connection import EngineAddress
 
 GONE_S = 5.0
 """The bound: what a killed asker's helper may still live. It takes about 0.2 s on an idle machine."""
@@ -113,9 +113,9 @@ def short_times(monkeypatch):
 
 KILLED_IN_BETWEEN = """
 import os, sys, docker
-from service.core.ports import Place
-from service.engine import sidecar_launcher
-from service.engine.connection import EngineAddress
+from bridgework.core.ports import Place
+from bridgework.engine import sidecar_launcher
+from bridgework.engine.connection import EngineAddress
 
 docker.APIClient.attach_socket = lambda *_, **__: os.kill(os.getpid(), 9)
 sidecar_launcher.START_WITHIN_S = 1

@@ -7,6 +7,7 @@ import socket
 import time
 
 import pytest
+
 from safety.live import until
 
 MATRIX = {"all": True, "protocol": "icmp", "timeout_ms": 10_000}

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from faults.conftest import inside
 from faults.load import Client, Maker, percentile, told_by
 from safety.live import LiveService, parsed, until

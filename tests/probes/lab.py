@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.core.ports import Place
+from bridgework.core.ports import Place
 
 _numbers = itertools.count()
 

@@ -3,9 +3,9 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from service.core.ports import RunnerStatus
-from service.probes import choice
-from service.probes.choice import ChosenRunner
+from bridgework.core.ports import RunnerStatus
+from bridgework.probes import choice
+from bridgework.probes.choice import ChosenRunner
 
 
 class Namespace:

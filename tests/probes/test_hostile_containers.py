@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from service.core.checks import ProbeRequest, Protocol, Reason, Verdict
-from service.core.observations import ResolverConfiguration
-from service.core.ports import SweepPlan, SweepSource, SweepTarget
-from service.probes import inside
-from service.probes.namespace import NamespaceRunner
-from service.probes.printable import printable
-from service.probes.rooted import open_folder, read_in_root
+from bridgework.core.checks import ProbeRequest, Protocol, Reason, Verdict
+from bridgework.core.observations import ResolverConfiguration
+from bridgework.core.ports import SweepPlan, SweepSource, SweepTarget
+from bridgework.probes import inside
+from bridgework.probes.namespace import NamespaceRunner
+from bridgework.probes.printable import printable
+from bridgework.probes.rooted import open_folder, read_in_root
 
 ROOT = Path(__file__).parent.parent.parent
 ALLOWED = ("10.77.0.0/24",)
@@ -106,8 +106,8 @@ def test_variables_for_a_proxy_divert_no_probe(runner, lying, world, monkeypatch
 REUSE = """
 import os, subprocess, sys
 from pathlib import Path
-from service.core.ports import Place
-from service.probes import places
+from bridgework.core.ports import Place
+from bridgework.probes import places
 ID = "a" * 64
 places.says_otherwise = lambda groups, container_id: False  # whoever has the number next looks like the container's
 victim = subprocess.Popen(["sleep", "60"])
@@ -219,7 +219,7 @@ def test_a_link_to_a_file_of_the_kernel_says_nothing():
 
 def test_a_file_that_never_comes_is_waited_for_as_long_as_a_check_takes(world, monkeypatch):
     """As of a file system that a program in the container serves: the system call returns when that program wants."""
-    monkeypatch.setattr("service.probes.namespace.resolver_configuration", lambda *_, **__: time.sleep(4))
+    monkeypatch.setattr("bridgework.probes.namespace.resolver_configuration", lambda *_, **__: time.sleep(4))
     request = ProbeRequest(Protocol.ICMP, name="db", timeout_ms=200)
     started = time.monotonic()
     measured = NamespaceRunner(os.getpid).check(world.a.place(), request)

@@ -7,12 +7,12 @@ does not.
 import time
 
 import pytest
-from probes.conftest import NsenterLauncher
 
-from service.core.checks import ProbeRequest, Protocol, Reason, Verdict
-from service.core.ports import SweepPlan, SweepSource, SweepTarget
-from service.probes.resolver import MAX_ADDRESSES
-from service.probes.sidecar import SidecarRunner
+from bridgework.core.checks import ProbeRequest, Protocol, Reason, Verdict
+from bridgework.core.ports import SweepPlan, SweepSource, SweepTarget
+from bridgework.probes.resolver import MAX_ADDRESSES
+from bridgework.probes.sidecar import SidecarRunner
+from probes.conftest import NsenterLauncher
 
 TIMEOUT_MS = 300
 EXCESS_S = 0.5

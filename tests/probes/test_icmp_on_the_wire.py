@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from service.core.checks import ProbeRequest, Protocol, Reason, Verdict
-from service.core.ports import SweepPlan, SweepSource, SweepTarget
-from service.probes import echo, raw
-from service.probes.inside import run_inside
+from bridgework.core.checks import ProbeRequest, Protocol, Reason, Verdict
+from bridgework.core.ports import SweepPlan, SweepSource, SweepTarget
+from bridgework.probes import echo, raw
+from bridgework.probes.inside import run_inside
 
 
 def ping(runner, place, address, **fields):

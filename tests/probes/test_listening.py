@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.probes import listening
-from service.probes.inside import run_in_thread, run_inside
+from bridgework.probes import listening
+from bridgework.probes.inside import run_in_thread, run_inside
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from service.core.checks import Protocol, Reason, Verdict
-from service.core.ports import SweepPlan, SweepSource, SweepTarget
-from service.probes import neighbour_table
-from service.probes.inside import run_inside
-from service.probes.namespace import NamespaceRunner
-from service.probes.neighbour_table import read_usage
-from service.probes.spaces import open_space
+from bridgework.core.checks import Protocol, Reason, Verdict
+from bridgework.core.ports import SweepPlan, SweepSource, SweepTarget
+from bridgework.probes import neighbour_table
+from bridgework.probes.inside import run_inside
+from bridgework.probes.namespace import NamespaceRunner
+from bridgework.probes.neighbour_table import read_usage
+from bridgework.probes.spaces import open_space
 
 BUDGET = 60
 LENGTHS = {"arp_cache": 4, "ndisc_cache": 16}

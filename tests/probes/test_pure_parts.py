@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.checks import (
+from bridgework.core.checks import (
     Measurement,
     Phases,
     ProbeRequest,
@@ -16,14 +16,14 @@ from service.core.checks import (
     RoundTrip,
     Verdict,
 )
-from service.core.observations import FirewallChain, HostObservation, Observation
-from service.core.ports import Place, SweepOutcome, SweepPlan, SweepRow, SweepSource, SweepTarget
-from service.probes import echo, firewall, http, reasons
-from service.probes.attempts import Attempt, percentile, round_trip, summarise
-from service.probes.ledger import Ledger, limit_of
-from service.probes.neighbour_table import TableUsage
-from service.probes.pace import Pace
-from service.probes.wire import WireError, from_json, to_json
+from bridgework.core.observations import FirewallChain, HostObservation, Observation
+from bridgework.core.ports import Place, SweepOutcome, SweepPlan, SweepRow, SweepSource, SweepTarget
+from bridgework.probes import echo, firewall, http, reasons
+from bridgework.probes.attempts import Attempt, percentile, round_trip, summarise
+from bridgework.probes.ledger import Ledger, limit_of
+from bridgework.probes.neighbour_table import TableUsage
+from bridgework.probes.pace import Pace
+from bridgework.probes.wire import WireError, from_json, to_json
 
 
 def test_percentiles_lie_between_the_nearest_ranks():
@@ -248,7 +248,7 @@ def test_a_ledger_counts_others_and_frees_what_is_released():
 
 def test_the_pace_gives_no_more_than_its_rate(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("service.probes.pace.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bridgework.probes.pace.time.monotonic", lambda: now[0])
     pace, sent = Pace(1000), 0
     for _ in range(1000):
         now[0] += 0.001

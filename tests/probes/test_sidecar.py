@@ -8,13 +8,13 @@ import threading
 import time
 
 import pytest
-from probes.conftest import ROOT, NsenterLauncher
 
-from service.core.checks import ProbeRequest, Protocol, Reason, Verdict
-from service.core.errors import EngineUnreachable
-from service.core.ports import Place, SweepPlan, SweepSource, SweepTarget
-from service.probes import helper
-from service.probes.sidecar import AT_ONCE, SidecarRunner
+from bridgework.core.checks import ProbeRequest, Protocol, Reason, Verdict
+from bridgework.core.errors import EngineUnreachable
+from bridgework.core.ports import Place, SweepPlan, SweepSource, SweepTarget
+from bridgework.probes import helper
+from bridgework.probes.sidecar import AT_ONCE, SidecarRunner
+from probes.conftest import ROOT, NsenterLauncher
 
 PLACE = Place("a" * 64, "web")
 REQUEST = ProbeRequest(Protocol.ICMP, address="127.0.0.1")
@@ -129,7 +129,7 @@ def test_a_helper_says_what_it_does_not_understand(argument):
 def start_helper(**fields):
     request = {"protocol": "icmp", "address": "127.0.0.1", **fields}
     job = json.dumps({"job": "check", "request": request})
-    command = [sys.executable, "-m", "service.probes.helper", job]
+    command = [sys.executable, "-m", "bridgework.probes.helper", job]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
 
 

@@ -59,7 +59,7 @@ class LiveService:
         self.log = self.folder / f"service-{self.port}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"],
+                [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"],
                 cwd=ROOT, env={**environment, **own, "DOCKER_HOST": self.docker_host}, stdout=log, stderr=log,
             )  # fmt: skip
         try:

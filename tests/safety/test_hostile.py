@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from private_engine import ask
 from safety.hostile import ADDRESSES, Hostile
 from safety.live import LiveService, assert_problem, parsed

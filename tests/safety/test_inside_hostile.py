@@ -12,12 +12,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from bridgework.probes.inside import run_inside
+from bridgework.probes.netlink import MAX_MESSAGES
+from bridgework.probes.resolver_files import MAX_HOST_NAMES, MAX_SEARCH_DOMAINS
 from conftest import check, run
 from private_engine import ask
-
-from service.probes.inside import run_inside
-from service.probes.netlink import MAX_MESSAGES
-from service.probes.resolver_files import MAX_HOST_NAMES, MAX_SEARCH_DOMAINS
 
 VIEWS = ("interfaces", "routes", "neighbours", "sockets", "dns", "ports")
 PORT_53 = {"protocol": "udp", "port": 53, "timeout_ms": 200}
@@ -155,7 +155,7 @@ def test_more_routes_than_are_read(api, web):
 
 
 def test_more_listening_sockets_than_are_read(api, web, monkeypatch):
-    monkeypatch.setattr("service.probes.netlink.MAX_MESSAGES", 200)
+    monkeypatch.setattr("bridgework.probes.netlink.MAX_MESSAGES", 200)
     with ExitStack() as sockets, (web / "ns/net").open("rb") as namespace:
 
         def open_all():
@@ -176,5 +176,5 @@ def test_more_listening_sockets_than_are_read(api, web, monkeypatch):
 
 @pytest.mark.usefixtures("web")
 def test_a_diagnosis_says_of_which_containers_it_saw_a_part_only(api, monkeypatch):
-    monkeypatch.setattr("service.probes.netlink.MAX_MESSAGES", 1)
+    monkeypatch.setattr("bridgework.probes.netlink.MAX_MESSAGES", 1)
     assert any(gap.startswith("all interfaces of web,") for gap in api.get("/v1/diagnostics")["limited"])

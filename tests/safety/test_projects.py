@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from conftest import container, run
 from private_engine import ask
 

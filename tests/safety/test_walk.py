@@ -5,13 +5,13 @@ import json
 from dataclasses import dataclass
 
 import pytest
+
+from bridgework.app import RESOURCES, create_app
+from bridgework.core.access import Role
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 from conftest import entry
 from safety.fake_engine import BlindRunner, FakeEngine
-
-from service.app import RESOURCES, create_app
-from service.core.access import Role
-from service.engine.connection import EngineAddress
-from service.settings import Settings
 
 OPEN_PATHS = {"/", "/livez", "/readyz", "/metrics", "/openapi.json", "/openapi-3.0.json", "/openapi.yaml", "/docs",
               "/console", "/problems/{code}"}  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from spec_validator import DOCUMENT
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
-from spec_validator import DOCUMENT
 from werkzeug.serving import make_server
 
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
+from spec_validator import DOCUMENT
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (

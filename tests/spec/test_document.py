@@ -6,12 +6,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 from gunicorn.config import LimitRequestFieldSize
-from spec_validator import DOCUMENT, PROBLEM, STREAMS, closed_components, codes_of, resolved
 
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.http_edge import REFUSALS
-from service.settings import Settings
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.http_edge import REFUSALS
+from bridgework.settings import Settings
+from spec_validator import DOCUMENT, PROBLEM, STREAMS, closed_components, codes_of, resolved
 from tools.openapi.parameters import MAX_HEADER_BYTES
 
 SCHEMAS = DOCUMENT["components"]["schemas"]

@@ -3,12 +3,12 @@
 import json
 
 import pytest
+
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
 from conftest import Client, container, run, sweep_up
 from spec_validator import DOCUMENT, validate_line
-
-from service.app import create_app
-from service.engine.connection import EngineAddress
-from service.settings import Settings
 
 QUERIES = {"probeForPrometheus": "?source=one&destination=two"}
 READS = [

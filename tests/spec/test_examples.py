@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from spec_validator import DOCUMENT, resolved, schema_checker
 
 WITHOUT = {"getConsole", "getOpenapiJson", "getOpenapi30Json", "getOpenapiYaml", "getReferencePage"}

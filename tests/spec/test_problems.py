@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from spec_validator import DOCUMENT, PROBLEM
 
-from service.api.problem_types import PROBLEMS
-from service.engine.errors import TABLE
+from bridgework.api.problem_types import PROBLEMS
+from bridgework.engine.errors import TABLE
+from spec_validator import DOCUMENT, PROBLEM
 
 RAISING = {"code"}
 """The keyword by which an error is given its code."""

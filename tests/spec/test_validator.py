@@ -4,8 +4,9 @@ import json
 from types import SimpleNamespace
 
 import pytest
-import spec_validator
 from flask import Flask, Response
+
+import spec_validator
 from spec_validator import FULL_RUN, Undocumented, find_path, missing, validate, validate_wire
 
 FINE = {"name": "bridgework", "version": "1", "links": {}}

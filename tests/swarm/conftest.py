@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from swarm.instances import PORT, Instance, instance_on
 from swarm.lab import SwarmNode, Wire, swarm_of_two, until
 

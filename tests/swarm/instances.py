@@ -13,10 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridgework.probes.inside import enter
 from spec_validator import validate_wire
 from swarm.lab import SwarmNode, until
-
-from service.probes.inside import enter
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PORT = 8080
@@ -127,7 +126,7 @@ def instance_on(node, siblings, folder):
         "BRIDGEWORK_SIBLING_TOKEN_FILE": str(token),
     }
     inside = ["nsenter", f"--net={node.engine.namespace}", "--"]
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
     with log.open("wb") as file:
         process = subprocess.Popen([*inside, *command], cwd=ROOT, env=environment, stdout=file, stderr=file)
         instance = Instance(node, log, process)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import docker
+
 from private_engine import PrivateEngine, run
 
 SWARM_PORT = 2377

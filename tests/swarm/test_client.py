@@ -7,19 +7,19 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
+from bridgework.app import create_app
+from bridgework.core import trace
+from bridgework.core.errors import NotFound
+from bridgework.core.siblings import FORWARDED_HEADER, SiblingSilent
+from bridgework.engine.connection import EngineAddress
+from bridgework.operations.matrix_nodes import Elsewhere
+from bridgework.settings import Settings
+from bridgework.siblings import client
+from bridgework.siblings.client import Line, pages, split
+from bridgework.siblings.http_siblings import HttpSiblings
 from conftest import Client
 from safety.fake_engine import BlindRunner, FakeEngine
-
-from service.app import create_app
-from service.core import trace
-from service.core.errors import NotFound
-from service.core.siblings import FORWARDED_HEADER, SiblingSilent
-from service.engine.connection import EngineAddress
-from service.operations.matrix_nodes import Elsewhere
-from service.settings import Settings
-from service.siblings import client
-from service.siblings.client import Line, pages, split
-from service.siblings.http_siblings import HttpSiblings
 
 NODE = {
     "id": "n1", "hostname": "beta", "engine_id": "e1", "address": "10.0.0.1", "instance": None,

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.core.checks import ContainerDestination, Question, Verdict
-from service.core.reachability.prediction import predict
-from service.core.siblings import Gap, Holder, Membership, Node, OverlayGossip, OverlayPlace, Report, joined, placed
-from service.core.snapshot import Container, Endpoint, Network, NodePlace, Pool, Reference, Snapshot
-from service.operations import swarm
+from bridgework.core.checks import ContainerDestination, Question, Verdict
+from bridgework.core.reachability.prediction import predict
+from bridgework.core.siblings import Gap, Holder, Membership, Node, OverlayGossip, OverlayPlace, Report, joined, placed
+from bridgework.core.snapshot import Container, Endpoint, Network, NodePlace, Pool, Reference, Snapshot
+from bridgework.operations import swarm
 
 MESH = Network("o" * 25, "mesh", "overlay", "swarm", attachable=True, pools=(Pool("10.0.1.0/24"),))
 HERE = Node("n0", "alpha", "e0", "10.9.0.1", here=True, reachable=True, manager=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from deploy.support import DEPLOY, ROOT, install, sh
 from swarm.instances import Instance, tokens_document
 from swarm.lab import swarm_of_two, until

@@ -7,8 +7,9 @@ import json
 import time
 
 import pytest
-from console.conftest import FLAGS, find_chromium
 from playwright.sync_api import sync_playwright
+
+from console.conftest import FLAGS, find_chromium
 from swarm.instances import PORT
 from swarm.lab import until
 

@@ -11,9 +11,9 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.validate import Regexp
 
-from service import __version__
-from service.api.contract import JSON, Media, Operation, Resource
-from service.api.fields import NO_CONTROL, ExactlyOne, ProblemSchema, Text, Variants
+from bridgework import __version__
+from bridgework.api.contract import JSON, Media, Operation, Resource
+from bridgework.api.fields import NO_CONTROL, ExactlyOne, ProblemSchema, Text, Variants
 from tools.openapi.examples import attach_examples
 from tools.openapi.links import add_links
 from tools.openapi.open_pages import paths as open_paths

@@ -8,9 +8,9 @@ from typing import Any
 
 from marshmallow import Schema
 
-from service.api.contract import JSON, AnswerShape, Media, Operation
-from service.api.fields import Variants
-from service.api.problems import MEDIA_TYPE
+from bridgework.api.contract import JSON, AnswerShape, Media, Operation
+from bridgework.api.fields import Variants
+from bridgework.api.problems import MEDIA_TYPE
 
 PROBLEM_CODES = "x-problem-codes"
 """The extension of an operation that lists, by status, the codes of its problems beside those of every operation."""
@@ -25,7 +25,7 @@ _EVERYWHERE: Mapping[int, tuple[str, ...]] = {
     431: ("headers-too-large",),
     500: ("internal-error",),
 }
-"""What any request can be answered, most of it before an operation is reached (``service.http_edge``)."""
+"""What any request can be answered, most of it before an operation is reached (``bridgework.http_edge``)."""
 _AUTHENTICATED: Mapping[int, tuple[str, ...]] = {
     401: ("token-required", "token-invalid"),
     429: ("rate-limited", "too-many-failures"),

@@ -1,0 +1,230 @@
+"""The composition root: the only module that knows every room. Makes one application for one worker process."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+from flask.json.provider import DefaultJSONProvider
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from bridgework.api import (
+    compression,
+    connectivity,
+    console,
+    containers,
+    cors,
+    docs,
+    events,
+    explain,
+    inside,
+    matrix,
+    metrics,
+    networks,
+    nodes,
+    problem_pages,
+    problems,
+    service_info,
+)
+from bridgework.api.auth import Authenticator, TokensFile
+from bridgework.api.caching import KeptAnswers
+from bridgework.api.contract import Operation, Resource
+from bridgework.api.dispatch import Desk, flask_view
+from bridgework.api.fields import plain
+from bridgework.api.limits import RateLimit, Slots
+from bridgework.api.oidc import Keys, Oidc
+from bridgework.core import trace
+from bridgework.core.engine_port import Engine
+from bridgework.core.ports import ProbeRunner
+from bridgework.engine.connection import EngineAddress
+from bridgework.engine.docker_engine import DockerEngine
+from bridgework.engine.sidecar_launcher import SidecarLauncher
+from bridgework.engine.swarm import EngineSwarm
+from bridgework.metering import MeteredRunner, metered_engine
+from bridgework.operations.house import House
+from bridgework.probes.choice import ChosenRunner
+from bridgework.probes.namespace import NamespaceRunner
+from bridgework.probes.sidecar import SidecarRunner
+from bridgework.settings import Settings
+from bridgework.siblings.http_siblings import HttpSiblings
+
+RESOURCES: Sequence[Resource] = (
+    service_info.RESOURCE,
+    problem_pages.RESOURCE,
+    networks.RESOURCE,
+    containers.RESOURCE,
+    inside.RESOURCE,
+    connectivity.RESOURCE,
+    matrix.RESOURCE,
+    explain.RESOURCE,
+    nodes.RESOURCE,
+    events.RESOURCE,
+    metrics.RESOURCE,
+)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+"""Headers of every answer that does not say otherwise."""
+
+log = structlog.get_logger()
+
+
+class _OrderedJson(DefaultJSONProvider):
+    """Keys in the order of the schemas, or of the dataclass that is written as it stands."""
+
+    sort_keys = False
+    default = staticmethod(plain)
+
+
+class _Application(Flask):
+    """Flask, which asks of every function of every request whether it is a coroutine; none is here."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself."""
+        return func
+
+
+def create_app(
+    settings: Settings, address: EngineAddress, *, engine: Engine | None = None, runner: ProbeRunner | None = None
+) -> Flask:
+    """The application. ``engine`` and ``runner`` replace the real ones in tests of the seam."""
+    docker = DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads)
+    metered = metered_engine(engine or docker)
+    house = House(
+        engine=metered,
+        runner=MeteredRunner(runner or _runner(settings, docker)),
+        policy=settings.policy,
+        stop_grace_s=settings.stop_grace_s,
+        siblings=_siblings(settings, metered),
+        swarm=None if engine else EngineSwarm(address, settings.engine_timeout_s),
+    )
+    desk = Desk(
+        house=house,
+        authenticator=_authenticator(settings),
+        rate=RateLimit(settings.rate_per_minute),
+        slots={
+            "matrices": Slots("matrices", settings.max_matrices),
+            "probes": Slots("probes", settings.max_probes),
+            "streams": Slots("streams", settings.max_streams),
+        },
+        kept=KeptAnswers(),
+        request_timeout_s=settings.request_timeout_s,
+    )
+    app = _Application("bridgework", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["HOUSE"] = house
+    if settings.proxies:
+        served: Any = app  # Flask's documented way to put middleware around itself; its type says method
+        served.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    app.json = _OrderedJson(app)
+    problems.register(app)
+    _register_tracing(app)
+    cors.allow(app, settings.cors_origins)
+    compression.enable(app)
+    metrics.watch(app, settings.threads)
+    for operation in (operation for resource in RESOURCES for operation in resource.operations):
+        _register(app, desk, operation)
+    docs.register(app)
+    console.register(app)
+    return app
+
+
+def _siblings(settings: Settings, engine: Engine) -> HttpSiblings | None:
+    if not settings.siblings:
+        return None
+    return HttpSiblings(settings.siblings, settings.sibling_token_file, lambda: engine.facts().id)
+
+
+def _runner(settings: Settings, docker: DockerEngine) -> ProbeRunner:
+    launcher = SidecarLauncher(docker.address, settings.probe_image) if settings.probe_image else None
+    if settings.probe_runner == "sidecar" and launcher is not None:
+        return SidecarRunner(launcher, "BRIDGEWORK_PROBE_RUNNER asks for it")
+    namespace = NamespaceRunner(docker.pid)
+    return namespace if settings.probe_runner == "namespace" else ChosenRunner(namespace, launcher)
+
+
+def _authenticator(settings: Settings) -> Authenticator:
+    oidc = None
+    if settings.oidc_jwks_url and settings.oidc_issuer and settings.oidc_audience:
+        oidc = Oidc(
+            issuer=settings.oidc_issuer,
+            audience=settings.oidc_audience,
+            keys=Keys(settings.oidc_jwks_url),
+            role_claim=settings.oidc_role_claim,
+            project_claim=settings.oidc_project_claim,
+        )
+    return Authenticator(TokensFile(settings.tokens_file) if settings.tokens_file else None, oidc)
+
+
+def _register(app: Flask, desk: Desk, operation: Operation) -> None:
+    reader = next(
+        (
+            other
+            for resource in RESOURCES
+            for other in resource.operations
+            if other.method == "GET" and other.path in _resources_of(operation)
+        ),
+        None,
+    )
+    app.add_url_rule(
+        operation.path.replace("{", "<").replace("}", ">"),
+        endpoint=operation.id,
+        view_func=flask_view(desk, operation, reader),
+        methods=[operation.method],
+        provide_automatic_options=False,
+    )
+
+
+def _resources_of(operation: Operation) -> tuple[str, ...]:
+    """The path of the resource that an operation's preconditions are about: its own, or the one its verb stands at."""
+    parent, _, verb = operation.path.rpartition("/")
+    return (
+        (operation.path, parent)
+        if operation.method == "POST" and "{" in parent and "{" not in verb
+        else (operation.path,)
+    )
+
+
+def _register_tracing(app: Flask) -> None:
+    """Request ids, security headers and one line of log for each request."""
+
+    @app.before_request
+    def begin() -> None:
+        headers = request.headers
+        given = headers.get("X-Request-ID")
+        g.request_id = given if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        g.began = time.perf_counter()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        parent = headers.get("traceparent")
+        trace.begin(g.request_id, parent, headers.get("tracestate") if parent else None)
+        if parent:
+            structlog.contextvars.bind_contextvars(traceparent=parent[:64])
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        given = {name for name, _ in response.headers}
+        response.headers.extend((name, value) for name, value in _ALWAYS.items() if name not in given)
+        response.headers.add("X-Request-ID", g.get("request_id", ""))
+        log.info(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            code=g.get("problem_code"),
+            caller=g.get("caller"),
+            duration_ms=round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 2),
+        )
+        return response

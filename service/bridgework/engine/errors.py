@@ -1,0 +1,273 @@
+"""The engine's refusals, by operation and message, as core errors: one table, each row provoked in a test.
+
+The engine's status codes mislead (no free pool is 404, connecting twice 403, active endpoints 403, disconnecting
+twice 500), so the message decides. A row that matches wins; what no row matches is ``engine-answered-strangely``.
+A fourth family, requests' own errors, means that the engine did not answer at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import docker.errors
+import requests.exceptions
+
+from bridgework.core.errors import (
+    BridgeworkError,
+    Call,
+    Conflict,
+    EngineMisbehaved,
+    EngineTooSlow,
+    EngineUnreachable,
+    InvalidInput,
+    NotFound,
+    Remedy,
+)
+from bridgework.engine.connection import SHAPE_ERRORS, EngineAddress, gibberish, is_gibberish, too_slow, unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``operations`` is ``*`` or names; ``message`` is searched in the engine's; ``detail`` may use its groups.
+
+    Groups with a name become facts of the error.
+    """
+
+    operations: frozenset[str]
+    message: str
+    error: type[BridgeworkError]
+    code: str
+    detail: str
+    remedy: Remedy | None = None
+
+
+def _row(
+    operations: str, message: str, error: type[BridgeworkError], code: str, detail: str, remedy: Remedy | None = None
+) -> Row:
+    return Row(frozenset(operations.split()), message, error, code, detail, remedy)
+
+
+_FREE_SUBNET = Remedy(
+    "Use a subnet that overlaps nothing.", calls=(Call("GET", "/v1/subnets/available?prefix_len=24&count=5"),)
+)
+_PULL = Remedy('Send the same body with "pull": "missing", or make the image known to the engine.')
+_ROOM = Remedy("Use a network with a larger subnet, or disconnect what is unused.")
+_JOIN = "connect create_container start_container restart_container"
+_START = "start_container restart_container"
+
+TABLE: tuple[Row, ...] = (
+    _row("create_network", r"network with name (\S+) already exists", Conflict, "network-name-taken",
+         "A network named {0} exists already."),
+    _row("create_network", r"not permitted on predefined (\S+) network", InvalidInput, "network-name-reserved",
+         "{0} is a name that Docker keeps for itself."),
+    _row("create_network", r"\((?P<bridge>\S+)\): conflicts with network \w+ \(\S+\): networks have same bridge name",
+         Conflict, "bridge-name-taken", "Another network has the bridge {bridge} already."),
+    _row("create_network", r"existing interface (?P<bridge>\S+) is not a bridge", Conflict, "bridge-name-taken",
+         "The host has an interface {bridge} already, and it is no bridge."),
+    _row("create_network", r"non-overlapping IPv6 address pool", Conflict, "address-space-exhausted",
+         "The engine has no IPv6 subnet to give of its own (before Docker 27 it has none at all).",
+         Remedy("Name an IPv6 subnet.", calls=(Call("GET", "/v1/subnets/available?prefix_len=64&count=5"),))),
+    _row("create_network", r"non-overlapping IPv4 address pool|all predefined address pools",
+         Conflict, "address-space-exhausted", "The engine's default address pools have no free subnet left.",
+         Remedy("Name a subnet yourself, remove networks nobody uses, or widen default-address-pools.",
+                calls=(Call("GET", "/v1/subnets/available?prefix_len=24&count=5"), Call("POST", "/v1/network-prunes?dry_run=true")))),
+    _row("create_network", r"[Pp]ool overlaps with other one|networks have overlapping IPv|conflicts with existing route",
+         Conflict, "subnet-overlaps", "The subnet overlaps one that is in use.", _FREE_SUBNET),
+    _row("create_network", r'plugin "?([^" ]+)"? not found', InvalidInput, "driver-unknown",
+         "The engine has no driver {0}.", Remedy("See the drivers it has.", calls=(Call("GET", "/v1/engine"),))),
+    _row("create_network", r'only one instance of "(\S+)" network is allowed', InvalidInput, "driver-single-instance",
+         "The engine has one network of the driver {0}, and makes no second."),
+    _row("create_network", r"not a swarm manager|swarm is not active", Conflict, "not-a-swarm-manager",
+         "This engine is no swarm manager, and such a network needs one.",
+         Remedy("Send it to a manager, or start a swarm.", commands=("docker swarm init",))),
+    _row("create_network", r"Ingress network can only be", InvalidInput, "ingress-scope-invalid",
+         "Only an overlay network of a swarm can be the routing mesh."),
+    _row("create_network", r'configuration network "(\S+)" does not exist', NotFound, "network-not-found",
+         "No configuration network is named {0}."),
+    _row("create_network", r"configuration network can only contain|(?:configurations|options) are not supported if the network depends",
+         InvalidInput, "configuration-conflict", "The engine refuses the combination: {message}."),
+    _row("create_network", r"invalid network config|failed to allocate (?:gateway|secondary ip address)|ipv[46] pool is empty|doesn't support multiple subnets|IPv4 or IPv6 must be enabled|IPv4 cannot be disabled",
+         InvalidInput, "address-configuration-invalid", "The engine refuses the address configuration: {message}."),
+    _row("create_network", r"parent interface|not a valid (?:mac|ip)vlan parent|invalid subinterface|vlan id must be|operation not supported",
+         Conflict, "parent-unusable", "The driver cannot use that parent interface: {message}."),
+    _row("create_network", r"failed to parse \S+ value|invalid MTU number|requested (?:mac|ip)vlan \w+ '.*' is not valid|result out of range|invalid argument|Cannot read IPv6 setup|gateway mode '\w+' can only be used",
+         InvalidInput, "option-invalid", "The driver or the kernel refuses an option: {message}."),
+    _row("remove_network", r'configuration network "(\S+)" is in use', Conflict, "network-in-use",
+         "Other networks take their configuration from {0}."),
+    _row("remove_network", r"has active endpoints|is in use by (?:service|task)", Conflict, "network-in-use",
+         "The network has active endpoints."),
+    _row("remove_network", r"is a pre-defined network and cannot be removed", Conflict, "network-builtin",
+         "The network is the engine's own and cannot be removed."),
+    _row("connect", r"already exists in network|is already attached to network", Conflict, "endpoint-exists",
+         "The container has an endpoint in that network already."),
+    _row(_JOIN, r"Address already in use", Conflict, "static-address-taken", "The address is in use already."),
+    _row(_JOIN, r"no available IPv[46] addresses", Conflict, "pool-exhausted",
+         "The network has no free address left.", _ROOM),
+    _row(_JOIN, r"user.specified IP address is supported", InvalidInput, "fixed-address-not-supported",
+         "The network takes no fixed addresses: it is the default bridge, or the engine chose its subnet.",
+         Remedy("Create a network with a subnet named by you; it takes fixed addresses.")),
+    _row(_JOIN, r"no configured subnet.* contain|invalid IPv[46] address|bit does not belong to the sequence", InvalidInput,
+         "address-not-in-subnet", "The engine refuses the address: {message}."),
+    _row(_JOIN, r"invalid MAC address|error setting interface \"\S+\" MAC to|do not support custom mac address", InvalidInput,
+         "mac-address-invalid", "The engine or the kernel refuses the MAC address: {message}."),
+    _row(_JOIN, r"error renaming interface \"\S+\" to \"(?P<interface>[^\"]+)\"|unrecognised network interface sysctl", InvalidInput,
+         "option-invalid", "The engine or the kernel refuses a driver option of the endpoint: {message}."),
+    _row("connect create_container", r"network-scoped alias(?:es are only| is) supported", InvalidInput, "alias-not-supported",
+         "The default bridge knows no aliases.", Remedy("Use a network of your own.")),
+    _row("connect", r"container sharing network namespace with another container or host",
+         Conflict, "network-shared", "The container uses the network of another container or of the host, so it has none of its own.",
+         Remedy("Connect the container whose network it shares.")),
+    _row("connect disconnect", r"in private \(none\) mode|disconnected from host network or connected to host network|cannot (?:dis)?connect container (?:from|to) host network",
+         Conflict, "network-mode-conflict", "The container's network mode forbids it: {message}."),
+    _row(_JOIN, r"configuration-only network", Conflict, "network-config-only",
+         "The network is a configuration, not a network to connect to."),
+    _row(_JOIN, r"not manually attachable", Conflict, "overlay-not-attachable", "The overlay network is not attachable.",
+         Remedy("Create it again with attachable: true.")),
+    _row(_JOIN, r"failed to create the (?:mac|ip)vlan port|operation not supported", Conflict, "parent-unusable",
+         "The network's driver cannot make an interface: {message}."),
+    _row("connect", r"network sandbox for container \w+ not found", Conflict, "container-restarting",
+         "The container is between two starts, so it has no network namespace to connect.",
+         Remedy("Stop the container, connect it, and start it.")),
+    _row("connect disconnect start_container", r"marked for removal", Conflict, "container-removing",
+         "The container is being removed."),
+    _row("disconnect", r"is not connected to (?:the )?network|endpoint \S+ not found", NotFound,
+         "endpoint-not-found", "The container has no endpoint in that network."),
+    _row("connect disconnect " + _START, r"Bind for (?P<host_ip>\S+):(?P<host_port>\d+) failed: port is already allocated"
+         , Conflict, "port-taken", "Port {host_port} of the host is taken already."),
+    _row("connect disconnect " + _START, r"listen \w+ (?P<host_ip>\S+):(?P<host_port>\d+): bind: address already in use", Conflict,
+         "port-taken", "Port {host_port} of the host is taken by a program that is no container's published port."),
+    _row("connect disconnect " + _START, r"failed to bind host port (?:for )?(?P<host_ip>\[\S+?\]|[\d.]+):(?P<host_port>\d+)[:/].*address already in use",
+         Conflict, "port-taken", "Port {host_port} of the host is taken by a program that is no container's published port."),
+    _row("connect disconnect " + _START, r"all ports are allocated", Conflict, "port-taken",
+         "Every port of a published range of host ports is taken already."),
+    _row("connect disconnect " + _START, r"(?:listen \w+|failed to bind host port(?: for)?) (?P<host_ip>\[\S+?\]|[\d.]+):\d+[:/].*cannot assign requested address",
+         Conflict, "host-address-unknown", "The host has no address {host_ip} to publish on."),
+    _row("connect disconnect " + _START, r"(?:userland proxy|failed to create socket)\b.*: protocol not supported", Conflict, "protocol-not-supported",
+         "The host's kernel lacks a protocol of the published ports."),
+    # The last is runc's: the owner ended between the engine's look at it and runc's.
+    _row(_START, r"cannot join network (?:namespace )?of a non running container|namespace path: lstat /proc/\d+/ns/net: no such file",
+         Conflict, "shared-network-owner-down", "The container whose network it shares is not running."),
+    _row(_START, r"ontainer (\w+) is restarting, wait until the container is running", Conflict,
+         "shared-network-owner-down", "The container whose network it shares is restarting."),
+    _row(_START, r"No such container", Conflict, "shared-network-owner-gone",
+         "The container whose network it shares is gone.",
+         Remedy("Create it again: what it shared does not come back.")),
+    _row(_START, r"network (\S+) not found", Conflict, "network-gone", "A network it was configured with is gone."),
+    _row(_START, r"failed to join (\w+) namespace: container \w+ is not running", Conflict, "shared-namespace-owner-down",
+         "The container whose {0} namespace it shares is not running.", Remedy("Start that container first.")),
+    _row(_START, r"Cannot link to (?:a non running container: )?/?([^\s,]+)", Conflict, "link-target-down",
+         "Its link needs the container {0} running, in the default bridge.", Remedy("Start that container first.")),
+    # runc 1.1 names the file; runc 1.3 names the sysctl, after which the file's name has another root.
+    _row("connect " + _START, r"open sysctl (\S+) file|failed to write sysctl (\S+)|/proc/sys/(\S+?)'?(?:: | is not a sysctl)|sysctl \"(\S+)\" (?:not allowed|is not in a separate)",
+         Conflict, "sysctl-refused", "The kernel refuses the sysctl {0}: {message}."),
+    _row(_START, r"read init-p: connection reset|container init was OOM killed", EngineMisbehaved, "container-runtime-failed",
+         "The container runtime's own process ended before the container's command began: {message}.",
+         Remedy("Start it again. If that fails too, look in the kernel's log for a process killed for lack of memory.",
+                commands=("dmesg | grep -i 'killed process'",))),
+    _row(_START, r"exec: \"(.*?)\": (.*?)(?:: unknown|$)", Conflict, "command-not-runnable",
+         "Its command '{0}' cannot be run: {1}."),
+    _row("start_container", r"cannot start a paused container", Conflict, "container-paused", "The container is paused."),
+    _row("create_container rename_container", r"name \"?/?(?P<name>[^\" ]+)\"? is already in use by container", Conflict,
+         "container-name-taken", "A container named {name} exists already."),
+    _row("create_container rename_container", r"Invalid container name|names may be empty", InvalidInput, "container-name-invalid",
+         "The engine refuses the name: {message}."),
+    _row("create_container pull_image", r"[Nn]o such image:? ?(\S*)|manifest unknown|manifest for \S+ not found|failed to resolve reference \S+ \S+: not found|repository does not exist|pull access denied",
+         NotFound, "image-not-found", "The engine has no such image.", _PULL),
+    _row("create_container pull_image", r"invalid reference format|invalid tag format", InvalidInput, "image-reference-invalid",
+         "That is no image's reference: {message}."),
+    _row("create_container", r"conflicting options|[Ii]nvalid (?:port|IP address|restart policy)|[Nn]o command specified", InvalidInput,
+         "combination-invalid", "The engine refuses the combination: {message}."),
+    _row("pull_image", r"dial tcp|no such host|[Tt]imeout|connection refused|lookup|TLS|x509|EOF", EngineMisbehaved,
+         "registry-unreachable", "The engine cannot reach the image's registry: {message}."),
+    _row("unpause_container", r"is not paused", Conflict, "container-not-paused", "The container is not paused."),
+    _row("rename_container", r"[Rr]enaming a container with the same name", Conflict, "container-name-taken",
+         "The container has that name already."),
+    _row("rename_container", r"no endpoint attached to network (\S+) found", Conflict, "endpoint-half-made",
+         "The engine keeps the wish of a connect to {0} that failed, and renames nothing while it does.",
+         Remedy("Restart the container, or stop it, disconnect it from there, and start it.")),
+    _row("remove_container", r"cannot remove container .* is (?:running|paused|restarting)", Conflict,
+         "container-running", "The container is running.", Remedy("Stop it first, or remove it with ?force=true.")),
+    _row("remove_container", r"removal of container \S+ is already in progress", Conflict, "container-removing",
+         "The container is being removed."),
+    _row("*", r"No such container", NotFound, "container-not-found", "The container is gone."),
+    _row("*", r"network \S+ not found", NotFound, "network-not-found", "The network is gone."),
+    _row("*", r"no space left on device", EngineMisbehaved, "engine-disk-full", "The engine's disk is full.",
+         Remedy("Free space under the engine's data root.", commands=("docker system df",))),
+)  # fmt: skip
+
+
+def translate(operation: str, message: str, status: int | None, subject: str | None = None) -> BridgeworkError:
+    """The core error for what the engine said; ``facts`` keep its own words, and what the row's named groups found.
+
+    ``subject`` is the container that the command was for: "No such container" may mean it, or one that it needs.
+    """
+    facts = {"engine_message": message, "engine_status": status}
+    if subject is not None and f"No such container: {subject}" in message:
+        return NotFound(code="container-not-found", detail="The container is gone.", facts=facts)
+    for row in TABLE:
+        if operation not in row.operations and "*" not in row.operations:
+            continue
+        found = re.search(row.message, message)
+        if found:
+            told = _detail(row, found, message)
+            return row.error(code=row.code, detail=told, remedy=row.remedy, facts={**_named(found), **facts})
+    return EngineMisbehaved(
+        code="engine-answered-strangely",
+        detail=f"The engine answered {operation.replace('_', ' ')} with {status}: {message}",
+        facts=facts,
+    )
+
+
+def _named(found: re.Match[str]) -> dict[str, str | int]:
+    """The groups of a row that have a name, as facts: what a use case goes on from, and what a client can read."""
+    given = {name: text for name, text in found.groupdict().items() if text is not None}
+    return {name: int(text) if name == "host_port" else text for name, text in given.items()}
+
+
+def _detail(row: Row, found: re.Match[str], message: str) -> str:
+    groups = [group for group in found.groups() if group is not None] or [""]
+    said = " ".join(message.rstrip(".").split())
+    return row.detail.format(*groups, message=said, **found.groupdict())
+
+
+@contextmanager
+def translated(operation: str, address: EngineAddress, timeout_s: float, subject: str | None = None) -> Iterator[None]:
+    """Turn what the SDK raises inside into core errors."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise translate(operation, _message_of(error), error.status_code, subject) from error
+    except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectTimeout) as error:
+        raise too_slow(timeout_s) from error
+    except requests.exceptions.ConnectionError as error:
+        if "timed out" in str(error).lower():
+            raise too_slow(timeout_s) from error
+        if is_gibberish(_cause(error)):
+            raise gibberish(operation, _cause(error)) from error
+        raise unreachable(address, "it closed the connection or does not listen") from error
+    except requests.exceptions.RequestException as error:
+        raise EngineMisbehaved(
+            code="engine-answered-strangely", detail=f"The engine's answer to {operation} makes no sense: {error}"
+        ) from error
+    except docker.errors.InvalidRepository as error:
+        raise translate(operation, f"invalid reference format: {error}", None) from error
+    except docker.errors.DockerException as error:
+        raise unreachable(address, str(error)) from error
+    except SHAPE_ERRORS as error:  # an answer of another shape
+        raise gibberish(operation, type(error).__name__) from error
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What urllib3 wrapped, as deep as it goes."""
+    inner = next((part for part in error.args if isinstance(part, BaseException)), None)
+    return (_cause(inner) or inner) if inner is not None else None
+
+
+def _message_of(error: docker.errors.APIError) -> str:
+    return str(error.explanation or error)
+
+
+__all__ = ["TABLE", "EngineTooSlow", "EngineUnreachable", "Row", "translate", "translated"]

@@ -1,0 +1,70 @@
+"""What the engine is, and which version of its API to speak with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bridgework.core.engine_port import EngineFacts
+from bridgework.core.errors import EngineMisbehaved, Remedy
+
+OLDEST_API, NEWEST_API = (1, 44), (1, 51)
+PROXY_TOLD_SINCE = (29, 5)
+
+
+def negotiate(version: Any) -> tuple[str, tuple[int, int]]:
+    """Return the API version to speak, within what this service knows, and the engine's newest.
+
+    Raises:
+        EngineMisbehaved: what answers is no Docker engine, or too old.
+    """
+    try:
+        newest = _pair(version["ApiVersion"])
+        oldest = _pair(version.get("MinAPIVersion") or "1.12")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineMisbehaved(code="engine-answered-strangely", detail="What answers is no Docker engine.") from error
+    chosen = min(newest, NEWEST_API)
+    if chosen < OLDEST_API or chosen < oldest:
+        raise EngineMisbehaved(
+            code="engine-version-unsupported",
+            detail=f"The engine speaks API {version['ApiVersion']}; Bridgework needs 1.{OLDEST_API[1]} or newer.",
+            remedy=Remedy("Upgrade the engine to Docker 25 or newer."),
+        )
+    return f"{chosen[0]}.{chosen[1]}", newest
+
+
+def _pair(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
+    """``GET /info`` and ``GET /version`` together."""
+    swarm = info.get("Swarm") or {}
+    firewall = info.get("FirewallBackend") or {}
+    facts = EngineFacts(
+        id=info.get("ID") or "",
+        name=info.get("Name") or "",
+        version=version.get("Version") or "",
+        api_version=version.get("ApiVersion") or "",
+        min_api_version=version.get("MinAPIVersion") or "",
+        operating_system=info.get("OperatingSystem") or "",
+        kernel_version=info.get("KernelVersion") or "",
+        network_drivers=tuple(sorted((info.get("Plugins") or {}).get("Network") or ())),
+        default_address_pools=tuple((p["Base"], int(p["Size"])) for p in info.get("DefaultAddressPools") or ()),
+        swarm_state=swarm.get("LocalNodeState") or "inactive",
+        swarm_node_id=swarm.get("NodeID") or None,
+        firewall_backend=firewall.get("Driver"),
+    )
+    return replace(facts, userland_proxy=_userland_proxy(facts.release, firewall))
+
+
+def _userland_proxy(release: tuple[int, int], firewall: Mapping[str, Any]) -> bool | None:
+    """Whether docker-proxy serves published ports: the engine lists its path then (``GET /info``, since Docker 29.5).
+
+    The engine leaves the two lines out where the proxy is off, and starts none where it found no program for it.
+    """
+    if release < PROXY_TOLD_SINCE:
+        return None
+    return "UserlandProxyPath" in {str(line[0]) for line in firewall.get("Info") or () if line}

@@ -1,0 +1,72 @@
+"""gunicorn's settings, from ours: threads, since a check enters a namespace in a thread of its own (not gevent)."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bridgework.lifetime import PROCESS
+from bridgework.settings import BadSettings, read_settings
+
+try:
+    _settings = read_settings()
+except BadSettings as error:
+    sys.exit(f"Bridgework does not start: {error}")
+
+bind = _settings.bind
+workers = _settings.workers
+threads = _settings.threads
+worker_class = "bridgework.gunicorn_worker.Worker"
+timeout = int(_settings.request_timeout_s) + 30
+graceful_timeout = 25
+keepalive = 75
+limit_request_line = 8190
+limit_request_fields = 64
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm"
+
+GARBAGE_AFTER = 20_000
+"""Objects made before a collection looks for circles: a large engine's answer makes more, and hardly any circle."""
+
+
+def _metrics_folder(given: Path | None) -> Path:
+    """Where the workers' numbers are added up from, before any of them begins; what an earlier run counted is gone."""
+    folder = given or Path(tempfile.mkdtemp(prefix="bridgework-metrics-", dir=worker_tmp_dir))
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.db"):
+        old.unlink()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    return folder
+
+
+_METRICS = _metrics_folder(_settings.metrics_dir) if workers > 1 else None
+
+
+def child_exit(_: Any, worker: Any) -> None:
+    """A worker that ended no longer answers anything; what it counted still counts."""
+    for file in _METRICS.glob(f"gauge_live*_{worker.pid}.db") if _METRICS else ():
+        file.unlink(missing_ok=True)
+
+
+def on_exit(_: Any) -> None:
+    """Leave nothing behind in memory."""
+    if _METRICS and _settings.metrics_dir is None:
+        shutil.rmtree(_METRICS, ignore_errors=True)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let streams end when their worker is told to (SIGTERM, SIGINT, max_requests) or its master is gone.
+
+    A gthread worker waits for its requests, and its process for its threads, so an endless one would hold both.
+    """
+    gc.freeze()  # what is imported stays: no collection need look at it again
+    gc.set_threshold(GARBAGE_AFTER)
+    PROCESS.ends_when(lambda: not worker.alive or worker.ppid != os.getppid())

@@ -1,0 +1,40 @@
+"""The WSGI entry point: ``gunicorn -c python:bridgework.gunicorn_conf bridgework.wsgi:app``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from flask import Flask
+
+from bridgework.api.auth import BadTokensFile
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.logs import configure
+from bridgework.settings import BadSettings, read_settings
+
+GIVE_UP = 3
+"""gunicorn's word for a worker that never will start: after any other it tries again without an end."""
+
+
+def _made() -> Flask:
+    """The application; what keeps it from starting is told in a sentence."""
+    try:
+        settings = read_settings()
+        address = EngineAddress.from_environment(os.environ)
+    except (BadSettings, ValueError) as error:
+        _give_up(error)
+    configure(settings.log_level)
+    try:
+        return create_app(settings, address)
+    except BadTokensFile as error:
+        _give_up(error)
+
+
+def _give_up(error: Exception) -> NoReturn:
+    sys.stderr.write(f"Bridgework does not start: {error}\n")
+    sys.exit(GIVE_UP)
+
+
+app = _made()
