@@ -1,7 +1,8 @@
-"""What a run with schemathesis's own defaults found: counts, and the failures that no listed reason explains.
+"""What a run of schemathesis found: counts, and the failures that no listed reason explains.
 
-Schemathesis takes whatever fits the document for valid, and expects a success, 401, 403, 404, 409 or 429. JSON Schema
-cannot say everything. Each reason below names what it cannot say; a failure without a reason fails the run.
+Schemathesis takes whatever fits the document for valid, and expects a success, 401, 403, 404, 409 or 429; of what does
+not fit, it expects no 412 and no 431. JSON Schema cannot say everything. Each reason below names what it cannot say; a
+failure without a reason fails the run.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import base64
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +18,38 @@ DOCUMENT = Path(__file__).resolve().parent.parent / "service" / "bridgework" / "
 REFUSED_VALID = "positive_data_acceptance"
 ACCEPTED_INVALID = "negative_data_rejection"
 
-REASONS: tuple[tuple[str, str, str], ...] = (
-    ("412 precondition-failed", r"", "An invented ETag is not that of the resource."),
-    ("400 ambiguous-reference", r"", "An invented id is a prefix of several ids."),
-    ("422 idempotency-key-reused", r"", "An invented key came twice, with two bodies."),
-    ("431 headers-too-large", r"", "A header is longer than the bound of the HTTP edge, which is before the document."),
-    ("422 input-invalid", r"query cursor ", "An invented cursor was never given."),
-    (
-        "422 input-invalid",
-        r"body \S*/(host|all) ",
-        "Only `true` makes sense; the document holds no constants, for clients.",
-    ),
-    ("422 input-invalid", r"(body|query) \S*/?port ", "tcp, udp and http need a port, and icmp has none."),
-    ("422 input-invalid", r"body \S*/count ", "All attempts together stay within a minute."),
-    ("422 input-invalid", r"body  Name exactly one ", "Exactly one of containers, network and all."),
-    ("422 input-invalid", r"body \S*/(link_local_addresses|dns|host_ip|extra_hosts)\b", "No format is IPv4 or IPv6."),
-    ("422 input-invalid", r"body /ipam/", "Subnets, gateways, ranges and addresses must fit each other."),
-    ("422 input-invalid", r"body /options/", "Which options there are depends on the driver."),
-    ("422 input-invalid", r"query prefix_len ", "The bounds of a prefix length depend on the IP version."),
-    ("422 input-invalid", r"body /labels/io\.bridgework\.", "A portable pattern cannot exclude a prefix."),
+INVALID = "422 input-invalid"
+ENGINES = (
+    "422 (driver-unknown|driver-single-instance|option-invalid|combination-invalid|configuration-conflict"
+    "|ingress-scope-invalid|network-name-reserved|address-not-in-subnet|address-configuration-invalid"
+    "|fixed-address-not-supported|mac-address-invalid|alias-not-supported|image-reference-invalid)"
 )
-"""Status and code, a pattern that each fault of ``errors`` must match somewhere, and the reason."""
+REASONS: tuple[tuple[str, str, str], ...] = (
+    ("412 precondition-failed", "", "An invented ETag is not that of the resource."),
+    ("400 ambiguous-reference", "", "An invented id is a prefix of several ids."),
+    ("422 idempotency-key-reused", "", "An invented key came twice, with two bodies."),
+    ("(413|414|431) ", "", "It is beyond the bound of a body, a request line or all headers."),
+    (INVALID, "query cursor ", "An invented cursor was never given."),
+    (INVALID, "query prefix_len ", "The bounds of a prefix length depend on the IP version."),
+    (INVALID, r"body \S*/(host|all) ", "Only `true` makes sense, and the document holds no constants."),
+    (INVALID, r"body  Name exactly one ", "Exactly one of containers, network and all."),
+    (INVALID, r"(body|query) \S*/?port ", "tcp, udp and http need a port, and icmp has none."),
+    (INVALID, r"body \S*/count ", "All attempts together stay within a minute."),
+    (INVALID, r"body \S*/(host|container)_port ", "A range of ports ends within 65535."),
+    (INVALID, "body /ipam/", "Subnets, gateways, ranges and addresses must fit each other."),
+    (INVALID, r"body \S*/(dns|extra_hosts|host_ip|address|ipv[46]_address|link_local_addresses)\b",
+     "No format stands for IPv4 or IPv6, and an address lies within its network."),
+    (INVALID, "body .* The engine is too old for it;", "The schema is the same for all versions of the engine."),
+    (INVALID, "body /(attachable|config_only|config_from|driver|ingress|ipv[46]_enabled|options|scope)\\b",
+     "What a network may have depends on its driver."),
+    (INVALID, "body (/(published_ports|networks)\\b|.* Not with (container|host) mode)",
+     "What a container may have depends on its network mode."),
+    (INVALID, "body /name .*(mistaken for an id|that Docker keeps|too long for DNS)",
+     "Portable patterns have no look-ahead."),
+    (INVALID, r"body /labels/io\.bridgework\.", "Portable patterns have no look-ahead."),
+    (ENGINES, "", "It fits the schema, but not the engine, the driver or the network mode."),
+)  # fmt: skip
+"""A pattern of status and code, a pattern that each fault in ``errors`` must match from its start, and the reason."""
 
 
 class Report:
@@ -51,8 +62,20 @@ class Report:
         self.excused: Counter[str] = Counter()
         self.open: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
-        for scenario in _scenarios(events):
-            self._read(scenario)
+        self.ended = False
+        with events.open(encoding="utf-8") as lines:
+            for line in lines:
+                self._take(json.loads(line))
+
+    def _take(self, event: dict[str, Any]) -> None:
+        if "ScenarioFinished" in event:
+            self._read(event["ScenarioFinished"]["recorder"])
+        elif "EngineFinished" in event:
+            self.ended = True
+        elif "NonFatalError" in event or "FatalError" in event:
+            kind = f"error: {json.dumps(event)[:200]}"
+            self.open[kind] += 1
+            self.examples[kind] = json.dumps(event)[:2000]
 
     def _read(self, recorder: dict[str, Any]) -> None:
         for identifier, case in recorder.get("cases", {}).items():
@@ -81,9 +104,15 @@ class Report:
             kind, f"{json.dumps(answered['request'])[:1500]}\n    {message[:500]}\n    {body[:1000]}"
         )
 
+    @property
+    def passed(self) -> bool:
+        """Whether it ran, to its end, and nothing is open."""
+        return self.ended and self.cases > 0 and not self.open
+
     def told(self) -> str:
         """For people."""
-        lines = [f"{len(self.operations)} operations, {self.cases} cases"]
+        failures = f"{self.open.total()} failures without a reason, {self.excused.total()} with one"
+        lines = [f"{len(self.operations)} operations, {self.cases} cases, {failures}"]
         lines += [f"  explained {count:6}  {reason}" for reason, count in self.excused.most_common()]
         for kind, count in self.open.most_common():
             lines += [f"  FAILED    {count:6}  {kind}", f"    {self.examples[kind]}"]
@@ -93,13 +122,6 @@ class Report:
 def _declared() -> set[str]:
     paths = json.loads(DOCUMENT.read_text(encoding="utf-8"))["paths"]
     return {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
-
-
-def _scenarios(events: Path) -> Iterator[dict[str, Any]]:
-    with events.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith('{"ScenarioFinished"'):
-                yield json.loads(line)["ScenarioFinished"]["recorder"]
 
 
 def _text(content: Any) -> str:
@@ -117,7 +139,7 @@ def _reason(check: str, status: int, body: str) -> str | None:
         for fault in problem.get("errors", ())
     ] or [""]
     found = [
-        next((reason for of, pattern, reason in REASONS if of == key and re.match(pattern, fault)), None)
+        next((reason for of, pattern, reason in REASONS if re.match(of, key) and re.match(pattern, fault)), None)
         for fault in faults
     ]
     return None if None in found else " ".join(sorted({str(reason) for reason in found}))

@@ -48,7 +48,7 @@ def parameters(operation: Operation) -> list[Any]:
     if operation.rehearsable:
         found.append(_parameter("dry_run", "query", _DRY_RUN, {"type": "boolean", "default": False}))
     if operation.keyed:
-        schema = {"type": "string", "minLength": 1, "maxLength": 255}
+        schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"}
         found.append(_parameter("Idempotency-Key", "header", _KEY, schema))
     if operation.conditional:
         found.append(tag_parameter("If-Match"))
