@@ -1,0 +1,49 @@
+"""A fuzz run passes only when each failure has a reason that fits every fault of the answer."""
+
+import base64
+import json
+
+import pytest
+
+from scripts.fuzz_verdicts import Report
+
+CURSOR = {"in": "query", "name": "cursor", "message": "Not a cursor of this list with these filters."}
+LABEL = {"in": "body", "pointer": "/labels/a", "message": "Must be a string."}
+
+
+def run(folder, *, check="positive_data_acceptance", status=422, body=None, ended=True):
+    content = {"$base64": base64.b64encode(json.dumps(body).encode()).decode()}
+    failure = {"name": check, "status": "failure", "failure_info": {"failure": {"message": "It is wrong."}}}
+    recorder = {
+        "cases": {"a": {"value": {"method": "GET", "path": "/v1/networks"}}},
+        "checks": {"a": [failure]},
+        "interactions": {"a": {"request": {}, "response": {"status_code": status, "content": content}}},
+    }
+    events = [{"ScenarioFinished": {"recorder": recorder}}, *([{"EngineFinished": {}}] if ended else [])]
+    path = folder / "events.ndjson"
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return Report(path)
+
+
+def test_a_failure_with_a_reason_passes_and_is_counted(tmp_path):
+    report = run(tmp_path, body={"code": "input-invalid", "errors": [CURSOR]})
+    assert report.passed
+    assert report.told().startswith("1 operations, 1 cases, 0 failures without a reason, 1 with one")
+
+
+def test_a_run_that_did_not_end_does_not_pass(tmp_path):
+    assert not run(tmp_path, body={"code": "input-invalid", "errors": [CURSOR]}, ended=False).passed
+
+
+@pytest.mark.parametrize("given", [
+    {"body": {"code": "input-invalid", "errors": [CURSOR, LABEL]}},
+    {"body": {"code": "input-invalid"}},
+    {"body": {"code": "accident"}, "status": 500},
+    {"body": {"code": "input-invalid", "errors": [CURSOR]}, "check": "not_a_server_error"},
+    {"body": {"code": "input-invalid", "errors": [CURSOR]}, "check": "response_schema_conformance"},
+    {"body": ["not a problem"]},
+])  # fmt: skip
+def test_a_failure_without_a_reason_fails_the_run(tmp_path, given):
+    report = run(tmp_path, **given)
+    assert not report.passed
+    assert "FAILED" in report.told()
