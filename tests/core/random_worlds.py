@@ -265,7 +265,7 @@ odd_evidence = st.builds(
     st.none() | odd_hosts,
     few,
     st.none() | st.booleans(),
-    unsettled=st.dictionaries(words, st.builds(InterfaceAddress, words, st.just(64), words, words), max_size=1),
+    unsettled=st.dictionaries(words, st.builds(InterfaceAddress, words, st.just(64), words, words, few), max_size=2),
 )
 destinations = st.one_of(
     st.builds(ContainerDestination, words),

@@ -13,7 +13,7 @@ from bridgework.core.checks import AddressDestination, Finding, HostDestination,
 from bridgework.core.errors import Remedy, quoted
 from bridgework.core.reachability.links import endpoint_on
 from bridgework.core.reachability.names import Lookup
-from bridgework.core.reachability.standing import IPV4, IPV6, Standing, gateway_of
+from bridgework.core.reachability.standing import IPV4, IPV6, Standing, gateway_of, version_of
 from bridgework.core.reachability.target import (
     Goal,
     Way,
@@ -232,30 +232,29 @@ def address_ahead_is_tentative(situation: Situation) -> Findings:
 
 def _tentative(situation: Situation, address: str | None) -> Findings:
     """The finding for an address of a network that its kernel does not use, where it was seen to be so."""
-    found = situation.evidence.unsettled.get(address or "")
-    if found is None:
+    found = situation.evidence.unsettled.get(address) if address is not None else None
+    if address is None or found is None or version_of(address) is None:
         return
-    network = next(iter(networks_around(situation.snapshot, ip_address(found.address))), None)
+    network = next(iter(networks_around(situation.snapshot, ip_address(address))), None)
     if network is None:
         return
-    holder = holder_in(situation.snapshot, network, found.address)
+    holder = holder_in(situation.snapshot, network, address)
     whose = f"the address of {holder.container_name}" if holder is not None else "the host's address"
-    evidence = {"address": found.address, "flags": list(found.flags)}
+    evidence = {"address": address, "flags": list(found.flags)}
     if "dadfailed" in found.flags:
         yield finding(
             "address-tentative",
             of_network(network),
-            f"{found.address}, {whose} on {network.name}, is in use by another interface there: it is not used.",
+            f"{address}, {whose} on {network.name}, is in use by another interface there: it is not used.",
             severity=Severity.BLOCKING,
-            remedy=Remedy(f"Take {found.address} from the other interface, or connect with another address."),
+            remedy=Remedy(f"Take {address} from the other interface, or connect with another address."),
             evidence=evidence,
         )
         return
     yield finding(
         "address-tentative",
         of_network(network),
-        f"{found.address}, {whose} on {network.name}, is tentative: "
-        f"it is not used until duplicate address detection ends.",
+        f"{address}, {whose} on {network.name}, is tentative: it is not used until duplicate address detection ends.",
         remedy=Remedy("Ask again in two seconds: detection ends by itself."),
         evidence=evidence,
     )
