@@ -62,6 +62,13 @@ def test_listeners_divide_what_is_otherwise_alike():
     ]
 
 
+def test_a_listener_at_the_first_own_address_is_not_one_at_an_address_of_nobody():
+    for where, verdict in (("10.0.0.3:80", Verdict.REACHABLE), ("10.9.9.9:80", Verdict.UNREACHABLE)):
+        evidence = seen([(MANY[1], listening(where)), (MANY[2], listening("10.9.9.9:80"))])
+        matrix = predict_matrix(SNAPSHOT, IDS, Protocol.TCP, 80, evidence=evidence)
+        assert [VERDICTS[code] for code in matrix.row(0)[1:3]] == [verdict, Verdict.UNREACHABLE]
+
+
 def test_networks_that_overlap_stay_themselves():
     wide, narrow = network("wide", "10.0.0.0/16"), network("narrow", "10.0.1.0/24", driver="macvlan")
     one, two = container("a", (wide, "10.0.0.2")), container("b", (narrow, "10.0.1.3"))

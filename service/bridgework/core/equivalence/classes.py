@@ -217,7 +217,9 @@ def _bound_to(address: str, own: list[str | None]) -> Hashable:
     if is_loopback(address):
         return "loopback"
     held = address.removeprefix(MAPPED)
-    return address.startswith(MAPPED), own.index(held) if held in own else held == "0.0.0.0"
+    if held in own:
+        return own.index(held)
+    return "any4" if held == "0.0.0.0" else "elsewhere"
 
 
 def _kinds(snapshot: Snapshot) -> dict[str, Hashable]:
