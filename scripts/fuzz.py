@@ -21,7 +21,7 @@ from live_service import TOKEN, Live, live_service
 FOLDER = ROOT / "tests" / "spec" / "fuzz"
 SHORT_SECONDS, DEFAULT_SECONDS = 60, 300
 PATIENT = ["--continue-on-failure", "--request-timeout", "90"]
-"""Go on behind a failure that has its reason, and wait as long as a stop of a container may take."""
+"""Go on after a failure that has its reason. Every call but a stop or restart with a long ``grace_s`` ends sooner."""
 UNTESTED = {
     "followEvents": "It has no end; tests/behaviour/test_events.py follows it.",
     "getOpenapiYaml": "Schemathesis parses YAML before it compares; clients take it as a text, as the document says.",

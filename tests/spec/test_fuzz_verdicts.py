@@ -11,7 +11,7 @@ CURSOR = {"in": "query", "name": "cursor", "message": "Not a cursor of this list
 LABEL = {"in": "body", "pointer": "/labels/a", "message": "Must be a string."}
 
 
-def run(folder, *, check="positive_data_acceptance", status=422, body=None, ended=True):
+def run(folder, *, check="positive_data_acceptance", status=422, body=None, ended=True, label=None):
     content = {"$base64": base64.b64encode(json.dumps(body).encode()).decode()}
     failure = {"name": check, "status": "failure", "failure_info": {"failure": {"message": "It is wrong."}}}
     recorder = {
@@ -20,6 +20,8 @@ def run(folder, *, check="positive_data_acceptance", status=422, body=None, ende
         "interactions": {"a": {"request": {}, "response": {"status_code": status, "content": content}}},
     }
     events = [{"ScenarioFinished": {"recorder": recorder}}, *([{"EngineFinished": {}}] if ended else [])]
+    if label:
+        events.append({"NonFatalError": {"label": label, "value": {"type": "ReadTimeout", "message": "90 s"}}})
     path = folder / "events.ndjson"
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
     return Report(path)
@@ -29,6 +31,14 @@ def test_a_failure_with_a_reason_passes_and_is_counted(tmp_path):
     report = run(tmp_path, body={"code": "input-invalid", "errors": [CURSOR]})
     assert report.passed
     assert report.told().startswith("1 operations, 1 cases, 0 failures without a reason, 1 with one")
+
+
+@pytest.mark.parametrize(("operation", "passes"), [
+    ("POST /v1/containers/{container}/restart", True), ("POST /v1/containers/{container}/stop", True),
+    ("POST /v1/containers/{container}/start", False), ("GET /v1/networks", False),
+])  # fmt: skip
+def test_only_a_call_that_may_wait_long_may_have_no_answer(tmp_path, operation, passes):
+    assert run(tmp_path, body={"code": "input-invalid", "errors": [CURSOR]}, label=operation).passed is passes
 
 
 def test_a_run_that_did_not_end_does_not_pass(tmp_path):
