@@ -124,7 +124,9 @@ def test_nothing_new_costs_one_question(engine, source):
     assert engine.asked == ["/events"]
 
 
-def test_readers_share_the_proof_that_begins_after_they_asked(engine, source):
+def test_readers_share_the_proof_that_begins_after_they_asked(engine):
+    # Three slow answers, one after another, take nearly the second that the other tests wait.
+    source = SnapshotSource(EngineAddress(f"tcp://127.0.0.1:{engine.port}"), timeout_s=20)
     source.snapshot()
     engine.delay_s = 0.3
     engine.asked.clear()
