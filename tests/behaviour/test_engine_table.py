@@ -435,6 +435,12 @@ PROVOKED = [
          DOCKER_28: NET + PORT + "failed to bind host port for [2001:db8:8:9::5]:8082:*: cannot assign *",
          DOCKER_29: NET + PORT + "failed to bind host port [2001:db8:8:9::5]:8082/tcp: cannot assign *"},
         Conflict, "host-address-unknown", "address [2001:db8:8:9::5] to"),
+    Row("start_container", "a link-local address, of which there is one on each interface",
+        lambda w: w.create(**publish(8082, "fe80::5")), 500,
+        {DOCKER_26: PORT + "Error starting userland proxy: listen tcp6 [fe80::5]:8082: bind: invalid argument",
+         DOCKER_28: NET + PORT + "failed to bind host port for [fe80::5]:8082:*: invalid argument",
+         DOCKER_29: NET + PORT + "failed to bind host port [fe80::5]:8082/tcp: invalid argument"},
+        Conflict, "host-address-unknown", "address [fe80::5] to"),
     Row("start_container", "a multicast address as its MAC address", lambda w: w.create(
         mode=w.lan(), networks={w.lan(): EndpointSpec(mac_address="01:00:5e:00:00:01")}), 500,
         '*failed to add interface * to sandbox: error setting interface "*" MAC to "01:00:5e:00:00:01": *',

@@ -143,7 +143,8 @@ TABLE: tuple[Row, ...] = (
          Conflict, "port-taken", "Port {host_port} of the host is taken by a program that is no container's published port."),
     _row("connect disconnect " + _START, r"all ports are allocated", Conflict, "port-taken",
          "Every port of a published range of host ports is taken already."),
-    _row("connect disconnect " + _START, r"(?:listen \w+|failed to bind host port(?: for)?) (?P<host_ip>\[\S+?\]|[\d.]+):\d+[:/].*cannot assign requested address",
+    # The kernel answers EINVAL for a link-local address without its interface.
+    _row("connect disconnect " + _START, r"(?:listen \w+|failed to bind host port(?: for)?) (?P<host_ip>\[\S+?\]|[\d.]+):\d+[:/].*(?:cannot assign requested address|invalid argument)",
          Conflict, "host-address-unknown", "The host has no address {host_ip} to publish on."),
     _row("connect disconnect " + _START, r"(?:userland proxy|failed to create socket)\b.*: protocol not supported", Conflict, "protocol-not-supported",
          "The host's kernel lacks a protocol of the published ports."),
