@@ -11,13 +11,20 @@ CURSOR = {"in": "query", "name": "cursor", "message": "Not a cursor of this list
 LABEL = {"in": "body", "pointer": "/labels/a", "message": "Must be a string."}
 
 
-def run(folder, *, check="positive_data_acceptance", status=422, body=None, ended=True, label=None):
+def run(
+    folder, *, check="positive_data_acceptance", status=422, body=None, ended=True, label=None, told="", headers=()
+):
     content = {"$base64": base64.b64encode(json.dumps(body).encode()).decode()}
-    failure = {"name": check, "status": "failure", "failure_info": {"failure": {"message": "It is wrong."}}}
+    failure = {"name": check, "status": "failure", "failure_info": {"failure": {"message": told}}}
     recorder = {
         "cases": {"a": {"value": {"method": "GET", "path": "/v1/networks"}}},
         "checks": {"a": [failure]},
-        "interactions": {"a": {"request": {}, "response": {"status_code": status, "content": content}}},
+        "interactions": {
+            "a": {
+                "request": {"method": "DELETE"},
+                "response": {"status_code": status, "headers": dict(headers), "content": content},
+            }
+        },
     }
     events = [{"ScenarioFinished": {"recorder": recorder}}, *([{"EngineFinished": {}}] if ended else [])]
     if label:
@@ -39,6 +46,16 @@ def test_a_failure_with_a_reason_passes_and_is_counted(tmp_path):
 ])  # fmt: skip
 def test_only_a_call_that_may_wait_long_may_have_no_answer(tmp_path, operation, passes):
     assert run(tmp_path, body={"code": "input-invalid", "errors": [CURSOR]}, label=operation).passed is passes
+
+
+@pytest.mark.parametrize(("deleted", "headers", "passes"), [
+    ("0a", {}, True), ("0b", {}, False), ("simon_network", {}, False),
+    ("simon_network", {"bridgework-dry-run": ["true"]}, True),
+])  # fmt: skip
+def test_what_was_deleted_may_only_be_there_after_a_dry_run_or_as_another_thing(tmp_path, deleted, headers, passes):
+    told = f"The resource was deleted with `DELETE /v1/networks/{deleted}`"
+    body = {"network": {"id": "0a1b"}}
+    assert run(tmp_path, check="use_after_free", status=200, body=body, told=told, headers=headers).passed is passes
 
 
 def test_a_run_that_did_not_end_does_not_pass(tmp_path):

@@ -27,13 +27,7 @@ def quick(values):
 
 @schemathesis.hook
 def before_call(_context, case, _kwargs):
-    """Wait no longer than it takes to see what is answered; and take no deletion's rehearsal for a deletion."""
-    if (
-        case.method.lower() == "delete"
-        and isinstance(case.query, dict)
-        and str(case.query.get("dry_run")).lower() in {"1", "true"}
-    ):
-        del case.query["dry_run"]
+    """Wait no longer than it takes to see what is answered."""
     for values in (case.body, case.query):
         if isinstance(values, dict):
             quick(values)
