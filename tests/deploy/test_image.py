@@ -73,10 +73,14 @@ def test_by_a_helper_a_published_port_is_followed_too(teller):
     ports = [{"container_port": 8080, "host_port": 8081}]
     run(teller, "tomcat81", command=test_story.HTTPD, published_ports=ports)
     answer = check(teller, "host", {"host": True}, protocol="tcp", port=8081)
-    assert answer["verdict"] == answer["predicted"]["verdict"] == "reachable"
+    assert answer["verdict"] == "reachable"
+    # A helper may not read the host's rules, so it is not known whether docker-proxy or a rule of NAT answers.
+    assert answer["predicted"]["verdict"] == "inconclusive"
+    assert "analysis-limited" in [finding["code"] for finding in answer["findings"]]
     hops = [hop["kind"] for hop in answer["predicted"]["path"]]
     assert "published-port" in hops
-    assert hops[-3:] == ["bridge", "interface", "port"]
+    # What is undecided is looked at closely, so the veth is known too.
+    assert hops[-4:] == ["bridge", "veth", "interface", "port"]
 
 
 def test_it_belongs_to_nobody_and_holds_no_installer(engine, image):
@@ -104,7 +108,7 @@ def test_its_health_check_tells_life_from_death(engine):
 @pytest.mark.parametrize("service", ["sidecar", "namespace"], indirect=True, scope="module")
 @pytest.mark.usefixtures("service")
 def test_nothing_of_its_root_can_be_written(engine):
-    for place in ("/opt/bridgework/app/service", "/etc", "/var"):
+    for place in ("/opt/bridgework/app/bridgework", "/etc", "/var"):
         done = docker(engine, "exec", "bridgework", "python3", "-c", f"open('{place}/x', 'w')", check=False)
         assert "Read-only file system" in done.stderr or "Permission denied" in done.stderr
 
