@@ -43,15 +43,20 @@ def faults(name: str, schema: dict[str, Any], code: str) -> Iterator[str]:
         yield f"{name} does not pass over a property that it does not know"
 
 
+def objects() -> dict[str, dict[str, Any]]:
+    """The schemas of the document that become classes with a converter, by name."""
+    schemas = yaml.safe_load((ROOT / "openapi.yaml").read_text())["components"]["schemas"]
+    return {name: schema for name, schema in schemas.items() if "properties" in schema}
+
+
 def main() -> int:
     """Exit status: 1 when a converter is missing or differs. The argument is the folder of the generated client."""
-    document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
     models = Path(sys.argv[1]) / "src" / "Bridgework" / "Model"
-    objects = {name: schema for name, schema in document["components"]["schemas"].items() if "properties" in schema}
+    read = objects()
     found = [
-        fault for name, schema in objects.items() for fault in faults(name, schema, (models / f"{name}.cs").read_text())
+        fault for name, schema in read.items() for fault in faults(name, schema, (models / f"{name}.cs").read_text())
     ]
-    print(*found, f"csharp: {len(objects)} converters read, {len(found)} faults", sep="\n")
+    print(*found, f"csharp: {len(read)} converters read, {len(found)} faults", sep="\n")
     return 1 if found else 0
 
 
