@@ -243,6 +243,10 @@ def test_starting_stopping_and_restarting_are_idempotent(api, raw):
     assert api.post("/v1/containers/guest/stop?grace_s=0")["state"] == "exited"
     again = api.post("/v1/containers/guest/restart?grace_s=0")
     assert again["started_at"] > first["started_at"]
+    etag = api.send("GET", "/v1/containers/guest").headers["ETag"]
+    restart = "/v1/containers/guest/restart?grace_s=0"
+    assert api.post(restart, headers={"If-Match": etag})["started_at"] > again["started_at"]
+    assert api.post(restart, headers={"If-Match": etag}, status=412)["code"] == "precondition-failed"
     raw.do("POST", "/containers/guest/pause")
     assert api.get("/v1/containers/guest")["state"] == "paused"
     assert api.post("/v1/containers/guest/start")["state"] == "running"

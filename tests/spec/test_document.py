@@ -265,6 +265,8 @@ def test_an_operation_says_what_a_caller_needs(method, operation):
         assert "ETag" in operation["responses"]["200"]["headers"]
     if "If-Match" in parameters:
         assert "412" in operation["x-problem-codes"]
+    if method == "post" and roles & {"operator", "admin"}:
+        assert "Idempotency-Key" in parameters or re.search("takes no\\s`Idempotency-Key`", told)
     if "201" in operation["responses"] and method == "post":
         assert "Idempotency-Key" in parameters
         assert {"Location", "Idempotent-Replayed"} <= operation["responses"]["201"]["headers"].keys()

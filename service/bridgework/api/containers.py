@@ -170,7 +170,8 @@ def delete_container(asked: Asked) -> Answer:
 def start_container(asked: Asked) -> Answer:
     """Start a container.
 
-    A paused container is unpaused. A running container stays as it is, and the answer is 200.
+    A paused container is unpaused. A running container stays as it is, and the answer is 200: the operation is
+    idempotent, so you can repeat a request that got no answer. It therefore takes no `Idempotency-Key`.
     """
     return Answer(containers.start_container(asked.house, asked.caller, asked.path["container"], dry_run=asked.dry_run))
 
@@ -184,7 +185,8 @@ def stop_container(asked: Asked) -> Answer | Response:
     """Stop a container.
 
     The engine sends SIGTERM and, after `grace_s` seconds, SIGKILL. A stopped container stays as it is, and the answer
-    is 200.
+    is 200: the operation is idempotent, so you can repeat a request that got no answer. It therefore takes no
+    `Idempotency-Key`.
     """
     grace_s = asked.query["grace_s"]
 
@@ -206,8 +208,13 @@ def stop_container(asked: Asked) -> Answer | Response:
 def restart_container(asked: Asked) -> Answer | Response:
     """Restart a container.
 
-    The engine stops the container, with `grace_s` as in stop, and starts it again. A restart also fixes a container
-    that shares the network of another container when that network has gone.
+    The engine stops the container, with `grace_s` as in stop, and starts it again. A stopped container is only started.
+    A restart also fixes a container that shares the network of another container when that network has gone.
+
+    Each request restarts the container, a repeated one too: the container runs afterwards, but it is interrupted once
+    more. The operation takes no `Idempotency-Key`; one that you send has no effect. To repeat a request safely, send
+    the `ETag` of the container as `If-Match`. A restart changes `started_at` and with it the `ETag`, so the service
+    refuses the repeat with 412.
     """
     grace_s = asked.query["grace_s"]
 
@@ -232,7 +239,8 @@ def rename_container(asked: Asked) -> Answer:
     """Rename a container.
 
     A running container keeps running. If the container has the new name already, nothing changes and the answer is 200.
-    If another container has the new name, the answer is 409.
+    If another container has the new name, the answer is 409. The operation is idempotent and takes no
+    `Idempotency-Key`. To repeat a request that got no answer, name the container by its id: the old name is gone.
     """
     return Answer(
         containers.rename_container(
