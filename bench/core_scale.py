@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "service"))
 
-from bridgework.core.diagnostics.diagnosis import diagnose
-from bridgework.core.evidence import EngineEvidence, Evidence
-from bridgework.core.observations import (
+from bridgework.diagnosis.diagnosis import diagnose
+from bridgework.model.evidence import EngineEvidence, Evidence
+from bridgework.model.observations import (
     HostObservation,
     Interface,
     InterfaceAddress,
@@ -25,9 +25,9 @@ from bridgework.core.observations import (
     Observation,
     Route,
 )
-from bridgework.core.pictures.drawing import to_graphviz, to_mermaid
-from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from bridgework.core.topology.build import build
+from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.topology.build import build
+from bridgework.topology.drawing import to_graphviz, to_mermaid
 
 EACH = 10
 _BASE = int(IPv4Address("10.0.0.0"))

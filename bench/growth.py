@@ -28,10 +28,10 @@ from measure import Line
 from stage import HEADERS, tokens_file
 
 from bridgework.app import create_app
-from bridgework.core.assembly import with_containers
-from bridgework.core.ports import RunnerStatus
-from bridgework.core.snapshot import Snapshot
 from bridgework.engine.connection import EngineAddress
+from bridgework.model.assembly import with_containers
+from bridgework.model.probe_port import RunnerStatus
+from bridgework.model.snapshot import Snapshot
 from bridgework.settings import Settings
 
 SIZES = (400, 4_000, 40_000)

@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "service"), str(ROOT)]
 
-from bridgework.api.problem_types import PROBLEMS
-from bridgework.core.explanations import CATALOGUE
+from bridgework.explanations import CATALOGUE
+from bridgework.http.problems.catalogue import PROBLEMS
 
 EXPLANATIONS = """\
 # Explanations

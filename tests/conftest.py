@@ -15,8 +15,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from bridgework.app import create_app
-from bridgework.core.access import Role
 from bridgework.engine.connection import EngineAddress
+from bridgework.policy.access import Role
 from bridgework.settings import Settings
 from private_engine import PrivateEngine, ask
 from spec_validator import pytest_sessionfinish, pytest_testnodedown, validate, watch_clients

@@ -5,7 +5,7 @@ Each with where in the engine's source it stands, and since when.
 
 from dataclasses import dataclass
 
-from bridgework.core.errors import Conflict, EngineMisbehaved, InvalidInput, NotFound
+from bridgework.model.errors import Conflict, EngineMisbehaved, InvalidInput, NotFound
 
 ID = "0" * 64
 NET = "failed to set up container networking: "

@@ -13,55 +13,46 @@ from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from bridgework.api import (
-    compression,
-    connectivity,
-    console,
-    containers,
-    cors,
-    docs,
-    events,
-    explain,
-    inside,
-    matrix,
-    metrics,
-    networks,
-    nodes,
-    problem_pages,
-    problems,
-    service_info,
-)
-from bridgework.api.auth import Authenticator, TokensFile
-from bridgework.api.caching import KeptAnswers
-from bridgework.api.contract import Operation, Resource
-from bridgework.api.dispatch import Desk, flask_view
-from bridgework.api.fields import plain
-from bridgework.api.limits import RateLimit, Slots
-from bridgework.api.oidc import Keys, Oidc
-from bridgework.core import trace
-from bridgework.core.engine_port import Engine
-from bridgework.core.ports import ProbeRunner
 from bridgework.engine.connection import EngineAddress
 from bridgework.engine.docker_engine import DockerEngine
-from bridgework.engine.sidecar_launcher import SidecarLauncher
+from bridgework.engine.helper_launcher import SidecarLauncher
 from bridgework.engine.swarm import EngineSwarm
-from bridgework.metering import MeteredRunner, metered_engine
-from bridgework.operations.house import House
-from bridgework.probes.choice import ChosenRunner
-from bridgework.probes.namespace import NamespaceRunner
-from bridgework.probes.sidecar import SidecarRunner
+from bridgework.http import compression, cors
+from bridgework.http.auth import Authenticator, TokensFile
+from bridgework.http.caching import KeptAnswers
+from bridgework.http.contract import Operation, Resource
+from bridgework.http.dispatch import Desk, flask_view
+from bridgework.http.fields import plain
+from bridgework.http.limits import RateLimit, Slots
+from bridgework.http.oidc import Keys, Oidc
+from bridgework.http.problems import documents
+from bridgework.http.resources import console, diagnosis, docs, events, info, metrics, nodes
+from bridgework.http.resources import problems as problem_pages
+from bridgework.http.resources.checks import routes as connectivity
+from bridgework.http.resources.containers import routes as containers
+from bridgework.http.resources.inside import routes as inside
+from bridgework.http.resources.matrix import routes as matrix
+from bridgework.http.resources.networks import routes as networks
+from bridgework.model.engine_port import Engine
+from bridgework.model.probe_port import ProbeRunner
+from bridgework.peers.http_peers import HttpSiblings
+from bridgework.probes.runners.auto_runner import ChosenRunner
+from bridgework.probes.runners.helper_runner import SidecarRunner
+from bridgework.probes.runners.namespace_runner import NamespaceRunner
 from bridgework.settings import Settings
-from bridgework.siblings.http_siblings import HttpSiblings
+from bridgework.telemetry import trace_context
+from bridgework.telemetry.metrics import MeteredRunner, metered_engine
+from bridgework.use_cases.services import House
 
 RESOURCES: Sequence[Resource] = (
-    service_info.RESOURCE,
+    info.RESOURCE,
     problem_pages.RESOURCE,
     networks.RESOURCE,
     containers.RESOURCE,
     inside.RESOURCE,
     connectivity.RESOURCE,
     matrix.RESOURCE,
-    explain.RESOURCE,
+    diagnosis.RESOURCE,
     nodes.RESOURCE,
     events.RESOURCE,
     metrics.RESOURCE,
@@ -129,7 +120,7 @@ def create_app(
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.json = _OrderedJson(app)
-    problems.register(app)
+    documents.register(app)
     _register_tracing(app)
     cors.allow(app, settings.cors_origins)
     compression.enable(app)
@@ -209,7 +200,7 @@ def _register_tracing(app: Flask) -> None:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
         parent = headers.get("traceparent")
-        trace.begin(g.request_id, parent, headers.get("tracestate") if parent else None)
+        trace_context.begin(g.request_id, parent, headers.get("tracestate") if parent else None)
         if parent:
             structlog.contextvars.bind_contextvars(traceparent=parent[:64])
 

@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bridgework.api.auth import BadTokensFile, read_tokens
-from bridgework.core.access import Role
+from bridgework.http.auth import BadTokensFile, read_tokens
+from bridgework.policy.access import Role
 
 MARK = "bw_"
 SECRET_BYTES = 32

@@ -26,11 +26,11 @@ import structlog
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from bridgework import last_call
-from bridgework.core import deadline
 from bridgework.http_edge import ARRIVAL_S, arrival, expects_continue, path_of, refusal, status_of
 from bridgework.leader import Leadership
 from bridgework.lingering import Lingering
 from bridgework.settings import read_settings
+from bridgework.telemetry import deadline
 
 SILENCE_S = 15
 LOOK_AFTER_PARENT_S = 1.0

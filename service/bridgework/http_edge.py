@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from gunicorn.http import errors
 
-from bridgework.api.problem_types import PROBLEMS
+from bridgework.http.problems.catalogue import PROBLEMS
 
 ARRIVAL_S = 10.0
 MAX_HEAD_BYTES = 65_536

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from environs import Env, EnvError, validate
 
-from bridgework.core.access import Policy
+from bridgework.policy.access import Policy
 
 PREFIX = "BRIDGEWORK_"
 MAX_PORT = 65_535

@@ -8,11 +8,11 @@ from typing import NoReturn
 
 from flask import Flask
 
-from bridgework.api.auth import BadTokensFile
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
-from bridgework.logs import configure
+from bridgework.http.auth import BadTokensFile
 from bridgework.settings import BadSettings, read_settings
+from bridgework.telemetry.logs import configure
 
 GIVE_UP = 3
 """gunicorn's word for a worker that never will start: after any other it tries again without an end."""

@@ -5,9 +5,9 @@ import re
 import pytest
 from marshmallow import Schema, ValidationError, fields, validate
 
-from bridgework.api.fields import Whole
-from bridgework.api.reading import flattened
 from bridgework.app import RESOURCES
+from bridgework.http.fields import Whole
+from bridgework.http.reading import flattened
 
 OPERATIONS = [operation for resource in RESOURCES for operation in resource.operations]
 SCHEMAS = {type(schema): schema for operation in OPERATIONS for schema in (operation.body, operation.query) if schema}

@@ -2,8 +2,8 @@
 
 from flask import Response
 
-from bridgework.api.caching import KeptAnswers
-from bridgework.core.snapshot import Snapshot
+from bridgework.http.caching import KeptAnswers
+from bridgework.model.snapshot import Snapshot
 
 
 class Interrupted(KeptAnswers):

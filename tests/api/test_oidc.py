@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from bridgework.api import oidc
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
+from bridgework.http import oidc
 from bridgework.settings import Settings
 from conftest import Client
 from safety.fake_engine import BlindRunner, FakeEngine

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from bridgework.api.networks_schemas import PageQuery
-from bridgework.api.paging import page
-from bridgework.core.errors import InvalidInput
+from bridgework.http.paging import page
+from bridgework.http.resources.networks.schemas import PageQuery
+from bridgework.model.errors import InvalidInput
 
 
 @dataclass(frozen=True)

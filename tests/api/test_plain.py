@@ -4,9 +4,9 @@ from dataclasses import fields
 
 import pytest
 
-from bridgework.api.explain import TopologySchema
-from bridgework.api.fields import Plain, plain
-from bridgework.core.topology.graph import Edge, Node
+from bridgework.http.fields import Plain, plain
+from bridgework.http.resources.diagnosis import TopologySchema
+from bridgework.topology.graph import Edge, Node
 
 
 @pytest.mark.parametrize(("name", "kind"), [("nodes", Node), ("edges", Edge)])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.api.strict_json import MAX_DEPTH, BadJson, parse
+from bridgework.http.strict_json import MAX_DEPTH, BadJson, parse
 
 REFUSED = [
     b"", b" ", b"{", b"}", b"nul", b"{}{}", b"{'a': 1}", b'{"a": 1,}', b"[1,]", b"01", b"+1", b".5", b"1.", b"0x10",

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bridgework.core.errors import Conflict
+from bridgework.model.errors import Conflict
 from spec_validator import validate_line
 
 JSON = "application/json"

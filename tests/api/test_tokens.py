@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bridgework.api.auth import BadTokensFile, TokensFile, read_tokens
+from bridgework.http.auth import BadTokensFile, TokensFile, read_tokens
 from conftest import Client, entry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,7 +137,7 @@ def test_an_ipv6_site_is_one_address(client):
 
 def test_every_digest_is_compared_whichever_fits(tokens, monkeypatch):
     compared = []
-    monkeypatch.setattr("bridgework.api.auth.hmac.compare_digest", lambda a, b: bool(compared.append(a)) or a == b)
+    monkeypatch.setattr("bridgework.http.auth.hmac.compare_digest", lambda a, b: bool(compared.append(a)) or a == b)
     file = TokensFile(tokens)
     for token in ("token-of-admin", "token-of-alpha-admin", "wrong"):
         compared.clear()

@@ -14,9 +14,9 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.sock import TCPSocket
 
-from bridgework.core import deadline
 from bridgework.gunicorn_worker import Connection, Worker
 from bridgework.lingering import Lingering
+from bridgework.telemetry import deadline
 
 NEXT = b"GET /v1/networks HTTP/1.1\r\nHost: x\r\n\r\n"
 

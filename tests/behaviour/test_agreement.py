@@ -26,7 +26,7 @@ import pytest
 
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
-from bridgework.probes.inside import run_inside
+from bridgework.probes.kernel.setns import run_inside
 from bridgework.settings import Settings
 from conftest import Client, container
 from raw_engine import Raw

@@ -256,7 +256,7 @@ def test_a_connect_that_loses_a_race_says_what_it_left_behind(api, monkeypatch):
     """As when somebody takes the address between our look and the engine's."""
     run(api, "guest")
     run(api, "holder", networks=[{"network": "lan", "ipv4_address": "10.77.0.7"}])
-    monkeypatch.setattr("bridgework.operations.endpoints.require_possible", lambda *_: None)
+    monkeypatch.setattr("bridgework.use_cases.endpoints.require_possible", lambda *_: None)
     problem = api.put(path("guest"), {"ipv4_address": "10.77.0.7"}, status=409)
     assert (problem["code"], problem["facts"]["holder"]["name"]) == ("static-address-taken", "holder")
     assert problem["facts"]["left_behind"] == {"endpoint_of": "guest"}

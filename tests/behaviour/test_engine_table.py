@@ -12,18 +12,18 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from bridgework.core.errors import (
+from bridgework.engine.connection import EngineAddress
+from bridgework.engine.docker_engine import DockerEngine
+from bridgework.engine.errors import TABLE
+from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.model.errors import (
     BridgeworkError,
     Conflict,
     EngineMisbehaved,
     InvalidInput,
     NotFound,
 )
-from bridgework.core.snapshot import Pool, PublishedPort
-from bridgework.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
-from bridgework.engine.connection import EngineAddress
-from bridgework.engine.docker_engine import DockerEngine
-from bridgework.engine.errors import TABLE
+from bridgework.model.snapshot import Pool, PublishedPort
 from engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_29, at
 from raw_engine import Raw
 from recorded_answers import RECORDED

@@ -16,7 +16,7 @@ import pytest
 
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
-from bridgework.engine.source import SnapshotSource
+from bridgework.engine.snapshot_source import SnapshotSource
 from bridgework.settings import Settings
 from conftest import Client
 from private_engine import PrivateEngine
@@ -367,7 +367,7 @@ def test_what_a_refused_connect_left_behind_is_seen_by_every_worker(raw, readers
     raw.make("guest", mode="bridge")
     for client in readers:
         client.get("/v1/containers")
-    monkeypatch.setattr("bridgework.operations.endpoints.require_possible", lambda *_: None)
+    monkeypatch.setattr("bridgework.use_cases.endpoints.require_possible", lambda *_: None)
     one.put("/v1/networks/lan/endpoints/guest", {"ipv4_address": "10.77.0.1"}, status=409)
     for client in (one, other):
         assert client.get("/v1/networks/lan/endpoints/guest")["state"] == "configured"

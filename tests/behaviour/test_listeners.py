@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from bridgework.probes.inside import run_inside
+from bridgework.probes.kernel.setns import run_inside
 from conftest import check, codes, run
 from raw_engine import Raw
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bridgework.probes.namespace import NamespaceRunner
+from bridgework.probes.runners.namespace_runner import NamespaceRunner
 from conftest import container, run
 from raw_engine import Raw
 

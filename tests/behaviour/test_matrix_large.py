@@ -17,9 +17,9 @@ import pytest
 import private_engine
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
-from bridgework.probes import links, netlink
-from bridgework.probes.inside import run_inside
-from bridgework.probes.ledger import SHARE_OF_HARD_LIMIT
+from bridgework.matrix.neighbour_budget import SHARE_OF_HARD_LIMIT
+from bridgework.probes.kernel import links, netlink
+from bridgework.probes.kernel.setns import run_inside
 from bridgework.settings import Settings
 from conftest import Client, neighbour_limit
 

@@ -28,9 +28,9 @@ import pytest
 
 from behaviour.test_agreement import DNS, Servers
 from bridgework.app import create_app
-from bridgework.core.explanations import CATALOGUE
 from bridgework.engine.connection import EngineAddress
-from bridgework.probes.inside import run_inside
+from bridgework.explanations import CATALOGUE
+from bridgework.probes.kernel.setns import run_inside
 from bridgework.settings import Settings
 from conftest import Client, check, codes, container, run
 from engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_29, at

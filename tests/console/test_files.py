@@ -6,9 +6,9 @@ import subprocess
 import pytest
 from playwright._impl._driver import compute_driver_executable
 
-from bridgework.api import console
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
+from bridgework.http.resources import console
 from bridgework.settings import Settings
 
 SCRIPTS = sorted(path for path in console.FOLDER.glob("*.js") if path.name != "cytoscape.min.js")

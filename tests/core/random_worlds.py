@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from bridgework.core.checks import (
+from bridgework.model.checks import (
     AddressDestination,
     ContainerDestination,
     HostDestination,
@@ -14,8 +14,8 @@ from bridgework.core.checks import (
     Protocol,
     Question,
 )
-from bridgework.core.evidence import Evidence
-from bridgework.core.observations import (
+from bridgework.model.evidence import Evidence
+from bridgework.model.observations import (
     FirewallChain,
     HostObservation,
     Interface,
@@ -25,7 +25,7 @@ from bridgework.core.observations import (
     ResolverConfiguration,
     Route,
 )
-from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 from core.worlds import BRIDGE, HOST_NETWORK, NONE, container, identity, network, published
 
 _ICC_OFF = {"com.docker.network.bridge.enable_icc": "false"}

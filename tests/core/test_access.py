@@ -2,7 +2,8 @@
 
 import pytest
 
-from bridgework.core.access import (
+from bridgework.model.errors import Refused
+from bridgework.policy.access import (
     Caller,
     Policy,
     Role,
@@ -13,7 +14,6 @@ from bridgework.core.access import (
     stamped,
     subnet_allowed,
 )
-from bridgework.core.errors import Refused
 
 
 @pytest.mark.parametrize("held", Role)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.core.addresses.intervals import count_free_blocks, enclosures, free_blocks, merged, parse
-from bridgework.core.addresses.usage import Overlap, available_subnets, overlaps, usage_of
-from bridgework.core.observations import Route
-from bridgework.core.snapshot import Endpoint, Network, Pool
+from bridgework.ipam.intervals import count_free_blocks, enclosures, free_blocks, merged, parse
+from bridgework.ipam.usage import Overlap, available_subnets, overlaps, usage_of
+from bridgework.model.observations import Route
+from bridgework.model.snapshot import Endpoint, Network, Pool
 
 
 def network(*pools, name="lab", **fields):

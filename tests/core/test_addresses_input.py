@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.core.addresses.usage import (
+from bridgework.ipam.usage import (
     available_subnets,
     validate_container_name,
     validate_network_name,
     validate_pools,
 )
-from bridgework.core.snapshot import Pool
+from bridgework.model.snapshot import Pool
 
 
 def pointers(*pools, ipv4=True, ipv6=True, **options):

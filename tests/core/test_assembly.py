@@ -6,8 +6,8 @@ from functools import cached_property
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.core.assembly import assembled, with_containers, with_networks
-from bridgework.core.snapshot import Container, Endpoint, Network, Snapshot
+from bridgework.model.assembly import assembled, with_containers, with_networks
+from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
 
 DERIVED = [name for name, what in vars(Snapshot).items() if isinstance(what, cached_property)]
 NETWORK_IDS, CONTAINER_IDS = ["n1", "n2", "n3", "n4"], ["c1", "c2", "c3", "c4", "c5"]

@@ -2,8 +2,8 @@
 
 from types import SimpleNamespace
 
-from bridgework.core.errors import Conflict
-from bridgework.operations.container_conflicts import explained
+from bridgework.model.errors import Conflict
+from bridgework.use_cases.preflight.container_conflicts import explained
 from core.worlds import container, network, world
 
 NET = network("net")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridgework.core.checks import Severity
-from bridgework.core.container_findings import findings_for
-from bridgework.core.endpoint_names import names_of
-from bridgework.core.observations import Observation, ResolverConfiguration
+from bridgework.diagnosis.container_findings import findings_for
+from bridgework.model.checks import Severity
+from bridgework.model.endpoint_names import names_of
+from bridgework.model.observations import Observation, ResolverConfiguration
 from core.worlds import (
     BRIDGE,
     BUILTIN,
@@ -146,7 +146,7 @@ def test_what_a_list_of_a_crowded_network_costs_grows_with_the_crowd(monkeypatch
     asked = []
     crowd = [container(f"c{i}", (NET, f"10.1.0.{i + 2}", {"aliases": ["web"] * (i < 2)})) for i in range(60)]
     everything = world(*BUILTIN, NET, *crowd)
-    for module in ("bridgework.core.snapshot", "bridgework.core.container_findings"):
+    for module in ("bridgework.model.snapshot", "bridgework.diagnosis.container_findings"):
         monkeypatch.setattr(f"{module}.names_of", lambda endpoint: asked.append(endpoint) or names_of(endpoint))
     found = [codes(findings_for(everything, one, seen())) for one in crowd]
     assert found == [["alias-already-held"]] * 2 + [[]] * 58

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bridgework.core import deadline
+from bridgework.telemetry import deadline
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.core.checks import Severity
-from bridgework.core.diagnostics.diagnosis import diagnose
-from bridgework.core.diagnostics.view import length_like
-from bridgework.core.evidence import EngineEvidence, Evidence
-from bridgework.core.observations import (
+from bridgework.diagnosis.diagnosis import diagnose
+from bridgework.diagnosis.view import length_like
+from bridgework.model.checks import Severity
+from bridgework.model.evidence import EngineEvidence, Evidence
+from bridgework.model.observations import (
     FirewallChain,
     HostObservation,
     Interface,
@@ -23,8 +23,8 @@ from bridgework.core.observations import (
     ResolverConfiguration,
     Route,
 )
-from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from bridgework.core.topology.build import build
+from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.topology.build import build
 
 BRIDGE = Network("bridge-id", "bridge", pools=(Pool("172.17.0.0/16", "172.17.0.1"),))
 WEB80 = (PublishedPort(80, host_port=8080),)

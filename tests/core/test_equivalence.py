@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bridgework.core.checks import NameDestination, Protocol, Verdict
-from bridgework.core.equivalence import all_pairs
-from bridgework.core.equivalence.all_pairs import VERDICTS, predict_matrix
-from bridgework.core.observations import Observation, Route
-from bridgework.core.reachability.prediction import predict
+from bridgework.analysis.all_pairs import all_pairs
+from bridgework.analysis.all_pairs.all_pairs import VERDICTS, predict_matrix
+from bridgework.analysis.predict import predict
+from bridgework.model.checks import NameDestination, Protocol, Verdict
+from bridgework.model.observations import Observation, Route
 from core.worlds import ask, codes, container, listening, network, seen, world
 
 NETS = [network(f"n{i}", f"10.{i}.0.0/24") for i in range(30)]

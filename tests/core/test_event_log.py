@@ -1,7 +1,7 @@
 """A reader's place in the engine's log, without an engine."""
 
-from bridgework.core.engine_port import EngineEvent
-from bridgework.core.event_log import LOG_LIMIT, OVERLAP_NS, GapReason, LogPosition
+from bridgework.model.engine_port import EngineEvent
+from bridgework.model.event_log import LOG_LIMIT, OVERLAP_NS, GapReason, LogPosition
 
 START = 10 * OVERLAP_NS
 

@@ -6,19 +6,9 @@ import re
 
 import pytest
 
-from bridgework.core.checks import Severity
-from bridgework.core.explanations import (
-    CATALOGUE,
-    HOST,
-    containers,
-    engine,
-    finding,
-    names,
-    of_container,
-    of_network,
-    paths,
-)
-from bridgework.core.snapshot import Container, Network
+from bridgework.explanations import CATALOGUE, HOST, containers, engine, finding, names, of_container, of_network, paths
+from bridgework.model.checks import Severity
+from bridgework.model.snapshot import Container, Network
 
 
 @pytest.mark.parametrize("code", CATALOGUE)

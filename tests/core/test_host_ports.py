@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from bridgework.core.host_ports import claims, claims_of, clash, held_by, publisher_of
-from bridgework.core.observations import ListeningSocket
+from bridgework.model.observations import ListeningSocket
+from bridgework.policy.host_ports import claims, claims_of, clash, held_by, publisher_of
 from core.worlds import BRIDGE, HOST_NETWORK, container, network, published, world
 
 ADDRESSES = ("", "0.0.0.0", "::", "127.0.0.1", "127.0.0.2", "::1")

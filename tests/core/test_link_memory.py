@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from bridgework.core.observations import Observation
-from bridgework.core.ports import Place
-from bridgework.operations.links import LinkMemory
+from bridgework.model.observations import Observation
+from bridgework.model.probe_port import Place
+from bridgework.use_cases.connectivity.link_memory import LinkMemory
 from core.worlds import HOST_NETWORK, container, network, world
 
 NET, OTHER = network("net"), network("other", "10.2.0.0/24")

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bridgework.core.checks import Verdict
-from bridgework.core.evidence import NOTHING_SEEN as UNSEEN
-from bridgework.core.observations import FirewallChain, HostObservation, Interface, InterfaceAddress, Observation
-from bridgework.core.reachability.prediction import predict
-from bridgework.core.snapshot import Network
+from bridgework.analysis.predict import predict
+from bridgework.model.checks import Verdict
+from bridgework.model.evidence import NOTHING_SEEN as UNSEEN
+from bridgework.model.observations import FirewallChain, HostObservation, Interface, InterfaceAddress, Observation
+from bridgework.model.snapshot import Network
 from core.worlds import ask, codes, container, identity, listening, network, published, seen, way, with_routes, world
 
 ICC_OFF = {"com.docker.network.bridge.enable_icc": "false"}

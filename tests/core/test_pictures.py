@@ -9,11 +9,11 @@ import subprocess
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.core.observations import HostObservation, Observation, Route
-from bridgework.core.pictures.drawing import to_graphviz, to_mermaid
-from bridgework.core.pictures.layout import lay_out
-from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from bridgework.core.topology.build import build
+from bridgework.model.observations import HostObservation, Observation, Route
+from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.topology.build import build
+from bridgework.topology.drawing import to_graphviz, to_mermaid
+from bridgework.topology.grouping import lay_out
 
 HOSTS_ETH0 = HostObservation(
     Observation(1, routes=(Route("0.0.0.0/0", "ipv4", "10.0.0.1", "eth0", None, "global", "boot"),))

@@ -4,12 +4,12 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from bridgework.core.access import Policy
-from bridgework.core.checks import Protocol
-from bridgework.core.errors import Refused
-from bridgework.core.probe_policy import allowed_subnets, literal, require_allowed
-from bridgework.core.reachability.standing import THE_HOST, Condition, Standing
-from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.analysis.attachment import THE_HOST, Condition, Standing
+from bridgework.model.checks import Protocol
+from bridgework.model.errors import Refused
+from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.policy.access import Policy
+from bridgework.policy.probe_policy import allowed_subnets, literal, require_allowed
 
 BRIDGE = Network("1" * 64, "bridge", pools=(Pool("172.17.0.0/16", "172.17.0.1"),))
 SIX = Network("2" * 64, "six", ipv6_enabled=True, pools=(Pool("fd00:1::/64", "fd00:1::1"),))

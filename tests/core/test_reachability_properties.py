@@ -7,7 +7,15 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridgework.core.checks import (
+from bridgework.analysis.address_choice import Reach
+from bridgework.analysis.all_pairs.all_pairs import VERDICTS, predict_matrix
+from bridgework.analysis.attachment import stand
+from bridgework.analysis.candidate_addresses import aim
+from bridgework.analysis.predict import predict
+from bridgework.analysis.verdict import weigh
+from bridgework.diagnosis.container_findings import findings_for
+from bridgework.explanations import CATALOGUE
+from bridgework.model.checks import (
     ContainerDestination,
     HopStatus,
     Measurement,
@@ -16,16 +24,8 @@ from bridgework.core.checks import (
     Reason,
     Verdict,
 )
-from bridgework.core.container_findings import findings_for
-from bridgework.core.equivalence.all_pairs import VERDICTS, predict_matrix
-from bridgework.core.evidence import Evidence
-from bridgework.core.explanations import CATALOGUE
-from bridgework.core.reachability.aim import aim
-from bridgework.core.reachability.prediction import predict
-from bridgework.core.reachability.reach import Reach
-from bridgework.core.reachability.standing import stand
-from bridgework.core.snapshot import Snapshot
-from bridgework.core.verdict import weigh
+from bridgework.model.evidence import Evidence
+from bridgework.model.snapshot import Snapshot
 from core import random_worlds as worlds
 from core.worlds import container, network
 

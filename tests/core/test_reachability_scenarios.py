@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bridgework.core.checks import Severity, Verdict
-from bridgework.core.errors import Call
-from bridgework.core.reachability.prediction import predict
+from bridgework.analysis.predict import predict
+from bridgework.model.checks import Severity, Verdict
+from bridgework.model.errors import Call
 from core.worlds import BRIDGE, BUILTIN, NONE, ask, codes, container, finding_of, network, seen, target, world
 
 USER = network("simon_network", "10.77.0.0/24")

@@ -8,11 +8,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridgework.core import remedies
-from bridgework.core.checks import AddressDestination, ContainerDestination, HostDestination, NameDestination, Question
-from bridgework.core.container_findings import findings_for
-from bridgework.core.reachability.prediction import predict
-from bridgework.core.snapshot import Network
+from bridgework.analysis.predict import predict
+from bridgework.diagnosis.container_findings import findings_for
+from bridgework.explanations import remedies
+from bridgework.model.checks import AddressDestination, ContainerDestination, HostDestination, NameDestination, Question
+from bridgework.model.snapshot import Network
 from core import random_worlds as worlds
 from core.worlds import BUILTIN, HOST_NETWORK, NONE, container, identity, network, world
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridgework.core.checks import Severity
-from bridgework.core.explanations import CATALOGUE
-from bridgework.core.reachability.prediction import situations_of
-from bridgework.core.rules.table import LAYERS, judge, verdict_of
+from bridgework.analysis.predict import situations_of
+from bridgework.analysis.rules.table import LAYERS, judge, verdict_of
+from bridgework.explanations import CATALOGUE
+from bridgework.model.checks import Severity
 from core import random_worlds as worlds
 
 RULES = [rule for _, rules in LAYERS for rule in rules]

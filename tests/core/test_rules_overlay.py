@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from bridgework.core.checks import Verdict
-from bridgework.core.reachability.prediction import predict
-from bridgework.core.rules.overlay import silent_pair
-from bridgework.core.snapshot import NodePlace, Snapshot
+from bridgework.analysis.predict import predict
+from bridgework.analysis.rules.overlay import silent_pair
+from bridgework.model.checks import Verdict
+from bridgework.model.snapshot import NodePlace, Snapshot
 from core.worlds import ask, container, network
 
 VXLAN = "com.docker.network.driver.overlay.vxlanid_list"

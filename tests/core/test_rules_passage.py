@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bridgework.core.checks import Severity, Verdict
-from bridgework.core.observations import DockerRules, FirewallChain, HostObservation, Observation
-from bridgework.core.reachability.prediction import predict
+from bridgework.analysis.predict import predict
+from bridgework.model.checks import Severity, Verdict
+from bridgework.model.observations import DockerRules, FirewallChain, HostObservation, Observation
 from core.worlds import ask, codes, container, finding_of, listening, network, published, seen, world
 
 OPTION = "com.docker.network.bridge."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bridgework.core.checks import Severity, Verdict
-from bridgework.core.observations import ListeningSocket, Observation
-from bridgework.core.reachability.prediction import predict
+from bridgework.analysis.predict import predict
+from bridgework.model.checks import Severity, Verdict
+from bridgework.model.observations import ListeningSocket, Observation
 from core.worlds import (
     BRIDGE,
     BUILTIN,

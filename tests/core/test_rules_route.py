@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bridgework.core.checks import Severity, Verdict
-from bridgework.core.evidence import NOTHING_SEEN
-from bridgework.core.observations import (
+from bridgework.analysis.attachment import ordered_endpoints, stand
+from bridgework.analysis.predict import predict
+from bridgework.model.checks import Severity, Verdict
+from bridgework.model.evidence import NOTHING_SEEN
+from bridgework.model.observations import (
     FirewallChain,
     HostObservation,
     Interface,
@@ -17,9 +19,7 @@ from bridgework.core.observations import (
     Observation,
     Route,
 )
-from bridgework.core.reachability.prediction import predict
-from bridgework.core.reachability.standing import ordered_endpoints, stand
-from bridgework.core.snapshot import Pool
+from bridgework.model.snapshot import Pool
 from core.worlds import (
     BRIDGE,
     BUILTIN,

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bridgework.core.checks import Severity, Verdict
-from bridgework.core.observations import Observation, ResolverConfiguration
-from bridgework.core.reachability.prediction import predict
+from bridgework.analysis.predict import predict
+from bridgework.model.checks import Severity, Verdict
+from bridgework.model.observations import Observation, ResolverConfiguration
 from core.worlds import (
     BRIDGE,
     BUILTIN,

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.core.access import PROJECT_LABEL
-from bridgework.core.observations import HostObservation, Interface, InterfaceAddress, Observation, Route
-from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from bridgework.core.topology.build import build
-from bridgework.core.topology.links import host_links, interface_of, share_state
+from bridgework.model.observations import HostObservation, Interface, InterfaceAddress, Observation, Route
+from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.policy.access import PROJECT_LABEL
+from bridgework.topology.build import build
+from bridgework.topology.links import host_links, interface_of, share_state
 
 MAC = "02:42:ac:12:00:02"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bridgework.core.checks import Measurement, Protocol, Reason, Severity, Verdict
-from bridgework.core.observations import Observation, ResolverConfiguration
-from bridgework.core.reachability.prediction import predict
-from bridgework.core.verdict import weigh
+from bridgework.analysis.predict import predict
+from bridgework.analysis.verdict import weigh
+from bridgework.model.checks import Measurement, Protocol, Reason, Severity, Verdict
+from bridgework.model.observations import Observation, ResolverConfiguration
 from core.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, published, seen, world
 
 NET = network("simon_network", "10.77.0.0/24")

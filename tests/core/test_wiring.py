@@ -1,8 +1,8 @@
 """Matching the two ends of a veth, without a kernel."""
 
-from bridgework.core.observations import Interface
-from bridgework.core.snapshot import Network, Snapshot
-from bridgework.core.wiring import wiring
+from bridgework.model.observations import Interface
+from bridgework.model.snapshot import Network, Snapshot
+from bridgework.topology.veth_pairs import wiring
 
 DOCKER0 = Network("a" * 64, "bridge", options={"com.docker.network.bridge.name": "docker0"})
 BLUE = Network("b" * 64, "blue")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from bridgework.core.checks import (
+from bridgework.analysis.predict import situations_of
+from bridgework.model.checks import (
     AddressDestination,
     ContainerDestination,
     HostDestination,
@@ -13,10 +14,9 @@ from bridgework.core.checks import (
     Protocol,
     Question,
 )
-from bridgework.core.evidence import NOTHING_SEEN, Evidence
-from bridgework.core.observations import HostObservation, ListeningSocket, Observation
-from bridgework.core.reachability.prediction import situations_of
-from bridgework.core.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.model.evidence import NOTHING_SEEN, Evidence
+from bridgework.model.observations import HostObservation, ListeningSocket, Observation
+from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 
 DESTINATIONS = {"name": NameDestination, "address": AddressDestination}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import private_engine
-from bridgework.probes.inside import run_inside
+from bridgework.probes.kernel.setns import run_inside
 from conftest import Client, check, run
 from deploy.support import DEPLOY, Remote, certificate, docker, install, sh, sweep_up_but, wait_for
 

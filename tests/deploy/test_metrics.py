@@ -5,8 +5,8 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bridgework import metering
-from bridgework.core.errors import EngineUnreachable
+from bridgework.model.errors import EngineUnreachable
+from bridgework.telemetry import metrics
 from conftest import check, run
 
 
@@ -65,7 +65,7 @@ def test_checks_pairs_and_engine_calls_are_counted(api):
 
 
 def value(name, labels=None):
-    return metering.REGISTRY.get_sample_value(name, labels) or 0
+    return metrics.REGISTRY.get_sample_value(name, labels) or 0
 
 
 class Broken:
@@ -85,12 +85,12 @@ def test_a_failed_call_is_counted_by_its_code_and_raised():
     labels = {"call": "ping", "code": "engine-unreachable"}
     before = value("bridgework_engine_call_failures_total", labels)
     with pytest.raises(EngineUnreachable):
-        metering.metered_engine(Broken()).ping()
+        metrics.metered_engine(Broken()).ping()
     assert value("bridgework_engine_call_failures_total", labels) == before + 1
 
 
 def test_what_the_engines_room_tallies_is_counted_once_whichever_thread_tells():
-    engine = metering.metered_engine(Broken())
+    engine = metrics.metered_engine(Broken())
     before = value("bridgework_snapshot_reads_total")
     threads = [threading.Thread(target=engine.snapshot) for _ in range(8)]
     for thread in threads:

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from bridgework.core.errors import EngineMisbehaved, EngineUnreachable
 from bridgework.engine.connection import PIPELINED, EngineAddress, EngineConnection, engine_pid
 from bridgework.engine.docker_engine import DockerEngine
+from bridgework.model.errors import EngineMisbehaved, EngineUnreachable
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
 

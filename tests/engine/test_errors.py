@@ -4,9 +4,9 @@ import docker.errors
 import pytest
 import requests
 
-from bridgework.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, NotFound
 from bridgework.engine.connection import EngineAddress
 from bridgework.engine.errors import TABLE, translate, translated
+from bridgework.model.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, NotFound
 from recorded_answers import RECORDED
 from spec_validator import DOCUMENT, codes_of
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridgework.core.snapshot import Network, Pool
 from bridgework.engine.gateways import with_gateways
+from bridgework.model.snapshot import Network, Pool
 
 B = "com.docker.network.bridge."
 FOUR, SIX = Pool("10.9.0.0/24"), Pool("fd00:9::/64")

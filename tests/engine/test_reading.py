@@ -2,13 +2,13 @@
 
 import pytest
 
-from bridgework.core.reachability.target import gateway_mode
-from bridgework.core.snapshot import Network, Pool, PublishedPort, Snapshot
-from bridgework.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.analysis.routing import gateway_mode
 from bridgework.engine.bodies import container_body, endpoint_body, network_body
 from bridgework.engine.facts import negotiate, read_facts
 from bridgework.engine.images import is_known, normal
 from bridgework.engine.reading import read_container, read_network, read_ports, read_time, time_ns_of
+from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.model.snapshot import Network, Pool, PublishedPort, Snapshot
 
 LAN = "1" * 64
 NEW = (1, 51)

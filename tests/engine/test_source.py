@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bridgework.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable
-from bridgework.engine import source as source_module
+from bridgework.engine import snapshot_source as source_module
 from bridgework.engine.connection import EngineAddress
-from bridgework.engine.source import SnapshotSource
+from bridgework.engine.snapshot_source import SnapshotSource
+from bridgework.model.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable
 
 LAN = "1" * 64
 

@@ -13,10 +13,10 @@ from http.client import HTTPException
 import docker
 import pytest
 
-from bridgework.core.ports import Place
-from bridgework.core.snapshot import HELPER_LABEL
-from bridgework.engine import sidecar_launcher
+from bridgework.engine import helper_launcher
 from bridgework.engine.connection import EngineAddress
+from bridgework.model.probe_port import Place
+from bridgework.model.snapshot import HELPER_LABEL
 from faults.conftest import inside
 from probe_image import make_probe_image
 from safety.live import ROOT, until
@@ -107,13 +107,13 @@ def test_they_are_gone_with_the_whole_service(asked, client, path, body, at_work
 
 @pytest.fixture
 def short_times(monkeypatch):
-    monkeypatch.setattr(sidecar_launcher, "START_WITHIN_S", 1)
-    monkeypatch.setattr(sidecar_launcher, "TIDY_EVERY_S", 0.2)
+    monkeypatch.setattr(helper_launcher, "START_WITHIN_S", 1)
+    monkeypatch.setattr(helper_launcher, "TIDY_EVERY_S", 0.2)
 
 
 KILLED_IN_BETWEEN = """
 import os, sys, docker
-from bridgework.core.ports import Place
+from bridgework.model.probe_port import Place
 from bridgework.engine import sidecar_launcher
 from bridgework.engine.connection import EngineAddress
 
@@ -129,14 +129,14 @@ def test_one_that_was_never_started_is_swept_up(client, image, own_engine):
     command = [sys.executable, "-c", KILLED_IN_BETWEEN, own_engine.docker_host, image]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
     assert [one["State"] for one in helpers(client)] == ["created"]
-    sidecar_launcher.SidecarLauncher(EngineAddress(own_engine.docker_host), image)
+    helper_launcher.SidecarLauncher(EngineAddress(own_engine.docker_host), image)
     until(lambda: helpers(client) == [], 5, "the sweep")
 
 
 @pytest.mark.usefixtures("short_times")
 @pytest.mark.quiet
 def test_one_at_work_is_spared(client, image, own_engine):
-    launcher = sidecar_launcher.SidecarLauncher(EngineAddress(own_engine.docker_host), image)
+    launcher = helper_launcher.SidecarLauncher(EngineAddress(own_engine.docker_host), image)
     request = {"protocol": "icmp", "address": "127.0.0.1", "count": 4, "interval_ms": 1000}
     lines = launcher.launch(Place(None, "host"), json.dumps({"job": "check", "request": request}), 60.0)
     assert json.loads(list(lines)[-1]) == {"done": True}
@@ -144,8 +144,8 @@ def test_one_at_work_is_spared(client, image, own_engine):
 
 
 def test_one_that_says_nothing_is_ended_after_its_time(client, image, own_engine, monkeypatch):
-    monkeypatch.setattr(sidecar_launcher, "COMMAND", ("python3", "-c", "import time; time.sleep(600)"))
-    launcher = sidecar_launcher.SidecarLauncher(EngineAddress(own_engine.docker_host), image)
+    monkeypatch.setattr(helper_launcher, "COMMAND", ("python3", "-c", "import time; time.sleep(600)"))
+    launcher = helper_launcher.SidecarLauncher(EngineAddress(own_engine.docker_host), image)
     began = time.monotonic()
     assert list(launcher.launch(Place(None, "host"), "{}", 1.0)) == []
     assert time.monotonic() - began < 6

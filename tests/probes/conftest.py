@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.core.ports import Place
-from bridgework.probes.namespace import NamespaceRunner
-from bridgework.probes.sidecar import SidecarRunner
+from bridgework.model.probe_port import Place
+from bridgework.probes.runners.helper_runner import SidecarRunner
+from bridgework.probes.runners.namespace_runner import NamespaceRunner
 from probes.lab import Lab, Member
 
 HERE = Path(__file__).parent
@@ -37,7 +37,7 @@ class NsenterLauncher:
         files = (place.resolver_path or str(self.empty), place.hosts_path or str(self.empty))
         into = ["nsenter", f"--net={place.namespace_path}", "unshare", "--mount"] if place.namespace_path else ["env"]
         enter = [*into, "sh", "-c", self.script, "sh", *files] if place.namespace_path else ["env"]
-        command = [*enter, sys.executable, "-m", "bridgework.probes.helper", argument_json]
+        command = [*enter, sys.executable, "-m", "bridgework.probes.runners.helper", argument_json]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         self.started.append(process)
         try:

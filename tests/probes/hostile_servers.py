@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rrset
 from servers import ready
 
-from bridgework.probes.echo import checksum
+from bridgework.probes.kinds.echo import checksum
 
 REBOUND = itertools.chain(["10.77.0.3"], itertools.repeat("10.77.0.4"))
 HTTP = {

@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridgework.core.ports import Place
+from bridgework.model.probe_port import Place
 
 _numbers = itertools.count()
 

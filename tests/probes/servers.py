@@ -17,7 +17,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
-from bridgework.probes.echo import checksum
+from bridgework.probes.kinds.echo import checksum
 
 SPOOFED = [["spoof.", "A", "10.77.0.66"]]
 

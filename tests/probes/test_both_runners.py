@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from bridgework.core.checks import ProbeRequest, Protocol, Reason, Verdict
-from bridgework.core.ports import Place, SweepPlan, SweepSource, SweepTarget
+from bridgework.model.checks import ProbeRequest, Protocol, Reason, Verdict
+from bridgework.model.probe_port import Place, SweepPlan, SweepSource, SweepTarget
 
 TABLE = [
     ["b.lab.", "A", "10.77.0.3"],

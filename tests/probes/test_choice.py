@@ -3,9 +3,9 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from bridgework.core.ports import RunnerStatus
-from bridgework.probes import choice
-from bridgework.probes.choice import ChosenRunner
+from bridgework.model.probe_port import RunnerStatus
+from bridgework.probes.runners import auto_runner
+from bridgework.probes.runners.auto_runner import ChosenRunner
 
 
 class Namespace:
@@ -27,7 +27,7 @@ def test_a_decision_holds_for_its_time(monkeypatch):
     namespace = Namespace()
     runner = ChosenRunner(namespace, None)
     assert [runner.status().reason, runner.status().reason] == ["look 1", "look 1"]
-    monkeypatch.setattr(choice, "DECISION_HOLDS_S", -1)
+    monkeypatch.setattr(auto_runner, "DECISION_HOLDS_S", -1)
     assert runner.status().reason == "look 2"
 
 
@@ -35,7 +35,7 @@ def test_nobody_waits_for_a_new_decision_while_there_is_an_old_one(monkeypatch):
     namespace = Namespace()
     runner = ChosenRunner(namespace, None)
     assert runner.status().reason == "look 1"
-    monkeypatch.setattr(choice, "DECISION_HOLDS_S", -1)
+    monkeypatch.setattr(auto_runner, "DECISION_HOLDS_S", -1)
     namespace.looking.clear()
     namespace.ended.clear()
     with ThreadPoolExecutor(2) as others:

@@ -4,10 +4,10 @@ import sys
 
 import pytest
 
-from bridgework.core.observations import DockerRules, FirewallChain
 from bridgework.engine.connection import EngineAddress, engine_pid
-from bridgework.probes import firewall
-from bridgework.probes.namespace import NamespaceRunner
+from bridgework.model.observations import DockerRules, FirewallChain
+from bridgework.probes.kernel import firewall
+from bridgework.probes.runners.namespace_runner import NamespaceRunner
 from conftest import in_namespace
 
 
@@ -35,7 +35,7 @@ def test_without_iptables_the_kernel_still_names_the_engines_chains(rules, monke
 
 
 def test_where_the_engines_process_is_out_of_sight_no_proxy_is_not_none(engine):
-    look = "from bridgework.probes import observe; print(observe.observe_host(firewall=True).rules.proxies)"
+    look = "from bridgework.probes.runners import observe; print(observe.observe_host(firewall=True).rules.proxies)"
     alone = ("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", look)
     assert in_namespace(engine, *alone).stdout == "None\n"
 

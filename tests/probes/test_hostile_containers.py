@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.core.checks import ProbeRequest, Protocol, Reason, Verdict
-from bridgework.core.observations import ResolverConfiguration
-from bridgework.core.ports import SweepPlan, SweepSource, SweepTarget
-from bridgework.probes import inside
-from bridgework.probes.namespace import NamespaceRunner
-from bridgework.probes.printable import printable
-from bridgework.probes.rooted import open_folder, read_in_root
+from bridgework.model.checks import ProbeRequest, Protocol, Reason, Verdict
+from bridgework.model.observations import ResolverConfiguration
+from bridgework.model.probe_port import SweepPlan, SweepSource, SweepTarget
+from bridgework.probes.kernel import setns
+from bridgework.probes.kernel.printable import printable
+from bridgework.probes.kernel.safe_read import open_folder, read_in_root
+from bridgework.probes.runners.namespace_runner import NamespaceRunner
 
 ROOT = Path(__file__).parent.parent.parent
 ALLOWED = ("10.77.0.0/24",)
@@ -106,7 +106,7 @@ def test_variables_for_a_proxy_divert_no_probe(runner, lying, world, monkeypatch
 REUSE = """
 import os, subprocess, sys
 from pathlib import Path
-from bridgework.core.ports import Place
+from bridgework.model.probe_port import Place
 from bridgework.probes import places
 ID = "a" * 64
 places.says_otherwise = lambda groups, container_id: False  # whoever has the number next looks like the container's
@@ -219,7 +219,9 @@ def test_a_link_to_a_file_of_the_kernel_says_nothing():
 
 def test_a_file_that_never_comes_is_waited_for_as_long_as_a_check_takes(world, monkeypatch):
     """As of a file system that a program in the container serves: the system call returns when that program wants."""
-    monkeypatch.setattr("bridgework.probes.namespace.resolver_configuration", lambda *_, **__: time.sleep(4))
+    monkeypatch.setattr(
+        "bridgework.probes.runners.namespace_runner.resolver_configuration", lambda *_, **__: time.sleep(4)
+    )
     request = ProbeRequest(Protocol.ICMP, name="db", timeout_ms=200)
     started = time.monotonic()
     measured = NamespaceRunner(os.getpid).check(world.a.place(), request)
@@ -232,22 +234,22 @@ def test_a_file_that_never_comes_is_waited_for_as_long_as_a_check_takes(world, m
 
 
 def test_so_many_threads_are_left_behind_and_no_more(monkeypatch):
-    monkeypatch.setattr(inside, "MAX_LEFT_BEHIND", 2)
+    monkeypatch.setattr(setns, "MAX_LEFT_BEHIND", 2)
     left_behind = []
-    monkeypatch.setattr(inside, "_LEFT_BEHIND", left_behind)
+    monkeypatch.setattr(setns, "_LEFT_BEHIND", left_behind)
     over = threading.Event()
     descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     before = len(list(Path("/proc/self/fd").iterdir()))
     try:
         for _ in range(2):
-            with pytest.raises(inside.HeldUpError):
-                inside.run_inside(descriptor, over.wait, time.monotonic() + 0.05)
-        with pytest.raises(inside.TooManyHeldUpError):
-            inside.run_inside(descriptor, over.wait, time.monotonic() + 0.05)
+            with pytest.raises(setns.HeldUpError):
+                setns.run_inside(descriptor, over.wait, time.monotonic() + 0.05)
+        with pytest.raises(setns.TooManyHeldUpError):
+            setns.run_inside(descriptor, over.wait, time.monotonic() + 0.05)
         over.set()
         for thread in left_behind:
             thread.join()
-        assert inside.run_inside(descriptor, lambda: "again", time.monotonic() + 5) == "again"
+        assert setns.run_inside(descriptor, lambda: "again", time.monotonic() + 5) == "again"
         assert len(list(Path("/proc/self/fd").iterdir())) == before
     finally:
         over.set()

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from bridgework.core.checks import ProbeRequest, Protocol, Reason, Verdict
-from bridgework.core.ports import SweepPlan, SweepSource, SweepTarget
-from bridgework.probes.resolver import MAX_ADDRESSES
-from bridgework.probes.sidecar import SidecarRunner
+from bridgework.model.checks import ProbeRequest, Protocol, Reason, Verdict
+from bridgework.model.probe_port import SweepPlan, SweepSource, SweepTarget
+from bridgework.probes.resolver.steps import MAX_ADDRESSES
+from bridgework.probes.runners.helper_runner import SidecarRunner
 from probes.conftest import NsenterLauncher
 
 TIMEOUT_MS = 300

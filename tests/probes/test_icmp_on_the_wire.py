@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.core.checks import ProbeRequest, Protocol, Reason, Verdict
-from bridgework.core.ports import SweepPlan, SweepSource, SweepTarget
-from bridgework.probes import echo, raw
-from bridgework.probes.inside import run_inside
+from bridgework.model.checks import ProbeRequest, Protocol, Reason, Verdict
+from bridgework.model.probe_port import SweepPlan, SweepSource, SweepTarget
+from bridgework.probes.kernel.setns import run_inside
+from bridgework.probes.kinds import echo, raw_icmp
 
 
 def ping(runner, place, address, **fields):
@@ -40,7 +40,7 @@ def test_other_peoples_answers_do_not_even_fill_the_buffer(make_world, version, 
     world = make_world(1, 1)
 
     def listen():
-        with raw.open_echo_socket(version, 7) as ours, raw.open_echo_socket(version, 8) as other:
+        with raw_icmp.open_echo_socket(version, 7) as ours, raw_icmp.open_echo_socket(version, 8) as other:
             ours.sendto(echo.request(version, 7, 1, b"token"), (address, 0))
             heard = echo.parse(version, ours.recv(2048))
             with pytest.raises(BlockingIOError):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.probes import links, netlink
-from bridgework.probes.inside import run_inside
+from bridgework.probes.kernel import links, netlink
+from bridgework.probes.kernel.setns import run_inside
 
 MADE = (
     "link add veth0 type veth peer name veth1 mtu 1400",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.probes import listening
-from bridgework.probes.inside import run_in_thread, run_inside
+from bridgework.probes.kernel import listeners
+from bridgework.probes.kernel.setns import run_in_thread, run_inside
 
 
 @pytest.fixture
@@ -81,5 +81,5 @@ def test_those_that_wait_and_no_others_as_ss_has_them(world, runner):
 
 def test_what_the_kernel_does_not_say_is_none_and_not_nothing(monkeypatch):
     nobodys = 200
-    monkeypatch.setitem(listening.WAITING, "udp", (nobodys, 7))
-    assert run_in_thread(lambda: listening.sockets(None)) is None
+    monkeypatch.setitem(listeners.WAITING, "udp", (nobodys, 7))
+    assert run_in_thread(lambda: listeners.sockets(None)) is None

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.core.checks import Protocol, Reason, Verdict
-from bridgework.core.ports import Place, SweepPlan, SweepSource, SweepTarget
+from bridgework.model.checks import Protocol, Reason, Verdict
+from bridgework.model.probe_port import Place, SweepPlan, SweepSource, SweepTarget
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.core.checks import Protocol, Reason, Verdict
-from bridgework.core.ports import SweepPlan, SweepSource, SweepTarget
-from bridgework.probes import neighbour_table
-from bridgework.probes.inside import run_inside
-from bridgework.probes.namespace import NamespaceRunner
-from bridgework.probes.neighbour_table import read_usage
-from bridgework.probes.spaces import open_space
+from bridgework.matrix.namespaces import open_space
+from bridgework.model.checks import Protocol, Reason, Verdict
+from bridgework.model.probe_port import SweepPlan, SweepSource, SweepTarget
+from bridgework.probes.kernel import neighbour_table
+from bridgework.probes.kernel.neighbour_table import read_usage
+from bridgework.probes.kernel.setns import run_inside
+from bridgework.probes.runners.namespace_runner import NamespaceRunner
 
 BUDGET = 60
 LENGTHS = {"arp_cache": 4, "ndisc_cache": 16}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.core.checks import ProbeRequest, Protocol, Reason
-from bridgework.core.ports import Place
-from bridgework.probes import capabilities
-from bridgework.probes.namespace import NamespaceRunner
-from bridgework.probes.places import OutOfReach, open_namespace, resolver_configuration, says_otherwise
-from bridgework.probes.rooted import open_folder, read_in_root
+from bridgework.model.checks import ProbeRequest, Protocol, Reason
+from bridgework.model.probe_port import Place
+from bridgework.probes.kernel import capabilities
+from bridgework.probes.kernel.namespace_files import OutOfReach, open_namespace, resolver_configuration, says_otherwise
+from bridgework.probes.kernel.safe_read import open_folder, read_in_root
+from bridgework.probes.runners.namespace_runner import NamespaceRunner
 
 ID, OTHER = "a" * 64, "b" * 64
 ROOT = Path(__file__).parent.parent.parent
@@ -53,7 +53,9 @@ def test_a_process_that_ended_is_no_place():
 
 
 def test_a_process_id_that_somebody_else_took_is_no_place(monkeypatch):
-    monkeypatch.setattr("bridgework.probes.places.says_otherwise", lambda _groups, container_id: container_id == ID)
+    monkeypatch.setattr(
+        "bridgework.probes.kernel.namespace_files.says_otherwise", lambda _groups, container_id: container_id == ID
+    )
     runner = NamespaceRunner(os.getpid)
     request = ProbeRequest(Protocol.ICMP, address="127.0.0.1")
     assert runner.check(Place(ID, "web", os.getpid()), request).reason is Reason.SOURCE_NOT_RUNNING
@@ -130,8 +132,8 @@ def test_the_status_names_what_is_in_force_and_missing(tmp_path):
     [("-sys_admin", ["CAP_SYS_ADMIN"]), ("-net_raw", ["CAP_NET_RAW"]), ("-net_admin", ["CAP_NET_ADMIN"])],
 )
 def test_a_missing_capability_is_named(left, missing):
-    program = "import os; from bridgework.probes.namespace import NamespaceRunner as N; s = N(os.getpid).status()"
-    program += "; print(s.kind, *s.missing)"
+    program = "import os; from bridgework.probes.runners.namespace_runner import NamespaceRunner as N"
+    program += "; s = N(os.getpid).status(); print(s.kind, *s.missing)"
     command = ["setpriv", f"--bounding-set={left}", f"--inh-caps={left}", sys.executable, "-c", program]
     kind, *named = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
     assert named == missing

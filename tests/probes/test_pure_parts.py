@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.core.checks import (
+from bridgework.matrix.neighbour_budget import Ledger, limit_of
+from bridgework.matrix.rate_limiter import Pace
+from bridgework.model.checks import (
     Measurement,
     Phases,
     ProbeRequest,
@@ -16,14 +18,13 @@ from bridgework.core.checks import (
     RoundTrip,
     Verdict,
 )
-from bridgework.core.observations import FirewallChain, HostObservation, Observation
-from bridgework.core.ports import Place, SweepOutcome, SweepPlan, SweepRow, SweepSource, SweepTarget
-from bridgework.probes import echo, firewall, http, reasons
-from bridgework.probes.attempts import Attempt, percentile, round_trip, summarise
-from bridgework.probes.ledger import Ledger, limit_of
-from bridgework.probes.neighbour_table import TableUsage
-from bridgework.probes.pace import Pace
-from bridgework.probes.wire import WireError, from_json, to_json
+from bridgework.model.observations import FirewallChain, HostObservation, Observation
+from bridgework.model.probe_port import Place, SweepOutcome, SweepPlan, SweepRow, SweepSource, SweepTarget
+from bridgework.probes.kernel import firewall
+from bridgework.probes.kernel.neighbour_table import TableUsage
+from bridgework.probes.kinds import echo, http, reasons
+from bridgework.probes.kinds.attempts import Attempt, percentile, round_trip, summarise
+from bridgework.probes.runners.codec import WireError, from_json, to_json
 
 
 def test_percentiles_lie_between_the_nearest_ranks():
@@ -248,7 +249,7 @@ def test_a_ledger_counts_others_and_frees_what_is_released():
 
 def test_the_pace_gives_no_more_than_its_rate(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("bridgework.probes.pace.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bridgework.matrix.rate_limiter.time.monotonic", lambda: now[0])
     pace, sent = Pace(1000), 0
     for _ in range(1000):
         now[0] += 0.001

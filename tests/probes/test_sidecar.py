@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from bridgework.core.checks import ProbeRequest, Protocol, Reason, Verdict
-from bridgework.core.errors import EngineUnreachable
-from bridgework.core.ports import Place, SweepPlan, SweepSource, SweepTarget
-from bridgework.probes import helper
-from bridgework.probes.sidecar import AT_ONCE, SidecarRunner
+from bridgework.model.checks import ProbeRequest, Protocol, Reason, Verdict
+from bridgework.model.errors import EngineUnreachable
+from bridgework.model.probe_port import Place, SweepPlan, SweepSource, SweepTarget
+from bridgework.probes.runners import helper
+from bridgework.probes.runners.helper_runner import AT_ONCE, SidecarRunner
 from probes.conftest import ROOT, NsenterLauncher
 
 PLACE = Place("a" * 64, "web")
@@ -129,7 +129,7 @@ def test_a_helper_says_what_it_does_not_understand(argument):
 def start_helper(**fields):
     request = {"protocol": "icmp", "address": "127.0.0.1", **fields}
     job = json.dumps({"job": "check", "request": request})
-    command = [sys.executable, "-m", "bridgework.probes.helper", job]
+    command = [sys.executable, "-m", "bridgework.probes.runners.helper", job]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
 
 

@@ -3,10 +3,10 @@
 import itertools
 from dataclasses import replace
 
-from bridgework.core.access import PROJECT_LABEL
-from bridgework.core.engine_port import EngineFacts
-from bridgework.core.ports import Place, RunnerStatus
-from bridgework.core.snapshot import Container, Endpoint, Network, Pool, Snapshot
+from bridgework.model.engine_port import EngineFacts
+from bridgework.model.probe_port import Place, RunnerStatus
+from bridgework.model.snapshot import Container, Endpoint, Network, Pool, Snapshot
+from bridgework.policy.access import PROJECT_LABEL
 
 FACTS = EngineFacts("e", "fake", "26.1.5", "1.45", "1.24", "linux", "6", ("bridge",), (("172.17.0.0/16", 16),))
 PROJECTS = ("alpha", "beta")
@@ -46,7 +46,7 @@ def world():
 
 
 class FakeEngine:
-    """Implements ``bridgework.core.engine_port.Engine``; ``changes`` lists every command that reached it."""
+    """Implements ``bridgework.model.engine_port.Engine``; ``changes`` lists every command that reached it."""
 
     def __init__(self):
         self.reset()

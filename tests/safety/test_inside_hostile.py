@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.probes.inside import run_inside
-from bridgework.probes.netlink import MAX_MESSAGES
-from bridgework.probes.resolver_files import MAX_HOST_NAMES, MAX_SEARCH_DOMAINS
+from bridgework.probes.kernel.netlink import MAX_MESSAGES
+from bridgework.probes.kernel.setns import run_inside
+from bridgework.probes.resolver.files import MAX_HOST_NAMES, MAX_SEARCH_DOMAINS
 from conftest import check, run
 from private_engine import ask
 
@@ -155,7 +155,7 @@ def test_more_routes_than_are_read(api, web):
 
 
 def test_more_listening_sockets_than_are_read(api, web, monkeypatch):
-    monkeypatch.setattr("bridgework.probes.netlink.MAX_MESSAGES", 200)
+    monkeypatch.setattr("bridgework.probes.kernel.netlink.MAX_MESSAGES", 200)
     with ExitStack() as sockets, (web / "ns/net").open("rb") as namespace:
 
         def open_all():
@@ -176,5 +176,5 @@ def test_more_listening_sockets_than_are_read(api, web, monkeypatch):
 
 @pytest.mark.usefixtures("web")
 def test_a_diagnosis_says_of_which_containers_it_saw_a_part_only(api, monkeypatch):
-    monkeypatch.setattr("bridgework.probes.netlink.MAX_MESSAGES", 1)
+    monkeypatch.setattr("bridgework.probes.kernel.netlink.MAX_MESSAGES", 1)
     assert any(gap.startswith("all interfaces of web,") for gap in api.get("/v1/diagnostics")["limited"])

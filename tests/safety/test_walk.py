@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from bridgework.app import RESOURCES, create_app
-from bridgework.core.access import Role
 from bridgework.engine.connection import EngineAddress
+from bridgework.policy.access import Role
 from bridgework.settings import Settings
 from conftest import entry
 from safety.fake_engine import BlindRunner, FakeEngine

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.api.problem_types import PROBLEMS
 from bridgework.engine.errors import TABLE
+from bridgework.http.problems.catalogue import PROBLEMS
 from spec_validator import DOCUMENT, PROBLEM
 
 RAISING = {"code"}

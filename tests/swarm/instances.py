@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridgework.probes.inside import enter
+from bridgework.probes.kernel.setns import enter
 from spec_validator import validate_wire
 from swarm.lab import SwarmNode, until
 

@@ -9,15 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from bridgework.app import create_app
-from bridgework.core import trace
-from bridgework.core.errors import NotFound
-from bridgework.core.siblings import FORWARDED_HEADER, SiblingSilent
 from bridgework.engine.connection import EngineAddress
-from bridgework.operations.matrix_nodes import Elsewhere
+from bridgework.model.errors import NotFound
+from bridgework.model.peers import FORWARDED_HEADER, SiblingSilent
+from bridgework.peers import client
+from bridgework.peers.client import Line, pages, split
+from bridgework.peers.http_peers import HttpSiblings
 from bridgework.settings import Settings
-from bridgework.siblings import client
-from bridgework.siblings.client import Line, pages, split
-from bridgework.siblings.http_siblings import HttpSiblings
+from bridgework.telemetry import trace_context
+from bridgework.use_cases.swarm.matrix_nodes import Elsewhere
 from conftest import Client
 from safety.fake_engine import BlindRunner, FakeEngine
 
@@ -212,7 +212,7 @@ def test_who_is_asked_on_a_requests_behalf_is_told_its_id_and_trace(tokens_file,
 def test_a_matrix_on_another_node_is_told_too():
     body = b'{"type": "end", "summary": {"surprises": 0}, "surprises": []}\n'
     with sibling({"/v1/connectivity/matrix": body}) as (name, asked):
-        trace.begin("asked-1", PARENT, STATE)
+        trace_context.begin("asked-1", PARENT, STATE)
         work = Elsewhere(siblings(name), {}, {"n1": name}, 3)
         work.begin()
         list(work.delivered())

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from bridgework.core.checks import ContainerDestination, Question, Verdict
-from bridgework.core.reachability.prediction import predict
-from bridgework.core.siblings import Gap, Holder, Membership, Node, OverlayGossip, OverlayPlace, Report, joined, placed
-from bridgework.core.snapshot import Container, Endpoint, Network, NodePlace, Pool, Reference, Snapshot
-from bridgework.operations import swarm
+from bridgework.analysis.predict import predict
+from bridgework.model.checks import ContainerDestination, Question, Verdict
+from bridgework.model.peers import Gap, Holder, Membership, Node, OverlayGossip, OverlayPlace, Report, joined, placed
+from bridgework.model.snapshot import Container, Endpoint, Network, NodePlace, Pool, Reference, Snapshot
+from bridgework.use_cases.swarm import nodes
 
 MESH = Network("o" * 25, "mesh", "overlay", "swarm", attachable=True, pools=(Pool("10.0.1.0/24"),))
 HERE = Node("n0", "alpha", "e0", "10.9.0.1", here=True, reachable=True, manager=True)
@@ -36,18 +36,18 @@ def test_outside_of_a_swarm_there_is_one_node():
     alone = house()
     alone.swarm = None
     alone.engine.facts().swarm_node_id = None
-    found = swarm.survey(alone, Snapshot())
+    found = nodes.survey(alone, Snapshot())
     assert ([node.id for node in found.nodes], found.gaps) == (["e0"], ())
 
 
 def test_without_siblings_the_managers_list_is_known_and_says_what_is_missing():
-    found = swarm.survey(house(members=[HERE, LISTED]), Snapshot((MESH,)))
+    found = nodes.survey(house(members=[HERE, LISTED]), Snapshot((MESH,)))
     assert [node.id for node in found.nodes] == ["n0", "n1"]
-    assert found.gaps == (Gap("n1", swarm.NOT_CONFIGURED),)
+    assert found.gaps == (Gap("n1", nodes.NOT_CONFIGURED),)
 
 
 def test_a_sibling_that_never_answered_is_the_member_at_its_address():
-    found = swarm.surveyed(house(members=[LISTED]), HERE, [Report("10.9.0.2:8080", reason="It is silent.")])
+    found = nodes.surveyed(house(members=[LISTED]), HERE, [Report("10.9.0.2:8080", reason="It is silent.")])
     assert found.gaps == (Gap("n1", "It is silent."),)
     assert found.nodes[1].state == "down"
 
@@ -56,8 +56,8 @@ def test_behind_an_overlay_address_gossip_knows_the_member():
     here = Node("n0", "alpha", "e0", here=True, reachable=True, manager=True, overlays=(place(),))
     held = Holder("bw.n1", "10.0.2.3", "e-bw", "10.9.0.2")
     silent = [Report("10.0.2.3:8080", reason="It is silent.")]
-    assert swarm.surveyed(house(members=[LISTED], holders=[held]), here, silent).gaps == (Gap("n1", "It is silent."),)
-    assert [gap.node for gap in swarm.surveyed(house(), here, silent).gaps] == ["10.0.2.3:8080"]
+    assert nodes.surveyed(house(members=[LISTED], holders=[held]), here, silent).gaps == (Gap("n1", "It is silent."),)
+    assert [gap.node for gap in nodes.surveyed(house(), here, silent).gaps] == ["10.0.2.3:8080"]
 
 
 def place():
@@ -67,9 +67,9 @@ def place():
 def test_gossip_alone_makes_a_container_of_every_holder_that_is_not_known():
     near = on_mesh("a", "10.0.1.2")
     holders = [Holder("a", "10.0.1.2", "e-a", "10.9.0.1"), Holder("b", "10.0.1.3", "e-b", "10.9.0.2")]
-    world = swarm.whole(house(holders=holders), Snapshot((MESH,), (near,)))
+    world = nodes.whole(house(holders=holders), Snapshot((MESH,), (near,)))
     assert [(c.name, c.node and c.node.address) for c in world.snapshot.containers] == [("a", None), ("b", "10.9.0.2")]
-    assert not swarm.beyond(house(), Snapshot())
+    assert not nodes.beyond(house(), Snapshot())
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.validate import Regexp
 
 from bridgework import __version__
-from bridgework.api.contract import JSON, Media, Operation, Resource
-from bridgework.api.fields import NO_CONTROL, ExactlyOne, ProblemSchema, Text, Variants
+from bridgework.http.contract import JSON, Media, Operation, Resource
+from bridgework.http.fields import NO_CONTROL, ExactlyOne, ProblemSchema, Text, Variants
 from tools.openapi.examples import attach_examples
 from tools.openapi.links import add_links
 from tools.openapi.open_pages import paths as open_paths

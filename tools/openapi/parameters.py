@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridgework.api.contract import Operation
+from bridgework.http.contract import Operation
 from tools.openapi.responses import streams
 
 MAX_HEADER_BYTES = 8190

@@ -8,9 +8,9 @@ from typing import Any
 
 from marshmallow import Schema
 
-from bridgework.api.contract import JSON, AnswerShape, Media, Operation
-from bridgework.api.fields import Variants
-from bridgework.api.problems import MEDIA_TYPE
+from bridgework.http.contract import JSON, AnswerShape, Media, Operation
+from bridgework.http.fields import Variants
+from bridgework.http.problems.documents import MEDIA_TYPE
 
 PROBLEM_CODES = "x-problem-codes"
 """The extension of an operation that lists, by status, the codes of its problems beside those of every operation."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bridgework.api.fields import NAMES_PATTERN
+from bridgework.http.fields import NAMES_PATTERN
 
 INT32_MAX = 2**31 - 1
 SAFE_MAX = 2**53 - 1

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridgework.core.snapshot import Pool, PublishedPort
-from bridgework.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.model.snapshot import Pool, PublishedPort
 
 Body = dict[str, Any]
 

@@ -18,13 +18,13 @@ import requests
 from docker import auth
 from docker.utils import parse_repository_tag
 
-from bridgework.core import deadline, progress
-from bridgework.core.errors import BridgeworkError, Conflict, EngineMisbehaved, InvalidInput, quoted
-from bridgework.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from bridgework.engine.bodies import container_body, endpoint_body, network_body
 from bridgework.engine.client import make_client
 from bridgework.engine.connection import EngineAddress, patience
 from bridgework.engine.errors import translate, translated
+from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.model.errors import BridgeworkError, Conflict, EngineMisbehaved, InvalidInput, quoted
+from bridgework.telemetry import deadline, progress
 
 ANSWER_PIECE_BYTES = 1
 """A piece is read until it is whole, and each byte of it may take the whole limit: with 16 bytes, one that comes every

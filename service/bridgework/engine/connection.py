@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from bridgework.core import deadline
-from bridgework.core.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, Remedy
-from bridgework.engine.answer import Answers
+from bridgework.engine.http_answer import Answers
+from bridgework.model.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, Remedy
+from bridgework.telemetry import deadline
 
 PIECE_BYTES = 1024 * 1024
 STILL_FRESH = 0.9

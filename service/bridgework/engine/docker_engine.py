@@ -14,11 +14,6 @@ from collections.abc import Generator, Mapping
 from http.client import HTTPException
 from typing import Any
 
-from bridgework.core.engine_port import EngineEvent, EngineFacts
-from bridgework.core.errors import EngineUnreachable, NotFound
-from bridgework.core.ports import Place
-from bridgework.core.snapshot import Container, Snapshot
-from bridgework.core.specs import ContainerSpec, EndpointSpec, NetworkSpec
 from bridgework.engine.commands import Commands
 from bridgework.engine.connection import (
     EngineAddress,
@@ -32,7 +27,12 @@ from bridgework.engine.connection import (
 )
 from bridgework.engine.facts import negotiate, read_facts
 from bridgework.engine.images import is_known
-from bridgework.engine.source import SnapshotSource, strange
+from bridgework.engine.snapshot_source import SnapshotSource, strange
+from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.model.engine_port import EngineEvent, EngineFacts
+from bridgework.model.errors import EngineUnreachable, NotFound
+from bridgework.model.probe_port import Place
+from bridgework.model.snapshot import Container, Snapshot
 
 _OK, _NOT_FOUND = 200, 404
 HEARTBEAT_S = 1.0

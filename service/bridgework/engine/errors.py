@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import docker.errors
 import requests.exceptions
 
-from bridgework.core.errors import (
+from bridgework.engine.connection import SHAPE_ERRORS, EngineAddress, gibberish, is_gibberish, too_slow, unreachable
+from bridgework.model.errors import (
     BridgeworkError,
     Call,
     Conflict,
@@ -26,7 +27,6 @@ from bridgework.core.errors import (
     NotFound,
     Remedy,
 )
-from bridgework.engine.connection import SHAPE_ERRORS, EngineAddress, gibberish, is_gibberish, too_slow, unreachable
 
 
 @dataclass(frozen=True, slots=True)

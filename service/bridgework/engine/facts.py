@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridgework.core.engine_port import EngineFacts
-from bridgework.core.errors import EngineMisbehaved, Remedy
+from bridgework.model.engine_port import EngineFacts
+from bridgework.model.errors import EngineMisbehaved, Remedy
 
 OLDEST_API, NEWEST_API = (1, 44), (1, 51)
 PROXY_TOLD_SINCE = (29, 5)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridgework.core.addresses.usage import first_address
-from bridgework.core.snapshot import Network, Pool
+from bridgework.ipam.usage import first_address
+from bridgework.model.snapshot import Network, Pool
 
 _TOLD = (1, 52)  # Docker 29: what it does not tell it does not have, such as a macvlan without a named gateway
 _SKIPS = (1, 48)  # Docker 28 gives none to some networks (moby: GetSkipGwAlloc of each driver)

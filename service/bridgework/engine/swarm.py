@@ -9,16 +9,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bridgework.core.siblings import Holder, Membership, Node, OverlayGossip
 from bridgework.engine.connection import EngineAddress, EngineConnection
-from bridgework.engine.source import strange
+from bridgework.engine.snapshot_source import strange
+from bridgework.model.peers import Holder, Membership, Node, OverlayGossip
 
 _OK, _NOT_FOUND, _NO_MANAGER = 200, 404, 503
 _PREFIX = "/v1.44"
 
 
 class EngineSwarm:
-    """Implements ``bridgework.core.siblings.Swarm``; safe to use from any thread."""
+    """Implements ``bridgework.model.peers.Swarm``; safe to use from any thread."""
 
     def __init__(self, address: EngineAddress, timeout_s: float = 20.0) -> None:
         self._address = address

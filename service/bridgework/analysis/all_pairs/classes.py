@@ -1,0 +1,260 @@
+"""Which containers cannot be told apart by the rules of reachability.
+
+Everything that a rule reads of a container, its networks' identity left out, is its *trait*; equal traits, one class.
+A network's identity is left out by its *kind*: driver, options that rules read, whether the host has an address on it.
+Networks whose subnets overlap are not: an address there may lie in a network it is not on, so they stay themselves.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bridgework.analysis.address_choice import vlan_mode
+from bridgework.analysis.all_pairs.non_uniform import contested
+from bridgework.analysis.attachment import IPV4, IPV6, Condition, Standing, stand
+from bridgework.analysis.name_lookup import link_parts
+from bridgework.analysis.routing import default_exit, gateway_mode, host_address_on, subnet_of
+from bridgework.analysis.rules.base import DEFAULT_PORTS
+from bridgework.analysis.rules.listener import is_loopback
+from bridgework.model.checks import Protocol
+from bridgework.model.evidence import Evidence
+from bridgework.model.observations import MAPPED
+from bridgework.model.snapshot import Container, Network, Snapshot
+
+_ANYWHERE = {"0.0.0.0": "any4", "::": "any", "*": "any"}
+_BYTE, _SAMPLES = 256, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Containers by position. ``group_of``: same class, on the very same networks in the same order."""
+
+    class_of: array[int]
+    class_bytes: bytes
+    group_of: array[int]
+    networks_of: tuple[tuple[str, ...], ...]
+    namespaces: tuple[Hashable, ...]
+    members_of_network: dict[str, list[int]]
+    members_of_namespace: dict[Hashable, list[int]]
+    samples_of_class: dict[int, list[int]]
+    contested: Mapping[int, frozenset[int]]
+    """Destinations that a class does not decide (``contested``) → for whom not even the group does."""
+
+    @property
+    def kinds(self) -> Iterable[int]:
+        """Every class."""
+        return self.samples_of_class.keys()
+
+    def meeting(self, source: int, destination: int) -> tuple[tuple[int, int], ...] | Literal["same"]:
+        """Where the two meet: the positions of the networks in common, or one namespace."""
+        if self.namespaces[source] == self.namespaces[destination]:
+            return "same"
+        theirs = self.networks_of[destination]
+        return tuple((at, theirs.index(n)) for at, n in enumerate(self.networks_of[source]) if n in theirs)
+
+    def met_by(self, source: int) -> Iterable[int]:
+        """The containers on a network of the source's, itself included."""
+        for network_id in self.networks_of[source]:
+            yield from self.members_of_network[network_id]
+
+    def twin(self, source: int) -> int | None:
+        """Another container of the source's group, in another namespace."""
+        alike = (c for c in self.samples_of_class[self.class_of[source]] if self.group_of[c] == self.group_of[source])
+        return next((c for c in alike if self.namespaces[c] != self.namespaces[source]), None)
+
+    def spread(self, codes: Mapping[int, int]) -> bytearray:
+        """A byte for each container: its class's. Where classes fit a byte, as they do but for odd engines, in C."""
+        if len(self.samples_of_class) <= _BYTE:
+            table = bytes(codes.get(kind, 0) for kind in range(_BYTE))
+            return bytearray(self.class_bytes.translate(table))
+        return bytearray(codes.get(kind, 0) for kind in self.class_of)
+
+    def same_namespace(self, source: int) -> list[int]:
+        """The containers in the source's namespace, itself included."""
+        return self.members_of_namespace[self.namespaces[source]]
+
+    def stranger(self, source: int, kind: int) -> int | None:
+        """A container of the class that the source does not meet; ``None`` if it meets them all."""
+        samples = (c for c in self.samples_of_class[kind] if c not in self.contested)
+        return next((c for c in samples if not self.meeting(source, c)), None)
+
+
+def classify(
+    snapshot: Snapshot,
+    container_ids: Sequence[str],
+    protocol: Protocol,
+    port: int | None,
+    evidence: Evidence,
+    *,
+    by_name: bool,
+) -> Classes:
+    """Sort the containers into classes."""
+    asked = port if port is not None else DEFAULT_PORTS.get(protocol)
+    kinds, linked = _kinds(snapshot), _linked(snapshot)
+    traits, networks, namespaces = [], [], []
+    for container_id in container_ids:
+        standing = stand(snapshot, container_id, evidence)
+        traits.append(
+            (
+                _trait(snapshot, standing, kinds, evidence),
+                _listening(standing, protocol, asked, evidence),
+                _publishes(standing, protocol, asked),
+                standing.owner.id if standing.owner is not None and standing.owner.id in linked else None,
+            )
+        )
+        networks.append(tuple(endpoint.network_id for endpoint in standing.endpoints))
+        namespaces.append(_namespace(standing, container_id))
+    disputed = contested(snapshot, container_ids, asked, evidence, by_name=by_name)
+    class_of, group_of = _numbered(traits), _numbered(list(zip(traits, networks, strict=True)))
+    return Classes(
+        class_of,
+        bytes(number % _BYTE for number in class_of),
+        group_of,
+        tuple(networks),
+        tuple(namespaces),
+        _members(enumerate(networks)),
+        _members((at, (namespace,)) for at, namespace in enumerate(namespaces)),
+        _samples(class_of, group_of, namespaces, disputed),
+        disputed,
+    )
+
+
+def _numbered(traits: Sequence[Hashable]) -> array[int]:
+    """A number for each, equal for equal traits."""
+    numbers: dict[Hashable, int] = {}
+    return array("L", (numbers.setdefault(trait, len(numbers)) for trait in traits))
+
+
+def _members(places: Iterable[tuple[int, Iterable[Hashable]]]) -> dict[Any, list[int]]:
+    found: dict[Any, list[int]] = defaultdict(list)
+    for at, names in places:
+        for name in names:
+            found[name].append(at)
+    return found
+
+
+def _samples(
+    class_of: array[int], group_of: array[int], namespaces: Sequence[Hashable], disputed: Mapping[int, frozenset[int]]
+) -> dict[int, list[int]]:
+    """Class → of each of its groups two containers in two namespaces, since one may be whom the other is asked by.
+
+    Those that are contested are counted by themselves: they ask for their group, but are not asked for it.
+    """
+    taken: dict[tuple[int, bool], list[Hashable]] = defaultdict(list)
+    found: dict[int, list[int]] = defaultdict(list)
+    for at, group in enumerate(group_of):
+        known = taken[group, at in disputed]
+        if len(known) < _SAMPLES and namespaces[at] not in known:
+            known.append(namespaces[at])
+            found[class_of[at]].append(at)
+    return found
+
+
+def _namespace(standing: Standing, container_id: str) -> Hashable:
+    """What tells its namespace from others; the rules know the host's as one, and a stale one as nobody's."""
+    if standing.is_host:
+        return "host"
+    alone = standing.condition in {Condition.DOWN, Condition.OWNER_DOWN, Condition.STALE}
+    return container_id if alone or standing.owner is None else standing.owner.id
+
+
+def _trait(snapshot: Snapshot, standing: Standing, kinds: dict[str, Hashable], evidence: Evidence) -> Hashable:
+    """Everything about where it stands."""
+    container = standing.container
+    exits = (default_exit(snapshot, standing, version, evidence) for version in (IPV4, IPV6))
+    return (
+        standing.condition,
+        container is not None and container.paused,
+        container is not standing.owner,
+        tuple((kinds[e.network_id], bool(e.ipv4_address), bool(e.ipv6_address)) for e in standing.endpoints),
+        tuple(kinds[network.id] if network else None for network in exits),
+        container.id if container is not None and _is_observed(container, standing, evidence) else None,
+    )
+
+
+def _is_observed(container: Container, standing: Standing, evidence: Evidence) -> bool:
+    """Whether more than its sockets was seen inside: then it is like no other."""
+    owner = standing.owner.id if standing.owner is not None else container.id
+    seen = [evidence.observations[i] for i in (container.id, owner) if i in evidence.observations]
+    return any((o.interfaces, o.routes, o.resolver) != (None, None, None) for o in seen)
+
+
+def _listening(standing: Standing, protocol: Protocol, port: int | None, evidence: Evidence) -> Hashable:
+    """How the port is listened on: by which kinds of sockets, or unseen."""
+    if protocol is Protocol.ICMP:
+        return None
+    ids = [c.id for c in (standing.container, standing.owner) if c is not None]
+    seen = next((evidence.observations[i] for i in ids if i in evidence.observations), None)
+    if seen is None or seen.sockets is None:
+        return "unseen"
+    own = [address for endpoint in standing.endpoints for address in (endpoint.ipv4_address, endpoint.ipv6_address)]
+    return frozenset((s.protocol, s.ipv6_only, _bound_to(s.address, own)) for s in seen.sockets if s.port == port)
+
+
+def _publishes(standing: Standing, protocol: Protocol, port: int | None) -> bool:
+    """Whether it publishes the port asked for, which a routed network opens to others."""
+    transport = protocol.transport
+    if standing.owner is None or port is None or transport is None:
+        return False
+    return standing.owner.publishes(port, transport)
+
+
+def _linked(snapshot: Snapshot) -> frozenset[str]:
+    """The containers that a link opens to each other, where nothing else does: each is like no other."""
+    closed = any(n.is_default_bridge and not n.inter_container_enabled for n in snapshot.networks)
+    linking = [container for container in snapshot.containers if container.links] if closed else []
+    names = {link_parts(link)[0] for container in linking for link in container.links}
+    return frozenset(c.id for c in (*linking, *(c for c in snapshot.containers if c.name in names)))
+
+
+def _bound_to(address: str, own: list[str | None]) -> Hashable:
+    """``any``, ``loopback``, which of its own addresses, or none of them."""
+    if address in _ANYWHERE:
+        return _ANYWHERE[address]
+    if is_loopback(address):
+        return "loopback"
+    held = address.removeprefix(MAPPED)
+    if held in own:
+        return own.index(held)
+    return "any4" if held == "0.0.0.0" else "elsewhere"
+
+
+def _kinds(snapshot: Snapshot) -> dict[str, Hashable]:
+    """Network id → all that rules read of it; of networks that overlap, the id itself."""
+    overlapping = _overlapping(snapshot)
+    return {n.id: n.id if n.id in overlapping else _kind(snapshot, n) for n in snapshot.networks}
+
+
+def _kind(snapshot: Snapshot, network: Network) -> Hashable:
+    return (
+        network.driver,
+        network.internal,
+        network.is_default_bridge,
+        network.inter_container_enabled,
+        network.options.get("com.docker.network.bridge.enable_ip_masquerade"),
+        vlan_mode(network),
+        *(gateway_mode(network, version) for version in (IPV4, IPV6)),
+        *(host_address_on(snapshot, network, version) is not None for version in (IPV4, IPV6)),
+    )
+
+
+def _overlapping(snapshot: Snapshot) -> frozenset[str]:
+    """The networks of which a subnet overlaps another's: neighbours in the order of their first address."""
+    found: set[str] = set()
+    for version in (IPV4, IPV6):
+        spans = sorted(
+            (int(subnet.network_address), int(subnet.broadcast_address), network.id)
+            for network in snapshot.networks
+            for pool in network.pools
+            if (subnet := subnet_of(pool)) is not None and subnet.version == version
+        )
+        widest = (-1, -1, "")
+        for span in spans:
+            if span[0] <= widest[1] and span[2] != widest[2]:
+                found |= {span[2], widest[2]}
+            widest = max(widest, span, key=lambda s: s[1])
+    return frozenset(found)

@@ -1,0 +1,79 @@
+"""Destinations whose verdict hangs on more than classes: on the very source, or the very address it would use.
+
+A name that others use too may lead elsewhere: for each group of sources to another network's holder, for those that
+use it themselves to themselves. The host has another address for each network, and a port of it may be open at one
+address only.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from bridgework.analysis.name_lookup import link_parts
+from bridgework.model.endpoint_names import names_of, normal
+from bridgework.model.evidence import Evidence
+from bridgework.model.snapshot import Container, Snapshot
+
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::", "*"})
+
+
+def contested(
+    snapshot: Snapshot, container_ids: Sequence[str], port: int | None, evidence: Evidence, *, by_name: bool
+) -> Mapping[int, frozenset[int]]:
+    """Position of the destination → positions of the sources for which not even their group decides."""
+    containers = [snapshot.containers_by_id.get(container_id) for container_id in container_ids]
+    found: dict[int, frozenset[int]] = {}
+    if _host_differs(snapshot, port, evidence):
+        on_host = (at for at, container in enumerate(containers) if container and _lives_on_host(snapshot, container))
+        found = dict.fromkeys(on_host, frozenset())
+    return found | _by_name(snapshot, containers) if by_name else found
+
+
+def _lives_on_host(snapshot: Snapshot, container: Container) -> bool:
+    owner = snapshot.network_owner_of(container)
+    return owner is not None and owner.host_mode
+
+
+def _host_differs(snapshot: Snapshot, port: int | None, evidence: Evidence) -> bool:
+    """Whether the port is published (the publisher's own bridge differs), or the host listens at one address only."""
+    if port is None:
+        return False
+    if any(p.host_port == port for c in snapshot.containers for p in c.published_ports):
+        return True
+    seen = [evidence.observations[c.id] for c in snapshot.containers if c.host_mode and c.id in evidence.observations]
+    seen += [evidence.host.observation] if evidence.host is not None else []
+    bound = {socket.address for one in seen for socket in one.sockets or () if socket.port == port}
+    return not bound <= _EVERYWHERE
+
+
+def _by_name(snapshot: Snapshot, containers: Sequence[Container | None]) -> dict[int, frozenset[int]]:
+    """The containers whose name is not plainly theirs, each with all that use the name."""
+    users: dict[str, set[str]] = defaultdict(set)
+    for container in snapshot.containers:
+        for name in _names_used(container):
+            users[name].add(container.id)
+    found: dict[int, frozenset[int]] = {}
+    for at, asked in enumerate(containers):
+        name = normal(asked.name) if asked is not None else ""
+        if len(users[name]) > 1 or "." in name:
+            found[at] = frozenset(
+                i for i, c in enumerate(containers) if c is not None and users[name] & _with_owner(snapshot, c)
+            )
+    return found
+
+
+def _with_owner(snapshot: Snapshot, container: Container) -> set[str]:
+    """The container and the one whose hosts file it reads."""
+    owner = snapshot.network_owner_of(container)
+    return {container.id, owner.id if owner is not None else container.id}
+
+
+def _names_used(container: Container) -> set[str]:
+    """Every name that the container answers to, or gives to somebody for itself."""
+    links = (*container.links, *(link for endpoint in container.endpoints for link in endpoint.links))
+    return {
+        *(name for endpoint in container.endpoints for name in names_of(endpoint)),
+        *(normal(name) for name in (container.name, container.hostname, *container.extra_hosts)),
+        *(normal(name) for link in links for name in link_parts(link)),
+    }

@@ -1,0 +1,127 @@
+"""What only the wire can tell: findings read from a measurement's reason, where the prediction has none for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bridgework.analysis.name_lookup import Lookup
+from bridgework.analysis.predict import situations_of
+from bridgework.analysis.rules.base import Situation, component_of
+from bridgework.analysis.rules.name import valid_names
+from bridgework.analysis.rules.overlay import place_of, silent_tunnel
+from bridgework.explanations import HOST, finding, of_network
+from bridgework.model.checks import Component, Finding, Measurement, NameDestination, Prediction, Question, Reason
+from bridgework.model.errors import Remedy
+from bridgework.model.evidence import Evidence
+from bridgework.model.snapshot import Snapshot
+
+_NAME_CODES = frozenset({"default-bridge-no-dns", "name-not-on-shared-network", "destination-not-running"})
+_PORT_CODES = frozenset(
+    {"no-listener", "listens-on-loopback-only", "port-not-published", "port-bound-to-loopback", "internal-no-egress"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A measurement with the situation it was taken in."""
+
+    measurement: Measurement
+    situation: Situation
+
+
+def from_the_wire(
+    prediction: Prediction, measurement: Measurement, question: Question, snapshot: Snapshot, evidence: Evidence
+) -> Iterator[Finding]:
+    """The findings that the measurement's reason stands for."""
+    reader = _READERS.get(measurement.reason) if measurement.reason else None
+    if reader is None:
+        return
+    known = frozenset(found.code for found in prediction.findings)
+    situation = situations_of(snapshot, question, evidence)[0]
+    yield from reader(_Measured(measurement, situation), known)
+
+
+def _source(measured: _Measured) -> Component:
+    return component_of(measured.situation.source)
+
+
+def _refused(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
+    """The kernel of the destination says that the port is closed."""
+    situation, destination = measured.situation, measured.situation.destination
+    if known & _PORT_CODES or situation.transport is None or situation.port is None:
+        return
+    at_host = destination is None or destination.is_host
+    component = HOST if at_host or destination is None else component_of(destination)
+    where = measured.measurement.address or component.name
+    message = f"{where} refuses {situation.transport} port {situation.port}: no program listens there."
+    code = "port-not-published" if at_host and situation.goal is not None and situation.goal.is_host else "no-listener"
+    remedy = Remedy("Use a port that is listened on, or start the program.")
+    yield finding(code, component, message, remedy=remedy, evidence={"port": situation.port})
+
+
+def _name_unknown(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
+    """The resolver said that there is no such name."""
+    situation, destination = measured.situation, measured.situation.question.destination
+    if known & _NAME_CODES or not isinstance(destination, NameDestination):
+        return
+    valid = list(valid_names(situation.snapshot, situation.source))
+    listed = f"; valid names are {', '.join(valid)}" if valid else ""
+    message = f"{destination.name} is not known where {situation.source.name} is{listed}."
+    remedy = Remedy(f"Use one of the valid names: {', '.join(valid)}." if valid else "Use an address.")
+    evidence = {"name": destination.name, "valid_names": valid}
+    yield finding("name-not-on-shared-network", _source(measured), message, remedy=remedy, evidence=evidence)
+
+
+def _resolver_failed(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
+    """The embedded server passed the question on, and nobody answered; for a container's name that says nothing new."""
+    situation, destination = measured.situation, measured.situation.question.destination
+    if not isinstance(destination, NameDestination) or known & _NAME_CODES:
+        return
+    named = situation.aim.named
+    if named is not None and named.outcome is Lookup.FOUND:
+        return
+    seen = situation.observed(situation.source)
+    servers = list(seen.resolver.upstreams or seen.resolver.nameservers) if seen and seen.resolver else []
+    asked = f" ({', '.join(servers)})" if servers else ""
+    message = f"The look-up of {destination.name} in {situation.source.name} failed: no upstream server{asked} answers."
+    remedy = Remedy(f"Give {situation.source.name} a dns server that answers.")
+    yield finding("dns-upstream-failed", _source(measured), message, remedy=remedy, evidence={"servers": servers})
+
+
+def _too_long(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
+    """A router, or the link, said how large a packet may be."""
+    if "mtu-mismatch" in known:
+        return
+    situation, mtu = measured.situation, measured.measurement.path_mtu_bytes
+    exit_network = situation.goal.exit if situation.goal else None
+    component = of_network(exit_network) if exit_network else _source(measured)
+    largest = f" {mtu} bytes is the most" if mtu else ""
+    message = f"The packet is too large for the way to {measured.measurement.address or 'the destination'}:{largest}."
+    remedy = Remedy("Send smaller packets, or create the network again with a suited com.docker.network.driver.mtu.")
+    yield finding("mtu-mismatch", component, message, remedy=remedy, evidence={"path_mtu_bytes": mtu})
+
+
+def _no_answer(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
+    """An address of an overlay network that no container here holds is on another node."""
+    goal = measured.situation.goal
+    place = place_of(goal.standing) if goal else None
+    if (
+        goal is None
+        or goal.network is None
+        or goal.network.driver != "overlay"
+        or (goal.standing is not None and place is None)
+        or known - {"analysis-limited", "node-unreachable"}
+    ):
+        return
+    yield silent_tunnel(goal.network, goal.address, goal.standing.name if goal.standing else None, place)
+
+
+_READERS: Mapping[Reason, Callable[[_Measured, frozenset[str]], Iterator[Finding]]] = {
+    Reason.REFUSED: _refused,
+    Reason.NAME_UNKNOWN: _name_unknown,
+    Reason.RESOLVER_FAILED: _resolver_failed,
+    Reason.MESSAGE_TOO_LONG: _too_long,
+    Reason.TIMED_OUT: _no_answer,
+    Reason.HOST_UNREACHABLE: _no_answer,
+}

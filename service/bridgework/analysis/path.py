@@ -1,0 +1,189 @@
+"""The way a packet takes, hop by hop, by names that a person can look up on the host, up to where the rules stop it.
+
+Interfaces and veths are named where they were seen; else the first interface is called ``eth0`` only when the
+container has a single network, and the bridge stands alone. Each hop belongs to a step of the way, and the table of
+rules says at which step a packet stops, or from which step on that was not seen. A step that is no device, such as a
+rule of the firewall or a name that nobody knows, is a hop of its own where the packet stops there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from bridgework.analysis.attachment import THE_HOST, Standing
+from bridgework.analysis.endpoint_links import host_end_of, interface_on
+from bridgework.analysis.routing import Goal, Way, is_vlan
+from bridgework.analysis.rules.base import Situation, Step
+from bridgework.analysis.rules.host import publication
+from bridgework.analysis.rules.listener import bound, listener
+from bridgework.analysis.rules.overlay import tunnel
+from bridgework.analysis.rules.table import Judgement
+from bridgework.model.checks import (
+    AddressDestination,
+    Finding,
+    Hop,
+    HopStatus,
+    HostDestination,
+    NameDestination,
+)
+from bridgework.model.snapshot import Network
+
+_Steps = list[tuple[Step, Hop]]
+_FORWARD = "FORWARD"
+
+
+def path_of(situation: Situation, judgement: Judgement) -> tuple[Hop, ...]:
+    """Every hop from the source to the destination's program; the last is where the packet stops, if it does."""
+    goal = situation.goal
+    steps: _Steps = [] if goal is None or goal.way is Way.NO_ROUTE else list(_steps(situation, goal))
+    unsure, stop = judgement.unsure, None
+    if unsure is not None:
+        unsure = _with_hop(situation, steps, unsure, None)
+    if judgement.stop is not None:
+        stop = _with_hop(situation, steps, *judgement.stop)
+        steps = [(step, hop) for step, hop in steps if step <= stop]
+    path = [
+        replace(hop, status=HopStatus.UNKNOWN) if unsure is not None and step >= unsure else hop for step, hop in steps
+    ]
+    if stop is not None:
+        path[-1] = replace(path[-1], status=HopStatus.STOPPED)
+    return tuple(path)
+
+
+def joined(paths: Sequence[tuple[Hop, ...]]) -> tuple[Hop, ...]:
+    """The path of a question with several goals, of which the source takes one: what differs is unknown."""
+    first = paths[0]
+    alike = 0
+    for hops in zip(*paths, strict=False):
+        if any(hop != hops[0] for hop in hops):
+            break
+        alike += 1
+    return first[:alike] + tuple(replace(hop, status=HopStatus.UNKNOWN) for hop in first[alike:])
+
+
+def _with_hop(situation: Situation, steps: _Steps, step: Step, found: Finding | None) -> Step:
+    """Make sure that there is a hop at the step, and return the step of the hop that stands for it.
+
+    Where nothing has the step's name (an interface that was not seen), the hop before it stands for it.
+    """
+    if any(at is step for at, _ in steps):
+        return step
+    own = _hop_of(situation, step, found)
+    before = [at for at, _ in steps if at < step]
+    if own is None and before:
+        return before[-1]
+    made = (step, own) if own is not None else (Step.SOURCE, _end(situation.source))
+    steps.insert(len([at for at, _ in steps if at < made[0]]), made)
+    return made[0]
+
+
+def _hop_of(situation: Situation, step: Step, found: Finding | None) -> Hop | None:
+    """The hop of a step that no device has; ``found`` is what stops the packet there."""
+    goal, source, destination = situation.goal, situation.source, situation.destination
+    asked = _asked(situation)
+    address = goal.address if goal is not None else asked
+    chain = str(found.evidence.get("chain", _FORWARD)) if found is not None else _FORWARD
+    port = "port" if situation.port is None else f"{situation.transport} {situation.port}"
+    holder = goal.standing if goal is not None and goal.standing is not None else THE_HOST
+    published = publication(situation)
+    return {
+        Step.SOURCE: _end(source),
+        Step.DESTINATION: _end(destination or source),
+        Step.NAME: Hop("name", asked, source.name),
+        Step.ADDRESS: Hop("address", asked, source.name),
+        Step.OWN_ROUTE: Hop("routing", address, source.name),
+        Step.FIREWALL: Hop("firewall", chain, THE_HOST.name),
+        Step.REPLY: Hop("reply", source.name, published.standing.name if published is not None else holder.name),
+        Step.PORT: Hop("port", port, holder.name),
+        Step.OUTSIDE: Hop("address", address),
+    }.get(step)
+
+
+def _end(standing: Standing) -> Hop:
+    return Hop("container" if standing.container else "host", standing.name)
+
+
+def _asked(situation: Situation) -> str:
+    """What the question asks for, in a word."""
+    match situation.question.destination:
+        case NameDestination(name):
+            return name
+        case AddressDestination(address):
+            return address
+        case HostDestination():
+            return THE_HOST.name
+        case _:
+            return situation.destination.name if situation.destination else ""
+
+
+def _steps(situation: Situation, goal: Goal) -> Iterator[tuple[Step, Hop]]:
+    """The whole way, as if nothing stopped the packet."""
+    source = situation.source
+    if goal.way is Way.LOCAL:
+        yield Step.OWN_INTERFACE, Hop("interface", "lo", source.name)
+    elif goal.exit is not None:
+        yield from zip((Step.OWN_INTERFACE, Step.OWN_VETH), _links(situation, source, goal.exit), strict=False)
+        yield Step.EXIT, _carrier(goal.exit)
+    if goal.way is Way.FORWARDED or (goal.is_host and goal.way is Way.DIRECT):
+        yield Step.ROUTING, Hop("routing", goal.address, THE_HOST.name)
+    yield from _published(situation)
+    if goal.network is not None and not goal.is_host and goal.way is not Way.LOCAL:
+        yield from _inward(situation, goal, goal.network)
+    waiting = listener(situation) if situation.transport and not goal.is_host else None
+    if waiting is not None and goal.standing is not None:
+        yield Step.PORT, Hop("listener", f"{waiting.protocol} {bound(waiting)}", goal.standing.name)
+
+
+def _links(situation: Situation, standing: Standing, network: Network) -> Iterator[Hop]:
+    """The interface inside, then the veth outside."""
+    inside = interface_on(situation.evidence, standing, network.id)
+    if inside is not None:
+        yield Hop("interface", inside.name, standing.name)
+        outside = host_end_of(situation.evidence, inside)
+        if outside is not None:
+            yield Hop("veth", outside.name, THE_HOST.name)
+    elif len(standing.endpoints) == 1:
+        yield Hop("interface", "eth0", standing.name)
+
+
+def _arriving(situation: Situation, standing: Standing, network: Network) -> Iterator[tuple[Step, Hop]]:
+    """The same links, from the host inwards."""
+    links = zip((Step.THEIR_INTERFACE, Step.THEIR_VETH), _links(situation, standing, network), strict=False)
+    yield from reversed(list(links))
+
+
+def _carrier(network: Network) -> Hop:
+    """The bridge, or the link of the host that the endpoints hang on, or the network as such."""
+    if network.bridge_name is not None:
+        return Hop("bridge", network.bridge_name, network.name)
+    if is_vlan(network):
+        return Hop("parent", network.options.get("parent", network.driver), network.name)
+    return Hop(network.driver, network.name, network.name)
+
+
+def _inward(situation: Situation, goal: Goal, network: Network) -> Iterator[tuple[Step, Hop]]:
+    """From the destination's bridge to its interface; the bridge is named once when both are on it."""
+    if goal.exit is None or goal.exit.id != network.id:
+        # From the host straight onto a bridge: that is how the packet leaves.
+        yield Step.EXIT if goal.way is Way.DIRECT else Step.NETWORK, _carrier(network)
+    if goal.standing is not None:
+        yield from ((Step.TUNNEL, hop) for hop in tunnel(goal.standing, network))
+        yield from _arriving(situation, goal.standing, network)
+
+
+def _published(situation: Situation) -> Iterator[tuple[Step, Hop]]:
+    """The published port, the proxy where it answers, and the container behind."""
+    found = publication(situation)
+    if found is None:
+        return
+    host_ip = found.port.host_ip or "0.0.0.0"
+    yield Step.PUBLISHED, Hop("published-port", f"{host_ip}:{found.port.host_port}", found.container.name)
+    if found.by_proxy:
+        yield Step.PROXY, Hop("proxy", "docker-proxy", THE_HOST.name)
+    for endpoint in found.standing.endpoints[:1]:
+        network = situation.network_of(endpoint.network_id)
+        if network is not None:
+            yield Step.NETWORK, _carrier(network)
+            yield from _arriving(situation, found.standing, network)
+    yield Step.PORT, Hop("port", f"{found.port.protocol} {found.port.container_port}", found.container.name)

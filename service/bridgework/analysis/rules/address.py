@@ -1,0 +1,260 @@
+"""Rules of the address's layer: is there one, of a family that serves, and who holds it today.
+
+A stopped container holds no address, and the engine gives its last one to whoever comes (measured on engine 26.1).
+The engine keeps no history: who held an address before is said only as far as start times betray it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from bridgework.analysis.attachment import IPV4, IPV6, Standing, gateway_of, version_of
+from bridgework.analysis.endpoint_links import endpoint_on
+from bridgework.analysis.name_lookup import Lookup
+from bridgework.analysis.routing import (
+    Goal,
+    Way,
+    gateway_mode,
+    has_host_address,
+    holder_in,
+    host_address_on,
+    is_vlan,
+    networks_around,
+)
+from bridgework.analysis.rules.base import (
+    Findings,
+    Situation,
+    component_of,
+    finding,
+    members,
+    of_container,
+    of_network,
+    unseen,
+)
+from bridgework.explanations import remedies
+from bridgework.model.checks import AddressDestination, Finding, HostDestination, Severity
+from bridgework.model.errors import Remedy, quoted
+from bridgework.model.snapshot import Container, Endpoint, Network
+
+
+def nothing_to_try(situation: Situation) -> Findings:
+    """No address at all: a family nobody has, words that are no address, a host without a place on the network."""
+    if situation.goal is not None:
+        return
+    question, source = situation.question, situation.source
+    host = situation.aim.destination is not None and situation.aim.destination.is_host
+    if host or isinstance(question.destination, HostDestination):
+        yield _no_host_address(situation)
+    elif isinstance(question.destination, AddressDestination):
+        yield unseen(component_of(source), f"{quoted(question.destination.address)} is not an address.")
+    elif question.ip_version is not None:
+        yield _family(situation, question.ip_version)
+    elif situation.destination is not None or _resolved(situation):
+        yield unseen(component_of(source), "The engine shows no address of the destination.")
+
+
+def _resolved(situation: Situation) -> bool:
+    return situation.aim.named is not None and situation.aim.named.outcome is Lookup.FOUND
+
+
+def _family(situation: Situation, version: int) -> Finding:
+    destination = situation.destination
+    whose = destination.name if destination is not None else "the name"
+    message = f"{whose} has no IPv{version} address that {situation.source.name} could use."
+    other = IPV4 if version == IPV6 else IPV6
+    remedy = Remedy(f"Ask with IPv{other}, or put both on a network with IPv{version} enabled.")
+    if destination is not None:
+        together = members(situation.source, destination)
+        remedy = remedies.share_network(situation.snapshot, together, ipv6=version == IPV6)
+    component = component_of(destination or situation.source)
+    return finding("address-family-mismatch", component, message, remedy=remedy, evidence={"ip_version": version})
+
+
+def _no_host_address(situation: Situation) -> Finding:
+    """The host has no address on any network of the source: a macvlan, an isolated bridge, or the other family."""
+    source, version = situation.source, situation.question.ip_version
+    networks = [n for e in source.endpoints if (n := situation.network_of(e.network_id)) is not None]
+    for network in networks:
+        if is_vlan(network):
+            return vlan_host(situation, network.name)
+        if not all(has_host_address(network, v) for v in (version or IPV4, version or IPV6)):
+            return without_host(situation, network, source)
+    if version is not None:
+        return _family(situation, version)
+    return unseen(component_of(source), f"No address of the host is known that {source.name} could use.")
+
+
+def without_host(situation: Situation, network: Network, standing: Standing) -> Finding:
+    """The finding for a bridge on which the engine gives the host no address."""
+    isolated = "isolated" in {gateway_mode(network, version) for version in (IPV4, IPV6)}
+    message = (
+        f"{network.name} is isolated: the host has no address on it."
+        if isolated
+        else f"{network.name} has inhibit_ipv4 set: the host has no IPv4 address on it."
+    )
+    remedy = remedies.share_network(situation.snapshot, members(standing))
+    return finding("gateway-mode-isolated", of_network(network), message, remedy=remedy)
+
+
+def vlan_host(situation: Situation, network: str) -> Finding:
+    """The finding for a host and an endpoint on one of its own links."""
+    others = members(situation.source, situation.destination)
+    message = f"{network} hangs on a link of the host: its endpoints and their own host do not reach each other."
+    return finding(
+        "macvlan-host-filtered",
+        component_of(situation.source),
+        message,
+        remedy=remedies.share_network(situation.snapshot, others),
+        evidence={"network": network},
+    )
+
+
+def family_differs(situation: Situation) -> Findings:
+    """The address is of another family than the question's, or of one the source has not."""
+    goal, question = situation.goal, situation.question
+    if goal is None:
+        return
+    if question.ip_version not in {None, goal.version}:
+        message = f"{goal.address} is an IPv{goal.version} address, and IPv{question.ip_version} is asked for."
+        remedy = Remedy(f"Ask with IPv{goal.version}.")
+        yield finding("address-family-mismatch", component_of(situation.source), message, remedy=remedy)
+    elif goal.way is Way.NO_ROUTE and not any(_has_family(a, goal.version) for a in _own_addresses(situation)):
+        yield _family_of_source(situation, goal)
+
+
+def _family_of_source(situation: Situation, goal: Goal) -> Finding:
+    message = f"{situation.source.name} has no IPv{goal.version} address, and {goal.address} is one."
+    together = members(situation.source, goal.standing)
+    remedy = remedies.share_network(situation.snapshot, together, ipv6=goal.version == IPV6)
+    evidence = {"address": goal.address}
+    component = component_of(situation.source)
+    return finding("address-family-mismatch", component, message, remedy=remedy, evidence=evidence)
+
+
+def _own_addresses(situation: Situation) -> list[str]:
+    return [address for endpoint in situation.source.endpoints for address in endpoint.addresses]
+
+
+def _has_family(address: str, version: int) -> bool:
+    return (":" in address) == (version == IPV6)
+
+
+def address_is_unheld(situation: Situation) -> Findings:
+    """Nobody on the network holds the address; on a network that reaches further than this engine, who knows."""
+    goal = situation.goal
+    if goal is None or goal.way is not Way.DIRECT or goal.network is None or goal.standing is not None:
+        return
+    network = goal.network
+    if network.driver != "bridge":
+        message = f"{goal.address} on {network.name} may be held outside of this engine, which is not visible."
+        yield unseen(of_network(network), message, address=goal.address)
+        return
+    endpoints = situation.snapshot.endpoints_of(network)
+    stopped = [endpoint for endpoint in endpoints if endpoint.state == "configured"]
+    wanted = [e for e in stopped if goal.address in {e.configured_ipv4, e.configured_ipv6}]
+    suspects = sorted(endpoint.container_name for endpoint in wanted or stopped)
+    known = f"; not running there: {', '.join(suspects)}" if suspects else ""
+    yield finding(
+        "stale-address",
+        of_network(network),
+        f"Nobody on {network.name} holds {goal.address}{known}.",
+        remedy=_found_again(situation, wanted or stopped),
+        evidence={"address": goal.address, "not_running": suspects},
+    )
+
+
+def _found_again(situation: Situation, suspects: list[Endpoint]) -> Remedy:
+    """Start the one container that may be meant; where that is a guess, say what to look for."""
+    container = situation.snapshot.containers_by_id.get(suspects[0].container_id) if len(suspects) == 1 else None
+    if container is not None:
+        return remedies.start_it(container)
+    return Remedy("Use the name of the container on a user network, or the address that it holds now.")
+
+
+def address_has_changed_hands(situation: Situation) -> Findings:
+    """The address may have been another's: one that asks for it, or one that was started again since it was taken."""
+    goal = situation.goal
+    if goal is None or goal.endpoint is None or goal.network is None:
+        return
+    if not isinstance(situation.question.destination, AddressDestination):
+        return
+    holder = situation.snapshot.containers_by_id.get(goal.endpoint.container_id)
+    for endpoint in situation.snapshot.endpoints_of(goal.network):
+        other = situation.snapshot.containers_by_id.get(endpoint.container_id)
+        if holder is None or other is None or other is holder:
+            continue
+        if goal.address in {endpoint.configured_ipv4, endpoint.configured_ipv6}:
+            yield _changed(other, holder, endpoint, goal.address, Severity.WARNING)
+        elif other.started_at and holder.started_at and other.created_at < holder.started_at < other.started_at:
+            yield _changed(other, holder, endpoint, goal.address, Severity.INFO)
+
+
+def _changed(other: Container, holder: Container, endpoint: Endpoint, address: str, severity: Severity) -> Finding:
+    """``severity`` says whether it is known (it asked for the address) or likely (the start times fit)."""
+    now = ", ".join(endpoint.addresses) or "no address"
+    if severity is Severity.WARNING:
+        message = f"{other.name} asks for {address}, which {holder.name} holds; it has {now}."
+    else:
+        message = (
+            f"{address} is held by {holder.name}. {other.name} was started again after {holder.name} was, "
+            f"so it may have lost this address to it; it has {now} now."
+        )
+    remedy = Remedy(f"Use the name {other.name} on a user network, or the address it has now: {now}.")
+    evidence = {"address": address, "holder": holder.name, "now": list(endpoint.addresses)}
+    return finding("address-changed", of_container(other), message, severity=severity, remedy=remedy, evidence=evidence)
+
+
+def own_address_is_tentative(situation: Situation) -> Findings:
+    """The source may not send from its address yet."""
+    goal = situation.goal
+    if goal is None or goal.version != IPV6 or goal.way is Way.LOCAL:
+        return
+    network = goal.exit if goal.exit is not None else goal.network
+    if network is None:
+        return
+    endpoint = endpoint_on(situation.source, network.id)
+    own = host_address_on(situation.snapshot, network, IPV6) if situation.source.is_host else None
+    yield from _tentative(situation, own if endpoint is None else endpoint.ipv6_address)
+
+
+def address_ahead_is_tentative(situation: Situation) -> Findings:
+    """Nobody answers yet for the address that is asked for, or for the gateway towards it."""
+    goal = situation.goal
+    if goal is None or goal.version != IPV6 or goal.way is Way.LOCAL:
+        return
+    yield from _tentative(situation, goal.address)
+    if goal.way is Way.FORWARDED and goal.exit is not None:
+        endpoint = endpoint_on(situation.source, goal.exit.id)
+        gateway = gateway_of(endpoint, IPV6) if endpoint is not None else None
+        if gateway != goal.address:
+            yield from _tentative(situation, gateway)
+
+
+def _tentative(situation: Situation, address: str | None) -> Findings:
+    """The finding for an address of a network that its kernel does not use, where it was seen to be so."""
+    found = situation.evidence.unsettled.get(address) if address is not None else None
+    if address is None or found is None or version_of(address) is None:
+        return
+    network = next(iter(networks_around(situation.snapshot, ip_address(address))), None)
+    if network is None:
+        return
+    holder = holder_in(situation.snapshot, network, address)
+    whose = f"the address of {holder.container_name}" if holder is not None else "the host's address"
+    evidence = {"address": address, "flags": list(found.flags)}
+    if "dadfailed" in found.flags:
+        yield finding(
+            "address-tentative",
+            of_network(network),
+            f"{address}, {whose} on {network.name}, is in use by another interface there: it is not used.",
+            severity=Severity.BLOCKING,
+            remedy=Remedy(f"Take {address} from the other interface, or connect with another address."),
+            evidence=evidence,
+        )
+        return
+    yield finding(
+        "address-tentative",
+        of_network(network),
+        f"{address}, {whose} on {network.name}, is tentative: it is not used until duplicate address detection ends.",
+        remedy=Remedy("Ask again in two seconds: detection ends by itself."),
+        evidence=evidence,
+    )

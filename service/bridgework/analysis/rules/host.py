@@ -1,0 +1,287 @@
+"""Rules of the host's layer: the packet is for an address of the host, so a port there must be somebody's.
+
+A published port is answered by one of two: the engine's NAT rules translate the address to the container's, or the
+userland proxy (docker-proxy) accepts the connection at the host. Which one depends on where the packet comes from:
+
+- From the host, the rules translate. They spare the loopback where a proxy runs; without one they take IPv4's, while
+  ::1 cannot be translated to another host (the kernel routes no packet from it).
+- From the port's own bridge, the proxy answers; without one the rules translate back into the bridge (hairpin).
+- From another bridge, Docker 26 to 28 leave the packet to the proxy if the bridge masquerades, since they drop what
+  they translate from one bridge to another. From Docker 29 on they translate and let pass what is published; from an
+  internal bridge only the nftables rules do.
+- Where the engine writes no rules for the family, or the container has no address of it, only the proxy answers.
+
+Measured on 26.1.5, 28.5.2 and 29.7.2, and read in moby's ``iptabler`` and ``nftabler``. The proxy accepts TCP even
+where nothing listens behind it. Besides published ports, host-mode containers and the host's own programs listen
+there, which only an observation shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+
+from bridgework.analysis.attachment import IPV4, THE_HOST, Standing, stand, version_of
+from bridgework.analysis.routing import Goal, default_exit, gateway_mode, masquerades
+from bridgework.analysis.rules.base import (
+    HOST,
+    Findings,
+    Situation,
+    finding,
+    members,
+    of_network,
+    unseen,
+)
+from bridgework.analysis.rules.listener import is_loopback, matching, sockets_of, unserved
+from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped
+from bridgework.explanations import of_container, remedies
+from bridgework.model.checks import Finding, Protocol, Severity
+from bridgework.model.errors import Remedy
+from bridgework.model.evidence import Evidence
+from bridgework.model.snapshot import Container, Network, PublishedPort, Snapshot
+from bridgework.policy.host_ports import overlap
+
+PORTS_HELD_SILENTLY = (28, 0)
+_PORTS_LISTED = 20
+
+
+class Delivery(StrEnum):
+    """What answers at a published port. ``UNSEEN``: whether a proxy runs decides, and that was not visible."""
+
+    PROXY = "proxy"
+    RULES = "rules"
+    NOBODY = "nobody"
+    UNSEEN = "unseen"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A published port that takes part: whose it is, what answers there, and the network the container has it from."""
+
+    container: Container
+    port: PublishedPort
+    standing: Standing
+    delivery: Delivery
+    home: Network | None
+
+    @property
+    def by_proxy(self) -> bool:
+        """Whether the connection ends at the userland proxy."""
+        return self.delivery is Delivery.PROXY
+
+
+def publications(snapshot: Snapshot, transport: str) -> tuple[tuple[Container, PublishedPort], ...]:
+    """Every port published now for that transport protocol, by running containers, in the order of the ports."""
+    found = [
+        (port.host_port, container.name, container, port)
+        for container in snapshot.containers
+        if container.running
+        for port in container.published_ports
+        if port.protocol == transport and port.host_port is not None
+    ]
+    return tuple((container, port) for *_, container, port in sorted(found, key=lambda row: row[:2]))
+
+
+def asks_the_host(situation: Situation) -> bool:
+    """Whether the question is about a port at the host."""
+    return situation.goal is not None and situation.goal.is_host and situation.transport is not None
+
+
+def publication(situation: Situation) -> Publication | None:
+    """The published port that would answer, if there is one."""
+    goal, transport = situation.goal, situation.transport
+    if goal is None or transport is None or not goal.is_host:
+        return None
+    for container, port in publications(situation.snapshot, transport):
+        if port.host_port == situation.port and overlap(port.host_ip, goal.address):
+            standing = stand(situation.snapshot, container.id, situation.evidence)
+            home = default_exit(situation.snapshot, standing, goal.version, situation.evidence)
+            return Publication(container, port, standing, _delivery(situation, goal, standing, home), home)
+    return None
+
+
+def _delivery(situation: Situation, goal: Goal, publisher: Standing, home: Network | None) -> Delivery:
+    """What answers, by the way the packet comes (the table at the top of this file)."""
+    evidence = situation.evidence
+    translatable = any(version_of(address) == goal.version for e in publisher.endpoints for address in e.addresses)
+    if not evidence.guards(goal.version) or not translatable:
+        return _proxy_or(Delivery.NOBODY, evidence)
+    if situation.source.is_host:
+        if not ip_address(goal.address).is_loopback:
+            return Delivery.RULES
+        return _proxy_or(Delivery.RULES if goal.version == IPV4 else Delivery.NOBODY, evidence)
+    if goal.exit is None or goal.exit == home:
+        return _proxy_or(Delivery.RULES, evidence)
+    if bridges_are_open(evidence) or goal.exit.internal or not masquerades(goal.exit):
+        return Delivery.RULES
+    return _proxy_or(Delivery.RULES, evidence)
+
+
+def _proxy_or(otherwise: Delivery, evidence: Evidence) -> Delivery:
+    """The proxy where it runs, else the other; not decided where it was not seen."""
+    if evidence.userland_proxy is None:
+        return Delivery.UNSEEN
+    return Delivery.PROXY if evidence.userland_proxy else otherwise
+
+
+def port_has_no_owner(situation: Situation) -> Findings:
+    """Nobody is known to answer at that port of the host."""
+    if not asks_the_host(situation) or publication(situation) is not None:
+        return
+    goal, port, transport = situation.goal, situation.port, situation.transport
+    if goal is None or transport is None:
+        return
+    if port is None:
+        yield unseen(HOST, "No port is named, so whether one answers is not predicted.")
+        return
+    loopback = [
+        c for c, p in publications(situation.snapshot, transport) if p.host_port == port and is_loopback(p.host_ip)
+    ]
+    asked = situation.aim.destination
+    if loopback:
+        yield _loopback_only(situation, loopback[0], port)
+    elif asked is not None and asked.is_host:
+        yield from unserved(situation, asked, port, goal.address, goal.version)
+    elif not _host_listens(situation):
+        yield from _not_published(situation, transport, port)
+
+
+def _host_listens(situation: Situation) -> bool:
+    """Whether a socket of the host was seen that takes the connection."""
+    goal = situation.goal
+    if goal is None:
+        return False
+    return matching(situation, THE_HOST, situation.port, goal.address, goal.version) is not None
+
+
+def _loopback_only(situation: Situation, publisher: Container, port: int) -> Finding:
+    standing = stand(situation.snapshot, publisher.id, situation.evidence)
+    remedy = remedies.share_network(situation.snapshot, members(situation.source, standing))
+    message = f"Port {port} of {publisher.name} is published on a loopback address of the host only."
+    return finding("port-bound-to-loopback", of_container(publisher), message, remedy=remedy, evidence={"port": port})
+
+
+def _not_published(situation: Situation, transport: str, port: int) -> Findings:
+    """Certain where the host's sockets were seen; else a program of the host may be there, in a container or not."""
+    published = [
+        f"{p.host_ip or '0.0.0.0'}:{p.host_port} ({c.name})" for c, p in publications(situation.snapshot, transport)
+    ][:_PORTS_LISTED]
+    listed = f"; published are {', '.join(published)}" if published else ""
+    seen = sockets_of(situation, THE_HOST) is not None
+    evidence = {"port": port, "published": published}
+    remedy = Remedy("Use a published port, or a network in common and the container's own port.")
+    yield finding(
+        "port-not-published",
+        HOST,
+        f"No container publishes {transport} port {port} at the host{listed}.",
+        severity=None if seen else Severity.WARNING,
+        remedy=remedy,
+        evidence=evidence,
+    )
+    if not seen:
+        yield unseen(
+            HOST, f"The host's own listening sockets were not visible: port {port} may be open there.", port=port
+        )
+
+
+def nobody_answers_for_it(situation: Situation) -> Findings:
+    """The port is published, and nothing takes its packets: neither a proxy nor a rule, or that was not seen."""
+    goal, found = situation.goal, publication(situation)
+    if goal is None or found is None:
+        return
+    port = {"port": situation.port, "container": found.container.name}
+    if found.delivery is Delivery.UNSEEN:
+        message = f"Whether docker-proxy answers for port {situation.port} of {found.container.name} was not seen."
+        yield unseen(HOST, message, port=situation.port, container=found.container.name)
+    elif found.delivery is Delivery.NOBODY:
+        # Docker 26 and 27 hold the port by a socket that listens: the kernel takes the connection, and no more.
+        held = situation.question.protocol is Protocol.TCP and situation.evidence.engine_version < PORTS_HELD_SILENTLY
+        message = (
+            f"Port {situation.port} of {found.container.name} is published, but not at {goal.address}: the engine runs "
+            f"without docker-proxy (userland-proxy=false) and no rule of its firewall translates that address."
+        )
+        if held:
+            message += " The engine's own socket there takes connections and never answers."
+        remedy = Remedy("Use another address of the host, or start the engine with userland-proxy=true.")
+        severity = Severity.WARNING if held else None
+        yield finding("port-not-published", HOST, message, severity=severity, remedy=remedy, evidence=port)
+
+
+def translated_and_dropped(situation: Situation) -> Findings:
+    """What comes by a bridge and is translated to the container's address, and does not pass from there."""
+    goal, found = situation.goal, publication(situation)
+    if goal is None or goal.exit is None or found is None or found.delivery is not Delivery.RULES:
+        return
+    leaves, home = goal.exit, found.home
+    remedy = remedies.share_network(situation.snapshot, members(situation.source, found.standing))
+    whose = f"port {situation.port} of {found.container.name}, published at the host,"
+    if leaves.internal and situation.evidence.nftables:
+        # The nftables rules ask what the destination's bridge accepts before what an internal one lets out.
+        return
+    if leaves.internal:
+        message = f"{leaves.name} is internal: {whose} does not answer from there."
+        yield finding("internal-no-egress", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+    elif leaves == home:
+        if not leaves.inter_container_enabled:
+            message = f"{leaves.name} has enable_icc=false and no docker-proxy answers: {whose} is not reached from it."
+            yield finding("inter-container-off", of_network(leaves), message, remedy=remedy)
+    elif bridges_are_open(situation.evidence):
+        return
+    elif not masquerades(leaves):
+        yield _unanswered(situation, leaves, found)
+    else:
+        message = (
+            f"The engine runs without docker-proxy (userland-proxy=false): {whose} is translated to its own address, "
+            f"and dropped on the way from {leaves.name} to {home.name if home else 'its network'}."
+        )
+        yield finding("bridges-isolated", of_network(leaves), message, remedy=remedy)
+
+
+def translated_and_unanswered(situation: Situation) -> Findings:
+    """What comes by a bridge, is translated and arrives, and whose answer is dropped on its way back."""
+    goal, found = situation.goal, publication(situation)
+    if goal is None or goal.exit is None or found is None or found.delivery is not Delivery.RULES:
+        return
+    leaves = goal.exit
+    if leaves.internal or leaves == found.home or not bridges_are_open(situation.evidence):
+        return
+    if not masquerades(leaves) and reply_is_dropped(situation, leaves):
+        yield _unanswered(situation, leaves, found)
+
+
+def _unanswered(situation: Situation, leaves: Network, found: Publication) -> Finding:
+    message = (
+        f"{leaves.name} does not masquerade: port {situation.port} of {found.container.name}, published at the host, "
+        f"does not answer from there."
+    )
+    remedy = remedies.share_network(situation.snapshot, members(situation.source, found.standing))
+    return finding("masquerade-off", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+
+
+def published_by_route(situation: Situation) -> Findings:
+    """In gateway mode ``routed`` a published port is open at the container's address, not at the host's."""
+    goal, found = situation.goal, publication(situation)
+    if goal is None or found is None:
+        return
+    network = found.home
+    if network is not None and gateway_mode(network, goal.version) == "routed":
+        message = f"{network.name} is routed: port {situation.port} of {found.container.name} is not open at the host."
+        yield finding("gateway-mode-routed", of_network(network), message, severity=Severity.BLOCKING)
+
+
+def nobody_behind_the_port(situation: Situation) -> Findings:
+    """The published port leads to a container; a program has to be there. A proxy takes a TCP connection anyway."""
+    goal, found = situation.goal, publication(situation)
+    if goal is None or found is None:
+        return
+    if found.delivery is Delivery.NOBODY:
+        return
+    by_proxy = found.delivery in {Delivery.PROXY, Delivery.UNSEEN}
+    accepted = by_proxy and situation.question.protocol is Protocol.TCP
+    addresses = [address for e in found.standing.endpoints for address in e.addresses]
+    same_family = (address for address in addresses if version_of(address) == goal.version)
+    inner = next(same_family, next(iter(addresses), goal.address))
+    yield from unserved(
+        situation, found.standing, found.port.container_port, inner, version_of(inner) or IPV4, accepted=accepted
+    )

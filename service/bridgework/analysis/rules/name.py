@@ -1,0 +1,160 @@
+"""Rules of the name's layer: does the name mean anything to the source, and does it mean one thing."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from bridgework.analysis.attachment import Standing, stand
+from bridgework.analysis.name_lookup import Lookup, bearers_of, user_networks, uses_embedded_dns
+from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, members, of_network, unseen
+from bridgework.analysis.rules.state import destination_down_as
+from bridgework.explanations import of_container, remedies
+from bridgework.model.checks import Finding, NameDestination
+from bridgework.model.endpoint_names import names_of, normal
+from bridgework.model.errors import Remedy
+from bridgework.model.snapshot import Container, Snapshot
+
+_NAMES_LISTED = 20
+
+
+def valid_names(snapshot: Snapshot, source: Standing) -> tuple[str, ...]:
+    """The names of other containers that the source can resolve, in alphabetical order."""
+    own = source.owner.id if source.owner else ""
+    return tuple(
+        sorted(
+            {
+                name
+                for network in user_networks(snapshot, source)
+                for endpoint in snapshot.endpoints_of(network)
+                if endpoint.state == "active" and endpoint.container_id != own
+                for name in names_of(endpoint)
+                if not endpoint.container_id.startswith(name)
+            }
+        )
+    )
+
+
+def name_is_unknown(situation: Situation) -> Findings:
+    """Nobody answers to the name: there is no DNS here, its bearer is elsewhere or stopped, or there is no bearer."""
+    named, destination = situation.aim.named, situation.question.destination
+    if named is None or not isinstance(destination, NameDestination) or named.outcome is Lookup.FOUND:
+        return
+    if named.outcome is Lookup.UPSTREAM:
+        message = f"{destination.name} is no name of this engine: what an upstream DNS server answers is not predicted."
+        yield unseen(component_of(situation.source), message, name=destination.name)
+        return
+    bearers = [c for c in bearers_of(situation.snapshot, destination.name) if c is not situation.source.owner]
+    running = [bearer for bearer in bearers if bearer.running]
+    if running:
+        yield _elsewhere(situation, destination.name, running[0])
+    elif bearers:
+        yield destination_down_as(bearers[0], f"so the name {destination.name} does not resolve")
+    else:
+        yield _nobody(situation, destination.name)
+
+
+def _elsewhere(situation: Situation, name: str, bearer: Container) -> Finding:
+    """A container of that name runs, but the source's DNS does not know it."""
+    snapshot, source = situation.snapshot, situation.source
+    theirs = stand(snapshot, bearer.id, situation.evidence)
+    own = {endpoint.network_id for endpoint in source.endpoints}
+    common = [snapshot.networks_by_id[e.network_id] for e in theirs.endpoints if e.network_id in own]
+    remedy = _together(situation, name, theirs)
+    evidence = {"name": name, "bearer": bearer.name, "valid_names": _listed(snapshot, source)}
+    if common and all(network.is_default_bridge for network in common):
+        message = (
+            f"{name} cannot be resolved in {source.name}: "
+            f"the default bridge, the only network it shares with {bearer.name}, has no DNS."
+        )
+        return finding("default-bridge-no-dns", component_of(source), message, remedy=remedy, evidence=evidence)
+    message = f"{name} is not a name where {source.name} is; {_where(theirs)}{_valid(snapshot, source)}."
+    return finding("name-not-on-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
+
+
+def _where(theirs: Standing) -> str:
+    if theirs.owner is not None and theirs.container is not None and theirs.owner.id != theirs.container.id:
+        return f"{theirs.name} shares the network of {theirs.owner.name} and goes by that name"
+    places = ", ".join(sorted(endpoint.network_name for endpoint in theirs.endpoints))
+    return f"{theirs.name} is on {places}" if places else f"{theirs.name} is on no network"
+
+
+def _together(situation: Situation, name: str, theirs: Standing) -> Remedy:
+    """A network of their own, with the name asked for as an alias where the container has another."""
+    source, owner = situation.source, theirs.owner
+    if source.is_host:
+        return Remedy("From the host, use the container's address, or a port it publishes.")
+    aliases = {owner.id: name} if owner is not None and normal(owner.name) != normal(name) else {}
+    return remedies.share_network(situation.snapshot, members(source, theirs), aliases)
+
+
+def _nobody(situation: Situation, name: str) -> Finding:
+    snapshot, source = situation.snapshot, situation.source
+    valid = _listed(snapshot, source)
+    message = f"No container goes by the name {name}{_valid(snapshot, source)}."
+    remedy = Remedy(f"Use one of the valid names: {', '.join(valid)}." if valid else "Use an address.")
+    evidence = {"name": name, "valid_names": valid}
+    return finding("name-not-on-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
+
+
+def _listed(snapshot: Snapshot, source: Standing) -> list[str]:
+    return list(valid_names(snapshot, source)[:_NAMES_LISTED])
+
+
+def _valid(snapshot: Snapshot, source: Standing) -> str:
+    valid = _listed(snapshot, source)
+    return f"; valid names there are {', '.join(valid)}" if valid else ""
+
+
+def name_is_ambiguous(situation: Situation) -> Findings:
+    """Several endpoints answer to the name."""
+    named, destination = situation.aim.named, situation.question.destination
+    if named is None or named.network is None or not isinstance(destination, NameDestination):
+        return
+    holders = [holder.container_name for holder in named.holders]
+    if len(holders) > 1:
+        listed = " and ".join(holders)
+        message = f"{destination.name} is held by {listed} on {named.network.name}: look-ups are spread over them."
+        remedy = Remedy(f"Ask for one of them by its own name: {', '.join(holders)}.")
+        evidence = {"name": destination.name, "holders": holders}
+        yield finding("name-ambiguous", of_network(named.network), message, remedy=remedy, evidence=evidence)
+
+
+def resolver_is_unsuited(situation: Situation) -> Findings:
+    """The container was given, or wrote itself, servers that cannot know the names of containers."""
+    source = situation.source
+    if not isinstance(situation.question.destination, NameDestination) or source.container is None:
+        return
+    seen = situation.observed(source)
+    networks = user_networks(situation.snapshot, source)
+    embedded = not networks or uses_embedded_dns(situation.snapshot, source, situation.evidence)
+    if not embedded and seen is not None and seen.resolver is not None:
+        yield bypassed(source.container, seen.resolver.nameservers)
+    named = situation.aim.named
+    if named is not None and named.outcome is Lookup.UPSTREAM and source.owner is not None:
+        yield from loopback_servers(source.owner)
+
+
+def bypassed(container: Container, nameservers: tuple[str, ...]) -> Finding:
+    """The finding for a resolv.conf that does not name Docker's server."""
+    message = f"{container.name} asks {', '.join(nameservers)} instead of Docker's embedded server 127.0.0.11."
+    remedy = Remedy(f"Keep the image and mounts of {container.name} from replacing /etc/resolv.conf; then restart it.")
+    evidence = {"nameservers": list(nameservers)}
+    return finding("embedded-dns-bypassed", of_container(container), message, remedy=remedy, evidence=evidence)
+
+
+def loopback_servers(container: Container) -> Findings:
+    """Upstream servers on a loopback are the container itself."""
+    servers = [server for server in container.dns if _is_loopback(server)]
+    if servers:
+        message = f"{container.name} has the dns server {', '.join(servers)}, which inside it is the container itself."
+        remedy = Remedy(f"Create {container.name} again with a dns server that has an address of its own.")
+        yield finding(
+            "dns-loopback-upstream", of_container(container), message, remedy=remedy, evidence={"dns": servers}
+        )
+
+
+def _is_loopback(server: str) -> bool:
+    try:
+        return ip_address(server).is_loopback and server != "127.0.0.11"
+    except ValueError:
+        return False

@@ -1,0 +1,71 @@
+"""What the engine's firewall lets pass from one bridge to another, by version and gateway mode.
+
+========================  =================  ====================================  ==================
+to a bridge in mode       Docker 26          Docker 28                             Docker 29 and later
+========================  =================  ====================================  ==================
+``nat``                   dropped            dropped                               dropped
+``nat-unprotected``       (mode unknown)     dropped                               passes
+``routed``                (mode unknown)     pings and published ports             pings and published ports
+internal                  dropped            dropped                               dropped
+========================  =================  ====================================  ==================
+
+From Docker 28.2 on a rule in the raw table drops what comes from elsewhere and is addressed to a container of a ``nat``
+network. It comes before connection tracking, so it takes replies as well: a network that does not masquerade, in that
+mode, gets no answer from another bridge or from outside. Without rules (``iptables=false``) everything passes.
+
+Read in moby (``daemon/libnetwork/drivers/bridge/internal``) and measured on 26.1.5, 28.5.2 and 29.7.2 with iptables,
+and on 29.7.2 with nftables.
+"""
+
+from __future__ import annotations
+
+from bridgework.analysis.attachment import IPV4
+from bridgework.analysis.routing import gateway_mode, masquerades
+from bridgework.analysis.rules.base import Situation
+from bridgework.model.evidence import Evidence
+from bridgework.model.observations import FirewallChain
+from bridgework.model.snapshot import Network
+
+ROUTED_OPEN_SINCE, BRIDGES_OPEN_SINCE = (28, 0), (29, 0)
+RAW_RULES_SINCE = (28, 2)
+"""Docker 28.0 and 28.1 dropped by published port, which no reply is addressed to."""
+
+
+def bridges_are_open(evidence: Evidence) -> bool:
+    """Whether the engine lets pass what is open at the destination, from whichever bridge it comes."""
+    return evidence.engine_version >= BRIDGES_OPEN_SINCE
+
+
+def routed_is_open(evidence: Evidence) -> bool:
+    """Whether a routed network takes pings and published ports from other bridges."""
+    return evidence.engine_version >= ROUTED_OPEN_SINCE
+
+
+def reply_is_dropped(situation: Situation, network: Network) -> bool:
+    """Whether an answer addressed to the source on that network, from beyond its bridge, is dropped on the host."""
+    goal, evidence = situation.goal, situation.evidence
+    if goal is None or not evidence.guards(goal.version) or network.internal:
+        return False
+    mode = gateway_mode(network, goal.version)
+    if mode != "nat" or masquerades(network) or evidence.engine_version < RAW_RULES_SINCE:
+        return False
+    chains = _raw_chains(situation, goal.version)
+    if chains is None:
+        return True
+    own = next((e for e in situation.source.endpoints if e.network_id == network.id), None)
+    address = None if own is None else own.ipv4_address if goal.version == IPV4 else own.ipv6_address
+    return any(_drops_direct(text, address) for chain in chains for *_, text in chain.rules)
+
+
+def _raw_chains(situation: Situation, version: int) -> tuple[FirewallChain, ...] | None:
+    """The raw table as seen, which ``--allow-direct-routing`` and other options leave empty; ``None`` unseen."""
+    host = situation.evidence.host
+    if host is None or host.rules is None or host.rules.nftables:
+        return None
+    chains = host.chains if version == IPV4 else host.ipv6_chains
+    return None if chains is None else tuple(c for c in chains if (c.table, c.name) == ("raw", "PREROUTING"))
+
+
+def _drops_direct(text: str, address: str | None) -> bool:
+    """A rule as the engine writes it: ``-A PREROUTING -d 10.1.0.2/32 ! -i br-… -j DROP``."""
+    return address is not None and f" -d {address}/" in text and " ! -i " in text and text.endswith("-j DROP")

@@ -1,0 +1,172 @@
+"""Rules of the first two layers: can anything leave the source, can anything arrive at the destination."""
+
+from __future__ import annotations
+
+from bridgework.analysis.attachment import Condition, Standing
+from bridgework.analysis.routing import Way
+from bridgework.analysis.rules.base import Findings, Situation, finding, members, of_container
+from bridgework.explanations import remedies
+from bridgework.model.checks import Finding, Protocol, Severity
+from bridgework.model.errors import Remedy
+from bridgework.model.evidence import Evidence
+from bridgework.model.snapshot import Container, Snapshot
+
+_ANSWERED_BY_THE_KERNEL = {Protocol.ICMP: Severity.INFO, Protocol.TCP: Severity.WARNING}
+
+
+def _stays_inside(situation: Situation) -> bool:
+    return situation.goal is not None and situation.goal.way is Way.LOCAL
+
+
+def _how_it_ended(container: Container) -> str:
+    if container.state == "removed":
+        return f"{container.name} does not exist"
+    told = [f"exit code {container.exit_code}"] if container.exit_code is not None else []
+    told += [f"error: {container.error}"] if container.error else []
+    return f"{container.name} is {container.state}{' (' + ', '.join(told) + ')' if told else ''}"
+
+
+def source_is_down(situation: Situation) -> Findings:
+    """No process, no namespace."""
+    container = situation.source.container
+    if situation.source.condition is Condition.DOWN and container is not None:
+        message = f"{_how_it_ended(container)}; nothing can be sent from it."
+        evidence = {"state": container.state, "exit_code": container.exit_code, "error": container.error}
+        remedy = None if container.state == "removed" else remedies.start_it(container)
+        yield finding("source-not-running", of_container(container), message, remedy=remedy, evidence=evidence)
+
+
+def source_is_paused(situation: Situation) -> Findings:
+    """Its processes are frozen: nothing of theirs leaves, whatever the kernel would still carry."""
+    container = situation.source.container
+    if container is not None and container.paused:
+        message = f"{container.name} is paused: nothing is sent from it."
+        remedy = remedies.start_it(container)
+        severity = Severity.BLOCKING
+        yield finding("container-paused", of_container(container), message, severity=severity, remedy=remedy)
+
+
+def source_has_no_network(situation: Situation) -> Findings:
+    """Only ``lo``: it reaches itself and nothing else."""
+    source = situation.source
+    if source.condition is Condition.LOOPBACK_ONLY and source.container is not None:
+        severity = Severity.INFO if _stays_inside(situation) else Severity.BLOCKING
+        yield no_network(situation.snapshot, source, members(source, situation.aim.destination), severity)
+
+
+def no_network(snapshot: Snapshot, standing: Standing, together: tuple[Container, ...], severity: Severity) -> Finding:
+    """The finding for a container with nothing but a loopback; the remedy puts ``together`` on one network."""
+    container = standing.container or Container("", "")
+    mode = "in network mode none" if container.none_mode else "on no network"
+    remedy = remedies.share_network(snapshot, together)
+    message = f"{container.name} is {mode}: it has only lo."
+    evidence = {"network_mode": container.network_mode}
+    return finding(
+        "network-mode-none", of_container(container), message, severity=severity, remedy=remedy, evidence=evidence
+    )
+
+
+def source_shares_in_vain(situation: Situation) -> Findings:
+    """The network it shares is down, or is not the owner's any more."""
+    if situation.source.container is not None:
+        severity = Severity.WARNING if _stays_inside(situation) else None
+        yield from lost_share(situation.snapshot, situation.source, situation.evidence, severity)
+
+
+def lost_share(
+    snapshot: Snapshot, standing: Standing, evidence: Evidence, severity: Severity | None = None
+) -> Findings:
+    """The findings of a container whose ``container:X`` leads to nothing."""
+    sharer, owner = standing.container, standing.owner
+    if sharer is None:
+        return
+    if standing.condition is Condition.OWNER_DOWN:
+        yield _owner_down(snapshot, sharer, owner, severity)
+    if standing.condition is Condition.STALE and owner is not None:
+        inodes = evidence.namespace_inodes
+        message = f"{sharer.name} is still in the network namespace that {owner.name} had before it was started again."
+        facts = {
+            "owner": owner.name,
+            "sharer_namespace": inodes.get(sharer.id),
+            "owner_namespace": inodes.get(owner.id),
+            "sharer_started_at": sharer.started_at,
+            "owner_started_at": owner.started_at,
+        }
+        remedy = remedies.revive_share(owner, sharer)
+        yield finding(
+            "shared-network-stale", of_container(sharer), message, severity=severity, remedy=remedy, evidence=facts
+        )
+
+
+def _owner_down(snapshot: Snapshot, sharer: Container, owner: Container | None, severity: Severity | None) -> Finding:
+    named = snapshot.containers_by_id.get(sharer.shares_with or "")
+    if owner is None:
+        whose = f"{named.name}, which shares one that is gone" if named else "a container that is gone"
+        message = f"{sharer.name} shares the network of {whose}."
+        remedy = Remedy(f"Create {sharer.name} again with the network of a container that exists, or one of its own.")
+    else:
+        message = f"{sharer.name} shares the network of {owner.name}, which is {owner.state}."
+        remedy = remedies.revive_share(owner, sharer)
+    return finding(
+        "shared-network-owner-down",
+        of_container(sharer),
+        message,
+        severity=severity,
+        remedy=remedy,
+        evidence={"owner": owner.name if owner else sharer.shares_with},
+    )
+
+
+def destination_is_down(situation: Situation) -> Findings:
+    """The container asked for holds no address while it is stopped."""
+    destination = situation.aim.destination
+    if destination is not None and destination.condition is Condition.DOWN and destination.container is not None:
+        yield destination_down_as(destination.container, "it holds no address")
+
+
+def destination_down_as(container: Container, consequence: str) -> Finding:
+    """The finding for a stopped container that is asked for; ``consequence`` ends its sentence."""
+    evidence = {"state": container.state, "exit_code": container.exit_code, "error": container.error}
+    message = f"{_how_it_ended(container)}; {consequence}."
+    remedy = None if container.state == "removed" else remedies.start_it(container)
+    return finding("destination-not-running", of_container(container), message, remedy=remedy, evidence=evidence)
+
+
+def destination_has_no_network(situation: Situation) -> Findings:
+    """Nothing arrives at a container that has only ``lo``."""
+    destination = situation.aim.destination
+    if destination is None or situation.source.is_same_namespace(destination):
+        return
+    if destination.condition is Condition.LOOPBACK_ONLY:
+        together = members(situation.source, destination)
+        yield no_network(situation.snapshot, destination, together, Severity.BLOCKING)
+    yield from lost_share(situation.snapshot, destination, situation.evidence)
+
+
+def destination_is_elsewhere(situation: Situation) -> Findings:
+    """It has no address of its own: the host's, or another container's, is used."""
+    destination = situation.aim.destination
+    if destination is None or destination.container is None:
+        return
+    container, owner = destination.container, destination.owner
+    if destination.is_host and not situation.source.is_host:
+        asked = f": it is asked at {situation.goal.address}, an address of the host" if situation.goal else ""
+        message = f"{container.name} is in host mode and has no address of its own{asked}."
+        yield finding("host-mode-no-own-address", of_container(container), message)
+    if destination.condition is Condition.NETWORKED and owner is not None and owner.id != container.id:
+        message = (
+            f"{container.name} shares the network of {owner.name}: it is reached at the addresses of {owner.name}."
+        )
+        yield finding("shares-network", of_container(container), message, evidence={"owner": owner.name})
+
+
+def destination_is_paused(situation: Situation) -> Findings:
+    """A frozen program answers nothing; the kernel still answers pings and accepts connections."""
+    destination = situation.destination
+    if destination is None or destination.container is None or not destination.container.paused:
+        return
+    container = destination.container
+    severity = _ANSWERED_BY_THE_KERNEL.get(situation.question.protocol, Severity.BLOCKING)
+    message = f"{container.name} is paused: pings are answered, requests are not."
+    remedy = remedies.start_it(container)
+    yield finding("container-paused", of_container(container), message, severity=severity, remedy=remedy)

@@ -1,0 +1,141 @@
+"""Prediction and measurement, weighed against each other.
+
+The wire has the last word: the verdict is the measured one, and ``inconclusive`` stays inconclusive, whatever was
+predicted. Only where there was nothing to send at all (the source does not run, the destination has no address) is
+the prediction the answer. Where the two differ, a finding names the layer that the prediction could not see. What
+was predicted to block and did not is kept, as a warning; what was not seen does not matter any more once it passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from bridgework.analysis.measured_findings import from_the_wire
+from bridgework.analysis.predict import ordered
+from bridgework.explanations import HOST, finding, of_container
+from bridgework.model.checks import (
+    CheckResult,
+    Component,
+    Finding,
+    Measurement,
+    Prediction,
+    Protocol,
+    Question,
+    Reason,
+    Severity,
+    Verdict,
+)
+from bridgework.model.evidence import NOTHING_SEEN, Evidence
+from bridgework.model.snapshot import Snapshot
+
+_NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
+_MOOT_ONCE_PASSED = frozenset({"address-tentative", "analysis-limited", "port-not-published"})
+
+_UNSEEN_WHEN_STOPPED = {
+    Reason.REFUSED: "program: nothing accepts at that port any more, or a firewall rejects",
+    Reason.TIMED_OUT: "firewall: a rule inside one of the two, or on the way, drops silently",
+    Reason.NO_ANSWER: "program: the packet was taken, and nothing came back",
+    Reason.HOST_UNREACHABLE: "link: the destination does not answer ARP or neighbour discovery",
+    Reason.NO_ROUTE: "route: the source's own routing table has no way there",
+    Reason.NAME_UNKNOWN: "name: the source's resolver does not know it",
+    Reason.RESOLVER_FAILED: "name: the source's resolver does not work",
+    Reason.MESSAGE_TOO_LONG: "link: a smaller MTU on the way",
+    Reason.ADMINISTRATIVELY_PROHIBITED: "firewall: a rule rejects",
+    Reason.CONNECTION_RESET: "program: it, or a proxy before it, closed the connection",
+    Reason.UNEXPECTED_ANSWER: "program: it answers otherwise than asked for",
+}
+_UNSEEN_WHEN_PASSED = {
+    "name-not-on-shared-network": "name: the hosts file or an upstream server knows it",
+    "default-bridge-no-dns": "name: the hosts file or an upstream server knows it",
+    "no-listener": "program: it has begun to listen since",
+    "listens-on-loopback-only": "program: it has begun to listen since",
+    "port-not-published": "program: one of the host's own listens there",
+    "stale-address": "address: something that is not the engine's holds it",
+    "shared-network-stale": "namespace: it is not the one it was taken for",
+    "network-mode-none": "namespace: an interface was added past the engine",
+}
+
+
+def weigh(
+    prediction: Prediction,
+    measurement: Measurement,
+    *,
+    question: Question,
+    snapshot: Snapshot,
+    evidence: Evidence = NOTHING_SEEN,
+    also: Mapping[Protocol, Measurement] | None = None,
+) -> CheckResult:
+    """Join the two. ``also`` are measurements of the same destination by other protocols, if there were any."""
+    component = _component(snapshot, question)
+    found = [
+        *_as_it_turned_out(prediction, measurement),
+        *from_the_wire(prediction, measurement, question, snapshot, evidence),
+        *_surprise(prediction, measurement, component),
+        *_icmp_only(measurement, question, also or {}, component),
+    ]
+    verdict = measurement.verdict
+    if verdict is Verdict.INCONCLUSIVE:
+        if measurement.reason in _NOTHING_TO_SEND:
+            verdict = prediction.verdict
+        else:
+            found.append(_not_measured(measurement, component))
+    return CheckResult(verdict, prediction, measurement, ordered(found))
+
+
+def _component(snapshot: Snapshot, question: Question) -> Component:
+    container = snapshot.containers_by_id.get(question.source_id or "")
+    return of_container(container) if container else HOST
+
+
+def _as_it_turned_out(prediction: Prediction, measurement: Measurement) -> Iterator[Finding]:
+    """The predicted findings, milder where the packet passed all the same."""
+    passed = measurement.verdict is Verdict.REACHABLE
+    for predicted in prediction.findings:
+        if passed and predicted.code in _MOOT_ONCE_PASSED:
+            yield replace(predicted, severity=Severity.INFO)
+        elif passed and predicted.severity is Severity.BLOCKING:
+            yield replace(predicted, severity=Severity.WARNING)
+        else:
+            yield predicted
+
+
+def _surprise(prediction: Prediction, measurement: Measurement, component: Component) -> Iterator[Finding]:
+    """The two differ, and neither is inconclusive."""
+    pair = {prediction.verdict, measurement.verdict}
+    if len(pair) == 1 or Verdict.INCONCLUSIVE in pair:
+        return
+    blocking = [found.code for found in prediction.findings if found.severity is Severity.BLOCKING]
+    if measurement.verdict is Verdict.UNREACHABLE:
+        layer = _UNSEEN_WHEN_STOPPED.get(measurement.reason or Reason.TIMED_OUT, "unknown")
+    else:
+        layer = _UNSEEN_WHEN_PASSED.get(blocking[0] if blocking else "", "firewall: it is not as the engine wrote it")
+    measured = measurement.reason.value if measurement.reason else measurement.verdict.value
+    message = f"Predicted {prediction.verdict.value}, measured {measured}. Not seen by the prediction: {layer}."
+    facts = {
+        "predicted": prediction.verdict.value,
+        "measured": measured,
+        "layer": layer.split(":")[0],
+        "predicted_codes": blocking,
+    }
+    yield finding("prediction-inconsistent", component, message, evidence=facts)
+
+
+def _not_measured(measurement: Measurement, component: Component) -> Finding:
+    reason = measurement.reason.value if measurement.reason else "no reason given"
+    detail = f": {measurement.detail}" if measurement.detail else ""
+    message = f"The measurement decided nothing ({reason}{detail})."
+    return finding("analysis-limited", component, message, severity=Severity.WARNING, evidence={"reason": reason})
+
+
+def _icmp_only(
+    measurement: Measurement, question: Question, also: Mapping[Protocol, Measurement], component: Component
+) -> Iterator[Finding]:
+    """A ping failed where a connection succeeded."""
+    if question.protocol is not Protocol.ICMP or measurement.verdict is not Verdict.UNREACHABLE:
+        return
+    for protocol, other in also.items():
+        if protocol in {Protocol.TCP, Protocol.HTTP} and other.verdict is Verdict.REACHABLE:
+            message = f"{other.address or 'The destination'} answers {protocol.value}, but not pings."
+            yield finding("icmp-blocked-tcp-ok", component, message, evidence={"protocol": protocol.value})
+            return

@@ -1,1 +1,0 @@
-"""The reasoning: immutable values and pure functions. Knows no Flask, no Docker, no socket."""

@@ -1,1 +1,0 @@
-"""A topology as text that other programs draw."""

@@ -1,0 +1,163 @@
+"""Rules about addresses: subnets that overlap, and addresses that are not whose they seem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from bridgework.diagnosis.view import VLAN_DRIVERS, View, length_like
+from bridgework.explanations import finding, of_container, of_network
+from bridgework.explanations.remedies import any_address, restart
+from bridgework.ipam.input import why_refused
+from bridgework.ipam.intervals import enclosures, first_meetings
+from bridgework.model.checks import Finding, Severity
+from bridgework.model.endpoint_names import SHORT_ID
+from bridgework.model.errors import Call, Remedy
+from bridgework.model.snapshot import Container, Endpoint, Network
+
+
+def subnets_of_networks_overlap(view: View) -> Iterator[Finding]:
+    """The engine checks this for its own pools, but not across drivers, scopes and hand-made ranges."""
+    for (outer, around), (inner, pool) in enclosures(view.pools):
+        if outer.id == inner.id:
+            continue
+        yield finding(
+            "subnet-overlaps-network",
+            of_network(inner),
+            f"{inner.name} {pool.subnet} overlaps {outer.name} {around.subnet}.",
+            remedy=_move(view, inner, pool.subnet),
+            evidence={
+                "subnet": pool.subnet,
+                "overlaps": {"id": outer.id, "name": outer.name, "subnet": around.subnet},
+                "affected": len(view.active(inner)) + len(view.active(outer)),
+            },
+        )
+
+
+def subnets_overlap_host_routes(view: View) -> Iterator[Finding]:
+    """A macvlan shares its parent's subnet on purpose; an overlay's routes are not the host's."""
+    pools = ((i, (n, p)) for i, (n, p) in view.pools if n.driver not in VLAN_DRIVERS and n.scope == "local")
+    for (network, pool), route in first_meetings(pools, view.foreign_routes):
+        yield finding(
+            "subnet-overlaps-host-route",
+            of_network(network),
+            f"{network.name} {pool.subnet} overlaps the route {route.destination} by {route.interface or 'no link'}.",
+            remedy=_move(view, network, pool.subnet),
+            evidence={
+                "subnet": pool.subnet,
+                "route": {"destination": route.destination, "interface": route.interface, "gateway": route.gateway},
+                "affected": len(view.active(network)),
+            },
+        )
+
+
+def _move(view: View, network: Network, subnet: str) -> Remedy:
+    length = length_like(subnet)
+    free = view.free_subnet(length)
+    hint = f", such as {free}" if free else ""
+    ask = Call("GET", f"/v1/subnets/available?prefix_len={length}&count=5")
+    return Remedy(f"Create {network.name} again with a subnet that is free{hint}.", calls=(ask,))
+
+
+def subnets_hide_public_addresses(view: View) -> Iterator[Finding]:
+    """The engine takes any subnet, also one that belongs to somebody else."""
+    for interval, (network, pool) in view.pools:
+        refused = why_refused(interval)
+        if refused and network.driver not in VLAN_DRIVERS:
+            yield finding(
+                "subnet-hides-public-addresses",
+                of_network(network),
+                f"{pool.subnet} of {network.name} {refused}.",
+                remedy=_move(view, network, pool.subnet),
+                evidence={"subnet": pool.subnet, "affected": len(view.active(network))},
+            )
+
+
+def fixed_addresses_are_not_had(view: View) -> Iterator[Finding]:
+    """A running container that did not get what it asked for, and a stopped one whose address another has taken."""
+    for container in view.snapshot.containers:
+        for endpoint in container.endpoints:
+            wanted = (
+                (endpoint.configured_ipv4, endpoint.ipv4_address),
+                (endpoint.configured_ipv6, endpoint.ipv6_address),
+            )
+            for asked, held in wanted:
+                if asked and endpoint.state == "configured":
+                    yield from _taken(view, container, endpoint, asked)
+                elif asked and held and asked != held:
+                    yield _changed(view, container, endpoint, asked, held)
+
+
+def _taken(view: View, container: Container, endpoint: Endpoint, asked: str) -> Iterator[Finding]:
+    for holder in view.snapshot.holders_by_address.get(asked, ()):
+        if holder.network_id != endpoint.network_id or holder.container_id == container.id:
+            continue
+        yield finding(
+            "static-address-taken",
+            of_container(container),
+            f"{container.name} wants {asked} on {endpoint.network_name}, which {holder.container_name} holds.",
+            remedy=any_address(view.snapshot, container, endpoint, holder.container_name),
+            evidence={"address": asked, "holder": {"id": holder.container_id, "name": holder.container_name}},
+        )
+
+
+def _changed(view: View, container: Container, endpoint: Endpoint, asked: str, held: str) -> Finding:
+    holders = [h for h in view.snapshot.holders_by_address.get(asked, ()) if h.network_id == endpoint.network_id]
+    whose = f", which {holders[0].container_name} holds now" if holders else ""
+    return finding(
+        "address-changed",
+        of_container(container),
+        f"{container.name} asked for {asked} on {endpoint.network_name}{whose}; it has {held}.",
+        remedy=Remedy(f"Use the name {container.name} instead of the address."),
+        evidence={"asked": asked, "held": held, "holders": [holder.container_name for holder in holders]},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    address: str
+    where: str
+
+
+def hosts_entries_lead_nowhere(view: View) -> Iterator[Finding]:
+    """Addresses of Docker's subnets that are written down in a container and that nobody holds any more."""
+    gateways = _gateways(view)
+    for container in view.snapshot.containers:
+        for entry in _entries(view, container):
+            held = entry.address in view.snapshot.holders_by_address or entry.address in gateways
+            if view.in_docker_space(entry.address) and not held:
+                yield finding(
+                    "stale-address",
+                    of_container(container),
+                    f"{container.name} knows {entry.name} as {entry.address} ({entry.where}), which nobody holds.",
+                    severity=Severity.WARNING,
+                    remedy=_without_entry(container, entry),
+                    evidence={"address": entry.address, "name": entry.name, "written_in": entry.where},
+                )
+
+
+def _without_entry(container: Container, entry: _Entry) -> Remedy:
+    """Restart the container when the entry is its own hostname: the engine writes that line at every start.
+
+    Engine 26.1.5 leaves the line there when the container is disconnected; 28.5.2 and 29.7.2 remove it (measured).
+    """
+    if entry.where == "/etc/hosts" and entry.name in {container.hostname, container.id[:SHORT_ID]}:
+        summary = f"Restart {container.name}: the engine then writes its hosts file for the networks that it is in now."
+        return Remedy(summary, calls=(restart(container),))
+    return Remedy(f"Use the name of the container that is meant, on a network it shares with {container.name}.")
+
+
+def _entries(view: View, container: Container) -> Iterable[_Entry]:
+    found = dict.fromkeys(container.extra_hosts.items(), "extra_hosts")
+    seen = view.observation(container)
+    for address, names in (seen.resolver.hosts if seen and seen.resolver else ()) if not container.host_mode else ():
+        for name in names:
+            found.setdefault((name, address), "/etc/hosts")
+    return [_Entry(name, address, where) for (name, address), where in sorted(found.items())]
+
+
+def _gateways(view: View) -> set[str]:
+    of_pools = {pool.gateway for _, (_, pool) in view.pools if pool.gateway}
+    endpoints = (e for c in view.snapshot.containers for e in c.endpoints)
+    return of_pools | {address for e in endpoints for address in (e.gateway, e.ipv6_gateway) if address}

@@ -1,0 +1,257 @@
+"""What the engine does silently to a container, or only warns of once: findings that need no question.
+
+They stand in a container's representation and in the diagnosis of the whole engine. Each looks at one container
+within its snapshot; nothing is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bridgework.analysis.attachment import Condition, Standing, stand
+from bridgework.analysis.name_lookup import link_parts, user_networks, uses_embedded_dns
+from bridgework.analysis.predict import ordered
+from bridgework.analysis.rules.listener import is_loopback
+from bridgework.analysis.rules.name import bypassed, loopback_servers
+from bridgework.analysis.rules.state import lost_share, no_network
+from bridgework.explanations import finding, of_container, remedies
+from bridgework.model.checks import Finding, Severity
+from bridgework.model.endpoint_names import names_of, normal
+from bridgework.model.errors import Remedy
+from bridgework.model.evidence import NOTHING_SEEN, Evidence
+from bridgework.model.snapshot import Container, Endpoint, Network, PublishedPort, Snapshot
+from bridgework.policy.host_ports import claims_of, publisher_of
+
+
+def findings_for(snapshot: Snapshot, container: Container, evidence: Evidence = NOTHING_SEEN) -> tuple[Finding, ...]:
+    """Everything about the container, the worst first."""
+    standing = stand(snapshot, container.id, evidence)
+    return ordered(
+        (
+            *_ports(snapshot, container),
+            *taken_ports(snapshot, container),
+            *lost_share(snapshot, standing, evidence),
+            *_network(snapshot, container, standing),
+            *_links(snapshot, container),
+            *_names(snapshot, container),
+            *_addresses(snapshot, container),
+            *_gone(snapshot, container),
+            *forgotten_network(snapshot, container),
+            *_resolver(snapshot, container, standing, evidence),
+        )
+    )
+
+
+def _listed(ports: tuple[PublishedPort, ...]) -> str:
+    return ", ".join(f"{p.host_port or 'any'}->{p.container_port}/{p.protocol}" for p in ports)
+
+
+def _ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """Ports that were asked to be published and are not, or not for everybody."""
+    component = of_container(container)
+    asked = container.configured_ports
+    networks = _networks(snapshot, container)
+    facts = {"configured_ports": _listed(asked)}
+    if asked and (container.host_mode or container.shares_with or (container.none_mode and not networks)):
+        yield finding(
+            "published-ports-ignored",
+            component,
+            _why_ignored(snapshot, container),
+            evidence=facts,
+            remedy=_instead(snapshot, container),
+        )
+    elif asked and networks and all(network.internal for network in networks):
+        names = ", ".join(network.name for network in networks)
+        message = f"The ports of {container.name} ({_listed(asked)}) are not published: {names} lets nothing out."
+        remedy = remedies.way_out(snapshot, container)
+        yield finding("internal-no-publish", component, message, remedy=remedy, evidence=facts)
+    for port in container.published_ports:
+        if is_loopback(port.host_ip):
+            message = f"Port {port.host_port} of {container.name} is published at {port.host_ip} only."
+            yield finding(
+                "port-bound-to-loopback",
+                component,
+                message,
+                severity=Severity.INFO,
+                evidence={"host_ip": port.host_ip, "host_port": port.host_port},
+            )
+
+
+def taken_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """Ports of the host that somebody took while the container was stopped: it cannot start."""
+    if container.running:
+        return
+    for wanted in claims_of(snapshot, container):
+        holder = publisher_of(snapshot, wanted)
+        if holder is None:
+            continue
+        port = f"{wanted.protocol} port {wanted.host_port}"
+        message = f"{container.name} wants {port} of the host, which {holder.name} publishes: it cannot start."
+        calls = (remedies.stop(holder), remedies.start(container))
+        remedy = Remedy(f"Publish another port, or stop {holder.name} before {container.name} is started.", calls)
+        facts = {"host_port": wanted.host_port, "protocol": wanted.protocol, "holder": holder.name}
+        yield finding("host-port-taken", of_container(container), message, remedy=remedy, evidence=facts)
+
+
+def _why_ignored(snapshot: Snapshot, container: Container) -> str:
+    asked = _listed(container.configured_ports)
+    if container.host_mode:
+        return f"{container.name} is in host mode: its published ports ({asked}) are ignored; its own are the host's."
+    if container.none_mode:
+        return f"{container.name} is in network mode none: its published ports ({asked}) are ignored."
+    owner = snapshot.containers_by_id.get(container.shares_with or "")
+    whose = owner.name if owner else "a container that is gone"
+    return f"{container.name} shares the network of {whose}: its published ports ({asked}) are ignored."
+
+
+def _instead(snapshot: Snapshot, container: Container) -> Remedy:
+    ports = ", ".join(str(port.container_port) for port in container.configured_ports)
+    if container.host_mode:
+        return Remedy(f"Use the port the program listens on ({ports}) at the host, or a network of its own.")
+    owner = snapshot.containers_by_id.get(container.shares_with or "")
+    if owner is not None:
+        return Remedy(f"Create {owner.name} again with these ports published.")
+    return Remedy(f"Create {container.name} again on a network.")
+
+
+def _networks(snapshot: Snapshot, container: Container) -> tuple[Network, ...]:
+    """The networks it is on or will be on, without ``host`` and ``none``."""
+    found = (snapshot.networks_by_id.get(endpoint.network_id) for endpoint in container.endpoints)
+    on = (network for network in found if network is not None and network.driver not in {"host", "null"})
+    return tuple(sorted(on, key=lambda network: (network.name, network.id)))
+
+
+def _network(snapshot: Snapshot, container: Container, standing: Standing) -> Iterator[Finding]:
+    """No network at all, another's, or only the one without DNS."""
+    if standing.condition is Condition.LOOPBACK_ONLY:
+        yield no_network(snapshot, standing, (standing.owner or container,), Severity.INFO)
+    owner = standing.owner
+    if standing.condition is Condition.NETWORKED and owner is not None and owner.id != container.id:
+        message = f"{container.name} shares the network of {owner.name}: addresses, ports and names are the owner's."
+        yield finding("shares-network", of_container(container), message, evidence={"owner": owner.name})
+    networks = _networks(snapshot, container)
+    if networks and all(network.is_default_bridge for network in networks):
+        message = f"{container.name} is on the default bridge only: it finds no container by name there."
+        remedy = remedies.share_network(snapshot, (container,))
+        yield finding("default-bridge-no-dns", of_container(container), message, severity=Severity.INFO, remedy=remedy)
+
+
+def _links(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """Each link, with the network that replaces it."""
+    links = (*container.links, *(link for endpoint in container.endpoints for link in endpoint.links))
+    for link in dict.fromkeys(links):
+        name, alias = link_parts(link)
+        target = next((c for c in snapshot.containers if c.name == name), None)
+        message = f"{container.name} is linked to {name} as {alias}; links are deprecated."
+        remedy = Remedy(f"Create {container.name} again without the link.")
+        if target is not None:
+            aliases = {target.id: alias} if normal(alias) != normal(name) else {}
+            remedy = remedies.share_network(snapshot, (container, target), aliases)
+        facts = {"link": link, "target": name, "alias": alias}
+        yield finding("legacy-link", of_container(container), message, remedy=remedy, evidence=facts)
+
+
+def _names(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """Names that another endpoint of the same network answers to as well."""
+    for endpoint in container.endpoints:
+        network = snapshot.networks_by_id.get(endpoint.network_id)
+        if network is None or endpoint.state != "active" or network.is_default_bridge:
+            continue
+        for name, others in sorted(_also_held(snapshot, network, endpoint).items()):
+            yield _held_by_others(snapshot, container, network, endpoint, name, others)
+
+
+def _also_held(snapshot: Snapshot, network: Network, endpoint: Endpoint) -> dict[str, list[str]]:
+    """Name → the other containers that answer to it there."""
+    held = {}
+    for name in names_of(endpoint):
+        holders = snapshot.holders_by_name_on(network).get(name, ())
+        others = sorted(holder.container_name for holder in holders if holder.container_id != endpoint.container_id)
+        if others:
+            held[name] = others
+    return held
+
+
+def _held_by_others(
+    snapshot: Snapshot, container: Container, network: Network, endpoint: Endpoint, name: str, others: list[str]
+) -> Finding:
+    """An alias it took over, or a name of its own that others took."""
+    facts = {"name": name, "network": network.name, "holders": sorted([container.name, *others])}
+    taken = name in {normal(alias) for alias in endpoint.aliases} and name != normal(container.name)
+    if not taken:
+        message = f"The name {name} of {container.name} on {network.name} is also held by {', '.join(others)}."
+        remedy = Remedy(f"Give {', '.join(others)} other aliases on {network.name}.")
+        return finding("name-ambiguous", of_container(container), message, remedy=remedy, evidence=facts)
+    kept = [alias for alias in endpoint.aliases if normal(alias) != name]
+    remedy = remedies.reconnect(snapshot, network, container, replace(endpoint, aliases=tuple(kept)))
+    message = f"The alias {name} of {container.name} on {network.name} is also held by {', '.join(others)}."
+    return finding("alias-already-held", of_container(container), message, remedy=remedy, evidence=facts)
+
+
+def _addresses(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """A fixed address that it did not get, or that somebody else holds while it is stopped."""
+    for endpoint in container.endpoints:
+        for wanted, held in _wanted(endpoint):
+            others = [e for e in snapshot.holders_by_address.get(wanted, ()) if e.network_id == endpoint.network_id]
+            holders = sorted(e.container_name for e in others if e.container_id != container.id)
+            facts = {"wanted": wanted, "held": held, "holders": holders, "network": endpoint.network_name}
+            taken = f", which {holders[0]} holds" if holders else ""
+            if endpoint.state == "active" and held and held != wanted:
+                message = f"{container.name} asked for {wanted} on {endpoint.network_name}{taken}; it has {held}."
+                remedy = Remedy(f"Use the name {container.name}, or the address {held}.")
+                yield finding("address-changed", of_container(container), message, remedy=remedy, evidence=facts)
+            elif endpoint.state != "active" and holders:
+                message = f"{container.name} wants {wanted} on {endpoint.network_name}{taken}: it cannot start."
+                remedy = remedies.any_address(snapshot, container, endpoint, holders[0])
+                yield finding("static-address-taken", of_container(container), message, remedy=remedy, evidence=facts)
+
+
+def _wanted(endpoint: Endpoint) -> Iterator[tuple[str, str | None]]:
+    """The addresses it asked for, with what it holds instead."""
+    if endpoint.configured_ipv4:
+        yield endpoint.configured_ipv4, endpoint.ipv4_address
+    if endpoint.configured_ipv6:
+        yield endpoint.configured_ipv6, endpoint.ipv6_address
+
+
+def _gone(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """Networks it names that do not exist."""
+    for endpoint in container.endpoints:
+        if endpoint.network_id and endpoint.network_id not in snapshot.networks_by_id:
+            message = f"{container.name} names the network {endpoint.network_name}, which is gone."
+            call = remedies.disconnect(endpoint.network_id, remedies.container_reference(container))
+            remedy = Remedy(f"Disconnect {container.name} from it, and connect it to one that exists.", calls=(call,))
+            facts = {"network": endpoint.network_name, "network_id": endpoint.network_id}
+            yield finding("network-gone", of_container(container), message, remedy=remedy, evidence=facts)
+
+
+def forgotten_network(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """The network it was created for, if it is stopped and in none: it starts without complaint, and with only lo.
+
+    Docker 29 removes the network that a failed start could not join from the container (measured on 29.7.2; 28 keeps
+    it). Disconnecting a container from its only network leaves the same behind on every version.
+    """
+    mode = container.network_mode
+    if container.running or container.endpoints or container.shares_with or mode in {"host", "none"}:
+        return
+    found = snapshot.networks_by_name.get(mode, ())
+    network = snapshot.networks_by_id.get(mode) or next(iter(found), None)
+    name = network.name if network else mode
+    message = f"{container.name} was created for the network {name} and is in no network: once started, it has only lo."
+    remedy = Remedy(f"Connect {container.name} to a network that exists.")
+    if network is not None:
+        call = remedies.connect(remedies.network_reference(snapshot, network), container)
+        remedy = Remedy(f"Connect {container.name} to {name} again, with the aliases and addresses it had.", (call,))
+    facts = {"network_mode": mode, "error": container.error}
+    yield finding("network-forgotten", of_container(container), message, remedy=remedy, evidence=facts)
+
+
+def _resolver(snapshot: Snapshot, container: Container, standing: Standing, evidence: Evidence) -> Iterator[Finding]:
+    """Name servers that cannot serve it."""
+    yield from loopback_servers(container)
+    seen = evidence.observations.get(container.id)
+    if seen is None or seen.resolver is None:
+        return
+    if user_networks(snapshot, standing) and not uses_embedded_dns(snapshot, standing, evidence):
+        yield bypassed(container, seen.resolver.nameservers)

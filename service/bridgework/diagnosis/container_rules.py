@@ -1,0 +1,177 @@
+"""Rules about containers: shared namespaces, modes that swallow ports, and ports that lead nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bridgework.analysis.rules.listener import is_loopback
+from bridgework.diagnosis.container_findings import taken_ports
+from bridgework.diagnosis.view import View, enumerate_names
+from bridgework.explanations import finding, of_container
+from bridgework.explanations.remedies import revive_share, start_it, way_out
+from bridgework.model.checks import Finding, Severity
+from bridgework.model.errors import Remedy
+from bridgework.model.observations import ListeningSocket
+from bridgework.model.snapshot import Container, PublishedPort
+from bridgework.topology.links import share_state
+
+_EMBEDDED_DNS = "127.0.0.11"
+
+
+def shared_networks_are_broken(view: View) -> Iterator[Finding]:
+    """A sharer keeps the namespace it entered; when the owner comes back, it comes back to another one."""
+    inodes = {
+        **{container_id: seen.inode for container_id, seen in view.engine.evidence.observations.items()},
+        **view.engine.evidence.namespace_inodes,
+    }
+    for sharer in view.snapshot.containers:
+        if not sharer.shares_with:
+            continue
+        state = share_state(view.snapshot, sharer, inodes)
+        if state == "stale" or (state == "owner-down" and sharer.running) or state == "owner-gone":
+            yield _broken_share(view, sharer, state)
+
+
+def _broken_share(view: View, sharer: Container, state: str) -> Finding:
+    owner = view.snapshot.containers_by_id.get(sharer.shares_with or "")
+    if owner is None:
+        gone = (sharer.shares_with or "")[:12]
+        message = f"{sharer.name} shares the network of {gone}, which is gone."
+        remedy = Remedy(f"Create {sharer.name} again with a network mode that exists.")
+    else:
+        remedy = revive_share(owner, sharer)
+        message = f"{sharer.name} is still in the network namespace that {owner.name} had before it was restarted."
+        if state == "owner-down":
+            message = f"{sharer.name} shares the network of {owner.name}, which is {owner.state}."
+    return finding(
+        "shared-network-stale" if state == "stale" else "shared-network-owner-down",
+        of_container(sharer),
+        message,
+        remedy=remedy,
+        evidence={"shares_with": sharer.shares_with, "share_state": state},
+    )
+
+
+def containers_are_paused(view: View) -> Iterator[Finding]:
+    """Frozen processes look alive to a ping."""
+    for container in view.snapshot.containers:
+        if container.paused:
+            message = f"{container.name} is paused: pings are answered, requests are not."
+            facts = {"state": container.state}
+            yield finding(
+                "container-paused", of_container(container), message, remedy=start_it(container), evidence=facts
+            )
+
+
+def published_ports_are_not_in_force(view: View) -> Iterator[Finding]:
+    """Modes without a network of one's own, and networks that are all internal, publish nothing."""
+    for container in view.snapshot.containers:
+        ports = enumerate_names(sorted({_text(port) for port in container.configured_ports}))
+        networks = view.networks_of(container)
+        evidence = {"network_mode": container.network_mode, "affected": len(container.configured_ports)}
+        mode = container.network_mode.partition(":")[0]
+        if ports and (container.host_mode or container.none_mode or container.shares_with):
+            yield finding(
+                "published-ports-ignored",
+                of_container(container),
+                f"{container.name} is in {mode} mode: publishing {ports} is ignored.",
+                remedy=Remedy("Use the port the program listens on; or create it on a network of its own."),
+                evidence=evidence,
+            )
+        elif ports and networks and all(network.internal for network in networks):
+            yield finding(
+                "internal-no-publish",
+                of_container(container),
+                f"{ports} of {container.name} is not published: "
+                f"{enumerate_names(network.name for network in networks)} is internal.",
+                remedy=way_out(view.snapshot, container),
+                evidence=evidence,
+            )
+
+
+def published_ports_are_taken(view: View) -> Iterator[Finding]:
+    """A stopped container whose port of the host another has now."""
+    for container in view.snapshot.containers:
+        yield from taken_ports(view.snapshot, container)
+
+
+def _text(port: PublishedPort) -> str:
+    return f"{port.container_port}/{port.protocol}"
+
+
+def published_on_loopback(view: View) -> Iterator[Finding]:
+    """Often meant so; it explains why nobody else gets through."""
+    for container in view.snapshot.containers:
+        ports = [port for port in container.published_ports if is_loopback(port.host_ip)]
+        if ports:
+            listed = enumerate_names(sorted({str(port.host_port or "?") for port in ports}))
+            yield finding(
+                "port-bound-to-loopback",
+                of_container(container),
+                f"Port {listed} of {container.name} is published at a loopback address of the host only.",
+                severity=Severity.INFO,
+                remedy=Remedy("Leave it, if only the host shall reach it; else publish it on 0.0.0.0."),
+                evidence={"ports": sorted(_text(port) for port in ports), "affected": len(ports)},
+            )
+
+
+def published_ports_lead_nowhere(view: View) -> Iterator[Finding]:
+    """A published port behind which nothing listens, or only on the container's own loopback."""
+    for container in view.snapshot.containers:
+        seen = view.observation(container)
+        if seen is None or seen.sockets is None or container.paused:
+            continue
+        for protocol, number in sorted({(p.protocol, p.container_port) for p in container.published_ports}):
+            matching = [s for s in seen.sockets if s.port == number and s.protocol.startswith(protocol)]
+            if matching and not all(is_loopback(s.address) for s in matching):
+                continue
+            yield _nowhere(container, protocol, number, matching, seen.sockets)
+
+
+def _nowhere(
+    container: Container,
+    protocol: str,
+    number: int,
+    matching: list[ListeningSocket],
+    sockets: tuple[ListeningSocket, ...],
+) -> Finding:
+    listening = sorted({f"{s.protocol} {s.address}:{s.port}" for s in sockets if s.address != _EMBEDDED_DNS})
+    evidence = {"port": number, "protocol": protocol, "listening": listening}
+    if matching:
+        return finding(
+            "listens-on-loopback-only",
+            of_container(container),
+            f"{container.name} publishes {protocol} port {number}, and listens on {matching[0].address} only.",
+            remedy=Remedy(f"Have the program in {container.name} bind 0.0.0.0 or ::."),
+            evidence=evidence,
+        )
+    return finding(
+        "no-listener",
+        of_container(container),
+        f"{container.name} publishes {protocol} port {number}, on which nothing listens"
+        + (f"; it listens on {enumerate_names(listening)}." if listening else "."),
+        remedy=Remedy(f"Start the program in {container.name}, or publish a port it listens on."),
+        evidence=evidence,
+    )
+
+
+def listeners_on_loopback(view: View) -> Iterator[Finding]:
+    """Programs nobody but their own container reaches; published ones are told by the rule above."""
+    for container in view.snapshot.containers:
+        seen = view.observation(container)
+        if seen is None or container.host_mode or container.shares_with:
+            continue
+        published = {port.container_port for port in container.published_ports}
+        sockets = [s for s in seen.sockets or () if s.address != _EMBEDDED_DNS]
+        open_ports = {(s.protocol, s.port) for s in sockets if not is_loopback(s.address)}
+        closed = {(s.protocol, s.port) for s in sockets if s.port not in published} - open_ports
+        if closed:
+            ports = [f"{protocol} {port}" for protocol, port in sorted(closed)]
+            yield finding(
+                "listens-on-loopback-only",
+                of_container(container),
+                f"{container.name} listens on {enumerate_names(ports)} on loopback only.",
+                severity=Severity.INFO,
+                remedy=Remedy(f"If others shall reach it, have the program in {container.name} bind 0.0.0.0 or ::."),
+                evidence={"ports": ports, "affected": len(ports)},
+            )

@@ -1,0 +1,74 @@
+"""The whole engine examined: a table of rules, and the order in which their findings hurt.
+
+Theory: a rule is a pure function from the view of an engine to findings. It reads indexes, never compares all with
+all, and reports on what it saw; what nobody could see is itself a finding. Severities are those of the catalogue,
+made milder where a state is only possibly a fault (``default-bridge-no-dns`` hurts when somebody asks for a name).
+``evidence["affected"]`` counts the endpoints or containers that a finding touches, 1 where it does not say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from bridgework.diagnosis import address_rules, container_rules, host_rules, name_rules, network_rules, pool_rules
+from bridgework.diagnosis.view import View
+from bridgework.model.checks import Finding, Severity
+from bridgework.model.evidence import EngineEvidence
+from bridgework.model.snapshot import Snapshot
+
+Rule = Callable[[View], Iterator[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    host_rules.forwarding_is_off,  # ip-forward-off
+    host_rules.firewall_is_flushed,  # firewall-rules-missing
+    host_rules.user_rules_drop,  # user-firewall-drop
+    host_rules.neighbour_table_is_full,  # neighbour-table-full
+    host_rules.links_are_broken,  # veth-detached, link-down
+    host_rules.veths_are_strangers,  # veth-detached
+    host_rules.bridges_are_down,  # link-down
+    host_rules.bridges_are_orphans,  # orphan-bridge
+    host_rules.not_everything_was_seen,  # analysis-limited
+    address_rules.subnets_of_networks_overlap,  # subnet-overlaps-network
+    address_rules.subnets_overlap_host_routes,  # subnet-overlaps-host-route
+    address_rules.subnets_hide_public_addresses,  # subnet-hides-public-addresses
+    address_rules.fixed_addresses_are_not_had,  # static-address-taken, address-changed
+    address_rules.hosts_entries_lead_nowhere,  # stale-address
+    pool_rules.pools_run_out,  # pool-exhausted, pool-nearly-full
+    pool_rules.default_pools_run_out,  # address-space-exhausted
+    network_rules.endpoints_without_container,  # stale-endpoint
+    network_rules.networks_are_gone,  # network-gone
+    network_rules.networks_are_forgotten,  # network-forgotten
+    network_rules.networks_are_unused,  # network-unused
+    network_rules.bridges_are_full,  # bridge-port-limit
+    network_rules.kinds_of_network_have_limits,  # overlay-not-attachable, vlan-without-parent
+    container_rules.shared_networks_are_broken,  # shared-network-stale, shared-network-owner-down
+    container_rules.containers_are_paused,  # container-paused
+    container_rules.published_ports_are_not_in_force,  # published-ports-ignored, internal-no-publish
+    container_rules.published_ports_are_taken,  # host-port-taken
+    container_rules.published_ports_lead_nowhere,  # no-listener, listens-on-loopback-only
+    container_rules.published_on_loopback,  # port-bound-to-loopback
+    container_rules.listeners_on_loopback,  # listens-on-loopback-only
+    name_rules.names_are_ambiguous,  # name-ambiguous
+    name_rules.default_bridge_has_no_dns,  # default-bridge-no-dns
+    name_rules.links_are_legacy,  # legacy-link
+    name_rules.resolvers_are_misled,  # dns-loopback-upstream, embedded-dns-bypassed
+)
+_HURTS = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+def diagnose(snapshot: Snapshot, engine_evidence: EngineEvidence) -> tuple[Finding, ...]:
+    """Every finding, what hurts most first: by severity, then by how much it touches, then by code and name."""
+    view = View.of(snapshot, engine_evidence)
+    found = (finding for rule in RULES for finding in rule(view))
+    return worst_first(found)
+
+
+def worst_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """What hurts most first: the same order every time."""
+    return tuple(sorted(found, key=_order))
+
+
+def _order(finding: Finding) -> tuple[int, int, str, str, str, str]:
+    component = finding.component
+    affected = int(finding.evidence.get("affected", 1))
+    return _HURTS[finding.severity], -affected, finding.code, component.name, component.id, finding.message

@@ -1,0 +1,224 @@
+"""Rules about the engine's host: its bridges and veths, what forwards, the firewall, and what could not be seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bridgework.analysis.rules.host_firewall import native_rules_are_missing, rewrite_rules
+from bridgework.diagnosis.view import View, enumerate_names, interface_is_down
+from bridgework.explanations import HOST, finding, of_container, of_network
+from bridgework.explanations.remedies import reconnect
+from bridgework.model.checks import Component, Finding, Severity
+from bridgework.model.errors import Remedy
+from bridgework.model.observations import FirewallChain
+from bridgework.model.snapshot import Container, Endpoint, Network
+from bridgework.topology.links import HostLinks, interface_of
+
+_DOCKER_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
+_DOCKER_VETH = re.compile(r"veth[0-9a-f]{7}")
+_DOCKER_CHAINS = (("filter", "DOCKER"), ("filter", "DOCKER-USER"), ("nat", "DOCKER"))
+_HOOKS = (("filter", "FORWARD"), ("nat", "PREROUTING"))
+_DROPS = re.compile(r"-j (DROP|REJECT)\b")
+_NEIGHBOURS_NEARLY = 0.8
+_NEIGHBOUR_LIMIT = "net.ipv4.neigh.default.gc_thresh3"
+
+
+def bridges_are_orphans(view: View) -> Iterator[Finding]:
+    """Left behind by an engine that was killed while it made a network; its subnet stays taken."""
+    interfaces = view.links.by_name if view.links else {}
+    for name, interface in sorted(interfaces.items()):
+        if interface.kind == "bridge" and _DOCKER_BRIDGE.fullmatch(name) and name not in view.bridge_names:
+            yield finding(
+                "orphan-bridge",
+                Component("bridge", name, name),
+                f"{name} belongs to no network.",
+                remedy=Remedy(f"Remove the link {name} on the host.", commands=(f"ip link delete {name}",)),
+                evidence={"addresses": sorted(f"{a.address}/{a.prefix_len}" for a in interface.addresses)},
+            )
+
+
+def links_are_broken(view: View) -> Iterator[Finding]:
+    """Each endpoint on a bridge, from the interface inside to its veth to the bridge; needs a look at both ends."""
+    if view.links is None:
+        return
+    for container in view.snapshot.containers:
+        for endpoint in container.endpoints:
+            network = view.snapshot.networks_by_id.get(endpoint.network_id)
+            if endpoint.state == "active" and network is not None and network.bridge_name:
+                yield from _broken_link(view, view.links, container, endpoint, network)
+
+
+def _broken_link(
+    view: View, links: HostLinks, container: Container, endpoint: Endpoint, network: Network
+) -> Iterator[Finding]:
+    inside = interface_of(endpoint, view.observation(container))
+    outside = links.peer_of(inside) if inside else None
+    if inside is None:
+        return
+    remedy = reconnect(view.snapshot, network, container, endpoint)
+    evidence = {"interface": inside.name, "veth": outside.name if outside else None, "bridge": network.bridge_name}
+    master = links.master_of(outside) if outside else None
+    if outside and (master is None or master.name != network.bridge_name):
+        ends = f"{outside.name}, the host's end of {inside.name} of {container.name},"
+        message = f"{ends} is not a port of {network.bridge_name}."
+        yield finding("veth-detached", of_container(container), message, remedy=remedy, evidence=evidence)
+    elif interface_is_down(inside) or interface_is_down(outside):
+        message = f"{inside.name} of {container.name} on {network.name} is down."
+        yield finding("link-down", of_container(container), message, remedy=remedy, evidence=evidence)
+
+
+def veths_are_strangers(view: View) -> Iterator[Finding]:
+    """Docker's veths that are no port of any bridge, and whose container was not seen or is gone."""
+    if view.links is None:
+        return
+    seen = (view.observation(container) for container in view.snapshot.containers)
+    inside = (interface for look in seen if look for interface in look.interfaces or ())
+    known = {peer.name for interface in inside if (peer := view.links.peer_of(interface))}
+    for name, interface in sorted(view.links.by_name.items()):
+        if _DOCKER_VETH.fullmatch(name) and interface.master_index is None and name not in known:
+            yield finding(
+                "veth-detached",
+                Component("interface", name, name),
+                f"{name} is a port of no bridge.",
+                severity=Severity.WARNING,
+                remedy=Remedy("Reconnect its container, if there is one; else remove the link on the host."),
+                evidence={"peer_index": interface.peer_index, "state": interface.state},
+            )
+
+
+def bridges_are_down(view: View) -> Iterator[Finding]:
+    """A bridge without ports has no carrier, and that is fine; one with endpoints should be up."""
+    for name, network in view.bridge_names.items() if view.links else ():
+        endpoints = len(view.active(network))
+        bridge = view.links.by_name.get(name) if view.links else None
+        if endpoints and interface_is_down(bridge):
+            yield finding(
+                "link-down",
+                of_network(network),
+                f"{name}, the bridge of {network.name}, is down.",
+                remedy=Remedy(f"Set the link {name} up on the host.", commands=(f"ip link set {name} up",)),
+                evidence={"bridge": name, "affected": endpoints},
+            )
+
+
+def forwarding_is_off(view: View) -> Iterator[Finding]:
+    """Without it nothing passes from a bridge to anywhere else."""
+    host = view.engine.evidence.host
+    bridges = [network for network in view.snapshot.networks if network.bridge_name and not network.internal]
+    families = (
+        ("net.ipv4.ip_forward", host.ipv4_forwarding if host else None, bridges),
+        (
+            "net.ipv6.conf.all.forwarding",
+            host.ipv6_forwarding if host else None,
+            [n for n in bridges if n.ipv6_enabled],
+        ),
+    )
+    for sysctl, value, networks in families:
+        if value is False and networks:
+            yield finding(
+                "ip-forward-off",
+                HOST,
+                f"{sysctl} is 0 on the host.",
+                remedy=Remedy("Switch it on.", commands=(f"sysctl -w {sysctl}=1",)),
+                evidence={"sysctl": sysctl, "affected": sum(len(view.active(network)) for network in networks)},
+            )
+
+
+def firewall_is_flushed(view: View) -> Iterator[Finding]:
+    """Docker's chains gone, or no longer called: a flush leaves the chains and takes the calls.
+
+    Where not one of its chains is there, the engine may have been told to write none (``iptables=false``), which
+    nothing else shows: the engine's API does not tell its daemon.json.
+    """
+    chains, host = _chains(view), view.engine.evidence.host
+    if chains is None or not any(network.bridge_name for network in view.snapshot.networks):
+        return
+    running = sum(1 for container in view.snapshot.containers if container.running)
+    if view.engine.evidence.nftables:
+        if host is not None and host.rules is not None and host.rules.ipv4 is False:
+            found = native_rules_are_missing()
+            yield replace(found, evidence={**found.evidence, "affected": running})
+        return
+    missing = [f"{table} {name}" for table, name in _DOCKER_CHAINS if (table, name) not in chains]
+    idle = [
+        f"{table} {name}"
+        for table, name in _HOOKS
+        if (table, name) in chains and not any("DOCKER" in text for _, _, text in chains[table, name].rules)
+    ]
+    flushed = any(name == "DOCKER" for _, name in chains)
+    if not missing and not idle:
+        return
+    words = f"no chain {missing[0].partition(' ')[2]}" if missing else f"no call of Docker's chains in {idle[0]}"
+    why = "" if flushed else ": the engine was told to write none (iptables=false), or they were flushed"
+    yield finding(
+        "firewall-rules-missing",
+        HOST,
+        f"The host's firewall has {words}{why}.",
+        severity=None if flushed else Severity.WARNING,
+        remedy=rewrite_rules(flushed=flushed),
+        evidence={"missing_chains": missing, "chains_not_called": idle, "affected": running},
+    )
+
+
+def user_rules_drop(view: View) -> Iterator[Finding]:
+    """Somebody's own rules, quoted with their counters: the first thing to look at when packets vanish."""
+    chain = (_chains(view) or {}).get(("filter", "DOCKER-USER"))
+    dropping = [(packets, text) for packets, _, text in chain.rules if _DROPS.search(text)] if chain else []
+    if dropping:
+        yield finding(
+            "user-firewall-drop",
+            HOST,
+            f"DOCKER-USER drops: {enumerate_names(text for _, text in dropping)}.",
+            severity=Severity.INFO,
+            remedy=Remedy("Leave the rules, if they are meant; else remove or narrow them on the host."),
+            evidence={"rules": [{"packets": packets, "rule": text} for packets, text in dropping]},
+        )
+
+
+def _chains(view: View) -> dict[tuple[str, str], FirewallChain] | None:
+    host = view.engine.evidence.host
+    if host is None or host.chains is None:
+        return None
+    return {(chain.table, chain.name): chain for chain in host.chains}
+
+
+def neighbour_table_is_full(view: View) -> Iterator[Finding]:
+    """One table bounds the neighbours of all namespaces together."""
+    host = view.engine.evidence.host
+    table = host.observation.neighbour_table if host else None
+    if table is not None and table.in_use >= table.limit * _NEIGHBOURS_NEARLY:
+        yield finding(
+            "neighbour-table-full",
+            HOST,
+            f"{table.in_use} of {table.limit} neighbour entries are in use.",
+            severity=Severity.BLOCKING if table.in_use >= table.limit else None,
+            remedy=Remedy("Raise the limit.", commands=(f"sysctl -w {_NEIGHBOUR_LIMIT}={table.limit * 8}",)),
+            evidence={"limit": table.limit, "in_use": table.in_use},
+        )
+
+
+def not_everything_was_seen(view: View) -> Iterator[Finding]:
+    """What a rule could not look at, so that silence is not taken for health."""
+    evidence = view.engine.evidence
+    unseen = [c.name for c in view.snapshot.containers if c.running and c.id not in evidence.observations]
+    no_sockets = [
+        c.name for c in view.snapshot.containers if (seen := view.observation(c)) is not None and seen.sockets is None
+    ]
+    gaps = [
+        *evidence.limited,
+        *(["the host's interfaces"] if view.links is None else []),
+        *(["the host's routes"] if evidence.host is None or evidence.host.observation.routes is None else []),
+        *(["the host's firewall"] if _chains(view) is None else []),
+        *([f"the inside of {enumerate_names(unseen)}"] if unseen else []),
+        *([f"the listening sockets of {enumerate_names(no_sockets)}"] if no_sockets else []),
+    ]
+    if gaps:
+        yield finding(
+            "analysis-limited",
+            HOST,
+            f"Not looked at, or not visible: {'; '.join(gaps)}.",
+            remedy=Remedy("Give the service the host's pid namespace and CAP_SYS_ADMIN, or the helper image."),
+            evidence={"not_visible": gaps, "containers": len(unseen), "affected": 0},
+        )

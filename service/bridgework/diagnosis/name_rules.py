@@ -1,0 +1,127 @@
+"""Rules about names: who answers to which, where there is no DNS, and links, its predecessor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bridgework.analysis.rules.listener import is_loopback
+from bridgework.diagnosis.view import View, enumerate_names
+from bridgework.explanations import finding, of_container, of_network
+from bridgework.explanations.remedies import share_network
+from bridgework.model.checks import Finding, Severity
+from bridgework.model.errors import Remedy
+from bridgework.model.snapshot import Container, Endpoint, Network
+
+_EMBEDDED_DNS = "127.0.0.11"
+_REPLICA_LABELS = ("com.docker.compose.project", "com.docker.compose.service")
+_FEW = 8
+
+
+def names_are_ambiguous(view: View) -> Iterator[Finding]:
+    """One finding for each name of a network that several endpoints answer to."""
+    for network in view.snapshot.networks:
+        if network.is_default_bridge:
+            continue
+        holders: dict[str, list[Endpoint]] = {}
+        for endpoint in view.active(network):
+            for name in {endpoint.container_name, *endpoint.aliases, *endpoint.dns_names}:
+                holders.setdefault(name, []).append(endpoint)
+        for name, endpoints in sorted(holders.items()):
+            if len(endpoints) > 1:
+                yield _ambiguous(view, network, name, endpoints)
+
+
+def _ambiguous(view: View, network: Network, name: str, endpoints: list[Endpoint]) -> Finding:
+    names = [endpoint.container_name for endpoint in endpoints]
+    replicas = _are_replicas(view, endpoints)
+    meant = " They are replicas of one service." if replicas else ""
+    return finding(
+        "name-ambiguous",
+        of_network(network),
+        f"{name} is held by {enumerate_names(names)} on {network.name}: lookups alternate.{meant}",
+        severity=Severity.INFO if replicas else None,
+        remedy=Remedy("Use the containers' own names, or connect the one that is meant with an alias of its own."),
+        evidence={"name": name, "holders": names, "affected": len(names)},
+    )
+
+
+def _are_replicas(view: View, endpoints: list[Endpoint]) -> bool:
+    containers = [view.snapshot.containers_by_id.get(endpoint.container_id) for endpoint in endpoints]
+    services = {tuple(c.labels.get(key) for key in _REPLICA_LABELS) if c else (None,) for c in containers}
+    return len(services) == 1 and None not in services.pop()
+
+
+def default_bridge_has_no_dns(view: View) -> Iterator[Finding]:
+    """Containers that know no other network cannot find one another by name."""
+    for network in view.snapshot.networks:
+        if not network.is_default_bridge:
+            continue
+        alone = [c for c in view.snapshot.containers if c.running and view.networks_of(c) == [network]]
+        if len(alone) > 1:
+            few = share_network(view.snapshot, alone) if len(alone) <= _FEW else None
+            yield finding(
+                "default-bridge-no-dns",
+                of_network(network),
+                f"{enumerate_names(c.name for c in alone)} are on the default bridge only: names do not resolve there.",
+                severity=Severity.INFO,
+                remedy=few or Remedy("Put those that talk to each other on a network of their own."),
+                evidence={"containers": [c.name for c in alone], "affected": len(alone)},
+            )
+
+
+def links_are_legacy(view: View) -> Iterator[Finding]:
+    """``--link`` writes one-way names when a container starts, and never again."""
+    by_name = {container.name: container for container in view.snapshot.containers}
+    for container in view.snapshot.containers:
+        links = {*container.links, *(link for endpoint in container.endpoints for link in endpoint.links)}
+        if not links:
+            continue
+        pairs = sorted({_parse_link(link) for link in links})
+        targets = {by_name[name].id: alias for name, alias in pairs if name in by_name}
+        members = [container, *(view.snapshot.containers_by_id[target] for target in targets)]
+        yield finding(
+            "legacy-link",
+            of_container(container),
+            f"{container.name} is linked to {enumerate_names(f'{name} as {alias}' for name, alias in pairs)}.",
+            remedy=share_network(view.snapshot, members, targets),
+            evidence={"links": sorted(links), "affected": len(members)},
+        )
+
+
+def _parse_link(link: str) -> tuple[str, str]:
+    """``/db:/web/store`` (as inspected) or ``db:store`` (as asked for): the container and its alias."""
+    target, _, alias = link.partition(":")
+    name = target.strip("/")
+    return name, alias.rpartition("/")[2] or name
+
+
+def resolvers_are_misled(view: View) -> Iterator[Finding]:
+    """A loopback server inside a container is the container itself; a foreign one does not know containers."""
+    for container in view.snapshot.containers:
+        if not container.running or container.host_mode or container.shares_with:
+            continue
+        seen = view.observation(container)
+        resolver = seen.resolver if seen else None
+        nameservers = resolver.nameservers if resolver else ()
+        servers = (*container.dns, *nameservers)
+        loopback = sorted({server for server in servers if is_loopback(server) and server != _EMBEDDED_DNS})
+        if loopback:
+            yield finding(
+                "dns-loopback-upstream",
+                of_container(container),
+                f"{container.name} has the dns server {', '.join(loopback)}: inside it, that is the container itself.",
+                remedy=Remedy(f"Create {container.name} again with a dns server that has an address of its own."),
+                evidence={"servers": loopback},
+            )
+        elif nameservers and _EMBEDDED_DNS not in nameservers and _on_user_network(view, container):
+            yield finding(
+                "embedded-dns-bypassed",
+                of_container(container),
+                f"{container.name} asks {enumerate_names(nameservers)} instead of {_EMBEDDED_DNS}.",
+                remedy=Remedy(f"Remove what overwrites /etc/resolv.conf in {container.name}, and restart it."),
+                evidence={"servers": list(nameservers)},
+            )
+
+
+def _on_user_network(view: View, container: Container) -> bool:
+    return any(not network.builtin for network in view.networks_of(container))

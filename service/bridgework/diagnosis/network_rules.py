@@ -1,0 +1,132 @@
+"""Rules about networks: endpoints and networks that are gone, what nobody uses, and what kinds of network cannot do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bridgework.diagnosis.container_findings import forgotten_network
+from bridgework.diagnosis.view import VLAN_DRIVERS, View
+from bridgework.explanations import finding, of_container, of_network
+from bridgework.explanations.remedies import connect, create_network, disconnect, network_reference
+from bridgework.model.checks import Component, Finding, Severity
+from bridgework.model.errors import Call, Remedy
+from bridgework.model.snapshot import Container, Endpoint, Network
+
+BRIDGE_PORTS = 1023
+"""What the kernel takes on one bridge (``BR_MAX_PORTS``, less the one that is never given out)."""
+_NEARLY_ALL_PORTS = 900
+_ENDPOINT_OF_A_CONTAINER = re.compile(r"[0-9a-f]{64}|ep-.+")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def endpoints_without_container(view: View) -> Iterator[Finding]:
+    """The engine's own endpoints (load balancers, the ingress sandbox) have no container and are no leftovers."""
+    known = view.snapshot.containers_by_id
+    for network in view.snapshot.networks:
+        for key, name in sorted(view.engine.network_endpoint_ids.get(network.id, {}).items()):
+            if key in known or not _ENDPOINT_OF_A_CONTAINER.fullmatch(key):
+                continue
+            label = name or key
+            reference = label if _PLAIN.fullmatch(label) else key
+            call = disconnect(network_reference(view.snapshot, network), reference)
+            yield finding(
+                "stale-endpoint",
+                Component("endpoint", key, label),
+                f"{network.name} lists the endpoint of {label}, which does not exist.",
+                remedy=Remedy(f"Disconnect {label} from {network.name} by force.", calls=(call,)),
+                evidence={"network": {"id": network.id, "name": network.name}},
+            )
+
+
+def networks_are_gone(view: View) -> Iterator[Finding]:
+    """The engine looks a container's networks up by id, so a new one of the same name alone does not help."""
+    known = view.snapshot.networks_by_id
+    for container in view.snapshot.containers:
+        for endpoint in container.endpoints:
+            if endpoint.network_id in known:
+                continue
+            digits = "" if endpoint.network_id == endpoint.network_name else f" ({endpoint.network_id[:12]})"
+            yield finding(
+                "network-gone",
+                of_container(container),
+                f"{container.name} names the network {endpoint.network_name}{digits}, which is gone.",
+                remedy=_bring_back(view, container, endpoint),
+                evidence={"network": {"id": endpoint.network_id, "name": endpoint.network_name}},
+            )
+
+
+def networks_are_forgotten(view: View) -> Iterator[Finding]:
+    """A container that would start without the network it was created for."""
+    for container in view.snapshot.containers:
+        yield from forgotten_network(view.snapshot, container)
+
+
+def _bring_back(view: View, container: Container, endpoint: Endpoint) -> Remedy:
+    """Connecting to a network of that name replaces the id that is gone (engine 26.1, measured)."""
+    name = endpoint.network_name
+    renewed = next((network for network in view.snapshot.networks if network.name == name), None)
+    aliases = list(endpoint.aliases)
+    if renewed is not None:
+        again = connect(network_reference(view.snapshot, renewed), container, aliases=aliases)
+        return Remedy(f"Connect {container.name} to {name} as it is now, so that it can start.", (again,))
+    calls = (create_network(name), connect(name, container, aliases=aliases)) if _PLAIN.fullmatch(name) else ()
+    return Remedy(f"Create {name} again and connect {container.name}, so that it can start.", calls)
+
+
+def networks_are_unused(view: View) -> Iterator[Finding]:
+    """Each holds a subnet of the engine's pools."""
+    for network in view.unused():
+        call = Call("DELETE", f"/v1/networks/{network_reference(view.snapshot, network)}")
+        yield finding(
+            "network-unused",
+            of_network(network),
+            f"{network.name} has no endpoint, not even of a stopped container.",
+            remedy=Remedy(f"Remove {network.name}, if it is not needed.", calls=(call,)),
+            evidence={"subnets": [pool.subnet for pool in network.pools], "affected": 0},
+        )
+
+
+def bridges_are_full(view: View) -> Iterator[Finding]:
+    """Nearly full is a warning; full, and the next container does not start."""
+    for network in view.snapshot.networks:
+        count = len(view.active(network)) if network.bridge_name else 0
+        if count >= _NEARLY_ALL_PORTS:
+            yield finding(
+                "bridge-port-limit",
+                of_network(network),
+                f"{network.name} has {count} endpoints; a bridge takes {BRIDGE_PORTS}.",
+                severity=Severity.BLOCKING if count >= BRIDGE_PORTS else None,
+                remedy=Remedy(
+                    "Place new containers on another network.", calls=(create_network(f"{network.name}-more"),)
+                ),
+                evidence={"endpoints": count, "limit": BRIDGE_PORTS, "affected": count},
+            )
+
+
+def kinds_of_network_have_limits(view: View) -> Iterator[Finding]:
+    """Overlays for services only, and macvlans that lead nowhere: meant so or not, worth knowing."""
+    for network in view.snapshot.networks:
+        if network.driver == "overlay" and not network.attachable and not network.ingress:
+            yield finding(
+                "overlay-not-attachable",
+                of_network(network),
+                f"{network.name} is not attachable: only services can use it.",
+                severity=Severity.INFO,
+                remedy=Remedy(f"If containers shall use it, create {network.name} again with attachable set."),
+            )
+        elif (
+            network.driver in VLAN_DRIVERS and not network.internal and not network.config_only and _parentless(network)
+        ):
+            yield finding(
+                "vlan-without-parent",
+                of_network(network),
+                f"{network.name} has no parent link: nothing outside of it is reachable.",
+                remedy=Remedy(f"Create {network.name} again with a parent link of the host."),
+                evidence={"affected": len(view.active(network))},
+            )
+
+
+def _parentless(network: Network) -> bool:
+    """Without a parent the engine makes a dummy link of its own: ``dm-…`` for macvlan, ``di-…`` for ipvlan."""
+    return network.options.get("parent", "").startswith(("dm-", "di-")) or not network.options.get("parent")

@@ -1,0 +1,100 @@
+"""Rules about room: the pools of each network, and those from which the engine cuts new networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bridgework.diagnosis.view import View, enumerate_names, length_like
+from bridgework.explanations import HOST, finding, of_network
+from bridgework.explanations.remedies import network_reference, new_name
+from bridgework.ipam.intervals import bits_of, count_free_blocks, parse
+from bridgework.ipam.usage import DOCKER_POOLS, PoolUsage, usage_of
+from bridgework.model.checks import Finding, Severity
+from bridgework.model.errors import Call, Remedy
+from bridgework.model.snapshot import Network
+
+_NEARLY = 10
+_FEW_SUBNETS = 3
+_WIDER_BY = 2
+
+
+def pools_run_out(view: View) -> Iterator[Finding]:
+    """Full pools, and those with a tenth or less left; a network nobody is on is nobody's trouble."""
+    for network in view.snapshot.networks:
+        endpoints = view.snapshot.endpoints_of(network)
+        if network.config_only or not endpoints:
+            continue
+        for usage in usage_of(network, endpoints):
+            code = _code_of(usage)
+            if code:
+                yield finding(
+                    code,
+                    of_network(network),
+                    f"{usage.subnet} of {network.name} has {usage.free or 'none'} of {usage.size} addresses left.",
+                    remedy=_widen(view, network, usage),
+                    evidence={
+                        "subnet": usage.subnet,
+                        "ip_range": usage.ip_range,
+                        "size": usage.size,
+                        "used": usage.used,
+                        "free": usage.free,
+                        "affected": len(endpoints),
+                    },
+                )
+
+
+def _code_of(usage: PoolUsage) -> str | None:
+    if usage.free == 0:
+        return "pool-exhausted"
+    return "pool-nearly-full" if usage.used > 1 and usage.free <= max(1, usage.size // _NEARLY) else None
+
+
+def _widen(view: View, network: Network, usage: PoolUsage) -> Remedy:
+    free = view.free_subnet(length_like(usage.subnet, wider_by=_WIDER_BY))
+    if free is None:
+        return Remedy(f"Disconnect what {network.name} does not need.")
+    body = {"name": f"{network.name}-wide", "driver": network.driver, "ipam": {"pools": [{"subnet": free}]}}
+    return Remedy(
+        f"Disconnect what {network.name} does not need, or place new containers on a wider network.",
+        calls=(Call("POST", "/v1/networks", body),),
+    )
+
+
+def default_pools_run_out(view: View) -> Iterator[Finding]:
+    """Where the engine takes a subnet from when none is asked for; a pool is counted as the engine cuts it."""
+    known = view.engine.default_pools
+    bases = [(interval, size) for base, size in known or DOCKER_POOLS if (interval := parse(base)) is not None]
+    cut = [(i, size) for i, size in bases if 0 < size <= bits_of(i.version) and i.size >> (bits_of(i.version) - size)]
+    total = sum(i.size >> (bits_of(i.version) - size) for i, size in cut)
+    free = sum(count_free_blocks(interval, size, view.occupied) for interval, size in cut)
+    if not total or free > _FEW_SUBNETS:
+        return
+    unused = sorted(view.unused(), key=lambda network: (network.created_at, network.name, network.id))
+    yield finding(
+        "address-space-exhausted",
+        HOST,
+        f"{free or 'None'} of the {total} subnets of the default pools {'is' if free <= 1 else 'are'} left.",
+        severity=None if free == 0 else Severity.WARNING,
+        remedy=_make_room(view, unused),
+        evidence={
+            "total": total,
+            "free": free,
+            "pools": [base for base, _ in known or DOCKER_POOLS],
+            "pools_known": bool(known),
+            "unused_networks": [network.name for network in unused],
+        },
+    )
+
+
+def _make_room(view: View, unused: list[Network]) -> Remedy:
+    if unused:
+        oldest = unused[0]
+        call = Call("DELETE", f"/v1/networks/{network_reference(view.snapshot, oldest)}")
+        return Remedy(f"Remove networks that nothing uses: {enumerate_names(n.name for n in unused)}.", calls=(call,))
+    free = view.free_subnet(24)
+    calls = (
+        (Call("POST", "/v1/networks", {"name": new_name(view.snapshot, ()), "ipam": {"pools": [{"subnet": free}]}}),)
+        if free
+        else ()
+    )
+    return Remedy("Name a free subnet when creating a network, or give the engine wider default-address-pools.", calls)

@@ -1,0 +1,183 @@
+"""Helper containers: made in the network of the container that is asked about, run once, always gone afterwards.
+
+A helper has the service's own image, no capability but raw sockets, a read-only root, bounded memory and processes, and
+a label. It lives no longer than the connection of whoever asked: with that the engine closes its standard input, at
+which it ends, and the engine removes what has ended. So a worker that is killed leaves no helper behind, but for one
+that it had made and not yet started; whichever worker comes next sweeps that up, within ``START_WITHIN_S`` and
+``TIDY_EVERY_S``. Source: Docker Engine API v1.45, ContainerCreate (``StdinOnce``) and ContainerAttach.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from bridgework.engine.client import make_client
+from bridgework.engine.connection import EngineAddress
+from bridgework.engine.errors import translated
+from bridgework.engine.facts import OLDEST_API
+from bridgework.model.errors import BridgeworkError
+from bridgework.model.probe_port import Place
+from bridgework.model.snapshot import HELPER_LABEL
+
+START_BY_LABEL, UNTIL_LABEL = HELPER_LABEL + "-start-by", HELPER_LABEL + "-until"
+START_WITHIN_S = 40
+TIDY_EVERY_S = 30
+MEMORY_BYTES = 128 * 1024 * 1024
+MAX_PROCESSES = 64
+MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+MAX_CONNECTIONS = 16
+API_VERSION = ".".join(map(str, OLDEST_API))
+"""The oldest that the service speaks holds all that a helper needs; a fixed one needs no question to the engine."""
+
+_HEADER_BYTES = 8
+_PIECE_BYTES = 65_536
+COMMAND = ("python3", "-m", "bridgework.probes.runners.helper")
+
+
+class SidecarLauncher:
+    """Launches helpers from ``image``, and sweeps up after those that were killed; safe to call from any thread."""
+
+    def __init__(self, address: EngineAddress, image: str, *, timeout_s: float = 20.0) -> None:
+        self._address = address
+        self._image = image
+        self._timeout_s = timeout_s
+        self._client: Any = None
+        self._lock = threading.Lock()
+        threading.Thread(target=self._keep_tidy, name="helpers-tidy", daemon=True).start()
+
+    def launch(self, place: Place, argument_json: str, timeout_s: float) -> Iterator[str]:
+        """Run a helper in the place's network; yields the lines it prints. Gone when the iterator ends or is closed.
+
+        Raises ``BridgeworkError`` as the error table has it for ``create_container`` and ``start_container``.
+        """
+        ends = time.monotonic() + timeout_s
+        api = self._api()
+        with translated("create_container", self._address, self._timeout_s):
+            made = api.create_container_from_config(self._body(place, argument_json, timeout_s))["Id"]
+        with contextlib.ExitStack() as ending:
+            ending.callback(self._end, made)
+            with translated("start_container", self._address, self._timeout_s):
+                stream = api.attach_socket(made, params={"stdin": 1, "stdout": 1, "stream": 1, "logs": 1})
+                ending.callback(_hang_up, stream)
+                api.start(made)
+            watchdog = threading.Timer(max(0.0, ends - time.monotonic()), _hang_up, args=(stream,))
+            ending.callback(watchdog.cancel)
+            watchdog.start()
+            with contextlib.suppress(OSError):
+                yield from _lines(_output(stream))
+
+    def _body(self, place: Place, argument_json: str, timeout_s: float) -> dict[str, Any]:
+        now = int(time.time())
+        labels = {START_BY_LABEL: now + START_WITHIN_S, UNTIL_LABEL: now + int(timeout_s + self._timeout_s)}
+        mode = f"container:{place.container_id}" if place.container_id else "host"
+        return {
+            "Image": self._image,
+            "Entrypoint": [],
+            "Cmd": [*COMMAND, argument_json],
+            "User": "0:0",
+            "AttachStdin": True,
+            "AttachStdout": True,
+            "OpenStdin": True,
+            "StdinOnce": True,
+            "Labels": {HELPER_LABEL: "true", **{name: str(moment) for name, moment in labels.items()}},
+            "HostConfig": {
+                "NetworkMode": mode,
+                "AutoRemove": True,
+                "CapDrop": ["ALL"],
+                "CapAdd": ["NET_RAW"],
+                "SecurityOpt": ["no-new-privileges"],
+                "ReadonlyRootfs": True,
+                "Memory": MEMORY_BYTES,
+                "PidsLimit": MAX_PROCESSES,
+            },
+        }
+
+    def _end(self, container_id: str) -> None:
+        """Remove it, whatever state it is in; that it is gone already is what we want."""
+        with contextlib.suppress(docker.errors.APIError, requests.exceptions.RequestException):
+            try:
+                self._api().remove_container(container_id, force=True, v=True)
+            except docker.errors.APIError:  # the engine is removing it itself
+                self._api().wait(container_id, timeout=self._timeout_s, condition="removed")
+
+    def _api(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                with translated("create_container", self._address, self._timeout_s):
+                    self._client = make_client(
+                        docker.APIClient,
+                        self._address,
+                        version=API_VERSION,
+                        timeout_s=self._timeout_s,
+                        pool_size=MAX_CONNECTIONS,
+                    )
+            return self._client
+
+    def _keep_tidy(self) -> None:
+        while True:
+            with contextlib.suppress(BridgeworkError, docker.errors.APIError, requests.exceptions.RequestException):
+                self._sweep_leftovers()
+            time.sleep(TIDY_EVERY_S)
+
+    def _sweep_leftovers(self) -> None:
+        """Remove helpers that outlived their time: their worker was killed before it could start or end them."""
+        for raw in self._api().containers(all=True, filters={"label": HELPER_LABEL}):
+            label = START_BY_LABEL if raw["State"] == "created" else UNTIL_LABEL
+            if int(raw["Labels"].get(label, "0")) < time.time():
+                self._end(raw["Id"])
+
+
+def _hang_up(stream: Any) -> None:
+    """End the connection for everybody: whoever reads it comes to its end, the helper's standard input is closed."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(stream.fileno())) as connection:
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _output(stream: Any) -> Iterator[bytes]:
+    """What the helper writes, as it comes: frames of 8 bytes of header, the last 4 their length (ContainerAttach).
+
+    The SDK's own reader waits until the kernel has bytes, so behind TLS it does not see those that were decrypted with
+    the frame before, and waits for the next ones.
+    """
+    # The SDK hands out the socket itself behind TLS, and a file around it elsewhere.
+    sock: socket.socket = getattr(stream, "_sock", stream)
+    sock.settimeout(None)  # the watchdog hangs up in time
+    while header := b"".join(_received(sock, _HEADER_BYTES)):
+        yield from _received(sock, int.from_bytes(header[4:]))
+
+
+def _received(sock: socket.socket, count: int) -> Iterator[bytes]:
+    """As many bytes, or those until the other side closed."""
+    while count:
+        piece = sock.recv(min(count, _PIECE_BYTES))
+        if not piece:
+            return
+        count -= len(piece)
+        yield piece
+
+
+def _lines(output: Iterator[bytes]) -> Iterator[str]:
+    """The lines, up to ``MAX_OUTPUT_BYTES`` in all. A line that comes in many pieces is put together once."""
+    begun: list[bytes] = []
+    left = MAX_OUTPUT_BYTES
+    for piece in output:
+        left -= len(piece)
+        if left < 0:
+            return
+        *whole, end = piece.split(b"\n")
+        for line in whole:
+            yield b"".join((*begun, line)).decode(errors="replace")
+            begun.clear()
+        begun.append(end)
+    if last := b"".join(begun):
+        yield last.decode(errors="replace")

@@ -1,0 +1,1 @@
+"""Firewall rules as values, and whether a packet matches one."""

@@ -1,0 +1,174 @@
+"""One declaration for each operation: its path, role, schemas, answers and problems.
+
+Routing, authorisation, parsing and the OpenAPI document are all read from it, so none can disagree with another.
+
+A view takes an ``Asked`` and answers an ``Answer``; it never touches Flask's request.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Response, json
+from marshmallow import Schema
+from werkzeug.datastructures import Headers
+
+from bridgework.model.snapshot import Snapshot
+from bridgework.policy.access import Caller, Role
+from bridgework.use_cases.services import House
+
+JSON = "application/json"
+
+
+def json_text(value: Any) -> str:
+    """Write a JSON document as it is sent: one line with its end, so that a terminal's prompt begins on the next."""
+    return json.dumps(value) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that is authenticated, authorised and valid. ``body`` and ``query`` are what the schemas loaded."""
+
+    house: House
+    caller: Caller
+    url_path: str
+    path: Mapping[str, str]
+    query: Mapping[str, Any]
+    body: Any
+    media_type: str
+    dry_run: bool
+    idempotency_key: str | None
+    headers: Headers
+    read_snapshot: Callable[[], Snapshot]
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The engine's state, strictly fresh; read once for each request."""
+        return self.read_snapshot()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a view answers; ``value`` is dumped by the schema declared for ``status``."""
+
+    value: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """An answer that is not one JSON document: its media type and what it holds."""
+
+    media_type: str
+    description: str
+    item: type[Schema] | None = None
+
+
+View = Callable[..., Answer | Response]
+AnswerShape = type[Schema] | Media | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """One method on one path; each is declared once, so it is equal only to itself."""
+
+    id: str
+    method: str
+    path: str
+    view: View
+    tag: str
+    role: Role | None
+    summary: str
+    description: str
+    body: Schema | None = None
+    query: Schema | None = None
+    answers: Mapping[int, Sequence[AnswerShape]] = field(default_factory=dict)
+    problems: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    rehearsable: bool = False
+    keyed: bool = False
+    conditional: bool = False
+    remembered: bool = False
+    weight: str = "light"
+    max_items: int | None = None
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names in the path's braces."""
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes a resource and answers it."""
+        return self.role is not None and self.role > Role.VIEWER
+
+    @property
+    def requires_body(self) -> bool:
+        """Whether a request without a body is a fault: some field is required."""
+        return self.body is not None and (
+            self.max_items is not None or any(field.required for field in self.body.fields.values())
+        )
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """What its successes can be written in, the default first."""
+        shapes = [shape for shapes in self.answers.values() for shape in shapes]
+        found = [shape.media_type if isinstance(shape, Media) else JSON for shape in shapes if shape is not None]
+        return tuple(dict.fromkeys(found)) or (JSON,)
+
+
+class Resource:
+    """The operations of one module, under one tag. ``description`` is a part of the tag's description."""
+
+    def __init__(self, tag: str, description: str = "") -> None:
+        self.tag = tag
+        self.description = description
+        self.operations: list[Operation] = []
+
+    def operation(
+        self,
+        method: str,
+        path: str,
+        *,
+        role: Role | None,
+        answers: Mapping[int, AnswerShape | Sequence[AnswerShape]],
+        body: Schema | None = None,
+        query: Schema | None = None,
+        problems: Mapping[int, Sequence[str]] | None = None,
+        **traits: Any,
+    ) -> Callable[[View], View]:
+        """Declare the decorated view. Its docstring is the summary (first line) and description (the rest)."""
+
+        def declare(view: View) -> View:
+            summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
+            shapes = {status: tuple(s) if isinstance(s, list | tuple) else (s,) for status, s in answers.items()}
+            self.operations.append(
+                Operation(
+                    id=_camel(view.__name__),
+                    method=method,
+                    path=path,
+                    view=view,
+                    tag=self.tag,
+                    role=role,
+                    summary=summary.rstrip("."),
+                    description="\n\n".join(part.replace("\n", " ") for part in description.split("\n\n")).strip()
+                    or summary,
+                    body=body,
+                    query=query,
+                    answers=shapes,
+                    problems=problems or {},
+                    **traits,
+                )
+            )
+            return view
+
+        return declare
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

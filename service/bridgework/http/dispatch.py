@@ -1,0 +1,292 @@
+"""The one way from a Flask request through an operation's declaration to a response.
+
+In order: who is calling, may they, how often, in what form do they want it, is the input valid; then the view; then
+its answer by the declared schema, with ETag and audit line. Nothing of this is repeated in any view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, g, request
+from marshmallow import Schema
+
+from bridgework.http import reading
+from bridgework.http.auth import Authenticator
+from bridgework.http.caching import KeptAnswers, conditional, etag_of, matches
+from bridgework.http.contract import JSON, Answer, Asked, Media, Operation, json_text
+from bridgework.http.limits import RateLimit, Slots
+from bridgework.http.problems.documents import HttpProblem
+from bridgework.http.progress import ProgressResponse
+from bridgework.model.errors import BridgeworkError, NotFound, PreconditionFailed, Refused, Remedy, TooBusy
+from bridgework.model.snapshot import Snapshot
+from bridgework.policy.access import Caller, Role, require_role
+from bridgework.telemetry import deadline
+from bridgework.telemetry.logs import audit
+from bridgework.use_cases.services import House
+
+_REFUSING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+DRY_RUN_HEADER = "Bridgework-Dry-Run"
+NOBODY = Caller("nobody", Role.VIEWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What dispatching needs, made once for each worker."""
+
+    house: House
+    authenticator: Authenticator
+    rate: RateLimit
+    slots: dict[str, Slots]
+    kept: KeptAnswers
+    request_timeout_s: float = 60.0
+
+
+def flask_view(desk: Desk, operation: Operation, reader: Operation | None) -> Callable[..., Response]:
+    """The function Flask calls. ``reader`` is the GET of the same path, for ``If-Match``."""
+    negotiated = len(operation.media_types) > 1
+    # The document promises a bound for every weight but "light"; one without slots must not start.
+    slots = None if operation.weight == "light" else desk.slots[operation.weight]
+
+    def view(**path: str) -> Response:
+        deadline.begin(desk.request_timeout_s)
+        record = Record(operation, path)
+        try:
+            asked = _asked(desk, operation, path, record)
+            _check_preconditions(operation, reader, asked)
+            response = _answered(desk, slots, operation, asked)
+            if operation.changes and not asked.dry_run and response.status_code in {HTTPStatus.OK, HTTPStatus.CREATED}:
+                response.headers["ETag"] = _etag_after(operation, reader, asked, response)
+            if negotiated:
+                response.vary.add("Accept")
+            if asked.dry_run:
+                response.headers[DRY_RUN_HEADER] = "true"
+            if isinstance(response, ProgressResponse):
+                record.streams(response)
+            else:
+                record.ended(response)
+        except (BridgeworkError, HttpProblem) as error:
+            record.failed(error)
+            raise
+        finally:
+            deadline.lift()
+            record.write()
+        return response
+
+    view.__name__ = operation.id
+    return view
+
+
+class Record:
+    """What the audit says of one request: every change, and every refusal. Names of things, never what is in a body."""
+
+    def __init__(self, operation: Operation, path: dict[str, str]) -> None:
+        self._changes = operation.role is not None and operation.role >= Role.OPERATOR
+        self._refused = False
+        self._streamed = False
+        self._address: str | None = None
+        self._facts: dict[str, Any] = {"operation": operation.id, "on": dict(path), "outcome": "accident"}
+
+    def by(self, caller: Caller) -> None:
+        """Who asks."""
+        self._facts |= {"caller": caller.name, "role": caller.role.word, "project": caller.project}
+
+    def about(self, body: Any, *, dry_run: bool) -> None:
+        """What is asked for; a rehearsal changes nothing."""
+        self._changes = self._changes and not dry_run
+        named = body.get("name") if isinstance(body, dict) else None
+        if named is not None:
+            self._facts["name"] = named
+
+    def ended(self, response: Response) -> None:
+        """It was done."""
+        made = response.headers.get("Location")
+        self._facts |= {"outcome": "done", "status": response.status_code, **({"made": made} if made else {})}
+        if response.headers.get("Idempotent-Replayed"):
+            self._facts["outcome"] = "replayed"
+
+    def streams(self, response: ProgressResponse) -> None:
+        """The answer is in lines, so the audit's line is written at its end."""
+        self._streamed = True
+        self._address = request.remote_addr
+        response.call_on_close(lambda: self.closed(response))
+
+    def closed(self, response: ProgressResponse) -> None:
+        """An answer in lines is at its end: only now it is known whether the change was made."""
+        self._streamed = False
+        if isinstance(response.failure, BridgeworkError | HttpProblem):
+            self.failed(response.failure)
+        elif response.failure is None:
+            made = {"made": response.made} if response.made else {}
+            self._facts |= {"outcome": "done", "status": response.status_code, **made}
+        self.write()
+
+    def failed(self, error: BridgeworkError | HttpProblem) -> None:
+        """It was not done, or not allowed."""
+        self._facts["outcome"] = error.code
+        self._refused = isinstance(error, (Refused, TooBusy)) or (
+            isinstance(error, HttpProblem) and error.status in _REFUSING
+        )
+
+    def write(self) -> None:
+        """One line, where there is something to tell."""
+        if (self._changes or self._refused) and not self._streamed:
+            audit("refusal" if self._refused else "change", address=self._address or request.remote_addr, **self._facts)
+
+
+def _asked(desk: Desk, operation: Operation, path: dict[str, str], record: Record) -> Asked:
+    caller = NOBODY
+    if operation.role is not None:
+        caller = desk.authenticator.authenticate(request.headers.get("Authorization"), request.remote_addr or "")
+        g.caller = caller.name
+        record.by(caller)
+        desk.rate.take(caller)
+        require_role(caller, operation.role, f"{operation.method} {operation.path}")
+    media_type = reading.choose_media_type(operation, request.headers.get("Accept"))
+    query, dry_run = reading.read_query(operation, request.query_string)
+    body = reading.read_body(operation, request)
+    record.about(body, dry_run=dry_run)
+    return Asked(
+        house=desk.house,
+        caller=caller,
+        url_path=request.path,
+        path=path,
+        query=query,
+        body=body,
+        media_type=media_type,
+        dry_run=dry_run,
+        idempotency_key=reading.read_key(operation, request.headers),
+        headers=request.headers,
+        read_snapshot=_reader_of(desk.house),
+    )
+
+
+def _reader_of(house: House) -> Callable[[], Snapshot]:
+    def read() -> Snapshot:
+        if "snapshot" not in g:
+            g.snapshot = house.engine.snapshot(deadline.asked_at_ns())
+        found: Snapshot = g.snapshot
+        return found
+
+    return read
+
+
+def _answered(desk: Desk, slots: Slots | None, operation: Operation, asked: Asked) -> Response:
+    if slots is not None:
+        response = _within(slots, operation, asked)
+    elif operation.remembered and not _looks_beyond(asked):
+        key = f"{asked.media_type} {request.full_path}"
+        response = desk.kept.answer(asked.snapshot, key, lambda: _rendered(operation, asked))
+    else:
+        response = _rendered(operation, asked)
+    if operation.method != "GET" or response.is_streamed or operation.role is None:
+        return response
+    return conditional(response, request.headers.get("If-None-Match"))
+
+
+def _looks_beyond(asked: Asked) -> bool:
+    """Of other nodes, and of what is seen inside of namespaces, the snapshot proves nothing."""
+    return asked.query.get("scope") == "swarm" or bool(asked.query.get("links"))
+
+
+def _within(slots: Slots, operation: Operation, asked: Asked) -> Response:
+    """Heavy work holds a slot until its last byte is sent, or its client is gone."""
+    slots.acquire()
+    try:
+        response = _rendered(operation, asked)
+    except BaseException:
+        slots.release()
+        raise
+    if response.is_streamed:
+        response.call_on_close(slots.release)
+    else:
+        slots.release()
+    return response
+
+
+def _rendered(operation: Operation, asked: Asked) -> Response:
+    answer = operation.view(asked)
+    if isinstance(answer, Response):
+        return answer
+    response = Response(_dumped(operation, answer), answer.status, headers=dict(answer.headers), content_type=JSON)
+    if answer.value is None:
+        del response.headers["Content-Type"]
+    return response
+
+
+def _dumped(operation: Operation, answer: Answer) -> bytes:
+    if answer.value is None:
+        return b""
+    value: Any = _schema(operation, answer).dump(answer.value)
+    return json_text(value).encode()
+
+
+def _schema(operation: Operation, answer: Answer) -> Schema:
+    shapes = [shape for shape in operation.answers[answer.status] if shape is not None and not isinstance(shape, Media)]
+    return _instance(shapes[0])
+
+
+@cache
+def _instance(schema: type[Schema]) -> Schema:
+    """Making a schema's fields takes longer than dumping with them."""
+    return schema()
+
+
+def _check_preconditions(operation: Operation, reader: Operation | None, asked: Asked) -> None:
+    """Honour ``If-Match`` and ``If-None-Match``, or refuse them; never ignore one (RFC 9110, section 13.1).
+
+    ``If-None-Match`` of a GET is no precondition of a change: it is answered with 304 (``caching.conditional``). An
+    operation without a resource of its own (a check, a creation) refuses both with 400.
+    """
+    if_match, if_none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    if operation.method == "GET":
+        if_none_match = None
+    if operation.role is None or (if_match is None and if_none_match is None):
+        return
+    if reader is None or not (operation.conditional or operation.method == "GET"):
+        raise HttpProblem(
+            HTTPStatus.BAD_REQUEST,
+            "precondition-not-supported",
+            f"{operation.method} {operation.path} takes no If-Match and no If-None-Match.",
+            remedy="Send it without that header. A creation is made safe by an Idempotency-Key.",
+        )
+    current = _current_etag(operation, reader, asked, required=if_match is not None)
+    if if_match is not None and (current is None or not matches(if_match, current)):
+        raise PreconditionFailed(
+            code="precondition-failed",
+            detail=f"It is {current} now, not {if_match}: something changed since you read it.",
+            remedy=Remedy("Read it again, and decide on what it is now."),
+        )
+    if if_none_match is not None and current is not None and matches(if_none_match, current):
+        raise PreconditionFailed(
+            code="precondition-failed",
+            detail=f"It exists with the ETag {current}, and If-None-Match says {if_none_match}.",
+            remedy=Remedy("Read it, and use what is there."),
+        )
+
+
+def _current_etag(operation: Operation, reader: Operation, asked: Asked, *, required: bool) -> str | None:
+    """The ETag of the resource as it is; ``None`` where it does not exist and that is no failure.
+
+    If-Match on a missing resource is 412 (RFC 9110 section 13.1.1), unless the operation itself answers 404.
+    """
+    try:
+        return etag_of(_rendered(reader, asked).get_data())
+    except NotFound as missing:
+        if missing.code in operation.problems.get(HTTPStatus.NOT_FOUND, ()):
+            raise
+        if not required:
+            return None
+        raise PreconditionFailed("precondition-failed", missing.detail, missing.remedy) from missing
+
+
+def _etag_after(operation: Operation, reader: Operation | None, asked: Asked, response: Response) -> str:
+    """The ETag that a GET of the changed resource has now, so that a client can go on without reading it first."""
+    if operation.method != "PUT" or reader is None:
+        return etag_of(response.get_data())  # the body is that of the resource's own GET
+    g.pop("snapshot", None)  # from before the change
+    return etag_of(_rendered(reader, asked).get_data())

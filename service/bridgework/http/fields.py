@@ -1,0 +1,422 @@
+"""Field types and small schemas that every resource shares: strict where JSON is loose.
+
+Integers are integers (not ``true``, not ``"1"``), strings hold no control characters, and every schema refuses keys it
+does not know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+
+from bridgework.explanations import CATALOGUE
+from bridgework.http.problems import faults
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
+"""For the document. PCRE, which PHP uses, does not know ``\u0000``."""
+NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"
+"""What Docker takes as a name; for the document."""
+KEY = r"^[^\x00-\x1f\x7f]+$"
+"""The key of a label, of a driver option or of any other map."""
+NAMES_PATTERN = "x-names-pattern"
+"""Holds the pattern of an object's keys until the document is made of it (``propertyNames``)."""
+NO_NUL = r"^[^\x00]*$"
+MAX_TEXT = 4096
+MAX_FREE_TEXT = 131_072
+MAX_LABELS = 256
+
+
+class Strict(Schema):
+    """A schema for input: unknown keys are faults."""
+
+    error_messages = faults.OF_OBJECTS
+
+    class Meta:
+        """Refuse what is not declared."""
+
+        unknown = RAISE
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Give each field our own texts of its faults."""
+        super().on_bind_field(field_name, field_obj)
+        faults.reword(field_obj)
+
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
+        """Add a hint to each unknown field whose name is near a known one."""
+        super().handle_error(error, data, many=many, **kwargs)
+        messages: Any = error.messages
+        if many and not isinstance(data, list):
+            messages["_schema"] = [faults.NOT_A_LIST]
+            return
+        for found in messages.values() if many else [messages]:
+            unknown = [name for name, texts in found.items() if texts == [faults.UNKNOWN]]
+            for name in unknown[: faults.MAX_HINTS]:
+                found[name] = [f"{faults.UNKNOWN} {faults.near(str(name), self.fields)}".rstrip()]
+
+
+class ExactlyOne(Strict):
+    """An input with exactly one of its properties. The document says ``minProperties`` and ``maxProperties``: 1."""
+
+    @validates_schema
+    def _require_exactly_one(self, data: dict[str, Any], **_: Any) -> None:
+        if len(data) != 1:
+            *others, last = self.fields
+            raise ValidationError(f"Name exactly one of {', '.join(others)} and {last}.")
+
+
+class Text(fields.String):
+    """A string of bounded length without control characters."""
+
+    def __init__(self, *, max_length: int = 255, min_length: int = 0, **kwargs: Any) -> None:
+        checks = [validate.Length(min=min_length, max=max_length), *_listed(kwargs.pop("validate", None))]
+        super().__init__(validate=checks, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if CONTROL.search(str(text)):
+            raise ValidationError("Must not contain a control character.")
+        return text
+
+
+class FreeText(fields.String):
+    """Text that people or programs write and nothing here interprets: any character but NUL, up to 128 KiB.
+
+    A script in ``sh -c`` holds line feeds, a certificate in the environment too. NUL ends a C string, so an argument or
+    a variable cannot hold one. Linux takes no argument above 128 KiB (MAX_ARG_STRLEN).
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        told = {"pattern": NO_NUL, **kwargs.pop("metadata", {})}
+        super().__init__(validate=validate.Length(max=MAX_FREE_TEXT), metadata=told, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if "\0" in str(text):
+            raise ValidationError("Must not contain the character NUL.")
+        return text
+
+
+class Cursor(Text):
+    """Where a page begins: the key of the item before, a name and an id, as long as others may have made the name."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            load_default=None,
+            max_length=6000,
+            metadata=described("The `next_cursor` of the page before; without a cursor you get the first page."),
+        )
+
+
+class Whole(fields.Integer):
+    """An integer within bounds; ``5.0`` is one too, as JSON Schema has it, and nothing else is accepted."""
+
+    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(minimum, maximum), **kwargs)
+
+    def _validated(self, value: Any) -> Any:
+        if isinstance(value, float) and value.is_integer():  # languages without integers write 5.0
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class QueryWhole(fields.Integer):
+    """An integer in a query: ASCII digits, few of them."""
+
+    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Range(minimum, maximum), **kwargs)
+
+    def _validated(self, value: Any) -> Any:
+        if not re.fullmatch(r"-?[0-9]{1,18}", str(value)):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class Flag(fields.Boolean):
+    """``true`` or ``false``, nothing that only looks like it."""
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """A boolean as it is; text that spells one is a fault."""
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return super().deserialize(value, *args, **kwargs)
+
+
+TRUTHS = {"1": True, "true": True, "0": False, "false": False}
+"""How a query says yes or no, in any case: as Docker's API reads it. Python's ``requests`` sends ``True``."""
+
+
+class QueryFlag(fields.Boolean):
+    """``1``, ``0``, ``true`` or ``false`` in a query, in any case."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(error_messages={"invalid": "Must be true, false, 1 or 0."}, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        found = TRUTHS.get(str(value).lower())
+        if found is None:
+            raise self.make_error("invalid", input=value)
+        return found
+
+
+class Members(fields.Dict):
+    """An object from names to values, whose faults are its members': a pointer has no ``key`` or ``value`` in it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        told = {NAMES_PATTERN: KEY, **kwargs.pop("metadata", {})}
+        super().__init__(metadata=told, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            inherited: Any = super()._deserialize
+            return inherited(value, attr, data, **kwargs)
+        except ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            found = {name: [text for texts in of.values() for text in texts] for name, of in error.messages.items()}
+            raise ValidationError(found, valid_data=error.valid_data) from error
+
+
+class FreeTextMap(Members):
+    """An object from names to free texts."""
+
+    def __init__(self, *, max_items: int = 256, **kwargs: Any) -> None:
+        super().__init__(
+            keys=Text(min_length=1, max_length=255),
+            values=FreeText(),
+            validate=validate.Length(max=max_items),
+            **kwargs,
+        )
+
+
+class TextMap(Members):
+    """An object from names to texts, bounded."""
+
+    def __init__(self, *, max_items: int = 256, max_length: int = MAX_TEXT, **kwargs: Any) -> None:
+        super().__init__(
+            keys=Text(min_length=1, max_length=255),
+            values=Text(max_length=max_length),
+            validate=validate.Length(max=max_items),
+            **kwargs,
+        )
+
+
+def described(text: str, **metadata: Any) -> dict[str, Any]:
+    """The ``metadata`` of a field: a description, and what else the spec should say."""
+    return {"description": text, **metadata}
+
+
+def _listed(checks: Any) -> list[Any]:
+    if checks is None:
+        return []
+    return list(checks) if isinstance(checks, list | tuple) else [checks]
+
+
+class Filter(fields.List[Any]):
+    """A filter of a list: given several times, any of its values fits."""
+
+    def __init__(self, inner: fields.Field[Any], text: str) -> None:
+        told = described(f"{text} Repeat it to accept any of several values.")
+        super().__init__(inner, load_default=list, validate=validate.Length(max=MAX_LABELS), metadata=told)
+
+
+class ReferenceSchema(Schema):
+    """A Docker object, named by its id and its name."""
+
+    id = fields.String(required=True, metadata=described("The full id, 64 hexadecimal digits."))
+    name = fields.String(required=True, metadata=described("The name, such as `tomcat81`."))
+
+
+class Variants(Schema):
+    """One of several schemas, told apart by their ``type``; only ever documented, never dumped with."""
+
+    variants: ClassVar[Mapping[str, type[Schema]]] = {}
+
+
+class Assigned(fields.String):
+    """A text that the engine assigns when it makes the thing: ``null`` in the answer of a dry run, never otherwise."""
+
+    def __init__(self, text: str, **metadata: Any) -> None:
+        told = f"{text} Null in the answer of a dry run that creates."
+        super().__init__(required=True, allow_none=True, metadata=described(told, **metadata))
+
+    def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return super()._serialize(value or None, *args, **kwargs)
+
+
+class Plain(fields.List[Any]):
+    """A list of dataclasses whose fields are those of their schema, values of JSON: written as they stand (``plain``).
+
+    For what an answer holds by the ten thousand: to dump each by its schema takes longer than all the rest.
+    """
+
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        return value
+
+
+def plain(thing: Any) -> dict[str, Any]:
+    """A dataclass's fields, for the JSON encoder. Raises ``TypeError`` for anything else."""
+    try:
+        names = thing.__dataclass_fields__
+    except AttributeError:
+        message = f"{type(thing).__name__} has no place in JSON"
+        raise TypeError(message) from None
+    return {name: getattr(thing, name) for name in names}
+
+
+class Derived(fields.Nested):
+    """A nested part that is made from the whole object, in answers only."""
+
+    def __init__(self, schema: type[Schema], source: Callable[[Any], Any], **kwargs: Any) -> None:
+        super().__init__(schema, **kwargs)
+        self._source = source
+
+    def get_value(self, obj: Any, *_: Any, **__: Any) -> Any:
+        """What is dumped by the nested schema."""
+        return self._source(obj)
+
+
+class CallSchema(Schema):
+    """A request to this API that you can send as it stands."""
+
+    method = fields.String(
+        required=True,
+        validate=validate.OneOf(["GET", "POST", "PUT", "DELETE"]),
+        metadata=described("The HTTP method of the request."),
+    )
+    path = fields.String(
+        required=True,
+        metadata=described("The path of the request with its query, such as `/v1/networks/web?force=true`."),
+    )
+    body = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        allow_none=True,
+        metadata=described("The JSON body of the request; null when the request has no body."),
+    )
+
+
+class RemedySchema(Schema):
+    """How to fix a problem: requests to this API in order, or commands where no request can help."""
+
+    summary = fields.String(required=True, metadata=described("What to do, in one sentence."))
+    calls = fields.List(
+        fields.Nested(CallSchema), required=True, metadata=described("Requests to this API, to be sent in this order.")
+    )
+    commands = fields.List(
+        fields.String(), required=True, metadata=described("Shell commands to run on the engine's host, in this order.")
+    )
+
+
+COMPONENT_KINDS = ("bridge", "container", "endpoint", "host", "interface", "network", "node")
+
+
+class ComponentSchema(Schema):
+    """The part of the system that a finding is about."""
+
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf(COMPONENT_KINDS),
+        metadata=described("The kind of the component.", x_known_values=True),
+    )
+    id = fields.String(
+        required=True,
+        metadata=described("The Docker id of the component; empty when the component has no id, as the host."),
+    )
+    name = fields.String(required=True, metadata=described("The name of the component, such as `tomcat81`."))
+
+
+SEVERITIES = ("blocking", "warning", "info")
+
+
+class FindingSchema(Schema):
+    """A cause that was found, with the evidence for it and the way to fix it."""
+
+    code = fields.String(
+        required=True,
+        validate=validate.OneOf(tuple(CATALOGUE)),
+        metadata=described(
+            "The stable code of the cause. `GET /v1/explanations` explains every code.", x_known_values=True
+        ),
+    )
+    severity = fields.String(
+        required=True,
+        validate=validate.OneOf(SEVERITIES),
+        metadata=described("How serious the finding is: `blocking` means that traffic is expected to fail."),
+    )
+    component = fields.Nested(
+        ComponentSchema,
+        required=True,
+        metadata=described("The network, container or other component that the finding is about."),
+    )
+    message = fields.String(
+        required=True, metadata=described("One sentence that names the components and says what is wrong.")
+    )
+    remedy = fields.Nested(
+        RemedySchema,
+        required=True,
+        allow_none=True,
+        metadata=described("How to fix the cause; null when there is nothing to fix or no fix is known."),
+    )
+    evidence = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        metadata=described("The observed values that led to this finding, by name. The names depend on `code`."),
+    )
+
+
+class FaultSchema(Schema):
+    """One fault of an invalid request, and where in the request it is."""
+
+    place = fields.String(
+        required=True, data_key="in", validate=validate.OneOf(["body", "query", "header"]),
+        metadata=described("The part of the request that the fault is in.", x_known_values=True),
+    )  # fmt: skip
+    pointer = fields.String(
+        metadata=described("For a fault in the body: its JSON pointer (RFC 6901), such as `/ipam/pools/0/subnet`.")
+    )
+    name = fields.String(metadata=described("For a fault outside the body: the name of the query parameter or header."))
+    message = fields.String(required=True, metadata=described("What is wrong with the value, in one sentence."))
+
+
+class ProblemSchema(Schema):
+    """A problem document (RFC 9457): the body of every answer that reports a failure."""
+
+    type = fields.String(
+        required=True,
+        metadata=described(
+            "The path that describes this type of problem, such as `/problems/port-taken`.", format="uri-reference"
+        ),
+    )
+    title = fields.String(
+        required=True,
+        metadata=described("The summary of this type of problem, the same for every problem with this `code`."),
+    )
+    status = fields.Integer(
+        required=True, metadata=described("The HTTP status of the answer, such as 409.", minimum=400, maximum=599)
+    )
+    detail = fields.String(
+        required=True,
+        metadata=described("What went wrong with this request; the sentence names the resources concerned."),
+    )
+    code = fields.String(
+        required=True,
+        metadata=described("The stable code of the problem, such as `port-taken`. Programs decide on this code."),
+    )
+    request_id = fields.String(
+        required=True,
+        metadata=described("The id of the request, as in the header `X-Request-ID` and in the service's log."),
+    )
+    remedy = fields.Nested(RemedySchema, metadata=described("How to fix the problem; absent when no fix is known."))
+    errors = fields.List(
+        fields.Nested(FaultSchema),
+        metadata=described("Every fault of an invalid request; absent for other problems."),
+    )
+    facts = fields.Dict(
+        keys=fields.String(), metadata=described("Further details for programs, by name. The names depend on `code`.")
+    )

@@ -1,0 +1,60 @@
+"""Pages of a stable order: the cursor holds the key of the last item given, so nothing is skipped or given twice.
+
+A cursor also holds a digest of the list and of the filters that it continues. Sent to another list, or with other
+filters, it is a 422 instead of a page from somewhere else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from bridgework.http.contract import Asked
+from bridgework.model.errors import InputFault, InvalidInput
+
+_Item = TypeVar("_Item")
+
+
+def page(
+    items: Sequence[_Item],
+    asked: Asked,
+    key: Callable[[_Item], tuple[str, str]],
+    described: Callable[[_Item], Any] = lambda item: item,
+) -> dict[str, Any]:
+    """Return one page of ``items`` (sorted by ``key``): ``items``, as ``described``, and ``next_cursor``.
+
+    Raises ``InvalidInput`` on a cursor that this list did not give for these filters.
+    """
+    query, of = asked.query, _list_of(asked)
+    begin = bisect_right(items, _decoded(query["cursor"], of), key=key) if query.get("cursor") else 0
+    end = begin + query["limit"]
+    given, more = items[begin:end], end < len(items)
+    cursor = _encoded(of, key(given[-1])) if more else None
+    return {"items": [described(item) for item in given], "next_cursor": cursor}
+
+
+def _list_of(asked: Asked) -> str:
+    """A digest of the list's path and its filters; ``limit`` may differ from page to page."""
+    filters = sorted((name, str(value)) for name, value in asked.query.items() if name not in {"cursor", "limit"})
+    return hashlib.blake2b(json.dumps([asked.url_path, filters]).encode(), digest_size=6).hexdigest()
+
+
+def _encoded(of: str, key: tuple[str, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([of, *key], ensure_ascii=False).encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str, of: str) -> tuple[str, str]:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        given, first, second = json.loads(raw)
+    except (ValueError, TypeError, binascii.Error):
+        given = first = second = None
+    if given != of:
+        fault = InputFault("?cursor", "Not a cursor of this list with these filters. Begin again without a cursor.")
+        raise InvalidInput(code="input-invalid", detail=f"The query is invalid: {fault.message}", faults=[fault])
+    return str(first), str(second)

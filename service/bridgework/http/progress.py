@@ -1,0 +1,135 @@
+"""Changes that take long, answered line by line: progress as it comes, and at the end the resource or the problem.
+
+The work runs in a thread of its own, because the engine's calls cannot be cancelled: it goes on to its end when the
+client leaves. What fails before the first line is an ordinary problem with its status.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from typing import Any, ClassVar
+
+from flask import Response, json, stream_with_context
+from marshmallow import Schema, fields, validate
+
+from bridgework.http.contract import Answer, Media, json_text
+from bridgework.http.fields import ProblemSchema, Variants, described
+from bridgework.http.problems.documents import HttpProblem, problem_of
+from bridgework.http.resources.containers.schemas import ContainerSchema
+from bridgework.model.errors import BridgeworkError
+from bridgework.telemetry import progress
+
+NDJSON = "application/x-ndjson"
+FIRST_LINE_S = 0.5
+"""How long to wait for a failure that can still be told by the status of the answer."""
+HEARTBEAT_S = 1.0
+
+
+class ProgressLineSchema(Schema):
+    """What is being done now."""
+
+    type = fields.String(required=True, validate=validate.OneOf(["progress"]), metadata=described("Always `progress`."))
+    message = fields.String(
+        required=True, metadata=described("What is being done now, such as `Pulling busybox: Downloading`.")
+    )
+
+
+class HeartbeatLineSchema(Schema):
+    """A sign of life, about once a second, while nothing else is to be told."""
+
+    type = fields.String(
+        required=True, validate=validate.OneOf(["heartbeat"]), metadata=described("Always `heartbeat`.")
+    )
+
+
+class ContainerLineEndSchema(Schema):
+    """The last line of a change that succeeded."""
+
+    type = fields.String(
+        required=True, validate=validate.OneOf(["container"]), metadata=described("Always `container`.")
+    )
+    container = fields.Nested(
+        ContainerSchema, required=True, metadata=described("The container as it is now. Only in the last line.")
+    )
+
+
+class ProblemLineSchema(Schema):
+    """The last line of a change that failed after the first line was sent."""
+
+    type = fields.String(required=True, validate=validate.OneOf(["problem"]), metadata=described("Always `problem`."))
+    problem = fields.Nested(
+        ProblemSchema, required=True, metadata=described("The problem document of a failure. Only in the last line.")
+    )
+
+
+class ContainerLineSchema(Variants):
+    """A line of a change of a container that is answered with its progress; `type` says which kind of line it is."""
+
+    variants: ClassVar = {
+        "progress": ProgressLineSchema,
+        "heartbeat": HeartbeatLineSchema,
+        "container": ContainerLineEndSchema,
+        "problem": ProblemLineSchema,
+    }
+
+
+LINES = Media(NDJSON, "Progress line by line; the last line holds the container or the problem.", ContainerLineSchema)
+
+
+class ProgressResponse(Response):
+    """The answer in lines. ``failure`` is the problem of the last line, known when the answer is closed."""
+
+    failure: Exception | None = None
+    made: str | None = None
+
+
+def streamed(work: Callable[[], Answer], status: int = 200) -> ProgressResponse:
+    """Do the work in a thread and answer its progress. Raises what the work raises before the first line."""
+    told: queue.SimpleQueue[str | Answer | Exception] = queue.SimpleQueue()
+    threading.Thread(target=copy_context().run, args=(_run, work, told), daemon=True).start()
+    first: str | Answer | Exception | None
+    try:
+        first = told.get(timeout=FIRST_LINE_S)
+    except queue.Empty:
+        first = None
+    if isinstance(first, Exception):
+        raise first
+    # nginx would keep the lines back until its buffer is full.
+    response = ProgressResponse(status=status, content_type=NDJSON, headers={"X-Accel-Buffering": "no"})
+    response.response = stream_with_context(_lines(first, told, response))
+    return response
+
+
+def _run(work: Callable[[], Answer], told: queue.SimpleQueue[str | Answer | Exception]) -> None:
+    progress.listen(told.put)
+    try:
+        told.put(work())
+    except (BridgeworkError, HttpProblem) as error:
+        told.put(error)
+    except BaseException as error:
+        told.put(RuntimeError(f"{type(error).__name__} in the thread of a change"))
+        raise
+
+
+def _lines(
+    first: str | Answer | Exception | None,
+    told: queue.SimpleQueue[str | Answer | Exception],
+    response: ProgressResponse,
+) -> Iterator[str]:
+    step = first
+    while not isinstance(step, Answer | Exception):
+        yield json_text({"type": "heartbeat"} if step is None else {"type": "progress", "message": step})
+        try:
+            step = told.get(timeout=HEARTBEAT_S)
+        except queue.Empty:
+            step = None
+    if isinstance(step, Exception):
+        response.failure = step
+        yield json_text({"type": "problem", "problem": json.loads(problem_of(step).get_data())})
+        return
+    response.made = step.headers.get("Location")
+    dumped: Any = ContainerSchema().dump(step.value)
+    yield json_text({"type": "container", "container": dumped})

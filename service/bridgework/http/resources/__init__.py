@@ -1,0 +1,1 @@
+"""One module or folder a resource: its routes and its schemas."""

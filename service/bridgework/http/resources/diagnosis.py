@@ -1,0 +1,251 @@
+"""The paths that explain: the catalogue, the diagnosis of the whole engine, and its picture."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+
+from flask import Response
+from marshmallow import Schema, fields, validate
+
+from bridgework.explanations import CATALOGUE
+from bridgework.http.contract import Answer, Asked, Media, Resource
+from bridgework.http.fields import SEVERITIES, FindingSchema, Plain, QueryFlag, QueryWhole, Strict, Text, described
+from bridgework.http.paging import page
+from bridgework.http.problems.documents import HttpProblem
+from bridgework.http.resources.networks.schemas import PageQuery
+from bridgework.http.resources.nodes import GapSchema, is_forwarded
+from bridgework.model.checks import Finding
+from bridgework.model.peers import Gap
+from bridgework.policy.access import Role
+from bridgework.topology.drawing import to_graphviz, to_mermaid
+from bridgework.use_cases import diagnosis
+from bridgework.use_cases.swarm.swarm_topology import swarm_topology
+
+RESOURCE = Resource(
+    "diagnostics", "Find out what is wrong: the catalogue of causes, the diagnosis and the topology of the engine."
+)
+GRAPHVIZ, MERMAID, SVG = "text/vnd.graphviz", "text/vnd.mermaid", "image/svg+xml"
+DRAWING_LIMIT_S = 20
+MANY = 999_999
+
+
+class ExplanationSchema(Schema):
+    """The explanation of one cause that findings name by its code."""
+
+    code = fields.String(
+        required=True, validate=validate.OneOf(tuple(CATALOGUE)),
+        metadata=described("The stable code of the cause, as findings name it.", x_known_values=True),
+    )  # fmt: skip
+    severity = fields.String(
+        required=True,
+        validate=validate.OneOf(SEVERITIES),
+        metadata=described("How serious the cause is: `blocking` means that traffic is expected to fail."),
+    )
+    meaning = fields.String(required=True, metadata=described("What the cause means, in one or two sentences."))
+    detection = fields.String(required=True, metadata=described("How the service detects the cause."))
+    remedy = fields.String(required=True, metadata=described("How to fix the cause, in general."))
+    example = fields.String(required=True, metadata=described("An example of the message of such a finding."))
+
+
+class ExplanationsSchema(Schema):
+    """One page of the catalogue of causes, sorted by code."""
+
+    items = fields.List(
+        fields.Nested(ExplanationSchema), required=True, metadata=described("The explanations on this page.")
+    )
+    next_cursor = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("The `cursor` that the request for the next page needs; null on the last page."),
+    )
+
+
+class DiagnosisSchema(Schema):
+    """One page of the findings about the engine, the most severe first."""
+
+    items = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("The findings on this page."))
+    next_cursor = fields.String(
+        required=True,
+        allow_none=True,
+        metadata=described("The `cursor` that the request for the next page needs; null on the last page."),
+    )
+    limited = fields.List(
+        fields.String(), required=True, metadata=described("What could not be inspected; the same on every page.")
+    )
+
+
+class NodeSchema(Schema):
+    """A node of the topology graph: a container, a network, an interface or the host."""
+
+    id = fields.String(
+        required=True,
+        metadata=described(
+            "The Docker id, `host` or `interface:<name>`. On another swarm node, the node's id is appended to the "
+            "last two."
+        ),
+    )
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf(["container", "host", "interface", "network"]),
+        metadata=described("The kind of thing that this node stands for."),
+    )
+    name = fields.String(required=True, metadata=described("The name of the thing that this node stands for."))
+    attributes = fields.Dict(
+        required=True,
+        metadata=described(
+            "Further facts by name; for a container its `image`, `state` and `network_mode`, for example."
+        ),
+    )
+
+
+class EdgeSchema(Schema):
+    """A connection between two nodes of the topology graph."""
+
+    source = fields.String(required=True, metadata=described("The `id` of the node that the edge starts at."))
+    target = fields.String(required=True, metadata=described("The `id` of the node that the edge ends at."))
+    kind = fields.String(
+        required=True, validate=validate.OneOf(["endpoint", "host-link", "shares-network", "uplink"]),
+        metadata=described("The kind of connection, such as `endpoint` between a container and a network."),
+    )  # fmt: skip
+    attributes = fields.Dict(
+        required=True,
+        metadata=described("Further facts by name; for an endpoint its `ipv4_address` and `aliases`, for example."),
+    )
+
+
+class TopologySchema(Schema):
+    """Networks, containers and interfaces as a graph, in a stable order."""
+
+    nodes = Plain(
+        fields.Nested(NodeSchema),
+        required=True,
+        metadata=described("The nodes of the graph: containers, networks, interfaces and the host."),
+    )
+    edges = Plain(
+        fields.Nested(EdgeSchema),
+        required=True,
+        metadata=described("The edges of the graph: how the nodes are connected."),
+    )
+    gaps = fields.List(
+        fields.Nested(GapSchema), required=True, data_key="partial",
+        metadata=described("The swarm nodes that did not answer; their containers are missing."),
+    )  # fmt: skip
+
+
+class TopologyQuery(Strict):
+    """What the picture is of."""
+
+    network = Text(
+        load_default=None, min_length=1, metadata=described("Only this network and its containers, by its name or id.")
+    )
+    label = Text(
+        load_default=None,
+        min_length=1,
+        metadata=described("Only networks and containers with this label, `key` or `key=value`."),
+    )
+    project = Text(
+        load_default=None, min_length=1, metadata=described("Only networks and containers that belong to this project.")
+    )
+    links = QueryFlag(
+        load_default=False,
+        metadata=described("Show the veths on the host too. This inspects the namespace of every container."),
+    )
+    scope = fields.String(
+        load_default="engine", validate=validate.OneOf(["engine", "swarm"]),
+        metadata=described("Only this engine, or also the other nodes of its swarm, as far as they answer."),
+    )  # fmt: skip
+    fold = QueryWhole(
+        1,
+        10_000,
+        load_default=None,
+        metadata=described("In Graphviz, Mermaid and SVG: fold a group of more containers than this; 20 by default."),
+    )
+
+
+@RESOURCE.operation("GET", "/v1/explanations", role=Role.VIEWER, query=PageQuery(), answers={200: ExplanationsSchema})
+def list_explanations(asked: Asked) -> Answer:
+    """List the causes that findings name.
+
+    Each explanation says what the cause means, how the service detects it and how to fix it. A program can show it
+    beside the `code` of a finding.
+    """
+    items = [CATALOGUE[code] for code in sorted(CATALOGUE)]
+    return Answer(page(items, asked, lambda explanation: (explanation.code, "")))
+
+
+@RESOURCE.operation("GET", "/v1/diagnostics", role=Role.VIEWER, query=PageQuery(), answers={200: DiagnosisSchema})
+def diagnose_engine(asked: Asked) -> Answer:
+    """Examine the whole engine.
+
+    The answer holds every finding about the engine, its networks and its containers, the most severe first, each with
+    its evidence and its remedy. In a swarm it also covers the connections to the other nodes.
+    """
+    found = diagnosis.diagnosis(asked.house, asked.snapshot, forwarded=is_forwarded(asked))
+    findings = sorted(found.findings, key=_finding_key)
+    return Answer({**page(findings, asked, _finding_key), "limited": found.limited})
+
+
+def _finding_key(finding: Finding) -> tuple[str, str]:
+    """The order of ``worst_first`` as text that a cursor can hold: of the message only what tells findings apart."""
+    affected = int(finding.evidence.get("affected", 1))
+    told = hashlib.blake2b(finding.message.encode(), digest_size=8).hexdigest()
+    component = finding.component
+    return (
+        f"{SEVERITIES.index(finding.severity)} {MANY - affected:06d} {finding.code}",
+        f"{component.name} {component.id} {told}",
+    )
+
+
+@RESOURCE.operation(
+    "GET", "/v1/topology", role=Role.VIEWER, query=TopologyQuery(),
+    problems={400: ("ambiguous-reference",), 404: ("network-not-found",), 503: ("drawing-failed",)},
+    answers={
+        200: [TopologySchema, Media(GRAPHVIZ, "The graph in the language of Graphviz (`dot`)."),
+              Media(MERMAID, "The graph in the language of Mermaid."),
+              Media(SVG, "The graph as a picture, drawn by Graphviz.")],
+    },
+    remembered=True,
+)  # fmt: skip
+def get_topology(asked: Asked) -> Answer | Response:
+    """Get the topology of the engine.
+
+    Networks, containers, endpoints and the host's interfaces as a graph. `Accept` chooses JSON, Graphviz, Mermaid or
+    SVG.
+    """
+    query = asked.query
+    wanted = diagnosis.TopologyFilter(query["network"], query["label"], query["project"], query["links"])
+    gaps: tuple[Gap, ...] = ()
+    if query["scope"] == "swarm" and not is_forwarded(asked):
+        everything = swarm_topology(asked.house, asked.snapshot, wanted)
+        found, gaps = everything.topology, everything.gaps
+    else:
+        found = diagnosis.topology(asked.house, asked.snapshot, wanted)
+    fold = {"fold": query["fold"]} if query["fold"] else {}
+    if asked.media_type == MERMAID:
+        return Response(to_mermaid(found, **fold), content_type=f"{MERMAID}; charset=utf-8")
+    if asked.media_type in {GRAPHVIZ, SVG}:
+        text = to_graphviz(found, **fold)
+        if asked.media_type == GRAPHVIZ:
+            return Response(text, content_type=f"{GRAPHVIZ}; charset=utf-8")
+        return Response(_drawn(text), content_type=SVG)
+    return Answer({"nodes": found.nodes, "edges": found.edges, "gaps": gaps})
+
+
+def _drawn(text: str) -> bytes:
+    """SVG by Graphviz's ``dot``, which reads only what it is given on standard input."""
+    try:
+        done = subprocess.run(
+            ["dot", "-Tsvg"], input=text.encode(), capture_output=True, check=True, timeout=DRAWING_LIMIT_S
+        )
+    except FileNotFoundError as error:
+        raise HttpProblem(
+            406, "not-acceptable", "SVG needs Graphviz's program dot, which is not installed where this service runs.",
+            remedy="Ask for text/vnd.graphviz or text/vnd.mermaid and draw it yourself, or install graphviz.",
+        ) from error  # fmt: skip
+    except subprocess.SubprocessError as error:
+        raise HttpProblem(
+            503, "drawing-failed", f"Graphviz could not draw this within {DRAWING_LIMIT_S} s.",
+            headers={"Retry-After": "1"}, remedy="Narrow the picture by network, label or project, or fold more.",
+        ) from error  # fmt: skip
+    return done.stdout

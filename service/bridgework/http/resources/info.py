@@ -1,0 +1,231 @@
+"""The service's own paths: index, liveness, readiness, and what the engine is."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from bridgework import __version__
+from bridgework.http.contract import Answer, Asked, Resource
+from bridgework.http.fields import Derived, RemedySchema, described
+from bridgework.policy.access import Role
+from bridgework.use_cases import info
+
+RESOURCE = Resource("service", "About the service, its problems and metrics, the engine, and the nodes of the swarm.")
+
+
+class ServiceIndexSchema(Schema):
+    """The paths where a client can start."""
+
+    name = fields.String(required=True, metadata=described("The name of the service, always `bridgework`."))
+    version = fields.String(required=True, metadata=described("The version of the service, such as `0.1.0`."))
+    links = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        required=True,
+        metadata=described("Paths of this service by their meaning, such as `networks: /v1/networks`."),
+    )
+
+
+class LivenessSchema(Schema):
+    """The answer of a process that is alive."""
+
+    status = fields.String(
+        required=True, validate=validate.OneOf(["live"]), metadata=described("The state of the process, always `live`.")
+    )
+
+
+class ProbeRunnerSchema(Schema):
+    """How the service runs checks inside of network namespaces."""
+
+    kind = fields.String(
+        required=True, validate=validate.OneOf(["namespace", "sidecar", "unavailable"]),
+        metadata=described("`namespace`: directly; `sidecar`: in a helper container; `unavailable`: not at all."),
+    )  # fmt: skip
+    reason = fields.String(required=True, metadata=described("Why checks run in this way, in one sentence."))
+    missing = fields.List(
+        fields.String(),
+        required=True,
+        metadata=described("What the service would need to run checks in a better way; empty when nothing is missing."),
+    )
+
+
+class ReadinessSchema(Schema):
+    """Whether the service can serve requests, and how checks run."""
+
+    status = fields.String(
+        required=True,
+        validate=validate.OneOf(["ready", "not-ready"]),
+        metadata=described("Whether the service can serve requests now."),
+    )
+    probe_runner = fields.Nested(ProbeRunnerSchema, required=True, metadata=described("How the service runs checks."))
+    missing = fields.List(
+        fields.String(),
+        required=True,
+        metadata=described("What keeps the service from being ready; empty when it is ready."),
+    )
+    remedy = fields.Nested(
+        RemedySchema,
+        required=True,
+        allow_none=True,
+        metadata=described("How to make the service ready; null when it is ready or no fix is known."),
+    )
+
+
+class AddressPoolSchema(Schema):
+    """An address range that the engine takes subnets for new networks from."""
+
+    base = fields.String(
+        required=True, metadata=described("The address range in CIDR notation, such as `172.20.0.0/14`.")
+    )
+    prefix_len = fields.Integer(
+        required=True,
+        metadata=described("The prefix length of the subnets that are taken from the range, such as 16.", maximum=128),
+    )
+
+
+class EngineSchema(Schema):
+    """The Docker engine that the service works with, and its host."""
+
+    id = fields.String(
+        required=True, attribute="facts.id", metadata=described("The id of the engine, unique for each installation.")
+    )
+    name = fields.String(
+        required=True,
+        attribute="facts.name",
+        metadata=described("The host name of the machine that the engine runs on."),
+    )
+    version = fields.String(
+        required=True, attribute="facts.version", metadata=described("The version of the engine, such as `26.1.5`.")
+    )
+    api_version = fields.String(
+        required=True,
+        attribute="facts.api_version",
+        metadata=described("The newest version of Docker's API that the engine has, such as `1.45`."),
+    )
+    operating_system = fields.String(
+        required=True,
+        attribute="facts.operating_system",
+        metadata=described("The operating system of the engine's host."),
+    )
+    kernel_version = fields.String(
+        required=True, attribute="facts.kernel_version", metadata=described("The kernel version of the engine's host.")
+    )
+    network_drivers = fields.List(
+        fields.String(),
+        required=True,
+        attribute="facts.network_drivers",
+        metadata=described("The network drivers that the engine has, such as `bridge`."),
+    )
+    default_address_pools = Derived(
+        AddressPoolSchema,
+        lambda view: [{"base": base, "prefix_len": length} for base, length in view.default_address_pools],
+        many=True,
+        required=True,
+        metadata=described("Where the engine takes subnets from when a new network names no subnet."),
+    )
+    swarm_state = fields.String(
+        required=True, attribute="facts.swarm_state",
+        validate=validate.OneOf(["inactive", "pending", "active", "error", "locked"]),
+        metadata=described("Whether the engine is in a swarm, as Docker reports it.", x_known_values=True),
+    )  # fmt: skip
+    probe_runner = fields.Nested(
+        ProbeRunnerSchema, required=True, attribute="runner", metadata=described("How the service runs checks.")
+    )
+    neighbour_limit = fields.Integer(
+        required=True, allow_none=True,
+        metadata=described(
+            "The kernel's limit of ARP entries over all namespaces (gc_thresh3). The limit bounds a matrix. Null "
+            "when it cannot be read."
+        ),
+    )  # fmt: skip
+    neighbours_in_use = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata=described("The number of ARP entries in use now; null when it cannot be read."),
+    )
+
+
+class CallerSchema(Schema):
+    """The caller, as the service knows the caller from the token."""
+
+    name = fields.String(
+        required=True,
+        metadata=described("The name of the token in the tokens file, or the subject of a JWT, as in the audit log."),
+    )
+    role = fields.String(
+        required=True, attribute="role.word", validate=validate.OneOf([role.word for role in Role]),
+        metadata=described(
+            "What the caller may do: a `viewer` reads and checks, an `operator` also makes changes, an `admin` "
+            "may also use host mode, share a container's network, force and prune.",
+            x_known_values=True,
+        ),
+    )  # fmt: skip
+    project = fields.String(
+        required=True, allow_none=True,
+        metadata=described("The only project whose networks and containers the caller may change; null for all."),
+    )  # fmt: skip
+
+
+@RESOURCE.operation("GET", "/", role=None, answers={200: ServiceIndexSchema})
+def get_index(_: Asked) -> Answer:
+    """Get the paths to start from.
+
+    The answer names the paths of the document, the pages and the lists. No token is needed.
+    """
+    links = {
+        "live": "/livez", "ready": "/readyz", "openapi": "/openapi.yaml", "docs": "/docs",
+        "console": "/console", "metrics": "/metrics", "caller": "/v1/caller", "engine": "/v1/engine",
+        "nodes": "/v1/nodes",
+        "networks": "/v1/networks", "available_subnets": "/v1/subnets/available", "containers": "/v1/containers",
+        "host_interfaces": "/v1/host/interfaces", "events": "/v1/events", "checks": "/v1/connectivity/checks",
+        "matrix": "/v1/connectivity/matrix", "assertions": "/v1/connectivity/assertions",
+        "diagnostics": "/v1/diagnostics", "explanations": "/v1/explanations", "problems": "/v1/problems",
+        "topology": "/v1/topology",
+    }  # fmt: skip
+    return Answer({"name": "bridgework", "version": __version__, "links": links})
+
+
+@RESOURCE.operation("GET", "/livez", role=None, answers={200: LivenessSchema})
+def get_liveness(_: Asked) -> Answer:
+    """Check that the process answers.
+
+    This never asks the engine and needs no token. An orchestrator restarts a process that does not answer here.
+    """
+    return Answer({"status": "live"})
+
+
+@RESOURCE.operation("GET", "/readyz", role=None, answers={200: ReadinessSchema, 503: ReadinessSchema})
+def get_readiness(asked: Asked) -> Answer:
+    """Check whether the service can serve requests.
+
+    The service asks the engine now, and checks that the engine's API version is supported. Status 503 says what is
+    missing. The service becomes ready by itself when the engine answers. No token is needed.
+    """
+    found = info.readiness(asked.house)
+    value = {
+        "status": "ready" if found.ready else "not-ready",
+        "probe_runner": found.runner,
+        "missing": [found.problem.detail] if found.problem else [],
+        "remedy": found.problem.remedy if found.problem else None,
+    }
+    return Answer(value, 200 if found.ready else 503, {} if found.ready else {"Retry-After": "1"})
+
+
+@RESOURCE.operation("GET", "/v1/caller", role=Role.VIEWER, answers={200: CallerSchema})
+def get_caller(asked: Asked) -> Answer:
+    """Get the caller of this request.
+
+    The answer holds the name, the role and the project that belong to the token of this request. A user interface can
+    use it to offer only what the role allows. The engine is not asked.
+    """
+    return Answer(asked.caller)
+
+
+@RESOURCE.operation("GET", "/v1/engine", role=Role.VIEWER, answers={200: EngineSchema})
+def get_engine(asked: Asked) -> Answer:
+    """Describe the engine.
+
+    The answer holds the engine's versions, drivers and default address pools, how checks run and why, and the kernel
+    limits that bound a matrix.
+    """
+    return Answer(info.describe_engine(asked.house))

@@ -1,0 +1,1 @@
+"""What is inside a container's network namespace, and on the host."""

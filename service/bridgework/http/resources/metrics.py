@@ -1,0 +1,101 @@
+"""``GET /metrics``: the service's own numbers, in Prometheus's text format.
+
+Requests are counted here, by operation; engine calls and checks in ``bridgework.telemetry.metrics``. What is true of
+this moment (the engine answers, the runner in force) is asked when it is scraped. No label ever holds what a
+caller sent.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from bridgework import __version__
+from bridgework.http.contract import Asked, Media, Resource
+from bridgework.policy.access import Role
+from bridgework.telemetry import metrics
+from bridgework.use_cases import info
+from bridgework.use_cases.services import House
+
+RESOURCE = Resource("service")
+UNMATCHED = "unmatched"
+
+
+@RESOURCE.operation(
+    "GET",
+    "/metrics",
+    role=Role.VIEWER,
+    answers={200: [Media("text/plain", "All metrics in the text format of Prometheus, version 0.0.4.")]},
+)
+def get_metrics(asked: Asked) -> Response:
+    """Get the metrics of the service.
+
+    The answer has the text format of Prometheus. It counts requests, engine calls and checks of all workers, and says
+    whether the engine answers now and how checks run. For one check as metrics, use `GET /v1/connectivity/probe`.
+    """
+    return Response(exposition(asked.house), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def exposition(house: House) -> bytes:
+    """Every number, of all workers."""
+    registry = CollectorRegistry()
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        summed: Callable[[CollectorRegistry], object] = MultiProcessCollector
+        summed(registry)
+    else:
+        registry.register(metrics.REGISTRY)
+        ProcessCollector(registry=registry)
+    registry.register(_Now(house))
+    return bytes(generate_latest(registry))
+
+
+class _Now(Collector):
+    """What is true at the moment of the scrape."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """One gauge for each fact."""
+        found = info.readiness(self._house)
+        yield GaugeMetricFamily("bridgework_engine_up", "Whether the engine answers now", float(found.ready))
+        runner = GaugeMetricFamily("bridgework_probe_runner_info", "How checks run now", labels=["kind"])
+        runner.add_metric([found.runner.kind], 1)
+        yield runner
+        build = GaugeMetricFamily("bridgework_build_info", "What is running", labels=["version", "python"])
+        build.add_metric([__version__, platform.python_version()], 1)
+        yield build
+
+
+def watch(app: Flask, threads: int) -> None:
+    """Count and time every request of ``app``, to the last byte of its answer."""
+    metrics.THREADS.set(threads)
+
+    @app.before_request
+    def begin() -> None:
+        g.metered_from = time.perf_counter()
+        metrics.IN_PROGRESS.inc()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        began = g.pop("metered_from", None)
+        operation = request.endpoint or UNMATCHED
+        status = str(response.status_code)
+
+        def closed() -> None:
+            metrics.REQUEST_SECONDS.labels(operation).observe(time.perf_counter() - began)
+            metrics.REQUESTS.labels(operation, status).inc()
+            metrics.IN_PROGRESS.dec()
+
+        if began is not None:
+            response.call_on_close(closed)
+        return response

@@ -1,0 +1,1 @@
+"""``/v1/networks`` and ``/v1/subnets``."""

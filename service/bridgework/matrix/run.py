@@ -1,0 +1,119 @@
+"""The work of a matrix's thread: open everything, run the loop, clean up whatever happened.
+
+A source that cannot be stood in gets a row that says so; it never spoils the others.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+
+from bridgework.matrix.epoll_dispatcher import Watcher
+from bridgework.matrix.loop import Lane, Loop
+from bridgework.matrix.name_resolution import Desk, Names
+from bridgework.matrix.neighbour_budget import Ledger
+from bridgework.matrix.neighbour_entries import Holdings
+from bridgework.matrix.neighbour_routes import Routing
+from bridgework.matrix.rate_limiter import Pace
+from bridgework.matrix.rows import Row
+from bridgework.matrix.setup import Entrance, Grounds
+from bridgework.matrix.stream_transport import Room
+from bridgework.model.checks import Protocol, Reason
+from bridgework.model.probe_port import SweepPlan, SweepRow
+from bridgework.probes.kernel import neighbour_table, netlink, rlimit
+from bridgework.probes.kinds import reasons
+
+_TABLES: dict[int, neighbour_table.TableName] = {reasons.IPV4: "arp_cache", reasons.IPV6: "ndisc_cache"}
+FILES_PER_SOURCE = 6
+MAX_CONNECTIONS = 16_384
+
+
+class Stage:
+    """One run. ``emit`` takes the rows, ``stopped`` is asked often, ``waker`` is readable once it says yes."""
+
+    def __init__(
+        self,
+        plan: SweepPlan,
+        grounds: Grounds,
+        emit: Callable[[SweepRow], None],
+        stopped: Callable[[], bool],
+        waker: int,
+    ) -> None:
+        self._plan, self._grounds, self._emit = plan, grounds, emit
+        self._stopped, self._waker = stopped, waker
+        self._ends = time.monotonic() + plan.deadline_ms / 1000
+
+    def run(self) -> None:
+        """Emit every row exactly once, unless stopped."""
+        with ExitStack() as files:
+            usage_socket = files.enter_context(netlink.open_socket())
+            entrance = Entrance(self._plan, self._grounds, files, self._room(), self._ends)
+            entrance.open_host()
+            opened = list(self._open(entrance))
+            ledgers = self._ledgers(entrance, usage_socket)
+            for ledger in ledgers.values():
+                files.callback(ledger.settle)
+            pace, timeout_s = Pace(self._plan.max_packets_per_second), self._plan.timeout_ms / 1000
+            watcher = Watcher()
+            files.callback(watcher.close)
+            watcher.watch(self._waker, lambda: None)
+            loop = Loop(Holdings(Routing(entrance.spaces.values()), ledgers), watcher, self._emit, pace, timeout_s)
+            files.callback(loop.close)
+            names = Names(loop, entrance.destination, timeout_s, self._plan.allowed_subnets)
+            for lane, desk in opened:
+                loop.add(lane)
+                if desk is not None:
+                    names.add(desk)
+            loop.run(self._stopped, self._ends)
+
+    def _room(self) -> Room:
+        """Files for every source, and for connections as many as the system's hard limit leaves."""
+        sources = len(self._plan.sources) * FILES_PER_SOURCE
+        if self._plan.protocol is Protocol.ICMP:
+            return Room(rlimit.make_room(sources) - sources)
+        pairs = sum(len(source.targets) for source in self._plan.sources)
+        return Room(max(1, rlimit.make_room(sources + min(pairs, MAX_CONNECTIONS)) - sources))
+
+    def _ledgers(self, entrance: Entrance, usage_socket: socket.socket) -> dict[int, Ledger]:
+        limit = self._grounds.neighbour_limit
+        return {
+            version: Ledger(entrance.spaces, partial(_usage, usage_socket, table), limit)
+            for version, table in _TABLES.items()
+        }
+
+    def _open(self, entrance: Entrance) -> Iterator[tuple[Lane, Desk | None]]:
+        for number, source in enumerate(self._plan.sources):
+            if self._stopped():
+                return
+            if time.monotonic() >= self._ends:
+                # What the sources before this one have filled their namespaces with took all the time.
+                late = Row(source)
+                late.give_up(Reason.DEADLINE)
+                self._emit(late.whole())
+                continue
+            opened = entrance.open_lane(number, source)
+            if not isinstance(opened, Lane):
+                self._emit(opened.whole())
+            elif any(target.address is None and target.name is not None for target in source.targets):
+                yield opened, self._open_desk(entrance, opened)
+            else:
+                yield opened, None
+
+    @staticmethod
+    def _open_desk(entrance: Entrance, lane: Lane) -> Desk | None:
+        desk = entrance.open_desk(lane)
+        if desk is None:
+            for position, target in enumerate(lane.row.source.targets):
+                if target.address is None:
+                    lane.row.finish(position, Reason.NAMESPACE_OUT_OF_REACH)
+        return desk
+
+
+def _usage(sock: socket.socket, table: neighbour_table.TableName) -> neighbour_table.TableUsage | None:
+    try:
+        return neighbour_table.read_usage(sock, table)
+    except OSError:
+        return None

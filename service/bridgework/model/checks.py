@@ -1,0 +1,252 @@
+"""What is asked of the wire and what it said: the shared language of prediction and probes.
+
+Times are milliseconds, as floats, in names that end in ``_ms``. A failed probe is data (a ``Reason``), never an
+exception. Nothing here opens a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from bridgework.model.errors import Remedy
+
+
+class Verdict(StrEnum):
+    """The answer to "does it reach?"; ``inconclusive`` when that could not be found out."""
+
+    REACHABLE = "reachable"
+    UNREACHABLE = "unreachable"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Protocol(StrEnum):
+    """What is sent."""
+
+    ICMP = "icmp"
+    TCP = "tcp"
+    UDP = "udp"
+    HTTP = "http"
+    DNS = "dns"
+
+    @property
+    def transport(self) -> str | None:
+        """``tcp`` or ``udp``; ``None`` for pings."""
+        return {"tcp": "tcp", "http": "tcp", "udp": "udp", "dns": "udp"}.get(self.value)
+
+
+class Reason(StrEnum):
+    """Why a probe did not succeed."""
+
+    TIMED_OUT = "timed-out"
+    REFUSED = "refused"
+    NAME_UNKNOWN = "name-unknown"
+    RESOLVER_FAILED = "resolver-failed"
+    NO_ROUTE = "no-route"
+    NO_ADDRESS = "no-address"
+    HOST_UNREACHABLE = "host-unreachable"
+    ADMINISTRATIVELY_PROHIBITED = "administratively-prohibited"
+    MESSAGE_TOO_LONG = "message-too-long"
+    CONNECTION_RESET = "connection-reset"
+    SOURCE_NOT_RUNNING = "source-not-running"
+    UNEXPECTED_ANSWER = "unexpected-answer"
+    NO_ANSWER = "no-answer"
+    NAMESPACE_OUT_OF_REACH = "namespace-out-of-reach"
+    BUDGET_EXHAUSTED = "budget-exhausted"
+    DEADLINE = "deadline"
+    NOT_ALLOWED = "not-allowed"
+
+
+class Severity(StrEnum):
+    """``blocking`` predicts failure."""
+
+    BLOCKING = "blocking"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """The thing a finding is about: ``kind`` is ``container``, ``network``, ``endpoint``, ``host``, ``bridge``…"""
+
+    kind: str
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cause with its evidence and what mends it; ``code`` is a row of ``explanations.CATALOGUE``."""
+
+    code: str
+    severity: Severity
+    component: Component
+    message: str
+    remedy: Remedy | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class HopStatus(StrEnum):
+    """What the rules say of a packet at one hop; ``unknown`` there makes every hop behind it unknown too."""
+
+    PASSED = "passed"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One step of a path, by the name a person can look up on the host; ``of`` says whose it is."""
+
+    kind: str
+    name: str
+    of: str | None = None
+    status: HopStatus = HopStatus.PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """One probe as it runs inside the source's namespace.
+
+    Exactly one of ``address`` (a literal IP) and ``name`` (resolved inside, as the source would) is set.
+    ``ip_version`` is 4, 6 or ``None`` for any. ``allowed_subnets`` bounds what a *resolved name* may lead to.
+    """
+
+    protocol: Protocol
+    address: str | None = None
+    name: str | None = None
+    port: int | None = None
+    ip_version: int | None = None
+    count: int = 1
+    interval_ms: int = 0
+    timeout_ms: int = 1000
+    payload_bytes: int = 56
+    dont_fragment: bool = False
+    http_path: str = "/"
+    http_host: str | None = None
+    expected_status: int | None = None
+    dns_question: str | None = None
+    allowed_subnets: tuple[str, ...] | None = None
+    reverse_lookup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """Statistics over the successful attempts, in milliseconds."""
+
+    min: float
+    avg: float
+    max: float
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Where the time of the first attempt went; ``None`` for a phase the protocol does not have."""
+
+    resolve: float | None = None
+    connect: float | None = None
+    first_byte: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What the wire said. ``address`` is the one probed; ``detail`` a sentence where ``reason`` is too short."""
+
+    verdict: Verdict
+    address: str | None = None
+    attempts: int = 0
+    successes: int = 0
+    reason: Reason | None = None
+    rtt_ms: RoundTrip | None = None
+    phases_ms: Phases = Phases()
+    detail: str | None = None
+    resolved_addresses: tuple[str, ...] = ()
+    resolver: str | None = None
+    reverse_name: str | None = None
+    status: int | None = None
+    path_mtu_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the engine's state says should happen, along which path, and the findings behind it.
+
+    The path of an ``unreachable`` prediction ends at the hop that stops the packet.
+    """
+
+    verdict: Verdict
+    path: tuple[Hop, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringNode:
+    """A node of a swarm, and where its instance of the service is: a remedy's calls are for that one."""
+
+    id: str
+    hostname: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Predicted and measured side by side; ``findings`` are the union, the most severe first.
+
+    ``answered_by`` is the node that measured, where it is another one of a swarm.
+    """
+
+    verdict: Verdict
+    predicted: Prediction
+    measured: Measurement
+    findings: tuple[Finding, ...] = ()
+    answered_by: AnsweringNode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerDestination:
+    """A container, by full id: its address on a network it shares with the source, else any of its own."""
+
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NameDestination:
+    """A name, to be resolved as the source would."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressDestination:
+    """A literal address."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostDestination:
+    """From a container: its default gateway. From the host: the loopback. Meant for published ports."""
+
+
+Destination = ContainerDestination | NameDestination | AddressDestination | HostDestination
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Can this source reach that destination? ``source_id`` is a full container id, or ``None`` for the host.
+
+    References are already resolved: nothing below the API sees a name where an id is meant.
+    """
+
+    source_id: str | None
+    destination: Destination
+    protocol: Protocol = Protocol.ICMP
+    port: int | None = None
+    ip_version: int | None = None
+    payload_bytes: int | None = None
+    dont_fragment: bool = False

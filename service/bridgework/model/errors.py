@@ -1,0 +1,122 @@
+"""Every way in which a use case can fail, as values that carry a code and facts.
+
+    BridgeworkError
+    ├── InvalidInput        the caller's words make no sense (every fault at once, with pointers)
+    ├── AmbiguousReference  a name or id prefix that fits more than one thing
+    ├── NotFound            the thing named does not exist
+    ├── Conflict            it exists, but something else is in the way
+    ├── PreconditionFailed  the thing changed since the caller looked
+    ├── Refused             policy or role says no
+    ├── TooBusy             a limit on work in hand is reached
+    ├── EngineUnreachable   no engine answers
+    ├── EngineTooSlow       the engine did not answer in time; the outcome is unknown
+    └── EngineMisbehaved    the engine answered what its API does not promise
+
+This module never names an HTTP status: ``service/bridgework/http/problems/documents.py`` decides that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_QUOTED = 200
+
+
+def quoted(text: str) -> str:
+    """Quote what a caller sent, for a sentence: in JSON's quotes, control characters escaped, of bounded length."""
+    return json.dumps(text[:MAX_QUOTED], ensure_ascii=False)
+
+
+def plainly(error: Exception) -> str:
+    """Say why the answer of another program could not be read, without Python's words (``KeyError('Id')``)."""
+    if isinstance(error, KeyError) and error.args:
+        return f"the field {error.args[0]} is missing"
+    return "a part is not what the API promises"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to this API that a client can send as it stands."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What mends a fault: a sentence, then calls in order, then host commands where no call can do it."""
+
+    summary: str
+    calls: tuple[Call, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InputFault:
+    """One fault of a request: an RFC 6901 pointer into the body (or a parameter's name) and a sentence."""
+
+    pointer: str
+    message: str
+
+
+@dataclass(eq=False)
+class BridgeworkError(Exception):
+    """The root: ``code`` is stable and kebab-case, ``detail`` a sentence that names the thing."""
+
+    code: str
+    detail: str
+    remedy: Remedy | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}"
+
+
+@dataclass(eq=False)
+class InvalidInput(BridgeworkError):
+    """The request is well-formed but cannot be meant; ``faults`` lists everything wrong with it."""
+
+    faults: Sequence[InputFault] = ()
+
+
+class AmbiguousReference(BridgeworkError):
+    """A reference fits several things; ``facts["candidates"]`` lists them."""
+
+
+class NotFound(BridgeworkError):
+    """The thing referred to does not exist."""
+
+
+class Conflict(BridgeworkError):
+    """Something else holds the name, address, port or state; ``facts`` names it."""
+
+
+class PreconditionFailed(BridgeworkError):
+    """``If-Match`` named another version of the thing."""
+
+
+class Refused(BridgeworkError):
+    """The caller's role, project or the policy in force forbids it."""
+
+
+@dataclass(eq=False)
+class TooBusy(BridgeworkError):
+    """A limit is reached; try again after ``retry_after_s`` seconds."""
+
+    retry_after_s: int = 1
+
+
+class EngineUnreachable(BridgeworkError):
+    """No engine answers at its address."""
+
+
+class EngineTooSlow(BridgeworkError):
+    """The engine did not answer in time; whether it did the work is unknown."""
+
+
+class EngineMisbehaved(BridgeworkError):
+    """The engine answered outside of its API."""

@@ -1,0 +1,222 @@
+"""What was seen inside a network namespace, beside what the engine says: values only.
+
+Names follow the kernel's (rtnetlink(7), proc(5)). What could not be seen is ``None``, never an empty tuple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceAddress:
+    """An address of an interface; ``scope`` as ``ip addr`` prints it (``global``, ``link``, ``host``).
+
+    ``flags`` are those of IPv6: ``tentative`` while its kernel looks for a duplicate of the address (duplicate address
+    detection, RFC 4862) and does not use it, ``dadfailed`` once it found one, ``nodad`` where it does not look.
+    """
+
+    address: str
+    prefix_len: int
+    family: str
+    scope: str
+    flags: tuple[str, ...] = ()
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether its kernel neither uses nor answers for the address, for now or for good."""
+        return "tentative" in self.flags and "optimistic" not in self.flags
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceCounters:
+    """Totals since the link came up."""
+
+    rx_bytes: int
+    rx_packets: int
+    rx_errors: int
+    rx_dropped: int
+    tx_bytes: int
+    tx_packets: int
+    tx_errors: int
+    tx_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A link. ``kind`` is rtnetlink's (``veth``, ``bridge``, ``macvlan``, ``loopback``, ``device``…).
+
+    ``peer_index`` is the index of a veth's other end, in the namespace ``peer_namespace_id`` (an id local to this
+    namespace; ``None`` when the peer is in the same one). ``master_index`` is the bridge it is a port of.
+    """
+
+    index: int
+    name: str
+    kind: str
+    mac_address: str | None
+    mtu_bytes: int
+    state: str
+    flags: tuple[str, ...]
+    addresses: tuple[InterfaceAddress, ...]
+    counters: InterfaceCounters | None = None
+    peer_index: int | None = None
+    peer_namespace_id: int | None = None
+    master_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of the main table; ``destination`` is a CIDR, ``0.0.0.0/0`` or ``::/0`` for the default."""
+
+    destination: str
+    family: str
+    gateway: str | None
+    interface: str | None
+    preferred_source: str | None
+    scope: str
+    protocol: str
+    metric: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An entry of the ARP or NDP table; ``state`` is ``reachable``, ``stale``, ``failed``, ``permanent``…"""
+
+    address: str
+    mac_address: str | None
+    interface: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourTable:
+    """How full the kernel's ARP table is, over all namespaces together: it refuses what goes beyond the limit."""
+
+    limit: int
+    in_use: int
+
+
+MAPPED = "::ffff:"
+"""An IPv6 socket bound to an IPv4 address, as Java binds them, is listed as ``::ffff:10.0.0.2`` (RFC 4291, 2.5.5.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListeningSocket:
+    """A socket that waits: TCP in LISTEN, UDP bound and unconnected.
+
+    ``ipv6_only`` is the socket option ``IPV6_V6ONLY``: an IPv6 socket with it takes no IPv4.
+    """
+
+    protocol: str
+    family: str
+    address: str
+    port: int
+    process: str | None = None
+    pid: int | None = None
+    ipv6_only: bool = False
+
+
+@dataclass(frozen=True)
+class ResolverConfiguration:
+    """resolv.conf(5) and hosts(5) as the container has them. ``upstreams`` are the embedded server's own servers.
+
+    ``truncated`` says that the files hold more than this: what is read of a container's files is bounded.
+    """
+
+    nameservers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    upstreams: tuple[str, ...] = ()
+    truncated: bool = False
+
+    @cached_property
+    def addresses_by_name(self) -> Mapping[str, tuple[str, ...]]:
+        """The hosts file by name in lower case: its addresses in the file's order.
+
+        Made once: to read through all lines for each name takes time by the square of the container's own file.
+        """
+        found: dict[str, dict[str, None]] = {}
+        for address, names in self.hosts:
+            for name in names:
+                found.setdefault(name.lower(), {})[address] = None
+        return {name: tuple(addresses) for name, addresses in found.items()}
+
+    @property
+    def uses_embedded_dns(self) -> bool:
+        """Whether it asks Docker's embedded server, ``127.0.0.11``."""
+        return "127.0.0.11" in self.nameservers
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look inside a namespace: ``inode`` is its identity (``/proc/<pid>/ns/net``).
+
+    ``truncated`` names the fields of which the namespace holds more than what was read.
+    """
+
+    inode: int
+    interfaces: tuple[Interface, ...] | None = None
+    routes: tuple[Route, ...] | None = None
+    neighbours: tuple[Neighbour, ...] | None = None
+    sockets: tuple[ListeningSocket, ...] | None = None
+    resolver: ResolverConfiguration | None = None
+    sysctls: tuple[tuple[str, str], ...] = ()
+    neighbour_table: NeighbourTable | None = None
+    truncated: tuple[str, ...] = ()
+
+    def whole(self) -> Observation:
+        """Without what is truncated: of a part no reasoning can say that something is missing."""
+        if not self.truncated:
+            return self
+        return replace(
+            self,
+            interfaces=None if "interfaces" in self.truncated else self.interfaces,
+            routes=None if "routes" in self.truncated else self.routes,
+            neighbours=None if "neighbours" in self.truncated else self.neighbours,
+            sockets=None if "sockets" in self.truncated else self.sockets,
+            truncated=(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallChain:
+    """A chain of iptables as counted now; rules are ``(packets, bytes, text)``."""
+
+    table: str
+    name: str
+    policy: str | None
+    rules: tuple[tuple[int, int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DockerRules:
+    """What the engine keeps on its host to forward packets; ``None`` where it was not visible.
+
+    ``ipv4`` and ``ipv6`` say whether its firewall rules for the family stand and are called. ``nftables`` says whether
+    they are native ones (table ``docker-bridges``). ``skips_loopback`` says whether its NAT rules leave the host's
+    loopback alone, which they do where docker-proxy serves it. ``proxies`` counts the docker-proxy processes.
+    """
+
+    ipv4: bool | None = None
+    ipv6: bool | None = None
+    nftables: bool = False
+    skips_loopback: bool | None = None
+    proxies: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostObservation:
+    """The engine's host: its namespace, what forwards, and the firewall where it can be read.
+
+    ``chains`` are those of iptables, ``ipv6_chains`` those of ip6tables; ``rules`` what of them is the engine's.
+    """
+
+    observation: Observation
+    ipv4_forwarding: bool | None = None
+    ipv6_forwarding: bool | None = None
+    chains: tuple[FirewallChain, ...] | None = None
+    ipv6_chains: tuple[FirewallChain, ...] | None = None
+    rules: DockerRules | None = None

@@ -1,0 +1,63 @@
+"""From what a caller wrote (a name, a full id, an unambiguous id prefix) to the one thing meant.
+
+Docker's own precedence: full id, then name, then id prefix. Nothing past this module uses a caller's words in a
+URL of the engine: a reference such as ``../containers/x`` is simply unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from bridgework.model.errors import AmbiguousReference, Call, NotFound, Remedy, quoted
+from bridgework.model.snapshot import Container, Network, Snapshot
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+_Thing = TypeVar("_Thing", bound=_Named)
+
+
+def network(snapshot: Snapshot, reference: str) -> Network:
+    """The network meant. Raises ``NotFound`` (``network-not-found``) or ``AmbiguousReference``."""
+    return _resolve("network", snapshot.networks_by_id, snapshot.networks_by_name, reference)
+
+
+def container(snapshot: Snapshot, reference: str) -> Container:
+    """The container meant. Raises ``NotFound`` (``container-not-found``) or ``AmbiguousReference``."""
+    name = reference.removeprefix("/")
+    return _resolve("container", snapshot.containers_by_id, snapshot.containers_by_name, name)
+
+
+def _resolve(noun: str, by_id: Mapping[str, _Thing], by_name: Mapping[str, Sequence[_Thing]], reference: str) -> _Thing:
+    if reference in by_id:
+        return by_id[reference]
+    matches = by_name.get(reference) or [
+        thing for key, thing in by_id.items() if reference and key.startswith(reference)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise _ambiguous(noun, reference, matches)
+    raise NotFound(
+        code=f"{noun}-not-found",
+        detail=f"No {noun} has the name, id or id prefix {quoted(reference)}.",
+        remedy=Remedy(f"List the {noun}s that exist.", calls=(Call("GET", f"/v1/{noun}s"),)),
+        facts={noun: reference},
+    )
+
+
+def _ambiguous(noun: str, reference: str, matches: Sequence[_Thing]) -> AmbiguousReference:
+    candidates = [{"id": match.id, "name": match.name} for match in sorted(matches, key=lambda m: (m.name, m.id))]
+    listed = ", ".join(f"{c['name']} ({c['id'][:12]})" for c in candidates)
+    return AmbiguousReference(
+        code="ambiguous-reference",
+        detail=f"{quoted(reference)} fits {len(matches)} {noun}s: {listed}.",
+        remedy=Remedy("Use a full id or more of its digits."),
+        facts={"candidates": candidates},
+    )

@@ -1,0 +1,185 @@
+"""The HTTP side: who the siblings are now, and asking all of them at once for a bounded time.
+
+A name such as ``tasks.bridgework`` is resolved each time: the swarm's own DNS answers with every instance.
+The token is read each time, so that it may be replaced while the service runs.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bridgework.model.peers import FORWARDED_HEADER, SiblingSilent
+from bridgework.telemetry import trace_context
+
+DEFAULT_PORT = 8080
+LOOK_S = 3.0
+"""For one question to a sibling about what it has. An instance that is well answers in milliseconds."""
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_LINE_BYTES = 4 * 1024 * 1024
+
+
+class NotWanted(Exception):
+    """A sibling answered with a problem document: its status and the document."""
+
+    def __init__(self, status: int, document: Mapping[str, Any]) -> None:
+        super().__init__(str(document.get("detail") or status))
+        self.status = status
+        self.document = document
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How to speak to siblings; ``names`` are ``host:port``, each for one instance or many."""
+
+    names: tuple[str, ...]
+    token_file: Path | None = None
+
+    def instances(self) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """``address:port`` of each instance, and the names that lead nowhere with why."""
+        found: dict[str, None] = {}
+        lost: list[tuple[str, str]] = []
+        for name in self.names:
+            host, port = split(name)
+            try:
+                answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except OSError as error:
+                lost.append((name, f"The name is not known: {error.strerror or error}."))
+                continue
+            found |= dict.fromkeys(joined(answer[4][0], port) for answer in answers)
+        return tuple(found), tuple(lost)
+
+    def ask(
+        self, instance: str, method: str, path: str, body: Mapping[str, Any] | None = None, seconds: float = LOOK_S
+    ) -> Any:
+        """One question, its JSON answer. Raises ``SiblingSilent`` or ``NotWanted``."""
+        with closing(self._connection(instance, seconds)) as connection:
+            response = self._sent(connection, method, path, body, "application/json")
+            return _document(instance, response, _read(instance, response))
+
+    def stream(self, instance: str, path: str, body: Mapping[str, Any], seconds: float) -> _Lines:
+        """A question whose answer comes in lines, each within ``seconds`` of the one before."""
+        connection = self._connection(instance, seconds)
+        try:
+            response = self._sent(connection, "POST", path, body, "application/x-ndjson")
+            if response.status != HTTPStatus.OK:
+                _document(instance, response, _read(instance, response))
+        except BaseException:
+            connection.close()
+            raise
+        return _Lines(instance, connection, response)
+
+    def _connection(self, instance: str, seconds: float) -> http.client.HTTPConnection:
+        host, port = split(instance)
+        return http.client.HTTPConnection(host, port, timeout=seconds)
+
+    def _sent(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        accept: str,
+    ) -> http.client.HTTPResponse:
+        headers = {"Accept": f"{accept}, application/problem+json", FORWARDED_HEADER: "1", **trace_context.carried()}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            if self.token_file is not None:
+                headers["Authorization"] = f"Bearer {self.token_file.read_text(encoding='ascii').strip()}"
+            connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
+            return connection.getresponse()
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise silent(error) from error
+
+
+class _Lines:
+    """The lines of a streamed answer; closing it closes the connection, which stops the work over there."""
+
+    def __init__(
+        self, instance: str, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
+    ) -> None:
+        self._instance, self._connection, self._response = instance, connection, response
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> Mapping[str, Any]:
+        try:
+            line = self._response.readline(MAX_LINE_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise silent(error) from error
+        if not line:
+            raise StopIteration
+        return _object(self._instance, line)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+
+def _read(instance: str, response: http.client.HTTPResponse) -> bytes:
+    try:
+        body = response.read(MAX_ANSWER_BYTES + 1)
+    except (OSError, http.client.HTTPException) as error:
+        raise silent(error) from error
+    if len(body) > MAX_ANSWER_BYTES:
+        raise SiblingSilent(f"The answer of {instance} does not end.")
+    return body
+
+
+def _document(instance: str, response: http.client.HTTPResponse, body: bytes) -> Mapping[str, Any]:
+    found = _object(instance, body)
+    if response.status != HTTPStatus.OK:
+        raise NotWanted(response.status, found)
+    return found
+
+
+def _object(instance: str, body: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError as error:
+        raise SiblingSilent(f"What answers at {instance} is no instance of Bridgework.") from error
+    if not isinstance(found, dict):
+        raise SiblingSilent(f"What answers at {instance} is no instance of Bridgework.")
+    return found
+
+
+def silent(error: BaseException) -> SiblingSilent:
+    """Why there is no answer, in a sentence."""
+    if isinstance(error, TimeoutError):
+        return SiblingSilent("Its instance does not answer in time.")
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return SiblingSilent(f"Its instance does not answer: {words}.")
+
+
+def split(name: str) -> tuple[str, int]:
+    """``host:port`` taken apart. Raises ``ValueError``."""
+    parts = urlsplit(f"//{name}")
+    return parts.hostname or "", parts.port or DEFAULT_PORT
+
+
+def joined(host: str | int, port: int) -> str:
+    """``host:port``, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+
+
+def pages(line: Line, instance: str, path: str) -> Sequence[Mapping[str, Any]]:
+    """Every item of a list."""
+    items: list[Mapping[str, Any]] = []
+    cursor = ""
+    while True:
+        page = line.ask(instance, "GET", f"{path}?limit=1000{cursor}")
+        items.extend(page.get("items") or ())
+        if not page.get("next_cursor"):
+            return items
+        cursor = f"&cursor={page['next_cursor']}"

@@ -1,0 +1,155 @@
+"""The other instances as core's port wants them: reports, checks, rows of a matrix, pictures.
+
+What an instance said last is remembered, only to name what is missing when it stops answering: such a report carries
+its reason, and everything made from it says that it is of the past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from bridgework.model.checks import AnsweringNode, CheckResult
+from bridgework.model.errors import (
+    AmbiguousReference,
+    BridgeworkError,
+    InvalidInput,
+    NotFound,
+    Refused,
+    TooBusy,
+    plainly,
+)
+from bridgework.model.peers import RemoteEnd, RemoteRow, Report, SiblingSilent
+from bridgework.peers.client import Line, NotWanted, pages
+from bridgework.peers.reading import read_check, read_container, read_network, read_node
+from bridgework.telemetry import trace_context
+
+AT_ONCE = 16
+_ERRORS: Mapping[int, type[BridgeworkError]] = {
+    400: AmbiguousReference, 403: Refused, 404: NotFound, 422: InvalidInput, 429: TooBusy,
+}  # fmt: skip
+_Found = TypeVar("_Found")
+
+
+class HttpSiblings:
+    """Implements ``bridgework.model.peers.Siblings``; safe to use from any thread."""
+
+    def __init__(self, names: Sequence[str], token_file: Path | None, own_engine_id: Callable[[], str]) -> None:
+        self._line = Line(tuple(names), token_file)
+        self._own_engine_id = own_engine_id
+        self._last: dict[str, Report] = {}
+
+    def look(self) -> tuple[Report, ...]:
+        """Ask every instance at once; itself is left out by its engine's id."""
+        return tuple(report for report, _ in self._each(self._report, lambda _: None))
+
+    def topologies(self, query: Mapping[str, str]) -> Sequence[tuple[Report, Mapping[str, Any] | None]]:
+        """See ``Siblings``."""
+        path = "/v1/topology" + (f"?{urlencode(query)}" if query else "")
+
+        def picture(report: Report) -> Mapping[str, Any] | None:
+            try:
+                found: Mapping[str, Any] = self._line.ask(report.instance, "GET", path)
+            except NotWanted as problem:
+                if problem.status == HTTPStatus.NOT_FOUND:  # it has no part in that network
+                    return {"nodes": (), "edges": ()}
+                raise
+            return found
+
+        return self._each(self._identity, picture)
+
+    def check(self, instance: str, body: Mapping[str, Any], seconds: float) -> CheckResult:
+        """See ``Siblings``."""
+        node = self._identity(instance).node
+        try:
+            raw = self._line.ask(instance, "POST", "/v1/connectivity/checks", body, seconds)
+        except NotWanted as problem:
+            raise _as_error(problem) from problem
+        if node is None:
+            raise SiblingSilent(f"{instance} does not say which node it is.")
+        return read_check(raw, AnsweringNode(node.id, node.hostname, instance))
+
+    def matrix(self, instance: str, body: Mapping[str, Any], seconds: float) -> Generator[RemoteRow | RemoteEnd]:
+        """See ``Siblings``."""
+        try:
+            lines = self._line.stream(instance, "/v1/connectivity/matrix", body, seconds)
+        except NotWanted as problem:
+            raise SiblingSilent(f"Its instance refuses: {problem}") from problem
+        with closing(lines):
+            names: Sequence[Mapping[str, Any]] = ()
+            for line in lines:
+                if line["type"] == "start":
+                    names = line["containers"]
+                elif line["type"] == "row":
+                    source = names[line["index"]]["id"]
+                    yield RemoteRow(source, tuple(line["verdicts"]), tuple(time or None for time in line["rtt_ms"]))
+                else:
+                    yield RemoteEnd(line["summary"]["surprises"], tuple(line["surprises"]))
+
+    def _each(
+        self, look: Callable[[str], Report], then: Callable[[Report], _Found]
+    ) -> list[tuple[Report, _Found | None]]:
+        """A report from each instance and what comes of it, all at once; never raises."""
+        instances, lost = self._line.instances()
+        own = self._own_engine_id()
+        for moved in self._last.keys() - set(instances):
+            self._last.pop(moved, None)
+
+        carried = trace_context.carried()
+
+        def one(instance: str) -> tuple[Report, _Found | None]:
+            trace_context.take(carried)
+            try:
+                report = self._last[instance] = look(instance)
+                mine = report.node is not None and report.node.engine_id == own
+                return report, None if mine else then(report)
+            except (SiblingSilent, NotWanted) as error:
+                return self._remembered(instance, str(error)), None
+            except (KeyError, TypeError, ValueError) as error:
+                return self._remembered(instance, f"Its instance answers strangely: {plainly(error)}."), None
+
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            found = list(pool.map(one, instances))
+        missing = [(Report(name, reason=reason), None) for name, reason in lost]
+        return [pair for pair in found if pair[0].node is None or pair[0].node.engine_id != own] + missing
+
+    def _identity(self, instance: str) -> Report:
+        nodes = [read_node(item) for item in pages(self._line, instance, "/v1/nodes")]
+        here = next((node for node in nodes if node.here), None)
+        if here is None:
+            raise SiblingSilent("Its instance does not say which node it is on.")
+        found = replace(here, here=False, reachable=True, reason=None, instance=instance)
+        last = self._last.get(instance, Report(instance))
+        return replace(last, node=found, members=tuple(node for node in nodes if not node.here), reason=None)
+
+    def _report(self, instance: str) -> Report:
+        report = self._identity(instance)
+        if report.node is not None and report.node.engine_id == self._own_engine_id():
+            return report
+        networks = tuple(read_network(item) for item in pages(self._line, instance, "/v1/networks"))
+        containers = tuple(read_container(item) for item in pages(self._line, instance, "/v1/containers"))
+        return replace(report, networks=networks, containers=containers)
+
+    def _remembered(self, instance: str, reason: str) -> Report:
+        last = self._last.get(instance, Report(instance))
+        node = replace(last.node, reachable=False, reason=reason) if last.node else None
+        return replace(last, node=node, reason=reason)
+
+
+def _as_error(problem: NotWanted) -> BridgeworkError:
+    """The problem that a sibling answered with, as if it were our own; what is no caller's fault is its silence."""
+    kind = _ERRORS.get(problem.status)
+    document = problem.document
+    if kind is None:
+        raise SiblingSilent(f"Its instance answers {problem.status}: {problem}") from problem
+    return kind(
+        code=str(document.get("code") or "bad-request"),
+        detail=str(problem),
+        facts=document.get("facts") or {},
+    )

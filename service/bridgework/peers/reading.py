@@ -1,0 +1,137 @@
+"""From a sibling's JSON back to core's values: the same shapes that this service answers with, read loosely.
+
+A sibling may be newer or older: a field that is missing has its default, one that is unknown is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from bridgework.model.checks import (
+    AnsweringNode,
+    CheckResult,
+    Component,
+    Finding,
+    Hop,
+    HopStatus,
+    Measurement,
+    Phases,
+    Prediction,
+    Reason,
+    RoundTrip,
+    Severity,
+    Verdict,
+)
+from bridgework.model.errors import Call, Remedy
+from bridgework.model.peers import Node, OverlayPlace
+from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Reference
+
+Json = Mapping[str, Any]
+
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+_Value = TypeVar("_Value", bound=_Dataclass)
+
+
+def _plain(kind: type[_Value], raw: Json, **given: Any) -> _Value:
+    """A value from the fields that the JSON has under their own names; lists become tuples."""
+    own: dict[str, Any] = {}
+    for name in kind.__dataclass_fields__:
+        if name in raw and name not in given:
+            found = raw[name]
+            own[name] = tuple(found) if isinstance(found, list) else found
+    return kind(**own, **given)
+
+
+def read_node(raw: Json) -> Node:
+    """An item of ``GET /v1/nodes``."""
+    overlays = tuple(
+        _plain(OverlayPlace, item, network=_reference(item["network"])) for item in raw.get("overlays", ())
+    )
+    return _plain(Node, raw, overlays=overlays)
+
+
+def read_network(raw: Json) -> Network:
+    """An item of ``GET /v1/networks``."""
+    ipam = raw.get("ipam") or {}
+    pools = tuple(_plain(Pool, pool) for pool in ipam.get("pools", ()))
+    return _plain(Network, raw, pools=pools)
+
+
+def read_container(raw: Json) -> Container:
+    """An item of ``GET /v1/containers``."""
+    sharing = raw.get("shares_network_with") or {}
+    return _plain(
+        Container,
+        raw,
+        shares_with=sharing.get("id"),
+        endpoints=tuple(_endpoint(item) for item in raw.get("endpoints", ())),
+        published_ports=tuple(_plain(PublishedPort, item) for item in raw.get("published_ports", ())),
+        configured_ports=(),
+    )
+
+
+def _endpoint(raw: Json) -> Endpoint:
+    network, container = raw["network"], raw["container"]
+    return _plain(
+        Endpoint,
+        raw,
+        network_id=network["id"],
+        network_name=network["name"],
+        container_id=container["id"],
+        container_name=container["name"],
+    )
+
+
+def _reference(raw: Json) -> Reference:
+    return Reference(raw["id"], raw["name"])
+
+
+def read_check(raw: Json, answered_by: AnsweringNode) -> CheckResult:
+    """The answer to ``POST /v1/connectivity/checks``."""
+    predicted, measured = raw["predicted"], raw["measured"]
+    findings = tuple(_finding(item) for item in raw["findings"])
+    return CheckResult(
+        Verdict(raw["verdict"]),
+        Prediction(Verdict(predicted["verdict"]), tuple(_hop(hop) for hop in predicted["path"])),
+        _measurement(measured),
+        findings,
+        answered_by,
+    )
+
+
+def _hop(raw: Json) -> Hop:
+    """A status that is not known here, or none at all, says nothing about the packet."""
+    known = raw.get("status") in set(HopStatus)
+    return _plain(Hop, raw, status=HopStatus(raw["status"]) if known else HopStatus.UNKNOWN)
+
+
+def _measurement(raw: Json) -> Measurement:
+    return _plain(
+        Measurement,
+        raw,
+        verdict=Verdict(raw["verdict"]),
+        reason=Reason(raw["reason"]) if raw.get("reason") in set(Reason) else None,
+        rtt_ms=_plain(RoundTrip, raw["rtt_ms"]) if raw.get("rtt_ms") else None,
+        phases_ms=_plain(Phases, raw.get("phases_ms") or {}),
+    )
+
+
+def _finding(raw: Json) -> Finding:
+    remedy = raw.get("remedy")
+    return _plain(
+        Finding,
+        raw,
+        severity=Severity(raw["severity"]),
+        component=_plain(Component, raw["component"]),
+        remedy=_remedy(remedy) if remedy else None,
+    )
+
+
+def _remedy(raw: Json) -> Remedy:
+    return Remedy(raw["summary"], tuple(_plain(Call, call) for call in raw["calls"]), tuple(raw["commands"]))

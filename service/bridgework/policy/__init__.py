@@ -1,0 +1,1 @@
+"""Who may do what: roles, projects, ownership, and where a probe may go."""

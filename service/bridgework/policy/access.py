@@ -1,0 +1,115 @@
+"""Who may do what: roles, projects and the policy in force. Pure decisions; the API asks them in one place.
+
+A ``viewer`` reads and checks, an ``operator`` also changes, an ``admin`` also host mode, sharing another container's
+network, force and prune. A caller bound to a project changes only what carries that project's label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from fnmatch import fnmatchcase
+from ipaddress import ip_network
+
+from bridgework.model.errors import InputFault, Refused, Remedy
+
+PROJECT_LABEL = "io.bridgework.project"
+IDEMPOTENCY_KEY_LABEL = "io.bridgework.idempotency-key"
+IDEMPOTENCY_BODY_LABEL = "io.bridgework.idempotency-body"
+RESERVED_LABEL_PREFIX = "io.bridgework."
+
+
+class Role(IntEnum):
+    """Ordered: each may do all that the one before may."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    ADMIN = 3
+
+    @property
+    def word(self) -> str:
+        """As written in a tokens file."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever sent the request, by the name of their token."""
+
+    name: str
+    role: Role
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator of this service allows at all; patterns are shell-style (``registry.example/team/*``).
+
+    ``None`` allows everything of that kind. ``probe_allowed_subnets`` are destinations beside Docker's own networks.
+    """
+
+    allowed_images: tuple[str, ...] | None = None
+    allowed_drivers: tuple[str, ...] | None = ("bridge", "macvlan", "ipvlan", "overlay")
+    allowed_subnets: tuple[str, ...] | None = None
+    host_ports: tuple[int, int] = (1024, 65535)
+    published_addresses: tuple[str, ...] | None = None
+    host_mode: bool = True
+    public_subnets: bool = False
+    probe_allowed_subnets: tuple[str, ...] = ()
+
+
+def require_role(caller: Caller, role: Role, action: str) -> None:
+    """Raise ``Refused`` (``role-insufficient``) unless the caller's role suffices."""
+    if caller.role < role:
+        raise Refused(
+            code="role-insufficient",
+            detail=f"{action} needs the role {role.word}; {caller.name} has {caller.role.word}.",
+            remedy=Remedy(f"Use a token with the role {role.word}."),
+        )
+
+
+def require_ownership(caller: Caller, noun: str, name: str, labels: Mapping[str, str]) -> None:
+    """Raise ``Refused`` (``project-mismatch``) when a project's caller would change what is not its own."""
+    if caller.project is not None and labels.get(PROJECT_LABEL) != caller.project:
+        raise Refused(
+            code="project-mismatch",
+            detail=f"{caller.name} may change only what belongs to the project {caller.project}; "
+            f"the {noun} {name} does not.",
+            remedy=Remedy(f"Use a token of the {noun}'s own project, or one bound to no project."),
+        )
+
+
+def stamped(caller: Caller, labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels of a thing this caller creates: its project's stamp on top."""
+    return {**labels, **({PROJECT_LABEL: caller.project} if caller.project else {})}
+
+
+def is_reserved(label: str) -> bool:
+    """Whether only this service sets the label, in whatever case it is written."""
+    return label.lower().startswith(RESERVED_LABEL_PREFIX)
+
+
+def reserved_label_faults(labels: Mapping[str, str]) -> list[InputFault]:
+    """A fault for each label that only this service sets: whoever set one could own or replay what is another's."""
+    return [
+        InputFault(f"/labels/{name.replace('~', '~0').replace('/', '~1')}", "This prefix is the service's own.")
+        for name in labels
+        if is_reserved(name)
+    ]
+
+
+def image_allowed(policy: Policy, image: str) -> bool:
+    """Whether the image may be run."""
+    return policy.allowed_images is None or any(fnmatchcase(image, pattern) for pattern in policy.allowed_images)
+
+
+def subnet_allowed(policy: Policy, subnet: str) -> bool:
+    """Whether networks may have this subnet."""
+    if policy.allowed_subnets is None:
+        return True
+    wanted = ip_network(subnet)
+    return any(
+        wanted.network_address in allowed and wanted.broadcast_address in allowed
+        for allowed in map(ip_network, policy.allowed_subnets)
+    )

@@ -1,0 +1,200 @@
+"""Where a probe may go: containers, Docker's own subnets, and what the settings add. Never a port scanner.
+
+The host's loopback, link-local, metadata and multicast addresses and the host's other addresses are refused in every
+spelling; a published port of the host, and its ping, are what ``{"host": true}`` is for. An address and a name that
+leads to it are judged by the same subnets.
+
+The host has an address in each bridge network, and the engine does not always tell it. So a subnet is open as a whole
+only where the host's address in it is known; elsewhere only the addresses that containers hold are open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from bridgework.analysis.attachment import Standing
+from bridgework.ipam.usage import first_address
+from bridgework.model.checks import Protocol
+from bridgework.model.errors import Refused, Remedy
+from bridgework.model.snapshot import Network, Pool, Snapshot
+from bridgework.policy.access import Policy
+from bridgework.policy.host_ports import overlap
+
+Address = IPv4Address | IPv6Address
+Subnet = IPv4Network | IPv6Network
+DEFAULT_IPAM = "default"
+
+
+def literal(text: str) -> Address | None:
+    """The address a text spells, IPv4-mapped ones unwrapped; ``None`` for anything else (zones, octal, names)."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        if address.scope_id is not None:
+            return None
+        return address.ipv4_mapped or address
+    return address
+
+
+def allowed_subnets(snapshot: Snapshot, policy: Policy, protocol: Protocol, port: int | None) -> tuple[str, ...]:
+    """Every subnet that an address or a resolved name may lead to."""
+    closed = tuple(sorted(_closed(snapshot, protocol, port), key=str))
+    own = [part for subnet in _own_subnets(snapshot) for part in _without(subnet, closed)]
+    return (*map(str, own), *policy.probe_allowed_subnets)
+
+
+def require_allowed(
+    snapshot: Snapshot, policy: Policy, source: Standing, address: str, protocol: Protocol, port: int | None
+) -> None:
+    """Raise ``Refused`` (``destination-not-allowed``) unless the source may probe this address."""
+    wanted = literal(address)
+    if wanted is None:
+        raise _refused(address, "it is not a literal address")
+    if wanted.is_loopback:
+        if not source.is_host or host_open(snapshot, protocol, port, wanted):
+            return
+        raise _refused(address, "on the host's loopback only published ports may be probed")
+    if _is_a_containers(snapshot, wanted, protocol, port):
+        return
+    if any(wanted in ip_network(subnet) for subnet in allowed_subnets(snapshot, policy, protocol, port)):
+        return
+    if _special(wanted):
+        raise _refused(address, "link-local, metadata, multicast and reserved addresses are never probed")
+    if wanted in set(_host_addresses(snapshot)):
+        raise _refused(address, "it is the host's own, and there only published ports may be probed")
+    raise _refused(address, "it lies in no network of this engine")
+
+
+def host_open(snapshot: Snapshot, protocol: Protocol, port: int | None, address: Address | None = None) -> bool:
+    """Whether the host may be probed so at this address, or without one, at any address at all.
+
+    By ping it may; else at a port that a container publishes there, for the protocol that it publishes.
+    """
+    if protocol is Protocol.ICMP:
+        return True
+    offered = _offered(snapshot, protocol, port)
+    return bool(offered) if address is None else _is_offered(offered, address)
+
+
+def published_otherwise(snapshot: Snapshot, port: int) -> str:
+    """Where containers publish a port of this number, such as ``127.0.0.1:53/udp``; empty where none does."""
+    found = {
+        f"{published.host_ip or '0.0.0.0'}:{port}/{transport}"
+        for transport in ("tcp", "udp", "sctp")
+        for _, published in snapshot.publishers_by_port.get((port, transport), ())
+    }
+    return ", ".join(sorted(found))
+
+
+def _offered(snapshot: Snapshot, protocol: Protocol, port: int | None) -> tuple[str, ...]:
+    """The addresses, or wildcards, that containers publish this port at for the protocol."""
+    if port is None or protocol.transport is None:
+        return ()
+    publishers = snapshot.publishers_by_port.get((port, protocol.transport), ())
+    return tuple(published.host_ip for _, published in publishers)
+
+
+def _is_offered(offered: Iterable[str], address: Address) -> bool:
+    return any(overlap(host_ip, str(address)) for host_ip in offered)
+
+
+def _closed(snapshot: Snapshot, protocol: Protocol, port: int | None) -> frozenset[Address]:
+    """The host's own addresses in Docker's networks that may not be probed so."""
+    if protocol is Protocol.ICMP:
+        return frozenset()
+    offered = _offered(snapshot, protocol, port)
+    return frozenset(address for address in _host_addresses(snapshot) if not _is_offered(offered, address))
+
+
+def _is_a_containers(snapshot: Snapshot, wanted: Address, protocol: Protocol, port: int | None) -> bool:
+    """Whether a container holds it now, and no host's side of another network: the most common case, without a list."""
+    if _special(wanted) or str(wanted) not in snapshot.holders_by_address:
+        return False
+    return wanted not in _closed(snapshot, protocol, port)
+
+
+def _special(wanted: Address | Subnet) -> bool:
+    return (
+        wanted.is_loopback or wanted.is_link_local or wanted.is_multicast or wanted.is_unspecified or wanted.is_reserved
+    )
+
+
+def _own_subnets(snapshot: Snapshot) -> Iterator[Subnet]:
+    for network in snapshot.networks:
+        known = all(_host_is_known(network, pool) for pool in network.pools)
+        found = _pools(network) if known else _held(snapshot, network)
+        yield from (subnet for subnet in found if not _special(subnet))
+
+
+def _host_is_known(network: Network, pool: Pool) -> bool:
+    """Whether the host's address in the subnet is known, so that the rest of it may be open.
+
+    A macvlan or ipvlan network is somebody's LAN; of another driver, and of addresses that another IPAM driver gives,
+    nothing is known. The host has no address in an overlay network.
+    """
+    if network.driver == "overlay":
+        return True
+    return network.driver == "bridge" and (pool.gateway is not None or network.ipam_driver == DEFAULT_IPAM)
+
+
+def _pools(network: Network) -> Iterator[Subnet]:
+    return (ip_network(pool.subnet, strict=False) for pool in network.pools if pool.subnet and not network.config_only)
+
+
+def _held(snapshot: Snapshot, network: Network) -> Iterator[Subnet]:
+    return (ip_network(address) for endpoint in snapshot.endpoints_of(network) for address in endpoint.addresses)
+
+
+def _without(subnet: Subnet, addresses: tuple[Address, ...]) -> list[Subnet]:
+    """The subnet with holes."""
+    parts = [subnet]
+    for address in addresses:
+        if address in subnet:
+            hole = ip_network(address)
+            parts = [piece for part in parts for piece in _around(part, hole)]
+    return parts
+
+
+def _around(part: Any, hole: Any) -> Iterator[Any]:
+    if part.version == hole.version and hole.subnet_of(part):
+        yield from part.address_exclude(hole)
+    else:
+        yield part
+
+
+def _host_addresses(snapshot: Snapshot) -> Iterator[Address]:
+    """The host's own addresses in Docker's networks.
+
+    A network with a subnet and no gateway of the caller's choice is inspected without one until the engine restarts
+    (26.1.5 and 28.5.2; 29 records it). Its bridge has the first address of the range or subnet all the same: IPv4 and
+    IPv6, internal or not, beside auxiliary addresses (which may be the containers' gateway instead), on a bridge that
+    was there before. Measured on 26.1.5, 28.5.2 and 29.7.2. From 28 on the bridge of an isolated network has none,
+    and a container may hold the first address.
+    """
+    for network in snapshot.networks:
+        if network.driver == "bridge" and not network.config_only:
+            found = (pool.gateway or _first_unless_held(snapshot, network, pool) for pool in network.pools)
+            yield from (ip_address(address) for address in found if address)
+    for container in snapshot.containers:
+        for endpoint in container.endpoints:
+            yield from (ip_address(gateway) for gateway in (endpoint.gateway, endpoint.ipv6_gateway) if gateway)
+
+
+def _first_unless_held(snapshot: Snapshot, network: Network, pool: Pool) -> str | None:
+    first = first_address(pool)
+    held = (endpoint.network_id == network.id for endpoint in snapshot.holders_by_address.get(first or "", ()))
+    return None if any(held) else first
+
+
+def _refused(address: str, why: str) -> Refused:
+    return Refused(
+        code="destination-not-allowed",
+        detail=f"{address} is no destination for a probe: {why}.",
+        remedy=Remedy(
+            "Probe a container, or let the operator of this service add its subnet to BRIDGEWORK_PROBE_ALLOWED_CIDRS."
+        ),
+    )

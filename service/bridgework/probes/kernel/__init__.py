@@ -1,0 +1,1 @@
+"""What the kernel says: netlink, sockets, neighbours, the firewall, namespaces."""

@@ -1,0 +1,130 @@
+"""The firewall of the calling thread's namespace: as iptables-save(8) prints it, and what of it is the engine's.
+
+Only read, never changed. A program started from a thread inherits that thread's namespace. The names of all chains
+come from the kernel (netlink): an image without iptables sees by them that the engine wrote its rules, and the
+engine's native nftables rules are not in what iptables-save prints.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from bridgework.model.observations import DockerRules, FirewallChain
+from bridgework.probes.kernel import netlink
+
+TIMEOUT_S = 5
+IPV4, IPV6 = 4, 6
+_PROGRAMS = {IPV4: "/usr/sbin/iptables-save", IPV6: "/usr/sbin/ip6tables-save"}
+_NETLINK_NETFILTER, _NFT_GETCHAIN = 12, (10 << 8) | 4
+_NFGENMSG = struct.Struct("=BBH")
+_CHAIN_TABLE, _CHAIN_NAME = 1, 3
+_FAMILIES = {IPV4: int(socket.AF_INET), IPV6: int(socket.AF_INET6)}
+_NATIVE_TABLE = "docker-bridges"
+_LEGACY_TABLES = {IPV4: "ip_tables_names", IPV6: "ip6_tables_names"}
+_LOOPBACK = {IPV4: "! -d 127.0.0.0/8", IPV6: "! -d ::1/128"}
+_run = partial(subprocess.run, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+KernelChain = tuple[int, str, str]
+_CHAIN = re.compile(r":(?P<name>\S+) (?P<policy>\S+)")
+_RULE = re.compile(r"\[(?P<packets>\d+):(?P<bytes>\d+)\] (?P<text>-A (?P<chain>\S+).*)")
+
+
+@dataclass(slots=True)
+class _Chain:
+    policy: str | None
+    rules: list[tuple[int, int, str]] = field(default_factory=list)
+
+
+def chains(version: int = IPV4) -> tuple[FirewallChain, ...] | None:
+    """The chains of iptables or ip6tables; ``None`` when the program is missing or not allowed to look."""
+    try:
+        done = _run([_PROGRAMS[version], "-c"])
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return parse(done.stdout)
+
+
+def docker_rules(
+    ipv4: tuple[FirewallChain, ...] | None, ipv6: tuple[FirewallChain, ...] | None, proxies: int | None
+) -> DockerRules:
+    """What of the firewall is the engine's."""
+    in_kernel = kernel_chains()
+    return DockerRules(
+        ipv4=_stands(IPV4, ipv4, in_kernel),
+        ipv6=_stands(IPV6, ipv6, in_kernel),
+        nftables=any(table == _NATIVE_TABLE for _, table, _ in in_kernel or ()),
+        skips_loopback=_skips_loopback(IPV4, ipv4),
+        proxies=proxies,
+    )
+
+
+def kernel_chains() -> frozenset[KernelChain] | None:
+    """Family, table and name of every chain of nf_tables, iptables-nft's included; ``None`` where refused."""
+    try:
+        with netlink.open_socket(_NETLINK_NETFILTER) as sock:
+            bodies = netlink.dump(sock, _NFT_GETCHAIN, _NFGENMSG.pack(socket.AF_UNSPEC, 0, 0))
+    except OSError:
+        return None
+    return frozenset(_kernel_chain(body) for body in bodies)
+
+
+def _kernel_chain(body: bytes) -> KernelChain:
+    found = netlink.attributes(body, _NFGENMSG.size)
+    table, name = (found.get(kind, b"").rstrip(b"\0").decode(errors="replace") for kind in (_CHAIN_TABLE, _CHAIN_NAME))
+    return _NFGENMSG.unpack_from(body)[0], table, name
+
+
+def _stands(
+    version: int, chains: tuple[FirewallChain, ...] | None, in_kernel: frozenset[KernelChain] | None
+) -> bool | None:
+    """Whether the engine's rules are in force: its native table, or a FORWARD that calls one of its chains."""
+    family = _FAMILIES[version]
+    if any(chain[:2] == (family, _NATIVE_TABLE) for chain in in_kernel or ()):
+        return True
+    if chains is not None:
+        return any("-j DOCKER" in text for text in _texts(chains, "filter", "FORWARD"))
+    if (family, "filter", "DOCKER") in (in_kernel or ()):
+        return True
+    # The old iptables keeps its chains outside of nf_tables: where it is in use, nothing follows from their absence.
+    return None if in_kernel is None or _legacy_in_use(version) else False
+
+
+def _legacy_in_use(version: int) -> bool:
+    try:
+        return bool(Path("/proc/thread-self/net", _LEGACY_TABLES[version]).read_text(encoding="ascii").split())
+    except OSError:
+        return False
+
+
+def _skips_loopback(version: int, chains: tuple[FirewallChain, ...] | None) -> bool | None:
+    """Whether the call of the engine's NAT chain spares the loopback; ``None`` where there is no such call."""
+    calls = [text for text in _texts(chains or (), "nat", "OUTPUT") if text.endswith("-j DOCKER")]
+    return any(_LOOPBACK[version] in text for text in calls) if calls else None
+
+
+def _texts(chains: Iterable[FirewallChain], table: str, name: str) -> list[str]:
+    return [text for chain in chains if (chain.table, chain.name) == (table, name) for *_, text in chain.rules]
+
+
+def parse(text: str) -> tuple[FirewallChain, ...]:
+    """The chains of ``iptables-save -c``; the policy of a chain that users made is ``None``."""
+    found: dict[tuple[str, str], _Chain] = {}
+    table = ""
+    for line in text.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif chain := _CHAIN.match(line):
+            policy = chain["policy"]
+            found[table, chain["name"]] = _Chain(None if policy == "-" else policy)
+        elif (rule := _RULE.match(line)) and (table, rule["chain"]) in found:
+            found[table, rule["chain"]].rules.append((int(rule["packets"]), int(rule["bytes"]), rule["text"]))
+    return tuple(
+        FirewallChain(table=of, name=name, policy=chain.policy, rules=tuple(chain.rules))
+        for (of, name), chain in found.items()
+    )

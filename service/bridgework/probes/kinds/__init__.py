@@ -1,0 +1,1 @@
+"""One module a protocol, one signature, one map (``bridgework.probes``)."""

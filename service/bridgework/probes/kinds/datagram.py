@@ -1,0 +1,44 @@
+"""One datagram out, one accepted datagram back, on a connected UDP socket.
+
+Connected, so that the kernel hands us an ICMP refusal as an error (ip(7)) and drops strangers' datagrams.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable
+
+from bridgework.probes.kinds import error_queue
+from bridgework.probes.kinds.sockaddr import family_of, numeric
+
+_RECEIVE_BYTES = 65_536
+
+
+def exchange(address: str, port: int, payload: bytes, ends: float, accept: Callable[[bytes], bool]) -> bytes:
+    """The first datagram that ``accept`` takes before ``ends`` (``time.monotonic``).
+
+    Raises ``TimeoutError`` on silence, ``OSError`` on a refusal.
+    """
+    version, sockaddr = numeric(address, port)
+    with socket.socket(family_of(version), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        error_queue.enable(sock)
+        sock.connect(sockaddr)
+        sock.send(payload)
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        while (left_s := ends - time.monotonic()) > 0 and poll.poll(left_s * 1000):
+            answer = _receive(sock)
+            if answer is not None and accept(answer):
+                return answer
+    raise TimeoutError
+
+
+def _receive(sock: socket.socket) -> bytes | None:
+    try:
+        return sock.recv(_RECEIVE_BYTES)
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        raise error_queue.precise(sock, error) from error

@@ -1,0 +1,60 @@
+"""Probe by DNS: one question to the server at the destination.
+
+Any answer to the question as such counts, "no such name" too; SERVFAIL and REFUSED are ``unexpected-answer``. A
+truncated answer is an answer: the probe never turns to TCP.
+"""
+
+from __future__ import annotations
+
+import time
+
+import dns.exception
+import dns.message
+import dns.rcode
+import dns.rdatatype
+
+from bridgework.model.checks import Phases, ProbeRequest, Reason
+from bridgework.probes.kinds import datagram
+from bridgework.probes.kinds.attempts import Attempt
+from bridgework.probes.kinds.reasons import failure
+from bridgework.probes.resolver.exchange import DNS_PORT, is_answer, read_answer
+
+ROOT = "."
+_ANSWERS = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
+
+
+def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
+    """Ask for ``dns_question`` (an A record; without one, for the root's NS). ``status`` is the RCODE (RFC 1035)."""
+    try:
+        query = _query(request.dns_question)
+    except dns.exception.DNSException as error:
+        return Attempt(reason=Reason.NAME_UNKNOWN, detail=f"{request.dns_question} is no name to ask for: {error}")
+    started = time.perf_counter()
+    try:
+        data = datagram.exchange(
+            address, request.port or DNS_PORT, query.to_wire(), ends, lambda got: is_answer(query, got)
+        )
+    except OSError as error:
+        return failure(error)
+    return judge(read_answer(data), (time.perf_counter() - started) * 1000)
+
+
+def _query(question: str | None) -> dns.message.QueryMessage:
+    if question is None:
+        return dns.message.make_query(ROOT, dns.rdatatype.NS)
+    return dns.message.make_query(question, dns.rdatatype.A)
+
+
+def judge(answer: dns.message.Message, elapsed_ms: float) -> Attempt:
+    """What an answer that came after ``elapsed_ms`` says about the server."""
+    code = answer.rcode()
+    text = dns.rcode.to_text(code)
+    if code not in _ANSWERS:
+        return Attempt(reason=Reason.UNEXPECTED_ANSWER, detail=f"answered {text}", status=int(code))
+    records = sum(len(rrset) for rrset in answer.answer)
+    return Attempt(
+        rtt_ms=elapsed_ms,
+        phases_ms=Phases(first_byte=round(elapsed_ms, 3)),
+        detail=f"answered {text} with {records} records",
+        status=int(code),
+    )

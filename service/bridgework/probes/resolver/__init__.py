@@ -1,0 +1,1 @@
+"""Name resolution as the source's C library does it."""

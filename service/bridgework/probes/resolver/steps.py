@@ -1,0 +1,182 @@
+"""What a name means where the source stands: the order of steps of the C library, without any socket.
+
+``resolve`` is a generator that yields each ``Query`` it would send and is sent the answer (``None`` for silence), so
+that a single check and a whole matrix drive the same steps. Order, as in glibc: literal addresses, the hosts file,
+then DNS: candidates by ``ndots`` and the search list, servers in the order of resolv.conf, ``attempts`` rounds.
+A name with ``ndots`` dots or more is tried as it stands first. It never asks a server that the source would not.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+
+from bridgework.model.checks import Reason
+from bridgework.model.observations import ResolverConfiguration
+from bridgework.probes.resolver.files import DEFAULT_NAMESERVER, ResolverOptions, options_of
+
+MAX_ADDRESSES = 64
+"""So many addresses of a name are looked at, and so many records of an answer: whoever answers may send thousands."""
+_ADDRESS_TYPES = {4: (dns.rdatatype.A,), 6: (dns.rdatatype.AAAA,), None: (dns.rdatatype.AAAA, dns.rdatatype.A)}
+_FINAL_CODES = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question to put to a server, and how long the source would wait for this one answer."""
+
+    message: dns.message.QueryMessage
+    server: str
+    timeout_s: float
+    use_tcp: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The addresses in the order they would be tried, or the reason for none; ``server`` answered last."""
+
+    addresses: tuple[str, ...] = ()
+    reason: Reason | None = None
+    detail: str | None = None
+    server: str | None = None
+
+
+_TRUNCATED = "the source's resolver files are longer than what is read of them, and their beginning lacks the name"
+Answer = dns.message.Message | None
+Steps = Generator[Query, Answer, Resolution]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """``code`` is ``None`` when no server answered at all."""
+
+    records: list[str]
+    code: dns.rcode.Rcode | None
+    server: str | None
+
+
+def resolve(configuration: ResolverConfiguration, name: str, ip_version: int | None) -> Steps:
+    """Resolve to addresses of ``ip_version`` (``None``: both, IPv6 first as glibc's default policy has it)."""
+    known = literal(name, ip_version) or in_hosts_file(configuration, name, ip_version)
+    if known:
+        return _found(name, known, None)
+    if configuration.truncated:
+        return Resolution(reason=Reason.NAMESPACE_OUT_OF_REACH, detail=_TRUNCATED)
+    options = options_of(configuration)
+    lookups: list[_Lookup] = []
+    for candidate in candidates(name, configuration.search, options.ndots):
+        found: list[str] = []
+        for kind in _ADDRESS_TYPES[ip_version]:
+            lookups.append((yield from _ask(configuration, options, dns.message.make_query(candidate, kind))))
+            found += lookups[-1].records
+        if found or lookups[-1].code is None:
+            break
+    return _conclude(name, lookups)
+
+
+def _conclude(name: str, lookups: list[_Lookup]) -> Resolution:
+    """Any address is a success; silence ends the search; else the best thing that any server said decides."""
+    server = next((lookup.server for lookup in reversed(lookups) if lookup.server), None)
+    addresses = tuple(dict.fromkeys(record for lookup in lookups for record in lookup.records))
+    if addresses:
+        return _found(name, addresses, server)
+    codes = {lookup.code for lookup in lookups}
+    if None in codes:
+        return Resolution(reason=Reason.RESOLVER_FAILED, detail="no nameserver answered", server=server)
+    if dns.rcode.NOERROR in codes:
+        return Resolution(reason=Reason.NO_ADDRESS, detail=f"{name} has no address of the wanted kind", server=server)
+    if codes - _FINAL_CODES:
+        return Resolution(reason=Reason.RESOLVER_FAILED, detail="the nameserver answered with an error", server=server)
+    return Resolution(reason=Reason.NAME_UNKNOWN, detail=f"nobody knows the name {name}", server=server)
+
+
+def _found(name: str, addresses: tuple[str, ...], server: str | None) -> Resolution:
+    many = len(addresses) >= MAX_ADDRESSES
+    detail = f"{name} has {MAX_ADDRESSES} addresses or more; the first {MAX_ADDRESSES} are looked at" if many else None
+    return Resolution(addresses[:MAX_ADDRESSES], detail=detail, server=server)
+
+
+def literal(name: str, ip_version: int | None) -> tuple[str, ...]:
+    """The address that the text itself is, in any spelling the C library takes (``10.1`` is ``10.0.0.1``)."""
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        if not name[:1].isdigit():
+            return ()
+        try:
+            address = ipaddress.IPv4Address(socket.inet_aton(name))
+        except (OSError, ValueError):
+            return ()
+    return (str(address),) if ip_version in {None, address.version} else ()
+
+
+def in_hosts_file(configuration: ResolverConfiguration, name: str, ip_version: int | None) -> tuple[str, ...]:
+    """Every address of the wanted version that the hosts file gives the name, in the file's order."""
+    named = configuration.addresses_by_name.get(name.rstrip(".").lower(), ())
+    return tuple(dict.fromkeys(found for address in named for found in literal(address, ip_version)))
+
+
+def candidates(name: str, search: tuple[str, ...], ndots: int) -> list[dns.name.Name]:
+    """The absolute names to try, in order; a trailing dot means "as it stands". Unusable ones are left out."""
+    if name.endswith("."):
+        return _absolute([name])
+    with_search = [f"{name}.{domain.rstrip('.')}." if domain.rstrip(".") else f"{name}." for domain in search]
+    as_it_stands = f"{name}."
+    ordered = [as_it_stands, *with_search] if name.count(".") >= ndots else [*with_search, as_it_stands]
+    return _absolute(list(dict.fromkeys(ordered)))
+
+
+def _absolute(names: list[str]) -> list[dns.name.Name]:
+    usable = []
+    for name in names:
+        try:
+            usable.append(dns.name.from_text(name))
+        except (dns.exception.DNSException, UnicodeError):
+            continue
+    return usable
+
+
+def reverse(configuration: ResolverConfiguration, address: str) -> Generator[Query, Answer, str | None]:
+    """The name of an address: the hosts file's first, else a PTR record's, without the final dot; or ``None``."""
+    for known, names in configuration.hosts:
+        if literal(known, None) == literal(address, None):
+            return names[0]
+    name = dns.name.from_text(ipaddress.ip_address(address.partition("%")[0]).reverse_pointer)
+    query = dns.message.make_query(name, dns.rdatatype.PTR)
+    lookup = yield from _ask(configuration, options_of(configuration), query)
+    return lookup.records[0].rstrip(".") if lookup.records else None
+
+
+def _ask(
+    configuration: ResolverConfiguration, options: ResolverOptions, message: dns.message.QueryMessage
+) -> Generator[Query, Answer, _Lookup]:
+    """Server by server, round by round, to the first that answers; ``code`` is ``None`` when none did."""
+    refusal = _Lookup([], None, None)
+    for _ in range(options.attempts):
+        for server in configuration.nameservers or (DEFAULT_NAMESERVER,):
+            answer = yield Query(message, server, options.timeout_s, options.use_tcp)
+            if answer is None:
+                continue
+            if answer.rcode() in _FINAL_CODES:
+                return _Lookup(_records(answer, message), answer.rcode(), server)
+            refusal = _Lookup([], answer.rcode(), server)
+    return refusal
+
+
+def _records(answer: dns.message.Message, query: dns.message.QueryMessage) -> list[str]:
+    """The records asked for, at the end of the chain of CNAMEs; none when the chain is broken."""
+    if not isinstance(answer, dns.message.QueryMessage):
+        return []
+    try:
+        found = answer.resolve_chaining().answer
+    except dns.exception.DNSException:
+        return []
+    return [record.to_text() for record in found] if found and found.rdtype == query.question[0].rdtype else []

@@ -1,0 +1,71 @@
+"""Which runner is in force: the namespace itself where it can be entered, a helper container where it cannot.
+
+Decided anew every few seconds, since an engine may appear, or be replaced, while the service runs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from bridgework.model.checks import Measurement, ProbeRequest
+from bridgework.model.observations import HostObservation, Observation
+from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow
+from bridgework.probes.runners.helper_runner import Launcher, SidecarRunner
+
+DECISION_HOLDS_S = 5.0
+
+
+class ChosenRunner:
+    """A ``ProbeRunner`` that hands everything to the one in force."""
+
+    def __init__(self, namespace: ProbeRunner, launcher: Launcher | None) -> None:
+        self._namespace = namespace
+        self._launcher = launcher
+        self._lock = threading.Lock()
+        self._decided: tuple[float, ProbeRunner, RunnerStatus] | None = None
+
+    def status(self) -> RunnerStatus:
+        """Which one is in force, and why."""
+        return self._decision()[2]
+
+    def check(self, place: Place, request: ProbeRequest) -> Measurement:
+        """See ``ProbeRunner``."""
+        return self._decision()[1].check(place, request)
+
+    def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
+        """See ``ProbeRunner``."""
+        return self._decision()[1].observe(place, aspects)
+
+    def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
+        """See ``ProbeRunner``."""
+        return self._decision()[1].observe_host(firewall=firewall)
+
+    def namespace_inode(self, place: Place) -> int | None:
+        """See ``ProbeRunner``."""
+        return self._decision()[1].namespace_inode(place)
+
+    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
+        """See ``ProbeRunner``."""
+        return self._decision()[1].sweep(plan)
+
+    def _decision(self) -> tuple[float, ProbeRunner, RunnerStatus]:
+        held = self._decided
+        if held is not None and time.monotonic() - held[0] <= DECISION_HOLDS_S:
+            return held
+        # Deciding enters the engine's namespace. One thread does it; for the others the last decision stands meanwhile.
+        if self._lock.acquire(blocking=held is None):
+            try:
+                if self._decided is held:
+                    self._decided = (time.monotonic(), *self._decide())
+            finally:
+                self._lock.release()
+        return self._decided or self._decision()
+
+    def _decide(self) -> tuple[ProbeRunner, RunnerStatus]:
+        direct = self._namespace.status()
+        if direct.kind == "namespace" or self._launcher is None:
+            return self._namespace, direct
+        helper = SidecarRunner(self._launcher, f"a helper container, since {direct.reason}", direct.missing)
+        return helper, helper.status()

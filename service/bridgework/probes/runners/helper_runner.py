@@ -1,0 +1,152 @@
+"""The runner for a namespace out of reach: the same probes, in a short-lived helper that shares the source's network.
+
+How a helper comes into being is the launcher's business: this module knows no engine.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from threading import Event
+from typing import Any, Protocol
+
+from bridgework.matrix.rows import Row
+from bridgework.model.checks import Measurement, ProbeRequest, Reason
+from bridgework.model.observations import HostObservation, Observation
+from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow, SweepSource
+from bridgework.probes.kinds.attempts import failed
+from bridgework.probes.runners import helper
+from bridgework.probes.runners.checking import longest_s
+from bridgework.probes.runners.codec import from_json, to_json
+from bridgework.telemetry import deadline
+
+AT_ONCE = 8
+_OUT_OF_SIGHT: int | None = None
+START_S = 10.0
+"""What a helper may need beyond its work: to be made, started and removed."""
+
+
+class Launcher(Protocol):
+    """Starts helpers; the engine's room implements it."""
+
+    def launch(self, place: Place, argument_json: str, timeout_s: float) -> Iterator[str]:
+        """Run the helper in the place's network with this one argument, and yield the lines of its standard output.
+
+        The helper is gone when the iterator ends or is closed, and after ``timeout_s`` at the latest; until then its
+        standard input is open. A place without a ``container_id`` is the host's network. Raises ``BridgeworkError``
+        when the engine does not play along.
+        """
+        ...
+
+
+class SidecarRunner:
+    """A ``ProbeRunner`` over helpers; ``reason`` and ``missing`` say why it is the one in force."""
+
+    def __init__(self, launcher: Launcher, reason: str, missing: tuple[str, ...] = ()) -> None:
+        self._launcher = launcher
+        self._status = RunnerStatus("sidecar", reason, missing)
+
+    def status(self) -> RunnerStatus:
+        """As it was given."""
+        return self._status
+
+    def check(self, place: Place, request: ProbeRequest) -> Measurement:
+        """One probe. A helper that does not answer is ``inconclusive``/``namespace-out-of-reach``."""
+        timeout_s = START_S + longest_s(request)
+        answer = self._ask(place, {"job": "check", "request": to_json(request)}, timeout_s)
+        if "measurement" not in answer:
+            return failed(Reason.NAMESPACE_OUT_OF_REACH, answer.get("error", "the helper ended without an answer"))
+        return from_json(Measurement, answer["measurement"])
+
+    def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
+        """Look inside; processes are out of the helper's sight."""
+        answer = self._ask(place, {"job": "observe", "aspects": list(aspects)}, START_S)
+        return from_json(Observation, answer["observation"]) if "observation" in answer else None
+
+    def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
+        """Look at the host's network from a helper in it."""
+        host = Place(container_id=None, name="host")
+        answer = self._ask(host, {"job": "observe_host", "firewall": firewall}, START_S)
+        return from_json(HostObservation, answer["host"]) if "host" in answer else None
+
+    def namespace_inode(self, place: Place) -> int | None:
+        """Always ``None``: only a look from outside would tell."""
+        del place
+        return _OUT_OF_SIGHT
+
+    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
+        """A helper for each source, a few at a time. Closing the iterator ends them at their next sign of life."""
+        rows: SimpleQueue[Future[SweepRow]] = SimpleQueue()
+        stopped = Event()
+        ends = time.monotonic() + plan.deadline_ms / 1000
+        with ExitStack() as stack:
+            threads = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="sidecar")
+            stack.callback(threads.shutdown, wait=True, cancel_futures=True)
+            stack.callback(stopped.set)
+            for source in plan.sources:
+                threads.submit(self._row, plan, source, stopped, ends).add_done_callback(rows.put)
+            left = len(plan.sources)
+            while left:
+                try:
+                    row = rows.get(timeout=plan.alive_every_s)
+                except Empty:
+                    yield None
+                else:
+                    left -= 1
+                    yield row.result()
+
+    def _row(self, plan: SweepPlan, source: SweepSource, stopped: Event, ends: float) -> SweepRow:
+        left_s = ends - time.monotonic()
+        if left_s <= 0 or stopped.is_set():
+            return _given_up(source, Reason.DEADLINE)
+        part = replace(
+            plan, sources=(replace(source, place=helper.HERE),), deadline_ms=int(left_s * 1000), alive_every_ms=None
+        )
+        answer = self._ask(source.place, {"job": "sweep", "plan": to_json(part)}, START_S + left_s, stopped)
+        if "row" not in answer:
+            return _given_up(source, Reason.NAMESPACE_OUT_OF_REACH)
+        return from_json(SweepRow, answer["row"])
+
+    def _ask(
+        self, place: Place, job: Mapping[str, Any], timeout_s: float, stopped: Event | None = None
+    ) -> Mapping[str, Any]:
+        """Everything the helper said, as one object; empty unless it said that it was done, or what it missed."""
+        argument = json.dumps(job, separators=(",", ":"))
+        timeout_s = deadline.left(timeout_s)
+        answer: dict[str, Any] = {}
+        with ended(self._launcher.launch(place, argument, timeout_s)) as lines:
+            for line in lines:
+                if stopped is not None and stopped.is_set():
+                    break
+                answer.update(_read(line))
+        return answer if answer.get("done") or "error" in answer else {}
+
+
+@contextmanager
+def ended(lines: Iterator[str]) -> Iterator[Iterator[str]]:
+    """The iterator, closed on leaving where it can be closed: a generator then removes its helper."""
+    try:
+        yield lines
+    finally:
+        if isinstance(lines, Generator):
+            lines.close()
+
+
+def _read(line: str) -> Mapping[str, Any]:
+    """A line that is no object (a warning of the interpreter's) says nothing."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return {}
+    return said if isinstance(said, Mapping) else {}
+
+
+def _given_up(source: SweepSource, reason: Reason) -> SweepRow:
+    row = Row(source)
+    row.give_up(reason)
+    return row.whole()

@@ -1,0 +1,1 @@
+"""Logs, metrics, the request's trace context, its deadline and its progress."""

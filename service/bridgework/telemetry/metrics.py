@@ -1,0 +1,187 @@
+"""Numbers about the service's own work, for Prometheus: what its calls to the engine and its checks did.
+
+The engine and the runner are wrapped where the composition root hands them over, so no room counts anything itself.
+With several workers, each writes into files in one folder and any of them adds all up: prometheus_client decides that
+by ``PROMETHEUS_MULTIPROC_DIR`` when it is first imported, so gunicorn's settings set it before a worker begins.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import wraps
+from typing import Any, cast
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from bridgework.model.checks import Measurement, ProbeRequest
+from bridgework.model.engine_port import Engine
+from bridgework.model.errors import BridgeworkError
+from bridgework.model.observations import HostObservation, Observation
+from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow
+
+_without_moments_of_birth: Callable[[], None] = disable_created_metrics
+_without_moments_of_birth()
+
+REGISTRY = CollectorRegistry()
+_QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_SLOW = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+REQUESTS = Counter(
+    "bridgework_http_requests_total", "Requests answered, by operation and status", ["operation", "status"],
+    registry=REGISTRY,
+)  # fmt: skip
+REQUEST_SECONDS = Histogram(
+    "bridgework_http_request_duration_seconds", "From the request to the last byte of its answer", ["operation"],
+    buckets=_QUICK, registry=REGISTRY,
+)  # fmt: skip
+IN_PROGRESS = Gauge(
+    "bridgework_http_requests_in_progress", "Requests being answered now, open streams among them",
+    multiprocess_mode="livesum", registry=REGISTRY,
+)  # fmt: skip
+THREADS = Gauge(
+    "bridgework_http_threads", "How many requests can be answered at once", multiprocess_mode="livesum",
+    registry=REGISTRY,
+)  # fmt: skip
+ENGINE_SECONDS = Histogram(
+    "bridgework_engine_call_duration_seconds", "What the engine was asked for, and how long it took", ["call"],
+    buckets=_QUICK, registry=REGISTRY,
+)  # fmt: skip
+ENGINE_FAILURES = Counter(
+    "bridgework_engine_call_failures_total", "Calls to the engine that failed, by the problem's code", ["call", "code"],
+    registry=REGISTRY,
+)  # fmt: skip
+SNAPSHOT_READS = Counter(
+    "bridgework_snapshot_reads_total", "HTTP requests to the engine that snapshots took", registry=REGISTRY
+)
+SNAPSHOT_REBUILDS = Counter(
+    "bridgework_snapshot_rebuilds_total", "Snapshots read whole, since the event log could not prove continuity",
+    registry=REGISTRY,
+)  # fmt: skip
+LOG_QUERIES = Counter(
+    "bridgework_event_log_queries_total", "Queries of the engine's event log, one for each fresh read",
+    registry=REGISTRY,
+)  # fmt: skip
+CHECKS = Counter(
+    "bridgework_checks_total", "Single checks measured, by what the wire said", ["protocol", "verdict", "reason"],
+    registry=REGISTRY,
+)  # fmt: skip
+CHECK_SECONDS = Histogram(
+    "bridgework_check_duration_seconds", "How long a single check measured", ["protocol"], buckets=_SLOW,
+    registry=REGISTRY,
+)  # fmt: skip
+PAIRS = Counter(
+    "bridgework_matrix_pairs_total", "Pairs of matrices measured, by what the wire said", ["protocol", "verdict"],
+    registry=REGISTRY,
+)  # fmt: skip
+MATRIX_SECONDS = Histogram(
+    "bridgework_matrix_duration_seconds", "How long a matrix measured", buckets=_SLOW, registry=REGISTRY
+)
+_NOT_ASKED = frozenset({"place_of", "host_place", "bell", "events", "tally"})
+"""What asks the engine nothing, or goes on until its reader has enough."""
+
+
+def metered_engine(engine: Engine) -> Engine:
+    """The same engine, each of its calls timed and counted."""
+    return cast("Engine", _MeteredEngine(engine))
+
+
+class _MeteredEngine:
+    """Times whatever the port offers, as it is called; everything else is the engine's own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._told: Mapping[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._engine, name)
+        if name in _NOT_ASKED or not callable(found):
+            return found
+        timed = self._timed(name, found)
+        setattr(self, name, timed)
+        return timed
+
+    def _timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        seconds = ENGINE_SECONDS.labels(name)
+
+        @wraps(call)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return call(*args, **kwargs)
+            except BridgeworkError as error:
+                ENGINE_FAILURES.labels(name, error.code).inc()
+                raise
+            finally:
+                seconds.observe(time.perf_counter() - began)
+                if name == "snapshot":
+                    self._tell()
+
+        return timed
+
+    def _tell(self) -> None:
+        """Count what the engine's room tallied since the last time; a tally begins anew with each session."""
+        tally: Callable[[], Mapping[str, int]] = getattr(self._engine, "tally", dict)
+        with self._lock:
+            now = tally()
+            for key, counter in _TALLIED.items():
+                before, value = self._told.get(key, 0), now.get(key, 0)
+                if value != before:
+                    counter.inc(value - before if value > before else value)
+            self._told = now
+
+
+_TALLIED: Mapping[str, Counter] = {
+    "reads": SNAPSHOT_READS,
+    "rebuilds": SNAPSHOT_REBUILDS,
+    "log_queries": LOG_QUERIES,
+}
+
+
+class MeteredRunner:
+    """A ``ProbeRunner`` that counts what another measures."""
+
+    def __init__(self, runner: ProbeRunner) -> None:
+        self._runner = runner
+
+    def status(self) -> RunnerStatus:
+        """See ``ProbeRunner``."""
+        return self._runner.status()
+
+    def check(self, place: Place, request: ProbeRequest) -> Measurement:
+        """See ``ProbeRunner``."""
+        began = time.perf_counter()
+        measured = self._runner.check(place, request)
+        CHECK_SECONDS.labels(request.protocol.value).observe(time.perf_counter() - began)
+        reason = measured.reason.value if measured.reason else ""
+        CHECKS.labels(request.protocol.value, measured.verdict.value, reason).inc()
+        return measured
+
+    def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
+        """See ``ProbeRunner``."""
+        return self._runner.observe(place, aspects)
+
+    def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
+        """See ``ProbeRunner``."""
+        return self._runner.observe_host(firewall=firewall)
+
+    def namespace_inode(self, place: Place) -> int | None:
+        """See ``ProbeRunner``."""
+        return self._runner.namespace_inode(place)
+
+    def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
+        """See ``ProbeRunner``."""
+        began = time.perf_counter()
+        rows = self._runner.sweep(plan)
+        try:
+            for row in rows:
+                for verdict, number in Tally(outcome.verdict for outcome in (row.outcomes if row else ())).items():
+                    PAIRS.labels(plan.protocol.value, verdict.value).inc(number)
+                yield row
+        finally:
+            if isinstance(rows, Generator):
+                rows.close()
+            MATRIX_SECONDS.observe(time.perf_counter() - began)

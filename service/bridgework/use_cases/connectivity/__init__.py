@@ -1,0 +1,1 @@
+"""Checks: one pair, a matrix, assertions."""

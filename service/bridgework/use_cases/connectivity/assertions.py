@@ -1,0 +1,71 @@
+"""Expected reachability as a document: each assertion is a check, passed or failed, with the findings behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridgework.model.checks import CheckResult, Verdict
+from bridgework.model.errors import BridgeworkError
+from bridgework.model.snapshot import Snapshot
+from bridgework.use_cases.connectivity.check import check
+from bridgework.use_cases.connectivity.check_request import WantedCheck
+from bridgework.use_cases.services import House
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """What is expected of one check."""
+
+    name: str
+    wanted: WantedCheck
+    expect: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``passed``, ``failed``, or ``error`` where the check could not be made; ``result`` is ``None`` only then."""
+
+    name: str
+    outcome: str
+    expect: Verdict
+    message: str
+    duration_ms: float
+    result: CheckResult | None = None
+
+
+def run_assertions(house: House, snapshot: Snapshot, assertions: Sequence[Assertion]) -> list[Outcome]:
+    """Check them in their order. What cannot be checked is an outcome too, so that one bad line spoils no other."""
+    return [_outcome(house, snapshot, assertion) for assertion in assertions]
+
+
+def _outcome(house: House, snapshot: Snapshot, assertion: Assertion) -> Outcome:
+    began = time.perf_counter()
+    try:
+        result = check(house, snapshot, assertion.wanted)
+    except BridgeworkError as error:
+        return Outcome(assertion.name, "error", assertion.expect, error.detail, _since(began))
+    if result.verdict is Verdict.INCONCLUSIVE:
+        words = result.measured.detail or "The check is inconclusive."
+        return Outcome(assertion.name, "error", assertion.expect, words, _since(began), result)
+    passed = result.verdict is assertion.expect
+    return Outcome(
+        assertion.name,
+        "passed" if passed else "failed",
+        assertion.expect,
+        _words(result, passed=passed),
+        _since(began),
+        result,
+    )
+
+
+def _words(result: CheckResult, *, passed: bool) -> str:
+    if passed:
+        return f"It is {result.verdict}, as expected."
+    why = result.findings[0].message if result.findings else (result.measured.detail or "")
+    return f"It is {result.verdict}. {why}".strip()
+
+
+def _since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 2)

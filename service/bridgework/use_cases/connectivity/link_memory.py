@@ -1,0 +1,58 @@
+"""Interfaces as last seen, remembered while nothing that makes them changes: they name the hops of a path.
+
+A link that someone takes down past the engine shows only in a fresh look, which every surprise brings about.
+"""
+
+from __future__ import annotations
+
+from bridgework.analysis.endpoint_links import unsettled
+from bridgework.model.observations import Observation
+from bridgework.model.probe_port import Place, ProbeRunner
+from bridgework.model.snapshot import Snapshot
+
+
+class LinkMemory:
+    """Interfaces by place; safe to use from any thread. Two threads may look at one place at the same time."""
+
+    def __init__(self) -> None:
+        # One attribute, and no lock: a look takes up to 0.2 s by a helper container, and other checks must not wait.
+        self._memory: tuple[Snapshot | None, dict[str | None, Observation]] = (None, {})
+
+    def of(self, runner: ProbeRunner, snapshot: Snapshot, place: Place) -> Observation | None:
+        """The interfaces at a place; ``None`` when it is out of sight."""
+        of, seen = self._memory
+        if of is not snapshot:
+            seen = _still_true(of, snapshot, seen) if of is not None else {}
+            self._memory = (snapshot, seen)
+        found = seen.get(place.container_id)
+        if found is None:
+            found = runner.observe(place, ("interfaces",))
+            # Duplicate address detection ends without any change of the engine's.
+            if found is not None and not unsettled(found):
+                seen[place.container_id] = found
+        return found
+
+
+def _still_true(
+    before: Snapshot, after: Snapshot, seen: dict[str | None, Observation]
+) -> dict[str | None, Observation]:
+    """What was seen at places whose interfaces both snapshots make alike; a change elsewhere costs no look."""
+    made = {key: _makers(after, key) for key in seen}
+    return {key: found for key, found in seen.items() if made[key] is not None and made[key] == _makers(before, key)}
+
+
+def _makers(snapshot: Snapshot, container_id: str | None) -> object | None:
+    """What makes the interfaces at a place: its process, and the endpoints of whose network it is."""
+    container = snapshot.containers_by_id.get(container_id or "")
+    if container is None:
+        return _makers_of_the_host(snapshot) if container_id is None else None
+    owner = snapshot.network_owner_of(container)
+    if owner is None or owner.host_mode:
+        return None
+    return container.pid, owner.pid, owner.endpoints
+
+
+def _makers_of_the_host(snapshot: Snapshot) -> object:
+    """The networks are its bridges, and each active endpoint of a container is a link of its own."""
+    running = (container for container in snapshot.containers if container.running)
+    return snapshot.networks, {container.id: (container.pid, container.endpoints) for container in running}

@@ -1,0 +1,284 @@
+"""All pairs: every source once, every destination from each, predicted by classes and measured in one sweep.
+
+A pair's destination is the address that a check of the pair would use (``Reach``). What could not be measured within
+the kernel's neighbour budget or the deadline is ``inconclusive``, never ``unreachable``. A pair to which nothing can be
+sent (a stopped container, one without an address) has the predicted verdict, as in a check.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from ipaddress import ip_address
+from typing import Any
+
+from bridgework.analysis.address_choice import Reach
+from bridgework.analysis.all_pairs.all_pairs import VERDICTS, MatrixPrediction, predict_matrix
+from bridgework.analysis.attachment import IPV4, IPV6, stand
+from bridgework.analysis.rules.overlay import silent_pair
+from bridgework.model import references
+from bridgework.model.checks import Finding, Reason, Verdict
+from bridgework.model.errors import InputFault, InvalidInput
+from bridgework.model.evidence import Evidence
+from bridgework.model.observations import Observation
+from bridgework.model.peers import Gap, RemoteEnd
+from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, SweepTarget
+from bridgework.model.snapshot import Container, Reference, Snapshot
+from bridgework.policy.probe_policy import allowed_subnets, host_open
+from bridgework.telemetry import deadline
+from bridgework.use_cases.connectivity.check_request import WantedMatrix
+from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_evidence, inodes_of, look
+from bridgework.use_cases.services import House
+from bridgework.use_cases.swarm.matrix_nodes import Delivered, container_of, elsewhere, world_of_matrix
+from bridgework.use_cases.swarm.nodes import World
+
+MAX_CONTAINERS = 1000
+MAX_SURPRISES = 200
+ALIVE_EVERY_MS = 1000
+SELF = "self"
+UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.HOST_UNREACHABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRow:
+    """One source's row, as the columns stand."""
+
+    index: int
+    verdicts: tuple[str, ...]
+    rtt_ms: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """A pair where the prediction and the wire differ."""
+
+    source: Reference
+    destination: Reference
+    predicted: Verdict
+    measured: Verdict
+    reason: str | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class MatrixRun:
+    """A matrix in the making. ``rows()`` may be iterated once; the totals are whole when it has ended.
+
+    ``surprises`` that another node had are as it wrote them. ``gaps`` are the nodes that delivered nothing, or not all.
+    """
+
+    house: House
+    world: World
+    wanted: WantedMatrix
+    chosen: tuple[Container, ...]
+    prediction: MatrixPrediction
+    evidence: Evidence
+    surprises: list[Surprise | Mapping[str, Any]] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    surprise_count: int = 0
+    counts: dict[Verdict, int] = field(default_factory=lambda: dict.fromkeys(Verdict, 0))
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def containers(self) -> tuple[Reference, ...]:
+        """The order of rows and columns."""
+        return tuple(Reference(container.id, container.name) for container in self.chosen)
+
+    @property
+    def duration_ms(self) -> float:
+        """Since the run began."""
+        return round((time.monotonic() - self.began) * 1000, 1)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state it is predicted from, widened where it goes beyond this engine."""
+        return self.world.snapshot
+
+    def rows(self) -> Generator[MatrixRow | None]:
+        """Rows as they become whole: this node's own, then the others', which were begun at the same time.
+
+        ``None`` about once a second where none becomes whole: the moment to see whether anybody still waits. Closing
+        the iterator stops the probes. A forwarded matrix has no rows but this node's own.
+        """
+        others = elsewhere(self.house, self.world, self.wanted, self.chosen)
+        if others is not None:
+            others.begin()
+        left = {index for index, container in enumerate(self.chosen) if container.node is not None}
+        with closing(others.delivered() if others else _nothing()) as delivered:
+            yield from self._own_rows(left)
+            for arrived in self._arriving(delivered):
+                if arrived is not None:
+                    left.discard(arrived.index)
+                yield arrived
+        if not self.wanted.forwarded:
+            yield from (self._unmeasured(index) for index in sorted(left))
+
+    def _own_rows(self, elsewhere: set[int]) -> Iterator[MatrixRow | None]:
+        plan = SweepPlan(
+            protocol=self.wanted.protocol,
+            port=self.wanted.port,
+            timeout_ms=self.wanted.timeout_ms,
+            max_packets_per_second=self.wanted.max_packets_per_second,
+            deadline_ms=int(deadline.left(self.wanted.deadline_ms / 1000) * 1000),
+            allowed_subnets=self._allowed_subnets(),
+            alive_every_ms=None if self.wanted.forwarded else ALIVE_EVERY_MS,
+            sources=tuple(_sources(self.house, self.snapshot, self.chosen, self.wanted, self.evidence)),
+        )
+        planned = {source.index for source in plan.sources}
+        idle = (index for index in range(len(self.chosen)) if index not in planned and index not in elsewhere)
+        yield from (self._finished(index, ()) for index in idle)
+        for row in self.house.runner.sweep(plan):
+            yield None if row is None else self._finished(row.index, row.outcomes)
+
+    def _allowed_subnets(self) -> tuple[str, ...]:
+        """Where a name may lead: one answer for every source, so a loopback only where none of them is the host's."""
+        on_host = any(stand(self.snapshot, container.id, self.evidence).is_host for container in self.chosen)
+        loopback = () if on_host else ("127.0.0.0/8", "::1/128")
+        subnets = allowed_subnets(self.snapshot, self.house.policy, self.wanted.protocol, self.wanted.port)
+        return (*subnets, *loopback)
+
+    def _arriving(self, delivered: Iterator[Delivered | None]) -> Iterator[MatrixRow | None]:
+        """What the other nodes deliver, row by row; their surprises and silences are noted."""
+        rows = {container.id: index for index, container in enumerate(self.chosen)}
+        for found in delivered:
+            if found is None:
+                yield None
+            elif isinstance(found, Gap):
+                self.gaps.append(found)
+            elif isinstance(found, RemoteEnd):
+                self.surprise_count += found.surprise_count
+                self.surprises.extend(found.surprises[: MAX_SURPRISES - len(self.surprises)])
+            elif found.source_id in rows and len(found.verdicts) == len(self.chosen):
+                self._count(found.verdicts)
+                yield MatrixRow(rows[found.source_id], found.verdicts, found.rtt_ms)
+
+    def _unmeasured(self, index: int) -> MatrixRow:
+        verdicts = [Verdict.INCONCLUSIVE.value] * len(self.chosen)
+        verdicts[index] = SELF
+        self._count(verdicts)
+        return MatrixRow(index, tuple(verdicts), (None,) * len(self.chosen))
+
+    def _count(self, verdicts: Sequence[str]) -> None:
+        for verdict in Verdict:
+            self.counts[verdict] += verdicts.count(verdict.value)
+
+    def _finished(self, index: int, outcomes: Sequence[SweepOutcome]) -> MatrixRow:
+        predicted = [VERDICTS[code].value for code in self.prediction.row(index)]
+        verdicts = predicted.copy()  # of those to which nothing was sent
+        rtts: list[float | None] = [None] * len(self.chosen)
+        for outcome in outcomes:
+            verdicts[outcome.index] = outcome.verdict.value
+            rtts[outcome.index] = outcome.rtt_ms
+        for column, other in enumerate(self.chosen):
+            if other.node and not other.node.reachable and verdicts[column] == Verdict.UNREACHABLE.value:
+                verdicts[column] = Verdict.INCONCLUSIVE.value  # what its node would say is not known
+        verdicts[index] = SELF
+        self._count(verdicts)
+        predicted[index] = SELF
+        if predicted != verdicts:
+            self._compare(index, predicted, verdicts, outcomes)
+        return MatrixRow(index, tuple(verdicts), tuple(rtts))
+
+    def _compare(
+        self, row: int, predicted: Sequence[str], measured: Sequence[str], outcomes: Sequence[SweepOutcome]
+    ) -> None:
+        """Note the pairs of a row where the two differ and neither is inconclusive."""
+        reasons = {outcome.index: outcome.reason for outcome in outcomes}
+        for column, pair in enumerate(zip(predicted, measured, strict=True)):
+            if pair[0] == pair[1] or Verdict.INCONCLUSIVE.value in pair:
+                continue
+            self.surprise_count += 1
+            if len(self.surprises) < MAX_SURPRISES:
+                self.surprises.append(self._surprise(row, column, Verdict(pair[0]), Verdict(pair[1]), reasons))
+
+    def _surprise(
+        self, row: int, column: int, predicted: Verdict, measured: Verdict, reasons: Mapping[int, Reason | None]
+    ) -> Surprise:
+        source, destination = self.chosen[row], self.chosen[column]
+        reason = reasons.get(column)
+        tunnel = silent_pair(self.snapshot, source, destination) if reason in UNANSWERED else ()
+        return Surprise(
+            source=Reference(source.id, source.name),
+            destination=Reference(destination.id, destination.name),
+            predicted=predicted,
+            measured=measured,
+            reason=reason.value if reason else None,
+            findings=(*self.prediction.prediction(row, column).findings, *tunnel),
+        )
+
+
+def _nothing() -> Generator[Delivered | None]:
+    """Of no other nodes."""
+    yield from ()
+
+
+def start_matrix(house: House, snapshot: Snapshot, wanted: WantedMatrix) -> MatrixRun:
+    """Choose and predict; nothing is sent yet. Raises ``NotFound``, ``InvalidInput``…"""
+    world = world_of_matrix(house, snapshot, wanted)
+    chosen = _chosen(snapshot, world, wanted)
+    evidence = _evidence(house, world.snapshot, wanted, chosen)
+    prediction = predict_matrix(
+        world.snapshot,
+        [container.id for container in chosen],
+        wanted.protocol,
+        wanted.port,
+        "name" if wanted.by_name else "address",
+        evidence,
+    )
+    return MatrixRun(house, world, wanted, chosen, prediction, evidence, gaps=list(world.gaps))
+
+
+def _evidence(house: House, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Evidence:
+    """Who listens, where a port is asked for; whose namespace is whose, where some are shared."""
+    seen: dict[str, Observation] = {}
+    inodes: dict[str, int] = {}
+    for container in chosen:
+        if wanted.protocol in LISTENING_PROTOCOLS:
+            look(house, snapshot, container, ("sockets",), seen)
+        if container.shares_with:
+            inodes |= inodes_of(house, snapshot, container)
+    return replace(base_evidence(house, snapshot), observations=seen, namespace_inodes=inodes)
+
+
+def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Container, ...]:
+    if wanted.everything:
+        found = snapshot.containers
+    elif wanted.network is not None:
+        network = references.network(snapshot, wanted.network)
+        found = tuple(world.snapshot.containers_by_id[e.container_id] for e in world.snapshot.endpoints_of(network))
+    else:
+        named = (container_of(snapshot, world, ref, forwarded=wanted.forwarded) for ref in wanted.containers)
+        found = tuple({container.id: container for container in named}.values())
+    if len(found) > MAX_CONTAINERS:
+        fault = InputFault("/containers", f"At most {MAX_CONTAINERS} at once; these are {len(found)}.")
+        raise InvalidInput(code="input-invalid", detail=f"The body is invalid: {fault.message}", faults=[fault])
+    return found
+
+
+def _sources(
+    house: House, snapshot: Snapshot, chosen: Sequence[Container], wanted: WantedMatrix, evidence: Evidence
+) -> Iterator[SweepSource]:
+    """Every row that can be measured, with the columns that have something to probe.
+
+    The ports of a container in host mode are the host's, where only published ones may be probed. What a name leads to
+    is bounded by the plan.
+    """
+    may = partial(host_open, snapshot, wanted.protocol, wanted.port)
+    reach = Reach(snapshot, (IPV4, IPV6), evidence)
+    stood = [stand(snapshot, container.id, evidence) for container in chosen]
+    for index, (container, source) in enumerate(zip(chosen, stood, strict=True)):
+        if not container.running or container.paused or container.node is not None:
+            continue
+        targets: list[SweepTarget] = []
+        for column, (other, destination) in enumerate(zip(chosen, stood, strict=True)):
+            if column == index:
+                continue
+            if wanted.by_name:
+                targets.append(SweepTarget(column, name=other.name))
+            elif (address := reach.address_of(source, destination)) is not None:
+                closed = destination.is_host and not may(ip_address(address))
+                targets.append(SweepTarget(column, address=None if closed else address))
+        yield SweepSource(index, house.engine.place_of(snapshot, container), tuple(targets))

@@ -1,0 +1,113 @@
+"""The whole engine, examined and pictured: everything observable is gathered once, then core reasons over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bridgework.diagnosis.diagnosis import diagnose, worst_first
+from bridgework.model import references
+from bridgework.model.checks import Finding
+from bridgework.model.errors import NotFound
+from bridgework.model.evidence import EngineEvidence, Evidence
+from bridgework.model.observations import Observation
+from bridgework.model.probe_port import Aspect
+from bridgework.model.snapshot import Snapshot
+from bridgework.topology.build import build
+from bridgework.topology.graph import Topology
+from bridgework.use_cases.connectivity.observe import base_evidence
+from bridgework.use_cases.services import House
+from bridgework.use_cases.swarm.swarm_findings import findings_between_nodes
+
+ASPECTS: tuple[Aspect, ...] = ("interfaces", "sockets", "resolver")
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Every finding, the worst first, and what could not be inspected."""
+
+    findings: tuple[Finding, ...]
+    limited: tuple[str, ...]
+
+
+def diagnosis(house: House, snapshot: Snapshot, *, forwarded: bool = False) -> Diagnosis:
+    """Examine the engine as it stands, and the way to the other nodes where there are any."""
+    between, silent = ((), ()) if forwarded else findings_between_nodes(house, snapshot)
+    evidence = gather(house, snapshot)
+    found = diagnose(
+        snapshot,
+        EngineEvidence(
+            evidence=evidence,
+            network_endpoint_ids=_endpoint_ids(house, snapshot),
+            default_pools=house.engine.facts().default_address_pools,
+        ),
+    )
+    return Diagnosis(worst_first((*between, *found)), (*silent, *evidence.limited))
+
+
+def gather(house: House, snapshot: Snapshot) -> Evidence:
+    """What can be seen of every running container and of the host."""
+    seen: dict[str, Observation] = {}
+    inodes: dict[str, int] = {}
+    limited: list[str] = []
+    for container in snapshot.containers:
+        if not container.running:
+            continue
+        found = house.runner.observe(house.engine.place_of(snapshot, container), ASPECTS)
+        if found is None:
+            limited.append(f"the network namespace of {container.name}")
+            continue
+        seen[container.id] = found.whole()
+        if found.truncated:
+            limited.append(f"all {' and '.join(found.truncated)} of {container.name}, which has more than is read")
+        inodes[container.id] = found.inode
+    host = house.runner.observe_host(firewall=True)
+    if host is None:
+        limited.append("the host's links, routes and firewall")
+    elif host.rules is not None:
+        house.rules.keep(house.engine, snapshot, host.rules)
+    return replace(
+        base_evidence(house, snapshot),
+        namespace_inodes=inodes,
+        observations=seen,
+        host=host,
+        limited=tuple(limited),
+    )
+
+
+def _endpoint_ids(house: House, snapshot: Snapshot) -> Mapping[str, Mapping[str, str]]:
+    found: dict[str, Mapping[str, str]] = {}
+    for network in snapshot.networks:
+        try:
+            found[network.id] = house.engine.network_endpoint_ids(network.id)
+        except NotFound:
+            continue
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyFilter:
+    """What a picture is narrowed to."""
+
+    network: str | None = None
+    label: str | None = None
+    project: str | None = None
+    links: bool = False
+
+
+def topology(house: House, snapshot: Snapshot, wanted: TopologyFilter) -> Topology:
+    """The graph; with ``links`` each endpoint's veth on the host is looked up too, which enters every namespace."""
+    network_ids = None if wanted.network is None else [references.network(snapshot, wanted.network).id]
+    observations: Mapping[str, Observation] | None = None
+    host = None
+    if wanted.links:
+        evidence = gather(house, snapshot)
+        observations, host = evidence.observations, evidence.host
+    return build(
+        snapshot,
+        host=host,
+        observations=observations,
+        network_ids=network_ids,
+        label=wanted.label,
+        project=wanted.project,
+    )

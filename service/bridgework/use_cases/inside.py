@@ -1,0 +1,192 @@
+"""What is inside a container's network namespace and on the engine's host, whatever the image holds.
+
+Each view is one look by the probe runner. What could not be seen is ``None``, never an empty list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from bridgework.model import references
+from bridgework.model.errors import BridgeworkError, Call, Conflict, Remedy
+from bridgework.model.observations import Interface, ListeningSocket, Neighbour, Observation, Route
+from bridgework.model.probe_port import Aspect
+from bridgework.model.snapshot import Container, Network, Reference, Snapshot
+from bridgework.topology.links import interface_of
+from bridgework.topology.veth_pairs import Wiring, wiring
+from bridgework.use_cases.services import House
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[_Item]):
+    """What was read of a list. ``truncated`` says that the container has more than that."""
+
+    items: Sequence[_Item]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeView:
+    """A bridge of the host and the Docker network that it belongs to."""
+
+    index: int
+    name: str
+    network: Network | None
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceView:
+    """An interface inside. ``peer`` is its other end on the host, ``bridge`` what that end is a port of."""
+
+    interface: Interface
+    network: Network | None = None
+    peer: Interface | None = None
+    bridge: BridgeView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostLinkView:
+    """A link of the host: whom a veth serves, what ports a bridge has."""
+
+    interface: Interface
+    bridge: Interface | None
+    ports: tuple[Interface, ...]
+    network: Network | None
+    container: Reference | None
+    orphan: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """The host's links, by index, and its routes. ``truncated`` says that there are more than were read."""
+
+    links: tuple[HostLinkView, ...]
+    routes: tuple[Route, ...]
+    truncated: bool
+
+
+def interfaces(house: House, snapshot: Snapshot, reference: str) -> Part[InterfaceView]:
+    """As ``ip -s addr`` shows inside, by index, with the other ends of veths. Raises ``Conflict``."""
+    container = references.container(snapshot, reference)
+    seen = look(house, snapshot, container, ("interfaces",))
+    host = house.runner.observe(house.engine.host_place(snapshot), ("interfaces",))
+    inside = seen.interfaces or ()
+    wires = wiring(snapshot, (host.interfaces or ()) if host else ())
+    at_host = host is not None and host.inode == seen.inode
+    ends = {} if at_host else wires.pairs(inside)
+    networks = _networks_inside(snapshot, container, seen)
+    found = []
+    for interface in inside:
+        peer = ends.get(interface.index)
+        bridge = wires.master(interface if at_host else peer)
+        shown = BridgeView(bridge.index, bridge.name, wires.network_of(bridge)) if bridge else None
+        found.append(InterfaceView(interface, networks.get(interface.index), peer, shown))
+    return Part(found, "interfaces" in seen.truncated)
+
+
+def _networks_inside(snapshot: Snapshot, container: Container, seen: Observation) -> dict[int, Network]:
+    """Index of an interface → the network whose endpoint it carries, by MAC or address."""
+    owner = snapshot.network_owner_of(container)
+    found = {}
+    for endpoint in owner.endpoints if owner else ():
+        interface = interface_of(endpoint, seen) if endpoint.state == "active" else None
+        if interface is not None and endpoint.network_id in snapshot.networks_by_id:
+            found[interface.index] = snapshot.networks_by_id[endpoint.network_id]
+    return found
+
+
+def routes(house: House, snapshot: Snapshot, reference: str) -> Part[Route]:
+    """The main routing tables of both families. Raises ``Conflict``."""
+    seen = look(house, snapshot, references.container(snapshot, reference), ("routes",))
+    return Part(seen.routes or (), "routes" in seen.truncated)
+
+
+def neighbours(house: House, snapshot: Snapshot, reference: str) -> Part[Neighbour]:
+    """The ARP and NDP entries. Raises ``Conflict``."""
+    seen = look(house, snapshot, references.container(snapshot, reference), ("neighbours",))
+    return Part(seen.neighbours or (), "neighbours" in seen.truncated)
+
+
+def sockets(house: House, snapshot: Snapshot, reference: str) -> Part[ListeningSocket]:
+    """What waits for somebody. Raises ``Conflict``."""
+    container = references.container(snapshot, reference)
+    seen = look(house, snapshot, container, ("sockets", "processes"))
+    if seen.sockets is None and "sockets" not in seen.truncated:
+        raise _out_of_reach(house, f"The kernel does not say what listens inside {container.name}")
+    return Part(seen.sockets or (), "sockets" in seen.truncated)
+
+
+def host_view(house: House, snapshot: Snapshot) -> HostView:
+    """The engine's host. Raises ``Conflict`` (``namespace-out-of-reach``)."""
+    host = house.runner.observe(house.engine.host_place(snapshot), ("interfaces", "routes"))
+    if host is None:
+        raise _out_of_reach(house, "The network namespace of the engine's host cannot be entered from here")
+    links = host.interfaces or ()
+    wires = wiring(snapshot, links)
+    served = dict(_served(house, snapshot, wires))
+    found = tuple(_host_link(wires, link, served) for link in links)
+    return HostView(found, host.routes or (), truncated=bool(host.truncated))
+
+
+def _host_link(wires: Wiring, link: Interface, served: dict[int, tuple[Reference, Network | None]]) -> HostLinkView:
+    bridge = wires.master(link)
+    container, network = served.get(link.index, (None, None))
+    return HostLinkView(
+        interface=link,
+        bridge=bridge,
+        ports=wires.ports(link) if link.kind == "bridge" else (),
+        network=network or wires.network_of(link) or wires.network_of(bridge),
+        container=container,
+        orphan=wires.is_orphan(link),
+    )
+
+
+def _served(house: House, snapshot: Snapshot, wires: Wiring) -> Iterator[tuple[int, tuple[Reference, Network | None]]]:
+    """Index of a veth on the host → the container at its other end, and the network that it serves there."""
+    for container in snapshot.containers:
+        own = container.running and container.shares_with is None and not container.host_mode
+        if not own or not any(endpoint.state == "active" for endpoint in container.endpoints):
+            continue
+        seen = house.links.of(house.runner, snapshot, house.engine.place_of(snapshot, container))
+        if seen is None:
+            continue
+        networks = _networks_inside(snapshot, container, seen)
+        for index, end in wires.pairs(seen.interfaces or ()).items():
+            yield end.index, (Reference(container.id, container.name), networks.get(index))
+
+
+def look(house: House, snapshot: Snapshot, container: Container, aspects: tuple[Aspect, ...]) -> Observation:
+    """One look inside. Raises ``Conflict``: ``container-not-running`` or ``namespace-out-of-reach``."""
+    if not container.running:
+        raise _not_running(container)
+    seen = house.runner.observe(house.engine.place_of(snapshot, container), aspects)
+    if seen is not None:
+        return seen
+    now = references.container(house.engine.snapshot(), container.id)
+    if not now.running:
+        raise _not_running(now)
+    raise _out_of_reach(house, f"The network namespace of {container.name} cannot be entered from here")
+
+
+def _not_running(container: Container) -> BridgeworkError:
+    return Conflict(
+        code="container-not-running",
+        detail=f"{container.name} is {container.state}: only while it runs has it a network namespace to look into.",
+        remedy=Remedy("Start it.", calls=(Call("POST", f"/v1/containers/{container.id}/start"),)),
+        facts={"container": {"id": container.id, "name": container.name, "state": container.state}},
+    )
+
+
+def _out_of_reach(house: House, sentence: str) -> BridgeworkError:
+    status = house.runner.status()
+    why = "" if status.kind == "namespace" else f": {status.reason}"
+    return Conflict(
+        code="namespace-out-of-reach",
+        detail=f"{sentence}{why}.",
+        remedy=Remedy("Run the service where it can enter the engine's namespaces; see `missing`."),
+        facts={"runner": status.kind, "missing": list(status.missing)},
+    )

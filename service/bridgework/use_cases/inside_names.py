@@ -1,0 +1,159 @@
+"""A container's names and ports: what it can resolve and to what, what it publishes and whether anything listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bridgework.analysis.attachment import Standing, stand
+from bridgework.analysis.name_lookup import Lookup, link_parts, look_up, user_networks, uses_embedded_dns
+from bridgework.model import references
+from bridgework.model.endpoint_names import names_of, normal
+from bridgework.model.evidence import Evidence
+from bridgework.model.observations import ListeningSocket, ResolverConfiguration
+from bridgework.model.snapshot import Container, Network, PublishedPort, Reference, Snapshot
+from bridgework.use_cases.inside import look
+from bridgework.use_cases.services import House
+
+LOOKED_FOR = frozenset({"tcp", "udp"})
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvableName:
+    """A name and its addresses: by the embedded server of a network, or (``network`` is ``None``) the hosts file."""
+
+    name: str
+    addresses: tuple[str, ...]
+    network: Network | None
+    containers: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostsEntry:
+    """A line of the hosts file."""
+
+    address: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DnsView:
+    """How the container resolves names. ``resolver`` and ``hosts`` are ``None`` where its files could not be read."""
+
+    resolver: ResolverConfiguration | None
+    hosts: tuple[HostsEntry, ...] | None
+    names: tuple[ResolvableName, ...]
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the files hold more than was read."""
+        return self.resolver is not None and self.resolver.truncated
+
+
+@dataclass(frozen=True, slots=True)
+class PortView:
+    """A port of the container. ``listeners`` is ``None`` where nothing could be seen."""
+
+    container_port: int
+    protocol: str
+    exposed: bool
+    published: tuple[PublishedPort, ...]
+    configured: tuple[PublishedPort, ...]
+    listeners: tuple[ListeningSocket, ...] | None
+
+    @property
+    def listening(self) -> bool | None:
+        """Whether something waits there; ``None`` where that could not be seen."""
+        return None if self.listeners is None else bool(self.listeners)
+
+
+def dns(house: House, snapshot: Snapshot, reference: str) -> DnsView:
+    """Resolver file, hosts file, and every name that either or the embedded server knows. Raises ``Conflict``."""
+    container = references.container(snapshot, reference)
+    seen = look(house, snapshot, container, ("resolver",))
+    inodes = {container.id: seen.inode}
+    owner = snapshot.network_owner_of(container)
+    if owner is not None and owner.id != container.id and owner.running:
+        inode = house.runner.namespace_inode(house.engine.place_of(snapshot, owner))
+        inodes |= {owner.id: inode} if inode is not None else {}
+    evidence = Evidence(namespace_inodes=inodes, observations={container.id: seen})
+    standing = stand(snapshot, container.id, evidence)
+    found = (_resolved(snapshot, standing, name, evidence) for name in _candidates(snapshot, standing, evidence))
+    hosts = tuple(HostsEntry(*line) for line in seen.resolver.hosts) if seen.resolver else None
+    return DnsView(seen.resolver, hosts, tuple(name for name in found if name is not None))
+
+
+def _resolved(snapshot: Snapshot, standing: Standing, name: str, evidence: Evidence) -> ResolvableName | None:
+    meant = look_up(snapshot, standing, name, evidence)
+    if meant.outcome is not Lookup.FOUND:
+        return None
+    containers = tuple(dict.fromkeys(holder.container for holder in meant.holders))
+    return ResolvableName(name, meant.addresses, meant.network, containers)
+
+
+def _candidates(snapshot: Snapshot, standing: Standing, evidence: Evidence) -> list[str]:
+    """Every name that is written down anywhere for this container, sorted; plain, and as ``name.network``."""
+    names: set[str] = set()
+    for observation in evidence.observations.values():
+        for _, listed in observation.resolver.hosts if observation.resolver else ():
+            names.update(normal(name) for name in listed)
+    if standing.owner is not None:
+        names.update(normal(name) for name in standing.owner.extra_hosts)
+    if uses_embedded_dns(snapshot, standing, evidence):
+        for network in user_networks(snapshot, standing):
+            known = set(_names_in(snapshot, standing, network))
+            names |= known | {f"{name}.{normal(network.name)}" for name in known}
+    return sorted(names - {""})
+
+
+def _names_in(snapshot: Snapshot, standing: Standing, network: Network) -> Iterable[str]:
+    for endpoint in snapshot.endpoints_of(network):
+        if endpoint.state == "active":
+            yield from names_of(endpoint)
+    for endpoint in standing.endpoints:
+        if endpoint.network_id == network.id:
+            yield from (normal(link_parts(link)[1]) for link in endpoint.links)
+
+
+def ports(house: House, snapshot: Snapshot, reference: str) -> list[PortView]:
+    """Ports published, asked for or exposed, by number; of ``container:X`` those of X."""
+    container = references.container(snapshot, reference)
+    owner = snapshot.network_owner_of(container) or container
+    sockets = _sockets(house, snapshot, owner)
+    exposed = {(int(port), protocol or "tcp") for port, _, protocol in map(_parted, owner.exposed_ports)}
+    listed = (*owner.published_ports, *owner.configured_ports)
+    wanted = exposed | {(port.container_port, port.protocol) for port in listed}
+    return [
+        PortView(
+            container_port=number,
+            protocol=protocol,
+            exposed=(number, protocol) in exposed,
+            published=_of(owner.published_ports, number, protocol),
+            configured=_of(owner.configured_ports, number, protocol),
+            listeners=_listeners(sockets, number, protocol),
+        )
+        for number, protocol in sorted(wanted)
+    ]
+
+
+def _parted(port: str) -> tuple[str, str, str]:
+    return port.partition("/")
+
+
+def _of(ports: tuple[PublishedPort, ...], number: int, protocol: str) -> tuple[PublishedPort, ...]:
+    return tuple(port for port in ports if (port.container_port, port.protocol) == (number, protocol))
+
+
+def _listeners(
+    sockets: tuple[ListeningSocket, ...] | None, number: int, protocol: str
+) -> tuple[ListeningSocket, ...] | None:
+    if sockets is None or protocol not in LOOKED_FOR:
+        return None
+    return tuple(one for one in sockets if (one.port, one.protocol) == (number, protocol))
+
+
+def _sockets(house: House, snapshot: Snapshot, owner: Container) -> tuple[ListeningSocket, ...] | None:
+    if not owner.running:
+        return None
+    seen = house.runner.observe(house.engine.place_of(snapshot, owner), ("sockets", "processes"))
+    return seen.whole().sockets if seen else None

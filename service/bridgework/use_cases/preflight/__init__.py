@@ -1,0 +1,1 @@
+"""What the service checks before it asks the engine for a change."""

@@ -1,0 +1,194 @@
+"""What may stand against a new container: faults of the request, the policy, and who holds what it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from bridgework.ipam.input import validate_container_name
+from bridgework.model import references
+from bridgework.model.create_specs import ContainerSpec, EndpointSpec
+from bridgework.model.errors import InputFault, Refused
+from bridgework.model.snapshot import Network, PublishedPort, Snapshot
+from bridgework.policy.access import Caller, Role, image_allowed, require_ownership, require_role
+from bridgework.policy.host_ports import claims, clash
+from bridgework.policy.ownership import require_place, require_ports
+from bridgework.use_cases.preflight.container_conflicts import name_taken, owner_conflict, port_conflict
+from bridgework.use_cases.preflight.endpoint import (
+    MODE_DRIVERS,
+    endpoint_faults,
+    require_address_free,
+    require_mac_free,
+    require_room,
+)
+from bridgework.use_cases.preflight.network import require_valid
+from bridgework.use_cases.services import House
+
+MODES = frozenset({"bridge", "host", "none"})
+
+
+@dataclass(frozen=True, slots=True)
+class WantedContainer:
+    """A create request as it came: networks and modes still by the caller's words, with their order kept."""
+
+    spec: ContainerSpec
+    name: str | None
+    network_mode: str | None
+    networks: tuple[tuple[str, EndpointSpec], ...]
+    start: bool = True
+    pull: str = "never"
+
+
+def resolved(house: House, snapshot: Snapshot, spec: ContainerSpec, wanted: WantedContainer) -> ContainerSpec:
+    """Every reference replaced by a full id. Raises ``InvalidInput`` with every fault at once."""
+    faults = validate_container_name(spec.name) if wanted.name else []
+    mode, chosen = _mode(snapshot, wanted)
+    networks: dict[str, EndpointSpec] = {chosen.id: EndpointSpec()} if chosen else {}
+    named = set()
+    for index, (reference, endpoint) in enumerate(wanted.networks):
+        network = references.network(snapshot, reference)
+        pointer = f"/networks/{index}"
+        faults += endpoint_faults(house, network, endpoint, pointer) + _faults_of_place(network, mode, pointer)
+        if network.id in named:
+            faults.append(InputFault(f"{pointer}/network", f"{network.name} is named twice."))
+        named.add(network.id)
+        networks[network.id] = endpoint
+    require_valid(faults + _faults_of_mode(spec, mode) + _faults_of_ports(spec.published_ports))
+    return replace(spec, network_mode=mode, networks=networks)
+
+
+def _mode(snapshot: Snapshot, wanted: WantedContainer) -> tuple[str, Network | None]:
+    """The engine's ``NetworkMode``, and the network it names, where it names one."""
+    mode = wanted.network_mode
+    if mode is None:
+        mode = wanted.networks[0][0] if wanted.networks else "bridge"
+    if mode in {"default", "bridge"}:
+        bridge = next((network for network in snapshot.networks if network.is_default_bridge), None)
+        return "bridge", bridge if wanted.networks else None
+    if mode in MODES:
+        return mode, None
+    if mode.startswith("container:"):
+        return f"container:{references.container(snapshot, mode.partition(':')[2]).id}", None
+    network = references.network(snapshot, mode)
+    if network.driver in MODE_DRIVERS and not network.config_only:
+        return network.name, None
+    if network.is_default_bridge:
+        return "bridge", network if wanted.networks else None
+    return network.name, network
+
+
+def _faults_of_place(network: Network, mode: str, pointer: str) -> list[InputFault]:
+    if mode in {"host", "none"} or mode.startswith("container:"):
+        return [InputFault(pointer, f"A container in mode {mode} has no networks of its own.")]
+    if network.config_only:
+        return [InputFault(f"{pointer}/network", f"{network.name} is a configuration, not a network.")]
+    if network.driver in MODE_DRIVERS:
+        return [InputFault(f"{pointer}/network", f"{network.name} is no network to connect to; see network_mode.")]
+    return []
+
+
+def _faults_of_mode(spec: ContainerSpec, mode: str) -> list[InputFault]:
+    sharing: Mapping[str, tuple[object, str]] = {
+        "published_ports": (spec.published_ports, "publish on the container whose network it shares"),
+        "hostname": (spec.hostname, "the host name is that container's"),
+        "dns": (spec.dns, "the resolver is that container's"),
+        "dns_search": (spec.dns_search, "the resolver is that container's"),
+        "dns_options": (spec.dns_options, "the resolver is that container's"),
+        "extra_hosts": (spec.extra_hosts, "the hosts file is that container's"),
+        "sysctls": (spec.sysctls, "they would change that container's network"),
+    }
+    faults: list[InputFault] = []
+    if mode.startswith("container:"):
+        faults = [
+            InputFault(f"/{name}", f"Not with container mode: {why}.")
+            for name, (value, why) in sharing.items()
+            if value
+        ]
+    if mode == "host" and spec.sysctls:
+        faults.append(InputFault("/sysctls", "Not with host mode: they would change the host's network."))
+    return faults
+
+
+def _faults_of_ports(ports: tuple[PublishedPort, ...]) -> list[InputFault]:
+    return [
+        InputFault("/published_ports", f"The host's port {one.host_port}/{one.protocol} is asked for twice.")
+        for one, other in combinations([port for port in ports if port.host_port is not None], 2)
+        if clash(one, other)
+    ][:1]
+
+
+def require_allowed(house: House, caller: Caller, snapshot: Snapshot, spec: ContainerSpec) -> None:
+    """Raise ``Refused`` when the caller, or anyone here, may not have such a container."""
+    if not image_allowed(house.policy, spec.image):
+        raise Refused(code="image-not-allowed", detail=f"The policy here does not allow the image {spec.image}.")
+    if spec.network_mode == "host":
+        require_role(caller, Role.ADMIN, "Host mode")
+        if not house.policy.host_mode:
+            raise Refused(code="host-mode-not-allowed", detail="The policy here does not allow host mode.")
+    if spec.network_mode.startswith("container:"):
+        require_role(caller, Role.ADMIN, "Sharing another container's network")
+        _require_sharing_allowed(house, caller, snapshot, spec.network_mode.partition(":")[2])
+    for network_id in spec.networks:
+        network = snapshot.networks_by_id[network_id]
+        if not network.is_default_bridge:
+            require_ownership(caller, "network", network.name, network.labels)
+            endpoint = spec.networks[network_id]
+            names = (spec.name, spec.hostname or "", *endpoint.aliases)
+            require_place(caller, snapshot, network, names, (endpoint.ipv4_address, endpoint.ipv6_address))
+    require_ports(caller, snapshot, spec.published_ports)
+    for port in spec.published_ports:
+        _require_port_allowed(house, port)
+
+
+def _require_sharing_allowed(house: House, caller: Caller, snapshot: Snapshot, owner_id: str) -> None:
+    """The named container, and the end of its own chain, must be the caller's; by a detour, host mode is host mode."""
+    named = snapshot.containers_by_id[owner_id]
+    for owner in (named, snapshot.network_owner_of(named) or named):
+        require_ownership(caller, "container", owner.name, owner.labels)
+        if owner.host_mode and not house.policy.host_mode:
+            raise Refused(code="host-mode-not-allowed", detail=f"{owner.name} is in host mode: the policy forbids it.")
+
+
+def _require_port_allowed(house: House, port: PublishedPort) -> None:
+    low, high = house.policy.host_ports
+    if port.host_port is not None and not low <= port.host_port <= high:
+        raise Refused(
+            code="host-port-not-allowed",
+            detail=f"The policy here allows the host ports {low} to {high}, not {port.host_port}.",
+        )
+    addresses = house.policy.published_addresses
+    if addresses is not None and (port.host_ip or "0.0.0.0") not in addresses:
+        raise Refused(
+            code="published-address-not-allowed",
+            detail=f"The policy here allows publishing on {', '.join(addresses)} alone.",
+        )
+
+
+def wanted_ports(snapshot: Snapshot, spec: ContainerSpec) -> tuple[PublishedPort, ...]:
+    """The ports of the host that the new container will take, once it runs."""
+    if spec.network_mode in {"host", "none"} or spec.network_mode.startswith("container:"):
+        return ()
+    named = [snapshot.networks_by_id[network_id] for network_id in spec.networks]
+    networks = named or [network for network in snapshot.networks if network.is_default_bridge]
+    return claims(spec.published_ports, networks)
+
+
+def require_free(snapshot: Snapshot, spec: ContainerSpec, *, start: bool) -> None:
+    """Raise ``Conflict`` naming who has the name, an address, a port, or why there is no network to share."""
+    holder = next((container for container in snapshot.containers if container.name == spec.name), None)
+    if holder is not None:
+        raise name_taken(holder)
+    for network_id, endpoint in spec.networks.items():
+        network = snapshot.networks_by_id[network_id]
+        if start:
+            require_room(snapshot, network, endpoint)
+        for address in (endpoint.ipv4_address, endpoint.ipv6_address):
+            require_address_free(snapshot, network, address)
+        require_mac_free(snapshot, network, endpoint.mac_address)
+    if start:
+        _, _, owner_id = spec.network_mode.partition("container:")
+        conflict = owner_conflict(snapshot, spec.name, owner_id or None)
+        conflict = conflict or port_conflict(snapshot, wanted_ports(snapshot, spec))
+        if conflict is not None:
+            raise conflict

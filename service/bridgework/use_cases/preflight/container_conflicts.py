@@ -1,0 +1,145 @@
+"""Who is in a container's way: of a name, a host port, an address, a network, the container whose network it shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bridgework.model.errors import Call, Conflict, Remedy
+from bridgework.model.snapshot import Container, PublishedPort, Snapshot
+from bridgework.policy.host_ports import claims_of, clash, held_by, publisher_of
+from bridgework.use_cases.preflight.endpoint import require_address_free
+from bridgework.use_cases.services import House
+
+
+def name_taken(holder: Container) -> Conflict:
+    """The name belongs to ``holder``."""
+    return Conflict(
+        code="container-name-taken",
+        detail=f"A container named {holder.name} exists already ({holder.id[:12]}, {holder.state}).",
+        remedy=Remedy(
+            "Use it, choose another name, or remove it.",
+            calls=(Call("GET", f"/v1/containers/{holder.id}"),),
+        ),
+        facts={"container": {"id": holder.id, "name": holder.name, "state": holder.state}},
+    )
+
+
+def port_conflict(snapshot: Snapshot, wanted: Sequence[PublishedPort]) -> Conflict | None:
+    """The first of the ports that a container publishes now."""
+    for port in wanted:
+        publisher = publisher_of(snapshot, port)
+        if publisher is not None:
+            return _port_taken(port, f"is published by {publisher.name}", publisher)
+    return None
+
+
+def _port_taken(port: PublishedPort, how: str, holder: Container | None) -> Conflict:
+    facts: dict[str, object] = {"host_port": port.host_port, "protocol": port.protocol}
+    calls: tuple[Call, ...] = ()
+    if holder is not None:
+        facts["holder"] = {"id": holder.id, "name": holder.name}
+        calls = (Call("GET", f"/v1/containers/{holder.id}"),)
+    return Conflict(
+        code="port-taken",
+        detail=f"Port {port.host_port}/{port.protocol} of the host {how}.",
+        remedy=Remedy("Publish on another port, or leave host_port null to be given one.", calls=calls),
+        facts=facts,
+    )
+
+
+def explained(house: House, container: Container, conflict: Conflict) -> Conflict:
+    """The engine's refusal of a start, with the culprit's name."""
+    snapshot = house.engine.snapshot()
+    told: Conflict | None = None
+    if conflict.code == "container-name-taken":
+        holder = next(iter(snapshot.containers_by_name.get(str(conflict.facts.get("name")), ())), None)
+        told = name_taken(holder) if holder else None
+    elif conflict.code == "port-taken":
+        # Docker 29 takes the networks from a container whose start fails: then it claimed what it was made with.
+        ports = claims_of(snapshot, container) or container.configured_ports
+        told = port_conflict(snapshot, ports) or held_by_a_program(house, snapshot, ports)
+    elif conflict.code in {"shared-network-owner-down", "shared-network-owner-gone"}:
+        told = owner_conflict(snapshot, container.name, container.shares_with)
+    elif conflict.code == "static-address-taken":
+        told = _address_conflict(snapshot, container)
+    elif conflict.code == "network-gone":
+        told = _network_gone(snapshot, container)
+    return replace(told, facts={**conflict.facts, **told.facts}) if told is not None else conflict
+
+
+def obstacle(house: House, snapshot: Snapshot, container: Container) -> Conflict | None:
+    """What would refuse its start, as far as it can be seen beforehand; of a running one, its next start."""
+    found = owner_conflict(snapshot, container.name, container.shares_with) or _network_gone(snapshot, container)
+    if found is not None or container.running:
+        return found
+    ports = claims_of(snapshot, container)
+    return (
+        _address_conflict(snapshot, container)
+        or port_conflict(snapshot, ports)
+        or held_by_a_program(house, snapshot, ports)
+    )
+
+
+def held_by_a_program(house: House, snapshot: Snapshot, ports: Sequence[PublishedPort]) -> Conflict | None:
+    """A program on the host, or a container in host mode, listens on one of the ports."""
+    if not ports:
+        return None
+    seen = house.runner.observe(house.engine.host_place(snapshot), ("sockets", "processes"))
+    for socket in (seen.sockets or ()) if seen else ():
+        port = next((wanted for wanted in ports if clash(wanted, held_by(socket))), None)
+        if port is not None:
+            holder = next((c for c in snapshot.containers if c.host_mode and c.pid == socket.pid and c.pid), None)
+            if holder is not None:
+                return _port_taken(port, f"is taken by {holder.name}, which is in host mode", holder)
+            return _port_taken(port, f"is taken by {socket.process or 'a program'} on the host", None)
+    return None
+
+
+def owner_conflict(snapshot: Snapshot, name: str, owner_id: str | None) -> Conflict | None:
+    """Why the container whose network is to be shared cannot share it; ``None`` when it can."""
+    if owner_id is None:
+        return None
+    owner = snapshot.containers_by_id.get(owner_id)
+    if owner is None:
+        return Conflict(
+            code="shared-network-owner-gone",
+            detail=f"{name} shares the network of {owner_id[:12]}, which is gone.",
+            remedy=Remedy(f"Remove {name}, and create it anew on a container or network that exists."),
+            facts={"owner": {"id": owner_id, "name": ""}},
+        )
+    if owner.running:
+        return None
+    return Conflict(
+        code="shared-network-owner-down",
+        detail=f"{name} shares the network of {owner.name}, which is {owner.state}.",
+        remedy=Remedy("Start the owner first.", calls=(Call("POST", f"/v1/containers/{owner.id}/start"),)),
+        facts={"owner": {"id": owner.id, "name": owner.name, "state": owner.state}},
+    )
+
+
+def _address_conflict(snapshot: Snapshot, container: Container) -> Conflict | None:
+    for endpoint in container.endpoints:
+        network = snapshot.networks_by_id.get(endpoint.network_id)
+        if network is not None:
+            try:
+                require_address_free(snapshot, network, endpoint.configured_ipv4)
+                require_address_free(snapshot, network, endpoint.configured_ipv6)
+            except Conflict as named:
+                return named
+    return None
+
+
+def _network_gone(snapshot: Snapshot, container: Container) -> Conflict | None:
+    gone = [endpoint for endpoint in container.endpoints if endpoint.network_id not in snapshot.networks_by_id]
+    if not gone:
+        return None
+    verb = f"/v1/containers/{container.id}/start"
+    forget = (Call("DELETE", f"/v1/networks/{e.network_id}/endpoints/{container.id}") for e in gone)
+    names = ", ".join(endpoint.network_name for endpoint in gone)
+    return Conflict(
+        code="network-gone",
+        detail=f"{container.name} is configured with {names}, which {'are' if len(gone) > 1 else 'is'} gone.",
+        remedy=Remedy("Let it forget what is gone, and start it.", calls=(*forget, Call("POST", verb))),
+        facts={"networks": [{"id": endpoint.network_id, "name": endpoint.network_name} for endpoint in gone]},
+    )

@@ -1,0 +1,277 @@
+"""What may stand against a new network: faults of the request, the policy, and whatever already holds what it wants.
+
+The engine takes most of it in silence (unknown options, public subnets) or answers with a status that misleads, so all
+of it is decided here, on a snapshot and on the host's routes, before the engine hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bridgework.ipam.input import validate_network_name, validate_pools
+from bridgework.ipam.usage import DEFAULT_BASES, Overlap, available_subnets, overlaps
+from bridgework.model import references
+from bridgework.model.create_specs import NetworkSpec
+from bridgework.model.driver_options import ENGINE_OF_API, faults_of
+from bridgework.model.errors import Call, Conflict, InputFault, InvalidInput, Refused, Remedy
+from bridgework.model.observations import Route
+from bridgework.model.snapshot import Network, Snapshot
+from bridgework.policy.access import reserved_label_faults, subnet_allowed
+from bridgework.topology.veth_pairs import wiring
+from bridgework.use_cases.services import House
+
+IPV4_SWITCH_API = (1, 48)
+IPV6_POOL_API = (1, 46)
+"""Docker 27 gives unique local addresses of its own."""
+SINGLE_DRIVERS = frozenset({"host", "null", "none"})
+ON_A_PARENT = frozenset({"macvlan", "ipvlan"})
+MTU = "com.docker.network.driver.mtu"
+IPV6_LEAST_MTU = 1280
+
+
+def source_of(snapshot: Snapshot, spec: NetworkSpec) -> Network | None:
+    """The network that ``config_from`` means. Raises ``NotFound`` or ``AmbiguousReference``."""
+    return references.network(snapshot, spec.config_from) if spec.config_from else None
+
+
+def validate(house: House, spec: NetworkSpec, source: Network | None) -> None:
+    """Raise ``InvalidInput`` with every fault at once, or ``Refused`` by the policy."""
+    api = api_version(house)
+    faults = validate_network_name(spec.name) + reserved_label_faults(spec.labels)
+    faults += validate_pools(
+        spec.pools,
+        ipv4_enabled=spec.ipv4_enabled is not False,
+        ipv6_enabled=spec.ipv6_enabled,
+        driver="" if spec.config_only else spec.driver,
+        allow_public=house.policy.public_subnets,
+    )
+    faults += faults_of(None if spec.config_only else spec.driver, spec.options, api)
+    faults += _faults_of_families(spec, api) + _faults_of_kind(spec) + _faults_of_source(spec, source)
+    require_valid(faults)
+    _require_allowed(house, spec)
+
+
+def require_valid(faults: list[InputFault]) -> None:
+    """Raise ``InvalidInput`` when there are faults."""
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        detail = f"The body is invalid: {faults[0].pointer}: {faults[0].message}{more}"
+        raise InvalidInput(code="input-invalid", detail=detail, faults=faults)
+
+
+def api_version(house: House) -> tuple[int, int]:
+    """The engine's newest API version, as numbers."""
+    major, minor = house.engine.facts().api_version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _faults_of_families(spec: NetworkSpec, api: tuple[int, int]) -> list[InputFault]:
+    faults = []
+    if spec.ipv4_enabled is False:
+        if api < IPV4_SWITCH_API:
+            since = ENGINE_OF_API[IPV4_SWITCH_API]
+            faults.append(InputFault("/ipv4_enabled", f"The engine is too old for it; {since} has it."))
+        if not spec.ipv6_enabled:
+            faults.append(InputFault("/ipv6_enabled", "Without IPv4 a network needs IPv6."))
+    mtu = spec.options.get(MTU, "")
+    if spec.ipv6_enabled and mtu.isascii() and mtu.isdecimal() and 0 < int(mtu[:9]) < IPV6_LEAST_MTU:
+        faults.append(InputFault(f"/options/{MTU}", f"IPv6 needs {IPV6_LEAST_MTU} bytes at least."))
+    return faults
+
+
+def _faults_of_kind(spec: NetworkSpec) -> list[InputFault]:
+    faults = []
+    if spec.driver in SINGLE_DRIVERS:
+        faults.append(InputFault("/driver", "The engine has one network of this driver, and makes no second."))
+    if spec.ingress and spec.driver != "overlay":
+        faults.append(InputFault("/ingress", "Only an overlay network of a swarm can be the routing mesh."))
+    if spec.config_only:
+        asked = {"internal": spec.internal, "attachable": spec.attachable, "ingress": spec.ingress,
+                 "scope": spec.scope, "config_from": spec.config_from}  # fmt: skip
+        faults += [
+            InputFault(f"/{name}", "A configuration is no network: this belongs to the networks made from it.")
+            for name, value in asked.items()
+            if value
+        ]
+    return faults
+
+
+def _faults_of_source(spec: NetworkSpec, source: Network | None) -> list[InputFault]:
+    if source is None:
+        return []
+    faults = []
+    if not source.config_only:
+        faults.append(InputFault("/config_from", f"{source.name} is a network, not a configuration."))
+    asked: Mapping[str, object] = {
+        "ipam/pools": spec.pools, "ipam/options": spec.ipam_options, "options": spec.options, "labels": spec.labels,
+        "ipv6_enabled": spec.ipv6_enabled,
+    }  # fmt: skip
+    faults += [InputFault(f"/{name}", f"This comes from {source.name}.") for name, value in asked.items() if value]
+    return faults
+
+
+def _require_allowed(house: House, spec: NetworkSpec) -> None:
+    allowed = house.policy.allowed_drivers
+    if allowed is not None and spec.driver not in allowed:
+        raise Refused(code="driver-not-allowed", detail=f"The policy here allows the drivers {', '.join(allowed)}.")
+    for pool in spec.pools:
+        if not subnet_allowed(house.policy, pool.subnet):
+            raise Refused(code="subnet-not-allowed", detail=f"The policy here does not allow the subnet {pool.subnet}.")
+
+
+def require_parent_allowed(house: House, snapshot: Snapshot, spec: NetworkSpec, source: Network | None) -> None:
+    """Raise ``Refused`` (``parent-not-allowed``) when the parent interface is part of another Docker network.
+
+    A macvlan or ipvlan on a Docker bridge puts its containers on that bridge's wire, past the network's owner and past
+    Docker's rules between networks (26.1.5, measured: they answer ARP there and receive the frames).
+    """
+    parent = (source or spec).options.get("parent")
+    if parent is None or spec.driver not in ON_A_PARENT or spec.config_only:
+        return
+    seen = house.runner.observe(house.engine.host_place(snapshot), ("interfaces",))
+    known = wiring(snapshot, (seen.interfaces or ()) if seen else ())
+    link = known.docker_link_behind(parent)
+    if link is None:
+        return
+    network = known.networks.get(link)
+    whose = f"the network {network.name}" if network else "Docker"
+    through = "" if link == parent else f" leads to {link}, which"
+    raise Refused(
+        code="parent-not-allowed",
+        detail=f"The parent interface {parent}{through} belongs to {whose}.",
+        remedy=Remedy(
+            "Use an interface of the host's own LAN as parent, or connect the containers to that network instead."
+        ),
+    )
+
+
+def require_free(house: House, snapshot: Snapshot, spec: NetworkSpec, source: Network | None) -> None:
+    """Raise ``Conflict`` naming who has the name, the bridge or the addresses."""
+    for network in snapshot.networks:
+        if network.name == spec.name:
+            raise _name_taken(network)
+        if _same_bridge(network, spec, source):
+            raise _bridge_taken(network)
+    subnets = [pool.subnet for pool in (source or spec).pools]
+    if subnets and not spec.config_only:
+        met = _meets(house, snapshot, spec, subnets)
+        if met:
+            raise _overlap(house, snapshot, met[0])
+
+
+def foresee(house: House, spec: NetworkSpec, source: Network | None) -> None:
+    """For a rehearsal, which never comes to the engine: raise ``Conflict`` as the engine itself would.
+
+    Not all that an engine and its kernel may say can be seen before: what a parent interface is fit for stays open.
+    """
+    if (spec.driver == "overlay" or spec.scope == "swarm") and house.swarm and not house.swarm.membership().manager:
+        raise Conflict(
+            code="not-a-swarm-manager",
+            detail="This engine is no swarm manager, and such a network needs one.",
+            remedy=Remedy("Send it to a manager, or start a swarm.", commands=("docker swarm init",)),
+        )
+    bases = (base for base, _ in house.engine.facts().default_address_pools)
+    subnets = (pool.subnet for pool in (source or spec).pools)
+    own = api_version(house) >= IPV6_POOL_API or any(":" in subnet for subnet in (*bases, *subnets))
+    if spec.ipv6_enabled and not spec.config_only and spec.ipam_driver == "default" and not own:
+        raise Conflict(
+            code="address-space-exhausted",
+            detail="The engine has no IPv6 subnet to give of its own.",
+            remedy=Remedy("Name an IPv6 subnet.", calls=(Call("GET", "/v1/subnets/available?prefix_len=64&count=5"),)),
+        )
+
+
+def _meets(house: House, snapshot: Snapshot, spec: NetworkSpec, subnets: list[str]) -> list[Overlap]:
+    """What the subnets meet: networks of the same address space (a swarm's is apart), and routes of the host.
+
+    A macvlan or ipvlan network lies on its parent's own wire, so that the host's route thither is no conflict.
+    """
+    swarm = spec.driver == "overlay"
+    networks = [n for n in snapshot.networks if not n.config_only and (n.scope == "swarm") == swarm]
+    return overlaps(subnets, networks, () if spec.driver in ON_A_PARENT else host_routes(house, snapshot))
+
+
+def _same_bridge(network: Network, spec: NetworkSpec, source: Network | None) -> bool:
+    wanted = (source or spec).options.get("com.docker.network.bridge.name")
+    return wanted is not None and spec.driver == "bridge" and not spec.config_only and network.bridge_name == wanted
+
+
+def _name_taken(holder: Network) -> Conflict:
+    return Conflict(
+        code="network-name-taken",
+        detail=f"A network named {holder.name} exists already ({holder.id[:12]}).",
+        remedy=Remedy("Use it, or choose another name.", calls=(Call("GET", f"/v1/networks/{holder.id}"),)),
+        facts={"network": {"id": holder.id, "name": holder.name}},
+    )
+
+
+def _bridge_taken(holder: Network) -> Conflict:
+    return Conflict(
+        code="bridge-name-taken",
+        detail=f"The network {holder.name} has the bridge {holder.bridge_name} already.",
+        remedy=Remedy("Choose another name for the bridge, or leave it to the engine."),
+        facts={"network": {"id": holder.id, "name": holder.name}, "bridge_name": holder.bridge_name},
+    )
+
+
+def host_routes(house: House, snapshot: Snapshot) -> tuple[Route, ...]:
+    """The host's routes; none where the host is out of sight (the engine still refuses what it sees)."""
+    seen = house.runner.observe(house.engine.host_place(snapshot), ("routes",))
+    return (seen.routes or ()) if seen else ()
+
+
+def _overlap(house: House, snapshot: Snapshot, met: Overlap) -> Conflict:
+    length = int(met.subnet.partition("/")[2])
+    bases = house.policy.allowed_subnets or DEFAULT_BASES
+    free = available_subnets(length, 1, taken_subnets(house, snapshot), bases)
+    what = (
+        f"the network {met.name}" if met.with_kind == "network" else f"the host's route {met.other_subnet} ({met.name})"
+    )
+    hint = f" {free[0]} is free." if free else ""
+    return Conflict(
+        code="subnet-overlaps",
+        detail=f"{met.subnet} overlaps {met.other_subnet} of {what}.{hint}",
+        remedy=Remedy(
+            f"Use {free[0]} instead." if free else "Use a subnet that overlaps nothing.",
+            calls=(Call("GET", f"/v1/subnets/available?prefix_len={length}&count=5"),),
+        ),
+        facts={
+            "subnet": met.subnet,
+            "overlaps": {"kind": met.with_kind, "name": met.name, "id": met.id, "subnet": met.other_subnet},
+            "available": free,
+        },
+    )
+
+
+def taken_subnets(house: House, snapshot: Snapshot) -> list[str]:
+    """Every subnet in use: Docker's networks and the host's routes."""
+    pools = [pool.subnet for network in snapshot.networks for pool in network.pools if pool.subnet]
+    routes = host_routes(house, snapshot)
+    return pools + [route.destination for route in routes if not route.destination.endswith("/0")]
+
+
+def in_the_making(conflict: Conflict) -> bool:
+    """Whether what is in the way is nothing that can be named yet: a network that the engine is just making.
+
+    Its bridge and route are up before it is listed. (An orphan bridge looks the same, and stays.)
+    """
+    if conflict.code == "network-name-taken":
+        return "network" not in conflict.facts
+    met = conflict.facts.get("overlaps", {"kind": "host-route", "name": "br-"})
+    return conflict.code == "subnet-overlaps" and met["kind"] == "host-route" and met["name"].startswith("br-")
+
+
+def with_culprit(house: House, spec: NetworkSpec, source: Network | None, conflict: Conflict) -> Conflict:
+    """The engine's refusal, with what it did not say."""
+    snapshot = house.engine.snapshot()
+    if conflict.code == "network-name-taken":
+        holder = next((n for n in snapshot.networks if n.name == spec.name), None)
+        if holder is not None:
+            return replace(_name_taken(holder), facts={**conflict.facts, **_name_taken(holder).facts})
+    subnets = [pool.subnet for pool in (source or spec).pools]
+    if conflict.code == "subnet-overlaps" and subnets:
+        met = _meets(house, snapshot, spec, subnets)
+        if met:
+            return _overlap(house, snapshot, met[0])
+    return conflict
