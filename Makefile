@@ -28,13 +28,14 @@ test-engines: dev ## Run the tests that depend on the engine's version on Debian
 	@scripts/test-packages
 	@PYTHONPATH=tests $(PYTHON) -m engines.run $(ARGS)
 
-check: dev ## Lint, types, who imports whom, and whether openapi.yaml says what the service does
+check: dev ## Lint, types, who imports whom, the console's JavaScript, workflows, and whether openapi.yaml says what the service does
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) scripts/openapi.py --check
 	@$(PYTHON) scripts/explanations.py --check
+	@scripts/lint-frontend
 	@scripts/audit
 
 openapi: dev ## Write openapi.yaml anew from the schemas
@@ -89,7 +90,7 @@ image: ## Build the container image with this machine's engine; ARGS="--base loc
 	@scripts/build-image $(ARGS)
 
 clean: ## Remove what tools left in the checkout; the engine and the environment stay
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist tools/lint/node_modules
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 .PHONY: dev openapi faults lowest sbom coverage picture test-packages

@@ -75,6 +75,14 @@ def test_a_token_is_made_as_it_is_written(tmp_path):
     assert entry["sha256"] == hashlib.sha256(made.stdout.strip().encode()).hexdigest()
 
 
-def test_the_changelog_begins_with_this_version():
-    (newest, *_) = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert newest == __version__
+def test_the_changelog_keeps_its_form_and_names_this_version():
+    page = (ROOT / "CHANGELOG.md").read_text()
+    first, *released = re.findall(r"^## (.+)$", page, re.MULTILINE)
+    assert first == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", heading) for heading in released)
+    assert not released or released[0].startswith(f"[{__version__}]")
+    assert released or f"The first version will be {__version__}." in page
+    groups = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.+)$", page, re.MULTILINE)) <= groups
+    linked = set(re.findall(r"^\[(.+)\]: https://", page, re.MULTILINE))
+    assert linked == {heading[1 : heading.index("]")] for heading in (first, *released)}
