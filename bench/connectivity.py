@@ -83,9 +83,9 @@ def one_check(made: Any) -> list[Line]:
     return lines
 
 
-def _against(measure: str, ours: Any, rival: Any, name: str, goal: int) -> Line:
+def _against(measure: str, ours: Any, rival: Any, name: str, candidate: int) -> Line:
     ratio = rival.median / ours.median
-    return Line(measure, shown(ours), f"{shown(rival)} {name}", ratio, f"{goal} times faster", ratio >= goal)
+    return Line(measure, shown(ours), f"{shown(rival)} {name}", ratio, f"{candidate} times faster", ratio >= candidate)
 
 
 def all_pairs_of_100(made: Any) -> list[Line]:

@@ -35,7 +35,7 @@ class Line:
     ours: str
     rival: str
     ratio: float | None
-    goal: str
+    candidate: str
     met: bool | None
 
 

@@ -85,12 +85,12 @@ def _rates(ours: str, rival: str, **headers: str) -> tuple[list[float], list[flo
     return sorted(mine), sorted(theirs)
 
 
-def _rate_line(measure: str, rates: tuple[list[float], list[float]], rival: str, goal: str, least: float) -> Line:
+def _rate_line(measure: str, rates: tuple[list[float], list[float]], rival: str, candidate: str, least: float) -> Line:
     mine, theirs = (rate[len(rate) // 2] for rate in rates)
     spans = [f"{rate[0]:.0f}-{rate[-1]:.0f}" for rate in rates]
     ratio = mine / theirs
     return Line(
-        measure, f"{mine:.0f}/s ({spans[0]})", f"{theirs:.0f}/s ({spans[1]}) {rival}", ratio, goal, ratio >= least
+        measure, f"{mine:.0f}/s ({spans[0]})", f"{theirs:.0f}/s ({spans[1]}) {rival}", ratio, candidate, ratio >= least
     )
 
 

@@ -69,7 +69,7 @@ def _engine_version(made: Any) -> str:
 def _row(line: Line) -> str:
     ratio = "" if line.ratio is None else f"{line.ratio:.3g}"
     met = {True: "yes", False: "**no**", None: ""}[line.met]
-    return f"| {line.measure} | {line.ours} | {line.rival} | {ratio} | {line.goal} | {met} |"
+    return f"| {line.measure} | {line.ours} | {line.rival} | {ratio} | {line.candidate} | {met} |"
 
 
 def _page(lines: list[Line], engine_version: str) -> str:

@@ -15,13 +15,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bridgework.engine.connection import EngineAddress
 from bridgework.engine.docker_engine import DockerEngine
-from bridgework.engine.helper_launcher import SidecarLauncher
+from bridgework.engine.helper_launcher import HelperLauncher
 from bridgework.engine.swarm import EngineSwarm
 from bridgework.http import compression, cors
 from bridgework.http.auth import Authenticator, TokensFile
 from bridgework.http.caching import KeptAnswers
 from bridgework.http.contract import Operation, Resource
-from bridgework.http.dispatch import Desk, flask_view
+from bridgework.http.dispatch import RequestPipeline, flask_view
 from bridgework.http.fields import plain
 from bridgework.http.limits import RateLimit, Slots
 from bridgework.http.oidc import Keys, Oidc
@@ -35,14 +35,14 @@ from bridgework.http.resources.matrix import routes as matrix
 from bridgework.http.resources.networks import routes as networks
 from bridgework.model.engine_port import Engine
 from bridgework.model.probe_port import ProbeRunner
-from bridgework.peers.http_peers import HttpSiblings
-from bridgework.probes.runners.auto_runner import ChosenRunner
-from bridgework.probes.runners.helper_runner import SidecarRunner
+from bridgework.peers.http_peers import HttpPeers
+from bridgework.probes.runners.auto_runner import AutoRunner
+from bridgework.probes.runners.helper_runner import HelperRunner
 from bridgework.probes.runners.namespace_runner import NamespaceRunner
 from bridgework.settings import Settings
 from bridgework.telemetry import trace_context
 from bridgework.telemetry.metrics import MeteredRunner, metered_engine
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 RESOURCES: Sequence[Resource] = (
     info.RESOURCE,
@@ -91,16 +91,16 @@ def create_app(
     """The application. ``engine`` and ``runner`` replace the real ones in tests of the seam."""
     docker = DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads)
     metered = metered_engine(engine or docker)
-    house = House(
+    services = Services(
         engine=metered,
         runner=MeteredRunner(runner or _runner(settings, docker)),
         policy=settings.policy,
         stop_grace_s=settings.stop_grace_s,
-        siblings=_siblings(settings, metered),
+        peers=_peers(settings, metered),
         swarm=None if engine else EngineSwarm(address, settings.engine_timeout_s),
     )
-    desk = Desk(
-        house=house,
+    pipeline = RequestPipeline(
+        services=services,
         authenticator=_authenticator(settings),
         rate=RateLimit(settings.rate_per_minute),
         slots={
@@ -113,7 +113,7 @@ def create_app(
     )
     app = _Application("bridgework", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.config["HOUSE"] = house
+    app.config["HOUSE"] = services
     if settings.proxies:
         served: Any = app  # Flask's documented way to put middleware around itself; its type says method
         served.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)
@@ -126,24 +126,24 @@ def create_app(
     compression.enable(app)
     metrics.watch(app, settings.threads)
     for operation in (operation for resource in RESOURCES for operation in resource.operations):
-        _register(app, desk, operation)
+        _register(app, pipeline, operation)
     docs.register(app)
     console.register(app)
     return app
 
 
-def _siblings(settings: Settings, engine: Engine) -> HttpSiblings | None:
-    if not settings.siblings:
+def _peers(settings: Settings, engine: Engine) -> HttpPeers | None:
+    if not settings.peers:
         return None
-    return HttpSiblings(settings.siblings, settings.sibling_token_file, lambda: engine.facts().id)
+    return HttpPeers(settings.peers, settings.peer_token_file, lambda: engine.facts().id)
 
 
 def _runner(settings: Settings, docker: DockerEngine) -> ProbeRunner:
-    launcher = SidecarLauncher(docker.address, settings.probe_image) if settings.probe_image else None
+    launcher = HelperLauncher(docker.address, settings.probe_image) if settings.probe_image else None
     if settings.probe_runner == "sidecar" and launcher is not None:
-        return SidecarRunner(launcher, "BRIDGEWORK_PROBE_RUNNER asks for it")
+        return HelperRunner(launcher, "BRIDGEWORK_PROBE_RUNNER asks for it")
     namespace = NamespaceRunner(docker.pid)
-    return namespace if settings.probe_runner == "namespace" else ChosenRunner(namespace, launcher)
+    return namespace if settings.probe_runner == "namespace" else AutoRunner(namespace, launcher)
 
 
 def _authenticator(settings: Settings) -> Authenticator:
@@ -159,7 +159,7 @@ def _authenticator(settings: Settings) -> Authenticator:
     return Authenticator(TokensFile(settings.tokens_file) if settings.tokens_file else None, oidc)
 
 
-def _register(app: Flask, desk: Desk, operation: Operation) -> None:
+def _register(app: Flask, pipeline: RequestPipeline, operation: Operation) -> None:
     reader = next(
         (
             other
@@ -172,7 +172,7 @@ def _register(app: Flask, desk: Desk, operation: Operation) -> None:
     app.add_url_rule(
         operation.path.replace("{", "<").replace("}", ">"),
         endpoint=operation.id,
-        view_func=flask_view(desk, operation, reader),
+        view_func=flask_view(pipeline, operation, reader),
         methods=[operation.method],
         provide_automatic_options=False,
     )

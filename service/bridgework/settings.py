@@ -60,8 +60,8 @@ class Settings:
     oidc_project_claim: str = "bridgework_project"
     cors_origins: tuple[str, ...] = ()
     metrics_dir: Path | None = None
-    siblings: tuple[str, ...] = ()
-    sibling_token_file: Path | None = None
+    peers: tuple[str, ...] = ()
+    peer_token_file: Path | None = None
 
     @property
     def policy(self) -> Policy:
@@ -126,8 +126,8 @@ def _parsed(env: Env) -> Settings:
         oidc_project_claim=env.str("OIDC_PROJECT_CLAIM", given.oidc_project_claim),
         cors_origins=_words(env, "CORS_ORIGINS", ()) or (),
         metrics_dir=env.path("METRICS_DIR", None),
-        siblings=_words(env, "SIBLINGS", ()) or (),
-        sibling_token_file=env.path("SIBLING_TOKEN_FILE", None),
+        peers=_words(env, "PEERS", ()) or (),
+        peer_token_file=env.path("PEER_TOKEN_FILE", None),
     )
 
 
@@ -139,11 +139,11 @@ def _words(env: Env, name: str, default: tuple[str, ...] | None) -> tuple[str, .
 def _check(settings: Settings) -> None:
     if settings.tokens_file is not None and not settings.tokens_file.is_file():
         raise BadSettings(f"BRIDGEWORK_TOKENS_FILE is {settings.tokens_file}, and there is no such file.")
-    if settings.sibling_token_file is not None and not settings.sibling_token_file.is_file():
-        raise BadSettings(f"BRIDGEWORK_SIBLING_TOKEN_FILE is {settings.sibling_token_file}: there is no such file.")
-    for name in settings.siblings:
+    if settings.peer_token_file is not None and not settings.peer_token_file.is_file():
+        raise BadSettings(f"BRIDGEWORK_PEER_TOKEN_FILE is {settings.peer_token_file}: there is no such file.")
+    for name in settings.peers:
         if not name.rpartition(":")[2].isdigit():
-            raise BadSettings(f"BRIDGEWORK_SIBLINGS names {name!r}, which is not host:port.")
+            raise BadSettings(f"BRIDGEWORK_PEERS names {name!r}, which is not host:port.")
     if settings.probe_runner == "sidecar" and settings.probe_image is None:
         raise BadSettings("BRIDGEWORK_PROBE_RUNNER=sidecar needs BRIDGEWORK_PROBE_IMAGE, the image of its helpers.")
     oidc = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)

@@ -167,8 +167,8 @@ def test_any_other_token_is_refused(platform, make):
 
 def test_a_subject_is_never_a_name_of_the_tokens_file(platform):
     """Neither its rate nor its keys for retries."""
-    keyed = {"Authorization": f"Bearer {token(claims(sub='operator'))}", "Idempotency-Key": "k"}
-    first = platform.send("POST", "/v1/networks", {"name": "ab"}, headers=keyed)
+    idempotent = {"Authorization": f"Bearer {token(claims(sub='operator'))}", "Idempotency-Key": "k"}
+    first = platform.send("POST", "/v1/networks", {"name": "ab"}, headers=idempotent)
     again = platform.as_("operator").send("POST", "/v1/networks", {"name": "ab"}, headers={"Idempotency-Key": "k"})
     assert (first.status_code, again.status_code) == (201, 409)
 

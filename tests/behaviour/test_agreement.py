@@ -235,7 +235,7 @@ def take_down(raw):
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestContext:
     """One question: its name, its body, and whether the two ends are close to each other."""
 
     name: str
@@ -308,7 +308,7 @@ def asked(source, destination, how, near):
     words = [*(f"{value}" for value in source.values()), "to", *(f"{k} {v}" for k, v in destination.items())]
     name = " ".join([*words, how["protocol"], *(f"{k} {v}" for k, v in how.items() if k != "protocol")])
     body = {"source": source, "destination": destination, "timeout_ms": TIMEOUT_MS, **how}
-    return Asked(name, body, near)
+    return RequestContext(name, body, near)
 
 
 def sample(every, size):

@@ -293,7 +293,7 @@ def questions_of(snapshot):
     aims += [NameDestination(c.name) for c in snapshot.containers]
     kinds = [(Protocol.ICMP, None), (Protocol.TCP, PORT), (Protocol.HTTP, 9001)]
     return st.builds(
-        lambda source, aim, kind: Question(source, aim, *kind),
+        lambda source, destination, kind: Question(source, destination, *kind),
         st.sampled_from(ids),
         st.sampled_from(aims),
         st.sampled_from(kinds),

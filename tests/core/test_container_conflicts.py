@@ -11,8 +11,8 @@ WEB, DB = container("web", (NET, "10.1.0.2")), container("db", (NET, "10.1.0.3")
 
 
 def explain(conflict):
-    house = SimpleNamespace(engine=SimpleNamespace(snapshot=lambda: world(NET, WEB, DB)))
-    return explained(house, DB, conflict)
+    services = SimpleNamespace(engine=SimpleNamespace(snapshot=lambda: world(NET, WEB, DB)))
+    return explained(services, DB, conflict)
 
 
 def test_the_holder_of_a_name_is_found_by_the_fact_however_the_sentence_reads():

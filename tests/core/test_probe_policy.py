@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from bridgework.analysis.attachment import THE_HOST, Condition, Standing
+from bridgework.analysis.attachment import THE_HOST, Attachment, Condition
 from bridgework.model.checks import Protocol
 from bridgework.model.errors import Refused
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
@@ -30,7 +30,7 @@ WEB = Container(
     ),
 )
 SNAPSHOT = Snapshot(networks=(BRIDGE, SIX, LAN, LINK_LOCAL), containers=(WEB,))
-INSIDE = Standing(Condition.NETWORKED, container=WEB, owner=WEB)
+INSIDE = Attachment(Condition.NETWORKED, container=WEB, owner=WEB)
 
 REFUSED = [
     *("0.0.0.0", "10.0.0.1", "8.8.8.8", "169.254.169.254", "169.254.169.5", "224.0.0.1", "255.255.255.255"),

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.all_pairs.all_pairs import VERDICTS, predict_matrix
-from bridgework.analysis.attachment import stand
-from bridgework.analysis.candidate_addresses import aim
+from bridgework.analysis.attachment import attachment_of
+from bridgework.analysis.candidate_addresses import candidate_addresses
 from bridgework.analysis.predict import predict
 from bridgework.analysis.verdict import weigh
 from bridgework.diagnosis.container_findings import findings_for
@@ -150,12 +150,14 @@ def test_a_matrix_and_a_check_try_the_same_address_and_predict_the_same(snapshot
     evidence = data.draw(worlds.evidences(snapshot))
     ids = [c.id for c in snapshot.containers]
     matrix, reach = predict_matrix(snapshot, ids, evidence=evidence), Reach(snapshot, (4, 6), evidence)
-    stood = [stand(snapshot, one, evidence) for one in ids]
+    stood = [attachment_of(snapshot, one, evidence) for one in ids]
     for i, source in enumerate(stood):
         for j, destination in enumerate(stood):
             asked = matrix.question(i, j)
-            goals = aim(snapshot, source, asked, evidence).goals
-            assert [reach.address_of(source, destination)] == ([goal.address for goal in goals] or [None])
+            candidates = candidate_addresses(snapshot, source, asked, evidence).candidates
+            assert [reach.address_of(source, destination)] == (
+                [candidate.address for candidate in candidates] or [None]
+            )
             assert matrix.verdict(i, j) is predict(snapshot, asked, evidence).verdict
 
 

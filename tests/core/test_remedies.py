@@ -40,9 +40,18 @@ def assert_sendable(call):
 def test_every_remedy_is_made_of_calls_that_the_api_takes(snapshot, data):
     evidence = data.draw(worlds.evidences(snapshot))
     ids = [c.id for c in snapshot.containers]
-    aims = [HostDestination(), AddressDestination("10.0.0.99"), *(NameDestination(c.name) for c in snapshot.containers)]
-    aims += [ContainerDestination(i) for i in ids]
-    findings = [f for i in [None, *ids] for aim in aims for f in predict(snapshot, Question(i, aim), evidence).findings]
+    destinations = [
+        HostDestination(),
+        AddressDestination("10.0.0.99"),
+        *(NameDestination(c.name) for c in snapshot.containers),
+    ]
+    destinations += [ContainerDestination(i) for i in ids]
+    findings = [
+        f
+        for i in [None, *ids]
+        for destination in destinations
+        for f in predict(snapshot, Question(i, destination), evidence).findings
+    ]
     findings += [f for c in snapshot.containers for f in findings_for(snapshot, c, evidence)]
     taken = {n.name for n in snapshot.networks}
     for found in findings:

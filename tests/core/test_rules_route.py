@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridgework.analysis.attachment import ordered_endpoints, stand
+from bridgework.analysis.attachment import attachment_of, ordered_endpoints
 from bridgework.analysis.predict import predict
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.evidence import NOTHING_SEEN
@@ -292,7 +292,7 @@ def test_the_default_route_goes_by_priority_then_families_then_name_and_never_by
     order = [e.network_name for e in ordered_endpoints(world(FRONT, BACK, VAULT, DUAL, prior), prior)]
     assert order == ["dual", "backend", "frontend", "vault"]
     first = container("b", (FRONT, "10.1.0.2", {"gateway_priority": 9}), (BACK, "10.2.0.2"))
-    assert stand(world(FRONT, BACK, first), first.id, NOTHING_SEEN).endpoints[0].network_name == "frontend"
+    assert attachment_of(world(FRONT, BACK, first), first.id, NOTHING_SEEN).endpoints[0].network_name == "frontend"
 
 
 def test_a_routing_table_that_was_seen_is_believed():

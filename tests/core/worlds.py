@@ -88,7 +88,7 @@ def world(*things):
 
 def target(snapshot, question, evidence=NOTHING_SEEN):
     """The first address that a prediction is about, which the measurement asks too."""
-    return situations_of(snapshot, question, evidence)[0].goal.address
+    return situations_of(snapshot, question, evidence)[0].candidate.address
 
 
 def ask(source, destination, protocol="icmp", port=None, **facts):

@@ -129,14 +129,14 @@ def test_one_that_was_never_started_is_swept_up(client, image, own_engine):
     command = [sys.executable, "-c", KILLED_IN_BETWEEN, own_engine.docker_host, image]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
     assert [one["State"] for one in helpers(client)] == ["created"]
-    helper_launcher.SidecarLauncher(EngineAddress(own_engine.docker_host), image)
+    helper_launcher.HelperLauncher(EngineAddress(own_engine.docker_host), image)
     until(lambda: helpers(client) == [], 5, "the sweep")
 
 
 @pytest.mark.usefixtures("short_times")
 @pytest.mark.quiet
 def test_one_at_work_is_spared(client, image, own_engine):
-    launcher = helper_launcher.SidecarLauncher(EngineAddress(own_engine.docker_host), image)
+    launcher = helper_launcher.HelperLauncher(EngineAddress(own_engine.docker_host), image)
     request = {"protocol": "icmp", "address": "127.0.0.1", "count": 4, "interval_ms": 1000}
     lines = launcher.launch(Place(None, "host"), json.dumps({"job": "check", "request": request}), 60.0)
     assert json.loads(list(lines)[-1]) == {"done": True}
@@ -145,7 +145,7 @@ def test_one_at_work_is_spared(client, image, own_engine):
 
 def test_one_that_says_nothing_is_ended_after_its_time(client, image, own_engine, monkeypatch):
     monkeypatch.setattr(helper_launcher, "COMMAND", ("python3", "-c", "import time; time.sleep(600)"))
-    launcher = helper_launcher.SidecarLauncher(EngineAddress(own_engine.docker_host), image)
+    launcher = helper_launcher.HelperLauncher(EngineAddress(own_engine.docker_host), image)
     began = time.monotonic()
     assert list(launcher.launch(Place(None, "host"), "{}", 1.0)) == []
     assert time.monotonic() - began < 6

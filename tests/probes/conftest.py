@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridgework.model.probe_port import Place
-from bridgework.probes.runners.helper_runner import SidecarRunner
+from bridgework.probes.runners.helper_runner import HelperRunner
 from bridgework.probes.runners.namespace_runner import NamespaceRunner
 from probes.lab import Lab, Member
 
@@ -122,4 +122,4 @@ def namespace_runner():
 def runner(request, namespace_runner, tmp_path):
     if request.param == "namespace":
         return namespace_runner
-    return SidecarRunner(NsenterLauncher(tmp_path), "a test stands in for the engine")
+    return HelperRunner(NsenterLauncher(tmp_path), "a test stands in for the engine")

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bridgework.model.probe_port import RunnerStatus
 from bridgework.probes.runners import auto_runner
-from bridgework.probes.runners.auto_runner import ChosenRunner
+from bridgework.probes.runners.auto_runner import AutoRunner
 
 
 class Namespace:
@@ -25,7 +25,7 @@ class Namespace:
 
 def test_a_decision_holds_for_its_time(monkeypatch):
     namespace = Namespace()
-    runner = ChosenRunner(namespace, None)
+    runner = AutoRunner(namespace, None)
     assert [runner.status().reason, runner.status().reason] == ["look 1", "look 1"]
     monkeypatch.setattr(auto_runner, "DECISION_HOLDS_S", -1)
     assert runner.status().reason == "look 2"
@@ -33,7 +33,7 @@ def test_a_decision_holds_for_its_time(monkeypatch):
 
 def test_nobody_waits_for_a_new_decision_while_there_is_an_old_one(monkeypatch):
     namespace = Namespace()
-    runner = ChosenRunner(namespace, None)
+    runner = AutoRunner(namespace, None)
     assert runner.status().reason == "look 1"
     monkeypatch.setattr(auto_runner, "DECISION_HOLDS_S", -1)
     namespace.looking.clear()
@@ -52,7 +52,7 @@ def test_nobody_waits_for_a_new_decision_while_there_is_an_old_one(monkeypatch):
 def test_the_first_decision_is_waited_for():
     namespace = Namespace()
     namespace.ended.clear()
-    runner = ChosenRunner(namespace, None)
+    runner = AutoRunner(namespace, None)
     with ThreadPoolExecutor(2) as others:
         both = [others.submit(runner.status) for _ in range(2)]
         assert namespace.looking.wait(20)

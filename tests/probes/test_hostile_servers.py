@@ -11,7 +11,7 @@ import pytest
 from bridgework.model.checks import ProbeRequest, Protocol, Reason, Verdict
 from bridgework.model.probe_port import SweepPlan, SweepSource, SweepTarget
 from bridgework.probes.resolver.steps import MAX_ADDRESSES
-from bridgework.probes.runners.helper_runner import SidecarRunner
+from bridgework.probes.runners.helper_runner import HelperRunner
 from probes.conftest import NsenterLauncher
 
 TIMEOUT_MS = 300
@@ -56,7 +56,7 @@ def test_an_http_server_without_an_end_gets_its_time_and_no_more(hostile, namesp
 
 def test_an_http_server_without_an_end_does_not_hold_a_helper(hostile, tmp_path):
     world = hostile("http-continue")
-    runner = SidecarRunner(NsenterLauncher(tmp_path), "a test")
+    runner = HelperRunner(NsenterLauncher(tmp_path), "a test")
     silent = ProbeRequest(Protocol.TCP, address="10.77.0.99", port=1, timeout_ms=TIMEOUT_MS)
     _, benign = quickest(lambda: runner.check(world.a.place(), silent), 0)
     request = ProbeRequest(Protocol.HTTP, address=world.b.address, port=8080, timeout_ms=TIMEOUT_MS)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.matrix.neighbour_budget import Ledger, limit_of
+from bridgework.matrix.neighbour_budget import NeighbourBudget, limit_of
 from bridgework.matrix.rate_limiter import Pace
 from bridgework.model.checks import (
     Measurement,
@@ -233,18 +233,18 @@ def test_the_budget_is_half_the_limit_and_below_the_soft_one():
 
 def test_a_ledger_counts_others_and_frees_what_is_released():
     others = TableUsage(90, 128, 512, 1024)
-    ledger = Ledger({}, lambda: others, limit=100)
+    budget = NeighbourBudget({}, lambda: others, limit=100)
     keys = [(0, 0, bytes([number])) for number in range(12)]
-    held = ledger.admit(keys[:8])
+    held = budget.admit(keys[:8])
     assert held == tuple(keys[:8])
-    assert ledger.admit(keys[8:11]) is None
-    assert ledger.admit(keys[:1]) == tuple(keys[:1]), "an entry that is held anyway costs nothing"
-    assert ledger.admit(keys[8:10]) == tuple(keys[8:10])
-    ledger.release(held)
-    ledger.release(keys[:1])
-    assert not ledger.idle
-    ledger.flush()
-    assert ledger.admit(keys[10:12]) is not None
+    assert budget.admit(keys[8:11]) is None
+    assert budget.admit(keys[:1]) == tuple(keys[:1]), "an entry that is held anyway costs nothing"
+    assert budget.admit(keys[8:10]) == tuple(keys[8:10])
+    budget.release(held)
+    budget.release(keys[:1])
+    assert not budget.idle
+    budget.flush()
+    assert budget.admit(keys[10:12]) is not None
 
 
 def test_the_pace_gives_no_more_than_its_rate(monkeypatch):

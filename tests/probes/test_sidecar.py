@@ -13,7 +13,7 @@ from bridgework.model.checks import ProbeRequest, Protocol, Reason, Verdict
 from bridgework.model.errors import EngineUnreachable
 from bridgework.model.probe_port import Place, SweepPlan, SweepSource, SweepTarget
 from bridgework.probes.runners import helper
-from bridgework.probes.runners.helper_runner import AT_ONCE, SidecarRunner
+from bridgework.probes.runners.helper_runner import AT_ONCE, HelperRunner
 from probes.conftest import ROOT, NsenterLauncher
 
 PLACE = Place("a" * 64, "web")
@@ -42,7 +42,7 @@ class Lines:
 
 
 def check(*said):
-    return SidecarRunner(Lines(*said), "why").check(PLACE, REQUEST)
+    return HelperRunner(Lines(*said), "why").check(PLACE, REQUEST)
 
 
 def test_an_answer_needs_its_end():
@@ -66,7 +66,7 @@ def test_a_failed_engine_call_stays_an_exception():
         def launch(self, *_):
             raise EngineUnreachable("engine-unreachable", "no engine")
 
-    runner = SidecarRunner(Broken(), "why")
+    runner = HelperRunner(Broken(), "why")
     with pytest.raises(EngineUnreachable):
         runner.check(PLACE, REQUEST)
     with pytest.raises(EngineUnreachable):
@@ -80,14 +80,14 @@ def plan(sources, **fields):
 
 def test_helpers_are_few_at_a_time():
     launcher = Lines("{}", wait_s=0.02)
-    assert len(list(SidecarRunner(launcher, "why").sweep(plan(30)))) == 30
+    assert len(list(HelperRunner(launcher, "why").sweep(plan(30)))) == 30
     assert launcher.most <= AT_ONCE
     assert (launcher.launched, launcher.running) == (30, 0)
 
 
 def test_closing_starts_no_more_helpers():
     launcher = Lines(*["{}"] * 3, wait_s=0.05)
-    rows = SidecarRunner(launcher, "why").sweep(plan(100))
+    rows = HelperRunner(launcher, "why").sweep(plan(100))
     next(rows)
     rows.close()
     assert launcher.running == 0
@@ -96,7 +96,7 @@ def test_closing_starts_no_more_helpers():
 
 def test_past_the_deadline_no_helper_is_started():
     launcher = Lines("{}")
-    rows = list(SidecarRunner(launcher, "why").sweep(plan(3, deadline_ms=0)))
+    rows = list(HelperRunner(launcher, "why").sweep(plan(3, deadline_ms=0)))
     assert {outcome.reason for row in rows for outcome in row.outcomes} == {Reason.DEADLINE}
     assert launcher.launched == 0
 
@@ -106,7 +106,7 @@ def test_helpers_of_a_closed_matrix_end(world, tmp_path):
     sources = tuple(
         SweepSource(n, world.a.place(), (SweepTarget(0, world.far.address),) * (1 if n else 0)) for n in range(3)
     )
-    rows = SidecarRunner(launcher, "why").sweep(SweepPlan(Protocol.ICMP, sources, timeout_ms=60_000))
+    rows = HelperRunner(launcher, "why").sweep(SweepPlan(Protocol.ICMP, sources, timeout_ms=60_000))
     next(rows)
     started = time.monotonic()
     rows.close()
@@ -115,7 +115,7 @@ def test_helpers_of_a_closed_matrix_end(world, tmp_path):
 
 
 def test_the_status_is_as_given():
-    status = SidecarRunner(Lines(), "the engine is remote", ("CAP_SYS_ADMIN",)).status()
+    status = HelperRunner(Lines(), "the engine is remote", ("CAP_SYS_ADMIN",)).status()
     assert (status.kind, status.reason, status.missing) == ("sidecar", "the engine is remote", ("CAP_SYS_ADMIN",))
 
 

@@ -136,7 +136,7 @@ class FakeEngine:
     def host_place(self, *_):
         return Place(None, "host")
 
-    def bell(self):
+    def subscribe(self):
         yield False
 
     def events_since(self, *_):

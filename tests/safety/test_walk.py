@@ -159,7 +159,7 @@ def test_projects(send, operation):
             assert changes == []
 
 
-@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.rehearsable], ids=lambda operation: operation.id)
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.supports_dry_run], ids=lambda operation: operation.id)
 def test_a_rehearsal_asks_the_same_and_changes_nothing(send, operation):
     path, body = concrete(operation, "beta")
     callers = {("admin", None): 200, ("viewer", None): 403}

@@ -41,14 +41,14 @@ def world():
     directory = Path(tempfile.mkdtemp(prefix="bridgework-swarm-"))
     try:
         with swarm_of_two(directory, f"swarm-{os.getpid()}") as (wire, a, b):
-            siblings = f"{a.address}:{PORT},{b.address}:{PORT}"
+            peers = f"{a.address}:{PORT},{b.address}:{PORT}"
             mesh = a.client.networks.create("mesh", driver="overlay", attachable=True)
             for node, name in ((a, "a1"), (a, "a2"), (b, "b1")):
                 node.start(name, "mesh")
             b.start("solo", "bridge")
             with (
-                instance_on(a, siblings, directory / "on-a") as on_a,
-                instance_on(b, siblings, directory / "on-b") as on_b,
+                instance_on(a, peers, directory / "on-a") as on_a,
+                instance_on(b, peers, directory / "on-b") as on_b,
             ):
                 made = World(wire, a, b, on_a, on_b, mesh.id)
                 until(made.whole, "a swarm that is whole")

@@ -19,7 +19,7 @@ from swarm.lab import SwarmNode, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PORT = 8080
-TOKENS = {"admin": "admin", "sibling": "viewer"}
+TOKENS = {"admin": "admin", "peer": "viewer"}
 
 
 class NamespaceConnection(http.client.HTTPConnection):
@@ -110,20 +110,20 @@ def tokens_document():
 
 
 @contextlib.contextmanager
-def instance_on(node, siblings, folder):
-    """The service beside one engine, told of its siblings; stopped at the end."""
+def instance_on(node, peers, folder):
+    """The service beside one engine, told of its peers; stopped at the end."""
     folder.mkdir()
-    tokens, token = folder / "tokens.json", folder / "sibling-token"
+    tokens, token = folder / "tokens.json", folder / "peer-token"
     tokens.write_text(tokens_document())
-    token.write_text("token-of-sibling\n")
+    token.write_text("token-of-peer\n")
     log = folder / "service.log"
     environment = {
         **os.environ,
         "DOCKER_HOST": node.engine.docker_host,
         "BRIDGEWORK_BIND": f"{node.address}:{PORT}",
         "BRIDGEWORK_TOKENS_FILE": str(tokens),
-        "BRIDGEWORK_SIBLINGS": siblings,
-        "BRIDGEWORK_SIBLING_TOKEN_FILE": str(token),
+        "BRIDGEWORK_PEERS": peers,
+        "BRIDGEWORK_PEER_TOKEN_FILE": str(token),
     }
     inside = ["nsenter", f"--net={node.engine.namespace}", "--"]
     command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]

@@ -1,4 +1,4 @@
-"""What is asked of siblings over HTTP, before small servers that answer well, badly, late or never."""
+"""What is asked of peers over HTTP, before small servers that answer well, badly, late or never."""
 
 import json
 import socket
@@ -11,10 +11,10 @@ import pytest
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
 from bridgework.model.errors import NotFound
-from bridgework.model.peers import FORWARDED_HEADER, SiblingSilent
+from bridgework.model.peers import FORWARDED_HEADER, PeerSilent
 from bridgework.peers import client
 from bridgework.peers.client import Line, pages, split
-from bridgework.peers.http_peers import HttpSiblings
+from bridgework.peers.http_peers import HttpPeers
 from bridgework.settings import Settings
 from bridgework.telemetry import trace_context
 from bridgework.use_cases.swarm.matrix_nodes import Elsewhere
@@ -41,7 +41,7 @@ WELL = {
 
 
 @contextmanager
-def sibling(answers):
+def peer(answers):
     """A server with these answers: a value, ``(status, value)``, or bytes; what it was asked is kept."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -74,15 +74,15 @@ def sibling(answers):
         server.server_close()
 
 
-def siblings(*names, token_file=None, own="e0"):
-    return HttpSiblings(names, token_file, lambda: own)
+def peers(*names, token_file=None, own="e0"):
+    return HttpPeers(names, token_file, lambda: own)
 
 
-def test_a_look_reads_nodes_networks_and_containers_and_says_that_it_is_a_siblings(tmp_path):
+def test_a_look_reads_nodes_networks_and_containers_and_says_that_it_is_a_peers(tmp_path):
     token = tmp_path / "token"
     token.write_text("secret\n")
-    with sibling(WELL) as (name, asked):
-        (report,) = siblings(name, token_file=token).look()
+    with peer(WELL) as (name, asked):
+        (report,) = peers(name, token_file=token).look()
     assert (report.reason, report.node.id, report.node.instance, report.node.here) == (None, "n1", name, False)
     assert report.node.overlays[0].peers == ("10.0.0.1",)
     assert report.networks[0].pools[0].subnet == "10.0.1.0/24"
@@ -92,14 +92,14 @@ def test_a_look_reads_nodes_networks_and_containers_and_says_that_it_is_a_siblin
 
 
 def test_itself_is_left_out():
-    with sibling(WELL) as (name, asked):
-        assert siblings(name, own="e1").look() == ()
+    with peer(WELL) as (name, asked):
+        assert peers(name, own="e1").look() == ()
     assert [path for path, _ in asked] == ["/v1/nodes?limit=1000"]
 
 
 def test_lists_are_read_page_by_page():
     first = {"items": [1, 2], "next_cursor": "abc"}
-    with sibling({"/l?limit=1000": first, "/l?limit=1000&cursor=abc": {"items": [3], "next_cursor": None}}) as (
+    with peer({"/l?limit=1000": first, "/l?limit=1000&cursor=abc": {"items": [3], "next_cursor": None}}) as (
         name,
         _,
     ):
@@ -119,15 +119,15 @@ def test_lists_are_read_page_by_page():
     ],
 )
 def test_what_answers_strangely_is_silent_with_a_reason(nodes):
-    with sibling({**WELL, "/v1/nodes?limit=1000": nodes}) as (name, _):
-        (report,) = siblings(name).look()
+    with peer({**WELL, "/v1/nodes?limit=1000": nodes}) as (name, _):
+        (report,) = peers(name).look()
     assert report.reason
     assert report.node is None
 
 
 def test_one_that_falls_silent_is_told_as_it_was_last():
-    with sibling(WELL) as (name, _):
-        asked = siblings(name)
+    with peer(WELL) as (name, _):
+        asked = peers(name)
         asked.look()
     (report,) = asked.look()
     assert report.reason.startswith("Its instance does not answer")
@@ -136,34 +136,34 @@ def test_one_that_falls_silent_is_told_as_it_was_last():
 
 def test_one_that_takes_connections_and_says_nothing_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(Line.ask, "__defaults__", (None, 0.2))
-    with socket.create_server(("127.0.0.1", 0)) as mute, sibling(WELL) as (well, _):
-        reports = siblings(f"127.0.0.1:{mute.getsockname()[1]}", well).look()
+    with socket.create_server(("127.0.0.1", 0)) as mute, peer(WELL) as (well, _):
+        reports = peers(f"127.0.0.1:{mute.getsockname()[1]}", well).look()
     assert [report.reason for report in reports] == ["Its instance does not answer in time.", None]
 
 
 def test_a_name_that_nobody_knows_is_told():
-    (report,) = siblings("nowhere.invalid:8080").look()
+    (report,) = peers("nowhere.invalid:8080").look()
     assert report.reason.startswith("The name is not known")
 
 
 def test_an_answer_without_an_end_is_given_up(monkeypatch):
     monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 10)
-    with sibling(WELL) as (name, _), pytest.raises(SiblingSilent, match="does not end"):
+    with peer(WELL) as (name, _), pytest.raises(PeerSilent, match="does not end"):
         Line((name,)).ask(name, "GET", "/v1/nodes")
 
 
 def test_a_problem_of_a_forwarded_check_is_the_callers():
     problem = {"code": "container-not-found", "detail": 'No container has the name, id or id prefix "x".'}
-    with sibling({**WELL, "/v1/connectivity/checks": (404, problem)}) as (name, _), pytest.raises(NotFound) as told:
-        siblings(name).check(name, {}, 2)
+    with peer({**WELL, "/v1/connectivity/checks": (404, problem)}) as (name, _), pytest.raises(NotFound) as told:
+        peers(name).check(name, {}, 2)
     assert told.value.code == "container-not-found"
 
 
 @pytest.mark.parametrize("status", [401, 500, 503])
-def test_a_siblings_own_trouble_is_its_silence(status):
+def test_a_peers_own_trouble_is_its_silence(status):
     answers = {**WELL, "/v1/connectivity/checks": (status, {"detail": "It is broken."})}
-    with sibling(answers) as (name, _), pytest.raises(SiblingSilent, match=str(status)):
-        siblings(name).check(name, {}, 2)
+    with peer(answers) as (name, _), pytest.raises(PeerSilent, match=str(status)):
+        peers(name).check(name, {}, 2)
 
 
 def test_rows_come_by_the_ids_of_their_sources():
@@ -173,8 +173,8 @@ def test_rows_come_by_the_ids_of_their_sources():
         {"type": "end", "summary": {"surprises": 2}, "surprises": [{"x": 1}]},
     ]
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    with sibling({"/v1/connectivity/matrix": body}) as (name, _):
-        row, end = siblings(name).matrix(name, {}, 2)
+    with peer({"/v1/connectivity/matrix": body}) as (name, _):
+        row, end = peers(name).matrix(name, {}, 2)
     assert (row.source_id, row.verdicts, row.rtt_ms) == ("b", ("reachable", "self"), (0.1, None))
     assert (end.surprise_count, end.surprises) == (2, ({"x": 1},))
 
@@ -201,8 +201,8 @@ def passed_on(headers):
     ({**IDS, "traceparent": "anything"}, {"X-Request-ID": "asked-1"}),
 ])  # fmt: skip
 def test_who_is_asked_on_a_requests_behalf_is_told_its_id_and_trace(tokens_file, sent, passed):
-    with sibling(WELL) as (name, asked):
-        settings = Settings(tokens_file=tokens_file, siblings=(name,))
+    with peer(WELL) as (name, asked):
+        settings = Settings(tokens_file=tokens_file, peers=(name,))
         app = create_app(settings, EngineAddress("unix:///nowhere"), engine=FakeEngine(), runner=BlindRunner())
         Client(app).get("/v1/nodes", headers=sent)
     assert [passed_on(headers) for _, headers in asked] == [passed] * len(asked)
@@ -211,9 +211,9 @@ def test_who_is_asked_on_a_requests_behalf_is_told_its_id_and_trace(tokens_file,
 
 def test_a_matrix_on_another_node_is_told_too():
     body = b'{"type": "end", "summary": {"surprises": 0}, "surprises": []}\n'
-    with sibling({"/v1/connectivity/matrix": body}) as (name, asked):
+    with peer({"/v1/connectivity/matrix": body}) as (name, asked):
         trace_context.begin("asked-1", PARENT, STATE)
-        work = Elsewhere(siblings(name), {}, {"n1": name}, 3)
+        work = Elsewhere(peers(name), {}, {"n1": name}, 3)
         work.begin()
         list(work.delivered())
     assert [passed_on(headers) for _, headers in asked] == [IDS]

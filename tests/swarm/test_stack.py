@@ -62,7 +62,7 @@ def deployed(folder, swarm):
     secrets = folder / "secrets"
     secrets.mkdir()
     (secrets / "tokens.json").write_text(tokens_document())
-    (secrets / "sibling-token").write_text("token-of-sibling")
+    (secrets / "peer-token").write_text("token-of-peer")
     here = folder / "here.json"
     here.write_text(json.dumps({"version": "3.9", "services": {"bridgework": where_things_are(folder, swarm)}}))
     files = ("--compose-file", str(without_encryption(folder)), "--compose-file", str(here))
@@ -75,7 +75,7 @@ def deployed(folder, swarm):
     try:
         for instance in instances:
             until(lambda one=instance: one.send("GET", "/readyz")[0] == http.client.OK, "a ready instance", 90)
-        until(lambda: len(reachable(instances[0])) == len(swarm), "siblings", 60)
+        until(lambda: len(reachable(instances[0])) == len(swarm), "peers", 60)
         yield instances
     finally:
         sh("docker", "--host", manager.engine.docker_host, "stack", "rm", STACK)
@@ -84,7 +84,7 @@ def deployed(folder, swarm):
 def without_encryption(folder):
     """The stack as it is shipped, but for IPsec, which this kernel may lack: then what is encrypted is dropped."""
     shipped = yaml.safe_load((DEPLOY / "stack.yml").read_text())
-    assert shipped["networks"]["siblings"].pop("driver_opts") == {"encrypted": "true"}
+    assert shipped["networks"]["peers"].pop("driver_opts") == {"encrypted": "true"}
     plain = folder / "stack.yml"
     plain.write_text(yaml.safe_dump(shipped))
     return plain
@@ -140,7 +140,7 @@ def test_the_process_has_no_new_privileges(deployed, swarm):
         assert "NoNewPrivs:\t1" in status
 
 
-def test_every_instance_finds_its_siblings_by_the_swarms_own_dns(deployed):
+def test_every_instance_finds_its_peers_by_the_swarms_own_dns(deployed):
     for instance in deployed:
         assert len(reachable(instance)) == 2
         assert instance.get("/v1/engine")["probe_runner"]["kind"] == "namespace"

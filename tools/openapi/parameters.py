@@ -45,9 +45,9 @@ def parameters(operation: Operation) -> list[Any]:
     found: list[Any] = []
     if operation.query is not None:
         found.append({"in": "query", "schema": operation.query})
-    if operation.rehearsable:
+    if operation.supports_dry_run:
         found.append(_parameter("dry_run", "query", _DRY_RUN, {"type": "boolean", "default": False}))
-    if operation.keyed:
+    if operation.idempotent:
         schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"}
         found.append(_parameter("Idempotency-Key", "header", _KEY, schema))
     if operation.conditional:

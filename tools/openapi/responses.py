@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import Schema
 
-from bridgework.http.contract import JSON, AnswerShape, Media, Operation
+from bridgework.http.contract import JSON, Media, Operation, ResultShape
 from bridgework.http.fields import Variants
 from bridgework.http.problems.documents import MEDIA_TYPE
 
@@ -119,10 +119,10 @@ def responses(operation: Operation) -> dict[str, Any]:
         headers = ["X-Request-ID"]
         if read:
             headers.append("ETag")
-        if operation.rehearsable:
+        if operation.supports_dry_run:
             headers.append("Bridgework-Dry-Run")
         if status == HTTPStatus.CREATED and operation.method == "POST":
-            headers += ["Location", *(["Idempotent-Replayed"] if operation.keyed else [])]
+            headers += ["Location", *(["Idempotent-Replayed"] if operation.idempotent else [])]
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             headers.append("Retry-After")
         found[str(status)] = success(_MEANING.get(status, HTTPStatus(status).phrase + "."), headers, _content(shapes))
@@ -149,10 +149,10 @@ def problem_codes(operation: Operation) -> dict[str, list[str]]:
 
 def streams(operation: Operation) -> bool:
     """Whether its answer has no end."""
-    return operation.weight == "streams"
+    return operation.concurrency_pool == "streams"
 
 
-def _content(shapes: Sequence[AnswerShape]) -> dict[str, Any] | None:
+def _content(shapes: Sequence[ResultShape]) -> dict[str, Any] | None:
     content: dict[str, Any] = {}
     documents: list[type[Schema]] = []
     for shape in shapes:
@@ -179,8 +179,8 @@ def _usual(operation: Operation) -> dict[int, tuple[str, ...]]:
         found[412] = ("precondition-failed",)
     elif operation.role is not None:
         found[400] = (*found.get(400, ()), "precondition-not-supported")
-    if operation.weight != "light":
-        found[429] = (f"too-many-{operation.weight}",)
+    if operation.concurrency_pool != "light":
+        found[429] = (f"too-many-{operation.concurrency_pool}",)
     return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from bridgework.analysis.attachment import IPV4, IPV6, Standing, gateway_of, interface_of, version_of
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, gateway_of, interface_of, version_of
 from bridgework.analysis.routing import default_exit, has_host_address, host_address_on, is_vlan, locate
 from bridgework.model.evidence import Evidence
 from bridgework.model.snapshot import Endpoint, Network, Snapshot
@@ -27,7 +27,7 @@ class _Source:
     A rank sorts by whether the network keeps its endpoints apart, then by the order of the source's endpoints.
     """
 
-    standing: Standing
+    attachment: Attachment
     endpoints: dict[str, tuple[bool, int, Endpoint]]
     subnets: tuple[tuple[int, int, int, int, str], ...]
     addresses: frozenset[str]
@@ -45,7 +45,7 @@ class Reach:
         self._sources: dict[str | None, _Source] = {}
         self._elsewhere: dict[str | None, str | None] = {}
 
-    def address_of(self, source: Standing, destination: Standing) -> str | None:
+    def address_of(self, source: Attachment, destination: Attachment) -> str | None:
         """The address at which the source tries the container; ``None`` where there is nothing to try."""
         if source.is_same_namespace(destination):
             own = (a for e in destination.endpoints for a in e.addresses if version_of(a) in self._versions)
@@ -58,7 +58,7 @@ class Reach:
                 return address
         return self._any(destination)
 
-    def host_addresses(self, source: Standing) -> Iterator[str]:
+    def host_addresses(self, source: Attachment) -> Iterator[str]:
         """The host as the source addresses it: its loopback, or the default gateway, or the host's end of a bridge."""
         if source.is_host:
             yield self._loopback()
@@ -77,22 +77,22 @@ class Reach:
     def _loopback(self) -> str:
         return "::1" if self._versions == (IPV6,) else HOST_LOOPBACK
 
-    def _source(self, standing: Standing) -> _Source:
-        key = standing.container.id if standing.container else None
+    def _source(self, attachment: Attachment) -> _Source:
+        key = attachment.container.id if attachment.container else None
         if key not in self._sources:
             networks = self._snapshot.networks_by_id
             self._sources[key] = _Source(
-                standing,
+                attachment,
                 {
                     endpoint.network_id: (not talks_inside(networks[endpoint.network_id]), order, endpoint)
-                    for order, endpoint in enumerate(standing.endpoints)
+                    for order, endpoint in enumerate(attachment.endpoints)
                 },
-                tuple(_subnets(standing)),
-                frozenset(address for endpoint in standing.endpoints for address in endpoint.addresses),
+                tuple(_subnets(attachment)),
+                frozenset(address for endpoint in attachment.endpoints for address in endpoint.addresses),
             )
         return self._sources[key]
 
-    def _shared(self, source: _Source, destination: Standing) -> list[tuple[str, str]]:
+    def _shared(self, source: _Source, destination: Attachment) -> list[tuple[str, str]]:
         """Network id and address of the destination, on each network where both have an address of the family."""
         found = [
             (silent, version, order, theirs.network_id, address)
@@ -115,10 +115,10 @@ class Reach:
         around = [s for s in source.subnets if s[0] == parsed.version and s[1] <= number <= s[2]]
         if around:
             return max(around, key=lambda subnet: subnet[3])[4] == network_id
-        goal = locate(self._snapshot, source.standing, address, self._evidence)
-        return goal is not None and (goal.network is None or goal.network.id == network_id)
+        candidate = locate(self._snapshot, source.attachment, address, self._evidence)
+        return candidate is not None and (candidate.network is None or candidate.network.id == network_id)
 
-    def _any(self, destination: Standing) -> str | None:
+    def _any(self, destination: Attachment) -> str | None:
         """Any address of the container, those on networks with a place for the host first."""
         key = destination.container.id if destination.container else None
         if key not in self._elsewhere:
@@ -145,9 +145,9 @@ def vlan_mode(network: Network) -> str:
     return network.options.get(key) or "bridge"
 
 
-def _subnets(standing: Standing) -> Iterator[tuple[int, int, int, int, str]]:
+def _subnets(attachment: Attachment) -> Iterator[tuple[int, int, int, int, str]]:
     """Version, first and last address, prefix length and network of each subnet that the namespace is in."""
-    for endpoint in standing.endpoints:
+    for endpoint in attachment.endpoints:
         for version in (IPV4, IPV6):
             interface = interface_of(endpoint, version)
             if interface is not None:
@@ -168,5 +168,5 @@ def _address(endpoint: Endpoint, version: int) -> str | None:
     return endpoint.ipv4_address if version == IPV4 else endpoint.ipv6_address
 
 
-def _gateway_on(source: Standing, network: Network, version: int) -> str | None:
+def _gateway_on(source: Attachment, network: Network, version: int) -> str | None:
     return next((gateway_of(e, version) for e in source.endpoints if e.network_id == network.id), None)

@@ -32,7 +32,7 @@ class Condition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Attachment:
     """A place a packet leaves or arrives at. ``container`` is ``None`` for the host itself.
 
     ``owner`` is the container whose namespace it is: itself, or the end of its ``container:X`` chain; ``None`` for
@@ -55,7 +55,7 @@ class Standing:
         """Whether it is the host's own namespace."""
         return self.condition is Condition.HOST
 
-    def is_same_namespace(self, other: Standing) -> bool:
+    def is_same_namespace(self, other: Attachment) -> bool:
         """Whether the two are one namespace."""
         if self.is_host or other.is_host:
             return self.is_host and other.is_host
@@ -64,17 +64,17 @@ class Standing:
         return self.owner is not None and other.owner is not None and self.owner.id == other.owner.id
 
 
-THE_HOST = Standing(Condition.HOST)
+THE_HOST = Attachment(Condition.HOST)
 
 
-def stand(snapshot: Snapshot, container_id: str | None, evidence: Evidence) -> Standing:
+def attachment_of(snapshot: Snapshot, container_id: str | None, evidence: Evidence) -> Attachment:
     """Where the container stands; ``None`` is the host. An unknown id is a container that was removed."""
     if container_id is None:
         return THE_HOST
     container = snapshot.containers_by_id.get(container_id)
     if container is None:
         gone = Container(container_id, container_id[:12], state="removed")
-        return Standing(Condition.DOWN, gone, gone)
+        return Attachment(Condition.DOWN, gone, gone)
     owner = snapshot.network_owner_of(container)
     endpoints: tuple[Endpoint, ...] = ()
     if not container.running:
@@ -88,7 +88,7 @@ def stand(snapshot: Snapshot, container_id: str | None, evidence: Evidence) -> S
     else:
         endpoints = ordered_endpoints(snapshot, owner)
         condition = Condition.NETWORKED if endpoints else Condition.LOOPBACK_ONLY
-    return Standing(condition, container, owner, endpoints)
+    return Attachment(condition, container, owner, endpoints)
 
 
 def _is_stale(sharer: Container, owner: Container, evidence: Evidence) -> bool:

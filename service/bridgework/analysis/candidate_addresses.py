@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridgework.analysis.address_choice import Reach
-from bridgework.analysis.attachment import IPV4, IPV6, Standing, stand, version_of
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, attachment_of, version_of
 from bridgework.analysis.name_lookup import Lookup, Named, look_up
-from bridgework.analysis.routing import Goal, Way, locate
+from bridgework.analysis.routing import Candidate, Way, locate
 from bridgework.model.checks import (
     AddressDestination,
     ContainerDestination,
@@ -24,15 +24,15 @@ from bridgework.model.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class CandidateAddresses:
     """What is tried. Several ``goals`` are alternatives of which the source picks one it cannot choose.
 
     ``destination`` is where the container asked for stands, ``named`` what the name meant; each ``None`` where the
     question has no such thing.
     """
 
-    goals: tuple[Goal, ...] = ()
-    destination: Standing | None = None
+    candidates: tuple[Candidate, ...] = ()
+    destination: Attachment | None = None
     named: Named | None = None
 
 
@@ -41,36 +41,42 @@ def versions(question: Question) -> tuple[int, ...]:
     return (question.ip_version,) if question.ip_version in {IPV4, IPV6} else (IPV4, IPV6)
 
 
-def aim(snapshot: Snapshot, source: Standing, question: Question, evidence: Evidence) -> Aim:
+def candidate_addresses(
+    snapshot: Snapshot, source: Attachment, question: Question, evidence: Evidence
+) -> CandidateAddresses:
     """The goals of the question."""
     match question.destination:
         case ContainerDestination(container_id):
-            destination = stand(snapshot, container_id, evidence)
+            destination = attachment_of(snapshot, container_id, evidence)
             address = Reach(snapshot, versions(question), evidence).address_of(source, destination)
-            return Aim(_goals(snapshot, source, (address,) if address else (), evidence), destination)
+            return CandidateAddresses(_goals(snapshot, source, (address,) if address else (), evidence), destination)
         case NameDestination(name):
             return _at_name(snapshot, source, name, question, evidence)
         case AddressDestination(address):
-            return Aim(_goals(snapshot, source, (address,), evidence))
+            return CandidateAddresses(_goals(snapshot, source, (address,), evidence))
         case _:
             addresses = Reach(snapshot, versions(question), evidence).host_addresses(source)
-            return Aim(_goals(snapshot, source, addresses, evidence)[:1])
+            return CandidateAddresses(_goals(snapshot, source, addresses, evidence)[:1])
 
 
-def _goals(snapshot: Snapshot, source: Standing, addresses: Iterable[str], evidence: Evidence) -> tuple[Goal, ...]:
+def _goals(
+    snapshot: Snapshot, source: Attachment, addresses: Iterable[str], evidence: Evidence
+) -> tuple[Candidate, ...]:
     found = (locate(snapshot, source, address, evidence) for address in addresses)
-    return tuple(goal for goal in found if goal is not None)
+    return tuple(candidate for candidate in found if candidate is not None)
 
 
-def _at_name(snapshot: Snapshot, source: Standing, name: str, question: Question, evidence: Evidence) -> Aim:
+def _at_name(
+    snapshot: Snapshot, source: Attachment, name: str, question: Question, evidence: Evidence
+) -> CandidateAddresses:
     """One goal per holder of the name: the first address that it has a route to, IPv6 first as the C library has it."""
     named = look_up(snapshot, source, name, evidence)
     if named.outcome is not Lookup.FOUND:
-        return Aim(named=named)
+        return CandidateAddresses(named=named)
     groups = [h.addresses[::-1] for h in named.holders] or [named.addresses]
-    goals: list[Goal] = []
+    candidates: list[Candidate] = []
     for addresses in groups:
         wanted = [address for address in addresses if version_of(address) in versions(question)]
         found = _goals(snapshot, source, wanted, evidence)
-        goals += sorted(found, key=lambda goal: goal.way is Way.NO_ROUTE)[:1]
-    return Aim(tuple(goals), named=named)
+        candidates += sorted(found, key=lambda candidate: candidate.way is Way.NO_ROUTE)[:1]
+    return CandidateAddresses(tuple(candidates), named=named)

@@ -6,18 +6,18 @@ address. ``None`` always means: not seen.
 
 from __future__ import annotations
 
-from bridgework.analysis.attachment import Condition, Standing
+from bridgework.analysis.attachment import Attachment, Condition
 from bridgework.model.evidence import Evidence
 from bridgework.model.observations import Interface, InterfaceAddress, Observation
 from bridgework.model.snapshot import Endpoint
 
 
-def observed(evidence: Evidence, standing: Standing) -> Observation | None:
+def observed(evidence: Evidence, attachment: Attachment) -> Observation | None:
     """What was seen in the namespace: the host's, or a container's by whoever shares it."""
-    if standing.is_host and evidence.host is not None:
+    if attachment.is_host and evidence.host is not None:
         return evidence.host.observation
-    owner = None if standing.condition is Condition.STALE else standing.owner
-    for container in (standing.container, owner):
+    owner = None if attachment.condition is Condition.STALE else attachment.owner
+    for container in (attachment.container, owner):
         if container is not None and container.id in evidence.observations:
             return evidence.observations[container.id]
     return None
@@ -37,14 +37,14 @@ def unsettled(*observations: Observation | None) -> dict[str, InterfaceAddress]:
     }
 
 
-def endpoint_on(standing: Standing, network_id: str) -> Endpoint | None:
+def endpoint_on(attachment: Attachment, network_id: str) -> Endpoint | None:
     """The place of the namespace in that network."""
-    return next((endpoint for endpoint in standing.endpoints if endpoint.network_id == network_id), None)
+    return next((endpoint for endpoint in attachment.endpoints if endpoint.network_id == network_id), None)
 
 
-def interface_on(evidence: Evidence, standing: Standing, network_id: str) -> Interface | None:
+def interface_on(evidence: Evidence, attachment: Attachment, network_id: str) -> Interface | None:
     """The interface inside that carries the endpoint's address."""
-    seen, endpoint = observed(evidence, standing), endpoint_on(standing, network_id)
+    seen, endpoint = observed(evidence, attachment), endpoint_on(attachment, network_id)
     if seen is None or endpoint is None:
         return None
     for interface in seen.interfaces or ():

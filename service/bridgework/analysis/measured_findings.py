@@ -55,7 +55,11 @@ def _refused(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
     component = HOST if at_host or destination is None else component_of(destination)
     where = measured.measurement.address or component.name
     message = f"{where} refuses {situation.transport} port {situation.port}: no program listens there."
-    code = "port-not-published" if at_host and situation.goal is not None and situation.goal.is_host else "no-listener"
+    code = (
+        "port-not-published"
+        if at_host and situation.candidate is not None and situation.candidate.is_host
+        else "no-listener"
+    )
     remedy = Remedy("Use a port that is listened on, or start the program.")
     yield finding(code, component, message, remedy=remedy, evidence={"port": situation.port})
 
@@ -78,7 +82,7 @@ def _resolver_failed(measured: _Measured, known: frozenset[str]) -> Iterator[Fin
     situation, destination = measured.situation, measured.situation.question.destination
     if not isinstance(destination, NameDestination) or known & _NAME_CODES:
         return
-    named = situation.aim.named
+    named = situation.candidate_addresses.named
     if named is not None and named.outcome is Lookup.FOUND:
         return
     seen = situation.observed(situation.source)
@@ -94,7 +98,7 @@ def _too_long(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
     if "mtu-mismatch" in known:
         return
     situation, mtu = measured.situation, measured.measurement.path_mtu_bytes
-    exit_network = situation.goal.exit if situation.goal else None
+    exit_network = situation.candidate.exit if situation.candidate else None
     component = of_network(exit_network) if exit_network else _source(measured)
     largest = f" {mtu} bytes is the most" if mtu else ""
     message = f"The packet is too large for the way to {measured.measurement.address or 'the destination'}:{largest}."
@@ -104,17 +108,19 @@ def _too_long(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
 
 def _no_answer(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
     """An address of an overlay network that no container here holds is on another node."""
-    goal = measured.situation.goal
-    place = place_of(goal.standing) if goal else None
+    candidate = measured.situation.candidate
+    place = place_of(candidate.attachment) if candidate else None
     if (
-        goal is None
-        or goal.network is None
-        or goal.network.driver != "overlay"
-        or (goal.standing is not None and place is None)
+        candidate is None
+        or candidate.network is None
+        or candidate.network.driver != "overlay"
+        or (candidate.attachment is not None and place is None)
         or known - {"analysis-limited", "node-unreachable"}
     ):
         return
-    yield silent_tunnel(goal.network, goal.address, goal.standing.name if goal.standing else None, place)
+    yield silent_tunnel(
+        candidate.network, candidate.address, candidate.attachment.name if candidate.attachment else None, place
+    )
 
 
 _READERS: Mapping[Reason, Callable[[_Measured, frozenset[str]], Iterator[Finding]]] = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import IPV4, Standing
+from bridgework.analysis.attachment import IPV4, Attachment
 from bridgework.analysis.routing import host_address_on
 from bridgework.model.endpoint_names import SHORT_ID, names_of, normal
 from bridgework.model.evidence import Evidence
@@ -47,13 +47,13 @@ class Named:
     network: Network | None = None
 
 
-def user_networks(snapshot: Snapshot, source: Standing) -> tuple[Network, ...]:
+def user_networks(snapshot: Snapshot, source: Attachment) -> tuple[Network, ...]:
     """The networks of the source that have an embedded DNS server, in the order in which they are asked."""
     networks = (snapshot.networks_by_id[endpoint.network_id] for endpoint in source.endpoints)
     return tuple(network for network in networks if not network.is_default_bridge)
 
 
-def look_up(snapshot: Snapshot, source: Standing, name: str, evidence: Evidence) -> Named:
+def look_up(snapshot: Snapshot, source: Attachment, name: str, evidence: Evidence) -> Named:
     """Resolve as the source would."""
     wanted = normal(name)
     literal = _literal(wanted)
@@ -90,7 +90,7 @@ def _bears(container: Container, name: str) -> bool:
     return any(name in names_of(endpoint) for endpoint in container.endpoints)
 
 
-def uses_embedded_dns(snapshot: Snapshot, source: Standing, evidence: Evidence) -> bool:
+def uses_embedded_dns(snapshot: Snapshot, source: Attachment, evidence: Evidence) -> bool:
     """Whether the source asks Docker's own server."""
     return bool(user_networks(snapshot, source)) and not _bypasses(source, evidence)
 
@@ -102,13 +102,13 @@ def _literal(name: str) -> str | None:
         return None
 
 
-def _bypasses(source: Standing, evidence: Evidence) -> bool:
+def _bypasses(source: Attachment, evidence: Evidence) -> bool:
     """Whether resolv.conf inside was seen to name other servers only."""
     resolver = _resolver_seen(source, evidence)
     return resolver is not None and bool(resolver.nameservers) and not resolver.uses_embedded_dns
 
 
-def _resolver_seen(source: Standing, evidence: Evidence) -> ResolverConfiguration | None:
+def _resolver_seen(source: Attachment, evidence: Evidence) -> ResolverConfiguration | None:
     for container in (source.container, source.owner):
         observation = evidence.observations.get(container.id) if container else None
         if observation is not None and observation.resolver is not None:
@@ -116,7 +116,7 @@ def _resolver_seen(source: Standing, evidence: Evidence) -> ResolverConfiguratio
     return None
 
 
-def _hosts_file(snapshot: Snapshot, source: Standing, name: str, evidence: Evidence) -> Iterator[str]:
+def _hosts_file(snapshot: Snapshot, source: Attachment, name: str, evidence: Evidence) -> Iterator[str]:
     """The addresses that the hosts file gives the name: as seen, else as the engine writes it."""
     resolver = _resolver_seen(source, evidence)
     if resolver is not None and resolver.hosts:
@@ -168,7 +168,7 @@ def is_linked(owner: Container, target: Container) -> bool:
     return any(link_parts(link)[0] == target.name for link in owner.links)
 
 
-def _linked(source: Standing, network: Network, name: str) -> str | None:
+def _linked(source: Attachment, network: Network, name: str) -> str | None:
     """What the source alone calls by that name on a user network (``--link`` there is an alias for one reader)."""
     for endpoint in source.endpoints:
         if endpoint.network_id == network.id:
@@ -179,7 +179,7 @@ def _linked(source: Standing, network: Network, name: str) -> str | None:
     return None
 
 
-def _asks_upstream(snapshot: Snapshot, source: Standing, name: str) -> bool:
+def _asks_upstream(snapshot: Snapshot, source: Attachment, name: str) -> bool:
     """Whether a server outside is asked that might know: not for bare names, not from internal networks only."""
     if "." not in name or any(name.endswith("." + normal(network.name)) for network in snapshot.networks):
         return False

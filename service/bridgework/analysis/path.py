@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bridgework.analysis.attachment import THE_HOST, Standing
+from bridgework.analysis.attachment import THE_HOST, Attachment
 from bridgework.analysis.endpoint_links import host_end_of, interface_on
-from bridgework.analysis.routing import Goal, Way, is_vlan
+from bridgework.analysis.routing import Candidate, Way, is_vlan
 from bridgework.analysis.rules.base import Situation, Step
 from bridgework.analysis.rules.host import publication
 from bridgework.analysis.rules.listener import bound, listener
@@ -35,8 +35,8 @@ _FORWARD = "FORWARD"
 
 def path_of(situation: Situation, judgement: Judgement) -> tuple[Hop, ...]:
     """Every hop from the source to the destination's program; the last is where the packet stops, if it does."""
-    goal = situation.goal
-    steps: _Steps = [] if goal is None or goal.way is Way.NO_ROUTE else list(_steps(situation, goal))
+    candidate = situation.candidate
+    steps: _Steps = [] if candidate is None or candidate.way is Way.NO_ROUTE else list(_steps(situation, candidate))
     unsure, stop = judgement.unsure, None
     if unsure is not None:
         unsure = _with_hop(situation, steps, unsure, None)
@@ -80,12 +80,12 @@ def _with_hop(situation: Situation, steps: _Steps, step: Step, found: Finding | 
 
 def _hop_of(situation: Situation, step: Step, found: Finding | None) -> Hop | None:
     """The hop of a step that no device has; ``found`` is what stops the packet there."""
-    goal, source, destination = situation.goal, situation.source, situation.destination
+    candidate, source, destination = situation.candidate, situation.source, situation.destination
     asked = _asked(situation)
-    address = goal.address if goal is not None else asked
+    address = candidate.address if candidate is not None else asked
     chain = str(found.evidence.get("chain", _FORWARD)) if found is not None else _FORWARD
     port = "port" if situation.port is None else f"{situation.transport} {situation.port}"
-    holder = goal.standing if goal is not None and goal.standing is not None else THE_HOST
+    holder = candidate.attachment if candidate is not None and candidate.attachment is not None else THE_HOST
     published = publication(situation)
     return {
         Step.SOURCE: _end(source),
@@ -94,14 +94,14 @@ def _hop_of(situation: Situation, step: Step, found: Finding | None) -> Hop | No
         Step.ADDRESS: Hop("address", asked, source.name),
         Step.OWN_ROUTE: Hop("routing", address, source.name),
         Step.FIREWALL: Hop("firewall", chain, THE_HOST.name),
-        Step.REPLY: Hop("reply", source.name, published.standing.name if published is not None else holder.name),
+        Step.REPLY: Hop("reply", source.name, published.attachment.name if published is not None else holder.name),
         Step.PORT: Hop("port", port, holder.name),
         Step.OUTSIDE: Hop("address", address),
     }.get(step)
 
 
-def _end(standing: Standing) -> Hop:
-    return Hop("container" if standing.container else "host", standing.name)
+def _end(attachment: Attachment) -> Hop:
+    return Hop("container" if attachment.container else "host", attachment.name)
 
 
 def _asked(situation: Situation) -> str:
@@ -117,39 +117,39 @@ def _asked(situation: Situation) -> str:
             return situation.destination.name if situation.destination else ""
 
 
-def _steps(situation: Situation, goal: Goal) -> Iterator[tuple[Step, Hop]]:
+def _steps(situation: Situation, candidate: Candidate) -> Iterator[tuple[Step, Hop]]:
     """The whole way, as if nothing stopped the packet."""
     source = situation.source
-    if goal.way is Way.LOCAL:
+    if candidate.way is Way.LOCAL:
         yield Step.OWN_INTERFACE, Hop("interface", "lo", source.name)
-    elif goal.exit is not None:
-        yield from zip((Step.OWN_INTERFACE, Step.OWN_VETH), _links(situation, source, goal.exit), strict=False)
-        yield Step.EXIT, _carrier(goal.exit)
-    if goal.way is Way.FORWARDED or (goal.is_host and goal.way is Way.DIRECT):
-        yield Step.ROUTING, Hop("routing", goal.address, THE_HOST.name)
+    elif candidate.exit is not None:
+        yield from zip((Step.OWN_INTERFACE, Step.OWN_VETH), _links(situation, source, candidate.exit), strict=False)
+        yield Step.EXIT, _carrier(candidate.exit)
+    if candidate.way is Way.FORWARDED or (candidate.is_host and candidate.way is Way.DIRECT):
+        yield Step.ROUTING, Hop("routing", candidate.address, THE_HOST.name)
     yield from _published(situation)
-    if goal.network is not None and not goal.is_host and goal.way is not Way.LOCAL:
-        yield from _inward(situation, goal, goal.network)
-    waiting = listener(situation) if situation.transport and not goal.is_host else None
-    if waiting is not None and goal.standing is not None:
-        yield Step.PORT, Hop("listener", f"{waiting.protocol} {bound(waiting)}", goal.standing.name)
+    if candidate.network is not None and not candidate.is_host and candidate.way is not Way.LOCAL:
+        yield from _inward(situation, candidate, candidate.network)
+    waiting = listener(situation) if situation.transport and not candidate.is_host else None
+    if waiting is not None and candidate.attachment is not None:
+        yield Step.PORT, Hop("listener", f"{waiting.protocol} {bound(waiting)}", candidate.attachment.name)
 
 
-def _links(situation: Situation, standing: Standing, network: Network) -> Iterator[Hop]:
+def _links(situation: Situation, attachment: Attachment, network: Network) -> Iterator[Hop]:
     """The interface inside, then the veth outside."""
-    inside = interface_on(situation.evidence, standing, network.id)
+    inside = interface_on(situation.evidence, attachment, network.id)
     if inside is not None:
-        yield Hop("interface", inside.name, standing.name)
+        yield Hop("interface", inside.name, attachment.name)
         outside = host_end_of(situation.evidence, inside)
         if outside is not None:
             yield Hop("veth", outside.name, THE_HOST.name)
-    elif len(standing.endpoints) == 1:
-        yield Hop("interface", "eth0", standing.name)
+    elif len(attachment.endpoints) == 1:
+        yield Hop("interface", "eth0", attachment.name)
 
 
-def _arriving(situation: Situation, standing: Standing, network: Network) -> Iterator[tuple[Step, Hop]]:
+def _arriving(situation: Situation, attachment: Attachment, network: Network) -> Iterator[tuple[Step, Hop]]:
     """The same links, from the host inwards."""
-    links = zip((Step.THEIR_INTERFACE, Step.THEIR_VETH), _links(situation, standing, network), strict=False)
+    links = zip((Step.THEIR_INTERFACE, Step.THEIR_VETH), _links(situation, attachment, network), strict=False)
     yield from reversed(list(links))
 
 
@@ -162,14 +162,14 @@ def _carrier(network: Network) -> Hop:
     return Hop(network.driver, network.name, network.name)
 
 
-def _inward(situation: Situation, goal: Goal, network: Network) -> Iterator[tuple[Step, Hop]]:
+def _inward(situation: Situation, candidate: Candidate, network: Network) -> Iterator[tuple[Step, Hop]]:
     """From the destination's bridge to its interface; the bridge is named once when both are on it."""
-    if goal.exit is None or goal.exit.id != network.id:
+    if candidate.exit is None or candidate.exit.id != network.id:
         # From the host straight onto a bridge: that is how the packet leaves.
-        yield Step.EXIT if goal.way is Way.DIRECT else Step.NETWORK, _carrier(network)
-    if goal.standing is not None:
-        yield from ((Step.TUNNEL, hop) for hop in tunnel(goal.standing, network))
-        yield from _arriving(situation, goal.standing, network)
+        yield Step.EXIT if candidate.way is Way.DIRECT else Step.NETWORK, _carrier(network)
+    if candidate.attachment is not None:
+        yield from ((Step.TUNNEL, hop) for hop in tunnel(candidate.attachment, network))
+        yield from _arriving(situation, candidate.attachment, network)
 
 
 def _published(situation: Situation) -> Iterator[tuple[Step, Hop]]:
@@ -181,9 +181,9 @@ def _published(situation: Situation) -> Iterator[tuple[Step, Hop]]:
     yield Step.PUBLISHED, Hop("published-port", f"{host_ip}:{found.port.host_port}", found.container.name)
     if found.by_proxy:
         yield Step.PROXY, Hop("proxy", "docker-proxy", THE_HOST.name)
-    for endpoint in found.standing.endpoints[:1]:
+    for endpoint in found.attachment.endpoints[:1]:
         network = situation.network_of(endpoint.network_id)
         if network is not None:
             yield Step.NETWORK, _carrier(network)
-            yield from _arriving(situation, found.standing, network)
+            yield from _arriving(situation, found.attachment, network)
     yield Step.PORT, Hop("port", f"{found.port.protocol} {found.port.container_port}", found.container.name)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridgework.analysis.attachment import stand
-from bridgework.analysis.candidate_addresses import aim
+from bridgework.analysis.attachment import attachment_of
+from bridgework.analysis.candidate_addresses import candidate_addresses
 from bridgework.analysis.path import joined, path_of
 from bridgework.analysis.rules.base import Situation
 from bridgework.analysis.rules.table import judge
@@ -35,10 +35,10 @@ def predict(snapshot: Snapshot, question: Question, evidence: Evidence = NOTHING
 
 def situations_of(snapshot: Snapshot, question: Question, evidence: Evidence) -> tuple[Situation, ...]:
     """One situation a goal; one without, where there is no goal. Never empty."""
-    source = stand(snapshot, question.source_id, evidence)
-    aimed = aim(snapshot, source, question, evidence)
-    goals = aimed.goals or (None,)
-    return tuple(Situation(snapshot, question, evidence, source, aimed, goal) for goal in goals)
+    source = attachment_of(snapshot, question.source_id, evidence)
+    aimed = candidate_addresses(snapshot, source, question, evidence)
+    candidates = aimed.candidates or (None,)
+    return tuple(Situation(snapshot, question, evidence, source, aimed, candidate) for candidate in candidates)
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

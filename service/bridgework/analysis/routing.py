@@ -15,10 +15,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from bridgework.analysis.attachment import (
     IPV4,
     THE_HOST,
-    Standing,
+    Attachment,
+    attachment_of,
     gateway_of,
     interface_of,
-    stand,
 )
 from bridgework.ipam.usage import first_address
 from bridgework.model.evidence import Evidence
@@ -43,7 +43,7 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class Candidate:
     """One address to reach. ``standing`` is whose it is: ``None`` where nobody known holds it.
 
     ``network`` is the network the address lies in (``None`` for outside, and for the source itself), ``endpoint`` the
@@ -53,7 +53,7 @@ class Goal:
     address: str
     version: int
     way: Way
-    standing: Standing | None = None
+    attachment: Attachment | None = None
     endpoint: Endpoint | None = None
     network: Network | None = None
     exit: Network | None = None
@@ -61,12 +61,12 @@ class Goal:
     @property
     def is_host(self) -> bool:
         """Whether the address is one of the host's."""
-        return self.standing is not None and self.standing.is_host
+        return self.attachment is not None and self.attachment.is_host
 
     @property
     def is_outside(self) -> bool:
         """Whether it lies in no network of the engine."""
-        return self.standing is None and self.network is None
+        return self.attachment is None and self.network is None
 
 
 def gateway_mode(network: Network, version: int) -> str:
@@ -151,7 +151,7 @@ def holder_in(snapshot: Snapshot, network: Network, address: str) -> Endpoint | 
     return None
 
 
-def default_exit(snapshot: Snapshot, source: Standing, version: int, evidence: Evidence) -> Network | None:
+def default_exit(snapshot: Snapshot, source: Attachment, version: int, evidence: Evidence) -> Network | None:
     """The network by which a container's default route leaves: as observed, else as the engine would choose."""
     seen = _observed_gateway(source, version, evidence)
     overlay = False
@@ -169,7 +169,7 @@ def default_exit(snapshot: Snapshot, source: Standing, version: int, evidence: E
     return None
 
 
-def _observed_gateway(source: Standing, version: int, evidence: Evidence) -> str | None:
+def _observed_gateway(source: Attachment, version: int, evidence: Evidence) -> str | None:
     """The gateway of the default route inside, ``""`` for none; ``None`` where routes were not seen."""
     observation = evidence.observations.get(source.owner.id) if source.owner else None
     if observation is None or observation.routes is None:
@@ -178,7 +178,7 @@ def _observed_gateway(source: Standing, version: int, evidence: Evidence) -> str
     return next((r.gateway or "" for r in observation.routes if r.destination == default), "")
 
 
-def locate(snapshot: Snapshot, source: Standing, address: str, evidence: Evidence) -> Goal | None:
+def locate(snapshot: Snapshot, source: Attachment, address: str, evidence: Evidence) -> Candidate | None:
     """The address as a goal of the source; ``None`` if it is no address."""
     try:
         parsed = ip_address(address)
@@ -186,18 +186,18 @@ def locate(snapshot: Snapshot, source: Standing, address: str, evidence: Evidenc
         return None
     text, version = str(parsed), parsed.version
     if parsed.is_loopback or any(text in endpoint.addresses for endpoint in source.endpoints):
-        return Goal(text, version, Way.LOCAL, source)
+        return Candidate(text, version, Way.LOCAL, source)
     if source.is_host:
         return _from_host(snapshot, parsed, evidence)
     near = _connected(snapshot, source, parsed)
     if near is not None:
-        return _held(snapshot, Goal(text, version, Way.DIRECT, network=near, exit=near), evidence)
+        return _held(snapshot, Candidate(text, version, Way.DIRECT, network=near, exit=near), evidence)
     leaves = default_exit(snapshot, source, version, evidence)
     way = Way.NO_ROUTE if leaves is None else Way.FORWARDED
-    return _settled(snapshot, Goal(text, version, way, exit=leaves), evidence)
+    return _settled(snapshot, Candidate(text, version, way, exit=leaves), evidence)
 
 
-def _connected(snapshot: Snapshot, source: Standing, address: _Address) -> Network | None:
+def _connected(snapshot: Snapshot, source: Attachment, address: _Address) -> Network | None:
     """The network of the source whose subnet holds the address; the narrowest, should there be several."""
     found: list[tuple[int, str]] = []
     for endpoint in source.endpoints:
@@ -207,36 +207,36 @@ def _connected(snapshot: Snapshot, source: Standing, address: _Address) -> Netwo
     return snapshot.networks_by_id[max(found, key=lambda pair: pair[0])[1]] if found else None
 
 
-def _from_host(snapshot: Snapshot, address: _Address, evidence: Evidence) -> Goal:
+def _from_host(snapshot: Snapshot, address: _Address, evidence: Evidence) -> Candidate:
     text = str(address)
     if is_host_address(snapshot, address, networks_around(snapshot, address), evidence):
-        return Goal(text, address.version, Way.LOCAL, THE_HOST)
-    goal = _settled(snapshot, Goal(text, address.version, Way.FORWARDED), evidence)
-    if goal.network is not None and host_address_on(snapshot, goal.network, address.version):
-        return Goal(text, address.version, Way.DIRECT, goal.standing, goal.endpoint, goal.network)
-    return goal
+        return Candidate(text, address.version, Way.LOCAL, THE_HOST)
+    candidate = _settled(snapshot, Candidate(text, address.version, Way.FORWARDED), evidence)
+    if candidate.network is not None and host_address_on(snapshot, candidate.network, address.version):
+        return Candidate(text, address.version, Way.DIRECT, candidate.attachment, candidate.endpoint, candidate.network)
+    return candidate
 
 
-def _settled(snapshot: Snapshot, goal: Goal, evidence: Evidence) -> Goal:
+def _settled(snapshot: Snapshot, candidate: Candidate, evidence: Evidence) -> Candidate:
     """Find the holder of an address that lies on no network of the source."""
-    address = ip_address(goal.address)
+    address = ip_address(candidate.address)
     around = networks_around(snapshot, address)
     if is_host_address(snapshot, address, around, evidence):
-        return Goal(goal.address, goal.version, goal.way, THE_HOST, exit=goal.exit)
-    held = [n for n in around if holder_in(snapshot, n, goal.address)]
+        return Candidate(candidate.address, candidate.version, candidate.way, THE_HOST, exit=candidate.exit)
+    held = [n for n in around if holder_in(snapshot, n, candidate.address)]
     for network in (*held, *around):
-        placed = Goal(goal.address, goal.version, goal.way, network=network, exit=goal.exit)
+        placed = Candidate(candidate.address, candidate.version, candidate.way, network=network, exit=candidate.exit)
         return _held(snapshot, placed, evidence)
-    return goal
+    return candidate
 
 
-def _held(snapshot: Snapshot, goal: Goal, evidence: Evidence) -> Goal:
+def _held(snapshot: Snapshot, candidate: Candidate, evidence: Evidence) -> Candidate:
     """Add who holds the address in its network: the host, a container, or nobody."""
-    network = goal.network
+    network = candidate.network
     if network is None:
-        return goal
-    if goal.address == host_address_on(snapshot, network, goal.version):
-        return Goal(goal.address, goal.version, goal.way, THE_HOST, None, network, goal.exit)
-    endpoint = holder_in(snapshot, network, goal.address)
-    standing = stand(snapshot, endpoint.container_id, evidence) if endpoint else None
-    return Goal(goal.address, goal.version, goal.way, standing, endpoint, network, goal.exit)
+        return candidate
+    if candidate.address == host_address_on(snapshot, network, candidate.version):
+        return Candidate(candidate.address, candidate.version, candidate.way, THE_HOST, None, network, candidate.exit)
+    endpoint = holder_in(snapshot, network, candidate.address)
+    attachment = attachment_of(snapshot, endpoint.container_id, evidence) if endpoint else None
+    return Candidate(candidate.address, candidate.version, candidate.way, attachment, endpoint, network, candidate.exit)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bridgework.analysis.attachment import Condition, Standing, stand
+from bridgework.analysis.attachment import Attachment, Condition, attachment_of
 from bridgework.analysis.name_lookup import link_parts, user_networks, uses_embedded_dns
 from bridgework.analysis.predict import ordered
 from bridgework.analysis.rules.listener import is_loopback
@@ -26,19 +26,19 @@ from bridgework.policy.host_ports import claims_of, publisher_of
 
 def findings_for(snapshot: Snapshot, container: Container, evidence: Evidence = NOTHING_SEEN) -> tuple[Finding, ...]:
     """Everything about the container, the worst first."""
-    standing = stand(snapshot, container.id, evidence)
+    attachment = attachment_of(snapshot, container.id, evidence)
     return ordered(
         (
             *_ports(snapshot, container),
             *taken_ports(snapshot, container),
-            *lost_share(snapshot, standing, evidence),
-            *_network(snapshot, container, standing),
+            *lost_share(snapshot, attachment, evidence),
+            *_network(snapshot, container, attachment),
             *_links(snapshot, container),
             *_names(snapshot, container),
             *_addresses(snapshot, container),
             *_gone(snapshot, container),
             *forgotten_network(snapshot, container),
-            *_resolver(snapshot, container, standing, evidence),
+            *_resolver(snapshot, container, attachment, evidence),
         )
     )
 
@@ -122,12 +122,12 @@ def _networks(snapshot: Snapshot, container: Container) -> tuple[Network, ...]:
     return tuple(sorted(on, key=lambda network: (network.name, network.id)))
 
 
-def _network(snapshot: Snapshot, container: Container, standing: Standing) -> Iterator[Finding]:
+def _network(snapshot: Snapshot, container: Container, attachment: Attachment) -> Iterator[Finding]:
     """No network at all, another's, or only the one without DNS."""
-    if standing.condition is Condition.LOOPBACK_ONLY:
-        yield no_network(snapshot, standing, (standing.owner or container,), Severity.INFO)
-    owner = standing.owner
-    if standing.condition is Condition.NETWORKED and owner is not None and owner.id != container.id:
+    if attachment.condition is Condition.LOOPBACK_ONLY:
+        yield no_network(snapshot, attachment, (attachment.owner or container,), Severity.INFO)
+    owner = attachment.owner
+    if attachment.condition is Condition.NETWORKED and owner is not None and owner.id != container.id:
         message = f"{container.name} shares the network of {owner.name}: addresses, ports and names are the owner's."
         yield finding("shares-network", of_container(container), message, evidence={"owner": owner.name})
     networks = _networks(snapshot, container)
@@ -247,11 +247,13 @@ def forgotten_network(snapshot: Snapshot, container: Container) -> Iterator[Find
     yield finding("network-forgotten", of_container(container), message, remedy=remedy, evidence=facts)
 
 
-def _resolver(snapshot: Snapshot, container: Container, standing: Standing, evidence: Evidence) -> Iterator[Finding]:
+def _resolver(
+    snapshot: Snapshot, container: Container, attachment: Attachment, evidence: Evidence
+) -> Iterator[Finding]:
     """Name servers that cannot serve it."""
     yield from loopback_servers(container)
     seen = evidence.observations.get(container.id)
     if seen is None or seen.resolver is None:
         return
-    if user_networks(snapshot, standing) and not uses_embedded_dns(snapshot, standing, evidence):
+    if user_networks(snapshot, attachment) and not uses_embedded_dns(snapshot, attachment, evidence):
         yield bypassed(container, seen.resolver.nameservers)

@@ -207,7 +207,7 @@ class DockerEngine:
         with sensible("GET /events"):
             return [read_event(json.loads(line)) for line in body.splitlines() if line]
 
-    def bell(self) -> Generator[bool]:
+    def subscribe(self) -> Generator[bool]:
         """The live stream, of which only the arrival of bytes counts: the engine drops lines for a slow reader."""
         connection = open_http(self.address, self._timeout_s)
         try:

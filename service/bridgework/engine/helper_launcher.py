@@ -44,7 +44,7 @@ _PIECE_BYTES = 65_536
 COMMAND = ("python3", "-m", "bridgework.probes.runners.helper")
 
 
-class SidecarLauncher:
+class HelperLauncher:
     """Launches helpers from ``image``, and sweeps up after those that were killed; safe to call from any thread."""
 
     def __init__(self, address: EngineAddress, image: str, *, timeout_s: float = 20.0) -> None:

@@ -2,7 +2,7 @@
 
 Routing, authorisation, parsing and the OpenAPI document are all read from it, so none can disagree with another.
 
-A view takes an ``Asked`` and answers an ``Answer``; it never touches Flask's request.
+A view takes an ``RequestContext`` and answers an ``Answer``; it never touches Flask's request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from werkzeug.datastructures import Headers
 
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Caller, Role
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 JSON = "application/json"
 
@@ -30,10 +30,10 @@ def json_text(value: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestContext:
     """A request that is authenticated, authorised and valid. ``body`` and ``query`` are what the schemas loaded."""
 
-    house: House
+    services: Services
     caller: Caller
     url_path: str
     path: Mapping[str, str]
@@ -52,7 +52,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ViewResult:
     """What a view answers; ``value`` is dumped by the schema declared for ``status``."""
 
     value: Any = None
@@ -69,8 +69,8 @@ class Media:
     item: type[Schema] | None = None
 
 
-View = Callable[..., Answer | Response]
-AnswerShape = type[Schema] | Media | None
+View = Callable[..., ViewResult | Response]
+ResultShape = type[Schema] | Media | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,13 +87,13 @@ class Operation:
     description: str
     body: Schema | None = None
     query: Schema | None = None
-    answers: Mapping[int, Sequence[AnswerShape]] = field(default_factory=dict)
+    answers: Mapping[int, Sequence[ResultShape]] = field(default_factory=dict)
     problems: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    rehearsable: bool = False
-    keyed: bool = False
+    supports_dry_run: bool = False
+    idempotent: bool = False
     conditional: bool = False
-    remembered: bool = False
-    weight: str = "light"
+    cached: bool = False
+    concurrency_pool: str = "light"
     max_items: int | None = None
 
     @property
@@ -135,7 +135,7 @@ class Resource:
         path: str,
         *,
         role: Role | None,
-        answers: Mapping[int, AnswerShape | Sequence[AnswerShape]],
+        answers: Mapping[int, ResultShape | Sequence[ResultShape]],
         body: Schema | None = None,
         query: Schema | None = None,
         problems: Mapping[int, Sequence[str]] | None = None,

@@ -18,7 +18,7 @@ from marshmallow import Schema
 from bridgework.http import reading
 from bridgework.http.auth import Authenticator
 from bridgework.http.caching import KeptAnswers, conditional, etag_of, matches
-from bridgework.http.contract import JSON, Answer, Asked, Media, Operation, json_text
+from bridgework.http.contract import JSON, Media, Operation, RequestContext, ViewResult, json_text
 from bridgework.http.limits import RateLimit, Slots
 from bridgework.http.problems.documents import HttpProblem
 from bridgework.http.progress import ProgressResponse
@@ -27,7 +27,7 @@ from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Caller, Role, require_role
 from bridgework.telemetry import deadline
 from bridgework.telemetry.logs import audit
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 _REFUSING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
 DRY_RUN_HEADER = "Bridgework-Dry-Run"
@@ -35,10 +35,10 @@ NOBODY = Caller("nobody", Role.VIEWER)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class RequestPipeline:
     """What dispatching needs, made once for each worker."""
 
-    house: House
+    services: Services
     authenticator: Authenticator
     rate: RateLimit
     slots: dict[str, Slots]
@@ -46,24 +46,28 @@ class Desk:
     request_timeout_s: float = 60.0
 
 
-def flask_view(desk: Desk, operation: Operation, reader: Operation | None) -> Callable[..., Response]:
+def flask_view(pipeline: RequestPipeline, operation: Operation, reader: Operation | None) -> Callable[..., Response]:
     """The function Flask calls. ``reader`` is the GET of the same path, for ``If-Match``."""
     negotiated = len(operation.media_types) > 1
     # The document promises a bound for every weight but "light"; one without slots must not start.
-    slots = None if operation.weight == "light" else desk.slots[operation.weight]
+    slots = None if operation.concurrency_pool == "light" else pipeline.slots[operation.concurrency_pool]
 
     def view(**path: str) -> Response:
-        deadline.begin(desk.request_timeout_s)
+        deadline.begin(pipeline.request_timeout_s)
         record = Record(operation, path)
         try:
-            asked = _asked(desk, operation, path, record)
-            _check_preconditions(operation, reader, asked)
-            response = _answered(desk, slots, operation, asked)
-            if operation.changes and not asked.dry_run and response.status_code in {HTTPStatus.OK, HTTPStatus.CREATED}:
-                response.headers["ETag"] = _etag_after(operation, reader, asked, response)
+            context = _asked(pipeline, operation, path, record)
+            _check_preconditions(operation, reader, context)
+            response = _answered(pipeline, slots, operation, context)
+            if (
+                operation.changes
+                and not context.dry_run
+                and response.status_code in {HTTPStatus.OK, HTTPStatus.CREATED}
+            ):
+                response.headers["ETag"] = _etag_after(operation, reader, context, response)
             if negotiated:
                 response.vary.add("Accept")
-            if asked.dry_run:
+            if context.dry_run:
                 response.headers[DRY_RUN_HEADER] = "true"
             if isinstance(response, ProgressResponse):
                 record.streams(response)
@@ -138,20 +142,20 @@ class Record:
             audit("refusal" if self._refused else "change", address=self._address or request.remote_addr, **self._facts)
 
 
-def _asked(desk: Desk, operation: Operation, path: dict[str, str], record: Record) -> Asked:
+def _asked(pipeline: RequestPipeline, operation: Operation, path: dict[str, str], record: Record) -> RequestContext:
     caller = NOBODY
     if operation.role is not None:
-        caller = desk.authenticator.authenticate(request.headers.get("Authorization"), request.remote_addr or "")
+        caller = pipeline.authenticator.authenticate(request.headers.get("Authorization"), request.remote_addr or "")
         g.caller = caller.name
         record.by(caller)
-        desk.rate.take(caller)
+        pipeline.rate.take(caller)
         require_role(caller, operation.role, f"{operation.method} {operation.path}")
     media_type = reading.choose_media_type(operation, request.headers.get("Accept"))
     query, dry_run = reading.read_query(operation, request.query_string)
     body = reading.read_body(operation, request)
     record.about(body, dry_run=dry_run)
-    return Asked(
-        house=desk.house,
+    return RequestContext(
+        services=pipeline.services,
         caller=caller,
         url_path=request.path,
         path=path,
@@ -161,43 +165,45 @@ def _asked(desk: Desk, operation: Operation, path: dict[str, str], record: Recor
         dry_run=dry_run,
         idempotency_key=reading.read_key(operation, request.headers),
         headers=request.headers,
-        read_snapshot=_reader_of(desk.house),
+        read_snapshot=_reader_of(pipeline.services),
     )
 
 
-def _reader_of(house: House) -> Callable[[], Snapshot]:
+def _reader_of(services: Services) -> Callable[[], Snapshot]:
     def read() -> Snapshot:
         if "snapshot" not in g:
-            g.snapshot = house.engine.snapshot(deadline.asked_at_ns())
+            g.snapshot = services.engine.snapshot(deadline.asked_at_ns())
         found: Snapshot = g.snapshot
         return found
 
     return read
 
 
-def _answered(desk: Desk, slots: Slots | None, operation: Operation, asked: Asked) -> Response:
+def _answered(
+    pipeline: RequestPipeline, slots: Slots | None, operation: Operation, context: RequestContext
+) -> Response:
     if slots is not None:
-        response = _within(slots, operation, asked)
-    elif operation.remembered and not _looks_beyond(asked):
-        key = f"{asked.media_type} {request.full_path}"
-        response = desk.kept.answer(asked.snapshot, key, lambda: _rendered(operation, asked))
+        response = _within(slots, operation, context)
+    elif operation.cached and not _looks_beyond(context):
+        key = f"{context.media_type} {request.full_path}"
+        response = pipeline.kept.answer(context.snapshot, key, lambda: _rendered(operation, context))
     else:
-        response = _rendered(operation, asked)
+        response = _rendered(operation, context)
     if operation.method != "GET" or response.is_streamed or operation.role is None:
         return response
     return conditional(response, request.headers.get("If-None-Match"))
 
 
-def _looks_beyond(asked: Asked) -> bool:
+def _looks_beyond(context: RequestContext) -> bool:
     """Of other nodes, and of what is seen inside of namespaces, the snapshot proves nothing."""
-    return asked.query.get("scope") == "swarm" or bool(asked.query.get("links"))
+    return context.query.get("scope") == "swarm" or bool(context.query.get("links"))
 
 
-def _within(slots: Slots, operation: Operation, asked: Asked) -> Response:
+def _within(slots: Slots, operation: Operation, context: RequestContext) -> Response:
     """Heavy work holds a slot until its last byte is sent, or its client is gone."""
     slots.acquire()
     try:
-        response = _rendered(operation, asked)
+        response = _rendered(operation, context)
     except BaseException:
         slots.release()
         raise
@@ -208,8 +214,8 @@ def _within(slots: Slots, operation: Operation, asked: Asked) -> Response:
     return response
 
 
-def _rendered(operation: Operation, asked: Asked) -> Response:
-    answer = operation.view(asked)
+def _rendered(operation: Operation, context: RequestContext) -> Response:
+    answer = operation.view(context)
     if isinstance(answer, Response):
         return answer
     response = Response(_dumped(operation, answer), answer.status, headers=dict(answer.headers), content_type=JSON)
@@ -218,14 +224,14 @@ def _rendered(operation: Operation, asked: Asked) -> Response:
     return response
 
 
-def _dumped(operation: Operation, answer: Answer) -> bytes:
+def _dumped(operation: Operation, answer: ViewResult) -> bytes:
     if answer.value is None:
         return b""
     value: Any = _schema(operation, answer).dump(answer.value)
     return json_text(value).encode()
 
 
-def _schema(operation: Operation, answer: Answer) -> Schema:
+def _schema(operation: Operation, answer: ViewResult) -> Schema:
     shapes = [shape for shape in operation.answers[answer.status] if shape is not None and not isinstance(shape, Media)]
     return _instance(shapes[0])
 
@@ -236,7 +242,7 @@ def _instance(schema: type[Schema]) -> Schema:
     return schema()
 
 
-def _check_preconditions(operation: Operation, reader: Operation | None, asked: Asked) -> None:
+def _check_preconditions(operation: Operation, reader: Operation | None, context: RequestContext) -> None:
     """Honour ``If-Match`` and ``If-None-Match``, or refuse them; never ignore one (RFC 9110, section 13.1).
 
     ``If-None-Match`` of a GET is no precondition of a change: it is answered with 304 (``caching.conditional``). An
@@ -254,7 +260,7 @@ def _check_preconditions(operation: Operation, reader: Operation | None, asked: 
             f"{operation.method} {operation.path} takes no If-Match and no If-None-Match.",
             remedy="Send it without that header. A creation is made safe by an Idempotency-Key.",
         )
-    current = _current_etag(operation, reader, asked, required=if_match is not None)
+    current = _current_etag(operation, reader, context, required=if_match is not None)
     if if_match is not None and (current is None or not matches(if_match, current)):
         raise PreconditionFailed(
             code="precondition-failed",
@@ -269,13 +275,13 @@ def _check_preconditions(operation: Operation, reader: Operation | None, asked: 
         )
 
 
-def _current_etag(operation: Operation, reader: Operation, asked: Asked, *, required: bool) -> str | None:
+def _current_etag(operation: Operation, reader: Operation, context: RequestContext, *, required: bool) -> str | None:
     """The ETag of the resource as it is; ``None`` where it does not exist and that is no failure.
 
     If-Match on a missing resource is 412 (RFC 9110 section 13.1.1), unless the operation itself answers 404.
     """
     try:
-        return etag_of(_rendered(reader, asked).get_data())
+        return etag_of(_rendered(reader, context).get_data())
     except NotFound as missing:
         if missing.code in operation.problems.get(HTTPStatus.NOT_FOUND, ()):
             raise
@@ -284,9 +290,9 @@ def _current_etag(operation: Operation, reader: Operation, asked: Asked, *, requ
         raise PreconditionFailed("precondition-failed", missing.detail, missing.remedy) from missing
 
 
-def _etag_after(operation: Operation, reader: Operation | None, asked: Asked, response: Response) -> str:
+def _etag_after(operation: Operation, reader: Operation | None, context: RequestContext, response: Response) -> str:
     """The ETag that a GET of the changed resource has now, so that a client can go on without reading it first."""
     if operation.method != "PUT" or reader is None:
         return etag_of(response.get_data())  # the body is that of the resource's own GET
     g.pop("snapshot", None)  # from before the change
-    return etag_of(_rendered(reader, asked).get_data())
+    return etag_of(_rendered(reader, context).get_data())

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from bridgework.http.contract import Asked
+from bridgework.http.contract import RequestContext
 from bridgework.model.errors import InputFault, InvalidInput
 
 _Item = TypeVar("_Item")
@@ -22,7 +22,7 @@ _Item = TypeVar("_Item")
 
 def page(
     items: Sequence[_Item],
-    asked: Asked,
+    context: RequestContext,
     key: Callable[[_Item], tuple[str, str]],
     described: Callable[[_Item], Any] = lambda item: item,
 ) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def page(
 
     Raises ``InvalidInput`` on a cursor that this list did not give for these filters.
     """
-    query, of = asked.query, _list_of(asked)
+    query, of = context.query, _list_of(context)
     begin = bisect_right(items, _decoded(query["cursor"], of), key=key) if query.get("cursor") else 0
     end = begin + query["limit"]
     given, more = items[begin:end], end < len(items)
@@ -38,10 +38,10 @@ def page(
     return {"items": [described(item) for item in given], "next_cursor": cursor}
 
 
-def _list_of(asked: Asked) -> str:
+def _list_of(context: RequestContext) -> str:
     """A digest of the list's path and its filters; ``limit`` may differ from page to page."""
-    filters = sorted((name, str(value)) for name, value in asked.query.items() if name not in {"cursor", "limit"})
-    return hashlib.blake2b(json.dumps([asked.url_path, filters]).encode(), digest_size=6).hexdigest()
+    filters = sorted((name, str(value)) for name, value in context.query.items() if name not in {"cursor", "limit"})
+    return hashlib.blake2b(json.dumps([context.url_path, filters]).encode(), digest_size=6).hexdigest()
 
 
 def _encoded(of: str, key: tuple[str, str]) -> str:

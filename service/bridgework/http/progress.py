@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from flask import Response, json, stream_with_context
 from marshmallow import Schema, fields, validate
 
-from bridgework.http.contract import Answer, Media, json_text
+from bridgework.http.contract import Media, ViewResult, json_text
 from bridgework.http.fields import ProblemSchema, Variants, described
 from bridgework.http.problems.documents import HttpProblem, problem_of
 from bridgework.http.resources.containers.schemas import ContainerSchema
@@ -86,11 +86,11 @@ class ProgressResponse(Response):
     made: str | None = None
 
 
-def streamed(work: Callable[[], Answer], status: int = 200) -> ProgressResponse:
+def streamed(work: Callable[[], ViewResult], status: int = 200) -> ProgressResponse:
     """Do the work in a thread and answer its progress. Raises what the work raises before the first line."""
-    told: queue.SimpleQueue[str | Answer | Exception] = queue.SimpleQueue()
+    told: queue.SimpleQueue[str | ViewResult | Exception] = queue.SimpleQueue()
     threading.Thread(target=copy_context().run, args=(_run, work, told), daemon=True).start()
-    first: str | Answer | Exception | None
+    first: str | ViewResult | Exception | None
     try:
         first = told.get(timeout=FIRST_LINE_S)
     except queue.Empty:
@@ -103,7 +103,7 @@ def streamed(work: Callable[[], Answer], status: int = 200) -> ProgressResponse:
     return response
 
 
-def _run(work: Callable[[], Answer], told: queue.SimpleQueue[str | Answer | Exception]) -> None:
+def _run(work: Callable[[], ViewResult], told: queue.SimpleQueue[str | ViewResult | Exception]) -> None:
     progress.listen(told.put)
     try:
         told.put(work())
@@ -115,12 +115,12 @@ def _run(work: Callable[[], Answer], told: queue.SimpleQueue[str | Answer | Exce
 
 
 def _lines(
-    first: str | Answer | Exception | None,
-    told: queue.SimpleQueue[str | Answer | Exception],
+    first: str | ViewResult | Exception | None,
+    told: queue.SimpleQueue[str | ViewResult | Exception],
     response: ProgressResponse,
 ) -> Iterator[str]:
     step = first
-    while not isinstance(step, Answer | Exception):
+    while not isinstance(step, ViewResult | Exception):
         yield json_text({"type": "heartbeat"} if step is None else {"type": "progress", "message": step})
         try:
             step = told.get(timeout=HEARTBEAT_S)

@@ -55,16 +55,16 @@ def read_query(operation: Operation, query_string: bytes) -> tuple[Mapping[str, 
 
     Raises ``InvalidInput`` on unknown, repeated or bad parameters.
     """
-    asked = parse_qs(_text(query_string), keep_blank_values=True)
+    context = parse_qs(_text(query_string), keep_blank_values=True)
     lists = operation.query.fields.items() if operation.query is not None else ()
     allowed_twice = {name for name, field in lists if isinstance(field, fields.List)}
     faults = [
         InputFault(f"?{name}", "Must be given only once.")
-        for name, values in asked.items()
+        for name, values in context.items()
         if len(values) > 1 and name not in allowed_twice
     ]
-    given: dict[str, Any] = {name: (values if name in allowed_twice else values[0]) for name, values in asked.items()}
-    rehearse = given.pop("dry_run", None) if operation.rehearsable else None
+    given: dict[str, Any] = {name: (values if name in allowed_twice else values[0]) for name, values in context.items()}
+    rehearse = given.pop("dry_run", None) if operation.supports_dry_run else None
     if rehearse is not None and rehearse.lower() not in TRUTHS:
         faults.append(InputFault("?dry_run", "Must be true, false, 1 or 0."))
     query = MappingProxyType(_loaded(operation.query, given, faults, prefix="?"))
@@ -144,7 +144,7 @@ def _require_json(request: Request) -> None:
 
 def read_key(operation: Operation, headers: Headers) -> str | None:
     """The ``Idempotency-Key``. Raises ``InvalidInput`` on one that makes no sense."""
-    key = headers.get("Idempotency-Key") if operation.keyed else None
+    key = headers.get("Idempotency-Key") if operation.idempotent else None
     if key is None:
         return None
     if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():

@@ -45,7 +45,7 @@ class _Question:
 
 
 @dataclass(eq=False, slots=True)
-class Desk:
+class SourceResolver:
     """One source's resolver: ``sockets`` maps each server to a connected socket in the source's namespace."""
 
     lane: Lane
@@ -62,89 +62,91 @@ class Names:
     def __init__(
         self,
         loop: Loop,
-        aim: Callable[[str], Destination | None],
+        candidate_addresses: Callable[[str], Destination | None],
         timeout_s: float,
         allowed_subnets: tuple[str, ...] | None,
     ) -> None:
-        self._loop, self._aim, self._timeout_s, self._allowed = loop, aim, timeout_s, allowed_subnets
-        self._desks: deque[Desk] = deque()
-        self._at_work: set[Desk] = set()
+        self._loop, self._aim, self._timeout_s, self._allowed = loop, candidate_addresses, timeout_s, allowed_subnets
+        self._waiting: deque[SourceResolver] = deque()
+        self._at_work: set[SourceResolver] = set()
         self._verdicts: dict[tuple[str, ...], bool] = {}
         loop.tick = self.tick
 
-    def add(self, desk: Desk) -> None:
+    def add(self, resolver: SourceResolver) -> None:
         """Resolve every named target of this lane."""
-        targets = desk.lane.row.source.targets
-        desk.waiting_names.extend(p for p, t in enumerate(targets) if t.address is None and t.name is not None)
-        self._desks.append(desk)
-        for server, sock in desk.sockets.items():
-            self._loop.watcher.watch(sock.fileno(), partial(self._hear, desk, server))
+        targets = resolver.lane.row.source.targets
+        resolver.waiting_names.extend(p for p, t in enumerate(targets) if t.address is None and t.name is not None)
+        self._waiting.append(resolver)
+        for server, sock in resolver.sockets.items():
+            self._loop.watcher.watch(sock.fileno(), partial(self._hear, resolver, server))
 
     def tick(self, now: float) -> float:
         """Give up what is overdue, ask what there is room for; returns when to come back."""
-        for desk in list(self._at_work):
-            self._expire(desk, now)
-        room = AT_ONCE - sum(len(desk.asked) for desk in self._at_work)
-        while self._desks and room > 0:
-            desk = self._desks[0]
-            begun = self._serve(desk, now, min(room, AT_ONCE_EACH - len(desk.asked)))
+        for resolver in list(self._at_work):
+            self._expire(resolver, now)
+        room = AT_ONCE - sum(len(resolver.asked) for resolver in self._at_work)
+        while self._waiting and room > 0:
+            resolver = self._waiting[0]
+            begun = self._serve(resolver, now, min(room, AT_ONCE_EACH - len(resolver.asked)))
             room -= begun
-            if desk.waiting_names and not begun:
-                self._desks.rotate(-1)
+            if resolver.waiting_names and not begun:
+                self._waiting.rotate(-1)
                 break
-            if not desk.waiting_names:
-                self._desks.popleft()
-        return now + (TICK_S if self._desks or self._at_work else self._timeout_s)
+            if not resolver.waiting_names:
+                self._waiting.popleft()
+        return now + (TICK_S if self._waiting or self._at_work else self._timeout_s)
 
-    def _serve(self, desk: Desk, now: float, room: int) -> int:
-        if desk.held is None:
-            desk.held = self._loop.holdings.hold_all(desk.lane.space, [_packed(server) for server in desk.sockets])
-        if desk.held is None:
+    def _serve(self, resolver: SourceResolver, now: float, room: int) -> int:
+        if resolver.held is None:
+            resolver.held = self._loop.holdings.hold_all(
+                resolver.lane.space, [_packed(server) for server in resolver.sockets]
+            )
+        if resolver.held is None:
             return 0
-        self._at_work.add(desk)
+        self._at_work.add(resolver)
         begun = 0
-        while desk.waiting_names and begun < room and self._loop.pace.take_one():
-            position = desk.waiting_names.popleft()
-            name = desk.lane.row.source.targets[position].name or ""
-            self._step(desk, position, resolve(desk.configuration, name, None), now + self._timeout_s)
+        while resolver.waiting_names and begun < room and self._loop.pace.take_one():
+            position = resolver.waiting_names.popleft()
+            name = resolver.lane.row.source.targets[position].name or ""
+            self._step(resolver, position, resolve(resolver.configuration, name, None), now + self._timeout_s)
             begun += 1
-        self._rest(desk)
+        self._rest(resolver)
         return begun
 
-    def _step(self, desk: Desk, position: int, steps: Steps, ends: float, answer: Answer = None) -> None:
+    def _step(self, resolver: SourceResolver, position: int, steps: Steps, ends: float, answer: Answer = None) -> None:
         """Go on with a resolution until it waits for an answer or is over."""
         try:
             query = steps.send(answer)
-            while not self._ask(desk, position, steps, query, ends):
+            while not self._ask(resolver, position, steps, query, ends):
                 query = steps.send(None)
         except StopIteration as stop:
-            self._resolved(desk, position, stop.value)
+            self._resolved(resolver, position, stop.value)
 
-    def _ask(self, desk: Desk, position: int, steps: Steps, query: Query, ends: float) -> bool:
+    def _ask(self, resolver: SourceResolver, position: int, steps: Steps, query: Query, ends: float) -> bool:
         now = time.monotonic()
-        sock = desk.sockets.get(query.server)
+        sock = resolver.sockets.get(query.server)
         if sock is None or now >= ends:
             return False
-        while (query.server, query.message.id) in desk.asked:
+        while (query.server, query.message.id) in resolver.asked:
             query.message.id = secrets.randbelow(0x10000)
         try:
             sock.send(query.message.to_wire())
         except OSError:
             return False
         question = _Question(position, steps, query, min(now + query.timeout_s, ends), ends)
-        desk.asked[query.server, query.message.id] = question
+        resolver.asked[query.server, query.message.id] = question
         return True
 
-    def _hear(self, desk: Desk, server: str) -> None:
+    def _hear(self, resolver: SourceResolver, server: str) -> None:
         for _ in itertools.repeat(None, AT_ONCE_EACH):
             try:
-                data = desk.sockets[server].recv(_RECEIVE_BYTES)
+                data = resolver.sockets[server].recv(_RECEIVE_BYTES)
             except BlockingIOError:
                 break
             except OSError:
                 continue
             key = server, int.from_bytes(data[:2], "big")
-            question = desk.asked.get(key)
+            question = resolver.asked.get(key)
             if question is None or question.misread >= MAX_MISREAD:
                 continue
             try:
@@ -154,26 +156,26 @@ class Names:
             if answer is None or not question.query.message.is_response(answer):
                 question.misread += 1
                 continue
-            del desk.asked[key]
-            self._step(desk, question.position, question.steps, question.ends, answer)
-        self._rest(desk)
+            del resolver.asked[key]
+            self._step(resolver, question.position, question.steps, question.ends, answer)
+        self._rest(resolver)
 
-    def _expire(self, desk: Desk, now: float) -> None:
-        overdue = [(key, question) for key, question in desk.asked.items() if question.expires <= now]
+    def _expire(self, resolver: SourceResolver, now: float) -> None:
+        overdue = [(key, question) for key, question in resolver.asked.items() if question.expires <= now]
         for key, question in overdue:
-            del desk.asked[key]
-            self._step(desk, question.position, question.steps, question.ends)
-        self._rest(desk)
+            del resolver.asked[key]
+            self._step(resolver, question.position, question.steps, question.ends)
+        self._rest(resolver)
 
-    def _rest(self, desk: Desk) -> None:
+    def _rest(self, resolver: SourceResolver) -> None:
         """A desk with nothing left gives its neighbour entries back."""
-        if desk.held is not None and not desk.asked and not desk.waiting_names:
-            self._loop.holdings.let_go(desk.held)
-            desk.held = []
-            self._at_work.discard(desk)
+        if resolver.held is not None and not resolver.asked and not resolver.waiting_names:
+            self._loop.holdings.let_go(resolver.held)
+            resolver.held = []
+            self._at_work.discard(resolver)
 
-    def _resolved(self, desk: Desk, position: int, resolution: Resolution) -> None:
-        lane = desk.lane
+    def _resolved(self, resolver: SourceResolver, position: int, resolution: Resolution) -> None:
+        lane = resolver.lane
         if resolution.reason is not None:
             self._loop.finish(lane, position, resolution.reason)
             return

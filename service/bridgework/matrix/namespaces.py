@@ -33,7 +33,7 @@ Entry = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Route:
     """A route: whatever ``begins`` with this leaves by the interface (0: by none), to the gateway if there is one."""
 
     begins: int
@@ -52,7 +52,7 @@ class Space:
         self.addresses: dict[bytes, int] = {}
         self.known: set[Entry] = set()
         self.known_at = float("-inf")
-        self._ways: dict[int, dict[int, dict[int, Way]]] = {}
+        self._ways: dict[int, dict[int, dict[int, Route]]] = {}
         self._own: dict[tuple[int, int], list[bytes]] = {}
         self._too_many = False
         self.may_delete = True
@@ -64,28 +64,28 @@ class Space:
             self._own.setdefault((interface, len(address)), []).append(address)
         for version in _FAMILIES:
             # By length and then by beginning: a container may have thousands of routes, and each packet asks for one.
-            ways: dict[int, dict[int, Way]] = {}
-            for way in self._read_ways(version, limit):
-                ways.setdefault(way.shift, {}).setdefault(way.begins, way)
-            self._ways[version] = dict(sorted(ways.items()))
+            routes: dict[int, dict[int, Route]] = {}
+            for route in self._read_ways(version, limit):
+                routes.setdefault(route.shift, {}).setdefault(route.begins, route)
+            self._ways[version] = dict(sorted(routes.items()))
 
-    def way(self, address: bytes) -> Way | None:
+    def route(self, address: bytes) -> Route | None:
         """The most specific way to an address; ``None`` without one."""
         number = int.from_bytes(address, "big")
-        ways = self._ways[VERSION_OF_LENGTH[len(address)]]
-        fitting = (of_length.get(number >> shift) for shift, of_length in ways.items())
-        best = next((way for way in fitting if way is not None), None)
+        routes = self._ways[VERSION_OF_LENGTH[len(address)]]
+        fitting = (of_length.get(number >> shift) for shift, of_length in routes.items())
+        best = next((route for route in fitting if route is not None), None)
         return best if best and best.interface else None
 
     def reaches(self, address: bytes) -> bool:
         """Whether there is any way: its own addresses, the loopback's, or a route."""
-        return address in self.addresses or address[:1] == _LOOPBACK_BEGINS or self.way(address) is not None
+        return address in self.addresses or address[:1] == _LOOPBACK_BEGINS or self.route(address) is not None
 
-    def source_towards(self, way: Way, address: bytes) -> bytes | None:
+    def source_towards(self, route: Route, address: bytes) -> bytes | None:
         """The address that packets on this way to that address probably come from (RFC 6724, rules 2 and 8)."""
-        if way.source is not None:
-            return way.source
-        same_kind = self._own.get((way.interface, len(address)), ())
+        if route.source is not None:
+            return route.source
+        same_kind = self._own.get((route.interface, len(address)), ())
         return max(same_kind[:MAX_OWN], key=lambda own: _common_bits(own, address), default=None)
 
     def entries(self) -> set[Entry]:
@@ -141,7 +141,7 @@ class Space:
             if address:
                 yield address, interface
 
-    def _read_ways(self, version: int, limit: netlink.Limit) -> Iterator[Way]:
+    def _read_ways(self, version: int, limit: netlink.Limit) -> Iterator[Route]:
         bits = 32 if version == IPV4 else 128
         request = _ROUTE.pack(_FAMILIES[version], 0, 0, 0, 0, 0, 0, 0, 0)
         for body in netlink.dump(self.netlink, _RTM_GETROUTE, request, limit):
@@ -152,7 +152,7 @@ class Space:
             begins = int.from_bytes(found.get(_RTA_DST, b""), "big") >> (bits - length)
             gateway, source = found.get(_RTA_GATEWAY), found.get(_RTA_PREFSRC)
             interface = 0 if kind in _NOWHERE else _number(found.get(_RTA_OIF))
-            yield Way(begins, bits - length, interface, gateway, source)
+            yield Route(begins, bits - length, interface, gateway, source)
 
     def close(self) -> None:
         """Close the socket."""

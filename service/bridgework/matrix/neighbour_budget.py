@@ -27,7 +27,7 @@ def limit_of(usage: TableUsage) -> int:
     return min(int(usage.hard_limit * SHARE_OF_HARD_LIMIT), usage.soft_limit)
 
 
-class Ledger:
+class NeighbourBudget:
     """Of one table (ARP or NDP). ``read_usage`` is asked often; where it cannot tell, only our own entries count."""
 
     def __init__(

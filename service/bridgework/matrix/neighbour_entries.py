@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from bridgework.matrix.namespaces import Space
-from bridgework.matrix.neighbour_budget import Key, Ledger
+from bridgework.matrix.neighbour_budget import Key, NeighbourBudget
 from bridgework.matrix.neighbour_routes import Routing
 from bridgework.probes.kinds.reasons import VERSION_OF_LENGTH
 
@@ -16,7 +16,7 @@ Held = tuple[int, tuple[Key, ...]]
 class Holdings:
     """Routing says which entries, the version's ledger whether there is room for them."""
 
-    def __init__(self, routing: Routing, ledgers: Mapping[int, Ledger]) -> None:
+    def __init__(self, routing: Routing, ledgers: Mapping[int, NeighbourBudget]) -> None:
         self._routing, self._ledgers = routing, ledgers
 
     def hold(self, space: Space, address: bytes) -> tuple[Held | None, bool]:
@@ -45,9 +45,9 @@ class Holdings:
     @property
     def idle(self) -> bool:
         """Whether nothing is held, so that waiting frees nothing."""
-        return all(ledger.idle for ledger in self._ledgers.values())
+        return all(budget.idle for budget in self._ledgers.values())
 
     def tidy(self) -> None:
         """Delete what is done with."""
-        for ledger in self._ledgers.values():
-            ledger.tidy()
+        for budget in self._ledgers.values():
+            budget.tidy()

@@ -29,15 +29,15 @@ class Routing:
         """The entries that a packet to this address may make, and whether the address is on the sender's own link."""
         if address in space.addresses:
             return (), False
-        way = space.way(address)
-        if way is None:
+        route = space.route(address)
+        if route is None:
             return (), False
-        hop = way.gateway or address
-        made = self._made.get((space.inode, way.interface, hop))
+        hop = route.gateway or address
+        made = self._made.get((space.inode, route.interface, hop))
         if made is None:
-            made = self._predict(space, way.interface, hop, space.source_towards(way, hop))
-            self._made[space.inode, way.interface, hop] = made
-        return made, way.gateway is None
+            made = self._predict(space, route.interface, hop, space.source_towards(route, hop))
+            self._made[space.inode, route.interface, hop] = made
+        return made, route.gateway is None
 
     def _predict(self, space: Space, interface: int, hop: bytes, source: bytes | None) -> tuple[Key, ...]:
         keys: list[Key] = [(space.inode, interface, hop)]
@@ -46,7 +46,7 @@ class Routing:
         owner = self._owners.get(hop)
         if source is None:
             return tuple(keys)
-        back = owner.way(source) if owner else None
+        back = owner.route(source) if owner else None
         if owner is None or back is None:
             keys.append((SOMEWHERE, 0, hop + source))
         elif back.gateway is None:

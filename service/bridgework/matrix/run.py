@@ -13,13 +13,13 @@ from functools import partial
 
 from bridgework.matrix.epoll_dispatcher import Watcher
 from bridgework.matrix.loop import Lane, Loop
-from bridgework.matrix.name_resolution import Desk, Names
-from bridgework.matrix.neighbour_budget import Ledger
+from bridgework.matrix.name_resolution import Names, SourceResolver
+from bridgework.matrix.neighbour_budget import NeighbourBudget
 from bridgework.matrix.neighbour_entries import Holdings
 from bridgework.matrix.neighbour_routes import Routing
 from bridgework.matrix.rate_limiter import Pace
 from bridgework.matrix.rows import Row
-from bridgework.matrix.setup import Entrance, Grounds
+from bridgework.matrix.setup import Entrance, Environment
 from bridgework.matrix.stream_transport import Room
 from bridgework.model.checks import Protocol, Reason
 from bridgework.model.probe_port import SweepPlan, SweepRow
@@ -37,12 +37,12 @@ class Stage:
     def __init__(
         self,
         plan: SweepPlan,
-        grounds: Grounds,
+        environment: Environment,
         emit: Callable[[SweepRow], None],
         stopped: Callable[[], bool],
         waker: int,
     ) -> None:
-        self._plan, self._grounds, self._emit = plan, grounds, emit
+        self._plan, self._grounds, self._emit = plan, environment, emit
         self._stopped, self._waker = stopped, waker
         self._ends = time.monotonic() + plan.deadline_ms / 1000
 
@@ -54,8 +54,8 @@ class Stage:
             entrance.open_host()
             opened = list(self._open(entrance))
             ledgers = self._ledgers(entrance, usage_socket)
-            for ledger in ledgers.values():
-                files.callback(ledger.settle)
+            for budget in ledgers.values():
+                files.callback(budget.settle)
             pace, timeout_s = Pace(self._plan.max_packets_per_second), self._plan.timeout_ms / 1000
             watcher = Watcher()
             files.callback(watcher.close)
@@ -63,10 +63,10 @@ class Stage:
             loop = Loop(Holdings(Routing(entrance.spaces.values()), ledgers), watcher, self._emit, pace, timeout_s)
             files.callback(loop.close)
             names = Names(loop, entrance.destination, timeout_s, self._plan.allowed_subnets)
-            for lane, desk in opened:
+            for lane, resolver in opened:
                 loop.add(lane)
-                if desk is not None:
-                    names.add(desk)
+                if resolver is not None:
+                    names.add(resolver)
             loop.run(self._stopped, self._ends)
 
     def _room(self) -> Room:
@@ -77,14 +77,14 @@ class Stage:
         pairs = sum(len(source.targets) for source in self._plan.sources)
         return Room(max(1, rlimit.make_room(sources + min(pairs, MAX_CONNECTIONS)) - sources))
 
-    def _ledgers(self, entrance: Entrance, usage_socket: socket.socket) -> dict[int, Ledger]:
+    def _ledgers(self, entrance: Entrance, usage_socket: socket.socket) -> dict[int, NeighbourBudget]:
         limit = self._grounds.neighbour_limit
         return {
-            version: Ledger(entrance.spaces, partial(_usage, usage_socket, table), limit)
+            version: NeighbourBudget(entrance.spaces, partial(_usage, usage_socket, table), limit)
             for version, table in _TABLES.items()
         }
 
-    def _open(self, entrance: Entrance) -> Iterator[tuple[Lane, Desk | None]]:
+    def _open(self, entrance: Entrance) -> Iterator[tuple[Lane, SourceResolver | None]]:
         for number, source in enumerate(self._plan.sources):
             if self._stopped():
                 return
@@ -103,13 +103,13 @@ class Stage:
                 yield opened, None
 
     @staticmethod
-    def _open_desk(entrance: Entrance, lane: Lane) -> Desk | None:
-        desk = entrance.open_desk(lane)
-        if desk is None:
+    def _open_desk(entrance: Entrance, lane: Lane) -> SourceResolver | None:
+        resolver = entrance.open_desk(lane)
+        if resolver is None:
             for position, target in enumerate(lane.row.source.targets):
                 if target.address is None:
                     lane.row.finish(position, Reason.NAMESPACE_OUT_OF_REACH)
-        return desk
+        return resolver
 
 
 def _usage(sock: socket.socket, table: neighbour_table.TableName) -> neighbour_table.TableUsage | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bridgework.matrix import transports
 from bridgework.matrix.loop import Lane
-from bridgework.matrix.name_resolution import Desk
+from bridgework.matrix.name_resolution import SourceResolver
 from bridgework.matrix.namespaces import Space, open_space
 from bridgework.matrix.rows import Destination, Row, destination_of
 from bridgework.matrix.stream_protocols import CONVERSATIONS, default_port
@@ -30,7 +30,7 @@ from bridgework.probes.resolver.files import DEFAULT_NAMESERVER
 
 
 @dataclass(frozen=True, slots=True)
-class Grounds:
+class Environment:
     """What a matrix needs to know of the world: how to open a place and enter it, its resolver files, the host.
 
     ``neighbour_limit`` replaces the share of the kernel's limit, in entries of all namespaces together.
@@ -46,9 +46,9 @@ class Grounds:
 class Entrance:
     """Opens lanes and knows the spaces they are in, before ``ends``; ``files`` closes what it opened."""
 
-    def __init__(self, plan: SweepPlan, grounds: Grounds, files: ExitStack, room: Room, ends: float) -> None:
+    def __init__(self, plan: SweepPlan, environment: Environment, files: ExitStack, room: Room, ends: float) -> None:
         self.spaces: dict[int, Space] = {}
-        self._plan, self._grounds, self._files, self._room, self._ends = plan, grounds, files, room, ends
+        self._plan, self._grounds, self._files, self._room, self._ends = plan, environment, files, room, ends
         self._destinations: dict[str, Destination | None] = {}
         self._token = transports.new_token()
         self._port = port_of(plan)
@@ -120,7 +120,7 @@ class Entrance:
         self._files.callback(line.close)
         return line
 
-    def open_desk(self, lane: Lane) -> Desk | None:
+    def open_desk(self, lane: Lane) -> SourceResolver | None:
         """What the lane's names are resolved with, opened in the namespace that was entered last, the lane's own."""
         configuration = self._grounds.resolver(lane.row.source.place)
         if configuration is None:
@@ -135,7 +135,7 @@ class Entrance:
             except OSError:
                 continue
             sockets[server] = sock
-        return Desk(lane, configuration, sockets)
+        return SourceResolver(lane, configuration, sockets)
 
     def _way_back(self, descriptor: int) -> Callable[[], None]:
         if self._plan.protocol is Protocol.ICMP:

@@ -15,11 +15,11 @@ from queue import Empty, SimpleQueue
 from threading import Event
 
 from bridgework.matrix.run import Stage
-from bridgework.matrix.setup import Grounds
+from bridgework.matrix.setup import Environment
 from bridgework.model.probe_port import SweepPlan, SweepRow
 
 
-def sweep(plan: SweepPlan, grounds: Grounds) -> Iterator[SweepRow | None]:
+def sweep(plan: SweepPlan, environment: Environment) -> Iterator[SweepRow | None]:
     """Measure the plan. Rows come in the order in which they become whole, each source's exactly once.
 
     ``None`` among them is a sign of life, where the plan asks for it.
@@ -32,7 +32,7 @@ def sweep(plan: SweepPlan, grounds: Grounds) -> Iterator[SweepRow | None]:
         stopped = Event()
         stack.callback(os.eventfd_write, waker, 1)
         stack.callback(stopped.set)
-        future = thread.submit(Stage(plan, grounds, rows.put, stopped.is_set, waker).run)
+        future = thread.submit(Stage(plan, environment, rows.put, stopped.is_set, waker).run)
         future.add_done_callback(lambda _: rows.put(None))
         while True:
             try:

@@ -139,7 +139,7 @@ class Engine(Protocol):
         """Where a probe from the engine's host stands."""
         ...
 
-    def bell(self) -> Generator[bool]:
+    def subscribe(self) -> Generator[bool]:
         """``True`` when it hangs and whenever something is written to the event log, else ``False`` once a second.
 
         What was written only the log says. Raises ``EngineUnreachable`` when the engine goes away, and never ends in

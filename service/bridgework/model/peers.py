@@ -1,7 +1,7 @@
 """Beyond one engine: the nodes of a swarm, what lives on them, and the two ports by which operations learn of it.
 
 ``Swarm`` is what the local engine itself knows of the others: its manager's list, and the gossip of overlay networks.
-``Siblings`` are this service's other instances, one on each node. Both may be absent; then there is one node.
+``Peers`` are this service's other instances, one on each node. Both may be absent; then there is one node.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bridgework.model.checks import CheckResult
 from bridgework.model.snapshot import Container, Network, NodePlace, Reference, Snapshot
 
 FORWARDED_HEADER = "Bridgework-Forwarded"
-"""A request that carries it came from a sibling. It is answered from here, and goes no further."""
+"""A request that carries it came from a peer. It is answered from here, and goes no further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class OverlayGossip:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one sibling said. When it did not answer, ``reason`` says why, and the rest is as it last said it."""
+    """What one peer said. When it did not answer, ``reason`` says why, and the rest is as it last said it."""
 
     instance: str
     node: Node | None = None
@@ -113,14 +113,14 @@ class RemoteRow:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEnd:
-    """What a sibling says of its rows as a whole: how many surprised it, and those themselves, as it wrote them."""
+    """What a peer says of its rows as a whole: how many surprised it, and those themselves, as it wrote them."""
 
     surprise_count: int
     surprises: tuple[Mapping[str, Any], ...]
 
 
-class SiblingSilent(Exception):
-    """A sibling did not answer, or not sensibly; the message says why."""
+class PeerSilent(Exception):
+    """A peer did not answer, or not sensibly; the message says why."""
 
 
 class Swarm(Protocol):
@@ -139,19 +139,19 @@ class Swarm(Protocol):
         ...
 
 
-class Siblings(Protocol):
-    """The other instances. Every method is bounded in time; none is ever asked on behalf of another sibling's look."""
+class Peers(Protocol):
+    """The other instances. Every method is bounded in time; none is ever asked on behalf of another peer's look."""
 
     def look(self) -> tuple[Report, ...]:
         """Every other instance: its node, networks and containers. Never raises."""
         ...
 
     def check(self, instance: str, body: Mapping[str, Any], seconds: float) -> CheckResult:
-        """Let an instance make a check. Raises ``SiblingSilent``, or the problem it answered with."""
+        """Let an instance make a check. Raises ``PeerSilent``, or the problem it answered with."""
         ...
 
     def matrix(self, instance: str, body: Mapping[str, Any], seconds: float) -> Generator[RemoteRow | RemoteEnd]:
-        """Let an instance measure the rows of its own containers. Raises ``SiblingSilent``."""
+        """Let an instance measure the rows of its own containers. Raises ``PeerSilent``."""
         ...
 
     def topologies(self, query: Mapping[str, str]) -> Sequence[tuple[Report, Mapping[str, Any] | None]]:

@@ -1,4 +1,4 @@
-"""The HTTP side: who the siblings are now, and asking all of them at once for a bounded time.
+"""The HTTP side: who the peers are now, and asking all of them at once for a bounded time.
 
 A name such as ``tasks.bridgework`` is resolved each time: the swarm's own DNS answers with every instance.
 The token is read each time, so that it may be replaced while the service runs.
@@ -17,19 +17,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bridgework.model.peers import FORWARDED_HEADER, SiblingSilent
+from bridgework.model.peers import FORWARDED_HEADER, PeerSilent
 from bridgework.telemetry import trace_context
 
 DEFAULT_PORT = 8080
 LOOK_S = 3.0
-"""For one question to a sibling about what it has. An instance that is well answers in milliseconds."""
+"""For one question to a peer about what it has. An instance that is well answers in milliseconds."""
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_LINE_BYTES = 4 * 1024 * 1024
 
 
 class NotWanted(Exception):
-    """A sibling answered with a problem document: its status and the document."""
+    """A peer answered with a problem document: its status and the document."""
 
     def __init__(self, status: int, document: Mapping[str, Any]) -> None:
         super().__init__(str(document.get("detail") or status))
@@ -39,7 +39,7 @@ class NotWanted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How to speak to siblings; ``names`` are ``host:port``, each for one instance or many."""
+    """How to speak to peers; ``names`` are ``host:port``, each for one instance or many."""
 
     names: tuple[str, ...]
     token_file: Path | None = None
@@ -61,7 +61,7 @@ class Line:
     def ask(
         self, instance: str, method: str, path: str, body: Mapping[str, Any] | None = None, seconds: float = LOOK_S
     ) -> Any:
-        """One question, its JSON answer. Raises ``SiblingSilent`` or ``NotWanted``."""
+        """One question, its JSON answer. Raises ``PeerSilent`` or ``NotWanted``."""
         with closing(self._connection(instance, seconds)) as connection:
             response = self._sent(connection, method, path, body, "application/json")
             return _document(instance, response, _read(instance, response))
@@ -133,7 +133,7 @@ def _read(instance: str, response: http.client.HTTPResponse) -> bytes:
     except (OSError, http.client.HTTPException) as error:
         raise silent(error) from error
     if len(body) > MAX_ANSWER_BYTES:
-        raise SiblingSilent(f"The answer of {instance} does not end.")
+        raise PeerSilent(f"The answer of {instance} does not end.")
     return body
 
 
@@ -148,18 +148,18 @@ def _object(instance: str, body: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(body)
     except ValueError as error:
-        raise SiblingSilent(f"What answers at {instance} is no instance of Bridgework.") from error
+        raise PeerSilent(f"What answers at {instance} is no instance of Bridgework.") from error
     if not isinstance(found, dict):
-        raise SiblingSilent(f"What answers at {instance} is no instance of Bridgework.")
+        raise PeerSilent(f"What answers at {instance} is no instance of Bridgework.")
     return found
 
 
-def silent(error: BaseException) -> SiblingSilent:
+def silent(error: BaseException) -> PeerSilent:
     """Why there is no answer, in a sentence."""
     if isinstance(error, TimeoutError):
-        return SiblingSilent("Its instance does not answer in time.")
+        return PeerSilent("Its instance does not answer in time.")
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return SiblingSilent(f"Its instance does not answer: {words}.")
+    return PeerSilent(f"Its instance does not answer: {words}.")
 
 
 def split(name: str) -> tuple[str, int]:

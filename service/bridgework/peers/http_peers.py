@@ -25,7 +25,7 @@ from bridgework.model.errors import (
     TooBusy,
     plainly,
 )
-from bridgework.model.peers import RemoteEnd, RemoteRow, Report, SiblingSilent
+from bridgework.model.peers import PeerSilent, RemoteEnd, RemoteRow, Report
 from bridgework.peers.client import Line, NotWanted, pages
 from bridgework.peers.reading import read_check, read_container, read_network, read_node
 from bridgework.telemetry import trace_context
@@ -37,8 +37,8 @@ _ERRORS: Mapping[int, type[BridgeworkError]] = {
 _Found = TypeVar("_Found")
 
 
-class HttpSiblings:
-    """Implements ``bridgework.model.peers.Siblings``; safe to use from any thread."""
+class HttpPeers:
+    """Implements ``bridgework.model.peers.Peers``; safe to use from any thread."""
 
     def __init__(self, names: Sequence[str], token_file: Path | None, own_engine_id: Callable[[], str]) -> None:
         self._line = Line(tuple(names), token_file)
@@ -50,7 +50,7 @@ class HttpSiblings:
         return tuple(report for report, _ in self._each(self._report, lambda _: None))
 
     def topologies(self, query: Mapping[str, str]) -> Sequence[tuple[Report, Mapping[str, Any] | None]]:
-        """See ``Siblings``."""
+        """See ``Peers``."""
         path = "/v1/topology" + (f"?{urlencode(query)}" if query else "")
 
         def picture(report: Report) -> Mapping[str, Any] | None:
@@ -65,22 +65,22 @@ class HttpSiblings:
         return self._each(self._identity, picture)
 
     def check(self, instance: str, body: Mapping[str, Any], seconds: float) -> CheckResult:
-        """See ``Siblings``."""
+        """See ``Peers``."""
         node = self._identity(instance).node
         try:
             raw = self._line.ask(instance, "POST", "/v1/connectivity/checks", body, seconds)
         except NotWanted as problem:
             raise _as_error(problem) from problem
         if node is None:
-            raise SiblingSilent(f"{instance} does not say which node it is.")
+            raise PeerSilent(f"{instance} does not say which node it is.")
         return read_check(raw, AnsweringNode(node.id, node.hostname, instance))
 
     def matrix(self, instance: str, body: Mapping[str, Any], seconds: float) -> Generator[RemoteRow | RemoteEnd]:
-        """See ``Siblings``."""
+        """See ``Peers``."""
         try:
             lines = self._line.stream(instance, "/v1/connectivity/matrix", body, seconds)
         except NotWanted as problem:
-            raise SiblingSilent(f"Its instance refuses: {problem}") from problem
+            raise PeerSilent(f"Its instance refuses: {problem}") from problem
         with closing(lines):
             names: Sequence[Mapping[str, Any]] = ()
             for line in lines:
@@ -109,7 +109,7 @@ class HttpSiblings:
                 report = self._last[instance] = look(instance)
                 mine = report.node is not None and report.node.engine_id == own
                 return report, None if mine else then(report)
-            except (SiblingSilent, NotWanted) as error:
+            except (PeerSilent, NotWanted) as error:
                 return self._remembered(instance, str(error)), None
             except (KeyError, TypeError, ValueError) as error:
                 return self._remembered(instance, f"Its instance answers strangely: {plainly(error)}."), None
@@ -123,7 +123,7 @@ class HttpSiblings:
         nodes = [read_node(item) for item in pages(self._line, instance, "/v1/nodes")]
         here = next((node for node in nodes if node.here), None)
         if here is None:
-            raise SiblingSilent("Its instance does not say which node it is on.")
+            raise PeerSilent("Its instance does not say which node it is on.")
         found = replace(here, here=False, reachable=True, reason=None, instance=instance)
         last = self._last.get(instance, Report(instance))
         return replace(last, node=found, members=tuple(node for node in nodes if not node.here), reason=None)
@@ -143,11 +143,11 @@ class HttpSiblings:
 
 
 def _as_error(problem: NotWanted) -> BridgeworkError:
-    """The problem that a sibling answered with, as if it were our own; what is no caller's fault is its silence."""
+    """The problem that a peer answered with, as if it were our own; what is no caller's fault is its silence."""
     kind = _ERRORS.get(problem.status)
     document = problem.document
     if kind is None:
-        raise SiblingSilent(f"Its instance answers {problem.status}: {problem}") from problem
+        raise PeerSilent(f"Its instance answers {problem.status}: {problem}") from problem
     return kind(
         code=str(document.get("code") or "bad-request"),
         detail=str(problem),

@@ -1,6 +1,6 @@
-"""From a sibling's JSON back to core's values: the same shapes that this service answers with, read loosely.
+"""From a peer's JSON back to core's values: the same shapes that this service answers with, read loosely.
 
-A sibling may be newer or older: a field that is missing has its default, one that is unknown is passed over.
+A peer may be newer or older: a field that is missing has its default, one that is unknown is passed over.
 """
 
 from __future__ import annotations

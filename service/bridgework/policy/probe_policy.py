@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from bridgework.analysis.attachment import Standing
+from bridgework.analysis.attachment import Attachment
 from bridgework.ipam.usage import first_address
 from bridgework.model.checks import Protocol
 from bridgework.model.errors import Refused, Remedy
@@ -48,7 +48,7 @@ def allowed_subnets(snapshot: Snapshot, policy: Policy, protocol: Protocol, port
 
 
 def require_allowed(
-    snapshot: Snapshot, policy: Policy, source: Standing, address: str, protocol: Protocol, port: int | None
+    snapshot: Snapshot, policy: Policy, source: Attachment, address: str, protocol: Protocol, port: int | None
 ) -> None:
     """Raise ``Refused`` (``destination-not-allowed``) unless the source may probe this address."""
     wanted = literal(address)

@@ -22,45 +22,45 @@ from bridgework.use_cases.preflight.container import (
     wanted_ports,
 )
 from bridgework.use_cases.preflight.container_conflicts import explained, held_by_a_program, name_taken
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 from bridgework.use_cases.views import DescribedContainer, describe_container, planned_container, with_state
 
 GOING = frozenset({"removing", "dead"})
 
 
 def create_container(
-    house: House, caller: Caller, wanted: WantedContainer, key: RetryKey | None, *, dry_run: bool
+    services: Services, caller: Caller, wanted: WantedContainer, key: RetryKey | None, *, dry_run: bool
 ) -> Created | DescribedContainer:
     """Make a container and start it; when it cannot be started it is removed again. Raises ``Conflict``…
 
     In a dry run, answer the container that would be made.
     """
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     before = earlier(snapshot.containers, key)
     if before is not None:
         require_ownership(caller, "container", before.name, before.labels)
-        return _planned_again(snapshot, before, wanted) if dry_run else _replayed(house, before, wanted)
+        return _planned_again(snapshot, before, wanted) if dry_run else _replayed(services, before, wanted)
     name = wanted.name or (f"bridgework-{key.key[:12]}" if key else f"bridgework-{secrets.token_hex(6)}")
-    spec = resolved(house, snapshot, replace(wanted.spec, name=name), wanted)
-    require_allowed(house, caller, snapshot, spec)
+    spec = resolved(services, snapshot, replace(wanted.spec, name=name), wanted)
+    require_allowed(services, caller, snapshot, spec)
     require_free(snapshot, spec, start=wanted.start)
-    present = house.engine.has_image(spec.image)
+    present = services.engine.has_image(spec.image)
     if not present and wanted.pull == "never":
         raise _image_missing(spec.image)
     if dry_run:
-        _foresee(house, snapshot, spec, wanted)
+        _foresee(services, snapshot, spec, wanted)
         return planned_container(snapshot, replace(spec, labels=stamped(caller, spec.labels)), start=wanted.start)
     if not present or wanted.pull == "always":
         progress.tell(f"Pulling {spec.image}")
-        house.engine.pull_image(spec.image)
+        services.engine.pull_image(spec.image)
     progress.tell(f"Creating {spec.name}")
     labels = {**stamped(caller, spec.labels), **(key.labels if key else {})}
-    return _create(house, replace(_by_names(snapshot, spec), labels=labels), wanted, key)
+    return _create(services, replace(_by_names(snapshot, spec), labels=labels), wanted, key)
 
 
-def _foresee(house: House, snapshot: Snapshot, spec: ContainerSpec, wanted: WantedContainer) -> None:
+def _foresee(services: Services, snapshot: Snapshot, spec: ContainerSpec, wanted: WantedContainer) -> None:
     """For a rehearsal, which never comes to the engine: raise ``Conflict`` where a program has a port."""
-    held = held_by_a_program(house, snapshot, wanted_ports(snapshot, spec)) if wanted.start else None
+    held = held_by_a_program(services, snapshot, wanted_ports(snapshot, spec)) if wanted.start else None
     if held is not None:
         raise held
 
@@ -81,7 +81,7 @@ def _unstarted(before: Container, wanted: WantedContainer) -> bool:
 
 
 def _create(
-    house: House,
+    services: Services,
     spec: ContainerSpec,
     wanted: WantedContainer,
     key: RetryKey | None,
@@ -89,39 +89,39 @@ def _create(
 ) -> Created:
     """A name that nobody is seen to have is one that the engine is just making or removing: then once more."""
     try:
-        container_id = house.engine.create_container(spec)
+        container_id = services.engine.create_container(spec)
     except Conflict as conflict:
-        snapshot = house.engine.snapshot()
+        snapshot = services.engine.snapshot()
         again = earlier(snapshot.containers, key)
         if again is not None:
-            return _replayed(house, again, wanted)
+            return _replayed(services, again, wanted)
         holder = next((c for c in snapshot.containers if c.name == spec.name), None)
         if not pauses_s or holder is not None or conflict.code != "container-name-taken":
             raise name_taken(holder) if holder is not None else conflict from conflict
         time.sleep(pauses_s[0])
-        return _create(house, spec, wanted, key, pauses_s[1:])
+        return _create(services, spec, wanted, key, pauses_s[1:])
     if wanted.start:
         progress.tell(f"Starting {spec.name}")
         try:
-            house.engine.start_container(container_id)
+            services.engine.start_container(container_id)
         except BridgeworkError as error:
-            return _undone(house, container_id, spec, error)
+            return _undone(services, container_id, spec, error)
     return Created(container_id)
 
 
-def _replayed(house: House, before: Container, wanted: WantedContainer) -> Created:
+def _replayed(services: Services, before: Container, wanted: WantedContainer) -> Created:
     """The earlier request's container, started when that request did not come to it."""
     if before.state in GOING:
         raise _earlier_failed()
     if _unstarted(before, wanted):
         try:
-            house.engine.start_container(before.id)
+            services.engine.start_container(before.id)
         except NotFound as error:
             raise _earlier_failed() from error
         except Conflict as conflict:
             if conflict.code == "container-removing":
                 raise _earlier_failed() from conflict
-            raise explained(house, before, conflict) from conflict
+            raise explained(services, before, conflict) from conflict
     return Created(before.id, replayed=True)
 
 
@@ -133,10 +133,10 @@ def _earlier_failed() -> Conflict:
     )
 
 
-def described(house: House, made: Created) -> DescribedContainer:
+def described(services: Services, made: Created) -> DescribedContainer:
     """The container as it is now."""
     try:
-        found = get_container(house.engine.snapshot(), made.id)
+        found = get_container(services.engine.snapshot(), made.id)
     except NotFound as error:
         raise _earlier_failed() if made.replayed else error from error
     if made.replayed and found.state in GOING:
@@ -144,17 +144,17 @@ def described(house: House, made: Created) -> DescribedContainer:
     return found
 
 
-def _undone(house: House, container_id: str, spec: ContainerSpec, error: BridgeworkError) -> Created:
+def _undone(services: Services, container_id: str, spec: ContainerSpec, error: BridgeworkError) -> Created:
     """Remove what could not be started, so that nothing is half done; say so when even that fails.
 
     Not by force: when it runs after all (the engine was only slow, or a retry started it), it stays.
     """
     told = error
     try:
-        made = house.engine.snapshot().containers_by_id.get(container_id)
+        made = services.engine.snapshot().containers_by_id.get(container_id)
         if isinstance(error, Conflict) and made is not None:
-            told = explained(house, made, error)
-        house.engine.remove_container(container_id)
+            told = explained(services, made, error)
+        services.engine.remove_container(container_id)
     except NotFound:
         raise told from error
     except BridgeworkError as stuck:

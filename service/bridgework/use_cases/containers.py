@@ -15,7 +15,7 @@ from bridgework.policy.ownership import require_place
 from bridgework.use_cases.networks import carries
 from bridgework.use_cases.preflight.container_conflicts import explained, name_taken, obstacle, owner_conflict
 from bridgework.use_cases.preflight.network import require_valid
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 from bridgework.use_cases.views import DescribedContainer, describe_container, with_state
 
 SHORT_ID = 12
@@ -79,7 +79,7 @@ def get_container(snapshot: Snapshot, reference: str) -> DescribedContainer:
 
 
 def _change(
-    house: House,
+    services: Services,
     caller: Caller,
     reference: str,
     changed: Callable[[Container], Container],
@@ -94,12 +94,12 @@ def _change(
     A dry run answers the container as ``changed`` would leave it. Where the verb ``starts`` it, a dry run also looks
     for what would stand in the way, which the engine itself says only when it is asked in earnest.
     """
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     container = references.container(snapshot, reference)
     require_ownership(caller, "container", container.name, container.labels)
     is_done = done(container)
     if dry_run:
-        in_the_way = obstacle(house, snapshot, container) if starts and not is_done else None
+        in_the_way = obstacle(services, snapshot, container) if starts and not is_done else None
         if in_the_way is not None:
             raise in_the_way
         return describe_container(snapshot, container if is_done else changed(container))
@@ -107,14 +107,14 @@ def _change(
         try:
             act(container)
         except (Conflict, InvalidInput, EngineMisbehaved) as error:
-            raise _told(house, container, error) from error
-    return get_container(house.engine.snapshot(), container.id)
+            raise _told(services, container, error) from error
+    return get_container(services.engine.snapshot(), container.id)
 
 
-def _told(house: House, before: Container, error: BridgeworkError) -> BridgeworkError:
+def _told(services: Services, before: Container, error: BridgeworkError) -> BridgeworkError:
     """The engine's refusal with the culprit's name; a restart that failed after its first half says so."""
-    told = explained(house, before, error) if isinstance(error, Conflict) else error
-    now = house.engine.snapshot().containers_by_id.get(before.id)
+    told = explained(services, before, error) if isinstance(error, Conflict) else error
+    now = services.engine.snapshot().containers_by_id.get(before.id)
     if now is None or now.running or not before.running:
         return told
     return replace(
@@ -122,21 +122,21 @@ def _told(house: House, before: Container, error: BridgeworkError) -> Bridgework
     )
 
 
-def start_container(house: House, caller: Caller, reference: str, *, dry_run: bool) -> DescribedContainer:
+def start_container(services: Services, caller: Caller, reference: str, *, dry_run: bool) -> DescribedContainer:
     """Start it; a paused one is unpaused. Raises ``Conflict`` naming who is in the way."""
 
     def act(container: Container) -> None:
         try:
             if container.paused:
-                house.engine.unpause_container(container.id)
+                services.engine.unpause_container(container.id)
             else:
-                house.engine.start_container(container.id)
+                services.engine.start_container(container.id)
         except Conflict as conflict:
             if conflict.code != "container-not-paused":  # somebody else unpaused it meanwhile
                 raise
 
     return _change(
-        house,
+        services,
         caller,
         reference,
         lambda c: with_state(c, "running"),
@@ -148,41 +148,43 @@ def start_container(house: House, caller: Caller, reference: str, *, dry_run: bo
 
 
 def stop_container(
-    house: House, caller: Caller, reference: str, grace_s: int | None, *, dry_run: bool
+    services: Services, caller: Caller, reference: str, grace_s: int | None, *, dry_run: bool
 ) -> DescribedContainer:
     """Stop it."""
-    grace = house.stop_grace_s if grace_s is None else grace_s
+    grace = services.stop_grace_s if grace_s is None else grace_s
     return _change(
-        house,
+        services,
         caller,
         reference,
         lambda c: with_state(c, "exited"),
         lambda c: not c.running and c.state != "restarting",
-        lambda c: house.engine.stop_container(c.id, grace),
+        lambda c: services.engine.stop_container(c.id, grace),
         dry_run=dry_run,
     )
 
 
 def restart_container(
-    house: House, caller: Caller, reference: str, grace_s: int | None, *, dry_run: bool
+    services: Services, caller: Caller, reference: str, grace_s: int | None, *, dry_run: bool
 ) -> DescribedContainer:
     """Stop and start it. Refused before anything is stopped when the network it shares is not there."""
-    grace = house.stop_grace_s if grace_s is None else grace_s
+    grace = services.stop_grace_s if grace_s is None else grace_s
 
     def act(container: Container) -> None:
-        missing = owner_conflict(house.engine.snapshot(), container.name, container.shares_with)
+        missing = owner_conflict(services.engine.snapshot(), container.name, container.shares_with)
         if missing is not None:
             raise missing
-        house.engine.restart_container(container.id, grace)
+        services.engine.restart_container(container.id, grace)
 
     running = partial(with_state, state="running")
-    return _change(house, caller, reference, running, lambda _: False, act, dry_run=dry_run, starts=True)
+    return _change(services, caller, reference, running, lambda _: False, act, dry_run=dry_run, starts=True)
 
 
-def rename_container(house: House, caller: Caller, reference: str, name: str, *, dry_run: bool) -> DescribedContainer:
+def rename_container(
+    services: Services, caller: Caller, reference: str, name: str, *, dry_run: bool
+) -> DescribedContainer:
     """Give it another name. Raises ``Conflict`` (``container-name-taken``) naming the holder."""
     require_valid(validate_container_name(name))
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     wanted = references.container(snapshot, reference)
     holder = next((c for c in snapshot.containers if c.name == name and c.id != wanted.id), None)
     if holder is not None:
@@ -192,19 +194,19 @@ def rename_container(house: House, caller: Caller, reference: str, name: str, *,
         if network is not None and not network.is_default_bridge:
             require_place(caller, snapshot, network, (name,), ())
     return _change(
-        house,
+        services,
         caller,
         wanted.id,
         lambda c: replace(c, name=name, endpoints=tuple(replace(e, container_name=name) for e in c.endpoints)),
         lambda c: c.name == name,
-        lambda c: house.engine.rename_container(c.id, name),
+        lambda c: services.engine.rename_container(c.id, name),
         dry_run=dry_run,
     )
 
 
-def delete_container(house: House, caller: Caller, reference: str, *, force: bool, dry_run: bool) -> None:
+def delete_container(services: Services, caller: Caller, reference: str, *, force: bool, dry_run: bool) -> None:
     """Remove it; a running one only with ``force``. Raises ``Conflict`` (``container-running``)."""
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     container = references.container(snapshot, reference)
     require_ownership(caller, "container", container.name, container.labels)
     if force:
@@ -222,4 +224,4 @@ def delete_container(house: House, caller: Caller, reference: str, *, force: boo
             ),
         )
     if not dry_run:
-        house.engine.remove_container(container.id, force=force)
+        services.engine.remove_container(container.id, force=force)

@@ -16,7 +16,7 @@ from bridgework.model.snapshot import Snapshot
 from bridgework.topology.build import build
 from bridgework.topology.graph import Topology
 from bridgework.use_cases.connectivity.observe import base_evidence
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm.swarm_findings import findings_between_nodes
 
 ASPECTS: tuple[Aspect, ...] = ("interfaces", "sockets", "resolver")
@@ -30,22 +30,22 @@ class Diagnosis:
     limited: tuple[str, ...]
 
 
-def diagnosis(house: House, snapshot: Snapshot, *, forwarded: bool = False) -> Diagnosis:
+def diagnosis(services: Services, snapshot: Snapshot, *, forwarded: bool = False) -> Diagnosis:
     """Examine the engine as it stands, and the way to the other nodes where there are any."""
-    between, silent = ((), ()) if forwarded else findings_between_nodes(house, snapshot)
-    evidence = gather(house, snapshot)
+    between, silent = ((), ()) if forwarded else findings_between_nodes(services, snapshot)
+    evidence = gather(services, snapshot)
     found = diagnose(
         snapshot,
         EngineEvidence(
             evidence=evidence,
-            network_endpoint_ids=_endpoint_ids(house, snapshot),
-            default_pools=house.engine.facts().default_address_pools,
+            network_endpoint_ids=_endpoint_ids(services, snapshot),
+            default_pools=services.engine.facts().default_address_pools,
         ),
     )
     return Diagnosis(worst_first((*between, *found)), (*silent, *evidence.limited))
 
 
-def gather(house: House, snapshot: Snapshot) -> Evidence:
+def gather(services: Services, snapshot: Snapshot) -> Evidence:
     """What can be seen of every running container and of the host."""
     seen: dict[str, Observation] = {}
     inodes: dict[str, int] = {}
@@ -53,7 +53,7 @@ def gather(house: House, snapshot: Snapshot) -> Evidence:
     for container in snapshot.containers:
         if not container.running:
             continue
-        found = house.runner.observe(house.engine.place_of(snapshot, container), ASPECTS)
+        found = services.runner.observe(services.engine.place_of(snapshot, container), ASPECTS)
         if found is None:
             limited.append(f"the network namespace of {container.name}")
             continue
@@ -61,13 +61,13 @@ def gather(house: House, snapshot: Snapshot) -> Evidence:
         if found.truncated:
             limited.append(f"all {' and '.join(found.truncated)} of {container.name}, which has more than is read")
         inodes[container.id] = found.inode
-    host = house.runner.observe_host(firewall=True)
+    host = services.runner.observe_host(firewall=True)
     if host is None:
         limited.append("the host's links, routes and firewall")
     elif host.rules is not None:
-        house.rules.keep(house.engine, snapshot, host.rules)
+        services.rules.keep(services.engine, snapshot, host.rules)
     return replace(
-        base_evidence(house, snapshot),
+        base_evidence(services, snapshot),
         namespace_inodes=inodes,
         observations=seen,
         host=host,
@@ -75,11 +75,11 @@ def gather(house: House, snapshot: Snapshot) -> Evidence:
     )
 
 
-def _endpoint_ids(house: House, snapshot: Snapshot) -> Mapping[str, Mapping[str, str]]:
+def _endpoint_ids(services: Services, snapshot: Snapshot) -> Mapping[str, Mapping[str, str]]:
     found: dict[str, Mapping[str, str]] = {}
     for network in snapshot.networks:
         try:
-            found[network.id] = house.engine.network_endpoint_ids(network.id)
+            found[network.id] = services.engine.network_endpoint_ids(network.id)
         except NotFound:
             continue
     return found
@@ -95,13 +95,13 @@ class TopologyFilter:
     links: bool = False
 
 
-def topology(house: House, snapshot: Snapshot, wanted: TopologyFilter) -> Topology:
+def topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> Topology:
     """The graph; with ``links`` each endpoint's veth on the host is looked up too, which enters every namespace."""
     network_ids = None if wanted.network is None else [references.network(snapshot, wanted.network).id]
     observations: Mapping[str, Observation] | None = None
     host = None
     if wanted.links:
-        evidence = gather(house, snapshot)
+        evidence = gather(services, snapshot)
         observations, host = evidence.observations, evidence.host
     return build(
         snapshot,

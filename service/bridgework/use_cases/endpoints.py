@@ -25,7 +25,7 @@ from bridgework.use_cases.preflight.endpoint import (
     with_wish,
 )
 from bridgework.use_cases.preflight.network import taken_subnets
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 from bridgework.use_cases.views import DescribedEndpoint, describe_endpoint, planned_endpoint
 
 
@@ -60,17 +60,23 @@ class Connected:
 
 
 def connect(
-    house: House, caller: Caller, network_reference: str, container_reference: str, spec: EndpointSpec, *, dry_run: bool
+    services: Services,
+    caller: Caller,
+    network_reference: str,
+    container_reference: str,
+    spec: EndpointSpec,
+    *,
+    dry_run: bool,
 ) -> Connected:
     """Give the container an endpoint with these settings; the same again changes nothing.
 
     Raises ``Conflict``: ``endpoint-differs``, ``static-address-taken``, ``network-mode-conflict``…
     """
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     network = references.network(snapshot, network_reference)
     container = references.container(snapshot, container_reference)
     _require_own(caller, network, container)
-    validate(house, network, spec)
+    validate(services, network, spec)
     present = endpoint_of(container, network)
     if present is not None and not is_wish(container, present):
         require_same(network, container, present, spec)
@@ -80,20 +86,20 @@ def connect(
     require_place(caller, snapshot, network, names, (spec.ipv4_address, spec.ipv6_address))
     if dry_run:
         return Connected(describe_endpoint(planned_endpoint(network, container, spec)), created=True)
-    return _connect(house, network, container, spec)
+    return _connect(services, network, container, spec)
 
 
-def _connect(house: House, network: Network, container: Container, spec: EndpointSpec) -> Connected:
+def _connect(services: Services, network: Network, container: Container, spec: EndpointSpec) -> Connected:
     created = True
     try:
-        house.engine.connect(network.id, container.id, spec)
+        services.engine.connect(network.id, container.id, spec)
     except Conflict as conflict:
         if conflict.code != "endpoint-exists":
-            raise _explained(house, network, container, spec, conflict) from conflict
+            raise _explained(services, network, container, spec, conflict) from conflict
         created = False
     except (InvalidInput, EngineMisbehaved) as error:
-        raise _explained(house, network, container, spec, error) from error
-    made = endpoint_of(references.container(house.engine.snapshot(), container.id), network)
+        raise _explained(services, network, container, spec, error) from error
+    made = endpoint_of(references.container(services.engine.snapshot(), container.id), network)
     if made is None:
         raise Conflict(
             code="endpoint-vanished",
@@ -105,10 +111,10 @@ def _connect(house: House, network: Network, container: Container, spec: Endpoin
 
 
 def _explained(
-    house: House, network: Network, container: Container, spec: EndpointSpec, error: BridgeworkError
+    services: Services, network: Network, container: Container, spec: EndpointSpec, error: BridgeworkError
 ) -> BridgeworkError:
     """The engine's refusal with the culprit's name, and with what it left behind."""
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     told = error
     if error.code == "static-address-taken":
         try:
@@ -140,21 +146,21 @@ def _require_own(caller: Caller, network: Network, container: Container) -> None
 
 
 def disconnect(
-    house: House, caller: Caller, network_reference: str, container_reference: str, *, force: bool, dry_run: bool
+    services: Services, caller: Caller, network_reference: str, container_reference: str, *, force: bool, dry_run: bool
 ) -> None:
     """Take the endpoint away; when there is none, that is a success already. Raises ``Refused``, ``Conflict``…"""
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     if force:
         require_role(caller, Role.ADMIN, "DELETE with force")
     try:
         network = references.network(snapshot, network_reference)
     except NotFound:
-        _disconnect_from_gone(house, caller, snapshot, network_reference, container_reference, dry_run=dry_run)
+        _disconnect_from_gone(services, caller, snapshot, network_reference, container_reference, dry_run=dry_run)
         return
     try:
         container = references.container(snapshot, container_reference)
     except NotFound:
-        _disconnect_stale(house, caller, network, container_reference, force=force, dry_run=dry_run)
+        _disconnect_stale(services, caller, network, container_reference, force=force, dry_run=dry_run)
         return
     _require_own(caller, network, container)
     present = endpoint_of(container, network)
@@ -169,13 +175,13 @@ def disconnect(
     if dry_run:
         return
     try:
-        house.engine.disconnect(network.id, container.id, force=force)
+        services.engine.disconnect(network.id, container.id, force=force)
     except NotFound:
-        _require_gone(house, network, container)
+        _require_gone(services, network, container)
 
 
 def _disconnect_from_gone(
-    house: House, caller: Caller, snapshot: Snapshot, network_id: str, container_reference: str, *, dry_run: bool
+    services: Services, caller: Caller, snapshot: Snapshot, network_id: str, container_reference: str, *, dry_run: bool
 ) -> None:
     """A container may still name a network that is gone, and cannot start until it does not.
 
@@ -190,27 +196,29 @@ def _disconnect_from_gone(
     if dry_run:
         return
     with suppress(NotFound):  # it went meanwhile
-        house.engine.disconnect(named.network_name, container.id, force=True)
+        services.engine.disconnect(named.network_name, container.id, force=True)
 
 
-def _require_gone(house: House, network: Network, container: Container) -> None:
+def _require_gone(services: Services, network: Network, container: Container) -> None:
     """The engine knows no such endpoint: that is the aim, unless a failed connect's settings are still there."""
-    now = house.engine.snapshot().containers_by_id.get(container.id)
+    now = services.engine.snapshot().containers_by_id.get(container.id)
     left = endpoint_of(now, network) if now is not None else None
     if now is not None and left is not None and is_wish(now, left):
         raise half_made(network, now)
 
 
-def _disconnect_stale(house: House, caller: Caller, network: Network, name: str, *, force: bool, dry_run: bool) -> None:
+def _disconnect_stale(
+    services: Services, caller: Caller, network: Network, name: str, *, force: bool, dry_run: bool
+) -> None:
     """An endpoint whose container is gone goes by its own name, as the engine lists it, and only by force."""
     require_ownership(caller, "network", network.name, network.labels)
-    names = {known or key for key, known in house.engine.network_endpoint_ids(network.id).items()}
+    names = {known or key for key, known in services.engine.network_endpoint_ids(network.id).items()}
     if not force or name not in names:
-        references.container(house.engine.snapshot(), name)
+        references.container(services.engine.snapshot(), name)
     if dry_run:
         return
     with suppress(NotFound):  # it went meanwhile
-        house.engine.disconnect(network.id, name, force=True)
+        services.engine.disconnect(network.id, name, force=True)
 
 
 def addresses(snapshot: Snapshot, network_reference: str) -> tuple[PoolUsage, ...]:
@@ -219,10 +227,10 @@ def addresses(snapshot: Snapshot, network_reference: str) -> tuple[PoolUsage, ..
     return usage_of(network, snapshot.endpoints_of(network))
 
 
-def free_subnets(house: House, snapshot: Snapshot, prefix_len: int, count: int) -> list[str]:
+def free_subnets(services: Services, snapshot: Snapshot, prefix_len: int, count: int) -> list[str]:
     """Subnets that overlap no network and no route of the host, within what the policy allows."""
-    taken = taken_subnets(house, snapshot)
-    allowed = house.policy.allowed_subnets
+    taken = taken_subnets(services, snapshot)
+    allowed = services.policy.allowed_subnets
     found = (
         available_subnets(prefix_len, count, taken, allowed) if allowed else available_subnets(prefix_len, count, taken)
     )

@@ -16,7 +16,7 @@ from bridgework.model.errors import NotFound
 from bridgework.model.event_log import LogPosition
 from bridgework.model.snapshot import Container, Network, Reference, Snapshot
 from bridgework.policy.access import PROJECT_LABEL
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 KINDS = ("network", "container")
 SILENT = ("exec_", "top", "attach", "archive-path", "extract-to-dir", "export", "copy", "resize")
@@ -37,8 +37,8 @@ class EventFilter:
 class EventReader:
     """One client's reading of the log. Raises ``AmbiguousReference`` and the ``Engine*`` errors when it is made."""
 
-    def __init__(self, house: House, wanted: EventFilter, last_id_ns: int | None) -> None:
-        self._engine = house.engine
+    def __init__(self, services: Services, wanted: EventFilter, last_id_ns: int | None) -> None:
+        self._engine = services.engine
         self._position = LogPosition(self._engine.events_since(0), last_id_ns)
         snapshot = self._engine.snapshot()
         self._before = _of_snapshot(snapshot)

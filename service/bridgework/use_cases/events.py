@@ -14,7 +14,7 @@ from enum import Enum, auto
 from bridgework.model.changes import Change, EngineState, Gap, Heartbeat, Reach
 from bridgework.model.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, InputFault, InvalidInput
 from bridgework.use_cases.event_reader import EventFilter, EventReader
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 HEARTBEAT_S = 3.0
 SHORTEST_WAIT_S, LONGEST_WAIT_S, STEP_S = 0.25, 2.0, 0.25
@@ -24,12 +24,14 @@ Away = EngineUnreachable | EngineTooSlow | EngineMisbehaved
 Beat = Change | Gap | EngineState | Heartbeat
 
 
-def follow(house: House, wanted: EventFilter, last_event_id: str | None, ending: Callable[[], bool]) -> Iterator[Beat]:
+def follow(
+    services: Services, wanted: EventFilter, last_event_id: str | None, ending: Callable[[], bool]
+) -> Iterator[Beat]:
     """Begin to follow; it ends only when ``ending`` says so, which is asked at least every three seconds.
 
     Raises ``InvalidInput``, ``AmbiguousReference`` and the ``Engine*`` errors now; what it answers raises none of them.
     """
-    return _beats(EventReader(house, wanted, _read_id(last_event_id)), _rings(house), ending)
+    return _beats(EventReader(services, wanted, _read_id(last_event_id)), _rings(services), ending)
 
 
 def _read_id(text: str | None) -> int | None:
@@ -46,7 +48,7 @@ class _Ring(Enum):
     QUIET = auto()
 
 
-def _rings(house: House) -> Iterator[_Ring | Away]:
+def _rings(services: Services) -> Iterator[_Ring | Away]:
     """The engine's bell, hung up again whenever the engine comes back, else why the engine is away.
 
     A stalled engine (a stopped process, a full disk) keeps the bell's connection open and says nothing, just as an
@@ -55,10 +57,10 @@ def _rings(house: House) -> Iterator[_Ring | Away]:
     wait_s = SHORTEST_WAIT_S
     while True:
         try:
-            house.engine.ping()
-            with closing(house.engine.bell()) as bell:
-                for rung in bell:
-                    house.engine.ping()
+            services.engine.ping()
+            with closing(services.engine.subscribe()) as subscribe:
+                for rung in subscribe:
+                    services.engine.ping()
                     wait_s = SHORTEST_WAIT_S
                     yield _Ring.RUNG if rung else _Ring.QUIET
         except _AWAY as error:

@@ -8,7 +8,7 @@ from bridgework.ipam.usage import DOCKER_POOLS
 from bridgework.model.engine_port import EngineFacts
 from bridgework.model.errors import BridgeworkError, EngineMisbehaved, EngineTooSlow, EngineUnreachable
 from bridgework.model.probe_port import RunnerStatus
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,13 @@ class Readiness:
     problem: BridgeworkError | None = None
 
 
-def readiness(house: House) -> Readiness:
+def readiness(services: Services) -> Readiness:
     """Ask the engine now."""
     try:
-        house.engine.ping()
+        services.engine.ping()
     except (EngineUnreachable, EngineTooSlow, EngineMisbehaved) as error:
-        return Readiness(ready=False, runner=house.runner.status(), problem=error)
-    return Readiness(ready=True, runner=house.runner.status())
+        return Readiness(ready=False, runner=services.runner.status(), problem=error)
+    return Readiness(ready=True, runner=services.runner.status())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class EngineDescription:
         return self.facts.default_address_pools or DOCKER_POOLS
 
 
-def describe_engine(house: House) -> EngineDescription:
+def describe_engine(services: Services) -> EngineDescription:
     """Everything about the engine that does not change from call to call."""
-    host = house.engine.host_place(house.engine.snapshot())
-    seen = house.runner.observe(host, ("neighbour_table",))
+    host = services.engine.host_place(services.engine.snapshot())
+    seen = services.runner.observe(host, ("neighbour_table",))
     table = seen.neighbour_table if seen else None
     return EngineDescription(
-        facts=house.engine.facts(),
-        runner=house.runner.status(),
+        facts=services.engine.facts(),
+        runner=services.runner.status(),
         neighbour_limit=table.limit if table else None,
         neighbours_in_use=table.in_use if table else None,
     )

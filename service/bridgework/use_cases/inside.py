@@ -16,7 +16,7 @@ from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Container, Network, Reference, Snapshot
 from bridgework.topology.links import interface_of
 from bridgework.topology.veth_pairs import Wiring, wiring
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 _Item = TypeVar("_Item")
 
@@ -69,11 +69,11 @@ class HostView:
     truncated: bool
 
 
-def interfaces(house: House, snapshot: Snapshot, reference: str) -> Part[InterfaceView]:
+def interfaces(services: Services, snapshot: Snapshot, reference: str) -> Part[InterfaceView]:
     """As ``ip -s addr`` shows inside, by index, with the other ends of veths. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
-    seen = look(house, snapshot, container, ("interfaces",))
-    host = house.runner.observe(house.engine.host_place(snapshot), ("interfaces",))
+    seen = look(services, snapshot, container, ("interfaces",))
+    host = services.runner.observe(services.engine.host_place(snapshot), ("interfaces",))
     inside = seen.interfaces or ()
     wires = wiring(snapshot, (host.interfaces or ()) if host else ())
     at_host = host is not None and host.inode == seen.inode
@@ -99,35 +99,35 @@ def _networks_inside(snapshot: Snapshot, container: Container, seen: Observation
     return found
 
 
-def routes(house: House, snapshot: Snapshot, reference: str) -> Part[Route]:
+def routes(services: Services, snapshot: Snapshot, reference: str) -> Part[Route]:
     """The main routing tables of both families. Raises ``Conflict``."""
-    seen = look(house, snapshot, references.container(snapshot, reference), ("routes",))
+    seen = look(services, snapshot, references.container(snapshot, reference), ("routes",))
     return Part(seen.routes or (), "routes" in seen.truncated)
 
 
-def neighbours(house: House, snapshot: Snapshot, reference: str) -> Part[Neighbour]:
+def neighbours(services: Services, snapshot: Snapshot, reference: str) -> Part[Neighbour]:
     """The ARP and NDP entries. Raises ``Conflict``."""
-    seen = look(house, snapshot, references.container(snapshot, reference), ("neighbours",))
+    seen = look(services, snapshot, references.container(snapshot, reference), ("neighbours",))
     return Part(seen.neighbours or (), "neighbours" in seen.truncated)
 
 
-def sockets(house: House, snapshot: Snapshot, reference: str) -> Part[ListeningSocket]:
+def sockets(services: Services, snapshot: Snapshot, reference: str) -> Part[ListeningSocket]:
     """What waits for somebody. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
-    seen = look(house, snapshot, container, ("sockets", "processes"))
+    seen = look(services, snapshot, container, ("sockets", "processes"))
     if seen.sockets is None and "sockets" not in seen.truncated:
-        raise _out_of_reach(house, f"The kernel does not say what listens inside {container.name}")
+        raise _out_of_reach(services, f"The kernel does not say what listens inside {container.name}")
     return Part(seen.sockets or (), "sockets" in seen.truncated)
 
 
-def host_view(house: House, snapshot: Snapshot) -> HostView:
+def host_view(services: Services, snapshot: Snapshot) -> HostView:
     """The engine's host. Raises ``Conflict`` (``namespace-out-of-reach``)."""
-    host = house.runner.observe(house.engine.host_place(snapshot), ("interfaces", "routes"))
+    host = services.runner.observe(services.engine.host_place(snapshot), ("interfaces", "routes"))
     if host is None:
-        raise _out_of_reach(house, "The network namespace of the engine's host cannot be entered from here")
+        raise _out_of_reach(services, "The network namespace of the engine's host cannot be entered from here")
     links = host.interfaces or ()
     wires = wiring(snapshot, links)
-    served = dict(_served(house, snapshot, wires))
+    served = dict(_served(services, snapshot, wires))
     found = tuple(_host_link(wires, link, served) for link in links)
     return HostView(found, host.routes or (), truncated=bool(host.truncated))
 
@@ -145,13 +145,15 @@ def _host_link(wires: Wiring, link: Interface, served: dict[int, tuple[Reference
     )
 
 
-def _served(house: House, snapshot: Snapshot, wires: Wiring) -> Iterator[tuple[int, tuple[Reference, Network | None]]]:
+def _served(
+    services: Services, snapshot: Snapshot, wires: Wiring
+) -> Iterator[tuple[int, tuple[Reference, Network | None]]]:
     """Index of a veth on the host → the container at its other end, and the network that it serves there."""
     for container in snapshot.containers:
         own = container.running and container.shares_with is None and not container.host_mode
         if not own or not any(endpoint.state == "active" for endpoint in container.endpoints):
             continue
-        seen = house.links.of(house.runner, snapshot, house.engine.place_of(snapshot, container))
+        seen = services.links.of(services.runner, snapshot, services.engine.place_of(snapshot, container))
         if seen is None:
             continue
         networks = _networks_inside(snapshot, container, seen)
@@ -159,17 +161,17 @@ def _served(house: House, snapshot: Snapshot, wires: Wiring) -> Iterator[tuple[i
             yield end.index, (Reference(container.id, container.name), networks.get(index))
 
 
-def look(house: House, snapshot: Snapshot, container: Container, aspects: tuple[Aspect, ...]) -> Observation:
+def look(services: Services, snapshot: Snapshot, container: Container, aspects: tuple[Aspect, ...]) -> Observation:
     """One look inside. Raises ``Conflict``: ``container-not-running`` or ``namespace-out-of-reach``."""
     if not container.running:
         raise _not_running(container)
-    seen = house.runner.observe(house.engine.place_of(snapshot, container), aspects)
+    seen = services.runner.observe(services.engine.place_of(snapshot, container), aspects)
     if seen is not None:
         return seen
-    now = references.container(house.engine.snapshot(), container.id)
+    now = references.container(services.engine.snapshot(), container.id)
     if not now.running:
         raise _not_running(now)
-    raise _out_of_reach(house, f"The network namespace of {container.name} cannot be entered from here")
+    raise _out_of_reach(services, f"The network namespace of {container.name} cannot be entered from here")
 
 
 def _not_running(container: Container) -> BridgeworkError:
@@ -181,8 +183,8 @@ def _not_running(container: Container) -> BridgeworkError:
     )
 
 
-def _out_of_reach(house: House, sentence: str) -> BridgeworkError:
-    status = house.runner.status()
+def _out_of_reach(services: Services, sentence: str) -> BridgeworkError:
+    status = services.runner.status()
     why = "" if status.kind == "namespace" else f": {status.reason}"
     return Conflict(
         code="namespace-out-of-reach",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bridgework.analysis.attachment import Standing, stand
+from bridgework.analysis.attachment import Attachment, attachment_of
 from bridgework.analysis.name_lookup import Lookup, link_parts, look_up, user_networks, uses_embedded_dns
 from bridgework.model import references
 from bridgework.model.endpoint_names import names_of, normal
@@ -13,7 +13,7 @@ from bridgework.model.evidence import Evidence
 from bridgework.model.observations import ListeningSocket, ResolverConfiguration
 from bridgework.model.snapshot import Container, Network, PublishedPort, Reference, Snapshot
 from bridgework.use_cases.inside import look
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 LOOKED_FOR = frozenset({"tcp", "udp"})
 
@@ -67,59 +67,59 @@ class PortView:
         return None if self.listeners is None else bool(self.listeners)
 
 
-def dns(house: House, snapshot: Snapshot, reference: str) -> DnsView:
+def dns(services: Services, snapshot: Snapshot, reference: str) -> DnsView:
     """Resolver file, hosts file, and every name that either or the embedded server knows. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
-    seen = look(house, snapshot, container, ("resolver",))
+    seen = look(services, snapshot, container, ("resolver",))
     inodes = {container.id: seen.inode}
     owner = snapshot.network_owner_of(container)
     if owner is not None and owner.id != container.id and owner.running:
-        inode = house.runner.namespace_inode(house.engine.place_of(snapshot, owner))
+        inode = services.runner.namespace_inode(services.engine.place_of(snapshot, owner))
         inodes |= {owner.id: inode} if inode is not None else {}
     evidence = Evidence(namespace_inodes=inodes, observations={container.id: seen})
-    standing = stand(snapshot, container.id, evidence)
-    found = (_resolved(snapshot, standing, name, evidence) for name in _candidates(snapshot, standing, evidence))
+    attachment = attachment_of(snapshot, container.id, evidence)
+    found = (_resolved(snapshot, attachment, name, evidence) for name in _candidates(snapshot, attachment, evidence))
     hosts = tuple(HostsEntry(*line) for line in seen.resolver.hosts) if seen.resolver else None
     return DnsView(seen.resolver, hosts, tuple(name for name in found if name is not None))
 
 
-def _resolved(snapshot: Snapshot, standing: Standing, name: str, evidence: Evidence) -> ResolvableName | None:
-    meant = look_up(snapshot, standing, name, evidence)
+def _resolved(snapshot: Snapshot, attachment: Attachment, name: str, evidence: Evidence) -> ResolvableName | None:
+    meant = look_up(snapshot, attachment, name, evidence)
     if meant.outcome is not Lookup.FOUND:
         return None
     containers = tuple(dict.fromkeys(holder.container for holder in meant.holders))
     return ResolvableName(name, meant.addresses, meant.network, containers)
 
 
-def _candidates(snapshot: Snapshot, standing: Standing, evidence: Evidence) -> list[str]:
+def _candidates(snapshot: Snapshot, attachment: Attachment, evidence: Evidence) -> list[str]:
     """Every name that is written down anywhere for this container, sorted; plain, and as ``name.network``."""
     names: set[str] = set()
     for observation in evidence.observations.values():
         for _, listed in observation.resolver.hosts if observation.resolver else ():
             names.update(normal(name) for name in listed)
-    if standing.owner is not None:
-        names.update(normal(name) for name in standing.owner.extra_hosts)
-    if uses_embedded_dns(snapshot, standing, evidence):
-        for network in user_networks(snapshot, standing):
-            known = set(_names_in(snapshot, standing, network))
+    if attachment.owner is not None:
+        names.update(normal(name) for name in attachment.owner.extra_hosts)
+    if uses_embedded_dns(snapshot, attachment, evidence):
+        for network in user_networks(snapshot, attachment):
+            known = set(_names_in(snapshot, attachment, network))
             names |= known | {f"{name}.{normal(network.name)}" for name in known}
     return sorted(names - {""})
 
 
-def _names_in(snapshot: Snapshot, standing: Standing, network: Network) -> Iterable[str]:
+def _names_in(snapshot: Snapshot, attachment: Attachment, network: Network) -> Iterable[str]:
     for endpoint in snapshot.endpoints_of(network):
         if endpoint.state == "active":
             yield from names_of(endpoint)
-    for endpoint in standing.endpoints:
+    for endpoint in attachment.endpoints:
         if endpoint.network_id == network.id:
             yield from (normal(link_parts(link)[1]) for link in endpoint.links)
 
 
-def ports(house: House, snapshot: Snapshot, reference: str) -> list[PortView]:
+def ports(services: Services, snapshot: Snapshot, reference: str) -> list[PortView]:
     """Ports published, asked for or exposed, by number; of ``container:X`` those of X."""
     container = references.container(snapshot, reference)
     owner = snapshot.network_owner_of(container) or container
-    sockets = _sockets(house, snapshot, owner)
+    sockets = _sockets(services, snapshot, owner)
     exposed = {(int(port), protocol or "tcp") for port, _, protocol in map(_parted, owner.exposed_ports)}
     listed = (*owner.published_ports, *owner.configured_ports)
     wanted = exposed | {(port.container_port, port.protocol) for port in listed}
@@ -152,8 +152,8 @@ def _listeners(
     return tuple(one for one in sockets if (one.port, one.protocol) == (number, protocol))
 
 
-def _sockets(house: House, snapshot: Snapshot, owner: Container) -> tuple[ListeningSocket, ...] | None:
+def _sockets(services: Services, snapshot: Snapshot, owner: Container) -> tuple[ListeningSocket, ...] | None:
     if not owner.running:
         return None
-    seen = house.runner.observe(house.engine.place_of(snapshot, owner), ("sockets", "processes"))
+    seen = services.runner.observe(services.engine.place_of(snapshot, owner), ("sockets", "processes"))
     return seen.whole().sockets if seen else None

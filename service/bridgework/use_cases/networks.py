@@ -33,7 +33,7 @@ from bridgework.use_cases.preflight.network import (
     validate,
     with_culprit,
 )
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 from bridgework.use_cases.views import DescribedNetwork, describe_network, planned_network
 
 
@@ -92,7 +92,7 @@ class Created:
 
 
 def create_network(
-    house: House,
+    services: Services,
     caller: Caller,
     spec: NetworkSpec,
     key: RetryKey | None,
@@ -108,36 +108,36 @@ def create_network(
     again, until that can be named or is gone.
     """
     try:
-        return _try_to_create(house, caller, spec, key, dry_run=dry_run)
+        return _try_to_create(services, caller, spec, key, dry_run=dry_run)
     except Conflict as conflict:
         if not pauses_s or not in_the_making(conflict):
             raise
     time.sleep(pauses_s[0])
-    return create_network(house, caller, spec, key, dry_run=dry_run, pauses_s=pauses_s[1:])
+    return create_network(services, caller, spec, key, dry_run=dry_run, pauses_s=pauses_s[1:])
 
 
 def _try_to_create(
-    house: House, caller: Caller, spec: NetworkSpec, key: RetryKey | None, *, dry_run: bool
+    services: Services, caller: Caller, spec: NetworkSpec, key: RetryKey | None, *, dry_run: bool
 ) -> Created | DescribedNetwork:
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     source = source_of(snapshot, spec)
     before = _made_before(snapshot, spec, source, key)
     if before is not None:
         require_ownership(caller, "network", before.name, before.labels)
         return describe_network(snapshot, before) if dry_run else Created(before.id, replayed=True)
-    validate(house, spec, source)
+    validate(services, spec, source)
     _require_own_source(caller, source)
-    require_parent_allowed(house, snapshot, spec, source)
-    require_free(house, snapshot, spec, source)
+    require_parent_allowed(services, snapshot, spec, source)
+    require_free(services, snapshot, spec, source)
     if dry_run:
-        foresee(house, spec, source)
+        foresee(services, spec, source)
         return planned_network(_stamped(caller, spec, source, None), source)
     try:
-        return Created(house.engine.create_network(_stamped(caller, spec, source, key)))
+        return Created(services.engine.create_network(_stamped(caller, spec, source, key)))
     except Conflict as conflict:
-        again = _made_before(house.engine.snapshot(), spec, source, key)
+        again = _made_before(services.engine.snapshot(), spec, source, key)
         if again is None:
-            raise with_culprit(house, spec, source, conflict) from conflict
+            raise with_culprit(services, spec, source, conflict) from conflict
         return Created(again.id, replayed=True)
 
 
@@ -168,9 +168,9 @@ def _require_own_source(caller: Caller, source: Network | None) -> None:
         require_ownership(caller, "network", source.name, source.labels)
 
 
-def delete_network(house: House, caller: Caller, reference: str, *, force: bool, dry_run: bool) -> None:
+def delete_network(services: Services, caller: Caller, reference: str, *, force: bool, dry_run: bool) -> None:
     """Remove a network; with ``force`` everything in it is disconnected first. Raises ``Conflict``, ``Refused``…"""
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     network = references.network(snapshot, reference)
     require_ownership(caller, "network", network.name, network.labels)
     if network.builtin:
@@ -179,15 +179,15 @@ def delete_network(house: House, caller: Caller, reference: str, *, force: bool,
         require_role(caller, Role.ADMIN, "DELETE with force")
         require_no_guests(caller, snapshot, network)
     _require_no_offspring(snapshot, network)
-    users = _users(house, snapshot, network)
+    users = _users(services, snapshot, network)
     if users and not force:
         raise _in_use(network, users)
     if dry_run:
         return
     for container_ref in users:
         with suppress(NotFound):  # it went meanwhile, or only its wish was there
-            house.engine.disconnect(network.id, container_ref, force=True)
-    house.engine.remove_network(network.id)
+            services.engine.disconnect(network.id, container_ref, force=True)
+    services.engine.remove_network(network.id)
 
 
 def _require_no_offspring(snapshot: Snapshot, network: Network) -> None:
@@ -204,12 +204,12 @@ def _require_no_offspring(snapshot: Snapshot, network: Network) -> None:
         )
 
 
-def _users(house: House, snapshot: Snapshot, network: Network) -> dict[str, tuple[str, str]]:
+def _users(services: Services, snapshot: Snapshot, network: Network) -> dict[str, tuple[str, str]]:
     """Container id (or a stale endpoint's name) to its name and state, stopped ones and stale endpoints included."""
     users: dict[str, tuple[str, str]] = {
         endpoint.container_id: (endpoint.container_name, endpoint.state) for endpoint in snapshot.endpoints_of(network)
     }
-    for key, name in house.engine.network_endpoint_ids(network.id).items():
+    for key, name in services.engine.network_endpoint_ids(network.id).items():
         if key not in snapshot.containers_by_id:
             users[name or key] = (name or key, "stale")
     return users

@@ -9,7 +9,7 @@ from bridgework.model.errors import BridgeworkError, Conflict, NotFound
 from bridgework.model.snapshot import Network, Snapshot
 from bridgework.policy.access import PROJECT_LABEL, Caller
 from bridgework.use_cases.networks import carries
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Pruned:
 
 
 def prune_networks(
-    house: House,
+    services: Services,
     caller: Caller,
     *,
     labels: tuple[str, ...],
@@ -38,17 +38,19 @@ def prune_networks(
     dry_run: bool,
 ) -> Pruned:
     """Remove what nobody uses; spare what a stopped container still names, unless ``include_configured``."""
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     removed: list[Network] = []
     kept: list[Kept] = []
     for network in snapshot.networks:
-        reason = _reason_to_keep(house, snapshot, caller, network, labels, until, include_configured=include_configured)
+        reason = _reason_to_keep(
+            services, snapshot, caller, network, labels, until, include_configured=include_configured
+        )
         if reason is not None:
             kept.append(Kept(network, reason))
             continue
         if not dry_run:
             try:
-                house.engine.remove_network(network.id)
+                services.engine.remove_network(network.id)
             except NotFound:
                 continue  # somebody else removed it
             except Conflict as conflict:
@@ -68,7 +70,7 @@ def _broken_off(error: BridgeworkError, removed: list[Network]) -> BridgeworkErr
 
 
 def _reason_to_keep(
-    house: House,
+    services: Services,
     snapshot: Snapshot,
     caller: Caller,
     network: Network,
@@ -92,7 +94,7 @@ def _reason_to_keep(
          "other networks take their configuration from it"),
     )  # fmt: skip
     reason = next((text for holds, text in reasons if holds), None)
-    if reason is None and house.engine.network_endpoint_ids(network.id):
+    if reason is None and services.engine.network_endpoint_ids(network.id):
         return "it has endpoints without a container; delete it with force"
     return reason
 

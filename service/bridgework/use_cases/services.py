@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bridgework.model.engine_port import Engine
-from bridgework.model.peers import Siblings, Swarm
+from bridgework.model.peers import Peers, Swarm
 from bridgework.model.probe_port import ProbeRunner
 from bridgework.policy.access import Policy
 from bridgework.use_cases.connectivity.engine_rules import RulesMemory
@@ -13,8 +13,8 @@ from bridgework.use_cases.connectivity.link_memory import LinkMemory
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """Made once for each worker by the composition root; ``siblings`` and ``swarm`` lead beyond this engine."""
+class Services:
+    """Made once for each worker by the composition root; ``peers`` and ``swarm`` lead beyond this engine."""
 
     engine: Engine
     runner: ProbeRunner
@@ -22,5 +22,5 @@ class House:
     stop_grace_s: int = 10
     links: LinkMemory = field(default_factory=LinkMemory)
     rules: RulesMemory = field(default_factory=RulesMemory)
-    siblings: Siblings | None = None
+    peers: Peers | None = None
     swarm: Swarm | None = None

@@ -89,7 +89,7 @@ class MatrixPrediction:
             self._rows[group] = self._row_of_group(source)
         row = self._rows[group]
         changed = bytearray(row)
-        for destination in (*self._classes.same_namespace(source), *self._classes.contested):
+        for destination in (*self._classes.same_namespace(source), *self._classes.non_uniform):
             meeting = self._classes.meeting(source, destination)
             changed[destination] = self._code(source, destination, meeting)
         return bytes(changed)
@@ -117,7 +117,7 @@ class MatrixPrediction:
     def _code(self, source: int, destination: int, meeting: Meeting) -> int:
         classes = self._classes
         key: Hashable = (classes.class_of[source], classes.class_of[destination], meeting)
-        involved = classes.contested.get(destination)
+        involved = classes.non_uniform.get(destination)
         if involved is not None:
             key = (source if source in involved else f"group {classes.group_of[source]}", destination)
         if key not in self._known:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bridgework.analysis.address_choice import vlan_mode
-from bridgework.analysis.all_pairs.non_uniform import contested
-from bridgework.analysis.attachment import IPV4, IPV6, Condition, Standing, stand
+from bridgework.analysis.all_pairs.non_uniform import non_uniform
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, attachment_of
 from bridgework.analysis.name_lookup import link_parts
 from bridgework.analysis.routing import default_exit, gateway_mode, host_address_on, subnet_of
 from bridgework.analysis.rules.base import DEFAULT_PORTS
@@ -41,7 +41,7 @@ class Classes:
     members_of_network: dict[str, list[int]]
     members_of_namespace: dict[Hashable, list[int]]
     samples_of_class: dict[int, list[int]]
-    contested: Mapping[int, frozenset[int]]
+    non_uniform: Mapping[int, frozenset[int]]
     """Destinations that a class does not decide (``contested``) → for whom not even the group does."""
 
     @property
@@ -79,7 +79,7 @@ class Classes:
 
     def stranger(self, source: int, kind: int) -> int | None:
         """A container of the class that the source does not meet; ``None`` if it meets them all."""
-        samples = (c for c in self.samples_of_class[kind] if c not in self.contested)
+        samples = (c for c in self.samples_of_class[kind] if c not in self.non_uniform)
         return next((c for c in samples if not self.meeting(source, c)), None)
 
 
@@ -97,18 +97,18 @@ def classify(
     kinds, linked = _kinds(snapshot), _linked(snapshot)
     traits, networks, namespaces = [], [], []
     for container_id in container_ids:
-        standing = stand(snapshot, container_id, evidence)
+        attachment = attachment_of(snapshot, container_id, evidence)
         traits.append(
             (
-                _trait(snapshot, standing, kinds, evidence),
-                _listening(standing, protocol, asked, evidence),
-                _publishes(standing, protocol, asked),
-                standing.owner.id if standing.owner is not None and standing.owner.id in linked else None,
+                _trait(snapshot, attachment, kinds, evidence),
+                _listening(attachment, protocol, asked, evidence),
+                _publishes(attachment, protocol, asked),
+                attachment.owner.id if attachment.owner is not None and attachment.owner.id in linked else None,
             )
         )
-        networks.append(tuple(endpoint.network_id for endpoint in standing.endpoints))
-        namespaces.append(_namespace(standing, container_id))
-    disputed = contested(snapshot, container_ids, asked, evidence, by_name=by_name)
+        networks.append(tuple(endpoint.network_id for endpoint in attachment.endpoints))
+        namespaces.append(_namespace(attachment, container_id))
+    disputed = non_uniform(snapshot, container_ids, asked, evidence, by_name=by_name)
     class_of, group_of = _numbered(traits), _numbered(list(zip(traits, networks, strict=True)))
     return Classes(
         class_of,
@@ -154,53 +154,53 @@ def _samples(
     return found
 
 
-def _namespace(standing: Standing, container_id: str) -> Hashable:
+def _namespace(attachment: Attachment, container_id: str) -> Hashable:
     """What tells its namespace from others; the rules know the host's as one, and a stale one as nobody's."""
-    if standing.is_host:
+    if attachment.is_host:
         return "host"
-    alone = standing.condition in {Condition.DOWN, Condition.OWNER_DOWN, Condition.STALE}
-    return container_id if alone or standing.owner is None else standing.owner.id
+    alone = attachment.condition in {Condition.DOWN, Condition.OWNER_DOWN, Condition.STALE}
+    return container_id if alone or attachment.owner is None else attachment.owner.id
 
 
-def _trait(snapshot: Snapshot, standing: Standing, kinds: dict[str, Hashable], evidence: Evidence) -> Hashable:
+def _trait(snapshot: Snapshot, attachment: Attachment, kinds: dict[str, Hashable], evidence: Evidence) -> Hashable:
     """Everything about where it stands."""
-    container = standing.container
-    exits = (default_exit(snapshot, standing, version, evidence) for version in (IPV4, IPV6))
+    container = attachment.container
+    exits = (default_exit(snapshot, attachment, version, evidence) for version in (IPV4, IPV6))
     return (
-        standing.condition,
+        attachment.condition,
         container is not None and container.paused,
-        container is not standing.owner,
-        tuple((kinds[e.network_id], bool(e.ipv4_address), bool(e.ipv6_address)) for e in standing.endpoints),
+        container is not attachment.owner,
+        tuple((kinds[e.network_id], bool(e.ipv4_address), bool(e.ipv6_address)) for e in attachment.endpoints),
         tuple(kinds[network.id] if network else None for network in exits),
-        container.id if container is not None and _is_observed(container, standing, evidence) else None,
+        container.id if container is not None and _is_observed(container, attachment, evidence) else None,
     )
 
 
-def _is_observed(container: Container, standing: Standing, evidence: Evidence) -> bool:
+def _is_observed(container: Container, attachment: Attachment, evidence: Evidence) -> bool:
     """Whether more than its sockets was seen inside: then it is like no other."""
-    owner = standing.owner.id if standing.owner is not None else container.id
+    owner = attachment.owner.id if attachment.owner is not None else container.id
     seen = [evidence.observations[i] for i in (container.id, owner) if i in evidence.observations]
     return any((o.interfaces, o.routes, o.resolver) != (None, None, None) for o in seen)
 
 
-def _listening(standing: Standing, protocol: Protocol, port: int | None, evidence: Evidence) -> Hashable:
+def _listening(attachment: Attachment, protocol: Protocol, port: int | None, evidence: Evidence) -> Hashable:
     """How the port is listened on: by which kinds of sockets, or unseen."""
     if protocol is Protocol.ICMP:
         return None
-    ids = [c.id for c in (standing.container, standing.owner) if c is not None]
+    ids = [c.id for c in (attachment.container, attachment.owner) if c is not None]
     seen = next((evidence.observations[i] for i in ids if i in evidence.observations), None)
     if seen is None or seen.sockets is None:
         return "unseen"
-    own = [address for endpoint in standing.endpoints for address in (endpoint.ipv4_address, endpoint.ipv6_address)]
+    own = [address for endpoint in attachment.endpoints for address in (endpoint.ipv4_address, endpoint.ipv6_address)]
     return frozenset((s.protocol, s.ipv6_only, _bound_to(s.address, own)) for s in seen.sockets if s.port == port)
 
 
-def _publishes(standing: Standing, protocol: Protocol, port: int | None) -> bool:
+def _publishes(attachment: Attachment, protocol: Protocol, port: int | None) -> bool:
     """Whether it publishes the port asked for, which a routed network opens to others."""
     transport = protocol.transport
-    if standing.owner is None or port is None or transport is None:
+    if attachment.owner is None or port is None or transport is None:
         return False
-    return standing.owner.publishes(port, transport)
+    return attachment.owner.publishes(port, transport)
 
 
 def _linked(snapshot: Snapshot) -> frozenset[str]:

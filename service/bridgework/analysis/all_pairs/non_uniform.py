@@ -18,7 +18,7 @@ from bridgework.model.snapshot import Container, Snapshot
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::", "*"})
 
 
-def contested(
+def non_uniform(
     snapshot: Snapshot, container_ids: Sequence[str], port: int | None, evidence: Evidence, *, by_name: bool
 ) -> Mapping[int, frozenset[int]]:
     """Position of the destination → positions of the sources for which not even their group decides."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import IPV4, IPV6, Standing, gateway_of, version_of
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, gateway_of, version_of
 from bridgework.analysis.endpoint_links import endpoint_on
 from bridgework.analysis.name_lookup import Lookup
 from bridgework.analysis.routing import (
-    Goal,
+    Candidate,
     Way,
     gateway_mode,
     has_host_address,
@@ -39,10 +39,10 @@ from bridgework.model.snapshot import Container, Endpoint, Network
 
 def nothing_to_try(situation: Situation) -> Findings:
     """No address at all: a family nobody has, words that are no address, a host without a place on the network."""
-    if situation.goal is not None:
+    if situation.candidate is not None:
         return
     question, source = situation.question, situation.source
-    host = situation.aim.destination is not None and situation.aim.destination.is_host
+    host = situation.candidate_addresses.destination is not None and situation.candidate_addresses.destination.is_host
     if host or isinstance(question.destination, HostDestination):
         yield _no_host_address(situation)
     elif isinstance(question.destination, AddressDestination):
@@ -54,7 +54,9 @@ def nothing_to_try(situation: Situation) -> Findings:
 
 
 def _resolved(situation: Situation) -> bool:
-    return situation.aim.named is not None and situation.aim.named.outcome is Lookup.FOUND
+    return (
+        situation.candidate_addresses.named is not None and situation.candidate_addresses.named.outcome is Lookup.FOUND
+    )
 
 
 def _family(situation: Situation, version: int) -> Finding:
@@ -84,7 +86,7 @@ def _no_host_address(situation: Situation) -> Finding:
     return unseen(component_of(source), f"No address of the host is known that {source.name} could use.")
 
 
-def without_host(situation: Situation, network: Network, standing: Standing) -> Finding:
+def without_host(situation: Situation, network: Network, attachment: Attachment) -> Finding:
     """The finding for a bridge on which the engine gives the host no address."""
     isolated = "isolated" in {gateway_mode(network, version) for version in (IPV4, IPV6)}
     message = (
@@ -92,7 +94,7 @@ def without_host(situation: Situation, network: Network, standing: Standing) -> 
         if isolated
         else f"{network.name} has inhibit_ipv4 set: the host has no IPv4 address on it."
     )
-    remedy = remedies.share_network(situation.snapshot, members(standing))
+    remedy = remedies.share_network(situation.snapshot, members(attachment))
     return finding("gateway-mode-isolated", of_network(network), message, remedy=remedy)
 
 
@@ -111,22 +113,26 @@ def vlan_host(situation: Situation, network: str) -> Finding:
 
 def family_differs(situation: Situation) -> Findings:
     """The address is of another family than the question's, or of one the source has not."""
-    goal, question = situation.goal, situation.question
-    if goal is None:
+    candidate, question = situation.candidate, situation.question
+    if candidate is None:
         return
-    if question.ip_version not in {None, goal.version}:
-        message = f"{goal.address} is an IPv{goal.version} address, and IPv{question.ip_version} is asked for."
-        remedy = Remedy(f"Ask with IPv{goal.version}.")
+    if question.ip_version not in {None, candidate.version}:
+        message = (
+            f"{candidate.address} is an IPv{candidate.version} address, and IPv{question.ip_version} is asked for."
+        )
+        remedy = Remedy(f"Ask with IPv{candidate.version}.")
         yield finding("address-family-mismatch", component_of(situation.source), message, remedy=remedy)
-    elif goal.way is Way.NO_ROUTE and not any(_has_family(a, goal.version) for a in _own_addresses(situation)):
-        yield _family_of_source(situation, goal)
+    elif candidate.way is Way.NO_ROUTE and not any(
+        _has_family(a, candidate.version) for a in _own_addresses(situation)
+    ):
+        yield _family_of_source(situation, candidate)
 
 
-def _family_of_source(situation: Situation, goal: Goal) -> Finding:
-    message = f"{situation.source.name} has no IPv{goal.version} address, and {goal.address} is one."
-    together = members(situation.source, goal.standing)
-    remedy = remedies.share_network(situation.snapshot, together, ipv6=goal.version == IPV6)
-    evidence = {"address": goal.address}
+def _family_of_source(situation: Situation, candidate: Candidate) -> Finding:
+    message = f"{situation.source.name} has no IPv{candidate.version} address, and {candidate.address} is one."
+    together = members(situation.source, candidate.attachment)
+    remedy = remedies.share_network(situation.snapshot, together, ipv6=candidate.version == IPV6)
+    evidence = {"address": candidate.address}
     component = component_of(situation.source)
     return finding("address-family-mismatch", component, message, remedy=remedy, evidence=evidence)
 
@@ -141,25 +147,30 @@ def _has_family(address: str, version: int) -> bool:
 
 def address_is_unheld(situation: Situation) -> Findings:
     """Nobody on the network holds the address; on a network that reaches further than this engine, who knows."""
-    goal = situation.goal
-    if goal is None or goal.way is not Way.DIRECT or goal.network is None or goal.standing is not None:
+    candidate = situation.candidate
+    if (
+        candidate is None
+        or candidate.way is not Way.DIRECT
+        or candidate.network is None
+        or candidate.attachment is not None
+    ):
         return
-    network = goal.network
+    network = candidate.network
     if network.driver != "bridge":
-        message = f"{goal.address} on {network.name} may be held outside of this engine, which is not visible."
-        yield unseen(of_network(network), message, address=goal.address)
+        message = f"{candidate.address} on {network.name} may be held outside of this engine, which is not visible."
+        yield unseen(of_network(network), message, address=candidate.address)
         return
     endpoints = situation.snapshot.endpoints_of(network)
     stopped = [endpoint for endpoint in endpoints if endpoint.state == "configured"]
-    wanted = [e for e in stopped if goal.address in {e.configured_ipv4, e.configured_ipv6}]
+    wanted = [e for e in stopped if candidate.address in {e.configured_ipv4, e.configured_ipv6}]
     suspects = sorted(endpoint.container_name for endpoint in wanted or stopped)
     known = f"; not running there: {', '.join(suspects)}" if suspects else ""
     yield finding(
         "stale-address",
         of_network(network),
-        f"Nobody on {network.name} holds {goal.address}{known}.",
+        f"Nobody on {network.name} holds {candidate.address}{known}.",
         remedy=_found_again(situation, wanted or stopped),
-        evidence={"address": goal.address, "not_running": suspects},
+        evidence={"address": candidate.address, "not_running": suspects},
     )
 
 
@@ -173,20 +184,20 @@ def _found_again(situation: Situation, suspects: list[Endpoint]) -> Remedy:
 
 def address_has_changed_hands(situation: Situation) -> Findings:
     """The address may have been another's: one that asks for it, or one that was started again since it was taken."""
-    goal = situation.goal
-    if goal is None or goal.endpoint is None or goal.network is None:
+    candidate = situation.candidate
+    if candidate is None or candidate.endpoint is None or candidate.network is None:
         return
     if not isinstance(situation.question.destination, AddressDestination):
         return
-    holder = situation.snapshot.containers_by_id.get(goal.endpoint.container_id)
-    for endpoint in situation.snapshot.endpoints_of(goal.network):
+    holder = situation.snapshot.containers_by_id.get(candidate.endpoint.container_id)
+    for endpoint in situation.snapshot.endpoints_of(candidate.network):
         other = situation.snapshot.containers_by_id.get(endpoint.container_id)
         if holder is None or other is None or other is holder:
             continue
-        if goal.address in {endpoint.configured_ipv4, endpoint.configured_ipv6}:
-            yield _changed(other, holder, endpoint, goal.address, Severity.WARNING)
+        if candidate.address in {endpoint.configured_ipv4, endpoint.configured_ipv6}:
+            yield _changed(other, holder, endpoint, candidate.address, Severity.WARNING)
         elif other.started_at and holder.started_at and other.created_at < holder.started_at < other.started_at:
-            yield _changed(other, holder, endpoint, goal.address, Severity.INFO)
+            yield _changed(other, holder, endpoint, candidate.address, Severity.INFO)
 
 
 def _changed(other: Container, holder: Container, endpoint: Endpoint, address: str, severity: Severity) -> Finding:
@@ -206,10 +217,10 @@ def _changed(other: Container, holder: Container, endpoint: Endpoint, address: s
 
 def own_address_is_tentative(situation: Situation) -> Findings:
     """The source may not send from its address yet."""
-    goal = situation.goal
-    if goal is None or goal.version != IPV6 or goal.way is Way.LOCAL:
+    candidate = situation.candidate
+    if candidate is None or candidate.version != IPV6 or candidate.way is Way.LOCAL:
         return
-    network = goal.exit if goal.exit is not None else goal.network
+    network = candidate.exit if candidate.exit is not None else candidate.network
     if network is None:
         return
     endpoint = endpoint_on(situation.source, network.id)
@@ -219,14 +230,14 @@ def own_address_is_tentative(situation: Situation) -> Findings:
 
 def address_ahead_is_tentative(situation: Situation) -> Findings:
     """Nobody answers yet for the address that is asked for, or for the gateway towards it."""
-    goal = situation.goal
-    if goal is None or goal.version != IPV6 or goal.way is Way.LOCAL:
+    candidate = situation.candidate
+    if candidate is None or candidate.version != IPV6 or candidate.way is Way.LOCAL:
         return
-    yield from _tentative(situation, goal.address)
-    if goal.way is Way.FORWARDED and goal.exit is not None:
-        endpoint = endpoint_on(situation.source, goal.exit.id)
+    yield from _tentative(situation, candidate.address)
+    if candidate.way is Way.FORWARDED and candidate.exit is not None:
+        endpoint = endpoint_on(situation.source, candidate.exit.id)
         gateway = gateway_of(endpoint, IPV6) if endpoint is not None else None
-        if gateway != goal.address:
+        if gateway != candidate.address:
             yield from _tentative(situation, gateway)
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from bridgework.analysis.attachment import Standing
-from bridgework.analysis.candidate_addresses import Aim
+from bridgework.analysis.attachment import Attachment
+from bridgework.analysis.candidate_addresses import CandidateAddresses
 from bridgework.analysis.endpoint_links import observed
-from bridgework.analysis.routing import Goal
+from bridgework.analysis.routing import Candidate
 from bridgework.explanations import HOST, finding, of_container, of_network
 from bridgework.model.checks import Component, Finding, Protocol, Question, Severity
 from bridgework.model.errors import Remedy
@@ -51,14 +51,14 @@ class Situation:
     snapshot: Snapshot
     question: Question
     evidence: Evidence
-    source: Standing
-    aim: Aim
-    goal: Goal | None = None
+    source: Attachment
+    candidate_addresses: CandidateAddresses
+    candidate: Candidate | None = None
 
     @property
-    def destination(self) -> Standing | None:
+    def destination(self) -> Attachment | None:
         """Where the packet should arrive: the container asked for, else whoever holds the address."""
-        return self.aim.destination or (self.goal.standing if self.goal else None)
+        return self.candidate_addresses.destination or (self.candidate.attachment if self.candidate else None)
 
     @property
     def port(self) -> int | None:
@@ -74,9 +74,9 @@ class Situation:
         """The network by its id."""
         return self.snapshot.networks_by_id.get(network_id)
 
-    def observed(self, standing: Standing) -> Observation | None:
+    def observed(self, attachment: Attachment) -> Observation | None:
         """What was seen in the namespace."""
-        return observed(self.evidence, standing)
+        return observed(self.evidence, attachment)
 
 
 class Step(IntEnum):
@@ -129,11 +129,11 @@ def unseen(component: Component, message: str, *, matters: bool = True, **eviden
     return finding("analysis-limited", component, message, severity=severity, remedy=_SEE_MORE, evidence=evidence)
 
 
-def component_of(standing: Standing) -> Component:
+def component_of(attachment: Attachment) -> Component:
     """The container that stands there, or the host."""
-    return of_container(standing.container) if standing.container else HOST
+    return of_container(attachment.container) if attachment.container else HOST
 
 
-def members(*standings: Standing | None) -> tuple[Container, ...]:
+def members(*attachments: Attachment | None) -> tuple[Container, ...]:
     """The containers that would have to be connected: the owners of the namespaces."""
-    return tuple(s.owner for s in standings if s is not None and s.owner is not None)
+    return tuple(s.owner for s in attachments if s is not None and s.owner is not None)

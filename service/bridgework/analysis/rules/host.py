@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import IPV4, THE_HOST, Standing, stand, version_of
-from bridgework.analysis.routing import Goal, default_exit, gateway_mode, masquerades
+from bridgework.analysis.attachment import IPV4, THE_HOST, Attachment, attachment_of, version_of
+from bridgework.analysis.routing import Candidate, default_exit, gateway_mode, masquerades
 from bridgework.analysis.rules.base import (
     HOST,
     Findings,
@@ -61,7 +61,7 @@ class Publication:
 
     container: Container
     port: PublishedPort
-    standing: Standing
+    attachment: Attachment
     delivery: Delivery
     home: Network | None
 
@@ -85,35 +85,35 @@ def publications(snapshot: Snapshot, transport: str) -> tuple[tuple[Container, P
 
 def asks_the_host(situation: Situation) -> bool:
     """Whether the question is about a port at the host."""
-    return situation.goal is not None and situation.goal.is_host and situation.transport is not None
+    return situation.candidate is not None and situation.candidate.is_host and situation.transport is not None
 
 
 def publication(situation: Situation) -> Publication | None:
     """The published port that would answer, if there is one."""
-    goal, transport = situation.goal, situation.transport
-    if goal is None or transport is None or not goal.is_host:
+    candidate, transport = situation.candidate, situation.transport
+    if candidate is None or transport is None or not candidate.is_host:
         return None
     for container, port in publications(situation.snapshot, transport):
-        if port.host_port == situation.port and overlap(port.host_ip, goal.address):
-            standing = stand(situation.snapshot, container.id, situation.evidence)
-            home = default_exit(situation.snapshot, standing, goal.version, situation.evidence)
-            return Publication(container, port, standing, _delivery(situation, goal, standing, home), home)
+        if port.host_port == situation.port and overlap(port.host_ip, candidate.address):
+            attachment = attachment_of(situation.snapshot, container.id, situation.evidence)
+            home = default_exit(situation.snapshot, attachment, candidate.version, situation.evidence)
+            return Publication(container, port, attachment, _delivery(situation, candidate, attachment, home), home)
     return None
 
 
-def _delivery(situation: Situation, goal: Goal, publisher: Standing, home: Network | None) -> Delivery:
+def _delivery(situation: Situation, candidate: Candidate, publisher: Attachment, home: Network | None) -> Delivery:
     """What answers, by the way the packet comes (the table at the top of this file)."""
     evidence = situation.evidence
-    translatable = any(version_of(address) == goal.version for e in publisher.endpoints for address in e.addresses)
-    if not evidence.guards(goal.version) or not translatable:
+    translatable = any(version_of(address) == candidate.version for e in publisher.endpoints for address in e.addresses)
+    if not evidence.guards(candidate.version) or not translatable:
         return _proxy_or(Delivery.NOBODY, evidence)
     if situation.source.is_host:
-        if not ip_address(goal.address).is_loopback:
+        if not ip_address(candidate.address).is_loopback:
             return Delivery.RULES
-        return _proxy_or(Delivery.RULES if goal.version == IPV4 else Delivery.NOBODY, evidence)
-    if goal.exit is None or goal.exit == home:
+        return _proxy_or(Delivery.RULES if candidate.version == IPV4 else Delivery.NOBODY, evidence)
+    if candidate.exit is None or candidate.exit == home:
         return _proxy_or(Delivery.RULES, evidence)
-    if bridges_are_open(evidence) or goal.exit.internal or not masquerades(goal.exit):
+    if bridges_are_open(evidence) or candidate.exit.internal or not masquerades(candidate.exit):
         return Delivery.RULES
     return _proxy_or(Delivery.RULES, evidence)
 
@@ -129,8 +129,8 @@ def port_has_no_owner(situation: Situation) -> Findings:
     """Nobody is known to answer at that port of the host."""
     if not asks_the_host(situation) or publication(situation) is not None:
         return
-    goal, port, transport = situation.goal, situation.port, situation.transport
-    if goal is None or transport is None:
+    candidate, port, transport = situation.candidate, situation.port, situation.transport
+    if candidate is None or transport is None:
         return
     if port is None:
         yield unseen(HOST, "No port is named, so whether one answers is not predicted.")
@@ -138,26 +138,26 @@ def port_has_no_owner(situation: Situation) -> Findings:
     loopback = [
         c for c, p in publications(situation.snapshot, transport) if p.host_port == port and is_loopback(p.host_ip)
     ]
-    asked = situation.aim.destination
+    asked = situation.candidate_addresses.destination
     if loopback:
         yield _loopback_only(situation, loopback[0], port)
     elif asked is not None and asked.is_host:
-        yield from unserved(situation, asked, port, goal.address, goal.version)
+        yield from unserved(situation, asked, port, candidate.address, candidate.version)
     elif not _host_listens(situation):
         yield from _not_published(situation, transport, port)
 
 
 def _host_listens(situation: Situation) -> bool:
     """Whether a socket of the host was seen that takes the connection."""
-    goal = situation.goal
-    if goal is None:
+    candidate = situation.candidate
+    if candidate is None:
         return False
-    return matching(situation, THE_HOST, situation.port, goal.address, goal.version) is not None
+    return matching(situation, THE_HOST, situation.port, candidate.address, candidate.version) is not None
 
 
 def _loopback_only(situation: Situation, publisher: Container, port: int) -> Finding:
-    standing = stand(situation.snapshot, publisher.id, situation.evidence)
-    remedy = remedies.share_network(situation.snapshot, members(situation.source, standing))
+    attachment = attachment_of(situation.snapshot, publisher.id, situation.evidence)
+    remedy = remedies.share_network(situation.snapshot, members(situation.source, attachment))
     message = f"Port {port} of {publisher.name} is published on a loopback address of the host only."
     return finding("port-bound-to-loopback", of_container(publisher), message, remedy=remedy, evidence={"port": port})
 
@@ -187,8 +187,8 @@ def _not_published(situation: Situation, transport: str, port: int) -> Findings:
 
 def nobody_answers_for_it(situation: Situation) -> Findings:
     """The port is published, and nothing takes its packets: neither a proxy nor a rule, or that was not seen."""
-    goal, found = situation.goal, publication(situation)
-    if goal is None or found is None:
+    candidate, found = situation.candidate, publication(situation)
+    if candidate is None or found is None:
         return
     port = {"port": situation.port, "container": found.container.name}
     if found.delivery is Delivery.UNSEEN:
@@ -198,8 +198,8 @@ def nobody_answers_for_it(situation: Situation) -> Findings:
         # Docker 26 and 27 hold the port by a socket that listens: the kernel takes the connection, and no more.
         held = situation.question.protocol is Protocol.TCP and situation.evidence.engine_version < PORTS_HELD_SILENTLY
         message = (
-            f"Port {situation.port} of {found.container.name} is published, but not at {goal.address}: the engine runs "
-            f"without docker-proxy (userland-proxy=false) and no rule of its firewall translates that address."
+            f"Port {situation.port} of {found.container.name} is published, but not at {candidate.address}: the engine "
+            f"runs without docker-proxy (userland-proxy=false) and no rule of its firewall translates that address."
         )
         if held:
             message += " The engine's own socket there takes connections and never answers."
@@ -210,11 +210,11 @@ def nobody_answers_for_it(situation: Situation) -> Findings:
 
 def translated_and_dropped(situation: Situation) -> Findings:
     """What comes by a bridge and is translated to the container's address, and does not pass from there."""
-    goal, found = situation.goal, publication(situation)
-    if goal is None or goal.exit is None or found is None or found.delivery is not Delivery.RULES:
+    candidate, found = situation.candidate, publication(situation)
+    if candidate is None or candidate.exit is None or found is None or found.delivery is not Delivery.RULES:
         return
-    leaves, home = goal.exit, found.home
-    remedy = remedies.share_network(situation.snapshot, members(situation.source, found.standing))
+    leaves, home = candidate.exit, found.home
+    remedy = remedies.share_network(situation.snapshot, members(situation.source, found.attachment))
     whose = f"port {situation.port} of {found.container.name}, published at the host,"
     if leaves.internal and situation.evidence.nftables:
         # The nftables rules ask what the destination's bridge accepts before what an internal one lets out.
@@ -240,10 +240,10 @@ def translated_and_dropped(situation: Situation) -> Findings:
 
 def translated_and_unanswered(situation: Situation) -> Findings:
     """What comes by a bridge, is translated and arrives, and whose answer is dropped on its way back."""
-    goal, found = situation.goal, publication(situation)
-    if goal is None or goal.exit is None or found is None or found.delivery is not Delivery.RULES:
+    candidate, found = situation.candidate, publication(situation)
+    if candidate is None or candidate.exit is None or found is None or found.delivery is not Delivery.RULES:
         return
-    leaves = goal.exit
+    leaves = candidate.exit
     if leaves.internal or leaves == found.home or not bridges_are_open(situation.evidence):
         return
     if not masquerades(leaves) and reply_is_dropped(situation, leaves):
@@ -255,33 +255,33 @@ def _unanswered(situation: Situation, leaves: Network, found: Publication) -> Fi
         f"{leaves.name} does not masquerade: port {situation.port} of {found.container.name}, published at the host, "
         f"does not answer from there."
     )
-    remedy = remedies.share_network(situation.snapshot, members(situation.source, found.standing))
+    remedy = remedies.share_network(situation.snapshot, members(situation.source, found.attachment))
     return finding("masquerade-off", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
 
 
 def published_by_route(situation: Situation) -> Findings:
     """In gateway mode ``routed`` a published port is open at the container's address, not at the host's."""
-    goal, found = situation.goal, publication(situation)
-    if goal is None or found is None:
+    candidate, found = situation.candidate, publication(situation)
+    if candidate is None or found is None:
         return
     network = found.home
-    if network is not None and gateway_mode(network, goal.version) == "routed":
+    if network is not None and gateway_mode(network, candidate.version) == "routed":
         message = f"{network.name} is routed: port {situation.port} of {found.container.name} is not open at the host."
         yield finding("gateway-mode-routed", of_network(network), message, severity=Severity.BLOCKING)
 
 
 def nobody_behind_the_port(situation: Situation) -> Findings:
     """The published port leads to a container; a program has to be there. A proxy takes a TCP connection anyway."""
-    goal, found = situation.goal, publication(situation)
-    if goal is None or found is None:
+    candidate, found = situation.candidate, publication(situation)
+    if candidate is None or found is None:
         return
     if found.delivery is Delivery.NOBODY:
         return
     by_proxy = found.delivery in {Delivery.PROXY, Delivery.UNSEEN}
     accepted = by_proxy and situation.question.protocol is Protocol.TCP
-    addresses = [address for e in found.standing.endpoints for address in e.addresses]
-    same_family = (address for address in addresses if version_of(address) == goal.version)
-    inner = next(same_family, next(iter(addresses), goal.address))
+    addresses = [address for e in found.attachment.endpoints for address in e.addresses]
+    same_family = (address for address in addresses if version_of(address) == candidate.version)
+    inner = next(same_family, next(iter(addresses), candidate.address))
     yield from unserved(
-        situation, found.standing, found.port.container_port, inner, version_of(inner) or IPV4, accepted=accepted
+        situation, found.attachment, found.port.container_port, inner, version_of(inner) or IPV4, accepted=accepted
     )

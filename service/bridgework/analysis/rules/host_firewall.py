@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bridgework.analysis.attachment import IPV4, version_of
-from bridgework.analysis.routing import Goal, Way
+from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, unseen
 from bridgework.analysis.rules.host import Delivery, publication
 from bridgework.firewall.iptables_rule import Packet, Rule, read_rule
@@ -33,9 +33,9 @@ def chains_are_missing(situation: Situation) -> Findings:
 
     An engine that was told to write none (``iptables=false``) looks the same, so the finding names both.
     """
-    goal = situation.goal
+    candidate = situation.candidate
     chains = _chains(situation, IPV4)
-    if goal is None or chains is None or goal.version != IPV4 or _hook(situation, goal) != _FORWARD:
+    if candidate is None or chains is None or candidate.version != IPV4 or _hook(situation, candidate) != _FORWARD:
         return
     if situation.evidence.guards(IPV4):
         return
@@ -44,7 +44,7 @@ def chains_are_missing(situation: Situation) -> Findings:
         return
     forward = next((c for c in chains if (c.table, c.name) == ("filter", _FORWARD)), None)
     policy = forward.policy if forward is not None else "ACCEPT"
-    passes = policy != "DROP" or not _is_filtered(situation, goal)
+    passes = policy != "DROP" or not _is_filtered(situation, candidate)
     flushed = any(chain.name == "DOCKER" for chain in chains)
     message = (
         f"The host's chain FORWARD (policy {policy}) leads to none of Docker's: its rules were flushed."
@@ -56,7 +56,7 @@ def chains_are_missing(situation: Situation) -> Findings:
         "firewall-rules-missing",
         HOST,
         message,
-        severity=Severity.WARNING if passes and not goal.is_outside else None,
+        severity=Severity.WARNING if passes and not candidate.is_outside else None,
         remedy=rewrite_rules(flushed=flushed),
         evidence={"chain": _FORWARD, "policy": policy, "rules": len(forward.rules) if forward else 0},
     )
@@ -82,24 +82,24 @@ def rewrite_rules(*, flushed: bool) -> Remedy:
 
 def user_rule_drops(situation: Situation) -> Findings:
     """A rule that is not the engine's matches the packet and drops it, or INPUT's policy does."""
-    goal = situation.goal
-    hook = _hook(situation, goal) if goal is not None else None
-    if goal is None or hook is None or not _is_filtered(situation, goal):
+    candidate = situation.candidate
+    hook = _hook(situation, candidate) if candidate is not None else None
+    if candidate is None or hook is None or not _is_filtered(situation, candidate):
         return
-    chains = _chains(situation, goal.version)
+    chains = _chains(situation, candidate.version)
     if chains is None:
         return
     table = {chain.name: chain for chain in chains if chain.table == "filter"}
-    walk = _Walk(table, _packet(situation, goal, hook))
+    walk = _Walk(table, _packet(situation, candidate, hook))
     end = walk.through(hook)
     yield from (
         unseen(HOST, f"The rule {quoted(text)} of {name} was not understood.", matters=False, rule=text)
         for name, text in walk.not_understood
     )
     if end is not None and end.target in DROPS and not _is_the_engines(end):
-        yield _dropped(end, goal.version)
+        yield _dropped(end, candidate.version)
     elif end is None and hook == _INPUT and _INPUT in table and table[_INPUT].policy == "DROP":
-        yield _dropped_by_policy(situation, goal)
+        yield _dropped_by_policy(situation, candidate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +160,9 @@ def _dropped(end: _End, version: int) -> Finding:
     return finding("user-firewall-drop", HOST, message, remedy=remedy, evidence=evidence)
 
 
-def _dropped_by_policy(situation: Situation, goal: Goal) -> Finding:
+def _dropped_by_policy(situation: Situation, candidate: Candidate) -> Finding:
     """No rule took the packet for the host, and what no rule takes is dropped."""
-    program, bridge = _PROGRAM[goal.version], goal.exit.bridge_name if goal.exit else None
+    program, bridge = _PROGRAM[candidate.version], candidate.exit.bridge_name if candidate.exit else None
     what = f"{situation.transport} port {situation.port}" if situation.transport else "a ping"
     matches = [f"-i {bridge}"] if bridge else []
     if situation.transport:
@@ -183,35 +183,37 @@ def _chains(situation: Situation, version: int) -> tuple[FirewallChain, ...] | N
     return host.chains if version == IPV4 else host.ipv6_chains
 
 
-def _hook(situation: Situation, goal: Goal) -> str | None:
+def _hook(situation: Situation, candidate: Candidate) -> str | None:
     """Where the packet enters the filter table; ``None`` for what the host sends, and inside one namespace."""
-    if situation.source.is_host or goal.way not in {Way.DIRECT, Way.FORWARDED}:
+    if situation.source.is_host or candidate.way not in {Way.DIRECT, Way.FORWARDED}:
         return None
-    if not goal.is_host:
+    if not candidate.is_host:
         return _FORWARD
     found = publication(situation)
     return _FORWARD if found is not None and found.delivery is Delivery.RULES else _INPUT
 
 
-def _is_filtered(situation: Situation, goal: Goal) -> bool:
+def _is_filtered(situation: Situation, candidate: Candidate) -> bool:
     """Whether the packet passes the table at all: within one bridge only where br_netfilter is switched on."""
     host = situation.evidence.host
     settings = dict(host.observation.sysctls) if host is not None else {}
-    within = goal.way is Way.DIRECT and not goal.is_host
-    return not within or not settings or settings.get(_BRIDGE_FILTER[goal.version]) == "1"
+    within = candidate.way is Way.DIRECT and not candidate.is_host
+    return not within or not settings or settings.get(_BRIDGE_FILTER[candidate.version]) == "1"
 
 
-def _packet(situation: Situation, goal: Goal, hook: str) -> Packet:
+def _packet(situation: Situation, candidate: Candidate, hook: str) -> Packet:
     """What rules can compare. A published port's packet comes to FORWARD translated already."""
-    endpoint = next((e for e in situation.source.endpoints if goal.exit is None or e.network_id == goal.exit.id), None)
-    source = None if endpoint is None else endpoint.ipv4_address if goal.version == IPV4 else endpoint.ipv6_address
-    protocol = situation.transport or ("icmp" if goal.version == IPV4 else "ipv6-icmp")
-    incoming = goal.exit.bridge_name if goal.exit else None
-    found = publication(situation) if goal.is_host and hook == _FORWARD else None
+    endpoint = next(
+        (e for e in situation.source.endpoints if candidate.exit is None or e.network_id == candidate.exit.id), None
+    )
+    source = None if endpoint is None else endpoint.ipv4_address if candidate.version == IPV4 else endpoint.ipv6_address
+    protocol = situation.transport or ("icmp" if candidate.version == IPV4 else "ipv6-icmp")
+    incoming = candidate.exit.bridge_name if candidate.exit else None
+    found = publication(situation) if candidate.is_host and hook == _FORWARD else None
     if found is not None:
-        addresses = [a for e in found.standing.endpoints for a in e.addresses if version_of(a) == goal.version]
+        addresses = [a for e in found.attachment.endpoints for a in e.addresses if version_of(a) == candidate.version]
         outgoing = found.home.bridge_name if found.home else None
-        target = addresses[0] if addresses else goal.address
+        target = addresses[0] if addresses else candidate.address
         return Packet(source, target, incoming, outgoing, protocol, found.port.container_port)
-    outgoing = goal.network.bridge_name if goal.network and hook == _FORWARD else None
-    return Packet(source, goal.address, incoming, outgoing, protocol, situation.port, for_host=hook == _INPUT)
+    outgoing = candidate.network.bridge_name if candidate.network and hook == _FORWARD else None
+    return Packet(source, candidate.address, incoming, outgoing, protocol, situation.port, for_host=hook == _INPUT)

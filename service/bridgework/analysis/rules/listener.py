@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import IPV4, Condition, Standing
+from bridgework.analysis.attachment import IPV4, Attachment, Condition
 from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, unseen
 from bridgework.model.checks import Finding, Severity
@@ -36,12 +36,12 @@ def takes(socket: ListeningSocket, address: str, version: int) -> bool:
     return socket.address in {address, "::", "*"}
 
 
-def sockets_of(situation: Situation, standing: Standing) -> tuple[ListeningSocket, ...] | None:
+def sockets_of(situation: Situation, attachment: Attachment) -> tuple[ListeningSocket, ...] | None:
     """The listening sockets of the namespace; of the host also by any container that lives in it."""
-    seen = situation.observed(standing)
+    seen = situation.observed(attachment)
     if seen is not None and seen.sockets is not None:
         return seen.sockets
-    for container in sorted(situation.snapshot.containers, key=lambda c: c.id) if standing.is_host else ():
+    for container in sorted(situation.snapshot.containers, key=lambda c: c.id) if attachment.is_host else ():
         other = situation.evidence.observations.get(container.id) if container.host_mode and container.running else None
         if other is not None and other.sockets is not None:
             return other.sockets
@@ -63,17 +63,17 @@ def bound(socket: ListeningSocket) -> str:
 
 def listener(situation: Situation) -> ListeningSocket | None:
     """The socket that takes the question's packet in the destination container, if it was seen."""
-    goal = situation.goal
-    if goal is None or goal.standing is None:
+    candidate = situation.candidate
+    if candidate is None or candidate.attachment is None:
         return None
-    return matching(situation, goal.standing, situation.port, goal.address, goal.version)
+    return matching(situation, candidate.attachment, situation.port, candidate.address, candidate.version)
 
 
 def matching(
-    situation: Situation, standing: Standing, port: int | None, address: str, version: int
+    situation: Situation, attachment: Attachment, port: int | None, address: str, version: int
 ) -> ListeningSocket | None:
     """The first socket of the namespace that takes what is sent there."""
-    for socket in sockets_of(situation, standing) or ():
+    for socket in sockets_of(situation, attachment) or ():
         if (socket.protocol, socket.port) == (situation.transport, port) and takes(socket, address, version):
             return socket
     return None
@@ -81,17 +81,21 @@ def matching(
 
 def nobody_listens(situation: Situation) -> Findings:
     """The packet arrives in a container; a program has to be there."""
-    goal = situation.goal
-    if goal is None or goal.standing is None or goal.is_host or situation.transport is None:
+    candidate = situation.candidate
+    if candidate is None or candidate.attachment is None or candidate.is_host or situation.transport is None:
         return
-    if goal.address == _EMBEDDED_DNS and situation.port == _DNS_PORT and goal.standing.condition is Condition.NETWORKED:
+    if (
+        candidate.address == _EMBEDDED_DNS
+        and situation.port == _DNS_PORT
+        and candidate.attachment.condition is Condition.NETWORKED
+    ):
         return
-    yield from unserved(situation, goal.standing, situation.port, goal.address, goal.version)
+    yield from unserved(situation, candidate.attachment, situation.port, candidate.address, candidate.version)
 
 
 def unserved(
     situation: Situation,
-    standing: Standing,
+    attachment: Attachment,
     port: int | None,
     address: str,
     version: int,
@@ -99,38 +103,38 @@ def unserved(
     accepted: bool = False,
 ) -> Findings:
     """What is wrong with the port in that namespace; ``accepted`` where a proxy takes the connection anyway."""
-    component = component_of(standing)
+    component = component_of(attachment)
     if port is None:
         yield unseen(component, "No port is named, so whether one answers is not predicted.")
         return
-    sockets = sockets_of(situation, standing)
+    sockets = sockets_of(situation, attachment)
     if sockets is None:
         message = (
-            f"The listening sockets of {standing.name} were not visible: whether port {port} is open is not known."
+            f"The listening sockets of {attachment.name} were not visible: whether port {port} is open is not known."
         )
         yield unseen(component, message, matters=not accepted, port=port)
-    elif matching(situation, standing, port, address, version) is None:
+    elif matching(situation, attachment, port, address, version) is None:
         severity = Severity.WARNING if accepted else Severity.BLOCKING
-        yield _not_there(situation, standing, sockets, port, severity)
+        yield _not_there(situation, attachment, sockets, port, severity)
 
 
 def _not_there(
-    situation: Situation, standing: Standing, sockets: tuple[ListeningSocket, ...], port: int, severity: Severity
+    situation: Situation, attachment: Attachment, sockets: tuple[ListeningSocket, ...], port: int, severity: Severity
 ) -> Finding:
     """Nothing takes it: either the port is closed, or only open to the container itself."""
     wanted = f"{situation.transport} port {port}"
     near = tuple(s for s in sockets if (s.protocol, s.port) == (situation.transport, port))
     evidence = {"port": port, "listening": described(sockets)}
-    component = component_of(standing)
-    local = situation.goal is not None and situation.goal.way is Way.LOCAL
+    component = component_of(attachment)
+    local = situation.candidate is not None and situation.candidate.way is Way.LOCAL
     if near and all(is_loopback(socket.address) for socket in near) and not local:
-        message = f"{standing.name} listens on {near[0].protocol} {bound(near[0])} only, which it alone reaches."
-        remedy = Remedy(f"Have the program in {standing.name} bind 0.0.0.0 or ::.")
+        message = f"{attachment.name} listens on {near[0].protocol} {bound(near[0])} only, which it alone reaches."
+        remedy = Remedy(f"Have the program in {attachment.name} bind 0.0.0.0 or ::.")
         return finding(
             "listens-on-loopback-only", component, message, severity=severity, remedy=remedy, evidence=evidence
         )
     known = described(sockets)
     listed = f"; it listens on {', '.join(known)}" if known else ""
     remedy = Remedy("Use a port that is listened on, or start the program.")
-    message = f"Nothing in {standing.name} takes {wanted}{listed}."
+    message = f"Nothing in {attachment.name} takes {wanted}{listed}."
     return finding("no-listener", component, message, severity=severity, remedy=remedy, evidence=evidence)

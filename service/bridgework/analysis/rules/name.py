@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import Standing, stand
+from bridgework.analysis.attachment import Attachment, attachment_of
 from bridgework.analysis.name_lookup import Lookup, bearers_of, user_networks, uses_embedded_dns
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, members, of_network, unseen
 from bridgework.analysis.rules.state import destination_down_as
@@ -17,7 +17,7 @@ from bridgework.model.snapshot import Container, Snapshot
 _NAMES_LISTED = 20
 
 
-def valid_names(snapshot: Snapshot, source: Standing) -> tuple[str, ...]:
+def valid_names(snapshot: Snapshot, source: Attachment) -> tuple[str, ...]:
     """The names of other containers that the source can resolve, in alphabetical order."""
     own = source.owner.id if source.owner else ""
     return tuple(
@@ -36,7 +36,7 @@ def valid_names(snapshot: Snapshot, source: Standing) -> tuple[str, ...]:
 
 def name_is_unknown(situation: Situation) -> Findings:
     """Nobody answers to the name: there is no DNS here, its bearer is elsewhere or stopped, or there is no bearer."""
-    named, destination = situation.aim.named, situation.question.destination
+    named, destination = situation.candidate_addresses.named, situation.question.destination
     if named is None or not isinstance(destination, NameDestination) or named.outcome is Lookup.FOUND:
         return
     if named.outcome is Lookup.UPSTREAM:
@@ -56,7 +56,7 @@ def name_is_unknown(situation: Situation) -> Findings:
 def _elsewhere(situation: Situation, name: str, bearer: Container) -> Finding:
     """A container of that name runs, but the source's DNS does not know it."""
     snapshot, source = situation.snapshot, situation.source
-    theirs = stand(snapshot, bearer.id, situation.evidence)
+    theirs = attachment_of(snapshot, bearer.id, situation.evidence)
     own = {endpoint.network_id for endpoint in source.endpoints}
     common = [snapshot.networks_by_id[e.network_id] for e in theirs.endpoints if e.network_id in own]
     remedy = _together(situation, name, theirs)
@@ -71,14 +71,14 @@ def _elsewhere(situation: Situation, name: str, bearer: Container) -> Finding:
     return finding("name-not-on-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
 
 
-def _where(theirs: Standing) -> str:
+def _where(theirs: Attachment) -> str:
     if theirs.owner is not None and theirs.container is not None and theirs.owner.id != theirs.container.id:
         return f"{theirs.name} shares the network of {theirs.owner.name} and goes by that name"
     places = ", ".join(sorted(endpoint.network_name for endpoint in theirs.endpoints))
     return f"{theirs.name} is on {places}" if places else f"{theirs.name} is on no network"
 
 
-def _together(situation: Situation, name: str, theirs: Standing) -> Remedy:
+def _together(situation: Situation, name: str, theirs: Attachment) -> Remedy:
     """A network of their own, with the name asked for as an alias where the container has another."""
     source, owner = situation.source, theirs.owner
     if source.is_host:
@@ -96,18 +96,18 @@ def _nobody(situation: Situation, name: str) -> Finding:
     return finding("name-not-on-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
 
 
-def _listed(snapshot: Snapshot, source: Standing) -> list[str]:
+def _listed(snapshot: Snapshot, source: Attachment) -> list[str]:
     return list(valid_names(snapshot, source)[:_NAMES_LISTED])
 
 
-def _valid(snapshot: Snapshot, source: Standing) -> str:
+def _valid(snapshot: Snapshot, source: Attachment) -> str:
     valid = _listed(snapshot, source)
     return f"; valid names there are {', '.join(valid)}" if valid else ""
 
 
 def name_is_ambiguous(situation: Situation) -> Findings:
     """Several endpoints answer to the name."""
-    named, destination = situation.aim.named, situation.question.destination
+    named, destination = situation.candidate_addresses.named, situation.question.destination
     if named is None or named.network is None or not isinstance(destination, NameDestination):
         return
     holders = [holder.container_name for holder in named.holders]
@@ -129,7 +129,7 @@ def resolver_is_unsuited(situation: Situation) -> Findings:
     embedded = not networks or uses_embedded_dns(situation.snapshot, source, situation.evidence)
     if not embedded and seen is not None and seen.resolver is not None:
         yield bypassed(source.container, seen.resolver.nameservers)
-    named = situation.aim.named
+    named = situation.candidate_addresses.named
     if named is not None and named.outcome is Lookup.UPSTREAM and source.owner is not None:
         yield from loopback_servers(source.owner)
 

@@ -1,6 +1,6 @@
 """Rules about what is on another node of a swarm: reached through the overlay network's tunnel, or not.
 
-The engine's word on an address elsewhere is gossip, and a sibling's may be of the past. Where the holder's node does
+The engine's word on an address elsewhere is gossip, and a peer's may be of the past. Where the holder's node does
 not answer, the prediction is inconclusive, never "unreachable": its containers may well go on.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridgework.analysis.attachment import Standing
+from bridgework.analysis.attachment import Attachment
 from bridgework.analysis.rules.base import Findings, Situation, finding, of_network, unseen
 from bridgework.model.checks import Component, Finding, Hop
 from bridgework.model.errors import Call, Remedy
@@ -17,9 +17,9 @@ from bridgework.model.snapshot import Container, Network, NodePlace, Snapshot
 PORTS = Remedy("Open udp port 4789, and tcp and udp port 7946, between the nodes.")
 
 
-def place_of(standing: Standing | None) -> NodePlace | None:
+def place_of(attachment: Attachment | None) -> NodePlace | None:
     """The other node that it stands on; ``None`` for here, and for what is unknown."""
-    owner = standing.owner if standing is not None else None
+    owner = attachment.owner if attachment is not None else None
     return owner.node if owner is not None else None
 
 
@@ -65,9 +65,9 @@ def node_is_silent(situation: Situation) -> Findings:
     yield unseen(component, f"Whether {place.hostname} can be reached is not seen.")
 
 
-def tunnel(standing: Standing, network: Network) -> Iterator[Hop]:
+def tunnel(attachment: Attachment, network: Network) -> Iterator[Hop]:
     """Between two nodes: the overlay's tunnel, and the node at its other end."""
-    place = place_of(standing)
+    place = place_of(attachment)
     if place is not None:
         yield Hop("vxlan", network.options.get("com.docker.network.driver.overlay.vxlanid_list", "4789"), network.name)
         yield Hop("node", place.hostname, place.address)

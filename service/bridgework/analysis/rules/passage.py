@@ -43,17 +43,17 @@ def routed_is_open(evidence: Evidence) -> bool:
 
 def reply_is_dropped(situation: Situation, network: Network) -> bool:
     """Whether an answer addressed to the source on that network, from beyond its bridge, is dropped on the host."""
-    goal, evidence = situation.goal, situation.evidence
-    if goal is None or not evidence.guards(goal.version) or network.internal:
+    candidate, evidence = situation.candidate, situation.evidence
+    if candidate is None or not evidence.guards(candidate.version) or network.internal:
         return False
-    mode = gateway_mode(network, goal.version)
+    mode = gateway_mode(network, candidate.version)
     if mode != "nat" or masquerades(network) or evidence.engine_version < RAW_RULES_SINCE:
         return False
-    chains = _raw_chains(situation, goal.version)
+    chains = _raw_chains(situation, candidate.version)
     if chains is None:
         return True
     own = next((e for e in situation.source.endpoints if e.network_id == network.id), None)
-    address = None if own is None else own.ipv4_address if goal.version == IPV4 else own.ipv6_address
+    address = None if own is None else own.ipv4_address if candidate.version == IPV4 else own.ipv6_address
     return any(_drops_direct(text, address) for chain in chains for *_, text in chain.rules)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from bridgework.analysis.attachment import IPV4, IPV6, Standing
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment
 from bridgework.analysis.routing import (
-    Goal,
+    Candidate,
     Way,
     default_exit,
     gateway_mode,
@@ -39,20 +39,20 @@ from bridgework.model.snapshot import Network
 
 def no_route(situation: Situation) -> Findings:
     """The source has no network with the address and no way out."""
-    goal, source = situation.goal, situation.source
-    if goal is None or goal.way is not Way.NO_ROUTE or not source.endpoints:
+    candidate, source = situation.candidate, situation.source
+    if candidate is None or candidate.way is not Way.NO_ROUTE or not source.endpoints:
         return
-    if goal.network is not None and goal.standing is not None and not goal.is_host:
-        yield _apart(situation, goal, goal.network)
+    if candidate.network is not None and candidate.attachment is not None and not candidate.is_host:
+        yield _apart(situation, candidate, candidate.network)
         return
     networks = [n for e in source.endpoints if (n := situation.network_of(e.network_id)) is not None]
     names = ", ".join(network.name for network in networks)
     if all(network.internal for network in networks):
-        message = f"{source.name} is only on internal networks ({names}): {goal.address} is out of reach."
+        message = f"{source.name} is only on internal networks ({names}): {candidate.address} is out of reach."
         remedy = remedies.way_out(situation.snapshot, members(source)[0])
         yield finding("internal-no-egress", component_of(source), message, remedy=remedy, evidence={"networks": names})
         return
-    message = f"No network of {source.name} ({names}) gives it a default route to {goal.address}."
+    message = f"No network of {source.name} ({names}) gives it a default route to {candidate.address}."
     remedy = remedies.way_out(situation.snapshot, members(source)[0])
     yield finding(
         "wrong-default-gateway",
@@ -64,13 +64,13 @@ def no_route(situation: Situation) -> Findings:
     )
 
 
-def _apart(situation: Situation, goal: Goal, network: Network) -> Finding:
+def _apart(situation: Situation, candidate: Candidate, network: Network) -> Finding:
     """The two are on different networks, and nothing passes between those."""
     source, destination = situation.source, situation.destination
-    ipv6 = goal.version == IPV6
+    ipv6 = candidate.version == IPV6
     remedy = remedies.share_network(situation.snapshot, members(source, destination), ipv6=ipv6)
     own = sorted(endpoint.network_name for endpoint in source.endpoints)
-    evidence = {"address": goal.address, "network": network.name, "source_networks": own}
+    evidence = {"address": candidate.address, "network": network.name, "source_networks": own}
     if isinstance(situation.question.destination, ContainerDestination) and destination is not None:
         theirs = sorted(endpoint.network_name for endpoint in destination.endpoints)
         wanted = "network with IPv6" if ipv6 else "network"
@@ -78,18 +78,18 @@ def _apart(situation: Situation, goal: Goal, network: Network) -> Finding:
             f"{source.name} ({', '.join(own)}) and {destination.name} ({', '.join(theirs)}) have no {wanted} in common."
         )
         return finding("no-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
-    message = f"{goal.address} is on {network.name}, to which {source.name} is not connected."
+    message = f"{candidate.address} is on {network.name}, to which {source.name} is not connected."
     return finding("bridges-isolated", component_of(source), message, remedy=remedy, evidence=evidence)
 
 
 def gateway_is_absent(situation: Situation) -> Findings:
     """The default route leads to an address that nobody holds: the engine sets it, and not the bridge's address."""
-    goal = situation.goal
-    if goal is None or goal.way is not Way.FORWARDED or goal.exit is None or is_vlan(goal.exit):
+    candidate = situation.candidate
+    if candidate is None or candidate.way is not Way.FORWARDED or candidate.exit is None or is_vlan(candidate.exit):
         return
-    if goal.exit.driver == "bridge" and not has_host_address(goal.exit, goal.version):
+    if candidate.exit.driver == "bridge" and not has_host_address(candidate.exit, candidate.version):
         message = (
-            f"{situation.source.name} leaves by {goal.exit.name}, which has inhibit_ipv4 set: "
+            f"{situation.source.name} leaves by {candidate.exit.name}, which has inhibit_ipv4 set: "
             f"nobody holds the gateway's address there."
         )
         remedy = remedies.way_out(situation.snapshot, members(situation.source)[0])
@@ -99,48 +99,48 @@ def gateway_is_absent(situation: Situation) -> Findings:
 
 def across_networks(situation: Situation) -> Findings:
     """The packet would have to pass from a network of the source to another one."""
-    goal = situation.goal
-    if goal is None or goal.way is not Way.FORWARDED or situation.source.is_host:
+    candidate = situation.candidate
+    if candidate is None or candidate.way is not Way.FORWARDED or situation.source.is_host:
         return
-    if goal.is_host:
-        if goal.exit is not None and is_vlan(goal.exit):
-            yield vlan_host(situation, goal.exit.name)
+    if candidate.is_host:
+        if candidate.exit is not None and is_vlan(candidate.exit):
+            yield vlan_host(situation, candidate.exit.name)
         return
-    if goal.network is None:
+    if candidate.network is None:
         return
-    if goal.network.driver == "bridge" and goal.exit is not None and not is_vlan(goal.exit):
-        yield from _between_bridges(situation, goal, goal.network, goal.exit)
+    if candidate.network.driver == "bridge" and candidate.exit is not None and not is_vlan(candidate.exit):
+        yield from _between_bridges(situation, candidate, candidate.network, candidate.exit)
     else:
-        yield _apart(situation, goal, goal.network)
+        yield _apart(situation, candidate, candidate.network)
 
 
-def _between_bridges(situation: Situation, goal: Goal, network: Network, leaves: Network) -> Findings:
+def _between_bridges(situation: Situation, candidate: Candidate, network: Network, leaves: Network) -> Findings:
     """The engine's rules decide, where it writes any for the family."""
-    guarded, mode = situation.evidence.guards(goal.version), gateway_mode(network, goal.version)
-    if goal.standing is not None and not has_host_address(network, goal.version):
-        yield without_host(situation, network, goal.standing)
+    guarded, mode = situation.evidence.guards(candidate.version), gateway_mode(network, candidate.version)
+    if candidate.attachment is not None and not has_host_address(network, candidate.version):
+        yield without_host(situation, network, candidate.attachment)
     elif guarded is None:
         yield unseen(HOST, "Whether the engine keeps IPv6 networks apart (ip6tables) was not seen.")
     elif not guarded:
-        yield from _unguarded(situation, goal, network)
-    elif goal.standing is None or network.internal:
-        yield _apart(situation, goal, network)
+        yield from _unguarded(situation, candidate, network)
+    elif candidate.attachment is None or network.internal:
+        yield _apart(situation, candidate, network)
     elif mode == "routed" and routed_is_open(situation.evidence):
-        yield from _into_routed(situation, goal, network, goal.standing)
+        yield from _into_routed(situation, candidate, network, candidate.attachment)
         yield from _answered(situation, leaves)
     elif mode == "nat-unprotected" and bridges_are_open(situation.evidence):
         yield from _answered(situation, leaves)
     else:
-        yield _apart(situation, goal, network)
+        yield _apart(situation, candidate, network)
 
 
-def _into_routed(situation: Situation, goal: Goal, network: Network, holder: Standing) -> Findings:
+def _into_routed(situation: Situation, candidate: Candidate, network: Network, holder: Attachment) -> Findings:
     """A routed network takes pings, and the ports that its containers publish, at the containers' own addresses."""
     port = situation.port
     if situation.transport is None or (port is not None and _opens(situation, holder, network, port)):
         message = (
             f"{network.name} is routed: its containers' published ports are open at their own addresses, "
-            f"such as {goal.address}."
+            f"such as {candidate.address}."
         )
         yield finding("gateway-mode-routed", of_network(network), message)
     elif port is not None:
@@ -149,7 +149,7 @@ def _into_routed(situation: Situation, goal: Goal, network: Network, holder: Sta
             f"and {holder.name} does not publish {situation.transport} port {port}."
         )
         remedy = remedies.share_network(situation.snapshot, members(situation.source, holder))
-        evidence = {"port": port, "address": goal.address}
+        evidence = {"port": port, "address": candidate.address}
         yield finding(
             "gateway-mode-routed",
             of_network(network),
@@ -160,7 +160,7 @@ def _into_routed(situation: Situation, goal: Goal, network: Network, holder: Sta
         )
 
 
-def _opens(situation: Situation, holder: Standing, network: Network, port: int) -> bool:
+def _opens(situation: Situation, holder: Attachment, network: Network, port: int) -> bool:
     """Whether the container's own port is published on that network.
 
     Docker 28 opens ports only on the network that gives the container its default route.
@@ -183,57 +183,69 @@ def _answered(situation: Situation, leaves: Network) -> Findings:
         yield finding("masquerade-off", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
 
 
-def _unguarded(situation: Situation, goal: Goal, network: Network) -> Findings:
+def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> Findings:
     """Without rules nothing stands between two bridges but the answer's way back."""
-    if goal.standing is None:
-        yield _apart(situation, goal, network)
-    elif default_exit(situation.snapshot, goal.standing, goal.version, situation.evidence) is None:
+    if candidate.attachment is None:
+        yield _apart(situation, candidate, network)
+    elif default_exit(situation.snapshot, candidate.attachment, candidate.version, situation.evidence) is None:
         message = (
-            f"{goal.standing.name} has no IPv{goal.version} route back to {situation.source.name}: the answer is lost."
+            f"{candidate.attachment.name} has no IPv{candidate.version} route back to {situation.source.name}: "
+            "the answer is lost."
         )
-        together = members(situation.source, goal.standing)
-        remedy = remedies.share_network(situation.snapshot, together, ipv6=goal.version == IPV6)
-        yield finding("reply-path-lost", component_of(goal.standing), message, remedy=remedy)
+        together = members(situation.source, candidate.attachment)
+        remedy = remedies.share_network(situation.snapshot, together, ipv6=candidate.version == IPV6)
+        yield finding("reply-path-lost", component_of(candidate.attachment), message, remedy=remedy)
 
 
 def host_is_not_there(situation: Situation) -> Findings:
     """From the host: a network on which the host has no address."""
-    goal = situation.goal
-    if goal is None or not situation.source.is_host or goal.way is not Way.FORWARDED or goal.network is None:
+    candidate = situation.candidate
+    if (
+        candidate is None
+        or not situation.source.is_host
+        or candidate.way is not Way.FORWARDED
+        or candidate.network is None
+    ):
         return
-    network = goal.network
+    network = candidate.network
     if is_vlan(network):
         yield vlan_host(situation, network.name)
-    elif network.driver == "bridge" and not has_host_address(network, goal.version) and goal.standing is not None:
-        yield without_host(situation, network, goal.standing)
+    elif (
+        network.driver == "bridge"
+        and not has_host_address(network, candidate.version)
+        and candidate.attachment is not None
+    ):
+        yield without_host(situation, network, candidate.attachment)
     else:
         message = f"The host has no address on {network.name} ({network.driver})."
-        remedy = remedies.share_network(situation.snapshot, members(goal.standing))
+        remedy = remedies.share_network(situation.snapshot, members(candidate.attachment))
         yield finding("no-shared-network", HOST, message, remedy=remedy)
 
 
 def outside(situation: Situation) -> Findings:
     """Outside of the engine's networks only the host's own routes are known."""
-    goal = situation.goal
-    if goal is None or not goal.is_outside or goal.way is Way.NO_ROUTE:
+    candidate = situation.candidate
+    if candidate is None or not candidate.is_outside or candidate.way is Way.NO_ROUTE:
         return
     host = situation.evidence.host
-    if goal.exit is not None and is_vlan(goal.exit):
-        yield from _by_vlan(situation, goal, goal.exit)
+    if candidate.exit is not None and is_vlan(candidate.exit):
+        yield from _by_vlan(situation, candidate, candidate.exit)
         return
     routes = host.observation.routes if host is not None else None
-    if routes is not None and not any(_covers(route.destination, goal.address) for route in routes):
-        message = f"The host has no route to {goal.address}."
+    if routes is not None and not any(_covers(route.destination, candidate.address) for route in routes):
+        message = f"The host has no route to {candidate.address}."
         remedy = Remedy("Use an address that the host reaches, or add a route on the host.")
-        yield finding("host-no-route", HOST, message, remedy=remedy, evidence={"address": goal.address})
+        yield finding("host-no-route", HOST, message, remedy=remedy, evidence={"address": candidate.address})
         return
-    yield from _leaving(situation, goal)
+    yield from _leaving(situation, candidate)
     yield unseen(
-        HOST, f"{goal.address} lies outside of the engine: what is there is not predicted.", address=goal.address
+        HOST,
+        f"{candidate.address} lies outside of the engine: what is there is not predicted.",
+        address=candidate.address,
     )
 
 
-def _by_vlan(situation: Situation, goal: Goal, leaves: Network) -> Findings:
+def _by_vlan(situation: Situation, candidate: Candidate, leaves: Network) -> Findings:
     """The way out is not the host's but the LAN's, if there is one behind the parent link."""
     if not leaves.options.get("parent"):
         message = f"{leaves.name} has no parent link: nothing outside of it is reachable."
@@ -243,7 +255,7 @@ def _by_vlan(situation: Situation, goal: Goal, leaves: Network) -> Findings:
     others = [n for e in situation.source.endpoints if (n := situation.network_of(e.network_id)) is not None]
     suited = [network.name for network in others if network.driver == "bridge" and not network.internal]
     if suited:
-        message = f"{situation.source.name} leaves for {goal.address} by {leaves.name}; it could by {suited[0]}."
+        message = f"{situation.source.name} leaves for {candidate.address} by {leaves.name}; it could by {suited[0]}."
         remedy = Remedy(f"Give its endpoint on {suited[0]} a higher gateway_priority.")
         evidence = {"leaves_by": leaves.name, "could_leave_by": suited}
         yield finding(
@@ -259,20 +271,24 @@ def _covers(destination: str, address: str) -> bool:
         return False
 
 
-def _leaving(situation: Situation, goal: Goal) -> Findings:
+def _leaving(situation: Situation, candidate: Candidate) -> Findings:
     """What the host must do for a packet that leaves: forward it, and put its own address on it."""
     if situation.source.is_host:
         return
     host = situation.evidence.host
-    forwards = None if host is None else (host.ipv4_forwarding if goal.version == IPV4 else host.ipv6_forwarding)
+    forwards = None if host is None else (host.ipv4_forwarding if candidate.version == IPV4 else host.ipv6_forwarding)
     if forwards is False:
-        switch = "net.ipv4.ip_forward" if goal.version == IPV4 else "net.ipv6.conf.all.forwarding"
+        switch = "net.ipv4.ip_forward" if candidate.version == IPV4 else "net.ipv6.conf.all.forwarding"
         remedy = Remedy("Switch forwarding on.", commands=(f"sysctl -w {switch}=1",))
         yield finding("ip-forward-off", HOST, f"{switch} is 0 on the host.", remedy=remedy, evidence={switch: 0})
-    if goal.exit is not None and (not masquerades(goal.exit) or gateway_mode(goal.exit, goal.version) == "routed"):
-        message = f"{goal.exit.name} does not masquerade: {goal.address} must know the way back to its subnet."
-        remedy = _way_back(situation, goal.exit, to=goal.address)
-        yield finding("masquerade-off", of_network(goal.exit), message, remedy=remedy)
+    if candidate.exit is not None and (
+        not masquerades(candidate.exit) or gateway_mode(candidate.exit, candidate.version) == "routed"
+    ):
+        message = (
+            f"{candidate.exit.name} does not masquerade: {candidate.address} must know the way back to its subnet."
+        )
+        remedy = _way_back(situation, candidate.exit, to=candidate.address)
+        yield finding("masquerade-off", of_network(candidate.exit), message, remedy=remedy)
 
 
 def _way_back(situation: Situation, network: Network, *, to: str | None = None) -> Remedy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridgework.analysis.attachment import Condition, Standing
+from bridgework.analysis.attachment import Attachment, Condition
 from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import Findings, Situation, finding, members, of_container
 from bridgework.explanations import remedies
@@ -15,7 +15,7 @@ _ANSWERED_BY_THE_KERNEL = {Protocol.ICMP: Severity.INFO, Protocol.TCP: Severity.
 
 
 def _stays_inside(situation: Situation) -> bool:
-    return situation.goal is not None and situation.goal.way is Way.LOCAL
+    return situation.candidate is not None and situation.candidate.way is Way.LOCAL
 
 
 def _how_it_ended(container: Container) -> str:
@@ -51,12 +51,16 @@ def source_has_no_network(situation: Situation) -> Findings:
     source = situation.source
     if source.condition is Condition.LOOPBACK_ONLY and source.container is not None:
         severity = Severity.INFO if _stays_inside(situation) else Severity.BLOCKING
-        yield no_network(situation.snapshot, source, members(source, situation.aim.destination), severity)
+        yield no_network(
+            situation.snapshot, source, members(source, situation.candidate_addresses.destination), severity
+        )
 
 
-def no_network(snapshot: Snapshot, standing: Standing, together: tuple[Container, ...], severity: Severity) -> Finding:
+def no_network(
+    snapshot: Snapshot, attachment: Attachment, together: tuple[Container, ...], severity: Severity
+) -> Finding:
     """The finding for a container with nothing but a loopback; the remedy puts ``together`` on one network."""
-    container = standing.container or Container("", "")
+    container = attachment.container or Container("", "")
     mode = "in network mode none" if container.none_mode else "on no network"
     remedy = remedies.share_network(snapshot, together)
     message = f"{container.name} is {mode}: it has only lo."
@@ -74,15 +78,15 @@ def source_shares_in_vain(situation: Situation) -> Findings:
 
 
 def lost_share(
-    snapshot: Snapshot, standing: Standing, evidence: Evidence, severity: Severity | None = None
+    snapshot: Snapshot, attachment: Attachment, evidence: Evidence, severity: Severity | None = None
 ) -> Findings:
     """The findings of a container whose ``container:X`` leads to nothing."""
-    sharer, owner = standing.container, standing.owner
+    sharer, owner = attachment.container, attachment.owner
     if sharer is None:
         return
-    if standing.condition is Condition.OWNER_DOWN:
+    if attachment.condition is Condition.OWNER_DOWN:
         yield _owner_down(snapshot, sharer, owner, severity)
-    if standing.condition is Condition.STALE and owner is not None:
+    if attachment.condition is Condition.STALE and owner is not None:
         inodes = evidence.namespace_inodes
         message = f"{sharer.name} is still in the network namespace that {owner.name} had before it was started again."
         facts = {
@@ -119,7 +123,7 @@ def _owner_down(snapshot: Snapshot, sharer: Container, owner: Container | None, 
 
 def destination_is_down(situation: Situation) -> Findings:
     """The container asked for holds no address while it is stopped."""
-    destination = situation.aim.destination
+    destination = situation.candidate_addresses.destination
     if destination is not None and destination.condition is Condition.DOWN and destination.container is not None:
         yield destination_down_as(destination.container, "it holds no address")
 
@@ -134,7 +138,7 @@ def destination_down_as(container: Container, consequence: str) -> Finding:
 
 def destination_has_no_network(situation: Situation) -> Findings:
     """Nothing arrives at a container that has only ``lo``."""
-    destination = situation.aim.destination
+    destination = situation.candidate_addresses.destination
     if destination is None or situation.source.is_same_namespace(destination):
         return
     if destination.condition is Condition.LOOPBACK_ONLY:
@@ -145,12 +149,12 @@ def destination_has_no_network(situation: Situation) -> Findings:
 
 def destination_is_elsewhere(situation: Situation) -> Findings:
     """It has no address of its own: the host's, or another container's, is used."""
-    destination = situation.aim.destination
+    destination = situation.candidate_addresses.destination
     if destination is None or destination.container is None:
         return
     container, owner = destination.container, destination.owner
     if destination.is_host and not situation.source.is_host:
-        asked = f": it is asked at {situation.goal.address}, an address of the host" if situation.goal else ""
+        asked = f": it is asked at {situation.candidate.address}, an address of the host" if situation.candidate else ""
         message = f"{container.name} is in host mode and has no address of its own{asked}."
         yield finding("host-mode-no-own-address", of_container(container), message)
     if destination.condition is Condition.NETWORKED and owner is not None and owner.id != container.id:

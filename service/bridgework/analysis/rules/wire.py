@@ -9,10 +9,10 @@ carries its endpoints; one in private mode does not.
 from __future__ import annotations
 
 from bridgework.analysis.address_choice import talks_inside, vlan_mode
-from bridgework.analysis.attachment import IPV4, IPV6, Condition, Standing
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition
 from bridgework.analysis.endpoint_links import endpoint_on, host_end_of, host_interface, interface_on
 from bridgework.analysis.name_lookup import is_linked
-from bridgework.analysis.routing import Goal, Way, is_vlan
+from bridgework.analysis.routing import Candidate, Way, is_vlan
 from bridgework.analysis.rules.base import (
     HOST,
     Findings,
@@ -33,12 +33,18 @@ _HEADERS = {IPV4: 28, IPV6: 48}
 _DEFAULT_MTU, _MTU_DIGITS = 1500, 5
 
 
-def _between(situation: Situation) -> tuple[Goal, Network] | None:
+def _between(situation: Situation) -> tuple[Candidate, Network] | None:
     """The goal and its network, where two containers meet on one."""
-    goal = situation.goal
-    if goal is None or goal.way is not Way.DIRECT or goal.network is None or situation.source.is_host or goal.is_host:
+    candidate = situation.candidate
+    if (
+        candidate is None
+        or candidate.way is not Way.DIRECT
+        or candidate.network is None
+        or situation.source.is_host
+        or candidate.is_host
+    ):
         return None
-    return goal, goal.network
+    return candidate, candidate.network
 
 
 def network_forbids(situation: Situation) -> Findings:
@@ -46,14 +52,14 @@ def network_forbids(situation: Situation) -> Findings:
     met = _between(situation)
     if met is None or talks_inside(met[1]):
         return
-    goal, network = met
-    remedy = remedies.share_network(situation.snapshot, members(situation.source, goal.standing))
+    candidate, network = met
+    remedy = remedies.share_network(situation.snapshot, members(situation.source, candidate.attachment))
     if is_vlan(network):
         message = f"{network.name} is in mode {vlan_mode(network)}: its endpoints do not reach each other."
         yield finding("vlan-mode-private", of_network(network), message, remedy=remedy)
         return
-    guarded = situation.evidence.guards(goal.version)
-    if guarded and goal.version == IPV4 and _is_opened_by_link(situation, goal, network):
+    guarded = situation.evidence.guards(candidate.version)
+    if guarded and candidate.version == IPV4 and _is_opened_by_link(situation, candidate, network):
         return
     if guarded is None:
         yield unseen(HOST, f"Whether enable_icc=false of {network.name} holds for IPv6 (ip6tables) was not seen.")
@@ -62,9 +68,13 @@ def network_forbids(situation: Situation) -> Findings:
         yield finding("inter-container-off", of_network(network), message, remedy=remedy)
 
 
-def _is_opened_by_link(situation: Situation, goal: Goal, network: Network) -> bool:
+def _is_opened_by_link(situation: Situation, candidate: Candidate, network: Network) -> bool:
     """Whether ``--link`` on the default bridge opens the port: for it the engine accepts what the other exposes."""
-    owner, target, port = situation.source.owner, goal.standing.owner if goal.standing else None, situation.port
+    owner, target, port = (
+        situation.source.owner,
+        candidate.attachment.owner if candidate.attachment else None,
+        situation.port,
+    )
     if not network.is_default_bridge or owner is None or target is None or not is_linked(owner, target):
         return False
     transport = situation.transport
@@ -75,46 +85,46 @@ def _is_opened_by_link(situation: Situation, goal: Goal, network: Network) -> bo
 
 def own_link_is_broken(situation: Situation) -> Findings:
     """The interface by which the packet leaves is down, or hangs loose."""
-    goal = situation.goal
-    if goal is not None and goal.way is not Way.LOCAL:
-        yield from _broken_end(situation, situation.source, goal.exit)
+    candidate = situation.candidate
+    if candidate is not None and candidate.way is not Way.LOCAL:
+        yield from _broken_end(situation, situation.source, candidate.exit)
 
 
 def their_link_is_broken(situation: Situation) -> Findings:
     """The interface by which it would arrive is down, or hangs loose."""
-    goal = situation.goal
-    if goal is not None and goal.way is not Way.LOCAL and goal.standing is not None:
-        yield from _broken_end(situation, goal.standing, goal.network)
+    candidate = situation.candidate
+    if candidate is not None and candidate.way is not Way.LOCAL and candidate.attachment is not None:
+        yield from _broken_end(situation, candidate.attachment, candidate.network)
 
 
-def _broken_end(situation: Situation, standing: Standing, network: Network | None) -> Findings:
-    if network is not None and standing.condition is Condition.NETWORKED:
-        yield from broken_link(situation, standing, network)
+def _broken_end(situation: Situation, attachment: Attachment, network: Network | None) -> Findings:
+    if network is not None and attachment.condition is Condition.NETWORKED:
+        yield from broken_link(situation, attachment, network)
 
 
-def broken_link(situation: Situation, standing: Standing, network: Network) -> Findings:
+def broken_link(situation: Situation, attachment: Attachment, network: Network) -> Findings:
     """What was seen of the container's interface on the network, and of the interface's other end."""
-    inside = interface_on(situation.evidence, standing, network.id)
-    endpoint = endpoint_on(standing, network.id)
-    if inside is None or endpoint is None or standing.owner is None:
+    inside = interface_on(situation.evidence, attachment, network.id)
+    endpoint = endpoint_on(attachment, network.id)
+    if inside is None or endpoint is None or attachment.owner is None:
         return
-    remedy = remedies.reconnect(situation.snapshot, network, standing.owner, endpoint)
+    remedy = remedies.reconnect(situation.snapshot, network, attachment.owner, endpoint)
     if inside.state == "down":
-        message = f"{inside.name} of {standing.owner.name}, on {network.name}, is down."
+        message = f"{inside.name} of {attachment.owner.name}, on {network.name}, is down."
         evidence = {"interface": inside.name, "state": inside.state}
-        yield finding("link-down", of_container(standing.owner), message, remedy=remedy, evidence=evidence)
+        yield finding("link-down", of_container(attachment.owner), message, remedy=remedy, evidence=evidence)
     outside = host_end_of(situation.evidence, inside)
     if outside is None or network.bridge_name is None:
         return
     bridge = host_interface(situation.evidence, outside.master_index)
     if bridge is None or bridge.name != network.bridge_name:
         message = (
-            f"{outside.name}, the host's end of {inside.name} of {standing.owner.name}, "
+            f"{outside.name}, the host's end of {inside.name} of {attachment.owner.name}, "
             f"is no port of {network.bridge_name}."
         )
         master = bridge.name if bridge else None
         found = {"veth": outside.name, "bridge": master}
-        yield finding("veth-detached", of_container(standing.owner), message, remedy=remedy, evidence=found)
+        yield finding("veth-detached", of_container(attachment.owner), message, remedy=remedy, evidence=found)
 
 
 def own_link_is_too_small(situation: Situation) -> Findings:
@@ -129,12 +139,12 @@ def their_link_is_too_small(situation: Situation) -> Findings:
 
 def _too_small(situation: Situation, *, own: bool) -> Findings:
     """Whether the packet is larger than the smaller of the two links, where that is the source's ``own`` or not."""
-    goal, question = situation.goal, situation.question
-    if goal is None or goal.way is Way.LOCAL or question.protocol is not Protocol.ICMP:
+    candidate, question = situation.candidate, situation.question
+    if candidate is None or candidate.way is Way.LOCAL or question.protocol is not Protocol.ICMP:
         return
     if not question.dont_fragment or question.payload_bytes is None:
         return
-    ends = ((situation.source, goal.exit), (goal.standing, goal.network))
+    ends = ((situation.source, candidate.exit), (candidate.attachment, candidate.network))
     links = [
         (mtu_of(situation, end, on), at, end, on)
         for at, (end, on) in enumerate(ends)
@@ -142,30 +152,32 @@ def _too_small(situation: Situation, *, own: bool) -> Findings:
     ]
     if not links:
         return
-    mtu, at, standing, network = min(links, key=lambda link: link[:2])
-    size = question.payload_bytes + _HEADERS[goal.version]
+    mtu, at, attachment, network = min(links, key=lambda link: link[:2])
+    size = question.payload_bytes + _HEADERS[candidate.version]
     if own is (at == 0) and size > mtu:
-        yield _too_large(situation, goal, standing, network, mtu)
+        yield _too_large(situation, candidate, attachment, network, mtu)
 
 
-def _too_large(situation: Situation, goal: Goal, standing: Standing, network: Network, mtu: int) -> Finding:
+def _too_large(
+    situation: Situation, candidate: Candidate, attachment: Attachment, network: Network, mtu: int
+) -> Finding:
     payload = situation.question.payload_bytes or 0
-    size, fits = payload + _HEADERS[goal.version], mtu - _HEADERS[goal.version]
+    size, fits = payload + _HEADERS[candidate.version], mtu - _HEADERS[candidate.version]
     message = (
-        f"{size} bytes ({payload} and headers) do not pass the link of {standing.name} "
+        f"{size} bytes ({payload} and headers) do not pass the link of {attachment.name} "
         f"to {network.name}, whose MTU is {mtu}."
     )
     remedy = Remedy(f"Send at most {fits} bytes of payload, or create {network.name} again with a larger MTU.")
-    endpoint = endpoint_on(standing, network.id)
-    if mtu < size <= _mtu_given(network) and endpoint is not None and standing.owner is not None:
-        remedy = remedies.reconnect(situation.snapshot, network, standing.owner, endpoint)
+    endpoint = endpoint_on(attachment, network.id)
+    if mtu < size <= _mtu_given(network) and endpoint is not None and attachment.owner is not None:
+        remedy = remedies.reconnect(situation.snapshot, network, attachment.owner, endpoint)
     evidence = {"mtu_bytes": mtu, "packet_bytes": size, "largest_payload_bytes": fits}
     return finding("mtu-mismatch", of_network(network), message, remedy=remedy, evidence=evidence)
 
 
-def mtu_of(situation: Situation, standing: Standing, network: Network) -> int:
+def mtu_of(situation: Situation, attachment: Attachment, network: Network) -> int:
     """The link's MTU as seen, the lesser of a veth's two ends, else what the network gives."""
-    inside = interface_on(situation.evidence, standing, network.id)
+    inside = interface_on(situation.evidence, attachment, network.id)
     if inside is None:
         return _mtu_given(network)
     outside = host_end_of(situation.evidence, inside)

@@ -9,7 +9,7 @@ from flask import Response
 from marshmallow import Schema, fields, validate
 
 from bridgework.explanations import CATALOGUE
-from bridgework.http.contract import Answer, Asked, Media, Resource
+from bridgework.http.contract import Media, RequestContext, Resource, ViewResult
 from bridgework.http.fields import SEVERITIES, FindingSchema, Plain, QueryFlag, QueryWhole, Strict, Text, described
 from bridgework.http.paging import page
 from bridgework.http.problems.documents import HttpProblem
@@ -164,26 +164,26 @@ class TopologyQuery(Strict):
 
 
 @RESOURCE.operation("GET", "/v1/explanations", role=Role.VIEWER, query=PageQuery(), answers={200: ExplanationsSchema})
-def list_explanations(asked: Asked) -> Answer:
+def list_explanations(context: RequestContext) -> ViewResult:
     """List the causes that findings name.
 
     Each explanation says what the cause means, how the service detects it and how to fix it. A program can show it
     beside the `code` of a finding.
     """
     items = [CATALOGUE[code] for code in sorted(CATALOGUE)]
-    return Answer(page(items, asked, lambda explanation: (explanation.code, "")))
+    return ViewResult(page(items, context, lambda explanation: (explanation.code, "")))
 
 
 @RESOURCE.operation("GET", "/v1/diagnostics", role=Role.VIEWER, query=PageQuery(), answers={200: DiagnosisSchema})
-def diagnose_engine(asked: Asked) -> Answer:
+def diagnose_engine(context: RequestContext) -> ViewResult:
     """Examine the whole engine.
 
     The answer holds every finding about the engine, its networks and its containers, the most severe first, each with
     its evidence and its remedy. In a swarm it also covers the connections to the other nodes.
     """
-    found = diagnosis.diagnosis(asked.house, asked.snapshot, forwarded=is_forwarded(asked))
+    found = diagnosis.diagnosis(context.services, context.snapshot, forwarded=is_forwarded(context))
     findings = sorted(found.findings, key=_finding_key)
-    return Answer({**page(findings, asked, _finding_key), "limited": found.limited})
+    return ViewResult({**page(findings, context, _finding_key), "limited": found.limited})
 
 
 def _finding_key(finding: Finding) -> tuple[str, str]:
@@ -205,31 +205,31 @@ def _finding_key(finding: Finding) -> tuple[str, str]:
               Media(MERMAID, "The graph in the language of Mermaid."),
               Media(SVG, "The graph as a picture, drawn by Graphviz.")],
     },
-    remembered=True,
+    cached=True,
 )  # fmt: skip
-def get_topology(asked: Asked) -> Answer | Response:
+def get_topology(context: RequestContext) -> ViewResult | Response:
     """Get the topology of the engine.
 
     Networks, containers, endpoints and the host's interfaces as a graph. `Accept` chooses JSON, Graphviz, Mermaid or
     SVG.
     """
-    query = asked.query
+    query = context.query
     wanted = diagnosis.TopologyFilter(query["network"], query["label"], query["project"], query["links"])
     gaps: tuple[Gap, ...] = ()
-    if query["scope"] == "swarm" and not is_forwarded(asked):
-        everything = swarm_topology(asked.house, asked.snapshot, wanted)
+    if query["scope"] == "swarm" and not is_forwarded(context):
+        everything = swarm_topology(context.services, context.snapshot, wanted)
         found, gaps = everything.topology, everything.gaps
     else:
-        found = diagnosis.topology(asked.house, asked.snapshot, wanted)
+        found = diagnosis.topology(context.services, context.snapshot, wanted)
     fold = {"fold": query["fold"]} if query["fold"] else {}
-    if asked.media_type == MERMAID:
+    if context.media_type == MERMAID:
         return Response(to_mermaid(found, **fold), content_type=f"{MERMAID}; charset=utf-8")
-    if asked.media_type in {GRAPHVIZ, SVG}:
+    if context.media_type in {GRAPHVIZ, SVG}:
         text = to_graphviz(found, **fold)
-        if asked.media_type == GRAPHVIZ:
+        if context.media_type == GRAPHVIZ:
             return Response(text, content_type=f"{GRAPHVIZ}; charset=utf-8")
         return Response(_drawn(text), content_type=SVG)
-    return Answer({"nodes": found.nodes, "edges": found.edges, "gaps": gaps})
+    return ViewResult({"nodes": found.nodes, "edges": found.edges, "gaps": gaps})
 
 
 def _drawn(text: str) -> bytes:

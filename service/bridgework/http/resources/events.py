@@ -9,7 +9,7 @@ from typing import ClassVar
 from flask import Response
 from marshmallow import Schema, fields, validate
 
-from bridgework.http.contract import Asked, Media, Resource
+from bridgework.http.contract import Media, RequestContext, Resource
 from bridgework.http.fields import ReferenceSchema, Strict, Text, Variants, described
 from bridgework.lifetime import PROCESS
 from bridgework.model.changes import EngineState, Gap, Heartbeat, Reach
@@ -157,11 +157,11 @@ class EventQuery(Strict):
 
 
 @RESOURCE.operation(
-    "GET", "/v1/events", role=Role.VIEWER, query=EventQuery(), weight="streams",
+    "GET", "/v1/events", role=Role.VIEWER, query=EventQuery(), concurrency_pool="streams",
     answers={200: Media(SERVER_SENT_EVENTS, "The events, each one sent when it happens.", EventSchema)},
     problems={400: ("ambiguous-reference",)},
 )  # fmt: skip
-def follow_events(asked: Asked) -> Response:
+def follow_events(context: RequestContext) -> Response:
     """Follow changes of networks and containers.
 
     The answer is a stream of Server-Sent Events without an end. The events are called `network.create`,
@@ -178,8 +178,8 @@ def follow_events(asked: Asked) -> Response:
     when a stopped container is connected to a network or disconnected from it; read the endpoints of the container
     instead.
     """
-    wanted = EventFilter(**asked.query)
-    beats = events.follow(asked.house, wanted, asked.headers.get("Last-Event-ID"), PROCESS.ending)
+    wanted = EventFilter(**context.query)
+    beats = events.follow(context.services, wanted, context.headers.get("Last-Event-ID"), PROCESS.ending)
     return Response(_written(beats), content_type=SERVER_SENT_EVENTS)
 
 

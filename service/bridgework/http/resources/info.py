@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from bridgework import __version__
-from bridgework.http.contract import Answer, Asked, Resource
+from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.fields import Derived, RemedySchema, described
 from bridgework.policy.access import Role
 from bridgework.use_cases import info
@@ -167,7 +167,7 @@ class CallerSchema(Schema):
 
 
 @RESOURCE.operation("GET", "/", role=None, answers={200: ServiceIndexSchema})
-def get_index(_: Asked) -> Answer:
+def get_index(_: RequestContext) -> ViewResult:
     """Get the paths to start from.
 
     The answer names the paths of the document, the pages and the lists. No token is needed.
@@ -182,50 +182,50 @@ def get_index(_: Asked) -> Answer:
         "diagnostics": "/v1/diagnostics", "explanations": "/v1/explanations", "problems": "/v1/problems",
         "topology": "/v1/topology",
     }  # fmt: skip
-    return Answer({"name": "bridgework", "version": __version__, "links": links})
+    return ViewResult({"name": "bridgework", "version": __version__, "links": links})
 
 
 @RESOURCE.operation("GET", "/livez", role=None, answers={200: LivenessSchema})
-def get_liveness(_: Asked) -> Answer:
+def get_liveness(_: RequestContext) -> ViewResult:
     """Check that the process answers.
 
     This never asks the engine and needs no token. An orchestrator restarts a process that does not answer here.
     """
-    return Answer({"status": "live"})
+    return ViewResult({"status": "live"})
 
 
 @RESOURCE.operation("GET", "/readyz", role=None, answers={200: ReadinessSchema, 503: ReadinessSchema})
-def get_readiness(asked: Asked) -> Answer:
+def get_readiness(context: RequestContext) -> ViewResult:
     """Check whether the service can serve requests.
 
     The service asks the engine now, and checks that the engine's API version is supported. Status 503 says what is
     missing. The service becomes ready by itself when the engine answers. No token is needed.
     """
-    found = info.readiness(asked.house)
+    found = info.readiness(context.services)
     value = {
         "status": "ready" if found.ready else "not-ready",
         "probe_runner": found.runner,
         "missing": [found.problem.detail] if found.problem else [],
         "remedy": found.problem.remedy if found.problem else None,
     }
-    return Answer(value, 200 if found.ready else 503, {} if found.ready else {"Retry-After": "1"})
+    return ViewResult(value, 200 if found.ready else 503, {} if found.ready else {"Retry-After": "1"})
 
 
 @RESOURCE.operation("GET", "/v1/caller", role=Role.VIEWER, answers={200: CallerSchema})
-def get_caller(asked: Asked) -> Answer:
+def get_caller(context: RequestContext) -> ViewResult:
     """Get the caller of this request.
 
     The answer holds the name, the role and the project that belong to the token of this request. A user interface can
     use it to offer only what the role allows. The engine is not asked.
     """
-    return Answer(asked.caller)
+    return ViewResult(context.caller)
 
 
 @RESOURCE.operation("GET", "/v1/engine", role=Role.VIEWER, answers={200: EngineSchema})
-def get_engine(asked: Asked) -> Answer:
+def get_engine(context: RequestContext) -> ViewResult:
     """Describe the engine.
 
     The answer holds the engine's versions, drivers and default address pools, how checks run and why, and the kernel
     limits that bound a matrix.
     """
-    return Answer(info.describe_engine(asked.house))
+    return ViewResult(info.describe_engine(context.services))

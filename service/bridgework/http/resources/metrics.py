@@ -20,11 +20,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from bridgework import __version__
-from bridgework.http.contract import Asked, Media, Resource
+from bridgework.http.contract import Media, RequestContext, Resource
 from bridgework.policy.access import Role
 from bridgework.telemetry import metrics
 from bridgework.use_cases import info
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 RESOURCE = Resource("service")
 UNMATCHED = "unmatched"
@@ -36,16 +36,16 @@ UNMATCHED = "unmatched"
     role=Role.VIEWER,
     answers={200: [Media("text/plain", "All metrics in the text format of Prometheus, version 0.0.4.")]},
 )
-def get_metrics(asked: Asked) -> Response:
+def get_metrics(context: RequestContext) -> Response:
     """Get the metrics of the service.
 
     The answer has the text format of Prometheus. It counts requests, engine calls and checks of all workers, and says
     whether the engine answers now and how checks run. For one check as metrics, use `GET /v1/connectivity/probe`.
     """
-    return Response(exposition(asked.house), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(exposition(context.services), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def exposition(house: House) -> bytes:
+def exposition(services: Services) -> bytes:
     """Every number, of all workers."""
     registry = CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
@@ -54,15 +54,15 @@ def exposition(house: House) -> bytes:
     else:
         registry.register(metrics.REGISTRY)
         ProcessCollector(registry=registry)
-    registry.register(_Now(house))
+    registry.register(_Now(services))
     return bytes(generate_latest(registry))
 
 
 class _Now(Collector):
     """What is true at the moment of the scrape."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, services: Services) -> None:
+        self._house = services
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """One gauge for each fact."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from bridgework.http.contract import Answer, Asked, Resource
+from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.fields import ReferenceSchema, described
 from bridgework.http.paging import page
 from bridgework.http.resources.networks.schemas import PageQuery
@@ -110,9 +110,9 @@ class SwarmNodesSchema(Schema):
     )  # fmt: skip
 
 
-def is_forwarded(asked: Asked) -> bool:
-    """Whether a sibling asks: then the answer is about this node alone, and nobody else is asked."""
-    return asked.headers.get(FORWARDED_HEADER) == "1"
+def is_forwarded(context: RequestContext) -> bool:
+    """Whether a peer asks: then the answer is about this node alone, and nobody else is asked."""
+    return context.headers.get(FORWARDED_HEADER) == "1"
 
 
 def _key(node: Node) -> tuple[str, str]:
@@ -120,11 +120,11 @@ def _key(node: Node) -> tuple[str, str]:
 
 
 @RESOURCE.operation("GET", "/v1/nodes", role=Role.VIEWER, query=PageQuery(), answers={200: SwarmNodesSchema})
-def list_nodes(asked: Asked) -> Answer:
+def list_nodes(context: RequestContext) -> ViewResult:
     """List the nodes of the swarm.
 
     The list combines what this engine, the swarm's manager and the service on other nodes report. Without a swarm it
     holds one node. A node that does not answer is listed with the reason, and is also named under `partial`.
     """
-    found = nodes.survey(asked.house, asked.snapshot, forwarded=is_forwarded(asked))
-    return Answer({**page(sorted(found.nodes, key=_key), asked, _key), "gaps": found.gaps})
+    found = nodes.survey(context.services, context.snapshot, forwarded=is_forwarded(context))
+    return ViewResult({**page(sorted(found.nodes, key=_key), context, _key), "gaps": found.gaps})

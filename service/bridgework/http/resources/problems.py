@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from bridgework.http.contract import Answer, Asked, Resource
+from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.fields import described
 from bridgework.http.paging import page
 from bridgework.http.problems.catalogue import PROBLEMS
@@ -48,24 +48,24 @@ class ProblemTypePageSchema(Schema):
 
 
 @RESOURCE.operation("GET", "/v1/problems", role=Role.VIEWER, query=PageQuery(), answers={200: ProblemTypePageSchema})
-def list_problems(asked: Asked) -> Answer:
+def list_problems(context: RequestContext) -> ViewResult:
     """List the types of problems.
 
     The list holds each code that a problem document can have, with its status, its meaning and what to do about it.
     """
     items = [PROBLEMS[code] for code in sorted(PROBLEMS)]
-    return Answer(page(items, asked, lambda problem: (problem.code, "")))
+    return ViewResult(page(items, context, lambda problem: (problem.code, "")))
 
 
 @RESOURCE.operation(
     "GET", "/problems/{code}", role=None, answers={200: ProblemTypeSchema}, problems={404: ("path-unknown",)}
 )
-def get_problem(asked: Asked) -> Answer:
+def get_problem(context: RequestContext) -> ViewResult:
     """Describe a type of problem.
 
     The `type` of a problem document refers to this path. No token is needed.
     """
-    found = PROBLEMS.get(asked.path["code"])
+    found = PROBLEMS.get(context.path["code"])
     if found is None:
-        raise HttpProblem(404, "path-unknown", f"No problem has the code {asked.path['code'][:100]}.")
-    return Answer(found)
+        raise HttpProblem(404, "path-unknown", f"No problem has the code {context.path['code'][:100]}.")
+    return ViewResult(found)

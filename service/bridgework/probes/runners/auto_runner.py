@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.observations import HostObservation, Observation
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow
-from bridgework.probes.runners.helper_runner import Launcher, SidecarRunner
+from bridgework.probes.runners.helper_runner import HelperRunner, Launcher
 
 DECISION_HOLDS_S = 5.0
 
 
-class ChosenRunner:
+class AutoRunner:
     """A ``ProbeRunner`` that hands everything to the one in force."""
 
     def __init__(self, namespace: ProbeRunner, launcher: Launcher | None) -> None:
@@ -67,5 +67,5 @@ class ChosenRunner:
         direct = self._namespace.status()
         if direct.kind == "namespace" or self._launcher is None:
             return self._namespace, direct
-        helper = SidecarRunner(self._launcher, f"a helper container, since {direct.reason}", direct.missing)
+        helper = HelperRunner(self._launcher, f"a helper container, since {direct.reason}", direct.missing)
         return helper, helper.status()

@@ -95,18 +95,18 @@ def _observe_host(job: Mapping[str, Any], say: Say) -> None:
 
 def _sweep(job: Mapping[str, Any], say: Say) -> None:
     from bridgework.matrix.neighbour_budget import ASSUMED_USAGE, limit_of
-    from bridgework.matrix.setup import Grounds
+    from bridgework.matrix.setup import Environment
     from bridgework.matrix.sweep import sweep
     from bridgework.probes.kernel.neighbour_table import table_usage
 
     usage = table_usage("arp_cache") or ASSUMED_USAGE
-    grounds = Grounds(
+    environment = Environment(
         open_place=_open_here,
         enter=_stay,
         resolver=lambda _: resolver_configuration(HERE, pids_visible=False),
         neighbour_limit=int(limit_of(usage) * SHARE_OF_LIMIT),
     )
-    for row in sweep(from_json(SweepPlan, job["plan"]), grounds):
+    for row in sweep(from_json(SweepPlan, job["plan"]), environment):
         say({"row": to_json(row)})
 
 

@@ -44,7 +44,7 @@ class Launcher(Protocol):
         ...
 
 
-class SidecarRunner:
+class HelperRunner:
     """A ``ProbeRunner`` over helpers; ``reason`` and ``missing`` say why it is the one in force."""
 
     def __init__(self, launcher: Launcher, reason: str, missing: tuple[str, ...] = ()) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from bridgework.matrix.setup import Grounds
+from bridgework.matrix.setup import Environment
 from bridgework.matrix.sweep import sweep
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
 from bridgework.model.observations import HostObservation, Observation, ResolverConfiguration
@@ -151,13 +151,13 @@ class NamespaceRunner:
         """A row as soon as it is whole; closing the iterator stops the work."""
         visible = self._pids_visible()
         engine_pid = self._engine_pid()
-        grounds = Grounds(
+        environment = Environment(
             open_place=partial(open_namespace, pids_visible=visible),
             resolver=partial(_resolver_in_time, pids_visible=visible),
             host=Place(container_id=None, name="host", pid=engine_pid) if engine_pid and visible else None,
             neighbour_limit=self._neighbour_limit,
         )
-        return sweep(plan, grounds)
+        return sweep(plan, environment)
 
     @staticmethod
     def _observe(visit: _Visit, aspects: Sequence[Aspect], ends: float) -> Observation:

@@ -10,8 +10,8 @@ from bridgework.model.checks import CheckResult, Verdict
 from bridgework.model.errors import BridgeworkError
 from bridgework.model.snapshot import Snapshot
 from bridgework.use_cases.connectivity.check import check
-from bridgework.use_cases.connectivity.check_request import WantedCheck
-from bridgework.use_cases.services import House
+from bridgework.use_cases.connectivity.check_request import CheckRequest
+from bridgework.use_cases.services import Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Assertion:
     """What is expected of one check."""
 
     name: str
-    wanted: WantedCheck
+    wanted: CheckRequest
     expect: Verdict
 
 
@@ -35,15 +35,15 @@ class Outcome:
     result: CheckResult | None = None
 
 
-def run_assertions(house: House, snapshot: Snapshot, assertions: Sequence[Assertion]) -> list[Outcome]:
+def run_assertions(services: Services, snapshot: Snapshot, assertions: Sequence[Assertion]) -> list[Outcome]:
     """Check them in their order. What cannot be checked is an outcome too, so that one bad line spoils no other."""
-    return [_outcome(house, snapshot, assertion) for assertion in assertions]
+    return [_outcome(services, snapshot, assertion) for assertion in assertions]
 
 
-def _outcome(house: House, snapshot: Snapshot, assertion: Assertion) -> Outcome:
+def _outcome(services: Services, snapshot: Snapshot, assertion: Assertion) -> Outcome:
     began = time.perf_counter()
     try:
-        result = check(house, snapshot, assertion.wanted)
+        result = check(services, snapshot, assertion.wanted)
     except BridgeworkError as error:
         return Outcome(assertion.name, "error", assertion.expect, error.detail, _since(began))
     if result.verdict is Verdict.INCONCLUSIVE:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import Standing, stand
-from bridgework.analysis.candidate_addresses import Aim, aim
+from bridgework.analysis.attachment import Attachment, attachment_of
+from bridgework.analysis.candidate_addresses import CandidateAddresses, candidate_addresses
 from bridgework.analysis.predict import predict
 from bridgework.analysis.verdict import weigh
 from bridgework.model.checks import (
@@ -32,41 +32,41 @@ from bridgework.model.evidence import Evidence
 from bridgework.model.observations import ListeningSocket
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open, literal, published_otherwise, require_allowed
-from bridgework.use_cases.connectivity.check_request import WantedCheck
-from bridgework.use_cases.connectivity.observe import first_look, second_look, source_of, target_of
-from bridgework.use_cases.services import House
+from bridgework.use_cases.connectivity.check_request import CheckRequest
+from bridgework.use_cases.connectivity.observe import observe_full, observe_quick, source_of, target_of
+from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm import forwarding, nodes
 from bridgework.use_cases.swarm.nodes import World
 
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE})
 
 
-def check(house: House, snapshot: Snapshot, wanted: WantedCheck) -> CheckResult:
+def check(services: Services, snapshot: Snapshot, wanted: CheckRequest) -> CheckResult:
     """Predict, measure and weigh. Raises ``NotFound``, ``InvalidInput``, ``Refused``; never for what the wire does.
 
     A source on another node is asked of the instance there.
     """
-    world = forwarding.world_of_check(house, snapshot, wanted)
+    world = forwarding.world_of_check(services, snapshot, wanted)
     question = _question(snapshot, world, wanted)
     source = world.snapshot.containers_by_id.get(question.source_id or "")
     if source is not None and source.node is not None:
-        return forwarding.check_elsewhere(house, world, wanted, question, source.node)
-    return _check_here(house, world.snapshot, wanted, question)
+        return forwarding.check_elsewhere(services, world, wanted, question, source.node)
+    return _check_here(services, world.snapshot, wanted, question)
 
 
-def _check_here(house: House, snapshot: Snapshot, wanted: WantedCheck, question: Question) -> CheckResult:
-    evidence = first_look(house, snapshot, question)
-    source = stand(snapshot, question.source_id, evidence)
-    aimed = aim(snapshot, source, question, evidence)
-    measurement = _measure(house, snapshot, wanted, question, source, aimed)
+def _check_here(services: Services, snapshot: Snapshot, wanted: CheckRequest, question: Question) -> CheckResult:
+    evidence = observe_quick(services, snapshot, question)
+    source = attachment_of(snapshot, question.source_id, evidence)
+    aimed = candidate_addresses(snapshot, source, question, evidence)
+    measurement = _measure(services, snapshot, wanted, question, source, aimed)
     prediction = predict(snapshot, question, evidence)
     also: Mapping[Protocol, Measurement] = {}
     unsent = measurement.verdict is Verdict.INCONCLUSIVE and measurement.reason is Reason.NO_ADDRESS
     surprise = measurement.verdict is not Verdict.INCONCLUSIVE and prediction.verdict is not measurement.verdict
     if surprise or (unsent and prediction.verdict is Verdict.INCONCLUSIVE):
-        evidence = second_look(house, snapshot, question, aimed, evidence)
+        evidence = observe_full(services, snapshot, question, aimed, evidence)
         prediction = predict(snapshot, question, evidence)
-        also = _other_protocols(house, snapshot, question, measurement, evidence)
+        also = _other_protocols(services, snapshot, question, measurement, evidence)
     return weigh(prediction, measurement, question=question, snapshot=snapshot, evidence=evidence, also=also)
 
 
@@ -82,7 +82,7 @@ def _published_elsewhere(snapshot: Snapshot, question: Question, address: str) -
 
 
 def _other_protocols(
-    house: House, snapshot: Snapshot, question: Question, measurement: Measurement, evidence: Evidence
+    services: Services, snapshot: Snapshot, question: Question, measurement: Measurement, evidence: Evidence
 ) -> Mapping[Protocol, Measurement]:
     """An echo that stays unanswered says little where a program listens: one connection to it tells more."""
     source, target = source_of(snapshot, question), target_of(snapshot, question)
@@ -92,14 +92,14 @@ def _other_protocols(
     if source is None or not silent or not listening or measurement.address is None:
         return {}
     request = ProbeRequest(Protocol.TCP, address=measurement.address, port=listening[0].port)
-    return {Protocol.TCP: house.runner.check(house.engine.place_of(snapshot, source), request)}
+    return {Protocol.TCP: services.runner.check(services.engine.place_of(snapshot, source), request)}
 
 
 def _on_loopback(listener: ListeningSocket) -> bool:
     return listener.address.startswith("127.") or listener.address == "::1"
 
 
-def _question(snapshot: Snapshot, world: World, wanted: WantedCheck) -> Question:
+def _question(snapshot: Snapshot, world: World, wanted: CheckRequest) -> Question:
     source = nodes.find(snapshot, world, wanted.source_container).id if wanted.source_container else None
     probe = wanted.probe
     return Question(
@@ -114,7 +114,7 @@ def _question(snapshot: Snapshot, world: World, wanted: WantedCheck) -> Question
 
 
 def _destination(
-    snapshot: Snapshot, world: World, wanted: WantedCheck
+    snapshot: Snapshot, world: World, wanted: CheckRequest
 ) -> ContainerDestination | NameDestination | AddressDestination | HostDestination:
     if wanted.destination_container:
         return ContainerDestination(nodes.find(snapshot, world, wanted.destination_container).id)
@@ -130,34 +130,39 @@ def _destination(
 
 
 def _measure(
-    house: House, snapshot: Snapshot, wanted: WantedCheck, question: Question, source: Standing, aimed: Aim
+    services: Services,
+    snapshot: Snapshot,
+    wanted: CheckRequest,
+    question: Question,
+    source: Attachment,
+    aimed: CandidateAddresses,
 ) -> Measurement:
     container = source_of(snapshot, question)
     if container is not None and not container.running:
         return Measurement(Verdict.UNREACHABLE, reason=Reason.SOURCE_NOT_RUNNING, detail=f"It is {container.state}.")
     if container is not None and container.paused:
         return Measurement(Verdict.UNREACHABLE, reason=Reason.SOURCE_NOT_RUNNING, detail="It is paused.")
-    place = house.engine.place_of(snapshot, container) if container else house.engine.host_place(snapshot)
+    place = services.engine.place_of(snapshot, container) if container else services.engine.host_place(snapshot)
     if isinstance(question.destination, NameDestination):
         request = replace(
             wanted.probe,
             name=question.destination.name,
             reverse_lookup=True,
             allowed_subnets=(
-                *allowed_subnets(snapshot, house.policy, question.protocol, question.port),
+                *allowed_subnets(snapshot, services.policy, question.protocol, question.port),
                 *(() if source.is_host else ("127.0.0.0/8", "::1/128")),
             ),
         )
-        return house.runner.check(place, request)
-    if not aimed.goals:
+        return services.runner.check(place, request)
+    if not aimed.candidates:
         return Measurement(
             Verdict.UNREACHABLE, reason=Reason.NO_ADDRESS, detail="The destination has no address to try."
         )
-    address = aimed.goals[0].address
+    address = aimed.candidates[0].address
     published = _published_elsewhere(snapshot, question, address)
     if published:
         asked = f"Port {question.port}/{question.protocol.transport} of {address}"
         detail = f"{asked} is not published, so nothing was sent to it; published: {published}."
         return Measurement(Verdict.INCONCLUSIVE, reason=Reason.NO_ADDRESS, address=address, detail=detail)
-    require_allowed(snapshot, house.policy, source, address, question.protocol, question.port)
-    return house.runner.check(place, replace(wanted.probe, address=address, reverse_lookup=False))
+    require_allowed(snapshot, services.policy, source, address, question.protocol, question.port)
+    return services.runner.check(place, replace(wanted.probe, address=address, reverse_lookup=False))

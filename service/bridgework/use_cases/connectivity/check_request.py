@@ -8,10 +8,10 @@ from bridgework.model.checks import ProbeRequest, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class WantedCheck:
+class CheckRequest:
     """A check as it came, by the caller's words; ``probe`` holds what is to be sent, without its destination.
 
-    ``forwarded`` came from a sibling, and is not handed on.
+    ``forwarded`` came from a peer, and is not handed on.
     """
 
     probe: ProbeRequest
@@ -26,7 +26,7 @@ class WantedCheck:
 class WantedMatrix:
     """A matrix as it came: exactly one of ``containers``, ``network`` and ``everything``.
 
-    ``forwarded`` came from a sibling: then only the rows of this node's own containers are measured.
+    ``forwarded`` came from a peer: then only the rows of this node's own containers are measured.
     """
 
     containers: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from typing import Any
 
 from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.all_pairs.all_pairs import VERDICTS, MatrixPrediction, predict_matrix
-from bridgework.analysis.attachment import IPV4, IPV6, stand
+from bridgework.analysis.attachment import IPV4, IPV6, attachment_of
 from bridgework.analysis.rules.overlay import silent_pair
 from bridgework.model import references
 from bridgework.model.checks import Finding, Reason, Verdict
@@ -31,7 +31,7 @@ from bridgework.policy.probe_policy import allowed_subnets, host_open
 from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.check_request import WantedMatrix
 from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_evidence, inodes_of, look
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm.matrix_nodes import Delivered, container_of, elsewhere, world_of_matrix
 from bridgework.use_cases.swarm.nodes import World
 
@@ -70,7 +70,7 @@ class MatrixRun:
     ``surprises`` that another node had are as it wrote them. ``gaps`` are the nodes that delivered nothing, or not all.
     """
 
-    house: House
+    services: Services
     world: World
     wanted: WantedMatrix
     chosen: tuple[Container, ...]
@@ -103,7 +103,7 @@ class MatrixRun:
         ``None`` about once a second where none becomes whole: the moment to see whether anybody still waits. Closing
         the iterator stops the probes. A forwarded matrix has no rows but this node's own.
         """
-        others = elsewhere(self.house, self.world, self.wanted, self.chosen)
+        others = elsewhere(self.services, self.world, self.wanted, self.chosen)
         if others is not None:
             others.begin()
         left = {index for index, container in enumerate(self.chosen) if container.node is not None}
@@ -125,19 +125,19 @@ class MatrixRun:
             deadline_ms=int(deadline.left(self.wanted.deadline_ms / 1000) * 1000),
             allowed_subnets=self._allowed_subnets(),
             alive_every_ms=None if self.wanted.forwarded else ALIVE_EVERY_MS,
-            sources=tuple(_sources(self.house, self.snapshot, self.chosen, self.wanted, self.evidence)),
+            sources=tuple(_sources(self.services, self.snapshot, self.chosen, self.wanted, self.evidence)),
         )
         planned = {source.index for source in plan.sources}
         idle = (index for index in range(len(self.chosen)) if index not in planned and index not in elsewhere)
         yield from (self._finished(index, ()) for index in idle)
-        for row in self.house.runner.sweep(plan):
+        for row in self.services.runner.sweep(plan):
             yield None if row is None else self._finished(row.index, row.outcomes)
 
     def _allowed_subnets(self) -> tuple[str, ...]:
         """Where a name may lead: one answer for every source, so a loopback only where none of them is the host's."""
-        on_host = any(stand(self.snapshot, container.id, self.evidence).is_host for container in self.chosen)
+        on_host = any(attachment_of(self.snapshot, container.id, self.evidence).is_host for container in self.chosen)
         loopback = () if on_host else ("127.0.0.0/8", "::1/128")
-        subnets = allowed_subnets(self.snapshot, self.house.policy, self.wanted.protocol, self.wanted.port)
+        subnets = allowed_subnets(self.snapshot, self.services.policy, self.wanted.protocol, self.wanted.port)
         return (*subnets, *loopback)
 
     def _arriving(self, delivered: Iterator[Delivered | None]) -> Iterator[MatrixRow | None]:
@@ -215,11 +215,11 @@ def _nothing() -> Generator[Delivered | None]:
     yield from ()
 
 
-def start_matrix(house: House, snapshot: Snapshot, wanted: WantedMatrix) -> MatrixRun:
+def start_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -> MatrixRun:
     """Choose and predict; nothing is sent yet. Raises ``NotFound``, ``InvalidInput``…"""
-    world = world_of_matrix(house, snapshot, wanted)
+    world = world_of_matrix(services, snapshot, wanted)
     chosen = _chosen(snapshot, world, wanted)
-    evidence = _evidence(house, world.snapshot, wanted, chosen)
+    evidence = _evidence(services, world.snapshot, wanted, chosen)
     prediction = predict_matrix(
         world.snapshot,
         [container.id for container in chosen],
@@ -228,19 +228,19 @@ def start_matrix(house: House, snapshot: Snapshot, wanted: WantedMatrix) -> Matr
         "name" if wanted.by_name else "address",
         evidence,
     )
-    return MatrixRun(house, world, wanted, chosen, prediction, evidence, gaps=list(world.gaps))
+    return MatrixRun(services, world, wanted, chosen, prediction, evidence, gaps=list(world.gaps))
 
 
-def _evidence(house: House, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Evidence:
+def _evidence(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Evidence:
     """Who listens, where a port is asked for; whose namespace is whose, where some are shared."""
     seen: dict[str, Observation] = {}
     inodes: dict[str, int] = {}
     for container in chosen:
         if wanted.protocol in LISTENING_PROTOCOLS:
-            look(house, snapshot, container, ("sockets",), seen)
+            look(services, snapshot, container, ("sockets",), seen)
         if container.shares_with:
-            inodes |= inodes_of(house, snapshot, container)
-    return replace(base_evidence(house, snapshot), observations=seen, namespace_inodes=inodes)
+            inodes |= inodes_of(services, snapshot, container)
+    return replace(base_evidence(services, snapshot), observations=seen, namespace_inodes=inodes)
 
 
 def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Container, ...]:
@@ -259,7 +259,7 @@ def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Con
 
 
 def _sources(
-    house: House, snapshot: Snapshot, chosen: Sequence[Container], wanted: WantedMatrix, evidence: Evidence
+    services: Services, snapshot: Snapshot, chosen: Sequence[Container], wanted: WantedMatrix, evidence: Evidence
 ) -> Iterator[SweepSource]:
     """Every row that can be measured, with the columns that have something to probe.
 
@@ -268,7 +268,7 @@ def _sources(
     """
     may = partial(host_open, snapshot, wanted.protocol, wanted.port)
     reach = Reach(snapshot, (IPV4, IPV6), evidence)
-    stood = [stand(snapshot, container.id, evidence) for container in chosen]
+    stood = [attachment_of(snapshot, container.id, evidence) for container in chosen]
     for index, (container, source) in enumerate(zip(chosen, stood, strict=True)):
         if not container.running or container.paused or container.node is not None:
             continue
@@ -281,4 +281,4 @@ def _sources(
             elif (address := reach.address_of(source, destination)) is not None:
                 closed = destination.is_host and not may(ip_address(address))
                 targets.append(SweepTarget(column, address=None if closed else address))
-        yield SweepSource(index, house.engine.place_of(snapshot, container), tuple(targets))
+        yield SweepSource(index, services.engine.place_of(snapshot, container), tuple(targets))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridgework.analysis.candidate_addresses import Aim
+from bridgework.analysis.candidate_addresses import CandidateAddresses
 from bridgework.analysis.endpoint_links import unsettled
 from bridgework.model.checks import AddressDestination, ContainerDestination, NameDestination, Protocol, Question
 from bridgework.model.evidence import Evidence
@@ -15,50 +15,52 @@ from bridgework.model.observations import HostObservation, Observation
 from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Container, Snapshot
 from bridgework.use_cases.connectivity.engine_rules import evidence_of
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 LISTENING_PROTOCOLS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.HTTP, Protocol.DNS})
 DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "sockets", "resolver", "sysctls")
 
 
-def first_look(house: House, snapshot: Snapshot, question: Question) -> Evidence:
+def observe_quick(services: Services, snapshot: Snapshot, question: Question) -> Evidence:
     """The cheap: identities of shared namespaces, listeners where a port is asked for, the resolver for a name."""
     source, target = source_of(snapshot, question), target_of(snapshot, question)
     inodes: dict[str, int] = {}
     for container in (source, target):
         if container is not None and container.shares_with:
-            inodes |= inodes_of(house, snapshot, container)
+            inodes |= inodes_of(services, snapshot, container)
     seen: dict[str, Observation] = {}
     if question.protocol in LISTENING_PROTOCOLS and target is not None:
-        look(house, snapshot, target, ("sockets",), seen)
+        look(services, snapshot, target, ("sockets",), seen)
     if isinstance(question.destination, NameDestination) and source is not None:
-        look(house, snapshot, source, ("resolver",), seen)
-    evidence = replace(base_evidence(house, snapshot), namespace_inodes=inodes, observations=seen)
-    return _with_links(house, snapshot, evidence, question)
+        look(services, snapshot, source, ("resolver",), seen)
+    evidence = replace(base_evidence(services, snapshot), namespace_inodes=inodes, observations=seen)
+    return _with_links(services, snapshot, evidence, question)
 
 
-def inodes_of(house: House, snapshot: Snapshot, sharer: Container) -> dict[str, int]:
+def inodes_of(services: Services, snapshot: Snapshot, sharer: Container) -> dict[str, int]:
     """Where the sharer of a namespace and its owner really are: full container id to the namespace's inode."""
     found: dict[str, int] = {}
     for one in (sharer, snapshot.network_owner_of(sharer)):
-        inode = house.runner.namespace_inode(house.engine.place_of(snapshot, one)) if one and one.running else None
+        inode = (
+            services.runner.namespace_inode(services.engine.place_of(snapshot, one)) if one and one.running else None
+        )
         if one is not None and inode is not None:
             found[one.id] = inode
     return found
 
 
-def _with_links(house: House, snapshot: Snapshot, evidence: Evidence, question: Question) -> Evidence:
+def _with_links(services: Services, snapshot: Snapshot, evidence: Evidence, question: Question) -> Evidence:
     """Beside what was seen, the interfaces that name a path's hops; not worth a helper container of its own."""
-    if house.runner.status().kind != "namespace":
+    if services.runner.status().kind != "namespace":
         return evidence
     seen = dict(evidence.observations)
     for container in (source_of(snapshot, question), target_of(snapshot, question)):
         if container is None or not container.running or container.node is not None:
             continue
-        links = house.links.of(house.runner, snapshot, house.engine.place_of(snapshot, container))
+        links = services.links.of(services.runner, snapshot, services.engine.place_of(snapshot, container))
         if links is not None:
             seen[container.id] = replace(seen.get(container.id, links), interfaces=links.interfaces).whole()
-    host = house.links.of(house.runner, snapshot, house.engine.host_place(snapshot))
+    host = services.links.of(services.runner, snapshot, services.engine.host_place(snapshot))
     return replace(
         evidence,
         observations=seen,
@@ -67,29 +69,31 @@ def _with_links(house: House, snapshot: Snapshot, evidence: Evidence, question: 
     )
 
 
-def base_evidence(house: House, snapshot: Snapshot) -> Evidence:
+def base_evidence(services: Services, snapshot: Snapshot) -> Evidence:
     """What is known of the engine itself: its version, its firewall rules, its proxy."""
-    rules = house.rules.of(house.engine, house.runner, snapshot)
-    return evidence_of(house.engine.facts(), rules, snapshot)
+    rules = services.rules.of(services.engine, services.runner, snapshot)
+    return evidence_of(services.engine.facts(), rules, snapshot)
 
 
-def second_look(house: House, snapshot: Snapshot, question: Question, aimed: Aim, first: Evidence) -> Evidence:
+def observe_full(
+    services: Services, snapshot: Snapshot, question: Question, aimed: CandidateAddresses, first: Evidence
+) -> Evidence:
     """Everything that can be seen of both ends and of the host."""
     seen = dict(first.observations)
     ends = [source_of(snapshot, question), target_of(snapshot, question)]
-    ends += [goal.standing.container for goal in aimed.goals if goal.standing is not None]
+    ends += [candidate.attachment.container for candidate in aimed.candidates if candidate.attachment is not None]
     limited = [
         f"the network namespace of {container.name}"
         for container in {end.id: end for end in ends if end is not None and end.running}.values()
-        if not look(house, snapshot, container, DEEPER, seen)
+        if not look(services, snapshot, container, DEEPER, seen)
     ]
-    host = house.runner.observe_host(firewall=True)
+    host = services.runner.observe_host(firewall=True)
     if host is None:
         limited.append("the host's links, routes and firewall")
     elif host.rules is not None:
-        house.rules.keep(house.engine, snapshot, host.rules)
+        services.rules.keep(services.engine, snapshot, host.rules)
     return replace(
-        base_evidence(house, snapshot),
+        base_evidence(services, snapshot),
         namespace_inodes=first.namespace_inodes,
         observations=seen,
         host=host,
@@ -100,12 +104,16 @@ def second_look(house: House, snapshot: Snapshot, question: Question, aimed: Aim
 
 
 def look(
-    house: House, snapshot: Snapshot, container: Container, aspects: tuple[Aspect, ...], seen: dict[str, Observation]
+    services: Services,
+    snapshot: Snapshot,
+    container: Container,
+    aspects: tuple[Aspect, ...],
+    seen: dict[str, Observation],
 ) -> bool:
     """Look inside a running container and keep what was seen; whether anything was. On another node nothing is."""
     if not container.running or container.node is not None:
         return False
-    found = house.runner.observe(house.engine.place_of(snapshot, container), aspects)
+    found = services.runner.observe(services.engine.place_of(snapshot, container), aspects)
     if found is not None:
         seen[container.id] = found.whole()
     return found is not None

@@ -23,7 +23,7 @@ from bridgework.use_cases.preflight.endpoint import (
     require_room,
 )
 from bridgework.use_cases.preflight.network import require_valid
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 MODES = frozenset({"bridge", "host", "none"})
 
@@ -40,7 +40,7 @@ class WantedContainer:
     pull: str = "never"
 
 
-def resolved(house: House, snapshot: Snapshot, spec: ContainerSpec, wanted: WantedContainer) -> ContainerSpec:
+def resolved(services: Services, snapshot: Snapshot, spec: ContainerSpec, wanted: WantedContainer) -> ContainerSpec:
     """Every reference replaced by a full id. Raises ``InvalidInput`` with every fault at once."""
     faults = validate_container_name(spec.name) if wanted.name else []
     mode, chosen = _mode(snapshot, wanted)
@@ -49,7 +49,7 @@ def resolved(house: House, snapshot: Snapshot, spec: ContainerSpec, wanted: Want
     for index, (reference, endpoint) in enumerate(wanted.networks):
         network = references.network(snapshot, reference)
         pointer = f"/networks/{index}"
-        faults += endpoint_faults(house, network, endpoint, pointer) + _faults_of_place(network, mode, pointer)
+        faults += endpoint_faults(services, network, endpoint, pointer) + _faults_of_place(network, mode, pointer)
         if network.id in named:
             faults.append(InputFault(f"{pointer}/network", f"{network.name} is named twice."))
         named.add(network.id)
@@ -118,17 +118,17 @@ def _faults_of_ports(ports: tuple[PublishedPort, ...]) -> list[InputFault]:
     ][:1]
 
 
-def require_allowed(house: House, caller: Caller, snapshot: Snapshot, spec: ContainerSpec) -> None:
+def require_allowed(services: Services, caller: Caller, snapshot: Snapshot, spec: ContainerSpec) -> None:
     """Raise ``Refused`` when the caller, or anyone here, may not have such a container."""
-    if not image_allowed(house.policy, spec.image):
+    if not image_allowed(services.policy, spec.image):
         raise Refused(code="image-not-allowed", detail=f"The policy here does not allow the image {spec.image}.")
     if spec.network_mode == "host":
         require_role(caller, Role.ADMIN, "Host mode")
-        if not house.policy.host_mode:
+        if not services.policy.host_mode:
             raise Refused(code="host-mode-not-allowed", detail="The policy here does not allow host mode.")
     if spec.network_mode.startswith("container:"):
         require_role(caller, Role.ADMIN, "Sharing another container's network")
-        _require_sharing_allowed(house, caller, snapshot, spec.network_mode.partition(":")[2])
+        _require_sharing_allowed(services, caller, snapshot, spec.network_mode.partition(":")[2])
     for network_id in spec.networks:
         network = snapshot.networks_by_id[network_id]
         if not network.is_default_bridge:
@@ -138,26 +138,26 @@ def require_allowed(house: House, caller: Caller, snapshot: Snapshot, spec: Cont
             require_place(caller, snapshot, network, names, (endpoint.ipv4_address, endpoint.ipv6_address))
     require_ports(caller, snapshot, spec.published_ports)
     for port in spec.published_ports:
-        _require_port_allowed(house, port)
+        _require_port_allowed(services, port)
 
 
-def _require_sharing_allowed(house: House, caller: Caller, snapshot: Snapshot, owner_id: str) -> None:
+def _require_sharing_allowed(services: Services, caller: Caller, snapshot: Snapshot, owner_id: str) -> None:
     """The named container, and the end of its own chain, must be the caller's; by a detour, host mode is host mode."""
     named = snapshot.containers_by_id[owner_id]
     for owner in (named, snapshot.network_owner_of(named) or named):
         require_ownership(caller, "container", owner.name, owner.labels)
-        if owner.host_mode and not house.policy.host_mode:
+        if owner.host_mode and not services.policy.host_mode:
             raise Refused(code="host-mode-not-allowed", detail=f"{owner.name} is in host mode: the policy forbids it.")
 
 
-def _require_port_allowed(house: House, port: PublishedPort) -> None:
-    low, high = house.policy.host_ports
+def _require_port_allowed(services: Services, port: PublishedPort) -> None:
+    low, high = services.policy.host_ports
     if port.host_port is not None and not low <= port.host_port <= high:
         raise Refused(
             code="host-port-not-allowed",
             detail=f"The policy here allows the host ports {low} to {high}, not {port.host_port}.",
         )
-    addresses = house.policy.published_addresses
+    addresses = services.policy.published_addresses
     if addresses is not None and (port.host_ip or "0.0.0.0") not in addresses:
         raise Refused(
             code="published-address-not-allowed",

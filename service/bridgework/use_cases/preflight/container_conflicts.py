@@ -9,7 +9,7 @@ from bridgework.model.errors import Call, Conflict, Remedy
 from bridgework.model.snapshot import Container, PublishedPort, Snapshot
 from bridgework.policy.host_ports import claims_of, clash, held_by, publisher_of
 from bridgework.use_cases.preflight.endpoint import require_address_free
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 
 def name_taken(holder: Container) -> Conflict:
@@ -48,9 +48,9 @@ def _port_taken(port: PublishedPort, how: str, holder: Container | None) -> Conf
     )
 
 
-def explained(house: House, container: Container, conflict: Conflict) -> Conflict:
+def explained(services: Services, container: Container, conflict: Conflict) -> Conflict:
     """The engine's refusal of a start, with the culprit's name."""
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     told: Conflict | None = None
     if conflict.code == "container-name-taken":
         holder = next(iter(snapshot.containers_by_name.get(str(conflict.facts.get("name")), ())), None)
@@ -58,7 +58,7 @@ def explained(house: House, container: Container, conflict: Conflict) -> Conflic
     elif conflict.code == "port-taken":
         # Docker 29 takes the networks from a container whose start fails: then it claimed what it was made with.
         ports = claims_of(snapshot, container) or container.configured_ports
-        told = port_conflict(snapshot, ports) or held_by_a_program(house, snapshot, ports)
+        told = port_conflict(snapshot, ports) or held_by_a_program(services, snapshot, ports)
     elif conflict.code in {"shared-network-owner-down", "shared-network-owner-gone"}:
         told = owner_conflict(snapshot, container.name, container.shares_with)
     elif conflict.code == "static-address-taken":
@@ -68,7 +68,7 @@ def explained(house: House, container: Container, conflict: Conflict) -> Conflic
     return replace(told, facts={**conflict.facts, **told.facts}) if told is not None else conflict
 
 
-def obstacle(house: House, snapshot: Snapshot, container: Container) -> Conflict | None:
+def obstacle(services: Services, snapshot: Snapshot, container: Container) -> Conflict | None:
     """What would refuse its start, as far as it can be seen beforehand; of a running one, its next start."""
     found = owner_conflict(snapshot, container.name, container.shares_with) or _network_gone(snapshot, container)
     if found is not None or container.running:
@@ -77,15 +77,15 @@ def obstacle(house: House, snapshot: Snapshot, container: Container) -> Conflict
     return (
         _address_conflict(snapshot, container)
         or port_conflict(snapshot, ports)
-        or held_by_a_program(house, snapshot, ports)
+        or held_by_a_program(services, snapshot, ports)
     )
 
 
-def held_by_a_program(house: House, snapshot: Snapshot, ports: Sequence[PublishedPort]) -> Conflict | None:
+def held_by_a_program(services: Services, snapshot: Snapshot, ports: Sequence[PublishedPort]) -> Conflict | None:
     """A program on the host, or a container in host mode, listens on one of the ports."""
     if not ports:
         return None
-    seen = house.runner.observe(house.engine.host_place(snapshot), ("sockets", "processes"))
+    seen = services.runner.observe(services.engine.host_place(snapshot), ("sockets", "processes"))
     for socket in (seen.sockets or ()) if seen else ():
         port = next((wanted for wanted in ports if clash(wanted, held_by(socket))), None)
         if port is not None:

@@ -15,7 +15,7 @@ from bridgework.model.driver_options import ENGINE_OF_API
 from bridgework.model.errors import BridgeworkError, Call, Conflict, InputFault, Remedy
 from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
 from bridgework.use_cases.preflight.network import api_version, require_valid
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 GATEWAY_PRIORITY_API = (1, 48)
 IPV4 = 4
@@ -33,19 +33,19 @@ def is_wish(container: Container, endpoint: Endpoint) -> bool:
     return container.running and endpoint.state == "configured"
 
 
-def validate(house: House, network: Network, spec: EndpointSpec) -> None:
+def validate(services: Services, network: Network, spec: EndpointSpec) -> None:
     """Raise ``InvalidInput`` with every fault of a connect's body."""
-    require_valid([*endpoint_faults(house, network, spec, "")])
+    require_valid([*endpoint_faults(services, network, spec, "")])
 
 
-def endpoint_faults(house: House, network: Network, spec: EndpointSpec, pointer: str) -> list[InputFault]:
+def endpoint_faults(services: Services, network: Network, spec: EndpointSpec, pointer: str) -> list[InputFault]:
     """What is wrong with an endpoint in this network, by pointers under ``pointer``."""
     faults: list[InputFault] = []
     if network.is_default_bridge and spec.aliases:
         faults.append(
             InputFault(f"{pointer}/aliases", "The default bridge knows no aliases; use a network of your own.")
         )
-    if spec.gateway_priority is not None and api_version(house) < GATEWAY_PRIORITY_API:
+    if spec.gateway_priority is not None and api_version(services) < GATEWAY_PRIORITY_API:
         since = ENGINE_OF_API[GATEWAY_PRIORITY_API]
         faults.append(InputFault(f"{pointer}/gateway_priority", f"The engine is too old for it; {since} has it."))
     for field, address in (("ipv4_address", spec.ipv4_address), ("ipv6_address", spec.ipv6_address)):

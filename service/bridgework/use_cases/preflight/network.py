@@ -19,7 +19,7 @@ from bridgework.model.observations import Route
 from bridgework.model.snapshot import Network, Snapshot
 from bridgework.policy.access import reserved_label_faults, subnet_allowed
 from bridgework.topology.veth_pairs import wiring
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 IPV4_SWITCH_API = (1, 48)
 IPV6_POOL_API = (1, 46)
@@ -35,21 +35,21 @@ def source_of(snapshot: Snapshot, spec: NetworkSpec) -> Network | None:
     return references.network(snapshot, spec.config_from) if spec.config_from else None
 
 
-def validate(house: House, spec: NetworkSpec, source: Network | None) -> None:
+def validate(services: Services, spec: NetworkSpec, source: Network | None) -> None:
     """Raise ``InvalidInput`` with every fault at once, or ``Refused`` by the policy."""
-    api = api_version(house)
+    api = api_version(services)
     faults = validate_network_name(spec.name) + reserved_label_faults(spec.labels)
     faults += validate_pools(
         spec.pools,
         ipv4_enabled=spec.ipv4_enabled is not False,
         ipv6_enabled=spec.ipv6_enabled,
         driver="" if spec.config_only else spec.driver,
-        allow_public=house.policy.public_subnets,
+        allow_public=services.policy.public_subnets,
     )
     faults += faults_of(None if spec.config_only else spec.driver, spec.options, api)
     faults += _faults_of_families(spec, api) + _faults_of_kind(spec) + _faults_of_source(spec, source)
     require_valid(faults)
-    _require_allowed(house, spec)
+    _require_allowed(services, spec)
 
 
 def require_valid(faults: list[InputFault]) -> None:
@@ -60,9 +60,9 @@ def require_valid(faults: list[InputFault]) -> None:
         raise InvalidInput(code="input-invalid", detail=detail, faults=faults)
 
 
-def api_version(house: House) -> tuple[int, int]:
+def api_version(services: Services) -> tuple[int, int]:
     """The engine's newest API version, as numbers."""
-    major, minor = house.engine.facts().api_version.split(".")[:2]
+    major, minor = services.engine.facts().api_version.split(".")[:2]
     return int(major), int(minor)
 
 
@@ -111,16 +111,16 @@ def _faults_of_source(spec: NetworkSpec, source: Network | None) -> list[InputFa
     return faults
 
 
-def _require_allowed(house: House, spec: NetworkSpec) -> None:
-    allowed = house.policy.allowed_drivers
+def _require_allowed(services: Services, spec: NetworkSpec) -> None:
+    allowed = services.policy.allowed_drivers
     if allowed is not None and spec.driver not in allowed:
         raise Refused(code="driver-not-allowed", detail=f"The policy here allows the drivers {', '.join(allowed)}.")
     for pool in spec.pools:
-        if not subnet_allowed(house.policy, pool.subnet):
+        if not subnet_allowed(services.policy, pool.subnet):
             raise Refused(code="subnet-not-allowed", detail=f"The policy here does not allow the subnet {pool.subnet}.")
 
 
-def require_parent_allowed(house: House, snapshot: Snapshot, spec: NetworkSpec, source: Network | None) -> None:
+def require_parent_allowed(services: Services, snapshot: Snapshot, spec: NetworkSpec, source: Network | None) -> None:
     """Raise ``Refused`` (``parent-not-allowed``) when the parent interface is part of another Docker network.
 
     A macvlan or ipvlan on a Docker bridge puts its containers on that bridge's wire, past the network's owner and past
@@ -129,7 +129,7 @@ def require_parent_allowed(house: House, snapshot: Snapshot, spec: NetworkSpec, 
     parent = (source or spec).options.get("parent")
     if parent is None or spec.driver not in ON_A_PARENT or spec.config_only:
         return
-    seen = house.runner.observe(house.engine.host_place(snapshot), ("interfaces",))
+    seen = services.runner.observe(services.engine.host_place(snapshot), ("interfaces",))
     known = wiring(snapshot, (seen.interfaces or ()) if seen else ())
     link = known.docker_link_behind(parent)
     if link is None:
@@ -146,7 +146,7 @@ def require_parent_allowed(house: House, snapshot: Snapshot, spec: NetworkSpec, 
     )
 
 
-def require_free(house: House, snapshot: Snapshot, spec: NetworkSpec, source: Network | None) -> None:
+def require_free(services: Services, snapshot: Snapshot, spec: NetworkSpec, source: Network | None) -> None:
     """Raise ``Conflict`` naming who has the name, the bridge or the addresses."""
     for network in snapshot.networks:
         if network.name == spec.name:
@@ -155,25 +155,29 @@ def require_free(house: House, snapshot: Snapshot, spec: NetworkSpec, source: Ne
             raise _bridge_taken(network)
     subnets = [pool.subnet for pool in (source or spec).pools]
     if subnets and not spec.config_only:
-        met = _meets(house, snapshot, spec, subnets)
+        met = _meets(services, snapshot, spec, subnets)
         if met:
-            raise _overlap(house, snapshot, met[0])
+            raise _overlap(services, snapshot, met[0])
 
 
-def foresee(house: House, spec: NetworkSpec, source: Network | None) -> None:
+def foresee(services: Services, spec: NetworkSpec, source: Network | None) -> None:
     """For a rehearsal, which never comes to the engine: raise ``Conflict`` as the engine itself would.
 
     Not all that an engine and its kernel may say can be seen before: what a parent interface is fit for stays open.
     """
-    if (spec.driver == "overlay" or spec.scope == "swarm") and house.swarm and not house.swarm.membership().manager:
+    if (
+        (spec.driver == "overlay" or spec.scope == "swarm")
+        and services.swarm
+        and not services.swarm.membership().manager
+    ):
         raise Conflict(
             code="not-a-swarm-manager",
             detail="This engine is no swarm manager, and such a network needs one.",
             remedy=Remedy("Send it to a manager, or start a swarm.", commands=("docker swarm init",)),
         )
-    bases = (base for base, _ in house.engine.facts().default_address_pools)
+    bases = (base for base, _ in services.engine.facts().default_address_pools)
     subnets = (pool.subnet for pool in (source or spec).pools)
-    own = api_version(house) >= IPV6_POOL_API or any(":" in subnet for subnet in (*bases, *subnets))
+    own = api_version(services) >= IPV6_POOL_API or any(":" in subnet for subnet in (*bases, *subnets))
     if spec.ipv6_enabled and not spec.config_only and spec.ipam_driver == "default" and not own:
         raise Conflict(
             code="address-space-exhausted",
@@ -182,14 +186,14 @@ def foresee(house: House, spec: NetworkSpec, source: Network | None) -> None:
         )
 
 
-def _meets(house: House, snapshot: Snapshot, spec: NetworkSpec, subnets: list[str]) -> list[Overlap]:
+def _meets(services: Services, snapshot: Snapshot, spec: NetworkSpec, subnets: list[str]) -> list[Overlap]:
     """What the subnets meet: networks of the same address space (a swarm's is apart), and routes of the host.
 
     A macvlan or ipvlan network lies on its parent's own wire, so that the host's route thither is no conflict.
     """
     swarm = spec.driver == "overlay"
     networks = [n for n in snapshot.networks if not n.config_only and (n.scope == "swarm") == swarm]
-    return overlaps(subnets, networks, () if spec.driver in ON_A_PARENT else host_routes(house, snapshot))
+    return overlaps(subnets, networks, () if spec.driver in ON_A_PARENT else host_routes(services, snapshot))
 
 
 def _same_bridge(network: Network, spec: NetworkSpec, source: Network | None) -> bool:
@@ -215,16 +219,16 @@ def _bridge_taken(holder: Network) -> Conflict:
     )
 
 
-def host_routes(house: House, snapshot: Snapshot) -> tuple[Route, ...]:
+def host_routes(services: Services, snapshot: Snapshot) -> tuple[Route, ...]:
     """The host's routes; none where the host is out of sight (the engine still refuses what it sees)."""
-    seen = house.runner.observe(house.engine.host_place(snapshot), ("routes",))
+    seen = services.runner.observe(services.engine.host_place(snapshot), ("routes",))
     return (seen.routes or ()) if seen else ()
 
 
-def _overlap(house: House, snapshot: Snapshot, met: Overlap) -> Conflict:
+def _overlap(services: Services, snapshot: Snapshot, met: Overlap) -> Conflict:
     length = int(met.subnet.partition("/")[2])
-    bases = house.policy.allowed_subnets or DEFAULT_BASES
-    free = available_subnets(length, 1, taken_subnets(house, snapshot), bases)
+    bases = services.policy.allowed_subnets or DEFAULT_BASES
+    free = available_subnets(length, 1, taken_subnets(services, snapshot), bases)
     what = (
         f"the network {met.name}" if met.with_kind == "network" else f"the host's route {met.other_subnet} ({met.name})"
     )
@@ -244,10 +248,10 @@ def _overlap(house: House, snapshot: Snapshot, met: Overlap) -> Conflict:
     )
 
 
-def taken_subnets(house: House, snapshot: Snapshot) -> list[str]:
+def taken_subnets(services: Services, snapshot: Snapshot) -> list[str]:
     """Every subnet in use: Docker's networks and the host's routes."""
     pools = [pool.subnet for network in snapshot.networks for pool in network.pools if pool.subnet]
-    routes = host_routes(house, snapshot)
+    routes = host_routes(services, snapshot)
     return pools + [route.destination for route in routes if not route.destination.endswith("/0")]
 
 
@@ -262,16 +266,16 @@ def in_the_making(conflict: Conflict) -> bool:
     return conflict.code == "subnet-overlaps" and met["kind"] == "host-route" and met["name"].startswith("br-")
 
 
-def with_culprit(house: House, spec: NetworkSpec, source: Network | None, conflict: Conflict) -> Conflict:
+def with_culprit(services: Services, spec: NetworkSpec, source: Network | None, conflict: Conflict) -> Conflict:
     """The engine's refusal, with what it did not say."""
-    snapshot = house.engine.snapshot()
+    snapshot = services.engine.snapshot()
     if conflict.code == "network-name-taken":
         holder = next((n for n in snapshot.networks if n.name == spec.name), None)
         if holder is not None:
             return replace(_name_taken(holder), facts={**conflict.facts, **_name_taken(holder).facts})
     subnets = [pool.subnet for pool in (source or spec).pools]
     if conflict.code == "subnet-overlaps" and subnets:
-        met = _meets(house, snapshot, spec, subnets)
+        met = _meets(services, snapshot, spec, subnets)
         if met:
-            return _overlap(house, snapshot, met[0])
+            return _overlap(services, snapshot, met[0])
     return conflict

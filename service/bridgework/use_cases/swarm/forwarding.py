@@ -22,53 +22,55 @@ from bridgework.model.checks import (
     Verdict,
 )
 from bridgework.model.errors import NotFound
-from bridgework.model.peers import SiblingSilent
+from bridgework.model.peers import PeerSilent
 from bridgework.model.snapshot import Container, NodePlace, Snapshot
 from bridgework.telemetry import deadline
-from bridgework.use_cases.connectivity.check_request import WantedCheck
-from bridgework.use_cases.services import House
+from bridgework.use_cases.connectivity.check_request import CheckRequest
+from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm import nodes
 from bridgework.use_cases.swarm.nodes import World
 
 MARGIN_S = 8.0
-"""Beside the probe itself: the sibling may have to look around first."""
+"""Beside the probe itself: the peer may have to look around first."""
 
 _FORWARDED_ONCE = "It was forwarded here, and its source is not here."
 
 
-def world_of_check(house: House, snapshot: Snapshot, wanted: WantedCheck) -> World:
+def world_of_check(services: Services, snapshot: Snapshot, wanted: CheckRequest) -> World:
     """The snapshot as it is, unless something asked for lies, or may lie, beyond this engine."""
-    if not nodes.beyond(house, snapshot):
+    if not nodes.beyond(services, snapshot):
         return World(snapshot)
     named = (wanted.source_container, wanted.destination_container)
     if not all(nodes.knows(snapshot, reference) for reference in named):
-        return nodes.whole(house, snapshot)
+        return nodes.whole(services, snapshot)
     source = references.container(snapshot, wanted.source_container) if wanted.source_container else None
     owner = snapshot.network_owner_of(source) if source else None
     if owner is None or wanted.destination_container:
         return World(snapshot)
     on = {endpoint.network_id for endpoint in owner.endpoints}
-    near = nodes.by_gossip(house, snapshot, [n for n in nodes.overlays(snapshot) if n.id in on])
+    near = nodes.by_gossip(services, snapshot, [n for n in nodes.overlays(snapshot) if n.id in on])
     name = wanted.destination_name
     if name is None or not any(n.id in on for n in nodes.overlays(snapshot)) or nodes.knows(near.snapshot, name):
         return near
-    return nodes.whole(house, snapshot)  # the engine forgets the names of a node that is gone; its instance told them
+    return nodes.whole(
+        services, snapshot
+    )  # the engine forgets the names of a node that is gone; its instance told them
 
 
 def check_elsewhere(
-    house: House, world: World, wanted: WantedCheck, question: Question, place: NodePlace
+    services: Services, world: World, wanted: CheckRequest, question: Question, place: NodePlace
 ) -> CheckResult:
     """Let the source's own node make the check; where it is silent, say so."""
     if wanted.forwarded:
         raise NotFound("container-not-found", _FORWARDED_ONCE)
     instance = world.instance_of(place.id)
-    if house.siblings is None or instance is None:
+    if services.peers is None or instance is None:
         return _not_made(world, question, place, _reason(world, place))
     probe = wanted.probe
     seconds = probe.count * (probe.timeout_ms + probe.interval_ms) / 1000 + MARGIN_S
     try:
-        return house.siblings.check(instance, _body(world, wanted, question), deadline.left(seconds))
-    except SiblingSilent as silence:
+        return services.peers.check(instance, _body(world, wanted, question), deadline.left(seconds))
+    except PeerSilent as silence:
         return _not_made(world, question, place, str(silence))
 
 
@@ -85,7 +87,7 @@ def _not_made(world: World, question: Question, place: NodePlace, reason: str) -
     return CheckResult(Verdict.INCONCLUSIVE, Prediction(predicted.verdict, predicted.path), measured, (found, *others))
 
 
-def _body(world: World, wanted: WantedCheck, question: Question) -> dict[str, Any]:
+def _body(world: World, wanted: CheckRequest, question: Question) -> dict[str, Any]:
     """The check in the words of the API, its references as full ids."""
     probe = wanted.probe
     return {

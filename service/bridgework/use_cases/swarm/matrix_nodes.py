@@ -15,11 +15,11 @@ from typing import Any
 
 from bridgework.model import references
 from bridgework.model.errors import NotFound, plainly
-from bridgework.model.peers import Gap, RemoteEnd, RemoteRow, Siblings, SiblingSilent
+from bridgework.model.peers import Gap, Peers, PeerSilent, RemoteEnd, RemoteRow
 from bridgework.model.snapshot import Container, NodePlace, Snapshot
 from bridgework.telemetry import trace_context
 from bridgework.use_cases.connectivity.check_request import WantedMatrix
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm import nodes as swarm
 from bridgework.use_cases.swarm.nodes import World
 
@@ -32,20 +32,20 @@ Delivered = RemoteRow | RemoteEnd | Gap
 _UNKNOWN = NodePlace("unknown", "unknown", reachable=False)
 
 
-def world_of_matrix(house: House, snapshot: Snapshot, wanted: WantedMatrix) -> World:
+def world_of_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -> World:
     """Widened where a network reaches further than this engine, or a container is not of it."""
-    if not swarm.beyond(house, snapshot):
+    if not swarm.beyond(services, snapshot):
         return World(snapshot)
     if wanted.network is not None:
         network = references.network(snapshot, wanted.network)
         wide = network.driver == "overlay" and not network.ingress
     else:
         wide = not all(swarm.knows(snapshot, reference) for reference in wanted.containers)
-    return swarm.whole(house, snapshot) if wide else World(snapshot)
+    return swarm.whole(services, snapshot) if wide else World(snapshot)
 
 
 def container_of(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool) -> Container:
-    """The container meant. To a sibling that asks, one that is not known here is a column all the same."""
+    """The container meant. To a peer that asks, one that is not known here is a column all the same."""
     try:
         return swarm.find(snapshot, world, reference)
     except NotFound:
@@ -70,7 +70,7 @@ def body_of(wanted: WantedMatrix, chosen: Sequence[Container]) -> dict[str, Any]
 class Elsewhere:
     """The rows that other nodes measure: begun before this node's own, collected after them."""
 
-    siblings: Siblings
+    peers: Peers
     body: dict[str, Any]
     nodes: dict[str, str]
     seconds: float
@@ -105,12 +105,12 @@ class Elsewhere:
     def _ask(self, node_id: str, instance: str, carried: Mapping[str, str]) -> None:
         trace_context.take(carried)
         try:
-            with closing(self.siblings.matrix(instance, self.body, self.seconds)) as rows:
+            with closing(self.peers.matrix(instance, self.body, self.seconds)) as rows:
                 for row in rows:
                     if self._over.is_set():
                         return
                     self._arrived.put(row)
-        except SiblingSilent as silence:
+        except PeerSilent as silence:
             self._arrived.put(Gap(node_id, str(silence)))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             self._arrived.put(Gap(node_id, f"Its instance answers strangely: {plainly(error)}."))
@@ -118,13 +118,13 @@ class Elsewhere:
             self._arrived.put(None)
 
 
-def elsewhere(house: House, world: World, wanted: WantedMatrix, chosen: Sequence[Container]) -> Elsewhere | None:
-    """The work for other nodes; ``None`` where there is none, or where a sibling asks."""
+def elsewhere(services: Services, world: World, wanted: WantedMatrix, chosen: Sequence[Container]) -> Elsewhere | None:
+    """The work for other nodes; ``None`` where there is none, or where a peer asks."""
     instances = dict(world.instances)
     on = {c.node.id for c in chosen if c.node is not None and not c.id.startswith(swarm.GOSSIPED)}
     nodes = {node_id: instances[node_id] for node_id in sorted(on & instances.keys())}
-    if house.siblings is None or wanted.forwarded or not nodes:
+    if services.peers is None or wanted.forwarded or not nodes:
         return None
     at_work = min(len(chosen) ** 2 / PAIRS_PER_SECOND, wanted.deadline_ms / 1000)
     seconds = LINE_MARGIN_S + 2 * wanted.timeout_ms / 1000 + at_work
-    return Elsewhere(house.siblings, body_of(wanted, chosen), nodes, seconds)
+    return Elsewhere(services.peers, body_of(wanted, chosen), nodes, seconds)

@@ -1,7 +1,7 @@
 """Beyond this engine: the nodes of the swarm, and the snapshot widened by what lives on them.
 
 Two sources. The engine's own gossip says who holds which address of an overlay network, and on which node: always at
-hand, also while a node's instance is silent. The siblings say all the rest. Without either, the world is this engine.
+hand, also while a node's instance is silent. The peers say all the rest. Without either, the world is this engine.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from bridgework.model import references
 from bridgework.model.errors import NotFound
 from bridgework.model.peers import Gap, Holder, Membership, Node, OverlayPlace, Report, joined, placed
 from bridgework.model.snapshot import Container, Endpoint, Network, NodePlace, Reference, Snapshot
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 
 GOSSIPED = "endpoint-"
 """How the id begins of a container that is known by gossip alone."""
 
 NO_INSTANCE = "No instance of this service answers there."
-NOT_CONFIGURED = "This service knows no instance there: BRIDGEWORK_SIBLINGS is not set."
+NOT_CONFIGURED = "This service knows no instance there: BRIDGEWORK_PEERS is not set."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ def overlays(snapshot: Snapshot) -> Iterator[Network]:
     return (n for n in snapshot.networks if n.driver == "overlay" and not n.ingress)
 
 
-def local_node(house: House, snapshot: Snapshot) -> Node:
+def local_node(services: Services, snapshot: Snapshot) -> Node:
     """The node that this service is on."""
-    facts = house.engine.facts()
-    member = house.swarm.membership() if house.swarm else Membership(facts.swarm_node_id)
-    found = tuple(_overlay(house, network) for network in overlays(snapshot)) if member.node_id else ()
+    facts = services.engine.facts()
+    member = services.swarm.membership() if services.swarm else Membership(facts.swarm_node_id)
+    found = tuple(_overlay(services, network) for network in overlays(snapshot)) if member.node_id else ()
     return Node(
         id=member.node_id or facts.id,
         hostname=facts.name,
@@ -69,29 +69,29 @@ def local_node(house: House, snapshot: Snapshot) -> Node:
     )
 
 
-def _overlay(house: House, network: Network) -> OverlayPlace:
-    gossip = house.swarm.gossip(network.id) if house.swarm else None
+def _overlay(services: Services, network: Network) -> OverlayPlace:
+    gossip = services.swarm.gossip(network.id) if services.swarm else None
     subnets = tuple(pool.subnet for pool in network.pools)
     reference = Reference(network.id, network.name)
     return OverlayPlace(reference, network.attachable, subnets, gossip.peers if gossip else ())
 
 
-def survey(house: House, snapshot: Snapshot, *, forwarded: bool = False) -> Survey:
+def survey(services: Services, snapshot: Snapshot, *, forwarded: bool = False) -> Survey:
     """Ask everybody. A forwarded question is about this node and its manager's list alone."""
-    here = local_node(house, snapshot)
-    reports = house.siblings.look() if house.siblings and not forwarded else ()
-    return surveyed(house, here, reports)
+    here = local_node(services, snapshot)
+    reports = services.peers.look() if services.peers and not forwarded else ()
+    return surveyed(services, here, reports)
 
 
-def surveyed(house: House, here: Node, reports: Iterable[Report]) -> Survey:
+def surveyed(services: Services, here: Node, reports: Iterable[Report]) -> Survey:
     """The nodes that these reports, this node and the managers tell of."""
     reports = tuple(reports)
     known = {here.id: here}
-    members = house.swarm.members() if house.swarm and here.manager else ()
+    members = services.swarm.members() if services.swarm and here.manager else ()
     for member in (*members, *(member for report in reports for member in report.members)):
-        reason = NO_INSTANCE if house.siblings else NOT_CONFIGURED
+        reason = NO_INSTANCE if services.peers else NOT_CONFIGURED
         known.setdefault(member.id, replace(member, here=False, reachable=False, reason=reason))
-    hosts = _hosts_of_instances(house, here, reports)
+    hosts = _hosts_of_instances(services, here, reports)
     for report in reports:
         node = _node_of(report, known.values(), hosts)
         listed = known.get(node.id)
@@ -101,11 +101,11 @@ def surveyed(house: House, here: Node, reports: Iterable[Report]) -> Survey:
     return Survey(nodes, gaps, reports)
 
 
-def _hosts_of_instances(house: House, here: Node, reports: Iterable[Report]) -> dict[str, str]:
+def _hosts_of_instances(services: Services, here: Node, reports: Iterable[Report]) -> dict[str, str]:
     """Where the instances that say nothing run, when they have addresses on an overlay network: gossip knows."""
-    if house.swarm is None or all(report.node is not None for report in reports):
+    if services.swarm is None or all(report.node is not None for report in reports):
         return {}
-    gossips = (house.swarm.gossip(place.network.id) for place in here.overlays)
+    gossips = (services.swarm.gossip(place.network.id) for place in here.overlays)
     return {held.address: held.node_address for gossip in gossips if gossip for held in gossip.holders}
 
 
@@ -120,11 +120,11 @@ def _node_of(report: Report, known: Iterable[Node], hosts: Mapping[str, str]) ->
     return replace(named, instance=report.instance, reachable=False, reason=report.reason)
 
 
-def whole(house: House, snapshot: Snapshot) -> World:
+def whole(services: Services, snapshot: Snapshot) -> World:
     """This engine and everything that the others tell of."""
-    if house.siblings is None:
-        return by_gossip(house, snapshot, overlays(snapshot))
-    found = survey(house, snapshot)
+    if services.peers is None:
+        return by_gossip(services, snapshot, overlays(snapshot))
+    found = survey(services, snapshot)
     networks = [network for report in found.reports for network in report.networks]
     containers = [
         placed(container, report.node.place)
@@ -133,25 +133,25 @@ def whole(house: House, snapshot: Snapshot) -> World:
         for container in report.containers
     ]
     wide = joined(snapshot, networks, containers)
-    wide = _with_gossip(house, wide, overlays(snapshot), {n.address: n.place for n in found.nodes if n.address})
+    wide = _with_gossip(services, wide, overlays(snapshot), {n.address: n.place for n in found.nodes if n.address})
     instances = tuple((n.id, n.instance) for n in found.nodes if n.instance and n.reachable)
     return World(wide, found.gaps, instances)
 
 
-def by_gossip(house: House, snapshot: Snapshot, networks: Iterable[Network]) -> World:
+def by_gossip(services: Services, snapshot: Snapshot, networks: Iterable[Network]) -> World:
     """This engine and the holders of addresses on these overlay networks, by the engine's own knowledge."""
-    return World(_with_gossip(house, snapshot, networks, {}))
+    return World(_with_gossip(services, snapshot, networks, {}))
 
 
 def _with_gossip(
-    house: House, snapshot: Snapshot, networks: Iterable[Network], places: dict[str, NodePlace]
+    services: Services, snapshot: Snapshot, networks: Iterable[Network], places: dict[str, NodePlace]
 ) -> Snapshot:
-    if house.swarm is None:
+    if services.swarm is None:
         return snapshot
     known = {e.endpoint_id for container in snapshot.containers for e in container.endpoints}
     held: list[Container] = []
     for network in networks:
-        gossip = house.swarm.gossip(network.id)
+        gossip = services.swarm.gossip(network.id)
         fresh = (h for h in (gossip.holders if gossip else ()) if h.endpoint_id not in known)
         held += (_gossiped(network, holder, places) for holder in fresh)
     return joined(snapshot, (), held) if held else snapshot
@@ -200,6 +200,6 @@ def knows(snapshot: Snapshot, reference: str | None) -> bool:
     return True
 
 
-def beyond(house: House, snapshot: Snapshot) -> bool:
+def beyond(services: Services, snapshot: Snapshot) -> bool:
     """Whether there is anything to look at beyond this engine; where not, nothing is looked for."""
-    return house.siblings is not None or (house.swarm is not None and any(True for _ in overlays(snapshot)))
+    return services.peers is not None or (services.swarm is not None and any(True for _ in overlays(snapshot)))

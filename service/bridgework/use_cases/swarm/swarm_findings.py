@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bridgework.analysis.rules.overlay import silent_node, silent_tunnel
 from bridgework.model.checks import Component, Finding, ProbeRequest, Protocol, Verdict
 from bridgework.model.snapshot import Container, Endpoint, Network, NodePlace, Snapshot
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm import nodes
 from bridgework.use_cases.swarm.nodes import World
 
@@ -20,17 +20,17 @@ ECHO_MS = 1000
 Far = tuple[Container, Endpoint, NodePlace]
 
 
-def findings_between_nodes(house: House, snapshot: Snapshot) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """The findings, and what could not be inspected. Nothing where there are no siblings."""
-    if house.siblings is None:
+def findings_between_nodes(services: Services, snapshot: Snapshot) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """The findings, and what could not be inspected. Nothing where there are no peers."""
+    if services.peers is None:
         return (), ()
-    world = nodes.whole(house, snapshot)
+    world = nodes.whole(services, snapshot)
     silent = tuple(silent_node(Component("node", gap.node, _name(world, gap.node)), gap.reason) for gap in world.gaps)
     pairs = [
         (network, near, far) for network in nodes.overlays(snapshot) for near, far in _pairs(snapshot, world, network)
     ]
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        tunnels = pool.map(lambda pair: _echoed(house, snapshot, *pair), pairs)
+        tunnels = pool.map(lambda pair: _echoed(services, snapshot, *pair), pairs)
     return (*silent, *(one for one in tunnels if one)), tuple(f"the node {gap.node}" for gap in world.gaps)
 
 
@@ -58,11 +58,11 @@ def _pairs(snapshot: Snapshot, world: World, network: Network) -> Iterator[tuple
             yield near, (container, endpoint, place)
 
 
-def _echoed(house: House, snapshot: Snapshot, network: Network, near: Container, far: Far) -> Finding | None:
+def _echoed(services: Services, snapshot: Snapshot, network: Network, near: Container, far: Far) -> Finding | None:
     container, endpoint, place = far
     address = endpoint.addresses[0]
     request = ProbeRequest(Protocol.ICMP, address=address, timeout_ms=ECHO_MS)
-    found = house.runner.check(house.engine.place_of(snapshot, near), request)
+    found = services.runner.check(services.engine.place_of(snapshot, near), request)
     if found.verdict is not Verdict.UNREACHABLE:
         return None
     return silent_tunnel(network, address, container.name, place)

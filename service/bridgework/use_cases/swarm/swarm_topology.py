@@ -16,7 +16,7 @@ from bridgework.model.snapshot import Snapshot
 from bridgework.topology.graph import HOST_ID, Edge, Topology
 from bridgework.topology.graph import Node as Vertex
 from bridgework.use_cases.diagnosis import TopologyFilter, topology
-from bridgework.use_cases.services import House
+from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm import nodes
 
 
@@ -28,11 +28,11 @@ class SwarmTopology:
     gaps: tuple[Gap, ...]
 
 
-def swarm_topology(house: House, snapshot: Snapshot, wanted: TopologyFilter) -> SwarmTopology:
+def swarm_topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> SwarmTopology:
     """Picture every node. Those that are silent stand there alone, marked ``gone``."""
-    own = topology(house, snapshot, wanted)
-    found = house.siblings.topologies(_query(snapshot, wanted)) if house.siblings else ()
-    surveyed = nodes.surveyed(house, nodes.local_node(house, snapshot), (report for report, _ in found))
+    own = topology(services, snapshot, wanted)
+    found = services.peers.topologies(_query(snapshot, wanted)) if services.peers else ()
+    surveyed = nodes.surveyed(services, nodes.local_node(services, snapshot), (report for report, _ in found))
     documents = {report.instance: document for report, document in found if document is not None}
     vertices = {vertex.id: vertex for vertex in own.nodes}
     edges = list(own.edges)

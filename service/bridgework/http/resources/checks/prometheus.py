@@ -8,13 +8,13 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from bridgework.model.checks import CheckResult, Measurement, Protocol, Verdict
-from bridgework.use_cases.connectivity.check_request import WantedCheck
+from bridgework.use_cases.connectivity.check_request import CheckRequest
 
 MEDIA_TYPE = "text/plain"
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
-def exposition(result: CheckResult, wanted: WantedCheck, duration_s: float) -> bytes:
+def exposition(result: CheckResult, wanted: CheckRequest, duration_s: float) -> bytes:
     """The metrics of one check, which took so long; times are in seconds, as Prometheus has them."""
     registry = CollectorRegistry()
     measured = result.measured

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bridgework.http.contract import Answer, Asked, Resource
+from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.resources.checks.schemas import CheckRequestSchema, CheckResultSchema
 from bridgework.http.resources.nodes import is_forwarded
 from bridgework.model.checks import ProbeRequest, Protocol
 from bridgework.policy.access import Role
 from bridgework.use_cases.connectivity import check
-from bridgework.use_cases.connectivity.check_request import WantedCheck
+from bridgework.use_cases.connectivity.check_request import CheckRequest
 
 RESOURCE = Resource("connectivity", "Check whether one thing reaches another, and find out why not.")
 DNS_PORT = 53
@@ -21,18 +21,18 @@ DNS_PORT = 53
     "POST", "/v1/connectivity/checks", role=Role.VIEWER, body=CheckRequestSchema(), answers={200: CheckResultSchema},
     problems={400: ("ambiguous-reference",), 403: ("destination-not-allowed",), 404: ("container-not-found",)},
 )  # fmt: skip
-def check_connectivity(asked: Asked) -> Answer:
+def check_connectivity(context: RequestContext) -> ViewResult:
     """Check whether a source reaches a destination.
 
     The probe runs in the network namespace of the source, so the image needs no tools. When the source is on another
     node of the swarm, the service on that node runs the check (`answered_by`). An unreachable destination is an answer
     with status 200: the check worked, and its findings say why the destination is unreachable and how to fix that.
     """
-    wanted = replace(wanted_check(asked.body), forwarded=is_forwarded(asked))
-    return Answer(check.check(asked.house, asked.snapshot, wanted))
+    wanted = replace(wanted_check(context.body), forwarded=is_forwarded(context))
+    return ViewResult(check.check(context.services, context.snapshot, wanted))
 
 
-def wanted_check(body: dict[str, Any]) -> WantedCheck:
+def wanted_check(body: dict[str, Any]) -> CheckRequest:
     """The typed check of a loaded body."""
     protocol = Protocol(body["protocol"])
     probe = ProbeRequest(
@@ -49,7 +49,7 @@ def wanted_check(body: dict[str, Any]) -> WantedCheck:
         dns_question=body["question"],
     )
     destination = body["destination"]
-    return WantedCheck(
+    return CheckRequest(
         probe=probe,
         source_container=body["source"].get("container"),
         destination_container=destination.get("container"),

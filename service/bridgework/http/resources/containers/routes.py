@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response
 
-from bridgework.http.contract import Answer, Asked, Resource
+from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import page
 from bridgework.http.progress import LINES, NDJSON, streamed
 from bridgework.http.resources.containers.schemas import (
@@ -42,14 +42,14 @@ _STARTED = {409: _STARTING, 422: _ENDPOINTS, 502: ("container-runtime-failed",)}
 
 @RESOURCE.operation(
     "GET", "/v1/containers", role=Role.VIEWER, query=ContainerQuery(), answers={200: ContainerPageSchema},
-    problems={400: ("ambiguous-reference",), 404: ("network-not-found",)}, remembered=True,
+    problems={400: ("ambiguous-reference",), 404: ("network-not-found",)}, cached=True,
 )  # fmt: skip
-def list_containers(asked: Asked) -> Answer:
+def list_containers(context: RequestContext) -> ViewResult:
     """List containers.
 
     The list holds running and stopped containers, sorted by name. A container must match every filter that you give.
     """
-    query = asked.query
+    query = context.query
     wanted = containers.ContainerFilter(
         names=query["name"],
         states=query["state"],
@@ -59,13 +59,13 @@ def list_containers(asked: Asked) -> Answer:
         ports=query["publishes"],
         projects=query["project"],
     )
-    found = containers.list_containers(asked.snapshot, wanted)
-    described = partial(describe_container, asked.snapshot)
-    return Answer(page(found, asked, lambda container: (container.name, container.id), described))
+    found = containers.list_containers(context.snapshot, wanted)
+    described = partial(describe_container, context.snapshot)
+    return ViewResult(page(found, context, lambda container: (container.name, container.id), described))
 
 
 @RESOURCE.operation(
-    "POST", "/v1/containers", role=Role.OPERATOR, body=ContainerCreateSchema(), rehearsable=True, keyed=True,
+    "POST", "/v1/containers", role=Role.OPERATOR, body=ContainerCreateSchema(), supports_dry_run=True, idempotent=True,
     answers={201: [ContainerSchema, LINES]},
     problems={400: ("ambiguous-reference",),
               403: ("image-not-allowed", "host-mode-not-allowed", "host-port-not-allowed", "project-mismatch",
@@ -76,7 +76,7 @@ def list_containers(asked: Asked) -> Answer:
                     "container-name-invalid", *_ENDPOINTS),
               502: ("registry-unreachable", "container-runtime-failed")},
 )  # fmt: skip
-def create_container(asked: Asked) -> Answer | Response:
+def create_container(context: RequestContext) -> ViewResult | Response:
     """Create a container.
 
     The container is also started, unless `start` is false. If the start fails, the container is removed again, so that
@@ -84,18 +84,20 @@ def create_container(asked: Asked) -> Answer | Response:
     `Accept: application/x-ndjson`, the service answers 201 at once and sends a line for each step, such as the pull of
     the image; the last line holds the container or the problem.
     """
-    body = asked.body
-    key = retry_key(asked.caller, asked.idempotency_key, body)
+    body = context.body
+    key = retry_key(context.caller, context.idempotency_key, body)
 
-    def create() -> Answer:
-        done = container_creation.create_container(asked.house, asked.caller, _wanted(body), key, dry_run=asked.dry_run)
+    def create() -> ViewResult:
+        done = container_creation.create_container(
+            context.services, context.caller, _wanted(body), key, dry_run=context.dry_run
+        )
         if isinstance(done, DescribedContainer):
-            return Answer(done, 201)
-        made = container_creation.described(asked.house, done)
+            return ViewResult(done, 201)
+        made = container_creation.described(context.services, done)
         replayed = {"Idempotent-Replayed": "true"} if done.replayed else {}
-        return Answer(made, 201, {"Location": f"/v1/containers/{made.id}", **replayed})
+        return ViewResult(made, 201, {"Location": f"/v1/containers/{made.id}", **replayed})
 
-    return streamed(create, 201) if asked.media_type == NDJSON else create()
+    return streamed(create, 201) if context.media_type == NDJSON else create()
 
 
 def _wanted(body: dict[str, Any]) -> WantedContainer:
@@ -138,74 +140,86 @@ def _ports(port: dict[str, Any]) -> list[PublishedPort]:
 
 @RESOURCE.operation(
     "GET", "/v1/containers/{container}", role=Role.VIEWER, answers={200: ContainerSchema}, problems=_FINDING,
-    remembered=True,
+    cached=True,
 )  # fmt: skip
-def get_container(asked: Asked) -> Answer:
+def get_container(context: RequestContext) -> ViewResult:
     """Get a container.
 
     You can name the container by its name, its full id or an unambiguous prefix of its id.
     """
-    return Answer(containers.get_container(asked.snapshot, asked.path["container"]))
+    return ViewResult(containers.get_container(context.snapshot, context.path["container"]))
 
 
 @RESOURCE.operation(
-    "DELETE", "/v1/containers/{container}", role=Role.OPERATOR, query=ForceQuery(), rehearsable=True, conditional=True,
-    answers={204: None}, problems={**_FINDING, 409: ("container-running", "container-removing")},
-)  # fmt: skip
-def delete_container(asked: Asked) -> Answer:
+    "DELETE",
+    "/v1/containers/{container}",
+    role=Role.OPERATOR,
+    query=ForceQuery(),
+    supports_dry_run=True,
+    conditional=True,
+    answers={204: None},
+    problems={**_FINDING, 409: ("container-running", "container-removing")},
+)
+def delete_container(context: RequestContext) -> ViewResult:
     """Delete a container.
 
     A running container is deleted only with `force=true`, which needs the role `admin`.
     """
     containers.delete_container(
-        asked.house, asked.caller, asked.path["container"], force=asked.query["force"], dry_run=asked.dry_run
+        context.services,
+        context.caller,
+        context.path["container"],
+        force=context.query["force"],
+        dry_run=context.dry_run,
     )
-    return Answer(status=204)
+    return ViewResult(status=204)
 
 
 @RESOURCE.operation(
-    "POST", "/v1/containers/{container}/start", role=Role.OPERATOR, conditional=True, rehearsable=True,
+    "POST", "/v1/containers/{container}/start", role=Role.OPERATOR, conditional=True, supports_dry_run=True,
     answers={200: ContainerSchema}, problems={**_FINDING, **_STARTED},
 )  # fmt: skip
-def start_container(asked: Asked) -> Answer:
+def start_container(context: RequestContext) -> ViewResult:
     """Start a container.
 
     A paused container is unpaused. A running container stays as it is, and the answer is 200: the operation is
     idempotent, so you can repeat a request that got no answer. It therefore takes no `Idempotency-Key`.
     """
-    return Answer(containers.start_container(asked.house, asked.caller, asked.path["container"], dry_run=asked.dry_run))
+    return ViewResult(
+        containers.start_container(context.services, context.caller, context.path["container"], dry_run=context.dry_run)
+    )
 
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/stop", role=Role.OPERATOR, query=StopQuery(),
-    rehearsable=True, conditional=True,
+    supports_dry_run=True, conditional=True,
     answers={200: [ContainerSchema, LINES]}, problems=_FINDING,
 )  # fmt: skip
-def stop_container(asked: Asked) -> Answer | Response:
+def stop_container(context: RequestContext) -> ViewResult | Response:
     """Stop a container.
 
     The engine sends SIGTERM and, after `grace_s` seconds, SIGKILL. A stopped container stays as it is, and the answer
     is 200: the operation is idempotent, so you can repeat a request that got no answer. It therefore takes no
     `Idempotency-Key`.
     """
-    grace_s = asked.query["grace_s"]
+    grace_s = context.query["grace_s"]
 
-    def change() -> Answer:
-        return Answer(
+    def change() -> ViewResult:
+        return ViewResult(
             containers.stop_container(
-                asked.house, asked.caller, asked.path["container"], grace_s, dry_run=asked.dry_run
+                context.services, context.caller, context.path["container"], grace_s, dry_run=context.dry_run
             )
         )
 
-    return streamed(change) if asked.media_type == NDJSON else change()
+    return streamed(change) if context.media_type == NDJSON else change()
 
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/restart", role=Role.OPERATOR, query=StopQuery(),
-    rehearsable=True, conditional=True,
+    supports_dry_run=True, conditional=True,
     answers={200: [ContainerSchema, LINES]}, problems={**_FINDING, **_STARTED},
 )  # fmt: skip
-def restart_container(asked: Asked) -> Answer | Response:
+def restart_container(context: RequestContext) -> ViewResult | Response:
     """Restart a container.
 
     The engine stops the container, with `grace_s` as in stop, and starts it again. A stopped container is only started.
@@ -216,34 +230,34 @@ def restart_container(asked: Asked) -> Answer | Response:
     the `ETag` of the container as `If-Match`. A restart changes `started_at` and with it the `ETag`, so the service
     refuses the repeat with 412.
     """
-    grace_s = asked.query["grace_s"]
+    grace_s = context.query["grace_s"]
 
-    def change() -> Answer:
-        return Answer(
+    def change() -> ViewResult:
+        return ViewResult(
             containers.restart_container(
-                asked.house, asked.caller, asked.path["container"], grace_s, dry_run=asked.dry_run
+                context.services, context.caller, context.path["container"], grace_s, dry_run=context.dry_run
             )
         )
 
-    return streamed(change) if asked.media_type == NDJSON else change()
+    return streamed(change) if context.media_type == NDJSON else change()
 
 
 @RESOURCE.operation(
     "POST", "/v1/containers/{container}/rename", role=Role.OPERATOR, body=ContainerRenameSchema(),
-    rehearsable=True, conditional=True,
+    supports_dry_run=True, conditional=True,
     answers={200: ContainerSchema},
     problems={**_FINDING, 409: ("container-name-taken", "endpoint-half-made"),
               422: ("container-name-invalid",)},
 )  # fmt: skip
-def rename_container(asked: Asked) -> Answer:
+def rename_container(context: RequestContext) -> ViewResult:
     """Rename a container.
 
     A running container keeps running. If the container has the new name already, nothing changes and the answer is 200.
     If another container has the new name, the answer is 409. The operation is idempotent and takes no
     `Idempotency-Key`. To repeat a request that got no answer, name the container by its id: the old name is gone.
     """
-    return Answer(
+    return ViewResult(
         containers.rename_container(
-            asked.house, asked.caller, asked.path["container"], asked.body["name"], dry_run=asked.dry_run
+            context.services, context.caller, context.path["container"], context.body["name"], dry_run=context.dry_run
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from bridgework.http.contract import Answer, Asked, Resource
+from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import page
 from bridgework.http.resources.inside.schemas import (
     ContainerDnsSchema,
@@ -28,12 +28,14 @@ _LOOKING = {**_NOT_FOUND, 409: ("container-not-running", "namespace-out-of-reach
 _Item = TypeVar("_Item")
 
 
-def _page(asked: Asked, items: Sequence[_Item], key: Callable[[_Item], tuple[str, str]]) -> dict[str, Any]:
-    return page(sorted(items, key=key), asked, key)
+def _page(context: RequestContext, items: Sequence[_Item], key: Callable[[_Item], tuple[str, str]]) -> dict[str, Any]:
+    return page(sorted(items, key=key), context, key)
 
 
-def _page_of_part(asked: Asked, part: inside.Part[_Item], key: Callable[[_Item], tuple[str, str]]) -> dict[str, Any]:
-    return {**_page(asked, part.items, key), "truncated": part.truncated}
+def _page_of_part(
+    context: RequestContext, part: inside.Part[_Item], key: Callable[[_Item], tuple[str, str]]
+) -> dict[str, Any]:
+    return {**_page(context, part.items, key), "truncated": part.truncated}
 
 
 def _number(number: int | None) -> str:
@@ -49,93 +51,95 @@ def _route_key(route: Route) -> tuple[str, str]:
     "GET", "/v1/containers/{container}/interfaces", role=Role.VIEWER, query=PageQuery(),
     answers={200: InsideInterfacePageSchema}, problems=_LOOKING,
 )  # fmt: skip
-def list_container_interfaces(asked: Asked) -> Answer:
+def list_container_interfaces(context: RequestContext) -> ViewResult:
     """List the interfaces inside a container.
 
     These are the interfaces that `ip -s addr` shows inside the container. For a veth, the answer also names its peer on
     the host and the bridge that the peer is a port of. In host mode the interfaces are those of the host.
     """
-    found = inside.interfaces(asked.house, asked.snapshot, asked.path["container"])
-    return Answer(_page_of_part(asked, found, lambda view: (_number(view.interface.index), "")))
+    found = inside.interfaces(context.services, context.snapshot, context.path["container"])
+    return ViewResult(_page_of_part(context, found, lambda view: (_number(view.interface.index), "")))
 
 
 @RESOURCE.operation(
     "GET", "/v1/containers/{container}/routes", role=Role.VIEWER, query=PageQuery(), answers={200: RoutePageSchema},
     problems=_LOOKING,
 )  # fmt: skip
-def list_container_routes(asked: Asked) -> Answer:
+def list_container_routes(context: RequestContext) -> ViewResult:
     """List the routes inside a container.
 
     These are the unicast routes of the main routing table. A route with several next hops is listed once for each.
     """
-    return Answer(_page_of_part(asked, inside.routes(asked.house, asked.snapshot, asked.path["container"]), _route_key))
+    return ViewResult(
+        _page_of_part(context, inside.routes(context.services, context.snapshot, context.path["container"]), _route_key)
+    )
 
 
 @RESOURCE.operation(
     "GET", "/v1/containers/{container}/neighbours", role=Role.VIEWER, query=PageQuery(),
     answers={200: NeighbourPageSchema}, problems=_LOOKING,
 )  # fmt: skip
-def list_container_neighbours(asked: Asked) -> Answer:
+def list_container_neighbours(context: RequestContext) -> ViewResult:
     """List the neighbours inside a container.
 
     These are the entries of the ARP and NDP tables. Reading the tables adds no entry to them.
     """
-    found = inside.neighbours(asked.house, asked.snapshot, asked.path["container"])
-    return Answer(_page_of_part(asked, found, lambda neighbour: (neighbour.interface, neighbour.address)))
+    found = inside.neighbours(context.services, context.snapshot, context.path["container"])
+    return ViewResult(_page_of_part(context, found, lambda neighbour: (neighbour.interface, neighbour.address)))
 
 
 @RESOURCE.operation(
     "GET", "/v1/containers/{container}/sockets", role=Role.VIEWER, query=PageQuery(), answers={200: SocketPageSchema},
     problems=_LOOKING,
 )  # fmt: skip
-def list_container_sockets(asked: Asked) -> Answer:
+def list_container_sockets(context: RequestContext) -> ViewResult:
     """List the listening sockets inside a container.
 
     Each socket has its bind address. Docker's embedded DNS server at 127.0.0.11 is listed too.
     """
-    found = inside.sockets(asked.house, asked.snapshot, asked.path["container"])
-    return Answer(
-        _page_of_part(asked, found, lambda s: (f"{s.protocol} {_number(s.port)} {s.family}", f"{s.address} {s.pid}"))
+    found = inside.sockets(context.services, context.snapshot, context.path["container"])
+    return ViewResult(
+        _page_of_part(context, found, lambda s: (f"{s.protocol} {_number(s.port)} {s.family}", f"{s.address} {s.pid}"))
     )
 
 
 @RESOURCE.operation(
     "GET", "/v1/containers/{container}/dns", role=Role.VIEWER, answers={200: ContainerDnsSchema}, problems=_LOOKING
 )
-def get_container_dns(asked: Asked) -> Answer:
+def get_container_dns(context: RequestContext) -> ViewResult:
     """Show how a container resolves names.
 
     The answer holds the resolver configuration and the hosts file, the servers that Docker's embedded DNS server
     forwards to, and every name that the container can resolve, with its addresses.
     """
-    return Answer(inside_names.dns(asked.house, asked.snapshot, asked.path["container"]))
+    return ViewResult(inside_names.dns(context.services, context.snapshot, context.path["container"]))
 
 
 @RESOURCE.operation(
     "GET", "/v1/containers/{container}/ports", role=Role.VIEWER, query=PageQuery(),
     answers={200: ContainerPortPageSchema}, problems=_NOT_FOUND,
 )  # fmt: skip
-def list_container_ports(asked: Asked) -> Answer:
+def list_container_ports(context: RequestContext) -> ViewResult:
     """List the ports of a container.
 
     The list holds ports that are published, configured or exposed, each with the sockets that listen on it. A container
     that shares the network of another container has the ports of that container. A stopped container has its configured
     ports.
     """
-    found = inside_names.ports(asked.house, asked.snapshot, asked.path["container"])
-    return Answer(_page(asked, found, lambda port: (_number(port.container_port), port.protocol)))
+    found = inside_names.ports(context.services, context.snapshot, context.path["container"])
+    return ViewResult(_page(context, found, lambda port: (_number(port.container_port), port.protocol)))
 
 
 @RESOURCE.operation(
     "GET", "/v1/host/interfaces", role=Role.VIEWER, query=PageQuery(), answers={200: HostInterfacePageSchema},
     problems=_OUT_OF_REACH,
 )  # fmt: skip
-def list_host_interfaces(asked: Asked) -> Answer:
+def list_host_interfaces(context: RequestContext) -> ViewResult:
     """List the interfaces of the engine's host.
 
     The list holds bridges with their ports, veths with the container and the network that they serve, all other
     interfaces, and the routes. A bridge that Docker made and no network owns is marked as an orphan.
     """
-    view = inside.host_view(asked.house, asked.snapshot)
-    links = _page(asked, view.links, lambda link: (_number(link.interface.index), ""))
-    return Answer({**links, "routes": sorted(view.routes, key=_route_key), "truncated": view.truncated})
+    view = inside.host_view(context.services, context.snapshot)
+    links = _page(context, view.links, lambda link: (_number(link.interface.index), ""))
+    return ViewResult({**links, "routes": sorted(view.routes, key=_route_key), "truncated": view.truncated})

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from flask import Response, request
 
-from bridgework.http.contract import JSON, Answer, Asked, Media, Resource, json_text
+from bridgework.http.contract import JSON, Media, RequestContext, Resource, ViewResult, json_text
 from bridgework.http.fields import ReferenceSchema
 from bridgework.http.reading import invalid
 from bridgework.http.resources.checks.prometheus import CONTENT_TYPE, exposition
@@ -46,10 +46,10 @@ _FINDING = {400: ("ambiguous-reference",), 404: ("container-not-found", "network
 
 @RESOURCE.operation(
     "POST", "/v1/connectivity/matrix", role=Role.VIEWER, body=MatrixRequestSchema(), problems=_FINDING,
-    weight="matrices",
+    concurrency_pool="matrices",
     answers={200: [MatrixSchema, Media(NDJSON, "One JSON object a line, sent row by row.", MatrixLineSchema)]},
 )  # fmt: skip
-def measure_matrix(asked: Asked) -> Answer | Response:
+def measure_matrix(context: RequestContext) -> ViewResult | Response:
     """Measure the connectivity between all pairs.
 
     Each source is measured from inside its network namespace. No process and no container is started for a pair. By
@@ -59,7 +59,7 @@ def measure_matrix(asked: Asked) -> Answer | Response:
 
     In a swarm, each node measures the rows of its own containers. `partial` names the nodes that did not.
     """
-    body = asked.body
+    body = context.body
     wanted = WantedMatrix(
         containers=tuple(body.get("containers", ())),
         network=body.get("network"),
@@ -69,10 +69,10 @@ def measure_matrix(asked: Asked) -> Answer | Response:
         by_name=body["by"] == "name",
         timeout_ms=body["timeout_ms"],
         max_packets_per_second=body["max_packets_per_second"],
-        forwarded=is_forwarded(asked),
+        forwarded=is_forwarded(context),
     )
-    run = matrix.start_matrix(asked.house, asked.snapshot, wanted)
-    if asked.media_type == NDJSON:
+    run = matrix.start_matrix(context.services, context.snapshot, wanted)
+    if context.media_type == NDJSON:
         return Response(_lines(run), content_type=NDJSON)
     rows = _while_waited_for(run)
     whole = {
@@ -136,24 +136,24 @@ def _totals(run: matrix.MatrixRun) -> dict[str, Any]:
 
 @RESOURCE.operation(
     "POST", "/v1/connectivity/assertions", role=Role.VIEWER, body=AssertionSchema(many=True), max_items=1000,
-    problems=_FINDING, weight="matrices",
+    problems=_FINDING, concurrency_pool="matrices",
     answers={200: [AssertionsSchema, Media(XML, "The outcomes as JUnit XML, which most pipelines can read.")]},
 )  # fmt: skip
-def check_assertions(asked: Asked) -> Answer | Response:
+def check_assertions(context: RequestContext) -> ViewResult | Response:
     """Check a list of assertions about connectivity.
 
     At most 1,000 assertions are checked, in their order. They can expect `unreachable` too, so that a pipeline fails on
     a leak between tenants as well as on an outage. An assertion that cannot be checked has the outcome `error`; the
     others are still checked.
     """
-    wanted = [assertions.Assertion(item["name"], wanted_check(item), Verdict(item["expect"])) for item in asked.body]
-    outcomes = assertions.run_assertions(asked.house, asked.snapshot, wanted)
-    if asked.media_type == XML:
+    wanted = [assertions.Assertion(item["name"], wanted_check(item), Verdict(item["expect"])) for item in context.body]
+    outcomes = assertions.run_assertions(context.services, context.snapshot, wanted)
+    if context.media_type == XML:
         return Response(_junit(outcomes), content_type=f"{XML}; charset=utf-8")
     counts = Counter({"passed": 0, "failed": 0, "error": 0})
     counts.update(outcome.outcome for outcome in outcomes)
     passed = counts["passed"] == len(outcomes)
-    return Answer({"passed": passed, "counts": dict(counts), "items": outcomes})
+    return ViewResult({"passed": passed, "counts": dict(counts), "items": outcomes})
 
 
 def _junit(outcomes: list[assertions.Outcome]) -> bytes:
@@ -173,17 +173,17 @@ def _junit(outcomes: list[assertions.Outcome]) -> bytes:
 
 
 @RESOURCE.operation(
-    "GET", "/v1/connectivity/probe", role=Role.VIEWER, query=ProbeQuery(), weight="probes",
+    "GET", "/v1/connectivity/probe", role=Role.VIEWER, query=ProbeQuery(), concurrency_pool="probes",
     answers={200: [Media(METRICS, "The metrics of one check in the text format of Prometheus.")]},
     problems={**_FINDING, 403: ("destination-not-allowed",)},
 )  # fmt: skip
-def probe_for_prometheus(asked: Asked) -> Response:
+def probe_for_prometheus(context: RequestContext) -> Response:
     """Run one check as Prometheus metrics.
 
     Use it as the target of a Prometheus scrape, as with other multi-target exporters. The metrics have the names that
     blackbox_exporter uses.
     """
-    query = asked.query
+    query = context.query
     body: dict[str, Any] = {
         "source": {"host": True} if query["source"] == "host" else {"container": query["source"]},
         "destination": _destination(query["destination"]),
@@ -198,7 +198,7 @@ def probe_for_prometheus(asked: Asked) -> Response:
         )
     wanted = wanted_check(CheckRequestSchema().load(body))
     began = time.perf_counter()
-    result = check.check(asked.house, asked.snapshot, wanted)
+    result = check.check(context.services, context.snapshot, wanted)
     return Response(exposition(result, wanted, time.perf_counter() - began), content_type=CONTENT_TYPE)
 
 
