@@ -24,7 +24,6 @@ PATIENT = ["--continue-on-failure", "--request-timeout", "90"]
 """Go on after a failure that has its reason. Every call but a stop or restart with a long ``grace_s`` ends sooner."""
 UNTESTED = {
     "followEvents": "It has no end; tests/behaviour/test_events.py follows it.",
-    "getOpenapiYaml": "Schemathesis parses YAML before it compares; clients take it as a text, as the document says.",
 }
 TRAPPED = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done"]
 

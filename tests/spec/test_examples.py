@@ -6,7 +6,7 @@ import pytest
 
 from spec_validator import DOCUMENT, resolved, schema_checker
 
-WITHOUT = {"getConsole", "getOpenapiJson", "getOpenapi30Json", "getOpenapiYaml", "getReferencePage"}
+WITHOUT = {"getConsole", "getOpenapiJson", "getOpenapi30Json", "getReferencePage"}
 """The document cannot hold itself, and pages are for browsers."""
 
 

@@ -8,8 +8,13 @@ from tools.openapi.parameters import tag_parameter
 from tools.openapi.responses import failures, success
 
 _PAGES = (
-    ("/openapi.yaml", "getOpenapiYaml", "Get this document as YAML", "application/yaml", "This OpenAPI 3.1 document."),
-    ("/openapi.json", "getOpenapiJson", "Get this document as JSON", "application/json", "This OpenAPI 3.1 document."),
+    (
+        "/openapi.json",
+        "getOpenapiJson",
+        "Get this document as JSON",
+        "application/json",
+        "This OpenAPI 3.1 document. `/openapi.yaml` is the same document as YAML.",
+    ),
     (
         "/openapi-3.0.json",
         "getOpenapi30Json",
@@ -37,7 +42,10 @@ _DOCUMENT = {"type": "object", "additionalProperties": True, "description": "An 
 
 
 def paths() -> dict[str, Any]:
-    """The path items of the open pages."""
+    """The path items of the open pages.
+
+    ``/openapi.yaml`` is not among them: openapi-python-client cannot read ``application/yaml`` and warns of it.
+    """
     return {path: _item(*rest) for path, *rest in _PAGES}
 
 

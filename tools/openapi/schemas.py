@@ -6,6 +6,7 @@ number has its format; a request refuses what it does not know, while an answer 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -59,6 +60,8 @@ def finish(document: dict[str, Any]) -> dict[str, Any]:
     for name, schema in schemas.items():
         if name in requested:
             schema["additionalProperties"] = False
+            for field in schema.get("properties", {}).values():
+                _tell_default(field)
         else:
             schema.pop("additionalProperties", None)
     for node in _schemas(document):
@@ -121,6 +124,18 @@ def _parameters(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _types(schema: dict[str, Any]) -> list[str]:
     found = schema.get("type", [])
     return [found] if isinstance(found, str) else list(found)
+
+
+def _tell_default(field: dict[str, Any]) -> None:
+    """Say the default of a request's property in its description only.
+
+    openapi-typescript demands every property of a component that has a ``default``, in a request too. Clients that send
+    the default themselves would keep the old one when it changes. Where null is the default, the text says its meaning.
+    """
+    value = field.pop("default", None)
+    if value is not None:
+        shown = value if isinstance(value, str) else json.dumps(value)
+        field["description"] = f"{field['description']} Default: `{shown}`."
 
 
 def _tidy_lengths(schema: dict[str, Any]) -> None:

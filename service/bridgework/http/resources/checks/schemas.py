@@ -59,7 +59,7 @@ class CheckRequestSchema(Strict):
     protocol = fields.String(
         load_default="icmp",
         validate=validate.OneOf(PROTOCOLS),
-        metadata=described("The kind of probe to send; an ICMP echo request by default."),
+        metadata=described("The kind of probe to send; `icmp` sends ICMP echo requests."),
     )
     port = Whole(
         1,

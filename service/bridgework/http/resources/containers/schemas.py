@@ -198,7 +198,7 @@ class PortRequestSchema(Strict):
     protocol = fields.String(
         load_default="tcp",
         validate=validate.OneOf(TRANSPORTS),
-        metadata=described("The transport protocol of the port; tcp by default."),
+        metadata=described("The transport protocol of the port, such as `udp`."),
     )
     host_ip = fields.IP(
         allow_none=True,
@@ -329,7 +329,7 @@ class ContainerCreateSchema(Strict):
     )
     restart_policy = fields.String(
         load_default="no", validate=validate.OneOf(RESTART_POLICIES),
-        metadata=described("When the engine restarts the container after it has stopped; never by default."),
+        metadata=described("When the engine restarts the container after it has stopped; `no` means never."),
     )  # fmt: skip
     start = Flag(
         load_default=True,
@@ -337,7 +337,7 @@ class ContainerCreateSchema(Strict):
     )
     pull = fields.String(
         load_default="never", validate=validate.OneOf(["never", "missing", "always"]),
-        metadata=described("When the engine pulls the image from its registry; never by default."),
+        metadata=described("When the engine pulls the image from its registry."),
     )  # fmt: skip
 
     @validates_schema(skip_on_field_errors=False)

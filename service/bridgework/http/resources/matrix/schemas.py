@@ -50,7 +50,7 @@ class MatrixRequestSchema(Strict):
     protocol = fields.String(
         load_default="icmp",
         validate=validate.OneOf(PROTOCOLS),
-        metadata=described("The kind of probe to send; an ICMP echo request by default."),
+        metadata=described("The kind of probe to send; `icmp` sends ICMP echo requests."),
     )
     port = Whole(
         1,
@@ -317,7 +317,7 @@ class ProbeQuery(Strict):
     protocol = fields.String(
         load_default="icmp",
         validate=validate.OneOf(PROTOCOLS),
-        metadata=described("The kind of probe to send; an ICMP echo request by default."),
+        metadata=described("The kind of probe to send; `icmp` sends ICMP echo requests."),
     )
     port = fields.Integer(
         load_default=None,
