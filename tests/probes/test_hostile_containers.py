@@ -107,9 +107,9 @@ REUSE = """
 import os, subprocess, sys
 from pathlib import Path
 from bridgework.model.probe_port import Place
-from bridgework.probes import places
+from bridgework.probes.kernel import namespace_files as places
 ID = "a" * 64
-places.says_otherwise = lambda groups, container_id: False  # whoever has the number next looks like the container's
+places.says_otherwise = lambda groups, container_id: False  # the next process passes as the container
 victim = subprocess.Popen(["sleep", "60"])
 real, others = places.open_folder, []
 def and_then_it_ends(path, folder=None):
