@@ -14,6 +14,7 @@ from bridgework.analysis.attachment import Attachment, attachment_of
 from bridgework.analysis.candidate_addresses import CandidateAddresses, candidate_addresses
 from bridgework.analysis.predict import predict
 from bridgework.analysis.verdict import weigh
+from bridgework.model.check_request import CheckRequest
 from bridgework.model.checks import (
     AddressDestination,
     CheckResult,
@@ -32,7 +33,6 @@ from bridgework.model.evidence import Evidence
 from bridgework.model.observations import ListeningSocket
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open, literal, published_otherwise, require_allowed
-from bridgework.use_cases.connectivity.check_request import CheckRequest
 from bridgework.use_cases.connectivity.observe import observe_full, observe_quick, source_of, target_of
 from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm import forwarding, nodes

@@ -20,6 +20,7 @@ from bridgework.analysis.all_pairs.all_pairs import VERDICTS, MatrixPrediction, 
 from bridgework.analysis.attachment import IPV4, IPV6, attachment_of
 from bridgework.analysis.rules.overlay import silent_pair
 from bridgework.model import references
+from bridgework.model.check_request import WantedMatrix
 from bridgework.model.checks import Finding, Reason, Verdict
 from bridgework.model.errors import InputFault, InvalidInput
 from bridgework.model.evidence import Evidence
@@ -29,7 +30,6 @@ from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, Sw
 from bridgework.model.snapshot import Container, Reference, Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open
 from bridgework.telemetry import deadline
-from bridgework.use_cases.connectivity.check_request import WantedMatrix
 from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_evidence, inodes_of, look
 from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm.matrix_nodes import Delivered, container_of, elsewhere, world_of_matrix

@@ -8,6 +8,7 @@ from typing import Any
 from bridgework.analysis.predict import predict
 from bridgework.analysis.rules.overlay import silent_node
 from bridgework.model import references
+from bridgework.model.check_request import CheckRequest
 from bridgework.model.checks import (
     AddressDestination,
     CheckResult,
@@ -25,7 +26,6 @@ from bridgework.model.errors import NotFound
 from bridgework.model.peers import PeerSilent
 from bridgework.model.snapshot import Container, NodePlace, Snapshot
 from bridgework.telemetry import deadline
-from bridgework.use_cases.connectivity.check_request import CheckRequest
 from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm import nodes
 from bridgework.use_cases.swarm.nodes import World

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridgework.model import references
+from bridgework.model.check_request import WantedMatrix
 from bridgework.model.errors import NotFound, plainly
 from bridgework.model.peers import Gap, Peers, PeerSilent, RemoteEnd, RemoteRow
 from bridgework.model.snapshot import Container, NodePlace, Snapshot
 from bridgework.telemetry import trace_context
-from bridgework.use_cases.connectivity.check_request import WantedMatrix
 from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm import nodes as swarm
 from bridgework.use_cases.swarm.nodes import World

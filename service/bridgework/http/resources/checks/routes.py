@@ -8,10 +8,10 @@ from typing import Any
 from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.resources.checks.schemas import CheckRequestSchema, CheckResultSchema
 from bridgework.http.resources.nodes import is_forwarded
+from bridgework.model.check_request import CheckRequest
 from bridgework.model.checks import ProbeRequest, Protocol
 from bridgework.policy.access import Role
 from bridgework.use_cases.connectivity import check
-from bridgework.use_cases.connectivity.check_request import CheckRequest
 
 RESOURCE = Resource("connectivity", "Check whether one thing reaches another, and find out why not.")
 DNS_PORT = 53

@@ -30,11 +30,11 @@ from bridgework.http.resources.matrix.schemas import (
     SurpriseSchema,
 )
 from bridgework.http.resources.nodes import GapSchema, is_forwarded
+from bridgework.model.check_request import WantedMatrix
 from bridgework.model.checks import Protocol, Verdict
 from bridgework.model.errors import InputFault
 from bridgework.policy.access import Role
 from bridgework.use_cases.connectivity import assertions, check, matrix
-from bridgework.use_cases.connectivity.check_request import WantedMatrix
 
 RESOURCE = Resource(
     "connectivity", "Check all pairs at once, check assertions in a pipeline, or serve one check to Prometheus."
