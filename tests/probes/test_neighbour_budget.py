@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.matrix.namespaces import open_space
+from bridgework.matrix.namespaces import read_namespace
 from bridgework.model.checks import Protocol, Reason, Verdict
 from bridgework.model.probe_port import SweepPlan, SweepSource, SweepTarget
 from bridgework.probes.kernel import neighbour_table
@@ -40,7 +40,7 @@ class Entries:
         for member in [*lab.members, lab.router]:
             descriptor = os.open(member.path, os.O_RDONLY)
             self.spaces[member.namespace] = run_inside(
-                descriptor, lambda at=descriptor: open_space(os.fstat(at).st_ino)
+                descriptor, lambda at=descriptor: read_namespace(os.fstat(at).st_ino)
             )
             os.close(descriptor)
         self.peak = 0

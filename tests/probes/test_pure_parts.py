@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridgework.matrix.neighbour_budget import NeighbourBudget, limit_of
-from bridgework.matrix.rate_limiter import Pace
+from bridgework.matrix.rate_limiter import RateLimiter
 from bridgework.model.checks import (
     Measurement,
     Phases,
@@ -250,7 +250,7 @@ def test_a_ledger_counts_others_and_frees_what_is_released():
 def test_the_pace_gives_no_more_than_its_rate(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("bridgework.matrix.rate_limiter.time.monotonic", lambda: now[0])
-    pace, sent = Pace(1000), 0
+    pace, sent = RateLimiter(1000), 0
     for _ in range(1000):
         now[0] += 0.001
         allowed = pace.allowed()

@@ -10,7 +10,7 @@ CHANGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
 """For a socket that connects: called when it becomes writable, and again when it becomes readable."""
 
 
-class Watcher:
+class EpollDispatcher:
     """Handlers by descriptor. A handler may close and unwatch any of them."""
 
     def __init__(self) -> None:

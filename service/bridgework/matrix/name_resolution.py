@@ -18,8 +18,8 @@ from functools import partial
 import dns.exception
 
 from bridgework.ipam.allowed import forbidden
-from bridgework.matrix.loop import Lane, Loop
 from bridgework.matrix.neighbour_entries import Held
+from bridgework.matrix.probe_loop import ActiveSource, ProbeLoop
 from bridgework.matrix.rows import Destination
 from bridgework.model.checks import Reason
 from bridgework.model.observations import ResolverConfiguration
@@ -48,7 +48,7 @@ class _Question:
 class SourceResolver:
     """One source's resolver: ``sockets`` maps each server to a connected socket in the source's namespace."""
 
-    lane: Lane
+    lane: ActiveSource
     configuration: ResolverConfiguration
     sockets: dict[str, socket.socket]
     waiting_names: deque[int] = field(default_factory=deque)
@@ -56,12 +56,12 @@ class SourceResolver:
     held: list[Held] | None = None
 
 
-class Names:
+class NameResolution:
     """Feeds the loop's lanes with destinations as their names become known."""
 
     def __init__(
         self,
-        loop: Loop,
+        loop: ProbeLoop,
         candidate_addresses: Callable[[str], Destination | None],
         timeout_s: float,
         allowed_subnets: tuple[str, ...] | None,
@@ -192,7 +192,7 @@ class Names:
         lane.row.destinations[position] = destination
         self._loop.ready(lane, position)
 
-    def _goes(self, lane: Lane, address: str) -> bool:
+    def _goes(self, lane: ActiveSource, address: str) -> bool:
         destination = self._aim(address)
         return destination is not None and lane.space.reaches(destination.packed)
 

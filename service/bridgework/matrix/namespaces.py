@@ -43,7 +43,7 @@ class Route:
     source: bytes | None
 
 
-class Space:
+class Namespace:
     """One namespace, named by its inode. Made and used by one thread."""
 
     def __init__(self, inode: int, netlink: socket.socket) -> None:
@@ -174,12 +174,12 @@ def _deletion(interface: int, address: bytes) -> bytes:
     return netlink.message(_RTM_DELNEIGH, netlink.NLM_F_REQUEST, body)
 
 
-def open_space(inode: int, ends: float = math.inf) -> Space:
+def read_namespace(inode: int, ends: float = math.inf) -> Namespace:
     """The calling thread's namespace. Raises ``OSError`` when its addresses or ways cannot be read.
 
     It is a ``TimeoutError`` when they are not read before ``ends`` (``time.monotonic``).
     """
-    space = Space(inode, netlink.open_socket())
+    space = Namespace(inode, netlink.open_socket())
     try:
         space.learn(netlink.Limit(ends))
         space.known = space.entries()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from bridgework.matrix.namespaces import Entry, Space
+from bridgework.matrix.namespaces import Entry, Namespace
 from bridgework.probes.kernel.neighbour_table import TableUsage
 
 SHARE_OF_HARD_LIMIT = 0.5
@@ -31,7 +31,7 @@ class NeighbourBudget:
     """Of one table (ARP or NDP). ``read_usage`` is asked often; where it cannot tell, only our own entries count."""
 
     def __init__(
-        self, spaces: Mapping[int, Space], read_usage: Callable[[], TableUsage | None], limit: int | None = None
+        self, spaces: Mapping[int, Namespace], read_usage: Callable[[], TableUsage | None], limit: int | None = None
     ) -> None:
         self._spaces = spaces
         self._read_usage = read_usage

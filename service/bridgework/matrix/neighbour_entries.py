@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bridgework.matrix.namespaces import Space
+from bridgework.matrix.namespaces import Namespace
 from bridgework.matrix.neighbour_budget import Key, NeighbourBudget
-from bridgework.matrix.neighbour_routes import Routing
+from bridgework.matrix.neighbour_routes import EntryPrediction
 from bridgework.probes.kinds.reasons import VERSION_OF_LENGTH
 
 Held = tuple[int, tuple[Key, ...]]
 """The IP version and the keys to give back."""
 
 
-class Holdings:
-    """Routing says which entries, the version's ledger whether there is room for them."""
+class NeighbourBudgets:
+    """EntryPrediction says which entries, the version's ledger whether there is room for them."""
 
-    def __init__(self, routing: Routing, ledgers: Mapping[int, NeighbourBudget]) -> None:
+    def __init__(self, routing: EntryPrediction, ledgers: Mapping[int, NeighbourBudget]) -> None:
         self._routing, self._ledgers = routing, ledgers
 
-    def hold(self, space: Space, address: bytes) -> tuple[Held | None, bool]:
+    def hold(self, space: Namespace, address: bytes) -> tuple[Held | None, bool]:
         """What a packet from there to the address needs, ``None`` without room; and whether it stays on the link."""
         version = VERSION_OF_LENGTH[len(address)]
         made, near = self._routing.entries_made(space, address)
         keys = self._ledgers[version].admit(made)
         return (None if keys is None else (version, keys)), near
 
-    def hold_all(self, space: Space, addresses: Iterable[bytes]) -> list[Held] | None:
+    def hold_all(self, space: Namespace, addresses: Iterable[bytes]) -> list[Held] | None:
         """The same for several addresses, all or none."""
         together: list[Held] = []
         for address in addresses:

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridgework.matrix.namespaces import Space
+from bridgework.matrix.namespaces import Namespace
 from bridgework.matrix.neighbour_budget import SOMEWHERE, Key
 
 _IPV6_BYTES = 16
 _SOLICITED_NODE = bytes.fromhex("ff0200000000000000000001ff")
 
 
-class Routing:
+class EntryPrediction:
     """Over a fixed set of namespaces. An address that several of them have belongs to none of them for sure."""
 
-    def __init__(self, spaces: Iterable[Space]) -> None:
-        self._owners: dict[bytes, Space | None] = {}
+    def __init__(self, spaces: Iterable[Namespace]) -> None:
+        self._owners: dict[bytes, Namespace | None] = {}
         self._made: dict[tuple[int, int, bytes], tuple[Key, ...]] = {}
         for space in spaces:
             for address in space.addresses:
                 self._owners[address] = None if address in self._owners else space
 
-    def entries_made(self, space: Space, address: bytes) -> tuple[tuple[Key, ...], bool]:
+    def entries_made(self, space: Namespace, address: bytes) -> tuple[tuple[Key, ...], bool]:
         """The entries that a packet to this address may make, and whether the address is on the sender's own link."""
         if address in space.addresses:
             return (), False
@@ -39,7 +39,7 @@ class Routing:
             self._made[space.inode, route.interface, hop] = made
         return made, route.gateway is None
 
-    def _predict(self, space: Space, interface: int, hop: bytes, source: bytes | None) -> tuple[Key, ...]:
+    def _predict(self, space: Namespace, interface: int, hop: bytes, source: bytes | None) -> tuple[Key, ...]:
         keys: list[Key] = [(space.inode, interface, hop)]
         if len(hop) == _IPV6_BYTES:
             keys.append((space.inode, interface, _SOLICITED_NODE + hop[-3:]))

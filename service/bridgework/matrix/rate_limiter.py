@@ -13,7 +13,7 @@ CHUNK = 64
 BURST_S = 0.005
 
 
-class Pace:
+class RateLimiter:
     """An allowance that grows with time; what is unused is kept for 5 ms at most."""
 
     def __init__(self, per_second: int | None) -> None:

@@ -29,7 +29,7 @@ def destination_of(address: str, port: int) -> Destination:
     return Destination(version, socket.inet_pton(family_of(version), sockaddr[0].partition("%")[0]), sockaddr)
 
 
-class Row:
+class RowProgress:
     """Positions count the source's targets from 0. Times are seconds of ``time.monotonic``."""
 
     def __init__(self, source: SweepSource) -> None:

@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from bridgework.matrix.epoll_dispatcher import Watcher
-from bridgework.matrix.loop import Lane, Loop
-from bridgework.matrix.name_resolution import Names, SourceResolver
+from bridgework.matrix.connect_transport import DescriptorBudget
+from bridgework.matrix.epoll_dispatcher import EpollDispatcher
+from bridgework.matrix.name_resolution import NameResolution, SourceResolver
 from bridgework.matrix.neighbour_budget import NeighbourBudget
-from bridgework.matrix.neighbour_entries import Holdings
-from bridgework.matrix.neighbour_routes import Routing
-from bridgework.matrix.rate_limiter import Pace
-from bridgework.matrix.rows import Row
-from bridgework.matrix.setup import Entrance, Environment
-from bridgework.matrix.stream_transport import Room
+from bridgework.matrix.neighbour_entries import NeighbourBudgets
+from bridgework.matrix.neighbour_routes import EntryPrediction
+from bridgework.matrix.probe_loop import ActiveSource, ProbeLoop
+from bridgework.matrix.rate_limiter import RateLimiter
+from bridgework.matrix.rows import RowProgress
+from bridgework.matrix.source_opener import Environment, SourceOpener
 from bridgework.model.checks import Protocol, Reason
 from bridgework.model.probe_port import SweepPlan, SweepRow
 from bridgework.probes.kernel import neighbour_table, netlink, rlimit
@@ -31,7 +31,7 @@ FILES_PER_SOURCE = 6
 MAX_CONNECTIONS = 16_384
 
 
-class Stage:
+class MatrixThread:
     """One run. ``emit`` takes the rows, ``stopped`` is asked often, ``waker`` is readable once it says yes."""
 
     def __init__(
@@ -50,52 +50,58 @@ class Stage:
         """Emit every row exactly once, unless stopped."""
         with ExitStack() as files:
             usage_socket = files.enter_context(netlink.open_socket())
-            entrance = Entrance(self._plan, self._grounds, files, self._room(), self._ends)
+            entrance = SourceOpener(self._plan, self._grounds, files, self._room(), self._ends)
             entrance.open_host()
             opened = list(self._open(entrance))
             ledgers = self._ledgers(entrance, usage_socket)
             for budget in ledgers.values():
                 files.callback(budget.settle)
-            pace, timeout_s = Pace(self._plan.max_packets_per_second), self._plan.timeout_ms / 1000
-            watcher = Watcher()
+            pace, timeout_s = RateLimiter(self._plan.max_packets_per_second), self._plan.timeout_ms / 1000
+            watcher = EpollDispatcher()
             files.callback(watcher.close)
             watcher.watch(self._waker, lambda: None)
-            loop = Loop(Holdings(Routing(entrance.spaces.values()), ledgers), watcher, self._emit, pace, timeout_s)
+            loop = ProbeLoop(
+                NeighbourBudgets(EntryPrediction(entrance.spaces.values()), ledgers),
+                watcher,
+                self._emit,
+                pace,
+                timeout_s,
+            )
             files.callback(loop.close)
-            names = Names(loop, entrance.destination, timeout_s, self._plan.allowed_subnets)
+            names = NameResolution(loop, entrance.destination, timeout_s, self._plan.allowed_subnets)
             for lane, resolver in opened:
                 loop.add(lane)
                 if resolver is not None:
                     names.add(resolver)
             loop.run(self._stopped, self._ends)
 
-    def _room(self) -> Room:
+    def _room(self) -> DescriptorBudget:
         """Files for every source, and for connections as many as the system's hard limit leaves."""
         sources = len(self._plan.sources) * FILES_PER_SOURCE
         if self._plan.protocol is Protocol.ICMP:
-            return Room(rlimit.make_room(sources) - sources)
+            return DescriptorBudget(rlimit.make_room(sources) - sources)
         pairs = sum(len(source.targets) for source in self._plan.sources)
-        return Room(max(1, rlimit.make_room(sources + min(pairs, MAX_CONNECTIONS)) - sources))
+        return DescriptorBudget(max(1, rlimit.make_room(sources + min(pairs, MAX_CONNECTIONS)) - sources))
 
-    def _ledgers(self, entrance: Entrance, usage_socket: socket.socket) -> dict[int, NeighbourBudget]:
+    def _ledgers(self, entrance: SourceOpener, usage_socket: socket.socket) -> dict[int, NeighbourBudget]:
         limit = self._grounds.neighbour_limit
         return {
             version: NeighbourBudget(entrance.spaces, partial(_usage, usage_socket, table), limit)
             for version, table in _TABLES.items()
         }
 
-    def _open(self, entrance: Entrance) -> Iterator[tuple[Lane, SourceResolver | None]]:
+    def _open(self, entrance: SourceOpener) -> Iterator[tuple[ActiveSource, SourceResolver | None]]:
         for number, source in enumerate(self._plan.sources):
             if self._stopped():
                 return
             if time.monotonic() >= self._ends:
                 # What the sources before this one have filled their namespaces with took all the time.
-                late = Row(source)
+                late = RowProgress(source)
                 late.give_up(Reason.DEADLINE)
                 self._emit(late.whole())
                 continue
             opened = entrance.open_lane(number, source)
-            if not isinstance(opened, Lane):
+            if not isinstance(opened, ActiveSource):
                 self._emit(opened.whole())
             elif any(target.address is None and target.name is not None for target in source.targets):
                 yield opened, self._open_desk(entrance, opened)
@@ -103,7 +109,7 @@ class Stage:
                 yield opened, None
 
     @staticmethod
-    def _open_desk(entrance: Entrance, lane: Lane) -> SourceResolver | None:
+    def _open_desk(entrance: SourceOpener, lane: ActiveSource) -> SourceResolver | None:
         resolver = entrance.open_desk(lane)
         if resolver is None:
             for position, target in enumerate(lane.row.source.targets):

@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from threading import Event
 
-from bridgework.matrix.run import Stage
-from bridgework.matrix.setup import Environment
+from bridgework.matrix.run import MatrixThread
+from bridgework.matrix.source_opener import Environment
 from bridgework.model.probe_port import SweepPlan, SweepRow
 
 
@@ -32,7 +32,7 @@ def sweep(plan: SweepPlan, environment: Environment) -> Iterator[SweepRow | None
         stopped = Event()
         stack.callback(os.eventfd_write, waker, 1)
         stack.callback(stopped.set)
-        future = thread.submit(Stage(plan, environment, rows.put, stopped.is_set, waker).run)
+        future = thread.submit(MatrixThread(plan, environment, rows.put, stopped.is_set, waker).run)
         future.add_done_callback(lambda _: rows.put(None))
         while True:
             try:

@@ -1,6 +1,6 @@
-"""What a matrix sends through: a ``Line`` is one source's way out, opened inside its namespace.
+"""What a matrix sends through: a ``Transport`` is one source's way out, opened inside its namespace.
 
-``EchoLine`` pings over one raw socket for each IP version. It never waits: the loop calls it when there is something.
+``EchoTransport`` pings over one raw socket for each IP version. It never waits: the loop calls it on an event.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Heard(NamedTuple):
     reason: Reason | None
 
 
-class Line(Protocol):
+class Transport(Protocol):
     """One source's way out. ``inside`` says that every ``send`` must be made inside the namespace."""
 
     inside: bool
@@ -55,7 +55,7 @@ class Line(Protocol):
         ...
 
 
-class EchoLine:
+class EchoTransport:
     """Pings. The identifier tells the rows of one matrix apart, the sequence number is the position."""
 
     inside = False

@@ -95,7 +95,7 @@ def _observe_host(job: Mapping[str, Any], say: Say) -> None:
 
 def _sweep(job: Mapping[str, Any], say: Say) -> None:
     from bridgework.matrix.neighbour_budget import ASSUMED_USAGE, limit_of
-    from bridgework.matrix.setup import Environment
+    from bridgework.matrix.source_opener import Environment
     from bridgework.matrix.sweep import sweep
     from bridgework.probes.kernel.neighbour_table import table_usage
 

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Any, Protocol
 
-from bridgework.matrix.rows import Row
+from bridgework.matrix.rows import RowProgress
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
 from bridgework.model.observations import HostObservation, Observation
 from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow, SweepSource
@@ -147,6 +147,6 @@ def _read(line: str) -> Mapping[str, Any]:
 
 
 def _given_up(source: SweepSource, reason: Reason) -> SweepRow:
-    row = Row(source)
+    row = RowProgress(source)
     row.give_up(reason)
     return row.whole()

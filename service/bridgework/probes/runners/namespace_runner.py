@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from bridgework.matrix.setup import Environment
+from bridgework.matrix.source_opener import Environment
 from bridgework.matrix.sweep import sweep
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
 from bridgework.model.observations import HostObservation, Observation, ResolverConfiguration

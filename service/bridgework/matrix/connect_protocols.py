@@ -23,7 +23,7 @@ _HTTP_BEGINS = b"HTTP/"
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class ConnectProtocol:
     """``opening`` is what is sent once connected, ``None`` when being connected is all; silence means ``silence``."""
 
     kind: socket.SocketKind
@@ -56,15 +56,15 @@ def _take_dns(data: bytes) -> Reason | None:
         return Reason.UNEXPECTED_ANSWER
 
 
-CONVERSATIONS: Mapping[Protocol, Conversation] = {
-    Protocol.TCP: Conversation(socket.SOCK_STREAM, 0),
-    Protocol.HTTP: Conversation(socket.SOCK_STREAM, DEFAULT_PORT, _http_opening, _take_http),
-    Protocol.UDP: Conversation(socket.SOCK_DGRAM, 0, lambda _: b"\0", silence=Reason.NO_ANSWER),
-    Protocol.DNS: Conversation(socket.SOCK_DGRAM, DNS_PORT, _dns_opening, _take_dns),
+CONNECT_PROTOCOLS: Mapping[Protocol, ConnectProtocol] = {
+    Protocol.TCP: ConnectProtocol(socket.SOCK_STREAM, 0),
+    Protocol.HTTP: ConnectProtocol(socket.SOCK_STREAM, DEFAULT_PORT, _http_opening, _take_http),
+    Protocol.UDP: ConnectProtocol(socket.SOCK_DGRAM, 0, lambda _: b"\0", silence=Reason.NO_ANSWER),
+    Protocol.DNS: ConnectProtocol(socket.SOCK_DGRAM, DNS_PORT, _dns_opening, _take_dns),
 }
 
 
 def default_port(protocol: Protocol) -> int:
     """The protocol's own port; 0 where it has none."""
-    conversation = CONVERSATIONS.get(protocol)
+    conversation = CONNECT_PROTOCOLS.get(protocol)
     return conversation.port if conversation else 0

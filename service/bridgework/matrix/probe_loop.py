@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from bridgework.matrix.epoll_dispatcher import CHANGES, Watcher
-from bridgework.matrix.namespaces import Space
-from bridgework.matrix.neighbour_entries import Held, Holdings
-from bridgework.matrix.rate_limiter import Pace
-from bridgework.matrix.rows import Destination, Row
-from bridgework.matrix.transports import Line
+from bridgework.matrix.epoll_dispatcher import CHANGES, EpollDispatcher
+from bridgework.matrix.namespaces import Namespace
+from bridgework.matrix.neighbour_entries import Held, NeighbourBudgets
+from bridgework.matrix.rate_limiter import RateLimiter
+from bridgework.matrix.rows import Destination, RowProgress
+from bridgework.matrix.transports import Transport
 from bridgework.model.checks import Reason
 from bridgework.model.probe_port import SweepRow
 from bridgework.probes.kinds import reasons
@@ -28,32 +28,37 @@ DRAIN = 256
 
 
 @dataclass(eq=False, slots=True)
-class Lane:
+class ActiveSource:
     """A row with where it stands: ``enter`` moves the calling thread into its namespace."""
 
-    row: Row
-    space: Space
-    line: Line
+    row: RowProgress
+    space: Namespace
+    line: Transport
     enter: Callable[[], None]
 
 
-class Loop:
+class ProbeLoop:
     """Measures lanes until all rows are whole or the deadline passes. Times are those of ``time.monotonic``."""
 
     def __init__(
-        self, holdings: Holdings, watcher: Watcher, emit: Callable[[SweepRow], None], pace: Pace, timeout_s: float
+        self,
+        holdings: NeighbourBudgets,
+        watcher: EpollDispatcher,
+        emit: Callable[[SweepRow], None],
+        pace: RateLimiter,
+        timeout_s: float,
     ) -> None:
         self.holdings, self.watcher, self.pace = holdings, watcher, pace
         self.tick: Callable[[float], float] = lambda now: now + MAX_WAIT_S
         self._emit, self._timeout_s = emit, timeout_s
-        self._open: set[Lane] = set()
-        self._sending: deque[Lane] = deque()
-        self._queued: set[Lane] = set()
-        self._flights: deque[tuple[float, Lane, list[int]]] = deque()
+        self._open: set[ActiveSource] = set()
+        self._sending: deque[ActiveSource] = deque()
+        self._queued: set[ActiveSource] = set()
+        self._flights: deque[tuple[float, ActiveSource, list[int]]] = deque()
         self._starved_since: float | None = None
         self._retry_at = 0.0
 
-    def add(self, lane: Lane) -> None:
+    def add(self, lane: ActiveSource) -> None:
         """Measure this one too; without any target it is whole at once."""
         self._open.add(lane)
         for descriptor in lane.line.descriptors():
@@ -62,12 +67,12 @@ class Loop:
         if not lane.row.left:
             self._whole(lane)
 
-    def ready(self, lane: Lane, position: int) -> None:
+    def ready(self, lane: ActiveSource, position: int) -> None:
         """This position of the lane has a destination now."""
         lane.row.ready.append(position)
         self._queue(lane)
 
-    def _queue(self, lane: Lane) -> None:
+    def _queue(self, lane: ActiveSource) -> None:
         if lane not in self._queued:
             self._queued.add(lane)
             self._sending.append(lane)
@@ -102,7 +107,7 @@ class Loop:
             self.pace.spent(sent)
             room -= sent
 
-    def _send_from(self, lane: Lane, room: int) -> int:
+    def _send_from(self, lane: ActiveSource, room: int) -> int:
         if lane.line.inside:
             lane.enter()
         self._retry_at = 0.0
@@ -115,7 +120,7 @@ class Loop:
             self._flights.append((time.monotonic() + self._timeout_s, lane, flight))
         return len(flight)
 
-    def _try(self, lane: Lane, position: int, destination: Destination) -> bool:
+    def _try(self, lane: ActiveSource, position: int, destination: Destination) -> bool:
         """Whether a packet went out. A position that must wait goes back to the head of its row."""
         held, near = self.holdings.hold(lane.space, destination.packed)
         now = time.monotonic()
@@ -137,7 +142,7 @@ class Loop:
         self._sent(lane, descriptor, destination.version, near=near)
         return True
 
-    def _sent(self, lane: Lane, descriptor: int | None, version: int, *, near: bool) -> None:
+    def _sent(self, lane: ActiveSource, descriptor: int | None, version: int, *, near: bool) -> None:
         """What is on the same link has often answered already: hearing it at once keeps its time true."""
         if descriptor is not None:
             self.watcher.watch(descriptor, partial(self._hear, lane, descriptor, DRAIN), CHANGES)
@@ -145,12 +150,12 @@ class Loop:
         elif near:
             self._hear(lane, lane.line.descriptors()[0 if version == reasons.IPV4 else -1], 1)
 
-    def _later(self, lane: Lane, position: int, now: float) -> None:
+    def _later(self, lane: ActiveSource, position: int, now: float) -> None:
         self._let_go(lane.row.under_way.pop(position, None))
         lane.row.ready.appendleft(position)
         self._retry_at = now + RETRY_S
 
-    def _starve(self, lane: Lane, position: int, now: float) -> None:
+    def _starve(self, lane: ActiveSource, position: int, now: float) -> None:
         """No room in the table. What we hold comes back; if others hold it all, wait for one time-out, then say so."""
         if not self.holdings.idle:
             self._starved_since = None
@@ -169,7 +174,7 @@ class Loop:
             wake_at = min(wake_at, max(self._retry_at, now + self.pace.wait_s()))
         return max(0.0, min(wake_at - now, MAX_WAIT_S))
 
-    def _hear(self, lane: Lane, descriptor: int, at_most: int) -> None:
+    def _hear(self, lane: ActiveSource, descriptor: int, at_most: int) -> None:
         for heard in lane.line.receive(descriptor, at_most):
             elapsed_ms = round((time.monotonic() - lane.row.sent[heard.position]) * 1000, 3)
             self.finish(lane, heard.position, heard.reason, None if heard.reason else elapsed_ms)
@@ -182,7 +187,7 @@ class Loop:
                 if position in lane.row.under_way:
                     self.finish(lane, position, lane.line.silence)
 
-    def finish(self, lane: Lane, position: int, reason: Reason | None, rtt_ms: float | None = None) -> None:
+    def finish(self, lane: ActiveSource, position: int, reason: Reason | None, rtt_ms: float | None = None) -> None:
         """This position has come to its end; without a reason it is a success."""
         lane.row.finish(position, reason, rtt_ms)
         self._let_go(lane.row.under_way.pop(position, None))
@@ -196,7 +201,7 @@ class Loop:
         if held is not None and held[1]:
             self.holdings.let_go((held,))
 
-    def _whole(self, lane: Lane) -> None:
+    def _whole(self, lane: ActiveSource) -> None:
         if lane in self._open:
             self._open.remove(lane)
             for descriptor in lane.line.descriptors():

@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
 from bridgework.matrix import transports
-from bridgework.matrix.loop import Lane
+from bridgework.matrix.connect_protocols import CONNECT_PROTOCOLS, default_port
+from bridgework.matrix.connect_transport import ConnectTransport, DescriptorBudget
 from bridgework.matrix.name_resolution import SourceResolver
-from bridgework.matrix.namespaces import Space, open_space
-from bridgework.matrix.rows import Destination, Row, destination_of
-from bridgework.matrix.stream_protocols import CONVERSATIONS, default_port
-from bridgework.matrix.stream_transport import ConnectLine, Room
+from bridgework.matrix.namespaces import Namespace, read_namespace
+from bridgework.matrix.probe_loop import ActiveSource
+from bridgework.matrix.rows import Destination, RowProgress, destination_of
 from bridgework.model.checks import Protocol, Reason
 from bridgework.model.observations import ResolverConfiguration
 from bridgework.model.probe_port import Place, SweepPlan, SweepSource
@@ -43,11 +43,13 @@ class Environment:
     neighbour_limit: int | None = None
 
 
-class Entrance:
+class SourceOpener:
     """Opens lanes and knows the spaces they are in, before ``ends``; ``files`` closes what it opened."""
 
-    def __init__(self, plan: SweepPlan, environment: Environment, files: ExitStack, room: Room, ends: float) -> None:
-        self.spaces: dict[int, Space] = {}
+    def __init__(
+        self, plan: SweepPlan, environment: Environment, files: ExitStack, room: DescriptorBudget, ends: float
+    ) -> None:
+        self.spaces: dict[int, Namespace] = {}
         self._plan, self._grounds, self._files, self._room, self._ends = plan, environment, files, room, ends
         self._destinations: dict[str, Destination | None] = {}
         self._token = transports.new_token()
@@ -63,14 +65,14 @@ class Entrance:
         except (OutOfReach, OSError):
             return
 
-    def open_lane(self, number: int, source: SweepSource) -> Lane | Row:
+    def open_lane(self, number: int, source: SweepSource) -> ActiveSource | RowProgress:
         """A lane ready to be measured, or the whole row of a source that cannot be stood in."""
-        row = Row(source)
+        row = RowProgress(source)
         self._aim(row)
         try:
             with self._grounds.open_place(source.place) as descriptor:
                 space = self._enter(descriptor)
-                return Lane(row, space, self._line(number, row), self._way_back(descriptor))
+                return ActiveSource(row, space, self._line(number, row), self._way_back(descriptor))
         except OutOfReach as limit:
             row.give_up(limit.reason)
         except TimeoutError:
@@ -81,15 +83,15 @@ class Entrance:
             row.give_up(of_errno(error.errno))
         return row
 
-    def _enter(self, descriptor: int) -> Space:
+    def _enter(self, descriptor: int) -> Namespace:
         self._grounds.enter(descriptor)
         inode = os.fstat(descriptor).st_ino
         if inode not in self.spaces:
-            self.spaces[inode] = open_space(inode, self._ends)
+            self.spaces[inode] = read_namespace(inode, self._ends)
             self._files.callback(self.spaces[inode].close)
         return self.spaces[inode]
 
-    def _aim(self, row: Row) -> None:
+    def _aim(self, row: RowProgress) -> None:
         for position, target in enumerate(row.source.targets):
             if target.address is None:
                 if target.name is None:
@@ -111,16 +113,16 @@ class Entrance:
                 self._destinations[address] = None
         return self._destinations[address]
 
-    def _line(self, number: int, row: Row) -> transports.Line:
+    def _line(self, number: int, row: RowProgress) -> transports.Transport:
         if self._plan.protocol is not Protocol.ICMP:
-            return ConnectLine(CONVERSATIONS[self._plan.protocol], self._room)
+            return ConnectTransport(CONNECT_PROTOCOLS[self._plan.protocol], self._room)
         versions = {destination.version for destination in row.destinations if destination}
         named = any(target.name for target in row.source.targets)
-        line = transports.EchoLine(number, self._token, (IPV4, IPV6) if named else sorted(versions))
+        line = transports.EchoTransport(number, self._token, (IPV4, IPV6) if named else sorted(versions))
         self._files.callback(line.close)
         return line
 
-    def open_desk(self, lane: Lane) -> SourceResolver | None:
+    def open_desk(self, lane: ActiveSource) -> SourceResolver | None:
         """What the lane's names are resolved with, opened in the namespace that was entered last, the lane's own."""
         configuration = self._grounds.resolver(lane.row.source.place)
         if configuration is None:

@@ -13,8 +13,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bridgework.matrix.connect_protocols import ConnectProtocol
 from bridgework.matrix.rows import Destination
-from bridgework.matrix.stream_protocols import Conversation
 from bridgework.matrix.transports import Heard
 from bridgework.model.checks import Reason
 from bridgework.probes.kinds import error_queue, reasons
@@ -25,7 +25,7 @@ _RECEIVE_BYTES = 2048
 
 
 @dataclass(slots=True)
-class Room:
+class DescriptorBudget:
     """How many sockets may yet be opened, by all lines of a matrix together."""
 
     free: int
@@ -39,12 +39,12 @@ class _Try:
     connected: bool = False
 
 
-class ConnectLine:
+class ConnectTransport:
     """One source's connections."""
 
     inside = True
 
-    def __init__(self, conversation: Conversation, room: Room) -> None:
+    def __init__(self, conversation: ConnectProtocol, room: DescriptorBudget) -> None:
         self.silence = conversation.silence
         self._conversation, self._room = conversation, room
         self._tries: dict[int, _Try] = {}
