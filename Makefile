@@ -24,9 +24,9 @@ coverage: COVERAGE := --cov --cov-report=term:skip-covered
 coverage: test ## The same tests, with the lines of the service counted that they run
 
 test-engines: dev ## Run the tests that depend on the engine's version on Debian's newer one, downloaded, not installed
-	@$(PYTHON) scripts/private_engine.py packages
+	@$(PYTHON) -m tools.engine packages
 	@scripts/test-packages
-	@PYTHONPATH=tests $(PYTHON) -m engines.run $(ARGS)
+	@$(PYTHON) -m tests.engines.run $(ARGS)
 
 check: dev ## Lint, types, who imports whom, the console's JavaScript, workflows, and whether openapi.yaml says what the service does
 	@$(PYTHON) -m ruff check .
@@ -98,5 +98,5 @@ dev:
 	@scripts/bootstrap dev
 
 test-packages: dev
-	@$(PYTHON) scripts/private_engine.py packages
+	@$(PYTHON) -m tools.engine packages
 	@scripts/test-packages

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "service"), str(ROOT), str(ROOT / "scripts")]
+sys.path[:0] = [str(ROOT / "service"), str(ROOT)]
 
 import docker
 
-from private_engine import PrivateEngine
+from tools.engine import PrivateEngine
 
 TOKEN = "bench"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}

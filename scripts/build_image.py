@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from private_engine import (
+from tools.engine import (
     CGROUPS,
     CONTAINERD_SETTINGS,
     SEARCH_PATH,

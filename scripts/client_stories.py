@@ -17,12 +17,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from live_service import TOKEN, live_service
+from scripts.live_service import TOKEN, live_service
 
 HOP_BY_HOP = {"connection", "content-length", "date", "server", "transfer-encoding"}
 STREAMS = ("text/event-stream", "application/x-ndjson")

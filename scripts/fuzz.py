@@ -12,18 +12,16 @@ from http import HTTPStatus
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from fuzz_registry import MIRROR, registry
-from fuzz_verdicts import Report
-from live_service import TOKEN, Live, live_service
+from scripts.fuzz_registry import MIRROR, registry
+from scripts.fuzz_verdicts import Report
+from scripts.live_service import TOKEN, Live, live_service
 
 FOLDER = ROOT / "tests" / "spec" / "fuzz"
 SHORT_SECONDS, DEFAULT_SECONDS = 60, 300
 PATIENT = ["--continue-on-failure", "--request-timeout", "90"]
 """Go on after a failure that has its reason. Every call but a stop or restart with a long ``grace_s`` ends sooner."""
 UNTESTED = {
-    "followEvents": "It has no end; tests/behaviour/test_events.py follows it.",
+    "followEvents": "It has no end; tests/engine/test_events.py follows it.",
 }
 TRAPPED = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done"]
 

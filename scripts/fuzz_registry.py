@@ -10,7 +10,7 @@ from pathlib import Path
 
 import docker
 
-from private_engine import PrivateEngine, run, wait_until
+from tools.engine import PrivateEngine, run, wait_until
 
 PORT = 5000
 MIRROR = f"http://127.0.0.1:{PORT}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from private_engine import PrivateEngine
+from tools.engine import PrivateEngine
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = hashlib.sha256(os.urandom(32)).hexdigest()

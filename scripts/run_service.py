@@ -1,7 +1,7 @@
 """Starts the service for a person who wants to try it, and says how: what `make run` does after the environment.
 
 An engine is found as Docker's own clients find it; where there is none, a private one is started, which stays up when
-the service is stopped, so that the next start takes seconds. `python scripts/run_service.py clean-engine` removes it.
+the service is stopped, so that the next start takes seconds. `python -m scripts.run_service clean-engine` removes it.
 """
 
 import contextlib
@@ -22,14 +22,14 @@ import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
-from private_engine import answers
+from tools.engine import answers
 
 ROOT = Path(__file__).resolve().parent.parent
 PRIVATE = ROOT / ".bridgework"
 STANDARD_SOCKET = Path("/var/run/docker.sock")
 # A checkout's engine is its own: the name says whose it is.
 ENGINE_NAME = f"bridgework-run-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
-ENGINE_COMMAND = [sys.executable, str(ROOT / "scripts" / "private_engine.py")]
+ENGINE_COMMAND = [sys.executable, "-m", "tools.engine"]
 ENGINE_PLACE = ["--dir", str(PRIVATE / "engine"), "--name", ENGINE_NAME]
 Service = subprocess.Popen[bytes]
 LOG = PRIVATE / "service.log"
@@ -121,7 +121,9 @@ def find_engine() -> dict[str, str]:
     if STANDARD_SOCKET.exists() and not os.access(STANDARD_SOCKET, os.R_OK | os.W_OK):
         raise SystemExit(f"This machine's engine at {STANDARD_SOCKET} is not open to you: try `sudo make run`.")
     say(f"No engine at DOCKER_HOST or {STANDARD_SOCKET}: using a private one, apart from this machine's network")
-    started = subprocess.run([*ENGINE_COMMAND, "start", *ENGINE_PLACE], stdout=subprocess.PIPE, text=True, check=False)
+    started = subprocess.run(
+        [*ENGINE_COMMAND, "start", *ENGINE_PLACE], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
+    )
     if started.returncode:
         say("WARNING: no engine could be had, for the reason above. The service starts all the same and says so.")
         return {}
@@ -276,7 +278,7 @@ def serve() -> int:
 def main() -> int:
     """Serve, or remove the private engine."""
     if sys.argv[1:] == ["clean-engine"]:
-        return subprocess.call([*ENGINE_COMMAND, "clean", *ENGINE_PLACE])
+        return subprocess.call([*ENGINE_COMMAND, "clean", *ENGINE_PLACE], cwd=ROOT)
     try:
         return serve()
     except KeyboardInterrupt:

@@ -10,9 +10,9 @@ import pytest
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
 from bridgework.settings import Settings
-from conftest import Client, run, sweep_up
-from console.conftest import opened_page, served
-from private_engine import PrivateEngine
+from tests.console.conftest import opened_page, served
+from tests.support.api import Client, run, sweep_up
+from tools.engine import PrivateEngine
 
 pytestmark = pytest.mark.slow
 SOON_MS = 8000

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from console import stubs
+from tests.console import stubs
 
 pytestmark = pytest.mark.slow
 PLACES = """async (document) => {

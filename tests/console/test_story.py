@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import container, run
-from raw_engine import Raw
+from tests.support.api import container, run
+from tests.support.raw_engine import Raw
 
 pytestmark = pytest.mark.slow
 HTTPD = ("httpd", "-f", "-p", "8080")

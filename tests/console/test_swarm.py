@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from console import stubs
+from tests.console import stubs
 
 pytestmark = pytest.mark.slow
 BETA = {"id": "n" * 25, "hostname": "beta", "instance": "10.99.0.2:8080", "here": False, "reachable": True}

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from conftest import Client
-from deploy.support import (
+from tests.support.api import Client
+from tests.support.deployment import (
     DEPLOY,
     IMAGE,
     ROOT,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import private_engine
 from bridgework.probes.kernel.setns import run_inside
-from conftest import Client, check, run
-from deploy.support import DEPLOY, Remote, certificate, docker, install, sh, sweep_up_but, wait_for
+from tests.support.api import Client, check, run
+from tests.support.deployment import DEPLOY, Remote, certificate, docker, install, sh, sweep_up_but, wait_for
+from tools import engine as private_engine
 
 pytestmark = pytest.mark.slow
 FILES = [DEPLOY / "docker-compose.yml", DEPLOY / "docker-compose.namespace.yml"]

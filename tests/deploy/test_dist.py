@@ -4,7 +4,7 @@ import tarfile
 
 import pytest
 
-from deploy.support import ROOT, sh
+from tests.support.deployment import ROOT, sh
 
 pytestmark = pytest.mark.slow
 

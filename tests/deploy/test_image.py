@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from behaviour import test_story
-from conftest import Client, check, run
-from deploy.support import (
+from tests.engine import test_story
+from tests.support.api import Client, check, run
+from tests.support.deployment import (
     IMAGE,
     container_of,
     docker,

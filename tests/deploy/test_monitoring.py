@@ -9,8 +9,8 @@ import urllib.request
 import pytest
 import yaml
 
-from conftest import Client, check, run, sweep_up
-from deploy.support import DEPLOY, free_port, install, process, sh, wait_for
+from tests.support.api import Client, check, run, sweep_up
+from tests.support.deployment import DEPLOY, free_port, install, process, sh, wait_for
 
 pytestmark = pytest.mark.slow
 RULES = DEPLOY / "prometheus" / "rules.yml"

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from conftest import Client, run, sweep_up
-from deploy.support import wait_for
+from tests.support.api import Client, run, sweep_up
+from tests.support.deployment import wait_for
 
 pytestmark = pytest.mark.slow
 HALF = [

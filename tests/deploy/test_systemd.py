@@ -10,8 +10,18 @@ import sys
 
 import pytest
 
-from conftest import Client, check, run, sweep_up
-from deploy.support import DEPLOY, ROOT, Remote, UnixConnection, gunicorn_command, install, process, sh, wait_for
+from tests.support.api import Client, check, run, sweep_up
+from tests.support.deployment import (
+    DEPLOY,
+    ROOT,
+    Remote,
+    UnixConnection,
+    gunicorn_command,
+    install,
+    process,
+    sh,
+    wait_for,
+)
 
 pytestmark = pytest.mark.slow
 UNIT = DEPLOY / "systemd" / "bridgework.service"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import Client
-from deploy.support import at_socket, gunicorn_command, process, wait_for
+from tests.support.api import Client
+from tests.support.deployment import at_socket, gunicorn_command, process, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,9 @@ import pytest
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
 from bridgework.settings import Settings
-from conftest import ENGINE_PROGRAMS, Client, in_namespace
-from private_engine import PrivateEngine
+from tests.support.api import Client
+from tests.support.engine import ENGINE_PROGRAMS, in_namespace
+from tools.engine import PrivateEngine
 
 NUMBERS = itertools.count(1)
 """A module's engine may run beside a test's own."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engines.debian import NotHere, NotNow, newer_engine, version_of
+from tests.engines.debian import NotHere, NotNow, newer_engine, version_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FILES = (
@@ -68,7 +68,7 @@ def tested(programs: Path, arguments: list[str]) -> bool:
 
 def file_of(name: str) -> str:
     """Return the path of a file of behaviour tests."""
-    return f"tests/behaviour/test_{name}.py"
+    return f"tests/engine/test_{name}.py"
 
 
 def say(text: str) -> None:

@@ -16,12 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from behaviour.test_agreement import Servers, web
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
 from bridgework.settings import Settings
-from conftest import Client
-from raw_engine import Raw
+from tests.engine.test_agreement import Servers, web
+from tests.support.api import Client
+from tests.support.raw_engine import Raw
 
 TRUTH = Path(__file__).with_name("wire_truth.py")
 SEED = 28

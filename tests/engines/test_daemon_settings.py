@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conftest import codes
-from engines.conftest import engine_with
-from raw_engine import Raw
+from tests.engines.conftest import engine_with
+from tests.support.api import codes
+from tests.support.raw_engine import Raw
 
 OPTION = "com.docker.network.bridge."
 OPEN, HIDDEN = 8080, 8088

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engines import debian, run
+from tests.engines import debian, run
 
 
 def sources(folder, entry):

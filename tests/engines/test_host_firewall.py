@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from conftest import check, codes, run
-from engines.conftest import engine_with
-from raw_engine import Raw
+from tests.engines.conftest import engine_with
+from tests.support.api import check, codes, run
+from tests.support.raw_engine import Raw
 
 NFTABLES = {"firewall-backend": "nftables", "ip-forward": False}
 LISTENING = ["httpd", "-f", "-p", "8080"]

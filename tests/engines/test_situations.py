@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ENGINE_PROGRAMS, in_namespace
-from engines.situations import World, summary
-from private_engine import PrivateEngine
+from tests.engines.situations import World, summary
+from tests.support.engine import ENGINE_PROGRAMS, in_namespace
+from tools.engine import PrivateEngine
 
 pytestmark = pytest.mark.slow
 SETTINGS = {

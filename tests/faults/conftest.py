@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from private_engine import PrivateEngine, ask
-from safety.live import LiveService
+from tests.support.live_service import LiveService
+from tools.engine import PrivateEngine, ask
 
 
 @pytest.fixture(scope="module")

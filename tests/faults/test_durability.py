@@ -10,10 +10,10 @@ from collections import Counter
 
 import pytest
 
-from faults.conftest import sweep_up
-from faults.load import told_by
-from private_engine import ask
-from safety.live import until
+from tests.faults.conftest import sweep_up
+from tests.faults.load import told_by
+from tests.support.live_service import until
+from tools.engine import ask
 
 MADE, GONE = 201, 204
 CHANGERS = 4

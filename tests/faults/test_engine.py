@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.load import Client, Maker, told_by
-from safety.live import assert_problem, until
+from tests.faults.load import Client, Maker, told_by
+from tests.support.live_service import assert_problem, until
 
 
 def descriptors(pid):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from safety.live import LiveService
+from tests.support.live_service import LiveService
 
 HEAD = (
     b"POST /v1/networks HTTP/1.1\r\nHost: x\r\n"

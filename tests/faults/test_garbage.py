@@ -14,8 +14,8 @@ import pytest
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
 from bridgework.settings import Settings
-from conftest import Client
-from private_engine import PrivateEngine, ask
+from tests.support.api import Client
+from tools.engine import PrivateEngine, ask
 
 LIMIT_S = 1.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

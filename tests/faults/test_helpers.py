@@ -17,9 +17,9 @@ from bridgework.engine import helper_launcher
 from bridgework.engine.connection import EngineAddress
 from bridgework.model.probe_port import Place
 from bridgework.model.snapshot import HELPER_LABEL
-from faults.conftest import inside
-from probe_image import make_probe_image
-from safety.live import ROOT, until
+from tests.faults.conftest import inside
+from tests.support.live_service import ROOT, until
+from tests.support.probe_image import make_probe_image
 
 GONE_S = 5.0
 """The bound: what a killed asker's helper may still live. It takes about 0.2 s on an idle machine."""

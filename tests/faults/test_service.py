@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from faults.conftest import inside
-from faults.load import Client, Maker, percentile, told_by
-from safety.live import LiveService, parsed, until
+from tests.faults.conftest import inside
+from tests.faults.load import Client, Maker, percentile, told_by
+from tests.support.live_service import LiveService, parsed, until
 
 
 def kill_workers(serve, times):

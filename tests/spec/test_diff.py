@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from spec_validator import DOCUMENT
+from tests.support.spec_validator import DOCUMENT
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NEW_PROPERTY = {"extra": {"type": "string", "description": "New."}}

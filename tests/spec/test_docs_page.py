@@ -10,7 +10,7 @@ from werkzeug.serving import make_server
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
 from bridgework.settings import Settings
-from spec_validator import DOCUMENT
+from tests.support.spec_validator import DOCUMENT
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from swarm.instances import PORT, Instance, instance_on
-from swarm.lab import SwarmNode, Wire, swarm_of_two, until
+from tests.support.swarm_instances import PORT, Instance, instance_on
+from tests.support.swarm_lab import SwarmNode, Wire, swarm_of_two, until
 
 
 @dataclass(frozen=True)

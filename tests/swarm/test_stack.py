@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.support import DEPLOY, ROOT, install, sh
-from swarm.instances import Instance, tokens_document
-from swarm.lab import swarm_of_two, until
+from tests.support.deployment import DEPLOY, ROOT, install, sh
+from tests.support.swarm_instances import Instance, tokens_document
+from tests.support.swarm_lab import swarm_of_two, until
 
 pytestmark = pytest.mark.slow
 IMAGE = "bridgework:swarm-test"

@@ -9,9 +9,9 @@ import time
 import pytest
 from playwright.sync_api import sync_playwright
 
-from console.conftest import FLAGS, find_chromium
-from swarm.instances import PORT
-from swarm.lab import until
+from tests.console.conftest import FLAGS, find_chromium
+from tests.support.swarm_instances import PORT
+from tests.support.swarm_lab import until
 
 pytestmark = pytest.mark.slow
 BOUND_S = 10

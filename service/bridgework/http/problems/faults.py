@@ -1,7 +1,8 @@
 """Our words for the faults that marshmallow finds, in one place: no answer holds the library's wording.
 
-``Strict.on_bind_field`` gives every field of a request these texts. ``tests/api/test_faults.py`` walks over all fields
-of all requests, so that a text of a new version of marshmallow, or of a field of a new kind, does not slip through.
+``Strict.on_bind_field`` gives every field of a request these texts. ``tests/unit/http/test_faults.py`` walks over all
+fields of all requests, so that a text of a new version of marshmallow, or of a field of a new kind, does not slip
+through.
 """
 
 from __future__ import annotations

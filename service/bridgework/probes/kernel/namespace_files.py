@@ -3,8 +3,8 @@
 A process id may have been taken over by another process since the engine named it. So everything of a process is
 opened by way of one descriptor of its folder in /proc, and its control groups tell whose it is: such a descriptor
 stands for one process, and what is opened through it after that process ended is an error, whoever has the number then
-(proc(5), measured in ``tests/probes/test_places.py``). Files of a container are opened within its root (openat2(2),
-``RESOLVE_IN_ROOT``): its own links cannot lead out of it. Nothing here enters a namespace.
+(proc(5), measured in ``tests/engine/probes/test_places.py``). Files of a container are opened within its root
+(openat2(2), ``RESOLVE_IN_ROOT``): its own links cannot lead out of it. Nothing here enters a namespace.
 """
 
 from __future__ import annotations

@@ -1,0 +1,74 @@
+"""What of the host's firewall is the engine's own: seen on a real engine, with and without iptables at hand."""
+
+import sys
+
+import pytest
+
+from bridgework.engine.connection import EngineAddress, engine_pid
+from bridgework.model.observations import DockerRules, FirewallChain
+from bridgework.probes.kernel import firewall
+from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from tests.support.engine import in_namespace
+
+
+@pytest.fixture
+def rules(engine):
+    """Look at the engine's host."""
+
+    def look():
+        seen = NamespaceRunner(lambda: engine_pid(EngineAddress(engine.docker_host))).observe_host(firewall=True)
+        return seen.rules
+
+    return look
+
+
+def test_the_engines_rules_are_seen(rules):
+    seen = rules()
+    assert (seen.ipv4, seen.nftables, seen.skips_loopback) == (True, False, True)
+    assert seen.proxies == 0
+
+
+def test_without_iptables_the_kernel_still_names_the_engines_chains(rules, monkeypatch):
+    monkeypatch.setattr(firewall, "_PROGRAMS", {4: "/nowhere/iptables-save", 6: "/nowhere/ip6tables-save"})
+    seen = rules()
+    assert (seen.ipv4, seen.skips_loopback) == (True, None)
+
+
+def test_where_the_engines_process_is_out_of_sight_no_proxy_is_not_none(engine):
+    look = "from bridgework.probes.runners import observe; print(observe.observe_host(firewall=True).rules.proxies)"
+    alone = ("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", look)
+    assert in_namespace(engine, *alone).stdout == "None\n"
+
+
+def chain(table, name, *rules):
+    return FirewallChain(table, name, None, tuple((0, 0, rule) for rule in rules))
+
+
+CALLED = chain("filter", "FORWARD", "-A FORWARD -j DOCKER-USER")
+OUTPUT = "-A OUTPUT{} -m addrtype --dst-type LOCAL -j DOCKER"
+
+
+@pytest.mark.parametrize(
+    ("in_kernel", "ipv4", "expected"),
+    [
+        (set(), (), DockerRules(ipv4=False, ipv6=False)),
+        (None, None, DockerRules()),
+        (None, (CALLED,), DockerRules(ipv4=True)),
+        (None, (chain("filter", "FORWARD"), chain("filter", "DOCKER")), DockerRules(ipv4=False)),
+        ({(2, "filter", "DOCKER")}, None, DockerRules(ipv4=True, ipv6=False)),
+        ({(2, "docker-bridges", "x"), (10, "docker-bridges", "x")}, (), DockerRules(True, True, nftables=True)),
+        (None, (chain("nat", "OUTPUT", OUTPUT.format(" ! -d 127.0.0.0/8")),), DockerRules(False, skips_loopback=True)),
+        (None, (chain("nat", "OUTPUT", OUTPUT.format("")),), DockerRules(False, skips_loopback=False)),
+        (None, (chain("nat", "OUTPUT", "-A OUTPUT -j MINE"),), DockerRules(False)),
+    ],
+)
+def test_what_follows_from_chains(monkeypatch, in_kernel, ipv4, expected):
+    monkeypatch.setattr(firewall, "kernel_chains", lambda: in_kernel)
+    monkeypatch.setattr(firewall, "_legacy_in_use", lambda _: False)
+    assert firewall.docker_rules(ipv4, None, None) == expected
+
+
+def test_where_the_old_iptables_is_in_use_nothing_follows_from_what_nf_tables_has_not(monkeypatch):
+    monkeypatch.setattr(firewall, "kernel_chains", frozenset)
+    monkeypatch.setattr(firewall, "_legacy_in_use", lambda _: True)
+    assert firewall.docker_rules(None, None, None) == DockerRules()

@@ -1,0 +1,1 @@
+"""The harness of the tests: engines, services, callers, made snapshots and servers."""

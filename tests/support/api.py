@@ -1,0 +1,99 @@
+"""A caller of the service in the test's process, and the requests that most tests send."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from flask.testing import FlaskClient
+
+from tests.support.spec_validator import validate
+
+TOKENS = {
+    "admin": ("admin", None),
+    "operator": ("operator", None),
+    "viewer": ("viewer", None),
+    "alpha": ("operator", "alpha"),
+    "beta": ("operator", "beta"),
+    "alpha-admin": ("admin", "alpha"),
+}
+
+
+def entry(name, role, project, expires_at=None):
+    digest = hashlib.sha256(f"token-of-{name}".encode()).hexdigest()
+    return {"name": name, "role": role, "project": project, "sha256": digest, "expires_at": expires_at}
+
+
+@dataclass
+class Client:
+    """A caller of the service, in this process: the whole WSGI application, without the socket."""
+
+    app: object
+    name: str = "admin"
+
+    def call(self, method, path, body=None, *, status=None, headers=None, **kwargs):
+        """Send, check the status when one is expected, answer the parsed body (or the response's text)."""
+        response = self.send(method, path, body, headers=headers, **kwargs)
+        if status is not None:
+            assert response.status_code == status, response.get_data(as_text=True)
+        return response.get_json() if (response.mimetype or "").endswith("json") else response.get_data(as_text=True)
+
+    def send(self, method, path, body=None, *, headers=None, **kwargs):
+        sent = {"Authorization": f"Bearer token-of-{self.name}", **(headers or {})}
+        if body is not None:
+            kwargs["data"] = json.dumps(body)
+            kwargs["content_type"] = "application/json"
+        client = self.app.test_client()
+        response = client.open(path, method=method, headers=sent, **kwargs)
+        if not isinstance(client, FlaskClient):  # a service elsewhere, in the same form (tests/deploy)
+            validate(response, method, path)
+        return response
+
+    def get(self, path, **kwargs):
+        return self.call("GET", path, status=200, **kwargs)
+
+    def post(self, path, body=None, status=200, **kwargs):
+        return self.call("POST", path, body, status=status, **kwargs)
+
+    def put(self, path, body, status=201, **kwargs):
+        return self.call("PUT", path, body, status=status, **kwargs)
+
+    def delete(self, path, status=204, **kwargs):
+        return self.call("DELETE", path, status=status, **kwargs)
+
+    def send_remedy(self, remedy):
+        """Exactly the calls that a finding gives, in their order."""
+        for step in remedy["calls"]:
+            response = self.send(step["method"], step["path"], step["body"])
+            assert response.status_code < 300, (step, response.get_data(as_text=True))
+
+    def as_(self, name):
+        return Client(self.app, name)
+
+
+def sweep_up(client):
+    """Remove every container and custom network, by id."""
+    for container in client.get("/v1/containers?limit=1000")["items"]:
+        client.call("DELETE", f"/v1/containers/{container['id']}?force=true")
+    for network in client.get("/v1/networks?type=custom&limit=1000")["items"]:
+        client.call("DELETE", f"/v1/networks/{network['id']}?force=true")
+
+
+def container(name, *, command=("sleep", "600"), **fields):
+    """A create body; busybox's shells wait for no SIGTERM, so tests stop with a grace of nothing."""
+    return {"name": name, "image": "busybox", "command": list(command), **fields}
+
+
+def run(api, name, **fields):
+    """A running container."""
+    return api.post("/v1/containers", container(name, **fields), status=201)
+
+
+def check(api, source, destination, **fields):
+    """A check between containers by name, or of ``{"name": …}`` and the like."""
+    target = {"container": destination} if isinstance(destination, str) else destination
+    start = {"container": source} if source != "host" else {"host": True}
+    return api.post("/v1/connectivity/checks", {"source": start, "destination": target, **fields})
+
+
+def codes(findings):
+    return [finding["code"] for finding in findings]

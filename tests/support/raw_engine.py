@@ -1,0 +1,87 @@
+"""The engine's own API without the service between: to compare with, and to do things behind the service's back."""
+
+import json
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
+from tools.engine import ask
+
+PREFIX = "/v1.45"
+
+
+class Raw:
+    """One engine by its socket."""
+
+    def __init__(self, engine):
+        self.socket = Path(engine.socket)
+        self.namespace = engine.namespace
+
+    def send(self, method, path, body=None, *, prefix=PREFIX):
+        """The engine's status and its answer, parsed."""
+        sent = None if body is None else json.dumps(body).encode()
+        status, answer = ask(self.socket, method, prefix + path, sent, "application/json")
+        try:
+            return status, json.loads(answer) if answer else None
+        except ValueError:
+            return status, answer.decode()
+
+    def do(self, method, path, body=None, *, prefix=PREFIX):
+        """The answer of a call that must succeed."""
+        status, answer = self.send(method, path, body, prefix=prefix)
+        assert status < 300 or status == 304, (method, path, status, answer)
+        return answer
+
+    def get(self, path):
+        return self.do("GET", path)
+
+    def containers(self):
+        return {raw["Id"]: self.get(f"/containers/{raw['Id']}/json") for raw in self.get("/containers/json?all=1")}
+
+    def networks(self):
+        return {raw["Id"]: raw for raw in self.get("/networks")}
+
+    def make_network(self, name, *pools, **fields):
+        ipam = {"IPAM": {"Config": [{"Subnet": subnet} for subnet in pools]}} if pools else {}
+        return self.do("POST", "/networks/create", {"Name": name, **ipam, **fields})["Id"]
+
+    def make(self, name, *, start=True, mode="none", host=None, networks=None, **fields):
+        """A container made by the engine's own API; its full id."""
+        body = {
+            "Image": "busybox",
+            "Cmd": ["sleep", "600"],
+            **fields,
+            "HostConfig": {"NetworkMode": mode, **(host or {})},
+            **({"NetworkingConfig": {"EndpointsConfig": networks}} if networks else {}),
+        }
+        made = self.do("POST", f"/containers/create?name={quote(name)}", body)["Id"]
+        if start:
+            self.do("POST", f"/containers/{made}/start")
+        return made
+
+    def connect(self, network, container, **settings):
+        self.do("POST", f"/networks/{network}/connect", {"Container": container, "EndpointConfig": settings})
+
+    def disconnect(self, network, container, *, force=False):
+        self.do("POST", f"/networks/{network}/disconnect", {"Container": container, "Force": force})
+
+    def remove(self, container):
+        self.send("DELETE", f"/containers/{container}?force=1")
+
+    def in_namespace(self, *command):
+        """Run a program in the engine's network namespace."""
+        done = subprocess.run(
+            ["nsenter", f"--net={self.namespace}", "--", *command], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (command, done.stderr)
+        return done.stdout
+
+    def sweep(self):
+        """Remove every container and every custom network, stale endpoints too."""
+        for raw in self.get("/containers/json?all=1"):
+            self.remove(raw["Id"])
+        custom = [raw for raw in self.get("/networks") if raw["Name"] not in {"bridge", "host", "none"}]
+        for raw in sorted(custom, key=lambda network: network["ConfigOnly"]):
+            for stale in (self.get(f"/networks/{raw['Id']}").get("Containers") or {}).values():
+                self.send("POST", f"/networks/{raw['Id']}/disconnect", {"Container": stale["Name"], "Force": True})
+            self.do("DELETE", f"/networks/{raw['Id']}")

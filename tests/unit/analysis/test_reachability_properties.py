@@ -1,0 +1,169 @@
+"""What holds of the prediction whatever the engine looks like."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridgework.analysis.address_choice import Reach
+from bridgework.analysis.all_pairs.all_pairs import VERDICTS, predict_matrix
+from bridgework.analysis.attachment import attachment_of
+from bridgework.analysis.candidate_addresses import candidate_addresses
+from bridgework.analysis.predict import predict
+from bridgework.analysis.verdict import weigh
+from bridgework.diagnosis.container_findings import findings_for
+from bridgework.explanations import CATALOGUE
+from bridgework.model.checks import (
+    ContainerDestination,
+    HopStatus,
+    Measurement,
+    Protocol,
+    Question,
+    Reason,
+    Verdict,
+)
+from bridgework.model.evidence import Evidence
+from bridgework.model.snapshot import Snapshot
+from tests.support import random_worlds as worlds
+from tests.support.worlds import container, network
+
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+GUARDED = Evidence(ipv6_firewall=True)
+UNGUARDED = Evidence(ipv6_firewall=False)
+
+
+def pings(snapshot):
+    """Every question of one container about another."""
+    ids = [c.id for c in snapshot.containers]
+    return [Question(a, ContainerDestination(b)) for a in ids for b in ids]
+
+
+@RELAXED
+@given(worlds.engines(states=("running", "exited")), st.sampled_from([GUARDED, UNGUARDED]))
+def test_pings_between_containers_are_symmetric_where_both_run(snapshot, evidence):
+    for question in pings(snapshot):
+        back = Question(question.destination.container_id, ContainerDestination(question.source_id))
+        assert predict(snapshot, question, evidence).verdict is predict(snapshot, back, evidence).verdict
+
+
+@RELAXED
+@given(worlds.engines(states=("running",)), st.data())
+def test_connecting_never_takes_reachability_away_from_those_who_share_a_network(snapshot, data):
+    new = network("zz-new", "10.99.0.0/24", internal=data.draw(st.booleans()))
+    movers = [c.id for c in snapshot.containers if c.endpoints and not c.host_mode and not c.none_mode]
+    moved = data.draw(st.sets(st.sampled_from(movers), max_size=3)) if movers else set()
+    wider = Snapshot(
+        (*snapshot.networks, new),
+        tuple(
+            replace(c, endpoints=(*c.endpoints, *_on(new, c, number).endpoints)) if c.id in moved else c
+            for number, c in enumerate(snapshot.containers)
+        ),
+    )
+    networks_of = {c.id: {e.network_id for e in c.endpoints} for c in snapshot.containers}
+    for question in pings(snapshot):
+        common = networks_of[question.source_id] & networks_of[question.destination.container_id]
+        if common and predict(snapshot, question, GUARDED).verdict is Verdict.REACHABLE:
+            assert predict(wider, question, GUARDED).verdict is Verdict.REACHABLE
+
+
+def _on(place, one, number):
+    moved = container(one.name, (place, f"10.99.0.{number + 2}"))
+    return replace(moved, endpoints=tuple(replace(e, container_id=one.id) for e in moved.endpoints))
+
+
+@RELAXED
+@given(worlds.engines(), st.data())
+def test_the_order_in_which_the_engine_lists_things_decides_nothing(snapshot, data):
+    evidence = data.draw(worlds.evidences(snapshot))
+    other = data.draw(worlds.shuffled(snapshot))
+    for question in data.draw(st.lists(worlds.questions_of(snapshot), max_size=20)):
+        assert predict(snapshot, question, evidence) == predict(other, question, evidence)
+    for one in snapshot.containers:
+        assert findings_for(snapshot, one, evidence) == findings_for(other, other.containers_by_id[one.id], evidence)
+
+
+@RELAXED
+@given(worlds.odd_snapshots, worlds.odd_questions, worlds.odd_evidence)
+def test_there_is_an_answer_for_every_input(snapshot, question, evidence):
+    prediction = predict(snapshot, question, evidence)
+    assert all(found.code in CATALOGUE for found in prediction.findings)
+    for reason in (None, *Reason):
+        for verdict in Verdict:
+            measured = Measurement(verdict, reason=reason)
+            result = weigh(prediction, measured, question=question, snapshot=snapshot, evidence=evidence)
+            assert all(found.code in CATALOGUE for found in result.findings)
+
+
+@RELAXED
+@given(worlds.odd_snapshots, worlds.odd_evidence)
+def test_there_are_findings_for_every_container_of_every_input(snapshot, evidence):
+    for one in snapshot.containers:
+        assert all(found.code in CATALOGUE for found in findings_for(snapshot, one, evidence))
+
+
+@RELAXED
+@given(worlds.engines(), st.data())
+def test_the_matrix_by_classes_says_what_each_pair_by_itself_says(snapshot, data):
+    evidence = data.draw(worlds.evidences(snapshot))
+    protocol, port = data.draw(
+        st.sampled_from([(Protocol.ICMP, None), (Protocol.TCP, worlds.PORT), (Protocol.TCP, 9000)])
+    )
+    by = data.draw(st.sampled_from(["address", "name"]))
+    ids = [c.id for c in snapshot.containers]
+    matrix = predict_matrix(snapshot, ids, protocol, port, by, evidence)
+    rows = list(matrix.rows())
+    for i in range(len(ids)):
+        for j in range(len(ids)):
+            alone = matrix.prediction(i, j).verdict
+            assert (matrix.verdict(i, j), VERDICTS[rows[i][j]]) == (alone, alone)
+
+
+@RELAXED
+@given(worlds.odd_snapshots, worlds.odd_questions, worlds.odd_evidence)
+def test_a_path_ends_where_the_packet_stops_and_nowhere_else_in_every_input(snapshot, question, evidence):
+    ends_where_it_stops(predict(snapshot, question, evidence))
+
+
+@RELAXED
+@given(worlds.engines(modes=True), st.data())
+def test_a_path_ends_where_the_packet_stops_and_nowhere_else(snapshot, data):
+    evidence = data.draw(worlds.evidences(snapshot))
+    for question in data.draw(st.lists(worlds.questions_of(snapshot), max_size=20)):
+        ends_where_it_stops(predict(snapshot, question, evidence))
+
+
+def ends_where_it_stops(prediction):
+    """A stopped hop is the last one and means unreachable; where the packet is reachable, it passes every hop."""
+    statuses = [hop.status for hop in prediction.path]
+    assert (HopStatus.STOPPED in statuses) is (prediction.verdict is Verdict.UNREACHABLE)
+    assert HopStatus.STOPPED not in statuses[:-1]
+    passed = statuses.count(HopStatus.PASSED)
+    assert statuses[:passed] == [HopStatus.PASSED] * passed
+    assert (passed == len(statuses)) is (prediction.verdict is Verdict.REACHABLE)
+
+
+@RELAXED
+@given(worlds.engines(modes=True), st.data())
+def test_a_matrix_and_a_check_try_the_same_address_and_predict_the_same(snapshot, data):
+    evidence = data.draw(worlds.evidences(snapshot))
+    ids = [c.id for c in snapshot.containers]
+    matrix, reach = predict_matrix(snapshot, ids, evidence=evidence), Reach(snapshot, (4, 6), evidence)
+    stood = [attachment_of(snapshot, one, evidence) for one in ids]
+    for i, source in enumerate(stood):
+        for j, destination in enumerate(stood):
+            asked = matrix.question(i, j)
+            candidates = candidate_addresses(snapshot, source, asked, evidence).candidates
+            assert [reach.address_of(source, destination)] == (
+                [candidate.address for candidate in candidates] or [None]
+            )
+            assert matrix.verdict(i, j) is predict(snapshot, asked, evidence).verdict
+
+
+@RELAXED
+@given(worlds.odd_snapshots, worlds.odd_evidence, st.sampled_from(list(Protocol)), st.sampled_from(["address", "name"]))
+def test_there_is_a_matrix_for_every_input(snapshot, evidence, protocol, by):
+    ids = [c.id for c in snapshot.containers]
+    matrix = predict_matrix(snapshot, ids, protocol, 1, by, evidence)
+    assert all(len(row) == len(ids) for row in matrix.rows())

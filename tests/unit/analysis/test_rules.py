@@ -1,0 +1,71 @@
+"""The table of rules is what it says it is."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridgework.analysis.predict import situations_of
+from bridgework.analysis.rules.table import LAYERS, judge, verdict_of
+from bridgework.explanations import CATALOGUE
+from bridgework.model.checks import Severity
+from tests.support import random_worlds as worlds
+
+RULES = [rule for _, rules in LAYERS for rule in rules]
+
+
+def test_every_code_of_the_table_is_in_the_catalogue():
+    assert {code for rule in RULES for code in rule.codes} <= set(CATALOGUE)
+
+
+def test_the_layers_come_in_the_order_in_which_a_packet_passes_them():
+    assert [name for name, _ in LAYERS] == [
+        "source",
+        "destination",
+        "name",
+        "address",
+        "route",
+        "wire",
+        "host",
+        "port",
+    ]
+
+
+@settings(deadline=None)
+@given(worlds.engines(modes=True), st.data())
+def test_a_rule_gives_only_the_codes_of_its_row(snapshot, data):
+    question = data.draw(worlds.questions_of(snapshot))
+    for situation in situations_of(snapshot, question, data.draw(worlds.evidences(snapshot))):
+        for rule in RULES:
+            assert {finding.code for finding in rule.find(situation)} <= set(rule.codes)
+
+
+@settings(deadline=None)
+@given(worlds.odd_snapshots, worlds.odd_questions, worlds.odd_evidence)
+def test_a_rule_gives_only_the_codes_of_its_row_even_where_a_layer_before_it_would_have_stopped(
+    snapshot, question, seen
+):
+    for situation in situations_of(snapshot, question, seen):
+        for rule in RULES:
+            assert {finding.code for finding in rule.find(situation)} <= set(rule.codes)
+
+
+@settings(deadline=None)
+@given(worlds.engines(), st.data())
+def test_after_a_layer_that_blocks_only_what_stops_the_packet_before_is_added(snapshot, data):
+    question = data.draw(worlds.questions_of(snapshot))
+    for situation in situations_of(snapshot, question, data.draw(worlds.evidences(snapshot))):
+        judgement = judge(situation)
+        assert judgement.verdict is verdict_of(judgement.findings)
+        # Each layer that adds to the causes stops the packet nearer to the source than all the layers before.
+        nearest = None
+        for _, rules in LAYERS:
+            blocking = [
+                rule.codes[found.code]
+                for rule in rules
+                for found in rule.find(situation)
+                if found in judgement.findings and found.severity is Severity.BLOCKING
+            ]
+            assert nearest is None or all(step < nearest for step in blocking)
+            nearest = min([*blocking, *([nearest] if nearest else [])], default=None)
+        assert (judgement.stop[0] if judgement.stop else None) == nearest

@@ -1,0 +1,152 @@
+"""Prediction and measurement weighed against each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridgework.analysis.predict import predict
+from bridgework.analysis.verdict import weigh
+from bridgework.model.checks import Measurement, Protocol, Reason, Severity, Verdict
+from bridgework.model.observations import Observation, ResolverConfiguration
+from tests.support.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, published, seen, world
+
+NET = network("simon_network", "10.77.0.0/24")
+MESH = network("mesh", "10.10.0.0/24", driver="overlay")
+ONE, TWO = container("a", (NET, "10.77.0.2")), container("b", (NET, "10.77.0.3"))
+WEB = container("web", (NET, "10.77.0.4"), ports=[published(8081)])
+FAR = container("far", (MESH, "10.10.0.2", {"gateway": None}))
+LEFT, RIGHT = container("left", (BRIDGE, "172.17.0.2")), container("right", (BRIDGE, "172.17.0.3"))
+SNAPSHOT = world(*BUILTIN, NET, MESH, ONE, TWO, WEB, FAR, LEFT, RIGHT)
+
+
+def measured(reason=None, **facts):
+    verdict = facts.pop("verdict", Verdict.UNREACHABLE if reason else Verdict.REACHABLE)
+    return Measurement(verdict, reason=reason, **facts)
+
+
+def weighed(question, measurement, **facts):
+    evidence = facts.pop("evidence", seen())
+    prediction = predict(SNAPSHOT, question, evidence)
+    return weigh(prediction, measurement, question=question, snapshot=SNAPSHOT, evidence=evidence, **facts)
+
+
+def test_two_that_agree_say_no_more_than_the_prediction():
+    result = weighed(ask(ONE, TWO), measured())
+    assert (result.verdict, result.findings) == (Verdict.REACHABLE, ())
+    assert result.predicted.verdict is result.measured.verdict
+
+
+@pytest.mark.parametrize(
+    ("reason", "layer"),
+    [
+        (Reason.TIMED_OUT, "firewall"),
+        (Reason.HOST_UNREACHABLE, "link"),
+        (Reason.NO_ROUTE, "route"),
+        (Reason.ADMINISTRATIVELY_PROHIBITED, "firewall"),
+        (Reason.NOT_ALLOWED, "unknown"),
+    ],
+)
+def test_a_surprise_names_the_layer_that_was_not_seen(reason, layer):
+    result = weighed(ask(ONE, TWO), measured(reason))
+    surprise = finding_of(result, "prediction-inconsistent")
+    assert (result.verdict, surprise.evidence["layer"]) == (Verdict.UNREACHABLE, layer)
+    assert surprise.evidence["measured"] == reason.value
+
+
+def test_what_was_predicted_to_block_and_did_not_is_kept_as_a_warning():
+    result = weighed(ask(LEFT, "name:right"), measured())
+    assert result.verdict is Verdict.REACHABLE
+    assert finding_of(result, "default-bridge-no-dns").severity is Severity.WARNING
+    assert finding_of(result.predicted, "default-bridge-no-dns").severity is Severity.BLOCKING
+    assert finding_of(result, "prediction-inconsistent").evidence["layer"] == "name"
+    apart = weighed(ask(ONE, LEFT), measured())
+    assert finding_of(apart, "prediction-inconsistent").evidence["layer"] == "firewall"
+
+
+def test_what_was_not_seen_does_not_matter_once_it_passed():
+    result = weighed(ask(ONE, "host", "tcp", 9999), measured())
+    assert result.verdict is Verdict.REACHABLE
+    assert {found.severity for found in result.findings} == {Severity.INFO}
+
+
+def test_a_measurement_that_decided_nothing_leaves_it_inconclusive_whatever_was_predicted():
+    result = weighed(ask(ONE, LEFT), measured(Reason.BUDGET_EXHAUSTED, verdict=Verdict.INCONCLUSIVE, detail="full"))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "(budget-exhausted: full)" in finding_of(result, "analysis-limited").message
+    bare = weighed(ask("host", TWO), measured(verdict=Verdict.INCONCLUSIVE))
+    assert finding_of(bare, "analysis-limited").component.kind == "host"
+
+
+def test_where_nothing_could_be_sent_the_prediction_is_the_answer():
+    stopped = container("stopped", NET, state="exited")
+    snapshot = world(NET, ONE, stopped)
+    question = ask(stopped, ONE)
+    nothing = measured(Reason.SOURCE_NOT_RUNNING, verdict=Verdict.INCONCLUSIVE)
+    result = weigh(predict(snapshot, question), nothing, question=question, snapshot=snapshot)
+    assert (result.verdict, codes(result)) == (Verdict.UNREACHABLE, ["source-not-running"])
+
+
+def test_a_refusal_says_that_nothing_listens_unless_that_is_known():
+    result = weighed(ask(ONE, TWO, "tcp", 80), measured(Reason.REFUSED, address="10.77.0.3"))
+    assert finding_of(result, "no-listener").component.name == "b"
+    known = weighed(
+        ask(ONE, TWO, "tcp", 80), measured(Reason.REFUSED), evidence=seen([(TWO, Observation(1, sockets=()))])
+    )
+    assert codes(known) == ["no-listener"]
+    assert codes(weighed(ask(ONE, TWO), measured(Reason.REFUSED))) == ["prediction-inconsistent"]
+
+
+def test_a_refusal_by_the_host_says_that_nothing_is_published():
+    assert "port-not-published" in codes(weighed(ask(ONE, "host", "tcp", 8081), measured(Reason.REFUSED)))
+    nowhere = weighed(ask(ONE, "name:example.org", "tcp", 80), measured(Reason.REFUSED))
+    assert finding_of(nowhere, "no-listener").component.kind == "host"
+
+
+def test_a_name_that_the_resolver_does_not_know_lists_the_valid_ones():
+    found = finding_of(
+        weighed(ask(ONE, "name:example.org"), measured(Reason.NAME_UNKNOWN)), "name-not-on-shared-network"
+    )
+    assert found.evidence["valid_names"] == ["b", "web"]
+    alone = weighed(ask(FAR, "name:example.org"), measured(Reason.NAME_UNKNOWN))
+    assert finding_of(alone, "name-not-on-shared-network").remedy.summary == "Use an address."
+    assert codes(weighed(ask(LEFT, "name:right"), measured(Reason.NAME_UNKNOWN))) == ["default-bridge-no-dns"]
+
+
+def test_a_look_up_that_failed_names_the_upstream_servers():
+    resolver = ResolverConfiguration(("127.0.0.11",), upstreams=("192.0.2.53",))
+    evidence = seen([(ONE, Observation(1, resolver=resolver))])
+    result = weighed(ask(ONE, "name:example.org"), measured(Reason.RESOLVER_FAILED), evidence=evidence)
+    assert finding_of(result, "dns-upstream-failed").evidence == {"servers": ["192.0.2.53"]}
+    assert "dns-upstream-failed" in codes(weighed(ask(ONE, "name:example.org"), measured(Reason.RESOLVER_FAILED)))
+    assert "dns-upstream-failed" not in codes(weighed(ask(ONE, "name:b"), measured(Reason.RESOLVER_FAILED)))
+    assert "dns-upstream-failed" not in codes(weighed(ask(LEFT, "name:right"), measured(Reason.RESOLVER_FAILED)))
+
+
+def test_a_packet_too_long_names_the_link_and_what_passes():
+    question = ask(ONE, TWO, payload_bytes=1400, dont_fragment=True)
+    found = finding_of(weighed(question, measured(Reason.MESSAGE_TOO_LONG, path_mtu_bytes=1300)), "mtu-mismatch")
+    assert (found.component.name, found.evidence) == ("simon_network", {"path_mtu_bytes": 1300})
+    large = ask(ONE, TWO, payload_bytes=1473, dont_fragment=True)
+    assert codes(weighed(large, measured(Reason.MESSAGE_TOO_LONG))) == ["mtu-mismatch"]
+    assert "mtu-mismatch" in codes(weighed(ask("host", TWO), measured(Reason.MESSAGE_TOO_LONG)))
+
+
+def test_silence_from_an_overlay_address_means_the_other_node():
+    found = weighed(ask(FAR, "address:10.10.0.9"), measured(Reason.TIMED_OUT))
+    assert "overlay-peer-unreachable" in codes(found)
+    assert "overlay-peer-unreachable" not in codes(weighed(ask(ONE, TWO), measured(Reason.TIMED_OUT)))
+
+
+def test_a_ping_that_failed_where_a_connection_succeeds_is_a_filter_of_pings():
+    tcp = {Protocol.DNS: measured(), Protocol.TCP: measured(address="10.77.0.3")}
+    result = weighed(ask(ONE, TWO), measured(Reason.TIMED_OUT), also=tcp)
+    assert finding_of(result, "icmp-blocked-tcp-ok").message == "10.77.0.3 answers tcp, but not pings."
+    neither = weighed(ask(ONE, TWO), measured(Reason.TIMED_OUT), also={Protocol.TCP: measured(Reason.TIMED_OUT)})
+    assert "icmp-blocked-tcp-ok" not in codes(neither)
+
+
+def test_findings_come_worst_first_then_by_code_and_never_twice():
+    result = weighed(ask(ONE, "host", "tcp", 9999), measured(Reason.REFUSED))
+    keys = [("blocking", "warning", "info").index(found.severity) for found in result.findings]
+    assert keys == sorted(keys)
+    assert len({(found.code, found.message) for found in result.findings}) == len(result.findings)

@@ -1,0 +1,37 @@
+"""The API before an engine in memory: what these tests ask is answered before any engine is."""
+
+import json
+
+import pytest
+
+from bridgework.app import create_app
+from bridgework.engine.connection import EngineAddress
+from bridgework.settings import Settings
+from tests.support.api import TOKENS, Client, entry
+from tests.support.fake_engine import BlindRunner, FakeEngine
+
+
+@pytest.fixture
+def tokens(tmp_path):
+    path = tmp_path / "tokens.json"
+    path.write_text(json.dumps({"tokens": [entry(name, *what) for name, what in TOKENS.items()]}))
+    return path
+
+
+@pytest.fixture
+def make(tokens):
+    """An application with other settings, its engine within reach as ``client.engine``."""
+
+    def one(engine=None, **settings):
+        engine = engine or FakeEngine()
+        given = Settings(tokens_file=tokens, **settings)
+        client = Client(create_app(given, EngineAddress("unix:///nowhere"), engine=engine, runner=BlindRunner()))
+        client.engine = engine
+        return client
+
+    return one
+
+
+@pytest.fixture
+def client(make):
+    return make()
