@@ -50,7 +50,7 @@ def test_a_killed_engine_is_told_for_as_long_as_it_is_away_and_so_is_its_return(
     try:
         page.locator("#live[data-state=away]").wait_for(timeout=SOON_MS)
         page.locator("#since", has_text="3 s").wait_for(timeout=SOON_MS)
-        assert page.locator("#live").inner_text() == "Engine away"
+        assert page.locator("#live").inner_text() == "No engine"
         assert "No Docker engine answers" in page.locator("#trouble").inner_text()
         picture(page, "killed", tmp_path)
     finally:
@@ -90,7 +90,7 @@ def test_a_service_that_says_nothing_is_told(own_engine, tokens_file, tmp_path, 
             os.kill(int(worker), signal.SIGSTOP)
         try:
             page.locator("#live[data-state=lost]").wait_for(timeout=15_000)
-            assert "has said nothing for 10 s" in page.locator("#trouble").inner_text()
+            assert "has not answered for 10 s" in page.locator("#trouble").inner_text()
         finally:
             for worker in workers:
                 os.kill(int(worker), signal.SIGCONT)

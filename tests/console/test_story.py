@@ -1,4 +1,4 @@
-"""The seed's story, clicked through on a real engine: why does the ping by name fail, and what mends it?"""
+"""The seed's story, clicked through on a real engine: why does the ping by name fail, and what fixes it?"""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def tomcats(api):
 
 
 @pytest.mark.usefixtures("tomcats")
-def test_a_newcomer_sees_why_the_name_fails_and_mends_it(console):
+def test_a_newcomer_sees_why_the_name_fails_and_fixes_it(console):
     page = console.open()
     console.button("Ping by address").click()
     page.locator(".verdict.reachable").wait_for()
@@ -42,7 +42,7 @@ def test_a_newcomer_sees_why_the_name_fails_and_mends_it(console):
     assert page.locator(".finding[data-code=default-bridge-no-dns]").count() == 1
     console.accessible()
 
-    page.get_by_role("button", name="Mend it: send 3 calls …").click()
+    page.get_by_role("button", name="Fix it: send 3 calls …").click()
     page.get_by_role("dialog").get_by_text("POST /v1/networks").wait_for()
     console.accessible()
     console.button("Send 3 calls").click()
@@ -69,15 +69,15 @@ def test_by_night_the_answer_is_as_clear_and_the_picture_keeps_its_arrow(console
 def test_nothing_is_sent_when_the_confirmation_is_cancelled(console, tomcats):
     page = console.open()
     console.button("Ping by name").click()
-    page.get_by_role("button", name="Mend it: send 3 calls …").click(timeout=20_000)
+    page.get_by_role("button", name="Fix it: send 3 calls …").click(timeout=20_000)
     console.button("Cancel").click()
-    page.get_by_role("button", name="Mend it: send 3 calls …").wait_for()
+    page.get_by_role("button", name="Fix it: send 3 calls …").wait_for()
     assert {network["name"] for network in tomcats.get("/v1/networks?type=custom")["items"]} == {"simon_network"}
 
 
 def test_an_empty_engine_offers_the_tutorials_containers(console, api):
     page = console.open()
-    page.get_by_role("button", name="Make tomcat81 and tomcat82 …").click()
+    page.get_by_role("button", name="Create tomcat81 and tomcat82 …").click()
     console.button("Send 2 calls").click()
     console.button("Ping by name").click(timeout=20_000)
     page.locator(".verdict.unreachable").wait_for(timeout=20_000)
@@ -146,7 +146,7 @@ def test_the_matrix_shows_who_reaches_whom_and_leads_to_the_reason(console):
 
 
 @pytest.mark.usefixtures("tomcats")
-def test_the_diagnosis_lists_what_is_amiss(console):
+def test_the_diagnosis_lists_what_is_wrong(console):
     page = console.open()
     console.tab("Diagnosis")
     page.locator("#findings .finding[data-code=default-bridge-no-dns]").wait_for(timeout=20_000)
@@ -159,24 +159,24 @@ def test_a_viewer_is_offered_nothing_that_it_may_not_do_and_told_why(console, ap
     page = console.open("viewer")
     assert page.locator("#caller").inner_text() == "Token viewer, role viewer"
     console.button("Ping by name").click()
-    mend = page.get_by_role("button", name="Mend it: send 3 calls …")
-    mend.wait_for(timeout=20_000)
-    assert mend.is_disabled()
+    button = page.get_by_role("button", name="Fix it: send 3 calls …")
+    button.wait_for(timeout=20_000)
+    assert button.is_disabled()
     assert "role viewer. Sending these calls needs the role operator" in page.locator(".remedy").first.inner_text()
     page.screenshot(path=Path(os.environ.get("CONSOLE_PICTURES", tmp_path)) / "viewer.png")
     console.accessible()
     assert tomcats.get("/v1/networks?type=custom")["items"][0]["name"] == "simon_network"
     for name in ("tomcat82", "tomcat83"):
         api.delete(f"/v1/containers/{name}?force=true")
-    assert console.button("Make tomcat81 and tomcat82 …").is_disabled()
+    assert console.button("Create tomcat81 and tomcat82 …").is_disabled()
 
 
 def test_an_operator_is_offered_what_it_may_do(console, tomcats):
     page = console.open("operator")
     console.button("Ping by name").click()
-    mend = page.get_by_role("button", name="Mend it: send 3 calls …")
-    mend.wait_for(timeout=20_000)
-    assert mend.is_enabled()
+    button = page.get_by_role("button", name="Fix it: send 3 calls …")
+    button.wait_for(timeout=20_000)
+    assert button.is_enabled()
     assert tomcats.get("/v1/caller")["role"] == "admin"
 
 

@@ -8,7 +8,7 @@ export default defineConfig([
   {
     files: ["**/*.js"],
     extends: [js.configs.recommended],
-    languageOptions: { ecmaVersion: 2024, sourceType: "module", globals: globals.browser },
+    languageOptions: { ecmaVersion: 2024, sourceType: "module", globals: { ...globals.browser, cytoscape: "readonly" } },
     linterOptions: { reportUnusedDisableDirectives: "error" },
     rules: {
       "array-callback-return": "error",

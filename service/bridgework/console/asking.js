@@ -1,9 +1,13 @@
-/** What may take long shows for how long it has been asked, and can be given up. */
+/** A question that may take long shows how long it has been running, and a button that cancels it. */
+import { Problem } from "./api.js";
 import { h, problemNote, replace } from "./dom.js";
 
 const TICK_MS = 250;
 
-/** Show in `element` the seconds since now; answers a function that ends it and answers the seconds. */
+/**
+ * Show in `element` the seconds since now. Returns a function that stops the clock and returns the seconds.
+ * @param {HTMLElement} element
+ */
 export function ticking(element) {
   const began = performance.now();
   const seconds = () => Math.floor((performance.now() - began) / 1000);
@@ -16,13 +20,21 @@ export function ticking(element) {
   };
 }
 
-/** The questions of one place of the page: one at a time, the newest is the one that counts. */
+/** Whether a request ended because the page aborted it. @param {unknown} error */
+export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";
+
+/** The questions of one place of the page. Only the newest one counts: it cancels the one before. */
 export class Asking {
+  /** @type {AbortController | null} */
   #stop = null;
 
   /**
-   * Ask by `send(signal)`, and say `words` in `place` meanwhile. Answers what came, or null where the question was
+   * Call `send(signal)` and show `words` in `place` meanwhile. Returns the answer, or null if the question was
    * cancelled, replaced by a newer one, or failed; `place` then says so.
+   * @template Answer
+   * @param {HTMLElement} place
+   * @param {string} words
+   * @param {(signal: AbortSignal) => Promise<Answer>} send
    */
   async ask(place, words, send) {
     this.#stop?.abort();
@@ -35,8 +47,9 @@ export class Asking {
       const answer = await send(stop.signal);
       return stop === this.#stop ? answer : null;
     } catch (problem) {
-      if (problem.status === undefined && problem.name !== "AbortError") throw problem;
-      if (stop === this.#stop) replace(place, problem.name === "AbortError" ? cancelled(end()) : problemNote(problem));
+      const aborted = isAbort(problem);
+      if (!aborted && !(problem instanceof Problem)) throw problem;
+      if (stop === this.#stop) replace(place, aborted ? cancelled(end()) : problemNote(/** @type {Problem} */ (problem)));
       return null;
     } finally {
       end();
@@ -44,4 +57,5 @@ export class Asking {
   }
 }
 
-const cancelled = (seconds) => h("p", { class: "quiet", role: "status" }, `Cancelled after ${seconds} s. A question changes nothing.`);
+/** @param {number} seconds */
+const cancelled = (seconds) => h("p", { class: "quiet", role: "status" }, `Cancelled after ${seconds} s. Nothing was changed.`);

@@ -1,18 +1,38 @@
-/** The form that asks one question, from the two ends to the answer; it draws the answer's path. */
+/**
+ * The form of one check, from the choice of the two ends to the answer.
+ *
+ * @import { Ends, Question } from "./ends.js"
+ * @import { Container, Model } from "./model.js"
+ * @import { Journey } from "./picture.js"
+ * @typedef {{source?: string, destination?: string, kind?: string, protocol?: string, port?: string}} Aim fields to set
+ * @typedef {{from: HTMLSelectElement, to: HTMLSelectElement, kind: RadioNodeList, text: HTMLInputElement,
+ *   protocol: HTMLSelectElement, port: HTMLInputElement, path: HTMLInputElement}} Fields
+ */
 import { call } from "./api.js";
 import { Asking } from "./asking.js";
-import { announce, byId, h, replace } from "./dom.js";
+import { announce, byId, Emitter, h, replace, within } from "./dom.js";
 import { behind, choices, endsOf } from "./ends.js";
 import { compare, HOST, shared, storyPair } from "./model.js";
 import { outcomeView, sentence, short } from "./outcome.js";
 import { stage } from "./stage.js";
 
 const WITH_PORT = new Set(["tcp", "udp", "http"]);
+/** The buttons below the form: the kind of destination and the protocol of each. */
+const PRESETS = new Map([
+  ["address", { kind: "address", protocol: "icmp" }],
+  ["name", { kind: "name", protocol: "icmp" }],
+  ["http", { kind: "container", protocol: "http" }],
+]);
+const PINGS = 3;
 
-export class Check extends EventTarget {
-  #form = byId("check-form");
+/** @extends {Emitter<{journey: Journey | null, changed: null}>} `changed`: a remedy was sent, or containers were created */
+export class Check extends Emitter {
+  #form = byId("check-form", HTMLFormElement);
+  #fields = /** @type {HTMLFormControlsCollection & Fields} */ (this.#form.elements);
+  /** @type {Model | null} */
   #model = null;
   #asking = new Asking();
+  /** Whether a person chose something: the page then no longer chooses the ends. */
   #touched = false;
   #choice = "";
 
@@ -24,22 +44,25 @@ export class Check extends EventTarget {
     });
     this.#form.addEventListener("change", (event) => {
       this.#touched = true;
-      this.#shape(event.target.name);
+      this.#shape(event.target instanceof Element ? (event.target.getAttribute("name") ?? "") : "");
     });
     byId("swap").addEventListener("click", () => {
-      const { from, to } = this.#form.elements;
+      const { from, to } = this.#fields;
       const before = from.value;
       if (to.value && before !== HOST) [from.value, to.value] = [to.value, before];
       this.#shape("to");
     });
-    byId("presets").addEventListener("click", (event) => this.#preset(event.target.closest("button")?.dataset.preset));
+    byId("presets").addEventListener("click", (event) => this.#preset(within(event, "button")?.dataset.preset));
     this.#shape();
   }
 
-  /** Take over a new picture of the engine; what was chosen stays chosen while it exists. */
+  /**
+   * Offer the containers of a new model. A container that was chosen stays chosen while it exists.
+   * @param {Model} model
+   */
   update(model) {
     this.#model = model;
-    const { from, to } = this.#form.elements;
+    const { from, to } = this.#fields;
     const chosen = [from.value, to.value];
     const choice = JSON.stringify([...model.containers, ...model.elsewhere.values()].map((one) => [one.id, one.name, one.running, one.node]));
     if (choice !== this.#choice) {
@@ -51,84 +74,111 @@ export class Check extends EventTarget {
     const start = this.#touched ? chosen : [pair[0]?.id, pair[1]?.id];
     [from, to].forEach((field, at) => {
       const fits = [...field.options].some((option) => option.value === start[at]);
-      field.value = fits ? start[at] : (pair[at]?.id ?? field.options[at]?.value ?? "");
+      field.value = (fits ? start[at] : (pair[at]?.id ?? field.options[at]?.value)) ?? "";
     });
     this.#shape();
-    stage(byId("stage"), model, () => this.dispatchEvent(new CustomEvent("changed")));
+    stage(byId("stage"), model, () => this.emit("changed", null));
   }
 
-  /** Set one end from elsewhere on the page. */
-  aim(ends) {
+  /**
+   * Set fields from elsewhere on the page.
+   * @param {Aim} aim
+   */
+  aim(aim) {
     this.#touched = true;
-    const { from, to, kind } = this.#form.elements;
-    if (ends.source) from.value = ends.source;
-    if (ends.destination) [to.value, kind.value] = [ends.destination, "container"];
-    if (ends.kind) kind.value = ends.kind;
-    if (ends.protocol) this.#form.elements.protocol.value = ends.protocol;
-    if (ends.port) this.#form.elements.port.value = ends.port;
+    const { from, to, kind, protocol, port } = this.#fields;
+    if (aim.source) from.value = aim.source;
+    if (aim.destination) [to.value, kind.value] = [aim.destination, "container"];
+    if (aim.kind) kind.value = aim.kind;
+    if (aim.protocol) protocol.value = aim.protocol;
+    if (aim.port) port.value = aim.port;
     this.#shape("to");
   }
 
-  /** Show only the fields that the question needs, and fill in what is known. */
+  /** Show only the fields that the question needs, and fill in what is known. `changed` is the name of a field. */
   #shape(changed = "") {
-    const { kind, to, text, protocol, port, from } = this.#form.elements;
+    const { kind, to, text, protocol, port, from } = this.#fields;
     const free = kind.value === "name" || kind.value === "address";
     const aimed = this.#model?.known(to.value);
     byId("to-container").hidden = kind.value !== "container";
     byId("to-text").hidden = !free;
-    byId("to-text-label").textContent = kind.value === "name" ? "Name, as the source would look it up" : "Address";
+    byId("to-text-label").textContent = kind.value === "name" ? "Name that the source looks up" : "Address";
     if (free && ["kind", "to"].includes(changed) && aimed) text.value = kind.value === "name" ? aimed.name : this.#address(aimed);
     byId("port-field").hidden = !WITH_PORT.has(protocol.value);
     byId("path-field").hidden = protocol.value !== "http";
     if (WITH_PORT.has(protocol.value) && !port.value) port.value = aimed?.published_ports?.[0]?.match(/->(\d+)/)?.[1] ?? "8080";
     const source = this.#model?.known(from.value);
     const common = source && aimed ? shared(source, aimed) : [];
-    byId("hint").textContent = source && aimed && source !== aimed && common.length === 1 && common[0].builtin
+    byId("hint").textContent = source && aimed && source !== aimed && common.length === 1 && common[0]?.builtin
       ? `${source.name} and ${aimed.name} have only the default bridge in common. Try it by address, then by name.` : "";
     byId("presets").hidden = !(source && aimed && source !== aimed);
   }
 
+  /**
+   * The container's address in a network that the source shares with it, or else its first one.
+   * @param {Container} container
+   */
   #address(container) {
-    const source = this.#model.known(this.#form.elements.from.value);
+    const source = this.#model?.known(this.#fields.from.value);
     const common = source && shared(source, container)[0];
     const end = container.endpoints.find((one) => one.network === common) ?? container.endpoints[0];
     return end?.ipv4_address ?? end?.ipv6_address ?? "";
   }
 
-  #preset(preset) {
+  /** @param {string | undefined} name */
+  #preset(name) {
+    const preset = PRESETS.get(name ?? "");
     if (!preset) return;
-    const { kind, protocol, port } = this.#form.elements;
+    const { kind, protocol, port } = this.#fields;
     this.#touched = true;
-    [kind.value, protocol.value] = { address: ["address", "icmp"], name: ["name", "icmp"], http: ["container", "http"] }[preset];
-    if (preset === "http") port.value = "";
+    [kind.value, protocol.value] = [preset.kind, preset.protocol];
+    if (name === "http") port.value = "";
     this.#shape("kind");
     this.run();
   }
 
+  /** @returns {Question} */
   #question() {
-    const { from, to, text, kind, protocol, port, path } = this.#form.elements;
-    const value = { container: to.value, name: text.value.trim(), address: text.value.trim(), host: true }[kind.value];
-    const body = { source: from.value === HOST ? { host: true } : { container: from.value }, destination: { [kind.value]: value }, protocol: protocol.value };
-    if (WITH_PORT.has(protocol.value)) body.port = Number(port.value);
-    if (protocol.value === "http") body.path = path.value || "/";
-    if (protocol.value === "icmp") body.count = 3;
-    return body;
+    const { from, to, text, kind, protocol, port, path } = this.#fields;
+    const free = text.value.trim();
+    const destination = kind.value === "container" ? { container: to.value } : kind.value === "name" ? { name: free }
+      : kind.value === "address" ? { address: free } : { host: true };
+    return {
+      source: from.value === HOST ? { host: true } : { container: from.value },
+      destination,
+      protocol: protocol.value,
+      ...(WITH_PORT.has(protocol.value) && { port: Number(port.value) }),
+      ...(protocol.value === "http" && { path: path.value || "/" }),
+      ...(protocol.value === "icmp" && { count: PINGS }),
+    };
   }
 
+  /** Send the question and show the answer. */
   async run() {
+    const model = this.#model;
+    if (!model) return;
     const body = this.#question();
-    const ends = endsOf(body, this.#model);
+    const ends = endsOf(body, model);
     const place = byId("outcome");
-    this.dispatchEvent(new CustomEvent("journey", { detail: null }));
-    const send = (signal) => call("POST", "/v1/connectivity/checks", body, { signal });
-    const result = await this.#asking.ask(place, `Checking whether ${ends.from} reaches ${ends.to} …`, send);
-    if (result) {
-      replace(place, outcomeView(ends, result, { again: () => this.run(), onMended: () => this.dispatchEvent(new CustomEvent("changed")) }));
-      announce(sentence(ends, result));
-      place.querySelector(".verdict").focus({ preventScroll: true });
-      const target = behind(result, this.#model) ?? ends.target;
-      this.dispatchEvent(new CustomEvent("journey", { detail: { ...ends, target, verdict: result.verdict, label: short(result) } }));
-    }
+    this.emit("journey", null);
+    /** @type {Api["CheckResult"] | null} */
+    const result = await this.#asking.ask(place, `Checking whether ${ends.from} reaches ${ends.to} …`, (signal) => (
+      call("POST", "/v1/connectivity/checks", body, { signal })));
+    if (result) this.#show(ends, result, model);
     byId("answer").scrollIntoView({ block: "start" });
+  }
+
+  /**
+   * @param {Ends} ends
+   * @param {Api["CheckResult"]} result
+   * @param {Model} model
+   */
+  #show(ends, result, model) {
+    const place = byId("outcome");
+    replace(place, outcomeView(ends, result, { again: () => this.run(), onFixed: () => this.emit("changed", null) }));
+    announce(sentence(ends, result));
+    const verdict = place.querySelector(".verdict");
+    if (verdict instanceof HTMLElement) verdict.focus({ preventScroll: true });
+    this.emit("journey", { source: ends.source, target: behind(result, model) ?? ends.target, verdict: result.verdict, label: short(result) });
   }
 }

@@ -1,10 +1,14 @@
-/** Every finding about the engine as it stands. Examining enters every namespace, so it is done when asked for. */
+/**
+ * All findings about the engine in its present state. An examination enters every container's namespace, so it runs only
+ * when a person opens the tab or asks again.
+ */
 import { call } from "./api.js";
 import { Asking } from "./asking.js";
-import { byId, h, plural, replace } from "./dom.js";
+import { byId, Emitter, h, plural, replace } from "./dom.js";
 import { findingCard } from "./findings.js";
 
-export class Diagnostics extends EventTarget {
+/** @extends {Emitter<{changed: null}>} `changed`: a remedy was sent */
+export class Diagnostics extends Emitter {
   #place = byId("findings");
   #read = false;
   #asking = new Asking();
@@ -14,29 +18,29 @@ export class Diagnostics extends EventTarget {
     byId("examine").addEventListener("click", () => this.read());
   }
 
-  /** Examine when the tab is first opened. */
+  /** Examine when the tab is opened for the first time. */
   open() {
     if (!this.#read) this.read();
   }
 
-  /** Something changed: what is shown may be out of date. */
+  /** The engine has changed: say that the findings may be out of date. */
   stale() {
-    byId("findings-note").textContent = this.#read ? "The engine has changed since." : "";
+    byId("findings-note").textContent = this.#read ? "The engine has changed since this examination." : "";
   }
 
   async read() {
     this.#read = true;
     byId("findings-note").textContent = "";
-    const send = (signal) => call("GET", "/v1/diagnostics?limit=1000", null, { signal });
-    const found = await this.#asking.ask(this.#place, "Examining the whole engine …", send);
+    /** @type {Api["Diagnosis"] | null} */
+    const found = await this.#asking.ask(this.#place, "Examining the whole engine …", (signal) => (
+      call("GET", "/v1/diagnostics?limit=1000", null, { signal })));
     if (found) {
       const { items, limited } = found;
       byId("findings-count").textContent = items.length ? String(items.length) : "";
-      const mended = () => this.dispatchEvent(new CustomEvent("changed"));
       replace(this.#place,
-        h("p", { role: "status" }, items.length ? `${plural(items.length, "finding")}, the worst first.` : "Nothing is amiss."),
-        limited.length > 0 && h("div", { class: "note" }, h("p", {}, "Could not be inspected:"), h("ul", {}, limited.map((one) => h("li", {}, one)))),
-        items.map((finding) => findingCard(finding, { onMended: mended })));
+        h("p", { role: "status" }, items.length ? `${plural(items.length, "finding")}, the most severe first.` : "Nothing is wrong: there are no findings."),
+        limited.length > 0 && h("div", { class: "note" }, h("p", {}, "These parts could not be inspected:"), h("ul", {}, limited.map((one) => h("li", {}, one)))),
+        items.map((finding) => findingCard(finding, { onFixed: () => this.emit("changed", null) })));
     } else this.#read = false;
   }
 }

@@ -1,50 +1,149 @@
-/** Small helpers to build the page: elements, announcements, numbers in words. No markup is ever parsed from text. */
+/**
+ * Small helpers to build the page: elements, events, announcements, numbers in words. Text is never parsed as markup.
+ *
+ * @typedef {Node | string | number | boolean | null | undefined | Child[]} Child
+ * @typedef {string | number | boolean | null | undefined | ((event: Event) => unknown)} Attribute
+ */
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** `h("button", {class: "quiet", onclick: send}, "Send")`; `null` and `false` children and attributes are left out. */
+/**
+ * `h("button", {class: "quiet", onclick: send}, "Send")`. Children and attributes that are `null`, `undefined` or
+ * `false` are left out, so `count > 0 && h(…)` is a child.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, Attribute>} [attributes]
+ * @param {...Child} children
+ */
 export function h(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
 
-/** The same for SVG. */
+/**
+ * The same for SVG.
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, Attribute>} [attributes]
+ * @param {...Child} children
+ */
 export function s(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
 
+/**
+ * @template {Element} Kind
+ * @param {Kind} element
+ * @param {Record<string, Attribute>} attributes
+ * @param {Child[]} children
+ */
 function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : value);
+    if (typeof value === "function") element.addEventListener(name.slice("on".length), value);
+    else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...nodes(children));
   return element;
 }
 
-export const byId = (id) => document.getElementById(id);
-
-/** Put new content in place of the old, and leave the keyboard's focus where it was when that still exists. */
-export function replace(parent, ...children) {
-  const focused = parent.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-  parent.replaceChildren(...children.flat(3).filter(Boolean));
-  if (focused) parent.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+/**
+ * Flatten lists, and leave out what is no content.
+ * @param {Child[]} children
+ * @returns {(Node | string)[]}
+ */
+function nodes(children) {
+  return children.flatMap((child) => {
+    if (Array.isArray(child)) return nodes(child);
+    if (child === null || child === undefined || typeof child === "boolean") return [];
+    return [child instanceof Node ? child : String(child)];
+  });
 }
 
-/** Say something to those who listen rather than look. */
+/**
+ * The element of index.html with an id; an error if the page has none of that class.
+ * @template {HTMLElement} [Kind=HTMLElement]
+ * @param {string} id
+ * @param {new () => Kind} [kind]
+ * @returns {Kind}
+ */
+export function byId(id, kind) {
+  const found = document.getElementById(id);
+  if (found instanceof (kind ?? HTMLElement)) return /** @type {Kind} */ (found);
+  throw new Error(`The page has no ${kind?.name ?? "element"} with the id ${id}.`);
+}
+
+/**
+ * The element that an event came from, or the nearest one around it that fits the selector.
+ * @param {Event} event
+ * @param {string} selector
+ * @returns {HTMLElement | null}
+ */
+export function within({ target }, selector) {
+  return target instanceof Element ? target.closest(selector) : null;
+}
+
+/**
+ * Replace the content of an element. The keyboard's focus stays on the element with the same `data-key`, if there is one.
+ * @param {Element} parent
+ * @param {...Child} children
+ */
+export function replace(parent, ...children) {
+  const active = document.activeElement;
+  const focused = active instanceof HTMLElement && parent.contains(active) ? active.dataset.key : undefined;
+  parent.replaceChildren(...nodes(children));
+  if (!focused) return;
+  const again = parent.querySelector(`[data-key="${CSS.escape(focused)}"]`);
+  if (again instanceof HTMLElement) again.focus();
+}
+
+/**
+ * An object that tells others what happened. `Events` names each event and the type of its detail.
+ * @template {Record<string, any>} Events
+ */
+export class Emitter {
+  #target = new EventTarget();
+
+  /**
+   * @template {keyof Events & string} Name
+   * @param {Name} name
+   * @param {(detail: Events[Name]) => unknown} listener
+   */
+  on(name, listener) {
+    this.#target.addEventListener(name, (event) => listener(/** @type {CustomEvent<Events[Name]>} */ (event).detail));
+  }
+
+  /**
+   * @template {keyof Events & string} Name
+   * @param {Name} name
+   * @param {Events[Name]} detail
+   */
+  emit(name, detail) {
+    this.#target.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+/**
+ * Say something to people who use a screen reader.
+ * @param {string} text
+ */
 export function announce(text) {
   byId("announcer").textContent = text;
 }
 
+/** @type {(count: number, noun: string) => string} */
 export const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
+/** @param {number | null | undefined} value */
 export function milliseconds(value) {
   if (value === null || value === undefined) return "–";
   if (value >= 1000) return `${(value / 1000).toFixed(1)} s`;
   return `${value >= 10 ? value.toFixed(0) : value.toFixed(2)} ms`;
 }
 
-/** Line icons, 16 by 16. */
+/**
+ * Line icons, 16 by 16: the paths of each kind of hop, verdict and mark.
+ * @type {Record<string, string[]>}
+ */
 const SHAPES = {
   reachable: ["M3 8.5l3.2 3.2L13 4.8"],
   unreachable: ["M4 4l8 8", "M12 4l-8 8"],
@@ -63,12 +162,18 @@ const SHAPES = {
   stop: ["M5 1.8h6L14.2 5v6L11 14.2H5L1.8 11V5z", "M8 4.8v4M8 11v.2"],
 };
 
+/** @param {string} kind */
 export function icon(kind) {
   const paths = (SHAPES[kind] ?? ["M8 5.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5"]).map((d) => s("path", { d }));
   return s("svg", { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" }, ...paths);
 }
 
-/** A table with a caption for those who listen. */
+/**
+ * A table. Its caption is for people who use a screen reader.
+ * @param {string} caption
+ * @param {string[]} heads
+ * @param {Child[][]} rows
+ */
 export function table(caption, heads, rows) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     h("table", { class: "facts" },
@@ -77,10 +182,13 @@ export function table(caption, heads, rows) {
       h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, cell ?? "–")))))));
 }
 
-/** What a call that failed has to say, with the remedy in words. */
+/**
+ * What is shown of a call that failed: the problem, its remedy, and each fault of the request.
+ * @param {import("./api.js").Trouble} problem
+ */
 export function problemNote(problem) {
   return h("div", { class: "note bad", role: "alert" },
     h("p", {}, h("strong", {}, problem.message)),
     problem.remedy && h("p", {}, problem.remedy.summary),
-    problem.faults?.length > 0 && h("ul", {}, problem.faults.map((fault) => h("li", {}, `${fault.pointer}: ${fault.message}`))));
+    problem.faults.length > 0 && h("ul", {}, problem.faults.map((fault) => h("li", {}, `${fault.pointer ?? fault.name ?? fault.in}: ${fault.message}`))));
 }

@@ -1,18 +1,37 @@
-/** From a model and its layout to cytoscape's elements. Every text is a node of its own, so that it can be placed. */
+/**
+ * From a model and its layout to cytoscape's elements. Every text is a node of its own, so that it can be placed.
+ *
+ * @import { NodeSingular } from "cytoscape"
+ * @import { Box, Chip, Layout } from "./layout.js"
+ * @import { Container, Model, Thing } from "./model.js"
+ * @typedef {{x: number, y: number}} Point
+ * @typedef {{data: {id: string, thing?: Thing | null, [name: string]: unknown}, classes: string, position?: Point}} Element
+ */
 import { plural } from "./dom.js";
 import { addressOf, caption, HOST, isDrawn, NOWHERE, portsOf, words } from "./model.js";
 
+/**
+ * @param {Model} model
+ * @param {Layout} layout
+ * @returns {Element[]}
+ */
 export function elementsOf(model, layout) {
-  const placed = new Map(layout.chips.map((chip) => [chip.item.id, chip]));
+  const placed = new Set(layout.chips.map((chip) => chip.item.id));
   const boxes = new Map(layout.boxes.map((box) => [box.id, box]));
+  const host = boxes.get(HOST);
   return [
     ...layout.boxes.flatMap((box) => boxElements(box, model)),
     ...layout.chips.flatMap((chip) => chipElements(chip, layout.roomy)),
     ...model.containers.flatMap((container) => ties(container, placed, boxes)),
-    ...layout.boxes.filter((box) => box.network?.bridge_name).map((box) => grounding(box, boxes.get(HOST))),
+    ...layout.boxes.flatMap((box) => (host && box.network?.bridge_name ? [grounding(box, host)] : [])),
   ];
 }
 
+/**
+ * @param {Box} box
+ * @param {Model} model
+ * @returns {Element[]}
+ */
 function boxElements(box, model) {
   const left = box.x - box.width / 2 + 14;
   const top = box.y - box.height / 2;
@@ -25,31 +44,57 @@ function boxElements(box, model) {
   ];
 }
 
+/**
+ * @param {Box} box
+ * @param {Model} model
+ */
 function underTitle(box, model) {
   if (box.id === HOST) return words("routes", "published ports", model.interfaces.length && plural(model.interfaces.length, "link"));
-  if (box.id === NOWHERE) return "only a loopback inside";
+  if (!box.network) return "these have only a loopback interface";
   return words(caption(box.network), !box.network.members.length && "empty");
 }
 
-function chipElements(chip, roomy) {
-  const { item, x, y, width, height } = chip;
-  const container = item.kind === "container";
-  const thing = container ? { id: item.id, kind: "container" } : null;
-  const state = container ? (item.state === "paused" ? "paused" : item.running ? "running" : "stopped") : "interface";
+/** @param {Container} container */
+export const stateOf = (container) => (container.state === "paused" ? "paused" : container.running ? "running" : "stopped");
+
+/**
+ * A container, or an interface of the host.
+ * @param {Chip} chip
+ * @param {boolean} roomy
+ * @returns {Element[]}
+ */
+function chipElements({ item, x, y, width, height }, roomy) {
+  const container = item.kind === "container" ? item : null;
+  const thing = container && { id: item.id, kind: "container" };
+  const state = container ? stateOf(container) : "interface";
   const left = x - width / 2 + (roomy ? 14 : 11);
-  const lines = [-8, 10].map((offset) => y + offset - (height > 60 ? 9 : 0));
-  const wires = container ? item.endpoints.filter((one) => one.veth).sort((one) => (one.network.id === item.home ? -1 : 1)) : [];
+  const top = y - (height > 60 ? 9 : 0);
   const room = width - (roomy ? 22 : 16);
-  const under = container ? words(item.running ? addressOf(item) : item.state, portsOf(item)) : words(...(item.addresses ?? []));
-  return [
+  const under = item.kind === "container" ? words(item.running ? addressOf(item) : item.state, portsOf(item)) : words(...(item.addresses ?? []));
+  const wires = (container?.endpoints ?? []).filter((one) => one.veth).sort((one) => (one.network.id === container?.home ? -1 : 1));
+  const [wire] = wires;
+  /** @type {Element[]} */
+  const elements = [
     { data: { id: item.id, width, height, thing }, classes: `chip ${item.kind} ${state}`, position: { x, y } },
-    { data: { id: `name:${item.id}`, label: item.name, room, thing }, classes: `name sub ${state}`, position: { x: left, y: roomy ? lines[0] : y } },
-    roomy && { data: { id: `sub:${item.id}`, label: under || "no address", room, thing }, classes: "address sub", position: { x: left, y: lines[1] } },
-    roomy && wires.length > 0 && { data: { id: `veth:${item.id}`, label: `${wires[0].interface} ↔ ${wires[0].veth}${wires.length > 1 ? ` +${wires.length - 1}` : ""}`, room, thing }, classes: "address sub veth", position: { x: left, y: lines[1] + 17 } },
-  ].filter(Boolean);
+    { data: { id: `name:${item.id}`, label: item.name, room, thing }, classes: `name sub ${state}`, position: { x: left, y: roomy ? top - 8 : y } },
+  ];
+  if (roomy) {
+    elements.push({ data: { id: `sub:${item.id}`, label: under || "no address", room, thing }, classes: "address sub", position: { x: left, y: top + 10 } });
+  }
+  if (roomy && wire) {
+    const label = `${wire.interface} ↔ ${wire.veth}${wires.length > 1 ? ` +${wires.length - 1}` : ""}`;
+    elements.push({ data: { id: `veth:${item.id}`, label, room, thing }, classes: "address sub veth", position: { x: left, y: top + 27 } });
+  }
+  return elements;
 }
 
-/** Lines from a container to the networks it is in besides its home, and to the one whose network it shares. */
+/**
+ * Lines from a container to its networks other than its home, and to the container whose network it shares.
+ * @param {Container} container
+ * @param {Set<string>} placed
+ * @param {Map<string, Box>} boxes
+ * @returns {Element[]}
+ */
 function ties(container, placed, boxes) {
   if (!placed.has(container.id)) return [];
   const others = container.endpoints.filter((one) => isDrawn(one.network) && one.network.id !== container.home && boxes.has(one.network.id));
@@ -57,7 +102,7 @@ function ties(container, placed, boxes) {
     data: { id: `${container.id}>${one.network.id}`, source: container.id, target: `box:${one.network.id}`, label: one.ipv4_address ?? "" },
     classes: "link",
   }));
-  if (placed.has(container.sharesWith)) {
+  if (container.sharesWith !== null && placed.has(container.sharesWith)) {
     lines.push({
       data: { id: `${container.id}=${container.sharesWith}`, source: container.id, target: container.sharesWith, label: container.shareState === "stale" ? "cut off" : "shares" },
       classes: `share ${container.shareState}`,
@@ -66,7 +111,12 @@ function ties(container, placed, boxes) {
   return lines;
 }
 
-/** Straight down from a bridge network to the host. */
+/**
+ * A line straight down from a bridge network to the host.
+ * @param {Box} box
+ * @param {Box} host
+ * @returns {Element}
+ */
 function grounding(box, host) {
   return {
     data: { id: `ground:${box.id}`, source: `box:${box.id}`, target: `box:${HOST}`, at: `${box.x - host.x}px ${-host.height / 2}px` },
@@ -74,7 +124,11 @@ function grounding(box, host) {
   };
 }
 
-/** An arrow's ends and bow: below two neighbours of a row, beside what stands one above the other. */
+/**
+ * An arrow's ends and bow: the bow is below two things of one row, and beside two things above each other.
+ * @param {NodeSingular} source
+ * @param {NodeSingular} target
+ */
 export function bowed(source, target) {
   const [from, to] = [source.position(), target.position()];
   const level = Math.abs(from.y - to.y) < source.height();

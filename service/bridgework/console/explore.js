@@ -1,37 +1,54 @@
-/** The picture as a list, with a filter: for the keyboard, for those who listen, and to find one among many. */
-import { announce, byId, h, plural, replace } from "./dom.js";
+/**
+ * The picture as a list, with a filter: for the keyboard, for screen readers, and to find one container among many.
+ *
+ * @import { Container, Model, Network, Thing } from "./model.js"
+ * @typedef {(container: Container | undefined) => boolean} Keep whether the filter keeps a container
+ */
+import { announce, byId, Emitter, h, plural, replace, within } from "./dom.js";
+import { stateOf } from "./elements.js";
 import { addressOf, caption, compare, HOST, isDrawn, NOWHERE, portsOf, words } from "./model.js";
 
-export class Explore extends EventTarget {
+/** @extends {Emitter<{choose: Thing, filter: Keep | null}>} `filter`: null keeps everything */
+export class Explore extends Emitter {
   #list = byId("things");
-  #field = byId("filter");
+  #field = byId("filter", HTMLInputElement);
+  /** @type {Model | null} */
   #model = null;
+  /** @type {string | null} */
   #chosen = null;
 
   constructor() {
     super();
     this.#field.addEventListener("input", () => {
       this.#draw();
-      this.dispatchEvent(new CustomEvent("filter", { detail: this.#field.value.trim() ? this.#keeps : null }));
+      this.emit("filter", this.#field.value.trim() ? this.#keeps : null);
       announce(`${plural(this.#model?.containers.filter(this.#keeps).length ?? 0, "container")} shown`);
     });
     this.#list.addEventListener("click", (event) => {
-      const { id, kind } = event.target.closest("button")?.dataset ?? {};
-      if (id) this.dispatchEvent(new CustomEvent("choose", { detail: { id, kind } }));
+      const { id, kind } = within(event, "button")?.dataset ?? {};
+      if (id && kind) this.emit("choose", { id, kind });
     });
   }
 
+  /** @param {Model} model */
   update(model) {
     this.#model = model;
     this.#draw();
   }
 
+  /**
+   * Mark the chosen thing.
+   * @param {string | null} id
+   */
   mark(id) {
     this.#chosen = id;
     this.#draw();
   }
 
-  /** A container is kept when every word of the filter stands somewhere in what is known of it. */
+  /**
+   * A container is kept if every word of the filter is in its names, addresses, ports, image or state.
+   * @type {Keep}
+   */
   #keeps = (container) => {
     if (!container) return true;
     const text = words(container.name, container.image, container.state, container.id.slice(0, 12), portsOf(container),
@@ -41,26 +58,39 @@ export class Explore extends EventTarget {
 
   #draw() {
     if (!this.#model) return;
-    const groups = new Map(this.#model.networks.filter(isDrawn).sort(compare).map((network) => [network.id, { network, inside: [] }]));
-    groups.set(NOWHERE, { name: "No network", inside: [] }).set(HOST, { name: "Host", inside: [] });
-    for (const container of [...this.#model.containers].sort(compare)) groups.get(container.home).inside.push(container);
+    const containers = [...this.#model.containers].sort(compare);
+    const places = [
+      ...this.#model.networks.filter(isDrawn).sort(compare).map((network) => ({ id: network.id, network })), { id: NOWHERE, network: null }, { id: HOST, network: null },
+    ];
     const filtered = this.#field.value.trim() !== "";
-    const sections = [...groups].map(([id, group]) => {
-      const inside = group.inside.filter(this.#keeps);
-      return (inside.length || (!filtered && id !== NOWHERE)) && this.#section(id, group, inside);
-    }).filter(Boolean);
-    replace(this.#list, sections.length ? sections : h("p", { class: "quiet" }, "Nothing fits the filter."));
+    const sections = places.flatMap(({ id, network }) => {
+      const inside = containers.filter((one) => one.home === id && this.#keeps(one));
+      return inside.length || (!filtered && id !== NOWHERE) ? [this.#section(id, network, inside)] : [];
+    });
+    replace(this.#list, sections.length ? sections : h("p", { class: "quiet" }, "No container fits the filter."));
   }
 
-  #section(id, { network, name }, inside) {
-    const title = network?.name ?? name;
+  /**
+   * @param {string} id
+   * @param {Network | null} network
+   * @param {Container[]} inside
+   */
+  #section(id, network, inside) {
+    const host = id === HOST && this.#button(id, "host", "Host", "links, routes, bridges");
     return h("section", { class: "group" },
-      h("h3", {}, network || id === HOST ? this.#button(id, network ? "network" : "host", title, network ? caption(network) : "links, routes, bridges") : title),
+      h("h3", {}, network ? this.#button(id, "network", network.name, caption(network)) : host || "No network"),
       inside.length > 0 && h("ul", {}, inside.map((one) => h("li", {}, this.#button(one.id, "container", one.name, words(one.running ? addressOf(one) : one.state, portsOf(one)), one)))));
   }
 
+  /**
+   * @param {string} id
+   * @param {string} kind
+   * @param {string} title
+   * @param {string} under
+   * @param {Container} [container]
+   */
   #button(id, kind, title, under, container) {
-    const dot = container && h("span", { class: `dot ${container.state === "paused" ? "paused" : container.running ? "running" : "stopped"}`, "aria-hidden": "true" });
+    const dot = container && h("span", { class: `dot ${stateOf(container)}`, "aria-hidden": "true" });
     return h("button", { type: "button", class: `thing ${kind}`, "data-id": id, "data-kind": kind, "data-key": `thing-${id}`, "aria-pressed": String(id === this.#chosen) },
       dot, h("span", { class: "thing-name" }, title), h("span", { class: "thing-under" }, under));
   }

@@ -1,35 +1,56 @@
 /**
- * The matrix as a table that is a heat map: one cell a pair, green by time or red. Arrow keys move, Enter asks about
- * the pair. Containers of one network stand together, whatever order the service lists them in.
+ * The matrix as a table with coloured cells, one for each pair: green by time, or red. Arrow keys move, Enter checks the
+ * pair. Containers of one network are side by side, also if the service lists them in another order.
+ *
+ * @typedef {{id: string, name: string, home: string, node?: string | undefined}} Member a container of the matrix
+ * @typedef {[number, number]} Pair row and column of a cell
  */
-import { h, milliseconds } from "./dom.js";
+import { Emitter, h, milliseconds, within } from "./dom.js";
 
+/** @type {Record<string, string>} */
 const GLYPHS = { reachable: "✓", unreachable: "✗", inconclusive: "?", self: "·" };
+/** @type {Map<string, Pair>} */
+const STEPS = new Map([["ArrowUp", [-1, 0]], ["ArrowDown", [1, 0]], ["ArrowLeft", [0, -1]], ["ArrowRight", [0, 1]]]);
+/** A cell is one shade darker for each of these that its time exceeds. */
 const SHADES_MS = [0.1, 0.3, 1, 10];
-const [SMALLEST, LABELLED, LARGEST, LABELS, HOMES, ABOVE] = [4, 13, 40, 150, 104, 340];
+/** Sides of a cell in pixels, and the room that is kept: beside the table for names or homes, and above it. */
+const [SMALLEST, LABELLED, LARGEST, LABELS, HOMES, ABOVE] = /** @type {const} */ ([4, 13, 40, 150, 104, 340]);
 
-export class HeatMap extends EventTarget {
+/** @extends {Emitter<{pair: {source: string, destination: string}}>} `pair`: a cell was chosen */
+export class HeatMap extends Emitter {
   #place;
   #readout;
+  /** @type {Member[]} */
   #things = [];
+  /** @type {number[]} the row of each container by its index in the service's answer */
   #order = [];
+  /** @type {HTMLTableCellElement[][]} */
   #cells = [];
+  /** @type {number[][]} */
   #rtts = [];
   #readable = false;
+  /** @type {HTMLTableElement | null} */
   #table = null;
 
+  /**
+   * @param {HTMLElement} place
+   * @param {HTMLElement} readout says what the cell under the pointer or the focus means
+   */
   constructor(place, readout) {
     super();
     this.#place = place;
     this.#readout = readout;
-    place.addEventListener("mouseover", (event) => this.#tell(event.target));
-    place.addEventListener("focusin", (event) => this.#tell(event.target));
-    place.addEventListener("click", (event) => this.#ask(event.target));
+    place.addEventListener("mouseover", (event) => this.#tell(event));
+    place.addEventListener("focusin", (event) => this.#tell(event));
+    place.addEventListener("click", (event) => this.#ask(event));
     place.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.#sized()).observe(place);
   }
 
-  /** An empty table, sorted by home and name. */
+  /**
+   * Draw an empty table, sorted by home and name.
+   * @param {Member[]} containers
+   */
   begin(containers) {
     const sorted = containers.map((one, index) => ({ ...one, index }))
       .sort((a, b) => a.home.localeCompare(b.home) || a.name.localeCompare(b.name, "en", { numeric: true }));
@@ -39,7 +60,7 @@ export class HeatMap extends EventTarget {
     this.#rtts = [];
     const head = h("tr", {}, h("td", { class: "corner" }, h("span", { class: "heard" }, "from, to")),
       sorted.map((one, at) => h("th", { scope: "col", class: this.#edge(at), title: one.name }, h("span", { class: "name" }, one.name))));
-    this.#cells = sorted.map((_, row) => sorted.map((_, column) => (
+    this.#cells = sorted.map((_from, row) => sorted.map((_to, column) => (
       h("td", { role: "gridcell", tabindex: row || column ? "-1" : "0", class: this.#edge(column), "data-row": row, "data-column": column }))));
     const rows = sorted.map((one, at) => h("tr", { class: this.#edge(at) }, h("th", { scope: "row", title: one.name }, h("span", { class: "name" }, one.name), this.#label(at)), this.#cells[at]));
     this.#table = h("table", { role: "grid", class: "heat", "aria-label": "Which container reaches which: rows are sources" },
@@ -48,44 +69,64 @@ export class HeatMap extends EventTarget {
     this.#sized();
   }
 
-  /** Where another network's containers begin. */
+  /**
+   * The class of the row or column where another network's containers begin.
+   * @param {number} at
+   */
   #edge(at) {
-    return at > 0 && this.#things[at].home !== this.#things[at - 1].home ? "edge" : null;
+    return at > 0 && this.#things[at]?.home !== this.#things[at - 1]?.home ? "edge" : null;
   }
 
-  /** The name of a home, beside its first row; seen where the rows themselves are too small to be named. */
+  /**
+   * The name of a home, beside its first row. It is shown when the rows are too small for the containers' names.
+   * @param {number} at
+   */
   #label(at) {
+    const home = this.#things[at]?.home;
     if (at > 0 && !this.#edge(at)) return null;
-    const count = this.#things.filter((one) => one.home === this.#things[at].home).length;
-    return h("span", { class: `home${count < 4 ? " small" : ""}`, "aria-hidden": "true" }, this.#things[at].home);
+    const count = this.#things.filter((one) => one.home === home).length;
+    return h("span", { class: `home${count < 4 ? " small" : ""}`, "aria-hidden": "true" }, home);
   }
 
-  /** Pairs that the prediction got wrong stand out. */
+  /**
+   * Mark a pair whose prediction was wrong.
+   * @param {string} source
+   * @param {string} destination
+   */
   surprise(source, destination) {
-    const at = (id) => this.#things.findIndex((one) => one.id === id);
+    const at = (/** @type {string} */ id) => this.#things.findIndex((one) => one.id === id);
     this.#cells[at(source)]?.[at(destination)]?.classList.add("surprise");
   }
 
-  row({ index, verdicts, rtt_ms: rtts }) {
-    const row = this.#order[index];
-    this.#rtts[row] = [];
+  /**
+   * Fill in a row.
+   * @param {number} index of the source in the service's answer, as the position in the lists is of the destination
+   * @param {string[]} verdicts
+   * @param {number[]} rtts in milliseconds
+   */
+  row(index, verdicts, rtts) {
+    const row = this.#order[index] ?? index;
+    /** @type {number[]} */
+    const times = (this.#rtts[row] = []);
     verdicts.forEach((verdict, other) => {
-      const column = this.#order[other];
-      const cell = this.#cells[row][column];
-      const rtt = rtts[other];
-      this.#rtts[row][column] = rtt;
-      const shade = verdict === "reachable" ? ` t${SHADES_MS.filter((limit) => (rtt ?? 0) > limit).length}` : "";
+      const column = this.#order[other] ?? other;
+      const cell = this.#cells[row]?.[column];
+      const rtt = rtts[other] ?? 0;
+      times[column] = rtt;
+      if (!cell) return;
+      const shade = verdict === "reachable" ? ` t${SHADES_MS.filter((limit) => rtt > limit).length}` : "";
       cell.className = `${verdict}${shade} ${this.#edge(column) ?? ""}`;
-      cell.textContent = GLYPHS[verdict];
+      cell.textContent = GLYPHS[verdict] ?? "";
     });
   }
 
+  /** @param {boolean} on whether cells are large enough for their signs, and the table is scrolled */
   readable(on) {
     this.#readable = on;
     this.#sized();
   }
 
-  /** The whole map at once, unless readable cells were asked for; names appear where they can be read. */
+  /** Fit the whole table into the view unless large cells are wanted. Names are shown if the cells have room for them. */
   #sized() {
     if (!this.#table) return;
     const room = (this.#place.clientWidth - LABELS - 4) / this.#things.length;
@@ -98,45 +139,58 @@ export class HeatMap extends EventTarget {
     this.#table.classList.toggle("nameless", cell < LABELLED);
   }
 
-  #pair(target) {
-    const { row, column } = target.closest?.("td[data-row]")?.dataset ?? {};
+  /**
+   * @param {Event} event
+   * @returns {Pair | null}
+   */
+  #pair(event) {
+    const { row, column } = within(event, "td[data-row]")?.dataset ?? {};
     return row === undefined ? null : [Number(row), Number(column)];
   }
 
-  #tell(target) {
-    const pair = this.#pair(target);
-    if (!pair) return;
-    const [from, to] = pair.map((at) => this.#things[at]);
+  /** @param {Event} event */
+  #tell(event) {
+    const [row, column] = this.#pair(event) ?? [-1, -1];
+    const [from, to] = [this.#things[row], this.#things[column]];
+    if (!from || !to) return;
     const by = from.node ? `, measured by ${from.node}` : "";
-    const verdict = this.#cells[pair[0]][pair[1]].className.split(" ")[0];
-    const rtt = this.#rtts[pair[0]]?.[pair[1]];
+    const [verdict = ""] = this.#cells[row]?.[column]?.className.split(" ") ?? [];
+    const rtt = this.#rtts[row]?.[column];
     this.#readout.textContent = from === to ? from.name : `${from.name} (${from.home}) → ${to.name} (${to.home}): ${GLYPHS[verdict] ? verdict : "not measured yet"}${rtt ? `, ${milliseconds(rtt)}` : ""}${by}`;
   }
 
-  #ask(target) {
-    const pair = this.#pair(target);
+  /** @param {Event} event */
+  #ask(event) {
+    const pair = this.#pair(event);
     if (!pair || pair[0] === pair[1]) return;
     this.#focus(pair);
-    const [source, destination] = pair.map((at) => this.#things[at].id);
-    this.dispatchEvent(new CustomEvent("pair", { detail: { source, destination } }));
+    const [source, destination] = [this.#things[pair[0]], this.#things[pair[1]]];
+    if (source && destination) this.emit("pair", { source: source.id, destination: destination.id });
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
-    const pair = this.#pair(event.target);
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (pair && (event.key === "Enter" || event.key === " ")) {
+    const pair = this.#pair(event);
+    if (!pair) return;
+    if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
-      this.#ask(event.target);
+      this.#ask(event);
     }
-    if (!pair || !step) return;
+    const [down, right] = STEPS.get(event.key) ?? [0, 0];
+    if (!down && !right) return;
     event.preventDefault();
-    this.#focus(pair.map((at, axis) => Math.min(Math.max(at + step[axis], 0), this.#things.length - 1)));
+    const inside = (/** @type {number} */ at) => Math.min(Math.max(at, 0), this.#things.length - 1);
+    this.#focus([inside(pair[0] + down), inside(pair[1] + right)]);
   }
 
+  /**
+   * Move the focus, and leave one cell in the order of the Tab key.
+   * @param {Pair} pair
+   */
   #focus([row, column]) {
-    for (const cell of this.#table.querySelectorAll('td[tabindex="0"]')) cell.tabIndex = -1;
-    const cell = this.#cells[row][column];
-    cell.tabIndex = 0;
-    cell.focus();
+    for (const before of this.#table?.querySelectorAll('td[tabindex="0"]') ?? []) before.setAttribute("tabindex", "-1");
+    const cell = this.#cells[row]?.[column];
+    cell?.setAttribute("tabindex", "0");
+    cell?.focus();
   }
 }

@@ -1,33 +1,50 @@
 /**
- * Keeps the picture true: the event stream says that something changed, and the graph is read again (with its ETag).
- * Without a stream it asks every five seconds, and tries the stream again later. A hidden page holds no stream.
+ * Keeps the picture up to date. When the event stream says that something changed, the graph is read again, with its
+ * ETag. Without a stream the graph is read every five seconds, and the stream is tried again later. A hidden page closes
+ * its stream.
+ *
+ * @import { Trouble } from "./api.js"
+ * @import { Graph } from "./model.js"
+ * @import { State } from "./status.js"
  */
-import { changed, events } from "./api.js";
+import { changed, events, Problem } from "./api.js";
+import { isAbort } from "./asking.js";
 import { ROOMY_UP_TO } from "./layout.js";
 
 const POLL_MS = 5000;
 const SETTLE_MS = 200;
 const REOPEN_MS = 1000;
 const ROUNDS_BEFORE_STREAM = 6;
-/** The stream says something every few seconds, and the picture is read in far less: silence is a fault. */
+/** The stream has a message or a heartbeat every few seconds, and the graph is read in far less: silence is a fault. */
 const SILENT_MS = 10_000;
 const SLOW_MS = 5000;
-const AS_BEFORE = { summary: "The page shows what was there before. It is read again when the engine answers." };
-const unheard = (ms) => ({ status: 0, message: `The service has said nothing for ${ms / 1000} s. The picture may be out of date.` });
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const AS_BEFORE = { summary: "The page shows the last known state. It reads the state again when the engine answers." };
+/**
+ * @param {number} ms
+ * @returns {Trouble}
+ */
+const unheard = (ms) => ({ status: 0, message: `The service has not answered for ${ms / 1000} s. The picture may be out of date.`, remedy: null, faults: [] });
+/** @param {number} ms */
+const pause = (ms) => new Promise((done) => {
+  setTimeout(done, ms);
+});
 
-/** `onGraph(document)` with every new graph, `onState(word, problem)` with `live`, `polling`, `away` (the engine) or `lost`. */
 export class Live {
   #stop = new AbortController();
   #timer = 0;
   #watch = 0;
+  /** @type {string | null} */
   #lastEventId = null;
-  /** The veths on the host cost a look into every namespace: only a picture that has room for them asks. */
+  /** To find the veths, the service enters every namespace. So they are read only if the picture has room for them. */
   #small = false;
   #shown = false;
   #onGraph;
   #onState;
 
+  /**
+   * @param {(graph: Graph) => void} onGraph is called with every new graph
+   * @param {(state: State, problem?: Trouble) => void} onState
+   */
   constructor(onGraph, onState) {
     this.#onGraph = onGraph;
     this.#onState = onState;
@@ -49,18 +66,23 @@ export class Live {
     this.#run(this.#stop.signal);
   };
 
-  /** Read the graph now. Answers whether that worked. */
+  /**
+   * Read the graph now. Returns whether that worked.
+   * @returns {Promise<boolean>}
+   */
   async refresh() {
     const slow = setTimeout(() => this.#onState("lost", unheard(SLOW_MS)), SLOW_MS);
     try {
       const { value, changed: news } = await changed(this.#small ? "/v1/topology?links=true" : "/v1/topology");
-      const small = value.nodes.filter((node) => node.kind === "container").length <= ROOMY_UP_TO;
-      if (news || !this.#shown) this.#onGraph(value);
+      const graph = /** @type {Graph} */ (value);
+      const small = graph.nodes.filter((node) => node.kind === "container").length <= ROOMY_UP_TO;
+      if (news || !this.#shown) this.#onGraph(graph);
       this.#shown = true;
       if (small === this.#small) return true;
       this.#small = small;
       return await this.refresh();
     } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
       this.#onState("lost", problem);
       return false;
     } finally {
@@ -68,18 +90,26 @@ export class Live {
     }
   }
 
+  /** @param {AbortSignal} signal */
   async #run(signal) {
     while (!signal.aborted) {
-      const opened = await this.#stream(signal);
-      if (opened) await pause(REOPEN_MS);
-      for (let round = 0; !opened && round < ROUNDS_BEFORE_STREAM && !signal.aborted; round += 1) {
-        if (await this.refresh()) this.#onState("polling");
-        await pause(POLL_MS);
-      }
+      if (await this.#stream(signal)) await pause(REOPEN_MS);
+      else await this.#poll(signal);
     }
   }
 
-  /** Follow the stream until it ends; an end or a refusal is no fault. Answers whether there was a stream at all. */
+  /** @param {AbortSignal} signal */
+  async #poll(signal) {
+    for (let round = 0; round < ROUNDS_BEFORE_STREAM && !signal.aborted; round += 1) {
+      if (await this.refresh()) this.#onState("polling");
+      await pause(POLL_MS);
+    }
+  }
+
+  /**
+   * Follow the stream until it ends. An end or a refusal is not an error. Returns whether there was a stream.
+   * @param {AbortSignal} signal
+   */
   async #stream(signal) {
     let opened = false;
     const silence = new AbortController();
@@ -102,20 +132,24 @@ export class Live {
         else if (message.event !== "heartbeat") this.#soon();
       }
     } catch (problem) {
-      if (problem.status === undefined && problem.name !== "AbortError" && !(problem instanceof TypeError)) throw problem;
+      if (!(problem instanceof Problem) && !isAbort(problem) && !(problem instanceof TypeError)) throw problem;
     }
     clearTimeout(this.#watch);
     return opened;
   }
 
-  /** The engine has stopped answering, or answers again: what is shown is as of before. */
+  /**
+   * The engine does not answer, or answers again.
+   * @param {Api["Event"]} event
+   */
   async #engine({ state, detail }) {
     clearTimeout(this.#timer);
-    if (state === "unreachable") this.#onState("away", { status: 0, message: detail, remedy: AS_BEFORE });
+    const message = detail ?? "The Docker engine does not answer.";
+    if (state === "unreachable") this.#onState("away", { status: 0, message, remedy: AS_BEFORE, faults: [] });
     else if (await this.refresh()) this.#onState("live");
   }
 
-  /** Events come in bursts (a start is five of them): one reading for all. */
+  /** Read the graph after a short time. Events come in bursts, five for the start of a container, and one reading serves all. */
   #soon() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.refresh(), SETTLE_MS);

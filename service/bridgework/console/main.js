@@ -1,5 +1,12 @@
-/** Ties the page together: who is chosen, what is shown, and where news goes. */
-import { call, token } from "./api.js";
+/**
+ * Connects the parts of the page: what is chosen, what is shown, and which part hears of a change.
+ *
+ * @import { Trouble } from "./api.js"
+ * @import { Aim } from "./check.js"
+ * @import { Graph, Model, Thing } from "./model.js"
+ * @import { State } from "./status.js"
+ */
+import { call, Problem, session, token } from "./api.js";
 import { Check } from "./check.js";
 import { Diagnostics } from "./diagnostics.js";
 import { byId, plural } from "./dom.js";
@@ -11,85 +18,119 @@ import { HOST, isDrawn, read, signature } from "./model.js";
 import { Picture } from "./picture.js";
 import { introduce } from "./role.js";
 import { Status } from "./status.js";
-import { NOBODY, Swarm, widened } from "./swarm.js";
+import { NO_OTHERS, Swarm, widened } from "./swarm.js";
 import { tabs } from "./tabs.js";
 
 const status = new Status();
+const RETRY_MS = 5000;
+/** @type {(state: State, problem?: Trouble) => void} */
 const showState = (state, problem) => status.show(state, problem);
-const [picture, explore, inside, check, matrix, diagnostics] = [new Picture(), new Explore(), new Inside(), new Check(), new Matrix(), new Diagnostics()];
+const picture = new Picture();
+const explore = new Explore();
+const inside = new Inside();
+const check = new Check();
+const matrix = new Matrix();
+const diagnostics = new Diagnostics();
+const dialog = byId("token-dialog", HTMLDialogElement);
+const field = byId("token-field", HTMLInputElement);
+/** @type {Model | null} */
 let model = null;
+/** @type {Graph | null} */
 let graph = null;
+/** @type {Live | null} */
 let live = null;
+/** @type {Swarm | null} */
 let swarm = null;
-let others = NOBODY;
+let others = NO_OTHERS;
+/** @type {Thing | null} */
 let chosen = null;
 
-const panels = tabs(byId("panel-tabs"), (id) => id === "panel-diagnostics" && diagnostics.open());
-const views = tabs(byId("view-tabs"), (id) => id === "view-picture" && picture.draw(model));
+const panels = tabs(byId("panel-tabs"), (id) => {
+  if (id === "panel-diagnostics") diagnostics.open();
+});
+const views = tabs(byId("view-tabs"), (id) => {
+  if (id === "view-picture") picture.draw(model);
+});
 
-function showGraph(document) {
+/** @param {Graph} found */
+function showGraph(found) {
   const first = model === null;
-  model = widened(read(document), others);
+  model = widened(read(found), others);
   picture.draw(model);
   explore.update(model);
-  offer();
+  offer(model);
   if (!first) diagnostics.stale();
   if (chosen && !model.containerOf.has(chosen.id) && !model.networkOf.has(chosen.id) && chosen.id !== HOST) choose(null);
-  else if (chosen && signature(document, chosen.id) !== signature(graph, chosen.id)) inside.show(chosen, model);
-  graph = document;
+  else if (chosen && graph && signature(found, chosen.id) !== signature(graph, chosen.id)) inside.show(chosen, model);
+  graph = found;
 }
 
-/** What there is to ask about, on this engine and beyond it. */
-function offer() {
-  const networks = model.networks.filter(isDrawn);
-  const there = model.elsewhere.size ? ` · ${model.elsewhere.size.toLocaleString("en")} on other nodes` : "";
-  byId("summary").textContent = `${plural(networks.length, "network")} · ${plural(model.containers.length, "container")}, ${model.containers.filter((one) => one.running).length} running${there}`;
-  check.update(model);
-  matrix.update(model);
+/**
+ * Show what can be checked, on this engine and on other nodes.
+ * @param {Model} found
+ */
+function offer(found) {
+  const networks = found.networks.filter(isDrawn);
+  const there = found.elsewhere.size ? ` · ${found.elsewhere.size.toLocaleString("en")} on other nodes` : "";
+  byId("summary").textContent = `${plural(networks.length, "network")} · ${plural(found.containers.length, "container")}, ${found.containers.filter((one) => one.running).length} running${there}`;
+  check.update(found);
+  matrix.update(found);
 }
 
+/** @param {typeof NO_OTHERS} found */
 function showOthers(found) {
   others = found;
   if (!model) return;
   model = widened(model, others);
-  offer();
+  offer(model);
 }
 
-/** Show a thing from the picture or the list, in both and from inside. */
-function choose(thing, { open = true } = {}) {
+/**
+ * Mark a thing in the picture and in the list, and show its details.
+ * @param {Thing | null} thing
+ */
+function choose(thing) {
+  if (!model) return;
   chosen = thing;
   picture.select(thing?.id ?? null);
   explore.mark(thing?.id ?? null);
-  if (thing && open) panels.show("panel-explore");
+  if (thing) panels.show("panel-explore");
   inside.show(thing, model);
 }
 
-function aim(ends, run = false) {
+/** @param {Aim} ends */
+function aim(ends) {
   check.aim(ends);
   panels.show("panel-check");
-  if (run) check.run();
 }
 
-picture.addEventListener("choose", ({ detail }) => choose(detail));
-explore.addEventListener("choose", ({ detail }) => {
-  choose(detail);
+picture.on("choose", choose);
+explore.on("choose", (thing) => {
+  choose(thing);
   byId("inside").scrollIntoView({ block: "start" });
   byId("inside").querySelector("h2")?.focus({ preventScroll: true });
 });
-explore.addEventListener("filter", ({ detail }) => picture.filter(detail));
-inside.addEventListener("check", ({ detail }) => aim({ [detail.role]: detail.id }));
-check.addEventListener("journey", ({ detail }) => picture.journey(detail));
-matrix.addEventListener("check", ({ detail }) => aim(detail, true));
-for (const part of [inside, check, diagnostics]) {
-  for (const news of ["changed", "mended"]) part.addEventListener(news, () => live?.refresh());
-}
+explore.on("filter", (keep) => picture.filter(keep));
+inside.on("check", aim);
+check.on("journey", (journey) => picture.journey(journey));
+matrix.on("check", (ends) => {
+  aim(ends);
+  check.run();
+});
+inside.on("changed", () => live?.refresh());
+check.on("changed", () => live?.refresh());
+diagnostics.on("changed", () => live?.refresh());
 
-/** The token is asked for once and kept for this tab; a wrong one is asked for again. */
+/** Ask for the token if this tab has none, and start. A token that the service refuses is asked for again. */
 async function enter() {
-  if (!token.get()) return ask("");
+  if (!token.get()) {
+    ask("");
+    return;
+  }
   try {
     await introduce();
     byId("leave").hidden = false;
+    /** @type {Api["Engine"]} */
     const engine = await call("GET", "/v1/engine");
     byId("engine").textContent = `Docker ${engine.version} on ${engine.name}`;
     byId("engine").title = `API ${engine.api_version}, ${engine.operating_system}. Checks: ${engine.probe_runner.reason}`;
@@ -97,37 +138,42 @@ async function enter() {
     live = new Live(showGraph, showState);
     swarm = new Swarm(showOthers);
   } catch (problem) {
-    if (problem.status === undefined) throw problem;
+    if (!(problem instanceof Problem)) throw problem;
     if (problem.status !== 401) {
       showState("lost", problem);
-      setTimeout(enter, 5000);
+      setTimeout(enter, RETRY_MS);
     }
   }
-  return undefined;
 }
 
+/** @param {string} words why the token is asked for again */
 function ask(words) {
   byId("token-problem").textContent = words;
-  byId("token-field").setAttribute("aria-invalid", String(Boolean(words)));
-  if (!byId("token-dialog").open) byId("token-dialog").showModal();
+  field.setAttribute("aria-invalid", String(Boolean(words)));
+  if (!dialog.open) dialog.showModal();
 }
 
+/** @param {string} words */
 function leave(words) {
   live?.end();
   swarm?.end();
-  live = swarm = null;
+  live = null;
+  swarm = null;
   token.forget();
   ask(words);
 }
 
-globalThis.addEventListener("token-refused", ({ detail }) => leave(detail.message));
-byId("leave").addEventListener("click", () => location.reload(token.forget()));
-byId("token-dialog").addEventListener("cancel", (event) => event.preventDefault());
+session.on("token-refused", ({ message }) => leave(message));
+byId("leave").addEventListener("click", () => {
+  token.forget();
+  location.reload();
+});
+dialog.addEventListener("cancel", (event) => event.preventDefault());
 byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  token.set(byId("token-field").value.trim());
-  byId("token-field").value = "";
-  byId("token-dialog").close();
+  token.set(field.value.trim());
+  field.value = "";
+  dialog.close();
   enter();
 });
 views.show("view-picture");

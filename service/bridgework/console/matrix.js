@@ -1,14 +1,30 @@
-/** The matrix: asks for all pairs, draws each row as it comes, and says at the end what surprised. */
-import { documents } from "./api.js";
-import { ticking } from "./asking.js";
-import { announce, byId, h, milliseconds, plural, problemNote, replace } from "./dom.js";
+/**
+ * The matrix: measures all pairs, draws each row when it comes, and lists at the end the pairs whose prediction was wrong.
+ *
+ * @import { Aim } from "./check.js"
+ * @import { Member } from "./heatmap.js"
+ * @import { Model, Network } from "./model.js"
+ * @typedef {{scope: HTMLSelectElement, protocol: HTMLSelectElement, port: HTMLInputElement, by: HTMLSelectElement}} Fields
+ */
+import { documents, Problem } from "./api.js";
+import { isAbort, ticking } from "./asking.js";
+import { announce, byId, Emitter, h, milliseconds, plural, problemNote, replace } from "./dom.js";
 import { compare, HOST, isDrawn } from "./model.js";
 import { findingCard } from "./findings.js";
 import { HeatMap } from "./heatmap.js";
 
-export class Matrix extends EventTarget {
-  #form = byId("matrix-form");
+/** The answer's verdicts in the order in which the summary counts them. */
+const VERDICTS = /** @type {const} */ (["reachable", "unreachable", "inconclusive"]);
+const SURPRISES_SHOWN = 20;
+
+/** @extends {Emitter<{check: Aim}>} `check`: a pair was chosen */
+export class Matrix extends Emitter {
+  #form = byId("matrix-form", HTMLFormElement);
+  #fields = /** @type {HTMLFormControlsCollection & Fields} */ (this.#form.elements);
+  #bar = byId("progress", HTMLProgressElement);
+  /** @type {Model | null} */
   #model = null;
+  /** @type {AbortController | null} */
   #running = null;
   #map = new HeatMap(byId("heatmap"), byId("readout"));
 
@@ -20,28 +36,30 @@ export class Matrix extends EventTarget {
       else this.#run();
     });
     this.#form.addEventListener("change", () => {
-      byId("matrix-port").hidden = this.#form.elements.protocol.value !== "tcp";
+      byId("matrix-port").hidden = this.#fields.protocol.value !== "tcp";
     });
-    byId("cells").addEventListener("change", (event) => this.#map.readable(event.target.checked));
-    this.#map.addEventListener("pair", ({ detail }) => {
-      const { protocol, by, port } = this.#form.elements;
+    const cells = byId("cells", HTMLInputElement);
+    cells.addEventListener("change", () => this.#map.readable(cells.checked));
+    this.#map.on("pair", (pair) => {
+      const { protocol, by, port } = this.#fields;
       const kind = by.value === "name" ? "name" : "container";
-      this.dispatchEvent(new CustomEvent("check", { detail: { ...detail, kind, protocol: protocol.value, port: protocol.value === "tcp" ? port.value : "" } }));
+      this.emit("check", { ...pair, kind, protocol: protocol.value, port: protocol.value === "tcp" ? port.value : "" });
     });
   }
 
+  /** @param {Model} model */
   update(model) {
     this.#model = model;
-    const scope = this.#form.elements.scope;
+    const { scope } = this.#fields;
     const chosen = scope.value;
-    const there = (network) => [...model.elsewhere.values()].filter((one) => one.endpoints.some((end) => end.network.id === network.id));
+    const there = (/** @type {Network} */ network) => [...model.elsewhere.values()].filter((one) => one.endpoints.some((end) => end.network.id === network.id));
     const networks = model.networks.filter((one) => isDrawn(one) && one.members.length + there(one).length > 1).sort(compare);
     scope.replaceChildren(h("option", { value: "" }, "all containers"), ...networks.map((one) => h("option", { value: one.id }, `on ${one.name}`)));
     scope.value = networks.some((one) => one.id === chosen) ? chosen : "";
   }
 
   #question() {
-    const { scope, protocol, port, by } = this.#form.elements;
+    const { scope, protocol, port, by } = this.#fields;
     const body = { ...(scope.value ? { network: scope.value } : { all: true }), protocol: protocol.value, by: by.value };
     return protocol.value === "tcp" ? { ...body, port: Number(port.value) } : body;
   }
@@ -56,60 +74,77 @@ export class Matrix extends EventTarget {
     try {
       for await (const line of documents("/v1/connectivity/matrix", this.#question(), this.#running.signal)) this.#take(line);
     } catch (problem) {
-      if (problem.name === "AbortError") this.#progress(0, 0, "Stopped; the rows that came are shown.");
-      else if (problem.status === undefined && !(problem instanceof TypeError)) throw problem;
-      else replace(byId("matrix-end"), problemNote(problem));
+      if (isAbort(problem)) this.#progress(0, 0, "Stopped. The table shows the rows that were measured.");
+      else if (problem instanceof Problem) replace(byId("matrix-end"), problemNote(problem));
+      else if (problem instanceof TypeError) replace(byId("matrix-end"), h("p", { class: "note bad", role: "alert" }, "The connection to the service was cut."));
+      else throw problem;
     } finally {
       end();
       byId("matrix-clock").textContent = "";
       this.#running = null;
       button.textContent = "Measure";
-      byId("progress").hidden = true;
+      this.#bar.hidden = true;
     }
   }
 
-  #rows = [0, 0];
+  #done = 0;
+  #total = 0;
 
-  #take(line) {
-    if (line.type === "start") {
-      this.#rows = [0, line.containers.length];
-      this.#map.begin(line.containers.map((one) => this.#known(one)));
-    } else if (line.type === "row") {
-      this.#rows[0] += 1;
-      this.#map.row(line);
-      const [done, total] = this.#rows;
-      this.#progress(done, total, `${done} of ${plural(total, "row")} · ${plural(done * (total - 1), "pair")}`);
-    } else if (line.type === "end") this.#end(line);
+  /** @param {Api["MatrixLine"]} line */
+  #take({ type, containers = [], index = 0, verdicts = [], rtt_ms: rtts = [], summary, surprises = [], duration_ms: duration = 0, partial = [] }) {
+    if (type === "start") {
+      [this.#done, this.#total] = [0, containers.length];
+      this.#map.begin(containers.map((one) => this.#member(one)));
+    } else if (type === "row") {
+      this.#done += 1;
+      this.#map.row(index, verdicts, rtts);
+      this.#progress(this.#done, this.#total, `${this.#done} of ${plural(this.#total, "row")} · ${plural(this.#done * (this.#total - 1), "pair")}`);
+    } else if (type === "end" && summary) this.#end(summary, surprises, duration, partial);
   }
 
-  /** With its home, so that containers of one network, and of one node, stand together. */
-  #known(one) {
-    const container = this.#model.known(one.id);
-    const home = container?.network ?? this.#model.networkOf.get(container?.home)?.name ?? { [HOST]: "the host" }[container?.home] ?? "no network";
+  /**
+   * Add a container's home, by which the table is sorted: first by network, then by node.
+   * @param {Api["Reference"]} one
+   * @returns {Member}
+   */
+  #member(one) {
+    const container = this.#model?.known(one.id);
+    const network = container && (container.homeName ?? this.#model?.networkOf.get(container.home)?.name);
+    const home = network ?? (container?.home === HOST ? "the host" : "no network");
     return { ...one, home: container?.node ? `${home} on ${container.node}` : home, node: container?.node };
   }
 
+  /**
+   * @param {number} done
+   * @param {number} total
+   * @param {string} text
+   */
   #progress(done, total, text) {
-    const bar = byId("progress");
-    bar.hidden = total === 0;
-    bar.max = Math.max(total, 1);
-    bar.value = done;
+    this.#bar.hidden = total === 0;
+    this.#bar.max = Math.max(total, 1);
+    this.#bar.value = done;
     byId("matrix-status").textContent = text;
   }
 
-  #end({ summary, surprises, duration_ms: duration, partial = [] }) {
-    const counts = ["reachable", "unreachable", "inconclusive"].filter((verdict) => summary[verdict]);
+  /**
+   * @param {Api["MatrixSummary"]} summary
+   * @param {Api["Surprise"][]} surprises
+   * @param {number} duration in milliseconds
+   * @param {Api["Gap"][]} partial nodes that did not answer
+   */
+  #end(summary, surprises, duration, partial) {
+    const counts = VERDICTS.filter((verdict) => summary[verdict]);
     const text = `${plural(summary.pairs, "pair")} in ${milliseconds(duration)}: ${counts.map((verdict) => `${summary[verdict].toLocaleString("en")} ${verdict}`).join(", ")}.`;
     this.#progress(0, 0, text);
     announce(text);
     for (const one of surprises) this.#map.surprise(one.source.id, one.destination.id);
     replace(byId("matrix-end"),
-      partial.length > 0 && h("div", { class: "note warn" }, h("p", {}, h("strong", {}, "Some nodes did not answer; what they would have measured is “?”.")),
-        h("ul", {}, partial.map((gap) => h("li", {}, `${this.#model.nodeNames.get(gap.node) ?? gap.node}: ${gap.reason}`)))),
-      h("h3", {}, summary.surprises ? `${plural(summary.surprises, "surprise")}: predicted otherwise` : "No surprises: every pair is as the engine’s state predicts."),
-      surprises.slice(0, 20).map((one) => h("details", {},
+      partial.length > 0 && h("div", { class: "note warn" }, h("p", {}, h("strong", {}, "Some nodes did not answer. The pairs that they would have measured are marked “?”.")),
+        h("ul", {}, partial.map((gap) => h("li", {}, `${this.#model?.nodeNames.get(gap.node) ?? gap.node}: ${gap.reason}`)))),
+      h("h3", {}, summary.surprises ? `${plural(summary.surprises, "surprise")}: the measurement differs from the prediction` : "No surprises: every pair is as the engine’s state predicts."),
+      surprises.slice(0, SURPRISES_SHOWN).map((one) => h("details", {},
         h("summary", {}, `${one.source.name} → ${one.destination.name}: predicted ${one.predicted}, measured ${one.measured}`),
         one.findings.map((finding) => findingCard(finding)))),
-      surprises.length > 20 && h("p", { class: "quiet" }, `… and ${summary.surprises - 20} more.`));
+      surprises.length > SURPRISES_SHOWN && h("p", { class: "quiet" }, `… and ${summary.surprises - SURPRISES_SHOWN} more.`));
   }
 }

@@ -1,22 +1,30 @@
-/** What a check found: the verdict in a sentence, predicted beside measured, the path with the place where it ends. */
+/**
+ * What a check found: the verdict in a sentence, the prediction beside the measurement, the path and where it ends, and
+ * the findings.
+ *
+ * @import { Ends } from "./ends.js"
+ * @import { Child } from "./dom.js"
+ * @typedef {"start" | "through" | "unsure" | "break" | "beyond" | "end"} Role of a stop on the path
+ */
 import { h, icon, milliseconds } from "./dom.js";
 import { findingCard } from "./findings.js";
 
+/** @type {Record<string, string>} */
 const REASONS = {
   "timed-out": "no answer came back in time",
   refused: "the connection was refused: nothing listens there",
-  "name-unknown": "nobody it asks knows that name",
+  "name-unknown": "no name server that it asks knows this name",
   "resolver-failed": "its name server gave no answer",
   "no-route": "it has no route there",
   "no-address": "there is no address to send to",
-  "host-unreachable": "nobody on that link answers for the address",
-  "administratively-prohibited": "a firewall forbade it",
-  "message-too-long": "the packet is too large for the way",
-  "connection-reset": "the connection was cut off",
+  "host-unreachable": "no host on that link answers for the address",
+  "administratively-prohibited": "a firewall rejected it",
+  "message-too-long": "the packet is too large for the path",
+  "connection-reset": "the connection was reset",
   "source-not-running": "the source is not running",
-  "unexpected-answer": "something answered, but not as expected",
+  "unexpected-answer": "the answer is not the expected one",
   "no-answer": "no answer came back",
-  "namespace-out-of-reach": "the service may not look inside the source",
+  "namespace-out-of-reach": "the service cannot enter the source’s namespace",
   "budget-exhausted": "the kernel’s neighbour table has no room left",
   deadline: "there was no time left for it",
   "not-allowed": "the service’s policy does not allow it",
@@ -24,33 +32,48 @@ const REASONS = {
 const NAMES_FAILED = new Set(["name-unknown", "resolver-failed"]);
 const VERBS = { reachable: "reaches", unreachable: "cannot reach", inconclusive: "may or may not reach" };
 
-export const reasonOf = (measured) => REASONS[measured.reason] ?? measured.reason ?? "";
+/** @param {Api["Measurement"]} measured */
+export const reasonOf = ({ reason }) => REASONS[reason ?? ""] ?? reason ?? "";
 
-/** A word or two for the arrow in the picture. */
+/**
+ * One or two words for the arrow in the picture.
+ * @param {Api["CheckResult"]} result
+ */
 export function short({ verdict, measured }) {
   if (verdict === "reachable") return milliseconds(measured.rtt_ms?.avg);
   return measured.reason?.replaceAll("-", " ") ?? verdict;
 }
 
-/** The sentence that says it all. */
+/**
+ * The verdict in a sentence.
+ * @param {Ends} asked
+ * @param {Api["CheckResult"]} result
+ */
 export function sentence(asked, { verdict, measured }) {
   const time = verdict === "reachable" && measured.rtt_ms ? ` in ${milliseconds(measured.rtt_ms.avg)}` : "";
   const why = verdict !== "reachable" && measured.reason ? `: ${reasonOf(measured)}` : "";
   return `${asked.from} ${VERBS[verdict]} ${asked.to}${time}${why}.`;
 }
 
-export function outcomeView(asked, result, { again, onMended }) {
+/**
+ * @param {Ends} asked
+ * @param {Api["CheckResult"]} result
+ * @param {{again: () => void, onFixed: () => void}} options
+ * @returns {Child[]}
+ */
+export function outcomeView(asked, result, { again, onFixed }) {
   const { verdict, findings, answered_by: there } = result;
   return [
     h("h3", { class: `verdict ${verdict}`, tabindex: "-1" }, icon(verdict), h("span", {}, sentence(asked, result))),
     there && h("p", { class: "answered" }, "Answered by the node ", h("b", {}, there.hostname), ", where the source is, through its instance at ", h("code", {}, there.instance), "."),
     sides(result),
     rail(asked, result),
-    findings.length > 0 && h("h3", { class: "why" }, verdict === "reachable" ? "Worth knowing" : "Why, and what mends it"),
-    findings.map((finding) => findingCard(finding, { again, onMended, there })),
-  ].flat().filter(Boolean);
+    findings.length > 0 && h("h3", { class: "why" }, verdict === "reachable" ? "Good to know" : "Cause and remedy"),
+    findings.map((finding) => findingCard(finding, { again, onFixed, there })),
+  ];
 }
 
+/** @param {Api["CheckResult"]} result */
 function sides({ predicted, measured }) {
   const differ = predicted.verdict !== measured.verdict && [predicted, measured].every((side) => side.verdict !== "inconclusive");
   const said = [
@@ -59,30 +82,32 @@ function sides({ predicted, measured }) {
     measured.reverse_name && `known as ${measured.reverse_name}`,
     measured.status && `status ${measured.status}`,
   ].filter(Boolean).join(", ");
-  const side = (title, verdict, text) => h("div", { class: `side ${verdict}` },
+  const side = (/** @type {string} */ title, /** @type {string} */ verdict, /** @type {string} */ text) => h("div", { class: `side ${verdict}` },
     h("dt", {}, title), h("dd", {}, h("b", {}, icon(verdict), verdict), h("span", {}, text)));
   return [
     h("dl", { class: "sides" },
       side("Predicted", predicted.verdict, "from the engine’s state"),
       side("Measured", measured.verdict, said || reasonOf(measured) || "nothing was sent")),
     measured.detail && measured.verdict !== "reachable" && h("p", { class: "quiet" }, measured.detail),
-    differ && h("p", { class: "note warn" }, "The two differ. The measurement is what counts; something takes part that the engine’s state does not show."),
+    differ && h("p", { class: "note warn" }, "The two differ. The measurement counts. Something that the engine’s state does not show affects the traffic."),
   ];
 }
 
 /**
- * The path as stops on a line. What the packet passes is green; the line breaks at the hop that stops it, and the
- * destination is then not reached. Where the measurement contradicts the prediction, no hop before the break is certain.
+ * The path as stops on a line. Hops that the packet passes are green. The line breaks at the hop that stops the packet.
+ * If the measurement contradicts the prediction, the hops before the break are shown as not certain.
+ * @param {Ends} asked
+ * @param {Api["CheckResult"]} result
  */
 function rail(asked, { verdict, predicted, measured, findings }) {
   const stops = [stop("container", asked.from, "starts here", "start")];
   const beyond = stop("container", asked.to, "not reached", "beyond");
   const ends = `${verdict === "inconclusive" ? "uncertain from here" : "ends here"}${measured.reason ? `: ${reasonOf(measured)}` : ""}`;
-  const unnamed = NAMES_FAILED.has(measured.reason);
-  if (unnamed) stops.push(stop("stop", `Looking up “${asked.value ?? asked.to}”`, ends, "break"), beyond);
+  const unnamed = NAMES_FAILED.has(measured.reason ?? "");
+  if (unnamed) stops.push(stop("stop", `Looking up “${asked.value}”`, ends, "break"), beyond);
   else {
     if (asked.kind === "name") {
-      const found = measured.resolved_addresses?.join(", ");
+      const found = measured.resolved_addresses.join(", ");
       if (found) stops.push(stop("name", `${asked.value} is ${found}`, measured.resolver ? `says ${measured.resolver}` : "name resolved", "through"));
     }
     const cause = findings.find((finding) => finding.severity === "blocking");
@@ -97,7 +122,14 @@ function rail(asked, { verdict, predicted, measured, findings }) {
   return h("ol", { class: "rail", "aria-label": "The path, step by step" }, stops);
 }
 
-/** One hop. The measured verdict outweighs what was predicted of the hop. */
+/**
+ * One hop. The measured verdict has precedence over the prediction.
+ * @param {Api["Hop"]} hop
+ * @param {Api["Verdict"]} verdict
+ * @param {Api["Prediction"]} predicted
+ * @param {Api["Finding"] | undefined} cause
+ * @param {string} ends
+ */
 function hopStop(hop, verdict, predicted, cause, ends) {
   const words = hopWords(hop);
   if (hop.status === "stopped") {
@@ -109,6 +141,7 @@ function hopStop(hop, verdict, predicted, cause, ends) {
   return sure ? stop(hop.kind, hop.name, words, "through") : stop(hop.kind, hop.name, `${words}; not certain`, "unsure");
 }
 
+/** @type {Record<string, (hop: Api["Hop"]) => string>} */
 const HOPS = {
   interface: ({ of }) => `interface in ${of}`,
   veth: () => "its other end, on the host",
@@ -116,7 +149,7 @@ const HOPS = {
   container: () => "container",
   host: () => "the engine’s host",
   name: ({ of }) => `name that ${of} looks up`,
-  address: ({ of }) => (of ? `no address of it that ${of} can send to` : "beyond the engine"),
+  address: ({ of }) => (of ? `has no address that ${of} can send to` : "outside of the engine"),
   routing: ({ of }) => (of === "the host" ? "routed by the host" : `routing table of ${of}`),
   firewall: () => "chain of the host’s firewall",
   reply: ({ of }) => `answer of ${of}, on its way back`,
@@ -128,10 +161,17 @@ const HOPS = {
   listener: ({ of }) => `listens in ${of}`,
 };
 
+/** @param {Api["Hop"]} hop */
 function hopWords(hop) {
   return HOPS[hop.kind]?.(hop) ?? `${hop.kind.replaceAll("-", " ")}${hop.of ? ` of ${hop.of}` : ""}`;
 }
 
+/**
+ * @param {string} kind of icon
+ * @param {string} name
+ * @param {string} under
+ * @param {Role} role
+ */
 function stop(kind, name, under, role) {
   return h("li", { class: `stop ${role}` }, h("span", { class: "mark" }, icon(kind)),
     h("span", { class: "stop-name" }, name), h("span", { class: "stop-under" }, under));

@@ -1,5 +1,13 @@
-/** The live picture: draws a model with cytoscape at the places that the layout gives, and shows what is selected. */
-import { byId } from "./dom.js";
+/**
+ * The live picture: draws a model with cytoscape at the places that the layout gives, and shows what is selected.
+ *
+ * @import { Core, NodeSingular } from "cytoscape"
+ * @import { Element } from "./elements.js"
+ * @import { Keep } from "./explore.js"
+ * @import { Model, Thing } from "./model.js"
+ * @typedef {{source: string, target?: string | undefined, verdict: Api["Verdict"], label: string}} Journey a check as an arrow
+ */
+import { byId, Emitter } from "./dom.js";
 import { bowed, elementsOf } from "./elements.js";
 import { place } from "./layout.js";
 import { HOST } from "./model.js";
@@ -11,18 +19,28 @@ const MARGIN = 24;
 const FOOT = 62;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-export class Picture extends EventTarget {
+/** @extends {Emitter<{choose: Thing | null}>} */
+export class Picture extends Emitter {
+  /** @type {Core} */
   #cy;
   #frame = byId("picture");
+  /** @type {Model | null} */
   #model = null;
+  /** Whether a person moved or zoomed the picture: it then stays where it is. */
   #moved = false;
+  /** @type {Keep | null} */
   #keep = null;
+  /** @type {string | null} */
   #selected = null;
+  /** @type {Journey | null} */
   #journey = null;
+  /** @type {{w: number, h: number} | null} */
+  #extent = null;
+  #later = 0;
 
   constructor() {
     super();
-    this.#cy = globalThis.cytoscape({
+    this.#cy = cytoscape({
       container: this.#frame, style: styleFor(true), layout: { name: "preset" },
       minZoom: 0.1, maxZoom: 3, autoungrabify: true, boxSelectionEnabled: false, selectionType: "single",
     });
@@ -37,10 +55,13 @@ export class Picture extends EventTarget {
     byId("zoom-fit").addEventListener("click", () => this.fit());
   }
 
-  /** Draw the model: what stays moves to its new place, what is new appears, what is gone goes. */
+  /**
+   * Draw the model. Elements that were there before move to their new places.
+   * @param {Model | null} model
+   */
   draw(model) {
-    if (!model || !this.#frame.clientWidth) return void (this.#model = model);
     this.#model = model;
+    if (!model || !this.#frame.clientWidth) return;
     const view = { width: this.#frame.clientWidth - 2 * MARGIN, height: this.#frame.clientHeight - MARGIN - FOOT };
     const layout = place(model, view);
     const wanted = new Map(elementsOf(model, layout).map((element) => [element.data.id, element]));
@@ -49,16 +70,18 @@ export class Picture extends EventTarget {
       for (const element of wanted.values()) this.#put(element);
       this.#cy.style(styleFor(layout.roomy));
     });
-    this.#extent = { x1: 0, y1: 0, w: layout.width, h: layout.height };
+    this.#extent = { w: layout.width, h: layout.height };
     this.#mark();
     if (!this.#moved) this.fit();
   }
 
-  #extent = null;
-
+  /** @param {Element} element */
   #put(element) {
     const known = this.#cy.getElementById(element.data.id);
-    if (known.empty()) return void this.#cy.add(element);
+    if (known.empty()) {
+      this.#cy.add(/** @type {import("cytoscape").ElementDefinition} */ (element));
+      return;
+    }
     known.data(element.data);
     known.classes(element.classes);
     if (!element.position) return;
@@ -66,7 +89,7 @@ export class Picture extends EventTarget {
     else known.stop().animate({ position: element.position }, { duration: 250 });
   }
 
-  /** The whole picture, but never larger than is pleasant. */
+  /** Show the whole picture, enlarged by at most LARGEST. */
   fit() {
     this.#moved = false;
     if (!this.#extent) return;
@@ -76,6 +99,7 @@ export class Picture extends EventTarget {
     this.#cy.viewport({ zoom, pan: { x: (width - w * zoom) / 2, y: (tall - height * zoom + MARGIN - FOOT) / 2 } });
   }
 
+  /** @param {number} factor */
   #zoom(factor) {
     this.#moved = true;
     const middle = { x: this.#cy.width() / 2, y: this.#cy.height() / 2 };
@@ -88,26 +112,33 @@ export class Picture extends EventTarget {
     this.#later = setTimeout(() => this.draw(this.#model), 120);
   }
 
-  #later = 0;
-
+  /** @param {Core | NodeSingular} target */
   #tapped(target) {
-    const thing = target === this.#cy ? null : target.data("thing");
-    this.dispatchEvent(new CustomEvent("choose", { detail: thing ?? null }));
+    this.emit("choose", target === this.#cy ? null : (target.data("thing") ?? null));
   }
 
-  /** Mark one thing; its lines come forward. */
+  /**
+   * Mark one thing and its lines.
+   * @param {string | null} id
+   */
   select(id) {
     this.#selected = id;
     this.#mark();
   }
 
-  /** Dim every container that `keep` does not keep; `null` shows all. */
+  /**
+   * Dim every container that `keep` does not keep; null dims none.
+   * @param {Keep | null} keep
+   */
   filter(keep) {
     this.#keep = keep;
     this.#mark();
   }
 
-  /** Draw a check as an arrow between two things; `null` takes it away. */
+  /**
+   * Draw a check as an arrow between two things; null removes it.
+   * @param {Journey | null} found
+   */
   journey(found) {
     this.#journey = found;
     this.#mark();
@@ -118,22 +149,24 @@ export class Picture extends EventTarget {
     cy.batch(() => {
       cy.elements().removeClass("chosen near dim");
       if (this.#keep) {
-        const kept = (element) => this.#keep(this.#model.containerOf.get(element.data("thing")?.id));
-        cy.$(".chip.container, .sub").filter((element) => !kept(element)).addClass("dim");
+        const keep = this.#keep;
+        cy.$(".chip.container, .sub").filter((element) => !keep(this.#model?.containerOf.get(element.data("thing")?.id))).addClass("dim");
         cy.$(".link, .share").addClass("dim");
       }
       const chosen = this.#selected ? cy.$(`.chip, .box`).filter((element) => element.data("thing")?.id === this.#selected) : cy.collection();
       chosen.addClass("chosen");
       chosen.connectedEdges(".link, .share").addClass("near");
     });
-    // Not in the batch: what is removed and added again within one is not drawn.
+    // Outside of the batch: cytoscape does not draw an element that is removed and added again within one batch.
     cy.getElementById("journey").remove();
-    const ends = this.#journey && ["source", "target"].map((end) => this.#end(this.#journey[end]));
-    if (ends?.every((end) => end.nonempty()) && ends[0].id() !== ends[1].id()) {
-      cy.add({ data: { id: "journey", ...bowed(...ends), label: this.#journey.label }, classes: `journey ${this.#journey.verdict}` });
-    }
+    if (!this.#journey) return;
+    const { source, target, label, verdict } = this.#journey;
+    const [from, to] = [this.#end(source), this.#end(target)];
+    if (from.empty() || to.empty() || from.id() === to.id()) return;
+    cy.add({ data: { id: "journey", ...bowed(from, to), label }, classes: `journey ${verdict}` });
   }
 
+  /** @param {string | undefined} id */
   #end(id) {
     return this.#cy.getElementById(id === HOST ? `box:${HOST}` : `${id}`);
   }

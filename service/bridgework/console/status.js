@@ -1,14 +1,22 @@
-/** Says in the header whether what the page shows is true now and, where it is not, since when. */
+/**
+ * The header's note on whether the page shows the present state and, if not, for how long it has not.
+ *
+ * @typedef {"live" | "polling" | "away" | "lost"} State `away`: the engine does not answer; `lost`: the service does not
+ */
 import { ticking } from "./asking.js";
 import { announce, byId, problemNote } from "./dom.js";
 
-const STATES = { live: "Live", polling: "Every 5 s", away: "Engine away", lost: "Out of touch" };
+const STATES = { live: "Live", polling: "Every 5 s", away: "No engine", lost: "No contact" };
+/** @type {Set<State>} */
 const CURRENT = new Set(["live", "polling"]);
 
 export class Status {
   #end = ticking(byId("since"));
 
-  /** `state` is one of the words above; `problem` says why the page is not up to date. */
+  /**
+   * @param {State} state
+   * @param {import("./api.js").Trouble} [problem] why the page is not up to date
+   */
   show(state, problem) {
     const pill = byId("live");
     const news = pill.dataset.state !== state;

@@ -1,20 +1,25 @@
 /**
- * The containers on the swarm's other nodes, which may be asked about though they are not in the picture. News of them
- * comes on no stream of ours, so they are asked for now and then, and only where there are other nodes at all.
+ * The containers on the swarm's other nodes. They are not in the picture, but can be an end of a check. The event stream
+ * does not tell about them, so they are read at intervals, and less often if the engine has no other nodes.
+ *
+ * @import { Container, EngineModel, Model } from "./model.js"
+ * @typedef {{containers: Container[], names: Map<string, string>}} Others `names`: host names by node id
  */
-import { call, changed } from "./api.js";
+import { call, changed, Problem } from "./api.js";
 import { compare, read } from "./model.js";
 
 const AGAIN_MS = 10_000;
 const ALONE_MS = 60_000;
 
-export const NOBODY = { containers: [], names: new Map() };
+/** @type {Others} */
+export const NO_OTHERS = { containers: [], names: new Map() };
 
-/** `onNews({containers, names})`: `node` of each container is its host's name, `network` its home's; `names` of nodes by id. */
 export class Swarm {
   #timer = 0;
+  #ended = false;
   #onNews;
 
+  /** @param {(others: Others) => void} onNews is called when the other nodes' containers changed */
   constructor(onNews) {
     this.#onNews = onNews;
     this.#look();
@@ -22,37 +27,50 @@ export class Swarm {
 
   end() {
     clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#ended = true;
   }
 
   async #look() {
-    const others = document.hidden ? null : await this.#others().catch((problem) => this.#untold(problem));
+    const others = document.hidden ? null : await this.#others().catch(unlessProblem);
+    if (this.#ended) return;
     if (others) this.#onNews(others);
-    if (this.#timer !== null) this.#timer = setTimeout(() => this.#look(), others === NOBODY ? ALONE_MS : AGAIN_MS);
+    this.#timer = setTimeout(() => this.#look(), others === NO_OTHERS ? ALONE_MS : AGAIN_MS);
   }
 
-  /** Null where nothing changed. */
+  /** Null if nothing changed. */
   async #others() {
+    /** @type {Api["SwarmNodes"]} */
     const { items } = await call("GET", "/v1/nodes?limit=1000");
     const names = new Map(items.filter((one) => !one.here).map((one) => [one.id, one.hostname]));
-    if (!names.size) return NOBODY;
+    if (!names.size) return NO_OTHERS;
     const { value, changed: news } = await changed("/v1/topology?scope=swarm");
     if (!news) return null;
     const { containers, networkOf } = read(value);
-    const there = containers.filter((one) => names.has(one.node)).sort(compare)
-      .map((one) => ({ ...one, node: names.get(one.node), network: networkOf.get(one.home)?.name }));
+    const there = containers.sort(compare).flatMap((one) => {
+      const [node, homeName] = [names.get(one.node ?? ""), networkOf.get(one.home)?.name];
+      return node === undefined ? [] : [{ ...one, node, ...(homeName !== undefined && { homeName }) }];
+    });
     return { containers: there, names };
-  }
-
-  /** Without an answer, what was known before is shown on. */
-  #untold(problem) {
-    if (problem.status === undefined) throw problem;
-    return null;
   }
 }
 
-/** Take the others into a model, beside what is drawn. */
+/**
+ * When the service does not answer, the page keeps what it knew before.
+ * @param {unknown} error
+ */
+function unlessProblem(error) {
+  if (!(error instanceof Problem)) throw error;
+  return null;
+}
+
+/**
+ * Add the other nodes' containers to a model, beside what is drawn.
+ * @param {EngineModel} model
+ * @param {Others} others
+ * @returns {Model}
+ */
 export function widened(model, { containers, names }) {
   const elsewhere = new Map(containers.filter((one) => !model.containerOf.has(one.id)).map((one) => [one.id, one]));
-  return { ...model, elsewhere, nodeNames: names, known: (id) => model.containerOf.get(id) ?? elsewhere.get(id) };
+  const known = (/** @type {string} */ id = "") => model.containerOf.get(id) ?? elsewhere.get(id);
+  return { ...model, elsewhere, nodeNames: names, known };
 }

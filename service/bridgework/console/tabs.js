@@ -1,27 +1,35 @@
-/** Tabs as the ARIA practices describe them: arrow keys move, one tab at a time is in the order of Tab. */
+/**
+ * Tabs as the ARIA practices describe them: arrow keys move between them, and the Tab key reaches only the chosen one.
+ */
+import { byId, within } from "./dom.js";
 
-export function tabs(list, onShow = () => undefined) {
-  const all = [...list.querySelectorAll("[role=tab]")];
-  const show = (tab, focus = false) => {
+/**
+ * @param {HTMLElement} list with the role `tablist`
+ * @param {(id: string) => void} onShow is called with the id of the panel that is now shown
+ */
+export function tabs(list, onShow) {
+  const all = [...list.querySelectorAll("button")];
+  const panelOf = (/** @type {HTMLElement} */ tab) => tab.getAttribute("aria-controls") ?? "";
+  const show = (/** @type {HTMLElement | undefined} */ tab, focus = false) => {
+    if (!tab) return;
     for (const other of all) {
       const on = other === tab;
       other.setAttribute("aria-selected", String(on));
       other.tabIndex = on ? 0 : -1;
-      document.getElementById(other.getAttribute("aria-controls")).hidden = !on;
+      byId(panelOf(other)).hidden = !on;
     }
     if (focus) tab.focus();
-    onShow(tab.getAttribute("aria-controls"));
+    onShow(panelOf(tab));
   };
   list.addEventListener("click", (event) => {
-    const tab = event.target.closest("[role=tab]");
-    if (tab) show(tab);
+    show(within(event, "[role=tab]") ?? undefined);
   });
   list.addEventListener("keydown", (event) => {
-    const at = all.indexOf(document.activeElement);
-    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1 }[event.key];
+    const at = all.findIndex((tab) => tab === document.activeElement);
+    const to = new Map([["ArrowRight", at + 1], ["ArrowLeft", at - 1], ["Home", 0], ["End", all.length - 1]]).get(event.key);
     if (at < 0 || to === undefined) return;
     event.preventDefault();
     show(all[(to + all.length) % all.length], true);
   });
-  return { show: (id) => show(all.find((tab) => tab.getAttribute("aria-controls") === id)) };
+  return { show: (/** @type {string} */ id) => show(all.find((tab) => panelOf(tab) === id)) };
 }

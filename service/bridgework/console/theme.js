@@ -1,32 +1,44 @@
-/** How the picture's elements look, in the colours of the page's style sheet, light or dark. */
+/**
+ * How the picture's elements look, in the colours of the page's style sheet, light or dark.
+ *
+ * @import { Css, StylesheetJson } from "cytoscape"
+ */
 
+/**
+ * @param {boolean} roomy
+ * @returns {StylesheetJson}
+ */
 export function styleFor(roomy) {
   const read = getComputedStyle(document.documentElement);
-  const colour = (name) => read.getPropertyValue(`--${name}`).trim();
+  const colour = (/** @type {string} */ name) => read.getPropertyValue(`--${name}`).trim();
   const text = { "font-family": "system-ui, sans-serif", color: colour("ink"), "text-outline-width": 0 };
-  const strip = (name) => ({
+  /** @returns {Partial<Css.Node>} */
+  const strip = (/** @type {string} */ name) => ({
     "background-fill": "linear-gradient",
     "background-gradient-direction": "to-right",
-    "background-gradient-stop-colors": `${colour(name)} ${colour(name)} ${colour("card")} ${colour("card")}`,
-    "background-gradient-stop-positions": roomy ? "0% 3.5% 3.5% 100%" : "0% 4% 4% 100%",
+    "background-gradient-stop-colors": [colour(name), colour(name), colour("card"), colour("card")],
+    "background-gradient-stop-positions": roomy ? ["0%", "3.5%", "3.5%", "100%"] : ["0%", "4%", "4%", "100%"],
   });
+  /** @type {Partial<Css.Node>} */
   const label = {
     label: "data(label)", width: 1, height: 1, "background-opacity": 0, "border-width": 0,
     "text-halign": "right", "text-valign": "center", "text-wrap": "ellipsis", "text-max-width": "data(room)",
     "overlay-opacity": 0, "text-events": "yes", "z-index": 40,
   };
+  /** @type {Partial<Css.Edge>} */
   const line = { width: 1.5, "curve-style": "straight", "line-color": colour("muted"), "target-arrow-shape": "none", "overlay-opacity": 0 };
+  /** @type {Partial<Css.Edge>} */
   const onLine = {
     ...text, label: "data(label)", "font-size": 11, "text-background-color": colour("card"), "text-background-opacity": 1,
-    "text-background-padding": 3, "text-background-shape": "round-rectangle",
+    "text-background-padding": "3px", "text-background-shape": "roundrectangle",
   };
   return [
     { selector: "node, edge", style: { "z-index-compare": "manual", "overlay-opacity": 0, "min-zoomed-font-size": 5 } },
-    { selector: ".box", style: { shape: "round-rectangle", "corner-radius": 12, width: "data(width)", height: "data(height)", "background-color": colour("box"), "border-width": 1, "border-color": colour("line"), "z-index": 10 } },
+    { selector: ".box", style: { shape: "round-rectangle", "corner-radius": "12px", width: "data(width)", height: "data(height)", "background-color": colour("box"), "border-width": 1, "border-color": colour("line"), "z-index": 10 } },
     { selector: ".box.host", style: { "background-color": colour("ground"), "border-color": colour("ground-line") } },
     { selector: ".box.nowhere, .box.gone", style: { "border-style": "dashed", "background-color": colour("page") } },
     { selector: ".box.gone", style: { "border-color": colour("bad") } },
-    { selector: ".chip", style: { shape: "round-rectangle", "corner-radius": 6, width: "data(width)", height: "data(height)", "border-width": 1, "border-color": colour("line"), "z-index": 30, ...strip("ok") } },
+    { selector: ".chip", style: { shape: "round-rectangle", "corner-radius": "6px", width: "data(width)", height: "data(height)", "border-width": 1, "border-color": colour("line"), "z-index": 30, ...strip("ok") } },
     { selector: ".chip.paused", style: strip("warn") },
     { selector: ".chip.stopped", style: { ...strip("faint"), "border-style": "dashed" } },
     { selector: ".chip.interface", style: { ...strip("ground-line"), "border-color": colour("ground-line") } },

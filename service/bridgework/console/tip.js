@@ -1,7 +1,12 @@
-/** What a pointer over a container shows. Everything in it stands in the list too. */
+/** What is shown while the pointer is on a container in the picture. The list under Explore shows the same. */
 import { byId, h } from "./dom.js";
 import { addressOf, portsOf, words } from "./model.js";
 
+/**
+ * @param {import("cytoscape").NodeSingular} target
+ * @param {import("./model.js").Model | null} model
+ * @param {HTMLElement} frame
+ */
 export function showTip(target, model, frame) {
   const container = model?.containerOf.get(target.id());
   if (!container) return;

@@ -13,7 +13,7 @@ from bridgework.settings import Settings
 
 SCRIPTS = sorted(path for path in console.FOLDER.glob("*.js") if path.name != "cytoscape.min.js")
 OWN = [*SCRIPTS, *console.FOLDER.glob("*.css"), console.FOLDER / console.PAGE]
-LONGEST = 155
+LONGEST = 210
 
 
 @pytest.fixture(scope="module")

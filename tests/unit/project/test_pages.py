@@ -86,3 +86,10 @@ def test_the_changelog_keeps_its_form_and_names_this_version():
     assert set(re.findall(r"^### (.+)$", page, re.MULTILINE)) <= groups
     linked = set(re.findall(r"^\[(.+)\]: https://", page, re.MULTILINE))
     assert linked == {heading[1 : heading.index("]")] for heading in (first, *released)}
+
+
+@pytest.mark.parametrize("listing", [".gitattributes", ".github/CODEOWNERS"])
+def test_every_path_that_is_attributed_or_owned_is_there(listing):
+    lines = (ROOT / listing).read_text().splitlines()
+    for pattern in [line.split()[0].lstrip("/") for line in lines if line and not line.startswith("#")]:
+        assert any(ROOT.glob(pattern.rstrip("/"))), pattern
