@@ -1,8 +1,8 @@
 """What a run of schemathesis found: counts, and the failures that no listed reason explains.
 
 Schemathesis takes whatever fits the document for valid, and expects a success, 401, 403, 404, 409 or 429; of what does
-not fit, it expects no 412 and no 431. JSON Schema cannot say everything. Each reason below names what it cannot say; a
-failure without a reason fails the run.
+not fit, it expects no 412, 413, 414 and 431. JSON Schema cannot say everything. Each reason below names what it cannot
+say, and fits only the faults of certain fields. A failure without a reason fails the run; the summary counts each.
 """
 
 from __future__ import annotations
@@ -15,42 +15,47 @@ from pathlib import Path
 from typing import Any
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "service" / "bridgework" / "published" / "openapi.json"
-REFUSED_VALID = "positive_data_acceptance"
-ACCEPTED_INVALID = "negative_data_rejection"
+VALID = "positive_data_acceptance"
+FAULTY = "negative_data_rejection"
 LONG_WAIT = "A container may have 300 seconds to stop (`grace_s`), longer than schemathesis waits here."
 
-INVALID = "422 input-invalid"
-ENGINES = (
-    "422 (driver-unknown|driver-single-instance|option-invalid|combination-invalid|configuration-conflict"
-    "|ingress-scope-invalid|network-name-reserved|address-not-in-subnet|address-configuration-invalid"
-    "|fixed-address-not-supported|mac-address-invalid|alias-not-supported|image-reference-invalid)"
-)
-REASONS: tuple[tuple[str, str, str], ...] = (
-    ("412 precondition-failed", "", "An invented ETag is not that of the resource."),
-    ("400 ambiguous-reference", "", "An invented id is a prefix of several ids."),
-    ("422 idempotency-key-reused", "", "An invented key came twice, with two bodies."),
-    ("(413|414|431) ", "", "It is beyond the bound of a body, a request line or all headers."),
-    (INVALID, "query cursor ", "An invented cursor was never given."),
-    (INVALID, "query prefix_len ", "The bounds of a prefix length depend on the IP version."),
-    (INVALID, r"body \S*/(host|all) ", "Only `true` makes sense, and the document holds no constants."),
-    (INVALID, r"body  Name exactly one ", "Exactly one of containers, network and all."),
-    (INVALID, r"(body|query) \S*/?port ", "tcp, udp and http need a port, and icmp has none."),
-    (INVALID, r"body \S*/count ", "All attempts together stay within a minute."),
-    (INVALID, r"body \S*/(host|container)_port ", "A range of ports ends within 65535."),
-    (INVALID, "body /ipam/", "Subnets, gateways, ranges and addresses must fit each other."),
-    (INVALID, r"body \S*/(dns|extra_hosts|host_ip|address|ipv[46]_address|link_local_addresses)\b",
-     "No format stands for IPv4 or IPv6, and an address lies within its network."),
-    (INVALID, "body .* The engine is too old for it;", "The schema is the same for all versions of the engine."),
-    (INVALID, "body /(attachable|config_only|config_from|driver|ingress|ipv[46]_enabled|options|scope)\\b",
+INPUT = "422 input-invalid"
+REASONS: tuple[tuple[str, str, str, str], ...] = (
+    (VALID, "412 precondition-failed", "", "An invented ETag is not that of the resource."),
+    (VALID, "400 ambiguous-reference", "", "An invented id is a prefix of several ids."),
+    (VALID, "422 idempotency-key-reused", "header Idempotency-Key ", "An invented key came twice, with two bodies."),
+    (VALID, INPUT, "query cursor Not a cursor ", "An invented cursor was never given."),
+    (VALID, "(413|414|431) ", "", "Each value is within its bounds, and all together exceed those of a request."),
+    (VALID, INPUT, r"query port The protocol \w+ (needs a|has no) port\.$",
+     "One parameter of a query cannot depend on another."),
+    (VALID, INPUT, r"body (/\d+)?/count The check could take more than a minute: ",
+     "JSON Schema has no bound of a product."),
+    (VALID, INPUT, r"body /published_ports/\d+/(host|container)_port The range ends above 65535\.$",
+     "JSON Schema has no bound of a sum."),
+    (VALID, INPUT, r"body /ipam/pools/\d+(/(subnet|gateway|ip_range|auxiliary_addresses/.*))? ",
+     "No format stands for a subnet, and subnets, gateways and ranges must fit each other."),
+    (VALID, INPUT,
+     r"body (/networks/\d+)?/(aliases|ipv[46]_address|link_local_addresses/\d+) (\S+ (is|has no)|The default bridge) ",
+     "What an endpoint may have depends on its network."),
+    (VALID, INPUT, r"body (/networks/\d+)?/\w+ The engine is too old for it; ",
+     "The document is the same for all versions of the engine."),
+    (VALID, INPUT, r"body /labels/io\.bridgework\.", "Portable patterns have no look-ahead."),
+    (VALID, INPUT, "body /(driver|ingress|config_from|ipv6_enabled|options/.*) ",
      "What a network may have depends on its driver."),
-    (INVALID, "body (/(published_ports|networks)\\b|.* Not with (container|host) mode)",
+    (VALID, INPUT, r"body /\S+ (A configuration is no network: |This comes from )",
+     "What a network may have depends on `config_only` and `config_from`."),
+    (VALID, INPUT,
+     r"body (/\w+ Not with (container|host) mode: |/networks/\d+(/network)? |/published_ports The host's port )",
      "What a container may have depends on its network mode."),
-    (INVALID, "body /name .*(mistaken for an id|that Docker keeps|too long for DNS)",
-     "Portable patterns have no look-ahead."),
-    (INVALID, r"body /labels/io\.bridgework\.", "Portable patterns have no look-ahead."),
-    (ENGINES, "", "It fits the schema, but not the engine, the driver or the network mode."),
+    (VALID, "422 (driver-unknown|driver-single-instance|ingress-scope-invalid|configuration-conflict)$", "",
+     "The engine has no such driver, or makes no such network with it."),
+    (VALID, "422 (option-invalid|combination-invalid|address-configuration-invalid|image-reference-invalid)$", "",
+     "Only the engine, its driver or the kernel can say whether they take it."),
+    (VALID, "422 (address-not-in-subnet|fixed-address-not-supported|mac-address-invalid|alias-not-supported)$", "",
+     "What an endpoint may have depends on its network."),
+    (FAULTY, "(412|413|414|431) ", "", "It is refused, by a status that schemathesis does not count."),
 )  # fmt: skip
-"""A pattern of status and code, a pattern that each fault in ``errors`` must match from its start, and the reason."""
+"""A check, a pattern of status and code, a pattern of each fault in ``errors`` from its start, and the reason."""
 
 
 class Report:
@@ -60,6 +65,7 @@ class Report:
         self.cases = 0
         self.operations: set[str] = set()
         self._declared = _declared()
+        self.explained = 0
         self.excused: Counter[str] = Counter()
         self.open: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
@@ -81,6 +87,7 @@ class Report:
         label, value = str(error.get("label")), error.get("value")
         kind = f"{value.get('type') if isinstance(value, dict) else 'error'}: {label}"
         if kind.startswith("ReadTimeout: ") and label.endswith(("/stop", "/restart")):
+            self.explained += 1
             self.excused[LONG_WAIT] += 1
             return
         self.open[kind] += 1
@@ -106,11 +113,12 @@ class Report:
         body = _text(answered["response"]["content"])
         told = check["failure_info"]["failure"]["message"]
         if check["name"] == "use_after_free":
-            reason = _still_there(told, body, around)
+            reasons = _still_there(told, body, around)
         else:
-            reason = _reason(check["name"], status, body)
-        if reason:
-            self.excused[reason] += 1
+            reasons = _reasons(check["name"], status, body)
+        if reasons:
+            self.explained += 1
+            self.excused.update(reasons)
             return
         kind = f"{check['name']}: {operation} answered {status}"
         self.open[kind] += 1
@@ -123,7 +131,7 @@ class Report:
 
     def told(self) -> str:
         """For people."""
-        failures = f"{self.open.total()} failures without a reason, {self.excused.total()} with one"
+        failures = f"{self.open.total()} failures without a reason, {self.explained} with one"
         lines = [f"{len(self.operations)} operations, {self.cases} cases, {failures}"]
         lines += [f"  explained {count:6}  {reason}" for reason, count in self.excused.most_common()]
         for kind, count in self.open.most_common():
@@ -136,33 +144,31 @@ def _declared() -> set[str]:
     return {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
 
 
-def _still_there(told: str, body: str, around: dict[str, dict[str, Any]]) -> str | None:
+def _still_there(told: str, body: str, around: dict[str, dict[str, Any]]) -> set[str]:
     """Why what was deleted is answered all the same; ``told`` ends with the call that deleted it."""
     deletions = [one for one in around.values() if one["request"]["method"] == "DELETE" and one.get("response")]
     if any("bridgework-dry-run" in one["response"]["headers"] for one in deletions):
-        return "A dry run deletes nothing."
+        return {"A dry run deletes nothing."}
     deleted = re.search(r"/([0-9a-f]{1,63})`", told)
     if deleted and f'"id": "{deleted[1]}' in body:
-        return "What was a prefix of the deleted thing's id is one of another's now."
-    return None
+        return {"What was a prefix of the deleted thing's id is one of another's now."}
+    return set()
 
 
 def _text(content: Any) -> str:
     return base64.b64decode(content["$base64"]).decode(errors="replace") if content else ""
 
 
-def _reason(check: str, status: int, body: str) -> str | None:
-    """The reasons of all the faults that an answer names; ``None`` when one has none."""
-    if check not in {REFUSED_VALID, ACCEPTED_INVALID} or not body.startswith("{"):
-        return None
+def _reasons(check: str, status: int, body: str) -> set[str]:
+    """The reasons of all the faults that an answer names; none when one fault has none."""
+    if not body.startswith("{"):
+        return set()
     problem = json.loads(body)
     key = f"{status} {problem.get('code')}"
     faults = [
         f"{fault['in']} {fault.get('pointer', fault.get('name', ''))} {fault['message']}"
         for fault in problem.get("errors", ())
     ] or [""]
-    found = [
-        next((reason for of, pattern, reason in REASONS if re.match(of, key) and re.match(pattern, fault)), None)
-        for fault in faults
-    ]
-    return None if None in found else " ".join(sorted({str(reason) for reason in found}))
+    rows = [(pattern, reason) for of, code, pattern, reason in REASONS if of == check and re.match(code, key)]
+    found = [next((reason for pattern, reason in rows if re.match(pattern, fault)), None) for fault in faults]
+    return set() if None in found else {reason for reason in found if reason}

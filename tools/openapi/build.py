@@ -13,7 +13,7 @@ from marshmallow.validate import Regexp
 
 from bridgework import __version__
 from bridgework.http.contract import JSON, Media, Operation, Resource
-from bridgework.http.fields import NO_CONTROL, ExactlyOne, ProblemSchema, Text, Variants
+from bridgework.http.fields import NO_CONTROL, ProblemSchema, Strict, Text, Variants
 from tools.openapi.examples import attach_examples
 from tools.openapi.links import add_links
 from tools.openapi.open_pages import paths as open_paths
@@ -110,8 +110,8 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
     for (schema, *_), name in converter.refs.items():
         described = document["components"]["schemas"][name]
         described["description"] = inspect.cleandoc(schema.__doc__ or "")
-        if issubclass(schema, ExactlyOne):
-            described |= {"minProperties": 1, "maxProperties": 1}
+        if issubclass(schema, Strict):
+            described |= schema.keywords
     schemas = document["components"]["schemas"]
     for union in unions:
         schemas[component_name(union)] = _merged(union, schemas)
@@ -179,9 +179,10 @@ def _merged(union: type[Variants], schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _exactly_typed(_: Any, field: Any, **__: Any) -> dict[str, Any]:
-    """What apispec cannot know: that a text holds no control characters."""
+    """What apispec cannot know: that a text holds no control characters, and conditions."""
     plain = isinstance(field, Text) and not any(isinstance(check, Regexp) for check in field.validators)
-    return {"pattern": NO_CONTROL} if plain and "pattern" not in field.metadata else {}
+    found = {name: field.metadata[name] for name in ("if", "then") if name in field.metadata}
+    return {"pattern": NO_CONTROL, **found} if plain and "pattern" not in field.metadata else found
 
 
 def _by_path(resources: Iterable[Resource]) -> dict[str, list[Operation]]:

@@ -9,7 +9,8 @@ def as_3_0(document: dict[str, Any]) -> dict[str, Any]:
     """Return a 3.0.3 document of the same operations and schemas.
 
     3.0 has ``nullable`` for a type that may be null, one ``example`` for a schema's ``examples``, a licence without its
-    SPDX identifier, no ``propertyNames``, no summary of the whole, and no roles in the security of a bearer token.
+    SPDX identifier, neither ``propertyNames`` nor ``if``, no summary of the whole, and no roles in the security of a
+    bearer token.
     """
     converted: dict[str, Any] = _converted(document)
     converted["openapi"] = "3.0.3"
@@ -29,7 +30,8 @@ def _converted(node: Any) -> Any:
     if "value" in node and "summary" in node:  # an example: its value is data, not a schema
         return node
     found = {name: _converted(inner) for name, inner in node.items()}
-    found.pop("propertyNames", None)
+    for keyword in ("propertyNames", "if", "then", "else"):
+        found.pop(keyword, None)
     if isinstance(found.get("type"), list):
         types = [one for one in found["type"] if one != "null"]
         found["type"], found["nullable"] = types[0], True

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bridgework.http.fields import NAMES_PATTERN
+from bridgework.http.fields import ANY_IP_VERSION, NAMES_PATTERN
 
 INT32_MAX = 2**31 - 1
 SAFE_MAX = 2**53 - 1
@@ -164,9 +164,10 @@ def _tidy_number(schema: dict[str, Any]) -> None:
 
 
 def _tidy_address(schema: dict[str, Any]) -> None:
-    """No format that JSON Schema knows is both; the length is that of the longest IPv6 address."""
+    """The length is that of the longest IPv6 address."""
     if schema.get("format") == "ip":
-        schema["maxLength"] = 45
+        del schema["format"]
+        schema |= {"maxLength": 45, **ANY_IP_VERSION}
 
 
 def _tidy_names(schema: dict[str, Any]) -> None:
@@ -195,7 +196,10 @@ def _tidy_enum(schema: dict[str, Any]) -> None:
     elif len(values) == 1:
         # Generators in several languages refuse a constant, or an enum of booleans; the description says the value.
         del schema["enum"]
-        schema["type"] = "boolean" if isinstance(values[0], bool) else "string"
+        if isinstance(values[0], bool):
+            schema |= {"type": "boolean", "not": {"enum": [not values[0]]}}
+        else:
+            schema["type"] = "string"
     elif frozenset(values) in _BY_VALUES:
         reference = {"$ref": f"#/components/schemas/{_BY_VALUES[frozenset(values)]}"}
         del schema["enum"]

@@ -13,7 +13,8 @@ from ipaddress import ip_address
 from bridgework.ipam.intervals import Interval, bits_of, is_within, merged, parse
 from bridgework.ipam.usage import PREFIX_LENGTHS, available_subnets
 from bridgework.model.assembly import assembled
-from bridgework.model.observations import EngineObservations, Interface, Observation, Route
+from bridgework.model.evidence import EngineEvidence
+from bridgework.model.observations import Interface, Observation, Route
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, Snapshot
 from bridgework.topology.links import HostLinks, host_links
 
@@ -27,10 +28,10 @@ class View:
     """The engine under examination. Networks, containers and endpoints are sorted by name, then id."""
 
     snapshot: Snapshot
-    engine: EngineObservations
+    engine: EngineEvidence
 
     @classmethod
-    def of(cls, snapshot: Snapshot, engine: EngineObservations) -> View:
+    def of(cls, snapshot: Snapshot, engine: EngineEvidence) -> View:
         """The same engine, sorted."""
         containers = (
             replace(c, endpoints=tuple(sorted(c.endpoints, key=lambda e: (e.network_name, e.network_id))))
@@ -52,7 +53,7 @@ class View:
     @cached_property
     def links(self) -> HostLinks | None:
         """The host's interfaces; ``None`` where they were not seen."""
-        return host_links(self.engine.observations.host)
+        return host_links(self.engine.evidence.host)
 
     @cached_property
     def bridge_names(self) -> Mapping[str, Network]:
@@ -62,7 +63,7 @@ class View:
     @cached_property
     def foreign_routes(self) -> tuple[tuple[Interval, Route], ...]:
         """Routes of the host that are neither a default route nor a bridge network's own."""
-        host = self.engine.observations.host
+        host = self.engine.evidence.host
         routes = (host.observation.routes if host else None) or ()
         return tuple(
             (interval, route)
@@ -103,7 +104,7 @@ class View:
 
     def observation(self, container: Container) -> Observation | None:
         """What was seen inside a running container."""
-        return self.engine.observations.inside.get(container.id) if container.running else None
+        return self.engine.evidence.observations.get(container.id) if container.running else None
 
     def active(self, network: Network) -> list[Endpoint]:
         """The network's endpoints that are up."""

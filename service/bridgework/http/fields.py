@@ -18,8 +18,10 @@ from bridgework.http.problems import faults
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
 """For the document. PCRE, which PHP uses, does not know ``\u0000``."""
-NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"
-"""What Docker takes as a name; for the document."""
+NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}(\.[a-zA-Z0-9_-]{0,63})*$"
+"""What Docker takes as a name and DNS can carry, at most 63 characters between dots; for the document."""
+NOT_AN_ID = "[0-9a-f]{12}|[0-9a-f]{64}"
+"""What a name must not be, since it reads as an id."""
 KEY = r"^[^\x00-\x1f\x7f]+$"
 """The key of a label, of a driver option or of any other map."""
 NAMES_PATTERN = "x-names-pattern"
@@ -31,8 +33,14 @@ MAX_LABELS = 256
 
 
 class Strict(Schema):
-    """A schema for input: unknown keys are faults."""
+    """A schema for input: unknown keys are faults.
 
+    ``keywords`` is what JSON Schema can say of the whole object, for the document only: the schema's own check enforces
+    it. Generators ignore ``if``, ``then``, ``else`` and a ``not`` of a property, so these add no type to a client; a
+    ``not`` of an object does (openapi-generator 7.26). Fuzzers and validators read them.
+    """
+
+    keywords: ClassVar[Mapping[str, Any]] = {}
     error_messages = faults.OF_OBJECTS
 
     class Meta:
@@ -59,7 +67,9 @@ class Strict(Schema):
 
 
 class ExactlyOne(Strict):
-    """An input with exactly one of its properties. The document says ``minProperties`` and ``maxProperties``: 1."""
+    """An input with exactly one of its properties."""
+
+    keywords: ClassVar[Mapping[str, Any]] = {"minProperties": 1, "maxProperties": 1}
 
     @validates_schema
     def _require_exactly_one(self, data: dict[str, Any], **_: Any) -> None:
@@ -109,6 +119,10 @@ class Cursor(Text):
             max_length=6000,
             metadata=described("The `next_cursor` of the page before; without a cursor you get the first page."),
         )
+
+
+ANY_IP_VERSION: Mapping[str, Any] = {"if": {"not": {"format": "ipv4"}}, "then": {"format": "ipv6"}}
+"""For the document: no format of JSON Schema stands for both versions, and clients break on a union of two."""
 
 
 class Whole(fields.Integer):
@@ -209,6 +223,11 @@ class TextMap(Members):
 def described(text: str, **metadata: Any) -> dict[str, Any]:
     """The ``metadata`` of a field: a description, and what else the spec should say."""
     return {"description": text, **metadata}
+
+
+def never(pattern: str) -> dict[str, Any]:
+    """Metadata of a field for the document: a text that one of these names alone must not be."""
+    return {"not": {"type": "string", "pattern": f"^({pattern})$"}}
 
 
 def _listed(checks: Any) -> list[Any]:

@@ -9,13 +9,15 @@ from bridgework.diagnosis.diagnosis import diagnose, worst_first
 from bridgework.model import references
 from bridgework.model.checks import Finding
 from bridgework.model.errors import NotFound
-from bridgework.model.observations import EngineObservations, Observation, Observations
+from bridgework.model.evidence import EngineEvidence, Evidence
+from bridgework.model.observations import Observation
 from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Snapshot
-from bridgework.model.topology_graph import Topology, TopologyFilter
 from bridgework.topology.build import build
-from bridgework.use_cases.connectivity.observe import base_observations
+from bridgework.topology.graph import Topology
+from bridgework.use_cases.connectivity.observe import base_evidence
 from bridgework.use_cases.services import Services
+from bridgework.use_cases.swarm.swarm_findings import findings_between_nodes
 
 ASPECTS: tuple[Aspect, ...] = ("interfaces", "sockets", "resolver")
 
@@ -30,21 +32,20 @@ class Diagnosis:
 
 def diagnosis(services: Services, snapshot: Snapshot, *, forwarded: bool = False) -> Diagnosis:
     """Examine the engine as it stands, and the way to the other nodes where there are any."""
-    peers = None if forwarded else services.peers_beyond(snapshot)
-    between, silent = peers.findings(snapshot) if peers else ((), ())
-    observations = gather(services, snapshot)
+    between, silent = ((), ()) if forwarded else findings_between_nodes(services, snapshot)
+    evidence = gather(services, snapshot)
     found = diagnose(
         snapshot,
-        EngineObservations(
-            observations=observations,
+        EngineEvidence(
+            evidence=evidence,
             network_endpoint_ids=_endpoint_ids(services, snapshot),
             default_pools=services.engine.facts().default_address_pools,
         ),
     )
-    return Diagnosis(worst_first((*between, *found)), (*silent, *observations.limited))
+    return Diagnosis(worst_first((*between, *found)), (*silent, *evidence.limited))
 
 
-def gather(services: Services, snapshot: Snapshot) -> Observations:
+def gather(services: Services, snapshot: Snapshot) -> Evidence:
     """What can be seen of every running container and of the host."""
     seen: dict[str, Observation] = {}
     inodes: dict[str, int] = {}
@@ -66,9 +67,9 @@ def gather(services: Services, snapshot: Snapshot) -> Observations:
     elif host.rules is not None:
         services.rules.keep(services.engine, snapshot, host.rules)
     return replace(
-        base_observations(services, snapshot),
+        base_evidence(services, snapshot),
         namespace_inodes=inodes,
-        inside=seen,
+        observations=seen,
         host=host,
         limited=tuple(limited),
     )
@@ -84,14 +85,28 @@ def _endpoint_ids(services: Services, snapshot: Snapshot) -> Mapping[str, Mappin
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class TopologyFilter:
+    """What a picture is narrowed to."""
+
+    network: str | None = None
+    label: str | None = None
+    project: str | None = None
+    links: bool = False
+
+
 def topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> Topology:
     """The graph; with ``links`` each endpoint's veth on the host is looked up too, which enters every namespace."""
     network_ids = None if wanted.network is None else [references.network(snapshot, wanted.network).id]
-    seen = gather(services, snapshot) if wanted.links else None
+    observations: Mapping[str, Observation] | None = None
+    host = None
+    if wanted.links:
+        evidence = gather(services, snapshot)
+        observations, host = evidence.observations, evidence.host
     return build(
         snapshot,
-        host=seen.host if seen else None,
-        observations=seen.inside if seen else None,
+        host=host,
+        observations=observations,
         network_ids=network_ids,
         label=wanted.label,
         project=wanted.project,

@@ -40,6 +40,28 @@ def test_a_failure_with_a_reason_passes_and_is_counted(tmp_path):
     assert report.told().startswith("1 operations, 1 cases, 0 failures without a reason, 1 with one")
 
 
+@pytest.mark.parametrize(("check", "status", "passes"), [
+    ("negative_data_rejection", 431, True), ("negative_data_rejection", 200, False),
+    ("positive_data_acceptance", 422, False),
+])  # fmt: skip
+def test_what_does_not_fit_the_document_may_be_refused_by_any_status(tmp_path, check, status, passes):
+    assert run(tmp_path, check=check, status=status, body={"code": "headers-too-large"}).passed is passes
+
+
+@pytest.mark.parametrize(("fault", "passes"), [
+    ({"in": "query", "name": "port", "message": "The protocol icmp has no port."}, True),
+    ({"in": "body", "pointer": "/port", "message": "The protocol icmp has no port."}, False),
+    ({"in": "query", "name": "port", "message": "Must be a number."}, False),
+    ({"in": "body", "pointer": "/2/count", "message": "The check could take more than a minute: count * 2."}, True),
+    ({"in": "body", "pointer": "/2/count", "message": "Must be a whole number from 1 to 100."}, False),
+    ({"in": "body", "pointer": "/source/host", "message": "Must be true."}, False),
+])  # fmt: skip
+def test_a_reason_fits_only_its_field_and_its_fault(tmp_path, fault, passes):
+    report = run(tmp_path, body={"code": "input-invalid", "errors": [fault, CURSOR]})
+    assert report.passed is passes
+    assert len(report.excused) == (2 if passes else 0)
+
+
 @pytest.mark.parametrize(("operation", "passes"), [
     ("POST /v1/containers/{container}/restart", True), ("POST /v1/containers/{container}/stop", True),
     ("POST /v1/containers/{container}/start", False), ("GET /v1/networks", False),

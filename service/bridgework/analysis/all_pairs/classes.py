@@ -21,7 +21,8 @@ from bridgework.analysis.routing import default_exit, gateway_mode, host_address
 from bridgework.analysis.rules.base import DEFAULT_PORTS
 from bridgework.analysis.rules.listener import is_loopback
 from bridgework.model.checks import Protocol
-from bridgework.model.observations import MAPPED, Observations
+from bridgework.model.evidence import Evidence
+from bridgework.model.observations import MAPPED
 from bridgework.model.snapshot import Container, Network, Snapshot
 
 _ANYWHERE = {"0.0.0.0": "any4", "::": "any", "*": "any"}
@@ -87,7 +88,7 @@ def classify(
     container_ids: Sequence[str],
     protocol: Protocol,
     port: int | None,
-    observations: Observations,
+    evidence: Evidence,
     *,
     by_name: bool,
 ) -> Classes:
@@ -96,18 +97,18 @@ def classify(
     kinds, linked = _kinds(snapshot), _linked(snapshot)
     traits, networks, namespaces = [], [], []
     for container_id in container_ids:
-        attachment = attachment_of(snapshot, container_id, observations)
+        attachment = attachment_of(snapshot, container_id, evidence)
         traits.append(
             (
-                _trait(snapshot, attachment, kinds, observations),
-                _listening(attachment, protocol, asked, observations),
+                _trait(snapshot, attachment, kinds, evidence),
+                _listening(attachment, protocol, asked, evidence),
                 _publishes(attachment, protocol, asked),
                 attachment.owner.id if attachment.owner is not None and attachment.owner.id in linked else None,
             )
         )
         networks.append(tuple(endpoint.network_id for endpoint in attachment.endpoints))
         namespaces.append(_namespace(attachment, container_id))
-    disputed = non_uniform(snapshot, container_ids, asked, observations, by_name=by_name)
+    disputed = non_uniform(snapshot, container_ids, asked, evidence, by_name=by_name)
     class_of, group_of = _numbered(traits), _numbered(list(zip(traits, networks, strict=True)))
     return Classes(
         class_of,
@@ -161,35 +162,33 @@ def _namespace(attachment: Attachment, container_id: str) -> Hashable:
     return container_id if alone or attachment.owner is None else attachment.owner.id
 
 
-def _trait(
-    snapshot: Snapshot, attachment: Attachment, kinds: dict[str, Hashable], observations: Observations
-) -> Hashable:
+def _trait(snapshot: Snapshot, attachment: Attachment, kinds: dict[str, Hashable], evidence: Evidence) -> Hashable:
     """Everything about where it stands."""
     container = attachment.container
-    exits = (default_exit(snapshot, attachment, version, observations) for version in (IPV4, IPV6))
+    exits = (default_exit(snapshot, attachment, version, evidence) for version in (IPV4, IPV6))
     return (
         attachment.condition,
         container is not None and container.paused,
         container is not attachment.owner,
         tuple((kinds[e.network_id], bool(e.ipv4_address), bool(e.ipv6_address)) for e in attachment.endpoints),
         tuple(kinds[network.id] if network else None for network in exits),
-        container.id if container is not None and _is_observed(container, attachment, observations) else None,
+        container.id if container is not None and _is_observed(container, attachment, evidence) else None,
     )
 
 
-def _is_observed(container: Container, attachment: Attachment, observations: Observations) -> bool:
+def _is_observed(container: Container, attachment: Attachment, evidence: Evidence) -> bool:
     """Whether more than its sockets was seen inside: then it is like no other."""
     owner = attachment.owner.id if attachment.owner is not None else container.id
-    seen = [observations.inside[i] for i in (container.id, owner) if i in observations.inside]
+    seen = [evidence.observations[i] for i in (container.id, owner) if i in evidence.observations]
     return any((o.interfaces, o.routes, o.resolver) != (None, None, None) for o in seen)
 
 
-def _listening(attachment: Attachment, protocol: Protocol, port: int | None, observations: Observations) -> Hashable:
+def _listening(attachment: Attachment, protocol: Protocol, port: int | None, evidence: Evidence) -> Hashable:
     """How the port is listened on: by which kinds of sockets, or unseen."""
     if protocol is Protocol.ICMP:
         return None
     ids = [c.id for c in (attachment.container, attachment.owner) if c is not None]
-    seen = next((observations.inside[i] for i in ids if i in observations.inside), None)
+    seen = next((evidence.observations[i] for i in ids if i in evidence.observations), None)
     if seen is None or seen.sockets is None:
         return "unseen"
     own = [address for endpoint in attachment.endpoints for address in (endpoint.ipv4_address, endpoint.ipv6_address)]

@@ -19,7 +19,8 @@ from bridgework.analysis.routing import Candidate
 from bridgework.explanations import HOST, finding, of_container, of_network
 from bridgework.model.checks import Component, Finding, Protocol, Question, Severity
 from bridgework.model.errors import Remedy
-from bridgework.model.observations import Observation, Observations
+from bridgework.model.evidence import Evidence
+from bridgework.model.observations import Observation
 from bridgework.model.snapshot import Container, Network, Snapshot
 
 __all__ = [
@@ -49,7 +50,7 @@ class Situation:
 
     snapshot: Snapshot
     question: Question
-    observations: Observations
+    evidence: Evidence
     source: Attachment
     candidate_addresses: CandidateAddresses
     candidate: Candidate | None = None
@@ -75,7 +76,7 @@ class Situation:
 
     def observed(self, attachment: Attachment) -> Observation | None:
         """What was seen in the namespace."""
-        return observed(self.observations, attachment)
+        return observed(self.evidence, attachment)
 
 
 class Step(IntEnum):

@@ -29,12 +29,14 @@ from bridgework.model.checks import (
     Verdict,
 )
 from bridgework.model.errors import InputFault, InvalidInput
-from bridgework.model.observations import ListeningSocket, Observations
-from bridgework.model.peers import World
+from bridgework.model.evidence import Evidence
+from bridgework.model.observations import ListeningSocket
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open, literal, published_otherwise, require_allowed
 from bridgework.use_cases.connectivity.observe import observe_full, observe_quick, source_of, target_of
 from bridgework.use_cases.services import Services
+from bridgework.use_cases.swarm import forwarding, nodes
+from bridgework.use_cases.swarm.nodes import World
 
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE})
 
@@ -42,31 +44,30 @@ UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Re
 def check(services: Services, snapshot: Snapshot, wanted: CheckRequest) -> CheckResult:
     """Predict, measure and weigh. Raises ``NotFound``, ``InvalidInput``, ``Refused``; never for what the wire does.
 
-    Where the source is on another node of a swarm, the instance there makes the check.
+    A source on another node is asked of the instance there.
     """
-    peers = services.peers_beyond(snapshot)
-    world = peers.world_of_check(snapshot, wanted) if peers else World(snapshot)
+    world = forwarding.world_of_check(services, snapshot, wanted)
     question = _question(snapshot, world, wanted)
     source = world.snapshot.containers_by_id.get(question.source_id or "")
-    if peers and source is not None and source.node is not None:
-        return peers.check(world, wanted, question, source.node)
+    if source is not None and source.node is not None:
+        return forwarding.check_elsewhere(services, world, wanted, question, source.node)
     return _check_here(services, world.snapshot, wanted, question)
 
 
 def _check_here(services: Services, snapshot: Snapshot, wanted: CheckRequest, question: Question) -> CheckResult:
-    observations = observe_quick(services, snapshot, question)
-    source = attachment_of(snapshot, question.source_id, observations)
-    aimed = candidate_addresses(snapshot, source, question, observations)
+    evidence = observe_quick(services, snapshot, question)
+    source = attachment_of(snapshot, question.source_id, evidence)
+    aimed = candidate_addresses(snapshot, source, question, evidence)
     measurement = _measure(services, snapshot, wanted, question, source, aimed)
-    prediction = predict(snapshot, question, observations)
+    prediction = predict(snapshot, question, evidence)
     also: Mapping[Protocol, Measurement] = {}
     unsent = measurement.verdict is Verdict.INCONCLUSIVE and measurement.reason is Reason.NO_ADDRESS
     surprise = measurement.verdict is not Verdict.INCONCLUSIVE and prediction.verdict is not measurement.verdict
     if surprise or (unsent and prediction.verdict is Verdict.INCONCLUSIVE):
-        observations = observe_full(services, snapshot, question, aimed, observations)
-        prediction = predict(snapshot, question, observations)
-        also = _other_protocols(services, snapshot, question, measurement, observations)
-    return weigh(prediction, measurement, question=question, snapshot=snapshot, observations=observations, also=also)
+        evidence = observe_full(services, snapshot, question, aimed, evidence)
+        prediction = predict(snapshot, question, evidence)
+        also = _other_protocols(services, snapshot, question, measurement, evidence)
+    return weigh(prediction, measurement, question=question, snapshot=snapshot, evidence=evidence, also=also)
 
 
 def _published_elsewhere(snapshot: Snapshot, question: Question, address: str) -> str:
@@ -81,11 +82,11 @@ def _published_elsewhere(snapshot: Snapshot, question: Question, address: str) -
 
 
 def _other_protocols(
-    services: Services, snapshot: Snapshot, question: Question, measurement: Measurement, observations: Observations
+    services: Services, snapshot: Snapshot, question: Question, measurement: Measurement, evidence: Evidence
 ) -> Mapping[Protocol, Measurement]:
     """An echo that stays unanswered says little where a program listens: one connection to it tells more."""
     source, target = source_of(snapshot, question), target_of(snapshot, question)
-    seen = observations.inside.get(target.id) if target else None
+    seen = evidence.observations.get(target.id) if target else None
     listening = [s for s in (seen.sockets or () if seen else ()) if s.protocol == "tcp" and not _on_loopback(s)]
     silent = question.protocol is Protocol.ICMP and measurement.reason in UNANSWERED
     if source is None or not silent or not listening or measurement.address is None:
@@ -99,7 +100,7 @@ def _on_loopback(listener: ListeningSocket) -> bool:
 
 
 def _question(snapshot: Snapshot, world: World, wanted: CheckRequest) -> Question:
-    source = world.container(snapshot, wanted.source_container).id if wanted.source_container else None
+    source = nodes.find(snapshot, world, wanted.source_container).id if wanted.source_container else None
     probe = wanted.probe
     return Question(
         source_id=source,
@@ -116,7 +117,7 @@ def _destination(
     snapshot: Snapshot, world: World, wanted: CheckRequest
 ) -> ContainerDestination | NameDestination | AddressDestination | HostDestination:
     if wanted.destination_container:
-        return ContainerDestination(world.container(snapshot, wanted.destination_container).id)
+        return ContainerDestination(nodes.find(snapshot, world, wanted.destination_container).id)
     if wanted.destination_name:
         return NameDestination(wanted.destination_name)
     if wanted.destination_address:

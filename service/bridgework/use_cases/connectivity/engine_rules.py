@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridgework.model.engine_port import Engine, EngineFacts
-from bridgework.model.observations import DockerRules, Observations
+from bridgework.model.evidence import Evidence
+from bridgework.model.observations import DockerRules
 from bridgework.model.probe_port import ProbeRunner
 from bridgework.model.snapshot import Snapshot
 
@@ -57,9 +58,9 @@ def publishes(snapshot: Snapshot) -> bool:
     return bool(snapshot.publishers_by_port)
 
 
-def observations_of_engine(facts: EngineFacts, rules: DockerRules, snapshot: Snapshot) -> Observations:
+def evidence_of(facts: EngineFacts, rules: DockerRules, snapshot: Snapshot) -> Evidence:
     """What the rules of reachability need to know of the engine."""
-    return Observations(
+    return Evidence(
         ipv4_firewall=rules.ipv4,
         ipv6_firewall=rules.ipv6,
         userland_proxy=_userland_proxy(facts, rules, snapshot),

@@ -8,8 +8,8 @@ sent (a stopped container, one without an address) has the predicted verdict, as
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address
@@ -22,15 +22,18 @@ from bridgework.analysis.rules.overlay import silent_pair
 from bridgework.model import references
 from bridgework.model.check_request import WantedMatrix
 from bridgework.model.checks import Finding, Reason, Verdict
-from bridgework.model.errors import InputFault, InvalidInput, NotFound
-from bridgework.model.observations import Observation, Observations
-from bridgework.model.peers import Delivered, Gap, RemoteEnd, World
+from bridgework.model.errors import InputFault, InvalidInput
+from bridgework.model.evidence import Evidence
+from bridgework.model.observations import Observation
+from bridgework.model.peers import Gap, RemoteEnd
 from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, SweepTarget
-from bridgework.model.snapshot import Container, NodePlace, Reference, Snapshot
+from bridgework.model.snapshot import Container, Reference, Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open
 from bridgework.telemetry import deadline
-from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_observations, inodes_of, look
+from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_evidence, inodes_of, look
 from bridgework.use_cases.services import Services
+from bridgework.use_cases.swarm.matrix_nodes import Delivered, container_of, elsewhere, world_of_matrix
+from bridgework.use_cases.swarm.nodes import World
 
 MAX_CONTAINERS = 1000
 MAX_SURPRISES = 200
@@ -72,7 +75,7 @@ class MatrixRun:
     wanted: WantedMatrix
     chosen: tuple[Container, ...]
     prediction: MatrixPrediction
-    observations: Observations
+    evidence: Evidence
     surprises: list[Surprise | Mapping[str, Any]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     surprise_count: int = 0
@@ -100,10 +103,11 @@ class MatrixRun:
         ``None`` about once a second where none becomes whole: the moment to see whether anybody still waits. Closing
         the iterator stops the probes. A forwarded matrix has no rows but this node's own.
         """
-        peers = self.services.peers_beyond(self.snapshot)
-        others = peers.rows(self.world, self.wanted, self.chosen) if peers else None
+        others = elsewhere(self.services, self.world, self.wanted, self.chosen)
+        if others is not None:
+            others.begin()
         left = {index for index, container in enumerate(self.chosen) if container.node is not None}
-        with closing(others) if others else nullcontext(()) as delivered:
+        with closing(others.delivered() if others else _nothing()) as delivered:
             yield from self._own_rows(left)
             for arrived in self._arriving(delivered):
                 if arrived is not None:
@@ -121,7 +125,7 @@ class MatrixRun:
             deadline_ms=int(deadline.left(self.wanted.deadline_ms / 1000) * 1000),
             allowed_subnets=self._allowed_subnets(),
             alive_every_ms=None if self.wanted.forwarded else ALIVE_EVERY_MS,
-            sources=tuple(_sources(self.services, self.snapshot, self.chosen, self.wanted, self.observations)),
+            sources=tuple(_sources(self.services, self.snapshot, self.chosen, self.wanted, self.evidence)),
         )
         planned = {source.index for source in plan.sources}
         idle = (index for index in range(len(self.chosen)) if index not in planned and index not in elsewhere)
@@ -131,14 +135,12 @@ class MatrixRun:
 
     def _allowed_subnets(self) -> tuple[str, ...]:
         """Where a name may lead: one answer for every source, so a loopback only where none of them is the host's."""
-        on_host = any(
-            attachment_of(self.snapshot, container.id, self.observations).is_host for container in self.chosen
-        )
+        on_host = any(attachment_of(self.snapshot, container.id, self.evidence).is_host for container in self.chosen)
         loopback = () if on_host else ("127.0.0.0/8", "::1/128")
         subnets = allowed_subnets(self.snapshot, self.services.policy, self.wanted.protocol, self.wanted.port)
         return (*subnets, *loopback)
 
-    def _arriving(self, delivered: Iterable[Delivered | None]) -> Iterator[MatrixRow | None]:
+    def _arriving(self, delivered: Iterator[Delivered | None]) -> Iterator[MatrixRow | None]:
         """What the other nodes deliver, row by row; their surprises and silences are noted."""
         rows = {container.id: index for index, container in enumerate(self.chosen)}
         for found in delivered:
@@ -208,24 +210,28 @@ class MatrixRun:
         )
 
 
+def _nothing() -> Generator[Delivered | None]:
+    """Of no other nodes."""
+    yield from ()
+
+
 def start_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -> MatrixRun:
     """Choose and predict; nothing is sent yet. Raises ``NotFound``, ``InvalidInput``…"""
-    peers = services.peers_beyond(snapshot)
-    world = peers.world_of_matrix(snapshot, wanted) if peers else World(snapshot)
+    world = world_of_matrix(services, snapshot, wanted)
     chosen = _chosen(snapshot, world, wanted)
-    observations = _observe(services, world.snapshot, wanted, chosen)
+    evidence = _evidence(services, world.snapshot, wanted, chosen)
     prediction = predict_matrix(
         world.snapshot,
         [container.id for container in chosen],
         wanted.protocol,
         wanted.port,
         "name" if wanted.by_name else "address",
-        observations,
+        evidence,
     )
-    return MatrixRun(services, world, wanted, chosen, prediction, observations, gaps=list(world.gaps))
+    return MatrixRun(services, world, wanted, chosen, prediction, evidence, gaps=list(world.gaps))
 
 
-def _observe(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Observations:
+def _evidence(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Evidence:
     """Who listens, where a port is asked for; whose namespace is whose, where some are shared."""
     seen: dict[str, Observation] = {}
     inodes: dict[str, int] = {}
@@ -234,7 +240,7 @@ def _observe(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chose
             look(services, snapshot, container, ("sockets",), seen)
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
-    return replace(base_observations(services, snapshot), inside=seen, namespace_inodes=inodes)
+    return replace(base_evidence(services, snapshot), observations=seen, namespace_inodes=inodes)
 
 
 def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Container, ...]:
@@ -244,7 +250,7 @@ def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Con
         network = references.network(snapshot, wanted.network)
         found = tuple(world.snapshot.containers_by_id[e.container_id] for e in world.snapshot.endpoints_of(network))
     else:
-        named = (_named(snapshot, world, ref, forwarded=wanted.forwarded) for ref in wanted.containers)
+        named = (container_of(snapshot, world, ref, forwarded=wanted.forwarded) for ref in wanted.containers)
         found = tuple({container.id: container for container in named}.values())
     if len(found) > MAX_CONTAINERS:
         fault = InputFault("/containers", f"At most {MAX_CONTAINERS} at once; these are {len(found)}.")
@@ -252,22 +258,8 @@ def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Con
     return found
 
 
-def _named(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool) -> Container:
-    """Resolve a reference. In a matrix from a peer, a container that is not known here is a column all the same."""
-    try:
-        return world.container(snapshot, reference)
-    except NotFound:
-        if not forwarded:
-            raise
-        return Container(reference, reference[:12], node=NodePlace("unknown", "unknown", reachable=False))
-
-
 def _sources(
-    services: Services,
-    snapshot: Snapshot,
-    chosen: Sequence[Container],
-    wanted: WantedMatrix,
-    observations: Observations,
+    services: Services, snapshot: Snapshot, chosen: Sequence[Container], wanted: WantedMatrix, evidence: Evidence
 ) -> Iterator[SweepSource]:
     """Every row that can be measured, with the columns that have something to probe.
 
@@ -275,8 +267,8 @@ def _sources(
     is bounded by the plan.
     """
     may = partial(host_open, snapshot, wanted.protocol, wanted.port)
-    reach = Reach(snapshot, (IPV4, IPV6), observations)
-    stood = [attachment_of(snapshot, container.id, observations) for container in chosen]
+    reach = Reach(snapshot, (IPV4, IPV6), evidence)
+    stood = [attachment_of(snapshot, container.id, evidence) for container in chosen]
     for index, (container, source) in enumerate(zip(chosen, stood, strict=True)):
         if not container.running or container.paused or container.node is not None:
             continue

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from bridgework.http.fields import ExactlyOne, FindingSchema, Flag, Strict, Text, Whole, described
+from bridgework.http.fields import ANY_IP_VERSION, ExactlyOne, FindingSchema, Flag, Strict, Text, Whole, described
 from bridgework.model.checks import HopStatus, Protocol, Reason, Verdict
 
 PROTOCOLS = tuple(protocol.value for protocol in Protocol)
@@ -15,6 +16,15 @@ REASONS = tuple(reason.value for reason in Reason)
 MAX_PORT, MAX_PAYLOAD_BYTES = 65_535, 65_507
 MAX_CHECK_MS = 60_000
 WITH_PORT = frozenset({"tcp", "udp", "http"})
+PORT_RULE: Mapping[str, Any] = {
+    "if": {"required": ["protocol"], "properties": {"protocol": {"enum": sorted(WITH_PORT)}}},
+    "then": {"required": ["port"], "properties": {"port": {"type": "integer"}}},
+    "else": {
+        "if": {"properties": {"protocol": {"enum": ["icmp"]}}},
+        "then": {"properties": {"port": {"type": "null"}}},
+    },
+}
+"""Which protocols need a port, and that icmp, the default, has none."""
 
 
 class CheckSourceSchema(ExactlyOne):
@@ -38,7 +48,11 @@ class CheckDestinationSchema(ExactlyOne):
         max_length=253,
         metadata=described("A DNS name, such as `tomcat82`, resolved in the same way as the source resolves it."),
     )
-    address = Text(min_length=1, max_length=64, metadata=described("An IPv4 or IPv6 address, such as `10.77.0.3`."))
+    address = Text(
+        min_length=1,
+        max_length=64,
+        metadata={**described("An IPv4 or IPv6 address, such as `10.77.0.3`."), **ANY_IP_VERSION},
+    )
     host = Flag(
         validate=validate.Equal(True),
         metadata=described(
@@ -49,6 +63,8 @@ class CheckDestinationSchema(ExactlyOne):
 
 class CheckRequestSchema(Strict):
     """A connectivity check to run."""
+
+    keywords: ClassVar[Mapping[str, Any]] = PORT_RULE
 
     source = fields.Nested(
         CheckSourceSchema, required=True, metadata=described("The place that the check starts from.")

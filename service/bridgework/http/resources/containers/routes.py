@@ -246,7 +246,7 @@ def restart_container(context: RequestContext) -> ViewResult | Response:
     "POST", "/v1/containers/{container}/rename", role=Role.OPERATOR, body=ContainerRenameSchema(),
     supports_dry_run=True, conditional=True,
     answers={200: ContainerSchema},
-    problems={**_FINDING, 409: ("container-name-taken", "endpoint-half-made"),
+    problems={**_FINDING, 409: ("container-name-taken", "container-restarting", "endpoint-half-made"),
               422: ("container-name-invalid",)},
 )  # fmt: skip
 def rename_container(context: RequestContext) -> ViewResult:

@@ -9,9 +9,11 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from bridgework.http.fields import (
+    ANY_IP_VERSION,
     MAX_LABELS,
     NAME,
     NAMES_PATTERN,
+    NOT_AN_ID,
     Assigned,
     Cursor,
     Filter,
@@ -27,6 +29,7 @@ from bridgework.http.fields import (
     TextMap,
     Whole,
     described,
+    never,
 )
 from bridgework.http.resources.endpoints.schemas import EndpointFieldsSchema, EndpointSchema
 from bridgework.policy.access import is_reserved
@@ -238,6 +241,7 @@ class ContainerCreateSchema(Strict):
             "The name of the container, unique on its engine; null lets the engine make up a name.",
             examples=["tomcat81"],
             pattern=NAME,
+            **never(NOT_AN_ID),
         ),
     )
     image = Text(
@@ -314,7 +318,11 @@ class ContainerCreateSchema(Strict):
     )
     extra_hosts = Members(
         keys=Text(min_length=1),
-        values=Text(min_length=1, max_length=64),
+        values=Text(
+            min_length=1,
+            max_length=64,
+            metadata={"if": {"not": {"enum": ["host-gateway"]}}, "then": ANY_IP_VERSION},
+        ),
         load_default=dict,
         validate=validate.Length(max=256),
         metadata=described("Lines for the hosts file: an address by host name; `host-gateway` stands for the host."),
@@ -392,7 +400,7 @@ class ContainerRenameSchema(Strict):
         required=True,
         min_length=2,
         max_length=128,
-        metadata=described("The new name of the container, unique on its engine.", pattern=NAME),
+        metadata=described("The new name of the container, unique on its engine.", pattern=NAME, **never(NOT_AN_ID)),
     )
 
 

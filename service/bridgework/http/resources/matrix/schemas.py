@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
@@ -9,6 +10,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from bridgework.http.fields import FindingSchema, Flag, ReferenceSchema, Strict, Text, Variants, Whole, described
 from bridgework.http.resources.checks.schemas import (
     MAX_PORT,
+    PORT_RULE,
     PROTOCOLS,
     REASONS,
     VERDICTS,
@@ -35,6 +37,12 @@ class Cell(fields.String):
 
 class MatrixRequestSchema(Strict):
     """A matrix to measure. Name exactly one of `containers`, `network` and `all`."""
+
+    keywords: ClassVar[Mapping[str, Any]] = {
+        "if": {"oneOf": [{"required": [name]} for name in ("containers", "network", "all")]},
+        "then": PORT_RULE,
+        "else": False,
+    }
 
     containers = fields.List(
         Text(min_length=1),

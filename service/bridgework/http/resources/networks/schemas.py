@@ -9,6 +9,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates
 from bridgework.http.fields import (
     MAX_LABELS,
     NAME,
+    NOT_AN_ID,
     Assigned,
     Cursor,
     Derived,
@@ -22,8 +23,10 @@ from bridgework.http.fields import (
     Text,
     TextMap,
     described,
+    never,
 )
 from bridgework.ipam.usage import PREFIX_LENGTHS
+from bridgework.model.snapshot import BUILTIN_NETWORKS
 
 CIDR = described(
     "The subnet in CIDR notation, such as `10.77.0.0/24`.",
@@ -200,6 +203,7 @@ class NetworkCreateSchema(Strict):
             "The name of the network: unique on its engine, and different from any id.",
             examples=["simon_network"],
             pattern=NAME,
+            **never("|".join(sorted({*BUILTIN_NETWORKS, "default", NOT_AN_ID}))),
         ),
     )
     driver = Text(
@@ -420,7 +424,10 @@ class SubnetQuery(Strict):
         8,
         126,
         load_default=24,
-        metadata=described("The prefix length of the subnets: 8 to 30 for IPv4, 48 to 126 for IPv6."),
+        metadata={
+            **described("The prefix length of the subnets: 8 to 30 for IPv4, 48 to 126 for IPv6."),
+            "not": {"minimum": 31, "maximum": 47},
+        },
     )
     count = QueryWhole(1, 256, load_default=5, metadata=described("How many free subnets to list, at most."))
 

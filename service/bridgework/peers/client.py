@@ -1,7 +1,7 @@
-"""The HTTP client for peers: it resolves their names, and every request has a timeout.
+"""The HTTP side: who the peers are now, and asking all of them at once for a bounded time.
 
-A name such as ``tasks.bridgework`` is resolved for each look, because the swarm's DNS then answers with every instance
-that runs. The token file is read for each request, so the token can be replaced while the service runs.
+A name such as ``tasks.bridgework`` is resolved each time: the swarm's own DNS answers with every instance.
+The token is read each time, so that it may be replaced while the service runs.
 """
 
 from __future__ import annotations
@@ -17,23 +17,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bridgework.model.peers import FORWARDED_HEADER
+from bridgework.model.peers import FORWARDED_HEADER, PeerSilent
 from bridgework.telemetry import trace_context
 
 DEFAULT_PORT = 8080
 LOOK_S = 3.0
-"""Timeout for reading a peer's lists. A healthy instance answers in milliseconds."""
+"""For one question to a peer about what it has. An instance that is well answers in milliseconds."""
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_LINE_BYTES = 4 * 1024 * 1024
 
 
-class PeerSilent(Exception):
-    """A peer did not answer, or its answer cannot be read; the message is a sentence that says why."""
-
-
-class PeerProblem(Exception):
-    """A peer answered with a problem document (RFC 9457)."""
+class NotWanted(Exception):
+    """A peer answered with a problem document: its status and the document."""
 
     def __init__(self, status: int, document: Mapping[str, Any]) -> None:
         super().__init__(str(document.get("detail") or status))
@@ -42,14 +38,14 @@ class PeerProblem(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class PeerClient:
-    """Sends requests to peers; ``names`` are ``host:port``, each for one instance or many."""
+class Line:
+    """How to speak to peers; ``names`` are ``host:port``, each for one instance or many."""
 
     names: tuple[str, ...]
     token_file: Path | None = None
 
     def instances(self) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-        """Resolve the names: ``address:port`` of each instance, and each unknown name with the reason."""
+        """``address:port`` of each instance, and the names that lead nowhere with why."""
         found: dict[str, None] = {}
         lost: list[tuple[str, str]] = []
         for name in self.names:
@@ -65,27 +61,13 @@ class PeerClient:
     def ask(
         self, instance: str, method: str, path: str, body: Mapping[str, Any] | None = None, seconds: float = LOOK_S
     ) -> Any:
-        """Send a request and return its JSON answer. Raises ``PeerSilent`` or ``PeerProblem``."""
+        """One question, its JSON answer. Raises ``PeerSilent`` or ``NotWanted``."""
         with closing(self._connection(instance, seconds)) as connection:
             response = self._sent(connection, method, path, body, "application/json")
             return _document(instance, response, _read(instance, response))
 
-    def pages(self, instance: str, path: str) -> Sequence[Mapping[str, Any]]:
-        """Return every item of a list, read page by page. Raises ``PeerSilent`` or ``PeerProblem``."""
-        items: list[Mapping[str, Any]] = []
-        cursor = ""
-        while True:
-            page = self.ask(instance, "GET", f"{path}?limit=1000{cursor}")
-            items.extend(page.get("items") or ())
-            if not page.get("next_cursor"):
-                return items
-            cursor = f"&cursor={page['next_cursor']}"
-
-    def stream(self, instance: str, path: str, body: Mapping[str, Any], seconds: float) -> Lines:
-        """Send a request whose answer is NDJSON; each line must arrive within ``seconds`` of the one before.
-
-        Raises ``PeerSilent`` or ``PeerProblem``.
-        """
+    def stream(self, instance: str, path: str, body: Mapping[str, Any], seconds: float) -> _Lines:
+        """A question whose answer comes in lines, each within ``seconds`` of the one before."""
         connection = self._connection(instance, seconds)
         try:
             response = self._sent(connection, "POST", path, body, "application/x-ndjson")
@@ -94,7 +76,7 @@ class PeerClient:
         except BaseException:
             connection.close()
             raise
-        return Lines(instance, connection, response)
+        return _Lines(instance, connection, response)
 
     def _connection(self, instance: str, seconds: float) -> http.client.HTTPConnection:
         host, port = split(instance)
@@ -120,15 +102,15 @@ class PeerClient:
             raise silent(error) from error
 
 
-class Lines:
-    """The objects of an NDJSON answer. Closing it closes the connection, and the peer then stops its work."""
+class _Lines:
+    """The lines of a streamed answer; closing it closes the connection, which stops the work over there."""
 
     def __init__(
         self, instance: str, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
     ) -> None:
         self._instance, self._connection, self._response = instance, connection, response
 
-    def __iter__(self) -> Lines:
+    def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> Mapping[str, Any]:
@@ -141,7 +123,7 @@ class Lines:
         return _object(self._instance, line)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Hang up."""
         self._connection.close()
 
 
@@ -151,29 +133,29 @@ def _read(instance: str, response: http.client.HTTPResponse) -> bytes:
     except (OSError, http.client.HTTPException) as error:
         raise silent(error) from error
     if len(body) > MAX_ANSWER_BYTES:
-        raise PeerSilent(f"The answer of {instance} is longer than {MAX_ANSWER_BYTES} bytes.")
+        raise PeerSilent(f"The answer of {instance} does not end.")
     return body
 
 
 def _document(instance: str, response: http.client.HTTPResponse, body: bytes) -> Mapping[str, Any]:
     found = _object(instance, body)
     if response.status != HTTPStatus.OK:
-        raise PeerProblem(response.status, found)
+        raise NotWanted(response.status, found)
     return found
 
 
 def _object(instance: str, body: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(body)
-    except ValueError:
-        found = None
+    except ValueError as error:
+        raise PeerSilent(f"What answers at {instance} is no instance of Bridgework.") from error
     if not isinstance(found, dict):
         raise PeerSilent(f"What answers at {instance} is no instance of Bridgework.")
     return found
 
 
 def silent(error: BaseException) -> PeerSilent:
-    """Return the error for a request that failed on the network."""
+    """Why there is no answer, in a sentence."""
     if isinstance(error, TimeoutError):
         return PeerSilent("Its instance does not answer in time.")
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -181,11 +163,23 @@ def silent(error: BaseException) -> PeerSilent:
 
 
 def split(name: str) -> tuple[str, int]:
-    """Split ``host:port``; the port is optional. Raises ``ValueError``."""
+    """``host:port`` taken apart. Raises ``ValueError``."""
     parts = urlsplit(f"//{name}")
     return parts.hostname or "", parts.port or DEFAULT_PORT
 
 
 def joined(host: str | int, port: int) -> str:
-    """Return ``host:port``, with an IPv6 address in brackets."""
+    """``host:port``, an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+
+
+def pages(line: Line, instance: str, path: str) -> Sequence[Mapping[str, Any]]:
+    """Every item of a list."""
+    items: list[Mapping[str, Any]] = []
+    cursor = ""
+    while True:
+        page = line.ask(instance, "GET", f"{path}?limit=1000{cursor}")
+        items.extend(page.get("items") or ())
+        if not page.get("next_cursor"):
+            return items
+        cursor = f"&cursor={page['next_cursor']}"
