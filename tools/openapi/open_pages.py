@@ -13,28 +13,28 @@ _PAGES = (
         "getOpenapiJson",
         "Get this document as JSON",
         "application/json",
-        "This OpenAPI 3.1 document. `/openapi.yaml` is the same document as YAML.",
+        "The answer is this OpenAPI 3.1 document. `/openapi.yaml` is the same document as YAML.",
     ),
     (
         "/openapi-3.0.json",
         "getOpenapi30Json",
         "Get this document as OpenAPI 3",
         "application/json",
-        "This document in the older version OpenAPI 3.0.3, for tools that cannot read 3.1.",
+        "The answer is this document in the older version OpenAPI 3.0.3, for tools that cannot read 3.1.",
     ),
     (
         "/docs",
         "getReferencePage",
         "Read this document in a browser",
         "text/html",
-        "A reference page for people, made from this document.",
+        "The answer is a reference page for people, made from this document.",
     ),
     (
         "/console",
         "getConsole",
         "Open the console in a browser",
         "text/html",
-        "A page that shows networks, containers and their connections, and follows changes.",
+        "The answer is a page that shows networks, containers and their connections, and follows changes.",
     ),
 )
 _TEXT = {"type": "string", "description": "The content of the file as text."}

@@ -17,6 +17,7 @@ _DRY_RUN = "Check the request and answer what would happen, but change nothing; 
 _KEY = (
     "A key of your choice that makes a retry safe. The same key with the same body answers with the resource that the"
     " first request created, and with the header `Idempotent-Replayed: true`. The same key with another body is a 422."
+    " A key lives as long as the resource that it created."
 )
 _LAST_EVENT = "The `id` of the last event that you received. The stream continues with the event after it."
 

@@ -108,10 +108,8 @@ class Operation:
 
     @property
     def requires_body(self) -> bool:
-        """Whether a request without a body is a fault: some field is required."""
-        return self.body is not None and (
-            self.max_items is not None or any(field.required for field in self.body.fields.values())
-        )
+        """Whether a request without a body is a fault: an empty object is one."""
+        return self.body is not None and (self.max_items is not None or bool(self.body.validate({})))
 
     @property
     def media_types(self) -> tuple[str, ...]:

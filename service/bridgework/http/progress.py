@@ -66,7 +66,7 @@ class ProblemLineSchema(Schema):
 
 
 class ContainerLineSchema(Variants):
-    """A line of a change of a container that is answered with its progress; `type` says which kind of line it is."""
+    """One line of a streamed change of a container. `type` names the kind of line."""
 
     variants: ClassVar = {
         "progress": ProgressLineSchema,

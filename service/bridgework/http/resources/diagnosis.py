@@ -153,13 +153,13 @@ class TopologyQuery(Strict):
     )
     scope = fields.String(
         load_default="engine", validate=validate.OneOf(["engine", "swarm"]),
-        metadata=described("Only this engine, or also the other nodes of its swarm, as far as they answer."),
+        metadata=described("Whether to show only this engine, or also the nodes of its swarm that answer."),
     )  # fmt: skip
     fold = QueryWhole(
         1,
         10_000,
         load_default=None,
-        metadata=described("In Graphviz, Mermaid and SVG: fold a group of more containers than this; 20 by default."),
+        metadata=described("Graphviz, Mermaid and SVG show a larger group of containers as one node; 20 by default."),
     )
 
 
@@ -210,8 +210,8 @@ def _finding_key(finding: Finding) -> tuple[str, str]:
 def get_topology(context: RequestContext) -> ViewResult | Response:
     """Get the topology of the engine.
 
-    Networks, containers, endpoints and the host's interfaces as a graph. `Accept` chooses JSON, Graphviz, Mermaid or
-    SVG.
+    The answer shows networks, containers, endpoints and the host's interfaces as a graph. `Accept` chooses JSON,
+    Graphviz, Mermaid or SVG.
     """
     query = context.query
     wanted = diagnosis.TopologyFilter(query["network"], query["label"], query["project"], query["links"])

@@ -168,11 +168,11 @@ def follow_events(context: RequestContext) -> Response:
     `network.connect`, `container.start` and so on. Filters select events; a filter may name something that does not
     exist yet.
 
-    `Last-Event-ID` continues the stream after that event. The engine's log holds the last 256 events of all kinds. When
-    events may be missing, because the engine restarted or its log no longer holds them, the stream sends a `gap` event.
-    An `engine` event tells you within a few seconds that the engine has stopped answering, and another one that the
-    engine answers again. While nothing happens, the stream sends a comment every few seconds: if you have received
-    nothing for ten seconds, the connection is lost.
+    With `Last-Event-ID`, the stream continues after that event. The engine's log holds the last 256 events of all
+    kinds. When events may be missing, because the engine restarted or its log no longer holds them, the stream
+    sends a `gap` event. An `engine` event tells you within a few seconds that the engine has stopped answering, and
+    another one that the engine answers again. While nothing happens, the stream sends a comment every few seconds:
+    if you have received nothing for ten seconds, the connection is lost.
 
     Commands that run in a container (exec) and requests that only read are not in the stream. Docker reports no event
     when a stopped container is connected to a network or disconnected from it; read the endpoints of the container

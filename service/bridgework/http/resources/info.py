@@ -10,7 +10,9 @@ from bridgework.http.fields import Derived, RemedySchema, described
 from bridgework.policy.access import Role
 from bridgework.use_cases import info
 
-RESOURCE = Resource("service", "About the service, its problems and metrics, the engine, and the nodes of the swarm.")
+RESOURCE = Resource(
+    "service", "Read about the service, its problems and metrics, the engine, and the nodes of the swarm."
+)
 
 
 class ServiceIndexSchema(Schema):

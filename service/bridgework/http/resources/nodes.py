@@ -42,7 +42,7 @@ class OverlaySchema(Schema):
 
 
 class SwarmNodeSchema(Schema):
-    """A machine of the swarm. Without a swarm, this machine."""
+    """A machine of the swarm; without a swarm, the machine of this engine."""
 
     id = fields.String(
         required=True, metadata=described("The id of the node in its swarm; without a swarm, the id of its engine.")

@@ -56,7 +56,7 @@ class CheckDestinationSchema(ExactlyOne):
     host = Flag(
         validate=validate.Equal(True),
         metadata=described(
-            "The host: the default gateway of a container, or the loopback of the host itself. Only `true`."
+            "The engine's host: a container probes its default gateway, the host its loopback. Only `true`."
         ),
     )
 

@@ -174,7 +174,9 @@ class EndpointFieldsSchema(Strict):
         MAX_PRIORITY,
         allow_none=True,
         load_default=None,
-        metadata=described("The endpoint with the highest priority provides the default route. Needs Docker 28."),
+        metadata=described(
+            "The endpoint with the highest priority provides the default route; null means 0. Needs Docker 28."
+        ),
     )
 
 

@@ -319,7 +319,7 @@ class ProbeQuery(Strict):
         min_length=1,
         max_length=253,
         metadata=described(
-            "`container:web`, `name:web`, `address:10.77.0.3` or `host`. Without a prefix it is a container."
+            "What to reach: `container:web`, `name:web`, `address:10.77.0.3` or `host`; without a prefix, a container."
         ),
     )
     protocol = fields.String(

@@ -239,7 +239,9 @@ class NetworkCreateSchema(Strict):
     config_from = Text(
         allow_none=True,
         load_default=None,
-        metadata=described("The name of a config-only network to take the settings from."),
+        metadata=described(
+            "The name of a config-only network to take the settings from; null takes them from this request."
+        ),
     )
     ipam = fields.Nested(
         IpamRequestSchema,
@@ -277,7 +279,7 @@ class NetworkQuery(Strict):
     dangling = QueryFlag(
         load_default=None,
         metadata=described(
-            "`true`: only networks that no container is in, running or stopped. `false`: only the others."
+            "With `true`, only networks without running or stopped containers; with `false`, only the others."
         ),
     )
     project = Filter(Text(), "Only networks that belong to this project.")
@@ -288,7 +290,9 @@ class ForceQuery(Strict):
 
     force = QueryFlag(
         load_default=False,
-        metadata=described("Do it although it is in use: see the operation. `true` needs the role `admin`."),
+        metadata=described(
+            "Make the change even if the resource is in use, as the operation says. `true` needs the role `admin`."
+        ),
     )
 
 
@@ -312,7 +316,7 @@ class PruneQuery(Strict):
         ),
     )
     include_configured = QueryFlag(
-        load_default=False, metadata=described("Remove also the networks that only stopped containers are in.")
+        load_default=False, metadata=described("Whether to also remove networks that only stopped containers are in.")
     )
 
 
@@ -386,7 +390,7 @@ class PoolUsageSchema(Schema):
     size = Count(
         required=True,
         metadata=described(
-            "The number of addresses that can be given; 2^53-1 also stands for any larger number.", minimum=0
+            "The number of addresses that the pool can give; 2^53-1 also stands for any larger number.", minimum=0
         ),
     )
     used = Count(required=True, metadata=described("The number of addresses in use.", minimum=0))
