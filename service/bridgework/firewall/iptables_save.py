@@ -1,0 +1,380 @@
+"""Read what iptables-save(8) prints into rules. Options are those of iptables-extensions(8)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_network
+from typing import overload
+
+from bridgework.firewall.ruleset import UNKNOWN, Chain, Effect, Hook, Match, Range, Rule, Table, number
+from bridgework.model.observations import FirewallChain
+
+# Priorities and kinds of the built-in chains (linux/netfilter_ipv4.h). OUTPUT of the table mangle routes again.
+_HOOKS = {
+    "PREROUTING": Hook.PREROUTING,
+    "INPUT": Hook.INPUT,
+    "FORWARD": Hook.FORWARD,
+    "OUTPUT": Hook.OUTPUT,
+    "POSTROUTING": Hook.POSTROUTING,
+}
+_PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
+_NAT_PRIORITIES = {"PREROUTING": -100, "INPUT": 100, "OUTPUT": -100, "POSTROUTING": 100}
+_FAMILY = {4: "ip", 6: "ip6"}
+
+
+def ruleset_of(chains: Iterable[FirewallChain], version: int) -> tuple[Table, ...]:
+    """The tables of one IP version, from the chains that ``iptables-save`` or ``ip6tables-save`` printed."""
+    tables: dict[str, dict[str, Chain]] = {}
+    for chain in chains:
+        tables.setdefault(chain.table, {})[chain.name] = _chain(chain)
+    return tuple(Table(_FAMILY[version], name, found) for name, found in tables.items())
+
+
+def _chain(chain: FirewallChain) -> Chain:
+    hook = _HOOKS.get(chain.name) if chain.policy is not None else None
+    nat = chain.table == "nat"
+    priority = _NAT_PRIORITIES.get(chain.name, 0) if nat else _PRIORITIES.get(chain.table, 0)
+    rules = LazyRules(chain.rules)
+    return Chain(chain.name, rules, hook, priority, "nat" if nat else "filter", accepts=chain.policy != "DROP")
+
+
+class LazyRules(Sequence[Rule]):
+    """The rules of a chain, read when a packet comes to the chain: a host with kube-proxy has thousands of others."""
+
+    def __init__(self, printed: Sequence[tuple[int, int, str]]) -> None:
+        """``printed``: packets, bytes and text of each rule."""
+        self._printed = printed
+
+    def __len__(self) -> int:
+        return len(self._printed)
+
+    @overload
+    def __getitem__(self, at: int) -> Rule: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Rule]: ...
+    def __getitem__(self, at: int | slice) -> Rule | Sequence[Rule]:
+        if isinstance(at, slice):
+            return LazyRules(self._printed[at])
+        packets, _, text = self._printed[at]
+        return read_rule(text, packets)
+
+
+def read_rule(text: str, packets: int = 0) -> Rule:
+    """One rule; ``text`` may begin with its ``-A CHAIN``. What is not understood is an unknown match or effect."""
+    matches, effects = _read(text)
+    return Rule(text, matches, effects, packets)
+
+
+@dataclass(slots=True)
+class _Words:
+    """The words of a rule, taken one after another."""
+
+    words: Sequence[str]
+    at: int = 0
+
+    def __bool__(self) -> bool:
+        return self.at < len(self.words)
+
+    def take(self) -> str:
+        """The next word, ``""`` at the end."""
+        word = self.words[self.at] if self else ""
+        self.at += 1
+        return word
+
+    def skip_values(self) -> None:
+        """Pass over values up to the next option."""
+        while self and not self.words[self.at].startswith("-") and self.words[self.at] != "!":
+            self.at += 1
+
+
+@lru_cache(maxsize=16384)
+def _read(text: str) -> tuple[tuple[Match, ...], tuple[Effect, ...]]:
+    try:
+        words = _Words(shlex.split(text) if '"' in text else text.split())
+    except ValueError:
+        return (Match(UNKNOWN, text=text),), (Effect(UNKNOWN),)
+    matches: list[Match] = []
+    effects: tuple[Effect, ...] = (Effect("continue"),)
+    negated, module = False, ""
+    while words:
+        word = words.take()
+        if word == "!":
+            negated = True
+            continue
+        if word in {"-j", "-g"}:
+            effects = _effects(word, words)
+        elif word == "-A":
+            words.take()
+        elif word == "-m":
+            module = words.take()
+        else:
+            # Of the modules mark and connmark both have an option of this name; all other names say their module.
+            option = "--connmark" if (module, word) == ("connmark", "--mark") else word
+            matches.append(_match(option, words, negated=negated))
+        negated = False
+    return tuple(matches), effects
+
+
+def _match(option: str, words: _Words, *, negated: bool) -> Match:
+    reader = _OPTIONS.get(option)
+    begin = words.at
+    try:
+        if reader is not None:
+            made = reader(words)
+            return Match(made.key, made.ranges, made.words, negated, made.mask, made.version)
+    except ValueError:
+        words.at = begin
+    words.skip_values()
+    return Match(UNKNOWN, text=option)
+
+
+def _address(key: str) -> Callable[[_Words], Match]:
+    def read(words: _Words) -> Match:
+        found = words.take().split(",")
+        ranges, version = [], None
+        for subnet in found:
+            net = ip_network(subnet, strict=False)
+            version = net.version
+            ranges.append((int(net.network_address), int(net.broadcast_address)))
+        return Match(key, tuple(ranges), version=version)
+
+    return read
+
+
+def _address_range(key: str) -> Callable[[_Words], Match]:
+    def read(words: _Words) -> Match:
+        low, _, high = words.take().partition("-")
+        return Match(key, ((number(low), number(high or low)),), version=6 if ":" in low else 4)
+
+    return read
+
+
+def _interface(key: str) -> Callable[[_Words], Match]:
+    """A name that ends in ``+`` stands for all names that begin so."""
+
+    def read(words: _Words) -> Match:
+        name = words.take()
+        return Match(key, words=(name[:-1] + "*" if name.endswith("+") else name,))
+
+    return read
+
+
+def _numbers(key: str, *, separator: str = ":") -> Callable[[_Words], Match]:
+    def read(words: _Words) -> Match:
+        return Match(key, tuple(_range(part, separator) for part in words.take().split(",")))
+
+    return read
+
+
+def _range(text: str, separator: str = ":", top: int = 65535) -> Range:
+    low, found, high = text.partition(separator)
+    first = int(low or "0", 0)
+    return first, int(high, 0) if high else (top if found else first)
+
+
+def _words(key: str) -> Callable[[_Words], Match]:
+    def read(words: _Words) -> Match:
+        return Match(key, words=tuple(word.lower() for word in words.take().split(",")))
+
+    return read
+
+
+def _protocol(words: _Words) -> Match:
+    name = words.take().lower()
+    if name in {"all", "0"}:
+        return Match("always")
+    if name.isdecimal():
+        return Match("protocol", ((int(name), int(name)),))
+    return Match("protocol", words=("ipv6-icmp" if name in {"icmpv6", "icmp6"} else name,))
+
+
+def _mark(key: str) -> Callable[[_Words], Match]:
+    def read(words: _Words) -> Match:
+        value, _, mask = words.take().partition("/")
+        return Match(key, ((int(value, 0), int(value, 0)),), mask=int(mask, 0) if mask else None)
+
+    return read
+
+
+def _icmp(words: _Words) -> Match:
+    """``8``, ``8/0``, ``any``; iptables-save prints numbers, not names."""
+    kind = words.take().partition("/")[0]
+    return Match("always") if kind in {"any", "255"} else Match("icmp-type", ((int(kind), int(kind)),))
+
+
+def _tcp_flags(words: _Words) -> Match:
+    mask, compared = words.take(), words.take()
+    first = (set(mask.split(",")), set(compared.split(","))) == ({"FIN", "SYN", "RST", "ACK"}, {"SYN"})
+    return Match("tcp-flags", words=("syn",) if first else (f"{mask}/{compared}",))
+
+
+def _always(values: int) -> Callable[[_Words], Match]:
+    """A condition that the first packet of a question meets: it is within any limit, and a comment says nothing."""
+
+    def read(words: _Words) -> Match:
+        for _ in range(values):
+            words.take()
+        return Match("always")
+
+    return read
+
+
+def _policy(words: _Words) -> Match:
+    """``--pol none``: the packet is not of IPsec, which is so for every packet here."""
+    return Match("always" if words.take() == "none" else "never")
+
+
+_OPTIONS: Mapping[str, Callable[[_Words], Match]] = {
+    "-s": _address("source"),
+    "-d": _address("destination"),
+    "--src-range": _address_range("source"),
+    "--dst-range": _address_range("destination"),
+    "-i": _interface("incoming"),
+    "-o": _interface("outgoing"),
+    "-p": _protocol,
+    "--sport": _numbers("source-port"),
+    "--dport": _numbers("destination-port"),
+    "--sports": _numbers("source-port"),
+    "--dports": _numbers("destination-port"),
+    "--ports": _numbers("port"),
+    "--ctstate": _words("state"),
+    "--state": _words("state"),
+    "--ctdir": _words("direction"),
+    "--ctstatus": _words("status"),
+    "--ctorigdst": _address("original-destination"),
+    "--ctorigdstport": _numbers("original-destination-port"),
+    "--dst-type": _words("destination-type"),
+    "--src-type": _words("source-type"),
+    "--icmp-type": _icmp,
+    "--icmpv6-type": _icmp,
+    "--tcp-flags": _tcp_flags,
+    "--syn": lambda _: Match("tcp-flags", words=("syn",)),
+    "--physdev-in": _interface("bridge-port-in"),
+    "--physdev-out": _interface("bridge-port-out"),
+    "--physdev-is-bridged": lambda _: Match("is-bridged"),
+    "--mark": _mark("mark"),
+    "--connmark": _mark("connection-mark"),
+    "-f": lambda _: Match("never"),  # no probe is sent in fragments that iptables would see
+    "--pol": _policy,
+    "--dir": _always(1),
+    "--comment": _always(1),
+    "--limit": _always(1),
+    "--limit-burst": _always(1),
+}
+
+_VERDICTS = {
+    "ACCEPT": "accept",
+    "DROP": "drop",
+    "REJECT": "reject",
+    "RETURN": "return",
+    "MASQUERADE": "masquerade",
+    "NOTRACK": "notrack",
+}
+_PASSING = frozenset(
+    [
+        "LOG",
+        "NFLOG",
+        "ULOG",
+        "TCPMSS",
+        "CHECKSUM",
+        "CLASSIFY",
+        "TOS",
+        "DSCP",
+        "TRACE",
+        "TTL",
+        "HL",
+        "AUDIT",
+        "SET",
+        "ECN",
+        "SECMARK",
+    ]
+)
+_OTHER = frozenset(["NFQUEUE", "QUEUE", "TPROXY", "SYNPROXY", "CLUSTERIP", "NETMAP", "DNPT", "SNPT"])
+
+
+def _effects(option: str, words: _Words) -> tuple[Effect, ...]:
+    """What stands behind ``-j`` or ``-g``, with the target's own options."""
+    target = words.take()
+    options = _target_options(words)
+    if target in _VERDICTS:
+        return (Effect(_VERDICTS[target]),)
+    if target in _PASSING:
+        return (Effect("continue"),)
+    if target in _OTHER:
+        return (Effect(UNKNOWN),)
+    reader = _TARGETS.get(target)
+    if reader is None:
+        return (Effect("goto" if option == "-g" else "jump", chain=target),)
+    try:
+        return reader(options)
+    except (KeyError, ValueError):
+        return (Effect(UNKNOWN),)
+
+
+def _target_options(words: _Words) -> dict[str, str]:
+    """Options of a target; one may come before the target's matches are complete, as in kube-proxy's rules."""
+    found: dict[str, str] = {}
+    while words:
+        name = words.take()
+        value = words.take() if words and not words.words[words.at].startswith("--") else ""
+        found[name] = value
+    return found
+
+
+def _dnat(options: Mapping[str, str]) -> tuple[Effect, ...]:
+    address, port = _address_and_port(options["--to-destination"])
+    return (Effect("dnat", address=address, port=port),)
+
+
+def _snat(options: Mapping[str, str]) -> tuple[Effect, ...]:
+    address, port = _address_and_port(options["--to-source"])
+    return (Effect("snat", address=address, port=port),)
+
+
+def _redirect(options: Mapping[str, str]) -> tuple[Effect, ...]:
+    ports = options.get("--to-ports", "")
+    return (Effect("redirect", port=int(ports) if ports else None),)
+
+
+def _address_and_port(text: str) -> tuple[str | None, int | None]:
+    """``10.2.0.2:80``, ``10.2.0.2``, ``:80``, ``[fd00::2]:80``. Raises ``ValueError`` for a range of several."""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]:")
+    elif text.count(":") > 1:
+        address, port = text, ""
+    else:
+        address, _, port = text.partition(":")
+    if address:
+        number(address)
+    return address or None, int(port) if port else None
+
+
+def _set_mark(kind: str) -> Callable[[Mapping[str, str]], tuple[Effect, ...]]:
+    """``--set-xmark value/mask``: clear the mask's bits, then exclusive-or the value."""
+
+    def read(options: Mapping[str, str]) -> tuple[Effect, ...]:
+        if "--save-mark" in options:
+            return (Effect("save-mark"),)
+        if "--restore-mark" in options:
+            return (Effect("restore-mark"),)
+        value, _, mask = options.get("--set-xmark", options.get("--set-mark", "")).partition("/")
+        return (Effect(kind, value=int(value, 0), mask=int(mask, 0) if mask else 0xFFFFFFFF),)
+
+    return read
+
+
+def _ct(options: Mapping[str, str]) -> tuple[Effect, ...]:
+    return (Effect("notrack" if "--notrack" in options else "continue"),)
+
+
+_TARGETS: Mapping[str, Callable[[Mapping[str, str]], tuple[Effect, ...]]] = {
+    "DNAT": _dnat,
+    "SNAT": _snat,
+    "REDIRECT": _redirect,
+    "MARK": _set_mark("mark"),
+    "CONNMARK": _set_mark("connmark"),
+    "CT": _ct,
+}

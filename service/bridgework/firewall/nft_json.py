@@ -1,0 +1,338 @@
+"""Read what ``nft --json list ruleset`` prints into rules (libnftables-json(5)).
+
+Verdict maps and maps of destinations become one rule for each of their elements: the elements of a map exclude one
+another, so this changes nothing. Tables that iptables-nft keeps are left out here, because their matches are opaque in
+this form; iptables-save prints them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import ip_network
+from typing import Any
+
+from bridgework.firewall.ruleset import UNKNOWN, Chain, Effect, Hook, Match, Range, Rule, Table, number
+
+Json = Any
+_IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
+_FAMILIES = frozenset({"ip", "ip6", "inet"})
+
+
+def tables_of(text: str) -> tuple[Table, ...]:
+    """The native tables of the families ip, ip6 and inet. Raises ``ValueError`` for what is not nft's JSON."""
+    objects = json.loads(text).get("nftables", [])
+    named = _Sets(objects)
+    rules: dict[tuple[str, str, str], list[Rule]] = {}
+    for rule in _all(objects, "rule"):
+        key = (rule["family"], rule["table"], rule["chain"])
+        rules.setdefault(key, []).extend(_rules(rule, named))
+    tables: dict[tuple[str, str], dict[str, Chain]] = {
+        (table["family"], table["name"]): {} for table in _all(objects, "table") if table["family"] in _FAMILIES
+    }
+    for chain in _all(objects, "chain"):
+        of = (chain["family"], chain["table"])
+        if of in tables:
+            tables[of][chain["name"]] = _chain(chain, tuple(rules.get((*of, chain["name"]), ())))
+    return tuple(Table(*of, chains) for of, chains in tables.items() if not _is_iptables(of, chains))
+
+
+def _all(objects: Iterable[Json], kind: str) -> Iterator[Json]:
+    return (thing[kind] for thing in objects if kind in thing)
+
+
+def _is_iptables(of: tuple[str, str], chains: Mapping[str, Chain]) -> bool:
+    """Whether iptables-nft keeps the table: it has iptables' names and base chains only with iptables' names."""
+    family, name = of
+    bases = {chain.name for chain in chains.values() if chain.hook is not None}
+    return family != "inet" and name in _IPTABLES_TABLES and bases <= {hook.name for hook in Hook}
+
+
+def _chain(chain: Json, rules: tuple[Rule, ...]) -> Chain:
+    hook = next((hook for hook in Hook if hook.value == chain.get("hook")), None)
+    kind = "nat" if chain.get("type") == "nat" else "filter"
+    return Chain(chain["name"], rules, hook, chain.get("prio", 0), kind, accepts=chain.get("policy") != "drop")
+
+
+class _Sets:
+    """The named sets and maps, by family, table and name."""
+
+    def __init__(self, objects: Iterable[Json]) -> None:
+        self._elements = {
+            (thing["family"], thing["table"], thing["name"]): thing.get("elem", [])
+            for kind in ("set", "map")
+            for thing in _all(objects, kind)
+        }
+
+    def elements(self, rule: Json, reference: Json) -> list[Json]:
+        """The elements of ``"@name"`` or of an anonymous ``{"set": [...]}``; else the one value itself."""
+        if isinstance(reference, str) and reference.startswith("@"):
+            return list(self._elements.get((rule["family"], rule["table"], reference[1:]), ()))
+        if isinstance(reference, dict) and "set" in reference:
+            found = reference["set"]
+            return list(found) if isinstance(found, list) else [found]
+        return list(reference) if isinstance(reference, list) else [reference]
+
+
+def _rules(rule: Json, named: _Sets) -> list[Rule]:
+    """The rule, or a rule for each element of its map. A statement may follow a jump by map: the rest is kept."""
+    text = _text(rule)
+    ways: list[tuple[tuple[Match, ...], tuple[Effect, ...]]] = [((), ())]
+    for statement in rule["expr"]:
+        ((kind, body),) = statement.items()
+        more = _statement(kind, body, rule, named)
+        ways = [(m + matches, e + effects) for (m, e), (matches, effects) in itertools.product(ways, more)]
+    packets = next((s["counter"]["packets"] for s in rule["expr"] if isinstance(s.get("counter"), dict)), 0)
+    return [Rule(text, matches, effects, packets, rule.get("handle")) for matches, effects in ways]
+
+
+Part = tuple[tuple[Match, ...], tuple[Effect, ...]]
+
+
+def _statement(kind: str, body: Json, rule: Json, named: _Sets) -> list[Part]:
+    reader = _READERS.get(kind)
+    if reader is None:
+        return [((), (_effect(kind, body),))]
+    try:
+        return list(reader(kind, body or {}, rule, named))
+    except (KeyError, TypeError, ValueError):
+        return [((Match(UNKNOWN, text=kind),), ())] if kind in {"match", "vmap"} else [((), (Effect(UNKNOWN),))]
+
+
+def _effect(kind: str, body: Json) -> Effect:
+    if kind in {"jump", "goto"}:
+        return Effect(kind, chain=body["target"])
+    return Effect(_VERDICTS.get(kind, "continue" if kind in _PASSING else UNKNOWN))
+
+
+_VERDICTS = {"accept": "accept", "drop": "drop", "reject": "reject", "return": "return", "notrack": "notrack"}
+# `limit` holds for the first packet; `set` and `map` add the packet's values to a set.
+_PASSING = frozenset({"counter", "log", "limit", "comment", "continue", "set", "quota", "ct helper", "last"})
+
+
+def _map(_: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
+    for key, verdict in named.elements(rule, body["data"]):
+        ((kind, value),) = verdict.items()
+        yield _key_matches(body["key"], [_plain(key)], rule), (_effect(kind, value),)
+
+
+def _translation(kind: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
+    address, port = body.get("addr"), body.get("port")
+    if isinstance(address, dict) and "map" in address:
+        found = address["map"]
+        for key, value in named.elements(rule, found["data"]):
+            to, to_port = value["concat"] if isinstance(value, dict) else (value, port)
+            yield _key_matches(found["key"], [_plain(key)], rule), (Effect(kind, address=to, port=to_port),)
+        return
+    if not isinstance(address, str | None) or not isinstance(port, int | None):
+        address, port, kind = None, None, UNKNOWN  # computed from the packet, as by `jhash`
+    yield (), (Effect(kind, address=address, port=port),)
+
+
+def _mangled(_: str, body: Json, __: Json, ___: _Sets) -> Iterator[Part]:
+    yield (), (_mark(body),)
+
+
+def _mark(body: Json) -> Effect:
+    """``meta mark set …``, ``ct mark set …``: a number, the other mark, or ``mark & mask | value``."""
+    key = body["key"]
+    of_packet = key == {"meta": {"key": "mark"}}
+    if not of_packet and key != {"ct": {"key": "mark"}}:
+        return Effect("continue" if "meta" in key or "payload" in key else UNKNOWN)
+    value, kind = body["value"], "mark" if of_packet else "connmark"
+    if isinstance(value, int):
+        return Effect(kind, value=value)
+    if value in ({"ct": {"key": "mark"}}, {"meta": {"key": "mark"}}):
+        return Effect("restore-mark" if of_packet else "save-mark")
+    kept, added = value["|"]
+    return Effect(kind, value=added, mask=(~kept["&"][1] & 0xFFFFFFFF) | added)
+
+
+def _matches(_: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
+    left, operator = body["left"], body["op"]
+    values = named.elements(rule, body["right"])
+    if operator in {"<", ">", "<=", ">="}:
+        values = [{"range": _bounds(operator, values[0])}]
+    if "concat" in left and operator != "!=":
+        # Each combination of values is a way of its own, as of a map.
+        yield from ((_key_matches(left, [_plain(value)], rule), ()) for value in values)
+    else:
+        yield _key_matches(left, values, rule, negated=operator == "!="), ()
+
+
+_READERS = {
+    "match": _matches,
+    "vmap": _map,
+    "dnat": _translation,
+    "snat": _translation,
+    "redirect": _translation,
+    "masquerade": _translation,
+    "mangle": _mangled,
+}
+
+
+def _bounds(operator: str, value: int) -> list[int]:
+    low = value + (operator == ">") if operator.startswith(">") else 0
+    high = value - (operator == "<") if operator.startswith("<") else 0xFFFFFFFF
+    return [low, high]
+
+
+def _key_matches(left: Json, values: list[Json], rule: Json, *, negated: bool = False) -> tuple[Match, ...]:
+    """The matches of one key; of several keys together (``ip daddr . tcp dport``) only with one combination."""
+    if "concat" in left:
+        if len(values) != 1 or negated:
+            return (Match(UNKNOWN, text="concat"),)
+        parts = values[0]["concat"]
+        return tuple(
+            m for key, value in zip(left["concat"], parts, strict=True) for m in _key_matches(key, [value], rule)
+        )
+    mask = None
+    if "&" in left:
+        left, mask = left["&"]
+    key, implied = _key(left, rule)
+    if key == "tcp-flags":
+        first = (mask, values) in _FIRST_SEGMENTS
+        return (*implied, Match(key, words=("syn" if first else "other",), negated=negated))
+    ranges, words = _values(key, values)
+    version = 6 if any(":" in str(v) for v in values) else 4 if key in _ADDRESSES else None
+    return (*implied, Match(key, ranges, words, negated, mask if key.endswith("mark") else None, version))
+
+
+_FIRST_SEGMENTS = (({"|": ["fin", "syn", "rst", "ack"]}, ["syn"]), ({"|": ["syn", "rst", "ack", "fin"]}, ["syn"]))
+_ADDRESSES = frozenset({"source", "destination", "original-destination"})
+_META = {
+    "iifname": "incoming",
+    "iif": "incoming",
+    "oifname": "outgoing",
+    "oif": "outgoing",
+    "l4proto": "protocol",
+    "mark": "mark",
+    "nfproto": "version",
+}
+_CT = {
+    "state": "state",
+    "status": "status",
+    "mark": "connection-mark",
+    "direction": "direction",
+    "ip daddr": "original-destination",
+    "ip6 daddr": "original-destination",
+    "proto-dst": "original-destination-port",
+}
+_PORTS = {"sport": "source-port", "dport": "destination-port"}
+_NETWORK = {"saddr": "source", "daddr": "destination", "protocol": "protocol", "nexthdr": "protocol"}
+
+
+def _key(left: Json, rule: Json) -> tuple[str, tuple[Match, ...]]:
+    """Our name of what is compared, and what the rule says by naming it: ``tcp dport`` is about TCP alone."""
+    ((kind, body),) = left.items()
+    if kind == "payload" and "protocol" in body:
+        return _payload(body["protocol"], body["field"], rule)
+    if kind == "fib" and body.get("result") == "type":
+        return ("destination-type" if "daddr" in body["flags"] else "source-type"), ()
+    if kind == "ct" and body.get("dir", "original") != "original":
+        return UNKNOWN, ()
+    return {"meta": _META, "ct": _CT}.get(kind, {}).get(body.get("key"), UNKNOWN), ()
+
+
+def _payload(protocol: str, name: str, rule: Json) -> tuple[str, tuple[Match, ...]]:
+    if protocol in {"ip", "ip6"}:
+        version = _VERSIONS[{"ip": "ipv4", "ip6": "ipv6"}[protocol]]
+        # In a table of one family the version is that of the table.
+        return _NETWORK.get(name, UNKNOWN), (
+            (Match("version", ((version, version),)),) if rule["family"] == "inet" else ()
+        )
+    if protocol == "th":
+        return _PORTS.get(name, UNKNOWN), ()
+    implied = (Match("protocol", words=("ipv6-icmp" if protocol == "icmpv6" else protocol,)),)
+    special = {"type": "icmp-type"} if protocol.startswith("icmp") else {"flags": "tcp-flags"}
+    return {**_PORTS, **special}.get(name, UNKNOWN), implied
+
+
+_ICMP_TYPES = {
+    "echo-request": (8, 128),
+    "echo-reply": (0, 129),
+    "destination-unreachable": (3, 1),
+    "time-exceeded": (11, 3),
+    "parameter-problem": (12, 4),
+    "packet-too-big": (2, 2),
+}
+_VERSIONS = {"ipv4": 4, "ipv6": 6}
+
+
+def _values(key: str, values: list[Json]) -> tuple[tuple[Range, ...], tuple[str, ...]]:
+    """Ranges for numbers and addresses, words for names."""
+    ranges: list[Range] = []
+    words: list[str] = []
+    for value in map(_plain, values):
+        if isinstance(value, dict):
+            ranges.append(_range(value))
+        elif isinstance(value, int):
+            ranges.append((value, value))
+        elif key == "icmp-type":
+            ranges += [(kind, kind) for kind in _ICMP_TYPES[value]]
+        elif key == "version":
+            ranges.append((_VERSIONS[value], _VERSIONS[value]))
+        elif key in _ADDRESSES:
+            ranges.append((number(value), number(value)))
+        else:
+            words.append({"icmpv6": "ipv6-icmp"}.get(value, value))
+    return tuple(ranges), tuple(words)
+
+
+def _plain(value: Json) -> Json:
+    """An element of a set without its own comment, time-out or counter."""
+    return _plain(value["elem"]["val"]) if isinstance(value, dict) and "elem" in value else value
+
+
+def _range(value: Mapping[str, Json]) -> Range:
+    if "prefix" in value:
+        net = ip_network(f"{value['prefix']['addr']}/{value['prefix']['len']}", strict=False)
+        return int(net.network_address), int(net.broadcast_address)
+    low, high = value["range"]
+    return (low, high) if isinstance(low, int) else (number(low), number(high))
+
+
+def _text(rule: Json) -> str:
+    """The rule roughly as ``nft list`` prints it, to be quoted."""
+    words = " ".join(_said(kind, body) for s in rule["expr"] for kind, body in s.items() if kind != "counter")
+    comment = f' comment "{rule["comment"]}"' if "comment" in rule else ""
+    return words + comment
+
+
+def _said(kind: str, body: Json) -> str:
+    if kind == "match":
+        operator = "" if body["op"] in {"==", "in"} else f"{body['op']} "
+        return f"{_expression(body['left'])} {operator}{_expression(body['right'])}"
+    if kind == "vmap":
+        return f"{_expression(body['key'])} vmap {_expression(body['data'])}"
+    if kind in {"jump", "goto"}:
+        return f"{kind} {body['target']}"
+    if kind in {"dnat", "snat", "redirect"}:
+        port = f":{body['port']}" if body and "port" in body else ""
+        return f"{kind} to {_expression((body or {}).get('addr', ''))}{port}"
+    return kind
+
+
+def _expression(value: Json) -> str:
+    if isinstance(value, str | int):
+        return str(value)
+    if isinstance(value, list):
+        return ",".join(map(_expression, value))
+    ((kind, body),) = value.items()
+    says = _SAYS.get(kind)
+    return kind if says is None else says(body)
+
+
+_SAYS: Mapping[str, Callable[[Json], str]] = {
+    "payload": lambda body: f"{body['protocol']} {body['field']}",
+    "meta": lambda body: str(body["key"]),
+    "ct": lambda body: f"ct {body['key']}",
+    "fib": lambda body: f"fib {','.join(body['flags'])} {body['result']}",
+    "prefix": lambda body: f"{body['addr']}/{body['len']}",
+    "range": lambda body: f"{body[0]}-{body[1]}",
+    "set": lambda body: f"{{ {', '.join(map(_expression, body if isinstance(body, list) else [body]))} }}",
+    "concat": lambda body: " . ".join(map(_expression, body)),
+    "&": lambda body: " & ".join(map(_expression, body)),
+    "|": lambda body: " | ".join(map(_expression, body)),
+}

@@ -1,0 +1,298 @@
+"""A host's firewall as values: tables, chains, rules, matches. The same for iptables and for native nftables.
+
+Readers of a dump (``iptables_save``, ``nft_json``) make these values; ``simulate`` leads a packet through them. What a
+reader does not understand becomes a match or an effect of the kind *unknown*, so that no rule is ever passed over
+silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from ipaddress import ip_address
+
+
+class Hook(Enum):
+    """The places in the kernel where a packet meets the rules (netfilter's hooks)."""
+
+    PREROUTING = "prerouting"
+    INPUT = "input"
+    FORWARD = "forward"
+    OUTPUT = "output"
+    POSTROUTING = "postrouting"
+
+
+NEW, ESTABLISHED = "new", "established"
+ORIGINAL, REPLY = "original", "reply"
+DNAT, SNAT = "dnat", "snat"
+LOCAL, UNICAST = "local", "unicast"
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One packet at one point of its way; ``None`` where a value is not known.
+
+    Addresses are text, ``protocol`` is the kernel's name (``tcp``, ``udp``, ``icmp``, ``ipv6-icmp``). ``incoming`` is
+    ``None`` for what the host itself sends, ``outgoing`` until the route is known. ``bridge_ports`` are the ports of
+    the bridge by which a packet comes and goes (``physdev``). ``state``, ``direction`` and ``translated`` are what
+    conntrack says; ``original`` is the destination (address, port) before translation.
+    """
+
+    version: int
+    protocol: str
+    source: str | None
+    destination: str
+    source_port: int | None = None
+    destination_port: int | None = None
+    incoming: str | None = None
+    outgoing: str | None = None
+    bridge_ports: tuple[str | None, str | None] = (None, None)
+    mark: int = 0
+    connection_mark: int = 0
+    state: str = NEW
+    direction: str = ORIGINAL
+    translated: frozenset[str] = frozenset()
+    original: tuple[str, int | None] | None = None
+    destination_type: str = UNICAST
+    source_type: str = UNICAST
+
+    def with_destination(self, address: str | None, port: int | None) -> Packet:
+        """The packet after DNAT; ``None`` keeps the address or the port."""
+        return replace(
+            self,
+            destination=address or self.destination,
+            destination_port=port if port is not None else self.destination_port,
+            original=self.original or (self.destination, self.destination_port),
+            translated=self.translated | {DNAT},
+        )
+
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One condition of a rule: the packet's value of ``key`` is in one of the ranges or among the words.
+
+    ``ranges`` are inclusive, for numbers and for addresses as integers. ``words`` end in ``*`` where they match by
+    prefix. ``mask`` is laid over a mark first. ``version`` binds a match of addresses to IPv4 or IPv6.
+    """
+
+    key: str
+    ranges: tuple[Range, ...] = ()
+    words: tuple[str, ...] = ()
+    negated: bool = False
+    mask: int | None = None
+    version: int | None = None
+    text: str = ""
+
+    def holds(self, packet: Packet) -> bool | None:
+        """Whether the packet fits; ``None`` where that is not known."""
+        found = _FIELDS[self.key](self, packet)
+        return None if found is None else found is not self.negated
+
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a rule does once it matches.
+
+    ``kind`` is one of ``accept``, ``drop``, ``reject``, ``return``, ``jump``, ``goto`` (with ``chain``), ``dnat``,
+    ``snat``, ``masquerade``, ``redirect`` (with ``address`` and ``port``), ``mark`` and ``connmark`` (``value``,
+    ``mask``), ``save-mark``, ``restore-mark``, ``notrack``, ``continue`` (logs, counters) or ``unknown``.
+    """
+
+    kind: str
+    chain: str = ""
+    address: str | None = None
+    port: int | None = None
+    value: int = 0
+    mask: int = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as its program prints it, and as it was understood. ``handle`` is nftables' own number of it."""
+
+    text: str
+    matches: tuple[Match, ...]
+    effects: tuple[Effect, ...]
+    packets: int = 0
+    handle: int | None = None
+
+    def applies(self, packet: Packet) -> bool | None:
+        """Whether all matches hold. One that does not hold decides, also beside one that is not known."""
+        unknown = False
+        for match in self.matches:
+            found = match.holds(packet)
+            if found is False:
+                return False
+            unknown = unknown or found is None
+        return None if unknown else True
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain. A base chain has a ``hook``, a ``priority`` and a ``kind`` (``filter``, ``nat``, ``route``)."""
+
+    name: str
+    rules: Sequence[Rule]
+    hook: Hook | None = None
+    priority: int = 0
+    kind: str = "filter"
+    accepts: bool = True
+
+
+_FAMILIES = {4: "ip", 6: "ip6"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: ``family`` is ``ip``, ``ip6``, ``inet`` or ``bridge``; jumps stay inside it."""
+
+    family: str
+    name: str
+    chains: Mapping[str, Chain]
+
+    def serves(self, version: int) -> bool:
+        """Whether packets of this IP version come here."""
+        return self.family in {"inet", _FAMILIES[version]}
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """All tables that are in force in one namespace."""
+
+    tables: tuple[Table, ...] = field(default=())
+
+    def base_chains(self, hook: Hook, version: int) -> list[tuple[Table, Chain]]:
+        """The chains that the kernel calls at a hook, in the order of their priorities."""
+        found = [
+            (table, chain)
+            for table in self.tables
+            if table.serves(version)
+            for chain in table.chains.values()
+            if chain.hook is hook
+        ]
+        return sorted(found, key=lambda pair: pair[1].priority)
+
+
+def number(address: str) -> int:
+    """The address as an integer. Raises ``ValueError`` for what is no address."""
+    return int(ip_address(address))
+
+
+def _among(match: Match, value: int | None) -> bool | None:
+    return None if value is None else any(low <= value <= high for low, high in match.ranges)
+
+
+def _word(match: Match, value: str | None) -> bool | None:
+    if value is None:
+        return None
+    return any(value.startswith(word[:-1]) if word.endswith("*") else value == word for word in match.words)
+
+
+def _address(match: Match, value: str | None, version: int) -> bool | None:
+    if match.version not in {None, version}:
+        return False
+    return None if value is None else _among(match, number(value))
+
+
+def _interface(match: Match, value: str | None) -> bool:
+    """A packet without an incoming interface (sent by the host) or an outgoing one matches no name."""
+    return value is not None and _word(match, value) is True
+
+
+EPHEMERAL = (32768, 60999)
+"""net.ipv4.ip_local_port_range, from which a client's port is taken where none is named."""
+
+
+def _source_port(match: Match, packet: Packet) -> bool | None:
+    if packet.protocol not in {"tcp", "udp", "sctp"}:
+        return False
+    if packet.source_port is not None:
+        return _among(match, packet.source_port)
+    low, high = EPHEMERAL
+    if any(first <= low and high <= last for first, last in match.ranges):
+        return True
+    return None if any(first <= high and low <= last for first, last in match.ranges) else False
+
+
+def _destination_port(match: Match, packet: Packet) -> bool | None:
+    return _among(match, packet.destination_port) if packet.protocol in {"tcp", "udp", "sctp"} else False
+
+
+def _ports(match: Match, packet: Packet) -> bool | None:
+    found = {_source_port(match, packet), _destination_port(match, packet)}
+    return True if True in found else None if None in found else False
+
+
+def _mark(match: Match, value: int) -> bool | None:
+    return _among(match, value if match.mask is None else value & match.mask)
+
+
+def _icmp_type(match: Match, packet: Packet) -> bool | None:
+    """A probe is an echo request (8, and 128 in ICMPv6), its answer an echo reply (0 and 129)."""
+    types = {"icmp": (8, 0), "ipv6-icmp": (128, 129)}.get(packet.protocol)
+    return False if types is None else _among(match, types[packet.direction == REPLY])
+
+
+def _syn(match: Match, packet: Packet) -> bool | None:
+    """``--syn`` and ``--tcp-flags``: only the plain question is answered, whether it is the first segment."""
+    if packet.protocol != "tcp":
+        return False
+    return packet.state == NEW if match.words == ("syn",) else None
+
+
+def _status(match: Match, packet: Packet) -> bool | None:
+    return any(word in packet.translated for word in match.words)
+
+
+def _original(match: Match, packet: Packet) -> bool | None:
+    address = packet.original[0] if packet.original else packet.destination
+    return _address(match, address, packet.version)
+
+
+def _original_port(match: Match, packet: Packet) -> bool | None:
+    return _among(match, packet.original[1] if packet.original else packet.destination_port)
+
+
+_PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58, "sctp": 132}
+
+
+def _protocol(match: Match, packet: Packet) -> bool | None:
+    numbers = _PROTOCOL_NUMBERS.get(packet.protocol)
+    return packet.protocol in match.words or (numbers is not None and _among(match, numbers) is True)
+
+
+_FIELDS: Mapping[str, Callable[[Match, Packet], bool | None]] = {
+    "source": lambda m, p: _address(m, p.source, p.version),
+    "destination": lambda m, p: _address(m, p.destination, p.version),
+    "original-destination": _original,
+    "original-destination-port": _original_port,
+    "protocol": _protocol,
+    "source-port": _source_port,
+    "destination-port": _destination_port,
+    "port": _ports,
+    "incoming": lambda m, p: _interface(m, p.incoming),
+    "outgoing": lambda m, p: _interface(m, p.outgoing),
+    "bridge-port-in": lambda m, p: _interface(m, p.bridge_ports[0]),
+    "bridge-port-out": lambda m, p: _interface(m, p.bridge_ports[1]),
+    "is-bridged": lambda _, p: p.bridge_ports != (None, None),
+    "mark": lambda m, p: _mark(m, p.mark),
+    "connection-mark": lambda m, p: _mark(m, p.connection_mark),
+    "state": lambda m, p: _word(m, p.state) or _status(m, p),  # iptables has DNAT and SNAT among the states
+    "direction": lambda m, p: _word(m, p.direction),
+    "status": _status,
+    "destination-type": lambda m, p: _word(m, p.destination_type),
+    "source-type": lambda m, p: _word(m, p.source_type),
+    "icmp-type": _icmp_type,
+    "tcp-flags": _syn,
+    "version": lambda m, p: _among(m, p.version),
+    "always": lambda _m, _p: True,
+    "never": lambda _m, _p: False,
+    UNKNOWN: lambda _m, _p: None,
+}
