@@ -154,13 +154,14 @@ def _matches(_: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
     values = named.elements(rule, body["right"])
     if operator in {"<", ">", "<=", ">="}:
         values = [{"range": _bounds(operator, values[0])}]
-    if "concat" in left and operator != "!=":
+    if "concat" in left and operator not in _NEGATIONS:
         # Each combination of values is a way of its own, as of a map.
         yield from ((_key_matches(left, [_plain(value)], rule), ()) for value in values)
     else:
-        yield _key_matches(left, values, rule, negated=operator == "!="), ()
+        yield _key_matches(left, values, rule, negated=operator in _NEGATIONS), ()
 
 
+_NEGATIONS = frozenset({"!=", "!"})
 _READERS = {
     "match": _matches,
     "vmap": _map,
@@ -195,8 +196,16 @@ def _key_matches(left: Json, values: list[Json], rule: Json, *, negated: bool = 
         first = (mask, values) in _FIRST_SEGMENTS
         return (*implied, Match(key, words=("syn" if first else "other",), negated=negated))
     ranges, words = _values(key, values)
-    version = 6 if any(":" in str(v) for v in values) else 4 if key in _ADDRESSES else None
+    version = _version(values) if key in _ADDRESSES else None
     return (*implied, Match(key, ranges, words, negated, mask if key.endswith("mark") else None, version))
+
+
+def _version(values: list[Json]) -> int:
+    """The IP version of addresses, prefixes or ranges; IPv4 where there is none."""
+    for value in map(_plain, values):
+        first = value if isinstance(value, str) else value["prefix"]["addr"] if "prefix" in value else value["range"][0]
+        return 6 if ":" in first else 4
+    return 4
 
 
 _FIRST_SEGMENTS = (({"|": ["fin", "syn", "rst", "ack"]}, ["syn"]), ({"|": ["syn", "rst", "ack", "fin"]}, ["syn"]))

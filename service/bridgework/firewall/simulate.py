@@ -32,11 +32,16 @@ from bridgework.firewall.ruleset import (
     Table,
 )
 
-ACCEPTED, DROPPED, REJECTED, UNKNOWN, NO_ROUTE = "accepted", "dropped", "rejected", "unknown", "no-route"
+ACCEPTED, DROPPED, REJECTED, UNKNOWN = "accepted", "dropped", "rejected", "unknown"
+NO_ROUTE, UNTRANSLATED = "no-route", "answer-untranslated"
+MARTIAN = "martian-source"
+"""The packet arrives with its receiver's own address as its source, and the receiver's kernel discards it."""
 _MAX_DEPTH = 16
 """nf_tables refuses deeper chains of jumps (NFT_JUMP_STACK_SIZE)."""
 _MAX_GUESSES = 6
-_UNTRACKED = "untracked"
+_UNTRACKED, _INVALID = "untracked", "invalid"
+_CONNTRACK_HOOKS, _CONNTRACK_PRIORITY = frozenset({Hook.PREROUTING, Hook.OUTPUT}), -200
+"""Where conntrack looks a packet up (NF_IP_PRI_CONNTRACK). The table raw comes before it."""
 _DNAT_PRIORITY, _SNAT_PRIORITY = -100, 100
 """Where conntrack translates back what belongs to a known connection (NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC)."""
 
@@ -58,6 +63,10 @@ class Routing(Protocol):
 
     def is_local(self, address: str) -> bool:
         """Whether the address is one of the host's own."""
+        ...
+
+    def filters_bridged(self, version: int) -> bool:
+        """Whether packets within one bridge meet the rules (br_netfilter)."""
         ...
 
 
@@ -121,13 +130,18 @@ class _Walk:
     assumed: Mapping[int, bool]
     steps: list[Step] = field(default_factory=list)
 
-    def hook(self, hook: Hook, packet: Packet, *, translate: Callable[[Packet], Packet] | None = None) -> Packet:
+    def hook(
+        self, hook: Hook, packet: Packet, *, translate: Callable[[Packet], Packet] | None = None, nat: bool = True
+    ) -> Packet:
         """All base chains of one hook. ``translate`` is conntrack's own translation of a known connection."""
         for table, chain in self.ruleset.base_chains(hook, packet.version):
             if translate is not None and chain.priority > _priority_of_translation(hook):
                 packet, translate = translate(packet), None
-            if chain.kind != "nat" or _is_translatable(packet, hook):
-                packet = self._base_chain(Place(hook, table, chain), packet)
+            place = Place(hook, table, chain)
+            if hook in _CONNTRACK_HOOKS and chain.priority <= _CONNTRACK_PRIORITY:
+                packet = _with_connection(self._base_chain(place, _without_connection(packet)), packet)
+            elif chain.kind != "nat" or (nat and _is_translatable(packet, hook)):
+                packet = self._base_chain(place, packet)
         return translate(packet) if translate is not None else packet
 
     def _base_chain(self, place: Place, packet: Packet) -> Packet:
@@ -184,6 +198,16 @@ class _Walk:
         return step
 
 
+def _without_connection(packet: Packet) -> Packet:
+    """The packet as rules see it before conntrack has looked it up: in an invalid state, of no connection."""
+    return replace(packet, state=_INVALID, direction="", translated=frozenset(), original=None)
+
+
+def _with_connection(packet: Packet, known: Packet) -> Packet:
+    state = packet.state if packet.state == _UNTRACKED else known.state
+    return replace(packet, state=state, direction=known.direction, translated=known.translated, original=known.original)
+
+
 _ENDS_BASE_CHAIN = frozenset({"accept", "dnat", "snat", "masquerade", "redirect"})
 
 
@@ -214,6 +238,11 @@ def bridged(ruleset: Ruleset, routing: Routing, packet: Packet) -> Outcome:
 def reply(ruleset: Ruleset, routing: Routing, first: Outcome, packet: Packet) -> Outcome:
     """The way of the answer to ``packet``, whose own way ended as ``first`` says: conntrack knows the connection."""
     return _decided(ruleset, routing, lambda walk: _answered(walk, first.packet, packet))
+
+
+def later(ruleset: Ruleset, routing: Routing, first: Outcome, packet: Packet) -> Outcome:
+    """The way of a later packet of the same direction: conntrack translates it as it did the first."""
+    return _decided(ruleset, routing, lambda walk: _continued(walk, first.packet, packet))
 
 
 def _decided(ruleset: Ruleset, routing: Routing, walk_it: Callable[[_Walk], Packet]) -> Outcome:
@@ -260,35 +289,40 @@ def _outcomes(
 
 
 def _received(walk: _Walk, packet: Packet) -> Packet:
-    packet = replace(packet, destination_type=_type_of(walk.routing, packet.destination))
-    packet = _typed(walk.routing, walk.hook(Hook.PREROUTING, packet))
+    packet = walk.hook(Hook.PREROUTING, _typed(walk.routing, packet))
     route = _routed(walk.routing, packet)
     if route.interface is None:
         return walk.hook(Hook.INPUT, replace(packet, outgoing=None))
     packet = walk.hook(Hook.FORWARD, replace(packet, outgoing=route.interface))
-    return walk.hook(Hook.POSTROUTING, packet)
+    return _leaving(walk, packet)
+
+
+def _leaving(walk: _Walk, packet: Packet) -> Packet:
+    packet = walk.hook(Hook.POSTROUTING, packet)
+    if packet.source == packet.destination:
+        raise _EndedError(MARTIAN, packet)
+    return packet
 
 
 def _sent(walk: _Walk, packet: Packet) -> Packet:
     packet = _typed(walk.routing, packet)
     route = _routed(walk.routing, packet)
     packet = replace(packet, incoming=None, outgoing=route.interface or "lo", source=packet.source or route.source)
-    packet = _typed(walk.routing, walk.hook(Hook.OUTPUT, packet))
+    packet = walk.hook(Hook.OUTPUT, packet)
     route = _routed(walk.routing, packet)
     packet = walk.hook(Hook.POSTROUTING, replace(packet, outgoing=route.interface or "lo"))
     if route.interface is not None:
         return packet
     # What the host sends to itself comes in again by lo. Its connection is known by then, so NAT is done with it.
-    packet = replace(packet, incoming="lo", outgoing=None, translated=packet.translated | {DNAT})
-    packet = walk.hook(Hook.PREROUTING, packet)
-    return walk.hook(Hook.INPUT, packet)
+    packet = walk.hook(Hook.PREROUTING, replace(packet, incoming="lo", outgoing=None), nat=False)
+    return walk.hook(Hook.INPUT, packet, nat=False)
 
 
 def _within_bridge(walk: _Walk, packet: Packet) -> Packet:
     bridge, ports = packet.outgoing, packet.bridge_ports
     before = replace(packet, outgoing=None, bridge_ports=(ports[0], None))
     before = _typed(walk.routing, before)
-    after = _typed(walk.routing, walk.hook(Hook.PREROUTING, before))
+    after = walk.hook(Hook.PREROUTING, before)
     if (after.destination, after.destination_port) != (before.destination, before.destination_port):
         route = _routed(walk.routing, after)
         if route.interface is None:
@@ -296,8 +330,7 @@ def _within_bridge(walk: _Walk, packet: Packet) -> Packet:
         after = replace(after, outgoing=route.interface, bridge_ports=(ports[0], None))
     else:
         after = replace(after, outgoing=bridge, bridge_ports=ports)
-    after = walk.hook(Hook.FORWARD, after)
-    return walk.hook(Hook.POSTROUTING, after)
+    return _leaving(walk, walk.hook(Hook.FORWARD, after))
 
 
 def _answered(walk: _Walk, delivered: Packet, sent: Packet) -> Packet:
@@ -306,6 +339,8 @@ def _answered(walk: _Walk, delivered: Packet, sent: Packet) -> Packet:
     Where the host itself answers, it passes OUTPUT; elsewhere it comes in by the interface that the first packet left.
     """
     by_host = delivered.outgoing is None
+    if _is_answered_directly(walk.routing, delivered, sent):
+        raise _EndedError(UNTRANSLATED, delivered)
     answer = Packet(
         delivered.version,
         delivered.protocol,
@@ -314,6 +349,7 @@ def _answered(walk: _Walk, delivered: Packet, sent: Packet) -> Packet:
         delivered.destination_port,
         delivered.source_port,
         incoming=None if by_host else delivered.outgoing,
+        outgoing=(sent.incoming or "lo") if by_host else None,
         state=ESTABLISHED,
         direction=REPLY,
         translated=delivered.translated,
@@ -332,11 +368,58 @@ def _answered(walk: _Walk, delivered: Packet, sent: Packet) -> Packet:
     else:
         packet = walk.hook(Hook.PREROUTING, _typed(walk.routing, answer), translate=back)
     if sent.incoming is None:  # the host had asked
-        return packet if by_host else walk.hook(Hook.INPUT, replace(packet, outgoing=None))
+        if by_host:
+            packet = walk.hook(Hook.POSTROUTING, replace(packet, outgoing="lo"), translate=as_asked)
+            packet = walk.hook(Hook.PREROUTING, replace(packet, incoming="lo", outgoing=None))
+        return walk.hook(Hook.INPUT, replace(packet, outgoing=None))
     packet = replace(packet, outgoing=sent.incoming)
     if not by_host:
         packet = walk.hook(Hook.FORWARD, packet)
     return walk.hook(Hook.POSTROUTING, packet, translate=as_asked)
+
+
+def _continued(walk: _Walk, delivered: Packet, sent: Packet) -> Packet:
+    """A later packet is established, and NAT rules do not see it; its addresses change where the first one's did."""
+    packet = replace(
+        _typed(walk.routing, sent),
+        state=ESTABLISHED,
+        translated=delivered.translated,
+        connection_mark=delivered.connection_mark,
+        original=(sent.destination, sent.destination_port),
+    )
+
+    def onward(packet: Packet) -> Packet:
+        to, port = delivered.destination, delivered.destination_port
+        return _typed(walk.routing, replace(packet, destination=to, destination_port=port))
+
+    def from_here(packet: Packet) -> Packet:
+        return replace(packet, source=delivered.source)
+
+    if sent.incoming is None:
+        # At OUTPUT the kernel still names the interface of the route before translation, also to the rules after it.
+        out = _routed(walk.routing, sent).interface or "lo"
+        packet = walk.hook(Hook.OUTPUT, replace(packet, outgoing=out), translate=onward)
+        packet = replace(packet, outgoing=delivered.outgoing or "lo")
+        packet = walk.hook(Hook.POSTROUTING, packet, translate=from_here)
+        if delivered.outgoing is not None:
+            return packet
+        packet = walk.hook(Hook.PREROUTING, replace(packet, incoming="lo", outgoing=None))
+        return walk.hook(Hook.INPUT, packet)
+    packet = walk.hook(Hook.PREROUTING, packet, translate=onward)
+    if delivered.outgoing is None:
+        return walk.hook(Hook.INPUT, packet)
+    packet = walk.hook(Hook.FORWARD, replace(packet, outgoing=delivered.outgoing))
+    return walk.hook(Hook.POSTROUTING, packet, translate=from_here)
+
+
+def _is_answered_directly(routing: Routing, delivered: Packet, sent: Packet) -> bool:
+    """Whether a translated packet went back to the bridge that it came from, and its answer stays within that bridge.
+
+    Then conntrack does not translate the answer back, and the client does not know the connection that it is for.
+    """
+    back = delivered.outgoing is not None and delivered.outgoing == sent.incoming
+    unmasked = delivered.source == sent.source and delivered.destination != sent.destination
+    return back and unmasked and not routing.filters_bridged(sent.version)
 
 
 def _priority_of_translation(hook: Hook) -> int:
@@ -377,9 +460,9 @@ def _applied(effect: Effect, packet: Packet, hook: Hook, routing: Routing) -> Pa
 def _redirected(effect: Effect, packet: Packet, hook: Hook, routing: Routing) -> Packet:
     """To the loopback for what the host sends, to the address of the interface for what comes in."""
     if hook is Hook.OUTPUT:
-        return packet.with_destination(_LOOPBACK[packet.version], effect.port)
+        return _typed(routing, packet.with_destination(_LOOPBACK[packet.version], effect.port))
     here = routing.route(replace(packet, destination=packet.source or packet.destination))
-    return packet.with_destination(here.source if here is not None else None, effect.port)
+    return _typed(routing, packet.with_destination(here.source if here is not None else None, effect.port))
 
 
 def _masqueraded(_: Effect, packet: Packet, __: Hook, routing: Routing) -> Packet:
@@ -394,7 +477,7 @@ def _marked(mark: int, effect: Effect) -> int:
 
 _LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 _CHANGES: Mapping[str, Callable[[Effect, Packet, Hook, Routing], Packet]] = {
-    "dnat": lambda e, p, _h, _r: p.with_destination(e.address, e.port),
+    "dnat": lambda e, p, _h, routing: _typed(routing, p.with_destination(e.address, e.port)),
     "redirect": _redirected,
     "snat": lambda e, p, _h, _r: replace(p, source=e.address or p.source, translated=p.translated | {SNAT}),
     "masquerade": _masqueraded,
