@@ -92,4 +92,5 @@ def test_the_changelog_keeps_its_form_and_names_this_version():
 def test_every_path_that_is_attributed_or_owned_is_there(listing):
     lines = (ROOT / listing).read_text().splitlines()
     for pattern in [line.split()[0].lstrip("/") for line in lines if line and not line.startswith("#")]:
-        assert any(ROOT.glob(pattern.rstrip("/"))), pattern
+        found = ROOT.glob if "/" in pattern else ROOT.rglob
+        assert any(found(pattern.rstrip("/"))), pattern
