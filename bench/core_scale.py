@@ -16,13 +16,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "service"))
 
 from bridgework.diagnosis.diagnosis import diagnose
-from bridgework.model.evidence import EngineEvidence, Evidence
 from bridgework.model.observations import (
+    EngineObservations,
     HostObservation,
     Interface,
     InterfaceAddress,
     ListeningSocket,
     Observation,
+    Observations,
     Route,
 )
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
@@ -34,7 +35,7 @@ _BASE = int(IPv4Address("10.0.0.0"))
 _ROOM = 250
 
 
-def engine(endpoints: int, each: int = EACH) -> tuple[Snapshot, EngineEvidence]:
+def engine(endpoints: int, each: int = EACH) -> tuple[Snapshot, EngineObservations]:
     """A made engine, looked into everywhere; every tenth container has something wrong."""
     networks, containers, observations, links = [], [], {}, []
     prefix_len = 24 if each < _ROOM else 16
@@ -65,7 +66,9 @@ def engine(endpoints: int, each: int = EACH) -> tuple[Snapshot, EngineEvidence]:
             )
     routes = tuple(Route(f"10.{i}.0.0/20", "ipv4", None, f"tun{i}", None, "link", "kernel") for i in range(50))
     host = HostObservation(Observation(0, interfaces=tuple(links), routes=routes), ipv4_forwarding=True)
-    return Snapshot(tuple(networks), tuple(containers)), EngineEvidence(Evidence(observations=observations, host=host))
+    return Snapshot(tuple(networks), tuple(containers)), EngineObservations(
+        Observations(inside=observations, host=host)
+    )
 
 
 def measure(work: Callable[[], object]) -> tuple[float, float]:
@@ -84,12 +87,12 @@ def main() -> None:
     """Measure and print a table."""
     print(f"{'endpoints':>9}  {'what':<14} {'seconds':>8} {'MiB':>7}")
     for endpoints in (1_000, 3_000, 10_000):
-        snapshot, evidence = engine(endpoints)
-        seen = evidence.evidence
-        graph = build(snapshot, host=seen.host, observations=seen.observations)
+        snapshot, observations = engine(endpoints)
+        seen = observations.observations
+        graph = build(snapshot, host=seen.host, observations=seen.inside)
         works: dict[str, Callable[[], object]] = {
-            "topology": lambda s=snapshot, e=seen: build(s, host=e.host, observations=e.observations),
-            "diagnose": lambda s=snapshot, e=evidence: diagnose(s, e),
+            "topology": lambda s=snapshot, e=seen: build(s, host=e.host, observations=e.inside),
+            "diagnose": lambda s=snapshot, e=observations: diagnose(s, e),
             "Graphviz text": lambda g=graph: to_graphviz(g),
             "Mermaid text": lambda g=graph: to_mermaid(g),
         }

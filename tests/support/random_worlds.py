@@ -14,7 +14,6 @@ from bridgework.model.checks import (
     Protocol,
     Question,
 )
-from bridgework.model.evidence import Evidence
 from bridgework.model.observations import (
     FirewallChain,
     HostObservation,
@@ -22,6 +21,7 @@ from bridgework.model.observations import (
     InterfaceAddress,
     ListeningSocket,
     Observation,
+    Observations,
     ResolverConfiguration,
     Route,
 )
@@ -117,7 +117,7 @@ def evidences(draw, snapshot):
             observations[one.id] = Observation(1, sockets=sockets)
     inodes = {c.id: draw(st.sampled_from([1, 1, 1, 2])) for c in snapshot.containers if c.shares_with}
     inodes |= {c.id: 1 for c in snapshot.containers if not c.shares_with}
-    return Evidence(
+    return Observations(
         inodes,
         observations,
         ipv4_firewall=draw(st.sampled_from([None, True, False])),
@@ -259,7 +259,7 @@ odd_hosts = st.builds(
     st.none() | st.lists(odd_chains, max_size=2).map(tuple),
 )
 odd_evidence = st.builds(
-    Evidence,
+    Observations,
     st.dictionaries(words, st.integers(0, 1), max_size=3),
     st.dictionaries(words, odd_observations, max_size=3),
     st.none() | odd_hosts,

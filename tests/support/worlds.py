@@ -14,8 +14,7 @@ from bridgework.model.checks import (
     Protocol,
     Question,
 )
-from bridgework.model.evidence import NOTHING_SEEN, Evidence
-from bridgework.model.observations import HostObservation, ListeningSocket, Observation
+from bridgework.model.observations import NOTHING_SEEN, HostObservation, ListeningSocket, Observation, Observations
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 
 DESTINATIONS = {"name": NameDestination, "address": AddressDestination}
@@ -86,9 +85,9 @@ def world(*things):
     )
 
 
-def target(snapshot, question, evidence=NOTHING_SEEN):
+def target(snapshot, question, observations=NOTHING_SEEN):
     """The first address that a prediction is about, which the measurement asks too."""
-    return situations_of(snapshot, question, evidence)[0].candidate.address
+    return situations_of(snapshot, question, observations)[0].candidate.address
 
 
 def ask(source, destination, protocol="icmp", port=None, **facts):
@@ -123,11 +122,11 @@ def listening(*where, protocol="tcp"):
 
 
 def seen(observations=(), host=None, **facts):
-    """Evidence: pairs of container and observation, and the host's observation or its facts; a proxy by default."""
+    """Observations: pairs of container and observation, and the host's observation or its facts; a proxy by default."""
     facts.setdefault("userland_proxy", True)
     if isinstance(host, Observation):
         host = HostObservation(host)
-    return Evidence(observations={c.id: observation for c, observation in observations}, host=host, **facts)
+    return Observations(inside={c.id: observation for c, observation in observations}, host=host, **facts)
 
 
 def with_routes(observation, *routes):

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, gateway_of, interface_of, version_of
 from bridgework.analysis.routing import default_exit, has_host_address, host_address_on, is_vlan, locate
-from bridgework.model.evidence import Evidence
+from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Endpoint, Network, Snapshot
 
 HOST_LOOPBACK = "127.0.0.1"
@@ -34,14 +34,14 @@ class _Source:
 
 
 class Reach:
-    """The choice for one snapshot, one order of address families and one evidence.
+    """The choice for one snapshot, one order of address families and one set of observations.
 
     It keeps what it worked out of each container: a matrix of 1,000 asks it of a million pairs. ``versions`` are the
     families that may be tried.
     """
 
-    def __init__(self, snapshot: Snapshot, versions: tuple[int, ...], evidence: Evidence) -> None:
-        self._snapshot, self._versions, self._evidence = snapshot, versions, evidence
+    def __init__(self, snapshot: Snapshot, versions: tuple[int, ...], observations: Observations) -> None:
+        self._snapshot, self._versions, self._observations = snapshot, versions, observations
         self._sources: dict[str | None, _Source] = {}
         self._elsewhere: dict[str | None, str | None] = {}
 
@@ -64,7 +64,7 @@ class Reach:
             yield self._loopback()
             return
         for version in self._versions:
-            leaves = default_exit(self._snapshot, source, version, self._evidence)
+            leaves = default_exit(self._snapshot, source, version, self._observations)
             if leaves is not None and not is_vlan(leaves) and has_host_address(leaves, version):
                 places = (_gateway_on(source, leaves, version), host_address_on(self._snapshot, leaves, version))
                 yield from (address for address in places if address)
@@ -115,7 +115,7 @@ class Reach:
         around = [s for s in source.subnets if s[0] == parsed.version and s[1] <= number <= s[2]]
         if around:
             return max(around, key=lambda subnet: subnet[3])[4] == network_id
-        candidate = locate(self._snapshot, source.attachment, address, self._evidence)
+        candidate = locate(self._snapshot, source.attachment, address, self._observations)
         return candidate is not None and (candidate.network is None or candidate.network.id == network_id)
 
     def _any(self, destination: Attachment) -> str | None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
-from bridgework.model.evidence import Evidence
+from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
 
 IPV4, IPV6 = 4, 6
@@ -67,7 +67,7 @@ class Attachment:
 THE_HOST = Attachment(Condition.HOST)
 
 
-def attachment_of(snapshot: Snapshot, container_id: str | None, evidence: Evidence) -> Attachment:
+def attachment_of(snapshot: Snapshot, container_id: str | None, observations: Observations) -> Attachment:
     """Where the container stands; ``None`` is the host. An unknown id is a container that was removed."""
     if container_id is None:
         return THE_HOST
@@ -83,7 +83,7 @@ def attachment_of(snapshot: Snapshot, container_id: str | None, evidence: Eviden
         condition = Condition.OWNER_DOWN
     elif owner.host_mode:
         condition = Condition.HOST
-    elif owner is not container and _is_stale(container, owner, evidence):
+    elif owner is not container and _is_stale(container, owner, observations):
         condition = Condition.STALE
     else:
         endpoints = ordered_endpoints(snapshot, owner)
@@ -91,13 +91,13 @@ def attachment_of(snapshot: Snapshot, container_id: str | None, evidence: Eviden
     return Attachment(condition, container, owner, endpoints)
 
 
-def _is_stale(sharer: Container, owner: Container, evidence: Evidence) -> bool:
+def _is_stale(sharer: Container, owner: Container, observations: Observations) -> bool:
     """Whether the owner got a new namespace since the sharer entered its own.
 
     The inodes settle it. Unseen, the start times do: the engine starts a sharer only while the owner runs, so an
     owner that started later was started again.
     """
-    inodes = evidence.namespace_inodes
+    inodes = observations.namespace_inodes
     if sharer.id in inodes and owner.id in inodes:
         return inodes[sharer.id] != inodes[owner.id]
     entered, renewed = _moment(sharer.started_at), _moment(owner.started_at)

@@ -19,7 +19,7 @@ from bridgework.model.checks import (
     NameDestination,
     Question,
 )
-from bridgework.model.evidence import Evidence
+from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Snapshot
 
 
@@ -42,41 +42,43 @@ def versions(question: Question) -> tuple[int, ...]:
 
 
 def candidate_addresses(
-    snapshot: Snapshot, source: Attachment, question: Question, evidence: Evidence
+    snapshot: Snapshot, source: Attachment, question: Question, observations: Observations
 ) -> CandidateAddresses:
     """The goals of the question."""
     match question.destination:
         case ContainerDestination(container_id):
-            destination = attachment_of(snapshot, container_id, evidence)
-            address = Reach(snapshot, versions(question), evidence).address_of(source, destination)
-            return CandidateAddresses(_goals(snapshot, source, (address,) if address else (), evidence), destination)
+            destination = attachment_of(snapshot, container_id, observations)
+            address = Reach(snapshot, versions(question), observations).address_of(source, destination)
+            return CandidateAddresses(
+                _goals(snapshot, source, (address,) if address else (), observations), destination
+            )
         case NameDestination(name):
-            return _at_name(snapshot, source, name, question, evidence)
+            return _at_name(snapshot, source, name, question, observations)
         case AddressDestination(address):
-            return CandidateAddresses(_goals(snapshot, source, (address,), evidence))
+            return CandidateAddresses(_goals(snapshot, source, (address,), observations))
         case _:
-            addresses = Reach(snapshot, versions(question), evidence).host_addresses(source)
-            return CandidateAddresses(_goals(snapshot, source, addresses, evidence)[:1])
+            addresses = Reach(snapshot, versions(question), observations).host_addresses(source)
+            return CandidateAddresses(_goals(snapshot, source, addresses, observations)[:1])
 
 
 def _goals(
-    snapshot: Snapshot, source: Attachment, addresses: Iterable[str], evidence: Evidence
+    snapshot: Snapshot, source: Attachment, addresses: Iterable[str], observations: Observations
 ) -> tuple[Candidate, ...]:
-    found = (locate(snapshot, source, address, evidence) for address in addresses)
+    found = (locate(snapshot, source, address, observations) for address in addresses)
     return tuple(candidate for candidate in found if candidate is not None)
 
 
 def _at_name(
-    snapshot: Snapshot, source: Attachment, name: str, question: Question, evidence: Evidence
+    snapshot: Snapshot, source: Attachment, name: str, question: Question, observations: Observations
 ) -> CandidateAddresses:
     """One goal per holder of the name: the first address that it has a route to, IPv6 first as the C library has it."""
-    named = look_up(snapshot, source, name, evidence)
+    named = look_up(snapshot, source, name, observations)
     if named.outcome is not Lookup.FOUND:
         return CandidateAddresses(named=named)
     groups = [h.addresses[::-1] for h in named.holders] or [named.addresses]
     candidates: list[Candidate] = []
     for addresses in groups:
         wanted = [address for address in addresses if version_of(address) in versions(question)]
-        found = _goals(snapshot, source, wanted, evidence)
+        found = _goals(snapshot, source, wanted, observations)
         candidates += sorted(found, key=lambda candidate: candidate.way is Way.NO_ROUTE)[:1]
     return CandidateAddresses(tuple(candidates), named=named)

@@ -7,19 +7,18 @@ address. ``None`` always means: not seen.
 from __future__ import annotations
 
 from bridgework.analysis.attachment import Attachment, Condition
-from bridgework.model.evidence import Evidence
-from bridgework.model.observations import Interface, InterfaceAddress, Observation
+from bridgework.model.observations import Interface, InterfaceAddress, Observation, Observations
 from bridgework.model.snapshot import Endpoint
 
 
-def observed(evidence: Evidence, attachment: Attachment) -> Observation | None:
+def observed(observations: Observations, attachment: Attachment) -> Observation | None:
     """What was seen in the namespace: the host's, or a container's by whoever shares it."""
-    if attachment.is_host and evidence.host is not None:
-        return evidence.host.observation
+    if attachment.is_host and observations.host is not None:
+        return observations.host.observation
     owner = None if attachment.condition is Condition.STALE else attachment.owner
     for container in (attachment.container, owner):
-        if container is not None and container.id in evidence.observations:
-            return evidence.observations[container.id]
+        if container is not None and container.id in observations.inside:
+            return observations.inside[container.id]
     return None
 
 
@@ -42,9 +41,9 @@ def endpoint_on(attachment: Attachment, network_id: str) -> Endpoint | None:
     return next((endpoint for endpoint in attachment.endpoints if endpoint.network_id == network_id), None)
 
 
-def interface_on(evidence: Evidence, attachment: Attachment, network_id: str) -> Interface | None:
+def interface_on(observations: Observations, attachment: Attachment, network_id: str) -> Interface | None:
     """The interface inside that carries the endpoint's address."""
-    seen, endpoint = observed(evidence, attachment), endpoint_on(attachment, network_id)
+    seen, endpoint = observed(observations, attachment), endpoint_on(attachment, network_id)
     if seen is None or endpoint is None:
         return None
     for interface in seen.interfaces or ():
@@ -53,18 +52,18 @@ def interface_on(evidence: Evidence, attachment: Attachment, network_id: str) ->
     return None
 
 
-def host_end_of(evidence: Evidence, inside: Interface) -> Interface | None:
+def host_end_of(observations: Observations, inside: Interface) -> Interface | None:
     """The host's end of a veth."""
-    for interface in _host_interfaces(evidence):
+    for interface in _host_interfaces(observations):
         if interface.kind == "veth" and interface.index == inside.peer_index and interface.peer_index == inside.index:
             return interface
     return None
 
 
-def host_interface(evidence: Evidence, index: int | None) -> Interface | None:
+def host_interface(observations: Observations, index: int | None) -> Interface | None:
     """The host's interface with that index."""
-    return next((interface for interface in _host_interfaces(evidence) if interface.index == index), None)
+    return next((interface for interface in _host_interfaces(observations) if interface.index == index), None)
 
 
-def _host_interfaces(evidence: Evidence) -> tuple[Interface, ...]:
-    return (evidence.host.observation.interfaces or ()) if evidence.host is not None else ()
+def _host_interfaces(observations: Observations) -> tuple[Interface, ...]:
+    return (observations.host.observation.interfaces or ()) if observations.host is not None else ()

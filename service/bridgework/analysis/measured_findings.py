@@ -13,7 +13,7 @@ from bridgework.analysis.rules.overlay import place_of, silent_tunnel
 from bridgework.explanations import HOST, finding, of_network
 from bridgework.model.checks import Component, Finding, Measurement, NameDestination, Prediction, Question, Reason
 from bridgework.model.errors import Remedy
-from bridgework.model.evidence import Evidence
+from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Snapshot
 
 _NAME_CODES = frozenset({"default-bridge-no-dns", "name-not-on-shared-network", "destination-not-running"})
@@ -31,14 +31,14 @@ class _Measured:
 
 
 def from_the_wire(
-    prediction: Prediction, measurement: Measurement, question: Question, snapshot: Snapshot, evidence: Evidence
+    prediction: Prediction, measurement: Measurement, question: Question, snapshot: Snapshot, observations: Observations
 ) -> Iterator[Finding]:
     """The findings that the measurement's reason stands for."""
     reader = _READERS.get(measurement.reason) if measurement.reason else None
     if reader is None:
         return
     known = frozenset(found.code for found in prediction.findings)
-    situation = situations_of(snapshot, question, evidence)[0]
+    situation = situations_of(snapshot, question, observations)[0]
     yield from reader(_Measured(measurement, situation), known)
 
 

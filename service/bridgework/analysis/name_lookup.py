@@ -17,8 +17,7 @@ from ipaddress import ip_address
 from bridgework.analysis.attachment import IPV4, Attachment
 from bridgework.analysis.routing import host_address_on
 from bridgework.model.endpoint_names import SHORT_ID, names_of, normal
-from bridgework.model.evidence import Evidence
-from bridgework.model.observations import ResolverConfiguration
+from bridgework.model.observations import Observations, ResolverConfiguration
 from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
 
 _LOOPBACK_NAMES = {
@@ -53,14 +52,14 @@ def user_networks(snapshot: Snapshot, source: Attachment) -> tuple[Network, ...]
     return tuple(network for network in networks if not network.is_default_bridge)
 
 
-def look_up(snapshot: Snapshot, source: Attachment, name: str, evidence: Evidence) -> Named:
+def look_up(snapshot: Snapshot, source: Attachment, name: str, observations: Observations) -> Named:
     """Resolve as the source would."""
     wanted = normal(name)
     literal = _literal(wanted)
-    known = (literal,) if literal else tuple(dict.fromkeys(_hosts_file(snapshot, source, wanted, evidence)))
+    known = (literal,) if literal else tuple(dict.fromkeys(_hosts_file(snapshot, source, wanted, observations)))
     if known:
         return Named(Lookup.FOUND, known)
-    networks = () if _bypasses(source, evidence) else user_networks(snapshot, source)
+    networks = () if _bypasses(source, observations) else user_networks(snapshot, source)
     for network in networks:
         holders = holders_of(snapshot, network, _linked(source, network, wanted) or wanted)
         if holders:
@@ -90,9 +89,9 @@ def _bears(container: Container, name: str) -> bool:
     return any(name in names_of(endpoint) for endpoint in container.endpoints)
 
 
-def uses_embedded_dns(snapshot: Snapshot, source: Attachment, evidence: Evidence) -> bool:
+def uses_embedded_dns(snapshot: Snapshot, source: Attachment, observations: Observations) -> bool:
     """Whether the source asks Docker's own server."""
-    return bool(user_networks(snapshot, source)) and not _bypasses(source, evidence)
+    return bool(user_networks(snapshot, source)) and not _bypasses(source, observations)
 
 
 def _literal(name: str) -> str | None:
@@ -102,23 +101,23 @@ def _literal(name: str) -> str | None:
         return None
 
 
-def _bypasses(source: Attachment, evidence: Evidence) -> bool:
+def _bypasses(source: Attachment, observations: Observations) -> bool:
     """Whether resolv.conf inside was seen to name other servers only."""
-    resolver = _resolver_seen(source, evidence)
+    resolver = _resolver_seen(source, observations)
     return resolver is not None and bool(resolver.nameservers) and not resolver.uses_embedded_dns
 
 
-def _resolver_seen(source: Attachment, evidence: Evidence) -> ResolverConfiguration | None:
+def _resolver_seen(source: Attachment, observations: Observations) -> ResolverConfiguration | None:
     for container in (source.container, source.owner):
-        observation = evidence.observations.get(container.id) if container else None
+        observation = observations.inside.get(container.id) if container else None
         if observation is not None and observation.resolver is not None:
             return observation.resolver
     return None
 
 
-def _hosts_file(snapshot: Snapshot, source: Attachment, name: str, evidence: Evidence) -> Iterator[str]:
+def _hosts_file(snapshot: Snapshot, source: Attachment, name: str, observations: Observations) -> Iterator[str]:
     """The addresses that the hosts file gives the name: as seen, else as the engine writes it."""
-    resolver = _resolver_seen(source, evidence)
+    resolver = _resolver_seen(source, observations)
     if resolver is not None and resolver.hosts:
         yield from resolver.addresses_by_name.get(name, ())
         return

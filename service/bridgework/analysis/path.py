@@ -137,10 +137,10 @@ def _steps(situation: Situation, candidate: Candidate) -> Iterator[tuple[Step, H
 
 def _links(situation: Situation, attachment: Attachment, network: Network) -> Iterator[Hop]:
     """The interface inside, then the veth outside."""
-    inside = interface_on(situation.evidence, attachment, network.id)
+    inside = interface_on(situation.observations, attachment, network.id)
     if inside is not None:
         yield Hop("interface", inside.name, attachment.name)
-        outside = host_end_of(situation.evidence, inside)
+        outside = host_end_of(situation.observations, inside)
         if outside is not None:
             yield Hop("veth", outside.name, THE_HOST.name)
     elif len(attachment.endpoints) == 1:

@@ -15,15 +15,15 @@ from bridgework.analysis.path import joined, path_of
 from bridgework.analysis.rules.base import Situation
 from bridgework.analysis.rules.table import judge
 from bridgework.model.checks import Finding, Prediction, Question, Severity, Verdict
-from bridgework.model.evidence import NOTHING_SEEN, Evidence
+from bridgework.model.observations import NOTHING_SEEN, Observations
 from bridgework.model.snapshot import Snapshot
 
 _ORDER = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
-def predict(snapshot: Snapshot, question: Question, evidence: Evidence = NOTHING_SEEN) -> Prediction:
+def predict(snapshot: Snapshot, question: Question, observations: Observations = NOTHING_SEEN) -> Prediction:
     """The verdict, the way there, and why. Where a name has several holders that differ, it is inconclusive."""
-    situations = situations_of(snapshot, question, evidence)
+    situations = situations_of(snapshot, question, observations)
     judged = [judge(situation) for situation in situations]
     verdicts = {judgement.verdict for judgement in judged}
     findings = ordered(finding for judgement in judged for finding in judgement.findings)
@@ -33,12 +33,12 @@ def predict(snapshot: Snapshot, question: Question, evidence: Evidence = NOTHING
     return Prediction(Verdict.INCONCLUSIVE, joined(paths), findings)
 
 
-def situations_of(snapshot: Snapshot, question: Question, evidence: Evidence) -> tuple[Situation, ...]:
+def situations_of(snapshot: Snapshot, question: Question, observations: Observations) -> tuple[Situation, ...]:
     """One situation a goal; one without, where there is no goal. Never empty."""
-    source = attachment_of(snapshot, question.source_id, evidence)
-    aimed = candidate_addresses(snapshot, source, question, evidence)
+    source = attachment_of(snapshot, question.source_id, observations)
+    aimed = candidate_addresses(snapshot, source, question, observations)
     candidates = aimed.candidates or (None,)
-    return tuple(Situation(snapshot, question, evidence, source, aimed, candidate) for candidate in candidates)
+    return tuple(Situation(snapshot, question, observations, source, aimed, candidate) for candidate in candidates)
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

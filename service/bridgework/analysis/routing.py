@@ -21,7 +21,7 @@ from bridgework.analysis.attachment import (
     interface_of,
 )
 from bridgework.ipam.usage import first_address
-from bridgework.model.evidence import Evidence
+from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Endpoint, Network, Pool, Snapshot
 
 OVERLAY_GATEWAY = "docker_gwbridge"
@@ -126,11 +126,13 @@ def host_address_on(snapshot: Snapshot, network: Network, version: int) -> str |
     return None
 
 
-def is_host_address(snapshot: Snapshot, address: _Address, around: Iterable[Network], evidence: Evidence) -> bool:
+def is_host_address(
+    snapshot: Snapshot, address: _Address, around: Iterable[Network], observations: Observations
+) -> bool:
     """Whether it is one of the host's: of a bridge in whose subnet it lies (``around``), or seen on an interface."""
     if any(str(address) == host_address_on(snapshot, network, address.version) for network in around):
         return True
-    interfaces = (evidence.host.observation.interfaces or ()) if evidence.host is not None else ()
+    interfaces = (observations.host.observation.interfaces or ()) if observations.host is not None else ()
     return any(str(address) == own.address for interface in interfaces for own in interface.addresses)
 
 
@@ -151,9 +153,9 @@ def holder_in(snapshot: Snapshot, network: Network, address: str) -> Endpoint | 
     return None
 
 
-def default_exit(snapshot: Snapshot, source: Attachment, version: int, evidence: Evidence) -> Network | None:
+def default_exit(snapshot: Snapshot, source: Attachment, version: int, observations: Observations) -> Network | None:
     """The network by which a container's default route leaves: as observed, else as the engine would choose."""
-    seen = _observed_gateway(source, version, evidence)
+    seen = _observed_gateway(source, version, observations)
     overlay = False
     for endpoint in source.endpoints:
         network = snapshot.networks_by_id[endpoint.network_id]
@@ -169,16 +171,16 @@ def default_exit(snapshot: Snapshot, source: Attachment, version: int, evidence:
     return None
 
 
-def _observed_gateway(source: Attachment, version: int, evidence: Evidence) -> str | None:
+def _observed_gateway(source: Attachment, version: int, observations: Observations) -> str | None:
     """The gateway of the default route inside, ``""`` for none; ``None`` where routes were not seen."""
-    observation = evidence.observations.get(source.owner.id) if source.owner else None
+    observation = observations.inside.get(source.owner.id) if source.owner else None
     if observation is None or observation.routes is None:
         return None
     default = "0.0.0.0/0" if version == IPV4 else "::/0"
     return next((r.gateway or "" for r in observation.routes if r.destination == default), "")
 
 
-def locate(snapshot: Snapshot, source: Attachment, address: str, evidence: Evidence) -> Candidate | None:
+def locate(snapshot: Snapshot, source: Attachment, address: str, observations: Observations) -> Candidate | None:
     """The address as a goal of the source; ``None`` if it is no address."""
     try:
         parsed = ip_address(address)
@@ -188,13 +190,13 @@ def locate(snapshot: Snapshot, source: Attachment, address: str, evidence: Evide
     if parsed.is_loopback or any(text in endpoint.addresses for endpoint in source.endpoints):
         return Candidate(text, version, Way.LOCAL, source)
     if source.is_host:
-        return _from_host(snapshot, parsed, evidence)
+        return _from_host(snapshot, parsed, observations)
     near = _connected(snapshot, source, parsed)
     if near is not None:
-        return _held(snapshot, Candidate(text, version, Way.DIRECT, network=near, exit=near), evidence)
-    leaves = default_exit(snapshot, source, version, evidence)
+        return _held(snapshot, Candidate(text, version, Way.DIRECT, network=near, exit=near), observations)
+    leaves = default_exit(snapshot, source, version, observations)
     way = Way.NO_ROUTE if leaves is None else Way.FORWARDED
-    return _settled(snapshot, Candidate(text, version, way, exit=leaves), evidence)
+    return _settled(snapshot, Candidate(text, version, way, exit=leaves), observations)
 
 
 def _connected(snapshot: Snapshot, source: Attachment, address: _Address) -> Network | None:
@@ -207,30 +209,30 @@ def _connected(snapshot: Snapshot, source: Attachment, address: _Address) -> Net
     return snapshot.networks_by_id[max(found, key=lambda pair: pair[0])[1]] if found else None
 
 
-def _from_host(snapshot: Snapshot, address: _Address, evidence: Evidence) -> Candidate:
+def _from_host(snapshot: Snapshot, address: _Address, observations: Observations) -> Candidate:
     text = str(address)
-    if is_host_address(snapshot, address, networks_around(snapshot, address), evidence):
+    if is_host_address(snapshot, address, networks_around(snapshot, address), observations):
         return Candidate(text, address.version, Way.LOCAL, THE_HOST)
-    candidate = _settled(snapshot, Candidate(text, address.version, Way.FORWARDED), evidence)
+    candidate = _settled(snapshot, Candidate(text, address.version, Way.FORWARDED), observations)
     if candidate.network is not None and host_address_on(snapshot, candidate.network, address.version):
         return Candidate(text, address.version, Way.DIRECT, candidate.attachment, candidate.endpoint, candidate.network)
     return candidate
 
 
-def _settled(snapshot: Snapshot, candidate: Candidate, evidence: Evidence) -> Candidate:
+def _settled(snapshot: Snapshot, candidate: Candidate, observations: Observations) -> Candidate:
     """Find the holder of an address that lies on no network of the source."""
     address = ip_address(candidate.address)
     around = networks_around(snapshot, address)
-    if is_host_address(snapshot, address, around, evidence):
+    if is_host_address(snapshot, address, around, observations):
         return Candidate(candidate.address, candidate.version, candidate.way, THE_HOST, exit=candidate.exit)
     held = [n for n in around if holder_in(snapshot, n, candidate.address)]
     for network in (*held, *around):
         placed = Candidate(candidate.address, candidate.version, candidate.way, network=network, exit=candidate.exit)
-        return _held(snapshot, placed, evidence)
+        return _held(snapshot, placed, observations)
     return candidate
 
 
-def _held(snapshot: Snapshot, candidate: Candidate, evidence: Evidence) -> Candidate:
+def _held(snapshot: Snapshot, candidate: Candidate, observations: Observations) -> Candidate:
     """Add who holds the address in its network: the host, a container, or nobody."""
     network = candidate.network
     if network is None:
@@ -238,5 +240,5 @@ def _held(snapshot: Snapshot, candidate: Candidate, evidence: Evidence) -> Candi
     if candidate.address == host_address_on(snapshot, network, candidate.version):
         return Candidate(candidate.address, candidate.version, candidate.way, THE_HOST, None, network, candidate.exit)
     endpoint = holder_in(snapshot, network, candidate.address)
-    attachment = attachment_of(snapshot, endpoint.container_id, evidence) if endpoint else None
+    attachment = attachment_of(snapshot, endpoint.container_id, observations) if endpoint else None
     return Candidate(candidate.address, candidate.version, candidate.way, attachment, endpoint, network, candidate.exit)

@@ -26,7 +26,7 @@ from bridgework.model.checks import (
     Severity,
     Verdict,
 )
-from bridgework.model.evidence import NOTHING_SEEN, Evidence
+from bridgework.model.observations import NOTHING_SEEN, Observations
 from bridgework.model.snapshot import Snapshot
 
 _NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
@@ -63,14 +63,14 @@ def weigh(
     *,
     question: Question,
     snapshot: Snapshot,
-    evidence: Evidence = NOTHING_SEEN,
+    observations: Observations = NOTHING_SEEN,
     also: Mapping[Protocol, Measurement] | None = None,
 ) -> CheckResult:
     """Join the two. ``also`` are measurements of the same destination by other protocols, if there were any."""
     component = _component(snapshot, question)
     found = [
         *_as_it_turned_out(prediction, measurement),
-        *from_the_wire(prediction, measurement, question, snapshot, evidence),
+        *from_the_wire(prediction, measurement, question, snapshot, observations),
         *_surprise(prediction, measurement, component),
         *_icmp_only(measurement, question, also or {}, component),
     ]

@@ -19,26 +19,28 @@ from bridgework.explanations import finding, of_container, remedies
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.endpoint_names import names_of, normal
 from bridgework.model.errors import Remedy
-from bridgework.model.evidence import NOTHING_SEEN, Evidence
+from bridgework.model.observations import NOTHING_SEEN, Observations
 from bridgework.model.snapshot import Container, Endpoint, Network, PublishedPort, Snapshot
 from bridgework.policy.host_ports import claims_of, publisher_of
 
 
-def findings_for(snapshot: Snapshot, container: Container, evidence: Evidence = NOTHING_SEEN) -> tuple[Finding, ...]:
+def findings_for(
+    snapshot: Snapshot, container: Container, observations: Observations = NOTHING_SEEN
+) -> tuple[Finding, ...]:
     """Everything about the container, the worst first."""
-    attachment = attachment_of(snapshot, container.id, evidence)
+    attachment = attachment_of(snapshot, container.id, observations)
     return ordered(
         (
             *_ports(snapshot, container),
             *taken_ports(snapshot, container),
-            *lost_share(snapshot, attachment, evidence),
+            *lost_share(snapshot, attachment, observations),
             *_network(snapshot, container, attachment),
             *_links(snapshot, container),
             *_names(snapshot, container),
             *_addresses(snapshot, container),
             *_gone(snapshot, container),
             *forgotten_network(snapshot, container),
-            *_resolver(snapshot, container, attachment, evidence),
+            *_resolver(snapshot, container, attachment, observations),
         )
     )
 
@@ -248,12 +250,12 @@ def forgotten_network(snapshot: Snapshot, container: Container) -> Iterator[Find
 
 
 def _resolver(
-    snapshot: Snapshot, container: Container, attachment: Attachment, evidence: Evidence
+    snapshot: Snapshot, container: Container, attachment: Attachment, observations: Observations
 ) -> Iterator[Finding]:
     """Name servers that cannot serve it."""
     yield from loopback_servers(container)
-    seen = evidence.observations.get(container.id)
+    seen = observations.inside.get(container.id)
     if seen is None or seen.resolver is None:
         return
-    if user_networks(snapshot, attachment) and not uses_embedded_dns(snapshot, attachment, evidence):
+    if user_networks(snapshot, attachment) and not uses_embedded_dns(snapshot, attachment, observations):
         yield bypassed(container, seen.resolver.nameservers)

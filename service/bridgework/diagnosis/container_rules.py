@@ -21,8 +21,8 @@ _EMBEDDED_DNS = "127.0.0.11"
 def shared_networks_are_broken(view: View) -> Iterator[Finding]:
     """A sharer keeps the namespace it entered; when the owner comes back, it comes back to another one."""
     inodes = {
-        **{container_id: seen.inode for container_id, seen in view.engine.evidence.observations.items()},
-        **view.engine.evidence.namespace_inodes,
+        **{container_id: seen.inode for container_id, seen in view.engine.observations.inside.items()},
+        **view.engine.observations.namespace_inodes,
     }
     for sharer in view.snapshot.containers:
         if not sharer.shares_with:

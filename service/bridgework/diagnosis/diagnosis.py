@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from bridgework.diagnosis import address_rules, container_rules, host_rules, name_rules, network_rules, pool_rules
 from bridgework.diagnosis.view import View
 from bridgework.model.checks import Finding, Severity
-from bridgework.model.evidence import EngineEvidence
+from bridgework.model.observations import EngineObservations
 from bridgework.model.snapshot import Snapshot
 
 Rule = Callable[[View], Iterator[Finding]]
@@ -56,7 +56,7 @@ RULES: tuple[Rule, ...] = (
 _HURTS = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
-def diagnose(snapshot: Snapshot, engine_evidence: EngineEvidence) -> tuple[Finding, ...]:
+def diagnose(snapshot: Snapshot, engine_evidence: EngineObservations) -> tuple[Finding, ...]:
     """Every finding, what hurts most first: by severity, then by how much it touches, then by code and name."""
     view = View.of(snapshot, engine_evidence)
     found = (finding for rule in RULES for finding in rule(view))

@@ -105,7 +105,7 @@ def bridges_are_down(view: View) -> Iterator[Finding]:
 
 def forwarding_is_off(view: View) -> Iterator[Finding]:
     """Without it nothing passes from a bridge to anywhere else."""
-    host = view.engine.evidence.host
+    host = view.engine.observations.host
     bridges = [network for network in view.snapshot.networks if network.bridge_name and not network.internal]
     families = (
         ("net.ipv4.ip_forward", host.ipv4_forwarding if host else None, bridges),
@@ -132,11 +132,11 @@ def firewall_is_flushed(view: View) -> Iterator[Finding]:
     Where not one of its chains is there, the engine may have been told to write none (``iptables=false``), which
     nothing else shows: the engine's API does not tell its daemon.json.
     """
-    chains, host = _chains(view), view.engine.evidence.host
+    chains, host = _chains(view), view.engine.observations.host
     if chains is None or not any(network.bridge_name for network in view.snapshot.networks):
         return
     running = sum(1 for container in view.snapshot.containers if container.running)
-    if view.engine.evidence.nftables:
+    if view.engine.observations.nftables:
         if host is not None and host.rules is not None and host.rules.ipv4 is False:
             found = native_rules_are_missing()
             yield replace(found, evidence={**found.evidence, "affected": running})
@@ -178,7 +178,7 @@ def user_rules_drop(view: View) -> Iterator[Finding]:
 
 
 def _chains(view: View) -> dict[tuple[str, str], FirewallChain] | None:
-    host = view.engine.evidence.host
+    host = view.engine.observations.host
     if host is None or host.chains is None:
         return None
     return {(chain.table, chain.name): chain for chain in host.chains}
@@ -186,7 +186,7 @@ def _chains(view: View) -> dict[tuple[str, str], FirewallChain] | None:
 
 def neighbour_table_is_full(view: View) -> Iterator[Finding]:
     """One table bounds the neighbours of all namespaces together."""
-    host = view.engine.evidence.host
+    host = view.engine.observations.host
     table = host.observation.neighbour_table if host else None
     if table is not None and table.in_use >= table.limit * _NEIGHBOURS_NEARLY:
         yield finding(
@@ -201,15 +201,15 @@ def neighbour_table_is_full(view: View) -> Iterator[Finding]:
 
 def not_everything_was_seen(view: View) -> Iterator[Finding]:
     """What a rule could not look at, so that silence is not taken for health."""
-    evidence = view.engine.evidence
-    unseen = [c.name for c in view.snapshot.containers if c.running and c.id not in evidence.observations]
+    observations = view.engine.observations
+    unseen = [c.name for c in view.snapshot.containers if c.running and c.id not in observations.inside]
     no_sockets = [
         c.name for c in view.snapshot.containers if (seen := view.observation(c)) is not None and seen.sockets is None
     ]
     gaps = [
-        *evidence.limited,
+        *observations.limited,
         *(["the host's interfaces"] if view.links is None else []),
-        *(["the host's routes"] if evidence.host is None or evidence.host.observation.routes is None else []),
+        *(["the host's routes"] if observations.host is None or observations.host.observation.routes is None else []),
         *(["the host's firewall"] if _chains(view) is None else []),
         *([f"the inside of {enumerate_names(unseen)}"] if unseen else []),
         *([f"the listening sockets of {enumerate_names(no_sockets)}"] if no_sockets else []),

@@ -13,8 +13,7 @@ from ipaddress import ip_address
 from bridgework.ipam.intervals import Interval, bits_of, is_within, merged, parse
 from bridgework.ipam.usage import PREFIX_LENGTHS, available_subnets
 from bridgework.model.assembly import assembled
-from bridgework.model.evidence import EngineEvidence
-from bridgework.model.observations import Interface, Observation, Route
+from bridgework.model.observations import EngineObservations, Interface, Observation, Route
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, Snapshot
 from bridgework.topology.links import HostLinks, host_links
 
@@ -28,10 +27,10 @@ class View:
     """The engine under examination. Networks, containers and endpoints are sorted by name, then id."""
 
     snapshot: Snapshot
-    engine: EngineEvidence
+    engine: EngineObservations
 
     @classmethod
-    def of(cls, snapshot: Snapshot, engine: EngineEvidence) -> View:
+    def of(cls, snapshot: Snapshot, engine: EngineObservations) -> View:
         """The same engine, sorted."""
         containers = (
             replace(c, endpoints=tuple(sorted(c.endpoints, key=lambda e: (e.network_name, e.network_id))))
@@ -53,7 +52,7 @@ class View:
     @cached_property
     def links(self) -> HostLinks | None:
         """The host's interfaces; ``None`` where they were not seen."""
-        return host_links(self.engine.evidence.host)
+        return host_links(self.engine.observations.host)
 
     @cached_property
     def bridge_names(self) -> Mapping[str, Network]:
@@ -63,7 +62,7 @@ class View:
     @cached_property
     def foreign_routes(self) -> tuple[tuple[Interval, Route], ...]:
         """Routes of the host that are neither a default route nor a bridge network's own."""
-        host = self.engine.evidence.host
+        host = self.engine.observations.host
         routes = (host.observation.routes if host else None) or ()
         return tuple(
             (interval, route)
@@ -104,7 +103,7 @@ class View:
 
     def observation(self, container: Container) -> Observation | None:
         """What was seen inside a running container."""
-        return self.engine.evidence.observations.get(container.id) if container.running else None
+        return self.engine.observations.inside.get(container.id) if container.running else None
 
     def active(self, network: Network) -> list[Endpoint]:
         """The network's endpoints that are up."""

@@ -6,7 +6,7 @@ Names follow the kernel's (rtnetlink(7), proc(5)). What could not be seen is ``N
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 
@@ -98,6 +98,7 @@ class NeighbourTable:
     in_use: int
 
 
+IPV4 = 4
 MAPPED = "::ffff:"
 """An IPv6 socket bound to an IPv4 address, as Java binds them, is listed as ``::ffff:10.0.0.2`` (RFC 4291, 2.5.5.2)."""
 
@@ -220,3 +221,55 @@ class HostObservation:
     chains: tuple[FirewallChain, ...] | None = None
     ipv6_chains: tuple[FirewallChain, ...] | None = None
     rules: DockerRules | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What was seen around one question, handed to the analysis beside the snapshot.
+
+    A field that is ``None`` was not looked at or not visible: the analysis says so (``analysis-limited``).
+
+    ``namespace_inodes`` maps a full container id to the inode of the network namespace its process is really in
+    (for ``container:X`` both the sharer and X, so that a stale share shows).
+    ``inside`` maps a full container id to what was seen inside.
+    ``ipv4_firewall`` and ``ipv6_firewall`` say whether the engine's own firewall rules stand for that family
+    (``iptables`` and ``ip6tables`` of daemon.json). ``userland_proxy`` says whether docker-proxy serves published
+    ports. ``engine_version`` is major and minor, zeros where unknown. ``nftables`` says whether the engine writes its
+    rules as native nftables ones (``firewall-backend``). ``unsettled`` are the IPv6 addresses that a kernel did not use
+    when it was last looked at, before the probe or after it (``InterfaceAddress.is_unsettled``).
+    """
+
+    namespace_inodes: Mapping[str, int] = field(default_factory=dict)
+    inside: Mapping[str, Observation] = field(default_factory=dict)
+    host: HostObservation | None = None
+    limited: tuple[str, ...] = ()
+    ipv4_firewall: bool | None = None
+    ipv6_firewall: bool | None = None
+    userland_proxy: bool | None = None
+    engine_version: tuple[int, int] = (0, 0)
+    nftables: bool = False
+    unsettled: Mapping[str, InterfaceAddress] = field(default_factory=dict)
+
+    def guards(self, version: int) -> bool | None:
+        """Whether the engine's firewall rules stand for IPv4 or IPv6; ``None`` where that was not seen.
+
+        Every engine writes IPv4 rules unless it is told not to, so unseen ones count as there. For IPv6 the default
+        changed with Docker 27, and an option changes it, so unseen ones are not guessed.
+        """
+        return self.ipv4_firewall is not False if version == IPV4 else self.ipv6_firewall
+
+
+NOTHING_SEEN = Observations()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineObservations:
+    """Beside the snapshot, for the diagnosis of a whole engine.
+
+    ``network_endpoint_ids`` maps a network id to the container ids (or ``ep-…`` keys) the engine lists there, so that
+    endpoints without a container show. ``default_pools`` are ``(base CIDR, size)`` of the engine's address pools.
+    """
+
+    observations: Observations = NOTHING_SEEN
+    network_endpoint_ids: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    default_pools: tuple[tuple[str, int], ...] = ()

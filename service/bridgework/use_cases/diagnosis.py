@@ -9,13 +9,12 @@ from bridgework.diagnosis.diagnosis import diagnose, worst_first
 from bridgework.model import references
 from bridgework.model.checks import Finding
 from bridgework.model.errors import NotFound
-from bridgework.model.evidence import EngineEvidence, Evidence
-from bridgework.model.observations import Observation
+from bridgework.model.observations import EngineObservations, Observation, Observations
 from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Snapshot
 from bridgework.topology.build import build
 from bridgework.topology.graph import Topology
-from bridgework.use_cases.connectivity.observe import base_evidence
+from bridgework.use_cases.connectivity.observe import base_observations
 from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm.swarm_findings import findings_between_nodes
 
@@ -33,19 +32,19 @@ class Diagnosis:
 def diagnosis(services: Services, snapshot: Snapshot, *, forwarded: bool = False) -> Diagnosis:
     """Examine the engine as it stands, and the way to the other nodes where there are any."""
     between, silent = ((), ()) if forwarded else findings_between_nodes(services, snapshot)
-    evidence = gather(services, snapshot)
+    observations = gather(services, snapshot)
     found = diagnose(
         snapshot,
-        EngineEvidence(
-            evidence=evidence,
+        EngineObservations(
+            observations=observations,
             network_endpoint_ids=_endpoint_ids(services, snapshot),
             default_pools=services.engine.facts().default_address_pools,
         ),
     )
-    return Diagnosis(worst_first((*between, *found)), (*silent, *evidence.limited))
+    return Diagnosis(worst_first((*between, *found)), (*silent, *observations.limited))
 
 
-def gather(services: Services, snapshot: Snapshot) -> Evidence:
+def gather(services: Services, snapshot: Snapshot) -> Observations:
     """What can be seen of every running container and of the host."""
     seen: dict[str, Observation] = {}
     inodes: dict[str, int] = {}
@@ -67,9 +66,9 @@ def gather(services: Services, snapshot: Snapshot) -> Evidence:
     elif host.rules is not None:
         services.rules.keep(services.engine, snapshot, host.rules)
     return replace(
-        base_evidence(services, snapshot),
+        base_observations(services, snapshot),
         namespace_inodes=inodes,
-        observations=seen,
+        inside=seen,
         host=host,
         limited=tuple(limited),
     )
@@ -98,15 +97,11 @@ class TopologyFilter:
 def topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> Topology:
     """The graph; with ``links`` each endpoint's veth on the host is looked up too, which enters every namespace."""
     network_ids = None if wanted.network is None else [references.network(snapshot, wanted.network).id]
-    observations: Mapping[str, Observation] | None = None
-    host = None
-    if wanted.links:
-        evidence = gather(services, snapshot)
-        observations, host = evidence.observations, evidence.host
+    seen = gather(services, snapshot) if wanted.links else None
     return build(
         snapshot,
-        host=host,
-        observations=observations,
+        host=seen.host if seen else None,
+        observations=seen.inside if seen else None,
         network_ids=network_ids,
         label=wanted.label,
         project=wanted.project,

@@ -9,8 +9,7 @@ from bridgework.analysis.attachment import Attachment, attachment_of
 from bridgework.analysis.name_lookup import Lookup, link_parts, look_up, user_networks, uses_embedded_dns
 from bridgework.model import references
 from bridgework.model.endpoint_names import names_of, normal
-from bridgework.model.evidence import Evidence
-from bridgework.model.observations import ListeningSocket, ResolverConfiguration
+from bridgework.model.observations import ListeningSocket, Observations, ResolverConfiguration
 from bridgework.model.snapshot import Container, Network, PublishedPort, Reference, Snapshot
 from bridgework.use_cases.inside import look
 from bridgework.use_cases.services import Services
@@ -76,30 +75,34 @@ def dns(services: Services, snapshot: Snapshot, reference: str) -> DnsView:
     if owner is not None and owner.id != container.id and owner.running:
         inode = services.runner.namespace_inode(services.engine.place_of(snapshot, owner))
         inodes |= {owner.id: inode} if inode is not None else {}
-    evidence = Evidence(namespace_inodes=inodes, observations={container.id: seen})
-    attachment = attachment_of(snapshot, container.id, evidence)
-    found = (_resolved(snapshot, attachment, name, evidence) for name in _candidates(snapshot, attachment, evidence))
+    observations = Observations(namespace_inodes=inodes, inside={container.id: seen})
+    attachment = attachment_of(snapshot, container.id, observations)
+    found = (
+        _resolved(snapshot, attachment, name, observations) for name in _candidates(snapshot, attachment, observations)
+    )
     hosts = tuple(HostsEntry(*line) for line in seen.resolver.hosts) if seen.resolver else None
     return DnsView(seen.resolver, hosts, tuple(name for name in found if name is not None))
 
 
-def _resolved(snapshot: Snapshot, attachment: Attachment, name: str, evidence: Evidence) -> ResolvableName | None:
-    meant = look_up(snapshot, attachment, name, evidence)
+def _resolved(
+    snapshot: Snapshot, attachment: Attachment, name: str, observations: Observations
+) -> ResolvableName | None:
+    meant = look_up(snapshot, attachment, name, observations)
     if meant.outcome is not Lookup.FOUND:
         return None
     containers = tuple(dict.fromkeys(holder.container for holder in meant.holders))
     return ResolvableName(name, meant.addresses, meant.network, containers)
 
 
-def _candidates(snapshot: Snapshot, attachment: Attachment, evidence: Evidence) -> list[str]:
+def _candidates(snapshot: Snapshot, attachment: Attachment, observations: Observations) -> list[str]:
     """Every name that is written down anywhere for this container, sorted; plain, and as ``name.network``."""
     names: set[str] = set()
-    for observation in evidence.observations.values():
+    for observation in observations.inside.values():
         for _, listed in observation.resolver.hosts if observation.resolver else ():
             names.update(normal(name) for name in listed)
     if attachment.owner is not None:
         names.update(normal(name) for name in attachment.owner.extra_hosts)
-    if uses_embedded_dns(snapshot, attachment, evidence):
+    if uses_embedded_dns(snapshot, attachment, observations):
         for network in user_networks(snapshot, attachment):
             known = set(_names_in(snapshot, attachment, network))
             names |= known | {f"{name}.{normal(network.name)}" for name in known}

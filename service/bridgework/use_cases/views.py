@@ -8,7 +8,7 @@ from typing import Any
 from bridgework.diagnosis.container_findings import findings_for
 from bridgework.model.checks import Finding
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
-from bridgework.model.evidence import NOTHING_SEEN, Evidence
+from bridgework.model.observations import NOTHING_SEEN, Observations
 from bridgework.model.snapshot import DEFAULT_BRIDGE, Container, Endpoint, EndpointState, Network, Reference, Snapshot
 
 
@@ -43,7 +43,7 @@ def describe_network(snapshot: Snapshot, network: Network) -> DescribedNetwork:
 
 
 def describe_container(
-    snapshot: Snapshot, container: Container, evidence: Evidence = NOTHING_SEEN
+    snapshot: Snapshot, container: Container, observations: Observations = NOTHING_SEEN
 ) -> DescribedContainer:
     """The container as the API shows it."""
     owner = snapshot.containers_by_id.get(container.shares_with or "")
@@ -53,7 +53,7 @@ def describe_container(
     return DescribedContainer(
         **_values(container),
         shares_network_with=shared,
-        findings=findings_for(snapshot, container, evidence),
+        findings=findings_for(snapshot, container, observations),
     )
 
 

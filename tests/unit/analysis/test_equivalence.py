@@ -22,9 +22,9 @@ def predicted(monkeypatch):
     """The pairs that were really predicted."""
     made = []
 
-    def counted(snapshot, question, evidence):
+    def counted(snapshot, question, observations):
         made.append(question)
-        return predict(snapshot, question, evidence)
+        return predict(snapshot, question, observations)
 
     monkeypatch.setattr(all_pairs, "predict", counted)
     return made
@@ -49,10 +49,10 @@ def test_by_name_each_pair_is_asked_for_the_name():
 
 
 def test_listeners_divide_what_is_otherwise_alike():
-    evidence = seen(
+    observations = seen(
         [(MANY[1], listening("0.0.0.0:80")), (MANY[2], listening("10.0.0.4:80")), (MANY[3], listening("127.0.0.1:80"))]
     )
-    matrix = predict_matrix(SNAPSHOT, IDS, Protocol.TCP, 80, evidence=evidence)
+    matrix = predict_matrix(SNAPSHOT, IDS, Protocol.TCP, 80, observations=observations)
     assert [VERDICTS[code] for code in matrix.row(0)[:5]] == [
         Verdict.INCONCLUSIVE,
         Verdict.REACHABLE,
@@ -64,8 +64,8 @@ def test_listeners_divide_what_is_otherwise_alike():
 
 def test_a_listener_at_the_first_own_address_is_not_one_at_an_address_of_nobody():
     for where, verdict in (("10.0.0.3:80", Verdict.REACHABLE), ("10.9.9.9:80", Verdict.UNREACHABLE)):
-        evidence = seen([(MANY[1], listening(where)), (MANY[2], listening("10.9.9.9:80"))])
-        matrix = predict_matrix(SNAPSHOT, IDS, Protocol.TCP, 80, evidence=evidence)
+        observations = seen([(MANY[1], listening(where)), (MANY[2], listening("10.9.9.9:80"))])
+        matrix = predict_matrix(SNAPSHOT, IDS, Protocol.TCP, 80, observations=observations)
         assert [VERDICTS[code] for code in matrix.row(0)[1:3]] == [verdict, Verdict.UNREACHABLE]
 
 
@@ -81,8 +81,8 @@ def test_networks_that_overlap_stay_themselves():
 
 def test_a_container_that_was_looked_into_is_like_no_other(predicted):
     routes = (Route("0.0.0.0/0", "ipv4", None, None, None, "global", "static"),)
-    evidence = seen([(MANY[0], Observation(1, routes=routes))])
-    matrix = predict_matrix(SNAPSHOT, IDS, evidence=evidence)
+    observations = seen([(MANY[0], Observation(1, routes=routes))])
+    matrix = predict_matrix(SNAPSHOT, IDS, observations=observations)
     list(matrix.rows())
     assert len(predicted) > 3
 
@@ -90,7 +90,7 @@ def test_a_container_that_was_looked_into_is_like_no_other(predicted):
 def test_more_classes_than_a_byte_holds_are_spread_as_well():
     own = [container(f"x{i}") for i in range(258)]
     looked_into = seen([(one, Observation(1, routes=())) for one in own])
-    matrix = predict_matrix(world(*own), [one.id for one in own], evidence=looked_into)
+    matrix = predict_matrix(world(*own), [one.id for one in own], observations=looked_into)
     assert [matrix.row(7)[j] for j in (7, 8, 257)] == [VERDICTS.index(matrix.verdict(7, j)) for j in (7, 8, 257)]
 
 
@@ -113,16 +113,16 @@ def test_a_name_that_others_use_too_is_asked_once_for_each_group_of_sources():
 
 def test_the_host_is_asked_for_each_group_where_a_port_is_open_at_one_of_its_addresses():
     agent = container("agent", network_mode="host")
-    evidence = seen([(agent, listening("10.0.0.1:80"))])
+    observations = seen([(agent, listening("10.0.0.1:80"))])
     matrix = predict_matrix(
-        world(*NETS, *MANY, agent), [MANY[0].id, MANY[5].id, agent.id], Protocol.TCP, 80, evidence=evidence
+        world(*NETS, *MANY, agent), [MANY[0].id, MANY[5].id, agent.id], Protocol.TCP, 80, observations=observations
     )
     assert [VERDICTS[matrix.row(i)[2]] for i in range(2)] == [Verdict.REACHABLE, Verdict.UNREACHABLE]
     by_host = seen(host=listening("10.1.0.1:80"))
-    assert predict_matrix(world(*NETS, *MANY, agent), [MANY[5].id, agent.id], Protocol.TCP, 80, evidence=by_host)
+    assert predict_matrix(world(*NETS, *MANY, agent), [MANY[5].id, agent.id], Protocol.TCP, 80, observations=by_host)
 
 
 def test_a_default_port_is_the_protocols():
-    evidence = seen([(MANY[1], listening("0.0.0.0:80")), (MANY[2], listening("0.0.0.0:81"))])
-    matrix = predict_matrix(SNAPSHOT, IDS, Protocol.HTTP, evidence=evidence)
+    observations = seen([(MANY[1], listening("0.0.0.0:80")), (MANY[2], listening("0.0.0.0:81"))])
+    matrix = predict_matrix(SNAPSHOT, IDS, Protocol.HTTP, observations=observations)
     assert [VERDICTS[code] for code in matrix.row(0)[1:3]] == [Verdict.REACHABLE, Verdict.UNREACHABLE]

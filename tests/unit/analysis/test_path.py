@@ -8,7 +8,7 @@ import pytest
 
 from bridgework.analysis.predict import predict
 from bridgework.model.checks import Verdict
-from bridgework.model.evidence import NOTHING_SEEN as UNSEEN
+from bridgework.model.observations import NOTHING_SEEN as UNSEEN
 from bridgework.model.observations import FirewallChain, HostObservation, Interface, InterfaceAddress, Observation
 from bridgework.model.snapshot import Network
 from tests.support.worlds import (
@@ -145,8 +145,8 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_path_ends_at_the_hop_that_stops_the_packet(case):
-    question, evidence, causes, expected = CASES[case]
-    prediction = predict(SNAPSHOT, question, replace(evidence, ipv6_firewall=True))
+    question, observations, causes, expected = CASES[case]
+    prediction = predict(SNAPSHOT, question, replace(observations, ipv6_firewall=True))
     assert codes(prediction) == causes
     assert way(prediction) == expected
 
@@ -193,9 +193,9 @@ def test_an_address_that_is_not_in_use_yet_leaves_the_rest_of_the_way_unknown(qu
 
 def test_an_address_of_another_family_or_of_nobody_on_the_way_says_nothing():
     held = {a: InterfaceAddress(a, 64, "ipv6", "global", ("tentative",)) for a in ("fd00:6::1", "10.6.0.2", "::9")}
-    evidence = seen(unsettled=held, ipv6_firewall=True)
+    observations = seen(unsettled=held, ipv6_firewall=True)
     for question in (ask(ONE, TWO), ask(ONE, TWO, ip_version=6), ask(ONE, ONE, ip_version=6)):
-        assert codes(predict(world(SIX, ONE, TWO), question, evidence)) == []
+        assert codes(predict(world(SIX, ONE, TWO), question, observations)) == []
 
 
 def link(index, name, kind, peer=None, master=None, address=None):
@@ -225,7 +225,7 @@ DROP = (
 
 
 @pytest.mark.parametrize(
-    ("evidence", "cause", "hops"),
+    ("observations", "cause", "hops"),
     [
         (linked(own={"state": "down"}), "link-down", ["eth0"]),
         (linked(masters=(5, 4)), "veth-detached", ["eth0", "veth-a"]),
@@ -236,8 +236,8 @@ DROP = (
         (linked(chains=DROP), "user-firewall-drop", ["eth0", "veth-a", FRONT.bridge_name, "DOCKER-USER"]),
     ],
 )
-def test_a_broken_link_or_a_rule_of_the_host_is_where_the_path_ends(evidence, cause, hops):
-    prediction = predict(world(FRONT, A, B), ask(A, B, payload_bytes=1400, dont_fragment=True), evidence)
+def test_a_broken_link_or_a_rule_of_the_host_is_where_the_path_ends(observations, cause, hops):
+    prediction = predict(world(FRONT, A, B), ask(A, B, payload_bytes=1400, dont_fragment=True), observations)
     assert codes(prediction) == [cause]
     assert [hop.name for hop in prediction.path] == hops
     assert [hop.status.value for hop in prediction.path] == ["passed"] * (len(hops) - 1) + ["stopped"]

@@ -24,14 +24,14 @@ from bridgework.model.checks import (
     Reason,
     Verdict,
 )
-from bridgework.model.evidence import Evidence
+from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Snapshot
 from tests.support import random_worlds as worlds
 from tests.support.worlds import container, network
 
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-GUARDED = Evidence(ipv6_firewall=True)
-UNGUARDED = Evidence(ipv6_firewall=False)
+GUARDED = Observations(ipv6_firewall=True)
+UNGUARDED = Observations(ipv6_firewall=False)
 
 
 def pings(snapshot):
@@ -42,10 +42,10 @@ def pings(snapshot):
 
 @RELAXED
 @given(worlds.engines(states=("running", "exited")), st.sampled_from([GUARDED, UNGUARDED]))
-def test_pings_between_containers_are_symmetric_where_both_run(snapshot, evidence):
+def test_pings_between_containers_are_symmetric_where_both_run(snapshot, observations):
     for question in pings(snapshot):
         back = Question(question.destination.container_id, ContainerDestination(question.source_id))
-        assert predict(snapshot, question, evidence).verdict is predict(snapshot, back, evidence).verdict
+        assert predict(snapshot, question, observations).verdict is predict(snapshot, back, observations).verdict
 
 
 @RELAXED
@@ -76,43 +76,45 @@ def _on(place, one, number):
 @RELAXED
 @given(worlds.engines(), st.data())
 def test_the_order_in_which_the_engine_lists_things_decides_nothing(snapshot, data):
-    evidence = data.draw(worlds.evidences(snapshot))
+    observations = data.draw(worlds.evidences(snapshot))
     other = data.draw(worlds.shuffled(snapshot))
     for question in data.draw(st.lists(worlds.questions_of(snapshot), max_size=20)):
-        assert predict(snapshot, question, evidence) == predict(other, question, evidence)
+        assert predict(snapshot, question, observations) == predict(other, question, observations)
     for one in snapshot.containers:
-        assert findings_for(snapshot, one, evidence) == findings_for(other, other.containers_by_id[one.id], evidence)
+        assert findings_for(snapshot, one, observations) == findings_for(
+            other, other.containers_by_id[one.id], observations
+        )
 
 
 @RELAXED
 @given(worlds.odd_snapshots, worlds.odd_questions, worlds.odd_evidence)
-def test_there_is_an_answer_for_every_input(snapshot, question, evidence):
-    prediction = predict(snapshot, question, evidence)
+def test_there_is_an_answer_for_every_input(snapshot, question, observations):
+    prediction = predict(snapshot, question, observations)
     assert all(found.code in CATALOGUE for found in prediction.findings)
     for reason in (None, *Reason):
         for verdict in Verdict:
             measured = Measurement(verdict, reason=reason)
-            result = weigh(prediction, measured, question=question, snapshot=snapshot, evidence=evidence)
+            result = weigh(prediction, measured, question=question, snapshot=snapshot, observations=observations)
             assert all(found.code in CATALOGUE for found in result.findings)
 
 
 @RELAXED
 @given(worlds.odd_snapshots, worlds.odd_evidence)
-def test_there_are_findings_for_every_container_of_every_input(snapshot, evidence):
+def test_there_are_findings_for_every_container_of_every_input(snapshot, observations):
     for one in snapshot.containers:
-        assert all(found.code in CATALOGUE for found in findings_for(snapshot, one, evidence))
+        assert all(found.code in CATALOGUE for found in findings_for(snapshot, one, observations))
 
 
 @RELAXED
 @given(worlds.engines(), st.data())
 def test_the_matrix_by_classes_says_what_each_pair_by_itself_says(snapshot, data):
-    evidence = data.draw(worlds.evidences(snapshot))
+    observations = data.draw(worlds.evidences(snapshot))
     protocol, port = data.draw(
         st.sampled_from([(Protocol.ICMP, None), (Protocol.TCP, worlds.PORT), (Protocol.TCP, 9000)])
     )
     by = data.draw(st.sampled_from(["address", "name"]))
     ids = [c.id for c in snapshot.containers]
-    matrix = predict_matrix(snapshot, ids, protocol, port, by, evidence)
+    matrix = predict_matrix(snapshot, ids, protocol, port, by, observations)
     rows = list(matrix.rows())
     for i in range(len(ids)):
         for j in range(len(ids)):
@@ -122,16 +124,16 @@ def test_the_matrix_by_classes_says_what_each_pair_by_itself_says(snapshot, data
 
 @RELAXED
 @given(worlds.odd_snapshots, worlds.odd_questions, worlds.odd_evidence)
-def test_a_path_ends_where_the_packet_stops_and_nowhere_else_in_every_input(snapshot, question, evidence):
-    ends_where_it_stops(predict(snapshot, question, evidence))
+def test_a_path_ends_where_the_packet_stops_and_nowhere_else_in_every_input(snapshot, question, observations):
+    ends_where_it_stops(predict(snapshot, question, observations))
 
 
 @RELAXED
 @given(worlds.engines(modes=True), st.data())
 def test_a_path_ends_where_the_packet_stops_and_nowhere_else(snapshot, data):
-    evidence = data.draw(worlds.evidences(snapshot))
+    observations = data.draw(worlds.evidences(snapshot))
     for question in data.draw(st.lists(worlds.questions_of(snapshot), max_size=20)):
-        ends_where_it_stops(predict(snapshot, question, evidence))
+        ends_where_it_stops(predict(snapshot, question, observations))
 
 
 def ends_where_it_stops(prediction):
@@ -147,23 +149,23 @@ def ends_where_it_stops(prediction):
 @RELAXED
 @given(worlds.engines(modes=True), st.data())
 def test_a_matrix_and_a_check_try_the_same_address_and_predict_the_same(snapshot, data):
-    evidence = data.draw(worlds.evidences(snapshot))
+    observations = data.draw(worlds.evidences(snapshot))
     ids = [c.id for c in snapshot.containers]
-    matrix, reach = predict_matrix(snapshot, ids, evidence=evidence), Reach(snapshot, (4, 6), evidence)
-    stood = [attachment_of(snapshot, one, evidence) for one in ids]
+    matrix, reach = predict_matrix(snapshot, ids, observations=observations), Reach(snapshot, (4, 6), observations)
+    stood = [attachment_of(snapshot, one, observations) for one in ids]
     for i, source in enumerate(stood):
         for j, destination in enumerate(stood):
             asked = matrix.question(i, j)
-            candidates = candidate_addresses(snapshot, source, asked, evidence).candidates
+            candidates = candidate_addresses(snapshot, source, asked, observations).candidates
             assert [reach.address_of(source, destination)] == (
                 [candidate.address for candidate in candidates] or [None]
             )
-            assert matrix.verdict(i, j) is predict(snapshot, asked, evidence).verdict
+            assert matrix.verdict(i, j) is predict(snapshot, asked, observations).verdict
 
 
 @RELAXED
 @given(worlds.odd_snapshots, worlds.odd_evidence, st.sampled_from(list(Protocol)), st.sampled_from(["address", "name"]))
-def test_there_is_a_matrix_for_every_input(snapshot, evidence, protocol, by):
+def test_there_is_a_matrix_for_every_input(snapshot, observations, protocol, by):
     ids = [c.id for c in snapshot.containers]
-    matrix = predict_matrix(snapshot, ids, protocol, 1, by, evidence)
+    matrix = predict_matrix(snapshot, ids, protocol, 1, by, observations)
     assert all(len(row) == len(ids) for row in matrix.rows())

@@ -37,13 +37,13 @@ def test_s8_a_sharer_in_an_old_namespace_has_to_be_restarted():
     sharer = container("tomcat86", network_mode=f"container:{owner.id}", shares_with=owner.id)
     other = container("tomcat81", (BRIDGE, "172.17.0.2"))
     snapshot = world(*BUILTIN, owner, sharer, other)
-    evidence = seen(namespace_inodes={owner.id: 20, sharer.id: 10})
-    prediction = predict(snapshot, ask(sharer, other), evidence)
+    observations = seen(namespace_inodes={owner.id: 20, sharer.id: 10})
+    prediction = predict(snapshot, ask(sharer, other), observations)
     assert prediction.verdict is Verdict.UNREACHABLE
     stale = finding_of(prediction, "shared-network-stale")
     assert stale.remedy.calls == (Call("POST", "/v1/containers/tomcat86/restart"),)
     assert (stale.evidence["sharer_namespace"], stale.evidence["owner_namespace"]) == (10, 20)
-    assert codes(predict(snapshot, ask(other, sharer), evidence)) == ["shared-network-stale"]
+    assert codes(predict(snapshot, ask(other, sharer), observations)) == ["shared-network-stale"]
     assert predict(snapshot, ask(other, sharer)).verdict is Verdict.REACHABLE
 
 

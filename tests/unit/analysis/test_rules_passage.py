@@ -24,8 +24,8 @@ def to_mode(mode, version, protocol="icmp", port=None, *, leaves=FRONT, host=Non
     theirs = network("theirs", "10.2.0.0/24", options={MODE: mode}, **facts)
     one = container("one", (leaves, f"{leaves.pools[0].subnet[:-4]}2"))
     two = container("two", (theirs, "10.2.0.2"), ports=[published(None)])
-    evidence = seen([(two, OPEN)], host=host, engine_version=version)
-    return predict(world(leaves, theirs, one, two), ask(one, two, protocol, port), evidence)
+    observations = seen([(two, OPEN)], host=host, engine_version=version)
+    return predict(world(leaves, theirs, one, two), ask(one, two, protocol, port), observations)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ SHUT = Observation(1, sockets=())
 
 
 def at_host(source, target="host", observation=OPEN, **facts):
-    evidence = seen([(WEB, observation)], **facts)
-    return predict(SNAPSHOT, ask(source, target, "tcp", 18080), evidence)
+    observations = seen([(WEB, observation)], **facts)
+    return predict(SNAPSHOT, ask(source, target, "tcp", 18080), observations)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_without_a_proxy_a_closed_network_keeps_its_own_ports_from_its_members()
     peer = container("peer", (locked, "10.9.0.3"))
     question = ask(peer, "host", "tcp", 18080)
     for proxy, expected in ((True, []), (False, ["inter-container-off"])):
-        evidence = seen([(web, OPEN)], userland_proxy=proxy)
-        assert codes(predict(world(locked, web, peer), question, evidence)) == expected
+        observations = seen([(web, OPEN)], userland_proxy=proxy)
+        assert codes(predict(world(locked, web, peer), question, observations)) == expected
 
 
 def test_the_ipv6_loopback_cannot_be_translated():
@@ -181,8 +181,8 @@ def test_the_ipv6_loopback_cannot_be_translated():
     question = ask("host", "address:::1", "tcp", 18080)
     for proxy, verdict in ((True, Verdict.REACHABLE), (False, Verdict.UNREACHABLE)):
         sockets = [(web, listening(f"[::]:{PORT}"))]
-        evidence = seen(sockets, ipv6_firewall=True, userland_proxy=proxy, engine_version=V29)
-        assert predict(world(dual, web), question, evidence).verdict is verdict
+        observations = seen(sockets, ipv6_firewall=True, userland_proxy=proxy, engine_version=V29)
+        assert predict(world(dual, web), question, observations).verdict is verdict
 
 
 def test_inhibit_ipv4_leaves_a_bridge_without_the_host_and_a_default_route_to_nobody():

@@ -196,9 +196,9 @@ def test_an_ipv6_packet_is_not_for_an_ipv4_socket():
 
 
 def test_a_container_reaches_its_own_loopback_listener():
-    evidence = seen([(ONE, listening("127.0.0.1:8080"))])
-    assert predict(SNAPSHOT, ask(ONE, "address:127.0.0.1", "tcp", 8080), evidence).verdict is Verdict.REACHABLE
-    assert codes(predict(SNAPSHOT, ask(ONE, "address:10.1.0.2", "tcp", 8080), evidence)) == ["no-listener"]
+    observations = seen([(ONE, listening("127.0.0.1:8080"))])
+    assert predict(SNAPSHOT, ask(ONE, "address:127.0.0.1", "tcp", 8080), observations).verdict is Verdict.REACHABLE
+    assert codes(predict(SNAPSHOT, ask(ONE, "address:10.1.0.2", "tcp", 8080), observations)) == ["no-listener"]
 
 
 def test_unseen_sockets_leave_a_port_inconclusive_and_a_ping_decided():

@@ -9,8 +9,8 @@ import pytest
 from bridgework.analysis.attachment import attachment_of, ordered_endpoints
 from bridgework.analysis.predict import predict
 from bridgework.model.checks import Severity, Verdict
-from bridgework.model.evidence import NOTHING_SEEN
 from bridgework.model.observations import (
+    NOTHING_SEEN,
     FirewallChain,
     HostObservation,
     Interface,
@@ -119,8 +119,8 @@ def test_the_host_reaches_every_bridge_and_itself():
     seen_address = Interface(
         2, "eth0", "device", None, 1500, "up", (), (InterfaceAddress("192.0.2.9", 24, "ipv4", "global"),)
     )
-    evidence = seen(host=host(interfaces=(seen_address,)))
-    assert predict(snapshot, ask("host", "address:192.0.2.9"), evidence).verdict is Verdict.REACHABLE
+    observations = seen(host=host(interfaces=(seen_address,)))
+    assert predict(snapshot, ask("host", "address:192.0.2.9"), observations).verdict is Verdict.REACHABLE
 
 
 def test_a_gateway_that_no_pool_names_is_the_first_address():
@@ -196,10 +196,10 @@ def test_outside_of_the_engine_only_the_hosts_routes_are_known():
 
 def test_a_host_that_does_not_forward_lets_nothing_out():
     one = on(DUAL, "a", 2)
-    evidence = seen(host=host(routes=(route("0.0.0.0/0"), route("::/0")), forwarding=False))
-    found = finding_of(predict(world(DUAL, one), ask(one, "address:192.0.2.1"), evidence), "ip-forward-off")
+    observations = seen(host=host(routes=(route("0.0.0.0/0"), route("::/0")), forwarding=False))
+    found = finding_of(predict(world(DUAL, one), ask(one, "address:192.0.2.1"), observations), "ip-forward-off")
     assert found.remedy.commands == ("sysctl -w net.ipv4.ip_forward=1",)
-    six = finding_of(predict(world(DUAL, one), ask(one, "address:2001:db8::1"), evidence), "ip-forward-off")
+    six = finding_of(predict(world(DUAL, one), ask(one, "address:2001:db8::1"), observations), "ip-forward-off")
     assert six.remedy.commands == ("sysctl -w net.ipv6.conf.all.forwarding=1",)
 
 
@@ -350,9 +350,9 @@ def links(*, state="up", master=4, mtu=1500):
 
 
 def test_a_path_names_the_veth_and_the_bridge_that_were_seen():
-    one, evidence = links()
+    one, observations = links()
     two = on(FRONT, "b", 3)
-    path = predict(world(FRONT, one, two), ask(one, two), evidence).path
+    path = predict(world(FRONT, one, two), ask(one, two), observations).path
     assert [(hop.kind, hop.name, hop.of) for hop in path] == [
         ("interface", "eth0", "a"),
         ("veth", "veth27a5c19", "the host"),
@@ -362,18 +362,18 @@ def test_a_path_names_the_veth_and_the_bridge_that_were_seen():
 
 
 def test_a_link_that_is_down_is_reconnected_with_the_settings_it_has():
-    one, evidence = links(state="down")
+    one, observations = links(state="down")
     two = on(FRONT, "b", 3)
-    found = finding_of(predict(world(FRONT, one, two), ask(one, two), evidence), "link-down")
+    found = finding_of(predict(world(FRONT, one, two), ask(one, two), observations), "link-down")
     assert [call.method for call in found.remedy.calls] == ["DELETE", "PUT"]
-    assert codes(predict(world(FRONT, one, two), ask(two, one), evidence)) == ["link-down"]
+    assert codes(predict(world(FRONT, one, two), ask(two, one), observations)) == ["link-down"]
 
 
 @pytest.mark.parametrize("master", [None, 5])
 def test_a_veth_that_is_no_port_of_its_bridge_is_detached(master):
-    one, evidence = links(master=master)
+    one, observations = links(master=master)
     two = on(FRONT, "b", 3)
-    found = finding_of(predict(world(FRONT, one, two), ask(one, two), evidence), "veth-detached")
+    found = finding_of(predict(world(FRONT, one, two), ask(one, two), observations), "veth-detached")
     assert found.evidence["veth"] == "veth27a5c19"
 
 
@@ -387,9 +387,9 @@ def test_a_large_packet_that_may_not_be_split_does_not_pass_a_small_link():
     for facts in ({"payload_bytes": 1372, "dont_fragment": True}, {"payload_bytes": 1373}, {"dont_fragment": True}):
         assert predict(snapshot, ask(one, two, **facts)).verdict is Verdict.REACHABLE
     assert predict(snapshot, ask(three, four, payload_bytes=1472, dont_fragment=True)).verdict is Verdict.REACHABLE
-    linked, evidence = links(mtu=900)
+    linked, observations = links(mtu=900)
     large = ask(linked, "host", payload_bytes=1000, dont_fragment=True)
-    assert codes(predict(world(FRONT, linked), large, evidence)) == ["mtu-mismatch"]
+    assert codes(predict(world(FRONT, linked), large, observations)) == ["mtu-mismatch"]
 
 
 def chain(name, *rules, policy=None, table="filter"):
@@ -443,8 +443,8 @@ def test_a_flushed_firewall_stops_what_leaves_and_what_a_dropping_policy_catches
 def test_a_rule_of_a_persons_that_matches_is_quoted(rules, expected):
     one, two = on(FRONT, "a", 2), on(FRONT, "b", 3)
     forward = chain("FORWARD", "-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-FORWARD")
-    evidence = seen(host=host(forward, chain("DOCKER-USER", *rules)))
-    prediction = predict(world(FRONT, one, two), ask(one, two), evidence)
+    observations = seen(host=host(forward, chain("DOCKER-USER", *rules)))
+    prediction = predict(world(FRONT, one, two), ask(one, two), observations)
     assert codes(prediction) == expected
     assert (prediction.verdict is Verdict.UNREACHABLE) == (expected == ["user-firewall-drop"])
     if expected == ["user-firewall-drop"]:
@@ -468,8 +468,8 @@ def test_within_a_bridge_no_rule_is_asked_where_br_netfilter_is_off():
     made = host(chain("FORWARD", "-A FORWARD -j DOCKER-USER"), chain("DOCKER-USER", "-A DOCKER-USER -j DROP"))
     for value, expected in (("0", []), ("1", ["user-firewall-drop"])):
         sysctls = (("net.bridge.bridge-nf-call-iptables", value),)
-        evidence = seen(host=replace(made, observation=replace(made.observation, sysctls=sysctls)))
-        assert codes(predict(world(FRONT, one, two), ask(one, two), evidence)) == expected
+        observations = seen(host=replace(made, observation=replace(made.observation, sysctls=sysctls)))
+        assert codes(predict(world(FRONT, one, two), ask(one, two), observations)) == expected
 
 
 UFW = (
@@ -525,6 +525,6 @@ def test_what_ufw_drops_of_a_containers_packets_for_the_host_is_told(how, expect
 
 def test_the_hosts_own_traffic_passes_no_forwarding_rule():
     one = on(FRONT, "a", 2)
-    evidence = seen(host=host(chain("DOCKER-USER", "-A DOCKER-USER -j DROP"), chain("FORWARD")))
-    assert predict(world(FRONT, one), ask("host", one), evidence).verdict is Verdict.REACHABLE
-    assert predict(world(FRONT, one), ask(one, "host"), evidence).verdict is Verdict.REACHABLE
+    observations = seen(host=host(chain("DOCKER-USER", "-A DOCKER-USER -j DROP"), chain("FORWARD")))
+    assert predict(world(FRONT, one), ask("host", one), observations).verdict is Verdict.REACHABLE
+    assert predict(world(FRONT, one), ask(one, "host"), observations).verdict is Verdict.REACHABLE

@@ -25,9 +25,9 @@ def measured(reason=None, **facts):
 
 
 def weighed(question, measurement, **facts):
-    evidence = facts.pop("evidence", seen())
-    prediction = predict(SNAPSHOT, question, evidence)
-    return weigh(prediction, measurement, question=question, snapshot=SNAPSHOT, evidence=evidence, **facts)
+    observations = facts.pop("observations", seen())
+    prediction = predict(SNAPSHOT, question, observations)
+    return weigh(prediction, measurement, question=question, snapshot=SNAPSHOT, observations=observations, **facts)
 
 
 def test_two_that_agree_say_no_more_than_the_prediction():
@@ -90,7 +90,7 @@ def test_a_refusal_says_that_nothing_listens_unless_that_is_known():
     result = weighed(ask(ONE, TWO, "tcp", 80), measured(Reason.REFUSED, address="10.77.0.3"))
     assert finding_of(result, "no-listener").component.name == "b"
     known = weighed(
-        ask(ONE, TWO, "tcp", 80), measured(Reason.REFUSED), evidence=seen([(TWO, Observation(1, sockets=()))])
+        ask(ONE, TWO, "tcp", 80), measured(Reason.REFUSED), observations=seen([(TWO, Observation(1, sockets=()))])
     )
     assert codes(known) == ["no-listener"]
     assert codes(weighed(ask(ONE, TWO), measured(Reason.REFUSED))) == ["prediction-inconsistent"]
@@ -114,8 +114,8 @@ def test_a_name_that_the_resolver_does_not_know_lists_the_valid_ones():
 
 def test_a_look_up_that_failed_names_the_upstream_servers():
     resolver = ResolverConfiguration(("127.0.0.11",), upstreams=("192.0.2.53",))
-    evidence = seen([(ONE, Observation(1, resolver=resolver))])
-    result = weighed(ask(ONE, "name:example.org"), measured(Reason.RESOLVER_FAILED), evidence=evidence)
+    observations = seen([(ONE, Observation(1, resolver=resolver))])
+    result = weighed(ask(ONE, "name:example.org"), measured(Reason.RESOLVER_FAILED), observations=observations)
     assert finding_of(result, "dns-upstream-failed").evidence == {"servers": ["192.0.2.53"]}
     assert "dns-upstream-failed" in codes(weighed(ask(ONE, "name:example.org"), measured(Reason.RESOLVER_FAILED)))
     assert "dns-upstream-failed" not in codes(weighed(ask(ONE, "name:b"), measured(Reason.RESOLVER_FAILED)))

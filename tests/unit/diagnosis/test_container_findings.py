@@ -26,8 +26,8 @@ NET = network("backend", "10.1.0.0/24")
 VAULT = network("vault", "10.3.0.0/24", internal=True)
 
 
-def findings(one, *others, evidence=None):
-    return findings_for(world(*BUILTIN, NET, VAULT, one, *others), one, evidence or seen())
+def findings(one, *others, observations=None):
+    return findings_for(world(*BUILTIN, NET, VAULT, one, *others), one, observations or seen())
 
 
 def test_an_ordinary_container_has_none():
@@ -64,7 +64,7 @@ def test_published_ports_are_ignored_by_a_sharer():
 def test_a_stale_share_is_said():
     owner = container("owner", (NET, "10.1.0.2"))
     one = container("a", shares_with=owner.id)
-    found = findings(one, owner, evidence=seen(namespace_inodes={owner.id: 1, one.id: 2}))
+    found = findings(one, owner, observations=seen(namespace_inodes={owner.id: 1, one.id: 2}))
     assert codes(found) == ["shared-network-stale"]
 
 
@@ -135,10 +135,10 @@ def test_a_network_that_is_gone_is_disconnected_by_force():
 
 def test_name_servers_that_cannot_serve_are_said():
     one = container("a", (NET, "10.1.0.2"), dns=("127.0.0.53",))
-    evidence = seen([(one, Observation(1, resolver=ResolverConfiguration(("192.0.2.53",))))])
-    assert codes(findings(one, evidence=evidence)) == ["dns-loopback-upstream", "embedded-dns-bypassed"]
+    observations = seen([(one, Observation(1, resolver=ResolverConfiguration(("192.0.2.53",))))])
+    assert codes(findings(one, observations=observations)) == ["dns-loopback-upstream", "embedded-dns-bypassed"]
     plain = replace(one, dns=())
-    assert findings(plain, evidence=seen([(plain, Observation(1, sockets=()))])) == ()
+    assert findings(plain, observations=seen([(plain, Observation(1, sockets=()))])) == ()
 
 
 def test_what_a_list_of_a_crowded_network_costs_grows_with_the_crowd(monkeypatch):

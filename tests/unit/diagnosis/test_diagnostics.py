@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from bridgework.diagnosis.diagnosis import diagnose
 from bridgework.diagnosis.view import length_like
 from bridgework.model.checks import Severity
-from bridgework.model.evidence import EngineEvidence, Evidence
 from bridgework.model.observations import (
+    EngineObservations,
     FirewallChain,
     HostObservation,
     Interface,
@@ -20,6 +20,7 @@ from bridgework.model.observations import (
     ListeningSocket,
     NeighbourTable,
     Observation,
+    Observations,
     ResolverConfiguration,
     Route,
 )
@@ -49,8 +50,8 @@ def snapshot(*things):
 
 
 def found(*things, code=None, inside=None, host=None, **engine):
-    evidence = EngineEvidence(Evidence(observations=inside or {}, host=host), **engine)
-    return [finding for finding in diagnose(snapshot(*things), evidence) if finding.code == code]
+    observations = EngineObservations(Observations(inside=inside or {}, host=host), **engine)
+    return [finding for finding in diagnose(snapshot(*things), observations) if finding.code == code]
 
 
 def only(*things, **fields):
@@ -535,7 +536,7 @@ def test_what_could_not_be_seen_is_said_and_nothing_is_said_when_all_was():
 def test_what_hurts_most_comes_first():
     exhausted = full(13)
     lost = container("lost", endpoint("lost", "old"))
-    findings = diagnose(snapshot(*exhausted, lost, network("idle", "10.5.0.0/24")), EngineEvidence())
+    findings = diagnose(snapshot(*exhausted, lost, network("idle", "10.5.0.0/24")), EngineObservations())
     assert [f.code for f in findings][:2] == ["pool-exhausted", "network-gone"]
     order = [Severity.BLOCKING, Severity.WARNING, Severity.INFO]
     ranks = [order.index(f.severity) for f in findings]
@@ -546,8 +547,8 @@ def test_a_healthy_engine_that_was_seen_whole_has_no_findings():
     veth = link(7, "veth0abcdef", peer_index=2, master_index=3)
     inside = {"web-id": replace(eth0()["web-id"], sockets=())}
     seen = host(veth, LAB_BRIDGE, chains=DOCKER_CHAINS, ipv4_forwarding=True)
-    evidence = EngineEvidence(Evidence(observations=inside, host=seen))
-    assert diagnose(snapshot(LAB, WEB), evidence) == ()
+    observations = EngineObservations(Observations(inside=inside, host=seen))
+    assert diagnose(snapshot(LAB, WEB), observations) == ()
 
 
 def test_ten_thousand_endpoints_in_a_thousand_networks_are_diagnosed_and_drawn():
@@ -558,7 +559,7 @@ def test_ten_thousand_endpoints_in_a_thousand_networks_are_diagnosed_and_drawn()
         for i in range(10)
     ]
     engine = snapshot(*networks, *crowd)
-    codes = [f.code for f in diagnose(engine, EngineEvidence())]
+    codes = [f.code for f in diagnose(engine, EngineObservations())]
     assert codes.count("name-ambiguous") == 1000
     graph = build(engine)
     assert (len(graph.nodes), len(graph.edges)) == (11_001, 11_000)
@@ -618,8 +619,8 @@ CONTAINERS = st.builds(
     random=st.randoms(use_true_random=False),
 )
 def test_any_engine_gets_a_diagnosis_and_the_order_of_its_lists_does_not_matter(networks, containers, pools, random):
-    evidence = EngineEvidence(default_pools=pools)
-    first = diagnose(Snapshot(tuple(networks), tuple(containers)), evidence)
+    observations = EngineObservations(default_pools=pools)
+    first = diagnose(Snapshot(tuple(networks), tuple(containers)), observations)
     random.shuffle(networks)
     random.shuffle(containers)
-    assert diagnose(Snapshot(tuple(networks), tuple(containers)), evidence) == first
+    assert diagnose(Snapshot(tuple(networks), tuple(containers)), observations) == first

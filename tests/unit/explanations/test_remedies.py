@@ -38,7 +38,7 @@ def assert_sendable(call):
 @settings(deadline=None)
 @given(worlds.engines(), st.data())
 def test_every_remedy_is_made_of_calls_that_the_api_takes(snapshot, data):
-    evidence = data.draw(worlds.evidences(snapshot))
+    observations = data.draw(worlds.evidences(snapshot))
     ids = [c.id for c in snapshot.containers]
     destinations = [
         HostDestination(),
@@ -50,9 +50,9 @@ def test_every_remedy_is_made_of_calls_that_the_api_takes(snapshot, data):
         f
         for i in [None, *ids]
         for destination in destinations
-        for f in predict(snapshot, Question(i, destination), evidence).findings
+        for f in predict(snapshot, Question(i, destination), observations).findings
     ]
-    findings += [f for c in snapshot.containers for f in findings_for(snapshot, c, evidence)]
+    findings += [f for c in snapshot.containers for f in findings_for(snapshot, c, observations)]
     taken = {n.name for n in snapshot.networks}
     for found in findings:
         made = [

@@ -18,7 +18,7 @@ from typing import Literal
 from bridgework.analysis.all_pairs.classes import Classes, classify
 from bridgework.analysis.predict import predict
 from bridgework.model.checks import ContainerDestination, NameDestination, Prediction, Protocol, Question, Verdict
-from bridgework.model.evidence import NOTHING_SEEN, Evidence
+from bridgework.model.observations import NOTHING_SEEN, Observations
 from bridgework.model.snapshot import Snapshot
 
 By = Literal["address", "name"]
@@ -35,10 +35,10 @@ def predict_matrix(
     protocol: Protocol = Protocol.ICMP,
     port: int | None = None,
     by: By = "address",
-    evidence: Evidence = NOTHING_SEEN,
+    observations: Observations = NOTHING_SEEN,
 ) -> MatrixPrediction:
-    """Predict every pair of these containers. Listeners are taken from ``evidence``; unseen, a port is inconclusive."""
-    return MatrixPrediction(snapshot, tuple(container_ids), protocol, port, by, evidence)
+    """Predict every pair of these containers. A port whose listeners were not observed is inconclusive."""
+    return MatrixPrediction(snapshot, tuple(container_ids), protocol, port, by, observations)
 
 
 class MatrixPrediction:
@@ -51,13 +51,13 @@ class MatrixPrediction:
         protocol: Protocol,
         port: int | None,
         by: By,
-        evidence: Evidence,
+        observations: Observations,
     ) -> None:
         """Sort the containers into classes; nothing is predicted yet."""
-        self._snapshot, self._evidence = snapshot, evidence
+        self._snapshot, self._observations = snapshot, observations
         self._protocol, self._port, self._by = protocol, port, by
         self._ids = container_ids
-        self._classes: Classes = classify(snapshot, container_ids, protocol, port, evidence, by_name=by == "name")
+        self._classes: Classes = classify(snapshot, container_ids, protocol, port, observations, by_name=by == "name")
         self._known: dict[Hashable, int] = {}
         self._rows: dict[int, bytes] = {}
 
@@ -71,7 +71,7 @@ class MatrixPrediction:
 
     def prediction(self, source: int, destination: int) -> Prediction:
         """The pair predicted by itself, with path and findings."""
-        return predict(self._snapshot, self.question(source, destination), self._evidence)
+        return predict(self._snapshot, self.question(source, destination), self._observations)
 
     def verdict(self, source: int, destination: int) -> Verdict:
         """The verdict of one pair."""

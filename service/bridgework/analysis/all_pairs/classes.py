@@ -21,8 +21,7 @@ from bridgework.analysis.routing import default_exit, gateway_mode, host_address
 from bridgework.analysis.rules.base import DEFAULT_PORTS
 from bridgework.analysis.rules.listener import is_loopback
 from bridgework.model.checks import Protocol
-from bridgework.model.evidence import Evidence
-from bridgework.model.observations import MAPPED
+from bridgework.model.observations import MAPPED, Observations
 from bridgework.model.snapshot import Container, Network, Snapshot
 
 _ANYWHERE = {"0.0.0.0": "any4", "::": "any", "*": "any"}
@@ -88,7 +87,7 @@ def classify(
     container_ids: Sequence[str],
     protocol: Protocol,
     port: int | None,
-    evidence: Evidence,
+    observations: Observations,
     *,
     by_name: bool,
 ) -> Classes:
@@ -97,18 +96,18 @@ def classify(
     kinds, linked = _kinds(snapshot), _linked(snapshot)
     traits, networks, namespaces = [], [], []
     for container_id in container_ids:
-        attachment = attachment_of(snapshot, container_id, evidence)
+        attachment = attachment_of(snapshot, container_id, observations)
         traits.append(
             (
-                _trait(snapshot, attachment, kinds, evidence),
-                _listening(attachment, protocol, asked, evidence),
+                _trait(snapshot, attachment, kinds, observations),
+                _listening(attachment, protocol, asked, observations),
                 _publishes(attachment, protocol, asked),
                 attachment.owner.id if attachment.owner is not None and attachment.owner.id in linked else None,
             )
         )
         networks.append(tuple(endpoint.network_id for endpoint in attachment.endpoints))
         namespaces.append(_namespace(attachment, container_id))
-    disputed = non_uniform(snapshot, container_ids, asked, evidence, by_name=by_name)
+    disputed = non_uniform(snapshot, container_ids, asked, observations, by_name=by_name)
     class_of, group_of = _numbered(traits), _numbered(list(zip(traits, networks, strict=True)))
     return Classes(
         class_of,
@@ -162,33 +161,35 @@ def _namespace(attachment: Attachment, container_id: str) -> Hashable:
     return container_id if alone or attachment.owner is None else attachment.owner.id
 
 
-def _trait(snapshot: Snapshot, attachment: Attachment, kinds: dict[str, Hashable], evidence: Evidence) -> Hashable:
+def _trait(
+    snapshot: Snapshot, attachment: Attachment, kinds: dict[str, Hashable], observations: Observations
+) -> Hashable:
     """Everything about where it stands."""
     container = attachment.container
-    exits = (default_exit(snapshot, attachment, version, evidence) for version in (IPV4, IPV6))
+    exits = (default_exit(snapshot, attachment, version, observations) for version in (IPV4, IPV6))
     return (
         attachment.condition,
         container is not None and container.paused,
         container is not attachment.owner,
         tuple((kinds[e.network_id], bool(e.ipv4_address), bool(e.ipv6_address)) for e in attachment.endpoints),
         tuple(kinds[network.id] if network else None for network in exits),
-        container.id if container is not None and _is_observed(container, attachment, evidence) else None,
+        container.id if container is not None and _is_observed(container, attachment, observations) else None,
     )
 
 
-def _is_observed(container: Container, attachment: Attachment, evidence: Evidence) -> bool:
+def _is_observed(container: Container, attachment: Attachment, observations: Observations) -> bool:
     """Whether more than its sockets was seen inside: then it is like no other."""
     owner = attachment.owner.id if attachment.owner is not None else container.id
-    seen = [evidence.observations[i] for i in (container.id, owner) if i in evidence.observations]
+    seen = [observations.inside[i] for i in (container.id, owner) if i in observations.inside]
     return any((o.interfaces, o.routes, o.resolver) != (None, None, None) for o in seen)
 
 
-def _listening(attachment: Attachment, protocol: Protocol, port: int | None, evidence: Evidence) -> Hashable:
+def _listening(attachment: Attachment, protocol: Protocol, port: int | None, observations: Observations) -> Hashable:
     """How the port is listened on: by which kinds of sockets, or unseen."""
     if protocol is Protocol.ICMP:
         return None
     ids = [c.id for c in (attachment.container, attachment.owner) if c is not None]
-    seen = next((evidence.observations[i] for i in ids if i in evidence.observations), None)
+    seen = next((observations.inside[i] for i in ids if i in observations.inside), None)
     if seen is None or seen.sockets is None:
         return "unseen"
     own = [address for endpoint in attachment.endpoints for address in (endpoint.ipv4_address, endpoint.ipv6_address)]

@@ -12,19 +12,19 @@ from collections.abc import Mapping, Sequence
 
 from bridgework.analysis.name_lookup import link_parts
 from bridgework.model.endpoint_names import names_of, normal
-from bridgework.model.evidence import Evidence
+from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Container, Snapshot
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::", "*"})
 
 
 def non_uniform(
-    snapshot: Snapshot, container_ids: Sequence[str], port: int | None, evidence: Evidence, *, by_name: bool
+    snapshot: Snapshot, container_ids: Sequence[str], port: int | None, observations: Observations, *, by_name: bool
 ) -> Mapping[int, frozenset[int]]:
     """Position of the destination → positions of the sources for which not even their group decides."""
     containers = [snapshot.containers_by_id.get(container_id) for container_id in container_ids]
     found: dict[int, frozenset[int]] = {}
-    if _host_differs(snapshot, port, evidence):
+    if _host_differs(snapshot, port, observations):
         on_host = (at for at, container in enumerate(containers) if container and _lives_on_host(snapshot, container))
         found = dict.fromkeys(on_host, frozenset())
     return found | _by_name(snapshot, containers) if by_name else found
@@ -35,14 +35,14 @@ def _lives_on_host(snapshot: Snapshot, container: Container) -> bool:
     return owner is not None and owner.host_mode
 
 
-def _host_differs(snapshot: Snapshot, port: int | None, evidence: Evidence) -> bool:
+def _host_differs(snapshot: Snapshot, port: int | None, observations: Observations) -> bool:
     """Whether the port is published (the publisher's own bridge differs), or the host listens at one address only."""
     if port is None:
         return False
     if any(p.host_port == port for c in snapshot.containers for p in c.published_ports):
         return True
-    seen = [evidence.observations[c.id] for c in snapshot.containers if c.host_mode and c.id in evidence.observations]
-    seen += [evidence.host.observation] if evidence.host is not None else []
+    seen = [observations.inside[c.id] for c in snapshot.containers if c.host_mode and c.id in observations.inside]
+    seen += [observations.host.observation] if observations.host is not None else []
     bound = {socket.address for one in seen for socket in one.sockets or () if socket.port == port}
     return not bound <= _EVERYWHERE
 

@@ -243,7 +243,7 @@ def address_ahead_is_tentative(situation: Situation) -> Findings:
 
 def _tentative(situation: Situation, address: str | None) -> Findings:
     """The finding for an address of a network that its kernel does not use, where it was seen to be so."""
-    found = situation.evidence.unsettled.get(address) if address is not None else None
+    found = situation.observations.unsettled.get(address) if address is not None else None
     if address is None or found is None or version_of(address) is None:
         return
     network = next(iter(networks_around(situation.snapshot, ip_address(address))), None)

@@ -19,8 +19,7 @@ from bridgework.analysis.routing import Candidate
 from bridgework.explanations import HOST, finding, of_container, of_network
 from bridgework.model.checks import Component, Finding, Protocol, Question, Severity
 from bridgework.model.errors import Remedy
-from bridgework.model.evidence import Evidence
-from bridgework.model.observations import Observation
+from bridgework.model.observations import Observation, Observations
 from bridgework.model.snapshot import Container, Network, Snapshot
 
 __all__ = [
@@ -50,7 +49,7 @@ class Situation:
 
     snapshot: Snapshot
     question: Question
-    evidence: Evidence
+    observations: Observations
     source: Attachment
     candidate_addresses: CandidateAddresses
     candidate: Candidate | None = None
@@ -76,7 +75,7 @@ class Situation:
 
     def observed(self, attachment: Attachment) -> Observation | None:
         """What was seen in the namespace."""
-        return observed(self.evidence, attachment)
+        return observed(self.observations, attachment)
 
 
 class Step(IntEnum):

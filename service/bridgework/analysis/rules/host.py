@@ -38,7 +38,7 @@ from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped
 from bridgework.explanations import of_container, remedies
 from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy
-from bridgework.model.evidence import Evidence
+from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Container, Network, PublishedPort, Snapshot
 from bridgework.policy.host_ports import overlap
 
@@ -95,34 +95,34 @@ def publication(situation: Situation) -> Publication | None:
         return None
     for container, port in publications(situation.snapshot, transport):
         if port.host_port == situation.port and overlap(port.host_ip, candidate.address):
-            attachment = attachment_of(situation.snapshot, container.id, situation.evidence)
-            home = default_exit(situation.snapshot, attachment, candidate.version, situation.evidence)
+            attachment = attachment_of(situation.snapshot, container.id, situation.observations)
+            home = default_exit(situation.snapshot, attachment, candidate.version, situation.observations)
             return Publication(container, port, attachment, _delivery(situation, candidate, attachment, home), home)
     return None
 
 
 def _delivery(situation: Situation, candidate: Candidate, publisher: Attachment, home: Network | None) -> Delivery:
     """What answers, by the way the packet comes (the table at the top of this file)."""
-    evidence = situation.evidence
+    observations = situation.observations
     translatable = any(version_of(address) == candidate.version for e in publisher.endpoints for address in e.addresses)
-    if not evidence.guards(candidate.version) or not translatable:
-        return _proxy_or(Delivery.NOBODY, evidence)
+    if not observations.guards(candidate.version) or not translatable:
+        return _proxy_or(Delivery.NOBODY, observations)
     if situation.source.is_host:
         if not ip_address(candidate.address).is_loopback:
             return Delivery.RULES
-        return _proxy_or(Delivery.RULES if candidate.version == IPV4 else Delivery.NOBODY, evidence)
+        return _proxy_or(Delivery.RULES if candidate.version == IPV4 else Delivery.NOBODY, observations)
     if candidate.exit is None or candidate.exit == home:
-        return _proxy_or(Delivery.RULES, evidence)
-    if bridges_are_open(evidence) or candidate.exit.internal or not masquerades(candidate.exit):
+        return _proxy_or(Delivery.RULES, observations)
+    if bridges_are_open(observations) or candidate.exit.internal or not masquerades(candidate.exit):
         return Delivery.RULES
-    return _proxy_or(Delivery.RULES, evidence)
+    return _proxy_or(Delivery.RULES, observations)
 
 
-def _proxy_or(otherwise: Delivery, evidence: Evidence) -> Delivery:
+def _proxy_or(otherwise: Delivery, observations: Observations) -> Delivery:
     """The proxy where it runs, else the other; not decided where it was not seen."""
-    if evidence.userland_proxy is None:
+    if observations.userland_proxy is None:
         return Delivery.UNSEEN
-    return Delivery.PROXY if evidence.userland_proxy else otherwise
+    return Delivery.PROXY if observations.userland_proxy else otherwise
 
 
 def port_has_no_owner(situation: Situation) -> Findings:
@@ -156,7 +156,7 @@ def _host_listens(situation: Situation) -> bool:
 
 
 def _loopback_only(situation: Situation, publisher: Container, port: int) -> Finding:
-    attachment = attachment_of(situation.snapshot, publisher.id, situation.evidence)
+    attachment = attachment_of(situation.snapshot, publisher.id, situation.observations)
     remedy = remedies.share_network(situation.snapshot, members(situation.source, attachment))
     message = f"Port {port} of {publisher.name} is published on a loopback address of the host only."
     return finding("port-bound-to-loopback", of_container(publisher), message, remedy=remedy, evidence={"port": port})
@@ -196,7 +196,9 @@ def nobody_answers_for_it(situation: Situation) -> Findings:
         yield unseen(HOST, message, port=situation.port, container=found.container.name)
     elif found.delivery is Delivery.NOBODY:
         # Docker 26 and 27 hold the port by a socket that listens: the kernel takes the connection, and no more.
-        held = situation.question.protocol is Protocol.TCP and situation.evidence.engine_version < PORTS_HELD_SILENTLY
+        held = (
+            situation.question.protocol is Protocol.TCP and situation.observations.engine_version < PORTS_HELD_SILENTLY
+        )
         message = (
             f"Port {situation.port} of {found.container.name} is published, but not at {candidate.address}: the engine "
             f"runs without docker-proxy (userland-proxy=false) and no rule of its firewall translates that address."
@@ -216,7 +218,7 @@ def translated_and_dropped(situation: Situation) -> Findings:
     leaves, home = candidate.exit, found.home
     remedy = remedies.share_network(situation.snapshot, members(situation.source, found.attachment))
     whose = f"port {situation.port} of {found.container.name}, published at the host,"
-    if leaves.internal and situation.evidence.nftables:
+    if leaves.internal and situation.observations.nftables:
         # The nftables rules ask what the destination's bridge accepts before what an internal one lets out.
         return
     if leaves.internal:
@@ -226,7 +228,7 @@ def translated_and_dropped(situation: Situation) -> Findings:
         if not leaves.inter_container_enabled:
             message = f"{leaves.name} has enable_icc=false and no docker-proxy answers: {whose} is not reached from it."
             yield finding("inter-container-off", of_network(leaves), message, remedy=remedy)
-    elif bridges_are_open(situation.evidence):
+    elif bridges_are_open(situation.observations):
         return
     elif not masquerades(leaves):
         yield _unanswered(situation, leaves, found)
@@ -244,7 +246,7 @@ def translated_and_unanswered(situation: Situation) -> Findings:
     if candidate is None or candidate.exit is None or found is None or found.delivery is not Delivery.RULES:
         return
     leaves = candidate.exit
-    if leaves.internal or leaves == found.home or not bridges_are_open(situation.evidence):
+    if leaves.internal or leaves == found.home or not bridges_are_open(situation.observations):
         return
     if not masquerades(leaves) and reply_is_dropped(situation, leaves):
         yield _unanswered(situation, leaves, found)

@@ -37,9 +37,9 @@ def chains_are_missing(situation: Situation) -> Findings:
     chains = _chains(situation, IPV4)
     if candidate is None or chains is None or candidate.version != IPV4 or _hook(situation, candidate) != _FORWARD:
         return
-    if situation.evidence.guards(IPV4):
+    if situation.observations.guards(IPV4):
         return
-    if situation.evidence.nftables:
+    if situation.observations.nftables:
         yield native_rules_are_missing()
         return
     forward = next((c for c in chains if (c.table, c.name) == ("filter", _FORWARD)), None)
@@ -177,7 +177,7 @@ def _dropped_by_policy(situation: Situation, candidate: Candidate) -> Finding:
 
 
 def _chains(situation: Situation, version: int) -> tuple[FirewallChain, ...] | None:
-    host = situation.evidence.host
+    host = situation.observations.host
     if host is None:
         return None
     return host.chains if version == IPV4 else host.ipv6_chains
@@ -195,7 +195,7 @@ def _hook(situation: Situation, candidate: Candidate) -> str | None:
 
 def _is_filtered(situation: Situation, candidate: Candidate) -> bool:
     """Whether the packet passes the table at all: within one bridge only where br_netfilter is switched on."""
-    host = situation.evidence.host
+    host = situation.observations.host
     settings = dict(host.observation.sysctls) if host is not None else {}
     within = candidate.way is Way.DIRECT and not candidate.is_host
     return not within or not settings or settings.get(_BRIDGE_FILTER[candidate.version]) == "1"

@@ -42,7 +42,7 @@ def sockets_of(situation: Situation, attachment: Attachment) -> tuple[ListeningS
     if seen is not None and seen.sockets is not None:
         return seen.sockets
     for container in sorted(situation.snapshot.containers, key=lambda c: c.id) if attachment.is_host else ():
-        other = situation.evidence.observations.get(container.id) if container.host_mode and container.running else None
+        other = situation.observations.inside.get(container.id) if container.host_mode and container.running else None
         if other is not None and other.sockets is not None:
             return other.sockets
     return None

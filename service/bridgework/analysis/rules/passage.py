@@ -22,8 +22,7 @@ from __future__ import annotations
 from bridgework.analysis.attachment import IPV4
 from bridgework.analysis.routing import gateway_mode, masquerades
 from bridgework.analysis.rules.base import Situation
-from bridgework.model.evidence import Evidence
-from bridgework.model.observations import FirewallChain
+from bridgework.model.observations import FirewallChain, Observations
 from bridgework.model.snapshot import Network
 
 ROUTED_OPEN_SINCE, BRIDGES_OPEN_SINCE = (28, 0), (29, 0)
@@ -31,23 +30,23 @@ RAW_RULES_SINCE = (28, 2)
 """Docker 28.0 and 28.1 dropped by published port, which no reply is addressed to."""
 
 
-def bridges_are_open(evidence: Evidence) -> bool:
+def bridges_are_open(observations: Observations) -> bool:
     """Whether the engine lets pass what is open at the destination, from whichever bridge it comes."""
-    return evidence.engine_version >= BRIDGES_OPEN_SINCE
+    return observations.engine_version >= BRIDGES_OPEN_SINCE
 
 
-def routed_is_open(evidence: Evidence) -> bool:
+def routed_is_open(observations: Observations) -> bool:
     """Whether a routed network takes pings and published ports from other bridges."""
-    return evidence.engine_version >= ROUTED_OPEN_SINCE
+    return observations.engine_version >= ROUTED_OPEN_SINCE
 
 
 def reply_is_dropped(situation: Situation, network: Network) -> bool:
     """Whether an answer addressed to the source on that network, from beyond its bridge, is dropped on the host."""
-    candidate, evidence = situation.candidate, situation.evidence
-    if candidate is None or not evidence.guards(candidate.version) or network.internal:
+    candidate, observations = situation.candidate, situation.observations
+    if candidate is None or not observations.guards(candidate.version) or network.internal:
         return False
     mode = gateway_mode(network, candidate.version)
-    if mode != "nat" or masquerades(network) or evidence.engine_version < RAW_RULES_SINCE:
+    if mode != "nat" or masquerades(network) or observations.engine_version < RAW_RULES_SINCE:
         return False
     chains = _raw_chains(situation, candidate.version)
     if chains is None:
@@ -59,7 +58,7 @@ def reply_is_dropped(situation: Situation, network: Network) -> bool:
 
 def _raw_chains(situation: Situation, version: int) -> tuple[FirewallChain, ...] | None:
     """The raw table as seen, which ``--allow-direct-routing`` and other options leave empty; ``None`` unseen."""
-    host = situation.evidence.host
+    host = situation.observations.host
     if host is None or host.rules is None or host.rules.nftables:
         return None
     chains = host.chains if version == IPV4 else host.ipv6_chains

@@ -116,7 +116,7 @@ def across_networks(situation: Situation) -> Findings:
 
 def _between_bridges(situation: Situation, candidate: Candidate, network: Network, leaves: Network) -> Findings:
     """The engine's rules decide, where it writes any for the family."""
-    guarded, mode = situation.evidence.guards(candidate.version), gateway_mode(network, candidate.version)
+    guarded, mode = situation.observations.guards(candidate.version), gateway_mode(network, candidate.version)
     if candidate.attachment is not None and not has_host_address(network, candidate.version):
         yield without_host(situation, network, candidate.attachment)
     elif guarded is None:
@@ -125,10 +125,10 @@ def _between_bridges(situation: Situation, candidate: Candidate, network: Networ
         yield from _unguarded(situation, candidate, network)
     elif candidate.attachment is None or network.internal:
         yield _apart(situation, candidate, network)
-    elif mode == "routed" and routed_is_open(situation.evidence):
+    elif mode == "routed" and routed_is_open(situation.observations):
         yield from _into_routed(situation, candidate, network, candidate.attachment)
         yield from _answered(situation, leaves)
-    elif mode == "nat-unprotected" and bridges_are_open(situation.evidence):
+    elif mode == "nat-unprotected" and bridges_are_open(situation.observations):
         yield from _answered(situation, leaves)
     else:
         yield _apart(situation, candidate, network)
@@ -167,8 +167,8 @@ def _opens(situation: Situation, holder: Attachment, network: Network, port: int
     """
     if holder.owner is None or situation.transport is None:
         return False
-    exits = [default_exit(situation.snapshot, holder, version, situation.evidence) for version in (IPV4, IPV6)]
-    here = bridges_are_open(situation.evidence) or network in exits
+    exits = [default_exit(situation.snapshot, holder, version, situation.observations) for version in (IPV4, IPV6)]
+    here = bridges_are_open(situation.observations) or network in exits
     return here and holder.owner.publishes(port, situation.transport)
 
 
@@ -187,7 +187,7 @@ def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> 
     """Without rules nothing stands between two bridges but the answer's way back."""
     if candidate.attachment is None:
         yield _apart(situation, candidate, network)
-    elif default_exit(situation.snapshot, candidate.attachment, candidate.version, situation.evidence) is None:
+    elif default_exit(situation.snapshot, candidate.attachment, candidate.version, situation.observations) is None:
         message = (
             f"{candidate.attachment.name} has no IPv{candidate.version} route back to {situation.source.name}: "
             "the answer is lost."
@@ -227,7 +227,7 @@ def outside(situation: Situation) -> Findings:
     candidate = situation.candidate
     if candidate is None or not candidate.is_outside or candidate.way is Way.NO_ROUTE:
         return
-    host = situation.evidence.host
+    host = situation.observations.host
     if candidate.exit is not None and is_vlan(candidate.exit):
         yield from _by_vlan(situation, candidate, candidate.exit)
         return
@@ -275,7 +275,7 @@ def _leaving(situation: Situation, candidate: Candidate) -> Findings:
     """What the host must do for a packet that leaves: forward it, and put its own address on it."""
     if situation.source.is_host:
         return
-    host = situation.evidence.host
+    host = situation.observations.host
     forwards = None if host is None else (host.ipv4_forwarding if candidate.version == IPV4 else host.ipv6_forwarding)
     if forwards is False:
         switch = "net.ipv4.ip_forward" if candidate.version == IPV4 else "net.ipv6.conf.all.forwarding"

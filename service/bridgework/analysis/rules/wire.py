@@ -58,7 +58,7 @@ def network_forbids(situation: Situation) -> Findings:
         message = f"{network.name} is in mode {vlan_mode(network)}: its endpoints do not reach each other."
         yield finding("vlan-mode-private", of_network(network), message, remedy=remedy)
         return
-    guarded = situation.evidence.guards(candidate.version)
+    guarded = situation.observations.guards(candidate.version)
     if guarded and candidate.version == IPV4 and _is_opened_by_link(situation, candidate, network):
         return
     if guarded is None:
@@ -104,7 +104,7 @@ def _broken_end(situation: Situation, attachment: Attachment, network: Network |
 
 def broken_link(situation: Situation, attachment: Attachment, network: Network) -> Findings:
     """What was seen of the container's interface on the network, and of the interface's other end."""
-    inside = interface_on(situation.evidence, attachment, network.id)
+    inside = interface_on(situation.observations, attachment, network.id)
     endpoint = endpoint_on(attachment, network.id)
     if inside is None or endpoint is None or attachment.owner is None:
         return
@@ -113,10 +113,10 @@ def broken_link(situation: Situation, attachment: Attachment, network: Network) 
         message = f"{inside.name} of {attachment.owner.name}, on {network.name}, is down."
         evidence = {"interface": inside.name, "state": inside.state}
         yield finding("link-down", of_container(attachment.owner), message, remedy=remedy, evidence=evidence)
-    outside = host_end_of(situation.evidence, inside)
+    outside = host_end_of(situation.observations, inside)
     if outside is None or network.bridge_name is None:
         return
-    bridge = host_interface(situation.evidence, outside.master_index)
+    bridge = host_interface(situation.observations, outside.master_index)
     if bridge is None or bridge.name != network.bridge_name:
         message = (
             f"{outside.name}, the host's end of {inside.name} of {attachment.owner.name}, "
@@ -177,10 +177,10 @@ def _too_large(
 
 def mtu_of(situation: Situation, attachment: Attachment, network: Network) -> int:
     """The link's MTU as seen, the lesser of a veth's two ends, else what the network gives."""
-    inside = interface_on(situation.evidence, attachment, network.id)
+    inside = interface_on(situation.observations, attachment, network.id)
     if inside is None:
         return _mtu_given(network)
-    outside = host_end_of(situation.evidence, inside)
+    outside = host_end_of(situation.observations, inside)
     return min(end.mtu_bytes for end in (inside, outside) if end is not None)
 
 

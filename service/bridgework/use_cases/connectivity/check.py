@@ -29,8 +29,7 @@ from bridgework.model.checks import (
     Verdict,
 )
 from bridgework.model.errors import InputFault, InvalidInput
-from bridgework.model.evidence import Evidence
-from bridgework.model.observations import ListeningSocket
+from bridgework.model.observations import ListeningSocket, Observations
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open, literal, published_otherwise, require_allowed
 from bridgework.use_cases.connectivity.observe import observe_full, observe_quick, source_of, target_of
@@ -55,19 +54,19 @@ def check(services: Services, snapshot: Snapshot, wanted: CheckRequest) -> Check
 
 
 def _check_here(services: Services, snapshot: Snapshot, wanted: CheckRequest, question: Question) -> CheckResult:
-    evidence = observe_quick(services, snapshot, question)
-    source = attachment_of(snapshot, question.source_id, evidence)
-    aimed = candidate_addresses(snapshot, source, question, evidence)
+    observations = observe_quick(services, snapshot, question)
+    source = attachment_of(snapshot, question.source_id, observations)
+    aimed = candidate_addresses(snapshot, source, question, observations)
     measurement = _measure(services, snapshot, wanted, question, source, aimed)
-    prediction = predict(snapshot, question, evidence)
+    prediction = predict(snapshot, question, observations)
     also: Mapping[Protocol, Measurement] = {}
     unsent = measurement.verdict is Verdict.INCONCLUSIVE and measurement.reason is Reason.NO_ADDRESS
     surprise = measurement.verdict is not Verdict.INCONCLUSIVE and prediction.verdict is not measurement.verdict
     if surprise or (unsent and prediction.verdict is Verdict.INCONCLUSIVE):
-        evidence = observe_full(services, snapshot, question, aimed, evidence)
-        prediction = predict(snapshot, question, evidence)
-        also = _other_protocols(services, snapshot, question, measurement, evidence)
-    return weigh(prediction, measurement, question=question, snapshot=snapshot, evidence=evidence, also=also)
+        observations = observe_full(services, snapshot, question, aimed, observations)
+        prediction = predict(snapshot, question, observations)
+        also = _other_protocols(services, snapshot, question, measurement, observations)
+    return weigh(prediction, measurement, question=question, snapshot=snapshot, observations=observations, also=also)
 
 
 def _published_elsewhere(snapshot: Snapshot, question: Question, address: str) -> str:
@@ -82,11 +81,11 @@ def _published_elsewhere(snapshot: Snapshot, question: Question, address: str) -
 
 
 def _other_protocols(
-    services: Services, snapshot: Snapshot, question: Question, measurement: Measurement, evidence: Evidence
+    services: Services, snapshot: Snapshot, question: Question, measurement: Measurement, observations: Observations
 ) -> Mapping[Protocol, Measurement]:
     """An echo that stays unanswered says little where a program listens: one connection to it tells more."""
     source, target = source_of(snapshot, question), target_of(snapshot, question)
-    seen = evidence.observations.get(target.id) if target else None
+    seen = observations.inside.get(target.id) if target else None
     listening = [s for s in (seen.sockets or () if seen else ()) if s.protocol == "tcp" and not _on_loopback(s)]
     silent = question.protocol is Protocol.ICMP and measurement.reason in UNANSWERED
     if source is None or not silent or not listening or measurement.address is None:

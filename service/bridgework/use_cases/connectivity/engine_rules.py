@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridgework.model.engine_port import Engine, EngineFacts
-from bridgework.model.evidence import Evidence
-from bridgework.model.observations import DockerRules
+from bridgework.model.observations import DockerRules, Observations
 from bridgework.model.probe_port import ProbeRunner
 from bridgework.model.snapshot import Snapshot
 
@@ -58,9 +57,9 @@ def publishes(snapshot: Snapshot) -> bool:
     return bool(snapshot.publishers_by_port)
 
 
-def evidence_of(facts: EngineFacts, rules: DockerRules, snapshot: Snapshot) -> Evidence:
+def observations_of_engine(facts: EngineFacts, rules: DockerRules, snapshot: Snapshot) -> Observations:
     """What the rules of reachability need to know of the engine."""
-    return Evidence(
+    return Observations(
         ipv4_firewall=rules.ipv4,
         ipv6_firewall=rules.ipv6,
         userland_proxy=_userland_proxy(facts, rules, snapshot),

@@ -23,14 +23,13 @@ from bridgework.model import references
 from bridgework.model.check_request import WantedMatrix
 from bridgework.model.checks import Finding, Reason, Verdict
 from bridgework.model.errors import InputFault, InvalidInput
-from bridgework.model.evidence import Evidence
-from bridgework.model.observations import Observation
+from bridgework.model.observations import Observation, Observations
 from bridgework.model.peers import Gap, RemoteEnd
 from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, SweepTarget
 from bridgework.model.snapshot import Container, Reference, Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open
 from bridgework.telemetry import deadline
-from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_evidence, inodes_of, look
+from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_observations, inodes_of, look
 from bridgework.use_cases.services import Services
 from bridgework.use_cases.swarm.matrix_nodes import Delivered, container_of, elsewhere, world_of_matrix
 from bridgework.use_cases.swarm.nodes import World
@@ -75,7 +74,7 @@ class MatrixRun:
     wanted: WantedMatrix
     chosen: tuple[Container, ...]
     prediction: MatrixPrediction
-    evidence: Evidence
+    observations: Observations
     surprises: list[Surprise | Mapping[str, Any]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     surprise_count: int = 0
@@ -125,7 +124,7 @@ class MatrixRun:
             deadline_ms=int(deadline.left(self.wanted.deadline_ms / 1000) * 1000),
             allowed_subnets=self._allowed_subnets(),
             alive_every_ms=None if self.wanted.forwarded else ALIVE_EVERY_MS,
-            sources=tuple(_sources(self.services, self.snapshot, self.chosen, self.wanted, self.evidence)),
+            sources=tuple(_sources(self.services, self.snapshot, self.chosen, self.wanted, self.observations)),
         )
         planned = {source.index for source in plan.sources}
         idle = (index for index in range(len(self.chosen)) if index not in planned and index not in elsewhere)
@@ -135,7 +134,9 @@ class MatrixRun:
 
     def _allowed_subnets(self) -> tuple[str, ...]:
         """Where a name may lead: one answer for every source, so a loopback only where none of them is the host's."""
-        on_host = any(attachment_of(self.snapshot, container.id, self.evidence).is_host for container in self.chosen)
+        on_host = any(
+            attachment_of(self.snapshot, container.id, self.observations).is_host for container in self.chosen
+        )
         loopback = () if on_host else ("127.0.0.0/8", "::1/128")
         subnets = allowed_subnets(self.snapshot, self.services.policy, self.wanted.protocol, self.wanted.port)
         return (*subnets, *loopback)
@@ -219,19 +220,19 @@ def start_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -
     """Choose and predict; nothing is sent yet. Raises ``NotFound``, ``InvalidInput``…"""
     world = world_of_matrix(services, snapshot, wanted)
     chosen = _chosen(snapshot, world, wanted)
-    evidence = _evidence(services, world.snapshot, wanted, chosen)
+    observations = _observe(services, world.snapshot, wanted, chosen)
     prediction = predict_matrix(
         world.snapshot,
         [container.id for container in chosen],
         wanted.protocol,
         wanted.port,
         "name" if wanted.by_name else "address",
-        evidence,
+        observations,
     )
-    return MatrixRun(services, world, wanted, chosen, prediction, evidence, gaps=list(world.gaps))
+    return MatrixRun(services, world, wanted, chosen, prediction, observations, gaps=list(world.gaps))
 
 
-def _evidence(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Evidence:
+def _observe(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Observations:
     """Who listens, where a port is asked for; whose namespace is whose, where some are shared."""
     seen: dict[str, Observation] = {}
     inodes: dict[str, int] = {}
@@ -240,7 +241,7 @@ def _evidence(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chos
             look(services, snapshot, container, ("sockets",), seen)
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
-    return replace(base_evidence(services, snapshot), observations=seen, namespace_inodes=inodes)
+    return replace(base_observations(services, snapshot), inside=seen, namespace_inodes=inodes)
 
 
 def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Container, ...]:
@@ -259,7 +260,11 @@ def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Con
 
 
 def _sources(
-    services: Services, snapshot: Snapshot, chosen: Sequence[Container], wanted: WantedMatrix, evidence: Evidence
+    services: Services,
+    snapshot: Snapshot,
+    chosen: Sequence[Container],
+    wanted: WantedMatrix,
+    observations: Observations,
 ) -> Iterator[SweepSource]:
     """Every row that can be measured, with the columns that have something to probe.
 
@@ -267,8 +272,8 @@ def _sources(
     is bounded by the plan.
     """
     may = partial(host_open, snapshot, wanted.protocol, wanted.port)
-    reach = Reach(snapshot, (IPV4, IPV6), evidence)
-    stood = [attachment_of(snapshot, container.id, evidence) for container in chosen]
+    reach = Reach(snapshot, (IPV4, IPV6), observations)
+    stood = [attachment_of(snapshot, container.id, observations) for container in chosen]
     for index, (container, source) in enumerate(zip(chosen, stood, strict=True)):
         if not container.running or container.paused or container.node is not None:
             continue

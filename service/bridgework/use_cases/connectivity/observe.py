@@ -10,18 +10,17 @@ from dataclasses import replace
 from bridgework.analysis.candidate_addresses import CandidateAddresses
 from bridgework.analysis.endpoint_links import unsettled
 from bridgework.model.checks import AddressDestination, ContainerDestination, NameDestination, Protocol, Question
-from bridgework.model.evidence import Evidence
-from bridgework.model.observations import HostObservation, Observation
+from bridgework.model.observations import HostObservation, Observation, Observations
 from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Container, Snapshot
-from bridgework.use_cases.connectivity.engine_rules import evidence_of
+from bridgework.use_cases.connectivity.engine_rules import observations_of_engine
 from bridgework.use_cases.services import Services
 
 LISTENING_PROTOCOLS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.HTTP, Protocol.DNS})
 DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "sockets", "resolver", "sysctls")
 
 
-def observe_quick(services: Services, snapshot: Snapshot, question: Question) -> Evidence:
+def observe_quick(services: Services, snapshot: Snapshot, question: Question) -> Observations:
     """The cheap: identities of shared namespaces, listeners where a port is asked for, the resolver for a name."""
     source, target = source_of(snapshot, question), target_of(snapshot, question)
     inodes: dict[str, int] = {}
@@ -33,8 +32,8 @@ def observe_quick(services: Services, snapshot: Snapshot, question: Question) ->
         look(services, snapshot, target, ("sockets",), seen)
     if isinstance(question.destination, NameDestination) and source is not None:
         look(services, snapshot, source, ("resolver",), seen)
-    evidence = replace(base_evidence(services, snapshot), namespace_inodes=inodes, observations=seen)
-    return _with_links(services, snapshot, evidence, question)
+    observations = replace(base_observations(services, snapshot), namespace_inodes=inodes, inside=seen)
+    return _with_links(services, snapshot, observations, question)
 
 
 def inodes_of(services: Services, snapshot: Snapshot, sharer: Container) -> dict[str, int]:
@@ -49,11 +48,11 @@ def inodes_of(services: Services, snapshot: Snapshot, sharer: Container) -> dict
     return found
 
 
-def _with_links(services: Services, snapshot: Snapshot, evidence: Evidence, question: Question) -> Evidence:
+def _with_links(services: Services, snapshot: Snapshot, observations: Observations, question: Question) -> Observations:
     """Beside what was seen, the interfaces that name a path's hops; not worth a helper container of its own."""
     if services.runner.status().kind != "namespace":
-        return evidence
-    seen = dict(evidence.observations)
+        return observations
+    seen = dict(observations.inside)
     for container in (source_of(snapshot, question), target_of(snapshot, question)):
         if container is None or not container.running or container.node is not None:
             continue
@@ -62,24 +61,24 @@ def _with_links(services: Services, snapshot: Snapshot, evidence: Evidence, ques
             seen[container.id] = replace(seen.get(container.id, links), interfaces=links.interfaces).whole()
     host = services.links.of(services.runner, snapshot, services.engine.host_place(snapshot))
     return replace(
-        evidence,
-        observations=seen,
+        observations,
+        inside=seen,
         host=HostObservation(host) if host else None,
         unsettled=unsettled(host, *seen.values()),
     )
 
 
-def base_evidence(services: Services, snapshot: Snapshot) -> Evidence:
+def base_observations(services: Services, snapshot: Snapshot) -> Observations:
     """What is known of the engine itself: its version, its firewall rules, its proxy."""
     rules = services.rules.of(services.engine, services.runner, snapshot)
-    return evidence_of(services.engine.facts(), rules, snapshot)
+    return observations_of_engine(services.engine.facts(), rules, snapshot)
 
 
 def observe_full(
-    services: Services, snapshot: Snapshot, question: Question, aimed: CandidateAddresses, first: Evidence
-) -> Evidence:
+    services: Services, snapshot: Snapshot, question: Question, aimed: CandidateAddresses, first: Observations
+) -> Observations:
     """Everything that can be seen of both ends and of the host."""
-    seen = dict(first.observations)
+    seen = dict(first.inside)
     ends = [source_of(snapshot, question), target_of(snapshot, question)]
     ends += [candidate.attachment.container for candidate in aimed.candidates if candidate.attachment is not None]
     limited = [
@@ -93,9 +92,9 @@ def observe_full(
     elif host.rules is not None:
         services.rules.keep(services.engine, snapshot, host.rules)
     return replace(
-        base_evidence(services, snapshot),
+        base_observations(services, snapshot),
         namespace_inodes=first.namespace_inodes,
-        observations=seen,
+        inside=seen,
         host=host,
         limited=tuple(limited),
         # What was unsettled when the probe was sent counts, though it may have settled while the probe waited.
