@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 import uuid
@@ -34,8 +35,8 @@ from bridgework.http.resources.inside import routes as inside
 from bridgework.http.resources.matrix import routes as matrix
 from bridgework.http.resources.networks import routes as networks
 from bridgework.model.engine_port import Engine
+from bridgework.model.peers import Peers, Swarm
 from bridgework.model.probe_port import ProbeRunner
-from bridgework.peers.http_peers import HttpPeers
 from bridgework.probes.runners.auto_runner import AutoRunner
 from bridgework.probes.runners.helper_runner import HelperRunner
 from bridgework.probes.runners.namespace_runner import NamespaceRunner
@@ -91,13 +92,16 @@ def create_app(
     """The application. ``engine`` and ``runner`` replace the real ones in tests of the seam."""
     docker = DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads)
     metered = metered_engine(engine or docker)
+    metered_runner = MeteredRunner(runner or _runner(settings, docker))
+    swarm = None if engine else EngineSwarm(address, settings.engine_timeout_s)
     services = Services(
         engine=metered,
-        runner=MeteredRunner(runner or _runner(settings, docker)),
+        runner=metered_runner,
         policy=settings.policy,
         stop_grace_s=settings.stop_grace_s,
-        peers=_peers(settings, metered),
-        swarm=None if engine else EngineSwarm(address, settings.engine_timeout_s),
+        peers=_peers(settings, metered, metered_runner, swarm),
+        has_peers=bool(settings.peers),
+        swarm=swarm,
     )
     pipeline = RequestPipeline(
         services=services,
@@ -132,10 +136,23 @@ def create_app(
     return app
 
 
-def _peers(settings: Settings, engine: Engine) -> HttpPeers | None:
-    if not settings.peers:
-        return None
-    return HttpPeers(settings.peers, settings.peer_token_file, lambda: engine.facts().id)
+def _peers(settings: Settings, engine: Engine, runner: ProbeRunner, swarm: Swarm | None) -> Callable[[], Peers]:
+    """Return a function that makes the port to the other nodes when it is first called.
+
+    It imports their code only then: the service of a single engine never calls it.
+    """
+
+    @functools.cache
+    def peers() -> Peers:
+        from bridgework.peers.instances import Instances
+        from bridgework.peers.survey import Sources
+        from bridgework.peers.swarm_peers import SwarmPeers
+
+        names, token = settings.peers, settings.peer_token_file
+        instances = Instances(names, token, lambda: engine.facts().id) if names else None
+        return SwarmPeers(Sources(engine, swarm, instances), runner)
+
+    return peers
 
 
 def _runner(settings: Settings, docker: DockerEngine) -> ProbeRunner:

@@ -1,26 +1,29 @@
-"""Beyond one engine: the nodes of a swarm, what lives on them, and the two ports by which operations learn of it.
+"""The port to the other nodes of a swarm, and the values that pass it.
 
-``Swarm`` is what the local engine itself knows of the others: its manager's list, and the gossip of overlay networks.
-``Peers`` are this service's other instances, one on each node. Both may be absent; then there is one node.
+``Peers`` is the port. The package ``bridgework.peers`` implements it, and only the composition root imports that
+package: the service of a single engine runs without it. ``Swarm`` is what the local engine itself knows of its swarm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from bridgework.model.assembly import assembled
-from bridgework.model.checks import CheckResult
+from bridgework.model import references
+from bridgework.model.check_request import CheckRequest, WantedMatrix
+from bridgework.model.checks import CheckResult, Finding, Question
+from bridgework.model.errors import NotFound
 from bridgework.model.snapshot import Container, Network, NodePlace, Reference, Snapshot
+from bridgework.model.topology_graph import Topology, TopologyFilter
 
 FORWARDED_HEADER = "Bridgework-Forwarded"
-"""A request that carries it came from a peer. It is answered from here, and goes no further."""
+"""The header of a request from a peer. Such a request is answered for this node alone and is not forwarded again."""
 
 
 @dataclass(frozen=True, slots=True)
 class OverlayPlace:
-    """An overlay network as one node knows it; ``peers`` are addresses of the nodes that take part in it."""
+    """An overlay network as one node knows it; ``peers`` are the addresses of the nodes that take part in it."""
 
     network: Reference
     attachable: bool
@@ -30,10 +33,11 @@ class OverlayPlace:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A machine of the swarm. ``id`` is the swarm's, or the engine's outside of one.
+    """A machine of the swarm.
 
-    ``reachable`` says whether an instance of this service answers there; ``reason`` why not. ``state`` is the
-    manager's word on the engine (``ready``, ``down``…), ``unknown`` where no manager was heard.
+    ``id`` is the node's id in its swarm; outside of a swarm it is the engine's id. ``reachable`` says whether an
+    instance of this service answers on the node, and ``reason`` why not. ``state`` is what a manager reports
+    (``ready``, ``down``…), or ``unknown`` when no manager answered.
     """
 
     id: str
@@ -51,13 +55,13 @@ class Node:
 
     @property
     def place(self) -> NodePlace:
-        """The node as a container's whereabouts."""
+        """Where a container of this node is."""
         return NodePlace(self.id, self.hostname, self.address, reachable=self.reachable)
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What the local engine says of itself as a member of a swarm; ``node_id`` is ``None`` outside of one."""
+    """The local engine as a member of a swarm; ``node_id`` is ``None`` outside of one."""
 
     node_id: str | None = None
     address: str | None = None
@@ -66,7 +70,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds an address of an overlay network, as gossiped between the engines."""
+    """An endpoint that holds an address of an overlay network, from the gossip between the engines."""
 
     name: str
     address: str
@@ -76,35 +80,63 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class OverlayGossip:
-    """What the engine knows of one overlay network beyond itself."""
+    """What the engine's gossip says about one overlay network."""
 
     peers: tuple[str, ...] = ()
     holders: tuple[Holder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What one peer said. When it did not answer, ``reason`` says why, and the rest is as it last said it."""
-
-    instance: str
-    node: Node | None = None
-    members: tuple[Node, ...] = ()
-    networks: tuple[Network, ...] = ()
-    containers: tuple[Container, ...] = ()
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Gap:
-    """A part of the answer that is missing: which node, and why."""
+    """A node whose part of the answer is missing, and why."""
 
     node: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """Every known node, this one first; ``gaps`` names those that do not answer."""
+
+    nodes: tuple[Node, ...]
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A snapshot, which other nodes may have widened, and what is missing in it.
+
+    ``instances`` maps the id of each other node that answered to its instance, as ``host:port``.
+    """
+
+    snapshot: Snapshot
+    gaps: tuple[Gap, ...] = ()
+    instances: Mapping[str, str] = field(default_factory=dict)
+
+    def container(self, local: Snapshot, reference: str) -> Container:
+        """Resolve a reference, first among the containers of this engine.
+
+        Raises ``AmbiguousReference``, or ``NotFound`` with the nodes that did not answer.
+        """
+        try:
+            return references.container(local, reference)
+        except NotFound:
+            return self._elsewhere(reference)
+
+    def _elsewhere(self, reference: str) -> Container:
+        try:
+            return references.container(self.snapshot, reference)
+        except NotFound as error:
+            if not self.gaps:
+                raise
+            silent = ", ".join(gap.node for gap in self.gaps)
+            detail = f"{error.detail} These nodes did not answer: {silent}."
+            raise NotFound(error.code, detail, error.remedy, error.facts) from error
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteRow:
-    """One source's row of a matrix, measured by the node it is on; columns as they were asked for."""
+    """One source's row of a matrix, measured by the node of the source; columns as in the request."""
 
     source_id: str
     verdicts: tuple[str, ...]
@@ -113,60 +145,81 @@ class RemoteRow:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEnd:
-    """What a peer says of its rows as a whole: how many surprised it, and those themselves, as it wrote them."""
+    """A peer's summary of its rows: the number of surprises, and the surprises as the peer wrote them (JSON)."""
 
     surprise_count: int
     surprises: tuple[Mapping[str, Any], ...]
 
 
-class PeerSilent(Exception):
-    """A peer did not answer, or not sensibly; the message says why."""
+Delivered = RemoteRow | RemoteEnd | Gap
+
+
+class RemoteRows(Protocol):
+    """The rows that other nodes measure. They have begun when this value exists."""
+
+    def __iter__(self) -> Iterator[Delivered | None]:
+        """Iterate over what arrives, until every instance has ended; ``None`` about once a second in between."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections to the instances, which stops their measuring."""
+        ...
 
 
 class Swarm(Protocol):
-    """The local engine's knowledge of the swarm. Raises the ``Engine*`` errors."""
+    """What the local engine knows about its swarm. Every method raises the ``Engine*`` errors."""
 
     def membership(self) -> Membership:
-        """Whether the engine is in a swarm now."""
+        """Return whether the engine is in a swarm now."""
         ...
 
     def members(self) -> tuple[Node, ...]:
-        """Every node, by the manager's list; empty where the engine is no manager."""
+        """Return every node by the manager's list; empty where the engine is no manager."""
         ...
 
     def gossip(self, network_id: str) -> OverlayGossip | None:
-        """What the engine knows of an overlay network; ``None`` when it does not take part in it."""
+        """Return what the engine knows about an overlay network; ``None`` when it does not take part in it."""
         ...
 
 
 class Peers(Protocol):
-    """The other instances. Every method is bounded in time; none is ever asked on behalf of another peer's look."""
+    """Everything beyond this engine: the other nodes and the instances of this service there.
 
-    def look(self) -> tuple[Report, ...]:
-        """Every other instance: its node, networks and containers. Never raises."""
+    Every method is bounded in time. None of them asks a peer on behalf of another peer.
+    """
+
+    def world_of_check(self, snapshot: Snapshot, wanted: CheckRequest) -> World:
+        """Return the snapshot, widened where something that the check names is, or may be, beyond this engine."""
         ...
 
-    def check(self, instance: str, body: Mapping[str, Any], seconds: float) -> CheckResult:
-        """Let an instance make a check. Raises ``PeerSilent``, or the problem it answered with."""
+    def check(self, world: World, wanted: CheckRequest, question: Question, place: NodePlace) -> CheckResult:
+        """Let the source's node make the check; inconclusive where its instance does not answer.
+
+        Raises ``NotFound`` for a check that was forwarded here, and the problem that the instance answered with.
+        """
         ...
 
-    def matrix(self, instance: str, body: Mapping[str, Any], seconds: float) -> Generator[RemoteRow | RemoteEnd]:
-        """Let an instance measure the rows of its own containers. Raises ``PeerSilent``."""
+    def world_of_matrix(self, snapshot: Snapshot, wanted: WantedMatrix) -> World:
+        """Return the snapshot, widened where a network or a container of the matrix is beyond this engine."""
         ...
 
-    def topologies(self, query: Mapping[str, str]) -> Sequence[tuple[Report, Mapping[str, Any] | None]]:
-        """Every instance's own topology document; ``None`` with the report's reason where there is none."""
+    def rows(self, world: World, wanted: WantedMatrix, chosen: Sequence[Container]) -> RemoteRows:
+        """Let every other node begin with its own rows; none of them for a matrix that was forwarded here."""
+        ...
+
+    def survey(self, snapshot: Snapshot, *, forwarded: bool = False) -> Survey:
+        """Ask all nodes; a forwarded request is about this node and its manager's list alone."""
+        ...
+
+    def findings(self, snapshot: Snapshot) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+        """Return what is wrong between the nodes, and what could not be inspected."""
+        ...
+
+    def topology(self, snapshot: Snapshot, own: Topology, wanted: TopologyFilter) -> tuple[Topology, tuple[Gap, ...]]:
+        """Join this engine's graph with those of all other nodes; the gaps are the nodes that did not answer."""
         ...
 
 
-def placed(container: Container, place: NodePlace) -> Container:
-    """The container as seen from another node: nothing of it can be entered from here."""
-    return replace(container, node=place, namespace_path=None, resolver_path=None, hosts_path=None, pid=0)
-
-
-def joined(snapshot: Snapshot, networks: Sequence[Network], containers: Sequence[Container]) -> Snapshot:
-    """The local snapshot and what is elsewhere; what both know is as it is here."""
-    known_networks, known = snapshot.networks_by_id, snapshot.containers_by_id
-    more_networks = {n.id: n for n in networks if n.id not in known_networks}
-    more = {c.id: c for c in containers if c.id not in known}
-    return assembled((*snapshot.networks, *more_networks.values()), (*snapshot.containers, *more.values()))
+def overlays(snapshot: Snapshot) -> Iterator[Network]:
+    """Return the overlay networks of containers and services, without the routing mesh."""
+    return (n for n in snapshot.networks if n.driver == "overlay" and not n.ingress)

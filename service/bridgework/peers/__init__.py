@@ -1,1 +1,1 @@
-"""The other instances of this service: asked over HTTP, in parallel, for a bounded time."""
+"""The other nodes of a swarm. Optional: only a service with peers, or with an overlay network, imports this package."""

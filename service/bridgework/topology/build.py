@@ -11,8 +11,8 @@ from operator import attrgetter
 
 from bridgework.model.observations import HostObservation, Observation
 from bridgework.model.snapshot import Container, Network, Snapshot
+from bridgework.model.topology_graph import HOST_ID, Edge, Node, Topology
 from bridgework.policy.access import PROJECT_LABEL
-from bridgework.topology.graph import HOST_ID, Edge, Node, Topology
 from bridgework.topology.links import host_links
 from bridgework.topology.parts import Kept, edges_of, nodes_of
 

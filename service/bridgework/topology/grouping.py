@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bridgework.topology.graph import HOST_ID, Edge, Node, Topology
+from bridgework.model.topology_graph import HOST_ID, Edge, Node, Topology
 
 DEFAULT_FOLD = 20
 BROKEN_SHARES = frozenset({"stale", "owner-down", "owner-gone"})

@@ -12,11 +12,10 @@ from bridgework.model.errors import NotFound
 from bridgework.model.observations import EngineObservations, Observation, Observations
 from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Snapshot
+from bridgework.model.topology_graph import Topology, TopologyFilter
 from bridgework.topology.build import build
-from bridgework.topology.graph import Topology
 from bridgework.use_cases.connectivity.observe import base_observations
 from bridgework.use_cases.services import Services
-from bridgework.use_cases.swarm.swarm_findings import findings_between_nodes
 
 ASPECTS: tuple[Aspect, ...] = ("interfaces", "sockets", "resolver")
 
@@ -31,7 +30,8 @@ class Diagnosis:
 
 def diagnosis(services: Services, snapshot: Snapshot, *, forwarded: bool = False) -> Diagnosis:
     """Examine the engine as it stands, and the way to the other nodes where there are any."""
-    between, silent = ((), ()) if forwarded else findings_between_nodes(services, snapshot)
+    peers = None if forwarded else services.peers_beyond(snapshot)
+    between, silent = peers.findings(snapshot) if peers else ((), ())
     observations = gather(services, snapshot)
     found = diagnose(
         snapshot,
@@ -82,16 +82,6 @@ def _endpoint_ids(services: Services, snapshot: Snapshot) -> Mapping[str, Mappin
         except NotFound:
             continue
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class TopologyFilter:
-    """What a picture is narrowed to."""
-
-    network: str | None = None
-    label: str | None = None
-    project: str | None = None
-    links: bool = False
 
 
 def topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> Topology:

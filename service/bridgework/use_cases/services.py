@@ -1,12 +1,14 @@
-"""What every use case is handed: the engine, the probe runner and the policy in force."""
+"""The ports and settings that every use case works with."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridgework.model.engine_port import Engine
-from bridgework.model.peers import Peers, Swarm
+from bridgework.model.peers import Peers, Swarm, overlays
 from bridgework.model.probe_port import ProbeRunner
+from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Policy
 from bridgework.use_cases.connectivity.engine_rules import RulesMemory
 from bridgework.use_cases.connectivity.link_memory import LinkMemory
@@ -14,13 +16,25 @@ from bridgework.use_cases.connectivity.link_memory import LinkMemory
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Made once for each worker by the composition root; ``peers`` and ``swarm`` lead beyond this engine."""
+    """Made once for each worker by the composition root.
+
+    ``peers`` returns the port to the other nodes of a swarm; its first call imports the code about them. ``has_peers``
+    says whether instances on other nodes are configured. ``swarm`` is ``None`` where a test replaces the engine.
+    """
 
     engine: Engine
     runner: ProbeRunner
     policy: Policy
+    peers: Callable[[], Peers]
+    has_peers: bool = False
+    swarm: Swarm | None = None
     stop_grace_s: int = 10
     links: LinkMemory = field(default_factory=LinkMemory)
     rules: RulesMemory = field(default_factory=RulesMemory)
-    peers: Peers | None = None
-    swarm: Swarm | None = None
+
+    def peers_beyond(self, snapshot: Snapshot) -> Peers | None:
+        """Return the port to the other nodes; ``None`` where there can be none, so that their code is not imported.
+
+        There can be some where peers are configured, and where an overlay network may reach another node.
+        """
+        return self.peers() if self.has_peers or any(True for _ in overlays(snapshot)) else None

@@ -6,7 +6,7 @@ import pytest
 
 from bridgework.http.fields import Plain, plain
 from bridgework.http.resources.diagnosis import TopologySchema
-from bridgework.topology.graph import Edge, Node
+from bridgework.model.topology_graph import Edge, Node
 
 
 @pytest.mark.parametrize(("name", "kind"), [("nodes", Node), ("edges", Edge)])

@@ -17,10 +17,10 @@ from bridgework.http.resources.networks.schemas import PageQuery
 from bridgework.http.resources.nodes import GapSchema, is_forwarded
 from bridgework.model.checks import Finding
 from bridgework.model.peers import Gap
+from bridgework.model.topology_graph import TopologyFilter
 from bridgework.policy.access import Role
 from bridgework.topology.drawing import to_graphviz, to_mermaid
 from bridgework.use_cases import diagnosis
-from bridgework.use_cases.swarm.swarm_topology import swarm_topology
 
 RESOURCE = Resource(
     "diagnostics", "Find out what is wrong: the catalogue of causes, the diagnosis and the topology of the engine."
@@ -214,13 +214,11 @@ def get_topology(context: RequestContext) -> ViewResult | Response:
     Graphviz, Mermaid or SVG.
     """
     query = context.query
-    wanted = diagnosis.TopologyFilter(query["network"], query["label"], query["project"], query["links"])
+    wanted = TopologyFilter(query["network"], query["label"], query["project"], query["links"])
     gaps: tuple[Gap, ...] = ()
+    found = diagnosis.topology(context.services, context.snapshot, wanted)
     if query["scope"] == "swarm" and not is_forwarded(context):
-        everything = swarm_topology(context.services, context.snapshot, wanted)
-        found, gaps = everything.topology, everything.gaps
-    else:
-        found = diagnosis.topology(context.services, context.snapshot, wanted)
+        found, gaps = context.services.peers().topology(context.snapshot, found, wanted)
     fold = {"fold": query["fold"]} if query["fold"] else {}
     if context.media_type == MERMAID:
         return Response(to_mermaid(found, **fold), content_type=f"{MERMAID}; charset=utf-8")

@@ -1,4 +1,4 @@
-"""The path of the nodes: which machines there are beside this one, and what each says."""
+"""``GET /v1/nodes``: the machines of the swarm."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from bridgework.http.paging import page
 from bridgework.http.resources.networks.schemas import PageQuery
 from bridgework.model.peers import FORWARDED_HEADER, Node
 from bridgework.policy.access import Role
-from bridgework.use_cases.swarm import nodes
 
 RESOURCE = Resource("service")
 
@@ -111,7 +110,7 @@ class SwarmNodesSchema(Schema):
 
 
 def is_forwarded(context: RequestContext) -> bool:
-    """Whether a peer asks: then the answer is about this node alone, and nobody else is asked."""
+    """Return whether a peer sent the request; its answer is about this node alone, so no request goes in a circle."""
     return context.headers.get(FORWARDED_HEADER) == "1"
 
 
@@ -126,5 +125,5 @@ def list_nodes(context: RequestContext) -> ViewResult:
     The list combines what this engine, the swarm's manager and the service on other nodes report. Without a swarm it
     holds one node. A node that does not answer is listed with the reason, and is also named under `partial`.
     """
-    found = nodes.survey(context.services, context.snapshot, forwarded=is_forwarded(context))
+    found = context.services.peers().survey(context.snapshot, forwarded=is_forwarded(context))
     return ViewResult({**page(sorted(found.nodes, key=_key), context, _key), "gaps": found.gaps})

@@ -30,12 +30,11 @@ from bridgework.model.checks import (
 )
 from bridgework.model.errors import InputFault, InvalidInput
 from bridgework.model.observations import ListeningSocket, Observations
+from bridgework.model.peers import World
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open, literal, published_otherwise, require_allowed
 from bridgework.use_cases.connectivity.observe import observe_full, observe_quick, source_of, target_of
 from bridgework.use_cases.services import Services
-from bridgework.use_cases.swarm import forwarding, nodes
-from bridgework.use_cases.swarm.nodes import World
 
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE})
 
@@ -43,13 +42,14 @@ UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Re
 def check(services: Services, snapshot: Snapshot, wanted: CheckRequest) -> CheckResult:
     """Predict, measure and weigh. Raises ``NotFound``, ``InvalidInput``, ``Refused``; never for what the wire does.
 
-    A source on another node is asked of the instance there.
+    Where the source is on another node of a swarm, the instance there makes the check.
     """
-    world = forwarding.world_of_check(services, snapshot, wanted)
+    peers = services.peers_beyond(snapshot)
+    world = peers.world_of_check(snapshot, wanted) if peers else World(snapshot)
     question = _question(snapshot, world, wanted)
     source = world.snapshot.containers_by_id.get(question.source_id or "")
-    if source is not None and source.node is not None:
-        return forwarding.check_elsewhere(services, world, wanted, question, source.node)
+    if peers and source is not None and source.node is not None:
+        return peers.check(world, wanted, question, source.node)
     return _check_here(services, world.snapshot, wanted, question)
 
 
@@ -99,7 +99,7 @@ def _on_loopback(listener: ListeningSocket) -> bool:
 
 
 def _question(snapshot: Snapshot, world: World, wanted: CheckRequest) -> Question:
-    source = nodes.find(snapshot, world, wanted.source_container).id if wanted.source_container else None
+    source = world.container(snapshot, wanted.source_container).id if wanted.source_container else None
     probe = wanted.probe
     return Question(
         source_id=source,
@@ -116,7 +116,7 @@ def _destination(
     snapshot: Snapshot, world: World, wanted: CheckRequest
 ) -> ContainerDestination | NameDestination | AddressDestination | HostDestination:
     if wanted.destination_container:
-        return ContainerDestination(nodes.find(snapshot, world, wanted.destination_container).id)
+        return ContainerDestination(world.container(snapshot, wanted.destination_container).id)
     if wanted.destination_name:
         return NameDestination(wanted.destination_name)
     if wanted.destination_address:

@@ -8,8 +8,8 @@ sent (a stopped container, one without an address) has the predicted verdict, as
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address
@@ -22,17 +22,15 @@ from bridgework.analysis.rules.overlay import silent_pair
 from bridgework.model import references
 from bridgework.model.check_request import WantedMatrix
 from bridgework.model.checks import Finding, Reason, Verdict
-from bridgework.model.errors import InputFault, InvalidInput
+from bridgework.model.errors import InputFault, InvalidInput, NotFound
 from bridgework.model.observations import Observation, Observations
-from bridgework.model.peers import Gap, RemoteEnd
+from bridgework.model.peers import Delivered, Gap, RemoteEnd, World
 from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, SweepTarget
-from bridgework.model.snapshot import Container, Reference, Snapshot
+from bridgework.model.snapshot import Container, NodePlace, Reference, Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open
 from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_observations, inodes_of, look
 from bridgework.use_cases.services import Services
-from bridgework.use_cases.swarm.matrix_nodes import Delivered, container_of, elsewhere, world_of_matrix
-from bridgework.use_cases.swarm.nodes import World
 
 MAX_CONTAINERS = 1000
 MAX_SURPRISES = 200
@@ -102,11 +100,10 @@ class MatrixRun:
         ``None`` about once a second where none becomes whole: the moment to see whether anybody still waits. Closing
         the iterator stops the probes. A forwarded matrix has no rows but this node's own.
         """
-        others = elsewhere(self.services, self.world, self.wanted, self.chosen)
-        if others is not None:
-            others.begin()
+        peers = self.services.peers_beyond(self.snapshot)
+        others = peers.rows(self.world, self.wanted, self.chosen) if peers else None
         left = {index for index, container in enumerate(self.chosen) if container.node is not None}
-        with closing(others.delivered() if others else _nothing()) as delivered:
+        with closing(others) if others else nullcontext(()) as delivered:
             yield from self._own_rows(left)
             for arrived in self._arriving(delivered):
                 if arrived is not None:
@@ -141,7 +138,7 @@ class MatrixRun:
         subnets = allowed_subnets(self.snapshot, self.services.policy, self.wanted.protocol, self.wanted.port)
         return (*subnets, *loopback)
 
-    def _arriving(self, delivered: Iterator[Delivered | None]) -> Iterator[MatrixRow | None]:
+    def _arriving(self, delivered: Iterable[Delivered | None]) -> Iterator[MatrixRow | None]:
         """What the other nodes deliver, row by row; their surprises and silences are noted."""
         rows = {container.id: index for index, container in enumerate(self.chosen)}
         for found in delivered:
@@ -211,14 +208,10 @@ class MatrixRun:
         )
 
 
-def _nothing() -> Generator[Delivered | None]:
-    """Of no other nodes."""
-    yield from ()
-
-
 def start_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -> MatrixRun:
     """Choose and predict; nothing is sent yet. Raises ``NotFound``, ``InvalidInput``…"""
-    world = world_of_matrix(services, snapshot, wanted)
+    peers = services.peers_beyond(snapshot)
+    world = peers.world_of_matrix(snapshot, wanted) if peers else World(snapshot)
     chosen = _chosen(snapshot, world, wanted)
     observations = _observe(services, world.snapshot, wanted, chosen)
     prediction = predict_matrix(
@@ -251,12 +244,22 @@ def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Con
         network = references.network(snapshot, wanted.network)
         found = tuple(world.snapshot.containers_by_id[e.container_id] for e in world.snapshot.endpoints_of(network))
     else:
-        named = (container_of(snapshot, world, ref, forwarded=wanted.forwarded) for ref in wanted.containers)
+        named = (_named(snapshot, world, ref, forwarded=wanted.forwarded) for ref in wanted.containers)
         found = tuple({container.id: container for container in named}.values())
     if len(found) > MAX_CONTAINERS:
         fault = InputFault("/containers", f"At most {MAX_CONTAINERS} at once; these are {len(found)}.")
         raise InvalidInput(code="input-invalid", detail=f"The body is invalid: {fault.message}", faults=[fault])
     return found
+
+
+def _named(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool) -> Container:
+    """Resolve a reference. In a matrix from a peer, a container that is not known here is a column all the same."""
+    try:
+        return world.container(snapshot, reference)
+    except NotFound:
+        if not forwarded:
+            raise
+        return Container(reference, reference[:12], node=NodePlace("unknown", "unknown", reachable=False))
 
 
 def _sources(

@@ -1,7 +1,7 @@
-"""The HTTP side: who the peers are now, and asking all of them at once for a bounded time.
+"""The HTTP client for peers: it resolves their names, and every request has a timeout.
 
-A name such as ``tasks.bridgework`` is resolved each time: the swarm's own DNS answers with every instance.
-The token is read each time, so that it may be replaced while the service runs.
+A name such as ``tasks.bridgework`` is resolved for each look, because the swarm's DNS then answers with every instance
+that runs. The token file is read for each request, so the token can be replaced while the service runs.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bridgework.model.peers import FORWARDED_HEADER, PeerSilent
+from bridgework.model.peers import FORWARDED_HEADER
 from bridgework.telemetry import trace_context
 
 DEFAULT_PORT = 8080
 LOOK_S = 3.0
-"""For one question to a peer about what it has. An instance that is well answers in milliseconds."""
+"""Timeout for reading a peer's lists. A healthy instance answers in milliseconds."""
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_LINE_BYTES = 4 * 1024 * 1024
 
 
-class NotWanted(Exception):
-    """A peer answered with a problem document: its status and the document."""
+class PeerSilent(Exception):
+    """A peer did not answer, or its answer cannot be read; the message is a sentence that says why."""
+
+
+class PeerProblem(Exception):
+    """A peer answered with a problem document (RFC 9457)."""
 
     def __init__(self, status: int, document: Mapping[str, Any]) -> None:
         super().__init__(str(document.get("detail") or status))
@@ -38,14 +42,14 @@ class NotWanted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """How to speak to peers; ``names`` are ``host:port``, each for one instance or many."""
+class PeerClient:
+    """Sends requests to peers; ``names`` are ``host:port``, each for one instance or many."""
 
     names: tuple[str, ...]
     token_file: Path | None = None
 
     def instances(self) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-        """``address:port`` of each instance, and the names that lead nowhere with why."""
+        """Resolve the names: ``address:port`` of each instance, and each unknown name with the reason."""
         found: dict[str, None] = {}
         lost: list[tuple[str, str]] = []
         for name in self.names:
@@ -61,13 +65,27 @@ class Line:
     def ask(
         self, instance: str, method: str, path: str, body: Mapping[str, Any] | None = None, seconds: float = LOOK_S
     ) -> Any:
-        """One question, its JSON answer. Raises ``PeerSilent`` or ``NotWanted``."""
+        """Send a request and return its JSON answer. Raises ``PeerSilent`` or ``PeerProblem``."""
         with closing(self._connection(instance, seconds)) as connection:
             response = self._sent(connection, method, path, body, "application/json")
             return _document(instance, response, _read(instance, response))
 
-    def stream(self, instance: str, path: str, body: Mapping[str, Any], seconds: float) -> _Lines:
-        """A question whose answer comes in lines, each within ``seconds`` of the one before."""
+    def pages(self, instance: str, path: str) -> Sequence[Mapping[str, Any]]:
+        """Return every item of a list, read page by page. Raises ``PeerSilent`` or ``PeerProblem``."""
+        items: list[Mapping[str, Any]] = []
+        cursor = ""
+        while True:
+            page = self.ask(instance, "GET", f"{path}?limit=1000{cursor}")
+            items.extend(page.get("items") or ())
+            if not page.get("next_cursor"):
+                return items
+            cursor = f"&cursor={page['next_cursor']}"
+
+    def stream(self, instance: str, path: str, body: Mapping[str, Any], seconds: float) -> Lines:
+        """Send a request whose answer is NDJSON; each line must arrive within ``seconds`` of the one before.
+
+        Raises ``PeerSilent`` or ``PeerProblem``.
+        """
         connection = self._connection(instance, seconds)
         try:
             response = self._sent(connection, "POST", path, body, "application/x-ndjson")
@@ -76,7 +94,7 @@ class Line:
         except BaseException:
             connection.close()
             raise
-        return _Lines(instance, connection, response)
+        return Lines(instance, connection, response)
 
     def _connection(self, instance: str, seconds: float) -> http.client.HTTPConnection:
         host, port = split(instance)
@@ -102,15 +120,15 @@ class Line:
             raise silent(error) from error
 
 
-class _Lines:
-    """The lines of a streamed answer; closing it closes the connection, which stops the work over there."""
+class Lines:
+    """The objects of an NDJSON answer. Closing it closes the connection, and the peer then stops its work."""
 
     def __init__(
         self, instance: str, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
     ) -> None:
         self._instance, self._connection, self._response = instance, connection, response
 
-    def __iter__(self) -> _Lines:
+    def __iter__(self) -> Lines:
         return self
 
     def __next__(self) -> Mapping[str, Any]:
@@ -123,7 +141,7 @@ class _Lines:
         return _object(self._instance, line)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
 
@@ -133,29 +151,29 @@ def _read(instance: str, response: http.client.HTTPResponse) -> bytes:
     except (OSError, http.client.HTTPException) as error:
         raise silent(error) from error
     if len(body) > MAX_ANSWER_BYTES:
-        raise PeerSilent(f"The answer of {instance} does not end.")
+        raise PeerSilent(f"The answer of {instance} is longer than {MAX_ANSWER_BYTES} bytes.")
     return body
 
 
 def _document(instance: str, response: http.client.HTTPResponse, body: bytes) -> Mapping[str, Any]:
     found = _object(instance, body)
     if response.status != HTTPStatus.OK:
-        raise NotWanted(response.status, found)
+        raise PeerProblem(response.status, found)
     return found
 
 
 def _object(instance: str, body: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(body)
-    except ValueError as error:
-        raise PeerSilent(f"What answers at {instance} is no instance of Bridgework.") from error
+    except ValueError:
+        found = None
     if not isinstance(found, dict):
         raise PeerSilent(f"What answers at {instance} is no instance of Bridgework.")
     return found
 
 
 def silent(error: BaseException) -> PeerSilent:
-    """Why there is no answer, in a sentence."""
+    """Return the error for a request that failed on the network."""
     if isinstance(error, TimeoutError):
         return PeerSilent("Its instance does not answer in time.")
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -163,23 +181,11 @@ def silent(error: BaseException) -> PeerSilent:
 
 
 def split(name: str) -> tuple[str, int]:
-    """``host:port`` taken apart. Raises ``ValueError``."""
+    """Split ``host:port``; the port is optional. Raises ``ValueError``."""
     parts = urlsplit(f"//{name}")
     return parts.hostname or "", parts.port or DEFAULT_PORT
 
 
 def joined(host: str | int, port: int) -> str:
-    """``host:port``, an IPv6 address in brackets."""
+    """Return ``host:port``, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-
-
-def pages(line: Line, instance: str, path: str) -> Sequence[Mapping[str, Any]]:
-    """Every item of a list."""
-    items: list[Mapping[str, Any]] = []
-    cursor = ""
-    while True:
-        page = line.ask(instance, "GET", f"{path}?limit=1000{cursor}")
-        items.extend(page.get("items") or ())
-        if not page.get("next_cursor"):
-            return items
-        cursor = f"&cursor={page['next_cursor']}"

@@ -1,6 +1,6 @@
-"""From a peer's JSON back to core's values: the same shapes that this service answers with, read loosely.
+"""Values of the model from a peer's JSON, which has the shapes of this service's own answers.
 
-A peer may be newer or older: a field that is missing has its default, one that is unknown is passed over.
+A peer can be newer or older than this instance. So a missing field gets its default, and an unknown one is ignored.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _Value = TypeVar("_Value", bound=_Dataclass)
 
 
 def _plain(kind: type[_Value], raw: Json, **given: Any) -> _Value:
-    """A value from the fields that the JSON has under their own names; lists become tuples."""
+    """Make a dataclass from the JSON properties that have the names of its fields; lists become tuples."""
     own: dict[str, Any] = {}
     for name in kind.__dataclass_fields__:
         if name in raw and name not in given:
@@ -49,7 +49,7 @@ def _plain(kind: type[_Value], raw: Json, **given: Any) -> _Value:
 
 
 def read_node(raw: Json) -> Node:
-    """An item of ``GET /v1/nodes``."""
+    """Read an item of ``GET /v1/nodes``."""
     overlays = tuple(
         _plain(OverlayPlace, item, network=_reference(item["network"])) for item in raw.get("overlays", ())
     )
@@ -57,14 +57,14 @@ def read_node(raw: Json) -> Node:
 
 
 def read_network(raw: Json) -> Network:
-    """An item of ``GET /v1/networks``."""
+    """Read an item of ``GET /v1/networks``."""
     ipam = raw.get("ipam") or {}
     pools = tuple(_plain(Pool, pool) for pool in ipam.get("pools", ()))
     return _plain(Network, raw, pools=pools)
 
 
 def read_container(raw: Json) -> Container:
-    """An item of ``GET /v1/containers``."""
+    """Read an item of ``GET /v1/containers``."""
     sharing = raw.get("shares_network_with") or {}
     return _plain(
         Container,
@@ -93,7 +93,7 @@ def _reference(raw: Json) -> Reference:
 
 
 def read_check(raw: Json, answered_by: AnsweringNode) -> CheckResult:
-    """The answer to ``POST /v1/connectivity/checks``."""
+    """Read the answer to ``POST /v1/connectivity/checks``."""
     predicted, measured = raw["predicted"], raw["measured"]
     findings = tuple(_finding(item) for item in raw["findings"])
     return CheckResult(
@@ -106,7 +106,7 @@ def read_check(raw: Json, answered_by: AnsweringNode) -> CheckResult:
 
 
 def _hop(raw: Json) -> Hop:
-    """A status that is not known here, or none at all, says nothing about the packet."""
+    """Read a hop; a missing or unknown status is ``unknown``."""
     known = raw.get("status") in set(HopStatus)
     return _plain(Hop, raw, status=HopStatus(raw["status"]) if known else HopStatus.UNKNOWN)
 

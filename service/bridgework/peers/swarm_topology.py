@@ -1,38 +1,29 @@
-"""One picture of the whole swarm: this engine's, and what every other instance pictures of its own.
+"""One graph of the whole swarm: this engine's, joined with the graph of every other instance.
 
-An overlay network has one id on all nodes, so it is one node of the graph, tied to the hosts that take part. What each
-host has of its own under the same id everywhere (the host, its interfaces) gets the node's id behind it.
+An overlay network has one id on all nodes, so it is one node of the graph, with an edge to each host that takes part.
+The host and its interfaces have the same id on every node, so those of another node get the node's id appended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from bridgework.model import references
 from bridgework.model.peers import Gap, Node
 from bridgework.model.snapshot import Snapshot
-from bridgework.topology.graph import HOST_ID, Edge, Topology
-from bridgework.topology.graph import Node as Vertex
-from bridgework.use_cases.diagnosis import TopologyFilter, topology
-from bridgework.use_cases.services import Services
-from bridgework.use_cases.swarm import nodes
+from bridgework.model.topology_graph import HOST_ID, Edge, Topology, TopologyFilter
+from bridgework.model.topology_graph import Node as Vertex
+from bridgework.peers.survey import Sources, local_node, survey
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmTopology:
-    """The graph, and the nodes that are missing in it."""
-
-    topology: Topology
-    gaps: tuple[Gap, ...]
-
-
-def swarm_topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> SwarmTopology:
-    """Picture every node. Those that are silent stand there alone, marked ``gone``."""
-    own = topology(services, snapshot, wanted)
-    found = services.peers.topologies(_query(snapshot, wanted)) if services.peers else ()
-    surveyed = nodes.surveyed(services, nodes.local_node(services, snapshot), (report for report, _ in found))
+def swarm_topology(
+    sources: Sources, snapshot: Snapshot, own: Topology, wanted: TopologyFilter
+) -> tuple[Topology, tuple[Gap, ...]]:
+    """See ``Peers.topology``. The host of a silent node has no edges and the attribute ``gone``."""
+    found = sources.instances.topologies(_query(snapshot, wanted)) if sources.instances else ()
+    surveyed = survey(sources, local_node(sources, snapshot), [report for report, _ in found])
     documents = {report.instance: document for report, document in found if document is not None}
     vertices = {vertex.id: vertex for vertex in own.nodes}
     edges = list(own.edges)
@@ -46,11 +37,11 @@ def swarm_topology(services: Services, snapshot: Snapshot, wanted: TopologyFilte
         tuple(sorted(vertices.values(), key=lambda v: (v.kind, v.name, v.id))),
         tuple(sorted(known, key=lambda e: (e.kind, e.source, e.target, str(e.attributes)))),
     )
-    return SwarmTopology(whole, surveyed.gaps)
+    return whole, surveyed.gaps
 
 
 def _query(snapshot: Snapshot, wanted: TopologyFilter) -> dict[str, str]:
-    """The same filters for the others; a network by its id, which an overlay has everywhere."""
+    """Return the same filters for the instances; a network by its id, which an overlay network has on every node."""
     network = references.network(snapshot, wanted.network).id if wanted.network else None
     given = {"network": network, "label": wanted.label, "project": wanted.project}
     query = {name: value for name, value in given.items() if value is not None}
@@ -58,7 +49,7 @@ def _query(snapshot: Snapshot, wanted: TopologyFilter) -> dict[str, str]:
 
 
 def _part(node: Node, document: Mapping[str, Any] | None) -> Topology:
-    """A node's host and its ties to overlay networks, and what its instance pictured."""
+    """Return a node's host, its edges to overlay networks, and the graph of its instance."""
     host = HOST_ID if node.here else f"{HOST_ID}:{node.id}"
     about: dict[str, Any] = {"node": node.id, "address": node.address, "reachable": node.reachable}
     if not node.reachable:
@@ -80,7 +71,10 @@ def _part(node: Node, document: Mapping[str, Any] | None) -> Topology:
 
 
 def _edges(document: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[Edge]:
-    """The instance's ties; one to its network ``host`` says no more than the one to its host, which is there too."""
+    """Return the edges of an instance's graph.
+
+    An edge to its network ``host`` is left out: the edge to its host says the same.
+    """
     hosts = {raw["id"] for raw in document["nodes"] if raw["attributes"].get("driver") == "host"}
     for raw in document["edges"]:
         if raw["target"] not in hosts:
@@ -93,7 +87,7 @@ def _renamed(identity: str, node_id: str) -> str:
 
 
 def _merged(known: Vertex | None, more: Vertex) -> Vertex:
-    """What two nodes tell of one thing; endpoints of a network are counted together."""
+    """Merge what two nodes say about one thing; the counts of a network's endpoints are added up."""
     if known is None:
         return more
     attributes = {**more.attributes, **known.attributes}

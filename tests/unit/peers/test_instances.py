@@ -1,4 +1,4 @@
-"""What is asked of peers over HTTP, before small servers that answer well, badly, late or never."""
+"""Requests to peers over HTTP, to small servers that answer well, badly, late or never."""
 
 import json
 import socket
@@ -10,14 +10,17 @@ import pytest
 
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
+from bridgework.model.check_request import WantedMatrix
 from bridgework.model.errors import NotFound
-from bridgework.model.peers import FORWARDED_HEADER, PeerSilent
-from bridgework.peers import client
-from bridgework.peers.client import Line, pages, split
-from bridgework.peers.http_peers import HttpPeers
+from bridgework.model.peers import FORWARDED_HEADER, World
+from bridgework.model.snapshot import Container, NodePlace, Snapshot
+from bridgework.peers import http_client
+from bridgework.peers.http_client import PeerClient, PeerSilent, split
+from bridgework.peers.instances import Instances
+from bridgework.peers.remote_rows import begin_rows
+from bridgework.peers.survey import Sources
 from bridgework.settings import Settings
 from bridgework.telemetry import trace_context
-from bridgework.use_cases.swarm.matrix_nodes import Elsewhere
 from tests.support.api import Client
 from tests.support.fake_engine import BlindRunner, FakeEngine
 
@@ -75,7 +78,7 @@ def peer(answers):
 
 
 def peers(*names, token_file=None, own="e0"):
-    return HttpPeers(names, token_file, lambda: own)
+    return Instances(names, token_file, lambda: own)
 
 
 def test_a_look_reads_nodes_networks_and_containers_and_says_that_it_is_a_peers(tmp_path):
@@ -103,7 +106,7 @@ def test_lists_are_read_page_by_page():
         name,
         _,
     ):
-        assert pages(Line((name,)), name, "/l") == [1, 2, 3]
+        assert PeerClient((name,)).pages(name, "/l") == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,7 @@ def test_one_that_falls_silent_is_told_as_it_was_last():
 
 
 def test_one_that_takes_connections_and_says_nothing_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(Line.ask, "__defaults__", (None, 0.2))
+    monkeypatch.setattr(PeerClient.ask, "__defaults__", (None, 0.2))
     with socket.create_server(("127.0.0.1", 0)) as mute, peer(WELL) as (well, _):
         reports = peers(f"127.0.0.1:{mute.getsockname()[1]}", well).look()
     assert [report.reason for report in reports] == ["Its instance does not answer in time.", None]
@@ -147,9 +150,9 @@ def test_a_name_that_nobody_knows_is_told():
 
 
 def test_an_answer_without_an_end_is_given_up(monkeypatch):
-    monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 10)
-    with peer(WELL) as (name, _), pytest.raises(PeerSilent, match="does not end"):
-        Line((name,)).ask(name, "GET", "/v1/nodes")
+    monkeypatch.setattr(http_client, "MAX_ANSWER_BYTES", 10)
+    with peer(WELL) as (name, _), pytest.raises(PeerSilent, match="longer than 10 bytes"):
+        PeerClient((name,)).ask(name, "GET", "/v1/nodes")
 
 
 def test_a_problem_of_a_forwarded_check_is_the_callers():
@@ -213,7 +216,7 @@ def test_a_matrix_on_another_node_is_told_too():
     body = b'{"type": "end", "summary": {"surprises": 0}, "surprises": []}\n'
     with peer({"/v1/connectivity/matrix": body}) as (name, asked):
         trace_context.begin("asked-1", PARENT, STATE)
-        work = Elsewhere(peers(name), {}, {"n1": name}, 3)
-        work.begin()
-        list(work.delivered())
+        far = Container("c" * 64, "web", node=NodePlace("n1", "beta"))
+        world = World(Snapshot(), instances={"n1": name})
+        list(begin_rows(Sources(None, None, peers(name)), world, WantedMatrix(), [far]))
     assert [passed_on(headers) for _, headers in asked] == [IDS]

@@ -1,4 +1,4 @@
-"""A check beyond this engine: what has to be known of the others, and who makes it where the source is theirs."""
+"""A check beyond this engine: what must be known of other nodes, and forwarding where the source is on one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from bridgework.model.checks import (
     CheckResult,
     Component,
     ContainerDestination,
-    Finding,
     Measurement,
     NameDestination,
     Prediction,
@@ -23,64 +22,72 @@ from bridgework.model.checks import (
     Verdict,
 )
 from bridgework.model.errors import NotFound
-from bridgework.model.peers import PeerSilent
+from bridgework.model.peers import World, overlays
 from bridgework.model.snapshot import Container, NodePlace, Snapshot
+from bridgework.peers import survey
+from bridgework.peers.http_client import PeerSilent
+from bridgework.peers.survey import Sources
 from bridgework.telemetry import deadline
-from bridgework.use_cases.services import Services
-from bridgework.use_cases.swarm import nodes
-from bridgework.use_cases.swarm.nodes import World
 
 MARGIN_S = 8.0
-"""Beside the probe itself: the peer may have to look around first."""
+"""Seconds that a peer has beside the probe itself: it may look at other nodes and at namespaces first."""
 
-_FORWARDED_ONCE = "It was forwarded here, and its source is not here."
+_FORWARDED_ONCE = "A peer forwarded this check here, and its source is not on this node."
 
 
-def world_of_check(services: Services, snapshot: Snapshot, wanted: CheckRequest) -> World:
-    """The snapshot as it is, unless something asked for lies, or may lie, beyond this engine."""
-    if not nodes.beyond(services, snapshot):
-        return World(snapshot)
-    named = (wanted.source_container, wanted.destination_container)
-    if not all(nodes.knows(snapshot, reference) for reference in named):
-        return nodes.whole(services, snapshot)
+def knows(snapshot: Snapshot, reference: str | None) -> bool:
+    """Return whether the reference is a container of this snapshot, or no reference at all."""
+    if reference is None:
+        return True
+    try:
+        references.container(snapshot, reference)
+    except NotFound:
+        return False
+    return True
+
+
+def world_of_check(sources: Sources, snapshot: Snapshot, wanted: CheckRequest) -> World:
+    """See ``Peers``. Asks other instances only where neither the snapshot nor gossip knows what the check names."""
+    if not (knows(snapshot, wanted.source_container) and knows(snapshot, wanted.destination_container)):
+        return survey.whole(sources, snapshot)
     source = references.container(snapshot, wanted.source_container) if wanted.source_container else None
     owner = snapshot.network_owner_of(source) if source else None
     if owner is None or wanted.destination_container:
         return World(snapshot)
     on = {endpoint.network_id for endpoint in owner.endpoints}
-    near = nodes.by_gossip(services, snapshot, [n for n in nodes.overlays(snapshot) if n.id in on])
+    joined = [network for network in overlays(snapshot) if network.id in on]
+    near = survey.by_gossip(sources, snapshot, joined)
     name = wanted.destination_name
-    if name is None or not any(n.id in on for n in nodes.overlays(snapshot)) or nodes.knows(near.snapshot, name):
+    if name is None or not joined or knows(near.snapshot, name):
         return near
-    return nodes.whole(
-        services, snapshot
-    )  # the engine forgets the names of a node that is gone; its instance told them
+    # The engine forgets the names of a node that is gone. What the node's instance said last still has them.
+    return survey.whole(sources, snapshot)
 
 
 def check_elsewhere(
-    services: Services, world: World, wanted: CheckRequest, question: Question, place: NodePlace
+    sources: Sources, world: World, wanted: CheckRequest, question: Question, place: NodePlace
 ) -> CheckResult:
-    """Let the source's own node make the check; where it is silent, say so."""
+    """See ``Peers.check``."""
     if wanted.forwarded:
         raise NotFound("container-not-found", _FORWARDED_ONCE)
-    instance = world.instance_of(place.id)
-    if services.peers is None or instance is None:
+    instance = world.instances.get(place.id)
+    if sources.instances is None or instance is None:
         return _not_made(world, question, place, _reason(world, place))
     probe = wanted.probe
     seconds = probe.count * (probe.timeout_ms + probe.interval_ms) / 1000 + MARGIN_S
     try:
-        return services.peers.check(instance, _body(world, wanted, question), deadline.left(seconds))
+        return sources.instances.check(instance, _body(world, wanted, question), deadline.left(seconds))
     except PeerSilent as silence:
         return _not_made(world, question, place, str(silence))
 
 
 def _reason(world: World, place: NodePlace) -> str:
-    return next((gap.reason for gap in world.gaps if gap.node == place.id), nodes.NO_INSTANCE)
+    return next((gap.reason for gap in world.gaps if gap.node == place.id), survey.NO_INSTANCE)
 
 
 def _not_made(world: World, question: Question, place: NodePlace, reason: str) -> CheckResult:
-    """Inconclusive, with what can be predicted from here and the node that would have to measure."""
-    found: Finding = silent_node(Component("node", place.id, place.hostname), reason)
+    """Return an inconclusive check: the prediction from here, and the finding for the node that did not measure."""
+    found = silent_node(Component("node", place.id, place.hostname), reason)
     predicted = predict(world.snapshot, question)
     measured = Measurement(Verdict.INCONCLUSIVE, reason=Reason.NAMESPACE_OUT_OF_REACH, detail=reason)
     others = tuple(one for one in predicted.findings if one.code != found.code)
@@ -88,7 +95,7 @@ def _not_made(world: World, question: Question, place: NodePlace, reason: str) -
 
 
 def _body(world: World, wanted: CheckRequest, question: Question) -> dict[str, Any]:
-    """The check in the words of the API, its references as full ids."""
+    """Return the body of the forwarded ``POST /v1/connectivity/checks``, with full ids as references."""
     probe = wanted.probe
     return {
         "source": {"container": question.source_id},
@@ -120,7 +127,7 @@ def _destination(world: World, question: Question) -> Mapping[str, Any]:
 
 
 def _container(container: Container) -> Mapping[str, Any]:
-    """By id; what is known by gossip alone has none, but an address."""
-    if container.id.startswith(nodes.GOSSIPED):
+    """Return the destination for a container. One that is known from gossip alone has no id that a peer knows."""
+    if container.id.startswith(survey.GOSSIPED):
         return {"address": container.endpoints[0].addresses[0]}
     return {"container": container.id}

@@ -1,4 +1,4 @@
-"""The shape of a topology: nodes, edges, and both as plain JSON values."""
+"""A topology as values: nodes, edges and the filter of a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ HOST_ID = "host"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A thing. ``id`` is the engine's full id, ``host``, or ``interface:<name>`` of the host."""
+    """A container, a network, the host or an interface of the host.
+
+    ``id`` is the engine's full id, ``host`` or ``interface:<name>``.
+    """
 
     id: str
     kind: NodeKind
@@ -23,7 +26,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A tie, from ``source`` to ``target``.
+    """A connection from ``source`` to ``target``, both ids of nodes.
 
     ``endpoint``: a container in a network; ``shares-network``: a container in another's namespace; ``host-link``: a
     bridge or a host-mode container on the host; ``uplink``: the host's default route, or a macvlan's parent.
@@ -37,7 +40,17 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The graph, in its stable order."""
+    """The graph, sorted, so that equal states have equal graphs."""
 
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyFilter:
+    """What a topology is narrowed to; ``links`` adds the veths of the host."""
+
+    network: str | None = None
+    label: str | None = None
+    project: str | None = None
+    links: bool = False

@@ -1,7 +1,7 @@
-"""The other instances as core's port wants them: reports, checks, rows of a matrix, pictures.
+"""The instances of this service on other nodes: their reports, checks, rows of a matrix and topologies.
 
-What an instance said last is remembered, only to name what is missing when it stops answering: such a report carries
-its reason, and everything made from it says that it is of the past.
+The last report of an instance is remembered, only to name what is missing when the instance stops answering. Such a
+report carries the reason, and every answer made from it says that its facts are not current.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,9 +25,10 @@ from bridgework.model.errors import (
     TooBusy,
     plainly,
 )
-from bridgework.model.peers import PeerSilent, RemoteEnd, RemoteRow, Report
-from bridgework.peers.client import Line, NotWanted, pages
-from bridgework.peers.reading import read_check, read_container, read_network, read_node
+from bridgework.model.peers import Node, RemoteEnd, RemoteRow
+from bridgework.model.snapshot import Container, Network
+from bridgework.peers.decode import read_check, read_container, read_network, read_node
+from bridgework.peers.http_client import PeerClient, PeerProblem, PeerSilent
 from bridgework.telemetry import trace_context
 
 AT_ONCE = 16
@@ -37,27 +38,42 @@ _ERRORS: Mapping[int, type[BridgeworkError]] = {
 _Found = TypeVar("_Found")
 
 
-class HttpPeers:
-    """Implements ``bridgework.model.peers.Peers``; safe to use from any thread."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one instance said. Where it did not answer, ``reason`` says why, and the rest is its last report."""
+
+    instance: str
+    node: Node | None = None
+    members: tuple[Node, ...] = ()
+    networks: tuple[Network, ...] = ()
+    containers: tuple[Container, ...] = ()
+    reason: str | None = None
+
+
+class Instances:
+    """The other instances; safe to use from any thread.
+
+    ``names`` are ``host:port``. This instance itself may be among them; ``own_engine_id`` tells it from the others.
+    """
 
     def __init__(self, names: Sequence[str], token_file: Path | None, own_engine_id: Callable[[], str]) -> None:
-        self._line = Line(tuple(names), token_file)
+        self._client = PeerClient(tuple(names), token_file)
         self._own_engine_id = own_engine_id
         self._last: dict[str, Report] = {}
 
     def look(self) -> tuple[Report, ...]:
-        """Ask every instance at once; itself is left out by its engine's id."""
+        """Ask every other instance at once for its node, networks and containers. Never raises."""
         return tuple(report for report, _ in self._each(self._report, lambda _: None))
 
     def topologies(self, query: Mapping[str, str]) -> Sequence[tuple[Report, Mapping[str, Any] | None]]:
-        """See ``Peers``."""
+        """Ask every other instance for its topology document; ``None`` where the report says why. Never raises."""
         path = "/v1/topology" + (f"?{urlencode(query)}" if query else "")
 
         def picture(report: Report) -> Mapping[str, Any] | None:
             try:
-                found: Mapping[str, Any] = self._line.ask(report.instance, "GET", path)
-            except NotWanted as problem:
-                if problem.status == HTTPStatus.NOT_FOUND:  # it has no part in that network
+                found: Mapping[str, Any] = self._client.ask(report.instance, "GET", path)
+            except PeerProblem as problem:
+                if problem.status == HTTPStatus.NOT_FOUND:  # the query names a network that this node does not have
                     return {"nodes": (), "edges": ()}
                 raise
             return found
@@ -65,21 +81,21 @@ class HttpPeers:
         return self._each(self._identity, picture)
 
     def check(self, instance: str, body: Mapping[str, Any], seconds: float) -> CheckResult:
-        """See ``Peers``."""
+        """Let an instance make a check. Raises ``PeerSilent``, or the problem that it answered with."""
         node = self._identity(instance).node
         try:
-            raw = self._line.ask(instance, "POST", "/v1/connectivity/checks", body, seconds)
-        except NotWanted as problem:
+            raw = self._client.ask(instance, "POST", "/v1/connectivity/checks", body, seconds)
+        except PeerProblem as problem:
             raise _as_error(problem) from problem
         if node is None:
             raise PeerSilent(f"{instance} does not say which node it is.")
         return read_check(raw, AnsweringNode(node.id, node.hostname, instance))
 
     def matrix(self, instance: str, body: Mapping[str, Any], seconds: float) -> Generator[RemoteRow | RemoteEnd]:
-        """See ``Peers``."""
+        """Let an instance measure the rows of its own containers. Raises ``PeerSilent``."""
         try:
-            lines = self._line.stream(instance, "/v1/connectivity/matrix", body, seconds)
-        except NotWanted as problem:
+            lines = self._client.stream(instance, "/v1/connectivity/matrix", body, seconds)
+        except PeerProblem as problem:
             raise PeerSilent(f"Its instance refuses: {problem}") from problem
         with closing(lines):
             names: Sequence[Mapping[str, Any]] = ()
@@ -95,8 +111,8 @@ class HttpPeers:
     def _each(
         self, look: Callable[[str], Report], then: Callable[[Report], _Found]
     ) -> list[tuple[Report, _Found | None]]:
-        """A report from each instance and what comes of it, all at once; never raises."""
-        instances, lost = self._line.instances()
+        """Ask all instances at once: a report from each, and what ``then`` returns for it. Never raises."""
+        instances, lost = self._client.instances()
         own = self._own_engine_id()
         for moved in self._last.keys() - set(instances):
             self._last.pop(moved, None)
@@ -109,10 +125,10 @@ class HttpPeers:
                 report = self._last[instance] = look(instance)
                 mine = report.node is not None and report.node.engine_id == own
                 return report, None if mine else then(report)
-            except (PeerSilent, NotWanted) as error:
+            except (PeerSilent, PeerProblem) as error:
                 return self._remembered(instance, str(error)), None
             except (KeyError, TypeError, ValueError) as error:
-                return self._remembered(instance, f"Its instance answers strangely: {plainly(error)}."), None
+                return self._remembered(instance, f"The answer of its instance cannot be read: {plainly(error)}."), None
 
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             found = list(pool.map(one, instances))
@@ -120,7 +136,7 @@ class HttpPeers:
         return [pair for pair in found if pair[0].node is None or pair[0].node.engine_id != own] + missing
 
     def _identity(self, instance: str) -> Report:
-        nodes = [read_node(item) for item in pages(self._line, instance, "/v1/nodes")]
+        nodes = [read_node(item) for item in self._client.pages(instance, "/v1/nodes")]
         here = next((node for node in nodes if node.here), None)
         if here is None:
             raise PeerSilent("Its instance does not say which node it is on.")
@@ -132,8 +148,8 @@ class HttpPeers:
         report = self._identity(instance)
         if report.node is not None and report.node.engine_id == self._own_engine_id():
             return report
-        networks = tuple(read_network(item) for item in pages(self._line, instance, "/v1/networks"))
-        containers = tuple(read_container(item) for item in pages(self._line, instance, "/v1/containers"))
+        networks = tuple(read_network(item) for item in self._client.pages(instance, "/v1/networks"))
+        containers = tuple(read_container(item) for item in self._client.pages(instance, "/v1/containers"))
         return replace(report, networks=networks, containers=containers)
 
     def _remembered(self, instance: str, reason: str) -> Report:
@@ -142,8 +158,8 @@ class HttpPeers:
         return replace(last, node=node, reason=reason)
 
 
-def _as_error(problem: NotWanted) -> BridgeworkError:
-    """The problem that a peer answered with, as if it were our own; what is no caller's fault is its silence."""
+def _as_error(problem: PeerProblem) -> BridgeworkError:
+    """Return a peer's problem as this service's own; raise ``PeerSilent`` where it is not the caller's fault."""
     kind = _ERRORS.get(problem.status)
     document = problem.document
     if kind is None:

@@ -1,4 +1,4 @@
-"""Which nodes there are, and what of them is missing, by what this engine, its manager and the peers say."""
+"""The nodes of a swarm, from what this engine, its manager and the peers say, and what of them is missing."""
 
 from types import SimpleNamespace
 
@@ -6,9 +6,11 @@ import pytest
 
 from bridgework.analysis.predict import predict
 from bridgework.model.checks import ContainerDestination, Question, Verdict
-from bridgework.model.peers import Gap, Holder, Membership, Node, OverlayGossip, OverlayPlace, Report, joined, placed
+from bridgework.model.peers import Gap, Holder, Membership, Node, OverlayGossip, OverlayPlace
 from bridgework.model.snapshot import Container, Endpoint, Network, NodePlace, Pool, Reference, Snapshot
-from bridgework.use_cases.swarm import nodes
+from bridgework.peers import survey
+from bridgework.peers.instances import Report
+from bridgework.peers.survey import joined, placed
 
 MESH = Network("o" * 25, "mesh", "overlay", "swarm", attachable=True, pools=(Pool("10.0.1.0/24"),))
 HERE = Node("n0", "alpha", "e0", "10.9.0.1", here=True, reachable=True, manager=True)
@@ -22,32 +24,32 @@ def on_mesh(name, address):
     return Container(name * 8, name, network_mode="mesh", endpoints=(endpoint,))
 
 
-def services(*, members=(), holders=(), peers=None):
+def sources(*, members=(), holders=(), instances=None):
     known = SimpleNamespace(
         membership=lambda: Membership("n0", "10.9.0.1", manager=True),
         members=lambda: tuple(members),
         gossip=lambda _: OverlayGossip(("10.9.0.1",), tuple(holders)),
     )
     facts = SimpleNamespace(id="e0", name="alpha", version="26.1.5", swarm_node_id="n0")
-    return SimpleNamespace(swarm=known, peers=peers, engine=SimpleNamespace(facts=lambda: facts))
+    return SimpleNamespace(swarm=known, instances=instances, engine=SimpleNamespace(facts=lambda: facts))
 
 
 def test_outside_of_a_swarm_there_is_one_node():
-    alone = services()
+    alone = sources()
     alone.swarm = None
     alone.engine.facts().swarm_node_id = None
-    found = nodes.survey(alone, Snapshot())
+    found, _ = survey.look(alone, Snapshot())
     assert ([node.id for node in found.nodes], found.gaps) == (["e0"], ())
 
 
 def test_without_peers_the_managers_list_is_known_and_says_what_is_missing():
-    found = nodes.survey(services(members=[HERE, LISTED]), Snapshot((MESH,)))
+    found, _ = survey.look(sources(members=[HERE, LISTED]), Snapshot((MESH,)))
     assert [node.id for node in found.nodes] == ["n0", "n1"]
-    assert found.gaps == (Gap("n1", nodes.NOT_CONFIGURED),)
+    assert found.gaps == (Gap("n1", survey.NOT_CONFIGURED),)
 
 
 def test_a_peer_that_never_answered_is_the_member_at_its_address():
-    found = nodes.surveyed(services(members=[LISTED]), HERE, [Report("10.9.0.2:8080", reason="It is silent.")])
+    found = survey.survey(sources(members=[LISTED]), HERE, [Report("10.9.0.2:8080", reason="It is silent.")])
     assert found.gaps == (Gap("n1", "It is silent."),)
     assert found.nodes[1].state == "down"
 
@@ -56,10 +58,8 @@ def test_behind_an_overlay_address_gossip_knows_the_member():
     here = Node("n0", "alpha", "e0", here=True, reachable=True, manager=True, overlays=(place(),))
     held = Holder("bw.n1", "10.0.2.3", "e-bw", "10.9.0.2")
     silent = [Report("10.0.2.3:8080", reason="It is silent.")]
-    assert nodes.surveyed(services(members=[LISTED], holders=[held]), here, silent).gaps == (
-        Gap("n1", "It is silent."),
-    )
-    assert [gap.node for gap in nodes.surveyed(services(), here, silent).gaps] == ["10.0.2.3:8080"]
+    assert survey.survey(sources(members=[LISTED], holders=[held]), here, silent).gaps == (Gap("n1", "It is silent."),)
+    assert [gap.node for gap in survey.survey(sources(), here, silent).gaps] == ["10.0.2.3:8080"]
 
 
 def place():
@@ -69,9 +69,8 @@ def place():
 def test_gossip_alone_makes_a_container_of_every_holder_that_is_not_known():
     near = on_mesh("a", "10.0.1.2")
     holders = [Holder("a", "10.0.1.2", "e-a", "10.9.0.1"), Holder("b", "10.0.1.3", "e-b", "10.9.0.2")]
-    world = nodes.whole(services(holders=holders), Snapshot((MESH,), (near,)))
+    world = survey.whole(sources(holders=holders), Snapshot((MESH,), (near,)))
     assert [(c.name, c.node and c.node.address) for c in world.snapshot.containers] == [("a", None), ("b", "10.9.0.2")]
-    assert not nodes.beyond(services(), Snapshot())
 
 
 @pytest.mark.parametrize(
