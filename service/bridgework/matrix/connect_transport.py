@@ -1,8 +1,4 @@
-"""A line of a matrix that connects: a socket for each try, all of them waited for by the one loop.
-
-A connection is ended by a reset: an orderly end would go on exchanging packets, and make new neighbour entries, after
-the matrix has cleaned up.
-"""
+"""The transport over connected sockets: one socket for each try, none of which blocks."""
 
 from __future__ import annotations
 
@@ -15,18 +11,19 @@ from dataclasses import dataclass
 
 from bridgework.matrix.connect_protocols import ConnectProtocol
 from bridgework.matrix.rows import Destination
-from bridgework.matrix.transports import Heard
+from bridgework.matrix.transports import ProbeResult
 from bridgework.model.checks import Reason
-from bridgework.probes.kinds import error_queue, reasons
+from bridgework.probes.kinds import error_queue
+from bridgework.probes.kinds.attempts import failure
 from bridgework.probes.kinds.sockaddr import family_of
 
-_RESET_ON_CLOSE = struct.pack("=ii", 1, 0)
+_LINGER_0_S = struct.pack("=ii", 1, 0)
 _RECEIVE_BYTES = 2048
 
 
 @dataclass(slots=True)
 class DescriptorBudget:
-    """How many sockets may yet be opened, by all lines of a matrix together."""
+    """The sockets that all transports of a matrix may still open together."""
 
     free: int
 
@@ -42,40 +39,45 @@ class _Try:
 class ConnectTransport:
     """One source's connections."""
 
-    inside = True
+    sends_inside = True
 
-    def __init__(self, conversation: ConnectProtocol, room: DescriptorBudget) -> None:
-        self.silence = conversation.silence
-        self._conversation, self._room = conversation, room
+    def __init__(self, protocol: ConnectProtocol, budget: DescriptorBudget) -> None:
+        self.silence = protocol.silence
+        self._protocol, self._budget = protocol, budget
         self._tries: dict[int, _Try] = {}
         self._descriptors: dict[int, int] = {}
 
     def descriptors(self) -> Sequence[int]:
-        """None but those of the tries."""
+        """Return none: only the sockets of the tries are watched."""
         return ()
 
     def send(self, position: int, destination: Destination) -> int | None:
-        """Begin to connect. ``BlockingIOError`` means that too many tries are under way."""
-        if self._room.free <= 0:
+        """Start to connect. Raises ``BlockingIOError`` when too many tries are in flight."""
+        if self._budget.free <= 0:
             raise BlockingIOError
-        sock = socket.socket(family_of(destination.version), self._conversation.kind | socket.SOCK_NONBLOCK)
+        sock = socket.socket(family_of(destination.version), self._protocol.kind | socket.SOCK_NONBLOCK)
         try:
-            error_queue.enable(sock)
-            if self._conversation.kind == socket.SOCK_STREAM:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            number = sock.connect_ex(destination.sockaddr)
-            if number not in {0, errno.EINPROGRESS}:
-                raise error_queue.precise(sock, OSError(number, os.strerror(number)))
+            self._connect(sock, destination)
         except OSError:
             sock.close()
             raise
-        self._room.free -= 1
+        self._budget.free -= 1
         self._tries[sock.fileno()] = _Try(position, sock, destination)
         self._descriptors[position] = sock.fileno()
         return sock.fileno()
 
-    def receive(self, descriptor: int, at_most: int) -> Iterator[Heard]:
-        """What became of this try, once it is known."""
+    def _connect(self, sock: socket.socket, destination: Destination) -> None:
+        error_queue.enable(sock)
+        if self._protocol.kind == socket.SOCK_STREAM:
+            # Close by a reset (socket(7), SO_LINGER 0): an orderly close exchanges packets after the matrix has
+            # cleaned up, which would make new neighbour entries.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0_S)
+        number = sock.connect_ex(destination.sockaddr)
+        if number not in {0, errno.EINPROGRESS}:
+            raise error_queue.precise(sock, OSError(number, os.strerror(number)))
+
+    def receive(self, descriptor: int, at_most: int) -> Iterator[ProbeResult]:
+        """Yield the result of this try, once it is known."""
         current = self._tries.get(descriptor)
         if current is None or at_most < 1:
             return
@@ -84,33 +86,35 @@ class ConnectTransport:
         except BlockingIOError:
             return
         except OSError as error:
-            done, reason = True, reasons.failure(error_queue.precise(current.sock, error)).reason
+            done, reason = True, failure(error_queue.precise(current.sock, error)).reason
         if done:
-            yield Heard(current.position, reason)
+            yield ProbeResult(current.position, reason)
 
     def _advance(self, current: _Try) -> tuple[bool, Reason | None]:
+        """Do the next step: connected, request sent, answer read. Returns whether the try is over, and why."""
         number = current.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise OSError(number, os.strerror(number))
         if not current.connected:
+            # SO_ERROR is 0 also while the connection is being made; only a connected socket has a peer.
             if not _has_peer(current.sock):
                 return False, None
             current.connected = True
-            if self._conversation.opening is None:
+            if self._protocol.request is None:
                 return True, None
-            current.sock.send(self._conversation.opening(current.destination))
-        return True, self._conversation.take(current.sock.recv(_RECEIVE_BYTES))
+            current.sock.send(self._protocol.request(current.destination))
+        return True, self._protocol.judge(current.sock.recv(_RECEIVE_BYTES))
 
     def forget(self, position: int) -> int | None:
-        """Close the try's socket."""
+        """Close the try's socket and return its former descriptor."""
         descriptor = self._descriptors.pop(position, None)
         if descriptor is not None:
             self._tries.pop(descriptor).sock.close()
-            self._room.free += 1
+            self._budget.free += 1
         return descriptor
 
     def close(self) -> None:
-        """Close all that is under way."""
+        """Close all sockets."""
         for position in list(self._descriptors):
             self.forget(position)
 

@@ -1,43 +1,46 @@
-"""Who is to be called when a descriptor has something to say: one epoll and its handlers."""
+"""One epoll(7) descriptor and a handler for each descriptor that it watches."""
 
 from __future__ import annotations
 
 import select
 from collections.abc import Callable
 
-EVENTS_AT_ONCE = 512
-CHANGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
-"""For a socket that connects: called when it becomes writable, and again when it becomes readable."""
+MAX_EVENTS = 512
+CONNECT_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
+"""Edge-triggered, for a connecting socket: one call when it becomes writable, another when it becomes readable."""
 
 
 class EpollDispatcher:
-    """Handlers by descriptor. A handler may close and unwatch any of them."""
+    """Calls handlers. A handler may close and unregister any descriptor."""
+
+    # ``selectors.DefaultSelector`` is level-triggered only: it would report connected sockets as writable each time.
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
 
-    def watch(self, descriptor: int, handler: Callable[[], None], events: int = select.EPOLLIN) -> None:
-        """Call the handler whenever the descriptor has something."""
+    def register(self, descriptor: int, handler: Callable[[], None], events: int = select.EPOLLIN) -> None:
+        """Call the handler whenever the descriptor has one of the events."""
         self._handlers[descriptor] = handler
         self._epoll.register(descriptor, events)
 
-    def unwatch(self, descriptor: int) -> None:
-        """Forget a descriptor that is still open."""
+    def unregister(self, descriptor: int) -> None:
+        """Stop watching a descriptor that is still open."""
         if self._handlers.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 
-    def closed(self, descriptor: int) -> None:
-        """Forget a descriptor that was closed: the kernel has done so already."""
+    def forget_closed(self, descriptor: int) -> None:
+        """Drop the handler of a closed descriptor. The kernel has removed it from the epoll set already (epoll(7))."""
         self._handlers.pop(descriptor, None)
 
-    def listen(self, wait_s: float) -> None:
-        """Wait at most so long and call the handlers of all that has something."""
-        for descriptor, _ in self._epoll.poll(wait_s, EVENTS_AT_ONCE):
+    def dispatch(self, wait_s: float) -> None:
+        """Wait for events for ``wait_s`` at most and call their handlers."""
+        for descriptor, _ in self._epoll.poll(wait_s, MAX_EVENTS):
+            # A handler that ran before this one may have closed the descriptor.
             handler = self._handlers.get(descriptor)
             if handler is not None:
                 handler()
 
     def close(self) -> None:
-        """Close the epoll; the descriptors are others'."""
+        """Close the epoll descriptor, not the watched ones."""
         self._epoll.close()

@@ -1,12 +1,10 @@
-"""The names of a matrix, resolved in each source's namespace by the same steps as for a single check.
+"""Resolves the names of a matrix in each source's namespace, by the same steps as a single check.
 
-Many at a time, but bounded, for a source and in all: the engine's embedded server is one process for all containers.
-An answer that does not fit into a datagram counts as far as it goes.
+An answer that does not fit into a datagram is used as far as it goes: a matrix never asks over TCP.
 """
 
 from __future__ import annotations
 
-import itertools
 import secrets
 import socket
 import time
@@ -18,24 +16,27 @@ from functools import partial
 import dns.exception
 
 from bridgework.ipam.allowed import forbidden
-from bridgework.matrix.neighbour_entries import Held
+from bridgework.matrix.neighbour_budget import Reservation
 from bridgework.matrix.probe_loop import ActiveSource, ProbeLoop
-from bridgework.matrix.rows import Destination
+from bridgework.matrix.rows import Destination, destination_of
 from bridgework.model.checks import Reason
 from bridgework.model.observations import ResolverConfiguration
 from bridgework.probes.resolver.exchange import read_answer
 from bridgework.probes.resolver.steps import Answer, Query, Resolution, Steps, resolve
 
-AT_ONCE = 1024
-AT_ONCE_EACH = 64
+MAX_QUERIES = 1024
+"""In flight at once. The engine's embedded DNS server is one process that serves all containers."""
+MAX_QUERIES_OF_SOURCE = 64
 MAX_MISREAD = 4
-"""What bears a question's number and is no answer to it is read so often and no more: reading costs milliseconds."""
-TICK_S = 0.005
+"""Datagrams with the number of a query that are no answer to it. Reading a hostile one costs milliseconds."""
+TURN_S = 0.005
 _RECEIVE_BYTES = 65_536
 
 
 @dataclass(slots=True)
 class _Question:
+    """A query in flight; ``expires`` ends the wait for its answer, ``ends`` the whole resolution of the name."""
+
     position: int
     steps: Steps
     query: Query
@@ -46,157 +47,181 @@ class _Question:
 
 @dataclass(eq=False, slots=True)
 class SourceResolver:
-    """One source's resolver: ``sockets`` maps each server to a connected socket in the source's namespace."""
+    """One source's resolver. ``sockets`` are connected to its servers; ``waiting`` are positions with a name."""
 
-    lane: ActiveSource
+    source: ActiveSource
     configuration: ResolverConfiguration
     sockets: dict[str, socket.socket]
-    waiting_names: deque[int] = field(default_factory=deque)
-    asked: dict[tuple[str, int], _Question] = field(default_factory=dict)
-    held: list[Held] | None = None
+    waiting: deque[int]
+    in_flight: dict[tuple[str, int], _Question] = field(default_factory=dict)
+    reservations: list[Reservation] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether every name has its outcome."""
+        return not self.in_flight and not self.waiting
 
 
 class NameResolution:
-    """Feeds the loop's lanes with destinations as their names become known."""
+    """Gives the loop a destination for each position whose name was resolved."""
 
     def __init__(
         self,
         loop: ProbeLoop,
-        candidate_addresses: Callable[[str], Destination | None],
+        destination: Callable[[str], Destination | None],
         timeout_s: float,
         allowed_subnets: tuple[str, ...] | None,
     ) -> None:
-        self._loop, self._aim, self._timeout_s, self._allowed = loop, candidate_addresses, timeout_s, allowed_subnets
+        self._loop, self._destination, self._timeout_s = loop, destination, timeout_s
+        self._allowed_subnets = allowed_subnets
+        self._allowed: dict[tuple[str, ...], bool] = {}
         self._waiting: deque[SourceResolver] = deque()
-        self._at_work: set[SourceResolver] = set()
-        self._verdicts: dict[tuple[str, ...], bool] = {}
-        loop.tick = self.tick
+        self._active: set[SourceResolver] = set()
+        loop.before_send = self.turn
 
     def add(self, resolver: SourceResolver) -> None:
-        """Resolve every named target of this lane."""
-        targets = resolver.lane.row.source.targets
-        resolver.waiting_names.extend(p for p, t in enumerate(targets) if t.address is None and t.name is not None)
+        """Resolve the waiting positions of this source."""
         self._waiting.append(resolver)
         for server, sock in resolver.sockets.items():
-            self._loop.watcher.watch(sock.fileno(), partial(self._hear, resolver, server))
+            self._loop.dispatcher.register(sock.fileno(), partial(self._receive, resolver, server))
 
-    def tick(self, now: float) -> float:
-        """Give up what is overdue, ask what there is room for; returns when to come back."""
-        for resolver in list(self._at_work):
+    def turn(self, now: float) -> float:
+        """End overdue queries and start new ones; return when to call this again."""
+        for resolver in list(self._active):
             self._expire(resolver, now)
-        room = AT_ONCE - sum(len(resolver.asked) for resolver in self._at_work)
-        while self._waiting and room > 0:
+        free = MAX_QUERIES - sum(len(resolver.in_flight) for resolver in self._active)
+        while self._waiting and free > 0:
             resolver = self._waiting[0]
-            begun = self._serve(resolver, now, min(room, AT_ONCE_EACH - len(resolver.asked)))
-            room -= begun
-            if resolver.waiting_names and not begun:
+            started = self._start(resolver, now, min(free, MAX_QUERIES_OF_SOURCE - len(resolver.in_flight)))
+            free -= started
+            if not resolver.waiting:
+                self._waiting.popleft()
+            elif not started:
+                # This source has its share in flight, or the neighbour table is full: another one is first next time.
                 self._waiting.rotate(-1)
                 break
-            if not resolver.waiting_names:
-                self._waiting.popleft()
-        return now + (TICK_S if self._waiting or self._at_work else self._timeout_s)
+        return now + (TURN_S if self._waiting or self._active else self._timeout_s)
 
-    def _serve(self, resolver: SourceResolver, now: float, room: int) -> int:
-        if resolver.held is None:
-            resolver.held = self._loop.holdings.hold_all(
-                resolver.lane.space, [_packed(server) for server in resolver.sockets]
-            )
-        if resolver.held is None:
+    def _start(self, resolver: SourceResolver, now: float, most: int) -> int:
+        """Start to resolve up to ``most`` names of a source and return how many."""
+        if resolver.reservations is None:
+            resolver.reservations = self._reserve(resolver)
+        if resolver.reservations is None:
             return 0
-        self._at_work.add(resolver)
-        begun = 0
-        while resolver.waiting_names and begun < room and self._loop.pace.take_one():
-            position = resolver.waiting_names.popleft()
-            name = resolver.lane.row.source.targets[position].name or ""
-            self._step(resolver, position, resolve(resolver.configuration, name, None), now + self._timeout_s)
-            begun += 1
-        self._rest(resolver)
-        return begun
+        self._active.add(resolver)
+        started = 0
+        while resolver.waiting and started < most and self._loop.rate_limiter.try_acquire():
+            position = resolver.waiting.popleft()
+            steps = resolve(resolver.configuration, resolver.source.row.source.targets[position].name or "", None)
+            self._step(resolver, position, steps, now + self._timeout_s)
+            started += 1
+        self._release_when_done(resolver)
+        return started
+
+    def _reserve(self, resolver: SourceResolver) -> list[Reservation] | None:
+        """Reserve neighbour entries towards all servers, or none."""
+        reservations: list[Reservation] = []
+        for server in resolver.sockets:
+            reservation = self._loop.budget.reserve(resolver.source.namespace, destination_of(server, 0).packed)
+            if reservation is None:
+                _release(reservations)
+                return None
+            reservations.append(reservation)
+        return reservations
 
     def _step(self, resolver: SourceResolver, position: int, steps: Steps, ends: float, answer: Answer = None) -> None:
-        """Go on with a resolution until it waits for an answer or is over."""
+        """Continue a resolution until it waits for an answer or is over."""
         try:
             query = steps.send(answer)
             while not self._ask(resolver, position, steps, query, ends):
                 query = steps.send(None)
         except StopIteration as stop:
-            self._resolved(resolver, position, stop.value)
+            self._resolved(resolver.source, position, stop.value)
 
     def _ask(self, resolver: SourceResolver, position: int, steps: Steps, query: Query, ends: float) -> bool:
+        """Send a query and return whether an answer can come."""
         now = time.monotonic()
         sock = resolver.sockets.get(query.server)
         if sock is None or now >= ends:
             return False
-        while (query.server, query.message.id) in resolver.asked:
+        # All queries of a source share one socket for each server, so their 16-bit numbers must differ.
+        while (query.server, query.message.id) in resolver.in_flight:
             query.message.id = secrets.randbelow(0x10000)
         try:
             sock.send(query.message.to_wire())
         except OSError:
             return False
         question = _Question(position, steps, query, min(now + query.timeout_s, ends), ends)
-        resolver.asked[query.server, query.message.id] = question
+        resolver.in_flight[query.server, query.message.id] = question
         return True
 
-    def _hear(self, resolver: SourceResolver, server: str) -> None:
-        for _ in itertools.repeat(None, AT_ONCE_EACH):
+    def _receive(self, resolver: SourceResolver, server: str) -> None:
+        for _ in range(MAX_QUERIES_OF_SOURCE):
             try:
                 data = resolver.sockets[server].recv(_RECEIVE_BYTES)
             except BlockingIOError:
                 break
             except OSError:
+                # An ICMP error. It does not tell which query caused it, so the query waits for its time-out.
                 continue
-            key = server, int.from_bytes(data[:2], "big")
-            question = resolver.asked.get(key)
-            if question is None or question.misread >= MAX_MISREAD:
-                continue
-            try:
-                answer = read_answer(data)
-            except dns.exception.DNSException:
-                answer = None
-            if answer is None or not question.query.message.is_response(answer):
-                question.misread += 1
-                continue
-            del resolver.asked[key]
-            self._step(resolver, question.position, question.steps, question.ends, answer)
-        self._rest(resolver)
+            self._answered(resolver, server, data)
+        self._release_when_done(resolver)
+
+    def _answered(self, resolver: SourceResolver, server: str, data: bytes) -> None:
+        key = server, int.from_bytes(data[:2], "big")
+        question = resolver.in_flight.get(key)
+        if question is None or question.misread >= MAX_MISREAD:
+            return
+        try:
+            answer = read_answer(data)
+        except dns.exception.DNSException:
+            answer = None
+        if answer is None or not question.query.message.is_response(answer):
+            question.misread += 1
+            return
+        del resolver.in_flight[key]
+        self._step(resolver, question.position, question.steps, question.ends, answer)
 
     def _expire(self, resolver: SourceResolver, now: float) -> None:
-        overdue = [(key, question) for key, question in resolver.asked.items() if question.expires <= now]
+        overdue = [(key, question) for key, question in resolver.in_flight.items() if question.expires <= now]
         for key, question in overdue:
-            del resolver.asked[key]
+            del resolver.in_flight[key]
             self._step(resolver, question.position, question.steps, question.ends)
-        self._rest(resolver)
+        self._release_when_done(resolver)
 
-    def _rest(self, resolver: SourceResolver) -> None:
-        """A desk with nothing left gives its neighbour entries back."""
-        if resolver.held is not None and not resolver.asked and not resolver.waiting_names:
-            self._loop.holdings.let_go(resolver.held)
-            resolver.held = []
-            self._at_work.discard(resolver)
+    def _release_when_done(self, resolver: SourceResolver) -> None:
+        if resolver.done and resolver.reservations is not None:
+            _release(resolver.reservations)
+            resolver.reservations = []
+            self._active.discard(resolver)
 
-    def _resolved(self, resolver: SourceResolver, position: int, resolution: Resolution) -> None:
-        lane = resolver.lane
+    def _resolved(self, source: ActiveSource, position: int, resolution: Resolution) -> None:
+        """Probe the first address that the source has a route to (RFC 6724, section 6, rule 1)."""
         if resolution.reason is not None:
-            self._loop.finish(lane, position, resolution.reason)
+            self._loop.finish(source, position, resolution.reason)
             return
         addresses = resolution.addresses
-        if addresses not in self._verdicts:
-            self._verdicts[addresses] = forbidden(addresses, self._allowed) is None
-        chosen = min(addresses, key=lambda address: not self._goes(lane, address))
-        lane.row.addresses[position] = chosen
-        destination = self._aim(chosen)
-        if not self._verdicts[addresses] or destination is None:
-            reason = Reason.NO_ADDRESS if self._verdicts[addresses] else Reason.NOT_ALLOWED
-            self._loop.finish(lane, position, reason)
-            return
-        lane.row.destinations[position] = destination
-        self._loop.ready(lane, position)
+        chosen = next((address for address in addresses if self._reaches(source, address)), addresses[0])
+        source.row.addresses[position] = chosen
+        destination = self._destination(chosen)
+        if not self._is_allowed(addresses):
+            self._loop.finish(source, position, Reason.NOT_ALLOWED)
+        elif destination is None:
+            self._loop.finish(source, position, Reason.NO_ADDRESS)
+        else:
+            self._loop.set_destination(source, position, destination)
 
-    def _goes(self, lane: ActiveSource, address: str) -> bool:
-        destination = self._aim(address)
-        return destination is not None and lane.space.reaches(destination.packed)
+    def _is_allowed(self, addresses: tuple[str, ...]) -> bool:
+        # All sources usually get the same answer for a name, and a plan can allow hundreds of subnets.
+        if addresses not in self._allowed:
+            self._allowed[addresses] = forbidden(addresses, self._allowed_subnets) is None
+        return self._allowed[addresses]
+
+    def _reaches(self, source: ActiveSource, address: str) -> bool:
+        destination = self._destination(address)
+        return destination is not None and source.namespace.reaches(destination.packed)
 
 
-def _packed(server: str) -> bytes:
-    family = socket.AF_INET6 if ":" in server else socket.AF_INET
-    return socket.inet_pton(family, server.partition("%")[0])
+def _release(reservations: list[Reservation]) -> None:
+    for reservation in reservations:
+        reservation.release()

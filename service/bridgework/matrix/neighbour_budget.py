@@ -1,125 +1,220 @@
-"""The budget of neighbour entries: what a matrix may make, what it holds, and what it has to clean up.
+"""The budget of neighbour entries: a matrix never fills the kernel's ARP and NDP tables.
 
-The kernel bounds the entries of all namespaces together (``gc_thresh3``), and a full table breaks the containers'
-own traffic. So a packet is sent only when the entries it makes fit under a stated share, together with everybody
-else's; entries that were there before are never counted, never deleted. An entry is deleted when the last packet
-that needed it was answered or given up.
+The kernel bounds the entries of all namespaces together (``gc_thresh3``, ip-sysctl), and a full table breaks the
+containers' own traffic. So a packet is sent only when the entries that it makes fit into a share of the limit, beside
+all other entries of the machine. Entries that were there before are neither counted nor deleted. An entry is deleted
+when the last packet that needed it was answered or has timed out.
+
+``EntryPrediction`` says which entries a packet makes, ``TableBudget`` whether they fit into one table, and
+``NeighbourBudget`` combines both for the two IP versions.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from bridgework.matrix.namespaces import Entry, Namespace
+from bridgework.matrix.namespaces import Entry, Namespace, Route
 from bridgework.probes.kernel.neighbour_table import TableUsage
+from bridgework.probes.kinds.reasons import VERSION_OF_LENGTH
 
 SHARE_OF_HARD_LIMIT = 0.5
 ASSUMED_USAGE = TableUsage(entries=0, collect_from=128, soft_limit=512, hard_limit=1024)
+"""The kernel's defaults, for where it does not tell."""
 FRESH_S = 0.1
-SOMEWHERE = 0
-Key = tuple[int, int, bytes]
-"""Namespace inode (``SOMEWHERE``: not ours to look into), interface index, address."""
+UNKNOWN_NAMESPACE = 0
+EntryKey = tuple[int, int, bytes]
+"""Namespace inode (``UNKNOWN_NAMESPACE``: one that the matrix cannot read), interface index, address."""
+_IPV6_BYTES = 16
+_SOLICITED_NODE = bytes.fromhex("ff0200000000000000000001ff")
 
 
 def limit_of(usage: TableUsage) -> int:
-    """Entries, everybody's together: half the hard limit, and never where the kernel begins to press."""
+    """Return the entries that a machine may have while a matrix runs: min(gc_thresh3 / 2, gc_thresh2)."""
+    # A table stays above gc_thresh2 for 5 s at most, then the kernel collects entries (arp(7)): also the containers'.
     return min(int(usage.hard_limit * SHARE_OF_HARD_LIMIT), usage.soft_limit)
 
 
-class NeighbourBudget:
-    """Of one table (ARP or NDP). ``read_usage`` is asked often; where it cannot tell, only our own entries count."""
+class TableBudget:
+    """The budget of one table (ARP or NDP). Without a ``read_usage`` result only our own entries count."""
 
     def __init__(
-        self, spaces: Mapping[int, Namespace], read_usage: Callable[[], TableUsage | None], limit: int | None = None
+        self, namespaces: Mapping[int, Namespace], read_usage: Callable[[], TableUsage | None], limit: int | None = None
     ) -> None:
-        self._spaces = spaces
+        self._namespaces = namespaces
         self._read_usage = read_usage
         usage = read_usage() or ASSUMED_USAGE
         self.limit = limit_of(usage) if limit is None else limit
-        self._others = self._counted = usage.entries
-        self._since = 0
-        self._held: dict[Key, int] = {}
-        self._doomed: set[Key] = set()
+        self._before = self._counted = usage.entries
+        self._reserved_since_count = 0
+        self._reserved: dict[EntryKey, int] = {}
+        self._to_delete: set[EntryKey] = set()
         self._touched: set[bytes] = set()
 
     @property
     def idle(self) -> bool:
-        """Whether it holds nothing, so that waiting frees nothing."""
-        return not self._held and not self._doomed
+        """Whether nothing is reserved, so that waiting frees nothing."""
+        return not self._reserved and not self._to_delete
 
-    def admit(self, keys: Sequence[Key]) -> tuple[Key, ...] | None:
-        """Hold the keys and return those to ``release`` later; ``None`` when they do not fit now."""
-        mine: list[Key] = []
-        new = 0
-        for key in keys:
-            if key in self._held:
-                mine.append(key)
-            elif not self._was_there(key):
-                mine.append(key)
-                new += 1
-        if new:
+    def reserve(self, keys: Sequence[EntryKey]) -> tuple[EntryKey, ...] | None:
+        """Reserve the entries and return those to ``release`` later; ``None`` when they do not fit now."""
+        # Lists, not generators: this runs once for each pair.
+        ours = tuple([key for key in keys if key in self._reserved or not self._is_foreign(key)])
+        new = len([key for key in ours if key not in self._reserved])
+        if new and not self._fits(new):
+            self.flush()
             if not self._fits(new):
-                self.flush()
-                if not self._fits(new):
-                    return None
-            self._since += new
-            self._touched.update(key[2] for key in mine)
-        for key in mine:
-            self._held[key] = self._held.get(key, 0) + 1
-        return tuple(mine)
+                return None
+        if new:
+            self._reserved_since_count += new
+            self._touched.update(address for _, _, address in ours)
+        for key in ours:
+            self._reserved[key] = self._reserved.get(key, 0) + 1
+        return ours
 
     def _fits(self, count: int) -> bool:
-        in_use = max(self._counted + self._since, self._others + len(self._held) + len(self._doomed))
+        # A reserved entry appears in the kernel's count only once its packet is sent. So add what was reserved since
+        # the last count; and never assume less than what was there before together with all of ours.
+        ours = len(self._reserved) + len(self._to_delete)
+        in_use = max(self._counted + self._reserved_since_count, self._before + ours)
         return in_use + count <= self.limit
 
-    def _was_there(self, key: Key) -> bool:
+    def _is_foreign(self, key: EntryKey) -> bool:
+        """Return whether the container or the host made this entry; ours and unknown ones are not foreign."""
         inode, interface, address = key
-        space = self._spaces.get(inode)
-        if space is None or key in self._doomed:
+        namespace = self._namespaces.get(inode)
+        if namespace is None or key in self._to_delete:
             return False
         now = time.monotonic()
-        if now - space.known_at > FRESH_S:
-            space.known |= {entry for entry in space.entries() if not self._is_ours(inode, entry)}
-            space.known_at = now
-        return (interface, address) in space.known
+        if now - namespace.foreign_read_at > FRESH_S:
+            namespace.foreign_entries |= {entry for entry in namespace.entries() if not self._is_ours((inode, *entry))}
+            namespace.foreign_read_at = now
+        return (interface, address) in namespace.foreign_entries
 
-    def _is_ours(self, inode: int, entry: Entry) -> bool:
-        key = (inode, *entry)
-        return key in self._held or key in self._doomed
+    def _is_ours(self, key: EntryKey) -> bool:
+        return key in self._reserved or key in self._to_delete
 
-    def release(self, keys: Iterable[Key]) -> None:
-        """Give back what ``admit`` returned; entries that nobody holds any more go with the next ``flush``."""
+    def release(self, keys: Iterable[EntryKey]) -> None:
+        """Give back what ``reserve`` returned. The next ``flush`` deletes entries that no packet needs any more."""
         for key in keys:
-            self._held[key] -= 1
-            if not self._held[key]:
-                del self._held[key]
-                self._doomed.add(key)
+            self._reserved[key] -= 1
+            if not self._reserved[key]:
+                del self._reserved[key]
+                self._to_delete.add(key)
 
-    def tidy(self) -> None:
-        """Flush when there is something to delete."""
-        if self._doomed:
+    def delete_released(self) -> None:
+        """Delete the released entries, if there are any."""
+        if self._to_delete:
             self.flush()
 
     def flush(self) -> None:
-        """Delete the entries that are done with, and count anew."""
-        by_space: dict[int, list[Entry]] = {}
-        for key in self._doomed:
-            if key not in self._held and key[0] in self._spaces:
-                by_space.setdefault(key[0], []).append(key[1:])
-        for inode, entries in by_space.items():
-            self._spaces[inode].delete(entries)
-        self._doomed.clear()
+        """Delete the released entries and count the table again."""
+        by_namespace: dict[int, list[Entry]] = {}
+        for key in self._to_delete:
+            if key not in self._reserved and key[0] in self._namespaces:
+                by_namespace.setdefault(key[0], []).append(key[1:])
+        for inode, entries in by_namespace.items():
+            self._namespaces[inode].delete(entries)
+        self._to_delete.clear()
         usage = self._read_usage()
         self._counted = usage.entries if usage else 0
-        self._since = 0
+        self._reserved_since_count = 0
 
-    def settle(self) -> None:
-        """At the end: delete whatever is new towards the addresses in question, also where a prediction was wrong."""
+    def clean_up(self) -> None:
+        """Delete all new entries at the end, also those that the prediction missed."""
         if not self._touched:
             return
-        self._doomed.update(self._held)
-        self._held.clear()
+        self._to_delete.update(self._reserved)
+        self._reserved.clear()
         self.flush()
-        for space in self._spaces.values():
-            space.delete({entry for entry in space.entries() - space.known if entry[1] in self._touched})
+        for namespace in self._namespaces.values():
+            new = namespace.entries() - namespace.foreign_entries
+            # Only towards addresses that the matrix used: a container made the others meanwhile.
+            namespace.delete([entry for entry in new if entry[1] in self._touched])
+
+
+class Predicted(NamedTuple):
+    """The entries that one packet makes; ``on_link`` says that the destination is on the sender's own link."""
+
+    keys: tuple[EntryKey, ...]
+    on_link: bool
+
+
+_NO_ENTRIES = Predicted((), on_link=False)
+
+
+class EntryPrediction:
+    """Predicts which neighbour entries a packet and its answer make, and in which of the namespaces."""
+
+    def __init__(self, namespaces: Iterable[Namespace]) -> None:
+        # An address that several namespaces have (172.17.0.1, fe80::1) does not tell which of them answers.
+        self._owners: dict[bytes, Namespace | None] = {}
+        self._cached: dict[tuple[int, Route, bytes], Predicted] = {}
+        for namespace in namespaces:
+            for address in namespace.addresses:
+                self._owners[address] = None if address in self._owners else namespace
+
+    def predict(self, namespace: Namespace, address: bytes) -> Predicted:
+        """Predict the entries of a packet from the namespace to the address."""
+        route = None if address in namespace.addresses else namespace.route(address)
+        if route is None:
+            return _NO_ENTRIES
+        cached = namespace.inode, route, route.gateway or address
+        if cached not in self._cached:
+            keys = tuple(self._keys(namespace, route, route.gateway or address))
+            self._cached[cached] = Predicted(keys, on_link=route.gateway is None)
+        return self._cached[cached]
+
+    def _keys(self, namespace: Namespace, route: Route, next_hop: bytes) -> Iterable[EntryKey]:
+        # The sender's kernel needs an entry for the next hop.
+        yield namespace.inode, route.interface, next_hop
+        if len(next_hop) == _IPV6_BYTES:
+            # NDP asks the solicited-node group of the next hop (RFC 4861, section 7.2.2): one more entry.
+            yield namespace.inode, route.interface, _SOLICITED_NODE + next_hop[-3:]
+        source = namespace.source_towards(route, next_hop)
+        if source is None:
+            return
+        # The next hop's kernel makes an entry for the sender when it is asked, if the sender is on its link.
+        owner = self._owners.get(next_hop)
+        back = owner.route(source) if owner else None
+        if owner is None or back is None:
+            yield UNKNOWN_NAMESPACE, 0, next_hop + source
+        elif back.gateway is None:
+            yield owner.inode, back.interface, source
+
+
+class Reservation(NamedTuple):
+    """Entries that one packet needs. ``release`` it once."""
+
+    table: TableBudget
+    keys: tuple[EntryKey, ...]
+    on_link: bool
+
+    def release(self) -> None:
+        """Give the entries back."""
+        self.table.release(self.keys)
+
+
+class NeighbourBudget:
+    """The budgets of both tables, by IP version."""
+
+    def __init__(self, prediction: EntryPrediction, tables: Mapping[int, TableBudget]) -> None:
+        self._prediction, self._tables = prediction, tables
+
+    def reserve(self, namespace: Namespace, address: bytes) -> Reservation | None:
+        """Reserve what a packet from the namespace to the address needs; ``None`` when it does not fit now."""
+        predicted = self._prediction.predict(namespace, address)
+        table = self._tables[VERSION_OF_LENGTH[len(address)]]
+        keys = table.reserve(predicted.keys)
+        return None if keys is None else Reservation(table, keys, predicted.on_link)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is reserved, so that waiting frees nothing."""
+        return all(table.idle for table in self._tables.values())
+
+    def delete_released(self) -> None:
+        """Delete the entries that no packet needs any more."""
+        for table in self._tables.values():
+            table.delete_released()

@@ -1,7 +1,7 @@
-"""The one loop of a matrix: send at a pace and within the budget, hear, give up in time, hand out whole rows.
+"""The loop of a matrix: send within rate and budget, receive, time out, and emit each row when it is complete.
 
-One thread, one epoll. Time-outs overlap: what bounds the whole is the pace, plus one time-out. It never counts as
-unreachable what it could not send.
+One thread and one epoll serve all sources. Time-outs overlap, so a matrix takes about its packets divided by the rate,
+plus one time-out. What could not be sent is never reported as unreachable.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from bridgework.matrix.epoll_dispatcher import CHANGES, EpollDispatcher
+from bridgework.matrix.epoll_dispatcher import CONNECT_EVENTS, EpollDispatcher
 from bridgework.matrix.namespaces import Namespace
-from bridgework.matrix.neighbour_entries import Held, NeighbourBudgets
+from bridgework.matrix.neighbour_budget import NeighbourBudget, Reservation
 from bridgework.matrix.rate_limiter import RateLimiter
-from bridgework.matrix.rows import Destination, RowProgress
+from bridgework.matrix.rows import Destination, InFlight, RowProgress
 from bridgework.matrix.transports import Transport
 from bridgework.model.checks import Reason
 from bridgework.model.probe_port import SweepRow
@@ -24,192 +24,201 @@ from bridgework.probes.kinds import reasons
 
 RETRY_S = 0.001
 MAX_WAIT_S = 0.5
-DRAIN = 256
+RECEIVE_AT_ONCE = 256
 
 
 @dataclass(eq=False, slots=True)
 class ActiveSource:
-    """A row with where it stands: ``enter`` moves the calling thread into its namespace."""
+    """A source that is measured; ``enter`` moves the calling thread into its namespace."""
 
     row: RowProgress
-    space: Namespace
-    line: Transport
+    namespace: Namespace
+    transport: Transport
     enter: Callable[[], None]
 
 
 class ProbeLoop:
-    """Measures lanes until all rows are whole or the deadline passes. Times are those of ``time.monotonic``."""
+    """Measures sources until all rows are complete or the deadline passes. Times are ``time.monotonic``.
+
+    ``before_send`` is called with the present time on every turn and returns when it must be called again.
+    """
 
     def __init__(
         self,
-        holdings: NeighbourBudgets,
-        watcher: EpollDispatcher,
+        budget: NeighbourBudget,
+        dispatcher: EpollDispatcher,
+        rate_limiter: RateLimiter,
         emit: Callable[[SweepRow], None],
-        pace: RateLimiter,
         timeout_s: float,
     ) -> None:
-        self.holdings, self.watcher, self.pace = holdings, watcher, pace
-        self.tick: Callable[[float], float] = lambda now: now + MAX_WAIT_S
+        self.budget, self.dispatcher, self.rate_limiter = budget, dispatcher, rate_limiter
+        self.before_send: Callable[[float], float] = lambda now: now + MAX_WAIT_S
         self._emit, self._timeout_s = emit, timeout_s
         self._open: set[ActiveSource] = set()
         self._sending: deque[ActiveSource] = deque()
         self._queued: set[ActiveSource] = set()
-        self._flights: deque[tuple[float, ActiveSource, list[int]]] = deque()
+        # Every packet has the same time-out, so those sent first time out first: no heap is needed.
+        self._timeouts: deque[tuple[float, ActiveSource, list[int]]] = deque()
         self._starved_since: float | None = None
         self._retry_at = 0.0
 
-    def add(self, lane: ActiveSource) -> None:
-        """Measure this one too; without any target it is whole at once."""
-        self._open.add(lane)
-        for descriptor in lane.line.descriptors():
-            self.watcher.watch(descriptor, partial(self._hear, lane, descriptor, DRAIN))
-        self._queue(lane)
-        if not lane.row.left:
-            self._whole(lane)
+    def add(self, source: ActiveSource) -> None:
+        """Measure this source too. A source without open targets is complete at once."""
+        self._open.add(source)
+        for descriptor in source.transport.descriptors():
+            self.dispatcher.register(descriptor, partial(self._receive, source, descriptor, RECEIVE_AT_ONCE))
+        self._queue(source)
+        if not source.row.open_count:
+            self._complete(source)
 
-    def ready(self, lane: ActiveSource, position: int) -> None:
-        """This position of the lane has a destination now."""
-        lane.row.ready.append(position)
-        self._queue(lane)
+    def set_destination(self, source: ActiveSource, position: int, destination: Destination) -> None:
+        """Probe the position, whose destination is known now."""
+        source.row.ready.append((position, destination))
+        self._queue(source)
 
-    def _queue(self, lane: ActiveSource) -> None:
-        if lane not in self._queued:
-            self._queued.add(lane)
-            self._sending.append(lane)
+    def _queue(self, source: ActiveSource) -> None:
+        if source not in self._queued:
+            self._queued.add(source)
+            self._sending.append(source)
 
     def run(self, stopped: Callable[[], bool], ends: float) -> None:
-        """Until everything is whole; what is open at ``ends`` becomes ``deadline``. Returns early when stopped."""
+        """Run until every row is complete or ``stopped``. Positions open at ``ends`` get ``deadline``."""
         while self._open and not stopped():
             now = time.monotonic()
             if now >= ends:
-                self._give_up()
+                self._fail_open()
                 return
-            wake_at = min(self.tick(now), ends)
+            wake_at = min(self.before_send(now), ends)
             self._send(now)
-            self.watcher.listen(self._wait_s(wake_at))
+            self.dispatcher.dispatch(self._wait_s(wake_at))
+            # With the time from before the dispatch: an answer that was waiting to be read is no time-out.
             self._expire(now)
-            self.holdings.tidy()
+            self.budget.delete_released()
 
     def close(self) -> None:
-        """Close the lines that are still open."""
-        for lane in self._open:
-            lane.line.close()
+        """Close the transports that are still open."""
+        for source in self._open:
+            source.transport.close()
         self._open.clear()
 
     def _send(self, now: float) -> None:
-        room = self.pace.allowed()
-        while room > 0 and self._sending and now >= self._retry_at:
-            lane = self._sending[0]
-            if not lane.row.ready:
+        allowed = self.rate_limiter.available()
+        while allowed > 0 and self._sending and now >= self._retry_at:
+            source = self._sending[0]
+            if not source.row.ready:
                 self._queued.discard(self._sending.popleft())
                 continue
-            sent = self._send_from(lane, room)
-            self.pace.spent(sent)
-            room -= sent
+            sent = self._send_from(source, allowed)
+            self.rate_limiter.consume(sent)
+            allowed -= sent
 
-    def _send_from(self, lane: ActiveSource, room: int) -> int:
-        if lane.line.inside:
-            lane.enter()
+    def _send_from(self, source: ActiveSource, allowed: int) -> int:
+        """Send packets of one source and return how many."""
+        if source.transport.sends_inside:
+            # setns(2) takes 14 µs, so a whole chunk of one source is sent before the next source's turn.
+            source.enter()
         self._retry_at = 0.0
-        flight: list[int] = []
-        while len(flight) < room and lane.row.ready and not self._retry_at:
-            position = lane.row.ready.popleft()
-            if self._try(lane, position, lane.row.destination(position)):
-                flight.append(position)
-        if flight:
-            self._flights.append((time.monotonic() + self._timeout_s, lane, flight))
-        return len(flight)
+        sent: list[int] = []
+        while len(sent) < allowed and source.row.ready and not self._retry_at:
+            position, destination = source.row.ready.popleft()
+            if self._try(source, position, destination):
+                sent.append(position)
+        if sent:
+            self._timeouts.append((time.monotonic() + self._timeout_s, source, sent))
+        return len(sent)
 
-    def _try(self, lane: ActiveSource, position: int, destination: Destination) -> bool:
-        """Whether a packet went out. A position that must wait goes back to the head of its row."""
-        held, near = self.holdings.hold(lane.space, destination.packed)
+    def _try(self, source: ActiveSource, position: int, destination: Destination) -> bool:
+        """Return whether the kernel took the packet or refused it; otherwise the position is tried again later."""
+        reservation = self.budget.reserve(source.namespace, destination.packed)
         now = time.monotonic()
-        if held is None:
-            self._starve(lane, position, now)
-            return False
-        if held[1]:
+        if reservation is None:
+            return self._starve(source, position, destination, now)
+        if reservation.keys:
             self._starved_since = None
-        lane.row.under_way[position] = held
-        lane.row.sent[position] = now
+        source.row.in_flight[position] = InFlight(reservation, now)
         try:
-            descriptor = lane.line.send(position, destination)
+            descriptor = source.transport.send(position, destination)
         except BlockingIOError:
-            self._later(lane, position, now)
-            return False
+            del source.row.in_flight[position]
+            reservation.release()
+            return self._retry(source, position, destination, now)
         except OSError as error:
-            self.finish(lane, position, reasons.of_errno(error.errno))
+            self.finish(source, position, reasons.of_errno(error.errno))
             return True
-        self._sent(lane, descriptor, destination.version, near=near)
+        self._sent(source, descriptor, destination.version, reservation)
         return True
 
-    def _sent(self, lane: ActiveSource, descriptor: int | None, version: int, *, near: bool) -> None:
-        """What is on the same link has often answered already: hearing it at once keeps its time true."""
+    def _sent(self, source: ActiveSource, descriptor: int | None, version: int, reservation: Reservation) -> None:
+        # A neighbour on the same bridge has often answered before sendto returns: reading its answer now, and not after
+        # the other 63 packets of the chunk, keeps the round trip true.
         if descriptor is not None:
-            self.watcher.watch(descriptor, partial(self._hear, lane, descriptor, DRAIN), CHANGES)
-            self._hear(lane, descriptor, 1)
-        elif near:
-            self._hear(lane, lane.line.descriptors()[0 if version == reasons.IPV4 else -1], 1)
+            self.dispatcher.register(
+                descriptor, partial(self._receive, source, descriptor, RECEIVE_AT_ONCE), CONNECT_EVENTS
+            )
+            self._receive(source, descriptor, 1)
+        elif reservation.on_link:
+            self._receive(source, source.transport.descriptors()[0 if version == reasons.IPV4 else -1], 1)
 
-    def _later(self, lane: ActiveSource, position: int, now: float) -> None:
-        self._let_go(lane.row.under_way.pop(position, None))
-        lane.row.ready.appendleft(position)
+    def _retry(self, source: ActiveSource, position: int, destination: Destination, now: float) -> bool:
+        source.row.ready.appendleft((position, destination))
         self._retry_at = now + RETRY_S
+        return False
 
-    def _starve(self, lane: ActiveSource, position: int, now: float) -> None:
-        """No room in the table. What we hold comes back; if others hold it all, wait for one time-out, then say so."""
-        if not self.holdings.idle:
+    def _starve(self, source: ActiveSource, position: int, destination: Destination, now: float) -> bool:
+        """Handle a full neighbour table."""
+        # While we hold entries, waiting frees some. When others hold them all, wait for one time-out, then give up.
+        if not self.budget.idle:
             self._starved_since = None
         elif self._starved_since is None:
             self._starved_since = now
         elif now - self._starved_since >= self._timeout_s:
-            self.finish(lane, position, Reason.BUDGET_EXHAUSTED)
-            return
-        self._later(lane, position, now)
+            self.finish(source, position, Reason.BUDGET_EXHAUSTED)
+            return False
+        return self._retry(source, position, destination, now)
 
     def _wait_s(self, wake_at: float) -> float:
         now = time.monotonic()
-        if self._flights:
-            wake_at = min(wake_at, self._flights[0][0])
+        if self._timeouts:
+            wake_at = min(wake_at, self._timeouts[0][0])
         if self._sending:
-            wake_at = min(wake_at, max(self._retry_at, now + self.pace.wait_s()))
+            wake_at = min(wake_at, max(self._retry_at, now + self.rate_limiter.wait_s()))
         return max(0.0, min(wake_at - now, MAX_WAIT_S))
 
-    def _hear(self, lane: ActiveSource, descriptor: int, at_most: int) -> None:
-        for heard in lane.line.receive(descriptor, at_most):
-            elapsed_ms = round((time.monotonic() - lane.row.sent[heard.position]) * 1000, 3)
-            self.finish(lane, heard.position, heard.reason, None if heard.reason else elapsed_ms)
+    def _receive(self, source: ActiveSource, descriptor: int, at_most: int) -> None:
+        for position, reason in source.transport.receive(descriptor, at_most):
+            in_flight = source.row.in_flight.get(position)
+            if in_flight is not None:
+                elapsed_ms = round((time.monotonic() - in_flight.sent_at) * 1000, 3)
+                self.finish(source, position, reason, None if reason else elapsed_ms)
 
-    def _expire(self, heard_until: float) -> None:
-        """Only tries whose time was up before we last listened: an answer that lay waiting is no time-out."""
-        while self._flights and self._flights[0][0] <= heard_until:
-            _, lane, positions = self._flights.popleft()
+    def _expire(self, received_until: float) -> None:
+        while self._timeouts and self._timeouts[0][0] <= received_until:
+            _, source, positions = self._timeouts.popleft()
             for position in positions:
-                if position in lane.row.under_way:
-                    self.finish(lane, position, lane.line.silence)
+                if position in source.row.in_flight:
+                    self.finish(source, position, source.transport.silence)
 
-    def finish(self, lane: ActiveSource, position: int, reason: Reason | None, rtt_ms: float | None = None) -> None:
-        """This position has come to its end; without a reason it is a success."""
-        lane.row.finish(position, reason, rtt_ms)
-        self._let_go(lane.row.under_way.pop(position, None))
-        closed = lane.line.forget(position)
+    def finish(self, source: ActiveSource, position: int, reason: Reason | None, rtt_ms: float | None = None) -> None:
+        """End a position; without a ``reason`` it is a success."""
+        source.row.finish(position, reason, rtt_ms)
+        in_flight = source.row.in_flight.pop(position, None)
+        if in_flight is not None:
+            in_flight.reservation.release()
+        closed = source.transport.forget(position)
         if closed is not None:
-            self.watcher.closed(closed)
-        if not lane.row.left:
-            self._whole(lane)
+            self.dispatcher.forget_closed(closed)
+        if not source.row.open_count:
+            self._complete(source)
 
-    def _let_go(self, held: Held | None) -> None:
-        if held is not None and held[1]:
-            self.holdings.let_go((held,))
+    def _complete(self, source: ActiveSource) -> None:
+        if source in self._open:
+            self._open.remove(source)
+            for descriptor in source.transport.descriptors():
+                self.dispatcher.unregister(descriptor)
+            source.transport.close()
+            self._emit(source.row.result())
 
-    def _whole(self, lane: ActiveSource) -> None:
-        if lane in self._open:
-            self._open.remove(lane)
-            for descriptor in lane.line.descriptors():
-                self.watcher.unwatch(descriptor)
-            lane.line.close()
-            self._emit(lane.row.whole())
-
-    def _give_up(self) -> None:
-        for lane in sorted(self._open, key=lambda lane: lane.row.source.index):
-            lane.row.give_up(Reason.DEADLINE)
-            self._whole(lane)
+    def _fail_open(self) -> None:
+        for source in sorted(self._open, key=lambda source: source.row.source.index):
+            source.row.fail_open(Reason.DEADLINE)
+            self._complete(source)

@@ -1,14 +1,12 @@
-"""One source of a matrix while it is measured: what is still to be sent, what is under way, what came of it."""
+"""One source of a matrix while it is measured: what waits to be sent, what is in flight, and the outcomes."""
 
 from __future__ import annotations
 
 import socket
-from array import array
 from collections import deque
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from bridgework.matrix.neighbour_entries import Held
+from bridgework.matrix.neighbour_budget import Reservation
 from bridgework.model.checks import Reason, Verdict
 from bridgework.model.probe_port import SweepOutcome, SweepRow, SweepSource
 from bridgework.probes.kinds.attempts import verdict_of
@@ -16,7 +14,7 @@ from bridgework.probes.kinds.sockaddr import SocketAddress, family_of, numeric
 
 
 class Destination(NamedTuple):
-    """An address in the three forms that are needed."""
+    """An address in three forms: IP version, packed bytes, socket address."""
 
     version: int
     packed: bytes
@@ -24,54 +22,49 @@ class Destination(NamedTuple):
 
 
 def destination_of(address: str, port: int) -> Destination:
-    """Raises ``OSError`` when the text is no usable address."""
+    """Parse a literal address. Raises ``OSError`` when it cannot be used."""
     version, sockaddr = numeric(address, port)
+    # inet_pton takes no zone (fe80::1%eth0, RFC 4007); the socket address carries it as a number.
     return Destination(version, socket.inet_pton(family_of(version), sockaddr[0].partition("%")[0]), sockaddr)
 
 
+class InFlight(NamedTuple):
+    """A packet without an answer so far; ``sent_at`` is ``time.monotonic``."""
+
+    reservation: Reservation
+    sent_at: float
+
+
 class RowProgress:
-    """Positions count the source's targets from 0. Times are seconds of ``time.monotonic``."""
+    """The outcomes of one source so far. A position is the index of a target in ``source.targets``."""
 
     def __init__(self, source: SweepSource) -> None:
         self.source = source
-        size = len(source.targets)
-        self.left = size
-        self.ready: deque[int] = deque()
-        self.destinations: list[Destination | None] = [None] * size
+        self.open_count = len(source.targets)
+        self.ready: deque[tuple[int, Destination]] = deque()
+        self.in_flight: dict[int, InFlight] = {}
         self.addresses: list[str | None] = [target.address for target in source.targets]
-        self.outcomes: list[SweepOutcome | None] = [None] * size
-        self.sent = array("d", bytes(8 * size))
-        self.under_way: dict[int, Held] = {}
-
-    def destination(self, position: int) -> Destination:
-        """Where a position that is ready goes to. Raises ``LookupError`` for one that is not."""
-        destination = self.destinations[position]
-        if destination is None:
-            raise LookupError(f"position {position} has no destination yet")
-        return destination
+        self._outcomes: list[SweepOutcome | None] = [None] * len(source.targets)
 
     def finish(self, position: int, reason: Reason | None, rtt_ms: float | None = None) -> None:
-        """Write down an outcome, once; without a reason it is a success."""
-        if self.outcomes[position] is not None:
+        """Record the first outcome of a position; without a ``reason`` it is a success."""
+        if self._outcomes[position] is not None:
             return
-        self.outcomes[position] = SweepOutcome(
+        self._outcomes[position] = SweepOutcome(
             index=self.source.targets[position].index,
             verdict=Verdict.REACHABLE if reason is None else verdict_of(reason),
             rtt_ms=rtt_ms,
             reason=reason,
             address=self.addresses[position],
         )
-        self.left -= 1
+        self.open_count -= 1
 
-    def give_up(self, reason: Reason) -> None:
-        """Everything that is still open ends for this reason."""
-        for position in self.open_positions():
-            self.finish(position, reason)
+    def fail_open(self, reason: Reason) -> None:
+        """Finish every position without an outcome, with this reason."""
+        for position, outcome in enumerate(self._outcomes):
+            if outcome is None:
+                self.finish(position, reason)
 
-    def open_positions(self) -> Iterable[int]:
-        """Those without an outcome."""
-        return [position for position, outcome in enumerate(self.outcomes) if outcome is None]
-
-    def whole(self) -> SweepRow:
-        """The row; every outcome must be there."""
-        return SweepRow(self.source.index, tuple(outcome for outcome in self.outcomes if outcome is not None))
+    def result(self) -> SweepRow:
+        """Return the row. Call it when ``open_count`` is 0."""
+        return SweepRow(self.source.index, tuple(outcome for outcome in self._outcomes if outcome is not None))

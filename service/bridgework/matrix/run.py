@@ -1,22 +1,26 @@
-"""The work of a matrix's thread: open everything, run the loop, clean up whatever happened.
+"""Runs a matrix: ``run_matrix`` starts one thread that opens all sources, runs the loop and cleans up.
 
-A source that cannot be stood in gets a row that says so; it never spoils the others.
+Nothing is started for a single pair, neither a process nor a container. A source that cannot be entered gets a row that
+says so and does not disturb the others.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Event
 
 from bridgework.matrix.connect_transport import DescriptorBudget
 from bridgework.matrix.epoll_dispatcher import EpollDispatcher
 from bridgework.matrix.name_resolution import NameResolution, SourceResolver
-from bridgework.matrix.neighbour_budget import NeighbourBudget
-from bridgework.matrix.neighbour_entries import NeighbourBudgets
-from bridgework.matrix.neighbour_routes import EntryPrediction
+from bridgework.matrix.neighbour_budget import EntryPrediction, NeighbourBudget, TableBudget
 from bridgework.matrix.probe_loop import ActiveSource, ProbeLoop
 from bridgework.matrix.rate_limiter import RateLimiter
 from bridgework.matrix.rows import RowProgress
@@ -24,98 +28,116 @@ from bridgework.matrix.source_opener import Environment, SourceOpener
 from bridgework.model.checks import Protocol, Reason
 from bridgework.model.probe_port import SweepPlan, SweepRow
 from bridgework.probes.kernel import neighbour_table, netlink, rlimit
+from bridgework.probes.kernel.namespace_files import OutOfReach
 from bridgework.probes.kinds import reasons
 
 _TABLES: dict[int, neighbour_table.TableName] = {reasons.IPV4: "arp_cache", reasons.IPV6: "ndisc_cache"}
 FILES_PER_SOURCE = 6
+"""A netlink socket, two raw sockets or a namespace descriptor, and up to three nameservers."""
 MAX_CONNECTIONS = 16_384
 
 
-class MatrixThread:
-    """One run. ``emit`` takes the rows, ``stopped`` is asked often, ``waker`` is readable once it says yes."""
+def run_matrix(plan: SweepPlan, environment: Environment) -> Iterator[SweepRow | None]:
+    """Measure the plan and yield each source's row once, as soon as it is complete.
 
-    def __init__(
-        self,
-        plan: SweepPlan,
-        environment: Environment,
-        emit: Callable[[SweepRow], None],
-        stopped: Callable[[], bool],
-        waker: int,
-    ) -> None:
-        self._plan, self._grounds, self._emit = plan, environment, emit
-        self._stopped, self._waker = stopped, waker
-        self._ends = time.monotonic() + plan.deadline_ms / 1000
+    ``None`` is a sign of life after ``plan.alive_every_ms`` without a row. Closing the iterator stops the probes.
+    """
+    rows: SimpleQueue[SweepRow | None] = SimpleQueue()
+    stop = Event()
+    with ExitStack() as stack:
+        # The thread may wait in epoll: the eventfd wakes it after ``stop`` is set. The stack runs in reverse order.
+        wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        stack.callback(os.close, wakeup)
+        thread = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="matrix"))
+        stack.callback(os.eventfd_write, wakeup, 1)
+        stack.callback(stop.set)
+        future = thread.submit(_MatrixThread(plan, environment, rows.put, stop.is_set, wakeup).run)
+        future.add_done_callback(lambda _: rows.put(None))
+        yield from _rows(rows, plan.alive_every_s)
+        future.result()
+
+
+def _rows(rows: SimpleQueue[SweepRow | None], alive_every_s: float | None) -> Iterator[SweepRow | None]:
+    """Yield what the queue delivers up to the final ``None``, and ``None`` while it delivers nothing."""
+    while True:
+        try:
+            row = rows.get(timeout=alive_every_s)
+        except Empty:
+            yield None
+        else:
+            if row is None:
+                return
+            yield row
+
+
+@dataclass(slots=True)
+class _MatrixThread:
+    """The work of the thread. ``wakeup`` becomes readable when ``stopped`` becomes true."""
+
+    plan: SweepPlan
+    environment: Environment
+    emit: Callable[[SweepRow], None]
+    stopped: Callable[[], bool]
+    wakeup: int
+    ends: float = field(init=False)
 
     def run(self) -> None:
         """Emit every row exactly once, unless stopped."""
+        self.ends = time.monotonic() + self.plan.deadline_ms / 1000
         with ExitStack() as files:
-            usage_socket = files.enter_context(netlink.open_socket())
-            entrance = SourceOpener(self._plan, self._grounds, files, self._room(), self._ends)
-            entrance.open_host()
-            opened = list(self._open(entrance))
-            ledgers = self._ledgers(entrance, usage_socket)
-            for budget in ledgers.values():
-                files.callback(budget.settle)
-            pace, timeout_s = RateLimiter(self._plan.max_packets_per_second), self._plan.timeout_ms / 1000
-            watcher = EpollDispatcher()
-            files.callback(watcher.close)
-            watcher.watch(self._waker, lambda: None)
-            loop = ProbeLoop(
-                NeighbourBudgets(EntryPrediction(entrance.spaces.values()), ledgers),
-                watcher,
-                self._emit,
-                pace,
-                timeout_s,
-            )
-            files.callback(loop.close)
-            names = NameResolution(loop, entrance.destination, timeout_s, self._plan.allowed_subnets)
-            for lane, resolver in opened:
-                loop.add(lane)
+            opener = SourceOpener(self.plan, self.environment, files, self._descriptors(), self.ends)
+            opener.read_host()
+            # All sources are opened before the first packet: the budget must know every namespace.
+            opened = list(self._open(opener))
+            loop = self._loop(opener, files)
+            names = NameResolution(loop, opener.destination, self.plan.timeout_ms / 1000, self.plan.allowed_subnets)
+            for source, resolver in opened:
+                loop.add(source)
                 if resolver is not None:
                     names.add(resolver)
-            loop.run(self._stopped, self._ends)
+            loop.run(self.stopped, self.ends)
 
-    def _room(self) -> DescriptorBudget:
-        """Files for every source, and for connections as many as the system's hard limit leaves."""
-        sources = len(self._plan.sources) * FILES_PER_SOURCE
-        if self._plan.protocol is Protocol.ICMP:
-            return DescriptorBudget(rlimit.make_room(sources) - sources)
-        pairs = sum(len(source.targets) for source in self._plan.sources)
-        return DescriptorBudget(max(1, rlimit.make_room(sources + min(pairs, MAX_CONNECTIONS)) - sources))
-
-    def _ledgers(self, entrance: SourceOpener, usage_socket: socket.socket) -> dict[int, NeighbourBudget]:
-        limit = self._grounds.neighbour_limit
-        return {
-            version: NeighbourBudget(entrance.spaces, partial(_usage, usage_socket, table), limit)
+    def _loop(self, opener: SourceOpener, files: ExitStack) -> ProbeLoop:
+        usage_socket = files.enter_context(netlink.open_socket())
+        tables = {
+            version: TableBudget(
+                opener.namespaces,
+                partial(_usage, usage_socket, table),
+                self.environment.neighbour_limit,
+            )
             for version, table in _TABLES.items()
         }
+        for table in tables.values():
+            files.callback(table.clean_up)
+        dispatcher = EpollDispatcher()
+        files.callback(dispatcher.close)
+        dispatcher.register(self.wakeup, lambda: None)
+        budget = NeighbourBudget(EntryPrediction(opener.namespaces.values()), tables)
+        rate_limiter = RateLimiter(self.plan.max_packets_per_second)
+        loop = ProbeLoop(budget, dispatcher, rate_limiter, self.emit, self.plan.timeout_ms / 1000)
+        files.callback(loop.close)
+        return loop
 
-    def _open(self, entrance: SourceOpener) -> Iterator[tuple[ActiveSource, SourceResolver | None]]:
-        for number, source in enumerate(self._plan.sources):
-            if self._stopped():
+    def _descriptors(self) -> DescriptorBudget:
+        """Raise the limit of open files for all sources, and for as many connections as the hard limit leaves."""
+        needed = len(self.plan.sources) * FILES_PER_SOURCE
+        pairs = sum(len(source.targets) for source in self.plan.sources)
+        connections = 0 if self.plan.protocol is Protocol.ICMP else min(pairs, MAX_CONNECTIONS)
+        return DescriptorBudget(max(1, rlimit.raise_file_limit(needed + connections) - needed))
+
+    def _open(self, opener: SourceOpener) -> Iterator[tuple[ActiveSource, SourceResolver | None]]:
+        for number, source in enumerate(self.plan.sources):
+            if self.stopped():
                 return
-            if time.monotonic() >= self._ends:
-                # What the sources before this one have filled their namespaces with took all the time.
-                late = RowProgress(source)
-                late.give_up(Reason.DEADLINE)
-                self._emit(late.whole())
-                continue
-            opened = entrance.open_lane(number, source)
-            if not isinstance(opened, ActiveSource):
-                self._emit(opened.whole())
-            elif any(target.address is None and target.name is not None for target in source.targets):
-                yield opened, self._open_desk(entrance, opened)
-            else:
-                yield opened, None
-
-    @staticmethod
-    def _open_desk(entrance: SourceOpener, lane: ActiveSource) -> SourceResolver | None:
-        resolver = entrance.open_desk(lane)
-        if resolver is None:
-            for position, target in enumerate(lane.row.source.targets):
-                if target.address is None:
-                    lane.row.finish(position, Reason.NAMESPACE_OUT_OF_REACH)
-        return resolver
+            row = RowProgress(source)
+            try:
+                if time.monotonic() >= self.ends:
+                    # A container can fill its namespace so that reading it takes all the time.
+                    raise TimeoutError
+                yield opener.open(number, row)
+            except (OutOfReach, OSError) as error:
+                row.fail_open(_reason(error))
+                self.emit(row.result())
 
 
 def _usage(sock: socket.socket, table: neighbour_table.TableName) -> neighbour_table.TableUsage | None:
@@ -123,3 +145,14 @@ def _usage(sock: socket.socket, table: neighbour_table.TableName) -> neighbour_t
         return neighbour_table.read_usage(sock, table)
     except OSError:
         return None
+
+
+def _reason(error: OutOfReach | OSError) -> Reason:
+    """Return why a source could not be opened."""
+    if isinstance(error, OutOfReach):
+        return error.reason
+    if isinstance(error, TimeoutError):
+        return Reason.DEADLINE
+    if isinstance(error, PermissionError):
+        return Reason.NAMESPACE_OUT_OF_REACH
+    return reasons.of_errno(error.errno)

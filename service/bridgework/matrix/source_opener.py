@@ -1,29 +1,31 @@
-"""How a matrix comes into the namespaces: each is entered once, what is needed there is opened, and stays open.
+"""Opens what a matrix needs in each source's namespace: sockets, the kernel's state, and a resolver.
 
-Used by the matrix's own thread, which ends with it: it stands in whichever namespace was entered last.
+The thread of the matrix enters each namespace once and stays in the last one until the next. Sockets belong to the
+namespace in which they were opened (network_namespaces(7)), so most of them can be used from anywhere afterwards.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
 from bridgework.matrix import transports
-from bridgework.matrix.connect_protocols import CONNECT_PROTOCOLS, default_port
+from bridgework.matrix.connect_protocols import CONNECT_PROTOCOLS
 from bridgework.matrix.connect_transport import ConnectTransport, DescriptorBudget
 from bridgework.matrix.name_resolution import SourceResolver
 from bridgework.matrix.namespaces import Namespace, read_namespace
 from bridgework.matrix.probe_loop import ActiveSource
 from bridgework.matrix.rows import Destination, RowProgress, destination_of
-from bridgework.model.checks import Protocol, Reason
+from bridgework.model.checks import Reason
 from bridgework.model.observations import ResolverConfiguration
-from bridgework.model.probe_port import Place, SweepPlan, SweepSource
+from bridgework.model.probe_port import Place, SweepPlan
 from bridgework.probes.kernel.namespace_files import OutOfReach
 from bridgework.probes.kernel.setns import enter
-from bridgework.probes.kinds.reasons import IPV4, IPV6, of_errno
+from bridgework.probes.kinds.reasons import IPV4, IPV6
 from bridgework.probes.kinds.sockaddr import family_of, numeric
 from bridgework.probes.resolver.exchange import DNS_PORT
 from bridgework.probes.resolver.files import DEFAULT_NAMESERVER
@@ -31,9 +33,10 @@ from bridgework.probes.resolver.files import DEFAULT_NAMESERVER
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a matrix needs to know of the world: how to open a place and enter it, its resolver files, the host.
+    """How a runner reaches namespaces: ``open_place`` gives a descriptor for ``enter``, ``resolver`` the files.
 
-    ``neighbour_limit`` replaces the share of the kernel's limit, in entries of all namespaces together.
+    ``host`` is the engine's host where it can be entered. ``neighbour_limit`` replaces the share of the kernel's limit,
+    in entries of all namespaces together.
     """
 
     open_place: Callable[[Place], AbstractContextManager[int]]
@@ -44,68 +47,74 @@ class Environment:
 
 
 class SourceOpener:
-    """Opens lanes and knows the spaces they are in, before ``ends``; ``files`` closes what it opened."""
+    """Opens sources one after another, before ``ends``. ``files`` closes everything at the end of the matrix."""
 
     def __init__(
-        self, plan: SweepPlan, environment: Environment, files: ExitStack, room: DescriptorBudget, ends: float
+        self, plan: SweepPlan, environment: Environment, files: ExitStack, budget: DescriptorBudget, ends: float
     ) -> None:
-        self.spaces: dict[int, Namespace] = {}
-        self._plan, self._grounds, self._files, self._room, self._ends = plan, environment, files, room, ends
+        self.namespaces: dict[int, Namespace] = {}
+        self._plan, self._environment, self._files = plan, environment, files
+        self._budget, self._ends = budget, ends
         self._destinations: dict[str, Destination | None] = {}
         self._token = transports.new_token()
-        self._port = port_of(plan)
+        self._protocol = CONNECT_PROTOCOLS.get(plan.protocol)
 
-    def open_host(self) -> None:
-        """Look at the host too, where it is in reach: it makes entries for those who come to it as their gateway."""
-        if self._grounds.host is None:
+    def read_host(self) -> None:
+        """Read the host's namespace where it is in reach: as a gateway, its kernel makes entries for the sources."""
+        if self._environment.host is None:
             return
         try:
-            with self._grounds.open_place(self._grounds.host) as descriptor:
+            with self._environment.open_place(self._environment.host) as descriptor:
                 self._enter(descriptor)
         except (OutOfReach, OSError):
             return
 
-    def open_lane(self, number: int, source: SweepSource) -> ActiveSource | RowProgress:
-        """A lane ready to be measured, or the whole row of a source that cannot be stood in."""
-        row = RowProgress(source)
-        self._aim(row)
-        try:
-            with self._grounds.open_place(source.place) as descriptor:
-                space = self._enter(descriptor)
-                return ActiveSource(row, space, self._line(number, row), self._way_back(descriptor))
-        except OutOfReach as limit:
-            row.give_up(limit.reason)
-        except TimeoutError:
-            row.give_up(Reason.DEADLINE)
-        except PermissionError:
-            row.give_up(Reason.NAMESPACE_OUT_OF_REACH)
-        except OSError as error:
-            row.give_up(of_errno(error.errno))
-        return row
+    def open(self, number: int, row: RowProgress) -> tuple[ActiveSource, SourceResolver | None]:
+        """Open the sockets of a source, and its resolver if it has names to resolve.
+
+        Raises:
+            OutOfReach: the namespace cannot be opened.
+            OSError: it cannot be entered, or a socket cannot be opened; ``TimeoutError`` at ``ends``.
+        """
+        place = row.source.place
+        named = self._set_destinations(row)
+        with self._environment.open_place(place) as descriptor:
+            namespace = self._enter(descriptor)
+            source = ActiveSource(row, namespace, self._transport(number, row, named), self._way_back(descriptor))
+        configuration = self._environment.resolver(place) if named else None
+        if configuration is None:
+            for position in named:
+                row.finish(position, Reason.NAMESPACE_OUT_OF_REACH)
+            return source, None
+        return source, SourceResolver(source, configuration, self._resolver_sockets(configuration), named)
 
     def _enter(self, descriptor: int) -> Namespace:
-        self._grounds.enter(descriptor)
+        self._environment.enter(descriptor)
+        # Containers can share a namespace; its inode identifies it.
         inode = os.fstat(descriptor).st_ino
-        if inode not in self.spaces:
-            self.spaces[inode] = read_namespace(inode, self._ends)
-            self._files.callback(self.spaces[inode].close)
-        return self.spaces[inode]
+        if inode not in self.namespaces:
+            self.namespaces[inode] = read_namespace(inode, self._ends)
+            self._files.callback(self.namespaces[inode].close)
+        return self.namespaces[inode]
 
-    def _aim(self, row: RowProgress) -> None:
+    def _set_destinations(self, row: RowProgress) -> deque[int]:
+        """Make the positions with an address ready and return those whose name must be resolved."""
+        named: deque[int] = deque()
         for position, target in enumerate(row.source.targets):
-            if target.address is None:
-                if target.name is None:
-                    row.finish(position, Reason.NOT_ALLOWED)
-                continue
-            destination = self.destination(target.address)
-            if destination is None:
+            destination = self.destination(target.address) if target.address is not None else None
+            if destination is not None:
+                row.ready.append((position, destination))
+            elif target.address is not None:
                 row.finish(position, Reason.NO_ADDRESS)
+            elif target.name is not None:
+                named.append(position)
             else:
-                row.destinations[position] = destination
-                row.ready.append(position)
+                row.finish(position, Reason.NOT_ALLOWED)
+        return named
 
     def destination(self, address: str) -> Destination | None:
-        """The address as the sockets want it; ``None`` when it is unusable."""
+        """Parse the address; ``None`` when it cannot be used."""
+        # Cached: a matrix of 400 containers has 400 addresses, each in 399 rows.
         if address not in self._destinations:
             try:
                 self._destinations[address] = destination_of(address, self._port)
@@ -113,21 +122,30 @@ class SourceOpener:
                 self._destinations[address] = None
         return self._destinations[address]
 
-    def _line(self, number: int, row: RowProgress) -> transports.Transport:
-        if self._plan.protocol is not Protocol.ICMP:
-            return ConnectTransport(CONNECT_PROTOCOLS[self._plan.protocol], self._room)
-        versions = {destination.version for destination in row.destinations if destination}
-        named = any(target.name for target in row.source.targets)
-        line = transports.EchoTransport(number, self._token, (IPV4, IPV6) if named else sorted(versions))
-        self._files.callback(line.close)
-        return line
+    @property
+    def _port(self) -> int:
+        # A raw IPv6 socket takes a port for a protocol number and refuses it with EINVAL (raw(7)).
+        return 0 if self._protocol is None else self._plan.port or self._protocol.port
 
-    def open_desk(self, lane: ActiveSource) -> SourceResolver | None:
-        """What the lane's names are resolved with, opened in the namespace that was entered last, the lane's own."""
-        configuration = self._grounds.resolver(lane.row.source.place)
-        if configuration is None:
-            return None
-        sockets = {}
+    def _transport(self, number: int, row: RowProgress, named: deque[int]) -> transports.Transport:
+        if self._protocol is not None:
+            return ConnectTransport(self._protocol, self._budget)
+        versions = {IPV4, IPV6} if named else {destination.version for _, destination in row.ready}
+        transport = transports.EchoTransport(number, self._token, sorted(versions))
+        self._files.callback(transport.close)
+        return transport
+
+    def _way_back(self, descriptor: int) -> Callable[[], None]:
+        """Return what enters the namespace again, for a transport that opens more sockets there."""
+        if self._protocol is None:
+            return lambda: None
+        own = os.dup(descriptor)
+        self._files.callback(os.close, own)
+        return lambda: self._environment.enter(own)
+
+    def _resolver_sockets(self, configuration: ResolverConfiguration) -> dict[str, socket.socket]:
+        """Connect a socket to each nameserver that can be reached, in the namespace that was entered last."""
+        sockets: dict[str, socket.socket] = {}
         for server in configuration.nameservers or (DEFAULT_NAMESERVER,):
             try:
                 version, sockaddr = numeric(server, DNS_PORT)
@@ -137,16 +155,4 @@ class SourceOpener:
             except OSError:
                 continue
             sockets[server] = sock
-        return SourceResolver(lane, configuration, sockets)
-
-    def _way_back(self, descriptor: int) -> Callable[[], None]:
-        if self._plan.protocol is Protocol.ICMP:
-            return lambda: None
-        kept = os.dup(descriptor)
-        self._files.callback(os.close, kept)
-        return lambda: self._grounds.enter(kept)
-
-
-def port_of(plan: SweepPlan) -> int:
-    """The port to aim at; none for a ping, since a raw IPv6 socket takes a port for a protocol (raw(7))."""
-    return 0 if plan.protocol is Protocol.ICMP else plan.port or default_port(plan.protocol)
+        return sockets

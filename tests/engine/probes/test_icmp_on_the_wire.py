@@ -48,7 +48,7 @@ def test_other_peoples_answers_do_not_even_fill_the_buffer(make_world, version, 
             return heard
 
     with Path(world.a.path).open() as namespace:
-        assert run_inside(namespace.fileno(), listen) == echo.Heard(7, 1, b"token")
+        assert run_inside(namespace.fileno(), listen) == echo.EchoMessage(7, 1, b"token")
 
 
 @pytest.fixture

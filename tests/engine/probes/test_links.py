@@ -157,10 +157,10 @@ def test_what_changed_during_the_telling_is_asked_for_again():
 
 
 def test_what_never_holds_still_is_told_as_it_was_last():
-    restless = [(b"%04d" % number, netlink.NLM_F_DUMP_INTR) for number in range(netlink.TELLINGS)]
+    restless = [(b"%04d" % number, netlink.NLM_F_DUMP_INTR) for number in range(netlink.MAX_DUMPS)]
     asking, kernel = answers(*restless)
     with asking, kernel:
-        assert netlink.dump(asking, 18, b"") == [b"%04d" % (netlink.TELLINGS - 1)]
+        assert netlink.dump(asking, 18, b"") == [b"%04d" % (netlink.MAX_DUMPS - 1)]
 
 
 def test_a_refusal_is_an_error_however_the_kernel_says_it(member):

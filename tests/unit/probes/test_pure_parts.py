@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.matrix.neighbour_budget import NeighbourBudget, limit_of
+from bridgework.matrix.neighbour_budget import TableBudget, limit_of
 from bridgework.matrix.rate_limiter import RateLimiter
 from bridgework.model.checks import (
     Measurement,
@@ -23,8 +23,8 @@ from bridgework.model.probe_port import Place, SweepOutcome, SweepPlan, SweepRow
 from bridgework.probes.kernel import firewall
 from bridgework.probes.kernel.neighbour_table import TableUsage
 from bridgework.probes.kinds import echo, http, reasons
-from bridgework.probes.kinds.attempts import Attempt, percentile, round_trip, summarise
-from bridgework.probes.runners.codec import WireError, from_json, to_json
+from bridgework.probes.kinds.attempts import Attempt, failure, percentile, round_trip, summarise
+from bridgework.probes.runners.codec import CodecError, from_json, to_json
 
 
 def test_percentiles_lie_between_the_nearest_ranks():
@@ -57,7 +57,7 @@ def test_a_word_tells_more_than_silence():
 
 def test_what_this_machine_lacks_says_nothing_about_the_other():
     for number in (errno.EMFILE, errno.ENOBUFS):
-        attempt = reasons.failure(OSError(number, "x"))
+        attempt = failure(OSError(number, "x"))
         assert summarise([attempt], "10.0.0.1").verdict is Verdict.INCONCLUSIVE
 
 
@@ -91,18 +91,18 @@ QUOTED6 = struct.pack("!IHBB", 0x60000000, 0, 58, 64) + bytes(15) + b"\x01" + by
 
 def test_a_reply_is_read():
     reply = struct.pack("!BBHHH", 0, 0, 0, 7, 9) + b"token"
-    assert echo.parse(4, IPV4_HEADER + reply) == echo.Heard(7, 9, b"token")
-    assert echo.parse(6, b"\x81" + reply[1:]) == echo.Heard(7, 9, b"token")
+    assert echo.parse(4, IPV4_HEADER + reply) == echo.EchoMessage(7, 9, b"token")
+    assert echo.parse(6, b"\x81" + reply[1:]) == echo.EchoMessage(7, 9, b"token")
 
 
 def test_an_error_is_read_with_what_it_quotes():
     request = echo.request(4, 7, 9, b"token")
     error = struct.pack("!BBHHH", 3, 4, 0, 0, 1300)
     heard = echo.parse(4, IPV4_HEADER + error + QUOTED4 + request)
-    assert heard == echo.Heard(7, 9, b"token", Reason.MESSAGE_TOO_LONG, bytes([10, 0, 0, 3]), 1300)
+    assert heard == echo.EchoMessage(7, 9, b"token", Reason.MESSAGE_TOO_LONG, bytes([10, 0, 0, 3]), 1300)
     too_big = struct.pack("!BBHI", 2, 0, 0, 1280)
     heard = echo.parse(6, too_big + QUOTED6 + echo.request(6, 7, 9, b"token"))
-    assert heard == echo.Heard(7, 9, b"token", Reason.MESSAGE_TOO_LONG, bytes(15) + b"\x02", 1280)
+    assert heard == echo.EchoMessage(7, 9, b"token", Reason.MESSAGE_TOO_LONG, bytes(15) + b"\x02", 1280)
 
 
 def test_an_error_about_something_else_is_not_ours():
@@ -221,7 +221,7 @@ def test_values_survive_the_way_over_the_wire(value):
     ],
 )
 def test_what_does_not_fit_is_refused(kind, data):
-    with pytest.raises(WireError):
+    with pytest.raises(CodecError):
         from_json(kind, data)
 
 
@@ -231,31 +231,31 @@ def test_the_budget_is_half_the_limit_and_below_the_soft_one():
     assert limit_of(TableUsage(0, 4096, 16_384, 8192)) == 4096
 
 
-def test_a_ledger_counts_others_and_frees_what_is_released():
+def test_a_budget_counts_others_and_frees_what_is_released():
     others = TableUsage(90, 128, 512, 1024)
-    budget = NeighbourBudget({}, lambda: others, limit=100)
+    budget = TableBudget({}, lambda: others, limit=100)
     keys = [(0, 0, bytes([number])) for number in range(12)]
-    held = budget.admit(keys[:8])
+    held = budget.reserve(keys[:8])
     assert held == tuple(keys[:8])
-    assert budget.admit(keys[8:11]) is None
-    assert budget.admit(keys[:1]) == tuple(keys[:1]), "an entry that is held anyway costs nothing"
-    assert budget.admit(keys[8:10]) == tuple(keys[8:10])
+    assert budget.reserve(keys[8:11]) is None
+    assert budget.reserve(keys[:1]) == tuple(keys[:1]), "an entry that is held anyway costs nothing"
+    assert budget.reserve(keys[8:10]) == tuple(keys[8:10])
     budget.release(held)
     budget.release(keys[:1])
     assert not budget.idle
     budget.flush()
-    assert budget.admit(keys[10:12]) is not None
+    assert budget.reserve(keys[10:12]) is not None
 
 
 def test_the_pace_gives_no_more_than_its_rate(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("bridgework.matrix.rate_limiter.time.monotonic", lambda: now[0])
-    pace, sent = RateLimiter(1000), 0
+    limiter, sent = RateLimiter(1000), 0
     for _ in range(1000):
         now[0] += 0.001
-        allowed = pace.allowed()
-        pace.spent(allowed)
-        sent += allowed
+        available = limiter.available()
+        limiter.consume(available)
+        sent += available
     assert 995 <= sent <= 1001
     now[0] += 10
-    assert pace.allowed() <= 5, "what was not used is not saved up"
+    assert limiter.available() <= 5, "what was not used is not saved up"

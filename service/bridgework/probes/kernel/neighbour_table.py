@@ -1,7 +1,7 @@
 """How full the kernel's neighbour tables are, over all namespaces together.
 
-``gc_thresh3`` (ip-sysctl, "neigh/default") bounds the entries of every namespace as one; ``RTM_GETNEIGHTBL`` tells the
-limits and the number in use from within any of them, where the files below /proc exist only in the first namespace.
+``gc_thresh3`` (ip-sysctl, "neigh/default") bounds the entries of all namespaces as one. ``RTM_GETNEIGHTBL`` tells the
+limits and the number in use inside any namespace; the files below /proc exist only in the first one.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ _RTM_GETNEIGHTBL = 66
 _RTGENMSG = struct.Struct("=Bxxx")
 _NDTA_NAME, _NDTA_THRESH1, _NDTA_THRESH2, _NDTA_THRESH3, _NDTA_CONFIG = 1, 2, 3, 4, 5
 _ENTRIES_IN_CONFIG = struct.Struct("=HHI")
-
-
 FULL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class TableUsage:
-    """Numbers of entries: in use, and where the kernel collects (softly), presses, and refuses new ones."""
+    """Numbers of entries: in use, ``gc_thresh1`` (kept without collection), ``gc_thresh2`` and ``gc_thresh3``."""
 
     entries: int
     collect_from: int
@@ -35,7 +33,7 @@ class TableUsage:
 
 
 def table_usage(name: TableName) -> TableUsage | None:
-    """The table's usage now; ``None`` when the kernel does not say."""
+    """Return the table's usage now; ``None`` when the kernel does not tell."""
     try:
         with netlink.open_socket() as sock:
             return read_usage(sock, name)
@@ -44,20 +42,17 @@ def table_usage(name: TableName) -> TableUsage | None:
 
 
 def is_full(name: TableName) -> bool:
-    """Whether the kernel refuses new entries now, or is about to."""
+    """Return whether the kernel refuses new entries now, or nearly does."""
     usage = table_usage(name)
     return usage is not None and usage.entries >= usage.hard_limit * FULL
 
 
 def read_usage(sock: socket.socket, name: TableName) -> TableUsage | None:
-    """The same over an open netlink socket, in some tens of microseconds. Raises ``OSError``."""
-    bodies = list(netlink.dump(sock, _RTM_GETNEIGHTBL, _RTGENMSG.pack(_FAMILIES[name])))
-    usages = (_usage(netlink.attributes(body, _RTGENMSG.size), name) for body in bodies)
-    return next((usage for usage in usages if usage is not None), None)
-
-
-def _usage(found: dict[int, bytes], name: TableName) -> TableUsage | None:
-    if found.get(_NDTA_NAME, b"").rstrip(b"\0") != name.encode() or _NDTA_THRESH3 not in found:
-        return None
-    thresholds = [struct.unpack("=I", found[kind])[0] for kind in (_NDTA_THRESH1, _NDTA_THRESH2, _NDTA_THRESH3)]
-    return TableUsage(_ENTRIES_IN_CONFIG.unpack_from(found[_NDTA_CONFIG])[2], *thresholds)
+    """Return the table's usage over an open rtnetlink socket, in some tens of microseconds. Raises ``OSError``."""
+    for body in netlink.dump(sock, _RTM_GETNEIGHTBL, _RTGENMSG.pack(_FAMILIES[name])):
+        found = netlink.attributes(body, _RTGENMSG.size)
+        # The kernel also lists the parameters of each interface under the table's name, without the thresholds.
+        if found.get(_NDTA_NAME, b"").rstrip(b"\0") == name.encode() and _NDTA_THRESH3 in found:
+            thresholds = [struct.unpack("=I", found[kind])[0] for kind in (_NDTA_THRESH1, _NDTA_THRESH2, _NDTA_THRESH3)]
+            return TableUsage(_ENTRIES_IN_CONFIG.unpack_from(found[_NDTA_CONFIG])[2], *thresholds)
+    return None

@@ -1,7 +1,7 @@
-"""Netlink(7) messages as bytes, on a plain socket: hundreds of namespaces are asked thousands of things.
+"""Netlink messages (netlink(7)) on a plain socket.
 
-``pyroute2`` needs 0.4 ms for each link of a host and 0.2 s to be imported, which every helper container would wait for;
-this needs some tens of microseconds for a namespace.
+No library: ``pyroute2`` takes 0.2 s to import, which every helper container would wait for, and 0.4 ms for each link of
+a host. This module reads a whole namespace in some tens of microseconds.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x10, 0x300
-TELLINGS = 5
+MAX_DUMPS = 5
 RECEIVE_BYTES = 65_536
 MAX_MESSAGES = 16_384
-"""Of one dump. A container may fill its own namespace with as many interfaces, routes and sockets as it likes."""
+"""Messages kept of one dump. A container can fill its namespace with any number of interfaces, routes and sockets."""
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _TYPE_MASK = 0x3FFF
@@ -27,9 +27,9 @@ _TYPE_MASK = 0x3FFF
 
 @dataclass(slots=True)
 class Limit:
-    """What one dump may cost: it ends at ``ends`` (``time.monotonic``), and keeps so many ``messages``.
+    """Bounds of one dump: it ends at ``ends`` (``time.monotonic``) and keeps ``messages`` messages.
 
-    ``reached`` tells afterwards that there were more.
+    ``reached`` is set when the kernel had more.
     """
 
     ends: float = math.inf
@@ -38,53 +38,54 @@ class Limit:
 
 
 def open_socket(family: int = socket.NETLINK_ROUTE) -> socket.socket:
-    """A netlink socket in the calling thread's namespace; it stays there."""
+    """Open a netlink socket in the calling thread's namespace. It stays there when the thread leaves."""
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
     sock.bind((0, 0))
     return sock
 
 
 def message(kind: int, flags: int, body: bytes) -> bytes:
-    """One message with its header."""
+    """Build one message with its header."""
     return _HEADER.pack(_HEADER.size + len(body), kind, flags, 0, 0) + body
 
 
 def attribute(kind: int, value: bytes) -> bytes:
-    """One attribute, padded to four bytes."""
+    """Build one attribute, padded to four bytes."""
     return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + b"\0" * (-len(value) % 4)
 
 
 def dump(sock: socket.socket, kind: int, body: bytes, limit: Limit | None = None) -> list[bytes]:
-    """Ask for all of a kind: the body of each answer, up to the limit.
+    """Dump all objects of a kind and return the body of each answer, up to the limit.
 
-    Raises ``OSError`` when the kernel refuses, ``TimeoutError`` at the limit's end; the socket is of no use then.
-
-    What changes while the kernel tells may be told twice or not at all (``NLM_F_DUMP_INTR``), so it is asked again;
-    where it never holds still, the last telling has to do.
+    Raises:
+        OSError: the kernel refused.
+        TimeoutError: the limit's end passed. Close the socket then: the rest of the dump is still in it.
     """
     limit = limit or Limit()
-    for _ in range(TELLINGS):
-        bodies, held_still = _dump(sock, kind, body, limit)
-        if held_still:
+    for _ in range(MAX_DUMPS):
+        bodies, consistent = _dump(sock, kind, body, limit)
+        # The kernel sets NLM_F_DUMP_INTR when a table changed during the dump: entries may be missing or doubled. A
+        # table that changes all the time never gives a consistent dump, so the last one is used.
+        if consistent:
             break
     return bodies
 
 
 def _dump(sock: socket.socket, kind: int, body: bytes, limit: Limit) -> tuple[list[bytes], bool]:
     bodies: list[bytes] = []
-    held_still = True
+    consistent = True
     sock.send(message(kind, NLM_F_REQUEST | NLM_F_DUMP, body))
     while True:
         if time.monotonic() >= limit.ends:
             limit.reached = True
             raise TimeoutError
         for answer, flags, payload in split(sock.recv(RECEIVE_BYTES)):
-            held_still &= not flags & NLM_F_DUMP_INTR
+            consistent &= not flags & NLM_F_DUMP_INTR
             if answer in {NLMSG_DONE, NLMSG_ERROR}:
                 raise_error(payload)
             if answer == NLMSG_DONE:
-                return bodies, held_still
-            # Beyond the limit the kernel's answer is still read to its end: the socket is good for the next dump.
+                return bodies, consistent
+            # Beyond the limit the answer is still read to its end, so that the socket can be used for the next dump.
             if len(bodies) < limit.messages:
                 bodies.append(payload)
             else:
@@ -92,17 +93,17 @@ def _dump(sock: socket.socket, kind: int, body: bytes, limit: Limit) -> tuple[li
 
 
 def split(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """The messages in what was received: type, flags and body."""
+    """Yield type, flags and body of each received message."""
     at = 0
     while at + _HEADER.size <= len(data):
         length, kind, flags, _, _ = _HEADER.unpack_from(data, at)
         yield kind, flags, data[at + _HEADER.size : at + length]
-        # A message of length 0 would be read for ever.
+        # At least a header's length: a message of length 0 would be read for ever.
         at += max((length + 3) & ~3, _HEADER.size)
 
 
 def attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
-    """The attributes of a body from the offset on, by type."""
+    """Return the attributes of a body from offset ``at`` on, by type."""
     found: dict[int, bytes] = {}
     while at + _ATTRIBUTE.size <= len(data):
         length, kind = _ATTRIBUTE.unpack_from(data, at)
@@ -114,7 +115,7 @@ def attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
 
 
 def raise_error(payload: bytes) -> None:
-    """Raise the error that an ``NLMSG_ERROR`` or ``NLMSG_DONE`` ends with, unless it says that all went well."""
+    """Raise the error of an ``NLMSG_ERROR`` or ``NLMSG_DONE`` message. Error number 0 means success."""
     number = -struct.unpack_from("=i", payload)[0]
     if number:
         raise OSError(number, os.strerror(number))

@@ -1,16 +1,17 @@
-"""Room for open files: a matrix over hundreds of namespaces holds a few in each."""
+"""The limit of open files of this process (getrlimit(2))."""
 
 from __future__ import annotations
 
 import resource
 
-SPARE = 256
+RESERVED = 256
+"""Files for the rest of the service."""
 
 
-def make_room(wanted: int) -> int:
-    """Raise this process's soft limit towards the hard one where needed; how many files may then be open for us."""
+def raise_file_limit(wanted: int) -> int:
+    """Raise the soft limit by as much as needed and allowed; return how many of the ``wanted`` files may be open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted + SPARE and soft != hard:
-        soft = wanted + SPARE if hard == resource.RLIM_INFINITY else min(hard, wanted + SPARE)
+    if soft < wanted + RESERVED and soft != hard:
+        soft = wanted + RESERVED if hard == resource.RLIM_INFINITY else min(hard, wanted + RESERVED)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(0, soft - SPARE)
+    return max(0, soft - RESERVED)

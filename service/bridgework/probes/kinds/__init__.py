@@ -1,1 +1,1 @@
-"""One module a protocol, one signature, one map (``bridgework.probes``)."""
+"""One module a protocol, named as the protocol, each with a function ``probe`` (``attempts.Probe``)."""

@@ -1,21 +1,21 @@
-"""One attempt, and what several of them add up to.
+"""Repeats a probe and sums up its attempts. Nothing here opens a socket.
 
-A probe is a function from a request, a literal address and a moment to one ``Attempt``: it tries once, ends at that
-moment (``time.monotonic``) at the latest, and never falls back to anything else. This module repeats it and forms the
-``Measurement``. It never opens a socket.
-
-Every wait is computed from a moment that was set once. A time-out for each read would give a server that trickles its
-answer a new time-out with each byte.
+A probe is a function of a request, a literal address and a moment. It tries once, ends at that moment
+(``time.monotonic``) at the latest, and returns one ``Attempt`` or raises ``OSError``. Every wait ends at a moment that
+was set once: a time-out for each read would give a server that sends single bytes a new time-out with each of them.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bridgework.model.checks import Measurement, Phases, ProbeRequest, Reason, RoundTrip, Verdict
+from bridgework.probes.kinds.reasons import IcmpError, of_errno
+from bridgework.probes.kinds.sockaddr import AddressError
 
 INCONCLUSIVE_REASONS = frozenset(
     {
@@ -32,7 +32,7 @@ SILENT_REASONS = frozenset({Reason.TIMED_OUT, Reason.NO_ANSWER})
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try: ``rtt_ms`` of a success, or the ``reason`` of a failure, never both."""
+    """One try: either ``rtt_ms`` of a success or the ``reason`` of a failure."""
 
     rtt_ms: float | None = None
     reason: Reason | None = None
@@ -46,22 +46,32 @@ _CUT_SHORT = Attempt(reason=Reason.DEADLINE, detail="the time for the whole chec
 Probe = Callable[[ProbeRequest, str, float], Attempt]
 
 
+def failure(error: OSError) -> Attempt:
+    """Return the attempt that ended with this error."""
+    match error:
+        case TimeoutError():
+            return Attempt(reason=Reason.TIMED_OUT)
+        case AddressError():
+            return Attempt(reason=Reason.NO_ADDRESS, detail=error.strerror)
+        case IcmpError():
+            return Attempt(reason=error.reason, detail=error.strerror, path_mtu_bytes=error.mtu_bytes)
+        case ConnectionResetError():
+            return Attempt(reason=Reason.CONNECTION_RESET, detail="closed without an answer")
+    return Attempt(reason=of_errno(error.errno), detail=os.strerror(error.errno) if error.errno else str(error))
+
+
 def verdict_of(reason: Reason) -> Verdict:
-    """Whether a failure for this reason says "no" or merely "could not tell"."""
+    """Return whether a failure for this reason means "unreachable" or "inconclusive"."""
     return Verdict.INCONCLUSIVE if reason in INCONCLUSIVE_REASONS else Verdict.UNREACHABLE
 
 
 def failed(reason: Reason, detail: str | None = None) -> Measurement:
-    """A measurement that ended before the first attempt."""
+    """Return a measurement that ended before its first attempt."""
     return Measurement(verdict=verdict_of(reason), reason=reason, detail=detail)
 
 
 def repeat(probe: Probe, request: ProbeRequest, address: str, ends: float) -> Measurement:
-    """Probe ``request.count`` times, attempts starting at least ``interval_ms`` apart, one after another.
-
-    ``ends`` bounds all of them together. An attempt that it cuts short does not count, since the destination did not
-    get the whole time-out; where it is the only one, the measurement's reason is ``deadline``.
-    """
+    """Probe ``request.count`` times, one after another, starting at least ``interval_ms`` apart, before ``ends``."""
     attempts: list[Attempt] = []
     started = time.monotonic()
     for number in range(request.count):
@@ -71,20 +81,24 @@ def repeat(probe: Probe, request: ProbeRequest, address: str, ends: float) -> Me
         now = time.monotonic()
         if now >= ends:
             break
-        whole = now + request.timeout_ms / 1000
-        attempt = probe(request, address, min(whole, ends))
-        if attempt.reason in SILENT_REASONS and ends < whole:
+        timed_out_at = now + request.timeout_ms / 1000
+        try:
+            attempt = probe(request, address, min(timed_out_at, ends))
+        except OSError as error:
+            attempt = failure(error)
+        # An attempt that ``ends`` cut short does not count: the destination did not get the whole time-out.
+        if attempt.reason in SILENT_REASONS and ends < timed_out_at:
             break
         attempts.append(attempt)
     return summarise(attempts or [_CUT_SHORT], address)
 
 
 def summarise(attempts: Sequence[Attempt], address: str) -> Measurement:
-    """One success is "reachable"; otherwise the most telling failure decides: a refusal tells more than silence."""
+    """Sum up at least one attempt: one success is "reachable", else the most specific failure decides."""
     times = [attempt.rtt_ms for attempt in attempts if attempt.rtt_ms is not None]
     failures = [attempt for attempt in attempts if attempt.reason is not None]
-    telling = _most_telling(failures)
-    shown = telling if telling and not times else next(a for a in attempts if a.rtt_ms is not None)
+    specific = _most_specific(failures)
+    shown = specific if specific and not times else next(a for a in attempts if a.rtt_ms is not None)
     return Measurement(
         verdict=verdict_of(shown.reason) if shown.reason else Verdict.REACHABLE,
         address=address,
@@ -93,23 +107,24 @@ def summarise(attempts: Sequence[Attempt], address: str) -> Measurement:
         reason=shown.reason,
         rtt_ms=round_trip(times) if times else None,
         phases_ms=attempts[0].phases_ms,
-        detail=_lost(len(failures), len(attempts), telling) if times and telling else shown.detail,
+        detail=_lost(len(failures), len(attempts), specific) if times and specific else shown.detail,
         status=shown.status,
         path_mtu_bytes=next((a.path_mtu_bytes for a in attempts if a.path_mtu_bytes is not None), None),
     )
 
 
-def _most_telling(failures: Sequence[Attempt]) -> Attempt | None:
-    spoken = [attempt for attempt in failures if attempt.reason not in SILENT_REASONS]
-    return next(reversed(spoken or failures), None)
+def _most_specific(failures: Sequence[Attempt]) -> Attempt | None:
+    """Return the last refusal, or else the last silence: a refusal tells more."""
+    refusals = [attempt for attempt in failures if attempt.reason not in SILENT_REASONS]
+    return next(reversed(refusals or failures), None)
 
 
-def _lost(failures: int, attempts: int, telling: Attempt) -> str:
-    return f"{failures} of {attempts} attempts failed: {telling.reason}"
+def _lost(failures: int, attempts: int, specific: Attempt) -> str:
+    return f"{failures} of {attempts} attempts failed: {specific.reason}"
 
 
 def round_trip(times_ms: Sequence[float]) -> RoundTrip:
-    """Statistics of at least one time; percentiles by linear interpolation between the nearest ranks."""
+    """Return statistics of at least one time; percentiles are interpolated between the nearest ranks."""
     ordered = sorted(times_ms)
     return RoundTrip(
         min=round(ordered[0], 3),
@@ -122,7 +137,7 @@ def round_trip(times_ms: Sequence[float]) -> RoundTrip:
 
 
 def percentile(ordered: Sequence[float], fraction: float) -> float:
-    """The value below which ``fraction`` (0 to 1) of ``ordered`` (sorted, not empty) lies, to three digits."""
+    """Return the value below which ``fraction`` (0 to 1) of ``ordered`` (sorted, not empty) lies, to three digits."""
     rank = fraction * (len(ordered) - 1)
     below = int(rank)
     above = min(below + 1, len(ordered) - 1)

@@ -1,6 +1,6 @@
-"""One datagram out, one accepted datagram back, on a connected UDP socket.
+"""One datagram out and one accepted datagram back, on a connected UDP socket.
 
-Connected, so that the kernel hands us an ICMP refusal as an error (ip(7)) and drops strangers' datagrams.
+Only a connected socket gets ICMP refusals as errors (ip(7)) and drops datagrams from other addresses.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ _RECEIVE_BYTES = 65_536
 
 
 def exchange(address: str, port: int, payload: bytes, ends: float, accept: Callable[[bytes], bool]) -> bytes:
-    """The first datagram that ``accept`` takes before ``ends`` (``time.monotonic``).
+    """Send the payload and return the first datagram that ``accept`` takes before ``ends`` (``time.monotonic``).
 
-    Raises ``TimeoutError`` on silence, ``OSError`` on a refusal.
+    Raises:
+        TimeoutError: no such datagram came.
+        OSError: the kernel or an ICMP message refused.
     """
     version, sockaddr = numeric(address, port)
     with socket.socket(family_of(version), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:

@@ -1,7 +1,7 @@
-"""Probe by DNS: one question to the server at the destination.
+"""The DNS probe: one question to the server at the destination.
 
-Any answer to the question as such counts, "no such name" too; SERVFAIL and REFUSED are ``unexpected-answer``. A
-truncated answer is an answer: the probe never turns to TCP.
+Any answer to the question is a success, "no such name" too; SERVFAIL and REFUSED are ``unexpected-answer``. A truncated
+answer is an answer: the probe does not repeat the question over TCP.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import dns.rdatatype
 from bridgework.model.checks import Phases, ProbeRequest, Reason
 from bridgework.probes.kinds import datagram
 from bridgework.probes.kinds.attempts import Attempt
-from bridgework.probes.kinds.reasons import failure
 from bridgework.probes.resolver.exchange import DNS_PORT, is_answer, read_answer
 
 ROOT = "."
@@ -24,18 +23,14 @@ _ANSWERS = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
 def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
-    """Ask for ``dns_question`` (an A record; without one, for the root's NS). ``status`` is the RCODE (RFC 1035)."""
+    """Ask for the A record of ``dns_question``; without one, for the root's NS. ``status`` is the RCODE (RFC 1035)."""
     try:
         query = _query(request.dns_question)
     except dns.exception.DNSException as error:
         return Attempt(reason=Reason.NAME_UNKNOWN, detail=f"{request.dns_question} is no name to ask for: {error}")
     started = time.perf_counter()
-    try:
-        data = datagram.exchange(
-            address, request.port or DNS_PORT, query.to_wire(), ends, lambda got: is_answer(query, got)
-        )
-    except OSError as error:
-        return failure(error)
+    port = request.port or DNS_PORT
+    data = datagram.exchange(address, port, query.to_wire(), ends, lambda got: is_answer(query, got))
     return judge(read_answer(data), (time.perf_counter() - started) * 1000)
 
 
@@ -46,7 +41,7 @@ def _query(question: str | None) -> dns.message.QueryMessage:
 
 
 def judge(answer: dns.message.Message, elapsed_ms: float) -> Attempt:
-    """What an answer that came after ``elapsed_ms`` says about the server."""
+    """Turn an answer that came after ``elapsed_ms`` into an attempt."""
     code = answer.rcode()
     text = dns.rcode.to_text(code)
     if code not in _ANSWERS:

@@ -1,7 +1,7 @@
-"""Raw ICMP sockets that hear only what may concern them.
+"""Raw ICMP sockets with two filters in the kernel.
 
-Two filters, both in the kernel: by type (``ICMP_FILTER`` of raw(7), ``ICMP6_FILTER`` of RFC 3542) and, for replies,
-by identifier (classic BPF of socket(7)), so that another program's flood of replies cannot fill our buffer.
+One is by type (``ICMP_FILTER`` of raw(7), ``ICMP6_FILTER`` of RFC 3542). The other drops replies with another
+identifier (classic BPF of socket(7)), so that another program's flood of replies cannot fill our buffer.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _SOL_RAW, _ICMP_FILTER, _ICMP6_FILTER = 255, 1, 1
 _SO_ATTACH_FILTER = 26
 _WANTED_ICMP4 = (0, 3, 11)
 _WANTED_ICMP6 = (129, 1, 2, 3)
-# Classic BPF (linux/bpf_common.h): what follows reads "a reply for another identifier is dropped, all else passes".
+# Classic BPF (linux/bpf_common.h). The program drops replies with another identifier and passes everything else.
 _LDX_IP_HEADER_LENGTH, _LD_BYTE, _LD_HALF = 0xB1, 0x50, 0x48
 _LDX_IMMEDIATE, _JUMP_IF_EQUAL, _RETURN = 0x01, 0x15, 0x06
 _WHOLE_PACKET = 0x40000
 
 
 def open_echo_socket(version: int, identifier: int) -> socket.socket:
-    """A raw socket in the calling thread's namespace. Raises ``PermissionError`` without CAP_NET_RAW."""
+    """Open a raw socket in the calling thread's namespace. Raises ``PermissionError`` without CAP_NET_RAW."""
     if version == IPV4:
         sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF & ~sum(1 << t for t in _WANTED_ICMP4)))

@@ -1,7 +1,7 @@
-"""From what the kernel says (errno, ICMP type and code) to a ``Reason``: three tables and their look-ups.
+"""Tables from the kernel's errno and from ICMP type and code to a ``Reason``.
 
-Sources: ip(7), icmp(7), RFC 792, RFC 1812 section 5.2.7, RFC 4443; routes of the types ``blackhole``, ``prohibit``
-and ``unreachable`` give EINVAL, EACCES and EHOSTUNREACH (ip-route(8)). Nothing here probes.
+Sources: ip(7), icmp(7), RFC 792, RFC 1812 section 5.2.7, RFC 4443. Routes of the types ``blackhole``, ``prohibit`` and
+``unreachable`` give EINVAL, EACCES and EHOSTUNREACH (ip-route(8)).
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import os
 
 from bridgework.model.checks import Reason
 from bridgework.probes.kernel import neighbour_table
-from bridgework.probes.kinds.attempts import Attempt
 
 IPV4 = 4
 IPV6 = 6
 VERSION_OF_LENGTH = {4: IPV4, 16: IPV6}
-"""By the length of a packed address, in bytes."""
+"""IP version by the length of a packed address, in bytes."""
 
 _BY_ERRNO = {
     errno.ECONNREFUSED: Reason.REFUSED,
@@ -36,7 +35,7 @@ _BY_ERRNO = {
     errno.EPIPE: Reason.CONNECTION_RESET,
     errno.EADDRNOTAVAIL: Reason.NO_ADDRESS,
     errno.EAFNOSUPPORT: Reason.NO_ADDRESS,
-    # This machine is short of something: nothing is known about the destination.
+    # Only this machine lacks something: nothing is known about the destination.
     errno.EMFILE: Reason.BUDGET_EXHAUSTED,
     errno.ENFILE: Reason.BUDGET_EXHAUSTED,
     errno.ENOBUFS: Reason.BUDGET_EXHAUSTED,
@@ -72,8 +71,8 @@ _BY_ICMP6_CODE = {
 }
 
 
-class SaidByIcmp(OSError):
-    """A socket's error with the reason that an ICMP message gave, and the MTU in bytes when that was it."""
+class IcmpError(OSError):
+    """A socket's error that an ICMP message caused; ``mtu_bytes`` is set for ``message-too-long``."""
 
     def __init__(self, number: int, reason: Reason, mtu_bytes: int | None) -> None:
         super().__init__(number, os.strerror(number))
@@ -82,17 +81,15 @@ class SaidByIcmp(OSError):
 
 
 def of_errno(number: int | None) -> Reason:
-    """The reason behind an errno; an unknown one counts as ``host-unreachable``, its text goes into the detail.
-
-    EINVAL is what a blackhole route gives, and also what IPv6 says when the kernel's neighbour table is full.
-    """
+    """Return the reason for an errno; ``host-unreachable`` for one that is not in the table."""
+    # EINVAL comes from a blackhole route, and from IPv6 when the kernel's neighbour table is full.
     if number == errno.EINVAL and neighbour_table.is_full("ndisc_cache"):
         return Reason.BUDGET_EXHAUSTED
     return _BY_ERRNO.get(number or 0, Reason.HOST_UNREACHABLE)
 
 
 def of_icmp(version: int, kind: int, code: int) -> Reason | None:
-    """The reason behind an ICMP (``version`` 4) or ICMPv6 (6) error; ``None`` when it is not an error."""
+    """Return the reason for an ICMP (``version`` 4) or ICMPv6 (6) error; ``None`` when it is no error."""
     if version == IPV4:
         if kind == _ICMP4_UNREACHABLE:
             return _BY_ICMP4_CODE.get(code, Reason.HOST_UNREACHABLE)
@@ -102,15 +99,3 @@ def of_icmp(version: int, kind: int, code: int) -> Reason | None:
     if kind == _ICMP6_TOO_BIG:
         return Reason.MESSAGE_TOO_LONG
     return Reason.HOST_UNREACHABLE if kind == _ICMP6_TIME_EXCEEDED else None
-
-
-def failure(error: OSError) -> Attempt:
-    """The attempt that ended in this error."""
-    if isinstance(error, TimeoutError):
-        return Attempt(reason=Reason.TIMED_OUT)
-    if isinstance(error, SaidByIcmp):
-        return Attempt(reason=error.reason, detail=error.strerror, path_mtu_bytes=error.mtu_bytes)
-    if isinstance(error, ConnectionResetError):
-        return Attempt(reason=Reason.CONNECTION_RESET, detail="closed without an answer")
-    number = error.errno
-    return Attempt(reason=of_errno(number), detail=os.strerror(number) if number else str(error))

@@ -1,4 +1,4 @@
-"""Literal addresses as the socket calls want them, and what the kernel knows about the way there."""
+"""Literal addresses as socket calls take them, and the path MTU that the kernel knows."""
 
 from __future__ import annotations
 
@@ -12,28 +12,43 @@ _IP_MTU, _IPV6_MTU = 14, 24
 _DISCARD_PORT = 9
 
 
+class AddressError(OSError):
+    """The text is no literal address, or its zone is no interface here."""
+
+
 def numeric(address: str, port: int) -> tuple[int, SocketAddress]:
-    """The IP version and socket address of a literal, RFC 4007 zones too. Raises ``OSError`` when it is none."""
+    """Return IP version and socket address of a literal, with a zone (RFC 4007) if any. Raises ``AddressError``."""
     try:
-        family, _, _, _, found = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[
-            0
-        ]
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror as error:
-        raise OSError(error.errno, f"{address} is not an address that can be used here") from error
-    return (IPV4 if family == socket.AF_INET else IPV6), cast("SocketAddress", found)
+        raise AddressError(error.errno, f"{address} is not an address that can be used here") from error
+    family, _, _, _, sockaddr = found[0]
+    return (IPV4 if family == socket.AF_INET else IPV6), cast("SocketAddress", sockaddr)
 
 
 def family_of(version: int) -> socket.AddressFamily:
-    """``AF_INET`` for 4, ``AF_INET6`` for 6."""
+    """Return ``AF_INET`` for 4, ``AF_INET6`` for 6."""
     return socket.AF_INET if version == IPV4 else socket.AF_INET6
 
 
-def known_mtu(version: int, sockaddr: SocketAddress) -> int | None:
-    """The path MTU in bytes that the kernel knows towards an address; ``None`` when it has no route."""
-    level, option = (socket.IPPROTO_IP, _IP_MTU) if version == IPV4 else (socket.IPPROTO_IPV6, _IPV6_MTU)
-    with socket.socket(family_of(version), socket.SOCK_DGRAM) as sock:
-        try:
-            sock.connect((sockaddr[0], _DISCARD_PORT, *sockaddr[2:]))
-            return sock.getsockopt(level, option)
-        except OSError:
-            return None
+def route_socket(address: str) -> socket.socket:
+    """Return a socket that is connected to the address, which sends nothing. Raises ``OSError`` without a route."""
+    version, sockaddr = numeric(address, _DISCARD_PORT)
+    sock = socket.socket(family_of(version), socket.SOCK_DGRAM)
+    try:
+        sock.connect(sockaddr)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def known_mtu(address: str) -> int | None:
+    """Return the path MTU in bytes that the kernel knows towards an address; ``None`` without a route."""
+    try:
+        with route_socket(address) as sock:
+            if sock.family == socket.AF_INET:
+                return sock.getsockopt(socket.IPPROTO_IP, _IP_MTU)
+            return sock.getsockopt(socket.IPPROTO_IPV6, _IPV6_MTU)
+    except OSError:
+        return None

@@ -1,4 +1,4 @@
-"""Probe by TCP: one connection, opened and closed at once; nothing is sent over it."""
+"""The TCP probe: connect and close; nothing is sent."""
 
 from __future__ import annotations
 
@@ -8,32 +8,27 @@ import select
 import socket
 import time
 
-from bridgework.model.checks import Phases, ProbeRequest, Reason
+from bridgework.model.checks import Phases, ProbeRequest
 from bridgework.probes.kinds import error_queue
 from bridgework.probes.kinds.attempts import Attempt
-from bridgework.probes.kinds.reasons import failure
 from bridgework.probes.kinds.sockaddr import SocketAddress, family_of, numeric
 
 
 def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
-    """Connect to ``request.port`` before ``ends``; ``refused`` means that the host answered with a reset."""
-    try:
-        version, sockaddr = numeric(address, request.port or 0)
-    except OSError as error:
-        return Attempt(reason=Reason.NO_ADDRESS, detail=error.strerror)
+    """Connect to ``request.port`` before ``ends``. ``refused`` means that the host answered with a reset."""
+    version, sockaddr = numeric(address, request.port or 0)
     started = time.perf_counter()
-    try:
-        connect(socket.socket(family_of(version), socket.SOCK_STREAM), sockaddr, ends).close()
-    except OSError as error:
-        return failure(error)
+    connect(socket.socket(family_of(version), socket.SOCK_STREAM), sockaddr, ends).close()
     elapsed_ms = (time.perf_counter() - started) * 1000
     return Attempt(rtt_ms=elapsed_ms, phases_ms=Phases(connect=round(elapsed_ms, 3)))
 
 
 def connect(sock: socket.socket, sockaddr: SocketAddress, ends: float) -> socket.socket:
-    """The same socket, connected before ``ends`` (``time.monotonic``).
+    """Connect the socket before ``ends`` (``time.monotonic``) and return it.
 
-    Raises ``TimeoutError`` or the kernel's ``OSError`` with the socket closed.
+    Raises:
+        TimeoutError: there was no answer in time.
+        OSError: the kernel or an ICMP message refused. In both cases the socket is closed.
     """
     try:
         sock.setblocking(False)

@@ -1,7 +1,7 @@
-"""Our frozen values as JSON and back, by their own annotations: what the helper container and its runner speak.
+"""Dataclasses as JSON and back, by their annotations: what a helper container and its runner exchange.
 
-Fields at their defaults are left out. Nothing is guessed: a key that is no field, or a value that does not fit, is a
-``WireError``.
+Fields with their default values are left out. ``from_json`` guesses nothing: a key that is no field, or a value that
+does not fit its annotation, is a ``CodecError``.
 """
 
 from __future__ import annotations
@@ -9,84 +9,65 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, TypeVar, cast
 
 _Value = TypeVar("_Value")
 
 
-class WireError(ValueError):
-    """The JSON does not have the shape of the value that was expected."""
+class CodecError(ValueError):
+    """The JSON does not have the shape of the expected value."""
 
 
 def to_json(value: Any) -> Any:
-    """Dictionaries, lists, strings, numbers, booleans and ``None``, ready for ``json.dumps``."""
+    """Return dictionaries, lists, strings, numbers, booleans and ``None``, ready for ``json.dumps``."""
     if dataclasses.is_dataclass(value):
         fields = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
         return {field.name: to_json(content) for field, content in fields if content != field.default}
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, (tuple, list)):
-        return [to_json(item) for item in value]
-    return value
+    return [to_json(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 def from_json(kind: type[_Value], data: Any) -> _Value:
-    """The value of this dataclass. Raises ``WireError``."""
+    """Return the value of this dataclass. Raises ``CodecError``."""
     return cast("_Value", _read(kind, data))
 
 
 def _read(kind: Any, data: Any) -> Any:
+    origin, parameters = typing.get_origin(kind), typing.get_args(kind)
+    if origin in {types.UnionType, typing.Union}:
+        optional, *_ = (one for one in parameters if one is not types.NoneType)
+        return None if data is None else _read(optional, data)
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(cast("type[Any]", kind), data)
-    origin = typing.get_origin(kind)
-    if origin in {types.UnionType, typing.Union}:
-        return _read_optional(typing.get_args(kind), data)
     if origin is tuple:
-        return _read_tuple(typing.get_args(kind), data)
+        _require(isinstance(data, list), kind, data)
+        items = parameters[:1] * len(data) if parameters[-1] is Ellipsis else parameters
+        _require(len(items) == len(data), kind, data)
+        return tuple(_read(item, content) for item, content in zip(items, data, strict=True))
     if origin is typing.Literal:
-        return _one_of(data, typing.get_args(kind))
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(_one_of(data, [member.value for member in kind]))
-    return _read_plain(kind, data)
+        _require(data in parameters, kind, data)
+        return data
+    if issubclass(kind, Enum):
+        _require(data in [member.value for member in kind], kind, data)
+        return kind(data)
+    # In Python a boolean is an integer, in JSON it is not. JSON has one kind of number: 1 is a float too.
+    number = isinstance(data, int) and not isinstance(data, bool)
+    _require(number if kind is int else isinstance(data, kind) or (kind is float and number), kind, data)
+    return kind(data)
 
 
 def _read_dataclass(kind: type[Any], data: Any) -> Any:
     hints = typing.get_type_hints(kind)
-    if not isinstance(data, Mapping) or not data.keys() <= hints.keys():
-        raise WireError(f"{data!r} is not a {kind.__name__}")
+    _require(isinstance(data, Mapping) and data.keys() <= hints.keys(), kind, data)
     try:
         return kind(**{name: _read(hints[name], content) for name, content in data.items()})
     except TypeError as error:
-        raise WireError(f"a {kind.__name__} lacks a field: {error}") from error
+        raise CodecError(f"a {kind.__name__} lacks a field: {error}") from error
 
 
-def _read_optional(kinds: Sequence[Any], data: Any) -> Any:
-    if data is None and types.NoneType in kinds:
-        return None
-    return _read(next(kind for kind in kinds if kind is not types.NoneType), data)
-
-
-def _read_tuple(kinds: Sequence[Any], data: Any) -> tuple[Any, ...]:
-    if not isinstance(data, list):
-        raise WireError(f"{data!r} is not a list")
-    if kinds[-1] is Ellipsis:
-        return tuple(_read(kinds[0], item) for item in data)
-    if len(kinds) != len(data):
-        raise WireError(f"{data!r} has not {len(kinds)} items")
-    return tuple(_read(kind, item) for kind, item in zip(kinds, data, strict=True))
-
-
-def _one_of(data: Any, allowed: Sequence[Any]) -> Any:
-    if data not in allowed:
-        raise WireError(f"{data!r} is not one of {allowed}")
-    return data
-
-
-def _read_plain(kind: Any, data: Any) -> Any:
-    if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
-    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
-        raise WireError(f"{data!r} is not a {kind.__name__}")
-    return data
+def _require(fits: bool, kind: Any, data: Any) -> None:
+    if not fits:
+        raise CodecError(f"{data!r} is not {kind}")

@@ -95,8 +95,8 @@ def _observe_host(job: Mapping[str, Any], say: Say) -> None:
 
 def _sweep(job: Mapping[str, Any], say: Say) -> None:
     from bridgework.matrix.neighbour_budget import ASSUMED_USAGE, limit_of
+    from bridgework.matrix.run import run_matrix
     from bridgework.matrix.source_opener import Environment
-    from bridgework.matrix.sweep import sweep
     from bridgework.probes.kernel.neighbour_table import table_usage
 
     usage = table_usage("arp_cache") or ASSUMED_USAGE
@@ -106,7 +106,7 @@ def _sweep(job: Mapping[str, Any], say: Say) -> None:
         resolver=lambda _: resolver_configuration(HERE, pids_visible=False),
         neighbour_limit=int(limit_of(usage) * SHARE_OF_LIMIT),
     )
-    for row in sweep(from_json(SweepPlan, job["plan"]), environment):
+    for row in run_matrix(from_json(SweepPlan, job["plan"]), environment):
         say({"row": to_json(row)})
 
 

@@ -148,5 +148,5 @@ def _read(line: str) -> Mapping[str, Any]:
 
 def _given_up(source: SweepSource, reason: Reason) -> SweepRow:
     row = RowProgress(source)
-    row.give_up(reason)
-    return row.whole()
+    row.fail_open(reason)
+    return row.result()

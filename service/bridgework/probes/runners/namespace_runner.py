@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from bridgework.matrix.run import run_matrix
 from bridgework.matrix.source_opener import Environment
-from bridgework.matrix.sweep import sweep
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
 from bridgework.model.observations import HostObservation, Observation, ResolverConfiguration
 from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow
@@ -157,7 +157,7 @@ class NamespaceRunner:
             host=Place(container_id=None, name="host", pid=engine_pid) if engine_pid and visible else None,
             neighbour_limit=self._neighbour_limit,
         )
-        return sweep(plan, environment)
+        return run_matrix(plan, environment)
 
     @staticmethod
     def _observe(visit: _Visit, aspects: Sequence[Aspect], ends: float) -> Observation:

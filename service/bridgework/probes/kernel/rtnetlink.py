@@ -1,0 +1,156 @@
+"""The rtnetlink(7) decoder: addresses, routes and neighbour entries as numbers and packed addresses.
+
+Layouts and numbers are those of linux/if_addr.h, linux/rtnetlink.h and linux/neighbour.h. Each function reads over a
+netlink socket that the caller opened in the namespace. ``links`` makes readable values of them.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from bridgework.probes.kernel import netlink
+from bridgework.probes.kernel.netlink import Limit
+
+_RTM_GETADDR, _RTM_GETROUTE, _RTM_DELNEIGH, _RTM_GETNEIGH = 22, 26, 29, 30
+_ADDRESS, _ROUTE, _NEIGHBOUR = struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBBI"), struct.Struct("=BxxxiHBB")
+_NEXT_HOP, _NUMBER = struct.Struct("=HBBi"), struct.Struct("=i")
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_MULTIPATH, _RTA_TABLE = 1, 4, 5, 6, 7, 9, 15
+_NDA_DST, _NDA_LLADDR = 1, 2
+_MAIN_TABLE = 254
+RTN_UNICAST = 1
+DEAD_ENDS = frozenset({6, 7, 8})
+"""Route types that lead nowhere on purpose: blackhole, unreachable, prohibit."""
+FAMILY_OF_LENGTH = {4: socket.AF_INET, 16: socket.AF_INET6}
+"""By the length of a packed address, in bytes."""
+
+
+class Address(NamedTuple):
+    """An address of the interface with index ``interface``; ``scope`` and ``flags`` are numbers of if_addr.h."""
+
+    family: int
+    prefix_len: int
+    flags: int
+    scope: int
+    interface: int
+    packed: bytes
+
+
+class NextHop(NamedTuple):
+    """Where a route leads: an interface, and a gateway unless the destination is on that link."""
+
+    interface: int | None
+    gateway: bytes | None
+
+
+class Route(NamedTuple):
+    """A route of the main table; ``destination`` is ``None`` for the default route."""
+
+    family: int
+    prefix_len: int
+    protocol: int
+    scope: int
+    kind: int
+    destination: bytes | None
+    next_hops: tuple[NextHop, ...]
+    preferred_source: bytes | None
+    metric: int | None
+
+
+class Neighbour(NamedTuple):
+    """An entry of the ARP or NDP table; ``state`` is a NUD number of neighbour.h."""
+
+    interface: int
+    state: int
+    packed: bytes
+    link_address: bytes | None
+
+
+def addresses(sock: socket.socket, limit: Limit | None = None) -> Iterator[Address]:
+    """Yield the IPv4 and IPv6 addresses of all interfaces. Raises like ``netlink.dump``."""
+    for body in netlink.dump(sock, _RTM_GETADDR, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0), limit):
+        family, prefix_len, flags, scope, interface = _ADDRESS.unpack_from(body)
+        found = netlink.attributes(body, _ADDRESS.size)
+        # On a point-to-point link IFA_ADDRESS is the other end and IFA_LOCAL our own address (linux/if_addr.h).
+        packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
+        if packed and len(packed) in FAMILY_OF_LENGTH:
+            yield Address(family, prefix_len, flags, scope, interface, packed)
+
+
+def routes(sock: socket.socket, family: int, limit: Limit | None = None) -> Iterator[Route]:
+    """Yield the routes of the main table, of all types. Raises like ``netlink.dump``."""
+    for body in netlink.dump(sock, _RTM_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0), limit):
+        _, prefix_len, _, _, table, protocol, scope, kind, _ = _ROUTE.unpack_from(body)
+        found = netlink.attributes(body, _ROUTE.size)
+        # The header has one byte for the table; RTA_TABLE carries numbers above 255.
+        if (number(found.get(_RTA_TABLE)) or table) == _MAIN_TABLE:
+            yield Route(
+                family,
+                prefix_len,
+                protocol,
+                scope,
+                kind,
+                destination=found.get(_RTA_DST),
+                next_hops=tuple(_next_hops(found)),
+                preferred_source=found.get(_RTA_PREFSRC),
+                metric=number(found.get(_RTA_PRIORITY)),
+            )
+
+
+def _next_hops(found: dict[int, bytes]) -> Iterator[NextHop]:
+    """Decode ``RTA_MULTIPATH``: several next hops, each with a header and attributes of its own."""
+    several = found.get(_RTA_MULTIPATH)
+    if several is None:
+        yield NextHop(number(found.get(_RTA_OIF)), found.get(_RTA_GATEWAY))
+        return
+    at = 0
+    while at + _NEXT_HOP.size <= len(several):
+        length, _, _, interface = _NEXT_HOP.unpack_from(several, at)
+        inner = netlink.attributes(several[at : at + length], _NEXT_HOP.size)
+        yield NextHop(interface, inner.get(_RTA_GATEWAY))
+        at += max((length + 3) & ~3, _NEXT_HOP.size)
+
+
+def neighbours(sock: socket.socket, family: int = socket.AF_UNSPEC, limit: Limit | None = None) -> Iterator[Neighbour]:
+    """Yield the neighbour entries in every state. Raises like ``netlink.dump``."""
+    for body in netlink.dump(sock, _RTM_GETNEIGH, _NEIGHBOUR.pack(family, 0, 0, 0, 0), limit):
+        _, interface, state, _, _ = _NEIGHBOUR.unpack_from(body)
+        found = netlink.attributes(body, _NEIGHBOUR.size)
+        packed = found.get(_NDA_DST)
+        if packed and len(packed) in FAMILY_OF_LENGTH:
+            yield Neighbour(interface, state, packed, found.get(_NDA_LLADDR))
+
+
+def delete_neighbours(sock: socket.socket, entries: Iterable[tuple[int, bytes]]) -> bool:
+    """Delete these entries (interface, packed address). Returns ``False`` when the kernel refused (CAP_NET_ADMIN).
+
+    An entry that is gone already is no error.
+    """
+    sock.send(b"".join(_deletion(interface, packed) for interface, packed in entries))
+    allowed = True
+    while True:
+        try:
+            answers = sock.recv(netlink.RECEIVE_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return allowed
+        for kind, _, payload in netlink.split(answers):
+            try:
+                if kind == netlink.NLMSG_ERROR:
+                    netlink.raise_error(payload)
+            except PermissionError:
+                allowed = False
+            except OSError:
+                continue
+
+
+def _deletion(interface: int, packed: bytes) -> bytes:
+    body = _NEIGHBOUR.pack(FAMILY_OF_LENGTH[len(packed)], interface, 0, 0, 0) + netlink.attribute(_NDA_DST, packed)
+    return netlink.message(_RTM_DELNEIGH, netlink.NLM_F_REQUEST, body)
+
+
+def number(data: bytes | None) -> int | None:
+    """Return an attribute's 32-bit number; ``None`` when the attribute is missing."""
+    return _NUMBER.unpack_from(data)[0] if data else None
