@@ -21,8 +21,10 @@ __all__ = ["pytest_sessionfinish", "pytest_testnodedown"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_is_left_behind():
+def _nothing_is_left_behind(request):
     yield
+    if all(item.nodeid.startswith("tests/unit/") for item in request.session.items):
+        return  # a machine that runs only these need not have iproute2
     for _ in range(50):
         if not left_behind():
             return

@@ -82,8 +82,8 @@ def test_an_entry_tells_something(problem):
         assert text.endswith("."), text
 
 
-def test_the_type_of_a_problem_answers(app):
-    client = app.test_client()
+def test_the_type_of_a_problem_answers(make):
+    client = make().app.test_client()
     problem = client.get("/v1/nowhere").get_json()
     assert problem["type"] == "/problems/path-unknown"
     entry = client.get(problem["type"]).get_json()

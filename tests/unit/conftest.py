@@ -1,4 +1,4 @@
-"""The API before an engine in memory: what these tests ask is answered before any engine is."""
+"""The service before an engine in memory, for the tests that ask it something."""
 
 import json
 
