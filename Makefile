@@ -42,11 +42,11 @@ openapi: dev ## Write openapi.yaml anew from the schemas
 	@$(PYTHON) scripts/openapi.py
 
 examples: dev ## Record the document's examples anew on a real engine, and write openapi.yaml
-	@$(PYTHON) scripts/examples
+	@$(PYTHON) -m tools.openapi.record_examples
 	@$(PYTHON) scripts/openapi.py
 
 picture: dev test-packages ## Take docs/console.png again, of a service in the state that the README shows
-	@$(PYTHON) scripts/console-picture
+	@$(PYTHON) -m tools.console_picture
 
 explanations: dev ## Write docs/explanations.md and docs/problems.md from the catalogues
 	@$(PYTHON) scripts/explanations.py

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.client_converters import faults, objects
+from tools.clients.converters import faults, objects
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent.parent

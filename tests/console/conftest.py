@@ -1,21 +1,15 @@
 """A real browser before a real service before a real engine; whatever the page does wrong fails the test."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-ROOT = Path(__file__).parents[2]
+from tests.support.service import Service
+
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
@@ -30,43 +24,11 @@ def find_chromium():
     return shutil.which("chromium")
 
 
-@contextmanager
-def served(engine, tokens_file, folder):
-    """The service as it is run, under gunicorn; its address and its process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGEWORK_")}
-    environment = {**kept, "BRIDGEWORK_BIND": address, "BRIDGEWORK_TOKENS_FILE": str(tokens_file)}
-    environment["DOCKER_HOST"] = engine.docker_host
-    log = folder / "log"
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
-    try:
-        wait_for(f"http://{address}/livez", process, log)
-        yield f"http://{address}", process
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
 @pytest.fixture(scope="session")
 def service(engine, tokens_file, tmp_path_factory):
     """The address of a service before the session's engine."""
-    with served(engine, tokens_file, tmp_path_factory.mktemp("service")) as (url, _):
-        yield url
-
-
-def wait_for(url, process, log):
-    for _ in range(150):
-        assert process.poll() is None, log.read_text()
-        try:
-            if requests.get(url, timeout=2).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.1)
-    raise AssertionError(log.read_text())
+    with Service(engine.docker_host, tmp_path_factory.mktemp("service"), tokens_file) as made:
+        yield made.url
 
 
 @pytest.fixture(scope="module")

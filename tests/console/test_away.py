@@ -10,8 +10,9 @@ import pytest
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
 from bridgework.settings import Settings
-from tests.console.conftest import opened_page, served
+from tests.console.conftest import opened_page
 from tests.support.api import Client, run, sweep_up
+from tests.support.service import Service
 from tools.engine import PrivateEngine
 
 pytestmark = pytest.mark.slow
@@ -30,7 +31,8 @@ def own_engine(tmp_path_factory):
 def page(own_engine, tokens_file, tmp_path, browser):
     """The console before that engine, on which two containers run."""
     api = Client(create_app(Settings(tokens_file=tokens_file), EngineAddress(own_engine.docker_host)))
-    with served(own_engine, tokens_file, tmp_path) as (url, _), opened_page(url, browser) as console:
+    live = Service(own_engine.docker_host, tmp_path, tokens_file)
+    with live, opened_page(live.url, browser) as console:
         console.refusals_expected = True
         for name in ("tomcat81", "tomcat82"):
             run(api, name, command=HTTPD)
@@ -82,16 +84,17 @@ def test_a_stalled_engine_is_told_and_a_question_shows_its_time_and_can_be_cance
 
 
 def test_a_service_that_says_nothing_is_told(own_engine, tokens_file, tmp_path, browser):
-    with served(own_engine, tokens_file, tmp_path) as (url, process), opened_page(url, browser) as console:
+    live = Service(own_engine.docker_host, tmp_path, tokens_file)
+    with live, opened_page(live.url, browser) as console:
         page = console.open()
         page.locator("#live[data-state=live]").wait_for()
-        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        workers = live.workers()
         for worker in workers:
-            os.kill(int(worker), signal.SIGSTOP)
+            os.kill(worker, signal.SIGSTOP)
         try:
             page.locator("#live[data-state=lost]").wait_for(timeout=15_000)
             assert "has not answered for 10 s" in page.locator("#trouble").inner_text()
         finally:
             for worker in workers:
-                os.kill(int(worker), signal.SIGCONT)
+                os.kill(worker, signal.SIGCONT)
         page.locator("#live[data-state=live]").wait_for(timeout=20_000)

@@ -15,16 +15,15 @@ from tests.support.deployment import (
     at_socket,
     certificate,
     docker,
-    free_port,
-    gunicorn_command,
     install,
     process,
     sh,
     wait_for,
 )
+from tools.service import COMMAND, free_port
 
 # A story told on a container fails with the same words as at home.
-pytest.register_assert_rewrite("behaviour.test_story")
+pytest.register_assert_rewrite("tests.engine.test_story")
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +51,7 @@ def live(engine, tokens_file, tmp_path_factory):
         "BRIDGEWORK_PROXIES": "1",
         "DOCKER_HOST": engine.docker_host,
     }
-    with process(*gunicorn_command(), log=folder / "log", env=settings):
+    with process(*COMMAND, log=folder / "log", env=settings):
         service = at_socket(folder / "http.sock")
         service.log = folder / "log"
         wait_for(lambda: service.status("/readyz") == 200, what="the service")

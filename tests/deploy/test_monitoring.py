@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from tests.support.api import Client, check, run, sweep_up
-from tests.support.deployment import DEPLOY, free_port, install, process, sh, wait_for
+from tests.support.deployment import DEPLOY, install, process, sh, wait_for
+from tools.service import free_port
 
 pytestmark = pytest.mark.slow
 RULES = DEPLOY / "prometheus" / "rules.yml"

@@ -16,12 +16,12 @@ from tests.support.deployment import (
     ROOT,
     Remote,
     UnixConnection,
-    gunicorn_command,
     install,
     process,
     sh,
     wait_for,
 )
+from tools.service import COMMAND
 
 pytestmark = pytest.mark.slow
 UNIT = DEPLOY / "systemd" / "bridgework.service"
@@ -89,7 +89,7 @@ def confined(engine, tokens_file):
     enter = 'mount --bind "$1" "$2" && cd "$2" && shift 2 && exec "$@"'
     command = (
         *("unshare", "--mount", "--propagation", "private", "sh", "-c", enter, "sh", str(ROOT), str(checkout)),
-        *("setpriv", *who, *rights, *strace, python, *gunicorn_command()[1:]),
+        *("setpriv", *who, *rights, *strace, python, *COMMAND[1:]),
     )
     settings = {
         "BRIDGEWORK_BIND": f"unix:{folder}/http.sock",

@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.api import Client
-from tests.support.deployment import at_socket, gunicorn_command, process, wait_for
+from tests.support.deployment import at_socket, process, wait_for
+from tools.service import COMMAND
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ def test_they_add_up_and_survive_a_worker(engine, tokens_file, tmp_path):
         "BRIDGEWORK_THREADS": "4",
         "DOCKER_HOST": engine.docker_host,
     }
-    with process(*gunicorn_command(), log=tmp_path / "log", env=settings) as master:
+    with process(*COMMAND, log=tmp_path / "log", env=settings) as master:
         service = at_socket(tmp_path / "http.sock")
         wait_for(lambda: service.status("/readyz") == 200, what="the service")
         client = Client(service)

@@ -5,12 +5,9 @@ import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +17,7 @@ from bridgework.engine.connection import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import Client, run, sweep_up
 from tests.support.engine import lives
+from tests.support.service import Service
 from tools.engine import PrivateEngine, ask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -330,27 +328,6 @@ def test_streams_are_bounded_and_a_closed_one_gives_everything_back(engine, toke
 # -- a real server ----------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def gunicorn(engine, tokens_file):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = {
-        "DOCKER_HOST": engine.docker_host,
-        "BRIDGEWORK_BIND": f"127.0.0.1:{port}",
-        "BRIDGEWORK_TOKENS_FILE": str(tokens_file),
-    }
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
-    server = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield server, port
-    finally:
-        server.kill()
-        server.wait()
-
-
 def opened(port):
     """A stream over HTTP, once the server answers.
 
@@ -378,8 +355,9 @@ def await_end(stream, seconds):
         assert time.monotonic() < end, "the stream goes on"
 
 
-def test_a_server_told_to_stop_ends_its_streams_cleanly_and_soon(engine, tokens_file):
-    with gunicorn(engine, tokens_file) as (server, port):
+def test_a_server_told_to_stop_ends_its_streams_cleanly_and_soon(engine, tokens_file, tmp_path):
+    with Service(engine.docker_host, tmp_path, tokens_file) as service:
+        server, port = service.process, service.port
         streams = [opened(port) for _ in range(3)]
         began = time.monotonic()
         server.terminate()
@@ -390,8 +368,9 @@ def test_a_server_told_to_stop_ends_its_streams_cleanly_and_soon(engine, tokens_
         assert time.monotonic() - began < 6
 
 
-def test_streams_do_not_outlive_a_killed_master(engine, tokens_file):
-    with gunicorn(engine, tokens_file) as (server, port):
+def test_streams_do_not_outlive_a_killed_master(engine, tokens_file, tmp_path):
+    with Service(engine.docker_host, tmp_path, tokens_file) as service:
+        server, port = service.process, service.port
         stream = opened(port)
         children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
         server.send_signal(signal.SIGKILL)

@@ -20,7 +20,7 @@ from bridgework.engine.snapshot_source import SnapshotSource
 from bridgework.settings import Settings
 from tests.support.api import Client
 from tests.support.raw_engine import Raw
-from tests.support.remote_service import served
+from tests.support.service import Service
 from tools.engine import PrivateEngine
 
 LOG_HOLDS = 256
@@ -157,8 +157,8 @@ def reading_from(*sources):
         if isinstance(source, Client):
             response = source.send("GET", path)
             return response.status_code, response.get_json()
-        status, _, body = source.send("GET", path)
-        return status, body
+        answer = source.ask("GET", path)
+        return answer.status, answer.json
 
     return read
 
@@ -169,17 +169,17 @@ def test_a_thousand_reads_none_stale(raw, readers):
     assert reads >= 1200
 
 
-def test_two_worker_processes_and_a_service_beside_them(engine, raw, readers, tokens_file):
-    with served(engine.docker_host, tokens_file, workers=2) as remote:
+def test_two_worker_processes_and_a_service_beside_them(engine, raw, readers, tokens_file, tmp_path):
+    with Service(engine.docker_host, tmp_path, tokens_file, {"workers": 2}) as remote:
         _, stale = hunt(raw, reading_from(remote, remote, *readers), until=lambda writer: writer.reads >= 150)
     assert stale == []
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_reads_none_stale(engine, raw, readers, tokens_file):
+def test_a_hundred_thousand_reads_none_stale(engine, raw, readers, tokens_file, tmp_path):
     """Four writers, who read back what they changed, and four who only read; two workers and two services beside."""
     end = time.monotonic() + 1200
-    with served(engine.docker_host, tokens_file, workers=2) as remote:
+    with Service(engine.docker_host, tmp_path, tokens_file, {"workers": 2}) as remote:
         crowd = []
 
         def enough(_):
@@ -203,8 +203,9 @@ def log_queries(connection):
     return float(text.partition("\nbridgework_event_log_queries_total ")[2].split()[0])
 
 
-def test_requests_that_are_there_together_share_a_proof(engine, tokens_file):
-    with served(engine.docker_host, tokens_file, workers=1) as remote, contextlib.ExitStack() as stack:
+def test_requests_that_are_there_together_share_a_proof(engine, tokens_file, tmp_path):
+    settings = {"workers": 1}
+    with Service(engine.docker_host, tmp_path, tokens_file, settings) as remote, contextlib.ExitStack() as stack:
         made = [http.client.HTTPConnection("127.0.0.1", remote.port, timeout=10) for _ in range(8)]
         connections = [stack.enter_context(contextlib.closing(connection)) for connection in made]
         before = log_queries(connections[0])

@@ -11,7 +11,7 @@ from bridgework.settings import Settings
 from tests.support.api import Client, container
 from tests.support.engine_proxy import EngineProxy
 from tests.support.raw_engine import Raw
-from tests.support.remote_service import served
+from tests.support.service import Service
 
 CLIENTS = 50
 KEY = {"Idempotency-Key": "once"}
@@ -28,10 +28,11 @@ def raw(engine):
 
 
 @pytest.fixture(scope="module")
-def workers(engine, tokens_file):
+def workers(engine, tokens_file, tmp_path_factory):
     """Two worker processes, which share nothing."""
-    with served(engine.docker_host, tokens_file, workers=2, threads=16) as remote:
-        yield remote
+    settings = {"workers": 2, "threads": 16}
+    with Service(engine.docker_host, tmp_path_factory.mktemp("workers"), tokens_file, settings) as made:
+        yield made
 
 
 @pytest.fixture(params=["in-process", "two-workers"])
@@ -45,11 +46,11 @@ def send(request, app):
             return response.status_code, response.headers.get("Idempotent-Replayed"), response.get_json(silent=True)
 
         return local
-    remote = request.getfixturevalue("workers")
+    workers = request.getfixturevalue("workers")
 
     def over_http(*args, **kwargs):
-        status, headers, body = remote.send(*args, **kwargs)
-        return status, headers.get("Idempotent-Replayed"), body
+        answer = workers.ask(*args, **kwargs)
+        return answer.status, answer.headers.get("idempotent-replayed"), answer.json
 
     return over_http
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.support.remote_service import served
+from tests.support.service import Service
 
 ESTABLISHED = "01"
 THREADS = 4
@@ -61,12 +61,13 @@ def least_held(remote):
         return min(held.values()) if len(held) > 1 else 0
 
 
-def test_connections_that_come_at_once_are_shared_out(engine, tokens_file):
+def test_connections_that_come_at_once_are_shared_out(engine, tokens_file, tmp_path):
     """A worker leaves the next connection to the other for 0.5 ms, in which a loaded machine may not run the other.
 
     So the middle one of many rounds counts: with 17 processes waiting for 2 processors it was 3 of 8, without that
     pause 0.
     """
-    with served(engine.docker_host, tokens_file, workers=2, threads=THREADS) as remote:
+    settings = {"workers": 2, "threads": THREADS}
+    with Service(engine.docker_host, tmp_path, tokens_file, settings) as remote:
         await_workers(remote, 2)
         assert statistics.median_low(least_held(remote) for _ in range(ROUNDS)) >= 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.live_service import LiveService
+from tests.support.service import Service
 from tools.engine import PrivateEngine, ask
 
 
@@ -29,7 +29,7 @@ def serve(own_engine, tokens_file, tmp_path):
     started = []
 
     def one(docker_host=None, **settings):
-        live = LiveService(docker_host or own_engine.docker_host, tmp_path, tokens_file, settings)
+        live = Service(docker_host or own_engine.docker_host, tmp_path, tokens_file, settings)
         started.append(live.__enter__())
         return live
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.conftest import sweep_up
 from tests.faults.load import told_by
-from tests.support.live_service import until
+from tests.support.service import until
 from tools.engine import ask
 
 MADE, GONE = 201, 204

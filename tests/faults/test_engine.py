@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import Client, Maker, told_by
-from tests.support.live_service import assert_problem, until
+from tests.support.service import assert_problem, until
 
 
 def descriptors(pid):

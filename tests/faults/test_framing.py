@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.support.live_service import LiveService
+from tests.support.service import Service
 
 HEAD = (
     b"POST /v1/networks HTTP/1.1\r\nHost: x\r\n"
@@ -55,7 +55,7 @@ LENGTHS = {
 @pytest.fixture(scope="module")
 def live(own_engine, tokens_file, tmp_path_factory):
     settings = {"WORKERS": 1, "THREADS": 4}
-    with LiveService(own_engine.docker_host, tmp_path_factory.mktemp("framing"), tokens_file, settings) as one:
+    with Service(own_engine.docker_host, tmp_path_factory.mktemp("framing"), tokens_file, settings) as one:
         yield one
 
 

@@ -18,8 +18,8 @@ from bridgework.engine.connection import EngineAddress
 from bridgework.model.probe_port import Place
 from bridgework.model.snapshot import HELPER_LABEL
 from tests.faults.conftest import inside
-from tests.support.live_service import ROOT, until
 from tests.support.probe_image import make_probe_image
+from tests.support.service import ROOT, until
 
 GONE_S = 5.0
 """The bound: what a killed asker's helper may still live. It takes about 0.2 s on an idle machine."""

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.support.live_service import until
+from tests.support.service import until
 
 MATRIX = {"all": True, "protocol": "icmp", "timeout_ms": 10_000}
 STOPPED_S = 4.0

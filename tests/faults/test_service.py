@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.conftest import inside
 from tests.faults.load import Client, Maker, percentile, told_by
-from tests.support.live_service import LiveService, parsed, until
+from tests.support.service import Service, parsed, until
 
 
 def kill_workers(serve, times):
@@ -281,7 +281,7 @@ def test_half_a_request_behind_a_whole_one_holds_no_thread(serve):
 def test_a_unix_socket_serves_as_well(own_engine, tokens_file, tmp_path):
     path = own_engine.runtime / "http.sock"
 
-    class OnSocket(LiveService):
+    class OnSocket(Service):
         def raw(self, request):
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.connect(str(path))

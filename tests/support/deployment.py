@@ -6,7 +6,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -183,10 +182,6 @@ def process(*command, log, env=None, seconds=10):
             started.wait()
 
 
-def gunicorn_command():
-    return [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
-
-
 def certificate(folder):
     """A key and a certificate for localhost."""
     key, crt = folder / "tls.key", folder / "tls.crt"
@@ -196,12 +191,6 @@ def certificate(folder):
         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
     )  # fmt: skip
     return key, crt
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ from pathlib import Path
 from bridgework.probes.kernel.setns import enter
 from tests.support.spec_validator import validate_wire
 from tests.support.swarm_lab import SwarmNode, until
+from tools.service import running
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PORT = 8080
 TOKENS = {"admin": "admin", "peer": "viewer"}
 
@@ -117,22 +116,11 @@ def instance_on(node, peers, folder):
     tokens.write_text(tokens_document())
     token.write_text("token-of-peer\n")
     log = folder / "service.log"
-    environment = {
-        **os.environ,
-        "DOCKER_HOST": node.engine.docker_host,
-        "BRIDGEWORK_BIND": f"{node.address}:{PORT}",
-        "BRIDGEWORK_TOKENS_FILE": str(tokens),
-        "BRIDGEWORK_PEERS": peers,
-        "BRIDGEWORK_PEER_TOKEN_FILE": str(token),
-    }
-    inside = ["nsenter", f"--net={node.engine.namespace}", "--"]
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
-    with log.open("wb") as file:
-        process = subprocess.Popen([*inside, *command], cwd=ROOT, env=environment, stdout=file, stderr=file)
+    settings = {
+        "bind": f"{node.address}:{PORT}", "tokens_file": tokens, "peers": peers, "peer_token_file": token,
+    }  # fmt: skip
+    inside = ("nsenter", f"--net={node.engine.namespace}", "--")
+    with running(node.engine.docker_host, log, settings, inside) as process:
         instance = Instance(node, log, process)
-        try:
-            until(lambda: instance.send("GET", "/readyz")[0] == http.client.OK, "a ready instance", 30)
-            yield instance
-        finally:
-            process.terminate()
-            process.wait(60)
+        until(lambda: instance.send("GET", "/readyz")[0] == http.client.OK, "a ready instance", 30)
+        yield instance

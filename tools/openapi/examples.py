@@ -1,4 +1,4 @@
-"""Real requests and answers in the document: recorded on a real engine by ``scripts/examples``, never made up."""
+"""Real requests and answers in the document: recorded on a real engine by ``make examples``, never made up."""
 
 from __future__ import annotations
 

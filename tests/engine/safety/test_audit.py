@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.api import container
-from tests.support.live_service import LiveService
+from tests.support.service import Service
 
 PLANTED = "planted-4f1d"
 TOKENS = ("token-of-admin", "token-of-viewer", "token-of-alpha")
@@ -13,7 +13,7 @@ TOKENS = ("token-of-admin", "token-of-viewer", "token-of-alpha")
 
 @pytest.fixture
 def service(engine, tokens_file, tmp_path):
-    with LiveService(
+    with Service(
         engine.docker_host, tmp_path, tokens_file, {"LOG_LEVEL": "debug", "ALLOWED_IMAGES": "busybox"}
     ) as live:
         yield live

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.engine.safety.hostile import ADDRESSES, Hostile
-from tests.support.live_service import ROOT, LiveService, assert_problem, parsed
+from tests.support.service import ROOT, Service, assert_problem, parsed
 from tools.engine import ask
 
 ID = "[0-9a-f]{64}"
@@ -69,7 +69,7 @@ def recorded(engine, tmp_path):
 
 @pytest.fixture
 def service(recorded, tokens_file, tmp_path):
-    with LiveService(recorded[0], tmp_path, tokens_file, {"THREADS": 8}) as live:
+    with Service(recorded[0], tmp_path, tokens_file, {"THREADS": 8}) as live:
         yield live
 
 

@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from bridgework.settings import BadSettings, Settings, read_settings
+from tools.service import COMMAND
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
 OIDC = {"OIDC_ISSUER": "https://i", "OIDC_AUDIENCE": "a", "OIDC_JWKS_URL": "https://i/keys"}
@@ -48,9 +48,8 @@ def test_where_it_can_listen(read, bind):
 
 @pytest.mark.parametrize(("name", "value"), [("DOCKER_HOST", "nonsense"), ("BRIDGEWORK_TOKENS_FILE", __file__)])
 def test_what_only_a_worker_can_judge_stops_the_start_in_a_sentence_too(name, value):
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
     settings = {**os.environ, "BRIDGEWORK_BIND": "127.0.0.1:0", name: value}
-    ended = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(COMMAND, env=settings, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 3
     assert f"Bridgework does not start: {value if name != 'DOCKER_HOST' else name} is " in ended.stderr
     assert "Traceback" not in ended.stderr

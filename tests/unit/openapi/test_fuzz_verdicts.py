@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from scripts.fuzz_verdicts import Report
+from tools.fuzz.verdicts import Report
 
 CURSOR = {"in": "query", "name": "cursor", "message": "Not a cursor of this list with these filters."}
 LABEL = {"in": "body", "pointer": "/labels/a", "message": "Must be a string."}

@@ -11,11 +11,11 @@ import sys
 from http import HTTPStatus
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-from scripts.fuzz_registry import MIRROR, registry
-from scripts.fuzz_verdicts import Report
-from scripts.live_service import TOKEN, Live, live_service
+from tools.fuzz.registry import MIRROR, registry
+from tools.fuzz.verdicts import Report
+from tools.live_service import TOKEN, Live, live_service
 
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "spec" / "fuzz"
 SHORT_SECONDS, DEFAULT_SECONDS = 60, 300
 PATIENT = ["--continue-on-failure", "--request-timeout", "90"]

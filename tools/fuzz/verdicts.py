@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "service" / "bridgework" / "published" / "openapi.json"
+DOCUMENT = Path(__file__).resolve().parents[2] / "service" / "bridgework" / "published" / "openapi.json"
 VALID = "positive_data_acceptance"
 FAULTY = "negative_data_rejection"
 LONG_WAIT = "A container may have 300 seconds to stop (`grace_s`), longer than schemathesis waits here."

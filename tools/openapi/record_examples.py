@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 """Record the document's examples: tell a story to a service before a real engine, and keep what was said.
 
 Ids, times and measurements are made the same for every recording, so that one differs from the last only where the API
-does. Run by ``.venv/bin/python scripts/examples``; tests hold each example against its schema.
+does. Run by ``make examples``; tests hold each example against its schema.
 """
 
 from __future__ import annotations
@@ -19,13 +18,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "service"), str(ROOT)]
-
-from scripts.live_service import TOKEN, Live, live_service
-
 from bridgework.app import RESOURCES
+from tools.live_service import TOKEN, Live, live_service
 
+ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "tools" / "openapi" / "examples.json"
 ID = re.compile(r"\b[0-9a-f]{64}\b")
 REQUEST_ID = re.compile(r"\b[0-9a-f]{32}\b")
@@ -43,6 +39,11 @@ LONGEST_LIST = 12
 HOST = socket.gethostname()
 TEXTS = {"text/vnd.mermaid", "text/vnd.graphviz", "image/svg+xml", "text/plain", "application/xml"}
 LINES = "application/x-ndjson"
+
+
+def _with_short_ids(text: str, real: str, made: str) -> str:
+    """Replace what is left of an id's first 12 or 13 digits, as host names and container names have them."""
+    return re.sub(rf"{real[:12]}\w?", lambda part: made[: len(part[0])], text)
 
 
 class Recorder:
@@ -143,7 +144,7 @@ class Recorder:
                 made = "".join(f"{(len(self._ids) + 1) * 7919 * (step + 3) % 65536:04x}" for step in range(16))
                 self._ids[found] = made
         for real, made in self._ids.items():
-            text = re.sub(rf"{real[:12]}\w?", lambda part: made[: len(part[0])], text.replace(real, made))
+            text = _with_short_ids(text.replace(real, made), real, made)
         text = REQUEST_ID.sub("3f0b7c3ac1f24f7f9d1f6c6d3a0b9e52", text)
         text = re.sub(r'time="[\d.]+"', 'time="0.004"', text)
         text = re.sub(r'python="[\d.]+"', 'python="3.13.5"', text)
@@ -180,7 +181,7 @@ def count(node: Any) -> int:
 
 def tell(record: Recorder) -> None:
     """The story: two containers that cannot find each other by name, and what mends it."""
-    made, fine = HTTPStatus.CREATED, HTTPStatus.OK
+    made = HTTPStatus.CREATED
     record("The service", "getIndex", "/")
     record("Alive", "getLiveness", "/livez")
     record("Ready", "getReadiness", "/readyz")

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Take ``docs/console.png`` of a service in the state that the README has reached there: two containers, a failed ping.
 
 Run by ``make picture``. It starts a service and an engine of its own, and removes both.
@@ -9,14 +8,13 @@ import sys
 from http import HTTPStatus
 from pathlib import Path
 
+from playwright.sync_api import ViewportSize, sync_playwright
+
+from tools.live_service import TOKEN, live_service
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "service"), str(ROOT)]
-
-from scripts.live_service import TOKEN, live_service
-from playwright.sync_api import sync_playwright
-
 TARGET = ROOT / "docs" / "console.png"
-SIZE = {"width": 1440, "height": 900}
+SIZE: ViewportSize = {"width": 1440, "height": 900}
 WAIT_MS = 30_000
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from scripts.live_service import TOKEN, live_service
+from tools.live_service import TOKEN, live_service
 
 HOP_BY_HOP = {"connection", "content-length", "date", "server", "transfer-encoding"}
 STREAMS = ("text/event-stream", "application/x-ndjson")
@@ -74,8 +74,8 @@ class Unkind(BaseHTTPRequestHandler):
         body = answer.read()
         if body and answer.headers.get_content_type() == "application/json":
             packed = answer.headers.get("Content-Encoding") == "gzip"
-            text = gzip.decompress(body) if packed else body
-            body = json.dumps(grown(json.loads(text))).encode()
+            plain = gzip.decompress(body) if packed else body
+            body = json.dumps(grown(json.loads(plain))).encode()
             body = gzip.compress(body) if packed else body
         if answer.status not in {http.HTTPStatus.NO_CONTENT, http.HTTPStatus.NOT_MODIFIED}:
             self.send_header("Content-Length", str(len(body)))

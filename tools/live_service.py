@@ -1,4 +1,4 @@
-"""A service on a port of its own before a private engine of its own, for scripts that talk to both; gone afterwards."""
+"""A service before a private engine of its own, for scripts that talk to both; removed at the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from tools.engine import PrivateEngine
+from tools.service import free_port, running
 
-ROOT = Path(__file__).resolve().parent.parent
 TOKEN = hashlib.sha256(os.urandom(32)).hexdigest()
 """The admin's, of every service that this process starts."""
 UP_SECONDS = 30.0
@@ -53,43 +52,27 @@ class Live:
 
 @contextlib.contextmanager
 def live_service(purpose: str, engine_settings: Mapping[str, Any] | None = None, **settings: str) -> Iterator[Live]:
-    """Start both; remove both at the end."""
+    """Start an engine and a service before it; remove both at the end."""
     folder = Path(tempfile.mkdtemp(prefix=f"bridgework-{purpose}-"))
+    port = free_port()
+    given = {"bind": f"127.0.0.1:{port}", "tokens_file": _tokens_file(folder), "stop_grace_s": 0, **settings}
+    log = folder / "service.log"
     try:
         engine = PrivateEngine(folder / "engine", f"bridgework-{purpose}-{os.getpid()}", dict(engine_settings or {}))
-        with engine, _gunicorn(folder, engine, settings) as live:
+        with engine, running(engine.docker_host, log, given) as process:
+            live = Live(f"http://127.0.0.1:{port}", engine, log)
+            _await(live, process)
             yield live
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def _gunicorn(folder: Path, engine: PrivateEngine, settings: dict[str, str]) -> Iterator[Live]:
-    tokens = folder / "tokens.json"
+def _tokens_file(folder: Path) -> Path:
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     entry = {"name": "admin", "role": "admin", "project": None, "sha256": digest, "expires_at": None}
-    tokens.write_text(json.dumps({"tokens": [entry]}))
-    port = _free_port()
-    environment = {
-        **os.environ,
-        "DOCKER_HOST": engine.docker_host,
-        "BRIDGEWORK_BIND": f"127.0.0.1:{port}",
-        "BRIDGEWORK_TOKENS_FILE": str(tokens),
-        "BRIDGEWORK_RATE_PER_MINUTE": "1000000",
-        "BRIDGEWORK_STOP_GRACE_S": "0",
-        **{f"BRIDGEWORK_{name.upper()}": value for name, value in settings.items()},
-    }
-    log = folder / "service.log"
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
-        try:
-            live = Live(f"http://127.0.0.1:{port}", engine, log)
-            _await(live, process)
-            yield live
-        finally:
-            process.terminate()
-            process.wait(60)
+    file = folder / "tokens.json"
+    file.write_text(json.dumps({"tokens": [entry]}))
+    return file
 
 
 def _await(live: Live, process: subprocess.Popen[bytes]) -> None:
@@ -101,9 +84,3 @@ def _await(live: Live, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None or time.monotonic() > end:
             sys.exit(f"The service did not come up:\n{live.log.read_text()}")
         time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

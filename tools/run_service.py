@@ -1,7 +1,7 @@
 """Starts the service for a person who wants to try it, and says how: what `make run` does after the environment.
 
 An engine is found as Docker's own clients find it; where there is none, a private one is started, which stays up when
-the service is stopped, so that the next start takes seconds. `python -m scripts.run_service clean-engine` removes it.
+the service is stopped, so that the next start takes seconds. `python -m tools.run_service clean-engine` removes it.
 """
 
 import contextlib

@@ -3,24 +3,16 @@
 import contextlib
 import http.client
 import json
-import os
-import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.spec_validator import validate_wire
+from tools.service import ROOT, free_port, running
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+__all__ = ["ROOT", "Answer", "Service", "assert_problem", "free_port", "parsed", "until"]
 
 
 def until(condition, seconds, what="it"):
@@ -38,11 +30,11 @@ class Answer:
 
     @property
     def json(self):
-        return json.loads(self.body)
+        return json.loads(self.body) if self.body else None
 
 
 @dataclass
-class LiveService:
+class Service:
     """``settings`` are names after ``BRIDGEWORK_``. Everything it says is in ``log``."""
 
     docker_host: str
@@ -53,24 +45,20 @@ class LiveService:
     process: subprocess.Popen | None = None
 
     def __enter__(self):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGEWORK_")}
-        given = {"BIND": f"127.0.0.1:{self.port}", "TOKENS_FILE": str(self.tokens_file), "RATE_PER_MINUTE": "10000000"}
-        own = {f"BRIDGEWORK_{name}": str(value) for name, value in {**given, **self.settings}.items()}
+        given = {"bind": f"127.0.0.1:{self.port}", "tokens_file": self.tokens_file, "stop_grace_s": 0, **self.settings}
         self.log = self.folder / f"service-{self.port}.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"],
-                cwd=ROOT, env={**environment, **own, "DOCKER_HOST": self.docker_host}, stdout=log, stderr=log,
-            )  # fmt: skip
-        try:
+        with contextlib.ExitStack() as stack:
+            self.process = stack.enter_context(running(self.docker_host, self.log, given))
             until(self.lives, 30, "the service")
-        except BaseException:
-            self.end()
-            raise
+            self._ends = stack.pop_all()
         return self
 
     def __exit__(self, *_):
-        self.end()
+        self._ends.close()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
 
     def lives(self):
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -80,8 +68,7 @@ class LiveService:
 
     def end(self, seconds=40):
         """As a service manager would; its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -1,0 +1,1 @@
+"""The service, fuzzed by its own document before a real engine; ``scripts/fuzz`` prepares what it needs."""
