@@ -11,6 +11,7 @@ from bridgework.model.checks import (
     ContainerDestination,
     HostDestination,
     NameDestination,
+    ProbeRequest,
     Protocol,
     Question,
 )
@@ -277,11 +278,14 @@ odd_questions = st.builds(
     Question,
     maybe,
     destinations,
-    st.sampled_from(list(Protocol)),
-    st.none() | st.integers(-1, 3),
-    st.none() | st.sampled_from([4, 6, 5]),
-    st.none() | st.integers(-1, 9000),
-    st.booleans(),
+    st.builds(
+        ProbeRequest,
+        st.sampled_from(list(Protocol)),
+        port=st.none() | st.integers(-1, 3),
+        ip_version=st.none() | st.sampled_from([4, 6, 5]),
+        payload_bytes=st.integers(-1, 9000),
+        dont_fragment=st.booleans(),
+    ),
 )
 
 
@@ -293,7 +297,7 @@ def questions_of(snapshot):
     aims += [NameDestination(c.name) for c in snapshot.containers]
     kinds = [(Protocol.ICMP, None), (Protocol.TCP, PORT), (Protocol.HTTP, 9001)]
     return st.builds(
-        lambda source, destination, kind: Question(source, destination, *kind),
+        lambda source, destination, kind: Question(source, destination, ProbeRequest(kind[0], port=kind[1])),
         st.sampled_from(ids),
         st.sampled_from(aims),
         st.sampled_from(kinds),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from bridgework.analysis.predict import situations_of
+from bridgework.analysis.case import Case
 from bridgework.model.checks import (
     AddressDestination,
     ContainerDestination,
     HostDestination,
     NameDestination,
+    ProbeRequest,
     Protocol,
     Question,
 )
@@ -87,7 +88,7 @@ def world(*things):
 
 def target(snapshot, question, observations=NOTHING_SEEN):
     """The first address that a prediction is about, which the measurement asks too."""
-    return situations_of(snapshot, question, observations)[0].candidate.address
+    return Case.of(snapshot, question, observations).situations[0].candidate.address
 
 
 def ask(source, destination, protocol="icmp", port=None, **facts):
@@ -99,7 +100,13 @@ def ask(source, destination, protocol="icmp", port=None, **facts):
     else:
         kind, _, value = destination.partition(":")
         aimed = DESTINATIONS[kind](value)
-    return Question(None if source == "host" else source.id, aimed, Protocol(protocol), port, **facts)
+    probe = ProbeRequest(Protocol(protocol), port=port, **facts)
+    return Question(None if source == "host" else source.id, aimed, probe)
+
+
+def predict(snapshot, question, observations=NOTHING_SEEN):
+    """The prediction for a question."""
+    return Case.of(snapshot, question, observations).predict()
 
 
 def published(host_port, container_port=8080, host_ip="0.0.0.0", protocol="tcp"):

@@ -38,7 +38,7 @@ class CandidateAddresses:
 
 def versions(question: Question) -> tuple[int, ...]:
     """The address families to try, IPv4 first as Docker lists them."""
-    return (question.ip_version,) if question.ip_version in {IPV4, IPV6} else (IPV4, IPV6)
+    return (question.probe.ip_version,) if question.probe.ip_version in {IPV4, IPV6} else (IPV4, IPV6)
 
 
 def candidate_addresses(

@@ -6,15 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bridgework.analysis.name_lookup import Lookup
-from bridgework.analysis.predict import situations_of
 from bridgework.analysis.rules.base import Situation, component_of
 from bridgework.analysis.rules.name import valid_names
 from bridgework.analysis.rules.overlay import place_of, silent_tunnel
 from bridgework.explanations import HOST, finding, of_network
-from bridgework.model.checks import Component, Finding, Measurement, NameDestination, Prediction, Question, Reason
+from bridgework.model.checks import Component, Finding, Measurement, NameDestination, Prediction, Reason
 from bridgework.model.errors import Remedy
-from bridgework.model.observations import Observations
-from bridgework.model.snapshot import Snapshot
 
 _NAME_CODES = frozenset({"default-bridge-no-dns", "name-not-on-shared-network", "destination-not-running"})
 _PORT_CODES = frozenset(
@@ -30,15 +27,12 @@ class _Measured:
     situation: Situation
 
 
-def from_the_wire(
-    prediction: Prediction, measurement: Measurement, question: Question, snapshot: Snapshot, observations: Observations
-) -> Iterator[Finding]:
+def from_the_wire(prediction: Prediction, measurement: Measurement, situation: Situation) -> Iterator[Finding]:
     """The findings that the measurement's reason stands for."""
     reader = _READERS.get(measurement.reason) if measurement.reason else None
     if reader is None:
         return
     known = frozenset(found.code for found in prediction.findings)
-    situation = situations_of(snapshot, question, observations)[0]
     yield from reader(_Measured(measurement, situation), known)
 
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from bridgework.analysis.measured_findings import from_the_wire
 from bridgework.analysis.predict import ordered
-from bridgework.explanations import HOST, finding, of_container
+from bridgework.analysis.rules.base import Situation, component_of
+from bridgework.explanations import finding
 from bridgework.model.checks import (
     CheckResult,
     Component,
@@ -21,13 +22,10 @@ from bridgework.model.checks import (
     Measurement,
     Prediction,
     Protocol,
-    Question,
     Reason,
     Severity,
     Verdict,
 )
-from bridgework.model.observations import NOTHING_SEEN, Observations
-from bridgework.model.snapshot import Snapshot
 
 _NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
 _MOOT_ONCE_PASSED = frozenset({"address-tentative", "analysis-limited", "port-not-published"})
@@ -58,21 +56,15 @@ _UNSEEN_WHEN_PASSED = {
 
 
 def weigh(
-    prediction: Prediction,
-    measurement: Measurement,
-    *,
-    question: Question,
-    snapshot: Snapshot,
-    observations: Observations = NOTHING_SEEN,
-    also: Mapping[Protocol, Measurement] | None = None,
+    prediction: Prediction, measurement: Measurement, situation: Situation, also: Mapping[Protocol, Measurement]
 ) -> CheckResult:
     """Join the two. ``also`` are measurements of the same destination by other protocols, if there were any."""
-    component = _component(snapshot, question)
+    component = component_of(situation.source)
     found = [
         *_as_it_turned_out(prediction, measurement),
-        *from_the_wire(prediction, measurement, question, snapshot, observations),
+        *from_the_wire(prediction, measurement, situation),
         *_surprise(prediction, measurement, component),
-        *_icmp_only(measurement, question, also or {}, component),
+        *_icmp_only(measurement, situation, also, component),
     ]
     verdict = measurement.verdict
     if verdict is Verdict.INCONCLUSIVE:
@@ -81,11 +73,6 @@ def weigh(
         else:
             found.append(_not_measured(measurement, component))
     return CheckResult(verdict, prediction, measurement, ordered(found))
-
-
-def _component(snapshot: Snapshot, question: Question) -> Component:
-    container = snapshot.containers_by_id.get(question.source_id or "")
-    return of_container(container) if container else HOST
 
 
 def _as_it_turned_out(prediction: Prediction, measurement: Measurement) -> Iterator[Finding]:
@@ -129,10 +116,10 @@ def _not_measured(measurement: Measurement, component: Component) -> Finding:
 
 
 def _icmp_only(
-    measurement: Measurement, question: Question, also: Mapping[Protocol, Measurement], component: Component
+    measurement: Measurement, situation: Situation, also: Mapping[Protocol, Measurement], component: Component
 ) -> Iterator[Finding]:
     """A ping failed where a connection succeeded."""
-    if question.protocol is not Protocol.ICMP or measurement.verdict is not Verdict.UNREACHABLE:
+    if situation.question.probe.protocol is not Protocol.ICMP or measurement.verdict is not Verdict.UNREACHABLE:
         return
     for protocol, other in also.items():
         if protocol in {Protocol.TCP, Protocol.HTTP} and other.verdict is Verdict.REACHABLE:

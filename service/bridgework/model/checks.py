@@ -240,13 +240,10 @@ Destination = ContainerDestination | NameDestination | AddressDestination | Host
 class Question:
     """Can this source reach that destination? ``source_id`` is a full container id, or ``None`` for the host.
 
-    References are already resolved: nothing below the API sees a name where an id is meant.
+    References are already resolved: the analysis sees no name where an id is meant. ``probe`` says what is sent,
+    without its destination.
     """
 
     source_id: str | None
     destination: Destination
-    protocol: Protocol = Protocol.ICMP
-    port: int | None = None
-    ip_version: int | None = None
-    payload_bytes: int | None = None
-    dont_fragment: bool = False
+    probe: ProbeRequest = ProbeRequest(Protocol.ICMP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bridgework.analysis.predict import predict
+from bridgework.analysis.case import Case
 from bridgework.analysis.rules.overlay import silent_node
 from bridgework.model import references
 from bridgework.model.check_request import CheckRequest
@@ -88,7 +88,7 @@ def _reason(world: World, place: NodePlace) -> str:
 def _not_made(world: World, question: Question, place: NodePlace, reason: str) -> CheckResult:
     """Return an inconclusive check: the prediction from here, and the finding for the node that did not measure."""
     found = silent_node(Component("node", place.id, place.hostname), reason)
-    predicted = predict(world.snapshot, question)
+    predicted = Case.of(world.snapshot, question).predict()
     measured = Measurement(Verdict.INCONCLUSIVE, reason=Reason.NAMESPACE_OUT_OF_REACH, detail=reason)
     others = tuple(one for one in predicted.findings if one.code != found.code)
     return CheckResult(Verdict.INCONCLUSIVE, Prediction(predicted.verdict, predicted.path), measured, (found, *others))

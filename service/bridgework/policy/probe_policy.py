@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from bridgework.analysis.attachment import Attachment
 from bridgework.ipam.usage import first_address
 from bridgework.model.checks import Protocol
 from bridgework.model.errors import Refused, Remedy
@@ -48,14 +47,14 @@ def allowed_subnets(snapshot: Snapshot, policy: Policy, protocol: Protocol, port
 
 
 def require_allowed(
-    snapshot: Snapshot, policy: Policy, source: Attachment, address: str, protocol: Protocol, port: int | None
+    snapshot: Snapshot, policy: Policy, address: str, protocol: Protocol, port: int | None, *, from_host: bool
 ) -> None:
     """Raise ``Refused`` (``destination-not-allowed``) unless the source may probe this address."""
     wanted = literal(address)
     if wanted is None:
         raise _refused(address, "it is not a literal address")
     if wanted.is_loopback:
-        if not source.is_host or host_open(snapshot, protocol, port, wanted):
+        if not from_host or host_open(snapshot, protocol, port, wanted):
             return
         raise _refused(address, "on the host's loopback only published ports may be probed")
     if _is_a_containers(snapshot, wanted, protocol, port):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridgework.analysis.all_pairs import all_pairs
 from bridgework.analysis.all_pairs.all_pairs import VERDICTS, predict_matrix
-from bridgework.analysis.predict import predict
+from bridgework.analysis.case import Case
 from bridgework.model.checks import NameDestination, Protocol, Verdict
 from bridgework.model.observations import Observation, Route
 from tests.support.worlds import ask, codes, container, listening, network, seen, world
@@ -22,11 +21,13 @@ def predicted(monkeypatch):
     """The pairs that were really predicted."""
     made = []
 
-    def counted(snapshot, question, observations):
-        made.append(question)
-        return predict(snapshot, question, observations)
+    real = Case.predict
 
-    monkeypatch.setattr(all_pairs, "predict", counted)
+    def counted(case):
+        made.append(case.question)
+        return real(case)
+
+    monkeypatch.setattr(Case, "predict", counted)
     return made
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from bridgework.analysis.predict import predict
 from bridgework.model.checks import Verdict
 from bridgework.model.observations import NOTHING_SEEN as UNSEEN
 from bridgework.model.observations import FirewallChain, HostObservation, Interface, InterfaceAddress, Observation
@@ -18,6 +17,7 @@ from tests.support.worlds import (
     identity,
     listening,
     network,
+    predict,
     published,
     seen,
     way,

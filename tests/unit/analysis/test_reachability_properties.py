@@ -11,8 +11,7 @@ from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.all_pairs.all_pairs import VERDICTS, predict_matrix
 from bridgework.analysis.attachment import attachment_of
 from bridgework.analysis.candidate_addresses import candidate_addresses
-from bridgework.analysis.predict import predict
-from bridgework.analysis.verdict import weigh
+from bridgework.analysis.case import Case
 from bridgework.diagnosis.container_findings import findings_for
 from bridgework.explanations import CATALOGUE
 from bridgework.model.checks import (
@@ -27,7 +26,7 @@ from bridgework.model.checks import (
 from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Snapshot
 from tests.support import random_worlds as worlds
-from tests.support.worlds import container, network
+from tests.support.worlds import container, network, predict
 
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 GUARDED = Observations(ipv6_firewall=True)
@@ -94,7 +93,7 @@ def test_there_is_an_answer_for_every_input(snapshot, question, observations):
     for reason in (None, *Reason):
         for verdict in Verdict:
             measured = Measurement(verdict, reason=reason)
-            result = weigh(prediction, measured, question=question, snapshot=snapshot, observations=observations)
+            result = Case.of(snapshot, question, observations).weigh(measured)
             assert all(found.code in CATALOGUE for found in result.findings)
 
 

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from bridgework.analysis.predict import predict
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.errors import Call
-from tests.support.worlds import BRIDGE, BUILTIN, NONE, ask, codes, container, finding_of, network, seen, target, world
+from tests.support.worlds import (
+    BRIDGE,
+    BUILTIN,
+    NONE,
+    ask,
+    codes,
+    container,
+    finding_of,
+    network,
+    predict,
+    seen,
+    target,
+    world,
+)
 
 USER = network("simon_network", "10.77.0.0/24")
 

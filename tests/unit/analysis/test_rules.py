@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridgework.analysis.predict import situations_of
+from bridgework.analysis.case import Case
 from bridgework.analysis.rules.table import LAYERS, judge, verdict_of
 from bridgework.explanations import CATALOGUE
 from bridgework.model.checks import Severity
@@ -35,7 +35,7 @@ def test_the_layers_come_in_the_order_in_which_a_packet_passes_them():
 @given(worlds.engines(modes=True), st.data())
 def test_a_rule_gives_only_the_codes_of_its_row(snapshot, data):
     question = data.draw(worlds.questions_of(snapshot))
-    for situation in situations_of(snapshot, question, data.draw(worlds.evidences(snapshot))):
+    for situation in Case.of(snapshot, question, data.draw(worlds.evidences(snapshot))).situations:
         for rule in RULES:
             assert {finding.code for finding in rule.find(situation)} <= set(rule.codes)
 
@@ -45,7 +45,7 @@ def test_a_rule_gives_only_the_codes_of_its_row(snapshot, data):
 def test_a_rule_gives_only_the_codes_of_its_row_even_where_a_layer_before_it_would_have_stopped(
     snapshot, question, seen
 ):
-    for situation in situations_of(snapshot, question, seen):
+    for situation in Case.of(snapshot, question, seen).situations:
         for rule in RULES:
             assert {finding.code for finding in rule.find(situation)} <= set(rule.codes)
 
@@ -54,7 +54,7 @@ def test_a_rule_gives_only_the_codes_of_its_row_even_where_a_layer_before_it_wou
 @given(worlds.engines(), st.data())
 def test_after_a_layer_that_blocks_only_what_stops_the_packet_before_is_added(snapshot, data):
     question = data.draw(worlds.questions_of(snapshot))
-    for situation in situations_of(snapshot, question, data.draw(worlds.evidences(snapshot))):
+    for situation in Case.of(snapshot, question, data.draw(worlds.evidences(snapshot))).situations:
         judgement = judge(situation)
         assert judgement.verdict is verdict_of(judgement.findings)
         # Each layer that adds to the causes stops the packet nearer to the source than all the layers before.

@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from bridgework.analysis.predict import predict
 from bridgework.analysis.rules.overlay import silent_pair
 from bridgework.model.checks import Verdict
 from bridgework.model.snapshot import NodePlace, Snapshot
-from tests.support.worlds import ask, container, network
+from tests.support.worlds import ask, container, network, predict
 
 VXLAN = "com.docker.network.driver.overlay.vxlanid_list"
 MESH = network("mesh", "10.10.0.0/24", driver="overlay", scope="swarm", attachable=True, options={VXLAN: "4097"})

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bridgework.analysis.predict import predict
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.observations import DockerRules, FirewallChain, HostObservation, Observation
-from tests.support.worlds import ask, codes, container, finding_of, listening, network, published, seen, world
+from tests.support.worlds import ask, codes, container, finding_of, listening, network, predict, published, seen, world
 
 OPTION = "com.docker.network.bridge."
 MODE = f"{OPTION}gateway_mode_ipv4"

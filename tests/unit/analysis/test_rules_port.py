@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from bridgework.analysis.predict import predict
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.observations import ListeningSocket, Observation
 from tests.support.worlds import (
@@ -17,6 +16,7 @@ from tests.support.worlds import (
     finding_of,
     listening,
     network,
+    predict,
     published,
     seen,
     world,

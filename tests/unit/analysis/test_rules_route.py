@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from bridgework.analysis.attachment import attachment_of, ordered_endpoints
-from bridgework.analysis.predict import predict
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.observations import (
     NOTHING_SEEN,
@@ -28,6 +27,7 @@ from tests.support.worlds import (
     container,
     finding_of,
     network,
+    predict,
     seen,
     target,
     way,

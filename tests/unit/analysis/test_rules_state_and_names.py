@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from bridgework.analysis.predict import predict
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.observations import Observation, ResolverConfiguration
 from tests.support.worlds import (
@@ -19,6 +18,7 @@ from tests.support.worlds import (
     container,
     finding_of,
     network,
+    predict,
     seen,
     target,
     way,

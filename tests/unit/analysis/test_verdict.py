@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridgework.analysis.predict import predict
-from bridgework.analysis.verdict import weigh
+from bridgework.analysis.case import Case
 from bridgework.model.checks import Measurement, Protocol, Reason, Severity, Verdict
 from bridgework.model.observations import Observation, ResolverConfiguration
 from tests.support.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, published, seen, world
@@ -26,8 +25,7 @@ def measured(reason=None, **facts):
 
 def weighed(question, measurement, **facts):
     observations = facts.pop("observations", seen())
-    prediction = predict(SNAPSHOT, question, observations)
-    return weigh(prediction, measurement, question=question, snapshot=SNAPSHOT, observations=observations, **facts)
+    return Case.of(SNAPSHOT, question, observations).weigh(measurement, **facts)
 
 
 def test_two_that_agree_say_no_more_than_the_prediction():
@@ -82,7 +80,7 @@ def test_where_nothing_could_be_sent_the_prediction_is_the_answer():
     snapshot = world(NET, ONE, stopped)
     question = ask(stopped, ONE)
     nothing = measured(Reason.SOURCE_NOT_RUNNING, verdict=Verdict.INCONCLUSIVE)
-    result = weigh(predict(snapshot, question), nothing, question=question, snapshot=snapshot)
+    result = Case.of(snapshot, question).weigh(nothing)
     assert (result.verdict, codes(result)) == (Verdict.UNREACHABLE, ["source-not-running"])
 
 

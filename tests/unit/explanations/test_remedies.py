@@ -8,13 +8,12 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridgework.analysis.predict import predict
 from bridgework.diagnosis.container_findings import findings_for
 from bridgework.explanations import remedies
 from bridgework.model.checks import AddressDestination, ContainerDestination, HostDestination, NameDestination, Question
 from bridgework.model.snapshot import Network
 from tests.support import random_worlds as worlds
-from tests.support.worlds import BUILTIN, HOST_NETWORK, NONE, container, identity, network, world
+from tests.support.worlds import BUILTIN, HOST_NETWORK, NONE, container, identity, network, predict, world
 
 REFERENCE = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 ROUTES = {

@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from bridgework.analysis.predict import predict
 from bridgework.model.checks import ContainerDestination, Question, Verdict
 from bridgework.model.peers import Gap, Holder, Membership, Node, OverlayGossip, OverlayPlace
 from bridgework.model.snapshot import Container, Endpoint, Network, NodePlace, Pool, Reference, Snapshot
 from bridgework.peers import survey
 from bridgework.peers.instances import Report
 from bridgework.peers.survey import joined, placed
+from tests.support.worlds import predict
 
 MESH = Network("o" * 25, "mesh", "overlay", "swarm", attachable=True, pools=(Pool("10.0.1.0/24"),))
 HERE = Node("n0", "alpha", "e0", "10.9.0.1", here=True, reachable=True, manager=True)

@@ -44,7 +44,7 @@ REFUSED = [
 
 def allowed(address, protocol=Protocol.TCP, port=22, source=INSIDE, policy=None):
     try:
-        require_allowed(SNAPSHOT, policy or Policy(), source, address, protocol, port)
+        require_allowed(SNAPSHOT, policy or Policy(), address, protocol, port, from_host=source is THE_HOST)
     except Refused:
         return False
     return True
@@ -142,7 +142,7 @@ def world(network, *addresses):
 def may(snapshot, address, protocol=Protocol.TCP, port=22):
     by_name = any(ip_address(address) in ip_network(s) for s in allowed_subnets(snapshot, Policy(), protocol, port))
     try:
-        require_allowed(snapshot, Policy(), THE_HOST, address, protocol, port)
+        require_allowed(snapshot, Policy(), address, protocol, port, from_host=True)
     except Refused:
         assert not by_name
         return False

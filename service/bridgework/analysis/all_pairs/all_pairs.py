@@ -16,8 +16,16 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Literal
 
 from bridgework.analysis.all_pairs.classes import Classes, classify
-from bridgework.analysis.predict import predict
-from bridgework.model.checks import ContainerDestination, NameDestination, Prediction, Protocol, Question, Verdict
+from bridgework.analysis.case import Case
+from bridgework.model.checks import (
+    ContainerDestination,
+    NameDestination,
+    Prediction,
+    ProbeRequest,
+    Protocol,
+    Question,
+    Verdict,
+)
 from bridgework.model.observations import NOTHING_SEEN, Observations
 from bridgework.model.snapshot import Snapshot
 
@@ -67,11 +75,11 @@ class MatrixPrediction:
         container = self._snapshot.containers_by_id.get(self._ids[destination])
         if self._by == "name" and container is not None:
             aimed = NameDestination(container.name)
-        return Question(self._ids[source], aimed, self._protocol, self._port)
+        return Question(self._ids[source], aimed, ProbeRequest(self._protocol, port=self._port))
 
     def prediction(self, source: int, destination: int) -> Prediction:
         """The pair predicted by itself, with path and findings."""
-        return predict(self._snapshot, self.question(source, destination), self._observations)
+        return Case.of(self._snapshot, self.question(source, destination), self._observations).predict()
 
     def verdict(self, source: int, destination: int) -> Verdict:
         """The verdict of one pair."""

@@ -47,8 +47,8 @@ def nothing_to_try(situation: Situation) -> Findings:
         yield _no_host_address(situation)
     elif isinstance(question.destination, AddressDestination):
         yield unseen(component_of(source), f"{quoted(question.destination.address)} is not an address.")
-    elif question.ip_version is not None:
-        yield _family(situation, question.ip_version)
+    elif question.probe.ip_version is not None:
+        yield _family(situation, question.probe.ip_version)
     elif situation.destination is not None or _resolved(situation):
         yield unseen(component_of(source), "The engine shows no address of the destination.")
 
@@ -74,7 +74,7 @@ def _family(situation: Situation, version: int) -> Finding:
 
 def _no_host_address(situation: Situation) -> Finding:
     """The host has no address on any network of the source: a macvlan, an isolated bridge, or the other family."""
-    source, version = situation.source, situation.question.ip_version
+    source, version = situation.source, situation.question.probe.ip_version
     networks = [n for e in source.endpoints if (n := situation.network_of(e.network_id)) is not None]
     for network in networks:
         if is_vlan(network):
@@ -113,13 +113,11 @@ def vlan_host(situation: Situation, network: str) -> Finding:
 
 def family_differs(situation: Situation) -> Findings:
     """The address is of another family than the question's, or of one the source has not."""
-    candidate, question = situation.candidate, situation.question
+    candidate, asked = situation.candidate, situation.question.probe.ip_version
     if candidate is None:
         return
-    if question.ip_version not in {None, candidate.version}:
-        message = (
-            f"{candidate.address} is an IPv{candidate.version} address, and IPv{question.ip_version} is asked for."
-        )
+    if asked not in {None, candidate.version}:
+        message = f"{candidate.address} is an IPv{candidate.version} address, and IPv{asked} is asked for."
         remedy = Remedy(f"Ask with IPv{candidate.version}.")
         yield finding("address-family-mismatch", component_of(situation.source), message, remedy=remedy)
     elif candidate.way is Way.NO_ROUTE and not any(

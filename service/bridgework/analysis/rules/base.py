@@ -62,12 +62,13 @@ class Situation:
     @property
     def port(self) -> int | None:
         """The port asked for, else the protocol's own."""
-        return self.question.port if self.question.port is not None else DEFAULT_PORTS.get(self.question.protocol)
+        probe = self.question.probe
+        return probe.port if probe.port is not None else DEFAULT_PORTS.get(probe.protocol)
 
     @property
     def transport(self) -> str | None:
         """``tcp`` or ``udp``; ``None`` for pings."""
-        return self.question.protocol.transport
+        return self.question.probe.protocol.transport
 
     def network_of(self, network_id: str) -> Network | None:
         """The network by its id."""

@@ -196,9 +196,8 @@ def nobody_answers_for_it(situation: Situation) -> Findings:
         yield unseen(HOST, message, port=situation.port, container=found.container.name)
     elif found.delivery is Delivery.NOBODY:
         # Docker 26 and 27 hold the port by a socket that listens: the kernel takes the connection, and no more.
-        held = (
-            situation.question.protocol is Protocol.TCP and situation.observations.engine_version < PORTS_HELD_SILENTLY
-        )
+        tcp = situation.question.probe.protocol is Protocol.TCP
+        held = tcp and situation.observations.engine_version < PORTS_HELD_SILENTLY
         message = (
             f"Port {situation.port} of {found.container.name} is published, but not at {candidate.address}: the engine "
             f"runs without docker-proxy (userland-proxy=false) and no rule of its firewall translates that address."
@@ -280,7 +279,7 @@ def nobody_behind_the_port(situation: Situation) -> Findings:
     if found.delivery is Delivery.NOBODY:
         return
     by_proxy = found.delivery in {Delivery.PROXY, Delivery.UNSEEN}
-    accepted = by_proxy and situation.question.protocol is Protocol.TCP
+    accepted = by_proxy and situation.question.probe.protocol is Protocol.TCP
     addresses = [address for e in found.attachment.endpoints for address in e.addresses]
     same_family = (address for address in addresses if version_of(address) == candidate.version)
     inner = next(same_family, next(iter(addresses), candidate.address))

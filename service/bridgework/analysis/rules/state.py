@@ -170,7 +170,7 @@ def destination_is_paused(situation: Situation) -> Findings:
     if destination is None or destination.container is None or not destination.container.paused:
         return
     container = destination.container
-    severity = _ANSWERED_BY_THE_KERNEL.get(situation.question.protocol, Severity.BLOCKING)
+    severity = _ANSWERED_BY_THE_KERNEL.get(situation.question.probe.protocol, Severity.BLOCKING)
     message = f"{container.name} is paused: pings are answered, requests are not."
     remedy = remedies.start_it(container)
     yield finding("container-paused", of_container(container), message, severity=severity, remedy=remedy)

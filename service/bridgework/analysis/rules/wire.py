@@ -140,9 +140,9 @@ def their_link_is_too_small(situation: Situation) -> Findings:
 def _too_small(situation: Situation, *, own: bool) -> Findings:
     """Whether the packet is larger than the smaller of the two links, where that is the source's ``own`` or not."""
     candidate, question = situation.candidate, situation.question
-    if candidate is None or candidate.way is Way.LOCAL or question.protocol is not Protocol.ICMP:
+    if candidate is None or candidate.way is Way.LOCAL or question.probe.protocol is not Protocol.ICMP:
         return
-    if not question.dont_fragment or question.payload_bytes is None:
+    if not question.probe.dont_fragment:
         return
     ends = ((situation.source, candidate.exit), (candidate.attachment, candidate.network))
     links = [
@@ -153,7 +153,7 @@ def _too_small(situation: Situation, *, own: bool) -> Findings:
     if not links:
         return
     mtu, at, attachment, network = min(links, key=lambda link: link[:2])
-    size = question.payload_bytes + _HEADERS[candidate.version]
+    size = question.probe.payload_bytes + _HEADERS[candidate.version]
     if own is (at == 0) and size > mtu:
         yield _too_large(situation, candidate, attachment, network, mtu)
 
@@ -161,7 +161,7 @@ def _too_small(situation: Situation, *, own: bool) -> Findings:
 def _too_large(
     situation: Situation, candidate: Candidate, attachment: Attachment, network: Network, mtu: int
 ) -> Finding:
-    payload = situation.question.payload_bytes or 0
+    payload = situation.question.probe.payload_bytes
     size, fits = payload + _HEADERS[candidate.version], mtu - _HEADERS[candidate.version]
     message = (
         f"{size} bytes ({payload} and headers) do not pass the link of {attachment.name} "

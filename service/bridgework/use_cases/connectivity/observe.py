@@ -1,13 +1,14 @@
-"""What is looked at around one question: first the little that is cheap, and only after a surprise all the rest.
+"""What is observed for one question: first the little that is cheap, and only after a surprise all the rest.
 
-Links name the hops of a path and are remembered (``links``); whatever a verdict depends on is looked at anew.
+Links name the hops of a path and are remembered (``LinkMemory``). Whatever a verdict depends on is observed each time.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from bridgework.analysis.candidate_addresses import CandidateAddresses
+from bridgework.analysis.case import Case
 from bridgework.analysis.endpoint_links import unsettled
 from bridgework.model.checks import AddressDestination, ContainerDestination, NameDestination, Protocol, Question
 from bridgework.model.observations import HostObservation, Observation, Observations
@@ -20,41 +21,70 @@ LISTENING_PROTOCOLS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.HTTP, Prot
 DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "sockets", "resolver", "sysctls")
 
 
-def observe_quick(services: Services, snapshot: Snapshot, question: Question) -> Observations:
-    """The cheap: identities of shared namespaces, listeners where a port is asked for, the resolver for a name."""
-    source, target = source_of(snapshot, question), target_of(snapshot, question)
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The containers at both ends of a question.
+
+    ``source`` is ``None`` for the host. ``target`` is the container that would answer, as far as the question names
+    one: also the one behind a published port.
+    """
+
+    source: Container | None
+    target: Container | None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, question: Question) -> Ends:
+        """Find both ends."""
+        return cls(snapshot.containers_by_id.get(question.source_id or ""), _target(snapshot, question))
+
+    def __iter__(self) -> Iterator[Container]:
+        return (container for container in (self.source, self.target) if container is not None)
+
+
+def _target(snapshot: Snapshot, question: Question) -> Container | None:
+    destination = question.destination
+    if isinstance(destination, ContainerDestination):
+        return snapshot.containers_by_id.get(destination.container_id)
+    if isinstance(destination, NameDestination):
+        return None
+    if isinstance(destination, AddressDestination):
+        holders = snapshot.holders_by_address.get(destination.address, ())
+        if holders:
+            return snapshot.containers_by_id.get(holders[0].container_id)
+    probe = question.probe
+    publishers = snapshot.publishers_by_port.get((probe.port or 0, probe.protocol.transport or ""), ())
+    return publishers[0][0] if publishers else None
+
+
+def observe_quick(services: Services, snapshot: Snapshot, question: Question, ends: Ends) -> Observations:
+    """Observe what is cheap: identities of shared namespaces, listeners for a port, the resolver for a name."""
     inodes: dict[str, int] = {}
-    for container in (source, target):
-        if container is not None and container.shares_with:
+    for container in ends:
+        if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
     seen: dict[str, Observation] = {}
-    if question.protocol in LISTENING_PROTOCOLS and target is not None:
-        look(services, snapshot, target, ("sockets",), seen)
-    if isinstance(question.destination, NameDestination) and source is not None:
-        look(services, snapshot, source, ("resolver",), seen)
+    if question.probe.protocol in LISTENING_PROTOCOLS and ends.target is not None:
+        look(services, snapshot, ends.target, ("sockets",), seen)
+    if isinstance(question.destination, NameDestination) and ends.source is not None:
+        look(services, snapshot, ends.source, ("resolver",), seen)
     observations = replace(base_observations(services, snapshot), namespace_inodes=inodes, inside=seen)
-    return _with_links(services, snapshot, observations, question)
+    return _with_links(services, snapshot, observations, ends)
 
 
 def inodes_of(services: Services, snapshot: Snapshot, sharer: Container) -> dict[str, int]:
-    """Where the sharer of a namespace and its owner really are: full container id to the namespace's inode."""
-    found: dict[str, int] = {}
-    for one in (sharer, snapshot.network_owner_of(sharer)):
-        inode = (
-            services.runner.namespace_inode(services.engine.place_of(snapshot, one)) if one and one.running else None
-        )
-        if one is not None and inode is not None:
-            found[one.id] = inode
-    return found
+    """Map the sharer of a namespace and its owner, by full id, to the inode of the namespace that each is in."""
+    running = (one for one in (sharer, snapshot.network_owner_of(sharer)) if one is not None and one.running)
+    inodes = {one.id: services.runner.namespace_inode(services.engine.place_of(snapshot, one)) for one in running}
+    return {container_id: inode for container_id, inode in inodes.items() if inode is not None}
 
 
-def _with_links(services: Services, snapshot: Snapshot, observations: Observations, question: Question) -> Observations:
-    """Beside what was seen, the interfaces that name a path's hops; not worth a helper container of its own."""
+def _with_links(services: Services, snapshot: Snapshot, observations: Observations, ends: Ends) -> Observations:
+    """Add the interfaces that name the hops of a path, unless that would take a helper container of its own."""
     if services.runner.status().kind != "namespace":
         return observations
     seen = dict(observations.inside)
-    for container in (source_of(snapshot, question), target_of(snapshot, question)):
-        if container is None or not container.running or container.node is not None:
+    for container in ends:
+        if not container.running or container.node is not None:
             continue
         links = services.links.of(services.runner, snapshot, services.engine.place_of(snapshot, container))
         if links is not None:
@@ -69,21 +99,20 @@ def _with_links(services: Services, snapshot: Snapshot, observations: Observatio
 
 
 def base_observations(services: Services, snapshot: Snapshot) -> Observations:
-    """What is known of the engine itself: its version, its firewall rules, its proxy."""
+    """Observe the engine itself: its version, its firewall rules, its proxy."""
     rules = services.rules.of(services.engine, services.runner, snapshot)
     return observations_of_engine(services.engine.facts(), rules, snapshot)
 
 
-def observe_full(
-    services: Services, snapshot: Snapshot, question: Question, aimed: CandidateAddresses, first: Observations
-) -> Observations:
-    """Everything that can be seen of both ends and of the host."""
+def observe_full(services: Services, case: Case, ends: Ends) -> Observations:
+    """Observe everything that can be seen of both ends and of the host."""
+    snapshot, first = case.snapshot, case.observations
     seen = dict(first.inside)
-    ends = [source_of(snapshot, question), target_of(snapshot, question)]
-    ends += [candidate.attachment.container for candidate in aimed.candidates if candidate.attachment is not None]
+    holders = (candidate.attachment for candidate in case.candidate_addresses.candidates)
+    involved = [*ends, *(holder.container for holder in holders if holder is not None and holder.container is not None)]
     limited = [
         f"the network namespace of {container.name}"
-        for container in {end.id: end for end in ends if end is not None and end.running}.values()
+        for container in {one.id: one for one in involved if one.running}.values()
         if not look(services, snapshot, container, DEEPER, seen)
     ]
     host = services.runner.observe_host(firewall=True)
@@ -109,38 +138,13 @@ def look(
     aspects: tuple[Aspect, ...],
     seen: dict[str, Observation],
 ) -> bool:
-    """Look inside a running container and keep what was seen; whether anything was. On another node nothing is."""
+    """Observe the inside of a running container, keep it in ``seen``, and say whether anything was visible.
+
+    Nothing is visible of a container on another node.
+    """
     if not container.running or container.node is not None:
         return False
     found = services.runner.observe(services.engine.place_of(snapshot, container), aspects)
     if found is not None:
         seen[container.id] = found.whole()
     return found is not None
-
-
-def source_of(snapshot: Snapshot, question: Question) -> Container | None:
-    """The container asked from; ``None`` for the host."""
-    return snapshot.containers_by_id.get(question.source_id or "")
-
-
-def target_of(snapshot: Snapshot, question: Question) -> Container | None:
-    """The container that would answer, as far as the question names one: also the one behind a published port."""
-    destination = question.destination
-    if isinstance(destination, ContainerDestination):
-        return snapshot.containers_by_id.get(destination.container_id)
-    if isinstance(destination, NameDestination):
-        return None
-    if isinstance(destination, AddressDestination):
-        holders = snapshot.holders_by_address.get(destination.address, ())
-        if holders:
-            return snapshot.containers_by_id.get(holders[0].container_id)
-    return _behind_published(snapshot, question)
-
-
-def _behind_published(snapshot: Snapshot, question: Question) -> Container | None:
-    protocol = "udp" if question.protocol in {Protocol.UDP, Protocol.DNS} else "tcp"
-    wanted = (question.port, protocol)
-    for container in snapshot.containers:
-        if any((port.host_port, port.protocol) == wanted for port in container.published_ports):
-            return container
-    return None

@@ -1,0 +1,136 @@
+"""One question, and everything that the analysis derives from it.
+
+``Case.of`` finds the source's attachment and the candidate addresses. The prediction, the choice of what to send and
+the weighing of what was measured all use these, so a check derives them once. After more observations,
+``with_observations`` makes a new case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from ipaddress import ip_address
+
+from bridgework.analysis.attachment import Attachment, attachment_of
+from bridgework.analysis.candidate_addresses import CandidateAddresses, candidate_addresses
+from bridgework.analysis.predict import predict
+from bridgework.analysis.rules.base import Situation
+from bridgework.analysis.verdict import weigh
+from bridgework.model.checks import (
+    CheckResult,
+    HostDestination,
+    Measurement,
+    NameDestination,
+    Prediction,
+    ProbeRequest,
+    Protocol,
+    Question,
+    Reason,
+    Verdict,
+)
+from bridgework.model.observations import NOTHING_SEEN, Observations
+from bridgework.model.snapshot import Snapshot
+from bridgework.policy.access import Policy
+from bridgework.policy.probe_policy import allowed_subnets, host_open, published_otherwise, require_allowed
+
+LOOPBACKS = ("127.0.0.0/8", "::1/128")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A question with the attachment of its source and the addresses that the source would try."""
+
+    snapshot: Snapshot
+    question: Question
+    observations: Observations
+    source: Attachment
+    candidate_addresses: CandidateAddresses
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, question: Question, observations: Observations = NOTHING_SEEN) -> Case:
+        """Derive the case of a question. Every input has one: an unknown id is a container that was removed."""
+        source = attachment_of(snapshot, question.source_id, observations)
+        addresses = candidate_addresses(snapshot, source, question, observations)
+        return cls(snapshot, question, observations, source, addresses)
+
+    def with_observations(self, observations: Observations) -> Case:
+        """Derive the case again from other observations."""
+        return Case.of(self.snapshot, self.question, observations)
+
+    @cached_property
+    def situations(self) -> tuple[Situation, ...]:
+        """One situation for each candidate address; one without a candidate where there is none. Never empty."""
+        return tuple(
+            Situation(self.snapshot, self.question, self.observations, self.source, self.candidate_addresses, candidate)
+            for candidate in self.candidate_addresses.candidates or (None,)
+        )
+
+    def predict(self) -> Prediction:
+        """Predict verdict, path and findings from the engine's state. Nothing is sent."""
+        return self._prediction
+
+    @cached_property
+    def _prediction(self) -> Prediction:
+        return predict(self.situations)
+
+    def weigh(self, measurement: Measurement, also: Mapping[Protocol, Measurement] | None = None) -> CheckResult:
+        """Join the prediction and a measurement. ``also`` are measurements of the same destination by protocol."""
+        return weigh(self._prediction, measurement, self.situations[0], also or {})
+
+    def is_surprised_by(self, measurement: Measurement) -> bool:
+        """Whether more observations may explain the measurement: it differs, or neither side decides anything."""
+        predicted = self._prediction.verdict
+        if measurement.verdict is Verdict.INCONCLUSIVE:
+            return measurement.reason is Reason.NO_ADDRESS and predicted is Verdict.INCONCLUSIVE
+        return predicted is not measurement.verdict
+
+    def probe_plan(self, policy: Policy) -> ProbeRequest | Measurement:
+        """Say what to send from the source, or the measurement that stands for it where nothing can be sent.
+
+        Raises ``Refused`` (``destination-not-allowed``) where the policy forbids the address.
+        """
+        container = self.source.container
+        if container is not None and not container.running:
+            return _not_sent(Reason.SOURCE_NOT_RUNNING, f"It is {container.state}.")
+        if container is not None and container.paused:
+            return _not_sent(Reason.SOURCE_NOT_RUNNING, "It is paused.")
+        if isinstance(self.question.destination, NameDestination):
+            return self._by_name(policy, self.question.destination.name)
+        if not self.candidate_addresses.candidates:
+            return _not_sent(Reason.NO_ADDRESS, "The destination has no address to try.")
+        return self._by_address(policy, self.candidate_addresses.candidates[0].address)
+
+    def _by_name(self, policy: Policy, name: str) -> ProbeRequest:
+        probe = self.question.probe
+        subnets = allowed_subnets(self.snapshot, policy, probe.protocol, probe.port)
+        # A name may lead a container to its own loopback. The host's loopback holds ports that nobody published.
+        loopbacks = () if self.source.is_host else LOOPBACKS
+        return replace(probe, name=name, reverse_lookup=True, allowed_subnets=(*subnets, *loopbacks))
+
+    def _by_address(self, policy: Policy, address: str) -> ProbeRequest | Measurement:
+        probe = self.question.probe
+        published = self._published_elsewhere(address)
+        if published:
+            asked = f"Port {probe.port}/{probe.protocol.transport} of {address}"
+            detail = f"{asked} is not published, so nothing was sent to it; published: {published}."
+            return Measurement(Verdict.INCONCLUSIVE, reason=Reason.NO_ADDRESS, address=address, detail=detail)
+        require_allowed(self.snapshot, policy, address, probe.protocol, probe.port, from_host=self.source.is_host)
+        return replace(probe, address=address, reverse_lookup=False)
+
+    def _published_elsewhere(self, address: str) -> str:
+        """Say where the host's port is published, if not at this address; empty where it is, or is nowhere.
+
+        A port of the host that is published elsewhere gets the prediction as its answer. One that is published
+        nowhere is refused, since a probe could otherwise scan the host's own programs.
+        """
+        probe = self.question.probe
+        asks_host = isinstance(self.question.destination, HostDestination)
+        if not asks_host or probe.port is None:
+            return ""
+        is_open = host_open(self.snapshot, probe.protocol, probe.port, ip_address(address))
+        return "" if is_open else published_otherwise(self.snapshot, probe.port)
+
+
+def _not_sent(reason: Reason, detail: str) -> Measurement:
+    return Measurement(Verdict.UNREACHABLE, reason=reason, detail=detail)

@@ -1,0 +1,74 @@
+"""One check works out each thing once: where both ends are attached, and the addresses to try."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from bridgework.analysis import attachment, candidate_addresses
+from bridgework.model.check_request import CheckRequest
+from bridgework.model.checks import Measurement, ProbeRequest, Protocol, Reason, Verdict
+from bridgework.model.probe_port import Place, RunnerStatus
+from bridgework.policy.access import Policy
+from bridgework.use_cases.connectivity.check import check
+from bridgework.use_cases.services import Services
+from tests.support.fake_engine import FACTS
+from tests.support.worlds import container, network, world
+
+NET = network("net")
+WEB, DB = container("web", (NET, "10.1.0.2")), container("db", (NET, "10.1.0.3"))
+SNAPSHOT = world(NET, WEB, DB)
+REQUEST = CheckRequest(ProbeRequest(Protocol.ICMP), source_container="web", destination_container="db")
+ENGINE = SimpleNamespace(
+    facts=lambda: FACTS,
+    place_of=lambda _, one: Place(one.id, one.name),
+    host_place=lambda _: Place(None, "host"),
+)
+
+
+def services(measurement):
+    """A runner that measures this, and sees nothing."""
+    runner = SimpleNamespace(
+        check=lambda *_: measurement,
+        status=lambda: RunnerStatus("namespace", ""),
+        observe=lambda *_: None,
+        observe_host=lambda **_: None,
+        namespace_inode=lambda _: None,
+    )
+    return Services(ENGINE, runner, Policy(), peers=pytest.fail)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """How often each of these functions was called in any module, and with which container."""
+    made = Counter()
+    for function, called in (
+        (attachment.attachment_of, lambda _, container_id, __: container_id),
+        (candidate_addresses.candidate_addresses, lambda *_: "addresses"),
+    ):
+
+        def counted(*arguments, function=function, called=called):
+            made[called(*arguments)] += 1
+            return function(*arguments)
+
+        for module in [m for name, m in sys.modules.items() if name.startswith("bridgework")]:
+            if getattr(module, function.__name__, None) is function:
+                monkeypatch.setattr(module, function.__name__, counted)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("measurement", "looks"),
+    [
+        (Measurement(Verdict.REACHABLE), 1),
+        # The prediction says reachable, so the check observes everything and predicts once more.
+        (Measurement(Verdict.UNREACHABLE, reason=Reason.TIMED_OUT), 2),
+    ],
+)
+def test_one_look_finds_the_addresses_and_the_attachment_of_each_end_once(calls, measurement, looks):
+    result = check(services(measurement), SNAPSHOT, REQUEST)
+    assert result.verdict is measurement.verdict
+    assert (calls["addresses"], calls[WEB.id]) == (looks, looks)
