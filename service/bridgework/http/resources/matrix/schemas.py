@@ -39,9 +39,9 @@ class MatrixRequestSchema(Strict):
     """A matrix to measure. Name exactly one of `containers`, `network` and `all`."""
 
     keywords: ClassVar[Mapping[str, Any]] = {
-        "if": {"oneOf": [{"required": [name]} for name in ("containers", "network", "all")]},
+        "if": {"oneOf": [{"required": [name], "properties": {name: {}}} for name in ("containers", "network", "all")]},
         "then": PORT_RULE,
-        "else": False,
+        "else": {"not": {}},
     }
 
     containers = fields.List(
