@@ -29,8 +29,10 @@ from bridgework.http.oidc import Keys, Oidc
 from bridgework.http.problems import documents
 from bridgework.http.resources import console, diagnosis, docs, events, info, metrics, nodes
 from bridgework.http.resources import problems as problem_pages
+from bridgework.http.resources.addresses import routes as addresses
 from bridgework.http.resources.checks import routes as connectivity
 from bridgework.http.resources.containers import routes as containers
+from bridgework.http.resources.endpoints import routes as endpoints
 from bridgework.http.resources.inside import routes as inside
 from bridgework.http.resources.matrix import routes as matrix
 from bridgework.http.resources.networks import routes as networks
@@ -49,6 +51,8 @@ RESOURCES: Sequence[Resource] = (
     info.RESOURCE,
     problem_pages.RESOURCE,
     networks.RESOURCE,
+    endpoints.RESOURCE,
+    addresses.RESOURCE,
     containers.RESOURCE,
     inside.RESOURCE,
     connectivity.RESOURCE,

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 
 from bridgework.analysis.case import Case
+from bridgework.http.actions import call_of
 from bridgework.model.checks import (
     AddressDestination,
     ContainerDestination,
@@ -161,3 +162,8 @@ BRIDGE = network("bridge", "172.17.0.0/24")
 NONE = Network(identity("network none"), "none", driver="null")
 HOST_NETWORK = Network(identity("network host"), "host", driver="host")
 BUILTIN = (BRIDGE, NONE, HOST_NETWORK)
+
+
+def calls_of(remedy):
+    """The requests that a client is told to send."""
+    return tuple(call_of(action) for action in remedy.actions)

@@ -13,7 +13,8 @@ from marshmallow.validate import Regexp
 
 from bridgework import __version__
 from bridgework.http.contract import JSON, Media, Operation, Resource
-from bridgework.http.fields import NO_CONTROL, ProblemSchema, Strict, Text, Variants
+from bridgework.http.fields import NO_CONTROL, Strict, Text, Variants
+from bridgework.http.problems.schemas import ProblemSchema
 from tools.openapi.examples import attach_examples
 from tools.openapi.links import add_links
 from tools.openapi.open_pages import paths as open_paths

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from bridgework.diagnosis.view import VLAN_DRIVERS, View, length_like
 from bridgework.explanations import finding, of_container, of_network
-from bridgework.explanations.remedies import any_address, restart
+from bridgework.explanations.remedies import any_address, container_reference
 from bridgework.ipam.input import why_refused
 from bridgework.ipam.intervals import enclosures, first_meetings
+from bridgework.model.actions import FindFreeSubnets, RestartContainer
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.endpoint_names import SHORT_ID
-from bridgework.model.errors import Call, Remedy
+from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Container, Endpoint, Network
 
 
@@ -55,8 +56,7 @@ def _move(view: View, network: Network, subnet: str) -> Remedy:
     length = length_like(subnet)
     free = view.free_subnet(length)
     hint = f", such as {free}" if free else ""
-    ask = Call("GET", f"/v1/subnets/available?prefix_len={length}&count=5")
-    return Remedy(f"Create {network.name} again with a subnet that is free{hint}.", calls=(ask,))
+    return Remedy(f"Create {network.name} again with a subnet that is free{hint}.", (FindFreeSubnets(length),))
 
 
 def subnets_hide_public_addresses(view: View) -> Iterator[Finding]:
@@ -144,7 +144,7 @@ def _without_entry(container: Container, entry: _Entry) -> Remedy:
     """
     if entry.where == "/etc/hosts" and entry.name in {container.hostname, container.id[:SHORT_ID]}:
         summary = f"Restart {container.name}: the engine then writes its hosts file for the networks that it is in now."
-        return Remedy(summary, calls=(restart(container),))
+        return Remedy(summary, (RestartContainer(container_reference(container)),))
     return Remedy(f"Use the name of the container that is meant, on a network it shares with {container.name}.")
 
 

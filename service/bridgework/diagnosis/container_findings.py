@@ -16,6 +16,7 @@ from bridgework.analysis.rules.listener import is_loopback
 from bridgework.analysis.rules.name import bypassed, loopback_servers
 from bridgework.analysis.rules.state import lost_share, no_network
 from bridgework.explanations import finding, of_container, remedies
+from bridgework.model.actions import Connect, Disconnect, StartContainer, StopContainer
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.endpoint_names import names_of, normal
 from bridgework.model.errors import Remedy
@@ -90,8 +91,11 @@ def taken_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
             continue
         port = f"{wanted.protocol} port {wanted.host_port}"
         message = f"{container.name} wants {port} of the host, which {holder.name} publishes: it cannot start."
-        calls = (remedies.stop(holder), remedies.start(container))
-        remedy = Remedy(f"Publish another port, or stop {holder.name} before {container.name} is started.", calls)
+        actions = (
+            StopContainer(remedies.container_reference(holder)),
+            StartContainer(remedies.container_reference(container)),
+        )
+        remedy = Remedy(f"Publish another port, or stop {holder.name} before {container.name} is started.", actions)
         facts = {"host_port": wanted.host_port, "protocol": wanted.protocol, "holder": holder.name}
         yield finding("host-port-taken", of_container(container), message, remedy=remedy, evidence=facts)
 
@@ -222,8 +226,8 @@ def _gone(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
     for endpoint in container.endpoints:
         if endpoint.network_id and endpoint.network_id not in snapshot.networks_by_id:
             message = f"{container.name} names the network {endpoint.network_name}, which is gone."
-            call = remedies.disconnect(endpoint.network_id, remedies.container_reference(container))
-            remedy = Remedy(f"Disconnect {container.name} from it, and connect it to one that exists.", calls=(call,))
+            action = Disconnect(endpoint.network_id, remedies.container_reference(container), force=True)
+            remedy = Remedy(f"Disconnect {container.name} from it, and connect it to one that exists.", (action,))
             facts = {"network": endpoint.network_name, "network_id": endpoint.network_id}
             yield finding("network-gone", of_container(container), message, remedy=remedy, evidence=facts)
 
@@ -243,8 +247,8 @@ def forgotten_network(snapshot: Snapshot, container: Container) -> Iterator[Find
     message = f"{container.name} was created for the network {name} and is in no network: once started, it has only lo."
     remedy = Remedy(f"Connect {container.name} to a network that exists.")
     if network is not None:
-        call = remedies.connect(remedies.network_reference(snapshot, network), container)
-        remedy = Remedy(f"Connect {container.name} to {name} again, with the aliases and addresses it had.", (call,))
+        action = Connect(remedies.network_reference(snapshot, network), remedies.container_reference(container))
+        remedy = Remedy(f"Connect {container.name} to {name} again, with the aliases and addresses it had.", (action,))
     facts = {"network_mode": mode, "error": container.error}
     yield finding("network-forgotten", of_container(container), message, remedy=remedy, evidence=facts)
 

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from bridgework.diagnosis.container_findings import forgotten_network
 from bridgework.diagnosis.view import VLAN_DRIVERS, View
 from bridgework.explanations import finding, of_container, of_network
-from bridgework.explanations.remedies import connect, create_network, disconnect, network_reference
+from bridgework.explanations.remedies import container_reference, is_plain, network_reference
+from bridgework.model.actions import Connect, CreateNetwork, DeleteNetwork, Disconnect
 from bridgework.model.checks import Component, Finding, Severity
-from bridgework.model.errors import Call, Remedy
+from bridgework.model.create_specs import EndpointSpec, NetworkSpec
+from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Container, Endpoint, Network
 
 BRIDGE_PORTS = 1023
 """What the kernel takes on one bridge (``BR_MAX_PORTS``, less the one that is never given out)."""
 _NEARLY_ALL_PORTS = 900
 _ENDPOINT_OF_A_CONTAINER = re.compile(r"[0-9a-f]{64}|ep-.+")
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def endpoints_without_container(view: View) -> Iterator[Finding]:
@@ -28,13 +29,13 @@ def endpoints_without_container(view: View) -> Iterator[Finding]:
             if key in known or not _ENDPOINT_OF_A_CONTAINER.fullmatch(key):
                 continue
             label = name or key
-            reference = label if _PLAIN.fullmatch(label) else key
-            call = disconnect(network_reference(view.snapshot, network), reference)
+            reference = label if is_plain(label) else key
+            action = Disconnect(network_reference(view.snapshot, network), reference, force=True)
             yield finding(
                 "stale-endpoint",
                 Component("endpoint", key, label),
                 f"{network.name} lists the endpoint of {label}, which does not exist.",
-                remedy=Remedy(f"Disconnect {label} from {network.name} by force.", calls=(call,)),
+                remedy=Remedy(f"Disconnect {label} from {network.name} by force.", (action,)),
                 evidence={"network": {"id": network.id, "name": network.name}},
             )
 
@@ -66,23 +67,24 @@ def _bring_back(view: View, container: Container, endpoint: Endpoint) -> Remedy:
     """Connecting to a network of that name replaces the id that is gone (engine 26.1, measured)."""
     name = endpoint.network_name
     renewed = next((network for network in view.snapshot.networks if network.name == name), None)
-    aliases = list(endpoint.aliases)
+    spec = EndpointSpec(aliases=endpoint.aliases)
+    reference = container_reference(container)
     if renewed is not None:
-        again = connect(network_reference(view.snapshot, renewed), container, aliases=aliases)
+        again = Connect(network_reference(view.snapshot, renewed), reference, spec)
         return Remedy(f"Connect {container.name} to {name} as it is now, so that it can start.", (again,))
-    calls = (create_network(name), connect(name, container, aliases=aliases)) if _PLAIN.fullmatch(name) else ()
-    return Remedy(f"Create {name} again and connect {container.name}, so that it can start.", calls)
+    actions = (CreateNetwork(NetworkSpec(name)), Connect(name, reference, spec)) if is_plain(name) else ()
+    return Remedy(f"Create {name} again and connect {container.name}, so that it can start.", actions)
 
 
 def networks_are_unused(view: View) -> Iterator[Finding]:
     """Each holds a subnet of the engine's pools."""
     for network in view.unused():
-        call = Call("DELETE", f"/v1/networks/{network_reference(view.snapshot, network)}")
+        delete = DeleteNetwork(network_reference(view.snapshot, network))
         yield finding(
             "network-unused",
             of_network(network),
             f"{network.name} has no endpoint, not even of a stopped container.",
-            remedy=Remedy(f"Remove {network.name}, if it is not needed.", calls=(call,)),
+            remedy=Remedy(f"Remove {network.name}, if it is not needed.", (delete,)),
             evidence={"subnets": [pool.subnet for pool in network.pools], "affected": 0},
         )
 
@@ -98,7 +100,7 @@ def bridges_are_full(view: View) -> Iterator[Finding]:
                 f"{network.name} has {count} endpoints; a bridge takes {BRIDGE_PORTS}.",
                 severity=Severity.BLOCKING if count >= BRIDGE_PORTS else None,
                 remedy=Remedy(
-                    "Place new containers on another network.", calls=(create_network(f"{network.name}-more"),)
+                    "Place new containers on another network.", (CreateNetwork(NetworkSpec(f"{network.name}-more")),)
                 ),
                 evidence={"endpoints": count, "limit": BRIDGE_PORTS, "affected": count},
             )

@@ -9,9 +9,11 @@ from bridgework.explanations import HOST, finding, of_network
 from bridgework.explanations.remedies import network_reference, new_name
 from bridgework.ipam.intervals import bits_of, count_free_blocks, parse
 from bridgework.ipam.usage import DOCKER_POOLS, PoolUsage, usage_of
+from bridgework.model.actions import CreateNetwork, DeleteNetwork
 from bridgework.model.checks import Finding, Severity
-from bridgework.model.errors import Call, Remedy
-from bridgework.model.snapshot import Network
+from bridgework.model.create_specs import NetworkSpec
+from bridgework.model.errors import Remedy
+from bridgework.model.snapshot import Network, Pool
 
 _NEARLY = 10
 _FEW_SUBNETS = 3
@@ -53,10 +55,10 @@ def _widen(view: View, network: Network, usage: PoolUsage) -> Remedy:
     free = view.free_subnet(length_like(usage.subnet, wider_by=_WIDER_BY))
     if free is None:
         return Remedy(f"Disconnect what {network.name} does not need.")
-    body = {"name": f"{network.name}-wide", "driver": network.driver, "ipam": {"pools": [{"subnet": free}]}}
+    spec = NetworkSpec(f"{network.name}-wide", network.driver, pools=(Pool(free),))
     return Remedy(
         f"Disconnect what {network.name} does not need, or place new containers on a wider network.",
-        calls=(Call("POST", "/v1/networks", body),),
+        (CreateNetwork(spec),),
     )
 
 
@@ -89,12 +91,8 @@ def default_pools_run_out(view: View) -> Iterator[Finding]:
 def _make_room(view: View, unused: list[Network]) -> Remedy:
     if unused:
         oldest = unused[0]
-        call = Call("DELETE", f"/v1/networks/{network_reference(view.snapshot, oldest)}")
-        return Remedy(f"Remove networks that nothing uses: {enumerate_names(n.name for n in unused)}.", calls=(call,))
+        action = DeleteNetwork(network_reference(view.snapshot, oldest))
+        return Remedy(f"Remove networks that nothing uses: {enumerate_names(n.name for n in unused)}.", (action,))
     free = view.free_subnet(24)
-    calls = (
-        (Call("POST", "/v1/networks", {"name": new_name(view.snapshot, ()), "ipam": {"pools": [{"subnet": free}]}}),)
-        if free
-        else ()
-    )
-    return Remedy("Name a free subnet when creating a network, or give the engine wider default-address-pools.", calls)
+    create = (CreateNetwork(NetworkSpec(new_name(view.snapshot, ()), pools=(Pool(free),))),) if free else ()
+    return Remedy("Name a free subnet when creating a network, or give the engine wider default-address-pools.", create)

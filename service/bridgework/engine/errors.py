@@ -16,9 +16,9 @@ import docker.errors
 import requests.exceptions
 
 from bridgework.engine.connection import SHAPE_ERRORS, EngineAddress, gibberish, is_gibberish, too_slow, unreachable
+from bridgework.model.actions import FindFreeSubnets, Read, RehearsePrune
 from bridgework.model.errors import (
     BridgeworkError,
-    Call,
     Conflict,
     EngineMisbehaved,
     EngineTooSlow,
@@ -50,9 +50,7 @@ def _row(
     return Row(frozenset(operations.split()), message, error, code, detail, remedy)
 
 
-_FREE_SUBNET = Remedy(
-    "Use a subnet that overlaps nothing.", calls=(Call("GET", "/v1/subnets/available?prefix_len=24&count=5"),)
-)
+_FREE_SUBNET = Remedy("Use a subnet that overlaps nothing.", (FindFreeSubnets(24),))
 _PULL = Remedy('Send the same body with "pull": "missing", or make the image known to the engine.')
 _ROOM = Remedy("Use a network with a larger subnet, or disconnect what is unused.")
 _JOIN = "connect create_container start_container restart_container"
@@ -69,15 +67,15 @@ TABLE: tuple[Row, ...] = (
          "The host has an interface {bridge} already, and it is no bridge."),
     _row("create_network", r"non-overlapping IPv6 address pool", Conflict, "address-space-exhausted",
          "The engine has no IPv6 subnet to give of its own (before Docker 27 it has none at all).",
-         Remedy("Name an IPv6 subnet.", calls=(Call("GET", "/v1/subnets/available?prefix_len=64&count=5"),))),
+         Remedy("Name an IPv6 subnet.", (FindFreeSubnets(64),))),
     _row("create_network", r"non-overlapping IPv4 address pool|all predefined address pools",
          Conflict, "address-space-exhausted", "The engine's default address pools have no free subnet left.",
          Remedy("Name a subnet yourself, remove networks nobody uses, or widen default-address-pools.",
-                calls=(Call("GET", "/v1/subnets/available?prefix_len=24&count=5"), Call("POST", "/v1/network-prunes?dry_run=true")))),
+                (FindFreeSubnets(24), RehearsePrune()))),
     _row("create_network", r"[Pp]ool overlaps with other one|networks have overlapping IPv|conflicts with existing route",
          Conflict, "subnet-overlaps", "The subnet overlaps one that is in use.", _FREE_SUBNET),
     _row("create_network", r'plugin "?([^" ]+)"? not found', InvalidInput, "driver-unknown",
-         "The engine has no driver {0}.", Remedy("See the drivers it has.", calls=(Call("GET", "/v1/engine"),))),
+         "The engine has no driver {0}.", Remedy("See the drivers it has.", (Read("engine"),))),
     _row("create_network", r'only one instance of "(\S+)" network is allowed', InvalidInput, "driver-single-instance",
          "The engine has one network of the driver {0}, and makes no second."),
     _row("create_network", r"not a swarm manager|swarm is not active", Conflict, "not-a-swarm-manager",

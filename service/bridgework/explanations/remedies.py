@@ -1,114 +1,79 @@
-"""What mends a fault, as calls to this very API that a client can send as they stand.
+"""Remedies that fix a cause by actions of this API.
 
-A remedy never widens more than it must: two containers that should talk get a network of their own, not a place in
-each other's. A host command stands only where no call can do it. Names are used where they are plain and unique,
-full ids elsewhere. Pure: new names are picked from the snapshot, the same each time.
+A remedy widens access as little as possible: two containers that should talk get a network of their own, not a place
+in each other's network. A host command is used only where no action can help. Networks and containers are named by
+their names where those are plain and unique, and by their full ids elsewhere. Everything here is pure: the names of
+new networks come from the snapshot, so the same snapshot gives the same names.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from bridgework.ipam.usage import available_subnets
-from bridgework.model.errors import Call, Remedy
-from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
+from bridgework.model.actions import Action, Connect, CreateNetwork, Disconnect, RestartContainer, StartContainer
+from bridgework.model.create_specs import EndpointSpec, NetworkSpec
+from bridgework.model.errors import Remedy
+from bridgework.model.snapshot import Container, Endpoint, Network, Pool, Snapshot
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LONGEST_NAME = 48
 _IPV6_PREFIX = 64
 
 
-def _plain(name: str) -> bool:
+def is_plain(name: str) -> bool:
+    """Whether a path can hold the name without quoting."""
     return _PLAIN.fullmatch(name) is not None
 
 
 def container_reference(container: Container) -> str:
-    """How a path names the container: its name, unless that would need quoting."""
-    return container.name if _plain(container.name) else container.id
+    """Return how a path names the container: by its name, or by its id if the name would need quoting."""
+    return container.name if is_plain(container.name) else container.id
 
 
 def network_reference(snapshot: Snapshot, network: Network) -> str:
-    """How a path names the network: its name where it is plain and unique, else its full id."""
+    """Return how a path names the network: by its name if that is plain and unique, otherwise by its full id."""
     unique = sum(1 for other in snapshot.networks if other.name == network.name) == 1
-    return network.name if unique and _plain(network.name) else network.id
-
-
-def start(container: Container) -> Call:
-    """Start it."""
-    return Call("POST", f"/v1/containers/{container_reference(container)}/start")
-
-
-def stop(container: Container) -> Call:
-    """Stop it."""
-    return Call("POST", f"/v1/containers/{container_reference(container)}/stop")
-
-
-def restart(container: Container) -> Call:
-    """Restart it."""
-    return Call("POST", f"/v1/containers/{container_reference(container)}/restart")
-
-
-def create_network(name: str, ipv6_subnet: str | None = None) -> Call:
-    """Create a network with the engine's defaults, and with IPv6 where a subnet of it is given."""
-    body: dict[str, Any] = {"name": name}
-    if ipv6_subnet:
-        body |= {"ipv6_enabled": True, "ipam": {"pools": [{"subnet": ipv6_subnet}]}}
-    return Call("POST", "/v1/networks", body)
-
-
-def connect(network: str, container: Container, **settings: Any) -> Call:
-    """Connect it to the network, given as a path names it; ``settings`` are fields of a connect body."""
-    body = {name: value for name, value in settings.items() if value}
-    return Call("PUT", f"/v1/networks/{network}/endpoints/{container_reference(container)}", body)
-
-
-def disconnect(network: str, container: str) -> Call:
-    """Disconnect by force, which also mends what is stale; both as a path names them."""
-    return Call("DELETE", f"/v1/networks/{network}/endpoints/{container}?force=true")
+    return network.name if unique and is_plain(network.name) else network.id
 
 
 def new_name(snapshot: Snapshot, containers: Iterable[Container]) -> str:
-    """A network name made of the containers' names that no network has yet."""
+    """Return a name for a new network, made of the containers' names, that no network has yet."""
     stem = "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", c.name).strip("-.") or c.id[:12] for c in containers)[
         :_LONGEST_NAME
     ]
     taken = {network.name for network in snapshot.networks}
-    stem = stem if _plain(stem) else "network"
+    stem = stem if is_plain(stem) else "network"
     number, name = 2, stem
     while name in taken:
         name, number = f"{stem}-{number}", number + 1
     return name
 
 
-def _out_of_none(snapshot: Snapshot, container: Container) -> tuple[Call, ...]:
-    """A container on ``none`` takes no other network until it is disconnected from there (engine 26.1, measured)."""
+def _leave_none(snapshot: Snapshot, container: Container) -> tuple[Action, ...]:
+    """A container in ``none`` takes no other network until it is disconnected from it (engine 26.1, measured)."""
     if not container.none_mode or any(e.network_name != "none" for e in container.endpoints):
         return ()
     if not any(network.name == "none" for network in snapshot.networks):
         return ()
-    return (disconnect("none", container_reference(container)),)
+    return (Disconnect("none", container_reference(container), force=True),)
 
 
-def own_network(
-    snapshot: Snapshot,
-    containers: Iterable[Container],
-    aliases: Mapping[str, str] | None = None,
-    *,
-    ipv6: bool = False,
-) -> tuple[str, tuple[Call, ...]]:
-    """A new network with just these: its name and the calls. ``aliases`` maps a container's id to an alias there."""
-    members = tuple({container.id: container for container in containers}.values())
+def _own_network(
+    snapshot: Snapshot, members: tuple[Container, ...], aliases: Mapping[str, str], *, ipv6: bool
+) -> tuple[str, tuple[Action, ...]]:
+    """Return the name of a new network for just these containers, and the actions that make it."""
     name = new_name(snapshot, members)
-    calls: list[Call] = []
+    actions: list[Action] = []
     for member in members:
-        alias = (aliases or {}).get(member.id)
-        calls += _out_of_none(snapshot, member)
-        calls.append(connect(name, member, aliases=[alias] if alias else None))
+        alias = aliases.get(member.id)
+        actions += _leave_none(snapshot, member)
+        actions.append(Connect(name, container_reference(member), EndpointSpec(aliases=(alias,) if alias else ())))
     taken = (pool.subnet for network in snapshot.networks for pool in network.pools)
     subnets = available_subnets(_IPV6_PREFIX, 1, taken) if ipv6 else []
-    return name, (create_network(name, next(iter(subnets), None)), *calls)
+    spec = NetworkSpec(name, ipv6_enabled=bool(subnets), pools=tuple(map(Pool, subnets)))
+    return name, (CreateNetwork(spec), *actions)
 
 
 def share_network(
@@ -118,64 +83,65 @@ def share_network(
     *,
     ipv6: bool = False,
 ) -> Remedy:
-    """Put them on a network of their own, which has IPv6 too where that is what they lack.
+    """Put the containers on a network of their own, with an IPv6 subnet if ``ipv6``.
 
-    A container that uses another's network, or the host's, cannot be connected to anything: then there is no call.
+    ``aliases`` maps a container's id to its alias in that network. A container that uses the network of another
+    container, or of the host, cannot be connected to a network: then the remedy has no action.
     """
-    members = tuple(containers)
+    members = tuple({container.id: container for container in containers}.values())
     stuck = [c.name for c in members if c.host_mode or c.shares_with]
     if stuck:
         names = ", ".join(stuck)
         return Remedy(f"Create {names} again with a network mode of its own: it cannot be connected to a network now.")
-    name, calls = own_network(snapshot, members, aliases, ipv6=ipv6)
+    name, actions = _own_network(snapshot, members, aliases or {}, ipv6=ipv6)
     named = " and ".join(c.name for c in members)
     if len(members) == 1:
-        return Remedy(f"Put {named} on a network of its own, {name}; whoever joins it there knows it by name.", calls)
-    return Remedy(f"Put {named} on a network of their own, {name}; there they know each other by name.", calls)
+        return Remedy(f"Put {named} on a network of its own, {name}; whoever joins it there knows it by name.", actions)
+    return Remedy(f"Put {named} on a network of their own, {name}; there they know each other by name.", actions)
 
 
 def way_out(snapshot: Snapshot, container: Container) -> Remedy:
-    """Give the container a network that leads out."""
+    """Connect the container to a network that has a route to the outside."""
     if container.host_mode or container.shares_with:
         return share_network(snapshot, (container,))
-    name, calls = own_network(snapshot, (container,))
-    return Remedy(f"Connect {container.name} to a network that is not internal, such as a new one, {name}.", calls)
+    name, actions = _own_network(snapshot, (container,), {}, ipv6=False)
+    return Remedy(f"Connect {container.name} to a network that is not internal, such as a new one, {name}.", actions)
+
+
+def _connect_again(network: str, container: Container, spec: EndpointSpec) -> tuple[Action, ...]:
+    reference = container_reference(container)
+    return Disconnect(network, reference, force=True), Connect(network, reference, spec)
 
 
 def reconnect(snapshot: Snapshot, network: Network, container: Container, endpoint: Endpoint) -> Remedy:
-    """Take the endpoint away and make it anew, with the settings it has."""
-    reference = network_reference(snapshot, network)
-    again = connect(
-        reference,
-        container,
-        aliases=list(endpoint.aliases),
+    """Remove the endpoint and create it again with the settings that it has."""
+    spec = EndpointSpec(
+        aliases=endpoint.aliases,
         ipv4_address=endpoint.configured_ipv4,
         ipv6_address=endpoint.configured_ipv6,
-        gateway_priority=endpoint.gateway_priority,
+        gateway_priority=endpoint.gateway_priority or None,
     )
-    calls = (disconnect(reference, container_reference(container)), again)
-    return Remedy(f"Disconnect {container.name} from {network.name} and connect it again.", calls)
+    actions = _connect_again(network_reference(snapshot, network), container, spec)
+    return Remedy(f"Disconnect {container.name} from {network.name} and connect it again.", actions)
 
 
 def start_it(container: Container) -> Remedy:
-    """Start a container that is stopped; a paused one goes on by the same call."""
+    """Start a stopped container, or unpause a paused one: both are the same action."""
     verb = "Unpause" if container.paused else "Start"
-    return Remedy(f"{verb} {container.name}.", calls=(start(container),))
+    return Remedy(f"{verb} {container.name}.", (StartContainer(container_reference(container)),))
 
 
 def any_address(snapshot: Snapshot, container: Container, endpoint: Endpoint, holder: str) -> Remedy:
     """Give up the fixed address that ``holder`` has, so that the container can start."""
     network = snapshot.networks_by_id.get(endpoint.network_id)
-    calls: tuple[Call, ...] = ()
-    if network is not None:
-        reference = network_reference(snapshot, network)
-        again = connect(reference, container, aliases=list(endpoint.aliases))
-        calls = (disconnect(reference, container_reference(container)), again)
-    return Remedy(f"Let {container.name} take any free address, or disconnect {holder}.", calls)
+    spec = EndpointSpec(aliases=endpoint.aliases)
+    actions = _connect_again(network_reference(snapshot, network), container, spec) if network else ()
+    return Remedy(f"Let {container.name} take any free address, or disconnect {holder}.", actions)
 
 
 def revive_share(owner: Container, sharer: Container) -> Remedy:
-    """Bring a shared network back: the owner first, if it is down, then the sharer, which must enter anew."""
-    first = () if owner.running else (start(owner),)
+    """Start the owner of a shared network if it is down, then restart the sharer, so that it enters that network."""
+    first = () if owner.running else (StartContainer(container_reference(owner)),)
     words = f"Restart {sharer.name}" if owner.running else f"Start {owner.name}, then restart {sharer.name}"
-    return Remedy(f"{words}, so that it enters the network of {owner.name} as it is now.", (*first, restart(sharer)))
+    again = RestartContainer(container_reference(sharer))
+    return Remedy(f"{words}, so that it enters the network of {owner.name} as it is now.", (*first, again))

@@ -19,7 +19,8 @@ from werkzeug.datastructures import Headers
 
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Caller, Role
-from bridgework.use_cases.services import Services
+from bridgework.use_cases.idempotency import Created
+from bridgework.use_cases.services import Actor, Services
 
 JSON = "application/json"
 
@@ -50,6 +51,11 @@ class RequestContext:
         """The engine's state, strictly fresh; read once for each request."""
         return self.read_snapshot()
 
+    @property
+    def actor(self) -> Actor:
+        """Who changes something, and whether only in a dry run."""
+        return Actor(self.services, self.caller, dry_run=self.dry_run)
+
 
 @dataclass(frozen=True, slots=True)
 class ViewResult:
@@ -71,6 +77,8 @@ class Media:
 
 View = Callable[..., ViewResult | Response]
 ResultShape = type[Schema] | Media | None
+Answers = Mapping[int, ResultShape | tuple[ResultShape, ...]]
+Declaration = Callable[[View], View]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,23 +135,36 @@ class Resource:
         self.description = description
         self.operations: list[Operation] = []
 
+    def get(self, path: str, *shapes: ResultShape, role: Role | None = Role.VIEWER, **traits: Any) -> Declaration:
+        """Declare a view that reads, and answers 200 with one of ``shapes``, the default first."""
+        return self.operation("GET", path, {200: shapes}, role=role, **traits)
+
+    def change(
+        self, method: str, path: str, answers: Answers, *, role: Role = Role.OPERATOR, **traits: Any
+    ) -> Declaration:
+        """Declare a view that changes something. A change of an existing resource takes ``If-Match``."""
+        return self.operation(
+            method, path, answers, role=role, supports_dry_run=True, conditional="{" in path, **traits
+        )
+
     def operation(
         self,
         method: str,
         path: str,
+        answers: Answers,
         *,
         role: Role | None,
-        answers: Mapping[int, ResultShape | Sequence[ResultShape]],
-        body: Schema | None = None,
-        query: Schema | None = None,
-        problems: Mapping[int, Sequence[str]] | None = None,
+        problems: Mapping[int, str] | None = None,
         **traits: Any,
-    ) -> Callable[[View], View]:
-        """Declare the decorated view. Its docstring is the summary (first line) and description (the rest)."""
+    ) -> Declaration:
+        """Declare the decorated view. Its docstring is the summary (first line) and description (the rest).
+
+        ``problems`` maps a status to the codes of the operation's own problems, separated by spaces.
+        """
 
         def declare(view: View) -> View:
-            summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
-            shapes = {status: tuple(s) if isinstance(s, list | tuple) else (s,) for status, s in answers.items()}
+            summary, _, rest = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
+            paragraphs = [part.replace("\n", " ") for part in rest.split("\n\n")]
             self.operations.append(
                 Operation(
                     id=_camel(view.__name__),
@@ -153,18 +174,23 @@ class Resource:
                     tag=self.tag,
                     role=role,
                     summary=summary.rstrip("."),
-                    description="\n\n".join(part.replace("\n", " ") for part in description.split("\n\n")).strip()
-                    or summary,
-                    body=body,
-                    query=query,
-                    answers=shapes,
-                    problems=problems or {},
+                    description="\n\n".join(paragraphs).strip() or summary,
+                    answers={status: s if isinstance(s, tuple) else (s,) for status, s in answers.items()},
+                    problems={status: tuple(codes.split()) for status, codes in (problems or {}).items()},
                     **traits,
                 )
             )
             return view
 
         return declare
+
+
+def created(context: RequestContext, made: Created[Any]) -> ViewResult:
+    """Answer 201 with what was made, and where it is unless that was a dry run."""
+    if context.dry_run:
+        return ViewResult(made.value, 201)
+    replayed = {"Idempotent-Replayed": "true"} if made.replayed else {}
+    return ViewResult(made.value, 201, {"Location": f"{context.url_path}/{made.value.id}", **replayed})
 
 
 def _camel(name: str) -> str:

@@ -10,9 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import RAISE, Schema, ValidationError, fields, post_dump, post_load, validate, validates_schema
 
-from bridgework.explanations import CATALOGUE
 from bridgework.http.problems import faults
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -22,6 +21,14 @@ NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}(\.[a-zA-Z0-9_-]{0,63})*$"
 """What Docker takes as a name and DNS can carry, at most 63 characters between dots; for the document."""
 NOT_AN_ID = "[0-9a-f]{12}|[0-9a-f]{64}"
 """What a name must not be, since it reads as an id."""
+CIDR = {
+    "description": "The subnet in CIDR notation, such as `10.77.0.0/24`.",
+    "examples": ["10.77.0.0/24"],
+    "format": "cidr",
+    "pattern": "^[0-9A-Fa-f:.]+/[0-9]{1,3}$",
+}
+"""The ``metadata`` of a subnet."""
+MAX_PRIORITY = 2_147_483_647
 KEY = r"^[^\x00-\x1f\x7f]+$"
 """The key of a label, of a driver option or of any other map."""
 NAMES_PATTERN = "x-names-pattern"
@@ -64,6 +71,29 @@ class Strict(Schema):
             unknown = [name for name, texts in found.items() if texts == [faults.UNKNOWN]]
             for name in unknown[: faults.MAX_HINTS]:
                 found[name] = [f"{faults.UNKNOWN} {faults.near(str(name), self.fields)}".rstrip()]
+
+
+class Request(Strict):
+    """A body that loads into a value of the model, and dumps that value as the shortest body that says the same.
+
+    ``makes`` takes the loaded fields by their names. Remedies and forwarded requests are dumped by the same schema.
+    """
+
+    makes: ClassVar[Callable[..., Any]]
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Any:
+        return self.makes(**data)
+
+    @post_dump
+    def _leave_out_defaults(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        defaults = {name: field.load_default for name, field in self.fields.items()}
+        # A default that is called makes an empty list or object.
+        return {
+            name: value
+            for name, value in data.items()
+            if (value if callable(defaults[name]) else value != defaults[name])
+        }
 
 
 class ExactlyOne(Strict):
@@ -196,6 +226,31 @@ class Members(fields.Dict):
             raise ValidationError(found, valid_data=error.valid_data) from error
 
 
+class Items(fields.List[Any]):
+    """A list that loads as a tuple."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return tuple(super()._deserialize(value, *args, **kwargs))
+
+
+class Address(fields.IP):
+    """An IPv4 or IPv6 address that loads as text, in its shortest form."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return str(super()._deserialize(value, *args, **kwargs))
+
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        return value or None
+
+
+class Address4(Address, fields.IPv4):
+    """An IPv4 address that loads as text."""
+
+
+class Address6(Address, fields.IPv6):
+    """An IPv6 address that loads as text."""
+
+
 class FreeTextMap(Members):
     """An object from names to free texts."""
 
@@ -230,6 +285,21 @@ def never(pattern: str) -> dict[str, Any]:
     return {"not": {"type": "string", "pattern": f"^({pattern})$"}}
 
 
+def required(text: str, **metadata: Any) -> dict[str, Any]:
+    """Return the keywords of a field that a request must have."""
+    return {"required": True, "metadata": described(text, **metadata)}
+
+
+def optional(text: str, default: Any = None, **metadata: Any) -> dict[str, Any]:
+    """Return the keywords of a field that a request may leave out; without a default, it may also be null."""
+    return {"load_default": default, "allow_none": default is None, "metadata": described(text, **metadata)}
+
+
+def absent(text: str, **metadata: Any) -> dict[str, Any]:
+    """Return the keywords of a parameter that is ``None`` unless it is given."""
+    return {"load_default": None, "metadata": described(text, **metadata)}
+
+
 def _listed(checks: Any) -> list[Any]:
     if checks is None:
         return []
@@ -242,6 +312,32 @@ class Filter(fields.List[Any]):
     def __init__(self, inner: fields.Field[Any], text: str) -> None:
         told = described(f"{text} Repeat it to accept any of several values.")
         super().__init__(inner, load_default=list, validate=validate.Length(max=MAX_LABELS), metadata=told)
+
+
+class LabelFilter(fields.List[Any]):
+    """A filter by labels: given several times, every one must match."""
+
+    def __init__(self, text: str) -> None:
+        told = described(f"{text}, `key` or `key=value`. Repeat it to require several labels.")
+        super().__init__(Text(), load_default=list, validate=validate.Length(max=MAX_LABELS), metadata=told)
+
+
+class PageQuery(Strict):
+    """Paging."""
+
+    limit = QueryWhole(1, 1000, **optional("The largest number of items on the page.", 100))
+    cursor = Cursor()
+
+
+class ForceQuery(Strict):
+    """Whether to override."""
+
+    force = QueryFlag(
+        **optional(
+            "Make the change even if the resource is in use, as the operation says. `true` needs the role `admin`.",
+            False,
+        )
+    )
 
 
 class ReferenceSchema(Schema):
@@ -298,144 +394,3 @@ class Derived(fields.Nested):
     def get_value(self, obj: Any, *_: Any, **__: Any) -> Any:
         """What is dumped by the nested schema."""
         return self._source(obj)
-
-
-class CallSchema(Schema):
-    """A request to this API that you can send as it stands."""
-
-    method = fields.String(
-        required=True,
-        validate=validate.OneOf(["GET", "POST", "PUT", "DELETE"]),
-        metadata=described("The HTTP method of the request."),
-    )
-    path = fields.String(
-        required=True,
-        metadata=described("The path of the request with its query, such as `/v1/networks/web?force=true`."),
-    )
-    body = fields.Dict(
-        keys=fields.String(),
-        required=True,
-        allow_none=True,
-        metadata=described("The JSON body of the request; null when the request has no body."),
-    )
-
-
-class RemedySchema(Schema):
-    """How to fix a problem: requests to this API in order, or commands where no request can help."""
-
-    summary = fields.String(required=True, metadata=described("What to do, in one sentence."))
-    calls = fields.List(
-        fields.Nested(CallSchema), required=True, metadata=described("Requests to this API, to be sent in this order.")
-    )
-    commands = fields.List(
-        fields.String(), required=True, metadata=described("Shell commands to run on the engine's host, in this order.")
-    )
-
-
-COMPONENT_KINDS = ("bridge", "container", "endpoint", "host", "interface", "network", "node")
-
-
-class ComponentSchema(Schema):
-    """The part of the system that a finding is about."""
-
-    kind = fields.String(
-        required=True,
-        validate=validate.OneOf(COMPONENT_KINDS),
-        metadata=described("The kind of the component.", x_known_values=True),
-    )
-    id = fields.String(
-        required=True,
-        metadata=described("The Docker id of the component; empty when the component has no id, as the host."),
-    )
-    name = fields.String(required=True, metadata=described("The name of the component, such as `tomcat81`."))
-
-
-SEVERITIES = ("blocking", "warning", "info")
-
-
-class FindingSchema(Schema):
-    """A cause that was found, with the evidence for it and the way to fix it."""
-
-    code = fields.String(
-        required=True,
-        validate=validate.OneOf(tuple(CATALOGUE)),
-        metadata=described(
-            "The stable code of the cause. `GET /v1/explanations` explains every code.", x_known_values=True
-        ),
-    )
-    severity = fields.String(
-        required=True,
-        validate=validate.OneOf(SEVERITIES),
-        metadata=described("How serious the finding is: `blocking` means that traffic is expected to fail."),
-    )
-    component = fields.Nested(
-        ComponentSchema,
-        required=True,
-        metadata=described("The network, container or other component that the finding is about."),
-    )
-    message = fields.String(
-        required=True, metadata=described("One sentence that names the components and says what is wrong.")
-    )
-    remedy = fields.Nested(
-        RemedySchema,
-        required=True,
-        allow_none=True,
-        metadata=described("How to fix the cause; null when there is nothing to fix or no fix is known."),
-    )
-    evidence = fields.Dict(
-        keys=fields.String(),
-        required=True,
-        metadata=described("The observed values that led to this finding, by name. The names depend on `code`."),
-    )
-
-
-class FaultSchema(Schema):
-    """One fault of an invalid request, and where in the request it is."""
-
-    place = fields.String(
-        required=True, data_key="in", validate=validate.OneOf(["body", "query", "header"]),
-        metadata=described("The part of the request that the fault is in.", x_known_values=True),
-    )  # fmt: skip
-    pointer = fields.String(
-        metadata=described("For a fault in the body: its JSON pointer (RFC 6901), such as `/ipam/pools/0/subnet`.")
-    )
-    name = fields.String(metadata=described("For a fault outside the body: the name of the query parameter or header."))
-    message = fields.String(required=True, metadata=described("What is wrong with the value, in one sentence."))
-
-
-class ProblemSchema(Schema):
-    """A problem document (RFC 9457): the body of every answer that reports a failure."""
-
-    type = fields.String(
-        required=True,
-        metadata=described(
-            "The path that describes this type of problem, such as `/problems/port-taken`.", format="uri-reference"
-        ),
-    )
-    title = fields.String(
-        required=True,
-        metadata=described("The summary of this type of problem, the same for every problem with this `code`."),
-    )
-    status = fields.Integer(
-        required=True, metadata=described("The HTTP status of the answer, such as 409.", minimum=400, maximum=599)
-    )
-    detail = fields.String(
-        required=True,
-        metadata=described("What went wrong with this request; the sentence names the resources concerned."),
-    )
-    code = fields.String(
-        required=True,
-        metadata=described("The stable code of the problem, such as `port-taken`. Programs decide on this code."),
-    )
-    request_id = fields.String(
-        required=True,
-        metadata=described("The id of the request, as in the header `X-Request-ID` and in the service's log."),
-    )
-    remedy = fields.Nested(RemedySchema, metadata=described("How to fix the problem; absent when no fix is known."))
-    errors = fields.List(
-        fields.Nested(FaultSchema),
-        metadata=described("Every fault of an invalid request; absent for other problems."),
-    )
-    facts = fields.Dict(
-        keys=fields.String(), metadata=described("Further details for programs, by name. The names depend on `code`.")
-    )

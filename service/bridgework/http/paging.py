@@ -38,10 +38,15 @@ def page(
     return {"items": [described(item) for item in given], "next_cursor": cursor}
 
 
+def filters(context: RequestContext) -> dict[str, Any]:
+    """Return the filters of a list: its query without the parameters of paging."""
+    return {name: value for name, value in context.query.items() if name not in {"cursor", "limit"}}
+
+
 def _list_of(context: RequestContext) -> str:
     """A digest of the list's path and its filters; ``limit`` may differ from page to page."""
-    filters = sorted((name, str(value)) for name, value in context.query.items() if name not in {"cursor", "limit"})
-    return hashlib.blake2b(json.dumps([context.url_path, filters]).encode(), digest_size=6).hexdigest()
+    given = sorted((name, str(value)) for name, value in filters(context).items())
+    return hashlib.blake2b(json.dumps([context.url_path, given]).encode(), digest_size=6).hexdigest()
 
 
 def _encoded(of: str, key: tuple[str, str]) -> str:

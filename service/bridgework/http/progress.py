@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 from flask import Response, json, stream_with_context
 from marshmallow import Schema, fields, validate
 
-from bridgework.http.contract import Media, ViewResult, json_text
-from bridgework.http.fields import ProblemSchema, Variants, described
+from bridgework.http.contract import Media, RequestContext, ViewResult, json_text
+from bridgework.http.fields import Variants, described
 from bridgework.http.problems.documents import HttpProblem, problem_of
+from bridgework.http.problems.schemas import ProblemSchema
 from bridgework.http.resources.containers.schemas import ContainerSchema
 from bridgework.model.errors import BridgeworkError
 from bridgework.telemetry import progress
@@ -86,7 +87,12 @@ class ProgressResponse(Response):
     made: str | None = None
 
 
-def streamed(work: Callable[[], ViewResult], status: int = 200) -> ProgressResponse:
+def answered(context: RequestContext, work: Callable[[], ViewResult], status: int = 200) -> ViewResult | Response:
+    """Do the work and answer its result, or its progress line by line if the client accepts lines."""
+    return _streamed(work, status) if context.media_type == NDJSON else work()
+
+
+def _streamed(work: Callable[[], ViewResult], status: int) -> ProgressResponse:
     """Do the work in a thread and answer its progress. Raises what the work raises before the first line."""
     told: queue.SimpleQueue[str | ViewResult | Exception] = queue.SimpleQueue()
     threading.Thread(target=copy_context().run, args=(_run, work, told), daemon=True).start()

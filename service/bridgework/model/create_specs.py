@@ -1,6 +1,6 @@
-"""What a caller asks the engine to make, as typed values; the engine room turns each into the engine's own body.
+"""What a caller asks the engine to create, as typed values. ``engine/bodies.py`` turns each into the engine's own body.
 
-Nothing here can hand out the host: there is no field for privileges, mounts, devices or other namespaces.
+No value here can give access to the host: there is no field for privileges, mounts, devices or other namespaces.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
-    """A container's wished place in a network."""
+    """An endpoint to create: the place of a container in a network."""
 
     aliases: tuple[str, ...] = ()
     ipv4_address: str | None = None
@@ -46,20 +46,21 @@ class EndpointSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerSpec:
-    """A container to create. ``networks`` maps a network to the wished endpoint there.
+class NetworkPlace(EndpointSpec):
+    """An endpoint of a new container, and the network that it is in, by name or id."""
 
-    ``network_mode`` is the engine's: ``bridge``, ``host``, ``none``, ``container:<full id>`` or a network's name.
-    Networks are keyed by their ids while they are weighed, and by their names when the engine is asked.
-    """
+    network: str = ""
 
-    name: str
+
+@dataclass(frozen=True, slots=True)
+class ContainerSettings:
+    """What a container to create gets, apart from its networks. Without a ``name``, the service makes one up."""
+
+    name: str | None
     image: str
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    network_mode: str = "bridge"
-    networks: Mapping[str, EndpointSpec] = field(default_factory=dict)
     published_ports: tuple[PublishedPort, ...] = ()
     hostname: str | None = None
     dns: tuple[str, ...] = ()
@@ -68,3 +69,29 @@ class ContainerSpec:
     extra_hosts: Mapping[str, str] = field(default_factory=dict)
     sysctls: Mapping[str, str] = field(default_factory=dict)
     restart_policy: str = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRequest(ContainerSettings):
+    """A container as a caller asks for it: networks and containers by name or id, in the caller's order.
+
+    Without a ``network_mode`` it is the first of ``networks``, or ``bridge``.
+    """
+
+    network_mode: str | None = None
+    networks: tuple[NetworkPlace, ...] = ()
+    start: bool = True
+    pull: str = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec(ContainerSettings):
+    """A container to create, with every reference resolved.
+
+    ``network_mode`` is the engine's: ``bridge``, ``host``, ``none``, ``container:<full id>`` or a network's name.
+    ``networks`` maps a network to the endpoint there: by its full id until the engine is asked, then by its name.
+    """
+
+    name: str
+    network_mode: str = "bridge"
+    networks: Mapping[str, EndpointSpec] = field(default_factory=dict)

@@ -22,6 +22,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridgework.model.actions import Action
+
 MAX_QUOTED = 200
 
 
@@ -38,20 +40,11 @@ def plainly(error: Exception) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One call to this API that a client can send as it stands."""
-
-    method: str
-    path: str
-    body: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Remedy:
-    """What mends a fault: a sentence, then calls in order, then host commands where no call can do it."""
+    """How to fix a problem: a sentence, actions in order, and commands for the host where no action can help."""
 
     summary: str
-    calls: tuple[Call, ...] = ()
+    actions: tuple[Action, ...] = ()
     commands: tuple[str, ...] = ()
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from bridgework.model.errors import AmbiguousReference, Call, NotFound, Remedy, quoted
+from bridgework.model.actions import Read
+from bridgework.model.errors import AmbiguousReference, NotFound, Remedy, quoted
 from bridgework.model.snapshot import Container, Network, Snapshot
 
 
@@ -21,6 +22,7 @@ class _Named(Protocol):
 
 
 _Thing = TypeVar("_Thing", bound=_Named)
+_LISTS = {"network": Read("networks"), "container": Read("containers")}
 
 
 def network(snapshot: Snapshot, reference: str) -> Network:
@@ -47,7 +49,7 @@ def _resolve(noun: str, by_id: Mapping[str, _Thing], by_name: Mapping[str, Seque
     raise NotFound(
         code=f"{noun}-not-found",
         detail=f"No {noun} has the name, id or id prefix {quoted(reference)}.",
-        remedy=Remedy(f"List the {noun}s that exist.", calls=(Call("GET", f"/v1/{noun}s"),)),
+        remedy=Remedy(f"List the {noun}s that exist.", actions=(_LISTS[noun],)),
         facts={noun: reference},
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import Field
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from bridgework.model.actions import Call
 from bridgework.model.checks import (
     AnsweringNode,
     CheckResult,
@@ -24,7 +25,7 @@ from bridgework.model.checks import (
     Severity,
     Verdict,
 )
-from bridgework.model.errors import Call, Remedy
+from bridgework.model.errors import Remedy
 from bridgework.model.peers import Node, OverlayPlace
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Reference
 

@@ -1,55 +1,56 @@
-"""Create a container and start it. When it cannot be started it is removed again, so that nothing is half done."""
+"""Create a container and start it. If the start fails, the container is removed again: nothing is left half done."""
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
-from bridgework.model.create_specs import ContainerSpec
+from bridgework.model.create_specs import ContainerRequest, ContainerSpec
 from bridgework.model.errors import BridgeworkError, Conflict, NotFound, Remedy
 from bridgework.model.snapshot import Container, Snapshot
-from bridgework.policy.access import Caller, require_ownership, stamped
+from bridgework.policy.access import require_ownership, stamped
 from bridgework.telemetry import progress
 from bridgework.use_cases.containers import get_container
-from bridgework.use_cases.idempotency import PAUSES_S, RetryKey, earlier
-from bridgework.use_cases.networks import Created
-from bridgework.use_cases.preflight.container import (
-    WantedContainer,
-    require_allowed,
-    require_free,
-    resolved,
-    wanted_ports,
-)
+from bridgework.use_cases.idempotency import PAUSES_S, Created, RetryKey, earlier, retry_key
+from bridgework.use_cases.preflight.container import require_allowed, require_free, resolved, wanted_ports
 from bridgework.use_cases.preflight.container_conflicts import explained, held_by_a_program, name_taken
-from bridgework.use_cases.services import Services
+from bridgework.use_cases.services import Actor, Services
 from bridgework.use_cases.views import DescribedContainer, describe_container, planned_container, with_state
 
 GOING = frozenset({"removing", "dead"})
 
 
-def create_container(
-    services: Services, caller: Caller, wanted: WantedContainer, key: RetryKey | None, *, dry_run: bool
-) -> Created | DescribedContainer:
-    """Make a container and start it; when it cannot be started it is removed again. Raises ``Conflict``…
+def create_container(actor: Actor, wanted: ContainerRequest, key_text: str | None) -> Created[DescribedContainer]:
+    """Create a container and start it; in a dry run, describe the container that would be created.
 
-    In a dry run, answer the container that would be made.
+    A container that cannot be started is removed again. Raises ``InvalidInput``, ``NotFound``, ``Refused``,
+    ``Conflict`` or ``EngineMisbehaved``.
     """
+    services, caller = actor.services, actor.caller
+    key = retry_key(caller, key_text, wanted)
     snapshot = services.engine.snapshot()
     before = earlier(snapshot.containers, key)
     if before is not None:
         require_ownership(caller, "container", before.name, before.labels)
-        return _planned_again(snapshot, before, wanted) if dry_run else _replayed(services, before, wanted)
+        if actor.dry_run:
+            return Created(_planned_again(snapshot, before, wanted))
+        return _described(services, _replayed(services, before, wanted), replayed=True)
     name = wanted.name or (f"bridgework-{key.key[:12]}" if key else f"bridgework-{secrets.token_hex(6)}")
-    spec = resolved(services, snapshot, replace(wanted.spec, name=name), wanted)
+    spec = resolved(services, snapshot, wanted, name)
     require_allowed(services, caller, snapshot, spec)
     require_free(snapshot, spec, start=wanted.start)
     present = services.engine.has_image(spec.image)
     if not present and wanted.pull == "never":
         raise _image_missing(spec.image)
-    if dry_run:
-        _foresee(services, snapshot, spec, wanted)
-        return planned_container(snapshot, replace(spec, labels=stamped(caller, spec.labels)), start=wanted.start)
+    if actor.dry_run:
+        # The engine is not asked in a dry run, so a program that has one of the ports is looked for here.
+        held = held_by_a_program(services, snapshot, wanted_ports(snapshot, spec)) if wanted.start else None
+        if held is not None:
+            raise held
+        planned = replace(spec, labels=stamped(caller, spec.labels))
+        return Created(planned_container(snapshot, planned, start=wanted.start))
     if not present or wanted.pull == "always":
         progress.tell(f"Pulling {spec.image}")
         services.engine.pull_image(spec.image)
@@ -58,43 +59,40 @@ def create_container(
     return _create(services, replace(_by_names(snapshot, spec), labels=labels), wanted, key)
 
 
-def _foresee(services: Services, snapshot: Snapshot, spec: ContainerSpec, wanted: WantedContainer) -> None:
-    """For a rehearsal, which never comes to the engine: raise ``Conflict`` where a program has a port."""
-    held = held_by_a_program(services, snapshot, wanted_ports(snapshot, spec)) if wanted.start else None
-    if held is not None:
-        raise held
-
-
 def _by_names(snapshot: Snapshot, spec: ContainerSpec) -> ContainerSpec:
-    """With the networks by their names: the engine keeps the key, and before the first start finds no other."""
+    """Key the networks by their names: the engine keeps the key, and finds no other before the first start."""
     named = {snapshot.networks_by_id[key].name: endpoint for key, endpoint in spec.networks.items()}
     return replace(spec, networks=named)
 
 
-def _planned_again(snapshot: Snapshot, before: Container, wanted: WantedContainer) -> DescribedContainer:
-    """Answer a dry run with a key that made this container: it would be started if that did not happen yet."""
+def _planned_again(snapshot: Snapshot, before: Container, wanted: ContainerRequest) -> DescribedContainer:
+    """Describe the container of an earlier request as a repeat would leave it: started, if it was never started."""
     return describe_container(snapshot, with_state(before, "running") if _unstarted(before, wanted) else before)
 
 
-def _unstarted(before: Container, wanted: WantedContainer) -> bool:
+def _unstarted(before: Container, wanted: ContainerRequest) -> bool:
     return wanted.start and before.state == "created"
 
 
 def _create(
     services: Services,
     spec: ContainerSpec,
-    wanted: WantedContainer,
+    wanted: ContainerRequest,
     key: RetryKey | None,
-    pauses_s: tuple[float, ...] = PAUSES_S,
-) -> Created:
-    """A name that nobody is seen to have is one that the engine is just making or removing: then once more."""
+    pauses_s: Sequence[float] = PAUSES_S,
+) -> Created[DescribedContainer]:
+    """Create and start the container.
+
+    If the name is taken and no container is listed with it, the engine is making or removing that container at this
+    moment. Then try again after each of ``pauses_s``.
+    """
     try:
         container_id = services.engine.create_container(spec)
     except Conflict as conflict:
         snapshot = services.engine.snapshot()
         again = earlier(snapshot.containers, key)
         if again is not None:
-            return _replayed(services, again, wanted)
+            return _described(services, _replayed(services, again, wanted), replayed=True)
         holder = next((c for c in snapshot.containers if c.name == spec.name), None)
         if not pauses_s or holder is not None or conflict.code != "container-name-taken":
             raise name_taken(holder) if holder is not None else conflict from conflict
@@ -105,12 +103,12 @@ def _create(
         try:
             services.engine.start_container(container_id)
         except BridgeworkError as error:
-            return _undone(services, container_id, spec, error)
-    return Created(container_id)
+            _undo(services, container_id, spec, error)
+    return _described(services, container_id, replayed=False)
 
 
-def _replayed(services: Services, before: Container, wanted: WantedContainer) -> Created:
-    """The earlier request's container, started when that request did not come to it."""
+def _replayed(services: Services, before: Container, wanted: ContainerRequest) -> str:
+    """Return the id of the earlier request's container, and start it if that request did not come so far."""
     if before.state in GOING:
         raise _earlier_failed()
     if _unstarted(before, wanted):
@@ -122,7 +120,7 @@ def _replayed(services: Services, before: Container, wanted: WantedContainer) ->
             if conflict.code == "container-removing":
                 raise _earlier_failed() from conflict
             raise explained(services, before, conflict) from conflict
-    return Created(before.id, replayed=True)
+    return before.id
 
 
 def _earlier_failed() -> Conflict:
@@ -133,21 +131,22 @@ def _earlier_failed() -> Conflict:
     )
 
 
-def described(services: Services, made: Created) -> DescribedContainer:
-    """The container as it is now."""
+def _described(services: Services, container_id: str, *, replayed: bool) -> Created[DescribedContainer]:
+    """Describe the container as it is now. Raises ``Conflict`` if an earlier request is about to remove it again."""
     try:
-        found = get_container(services.engine.snapshot(), made.id)
+        found = get_container(services.engine.snapshot(), container_id)
     except NotFound as error:
-        raise _earlier_failed() if made.replayed else error from error
-    if made.replayed and found.state in GOING:
+        raise _earlier_failed() if replayed else error from error
+    if replayed and found.state in GOING:
         raise _earlier_failed()
-    return found
+    return Created(found, replayed)
 
 
-def _undone(services: Services, container_id: str, spec: ContainerSpec, error: BridgeworkError) -> Created:
-    """Remove what could not be started, so that nothing is half done; say so when even that fails.
+def _undo(services: Services, container_id: str, spec: ContainerSpec, error: BridgeworkError) -> None:
+    """Remove the container that could not be started and raise why; say so if it could not be removed either.
 
-    Not by force: when it runs after all (the engine was only slow, or a retry started it), it stays.
+    The removal is not by force: a container that runs after all stays, and nothing is raised. That happens when the
+    engine was only slow, or when a retry started the container.
     """
     told = error
     try:
@@ -159,7 +158,7 @@ def _undone(services: Services, container_id: str, spec: ContainerSpec, error: B
         raise told from error
     except BridgeworkError as stuck:
         if stuck.code == "container-running":
-            return Created(container_id)
+            return
         detail = f"{told.detail} The container {spec.name} was created and is still there."
         facts = {**told.facts, "left_behind": {"id": container_id, "name": spec.name}}
         raise replace(told, detail=detail, facts=facts) from error

@@ -1,8 +1,8 @@
-"""Safe retries without a database: a created thing carries, as labels, a digest of the key and of the body.
+"""Safe retries without a database: a created thing carries, as labels, a digest of the key and one of the request.
 
-The digest of the key includes the caller's name and project, so nobody replays another's. Docker keeps names unique,
-so of many clients that send one key at once a single one creates; the others meet its name, look again and answer the
-same thing.
+The digest of the key includes the caller's name and project, so no caller replays the request of another. Docker keeps
+names unique. So when many clients send one key at once, one of them creates; the others find the name taken, look
+again, and answer with what was created.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from bridgework.model.errors import InputFault, InvalidInput
 from bridgework.policy.access import IDEMPOTENCY_BODY_LABEL, IDEMPOTENCY_KEY_LABEL, Caller
 
 PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""How long to wait, again and again, for a thing that the engine is just making: it holds the name, and a network's
-bridge is up, before the thing is to be seen."""
+"""Seconds to wait between attempts while the engine is making the same thing for another request. The engine takes the
+name, and brings a network's bridge up, before it lists the thing."""
 
 
 class _Labelled(Protocol):
@@ -27,32 +27,40 @@ class _Labelled(Protocol):
 
 
 _Thing = TypeVar("_Thing", bound=_Labelled)
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
 class RetryKey:
-    """The digests of one request."""
+    """The digests of one request: of its key, and of what it asks for."""
 
     key: str
     body: str
 
     @property
     def labels(self) -> dict[str, str]:
-        """What the created thing is to carry."""
+        """The labels that the created thing gets."""
         return {IDEMPOTENCY_KEY_LABEL: self.key, IDEMPOTENCY_BODY_LABEL: self.body}
 
 
-def retry_key(caller: Caller, key: str | None, body: Any) -> RetryKey | None:
-    """The digests, where the client sent a key."""
+@dataclass(frozen=True, slots=True)
+class Created(Generic[_Value]):
+    """What a create made, and whether an earlier request with the same key made it."""
+
+    value: _Value
+    replayed: bool = False
+
+
+def retry_key(caller: Caller, key: str | None, wanted: Any) -> RetryKey | None:
+    """Return the digests of a request for ``wanted`` (a dataclass), or ``None`` if the client sent no key."""
     if key is None:
         return None
-    return RetryKey(
-        _digest(f"{caller.name}\0{caller.project or ''}\0{key}"), _digest(json.dumps(body, sort_keys=True, default=str))
-    )
+    body = json.dumps(asdict(wanted), sort_keys=True)
+    return RetryKey(_digest(f"{caller.name}\0{caller.project or ''}\0{key}"), _digest(body))
 
 
 def earlier(things: Iterable[_Thing], key: RetryKey | None) -> _Thing | None:
-    """What an earlier request with this key made. Raises ``InvalidInput`` when that had another body."""
+    """Return what an earlier request with this key made. Raises ``InvalidInput`` if that request had another body."""
     if key is None:
         return None
     for thing in things:

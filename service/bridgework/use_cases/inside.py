@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bridgework.model import references
-from bridgework.model.errors import BridgeworkError, Call, Conflict, Remedy
+from bridgework.model.actions import StartContainer
+from bridgework.model.errors import BridgeworkError, Conflict, Remedy
 from bridgework.model.observations import Interface, ListeningSocket, Neighbour, Observation, Route
 from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Container, Network, Reference, Snapshot
@@ -178,7 +179,7 @@ def _not_running(container: Container) -> BridgeworkError:
     return Conflict(
         code="container-not-running",
         detail=f"{container.name} is {container.state}: only while it runs has it a network namespace to look into.",
-        remedy=Remedy("Start it.", calls=(Call("POST", f"/v1/containers/{container.id}/start"),)),
+        remedy=Remedy("Start it.", (StartContainer(container.id),)),
         facts={"container": {"id": container.id, "name": container.name, "state": container.state}},
     )
 

@@ -1,4 +1,4 @@
-"""The ports and settings that every use case works with."""
+"""What a use case works with: the engine, the probe runner, the policy in force, and for a change its caller."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bridgework.model.engine_port import Engine
 from bridgework.model.peers import Peers, Swarm, overlays
 from bridgework.model.probe_port import ProbeRunner
 from bridgework.model.snapshot import Snapshot
-from bridgework.policy.access import Policy
+from bridgework.policy.access import Caller, Policy
 from bridgework.use_cases.connectivity.engine_rules import RulesMemory
 from bridgework.use_cases.connectivity.link_memory import LinkMemory
 
@@ -38,3 +38,12 @@ class Services:
         There can be some where peers are configured, and where an overlay network may reach another node.
         """
         return self.peers() if self.has_peers or any(True for _ in overlays(snapshot)) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The caller of a change, and whether the change is only rehearsed (``dry_run``)."""
+
+    services: Services
+    caller: Caller
+    dry_run: bool = False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bridgework.model.actions import Call
 from bridgework.model.checks import Severity, Verdict
-from bridgework.model.errors import Call
 from tests.support.worlds import (
     BRIDGE,
     BUILTIN,
     NONE,
     ask,
+    calls_of,
     codes,
     container,
     finding_of,
@@ -28,7 +29,7 @@ def test_s5_a_container_in_none_mode_reaches_nobody_and_the_remedy_takes_it_out_
     snapshot = world(*BUILTIN, lonely, other)
     prediction = predict(snapshot, ask(lonely, other))
     assert prediction.verdict is Verdict.UNREACHABLE
-    assert finding_of(prediction, "network-mode-none").remedy.calls == (
+    assert calls_of(finding_of(prediction, "network-mode-none").remedy) == (
         Call("POST", "/v1/networks", {"name": "tomcat84-tomcat81"}),
         Call("DELETE", "/v1/networks/none/endpoints/tomcat84?force=true"),
         Call("PUT", "/v1/networks/tomcat84-tomcat81/endpoints/tomcat84", {}),
@@ -53,7 +54,7 @@ def test_s8_a_sharer_in_an_old_namespace_has_to_be_restarted():
     prediction = predict(snapshot, ask(sharer, other), observations)
     assert prediction.verdict is Verdict.UNREACHABLE
     stale = finding_of(prediction, "shared-network-stale")
-    assert stale.remedy.calls == (Call("POST", "/v1/containers/tomcat86/restart"),)
+    assert calls_of(stale.remedy) == (Call("POST", "/v1/containers/tomcat86/restart"),)
     assert (stale.evidence["sharer_namespace"], stale.evidence["owner_namespace"]) == (10, 20)
     assert codes(predict(snapshot, ask(other, sharer), observations)) == ["shared-network-stale"]
     assert predict(snapshot, ask(other, sharer)).verdict is Verdict.REACHABLE
@@ -63,7 +64,7 @@ def test_s8_an_owner_that_is_down_is_started_before_the_sharer():
     owner = container("tomcat85", BRIDGE, state="exited")
     sharer = container("tomcat86", network_mode=f"container:{owner.id}", shares_with=owner.id)
     prediction = predict(world(*BUILTIN, owner, sharer), ask(sharer, "address:172.17.0.1"))
-    assert [call.path for call in finding_of(prediction, "shared-network-owner-down").remedy.calls] == [
+    assert [call.path for call in calls_of(finding_of(prediction, "shared-network-owner-down").remedy)] == [
         "/v1/containers/tomcat85/start",
         "/v1/containers/tomcat86/restart",
     ]
@@ -76,7 +77,7 @@ def test_s9_on_the_default_bridge_addresses_work_and_names_do_not():
     assert predict(snapshot, ask(one, "address:172.17.0.3")).verdict is Verdict.REACHABLE
     by_name = predict(snapshot, ask(one, "name:tomcat82"))
     assert by_name.verdict is Verdict.UNREACHABLE
-    assert finding_of(by_name, "default-bridge-no-dns").remedy.calls == (
+    assert calls_of(finding_of(by_name, "default-bridge-no-dns").remedy) == (
         Call("POST", "/v1/networks", {"name": "tomcat81-tomcat82"}),
         Call("PUT", "/v1/networks/tomcat81-tomcat82/endpoints/tomcat81", {}),
         Call("PUT", "/v1/networks/tomcat81-tomcat82/endpoints/tomcat82", {}),

@@ -11,6 +11,7 @@ from tests.support.worlds import (
     BUILTIN,
     HOST_NETWORK,
     ask,
+    calls_of,
     codes,
     container,
     finding_of,
@@ -129,7 +130,7 @@ def test_a_port_published_on_loopback_is_for_the_host_alone():
     )
     snapshot = world(FRONT, BACK, ONE, web)
     found = finding_of(predict(snapshot, ask(ONE, "host", "tcp", 8081)), "port-bound-to-loopback")
-    assert [call.path for call in found.remedy.calls][1:] == [
+    assert [call.path for call in calls_of(found.remedy)][1:] == [
         "/v1/networks/a-web/endpoints/a",
         "/v1/networks/a-web/endpoints/web",
     ]

@@ -23,6 +23,7 @@ from tests.support.worlds import (
     BRIDGE,
     BUILTIN,
     ask,
+    calls_of,
     codes,
     container,
     finding_of,
@@ -66,7 +67,7 @@ def test_containers_without_a_common_network_get_one_of_their_own():
     prediction = predict(world(FRONT, BACK, one, two), ask(one, two))
     found = finding_of(prediction, "no-shared-network")
     assert found.message == "a (frontend) and b (backend) have no network in common."
-    assert found.remedy.calls[0].body == {"name": "a-b"}
+    assert calls_of(found.remedy)[0].body == {"name": "a-b"}
     assert way(prediction) == [("interface", "passed"), ("bridge", "passed"), ("routing", "stopped")]
 
 
@@ -74,7 +75,7 @@ def test_a_remedys_network_takes_a_name_that_is_free():
     one, two = on(FRONT, "a", 2), on(BACK, "b", 2)
     taken = [network("a-b", None), network("a-b-2", None)]
     found = finding_of(predict(world(FRONT, BACK, *taken, one, two), ask(one, two)), "no-shared-network")
-    assert found.remedy.calls[0].body == {"name": "a-b-3"}
+    assert calls_of(found.remedy)[0].body == {"name": "a-b-3"}
 
 
 def test_an_address_on_another_bridge_is_isolated():
@@ -90,7 +91,7 @@ def test_an_internal_network_leads_nowhere_but_to_its_own_and_to_the_host():
     assert predict(snapshot, ask(one, "host")).verdict is Verdict.REACHABLE
     assert predict(snapshot, ask("host", one)).verdict is Verdict.REACHABLE
     outside = finding_of(predict(snapshot, ask(one, "address:192.0.2.1")), "internal-no-egress")
-    assert [call.path for call in outside.remedy.calls] == ["/v1/networks", "/v1/networks/a/endpoints/a"]
+    assert [call.path for call in calls_of(outside.remedy)] == ["/v1/networks", "/v1/networks/a/endpoints/a"]
     assert codes(predict(snapshot, ask(one, "address:10.1.0.1"))) == ["internal-no-egress"]
     assert codes(predict(snapshot, ask(one, three))) == ["no-shared-network"]
 
@@ -99,7 +100,7 @@ def test_the_way_out_of_a_sharer_is_its_owners():
     owner = on(VAULT, "owner", 2)
     sharer = container("sharer", shares_with=owner.id)
     found = finding_of(predict(world(VAULT, owner, sharer), ask(sharer, "address:192.0.2.1")), "internal-no-egress")
-    assert found.remedy.calls[-1].path.endswith("/endpoints/owner")
+    assert calls_of(found.remedy)[-1].path.endswith("/endpoints/owner")
 
 
 def test_the_hosts_address_on_any_bridge_answers_a_container_with_a_way_out():
@@ -135,9 +136,9 @@ def test_an_address_nobody_holds_names_who_may_be_meant():
     snapshot = world(FRONT, one, two)
     found = finding_of(predict(snapshot, ask(one, "address:10.1.0.9")), "stale-address")
     assert "not running there: b" in found.message
-    assert found.remedy.calls[0].path == "/v1/containers/b/start"
+    assert calls_of(found.remedy)[0].path == "/v1/containers/b/start"
     nobody = finding_of(predict(world(FRONT, one), ask(one, "address:10.1.0.9")), "stale-address")
-    assert nobody.remedy.calls == ()
+    assert calls_of(nobody.remedy) == ()
     third = container("c", FRONT, state="exited")
     vague = predict(world(FRONT, one, container("b", FRONT, state="exited"), third), ask(one, "address:10.1.0.9"))
     assert finding_of(vague, "stale-address").evidence["not_running"] == ["b", "c"]
@@ -365,7 +366,7 @@ def test_a_link_that_is_down_is_reconnected_with_the_settings_it_has():
     one, observations = links(state="down")
     two = on(FRONT, "b", 3)
     found = finding_of(predict(world(FRONT, one, two), ask(one, two), observations), "link-down")
-    assert [call.method for call in found.remedy.calls] == ["DELETE", "PUT"]
+    assert [call.method for call in calls_of(found.remedy)] == ["DELETE", "PUT"]
     assert codes(predict(world(FRONT, one, two), ask(two, one), observations)) == ["link-down"]
 
 

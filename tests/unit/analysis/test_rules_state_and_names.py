@@ -14,6 +14,7 @@ from tests.support.worlds import (
     HOST_NETWORK,
     NONE,
     ask,
+    calls_of,
     codes,
     container,
     finding_of,
@@ -38,7 +39,7 @@ def test_a_source_that_is_stopped_sends_nothing_and_the_remedy_starts_it():
     prediction = predict(world(FRONT, one, two), ask(one, two))
     found = finding_of(prediction, "source-not-running")
     assert found.message == "a is exited (exit code 137, error: oom); nothing can be sent from it."
-    assert found.remedy.calls[0].path == "/v1/containers/a/start"
+    assert calls_of(found.remedy)[0].path == "/v1/containers/a/start"
     assert (prediction.verdict, way(prediction)) == (Verdict.UNREACHABLE, [("container", "stopped")])
 
 
@@ -51,7 +52,7 @@ def test_a_source_that_was_removed_is_said_to_not_exist():
 def test_a_destination_that_is_stopped_or_removed_holds_no_address():
     one, two = container("a", (FRONT, "10.1.0.2")), container("b", FRONT, state="created")
     found = finding_of(predict(world(FRONT, one, two), ask(one, two)), "destination-not-running")
-    assert found.remedy.calls[0].path == "/v1/containers/b/start"
+    assert calls_of(found.remedy)[0].path == "/v1/containers/b/start"
     assert finding_of(predict(world(FRONT, one), ask(one, two)), "destination-not-running").remedy is None
 
 
@@ -68,7 +69,7 @@ def test_a_paused_destination_answers_pings_and_no_requests(protocol, severity, 
     prediction = predict(world(FRONT, one, two), ask(one, two, protocol, None if protocol == "icmp" else 80))
     found = finding_of(prediction, "container-paused")
     assert (prediction.verdict, found.severity) == (verdict, severity)
-    assert [call.path for call in found.remedy.calls] == ["/v1/containers/b/start"]
+    assert [call.path for call in calls_of(found.remedy)] == ["/v1/containers/b/start"]
 
 
 def test_a_destination_in_host_mode_is_asked_at_the_hosts_address():
@@ -97,7 +98,7 @@ def test_a_sharer_of_a_container_that_is_gone_has_to_be_made_again():
     one = container("a", (FRONT, "10.1.0.2"))
     snapshot = world(FRONT, one, sharer, second)
     found = finding_of(predict(snapshot, ask(sharer, one)), "shared-network-owner-down")
-    assert (found.remedy.calls, "a container that is gone" in found.message) == ((), True)
+    assert (calls_of(found.remedy), "a container that is gone" in found.message) == ((), True)
     found = finding_of(predict(snapshot, ask(one, second)), "shared-network-owner-down")
     assert "sharer, which shares one that is gone" in found.message
 
@@ -138,7 +139,7 @@ def test_a_container_taken_off_every_network_has_no_network():
     one, two = container("a"), container("b", (FRONT, "10.1.0.3"))
     found = finding_of(predict(world(FRONT, one, two), ask(one, two)), "network-mode-none")
     assert "on no network" in found.message
-    assert [call.method for call in found.remedy.calls] == ["POST", "PUT", "PUT"]
+    assert [call.method for call in calls_of(found.remedy)] == ["POST", "PUT", "PUT"]
 
 
 def test_a_name_on_another_network_is_unknown_and_the_remedy_gives_both_a_network():
@@ -148,7 +149,7 @@ def test_a_name_on_another_network_is_unknown_and_the_remedy_gives_both_a_networ
     found = finding_of(prediction, "name-not-on-shared-network")
     assert found.evidence["valid_names"] == ["c"]
     assert "b is on backend" in found.message
-    assert [call.path for call in found.remedy.calls] == [
+    assert [call.path for call in calls_of(found.remedy)] == [
         "/v1/networks",
         "/v1/networks/a-b/endpoints/a",
         "/v1/networks/a-b/endpoints/b",
@@ -158,7 +159,7 @@ def test_a_name_on_another_network_is_unknown_and_the_remedy_gives_both_a_networ
 def test_a_bearer_by_another_name_gets_that_name_as_an_alias_on_the_new_network():
     one, two = container("a", (FRONT, "10.1.0.2")), container("b", (BACK, "10.2.0.2", {"aliases": ["db"]}))
     found = finding_of(predict(world(FRONT, BACK, one, two), ask(one, "name:db")), "name-not-on-shared-network")
-    assert found.remedy.calls[-1].body == {"aliases": ["db"]}
+    assert calls_of(found.remedy)[-1].body == {"aliases": ["db"]}
 
 
 def test_a_sharer_has_no_name_of_its_own():
@@ -192,7 +193,7 @@ def test_the_name_of_a_stopped_container_does_not_resolve_until_it_is_started():
 def test_the_host_knows_no_container_by_name():
     two = container("b", (FRONT, "10.1.0.3"))
     found = finding_of(predict(world(FRONT, two), ask("host", "name:b")), "name-not-on-shared-network")
-    assert (found.component.kind, found.remedy.calls) == ("host", ())
+    assert (found.component.kind, calls_of(found.remedy)) == ("host", ())
 
 
 def test_what_an_upstream_server_knows_is_not_predicted_but_for_internal_networks_which_ask_none():

@@ -13,6 +13,7 @@ from tests.support.worlds import (
     BUILTIN,
     HOST_NETWORK,
     NONE,
+    calls_of,
     codes,
     container,
     finding_of,
@@ -72,7 +73,7 @@ def test_ports_of_an_internal_network_are_not_published():
     found = finding_of(
         findings(container("a", (VAULT, "10.3.0.2"), configured_ports=[published(8083)])), "internal-no-publish"
     )
-    assert [call.method for call in found.remedy.calls] == ["POST", "PUT"]
+    assert [call.method for call in calls_of(found.remedy)] == ["POST", "PUT"]
 
 
 def test_a_port_published_on_loopback_is_pointed_out():
@@ -82,7 +83,7 @@ def test_a_port_published_on_loopback_is_pointed_out():
 
 def test_the_default_bridge_alone_has_no_names():
     found = finding_of(findings(container("a", (BRIDGE, "172.17.0.2"))), "default-bridge-no-dns")
-    assert (found.severity, found.remedy.calls[0].body) == (Severity.INFO, {"name": "a"})
+    assert (found.severity, calls_of(found.remedy)[0].body) == (Severity.INFO, {"name": "a"})
     assert findings(container("a", (BRIDGE, "172.17.0.2"), (NET, "10.1.0.2"))) == ()
 
 
@@ -90,15 +91,15 @@ def test_a_legacy_link_is_replaced_by_a_network_with_its_alias():
     target = container("db1", (BRIDGE, "172.17.0.3"))
     one = container("a", (BRIDGE, "172.17.0.2"), links=("/db1:/a/db",))
     found = finding_of(findings(one, target), "legacy-link")
-    assert [(call.path, call.body) for call in found.remedy.calls] == [
+    assert [(call.path, call.body) for call in calls_of(found.remedy)] == [
         ("/v1/networks", {"name": "a-db1"}),
         ("/v1/networks/a-db1/endpoints/a", {}),
         ("/v1/networks/a-db1/endpoints/db1", {"aliases": ["db"]}),
     ]
-    assert finding_of(findings(one), "legacy-link").remedy.calls == ()
+    assert calls_of(finding_of(findings(one), "legacy-link").remedy) == ()
     user = container("a", (NET, "10.1.0.2", {"links": ("b:b",)}))
     named = container("b", (NET, "10.1.0.3"))
-    assert finding_of(findings(user, named), "legacy-link").remedy.calls[-1].body == {}
+    assert calls_of(finding_of(findings(user, named), "legacy-link").remedy)[-1].body == {}
 
 
 def test_an_alias_that_another_holds_is_given_up_by_reconnecting_without_it():
@@ -106,7 +107,7 @@ def test_an_alias_that_another_holds_is_given_up_by_reconnecting_without_it():
     other = container("b", (NET, "10.1.0.3", {"aliases": ["db"]}))
     found = finding_of(findings(one, other), "alias-already-held")
     assert found.evidence == {"name": "db", "network": "backend", "holders": ["a", "b"]}
-    assert [(call.method, call.body) for call in found.remedy.calls] == [
+    assert [(call.method, call.body) for call in calls_of(found.remedy)] == [
         ("DELETE", None),
         ("PUT", {"aliases": ["mine"]}),
     ]
@@ -130,7 +131,7 @@ def test_a_fixed_address_that_was_not_given_or_that_is_taken():
 def test_a_network_that_is_gone_is_disconnected_by_force():
     gone = network("old", "10.9.0.0/24")
     found = finding_of(findings(container("a", gone, state="exited")), "network-gone")
-    assert found.remedy.calls[0].path == f"/v1/networks/{gone.id}/endpoints/a?force=true"
+    assert calls_of(found.remedy)[0].path == f"/v1/networks/{gone.id}/endpoints/a?force=true"
 
 
 def test_name_servers_that_cannot_serve_are_said():
@@ -167,12 +168,12 @@ def test_a_stopped_container_that_is_not_in_the_network_it_was_created_for():
     found = finding_of(findings(one), "network-forgotten")
     assert found.message == "a was created for the network backend and is in no network: once started, it has only lo."
     assert found.evidence == {"network_mode": "backend", "error": "Bind for 0.0.0.0:9000 failed"}
-    assert [call.path for call in found.remedy.calls] == ["/v1/networks/backend/endpoints/a"]
+    assert [call.path for call in calls_of(found.remedy)] == ["/v1/networks/backend/endpoints/a"]
 
 
 def test_a_forgotten_network_that_is_gone_is_only_named():
     found = finding_of(findings(container("a", state="exited", network_mode="old")), "network-forgotten")
-    assert (found.remedy.summary, found.remedy.calls) == ("Connect a to a network that exists.", ())
+    assert (found.remedy.summary, calls_of(found.remedy)) == ("Connect a to a network that exists.", ())
 
 
 def test_no_network_is_forgotten_where_none_is_expected():

@@ -26,6 +26,7 @@ from bridgework.model.observations import (
 )
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 from bridgework.topology.build import build
+from tests.support.worlds import calls_of
 
 BRIDGE = Network("bridge-id", "bridge", pools=(Pool("172.17.0.0/16", "172.17.0.1"),))
 WEB80 = (PublishedPort(80, host_port=8080),)
@@ -78,7 +79,7 @@ def listening(*sockets):
 
 
 def calls(finding):
-    return [(call.method, call.path) for call in finding.remedy.calls]
+    return [(call.method, call.path) for call in calls_of(finding.remedy)]
 
 
 # Addresses
@@ -132,9 +133,8 @@ def full(count, subnet="10.9.0.0/28"):
 def test_a_full_pool_blocks_and_the_remedy_is_a_wider_network():
     finding = only(*full(13), code="pool-exhausted")
     assert (finding.severity, finding.evidence["free"]) == (Severity.BLOCKING, 0)
-    assert finding.remedy.calls[0].body == {
+    assert calls_of(finding.remedy)[0].body == {
         "name": "lab-wide",
-        "driver": "bridge",
         "ipam": {"pools": [{"subnet": "172.16.0.0/26"}]},
     }
 
@@ -145,7 +145,7 @@ def test_a_pool_with_one_address_left_is_nearly_full_and_one_with_two_is_not():
 
 
 def test_a_wider_network_is_not_promised_where_there_is_none():
-    assert only(*full(13), network("greedy", "0.0.0.0/0"), code="pool-exhausted").remedy.calls == ()
+    assert calls_of(only(*full(13), network("greedy", "0.0.0.0/0"), code="pool-exhausted").remedy) == ()
 
 
 def test_the_last_default_subnets_are_a_warning_and_none_left_blocks():
@@ -161,10 +161,10 @@ def test_the_last_default_subnets_are_a_warning_and_none_left_blocks():
 def test_where_every_network_is_used_a_free_subnet_is_named_if_there_is_one():
     used = network("n", "10.0.0.0/24"), container("c", endpoint("c", "n", "10.0.0.2"))
     finding = only(*used, code="address-space-exhausted", default_pools=(("10.0.0.0/24", 24),))
-    assert finding.remedy.calls[0].body["ipam"] == {"pools": [{"subnet": "172.16.0.0/24"}]}
+    assert calls_of(finding.remedy)[0].body["ipam"] == {"pools": [{"subnet": "172.16.0.0/24"}]}
     everything = network("n", "0.0.0.0/0"), used[1]
     nothing = only(*everything, code="address-space-exhausted", default_pools=(("10.0.0.0/24", 24),))
-    assert nothing.remedy.calls == ()
+    assert calls_of(nothing.remedy) == ()
 
 
 def test_nonsense_pools_of_the_engine_say_nothing():
@@ -193,8 +193,8 @@ def test_a_stopped_containers_address_that_another_holds_is_told_with_the_holder
     )
     finding = only(*things, code="static-address-taken")
     assert finding.message == "db wants 172.18.0.3 on lab, which web holds."
-    assert [call.method for call in finding.remedy.calls] == ["DELETE", "PUT"]
-    assert finding.remedy.calls[1].body == {"aliases": ["sql"]}
+    assert [call.method for call in calls_of(finding.remedy)] == ["DELETE", "PUT"]
+    assert calls_of(finding.remedy)[1].body == {"aliases": ["sql"]}
 
 
 def test_the_same_address_on_another_network_is_nobodys_trouble():
@@ -206,7 +206,7 @@ def test_the_same_address_on_another_network_is_nobodys_trouble():
 def test_a_taken_address_on_a_network_that_is_gone_has_no_calls():
     asked = endpoint("db", "lab", state="configured", configured_ipv4="172.18.0.3")
     things = container("db", asked, state="exited"), container("web", endpoint("web", "lab", "172.18.0.3"))
-    assert only(*things, code="static-address-taken").remedy.calls == ()
+    assert calls_of(only(*things, code="static-address-taken").remedy) == ()
 
 
 def test_an_address_other_than_the_one_asked_for_is_told():
@@ -256,7 +256,7 @@ def test_a_network_that_is_gone_is_made_anew_or_taken_as_it_is_now():
     assert calls(finding) == [("POST", "/v1/networks"), ("PUT", "/v1/networks/old/endpoints/lost")]
     assert "old (old-id), which" in finding.message
     odd = replace(lost.endpoints[0], network_id="a/b", network_name="a/b")
-    assert only(replace(lost, endpoints=(odd,)), code="network-gone").remedy.calls == ()
+    assert calls_of(only(replace(lost, endpoints=(odd,)), code="network-gone").remedy) == ()
     renewed = Network("another-id", "old")
     assert calls(only(lost, renewed, code="network-gone")) == [("PUT", "/v1/networks/old/endpoints/lost")]
 
@@ -322,7 +322,7 @@ def test_a_pair_that_is_down_together_or_whole_is_no_finding():
 
 
 def test_a_paused_container_is_told():
-    (call,) = only(container("c", state="paused"), code="container-paused").remedy.calls
+    (call,) = calls_of(only(container("c", state="paused"), code="container-paused").remedy)
     assert call.path == "/v1/containers/c/start"
 
 
@@ -335,7 +335,7 @@ def test_ports_published_without_a_network_of_ones_own_are_ignored(mode):
 
 def test_ports_published_from_internal_networks_only_are_not():
     things = network("vault", internal=True), container("c", endpoint("c", "vault"), configured_ports=WEB80)
-    assert only(*things, code="internal-no-publish").remedy.calls
+    assert calls_of(only(*things, code="internal-no-publish").remedy)
     opened = network("front"), replace(things[1], endpoints=(*things[1].endpoints, endpoint("c", "front")))
     assert found(things[0], *opened, code="internal-no-publish") == []
 
@@ -404,14 +404,14 @@ def test_two_on_the_default_bridge_alone_cannot_name_each_other():
 def test_a_crowd_on_the_default_bridge_is_not_moved_as_one():
     crowd = [container(f"c{i}", endpoint(f"c{i}", "bridge")) for i in range(9)]
     finding = only(BRIDGE, *crowd, code="default-bridge-no-dns")
-    assert (finding.remedy.calls, "and 4 more" in finding.message) == ((), True)
+    assert (calls_of(finding.remedy), "and 4 more" in finding.message) == ((), True)
 
 
 def test_a_link_is_replaced_by_a_network_with_its_alias():
     web = container("web", endpoint("web", "bridge", links=("db:store",)), links=("/db:/web/store", "/old:/web/old"))
     finding = only(BRIDGE, web, container("db", endpoint("db", "bridge")), code="legacy-link")
     assert finding.message == "web is linked to db as store, old as old."
-    assert {"aliases": ["store"]} in [call.body for call in finding.remedy.calls]
+    assert {"aliases": ["store"]} in [call.body for call in calls_of(finding.remedy)]
     assert "db as db" in only(container("web", links=("db",)), code="legacy-link").message
 
 
@@ -452,7 +452,7 @@ def test_a_veth_that_is_no_port_of_its_bridge_is_reconnected():
     for master in (None, 4):
         veth = link(7, "veth0abcdef", peer_index=2, master_index=master)
         finding = only(LAB, WEB, code="veth-detached", inside=eth0(), host=host(veth, LAB_BRIDGE, other))
-        assert [call.method for call in finding.remedy.calls] == ["DELETE", "PUT"]
+        assert [call.method for call in calls_of(finding.remedy)] == ["DELETE", "PUT"]
 
 
 @pytest.mark.parametrize("down", ["inside", "outside"])

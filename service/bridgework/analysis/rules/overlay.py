@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from bridgework.analysis.attachment import Attachment
 from bridgework.analysis.rules.base import Findings, Situation, finding, of_network, unseen
+from bridgework.model.actions import Read
 from bridgework.model.checks import Component, Finding, Hop
-from bridgework.model.errors import Call, Remedy
+from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Container, Network, NodePlace, Snapshot
 
 PORTS = Remedy("Open udp port 4789, and tcp and udp port 7946, between the nodes.")
@@ -27,7 +28,7 @@ def silent_node(component: Component, reason: str) -> Finding:
     """The finding for a node whose instance does not answer."""
     remedy = Remedy(
         "Bring the node or its instance back, or open the service's port between the nodes.",
-        calls=(Call("GET", "/v1/nodes"),),
+        actions=(Read("nodes"),),
     )
     message = f"The node {component.name} does not answer. {reason}"
     return finding("node-unreachable", component, message, remedy=remedy, evidence={"reason": reason})

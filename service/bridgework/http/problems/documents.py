@@ -15,10 +15,13 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from bridgework.http.contract import json_text
+from bridgework.http.findings import RemedySchema
 from bridgework.http.problems.catalogue import PROBLEMS
 from bridgework.model import errors
+from bridgework.model.actions import Read
 
 log = structlog.get_logger()
+_REMEDY = RemedySchema()
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
 MAX_PATH_SHOWN = 200
@@ -102,7 +105,7 @@ def problem(
         "request_id": getattr(g, "request_id", ""),
     }
     if remedy is not None:
-        document["remedy"] = remedy_document(remedy)
+        document["remedy"] = _REMEDY.dump(remedy)
     if faults:
         document["errors"] = [_placed(fault) for fault in faults]
     if facts:
@@ -124,15 +127,6 @@ def _placed(fault: errors.InputFault) -> dict[str, str]:
         return {"in": "body", "pointer": fault.pointer, "message": fault.message}
     place = "query" if fault.pointer.startswith("?") else "header"
     return {"in": place, "name": fault.pointer.removeprefix("?"), "message": fault.message}
-
-
-def remedy_document(remedy: errors.Remedy) -> dict[str, Any]:
-    """A remedy as JSON: ``summary``, ``calls``, ``commands``."""
-    return {
-        "summary": remedy.summary,
-        "calls": [{"method": call.method, "path": call.path, "body": call.body} for call in remedy.calls],
-        "commands": list(remedy.commands),
-    }
 
 
 def _for_core_error(error: errors.BridgeworkError) -> Response:
@@ -169,7 +163,7 @@ def _for_unknown_path(_: NotFound) -> Response:
         404,
         "path-unknown",
         f"There is no path {path[:MAX_PATH_SHOWN]} here.{hint}",
-        remedy=errors.Remedy("See which paths there are.", calls=(errors.Call("GET", "/openapi.json"),)),
+        remedy=errors.Remedy("See which paths there are.", (Read("document"),)),
     )
 
 

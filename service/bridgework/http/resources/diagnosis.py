@@ -10,15 +10,14 @@ from marshmallow import Schema, fields, validate
 
 from bridgework.explanations import CATALOGUE
 from bridgework.http.contract import Media, RequestContext, Resource, ViewResult
-from bridgework.http.fields import SEVERITIES, FindingSchema, Plain, QueryFlag, QueryWhole, Strict, Text, described
+from bridgework.http.fields import PageQuery, Plain, QueryFlag, QueryWhole, Strict, Text, described
+from bridgework.http.findings import SEVERITIES, FindingSchema
 from bridgework.http.paging import page
 from bridgework.http.problems.documents import HttpProblem
-from bridgework.http.resources.networks.schemas import PageQuery
 from bridgework.http.resources.nodes import GapSchema, is_forwarded
 from bridgework.model.checks import Finding
 from bridgework.model.peers import Gap
 from bridgework.model.topology_graph import TopologyFilter
-from bridgework.policy.access import Role
 from bridgework.topology.drawing import to_graphviz, to_mermaid
 from bridgework.use_cases import diagnosis
 
@@ -163,7 +162,7 @@ class TopologyQuery(Strict):
     )
 
 
-@RESOURCE.operation("GET", "/v1/explanations", role=Role.VIEWER, query=PageQuery(), answers={200: ExplanationsSchema})
+@RESOURCE.get("/v1/explanations", ExplanationsSchema, query=PageQuery())
 def list_explanations(context: RequestContext) -> ViewResult:
     """List the causes that findings name.
 
@@ -174,7 +173,7 @@ def list_explanations(context: RequestContext) -> ViewResult:
     return ViewResult(page(items, context, lambda explanation: (explanation.code, "")))
 
 
-@RESOURCE.operation("GET", "/v1/diagnostics", role=Role.VIEWER, query=PageQuery(), answers={200: DiagnosisSchema})
+@RESOURCE.get("/v1/diagnostics", DiagnosisSchema, query=PageQuery())
 def diagnose_engine(context: RequestContext) -> ViewResult:
     """Examine the whole engine.
 
@@ -197,16 +196,16 @@ def _finding_key(finding: Finding) -> tuple[str, str]:
     )
 
 
-@RESOURCE.operation(
-    "GET", "/v1/topology", role=Role.VIEWER, query=TopologyQuery(),
-    problems={400: ("ambiguous-reference",), 404: ("network-not-found",), 503: ("drawing-failed",)},
-    answers={
-        200: [TopologySchema, Media(GRAPHVIZ, "The graph in the language of Graphviz (`dot`)."),
-              Media(MERMAID, "The graph in the language of Mermaid."),
-              Media(SVG, "The graph as a picture, drawn by Graphviz.")],
-    },
+@RESOURCE.get(
+    "/v1/topology",
+    TopologySchema,
+    Media(GRAPHVIZ, "The graph in the language of Graphviz (`dot`)."),
+    Media(MERMAID, "The graph in the language of Mermaid."),
+    Media(SVG, "The graph as a picture, drawn by Graphviz."),
+    query=TopologyQuery(),
     cached=True,
-)  # fmt: skip
+    problems={400: "ambiguous-reference", 404: "network-not-found", 503: "drawing-failed"},
+)
 def get_topology(context: RequestContext) -> ViewResult | Response:
     """Get the topology of the engine.
 

@@ -14,7 +14,6 @@ from bridgework.http.fields import ReferenceSchema, Strict, Text, Variants, desc
 from bridgework.lifetime import PROCESS
 from bridgework.model.changes import EngineState, Gap, Heartbeat, Reach
 from bridgework.model.event_log import GapReason
-from bridgework.policy.access import Role
 from bridgework.use_cases import events
 from bridgework.use_cases.event_reader import KINDS, EventFilter
 
@@ -156,11 +155,13 @@ class EventQuery(Strict):
     project = Text(load_default=None, metadata=described("Only events of networks and containers of this project."))
 
 
-@RESOURCE.operation(
-    "GET", "/v1/events", role=Role.VIEWER, query=EventQuery(), concurrency_pool="streams",
-    answers={200: Media(SERVER_SENT_EVENTS, "The events, each one sent when it happens.", EventSchema)},
-    problems={400: ("ambiguous-reference",)},
-)  # fmt: skip
+@RESOURCE.get(
+    "/v1/events",
+    Media(SERVER_SENT_EVENTS, "The events, each one sent when it happens.", EventSchema),
+    query=EventQuery(),
+    concurrency_pool="streams",
+    problems={400: "ambiguous-reference"},
+)
 def follow_events(context: RequestContext) -> Response:
     """Follow changes of networks and containers.
 

@@ -6,7 +6,8 @@ from marshmallow import Schema, fields, validate
 
 from bridgework import __version__
 from bridgework.http.contract import RequestContext, Resource, ViewResult
-from bridgework.http.fields import Derived, RemedySchema, described
+from bridgework.http.fields import Derived, described
+from bridgework.http.findings import RemedySchema
 from bridgework.policy.access import Role
 from bridgework.use_cases import info
 
@@ -168,7 +169,7 @@ class CallerSchema(Schema):
     )  # fmt: skip
 
 
-@RESOURCE.operation("GET", "/", role=None, answers={200: ServiceIndexSchema})
+@RESOURCE.get("/", ServiceIndexSchema, role=None)
 def get_index(_: RequestContext) -> ViewResult:
     """Get the paths to start from.
 
@@ -187,7 +188,7 @@ def get_index(_: RequestContext) -> ViewResult:
     return ViewResult({"name": "bridgework", "version": __version__, "links": links})
 
 
-@RESOURCE.operation("GET", "/livez", role=None, answers={200: LivenessSchema})
+@RESOURCE.get("/livez", LivenessSchema, role=None)
 def get_liveness(_: RequestContext) -> ViewResult:
     """Check that the process answers.
 
@@ -196,7 +197,7 @@ def get_liveness(_: RequestContext) -> ViewResult:
     return ViewResult({"status": "live"})
 
 
-@RESOURCE.operation("GET", "/readyz", role=None, answers={200: ReadinessSchema, 503: ReadinessSchema})
+@RESOURCE.operation("GET", "/readyz", {200: ReadinessSchema, 503: ReadinessSchema}, role=None)
 def get_readiness(context: RequestContext) -> ViewResult:
     """Check whether the service can serve requests.
 
@@ -213,7 +214,7 @@ def get_readiness(context: RequestContext) -> ViewResult:
     return ViewResult(value, 200 if found.ready else 503, {} if found.ready else {"Retry-After": "1"})
 
 
-@RESOURCE.operation("GET", "/v1/caller", role=Role.VIEWER, answers={200: CallerSchema})
+@RESOURCE.get("/v1/caller", CallerSchema)
 def get_caller(context: RequestContext) -> ViewResult:
     """Get the caller of this request.
 
@@ -223,7 +224,7 @@ def get_caller(context: RequestContext) -> ViewResult:
     return ViewResult(context.caller)
 
 
-@RESOURCE.operation("GET", "/v1/engine", role=Role.VIEWER, answers={200: EngineSchema})
+@RESOURCE.get("/v1/engine", EngineSchema)
 def get_engine(context: RequestContext) -> ViewResult:
     """Describe the engine.
 

@@ -21,7 +21,6 @@ from prometheus_client.registry import Collector
 
 from bridgework import __version__
 from bridgework.http.contract import Media, RequestContext, Resource
-from bridgework.policy.access import Role
 from bridgework.telemetry import metrics
 from bridgework.use_cases import info
 from bridgework.use_cases.services import Services
@@ -30,12 +29,7 @@ RESOURCE = Resource("service")
 UNMATCHED = "unmatched"
 
 
-@RESOURCE.operation(
-    "GET",
-    "/metrics",
-    role=Role.VIEWER,
-    answers={200: [Media("text/plain", "All metrics in the text format of Prometheus, version 0.0.4.")]},
-)
+@RESOURCE.get("/metrics", Media("text/plain", "All metrics in the text format of Prometheus, version 0.0.4."))
 def get_metrics(context: RequestContext) -> Response:
     """Get the metrics of the service.
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from bridgework.http.contract import RequestContext, Resource, ViewResult
-from bridgework.http.fields import ReferenceSchema, described
+from bridgework.http.fields import PageQuery, ReferenceSchema, described
 from bridgework.http.paging import page
-from bridgework.http.resources.networks.schemas import PageQuery
 from bridgework.model.peers import FORWARDED_HEADER, Node
-from bridgework.policy.access import Role
 
 RESOURCE = Resource("service")
 
@@ -118,7 +116,7 @@ def _key(node: Node) -> tuple[str, str]:
     return f"{'0' if node.here else '1'} {node.hostname}", node.id
 
 
-@RESOURCE.operation("GET", "/v1/nodes", role=Role.VIEWER, query=PageQuery(), answers={200: SwarmNodesSchema})
+@RESOURCE.get("/v1/nodes", SwarmNodesSchema, query=PageQuery())
 def list_nodes(context: RequestContext) -> ViewResult:
     """List the nodes of the swarm.
 

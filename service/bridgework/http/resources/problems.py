@@ -5,12 +5,10 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from bridgework.http.contract import RequestContext, Resource, ViewResult
-from bridgework.http.fields import described
+from bridgework.http.fields import PageQuery, described
 from bridgework.http.paging import page
 from bridgework.http.problems.catalogue import PROBLEMS
 from bridgework.http.problems.documents import HttpProblem
-from bridgework.http.resources.networks.schemas import PageQuery
-from bridgework.policy.access import Role
 
 RESOURCE = Resource("service")
 
@@ -47,7 +45,7 @@ class ProblemTypePageSchema(Schema):
     )
 
 
-@RESOURCE.operation("GET", "/v1/problems", role=Role.VIEWER, query=PageQuery(), answers={200: ProblemTypePageSchema})
+@RESOURCE.get("/v1/problems", ProblemTypePageSchema, query=PageQuery())
 def list_problems(context: RequestContext) -> ViewResult:
     """List the types of problems.
 
@@ -57,9 +55,7 @@ def list_problems(context: RequestContext) -> ViewResult:
     return ViewResult(page(items, context, lambda problem: (problem.code, "")))
 
 
-@RESOURCE.operation(
-    "GET", "/problems/{code}", role=None, answers={200: ProblemTypeSchema}, problems={404: ("path-unknown",)}
-)
+@RESOURCE.get("/problems/{code}", ProblemTypeSchema, role=None, problems={404: "path-unknown"})
 def get_problem(context: RequestContext) -> ViewResult:
     """Describe a type of problem.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import fields
 from itertools import combinations
 
 from bridgework.ipam.input import validate_container_name
 from bridgework.model import references
-from bridgework.model.create_specs import ContainerSpec, EndpointSpec
+from bridgework.model.create_specs import ContainerRequest, ContainerSettings, ContainerSpec, EndpointSpec
 from bridgework.model.errors import InputFault, Refused
 from bridgework.model.snapshot import Network, PublishedPort, Snapshot
 from bridgework.policy.access import Caller, Role, image_allowed, require_ownership, require_role
@@ -28,41 +28,30 @@ from bridgework.use_cases.services import Services
 MODES = frozenset({"bridge", "host", "none"})
 
 
-@dataclass(frozen=True, slots=True)
-class WantedContainer:
-    """A create request as it came: networks and modes still by the caller's words, with their order kept."""
-
-    spec: ContainerSpec
-    name: str | None
-    network_mode: str | None
-    networks: tuple[tuple[str, EndpointSpec], ...]
-    start: bool = True
-    pull: str = "never"
-
-
-def resolved(services: Services, snapshot: Snapshot, spec: ContainerSpec, wanted: WantedContainer) -> ContainerSpec:
-    """Every reference replaced by a full id. Raises ``InvalidInput`` with every fault at once."""
-    faults = validate_container_name(spec.name) if wanted.name else []
+def resolved(services: Services, snapshot: Snapshot, wanted: ContainerRequest, name: str) -> ContainerSpec:
+    """Return the container with full ids in place of references. Raises ``InvalidInput`` with every fault at once."""
+    faults = validate_container_name(name) if wanted.name else []
     mode, chosen = _mode(snapshot, wanted)
     networks: dict[str, EndpointSpec] = {chosen.id: EndpointSpec()} if chosen else {}
     named = set()
-    for index, (reference, endpoint) in enumerate(wanted.networks):
-        network = references.network(snapshot, reference)
+    for index, place in enumerate(wanted.networks):
+        network = references.network(snapshot, place.network)
         pointer = f"/networks/{index}"
-        faults += endpoint_faults(services, network, endpoint, pointer) + _faults_of_place(network, mode, pointer)
+        faults += endpoint_faults(services, network, place, pointer) + _faults_of_place(network, mode, pointer)
         if network.id in named:
             faults.append(InputFault(f"{pointer}/network", f"{network.name} is named twice."))
         named.add(network.id)
-        networks[network.id] = endpoint
-    require_valid(faults + _faults_of_mode(spec, mode) + _faults_of_ports(spec.published_ports))
-    return replace(spec, network_mode=mode, networks=networks)
+        networks[network.id] = place
+    require_valid(faults + _faults_of_mode(wanted, mode) + _faults_of_ports(wanted.published_ports))
+    settings = {field.name: getattr(wanted, field.name) for field in fields(ContainerSettings)}
+    return ContainerSpec(**{**settings, "name": name}, network_mode=mode, networks=networks)
 
 
-def _mode(snapshot: Snapshot, wanted: WantedContainer) -> tuple[str, Network | None]:
-    """The engine's ``NetworkMode``, and the network it names, where it names one."""
+def _mode(snapshot: Snapshot, wanted: ContainerRequest) -> tuple[str, Network | None]:
+    """Return the engine's ``NetworkMode``, and the network that it names, if it names one."""
     mode = wanted.network_mode
     if mode is None:
-        mode = wanted.networks[0][0] if wanted.networks else "bridge"
+        mode = wanted.networks[0].network if wanted.networks else "bridge"
     if mode in {"default", "bridge"}:
         bridge = next((network for network in snapshot.networks if network.is_default_bridge), None)
         return "bridge", bridge if wanted.networks else None
@@ -88,7 +77,7 @@ def _faults_of_place(network: Network, mode: str, pointer: str) -> list[InputFau
     return []
 
 
-def _faults_of_mode(spec: ContainerSpec, mode: str) -> list[InputFault]:
+def _faults_of_mode(spec: ContainerSettings, mode: str) -> list[InputFault]:
     sharing: Mapping[str, tuple[object, str]] = {
         "published_ports": (spec.published_ports, "publish on the container whose network it shares"),
         "hostname": (spec.hostname, "the host name is that container's"),

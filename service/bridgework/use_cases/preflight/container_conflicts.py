@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bridgework.model.errors import Call, Conflict, Remedy
+from bridgework.model.actions import Disconnect, Read, StartContainer
+from bridgework.model.errors import Conflict, Remedy
 from bridgework.model.snapshot import Container, PublishedPort, Snapshot
 from bridgework.policy.host_ports import claims_of, clash, held_by, publisher_of
 from bridgework.use_cases.preflight.endpoint import require_address_free
@@ -19,7 +20,7 @@ def name_taken(holder: Container) -> Conflict:
         detail=f"A container named {holder.name} exists already ({holder.id[:12]}, {holder.state}).",
         remedy=Remedy(
             "Use it, choose another name, or remove it.",
-            calls=(Call("GET", f"/v1/containers/{holder.id}"),),
+            (Read("container", holder.id),),
         ),
         facts={"container": {"id": holder.id, "name": holder.name, "state": holder.state}},
     )
@@ -36,14 +37,14 @@ def port_conflict(snapshot: Snapshot, wanted: Sequence[PublishedPort]) -> Confli
 
 def _port_taken(port: PublishedPort, how: str, holder: Container | None) -> Conflict:
     facts: dict[str, object] = {"host_port": port.host_port, "protocol": port.protocol}
-    calls: tuple[Call, ...] = ()
+    look: tuple[Read, ...] = ()
     if holder is not None:
         facts["holder"] = {"id": holder.id, "name": holder.name}
-        calls = (Call("GET", f"/v1/containers/{holder.id}"),)
+        look = (Read("container", holder.id),)
     return Conflict(
         code="port-taken",
         detail=f"Port {port.host_port}/{port.protocol} of the host {how}.",
-        remedy=Remedy("Publish on another port, or leave host_port null to be given one.", calls=calls),
+        remedy=Remedy("Publish on another port, or leave host_port null to be given one.", look),
         facts=facts,
     )
 
@@ -113,7 +114,7 @@ def owner_conflict(snapshot: Snapshot, name: str, owner_id: str | None) -> Confl
     return Conflict(
         code="shared-network-owner-down",
         detail=f"{name} shares the network of {owner.name}, which is {owner.state}.",
-        remedy=Remedy("Start the owner first.", calls=(Call("POST", f"/v1/containers/{owner.id}/start"),)),
+        remedy=Remedy("Start the owner first.", (StartContainer(owner.id),)),
         facts={"owner": {"id": owner.id, "name": owner.name, "state": owner.state}},
     )
 
@@ -134,12 +135,11 @@ def _network_gone(snapshot: Snapshot, container: Container) -> Conflict | None:
     gone = [endpoint for endpoint in container.endpoints if endpoint.network_id not in snapshot.networks_by_id]
     if not gone:
         return None
-    verb = f"/v1/containers/{container.id}/start"
-    forget = (Call("DELETE", f"/v1/networks/{e.network_id}/endpoints/{container.id}") for e in gone)
+    forget = (Disconnect(endpoint.network_id, container.id) for endpoint in gone)
     names = ", ".join(endpoint.network_name for endpoint in gone)
     return Conflict(
         code="network-gone",
         detail=f"{container.name} is configured with {names}, which {'are' if len(gone) > 1 else 'is'} gone.",
-        remedy=Remedy("Let it forget what is gone, and start it.", calls=(*forget, Call("POST", verb))),
+        remedy=Remedy("Let it forget what is gone, and start it.", (*forget, StartContainer(container.id))),
         facts={"networks": [{"id": endpoint.network_id, "name": endpoint.network_name} for endpoint in gone]},
     )

@@ -10,9 +10,10 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from bridgework.ipam.usage import PoolUsage, usage_of
+from bridgework.model.actions import Connect, Disconnect, Read, StartContainer, StopContainer
 from bridgework.model.create_specs import EndpointSpec
 from bridgework.model.driver_options import ENGINE_OF_API
-from bridgework.model.errors import BridgeworkError, Call, Conflict, InputFault, Remedy
+from bridgework.model.errors import BridgeworkError, Conflict, InputFault, Remedy
 from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
 from bridgework.use_cases.preflight.network import api_version, require_valid
 from bridgework.use_cases.services import Services
@@ -28,7 +29,7 @@ def endpoint_of(container: Container, network: Network) -> Endpoint | None:
     return next((endpoint for endpoint in container.endpoints if endpoint.network_id == network.id), None)
 
 
-def is_wish(container: Container, endpoint: Endpoint) -> bool:
+def is_leftover(container: Container, endpoint: Endpoint) -> bool:
     """Whether the endpoint of a running container is only what a failed connect left behind."""
     return container.running and endpoint.state == "configured"
 
@@ -107,13 +108,12 @@ def require_same(network: Network, container: Container, present: Endpoint, spec
     }  # fmt: skip
     differs = {name: found for name, (same, found) in pairs.items() if not same}
     if differs:
-        path = f"/v1/networks/{network.id}/endpoints/{container.id}"
         raise Conflict(
             code="endpoint-differs",
             detail=f"{container.name} is in {network.name} already, with other {', '.join(differs)}.",
             remedy=Remedy(
                 "Disconnect it and connect it anew; its connections through this network break.",
-                calls=(Call("DELETE", path), Call("PUT", path, body_of(spec))),
+                (Disconnect(network.id, container.id), Connect(network.id, container.id, spec)),
             ),
             facts={"present": differs},
         )
@@ -121,20 +121,6 @@ def require_same(network: Network, container: Container, present: Endpoint, spec
 
 def _held(wanted: str | None, held: str | None, configured: str | None) -> tuple[bool, str | None]:
     return wanted is None or wanted in {held, configured}, held or configured
-
-
-def body_of(spec: EndpointSpec) -> dict[str, object]:
-    """The connect body that says this."""
-    wanted = {
-        "aliases": list(spec.aliases),
-        "ipv4_address": spec.ipv4_address,
-        "ipv6_address": spec.ipv6_address,
-        "link_local_addresses": list(spec.link_local_addresses),
-        "mac_address": spec.mac_address,
-        "driver_options": dict(spec.driver_options),
-        "gateway_priority": spec.gateway_priority,
-    }
-    return {name: value for name, value in wanted.items() if value not in (None, [], {})}
 
 
 def require_possible(snapshot: Snapshot, network: Network, container: Container, spec: EndpointSpec) -> None:
@@ -168,7 +154,7 @@ def require_mac_free(snapshot: Snapshot, network: Network, address: str | None) 
                 detail=f"The MAC address {address.lower()} in {network.name} is held by {endpoint.container_name}.",
                 remedy=Remedy(
                     "Use another MAC address, or leave it out to be given one.",
-                    calls=(Call("GET", f"/v1/networks/{network.id}/endpoints"),),
+                    (Read("endpoints", network.id),),
                 ),
                 facts={"holder": {"name": endpoint.container_name, "kind": "container", "id": endpoint.container_id}},
             )
@@ -189,7 +175,7 @@ def require_address_free(snapshot: Snapshot, network: Network, address: str | No
                         f"Use another address, such as {pool.next_free}."
                         if pool.next_free
                         else "Use a larger network: this one is full.",
-                        calls=(Call("GET", f"/v1/networks/{network.id}/addresses"),),
+                        (Read("addresses", network.id),),
                     ),
                     facts={"holder": {"name": holder.name, "kind": holder.kind, "id": holder.container_id}},
                 )
@@ -207,7 +193,7 @@ def require_room(snapshot: Snapshot, network: Network, spec: EndpointSpec) -> No
                 detail=f"{network.name} has no free address left in {pool.subnet}.",
                 remedy=Remedy(
                     "Use a network with a larger subnet, or disconnect what is unused.",
-                    calls=(Call("GET", f"/v1/networks/{network.id}/addresses"),),
+                    (Read("addresses", network.id),),
                 ),
                 facts={"network": {"id": network.id, "name": network.name}, "subnet": pool.subnet},
             )
@@ -223,23 +209,22 @@ def _mode_conflict(network: Network, container: Container, in_none: Endpoint | N
     if network.driver in MODE_DRIVERS:
         detail = f"{network.name} is a mode rather than a network: a container is created in it, never connected to it."
         return Conflict(code="network-mode-conflict", detail=detail)
-    path = f"/v1/networks/{network.id}/endpoints/"
     if container.shares_with:
         return Conflict(
             code="network-shared",
             detail=f"{container.name} uses the network of another container, so it has no endpoints of its own.",
             remedy=Remedy(
                 "Connect the container whose network it shares.",
-                calls=(Call("PUT", path + container.shares_with, body_of(spec)),),
+                (Connect(network.id, container.shares_with, spec),),
             ),
         )
     if in_none is not None:
-        leave = Call("DELETE", f"/v1/networks/{in_none.network_id}/endpoints/{container.id}")
         return Conflict(
             code="network-mode-conflict",
             detail=f"{container.name} is in none mode; before it joins a network it has to leave that.",
             remedy=Remedy(
-                "Disconnect it from none first.", calls=(leave, Call("PUT", path + container.id, body_of(spec)))
+                "Disconnect it from none first.",
+                (Disconnect(in_none.network_id, container.id), Connect(network.id, container.id, spec)),
             ),
         )
     return Conflict(
@@ -251,21 +236,20 @@ def _mode_conflict(network: Network, container: Container, in_none: Endpoint | N
 
 def _restarting(network: Network, container: Container, spec: EndpointSpec) -> Conflict:
     """To connect it now would leave an endpoint without a container behind (engine 26.1.5, measured)."""
-    again = Call("PUT", f"/v1/networks/{network.id}/endpoints/{container.id}", body_of(spec))
-    verb = f"/v1/containers/{container.id}"
     return Conflict(
         code="container-restarting",
         detail=f"{container.name} is restarting over and over; the engine would lose track of a new endpoint.",
         remedy=Remedy(
-            "Stop it, connect it, start it.", (Call("POST", f"{verb}/stop"), again, Call("POST", f"{verb}/start"))
+            "Stop it, connect it, start it.",
+            (StopContainer(container.id), Connect(network.id, container.id, spec), StartContainer(container.id)),
         ),
     )
 
 
-def with_wish(container: Container, network: Network, error: BridgeworkError) -> BridgeworkError:
+def with_leftover(container: Container, network: Network, error: BridgeworkError) -> BridgeworkError:
     """The failure of a connect, when the engine kept its settings on the running container."""
     made = endpoint_of(container, network)
-    if made is None or not is_wish(container, made):
+    if made is None or not is_leftover(container, made):
         return error
     detail = f"{error.detail} The engine keeps the wish, and will try it again when {container.name} starts next."
     return replace(error, detail=detail, facts={**error.facts, "left_behind": {"endpoint_of": container.name}})
@@ -273,16 +257,11 @@ def with_wish(container: Container, network: Network, error: BridgeworkError) ->
 
 def half_made(network: Network, container: Container) -> Conflict:
     """A wish on a running container cannot be taken back before it stops."""
-    verb = f"/v1/containers/{container.id}"
     return Conflict(
         code="endpoint-half-made",
         detail=f"{container.name} is not connected to {network.name}, but a failed connect left its settings behind.",
         remedy=Remedy(
             "They go while the container is stopped.",
-            calls=(
-                Call("POST", f"{verb}/stop"),
-                Call("DELETE", f"/v1/networks/{network.id}/endpoints/{container.id}"),
-                Call("POST", f"{verb}/start"),
-            ),
+            (StopContainer(container.id), Disconnect(network.id, container.id), StartContainer(container.id)),
         ),
     )

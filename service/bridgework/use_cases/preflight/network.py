@@ -12,9 +12,10 @@ from dataclasses import replace
 from bridgework.ipam.input import validate_network_name, validate_pools
 from bridgework.ipam.usage import DEFAULT_BASES, Overlap, available_subnets, overlaps
 from bridgework.model import references
+from bridgework.model.actions import FindFreeSubnets, Read
 from bridgework.model.create_specs import NetworkSpec
 from bridgework.model.driver_options import ENGINE_OF_API, faults_of
-from bridgework.model.errors import Call, Conflict, InputFault, InvalidInput, Refused, Remedy
+from bridgework.model.errors import Conflict, InputFault, InvalidInput, Refused, Remedy
 from bridgework.model.observations import Route
 from bridgework.model.snapshot import Network, Snapshot
 from bridgework.policy.access import reserved_label_faults, subnet_allowed
@@ -182,7 +183,7 @@ def foresee(services: Services, spec: NetworkSpec, source: Network | None) -> No
         raise Conflict(
             code="address-space-exhausted",
             detail="The engine has no IPv6 subnet to give of its own.",
-            remedy=Remedy("Name an IPv6 subnet.", calls=(Call("GET", "/v1/subnets/available?prefix_len=64&count=5"),)),
+            remedy=Remedy("Name an IPv6 subnet.", (FindFreeSubnets(64),)),
         )
 
 
@@ -205,7 +206,7 @@ def _name_taken(holder: Network) -> Conflict:
     return Conflict(
         code="network-name-taken",
         detail=f"A network named {holder.name} exists already ({holder.id[:12]}).",
-        remedy=Remedy("Use it, or choose another name.", calls=(Call("GET", f"/v1/networks/{holder.id}"),)),
+        remedy=Remedy("Use it, or choose another name.", (Read("network", holder.id),)),
         facts={"network": {"id": holder.id, "name": holder.name}},
     )
 
@@ -238,7 +239,7 @@ def _overlap(services: Services, snapshot: Snapshot, met: Overlap) -> Conflict:
         detail=f"{met.subnet} overlaps {met.other_subnet} of {what}.{hint}",
         remedy=Remedy(
             f"Use {free[0]} instead." if free else "Use a subnet that overlaps nothing.",
-            calls=(Call("GET", f"/v1/subnets/available?prefix_len={length}&count=5"),),
+            (FindFreeSubnets(length),),
         ),
         facts={
             "subnet": met.subnet,

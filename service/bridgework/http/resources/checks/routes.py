@@ -18,9 +18,13 @@ DNS_PORT = 53
 
 
 @RESOURCE.operation(
-    "POST", "/v1/connectivity/checks", role=Role.VIEWER, body=CheckRequestSchema(), answers={200: CheckResultSchema},
-    problems={400: ("ambiguous-reference",), 403: ("destination-not-allowed",), 404: ("container-not-found",)},
-)  # fmt: skip
+    "POST",
+    "/v1/connectivity/checks",
+    {200: CheckResultSchema},
+    role=Role.VIEWER,
+    body=CheckRequestSchema(),
+    problems={400: "ambiguous-reference", 403: "destination-not-allowed", 404: "container-not-found"},
+)
 def check_connectivity(context: RequestContext) -> ViewResult:
     """Check whether a source reaches a destination.
 

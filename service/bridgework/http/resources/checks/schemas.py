@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from bridgework.http.fields import ANY_IP_VERSION, ExactlyOne, FindingSchema, Flag, Strict, Text, Whole, described
+from bridgework.http.fields import ANY_IP_VERSION, ExactlyOne, Flag, Strict, Text, Whole, described
+from bridgework.http.findings import FindingSchema
 from bridgework.model.checks import HopStatus, Protocol, Reason, Verdict
 
 PROTOCOLS = tuple(protocol.value for protocol in Protocol)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from bridgework.http.contract import RequestContext, Resource, ViewResult
+from bridgework.http.fields import PageQuery
 from bridgework.http.paging import page
 from bridgework.http.resources.inside.schemas import (
     ContainerDnsSchema,
@@ -16,15 +17,13 @@ from bridgework.http.resources.inside.schemas import (
     RoutePageSchema,
     SocketPageSchema,
 )
-from bridgework.http.resources.networks.schemas import PageQuery
 from bridgework.model.observations import Route
-from bridgework.policy.access import Role
 from bridgework.use_cases import inside, inside_names
 
 RESOURCE = Resource("containers", "See what is inside a container's network namespace, and on the host.")
-_OUT_OF_REACH = {409: ("namespace-out-of-reach",)}
-_NOT_FOUND = {400: ("ambiguous-reference",), 404: ("container-not-found",)}
-_LOOKING = {**_NOT_FOUND, 409: ("container-not-running", "namespace-out-of-reach")}
+_OUT_OF_REACH = {409: "namespace-out-of-reach"}
+_NOT_FOUND = {400: "ambiguous-reference", 404: "container-not-found"}
+_LOOKING = {**_NOT_FOUND, 409: "container-not-running namespace-out-of-reach"}
 _Item = TypeVar("_Item")
 
 
@@ -47,10 +46,7 @@ def _route_key(route: Route) -> tuple[str, str]:
     return f"{route.family} {route.destination}", f"{_number(route.metric)} {route.interface} {route.gateway}"
 
 
-@RESOURCE.operation(
-    "GET", "/v1/containers/{container}/interfaces", role=Role.VIEWER, query=PageQuery(),
-    answers={200: InsideInterfacePageSchema}, problems=_LOOKING,
-)  # fmt: skip
+@RESOURCE.get("/v1/containers/{container}/interfaces", InsideInterfacePageSchema, query=PageQuery(), problems=_LOOKING)
 def list_container_interfaces(context: RequestContext) -> ViewResult:
     """List the interfaces inside a container.
 
@@ -61,10 +57,7 @@ def list_container_interfaces(context: RequestContext) -> ViewResult:
     return ViewResult(_page_of_part(context, found, lambda view: (_number(view.interface.index), "")))
 
 
-@RESOURCE.operation(
-    "GET", "/v1/containers/{container}/routes", role=Role.VIEWER, query=PageQuery(), answers={200: RoutePageSchema},
-    problems=_LOOKING,
-)  # fmt: skip
+@RESOURCE.get("/v1/containers/{container}/routes", RoutePageSchema, query=PageQuery(), problems=_LOOKING)
 def list_container_routes(context: RequestContext) -> ViewResult:
     """List the routes inside a container.
 
@@ -75,10 +68,7 @@ def list_container_routes(context: RequestContext) -> ViewResult:
     )
 
 
-@RESOURCE.operation(
-    "GET", "/v1/containers/{container}/neighbours", role=Role.VIEWER, query=PageQuery(),
-    answers={200: NeighbourPageSchema}, problems=_LOOKING,
-)  # fmt: skip
+@RESOURCE.get("/v1/containers/{container}/neighbours", NeighbourPageSchema, query=PageQuery(), problems=_LOOKING)
 def list_container_neighbours(context: RequestContext) -> ViewResult:
     """List the neighbours inside a container.
 
@@ -88,10 +78,7 @@ def list_container_neighbours(context: RequestContext) -> ViewResult:
     return ViewResult(_page_of_part(context, found, lambda neighbour: (neighbour.interface, neighbour.address)))
 
 
-@RESOURCE.operation(
-    "GET", "/v1/containers/{container}/sockets", role=Role.VIEWER, query=PageQuery(), answers={200: SocketPageSchema},
-    problems=_LOOKING,
-)  # fmt: skip
+@RESOURCE.get("/v1/containers/{container}/sockets", SocketPageSchema, query=PageQuery(), problems=_LOOKING)
 def list_container_sockets(context: RequestContext) -> ViewResult:
     """List the listening sockets inside a container.
 
@@ -103,9 +90,7 @@ def list_container_sockets(context: RequestContext) -> ViewResult:
     )
 
 
-@RESOURCE.operation(
-    "GET", "/v1/containers/{container}/dns", role=Role.VIEWER, answers={200: ContainerDnsSchema}, problems=_LOOKING
-)
+@RESOURCE.get("/v1/containers/{container}/dns", ContainerDnsSchema, problems=_LOOKING)
 def get_container_dns(context: RequestContext) -> ViewResult:
     """Show how a container resolves names.
 
@@ -115,10 +100,7 @@ def get_container_dns(context: RequestContext) -> ViewResult:
     return ViewResult(inside_names.dns(context.services, context.snapshot, context.path["container"]))
 
 
-@RESOURCE.operation(
-    "GET", "/v1/containers/{container}/ports", role=Role.VIEWER, query=PageQuery(),
-    answers={200: ContainerPortPageSchema}, problems=_NOT_FOUND,
-)  # fmt: skip
+@RESOURCE.get("/v1/containers/{container}/ports", ContainerPortPageSchema, query=PageQuery(), problems=_NOT_FOUND)
 def list_container_ports(context: RequestContext) -> ViewResult:
     """List the ports of a container.
 
@@ -130,10 +112,7 @@ def list_container_ports(context: RequestContext) -> ViewResult:
     return ViewResult(_page(context, found, lambda port: (_number(port.container_port), port.protocol)))
 
 
-@RESOURCE.operation(
-    "GET", "/v1/host/interfaces", role=Role.VIEWER, query=PageQuery(), answers={200: HostInterfacePageSchema},
-    problems=_OUT_OF_REACH,
-)  # fmt: skip
+@RESOURCE.get("/v1/host/interfaces", HostInterfacePageSchema, query=PageQuery(), problems=_OUT_OF_REACH)
 def list_host_interfaces(context: RequestContext) -> ViewResult:
     """List the interfaces of the engine's host.
 

@@ -41,14 +41,18 @@ RESOURCE = Resource(
 )
 NDJSON = "application/x-ndjson"
 XML = "application/xml"
-_FINDING = {400: ("ambiguous-reference",), 404: ("container-not-found", "network-not-found")}
+_FINDING = {400: "ambiguous-reference", 404: "container-not-found network-not-found"}
 
 
 @RESOURCE.operation(
-    "POST", "/v1/connectivity/matrix", role=Role.VIEWER, body=MatrixRequestSchema(), problems=_FINDING,
+    "POST",
+    "/v1/connectivity/matrix",
+    {200: (MatrixSchema, Media(NDJSON, "One JSON object a line, sent row by row.", MatrixLineSchema))},
+    role=Role.VIEWER,
+    body=MatrixRequestSchema(),
     concurrency_pool="matrices",
-    answers={200: [MatrixSchema, Media(NDJSON, "One JSON object a line, sent row by row.", MatrixLineSchema)]},
-)  # fmt: skip
+    problems=_FINDING,
+)
 def measure_matrix(context: RequestContext) -> ViewResult | Response:
     """Measure the connectivity between all pairs.
 
@@ -135,10 +139,15 @@ def _totals(run: matrix.MatrixRun) -> dict[str, Any]:
 
 
 @RESOURCE.operation(
-    "POST", "/v1/connectivity/assertions", role=Role.VIEWER, body=AssertionSchema(many=True), max_items=1000,
-    problems=_FINDING, concurrency_pool="matrices",
-    answers={200: [AssertionsSchema, Media(XML, "The outcomes as JUnit XML, which most pipelines can read.")]},
-)  # fmt: skip
+    "POST",
+    "/v1/connectivity/assertions",
+    {200: (AssertionsSchema, Media(XML, "The outcomes as JUnit XML, which most pipelines can read."))},
+    role=Role.VIEWER,
+    body=AssertionSchema(many=True),
+    max_items=1000,
+    concurrency_pool="matrices",
+    problems=_FINDING,
+)
 def check_assertions(context: RequestContext) -> ViewResult | Response:
     """Check a list of assertions about connectivity.
 
@@ -172,11 +181,13 @@ def _junit(outcomes: list[assertions.Outcome]) -> bytes:
     return bytes(ET.tostring(suite, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-@RESOURCE.operation(
-    "GET", "/v1/connectivity/probe", role=Role.VIEWER, query=ProbeQuery(), concurrency_pool="probes",
-    answers={200: [Media(METRICS, "The metrics of one check in the text format of Prometheus.")]},
-    problems={**_FINDING, 403: ("destination-not-allowed",)},
-)  # fmt: skip
+@RESOURCE.get(
+    "/v1/connectivity/probe",
+    Media(METRICS, "The metrics of one check in the text format of Prometheus."),
+    query=ProbeQuery(),
+    concurrency_pool="probes",
+    problems={**_FINDING, 403: "destination-not-allowed"},
+)
 def probe_for_prometheus(context: RequestContext) -> Response:
     """Run one check as Prometheus metrics.
 

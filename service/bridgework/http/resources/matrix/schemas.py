@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from bridgework.http.fields import FindingSchema, Flag, ReferenceSchema, Strict, Text, Variants, Whole, described
+from bridgework.http.fields import Flag, ReferenceSchema, Strict, Text, Variants, Whole, described
+from bridgework.http.findings import FindingSchema
 from bridgework.http.resources.checks.schemas import (
     MAX_PORT,
     PORT_RULE,

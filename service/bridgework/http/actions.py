@@ -1,0 +1,52 @@
+"""Render the actions of a remedy as requests to this API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bridgework.http.fields import Request, plain
+from bridgework.http.resources.endpoints.requests import EndpointConnectSchema
+from bridgework.http.resources.networks.requests import NetworkCreateSchema
+from bridgework.model import actions
+from bridgework.model.actions import Action, Call
+
+_REQUESTS: Mapping[type, tuple[str, str]] = {
+    actions.CreateNetwork: ("POST", "/v1/networks"),
+    actions.DeleteNetwork: ("DELETE", "/v1/networks/{network}"),
+    actions.RehearsePrune: ("POST", "/v1/network-prunes?dry_run=true"),
+    actions.Connect: ("PUT", "/v1/networks/{network}/endpoints/{container}"),
+    actions.Disconnect: ("DELETE", "/v1/networks/{network}/endpoints/{container}"),
+    actions.StartContainer: ("POST", "/v1/containers/{container}/start"),
+    actions.StopContainer: ("POST", "/v1/containers/{container}/stop"),
+    actions.RestartContainer: ("POST", "/v1/containers/{container}/restart"),
+    actions.DeleteContainer: ("DELETE", "/v1/containers/{container}"),
+    actions.FindFreeSubnets: ("GET", "/v1/subnets/available?prefix_len={prefix_len}&count=5"),
+}
+_READS: Mapping[str, str] = {
+    "networks": "/v1/networks",
+    "containers": "/v1/containers",
+    "nodes": "/v1/nodes",
+    "engine": "/v1/engine",
+    "network": "/v1/networks/{of}",
+    "container": "/v1/containers/{of}",
+    "endpoints": "/v1/networks/{of}/endpoints",
+    "addresses": "/v1/networks/{of}/addresses",
+    "document": "/openapi.json",
+}
+_BODIES: Mapping[type, Request] = {
+    actions.CreateNetwork: NetworkCreateSchema(),
+    actions.Connect: EndpointConnectSchema(),
+}
+
+
+def call_of(action: Action) -> Call:
+    """Return the request that does ``action``: the method, the path with its query, and the JSON body."""
+    if isinstance(action, Call):
+        return action
+    if isinstance(action, actions.Read):
+        return Call("GET", _READS[action.resource].format(of=action.of))
+    method, path = _REQUESTS[type(action)]
+    force = "?force=true" if isinstance(action, actions.Disconnect) and action.force else ""
+    schema = _BODIES.get(type(action))
+    body = schema.dump(action.spec) if schema and isinstance(action, actions.CreateNetwork | actions.Connect) else None
+    return Call(method, path.format(**plain(action)) + force, body)

@@ -1,0 +1,76 @@
+"""Short ways to declare the fields of an answer: each is always there, and is null only where ``null`` says so.
+
+The first argument is the description in the OpenAPI document; further keywords are keywords of its schema.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from bridgework.http.fields import described
+
+
+def _always(text: str, *, null: bool, attribute: str | None, metadata: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "allow_none": null, "attribute": attribute, "metadata": described(text, **metadata)}
+
+
+def text(words: str, *, null: bool = False, attribute: str | None = None, **metadata: Any) -> fields.String:
+    """Declare a text."""
+    return fields.String(**_always(words, null=null, attribute=attribute, metadata=metadata))
+
+
+def word(
+    words: str, *values: str, grows: bool = False, null: bool = False, attribute: str | None = None, **more: Any
+) -> fields.String:
+    """Declare a text that is one of ``values``; with ``grows``, a later version may answer others."""
+    metadata = {"x_known_values": True} if grows else {}
+    choice = validate.OneOf([*values, None] if null else values)
+    return fields.String(validate=choice, **_always(words, null=null, attribute=attribute, metadata=metadata), **more)
+
+
+def number(words: str, *, null: bool = False, attribute: str | None = None, **metadata: Any) -> fields.Integer:
+    """Declare a whole number."""
+    return fields.Integer(**_always(words, null=null, attribute=attribute, metadata=metadata))
+
+
+def decimal(words: str, *, null: bool = False, **metadata: Any) -> fields.Float:
+    """Declare a number with a fraction."""
+    return fields.Float(**_always(words, null=null, attribute=None, metadata=metadata))
+
+
+def flag(words: str, *, null: bool = False, **metadata: Any) -> fields.Boolean:
+    """Declare ``true`` or ``false``."""
+    return fields.Boolean(**_always(words, null=null, attribute=None, metadata=metadata))
+
+
+def texts(words: str, *, attribute: str | None = None, **metadata: Any) -> fields.List[Any]:
+    """Declare a list of texts."""
+    return fields.List(fields.String(), **_always(words, null=False, attribute=attribute, metadata=metadata))
+
+
+def list_of(schema: type[Schema], words: str, *, null: bool = False, **more: Any) -> fields.List[Any]:
+    """Declare a list of objects; ``more`` are ``attribute`` and ``data_key``."""
+    return fields.List(fields.Nested(schema), required=True, allow_none=null, metadata=described(words), **more)
+
+
+def part(schema: type[Schema], words: str, *, null: bool = False, attribute: str | None = None) -> fields.Nested:
+    """Declare an object."""
+    return fields.Nested(schema, **_always(words, null=null, attribute=attribute, metadata={}))
+
+
+def text_map(words: str, *, attribute: str | None = None) -> fields.Dict:
+    """Declare an object from names to texts."""
+    common = _always(words, null=False, attribute=attribute, metadata={})
+    return fields.Dict(keys=fields.String(), values=fields.String(), **common)
+
+
+def any_values(words: str, *, null: bool = False) -> fields.Dict:
+    """Declare an object from names to any values."""
+    return fields.Dict(keys=fields.String(), **_always(words, null=null, attribute=None, metadata={}))
+
+
+def next_page() -> fields.String:
+    """Declare the cursor of the next page."""
+    return text("The `cursor` that the request for the next page needs; null on the last page.", null=True)

@@ -1,0 +1,63 @@
+"""The schemas of findings and of their remedies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, pre_dump
+
+from bridgework.explanations import CATALOGUE
+from bridgework.http.actions import call_of
+from bridgework.http.answers import any_values, list_of, part, text, texts, word
+from bridgework.model.errors import Remedy
+
+COMPONENT_KINDS = ("bridge", "container", "endpoint", "host", "interface", "network", "node")
+SEVERITIES = ("blocking", "warning", "info")
+
+
+class CallSchema(Schema):
+    """A request to this API that you can send as it stands."""
+
+    method = word("The HTTP method of the request.", "GET", "POST", "PUT", "DELETE")
+    path = text("The path of the request with its query, such as `/v1/networks/web?force=true`.")
+    body = any_values("The JSON body of the request; null when the request has no body.", null=True)
+
+
+class RemedySchema(Schema):
+    """How to fix a problem: requests to this API in order, or commands where no request can help."""
+
+    summary = text("What to do, in one sentence.")
+    calls = list_of(CallSchema, "Requests to this API, to be sent in this order.")
+    commands = texts("Shell commands to run on the engine's host, in this order.")
+
+    @pre_dump
+    def render(self, remedy: Remedy | Mapping[str, Any], **_: Any) -> Mapping[str, Any]:
+        """Render the actions as requests. A remedy that another node wrote is JSON already."""
+        if isinstance(remedy, Mapping):
+            return remedy
+        calls = [call_of(action) for action in remedy.actions]
+        return {"summary": remedy.summary, "calls": calls, "commands": remedy.commands}
+
+
+class ComponentSchema(Schema):
+    """The part of the system that a finding is about."""
+
+    kind = word("The kind of the component.", *COMPONENT_KINDS, grows=True)
+    id = text("The Docker id of the component; empty when the component has no id, as the host.")
+    name = text("The name of the component, such as `tomcat81`.")
+
+
+class FindingSchema(Schema):
+    """A cause that was found, with the evidence for it and the way to fix it."""
+
+    code = word(
+        "The stable code of the cause. `GET /v1/explanations` explains every code.", *tuple(CATALOGUE), grows=True
+    )
+    severity = word("How serious the finding is: `blocking` means that traffic is expected to fail.", *SEVERITIES)
+    component = part(ComponentSchema, "The network, container or other component that the finding is about.")
+    message = text("One sentence that names the components and says what is wrong.")
+    remedy = part(
+        RemedySchema, "How to fix the cause; null when there is nothing to fix or no fix is known.", null=True
+    )
+    evidence = any_values("The observed values that led to this finding, by name. The names depend on `code`.")

@@ -1,0 +1,1 @@
+"""How addresses are used, and which subnets are free."""

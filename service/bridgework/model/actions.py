@@ -1,0 +1,119 @@
+"""What a client can do to fix a problem, as values. Remedies hold them; ``http/actions.py`` renders each as a request.
+
+A network or container is named as a path of the API names it: by its name or its full id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bridgework.model.create_specs import EndpointSpec, NetworkSpec
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNetwork:
+    """Create a network."""
+
+    spec: NetworkSpec
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteNetwork:
+    """Delete a network."""
+
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsePrune:
+    """List the networks that a prune would remove."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Connect a container to a network with these settings."""
+
+    network: str
+    container: str
+    spec: EndpointSpec = field(default_factory=EndpointSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Disconnect a container. ``force`` also removes an endpoint whose container is gone."""
+
+    network: str
+    container: str
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartContainer:
+    """Start a stopped container, or unpause a paused one."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopContainer:
+    """Stop a container."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestartContainer:
+    """Restart a container."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteContainer:
+    """Delete a container."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindFreeSubnets:
+    """List free subnets with this prefix length."""
+
+    prefix_len: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read a resource. ``of`` names the network or container that the resource is, or belongs to."""
+
+    resource: Literal[
+        "networks", "containers", "nodes", "engine", "network", "container", "endpoints", "addresses", "document"
+    ]
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that another instance of this service rendered already: its method, path and JSON body."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+
+
+Action = (
+    CreateNetwork
+    | DeleteNetwork
+    | RehearsePrune
+    | Connect
+    | Disconnect
+    | StartContainer
+    | StopContainer
+    | RestartContainer
+    | DeleteContainer
+    | FindFreeSubnets
+    | Read
+    | Call
+)
