@@ -14,7 +14,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import docker
@@ -55,7 +55,7 @@ class HelperLauncher:
         self._lock = threading.Lock()
         threading.Thread(target=self._keep_tidy, name="helpers-tidy", daemon=True).start()
 
-    def launch(self, place: Place, argument_json: str, timeout_s: float) -> Iterator[str]:
+    def launch(self, place: Place, argument_json: str, timeout_s: float) -> Generator[str]:
         """Run a helper in the place's network; yields the lines it prints. Gone when the iterator ends or is closed.
 
         Raises ``BridgeworkError`` as the error table has it for ``create_container`` and ``start_container``.

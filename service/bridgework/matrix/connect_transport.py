@@ -1,4 +1,7 @@
-"""The transport over connected sockets: one socket for each try, none of which blocks."""
+"""The transport over connected sockets, for TCP, UDP, HTTP and DNS: one socket for each try, none of which blocks.
+
+A pair gets the plainest form of each protocol: no path, no expected status and no question of the caller's.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,71 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridgework.matrix.connect_protocols import ConnectProtocol
-from bridgework.matrix.rows import Destination
-from bridgework.matrix.transports import ProbeResult
-from bridgework.model.checks import Reason
+import dns.exception
+import dns.message
+import dns.rdatatype
+
+from bridgework.matrix.rows import ProbeResult
+from bridgework.model.checks import Protocol, Reason
 from bridgework.probes.kinds import error_queue
 from bridgework.probes.kinds.attempts import failure
-from bridgework.probes.kinds.sockaddr import family_of
+from bridgework.probes.kinds.dns import ROOT, judge
+from bridgework.probes.kinds.http import DEFAULT_PORT
+from bridgework.probes.kinds.sockaddr import Destination
+from bridgework.probes.resolver.exchange import DNS_PORT, read_answer
 
 _LINGER_0_S = struct.pack("=ii", 1, 0)
 _RECEIVE_BYTES = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectProtocol:
+    """One protocol. ``request`` is sent once connected; without one, a connection is the whole answer.
+
+    ``judge`` returns ``None`` when an answer is a success. ``silence`` is the reason when no answer comes.
+    """
+
+    kind: socket.SocketKind
+    port: int
+    request: Callable[[Destination], bytes] | None = None
+    judge: Callable[[bytes], Reason | None] = lambda _: None
+    silence: Reason = Reason.TIMED_OUT
+
+
+def _http_request(destination: Destination) -> bytes:
+    host = destination.sockaddr[0].partition("%")[0]
+    host = f"[{host}]" if ":" in host else host
+    return f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: bridgework\r\nConnection: close\r\n\r\n".encode()
+
+
+def _judge_http(data: bytes) -> Reason | None:
+    # The first bytes decide: any status line is an answer, and no later bytes are read.
+    if not data:
+        return Reason.CONNECTION_RESET
+    return None if data.startswith(b"HTTP/") else Reason.UNEXPECTED_ANSWER
+
+
+def _dns_request(_: Destination) -> bytes:
+    return dns.message.make_query(ROOT, dns.rdatatype.NS).to_wire()
+
+
+def _judge_dns(data: bytes) -> Reason | None:
+    try:
+        return judge(read_answer(data), 0.0).reason
+    except dns.exception.DNSException:
+        return Reason.UNEXPECTED_ANSWER
+
+
+CONNECT_PROTOCOLS: Mapping[Protocol, ConnectProtocol] = {
+    Protocol.TCP: ConnectProtocol(socket.SOCK_STREAM, 0),
+    Protocol.HTTP: ConnectProtocol(socket.SOCK_STREAM, DEFAULT_PORT, _http_request, _judge_http),
+    # UDP: silence proves nothing, an open port may have nothing to say to one byte.
+    Protocol.UDP: ConnectProtocol(socket.SOCK_DGRAM, 0, lambda _: b"\0", silence=Reason.NO_ANSWER),
+    Protocol.DNS: ConnectProtocol(socket.SOCK_DGRAM, DNS_PORT, _dns_request, _judge_dns),
+}
 
 
 @dataclass(slots=True)
@@ -55,7 +110,7 @@ class ConnectTransport:
         """Start to connect. Raises ``BlockingIOError`` when too many tries are in flight."""
         if self._budget.free <= 0:
             raise BlockingIOError
-        sock = socket.socket(family_of(destination.version), self._protocol.kind | socket.SOCK_NONBLOCK)
+        sock = destination.socket(self._protocol.kind | socket.SOCK_NONBLOCK)
         try:
             self._connect(sock, destination)
         except OSError:

@@ -18,9 +18,9 @@ import dns.exception
 from bridgework.ipam.allowed import forbidden
 from bridgework.matrix.neighbour_budget import Reservation
 from bridgework.matrix.probe_loop import ActiveSource, ProbeLoop
-from bridgework.matrix.rows import Destination, destination_of
 from bridgework.model.checks import Reason
 from bridgework.model.observations import ResolverConfiguration
+from bridgework.probes.kinds.sockaddr import Destination, destination_of
 from bridgework.probes.resolver.exchange import read_answer
 from bridgework.probes.resolver.steps import Answer, Query, Resolution, Steps, resolve
 

@@ -5,8 +5,8 @@ containers' own traffic. So a packet is sent only when the entries that it makes
 all other entries of the machine. Entries that were there before are neither counted nor deleted. An entry is deleted
 when the last packet that needed it was answered or has timed out.
 
-``EntryPrediction`` says which entries a packet makes, ``TableBudget`` whether they fit into one table, and
-``NeighbourBudget`` combines both for the two IP versions.
+``TableBudget`` counts the entries of one table. ``NeighbourBudget`` predicts which entries a packet makes, and has one
+``TableBudget`` for each IP version.
 """
 
 from __future__ import annotations
@@ -144,27 +144,47 @@ class Predicted(NamedTuple):
 _NO_ENTRIES = Predicted((), on_link=False)
 
 
-class EntryPrediction:
-    """Predicts which neighbour entries a packet and its answer make, and in which of the namespaces."""
+class Reservation(NamedTuple):
+    """Entries that one packet needs. ``release`` it once."""
 
-    def __init__(self, namespaces: Iterable[Namespace]) -> None:
-        # An address that several namespaces have (172.17.0.1, fe80::1) does not tell which of them answers.
+    table: TableBudget
+    keys: tuple[EntryKey, ...]
+    on_link: bool
+
+    def release(self) -> None:
+        """Give the entries back."""
+        self.table.release(self.keys)
+
+
+class NeighbourBudget:
+    """The budgets of both tables by IP version, and a prediction of what each packet needs of them."""
+
+    def __init__(self, namespaces: Iterable[Namespace], tables: Mapping[int, TableBudget]) -> None:
+        self._tables = tables
+        self._predicted: dict[tuple[int, Route, bytes], Predicted] = {}
+        # An address that several namespaces have (as fe80::1) does not tell which of them answers.
         self._owners: dict[bytes, Namespace | None] = {}
-        self._cached: dict[tuple[int, Route, bytes], Predicted] = {}
         for namespace in namespaces:
             for address in namespace.addresses:
                 self._owners[address] = None if address in self._owners else namespace
 
-    def predict(self, namespace: Namespace, address: bytes) -> Predicted:
-        """Predict the entries of a packet from the namespace to the address."""
+    def reserve(self, namespace: Namespace, address: bytes) -> Reservation | None:
+        """Reserve what a packet from the namespace to the address needs; ``None`` when it does not fit now."""
+        predicted = self._predict(namespace, address)
+        table = self._tables[VERSION_OF_LENGTH[len(address)]]
+        keys = table.reserve(predicted.keys)
+        return None if keys is None else Reservation(table, keys, predicted.on_link)
+
+    def _predict(self, namespace: Namespace, address: bytes) -> Predicted:
         route = None if address in namespace.addresses else namespace.route(address)
         if route is None:
             return _NO_ENTRIES
-        cached = namespace.inode, route, route.gateway or address
-        if cached not in self._cached:
-            keys = tuple(self._keys(namespace, route, route.gateway or address))
-            self._cached[cached] = Predicted(keys, on_link=route.gateway is None)
-        return self._cached[cached]
+        next_hop = route.gateway or address
+        cached = namespace.inode, route, next_hop
+        if cached not in self._predicted:
+            keys = tuple(self._keys(namespace, route, next_hop))
+            self._predicted[cached] = Predicted(keys, on_link=route.gateway is None)
+        return self._predicted[cached]
 
     def _keys(self, namespace: Namespace, route: Route, next_hop: bytes) -> Iterable[EntryKey]:
         # The sender's kernel needs an entry for the next hop.
@@ -182,32 +202,6 @@ class EntryPrediction:
             yield UNKNOWN_NAMESPACE, 0, next_hop + source
         elif back.gateway is None:
             yield owner.inode, back.interface, source
-
-
-class Reservation(NamedTuple):
-    """Entries that one packet needs. ``release`` it once."""
-
-    table: TableBudget
-    keys: tuple[EntryKey, ...]
-    on_link: bool
-
-    def release(self) -> None:
-        """Give the entries back."""
-        self.table.release(self.keys)
-
-
-class NeighbourBudget:
-    """The budgets of both tables, by IP version."""
-
-    def __init__(self, prediction: EntryPrediction, tables: Mapping[int, TableBudget]) -> None:
-        self._prediction, self._tables = prediction, tables
-
-    def reserve(self, namespace: Namespace, address: bytes) -> Reservation | None:
-        """Reserve what a packet from the namespace to the address needs; ``None`` when it does not fit now."""
-        predicted = self._prediction.predict(namespace, address)
-        table = self._tables[VERSION_OF_LENGTH[len(address)]]
-        keys = table.reserve(predicted.keys)
-        return None if keys is None else Reservation(table, keys, predicted.on_link)
 
     @property
     def idle(self) -> bool:

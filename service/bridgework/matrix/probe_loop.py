@@ -12,19 +12,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from bridgework.matrix.connect_transport import ConnectTransport
+from bridgework.matrix.echo_transport import EchoTransport
 from bridgework.matrix.epoll_dispatcher import CONNECT_EVENTS, EpollDispatcher
 from bridgework.matrix.namespaces import Namespace
 from bridgework.matrix.neighbour_budget import NeighbourBudget, Reservation
 from bridgework.matrix.rate_limiter import RateLimiter
-from bridgework.matrix.rows import Destination, InFlight, RowProgress
-from bridgework.matrix.transports import Transport
+from bridgework.matrix.rows import InFlight, RowProgress
 from bridgework.model.checks import Reason
 from bridgework.model.probe_port import SweepRow
 from bridgework.probes.kinds import reasons
+from bridgework.probes.kinds.sockaddr import Destination
 
 RETRY_S = 0.001
 MAX_WAIT_S = 0.5
 RECEIVE_AT_ONCE = 256
+# A transport belongs to one source and never waits. ``send`` tries once and returns a new descriptor to watch, if there
+# is one; it raises BlockingIOError to be called again later, and another OSError as the result of the try. ``receive``
+# yields results when epoll reports an event. With ``sends_inside``, ``send`` must be called inside the namespace.
+Transport = EchoTransport | ConnectTransport
 
 
 @dataclass(eq=False, slots=True)

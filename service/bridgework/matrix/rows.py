@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections import deque
 from typing import NamedTuple
 
@@ -10,22 +9,7 @@ from bridgework.matrix.neighbour_budget import Reservation
 from bridgework.model.checks import Reason, Verdict
 from bridgework.model.probe_port import SweepOutcome, SweepRow, SweepSource
 from bridgework.probes.kinds.attempts import verdict_of
-from bridgework.probes.kinds.sockaddr import SocketAddress, family_of, numeric
-
-
-class Destination(NamedTuple):
-    """An address in three forms: IP version, packed bytes, socket address."""
-
-    version: int
-    packed: bytes
-    sockaddr: SocketAddress
-
-
-def destination_of(address: str, port: int) -> Destination:
-    """Parse a literal address. Raises ``OSError`` when it cannot be used."""
-    version, sockaddr = numeric(address, port)
-    # inet_pton takes no zone (fe80::1%eth0, RFC 4007); the socket address carries it as a number.
-    return Destination(version, socket.inet_pton(family_of(version), sockaddr[0].partition("%")[0]), sockaddr)
+from bridgework.probes.kinds.sockaddr import Destination
 
 
 class InFlight(NamedTuple):
@@ -33,6 +17,13 @@ class InFlight(NamedTuple):
 
     reservation: Reservation
     sent_at: float
+
+
+class ProbeResult(NamedTuple):
+    """The result of the try at a position; ``reason`` is ``None`` for a success."""
+
+    position: int
+    reason: Reason | None
 
 
 class RowProgress:

@@ -20,7 +20,7 @@ from threading import Event
 from bridgework.matrix.connect_transport import DescriptorBudget
 from bridgework.matrix.epoll_dispatcher import EpollDispatcher
 from bridgework.matrix.name_resolution import NameResolution, SourceResolver
-from bridgework.matrix.neighbour_budget import EntryPrediction, NeighbourBudget, TableBudget
+from bridgework.matrix.neighbour_budget import NeighbourBudget, TableBudget
 from bridgework.matrix.probe_loop import ActiveSource, ProbeLoop
 from bridgework.matrix.rate_limiter import RateLimiter
 from bridgework.matrix.rows import RowProgress
@@ -112,7 +112,7 @@ class _MatrixThread:
         dispatcher = EpollDispatcher()
         files.callback(dispatcher.close)
         dispatcher.register(self.wakeup, lambda: None)
-        budget = NeighbourBudget(EntryPrediction(opener.namespaces.values()), tables)
+        budget = NeighbourBudget(opener.namespaces.values(), tables)
         rate_limiter = RateLimiter(self.plan.max_packets_per_second)
         loop = ProbeLoop(budget, dispatcher, rate_limiter, self.emit, self.plan.timeout_ms / 1000)
         files.callback(loop.close)

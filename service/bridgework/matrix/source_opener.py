@@ -13,20 +13,19 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
-from bridgework.matrix import transports
-from bridgework.matrix.connect_protocols import CONNECT_PROTOCOLS
-from bridgework.matrix.connect_transport import ConnectTransport, DescriptorBudget
+from bridgework.matrix.connect_transport import CONNECT_PROTOCOLS, ConnectTransport, DescriptorBudget
+from bridgework.matrix.echo_transport import EchoTransport, new_token
 from bridgework.matrix.name_resolution import SourceResolver
 from bridgework.matrix.namespaces import Namespace, read_namespace
-from bridgework.matrix.probe_loop import ActiveSource
-from bridgework.matrix.rows import Destination, RowProgress, destination_of
+from bridgework.matrix.probe_loop import ActiveSource, Transport
+from bridgework.matrix.rows import RowProgress
 from bridgework.model.checks import Reason
 from bridgework.model.observations import ResolverConfiguration
 from bridgework.model.probe_port import Place, SweepPlan
 from bridgework.probes.kernel.namespace_files import OutOfReach
 from bridgework.probes.kernel.setns import enter
 from bridgework.probes.kinds.reasons import IPV4, IPV6
-from bridgework.probes.kinds.sockaddr import family_of, numeric
+from bridgework.probes.kinds.sockaddr import Destination, destination_of
 from bridgework.probes.resolver.exchange import DNS_PORT
 from bridgework.probes.resolver.files import DEFAULT_NAMESERVER
 
@@ -56,7 +55,7 @@ class SourceOpener:
         self._plan, self._environment, self._files = plan, environment, files
         self._budget, self._ends = budget, ends
         self._destinations: dict[str, Destination | None] = {}
-        self._token = transports.new_token()
+        self._token = new_token()
         self._protocol = CONNECT_PROTOCOLS.get(plan.protocol)
 
     def read_host(self) -> None:
@@ -127,11 +126,11 @@ class SourceOpener:
         # A raw IPv6 socket takes a port for a protocol number and refuses it with EINVAL (raw(7)).
         return 0 if self._protocol is None else self._plan.port or self._protocol.port
 
-    def _transport(self, number: int, row: RowProgress, named: deque[int]) -> transports.Transport:
+    def _transport(self, number: int, row: RowProgress, named: deque[int]) -> Transport:
         if self._protocol is not None:
             return ConnectTransport(self._protocol, self._budget)
         versions = {IPV4, IPV6} if named else {destination.version for _, destination in row.ready}
-        transport = transports.EchoTransport(number, self._token, sorted(versions))
+        transport = EchoTransport(number, self._token, sorted(versions))
         self._files.callback(transport.close)
         return transport
 
@@ -148,10 +147,10 @@ class SourceOpener:
         sockets: dict[str, socket.socket] = {}
         for server in configuration.nameservers or (DEFAULT_NAMESERVER,):
             try:
-                version, sockaddr = numeric(server, DNS_PORT)
-                sock = socket.socket(family_of(version), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+                destination = destination_of(server, DNS_PORT)
+                sock = destination.socket(socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
                 self._files.callback(sock.close)
-                sock.connect(sockaddr)
+                sock.connect(destination.sockaddr)
             except OSError:
                 continue
             sockets[server] = sock

@@ -81,5 +81,5 @@ def test_those_that_wait_and_no_others_as_ss_has_them(world, runner):
 
 def test_what_the_kernel_does_not_say_is_none_and_not_nothing(monkeypatch):
     nobodys = 200
-    monkeypatch.setitem(listeners.WAITING, "udp", (nobodys, 7))
+    monkeypatch.setitem(listeners.LISTENING, "udp", (nobodys, 7))
     assert run_in_thread(lambda: listeners.sockets(None)) is None

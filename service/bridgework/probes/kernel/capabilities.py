@@ -1,4 +1,4 @@
-"""What this process may do, tried where trying is harmless: the grounds of a runner's status."""
+"""What this process may do, tried where trying changes nothing."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ import os
 import socket
 from pathlib import Path
 
-from bridgework.probes.kernel.setns import enter, run_in_thread
+from bridgework.probes.kernel.setns import run_inside
 
 _CAP_NET_ADMIN = 12
 
 
 def may_enter_namespaces() -> bool:
-    """Whether setns(2) is allowed: a throwaway thread enters the namespace it is already in."""
-
-    def try_it() -> bool:
-        try:
-            descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                enter(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError:
-            return False
-        return True
-
-    return run_in_thread(try_it)
+    """Return whether setns(2) is allowed: a throwaway thread enters the namespace where it already is."""
+    try:
+        descriptor = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        run_inside(descriptor, lambda: None)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def may_open_raw_sockets() -> bool:
-    """Whether ICMP can be sent: a raw socket is opened and closed."""
+    """Return whether ICMP can be sent: a raw socket is opened and closed."""
     try:
         socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close()
     except OSError:
@@ -38,7 +36,7 @@ def may_open_raw_sockets() -> bool:
 
 
 def may_administer_networks() -> bool:
-    """Whether CAP_NET_ADMIN is effective (capabilities(7), ``CapEff`` of proc(5)); deleting anything is no trial."""
+    """Return whether CAP_NET_ADMIN is effective (capabilities(7), ``CapEff`` of proc(5))."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -48,10 +46,10 @@ def may_administer_networks() -> bool:
 
 
 def shares_pid_namespace(pid: int | None) -> bool:
-    """Whether that process lives in our process-id namespace, so that the ids it speaks of are ours too."""
+    """Return whether that process is in our process-id namespace, so that its ids are ours too."""
     if pid is None or pid <= 0:
         return False
     try:
-        return Path(f"/proc/{pid}/ns/pid").stat().st_ino == Path("/proc/self/ns/pid").stat().st_ino
+        return Path(f"/proc/{pid}/ns/pid").samefile("/proc/self/ns/pid")
     except OSError:
         return False

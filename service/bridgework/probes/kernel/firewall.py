@@ -1,8 +1,8 @@
-"""The firewall of the calling thread's namespace: as iptables-save(8) prints it, and what of it is the engine's.
+"""The firewall of the calling thread's namespace, as iptables-save(8) prints it, and whether it is the engine's.
 
-Only read, never changed. A program started from a thread inherits that thread's namespace. The names of all chains
-come from the kernel (netlink): an image without iptables sees by them that the engine wrote its rules, and the
-engine's native nftables rules are not in what iptables-save prints.
+The firewall is only read. A program inherits the namespace of the thread that starts it. The names of all chains are
+read from the kernel too (netlink): they show the engine's rules where the image has no iptables, and its native
+nftables rules, which iptables-save does not print.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Chain:
 
 
 def chains(version: int = IPV4) -> tuple[FirewallChain, ...] | None:
-    """The chains of iptables or ip6tables; ``None`` when the program is missing or not allowed to look."""
+    """Return the chains of iptables or ip6tables; ``None`` when the program is missing or refused."""
     try:
         done = _run([_PROGRAMS[version], "-c"])
     except (OSError, subprocess.SubprocessError):
@@ -53,7 +53,7 @@ def chains(version: int = IPV4) -> tuple[FirewallChain, ...] | None:
 def docker_rules(
     ipv4: tuple[FirewallChain, ...] | None, ipv6: tuple[FirewallChain, ...] | None, proxies: int | None
 ) -> DockerRules:
-    """What of the firewall is the engine's."""
+    """Return which of the engine's rules are in force."""
     in_kernel = kernel_chains()
     return DockerRules(
         ipv4=_stands(IPV4, ipv4, in_kernel),
@@ -65,7 +65,7 @@ def docker_rules(
 
 
 def kernel_chains() -> frozenset[KernelChain] | None:
-    """Family, table and name of every chain of nf_tables, iptables-nft's included; ``None`` where refused."""
+    """Return family, table and name of every chain of nf_tables, also iptables-nft's; ``None`` where refused."""
     try:
         with netlink.open_socket(_NETLINK_NETFILTER) as sock:
             bodies = netlink.dump(sock, _NFT_GETCHAIN, _NFGENMSG.pack(socket.AF_UNSPEC, 0, 0))
@@ -83,7 +83,7 @@ def _kernel_chain(body: bytes) -> KernelChain:
 def _stands(
     version: int, chains: tuple[FirewallChain, ...] | None, in_kernel: frozenset[KernelChain] | None
 ) -> bool | None:
-    """Whether the engine's rules are in force: its native table, or a FORWARD that calls one of its chains."""
+    """Return whether the engine's rules are in force: its native table, or a FORWARD that calls one of its chains."""
     family = _FAMILIES[version]
     if any(chain[:2] == (family, _NATIVE_TABLE) for chain in in_kernel or ()):
         return True
@@ -91,7 +91,7 @@ def _stands(
         return any("-j DOCKER" in text for text in _texts(chains, "filter", "FORWARD"))
     if (family, "filter", "DOCKER") in (in_kernel or ()):
         return True
-    # The old iptables keeps its chains outside of nf_tables: where it is in use, nothing follows from their absence.
+    # The legacy iptables keeps its chains outside nf_tables: where it is used, missing chains prove nothing.
     return None if in_kernel is None or _legacy_in_use(version) else False
 
 
@@ -103,7 +103,7 @@ def _legacy_in_use(version: int) -> bool:
 
 
 def _skips_loopback(version: int, chains: tuple[FirewallChain, ...] | None) -> bool | None:
-    """Whether the call of the engine's NAT chain spares the loopback; ``None`` where there is no such call."""
+    """Return whether the call of the engine's NAT chain excludes the loopback; ``None`` without such a call."""
     calls = [text for text in _texts(chains or (), "nat", "OUTPUT") if text.endswith("-j DOCKER")]
     return any(_LOOPBACK[version] in text for text in calls) if calls else None
 
@@ -113,7 +113,7 @@ def _texts(chains: Iterable[FirewallChain], table: str, name: str) -> list[str]:
 
 
 def parse(text: str) -> tuple[FirewallChain, ...]:
-    """The chains of ``iptables-save -c``; the policy of a chain that users made is ``None``."""
+    """Parse ``iptables-save -c``; the policy of a user-defined chain is ``None``."""
     found: dict[tuple[str, str], _Chain] = {}
     table = ""
     for line in text.splitlines():

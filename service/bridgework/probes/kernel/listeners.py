@@ -1,7 +1,7 @@
-"""Sockets that wait for somebody, by sock_diag(7), with their processes where visible.
+"""Listening sockets (sock_diag(7)), with their processes where those are visible.
 
-Not from ``/proc/net``: there the kernel walks its table of all connections, milliseconds for each namespace. Not by
-``pyroute2``'s ``DiagSocket``: it takes a refusal for an empty answer.
+Not read from ``/proc/net``: the kernel would walk its table of all connections, which takes milliseconds for each
+namespace.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from bridgework.probes.kernel.safe_read import read_small
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY = 4, 20
 _FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
 _TCP_CLOSE, _TCP_LISTEN = 7, 10
-WAITING = {"tcp": (socket.IPPROTO_TCP, _TCP_LISTEN), "udp": (socket.IPPROTO_UDP, _TCP_CLOSE)}
-"""The state of a socket that waits: the kernel calls an unconnected UDP socket closed."""
+# The kernel calls an unconnected UDP socket closed.
+LISTENING = {"tcp": (socket.IPPROTO_TCP, _TCP_LISTEN), "udp": (socket.IPPROTO_UDP, _TCP_CLOSE)}
 _REQUEST = struct.Struct("=BBxxI48x")
 _SOCKET = struct.Struct("!4xH2x16s")
 _INODE = struct.Struct("=68xI")
@@ -39,60 +39,60 @@ Owner = tuple[int, str]
 
 
 def sockets(namespace_inode: int | None, limit: Limit | None = None) -> tuple[ListeningSocket, ...] | None:
-    """TCP in LISTEN and UDP bound but unconnected; ``None`` where the kernel does not say.
+    """Return TCP sockets in LISTEN and UDP sockets without a peer; ``None`` where the kernel refuses.
 
-    With the namespace's inode their processes are named too, for which at most 4,096 processes are looked through,
-    until the limit's end. Raises ``TimeoutError`` when not even the sockets were told by then.
+    With ``namespace_inode`` their processes are named too, from at most ``MAX_PROCESSES`` and until the limit's end.
+    Raises ``TimeoutError`` when the sockets themselves were not read by then.
     """
     limit = limit or Limit()
     try:
         with netlink.open_socket(_NETLINK_SOCK_DIAG) as sock:
-            found = [one for protocol in WAITING for family in _FAMILIES for one in _ask(sock, protocol, family, limit)]
+            found = [
+                one for protocol in LISTENING for family in _FAMILIES for one in _ask(sock, protocol, family, limit)
+            ]
     except TimeoutError:
         raise
     except OSError:
         return None
     inodes = {inode for inode, _ in found}
     owners = _owners(inodes, namespace_inode, limit.ends) if found and namespace_inode else {}
-    return tuple(_owned(waiting, owners.get(inode)) for inode, waiting in found)
+    return tuple(_owned(one, owners.get(inode)) for inode, one in found)
 
 
 def _ask(
     sock: socket.socket, protocol: str, family: socket.AddressFamily, limit: Limit
 ) -> Iterator[tuple[int, ListeningSocket]]:
-    """The waiting sockets, each with its inode (linux/inet_diag.h)."""
-    number, state = WAITING[protocol]
-    # The kernel adds INET_DIAG_SKV6ONLY unasked to every IPv6 socket in LISTEN or CLOSE (net/ipv4/inet_diag.c, 4.6).
+    """Yield the listening sockets, each with its inode (linux/inet_diag.h)."""
+    number, state = LISTENING[protocol]
+    # The kernel always adds INET_DIAG_SKV6ONLY to IPv6 sockets in LISTEN or CLOSE (net/ipv4/inet_diag.c, since 4.6).
     for body in netlink.dump(sock, _SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, number, 1 << state), limit):
         port, packed = _SOCKET.unpack_from(body)
         address = socket.inet_ntop(family, packed[: _ADDRESS_BYTES[family]])
         only = any(netlink.attributes(body, _ATTRIBUTES_AT).get(_INET_DIAG_SKV6ONLY, b""))
-        waiting = ListeningSocket(protocol, _FAMILIES[family], address, port, ipv6_only=only)
-        yield _INODE.unpack_from(body)[0], waiting
+        found = ListeningSocket(protocol, _FAMILIES[family], address, port, ipv6_only=only)
+        yield _INODE.unpack_from(body)[0], found
 
 
-def _owned(waiting: ListeningSocket, owner: Owner | None) -> ListeningSocket:
-    return waiting if owner is None else replace(waiting, pid=owner[0], process=owner[1])
+def _owned(found: ListeningSocket, owner: Owner | None) -> ListeningSocket:
+    return found if owner is None else replace(found, pid=owner[0], process=owner[1])
 
 
 def _owners(inodes: set[int], namespace_inode: int, ends: float) -> dict[int, Owner]:
-    """The processes of these sockets. One that ends, or whose number is taken over, is left out."""
+    """Return the processes of these sockets, without those that end meanwhile."""
     owners: dict[int, Owner] = {}
     for number, folder in _processes(namespace_inode):
-        held = {inode for inode in _held(folder, ends) if inode in inodes and inode not in owners}
-        if held:
-            owners.update(dict.fromkeys(held, (number, _name(folder))))
+        own = {inode for inode in _socket_inodes(folder, ends) if inode in inodes and inode not in owners}
+        if own:
+            owners.update(dict.fromkeys(own, (number, _name(folder))))
         if len(owners) == len(inodes) or time.monotonic() >= ends:
             break
     return owners
 
 
 def docker_proxies(namespace_inode: int, ends: float) -> int | None:
-    """How many docker-proxy processes the namespace has; ``None`` where none was found and not all was in sight.
-
-    A helper container shares the host's network and sees its own processes only. So none counts as none only where the
-    engine itself was seen among them.
-    """
+    """Return how many docker-proxy processes the namespace has; ``None`` when this cannot be known."""
+    # A helper container in the host's network sees its own processes only. So 0 is believed only where the engine
+    # itself was among the processes.
     proxies, engine_seen = 0, False
     for _, folder in _processes(namespace_inode):
         name = _name(folder)
@@ -104,10 +104,9 @@ def docker_proxies(namespace_inode: int, ends: float) -> int | None:
 
 
 def _processes(namespace_inode: int) -> Iterator[tuple[int, int]]:
-    """The processes of the namespace: the number of each, and its folder, which is open until the next."""
-    for number in itertools.islice(
-        (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()), MAX_PROCESSES
-    ):
+    """Yield the number of each process in the namespace, and its folder, which is open until the next one."""
+    numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    for number in itertools.islice(numbers, MAX_PROCESSES):
         with process_folder(number) as folder:
             if folder is not None and _is_in(folder, namespace_inode):
                 yield number, folder
@@ -120,8 +119,8 @@ def _is_in(process: int, namespace_inode: int) -> bool:
         return False
 
 
-def _held(process: int, ends: float) -> Iterator[int]:
-    """The inodes of its sockets. A process may hold a million descriptors."""
+def _socket_inodes(process: int, ends: float) -> Iterator[int]:
+    """Yield the inodes of its sockets, from at most ``MAX_DESCRIPTORS``: a process can have a million."""
     try:
         folder = os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)
     except OSError:
@@ -141,7 +140,8 @@ def _held(process: int, ends: float) -> Iterator[int]:
 
 
 def _name(process: int) -> str:
-    """Its name (``comm`` of proc(5)), not from ``stat``, where a name with a bracket in it ends the field early."""
+    """Return its name (``comm`` of proc(5))."""
+    # Not from ``stat``, where the name is between brackets and may contain one.
     try:
         name = read_small(os.open("comm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process), _MAX_NAME_BYTES)
         return printable(name.removesuffix(b"\n").decode(errors="replace")) or "?"

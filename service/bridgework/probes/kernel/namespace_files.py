@@ -1,10 +1,9 @@
-"""Find the namespace and the resolver files of a place, and make sure that they are its own.
+"""Opens the namespace and the resolver files of a place, and checks that they are its own.
 
-A process id may have been taken over by another process since the engine named it. So everything of a process is
-opened by way of one descriptor of its folder in /proc, and its control groups tell whose it is: such a descriptor
-stands for one process, and what is opened through it after that process ended is an error, whoever has the number then
-(proc(5), measured in ``tests/engine/probes/test_places.py``). Files of a container are opened within its root
-(openat2(2), ``RESOLVE_IN_ROOT``): its own links cannot lead out of it. Nothing here enters a namespace.
+Another process may have got the process id since the engine named it. So everything is opened through one descriptor of
+the process's folder in /proc, and the control groups there tell whose process it is. Such a descriptor belongs to one
+process: after its end, opening anything through it is an error, also when the number is used again (proc(5), measured
+in ``test_places.py``). Files of a container are opened within its root, so that its links cannot lead out of it.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from bridgework.model.probe_port import Place
 from bridgework.probes.kernel.safe_read import Text, open_folder, read_in_root, read_small
 from bridgework.probes.resolver import files as resolver_files
 
+# Of a resolver file. Docker writes some hundred bytes; the container can write any number.
 MAX_FILE_BYTES = 1 << 18
-"""Of a resolver file. Docker writes some hundred bytes; the container may write as much as it likes."""
 _MAX_GROUPS_BYTES = 1 << 16
 _CLONE_NEWNET, _NS_GET_NSTYPE = 0x40000000, 0xB703
 
 
 class OutOfReach(Exception):
-    """The place cannot be stood in; ``reason`` and ``detail`` go into the measurement."""
+    """The place's namespace cannot be entered; ``reason`` and ``detail`` go into the measurement."""
 
     def __init__(self, detail: str, reason: Reason = Reason.NAMESPACE_OUT_OF_REACH) -> None:
         super().__init__(detail)
@@ -37,11 +36,7 @@ class OutOfReach(Exception):
 
 @contextmanager
 def open_namespace(place: Place, *, pids_visible: bool) -> Iterator[int]:
-    """A descriptor of the place's network namespace, closed on leaving. Raises ``OutOfReach``.
-
-    The process's own link is preferred: it alone is true when a shared namespace was left behind. The engine's handle
-    serves where process ids are out of sight.
-    """
+    """Open a descriptor of the place's network namespace, closed on leaving. Raises ``OutOfReach``."""
     descriptor = _open(place, pids_visible=pids_visible)
     try:
         if not is_network_namespace(descriptor):
@@ -52,7 +47,7 @@ def open_namespace(place: Place, *, pids_visible: bool) -> Iterator[int]:
 
 
 def is_network_namespace(descriptor: int) -> bool:
-    """Whether the open file is a network namespace, and not the empty file under a mount that is out of sight."""
+    """Return whether the file is a network namespace, and not the empty file that the engine mounts it on."""
     try:
         return fcntl.ioctl(descriptor, _NS_GET_NSTYPE) == _CLONE_NEWNET
     except OSError:
@@ -60,6 +55,7 @@ def is_network_namespace(descriptor: int) -> bool:
 
 
 def _open(place: Place, *, pids_visible: bool) -> int:
+    # The process's own link first: the engine's path can lead to a shared namespace that the container has left.
     if pids_visible and place.pid > 0:
         try:
             return _open_of_process(place)
@@ -94,7 +90,7 @@ def _open_link(folder: int) -> int | None:
 
 @contextmanager
 def process_folder(pid: int) -> Iterator[int | None]:
-    """A descriptor of ``/proc/<pid>`` that stands for this one process; ``None`` when there is none."""
+    """Open a descriptor of ``/proc/<pid>`` that belongs to this one process; ``None`` when there is none."""
     try:
         folder = open_folder(f"/proc/{pid}")
     except OSError:
@@ -107,31 +103,26 @@ def process_folder(pid: int) -> Iterator[int | None]:
 
 
 def belongs(place: Place, folder: int) -> bool:
-    """Whether the process behind the folder is the container's; where control groups are hidden, it is believed."""
+    """Return whether the process is the container's; ``True`` where its control groups are hidden."""
     if place.container_id is None:
         return True
     try:
-        groups = read_small(os.open("cgroup", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder), _MAX_GROUPS_BYTES).decode(
-            "utf-8", errors="replace"
-        )
+        groups = read_small(os.open("cgroup", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder), _MAX_GROUPS_BYTES)
     except PermissionError:
         return True
     except OSError:
         return False
-    return not says_otherwise(groups, place.container_id)
+    return not says_otherwise(groups.decode(errors="replace"), place.container_id)
 
 
 def says_otherwise(groups: str, container_id: str) -> bool:
-    """Whether a ``cgroup`` file (cgroups(7)) shows another owner; one that shows only the root says nothing."""
+    """Return whether a ``cgroup`` file (cgroups(7)) shows another owner; one that shows only the root does not."""
     paths = {line.rpartition(":")[2] for line in groups.splitlines()}
     return container_id not in groups and not paths <= {"/", ""}
 
 
 def resolver_configuration(place: Place, *, pids_visible: bool) -> ResolverConfiguration | None:
-    """What the source reads before it asks anybody; ``None`` when its resolv.conf cannot be read.
-
-    A missing hosts file is an empty one, as it is to the source.
-    """
+    """Return the source's resolver files; ``None`` when its resolv.conf cannot be read. A hosts file may be missing."""
     resolv_conf = _file_of(place, "etc/resolv.conf", place.resolver_path, pids_visible=pids_visible)
     if resolv_conf is None:
         return None
@@ -140,13 +131,12 @@ def resolver_configuration(place: Place, *, pids_visible: bool) -> ResolverConfi
 
 
 def _file_of(place: Place, inner: str, outer: str | None, *, pids_visible: bool) -> Text | None:
-    if pids_visible and place.pid > 0:
-        text = _file_of_process(place, inner)
-        if text is not None:
-            return text
+    text = _file_of_process(place, inner) if pids_visible and place.pid > 0 else None
     if place.container_id is None and outer is None:
         outer = f"/{inner}"
-    return _file_of_host(outer) if outer else None
+    if text is not None or outer is None:
+        return text
+    return _read_below("/", None, outer)
 
 
 def _file_of_process(place: Place, inner: str) -> Text | None:
@@ -154,18 +144,14 @@ def _file_of_process(place: Place, inner: str) -> Text | None:
         if folder is None or not belongs(place, folder):
             return None
         try:
-            root = open_folder("root", folder)
+            return _read_below("root", folder, inner)
         except OSError:
             return None
-        try:
-            return read_in_root(root, inner, MAX_FILE_BYTES)
-        finally:
-            os.close(root)
 
 
-def _file_of_host(path: str) -> Text | None:
-    root = open_folder("/")
+def _read_below(path: str, folder: int | None, inner: str) -> Text | None:
+    root = open_folder(path, folder)
     try:
-        return read_in_root(root, path, MAX_FILE_BYTES)
+        return read_in_root(root, inner, MAX_FILE_BYTES)
     finally:
         os.close(root)

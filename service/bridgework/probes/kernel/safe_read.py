@@ -1,9 +1,9 @@
-"""Read a small regular file below a root that somebody else controls, without being led out of it.
+"""Reads small regular files below a root that a container controls, and never leaves that root.
 
-openat2(2) with ``RESOLVE_IN_ROOT`` (Linux 5.6) treats the given folder as the root of every link and ``..``. The file
-is opened in two steps: first with ``O_PATH``, which opens nothing, and only when it is a regular file for reading. To
-open a device or a pipe may block or do something: a container may have a watchdog's device in the place of its hosts
-file, and a process outside of the container's device control group would start it by opening it.
+openat2(2) with ``RESOLVE_IN_ROOT`` (Linux 5.6) uses the given folder as the root of every link and ``..``. The file is
+opened twice: with ``O_PATH``, which has no effect on it, and for reading only when it is a regular file. Opening a
+device or a pipe can block or have effects: a container can put a watchdog device in place of its hosts file, and
+opening it would start the watchdog.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Text(NamedTuple):
-    """What was read; ``cut`` says that the file goes on."""
+    """The text that was read; ``cut`` says that the file is longer."""
 
     text: str
     cut: bool
 
 
 def open_folder(path: str, folder: int | None = None) -> int:
-    """A descriptor that stands for a folder, by its path or by its name in another. Raises ``OSError``."""
+    """Return an ``O_PATH`` descriptor of a folder, by its path or by its name in another. Raises ``OSError``."""
     return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
 
 
 def read_in_root(root: int, path: str, max_bytes: int) -> Text | None:
-    """The file's text, at most ``max_bytes`` of it; ``None`` when it cannot be read. ``root`` is a descriptor."""
+    """Return up to ``max_bytes`` of the file; ``None`` when it cannot be read. ``root`` is a descriptor."""
     try:
         found = _openat2(root, path)
         try:
@@ -45,7 +45,7 @@ def read_in_root(root: int, path: str, max_bytes: int) -> Text | None:
 
 
 def read_small(descriptor: int, max_bytes: int) -> bytes:
-    """What one read(2) gives of a file, which is then closed. Raises ``OSError``."""
+    """Read the file once (read(2)) and close it. Raises ``OSError``."""
     try:
         return os.read(descriptor, max_bytes)
     finally:
@@ -63,10 +63,10 @@ def _openat2(folder: int, path: str) -> int:
 
 
 def _read(found: int, max_bytes: int) -> Text | None:
-    said = os.fstat(found)
-    if not stat.S_ISREG(said.st_mode):
+    status = os.fstat(found)
+    if not stat.S_ISREG(status.st_mode):
         return None
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    # No more than its size: a link may lead to a file of /proc (/proc/kmsg), whose size is 0 and which has no end.
-    data = read_small(os.open(f"/proc/self/fd/{found}", flags), min(said.st_size, max_bytes))
-    return Text(data.decode("utf-8", errors="replace"), cut=said.st_size > max_bytes)
+    # Never more than its size: a link can lead to a file of /proc, which has size 0 and no end (/proc/kmsg).
+    data = read_small(os.open(f"/proc/self/fd/{found}", flags), min(status.st_size, max_bytes))
+    return Text(data.decode("utf-8", errors="replace"), cut=status.st_size > max_bytes)

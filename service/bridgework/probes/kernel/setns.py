@@ -1,7 +1,6 @@
-"""Do one job inside a network namespace, in a thread that ends with the job.
+"""Runs one job inside a network namespace, in a thread that ends with the job.
 
-setns(2) changes the calling thread alone. A thread that has been in a namespace never goes back to a pool, or
-unrelated work would find itself there.
+setns(2) changes the calling thread only. So such a thread never returns to a pool: unrelated work would run there.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing import TypeVar
 
 _CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
+# Threads in a worker that did not end in time and still run.
 MAX_LEFT_BEHIND = 64
-"""Threads that were waited for in vain and have not ended yet, at most, in a worker."""
 _LEFT_BEHIND: list[Thread] = []
 _LOCK = Lock()
 _Result = TypeVar("_Result")
@@ -28,7 +27,7 @@ class HeldUpError(Exception):
 
 
 class TooManyHeldUpError(HeldUpError):
-    """The job was not begun: too many jobs before it have not ended yet."""
+    """The job was not started: too many jobs before it have not ended yet."""
 
 
 def enter(namespace_fd: int) -> None:
@@ -39,12 +38,13 @@ def enter(namespace_fd: int) -> None:
 
 
 def run_in_thread(job: Callable[[], _Result], ends: float | None = None) -> _Result:
-    """Run the job in a fresh thread, wait for it and for the thread's end; its exception is raised here.
+    """Run the job in a new thread, wait for the thread's end and return the result or raise the job's exception.
 
-    A job should end by itself before ``ends`` (``time.monotonic``). Where it does not, ``HeldUpError`` is raised and
-    its thread is left behind: a system call may wait for as long as a container wants, for example to read a file of a
-    file system that a program in the container serves.
+    Raises:
+        HeldUpError: the job did not end before ``ends`` (``time.monotonic``); its thread runs on.
     """
+    # A thread cannot be ended, and a system call can wait for as long as a container wants: for example a read of a
+    # file in a file system that a program in the container serves (FUSE).
     with _LOCK:
         _LEFT_BEHIND[:] = [thread for thread in _LEFT_BEHIND if thread.is_alive()]
         if len(_LEFT_BEHIND) >= MAX_LEFT_BEHIND:
@@ -68,8 +68,8 @@ def run_in_thread(job: Callable[[], _Result], ends: float | None = None) -> _Res
 
 
 def run_inside(namespace_fd: int, job: Callable[[], _Result], ends: float | None = None) -> _Result:
-    """Run the job in a fresh thread inside the namespace. Raises what ``run_in_thread``, ``enter`` and the job do."""
-    # The thread's own: the caller may close its descriptor, and its number be another's, before a late thread enters.
+    """Run the job in a new thread inside the namespace. Raises like ``run_in_thread``, ``enter`` and the job."""
+    # A descriptor of the thread's own: before a late thread enters, the caller may close its one and reuse the number.
     own_fd = os.dup(namespace_fd)
 
     def enter_and_do() -> _Result:

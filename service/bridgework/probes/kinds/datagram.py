@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from bridgework.probes.kinds import error_queue
-from bridgework.probes.kinds.sockaddr import family_of, numeric
+from bridgework.probes.kinds.sockaddr import destination_of
 
 _RECEIVE_BYTES = 65_536
 
@@ -23,10 +23,10 @@ def exchange(address: str, port: int, payload: bytes, ends: float, accept: Calla
         TimeoutError: no such datagram came.
         OSError: the kernel or an ICMP message refused.
     """
-    version, sockaddr = numeric(address, port)
-    with socket.socket(family_of(version), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+    destination = destination_of(address, port)
+    with destination.socket(socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
         error_queue.enable(sock)
-        sock.connect(sockaddr)
+        sock.connect(destination.sockaddr)
         sock.send(payload)
         poll = select.poll()
         poll.register(sock, select.POLLIN)

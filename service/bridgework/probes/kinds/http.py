@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from bridgework.model.checks import Phases, ProbeRequest, Reason
 from bridgework.probes.kinds.attempts import Attempt
-from bridgework.probes.kinds.sockaddr import family_of, numeric
+from bridgework.probes.kinds.sockaddr import destination_of
 from bridgework.probes.kinds.stream import AnswerTooLongError, BoundedSocket
 from bridgework.probes.kinds.tcp import connect
 
@@ -29,11 +29,10 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
     Without an ``expected_status`` any HTTP answer is a success. Raises ``ValueError`` for a host with line breaks.
     """
     port = request.port or DEFAULT_PORT
-    version, sockaddr = numeric(address, port)
+    destination = destination_of(address, port)
     started = time.perf_counter()
-    sock = BoundedSocket(family_of(version), socket.SOCK_STREAM)
-    sock.ends, sock.may_read = ends, MAX_HEAD_BYTES
-    with connect(sock, sockaddr, ends):
+    sock = BoundedSocket(destination.socket(socket.SOCK_STREAM), ends, MAX_HEAD_BYTES)
+    with connect(sock, destination.sockaddr, ends):
         connected = time.perf_counter()
         try:
             status = _status(sock, request, host_header(request, address, port))

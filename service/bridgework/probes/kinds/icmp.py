@@ -13,7 +13,7 @@ from bridgework.model.checks import ProbeRequest, Reason
 from bridgework.probes.kinds import echo, raw_icmp
 from bridgework.probes.kinds.attempts import Attempt, failure
 from bridgework.probes.kinds.reasons import IPV4
-from bridgework.probes.kinds.sockaddr import known_mtu, numeric
+from bridgework.probes.kinds.sockaddr import Destination, destination_of, known_mtu
 
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _IPV6_DONTFRAG = 10, 23, 62
 _PMTUDISC_DONT, _PMTUDISC_PROBE = 0, 3
@@ -26,7 +26,8 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
 
     ``message-too-long`` (only with ``dont_fragment``) carries the path MTU where a router or the kernel named it.
     """
-    version, sockaddr = numeric(address, 0)
+    destination = destination_of(address, 0)
+    version = destination.version
     identifier = int.from_bytes(os.urandom(2))
     payload = echo.payload_of(os.urandom(echo.TOKEN_BYTES), request.payload_bytes)
     try:
@@ -37,12 +38,11 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
         _set_fragmentation(sock, version, allowed=not request.dont_fragment)
         started = time.perf_counter()
         try:
-            sock.sendto(echo.request(version, identifier, _SEQUENCE, payload), sockaddr)
+            sock.sendto(echo.request(version, identifier, _SEQUENCE, payload), destination.sockaddr)
         except OSError as error:
             mtu = known_mtu(address) if error.errno == errno.EMSGSIZE else None
             return replace(failure(error), path_mtu_bytes=mtu)
-        destination = socket.inet_pton(sock.family, sockaddr[0].partition("%")[0])
-        return _wait(sock, version, (identifier, destination, payload), started, ends)
+        return _wait(sock, destination, (identifier, payload), started, ends)
 
 
 def _set_fragmentation(sock: socket.socket, version: int, *, allowed: bool) -> None:
@@ -54,17 +54,20 @@ def _set_fragmentation(sock: socket.socket, version: int, *, allowed: bool) -> N
     sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, int(not allowed))
 
 
-def _wait(sock: socket.socket, version: int, sent: tuple[int, bytes, bytes], started: float, ends: float) -> Attempt:
-    identifier, destination, payload = sent
+def _wait(
+    sock: socket.socket, destination: Destination, sent: tuple[int, bytes], started: float, ends: float
+) -> Attempt:
+    identifier, payload = sent
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     while (left_s := ends - time.monotonic()) > 0 and poll.poll(left_s * 1000):
         datagram, sender = sock.recvfrom(_RECEIVE_BYTES)
         elapsed_ms = (time.perf_counter() - started) * 1000
-        message = echo.parse(version, datagram)
+        message = echo.parse(destination.version, datagram)
         if message is None or (message.identifier, message.sequence) != (identifier, _SEQUENCE):
             continue
-        if echo.is_about(message, destination, payload, echo.source_of(version, datagram, sender[0])):
+        source = echo.source_of(destination.version, datagram, sender[0])
+        if echo.is_about(message, destination.packed, payload, source):
             return _answered(message, elapsed_ms, sender[0])
     return Attempt(reason=Reason.TIMED_OUT)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable, Mapping
 
 from bridgework.model.checks import Reason
 from bridgework.probes.kernel import neighbour_table
@@ -17,58 +18,45 @@ IPV6 = 6
 VERSION_OF_LENGTH = {4: IPV4, 16: IPV6}
 """IP version by the length of a packed address, in bytes."""
 
-_BY_ERRNO = {
-    errno.ECONNREFUSED: Reason.REFUSED,
-    errno.ENOPROTOOPT: Reason.REFUSED,
-    errno.ENETUNREACH: Reason.NO_ROUTE,
-    errno.ENETDOWN: Reason.NO_ROUTE,
-    errno.EINVAL: Reason.NO_ROUTE,
-    errno.ENODEV: Reason.NO_ROUTE,
-    errno.EHOSTUNREACH: Reason.HOST_UNREACHABLE,
-    errno.EHOSTDOWN: Reason.HOST_UNREACHABLE,
-    errno.EPERM: Reason.ADMINISTRATIVELY_PROHIBITED,
-    errno.EACCES: Reason.ADMINISTRATIVELY_PROHIBITED,
-    errno.EMSGSIZE: Reason.MESSAGE_TOO_LONG,
-    errno.ETIMEDOUT: Reason.TIMED_OUT,
-    errno.ECONNRESET: Reason.CONNECTION_RESET,
-    errno.ECONNABORTED: Reason.CONNECTION_RESET,
-    errno.EPIPE: Reason.CONNECTION_RESET,
-    errno.EADDRNOTAVAIL: Reason.NO_ADDRESS,
-    errno.EAFNOSUPPORT: Reason.NO_ADDRESS,
-    # Only this machine lacks something: nothing is known about the destination.
-    errno.EMFILE: Reason.BUDGET_EXHAUSTED,
-    errno.ENFILE: Reason.BUDGET_EXHAUSTED,
-    errno.ENOBUFS: Reason.BUDGET_EXHAUSTED,
-    errno.ENOMEM: Reason.BUDGET_EXHAUSTED,
-}
 
+def _by_number(numbers: Mapping[Reason, Iterable[int]]) -> Mapping[int, Reason]:
+    return {number: reason for reason, of_reason in numbers.items() for number in of_reason}
+
+
+_BY_ERRNO = _by_number(
+    {
+        Reason.REFUSED: (errno.ECONNREFUSED, errno.ENOPROTOOPT),
+        Reason.NO_ROUTE: (errno.ENETUNREACH, errno.ENETDOWN, errno.EINVAL, errno.ENODEV),
+        Reason.HOST_UNREACHABLE: (errno.EHOSTUNREACH, errno.EHOSTDOWN),
+        Reason.ADMINISTRATIVELY_PROHIBITED: (errno.EPERM, errno.EACCES),
+        Reason.MESSAGE_TOO_LONG: (errno.EMSGSIZE,),
+        Reason.TIMED_OUT: (errno.ETIMEDOUT,),
+        Reason.CONNECTION_RESET: (errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE),
+        Reason.NO_ADDRESS: (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT),
+        # Only this machine lacks something: nothing is known about the destination.
+        Reason.BUDGET_EXHAUSTED: (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
+    }
+)
+# Codes of destination unreachable: IANA's icmp-parameters and icmpv6-parameters.
+_BY_ICMP4_CODE = _by_number(
+    {
+        Reason.NO_ROUTE: (0, 5, 6, 11),
+        Reason.HOST_UNREACHABLE: (1, 7, 12),
+        Reason.REFUSED: (2, 3),
+        Reason.MESSAGE_TOO_LONG: (4,),
+        Reason.ADMINISTRATIVELY_PROHIBITED: (9, 10, 13),
+    }
+)
+_BY_ICMP6_CODE = _by_number(
+    {
+        Reason.NO_ROUTE: (0, 2),
+        Reason.ADMINISTRATIVELY_PROHIBITED: (1, 5, 6),
+        Reason.HOST_UNREACHABLE: (3,),
+        Reason.REFUSED: (4,),
+    }
+)
 _ICMP4_UNREACHABLE, _ICMP4_TIME_EXCEEDED = 3, 11
-_BY_ICMP4_CODE = {
-    0: Reason.NO_ROUTE,
-    1: Reason.HOST_UNREACHABLE,
-    2: Reason.REFUSED,
-    3: Reason.REFUSED,
-    4: Reason.MESSAGE_TOO_LONG,
-    5: Reason.NO_ROUTE,
-    6: Reason.NO_ROUTE,
-    7: Reason.HOST_UNREACHABLE,
-    9: Reason.ADMINISTRATIVELY_PROHIBITED,
-    10: Reason.ADMINISTRATIVELY_PROHIBITED,
-    11: Reason.NO_ROUTE,
-    12: Reason.HOST_UNREACHABLE,
-    13: Reason.ADMINISTRATIVELY_PROHIBITED,
-}
-
 _ICMP6_UNREACHABLE, _ICMP6_TOO_BIG, _ICMP6_TIME_EXCEEDED = 1, 2, 3
-_BY_ICMP6_CODE = {
-    0: Reason.NO_ROUTE,
-    1: Reason.ADMINISTRATIVELY_PROHIBITED,
-    2: Reason.NO_ROUTE,
-    3: Reason.HOST_UNREACHABLE,
-    4: Reason.REFUSED,
-    5: Reason.ADMINISTRATIVELY_PROHIBITED,
-    6: Reason.ADMINISTRATIVELY_PROHIBITED,
-}
 
 
 class IcmpError(OSError):

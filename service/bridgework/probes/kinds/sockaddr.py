@@ -1,9 +1,9 @@
-"""Literal addresses as socket calls take them, and the path MTU that the kernel knows."""
+"""Literal addresses in the forms that socket calls and packets take, and the path MTU that the kernel knows."""
 
 from __future__ import annotations
 
 import socket
-from typing import cast
+from typing import NamedTuple, cast
 
 from bridgework.probes.kinds.reasons import IPV4, IPV6
 
@@ -16,27 +16,36 @@ class AddressError(OSError):
     """The text is no literal address, or its zone is no interface here."""
 
 
-def numeric(address: str, port: int) -> tuple[int, SocketAddress]:
-    """Return IP version and socket address of a literal, with a zone (RFC 4007) if any. Raises ``AddressError``."""
+class Destination(NamedTuple):
+    """A literal address and a port."""
+
+    version: int
+    packed: bytes
+    sockaddr: SocketAddress
+
+    def socket(self, kind: int) -> socket.socket:
+        """Open a socket of the address's family."""
+        return socket.socket(socket.AF_INET if self.version == IPV4 else socket.AF_INET6, kind)
+
+
+def destination_of(address: str, port: int) -> Destination:
+    """Parse a literal address, with a zone (RFC 4007) if any. Raises ``AddressError``."""
     try:
         found = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror as error:
         raise AddressError(error.errno, f"{address} is not an address that can be used here") from error
     family, _, _, _, sockaddr = found[0]
-    return (IPV4 if family == socket.AF_INET else IPV6), cast("SocketAddress", sockaddr)
-
-
-def family_of(version: int) -> socket.AddressFamily:
-    """Return ``AF_INET`` for 4, ``AF_INET6`` for 6."""
-    return socket.AF_INET if version == IPV4 else socket.AF_INET6
+    # inet_pton takes no zone (fe80::1%eth0); the socket address carries it as a number.
+    packed = socket.inet_pton(family, str(sockaddr[0]).partition("%")[0])
+    return Destination(IPV4 if family == socket.AF_INET else IPV6, packed, cast("SocketAddress", sockaddr))
 
 
 def route_socket(address: str) -> socket.socket:
-    """Return a socket that is connected to the address, which sends nothing. Raises ``OSError`` without a route."""
-    version, sockaddr = numeric(address, _DISCARD_PORT)
-    sock = socket.socket(family_of(version), socket.SOCK_DGRAM)
+    """Return a datagram socket connected to the address; nothing is sent. Raises ``OSError`` without a route."""
+    destination = destination_of(address, _DISCARD_PORT)
+    sock = destination.socket(socket.SOCK_DGRAM)
     try:
-        sock.connect(sockaddr)
+        sock.connect(destination.sockaddr)
     except OSError:
         sock.close()
         raise

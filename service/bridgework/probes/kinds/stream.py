@@ -21,8 +21,10 @@ class BoundedSocket(socket.socket):
     before each time-out would hold them for ever.
     """
 
-    ends: float = 0.0
-    may_read: int = 0
+    def __init__(self, sock: socket.socket, ends: float, may_read: int) -> None:
+        # Takes over the descriptor of ``sock``, which is of no use afterwards.
+        super().__init__(fileno=sock.detach())
+        self.ends, self.may_read = ends, may_read
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
         """Read like ``socket.recv_into``. Raises ``TimeoutError`` and ``AnswerTooLongError`` at the bounds."""

@@ -11,14 +11,14 @@ import time
 from bridgework.model.checks import Phases, ProbeRequest
 from bridgework.probes.kinds import error_queue
 from bridgework.probes.kinds.attempts import Attempt
-from bridgework.probes.kinds.sockaddr import SocketAddress, family_of, numeric
+from bridgework.probes.kinds.sockaddr import SocketAddress, destination_of
 
 
 def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
     """Connect to ``request.port`` before ``ends``. ``refused`` means that the host answered with a reset."""
-    version, sockaddr = numeric(address, request.port or 0)
+    destination = destination_of(address, request.port or 0)
     started = time.perf_counter()
-    connect(socket.socket(family_of(version), socket.SOCK_STREAM), sockaddr, ends).close()
+    connect(destination.socket(socket.SOCK_STREAM), destination.sockaddr, ends).close()
     elapsed_ms = (time.perf_counter() - started) * 1000
     return Attempt(rtt_ms=elapsed_ms, phases_ms=Phases(connect=round(elapsed_ms, 3)))
 

@@ -1,4 +1,4 @@
-"""DNS questions asked over the wire, in the calling thread's namespace: a resolver's steps, carried out."""
+"""Sends the queries of a resolver's steps, in the calling thread's namespace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import dns.flags
 import dns.message
 
 from bridgework.probes.kinds import datagram
-from bridgework.probes.kinds.sockaddr import family_of, numeric
+from bridgework.probes.kinds.sockaddr import destination_of
 from bridgework.probes.kinds.stream import BoundedSocket
 from bridgework.probes.kinds.tcp import connect
 from bridgework.probes.resolver.steps import MAX_ADDRESSES, Answer, Query
@@ -25,8 +25,22 @@ _LENGTH = struct.Struct("!H")
 _MAX_MESSAGE_BYTES = 0xFFFF
 
 
+def drive(steps: Generator[Query, Answer, _Result], ends: float) -> _Result:
+    """Run a resolver's steps and return their result. After ``ends`` (``time.monotonic``) no query is sent."""
+    answer: Answer = None
+    try:
+        query = next(steps)
+        while True:
+            now = time.monotonic()
+            answer = ask(query, min(now + query.timeout_s, ends)) if now < ends else None
+            query = steps.send(answer)
+    except StopIteration as stop:
+        result: _Result = stop.value
+        return result
+
+
 def ask(query: Query, ends: float) -> Answer:
-    """The server's answer, over TCP when the datagram was truncated; ``None`` when it stayed silent or refused."""
+    """Return the server's answer, over TCP when the datagram was truncated; ``None`` on silence and on a refusal."""
     wire = query.message.to_wire()
     try:
         if not query.use_tcp:
@@ -41,13 +55,12 @@ def ask(query: Query, ends: float) -> Answer:
 
 
 def _ask_over_tcp(server: str, wire: bytes, ends: float) -> bytes:
-    version, sockaddr = numeric(server, DNS_PORT)
-    with BoundedSocket(family_of(version), socket.SOCK_STREAM) as sock:
-        sock.ends, sock.may_read = ends, _LENGTH.size + _MAX_MESSAGE_BYTES
-        connect(sock, sockaddr, ends)
+    destination = destination_of(server, DNS_PORT)
+    sock = BoundedSocket(destination.socket(socket.SOCK_STREAM), ends, _LENGTH.size + _MAX_MESSAGE_BYTES)
+    with connect(sock, destination.sockaddr, ends):
         sock.bound()
         sock.sendall(_LENGTH.pack(len(wire)) + wire)
-        # Unbuffered: a reader with a buffer would wait for more bytes than the message has.
+        # Unbuffered: a buffered reader would wait for more bytes than the message has.
         with sock.makefile("rb", buffering=0) as stream:
             (length,) = _LENGTH.unpack(_read(stream, _LENGTH.size))
             return _read(stream, length)
@@ -64,39 +77,22 @@ def _read(stream: socket.SocketIO, size: int) -> bytes:
 
 
 def read_answer(data: bytes) -> dns.message.Message:
-    """Read the question and the first records of an answer. Raises ``DNSException``.
-
-    A record's name is up to 127 labels, taken from anywhere in the message by a pointer of two bytes: to read the
-    5,000 records that fit into 64 KiB took 3 s. So the numbers in the header are lowered to what is looked at, and
-    the reader stops there; the authority and additional sections are not needed.
-    """
+    """Read the question and the first ``MAX_ADDRESSES`` records of an answer. Raises ``DNSException``."""
     if len(data) < _COUNTS.size:
         raise dns.message.ShortHeader
     questions, answers, _, _ = _COUNTS.unpack_from(data)
     if questions > 1:
         raise dns.exception.FormError
+    # A hostile server can send 5,000 records in 64 KiB, whose names of 127 labels are pointers into the message:
+    # reading them took 3 s. With lower numbers in the header the reader stops earlier, and skips the last two sections.
     counts = struct.pack("!4H", questions, min(answers, MAX_ADDRESSES), 0, 0)
     head, rest = data[:4] + counts, data[_COUNTS.size :]
     return dns.message.from_wire(head + rest, ignore_trailing=True, raise_on_truncation=False)
 
 
 def is_answer(query: dns.message.Message, data: bytes) -> bool:
-    """Whether these bytes are a well-formed answer to this very question."""
+    """Return whether these bytes are a well-formed answer to this query."""
     try:
         return query.is_response(read_answer(data))
     except dns.exception.DNSException:
         return False
-
-
-def drive(steps: Generator[Query, Answer, _Result], ends: float) -> _Result:
-    """Run a resolver's steps in the calling thread's namespace; past ``ends`` every query counts as silence."""
-    answer: Answer = None
-    try:
-        query = next(steps)
-        while True:
-            now = time.monotonic()
-            answer = ask(query, min(now + query.timeout_s, ends)) if now < ends else None
-            query = steps.send(answer)
-    except StopIteration as stop:
-        result: _Result = stop.value
-        return result

@@ -1,6 +1,6 @@
-"""resolv.conf(5) and hosts(5), as text, into values: what a process of the source reads before it asks anybody.
+"""Parses resolv.conf(5) and hosts(5). Unknown directives are ignored, as the C libraries do.
 
-Pure parsing; unknown directives are ignored, as the C libraries do.
+A container can write anything into its files, so the kept part of everything is bounded.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ MAX_SEARCH_DOMAINS = 32
 MAX_OPTIONS = 32
 MAX_UPSTREAMS = 16
 MAX_HOST_NAMES = 8192
+# A name has 253 characters at most (RFC 1035, section 3.1). Longer words are skipped.
 MAX_WORD_CHARS = 255
-"""A name has 253 characters at most (RFC 1035, 3.1); what is longer is no word of these files."""
 DEFAULT_NAMESERVER = "127.0.0.1"
 _UPSTREAMS_BEGIN = "# ExtServers: ["
 _ADDRESS_IN_HOST = re.compile(r"^host\((?P<address>.*)\)$")
+Entries = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ResolverOptions:
-    """The options of resolv.conf(5) that change what is asked: ``timeout_s`` is per server and attempt."""
+    """The options of resolv.conf(5) that change the queries; ``timeout_s`` is per server and attempt."""
 
     ndots: int = 1
     timeout_s: float = 5.0
@@ -34,16 +35,16 @@ class ResolverOptions:
 
 
 def parse(resolv_conf: str, hosts: str, *, cut: bool = False) -> ResolverConfiguration:
-    """Both files as the source has them; the last ``search`` or ``domain`` wins.
+    """Parse both files; the last ``search`` or ``domain`` wins.
 
-    The source may write anything into its files. So what is kept of them is bounded, and ``truncated`` says that
-    something was left out: because the caller had only the beginnings (``cut``), or beyond a bound of this module.
+    ``cut`` says that the caller has only the beginnings of the files. The result is ``truncated`` then, and also when
+    something exceeds a bound of this module.
     """
     nameservers: list[str] = []
     search: list[str] = []
     options: list[str] = []
-    for words in _directives(resolv_conf):
-        match words:
+    for line in resolv_conf.split("\n"):
+        match [] if line[:1] in "#;" else _words(line):
             case ["nameserver", address, *_]:
                 nameservers.append(address)
             case ["search", *domains]:
@@ -58,23 +59,21 @@ def parse(resolv_conf: str, hosts: str, *, cut: bool = False) -> ResolverConfigu
         search=tuple(search[:MAX_SEARCH_DOMAINS]),
         options=tuple(options[:MAX_OPTIONS]),
         hosts=entries,
-        upstreams=_upstreams(resolv_conf),
+        upstreams=tuple(_upstreams(resolv_conf)),
         truncated=cut or not whole or len(search) > MAX_SEARCH_DOMAINS or len(options) > MAX_OPTIONS,
     )
 
 
-def _directives(text: str) -> Iterable[list[str]]:
-    for line in text.split("\n"):
-        if line[:1] not in "#;":
-            yield [word for word in line.split() if len(word) <= MAX_WORD_CHARS]
+def _words(text: str) -> list[str]:
+    return [word for word in text.split() if len(word) <= MAX_WORD_CHARS]
 
 
-def _hosts(text: str) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], bool]:
-    """The lines that name something, up to ``MAX_HOST_NAMES`` names in all; and whether these are all lines."""
+def _hosts(text: str) -> tuple[Entries, bool]:
+    """Return the lines with names, up to ``MAX_HOST_NAMES`` names, and whether these are all of them."""
     entries: list[tuple[str, tuple[str, ...]]] = []
     left = MAX_HOST_NAMES
     for line in text.split("\n"):
-        address, *names = [word for word in line.partition("#")[0].split() if len(word) <= MAX_WORD_CHARS] or [""]
+        address, *names = _words(line.partition("#")[0]) or [""]
         if len(names) > left:
             return tuple(entries), False
         if names:
@@ -83,25 +82,19 @@ def _hosts(text: str) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], bool]:
     return tuple(entries), True
 
 
-def _upstreams(resolv_conf: str) -> tuple[str, ...]:
-    """Docker writes the servers behind its embedded one into a comment: ``# ExtServers: [host(10.0.0.2) 8.8.8.8]``.
-
-    Line by line: one regular expression over the whole text took time by its square, when a hostile file began this
-    comment thousands of times and never ended it.
-    """
+def _upstreams(resolv_conf: str) -> Iterable[str]:
+    """Return the servers behind Docker's embedded one, from its comment ``# ExtServers: [host(10.0.0.2) 8.8.8.8]``."""
+    # Line by line: one regular expression over the whole text took quadratic time for a hostile file that began this
+    # comment thousands of times and never ended it.
     for line in resolv_conf.split("\n"):
         if line.startswith(_UPSTREAMS_BEGIN) and "]" in line:
-            servers = line.removeprefix(_UPSTREAMS_BEGIN).partition("]")[0].split()
-            return tuple(
-                _ADDRESS_IN_HOST.sub(r"\g<address>", word)
-                for word in servers[:MAX_UPSTREAMS]
-                if len(word) <= MAX_WORD_CHARS
-            )
-    return ()
+            servers = line.removeprefix(_UPSTREAMS_BEGIN).partition("]")[0].split()[:MAX_UPSTREAMS]
+            return [_ADDRESS_IN_HOST.sub(r"\g<address>", word) for word in servers if len(word) <= MAX_WORD_CHARS]
+    return []
 
 
 def options_of(configuration: ResolverConfiguration) -> ResolverOptions:
-    """The options within the C library's bounds: ndots to 15, timeout 1 to 30 s, 1 to 5 attempts."""
+    """Return the options within the C library's bounds: ndots up to 15, timeout 1 to 30 s, 1 to 5 attempts."""
     given = dict(option.partition(":")[::2] for option in configuration.options)
     return ResolverOptions(
         ndots=_bounded(given.get("ndots"), 1, 0, 15),

@@ -1,9 +1,8 @@
-"""What a name means where the source stands: the order of steps of the C library, without any socket.
+"""Resolves names in the order of glibc's steps, without a socket.
 
-``resolve`` is a generator that yields each ``Query`` it would send and is sent the answer (``None`` for silence), so
-that a single check and a whole matrix drive the same steps. Order, as in glibc: literal addresses, the hosts file,
-then DNS: candidates by ``ndots`` and the search list, servers in the order of resolv.conf, ``attempts`` rounds.
-A name with ``ndots`` dots or more is tried as it stands first. It never asks a server that the source would not.
+``resolve`` and ``reverse`` are generators: they yield each ``Query`` and are sent its answer (``None`` for silence). So
+a single check and a whole matrix use the same steps. The order is: literal address, hosts file, then DNS with the names
+that ``ndots`` and the search list give, the servers in the order of resolv.conf, in ``attempts`` rounds.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from bridgework.model.checks import Reason
 from bridgework.model.observations import ResolverConfiguration
 from bridgework.probes.resolver.files import DEFAULT_NAMESERVER, ResolverOptions, options_of
 
+# Addresses used of one name, and records read of one answer: a hostile server can send thousands.
 MAX_ADDRESSES = 64
-"""So many addresses of a name are looked at, and so many records of an answer: whoever answers may send thousands."""
 _ADDRESS_TYPES = {4: (dns.rdatatype.A,), 6: (dns.rdatatype.AAAA,), None: (dns.rdatatype.AAAA, dns.rdatatype.A)}
 _FINAL_CODES = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question to put to a server, and how long the source would wait for this one answer."""
+    """A question for a server; the source would wait ``timeout_s`` for this one answer."""
 
     message: dns.message.QueryMessage
     server: str
@@ -41,7 +40,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The addresses in the order they would be tried, or the reason for none; ``server`` answered last."""
+    """The addresses in the order of their use, or the reason for none; ``server`` answered last."""
 
     addresses: tuple[str, ...] = ()
     reason: Reason | None = None
@@ -56,7 +55,7 @@ Steps = Generator[Query, Answer, Resolution]
 
 @dataclass(frozen=True, slots=True)
 class _Lookup:
-    """``code`` is ``None`` when no server answered at all."""
+    """The records of one query; ``code`` is ``None`` when no server answered."""
 
     records: list[str]
     code: dns.rcode.Rcode | None
@@ -64,7 +63,7 @@ class _Lookup:
 
 
 def resolve(configuration: ResolverConfiguration, name: str, ip_version: int | None) -> Steps:
-    """Resolve to addresses of ``ip_version`` (``None``: both, IPv6 first as glibc's default policy has it)."""
+    """Resolve to addresses of ``ip_version`` (``None``: both, IPv6 first, as in glibc's default policy)."""
     known = literal(name, ip_version) or in_hosts_file(configuration, name, ip_version)
     if known:
         return _found(name, known, None)
@@ -83,7 +82,6 @@ def resolve(configuration: ResolverConfiguration, name: str, ip_version: int | N
 
 
 def _conclude(name: str, lookups: list[_Lookup]) -> Resolution:
-    """Any address is a success; silence ends the search; else the best thing that any server said decides."""
     server = next((lookup.server for lookup in reversed(lookups) if lookup.server), None)
     addresses = tuple(dict.fromkeys(record for lookup in lookups for record in lookup.records))
     if addresses:
@@ -105,7 +103,7 @@ def _found(name: str, addresses: tuple[str, ...], server: str | None) -> Resolut
 
 
 def literal(name: str, ip_version: int | None) -> tuple[str, ...]:
-    """The address that the text itself is, in any spelling the C library takes (``10.1`` is ``10.0.0.1``)."""
+    """Return the text as an address, in any spelling that the C library takes (``10.1`` is ``10.0.0.1``)."""
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
@@ -119,24 +117,24 @@ def literal(name: str, ip_version: int | None) -> tuple[str, ...]:
 
 
 def in_hosts_file(configuration: ResolverConfiguration, name: str, ip_version: int | None) -> tuple[str, ...]:
-    """Every address of the wanted version that the hosts file gives the name, in the file's order."""
+    """Return every address of this version that the hosts file gives the name, in the file's order."""
     named = configuration.addresses_by_name.get(name.rstrip(".").lower(), ())
     return tuple(dict.fromkeys(found for address in named for found in literal(address, ip_version)))
 
 
 def candidates(name: str, search: tuple[str, ...], ndots: int) -> list[dns.name.Name]:
-    """The absolute names to try, in order; a trailing dot means "as it stands". Unusable ones are left out."""
+    """Return the absolute names to try, in order, without those that are no names."""
+    # A trailing dot: the search list is not used.
     if name.endswith("."):
         return _absolute([name])
     with_search = [f"{name}.{domain.rstrip('.')}." if domain.rstrip(".") else f"{name}." for domain in search]
-    as_it_stands = f"{name}."
-    ordered = [as_it_stands, *with_search] if name.count(".") >= ndots else [*with_search, as_it_stands]
-    return _absolute(list(dict.fromkeys(ordered)))
+    ordered = [f"{name}.", *with_search] if name.count(".") >= ndots else [*with_search, f"{name}."]
+    return _absolute(ordered)
 
 
 def _absolute(names: list[str]) -> list[dns.name.Name]:
     usable = []
-    for name in names:
+    for name in dict.fromkeys(names):
         try:
             usable.append(dns.name.from_text(name))
         except (dns.exception.DNSException, UnicodeError):
@@ -145,7 +143,7 @@ def _absolute(names: list[str]) -> list[dns.name.Name]:
 
 
 def reverse(configuration: ResolverConfiguration, address: str) -> Generator[Query, Answer, str | None]:
-    """The name of an address: the hosts file's first, else a PTR record's, without the final dot; or ``None``."""
+    """Return the name of an address from the hosts file or else from its PTR record, without the final dot."""
     for known, names in configuration.hosts:
         if literal(known, None) == literal(address, None):
             return names[0]
@@ -158,7 +156,7 @@ def reverse(configuration: ResolverConfiguration, address: str) -> Generator[Que
 def _ask(
     configuration: ResolverConfiguration, options: ResolverOptions, message: dns.message.QueryMessage
 ) -> Generator[Query, Answer, _Lookup]:
-    """Server by server, round by round, to the first that answers; ``code`` is ``None`` when none did."""
+    """Ask server by server, round by round, until one answers the question."""
     refusal = _Lookup([], None, None)
     for _ in range(options.attempts):
         for server in configuration.nameservers or (DEFAULT_NAMESERVER,):
@@ -172,7 +170,7 @@ def _ask(
 
 
 def _records(answer: dns.message.Message, query: dns.message.QueryMessage) -> list[str]:
-    """The records asked for, at the end of the chain of CNAMEs; none when the chain is broken."""
+    """Return the records at the end of the chain of CNAMEs; none when the chain is broken."""
     if not isinstance(answer, dns.message.QueryMessage):
         return []
     try:

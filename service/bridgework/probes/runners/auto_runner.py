@@ -1,6 +1,6 @@
-"""Which runner is in force: the namespace itself where it can be entered, a helper container where it cannot.
+"""Chooses the runner: in the namespace itself where it can be entered, in a helper container where it cannot.
 
-Decided anew every few seconds, since an engine may appear, or be replaced, while the service runs.
+The choice is repeated every few seconds, since an engine can appear or be replaced while the service runs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DECISION_HOLDS_S = 5.0
 
 
 class AutoRunner:
-    """A ``ProbeRunner`` that hands everything to the one in force."""
+    """A ``ProbeRunner`` that forwards every call to the chosen one."""
 
     def __init__(self, namespace: ProbeRunner, launcher: Launcher | None) -> None:
         self._namespace = namespace
@@ -27,37 +27,37 @@ class AutoRunner:
         self._decided: tuple[float, ProbeRunner, RunnerStatus] | None = None
 
     def status(self) -> RunnerStatus:
-        """Which one is in force, and why."""
+        """Return which runner was chosen, and why."""
         return self._decision()[2]
 
     def check(self, place: Place, request: ProbeRequest) -> Measurement:
-        """See ``ProbeRunner``."""
+        """Forward."""
         return self._decision()[1].check(place, request)
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
-        """See ``ProbeRunner``."""
+        """Forward."""
         return self._decision()[1].observe(place, aspects)
 
     def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
-        """See ``ProbeRunner``."""
+        """Forward."""
         return self._decision()[1].observe_host(firewall=firewall)
 
     def namespace_inode(self, place: Place) -> int | None:
-        """See ``ProbeRunner``."""
+        """Forward."""
         return self._decision()[1].namespace_inode(place)
 
     def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
-        """See ``ProbeRunner``."""
+        """Forward."""
         return self._decision()[1].sweep(plan)
 
     def _decision(self) -> tuple[float, ProbeRunner, RunnerStatus]:
-        held = self._decided
-        if held is not None and time.monotonic() - held[0] <= DECISION_HOLDS_S:
-            return held
-        # Deciding enters the engine's namespace. One thread does it; for the others the last decision stands meanwhile.
-        if self._lock.acquire(blocking=held is None):
+        decided = self._decided
+        if decided is not None and time.monotonic() - decided[0] <= DECISION_HOLDS_S:
+            return decided
+        # The decision enters a namespace. One thread decides; meanwhile the others use the last decision.
+        if self._lock.acquire(blocking=decided is None):
             try:
-                if self._decided is held:
+                if self._decided is decided:
                     self._decided = (time.monotonic(), *self._decide())
             finally:
                 self._lock.release()

@@ -1,11 +1,7 @@
-"""What runs inside a helper container that shares the source's network: one job, answered in JSON lines.
+"""The program in a helper container that shares the source's network: it does one job and prints JSON lines.
 
-``python -m bridgework.probes.runners.helper`` with the job as its argument. Its standard input stays open while the
-runner is there: at its end the helper ends at once, in the middle of its job. Each job imports what it needs
-when it begins, since the runner waits for it.
-
-It stands in the namespace already, so it enters nothing; the container's resolver files are the source's. A blank
-object now and then is a sign of life. The last line is ``{"done": true}``: without it, the answer is not whole.
+``python -m bridgework.probes.runners.helper JOB``. A blank object now and then is a sign of life. The last line is
+``{"done": true}``: without it the answer is not complete. The helper ends at once when its standard input ends.
 """
 
 from __future__ import annotations
@@ -24,15 +20,16 @@ from bridgework.probes.kernel.namespace_files import resolver_configuration
 from bridgework.probes.runners.codec import from_json, to_json
 
 ALIVE_EVERY_S = 0.2
+# The helper's own namespace. The engine mounts the source's resolver files into it.
 HERE = Place(container_id=None, name="here")
+# Several helpers run at the same time and see each other only in the kernel's count: each uses less than one runner
+# would.
 SHARE_OF_LIMIT = 0.75
-"""Several helpers run side by side and see only each other's effect: each stops earlier than one runner alone would."""
-
 Say = Callable[[Mapping[str, Any]], None]
 
 
 def main(argument: str, output: TextIO) -> int:
-    """Do the job; 0 when it was done, 2 when it was not understood."""
+    """Do the job. Returns 0 when it was done, 2 when it was not understood."""
     lock = threading.Lock()
 
     def say(answer: Mapping[str, Any]) -> None:
@@ -43,7 +40,7 @@ def main(argument: str, output: TextIO) -> int:
     try:
         job = json.loads(argument)
         work = JOBS[job["job"]]
-        with _alive(say):
+        with _signs_of_life(say):
             work(job, say)
     except (KeyError, TypeError, ValueError) as error:
         say({"error": f"this job was not understood: {error}"})
@@ -55,36 +52,37 @@ def main(argument: str, output: TextIO) -> int:
 
 
 @contextmanager
-def _alive(say: Say) -> Iterator[None]:
+def _signs_of_life(say: Say) -> Iterator[None]:
     over = threading.Event()
 
-    def breathe() -> None:
+    def say_periodically() -> None:
         while not over.wait(ALIVE_EVERY_S):
             try:
                 say({})
             except BrokenPipeError:
                 os._exit(0)
 
-    threading.Thread(target=breathe, daemon=True).start()
+    threading.Thread(target=say_periodically, daemon=True).start()
     try:
         yield
     finally:
         over.set()
 
 
+# Each job imports what it needs when it starts: the runner waits for the imports.
+
+
 def _check(job: Mapping[str, Any], say: Say) -> None:
     from bridgework.probes.runners import checking
 
     request = from_json(ProbeRequest, job["request"])
-    configuration = resolver_configuration(HERE, pids_visible=False)
-    say({"measurement": to_json(checking.check(request, configuration))})
+    say({"measurement": to_json(checking.check(request, resolver_configuration(HERE, pids_visible=False)))})
 
 
 def _observe(job: Mapping[str, Any], say: Say) -> None:
     from bridgework.probes.runners import observe
 
-    configuration = resolver_configuration(HERE, pids_visible=False)
-    say({"observation": to_json(observe.observe(job["aspects"], configuration))})
+    say({"observation": to_json(observe.observe(job["aspects"], resolver_configuration(HERE, pids_visible=False)))})
 
 
 def _observe_host(job: Mapping[str, Any], say: Say) -> None:
@@ -102,7 +100,8 @@ def _sweep(job: Mapping[str, Any], say: Say) -> None:
     usage = table_usage("arp_cache") or ASSUMED_USAGE
     environment = Environment(
         open_place=_open_here,
-        enter=_stay,
+        # A helper is in the right namespace already, and has no right to enter one.
+        enter=lambda _: None,
         resolver=lambda _: resolver_configuration(HERE, pids_visible=False),
         neighbour_limit=int(limit_of(usage) * SHARE_OF_LIMIT),
     )
@@ -119,10 +118,6 @@ def _open_here(_: Place) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _stay(_: int) -> None:
-    """A helper is where it should be, and may not enter anything."""
-
-
 JOBS: Mapping[str, Callable[[Mapping[str, Any], Say], None]] = {
     "check": _check,
     "observe": _observe,
@@ -131,17 +126,12 @@ JOBS: Mapping[str, Callable[[Mapping[str, Any], Say], None]] = {
 }
 
 
-def run() -> int:
-    """Do the job of the first argument while somebody waits for it."""
-    threading.Thread(target=_end_when_nobody_waits, daemon=True).start()
-    return main(sys.argv[1], sys.stdout)
-
-
-def _end_when_nobody_waits() -> None:
-    """Past Python's own buffer, whose lock the end of the interpreter would wait for, for a second."""
+def _exit_at_end_of_input() -> None:
+    # os.read, not sys.stdin.read: the interpreter would wait a second for the lock of Python's buffer when it ends.
     os.read(sys.stdin.fileno(), 1)
     os._exit(1)
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
+    sys.exit(main(sys.argv[1], sys.stdout))

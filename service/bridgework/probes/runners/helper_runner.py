@@ -1,7 +1,4 @@
-"""The runner for a namespace out of reach: the same probes, in a short-lived helper that shares the source's network.
-
-How a helper comes into being is the launcher's business: this module knows no engine.
-"""
+"""The runner for namespaces that cannot be entered: the same probes in a helper container in the source's network."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import json
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -26,20 +23,18 @@ from bridgework.probes.runners.codec import from_json, to_json
 from bridgework.telemetry import deadline
 
 AT_ONCE = 8
-_OUT_OF_SIGHT: int | None = None
+# For creating, starting and removing a helper.
 START_S = 10.0
-"""What a helper may need beyond its work: to be made, started and removed."""
 
 
 class Launcher(Protocol):
-    """Starts helpers; the engine's room implements it."""
+    """Starts helpers; the engine package implements it."""
 
-    def launch(self, place: Place, argument_json: str, timeout_s: float) -> Iterator[str]:
-        """Run the helper in the place's network with this one argument, and yield the lines of its standard output.
+    def launch(self, place: Place, argument_json: str, timeout_s: float) -> Generator[str]:
+        """Run the helper in the place's network with this argument and yield the lines of its standard output.
 
-        The helper is gone when the iterator ends or is closed, and after ``timeout_s`` at the latest; until then its
-        standard input is open. A place without a ``container_id`` is the host's network. Raises ``BridgeworkError``
-        when the engine does not play along.
+        The helper is removed when the generator ends or is closed, and after ``timeout_s`` at the latest. Until then
+        its standard input is open. A place without a ``container_id`` is the host. Raises ``BridgeworkError``.
         """
         ...
 
@@ -52,11 +47,11 @@ class HelperRunner:
         self._status = RunnerStatus("sidecar", reason, missing)
 
     def status(self) -> RunnerStatus:
-        """As it was given."""
+        """Return the given status."""
         return self._status
 
     def check(self, place: Place, request: ProbeRequest) -> Measurement:
-        """One probe. A helper that does not answer is ``inconclusive``/``namespace-out-of-reach``."""
+        """Probe once. A helper that does not answer is ``inconclusive``/``namespace-out-of-reach``."""
         timeout_s = START_S + longest_s(request)
         answer = self._ask(place, {"job": "check", "request": to_json(request)}, timeout_s)
         if "measurement" not in answer:
@@ -64,23 +59,23 @@ class HelperRunner:
         return from_json(Measurement, answer["measurement"])
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
-        """Look inside; processes are out of the helper's sight."""
+        """Observe the place, without the names of processes, which a helper cannot see."""
         answer = self._ask(place, {"job": "observe", "aspects": list(aspects)}, START_S)
         return from_json(Observation, answer["observation"]) if "observation" in answer else None
 
     def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
-        """Look at the host's network from a helper in it."""
+        """Observe the host from a helper in its network."""
         host = Place(container_id=None, name="host")
         answer = self._ask(host, {"job": "observe_host", "firewall": firewall}, START_S)
         return from_json(HostObservation, answer["host"]) if "host" in answer else None
 
     def namespace_inode(self, place: Place) -> int | None:
-        """Always ``None``: only a look from outside would tell."""
+        """Return ``None``: a helper cannot tell the inode without being started."""
         del place
-        return _OUT_OF_SIGHT
+        return None
 
     def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
-        """A helper for each source, a few at a time. Closing the iterator ends them at their next sign of life."""
+        """Run a helper for each source, a few at a time. Closing the iterator ends them at their next sign of life."""
         rows: SimpleQueue[Future[SweepRow]] = SimpleQueue()
         stopped = Event()
         ends = time.monotonic() + plan.deadline_ms / 1000
@@ -115,11 +110,11 @@ class HelperRunner:
     def _ask(
         self, place: Place, job: Mapping[str, Any], timeout_s: float, stopped: Event | None = None
     ) -> Mapping[str, Any]:
-        """Everything the helper said, as one object; empty unless it said that it was done, or what it missed."""
+        """Return all that the helper said as one object; nothing without its ``done`` or ``error``."""
         argument = json.dumps(job, separators=(",", ":"))
         timeout_s = deadline.left(timeout_s)
         answer: dict[str, Any] = {}
-        with ended(self._launcher.launch(place, argument, timeout_s)) as lines:
+        with closing(self._launcher.launch(place, argument, timeout_s)) as lines:
             for line in lines:
                 if stopped is not None and stopped.is_set():
                     break
@@ -127,22 +122,11 @@ class HelperRunner:
         return answer if answer.get("done") or "error" in answer else {}
 
 
-@contextmanager
-def ended(lines: Iterator[str]) -> Iterator[Iterator[str]]:
-    """The iterator, closed on leaving where it can be closed: a generator then removes its helper."""
-    try:
-        yield lines
-    finally:
-        if isinstance(lines, Generator):
-            lines.close()
-
-
 def _read(line: str) -> Mapping[str, Any]:
-    """A line that is no object (a warning of the interpreter's) says nothing."""
     try:
         said = json.loads(line)
     except ValueError:
-        return {}
+        return {}  # a warning of the interpreter
     return said if isinstance(said, Mapping) else {}
 
 

@@ -1,6 +1,6 @@
-"""The runner that stands in the namespace itself: a thread enters it, does the job, and ends.
+"""The runner that enters the namespace itself: a thread enters it, does the job, and ends.
 
-It starts no process and no container for a check. What it cannot enter it reports as ``namespace-out-of-reach``.
+It starts no process and no container. A namespace that it cannot enter is ``namespace-out-of-reach``.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from bridgework.probes.runners import checking, observe
 from bridgework.telemetry import deadline
 
 NO_HANDLE = "the engine's process ids (share the host's pid namespace) or its netns folder"
+# A job should end by itself; after this time more, its thread is left behind.
 GRACE_S = 0.5
-"""How much longer than its own end a job is waited for."""
 FILES_S = 1.0
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """An opened place: what to read from outside, and the way in."""
+    """A place with its open namespace."""
 
     place: Place
     descriptor: int
@@ -46,17 +46,17 @@ class _Visit:
         return resolver_configuration(self.place, pids_visible=self.pids_visible)
 
     def run(self, job: Callable[[], _Result], ends: float) -> _Result:
-        """Do the job inside; it should end before ``ends``, and is not waited for much longer."""
+        """Do the job inside before ``ends``. Raises ``OutOfReach``."""
         try:
             return run_inside(self.descriptor, job, ends + GRACE_S)
         except PermissionError as error:
             raise OutOfReach(f"entering {self.place.name}'s namespace: {error.strerror}") from None
         except HeldUpError:
-            raise OutOfReach(f"the look into {self.place.name} did not end in time", Reason.DEADLINE) from None
+            raise OutOfReach(f"observing {self.place.name} did not end in time", Reason.DEADLINE) from None
 
 
 def _resolver_in_time(place: Place, *, pids_visible: bool) -> ResolverConfiguration | None:
-    """Read the files in a thread: one container's file system must not hold up a matrix of others."""
+    # In a thread: one container's file system must not delay a matrix of many containers.
     try:
         return run_in_thread(
             lambda: resolver_configuration(place, pids_visible=pids_visible), time.monotonic() + FILES_S
@@ -65,17 +65,16 @@ def _resolver_in_time(place: Place, *, pids_visible: bool) -> ResolverConfigurat
         return None
 
 
-def _end_of_look() -> float:
-    return time.monotonic() + deadline.left(observe.LOOK_S)
+def _observe_until() -> float:
+    return time.monotonic() + deadline.left(observe.MAX_OBSERVE_S)
 
 
 class NamespaceRunner:
     """A ``ProbeRunner`` for an engine on this machine.
 
-    ``engine_pid`` tells the engine's process id as we see it, or ``None``: from it follows whether the process ids
-    that the engine speaks of are ours too. ``namespace_folder`` is where the engine's own handles would be.
-    ``neighbour_limit`` bounds a matrix, in neighbour entries of all namespaces together; by default half of the
-    kernel's own limit.
+    ``engine_pid`` returns the engine's process id as we see it, or ``None``; it tells whether the process ids that the
+    engine reports are ours too. The engine's handles on namespaces are in ``namespace_folder``. ``neighbour_limit``
+    bounds a matrix, in neighbour entries of all namespaces together (default: half of the kernel's limit).
     """
 
     def __init__(
@@ -89,16 +88,14 @@ class NamespaceRunner:
         self._neighbour_limit = neighbour_limit
 
     def status(self) -> RunnerStatus:
-        """Whether checks can run here.
-
-        CAP_NET_ADMIN is wished for, not needed: without it a large matrix cannot clean up after itself.
-        """
-        needed = [name for name, given in self._needs().items() if not given]
-        wished = [] if capabilities.may_administer_networks() else ["CAP_NET_ADMIN"]
-        if needed:
+        """Return whether checks can run here."""
+        # Without CAP_NET_ADMIN everything works, but a matrix cannot delete its neighbour entries.
+        missing = [name for name, given in self._needs().items() if not given]
+        optional = [] if capabilities.may_administer_networks() else ["CAP_NET_ADMIN"]
+        if missing:
             reason = "the network namespaces of containers cannot be entered from here"
-            return RunnerStatus("unavailable", reason, (*needed, *wished))
-        return RunnerStatus("namespace", "the network namespaces of containers can be entered from here", (*wished,))
+            return RunnerStatus("unavailable", reason, (*missing, *optional))
+        return RunnerStatus("namespace", "the network namespaces of containers can be entered from here", (*optional,))
 
     def _needs(self) -> Mapping[str, bool]:
         return {
@@ -108,7 +105,7 @@ class NamespaceRunner:
         }
 
     def check(self, place: Place, request: ProbeRequest) -> Measurement:
-        """One probe from the place; never raises for what the network or the namespace does."""
+        """Probe once from the place. Raises nothing: every failure is a measurement."""
         needs_resolver = request.name is not None or request.reverse_lookup
         ends = time.monotonic() + deadline.left(checking.longest_s(request))
         try:
@@ -120,8 +117,8 @@ class NamespaceRunner:
             return failed(limit.reason, limit.detail)
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
-        """Look inside; ``None`` when the place cannot be entered."""
-        ends = _end_of_look()
+        """Observe the place; ``None`` when it cannot be entered."""
+        ends = _observe_until()
         try:
             with self._visit(place) as visit:
                 return visit.run(lambda: self._observe(visit, aspects, ends), ends)
@@ -129,9 +126,9 @@ class NamespaceRunner:
             return None
 
     def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
-        """Look at the namespace that the engine itself runs in; ``None`` when its process is out of sight."""
+        """Observe the namespace that the engine itself runs in; ``None`` when its process is not visible."""
         host = Place(container_id=None, name="host", pid=self._engine_pid() or 0)
-        ends = _end_of_look()
+        ends = _observe_until()
         whole = ends + (firewall_rules.TIMEOUT_S if firewall else 0)
         try:
             with self._visit(host) as visit:
@@ -140,7 +137,7 @@ class NamespaceRunner:
             return None
 
     def namespace_inode(self, place: Place) -> int | None:
-        """The inode of the place's namespace, which identifies it on this machine; ``None`` when out of sight."""
+        """Return the inode of the place's namespace, which identifies it on this machine; ``None`` if not visible."""
         try:
             with open_namespace(place, pids_visible=self._pids_visible()) as descriptor:
                 return os.fstat(descriptor).st_ino
@@ -148,7 +145,7 @@ class NamespaceRunner:
             return None
 
     def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
-        """A row as soon as it is whole; closing the iterator stops the work."""
+        """Yield each row as soon as it is complete; closing the iterator stops the probes."""
         visible = self._pids_visible()
         engine_pid = self._engine_pid()
         environment = Environment(

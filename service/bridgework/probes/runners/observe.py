@@ -1,4 +1,4 @@
-"""Look around in the calling thread's namespace. Only reads; what cannot be seen stays ``None``."""
+"""Reads what a namespace holds, in the calling thread. What cannot be read stays ``None``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from bridgework.probes.kernel import links, listeners, netlink
 from bridgework.probes.kernel.neighbour_table import table_usage
 
 HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbour_table", "sockets", "sysctls")
-LOOK_S = 5.0
-"""One look ends after this time, whatever a container has filled its namespace with."""
+# One observation ends after this time, whatever a container has put into its namespace.
+MAX_OBSERVE_S = 5.0
 HOST_MESSAGES = 262_144
-_Found = TypeVar("_Found")
 SYSCTLS = (
     "net.ipv4.ip_forward",
     "net.ipv4.conf.all.rp_filter",
@@ -30,23 +29,19 @@ SYSCTLS = (
     "net.bridge.bridge-nf-call-iptables",
     "net.bridge.bridge-nf-call-ip6tables",
 )
-
-
-def inode() -> int:
-    """The identity of the calling thread's network namespace."""
-    return Path("/proc/thread-self/ns/net").stat().st_ino
+_Found = TypeVar("_Found")
 
 
 @dataclass(slots=True)
-class _Look:
-    """Reads one aspect after another before ``ends``; ``cut`` collects those of which there was more than was read."""
+class _Reader:
+    """Reads one aspect after another before ``ends``. ``truncated`` are those of which the namespace holds more."""
 
     aspects: Sequence[Aspect]
     ends: float
     messages: int
-    cut: list[Aspect] = field(default_factory=list)
+    truncated: list[Aspect] = field(default_factory=list)
 
-    def at(self, aspect: Aspect, read: Callable[[netlink.Limit], _Found]) -> _Found | None:
+    def read(self, aspect: Aspect, read: Callable[[netlink.Limit], _Found]) -> _Found | None:
         if aspect not in self.aspects:
             return None
         limit = netlink.Limit(self.ends, self.messages)
@@ -57,16 +52,15 @@ class _Look:
             return None
         finally:
             if limit.reached:
-                self.cut.append(aspect)
+                self.truncated.append(aspect)
 
-    def by_netlink(self, aspect: Aspect, read: Callable[[socket.socket, netlink.Limit], _Found]) -> _Found | None:
-        """Over a socket of its own: one whose dump was cut short by the time is of no use for the next."""
-
-        def over_a_socket(limit: netlink.Limit) -> _Found:
+    def dump(self, aspect: Aspect, read: Callable[[socket.socket, netlink.Limit], _Found]) -> _Found | None:
+        def over_new_socket(limit: netlink.Limit) -> _Found:
+            # A socket for each dump: after a time-out the rest of that dump is still in it.
             with netlink.open_socket() as sock:
                 return read(sock, limit)
 
-        return self.at(aspect, over_a_socket)
+        return self.read(aspect, over_new_socket)
 
 
 def observe(
@@ -75,28 +69,29 @@ def observe(
     ends: float | None = None,
     messages: int = netlink.MAX_MESSAGES,
 ) -> Observation:
-    """What was asked for, before ``ends`` (``time.monotonic``; ``LOOK_S`` from now), so many messages of each dump.
+    """Read the aspects before ``ends`` (``time.monotonic``; default: in 5 s), up to ``messages`` of each dump.
 
-    ``resolver`` is handed in, because it lies in files that no namespace changes.
+    The caller reads ``resolver``: the files do not depend on the network namespace.
     """
-    look = _Look(aspects, time.monotonic() + LOOK_S if ends is None else ends, messages)
-    of = inode()
+    reader = _Reader(aspects, time.monotonic() + MAX_OBSERVE_S if ends is None else ends, messages)
+    inode = Path("/proc/thread-self/ns/net").stat().st_ino
+    owners_in = inode if "processes" in aspects else None
     return Observation(
-        inode=of,
-        sockets=look.at("sockets", lambda limit: listeners.sockets(of if "processes" in aspects else None, limit)),
+        inode=inode,
+        sockets=reader.read("sockets", lambda limit: listeners.sockets(owners_in, limit)),
         resolver=resolver if "resolver" in aspects else None,
         sysctls=_sysctls() if "sysctls" in aspects else (),
         neighbour_table=_neighbour_table() if "neighbour_table" in aspects else None,
-        interfaces=look.by_netlink("interfaces", links.interfaces),
-        routes=look.by_netlink("routes", links.routes),
-        neighbours=look.by_netlink("neighbours", links.neighbours),
-        truncated=tuple(look.cut),
+        interfaces=reader.dump("interfaces", links.interfaces),
+        routes=reader.dump("routes", links.routes),
+        neighbours=reader.dump("neighbours", links.neighbours),
+        truncated=tuple(reader.truncated),
     )
 
 
 def observe_host(*, firewall: bool, ends: float | None = None) -> HostObservation:
-    """The same of the engine's host, with what forwards there; the firewall and the proxies only when asked for."""
-    ends = time.monotonic() + LOOK_S if ends is None else ends
+    """Read the engine's host, and with ``firewall`` its firewall rules and docker-proxy processes too."""
+    ends = time.monotonic() + MAX_OBSERVE_S if ends is None else ends
     observation = observe(HOST_ASPECTS, None, ends, HOST_MESSAGES)
     settings = dict(observation.sysctls)
     found = HostObservation(
@@ -104,12 +99,10 @@ def observe_host(*, firewall: bool, ends: float | None = None) -> HostObservatio
         ipv4_forwarding=_switch(settings.get("net.ipv4.ip_forward")),
         ipv6_forwarding=_switch(settings.get("net.ipv6.conf.all.forwarding")),
     )
-    return _with_firewall(found, ends) if firewall else found
-
-
-def _with_firewall(found: HostObservation, ends: float) -> HostObservation:
+    if not firewall:
+        return found
     ipv4, ipv6 = (firewall_rules.chains(version) for version in (firewall_rules.IPV4, firewall_rules.IPV6))
-    proxies = listeners.docker_proxies(found.observation.inode, ends)
+    proxies = listeners.docker_proxies(observation.inode, ends)
     rules = firewall_rules.docker_rules(ipv4, ipv6, proxies)
     return replace(found, chains=ipv4, ipv6_chains=ipv6, rules=rules)
 
@@ -124,8 +117,7 @@ def _switch(value: str | None) -> bool | None:
 
 
 def _sysctls() -> tuple[tuple[str, str], ...]:
-    read = ((name, _read(name)) for name in SYSCTLS)
-    return tuple((name, value) for name, value in read if value is not None)
+    return tuple((name, value) for name in SYSCTLS if (value := _read(name)) is not None)
 
 
 def _read(name: str) -> str | None:

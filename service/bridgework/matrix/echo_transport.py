@@ -1,66 +1,24 @@
-"""How a matrix sends: a ``Transport`` belongs to one source and was opened inside its namespace.
-
-A transport never waits. The loop calls ``receive`` when epoll reports an event.
-"""
+"""The transport for pings: one raw socket for each IP version of a source."""
 
 from __future__ import annotations
 
 import secrets
 import struct
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
 
-from bridgework.matrix.rows import Destination
+from bridgework.matrix.rows import ProbeResult
 from bridgework.model.checks import Reason
 from bridgework.probes.kinds import echo, raw_icmp
 from bridgework.probes.kinds.reasons import IPV4
+from bridgework.probes.kinds.sockaddr import Destination
 
 _RECEIVE_BYTES = 2048
 _ROW_NUMBER = struct.Struct("!I")
 _HEADER = struct.Struct("!BBHHH")
 
 
-class ProbeResult(NamedTuple):
-    """The result of the try at a position; ``reason`` is ``None`` for a success."""
-
-    position: int
-    reason: Reason | None
-
-
-class Transport(Protocol):
-    """One source's sockets. ``sends_inside``: ``send`` must be called inside the namespace."""
-
-    sends_inside: bool
-    silence: Reason
-
-    def descriptors(self) -> Sequence[int]:
-        """Return the descriptors to watch for as long as the transport is open."""
-        ...
-
-    def send(self, position: int, destination: Destination) -> int | None:
-        """Try once and return a new descriptor to watch, if there is one.
-
-        Raises:
-            BlockingIOError: try again later.
-            OSError: the kernel refused; this is the result.
-        """
-        ...
-
-    def receive(self, descriptor: int, at_most: int) -> Iterator[ProbeResult]:
-        """Yield the results that the descriptor has, from ``at_most`` datagrams."""
-        ...
-
-    def forget(self, position: int) -> int | None:
-        """End the try at this position and return the descriptor that was closed with it, if there is one."""
-        ...
-
-    def close(self) -> None:
-        """Close all sockets."""
-        ...
-
-
 class EchoTransport:
-    """Pings over one raw socket for each IP version."""
+    """One source's pings."""
 
     # A raw socket stays in the namespace where it was opened, so pings can be sent from anywhere.
     sends_inside = False
