@@ -1,6 +1,6 @@
 # Everything a person does with this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-engines check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench long
+.PHONY: help run unit test test-all test-engines check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench
 PYTHON := .venv/bin/python
 
 help: ## List what can be made
@@ -10,22 +10,26 @@ run: ## Start the service, with an engine of its own where the machine has none;
 	@scripts/run
 
 # Tests wait more than they compute, so there are more processes than processors; each has an engine of its own.
-IN_PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
-QUICK := not slow and not faults
-test: dev test-packages ## Run the unit tests and, as root, the behaviour tests on engines that they start themselves
+PROCESSES := $(shell expr 2 '*' $$(nproc))
+IN_PARALLEL := --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+unit: dev ## Run the tests that need neither root nor an engine
+	@$(PYTHON) -m pytest -n logical $(COVERAGE) $(if $(ARGS),$(ARGS),tests/unit)
+
+test: dev test-packages ## Run the unit tests and, as root, the tests of the main paths on engines that they start themselves
 ifdef ARGS
-	@$(PYTHON) -m pytest -m "$(QUICK)" $(ARGS)
+	@$(PYTHON) -m pytest -m "not slow" $(ARGS)
 else
-	@SPEC_COVERAGE=1 $(PYTHON) -m pytest -m "$(QUICK) and not quiet" $(IN_PARALLEL) $(COVERAGE)
-	@$(PYTHON) -m pytest -m "$(QUICK) and quiet" $(if $(COVERAGE),$(COVERAGE) --cov-append)
+	@SPEC_COVERAGE=1 $(PYTHON) -m pytest -m "not slow" -n $(PROCESSES) $(IN_PARALLEL) $(COVERAGE) tests/engine tests/unit
+	@printf '\nNot run, each by `make test-all PARTS=...`, or all by `make test-all`:\n' && scripts/test-all --list
 endif
 
-coverage: COVERAGE := --cov --cov-report=term:skip-covered
-coverage: test ## The same tests, with the lines of the service counted that they run
+test-all: dev test-packages ## Run the tests that are slow for a reason; PARTS="random faults" names some of them
+	@scripts/test-all $(PARTS)
 
-test-engines: dev ## Run the tests that depend on the engine's version on Debian's newer one, downloaded, not installed
-	@$(PYTHON) -m tools.engine packages
-	@scripts/test-packages
+coverage: COVERAGE := --cov --cov-report=term:skip-covered
+coverage: test ## Run `make test`, and show the lines of the service that it does not reach
+
+test-engines: dev test-packages ## Run the tests that depend on the engine's version on Debian's newer one, downloaded, not installed
 	@$(PYTHON) -m tests.engines.run $(ARGS)
 
 check: dev ## Lint, types, who imports whom, the console's JavaScript, workflows, and whether openapi.yaml says what the service does
@@ -45,7 +49,8 @@ examples: dev ## Record the document's examples anew on a real engine, and write
 	@$(PYTHON) -m tools.openapi.record_examples
 	@$(PYTHON) scripts/openapi.py
 
-picture: dev test-packages ## Take docs/console.png again, of a service in the state that the README shows
+picture: dev ## Take docs/console.png again, of a service in the state that the README shows
+	@scripts/test-packages browser
 	@$(PYTHON) -m tools.console_picture
 
 explanations: dev ## Write docs/explanations.md and docs/problems.md from the catalogues
@@ -68,12 +73,6 @@ lint-spec: ## Lint openapi.yaml by spectral and redocly, and compare it with the
 fuzz: dev ## Fuzz the service before a real engine of its own by its own document, for minutes
 	@scripts/fuzz long
 
-long: dev test-packages ## Every test that takes minutes: image, deployments, swarm, browser, long random runs
-	@$(PYTHON) -m pytest -m slow $(ARGS)
-
-faults: dev ## Break engines and services on purpose, for 20 minutes: kills, stalls, overruns, 10,000 hostile requests
-	@scripts/faults $(ARGS)
-
 lowest: ## Install the lowest versions that pyproject.toml allows, and run the tests that need no engine
 	@scripts/lowest $(ARGS)
 
@@ -93,7 +92,7 @@ clean: ## Remove what tools left in the checkout; the engine and the environment
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist tools/lint/node_modules
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: dev openapi faults lowest sbom coverage picture test-packages
+.PHONY: dev openapi lowest sbom coverage picture test-packages
 dev:
 	@scripts/bootstrap dev
 

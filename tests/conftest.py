@@ -19,6 +19,16 @@ from tools.engine import PrivateEngine, ask
 
 __all__ = ["pytest_sessionfinish", "pytest_testnodedown"]
 
+QUICK = ("tests/unit/", "tests/engine/")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark what ``make test`` leaves out: whatever is in another folder, and what must run alone or for long."""
+    for item in items:
+        if not item.nodeid.startswith(QUICK) or {"quiet", "long"} & {mark.name for mark in item.iter_markers()}:
+            item.add_marker("slow")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_left_behind(request):

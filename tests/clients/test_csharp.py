@@ -7,7 +7,6 @@ import pytest
 
 from tools.clients.converters import faults, objects
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

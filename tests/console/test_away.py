@@ -15,7 +15,6 @@ from tests.support.api import Client, run, sweep_up
 from tests.support.service import Service
 from tools.engine import PrivateEngine
 
-pytestmark = pytest.mark.slow
 SOON_MS = 8000
 HTTPD = ("httpd", "-f", "-p", "8080")
 

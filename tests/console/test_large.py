@@ -6,7 +6,6 @@ import pytest
 
 from tests.console import stubs
 
-pytestmark = pytest.mark.slow
 PLACES = """async (document) => {
   const [{ read }, { place }] = await Promise.all([import("/console/model.js"), import("/console/layout.js")]);
   const { boxes, chips, width, height } = place(read(document), { width: 960, height: 700 });

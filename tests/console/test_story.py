@@ -9,7 +9,6 @@ import pytest
 from tests.support.api import container, run
 from tests.support.raw_engine import Raw
 
-pytestmark = pytest.mark.slow
 HTTPD = ("httpd", "-f", "-p", "8080")
 RED_POINTS = """[...document.querySelectorAll("#picture canvas")].reduce((sum, canvas) => {
   const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });

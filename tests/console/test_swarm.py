@@ -9,7 +9,6 @@ import pytest
 
 from tests.console import stubs
 
-pytestmark = pytest.mark.slow
 BETA = {"id": "n" * 25, "hostname": "beta", "instance": "10.99.0.2:8080", "here": False, "reachable": True}
 HERE = {"id": "m" * 25, "hostname": "alpha", "instance": None, "here": True, "reachable": True}
 CALLS = [{"method": "POST", "path": "/v1/networks", "body": {"name": "a1-b1"}}]

@@ -15,7 +15,6 @@ from tests.support.api import Client, check, run
 from tests.support.deployment import DEPLOY, Remote, certificate, docker, install, sh, sweep_up_but, wait_for
 from tools import engine as private_engine
 
-pytestmark = pytest.mark.slow
 FILES = [DEPLOY / "docker-compose.yml", DEPLOY / "docker-compose.namespace.yml"]
 PROXY = "bridgework-test-nginx:latest"
 PORT = 8443

@@ -2,11 +2,7 @@
 
 import tarfile
 
-import pytest
-
 from tests.support.deployment import ROOT, sh
-
-pytestmark = pytest.mark.slow
 
 
 def test_it_is_whole_and_starts_in_a_clean_environment():

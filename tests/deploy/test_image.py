@@ -17,7 +17,6 @@ from tests.support.deployment import (
     wait_for,
 )
 
-pytestmark = pytest.mark.slow
 STORY = {name: step for name, step in vars(test_story).items() if name.startswith("test_")}
 # A helper is not started only to name a path's veths: these steps are told below without them.
 NAMING_VETHS = (

@@ -13,7 +13,6 @@ from tests.support.api import Client, check, run, sweep_up
 from tests.support.deployment import DEPLOY, install, process, sh, wait_for
 from tools.service import free_port
 
-pytestmark = pytest.mark.slow
 RULES = DEPLOY / "prometheus" / "rules.yml"
 DASHBOARD = DEPLOY / "grafana" / "bridgework.json"
 OWN = re.compile(r"\b(?:bridgework|probe)_[a-z_]+\b")

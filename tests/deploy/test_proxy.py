@@ -6,12 +6,9 @@ import socket
 import time
 from contextlib import ExitStack
 
-import pytest
-
 from tests.support.api import Client, run, sweep_up
 from tests.support.deployment import wait_for
 
-pytestmark = pytest.mark.slow
 HALF = [
     None,  # not even TLS begins
     b"GET /v1/networks HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",

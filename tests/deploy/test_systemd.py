@@ -23,7 +23,6 @@ from tests.support.deployment import (
 )
 from tools.service import COMMAND
 
-pytestmark = pytest.mark.slow
 UNIT = DEPLOY / "systemd" / "bridgework.service"
 EXPOSURE = 26
 LOOKED_AT = {"mmap", "mprotect", "pkey_mprotect", "setns", "socket"}

@@ -5,14 +5,11 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.api import Client
 from tests.support.deployment import at_socket, process, wait_for
 from tools.service import COMMAND
-
-pytestmark = pytest.mark.slow
 
 
 def folder_of(worker):

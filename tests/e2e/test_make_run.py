@@ -20,7 +20,6 @@ from tools.engine import PrivateEngine, answers
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "Ctrl-C stops the service."
-pytestmark = pytest.mark.slow
 
 
 class Started:

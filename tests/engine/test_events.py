@@ -381,7 +381,7 @@ def test_streams_do_not_outlive_a_killed_master(engine, tokens_file, tmp_path):
             time.sleep(0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_twenty_restarts_are_twenty_gaps_and_no_change_after_one_is_missed(own, own_engine):
     with closing(Stream(own.send("GET", "/v1/events"))) as stream:
         for number in range(20):

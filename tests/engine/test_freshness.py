@@ -175,7 +175,7 @@ def test_two_worker_processes_and_a_service_beside_them(engine, raw, readers, to
     assert stale == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_hundred_thousand_reads_none_stale(engine, raw, readers, tokens_file, tmp_path):
     """Four writers, who read back what they changed, and four who only read; two workers and two services beside."""
     end = time.monotonic() + 1200

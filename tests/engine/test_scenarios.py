@@ -31,7 +31,7 @@ from bridgework.engine.connection import EngineAddress
 from bridgework.explanations import CATALOGUE
 from bridgework.probes.kernel.setns import run_inside
 from bridgework.settings import Settings
-from tests.engine.test_agreement import DNS, Servers
+from tests.random.test_agreement import DNS, Servers
 from tests.support.api import Client, check, codes, container, run
 from tests.support.engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_29, at
 from tests.support.raw_engine import Raw

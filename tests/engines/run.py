@@ -14,15 +14,15 @@ from tests.engines.debian import NotHere, NotNow, newer_engine, version_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FILES = (
-    "scenarios",
-    "agreement",
-    "containers",
-    "networks",
-    "engine_table",
-    "endpoints",
-    "freshness",
-    "listeners",
-    "matrix_and_checks",
+    "engine/test_scenarios",
+    "random/test_agreement",
+    "engine/test_containers",
+    "engine/test_networks",
+    "engine/test_engine_table",
+    "engine/test_endpoints",
+    "engine/test_freshness",
+    "engine/test_listeners",
+    "engine/test_matrix_and_checks",
 )
 AT_ONCE = os.environ.get("BRIDGEWORK_TEST_WORKERS", "3")  # each waits for its engine most of the time
 
@@ -62,13 +62,13 @@ def tested(programs: Path, arguments: list[str]) -> bool:
     chosen = [] if any(Path(part.partition("::")[0]).exists() for part in arguments) else map(file_of, FILES)
     command = [sys.executable, "-m", "pytest", "-n", AT_ONCE, "--dist", "loadfile", "--no-loadscope-reorder"]
     environment = {**os.environ, "BRIDGEWORK_TEST_ENGINE": str(programs)}
-    command += ["-m", "not slow and not faults", *chosen, *arguments]
+    command += ["-m", "not long and not quiet", *chosen, *arguments]
     return subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode == 0
 
 
 def file_of(name: str) -> str:
     """Return the path of a file of behaviour tests."""
-    return f"tests/engine/test_{name}.py"
+    return f"tests/{name}.py"
 
 
 def say(text: str) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from bridgework.app import create_app
 from bridgework.engine.connection import EngineAddress
 from bridgework.settings import Settings
-from tests.engine.test_agreement import Servers, web
+from tests.random.test_agreement import Servers, web
 from tests.support.api import Client
 from tests.support.raw_engine import Raw
 

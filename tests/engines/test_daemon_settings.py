@@ -154,6 +154,5 @@ def world(request, tokens_file, release):
         yield World(api, made).build(release)
 
 
-@pytest.mark.slow
 def test_what_the_settings_decide_is_predicted_as_it_is_measured(world):
     assert differences(world) == {}

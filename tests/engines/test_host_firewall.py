@@ -66,7 +66,6 @@ def test_what_ufw_drops_in_input_is_told_with_a_remedy_that_works(plain, release
     assert check(api, "client", {"host": True}, **at_host)["verdict"] == "reachable"
 
 
-@pytest.mark.slow
 def test_an_engine_that_writes_no_rules_is_not_told_to_restart_for_them(tokens_file):
     with engine_with({"iptables": False, "ip6tables": False}, tokens_file) as (api, _):
         publish(api)
@@ -79,7 +78,6 @@ def test_an_engine_that_writes_no_rules_is_not_told_to_restart_for_them(tokens_f
         assert answer["findings"] == []
 
 
-@pytest.mark.slow
 def test_a_healthy_engine_with_nftables_rules_misses_none(tokens_file, release):
     if release < (29, 0) or not shutil.which("nft"):
         pytest.skip("nftables rules come with Docker 29, and need nft")
@@ -93,7 +91,6 @@ def test_a_healthy_engine_with_nftables_rules_misses_none(tokens_file, release):
         assert "docker-bridges" in told(api, "firewall-rules-missing")["message"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, NFTABLES], ids=["iptables", "nftables"])
 def test_a_link_opens_what_icc_closes(tokens_file, release, settings):
     if settings and (release < (29, 0) or not shutil.which("nft")):
@@ -115,7 +112,6 @@ def test_a_link_opens_what_icc_closes(tokens_file, release, settings):
         assert matrix["verdicts"][0] == ["self", "reachable", "unreachable"]
 
 
-@pytest.mark.slow
 def test_a_macvlan_without_a_gateway_has_a_default_route_only_before_docker_29(tokens_file, release):
     allowed = {"probe_allowed_cidrs": ("10.91.0.0/24",)}
     with engine_with({}, tokens_file, **allowed) as (api, made):
@@ -139,7 +135,6 @@ def test_a_macvlan_without_a_gateway_has_a_default_route_only_before_docker_29(t
             assert "wrong-default-gateway" not in found
 
 
-@pytest.mark.slow
 def test_a_restart_with_other_settings_is_noticed(tokens_file, release):
     with engine_with({}, tokens_file) as (api, made):
         publish(api)

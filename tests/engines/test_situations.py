@@ -13,7 +13,6 @@ from tests.engines.situations import World, summary
 from tests.support.engine import ENGINE_PROGRAMS, in_namespace
 from tools.engine import PrivateEngine
 
-pytestmark = pytest.mark.slow
 SETTINGS = {
     "default": {},
     "no-proxy": {"userland-proxy": False},

@@ -145,6 +145,6 @@ def test_no_acknowledged_change_is_lost(serve, own_engine):
     assert disturbed(serve, own_engine, times=2, ends=1) > 20
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_no_acknowledged_change_is_lost_over_a_hundred_of_each(serve, own_engine):
     assert disturbed(serve, own_engine, times=100, ends=25) > 500

@@ -68,7 +68,7 @@ def test_an_engine_killed_under_load(own_engine, serve):
     assert_quick(kill_under_load(own_engine, serve, 3))
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_an_engine_killed_twenty_times_under_load(own_engine, serve):
     assert_quick(kill_under_load(own_engine, serve, 20))
 
@@ -123,7 +123,7 @@ def test_an_engine_that_sleeps(own_engine, serve):
     assert slowest_live < 1
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_an_engine_that_sleeps_for_a_minute(own_engine, serve):
     slowest, slowest_live = sleep_under_load(own_engine, serve(), 60, 16)
     assert slowest < 61

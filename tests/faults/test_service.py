@@ -55,7 +55,7 @@ def test_workers_killed_in_mid_request(serve, own_engine):
     assert inside(own_engine) == before
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_workers_killed_two_hundred_times(serve, own_engine):
     before = inside(own_engine)
     kill_workers(serve, 200)
@@ -178,7 +178,7 @@ def test_reads_are_served_while_others_stall_it(serve):
     assert percentile(reads, 0.99) < 1.5
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_overrun_for_half_a_minute(serve):
     lives, reads = overrun(serve(), 30)
     assert percentile(lives, 0.99) < 0.1, (percentile(lives, 0.5), percentile(lives, 0.99))

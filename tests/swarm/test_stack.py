@@ -18,7 +18,6 @@ from tests.support.deployment import DEPLOY, ROOT, install, sh
 from tests.support.swarm_instances import Instance, tokens_document
 from tests.support.swarm_lab import swarm_of_two, until
 
-pytestmark = pytest.mark.slow
 IMAGE = "bridgework:swarm-test"
 STACK = "bw"
 

@@ -13,7 +13,6 @@ from tests.console.conftest import FLAGS, find_chromium
 from tests.support.swarm_instances import PORT
 from tests.support.swarm_lab import until
 
-pytestmark = pytest.mark.slow
 BOUND_S = 10
 """Within this everything answers, also while a node is silent."""
 

@@ -1,6 +1,7 @@
 """Hostile requests against the real thing: no 500, nothing but problem documents, no engine call out of the list.
 
-The list is kept by a proxy on the engine's own socket. In short in `make test`, 10,000 of them in `make faults`.
+The list is kept by a proxy on the engine's own socket. In short in `make test`, 10,000 of them in
+`make test-all PARTS=long`.
 """
 
 import json
@@ -115,7 +116,7 @@ def test_a_thousand_hostile_requests(service, recorded, foreign):
     run_hostile(service, recorded, foreign, 1_000, seed=1)
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_ten_thousand_hostile_requests(service, recorded, foreign):
     run_hostile(service, recorded, foreign, 10_000, seed=20_261_124)
 

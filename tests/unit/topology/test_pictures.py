@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 import subprocess
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -194,6 +196,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
 def test_dot_accepts_any_name_as_a_name_or_an_id():
     containers = [Container(f"id{name}", name, endpoints=(endpoint(name, "n"),)) for name in HOSTILE]
     text = to_graphviz(

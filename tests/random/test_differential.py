@@ -270,6 +270,6 @@ def test_the_service_says_what_the_engine_says(machine):
     run(machine, examples=15, steps=15)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_service_says_what_the_engine_says_for_long(machine):
     run(machine, examples=60, steps=30)

@@ -68,13 +68,11 @@ def compared(folder, change):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("change", BREAKS.values(), ids=BREAKS)
 def test_a_break_is_found(tmp_path, change):
     assert compared(tmp_path, change).returncode != 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("change", GROWTH.values(), ids=GROWTH)
 def test_growth_is_let_through(tmp_path, change):
     done = compared(tmp_path, change)

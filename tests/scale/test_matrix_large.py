@@ -94,7 +94,6 @@ def inside(api, name):
     return ["nsenter", f"--net=/proc/{inspected['State']['Pid']}/ns/net", sys.executable, "-c"], address
 
 
-@pytest.mark.slow
 def test_400_containers_are_all_right_within_the_neighbour_budget_and_disturb_nobody(crowd):
     client, api = crowd
     enter_server, address = inside(api, "c0-0")

@@ -4,7 +4,8 @@ The family is a product. **Places**: networks (bridge, macvlan; internal; withou
 IPv6; without masquerading), modes (bridge, host, none, container:X), states (running, stopped, paused, a share that
 went stale). **Doors**: published ports (all addresses, loopback only, none), listeners (any address, loopback,
 nobody), of TCP, UDP, HTTP and DNS. **Questions**: from each place to a container, a name, an address, the host, by
-each protocol and family. ``make test`` asks a sample that is the same every time; ``-m slow`` asks all of them.
+each protocol and family. One test asks a sample that is the same
+every time; the one marked ``long`` asks a larger part.
 
 UDP is the one protocol whose silence decides nothing: there, a prediction of "unreachable" agrees with silence.
 """
@@ -359,6 +360,6 @@ def test_a_sample_of_the_family_is_predicted_as_it_is_measured(family):
     hold(family, chosen)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_large_part_of_the_family_is_predicted_as_it_is_measured(family):
     hold(family, sample(list(questions(family)), LARGE_SAMPLE))
