@@ -28,7 +28,7 @@ from measure import Line
 from stage import HEADERS, tokens_file
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.model.assembly import with_containers
 from bridgework.model.probe_port import RunnerStatus
 from bridgework.model.snapshot import Snapshot

@@ -14,7 +14,7 @@ from flask import Flask, Response, g, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.engine.docker_engine import DockerEngine
 from bridgework.engine.helper_launcher import HelperLauncher
 from bridgework.engine.swarm import EngineSwarm

@@ -9,7 +9,7 @@ from typing import NoReturn
 from flask import Flask
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.http.auth import BadTokensFile
 from bridgework.settings import BadSettings, read_settings
 from bridgework.telemetry.logs import configure

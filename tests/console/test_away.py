@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.console.conftest import opened_page
 from tests.support.api import Client, run, sweep_up

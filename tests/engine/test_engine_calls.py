@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from bridgework.app import RESOURCES, create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import Client, container
 from tests.support.engine_proxy import EngineProxy

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.engine.docker_engine import DockerEngine
 from bridgework.engine.errors import TABLE
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec

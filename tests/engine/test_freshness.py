@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.engine.snapshot_source import SnapshotSource
 from bridgework.settings import Settings
 from tests.support.api import Client

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import Client, codes, container, run
 from tools import engine as private_engine

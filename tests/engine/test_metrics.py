@@ -74,7 +74,7 @@ class Broken:
     def ping(self):
         raise EngineUnreachable(code="engine-unreachable", detail="It is away.")
 
-    def tally(self):
+    def counters(self):
         return {"reads": 5}
 
     def snapshot(self, _asked_ns=None):

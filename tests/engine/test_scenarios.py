@@ -27,7 +27,7 @@ import docker
 import pytest
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.explanations import CATALOGUE
 from bridgework.probes.kernel.setns import run_inside
 from bridgework.settings import Settings

@@ -13,7 +13,7 @@ import json, sys
 from pathlib import Path
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 
 docker_host, tokens_file, requests = json.loads(sys.argv[1])

@@ -28,7 +28,7 @@ ASK = """
 import json, os, sys
 from tests.support.api import Client
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.settings import read_settings
 api = Client(create_app(read_settings(), EngineAddress.from_environment(os.environ)))
 answers = []

@@ -14,7 +14,7 @@ import docker
 import pytest
 
 from bridgework.engine import helper_launcher
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.model.probe_port import Place
 from bridgework.model.snapshot import HELPER_LABEL
 from tests.faults.conftest import inside
@@ -115,7 +115,7 @@ KILLED_IN_BETWEEN = """
 import os, sys, docker
 from bridgework.model.probe_port import Place
 from bridgework.engine import sidecar_launcher
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 
 docker.APIClient.attach_socket = lambda *_, **__: os.kill(os.getpid(), 9)
 sidecar_launcher.START_WITHIN_S = 1

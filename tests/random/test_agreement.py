@@ -26,7 +26,7 @@ import dns.message
 import pytest
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.probes.kernel.setns import run_inside
 from bridgework.settings import Settings
 from tests.support.api import Client, container

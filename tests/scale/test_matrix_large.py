@@ -15,7 +15,7 @@ import docker
 import pytest
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.matrix.neighbour_budget import SHARE_OF_HARD_LIMIT
 from bridgework.probes.kernel import links, netlink
 from bridgework.probes.kernel.setns import run_inside

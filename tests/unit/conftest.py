@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import TOKENS, Client, entry
 from tests.support.fake_engine import BlindRunner, FakeEngine

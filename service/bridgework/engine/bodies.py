@@ -1,4 +1,4 @@
-"""From core's typed specs to the engine's JSON bodies. The only place where such a body is built.
+"""The engine's JSON bodies, made from typed specs.
 
 Source: Docker Engine API v1.45, NetworkCreate, NetworkConnect, ContainerCreate.
 """
@@ -14,10 +14,9 @@ Body = dict[str, Any]
 
 
 def network_body(spec: NetworkSpec) -> Body:
-    """The body of ``POST /networks/create``."""
+    """Return the body of ``POST /networks/create``."""
     body: Body = {
         "Name": spec.name,
-        "CheckDuplicate": True,
         "Driver": spec.driver,
         "Internal": spec.internal,
         "Attachable": spec.attachable,
@@ -53,7 +52,7 @@ def _pool_body(pool: Pool) -> Body:
 
 
 def endpoint_body(spec: EndpointSpec) -> Body:
-    """An ``EndpointSettings``."""
+    """Return an ``EndpointSettings``."""
     asked: Body = {}
     if spec.ipv4_address:
         asked["IPv4Address"] = spec.ipv4_address
@@ -72,11 +71,9 @@ def endpoint_body(spec: EndpointSpec) -> Body:
 
 
 def container_body(spec: ContainerSpec) -> Body:
-    """The body of ``POST /containers/create``.
-
-    Networks go by their names: the engine keeps the key as it is given until the first start, and a disconnect before
-    that looks for the name alone.
-    """
+    """Return the body of ``POST /containers/create``; ``spec.networks`` has the names of networks as keys."""
+    # Names, not ids: the engine keeps the key as given until the first start, and a disconnect before that looks for
+    # the name alone.
     ports = sorted({_port_key(port) for port in spec.published_ports})
     body: Body = {
         "Image": spec.image,

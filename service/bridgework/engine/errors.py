@@ -1,8 +1,7 @@
-"""The engine's refusals, by operation and message, as core errors: one table, each row provoked in a test.
+"""The engine's refusals as errors of the model: one table, by operation and message.
 
-The engine's status codes mislead (no free pool is 404, connecting twice 403, active endpoints 403, disconnecting
-twice 500), so the message decides. A row that matches wins; what no row matches is ``engine-answered-strangely``.
-A fourth family, requests' own errors, means that the engine did not answer at all.
+The first row that matches wins; a message that no row matches is ``engine-answered-strangely``. The test
+``engine/test_engine_table.py`` provokes each row on a real engine.
 """
 
 from __future__ import annotations
@@ -15,14 +14,13 @@ from dataclasses import dataclass
 import docker.errors
 import requests.exceptions
 
-from bridgework.engine.connection import SHAPE_ERRORS, EngineAddress, gibberish, is_gibberish, too_slow, unreachable
+from bridgework.engine.client import EngineAddress
+from bridgework.engine.faults import SHAPE_ERRORS, is_malformed, malformed, too_slow, unreachable
 from bridgework.model.actions import FindFreeSubnets, Read, RehearsePrune
 from bridgework.model.errors import (
     BridgeworkError,
     Conflict,
     EngineMisbehaved,
-    EngineTooSlow,
-    EngineUnreachable,
     InvalidInput,
     NotFound,
     Remedy,
@@ -31,9 +29,10 @@ from bridgework.model.errors import (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``operations`` is ``*`` or names; ``message`` is searched in the engine's; ``detail`` may use its groups.
+    """A row of the table.
 
-    Groups with a name become facts of the error.
+    ``operations`` are names of commands, or ``*`` for all. ``message`` is a pattern that is searched in the engine's
+    message. ``detail`` may use the pattern's groups, and its named groups become facts of the error.
     """
 
     operations: frozenset[str]
@@ -56,6 +55,8 @@ _ROOM = Remedy("Use a network with a larger subnet, or disconnect what is unused
 _JOIN = "connect create_container start_container restart_container"
 _START = "start_container restart_container"
 
+# The message decides, because the engine's status codes mislead: a missing free pool is 404, a second connect and active
+# endpoints are 403, a second disconnect is 500 (Docker 26 to 29).
 TABLE: tuple[Row, ...] = (
     _row("create_network", r"network with name (\S+) already exists", Conflict, "network-name-taken",
          "A network named {0} exists already."),
@@ -202,10 +203,11 @@ TABLE: tuple[Row, ...] = (
 
 
 def translate(operation: str, message: str, status: int | None, subject: str | None = None) -> BridgeworkError:
-    """The core error for what the engine said; ``facts`` keep its own words, and what the row's named groups found.
+    """Return the error for a refusal, with the engine's message and status among its ``facts``.
 
-    ``subject`` is the container that the command was for: "No such container" may mean it, or one that it needs.
+    ``subject`` is the full id of the container that the command was for.
     """
+    # "No such container" may mean the container of the command, or one that it needs.
     facts = {"engine_message": message, "engine_status": status}
     if subject is not None and f"No such container: {subject}" in message:
         return NotFound(code="container-not-found", detail="The container is gone.", facts=facts)
@@ -224,7 +226,7 @@ def translate(operation: str, message: str, status: int | None, subject: str | N
 
 
 def _named(found: re.Match[str]) -> dict[str, str | int]:
-    """The groups of a row that have a name, as facts: what a use case goes on from, and what a client can read."""
+    """Return the named groups of a row as facts."""
     given = {name: text for name, text in found.groupdict().items() if text is not None}
     return {name: int(text) if name == "host_port" else text for name, text in given.items()}
 
@@ -237,7 +239,7 @@ def _detail(row: Row, found: re.Match[str], message: str) -> str:
 
 @contextmanager
 def translated(operation: str, address: EngineAddress, timeout_s: float, subject: str | None = None) -> Iterator[None]:
-    """Turn what the SDK raises inside into core errors."""
+    """Turn what the SDK raises inside into errors of the model."""
     try:
         yield
     except docker.errors.APIError as error:
@@ -247,9 +249,9 @@ def translated(operation: str, address: EngineAddress, timeout_s: float, subject
     except requests.exceptions.ConnectionError as error:
         if "timed out" in str(error).lower():
             raise too_slow(timeout_s) from error
-        if is_gibberish(_cause(error)):
-            raise gibberish(operation, _cause(error)) from error
-        raise unreachable(address, "it closed the connection or does not listen") from error
+        if is_malformed(_cause(error)):
+            raise malformed(operation, _cause(error)) from error
+        raise unreachable(address.url, "it closed the connection or does not listen") from error
     except requests.exceptions.RequestException as error:
         raise EngineMisbehaved(
             code="engine-answered-strangely", detail=f"The engine's answer to {operation} makes no sense: {error}"
@@ -257,19 +259,16 @@ def translated(operation: str, address: EngineAddress, timeout_s: float, subject
     except docker.errors.InvalidRepository as error:
         raise translate(operation, f"invalid reference format: {error}", None) from error
     except docker.errors.DockerException as error:
-        raise unreachable(address, str(error)) from error
+        raise unreachable(address.url, str(error)) from error
     except SHAPE_ERRORS as error:  # an answer of another shape
-        raise gibberish(operation, type(error).__name__) from error
+        raise malformed(operation, type(error).__name__) from error
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    """What urllib3 wrapped, as deep as it goes."""
+    """Return the innermost error that requests and urllib3 wrapped."""
     inner = next((part for part in error.args if isinstance(part, BaseException)), None)
     return (_cause(inner) or inner) if inner is not None else None
 
 
 def _message_of(error: docker.errors.APIError) -> str:
     return str(error.explanation or error)
-
-
-__all__ = ["TABLE", "EngineTooSlow", "EngineUnreachable", "Row", "translate", "translated"]

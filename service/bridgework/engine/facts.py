@@ -1,4 +1,4 @@
-"""What the engine is, and which version of its API to speak with it."""
+"""Facts about the engine, and the version of its API to speak."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from bridgework.model.engine_port import EngineFacts
 from bridgework.model.errors import EngineMisbehaved, Remedy
 
-OLDEST_API, NEWEST_API = (1, 44), (1, 51)
+OLDEST_API, NEWEST_API = (1, 44), (1, 51)  # Docker 25 and 28.3
 PROXY_TOLD_SINCE = (29, 5)
 
 
@@ -17,7 +17,7 @@ def negotiate(version: Any) -> tuple[str, tuple[int, int]]:
     """Return the API version to speak, within what this service knows, and the engine's newest.
 
     Raises:
-        EngineMisbehaved: what answers is no Docker engine, or too old.
+        EngineMisbehaved: the answer is not from a Docker engine, or the engine is too old.
     """
     try:
         newest = _pair(version["ApiVersion"])
@@ -40,7 +40,7 @@ def _pair(version: str) -> tuple[int, int]:
 
 
 def read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
-    """``GET /info`` and ``GET /version`` together."""
+    """Read the answers of ``GET /info`` and ``GET /version``."""
     swarm = info.get("Swarm") or {}
     firewall = info.get("FirewallBackend") or {}
     facts = EngineFacts(
@@ -61,10 +61,8 @@ def read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFac
 
 
 def _userland_proxy(release: tuple[int, int], firewall: Mapping[str, Any]) -> bool | None:
-    """Whether docker-proxy serves published ports: the engine lists its path then (``GET /info``, since Docker 29.5).
-
-    The engine leaves the two lines out where the proxy is off, and starts none where it found no program for it.
-    """
+    """Return whether docker-proxy serves published ports; ``None`` before Docker 29.5."""
+    # Since then GET /info lists the proxy's path, and leaves it out where the proxy is off or its program is missing.
     if release < PROXY_TOLD_SINCE:
         return None
     return "UserlandProxyPath" in {str(line[0]) for line in firewall.get("Info") or () if line}

@@ -1,8 +1,9 @@
 """The gateway that the engine chose for a subnet where the caller named none.
 
-Docker 26 and 28 give the host's bridge the address at once and do not tell it until the engine restarts; 29 tells it.
-Measured on 26.1.5, 28.5.2 and 29.7.2 with 17 kinds of network (subnet, range, auxiliary addresses, internal, IPv6,
-/31, existing bridge, macvlan), by the bridge, the containers' routes and the engine's own word after a restart.
+Docker 26 and 28 give the host's bridge the address at once, and report it only after a restart of the engine. Docker 29
+reports it at once. Measured on 26.1.5, 28.5.2 and 29.7.2 with 17 kinds of network (subnet, range, auxiliary addresses,
+internal, IPv6, /31, existing bridge, macvlan): by the bridge, the containers' routes, and the engine's report after a
+restart.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from dataclasses import replace
 from bridgework.ipam.usage import first_address
 from bridgework.model.snapshot import Network, Pool
 
-_TOLD = (1, 52)  # Docker 29: what it does not tell it does not have, such as a macvlan without a named gateway
-_SKIPS = (1, 48)  # Docker 28 gives none to some networks (moby: GetSkipGwAlloc of each driver)
+# Docker 29: a network without a reported gateway has none, such as a macvlan whose gateway nobody named.
+_TOLD = (1, 52)
+# Docker 28 gives some networks no gateway (moby: GetSkipGwAlloc of each driver).
+_SKIPS = (1, 48)
 _BRIDGE = "com.docker.network.bridge."
 
 
 def with_gateways(network: Network, engine_api: tuple[int, int]) -> Network:
-    """Return the network with the gateway in force of each pool; ``None`` only where there is none.
+    """Return the network with the gateway of each pool filled in, where the engine chose one.
 
-    ``engine_api`` is the newest API version that the engine speaks, whatever was negotiated.
+    ``engine_api`` is the newest API version that the engine speaks, not the negotiated one.
     """
     if engine_api >= _TOLD or network.config_only or network.ipam_driver != "default":
         return network
-    if network.driver not in {"bridge", "macvlan", "ipvlan"}:  # a swarm's manager tells an overlay's
+    # The gateway of an overlay network is chosen, and reported, by a manager of the swarm.
+    if network.driver not in {"bridge", "macvlan", "ipvlan"}:
         return network
     pools = tuple(
         pool if pool.gateway or not _has_one(network, pool, engine_api) else replace(pool, gateway=first_address(pool))

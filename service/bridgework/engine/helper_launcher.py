@@ -1,10 +1,11 @@
-"""Helper containers: made in the network of the container that is asked about, run once, always gone afterwards.
+"""Helper containers: each runs once in the network namespace of another container, and is removed afterwards.
 
-A helper has the service's own image, no capability but raw sockets, a read-only root, bounded memory and processes, and
-a label. It lives no longer than the connection of whoever asked: with that the engine closes its standard input, at
-which it ends, and the engine removes what has ended. So a worker that is killed leaves no helper behind, but for one
-that it had made and not yet started; whichever worker comes next sweeps that up, within ``START_WITHIN_S`` and
-``TIDY_EVERY_S``. Source: Docker Engine API v1.45, ContainerCreate (``StdinOnce``) and ContainerAttach.
+A helper has the service's own image, no capability except raw sockets, a read-only root, bounded memory and processes,
+and a label. It ends when the worker's connection does: the engine then closes the helper's standard input, at which the
+helper ends, and the engine removes a container that has ended. Only a helper that was created and not yet started can
+outlive a killed worker. Another worker removes that one, within ``START_WITHIN_S`` and ``TIDY_EVERY_S``.
+
+Source: Docker Engine API v1.45, ContainerCreate (``StdinOnce``) and ContainerAttach.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from bridgework.engine.client import make_client
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress, LazyClient
 from bridgework.engine.errors import translated
 from bridgework.engine.facts import OLDEST_API
 from bridgework.model.errors import BridgeworkError
@@ -36,8 +36,8 @@ MEMORY_BYTES = 128 * 1024 * 1024
 MAX_PROCESSES = 64
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 MAX_CONNECTIONS = 16
+# The oldest version that the service speaks has all that a helper needs, and a fixed one needs no negotiation.
 API_VERSION = ".".join(map(str, OLDEST_API))
-"""The oldest that the service speaks holds all that a helper needs; a fixed one needs no question to the engine."""
 
 _HEADER_BYTES = 8
 _PIECE_BYTES = 65_536
@@ -45,19 +45,19 @@ COMMAND = ("python3", "-m", "bridgework.probes.runners.helper")
 
 
 class HelperLauncher:
-    """Launches helpers from ``image``, and sweeps up after those that were killed; safe to call from any thread."""
+    """Launches helpers from ``image``, and removes those of killed workers; safe to call from any thread."""
 
     def __init__(self, address: EngineAddress, image: str, *, timeout_s: float = 20.0) -> None:
         self._address = address
         self._image = image
         self._timeout_s = timeout_s
-        self._client: Any = None
-        self._lock = threading.Lock()
+        self._client = LazyClient(docker.APIClient, address, API_VERSION, timeout_s, MAX_CONNECTIONS)
         threading.Thread(target=self._keep_tidy, name="helpers-tidy", daemon=True).start()
 
     def launch(self, place: Place, argument_json: str, timeout_s: float) -> Generator[str]:
-        """Run a helper in the place's network; yields the lines it prints. Gone when the iterator ends or is closed.
+        """Run a helper in the place's network namespace and yield the lines that it prints.
 
+        The helper is removed when the iterator ends or is closed. ``argument_json`` is its only argument.
         Raises ``BridgeworkError`` as the error table has it for ``create_container`` and ``start_container``.
         """
         ends = time.monotonic() + timeout_s
@@ -103,7 +103,7 @@ class HelperLauncher:
         }
 
     def _end(self, container_id: str) -> None:
-        """Remove it, whatever state it is in; that it is gone already is what we want."""
+        """Remove a helper in any state; it may be gone already."""
         with contextlib.suppress(docker.errors.APIError, requests.exceptions.RequestException):
             try:
                 self._api().remove_container(container_id, force=True, v=True)
@@ -111,17 +111,8 @@ class HelperLauncher:
                 self._api().wait(container_id, timeout=self._timeout_s, condition="removed")
 
     def _api(self) -> Any:
-        with self._lock:
-            if self._client is None:
-                with translated("create_container", self._address, self._timeout_s):
-                    self._client = make_client(
-                        docker.APIClient,
-                        self._address,
-                        version=API_VERSION,
-                        timeout_s=self._timeout_s,
-                        pool_size=MAX_CONNECTIONS,
-                    )
-            return self._client
+        with translated("create_container", self._address, self._timeout_s):
+            return self._client.get()
 
     def _keep_tidy(self) -> None:
         while True:
@@ -130,7 +121,7 @@ class HelperLauncher:
             time.sleep(TIDY_EVERY_S)
 
     def _sweep_leftovers(self) -> None:
-        """Remove helpers that outlived their time: their worker was killed before it could start or end them."""
+        """Remove the helpers whose worker was killed before it could start or end them."""
         for raw in self._api().containers(all=True, filters={"label": HELPER_LABEL}):
             label = START_BY_LABEL if raw["State"] == "created" else UNTIL_LABEL
             if int(raw["Labels"].get(label, "0")) < time.time():
@@ -138,26 +129,26 @@ class HelperLauncher:
 
 
 def _hang_up(stream: Any) -> None:
-    """End the connection for everybody: whoever reads it comes to its end, the helper's standard input is closed."""
+    """Shut the connection down: a reader sees its end, and the engine closes the helper's standard input."""
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(stream.fileno())) as connection:
         connection.shutdown(socket.SHUT_RDWR)
 
 
 def _output(stream: Any) -> Iterator[bytes]:
-    """What the helper writes, as it comes: frames of 8 bytes of header, the last 4 their length (ContainerAttach).
+    """Yield what the helper writes, out of frames with a header of 8 bytes, the last 4 their length (ContainerAttach).
 
-    The SDK's own reader waits until the kernel has bytes, so behind TLS it does not see those that were decrypted with
-    the frame before, and waits for the next ones.
+    Behind TLS the SDK's own reader waits too long: it waits until the kernel has bytes, and does not see those that
+    were decrypted together with the frame before.
     """
     # The SDK hands out the socket itself behind TLS, and a file around it elsewhere.
     sock: socket.socket = getattr(stream, "_sock", stream)
-    sock.settimeout(None)  # the watchdog hangs up in time
+    sock.settimeout(None)  # the watchdog ends the connection in time
     while header := b"".join(_received(sock, _HEADER_BYTES)):
         yield from _received(sock, int.from_bytes(header[4:]))
 
 
 def _received(sock: socket.socket, count: int) -> Iterator[bytes]:
-    """As many bytes, or those until the other side closed."""
+    """Yield ``count`` bytes, or fewer where the other side closes before."""
     while count:
         piece = sock.recv(min(count, _PIECE_BYTES))
         if not piece:
@@ -167,7 +158,8 @@ def _received(sock: socket.socket, count: int) -> Iterator[bytes]:
 
 
 def _lines(output: Iterator[bytes]) -> Iterator[str]:
-    """The lines, up to ``MAX_OUTPUT_BYTES`` in all. A line that comes in many pieces is put together once."""
+    """Yield the lines, up to ``MAX_OUTPUT_BYTES`` in all."""
+    # A line of many pieces is joined once: joining at each piece would take quadratic time.
     begun: list[bytes] = []
     left = MAX_OUTPUT_BYTES
     for piece in output:

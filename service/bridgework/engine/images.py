@@ -1,7 +1,6 @@
-"""Which image of the engine a reference means: by name and tag, by digest, or by the digits of an id.
+"""The image that a reference means: by name and tag, by digest, or by the first digits of an id.
 
-Asked of the list of images, since an image's name must never become a path of the engine's API.
-Source: the distribution project's reference grammar (``docker.io/library/`` is what a plain name stands for).
+Source: the reference grammar of the distribution project (a plain name stands for ``docker.io/library/…``).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ _ID = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
 
 
 def is_known(images: Iterable[Mapping[str, Any]], reference: str) -> bool:
-    """Whether one of the images (items of ``GET /images/json``) is meant by the reference."""
+    """Return whether the reference means one of the images, which are items of ``GET /images/json``."""
     wanted = normal(reference)
     digits = _ID.fullmatch(reference)
     for image in images:
@@ -28,7 +27,7 @@ def is_known(images: Iterable[Mapping[str, Any]], reference: str) -> bool:
 
 
 def normal(reference: str) -> str:
-    """Without the home registry, with a tag: ``docker.io/library/busybox`` is ``busybox:latest``."""
+    """Return the reference without Docker Hub and with a tag: ``docker.io/library/busybox`` is ``busybox:latest``."""
     name, at, digest = _HOME.sub("", reference, count=1).removeprefix("library/").partition("@")
     path, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:

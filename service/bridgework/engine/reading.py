@@ -1,6 +1,6 @@
-"""From the engine's JSON to core's values: one function for each noun, nothing guessed.
+"""Values of the model from the engine's JSON, one function for each noun.
 
-Docker prints an absent address as ``""``, an absent list as ``null`` and a time it does not have as year 1; core has
+Docker writes an absent address as ``""``, an absent list as ``null`` and an absent time as year 1. The model has
 ``None`` and empty tuples. Source: Docker Engine API v1.45.
 """
 
@@ -19,7 +19,10 @@ _NEVER = "0001-01-01T00:00:00Z"
 
 
 def read_network(raw: Json, api_version: tuple[int, int]) -> Network:
-    """A ``NetworkInspect`` (or an item of ``NetworkList``) of an engine that speaks this API version."""
+    """Read a ``NetworkInspect``, or an item of ``NetworkList``.
+
+    ``api_version`` is the newest that the engine speaks; it decides which options the engine ignores.
+    """
     ipam = raw.get("IPAM") or {}
     options = dict(raw.get("Options") or {})
     return Network(
@@ -56,7 +59,7 @@ def _read_pool(raw: Json) -> Pool:
 
 
 def read_container(raw: Json, known: Snapshot) -> Container:
-    """A ``ContainerInspect``, with the known networks: a stopped container names its own only."""
+    """Read a ``ContainerInspect``; ``known`` has the networks, of which a stopped container has the names alone."""
     state, config, host = raw.get("State") or {}, raw.get("Config") or {}, raw.get("HostConfig") or {}
     settings = raw.get("NetworkSettings") or {}
     status = state.get("Status") or "created"
@@ -72,7 +75,7 @@ def read_container(raw: Json, known: Snapshot) -> Container:
         created_at=read_time(raw.get("Created")) or _NEVER,
         started_at=read_time(state.get("StartedAt")),
         finished_at=read_time(state.get("FinishedAt")),
-        exit_code=None if status == "created" else int(state.get("ExitCode") or 0),
+        exit_code=None if status == "created" else int(state.get("ExitCode") or 0),  # 0 before the first run, too
         error=state.get("Error") or "",
         pid=int(state.get("Pid") or 0),
         hostname=config.get("Hostname") or "",
@@ -98,7 +101,7 @@ def read_container(raw: Json, known: Snapshot) -> Container:
 
 
 def _read_mode(mode: str) -> tuple[str, str | None]:
-    """Docker's mode, and the full id behind ``container:<id>`` (the engine stores the id)."""
+    """Return Docker's mode, and the full id of ``container:<id>`` (the engine stores the id, not the name)."""
     kind, _, owner = mode.partition(":")
     if kind == "container":
         return mode, owner
@@ -122,7 +125,7 @@ def _read_endpoints(
 
 
 def _id_of(name: str, known: Snapshot) -> str:
-    """The id of the network of that name (the last of several), or what may be an id itself."""
+    """Return the id of the network of that name, the last of several; else the key, which may be an id."""
     found = known.networks_by_name.get(name)
     return found[-1].id if found else name
 
@@ -157,7 +160,7 @@ def _read_endpoint(
 
 
 def read_ports(raw: Mapping[str, Sequence[Json] | None]) -> tuple[PublishedPort, ...]:
-    """A ``PortMap``: ``{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}``, sorted."""
+    """Read a ``PortMap`` such as ``{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}``; the result is sorted."""
     found = [
         PublishedPort(
             container_port=int(key.partition("/")[0]),
@@ -174,21 +177,19 @@ def read_ports(raw: Mapping[str, Sequence[Json] | None]) -> tuple[PublishedPort,
 
 
 def read_time(raw: object) -> str | None:
-    """RFC 3339 in UTC, to the nanosecond; ``None`` for the engine's year-1 "never".
-
-    The engine prints a network's time in its own time zone, and a container's in UTC.
-    """
+    """Return an RFC 3339 time in UTC, to the nanosecond; ``None`` for the year 1, the engine's "never"."""
     if not isinstance(raw, str) or raw.startswith("0001-") or not re.match(r"\d{4}-\d\d-\d\dT", raw):
         return None
     if raw.endswith("Z"):
         return raw
+    # The engine writes a container's time in UTC, but a network's in its own time zone.
     moment = datetime.fromisoformat(re.sub(r"\.\d+", "", raw)).astimezone(UTC)
     fraction = re.search(r"\.\d+", raw)
     return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction.group() if fraction else ''}Z"
 
 
 def time_ns_of(raw: str) -> int:
-    """An RFC 3339 time of the engine in nanoseconds since 1970."""
+    """Return an RFC 3339 time as nanoseconds since 1970."""
     fraction = re.search(r"\.(\d+)", raw)
     whole = datetime.fromisoformat(re.sub(r"\.\d+", "", raw))
     return int(whole.timestamp()) * 1_000_000_000 + int((fraction[1] if fraction else "0").ljust(9, "0")[:9])

@@ -1,7 +1,4 @@
-"""What the engine itself knows of its swarm: read when asked, since neither peers nor nodes write events.
-
-``verbose`` is the engine's word for its NetworkDB: every endpoint of an overlay network, with the node that holds it.
-"""
+"""What the engine itself knows of its swarm, read at each question: changes of peers and nodes write no events."""
 
 from __future__ import annotations
 
@@ -9,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bridgework.engine.connection import EngineAddress, EngineConnection
-from bridgework.engine.snapshot_source import strange
+from bridgework.engine.client import EngineAddress
+from bridgework.engine.connection import get_once
+from bridgework.engine.faults import unexpected
 from bridgework.model.peers import Holder, Membership, Node, OverlayGossip
 
 _OK, _NOT_FOUND, _NO_MANAGER = 200, 404, 503
@@ -25,7 +23,7 @@ class EngineSwarm:
         self._timeout_s = timeout_s
 
     def membership(self) -> Membership:
-        """From ``GET /info``."""
+        """See ``Swarm``; from ``GET /info``."""
         swarm = (self._get("/info") or {}).get("Swarm") or {}
         if swarm.get("LocalNodeState") != "active":
             return Membership()
@@ -34,11 +32,12 @@ class EngineSwarm:
         )
 
     def members(self) -> tuple[Node, ...]:
-        """From ``GET /nodes``, which only a manager with a quorum answers."""
+        """See ``Swarm``; from ``GET /nodes``, which only a manager with a quorum answers."""
         return tuple(_node(raw) for raw in self._get("/nodes") or ())
 
     def gossip(self, network_id: str) -> OverlayGossip | None:
-        """From ``GET /networks/{id}?verbose=true``."""
+        """See ``Swarm``; from ``GET /networks/{id}?verbose=true``."""
+        # "verbose" adds the engine's NetworkDB: every endpoint of the overlay network, with the node that holds it.
         raw = self._get(f"/networks/{network_id}", {"verbose": "true"})
         if raw is None:
             return None
@@ -49,15 +48,11 @@ class EngineSwarm:
         )
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        connection = EngineConnection(self._address, self._timeout_s)
-        try:
-            status, body = connection.get(_PREFIX + path, query)
-        finally:
-            connection.close()
+        status, body = get_once(self._address, self._timeout_s, _PREFIX + path, query)
         if status in {_NOT_FOUND, _NO_MANAGER}:
             return None
         if status != _OK:
-            raise strange(path, status, body)
+            raise unexpected(path, status, body)
         return json.loads(body)
 
 

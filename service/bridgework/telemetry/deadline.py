@@ -1,7 +1,4 @@
-"""Since when the request in hand is here, and by when it must be answered; whoever waits asks how long it still may.
-
-Kept beside the call, not handed through it: a request makes several engine calls, and their sum has one end.
-"""
+"""The time limit of the current request, in context variables: its engine calls share one limit."""
 
 from __future__ import annotations
 
@@ -13,34 +10,34 @@ _ARRIVED: ContextVar[int | None] = ContextVar("arrived", default=None)
 
 
 def arrived(at_ns: int) -> None:
-    """This thread's request was here at this moment, by ``time.monotonic_ns``."""
+    """Note when this thread's request arrived, by ``time.monotonic_ns``."""
     _ARRIVED.set(at_ns)
 
 
 def asked_at_ns() -> int:
-    """A moment at which the request in hand was here already: what is true later is fresh enough for its first read."""
+    """Return when the current request arrived, else now: a proof of freshness that began later holds for it."""
     return _ARRIVED.get() or time.monotonic_ns()
 
 
 def begin(seconds: float) -> None:
-    """From now on this thread's request has so long."""
+    """Limit this thread's request to so many seconds from now."""
     _END.set(time.monotonic() + seconds)
 
 
 def extend(seconds: float) -> None:
-    """The caller asked for something that takes this much longer by itself."""
+    """Lengthen the limit by the time that the caller asked the request to take, such as a stop's grace."""
     end = _END.get()
     if end is not None:
         _END.set(end + seconds)
 
 
 def lift() -> None:
-    """The request has no end of its own (a stream), or is over: what comes now is asked now."""
+    """Remove the limit and the arrival: the request is a stream, or it is over."""
     _END.set(None)
     _ARRIVED.set(None)
 
 
 def left(at_most: float) -> float:
-    """Seconds that may be waited: ``at_most``, less when the end is nearer; 0 when it is past."""
+    """Return the seconds that are left, ``at_most`` at most; 0 when the limit is over."""
     end = _END.get()
     return at_most if end is None else max(0.0, min(at_most, end - time.monotonic()))

@@ -1,7 +1,6 @@
-"""Structured logs: one JSON object a line on standard error, with the request's id from its context.
+"""Structured logs: one JSON object a line on standard error, with the id of the request.
 
-Audit lines (every change, every refusal) are written at every level of logging. No line holds a token, an environment
-value or a body.
+No line holds a token, an environment value or a body.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def configure(level: str) -> None:
 
 
 def audit(event: str, **facts: Any) -> None:
-    """Write one audit line: ``change`` or ``refusal``, who, what, on what, with what outcome."""
+    """Write an audit line about a ``change`` or a ``refusal``, whatever the log level is."""
     line: Any = {"event": event, "audit": True, **facts}
     for processor in PROCESSORS:
         line = processor(None, "info", line)

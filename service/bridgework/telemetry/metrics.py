@@ -1,15 +1,15 @@
-"""Numbers about the service's own work, for Prometheus: what its calls to the engine and its checks did.
+"""Prometheus metrics about the service's own work: requests, calls to the engine, checks and matrices.
 
-The engine and the runner are wrapped where the composition root hands them over, so no room counts anything itself.
-With several workers, each writes into files in one folder and any of them adds all up: prometheus_client decides that
-by ``PROMETHEUS_MULTIPROC_DIR`` when it is first imported, so gunicorn's settings set it before a worker begins.
+The composition root wraps the engine and the runner, so no other package counts anything. With several workers, each
+writes files into one folder, and each of them can add up all files. prometheus_client decides that by
+``PROMETHEUS_MULTIPROC_DIR`` when it is first imported, so gunicorn's settings set it before a worker starts.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter as Tally
+from collections import Counter as Counts
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, cast
@@ -22,8 +22,9 @@ from bridgework.model.errors import BridgeworkError
 from bridgework.model.observations import HostObservation, Observation
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow
 
-_without_moments_of_birth: Callable[[], None] = disable_created_metrics
-_without_moments_of_birth()
+# The "_created" series would double the number of series, and nothing reads them.
+_disable_created: Callable[[], None] = disable_created_metrics
+_disable_created()
 
 REGISTRY = CollectorRegistry()
 _QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -79,26 +80,27 @@ PAIRS = Counter(
 MATRIX_SECONDS = Histogram(
     "bridgework_matrix_duration_seconds", "How long a matrix measured", buckets=_SLOW, registry=REGISTRY
 )
-_NOT_ASKED = frozenset({"place_of", "host_place", "bell", "events", "tally"})
-"""What asks the engine nothing, or goes on until its reader has enough."""
+
+# Methods of the engine that ask it nothing, or that go on until their reader closes them.
+_NOT_TIMED = frozenset({"place_of", "host_place", "subscribe", "counters"})
 
 
 def metered_engine(engine: Engine) -> Engine:
-    """The same engine, each of its calls timed and counted."""
+    """Wrap an engine, so that each of its calls is timed and counted."""
     return cast("Engine", _MeteredEngine(engine))
 
 
 class _MeteredEngine:
-    """Times whatever the port offers, as it is called; everything else is the engine's own."""
+    """Times the calls of the port; everything else is the engine's own."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._told: Mapping[str, int] = {}
+        self._counted: Mapping[str, int] = {}
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._engine, name)
-        if name in _NOT_ASKED or not callable(found):
+        if name in _NOT_TIMED or not callable(found):
             return found
         timed = self._timed(name, found)
         setattr(self, name, timed)
@@ -118,23 +120,23 @@ class _MeteredEngine:
             finally:
                 seconds.observe(time.perf_counter() - began)
                 if name == "snapshot":
-                    self._tell()
+                    self._count_snapshots()
 
         return timed
 
-    def _tell(self) -> None:
-        """Count what the engine's room tallied since the last time; a tally begins anew with each session."""
-        tally: Callable[[], Mapping[str, int]] = getattr(self._engine, "tally", dict)
+    def _count_snapshots(self) -> None:
+        """Add what the engine counted since the last time; its counters are zero again with each session."""
+        counters: Callable[[], Mapping[str, int]] = getattr(self._engine, "counters", dict)
         with self._lock:
-            now = tally()
-            for key, counter in _TALLIED.items():
-                before, value = self._told.get(key, 0), now.get(key, 0)
+            now = counters()
+            for key, counter in _COUNTERS.items():
+                before, value = self._counted.get(key, 0), now.get(key, 0)
                 if value != before:
                     counter.inc(value - before if value > before else value)
-            self._told = now
+            self._counted = now
 
 
-_TALLIED: Mapping[str, Counter] = {
+_COUNTERS: Mapping[str, Counter] = {
     "reads": SNAPSHOT_READS,
     "rebuilds": SNAPSHOT_REBUILDS,
     "log_queries": LOG_QUERIES,
@@ -178,7 +180,7 @@ class MeteredRunner:
         rows = self._runner.sweep(plan)
         try:
             for row in rows:
-                for verdict, number in Tally(outcome.verdict for outcome in (row.outcomes if row else ())).items():
+                for verdict, number in Counts(outcome.verdict for outcome in (row.outcomes if row else ())).items():
                     PAIRS.labels(plan.protocol.value, verdict.value).inc(number)
                 yield row
         finally:

@@ -1,8 +1,4 @@
-"""Progress of long work, told to the request that waits for it.
-
-Kept beside the call, as ``deadline`` is: the engine room tells what it is doing, and the HTTP room listens where its
-client asked for progress. Without a listener nothing is done with it.
-"""
+"""Progress of long work, in a context variable: the engine package reports it, and a request may listen to it."""
 
 from __future__ import annotations
 
@@ -13,12 +9,12 @@ _LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("progress", def
 
 
 def listen(listener: Callable[[str], None]) -> None:
-    """Let ``listener`` hear what this context's work tells from now on."""
+    """Call ``listener`` with each sentence that this context's work reports from now on."""
     _LISTENER.set(listener)
 
 
 def tell(message: str) -> None:
-    """Say in a short sentence what is being done now."""
+    """Report in a short sentence what is being done now; without a listener nothing happens."""
     listener = _LISTENER.get()
     if listener is not None:
         listener(message)

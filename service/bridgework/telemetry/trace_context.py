@@ -1,7 +1,4 @@
-"""What the request in hand carries for whoever is asked on its behalf: its id and the caller's W3C trace context.
-
-Kept beside the call, as ``deadline`` is; a thread that asks in another's stead takes it along by ``take``.
-"""
+"""The current request's id and W3C trace context, in a context variable, for requests that are sent on its behalf."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ MAX_PARENT = 256
 
 
 def begin(request_id: str, traceparent: str | None, tracestate: str | None) -> None:
-    """From now on this thread asks for that request. A context that makes no sense is not passed on."""
+    """Set the headers of this thread's request; an invalid trace context is left out."""
     carried = {"X-Request-ID": request_id}
     if traceparent and len(traceparent) <= MAX_PARENT and _PARENT.fullmatch(traceparent):
         carried["traceparent"] = traceparent
@@ -27,10 +24,10 @@ def begin(request_id: str, traceparent: str | None, tracestate: str | None) -> N
 
 
 def carried() -> Mapping[str, str]:
-    """The headers to send along; none outside of a request."""
+    """Return the headers to send along; none outside of a request."""
     return _CARRIED.get()
 
 
 def take(headers: Mapping[str, str]) -> None:
-    """This thread asks in the stead of another, whose ``carried`` they were."""
+    """Set the headers that ``carried`` returned in another thread, which this thread works for."""
     _CARRIED.set(headers)

@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridgework.model import references
-from bridgework.model.changes import Change, Gap, Known, change_of
 from bridgework.model.engine_port import EngineEvent
 from bridgework.model.errors import NotFound
-from bridgework.model.event_log import LogPosition
+from bridgework.model.event_log import SILENT_ACTIONS, Change, Gap, Known, LogPosition, change_of
 from bridgework.model.snapshot import Container, Network, Reference, Snapshot
 from bridgework.policy.access import PROJECT_LABEL
 from bridgework.use_cases.services import Services
 
 KINDS = ("network", "container")
-SILENT = ("exec_", "top", "attach", "archive-path", "extract-to-dir", "export", "copy", "resize")
 SHORT_ID = 12
 
 
@@ -60,7 +58,7 @@ class EventReader:
         log = self._engine.events_since(self._position.since_ns)
         now = _of_snapshot(self._engine.snapshot())
         reading = self._position.take(log)
-        shown = [event for event in reading.news if event.kind in KINDS and not event.action.startswith(SILENT)]
+        shown = [event for event in reading.news if event.kind in KINDS and not event.action.startswith(SILENT_ACTIONS)]
         known = {**self._before, **now, **_of_events(shown)}
         self._before = now
         found: list[Change | Gap] = [Gap(reading.gap)] if reading.gap else []

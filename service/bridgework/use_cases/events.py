@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from enum import Enum, auto
 
-from bridgework.model.changes import Change, EngineState, Gap, Heartbeat, Reach
 from bridgework.model.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, InputFault, InvalidInput
+from bridgework.model.event_log import Change, EngineState, Gap, Heartbeat, Reach
 from bridgework.use_cases.event_reader import EventFilter, EventReader
 from bridgework.use_cases.services import Services
 

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from bridgework.engine.connection import EngineAddress, engine_pid
+from bridgework.engine.client import EngineAddress
+from bridgework.engine.connection import engine_pid
 from bridgework.model.observations import DockerRules, FirewallChain
 from bridgework.probes.kernel import firewall
 from bridgework.probes.runners.namespace_runner import NamespaceRunner

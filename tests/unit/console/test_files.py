@@ -7,7 +7,7 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.http.resources import console
 from bridgework.settings import Settings
 

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from bridgework.engine.connection import PIPELINED, EngineAddress, EngineConnection, engine_pid
+from bridgework.engine.client import EngineAddress
+from bridgework.engine.connection import PIPELINED, EngineConnection, engine_pid
 from bridgework.engine.docker_engine import DockerEngine
 from bridgework.model.errors import EngineMisbehaved, EngineUnreachable
 
@@ -165,7 +166,7 @@ def test_what_is_no_answer(server, connection, answer):
 
 
 def test_what_would_be_a_second_request(server, connection):
-    with pytest.raises(ValueError, match="no target"):
+    with pytest.raises(ValueError, match="not a request target"):
         connection.get("/networks/x HTTP/1.1\r\nHost: engine\r\n\r\nDELETE /networks/y")
     assert server.asked == []
 

@@ -4,7 +4,7 @@ import docker.errors
 import pytest
 import requests
 
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.engine.errors import TABLE, translate, translated
 from bridgework.model.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, NotFound
 from tests.support.recorded_answers import RECORDED

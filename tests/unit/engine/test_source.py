@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bridgework.engine import snapshot_source as source_module
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine import event_log
+from bridgework.engine.client import EngineAddress
 from bridgework.engine.snapshot_source import SnapshotSource
 from bridgework.model.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable
 
@@ -165,7 +165,7 @@ def test_a_proof_that_began_before_a_request_arrived_is_not(engine, source):
 @pytest.fixture
 def settled(engine, source, monkeypatch):
     """A source whose log has been quiet for longer than lines may be late."""
-    monkeypatch.setattr(source_module, "OVERLAP_NS", 20_000_000)
+    monkeypatch.setattr(event_log, "OVERLAP_NS", 20_000_000)
     for name in ("one", "two", "three"):
         engine.rename(name)
     source.snapshot()
@@ -206,7 +206,7 @@ def test_a_line_written_a_little_late_is_seen_at_once(engine, source):
 
 def test_times_that_are_told_rounded(engine, source, monkeypatch):
     """An anchor told 100 ns too late would not be in the answer, and every read would read everything."""
-    monkeypatch.setattr(source_module, "OVERLAP_NS", 0)
+    monkeypatch.setattr(event_log, "OVERLAP_NS", 0)
     engine.rounds = True
     for count in range(20):
         engine.rename(f"name{count}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from bridgework.app import RESOURCES, create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.policy.access import Role
 from bridgework.settings import Settings
 from tests.support.api import entry

@@ -8,7 +8,7 @@ import pytest
 from gunicorn.config import LimitRequestFieldSize
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.http.fields import Strict
 from bridgework.http_edge import REFUSALS
 from bridgework.ipam.input import validate_container_name, validate_network_name

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from bridgework.app import create_app
-from bridgework.engine.connection import EngineAddress
+from bridgework.engine.client import EngineAddress
 from bridgework.model.check_request import WantedMatrix
 from bridgework.model.errors import NotFound
 from bridgework.model.peers import FORWARDED_HEADER, World

@@ -12,8 +12,7 @@ from marshmallow import Schema, fields, validate
 from bridgework.http.contract import Media, RequestContext, Resource
 from bridgework.http.fields import ReferenceSchema, Strict, Text, Variants, described
 from bridgework.lifetime import PROCESS
-from bridgework.model.changes import EngineState, Gap, Heartbeat, Reach
-from bridgework.model.event_log import GapReason
+from bridgework.model.event_log import EngineState, Gap, GapReason, Heartbeat, Reach
 from bridgework.use_cases import events
 from bridgework.use_cases.event_reader import KINDS, EventFilter
 
