@@ -30,12 +30,16 @@ from bridgework.http.problems import documents
 from bridgework.http.resources import console, diagnosis, docs, events, info, metrics, nodes
 from bridgework.http.resources import problems as problem_pages
 from bridgework.http.resources.addresses import routes as addresses
+from bridgework.http.resources.assertions import routes as assertions
 from bridgework.http.resources.checks import routes as connectivity
+from bridgework.http.resources.checks.requests import CheckRequestSchema
 from bridgework.http.resources.containers import routes as containers
 from bridgework.http.resources.endpoints import routes as endpoints
 from bridgework.http.resources.inside import routes as inside
 from bridgework.http.resources.matrix import routes as matrix
+from bridgework.http.resources.matrix.requests import MatrixRequestSchema
 from bridgework.http.resources.networks import routes as networks
+from bridgework.http.resources.probe import routes as probe
 from bridgework.model.engine_port import Engine
 from bridgework.model.peers import Peers, Swarm
 from bridgework.model.probe_port import ProbeRunner
@@ -57,6 +61,8 @@ RESOURCES: Sequence[Resource] = (
     inside.RESOURCE,
     connectivity.RESOURCE,
     matrix.RESOURCE,
+    assertions.RESOURCE,
+    probe.RESOURCE,
     diagnosis.RESOURCE,
     nodes.RESOURCE,
     events.RESOURCE,
@@ -154,7 +160,8 @@ def _peers(settings: Settings, engine: Engine, runner: ProbeRunner, swarm: Swarm
 
         names, token = settings.peers, settings.peer_token_file
         instances = Instances(names, token, lambda: engine.facts().id) if names else None
-        return SwarmPeers(Sources(engine, swarm, instances), runner)
+        bodies = CheckRequestSchema().dump, MatrixRequestSchema().dump
+        return SwarmPeers(Sources(engine, swarm, instances, *bodies), runner)
 
     return peers
 

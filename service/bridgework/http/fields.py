@@ -10,7 +10,17 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_dump, post_load, validate, validates_schema
+from marshmallow import (
+    RAISE,
+    Schema,
+    ValidationError,
+    fields,
+    missing,
+    post_dump,
+    post_load,
+    validate,
+    validates_schema,
+)
 
 from bridgework.http.problems import faults
 
@@ -87,13 +97,14 @@ class Request(Strict):
 
     @post_dump
     def _leave_out_defaults(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        defaults = {name: field.load_default for name, field in self.fields.items()}
-        # A default that is called makes an empty list or object.
-        return {
-            name: value
-            for name, value in data.items()
-            if (value if callable(defaults[name]) else value != defaults[name])
-        }
+        return {name: value for name, value in data.items() if not _is_default(self.fields[name], value)}
+
+
+def _is_default(field: fields.Field[Any], value: Any) -> bool:
+    """Whether a body without ``value`` says the same. A default that is called makes an empty list or object."""
+    if field.load_default is missing or callable(field.load_default):
+        return not (value or field.required)
+    return bool(value == field.load_default)
 
 
 class ExactlyOne(Strict):

@@ -13,10 +13,11 @@ from contextvars import copy_context
 from typing import Any, ClassVar
 
 from flask import Response, json, stream_with_context
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema
 
+from bridgework.http.answers import part, text, word
 from bridgework.http.contract import Media, RequestContext, ViewResult, json_text
-from bridgework.http.fields import Variants, described
+from bridgework.http.fields import Variants
 from bridgework.http.problems.documents import HttpProblem, problem_of
 from bridgework.http.problems.schemas import ProblemSchema
 from bridgework.http.resources.containers.schemas import ContainerSchema
@@ -32,38 +33,28 @@ HEARTBEAT_S = 1.0
 class ProgressLineSchema(Schema):
     """What is being done now."""
 
-    type = fields.String(required=True, validate=validate.OneOf(["progress"]), metadata=described("Always `progress`."))
-    message = fields.String(
-        required=True, metadata=described("What is being done now, such as `Pulling busybox: Downloading`.")
-    )
+    type = word("Always `progress`.", "progress")
+    message = text("What is being done now, such as `Pulling busybox: Downloading`.")
 
 
 class HeartbeatLineSchema(Schema):
     """A sign of life, about once a second, while nothing else is to be told."""
 
-    type = fields.String(
-        required=True, validate=validate.OneOf(["heartbeat"]), metadata=described("Always `heartbeat`.")
-    )
+    type = word("Always `heartbeat`.", "heartbeat")
 
 
 class ContainerLineEndSchema(Schema):
     """The last line of a change that succeeded."""
 
-    type = fields.String(
-        required=True, validate=validate.OneOf(["container"]), metadata=described("Always `container`.")
-    )
-    container = fields.Nested(
-        ContainerSchema, required=True, metadata=described("The container as it is now. Only in the last line.")
-    )
+    type = word("Always `container`.", "container")
+    container = part(ContainerSchema, "The container as it is now. Only in the last line.")
 
 
 class ProblemLineSchema(Schema):
     """The last line of a change that failed after the first line was sent."""
 
-    type = fields.String(required=True, validate=validate.OneOf(["problem"]), metadata=described("Always `problem`."))
-    problem = fields.Nested(
-        ProblemSchema, required=True, metadata=described("The problem document of a failure. Only in the last line.")
-    )
+    type = word("Always `problem`.", "problem")
+    problem = part(ProblemSchema, "The problem document of a failure. Only in the last line.")
 
 
 class ContainerLineSchema(Variants):

@@ -1,17 +1,19 @@
-"""What is asked for, by the caller's words, before anything is looked up."""
+"""Requests for a check and for a matrix, with references as the caller wrote them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from bridgework.model.checks import ProbeRequest, Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """A check as it came, by the caller's words; ``probe`` holds what is to be sent, without its destination.
+    """A check as a caller asks for it; ``probe`` is what to send, without its destination.
 
-    ``forwarded`` came from a peer, and is not handed on.
+    Without a source it starts at the host; without a destination it goes to the host. A ``forwarded`` request came from
+    a peer, so it is not forwarded again.
     """
 
     probe: ProbeRequest
@@ -24,9 +26,10 @@ class CheckRequest:
 
 @dataclass(frozen=True, slots=True)
 class WantedMatrix:
-    """A matrix as it came: exactly one of ``containers``, ``network`` and ``everything``.
+    """A matrix as a caller asks for it: exactly one of ``containers``, ``network`` and ``everything``.
 
-    ``forwarded`` came from a peer: then only the rows of this node's own containers are measured.
+    ``by`` is ``address`` or ``name``. A ``forwarded`` request came from a peer: then only the rows of this node's own
+    containers are measured.
     """
 
     containers: tuple[str, ...] = ()
@@ -34,7 +37,7 @@ class WantedMatrix:
     everything: bool = False
     protocol: Protocol = Protocol.ICMP
     port: int | None = None
-    by_name: bool = False
+    by: Literal["address", "name"] = "address"
     timeout_ms: int = 1000
     max_packets_per_second: int | None = None
     deadline_ms: int = 60_000

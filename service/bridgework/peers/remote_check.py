@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from bridgework.analysis.case import Case
 from bridgework.analysis.rules.overlay import silent_node
@@ -23,7 +22,7 @@ from bridgework.model.checks import (
 )
 from bridgework.model.errors import NotFound
 from bridgework.model.peers import World, overlays
-from bridgework.model.snapshot import Container, NodePlace, Snapshot
+from bridgework.model.snapshot import NodePlace, Snapshot
 from bridgework.peers import survey
 from bridgework.peers.http_client import PeerSilent
 from bridgework.peers.survey import Sources
@@ -76,7 +75,8 @@ def check_elsewhere(
     probe = wanted.probe
     seconds = probe.count * (probe.timeout_ms + probe.interval_ms) / 1000 + MARGIN_S
     try:
-        return sources.instances.check(instance, _body(world, wanted, question), deadline.left(seconds))
+        body = sources.check_body(_resolved(world, wanted, question))
+        return sources.instances.check(instance, body, deadline.left(seconds))
     except PeerSilent as silence:
         return _not_made(world, question, place, str(silence))
 
@@ -94,40 +94,18 @@ def _not_made(world: World, question: Question, place: NodePlace, reason: str) -
     return CheckResult(Verdict.INCONCLUSIVE, Prediction(predicted.verdict, predicted.path), measured, (found, *others))
 
 
-def _body(world: World, wanted: CheckRequest, question: Question) -> dict[str, Any]:
-    """Return the body of the forwarded ``POST /v1/connectivity/checks``, with full ids as references."""
-    probe = wanted.probe
-    return {
-        "source": {"container": question.source_id},
-        "destination": _destination(world, question),
-        "protocol": probe.protocol.value,
-        "port": probe.port,
-        "ip_version": str(probe.ip_version or "any"),
-        "count": probe.count,
-        "interval_ms": probe.interval_ms,
-        "timeout_ms": probe.timeout_ms,
-        "payload_bytes": probe.payload_bytes,
-        "dont_fragment": probe.dont_fragment,
-        "path": probe.http_path,
-        "expected_status": probe.expected_status,
-        "question": probe.dns_question,
-    }
-
-
-def _destination(world: World, question: Question) -> Mapping[str, Any]:
+def _resolved(world: World, wanted: CheckRequest, question: Question) -> CheckRequest:
+    """Return the check with full ids as references. A container known from gossip alone has no id that a peer knows."""
+    resolved = CheckRequest(wanted.probe, question.source_id)
     match question.destination:
+        case ContainerDestination(container_id) if container_id.startswith(survey.GOSSIPED):
+            endpoint = world.snapshot.containers_by_id[container_id].endpoints[0]
+            return replace(resolved, destination_address=endpoint.addresses[0])
         case ContainerDestination(container_id):
-            return _container(world.snapshot.containers_by_id[container_id])
+            return replace(resolved, destination_container=container_id)
         case NameDestination(name):
-            return {"name": name}
+            return replace(resolved, destination_name=name)
         case AddressDestination(address):
-            return {"address": address}
+            return replace(resolved, destination_address=address)
         case _:
-            return {"host": True}
-
-
-def _container(container: Container) -> Mapping[str, Any]:
-    """Return the destination for a container. One that is known from gossip alone has no id that a peer knows."""
-    if container.id.startswith(survey.GOSSIPED):
-        return {"address": container.endpoints[0].addresses[0]}
-    return {"container": container.id}
+            return resolved

@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridgework.model import references
@@ -50,20 +50,9 @@ def begin_rows(sources: Sources, world: World, wanted: WantedMatrix, chosen: Seq
     at_work = min(len(chosen) ** 2 / PAIRS_PER_SECOND, wanted.deadline_ms / 1000)
     seconds = LINE_MARGIN_S + 2 * wanted.timeout_ms / 1000 + at_work
     rows = Rows()
-    rows.begin(sources.instances, asked, _body(wanted, chosen), seconds)
+    resolved = replace(wanted, containers=tuple(container.id for container in chosen), network=None, everything=False)
+    rows.begin(sources.instances, asked, sources.matrix_body(resolved), seconds)
     return rows
-
-
-def _body(wanted: WantedMatrix, chosen: Sequence[Container]) -> dict[str, Any]:
-    """Return the body of the forwarded ``POST /v1/connectivity/matrix``, with full ids as references."""
-    return {
-        "containers": [container.id for container in chosen],
-        "protocol": wanted.protocol.value,
-        "port": wanted.port,
-        "by": "name" if wanted.by_name else "address",
-        "timeout_ms": wanted.timeout_ms,
-        "max_packets_per_second": wanted.max_packets_per_second,
-    }
 
 
 @dataclass(slots=True)

@@ -6,11 +6,13 @@ node; it is known while a node's instance is silent too. The instances on the ot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
+from typing import Any
 
 from bridgework.model.assembly import assembled
+from bridgework.model.check_request import CheckRequest, WantedMatrix
 from bridgework.model.engine_port import Engine
 from bridgework.model.peers import Gap, Holder, Membership, Node, OverlayPlace, Survey, Swarm, World, overlays
 from bridgework.model.snapshot import Container, Endpoint, Network, NodePlace, Reference, Snapshot
@@ -25,11 +27,16 @@ NOT_CONFIGURED = "This service knows no instance there: BRIDGEWORK_PEERS is not 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where knowledge of other nodes comes from; ``instances`` is ``None`` where no peers are configured."""
+    """Where knowledge of other nodes comes from; ``instances`` is ``None`` where no peers are configured.
+
+    ``check_body`` and ``matrix_body`` dump a request as the JSON body that an instance takes.
+    """
 
     engine: Engine
     swarm: Swarm | None
     instances: Instances | None
+    check_body: Callable[[CheckRequest], Mapping[str, Any]]
+    matrix_body: Callable[[WantedMatrix], Mapping[str, Any]]
 
 
 def local_node(sources: Sources, snapshot: Snapshot) -> Node:

@@ -218,5 +218,5 @@ def test_a_matrix_on_another_node_is_told_too():
         trace_context.begin("asked-1", PARENT, STATE)
         far = Container("c" * 64, "web", node=NodePlace("n1", "beta"))
         world = World(Snapshot(), instances={"n1": name})
-        list(begin_rows(Sources(None, None, peers(name)), world, WantedMatrix(), [far]))
+        list(begin_rows(Sources(None, None, peers(name), lambda _: {}, lambda _: {}), world, WantedMatrix(), [far]))
     assert [passed_on(headers) for _, headers in asked] == [IDS]

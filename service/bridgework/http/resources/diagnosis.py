@@ -9,8 +9,19 @@ from flask import Response
 from marshmallow import Schema, fields, validate
 
 from bridgework.explanations import CATALOGUE
+from bridgework.http.answers import list_of, next_page, text, texts, word
 from bridgework.http.contract import Media, RequestContext, Resource, ViewResult
-from bridgework.http.fields import PageQuery, Plain, QueryFlag, QueryWhole, Strict, Text, described
+from bridgework.http.fields import (
+    PageQuery,
+    Plain,
+    QueryFlag,
+    QueryWhole,
+    Strict,
+    Text,
+    absent,
+    optional,
+    required,
+)
 from bridgework.http.findings import SEVERITIES, FindingSchema
 from bridgework.http.paging import page
 from bridgework.http.problems.documents import HttpProblem
@@ -32,84 +43,56 @@ MANY = 999_999
 class ExplanationSchema(Schema):
     """The explanation of one cause that findings name by its code."""
 
-    code = fields.String(
-        required=True, validate=validate.OneOf(tuple(CATALOGUE)),
-        metadata=described("The stable code of the cause, as findings name it.", x_known_values=True),
-    )  # fmt: skip
-    severity = fields.String(
-        required=True,
-        validate=validate.OneOf(SEVERITIES),
-        metadata=described("How serious the cause is: `blocking` means that traffic is expected to fail."),
-    )
-    meaning = fields.String(required=True, metadata=described("What the cause means, in one or two sentences."))
-    detection = fields.String(required=True, metadata=described("How the service detects the cause."))
-    remedy = fields.String(required=True, metadata=described("How to fix the cause, in general."))
-    example = fields.String(required=True, metadata=described("An example of the message of such a finding."))
+    code = word("The stable code of the cause, as findings name it.", *tuple(CATALOGUE), grows=True)
+    severity = word("How serious the cause is: `blocking` means that traffic is expected to fail.", *SEVERITIES)
+    meaning = text("What the cause means, in one or two sentences.")
+    detection = text("How the service detects the cause.")
+    remedy = text("How to fix the cause, in general.")
+    example = text("An example of the message of such a finding.")
 
 
 class ExplanationsSchema(Schema):
     """One page of the catalogue of causes, sorted by code."""
 
-    items = fields.List(
-        fields.Nested(ExplanationSchema), required=True, metadata=described("The explanations on this page.")
-    )
-    next_cursor = fields.String(
-        required=True,
-        allow_none=True,
-        metadata=described("The `cursor` that the request for the next page needs; null on the last page."),
-    )
+    items = list_of(ExplanationSchema, "The explanations on this page.")
+    next_cursor = next_page()
 
 
 class DiagnosisSchema(Schema):
     """One page of the findings about the engine, the most severe first."""
 
-    items = fields.List(fields.Nested(FindingSchema), required=True, metadata=described("The findings on this page."))
-    next_cursor = fields.String(
-        required=True,
-        allow_none=True,
-        metadata=described("The `cursor` that the request for the next page needs; null on the last page."),
-    )
-    limited = fields.List(
-        fields.String(), required=True, metadata=described("What could not be inspected; the same on every page.")
-    )
+    items = list_of(FindingSchema, "The findings on this page.")
+    next_cursor = next_page()
+    limited = texts("What could not be inspected; the same on every page.")
 
 
 class NodeSchema(Schema):
     """A node of the topology graph: a container, a network, an interface or the host."""
 
-    id = fields.String(
-        required=True,
-        metadata=described(
-            "The Docker id, `host` or `interface:<name>`. On another swarm node, the node's id is appended to the "
-            "last two."
-        ),
+    id = text(
+        "The Docker id, `host` or `interface:<name>`. On another swarm node, the node's id is appended to the last two."
     )
-    kind = fields.String(
-        required=True,
-        validate=validate.OneOf(["container", "host", "interface", "network"]),
-        metadata=described("The kind of thing that this node stands for."),
-    )
-    name = fields.String(required=True, metadata=described("The name of the thing that this node stands for."))
+    kind = word("The kind of thing that this node stands for.", "container", "host", "interface", "network")
+    name = text("The name of the thing that this node stands for.")
     attributes = fields.Dict(
-        required=True,
-        metadata=described(
-            "Further facts by name; for a container its `image`, `state` and `network_mode`, for example."
-        ),
+        **required("Further facts by name; for a container its `image`, `state` and `network_mode`, for example.")
     )
 
 
 class EdgeSchema(Schema):
     """A connection between two nodes of the topology graph."""
 
-    source = fields.String(required=True, metadata=described("The `id` of the node that the edge starts at."))
-    target = fields.String(required=True, metadata=described("The `id` of the node that the edge ends at."))
-    kind = fields.String(
-        required=True, validate=validate.OneOf(["endpoint", "host-link", "shares-network", "uplink"]),
-        metadata=described("The kind of connection, such as `endpoint` between a container and a network."),
-    )  # fmt: skip
+    source = text("The `id` of the node that the edge starts at.")
+    target = text("The `id` of the node that the edge ends at.")
+    kind = word(
+        "The kind of connection, such as `endpoint` between a container and a network.",
+        "endpoint",
+        "host-link",
+        "shares-network",
+        "uplink",
+    )
     attributes = fields.Dict(
-        required=True,
-        metadata=described("Further facts by name; for an endpoint its `ipv4_address` and `aliases`, for example."),
+        **required("Further facts by name; for an endpoint its `ipv4_address` and `aliases`, for example.")
     )
 
 
@@ -117,48 +100,27 @@ class TopologySchema(Schema):
     """Networks, containers and interfaces as a graph, in a stable order."""
 
     nodes = Plain(
-        fields.Nested(NodeSchema),
-        required=True,
-        metadata=described("The nodes of the graph: containers, networks, interfaces and the host."),
+        fields.Nested(NodeSchema), **required("The nodes of the graph: containers, networks, interfaces and the host.")
     )
-    edges = Plain(
-        fields.Nested(EdgeSchema),
-        required=True,
-        metadata=described("The edges of the graph: how the nodes are connected."),
-    )
-    gaps = fields.List(
-        fields.Nested(GapSchema), required=True, data_key="partial",
-        metadata=described("The swarm nodes that did not answer; their containers are missing."),
-    )  # fmt: skip
+    edges = Plain(fields.Nested(EdgeSchema), **required("The edges of the graph: how the nodes are connected."))
+    gaps = list_of(GapSchema, "The swarm nodes that did not answer; their containers are missing.", data_key="partial")
 
 
 class TopologyQuery(Strict):
     """What the picture is of."""
 
-    network = Text(
-        load_default=None, min_length=1, metadata=described("Only this network and its containers, by its name or id.")
-    )
-    label = Text(
-        load_default=None,
-        min_length=1,
-        metadata=described("Only networks and containers with this label, `key` or `key=value`."),
-    )
-    project = Text(
-        load_default=None, min_length=1, metadata=described("Only networks and containers that belong to this project.")
-    )
+    network = Text(min_length=1, **absent("Only this network and its containers, by its name or id."))
+    label = Text(min_length=1, **absent("Only networks and containers with this label, `key` or `key=value`."))
+    project = Text(min_length=1, **absent("Only networks and containers that belong to this project."))
     links = QueryFlag(
-        load_default=False,
-        metadata=described("Show the veths on the host too. This inspects the namespace of every container."),
+        **optional("Show the veths on the host too. This inspects the namespace of every container.", False)
     )
     scope = fields.String(
-        load_default="engine", validate=validate.OneOf(["engine", "swarm"]),
-        metadata=described("Whether to show only this engine, or also the nodes of its swarm that answer."),
-    )  # fmt: skip
+        validate=validate.OneOf(["engine", "swarm"]),
+        **optional("Whether to show only this engine, or also the nodes of its swarm that answer.", "engine"),
+    )
     fold = QueryWhole(
-        1,
-        10_000,
-        load_default=None,
-        metadata=described("Graphviz, Mermaid and SVG show a larger group of containers as one node; 20 by default."),
+        1, 10_000, **absent("Graphviz, Mermaid and SVG show a larger group of containers as one node; 20 by default.")
     )
 
 

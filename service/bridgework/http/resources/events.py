@@ -9,8 +9,9 @@ from typing import ClassVar
 from flask import Response
 from marshmallow import Schema, fields, validate
 
+from bridgework.http.answers import number, part, text, word
 from bridgework.http.contract import Media, RequestContext, Resource
-from bridgework.http.fields import ReferenceSchema, Strict, Text, Variants, described
+from bridgework.http.fields import ReferenceSchema, Strict, Text, Variants, absent, required
 from bridgework.lifetime import PROCESS
 from bridgework.model.event_log import EngineState, Gap, GapReason, Heartbeat, Reach
 from bridgework.use_cases import events
@@ -24,101 +25,59 @@ RETRY_MS = 1000
 class ChangeEventSchema(Schema):
     """What every event about a change has."""
 
-    action = fields.String(
-        required=True,
-        metadata=described("What happened, in Docker's words: `create`, `connect`, `start`, `die` and so on."),
-    )
-    time = fields.String(
-        required=True, metadata=described("When the change happened, RFC 3339 in UTC.", format="date-time")
-    )
-    id = fields.String(required=True, metadata=described("The full id of the network or container that changed."))
-    name = fields.String(required=True, metadata=described("The name of the network or container that changed."))
-    project = fields.String(
-        required=True,
-        allow_none=True,
-        metadata=described("The project of the network or container that changed; null when it has none."),
-    )
+    action = text("What happened, in Docker's words: `create`, `connect`, `start`, `die` and so on.")
+    time = text("When the change happened, RFC 3339 in UTC.", format="date-time")
+    id = text("The full id of the network or container that changed.")
+    name = text("The name of the network or container that changed.")
+    project = text("The project of the network or container that changed; null when it has none.", null=True)
 
 
 class NetworkEventSchema(ChangeEventSchema):
     """A change of a network: the `data` of an event such as `network.connect`."""
 
-    type = fields.String(
-        required=True, validate=validate.OneOf(["network"]), metadata=described("The kind of this event, `network`.")
-    )
-    network = fields.Nested(
+    type = word("The kind of this event, `network`.", "network")
+    network = part(ReferenceSchema, "The network that changed, or that the container was connected to.")
+    container = part(
         ReferenceSchema,
-        required=True,
-        metadata=described("The network that changed, or that the container was connected to."),
-    )
-    container = fields.Nested(
-        ReferenceSchema,
-        required=True,
-        allow_none=True,
-        metadata=described(
-            "The container that was connected or disconnected. Its name is empty when it was already removed."
-        ),
+        "The container that was connected or disconnected. Its name is empty when it was already removed.",
+        null=True,
     )
 
 
 class ContainerEventSchema(ChangeEventSchema):
     """A change of a container: the `data` of an event such as `container.start`."""
 
-    type = fields.String(
-        required=True,
-        validate=validate.OneOf(["container"]),
-        metadata=described("The kind of this event, `container`."),
-    )
-    container = fields.Nested(
-        ReferenceSchema,
-        required=True,
-        metadata=described("The container that changed, or that was connected or disconnected."),
-    )
-    exit_code = fields.Integer(
-        required=True,
-        allow_none=True,
-        metadata=described("The exit code of the container's process in a `container.die`; otherwise null."),
-    )
+    type = word("The kind of this event, `container`.", "container")
+    container = part(ReferenceSchema, "The container that changed, or that was connected or disconnected.")
+    exit_code = number("The exit code of the container's process in a `container.die`; otherwise null.", null=True)
 
 
 class GapEventSchema(Schema):
     """Events may be missing here: read again what you keep. The `data` of the event `gap`."""
 
-    type = fields.String(
-        required=True, validate=validate.OneOf(["gap"]), metadata=described("The kind of this event, `gap`.")
-    )
+    type = word("The kind of this event, `gap`.", "gap")
     reason = fields.Enum(
-        GapReason, by_value=True, required=True,
-        metadata=described("Why events may be missing: the engine restarted, or its log no longer holds all of them."),
-    )  # fmt: skip
+        GapReason,
+        by_value=True,
+        **required("Why events may be missing: the engine restarted, or its log no longer holds all of them."),
+    )
 
 
 class EngineEventSchema(Schema):
     """The engine has stopped answering, or answers again. The `data` of the event `engine`."""
 
-    type = fields.String(
-        required=True, validate=validate.OneOf(["engine"]), metadata=described("The kind of this event, `engine`.")
-    )
+    type = word("The kind of this event, `engine`.", "engine")
     state = fields.Enum(
         Reach,
         by_value=True,
-        required=True,
-        metadata=described(
+        **required(
             "Whether the engine answers now. A stream begins only when the engine answers.", x_known_values=True
         ),
     )
-    code = fields.String(
-        required=True,
-        allow_none=True,
-        metadata=described(
-            "The problem code of other requests now, such as `engine-unreachable`; null when all is well."
-        ),
+    code = text(
+        "The problem code of other requests now, such as `engine-unreachable`; null when all is well.", null=True
     )
-    detail = fields.String(
-        required=True,
-        allow_none=True,
-        metadata=described("Why the engine does not answer; null when the engine answers."),
-    )
+    detail = text("Why the engine does not answer; null when the engine answers.", null=True)
 
 
 class EventSchema(Variants):
@@ -134,24 +93,12 @@ class EventQuery(Strict):
     """Which events."""
 
     type = fields.String(
-        load_default=None,
-        validate=validate.OneOf(KINDS),
-        metadata=described("Only events of networks, or only events of containers."),
+        validate=validate.OneOf(KINDS), **absent("Only events of networks, or only events of containers.")
     )
-    action = Text(
-        load_default=None,
-        min_length=1,
-        metadata=described("Only events with this action, in Docker's words, such as `start`."),
-    )
-    network = Text(
-        load_default=None, min_length=1, metadata=described("Only events of this network, by its name or id.")
-    )
-    container = Text(
-        load_default=None,
-        min_length=1,
-        metadata=described("Only events that concern this container, by its name or id."),
-    )
-    project = Text(load_default=None, metadata=described("Only events of networks and containers of this project."))
+    action = Text(min_length=1, **absent("Only events with this action, in Docker's words, such as `start`."))
+    network = Text(min_length=1, **absent("Only events of this network, by its name or id."))
+    container = Text(min_length=1, **absent("Only events that concern this container, by its name or id."))
+    project = Text(**absent("Only events of networks and containers of this project."))
 
 
 @RESOURCE.get(

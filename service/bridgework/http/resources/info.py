@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema
 
 from bridgework import __version__
+from bridgework.http.answers import number, part, text, text_map, texts, word
 from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.fields import Derived, described
 from bridgework.http.findings import RemedySchema
@@ -19,105 +20,59 @@ RESOURCE = Resource(
 class ServiceIndexSchema(Schema):
     """The paths where a client can start."""
 
-    name = fields.String(required=True, metadata=described("The name of the service, always `bridgework`."))
-    version = fields.String(required=True, metadata=described("The version of the service, such as `0.1.0`."))
-    links = fields.Dict(
-        keys=fields.String(),
-        values=fields.String(),
-        required=True,
-        metadata=described("Paths of this service by their meaning, such as `networks: /v1/networks`."),
-    )
+    name = text("The name of the service, always `bridgework`.")
+    version = text("The version of the service, such as `0.1.0`.")
+    links = text_map("Paths of this service by their meaning, such as `networks: /v1/networks`.")
 
 
 class LivenessSchema(Schema):
     """The answer of a process that is alive."""
 
-    status = fields.String(
-        required=True, validate=validate.OneOf(["live"]), metadata=described("The state of the process, always `live`.")
-    )
+    status = word("The state of the process, always `live`.", "live")
 
 
 class ProbeRunnerSchema(Schema):
     """How the service runs checks inside of network namespaces."""
 
-    kind = fields.String(
-        required=True, validate=validate.OneOf(["namespace", "sidecar", "unavailable"]),
-        metadata=described("`namespace`: directly; `sidecar`: in a helper container; `unavailable`: not at all."),
-    )  # fmt: skip
-    reason = fields.String(required=True, metadata=described("Why checks run in this way, in one sentence."))
-    missing = fields.List(
-        fields.String(),
-        required=True,
-        metadata=described("What the service would need to run checks in a better way; empty when nothing is missing."),
+    kind = word(
+        "`namespace`: directly; `sidecar`: in a helper container; `unavailable`: not at all.",
+        "namespace",
+        "sidecar",
+        "unavailable",
     )
+    reason = text("Why checks run in this way, in one sentence.")
+    missing = texts("What the service would need to run checks in a better way; empty when nothing is missing.")
 
 
 class ReadinessSchema(Schema):
     """Whether the service can serve requests, and how checks run."""
 
-    status = fields.String(
-        required=True,
-        validate=validate.OneOf(["ready", "not-ready"]),
-        metadata=described("Whether the service can serve requests now."),
-    )
-    probe_runner = fields.Nested(ProbeRunnerSchema, required=True, metadata=described("How the service runs checks."))
-    missing = fields.List(
-        fields.String(),
-        required=True,
-        metadata=described("What keeps the service from being ready; empty when it is ready."),
-    )
-    remedy = fields.Nested(
-        RemedySchema,
-        required=True,
-        allow_none=True,
-        metadata=described("How to make the service ready; null when it is ready or no fix is known."),
-    )
+    status = word("Whether the service can serve requests now.", "ready", "not-ready")
+    probe_runner = part(ProbeRunnerSchema, "How the service runs checks.")
+    missing = texts("What keeps the service from being ready; empty when it is ready.")
+    remedy = part(RemedySchema, "How to make the service ready; null when it is ready or no fix is known.", null=True)
 
 
 class AddressPoolSchema(Schema):
     """An address range that the engine takes subnets for new networks from."""
 
-    base = fields.String(
-        required=True, metadata=described("The address range in CIDR notation, such as `172.20.0.0/14`.")
-    )
-    prefix_len = fields.Integer(
-        required=True,
-        metadata=described("The prefix length of the subnets that are taken from the range, such as 16.", maximum=128),
-    )
+    base = text("The address range in CIDR notation, such as `172.20.0.0/14`.")
+    prefix_len = number("The prefix length of the subnets that are taken from the range, such as 16.", maximum=128)
 
 
 class EngineSchema(Schema):
     """The Docker engine that the service works with, and its host."""
 
-    id = fields.String(
-        required=True, attribute="facts.id", metadata=described("The id of the engine, unique for each installation.")
+    id = text("The id of the engine, unique for each installation.", attribute="facts.id")
+    name = text("The host name of the machine that the engine runs on.", attribute="facts.name")
+    version = text("The version of the engine, such as `26.1.5`.", attribute="facts.version")
+    api_version = text(
+        "The newest version of Docker's API that the engine has, such as `1.45`.", attribute="facts.api_version"
     )
-    name = fields.String(
-        required=True,
-        attribute="facts.name",
-        metadata=described("The host name of the machine that the engine runs on."),
-    )
-    version = fields.String(
-        required=True, attribute="facts.version", metadata=described("The version of the engine, such as `26.1.5`.")
-    )
-    api_version = fields.String(
-        required=True,
-        attribute="facts.api_version",
-        metadata=described("The newest version of Docker's API that the engine has, such as `1.45`."),
-    )
-    operating_system = fields.String(
-        required=True,
-        attribute="facts.operating_system",
-        metadata=described("The operating system of the engine's host."),
-    )
-    kernel_version = fields.String(
-        required=True, attribute="facts.kernel_version", metadata=described("The kernel version of the engine's host.")
-    )
-    network_drivers = fields.List(
-        fields.String(),
-        required=True,
-        attribute="facts.network_drivers",
-        metadata=described("The network drivers that the engine has, such as `bridge`."),
+    operating_system = text("The operating system of the engine's host.", attribute="facts.operating_system")
+    kernel_version = text("The kernel version of the engine's host.", attribute="facts.kernel_version")
+    network_drivers = texts(
+        "The network drivers that the engine has, such as `bridge`.", attribute="facts.network_drivers"
     )
     default_address_pools = Derived(
         AddressPoolSchema,
@@ -126,47 +81,37 @@ class EngineSchema(Schema):
         required=True,
         metadata=described("Where the engine takes subnets from when a new network names no subnet."),
     )
-    swarm_state = fields.String(
-        required=True, attribute="facts.swarm_state",
-        validate=validate.OneOf(["inactive", "pending", "active", "error", "locked"]),
-        metadata=described("Whether the engine is in a swarm, as Docker reports it.", x_known_values=True),
-    )  # fmt: skip
-    probe_runner = fields.Nested(
-        ProbeRunnerSchema, required=True, attribute="runner", metadata=described("How the service runs checks.")
+    swarm_state = word(
+        "Whether the engine is in a swarm, as Docker reports it.",
+        "inactive",
+        "pending",
+        "active",
+        "error",
+        "locked",
+        grows=True,
+        attribute="facts.swarm_state",
     )
-    neighbour_limit = fields.Integer(
-        required=True, allow_none=True,
-        metadata=described(
-            "The kernel's limit of ARP entries over all namespaces (gc_thresh3). The limit bounds a matrix. Null "
-            "when it cannot be read."
-        ),
-    )  # fmt: skip
-    neighbours_in_use = fields.Integer(
-        required=True,
-        allow_none=True,
-        metadata=described("The number of ARP entries in use now; null when it cannot be read."),
+    probe_runner = part(ProbeRunnerSchema, "How the service runs checks.", attribute="runner")
+    neighbour_limit = number(
+        "The kernel's limit of ARP entries over all namespaces (gc_thresh3). The limit bounds a matrix. Null "
+        "when it cannot be read.",
+        null=True,
     )
+    neighbours_in_use = number("The number of ARP entries in use now; null when it cannot be read.", null=True)
 
 
 class CallerSchema(Schema):
     """The caller, as the service knows the caller from the token."""
 
-    name = fields.String(
-        required=True,
-        metadata=described("The name of the token in the tokens file, or the subject of a JWT, as in the audit log."),
+    name = text("The name of the token in the tokens file, or the subject of a JWT, as in the audit log.")
+    role = word(
+        "What the caller may do: a `viewer` reads and checks, an `operator` also makes changes, an `admin` "
+        "may also use host mode, share a container's network, force and prune.",
+        *(role.word for role in Role),
+        grows=True,
+        attribute="role.word",
     )
-    role = fields.String(
-        required=True, attribute="role.word", validate=validate.OneOf([role.word for role in Role]),
-        metadata=described(
-            "What the caller may do: a `viewer` reads and checks, an `operator` also makes changes, an `admin` "
-            "may also use host mode, share a container's network, force and prune.",
-            x_known_values=True,
-        ),
-    )  # fmt: skip
-    project = fields.String(
-        required=True, allow_none=True,
-        metadata=described("The only project whose networks and containers the caller may change; null for all."),
-    )  # fmt: skip
+    project = text("The only project whose networks and containers the caller may change; null for all.", null=True)
 
 
 @RESOURCE.get("/", ServiceIndexSchema, role=None)

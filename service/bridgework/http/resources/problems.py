@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import Schema
 
+from bridgework.http.answers import list_of, next_page, number, text
 from bridgework.http.contract import RequestContext, Resource, ViewResult
-from bridgework.http.fields import PageQuery, described
+from bridgework.http.fields import PageQuery
 from bridgework.http.paging import page
 from bridgework.http.problems.catalogue import PROBLEMS
 from bridgework.http.problems.documents import HttpProblem
@@ -16,33 +17,23 @@ RESOURCE = Resource("service")
 class ProblemTypeSchema(Schema):
     """A type of problem: what its code means and what to do about it."""
 
-    code = fields.String(required=True, metadata=described("The stable code of the type, such as `port-taken`."))
-    status = fields.Integer(
-        required=True, metadata=described("The HTTP status of such a problem, such as 409.", minimum=400, maximum=599)
-    )
-    title = fields.String(required=True, metadata=described("The title of every problem with this code."))
-    meaning = fields.String(required=True, metadata=described("When this problem occurs, in one or two sentences."))
-    remedy = fields.String(required=True, metadata=described("What you can do about the problem."))
-    type = fields.String(
-        required=True,
+    code = text("The stable code of the type, such as `port-taken`.")
+    status = number("The HTTP status of such a problem, such as 409.", minimum=400, maximum=599)
+    title = text("The title of every problem with this code.")
+    meaning = text("When this problem occurs, in one or two sentences.")
+    remedy = text("What you can do about the problem.")
+    type = text(
+        "The `type` of such problem documents, which is the path of this entry.",
         attribute="url",
-        metadata=described(
-            "The `type` of such problem documents, which is the path of this entry.", format="uri-reference"
-        ),
+        format="uri-reference",
     )
 
 
 class ProblemTypePageSchema(Schema):
     """One page of the catalogue of problems, sorted by code."""
 
-    items = fields.List(
-        fields.Nested(ProblemTypeSchema), required=True, metadata=described("The types of problems on this page.")
-    )
-    next_cursor = fields.String(
-        required=True,
-        allow_none=True,
-        metadata=described("The `cursor` that the request for the next page needs; null on the last page."),
-    )
+    items = list_of(ProblemTypeSchema, "The types of problems on this page.")
+    next_cursor = next_page()
 
 
 @RESOURCE.get("/v1/problems", ProblemTypePageSchema, query=PageQuery())

@@ -219,7 +219,7 @@ def start_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -
         [container.id for container in chosen],
         wanted.protocol,
         wanted.port,
-        "name" if wanted.by_name else "address",
+        wanted.by,
         observations,
     )
     return MatrixRun(services, world, wanted, chosen, prediction, observations, gaps=list(world.gaps))
@@ -284,7 +284,7 @@ def _sources(
         for column, (other, destination) in enumerate(zip(chosen, stood, strict=True)):
             if column == index:
                 continue
-            if wanted.by_name:
+            if wanted.by == "name":
                 targets.append(SweepTarget(column, name=other.name))
             elif (address := reach.address_of(source, destination)) is not None:
                 closed = destination.is_host and not may(ip_address(address))

@@ -1,0 +1,56 @@
+"""The schemas of assertions and their outcomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, post_load, validate
+
+from bridgework.http.answers import decimal, flag, list_of, part, text, word
+from bridgework.http.fields import Text, described, required
+from bridgework.http.resources.checks.requests import CheckRequestSchema
+from bridgework.http.resources.checks.schemas import VERDICTS, CheckResultSchema
+from bridgework.model.checks import Verdict
+from bridgework.use_cases.connectivity.assertions import Assertion
+
+
+class AssertionSchema(CheckRequestSchema):
+    """A connectivity check with the verdict that is expected of it."""
+
+    name = Text(
+        min_length=1, max_length=255, **required("Your name for this assertion, such as `web reaches the database`.")
+    )
+    expect = fields.String(
+        validate=validate.OneOf(["reachable", "unreachable"]), **required("The verdict that the assertion expects.")
+    )
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Assertion:
+        name, expect = data.pop("name"), Verdict(data.pop("expect"))
+        return Assertion(name, super()._make(data), expect)
+
+
+class AssertionOutcomeSchema(Schema):
+    """The outcome of one assertion."""
+
+    name = text("The name of the assertion, as it was sent.")
+    outcome = word(
+        "The outcome. `error` means that the check could not be made, or was inconclusive.", "passed", "failed", "error"
+    )
+    expect = word("The expected verdict, as it was sent.", *VERDICTS)
+    message = text("The outcome in one sentence.")
+    duration_ms = decimal("How long the check took, in milliseconds.")
+    result = part(CheckResultSchema, "The result of the check; null when the check could not be made.", null=True)
+
+
+class AssertionsSchema(Schema):
+    """The outcomes of all assertions of a request."""
+
+    passed = flag("Whether every assertion passed.")
+    counts = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata=described("The number of assertions by outcome: `passed`, `failed` and `error`."),
+    )
+    items = list_of(AssertionOutcomeSchema, "The outcomes, in the order of the assertions in the request.")

@@ -1,0 +1,180 @@
+"""The body of a check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from marshmallow import ValidationError, fields, post_load, pre_dump, validate, validates_schema
+
+from bridgework.http.fields import (
+    ANY_IP_VERSION,
+    ExactlyOne,
+    Flag,
+    Request,
+    Text,
+    Whole,
+    described,
+    optional,
+    plain,
+    required,
+)
+from bridgework.model.check_request import CheckRequest
+from bridgework.model.checks import ProbeRequest, Protocol
+
+PROTOCOLS = tuple(protocol.value for protocol in Protocol)
+MAX_PORT, MAX_PAYLOAD_BYTES, DNS_PORT = 65_535, 65_507, 53
+MAX_CHECK_MS = 60_000
+WITH_PORT = frozenset({"tcp", "udp", "http"})
+_IP_VERSIONS = {"any": None, "4": 4, "6": 6}
+PORT_RULE: Mapping[str, Any] = {
+    "if": {"required": ["protocol"], "properties": {"protocol": {"enum": sorted(WITH_PORT)}}},
+    "then": {"required": ["port"], "properties": {"port": {"type": "integer"}}},
+    "else": {
+        "if": {"properties": {"protocol": {"enum": ["icmp"]}}},
+        "then": {"properties": {"port": {"type": "null"}}},
+    },
+}
+"""Which protocols need a port, and that icmp, the default, has none."""
+
+
+class CheckSourceSchema(ExactlyOne):
+    """Where the check starts: exactly one of these properties."""
+
+    container = Text(min_length=1, metadata=described("The container to check from, by its name or id."))
+    host = Flag(
+        validate=validate.Equal(True), metadata=described("Check from the engine's host. The only value is `true`.")
+    )
+
+
+class CheckDestinationSchema(ExactlyOne):
+    """What the check tries to reach: exactly one of these properties."""
+
+    container = Text(
+        min_length=1,
+        metadata=described("A container by name or id, probed at an address on a network shared with the source."),
+    )
+    name = Text(
+        min_length=1,
+        max_length=253,
+        metadata=described("A DNS name, such as `tomcat82`, resolved in the same way as the source resolves it."),
+    )
+    address = Text(
+        min_length=1,
+        max_length=64,
+        metadata={**described("An IPv4 or IPv6 address, such as `10.77.0.3`."), **ANY_IP_VERSION},
+    )
+    host = Flag(
+        validate=validate.Equal(True),
+        metadata=described(
+            "The engine's host: a container probes its default gateway, the host its loopback. Only `true`."
+        ),
+    )
+
+
+def protocol_field() -> fields.String:
+    """Declare the protocol of a check or a matrix."""
+    return fields.String(
+        validate=validate.OneOf(PROTOCOLS),
+        **optional("The kind of probe to send; `icmp` sends ICMP echo requests.", "icmp"),
+    )
+
+
+def port_field() -> Whole:
+    """Declare the port of a check or a matrix."""
+    text = "The destination port. tcp, udp and http need a port; dns uses 53 without one; icmp has none."
+    return Whole(1, MAX_PORT, **optional(text))
+
+
+def port_faults(protocol: str, port: int | None) -> dict[str, list[str]]:
+    """Return the fault of a port that is missing or out of place; see ``PORT_RULE``."""
+    if protocol in WITH_PORT and port is None:
+        return {"port": [f"The protocol {protocol} needs a port."]}
+    return {"port": ["The protocol icmp has no port."]} if protocol == "icmp" and port is not None else {}
+
+
+class CheckRequestSchema(Request):
+    """A connectivity check to run."""
+
+    keywords: ClassVar[Mapping[str, Any]] = PORT_RULE
+
+    source = fields.Nested(CheckSourceSchema, **required("The place that the check starts from."))
+    destination = fields.Nested(CheckDestinationSchema, **required("What the check tries to reach."))
+    protocol = protocol_field()
+    port = port_field()
+    ip_version = fields.String(
+        validate=validate.OneOf(["any", "4", "6"]),
+        **optional("The IP version to use; `any` takes the one that the destination has.", "any"),
+    )
+    count = Whole(1, 100, **optional("How many probes to send, one after the other.", 1))
+    interval_ms = Whole(0, 10_000, **optional("Milliseconds to wait between two probes.", 0))
+    timeout_ms = Whole(
+        1,
+        30_000,
+        **optional(
+            "Milliseconds to wait for each answer. Resolving a name, and looking up the name of an address, may "
+            "each take the same time again.",
+            1000,
+        ),
+    )
+    payload_bytes = Whole(
+        0, MAX_PAYLOAD_BYTES, **optional("Bytes of payload in an ICMP echo request, without its headers.", 56)
+    )
+    dont_fragment = Flag(
+        **optional("Forbid fragmentation, to find out whether a packet of this size passes (path MTU).", False)
+    )
+    path = Text(
+        min_length=1,
+        max_length=2048,
+        attribute="http_path",
+        **optional("The path of an http request, such as `/health`.", "/", pattern=r"^/[^\x00-\x1f\x7f]*$"),
+    )
+    expected_status = Whole(
+        100, 599, **optional("The HTTP status that counts as success, such as 200; null accepts every status.")
+    )
+    question = Text(
+        max_length=253,
+        attribute="dns_question",
+        **optional("The name that a dns check asks for; null asks for the name servers of the root."),
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def check(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse what no field can refuse by itself."""
+        faults = port_faults(data["protocol"], data["port"])
+        if data["count"] * (data["timeout_ms"] + data["interval_ms"]) > MAX_CHECK_MS:
+            faults["count"] = ["The check could take more than a minute: count * (timeout_ms + interval_ms)."]
+        if not data["http_path"].startswith("/"):
+            faults["path"] = ["Must start with a slash."]
+        if faults:
+            raise ValidationError(faults)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Any:
+        source, destination = data.pop("source"), data.pop("destination")
+        protocol = Protocol(data.pop("protocol"))
+        port = data.pop("port") or (DNS_PORT if protocol is Protocol.DNS else None)
+        ip_version = _IP_VERSIONS[data.pop("ip_version")]
+        return CheckRequest(
+            ProbeRequest(protocol, port=port, ip_version=ip_version, **data),
+            source_container=source.get("container"),
+            destination_container=destination.get("container"),
+            destination_name=destination.get("name"),
+            destination_address=destination.get("address"),
+        )
+
+    @pre_dump
+    def _taken_apart(self, wanted: CheckRequest, **_: Any) -> dict[str, Any]:
+        container, name, address = wanted.destination_container, wanted.destination_name, wanted.destination_address
+        ends = {"container": container, "name": name, "address": address}
+        return {
+            **plain(wanted.probe),
+            "ip_version": str(wanted.probe.ip_version or "any"),
+            "source": _named({"container": wanted.source_container}),
+            "destination": _named(ends),
+        }
+
+
+def _named(ends: dict[str, str | None]) -> dict[str, Any]:
+    """Return the one end that has a value; without one, the host."""
+    return {kind: value for kind, value in ends.items() if value is not None} or {"host": True}

@@ -1,0 +1,1 @@
+"""One check as Prometheus metrics."""
