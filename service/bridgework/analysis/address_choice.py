@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from bridgework.analysis.attachment import IPV4, IPV6, Attachment, gateway_of, interface_of, version_of
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, EngineState, gateway_of, interface_of, version_of
 from bridgework.analysis.routing import default_exit, has_host_address, host_address_on, is_vlan, locate
-from bridgework.model.observations import Observations
-from bridgework.model.snapshot import Endpoint, Network, Snapshot
+from bridgework.model.snapshot import Endpoint, Network
 
 HOST_LOOPBACK = "127.0.0.1"
 
@@ -40,8 +39,8 @@ class Reach:
     families that may be tried.
     """
 
-    def __init__(self, snapshot: Snapshot, versions: tuple[int, ...], observations: Observations) -> None:
-        self._snapshot, self._versions, self._observations = snapshot, versions, observations
+    def __init__(self, state: EngineState, versions: tuple[int, ...]) -> None:
+        self._state, self._snapshot, self._versions = state, state.snapshot, versions
         self._sources: dict[str | None, _Source] = {}
         self._elsewhere: dict[str | None, str | None] = {}
 
@@ -64,7 +63,7 @@ class Reach:
             yield self._loopback()
             return
         for version in self._versions:
-            leaves = default_exit(self._snapshot, source, version, self._observations)
+            leaves = default_exit(self._state, source, version)
             if leaves is not None and not is_vlan(leaves) and has_host_address(leaves, version):
                 places = (_gateway_on(source, leaves, version), host_address_on(self._snapshot, leaves, version))
                 yield from (address for address in places if address)
@@ -115,7 +114,7 @@ class Reach:
         around = [s for s in source.subnets if s[0] == parsed.version and s[1] <= number <= s[2]]
         if around:
             return max(around, key=lambda subnet: subnet[3])[4] == network_id
-        candidate = locate(self._snapshot, source.attachment, address, self._observations)
+        candidate = locate(self._state, source.attachment, address)
         return candidate is not None and (candidate.network is None or candidate.network.id == network_id)
 
     def _any(self, destination: Attachment) -> str | None:

@@ -67,10 +67,29 @@ class Attachment:
 THE_HOST = Attachment(Condition.HOST)
 
 
-def attachment_of(snapshot: Snapshot, container_id: str | None, observations: Observations) -> Attachment:
-    """Where the container stands; ``None`` is the host. An unknown id is a container that was removed."""
-    if container_id is None:
-        return THE_HOST
+class EngineState:
+    """The state that the analysis reads: the engine's snapshot, and the observations made beside it.
+
+    It keeps the attachment of each container, so that it is derived once however many questions read it.
+    """
+
+    __slots__ = ("_attachments", "observations", "snapshot")
+
+    def __init__(self, snapshot: Snapshot, observations: Observations) -> None:
+        self.snapshot, self.observations = snapshot, observations
+        self._attachments: dict[str | None, Attachment] = {None: THE_HOST}
+
+    def attachment_of(self, container_id: str | None) -> Attachment:
+        """Return the container's attachment; ``None`` is the host. An unknown id is a container that was removed."""
+        found = self._attachments.get(container_id)
+        if found is None:
+            found = derive_attachment(self.snapshot, container_id or "", self.observations)
+            self._attachments[container_id] = found
+        return found
+
+
+def derive_attachment(snapshot: Snapshot, container_id: str, observations: Observations) -> Attachment:
+    """Derive the attachment of a container. ``EngineState.attachment_of`` keeps the result."""
     container = snapshot.containers_by_id.get(container_id)
     if container is None:
         gone = Container(container_id, container_id[:12], state="removed")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridgework.analysis.address_choice import Reach
-from bridgework.analysis.attachment import IPV4, IPV6, Attachment, attachment_of, version_of
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, EngineState, version_of
 from bridgework.analysis.name_lookup import Lookup, Named, look_up
 from bridgework.analysis.routing import Candidate, Way, locate
 from bridgework.model.checks import (
@@ -19,8 +19,6 @@ from bridgework.model.checks import (
     NameDestination,
     Question,
 )
-from bridgework.model.observations import Observations
-from bridgework.model.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,44 +39,36 @@ def versions(question: Question) -> tuple[int, ...]:
     return (question.probe.ip_version,) if question.probe.ip_version in {IPV4, IPV6} else (IPV4, IPV6)
 
 
-def candidate_addresses(
-    snapshot: Snapshot, source: Attachment, question: Question, observations: Observations
-) -> CandidateAddresses:
+def candidate_addresses(state: EngineState, source: Attachment, question: Question) -> CandidateAddresses:
     """The goals of the question."""
     match question.destination:
         case ContainerDestination(container_id):
-            destination = attachment_of(snapshot, container_id, observations)
-            address = Reach(snapshot, versions(question), observations).address_of(source, destination)
-            return CandidateAddresses(
-                _goals(snapshot, source, (address,) if address else (), observations), destination
-            )
+            destination = state.attachment_of(container_id)
+            address = Reach(state, versions(question)).address_of(source, destination)
+            return CandidateAddresses(_goals(state, source, (address,) if address else ()), destination)
         case NameDestination(name):
-            return _at_name(snapshot, source, name, question, observations)
+            return _at_name(state, source, name, question)
         case AddressDestination(address):
-            return CandidateAddresses(_goals(snapshot, source, (address,), observations))
+            return CandidateAddresses(_goals(state, source, (address,)))
         case _:
-            addresses = Reach(snapshot, versions(question), observations).host_addresses(source)
-            return CandidateAddresses(_goals(snapshot, source, addresses, observations)[:1])
+            addresses = Reach(state, versions(question)).host_addresses(source)
+            return CandidateAddresses(_goals(state, source, addresses)[:1])
 
 
-def _goals(
-    snapshot: Snapshot, source: Attachment, addresses: Iterable[str], observations: Observations
-) -> tuple[Candidate, ...]:
-    found = (locate(snapshot, source, address, observations) for address in addresses)
+def _goals(state: EngineState, source: Attachment, addresses: Iterable[str]) -> tuple[Candidate, ...]:
+    found = (locate(state, source, address) for address in addresses)
     return tuple(candidate for candidate in found if candidate is not None)
 
 
-def _at_name(
-    snapshot: Snapshot, source: Attachment, name: str, question: Question, observations: Observations
-) -> CandidateAddresses:
+def _at_name(state: EngineState, source: Attachment, name: str, question: Question) -> CandidateAddresses:
     """One goal per holder of the name: the first address that it has a route to, IPv6 first as the C library has it."""
-    named = look_up(snapshot, source, name, observations)
+    named = look_up(state, source, name)
     if named.outcome is not Lookup.FOUND:
         return CandidateAddresses(named=named)
     groups = [h.addresses[::-1] for h in named.holders] or [named.addresses]
     candidates: list[Candidate] = []
     for addresses in groups:
         wanted = [address for address in addresses if version_of(address) in versions(question)]
-        found = _goals(snapshot, source, wanted, observations)
+        found = _goals(state, source, wanted)
         candidates += sorted(found, key=lambda candidate: candidate.way is Way.NO_ROUTE)[:1]
     return CandidateAddresses(tuple(candidates), named=named)

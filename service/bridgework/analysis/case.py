@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import Attachment, attachment_of
+from bridgework.analysis.attachment import Attachment, EngineState
 from bridgework.analysis.candidate_addresses import CandidateAddresses, candidate_addresses
 from bridgework.analysis.predict import predict
 from bridgework.analysis.rules.base import Situation
@@ -41,28 +41,41 @@ LOOPBACKS = ("127.0.0.0/8", "::1/128")
 class Case:
     """A question with the attachment of its source and the addresses that the source would try."""
 
-    snapshot: Snapshot
+    state: EngineState
     question: Question
-    observations: Observations
     source: Attachment
     candidate_addresses: CandidateAddresses
 
     @classmethod
     def of(cls, snapshot: Snapshot, question: Question, observations: Observations = NOTHING_SEEN) -> Case:
         """Derive the case of a question. Every input has one: an unknown id is a container that was removed."""
-        source = attachment_of(snapshot, question.source_id, observations)
-        addresses = candidate_addresses(snapshot, source, question, observations)
-        return cls(snapshot, question, observations, source, addresses)
+        return cls.within(EngineState(snapshot, observations), question)
+
+    @classmethod
+    def within(cls, state: EngineState, question: Question) -> Case:
+        """Derive one of many cases that share a state, such as the pairs of a matrix."""
+        source = state.attachment_of(question.source_id)
+        return cls(state, question, source, candidate_addresses(state, source, question))
 
     def with_observations(self, observations: Observations) -> Case:
         """Derive the case again from other observations."""
         return Case.of(self.snapshot, self.question, observations)
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """The engine's snapshot."""
+        return self.state.snapshot
+
+    @property
+    def observations(self) -> Observations:
+        """The observations beside the snapshot."""
+        return self.state.observations
+
     @cached_property
     def situations(self) -> tuple[Situation, ...]:
         """One situation for each candidate address; one without a candidate where there is none. Never empty."""
         return tuple(
-            Situation(self.snapshot, self.question, self.observations, self.source, self.candidate_addresses, candidate)
+            Situation(self.state, self.question, self.source, self.candidate_addresses, candidate)
             for candidate in self.candidate_addresses.candidates or (None,)
         )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import IPV4, Attachment
+from bridgework.analysis.attachment import IPV4, Attachment, EngineState
 from bridgework.analysis.routing import host_address_on
 from bridgework.model.endpoint_names import SHORT_ID, names_of, normal
 from bridgework.model.observations import Observations, ResolverConfiguration
@@ -52,20 +52,20 @@ def user_networks(snapshot: Snapshot, source: Attachment) -> tuple[Network, ...]
     return tuple(network for network in networks if not network.is_default_bridge)
 
 
-def look_up(snapshot: Snapshot, source: Attachment, name: str, observations: Observations) -> Named:
+def look_up(state: EngineState, source: Attachment, name: str) -> Named:
     """Resolve as the source would."""
     wanted = normal(name)
     literal = _literal(wanted)
-    known = (literal,) if literal else tuple(dict.fromkeys(_hosts_file(snapshot, source, wanted, observations)))
+    known = (literal,) if literal else tuple(dict.fromkeys(_hosts_file(state, source, wanted)))
     if known:
         return Named(Lookup.FOUND, known)
-    networks = () if _bypasses(source, observations) else user_networks(snapshot, source)
+    networks = () if _bypasses(source, state.observations) else user_networks(state.snapshot, source)
     for network in networks:
-        holders = holders_of(snapshot, network, _linked(source, network, wanted) or wanted)
+        holders = holders_of(state.snapshot, network, _linked(source, network, wanted) or wanted)
         if holders:
             addresses = tuple(address for holder in holders for address in reversed(holder.addresses))
             return Named(Lookup.FOUND, addresses, holders, network)
-    return Named(Lookup.UPSTREAM if _asks_upstream(snapshot, source, wanted) else Lookup.UNKNOWN)
+    return Named(Lookup.UPSTREAM if _asks_upstream(state.snapshot, source, wanted) else Lookup.UNKNOWN)
 
 
 def holders_of(snapshot: Snapshot, network: Network, name: str) -> tuple[Endpoint, ...]:
@@ -89,9 +89,9 @@ def _bears(container: Container, name: str) -> bool:
     return any(name in names_of(endpoint) for endpoint in container.endpoints)
 
 
-def uses_embedded_dns(snapshot: Snapshot, source: Attachment, observations: Observations) -> bool:
+def uses_embedded_dns(state: EngineState, source: Attachment) -> bool:
     """Whether the source asks Docker's own server."""
-    return bool(user_networks(snapshot, source)) and not _bypasses(source, observations)
+    return bool(user_networks(state.snapshot, source)) and not _bypasses(source, state.observations)
 
 
 def _literal(name: str) -> str | None:
@@ -115,9 +115,9 @@ def _resolver_seen(source: Attachment, observations: Observations) -> ResolverCo
     return None
 
 
-def _hosts_file(snapshot: Snapshot, source: Attachment, name: str, observations: Observations) -> Iterator[str]:
+def _hosts_file(state: EngineState, source: Attachment, name: str) -> Iterator[str]:
     """The addresses that the hosts file gives the name: as seen, else as the engine writes it."""
-    resolver = _resolver_seen(source, observations)
+    resolver = _resolver_seen(source, state.observations)
     if resolver is not None and resolver.hosts:
         yield from resolver.addresses_by_name.get(name, ())
         return
@@ -127,11 +127,11 @@ def _hosts_file(snapshot: Snapshot, source: Attachment, name: str, observations:
     if name == normal(source.owner.hostname or source.owner.id[:SHORT_ID]):
         yield from (address for endpoint in source.endpoints for address in endpoint.addresses)
     yield from (
-        _host_gateway(snapshot) if address == _HOST_GATEWAY else address
+        _host_gateway(state.snapshot) if address == _HOST_GATEWAY else address
         for host, address in source.owner.extra_hosts.items()
         if normal(host) == name
     )
-    yield from _default_bridge_links(snapshot, source.owner, name)
+    yield from _default_bridge_links(state.snapshot, source.owner, name)
 
 
 def _host_gateway(snapshot: Snapshot) -> str:

@@ -16,7 +16,7 @@ from bridgework.analysis.attachment import (
     IPV4,
     THE_HOST,
     Attachment,
-    attachment_of,
+    EngineState,
     gateway_of,
     interface_of,
 )
@@ -126,13 +126,11 @@ def host_address_on(snapshot: Snapshot, network: Network, version: int) -> str |
     return None
 
 
-def is_host_address(
-    snapshot: Snapshot, address: _Address, around: Iterable[Network], observations: Observations
-) -> bool:
+def is_host_address(state: EngineState, address: _Address, around: Iterable[Network]) -> bool:
     """Whether it is one of the host's: of a bridge in whose subnet it lies (``around``), or seen on an interface."""
-    if any(str(address) == host_address_on(snapshot, network, address.version) for network in around):
+    if any(str(address) == host_address_on(state.snapshot, network, address.version) for network in around):
         return True
-    interfaces = (observations.host.observation.interfaces or ()) if observations.host is not None else ()
+    interfaces = (state.observations.host.observation.interfaces or ()) if state.observations.host is not None else ()
     return any(str(address) == own.address for interface in interfaces for own in interface.addresses)
 
 
@@ -153,12 +151,12 @@ def holder_in(snapshot: Snapshot, network: Network, address: str) -> Endpoint | 
     return None
 
 
-def default_exit(snapshot: Snapshot, source: Attachment, version: int, observations: Observations) -> Network | None:
+def default_exit(state: EngineState, source: Attachment, version: int) -> Network | None:
     """The network by which a container's default route leaves: as observed, else as the engine would choose."""
-    seen = _observed_gateway(source, version, observations)
+    seen = _observed_gateway(source, version, state.observations)
     overlay = False
     for endpoint in source.endpoints:
-        network = snapshot.networks_by_id[endpoint.network_id]
+        network = state.snapshot.networks_by_id[endpoint.network_id]
         gateway = gateway_of(endpoint, version)
         if seen is not None:
             if gateway == seen:
@@ -167,7 +165,7 @@ def default_exit(snapshot: Snapshot, source: Attachment, version: int, observati
             return network
         overlay = overlay or (network.driver == "overlay" and not network.internal)
     if overlay and version == IPV4:
-        return next((n for n in snapshot.networks if n.name == OVERLAY_GATEWAY and n.driver == "bridge"), None)
+        return next((n for n in state.snapshot.networks if n.name == OVERLAY_GATEWAY and n.driver == "bridge"), None)
     return None
 
 
@@ -180,7 +178,7 @@ def _observed_gateway(source: Attachment, version: int, observations: Observatio
     return next((r.gateway or "" for r in observation.routes if r.destination == default), "")
 
 
-def locate(snapshot: Snapshot, source: Attachment, address: str, observations: Observations) -> Candidate | None:
+def locate(state: EngineState, source: Attachment, address: str) -> Candidate | None:
     """The address as a goal of the source; ``None`` if it is no address."""
     try:
         parsed = ip_address(address)
@@ -190,13 +188,13 @@ def locate(snapshot: Snapshot, source: Attachment, address: str, observations: O
     if parsed.is_loopback or any(text in endpoint.addresses for endpoint in source.endpoints):
         return Candidate(text, version, Way.LOCAL, source)
     if source.is_host:
-        return _from_host(snapshot, parsed, observations)
-    near = _connected(snapshot, source, parsed)
+        return _from_host(state, parsed)
+    near = _connected(state.snapshot, source, parsed)
     if near is not None:
-        return _held(snapshot, Candidate(text, version, Way.DIRECT, network=near, exit=near), observations)
-    leaves = default_exit(snapshot, source, version, observations)
+        return _held(state, Candidate(text, version, Way.DIRECT, network=near, exit=near))
+    leaves = default_exit(state, source, version)
     way = Way.NO_ROUTE if leaves is None else Way.FORWARDED
-    return _settled(snapshot, Candidate(text, version, way, exit=leaves), observations)
+    return _settled(state, Candidate(text, version, way, exit=leaves))
 
 
 def _connected(snapshot: Snapshot, source: Attachment, address: _Address) -> Network | None:
@@ -209,36 +207,36 @@ def _connected(snapshot: Snapshot, source: Attachment, address: _Address) -> Net
     return snapshot.networks_by_id[max(found, key=lambda pair: pair[0])[1]] if found else None
 
 
-def _from_host(snapshot: Snapshot, address: _Address, observations: Observations) -> Candidate:
+def _from_host(state: EngineState, address: _Address) -> Candidate:
     text = str(address)
-    if is_host_address(snapshot, address, networks_around(snapshot, address), observations):
+    if is_host_address(state, address, networks_around(state.snapshot, address)):
         return Candidate(text, address.version, Way.LOCAL, THE_HOST)
-    candidate = _settled(snapshot, Candidate(text, address.version, Way.FORWARDED), observations)
-    if candidate.network is not None and host_address_on(snapshot, candidate.network, address.version):
+    candidate = _settled(state, Candidate(text, address.version, Way.FORWARDED))
+    if candidate.network is not None and host_address_on(state.snapshot, candidate.network, address.version):
         return Candidate(text, address.version, Way.DIRECT, candidate.attachment, candidate.endpoint, candidate.network)
     return candidate
 
 
-def _settled(snapshot: Snapshot, candidate: Candidate, observations: Observations) -> Candidate:
+def _settled(state: EngineState, candidate: Candidate) -> Candidate:
     """Find the holder of an address that lies on no network of the source."""
     address = ip_address(candidate.address)
-    around = networks_around(snapshot, address)
-    if is_host_address(snapshot, address, around, observations):
+    around = networks_around(state.snapshot, address)
+    if is_host_address(state, address, around):
         return Candidate(candidate.address, candidate.version, candidate.way, THE_HOST, exit=candidate.exit)
-    held = [n for n in around if holder_in(snapshot, n, candidate.address)]
+    held = [n for n in around if holder_in(state.snapshot, n, candidate.address)]
     for network in (*held, *around):
         placed = Candidate(candidate.address, candidate.version, candidate.way, network=network, exit=candidate.exit)
-        return _held(snapshot, placed, observations)
+        return _held(state, placed)
     return candidate
 
 
-def _held(snapshot: Snapshot, candidate: Candidate, observations: Observations) -> Candidate:
+def _held(state: EngineState, candidate: Candidate) -> Candidate:
     """Add who holds the address in its network: the host, a container, or nobody."""
     network = candidate.network
     if network is None:
         return candidate
-    if candidate.address == host_address_on(snapshot, network, candidate.version):
+    if candidate.address == host_address_on(state.snapshot, network, candidate.version):
         return Candidate(candidate.address, candidate.version, candidate.way, THE_HOST, None, network, candidate.exit)
-    endpoint = holder_in(snapshot, network, candidate.address)
-    attachment = attachment_of(snapshot, endpoint.container_id, observations) if endpoint else None
+    endpoint = holder_in(state.snapshot, network, candidate.address)
+    attachment = state.attachment_of(endpoint.container_id) if endpoint else None
     return Candidate(candidate.address, candidate.version, candidate.way, attachment, endpoint, network, candidate.exit)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bridgework.analysis.attachment import Attachment, Condition, attachment_of
+from bridgework.analysis.attachment import Attachment, Condition, EngineState
 from bridgework.analysis.name_lookup import link_parts, user_networks, uses_embedded_dns
 from bridgework.analysis.predict import ordered
 from bridgework.analysis.rules.listener import is_loopback
@@ -29,19 +29,20 @@ def findings_for(
     snapshot: Snapshot, container: Container, observations: Observations = NOTHING_SEEN
 ) -> tuple[Finding, ...]:
     """Everything about the container, the worst first."""
-    attachment = attachment_of(snapshot, container.id, observations)
+    state = EngineState(snapshot, observations)
+    attachment = state.attachment_of(container.id)
     return ordered(
         (
             *_ports(snapshot, container),
             *taken_ports(snapshot, container),
-            *lost_share(snapshot, attachment, observations),
+            *lost_share(state, attachment),
             *_network(snapshot, container, attachment),
             *_links(snapshot, container),
             *_names(snapshot, container),
             *_addresses(snapshot, container),
             *_gone(snapshot, container),
             *forgotten_network(snapshot, container),
-            *_resolver(snapshot, container, attachment, observations),
+            *_resolver(state, container, attachment),
         )
     )
 
@@ -253,13 +254,11 @@ def forgotten_network(snapshot: Snapshot, container: Container) -> Iterator[Find
     yield finding("network-forgotten", of_container(container), message, remedy=remedy, evidence=facts)
 
 
-def _resolver(
-    snapshot: Snapshot, container: Container, attachment: Attachment, observations: Observations
-) -> Iterator[Finding]:
+def _resolver(state: EngineState, container: Container, attachment: Attachment) -> Iterator[Finding]:
     """Name servers that cannot serve it."""
     yield from loopback_servers(container)
-    seen = observations.inside.get(container.id)
+    seen = state.observations.inside.get(container.id)
     if seen is None or seen.resolver is None:
         return
-    if user_networks(snapshot, attachment) and not uses_embedded_dns(snapshot, attachment, observations):
+    if user_networks(state.snapshot, attachment) and not uses_embedded_dns(state, attachment):
         yield bypassed(container, seen.resolver.nameservers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bridgework.analysis.attachment import Attachment, attachment_of
+from bridgework.analysis.attachment import Attachment, EngineState
 from bridgework.analysis.name_lookup import Lookup, link_parts, look_up, user_networks, uses_embedded_dns
 from bridgework.model import references
 from bridgework.model.endpoint_names import names_of, normal
@@ -75,36 +75,32 @@ def dns(services: Services, snapshot: Snapshot, reference: str) -> DnsView:
     if owner is not None and owner.id != container.id and owner.running:
         inode = services.runner.namespace_inode(services.engine.place_of(snapshot, owner))
         inodes |= {owner.id: inode} if inode is not None else {}
-    observations = Observations(namespace_inodes=inodes, inside={container.id: seen})
-    attachment = attachment_of(snapshot, container.id, observations)
-    found = (
-        _resolved(snapshot, attachment, name, observations) for name in _candidates(snapshot, attachment, observations)
-    )
+    state = EngineState(snapshot, Observations(namespace_inodes=inodes, inside={container.id: seen}))
+    attachment = state.attachment_of(container.id)
+    found = (_resolved(state, attachment, name) for name in _candidates(state, attachment))
     hosts = tuple(HostsEntry(*line) for line in seen.resolver.hosts) if seen.resolver else None
     return DnsView(seen.resolver, hosts, tuple(name for name in found if name is not None))
 
 
-def _resolved(
-    snapshot: Snapshot, attachment: Attachment, name: str, observations: Observations
-) -> ResolvableName | None:
-    meant = look_up(snapshot, attachment, name, observations)
+def _resolved(state: EngineState, attachment: Attachment, name: str) -> ResolvableName | None:
+    meant = look_up(state, attachment, name)
     if meant.outcome is not Lookup.FOUND:
         return None
     containers = tuple(dict.fromkeys(holder.container for holder in meant.holders))
     return ResolvableName(name, meant.addresses, meant.network, containers)
 
 
-def _candidates(snapshot: Snapshot, attachment: Attachment, observations: Observations) -> list[str]:
+def _candidates(state: EngineState, attachment: Attachment) -> list[str]:
     """Every name that is written down anywhere for this container, sorted; plain, and as ``name.network``."""
     names: set[str] = set()
-    for observation in observations.inside.values():
+    for observation in state.observations.inside.values():
         for _, listed in observation.resolver.hosts if observation.resolver else ():
             names.update(normal(name) for name in listed)
     if attachment.owner is not None:
         names.update(normal(name) for name in attachment.owner.extra_hosts)
-    if uses_embedded_dns(snapshot, attachment, observations):
-        for network in user_networks(snapshot, attachment):
-            known = set(_names_in(snapshot, attachment, network))
+    if uses_embedded_dns(state, attachment):
+        for network in user_networks(state.snapshot, attachment):
+            known = set(_names_in(state.snapshot, attachment, network))
             names |= known | {f"{name}.{normal(network.name)}" for name in known}
     return sorted(names - {""})
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.all_pairs.all_pairs import VERDICTS, predict_matrix
-from bridgework.analysis.attachment import attachment_of
+from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.candidate_addresses import candidate_addresses
 from bridgework.analysis.case import Case
 from bridgework.diagnosis.container_findings import findings_for
@@ -150,12 +150,13 @@ def ends_where_it_stops(prediction):
 def test_a_matrix_and_a_check_try_the_same_address_and_predict_the_same(snapshot, data):
     observations = data.draw(worlds.evidences(snapshot))
     ids = [c.id for c in snapshot.containers]
-    matrix, reach = predict_matrix(snapshot, ids, observations=observations), Reach(snapshot, (4, 6), observations)
-    stood = [attachment_of(snapshot, one, observations) for one in ids]
+    state = EngineState(snapshot, observations)
+    matrix, reach = predict_matrix(snapshot, ids, observations=observations), Reach(state, (4, 6))
+    stood = [state.attachment_of(one) for one in ids]
     for i, source in enumerate(stood):
         for j, destination in enumerate(stood):
             asked = matrix.question(i, j)
-            candidates = candidate_addresses(snapshot, source, asked, observations).candidates
+            candidates = candidate_addresses(state, source, asked).candidates
             assert [reach.address_of(source, destination)] == (
                 [candidate.address for candidate in candidates] or [None]
             )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridgework.analysis.attachment import attachment_of, ordered_endpoints
+from bridgework.analysis.attachment import EngineState, ordered_endpoints
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.observations import (
     NOTHING_SEEN,
@@ -293,7 +293,10 @@ def test_the_default_route_goes_by_priority_then_families_then_name_and_never_by
     order = [e.network_name for e in ordered_endpoints(world(FRONT, BACK, VAULT, DUAL, prior), prior)]
     assert order == ["dual", "backend", "frontend", "vault"]
     first = container("b", (FRONT, "10.1.0.2", {"gateway_priority": 9}), (BACK, "10.2.0.2"))
-    assert attachment_of(world(FRONT, BACK, first), first.id, NOTHING_SEEN).endpoints[0].network_name == "frontend"
+    assert (
+        EngineState(world(FRONT, BACK, first), NOTHING_SEEN).attachment_of(first.id).endpoints[0].network_name
+        == "frontend"
+    )
 
 
 def test_a_routing_table_that_was_seen_is_believed():

@@ -46,7 +46,7 @@ def calls(monkeypatch):
     """How often each of these functions was called in any module, and with which container."""
     made = Counter()
     for function, called in (
-        (attachment.attachment_of, lambda _, container_id, __: container_id),
+        (attachment.derive_attachment, lambda _, container_id, __: container_id),
         (candidate_addresses.candidate_addresses, lambda *_: "addresses"),
     ):
 
@@ -71,4 +71,4 @@ def calls(monkeypatch):
 def test_one_look_finds_the_addresses_and_the_attachment_of_each_end_once(calls, measurement, looks):
     result = check(services(measurement), SNAPSHOT, REQUEST)
     assert result.verdict is measurement.verdict
-    assert (calls["addresses"], calls[WEB.id]) == (looks, looks)
+    assert calls == {"addresses": looks, WEB.id: looks, DB.id: looks}

@@ -16,6 +16,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Literal
 
 from bridgework.analysis.all_pairs.classes import Classes, classify
+from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.case import Case
 from bridgework.model.checks import (
     ContainerDestination,
@@ -46,40 +47,34 @@ def predict_matrix(
     observations: Observations = NOTHING_SEEN,
 ) -> MatrixPrediction:
     """Predict every pair of these containers. A port whose listeners were not observed is inconclusive."""
-    return MatrixPrediction(snapshot, tuple(container_ids), protocol, port, by, observations)
+    return MatrixPrediction(EngineState(snapshot, observations), tuple(container_ids), protocol, port, by)
 
 
 class MatrixPrediction:
     """A matrix that answers as if it were stored. Rows are sources, columns destinations, in the order given."""
 
     def __init__(
-        self,
-        snapshot: Snapshot,
-        container_ids: tuple[str, ...],
-        protocol: Protocol,
-        port: int | None,
-        by: By,
-        observations: Observations,
+        self, state: EngineState, container_ids: tuple[str, ...], protocol: Protocol, port: int | None, by: By
     ) -> None:
         """Sort the containers into classes; nothing is predicted yet."""
-        self._snapshot, self._observations = snapshot, observations
+        self.state = state
         self._protocol, self._port, self._by = protocol, port, by
         self._ids = container_ids
-        self._classes: Classes = classify(snapshot, container_ids, protocol, port, observations, by_name=by == "name")
+        self._classes: Classes = classify(state, container_ids, protocol, port, by_name=by == "name")
         self._known: dict[Hashable, int] = {}
         self._rows: dict[int, bytes] = {}
 
     def question(self, source: int, destination: int) -> Question:
         """The question of one pair."""
         aimed: ContainerDestination | NameDestination = ContainerDestination(self._ids[destination])
-        container = self._snapshot.containers_by_id.get(self._ids[destination])
+        container = self.state.snapshot.containers_by_id.get(self._ids[destination])
         if self._by == "name" and container is not None:
             aimed = NameDestination(container.name)
         return Question(self._ids[source], aimed, ProbeRequest(self._protocol, port=self._port))
 
     def prediction(self, source: int, destination: int) -> Prediction:
         """The pair predicted by itself, with path and findings."""
-        return Case.of(self._snapshot, self.question(source, destination), self._observations).predict()
+        return Case.within(self.state, self.question(source, destination)).predict()
 
     def verdict(self, source: int, destination: int) -> Verdict:
         """The verdict of one pair."""

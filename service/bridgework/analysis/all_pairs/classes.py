@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from bridgework.analysis.address_choice import vlan_mode
 from bridgework.analysis.all_pairs.non_uniform import non_uniform
-from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, attachment_of
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, EngineState
 from bridgework.analysis.name_lookup import link_parts
 from bridgework.analysis.routing import default_exit, gateway_mode, host_address_on, subnet_of
 from bridgework.analysis.rules.base import DEFAULT_PORTS
@@ -83,31 +83,30 @@ class Classes:
 
 
 def classify(
-    snapshot: Snapshot,
+    state: EngineState,
     container_ids: Sequence[str],
     protocol: Protocol,
     port: int | None,
-    observations: Observations,
     *,
     by_name: bool,
 ) -> Classes:
     """Sort the containers into classes."""
     asked = port if port is not None else DEFAULT_PORTS.get(protocol)
-    kinds, linked = _kinds(snapshot), _linked(snapshot)
+    kinds, linked = _kinds(state.snapshot), _linked(state.snapshot)
     traits, networks, namespaces = [], [], []
     for container_id in container_ids:
-        attachment = attachment_of(snapshot, container_id, observations)
+        attachment = state.attachment_of(container_id)
         traits.append(
             (
-                _trait(snapshot, attachment, kinds, observations),
-                _listening(attachment, protocol, asked, observations),
+                _trait(state, attachment, kinds),
+                _listening(attachment, protocol, asked, state.observations),
                 _publishes(attachment, protocol, asked),
                 attachment.owner.id if attachment.owner is not None and attachment.owner.id in linked else None,
             )
         )
         networks.append(tuple(endpoint.network_id for endpoint in attachment.endpoints))
         namespaces.append(_namespace(attachment, container_id))
-    disputed = non_uniform(snapshot, container_ids, asked, observations, by_name=by_name)
+    disputed = non_uniform(state.snapshot, container_ids, asked, state.observations, by_name=by_name)
     class_of, group_of = _numbered(traits), _numbered(list(zip(traits, networks, strict=True)))
     return Classes(
         class_of,
@@ -161,19 +160,17 @@ def _namespace(attachment: Attachment, container_id: str) -> Hashable:
     return container_id if alone or attachment.owner is None else attachment.owner.id
 
 
-def _trait(
-    snapshot: Snapshot, attachment: Attachment, kinds: dict[str, Hashable], observations: Observations
-) -> Hashable:
+def _trait(state: EngineState, attachment: Attachment, kinds: dict[str, Hashable]) -> Hashable:
     """Everything about where it stands."""
     container = attachment.container
-    exits = (default_exit(snapshot, attachment, version, observations) for version in (IPV4, IPV6))
+    exits = (default_exit(state, attachment, version) for version in (IPV4, IPV6))
     return (
         attachment.condition,
         container is not None and container.paused,
         container is not attachment.owner,
         tuple((kinds[e.network_id], bool(e.ipv4_address), bool(e.ipv6_address)) for e in attachment.endpoints),
         tuple(kinds[network.id] if network else None for network in exits),
-        container.id if container is not None and _is_observed(container, attachment, observations) else None,
+        container.id if container is not None and _is_observed(container, attachment, state.observations) else None,
     )
 
 

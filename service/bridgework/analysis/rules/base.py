@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from bridgework.analysis.attachment import Attachment
+from bridgework.analysis.attachment import Attachment, EngineState
 from bridgework.analysis.candidate_addresses import CandidateAddresses
 from bridgework.analysis.endpoint_links import observed
 from bridgework.analysis.routing import Candidate
@@ -47,12 +47,21 @@ Findings = Iterator[Finding]
 class Situation:
     """One goal of one question, with all that is known around it. ``goal`` is ``None`` where there is none."""
 
-    snapshot: Snapshot
+    state: EngineState
     question: Question
-    observations: Observations
     source: Attachment
     candidate_addresses: CandidateAddresses
     candidate: Candidate | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The engine's snapshot."""
+        return self.state.snapshot
+
+    @property
+    def observations(self) -> Observations:
+        """The observations beside the snapshot."""
+        return self.state.observations
 
     @property
     def destination(self) -> Attachment | None:

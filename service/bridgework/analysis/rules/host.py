@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import IPV4, THE_HOST, Attachment, attachment_of, version_of
+from bridgework.analysis.attachment import IPV4, THE_HOST, Attachment, version_of
 from bridgework.analysis.routing import Candidate, default_exit, gateway_mode, masquerades
 from bridgework.analysis.rules.base import (
     HOST,
@@ -95,8 +95,8 @@ def publication(situation: Situation) -> Publication | None:
         return None
     for container, port in publications(situation.snapshot, transport):
         if port.host_port == situation.port and overlap(port.host_ip, candidate.address):
-            attachment = attachment_of(situation.snapshot, container.id, situation.observations)
-            home = default_exit(situation.snapshot, attachment, candidate.version, situation.observations)
+            attachment = situation.state.attachment_of(container.id)
+            home = default_exit(situation.state, attachment, candidate.version)
             return Publication(container, port, attachment, _delivery(situation, candidate, attachment, home), home)
     return None
 
@@ -156,7 +156,7 @@ def _host_listens(situation: Situation) -> bool:
 
 
 def _loopback_only(situation: Situation, publisher: Container, port: int) -> Finding:
-    attachment = attachment_of(situation.snapshot, publisher.id, situation.observations)
+    attachment = situation.state.attachment_of(publisher.id)
     remedy = remedies.share_network(situation.snapshot, members(situation.source, attachment))
     message = f"Port {port} of {publisher.name} is published on a loopback address of the host only."
     return finding("port-bound-to-loopback", of_container(publisher), message, remedy=remedy, evidence={"port": port})

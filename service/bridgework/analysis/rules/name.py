@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import Attachment, attachment_of
+from bridgework.analysis.attachment import Attachment
 from bridgework.analysis.name_lookup import Lookup, bearers_of, user_networks, uses_embedded_dns
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, members, of_network, unseen
 from bridgework.analysis.rules.state import destination_down_as
@@ -56,7 +56,7 @@ def name_is_unknown(situation: Situation) -> Findings:
 def _elsewhere(situation: Situation, name: str, bearer: Container) -> Finding:
     """A container of that name runs, but the source's DNS does not know it."""
     snapshot, source = situation.snapshot, situation.source
-    theirs = attachment_of(snapshot, bearer.id, situation.observations)
+    theirs = situation.state.attachment_of(bearer.id)
     own = {endpoint.network_id for endpoint in source.endpoints}
     common = [snapshot.networks_by_id[e.network_id] for e in theirs.endpoints if e.network_id in own]
     remedy = _together(situation, name, theirs)
@@ -126,7 +126,7 @@ def resolver_is_unsuited(situation: Situation) -> Findings:
         return
     seen = situation.observed(source)
     networks = user_networks(situation.snapshot, source)
-    embedded = not networks or uses_embedded_dns(situation.snapshot, source, situation.observations)
+    embedded = not networks or uses_embedded_dns(situation.state, source)
     if not embedded and seen is not None and seen.resolver is not None:
         yield bypassed(source.container, seen.resolver.nameservers)
     named = situation.candidate_addresses.named

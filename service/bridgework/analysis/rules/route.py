@@ -167,7 +167,7 @@ def _opens(situation: Situation, holder: Attachment, network: Network, port: int
     """
     if holder.owner is None or situation.transport is None:
         return False
-    exits = [default_exit(situation.snapshot, holder, version, situation.observations) for version in (IPV4, IPV6)]
+    exits = [default_exit(situation.state, holder, version) for version in (IPV4, IPV6)]
     here = bridges_are_open(situation.observations) or network in exits
     return here and holder.owner.publishes(port, situation.transport)
 
@@ -187,7 +187,7 @@ def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> 
     """Without rules nothing stands between two bridges but the answer's way back."""
     if candidate.attachment is None:
         yield _apart(situation, candidate, network)
-    elif default_exit(situation.snapshot, candidate.attachment, candidate.version, situation.observations) is None:
+    elif default_exit(situation.state, candidate.attachment, candidate.version) is None:
         message = (
             f"{candidate.attachment.name} has no IPv{candidate.version} route back to {situation.source.name}: "
             "the answer is lost."

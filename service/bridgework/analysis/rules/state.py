@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from bridgework.analysis.attachment import Attachment, Condition
+from bridgework.analysis.attachment import Attachment, Condition, EngineState
 from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import Findings, Situation, finding, members, of_container
 from bridgework.explanations import remedies
 from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy
-from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Container, Snapshot
 
 _ANSWERED_BY_THE_KERNEL = {Protocol.ICMP: Severity.INFO, Protocol.TCP: Severity.WARNING}
@@ -74,20 +73,18 @@ def source_shares_in_vain(situation: Situation) -> Findings:
     """The network it shares is down, or is not the owner's any more."""
     if situation.source.container is not None:
         severity = Severity.WARNING if _stays_inside(situation) else None
-        yield from lost_share(situation.snapshot, situation.source, situation.observations, severity)
+        yield from lost_share(situation.state, situation.source, severity)
 
 
-def lost_share(
-    snapshot: Snapshot, attachment: Attachment, observations: Observations, severity: Severity | None = None
-) -> Findings:
+def lost_share(state: EngineState, attachment: Attachment, severity: Severity | None = None) -> Findings:
     """The findings of a container whose ``container:X`` leads to nothing."""
     sharer, owner = attachment.container, attachment.owner
     if sharer is None:
         return
     if attachment.condition is Condition.OWNER_DOWN:
-        yield _owner_down(snapshot, sharer, owner, severity)
+        yield _owner_down(state.snapshot, sharer, owner, severity)
     if attachment.condition is Condition.STALE and owner is not None:
-        inodes = observations.namespace_inodes
+        inodes = state.observations.namespace_inodes
         message = f"{sharer.name} is still in the network namespace that {owner.name} had before it was started again."
         facts = {
             "owner": owner.name,
@@ -144,7 +141,7 @@ def destination_has_no_network(situation: Situation) -> Findings:
     if destination.condition is Condition.LOOPBACK_ONLY:
         together = members(situation.source, destination)
         yield no_network(situation.snapshot, destination, together, Severity.BLOCKING)
-    yield from lost_share(situation.snapshot, destination, situation.observations)
+    yield from lost_share(situation.state, destination)
 
 
 def destination_is_elsewhere(situation: Situation) -> Findings:

@@ -17,7 +17,7 @@ from typing import Any
 
 from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.all_pairs.all_pairs import VERDICTS, MatrixPrediction, predict_matrix
-from bridgework.analysis.attachment import IPV4, IPV6, attachment_of
+from bridgework.analysis.attachment import IPV4, IPV6, EngineState
 from bridgework.analysis.rules.overlay import silent_pair
 from bridgework.model import references
 from bridgework.model.check_request import WantedMatrix
@@ -72,7 +72,6 @@ class MatrixRun:
     wanted: WantedMatrix
     chosen: tuple[Container, ...]
     prediction: MatrixPrediction
-    observations: Observations
     surprises: list[Surprise | Mapping[str, Any]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     surprise_count: int = 0
@@ -121,7 +120,7 @@ class MatrixRun:
             deadline_ms=int(deadline.left(self.wanted.deadline_ms / 1000) * 1000),
             allowed_subnets=self._allowed_subnets(),
             alive_every_ms=None if self.wanted.forwarded else ALIVE_EVERY_MS,
-            sources=tuple(_sources(self.services, self.snapshot, self.chosen, self.wanted, self.observations)),
+            sources=tuple(_sources(self.services, self.prediction.state, self.chosen, self.wanted)),
         )
         planned = {source.index for source in plan.sources}
         idle = (index for index in range(len(self.chosen)) if index not in planned and index not in elsewhere)
@@ -131,9 +130,7 @@ class MatrixRun:
 
     def _allowed_subnets(self) -> tuple[str, ...]:
         """Where a name may lead: one answer for every source, so a loopback only where none of them is the host's."""
-        on_host = any(
-            attachment_of(self.snapshot, container.id, self.observations).is_host for container in self.chosen
-        )
+        on_host = any(self.prediction.state.attachment_of(container.id).is_host for container in self.chosen)
         loopback = () if on_host else ("127.0.0.0/8", "::1/128")
         subnets = allowed_subnets(self.snapshot, self.services.policy, self.wanted.protocol, self.wanted.port)
         return (*subnets, *loopback)
@@ -222,7 +219,7 @@ def start_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -
         wanted.by,
         observations,
     )
-    return MatrixRun(services, world, wanted, chosen, prediction, observations, gaps=list(world.gaps))
+    return MatrixRun(services, world, wanted, chosen, prediction, gaps=list(world.gaps))
 
 
 def _observe(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Observations:
@@ -263,20 +260,16 @@ def _named(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool)
 
 
 def _sources(
-    services: Services,
-    snapshot: Snapshot,
-    chosen: Sequence[Container],
-    wanted: WantedMatrix,
-    observations: Observations,
+    services: Services, state: EngineState, chosen: Sequence[Container], wanted: WantedMatrix
 ) -> Iterator[SweepSource]:
     """Every row that can be measured, with the columns that have something to probe.
 
     The ports of a container in host mode are the host's, where only published ones may be probed. What a name leads to
     is bounded by the plan.
     """
-    may = partial(host_open, snapshot, wanted.protocol, wanted.port)
-    reach = Reach(snapshot, (IPV4, IPV6), observations)
-    stood = [attachment_of(snapshot, container.id, observations) for container in chosen]
+    may = partial(host_open, state.snapshot, wanted.protocol, wanted.port)
+    reach = Reach(state, (IPV4, IPV6))
+    stood = [state.attachment_of(container.id) for container in chosen]
     for index, (container, source) in enumerate(zip(chosen, stood, strict=True)):
         if not container.running or container.paused or container.node is not None:
             continue
@@ -289,4 +282,4 @@ def _sources(
             elif (address := reach.address_of(source, destination)) is not None:
                 closed = destination.is_host and not may(ip_address(address))
                 targets.append(SweepTarget(column, address=None if closed else address))
-        yield SweepSource(index, services.engine.place_of(snapshot, container), tuple(targets))
+        yield SweepSource(index, services.engine.place_of(state.snapshot, container), tuple(targets))
