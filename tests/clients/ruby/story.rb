@@ -129,7 +129,7 @@ end
 
 def measure
   body = BridgeworkClient::MatrixRequest.new(network: NAME)
-  matrix = CONNECTIVITY.measure_matrix(matrix_request: body)
+  matrix = CONNECTIVITY.measure_matrix(body)
   must(matrix.verdicts.first == %w[self reachable], 'a matrix has its rows')
   request = Net::HTTP::Post.new('/v1/connectivity/matrix', 'Content-Type' => 'application/json')
   request.body = body.to_hash.to_json

@@ -158,7 +158,7 @@ impl Lines {
 }
 
 async fn measure(client: &Configuration) -> Outcome {
-    let matrix = connectivity_api::measure_matrix(client, Some(matrix_request())).await?;
+    let matrix = connectivity_api::measure_matrix(client, matrix_request()).await?;
     must(matrix.verdicts[0] == ["self", "reachable"], "a matrix has its rows");
     let url = format!("{}/v1/connectivity/matrix", client.base_path);
     let mut lines = Lines::of(client.client.post(url).json(&matrix_request()), client).await?;
