@@ -12,7 +12,7 @@ import pytest
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
-from tests.support.api import TOKENS, Client, entry, sweep_up
+from tests.support.api import TOKENS, Client, entry, names_of_everything, sweep_up
 from tests.support.engine import ENGINE_PROGRAMS, left_behind
 from tests.support.spec_validator import pytest_sessionfinish, pytest_testnodedown, watch_clients
 from tools.engine import PrivateEngine, ask
@@ -28,6 +28,10 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if not item.nodeid.startswith(QUICK) or {"quiet", "long"} & {mark.name for mark in item.iter_markers()}:
             item.add_marker("slow")
+    # xdist hands out whole files in this order: the largest ones first, so that none of them is waited for at the end.
+    items.sort(
+        key=lambda item: (item.nodeid.startswith("tests/unit/"), -item.path.stat().st_size, item.nodeid.split("::")[0])
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -90,7 +94,16 @@ def app(engine, tokens_file):
 
 @pytest.fixture
 def api(app):
-    """An admin's client; whatever the test made is gone afterwards."""
+    """An admin's client; what the test made is gone afterwards, and what was there before stays."""
+    client = Client(app)
+    before = names_of_everything(client)
+    yield client
+    sweep_up(client, spare=before)
+
+
+@pytest.fixture(scope="module")
+def module_api(app):
+    """An admin's client for what all tests of a module share; it is gone after the last of them."""
     client = Client(app)
     yield client
     sweep_up(client)

@@ -96,6 +96,7 @@ ASKED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_route_asks_more_where_there_is_more(service, raw):
     """Every operation that can be asked twice alike; a diagnosis asks for each network."""
     client, proxy = service

@@ -163,12 +163,14 @@ def reading_from(*sources):
     return read
 
 
+@pytest.mark.slow
 def test_a_thousand_reads_none_stale(raw, readers):
     reads, stale = hunt(raw, reading_from(*readers), until=lambda writer: writer.reads >= 400)
     assert stale == []
     assert reads >= 1200
 
 
+@pytest.mark.slow
 def test_two_worker_processes_and_a_service_beside_them(engine, raw, readers, tokens_file, tmp_path):
     with Service(engine.docker_host, tmp_path, tokens_file, {"workers": 2}) as remote:
         _, stale = hunt(raw, reading_from(remote, remote, *readers), until=lambda writer: writer.reads >= 150)

@@ -21,14 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVERS = ROOT / "tests" / "support" / "servers.py"
 
 
-@pytest.fixture
-def two_networks(api):
+@pytest.fixture(scope="module")
+def two_networks(module_api):
     """web and db on one network, lone on another."""
-    api.post("/v1/networks", {"name": "one"}, status=201)
-    api.post("/v1/networks", {"name": "two"}, status=201)
-    run(api, "web", network_mode="one")
-    run(api, "db", network_mode="one", command=["httpd", "-f", "-p", "8080"])
-    run(api, "lone", network_mode="two")
+    module_api.post("/v1/networks", {"name": "one"}, status=201)
+    module_api.post("/v1/networks", {"name": "two"}, status=201)
+    run(module_api, "web", network_mode="one")
+    run(module_api, "db", network_mode="one", command=["httpd", "-f", "-p", "8080"])
+    run(module_api, "lone", network_mode="two")
 
 
 @pytest.mark.usefixtures("two_networks")
@@ -72,11 +72,11 @@ def test_the_end_of_the_request_is_the_end_of_the_matrix(engine, tokens_file):
     assert answer["summary"] == {"pairs": 6, "reachable": 2, "unreachable": 0, "inconclusive": 4, "surprises": 0}
 
 
-@pytest.fixture
-def servers(api, engine, request):
+@pytest.fixture(scope="module")
+def servers(module_api, engine, two_networks):
     """In the namespace of db: what answers by UDP, what keeps silent, and a name server."""
-    request.getfixturevalue("two_networks")
-    pid, started = inside(api, engine, "db"), []
+    assert two_networks is None
+    pid, started = inside(module_api, engine, "db"), []
     for kind, port, table in (("echo", 5001, []), ("silent", 5002, []), ("dns", 53, [["x.", "A", "10.0.0.1"]])):
         command = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, str(SERVERS), kind, "0.0.0.0", str(port)]
         process = subprocess.Popen([*command, json.dumps(table)], stdout=subprocess.PIPE, env={"PYTHONPATH": str(ROOT)})

@@ -103,6 +103,7 @@ def crowd(lan, api, version):
     api.delete("/v1/networks/lan?force=true")
 
 
+@pytest.mark.slow
 def test_every_pair_of_a_matrix_is_asked_as_a_check_asks_it(api, crowd, tried):
     differ = {}
     for by in ASKED:

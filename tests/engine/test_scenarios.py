@@ -869,6 +869,7 @@ def test_a_route_of_the_host_inside_a_network(shaky, host):
 
 
 @proves("address-space-exhausted")
+@pytest.mark.slow
 def test_an_engine_without_a_subnet_left(shaky):
     made = 0
     while shaky.send("POST", "/v1/networks", {"name": f"net{made:02}"}).status_code == 201:

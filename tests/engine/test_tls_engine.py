@@ -110,6 +110,7 @@ def container(name):
     return ("POST", "/v1/containers", body)
 
 
+@pytest.mark.slow
 def test_an_engine_behind_tls_is_read_changed_and_checked_by_helpers(engine, tokens_file):
     check = {"source": {"container": "web"}, "destination": {"container": "db"}, "count": 3, "interval_ms": 200}
     answers = ask(
@@ -133,6 +134,7 @@ def test_an_engine_behind_tls_is_read_changed_and_checked_by_helpers(engine, tok
     assert answers[5][1]["summary"]["reachable"] == 2
 
 
+@pytest.mark.slow
 def test_an_engine_with_another_authority_is_not_trusted(engine, tokens_file, tmp_path):
     certify(tmp_path, "ca")
     for name in ("cert.pem", "key.pem"):

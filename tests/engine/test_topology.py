@@ -17,25 +17,27 @@ PROJECT = "io.bridgework.project"
 
 @pytest.fixture
 def raw(engine):
-    made = Raw(engine)
-    yield made
-    made.sweep()
+    return Raw(engine)
 
 
-@pytest.fixture
-def shop(api):
+@pytest.fixture(scope="module")
+def shop(module_api):
     """Two networks with a container on both, a sharer, one on the host, one stopped, one apart."""
-    api.post("/v1/networks", {"name": "front", "labels": {"tier": "edge"}}, status=201)
-    api.post("/v1/networks", {"name": "back", "internal": True}, status=201)
+    module_api.post("/v1/networks", {"name": "front", "labels": {"tier": "edge"}}, status=201)
+    module_api.post("/v1/networks", {"name": "back", "internal": True}, status=201)
     ports = [{"container_port": 8080, "host_port": 8081}]
     run(
-        api, "web", networks=[{"network": "front"}, {"network": "back"}], labels={"team": "shop"}, published_ports=ports
+        module_api,
+        "web",
+        networks=[{"network": "front"}, {"network": "back"}],
+        labels={"team": "shop"},
+        published_ports=ports,
     )
-    run(api, "db", network_mode="back", labels={"team": "data"})
-    run(api, "sidecar", network_mode="container:web")
-    run(api, "agent", network_mode="host")
-    run(api, "apart", network_mode="none")
-    run(api, "stopped", network_mode="front", start=False)
+    run(module_api, "db", network_mode="back", labels={"team": "data"})
+    run(module_api, "sidecar", network_mode="container:web")
+    run(module_api, "agent", network_mode="host")
+    run(module_api, "apart", network_mode="none")
+    run(module_api, "stopped", network_mode="front", start=False)
 
 
 def names(graph, kind):

@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.support.service import Service
 
 ESTABLISHED = "01"
@@ -61,6 +63,7 @@ def least_held(remote):
         return min(held.values()) if len(held) > 1 else 0
 
 
+@pytest.mark.quiet
 def test_connections_that_come_at_once_are_shared_out(engine, tokens_file, tmp_path):
     """A worker leaves the next connection to the other for 0.5 ms, in which a loaded machine may not run the other.
 

@@ -70,12 +70,20 @@ class Client:
         return Client(self.app, name)
 
 
-def sweep_up(client):
-    """Remove every container and custom network, by id."""
-    for container in client.get("/v1/containers?limit=1000")["items"]:
-        client.call("DELETE", f"/v1/containers/{container['id']}?force=true")
-    for network in client.get("/v1/networks?type=custom&limit=1000")["items"]:
-        client.call("DELETE", f"/v1/networks/{network['id']}?force=true")
+def names_of_everything(client):
+    """The names of all containers and custom networks."""
+    found = (
+        client.get("/v1/containers?limit=1000")["items"] + client.get("/v1/networks?type=custom&limit=1000")["items"]
+    )
+    return {one["name"] for one in found}
+
+
+def sweep_up(client, spare=()):
+    """Remove every container and custom network, except those with a name in ``spare``."""
+    for kind in ("containers?limit=1000", "networks?type=custom&limit=1000"):
+        for one in client.get(f"/v1/{kind}")["items"]:
+            if one["name"] not in spare:
+                client.call("DELETE", f"/v1/{kind.partition('?')[0]}/{one['id']}?force=true")
 
 
 def container(name, *, command=("sleep", "600"), **fields):

@@ -67,6 +67,7 @@ def write_hosts(process, count):
     (process / "root/etc/hosts").write_text("".join(f"10.9.0.1 n{number}\n" for number in range(count)))
 
 
+@pytest.mark.slow
 def test_a_view_of_names_costs_what_the_hosts_file_is_long_and_no_more(api, web):
     costs = []
     for count in (MAX_HOST_NAMES // 2, MAX_HOST_NAMES - 100):
@@ -79,6 +80,7 @@ def test_a_view_of_names_costs_what_the_hosts_file_is_long_and_no_more(api, web)
     assert costs[1] < COST_S
 
 
+@pytest.mark.slow
 def test_a_hosts_file_without_an_end_is_cut_and_the_view_says_so(api, web):
     write_hosts(web, 60_000)
     said, cost = cost_of(lambda: view(api, "dns"))
@@ -120,6 +122,7 @@ def test_a_resolver_file_costs_little_whatever_it_holds(api, web, text):
     assert max(len(json.dumps(value)) for value in shown.values()) < 10_000
 
 
+@pytest.mark.slow
 def test_five_thousand_interfaces(api, web):
     pairs = 2_500
     (web / "root/proc/1/comm").read_text()

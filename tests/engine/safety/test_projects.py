@@ -125,20 +125,23 @@ def guest(api, alpha, beta):
 TAKEN = ["db", "DB", "beta-db", "archive", "store.beta", "db.beta-net", "beta-app"]
 
 
-@pytest.mark.parametrize("name", TAKEN)
 @pytest.mark.parametrize("stopped", [False, True])
-def test_a_project_takes_no_name_that_a_guest_resolves_elsewhere(alpha, beta, guest, name, stopped):
+def test_a_project_takes_no_name_that_a_guest_resolves_elsewhere(alpha, beta, guest, stopped, subtests):
     """Docker asks every network of the guest for a name, and the first that knows it answers."""
     if stopped:
         for one in (guest, "beta-db"):
             beta.post(f"/v1/containers/{one}/stop?grace_s=0")
-    aliases = [{"network": "alpha-net", "aliases": [name]}]
-    refused(alpha, "PUT", "/v1/networks/alpha-net/endpoints/alpha-web", {"aliases": [name]})
-    refused(alpha, "POST", "/v1/containers", container("taker", networks=aliases))
-    refused(alpha, "POST", "/v1/containers", container("taker", network_mode="alpha-net", hostname=name))
-    alpha.put("/v1/networks/alpha-net/endpoints/alpha-web", {"aliases": ["cache"]})
-    if name not in {"DB", "beta-db", "beta-app"}:
-        refused(alpha, "POST", "/v1/containers/alpha-web/rename", {"name": name})
+    own = "/v1/networks/alpha-net/endpoints/alpha-web"
+    for name in TAKEN:
+        with subtests.test(name=name):
+            aliases = [{"network": "alpha-net", "aliases": [name]}]
+            refused(alpha, "PUT", own, {"aliases": [name]})
+            refused(alpha, "POST", "/v1/containers", container("taker", networks=aliases))
+            refused(alpha, "POST", "/v1/containers", container("taker", network_mode="alpha-net", hostname=name))
+    alpha.put(own, {"aliases": ["cache"]})
+    for name in sorted({*TAKEN} - {"DB", "beta-db", "beta-app"}):
+        with subtests.test(renamed_to=name):
+            refused(alpha, "POST", "/v1/containers/alpha-web/rename", {"name": name})
 
 
 def test_a_guest_resolves_its_own_names_after_what_was_allowed(alpha, beta, api, guest):
