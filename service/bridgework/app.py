@@ -19,11 +19,11 @@ from bridgework.engine.docker_engine import DockerEngine
 from bridgework.engine.helper_launcher import HelperLauncher
 from bridgework.engine.swarm import EngineSwarm
 from bridgework.http import compression, cors
+from bridgework.http.answers import plain
 from bridgework.http.auth import Authenticator, TokensFile
 from bridgework.http.caching import KeptAnswers
 from bridgework.http.contract import Operation, Resource
 from bridgework.http.dispatch import RequestPipeline, flask_view
-from bridgework.http.fields import plain
 from bridgework.http.limits import RateLimit, Slots
 from bridgework.http.oidc import Keys, Oidc
 from bridgework.http.problems import documents

@@ -12,8 +12,9 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.validate import Regexp
 
 from bridgework import __version__
+from bridgework.http.answers import Variants
 from bridgework.http.contract import JSON, Media, Operation, Resource
-from bridgework.http.fields import NO_CONTROL, Strict, Text, Variants
+from bridgework.http.fields import NO_CONTROL, Strict, Text
 from bridgework.http.problems.schemas import ProblemSchema
 from tools.openapi.examples import attach_examples
 from tools.openapi.links import add_links

@@ -8,8 +8,8 @@ from typing import Any
 
 from marshmallow import Schema
 
+from bridgework.http.answers import Variants
 from bridgework.http.contract import JSON, Media, Operation, ResultShape
-from bridgework.http.fields import Variants
 from bridgework.http.problems.documents import MEDIA_TYPE
 
 PROBLEM_CODES = "x-problem-codes"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridgework.http.fields import Request, plain
+from bridgework.http.answers import plain
+from bridgework.http.fields import Request
 from bridgework.http.resources.endpoints.requests import EndpointConnectSchema
 from bridgework.http.resources.networks.requests import NetworkCreateSchema
 from bridgework.model import actions

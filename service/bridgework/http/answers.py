@@ -5,7 +5,8 @@ The first argument is the description in the OpenAPI document; further keywords 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
 
@@ -74,3 +75,59 @@ def any_values(words: str, *, null: bool = False) -> fields.Dict:
 def next_page() -> fields.String:
     """Declare the cursor of the next page."""
     return text("The `cursor` that the request for the next page needs; null on the last page.", null=True)
+
+
+class ReferenceSchema(Schema):
+    """A Docker object, named by its id and its name."""
+
+    id = fields.String(required=True, metadata=described("The full id, 64 hexadecimal digits."))
+    name = fields.String(required=True, metadata=described("The name, such as `tomcat81`."))
+
+
+class Variants(Schema):
+    """One of several schemas, told apart by their ``type``; only ever documented, never dumped with."""
+
+    variants: ClassVar[Mapping[str, type[Schema]]] = {}
+
+
+class Assigned(fields.String):
+    """A text that the engine assigns when it makes the thing: ``null`` in the answer of a dry run, never otherwise."""
+
+    def __init__(self, text: str, **metadata: Any) -> None:
+        told = f"{text} Null in the answer of a dry run that creates."
+        super().__init__(required=True, allow_none=True, metadata=described(told, **metadata))
+
+    def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return super()._serialize(value or None, *args, **kwargs)
+
+
+class Plain(fields.List[Any]):
+    """A list of dataclasses whose fields are those of their schema, values of JSON: written as they stand (``plain``).
+
+    For what an answer holds by the ten thousand: to dump each by its schema takes longer than all the rest.
+    """
+
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        return value
+
+
+def plain(thing: Any) -> dict[str, Any]:
+    """A dataclass's fields, for the JSON encoder. Raises ``TypeError`` for anything else."""
+    try:
+        names = thing.__dataclass_fields__
+    except AttributeError:
+        message = f"{type(thing).__name__} has no place in JSON"
+        raise TypeError(message) from None
+    return {name: getattr(thing, name) for name in names}
+
+
+class Derived(fields.Nested):
+    """A nested part that is made from the whole object, in answers only."""
+
+    def __init__(self, schema: type[Schema], source: Callable[[Any], Any], **kwargs: Any) -> None:
+        super().__init__(schema, **kwargs)
+        self._source = source
+
+    def get_value(self, obj: Any, *_: Any, **__: Any) -> Any:
+        """What is dumped by the nested schema."""
+        return self._source(obj)

@@ -151,17 +151,6 @@ class FreeText(fields.String):
         return text
 
 
-class Cursor(Text):
-    """Where a page begins: the key of the item before, a name and an id, as long as others may have made the name."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            load_default=None,
-            max_length=6000,
-            metadata=described("The `next_cursor` of the page before; without a cursor you get the first page."),
-        )
-
-
 ANY_IP_VERSION: Mapping[str, Any] = {"if": {"not": {"format": "ipv4"}}, "then": {"format": "ipv6"}}
 """For the document: no format of JSON Schema stands for both versions, and clients break on a union of two."""
 
@@ -180,18 +169,6 @@ class Whole(fields.Integer):
         return super()._validated(value)
 
 
-class QueryWhole(fields.Integer):
-    """An integer in a query: ASCII digits, few of them."""
-
-    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Range(minimum, maximum), **kwargs)
-
-    def _validated(self, value: Any) -> Any:
-        if not re.fullmatch(r"-?[0-9]{1,18}", str(value)):
-            raise self.make_error("invalid", input=value)
-        return super()._validated(value)
-
-
 class Flag(fields.Boolean):
     """``true`` or ``false``, nothing that only looks like it."""
 
@@ -200,23 +177,6 @@ class Flag(fields.Boolean):
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return super().deserialize(value, *args, **kwargs)
-
-
-TRUTHS = {"1": True, "true": True, "0": False, "false": False}
-"""How a query says yes or no, in any case: as Docker's API reads it. Python's ``requests`` sends ``True``."""
-
-
-class QueryFlag(fields.Boolean):
-    """``1``, ``0``, ``true`` or ``false`` in a query, in any case."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(error_messages={"invalid": "Must be true, false, 1 or 0."}, **kwargs)
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
-        found = TRUTHS.get(str(value).lower())
-        if found is None:
-            raise self.make_error("invalid", input=value)
-        return found
 
 
 class Members(fields.Dict):
@@ -315,93 +275,3 @@ def _listed(checks: Any) -> list[Any]:
     if checks is None:
         return []
     return list(checks) if isinstance(checks, list | tuple) else [checks]
-
-
-class Filter(fields.List[Any]):
-    """A filter of a list: given several times, any of its values fits."""
-
-    def __init__(self, inner: fields.Field[Any], text: str) -> None:
-        told = described(f"{text} Repeat it to accept any of several values.")
-        super().__init__(inner, load_default=list, validate=validate.Length(max=MAX_LABELS), metadata=told)
-
-
-class LabelFilter(fields.List[Any]):
-    """A filter by labels: given several times, every one must match."""
-
-    def __init__(self, text: str) -> None:
-        told = described(f"{text}, `key` or `key=value`. Repeat it to require several labels.")
-        super().__init__(Text(), load_default=list, validate=validate.Length(max=MAX_LABELS), metadata=told)
-
-
-class PageQuery(Strict):
-    """Paging."""
-
-    limit = QueryWhole(1, 1000, **optional("The largest number of items on the page.", 100))
-    cursor = Cursor()
-
-
-class ForceQuery(Strict):
-    """Whether to override."""
-
-    force = QueryFlag(
-        **optional(
-            "Make the change even if the resource is in use, as the operation says. `true` needs the role `admin`.",
-            False,
-        )
-    )
-
-
-class ReferenceSchema(Schema):
-    """A Docker object, named by its id and its name."""
-
-    id = fields.String(required=True, metadata=described("The full id, 64 hexadecimal digits."))
-    name = fields.String(required=True, metadata=described("The name, such as `tomcat81`."))
-
-
-class Variants(Schema):
-    """One of several schemas, told apart by their ``type``; only ever documented, never dumped with."""
-
-    variants: ClassVar[Mapping[str, type[Schema]]] = {}
-
-
-class Assigned(fields.String):
-    """A text that the engine assigns when it makes the thing: ``null`` in the answer of a dry run, never otherwise."""
-
-    def __init__(self, text: str, **metadata: Any) -> None:
-        told = f"{text} Null in the answer of a dry run that creates."
-        super().__init__(required=True, allow_none=True, metadata=described(told, **metadata))
-
-    def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        return super()._serialize(value or None, *args, **kwargs)
-
-
-class Plain(fields.List[Any]):
-    """A list of dataclasses whose fields are those of their schema, values of JSON: written as they stand (``plain``).
-
-    For what an answer holds by the ten thousand: to dump each by its schema takes longer than all the rest.
-    """
-
-    def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        return value
-
-
-def plain(thing: Any) -> dict[str, Any]:
-    """A dataclass's fields, for the JSON encoder. Raises ``TypeError`` for anything else."""
-    try:
-        names = thing.__dataclass_fields__
-    except AttributeError:
-        message = f"{type(thing).__name__} has no place in JSON"
-        raise TypeError(message) from None
-    return {name: getattr(thing, name) for name in names}
-
-
-class Derived(fields.Nested):
-    """A nested part that is made from the whole object, in answers only."""
-
-    def __init__(self, schema: type[Schema], source: Callable[[Any], Any], **kwargs: Any) -> None:
-        super().__init__(schema, **kwargs)
-        self._source = source
-
-    def get_value(self, obj: Any, *_: Any, **__: Any) -> Any:
-        """What is dumped by the nested schema."""
-        return self._source(obj)

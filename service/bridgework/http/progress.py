@@ -15,9 +15,8 @@ from typing import Any, ClassVar
 from flask import Response, json, stream_with_context
 from marshmallow import Schema
 
-from bridgework.http.answers import part, text, word
+from bridgework.http.answers import Variants, part, text, word
 from bridgework.http.contract import Media, RequestContext, ViewResult, json_text
-from bridgework.http.fields import Variants
 from bridgework.http.problems.documents import HttpProblem, problem_of
 from bridgework.http.problems.schemas import ProblemSchema
 from bridgework.http.resources.containers.schemas import ContainerSchema

@@ -15,9 +15,9 @@ from werkzeug.http import parse_accept_header
 
 from bridgework.http import strict_json
 from bridgework.http.contract import JSON, Operation
-from bridgework.http.fields import TRUTHS
 from bridgework.http.problems.documents import HttpProblem
 from bridgework.http.problems.faults import near
+from bridgework.http.queries import TRUTHS
 from bridgework.model.errors import InputFault, InvalidInput
 
 MAX_KEY_LENGTH = 255

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bridgework.http.fields import PageQuery
 from bridgework.http.paging import page
+from bridgework.http.queries import PageQuery
 from bridgework.model.errors import InvalidInput
 
 

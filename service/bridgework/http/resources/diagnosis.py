@@ -9,22 +9,13 @@ from flask import Response
 from marshmallow import Schema, fields, validate
 
 from bridgework.explanations import CATALOGUE
-from bridgework.http.answers import list_of, next_page, text, texts, word
+from bridgework.http.answers import Plain, list_of, next_page, text, texts, word
 from bridgework.http.contract import Media, RequestContext, Resource, ViewResult
-from bridgework.http.fields import (
-    PageQuery,
-    Plain,
-    QueryFlag,
-    QueryWhole,
-    Strict,
-    Text,
-    absent,
-    optional,
-    required,
-)
+from bridgework.http.fields import Strict, Text, absent, optional, required
 from bridgework.http.findings import SEVERITIES, FindingSchema
 from bridgework.http.paging import page
 from bridgework.http.problems.documents import HttpProblem
+from bridgework.http.queries import PageQuery, QueryFlag, QueryWhole
 from bridgework.http.resources.nodes import GapSchema, is_forwarded
 from bridgework.model.checks import Finding
 from bridgework.model.peers import Gap

@@ -5,9 +5,9 @@ from __future__ import annotations
 from marshmallow import Schema
 
 from bridgework import __version__
-from bridgework.http.answers import number, part, text, text_map, texts, word
+from bridgework.http.answers import Derived, number, part, text, text_map, texts, word
 from bridgework.http.contract import RequestContext, Resource, ViewResult
-from bridgework.http.fields import Derived, described
+from bridgework.http.fields import described
 from bridgework.http.findings import RemedySchema
 from bridgework.policy.access import Role
 from bridgework.use_cases import info

@@ -6,10 +6,10 @@ from marshmallow import Schema
 
 from bridgework.http.answers import list_of, next_page, number, text
 from bridgework.http.contract import RequestContext, Resource, ViewResult
-from bridgework.http.fields import PageQuery
 from bridgework.http.paging import page
 from bridgework.http.problems.catalogue import PROBLEMS
 from bridgework.http.problems.documents import HttpProblem
+from bridgework.http.queries import PageQuery
 
 RESOURCE = Resource("service")
 

@@ -7,18 +7,8 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, post_load, pre_dump, validate, validates_schema
 
-from bridgework.http.fields import (
-    ANY_IP_VERSION,
-    ExactlyOne,
-    Flag,
-    Request,
-    Text,
-    Whole,
-    described,
-    optional,
-    plain,
-    required,
-)
+from bridgework.http.answers import plain
+from bridgework.http.fields import ANY_IP_VERSION, ExactlyOne, Flag, Request, Text, Whole, described, optional, required
 from bridgework.model.check_request import CheckRequest
 from bridgework.model.checks import ProbeRequest, Protocol
 

@@ -15,15 +15,11 @@ from bridgework.http.fields import (
     NAMES_PATTERN,
     NOT_AN_ID,
     Address,
-    Filter,
     Flag,
     FreeText,
     FreeTextMap,
     Items,
-    LabelFilter,
     Members,
-    PageQuery,
-    QueryWhole,
     Request,
     Strict,
     Text,
@@ -34,6 +30,7 @@ from bridgework.http.fields import (
     optional,
     required,
 )
+from bridgework.http.queries import Filter, LabelFilter, PageQuery, QueryWhole
 from bridgework.http.resources.containers.schemas import MAX_PORT, RESTART_POLICIES, STATES, TRANSPORTS
 from bridgework.http.resources.endpoints.requests import EndpointFieldsSchema
 from bridgework.model.create_specs import ContainerRequest, NetworkPlace

@@ -7,9 +7,9 @@ from functools import partial
 from flask import Response
 
 from bridgework.http.contract import RequestContext, Resource, ViewResult, created
-from bridgework.http.fields import ForceQuery
 from bridgework.http.paging import filters, page
 from bridgework.http.progress import LINES, answered
+from bridgework.http.queries import ForceQuery
 from bridgework.http.resources.containers.requests import (
     ContainerCreateSchema,
     ContainerQuery,

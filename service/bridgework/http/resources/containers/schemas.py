@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
-from bridgework.http.answers import list_of, next_page, number, part, text, text_map, texts, word
-from bridgework.http.fields import (
+from bridgework.http.answers import (
     Assigned,
     ReferenceSchema,
+    list_of,
+    next_page,
+    number,
+    part,
+    text,
+    text_map,
+    texts,
+    word,
 )
 from bridgework.http.findings import FindingSchema
 from bridgework.http.resources.endpoints.schemas import EndpointSchema

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bridgework.http.contract import RequestContext, Resource, ViewResult
-from bridgework.http.fields import ForceQuery, PageQuery
 from bridgework.http.paging import page
+from bridgework.http.queries import ForceQuery, PageQuery
 from bridgework.http.resources.endpoints.requests import EndpointConnectSchema
 from bridgework.http.resources.endpoints.schemas import ConnectedEndpointSchema, EndpointPageSchema, EndpointSchema
 from bridgework.http.resources.networks.routes import FINDING_A_NETWORK

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
-from bridgework.http.answers import list_of, next_page, number, part, text, text_map, texts, word
-from bridgework.http.fields import MAX_PRIORITY, Assigned, ReferenceSchema
+from bridgework.http.answers import (
+    Assigned,
+    ReferenceSchema,
+    list_of,
+    next_page,
+    number,
+    part,
+    text,
+    text_map,
+    texts,
+    word,
+)
+from bridgework.http.fields import MAX_PRIORITY
 from bridgework.http.findings import FindingSchema
 
 

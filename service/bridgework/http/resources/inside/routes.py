@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from bridgework.http.contract import RequestContext, Resource, ViewResult
-from bridgework.http.fields import PageQuery
 from bridgework.http.paging import page
+from bridgework.http.queries import PageQuery
 from bridgework.http.resources.inside.schemas import (
     ContainerDnsSchema,
     ContainerPortPageSchema,

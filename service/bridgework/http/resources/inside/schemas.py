@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from bridgework.http.answers import flag, list_of, next_page, number, part, text, texts, word
-from bridgework.http.fields import ReferenceSchema
+from bridgework.http.answers import ReferenceSchema, flag, list_of, next_page, number, part, text, texts, word
 from bridgework.http.resources.containers.schemas import MAX_PORT, TRANSPORTS, PublishedPortSchema
 
 _FAMILIES = ("ipv4", "ipv6")

@@ -11,8 +11,8 @@ from typing import Any
 
 from flask import Response, request
 
+from bridgework.http.answers import ReferenceSchema
 from bridgework.http.contract import JSON, Media, RequestContext, Resource, ViewResult, json_text
-from bridgework.http.fields import ReferenceSchema
 from bridgework.http.resources.matrix.requests import MatrixRequestSchema
 from bridgework.http.resources.matrix.schemas import (
     MatrixLineSchema,

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from marshmallow import Schema, fields, validate
 
-from bridgework.http.answers import decimal, list_of, number, part, word
-from bridgework.http.fields import ReferenceSchema, Variants, described
+from bridgework.http.answers import ReferenceSchema, Variants, decimal, list_of, number, part, word
+from bridgework.http.fields import described
 from bridgework.http.findings import FindingSchema
 from bridgework.http.resources.checks.schemas import (
     REASONS,

@@ -6,18 +6,14 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
+from bridgework.http.answers import Derived
 from bridgework.http.fields import (
     CIDR,
     NAME,
     NOT_AN_ID,
-    Derived,
-    Filter,
     Flag,
     FreeTextMap,
     Items,
-    LabelFilter,
-    PageQuery,
-    QueryFlag,
     Request,
     Strict,
     Text,
@@ -27,6 +23,7 @@ from bridgework.http.fields import (
     optional,
     required,
 )
+from bridgework.http.queries import Filter, LabelFilter, PageQuery, QueryFlag
 from bridgework.model.create_specs import NetworkSpec
 from bridgework.model.snapshot import BUILTIN_NETWORKS, Pool
 

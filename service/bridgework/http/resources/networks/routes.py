@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from bridgework.http.contract import RequestContext, Resource, ViewResult, created
-from bridgework.http.fields import ForceQuery
 from bridgework.http.paging import filters, page
+from bridgework.http.queries import ForceQuery
 from bridgework.http.resources.networks.requests import NetworkCreateSchema, NetworkQuery, PruneQuery
 from bridgework.http.resources.networks.schemas import NetworkPageSchema, NetworkSchema, PruneResultSchema
 from bridgework.policy.access import Role

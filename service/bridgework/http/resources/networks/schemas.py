@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from bridgework.http.answers import flag, list_of, next_page, number, part, text, text_map, word
-from bridgework.http.fields import CIDR, Assigned, Derived, ReferenceSchema, described
+from bridgework.http.answers import (
+    Assigned,
+    Derived,
+    ReferenceSchema,
+    flag,
+    list_of,
+    next_page,
+    number,
+    part,
+    text,
+    text_map,
+    word,
+)
+from bridgework.http.fields import CIDR, described
 
 
 class PoolSchema(Schema):
