@@ -1,7 +1,4 @@
-"""The transport over connected sockets, for TCP, UDP, HTTP and DNS: one socket for each try, none of which blocks.
-
-A pair gets the plainest form of each protocol: no path, no expected status and no question of the caller's.
-"""
+"""The transport over connected sockets, for TCP, UDP, HTTP and DNS: one socket for each try, none of which blocks."""
 
 from __future__ import annotations
 
@@ -26,6 +23,7 @@ from bridgework.probes.kinds.sockaddr import Destination
 from bridgework.probes.resolver.exchange import DNS_PORT, read_answer
 
 _LINGER_0_S = struct.pack("=ii", 1, 0)
+# The answers' beginnings decide, so one read is enough.
 _RECEIVE_BYTES = 2048
 
 
@@ -67,6 +65,7 @@ def _judge_dns(data: bytes) -> Reason | None:
         return Reason.UNEXPECTED_ANSWER
 
 
+# The plainest form of each protocol: a matrix has no path, no expected status and no question of the caller's.
 CONNECT_PROTOCOLS: Mapping[Protocol, ConnectProtocol] = {
     Protocol.TCP: ConnectProtocol(socket.SOCK_STREAM, 0),
     Protocol.HTTP: ConnectProtocol(socket.SOCK_STREAM, DEFAULT_PORT, _http_request, _judge_http),
@@ -108,6 +107,7 @@ class ConnectTransport:
 
     def send(self, position: int, destination: Destination) -> int | None:
         """Start to connect. Raises ``BlockingIOError`` when too many tries are in flight."""
+        # Each try needs a descriptor, and EMFILE would stop other requests of this worker.
         if self._budget.free <= 0:
             raise BlockingIOError
         sock = destination.socket(self._protocol.kind | socket.SOCK_NONBLOCK)
@@ -128,7 +128,9 @@ class ConnectTransport:
             # cleaned up, which would make new neighbour entries.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0_S)
         number = sock.connect_ex(destination.sockaddr)
+        # A connection over the loopback can be made at once; others are in progress.
         if number not in {0, errno.EINPROGRESS}:
+            # An errno alone does not tell a prohibition from an unreachable host; the error queue does (ip(7)).
             raise error_queue.precise(sock, OSError(number, os.strerror(number)))
 
     def receive(self, descriptor: int, at_most: int) -> Iterator[ProbeResult]:

@@ -13,6 +13,7 @@ from bridgework.probes.kinds.reasons import IPV4
 from bridgework.probes.kinds.sockaddr import Destination
 
 _RECEIVE_BYTES = 2048
+# The row's number stands behind the random token: the identifiers of 65,536 rows and of two matrices can be equal.
 _ROW_NUMBER = struct.Struct("!I")
 _HEADER = struct.Struct("!BBHHH")
 
@@ -55,6 +56,7 @@ class EchoTransport:
         """Yield the answers to our requests and the ICMP errors about them."""
         version, sock = self._by_descriptor[descriptor]
         for _ in range(at_most):
+            # An error of the socket is about no single try.
             try:
                 datagram, sender = sock.recvfrom(_RECEIVE_BYTES)
             except BlockingIOError:
@@ -71,6 +73,7 @@ class EchoTransport:
 
     def forget(self, position: int) -> int | None:
         """Ignore later answers."""
+        # A late answer would otherwise count for a position whose time-out has been reported.
         self._destinations.pop(position, None)
         return None
 

@@ -6,8 +6,8 @@ import select
 from collections.abc import Callable
 
 MAX_EVENTS = 512
+# Edge-triggered, for a connecting socket: one call when it becomes writable, another when it becomes readable.
 CONNECT_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
-"""Edge-triggered, for a connecting socket: one call when it becomes writable, another when it becomes readable."""
 
 
 class EpollDispatcher:

@@ -1,7 +1,4 @@
-"""Resolves the names of a matrix in each source's namespace, by the same steps as a single check.
-
-An answer that does not fit into a datagram is used as far as it goes: a matrix never asks over TCP.
-"""
+"""Resolves the names of a matrix in each source's namespace, by the same steps as a single check."""
 
 from __future__ import annotations
 
@@ -24,11 +21,12 @@ from bridgework.probes.kinds.sockaddr import Destination, destination_of
 from bridgework.probes.resolver.exchange import read_answer
 from bridgework.probes.resolver.steps import Answer, Query, Resolution, Steps, resolve
 
+# In flight at once. The engine's embedded DNS server is one process that serves all containers.
 MAX_QUERIES = 1024
-"""In flight at once. The engine's embedded DNS server is one process that serves all containers."""
 MAX_QUERIES_OF_SOURCE = 64
+# Datagrams with the number of a query that are no answer to it. Reading a hostile one costs milliseconds.
 MAX_MISREAD = 4
-"""Datagrams with the number of a query that are no answer to it. Reading a hostile one costs milliseconds."""
+# A query's end is noticed this much late at most.
 TURN_S = 0.005
 _RECEIVE_BYTES = 65_536
 
@@ -82,6 +80,7 @@ class NameResolution:
     def add(self, resolver: SourceResolver) -> None:
         """Resolve the waiting positions of this source."""
         self._waiting.append(resolver)
+        # The sockets stay registered until the matrix closes them; late answers are read and dropped.
         for server, sock in resolver.sockets.items():
             self._loop.dispatcher.register(sock.fileno(), partial(self._receive, resolver, server))
 
@@ -108,6 +107,7 @@ class NameResolution:
             resolver.reservations = self._reserve(resolver)
         if resolver.reservations is None:
             return 0
+        # The reservation lasts from the first query to the last answer: a source asks the same servers all the time.
         self._active.add(resolver)
         started = 0
         while resolver.waiting and started < most and self._loop.rate_limiter.try_acquire():
@@ -122,6 +122,7 @@ class NameResolution:
         """Reserve neighbour entries towards all servers, or none."""
         reservations: list[Reservation] = []
         for server in resolver.sockets:
+            # Docker's embedded server (127.0.0.11) is in the namespace itself, and needs no entry.
             reservation = self._loop.budget.reserve(resolver.source.namespace, destination_of(server, 0).packed)
             if reservation is None:
                 _release(reservations)
@@ -156,6 +157,7 @@ class NameResolution:
         return True
 
     def _receive(self, resolver: SourceResolver, server: str) -> None:
+        # A truncated answer (RFC 1035, TC) is used as far as it goes: a matrix never asks over TCP.
         for _ in range(MAX_QUERIES_OF_SOURCE):
             try:
                 data = resolver.sockets[server].recv(_RECEIVE_BYTES)
@@ -176,6 +178,7 @@ class NameResolution:
             answer = read_answer(data)
         except dns.exception.DNSException:
             answer = None
+        # A datagram with the right number and another question may be forged: the true answer can still come.
         if answer is None or not question.query.message.is_response(answer):
             question.misread += 1
             return
@@ -204,6 +207,7 @@ class NameResolution:
         chosen = next((address for address in addresses if self._reaches(source, address)), addresses[0])
         source.row.addresses[position] = chosen
         destination = self._destination(chosen)
+        # All addresses are judged, not only the chosen one: a name that leads outside at all is refused, as in a check.
         if not self._is_allowed(addresses):
             self._loop.finish(source, position, Reason.NOT_ALLOWED)
         elif destination is None:

@@ -1,8 +1,4 @@
-"""The state of one network namespace: its addresses, its routes, and the neighbour entries that it holds.
-
-Addresses and routes are read once. They only predict which neighbour entries a packet makes; they never decide a
-verdict. So an unusual route table (policy routing, other tables) costs a less exact prediction and nothing else.
-"""
+"""The state of one network namespace: its addresses, its routes, and the neighbour entries that it holds."""
 
 from __future__ import annotations
 
@@ -17,12 +13,12 @@ from bridgework.probes.kernel import netlink, rtnetlink
 _USED_TYPES = frozenset({rtnetlink.RTN_UNICAST}) | rtnetlink.DEAD_ENDS
 _LOOPBACK_PREFIX = b"\x7f"
 READ_ENTRIES_S = 1.0
+# Addresses of one interface that are compared to predict a packet's source. A container can have thousands.
 MAX_OWN_ADDRESSES = 64
-"""Addresses of one interface that are compared to predict a packet's source address."""
+# A neighbour entry: interface index and packed address.
 Entry = tuple[int, bytes]
-"""A neighbour entry: interface index and packed address."""
+# Routes by the number of bits after the prefix, fewest first (so the longest prefix first), then by the prefix.
 Routes = dict[int, dict[int, "Route"]]
-"""Routes by the number of bits after the prefix, shortest first (longest prefix first), then by the prefix."""
 
 
 class Route(NamedTuple):
@@ -53,6 +49,8 @@ class Namespace:
 
     def read(self, limit: netlink.Limit) -> None:
         """Read addresses, routes and entries, up to the limit. Raises ``OSError``, ``TimeoutError`` at its end."""
+        # Read once. Addresses and routes only predict which neighbour entries a packet makes, and never decide a
+        # verdict. So policy routing, other tables and later changes make the prediction less exact, and nothing else.
         for found in rtnetlink.addresses(self._sock, limit):
             self.addresses[found.packed] = found.interface
             own = self._own_addresses.setdefault((found.interface, len(found.packed)), [])
@@ -78,6 +76,7 @@ class Namespace:
 
     def route(self, address: bytes) -> Route | None:
         """Return the route with the longest prefix; ``None`` without one, or when it is a dead end."""
+        # At most 33 or 129 look-ups, usually two or three: as many as there are prefix lengths.
         number = int.from_bytes(address, "big")
         for shift, by_prefix in self._routes[len(address)].items():
             found = by_prefix.get(number >> shift)
@@ -85,12 +84,18 @@ class Namespace:
                 return found if found.interface else None
         return None
 
+    def is_local(self, address: bytes) -> bool:
+        """Return whether packets to the address stay in the namespace."""
+        # 127.0.0.0/8 is routed in the local table, which is not read; Docker's DNS server is 127.0.0.11.
+        return address in self.addresses or address.startswith(_LOOPBACK_PREFIX)
+
     def reaches(self, address: bytes) -> bool:
-        """Return whether the address is its own, a loopback address, or behind a route."""
-        return address in self.addresses or address.startswith(_LOOPBACK_PREFIX) or self.route(address) is not None
+        """Return whether the address is local or behind a route."""
+        return self.is_local(address) or self.route(address) is not None
 
     def source_towards(self, route: Route, address: bytes) -> bytes | None:
         """Predict the source address of packets to ``address`` on this route (RFC 6724, section 5, rules 2 and 8)."""
+        # The kernel prefers the source that the route names (``ip route … src``). IPv4 routes to a link have one.
         if route.source is not None:
             return route.source
         own_addresses = self._own_addresses.get((route.interface, len(address)), ())

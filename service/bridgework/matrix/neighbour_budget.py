@@ -1,12 +1,7 @@
 """The budget of neighbour entries: a matrix never fills the kernel's ARP and NDP tables.
 
 The kernel bounds the entries of all namespaces together (``gc_thresh3``, ip-sysctl), and a full table breaks the
-containers' own traffic. So a packet is sent only when the entries that it makes fit into a share of the limit, beside
-all other entries of the machine. Entries that were there before are neither counted nor deleted. An entry is deleted
-when the last packet that needed it was answered or has timed out.
-
-``TableBudget`` counts the entries of one table. ``NeighbourBudget`` predicts which entries a packet makes, and has one
-``TableBudget`` for each IP version.
+containers' own traffic. So a packet is sent only when the entries that it makes fit into a share of that limit.
 """
 
 from __future__ import annotations
@@ -19,13 +14,15 @@ from bridgework.matrix.namespaces import Entry, Namespace, Route
 from bridgework.probes.kernel.neighbour_table import TableUsage
 from bridgework.probes.kinds.reasons import VERSION_OF_LENGTH
 
+# The other half is for the containers, also those that start meanwhile.
 SHARE_OF_HARD_LIMIT = 0.5
+# The kernel's defaults (ip-sysctl), used where it does not tell its limits.
 ASSUMED_USAGE = TableUsage(entries=0, collect_from=128, soft_limit=512, hard_limit=1024)
-"""The kernel's defaults, for where it does not tell."""
+# How long a namespace's entries are used before they are read again.
 FRESH_S = 0.1
 UNKNOWN_NAMESPACE = 0
+# Namespace inode (UNKNOWN_NAMESPACE: one that the matrix cannot read), interface index, packed address.
 EntryKey = tuple[int, int, bytes]
-"""Namespace inode (``UNKNOWN_NAMESPACE``: one that the matrix cannot read), interface index, address."""
 _IPV6_BYTES = 16
 _SOLICITED_NODE = bytes.fromhex("ff0200000000000000000001ff")
 
@@ -59,10 +56,12 @@ class TableBudget:
 
     def reserve(self, keys: Sequence[EntryKey]) -> tuple[EntryKey, ...] | None:
         """Reserve the entries and return those to ``release`` later; ``None`` when they do not fit now."""
-        # Lists, not generators: this runs once for each pair.
+        # Foreign entries cost nothing: they exist anyway, so they are neither counted nor deleted.
+        # These are lists and not generators because this runs once for each pair.
         ours = tuple([key for key in keys if key in self._reserved or not self._is_foreign(key)])
         new = len([key for key in ours if key not in self._reserved])
         if new and not self._fits(new):
+            # Other programs' entries may have gone since the last count, and released ones of ours can go now.
             self.flush()
             if not self._fits(new):
                 return None
@@ -86,6 +85,7 @@ class TableBudget:
         namespace = self._namespaces.get(inode)
         if namespace is None or key in self._to_delete:
             return False
+        # Containers make entries all the time. One that appears while ours exist is foreign unless we predicted it.
         now = time.monotonic()
         if now - namespace.foreign_read_at > FRESH_S:
             namespace.foreign_entries |= {entry for entry in namespace.entries() if not self._is_ours((inode, *entry))}
@@ -98,6 +98,7 @@ class TableBudget:
     def release(self, keys: Iterable[EntryKey]) -> None:
         """Give back what ``reserve`` returned. The next ``flush`` deletes entries that no packet needs any more."""
         for key in keys:
+            # An entry may serve many packets: the one for a gateway serves every pair that leaves the network.
             self._reserved[key] -= 1
             if not self._reserved[key]:
                 del self._reserved[key]
@@ -112,6 +113,7 @@ class TableBudget:
         """Delete the released entries and count the table again."""
         by_namespace: dict[int, list[Entry]] = {}
         for key in self._to_delete:
+            # Between release and flush another packet may have reserved the entry again.
             if key not in self._reserved and key[0] in self._namespaces:
                 by_namespace.setdefault(key[0], []).append(key[1:])
         for inode, entries in by_namespace.items():
@@ -125,6 +127,7 @@ class TableBudget:
         """Delete all new entries at the end, also those that the prediction missed."""
         if not self._touched:
             return
+        # A stopped matrix still has packets in flight.
         self._to_delete.update(self._reserved)
         self._reserved.clear()
         self.flush()
@@ -159,6 +162,9 @@ class Reservation(NamedTuple):
 class NeighbourBudget:
     """The budgets of both tables by IP version, and a prediction of what each packet needs of them."""
 
+    # The prediction may be wrong (policy routing, a changed table). Then an entry is not counted, and ``clean_up``
+    # finds it at the end.
+
     def __init__(self, namespaces: Iterable[Namespace], tables: Mapping[int, TableBudget]) -> None:
         self._tables = tables
         self._predicted: dict[tuple[int, Route, bytes], Predicted] = {}
@@ -176,9 +182,10 @@ class NeighbourBudget:
         return None if keys is None else Reservation(table, keys, predicted.on_link)
 
     def _predict(self, namespace: Namespace, address: bytes) -> Predicted:
-        route = None if address in namespace.addresses else namespace.route(address)
+        route = None if namespace.is_local(address) else namespace.route(address)
         if route is None:
             return _NO_ENTRIES
+        # A key for each next hop, not for each address: all pairs that leave a network by its gateway share one.
         next_hop = route.gateway or address
         cached = namespace.inode, route, next_hop
         if cached not in self._predicted:
@@ -201,6 +208,7 @@ class NeighbourBudget:
         if owner is None or back is None:
             yield UNKNOWN_NAMESPACE, 0, next_hop + source
         elif back.gateway is None:
+            # Where the answer takes another gateway, the next hop makes no entry for the sender.
             yield owner.inode, back.interface, source
 
     @property

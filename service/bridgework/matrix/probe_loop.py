@@ -1,8 +1,4 @@
-"""The loop of a matrix: send within rate and budget, receive, time out, and emit each row when it is complete.
-
-One thread and one epoll serve all sources. Time-outs overlap, so a matrix takes about its packets divided by the rate,
-plus one time-out. What could not be sent is never reported as unreachable.
-"""
+"""The loop of a matrix: send within rate and budget, receive, time out, and emit each row when it is complete."""
 
 from __future__ import annotations
 
@@ -25,7 +21,9 @@ from bridgework.probes.kinds import reasons
 from bridgework.probes.kinds.sockaddr import Destination
 
 RETRY_S = 0.001
+# So often at least the loop asks whether it is stopped.
 MAX_WAIT_S = 0.5
+# Datagrams read of one socket before the next one: a flood towards one source must not delay the others' answers.
 RECEIVE_AT_ONCE = 256
 # A transport belongs to one source and never waits. ``send`` tries once and returns a new descriptor to watch, if there
 # is one; it raises BlockingIOError to be called again later, and another OSError as the result of the try. ``receive``
@@ -33,6 +31,7 @@ RECEIVE_AT_ONCE = 256
 Transport = EchoTransport | ConnectTransport
 
 
+# Compared by identity: sources are members of sets.
 @dataclass(eq=False, slots=True)
 class ActiveSource:
     """A source that is measured; ``enter`` moves the calling thread into its namespace."""
@@ -48,6 +47,10 @@ class ProbeLoop:
 
     ``before_send`` is called with the present time on every turn and returns when it must be called again.
     """
+
+    # One thread and one epoll serve all sources. Time-outs overlap, so a matrix takes about its number of packets
+    # divided by the rate, plus one time-out: 159,600 pairs at 75,000 packets a second take 2.1 s and the time-out.
+    # What could not be sent is never reported as unreachable.
 
     def __init__(
         self,
@@ -110,6 +113,7 @@ class ProbeLoop:
     def _send(self, now: float) -> None:
         allowed = self.rate_limiter.available()
         while allowed > 0 and self._sending and now >= self._retry_at:
+            # One source after another, not in turns: rows are complete early, and a namespace is entered seldom.
             source = self._sending[0]
             if not source.row.ready:
                 self._queued.discard(self._sending.popleft())
@@ -141,6 +145,7 @@ class ProbeLoop:
             return self._starve(source, position, destination, now)
         if reservation.keys:
             self._starved_since = None
+        # Before the send: over the loopback the answer can be there when sendto returns.
         source.row.in_flight[position] = InFlight(reservation, now)
         try:
             descriptor = source.transport.send(position, destination)
@@ -167,6 +172,7 @@ class ProbeLoop:
 
     def _retry(self, source: ActiveSource, position: int, destination: Destination, now: float) -> bool:
         source.row.ready.appendleft((position, destination))
+        # The whole loop pauses: usually the budget or the descriptors are used up, which all sources share.
         self._retry_at = now + RETRY_S
         return False
 
@@ -193,6 +199,7 @@ class ProbeLoop:
     def _receive(self, source: ActiveSource, descriptor: int, at_most: int) -> None:
         for position, reason in source.transport.receive(descriptor, at_most):
             in_flight = source.row.in_flight.get(position)
+            # A forged ICMP error can name a position that waits to be sent again.
             if in_flight is not None:
                 elapsed_ms = round((time.monotonic() - in_flight.sent_at) * 1000, 3)
                 self.finish(source, position, reason, None if reason else elapsed_ms)
@@ -210,6 +217,7 @@ class ProbeLoop:
         in_flight = source.row.in_flight.pop(position, None)
         if in_flight is not None:
             in_flight.reservation.release()
+        # A closed number is soon reused for the next try: its old handler must be gone by then.
         closed = source.transport.forget(position)
         if closed is not None:
             self.dispatcher.forget_closed(closed)
@@ -225,6 +233,7 @@ class ProbeLoop:
             self._emit(source.row.result())
 
     def _fail_open(self) -> None:
+        # A set has no order; the plan has one.
         for source in sorted(self._open, key=lambda source: source.row.source.index):
             source.row.fail_open(Reason.DEADLINE)
             self._complete(source)

@@ -12,6 +12,7 @@ from bridgework.probes.kinds.attempts import verdict_of
 from bridgework.probes.kinds.sockaddr import Destination
 
 
+# Tuples, not dataclasses: one of each is made for every pair.
 class InFlight(NamedTuple):
     """A packet without an answer so far; ``sent_at`` is ``time.monotonic``."""
 
@@ -32,6 +33,7 @@ class RowProgress:
     def __init__(self, source: SweepSource) -> None:
         self.source = source
         self.open_count = len(source.targets)
+        # Positions to send, in the order of the targets. A retried one goes to the front, so that rows stay in order.
         self.ready: deque[tuple[int, Destination]] = deque()
         self.in_flight: dict[int, InFlight] = {}
         self.addresses: list[str | None] = [target.address for target in source.targets]
@@ -39,6 +41,7 @@ class RowProgress:
 
     def finish(self, position: int, reason: Reason | None, rtt_ms: float | None = None) -> None:
         """Record the first outcome of a position; without a ``reason`` it is a success."""
+        # An answer and a time-out can meet in one turn of the loop.
         if self._outcomes[position] is not None:
             return
         self._outcomes[position] = SweepOutcome(

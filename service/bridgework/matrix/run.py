@@ -1,8 +1,4 @@
-"""Runs a matrix: ``run_matrix`` starts one thread that opens all sources, runs the loop and cleans up.
-
-Nothing is started for a single pair, neither a process nor a container. A source that cannot be entered gets a row that
-says so and does not disturb the others.
-"""
+"""Runs a matrix: ``run_matrix`` starts one thread that opens all sources, runs the loop and cleans up."""
 
 from __future__ import annotations
 
@@ -32,8 +28,8 @@ from bridgework.probes.kernel.namespace_files import OutOfReach
 from bridgework.probes.kinds import reasons
 
 _TABLES: dict[int, neighbour_table.TableName] = {reasons.IPV4: "arp_cache", reasons.IPV6: "ndisc_cache"}
+# A netlink socket, two raw sockets or a namespace descriptor, and up to three nameservers.
 FILES_PER_SOURCE = 6
-"""A netlink socket, two raw sockets or a namespace descriptor, and up to three nameservers."""
 MAX_CONNECTIONS = 16_384
 
 
@@ -107,12 +103,15 @@ class _MatrixThread:
             )
             for version, table in _TABLES.items()
         }
+        # The stack runs in reverse: close the sockets of the tries, then delete entries, then close the namespaces.
         for table in tables.values():
             files.callback(table.clean_up)
         dispatcher = EpollDispatcher()
         files.callback(dispatcher.close)
+        # Only to end the wait: the loop asks ``stopped`` on each turn.
         dispatcher.register(self.wakeup, lambda: None)
         budget = NeighbourBudget(opener.namespaces.values(), tables)
+        # One limit for pings, connections and DNS queries together.
         rate_limiter = RateLimiter(self.plan.max_packets_per_second)
         loop = ProbeLoop(budget, dispatcher, rate_limiter, self.emit, self.plan.timeout_ms / 1000)
         files.callback(loop.close)
@@ -120,6 +119,7 @@ class _MatrixThread:
 
     def _descriptors(self) -> DescriptorBudget:
         """Raise the limit of open files for all sources, and for as many connections as the hard limit leaves."""
+        # More files than the soft limit allows are normal: 400 sources need 2,400, and the default limit is 1,024.
         needed = len(self.plan.sources) * FILES_PER_SOURCE
         pairs = sum(len(source.targets) for source in self.plan.sources)
         connections = 0 if self.plan.protocol is Protocol.ICMP else min(pairs, MAX_CONNECTIONS)
@@ -129,6 +129,7 @@ class _MatrixThread:
         for number, source in enumerate(self.plan.sources):
             if self.stopped():
                 return
+            # A source that cannot be entered gets a row that says so, and does not disturb the others.
             row = RowProgress(source)
             try:
                 if time.monotonic() >= self.ends:

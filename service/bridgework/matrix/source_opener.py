@@ -1,8 +1,4 @@
-"""Opens what a matrix needs in each source's namespace: sockets, the kernel's state, and a resolver.
-
-The thread of the matrix enters each namespace once and stays in the last one until the next. Sockets belong to the
-namespace in which they were opened (network_namespaces(7)), so most of them can be used from anywhere afterwards.
-"""
+"""Opens what a matrix needs in each source's namespace: sockets, the kernel's state, and a resolver."""
 
 from __future__ import annotations
 
@@ -88,8 +84,10 @@ class SourceOpener:
         return source, SourceResolver(source, configuration, self._resolver_sockets(configuration), named)
 
     def _enter(self, descriptor: int) -> Namespace:
+        # The thread stays there until it enters the next namespace. A socket belongs to the namespace in which it was
+        # opened (network_namespaces(7)) and can be used from anywhere afterwards.
         self._environment.enter(descriptor)
-        # Containers can share a namespace; its inode identifies it.
+        # Containers can share a namespace (network mode container:X). Its inode identifies it, not the descriptor.
         inode = os.fstat(descriptor).st_ino
         if inode not in self.namespaces:
             self.namespaces[inode] = read_namespace(inode, self._ends)
@@ -129,6 +127,7 @@ class SourceOpener:
     def _transport(self, number: int, row: RowProgress, named: deque[int]) -> Transport:
         if self._protocol is not None:
             return ConnectTransport(self._protocol, self._budget)
+        # A name can lead to either version, so both sockets are opened.
         versions = {IPV4, IPV6} if named else {destination.version for _, destination in row.ready}
         transport = EchoTransport(number, self._token, sorted(versions))
         self._files.callback(transport.close)
@@ -138,6 +137,7 @@ class SourceOpener:
         """Return what enters the namespace again, for a transport that opens more sockets there."""
         if self._protocol is None:
             return lambda: None
+        # The caller closes its descriptor. Ours keeps the namespace alive, also when its container stops meanwhile.
         own = os.dup(descriptor)
         self._files.callback(os.close, own)
         return lambda: self._environment.enter(own)
@@ -152,6 +152,7 @@ class SourceOpener:
                 self._files.callback(sock.close)
                 sock.connect(destination.sockaddr)
             except OSError:
+                # Without a route to it, or in a bad spelling: the resolver's steps go on to the next server.
                 continue
             sockets[server] = sock
         return sockets

@@ -1,7 +1,7 @@
-"""The two seams of the house, as core sees them: a place to stand, and a runner that probes from there.
+"""The port between the use cases and the probes: places, the plan of a matrix, and the runner.
 
-``service/bridgework/probes`` implements the runner (in the namespace itself, or in a helper container); operations are
-handed one and never ask which.
+``bridgework.probes.runners`` implements the runner, in the namespace itself or in a helper container. A use case does
+not know which one it has.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from bridgework.model.checks import Protocol as ProbeProtocol
 from bridgework.model.observations import HostObservation, Observation
 
 Aspect = Literal["interfaces", "routes", "neighbours", "neighbour_table", "sockets", "processes", "resolver", "sysctls"]
-"""What to look at. ``processes`` names the owners of ``sockets``; that looks through every process, so only to show."""
+"""What to observe. ``processes`` adds the owners to ``sockets``; it reads all processes, so use it only for display."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a probe stands: a running container's network namespace, or the engine's host (``container_id`` None).
+    """A network namespace to probe from: a running container's, or the engine's host's (``container_id`` is ``None``).
 
-    ``pid`` is the process whose ``/proc/<pid>/ns/net`` is the truth; ``namespace_path`` the engine's own handle on it
-    (the owner's, for ``container:X``). The two paths to resolver files are on the engine's host.
+    ``pid`` is the container's main process. ``namespace_path`` is the engine's own file of the namespace (with
+    ``container:X``: that of X). The paths of the resolver files are paths on the engine's host.
     """
 
     container_id: str | None
@@ -36,7 +36,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class RunnerStatus:
-    """How checks can run: ``kind`` in force, why that one, and what is missing for a better one."""
+    """How checks run: the ``kind`` in use, the ``reason`` for it, and what is ``missing`` for a better one."""
 
     kind: Literal["namespace", "sidecar", "unavailable"]
     reason: str
@@ -45,7 +45,7 @@ class RunnerStatus:
 
 @dataclass(frozen=True, slots=True)
 class SweepTarget:
-    """A column of a matrix, as one source sees it: a literal address, or a name; neither where it may not be probed."""
+    """A column of a matrix for one source: an address, or a name to resolve; neither where it must not be probed."""
 
     index: int
     address: str | None = None
@@ -54,7 +54,7 @@ class SweepTarget:
 
 @dataclass(frozen=True, slots=True)
 class SweepSource:
-    """A row of a matrix: where to stand and what to probe from there."""
+    """A row of a matrix: where to probe from, and the targets."""
 
     index: int
     place: Place
@@ -63,9 +63,9 @@ class SweepSource:
 
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
-    """A whole matrix. ``max_packets_per_second`` of ``None`` is the polite default of the runner.
+    """A whole matrix. ``max_packets_per_second`` of ``None`` is the runner's default.
 
-    ``alive_every_ms`` asks for a sign of life where no row becomes whole for so long.
+    With ``alive_every_ms`` the runner yields ``None`` when no row was complete for so long.
     """
 
     protocol: ProbeProtocol
@@ -79,13 +79,13 @@ class SweepPlan:
 
     @property
     def alive_every_s(self) -> float | None:
-        """The same in seconds."""
+        """``alive_every_ms`` in seconds."""
         return None if self.alive_every_ms is None else self.alive_every_ms / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class SweepOutcome:
-    """What one target answered to one source."""
+    """The result of one source and one target."""
 
     index: int
     verdict: Verdict
@@ -103,28 +103,28 @@ class SweepRow:
 
 
 class ProbeRunner(Protocol):
-    """Runs probes where the source stands. Every method may be called from any thread."""
+    """Runs probes inside network namespaces. Every method may be called from any thread."""
 
     def status(self) -> RunnerStatus:
-        """How checks run, found out once at start and again whenever the engine came back."""
+        """Return how checks run."""
         ...
 
     def check(self, place: Place, request: ProbeRequest) -> Measurement:
-        """One probe. A namespace that cannot be entered is ``inconclusive``/``namespace-out-of-reach``."""
+        """Probe once. A namespace that cannot be entered is ``inconclusive``/``namespace-out-of-reach``."""
         ...
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
-        """Look inside; ``None`` when the place cannot be entered."""
+        """Observe the place; ``None`` when it cannot be entered."""
         ...
 
     def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
-        """Look at the engine's host; ``None`` when it is out of reach."""
+        """Observe the engine's host; ``None`` when it cannot be entered."""
         ...
 
     def namespace_inode(self, place: Place) -> int | None:
-        """The identity of the place's namespace, without entering it; ``None`` when out of sight."""
+        """Return the identity of the place's namespace, without entering it; ``None`` when it is not visible."""
         ...
 
     def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
-        """A row as soon as it is whole, ``None`` for a sign of life; closing the iterator stops the work."""
+        """Yield each row as soon as it is complete; closing the iterator stops the probes."""
         ...
