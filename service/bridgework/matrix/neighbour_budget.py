@@ -17,7 +17,7 @@ from bridgework.probes.kinds.reasons import VERSION_OF_LENGTH
 # The other half is for the containers, also those that start meanwhile.
 SHARE_OF_HARD_LIMIT = 0.5
 # The kernel's defaults (ip-sysctl), used where it does not tell its limits.
-ASSUMED_USAGE = TableUsage(entries=0, collect_from=128, soft_limit=512, hard_limit=1024)
+ASSUMED_USAGE = TableUsage(entries=0, soft_limit=512, hard_limit=1024)
 # How long a namespace's entries are used before they are read again.
 FRESH_S = 0.1
 UNKNOWN_NAMESPACE = 0

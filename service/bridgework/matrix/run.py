@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from bridgework.matrix.rows import RowProgress
 from bridgework.matrix.source_opener import Environment, SourceOpener
 from bridgework.model.checks import Protocol, Reason
 from bridgework.model.probe_port import SweepPlan, SweepRow
-from bridgework.probes.kernel import neighbour_table, netlink, rlimit
+from bridgework.probes.kernel import neighbour_table, netlink
 from bridgework.probes.kernel.namespace_files import OutOfReach
 from bridgework.probes.kinds import reasons
 
@@ -31,6 +32,8 @@ _TABLES: dict[int, neighbour_table.TableName] = {reasons.IPV4: "arp_cache", reas
 # A netlink socket, two raw sockets or a namespace descriptor, and up to three nameservers.
 FILES_PER_SOURCE = 6
 MAX_CONNECTIONS = 16_384
+# For the rest of the service.
+RESERVED_FILES = 256
 
 
 def run_matrix(plan: SweepPlan, environment: Environment) -> Iterator[SweepRow | None]:
@@ -123,7 +126,7 @@ class _MatrixThread:
         needed = len(self.plan.sources) * FILES_PER_SOURCE
         pairs = sum(len(source.targets) for source in self.plan.sources)
         connections = 0 if self.plan.protocol is Protocol.ICMP else min(pairs, MAX_CONNECTIONS)
-        return DescriptorBudget(max(1, rlimit.raise_file_limit(needed + connections) - needed))
+        return DescriptorBudget(max(1, _raise_file_limit(needed + connections) - needed))
 
     def _open(self, opener: SourceOpener) -> Iterator[tuple[ActiveSource, SourceResolver | None]]:
         for number, source in enumerate(self.plan.sources):
@@ -139,6 +142,15 @@ class _MatrixThread:
             except (OutOfReach, OSError) as error:
                 row.fail_open(_reason(error))
                 self.emit(row.result())
+
+
+def _raise_file_limit(wanted: int) -> int:
+    """Raise the soft limit of open files as needed and allowed; return how many of the ``wanted`` may be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted + RESERVED_FILES and soft != hard:
+        soft = wanted + RESERVED_FILES if hard == resource.RLIM_INFINITY else min(hard, wanted + RESERVED_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(0, soft - RESERVED_FILES)
 
 
 def _usage(sock: socket.socket, table: neighbour_table.TableName) -> neighbour_table.TableUsage | None:

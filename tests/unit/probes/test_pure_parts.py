@@ -226,13 +226,13 @@ def test_what_does_not_fit_is_refused(kind, data):
 
 
 def test_the_budget_is_half_the_limit_and_below_the_soft_one():
-    assert limit_of(TableUsage(0, 128, 512, 1024)) == 512
-    assert limit_of(TableUsage(0, 128, 300, 1024)) == 300
-    assert limit_of(TableUsage(0, 4096, 16_384, 8192)) == 4096
+    assert limit_of(TableUsage(0, 512, 1024)) == 512
+    assert limit_of(TableUsage(0, 300, 1024)) == 300
+    assert limit_of(TableUsage(0, 16_384, 8192)) == 4096
 
 
 def test_a_budget_counts_others_and_frees_what_is_released():
-    others = TableUsage(90, 128, 512, 1024)
+    others = TableUsage(90, 512, 1024)
     budget = TableBudget({}, lambda: others, limit=100)
     keys = [(0, 0, bytes([number])) for number in range(12)]
     held = budget.reserve(keys[:8])

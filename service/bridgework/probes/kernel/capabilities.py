@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 
+from bridgework.probes.kernel.safe_read import opened
 from bridgework.probes.kernel.setns import run_inside
 
 _CAP_NET_ADMIN = 12
@@ -14,15 +14,10 @@ _CAP_NET_ADMIN = 12
 def may_enter_namespaces() -> bool:
     """Return whether setns(2) is allowed: a throwaway thread enters the namespace where it already is."""
     try:
-        descriptor = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        with opened("/proc/self/ns/net") as descriptor:
+            run_inside(descriptor, lambda: None)
     except OSError:
         return False
-    try:
-        run_inside(descriptor, lambda: None)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
     return True
 
 

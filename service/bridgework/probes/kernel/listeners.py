@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bridgework.model.observations import ListeningSocket
 from bridgework.probes.kernel import netlink
 from bridgework.probes.kernel.namespace_files import process_folder
 from bridgework.probes.kernel.netlink import Limit
 from bridgework.probes.kernel.printable import printable
-from bridgework.probes.kernel.safe_read import read_small
+from bridgework.probes.kernel.safe_read import opened, read_small
 
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY = 4, 20
 _FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
@@ -35,7 +36,6 @@ _ADDRESS_BYTES = {socket.AF_INET: 4, socket.AF_INET6: 16}
 MAX_PROCESSES = 4096
 MAX_DESCRIPTORS = 4096
 _MAX_NAME_BYTES = 64
-Owner = tuple[int, str]
 
 
 def sockets(namespace_inode: int | None, limit: Limit | None = None) -> tuple[ListeningSocket, ...] | None:
@@ -56,7 +56,7 @@ def sockets(namespace_inode: int | None, limit: Limit | None = None) -> tuple[Li
         return None
     inodes = {inode for inode, _ in found}
     owners = _owners(inodes, namespace_inode, limit.ends) if found and namespace_inode else {}
-    return tuple(_owned(one, owners.get(inode)) for inode, one in found)
+    return tuple(replace(one, **owners.get(inode, {})) for inode, one in found)
 
 
 def _ask(
@@ -73,17 +73,14 @@ def _ask(
         yield _INODE.unpack_from(body)[0], found
 
 
-def _owned(found: ListeningSocket, owner: Owner | None) -> ListeningSocket:
-    return found if owner is None else replace(found, pid=owner[0], process=owner[1])
-
-
-def _owners(inodes: set[int], namespace_inode: int, ends: float) -> dict[int, Owner]:
-    """Return the processes of these sockets, without those that end meanwhile."""
-    owners: dict[int, Owner] = {}
+def _owners(inodes: set[int], namespace_inode: int, ends: float) -> dict[int, dict[str, Any]]:
+    """Return ``pid`` and ``process`` by socket, without processes that end meanwhile."""
+    owners: dict[int, dict[str, Any]] = {}
     for number, folder in _processes(namespace_inode):
         own = {inode for inode in _socket_inodes(folder, ends) if inode in inodes and inode not in owners}
         if own:
-            owners.update(dict.fromkeys(own, (number, _name(folder))))
+            owner = {"pid": number, "process": _name(folder)}
+            owners.update((inode, owner) for inode in own)
         if len(owners) == len(inodes) or time.monotonic() >= ends:
             break
     return owners
@@ -122,11 +119,7 @@ def _is_in(process: int, namespace_inode: int) -> bool:
 def _socket_inodes(process: int, ends: float) -> Iterator[int]:
     """Yield the inodes of its sockets, from at most ``MAX_DESCRIPTORS``: a process can have a million."""
     try:
-        folder = os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)
-    except OSError:
-        return
-    try:
-        with os.scandir(folder) as entries:
+        with opened("fd", os.O_RDONLY | os.O_DIRECTORY, process) as folder, os.scandir(folder) as entries:
             for entry in itertools.islice(entries, MAX_DESCRIPTORS):
                 target = os.readlink(entry.name, dir_fd=folder)
                 if target.startswith("socket:["):
@@ -135,8 +128,6 @@ def _socket_inodes(process: int, ends: float) -> Iterator[int]:
                     return
     except OSError:
         return
-    finally:
-        os.close(folder)
 
 
 def _name(process: int) -> str:

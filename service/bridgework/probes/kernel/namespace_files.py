@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from bridgework.model.checks import Reason
 from bridgework.model.observations import ResolverConfiguration
 from bridgework.model.probe_port import Place
-from bridgework.probes.kernel.safe_read import Text, open_folder, read_in_root, read_small
+from bridgework.probes.kernel.safe_read import Text, open_folder, opened, read_in_root, read_small
 from bridgework.probes.resolver import files as resolver_files
 
 # Of a resolver file. Docker writes some hundred bytes; the container can write any number.
@@ -71,21 +71,18 @@ def _open(place: Place, *, pids_visible: bool) -> int:
 
 
 def _open_of_process(place: Place) -> int:
+    stopped = OutOfReach(f"{place.name} has stopped meanwhile", Reason.SOURCE_NOT_RUNNING)
     with process_folder(place.pid) as folder:
-        descriptor = None if folder is None else _open_link(folder)
-        if folder is None or descriptor is None:
-            raise OutOfReach(f"{place.name} has stopped meanwhile", Reason.SOURCE_NOT_RUNNING)
+        if folder is None:
+            raise stopped
+        try:
+            descriptor = os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+        except (FileNotFoundError, ProcessLookupError):
+            raise stopped from None
         if not belongs(place, folder):
             os.close(descriptor)
             raise OutOfReach(f"process {place.pid} is no longer {place.name}'s", Reason.SOURCE_NOT_RUNNING)
         return descriptor
-
-
-def _open_link(folder: int) -> int | None:
-    try:
-        return os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
-    except (FileNotFoundError, ProcessLookupError):
-        return None
 
 
 @contextmanager
@@ -150,8 +147,5 @@ def _file_of_process(place: Place, inner: str) -> Text | None:
 
 
 def _read_below(path: str, folder: int | None, inner: str) -> Text | None:
-    root = open_folder(path, folder)
-    try:
+    with opened(path, os.O_PATH | os.O_DIRECTORY, folder) as root:
         return read_in_root(root, inner, MAX_FILE_BYTES)
-    finally:
-        os.close(root)

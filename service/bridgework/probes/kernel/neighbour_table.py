@@ -17,17 +17,16 @@ TableName = Literal["arp_cache", "ndisc_cache"]
 _FAMILIES = {"arp_cache": socket.AF_INET, "ndisc_cache": socket.AF_INET6}
 _RTM_GETNEIGHTBL = 66
 _RTGENMSG = struct.Struct("=Bxxx")
-_NDTA_NAME, _NDTA_THRESH1, _NDTA_THRESH2, _NDTA_THRESH3, _NDTA_CONFIG = 1, 2, 3, 4, 5
+_NDTA_NAME, _NDTA_THRESH2, _NDTA_THRESH3, _NDTA_CONFIG = 1, 3, 4, 5
 _ENTRIES_IN_CONFIG = struct.Struct("=HHI")
 FULL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class TableUsage:
-    """Numbers of entries: in use, ``gc_thresh1`` (kept without collection), ``gc_thresh2`` and ``gc_thresh3``."""
+    """Numbers of entries: in use, ``gc_thresh2`` and ``gc_thresh3``."""
 
     entries: int
-    collect_from: int
     soft_limit: int
     hard_limit: int
 
@@ -53,6 +52,6 @@ def read_usage(sock: socket.socket, name: TableName) -> TableUsage | None:
         found = netlink.attributes(body, _RTGENMSG.size)
         # The kernel also lists the parameters of each interface under the table's name, without the thresholds.
         if found.get(_NDTA_NAME, b"").rstrip(b"\0") == name.encode() and _NDTA_THRESH3 in found:
-            thresholds = [struct.unpack("=I", found[kind])[0] for kind in (_NDTA_THRESH1, _NDTA_THRESH2, _NDTA_THRESH3)]
+            thresholds = [struct.unpack("=I", found[kind])[0] for kind in (_NDTA_THRESH2, _NDTA_THRESH3)]
             return TableUsage(_ENTRIES_IN_CONFIG.unpack_from(found[_NDTA_CONFIG])[2], *thresholds)
     return None

@@ -12,6 +12,8 @@ import ctypes
 import os
 import stat
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 _SYS_OPENAT2 = 437
@@ -30,6 +32,16 @@ class Text(NamedTuple):
 def open_folder(path: str, folder: int | None = None) -> int:
     """Return an ``O_PATH`` descriptor of a folder, by its path or by its name in another. Raises ``OSError``."""
     return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+
+
+@contextmanager
+def opened(path: str, flags: int = os.O_RDONLY, folder: int | None = None) -> Iterator[int]:
+    """Open a descriptor, by path or by name in a folder, and close it on leaving. Raises ``OSError``."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def read_in_root(root: int, path: str, max_bytes: int) -> Text | None:

@@ -12,11 +12,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TextIO
 
 from bridgework.model.checks import ProbeRequest
 from bridgework.model.probe_port import Place, SweepPlan
 from bridgework.probes.kernel.namespace_files import resolver_configuration
+from bridgework.probes.kernel.safe_read import opened
 from bridgework.probes.runners.codec import from_json, to_json
 
 ALIVE_EVERY_S = 0.2
@@ -25,23 +27,23 @@ HERE = Place(container_id=None, name="here")
 # Several helpers run at the same time and see each other only in the kernel's count: each uses less than one runner
 # would.
 SHARE_OF_LIMIT = 0.75
-Say = Callable[[Mapping[str, Any]], None]
+Answer = Mapping[str, Any]
 
 
 def main(argument: str, output: TextIO) -> int:
     """Do the job. Returns 0 when it was done, 2 when it was not understood."""
     lock = threading.Lock()
 
-    def say(answer: Mapping[str, Any]) -> None:
+    def say(answer: Answer) -> None:
         with lock:
             output.write(json.dumps(answer, separators=(",", ":")) + "\n")
             output.flush()
 
     try:
         job = json.loads(argument)
-        work = JOBS[job["job"]]
         with _signs_of_life(say):
-            work(job, say)
+            for answer in JOBS[job["job"]](job):
+                say(answer)
     except (KeyError, TypeError, ValueError) as error:
         say({"error": f"this job was not understood: {error}"})
         return 2
@@ -52,7 +54,7 @@ def main(argument: str, output: TextIO) -> int:
 
 
 @contextmanager
-def _signs_of_life(say: Say) -> Iterator[None]:
+def _signs_of_life(say: Callable[[Answer], None]) -> Iterator[None]:
     over = threading.Event()
 
     def say_periodically() -> None:
@@ -72,26 +74,26 @@ def _signs_of_life(say: Say) -> Iterator[None]:
 # Each job imports what it needs when it starts: the runner waits for the imports.
 
 
-def _check(job: Mapping[str, Any], say: Say) -> None:
+def _check(job: Answer) -> Iterator[Answer]:
     from bridgework.probes.runners import checking
 
     request = from_json(ProbeRequest, job["request"])
-    say({"measurement": to_json(checking.check(request, resolver_configuration(HERE, pids_visible=False)))})
+    yield {"measurement": to_json(checking.check(request, _resolver(HERE)))}
 
 
-def _observe(job: Mapping[str, Any], say: Say) -> None:
+def _observe(job: Answer) -> Iterator[Answer]:
     from bridgework.probes.runners import observe
 
-    say({"observation": to_json(observe.observe(job["aspects"], resolver_configuration(HERE, pids_visible=False)))})
+    yield {"observation": to_json(observe.observe(job["aspects"], _resolver(HERE)))}
 
 
-def _observe_host(job: Mapping[str, Any], say: Say) -> None:
+def _observe_host(job: Answer) -> Iterator[Answer]:
     from bridgework.probes.runners import observe
 
-    say({"host": to_json(observe.observe_host(firewall=job["firewall"]))})
+    yield {"host": to_json(observe.observe_host(firewall=job["firewall"]))}
 
 
-def _sweep(job: Mapping[str, Any], say: Say) -> None:
+def _sweep(job: Answer) -> Iterator[Answer]:
     from bridgework.matrix.neighbour_budget import ASSUMED_USAGE, limit_of
     from bridgework.matrix.run import run_matrix
     from bridgework.matrix.source_opener import Environment
@@ -99,26 +101,18 @@ def _sweep(job: Mapping[str, Any], say: Say) -> None:
 
     usage = table_usage("arp_cache") or ASSUMED_USAGE
     environment = Environment(
-        open_place=_open_here,
+        open_place=lambda _: opened("/proc/thread-self/ns/net"),
         # A helper is in the right namespace already, and has no right to enter one.
         enter=lambda _: None,
-        resolver=lambda _: resolver_configuration(HERE, pids_visible=False),
+        resolver=_resolver,
         neighbour_limit=int(limit_of(usage) * SHARE_OF_LIMIT),
     )
     for row in run_matrix(from_json(SweepPlan, job["plan"]), environment):
-        say({"row": to_json(row)})
+        yield {"row": to_json(row)}
 
 
-@contextmanager
-def _open_here(_: Place) -> Iterator[int]:
-    descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-JOBS: Mapping[str, Callable[[Mapping[str, Any], Say], None]] = {
+_resolver = partial(resolver_configuration, pids_visible=False)
+JOBS: Mapping[str, Callable[[Answer], Iterator[Answer]]] = {
     "check": _check,
     "observe": _observe,
     "observe_host": _observe_host,

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -32,27 +30,6 @@ NO_HANDLE = "the engine's process ids (share the host's pid namespace) or its ne
 GRACE_S = 0.5
 FILES_S = 1.0
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """A place with its open namespace."""
-
-    place: Place
-    descriptor: int
-    pids_visible: bool
-
-    def resolver(self) -> ResolverConfiguration | None:
-        return resolver_configuration(self.place, pids_visible=self.pids_visible)
-
-    def run(self, job: Callable[[], _Result], ends: float) -> _Result:
-        """Do the job inside before ``ends``. Raises ``OutOfReach``."""
-        try:
-            return run_inside(self.descriptor, job, ends + GRACE_S)
-        except PermissionError as error:
-            raise OutOfReach(f"entering {self.place.name}'s namespace: {error.strerror}") from None
-        except HeldUpError:
-            raise OutOfReach(f"observing {self.place.name} did not end in time", Reason.DEADLINE) from None
 
 
 def _resolver_in_time(place: Place, *, pids_visible: bool) -> ResolverConfiguration | None:
@@ -106,22 +83,28 @@ class NamespaceRunner:
 
     def check(self, place: Place, request: ProbeRequest) -> Measurement:
         """Probe once from the place. Raises nothing: every failure is a measurement."""
-        needs_resolver = request.name is not None or request.reverse_lookup
         ends = time.monotonic() + deadline.left(checking.longest_s(request))
+
+        def check() -> Measurement:
+            needed = request.name is not None or request.reverse_lookup
+            return checking.check(request, self._resolver(place) if needed else None, ends)
+
         try:
-            with self._visit(place) as visit:
-                return visit.run(
-                    lambda: checking.check(request, visit.resolver() if needs_resolver else None, ends), ends
-                )
+            return self._run(place, check, ends)
         except OutOfReach as limit:
             return failed(limit.reason, limit.detail)
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
         """Observe the place; ``None`` when it cannot be entered."""
         ends = _observe_until()
+        messages = observe.HOST_MESSAGES if place.container_id is None else netlink.MAX_MESSAGES
+
+        def look() -> Observation:
+            resolver = self._resolver(place) if "resolver" in aspects else None
+            return observe.observe(aspects, resolver, ends, messages)
+
         try:
-            with self._visit(place) as visit:
-                return visit.run(lambda: self._observe(visit, aspects, ends), ends)
+            return self._run(place, look, ends)
         except OutOfReach:
             return None
 
@@ -129,10 +112,10 @@ class NamespaceRunner:
         """Observe the namespace that the engine itself runs in; ``None`` when its process is not visible."""
         host = Place(container_id=None, name="host", pid=self._engine_pid() or 0)
         ends = _observe_until()
+        # iptables-save has a time-out of its own.
         whole = ends + (firewall_rules.TIMEOUT_S if firewall else 0)
         try:
-            with self._visit(host) as visit:
-                return visit.run(lambda: observe.observe_host(firewall=firewall, ends=ends), whole)
+            return self._run(host, lambda: observe.observe_host(firewall=firewall, ends=ends), whole)
         except OutOfReach:
             return None
 
@@ -156,17 +139,18 @@ class NamespaceRunner:
         )
         return run_matrix(plan, environment)
 
-    @staticmethod
-    def _observe(visit: _Visit, aspects: Sequence[Aspect], ends: float) -> Observation:
-        resolver = visit.resolver() if "resolver" in aspects else None
-        messages = observe.HOST_MESSAGES if visit.place.container_id is None else netlink.MAX_MESSAGES
-        return observe.observe(aspects, resolver, ends, messages)
+    def _run(self, place: Place, job: Callable[[], _Result], ends: float) -> _Result:
+        """Do the job inside the place's namespace before ``ends``. Raises ``OutOfReach``."""
+        with open_namespace(place, pids_visible=self._pids_visible()) as descriptor:
+            try:
+                return run_inside(descriptor, job, ends + GRACE_S)
+            except PermissionError as error:
+                raise OutOfReach(f"entering {place.name}'s namespace: {error.strerror}") from None
+            except HeldUpError:
+                raise OutOfReach(f"observing {place.name} did not end in time", Reason.DEADLINE) from None
+
+    def _resolver(self, place: Place) -> ResolverConfiguration | None:
+        return resolver_configuration(place, pids_visible=self._pids_visible())
 
     def _pids_visible(self) -> bool:
         return capabilities.shares_pid_namespace(self._engine_pid())
-
-    @contextmanager
-    def _visit(self, place: Place) -> Iterator[_Visit]:
-        visible = self._pids_visible()
-        with open_namespace(place, pids_visible=visible) as descriptor:
-            yield _Visit(place, descriptor, pids_visible=visible)
