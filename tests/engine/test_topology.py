@@ -101,8 +101,9 @@ def test_the_same_engine_made_in_another_order_looks_the_same_but_for_ids(api):
     for name in chance.sample(["db", "apart", "agent"], 3):
         api.delete(f"/v1/containers/{name}?force=true")
     modes = {"db": "back", "apart": "none", "agent": "host"}
+    labels = {"db": {"team": "data"}}
     for name in chance.sample(sorted(modes), 3):
-        run(api, name, network_mode=modes[name])
+        run(api, name, network_mode=modes[name], labels=labels.get(name, {}))
     assert shape() == before
 
 
@@ -170,7 +171,7 @@ def test_pictures_hold_every_name_and_svg_is_xml(api):
 
 def test_names_that_are_markup_stay_names(api, raw):
     raw.make_network("net", "10.94.0.0/24", Labels={"<b>": '"];&--'})
-    raw.make("web", mode="net", Labels={'"><script>': "]]>"})
+    raw.make("marked", mode="net", Labels={'"><script>': "]]>"})
     drawn = ET.fromstring(export(api, SVG))
     assert not list(drawn.iter("{http://www.w3.org/2000/svg}script"))
     export(api, MERMAID)

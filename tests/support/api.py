@@ -70,17 +70,19 @@ class Client:
         return Client(self.app, name)
 
 
+EVERYTHING = ("containers?limit=1000", "networks?type=custom&limit=1000")
+"""What a test can make on an engine: containers first, because a network in use cannot be removed."""
+
+
 def names_of_everything(client):
     """The names of all containers and custom networks."""
-    found = (
-        client.get("/v1/containers?limit=1000")["items"] + client.get("/v1/networks?type=custom&limit=1000")["items"]
-    )
-    return {one["name"] for one in found}
+    lists = [client.get(f"/v1/{kind}")["items"] for kind in EVERYTHING]
+    return {one["name"] for items in lists for one in items}
 
 
 def sweep_up(client, spare=()):
     """Remove every container and custom network, except those with a name in ``spare``."""
-    for kind in ("containers?limit=1000", "networks?type=custom&limit=1000"):
+    for kind in EVERYTHING:
         for one in client.get(f"/v1/{kind}")["items"]:
             if one["name"] not in spare:
                 client.call("DELETE", f"/v1/{kind.partition('?')[0]}/{one['id']}?force=true")
