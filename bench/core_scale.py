@@ -28,7 +28,8 @@ from bridgework.model.observations import (
 )
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 from bridgework.topology.build import build
-from bridgework.topology.drawing import to_graphviz, to_mermaid
+from bridgework.topology.graphviz import to_graphviz
+from bridgework.topology.mermaid import to_mermaid
 
 EACH = 10
 _BASE = int(IPv4Address("10.0.0.0"))

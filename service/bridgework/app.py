@@ -1,4 +1,4 @@
-"""The composition root: the only module that knows every room. Makes one application for one worker process."""
+"""The composition root: it makes the application of one worker process out of all packages."""
 
 from __future__ import annotations
 
@@ -69,37 +69,37 @@ RESOURCES: Sequence[Resource] = (
     metrics.RESOURCE,
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
-_ALWAYS = {
+# Headers of every answer that does not set them itself.
+_DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
-"""Headers of every answer that does not say otherwise."""
 
 log = structlog.get_logger()
 
 
 class _OrderedJson(DefaultJSONProvider):
-    """Keys in the order of the schemas, or of the dataclass that is written as it stands."""
+    """JSON with its keys in the order of the schema or dataclass."""
 
     sort_keys = False
     default = staticmethod(plain)
 
 
 class _Application(Flask):
-    """Flask, which asks of every function of every request whether it is a coroutine; none is here."""
+    """Flask without its test, for each function of each request, whether it is a coroutine; none is."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function itself."""
+        """Return the function itself."""
         return func
 
 
 def create_app(
     settings: Settings, address: EngineAddress, *, engine: Engine | None = None, runner: ProbeRunner | None = None
 ) -> Flask:
-    """The application. ``engine`` and ``runner`` replace the real ones in tests of the seam."""
+    """Make the application. ``engine`` and ``runner`` replace the real ones in tests."""
     docker = DockerEngine(address, timeout_s=settings.engine_timeout_s, threads=settings.threads)
     metered = metered_engine(engine or docker)
     metered_runner = MeteredRunner(runner or _runner(settings, docker))
@@ -127,9 +127,9 @@ def create_app(
     )
     app = _Application("bridgework", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.config["HOUSE"] = services
+    app.config["SERVICES"] = services
     if settings.proxies:
-        served: Any = app  # Flask's documented way to put middleware around itself; its type says method
+        served: Any = app  # assigning wsgi_app is Flask's documented way to add middleware, and its type is a method
         served.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
@@ -207,7 +207,7 @@ def _register(app: Flask, pipeline: RequestPipeline, operation: Operation) -> No
 
 
 def _resources_of(operation: Operation) -> tuple[str, ...]:
-    """The path of the resource that an operation's preconditions are about: its own, or the one its verb stands at."""
+    """Return the paths of the resource that preconditions are about: the operation's own, or without its verb."""
     parent, _, verb = operation.path.rpartition("/")
     return (
         (operation.path, parent)
@@ -217,7 +217,7 @@ def _resources_of(operation: Operation) -> tuple[str, ...]:
 
 
 def _register_tracing(app: Flask) -> None:
-    """Request ids, security headers and one line of log for each request."""
+    """Add request ids, security headers and one log line for each request."""
 
     @app.before_request
     def begin() -> None:
@@ -235,7 +235,7 @@ def _register_tracing(app: Flask) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         given = {name for name, _ in response.headers}
-        response.headers.extend((name, value) for name, value in _ALWAYS.items() if name not in given)
+        response.headers.extend((name, value) for name, value in _DEFAULT_HEADERS.items() if name not in given)
         response.headers.add("X-Request-ID", g.get("request_id", ""))
         log.info(
             "request",

@@ -1,6 +1,6 @@
-"""The command line beside the service: ``bridgework token new`` writes an entry of the tokens file.
+"""The command line: ``bridgework token new`` adds a token to the tokens file.
 
-The token itself is printed once and kept nowhere; the file holds its SHA-256, and the service reads it anew by itself.
+The token is printed once and stored nowhere. The file has its SHA-256, and the service reads a changed file by itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what was asked; the exit code."""
+    """Run the command and return its exit code."""
     given = _parser().parse_args(arguments)
     try:
         token = add_token(given.file, given.name, given.role, given.project, given.expires)
@@ -68,7 +68,7 @@ def _moment(text: str) -> str:
 
 
 def add_token(file: Path, name: str, role: str, project: str | None, expires_at: str | None) -> str:
-    """Write an entry and answer the token. Raises ``BadTokensFile`` on a file or a name that will not do."""
+    """Add an entry and return the token. Raises ``BadTokensFile`` on an invalid file or name, or ``OSError``."""
     token = MARK + secrets.token_urlsafe(SECRET_BYTES)
     digest = hashlib.sha256(token.encode()).hexdigest()
     entry = {"name": name, "role": role, "project": project, "sha256": digest, "expires_at": expires_at}
@@ -91,7 +91,7 @@ def _present(file: Path) -> list[Any]:
 
 
 def _replace(file: Path, document: dict[str, Any]) -> None:
-    """Whole or not at all, checked before it takes the old one's place; readable by its owner alone."""
+    """Replace the file in one step, after the new one was checked. A new file is readable by its owner alone."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -99,6 +99,7 @@ def _replace(file: Path, document: dict[str, Any]) -> None:
             stream.write(json.dumps(document, indent=2) + "\n")
         read_tokens(temporary)
         if file.exists():
+            # The service may run as another user than the one who adds a token.
             status = file.stat()
             os.chown(temporary, status.st_uid, status.st_gid)
             temporary.chmod(status.st_mode & 0o777)

@@ -1,6 +1,6 @@
-"""What the operator of the service sets: environment variables ``BRIDGEWORK_*``; an unknown or bad one stops the start.
+"""The settings of the service, from environment variables ``BRIDGEWORK_*``. An unknown or invalid one stops the start.
 
-The engine's own address is found as Docker's clients find it (``DOCKER_HOST``), not through a setting of ours.
+The engine's address is no such setting: it is found as Docker's own clients find it, by ``DOCKER_HOST``.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from environs import Env, EnvError, validate
@@ -22,7 +23,7 @@ MAX_PORT = 65_535
 
 
 class BadSettings(Exception):
-    """A setting is unknown or makes no sense; the message is a sentence for the person who set it."""
+    """A setting is unknown or invalid; the message is a sentence for the person who set it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Settings:
 
     @property
     def policy(self) -> Policy:
-        """The part of the settings that bounds what callers may do."""
+        """The settings that limit what callers may do."""
         low, _, high = self.allowed_host_ports.partition("-")
         return Policy(
             allowed_images=self.allowed_images,
@@ -80,7 +81,7 @@ class Settings:
 
 
 def read_settings() -> Settings:
-    """Settings from the process's environment. Raises ``BadSettings``."""
+    """Read the settings from the process's environment. Raises ``BadSettings``."""
     _refuse_unknown(os.environ)
     try:
         settings = _parsed(Env(prefix=PREFIX))
@@ -92,43 +93,43 @@ def read_settings() -> Settings:
     return settings
 
 
+# The smallest and the largest value of each number.
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "workers": (1, 64),
+    "threads": (2, 256),
+    "engine_timeout_s": (0.1, 600),
+    "request_timeout_s": (1, 3600),
+    "max_body_bytes": (1024, 64_000_000),
+    "max_matrices": (1, 64),
+    "max_probes": (1, 256),
+    "max_streams": (1, 250),
+    "rate_per_minute": (1, 10_000_000),
+    "stop_grace_s": (0, 300),
+    "proxies": (0, 8),
+}
+_CHOICES: Mapping[str, list[str]] = {
+    "log_level": ["debug", "info", "warning", "error"],
+    "probe_runner": ["auto", "namespace", "sidecar"],
+}
+
+
 def _parsed(env: Env) -> Settings:
-    given = Settings()
-    return Settings(
-        bind=env.str("BIND", given.bind),
-        tokens_file=env.path("TOKENS_FILE", None),
-        workers=env.int("WORKERS", given.workers, validate=validate.Range(1, 64)),
-        threads=env.int("THREADS", given.threads, validate=validate.Range(2, 256)),
-        engine_timeout_s=env.float("ENGINE_TIMEOUT_S", given.engine_timeout_s, validate=validate.Range(0.1, 600)),
-        request_timeout_s=env.float("REQUEST_TIMEOUT_S", given.request_timeout_s, validate=validate.Range(1, 3600)),
-        max_body_bytes=env.int("MAX_BODY_BYTES", given.max_body_bytes, validate=validate.Range(1024, 64_000_000)),
-        max_matrices=env.int("MAX_MATRICES", given.max_matrices, validate=validate.Range(1, 64)),
-        max_probes=env.int("MAX_PROBES", given.max_probes, validate=validate.Range(1, 256)),
-        max_streams=env.int("MAX_STREAMS", given.max_streams, validate=validate.Range(1, 250)),
-        rate_per_minute=env.int("RATE_PER_MINUTE", given.rate_per_minute, validate=validate.Range(1, 10_000_000)),
-        stop_grace_s=env.int("STOP_GRACE_S", given.stop_grace_s, validate=validate.Range(0, 300)),
-        proxies=env.int("PROXIES", given.proxies, validate=validate.Range(0, 8)),
-        log_level=env.str("LOG_LEVEL", given.log_level, validate=validate.OneOf(["debug", "info", "warning", "error"])),
-        allowed_images=_words(env, "ALLOWED_IMAGES", given.allowed_images),
-        allowed_drivers=_words(env, "ALLOWED_DRIVERS", given.allowed_drivers),
-        allowed_subnets=_words(env, "ALLOWED_SUBNETS", given.allowed_subnets),
-        allowed_host_ports=env.str("ALLOWED_HOST_PORTS", given.allowed_host_ports),
-        allowed_published_addresses=_words(env, "ALLOWED_PUBLISHED_ADDRESSES", given.allowed_published_addresses),
-        allow_host_mode=env.bool("ALLOW_HOST_MODE", given.allow_host_mode),
-        allow_public_subnets=env.bool("ALLOW_PUBLIC_SUBNETS", given.allow_public_subnets),
-        probe_allowed_cidrs=_words(env, "PROBE_ALLOWED_CIDRS", ()) or (),
-        probe_image=env.str("PROBE_IMAGE", None),
-        probe_runner=env.str("PROBE_RUNNER", "auto", validate=validate.OneOf(["auto", "namespace", "sidecar"])),
-        oidc_issuer=env.str("OIDC_ISSUER", None),
-        oidc_audience=env.str("OIDC_AUDIENCE", None),
-        oidc_jwks_url=env.str("OIDC_JWKS_URL", None),
-        oidc_role_claim=env.str("OIDC_ROLE_CLAIM", given.oidc_role_claim),
-        oidc_project_claim=env.str("OIDC_PROJECT_CLAIM", given.oidc_project_claim),
-        cors_origins=_words(env, "CORS_ORIGINS", ()) or (),
-        metrics_dir=env.path("METRICS_DIR", None),
-        peers=_words(env, "PEERS", ()) or (),
-        peer_token_file=env.path("PEER_TOKEN_FILE", None),
-    )
+    """Read each field of ``Settings`` by its type. Raises ``EnvError`` or ``ValueError``."""
+    return Settings(**{field.name: _read(env, field) for field in fields(Settings)})
+
+
+def _read(env: Env, field: Field[Any]) -> Any:
+    name, kind = field.name.upper(), str(field.type)  # the type is text: annotations are not evaluated
+    default: Any = field.default
+    if kind.startswith("tuple"):
+        return _words(env, name, default)
+    if field.name in _CHOICES:
+        return env.str(name, default, validate=validate.OneOf(_CHOICES[field.name]))
+    if field.name in _RANGES:
+        number: Any = env.int if kind == "int" else env.float
+        return number(name, default, validate=validate.Range(*_RANGES[field.name]))
+    read: Any = env.bool if kind == "bool" else env.path if kind.startswith("Path") else env.str
+    return read(name, default)
 
 
 def _words(env: Env, name: str, default: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -151,14 +152,14 @@ def _check(settings: Settings) -> None:
         raise BadSettings("OIDC needs BRIDGEWORK_OIDC_ISSUER, _AUDIENCE and _JWKS_URL together.")
     if settings.oidc_jwks_url is not None and not _is_safe(settings.oidc_jwks_url):
         raise BadSettings(
-            "BRIDGEWORK_OIDC_JWKS_URL must be https:// (or http:// on the loopback): keys decide who is who."
+            "BRIDGEWORK_OIDC_JWKS_URL must be https:// (or http:// on the loopback): its keys identify callers."
         )
 
 
 def _check_words(settings: Settings) -> None:
-    """What is a place, an address or a port by its form."""
-    for place in settings.bind.split(","):
-        if not _is_place(place.strip()):
+    """Return what is a place, an address or a port by its form."""
+    for address in settings.bind.split(","):
+        if not _is_bind(address.strip()):
             raise BadSettings(f"BRIDGEWORK_BIND is {settings.bind!r}, not host:port or unix:/path.")
     for origin in settings.cors_origins:
         parts = urlsplit(origin)
@@ -181,8 +182,8 @@ def _check_each(name: str, words: tuple[str, ...] | None, parse: Callable[[str],
             raise BadSettings(f"{PREFIX}{name} makes no sense: {error}.") from error
 
 
-def _is_place(bind: str) -> bool:
-    """Whether gunicorn can listen there, by its form."""
+def _is_bind(bind: str) -> bool:
+    """Return whether gunicorn can listen there, by its form."""
     if bind.startswith(("unix:", "fd://")):
         return bool(bind.partition(":")[2].strip("/"))
     host, _, port = bind.rpartition(":")

@@ -376,7 +376,7 @@ def test_conditions(api):
 
 def test_what_goes_between_our_look_and_the_engines_answer(api, raw, app, monkeypatch):
     """Somebody removes it while we act: a 404, not a 502."""
-    engine = app.config["HOUSE"].engine
+    engine = app.config["SERVICES"].engine
     guest = run(api, "guest", network_mode="none")
     network = api.post("/v1/networks", {"name": "lan"}, status=201)
     seen = engine.snapshot()

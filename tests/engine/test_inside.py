@@ -277,7 +277,7 @@ def test_pages_and_etags(api):
 
 def test_a_place_out_of_reach_is_a_conflict_that_says_what_is_missing(app, api, monkeypatch):
     run(api, "web")
-    runner = app.config["HOUSE"].runner
+    runner = app.config["SERVICES"].runner
     monkeypatch.setattr(type(runner), "observe", lambda *_: None)
     for path in ("/v1/containers/web/interfaces", "/v1/host/interfaces"):
         problem = api.call("GET", path, status=409)
@@ -306,7 +306,7 @@ def test_the_engine_says_what_it_is_how_checks_run_and_what_bounds_a_matrix(api,
 
 
 def test_an_engine_out_of_sight_has_no_limits_that_are_known(app, api, monkeypatch):
-    runner = app.config["HOUSE"].runner
+    runner = app.config["SERVICES"].runner
     monkeypatch.setattr(type(runner), "observe", lambda *_: None)
     found = api.get("/v1/engine")
     assert (found["neighbour_limit"], found["neighbours_in_use"]) == (None, None)

@@ -1,4 +1,4 @@
-"""Whether addresses lie within a list of allowed subnets."""
+"""Addresses against a list of allowed subnets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _Number = tuple[int, int]
 
 
 def forbidden(addresses: Iterable[str], allowed_subnets: tuple[str, ...] | None) -> str | None:
-    """The first address outside of all the subnets (CIDRs); ``None`` when there is none or nothing is bounded."""
+    """Return the first address outside of all subnets (CIDRs); ``None`` when there is none, or no list."""
     if allowed_subnets is None:
         return None
     lows, highs = _ranges(allowed_subnets)
@@ -20,11 +20,9 @@ def forbidden(addresses: Iterable[str], allowed_subnets: tuple[str, ...] | None)
 
 @lru_cache(maxsize=8)
 def _ranges(subnets: tuple[str, ...]) -> tuple[list[_Number], list[_Number]]:
-    """The first and the last address of each subnet, sorted and joined, to be searched by halves.
-
-    The addresses are the container's choice, and there may be thousands of subnets: to compare each with each took
-    longer than the probe, and a matrix does it for each name of each source.
-    """
+    """Return the first and the last address of each subnet, sorted and merged, for a binary search."""
+    # There may be thousands of subnets, and a matrix checks each name of each source: comparing with each subnet took
+    # longer than the probe.
     lows: list[_Number] = []
     highs: list[_Number] = []
     networks = [ipaddress.ip_network(subnet, strict=False) for subnet in subnets]
@@ -43,7 +41,7 @@ def _inside(number: _Number, lows: list[_Number], highs: list[_Number]) -> bool:
 
 
 def _number(address: str) -> _Number:
-    """Without its zone; an IPv4 address in IPv6's clothes (RFC 4291, 2.5.5.2) is the IPv4 address that it reaches."""
+    """Return the address as a number, without its zone; an IPv4-mapped one (RFC 4291 §2.5.5.2) as IPv4."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return _of(mapped or parsed)

@@ -1,8 +1,7 @@
-"""What a caller may ask of IPAM and of names, checked before the engine sees it: every fault at once.
+"""Faults of address pools and names in a request, all of them at once.
 
-The engine takes ``8.8.8.0/24`` or ``169.254.169.0/24`` and lets the host's route follow; this module does not.
-Pointers are RFC 6901, into the body of ``POST /v1/networks`` or ``POST /v1/containers``. Special-use ranges:
-IANA's special-purpose address registries (RFC 6890).
+Pointers are RFC 6901, into the body of ``POST /v1/networks`` or ``POST /v1/containers``. Special-use ranges: IANA's
+special-purpose address registries (RFC 6890).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from bridgework.model.snapshot import BUILTIN_NETWORKS, Pool
 Address = IPv4Address | IPv6Address
 Subnet = IPv4Network | IPv6Network
 
+# The engine accepts 8.8.8.0/24 or 169.254.169.0/24 and adds a route to it on the host, which then loses the real hosts.
 REFUSED_RANGES: tuple[tuple[str, str], ...] = (
     ("0.0.0.0/8", "the unspecified network"),
     ("127.0.0.0/8", "loopback"),
@@ -25,7 +25,7 @@ REFUSED_RANGES: tuple[tuple[str, str], ...] = (
     ("224.0.0.0/4", "multicast"),
     ("240.0.0.0/4", "reserved"),
     ("::/127", "the unspecified and the loopback address"),
-    ("::ffff:0:0/96", "IPv4 addresses in IPv6 clothes"),
+    ("::ffff:0:0/96", "IPv4-mapped addresses"),
     ("fd00:ec2::254/128", "the cloud's metadata service"),
     ("fe80::/10", "link-local"),
     ("ff00::/8", "multicast"),
@@ -58,7 +58,7 @@ def validate_pools(
     driver: str = "bridge",
     allow_public: bool = False,
 ) -> list[InputFault]:
-    """Every fault of the pools, in their order; an empty list when the engine may have them."""
+    """Return every fault of the pools, in their order; empty when the engine may have them."""
     enabled = {4: ipv4_enabled, 6: ipv6_enabled}
     faults: list[InputFault] = []
     subnets: list[tuple[int, Subnet]] = []
@@ -100,7 +100,7 @@ def _faults_of_subnet(
 
 
 def why_refused(interval: Interval, *, allow_public: bool = False) -> str | None:
-    """What is wrong with a subnet's place in the address space, as the end of a sentence; ``None`` for nothing."""
+    """Return why a subnet is refused for its place in the address space, as the end of a sentence; else ``None``."""
     for cidr, what in REFUSED_RANGES:
         special = parse(cidr)
         if special and special.overlaps(interval):
@@ -111,7 +111,7 @@ def why_refused(interval: Interval, *, allow_public: bool = False) -> str | None
 
 
 def _faults_inside(pool: Pool, subnet: Subnet | None, pointer: str) -> Iterator[InputFault]:
-    """Faults of the gateway, the range and the reserved addresses against their subnet."""
+    """Yield the faults of the gateway, the range and the reserved addresses against their subnet."""
     taken: dict[Address, str] = {}
     named = [(f"{pointer}/gateway", "the gateway", pool.gateway)] if pool.gateway is not None else []
     named += [
@@ -178,7 +178,7 @@ def _escape(token: str) -> str:
 
 
 def validate_network_name(name: str, *, pointer: str = "/name") -> list[InputFault]:
-    """Faults of a new network's name: Docker's letters, not a builtin's, and not one that reads as an id."""
+    """Return the faults of a new network's name: not Docker's letters, a builtin network's, or like an id."""
     faults = _faults_of_name(name, pointer, "network")
     if name in _RESERVED_NAMES:
         faults.append(InputFault(pointer, f"{name} is a name that Docker keeps for itself."))
@@ -186,7 +186,7 @@ def validate_network_name(name: str, *, pointer: str = "/name") -> list[InputFau
 
 
 def validate_container_name(name: str, *, pointer: str = "/name") -> list[InputFault]:
-    """Faults of a new container's name; Docker wants two characters at least."""
+    """Return the faults of a new container's name; Docker requires two characters at least."""
     faults = _faults_of_name(name, pointer, "container")
     if len(name) == 1:
         faults.append(InputFault(pointer, "A container's name has at least two characters."))

@@ -1,7 +1,7 @@
-"""Subnets as intervals of whole numbers: what encloses what, and where there is still room.
+"""Subnets as intervals of whole numbers: enclosing and overlapping blocks, and free ones.
 
-Two CIDR blocks are either nested or disjoint, so sorting them is enough: nothing here compares every pair, and no
-address space is ever walked through. What cannot be parsed is left out (``None``), never an exception.
+Two CIDR blocks are either nested or disjoint, so sorting them is enough. Nothing here compares all pairs, or walks
+through all addresses. Text that cannot be parsed is ``None``, never an exception.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Interval:
         return self.last - self.first + 1
 
     def overlaps(self, other: Interval) -> bool:
-        """Whether the two have an address in common."""
+        """Return whether the two have an address in common."""
         return self.version == other.version and self.first <= other.last and other.first <= self.last
 
 
 def parse(cidr: str | None) -> Interval | None:
-    """The interval of a CIDR (host bits are ignored); ``None`` where it is none."""
+    """Return the interval of a CIDR (host bits are ignored); ``None`` where it is none."""
     if not cidr:
         return None
     try:
@@ -48,17 +48,17 @@ def parse(cidr: str | None) -> Interval | None:
 
 
 def text_of(version: int, number: int) -> str:
-    """An address as text."""
+    """Return an address as text."""
     return str(IPv4Address(number) if version == _IPV4 else IPv6Address(number))
 
 
 def bits_of(version: int) -> int:
-    """The length of an address in bits."""
+    """Return the length of an address in bits."""
     return _BITS[version]
 
 
 def enclosures(owned: Iterable[tuple[Interval, _Owner]]) -> Iterator[tuple[_Owner, _Owner]]:
-    """Pairs ``(outer, inner)``: each block with the nearest one that holds it; equal blocks in the order given.
+    """Yield pairs ``(outer, inner)``: each block with the nearest one that holds it; equal blocks in the order given.
 
     One pair a block at most, so a thousand equal subnets make 999 pairs, not half a million.
     """
@@ -72,7 +72,7 @@ def enclosures(owned: Iterable[tuple[Interval, _Owner]]) -> Iterator[tuple[_Owne
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same addresses as disjoint intervals, in order."""
+    """Return the same addresses as disjoint intervals, in order."""
     result: list[Interval] = []
     for interval in sorted(intervals):
         previous = result[-1] if result else None
@@ -84,7 +84,7 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def free_blocks(base: Interval, prefix_len: int, taken: list[Interval]) -> Iterator[int]:
-    """First addresses of the aligned blocks within ``base`` that meet nothing in ``taken`` (merged), lowest first."""
+    """Yield the first addresses of the free aligned blocks within ``base``, ascending; ``taken`` is merged."""
     ours = [interval for interval in taken if interval.version == base.version]
     lasts = [interval.last for interval in ours]
     size = 1 << (bits_of(base.version) - prefix_len)
@@ -99,7 +99,7 @@ def free_blocks(base: Interval, prefix_len: int, taken: list[Interval]) -> Itera
 
 
 def count_free_blocks(base: Interval, prefix_len: int, taken: list[Interval]) -> int:
-    """How many blocks ``free_blocks`` would yield, without yielding them."""
+    """Return how many blocks ``free_blocks`` would yield, without yielding them."""
     size = 1 << (bits_of(base.version) - prefix_len)
     free = base.size // size
     counted_to = base.first // size - 1
@@ -114,7 +114,7 @@ def count_free_blocks(base: Interval, prefix_len: int, taken: list[Interval]) ->
 def first_meetings(
     owned: Iterable[tuple[Interval, _Owner]], others: Iterable[tuple[Interval, _Other]]
 ) -> Iterator[tuple[_Owner, _Other]]:
-    """Each block of ``owned`` that overlaps any of ``others``, with one that it overlaps; sorted, never all pairs."""
+    """Yield each block of ``owned`` that overlaps any of ``others``, with one that it overlaps."""
     rows = sorted(others, key=lambda pair: (pair[0].version, pair[0].first, -pair[0].last))
     starts = [(interval.version, interval.first) for interval, _ in rows]
     lasts = _reaches(rows)
@@ -125,7 +125,7 @@ def first_meetings(
 
 
 def _reaches(rows: list[tuple[Interval, _Other]]) -> list[tuple[int, int, int]]:
-    """For each row: its version, how far any row up to it reaches, and which one does."""
+    """Return for each row its version, the last address of any row up to it, and the index of that row."""
     reaches: list[tuple[int, int, int]] = []
     for index, (interval, _) in enumerate(rows):
         here = (interval.version, interval.last, index)
@@ -134,6 +134,6 @@ def _reaches(rows: list[tuple[Interval, _Other]]) -> list[tuple[int, int, int]]:
 
 
 def is_within(address: int, version: int, blocks: list[Interval]) -> bool:
-    """Whether the address lies in one of the blocks (merged)."""
+    """Return whether the address lies in one of the blocks (merged)."""
     position = bisect_right(blocks, Interval(version, address, 1 << bits_of(version)))
     return position > 0 and blocks[position - 1].overlaps(Interval(version, address, address))

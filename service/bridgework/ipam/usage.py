@@ -1,9 +1,9 @@
-"""Who holds which address, what overlaps what, and where there is still room: pure IPAM arithmetic.
+"""Usage of address pools, overlaps between subnets, and free subnets.
 
-The engine (26.1.5, ``libnetwork/ipam``) hands out every address of a pool, or of its range where it has one, but
-never an IPv4 network or broadcast address nor the first address of an IPv6 subnet. It keeps a gateway even where
-none was asked for and inspection shows none: the first address it may hand out. A stopped container holds nothing,
-not even its fixed address: anyone may take that meanwhile, so it is listed as ``configured`` and counted as free.
+The engine (26.1.5, ``libnetwork/ipam``) hands out every address of a pool, or of its range if it has one, except an
+IPv4 network or broadcast address and the first address of an IPv6 subnet. It keeps a gateway even where none was
+requested and inspection shows none: the first address that it may hand out. A stopped container holds no address, not
+even its fixed one. Another container may take that meanwhile, so it is listed as ``configured`` and counted as free.
 """
 
 from __future__ import annotations
@@ -14,28 +14,17 @@ from ipaddress import ip_address
 from itertools import chain, islice
 from typing import Literal
 
-from bridgework.ipam.input import validate_container_name, validate_network_name, validate_pools
 from bridgework.ipam.intervals import Interval, bits_of, free_blocks, merged, parse, text_of
 from bridgework.model.observations import Route
 from bridgework.model.snapshot import Endpoint, Network, Pool
 
-__all__ = [
-    "AddressHolder",
-    "Overlap",
-    "PoolUsage",
-    "available_subnets",
-    "overlaps",
-    "usage_of",
-    "validate_container_name",
-    "validate_network_name",
-    "validate_pools",
-]
-
 HolderKind = Literal["gateway", "container", "auxiliary", "configured"]
 OverlapKind = Literal["network", "host-route", "pool"]
 
+# Free subnets are searched in these ranges, in this order: Docker's own ranges first.
 DEFAULT_BASES = ("172.16.0.0/12", "192.168.0.0/16", "10.0.0.0/8", "fd00::/8")
-"""Where a free subnet is looked for, in this order: Docker's own ranges first."""
+
+# The pools of an engine whose configuration names none (libnetwork/ipamutils).
 DOCKER_POOLS: tuple[tuple[str, int], ...] = (
     ("172.17.0.0/16", 16),
     ("172.18.0.0/16", 16),
@@ -45,10 +34,9 @@ DOCKER_POOLS: tuple[tuple[str, int], ...] = (
     ("172.28.0.0/14", 16),
     ("192.168.0.0/16", 20),
 )
-"""What an engine takes subnets from when its configuration names no pools (``libnetwork/ipamutils``)."""
 
+# The shortest and the longest prefix of a search, by IP version. They do not overlap, so a length tells the version.
 PREFIX_LENGTHS = {4: (8, 30), 6: (48, 126)}
-"""IP version → the lengths of subnets that are looked for; a length tells the version."""
 
 _IPV4 = 4
 _POINT_TO_POINT = 2
@@ -56,7 +44,7 @@ _POINT_TO_POINT = 2
 
 @dataclass(frozen=True, slots=True)
 class AddressHolder:
-    """Who has an address. ``configured``: a stopped container wants it, but the engine would give it to anyone."""
+    """The holder of an address; ``configured`` is a stopped container's, which the engine would give to any other."""
 
     address: str
     kind: HolderKind
@@ -66,10 +54,10 @@ class AddressHolder:
 
 @dataclass(frozen=True, slots=True)
 class PoolUsage:
-    """One pool. ``size`` counts what the engine may hand out by itself; ``used`` and ``free`` add up to it.
+    """The usage of one pool. ``size`` counts what the engine may hand out, and is the sum of ``used`` and ``free``.
 
-    ``next_free`` is the lowest address nobody holds, one that no stopped container wants where there is such a one.
-    ``holders`` are sorted by address; a holder outside of ``ip_range`` is listed, but is no part of ``used``.
+    ``next_free`` is the lowest free address, if possible one that no stopped container is configured with. ``holders``
+    are sorted by address; a holder outside of ``ip_range`` is listed, but not counted in ``used``.
     """
 
     subnet: str
@@ -84,7 +72,7 @@ class PoolUsage:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A candidate ``subnet`` and what it meets: a Docker network, a route of the host, another pool of the request.
+    """A candidate ``subnet`` that overlaps a Docker network, a route of the host or another pool of the request.
 
     ``name`` is the network's, or the interface of the route; ``id`` the network's.
     """
@@ -97,7 +85,7 @@ class Overlap:
 
 
 def usage_of(network: Network, endpoints: Iterable[Endpoint]) -> tuple[PoolUsage, ...]:
-    """The network's pools, in order. The work grows with the endpoints, never with the size of a pool."""
+    """Return the network's pools, in order. The work grows with the endpoints, never with the size of a pool."""
     endpoints = tuple(endpoints)
     wanted = [(pool, parse(pool.subnet)) for pool in network.pools]
     return tuple(_usage(network, pool, subnet, endpoints) for pool, subnet in wanted if subnet is not None)
@@ -129,7 +117,7 @@ def _usage(network: Network, pool: Pool, subnet: Interval, endpoints: tuple[Endp
 
 
 def _assignable(subnet: Interval, ip_range: Interval | None) -> Interval:
-    """What the engine may hand out; a pool too small to have a network address (/31, /32) is handed out whole."""
+    """Return what the engine may hand out; of a pool without a network address (/31, /32) that is everything."""
     first, last = subnet.first, subnet.last
     if subnet.size > _POINT_TO_POINT:
         first, last = first + 1, last - (1 if subnet.version == _IPV4 else 0)
@@ -139,7 +127,7 @@ def _assignable(subnet: Interval, ip_range: Interval | None) -> Interval:
 
 
 def first_address(pool: Pool) -> str | None:
-    """The first address that the engine hands out of the pool: the host's own where no gateway was asked for."""
+    """Return the first address that the engine hands out of the pool: the host's own where no gateway was asked for."""
     subnet = parse(pool.subnet)
     return None if subnet is None else text_of(subnet.version, _assignable(subnet, parse(pool.ip_range)).first)
 
@@ -181,10 +169,7 @@ def _lowest(assignable: Interval, held: Iterable[int]) -> int | None:
 def overlaps(
     candidate_subnets: Iterable[str], snapshot_networks: Iterable[Network], host_routes: Iterable[Route]
 ) -> list[Overlap]:
-    """What each candidate meets: networks first, then routes of the host that are no network's own, then each other.
-
-    A default route covers everything and means nothing here; a VPN's ``0.0.0.0/1`` does mean it.
-    """
+    """Return what each candidate overlaps: networks first, then foreign routes of the host, then other candidates."""
     networks = tuple(snapshot_networks)
     others = list(_subnets_of(networks)) + list(_foreign_routes(networks, host_routes))
     found = []
@@ -213,6 +198,7 @@ def _foreign_routes(networks: Iterable[Network], routes: Iterable[Route]) -> Ite
     bridges = {network.bridge_name for network in networks if network.bridge_name}
     for route in routes:
         interval = parse(route.destination)
+        # A default route covers everything and is no conflict; the 0.0.0.0/1 of a VPN is one.
         if interval is None or interval.size == 1 << bits_of(interval.version) or route.interface in bridges:
             continue
         yield interval, "host-route", route.interface or route.destination, None, route.destination
@@ -221,9 +207,9 @@ def _foreign_routes(networks: Iterable[Network], routes: Iterable[Route]) -> Ite
 def available_subnets(
     prefix_len: int, count: int, taken: Iterable[str], bases: Iterable[str] = DEFAULT_BASES
 ) -> list[str]:
-    """Up to ``count`` subnets of that length that meet nothing in ``taken``, always the same ones.
+    """Return up to ``count`` subnets of that length that overlap nothing in ``taken``, always the same ones.
 
-    Lengths of 8 to 30 are IPv4's, of 48 to 126 IPv6's; any other has no answer.
+    Lengths of 8 to 30 mean IPv4, lengths of 48 to 126 IPv6; for any other the result is empty.
     """
     occupied = merged(interval for interval in map(parse, taken) if interval is not None)
     wanted = (base for base in map(parse, bases) if base is not None and _fits(base, prefix_len))

@@ -1,8 +1,7 @@
-"""Snapshots made of parts: from everything, or from the one before and what changed since.
+"""Snapshots from all networks and containers, or from the snapshot before and what changed since.
 
-The indexes by which things are found (ids, names, the endpoints of a network) are adjusted, so that finding one after a
-change costs what changed and the copying of tables, before tens of thousands of containers too. What else was derived
-is kept where it cannot have changed, and else derived anew when it is asked for.
+The indexes (by id, by name, by network) are adjusted. So after a change a look-up costs what changed and the copying of
+tables, also with tens of thousands of containers.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ _OF_CONTAINERS = (
 
 
 def assembled(networks: Iterable[Network], containers: Iterable[Container]) -> Snapshot:
-    """A snapshot of these, in whatever order they come."""
+    """Return a snapshot of these networks and containers, in any order."""
     return Snapshot(tuple(sorted(networks, key=_place)), tuple(sorted(containers, key=_place)))
 
 
 def with_networks(before: Snapshot, now: Mapping[str, Network | None]) -> Snapshot:
-    """The snapshot with these networks, by full id, as they are now; ``None`` where one is gone."""
+    """Return the snapshot with these networks, by full id, as they are now; ``None`` where one is gone."""
     gone, come = _changes(before.networks_by_id, now)
     return _deriving(
         Snapshot(_exchanged(before.networks, gone, come, _place), before.containers),
@@ -47,7 +46,7 @@ def with_networks(before: Snapshot, now: Mapping[str, Network | None]) -> Snapsh
 
 
 def with_containers(before: Snapshot, now: Mapping[str, Container | None]) -> Snapshot:
-    """The snapshot with these containers, by full id, as they are now; ``None`` where one is gone."""
+    """Return the snapshot with these containers, by full id, as they are now; ``None`` where one is gone."""
     gone, come = _changes(before.containers_by_id, now)
     members = _regrouped(before.endpoints_by_network, _endpoints(gone), _endpoints(come), _place_of_container)
     return _deriving(
@@ -62,7 +61,7 @@ def with_containers(before: Snapshot, now: Mapping[str, Container | None]) -> Sn
 def _changes(
     before: Mapping[str, _NamedThing], now: Mapping[str, _NamedThing | None]
 ) -> tuple[list[_NamedThing], list[_NamedThing]]:
-    """What is there no more as it was, and what is there now as it is."""
+    """Return the old values of everything in ``now``, and the new ones."""
     gone = [before[key] for key in now if key in before]
     return gone, [thing for thing in now.values() if thing is not None]
 
@@ -80,7 +79,7 @@ def _by_id(
 def _exchanged(
     things: Sequence[_Thing], gone: Iterable[_Thing], come: Iterable[_Thing], place: Callable[[_Thing], tuple[str, str]]
 ) -> tuple[_Thing, ...]:
-    """Things in the order of their places, without some and with others."""
+    """Return the sorted things without ``gone`` and with ``come``."""
     found = list(things)
     for thing in gone:
         del found[bisect_left(found, place(thing), key=place)]
@@ -95,7 +94,7 @@ def _regrouped(
     come: Iterable[tuple[str, _Thing]],
     place: Callable[[_Thing], tuple[str, str]],
 ) -> dict[str, tuple[_Thing, ...]]:
-    """Groups of things in the order of their places, without some and with others; no group is empty."""
+    """Return the groups without ``gone`` and with ``come``, each sorted; no group is empty."""
     after = dict(before)
     for key, thing in gone:
         left = _exchanged(after.pop(key), (thing,), (), place)
@@ -115,13 +114,13 @@ def _endpoints(containers: Iterable[Container]) -> Iterator[tuple[str, Endpoint]
 
 
 def _derived(snapshot: Snapshot, names: Iterable[str]) -> dict[str, Any]:
-    """What of these its cached properties have kept so far."""
+    """Return those of the named cached properties that the snapshot has computed so far."""
     kept = vars(snapshot)
     return {name: kept[name] for name in names if name in kept}
 
 
 def _deriving(snapshot: Snapshot, **known: Any) -> Snapshot:
-    """The snapshot with what is known of it already, as its cached properties would keep it."""
+    """Fill cached properties of the snapshot, and return it."""
     vars(snapshot).update(known)
     return snapshot
 

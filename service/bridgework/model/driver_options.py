@@ -1,6 +1,5 @@
-"""Which options each network driver takes, by name. An unknown one is refused with the known ones listed.
+"""The options of each network driver. An unknown option is refused, because the engine ignores most of them silently.
 
-The engine itself ignores most options that it does not know, in silence.
 Sources: Docker documentation of the bridge, macvlan, ipvlan and overlay drivers; libnetwork's label names.
 """
 
@@ -103,6 +102,7 @@ KNOWN: Mapping[str, Mapping[str, Callable[[str], str | None]]] = {
     },
 }
 
+# The API version that an option, or a value of one, came with. Older engines ignore it silently.
 SINCE_API: Mapping[str, tuple[int, int]] = {
     _BRIDGE + "gateway_mode_ipv4": (1, 46),
     _BRIDGE + "gateway_mode_ipv6": (1, 46),
@@ -112,7 +112,6 @@ SINCE_API: Mapping[str, tuple[int, int]] = {
     _BRIDGE + "gateway_mode_ipv6=isolated": (1, 48),
     _BRIDGE + "trusted_host_interfaces": (1, 50),
 }
-"""An option, or an option's value, to the API version that brought it; older engines ignore it in silence."""
 
 ENGINE_OF_API: Mapping[tuple[int, int], str] = {
     (1, 46): "Docker 27",
@@ -125,14 +124,14 @@ ENGINE_OF_API: Mapping[tuple[int, int], str] = {
 
 
 def ignored(options: Mapping[str, str], api_version: tuple[int, int]) -> frozenset[str]:
-    """The names of the options that an engine of that API version keeps and does nothing with."""
+    """Return the names of the options that an engine of that API version keeps and ignores."""
     return frozenset(name for name in options if api_version < SINCE_API.get(name, (0, 0)))
 
 
 def faults_of(driver: str | None, options: Mapping[str, str], api_version: tuple[int, int]) -> list[InputFault]:
-    """What is wrong with a driver's options, by RFC 6901 pointers into the create body.
+    """Return the faults of a driver's options, with RFC 6901 pointers into the create body.
 
-    ``None`` is any driver: a configuration is for networks of whichever.
+    The driver ``None`` allows the options of every driver: a config-only network is for networks of any driver.
     """
     known = KNOWN.get(driver) if driver else {name: check for of in KNOWN.values() for name, check in of.items()}
     if known is None:

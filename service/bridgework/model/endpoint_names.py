@@ -1,4 +1,4 @@
-"""Under which names an endpoint is found on its network, and how DNS compares names."""
+"""The names of an endpoint on its network, and the comparison of names in DNS."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ SHORT_ID = 12
 
 @lru_cache(maxsize=65_536)
 def normal(name: str) -> str:
-    """As DNS compares names: lower case, without the final dot."""
+    """Return the name as DNS compares it: in lower case, without the final dot."""
     return name.strip().rstrip(".").lower()
 
 
 def names_of(endpoint: Endpoint) -> frozenset[str]:
-    """The names it answers to on its network; engines before 25 do not list them, so they are put together."""
+    """Return the names that it has on its network."""
+    # Engines before Docker 25 do not list them.
     listed = endpoint.dns_names or (endpoint.container_name, endpoint.container_id[:SHORT_ID], *endpoint.aliases)
     return _normalised(listed)
 
 
 @lru_cache(maxsize=16_384)
 def _normalised(names: tuple[str, ...]) -> frozenset[str]:
-    """Kept, since an endpoint's names are asked for in every snapshot that it is in."""
+    # Cached, because every snapshot asks for the names of all its endpoints.
     return frozenset(normal(name) for name in names if name)

@@ -1,7 +1,7 @@
-"""The engine as operations see it: state out, commands in. The package ``engine`` implements it; tests have a fake.
+"""The port to the Docker engine: its state, its commands and its events. The package ``engine`` implements it.
 
-Every id is a full one, from a snapshot. Every method raises the ``Engine*`` errors of ``bridgework.model.errors`` and
-what its operation's row in the error table says; none ever answers "nothing" for "failed".
+Every id is a full one, from a snapshot. Every method raises the ``Engine*`` errors of ``bridgework.model.errors``; a
+command raises what its rows in the error table say, too. No method returns an empty result for a failed call.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from bridgework.model.snapshot import Container, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """What the engine is. ``default_address_pools`` are ``(base CIDR, prefix length of each network)``.
+    """Facts about the engine. ``default_address_pools`` are ``(base CIDR, prefix length of each network)``.
 
-    ``userland_proxy`` is what the engine says of docker-proxy; ``None`` before Docker 29.5, which is the first to say.
+    ``userland_proxy`` says whether docker-proxy runs; ``None`` before Docker 29.5, which is the first to report it.
     """
 
     id: str
@@ -61,9 +61,9 @@ class Engine(Protocol):
     """A Docker engine."""
 
     def snapshot(self, asked_ns: int | None = None) -> Snapshot:
-        """Everything, strictly fresh: no change acknowledged before this call is missing.
+        """Return everything, with each change that was acknowledged before this call.
 
-        With ``asked_ns`` (``time.monotonic_ns``): none acknowledged before that moment.
+        With ``asked_ns`` (``time.monotonic_ns``): each change that was acknowledged before that moment.
         """
         ...
 
@@ -72,81 +72,81 @@ class Engine(Protocol):
         ...
 
     def facts(self) -> EngineFacts:
-        """What the engine is; read once for each connection to it."""
+        """Return what the engine is, read once for each connection to it."""
         ...
 
     def network_endpoint_ids(self, network_id: str) -> Mapping[str, str]:
-        """Container id, or ``ep-…`` for an endpoint without one, to the endpoint's name."""
+        """Map container ids (``ep-…`` for an endpoint without a container) to the names of a network's endpoints."""
         ...
 
     def create_network(self, spec: NetworkSpec) -> str:
-        """Make it and answer its full id."""
+        """Create a network and return its full id."""
         ...
 
     def remove_network(self, network_id: str) -> None:
-        """Remove it."""
+        """Remove the network."""
         ...
 
     def connect(self, network_id: str, container_id: str, spec: EndpointSpec) -> None:
-        """Give the container an endpoint in the network."""
+        """Connect the container to the network."""
         ...
 
     def disconnect(self, network_id: str, container_ref: str, *, force: bool = False) -> None:
-        """Take it away; ``container_ref`` may be a stale endpoint's name."""
+        """Remove the endpoint; ``container_ref`` is the container's id, or the name of a stale endpoint."""
         ...
 
     def has_image(self, image: str) -> bool:
-        """Whether the image is there."""
+        """Return whether the image is there."""
         ...
 
     def pull_image(self, image: str) -> None:
-        """Fetch it from its registry."""
+        """Pull the image from its registry."""
         ...
 
     def create_container(self, spec: ContainerSpec) -> str:
-        """Make it, not started, and answer its full id."""
+        """Create a container, not started, and return its full id."""
         ...
 
     def start_container(self, container_id: str) -> None:
-        """Start it."""
+        """Start the container."""
         ...
 
     def stop_container(self, container_id: str, grace_s: int) -> None:
-        """Stop it: SIGTERM, then SIGKILL after ``grace_s`` seconds."""
+        """Stop the container: SIGTERM, then SIGKILL after ``grace_s`` seconds."""
         ...
 
     def restart_container(self, container_id: str, grace_s: int) -> None:
-        """Stop and start it."""
+        """Stop and start the container."""
         ...
 
     def unpause_container(self, container_id: str) -> None:
-        """Let its frozen processes move again."""
+        """Resume the paused container."""
         ...
 
     def rename_container(self, container_id: str, name: str) -> None:
-        """Give it another name."""
+        """Rename the container."""
         ...
 
     def remove_container(self, container_id: str, *, force: bool = False) -> None:
-        """Remove it, with its anonymous volumes."""
+        """Remove the container, with its anonymous volumes."""
         ...
 
     def place_of(self, snapshot: Snapshot, container: Container) -> Place:
-        """Where a probe from this container stands."""
+        """Return where a probe from this container stands."""
         ...
 
     def host_place(self, snapshot: Snapshot) -> Place:
-        """Where a probe from the engine's host stands."""
+        """Return where a probe from the engine's host stands."""
         ...
 
     def subscribe(self) -> Generator[bool]:
-        """``True`` when it hangs and whenever something is written to the event log, else ``False`` once a second.
+        """Yield ``True`` at first and whenever the event log grows, and ``False`` once a second otherwise.
 
-        What was written only the log says. Raises ``EngineUnreachable`` when the engine goes away, and never ends in
-        silence. Closing it closes its connection.
+        Read the new entries from the log. Raises ``EngineUnreachable`` when the engine goes away; it never just ends.
+        Closing the iterator closes its connection.
         """
         ...
 
     def events_since(self, since_ns: int) -> list[EngineEvent]:
-        """What the engine's log (256 entries) still holds from ``since_ns`` on, in the log's own order."""
+        """Return what the engine's log (256 entries) still holds from ``since_ns`` on, in the log's own order."""
         ...

@@ -1,7 +1,7 @@
-"""From what a caller wrote (a name, a full id, an unambiguous id prefix) to the one thing meant.
+"""References of callers (a full id, a name, an unambiguous id prefix) to networks and containers.
 
-Docker's own precedence: full id, then name, then id prefix. Nothing past this module uses a caller's words in a
-URL of the engine: a reference such as ``../containers/x`` is simply unknown.
+The precedence is Docker's own: full id, then name, then id prefix. After this module only full ids are used, so a
+reference such as ``../containers/x`` never becomes part of a URL of the engine.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _LISTS = {"network": Read("networks"), "container": Read("containers")}
 
 
 def network(snapshot: Snapshot, reference: str) -> Network:
-    """The network meant. Raises ``NotFound`` (``network-not-found``) or ``AmbiguousReference``."""
+    """Return the network meant. Raises ``NotFound`` (``network-not-found``) or ``AmbiguousReference``."""
     return _resolve("network", snapshot.networks_by_id, snapshot.networks_by_name, reference)
 
 
 def container(snapshot: Snapshot, reference: str) -> Container:
-    """The container meant. Raises ``NotFound`` (``container-not-found``) or ``AmbiguousReference``."""
+    """Return the container meant. Raises ``NotFound`` (``container-not-found``) or ``AmbiguousReference``."""
     name = reference.removeprefix("/")
     return _resolve("container", snapshot.containers_by_id, snapshot.containers_by_name, name)
 

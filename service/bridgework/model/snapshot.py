@@ -1,8 +1,8 @@
 """The engine's state at one moment, as immutable values with Docker's own names.
 
-A snapshot is whole: every network, every container (stopped ones too) and every endpoint, cross-indexed.
-It decides nothing; ``references``, ``reachability``, ``diagnostics`` and ``topology`` reason over it.
-Addresses are strings as Docker prints them; an absent one is ``None``, never ``""``.
+A snapshot has every network, every container (stopped ones too) and every endpoint, with indexes. Addresses are strings
+as Docker writes them; an absent one is ``None``, never ``""``.
+
 Source of the fields: Docker Engine API v1.45, NetworkInspect and ContainerInspect.
 """
 
@@ -26,7 +26,7 @@ _Thing = TypeVar("_Thing")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a person and a machine call a thing."""
+    """A thing's full id and its name."""
 
     id: str
     name: str
@@ -222,7 +222,7 @@ class Container:
         return any(endpoint.network_name not in {"host", "none"} for endpoint in self.endpoints)
 
     def publishes(self, port: int, transport: str) -> bool:
-        """Whether its own port is published now, at whichever port of the host or, on a routed network, at none."""
+        """Return whether its own port is published now, at any port of the host (on a routed network at none)."""
         return any((one.container_port, one.protocol) == (port, transport) for one in self.published_ports)
 
     @property
@@ -238,7 +238,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything at once: ``networks`` sorted by name then id, ``containers`` likewise."""
+    """All networks and all containers, each sorted by name and id."""
 
     networks: tuple[Network, ...] = ()
     containers: tuple[Container, ...] = ()
@@ -300,11 +300,11 @@ class Snapshot:
         return min((c.namespace_path.rpartition("/")[0] for c in self.containers if c.namespace_path), default=None)
 
     def endpoints_of(self, network: Network) -> tuple[Endpoint, ...]:
-        """The network's endpoints, active and configured."""
+        """Return the network's endpoints, active and configured."""
         return self.endpoints_by_network.get(network.id, ())
 
     def holders_by_name_on(self, network: Network) -> Mapping[str, tuple[Endpoint, ...]]:
-        """Name → the network's active endpoints that answer to it."""
+        """Map each name to the network's active endpoints that have it."""
         found = self._holders_by_name.get(network.id)
         if found is None:
             active = (endpoint for endpoint in self.endpoints_of(network) if endpoint.state == "active")
@@ -314,11 +314,11 @@ class Snapshot:
 
     @cached_property
     def _holders_by_name(self) -> dict[str, Mapping[str, tuple[Endpoint, ...]]]:
-        """Filled a network at a time: most questions are about one."""
+        """Network id → its holders by name; filled one network at a time, as most questions are about one."""
         return {}
 
     def network_owner_of(self, container: Container) -> Container | None:
-        """The container whose namespace this one uses: itself, or the end of its ``container:X`` chain.
+        """Return the container whose namespace this one uses: itself, or the end of its ``container:X`` chain.
 
         ``None`` when the chain leads to a container that is gone.
         """

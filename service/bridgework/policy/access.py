@@ -1,7 +1,7 @@
-"""Who may do what: roles, projects and the policy in force. Pure decisions; the API asks them in one place.
+"""Roles, projects and the policy in force.
 
-A ``viewer`` reads and checks, an ``operator`` also changes, an ``admin`` also host mode, sharing another container's
-network, force and prune. A caller bound to a project changes only what carries that project's label.
+A ``viewer`` reads and checks. An ``operator`` also changes networks and containers. An ``admin`` also uses host mode,
+shares another container's network, forces and prunes. A caller of a project changes only what has that project's label.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RESERVED_LABEL_PREFIX = "io.bridgework."
 
 
 class Role(IntEnum):
-    """Ordered: each may do all that the one before may."""
+    """Roles in rising order: each may do everything that the one before may do."""
 
     VIEWER = 1
     OPERATOR = 2
@@ -29,13 +29,13 @@ class Role(IntEnum):
 
     @property
     def word(self) -> str:
-        """As written in a tokens file."""
+        """The role's name in a tokens file."""
         return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent the request, by the name of their token."""
+    """The sender of a request; ``name`` is that of the token."""
 
     name: str
     role: Role
@@ -44,9 +44,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the operator of this service allows at all; patterns are shell-style (``registry.example/team/*``).
+    """What the operator of this service allows.
 
-    ``None`` allows everything of that kind. ``probe_allowed_subnets`` are destinations beside Docker's own networks.
+    ``None`` allows everything of that kind. ``allowed_images`` are shell-style patterns (``registry.example/team/*``),
+    ``host_ports`` is a range, both ends included, and ``probe_allowed_subnets`` are destinations of probes outside of
+    Docker's own networks.
     """
 
     allowed_images: tuple[str, ...] | None = None
@@ -70,7 +72,7 @@ def require_role(caller: Caller, role: Role, action: str) -> None:
 
 
 def require_ownership(caller: Caller, noun: str, name: str, labels: Mapping[str, str]) -> None:
-    """Raise ``Refused`` (``project-mismatch``) when a project's caller would change what is not its own."""
+    """Raise ``Refused`` (``project-mismatch``) when a caller of a project would change a thing of another."""
     if caller.project is not None and labels.get(PROJECT_LABEL) != caller.project:
         raise Refused(
             code="project-mismatch",
@@ -81,17 +83,18 @@ def require_ownership(caller: Caller, noun: str, name: str, labels: Mapping[str,
 
 
 def stamped(caller: Caller, labels: Mapping[str, str]) -> dict[str, str]:
-    """The labels of a thing this caller creates: its project's stamp on top."""
+    """Return the labels of a thing that this caller creates, with the label of its project."""
     return {**labels, **({PROJECT_LABEL: caller.project} if caller.project else {})}
 
 
 def is_reserved(label: str) -> bool:
-    """Whether only this service sets the label, in whatever case it is written."""
+    """Return whether only this service sets the label, in whatever case it is written."""
     return label.lower().startswith(RESERVED_LABEL_PREFIX)
 
 
 def reserved_label_faults(labels: Mapping[str, str]) -> list[InputFault]:
-    """A fault for each label that only this service sets: whoever set one could own or replay what is another's."""
+    """Return a fault for each label that only this service sets."""
+    # With such a label a caller could own a thing of another project, or replay another caller's request.
     return [
         InputFault(f"/labels/{name.replace('~', '~0').replace('/', '~1')}", "This prefix is the service's own.")
         for name in labels
@@ -100,12 +103,12 @@ def reserved_label_faults(labels: Mapping[str, str]) -> list[InputFault]:
 
 
 def image_allowed(policy: Policy, image: str) -> bool:
-    """Whether the image may be run."""
+    """Return whether the image may be run."""
     return policy.allowed_images is None or any(fnmatchcase(image, pattern) for pattern in policy.allowed_images)
 
 
 def subnet_allowed(policy: Policy, subnet: str) -> bool:
-    """Whether networks may have this subnet."""
+    """Return whether networks may have this subnet."""
     if policy.allowed_subnets is None:
         return True
     wanted = ip_network(subnet)

@@ -1,9 +1,9 @@
-"""Which ports of the host exclude each other. The only definition: checks, findings, ownership and rules use it.
+"""Clashes of published ports on the host.
 
+Two ports clash when they have number and protocol in common, and an address. That is the kernel's rule for two sockets.
 Measured on Docker 26.1.5, 28.5.2 and 29.7.2, with and without userland proxy: every pair of "", ``0.0.0.0``, ``::``,
 ``127.0.0.1``, ``127.0.0.2``, ``::1`` and an address of an interface, of two containers and of a container and a
-program. All agree with the kernel's rule for two sockets: two ports clash when they have number and protocol in common,
-and an address.
+program.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from ipaddress import ip_address
 from bridgework.model.observations import MAPPED, ListeningSocket
 from bridgework.model.snapshot import Container, Network, PublishedPort, Snapshot
 
+# The wildcards. Docker publishes on "::" for IPv6 alone, so "0.0.0.0" and "::" do not clash.
 _FAMILIES = {"": {4, 6}, "0.0.0.0": {4}, "::": {6}}
-"""The wildcards. Docker publishes on ``::`` for IPv6 alone, so ``0.0.0.0`` and ``::`` do not clash."""
 
 _DEFAULT_BINDING = "com.docker.network.bridge.host_binding_ipv4"
 _WITHOUT_PORTS = frozenset({"macvlan", "ipvlan", "host", "null"})
 
 
 def clash(one: PublishedPort, other: PublishedPort) -> bool:
-    """Whether the host cannot give both. A port without a number is chosen by the engine among the free ones."""
+    """Return whether the two exclude each other. The engine chooses a port without a number among the free ones."""
     if one.host_port is None or (one.host_port, one.protocol) != (other.host_port, other.protocol):
         return False
     return overlap(one.host_ip, other.host_ip)
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether two host addresses, or wildcards, have an address in common."""
+    """Return whether two host addresses, or wildcards, have an address in common."""
     if not _families(one) & _families(other):
         return False
     return one in _FAMILIES or other in _FAMILIES or ip_address(one) == ip_address(other)
 
 
 def _families(host_ip: str) -> set[int]:
-    """The IP versions; none of what is no address, since the engine stores what another client wrote."""
+    """Return the IP versions; none for text that is no address, which the engine may have stored for another client."""
     try:
         return _FAMILIES.get(host_ip) or {ip_address(host_ip).version}
     except ValueError:
@@ -45,7 +45,7 @@ def _families(host_ip: str) -> set[int]:
 
 
 def publisher_of(snapshot: Snapshot, wanted: PublishedPort) -> Container | None:
-    """The container that publishes the port now, or a port that clashes with it."""
+    """Return the container that publishes the port now, or a port that clashes with it."""
     if wanted.host_port is None:
         return None
     publishers = snapshot.publishers_by_port.get((wanted.host_port, wanted.protocol), ())
@@ -53,25 +53,24 @@ def publisher_of(snapshot: Snapshot, wanted: PublishedPort) -> Container | None:
 
 
 def claims(ports: Iterable[PublishedPort], networks: Iterable[Network]) -> tuple[PublishedPort, ...]:
-    """The ports as the engine would publish them for a container on these networks.
+    """Return the ports as the engine would publish them for a container on these networks.
 
-    Measured on 26.1.5, 28.5.2 and 29.7.2: on internal, macvlan and ipvlan networks alone nothing is published, so
-    nothing clashes; a port without an address takes the default binding of its network
-    (``com.docker.network.bridge.host_binding_ipv4``). Which of several networks publishes is the engine's choice, so
-    networks that differ in their default count as one without.
+    There are none where all networks are internal, macvlan or ipvlan. A port without an address gets the network's
+    default binding. Measured on 26.1.5, 28.5.2 and 29.7.2.
     """
     publishing = [network for network in networks if not network.internal and network.driver not in _WITHOUT_PORTS]
     if not publishing:
         return ()
+    # The engine chooses which of several networks publishes, so networks with different defaults count as without one.
     defaults = {network.options.get(_DEFAULT_BINDING, "") for network in publishing}
     default = defaults.pop() if len(defaults) == 1 else ""
-    if default == "0.0.0.0":  # as the default bridge has it: the engine publishes on "::" too
+    if default == "0.0.0.0":  # the default bridge's own option: the engine publishes on "::" too
         return tuple(ports)
     return tuple(replace(port, host_ip=port.host_ip or default) for port in ports)
 
 
 def claims_of(snapshot: Snapshot, container: Container) -> tuple[PublishedPort, ...]:
-    """The ports that the container publishes whenever it runs."""
+    """Return the ports that the container publishes whenever it runs."""
     if container.host_mode or container.none_mode or container.shares_with is not None:
         return ()
     found = (snapshot.networks_by_id.get(endpoint.network_id) for endpoint in container.endpoints)
@@ -79,7 +78,8 @@ def claims_of(snapshot: Snapshot, container: Container) -> tuple[PublishedPort, 
 
 
 def held_by(socket: ListeningSocket) -> PublishedPort:
-    """A socket of the host as the port that it takes: bound to ``::`` it takes IPv4 too, unless it is IPv6-only."""
+    """Return the port that a socket of the host takes."""
+    # A socket bound to "::" takes IPv4 too, unless it is IPv6-only (ipv6(7), IPV6_V6ONLY).
     takes_all = socket.address == "*" or (socket.address == "::" and not socket.ipv6_only)
     host_ip = "" if takes_all else socket.address.removeprefix(MAPPED)
     return PublishedPort(0, socket.protocol, host_ip, socket.port)

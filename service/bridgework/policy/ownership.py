@@ -1,8 +1,8 @@
-"""What a project's caller may not take from others: names, addresses, ports, networks in use.
+"""What a caller of a project may not take from other projects: names, addresses, ports and networks in use.
 
-``access.require_ownership`` guards the thing that a request names. A change can also harm what it does not name: an
-alias that another's container answers to, the fixed address or host port of one that is merely stopped. Pure decisions
-on a snapshot; callers that are bound to no project pass.
+``access.require_ownership`` guards the thing that a request names. A change can also harm things that it does not name:
+the alias of another container, the fixed address or the host port of a stopped container. A caller without a project
+may do all of this.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from bridgework.policy.host_ports import claims_of, clash
 
 
 def is_foreign(caller: Caller, thing: Container | Network) -> bool:
-    """Whether the thing is another's, in the eyes of a project's caller."""
+    """Return whether the caller has a project and the thing is not of it."""
     return caller.project is not None and thing.labels.get(PROJECT_LABEL) != caller.project
 
 
 def require_place(
     caller: Caller, snapshot: Snapshot, network: Network, names: Iterable[str], addresses: Iterable[str | None]
 ) -> None:
-    """Raise ``Refused`` when one of the names or fixed addresses in this network is another's.
+    """Raise ``Refused`` when one of the names or fixed addresses in this network belongs to another project.
 
-    Another's container may have it in this network. A name may also be what another's container in this network, a
-    guest, resolves to a third container in a network that the guest is in as well.
+    A container of another project may have it in this network. Or such a container in this network (a guest) resolves
+    the name to a third container, in another network of the guest.
     """
     if caller.project is None:
         return
@@ -50,12 +50,10 @@ def require_place(
 def _require_unresolved(
     caller: Caller, snapshot: Snapshot, network: Network, names: set[str], guests: Mapping[str, Container]
 ) -> None:
-    """Raise ``Refused`` when a guest would find the caller's container by a name that means another one to it.
-
-    Docker's resolver asks each network of a container for a name, then each for ``name.network``, and takes the first
-    answer (``Sandbox.ResolveName``, 26.1.5). Only what no network knows is asked of servers outside, so a name with a
-    dot would hide one of theirs.
-    """
+    """Raise ``Refused`` when a guest would find the caller's container by a name that it resolves to another one."""
+    # Docker's resolver asks each network of a container for a name, then each for name.network, and takes the first
+    # answer (Sandbox.ResolveName, 26.1.5). It asks servers outside only for a name that no network has, so a name with
+    # a dot would hide one of theirs.
     dotted = min((name for name in names if "." in name), default=None)
     if dotted is not None and guests:
         guest = next(iter(guests.values()))
@@ -82,7 +80,7 @@ def _require_unresolved(
 
 
 def require_ports(caller: Caller, snapshot: Snapshot, wanted: Iterable[PublishedPort]) -> None:
-    """Raise ``Refused`` when another's container, though stopped, was made with one of these host ports."""
+    """Raise ``Refused`` when a container of another project, even a stopped one, has one of these host ports."""
     ports = [port for port in wanted if port.host_port is not None]
     for holder in snapshot.containers:
         if not is_foreign(caller, holder):
@@ -93,7 +91,7 @@ def require_ports(caller: Caller, snapshot: Snapshot, wanted: Iterable[Published
 
 
 def require_no_guests(caller: Caller, snapshot: Snapshot, network: Network) -> None:
-    """Raise ``Refused`` when another's container is in the network: to disconnect it is to change it."""
+    """Raise ``Refused`` when a container of another project is in the network: a change would disconnect it."""
     for endpoint in snapshot.endpoints_of(network):
         holder = snapshot.containers_by_id[endpoint.container_id]
         if is_foreign(caller, holder):

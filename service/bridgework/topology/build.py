@@ -1,7 +1,7 @@
-"""The snapshot as a graph: networks, containers, the host and what ties them.
+"""The snapshot as a graph of networks, containers, the host and its interfaces.
 
-Nodes and edges come in one order (kind, name, id) with sorted attributes, so two exports differ only where the
-engine does. What an edge points at is always a node: a network or owner that is gone appears, marked ``gone``.
+Nodes and edges are sorted, so two exports differ only where the engine does. The target of an edge is always a node: a
+network or an owner that is gone is a node with the attribute ``gone``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from operator import attrgetter
 
 from bridgework.model.observations import HostObservation, Observation
 from bridgework.model.snapshot import Container, Network, Snapshot
-from bridgework.model.topology_graph import HOST_ID, Edge, Node, Topology
+from bridgework.model.topology_graph import Edge, Node, Topology
 from bridgework.policy.access import PROJECT_LABEL
 from bridgework.topology.links import host_links
 from bridgework.topology.parts import Kept, edges_of, nodes_of
-
-__all__ = ["HOST_ID", "Edge", "Node", "Topology", "build"]
 
 
 def build(
@@ -28,10 +26,10 @@ def build(
     label: str | None = None,
     project: str | None = None,
 ) -> Topology:
-    """The graph of everything, or of what the filters keep, with the neighbours that give it meaning.
+    """Return the graph of everything, or of what the filters keep.
 
-    ``network_ids`` keeps those networks and their containers; ``label`` (``key`` or ``key=value``) and ``project``
-    keep what carries them, the networks of a kept container and the containers of a kept network.
+    ``network_ids`` keeps these networks and their containers. ``label`` (``key`` or ``key=value``) and ``project`` keep
+    what has them, the networks of a kept container, and the containers of a kept network.
     """
     networks, containers = _select(snapshot, network_ids, label, project)
     kept = Kept(snapshot, networks, containers, host, observations or {}, host_links(host))
@@ -46,7 +44,7 @@ def build(
 
 
 def _ghosts(snapshot: Snapshot, edges: Iterable[Edge]) -> list[Node]:
-    """Nodes for what is named but no longer there."""
+    """Return nodes for what is named but no longer there."""
     networks = snapshot.endpoints_by_network.keys() - snapshot.networks_by_id.keys()
     owners = snapshot.sharers_by_owner.keys() - snapshot.containers_by_id.keys()
     if not networks and not owners:

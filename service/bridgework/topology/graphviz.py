@@ -1,7 +1,7 @@
-"""A picture in Graphviz's language, for ``dot``: the host at the left, each network a box with its containers.
+"""A topology in Graphviz's language: the host at the left, each network a box with its containers.
 
-Names are anything an engine accepts, so every text goes through ``_text``: an HTML-like label (Graphviz, "HTML-Like
-Labels"), in which only ``& < > "`` mean something. Invisible edges lay the members of a box out as a grid.
+A name can be anything that an engine accepts. So every text goes through ``_text``, which makes an HTML-like label
+(Graphviz, "HTML-Like Labels"): only ``& < > "`` have a meaning in it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Iterator
 from html import escape
 from math import ceil, sqrt
 
-from bridgework.topology.grouping import Group, Member, Picture, Tie
+from bridgework.model.topology_graph import Topology
+from bridgework.topology.grouping import DEFAULT_FOLD, Group, Member, Tie, lay_out
 
 _HEAD = """digraph bridgework {
   graph [rankdir=LR, nodesep=0.12, ranksep=0.3, ordering=out, fontname="Helvetica", pad=0.3];
@@ -33,8 +34,9 @@ _COLUMN_BIAS = 1.6
 _LINK = "link of the host"
 
 
-def render(picture: Picture) -> str:
-    """The whole graph as text."""
+def to_graphviz(topology: Topology, *, fold: int | None = DEFAULT_FOLD) -> str:
+    """Return ``text/vnd.graphviz``; groups of more than ``fold`` containers are folded, ``None`` folds nothing."""
+    picture = lay_out(topology, fold)
     lines = [_HEAD.rstrip("\n")]
     lines += (
         f"  {_id(interface.id)} [label={_text(interface.name, (_LINK,))}, {_HOST}];" for interface in picture.interfaces
@@ -79,20 +81,22 @@ def _member(member: Member) -> str:
 
 
 def _grid(group: Group) -> Iterator[str]:
-    """Columns from left to right, about as wide as high: the first hangs on the title, each next on the one before.
+    """Yield invisible edges that lay the members of a box out as columns, about as wide as high.
 
-    Last member first: from left to right, ``dot`` stacks what it is told in order from the bottom up.
+    The first column is tied to the title, each other one to the column before.
     """
     ids = [member.id for member in group.members] + ([group.more_id] if group.hidden else [])
     columns = max(1, ceil(sqrt(len(ids) / _COLUMN_BIAS)))
     rows = ceil(len(ids) / columns)
+    # The last member comes first: in a graph from left to right, dot stacks nodes from the bottom up.
     for position, member in reversed(list(enumerate(ids))):
         left = ids[position - rows] if position >= rows else group.id
         yield f"{_id(left)} -> {_id(member)}"
 
 
 def _tie(tie: Tie, free: Collection[str]) -> str:
-    """A line from left to right; one that ends in a box must not push the box's grid apart."""
+    """Return an edge from left to right."""
+    # An edge that ends in a box must not push the columns of the box apart.
     label = f", label={_text('', (tie.label,))}" if tie.label else ""
     loose = "" if tie.source in free or tie.style == "faint" else ", constraint=false"
     return f"{_id(tie.target)} -> {_id(tie.source)} [{_TIES[tie.style]}{label}{loose}];"

@@ -1,8 +1,8 @@
-"""What a picture shows, before any language of pictures: groups, what is folded away, and the ties between.
+"""The layout of a picture, independent of its language: groups, folded members, and ties.
 
-A container stands in the group of its only network; one on several networks stands with those on the same
-networks, tied to each. A sharer stands with the owner of the network it shares. Groups larger than ``fold`` show
-their first members, those with a broken tie before all others, and say how many are hidden.
+A container is in the group of its only network. A container on several networks is in a group with those on the same
+networks, with a tie to each. A sharer is in the group of the container whose network it shares. A group larger than
+``fold`` shows its first members, those with a broken tie before the others, and the number of hidden ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MORE = "more:"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A container as it is drawn: its name, and lines of small print (addresses, ports, state)."""
+    """A container as it is drawn: its name, and lines below it (addresses, ports, state)."""
 
     id: str
     name: str
@@ -33,7 +33,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A network or the host (``title``) with the containers only it has; no title: containers on several networks."""
+    """A network or the host (``title``) with its containers; without a title, containers on several networks."""
 
     id: str
     title: Node | None
@@ -67,7 +67,7 @@ class Picture:
 
 
 def lay_out(topology: Topology, fold: int | None = DEFAULT_FOLD) -> Picture:
-    """The plan of a picture; ``fold=None`` hides nothing."""
+    """Lay out a picture; ``fold=None`` hides nothing."""
     nodes = {node.id: node for node in topology.nodes}
     homes = _homes(nodes, topology.edges)
     small_print = _small_print(nodes, topology.edges)
@@ -91,13 +91,14 @@ def lay_out(topology: Topology, fold: int | None = DEFAULT_FOLD) -> Picture:
 
 
 def _as_people_count(node: Node) -> tuple[list[tuple[str, int]], str]:
-    """``web2`` before ``web10``."""
+    """Return a sort key that puts ``web2`` before ``web10``."""
     parts = re.findall(r"([^0-9]*)([0-9]{0,18})", node.name)
     return [(text, int(digits or -1)) for text, digits in parts], node.id
 
 
 def _is_title(node: Node, settled: Mapping[tuple[str, ...], Any]) -> bool:
-    """Docker's networks ``host`` and ``none`` are no links: the host itself is drawn, and none only if used."""
+    """Return whether the node has a group of its own."""
+    # Docker's networks "host" and "none" have no bridge: the host itself is drawn, and "none" only if it is used.
     if node.kind == "network" and node.attributes.get("driver") in {"host", "null"}:
         return (node.id,) in settled
     return node.kind in {"host", "network"}
@@ -124,7 +125,7 @@ def _end_of_chain(container_id: str, owners: Mapping[str, str]) -> str:
 
 
 def _ranks(edges: Iterable[Edge]) -> dict[str, int]:
-    """Who is shown first: 0 for the ends of a broken tie, 1 for those of a whole one; 2 is everybody else."""
+    """Return which containers are shown first: 0 for the ends of a broken tie, 1 for those of a whole one."""
     ranks: dict[str, int] = {}
     for edge in edges:
         if edge.kind == "shares-network":
@@ -141,7 +142,7 @@ def _shown(residents: list[Node], ranks: Mapping[str, int], fold: int | None) ->
 
 
 def _small_print(nodes: Mapping[str, Node], edges: Iterable[Edge]) -> dict[str, list[str]]:
-    """The addresses of each container; where it has several networks, each with its network's name."""
+    """Return the addresses of each container; where it has several networks, each with its network's name."""
     found: dict[str, list[Edge]] = {}
     for edge in edges:
         if edge.kind == "endpoint":
@@ -182,7 +183,7 @@ def _ties(
     drawn = set()
     for edge in edges:
         if nodes[edge.source].kind == "container" and homes[edge.source] == (_place(edge, nodes),):
-            continue  # standing inside says it
+            continue  # its place inside the group shows it
         source, target = (stand_ins.get(end, end) for end in (edge.source, edge.target))
         tie = Tie(source, _place_of(target, nodes), _label(edge), _style(edge))
         if source != target and tie not in drawn:

@@ -1,6 +1,6 @@
-"""What ties things together below Docker's words: veth pairs on the host, and whether a shared namespace is whole.
+"""The interface of an endpoint, its other end on the host, and whether a shared namespace is whole.
 
-Pairs are matched as the kernel does, by index and peer index (rtnetlink(7), IFLA_LINK); never by guessing a name.
+Pairs of veths are matched as the kernel does, by index and peer index (rtnetlink(7), IFLA_LINK), never by name.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class HostLinks:
     by_name: Mapping[str, Interface]
 
     def peer_of(self, inside: Interface) -> Interface | None:
-        """The host's end of a container's veth: the two name each other's index."""
+        """Return the host's end of a container's veth: the two name each other's index."""
         peer = self.by_index.get(inside.peer_index) if inside.peer_index is not None else None
         return peer if peer is not None and peer.peer_index in {inside.index, None} else None
 
     def master_of(self, interface: Interface) -> Interface | None:
-        """The bridge it is a port of."""
+        """Return the bridge it is a port of."""
         return self.by_index.get(interface.master_index) if interface.master_index is not None else None
 
 
 def host_links(host: HostObservation | None) -> HostLinks | None:
-    """The host's interfaces; ``None`` where they were not seen."""
+    """Return the host's interfaces; ``None`` where they were not seen."""
     interfaces = host.observation.interfaces if host else None
     if interfaces is None:
         return None
@@ -42,7 +42,7 @@ def host_links(host: HostObservation | None) -> HostLinks | None:
 
 
 def interface_of(endpoint: Endpoint, observation: Observation | None) -> Interface | None:
-    """The interface inside that carries the endpoint: by MAC address, else by IP address."""
+    """Return the interface inside that carries the endpoint: by MAC address, else by IP address."""
     interfaces = observation.interfaces if observation else None
     if not interfaces:
         return None
@@ -56,11 +56,7 @@ def interface_of(endpoint: Endpoint, observation: Observation | None) -> Interfa
 
 
 def share_state(snapshot: Snapshot, sharer: Container, inodes: Mapping[str, int]) -> ShareState:
-    """How a running container in mode ``container:X`` stands to X.
-
-    The namespaces' inodes decide where both are known. Without them, an owner that started after the sharer has a
-    newer namespace than the one the sharer entered; the other order proves nothing (``unknown``).
-    """
+    """Return whether a container in mode ``container:X`` is still in the namespace of X."""
     owner = snapshot.containers_by_id.get(sharer.shares_with or "")
     if owner is None:
         return "owner-gone"
@@ -70,12 +66,14 @@ def share_state(snapshot: Snapshot, sharer: Container, inodes: Mapping[str, int]
         return "unknown"
     if sharer.id in inodes and owner.id in inodes:
         return "whole" if inodes[sharer.id] == inodes[owner.id] else "stale"
+    # An owner that started after the sharer has a newer namespace than the sharer entered. The other order proves
+    # nothing.
     if owner.started_at and sharer.started_at and _instant(owner.started_at) > _instant(sharer.started_at):
         return "stale"
     return "unknown"
 
 
 def _instant(time: str) -> tuple[str, str]:
-    """Sortable: Docker trims the zeros of a fraction, so the text alone does not sort."""
+    """Return a sort key for an RFC 3339 time. The text is none: Docker cuts the zeros at the end of a fraction."""
     whole, _, fraction = time.removesuffix("Z").partition(".")
     return whole, fraction.ljust(_FRACTION_DIGITS, "0")

@@ -1,7 +1,7 @@
-"""A picture in Mermaid's language (flowchart), for pages that draw it themselves.
+"""A topology in Mermaid's language (flowchart), for pages that draw it themselves.
 
-Every character of a name that Mermaid might read as its own is written as ``#<code point>;``, so a name can be
-anything. Node ids are the first digits of Docker's ids where those are unique: Mermaid refuses very long texts.
+A name can be anything that an engine accepts. So each character that could have a meaning in Mermaid is written as
+``#<code point>;``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from bridgework.topology.grouping import Group, Picture, Tie
+from bridgework.model.topology_graph import Topology
+from bridgework.topology.grouping import DEFAULT_FOLD, Group, Picture, Tie, lay_out
 
 _PLAIN = re.compile(r"[^A-Za-z0-9 .,:/()\-]")
 _SHORT = 12
@@ -25,8 +26,9 @@ _CLASSES = (
 _ARROWS = {"plain": "---", "dashed": "-.-", "faint": "---", "broken": "==>"}
 
 
-def render(picture: Picture) -> str:
-    """The whole flowchart as text."""
+def to_mermaid(topology: Topology, *, fold: int | None = DEFAULT_FOLD) -> str:
+    """Return ``text/vnd.mermaid``; groups of more than ``fold`` containers are folded, ``None`` folds nothing."""
+    picture = lay_out(topology, fold)
     names = _identifiers(picture)
     lines = ["flowchart LR"]
     lines += (f"  {names[link.id]}{_label(link.name, (_LINK,))}:::host" for link in picture.interfaces)
@@ -76,6 +78,7 @@ def _identifiers(picture: Picture) -> dict[str, str]:
     ids = [interface.id for interface in picture.interfaces]
     for group in picture.groups:
         ids += [group.id, group.more_id, *(member.id for member in group.members)]
+    # The first digits of a Docker id where they are unique: Mermaid refuses texts of more than 50,000 characters.
     short: dict[str, list[str]] = {}
     for identity in ids:
         short.setdefault(_word(identity)[: _SHORT + 2], []).append(identity)
@@ -83,5 +86,5 @@ def _identifiers(picture: Picture) -> dict[str, str]:
 
 
 def _word(identity: str) -> str:
-    """A word of ASCII letters, digits and underscores, different for different ids, never a keyword of Mermaid."""
+    """Return a word of ASCII letters, digits and underscores: unique for the id, and no keyword of Mermaid."""
     return "n" + re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match.group()):x}_", identity)

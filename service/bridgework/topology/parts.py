@@ -1,4 +1,4 @@
-"""From the engine's nouns to nodes and edges: which facts of each a graph shows."""
+"""Nodes and edges of a topology, with the facts that they show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DEFAULT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a graph is made of: what the filters kept of the snapshot, and what was observed."""
+    """The sources of a graph: what the filters kept of the snapshot, and observations."""
 
     snapshot: Snapshot
     networks: Sequence[Network]
@@ -28,7 +28,7 @@ class Kept:
 
 
 def nodes_of(kept: Kept) -> Iterator[Node]:
-    """A node for each network, each container, the host, and the interfaces of it that matter here."""
+    """Yield a node for each network, each container, the host, and its interfaces that have an edge."""
     for network in kept.networks:
         yield Node(network.id, "network", network.name, _network(network, kept.snapshot))
     for container in kept.containers:
@@ -43,7 +43,7 @@ def nodes_of(kept: Kept) -> Iterator[Node]:
 
 
 def edges_of(kept: Kept) -> Iterator[Edge]:
-    """An edge for each tie, also to what is not among the nodes."""
+    """Yield all edges, also those to things that are not among the nodes."""
     for interface in _default_interfaces(kept.host):
         yield Edge(HOST_ID, f"interface:{interface}", "uplink")
     for network in kept.networks:

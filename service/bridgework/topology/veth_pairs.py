@@ -1,8 +1,8 @@
-"""Which cable goes where: the two ends of a veth, the ports of a bridge, and bridges that nobody owns.
+"""The host's links: the other ends of veths, the ports of bridges, and bridges that belong to no network.
 
-Pairs are matched as the kernel does, by index and peer index (rtnetlink(7), IFLA_LINK), in both directions, and by the
-namespace that the host's end says its peer is in (IFLA_LINK_NETNSID): indexes repeat from namespace to namespace, so
-one number proves nothing. Names are never guessed from.
+Pairs of veths are matched as the kernel does, by index and peer index (rtnetlink(7), IFLA_LINK) in both directions, and
+by the namespace in which the host's end has its peer (IFLA_LINK_NETNSID). One index proves nothing, because indexes
+repeat from namespace to namespace.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from bridgework.model.observations import Interface
 from bridgework.model.snapshot import Network, Snapshot
 
 _DOCKER_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
+# Docker's names for bridges, and for the dummy parents of macvlan (dm) and ipvlan (di) networks without a parent.
 _DOCKER_LINK = re.compile(r"docker0|docker_gwbridge|(br|dm|di)-[0-9a-f]{12}")
-"""As Docker names what it makes for networks: bridges, and the parents of macvlan (dm) and ipvlan (di) without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +28,29 @@ class Wiring:
     networks: Mapping[str, Network]
 
     def master(self, link: Interface | None) -> Interface | None:
-        """The bridge that a link of the host is a port of."""
+        """Return the bridge that a link of the host is a port of."""
         return self.links.get(link.master_index) if link is not None and link.master_index is not None else None
 
     def ports(self, bridge: Interface) -> tuple[Interface, ...]:
-        """The links of the host that are ports of the bridge, by index."""
+        """Return the links of the host that are ports of the bridge, by index."""
         return tuple(link for _, link in sorted(self.links.items()) if link.master_index == bridge.index)
 
     def network_of(self, bridge: Interface | None) -> Network | None:
-        """The Docker network whose bridge it is."""
+        """Return the Docker network whose bridge it is."""
         return self.networks.get(bridge.name) if bridge is not None and bridge.kind == "bridge" else None
 
     def is_orphan(self, link: Interface) -> bool:
-        """Whether it is a bridge as Docker names them (``br-`` and twelve digits) that no network owns."""
+        """Return whether it is a bridge as Docker names them (``br-`` and twelve digits) that no network owns."""
         named = link.kind == "bridge" and _DOCKER_BRIDGE.fullmatch(link.name) is not None
         return named and link.name not in self.networks
 
     def docker_link_behind(self, name: str) -> str | None:
-        """The link of a Docker network that a parent interface of this name would put a container on.
+        """Return the link of a Docker network that a parent interface of this name would put a container on.
 
-        The link itself, the bridge that the link is a port of, or the link of which ``name`` is a VLAN: the drivers
-        make ``docker0.5`` from ``docker0`` on their own. ``None`` where the link is not Docker's.
+        That is the link itself, the bridge that the link is a port of, or the link of which ``name`` is a VLAN.
+        ``None`` where the link is not Docker's.
         """
+        # The drivers make the VLAN docker0.5 of docker0 by themselves, so each part of the name is looked up.
         parts = name.split(".")
         by_name = {link.name: link for link in self.links.values()}
         for count in range(1, len(parts) + 1):
@@ -62,11 +63,11 @@ class Wiring:
         return None
 
     def pairs(self, inside: Sequence[Interface]) -> Mapping[int, Interface]:
-        """Index of each veth in *one* container's namespace → its other end on the host.
+        """Map the index of each veth in *one* container's namespace to its other end on the host.
 
-        An end counts when each names the other's index and both say that the other is in another namespace. All ends
-        of one namespace bear the same id of it on the host; should a stray one fit by its numbers alone, it is dropped.
+        A pair is two ends that name each other's index, each with its peer in another namespace.
         """
+        # All ends of one namespace have the same id of it on the host. An end that fits by indexes alone is dropped.
         found = {link.index: end for link in inside if (end := self._other_end(link)) is not None}
         ids = Counter(end.peer_namespace_id for end in found.values()).most_common(2)
         if len(ids) > 1 and ids[0][1] == ids[1][1]:
@@ -83,6 +84,6 @@ class Wiring:
 
 
 def wiring(snapshot: Snapshot, links: Iterable[Interface]) -> Wiring:
-    """The wiring of a host with these links."""
+    """Return the wiring of a host with these links."""
     networks = {network.bridge_name: network for network in snapshot.networks if network.bridge_name}
     return Wiring({link.index: link for link in links}, networks)

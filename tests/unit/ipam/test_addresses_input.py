@@ -6,12 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.ipam.usage import (
-    available_subnets,
-    validate_container_name,
-    validate_network_name,
-    validate_pools,
-)
+from bridgework.ipam.input import validate_container_name, validate_network_name, validate_pools
+from bridgework.ipam.usage import available_subnets
 from bridgework.model.snapshot import Pool
 
 

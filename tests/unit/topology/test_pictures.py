@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from bridgework.model.observations import HostObservation, Observation, Route
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 from bridgework.topology.build import build
-from bridgework.topology.drawing import to_graphviz, to_mermaid
+from bridgework.topology.graphviz import to_graphviz
 from bridgework.topology.grouping import lay_out
+from bridgework.topology.mermaid import to_mermaid
 
 HOSTS_ETH0 = HostObservation(
     Observation(1, routes=(Route("0.0.0.0/0", "ipv4", "10.0.0.1", "eth0", None, "global", "boot"),))

@@ -20,7 +20,8 @@ from bridgework.http.resources.nodes import GapSchema, is_forwarded
 from bridgework.model.checks import Finding
 from bridgework.model.peers import Gap
 from bridgework.model.topology_graph import TopologyFilter
-from bridgework.topology.drawing import to_graphviz, to_mermaid
+from bridgework.topology.graphviz import to_graphviz
+from bridgework.topology.mermaid import to_mermaid
 from bridgework.use_cases import diagnosis
 
 RESOURCE = Resource(
