@@ -36,4 +36,4 @@ WORKDIR /opt/bridgework/app
 USER 65532:65532
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --start-interval=1s --retries=3 CMD ["python3", "-m", "bridgework.healthcheck"]
-ENTRYPOINT ["python3", "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
+ENTRYPOINT ["python3", "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.asgi:app"]

@@ -110,7 +110,7 @@ def lists(made: Any) -> list[Line]:
                        "haproxy → engine's list", "10 times", 10),
             _rate_line("GET /v1/networks?limit=1000, 100 networks",
                        _rates(f"{base}/v1/networks?limit=1000", f"{front}/networks", **authorization),
-                       "haproxy → engine's list", "at least even", 1),
+                       "haproxy → engine's list", "0.25 of its rate", 0.25),
         ]  # fmt: skip
         _, body, headers = live.call("GET", "/v1/containers?limit=1000")
         found.append(

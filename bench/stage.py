@@ -107,7 +107,7 @@ def service(made: PrivateEngine, **settings: str) -> Iterator[Service]:
         }
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"],
+            [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.asgi:app"],
             cwd=ROOT,
             env=environment,
             stderr=log,

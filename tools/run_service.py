@@ -225,7 +225,7 @@ def own_settings() -> dict[str, str]:
 
 def service_command(settings: Mapping[str, str], *, through_sudo: bool) -> list[str]:
     """Write gunicorn's command line, with root's rights where the private engine needed them too."""
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.asgi:app"]
     if not through_sudo:
         return command
     # Root's own bytecode files would stand in the person's checkout.

@@ -1,7 +1,8 @@
-"""gunicorn's settings, from ours: threads, since a check enters a namespace in a thread of its own (not gevent)."""
+"""gunicorn's settings, from ours. gunicorn runs as it comes, with its own ASGI worker."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bridgework.lifetime import PROCESS
+from bridgework.server.connections import Policy
 from bridgework.settings import BadSettings, read_settings
 
 try:
@@ -20,10 +22,14 @@ except BadSettings as error:
 
 bind = _settings.bind
 workers = _settings.workers
-threads = _settings.threads
-worker_class = "bridgework.gunicorn_worker.Worker"
+worker_class = "asgi"
+asgi_loop = "asyncio"
+asgi_lifespan = "off"
+http_parser = "python"
 timeout = int(_settings.request_timeout_s) + 30
 graceful_timeout = 25
+asgi_disconnect_grace_period = timeout
+"""A request goes on to its end when its client leaves: the thread of a cancelled one would wait for ever in a2wsgi."""
 keepalive = 75
 limit_request_line = 8190
 limit_request_fields = 64
@@ -62,11 +68,21 @@ def on_exit(_: Any) -> None:
         shutil.rmtree(_METRICS, ignore_errors=True)
 
 
-def post_worker_init(worker: Any) -> None:
-    """Let streams end when their worker is told to (SIGTERM, SIGINT, max_requests) or its master is gone.
+def post_fork(_: Any, __: Any) -> None:
+    """Have the worker make an event loop that looks after its connections."""
+    asyncio.set_event_loop_policy(Policy())
 
-    A gthread worker waits for its requests, and its process for its threads, so an endless one would hold both.
+
+def post_worker_init(worker: Any) -> None:
+    """Let streams and idle connections end when their worker is told to (SIGTERM, max_requests) or its master is gone.
+
+    A worker waits for its connections, and its process for its threads, so an endless one would hold both.
     """
     gc.freeze()  # what is imported stays: no collection need look at it again
     gc.set_threshold(GARBAGE_AFTER)
-    PROCESS.ends_when(lambda: not worker.alive or worker.ppid != os.getppid())
+
+    def ending() -> bool:
+        return not worker.alive or worker.ppid != os.getppid()
+
+    PROCESS.ends_when(ending)
+    worker.loop.end_connections_when(ending)

@@ -1,7 +1,6 @@
 """Requests whose length two readers might read differently: none of them holds a thread, health is answered throughout.
 
-The worker collects a request before a thread takes it. A length that the worker does not read, and gunicorn does, would
-let a thread wait for a body that never comes.
+gunicorn's own parser reads all of them, and a request takes a thread only when its body is here.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ LENGTHS = {
     "18 digits": (b"Content-Length: " + b"9" * 18, 413),
     "19 digits": (b"Content-Length: " + NINETEEN, 413),
     "19 digits, in small letters, between tabs": (b"content-length:\t" + NINETEEN + b"\t", 413),
-    "5,000 digits": (b"Content-Length: " + b"9" * 5000, 413),
+    "5,000 digits": (b"Content-Length: " + b"9" * 5000, 400),
     "19 digits behind zeros": (b"Content-Length: " + b"0" * 30 + NINETEEN, 413),
     "twice the same": (b"Content-Length: 900\r\nContent-Length: 900", 400),
     "twice, the second of 19 digits": (b"Content-Length: 0\r\nContent-Length: " + NINETEEN, 400),
@@ -42,12 +41,15 @@ LENGTHS = {
     "chunked as well": (b"Content-Length: 900\r\nTransfer-Encoding: chunked", 400),
     "chunked as well, 19 digits": (b"Transfer-Encoding: chunked\r\nContent-Length: " + NINETEEN, 400),
     "chunked twice": (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
-    "coded as nothing": (b"Transfer-Encoding: identity", 411),
-    "coded twice": (b"Transfer-Encoding: gzip, chunked", 411),
+    "coded as nothing": (b"Transfer-Encoding: identity", 400),
+    "coded as something unknown": (b"Transfer-Encoding: br", 411),
+    "coded twice": (b"Transfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0", 411),
+    "coded in two lines": (b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0", 411),
     "a chunk's length that is none": (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + b"x" * 400, 400),
     "a chunk's length without end": (b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 400, 400),
-    "a chunk beyond the limit": (b"Transfer-Encoding: chunked\r\n\r\nffffffff\r\n", 413),
-    "chunks of one byte each": (b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 8000, 413),
+    "a chunk beyond the limit": (b"Transfer-Encoding: chunked\r\n\r\n90000\r\n" + b" " * 0x90000, 413),
+    "a chunk that goes on for ever": (b"Transfer-Encoding: chunked\r\n\r\nffffffff\r\n", 408),
+    "chunks of one byte each": (b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 8000 + b"0", 400),
     "a chunk that does not end": (b"Transfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n", 400),
 }
 
@@ -88,7 +90,7 @@ def test_zeros_before_a_length_change_nothing(live, zeros):
     body = b'{"name": "framed"}'
     head = HEAD.replace(b"/v1/networks", b"/v1/networks?dry_run=true") + b"Connection: close\r\nContent-Length: "
     answer = live.raw(head + b"0" * zeros + b"%d\r\n\r\n" % len(body) + body)
-    assert answer.startswith(b"HTTP/1.1 201 CREATED")
+    assert answer.startswith(b"HTTP/1.1 201 ")
 
 
 def test_a_body_in_chunks_is_read(live):
@@ -104,7 +106,7 @@ def test_a_body_in_chunks_is_read(live):
             piece = sock.recv(65536)
             assert piece, answer
             answer += piece
-    assert answer.startswith(b"HTTP/1.1 201 CREATED")
+    assert answer.startswith(b"HTTP/1.1 201 ")
     assert b'"name": "chunked"' in answer
 
 

@@ -213,8 +213,8 @@ def test_pieces_and_requests_sent_ahead_are_put_together(serve):
         answer = b""
         while piece := sock.recv(65536):
             answer += piece
-    assert answer.count(b"HTTP/1.1 201 CREATED") == 2
-    assert answer.count(b"Bridgework-Dry-Run: true") == 2
+    assert answer.count(b"HTTP/1.1 201 ") == 2
+    assert answer.count(b"bridgework-dry-run: true") == 2
     assert answer.endswith(b'{"status": "live"}\n')
 
 
@@ -233,7 +233,7 @@ def test_a_client_that_waits_to_be_told_is_told(serve):
         answer = b""
         while piece := sock.recv(65536):
             answer += piece
-    assert b"HTTP/1.1 201 CREATED" in answer
+    assert b"HTTP/1.1 201 " in answer
 
 
 READ = b"GET /v1/networks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer token-of-admin\r\n\r\n"
@@ -295,5 +295,5 @@ def test_a_unix_socket_serves_as_well(own_engine, tokens_file, tmp_path):
 
     with OnSocket(own_engine.docker_host, tmp_path, tokens_file, {"BIND": f"unix:{path}"}) as live:
         assert live.raw(b"GET /v1/networks HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").status == 401
-        assert live.raw(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n").status == 411
+        assert live.raw(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n").status == 400
     assert told_by(live, "GET", "/livez").status == 0

@@ -25,7 +25,7 @@ _EVERYWHERE: Mapping[int, tuple[str, ...]] = {
     431: ("headers-too-large",),
     500: ("internal-error",),
 }
-"""What any request can be answered, most of it before an operation is reached (``bridgework.http_edge``)."""
+"""What any request can be answered, most of it before an operation is reached (``bridgework.server.refusals``)."""
 _AUTHENTICATED: Mapping[int, tuple[str, ...]] = {
     401: ("token-required", "token-invalid"),
     429: ("rate-limited", "too-many-failures"),

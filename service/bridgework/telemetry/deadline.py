@@ -20,8 +20,9 @@ def asked_at_ns() -> int:
 
 
 def begin(seconds: float) -> None:
-    """Limit this thread's request to so many seconds from now."""
-    _END.set(time.monotonic() + seconds)
+    """Limit this thread's request to so many seconds from its arrival: the time that it waited for a thread counts."""
+    arrived_ns = _ARRIVED.get()
+    _END.set((time.monotonic() if arrived_ns is None else arrived_ns / 1e9) + seconds)
 
 
 def extend(seconds: float) -> None:

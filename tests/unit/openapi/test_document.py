@@ -10,8 +10,8 @@ from gunicorn.config import LimitRequestFieldSize
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.http.fields import Strict
-from bridgework.http_edge import REFUSALS
 from bridgework.ipam.input import validate_container_name, validate_network_name
+from bridgework.server.refusals import REFUSALS
 from bridgework.settings import Settings
 from tests.support.spec_validator import DOCUMENT, PROBLEM, STREAMS, closed_components, codes_of, resolved
 from tools.openapi.parameters import MAX_HEADER_BYTES

@@ -12,7 +12,7 @@ from marshmallow import Schema, fields, validate
 from bridgework.http.answers import ReferenceSchema, Variants, number, part, text, word
 from bridgework.http.contract import Media, RequestContext, Resource
 from bridgework.http.fields import Strict, Text, absent, required
-from bridgework.lifetime import PROCESS
+from bridgework.lifetime import stream_ends
 from bridgework.model.event_log import EngineState, Gap, GapReason, Heartbeat, Reach
 from bridgework.use_cases import events
 from bridgework.use_cases.event_reader import KINDS, EventFilter
@@ -126,7 +126,7 @@ def follow_events(context: RequestContext) -> Response:
     instead.
     """
     wanted = EventFilter(**context.query)
-    beats = events.follow(context.services, wanted, context.headers.get("Last-Event-ID"), PROCESS.ending)
+    beats = events.follow(context.services, wanted, context.headers.get("Last-Event-ID"), stream_ends)
     return Response(_written(beats), content_type=SERVER_SENT_EVENTS)
 
 

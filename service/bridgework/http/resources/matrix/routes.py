@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import select
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from bridgework.http.answers import ReferenceSchema
 from bridgework.http.contract import JSON, Media, RequestContext, Resource, ViewResult, json_text
@@ -20,6 +19,7 @@ from bridgework.http.resources.matrix.schemas import (
     SurpriseSchema,
 )
 from bridgework.http.resources.nodes import GapSchema, is_forwarded
+from bridgework.lifetime import client_left
 from bridgework.model.checks import Verdict
 from bridgework.policy.access import Role
 from bridgework.use_cases.connectivity import matrix
@@ -76,18 +76,8 @@ def _times(row: matrix.MatrixRow) -> list[float]:
 def _while_waited_for(run: matrix.MatrixRun) -> list[matrix.MatrixRow]:
     """All rows in their order, or those until the client left."""
     with closing(run.rows()) as rows:
-        found = [row for row in itertools.takewhile(lambda row: row is not None or not _client_left(), rows) if row]
+        found = [row for row in itertools.takewhile(lambda row: row is not None or not client_left(), rows) if row]
     return sorted(found, key=lambda row: row.index)
-
-
-def _client_left() -> bool:
-    """Whether the client closed its end of the connection, as far as the server hands that over."""
-    connection = request.environ.get("gunicorn.socket")
-    if connection is None:
-        return False
-    poll = select.poll()
-    poll.register(connection, select.POLLRDHUP)
-    return bool(poll.poll(0))
 
 
 def _lines(run: matrix.MatrixRun) -> Iterator[str]:

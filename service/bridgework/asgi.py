@@ -1,4 +1,4 @@
-"""The WSGI entry point: ``gunicorn -c python:bridgework.gunicorn_conf bridgework.wsgi:app``."""
+"""The entry point: ``gunicorn -c python:bridgework.gunicorn_conf bridgework.asgi:app``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import os
 import sys
 from typing import NoReturn
 
-from flask import Flask
-
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.http.auth import BadTokensFile
+from bridgework.server.intake import Intake
 from bridgework.settings import BadSettings, read_settings
 from bridgework.telemetry.logs import configure
 
@@ -18,7 +17,7 @@ GIVE_UP = 3
 """gunicorn's word for a worker that never will start: after any other it tries again without an end."""
 
 
-def _made() -> Flask:
+def _made() -> Intake:
     """The application; what keeps it from starting is told in a sentence."""
     try:
         settings = read_settings()
@@ -27,9 +26,10 @@ def _made() -> Flask:
         _give_up(error)
     configure(settings.log_level)
     try:
-        return create_app(settings, address)
+        flask = create_app(settings, address)
     except BadTokensFile as error:
         _give_up(error)
+    return Intake(flask, threads=settings.threads, max_body_bytes=settings.max_body_bytes)
 
 
 def _give_up(error: Exception) -> NoReturn:

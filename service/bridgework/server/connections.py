@@ -1,0 +1,296 @@
+"""Connections of gunicorn's ASGI worker: what its protocol class leaves to whoever serves without a proxy in front.
+
+gunicorn's ``ASGIProtocol`` parses requests and calls the application, but it puts no limit on how long a client takes
+to send a request head or to read an answer, it keeps any number of connections, and it answers what is not HTTP in
+plain text. Here is a layer between asyncio's transport and that class. gunicorn itself is not changed: it asks asyncio
+for an event loop and for a server, and ``Loop`` puts a ``Connection`` around each protocol object of the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from contextvars import Context, ContextVar
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+
+from bridgework.server.refusals import ARRIVAL_S, REFUSALS, refusal
+
+STALLED_S = 15.0
+"""A client that takes nothing of its answer for this long is dropped."""
+REFUSED_S = 2.0
+"""How long a refused client may read its answer while it still sends (RFC 9112, section 9.6)."""
+QUIET_S = 1.0
+"""A worker that ends waits this long for another request on a kept connection."""
+BACKLOG = 2048
+LAST_S = 0.1
+MAX_CONNECTIONS = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+"""For each worker. The other half of the descriptors is for the engine and for checks."""
+
+_AS_OURS = {HTTPStatus.NOT_IMPLEMENTED: HTTPStatus.LENGTH_REQUIRED}
+"""gunicorn answers 501 to an unknown transfer coding only."""
+log = structlog.get_logger()
+
+
+class Policy(asyncio.DefaultEventLoopPolicy):
+    """Has gunicorn's worker make a ``Loop`` when it makes its event loop."""
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """Make one."""
+        return Loop()
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop whose servers put a ``Connection`` around each of their protocol objects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connections = Connections()
+
+    def end_connections_when(self, ending: Callable[[], bool]) -> None:
+        """Close idle connections from the moment that ``ending`` tells."""
+        self._end = self.create_task(self.connections.end_when(ending))  # asyncio keeps only a weak reference
+
+    async def create_server(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
+        """See asyncio; gunicorn hands over its listening socket as ``sock``."""
+
+        def connection() -> Connection:
+            return Connection(protocol_factory(), self.connections)
+
+        # asyncio accepts as many connections in one turn as its backlog is long: with one, several workers share those
+        # that come at once. The kernel's queue still has the length that gunicorn would give it.
+        server = await super().create_server(connection, *args, **{**options, "backlog": 1})
+        options["sock"].listen(BACKLOG)
+        return Listener(self, server, options["sock"], connection)
+
+
+class Listener:
+    """A server of asyncio's that loses no connection when it closes.
+
+    Python 3.11 to 3.13 drop a connection that was accepted in the turn in which ``asyncio.Server.close`` is called, and
+    the kernel resets those that nobody has accepted yet.
+    """
+
+    def __init__(
+        self, loop: Loop, server: asyncio.Server, sock: socket.socket, connection: Callable[[], Connection]
+    ) -> None:
+        self._loop = loop
+        self._server = server
+        self._sock = sock
+        self._connection = connection
+        self._last: list[asyncio.Task[Any]] = []
+
+    def close(self) -> None:
+        """Accept whoever is in the queue, then listen no more."""
+        self._loop.remove_reader(self._sock)
+        self._loop.call_soon(self._close)  # behind the connections of this turn
+
+    async def wait_closed(self) -> None:
+        """Give the last connections the time to begin: gunicorn counts them next."""
+        await asyncio.sleep(LAST_S)
+
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._sock.accept()
+                self._last.append(self._loop.create_task(self._loop.connect_accepted_socket(self._connection, client)))
+        self._server.close()
+
+
+class Connections:
+    """The connections of one worker, and those of them that wait for a request, the longest waiting first."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.waiting: dict[Connection, float] = {}
+
+    def opened(self, connection: Connection) -> None:
+        """Count one; beyond the limit the one that has waited longest has to go."""
+        self.count += 1
+        self.wait(connection)
+        if self.count > MAX_CONNECTIONS:
+            next(iter(self.waiting)).wire.abort()
+
+    def wait(self, connection: Connection) -> None:
+        """It waits for a request from now on."""
+        self.waiting[connection] = time.monotonic()
+
+    def closed(self, connection: Connection) -> None:
+        """Forget it."""
+        self.count -= 1
+        self.waiting.pop(connection, None)
+
+    async def end_when(self, ending: Callable[[], bool]) -> None:
+        """Close connections that wait for nothing, when the worker ends: gunicorn would wait for them to the last."""
+        while True:
+            await asyncio.sleep(QUIET_S / 4)
+            if ending():
+                before = time.monotonic() - QUIET_S
+                for connection in [one for one, since in self.waiting.items() if since < before and not one.begun]:
+                    connection.wire.transport.close()
+
+
+CURRENT: ContextVar[Connection] = ContextVar("connection")
+"""The connection of the request in hand: gunicorn's tasks for a connection begin in a context that has it."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection between asyncio's transport and gunicorn's protocol object.
+
+    It waits for a request, until ``arrived``; then it answers, until ``answered``.
+    """
+
+    def __init__(self, inner: Any, among: Connections) -> None:
+        self.inner = inner
+        self.among = among
+        self.answering = self.left = False
+        self.wire: Wire
+        self.begun = False
+        self._arrival: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """asyncio: a client is here."""
+        self.wire = Wire(transport, self)
+        CURRENT.set(self)
+        self.among.opened(self)
+        self._arrival = _later(ARRIVAL_S, self._too_late)
+        self.inner.connection_made(self.wire)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: the client sent something. What it sends after a refusal is dropped."""
+        if self.wire.refused:
+            return
+        self.begun = True
+        if self._arrival is None and not self.answering:
+            self._arrival = _later(ARRIVAL_S, self._too_late)
+        try:
+            self.inner.data_received(data)
+        except ValueError:
+            # gunicorn 27.0 hands a Content-Length of more than 4,300 digits to int(), which refuses it.
+            self.wire.refuse(HTTPStatus.BAD_REQUEST)
+
+    def eof_received(self) -> bool:
+        """asyncio: the client sends no more. It may still read, so what it asked is answered."""
+        self.left = True
+        return self.begun
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the connection is closed."""
+        self.left = True
+        _cancel(self._arrival)
+        _cancel(self._reading)
+        self.among.closed(self)
+        # gunicorn 27.0 leaves a send() that waits for the client to read waiting when the client goes.
+        self.inner.resume_writing()
+        self.inner.connection_lost(exc)
+        self.inner = None  # gunicorn's own cancelled timers hold ``CURRENT``
+
+    def pause_writing(self) -> None:
+        """asyncio: the client takes its answer more slowly than it is made."""
+        self.inner.pause_writing()
+        self.watch_reader()
+
+    def resume_writing(self) -> None:
+        """asyncio: the client took most of it."""
+        _cancel(self._reading)
+        self.inner.resume_writing()
+
+    def arrived(self) -> None:
+        """The request is here whole, and is answered from now on."""
+        _cancel(self._arrival)
+        self._arrival = None
+        self.answering = True
+        self.among.waiting.pop(self, None)
+
+    def answered(self) -> None:
+        """The answer is written."""
+        self.answering = self.begun = False
+        if self.left:  # unless another request was sent ahead
+            self._arrival = _later(LAST_S, self.wire.transport.close)
+        elif not self.wire.transport.is_closing():
+            self.among.wait(self)
+
+    def watch_reader(self, unread_bytes: int | None = None) -> None:
+        """Drop the client when it takes nothing more of the bytes that wait for it, and that were ``unread_bytes``."""
+        waiting_bytes = self.wire.transport.get_write_buffer_size()
+        if waiting_bytes == unread_bytes:
+            self.wire.transport.abort()
+            return
+        _cancel(self._reading)
+        if waiting_bytes:
+            self._reading = _later(STALLED_S, self.watch_reader, waiting_bytes)
+
+    def _too_late(self) -> None:
+        if self.begun:
+            self.wire.refuse(HTTPStatus.REQUEST_TIMEOUT)
+        else:
+            self.wire.transport.close()
+
+
+def _later(seconds: float, call: Callable[..., object], *args: object) -> asyncio.TimerHandle:
+    """Call it in a context of its own: asyncio keeps cancelled timers for a while, and ``CURRENT`` with them."""
+    return asyncio.get_running_loop().call_later(seconds, call, *args, context=Context())
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
+
+
+class Wire:
+    """asyncio's transport as gunicorn's protocol object sees it.
+
+    What gunicorn writes while no request is answered is a refusal of its own: the client gets a problem document
+    instead.
+    """
+
+    def __init__(self, transport: Any, connection: Connection) -> None:
+        self.transport = transport
+        self.refused = False
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send what the application answers, and ``100 Continue``."""
+        if self._connection.answering or data.startswith(b"HTTP/1.1 100 "):
+            self.transport.write(data)
+        elif not self.refused and not self.transport.is_closing():
+            status = HTTPStatus(int(data[9:12]))
+            self.refuse(_AS_OURS.get(status, status))
+
+    def refuse(self, status: HTTPStatus) -> None:
+        """Answer with a problem document, and end the connection when the client has had time to read it."""
+        if self.refused:
+            return
+        status = status if status in REFUSALS else HTTPStatus.BAD_REQUEST
+        request_id = uuid.uuid4().hex
+        client = self.transport.get_extra_info("peername")
+        log.info("refused", status=int(status), address=client[0] if client else "", request_id=request_id)
+        self.transport.write(refusal(status, request_id))
+        self.refused = True
+        # A closed socket that holds something unread resets the connection, and the client may not see the answer.
+        self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        _later(REFUSED_S, self.transport.abort)
+
+    def write_eof(self) -> None:
+        """End the answer; after a refusal this has been done."""
+        if not self.refused:
+            self.transport.write_eof()
+
+    def close(self) -> None:
+        """Close when the client has taken all."""
+        if not self.refused:
+            self.transport.close()
+            self._connection.watch_reader()

@@ -1,0 +1,113 @@
+"""ASGI middleware: a request takes a thread only when it is here whole, and Flask runs in a2wsgi's threads.
+
+Threads that wait for the engine do not keep health checks waiting: each of those has a thread of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+
+from bridgework.lifetime import client_left, serve_client
+from bridgework.server.connections import CURRENT, Connection
+from bridgework.telemetry import deadline
+
+HEALTH = ("/livez", "/readyz")
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Intake:
+    """The ASGI application around a WSGI application."""
+
+    def __init__(self, wsgi: Any, *, threads: int, max_body_bytes: int) -> None:
+        self._max_body_bytes = max_body_bytes
+        self._threads: Any = WSGIMiddleware(_until_client_left(wsgi), workers=threads)
+        self._health: dict[str, Any] = {path: WSGIMiddleware(wsgi, workers=1) for path in HEALTH}
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        connection = CURRENT.get()
+        if scope["type"] != "http":  # a websocket: there is none here
+            connection.wire.refuse(HTTPStatus.BAD_REQUEST)
+            return
+        body = await self._body(scope, receive, connection)
+        if body is None:
+            return
+        connection.arrived()
+        deadline.arrived(time.monotonic_ns())
+        serve_client(lambda: connection.left)
+
+        async def whole() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def answer(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                connection.answered()
+
+        scope = _read(scope, len(body))
+        threads = self._health.get(scope["path"], self._threads)
+        try:
+            await threads(scope, whole, answer)
+        except Exception:
+            connection.answered()  # what gunicorn writes now is no answer of the application
+            raise
+
+    async def _body(self, scope: Message, receive: Receive, connection: Connection) -> bytes | None:
+        """Take the body in; None when it is refused, or the client left."""
+        codings = [value.lower() for name, value in scope["headers"] if name == b"transfer-encoding"]
+        if codings not in ([], [b"chunked"]):
+            connection.wire.refuse(HTTPStatus.LENGTH_REQUIRED)
+            return None
+        if any(name == b"expect" and value.lower() != b"100-continue" for name, value in scope["headers"]):
+            connection.wire.refuse(HTTPStatus.EXPECTATION_FAILED)
+            return None
+        # gunicorn has made sure that there is at most one, a decimal number.
+        length = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+        body, more = bytearray(), True
+        while more and length <= self._max_body_bytes and len(body) <= self._max_body_bytes:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if more or len(body) > self._max_body_bytes:
+            connection.wire.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return None
+        return bytes(body)
+
+
+def _read(scope: Message, length: int) -> Message:
+    """Give the length of a body that came in chunks, which WSGI does not know, and the path of an absolute URI.
+
+    A server has to accept absolute URIs (RFC 9112, section 3.2.2).
+    """
+    if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+        headers = [pair for pair in scope["headers"] if pair[0] != b"transfer-encoding"]
+        scope["headers"] = [*headers, (b"content-length", b"%d" % length)]
+    path = scope["path"]
+    if not path.startswith("/") and "://" in path:
+        scope["path"] = "/" + path.partition("://")[2].partition("/")[2]
+    return scope
+
+
+def _until_client_left(wsgi: Any) -> Any:
+    """End an answer of several pieces when its client has left, as a server does whose write fails."""
+
+    def answering(environ: Any, start_response: Any) -> Iterator[bytes]:
+        answer: Iterable[bytes] = wsgi(environ, start_response)
+        try:
+            for piece in answer:
+                yield piece
+                if client_left():
+                    return
+        finally:
+            getattr(answer, "close", lambda: None)()
+
+    return answering
