@@ -307,9 +307,9 @@ def predicted(ruleset, source, address, port):
     back = simulate.reply(ruleset, router, first, packet)
     if back.verdict != simulate.ACCEPTED:
         return back.verdict, back
-    # The client's acknowledgement: where a rule rejects it, the client hears of an error.
+    # The client's acknowledgement: where a rule rejects it, the client hears of an error. Dropped, it is not missed.
     third = simulate.later(ruleset, router, first, packet)
-    return third.verdict, third
+    return (third if third.verdict == simulate.REJECTED else back).verdict, third
 
 
 def compare(world, seed, text, *, native):
