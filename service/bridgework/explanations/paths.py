@@ -197,11 +197,21 @@ ROWS = (
         "user-firewall-drop",
         BLOCKING,
         "A rule that is not Docker's own drops or rejects the packet on the host, or the policy of INPUT does.",
-        "The rules of INPUT or FORWARD and of the chains they call, such as DOCKER-USER or those of ufw, are compared "
-        "with the packet where visible; native nftables rules are not. A rule with a match that is not understood is "
-        "named. The diagnosis of the engine lists what drops in DOCKER-USER.",
+        "The packet and its answer are led through all tables of iptables and nftables, where these are visible. The "
+        "finding quotes the rule and names the program that wrote it where the names of chain and table tell. A rule "
+        "that is not understood makes the answer inconclusive. The diagnosis lists what drops in DOCKER-USER.",
         "Remove or narrow the rule that is quoted, or accept the packet in INPUT.",
         "DOCKER-USER drops: -s 172.19.0.0/16 -j DROP.",
+    ),
+    Explanation(
+        "docker-rule-drops",
+        BLOCKING,
+        "A rule that Docker wrote drops the packet on the host, and no setting that is known explains it.",
+        "The packet and its answer are led through the rules in force, as for user-firewall-drop. The rule is Docker's "
+        "by its chain or table, and no other finding says why the packet stops.",
+        "Look at the rule that is quoted, and at the options of the networks on the way. A restart of the engine "
+        "writes its rules again.",
+        "Docker's own rules drop the packet (raw, PREROUTING): -A PREROUTING -d 172.18.0.2/32 ! -i br-1 -j DROP.",
     ),
     Explanation(
         "host-no-route",

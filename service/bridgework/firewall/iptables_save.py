@@ -34,7 +34,7 @@ def ruleset_of(chains: Iterable[FirewallChain], version: int) -> tuple[Table, ..
 
 
 def _chain(chain: FirewallChain) -> Chain:
-    hook = _HOOKS.get(chain.name) if chain.policy is not None else None
+    hook = _HOOKS.get(chain.name)  # iptables refuses a user's chain with a built-in chain's name
     nat = chain.table == "nat"
     priority = _NAT_PRIORITIES.get(chain.name, 0) if nat else _PRIORITIES.get(chain.table, 0)
     rules = LazyRules(chain.rules)

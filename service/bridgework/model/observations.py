@@ -213,6 +213,8 @@ class HostObservation:
     """The engine's host: its namespace, what forwards, and the firewall where it can be read.
 
     ``chains`` are those of iptables, ``ipv6_chains`` those of ip6tables; ``rules`` what of them is the engine's.
+    ``native_rules`` are the tables that were written to nftables directly, as ``nft --json list ruleset`` prints them:
+    ``""`` where there are none.
     """
 
     observation: Observation
@@ -220,6 +222,7 @@ class HostObservation:
     ipv6_forwarding: bool | None = None
     chains: tuple[FirewallChain, ...] | None = None
     ipv6_chains: tuple[FirewallChain, ...] | None = None
+    native_rules: str | None = None
     rules: DockerRules | None = None
 
 

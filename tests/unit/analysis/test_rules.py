@@ -28,6 +28,7 @@ def test_the_layers_come_in_the_order_in_which_a_packet_passes_them():
         "wire",
         "host",
         "port",
+        "rules in force",
     ]
 
 

@@ -419,7 +419,8 @@ def test_a_flushed_firewall_stops_what_leaves_and_what_a_dropping_policy_catches
     assert (across.verdict, codes(across)) == (Verdict.REACHABLE, ["firewall-rules-missing"])
     never = seen(host=host(chain("FORWARD", policy="ACCEPT")), ipv4_firewall=False)
     assert "iptables=false" in finding_of(predict(snapshot, ask(one, two), never), "firewall-rules-missing").message
-    whole = seen(host=host(chain("FORWARD", "-A FORWARD -j DOCKER-USER", policy="DROP")))
+    forward = chain("FORWARD", "-A FORWARD -j DOCKER-USER", f"-A FORWARD -i {FRONT.bridge_name} -j ACCEPT", policy="DROP")
+    whole = seen(host=host(forward, chain("DOCKER-USER")))
     assert codes(predict(snapshot, ask(one, two), whole)) == []
 
 
@@ -431,23 +432,25 @@ def test_a_flushed_firewall_stops_what_leaves_and_what_a_dropping_policy_catches
             ["-A DOCKER-USER -p icmp -m icmp -d 10.1.0.0/24 -j REJECT --reject-with icmp-port-unreachable"],
             ["user-firewall-drop"],
         ),
-        (["-A DOCKER-USER -s 10.9.0.0/24 -j DROP", "-A DOCKER-USER -s odd -j DROP"], []),
+        (["-A DOCKER-USER -s 10.9.0.0/24 -j DROP"], []),
+        (["-A DOCKER-USER -s odd -j DROP"], ["analysis-limited"]),
         (["-A DOCKER-USER -j RETURN", "-A DOCKER-USER -j DROP"], []),
         (["-A DOCKER-USER -j LOG", "-j DROP"], ["user-firewall-drop"]),
         (["-A DOCKER-USER -p tcp -m tcp --dport 80 -j DROP"], []),
         (["-A DOCKER-USER -m conntrack --ctstate NEW -j DROP"], ["user-firewall-drop"]),
         (["-A DOCKER-USER -m conntrack --ctstate INVALID -j DROP"], []),
         (["-A DOCKER-USER -m time --weekdays Mon -j DROP"], ["analysis-limited"]),
-        (["-A DOCKER-USER -m time --weekdays Mon -j ACCEPT", '-A DOCKER-USER " -j RETURN'], []),
+        (["-A DOCKER-USER -m time --weekdays Mon -j ACCEPT"], []),
+        (['-A DOCKER-USER " -j RETURN'], ["analysis-limited"]),
         (["-A DOCKER-USER ! -s 10.1.0.0/24 -j DROP"], []),
         (["-A DOCKER-USER ! -s 10.9.0.0/24 -i br-+ -j DROP"], ["user-firewall-drop"]),
-        (["-A DOCKER-USER -j DOCKER-USER"], []),
+        (["-A DOCKER-USER -j DOCKER-USER"], ["analysis-limited"]),
     ],
 )
 def test_a_rule_of_a_persons_that_matches_is_quoted(rules, expected):
     one, two = on(FRONT, "a", 2), on(FRONT, "b", 3)
     forward = chain("FORWARD", "-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-FORWARD")
-    observations = seen(host=host(forward, chain("DOCKER-USER", *rules)))
+    observations = seen(host=host(forward, chain("DOCKER-FORWARD"), chain("DOCKER-USER", *rules)))
     prediction = predict(world(FRONT, one, two), ask(one, two), observations)
     assert codes(prediction) == expected
     assert (prediction.verdict is Verdict.UNREACHABLE) == (expected == ["user-firewall-drop"])
@@ -455,16 +458,20 @@ def test_a_rule_of_a_persons_that_matches_is_quoted(rules, expected):
         assert finding_of(prediction, expected[0]).remedy.commands[0].startswith("iptables -D DOCKER-USER ")
 
 
-def test_a_drop_after_the_engines_accept_and_one_of_the_engines_own_are_nobodys_rule():
+def test_a_rule_of_dockers_own_is_named_only_where_nothing_else_explains_it():
     one, two = on(FRONT, "a", 2), on(FRONT, "b", 3)
     bridge = FRONT.bridge_name
     own = chain("DOCKER-FORWARD", f"-A DOCKER-FORWARD -i {bridge} -j ACCEPT")
     late = chain("FORWARD", "-A FORWARD -j DOCKER-FORWARD", "-A FORWARD -j DROP")
     assert codes(predict(world(FRONT, one, two), ask(one, two), seen(host=host(late, own)))) == []
     closed = chain("DOCKER-FORWARD", f"-A DOCKER-FORWARD -i {bridge} -o {bridge} -j DROP")
-    assert codes(predict(world(FRONT, one, two), ask(one, two), seen(host=host(late, closed)))) == []
+    unexplained = predict(world(FRONT, one, two), ask(one, two), seen(host=host(late, closed)))
+    assert codes(unexplained) == ["docker-rule-drops"]
     between = chain("FORWARD", "-A FORWARD -j DOCKER-USER", f"-A FORWARD -i {bridge} -o {bridge} -j DROP")
-    assert codes(predict(world(FRONT, one, two), ask(one, two), seen(host=host(between)))) == []
+    observations = seen(host=host(between, chain("DOCKER-USER")))
+    assert codes(predict(world(FRONT, one, two), ask(one, two), observations)) == ["docker-rule-drops"]
+    forbidden = replace(FRONT, options={**FRONT.options, "com.docker.network.bridge.enable_icc": "false"})
+    assert codes(predict(world(forbidden, one, two), ask(one, two), observations)) == ["inter-container-off"]
 
 
 def test_within_a_bridge_no_rule_is_asked_where_br_netfilter_is_off():

@@ -22,7 +22,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bridgework.analysis.rules import address, host, host_firewall, listener, name, overlay, route, state, wire
+from bridgework.analysis.rules import (
+    address,
+    host,
+    host_firewall,
+    in_force,
+    listener,
+    name,
+    overlay,
+    route,
+    state,
+    wire,
+)
 from bridgework.analysis.rules.base import Rule, Situation, Step
 from bridgework.model.checks import Finding, Severity, Verdict
 
@@ -104,7 +115,7 @@ WIRE = (
     Rule(_at(Step.OWN_INTERFACE, "mtu-mismatch"), wire.own_link_is_too_small),
     Rule(_at(Step.THEIR_VETH, "mtu-mismatch"), wire.their_link_is_too_small),
     Rule(_at(Step.FIREWALL, "firewall-rules-missing"), host_firewall.chains_are_missing),
-    Rule(_at(Step.FIREWALL, "user-firewall-drop", LIMIT), host_firewall.user_rule_drops),
+    Rule(_at(Step.FIREWALL, "user-firewall-drop", LIMIT), in_force.foreign_rule_drops),
 )
 HOST = (
     Rule(
@@ -126,6 +137,8 @@ PORT = (
     Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), listener.nobody_listens),
 )
 
+RULES_IN_FORCE = (Rule(_at(Step.PUBLISHED, "docker-rule-drops"), in_force.docker_rule_drops),)
+
 LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("source", SOURCE),
     ("destination", DESTINATION),
@@ -135,6 +148,7 @@ LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("wire", WIRE),
     ("host", HOST),
     ("port", PORT),
+    ("rules in force", RULES_IN_FORCE),
 )
 
 

@@ -27,6 +27,8 @@ _NFGENMSG = struct.Struct("=BBH")
 _CHAIN_TABLE, _CHAIN_NAME = 1, 3
 _FAMILIES = {IPV4: int(socket.AF_INET), IPV6: int(socket.AF_INET6)}
 _NATIVE_TABLE = "docker-bridges"
+_NFT = "/usr/sbin/nft"
+_IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 _LEGACY_TABLES = {IPV4: "ip_tables_names", IPV6: "ip6_tables_names"}
 _LOOPBACK = {IPV4: "! -d 127.0.0.0/8", IPV6: "! -d ::1/128"}
 _run = partial(subprocess.run, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
@@ -62,6 +64,22 @@ def docker_rules(
         skips_loopback=_skips_loopback(IPV4, ipv4),
         proxies=proxies,
     )
+
+
+def native_rules() -> str | None:
+    """The whole ruleset in nft's JSON where tables were written to nftables directly; ``""`` where there are none.
+
+    ``None`` when there are some and the program nft is missing or not allowed to look.
+    """
+    found = kernel_chains()
+    if found is None:
+        return None
+    if all(table in _IPTABLES_TABLES for _, table, _ in found):
+        return ""
+    try:
+        return _run([_NFT, "--json", "list", "ruleset"]).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def kernel_chains() -> frozenset[KernelChain] | None:

@@ -104,7 +104,7 @@ def observe_host(*, firewall: bool, ends: float | None = None) -> HostObservatio
     ipv4, ipv6 = (firewall_rules.chains(version) for version in (firewall_rules.IPV4, firewall_rules.IPV6))
     proxies = listeners.docker_proxies(observation.inode, ends)
     rules = firewall_rules.docker_rules(ipv4, ipv6, proxies)
-    return replace(found, chains=ipv4, ipv6_chains=ipv6, rules=rules)
+    return replace(found, chains=ipv4, ipv6_chains=ipv6, rules=rules, native_rules=firewall_rules.native_rules())
 
 
 def _neighbour_table() -> NeighbourTable | None:
