@@ -845,6 +845,39 @@ def test_a_rule_of_the_hosts_administrator(shaky, host):
     works(check(shaky, "web", "db"))
 
 
+@proves("docker-rule-drops")
+def test_a_rule_in_one_of_dockers_own_chains_that_no_option_explains(shaky, host):
+    address = run(shaky, "web")["endpoints"][0]["ipv4_address"]
+    run(shaky, "db")
+    called = [line.split()[-1] for line in host.in_namespace("iptables", "-S", "FORWARD").splitlines()]
+    chain = next(name for name in called if name.startswith("DOCKER") and name != "DOCKER-USER")
+    host.in_namespace("iptables", "-I", chain, "-s", f"{address}/32", "-p", "icmp", "-j", "DROP")
+    found = told(broken(check(shaky, "web", "db", **QUICK)), "docker-rule-drops", "blocking", chain)
+    assert f"-s {address}/32" in found["evidence"]["rule"]
+    execute(host, found["remedy"])
+    works(check(shaky, "web", "db"))
+
+
+@proves("user-firewall-drop")
+def test_a_rule_before_routing_and_a_native_rule_are_named_with_their_table(shaky, host):
+    address = run(shaky, "web")["endpoints"][0]["ipv4_address"]
+    run(shaky, "db")
+    drop = ("-s", f"{address}/32", "-p", "icmp", "-j", "DROP")
+    host.in_namespace("iptables", "-t", "mangle", "-A", "FORWARD", *drop)
+    found = told(broken(check(shaky, "web", "db", **QUICK)), "user-firewall-drop", "blocking", "mangle FORWARD")
+    execute(host, found["remedy"])
+    works(check(shaky, "web", "db"))
+    if shutil.which("nft") is None:
+        return
+    host.in_namespace("nft", "add table inet guard")
+    host.in_namespace("nft", "add chain inet guard late { type filter hook forward priority 10; }")
+    host.in_namespace("nft", f"add rule inet guard late ip saddr {address} icmp type echo-request drop")
+    found = told(broken(check(shaky, "web", "db", **QUICK)), "user-firewall-drop", "blocking", "guard late")
+    execute(host, found["remedy"])
+    works(check(shaky, "web", "db"))
+    host.in_namespace("nft", "delete table inet guard")
+
+
 @proves("orphan-bridge")
 def test_a_bridge_that_no_network_owns(shaky, host):
     host.in_namespace("ip", "link", "add", "br-0123456789ab", "type", "bridge")

@@ -209,8 +209,7 @@ ROWS = (
         "A rule that Docker wrote drops the packet on the host, and no setting that is known explains it.",
         "The packet and its answer are led through the rules in force, as for user-firewall-drop. The rule is Docker's "
         "by its chain or table, and no other finding says why the packet stops.",
-        "Look at the rule that is quoted, and at the options of the networks on the way. A restart of the engine "
-        "writes its rules again.",
+        "Delete the rule that is quoted, or restart the engine, which writes its rules again.",
         "Docker's own rules drop the packet (raw, PREROUTING): -A PREROUTING -d 172.18.0.2/32 ! -i br-1 -j DROP.",
     ),
     Explanation(

@@ -419,7 +419,9 @@ def test_a_flushed_firewall_stops_what_leaves_and_what_a_dropping_policy_catches
     assert (across.verdict, codes(across)) == (Verdict.REACHABLE, ["firewall-rules-missing"])
     never = seen(host=host(chain("FORWARD", policy="ACCEPT")), ipv4_firewall=False)
     assert "iptables=false" in finding_of(predict(snapshot, ask(one, two), never), "firewall-rules-missing").message
-    forward = chain("FORWARD", "-A FORWARD -j DOCKER-USER", f"-A FORWARD -i {FRONT.bridge_name} -j ACCEPT", policy="DROP")
+    forward = chain(
+        "FORWARD", "-A FORWARD -j DOCKER-USER", f"-A FORWARD -i {FRONT.bridge_name} -j ACCEPT", policy="DROP"
+    )
     whole = seen(host=host(forward, chain("DOCKER-USER")))
     assert codes(predict(snapshot, ask(one, two), whole)) == []
 

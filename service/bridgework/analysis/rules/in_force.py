@@ -66,7 +66,10 @@ def docker_rule_drops(situation: Situation) -> Findings:
     if owner_of(situation.snapshot, step) == _DOCKER:
         text = step.rule.text if step.rule is not None else f"the policy of {step.place.chain.name}"
         message = f"Docker's own rules drop the packet ({step.place.table.name}, {step.place.chain.name}): {text}."
-        yield finding("docker-rule-drops", HOST, message, evidence=_evidence(step))
+        remedy = Remedy(
+            "Delete the rule, or restart the engine, which writes its rules again.", commands=_deletion(step)
+        )
+        yield finding("docker-rule-drops", HOST, message, remedy=remedy, evidence=_evidence(step))
 
 
 def outcome_of(situation: Situation) -> Outcome | None:
@@ -223,7 +226,7 @@ def _dropped(situation: Situation, step: Step) -> Finding:
 def _deletion(step: Step) -> tuple[str, ...]:
     rule, place = step.rule, step.place
     if rule is None:
-        return ()
+        return (f"{_PROGRAM[step.before.version]} -P {place.chain.name} ACCEPT",)
     if rule.handle is not None:
         return (f"nft delete rule {place.table.family} {place.table.name} {place.chain.name} handle {rule.handle}",)
     deletion = rule.text.split(" ", 1)[1] if rule.text.startswith("-A ") else f"{place.chain.name} {rule.text}"

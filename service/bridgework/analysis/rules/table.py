@@ -137,7 +137,7 @@ PORT = (
     Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), listener.nobody_listens),
 )
 
-RULES_IN_FORCE = (Rule(_at(Step.PUBLISHED, "docker-rule-drops"), in_force.docker_rule_drops),)
+RULES_IN_FORCE = (Rule(_at(Step.FIREWALL, "docker-rule-drops"), in_force.docker_rule_drops),)
 
 LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("source", SOURCE),
@@ -171,6 +171,8 @@ def judge(situation: Situation) -> Judgement:
     found: list[tuple[Step, Finding]] = []
     stop: tuple[Step, Finding] | None = None
     for _, rules in LAYERS:
+        if rules is RULES_IN_FORCE and stop is not None:
+            break  # another rule has said why already, with the option behind it
         told = [(rule.codes[one.code], one) for rule in rules for one in rule.find(situation)]
         found += told if stop is None else [(step, one) for step, one in told if step < stop[0] and _blocks(one)]
         blocking = [pair for pair in found if _blocks(pair[1])]
