@@ -1,4 +1,4 @@
-"""Rules about addresses: subnets that overlap, and addresses that are not whose they seem."""
+"""Rules about addresses: overlapping subnets, and addresses that a container lost or never got."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bridgework.model.snapshot import Container, Endpoint, Network
 
 
 def subnets_of_networks_overlap(view: View) -> Iterator[Finding]:
-    """The engine checks this for its own pools, but not across drivers, scopes and hand-made ranges."""
+    """Find subnets of two networks that overlap; the engine checks that only within a driver and scope."""
     for (outer, around), (inner, pool) in enclosures(view.pools):
         if outer.id == inner.id:
             continue
@@ -36,7 +36,8 @@ def subnets_of_networks_overlap(view: View) -> Iterator[Finding]:
 
 
 def subnets_overlap_host_routes(view: View) -> Iterator[Finding]:
-    """A macvlan shares its parent's subnet on purpose; an overlay's routes are not the host's."""
+    """Find subnets that overlap a route of the host."""
+    # A macvlan shares its parent's subnet on purpose, and the routes of an overlay network are not the host's.
     pools = ((i, (n, p)) for i, (n, p) in view.pools if n.driver not in VLAN_DRIVERS and n.scope == "local")
     for (network, pool), route in first_meetings(pools, view.foreign_routes):
         yield finding(
@@ -60,7 +61,7 @@ def _move(view: View, network: Network, subnet: str) -> Remedy:
 
 
 def subnets_hide_public_addresses(view: View) -> Iterator[Finding]:
-    """The engine takes any subnet, also one that belongs to somebody else."""
+    """Find subnets that are public or special: the engine accepts any."""
     for interval, (network, pool) in view.pools:
         refused = why_refused(interval)
         if refused and network.driver not in VLAN_DRIVERS:
@@ -74,7 +75,7 @@ def subnets_hide_public_addresses(view: View) -> Iterator[Finding]:
 
 
 def fixed_addresses_are_not_had(view: View) -> Iterator[Finding]:
-    """A running container that did not get what it asked for, and a stopped one whose address another has taken."""
+    """Find fixed addresses that a running container did not get, or that another holds while it is stopped."""
     for container in view.snapshot.containers:
         for endpoint in container.endpoints:
             wanted = (
@@ -121,7 +122,7 @@ class _Entry:
 
 
 def hosts_entries_lead_nowhere(view: View) -> Iterator[Finding]:
-    """Addresses of Docker's subnets that are written down in a container and that nobody holds any more."""
+    """Find addresses of Docker's subnets in a container's hosts entries that no container holds."""
     gateways = _gateways(view)
     for container in view.snapshot.containers:
         for entry in _entries(view, container):
@@ -138,10 +139,9 @@ def hosts_entries_lead_nowhere(view: View) -> Iterator[Finding]:
 
 
 def _without_entry(container: Container, entry: _Entry) -> Remedy:
-    """Restart the container when the entry is its own hostname: the engine writes that line at every start.
-
-    Engine 26.1.5 leaves the line there when the container is disconnected; 28.5.2 and 29.7.2 remove it (measured).
-    """
+    """Return the remedy for a hosts entry whose address no container holds."""
+    # The engine writes the line of the container's own name at every start. After a disconnect, 26.1.5 leaves the line
+    # there; 28.5.2 and 29.7.2 remove it (measured).
     if entry.where == "/etc/hosts" and entry.name in {container.hostname, container.id[:SHORT_ID]}:
         summary = f"Restart {container.name}: the engine then writes its hosts file for the networks that it is in now."
         return Remedy(summary, (RestartContainer(container_reference(container)),))

@@ -1,7 +1,6 @@
-"""What the engine does silently to a container, or only warns of once: findings that need no question.
+"""Findings about one container from the snapshot alone: what the engine does silently, or warns of once.
 
-They stand in a container's representation and in the diagnosis of the whole engine. Each looks at one container
-within its snapshot; nothing is sent.
+They are part of a container's representation, and partly of the diagnosis of the whole engine. Nothing is sent.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from bridgework.policy.host_ports import claims_of, publisher_of
 def findings_for(
     snapshot: Snapshot, container: Container, observations: Observations = NOTHING_SEEN
 ) -> tuple[Finding, ...]:
-    """Everything about the container, the worst first."""
+    """Return the findings about the container, the most severe first."""
     state = EngineState(snapshot, observations)
     attachment = state.attachment_of(container.id)
     return ordered(
@@ -52,7 +51,7 @@ def _listed(ports: tuple[PublishedPort, ...]) -> str:
 
 
 def _ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
-    """Ports that were asked to be published and are not, or not for everybody."""
+    """Find ports that were to be published and are not, or only on a loopback."""
     component = of_container(container)
     asked = container.configured_ports
     networks = _networks(snapshot, container)
@@ -83,7 +82,7 @@ def _ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
 
 
 def taken_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
-    """Ports of the host that somebody took while the container was stopped: it cannot start."""
+    """Find ports of the host that another container took while this one was stopped, so that it cannot start."""
     if container.running:
         return
     for wanted in claims_of(snapshot, container):
@@ -123,14 +122,14 @@ def _instead(snapshot: Snapshot, container: Container) -> Remedy:
 
 
 def _networks(snapshot: Snapshot, container: Container) -> tuple[Network, ...]:
-    """The networks it is on or will be on, without ``host`` and ``none``."""
+    """Return the networks that it is on or will be on, without ``host`` and ``none``."""
     found = (snapshot.networks_by_id.get(endpoint.network_id) for endpoint in container.endpoints)
     on = (network for network in found if network is not None and network.driver not in {"host", "null"})
     return tuple(sorted(on, key=lambda network: (network.name, network.id)))
 
 
 def _network(snapshot: Snapshot, container: Container, attachment: Attachment) -> Iterator[Finding]:
-    """No network at all, another's, or only the one without DNS."""
+    """Find a container without a network, with another's, or with only the default bridge."""
     if attachment.condition is Condition.LOOPBACK_ONLY:
         yield no_network(snapshot, attachment, (attachment.owner or container,), Severity.INFO)
     owner = attachment.owner
@@ -145,7 +144,7 @@ def _network(snapshot: Snapshot, container: Container, attachment: Attachment) -
 
 
 def _links(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
-    """Each link, with the network that replaces it."""
+    """Find legacy links, each with the network that replaces it."""
     links = (*container.links, *(link for endpoint in container.endpoints for link in endpoint.links))
     for link in dict.fromkeys(links):
         name, alias = link_parts(link)
@@ -160,7 +159,7 @@ def _links(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
 
 
 def _names(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
-    """Names that another endpoint of the same network answers to as well."""
+    """Find names that another endpoint of the same network has too."""
     for endpoint in container.endpoints:
         network = snapshot.networks_by_id.get(endpoint.network_id)
         if network is None or endpoint.state != "active" or network.is_default_bridge:
@@ -170,7 +169,7 @@ def _names(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
 
 
 def _also_held(snapshot: Snapshot, network: Network, endpoint: Endpoint) -> dict[str, list[str]]:
-    """Name → the other containers that answer to it there."""
+    """Map each of the endpoint's names to the other containers that have it on the network."""
     held = {}
     for name in names_of(endpoint):
         holders = snapshot.holders_by_name_on(network).get(name, ())
@@ -183,7 +182,7 @@ def _also_held(snapshot: Snapshot, network: Network, endpoint: Endpoint) -> dict
 def _held_by_others(
     snapshot: Snapshot, container: Container, network: Network, endpoint: Endpoint, name: str, others: list[str]
 ) -> Finding:
-    """An alias it took over, or a name of its own that others took."""
+    """Return the finding for a name that several containers have: an alias of this one, or its own name."""
     facts = {"name": name, "network": network.name, "holders": sorted([container.name, *others])}
     taken = name in {normal(alias) for alias in endpoint.aliases} and name != normal(container.name)
     if not taken:
@@ -197,7 +196,7 @@ def _held_by_others(
 
 
 def _addresses(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
-    """A fixed address that it did not get, or that somebody else holds while it is stopped."""
+    """Find fixed addresses that it did not get, or that another container holds while it is stopped."""
     for endpoint in container.endpoints:
         for wanted, held in _wanted(endpoint):
             others = [e for e in snapshot.holders_by_address.get(wanted, ()) if e.network_id == endpoint.network_id]
@@ -215,7 +214,7 @@ def _addresses(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
 
 
 def _wanted(endpoint: Endpoint) -> Iterator[tuple[str, str | None]]:
-    """The addresses it asked for, with what it holds instead."""
+    """Yield each configured address with the one that it holds."""
     if endpoint.configured_ipv4:
         yield endpoint.configured_ipv4, endpoint.ipv4_address
     if endpoint.configured_ipv6:
@@ -223,7 +222,7 @@ def _wanted(endpoint: Endpoint) -> Iterator[tuple[str, str | None]]:
 
 
 def _gone(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
-    """Networks it names that do not exist."""
+    """Find networks that it names and that do not exist."""
     for endpoint in container.endpoints:
         if endpoint.network_id and endpoint.network_id not in snapshot.networks_by_id:
             message = f"{container.name} names the network {endpoint.network_name}, which is gone."
@@ -234,11 +233,9 @@ def _gone(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
 
 
 def forgotten_network(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
-    """The network it was created for, if it is stopped and in none: it starts without complaint, and with only lo.
-
-    Docker 29 removes the network that a failed start could not join from the container (measured on 29.7.2; 28 keeps
-    it). Disconnecting a container from its only network leaves the same behind on every version.
-    """
+    """Find a stopped container that is in no network, but was created for one: it would start with only ``lo``."""
+    # Docker 29 removes a network that a failed start could not join from the container (measured on 29.7.2; 28 keeps
+    # it). On every version, a disconnect from its only network leaves a container in the same state.
     mode = container.network_mode
     if container.running or container.endpoints or container.shares_with or mode in {"host", "none"}:
         return
@@ -255,7 +252,7 @@ def forgotten_network(snapshot: Snapshot, container: Container) -> Iterator[Find
 
 
 def _resolver(state: EngineState, container: Container, attachment: Attachment) -> Iterator[Finding]:
-    """Name servers that cannot serve it."""
+    """Find name servers that cannot serve it."""
     yield from loopback_servers(container)
     seen = state.observations.inside.get(container.id)
     if seen is None or seen.resolver is None:

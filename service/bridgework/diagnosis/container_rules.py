@@ -1,4 +1,4 @@
-"""Rules about containers: shared namespaces, modes that swallow ports, and ports that lead nowhere."""
+"""Rules about containers: shared namespaces, ignored ports, and ports without a listener."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from bridgework.model.checks import Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import ListeningSocket
 from bridgework.model.snapshot import Container, PublishedPort
-from bridgework.topology.links import share_state
+from bridgework.topology.host_links import share_state
 
 _EMBEDDED_DNS = "127.0.0.11"
 
 
 def shared_networks_are_broken(view: View) -> Iterator[Finding]:
-    """A sharer keeps the namespace it entered; when the owner comes back, it comes back to another one."""
+    """Find containers that share the namespace of one that restarted, stopped or is gone."""
+    # A sharer keeps the namespace that it entered; a restarted owner has a new one.
     inodes = {
         **{container_id: seen.inode for container_id, seen in view.engine.observations.inside.items()},
         **view.engine.observations.namespace_inodes,
@@ -53,7 +54,7 @@ def _broken_share(view: View, sharer: Container, state: str) -> Finding:
 
 
 def containers_are_paused(view: View) -> Iterator[Finding]:
-    """Frozen processes look alive to a ping."""
+    """Find paused containers, which answer a ping and nothing else."""
     for container in view.snapshot.containers:
         if container.paused:
             message = f"{container.name} is paused: pings are answered, requests are not."
@@ -64,7 +65,7 @@ def containers_are_paused(view: View) -> Iterator[Finding]:
 
 
 def published_ports_are_not_in_force(view: View) -> Iterator[Finding]:
-    """Modes without a network of one's own, and networks that are all internal, publish nothing."""
+    """Find ports that the engine does not publish, because of the network mode or of internal networks."""
     for container in view.snapshot.containers:
         ports = enumerate_names(sorted({_text(port) for port in container.configured_ports}))
         networks = view.networks_of(container)
@@ -90,7 +91,7 @@ def published_ports_are_not_in_force(view: View) -> Iterator[Finding]:
 
 
 def published_ports_are_taken(view: View) -> Iterator[Finding]:
-    """A stopped container whose port of the host another has now."""
+    """Find stopped containers whose port of the host another container has now."""
     for container in view.snapshot.containers:
         yield from taken_ports(view.snapshot, container)
 
@@ -100,7 +101,7 @@ def _text(port: PublishedPort) -> str:
 
 
 def published_on_loopback(view: View) -> Iterator[Finding]:
-    """Often meant so; it explains why nobody else gets through."""
+    """Find ports that are published on a loopback of the host; often that is intended."""
     for container in view.snapshot.containers:
         ports = [port for port in container.published_ports if is_loopback(port.host_ip)]
         if ports:
@@ -116,7 +117,7 @@ def published_on_loopback(view: View) -> Iterator[Finding]:
 
 
 def published_ports_lead_nowhere(view: View) -> Iterator[Finding]:
-    """A published port behind which nothing listens, or only on the container's own loopback."""
+    """Find published ports without a listener, or with one on the container's loopback alone."""
     for container in view.snapshot.containers:
         seen = view.observation(container)
         if seen is None or seen.sockets is None or container.paused:
@@ -156,7 +157,7 @@ def _nowhere(
 
 
 def listeners_on_loopback(view: View) -> Iterator[Finding]:
-    """Programs nobody but their own container reaches; published ones are told by the rule above."""
+    """Find programs that listen on loopback alone; published ports have their own rule."""
     for container in view.snapshot.containers:
         seen = view.observation(container)
         if seen is None or container.host_mode or container.shares_with:

@@ -1,9 +1,8 @@
-"""The whole engine examined: a table of rules, and the order in which their findings hurt.
+"""The diagnosis of the whole engine: a table of rules, and the order of their findings.
 
-Theory: a rule is a pure function from the view of an engine to findings. It reads indexes, never compares all with
-all, and reports on what it saw; what nobody could see is itself a finding. Severities are those of the catalogue,
-made milder where a state is only possibly a fault (``default-bridge-no-dns`` hurts when somebody asks for a name).
-``evidence["affected"]`` counts the endpoints or containers that a finding touches, 1 where it does not say.
+A rule is a pure function from a view of the engine to findings. It reads indexes and never compares all with all. What
+could not be seen is itself a finding. Severities are those of the catalogue, lower where a state is only possibly a
+fault. ``evidence["affected"]`` counts the endpoints or containers that a finding affects; without it that is 1.
 """
 
 from __future__ import annotations
@@ -53,22 +52,22 @@ RULES: tuple[Rule, ...] = (
     name_rules.links_are_legacy,  # legacy-link
     name_rules.resolvers_are_misled,  # dns-loopback-upstream, embedded-dns-bypassed
 )
-_HURTS = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
+_RANKS = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 def diagnose(snapshot: Snapshot, engine_evidence: EngineObservations) -> tuple[Finding, ...]:
-    """Every finding, what hurts most first: by severity, then by how much it touches, then by code and name."""
+    """Return every finding, sorted by severity, then by how much it affects, then by code and name."""
     view = View.of(snapshot, engine_evidence)
     found = (finding for rule in RULES for finding in rule(view))
     return worst_first(found)
 
 
 def worst_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
-    """What hurts most first: the same order every time."""
+    """Sort findings by severity, then by how much they affect, then by code and name."""
     return tuple(sorted(found, key=_order))
 
 
 def _order(finding: Finding) -> tuple[int, int, str, str, str, str]:
     component = finding.component
     affected = int(finding.evidence.get("affected", 1))
-    return _HURTS[finding.severity], -affected, finding.code, component.name, component.id, finding.message
+    return _RANKS[finding.severity], -affected, finding.code, component.name, component.id, finding.message

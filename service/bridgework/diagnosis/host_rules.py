@@ -1,4 +1,4 @@
-"""Rules about the engine's host: its bridges and veths, what forwards, the firewall, and what could not be seen."""
+"""Rules about the engine's host: bridges and veths, forwarding, the firewall, and what could not be seen."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from bridgework.model.checks import Component, Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import FirewallChain
 from bridgework.model.snapshot import Container, Endpoint, Network
-from bridgework.topology.links import HostLinks, interface_of
+from bridgework.topology.host_links import HostLinks, interface_of
 
-_DOCKER_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
 _DOCKER_VETH = re.compile(r"veth[0-9a-f]{7}")
 _DOCKER_CHAINS = (("filter", "DOCKER"), ("filter", "DOCKER-USER"), ("nat", "DOCKER"))
 _HOOKS = (("filter", "FORWARD"), ("nat", "PREROUTING"))
@@ -26,10 +25,11 @@ _NEIGHBOUR_LIMIT = "net.ipv4.neigh.default.gc_thresh3"
 
 
 def bridges_are_orphans(view: View) -> Iterator[Finding]:
-    """Left behind by an engine that was killed while it made a network; its subnet stays taken."""
-    interfaces = view.links.by_name if view.links else {}
-    for name, interface in sorted(interfaces.items()):
-        if interface.kind == "bridge" and _DOCKER_BRIDGE.fullmatch(name) and name not in view.bridge_names:
+    """Find bridges as Docker names them that belong to no network."""
+    # An engine that is killed while it creates a network leaves its bridge, and the subnet stays in use.
+    links = view.links
+    for name, interface in sorted(links.by_name.items()) if links else ():
+        if links and links.is_orphan(interface):
             yield finding(
                 "orphan-bridge",
                 Component("bridge", name, name),
@@ -40,7 +40,7 @@ def bridges_are_orphans(view: View) -> Iterator[Finding]:
 
 
 def links_are_broken(view: View) -> Iterator[Finding]:
-    """Each endpoint on a bridge, from the interface inside to its veth to the bridge; needs a look at both ends."""
+    """Find endpoints whose veth is not a port of their network's bridge, or whose interface is down."""
     if view.links is None:
         return
     for container in view.snapshot.containers:
@@ -59,7 +59,7 @@ def _broken_link(
         return
     remedy = reconnect(view.snapshot, network, container, endpoint)
     evidence = {"interface": inside.name, "veth": outside.name if outside else None, "bridge": network.bridge_name}
-    master = links.master_of(outside) if outside else None
+    master = links.master(outside)
     if outside and (master is None or master.name != network.bridge_name):
         ends = f"{outside.name}, the host's end of {inside.name} of {container.name},"
         message = f"{ends} is not a port of {network.bridge_name}."
@@ -70,7 +70,7 @@ def _broken_link(
 
 
 def veths_are_strangers(view: View) -> Iterator[Finding]:
-    """Docker's veths that are no port of any bridge, and whose container was not seen or is gone."""
+    """Find Docker's veths that are no port of a bridge and belong to no container that was seen."""
     if view.links is None:
         return
     seen = (view.observation(container) for container in view.snapshot.containers)
@@ -89,7 +89,8 @@ def veths_are_strangers(view: View) -> Iterator[Finding]:
 
 
 def bridges_are_down(view: View) -> Iterator[Finding]:
-    """A bridge without ports has no carrier, and that is fine; one with endpoints should be up."""
+    """Find bridges with endpoints that are down."""
+    # A bridge without ports has no carrier, which is no fault.
     for name, network in view.bridge_names.items() if view.links else ():
         endpoints = len(view.active(network))
         bridge = view.links.by_name.get(name) if view.links else None
@@ -104,7 +105,7 @@ def bridges_are_down(view: View) -> Iterator[Finding]:
 
 
 def forwarding_is_off(view: View) -> Iterator[Finding]:
-    """Without it nothing passes from a bridge to anywhere else."""
+    """Find forwarding switched off, without which nothing leaves a bridge."""
     host = view.engine.observations.host
     bridges = [network for network in view.snapshot.networks if network.bridge_name and not network.internal]
     families = (
@@ -127,11 +128,9 @@ def forwarding_is_off(view: View) -> Iterator[Finding]:
 
 
 def firewall_is_flushed(view: View) -> Iterator[Finding]:
-    """Docker's chains gone, or no longer called: a flush leaves the chains and takes the calls.
-
-    Where not one of its chains is there, the engine may have been told to write none (``iptables=false``), which
-    nothing else shows: the engine's API does not tell its daemon.json.
-    """
+    """Find Docker's chains that are gone, or that no hook jumps to."""
+    # A flush of the hooks leaves Docker's chains and removes the jumps to them. Where all chains are missing, the engine
+    # may be configured to write none (iptables=false), which its API does not show.
     chains, host = _chains(view), view.engine.observations.host
     if chains is None or not any(network.bridge_name for network in view.snapshot.networks):
         return
@@ -163,7 +162,7 @@ def firewall_is_flushed(view: View) -> Iterator[Finding]:
 
 
 def user_rules_drop(view: View) -> Iterator[Finding]:
-    """Somebody's own rules, quoted with their counters: the first thing to look at when packets vanish."""
+    """Find rules of the user that drop packets, with their counters."""
     chain = (_chains(view) or {}).get(("filter", "DOCKER-USER"))
     dropping = [(packets, text) for packets, _, text in chain.rules if _DROPS.search(text)] if chain else []
     if dropping:
@@ -185,7 +184,7 @@ def _chains(view: View) -> dict[tuple[str, str], FirewallChain] | None:
 
 
 def neighbour_table_is_full(view: View) -> Iterator[Finding]:
-    """One table bounds the neighbours of all namespaces together."""
+    """Find a neighbour table that is nearly full; all namespaces share one limit."""
     host = view.engine.observations.host
     table = host.observation.neighbour_table if host else None
     if table is not None and table.in_use >= table.limit * _NEIGHBOURS_NEARLY:
@@ -200,7 +199,7 @@ def neighbour_table_is_full(view: View) -> Iterator[Finding]:
 
 
 def not_everything_was_seen(view: View) -> Iterator[Finding]:
-    """What a rule could not look at, so that silence is not taken for health."""
+    """Find what no rule could look at, so that the absence of findings is not taken for health."""
     observations = view.engine.observations
     unseen = [c.name for c in view.snapshot.containers if c.running and c.id not in observations.inside]
     no_sockets = [

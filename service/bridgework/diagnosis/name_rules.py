@@ -1,4 +1,4 @@
-"""Rules about names: who answers to which, where there is no DNS, and links, its predecessor."""
+"""Rules about names: ambiguous names, networks without DNS, legacy links and resolvers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FEW = 8
 
 
 def names_are_ambiguous(view: View) -> Iterator[Finding]:
-    """One finding for each name of a network that several endpoints answer to."""
+    """Find names that several endpoints of a network have."""
     for network in view.snapshot.networks:
         if network.is_default_bridge:
             continue
@@ -52,7 +52,7 @@ def _are_replicas(view: View, endpoints: list[Endpoint]) -> bool:
 
 
 def default_bridge_has_no_dns(view: View) -> Iterator[Finding]:
-    """Containers that know no other network cannot find one another by name."""
+    """Find containers that are on the default bridge alone and so cannot find one another by name."""
     for network in view.snapshot.networks:
         if not network.is_default_bridge:
             continue
@@ -70,7 +70,7 @@ def default_bridge_has_no_dns(view: View) -> Iterator[Finding]:
 
 
 def links_are_legacy(view: View) -> Iterator[Finding]:
-    """``--link`` writes one-way names when a container starts, and never again."""
+    """Find legacy links (``--link``), which the engine resolves when a container starts, and never again."""
     by_name = {container.name: container for container in view.snapshot.containers}
     for container in view.snapshot.containers:
         links = {*container.links, *(link for endpoint in container.endpoints for link in endpoint.links)}
@@ -89,14 +89,15 @@ def links_are_legacy(view: View) -> Iterator[Finding]:
 
 
 def _parse_link(link: str) -> tuple[str, str]:
-    """``/db:/web/store`` (as inspected) or ``db:store`` (as asked for): the container and its alias."""
+    """Return container and alias of ``/db:/web/store`` (as inspected) or ``db:store`` (as requested)."""
     target, _, alias = link.partition(":")
     name = target.strip("/")
     return name, alias.rpartition("/")[2] or name
 
 
 def resolvers_are_misled(view: View) -> Iterator[Finding]:
-    """A loopback server inside a container is the container itself; a foreign one does not know containers."""
+    """Find containers whose name servers cannot resolve the names of containers."""
+    # A loopback address inside a container is the container itself; a foreign server does not know containers.
     for container in view.snapshot.containers:
         if not container.running or container.host_mode or container.shares_with:
             continue

@@ -1,4 +1,4 @@
-"""Rules about networks: endpoints and networks that are gone, what nobody uses, and what kinds of network cannot do."""
+"""Rules about networks: stale endpoints, missing and unused networks, and limits of drivers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from bridgework.model.create_specs import EndpointSpec, NetworkSpec
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Container, Endpoint, Network
 
+# The kernel's limit for one bridge: BR_MAX_PORTS is 1024, and port 0 is never used.
 BRIDGE_PORTS = 1023
-"""What the kernel takes on one bridge (``BR_MAX_PORTS``, less the one that is never given out)."""
 _NEARLY_ALL_PORTS = 900
 _ENDPOINT_OF_A_CONTAINER = re.compile(r"[0-9a-f]{64}|ep-.+")
 
 
 def endpoints_without_container(view: View) -> Iterator[Finding]:
-    """The engine's own endpoints (load balancers, the ingress sandbox) have no container and are no leftovers."""
+    """Find endpoints whose container does not exist."""
+    # The engine's own endpoints (load balancers, the ingress sandbox) have no container either, and other ids.
     known = view.snapshot.containers_by_id
     for network in view.snapshot.networks:
         for key, name in sorted(view.engine.network_endpoint_ids.get(network.id, {}).items()):
@@ -41,7 +42,8 @@ def endpoints_without_container(view: View) -> Iterator[Finding]:
 
 
 def networks_are_gone(view: View) -> Iterator[Finding]:
-    """The engine looks a container's networks up by id, so a new one of the same name alone does not help."""
+    """Find containers that name a network that is gone."""
+    # The engine looks networks up by id, so creating one of the same name does not help.
     known = view.snapshot.networks_by_id
     for container in view.snapshot.containers:
         for endpoint in container.endpoints:
@@ -58,13 +60,14 @@ def networks_are_gone(view: View) -> Iterator[Finding]:
 
 
 def networks_are_forgotten(view: View) -> Iterator[Finding]:
-    """A container that would start without the network it was created for."""
+    """Find containers that would start without the network that they were created for."""
     for container in view.snapshot.containers:
         yield from forgotten_network(view.snapshot, container)
 
 
 def _bring_back(view: View, container: Container, endpoint: Endpoint) -> Remedy:
-    """Connecting to a network of that name replaces the id that is gone (engine 26.1, measured)."""
+    """Return how to give a container its missing network back."""
+    # A connect to a network of that name replaces the id that is gone (measured on 26.1.5).
     name = endpoint.network_name
     renewed = next((network for network in view.snapshot.networks if network.name == name), None)
     spec = EndpointSpec(aliases=endpoint.aliases)
@@ -77,7 +80,7 @@ def _bring_back(view: View, container: Container, endpoint: Endpoint) -> Remedy:
 
 
 def networks_are_unused(view: View) -> Iterator[Finding]:
-    """Each holds a subnet of the engine's pools."""
+    """Find networks that nothing uses: each occupies a subnet of the engine's pools."""
     for network in view.unused():
         delete = DeleteNetwork(network_reference(view.snapshot, network))
         yield finding(
@@ -90,7 +93,7 @@ def networks_are_unused(view: View) -> Iterator[Finding]:
 
 
 def bridges_are_full(view: View) -> Iterator[Finding]:
-    """Nearly full is a warning; full, and the next container does not start."""
+    """Find bridges that are full, so that the next container does not start, or nearly full."""
     for network in view.snapshot.networks:
         count = len(view.active(network)) if network.bridge_name else 0
         if count >= _NEARLY_ALL_PORTS:
@@ -107,7 +110,7 @@ def bridges_are_full(view: View) -> Iterator[Finding]:
 
 
 def kinds_of_network_have_limits(view: View) -> Iterator[Finding]:
-    """Overlays for services only, and macvlans that lead nowhere: meant so or not, worth knowing."""
+    """Find overlay networks for services only, and macvlan and ipvlan networks without a parent."""
     for network in view.snapshot.networks:
         if network.driver == "overlay" and not network.attachable and not network.ingress:
             yield finding(
@@ -130,5 +133,6 @@ def kinds_of_network_have_limits(view: View) -> Iterator[Finding]:
 
 
 def _parentless(network: Network) -> bool:
-    """Without a parent the engine makes a dummy link of its own: ``dm-…`` for macvlan, ``di-…`` for ipvlan."""
+    """Return whether the network has no parent link of the host."""
+    # Without one the engine makes a dummy link: dm-… for macvlan, di-… for ipvlan.
     return network.options.get("parent", "").startswith(("dm-", "di-")) or not network.options.get("parent")

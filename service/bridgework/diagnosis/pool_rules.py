@@ -1,4 +1,4 @@
-"""Rules about room: the pools of each network, and those from which the engine cuts new networks."""
+"""Rules about free addresses: the pools of networks, and the pools from which the engine takes new subnets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WIDER_BY = 2
 
 
 def pools_run_out(view: View) -> Iterator[Finding]:
-    """Full pools, and those with a tenth or less left; a network nobody is on is nobody's trouble."""
+    """Find pools of networks in use that are full, or have a tenth or less left."""
     for network in view.snapshot.networks:
         endpoints = view.snapshot.endpoints_of(network)
         if network.config_only or not endpoints:
@@ -63,7 +63,7 @@ def _widen(view: View, network: Network, usage: PoolUsage) -> Remedy:
 
 
 def default_pools_run_out(view: View) -> Iterator[Finding]:
-    """Where the engine takes a subnet from when none is asked for; a pool is counted as the engine cuts it."""
+    """Find default address pools that have few subnets left, counted as the engine divides them."""
     known = view.engine.default_pools
     bases = [(interval, size) for base, size in known or DOCKER_POOLS if (interval := parse(base)) is not None]
     cut = [(i, size) for i, size in bases if 0 < size <= bits_of(i.version) and i.size >> (bits_of(i.version) - size)]

@@ -1,7 +1,4 @@
-"""What every rule of the diagnosis looks at: the snapshot in one order, with the indexes that keep rules linear.
-
-Sorting here makes the diagnosis independent of the order in which an engine lists things.
-"""
+"""The input of every rule of the diagnosis: the sorted snapshot, with the indexes that keep the rules linear."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from bridgework.ipam.usage import PREFIX_LENGTHS, available_subnets
 from bridgework.model.assembly import assembled
 from bridgework.model.observations import EngineObservations, Interface, Observation, Route
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, Snapshot
-from bridgework.topology.links import HostLinks, host_links
+from bridgework.topology.host_links import HostLinks, host_links
 
 VLAN_DRIVERS = frozenset({"macvlan", "ipvlan"})
 _NAMED = 5
@@ -24,14 +21,14 @@ _USUAL_LENGTH = 24
 
 @dataclass(frozen=True)
 class View:
-    """The engine under examination. Networks, containers and endpoints are sorted by name, then id."""
+    """The examined engine. Networks, containers and endpoints are sorted by name, then id."""
 
     snapshot: Snapshot
     engine: EngineObservations
 
     @classmethod
     def of(cls, snapshot: Snapshot, engine: EngineObservations) -> View:
-        """The same engine, sorted."""
+        """Sort the endpoints too, so that the findings do not depend on the order in which the engine lists things."""
         containers = (
             replace(c, endpoints=tuple(sorted(c.endpoints, key=lambda e: (e.network_name, e.network_id))))
             for c in snapshot.containers
@@ -40,7 +37,7 @@ class View:
 
     @cached_property
     def pools(self) -> tuple[tuple[Interval, tuple[Network, Pool]], ...]:
-        """Every pool that is in force and can be read."""
+        """Every pool of a network that is not config-only, if it can be parsed."""
         return tuple(
             (interval, (network, pool))
             for network in self.snapshot.networks
@@ -52,7 +49,9 @@ class View:
     @cached_property
     def links(self) -> HostLinks | None:
         """The host's interfaces; ``None`` where they were not seen."""
-        return host_links(self.engine.observations.host)
+        host = self.engine.observations.host
+        seen = host.observation.interfaces if host else None
+        return host_links(self.snapshot, seen) if seen is not None else None
 
     @cached_property
     def bridge_names(self) -> Mapping[str, Network]:
@@ -83,7 +82,7 @@ class View:
         return merged(interval for interval, _ in self.pools)
 
     def in_docker_space(self, address: str) -> bool:
-        """Whether an address lies in any subnet of a network."""
+        """Return whether an address lies in any subnet of a network."""
         try:
             parsed = ip_address(address)
         except ValueError:
@@ -95,27 +94,27 @@ class View:
         return {}
 
     def free_subnet(self, prefix_len: int) -> str | None:
-        """The first subnet of that length that overlaps nothing."""
+        """Return the first subnet of that length that overlaps nothing."""
         if prefix_len not in self._free_subnets:
             taken = [*(pool.subnet for _, (_, pool) in self.pools), *(r.destination for _, r in self.foreign_routes)]
             self._free_subnets[prefix_len] = next(iter(available_subnets(prefix_len, 1, taken)), None)
         return self._free_subnets[prefix_len]
 
     def observation(self, container: Container) -> Observation | None:
-        """What was seen inside a running container."""
+        """Return what was seen inside a running container; ``None`` where nothing was."""
         return self.engine.observations.inside.get(container.id) if container.running else None
 
     def active(self, network: Network) -> list[Endpoint]:
-        """The network's endpoints that are up."""
+        """Return the network's active endpoints."""
         return [endpoint for endpoint in self.snapshot.endpoints_of(network) if endpoint.state == "active"]
 
     def networks_of(self, container: Container) -> list[Network]:
-        """The networks a container is on, as far as they exist."""
+        """Return the existing networks that a container is on."""
         known = self.snapshot.networks_by_id
         return [known[endpoint.network_id] for endpoint in container.endpoints if endpoint.network_id in known]
 
     def unused(self) -> Iterator[Network]:
-        """Networks that somebody made and nothing uses, not even a stopped container or another network."""
+        """Yield the local custom networks that nothing uses, not even a stopped container or another network."""
         templates = {network.config_from for network in self.snapshot.networks if network.config_from}
         for network in self.snapshot.networks:
             listed = self.engine.network_endpoint_ids.get(network.id)
@@ -126,7 +125,7 @@ class View:
 
 
 def length_like(cidr: str, *, wider_by: int = 0) -> int:
-    """The prefix length to ask for when looking for a subnet like this one, within what ``available_subnets`` has."""
+    """Return the prefix length of a subnet, within the lengths that ``available_subnets`` searches."""
     interval = parse(cidr)
     if interval is None:
         return _USUAL_LENGTH
@@ -136,12 +135,12 @@ def length_like(cidr: str, *, wider_by: int = 0) -> int:
 
 
 def enumerate_names(names: Iterable[str], limit: int = _NAMED) -> str:
-    """``a, b, c and 4 more``."""
+    """Return ``a, b, c and 4 more``."""
     listed = list(names)
     more = len(listed) - limit
     return ", ".join(listed[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
 def interface_is_down(interface: Interface | None) -> bool:
-    """Whether the kernel says so; ``unknown`` (as of a loopback) is not down."""
+    """Return whether the kernel reports the interface as down; ``unknown``, as for a loopback, is not down."""
     return interface is not None and interface.state.lower() in {"down", "lowerlayerdown"}

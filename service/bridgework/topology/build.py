@@ -13,7 +13,7 @@ from bridgework.model.observations import HostObservation, Observation
 from bridgework.model.snapshot import Container, Network, Snapshot
 from bridgework.model.topology_graph import Edge, Node, Topology
 from bridgework.policy.access import PROJECT_LABEL
-from bridgework.topology.links import host_links
+from bridgework.topology.host_links import host_links
 from bridgework.topology.parts import Kept, edges_of, nodes_of
 
 
@@ -32,7 +32,9 @@ def build(
     what has them, the networks of a kept container, and the containers of a kept network.
     """
     networks, containers = _select(snapshot, network_ids, label, project)
-    kept = Kept(snapshot, networks, containers, host, observations or {}, host_links(host))
+    seen = host.observation.interfaces if host else None
+    links = host_links(snapshot, seen) if seen is not None else None
+    kept = Kept(snapshot, networks, containers, host, observations or {}, links)
     nodes = {node.id: node for node in nodes_of(kept)}
     edges = list(edges_of(kept))
     nodes |= {ghost.id: ghost for ghost in _ghosts(snapshot, edges) if ghost.id not in nodes}

@@ -9,7 +9,7 @@ from typing import Any
 from bridgework.model.observations import HostObservation, Interface, Observation
 from bridgework.model.snapshot import Container, Endpoint, Network, PublishedPort, Snapshot
 from bridgework.model.topology_graph import HOST_ID, Edge, Node
-from bridgework.topology.links import HostLinks, interface_of, share_state
+from bridgework.topology.host_links import HostLinks, interface_of, share_state
 
 _PARENTED = frozenset({"macvlan", "ipvlan"})
 _DEFAULT_ROUTES = frozenset({"0.0.0.0/0", "::/0"})

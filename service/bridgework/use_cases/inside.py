@@ -15,8 +15,7 @@ from bridgework.model.errors import BridgeworkError, Conflict, Remedy
 from bridgework.model.observations import Interface, ListeningSocket, Neighbour, Observation, Route
 from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Container, Network, Reference, Snapshot
-from bridgework.topology.links import interface_of
-from bridgework.topology.veth_pairs import Wiring, wiring
+from bridgework.topology.host_links import HostLinks, host_links, interface_of
 from bridgework.use_cases.services import Services
 
 _Item = TypeVar("_Item")
@@ -76,7 +75,7 @@ def interfaces(services: Services, snapshot: Snapshot, reference: str) -> Part[I
     seen = look(services, snapshot, container, ("interfaces",))
     host = services.runner.observe(services.engine.host_place(snapshot), ("interfaces",))
     inside = seen.interfaces or ()
-    wires = wiring(snapshot, (host.interfaces or ()) if host else ())
+    wires = host_links(snapshot, (host.interfaces or ()) if host else ())
     at_host = host is not None and host.inode == seen.inode
     ends = {} if at_host else wires.pairs(inside)
     networks = _networks_inside(snapshot, container, seen)
@@ -127,13 +126,13 @@ def host_view(services: Services, snapshot: Snapshot) -> HostView:
     if host is None:
         raise _out_of_reach(services, "The network namespace of the engine's host cannot be entered from here")
     links = host.interfaces or ()
-    wires = wiring(snapshot, links)
+    wires = host_links(snapshot, links)
     served = dict(_served(services, snapshot, wires))
     found = tuple(_host_link(wires, link, served) for link in links)
     return HostView(found, host.routes or (), truncated=bool(host.truncated))
 
 
-def _host_link(wires: Wiring, link: Interface, served: dict[int, tuple[Reference, Network | None]]) -> HostLinkView:
+def _host_link(wires: HostLinks, link: Interface, served: dict[int, tuple[Reference, Network | None]]) -> HostLinkView:
     bridge = wires.master(link)
     container, network = served.get(link.index, (None, None))
     return HostLinkView(
@@ -147,7 +146,7 @@ def _host_link(wires: Wiring, link: Interface, served: dict[int, tuple[Reference
 
 
 def _served(
-    services: Services, snapshot: Snapshot, wires: Wiring
+    services: Services, snapshot: Snapshot, wires: HostLinks
 ) -> Iterator[tuple[int, tuple[Reference, Network | None]]]:
     """Index of a veth on the host → the container at its other end, and the network that it serves there."""
     for container in snapshot.containers:

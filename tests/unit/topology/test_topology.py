@@ -13,7 +13,7 @@ from bridgework.model.observations import HostObservation, Interface, InterfaceA
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 from bridgework.policy.access import PROJECT_LABEL
 from bridgework.topology.build import build
-from bridgework.topology.links import host_links, interface_of, share_state
+from bridgework.topology.host_links import host_links, interface_of, share_state
 
 MAC = "02:42:ac:12:00:02"
 
@@ -149,12 +149,11 @@ def test_an_interface_is_found_by_address_where_the_mac_is_unknown_and_else_not_
 
 
 def test_a_veth_whose_index_was_given_to_another_is_not_taken_for_the_peer():
-    links = host_links(host(interface(9, "veth1", peer_index=5), interface(3, "br0", "bridge")))
+    links = host_links(Snapshot(), (interface(9, "veth1", peer_index=5), interface(3, "br0", "bridge")))
     assert links.peer_of(interface(4, "eth0", peer_index=9)) is None
     assert links.peer_of(interface(4, "eth0")) is None
-    assert links.master_of(interface(9, "veth1", master_index=3)).name == "br0"
-    assert links.master_of(interface(9, "veth1")) is None
-    assert host_links(HostObservation(Observation(1))) is None
+    assert links.master(interface(9, "veth1", master_index=3)).name == "br0"
+    assert links.master(interface(9, "veth1")) is None
 
 
 @pytest.mark.parametrize(

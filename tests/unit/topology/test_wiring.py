@@ -2,7 +2,7 @@
 
 from bridgework.model.observations import Interface
 from bridgework.model.snapshot import Network, Snapshot
-from bridgework.topology.veth_pairs import wiring
+from bridgework.topology.host_links import host_links
 
 DOCKER0 = Network("a" * 64, "bridge", options={"com.docker.network.bridge.name": "docker0"})
 BLUE = Network("b" * 64, "blue")
@@ -23,7 +23,7 @@ HOST = (
     link(7, "vetha", peer=6, space=0, master=2),
     link(9, "vethb", peer=8, space=1, master=3),
 )
-WIRES = wiring(SNAPSHOT, HOST)
+WIRES = host_links(SNAPSHOT, HOST)
 
 
 def ends(*inside):
@@ -46,13 +46,13 @@ def test_one_number_alone_proves_nothing():
 def test_numbers_that_fit_by_chance_are_told_by_the_namespace():
     host = (*HOST, link(11, "vethc", peer=10, space=0, master=3))
     inside = (link(6, "eth0", peer=7, space=0), link(10, "eth1", peer=11, space=0), link(8, "stray", peer=9, space=4))
-    assert set(wiring(SNAPSHOT, host).pairs(inside)) == {6, 10}
+    assert set(host_links(SNAPSHOT, host).pairs(inside)) == {6, 10}
     assert ends(inside[0], inside[2]) == {}, "one against one: neither is believed"
 
 
 def test_an_end_on_the_host_whose_peer_is_on_the_host_too_belongs_to_no_container():
     host = (link(7, "a", peer=6), link(6, "b", peer=7))
-    assert wiring(SNAPSHOT, host).pairs((link(6, "eth0", peer=7, space=0),)) == {}
+    assert host_links(SNAPSHOT, host).pairs((link(6, "eth0", peer=7, space=0),)) == {}
 
 
 def test_bridges_their_ports_and_networks():
@@ -71,7 +71,7 @@ def test_bridges_their_ports_and_networks():
 def test_links_that_would_put_a_container_on_a_docker_network():
     blue = "br-" + "b" * 12
     host = (*HOST, link(12, "eth0", "device"), link(13, "eth1", "device", master=5))
-    wires = wiring(SNAPSHOT, host)
+    wires = host_links(SNAPSHOT, host)
     behind = {
         "docker0": "docker0", "docker0.5": "docker0", blue: blue, f"{blue}.7": blue, "vetha": "docker0", "vethb": blue,
         "vetha.5": "docker0", "br-deadbeef0000": "br-deadbeef0000", "dm-0123456789ab": "dm-0123456789ab",
@@ -81,5 +81,5 @@ def test_links_that_would_put_a_container_on_a_docker_network():
     for name in ("eth0", "eth0.5", "eth1", "br-lan", "br-lan.5", "nothing", "br-0123", ".", ""):
         assert wires.docker_link_behind(name) is None, name
     named = Network("c" * 64, "named", options={"com.docker.network.bridge.name": "my.lan"})
-    wires = wiring(Snapshot(networks=(named,)), ())
+    wires = host_links(Snapshot(networks=(named,)), ())
     assert wires.docker_link_behind("my.lan") == wires.docker_link_behind("my.lan.9") == "my.lan"

@@ -19,7 +19,7 @@ from bridgework.model.errors import Conflict, InputFault, InvalidInput, Refused,
 from bridgework.model.observations import Route
 from bridgework.model.snapshot import Network, Snapshot
 from bridgework.policy.access import reserved_label_faults, subnet_allowed
-from bridgework.topology.veth_pairs import wiring
+from bridgework.topology.host_links import host_links
 from bridgework.use_cases.services import Services
 
 IPV4_SWITCH_API = (1, 48)
@@ -131,7 +131,7 @@ def require_parent_allowed(services: Services, snapshot: Snapshot, spec: Network
     if parent is None or spec.driver not in ON_A_PARENT or spec.config_only:
         return
     seen = services.runner.observe(services.engine.host_place(snapshot), ("interfaces",))
-    known = wiring(snapshot, (seen.interfaces or ()) if seen else ())
+    known = host_links(snapshot, (seen.interfaces or ()) if seen else ())
     link = known.docker_link_behind(parent)
     if link is None:
         return

@@ -2,7 +2,7 @@
 
 Pairs of veths are matched as the kernel does, by index and peer index (rtnetlink(7), IFLA_LINK) in both directions, and
 by the namespace in which the host's end has its peer (IFLA_LINK_NETNSID). One index proves nothing, because indexes
-repeat from namespace to namespace.
+repeat from namespace to namespace. Names prove nothing either.
 """
 
 from __future__ import annotations
@@ -11,29 +11,39 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from bridgework.model.observations import Interface
-from bridgework.model.snapshot import Network, Snapshot
+from bridgework.model.observations import Interface, Observation
+from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
 
+ShareState = Literal["whole", "unknown", "stale", "owner-down", "owner-gone"]
+_FRACTION_DIGITS = 9
 _DOCKER_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
+
 # Docker's names for bridges, and for the dummy parents of macvlan (dm) and ipvlan (di) networks without a parent.
 _DOCKER_LINK = re.compile(r"docker0|docker_gwbridge|(br|dm|di)-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
-    """The host's links by index, and Docker's bridge networks by their bridge's name."""
+class HostLinks:
+    """The host's links by index and by name, and Docker's bridge networks by the name of their bridge."""
 
-    links: Mapping[int, Interface]
+    by_index: Mapping[int, Interface]
+    by_name: Mapping[str, Interface]
     networks: Mapping[str, Network]
+
+    def peer_of(self, inside: Interface) -> Interface | None:
+        """Return the host's end of a container's veth; both ends name each other's index."""
+        peer = self.by_index.get(inside.peer_index) if inside.peer_index is not None else None
+        return peer if peer is not None and peer.peer_index in {inside.index, None} else None
 
     def master(self, link: Interface | None) -> Interface | None:
         """Return the bridge that a link of the host is a port of."""
-        return self.links.get(link.master_index) if link is not None and link.master_index is not None else None
+        return self.by_index.get(link.master_index) if link is not None and link.master_index is not None else None
 
     def ports(self, bridge: Interface) -> tuple[Interface, ...]:
         """Return the links of the host that are ports of the bridge, by index."""
-        return tuple(link for _, link in sorted(self.links.items()) if link.master_index == bridge.index)
+        return tuple(link for _, link in sorted(self.by_index.items()) if link.master_index == bridge.index)
 
     def network_of(self, bridge: Interface | None) -> Network | None:
         """Return the Docker network whose bridge it is."""
@@ -52,10 +62,9 @@ class Wiring:
         """
         # The drivers make the VLAN docker0.5 of docker0 by themselves, so each part of the name is looked up.
         parts = name.split(".")
-        by_name = {link.name: link for link in self.links.values()}
         for count in range(1, len(parts) + 1):
             candidate = ".".join(parts[:count])
-            link = by_name.get(candidate)
+            link = self.by_name.get(candidate)
             above = self.master(link)
             for found in (candidate, above.name if above is not None else ""):
                 if found in self.networks or _DOCKER_LINK.fullmatch(found):
@@ -77,13 +86,52 @@ class Wiring:
     def _other_end(self, inside: Interface) -> Interface | None:
         if inside.kind != "veth" or inside.peer_index is None or inside.peer_namespace_id is None:
             return None
-        end = self.links.get(inside.peer_index)
+        end = self.by_index.get(inside.peer_index)
         if end is None or end.kind != "veth" or end.peer_namespace_id is None:
             return None
         return end if end.peer_index == inside.index else None
 
 
-def wiring(snapshot: Snapshot, links: Iterable[Interface]) -> Wiring:
-    """Return the wiring of a host with these links."""
+def host_links(snapshot: Snapshot, links: Iterable[Interface]) -> HostLinks:
+    """Index the links of the host."""
+    links = tuple(links)
     networks = {network.bridge_name: network for network in snapshot.networks if network.bridge_name}
-    return Wiring({link.index: link for link in links}, networks)
+    return HostLinks({link.index: link for link in links}, {link.name: link for link in links}, networks)
+
+
+def interface_of(endpoint: Endpoint, observation: Observation | None) -> Interface | None:
+    """Return the interface inside that carries the endpoint: by MAC address, else by IP address."""
+    interfaces = observation.interfaces if observation else None
+    if not interfaces:
+        return None
+    wanted = set(endpoint.addresses)
+    for interface in interfaces:
+        if endpoint.mac_address and interface.mac_address == endpoint.mac_address:
+            return interface
+        if any(address.address in wanted for address in interface.addresses):
+            return interface
+    return None
+
+
+def share_state(snapshot: Snapshot, sharer: Container, inodes: Mapping[str, int]) -> ShareState:
+    """Return whether a container in mode ``container:X`` is still in the namespace of X."""
+    owner = snapshot.containers_by_id.get(sharer.shares_with or "")
+    if owner is None:
+        return "owner-gone"
+    if not owner.running:
+        return "owner-down"
+    if not sharer.running:
+        return "unknown"
+    if sharer.id in inodes and owner.id in inodes:
+        return "whole" if inodes[sharer.id] == inodes[owner.id] else "stale"
+    # An owner that started after the sharer has a newer namespace than the sharer entered. The other order proves
+    # nothing.
+    if owner.started_at and sharer.started_at and _instant(owner.started_at) > _instant(sharer.started_at):
+        return "stale"
+    return "unknown"
+
+
+def _instant(time: str) -> tuple[str, str]:
+    """Return a sort key for an RFC 3339 time. The text is none: Docker cuts the zeros at the end of a fraction."""
+    whole, _, fraction = time.removesuffix("Z").partition(".")
+    return whole, fraction.ljust(_FRACTION_DIGITS, "0")
