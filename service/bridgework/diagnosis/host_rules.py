@@ -129,8 +129,8 @@ def forwarding_is_off(view: View) -> Iterator[Finding]:
 
 def firewall_is_flushed(view: View) -> Iterator[Finding]:
     """Find Docker's chains that are gone, or that no hook jumps to."""
-    # A flush of the hooks leaves Docker's chains and removes the jumps to them. Where all chains are missing, the engine
-    # may be configured to write none (iptables=false), which its API does not show.
+    # A flush of the hooks leaves Docker's chains and removes the jumps to them. Where all chains are missing, the
+    # engine may be configured to write none (iptables=false), which its API does not show.
     chains, host = _chains(view), view.engine.observations.host
     if chains is None or not any(network.bridge_name for network in view.snapshot.networks):
         return
