@@ -93,7 +93,7 @@ class _Try:
 class ConnectTransport:
     """One source's connections."""
 
-    sends_inside = True
+    opens_sockets = True
 
     def __init__(self, protocol: ConnectProtocol, budget: DescriptorBudget) -> None:
         self.silence = protocol.silence
@@ -105,7 +105,7 @@ class ConnectTransport:
         """Return none: only the sockets of the tries are watched."""
         return ()
 
-    def send(self, position: int, destination: Destination) -> int | None:
+    def send(self, position: int, destination: Destination) -> int:
         """Start to connect. Raises ``BlockingIOError`` when too many tries are in flight."""
         # Each try needs a descriptor, and EMFILE would stop other requests of this worker.
         if self._budget.free <= 0:
@@ -148,7 +148,7 @@ class ConnectTransport:
             yield ProbeResult(current.position, reason)
 
     def _advance(self, current: _Try) -> tuple[bool, Reason | None]:
-        """Do the next step: connected, request sent, answer read. Returns whether the try is over, and why."""
+        # Each event can allow several steps: a connection that was just made may have its answer already.
         number = current.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise OSError(number, os.strerror(number))

@@ -22,7 +22,7 @@ class EchoTransport:
     """One source's pings."""
 
     # A raw socket stays in the namespace where it was opened, so pings can be sent from anywhere.
-    sends_inside = False
+    opens_sockets = False
     silence = Reason.TIMED_OUT
 
     def __init__(self, number: int, token: bytes, versions: Sequence[int]) -> None:
@@ -41,7 +41,7 @@ class EchoTransport:
         """Return one descriptor for each IP version."""
         return tuple(self._by_descriptor)
 
-    def send(self, position: int, destination: Destination) -> int | None:
+    def send(self, position: int, destination: Destination) -> int:
         """Send one echo request."""
         version = destination.version
         kind = echo.REQUEST_TYPE[version]
@@ -50,7 +50,7 @@ class EchoTransport:
         packet = _HEADER.pack(kind, 0, checksum, self._identifier, position) + self._payload
         self._destinations[position] = destination
         self._sockets[version].sendto(packet, destination.sockaddr)
-        return None
+        return self._sockets[version].fileno()
 
     def receive(self, descriptor: int, at_most: int) -> Iterator[ProbeResult]:
         """Yield the answers to our requests and the ICMP errors about them."""
@@ -66,7 +66,7 @@ class EchoTransport:
             message = echo.parse(version, datagram)
             destination = self._destinations.get(message.sequence) if message else None
             if message and destination and message.identifier == self._identifier:
-                # Every raw socket of a namespace receives every reply: one to somebody else's ping is no answer.
+                # Every raw socket of a namespace receives every reply: one to another program's ping is no answer.
                 source = echo.source_of(version, datagram, sender[0])
                 if echo.is_about(message, destination.packed, self._payload, source):
                     yield ProbeResult(message.sequence, message.reason)

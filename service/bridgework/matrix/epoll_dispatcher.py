@@ -21,6 +21,7 @@ class EpollDispatcher:
 
     def register(self, descriptor: int, handler: Callable[[], None], events: int = select.EPOLLIN) -> None:
         """Call the handler whenever the descriptor has one of the events."""
+        # A closed descriptor's number may be used again: the new handler replaces the old one.
         self._handlers[descriptor] = handler
         self._epoll.register(descriptor, events)
 

@@ -54,11 +54,6 @@ class SourceResolver:
     in_flight: dict[tuple[str, int], _Question] = field(default_factory=dict)
     reservations: list[Reservation] | None = None
 
-    @property
-    def done(self) -> bool:
-        """Whether every name has its outcome."""
-        return not self.in_flight and not self.waiting
-
 
 class NameResolution:
     """Gives the loop a destination for each position whose name was resolved."""
@@ -88,6 +83,9 @@ class NameResolution:
         """End overdue queries and start new ones; return when to call this again."""
         for resolver in list(self._active):
             self._expire(resolver, now)
+            if not resolver.in_flight and not resolver.waiting:
+                _release(resolver.reservations or [])
+                self._active.discard(resolver)
         free = MAX_QUERIES - sum(len(resolver.in_flight) for resolver in self._active)
         while self._waiting and free > 0:
             resolver = self._waiting[0]
@@ -115,7 +113,6 @@ class NameResolution:
             steps = resolve(resolver.configuration, resolver.source.row.source.targets[position].name or "", None)
             self._step(resolver, position, steps, now + self._timeout_s)
             started += 1
-        self._release_when_done(resolver)
         return started
 
     def _reserve(self, resolver: SourceResolver) -> list[Reservation] | None:
@@ -167,7 +164,6 @@ class NameResolution:
                 # An ICMP error. It does not tell which query caused it, so the query waits for its time-out.
                 continue
             self._answered(resolver, server, data)
-        self._release_when_done(resolver)
 
     def _answered(self, resolver: SourceResolver, server: str, data: bytes) -> None:
         key = server, int.from_bytes(data[:2], "big")
@@ -190,13 +186,6 @@ class NameResolution:
         for key, question in overdue:
             del resolver.in_flight[key]
             self._step(resolver, question.position, question.steps, question.ends)
-        self._release_when_done(resolver)
-
-    def _release_when_done(self, resolver: SourceResolver) -> None:
-        if resolver.done and resolver.reservations is not None:
-            _release(resolver.reservations)
-            resolver.reservations = []
-            self._active.discard(resolver)
 
     def _resolved(self, source: ActiveSource, position: int, resolution: Resolution) -> None:
         """Probe the first address that the source has a route to (RFC 6724, section 6, rule 1)."""

@@ -125,7 +125,6 @@ class Namespace:
 
 
 def _common_bits(one: bytes, other: bytes) -> int:
-    """Return how many leading bits two addresses of one version share."""
     return len(one) * 8 - (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).bit_length()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from bridgework.matrix.connect_transport import ConnectTransport
 from bridgework.matrix.echo_transport import EchoTransport
 from bridgework.matrix.epoll_dispatcher import CONNECT_EVENTS, EpollDispatcher
 from bridgework.matrix.namespaces import Namespace
-from bridgework.matrix.neighbour_budget import NeighbourBudget, Reservation
+from bridgework.matrix.neighbour_budget import NeighbourBudget
 from bridgework.matrix.rate_limiter import RateLimiter
 from bridgework.matrix.rows import InFlight, RowProgress
 from bridgework.model.checks import Reason
@@ -25,9 +26,11 @@ RETRY_S = 0.001
 MAX_WAIT_S = 0.5
 # Datagrams read of one socket before the next one: a flood towards one source must not delay the others' answers.
 RECEIVE_AT_ONCE = 256
-# A transport belongs to one source and never waits. ``send`` tries once and returns a new descriptor to watch, if there
-# is one; it raises BlockingIOError to be called again later, and another OSError as the result of the try. ``receive``
-# yields results when epoll reports an event. With ``sends_inside``, ``send`` must be called inside the namespace.
+# A transport belongs to one source and never waits. ``send`` tries once and returns the descriptor on which the answer
+# comes; it raises BlockingIOError to be called again later, and another OSError as the result of the try. ``receive``
+# yields results when epoll reports an event. With ``opens_sockets``, ``send`` opens a socket for each try, so it must
+# be called inside the namespace. ``forget`` ends a try and returns the descriptor that was closed with it, if there is
+# one.
 Transport = EchoTransport | ConnectTransport
 
 
@@ -75,7 +78,7 @@ class ProbeLoop:
         """Measure this source too. A source without open targets is complete at once."""
         self._open.add(source)
         for descriptor in source.transport.descriptors():
-            self.dispatcher.register(descriptor, partial(self._receive, source, descriptor, RECEIVE_AT_ONCE))
+            self._watch(source, descriptor)
         self._queue(source)
         if not source.row.open_count:
             self._complete(source)
@@ -123,8 +126,7 @@ class ProbeLoop:
             allowed -= sent
 
     def _send_from(self, source: ActiveSource, allowed: int) -> int:
-        """Send packets of one source and return how many."""
-        if source.transport.sends_inside:
+        if source.transport.opens_sockets:
             # setns(2) takes 14 µs, so a whole chunk of one source is sent before the next source's turn.
             source.enter()
         self._retry_at = 0.0
@@ -156,19 +158,16 @@ class ProbeLoop:
         except OSError as error:
             self.finish(source, position, reasons.of_errno(error.errno))
             return True
-        self._sent(source, descriptor, destination.version, reservation)
-        return True
-
-    def _sent(self, source: ActiveSource, descriptor: int | None, version: int, reservation: Reservation) -> None:
+        if source.transport.opens_sockets:
+            self._watch(source, descriptor, CONNECT_EVENTS)
         # A neighbour on the same bridge has often answered before sendto returns: reading its answer now, and not after
         # the other 63 packets of the chunk, keeps the round trip true.
-        if descriptor is not None:
-            self.dispatcher.register(
-                descriptor, partial(self._receive, source, descriptor, RECEIVE_AT_ONCE), CONNECT_EVENTS
-            )
+        if source.transport.opens_sockets or reservation.on_link:
             self._receive(source, descriptor, 1)
-        elif reservation.on_link:
-            self._receive(source, source.transport.descriptors()[0 if version == reasons.IPV4 else -1], 1)
+        return True
+
+    def _watch(self, source: ActiveSource, descriptor: int, events: int = select.EPOLLIN) -> None:
+        self.dispatcher.register(descriptor, partial(self._receive, source, descriptor, RECEIVE_AT_ONCE), events)
 
     def _retry(self, source: ActiveSource, position: int, destination: Destination, now: float) -> bool:
         source.row.ready.appendleft((position, destination))
@@ -177,7 +176,6 @@ class ProbeLoop:
         return False
 
     def _starve(self, source: ActiveSource, position: int, destination: Destination, now: float) -> bool:
-        """Handle a full neighbour table."""
         # While we hold entries, waiting frees some. When others hold them all, wait for one time-out, then give up.
         if not self.budget.idle:
             self._starved_since = None

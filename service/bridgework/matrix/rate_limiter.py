@@ -41,6 +41,7 @@ class RateLimiter:
         self.consume(1)
         return True
 
+    # The loop sleeps for this time, so that a slow rate costs no processor time.
     def wait_s(self) -> float:
         """Return the seconds until the next packet may be sent."""
         return max(0.0, (1.0 - self._tokens) / self._per_second)

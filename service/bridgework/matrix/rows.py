@@ -35,6 +35,7 @@ class RowProgress:
         self.open_count = len(source.targets)
         # Positions to send, in the order of the targets. A retried one goes to the front, so that rows stay in order.
         self.ready: deque[tuple[int, Destination]] = deque()
+        # By position. A dictionary, since only few of a thousand positions are in flight at once.
         self.in_flight: dict[int, InFlight] = {}
         self.addresses: list[str | None] = [target.address for target in source.targets]
         self._outcomes: list[SweepOutcome | None] = [None] * len(source.targets)

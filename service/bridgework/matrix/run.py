@@ -57,7 +57,7 @@ def run_matrix(plan: SweepPlan, environment: Environment) -> Iterator[SweepRow |
 
 
 def _rows(rows: SimpleQueue[SweepRow | None], alive_every_s: float | None) -> Iterator[SweepRow | None]:
-    """Yield what the queue delivers up to the final ``None``, and ``None`` while it delivers nothing."""
+    # A ``None`` in the queue is the end; a ``None`` that is yielded is a sign of life.
     while True:
         try:
             row = rows.get(timeout=alive_every_s)
@@ -121,7 +121,7 @@ class _MatrixThread:
         return loop
 
     def _descriptors(self) -> DescriptorBudget:
-        """Raise the limit of open files for all sources, and for as many connections as the hard limit leaves."""
+        # For all sources, and for as many connections as the hard limit leaves; at least one, or nothing is measured.
         # More files than the soft limit allows are normal: 400 sources need 2,400, and the default limit is 1,024.
         needed = len(self.plan.sources) * FILES_PER_SOURCE
         pairs = sum(len(source.targets) for source in self.plan.sources)
@@ -145,7 +145,7 @@ class _MatrixThread:
 
 
 def _raise_file_limit(wanted: int) -> int:
-    """Raise the soft limit of open files as needed and allowed; return how many of the ``wanted`` may be open."""
+    # Any process may raise its soft limit up to the hard one (getrlimit(2)).
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted + RESERVED_FILES and soft != hard:
         soft = wanted + RESERVED_FILES if hard == resource.RLIM_INFINITY else min(hard, wanted + RESERVED_FILES)
@@ -161,7 +161,6 @@ def _usage(sock: socket.socket, table: neighbour_table.TableName) -> neighbour_t
 
 
 def _reason(error: OutOfReach | OSError) -> Reason:
-    """Return why a source could not be opened."""
     if isinstance(error, OutOfReach):
         return error.reason
     if isinstance(error, TimeoutError):

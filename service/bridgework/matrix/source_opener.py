@@ -51,6 +51,7 @@ class SourceOpener:
         self._plan, self._environment, self._files = plan, environment, files
         self._budget, self._ends = budget, ends
         self._destinations: dict[str, Destination | None] = {}
+        # One token for all rows: the rows' numbers tell their pings apart.
         self._token = new_token()
         self._protocol = CONNECT_PROTOCOLS.get(plan.protocol)
 

@@ -12,7 +12,6 @@ import socket
 import struct
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -35,12 +34,6 @@ _run = partial(subprocess.run, capture_output=True, text=True, timeout=TIMEOUT_S
 KernelChain = tuple[int, str, str]
 _CHAIN = re.compile(r":(?P<name>\S+) (?P<policy>\S+)")
 _RULE = re.compile(r"\[(?P<packets>\d+):(?P<bytes>\d+)\] (?P<text>-A (?P<chain>\S+).*)")
-
-
-@dataclass(slots=True)
-class _Chain:
-    policy: str | None
-    rules: list[tuple[int, int, str]] = field(default_factory=list)
 
 
 def chains(version: int = IPV4) -> tuple[FirewallChain, ...] | None:
@@ -132,17 +125,15 @@ def _texts(chains: Iterable[FirewallChain], table: str, name: str) -> list[str]:
 
 def parse(text: str) -> tuple[FirewallChain, ...]:
     """Parse ``iptables-save -c``; the policy of a user-defined chain is ``None``."""
-    found: dict[tuple[str, str], _Chain] = {}
+    policies: dict[tuple[str, str], str | None] = {}
+    rules: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
     table = ""
     for line in text.splitlines():
         if line.startswith("*"):
             table = line[1:]
         elif chain := _CHAIN.match(line):
-            policy = chain["policy"]
-            found[table, chain["name"]] = _Chain(None if policy == "-" else policy)
-        elif (rule := _RULE.match(line)) and (table, rule["chain"]) in found:
-            found[table, rule["chain"]].rules.append((int(rule["packets"]), int(rule["bytes"]), rule["text"]))
-    return tuple(
-        FirewallChain(table=of, name=name, policy=chain.policy, rules=tuple(chain.rules))
-        for (of, name), chain in found.items()
-    )
+            policies[table, chain["name"]] = None if chain["policy"] == "-" else chain["policy"]
+        elif rule := _RULE.match(line):
+            counted = int(rule["packets"]), int(rule["bytes"]), rule["text"]
+            rules.setdefault((table, rule["chain"]), []).append(counted)
+    return tuple(FirewallChain(*key, policy, tuple(rules.get(key, ()))) for key, policy in policies.items())

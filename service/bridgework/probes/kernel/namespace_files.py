@@ -63,7 +63,7 @@ def _open(place: Place, *, pids_visible: bool) -> int:
             if place.namespace_path is None:
                 raise OutOfReach("reading another process's namespace needs CAP_SYS_PTRACE") from None
     if place.namespace_path is None:
-        raise OutOfReach("neither its process nor its namespace file is in sight")
+        raise OutOfReach("neither its process nor its namespace file is visible from here")
     try:
         return os.open(place.namespace_path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -71,7 +71,7 @@ def _open(place: Place, *, pids_visible: bool) -> int:
 
 
 def _open_of_process(place: Place) -> int:
-    stopped = OutOfReach(f"{place.name} has stopped meanwhile", Reason.SOURCE_NOT_RUNNING)
+    stopped = OutOfReach(f"{place.name} has stopped in the meantime", Reason.SOURCE_NOT_RUNNING)
     with process_folder(place.pid) as folder:
         if folder is None:
             raise stopped

@@ -27,7 +27,7 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
     try:
         query = _query(request.dns_question)
     except dns.exception.DNSException as error:
-        return Attempt(reason=Reason.NAME_UNKNOWN, detail=f"{request.dns_question} is no name to ask for: {error}")
+        return Attempt(reason=Reason.NAME_UNKNOWN, detail=f"{request.dns_question} is not a DNS name: {error}")
     started = time.perf_counter()
     port = request.port or DNS_PORT
     data = datagram.exchange(address, port, query.to_wire(), ends, lambda got: is_answer(query, got))

@@ -75,4 +75,4 @@ def _wait(
 def _answered(message: echo.EchoMessage, elapsed_ms: float, sender: str) -> Attempt:
     if message.reason is None:
         return Attempt(rtt_ms=elapsed_ms)
-    return Attempt(reason=message.reason, detail=f"said by {sender}", path_mtu_bytes=message.mtu_bytes)
+    return Attempt(reason=message.reason, detail=f"reported by {sender}", path_mtu_bytes=message.mtu_bytes)

@@ -86,20 +86,25 @@ def _conclude(name: str, lookups: list[_Lookup]) -> Resolution:
     addresses = tuple(dict.fromkeys(record for lookup in lookups for record in lookup.records))
     if addresses:
         return _found(name, addresses, server)
-    codes = {lookup.code for lookup in lookups}
+    reason, detail = _no_address(name, {lookup.code for lookup in lookups})
+    return Resolution(reason=reason, detail=detail, server=server)
+
+
+def _no_address(name: str, codes: set[dns.rcode.Rcode | None]) -> tuple[Reason, str]:
+    """Return why there is no address, by the code that tells most; ``None`` stands for silence."""
     if None in codes:
-        return Resolution(reason=Reason.RESOLVER_FAILED, detail="no nameserver answered", server=server)
+        return Reason.RESOLVER_FAILED, "no nameserver answered"
     if dns.rcode.NOERROR in codes:
-        return Resolution(reason=Reason.NO_ADDRESS, detail=f"{name} has no address of the wanted kind", server=server)
+        return Reason.NO_ADDRESS, f"{name} has no address of the wanted kind"
     if codes - _FINAL_CODES:
-        return Resolution(reason=Reason.RESOLVER_FAILED, detail="the nameserver answered with an error", server=server)
-    return Resolution(reason=Reason.NAME_UNKNOWN, detail=f"nobody knows the name {name}", server=server)
+        return Reason.RESOLVER_FAILED, "the nameserver answered with an error"
+    return Reason.NAME_UNKNOWN, f"no server knows the name {name}"
 
 
 def _found(name: str, addresses: tuple[str, ...], server: str | None) -> Resolution:
+    detail = f"{name} has {MAX_ADDRESSES} addresses or more; the first {MAX_ADDRESSES} are used"
     many = len(addresses) >= MAX_ADDRESSES
-    detail = f"{name} has {MAX_ADDRESSES} addresses or more; the first {MAX_ADDRESSES} are looked at" if many else None
-    return Resolution(addresses[:MAX_ADDRESSES], detail=detail, server=server)
+    return Resolution(addresses[:MAX_ADDRESSES], detail=detail if many else None, server=server)
 
 
 def literal(name: str, ip_version: int | None) -> tuple[str, ...]:
@@ -124,22 +129,19 @@ def in_hosts_file(configuration: ResolverConfiguration, name: str, ip_version: i
 
 def candidates(name: str, search: tuple[str, ...], ndots: int) -> list[dns.name.Name]:
     """Return the absolute names to try, in order, without those that are no names."""
-    # A trailing dot: the search list is not used.
-    if name.endswith("."):
-        return _absolute([name])
-    with_search = [f"{name}.{domain.rstrip('.')}." if domain.rstrip(".") else f"{name}." for domain in search]
-    ordered = [f"{name}.", *with_search] if name.count(".") >= ndots else [*with_search, f"{name}."]
-    return _absolute(ordered)
+    as_it_is = f"{name.removesuffix('.')}."
+    with_search = [f"{name}.{domain.rstrip('.')}." if domain.rstrip(".") else as_it_is for domain in search]
+    ordered = [as_it_is, *with_search] if name.count(".") >= ndots else [*with_search, as_it_is]
+    # With a trailing dot the search list is not used.
+    usable = (_name_or_none(text) for text in dict.fromkeys([as_it_is] if name.endswith(".") else ordered))
+    return [found for found in usable if found is not None]
 
 
-def _absolute(names: list[str]) -> list[dns.name.Name]:
-    usable = []
-    for name in dict.fromkeys(names):
-        try:
-            usable.append(dns.name.from_text(name))
-        except (dns.exception.DNSException, UnicodeError):
-            continue
-    return usable
+def _name_or_none(text: str) -> dns.name.Name | None:
+    try:
+        return dns.name.from_text(text)
+    except (dns.exception.DNSException, UnicodeError):
+        return None
 
 
 def reverse(configuration: ResolverConfiguration, address: str) -> Generator[Query, Answer, str | None]:
