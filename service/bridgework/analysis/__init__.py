@@ -1,1 +1,1 @@
-"""Prediction from the engine's state: where a question stands, what it aims at, which way it goes."""
+"""Prediction from the engine's state, and what a measurement adds to it."""

@@ -1,8 +1,9 @@
-"""At which address a source tries a container: the one choice that a check and a matrix share.
+"""The address at which a source tries a container: one choice, which a check and a matrix share.
 
-On a network the two share, one that lets its endpoints talk before one that does not, IPv4 before IPv6; else any
-address of the container. In one namespace, its own address; a container in host mode at the host, as the source
-addresses that. A container without an address, or one left in a namespace that its owner gave up, is not tried at all.
+First come the networks that both are on: those whose endpoints may talk to each other before those that keep them
+apart, then IPv4 before IPv6. Without such a network, any address of the container is tried. In one namespace the
+container is tried at its own address, and a container in host mode at an address of the host. A container that has no
+address, or whose shared namespace is stale, is not tried.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ HOST_LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What the choice needs of a source: its endpoint in each network, with its rank, and the subnets around it.
+    """What the choice needs of a source, kept for all its destinations.
 
-    A rank sorts by whether the network keeps its endpoints apart, then by the order of the source's endpoints.
+    ``endpoints`` maps a network's id to whether the network keeps its endpoints apart, the position of the source's
+    endpoint, and the endpoint. ``subnets`` are version, first and last address, prefix length and network id.
     """
 
     attachment: Attachment
@@ -33,10 +35,9 @@ class _Source:
 
 
 class Reach:
-    """The choice for one snapshot, one order of address families and one set of observations.
+    """The choice of addresses in one state of the engine. ``versions`` are the address families to try, in order.
 
-    It keeps what it worked out of each container: a matrix of 1,000 asks it of a million pairs. ``versions`` are the
-    families that may be tried.
+    It keeps what it derives of each container, since a matrix of 1,000 containers makes a million choices.
     """
 
     def __init__(self, state: EngineState, versions: tuple[int, ...]) -> None:
@@ -45,7 +46,7 @@ class Reach:
         self._elsewhere: dict[str | None, str | None] = {}
 
     def address_of(self, source: Attachment, destination: Attachment) -> str | None:
-        """The address at which the source tries the container; ``None`` where there is nothing to try."""
+        """Return the address at which the source tries the container; ``None`` where there is nothing to try."""
         if source.is_same_namespace(destination):
             own = (a for e in destination.endpoints for a in e.addresses if version_of(a) in self._versions)
             return next(own, self._loopback())
@@ -58,7 +59,11 @@ class Reach:
         return self._any(destination)
 
     def host_addresses(self, source: Attachment) -> Iterator[str]:
-        """The host as the source addresses it: its loopback, or the default gateway, or the host's end of a bridge."""
+        """Yield the host's addresses for the source, the best first.
+
+        From the host that is its loopback. From a container it is the default gateway, then the host's address on
+        each of the container's bridges.
+        """
         if source.is_host:
             yield self._loopback()
             return
@@ -92,7 +97,7 @@ class Reach:
         return self._sources[key]
 
     def _shared(self, source: _Source, destination: Attachment) -> list[tuple[str, str]]:
-        """Network id and address of the destination, on each network where both have an address of the family."""
+        """List network id and address of the destination, where both ends have an address of the family."""
         found = [
             (silent, version, order, theirs.network_id, address)
             for theirs in destination.endpoints
@@ -104,13 +109,14 @@ class Reach:
         return [(network_id, address) for *_, network_id, address in sorted(found)]
 
     def _leads(self, source: _Source, address: str, network_id: str) -> bool:
-        """Whether the source routes the address to that network: where subnets overlap, the narrowest one wins."""
+        """Whether the source routes the address to that network, and not to another one with an overlapping subnet."""
         if address in source.addresses:
             return True
         parsed = _parsed(address)
         if parsed is None:
             return False
         number = int(parsed)
+        # Fast path: the source is in a subnet that has the address. The longest prefix wins, as in the kernel's table.
         around = [s for s in source.subnets if s[0] == parsed.version and s[1] <= number <= s[2]]
         if around:
             return max(around, key=lambda subnet: subnet[3])[4] == network_id
@@ -118,7 +124,7 @@ class Reach:
         return candidate is not None and (candidate.network is None or candidate.network.id == network_id)
 
     def _any(self, destination: Attachment) -> str | None:
-        """Any address of the container, those on networks with a place for the host first."""
+        """Return any address of the container; bridges come first, since the host can forward to them."""
         key = destination.container.id if destination.container else None
         if key not in self._elsewhere:
             found = [
@@ -139,13 +145,13 @@ def talks_inside(network: Network) -> bool:
 
 
 def vlan_mode(network: Network) -> str:
-    """``bridge`` unless the options of a macvlan or ipvlan network say otherwise."""
+    """Return the mode of a macvlan or ipvlan network; ``bridge`` where its options name none."""
     key = "macvlan_mode" if network.driver == "macvlan" else "ipvlan_flag"
     return network.options.get(key) or "bridge"
 
 
 def _subnets(attachment: Attachment) -> Iterator[tuple[int, int, int, int, str]]:
-    """Version, first and last address, prefix length and network of each subnet that the namespace is in."""
+    """Yield version, first and last address, prefix length and network id of each subnet of the namespace."""
     for endpoint in attachment.endpoints:
         for version in (IPV4, IPV6):
             interface = interface_of(endpoint, version)
@@ -156,7 +162,7 @@ def _subnets(attachment: Attachment) -> Iterator[tuple[int, int, int, int, str]]
 
 @lru_cache(maxsize=16_384)
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
-    """Kept, since a matrix looks at the address of a container once for each source on its network."""
+    # Cached: a matrix parses the address of a container once for each source on its network.
     try:
         return ip_address(address)
     except ValueError:

@@ -1,9 +1,7 @@
-"""Where a container stands: whose network namespace it uses, in what condition, and by which endpoint it leaves.
+"""The attachment of a container: which network namespace it uses, in what condition, with which endpoints.
 
-A container in mode ``container:X`` uses the endpoints of X, or of whoever X shares with in turn; one in host mode is
-the host. The endpoints decide, not the mode: a container created with ``none`` that was connected to a network later
-keeps the mode ``none`` and has an address all the same (engine 26.1, measured). Total: an id that nobody has stands
-nowhere. Sends nothing, decides nothing about reachability.
+A container in network mode ``container:X`` uses the namespace and the endpoints of X. A container in host mode uses
+the host's namespace.
 """
 
 from __future__ import annotations
@@ -21,7 +19,11 @@ _NO_NETWORK_DRIVERS = frozenset({"host", "null"})
 
 
 class Condition(StrEnum):
-    """What the namespace is good for."""
+    """The condition of a namespace.
+
+    ``owner-down``: the container whose namespace it shares does not run. ``stale``: that container was started again
+    and has a new namespace, while the sharer is still in the old one.
+    """
 
     NETWORKED = "networked"
     LOOPBACK_ONLY = "loopback-only"
@@ -33,11 +35,11 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A place a packet leaves or arrives at. ``container`` is ``None`` for the host itself.
+    """A namespace that a packet leaves or arrives at. ``container`` is ``None`` for the host itself.
 
-    ``owner`` is the container whose namespace it is: itself, or the end of its ``container:X`` chain; ``None`` for
-    the host and where the owner is gone. ``endpoints`` are the active ones, in the order in which the engine lets
-    them give the default route.
+    ``owner`` is the container that the namespace belongs to: the container itself, or the end of its ``container:X``
+    chain. It is ``None`` for the host, and where the owner was removed. ``endpoints`` are the active ones in the order
+    of ``ordered_endpoints``; empty unless the condition is ``networked``.
     """
 
     condition: Condition
@@ -52,13 +54,14 @@ class Attachment:
 
     @property
     def is_host(self) -> bool:
-        """Whether it is the host's own namespace."""
+        """Whether this is the host's own namespace."""
         return self.condition is Condition.HOST
 
     def is_same_namespace(self, other: Attachment) -> bool:
-        """Whether the two are one namespace."""
+        """Whether both use the same namespace."""
         if self.is_host or other.is_host:
             return self.is_host and other.is_host
+        # A stale sharer is alone in the old namespace, although it names the same owner as the other sharers.
         if Condition.STALE in {self.condition, other.condition}:
             return self.container == other.container
         return self.owner is not None and other.owner is not None and self.owner.id == other.owner.id
@@ -94,7 +97,7 @@ def derive_attachment(snapshot: Snapshot, container_id: str, observations: Obser
     if container is None:
         gone = Container(container_id, container_id[:12], state="removed")
         return Attachment(Condition.DOWN, gone, gone)
-    owner = snapshot.network_owner_of(container)
+    owner = snapshot.network_owner_of(container)  # follows container:X, also over several containers
     endpoints: tuple[Endpoint, ...] = ()
     if not container.running:
         condition = Condition.DOWN
@@ -105,20 +108,20 @@ def derive_attachment(snapshot: Snapshot, container_id: str, observations: Obser
     elif owner is not container and _is_stale(container, owner, observations):
         condition = Condition.STALE
     else:
+        # The endpoints decide, not the mode: a container created with network mode none and connected to a network
+        # later keeps the mode none, and has an address (measured on Docker 26.1).
         endpoints = ordered_endpoints(snapshot, owner)
         condition = Condition.NETWORKED if endpoints else Condition.LOOPBACK_ONLY
     return Attachment(condition, container, owner, endpoints)
 
 
 def _is_stale(sharer: Container, owner: Container, observations: Observations) -> bool:
-    """Whether the owner got a new namespace since the sharer entered its own.
-
-    The inodes settle it. Unseen, the start times do: the engine starts a sharer only while the owner runs, so an
-    owner that started later was started again.
-    """
+    """Whether the owner got a new namespace after the sharer entered the old one."""
     inodes = observations.namespace_inodes
     if sharer.id in inodes and owner.id in inodes:
         return inodes[sharer.id] != inodes[owner.id]
+    # Without inodes the start times tell: the engine starts a sharer only while its owner runs. So an owner with the
+    # later start time was started again.
     entered, renewed = _moment(sharer.started_at), _moment(owner.started_at)
     return entered is not None and renewed is not None and renewed > entered
 
@@ -132,9 +135,10 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def ordered_endpoints(snapshot: Snapshot, container: Container) -> tuple[Endpoint, ...]:
-    """Its active endpoints in the order of libnetwork's ``Endpoint.Less``: the first with a gateway gives the route.
+    """Order the active endpoints as libnetwork does: the first one with a gateway gives the default route.
 
-    Not internal before internal, higher priority first, both families before one, then by the network's name.
+    Source: ``Endpoint.Less`` in moby's ``libnetwork/endpoint.go``. Networks that are not internal come first, then
+    those with the higher gateway priority, then those with gateways of both families, then by the network's name.
     """
     active = [
         (network, endpoint)
@@ -153,7 +157,7 @@ def _gateway_order(pair: tuple[Network, Endpoint]) -> tuple[bool, int, bool, str
 
 
 def interface_of(endpoint: Endpoint, version: int) -> IPv4Interface | IPv6Interface | None:
-    """The endpoint's address with its prefix, or ``None`` where it has none of that family or it is no address."""
+    """Return the endpoint's address with its prefix length; ``None`` where it has none of that family."""
     if version == IPV4:
         address, length = endpoint.ipv4_address, endpoint.ipv4_prefix_len
     else:
@@ -167,13 +171,13 @@ def interface_of(endpoint: Endpoint, version: int) -> IPv4Interface | IPv6Interf
 
 
 def gateway_of(endpoint: Endpoint, version: int) -> str | None:
-    """The gateway the engine recorded for the endpoint, if it is an address of that family."""
+    """Return the gateway that the engine recorded for the endpoint; ``None`` where it has none of that family."""
     gateway = endpoint.ipv6_gateway if version == IPV6 else endpoint.gateway
     return gateway if gateway and version_of(gateway) == version else None
 
 
 def version_of(address: str) -> int | None:
-    """4 or 6; ``None`` for what is no address."""
+    """Return 4 or 6; ``None`` for a text that is no address."""
     try:
         return ip_address(address).version
     except ValueError:

@@ -1,7 +1,7 @@
-"""From the destination of a question to the addresses that would be tried, as the source sees them.
+"""The addresses that a source would try for the destination of a question.
 
-A container is asked at the address that ``Reach`` chooses. A name is asked at what it resolves to. The host is asked at
-the source's default gateway. Where there is nothing to try, the aim has no goal, and the rules say why.
+A container is tried at the address that ``Reach`` chooses, a name at the addresses that it resolves to, and the host at
+the source's default gateway. Where there is no address to try, the rules of the address's layer say why.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from bridgework.model.checks import (
 
 @dataclass(frozen=True, slots=True)
 class CandidateAddresses:
-    """What is tried. Several ``goals`` are alternatives of which the source picks one it cannot choose.
+    """The addresses to try, and what they were derived from.
 
-    ``destination`` is where the container asked for stands, ``named`` what the name meant; each ``None`` where the
-    question has no such thing.
+    Several ``candidates`` are the holders of one name: the resolver picks any of them. ``destination`` is the
+    attachment of the container in the question, ``named`` what the name in the question resolves to; each is ``None``
+    where the question has no container or no name.
     """
 
     candidates: tuple[Candidate, ...] = ()
@@ -35,40 +36,41 @@ class CandidateAddresses:
 
 
 def versions(question: Question) -> tuple[int, ...]:
-    """The address families to try, IPv4 first as Docker lists them."""
+    """Return the address families to try: the one that the question names, else IPv4, then IPv6."""
     return (question.probe.ip_version,) if question.probe.ip_version in {IPV4, IPV6} else (IPV4, IPV6)
 
 
 def candidate_addresses(state: EngineState, source: Attachment, question: Question) -> CandidateAddresses:
-    """The goals of the question."""
+    """Derive the addresses that the source would try."""
     match question.destination:
         case ContainerDestination(container_id):
             destination = state.attachment_of(container_id)
             address = Reach(state, versions(question)).address_of(source, destination)
-            return CandidateAddresses(_goals(state, source, (address,) if address else ()), destination)
+            return CandidateAddresses(_located(state, source, (address,) if address else ()), destination)
         case NameDestination(name):
             return _at_name(state, source, name, question)
         case AddressDestination(address):
-            return CandidateAddresses(_goals(state, source, (address,)))
+            return CandidateAddresses(_located(state, source, (address,)))
         case _:
             addresses = Reach(state, versions(question)).host_addresses(source)
-            return CandidateAddresses(_goals(state, source, addresses)[:1])
+            return CandidateAddresses(_located(state, source, addresses)[:1])
 
 
-def _goals(state: EngineState, source: Attachment, addresses: Iterable[str]) -> tuple[Candidate, ...]:
+def _located(state: EngineState, source: Attachment, addresses: Iterable[str]) -> tuple[Candidate, ...]:
     found = (locate(state, source, address) for address in addresses)
     return tuple(candidate for candidate in found if candidate is not None)
 
 
 def _at_name(state: EngineState, source: Attachment, name: str, question: Question) -> CandidateAddresses:
-    """One goal per holder of the name: the first address that it has a route to, IPv6 first as the C library has it."""
+    """Derive one candidate for each holder of the name: its first address that the source has a route to."""
     named = look_up(state, source, name)
     if named.outcome is not Lookup.FOUND:
         return CandidateAddresses(named=named)
+    # The C library tries IPv6 first (RFC 6724, rule 6), so the addresses of a holder are reversed.
     groups = [h.addresses[::-1] for h in named.holders] or [named.addresses]
     candidates: list[Candidate] = []
     for addresses in groups:
         wanted = [address for address in addresses if version_of(address) in versions(question)]
-        found = _goals(state, source, wanted)
+        found = _located(state, source, wanted)
         candidates += sorted(found, key=lambda candidate: candidate.way is Way.NO_ROUTE)[:1]
     return CandidateAddresses(tuple(candidates), named=named)

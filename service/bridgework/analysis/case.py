@@ -117,7 +117,7 @@ class Case:
     def _by_name(self, policy: Policy, name: str) -> ProbeRequest:
         probe = self.question.probe
         subnets = allowed_subnets(self.snapshot, policy, probe.protocol, probe.port)
-        # A name may lead a container to its own loopback. The host's loopback holds ports that nobody published.
+        # A name may lead a container to its own loopback. The host's loopback has ports that no container publishes.
         loopbacks = () if self.source.is_host else LOOPBACKS
         return replace(probe, name=name, reverse_lookup=True, allowed_subnets=(*subnets, *loopbacks))
 

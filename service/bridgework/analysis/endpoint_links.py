@@ -1,7 +1,6 @@
-"""The links behind an endpoint, where they were seen: its interface inside, the veth outside, the bridge.
+"""The links of an endpoint as they were observed: the interface inside, the veth on the host, the bridge.
 
-A veth's two ends name each other by index (rtnetlink(7), ``IFLA_LINK``); a container's interface is told by its
-address. ``None`` always means: not seen.
+``None`` always means that the link was not observed.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from bridgework.model.snapshot import Endpoint
 
 
 def observed(observations: Observations, attachment: Attachment) -> Observation | None:
-    """What was seen in the namespace: the host's, or a container's by whoever shares it."""
+    """Return the observation of the namespace, made in the container itself or in the owner of its namespace."""
     if attachment.is_host and observations.host is not None:
         return observations.host.observation
+    # A stale sharer is not in the owner's namespace, so what was observed there says nothing about the sharer.
     owner = None if attachment.condition is Condition.STALE else attachment.owner
     for container in (attachment.container, owner):
         if container is not None and container.id in observations.inside:
@@ -23,10 +23,8 @@ def observed(observations: Observations, attachment: Attachment) -> Observation 
 
 
 def unsettled(*observations: Observation | None) -> dict[str, InterfaceAddress]:
-    """The addresses that are not used yet, or not at all, since a duplicate of them is looked for or was found.
-
-    Link-local ones are left out: every new veth has one, and the engine names none of them.
-    """
+    """Map the IPv6 addresses that their kernel does not use: duplicate address detection runs, or found a duplicate."""
+    # Link-local addresses are left out: every new veth has a tentative one, and the engine lists none of them.
     return {
         address.address: address
         for seen in observations
@@ -37,12 +35,12 @@ def unsettled(*observations: Observation | None) -> dict[str, InterfaceAddress]:
 
 
 def endpoint_on(attachment: Attachment, network_id: str) -> Endpoint | None:
-    """The place of the namespace in that network."""
+    """Return the endpoint of the namespace in that network."""
     return next((endpoint for endpoint in attachment.endpoints if endpoint.network_id == network_id), None)
 
 
 def interface_on(observations: Observations, attachment: Attachment, network_id: str) -> Interface | None:
-    """The interface inside that carries the endpoint's address."""
+    """Return the interface inside that has an address of the endpoint."""
     seen, endpoint = observed(observations, attachment), endpoint_on(attachment, network_id)
     if seen is None or endpoint is None:
         return None
@@ -53,7 +51,9 @@ def interface_on(observations: Observations, attachment: Attachment, network_id:
 
 
 def host_end_of(observations: Observations, inside: Interface) -> Interface | None:
-    """The host's end of a veth."""
+    """Return the host's end of a veth."""
+    # Each end gives the index of the other one (rtnetlink(7), ``IFLA_LINK``). One index alone is not enough: another
+    # container's interface may have the same index.
     for interface in _host_interfaces(observations):
         if interface.kind == "veth" and interface.index == inside.peer_index and interface.peer_index == inside.index:
             return interface
@@ -61,7 +61,7 @@ def host_end_of(observations: Observations, inside: Interface) -> Interface | No
 
 
 def host_interface(observations: Observations, index: int | None) -> Interface | None:
-    """The host's interface with that index."""
+    """Return the host's interface with that index."""
     return next((interface for interface in _host_interfaces(observations) if interface.index == index), None)
 
 

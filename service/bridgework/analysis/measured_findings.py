@@ -1,4 +1,4 @@
-"""What only the wire can tell: findings read from a measurement's reason, where the prediction has none for it."""
+"""Findings from the reason of a failed measurement, where the prediction has no finding for it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PORT_CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A measurement with the situation it was taken in."""
+    """A measurement and the situation that it was made in."""
 
     measurement: Measurement
     situation: Situation
 
 
 def from_the_wire(prediction: Prediction, measurement: Measurement, situation: Situation) -> Iterator[Finding]:
-    """The findings that the measurement's reason stands for."""
+    """Yield the findings that follow from the measurement's reason."""
     reader = _READERS.get(measurement.reason) if measurement.reason else None
     if reader is None:
         return
@@ -41,7 +41,7 @@ def _source(measured: _Measured) -> Component:
 
 
 def _refused(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
-    """The kernel of the destination says that the port is closed."""
+    # The kernel of the destination answered a TCP reset or ICMP port unreachable: the port is closed.
     situation, destination = measured.situation, measured.situation.destination
     if known & _PORT_CODES or situation.transport is None or situation.port is None:
         return
@@ -59,7 +59,7 @@ def _refused(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
 
 
 def _name_unknown(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
-    """The resolver said that there is no such name."""
+    # The resolver answered NXDOMAIN.
     situation, destination = measured.situation, measured.situation.question.destination
     if known & _NAME_CODES or not isinstance(destination, NameDestination):
         return
@@ -72,11 +72,12 @@ def _name_unknown(measured: _Measured, known: frozenset[str]) -> Iterator[Findin
 
 
 def _resolver_failed(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
-    """The embedded server passed the question on, and nobody answered; for a container's name that says nothing new."""
+    # The embedded server forwarded the question, and no upstream server answered.
     situation, destination = measured.situation, measured.situation.question.destination
     if not isinstance(destination, NameDestination) or known & _NAME_CODES:
         return
     named = situation.candidate_addresses.named
+    # The embedded server knows a container's name itself, so the upstream servers are not the cause.
     if named is not None and named.outcome is Lookup.FOUND:
         return
     seen = situation.observed(situation.source)
@@ -88,7 +89,7 @@ def _resolver_failed(measured: _Measured, known: frozenset[str]) -> Iterator[Fin
 
 
 def _too_long(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
-    """A router, or the link, said how large a packet may be."""
+    # A router, or the kernel for its own link, answered ICMP fragmentation needed.
     if "mtu-mismatch" in known:
         return
     situation, mtu = measured.situation, measured.measurement.path_mtu_bytes
@@ -101,7 +102,7 @@ def _too_long(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
 
 
 def _no_answer(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
-    """An address of an overlay network that no container here holds is on another node."""
+    # An address of an overlay network that no container of this engine holds is on another node.
     candidate = measured.situation.candidate
     place = place_of(candidate.attachment) if candidate else None
     if (

@@ -1,9 +1,7 @@
-"""The way a packet takes, hop by hop, by names that a person can look up on the host, up to where the rules stop it.
+"""The path of a packet as hops, with names that can be looked up on the host, up to the hop that stops it.
 
-Interfaces and veths are named where they were seen; else the first interface is called ``eth0`` only when the
-container has a single network, and the bridge stands alone. Each hop belongs to a step of the way, and the table of
-rules says at which step a packet stops, or from which step on that was not seen. A step that is no device, such as a
-rule of the firewall or a name that nobody knows, is a hop of its own where the packet stops there.
+Each hop belongs to a step (``Step``). The table of rules says at which step a packet stops, or from which step on that
+is unknown. A step without a device, such as a firewall rule or an unknown name, is a hop only where the packet stops.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ _FORWARD = "FORWARD"
 
 
 def path_of(situation: Situation, judgement: Judgement) -> tuple[Hop, ...]:
-    """Every hop from the source to the destination's program; the last is where the packet stops, if it does."""
+    """List the hops from the source to the destination's program. If a rule stops the packet, the last hop does."""
     candidate = situation.candidate
     steps: _Steps = [] if candidate is None or candidate.way is Way.NO_ROUTE else list(_steps(situation, candidate))
     unsure, stop = judgement.unsure, None
@@ -52,7 +50,7 @@ def path_of(situation: Situation, judgement: Judgement) -> tuple[Hop, ...]:
 
 
 def joined(paths: Sequence[tuple[Hop, ...]]) -> tuple[Hop, ...]:
-    """The path of a question with several goals, of which the source takes one: what differs is unknown."""
+    """Join the paths to several holders of one name: the hops from the first difference on are unknown."""
     first = paths[0]
     alike = 0
     for hops in zip(*paths, strict=False):
@@ -63,9 +61,9 @@ def joined(paths: Sequence[tuple[Hop, ...]]) -> tuple[Hop, ...]:
 
 
 def _with_hop(situation: Situation, steps: _Steps, step: Step, found: Finding | None) -> Step:
-    """Make sure that there is a hop at the step, and return the step of the hop that stands for it.
+    """Make sure that a hop stands for the step, and return the step of that hop.
 
-    Where nothing has the step's name (an interface that was not seen), the hop before it stands for it.
+    A step whose device was not observed has no hop of its own: the hop before it stands for it.
     """
     if any(at is step for at, _ in steps):
         return step
@@ -79,7 +77,7 @@ def _with_hop(situation: Situation, steps: _Steps, step: Step, found: Finding | 
 
 
 def _hop_of(situation: Situation, step: Step, found: Finding | None) -> Hop | None:
-    """The hop of a step that no device has; ``found`` is what stops the packet there."""
+    """Return the hop of a step without a device; ``found`` is the finding that stops the packet there."""
     candidate, source, destination = situation.candidate, situation.source, situation.destination
     asked = _asked(situation)
     address = candidate.address if candidate is not None else asked
@@ -105,7 +103,7 @@ def _end(attachment: Attachment) -> Hop:
 
 
 def _asked(situation: Situation) -> str:
-    """What the question asks for, in a word."""
+    """Return the destination of the question as the caller named it."""
     match situation.question.destination:
         case NameDestination(name):
             return name
@@ -118,7 +116,7 @@ def _asked(situation: Situation) -> str:
 
 
 def _steps(situation: Situation, candidate: Candidate) -> Iterator[tuple[Step, Hop]]:
-    """The whole way, as if nothing stopped the packet."""
+    """Yield every hop, as if no rule stopped the packet."""
     source = situation.source
     if candidate.way is Way.LOCAL:
         yield Step.OWN_INTERFACE, Hop("interface", "lo", source.name)
@@ -136,25 +134,26 @@ def _steps(situation: Situation, candidate: Candidate) -> Iterator[tuple[Step, H
 
 
 def _links(situation: Situation, attachment: Attachment, network: Network) -> Iterator[Hop]:
-    """The interface inside, then the veth outside."""
+    """Yield the interface inside, then the veth on the host, as far as they were observed."""
     inside = interface_on(situation.observations, attachment, network.id)
     if inside is not None:
         yield Hop("interface", inside.name, attachment.name)
         outside = host_end_of(situation.observations, inside)
         if outside is not None:
             yield Hop("veth", outside.name, THE_HOST.name)
+    # The engine does not list which interface belongs to which network. With one network it is eth0.
     elif len(attachment.endpoints) == 1:
         yield Hop("interface", "eth0", attachment.name)
 
 
 def _arriving(situation: Situation, attachment: Attachment, network: Network) -> Iterator[tuple[Step, Hop]]:
-    """The same links, from the host inwards."""
+    """Yield the same links in the opposite direction, from the host inwards."""
     links = zip((Step.THEIR_INTERFACE, Step.THEIR_VETH), _links(situation, attachment, network), strict=False)
     yield from reversed(list(links))
 
 
 def _carrier(network: Network) -> Hop:
-    """The bridge, or the link of the host that the endpoints hang on, or the network as such."""
+    """Return the hop of the network: its bridge, its parent link, or the network itself."""
     if network.bridge_name is not None:
         return Hop("bridge", network.bridge_name, network.name)
     if is_vlan(network):
@@ -163,9 +162,10 @@ def _carrier(network: Network) -> Hop:
 
 
 def _inward(situation: Situation, candidate: Candidate, network: Network) -> Iterator[tuple[Step, Hop]]:
-    """From the destination's bridge to its interface; the bridge is named once when both are on it."""
+    """Yield the hops from the destination's bridge to its interface."""
+    # Where both are on one network, its bridge is already in the path.
     if candidate.exit is None or candidate.exit.id != network.id:
-        # From the host straight onto a bridge: that is how the packet leaves.
+        # The host sends directly to its own bridge: there the packet leaves its source.
         yield Step.EXIT if candidate.way is Way.DIRECT else Step.NETWORK, _carrier(network)
     if candidate.attachment is not None:
         yield from ((Step.TUNNEL, hop) for hop in tunnel(candidate.attachment, network))
@@ -173,7 +173,7 @@ def _inward(situation: Situation, candidate: Candidate, network: Network) -> Ite
 
 
 def _published(situation: Situation) -> Iterator[tuple[Step, Hop]]:
-    """The published port, the proxy where it answers, and the container behind."""
+    """Yield the published port, docker-proxy where it answers, and the hops to the container behind it."""
     found = publication(situation)
     if found is None:
         return

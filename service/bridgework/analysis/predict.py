@@ -28,7 +28,7 @@ def predict(situations: Sequence[Situation]) -> Prediction:
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Without duplicates, what blocks first, then by code and component: the same order every time."""
+    """Remove duplicates and sort: the most severe first, then by code and component. The order is always the same."""
     unique: dict[tuple[str, str, str, str], Finding] = {}
     for finding in findings:
         key = (finding.code, finding.component.kind, finding.component.id, finding.message)

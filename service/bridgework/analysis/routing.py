@@ -1,13 +1,13 @@
-"""Where an address lies, as a packet of the source would find out: its own namespace, a network it is on, the way out.
+"""Which way a packet takes from its source to an address, and who holds the address.
 
-Routing comes before holding: a container on network A reaches an address of A directly, whoever else uses that
-subnet; everything else leaves by the default route, and the host decides. Total: what is no address has no goal.
+The routes of the source decide first. An address in a subnet of the source's own networks is reached directly, even
+where another network uses the same subnet. Every other address leaves by the default route, and the host routes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -25,16 +25,16 @@ from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Endpoint, Network, Pool, Snapshot
 
 OVERLAY_GATEWAY = "docker_gwbridge"
-"""The bridge by which containers of an overlay network leave their node."""
+"""The bridge through which containers of an overlay network reach other networks."""
 _FALSE = frozenset({"false", "0", "f"})
-"""How the engine reads a false option (Go's ``ParseBool``, case ignored)."""
+"""The spellings of false for a driver option: Go's ``strconv.ParseBool``, in any case."""
 _VLAN_DRIVERS = frozenset({"macvlan", "ipvlan"})
 
 _Address = IPv4Address | IPv6Address
 
 
 class Way(StrEnum):
-    """How the packet leaves the source."""
+    """How a packet leaves the source: to itself, to a network of the source, by the default route, or not at all."""
 
     LOCAL = "local"
     DIRECT = "direct"
@@ -44,10 +44,12 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One address to reach. ``standing`` is whose it is: ``None`` where nobody known holds it.
+    """One address that the source may try, and how a packet gets there.
 
-    ``network`` is the network the address lies in (``None`` for outside, and for the source itself), ``endpoint`` the
-    holder's place in it. ``exit`` is the network by which the packet leaves the source, ``None`` for the host.
+    ``attachment`` is the holder of the address; ``None`` where the engine shows no holder. ``network`` is the network
+    whose subnet the address is in; ``None`` outside of the engine's networks, and for the source's own addresses.
+    ``endpoint`` is the holder's endpoint in that network. ``exit`` is the network through which the packet leaves the
+    source; ``None`` for the host.
     """
 
     address: str
@@ -65,16 +67,14 @@ class Candidate:
 
     @property
     def is_outside(self) -> bool:
-        """Whether it lies in no network of the engine."""
+        """Whether the address is in no network of the engine."""
         return self.attachment is None and self.network is None
 
 
 def gateway_mode(network: Network, version: int) -> str:
-    """``nat``, ``nat-unprotected``, ``routed``, ``isolated``; ``nat`` where the network or its engine knows none.
-
-    Docker 26 keeps the option and ignores it (measured on 26.1.5).
-    """
+    """Return ``nat``, ``nat-unprotected``, ``routed`` or ``isolated``; ``nat`` where the network sets no mode."""
     option = f"com.docker.network.bridge.gateway_mode_ipv{version}"
+    # Docker 26 stores the option and ignores it (measured on 26.1.5).
     return "nat" if option in network.ignored_options else network.options.get(option, "nat")
 
 
@@ -84,28 +84,26 @@ def masquerades(network: Network) -> bool:
 
 
 def has_host_address(network: Network, version: int) -> bool:
-    """Whether the engine gives the network's bridge an address of the host.
-
-    Not in gateway mode ``isolated``, and no IPv4 address with ``inhibit_ipv4``: the containers still get a default
-    route to the address that nobody holds.
-    """
+    """Whether the engine gives the network's bridge an address of the host."""
+    # With inhibit_ipv4 the bridge has no IPv4 address, but the containers still get a default route to the address
+    # that the bridge would have.
     inhibited = network.options.get("com.docker.network.bridge.inhibit_ipv4", "false").lower() not in _FALSE
     return gateway_mode(network, version) != "isolated" and not (inhibited and version == IPV4)
 
 
 def is_vlan(network: Network) -> bool:
-    """Whether its endpoints hang on a link of the host instead of a bridge."""
+    """Whether the network is a macvlan or ipvlan: its endpoints are on a link of the host instead of a bridge."""
     return network.driver in _VLAN_DRIVERS
 
 
 def subnet_of(pool: Pool) -> IPv4Network | IPv6Network | None:
-    """The pool's subnet; ``None`` where it is none."""
+    """Return the pool's subnet; ``None`` where the engine gives none or an invalid one."""
     return _parsed(pool.subnet)
 
 
 @lru_cache(maxsize=16_384)
 def _parsed(subnet: str) -> IPv4Network | IPv6Network | None:
-    """Kept, since every address outside of the source's networks is looked for in every pool."""
+    # Cached: each address outside of the source's networks is compared with every pool of the engine.
     try:
         return ip_network(subnet, strict=False)
     except ValueError:
@@ -113,12 +111,13 @@ def _parsed(subnet: str) -> IPv4Network | IPv6Network | None:
 
 
 def host_address_on(snapshot: Snapshot, network: Network, version: int) -> str | None:
-    """The host's address on the network's bridge: the pool's gateway, or the first address where none is named."""
+    """Return the host's address on the network's bridge; ``None`` where it has none."""
     if network.driver != "bridge" or network.config_only or not has_host_address(network, version):
         return None
     for endpoint in snapshot.endpoints_of(network):
         if endpoint.state == "active" and (recorded := gateway_of(endpoint, version)):
             return recorded
+    # No endpoint shows the gateway: the bridge has the address that the pool names, else the first of the subnet.
     for pool in network.pools:
         subnet = subnet_of(pool)
         if subnet is not None and subnet.version == version:
@@ -127,7 +126,7 @@ def host_address_on(snapshot: Snapshot, network: Network, version: int) -> str |
 
 
 def is_host_address(state: EngineState, address: _Address, around: Iterable[Network]) -> bool:
-    """Whether it is one of the host's: of a bridge in whose subnet it lies (``around``), or seen on an interface."""
+    """Whether the host holds the address: on the bridge of one of ``around``, or on an interface that was observed."""
     if any(str(address) == host_address_on(state.snapshot, network, address.version) for network in around):
         return True
     interfaces = (state.observations.host.observation.interfaces or ()) if state.observations.host is not None else ()
@@ -135,7 +134,7 @@ def is_host_address(state: EngineState, address: _Address, around: Iterable[Netw
 
 
 def networks_around(snapshot: Snapshot, address: _Address) -> tuple[Network, ...]:
-    """The networks with a pool that the address lies in."""
+    """Return the networks that have a pool with the address."""
     return tuple(
         network
         for network in snapshot.networks
@@ -144,7 +143,7 @@ def networks_around(snapshot: Snapshot, address: _Address) -> tuple[Network, ...
 
 
 def holder_in(snapshot: Snapshot, network: Network, address: str) -> Endpoint | None:
-    """The active endpoint of the network that holds the address."""
+    """Return the active endpoint of the network that holds the address."""
     for endpoint in snapshot.holders_by_address.get(address, ()):
         if endpoint.network_id == network.id:
             return endpoint
@@ -152,7 +151,7 @@ def holder_in(snapshot: Snapshot, network: Network, address: str) -> Endpoint | 
 
 
 def default_exit(state: EngineState, source: Attachment, version: int) -> Network | None:
-    """The network by which a container's default route leaves: as observed, else as the engine would choose."""
+    """Return the network of the source's default route: as observed, else as the engine would choose it."""
     seen = _observed_gateway(source, version, state.observations)
     overlay = False
     for endpoint in source.endpoints:
@@ -163,6 +162,8 @@ def default_exit(state: EngineState, source: Attachment, version: int) -> Networ
                 return network
         elif gateway and not network.internal and gateway_mode(network, version) != "isolated":
             return network
+        # An overlay network has no gateway: the engine connects its containers to docker_gwbridge as well, and does
+        # not list that endpoint. The default route leaves there, for IPv4 only.
         overlay = overlay or (network.driver == "overlay" and not network.internal)
     if overlay and version == IPV4:
         return next((n for n in state.snapshot.networks if n.name == OVERLAY_GATEWAY and n.driver == "bridge"), None)
@@ -170,7 +171,7 @@ def default_exit(state: EngineState, source: Attachment, version: int) -> Networ
 
 
 def _observed_gateway(source: Attachment, version: int, observations: Observations) -> str | None:
-    """The gateway of the default route inside, ``""`` for none; ``None`` where routes were not seen."""
+    """Return the gateway of the default route inside, ``""`` for none; ``None`` where routes were not observed."""
     observation = observations.inside.get(source.owner.id) if source.owner else None
     if observation is None or observation.routes is None:
         return None
@@ -179,7 +180,7 @@ def _observed_gateway(source: Attachment, version: int, observations: Observatio
 
 
 def locate(state: EngineState, source: Attachment, address: str) -> Candidate | None:
-    """The address as a goal of the source; ``None`` if it is no address."""
+    """Return the way from the source to the address, and its holder; ``None`` for a text that is no address."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -198,7 +199,7 @@ def locate(state: EngineState, source: Attachment, address: str) -> Candidate | 
 
 
 def _connected(snapshot: Snapshot, source: Attachment, address: _Address) -> Network | None:
-    """The network of the source whose subnet holds the address; the narrowest, should there be several."""
+    """Return the source's network whose subnet has the address; of several, the one with the longest prefix."""
     found: list[tuple[int, str]] = []
     for endpoint in source.endpoints:
         interface = interface_of(endpoint, address.version)
@@ -212,31 +213,30 @@ def _from_host(state: EngineState, address: _Address) -> Candidate:
     if is_host_address(state, address, networks_around(state.snapshot, address)):
         return Candidate(text, address.version, Way.LOCAL, THE_HOST)
     candidate = _settled(state, Candidate(text, address.version, Way.FORWARDED))
+    # With an address on the network's bridge the host is in the subnet, and needs no forwarding.
     if candidate.network is not None and host_address_on(state.snapshot, candidate.network, address.version):
-        return Candidate(text, address.version, Way.DIRECT, candidate.attachment, candidate.endpoint, candidate.network)
+        return replace(candidate, way=Way.DIRECT)
     return candidate
 
 
 def _settled(state: EngineState, candidate: Candidate) -> Candidate:
-    """Find the holder of an address that lies on no network of the source."""
+    """Find the holder of an address that is on no network of the source."""
     address = ip_address(candidate.address)
     around = networks_around(state.snapshot, address)
     if is_host_address(state, address, around):
-        return Candidate(candidate.address, candidate.version, candidate.way, THE_HOST, exit=candidate.exit)
+        return replace(candidate, attachment=THE_HOST)
+    # Several networks may have the subnet: one where a container holds the address comes first.
     held = [n for n in around if holder_in(state.snapshot, n, candidate.address)]
-    for network in (*held, *around):
-        placed = Candidate(candidate.address, candidate.version, candidate.way, network=network, exit=candidate.exit)
-        return _held(state, placed)
-    return candidate
+    return _held(state, replace(candidate, network=next(iter((*held, *around)), None)))
 
 
 def _held(state: EngineState, candidate: Candidate) -> Candidate:
-    """Add who holds the address in its network: the host, a container, or nobody."""
+    """Add the holder of the address in its network: the host, a container, or none."""
     network = candidate.network
     if network is None:
         return candidate
     if candidate.address == host_address_on(state.snapshot, network, candidate.version):
-        return Candidate(candidate.address, candidate.version, candidate.way, THE_HOST, None, network, candidate.exit)
+        return replace(candidate, attachment=THE_HOST)
     endpoint = holder_in(state.snapshot, network, candidate.address)
     attachment = state.attachment_of(endpoint.container_id) if endpoint else None
-    return Candidate(candidate.address, candidate.version, candidate.way, attachment, endpoint, network, candidate.exit)
+    return replace(candidate, attachment=attachment, endpoint=endpoint)

@@ -1,9 +1,8 @@
-"""Prediction and measurement, weighed against each other.
+"""The result of a check from its prediction and its measurement.
 
-The wire has the last word: the verdict is the measured one, and ``inconclusive`` stays inconclusive, whatever was
-predicted. Only where there was nothing to send at all (the source does not run, the destination has no address) is
-the prediction the answer. Where the two differ, a finding names the layer that the prediction could not see. What
-was predicted to block and did not is kept, as a warning; what was not seen does not matter any more once it passed.
+The verdict is the measured one; an inconclusive measurement stays inconclusive. The prediction is the verdict only
+where nothing could be sent: the source does not run, or the destination has no address. Where prediction and
+measurement differ, a finding names the layer that the prediction could not see.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _UNSEEN_WHEN_STOPPED = {
     Reason.MESSAGE_TOO_LONG: "link: a smaller MTU on the way",
     Reason.ADMINISTRATIVELY_PROHIBITED: "firewall: a rule rejects",
     Reason.CONNECTION_RESET: "program: it, or a proxy before it, closed the connection",
-    Reason.UNEXPECTED_ANSWER: "program: it answers otherwise than asked for",
+    Reason.UNEXPECTED_ANSWER: "program: its answer is not the expected one",
 }
 _UNSEEN_WHEN_PASSED = {
     "name-not-on-shared-network": "name: the hosts file or an upstream server knows it",
@@ -58,7 +57,10 @@ _UNSEEN_WHEN_PASSED = {
 def weigh(
     prediction: Prediction, measurement: Measurement, situation: Situation, also: Mapping[Protocol, Measurement]
 ) -> CheckResult:
-    """Join the two. ``also`` are measurements of the same destination by other protocols, if there were any."""
+    """Join the two. ``also`` are measurements of the same destination by other protocols.
+
+    ``situation`` is the one that was measured: that of the first candidate address.
+    """
     component = component_of(situation.source)
     found = [
         *_as_it_turned_out(prediction, measurement),
@@ -76,9 +78,11 @@ def weigh(
 
 
 def _as_it_turned_out(prediction: Prediction, measurement: Measurement) -> Iterator[Finding]:
-    """The predicted findings, milder where the packet passed all the same."""
+    """Yield the predicted findings, with a lower severity where the packet passed in spite of them."""
     passed = measurement.verdict is Verdict.REACHABLE
     for predicted in prediction.findings:
+        # What was not observed no longer matters once the packet passed. A predicted cause that did not stop the packet
+        # stays as a warning: the prediction or the configuration is wrong somewhere.
         if passed and predicted.code in _MOOT_ONCE_PASSED:
             yield replace(predicted, severity=Severity.INFO)
         elif passed and predicted.severity is Severity.BLOCKING:
@@ -88,7 +92,7 @@ def _as_it_turned_out(prediction: Prediction, measurement: Measurement) -> Itera
 
 
 def _surprise(prediction: Prediction, measurement: Measurement, component: Component) -> Iterator[Finding]:
-    """The two differ, and neither is inconclusive."""
+    """Yield a finding where the two differ and neither is inconclusive."""
     pair = {prediction.verdict, measurement.verdict}
     if len(pair) == 1 or Verdict.INCONCLUSIVE in pair:
         return
@@ -118,7 +122,7 @@ def _not_measured(measurement: Measurement, component: Component) -> Finding:
 def _icmp_only(
     measurement: Measurement, situation: Situation, also: Mapping[Protocol, Measurement], component: Component
 ) -> Iterator[Finding]:
-    """A ping failed where a connection succeeded."""
+    """Yield a finding where a ping failed and a connection to the same address succeeded."""
     if situation.question.probe.protocol is not Protocol.ICMP or measurement.verdict is not Verdict.UNREACHABLE:
         return
     for protocol, other in also.items():

@@ -78,7 +78,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A cause with its evidence and what mends it; ``code`` is a row of ``explanations.CATALOGUE``."""
+    """A cause with its evidence and its remedy; ``code`` is a row of ``explanations.CATALOGUE``."""
 
     code: str
     severity: Severity

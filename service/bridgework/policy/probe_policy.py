@@ -1,11 +1,8 @@
-"""Where a probe may go: containers, Docker's own subnets, and what the settings add. Never a port scanner.
+"""The addresses that a probe may be sent to: containers, Docker's own subnets, and what the settings add.
 
-The host's loopback, link-local, metadata and multicast addresses and the host's other addresses are refused in every
-spelling; a published port of the host, and its ping, are what ``{"host": true}`` is for. An address and a name that
-leads to it are judged by the same subnets.
-
-The host has an address in each bridge network, and the engine does not always tell it. So a subnet is open as a whole
-only where the host's address in it is known; elsewhere only the addresses that containers hold are open.
+Loopback, link-local, metadata and multicast addresses are refused in every spelling, and so are the host's own
+addresses. The destination ``{"host": true}`` is for the host's published ports and for pings to the host. The same
+subnets limit an address in a request and the addresses that a name resolves to.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ DEFAULT_IPAM = "default"
 
 
 def literal(text: str) -> Address | None:
-    """The address a text spells, IPv4-mapped ones unwrapped; ``None`` for anything else (zones, octal, names)."""
+    """Parse an address, and unwrap an IPv4-mapped one; ``None`` for names, zones and octal numbers."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -40,7 +37,7 @@ def literal(text: str) -> Address | None:
 
 
 def allowed_subnets(snapshot: Snapshot, policy: Policy, protocol: Protocol, port: int | None) -> tuple[str, ...]:
-    """Every subnet that an address or a resolved name may lead to."""
+    """List the subnets that a probe may be sent to, also by a name that resolves into them."""
     closed = tuple(sorted(_closed(snapshot, protocol, port), key=str))
     own = [part for subnet in _own_subnets(snapshot) for part in _without(subnet, closed)]
     return (*map(str, own), *policy.probe_allowed_subnets)
@@ -49,7 +46,10 @@ def allowed_subnets(snapshot: Snapshot, policy: Policy, protocol: Protocol, port
 def require_allowed(
     snapshot: Snapshot, policy: Policy, address: str, protocol: Protocol, port: int | None, *, from_host: bool
 ) -> None:
-    """Raise ``Refused`` (``destination-not-allowed``) unless the source may probe this address."""
+    """Raise ``Refused`` (``destination-not-allowed``) unless this address may be probed.
+
+    ``from_host``: the source is the host, whose loopback is not the source's own.
+    """
     wanted = literal(address)
     if wanted is None:
         raise _refused(address, "it is not a literal address")
@@ -69,9 +69,9 @@ def require_allowed(
 
 
 def host_open(snapshot: Snapshot, protocol: Protocol, port: int | None, address: Address | None = None) -> bool:
-    """Whether the host may be probed so at this address, or without one, at any address at all.
+    """Whether this port of the host may be probed at the address; without an address, at any of the host's.
 
-    By ping it may; else at a port that a container publishes there, for the protocol that it publishes.
+    A ping is always allowed. A port is allowed where a container publishes it for the protocol.
     """
     if protocol is Protocol.ICMP:
         return True
@@ -80,7 +80,7 @@ def host_open(snapshot: Snapshot, protocol: Protocol, port: int | None, address:
 
 
 def published_otherwise(snapshot: Snapshot, port: int) -> str:
-    """Where containers publish a port of this number, such as ``127.0.0.1:53/udp``; empty where none does."""
+    """Say where containers publish the port number, such as ``127.0.0.1:53/udp``; empty where none does."""
     found = {
         f"{published.host_ip or '0.0.0.0'}:{port}/{transport}"
         for transport in ("tcp", "udp", "sctp")
@@ -90,7 +90,7 @@ def published_otherwise(snapshot: Snapshot, port: int) -> str:
 
 
 def _offered(snapshot: Snapshot, protocol: Protocol, port: int | None) -> tuple[str, ...]:
-    """The addresses, or wildcards, that containers publish this port at for the protocol."""
+    """List the addresses or wildcards at which containers publish the port for the protocol."""
     if port is None or protocol.transport is None:
         return ()
     publishers = snapshot.publishers_by_port.get((port, protocol.transport), ())
@@ -102,7 +102,7 @@ def _is_offered(offered: Iterable[str], address: Address) -> bool:
 
 
 def _closed(snapshot: Snapshot, protocol: Protocol, port: int | None) -> frozenset[Address]:
-    """The host's own addresses in Docker's networks that may not be probed so."""
+    """Return the host's addresses in Docker's networks that may not be probed at this port."""
     if protocol is Protocol.ICMP:
         return frozenset()
     offered = _offered(snapshot, protocol, port)
@@ -110,7 +110,8 @@ def _closed(snapshot: Snapshot, protocol: Protocol, port: int | None) -> frozens
 
 
 def _is_a_containers(snapshot: Snapshot, wanted: Address, protocol: Protocol, port: int | None) -> bool:
-    """Whether a container holds it now, and no host's side of another network: the most common case, without a list."""
+    """Whether a container holds the address, and the host does not."""
+    # A fast path for the most common check: it makes no list of subnets.
     if _special(wanted) or str(wanted) not in snapshot.holders_by_address:
         return False
     return wanted not in _closed(snapshot, protocol, port)
@@ -130,11 +131,10 @@ def _own_subnets(snapshot: Snapshot) -> Iterator[Subnet]:
 
 
 def _host_is_known(network: Network, pool: Pool) -> bool:
-    """Whether the host's address in the subnet is known, so that the rest of it may be open.
-
-    A macvlan or ipvlan network is somebody's LAN; of another driver, and of addresses that another IPAM driver gives,
-    nothing is known. The host has no address in an overlay network.
-    """
+    """Whether the host's address in the subnet is known, or the host has none there."""
+    # The whole subnet is allowed only where the host's address in it can be left out. The engine does not always list
+    # that address. Elsewhere only the addresses that containers hold are allowed: a macvlan or ipvlan is part of a LAN,
+    # and nothing is known of other drivers and other IPAM drivers. The host has no address in an overlay network.
     if network.driver == "overlay":
         return True
     return network.driver == "bridge" and (pool.gateway is not None or network.ipam_driver == DEFAULT_IPAM)
@@ -149,7 +149,7 @@ def _held(snapshot: Snapshot, network: Network) -> Iterator[Subnet]:
 
 
 def _without(subnet: Subnet, addresses: tuple[Address, ...]) -> list[Subnet]:
-    """The subnet with holes."""
+    """Split the subnet into parts without the addresses."""
     parts = [subnet]
     for address in addresses:
         if address in subnet:
@@ -166,14 +166,12 @@ def _around(part: Any, hole: Any) -> Iterator[Any]:
 
 
 def _host_addresses(snapshot: Snapshot) -> Iterator[Address]:
-    """The host's own addresses in Docker's networks.
-
-    A network with a subnet and no gateway of the caller's choice is inspected without one until the engine restarts
-    (26.1.5 and 28.5.2; 29 records it). Its bridge has the first address of the range or subnet all the same: IPv4 and
-    IPv6, internal or not, beside auxiliary addresses (which may be the containers' gateway instead), on a bridge that
-    was there before. Measured on 26.1.5, 28.5.2 and 29.7.2. From 28 on the bridge of an isolated network has none,
-    and a container may hold the first address.
-    """
+    """Yield the host's own addresses in Docker's networks."""
+    # Docker 26.1.5 and 28.5.2 show no gateway for a network that was created with a subnet and without a gateway, until
+    # the engine restarts; Docker 29 shows it. The bridge has the first address of the range or subnet in any case: for
+    # IPv4 and IPv6, internal or not, with auxiliary addresses (one may be the containers' gateway instead), and on a
+    # bridge that existed before. Measured on 26.1.5, 28.5.2 and 29.7.2. From Docker 28 on the bridge of an isolated
+    # network has no address, and a container may hold the first one.
     for network in snapshot.networks:
         if network.driver == "bridge" and not network.config_only:
             found = (pool.gateway or _first_unless_held(snapshot, network, pool) for pool in network.pools)

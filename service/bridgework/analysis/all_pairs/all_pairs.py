@@ -1,13 +1,9 @@
-"""All pairs at once: what the engine's state says of every source and destination, by classes that cannot differ.
+"""Predicted verdicts for all pairs of many containers, with one prediction for each kind of pair.
 
-**The idea.** The rules see little of a pair: what condition each is in, what kinds of networks each is on in which
-order, by what kind of network each leaves, whether the port is listened on, and which of those networks are the same.
-Containers that are alike in all of the former form a *class* (``classes``); the verdict of a pair is the
-verdict of its two classes and of where they *meet*: the positions, in both lists, of the networks in common. So one
-``predict`` is made per kind of meeting, never per pair, and the matrix is never stored. A container that was looked
-into is a class of its own; a name that others use too is asked once for each group of sources.
-
-10,000 containers in 1,000 networks are some ten predictions. Findings of a pair are predicted when asked for.
+The rules read few properties of a container (``classes``). Containers with equal properties form a class. The verdict
+of a pair depends on the two classes, and on the positions of the networks that both containers are on. So each such
+combination is predicted once: 10,000 containers in 1,000 networks take about ten predictions. The findings of one pair
+are predicted on demand, and the matrix is never stored.
 """
 
 from __future__ import annotations
@@ -34,7 +30,7 @@ By = Literal["address", "name"]
 Meeting = tuple[tuple[int, int], ...] | Literal["same"]
 
 VERDICTS = (Verdict.REACHABLE, Verdict.UNREACHABLE, Verdict.INCONCLUSIVE)
-"""A row of the matrix is bytes: each an index into this."""
+"""A row of the matrix is bytes. Each byte is an index into this tuple."""
 _CODES = {verdict: code for code, verdict in enumerate(VERDICTS)}
 
 
@@ -51,7 +47,7 @@ def predict_matrix(
 
 
 class MatrixPrediction:
-    """A matrix that answers as if it were stored. Rows are sources, columns destinations, in the order given."""
+    """The predicted matrix. Rows are sources, columns are destinations, both in the order of the container ids."""
 
     def __init__(
         self, state: EngineState, container_ids: tuple[str, ...], protocol: Protocol, port: int | None, by: By
@@ -65,43 +61,46 @@ class MatrixPrediction:
         self._rows: dict[int, bytes] = {}
 
     def question(self, source: int, destination: int) -> Question:
-        """The question of one pair."""
-        aimed: ContainerDestination | NameDestination = ContainerDestination(self._ids[destination])
+        """Return the question of one pair, by positions."""
+        asked: ContainerDestination | NameDestination = ContainerDestination(self._ids[destination])
         container = self.state.snapshot.containers_by_id.get(self._ids[destination])
         if self._by == "name" and container is not None:
-            aimed = NameDestination(container.name)
-        return Question(self._ids[source], aimed, ProbeRequest(self._protocol, port=self._port))
+            asked = NameDestination(container.name)
+        return Question(self._ids[source], asked, ProbeRequest(self._protocol, port=self._port))
 
     def prediction(self, source: int, destination: int) -> Prediction:
-        """The pair predicted by itself, with path and findings."""
+        """Predict one pair alone, with path and findings."""
         return Case.within(self.state, self.question(source, destination)).predict()
 
     def verdict(self, source: int, destination: int) -> Verdict:
-        """The verdict of one pair."""
+        """Return the verdict of one pair."""
         return VERDICTS[self._code(source, destination, self._classes.meeting(source, destination))]
 
     def rows(self) -> Iterator[bytes]:
-        """Each source's verdicts in turn, a byte a destination; the diagonal is the container to itself."""
+        """Yield the row of each source."""
         for source in range(len(self._ids)):
             yield self.row(source)
 
     def row(self, source: int) -> bytes:
-        """The verdicts of one source. Sources of one class on the same networks share the row, but for themselves."""
+        """Return the verdicts of one source: a byte for each destination, an index into ``VERDICTS``.
+
+        The byte on the diagonal is the verdict of the container to itself.
+        """
         group = self._classes.group_of[source]
         if group not in self._rows:
             self._rows[group] = self._row_of_group(source)
         row = self._rows[group]
         changed = bytearray(row)
+        # The row is the group's. Only its own namespace and the non-uniform destinations differ within a group.
         for destination in (*self._classes.same_namespace(source), *self._classes.non_uniform):
             meeting = self._classes.meeting(source, destination)
             changed[destination] = self._code(source, destination, meeting)
         return bytes(changed)
 
     def _row_of_group(self, source: int) -> bytes:
-        """What is not met, by class; then the few that are met, one by one.
-
-        The row serves the whole group, so what the source shares a namespace with is asked by another of the group.
-        """
+        """Derive the row of a group: by class where the two share no network, then the few others one by one."""
+        # The row serves the whole group. For destinations in the source's own namespace, another container of the
+        # group stands in as the source.
         classes = self._classes
         own, twin = classes.namespaces[source], classes.twin(source)
         apart = {

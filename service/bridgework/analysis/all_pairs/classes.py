@@ -1,8 +1,8 @@
-"""Which containers cannot be told apart by the rules of reachability.
+"""Classes of containers that the rules of reachability treat alike.
 
-Everything that a rule reads of a container, its networks' identity left out, is its *trait*; equal traits, one class.
-A network's identity is left out by its *kind*: driver, options that rules read, whether the host has an address on it.
-Networks whose subnets overlap are not: an address there may lie in a network it is not on, so they stay themselves.
+The trait of a container is everything that a rule reads of it, except the identity of its networks. Equal traits form
+one class. In a trait the kind of a network stands for the network: its driver, the options that rules read, and whether
+the host has an address on it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,12 @@ _BYTE, _SAMPLES = 256, 2
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """Containers by position. ``group_of``: same class, on the very same networks in the same order."""
+    """The classes of containers, which are given by position.
+
+    ``class_of`` and ``group_of`` map a position to the number of its class and group. A group is the containers of one
+    class that are on the same networks in the same order. ``class_bytes`` are the classes as bytes, modulo 256.
+    ``samples_of_class`` has two containers of each group, in different namespaces.
+    """
 
     class_of: array[int]
     class_bytes: bytes
@@ -41,7 +46,7 @@ class Classes:
     members_of_namespace: dict[Hashable, list[int]]
     samples_of_class: dict[int, list[int]]
     non_uniform: Mapping[int, frozenset[int]]
-    """Destinations that a class does not decide (``contested``) → for whom not even the group does."""
+    """Destination whose verdict its class does not decide → sources for which their group does not decide it either."""
 
     @property
     def kinds(self) -> Iterable[int]:
@@ -49,35 +54,36 @@ class Classes:
         return self.samples_of_class.keys()
 
     def meeting(self, source: int, destination: int) -> tuple[tuple[int, int], ...] | Literal["same"]:
-        """Where the two meet: the positions of the networks in common, or one namespace."""
+        """Return the positions, in both lists, of the networks that both are on; ``same`` for one namespace."""
         if self.namespaces[source] == self.namespaces[destination]:
             return "same"
         theirs = self.networks_of[destination]
         return tuple((at, theirs.index(n)) for at, n in enumerate(self.networks_of[source]) if n in theirs)
 
     def met_by(self, source: int) -> Iterable[int]:
-        """The containers on a network of the source's, itself included."""
+        """Yield the containers on the source's networks, the source included."""
         for network_id in self.networks_of[source]:
             yield from self.members_of_network[network_id]
 
     def twin(self, source: int) -> int | None:
-        """Another container of the source's group, in another namespace."""
+        """Return another container of the source's group, in another namespace."""
         alike = (c for c in self.samples_of_class[self.class_of[source]] if self.group_of[c] == self.group_of[source])
         return next((c for c in alike if self.namespaces[c] != self.namespaces[source]), None)
 
     def spread(self, codes: Mapping[int, int]) -> bytearray:
-        """A byte for each container: its class's. Where classes fit a byte, as they do but for odd engines, in C."""
+        """Return a byte for each container: the code of its class."""
+        # Up to 256 classes, bytes.translate does this in C. Real engines have fewer.
         if len(self.samples_of_class) <= _BYTE:
             table = bytes(codes.get(kind, 0) for kind in range(_BYTE))
             return bytearray(self.class_bytes.translate(table))
         return bytearray(codes.get(kind, 0) for kind in self.class_of)
 
     def same_namespace(self, source: int) -> list[int]:
-        """The containers in the source's namespace, itself included."""
+        """Return the containers in the source's namespace, the source included."""
         return self.members_of_namespace[self.namespaces[source]]
 
     def stranger(self, source: int, kind: int) -> int | None:
-        """A container of the class that the source does not meet; ``None`` if it meets them all."""
+        """Return a container of the class that shares no network with the source; ``None`` if all share one."""
         samples = (c for c in self.samples_of_class[kind] if c not in self.non_uniform)
         return next((c for c in samples if not self.meeting(source, c)), None)
 
@@ -90,7 +96,7 @@ def classify(
     *,
     by_name: bool,
 ) -> Classes:
-    """Sort the containers into classes."""
+    """Sort the containers into classes, for questions about one protocol and port."""
     asked = port if port is not None else DEFAULT_PORTS.get(protocol)
     kinds, linked = _kinds(state.snapshot), _linked(state.snapshot)
     traits, networks, namespaces = [], [], []
@@ -122,7 +128,7 @@ def classify(
 
 
 def _numbered(traits: Sequence[Hashable]) -> array[int]:
-    """A number for each, equal for equal traits."""
+    """Number the traits: equal traits have equal numbers."""
     numbers: dict[Hashable, int] = {}
     return array("L", (numbers.setdefault(trait, len(numbers)) for trait in traits))
 
@@ -138,10 +144,9 @@ def _members(places: Iterable[tuple[int, Iterable[Hashable]]]) -> dict[Any, list
 def _samples(
     class_of: array[int], group_of: array[int], namespaces: Sequence[Hashable], disputed: Mapping[int, frozenset[int]]
 ) -> dict[int, list[int]]:
-    """Class → of each of its groups two containers in two namespaces, since one may be whom the other is asked by.
-
-    Those that are contested are counted by themselves: they ask for their group, but are not asked for it.
-    """
+    """Map each class to two containers of each of its groups, in two namespaces."""
+    # Two are needed: a container stands in as a destination only for a source in another namespace. Non-uniform
+    # containers are counted apart: they can stand in as sources, but not as destinations.
     taken: dict[tuple[int, bool], list[Hashable]] = defaultdict(list)
     found: dict[int, list[int]] = defaultdict(list)
     for at, group in enumerate(group_of):
@@ -153,7 +158,7 @@ def _samples(
 
 
 def _namespace(attachment: Attachment, container_id: str) -> Hashable:
-    """What tells its namespace from others; the rules know the host's as one, and a stale one as nobody's."""
+    """Return an identity of the namespace: one for the host, one of its own for each container without an owner."""
     if attachment.is_host:
         return "host"
     alone = attachment.condition in {Condition.DOWN, Condition.OWNER_DOWN, Condition.STALE}
@@ -161,7 +166,7 @@ def _namespace(attachment: Attachment, container_id: str) -> Hashable:
 
 
 def _trait(state: EngineState, attachment: Attachment, kinds: dict[str, Hashable]) -> Hashable:
-    """Everything about where it stands."""
+    """Return what rules read of the attachment."""
     container = attachment.container
     exits = (default_exit(state, attachment, version) for version in (IPV4, IPV6))
     return (
@@ -175,14 +180,14 @@ def _trait(state: EngineState, attachment: Attachment, kinds: dict[str, Hashable
 
 
 def _is_observed(container: Container, attachment: Attachment, observations: Observations) -> bool:
-    """Whether more than its sockets was seen inside: then it is like no other."""
+    """Whether more than its sockets was observed inside: then the container is a class of its own."""
     owner = attachment.owner.id if attachment.owner is not None else container.id
     seen = [observations.inside[i] for i in (container.id, owner) if i in observations.inside]
     return any((o.interfaces, o.routes, o.resolver) != (None, None, None) for o in seen)
 
 
 def _listening(attachment: Attachment, protocol: Protocol, port: int | None, observations: Observations) -> Hashable:
-    """How the port is listened on: by which kinds of sockets, or unseen."""
+    """Return the kinds of sockets that listen at the port; ``unseen`` where they were not observed."""
     if protocol is Protocol.ICMP:
         return None
     ids = [c.id for c in (attachment.container, attachment.owner) if c is not None]
@@ -194,7 +199,7 @@ def _listening(attachment: Attachment, protocol: Protocol, port: int | None, obs
 
 
 def _publishes(attachment: Attachment, protocol: Protocol, port: int | None) -> bool:
-    """Whether it publishes the port asked for, which a routed network opens to others."""
+    """Whether the container publishes the port: a routed network opens published ports to other networks."""
     transport = protocol.transport
     if attachment.owner is None or port is None or transport is None:
         return False
@@ -202,7 +207,8 @@ def _publishes(attachment: Attachment, protocol: Protocol, port: int | None) -> 
 
 
 def _linked(snapshot: Snapshot) -> frozenset[str]:
-    """The containers that a link opens to each other, where nothing else does: each is like no other."""
+    """Return the containers with links that open ports between them. Each is a class of its own."""
+    # A link opens ports only on a default bridge that keeps its containers apart (enable_icc=false).
     closed = any(n.is_default_bridge and not n.inter_container_enabled for n in snapshot.networks)
     linking = [container for container in snapshot.containers if container.links] if closed else []
     names = {link_parts(link)[0] for container in linking for link in container.links}
@@ -210,7 +216,7 @@ def _linked(snapshot: Snapshot) -> frozenset[str]:
 
 
 def _bound_to(address: str, own: list[str | None]) -> Hashable:
-    """``any``, ``loopback``, which of its own addresses, or none of them."""
+    """Return the kind of a socket's address: any, loopback, the position of an own address, or elsewhere."""
     if address in _ANYWHERE:
         return _ANYWHERE[address]
     if is_loopback(address):
@@ -222,7 +228,9 @@ def _bound_to(address: str, own: list[str | None]) -> Hashable:
 
 
 def _kinds(snapshot: Snapshot) -> dict[str, Hashable]:
-    """Network id → all that rules read of it; of networks that overlap, the id itself."""
+    """Map each network id to the kind of the network."""
+    # Where subnets overlap, an address may be in the subnet of a network that it is not on. Such networks keep their
+    # identity.
     overlapping = _overlapping(snapshot)
     return {n.id: n.id if n.id in overlapping else _kind(snapshot, n) for n in snapshot.networks}
 
@@ -241,7 +249,7 @@ def _kind(snapshot: Snapshot, network: Network) -> Hashable:
 
 
 def _overlapping(snapshot: Snapshot) -> frozenset[str]:
-    """The networks of which a subnet overlaps another's: neighbours in the order of their first address."""
+    """Return the networks with a subnet that overlaps another network's."""
     found: set[str] = set()
     for version in (IPV4, IPV6):
         spans = sorted(
@@ -250,6 +258,7 @@ def _overlapping(snapshot: Snapshot) -> frozenset[str]:
             for pool in network.pools
             if (subnet := subnet_of(pool)) is not None and subnet.version == version
         )
+        # In the order of the first addresses, a subnet that overlaps an earlier one overlaps the one that ends last.
         widest = (-1, -1, "")
         for span in spans:
             if span[0] <= widest[1] and span[2] != widest[2]:

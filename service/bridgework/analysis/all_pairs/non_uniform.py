@@ -1,8 +1,7 @@
-"""Destinations whose verdict hangs on more than classes: on the very source, or the very address it would use.
+"""Destinations whose verdict depends on more than classes: on the single source, or on the address that it uses.
 
-A name that others use too may lead elsewhere: for each group of sources to another network's holder, for those that
-use it themselves to themselves. The host has another address for each network, and a port of it may be open at one
-address only.
+There are two kinds. A name that several containers use may resolve to another container in each network. And the host
+has an address on each bridge, while a port of it may be open at one address only.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _EVERYWHERE = frozenset({"", "0.0.0.0", "::", "*"})
 def non_uniform(
     snapshot: Snapshot, container_ids: Sequence[str], port: int | None, observations: Observations, *, by_name: bool
 ) -> Mapping[int, frozenset[int]]:
-    """Position of the destination → positions of the sources for which not even their group decides."""
+    """Map the position of each such destination to the positions of the sources that their group does not decide."""
     containers = [snapshot.containers_by_id.get(container_id) for container_id in container_ids]
     found: dict[int, frozenset[int]] = {}
     if _host_differs(snapshot, port, observations):
@@ -36,7 +35,7 @@ def _lives_on_host(snapshot: Snapshot, container: Container) -> bool:
 
 
 def _host_differs(snapshot: Snapshot, port: int | None, observations: Observations) -> bool:
-    """Whether the port is published (the publisher's own bridge differs), or the host listens at one address only."""
+    """Whether the host's addresses differ at the port: it is published, or a program listens at one address only."""
     if port is None:
         return False
     if any(p.host_port == port for c in snapshot.containers for p in c.published_ports):
@@ -48,7 +47,7 @@ def _host_differs(snapshot: Snapshot, port: int | None, observations: Observatio
 
 
 def _by_name(snapshot: Snapshot, containers: Sequence[Container | None]) -> dict[int, frozenset[int]]:
-    """The containers whose name is not plainly theirs, each with all that use the name."""
+    """Map the containers whose name others use too to all containers that use it."""
     users: dict[str, set[str]] = defaultdict(set)
     for container in snapshot.containers:
         for name in _names_used(container):
@@ -64,13 +63,13 @@ def _by_name(snapshot: Snapshot, containers: Sequence[Container | None]) -> dict
 
 
 def _with_owner(snapshot: Snapshot, container: Container) -> set[str]:
-    """The container and the one whose hosts file it reads."""
+    """Return the container and the owner of its namespace, whose hosts file it reads."""
     owner = snapshot.network_owner_of(container)
     return {container.id, owner.id if owner is not None else container.id}
 
 
 def _names_used(container: Container) -> set[str]:
-    """Every name that the container answers to, or gives to somebody for itself."""
+    """Return every name that the container has on a network, in its hosts file or in a link."""
     links = (*container.links, *(link for endpoint in container.endpoints for link in endpoint.links))
     return {
         *(name for endpoint in container.endpoints for name in names_of(endpoint)),

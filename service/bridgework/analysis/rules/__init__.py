@@ -1,1 +1,1 @@
-"""The rules of reachability: ``table`` puts them in order, ``base`` says what each is given; a module a theme."""
+"""The rules of reachability: ``table`` orders them, ``base`` defines what a rule reads and yields."""

@@ -1,8 +1,4 @@
-"""Rules of the address's layer: is there one, of a family that serves, and who holds it today.
-
-A stopped container holds no address, and the engine gives its last one to whoever comes (measured on engine 26.1).
-The engine keeps no history: who held an address before is said only as far as start times betray it.
-"""
+"""Rules of the address's layer: whether there is an address, of a usable family, and which container holds it."""
 
 from __future__ import annotations
 
@@ -38,7 +34,7 @@ from bridgework.model.snapshot import Container, Endpoint, Network
 
 
 def nothing_to_try(situation: Situation) -> Findings:
-    """No address at all: a family nobody has, words that are no address, a host without a place on the network."""
+    """Find a question without an address to try: the wrong family, an invalid address, or a host without address."""
     if situation.candidate is not None:
         return
     question, source = situation.question, situation.source
@@ -73,7 +69,7 @@ def _family(situation: Situation, version: int) -> Finding:
 
 
 def _no_host_address(situation: Situation) -> Finding:
-    """The host has no address on any network of the source: a macvlan, an isolated bridge, or the other family."""
+    """Make the finding for a host without an address on the source's networks, by the network that explains it."""
     source, version = situation.source, situation.question.probe.ip_version
     networks = [n for e in source.endpoints if (n := situation.network_of(e.network_id)) is not None]
     for network in networks:
@@ -87,7 +83,7 @@ def _no_host_address(situation: Situation) -> Finding:
 
 
 def without_host(situation: Situation, network: Network, attachment: Attachment) -> Finding:
-    """The finding for a bridge on which the engine gives the host no address."""
+    """Make the finding for a bridge on which the engine gives the host no address."""
     isolated = "isolated" in {gateway_mode(network, version) for version in (IPV4, IPV6)}
     message = (
         f"{network.name} is isolated: the host has no address on it."
@@ -99,7 +95,8 @@ def without_host(situation: Situation, network: Network, attachment: Attachment)
 
 
 def vlan_host(situation: Situation, network: str) -> Finding:
-    """The finding for a host and an endpoint on one of its own links."""
+    """Make the finding for traffic between the host and an endpoint on one of its own links."""
+    # The kernel delivers no frame between a macvlan or ipvlan and its parent link.
     others = members(situation.source, situation.destination)
     message = f"{network} hangs on a link of the host: its endpoints and their own host do not reach each other."
     return finding(
@@ -112,7 +109,7 @@ def vlan_host(situation: Situation, network: str) -> Finding:
 
 
 def family_differs(situation: Situation) -> Findings:
-    """The address is of another family than the question's, or of one the source has not."""
+    """Find an address whose family is not the question's, or which the source does not have."""
     candidate, asked = situation.candidate, situation.question.probe.ip_version
     if candidate is None:
         return
@@ -144,7 +141,7 @@ def _has_family(address: str, version: int) -> bool:
 
 
 def address_is_unheld(situation: Situation) -> Findings:
-    """Nobody on the network holds the address; on a network that reaches further than this engine, who knows."""
+    """Find an address on the source's own network that no container holds."""
     candidate = situation.candidate
     if (
         candidate is None
@@ -154,6 +151,7 @@ def address_is_unheld(situation: Situation) -> Findings:
     ):
         return
     network = candidate.network
+    # A macvlan or ipvlan is part of a LAN, and an overlay network reaches other nodes: a holder may be outside.
     if network.driver != "bridge":
         message = f"{candidate.address} on {network.name} may be held outside of this engine, which is not visible."
         yield unseen(of_network(network), message, address=candidate.address)
@@ -173,7 +171,7 @@ def address_is_unheld(situation: Situation) -> Findings:
 
 
 def _found_again(situation: Situation, suspects: list[Endpoint]) -> Remedy:
-    """Start the one container that may be meant; where that is a guess, say what to look for."""
+    """Make the remedy: start the container that had the address, where only one is possible."""
     container = situation.snapshot.containers_by_id.get(suspects[0].container_id) if len(suspects) == 1 else None
     if container is not None:
         return remedies.start_it(container)
@@ -181,7 +179,7 @@ def _found_again(situation: Situation, suspects: list[Endpoint]) -> Remedy:
 
 
 def address_has_changed_hands(situation: Situation) -> Findings:
-    """The address may have been another's: one that asks for it, or one that was started again since it was taken."""
+    """Find an address that may have been another container's before."""
     candidate = situation.candidate
     if candidate is None or candidate.endpoint is None or candidate.network is None:
         return
@@ -192,6 +190,9 @@ def address_has_changed_hands(situation: Situation) -> Findings:
         other = situation.snapshot.containers_by_id.get(endpoint.container_id)
         if holder is None or other is None or other is holder:
             continue
+        # A stopped container gives its address back, and the engine gives it to the next one that starts (measured on
+        # Docker 26.1). The engine keeps no history. A container that existed before the holder started, and was
+        # started after it, may have had the address before.
         if candidate.address in {endpoint.configured_ipv4, endpoint.configured_ipv6}:
             yield _changed(other, holder, endpoint, candidate.address, Severity.WARNING)
         elif other.started_at and holder.started_at and other.created_at < holder.started_at < other.started_at:
@@ -199,7 +200,7 @@ def address_has_changed_hands(situation: Situation) -> Findings:
 
 
 def _changed(other: Container, holder: Container, endpoint: Endpoint, address: str, severity: Severity) -> Finding:
-    """``severity`` says whether it is known (it asked for the address) or likely (the start times fit)."""
+    """Make the finding: a warning where the other asks for the address, info where only the start times fit."""
     now = ", ".join(endpoint.addresses) or "no address"
     if severity is Severity.WARNING:
         message = f"{other.name} asks for {address}, which {holder.name} holds; it has {now}."
@@ -214,7 +215,7 @@ def _changed(other: Container, holder: Container, endpoint: Endpoint, address: s
 
 
 def own_address_is_tentative(situation: Situation) -> Findings:
-    """The source may not send from its address yet."""
+    """Find a source whose IPv6 address its kernel does not use yet."""
     candidate = situation.candidate
     if candidate is None or candidate.version != IPV6 or candidate.way is Way.LOCAL:
         return
@@ -227,7 +228,7 @@ def own_address_is_tentative(situation: Situation) -> Findings:
 
 
 def address_ahead_is_tentative(situation: Situation) -> Findings:
-    """Nobody answers yet for the address that is asked for, or for the gateway towards it."""
+    """Find a destination or gateway whose IPv6 address its kernel does not answer for yet."""
     candidate = situation.candidate
     if candidate is None or candidate.version != IPV6 or candidate.way is Way.LOCAL:
         return
@@ -240,7 +241,7 @@ def address_ahead_is_tentative(situation: Situation) -> Findings:
 
 
 def _tentative(situation: Situation, address: str | None) -> Findings:
-    """The finding for an address of a network that its kernel does not use, where it was seen to be so."""
+    """Make the finding for an address that was observed to be unused by its kernel."""
     found = situation.observations.unsettled.get(address) if address is not None else None
     if address is None or found is None or version_of(address) is None:
         return

@@ -1,8 +1,8 @@
-"""What every rule is given and gives, and the few phrases they share.
+"""What a rule reads and yields, and a few helpers that rules share.
 
-A rule looks at a ``Situation`` and yields findings. A blocking finding says that the packet stops, and the rule's row
-says at which step of its way. An ``analysis-limited`` finding of severity warning says that the answer hangs on
-something at that step that was not seen.
+A rule reads a ``Situation`` and yields findings. A blocking finding says that the packet stops; the rule's row in the
+table says at which step. An ``analysis-limited`` finding of severity warning says that the verdict depends on something
+at that step that was not observed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ Findings = Iterator[Finding]
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One goal of one question, with all that is known around it. ``goal`` is ``None`` where there is none."""
+    """One candidate address of one question, and all that is known about it.
+
+    ``candidate`` is ``None`` where the question has no address to try.
+    """
 
     state: EngineState
     question: Question
@@ -65,12 +68,12 @@ class Situation:
 
     @property
     def destination(self) -> Attachment | None:
-        """Where the packet should arrive: the container asked for, else whoever holds the address."""
+        """The attachment that the packet should arrive at: the container in the question, else the address's holder."""
         return self.candidate_addresses.destination or (self.candidate.attachment if self.candidate else None)
 
     @property
     def port(self) -> int | None:
-        """The port asked for, else the protocol's own."""
+        """The port in the question, else the default port of http or dns."""
         probe = self.question.probe
         return probe.port if probe.port is not None else DEFAULT_PORTS.get(probe.protocol)
 
@@ -84,17 +87,17 @@ class Situation:
         return self.snapshot.networks_by_id.get(network_id)
 
     def observed(self, attachment: Attachment) -> Observation | None:
-        """What was seen in the namespace."""
+        """Return what was observed in the namespace."""
         return observed(self.observations, attachment)
 
 
 class Step(IntEnum):
-    """The steps of a packet's way, in the order in which it comes to them; each is a hop of the path, or none."""
+    """The steps of a packet on its path, in order. A path has a hop for each step with a device."""
 
     SOURCE = 1
-    """The container asked from: nothing leaves it."""
+    """The source container: no packet leaves it."""
     DESTINATION = 2
-    """The container asked for: it has no address, so nothing is sent."""
+    """The destination container: it has no address, so nothing is sent."""
     NAME = 3
     ADDRESS = 4
     """There is no address of a family that the source can send to."""
@@ -103,7 +106,7 @@ class Step(IntEnum):
     OWN_INTERFACE = 6
     OWN_VETH = 7
     EXIT = 8
-    """The bridge, or the host's link, by which the packet leaves the source; where they share it, the destination's."""
+    """The bridge or the host's link through which the packet leaves the source. Both ends may be on it."""
     ROUTING = 9
     """The host, which forwards the packet or takes it."""
     FIREWALL = 10
@@ -111,9 +114,9 @@ class Step(IntEnum):
     PUBLISHED = 11
     PROXY = 12
     NETWORK = 13
-    """The bridge of the destination, where it is another one."""
+    """The bridge of the destination, where that is not the source's bridge."""
     TUNNEL = 14
-    """The way to another node of the swarm."""
+    """The tunnel to another node of the swarm."""
     THEIR_VETH = 15
     THEIR_INTERFACE = 16
     REPLY = 17
@@ -121,28 +124,31 @@ class Step(IntEnum):
     PORT = 18
     """The program that should take the packet."""
     OUTSIDE = 19
-    """What lies beyond the engine."""
+    """Networks outside of the engine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row of the table: the codes it may give, each with the step at which the packet stops, and how it finds out."""
+    """A row of the table: the codes of its findings, each with the step at which the packet stops, and the function."""
 
     codes: Mapping[str, Step]
     find: Callable[[Situation], Findings]
 
 
 def unseen(component: Component, message: str, *, matters: bool = True, **evidence: Any) -> Finding:
-    """Something was not looked at; where it ``matters``, the verdict cannot be better than inconclusive."""
+    """Make the finding for something that was not observed.
+
+    Where it ``matters`` for the verdict, the verdict is inconclusive at best.
+    """
     severity = Severity.WARNING if matters else Severity.INFO
     return finding("analysis-limited", component, message, severity=severity, remedy=_SEE_MORE, evidence=evidence)
 
 
 def component_of(attachment: Attachment) -> Component:
-    """The container that stands there, or the host."""
+    """Return the container of the attachment, or the host, as the subject of a finding."""
     return of_container(attachment.container) if attachment.container else HOST
 
 
 def members(*attachments: Attachment | None) -> tuple[Container, ...]:
-    """The containers that would have to be connected: the owners of the namespaces."""
+    """Return the containers that a remedy must connect: the owners of the namespaces."""
     return tuple(s.owner for s in attachments if s is not None and s.owner is not None)

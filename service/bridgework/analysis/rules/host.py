@@ -1,19 +1,10 @@
-"""Rules of the host's layer: the packet is for an address of the host, so a port there must be somebody's.
+"""Rules of the host's layer: which container or program answers at a port of the host.
 
-A published port is answered by one of two: the engine's NAT rules translate the address to the container's, or the
-userland proxy (docker-proxy) accepts the connection at the host. Which one depends on where the packet comes from:
+A published port is answered in one of two ways. The engine's NAT rules translate the address to the container's, or
+the userland proxy (docker-proxy) accepts the connection at the host. ``_delivery`` decides between them. Besides
+published ports, containers in host mode and the host's own programs listen there, which only an observation shows.
 
-- From the host, the rules translate. They spare the loopback where a proxy runs; without one they take IPv4's, while
-  ::1 cannot be translated to another host (the kernel routes no packet from it).
-- From the port's own bridge, the proxy answers; without one the rules translate back into the bridge (hairpin).
-- From another bridge, Docker 26 to 28 leave the packet to the proxy if the bridge masquerades, since they drop what
-  they translate from one bridge to another. From Docker 29 on they translate and let pass what is published; from an
-  internal bridge only the nftables rules do.
-- Where the engine writes no rules for the family, or the container has no address of it, only the proxy answers.
-
-Measured on 26.1.5, 28.5.2 and 29.7.2, and read in moby's ``iptabler`` and ``nftabler``. The proxy accepts TCP even
-where nothing listens behind it. Besides published ports, host-mode containers and the host's own programs listen
-there, which only an observation shows.
+Measured on 26.1.5, 28.5.2 and 29.7.2. Source: moby's ``iptabler`` and ``nftabler``.
 """
 
 from __future__ import annotations
@@ -47,7 +38,7 @@ _PORTS_LISTED = 20
 
 
 class Delivery(StrEnum):
-    """What answers at a published port. ``UNSEEN``: whether a proxy runs decides, and that was not visible."""
+    """What answers at a published port. ``UNSEEN``: that depends on a docker-proxy, which was not observed."""
 
     PROXY = "proxy"
     RULES = "rules"
@@ -57,7 +48,11 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A published port that takes part: whose it is, what answers there, and the network the container has it from."""
+    """The published port that a packet for the host arrives at.
+
+    ``attachment`` is the publisher's; ``home`` is the network of the publisher's default route, to which the engine
+    translates the port.
+    """
 
     container: Container
     port: PublishedPort
@@ -67,12 +62,12 @@ class Publication:
 
     @property
     def by_proxy(self) -> bool:
-        """Whether the connection ends at the userland proxy."""
+        """Whether docker-proxy answers."""
         return self.delivery is Delivery.PROXY
 
 
 def publications(snapshot: Snapshot, transport: str) -> tuple[tuple[Container, PublishedPort], ...]:
-    """Every port published now for that transport protocol, by running containers, in the order of the ports."""
+    """List the ports that running containers publish for the transport protocol, by port and container name."""
     found = [
         (port.host_port, container.name, container, port)
         for container in snapshot.containers
@@ -84,17 +79,17 @@ def publications(snapshot: Snapshot, transport: str) -> tuple[tuple[Container, P
 
 
 def asks_the_host(situation: Situation) -> bool:
-    """Whether the question is about a port at the host."""
+    """Whether the question is about a port of the host."""
     return situation.candidate is not None and situation.candidate.is_host and situation.transport is not None
 
 
 def publication(situation: Situation) -> Publication | None:
-    """The published port that would answer, if there is one."""
+    """Return the published port that the packet arrives at, if there is one."""
     candidate, transport = situation.candidate, situation.transport
     if candidate is None or transport is None or not candidate.is_host:
         return None
-    for container, port in publications(situation.snapshot, transport):
-        if port.host_port == situation.port and overlap(port.host_ip, candidate.address):
+    for container, port in situation.snapshot.publishers_by_port.get((situation.port or 0, transport), ()):
+        if container.running and overlap(port.host_ip, candidate.address):
             attachment = situation.state.attachment_of(container.id)
             home = default_exit(situation.state, attachment, candidate.version)
             return Publication(container, port, attachment, _delivery(situation, candidate, attachment, home), home)
@@ -102,31 +97,37 @@ def publication(situation: Situation) -> Publication | None:
 
 
 def _delivery(situation: Situation, candidate: Candidate, publisher: Attachment, home: Network | None) -> Delivery:
-    """What answers, by the way the packet comes (the table at the top of this file)."""
+    """Decide what answers at the published port, by where the packet comes from."""
     observations = situation.observations
     translatable = any(version_of(address) == candidate.version for e in publisher.endpoints for address in e.addresses)
     if not observations.guards(candidate.version) or not translatable:
+        # The engine writes no rules for the family, or the container has no address of it: only the proxy can answer.
         return _proxy_or(Delivery.NOBODY, observations)
     if situation.source.is_host:
+        # From the host the rules translate. They skip the loopback where a proxy runs. Without a proxy they translate
+        # 127.0.0.1, but not ::1: the kernel routes no packet from ::1 to another host.
         if not ip_address(candidate.address).is_loopback:
             return Delivery.RULES
         return _proxy_or(Delivery.RULES if candidate.version == IPV4 else Delivery.NOBODY, observations)
+    # From the port's own bridge the proxy answers. Without one the rules translate back into the bridge (hairpin).
     if candidate.exit is None or candidate.exit == home:
         return _proxy_or(Delivery.RULES, observations)
+    # From another bridge, Docker 26 to 28 leave the packet to the proxy where that bridge masquerades, since they drop
+    # what they translate from one bridge to another. From Docker 29 on they translate and let published ports pass.
     if bridges_are_open(observations) or candidate.exit.internal or not masquerades(candidate.exit):
         return Delivery.RULES
     return _proxy_or(Delivery.RULES, observations)
 
 
 def _proxy_or(otherwise: Delivery, observations: Observations) -> Delivery:
-    """The proxy where it runs, else the other; not decided where it was not seen."""
+    """Return the proxy where it runs, else ``otherwise``; unseen where no observation shows whether it runs."""
     if observations.userland_proxy is None:
         return Delivery.UNSEEN
     return Delivery.PROXY if observations.userland_proxy else otherwise
 
 
 def port_has_no_owner(situation: Situation) -> Findings:
-    """Nobody is known to answer at that port of the host."""
+    """Find a port of the host at which no container or program is known to answer."""
     if not asks_the_host(situation) or publication(situation) is not None:
         return
     candidate, port, transport = situation.candidate, situation.port, situation.transport
@@ -148,7 +149,7 @@ def port_has_no_owner(situation: Situation) -> Findings:
 
 
 def _host_listens(situation: Situation) -> bool:
-    """Whether a socket of the host was seen that takes the connection."""
+    """Whether a socket of the host was observed that accepts the connection."""
     candidate = situation.candidate
     if candidate is None:
         return False
@@ -163,7 +164,7 @@ def _loopback_only(situation: Situation, publisher: Container, port: int) -> Fin
 
 
 def _not_published(situation: Situation, transport: str, port: int) -> Findings:
-    """Certain where the host's sockets were seen; else a program of the host may be there, in a container or not."""
+    """Find an unpublished port. The finding blocks only where the host's own sockets were observed."""
     published = [
         f"{p.host_ip or '0.0.0.0'}:{p.host_port} ({c.name})" for c, p in publications(situation.snapshot, transport)
     ][:_PORTS_LISTED]
@@ -186,7 +187,7 @@ def _not_published(situation: Situation, transport: str, port: int) -> Findings:
 
 
 def nobody_answers_for_it(situation: Situation) -> Findings:
-    """The port is published, and nothing takes its packets: neither a proxy nor a rule, or that was not seen."""
+    """Find a published port at which neither docker-proxy nor a rule answers, or neither was observed."""
     candidate, found = situation.candidate, publication(situation)
     if candidate is None or found is None:
         return
@@ -195,7 +196,8 @@ def nobody_answers_for_it(situation: Situation) -> Findings:
         message = f"Whether docker-proxy answers for port {situation.port} of {found.container.name} was not seen."
         yield unseen(HOST, message, port=situation.port, container=found.container.name)
     elif found.delivery is Delivery.NOBODY:
-        # Docker 26 and 27 hold the port by a socket that listens: the kernel takes the connection, and no more.
+        # Docker 26 and 27 reserve the port with a socket that listens, so the kernel accepts the connection. The engine
+        # never reads from it.
         tcp = situation.question.probe.protocol is Protocol.TCP
         held = tcp and situation.observations.engine_version < PORTS_HELD_SILENTLY
         message = (
@@ -210,7 +212,7 @@ def nobody_answers_for_it(situation: Situation) -> Findings:
 
 
 def translated_and_dropped(situation: Situation) -> Findings:
-    """What comes by a bridge and is translated to the container's address, and does not pass from there."""
+    """Find a packet that is translated to the container's address, and then dropped between two bridges."""
     candidate, found = situation.candidate, publication(situation)
     if candidate is None or candidate.exit is None or found is None or found.delivery is not Delivery.RULES:
         return
@@ -218,7 +220,7 @@ def translated_and_dropped(situation: Situation) -> Findings:
     remedy = remedies.share_network(situation.snapshot, members(situation.source, found.attachment))
     whose = f"port {situation.port} of {found.container.name}, published at the host,"
     if leaves.internal and situation.observations.nftables:
-        # The nftables rules ask what the destination's bridge accepts before what an internal one lets out.
+        # The nftables rules check what the destination's bridge accepts first, so an internal bridge lets it out.
         return
     if leaves.internal:
         message = f"{leaves.name} is internal: {whose} does not answer from there."
@@ -240,7 +242,7 @@ def translated_and_dropped(situation: Situation) -> Findings:
 
 
 def translated_and_unanswered(situation: Situation) -> Findings:
-    """What comes by a bridge, is translated and arrives, and whose answer is dropped on its way back."""
+    """Find a packet that is translated and arrives, and whose answer is dropped on its way back."""
     candidate, found = situation.candidate, publication(situation)
     if candidate is None or candidate.exit is None or found is None or found.delivery is not Delivery.RULES:
         return
@@ -261,7 +263,7 @@ def _unanswered(situation: Situation, leaves: Network, found: Publication) -> Fi
 
 
 def published_by_route(situation: Situation) -> Findings:
-    """In gateway mode ``routed`` a published port is open at the container's address, not at the host's."""
+    """Find a port that is published in gateway mode ``routed``: it is open at the container's address only."""
     candidate, found = situation.candidate, publication(situation)
     if candidate is None or found is None:
         return
@@ -272,15 +274,17 @@ def published_by_route(situation: Situation) -> Findings:
 
 
 def nobody_behind_the_port(situation: Situation) -> Findings:
-    """The published port leads to a container; a program has to be there. A proxy takes a TCP connection anyway."""
+    """Find a published port behind which no program listens in the container."""
     candidate, found = situation.candidate, publication(situation)
     if candidate is None or found is None:
         return
     if found.delivery is Delivery.NOBODY:
         return
     by_proxy = found.delivery in {Delivery.PROXY, Delivery.UNSEEN}
+    # The proxy accepts a TCP connection before it connects to the container, even where no program listens there.
     accepted = by_proxy and situation.question.probe.protocol is Protocol.TCP
     addresses = [address for e in found.attachment.endpoints for address in e.addresses]
+    # The proxy may connect by the other family, so an address of that family is the fallback.
     same_family = (address for address in addresses if version_of(address) == candidate.version)
     inner = next(same_family, next(iter(addresses), candidate.address))
     yield from unserved(

@@ -1,8 +1,6 @@
-"""Rules of the last layer: does a program wait at that port in the destination's namespace.
+"""Rules of the port's layer: whether a program listens at that port in the destination's namespace.
 
-A socket takes a packet if protocol and port are right and it is bound to any address of the family, or to the very
-address. A socket bound to ``::`` takes IPv4 too, unless it has the option ``IPV6_V6ONLY``. Sockets are seen, never
-guessed: unseen ones leave tcp, udp, http and dns inconclusive.
+Where the listening sockets were not observed, the prediction for tcp, udp, http and dns is inconclusive.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ _SOCKETS_LISTED = 20
 
 
 def is_loopback(address: str) -> bool:
-    """Whether it is an address of a namespace's own loopback."""
+    """Whether the address is in a namespace's own loopback."""
     try:
         return ip_address(address.removeprefix(MAPPED)).is_loopback
     except ValueError:
@@ -29,15 +27,19 @@ def is_loopback(address: str) -> bool:
 
 
 def takes(socket: ListeningSocket, address: str, version: int) -> bool:
-    """Whether a socket bound like this takes what is sent to the address."""
+    """Whether the socket receives what is sent to the address."""
     if version == IPV4:
+        # A socket bound to ``::`` receives IPv4 too, unless it has the option IPV6_V6ONLY (ipv6(7)).
         anywhere = {"0.0.0.0", "*"} if socket.ipv6_only else {"0.0.0.0", "::", "*"}
         return socket.address.removeprefix(MAPPED) in {address, *anywhere}
     return socket.address in {address, "::", "*"}
 
 
 def sockets_of(situation: Situation, attachment: Attachment) -> tuple[ListeningSocket, ...] | None:
-    """The listening sockets of the namespace; of the host also by any container that lives in it."""
+    """Return the listening sockets of the namespace; ``None`` where they were not observed.
+
+    Those of the host's namespace may have been observed in any container in host mode.
+    """
     seen = situation.observed(attachment)
     if seen is not None and seen.sockets is not None:
         return seen.sockets
@@ -49,20 +51,20 @@ def sockets_of(situation: Situation, attachment: Attachment) -> tuple[ListeningS
 
 
 def described(sockets: tuple[ListeningSocket, ...]) -> list[str]:
-    """As ``tcp 0.0.0.0:8080`` or ``tcp [::]:8080 (IPv6 only)``, sorted by port, Docker's own server left out."""
+    """List sockets by port, as ``tcp 0.0.0.0:8080`` or ``tcp [::]:8080 (IPv6 only)``, without Docker's DNS server."""
     ordered = sorted(sockets, key=lambda s: (s.port, s.protocol, s.address))
     shown = [s for s in ordered if s.address != _EMBEDDED_DNS][:_SOCKETS_LISTED]
-    # Without the remark a dual-stack and an IPv6-only socket would read the same.
+    # Without the remark a dual-stack socket and an IPv6-only socket would look the same.
     return [f"{s.protocol} {bound(s)}{' (IPv6 only)' if s.address == '::' and s.ipv6_only else ''}" for s in shown]
 
 
 def bound(socket: ListeningSocket) -> str:
-    """``0.0.0.0:8080``, ``[::]:8080``."""
+    """Return address and port, as ``0.0.0.0:8080`` or ``[::]:8080``."""
     return f"[{socket.address}]:{socket.port}" if ":" in socket.address else f"{socket.address}:{socket.port}"
 
 
 def listener(situation: Situation) -> ListeningSocket | None:
-    """The socket that takes the question's packet in the destination container, if it was seen."""
+    """Return the socket of the destination container that receives the packet, if one was observed."""
     candidate = situation.candidate
     if candidate is None or candidate.attachment is None:
         return None
@@ -72,7 +74,7 @@ def listener(situation: Situation) -> ListeningSocket | None:
 def matching(
     situation: Situation, attachment: Attachment, port: int | None, address: str, version: int
 ) -> ListeningSocket | None:
-    """The first socket of the namespace that takes what is sent there."""
+    """Return the first socket of the namespace that receives what is sent to the address and port."""
     for socket in sockets_of(situation, attachment) or ():
         if (socket.protocol, socket.port) == (situation.transport, port) and takes(socket, address, version):
             return socket
@@ -80,10 +82,11 @@ def matching(
 
 
 def nobody_listens(situation: Situation) -> Findings:
-    """The packet arrives in a container; a program has to be there."""
+    """Find a port of the destination container where no program listens."""
     candidate = situation.candidate
     if candidate is None or candidate.attachment is None or candidate.is_host or situation.transport is None:
         return
+    # Docker's DNS server answers there through NAT rules of the namespace; its sockets have random ports.
     if (
         candidate.address == _EMBEDDED_DNS
         and situation.port == _DNS_PORT
@@ -102,7 +105,10 @@ def unserved(
     *,
     accepted: bool = False,
 ) -> Findings:
-    """What is wrong with the port in that namespace; ``accepted`` where a proxy takes the connection anyway."""
+    """Find a port of the namespace where no program listens.
+
+    ``accepted``: docker-proxy accepts the connection in any case, so the finding does not block.
+    """
     component = component_of(attachment)
     if port is None:
         yield unseen(component, "No port is named, so whether one answers is not predicted.")
@@ -121,7 +127,7 @@ def unserved(
 def _not_there(
     situation: Situation, attachment: Attachment, sockets: tuple[ListeningSocket, ...], port: int, severity: Severity
 ) -> Finding:
-    """Nothing takes it: either the port is closed, or only open to the container itself."""
+    """Make the finding: the port is closed, or open on the container's loopback only."""
     wanted = f"{situation.transport} port {port}"
     near = tuple(s for s in sockets if (s.protocol, s.port) == (situation.transport, port))
     evidence = {"port": port, "listening": described(sockets)}

@@ -1,11 +1,11 @@
-"""Rules of the name's layer: does the name mean anything to the source, and does it mean one thing."""
+"""Rules of the name's layer: whether the source can resolve the name, and whether it has one meaning."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
 
 from bridgework.analysis.attachment import Attachment
-from bridgework.analysis.name_lookup import Lookup, bearers_of, user_networks, uses_embedded_dns
+from bridgework.analysis.name_lookup import Lookup, containers_named, user_networks, uses_embedded_dns
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, members, of_network, unseen
 from bridgework.analysis.rules.state import destination_down_as
 from bridgework.explanations import of_container, remedies
@@ -18,7 +18,7 @@ _NAMES_LISTED = 20
 
 
 def valid_names(snapshot: Snapshot, source: Attachment) -> tuple[str, ...]:
-    """The names of other containers that the source can resolve, in alphabetical order."""
+    """List the names of other containers that the source can resolve, in alphabetical order."""
     own = source.owner.id if source.owner else ""
     return tuple(
         sorted(
@@ -28,14 +28,14 @@ def valid_names(snapshot: Snapshot, source: Attachment) -> tuple[str, ...]:
                 for endpoint in snapshot.endpoints_of(network)
                 if endpoint.state == "active" and endpoint.container_id != own
                 for name in names_of(endpoint)
-                if not endpoint.container_id.startswith(name)
+                if not endpoint.container_id.startswith(name)  # short ids resolve too, but help no reader
             }
         )
     )
 
 
 def name_is_unknown(situation: Situation) -> Findings:
-    """Nobody answers to the name: there is no DNS here, its bearer is elsewhere or stopped, or there is no bearer."""
+    """Find a name that does not resolve: no DNS server, a container elsewhere or stopped, or no such container."""
     named, destination = situation.candidate_addresses.named, situation.question.destination
     if named is None or not isinstance(destination, NameDestination) or named.outcome is Lookup.FOUND:
         return
@@ -43,28 +43,28 @@ def name_is_unknown(situation: Situation) -> Findings:
         message = f"{destination.name} is no name of this engine: what an upstream DNS server answers is not predicted."
         yield unseen(component_of(situation.source), message, name=destination.name)
         return
-    bearers = [c for c in bearers_of(situation.snapshot, destination.name) if c is not situation.source.owner]
-    running = [bearer for bearer in bearers if bearer.running]
+    found = [c for c in containers_named(situation.snapshot, destination.name) if c is not situation.source.owner]
+    running = [container for container in found if container.running]
     if running:
         yield _elsewhere(situation, destination.name, running[0])
-    elif bearers:
-        yield destination_down_as(bearers[0], f"so the name {destination.name} does not resolve")
+    elif found:
+        yield destination_down_as(found[0], f"so the name {destination.name} does not resolve")
     else:
-        yield _nobody(situation, destination.name)
+        yield _unknown(situation, destination.name)
 
 
-def _elsewhere(situation: Situation, name: str, bearer: Container) -> Finding:
-    """A container of that name runs, but the source's DNS does not know it."""
+def _elsewhere(situation: Situation, name: str, holder: Container) -> Finding:
+    """Make the finding for a running container with the name that the source's DNS server does not know."""
     snapshot, source = situation.snapshot, situation.source
-    theirs = situation.state.attachment_of(bearer.id)
+    theirs = situation.state.attachment_of(holder.id)
     own = {endpoint.network_id for endpoint in source.endpoints}
     common = [snapshot.networks_by_id[e.network_id] for e in theirs.endpoints if e.network_id in own]
     remedy = _together(situation, name, theirs)
-    evidence = {"name": name, "bearer": bearer.name, "valid_names": _listed(snapshot, source)}
+    evidence = {"name": name, "bearer": holder.name, "valid_names": _listed(snapshot, source)}
     if common and all(network.is_default_bridge for network in common):
         message = (
             f"{name} cannot be resolved in {source.name}: "
-            f"the default bridge, the only network it shares with {bearer.name}, has no DNS."
+            f"the default bridge, the only network it shares with {holder.name}, has no DNS."
         )
         return finding("default-bridge-no-dns", component_of(source), message, remedy=remedy, evidence=evidence)
     message = f"{name} is not a name where {source.name} is; {_where(theirs)}{_valid(snapshot, source)}."
@@ -79,7 +79,7 @@ def _where(theirs: Attachment) -> str:
 
 
 def _together(situation: Situation, name: str, theirs: Attachment) -> Remedy:
-    """A network of their own, with the name asked for as an alias where the container has another."""
+    """Make the remedy: one network for both, with the name as an alias where it is not the container's own."""
     source, owner = situation.source, theirs.owner
     if source.is_host:
         return Remedy("From the host, use the container's address, or a port it publishes.")
@@ -87,7 +87,7 @@ def _together(situation: Situation, name: str, theirs: Attachment) -> Remedy:
     return remedies.share_network(situation.snapshot, members(source, theirs), aliases)
 
 
-def _nobody(situation: Situation, name: str) -> Finding:
+def _unknown(situation: Situation, name: str) -> Finding:
     snapshot, source = situation.snapshot, situation.source
     valid = _listed(snapshot, source)
     message = f"No container goes by the name {name}{_valid(snapshot, source)}."
@@ -106,7 +106,7 @@ def _valid(snapshot: Snapshot, source: Attachment) -> str:
 
 
 def name_is_ambiguous(situation: Situation) -> Findings:
-    """Several endpoints answer to the name."""
+    """Find a name that several endpoints have."""
     named, destination = situation.candidate_addresses.named, situation.question.destination
     if named is None or named.network is None or not isinstance(destination, NameDestination):
         return
@@ -120,7 +120,7 @@ def name_is_ambiguous(situation: Situation) -> Findings:
 
 
 def resolver_is_unsuited(situation: Situation) -> Findings:
-    """The container was given, or wrote itself, servers that cannot know the names of containers."""
+    """Find DNS servers in the source that cannot know the names of containers."""
     source = situation.source
     if not isinstance(situation.question.destination, NameDestination) or source.container is None:
         return
@@ -135,7 +135,7 @@ def resolver_is_unsuited(situation: Situation) -> Findings:
 
 
 def bypassed(container: Container, nameservers: tuple[str, ...]) -> Finding:
-    """The finding for a resolv.conf that does not name Docker's server."""
+    """Make the finding for a resolv.conf that does not name Docker's embedded server."""
     message = f"{container.name} asks {', '.join(nameservers)} instead of Docker's embedded server 127.0.0.11."
     remedy = Remedy(f"Keep the image and mounts of {container.name} from replacing /etc/resolv.conf; then restart it.")
     evidence = {"nameservers": list(nameservers)}
@@ -143,7 +143,7 @@ def bypassed(container: Container, nameservers: tuple[str, ...]) -> Finding:
 
 
 def loopback_servers(container: Container) -> Findings:
-    """Upstream servers on a loopback are the container itself."""
+    """Find upstream servers with a loopback address: inside the container that is the container itself."""
     servers = [server for server in container.dns if _is_loopback(server)]
     if servers:
         message = f"{container.name} has the dns server {', '.join(servers)}, which inside it is the container itself."

@@ -1,8 +1,4 @@
-"""Rules about what is on another node of a swarm: reached through the overlay network's tunnel, or not.
-
-The engine's word on an address elsewhere is gossip, and a peer's may be of the past. Where the holder's node does
-not answer, the prediction is inconclusive, never "unreachable": its containers may well go on.
-"""
+"""Rules for a destination on another node of a swarm, reached through the tunnel of an overlay network."""
 
 from __future__ import annotations
 
@@ -19,13 +15,13 @@ PORTS = Remedy("Open udp port 4789, and tcp and udp port 7946, between the nodes
 
 
 def place_of(attachment: Attachment | None) -> NodePlace | None:
-    """The other node that it stands on; ``None`` for here, and for what is unknown."""
+    """Return the other node of the attachment; ``None`` for this node, and where the node is unknown."""
     owner = attachment.owner if attachment is not None else None
     return owner.node if owner is not None else None
 
 
 def silent_node(component: Component, reason: str) -> Finding:
-    """The finding for a node whose instance does not answer."""
+    """Make the finding for a node whose instance of the service does not answer."""
     remedy = Remedy(
         "Bring the node or its instance back, or open the service's port between the nodes.",
         actions=(Read("nodes"),),
@@ -35,7 +31,7 @@ def silent_node(component: Component, reason: str) -> Finding:
 
 
 def silent_tunnel(network: Network, address: str, holder: str | None, place: NodePlace | None) -> Finding:
-    """The finding for an address of an overlay network, on another node, for which nothing answers."""
+    """Make the finding for an address of an overlay network on another node that does not answer."""
     message = f"{address} on {network.name} is not on this node, and nothing answers for it."
     if holder is not None and place is not None:
         where = f"{holder} ({address} on {network.name})"
@@ -45,7 +41,7 @@ def silent_tunnel(network: Network, address: str, holder: str | None, place: Nod
 
 
 def silent_pair(snapshot: Snapshot, source: Container, destination: Container) -> Iterator[Finding]:
-    """The same for a pair of a matrix: by the first overlay network that the two share."""
+    """Yield the same finding for a pair of a matrix, for the first overlay network that both are on."""
     on = {endpoint.network_id for endpoint in source.endpoints}
     for endpoint in destination.endpoints:
         network = snapshot.networks_by_id.get(endpoint.network_id)
@@ -57,17 +53,18 @@ def silent_pair(snapshot: Snapshot, source: Container, destination: Container) -
 
 
 def node_is_silent(situation: Situation) -> Findings:
-    """The destination's node did not answer: what is known of it is of the past."""
+    """Find a destination on a node that does not answer."""
     place = place_of(situation.destination)
     if place is None or place.reachable:
         return
     component = Component("node", place.id, place.hostname)
+    # The prediction is inconclusive, not unreachable: the node's containers may run although its instance is silent.
     yield silent_node(component, "What is known of its containers is of the past.")
     yield unseen(component, f"Whether {place.hostname} can be reached is not seen.")
 
 
 def tunnel(attachment: Attachment, network: Network) -> Iterator[Hop]:
-    """Between two nodes: the overlay's tunnel, and the node at its other end."""
+    """Yield the hops between two nodes: the overlay network's tunnel, and the node at its other end."""
     place = place_of(attachment)
     if place is not None:
         yield Hop("vxlan", network.options.get("com.docker.network.driver.overlay.vxlanid_list", "4789"), network.name)

@@ -1,4 +1,4 @@
-"""What the engine's firewall lets pass from one bridge to another, by version and gateway mode.
+"""What the engine's firewall rules let pass from one bridge to another, by Docker version and gateway mode.
 
 ========================  =================  ====================================  ==================
 to a bridge in mode       Docker 26          Docker 28                             Docker 29 and later
@@ -9,12 +9,10 @@ to a bridge in mode       Docker 26          Docker 28                          
 internal                  dropped            dropped                               dropped
 ========================  =================  ====================================  ==================
 
-From Docker 28.2 on a rule in the raw table drops what comes from elsewhere and is addressed to a container of a ``nat``
-network. It comes before connection tracking, so it takes replies as well: a network that does not masquerade, in that
-mode, gets no answer from another bridge or from outside. Without rules (``iptables=false``) everything passes.
+Without rules (``iptables=false``) everything passes.
 
-Read in moby (``daemon/libnetwork/drivers/bridge/internal``) and measured on 26.1.5, 28.5.2 and 29.7.2 with iptables,
-and on 29.7.2 with nftables.
+Source: moby, ``daemon/libnetwork/drivers/bridge/internal``. Measured on 26.1.5, 28.5.2 and 29.7.2 with iptables, and on
+29.7.2 with nftables.
 """
 
 from __future__ import annotations
@@ -27,21 +25,24 @@ from bridgework.model.snapshot import Network
 
 ROUTED_OPEN_SINCE, BRIDGES_OPEN_SINCE = (28, 0), (29, 0)
 RAW_RULES_SINCE = (28, 2)
-"""Docker 28.0 and 28.1 dropped by published port, which no reply is addressed to."""
+"""Docker 28.0 and 28.1 dropped only what is addressed to a published port. A reply is not."""
 
 
 def bridges_are_open(observations: Observations) -> bool:
-    """Whether the engine lets pass what is open at the destination, from whichever bridge it comes."""
+    """Whether the engine lets pass what is open at the destination, from any bridge."""
     return observations.engine_version >= BRIDGES_OPEN_SINCE
 
 
 def routed_is_open(observations: Observations) -> bool:
-    """Whether a routed network takes pings and published ports from other bridges."""
+    """Whether a routed network accepts pings and published ports from other bridges."""
     return observations.engine_version >= ROUTED_OPEN_SINCE
 
 
 def reply_is_dropped(situation: Situation, network: Network) -> bool:
-    """Whether an answer addressed to the source on that network, from beyond its bridge, is dropped on the host."""
+    """Whether the host drops an answer that is addressed to the source and comes from outside its bridge."""
+    # From Docker 28.2 on a rule in the raw table drops what is addressed to a container of a ``nat`` network and does
+    # not come from its bridge. The raw table is before connection tracking, so the rule drops replies as well. With
+    # masquerading a reply is addressed to the host, so it passes.
     candidate, observations = situation.candidate, situation.observations
     if candidate is None or not observations.guards(candidate.version) or network.internal:
         return False
@@ -57,7 +58,8 @@ def reply_is_dropped(situation: Situation, network: Network) -> bool:
 
 
 def _raw_chains(situation: Situation, version: int) -> tuple[FirewallChain, ...] | None:
-    """The raw table as seen, which ``--allow-direct-routing`` and other options leave empty; ``None`` unseen."""
+    """Return the observed chain of the raw table; ``None`` where it was not observed, or the engine uses nftables."""
+    # The option ``--allow-direct-routing``, among others, leaves the chain without such rules.
     host = situation.observations.host
     if host is None or host.rules is None or host.rules.nftables:
         return None
@@ -66,5 +68,5 @@ def _raw_chains(situation: Situation, version: int) -> tuple[FirewallChain, ...]
 
 
 def _drops_direct(text: str, address: str | None) -> bool:
-    """A rule as the engine writes it: ``-A PREROUTING -d 10.1.0.2/32 ! -i br-… -j DROP``."""
+    # The engine writes: -A PREROUTING -d 10.1.0.2/32 ! -i br-0a1b2c3d4e5f -j DROP
     return address is not None and f" -d {address}/" in text and " ! -i " in text and text.endswith("-j DROP")

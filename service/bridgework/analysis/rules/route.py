@@ -1,8 +1,6 @@
-"""Rules of the route's layer: does anything lead from the source to the address.
+"""Rules of the route's layer: whether a route leads from the source to the address.
 
-What passes from one bridge to another is a table of its own (``passage``). An internal network has no default route;
-the host's address on *any* bridge answers a container that has a default route. A family for which the engine writes
-no rules passes from bridge to bridge, and internal networks lose the answer (measured on engine 26.1 for IPv6).
+``passage`` holds the table of what passes from one bridge to another.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ from bridgework.model.snapshot import Network
 
 
 def no_route(situation: Situation) -> Findings:
-    """The source has no network with the address and no way out."""
+    """Find an address that is on no network of a source without a default route."""
     candidate, source = situation.candidate, situation.source
     if candidate is None or candidate.way is not Way.NO_ROUTE or not source.endpoints:
         return
@@ -65,7 +63,7 @@ def no_route(situation: Situation) -> Findings:
 
 
 def _apart(situation: Situation, candidate: Candidate, network: Network) -> Finding:
-    """The two are on different networks, and nothing passes between those."""
+    """Make the finding for two ends on different networks, between which nothing passes."""
     source, destination = situation.source, situation.destination
     ipv6 = candidate.version == IPV6
     remedy = remedies.share_network(situation.snapshot, members(source, destination), ipv6=ipv6)
@@ -83,7 +81,10 @@ def _apart(situation: Situation, candidate: Candidate, network: Network) -> Find
 
 
 def gateway_is_absent(situation: Situation) -> Findings:
-    """The default route leads to an address that nobody holds: the engine sets it, and not the bridge's address."""
+    """Find a default route to an address that no interface holds.
+
+    With ``inhibit_ipv4`` the engine sets the route in the container, but not the address on the bridge.
+    """
     candidate = situation.candidate
     if candidate is None or candidate.way is not Way.FORWARDED or candidate.exit is None or is_vlan(candidate.exit):
         return
@@ -98,10 +99,11 @@ def gateway_is_absent(situation: Situation) -> Findings:
 
 
 def across_networks(situation: Situation) -> Findings:
-    """The packet would have to pass from a network of the source to another one."""
+    """Find a packet that would have to pass from a network of the source to another network."""
     candidate = situation.candidate
     if candidate is None or candidate.way is not Way.FORWARDED or situation.source.is_host:
         return
+    # The host's address on any bridge answers a container that has a default route (measured on Docker 26.1).
     if candidate.is_host:
         if candidate.exit is not None and is_vlan(candidate.exit):
             yield vlan_host(situation, candidate.exit.name)
@@ -115,7 +117,7 @@ def across_networks(situation: Situation) -> Findings:
 
 
 def _between_bridges(situation: Situation, candidate: Candidate, network: Network, leaves: Network) -> Findings:
-    """The engine's rules decide, where it writes any for the family."""
+    """Find what the engine's rules drop between two bridges, where it writes rules for the family."""
     guarded, mode = situation.observations.guards(candidate.version), gateway_mode(network, candidate.version)
     if candidate.attachment is not None and not has_host_address(network, candidate.version):
         yield without_host(situation, network, candidate.attachment)
@@ -135,7 +137,10 @@ def _between_bridges(situation: Situation, candidate: Candidate, network: Networ
 
 
 def _into_routed(situation: Situation, candidate: Candidate, network: Network, holder: Attachment) -> Findings:
-    """A routed network takes pings, and the ports that its containers publish, at the containers' own addresses."""
+    """Find what a routed network refuses.
+
+    It accepts pings, and the published ports of its containers at the containers' own addresses.
+    """
     port = situation.port
     if situation.transport is None or (port is not None and _opens(situation, holder, network, port)):
         message = (
@@ -161,19 +166,17 @@ def _into_routed(situation: Situation, candidate: Candidate, network: Network, h
 
 
 def _opens(situation: Situation, holder: Attachment, network: Network, port: int) -> bool:
-    """Whether the container's own port is published on that network.
-
-    Docker 28 opens ports only on the network that gives the container its default route.
-    """
+    """Whether the container's port is published on that network."""
     if holder.owner is None or situation.transport is None:
         return False
+    # Docker 28 opens published ports only on the network that gives the container its default route.
     exits = [default_exit(situation.state, holder, version) for version in (IPV4, IPV6)]
     here = bridges_are_open(situation.observations) or network in exits
     return here and holder.owner.publishes(port, situation.transport)
 
 
 def _answered(situation: Situation, leaves: Network) -> Findings:
-    """The packet arrives; its answer has to come back."""
+    """Find a packet that arrives, and whose answer is dropped on its way back."""
     if reply_is_dropped(situation, leaves):
         message = (
             f"{leaves.name} does not masquerade: the answer is addressed to {situation.source.name} itself, "
@@ -184,7 +187,8 @@ def _answered(situation: Situation, leaves: Network) -> Findings:
 
 
 def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> Findings:
-    """Without rules nothing stands between two bridges but the answer's way back."""
+    """Find a missing route for the answer: without firewall rules everything passes from bridge to bridge."""
+    # Measured on Docker 26.1 for IPv6: a container on an internal network has no default route, so its answer is lost.
     if candidate.attachment is None:
         yield _apart(situation, candidate, network)
     elif default_exit(situation.state, candidate.attachment, candidate.version) is None:
@@ -198,7 +202,7 @@ def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> 
 
 
 def host_is_not_there(situation: Situation) -> Findings:
-    """From the host: a network on which the host has no address."""
+    """Find a network on which the host, as the source, has no address."""
     candidate = situation.candidate
     if (
         candidate is None
@@ -223,7 +227,7 @@ def host_is_not_there(situation: Situation) -> Findings:
 
 
 def outside(situation: Situation) -> Findings:
-    """Outside of the engine's networks only the host's own routes are known."""
+    """Find what stops a packet to an address outside of the engine: there only the host's routes are known."""
     candidate = situation.candidate
     if candidate is None or not candidate.is_outside or candidate.way is Way.NO_ROUTE:
         return
@@ -246,7 +250,7 @@ def outside(situation: Situation) -> Findings:
 
 
 def _by_vlan(situation: Situation, candidate: Candidate, leaves: Network) -> Findings:
-    """The way out is not the host's but the LAN's, if there is one behind the parent link."""
+    """Find what stops a packet that leaves by a macvlan or ipvlan: it goes to the parent link, past the host."""
     if not leaves.options.get("parent"):
         message = f"{leaves.name} has no parent link: nothing outside of it is reachable."
         remedy = remedies.way_out(situation.snapshot, members(situation.source)[0])
@@ -272,7 +276,7 @@ def _covers(destination: str, address: str) -> bool:
 
 
 def _leaving(situation: Situation, candidate: Candidate) -> Findings:
-    """What the host must do for a packet that leaves: forward it, and put its own address on it."""
+    """Find what the host does not do for a packet that leaves: forward it, and masquerade it."""
     if situation.source.is_host:
         return
     host = situation.observations.host
@@ -292,11 +296,9 @@ def _leaving(situation: Situation, candidate: Candidate) -> Findings:
 
 
 def _way_back(situation: Situation, network: Network, *, to: str | None = None) -> Remedy:
-    """What lets an answer return to a network that does not masquerade.
-
-    A route alone does where the engine drops nothing by its raw rules: before Docker 28.2, and in the modes that the
-    rules leave out.
-    """
+    """Make the remedy that lets an answer return to a network that does not masquerade."""
+    # A route is enough only where the engine has no rule in the raw table: before Docker 28.2, and in the gateway modes
+    # without such rules.
     if reply_is_dropped(situation, network):
         trusted = ", or with the link of the host by which the answer comes in trusted_host_interfaces" if to else ""
         return Remedy(

@@ -1,4 +1,4 @@
-"""Rules of the first two layers: can anything leave the source, can anything arrive at the destination."""
+"""Rules of the layers source and destination: whether a packet can leave the one and arrive at the other."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Container, Snapshot
 
+# The cgroup freezer stops the processes of a paused container, not the kernel. The kernel answers pings, and accepts
+# TCP connections until the listen backlog is full. Only the program's answer is missing.
 _ANSWERED_BY_THE_KERNEL = {Protocol.ICMP: Severity.INFO, Protocol.TCP: Severity.WARNING}
 
 
@@ -26,7 +28,7 @@ def _how_it_ended(container: Container) -> str:
 
 
 def source_is_down(situation: Situation) -> Findings:
-    """No process, no namespace."""
+    """Find a source that does not run: without a process it has no namespace."""
     container = situation.source.container
     if situation.source.condition is Condition.DOWN and container is not None:
         message = f"{_how_it_ended(container)}; nothing can be sent from it."
@@ -36,7 +38,7 @@ def source_is_down(situation: Situation) -> Findings:
 
 
 def source_is_paused(situation: Situation) -> Findings:
-    """Its processes are frozen: nothing of theirs leaves, whatever the kernel would still carry."""
+    """Find a paused source: its processes are frozen, so they send nothing."""
     container = situation.source.container
     if container is not None and container.paused:
         message = f"{container.name} is paused: nothing is sent from it."
@@ -46,7 +48,7 @@ def source_is_paused(situation: Situation) -> Findings:
 
 
 def source_has_no_network(situation: Situation) -> Findings:
-    """Only ``lo``: it reaches itself and nothing else."""
+    """Find a source with only ``lo``: it reaches itself and nothing else."""
     source = situation.source
     if source.condition is Condition.LOOPBACK_ONLY and source.container is not None:
         severity = Severity.INFO if _stays_inside(situation) else Severity.BLOCKING
@@ -58,7 +60,7 @@ def source_has_no_network(situation: Situation) -> Findings:
 def no_network(
     snapshot: Snapshot, attachment: Attachment, together: tuple[Container, ...], severity: Severity
 ) -> Finding:
-    """The finding for a container with nothing but a loopback; the remedy puts ``together`` on one network."""
+    """Make the finding for a container with only ``lo``; the remedy connects ``together`` to one network."""
     container = attachment.container or Container("", "")
     mode = "in network mode none" if container.none_mode else "on no network"
     remedy = remedies.share_network(snapshot, together)
@@ -70,14 +72,14 @@ def no_network(
 
 
 def source_shares_in_vain(situation: Situation) -> Findings:
-    """The network it shares is down, or is not the owner's any more."""
+    """Find a source that shares a network namespace that is gone, or is no longer its owner's."""
     if situation.source.container is not None:
         severity = Severity.WARNING if _stays_inside(situation) else None
         yield from lost_share(situation.state, situation.source, severity)
 
 
 def lost_share(state: EngineState, attachment: Attachment, severity: Severity | None = None) -> Findings:
-    """The findings of a container whose ``container:X`` leads to nothing."""
+    """Make the findings for a container in mode ``container:X`` that does not use the current namespace of X."""
     sharer, owner = attachment.container, attachment.owner
     if sharer is None:
         return
@@ -119,14 +121,14 @@ def _owner_down(snapshot: Snapshot, sharer: Container, owner: Container | None, 
 
 
 def destination_is_down(situation: Situation) -> Findings:
-    """The container asked for holds no address while it is stopped."""
+    """Find a destination that does not run: the engine took its addresses back."""
     destination = situation.candidate_addresses.destination
     if destination is not None and destination.condition is Condition.DOWN and destination.container is not None:
         yield destination_down_as(destination.container, "it holds no address")
 
 
 def destination_down_as(container: Container, consequence: str) -> Finding:
-    """The finding for a stopped container that is asked for; ``consequence`` ends its sentence."""
+    """Make the finding for a destination that does not run; ``consequence`` ends the message."""
     evidence = {"state": container.state, "exit_code": container.exit_code, "error": container.error}
     message = f"{_how_it_ended(container)}; {consequence}."
     remedy = None if container.state == "removed" else remedies.start_it(container)
@@ -134,7 +136,7 @@ def destination_down_as(container: Container, consequence: str) -> Finding:
 
 
 def destination_has_no_network(situation: Situation) -> Findings:
-    """Nothing arrives at a container that has only ``lo``."""
+    """Find a destination with only ``lo``, or with a namespace that is gone."""
     destination = situation.candidate_addresses.destination
     if destination is None or situation.source.is_same_namespace(destination):
         return
@@ -145,7 +147,7 @@ def destination_has_no_network(situation: Situation) -> Findings:
 
 
 def destination_is_elsewhere(situation: Situation) -> Findings:
-    """It has no address of its own: the host's, or another container's, is used."""
+    """Find a destination without an address of its own: it uses the host's or another container's."""
     destination = situation.candidate_addresses.destination
     if destination is None or destination.container is None:
         return
@@ -162,7 +164,7 @@ def destination_is_elsewhere(situation: Situation) -> Findings:
 
 
 def destination_is_paused(situation: Situation) -> Findings:
-    """A frozen program answers nothing; the kernel still answers pings and accepts connections."""
+    """Find a paused destination: the kernel answers pings and accepts connections, the program answers nothing."""
     destination = situation.destination
     if destination is None or destination.container is None or not destination.container.paused:
         return

@@ -1,20 +1,10 @@
-"""The rules of reachability, as a table.
+"""The table of the rules of reachability.
 
-**The theory.** A packet passes layers in a fixed order: it leaves a namespace (source), for a namespace that can take
-it (destination), at an address that a name may have stood for (name, address), along a route (route), over a link and
-through the firewall (wire), to a published port where it is for the host (host), to a program (port). The first layer
-that stops it explains the failure; what comes after would only repeat the cause. So each row names its layer, the
-codes it may give, and the function that finds out; rows of one layer are independent of each other, and their order
-decides nothing.
+A packet passes layers in a fixed order: source, destination, name, address, route, wire (link and firewall), host
+(published port) and port (program). The first layer that stops it explains the failure. Findings of later layers would
+only repeat the cause, so they are left out. The rows of one layer are independent: their order changes nothing.
 
-**The step.** Of each code the row also says at which step of its way the packet stops; there the predicted path ends. A
-layer may find a cause far down the way (a paused destination, say) before another layer finds one nearer to the source.
-So after a layer that stops the packet, only what stops it at an earlier step is added.
-
-**The verdict** is the table's: ``unreachable`` if any finding blocks; ``inconclusive`` if none does but one
-warning says that the answer hangs on what was not seen, or on what may change at any moment; else ``reachable``.
-
-A new explanation is a row in the catalogue and a row here.
+To add an explanation, add a row to the catalogue and a row here.
 """
 
 from __future__ import annotations
@@ -39,11 +29,14 @@ from bridgework.model.checks import Finding, Severity, Verdict
 
 LIMIT = "analysis-limited"
 UNDECIDED = frozenset({LIMIT, "address-tentative"})
-"""A warning of one of these leaves the verdict open: what was not seen, or may change while the probe waits."""
+"""A warning with one of these codes makes the verdict inconclusive.
+
+Something was not observed, or it may change while the probe waits (duplicate address detection takes about 2 s).
+"""
 
 
 def _at(step: Step, *codes: str) -> dict[str, Step]:
-    """These codes, each of a finding that stops the packet at the step."""
+    """Map each code to the step at which its finding stops the packet."""
     return dict.fromkeys(codes, step)
 
 
@@ -78,7 +71,7 @@ ADDRESS = (
     Rule(_at(Step.ADDRESS, "address-family-mismatch"), address.family_differs),
     Rule(_at(Step.OWN_INTERFACE, "address-tentative"), address.own_address_is_tentative),
     Rule(_at(Step.EXIT, "address-tentative"), address.address_ahead_is_tentative),
-    # Nobody answers ARP or neighbour discovery, so the packet never leaves the network that both are on.
+    # No host answers ARP or neighbour discovery, so the packet never leaves the network that both are on.
     Rule(_at(Step.EXIT, "stale-address", LIMIT), address.address_is_unheld),
     Rule(_at(Step.EXIT, "address-changed"), address.address_has_changed_hands),
 )
@@ -154,10 +147,10 @@ LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the table says of a situation.
+    """What the table says about a situation.
 
-    ``stop`` is the step at which the packet stops and the finding behind it; ``unsure`` the first step of which it was
-    not seen whether the packet passes it.
+    ``stop`` is the step at which the packet stops, with the finding. ``unsure`` is the first step of which it is
+    unknown whether the packet passes.
     """
 
     verdict: Verdict
@@ -167,13 +160,15 @@ class Judgement:
 
 
 def judge(situation: Situation) -> Judgement:
-    """Go through the layers to the first that stops the packet, and look whether a later one stops it even before."""
+    """Apply the rules layer by layer, and collect the findings that explain the verdict."""
     found: list[tuple[Step, Finding]] = []
     stop: tuple[Step, Finding] | None = None
     for _, rules in LAYERS:
         if rules is RULES_IN_FORCE and stop is not None:
             break  # another rule has said why already, with the option behind it
         told = [(rule.codes[one.code], one) for rule in rules for one in rule.find(situation)]
+        # A layer may stop the packet at a late step: a paused destination, for example, stops it at its port. Then a
+        # later layer's finding still counts where it stops the packet at an earlier step.
         found += told if stop is None else [(step, one) for step, one in told if step < stop[0] and _blocks(one)]
         blocking = [pair for pair in found if _blocks(pair[1])]
         stop = min(blocking, key=lambda pair: pair[0], default=None)
@@ -191,7 +186,7 @@ def _is_limit(finding: Finding) -> bool:
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:
-    """What the findings amount to."""
+    """Derive the verdict: any blocking finding makes it unreachable, else a limit makes it inconclusive."""
     found = tuple(findings)
     if any(_blocks(finding) for finding in found):
         return Verdict.UNREACHABLE
