@@ -1,0 +1,267 @@
+"""Lead a packet through the base chains of one hook, rule by rule, and note what each rule did to it.
+
+An ``accept`` ends one base chain only, a ``drop`` ends the packet. NAT chains see the first packet of a connection
+only; conntrack translates all later ones, and the answers, at the same priorities. A rule that cannot be decided raises
+``UndecidedError``, unless the walk was told what to assume of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from bridgework.firewall.ruleset import (
+    DNAT,
+    LOCAL,
+    NEW,
+    SNAT,
+    UNICAST,
+    Chain,
+    Effect,
+    Hook,
+    Packet,
+    Rule,
+    Ruleset,
+    Table,
+)
+
+ACCEPTED, DROPPED, REJECTED, UNKNOWN = "accepted", "dropped", "rejected", "unknown"
+NO_ROUTE, UNTRANSLATED = "no-route", "answer-untranslated"
+MARTIAN = "martian-source"
+"""The packet arrives with its receiver's own address as its source, and the receiver's kernel discards it."""
+_MAX_DEPTH = 16
+"""nf_tables refuses deeper chains of jumps (NFT_JUMP_STACK_SIZE)."""
+_UNTRACKED, _INVALID = "untracked", "invalid"
+_CONNTRACK_HOOKS, _CONNTRACK_PRIORITY = frozenset({Hook.PREROUTING, Hook.OUTPUT}), -200
+"""Where conntrack looks a packet up (NF_IP_PRI_CONNTRACK). The table raw comes before it."""
+_DNAT_PRIORITY, _SNAT_PRIORITY = -100, 100
+"""Where conntrack translates back what belongs to a known connection (NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The routing decision for one packet: ``interface`` it leaves by, ``None`` when it is for the host itself."""
+
+    interface: str | None
+    source: str | None = None
+
+
+class Routing(Protocol):
+    """What the simulation asks the host."""
+
+    def route(self, packet: Packet) -> Route | None:
+        """The way of the packet; ``None`` where there is none."""
+        ...
+
+    def is_local(self, address: str) -> bool:
+        """Whether the address is one of the host's own."""
+        ...
+
+    def filters_bridged(self, version: int) -> bool:
+        """Whether packets within one bridge meet the rules (br_netfilter)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a packet is: a chain of a table, called from a hook."""
+
+    hook: Hook
+    table: Table
+    chain: Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A rule that did something to the packet. ``rule`` is ``None`` for the policy of a base chain."""
+
+    place: Place
+    rule: Rule | None
+    effect: str
+    before: Packet
+    after: Packet
+
+
+class EndedError(Exception):
+    """The packet goes no further; ``verdict`` says why, ``step`` is the rule that ended it."""
+
+    def __init__(self, verdict: str, packet: Packet, step: Step | None = None) -> None:
+        super().__init__(verdict)
+        self.verdict, self.packet, self.step = verdict, packet, step
+
+
+class UndecidedError(Exception):
+    """Whether a rule matches is not known, and the walk was not told what to assume."""
+
+    def __init__(self, rule: Rule, step: Step) -> None:
+        super().__init__(rule.text)
+        self.rule, self.step = rule, step
+
+
+Ended = Literal["accept", "return"] | None
+"""``accept``: the base chain is done. ``return``: back to the calling chain. ``None``: on to the next rule."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """One try: the rules of which it is assumed whether they match, and the steps so far."""
+
+    ruleset: Ruleset
+    routing: Routing
+    assumed: Mapping[int, bool]
+    steps: list[Step] = field(default_factory=list)
+
+    def hook(
+        self, hook: Hook, packet: Packet, *, translate: Callable[[Packet], Packet] | None = None, nat: bool = True
+    ) -> Packet:
+        """All base chains of one hook. ``translate`` is conntrack's own translation of a known connection."""
+        for table, chain in self.ruleset.base_chains(hook, packet.version):
+            if translate is not None and chain.priority > _priority_of_translation(hook):
+                packet, translate = translate(packet), None
+            place = Place(hook, table, chain)
+            if hook in _CONNTRACK_HOOKS and chain.priority <= _CONNTRACK_PRIORITY:
+                packet = _with_connection(self._base_chain(place, _without_connection(packet)), packet)
+            elif chain.kind != "nat" or (nat and _is_translatable(packet, hook)):
+                packet = self._base_chain(place, packet)
+        return translate(packet) if translate is not None else packet
+
+    def _base_chain(self, place: Place, packet: Packet) -> Packet:
+        ended, packet = self._chain(place, packet, depth=0)
+        if ended is None and not place.chain.accepts:
+            raise EndedError(DROPPED, packet, self._tell(place, None, "drop", packet, packet))
+        return packet
+
+    def _chain(self, place: Place, packet: Packet, *, depth: int) -> tuple[Ended, Packet]:
+        for rule in place.chain.rules:
+            if not self._applies(place, rule, packet):
+                continue
+            for effect in rule.effects:
+                ended, packet = self._effect(place, rule, effect, packet, depth)
+                if ended is not None:
+                    return (None if ended == "return" else ended), packet
+        return None, packet
+
+    def _applies(self, place: Place, rule: Rule, packet: Packet) -> bool:
+        found = rule.applies(packet)
+        if found is None:
+            found = self.assumed.get(id_of(rule))
+        if found is None:
+            raise UndecidedError(rule, Step(place, rule, UNKNOWN, packet, packet))
+        if found and any(effect.kind == UNKNOWN for effect in rule.effects):
+            raise EndedError(UNKNOWN, packet, self._tell(place, rule, UNKNOWN, packet, packet))
+        return found
+
+    def _effect(self, place: Place, rule: Rule, effect: Effect, packet: Packet, depth: int) -> tuple[Ended, Packet]:
+        if effect.kind in {"jump", "goto"}:
+            return self._call(place, rule, effect, packet, depth)
+        after = _applied(effect, packet, place.hook, self.routing)
+        if effect.kind == "continue":
+            return None, after
+        step = self._tell(place, rule, effect.kind, packet, after)
+        if effect.kind in {"drop", "reject"}:
+            raise EndedError(DROPPED if effect.kind == "drop" else REJECTED, after, step)
+        if effect.kind in _ENDS_BASE_CHAIN:
+            return "accept", after
+        return ("return" if effect.kind == "return" else None), after
+
+    def _call(self, place: Place, rule: Rule, effect: Effect, packet: Packet, depth: int) -> tuple[Ended, Packet]:
+        called = place.table.chains.get(effect.chain)
+        step = self._tell(place, rule, f"{effect.kind} {effect.chain}", packet, packet)
+        if called is None or depth >= _MAX_DEPTH:
+            raise EndedError(UNKNOWN, packet, step)
+        ended, packet = self._chain(replace(place, chain=called), packet, depth=depth + 1)
+        # After a goto the packet does not come back to the chain that it left, but to that chain's caller.
+        return ended or ("return" if effect.kind == "goto" else None), packet
+
+    def _tell(self, place: Place, rule: Rule | None, effect: str, before: Packet, after: Packet) -> Step:
+        step = Step(place, rule, effect, before, after)
+        self.steps.append(step)
+        return step
+
+
+def _without_connection(packet: Packet) -> Packet:
+    """The packet as rules see it before conntrack has looked it up: in an invalid state, of no connection."""
+    return replace(packet, state=_INVALID, direction="", translated=frozenset(), original=None)
+
+
+def _with_connection(packet: Packet, known: Packet) -> Packet:
+    state = packet.state if packet.state == _UNTRACKED else known.state
+    return replace(packet, state=state, direction=known.direction, translated=known.translated, original=known.original)
+
+
+_ENDS_BASE_CHAIN = frozenset({"accept", "dnat", "snat", "masquerade", "redirect"})
+
+
+def id_of(rule: Rule) -> int:
+    """What tells a rule from others while one packet is walked; equal rules are assumed alike."""
+    return hash((rule.text, rule.handle, rule.matches))
+
+
+def _priority_of_translation(hook: Hook) -> int:
+    return _DNAT_PRIORITY if hook in {Hook.PREROUTING, Hook.OUTPUT} else _SNAT_PRIORITY
+
+
+def _is_translatable(packet: Packet, hook: Hook) -> bool:
+    """Whether NAT chains see the packet: the first of a connection, not translated in this way before."""
+    manipulation = DNAT if hook in {Hook.PREROUTING, Hook.OUTPUT} else SNAT
+    return packet.state == NEW and manipulation not in packet.translated
+
+
+def routed(routing: Routing, packet: Packet) -> Route:
+    """The route of the packet. Raises ``EndedError`` where there is none."""
+    route = routing.route(packet)
+    if route is None:
+        raise EndedError(NO_ROUTE, packet)
+    return route
+
+
+def _type_of(routing: Routing, address: str) -> str:
+    return LOCAL if routing.is_local(address) else UNICAST
+
+
+def typed(routing: Routing, packet: Packet) -> Packet:
+    """The packet with the types of its addresses, as ``addrtype`` and ``fib`` compare them."""
+    return replace(
+        packet,
+        destination_type=_type_of(routing, packet.destination),
+        source_type=_type_of(routing, packet.source) if packet.source else UNICAST,
+    )
+
+
+def _applied(effect: Effect, packet: Packet, hook: Hook, routing: Routing) -> Packet:
+    """The packet after one effect."""
+    change = _CHANGES.get(effect.kind)
+    return packet if change is None else change(effect, packet, hook, routing)
+
+
+def _redirected(effect: Effect, packet: Packet, hook: Hook, routing: Routing) -> Packet:
+    """To the loopback for what the host sends, to the address of the interface for what comes in."""
+    if hook is Hook.OUTPUT:
+        return typed(routing, packet.with_destination(_LOOPBACK[packet.version], effect.port))
+    here = routing.route(replace(packet, destination=packet.source or packet.destination))
+    return typed(routing, packet.with_destination(here.source if here is not None else None, effect.port))
+
+
+def _masqueraded(_: Effect, packet: Packet, __: Hook, routing: Routing) -> Packet:
+    """The source becomes an address of the interface by which the packet leaves."""
+    route = routing.route(packet)
+    return replace(packet, source=route.source if route else None, translated=packet.translated | {SNAT})
+
+
+def _marked(mark: int, effect: Effect) -> int:
+    return (mark & ~effect.mask) ^ effect.value
+
+
+_LOOPBACK = {4: "127.0.0.1", 6: "::1"}
+_CHANGES: Mapping[str, Callable[[Effect, Packet, Hook, Routing], Packet]] = {
+    "dnat": lambda e, p, _h, routing: typed(routing, p.with_destination(e.address, e.port)),
+    "redirect": _redirected,
+    "snat": lambda e, p, _h, _r: replace(p, source=e.address or p.source, translated=p.translated | {SNAT}),
+    "masquerade": _masqueraded,
+    "mark": lambda e, p, _h, _r: replace(p, mark=_marked(p.mark, e)),
+    "connmark": lambda e, p, _h, _r: replace(p, connection_mark=_marked(p.connection_mark, e)),
+    "save-mark": lambda _e, p, _h, _r: replace(p, connection_mark=p.mark),
+    "restore-mark": lambda _e, p, _h, _r: replace(p, mark=p.connection_mark),
+    "notrack": lambda _e, p, _h, _r: replace(p, state=_UNTRACKED),
+}
