@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from bridgework.diagnosis.container_findings import fixed_addresses
 from bridgework.diagnosis.view import VLAN_DRIVERS, View, length_like
 from bridgework.explanations import finding, of_container, of_network
-from bridgework.explanations.remedies import any_address, container_reference
+from bridgework.explanations.remedies import container_reference
 from bridgework.ipam.input import why_refused
 from bridgework.ipam.intervals import enclosures, first_meetings
 from bridgework.model.actions import FindFreeSubnets, RestartContainer
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.endpoint_names import SHORT_ID
 from bridgework.model.errors import Remedy
-from bridgework.model.snapshot import Container, Endpoint, Network
+from bridgework.model.snapshot import Container, Network
 
 
 def subnets_of_networks_overlap(view: View) -> Iterator[Finding]:
@@ -77,41 +78,7 @@ def subnets_hide_public_addresses(view: View) -> Iterator[Finding]:
 def fixed_addresses_are_not_had(view: View) -> Iterator[Finding]:
     """Find fixed addresses that a running container did not get, or that another holds while it is stopped."""
     for container in view.snapshot.containers:
-        for endpoint in container.endpoints:
-            wanted = (
-                (endpoint.configured_ipv4, endpoint.ipv4_address),
-                (endpoint.configured_ipv6, endpoint.ipv6_address),
-            )
-            for asked, held in wanted:
-                if asked and endpoint.state == "configured":
-                    yield from _taken(view, container, endpoint, asked)
-                elif asked and held and asked != held:
-                    yield _changed(view, container, endpoint, asked, held)
-
-
-def _taken(view: View, container: Container, endpoint: Endpoint, asked: str) -> Iterator[Finding]:
-    for holder in view.snapshot.holders_by_address.get(asked, ()):
-        if holder.network_id != endpoint.network_id or holder.container_id == container.id:
-            continue
-        yield finding(
-            "static-address-taken",
-            of_container(container),
-            f"{container.name} wants {asked} on {endpoint.network_name}, which {holder.container_name} holds.",
-            remedy=any_address(view.snapshot, container, endpoint, holder.container_name),
-            evidence={"address": asked, "holder": {"id": holder.container_id, "name": holder.container_name}},
-        )
-
-
-def _changed(view: View, container: Container, endpoint: Endpoint, asked: str, held: str) -> Finding:
-    holders = [h for h in view.snapshot.holders_by_address.get(asked, ()) if h.network_id == endpoint.network_id]
-    whose = f", which {holders[0].container_name} holds now" if holders else ""
-    return finding(
-        "address-changed",
-        of_container(container),
-        f"{container.name} asked for {asked} on {endpoint.network_name}{whose}; it has {held}.",
-        remedy=Remedy(f"Use the name {container.name} instead of the address."),
-        evidence={"asked": asked, "held": held, "holders": [holder.container_name for holder in holders]},
-    )
+        yield from fixed_addresses(view.snapshot, container)
 
 
 @dataclass(frozen=True, slots=True)

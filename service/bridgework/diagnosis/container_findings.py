@@ -32,13 +32,14 @@ def findings_for(
     attachment = state.attachment_of(container.id)
     return ordered(
         (
-            *_ports(snapshot, container),
+            *ignored_ports(snapshot, container),
+            *_loopback_ports(container),
             *taken_ports(snapshot, container),
             *lost_share(state, attachment),
             *_network(snapshot, container, attachment),
             *_links(snapshot, container),
             *_names(snapshot, container),
-            *_addresses(snapshot, container),
+            *fixed_addresses(snapshot, container),
             *_gone(snapshot, container),
             *forgotten_network(snapshot, container),
             *_resolver(state, container, attachment),
@@ -50,8 +51,8 @@ def _listed(ports: tuple[PublishedPort, ...]) -> str:
     return ", ".join(f"{p.host_port or 'any'}->{p.container_port}/{p.protocol}" for p in ports)
 
 
-def _ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
-    """Find ports that were to be published and are not, or only on a loopback."""
+def ignored_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """Find ports that the engine does not publish, because of the network mode or of internal networks."""
     component = of_container(container)
     asked = container.configured_ports
     networks = _networks(snapshot, container)
@@ -69,12 +70,16 @@ def _ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
         message = f"The ports of {container.name} ({_listed(asked)}) are not published: {names} lets nothing out."
         remedy = remedies.way_out(snapshot, container)
         yield finding("internal-no-publish", component, message, remedy=remedy, evidence=facts)
+
+
+def _loopback_ports(container: Container) -> Iterator[Finding]:
+    """Find ports that are published on a loopback of the host only."""
     for port in container.published_ports:
         if is_loopback(port.host_ip):
             message = f"Port {port.host_port} of {container.name} is published at {port.host_ip} only."
             yield finding(
                 "port-bound-to-loopback",
-                component,
+                of_container(container),
                 message,
                 severity=Severity.INFO,
                 evidence={"host_ip": port.host_ip, "host_port": port.host_port},
@@ -195,7 +200,7 @@ def _held_by_others(
     return finding("alias-already-held", of_container(container), message, remedy=remedy, evidence=facts)
 
 
-def _addresses(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+def fixed_addresses(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
     """Find fixed addresses that it did not get, or that another container holds while it is stopped."""
     for endpoint in container.endpoints:
         for wanted, held in _wanted(endpoint):

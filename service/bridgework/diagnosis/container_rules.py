@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridgework.analysis.rules.listener import is_loopback
-from bridgework.diagnosis.container_findings import taken_ports
+from bridgework.diagnosis.container_findings import ignored_ports, taken_ports
 from bridgework.diagnosis.view import View, enumerate_names
 from bridgework.explanations import finding, of_container
-from bridgework.explanations.remedies import revive_share, start_it, way_out
+from bridgework.explanations.remedies import revive_share, start_it
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import ListeningSocket
@@ -65,34 +65,9 @@ def containers_are_paused(view: View) -> Iterator[Finding]:
 
 
 def published_ports_are_not_in_force(view: View) -> Iterator[Finding]:
-    """Find ports that the engine does not publish, because of the network mode or of internal networks."""
+    """Find ports that the engine does not publish, and stopped containers whose port another one has now."""
     for container in view.snapshot.containers:
-        ports = enumerate_names(sorted({_text(port) for port in container.configured_ports}))
-        networks = view.networks_of(container)
-        evidence = {"network_mode": container.network_mode, "affected": len(container.configured_ports)}
-        mode = container.network_mode.partition(":")[0]
-        if ports and (container.host_mode or container.none_mode or container.shares_with):
-            yield finding(
-                "published-ports-ignored",
-                of_container(container),
-                f"{container.name} is in {mode} mode: publishing {ports} is ignored.",
-                remedy=Remedy("Use the port the program listens on; or create it on a network of its own."),
-                evidence=evidence,
-            )
-        elif ports and networks and all(network.internal for network in networks):
-            yield finding(
-                "internal-no-publish",
-                of_container(container),
-                f"{ports} of {container.name} is not published: "
-                f"{enumerate_names(network.name for network in networks)} is internal.",
-                remedy=way_out(view.snapshot, container),
-                evidence=evidence,
-            )
-
-
-def published_ports_are_taken(view: View) -> Iterator[Finding]:
-    """Find stopped containers whose port of the host another container has now."""
-    for container in view.snapshot.containers:
+        yield from ignored_ports(view.snapshot, container)
         yield from taken_ports(view.snapshot, container)
 
 

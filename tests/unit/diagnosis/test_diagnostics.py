@@ -192,7 +192,7 @@ def test_a_stopped_containers_address_that_another_holds_is_told_with_the_holder
         container("web", endpoint("web", "lab", "172.18.0.3")),
     )
     finding = only(*things, code="static-address-taken")
-    assert finding.message == "db wants 172.18.0.3 on lab, which web holds."
+    assert finding.message == "db wants 172.18.0.3 on lab, which web holds: it cannot start."
     assert [call.method for call in calls_of(finding.remedy)] == ["DELETE", "PUT"]
     assert calls_of(finding.remedy)[1].body == {"aliases": ["sql"]}
 
@@ -213,7 +213,7 @@ def test_an_address_other_than_the_one_asked_for_is_told():
     moved = container("db", endpoint("db", "lab", "172.18.0.4", configured_ipv4="172.18.0.3"))
     assert only(network("lab"), moved, code="address-changed").evidence["holders"] == []
     holder = container("web", endpoint("web", "lab", "172.18.0.3"))
-    assert "which web holds now" in only(network("lab"), moved, holder, code="address-changed").message
+    assert "which web holds" in only(network("lab"), moved, holder, code="address-changed").message
 
 
 def test_an_address_written_down_that_nobody_holds_is_stale():
