@@ -30,6 +30,7 @@ ANSWER_PIECE_BYTES = 1
 STALLED_S = 120
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# 64 hex digits for a container or a local network, 25 of base 36 for a network of a swarm.
 _FULL_ID = re.compile(r"[0-9a-f]{64}|[0-9a-z]{25}")
 
 
@@ -45,6 +46,7 @@ class SdkClient(docker.APIClient):
     def timeout(self, limit_s: float) -> None:
         self._limit_s = limit_s
 
+    # docker.APIClient is a requests.Session: every request of the SDK passes here.
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a request. An answer that is not a stream is read within the limit, however slowly it arrives."""
         # The timeout of requests bounds the wait for each piece, not the whole answer.
@@ -56,7 +58,7 @@ class SdkClient(docker.APIClient):
 
     def create_network_from(self, body: dict[str, Any]) -> str:
         """Send ``POST /networks/create``; return the id. The SDK's method lacks ``EnableIPv4`` and ``ConfigFrom``."""
-        sdk: Any = self
+        sdk: Any = self  # the SDK's types do not have its internals
         answer = sdk._result(sdk._post_json(sdk._url("/networks/create"), data=body), json=True)
         return str(answer["Id"])
 
@@ -73,12 +75,13 @@ class SdkClient(docker.APIClient):
     def pull_from(self, image: str) -> Iterator[dict[str, Any]]:
         """Send ``POST /images/create`` and return its steps, as the SDK's ``pull``, but with a timeout."""
         sdk: Any = self
+        # The credentials are those of the service's own Docker configuration, as for the SDK's pull.
         registry, _ = auth.resolve_repository_name(image)
         header = auth.get_config_header(sdk, registry)
         repository, tag = parse_repository_tag(image)
         response = sdk._post(
             sdk._url("/images/create"),
-            params={"fromImage": repository, "tag": tag or "latest"},
+            params={"fromImage": repository, "tag": tag or "latest"},  # without a tag the engine would pull all of them
             headers={"X-Registry-Auth": header} if header else {},
             stream=True,
             timeout=STALLED_S,
@@ -166,6 +169,7 @@ class Commands:
 
     def stop_container(self, container_id: str, grace_s: int) -> None:
         """Stop a container, killing it after ``grace_s`` seconds."""
+        # The caller chose the grace period, so it does not count against the request's deadline.
         deadline.extend(grace_s)
         with self._refusals("stop_container", container_id):
             self._api().stop(_full(container_id), timeout=grace_s)
@@ -189,6 +193,7 @@ class Commands:
     def remove_container(self, container_id: str, *, force: bool = False) -> None:
         """Remove a container and its anonymous volumes."""
         with self._refusals("remove_container", container_id):
+            # v: anonymous volumes would stay behind, and nothing names them any more.
             self._api().remove_container(_full(container_id), v=True, force=force)
 
 

@@ -28,6 +28,8 @@ from bridgework.model.probe_port import Place
 from bridgework.model.snapshot import Container, Snapshot
 
 _OK, _NOT_FOUND = 200, 404
+
+# How long a subscriber waits for news before it can notice that its own client has gone.
 HEARTBEAT_S = 1.0
 
 
@@ -40,6 +42,7 @@ class _Session:
         api_version, engine_api = versions
         self.prefix = f"/v{api_version}"
         self.source = SnapshotSource(address, self.prefix, timeout_s, engine_api)
+        # One connection for each thread of the worker, and two for work outside of requests.
         self.client = LazyClient(SdkClient, address, api_version, timeout_s, pool_size=threads + 2)
         self.facts: EngineFacts | None = None
 
@@ -58,7 +61,7 @@ class DockerEngine(Commands):
         try:
             return self._session().source.snapshot(asked_ns)
         except EngineUnreachable:
-            self._made = None
+            self._made = None  # the engine that comes back may be another version
             raise
 
     @property
@@ -89,6 +92,7 @@ class DockerEngine(Commands):
     def facts(self) -> EngineFacts:
         """See ``Engine``."""
         session = self._session()
+        # Two threads may read the facts at the same time; both read the same.
         if session.facts is None:
             info, version = self._get(f"{session.prefix}/info"), self._get("/version")
             with expected_shape("GET /info"):
@@ -157,6 +161,7 @@ class DockerEngine(Commands):
             sock: socket.socket | None = connection.sock
             if sock is not None:
                 sock.settimeout(HEARTBEAT_S)
+            # Before this, the stream was not open: a change may have been missed, so the log is read once.
             yield True
             while True:
                 yield _has_news(sock)
@@ -172,6 +177,7 @@ class DockerEngine(Commands):
         made = self._made
         if made is not None:
             return made
+        # With a timeout: while an engine hangs, all threads would wait here one after another.
         if not self._lock.acquire(timeout=patience(self._timeout_s)):
             raise too_slow(self._timeout_s)
         try:

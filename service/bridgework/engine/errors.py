@@ -66,6 +66,7 @@ TABLE: tuple[Row, ...] = (
          Conflict, "bridge-name-taken", "Another network has the bridge {bridge} already."),
     _row("create_network", r"existing interface (?P<bridge>\S+) is not a bridge", Conflict, "bridge-name-taken",
          "The host has an interface {bridge} already, and it is no bridge."),
+    # Docker has default IPv6 pools since version 27.
     _row("create_network", r"non-overlapping IPv6 address pool", Conflict, "address-space-exhausted",
          "The engine has no IPv6 subnet to give of its own (before Docker 27 it has none at all).",
          Remedy("Name an IPv6 subnet.", (FindFreeSubnets(64),))),
@@ -73,6 +74,7 @@ TABLE: tuple[Row, ...] = (
          Conflict, "address-space-exhausted", "The engine's default address pools have no free subnet left.",
          Remedy("Name a subnet yourself, remove networks nobody uses, or widen default-address-pools.",
                 (FindFreeSubnets(24), RehearsePrune()))),
+    # The three messages of one fact: from the address management, the bridge driver, and the look at the host's routes.
     _row("create_network", r"[Pp]ool overlaps with other one|networks have overlapping IPv|conflicts with existing route",
          Conflict, "subnet-overlaps", "The subnet overlaps one that is in use.", _FREE_SUBNET),
     _row("create_network", r'plugin "?([^" ]+)"? not found', InvalidInput, "driver-unknown",
@@ -86,22 +88,27 @@ TABLE: tuple[Row, ...] = (
          "Only an overlay network of a swarm can be the routing mesh."),
     _row("create_network", r'configuration network "(\S+)" does not exist', NotFound, "network-not-found",
          "No configuration network is named {0}."),
+    # From here on the rows pass the engine's message on: each pattern stands for many combinations, and the message names
+    # the one that is meant.
     _row("create_network", r"configuration network can only contain|(?:configurations|options) are not supported if the network depends",
          InvalidInput, "configuration-conflict", "The engine refuses the combination: {message}."),
     _row("create_network", r"invalid network config|failed to allocate (?:gateway|secondary ip address)|ipv[46] pool is empty|doesn't support multiple subnets|IPv4 or IPv6 must be enabled|IPv4 cannot be disabled",
          InvalidInput, "address-configuration-invalid", "The engine refuses the address configuration: {message}."),
+    # "operation not supported" is the kernel's answer where it has no macvlan or ipvlan for that link.
     _row("create_network", r"parent interface|not a valid (?:mac|ip)vlan parent|invalid subinterface|vlan id must be|operation not supported",
          Conflict, "parent-unusable", "The driver cannot use that parent interface: {message}."),
     _row("create_network", r"failed to parse \S+ value|invalid MTU number|requested (?:mac|ip)vlan \w+ '.*' is not valid|result out of range|invalid argument|Cannot read IPv6 setup|gateway mode '\w+' can only be used",
          InvalidInput, "option-invalid", "The driver or the kernel refuses an option: {message}."),
     _row("remove_network", r'configuration network "(\S+)" is in use', Conflict, "network-in-use",
          "Other networks take their configuration from {0}."),
+    # Only running containers have active endpoints; the engine removes a network of stopped ones.
     _row("remove_network", r"has active endpoints|is in use by (?:service|task)", Conflict, "network-in-use",
          "The network has active endpoints."),
     _row("remove_network", r"is a pre-defined network and cannot be removed", Conflict, "network-builtin",
          "The network is the engine's own and cannot be removed."),
     _row("connect", r"already exists in network|is already attached to network", Conflict, "endpoint-exists",
          "The container has an endpoint in that network already."),
+    # A start joins the container's networks, so it can fail like a connect. A create checks the same fields.
     _row(_JOIN, r"Address already in use", Conflict, "static-address-taken", "The address is in use already."),
     _row(_JOIN, r"no available IPv[46] addresses", Conflict, "pool-exhausted",
          "The network has no free address left.", _ROOM),
@@ -132,10 +139,14 @@ TABLE: tuple[Row, ...] = (
          Remedy("Stop the container, connect it, and start it.")),
     _row("connect disconnect start_container", r"marked for removal", Conflict, "container-removing",
          "The container is being removed."),
+    # The use case counts this as success: the endpoint is gone, as requested.
     _row("disconnect", r"is not connected to (?:the )?network|endpoint \S+ not found", NotFound,
          "endpoint-not-found", "The container has no endpoint in that network."),
+    # A connect and a disconnect can move the published ports to another network of the container, which binds them anew.
+    # "Bind for" is the engine's own allocator: another container has the port.
     _row("connect disconnect " + _START, r"Bind for (?P<host_ip>\S+):(?P<host_port>\d+) failed: port is already allocated"
          , Conflict, "port-taken", "Port {host_port} of the host is taken already."),
+    # The next two are the kernel's answer to a bind: of docker-proxy up to Docker 27, of the engine itself since 28.
     _row("connect disconnect " + _START, r"listen \w+ (?P<host_ip>\S+):(?P<host_port>\d+): bind: address already in use", Conflict,
          "port-taken", "Port {host_port} of the host is taken by a program that is no container's published port."),
     _row("connect disconnect " + _START, r"failed to bind host port (?:for )?(?P<host_ip>\[\S+?\]|[\d.]+):(?P<host_port>\d+)[:/].*address already in use",
@@ -152,6 +163,7 @@ TABLE: tuple[Row, ...] = (
          Conflict, "shared-network-owner-down", "The container whose network it shares is not running."),
     _row(_START, r"ontainer (\w+) is restarting, wait until the container is running", Conflict,
          "shared-network-owner-down", "The container whose network it shares is restarting."),
+    # For a start of the container itself, translate() has answered before: this is the owner of its network.
     _row(_START, r"No such container", Conflict, "shared-network-owner-gone",
          "The container whose network it shares is gone.",
          Remedy("Create it again: what it shared does not come back.")),
@@ -174,6 +186,7 @@ TABLE: tuple[Row, ...] = (
          "container-name-taken", "A container named {name} exists already."),
     _row("create_container rename_container", r"Invalid container name|names may be empty", InvalidInput, "container-name-invalid",
          "The engine refuses the name: {message}."),
+    # The message of a create names the image, that of a pull comes from the registry or from containerd.
     _row("create_container pull_image", r"[Nn]o such image:? ?(\S*)|manifest unknown|manifest for \S+ not found|failed to resolve reference \S+ \S+: not found|repository does not exist|pull access denied",
          NotFound, "image-not-found", "The engine has no such image.", _PULL),
     _row("create_container pull_image", r"invalid reference format|invalid tag format", InvalidInput, "image-reference-invalid",
@@ -188,6 +201,7 @@ TABLE: tuple[Row, ...] = (
     _row("rename_container", r"sandbox \w+ not found", Conflict, "container-restarting",
          "The container is between two starts, so it has no network namespace to rename.",
          Remedy("Stop the container, rename it, and start it.")),
+    # A connect of a running container that failed leaves its settings behind, without an endpoint (see Commands.connect).
     _row("rename_container", r"no endpoint attached to network (\S+) found", Conflict, "endpoint-half-made",
          "The engine keeps the wish of a connect to {0} that failed, and renames nothing while it does.",
          Remedy("Restart the container, or stop it, disconnect it from there, and start it.")),
@@ -195,6 +209,7 @@ TABLE: tuple[Row, ...] = (
          "container-running", "The container is running.", Remedy("Stop it first, or remove it with ?force=true.")),
     _row("remove_container", r"removal of container \S+ is already in progress", Conflict, "container-removing",
          "The container is being removed."),
+    # The last rows are for every command; they stand last because a row above may say more.
     _row("*", r"No such container", NotFound, "container-not-found", "The container is gone."),
     _row("*", r"network \S+ not found", NotFound, "network-not-found", "The network is gone."),
     _row("*", r"no space left on device", EngineMisbehaved, "engine-disk-full", "The engine's disk is full.",
@@ -233,6 +248,7 @@ def _named(found: re.Match[str]) -> dict[str, str | int]:
 
 def _detail(row: Row, found: re.Match[str], message: str) -> str:
     groups = [group for group in found.groups() if group is not None] or [""]
+    # Some messages of runc are several lines long.
     said = " ".join(message.rstrip(".").split())
     return row.detail.format(*groups, message=said, **found.groupdict())
 
@@ -244,6 +260,8 @@ def translated(operation: str, address: EngineAddress, timeout_s: float, subject
         yield
     except docker.errors.APIError as error:
         raise translate(operation, _message_of(error), error.status_code, subject) from error
+    # requests has three names for an engine that is too slow: a timeout of the connect, one of the wait for an answer,
+    # and a ConnectionError around urllib3's timeout while a body is read.
     except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectTimeout) as error:
         raise too_slow(timeout_s) from error
     except requests.exceptions.ConnectionError as error:
@@ -256,8 +274,10 @@ def translated(operation: str, address: EngineAddress, timeout_s: float, subject
         raise EngineMisbehaved(
             code="engine-answered-strangely", detail=f"The engine's answer to {operation} makes no sense: {error}"
         ) from error
+    # The SDK checks an image's reference itself before it asks the engine.
     except docker.errors.InvalidRepository as error:
         raise translate(operation, f"invalid reference format: {error}", None) from error
+    # What is left of the SDK's errors is about the connection: bad certificates, no socket.
     except docker.errors.DockerException as error:
         raise unreachable(address.url, str(error)) from error
     except SHAPE_ERRORS as error:  # an answer of another shape

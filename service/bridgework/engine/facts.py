@@ -19,11 +19,13 @@ def negotiate(version: Any) -> tuple[str, tuple[int, int]]:
     Raises:
         EngineMisbehaved: the answer is not from a Docker engine, or the engine is too old.
     """
+    # Engines before Docker 1.13 do not report MinAPIVersion; their ApiVersion is too old anyway.
     try:
         newest = _pair(version["ApiVersion"])
         oldest = _pair(version.get("MinAPIVersion") or "1.12")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EngineMisbehaved(code="engine-answered-strangely", detail="What answers is no Docker engine.") from error
+    # Not newer than this service knows: a newer API may change what a field means.
     chosen = min(newest, NEWEST_API)
     if chosen < OLDEST_API or chosen < oldest:
         raise EngineMisbehaved(

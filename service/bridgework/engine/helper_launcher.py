@@ -30,11 +30,16 @@ from bridgework.model.probe_port import Place
 from bridgework.model.snapshot import HELPER_LABEL
 
 START_BY_LABEL, UNTIL_LABEL = HELPER_LABEL + "-start-by", HELPER_LABEL + "-until"
+# A helper that was created and not started within this time has lost its worker: two time limits of the engine.
 START_WITHIN_S = 40
 TIDY_EVERY_S = 30
+
+# Limits for a program that may run beside any container: a fault in it must not starve the host.
 MEMORY_BYTES = 128 * 1024 * 1024
 MAX_PROCESSES = 64
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+
+# Each running helper keeps one connection of the pool.
 MAX_CONNECTIONS = 16
 # The oldest version that the service speaks has all that a helper needs, and a fixed one needs no negotiation.
 API_VERSION = ".".join(map(str, OLDEST_API))
@@ -64,12 +69,14 @@ class HelperLauncher:
         api = self._api()
         with translated("create_container", self._address, self._timeout_s):
             made = api.create_container_from_config(self._body(place, argument_json, timeout_s))["Id"]
-        with contextlib.ExitStack() as ending:
+        with contextlib.ExitStack() as ending:  # runs its callbacks in reverse: hang up first, then remove
             ending.callback(self._end, made)
             with translated("start_container", self._address, self._timeout_s):
+                # Attached before the start, so that no line of output is missed.
                 stream = api.attach_socket(made, params={"stdin": 1, "stdout": 1, "stream": 1, "logs": 1})
                 ending.callback(_hang_up, stream)
                 api.start(made)
+            # A read of the stream has no timeout of its own that would count for the whole output.
             watchdog = threading.Timer(max(0.0, ends - time.monotonic()), _hang_up, args=(stream,))
             ending.callback(watchdog.cancel)
             watchdog.start()
@@ -82,17 +89,21 @@ class HelperLauncher:
         mode = f"container:{place.container_id}" if place.container_id else "host"
         return {
             "Image": self._image,
+            # The image's own entry point would start the service.
             "Entrypoint": [],
             "Cmd": [*COMMAND, argument_json],
             "User": "0:0",
             "AttachStdin": True,
             "AttachStdout": True,
+            # The helper ends at the end of its standard input, and the engine closes that when the one client of it
+            # disconnects. So a helper never outlives its worker's connection.
             "OpenStdin": True,
             "StdinOnce": True,
             "Labels": {HELPER_LABEL: "true", **{name: str(moment) for name, moment in labels.items()}},
             "HostConfig": {
                 "NetworkMode": mode,
                 "AutoRemove": True,
+                # A probe needs raw sockets for ICMP, and no other capability.
                 "CapDrop": ["ALL"],
                 "CapAdd": ["NET_RAW"],
                 "SecurityOpt": ["no-new-privileges"],

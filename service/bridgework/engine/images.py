@@ -16,6 +16,7 @@ _ID = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
 def is_known(images: Iterable[Mapping[str, Any]], reference: str) -> bool:
     """Return whether the reference means one of the images, which are items of ``GET /images/json``."""
     wanted = normal(reference)
+    # An image without a tag is known by its id alone; "abc123" may be a name or the digits of an id.
     digits = _ID.fullmatch(reference)
     for image in images:
         names = (*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ()))
@@ -28,8 +29,9 @@ def is_known(images: Iterable[Mapping[str, Any]], reference: str) -> bool:
 
 def normal(reference: str) -> str:
     """Return the reference without Docker Hub and with a tag: ``docker.io/library/busybox`` is ``busybox:latest``."""
+    # A digest names the image by itself; Docker ignores a tag beside it.
     name, at, digest = _HOME.sub("", reference, count=1).removeprefix("library/").partition("@")
     path, colon, tag = name.rpartition(":")
-    if not colon or "/" in tag:
+    if not colon or "/" in tag:  # the colon was that of a registry's port
         path, tag = name, "latest"
     return f"{path}@{digest}" if at else f"{path}:{tag}"

@@ -24,6 +24,7 @@ def read_network(raw: Json, api_version: tuple[int, int]) -> Network:
     ``api_version`` is the newest that the engine speaks; it decides which options the engine ignores.
     """
     ipam = raw.get("IPAM") or {}
+    # Docker writes an empty map as null in some answers and as {} in others (26 to 29).
     options = dict(raw.get("Options") or {})
     return Network(
         id=raw["Id"],
@@ -50,6 +51,7 @@ def read_network(raw: Json, api_version: tuple[int, int]) -> Network:
 
 def _read_pool(raw: Json) -> Pool:
     gateway = raw.get("Gateway") or None
+    # Some drivers report the gateway with the prefix length of the subnet.
     return Pool(
         subnet=raw.get("Subnet") or "",
         gateway=gateway.split("/")[0] if gateway else None,
@@ -65,6 +67,7 @@ def read_container(raw: Json, known: Snapshot) -> Container:
     status = state.get("Status") or "created"
     name = raw["Name"].removeprefix("/")
     mode, shares_with = _read_mode(host.get("NetworkMode") or "default")
+    # A restarting container has no process between two starts, so its endpoints are only configured.
     running = status in {"running", "paused"}
     return Container(
         id=raw["Id"],
@@ -114,6 +117,7 @@ def _read_endpoints(
     return tuple(
         _read_endpoint(
             raw or {},
+            # The key is the name or the id, as the caller of the create wrote it, until the first start.
             network_name=known.networks_by_id[key].name if key in known.networks_by_id else key,
             network_id=(raw or {}).get("NetworkID") or _id_of(key, known),
             container_id=container_id,
@@ -139,6 +143,7 @@ def _read_endpoint(
         network_name=network_name,
         container_id=container_id,
         container_name=container_name,
+        # A network that a running container failed to join has settings, and no endpoint id.
         state="active" if running and raw.get("EndpointID") else "configured",
         endpoint_id=raw.get("EndpointID") or None,
         ipv4_address=raw.get("IPAddress") or None,
@@ -196,6 +201,7 @@ def time_ns_of(raw: str) -> int:
 
 
 def _split_host(entry: str) -> tuple[str, str]:
+    # "name:address" or "name=address". An IPv6 address has colons and no "=", so "=" separates where there is one.
     name, _, address = entry.partition("=" if "=" in entry else ":")
     return name, address
 

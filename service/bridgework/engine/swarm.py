@@ -12,6 +12,8 @@ from bridgework.engine.faults import unexpected
 from bridgework.model.peers import Holder, Membership, Node, OverlayGossip
 
 _OK, _NOT_FOUND, _NO_MANAGER = 200, 404, 503
+
+# The oldest version that the service speaks has everything here, and a fixed one needs no negotiation.
 _PREFIX = "/v1.44"
 
 
@@ -41,6 +43,7 @@ class EngineSwarm:
         raw = self._get(f"/networks/{network_id}", {"verbose": "true"})
         if raw is None:
             return None
+        # A container that is no task of a service is listed too, under the service "".
         tasks = [task for service in (raw.get("Services") or {}).values() for task in service.get("Tasks") or ()]
         return OverlayGossip(
             tuple(sorted(peer["IP"] for peer in raw.get("Peers") or ())),
@@ -49,6 +52,7 @@ class EngineSwarm:
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         status, body = get_once(self._address, self._timeout_s, _PREFIX + path, query)
+        # A worker node answers 503 to questions for a manager.
         if status in {_NOT_FOUND, _NO_MANAGER}:
             return None
         if status != _OK:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeVar
 
 _Owner = TypeVar("_Owner")
@@ -137,3 +138,25 @@ def is_within(address: int, version: int, blocks: list[Interval]) -> bool:
     """Return whether the address lies in one of the blocks (merged)."""
     position = bisect_right(blocks, Interval(version, address, 1 << bits_of(version)))
     return position > 0 and blocks[position - 1].overlaps(Interval(version, address, address))
+
+
+def forbidden(addresses: Iterable[str], allowed_subnets: tuple[str, ...] | None) -> str | None:
+    """Return the first address outside of all subnets (CIDRs); ``None`` when there is none, or no list."""
+    if allowed_subnets is None:
+        return None
+    blocks = _merged_subnets(allowed_subnets)
+    return next((address for address in addresses if not is_within(*_number_of(address), blocks)), None)
+
+
+# Cached: there may be thousands of subnets, and a matrix checks each name of each source against them. Comparing an
+# address with each subnet took longer than the probe.
+@lru_cache(maxsize=8)
+def _merged_subnets(subnets: tuple[str, ...]) -> list[Interval]:
+    return merged(interval for interval in map(parse, subnets) if interval is not None)
+
+
+def _number_of(address: str) -> tuple[int, int]:
+    """Return number and version of an address without its zone; an IPv4-mapped one (RFC 4291 §2.5.5.2) as IPv4."""
+    parsed = ip_address(address.partition("%")[0])
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return int(mapped or parsed), (mapped or parsed).version

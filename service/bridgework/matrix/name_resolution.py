@@ -12,7 +12,7 @@ from functools import partial
 
 import dns.exception
 
-from bridgework.ipam.allowed import forbidden
+from bridgework.ipam.intervals import forbidden
 from bridgework.matrix.neighbour_budget import Reservation
 from bridgework.matrix.probe_loop import ActiveSource, ProbeLoop
 from bridgework.model.checks import Reason

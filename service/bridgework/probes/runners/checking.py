@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from importlib import import_module
 
-from bridgework.ipam.allowed import forbidden
+from bridgework.ipam.intervals import forbidden
 from bridgework.model.checks import Measurement, ProbeRequest, Protocol, Reason
 from bridgework.model.observations import ResolverConfiguration
 from bridgework.probes import kinds
