@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from bridgework.http.contract import RequestContext
-from bridgework.model.errors import InputFault, InvalidInput
+from bridgework.model.errors import InputFault, invalid
 
 _Item = TypeVar("_Item")
 
@@ -60,6 +60,6 @@ def _decoded(cursor: str, of: str) -> tuple[str, str]:
     except (ValueError, TypeError, binascii.Error):
         given = first = second = None
     if given != of:
-        fault = InputFault("?cursor", "Not a cursor of this list with these filters. Begin again without a cursor.")
-        raise InvalidInput(code="input-invalid", detail=f"The query is invalid: {fault.message}", faults=[fault])
+        message = "Not a cursor of this list with these filters. Begin again without a cursor."
+        raise invalid("The query", [InputFault("?cursor", message)])
     return str(first), str(second)

@@ -18,7 +18,7 @@ from bridgework.http.contract import JSON, Operation
 from bridgework.http.problems.documents import HttpProblem
 from bridgework.http.problems.faults import near
 from bridgework.http.queries import TRUTHS
-from bridgework.model.errors import InputFault, InvalidInput
+from bridgework.model.errors import InputFault, invalid
 
 MAX_KEY_LENGTH = 255
 DOCKER_PARAMETERS: Mapping[str, str] = {
@@ -77,7 +77,7 @@ def _text(query: bytes) -> str:
         unquote_to_bytes(query).decode("utf-8")
         return query.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise invalid([InputFault("?", "Must be UTF-8.")], "The query") from error
+        raise invalid("The query", [InputFault("?", "Must be UTF-8.")]) from error
 
 
 def _loaded(schema: Schema | None, given: dict[str, Any], faults: list[InputFault], prefix: str) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _loaded(schema: Schema | None, given: dict[str, Any], faults: list[InputFaul
                 for name, texts in messages.items()
             )
     if faults:
-        raise invalid(faults, "The query")
+        raise invalid("The query", faults)
     return loaded
 
 
@@ -123,11 +123,11 @@ def read_body(operation: Operation, request: Request) -> Any:
     except strict_json.BadJson as error:
         raise HttpProblem(400, "json-invalid", str(error)) from error
     if operation.max_items and isinstance(given, list) and not 1 <= len(given) <= operation.max_items:
-        raise invalid([InputFault("", f"Must hold 1 to {operation.max_items} items.")], "The body")
+        raise invalid("The body", [InputFault("", f"Must hold 1 to {operation.max_items} items.")])
     try:
         return operation.body.load(given)
     except ValidationError as error:
-        raise invalid(flattened(error.messages), "The body") from error
+        raise invalid("The body", flattened(error.messages)) from error
 
 
 def _require_json(request: Request) -> None:
@@ -149,7 +149,7 @@ def read_key(operation: Operation, headers: Headers) -> str | None:
         return None
     if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise invalid(
-            [InputFault("Idempotency-Key", f"Must be 1 to {MAX_KEY_LENGTH} printable ASCII characters.")], "The header"
+            "The header", [InputFault("Idempotency-Key", f"Must be 1 to {MAX_KEY_LENGTH} printable ASCII characters.")]
         )
     return key
 
@@ -164,17 +164,6 @@ def flattened(messages: Any, pointer: str = "") -> list[InputFault]:
         return found
     texts: Iterable[Any] = messages if isinstance(messages, list) else [messages]
     return [InputFault(pointer, str(text)) for text in texts]
-
-
-def invalid(faults: list[InputFault], what: str) -> InvalidInput:
-    """The error that lists ``faults``."""
-    first = faults[0]
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return InvalidInput(
-        code="input-invalid",
-        detail=f"{what} is invalid: {first.pointer or 'the whole'}: {first.message}{more}",
-        faults=faults,
-    )
 
 
 def _first(texts: Any) -> str:

@@ -76,6 +76,14 @@ class InvalidInput(BridgeworkError):
     faults: Sequence[InputFault] = ()
 
 
+def invalid(what: str, faults: Sequence[InputFault]) -> InvalidInput:
+    """Return the error for the faults of ``what``, such as ``The body``; the detail tells the first of them."""
+    first = faults[0]
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    detail = f"{what} is invalid: {first.pointer or 'the whole'}: {first.message}{more}"
+    return InvalidInput(code="input-invalid", detail=detail, faults=faults)
+
+
 class AmbiguousReference(BridgeworkError):
     """A reference fits several things; ``facts["candidates"]`` lists them."""
 

@@ -1,4 +1,4 @@
-"""The whole engine, examined and pictured: everything observable is gathered once, then core reasons over it."""
+"""The diagnosis and the topology of the whole engine: all observations are collected once, then rules judge them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ASPECTS: tuple[Aspect, ...] = ("interfaces", "sockets", "resolver")
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Every finding, the worst first, and what could not be inspected."""
+    """The findings, the most severe first, and what could not be inspected."""
 
     findings: tuple[Finding, ...]
     limited: tuple[str, ...]
 
 
 def diagnosis(services: Services, snapshot: Snapshot, *, forwarded: bool = False) -> Diagnosis:
-    """Examine the engine as it stands, and the way to the other nodes where there are any."""
+    """Examine the engine, and the connections to other nodes unless a peer asks (``forwarded``)."""
     peers = None if forwarded else services.peers_beyond(snapshot)
     between, silent = peers.findings(snapshot) if peers else ((), ())
     observations = gather(services, snapshot)
@@ -45,7 +45,7 @@ def diagnosis(services: Services, snapshot: Snapshot, *, forwarded: bool = False
 
 
 def gather(services: Services, snapshot: Snapshot) -> Observations:
-    """What can be seen of every running container and of the host."""
+    """Observe every running container and the host."""
     seen: dict[str, Observation] = {}
     inodes: dict[str, int] = {}
     limited: list[str] = []
@@ -85,7 +85,7 @@ def _endpoint_ids(services: Services, snapshot: Snapshot) -> Mapping[str, Mappin
 
 
 def topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> Topology:
-    """The graph; with ``links`` each endpoint's veth on the host is looked up too, which enters every namespace."""
+    """Return the graph. With ``links`` it has the veths on the host too, which takes a look into every namespace."""
     network_ids = None if wanted.network is None else [references.network(snapshot, wanted.network).id]
     seen = gather(services, snapshot) if wanted.links else None
     return build(

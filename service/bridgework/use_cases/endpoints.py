@@ -15,15 +15,16 @@ from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
 from bridgework.policy.access import Caller, Role, require_ownership, require_role
 from bridgework.policy.ownership import require_place
 from bridgework.use_cases.preflight.endpoint import (
+    address_conflict,
+    endpoint_faults,
     endpoint_of,
     half_made,
     is_leftover,
-    require_address_free,
     require_possible,
     require_same,
-    validate,
     with_leftover,
 )
+from bridgework.use_cases.preflight.network import require_valid
 from bridgework.use_cases.services import Actor, Services
 from bridgework.use_cases.views import DescribedEndpoint, describe_endpoint, planned_endpoint
 
@@ -66,7 +67,7 @@ def connect(actor: Actor, network: str, container: str, spec: EndpointSpec) -> C
     joined = references.network(snapshot, network)
     joining = references.container(snapshot, container)
     _require_own(actor.caller, joined, joining)
-    validate(services, joined, spec)
+    require_valid(endpoint_faults(services, joined, spec))
     present = endpoint_of(joining, joined)
     if present is not None and not is_leftover(joining, present):
         require_same(joined, joining, present, spec)
@@ -105,11 +106,7 @@ def _explained(
     snapshot = services.engine.snapshot()
     told = error
     if error.code == "static-address-taken":
-        try:
-            for address in (spec.ipv4_address, spec.ipv6_address):
-                require_address_free(snapshot, network, address)
-        except Conflict as named:
-            told = named
+        told = address_conflict(snapshot, network, (spec.ipv4_address, spec.ipv6_address)) or error
     now = snapshot.containers_by_id.get(container.id)
     return told if now is None else with_leftover(now, network, told)
 

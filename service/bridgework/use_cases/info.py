@@ -1,4 +1,4 @@
-"""What the engine is, whether it answers, and how checks can run."""
+"""Whether the service can serve requests, and what the engine is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridgework.use_cases.services import Services
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether requests can be served now; ``problem`` is why not."""
+    """Whether the service can serve requests now; ``problem`` says why not."""
 
     ready: bool
     runner: RunnerStatus
@@ -21,7 +21,7 @@ class Readiness:
 
 
 def readiness(services: Services) -> Readiness:
-    """Ask the engine now."""
+    """Ask the engine whether it answers now. Never raises."""
     try:
         services.engine.ping()
     except (EngineUnreachable, EngineTooSlow, EngineMisbehaved) as error:
@@ -31,7 +31,7 @@ def readiness(services: Services) -> Readiness:
 
 @dataclass(frozen=True, slots=True)
 class EngineDescription:
-    """The engine's facts beside the runner in force and the kernel limits that bound a matrix."""
+    """The facts of the engine, how checks run, and the kernel's limits that bound a matrix."""
 
     facts: EngineFacts
     runner: RunnerStatus
@@ -40,12 +40,12 @@ class EngineDescription:
 
     @property
     def default_address_pools(self) -> tuple[tuple[str, int], ...]:
-        """Those in force: an engine whose configuration names none has Docker's own, and does not say so."""
+        """The pools in force. An engine whose configuration names none reports none, and uses Docker's own."""
         return self.facts.default_address_pools or DOCKER_POOLS
 
 
 def describe_engine(services: Services) -> EngineDescription:
-    """Everything about the engine that does not change from call to call."""
+    """Describe the engine and its host. Raises the ``Engine*`` errors."""
     host = services.engine.host_place(services.engine.snapshot())
     seen = services.runner.observe(host, ("neighbour_table",))
     table = seen.neighbour_table if seen else None

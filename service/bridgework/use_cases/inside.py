@@ -1,6 +1,6 @@
-"""What is inside a container's network namespace and on the engine's host, whatever the image holds.
+"""What is inside a container's network namespace and on the engine's host. The image needs no tools for it.
 
-Each view is one look by the probe runner. What could not be seen is ``None``, never an empty list.
+Each answer comes from one observation by the probe runner. What could not be observed is ``None``, never an empty list.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class Part(Generic[_Item]):
-    """What was read of a list. ``truncated`` says that the container has more than that."""
+    """The items that were read. ``truncated`` says that the container has more of them."""
 
     items: Sequence[_Item]
     truncated: bool
@@ -31,7 +31,7 @@ class Part(Generic[_Item]):
 
 @dataclass(frozen=True, slots=True)
 class BridgeView:
-    """A bridge of the host and the Docker network that it belongs to."""
+    """A bridge of the host, and the Docker network that owns it."""
 
     index: int
     name: str
@@ -40,7 +40,7 @@ class BridgeView:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceView:
-    """An interface inside. ``peer`` is its other end on the host, ``bridge`` what that end is a port of."""
+    """An interface of a container. ``peer`` is its other end on the host, ``bridge`` the bridge of that end."""
 
     interface: Interface
     network: Network | None = None
@@ -50,7 +50,7 @@ class InterfaceView:
 
 @dataclass(frozen=True, slots=True)
 class HostLinkView:
-    """A link of the host: whom a veth serves, what ports a bridge has."""
+    """An interface of the host: the container and network that a veth serves, the ports that a bridge has."""
 
     interface: Interface
     bridge: Interface | None
@@ -62,7 +62,7 @@ class HostLinkView:
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """The host's links, by index, and its routes. ``truncated`` says that there are more than were read."""
+    """The host's interfaces and routes. ``truncated`` says that there are more than were read."""
 
     links: tuple[HostLinkView, ...]
     routes: tuple[Route, ...]
@@ -70,7 +70,7 @@ class HostView:
 
 
 def interfaces(services: Services, snapshot: Snapshot, reference: str) -> Part[InterfaceView]:
-    """As ``ip -s addr`` shows inside, by index, with the other ends of veths. Raises ``Conflict``."""
+    """List the interfaces of a container, with the other ends of its veths on the host. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
     seen = look(services, snapshot, container, ("interfaces",))
     host = services.runner.observe(services.engine.host_place(snapshot), ("interfaces",))
@@ -89,7 +89,7 @@ def interfaces(services: Services, snapshot: Snapshot, reference: str) -> Part[I
 
 
 def _networks_inside(snapshot: Snapshot, container: Container, seen: Observation) -> dict[int, Network]:
-    """Index of an interface → the network whose endpoint it carries, by MAC or address."""
+    """Map the index of each interface to the network whose endpoint it carries, found by MAC or IP address."""
     owner = snapshot.network_owner_of(container)
     found = {}
     for endpoint in owner.endpoints if owner else ():
@@ -100,19 +100,19 @@ def _networks_inside(snapshot: Snapshot, container: Container, seen: Observation
 
 
 def routes(services: Services, snapshot: Snapshot, reference: str) -> Part[Route]:
-    """The main routing tables of both families. Raises ``Conflict``."""
+    """List the routes of the main tables for IPv4 and IPv6. Raises ``Conflict``."""
     seen = look(services, snapshot, references.container(snapshot, reference), ("routes",))
     return Part(seen.routes or (), "routes" in seen.truncated)
 
 
 def neighbours(services: Services, snapshot: Snapshot, reference: str) -> Part[Neighbour]:
-    """The ARP and NDP entries. Raises ``Conflict``."""
+    """List the entries of the ARP and NDP tables. Raises ``Conflict``."""
     seen = look(services, snapshot, references.container(snapshot, reference), ("neighbours",))
     return Part(seen.neighbours or (), "neighbours" in seen.truncated)
 
 
 def sockets(services: Services, snapshot: Snapshot, reference: str) -> Part[ListeningSocket]:
-    """What waits for somebody. Raises ``Conflict``."""
+    """List the listening sockets. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
     seen = look(services, snapshot, container, ("sockets", "processes"))
     if seen.sockets is None and "sockets" not in seen.truncated:
@@ -121,7 +121,7 @@ def sockets(services: Services, snapshot: Snapshot, reference: str) -> Part[List
 
 
 def host_view(services: Services, snapshot: Snapshot) -> HostView:
-    """The engine's host. Raises ``Conflict`` (``namespace-out-of-reach``)."""
+    """Describe the interfaces and routes of the host. Raises ``Conflict`` (``namespace-out-of-reach``)."""
     host = services.runner.observe(services.engine.host_place(snapshot), ("interfaces", "routes"))
     if host is None:
         raise _out_of_reach(services, "The network namespace of the engine's host cannot be entered from here")
@@ -148,7 +148,7 @@ def _host_link(wires: HostLinks, link: Interface, served: dict[int, tuple[Refere
 def _served(
     services: Services, snapshot: Snapshot, wires: HostLinks
 ) -> Iterator[tuple[int, tuple[Reference, Network | None]]]:
-    """Index of a veth on the host → the container at its other end, and the network that it serves there."""
+    """Yield the index of each veth on the host with the container at its other end and the network it serves."""
     for container in snapshot.containers:
         own = container.running and container.shares_with is None and not container.host_mode
         if not own or not any(endpoint.state == "active" for endpoint in container.endpoints):
@@ -162,7 +162,7 @@ def _served(
 
 
 def look(services: Services, snapshot: Snapshot, container: Container, aspects: tuple[Aspect, ...]) -> Observation:
-    """One look inside. Raises ``Conflict``: ``container-not-running`` or ``namespace-out-of-reach``."""
+    """Observe a container. Raises ``Conflict``: ``container-not-running`` or ``namespace-out-of-reach``."""
     if not container.running:
         raise _not_running(container)
     seen = services.runner.observe(services.engine.place_of(snapshot, container), aspects)
@@ -177,7 +177,7 @@ def look(services: Services, snapshot: Snapshot, container: Container, aspects: 
 def _not_running(container: Container) -> BridgeworkError:
     return Conflict(
         code="container-not-running",
-        detail=f"{container.name} is {container.state}: only while it runs has it a network namespace to look into.",
+        detail=f"{container.name} is {container.state}: it has a network namespace only while it runs.",
         remedy=Remedy("Start it.", (StartContainer(container.id),)),
         facts={"container": {"id": container.id, "name": container.name, "state": container.state}},
     )

@@ -1,4 +1,4 @@
-"""A container's names and ports: what it can resolve and to what, what it publishes and whether anything listens."""
+"""The names that a container can resolve, and its ports: where each is published and whether a process listens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOOKED_FOR = frozenset({"tcp", "udp"})
 
 @dataclass(frozen=True, slots=True)
 class ResolvableName:
-    """A name and its addresses: by the embedded server of a network, or (``network`` is ``None``) the hosts file."""
+    """A name and its addresses: from Docker's DNS server in ``network``, or from the hosts file if that is ``None``."""
 
     name: str
     addresses: tuple[str, ...]
@@ -29,7 +29,7 @@ class ResolvableName:
 
 @dataclass(frozen=True, slots=True)
 class HostsEntry:
-    """A line of the hosts file."""
+    """One line of the hosts file."""
 
     address: str
     names: tuple[str, ...]
@@ -37,7 +37,7 @@ class HostsEntry:
 
 @dataclass(frozen=True, slots=True)
 class DnsView:
-    """How the container resolves names. ``resolver`` and ``hosts`` are ``None`` where its files could not be read."""
+    """How a container resolves names. ``resolver`` and ``hosts`` are ``None`` when the files cannot be read."""
 
     resolver: ResolverConfiguration | None
     hosts: tuple[HostsEntry, ...] | None
@@ -45,13 +45,13 @@ class DnsView:
 
     @property
     def truncated(self) -> bool:
-        """Whether the files hold more than was read."""
+        """Whether the files have more than was read."""
         return self.resolver is not None and self.resolver.truncated
 
 
 @dataclass(frozen=True, slots=True)
 class PortView:
-    """A port of the container. ``listeners`` is ``None`` where nothing could be seen."""
+    """A port of a container. ``listeners`` is ``None`` when the sockets cannot be inspected."""
 
     container_port: int
     protocol: str
@@ -62,12 +62,12 @@ class PortView:
 
     @property
     def listening(self) -> bool | None:
-        """Whether something waits there; ``None`` where that could not be seen."""
+        """Whether a process listens on the port; ``None`` when that cannot be inspected."""
         return None if self.listeners is None else bool(self.listeners)
 
 
 def dns(services: Services, snapshot: Snapshot, reference: str) -> DnsView:
-    """Resolver file, hosts file, and every name that either or the embedded server knows. Raises ``Conflict``."""
+    """Return the resolver configuration, the hosts file, and every name that resolves. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
     seen = look(services, snapshot, container, ("resolver",))
     inodes = {container.id: seen.inode}
@@ -91,7 +91,7 @@ def _resolved(state: EngineState, attachment: Attachment, name: str) -> Resolvab
 
 
 def _candidates(state: EngineState, attachment: Attachment) -> list[str]:
-    """Every name that is written down anywhere for this container, sorted; plain, and as ``name.network``."""
+    """List every name that may resolve, sorted: as it is, and as ``name.network`` for Docker's DNS server."""
     names: set[str] = set()
     for observation in state.observations.inside.values():
         for _, listed in observation.resolver.hosts if observation.resolver else ():
@@ -115,7 +115,7 @@ def _names_in(snapshot: Snapshot, attachment: Attachment, network: Network) -> I
 
 
 def ports(services: Services, snapshot: Snapshot, reference: str) -> list[PortView]:
-    """Ports published, asked for or exposed, by number; of ``container:X`` those of X."""
+    """List the ports that are published, configured or exposed, by number; in mode ``container:X`` those of X."""
     container = references.container(snapshot, reference)
     owner = snapshot.network_owner_of(container) or container
     sockets = _sockets(services, snapshot, owner)

@@ -1,4 +1,4 @@
-"""What the API shows of a thing beyond the thing itself, gathered from the snapshot."""
+"""Networks, endpoints and containers as answers show them: as they are, and as a change would leave them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from typing import Any
 from bridgework.diagnosis.container_findings import findings_for
 from bridgework.model.checks import Finding
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
-from bridgework.model.observations import NOTHING_SEEN, Observations
+from bridgework.model.observations import NOTHING_SEEN
 from bridgework.model.snapshot import DEFAULT_BRIDGE, Container, Endpoint, EndpointState, Network, Reference, Snapshot
 
 
 @dataclass(frozen=True)
 class DescribedNetwork(Network):
-    """A network with the number of its endpoints, active and configured."""
+    """A network with the number of its endpoints, those of stopped containers included."""
 
     endpoint_count: int = 0
-    active_count: int = 0
 
 
 @dataclass(frozen=True)
 class DescribedContainer(Container):
-    """A container with whose network it shares and what is to be said of it."""
+    """A container with the findings about its configuration, and the container whose network it shares."""
 
     shares_network_with: Reference | None = None
     findings: tuple[Finding, ...] = ()
@@ -30,124 +29,94 @@ class DescribedContainer(Container):
 
 @dataclass(frozen=True)
 class DescribedEndpoint(Endpoint):
-    """An endpoint with what is to be said of it."""
+    """An endpoint with the findings of the connect that made it."""
 
     findings: tuple[Finding, ...] = ()
 
 
 def describe_network(snapshot: Snapshot, network: Network) -> DescribedNetwork:
-    """The network as the API shows it."""
-    endpoints = snapshot.endpoints_of(network)
-    active = sum(endpoint.state == "active" for endpoint in endpoints)
-    return DescribedNetwork(**_values(network), endpoint_count=len(endpoints), active_count=active)
+    """Describe a network."""
+    return DescribedNetwork(**_values(network), endpoint_count=len(snapshot.endpoints_of(network)))
 
 
-def describe_container(
-    snapshot: Snapshot, container: Container, observations: Observations = NOTHING_SEEN
-) -> DescribedContainer:
-    """The container as the API shows it."""
-    owner = snapshot.containers_by_id.get(container.shares_with or "")
+def describe_container(snapshot: Snapshot, container: Container) -> DescribedContainer:
+    """Describe a container, with the findings that the snapshot alone gives."""
     shared = None
     if container.shares_with:
-        shared = Reference(owner.id, owner.name) if owner else Reference(container.shares_with, "")
-    return DescribedContainer(
-        **_values(container),
-        shares_network_with=shared,
-        findings=findings_for(snapshot, container, observations),
-    )
+        owner = snapshot.containers_by_id.get(container.shares_with)
+        shared = Reference(container.shares_with, owner.name if owner else "")
+    findings = findings_for(snapshot, container, NOTHING_SEEN)
+    return DescribedContainer(**_values(container), shares_network_with=shared, findings=findings)
 
 
 def describe_endpoint(endpoint: Endpoint, findings: tuple[Finding, ...] = ()) -> DescribedEndpoint:
-    """The endpoint as the API shows it."""
+    """Describe an endpoint."""
     return DescribedEndpoint(**_values(endpoint), findings=findings)
 
 
 def planned_network(spec: NetworkSpec, source: Network | None) -> DescribedNetwork:
-    """Return the network that a create would make, for a dry run: without its id, its time, and what the engine picks.
+    """Describe the network that a create would make, without its id, its time and what the engine chooses.
 
-    A network with ``config_from`` has the configuration of its source and no labels of its own.
+    A network with ``config_from`` has the configuration and the labels of its source.
     """
     given = source or spec
     return DescribedNetwork(
         id="",
-        name=spec.name,
-        driver=spec.driver,
-        scope=spec.scope or ("swarm" if spec.driver == "overlay" else "local"),
         created_at="",
-        internal=spec.internal,
-        attachable=spec.attachable,
-        ingress=spec.ingress,
+        scope=spec.scope or ("swarm" if spec.driver == "overlay" else "local"),
         ipv4_enabled=given.ipv4_enabled is not False,
-        ipv6_enabled=given.ipv6_enabled,
-        config_only=spec.config_only,
-        config_from=spec.config_from,
-        ipam_driver=given.ipam_driver,
-        ipam_options=given.ipam_options,
-        pools=given.pools,
-        options=given.options,
-        labels=given.labels,
+        **_picked(spec, "name", "driver", "internal", "attachable", "ingress", "config_only", "config_from"),
+        **_picked(given, "ipv6_enabled", "ipam_driver", "ipam_options", "pools", "options", "labels"),
     )
 
 
 def planned_container(snapshot: Snapshot, spec: ContainerSpec, *, start: bool) -> DescribedContainer:
-    """Return the container that a create would make, for a dry run. ``spec.networks`` is keyed by full ids."""
-    wished = dict(spec.networks)
-    if not wished and spec.network_mode == DEFAULT_BRIDGE:
-        wished = {network.id: EndpointSpec() for network in snapshot.networks if network.is_default_bridge}
-    shares = spec.network_mode.partition(":")[2] if spec.network_mode.startswith("container:") else None
+    """Describe the container that a create would make. ``spec.networks`` is keyed by full ids."""
+    wanted = dict(spec.networks)
+    if not wanted and spec.network_mode == DEFAULT_BRIDGE:
+        wanted = {network.id: EndpointSpec() for network in snapshot.networks if network.is_default_bridge}
     container = Container(
         id="",
-        name=spec.name,
-        image=spec.image,
         state="running" if start else "created",
         created_at="",
         exit_code=None,
         hostname=spec.hostname or "",
-        command=spec.command,
-        network_mode=spec.network_mode,
-        shares_with=shares,
+        shares_with=spec.network_mode.partition(":")[2] if spec.network_mode.startswith("container:") else None,
         published_ports=spec.published_ports if start else (),
         configured_ports=spec.published_ports,
-        labels=spec.labels,
-        dns=spec.dns,
-        dns_search=spec.dns_search,
-        dns_options=spec.dns_options,
-        extra_hosts=spec.extra_hosts,
-        sysctls=spec.sysctls,
-        restart_policy=spec.restart_policy,
+        **_picked(spec, "name", "image", "command", "network_mode", "labels", "restart_policy"),
+        **_picked(spec, "dns", "dns_search", "dns_options", "extra_hosts", "sysctls"),
     )
-    endpoints = tuple(
-        planned_endpoint(snapshot.networks_by_id[key], container, endpoint) for key, endpoint in wished.items()
-    )
+    endpoints = tuple(planned_endpoint(snapshot.networks_by_id[key], container, spec) for key, spec in wanted.items())
     return describe_container(snapshot, replace(container, endpoints=endpoints))
 
 
 def with_state(container: Container, state: str) -> Container:
-    """Return the container as a change of its state would leave it, for a dry run."""
+    """Return the container as a change of its state would leave it."""
     changed = replace(container, state=state)
     place: EndpointState = "active" if changed.running else "configured"
     return replace(changed, endpoints=tuple(replace(endpoint, state=place) for endpoint in container.endpoints))
 
 
 def planned_endpoint(network: Network, container: Container, spec: EndpointSpec) -> Endpoint:
-    """Return the endpoint that a connect would make, for a dry run: with the addresses that were asked for."""
+    """Return the endpoint that a connect would make, with the addresses that are asked for."""
     return Endpoint(
         network_id=network.id,
         network_name=network.name,
         container_id=container.id,
         container_name=container.name,
         state="active" if container.running else "configured",
-        ipv4_address=spec.ipv4_address,
-        ipv6_address=spec.ipv6_address,
-        mac_address=spec.mac_address,
-        aliases=spec.aliases,
-        driver_options=spec.driver_options,
         gateway_priority=spec.gateway_priority or 0,
         configured_ipv4=spec.ipv4_address,
         configured_ipv6=spec.ipv6_address,
-        link_local_addresses=spec.link_local_addresses,
+        **_picked(spec, "ipv4_address", "ipv6_address", "link_local_addresses", "mac_address"),
+        **_picked(spec, "aliases", "driver_options"),
     )
 
 
 def _values(thing: Any) -> dict[str, Any]:
     return {field.name: getattr(thing, field.name) for field in fields(thing)}
+
+
+def _picked(thing: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in names}

@@ -1,4 +1,4 @@
-"""What may stand against a new container: faults of the request, the policy, and who holds what it wants."""
+"""Check a new container before the engine is asked for it: faults of the request, the policy, what is in use."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from bridgework.policy.ownership import require_place, require_ports
 from bridgework.use_cases.preflight.container_conflicts import name_taken, owner_conflict, port_conflict
 from bridgework.use_cases.preflight.endpoint import (
     MODE_DRIVERS,
+    endpoint_conflict,
     endpoint_faults,
-    require_address_free,
-    require_mac_free,
-    require_room,
 )
 from bridgework.use_cases.preflight.network import require_valid
 from bridgework.use_cases.services import Services
@@ -108,7 +106,7 @@ def _faults_of_ports(ports: tuple[PublishedPort, ...]) -> list[InputFault]:
 
 
 def require_allowed(services: Services, caller: Caller, snapshot: Snapshot, spec: ContainerSpec) -> None:
-    """Raise ``Refused`` when the caller, or anyone here, may not have such a container."""
+    """Raise ``Refused`` when the caller, or every caller of this service, may not create such a container."""
     if not image_allowed(services.policy, spec.image):
         raise Refused(code="image-not-allowed", detail=f"The policy here does not allow the image {spec.image}.")
     if spec.network_mode == "host":
@@ -118,11 +116,10 @@ def require_allowed(services: Services, caller: Caller, snapshot: Snapshot, spec
     if spec.network_mode.startswith("container:"):
         require_role(caller, Role.ADMIN, "Sharing another container's network")
         _require_sharing_allowed(services, caller, snapshot, spec.network_mode.partition(":")[2])
-    for network_id in spec.networks:
+    for network_id, endpoint in spec.networks.items():
         network = snapshot.networks_by_id[network_id]
         if not network.is_default_bridge:
             require_ownership(caller, "network", network.name, network.labels)
-            endpoint = spec.networks[network_id]
             names = (spec.name, spec.hostname or "", *endpoint.aliases)
             require_place(caller, snapshot, network, names, (endpoint.ipv4_address, endpoint.ipv6_address))
     require_ports(caller, snapshot, spec.published_ports)
@@ -131,7 +128,10 @@ def require_allowed(services: Services, caller: Caller, snapshot: Snapshot, spec
 
 
 def _require_sharing_allowed(services: Services, caller: Caller, snapshot: Snapshot, owner_id: str) -> None:
-    """The named container, and the end of its own chain, must be the caller's; by a detour, host mode is host mode."""
+    """Require that the caller owns the container and the end of its ``container:X`` chain.
+
+    A container that shares the network of one in host mode is in host mode itself, so the policy must allow that.
+    """
     named = snapshot.containers_by_id[owner_id]
     for owner in (named, snapshot.network_owner_of(named) or named):
         require_ownership(caller, "container", owner.name, owner.labels)
@@ -155,7 +155,7 @@ def _require_port_allowed(services: Services, port: PublishedPort) -> None:
 
 
 def wanted_ports(snapshot: Snapshot, spec: ContainerSpec) -> tuple[PublishedPort, ...]:
-    """The ports of the host that the new container will take, once it runs."""
+    """Return the host ports that the new container takes while it runs."""
     if spec.network_mode in {"host", "none"} or spec.network_mode.startswith("container:"):
         return ()
     named = [snapshot.networks_by_id[network_id] for network_id in spec.networks]
@@ -164,17 +164,15 @@ def wanted_ports(snapshot: Snapshot, spec: ContainerSpec) -> tuple[PublishedPort
 
 
 def require_free(snapshot: Snapshot, spec: ContainerSpec, *, start: bool) -> None:
-    """Raise ``Conflict`` naming who has the name, an address, a port, or why there is no network to share."""
+    """Raise ``Conflict`` that names what has the name, an address or a port, or why no network can be shared."""
     holder = next((container for container in snapshot.containers if container.name == spec.name), None)
     if holder is not None:
         raise name_taken(holder)
     for network_id, endpoint in spec.networks.items():
         network = snapshot.networks_by_id[network_id]
-        if start:
-            require_room(snapshot, network, endpoint)
-        for address in (endpoint.ipv4_address, endpoint.ipv6_address):
-            require_address_free(snapshot, network, address)
-        require_mac_free(snapshot, network, endpoint.mac_address)
+        conflict = endpoint_conflict(snapshot, network, endpoint, starts=start)
+        if conflict is not None:
+            raise conflict
     if start:
         _, _, owner_id = spec.network_mode.partition("container:")
         conflict = owner_conflict(snapshot, spec.name, owner_id or None)

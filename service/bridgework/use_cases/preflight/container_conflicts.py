@@ -1,4 +1,4 @@
-"""Who is in a container's way: of a name, a host port, an address, a network, the container whose network it shares."""
+"""Name what is in a container's way: what holds its name, a host port, an address or a network that it needs."""
 
 from __future__ import annotations
 
@@ -9,25 +9,22 @@ from bridgework.model.actions import Disconnect, Read, StartContainer
 from bridgework.model.errors import Conflict, Remedy
 from bridgework.model.snapshot import Container, PublishedPort, Snapshot
 from bridgework.policy.host_ports import claims_of, clash, held_by, publisher_of
-from bridgework.use_cases.preflight.endpoint import require_address_free
+from bridgework.use_cases.preflight.endpoint import address_conflict
 from bridgework.use_cases.services import Services
 
 
 def name_taken(holder: Container) -> Conflict:
-    """The name belongs to ``holder``."""
+    """Return the conflict for a name that ``holder`` has."""
     return Conflict(
         code="container-name-taken",
         detail=f"A container named {holder.name} exists already ({holder.id[:12]}, {holder.state}).",
-        remedy=Remedy(
-            "Use it, choose another name, or remove it.",
-            (Read("container", holder.id),),
-        ),
+        remedy=Remedy("Use it, choose another name, or remove it.", (Read("container", holder.id),)),
         facts={"container": {"id": holder.id, "name": holder.name, "state": holder.state}},
     )
 
 
 def port_conflict(snapshot: Snapshot, wanted: Sequence[PublishedPort]) -> Conflict | None:
-    """The first of the ports that a container publishes now."""
+    """Return the conflict for the first of the ports that another container publishes now."""
     for port in wanted:
         publisher = publisher_of(snapshot, port)
         if publisher is not None:
@@ -36,41 +33,47 @@ def port_conflict(snapshot: Snapshot, wanted: Sequence[PublishedPort]) -> Confli
 
 
 def _port_taken(port: PublishedPort, how: str, holder: Container | None) -> Conflict:
-    facts: dict[str, object] = {"host_port": port.host_port, "protocol": port.protocol}
-    look: tuple[Read, ...] = ()
-    if holder is not None:
-        facts["holder"] = {"id": holder.id, "name": holder.name}
-        look = (Read("container", holder.id),)
+    known = {"holder": {"id": holder.id, "name": holder.name}} if holder else {}
+    look = (Read("container", holder.id),) if holder else ()
     return Conflict(
         code="port-taken",
         detail=f"Port {port.host_port}/{port.protocol} of the host {how}.",
         remedy=Remedy("Publish on another port, or leave host_port null to be given one.", look),
-        facts=facts,
+        facts={"host_port": port.host_port, "protocol": port.protocol, **known},
     )
 
 
 def explained(services: Services, container: Container, conflict: Conflict) -> Conflict:
-    """The engine's refusal of a start, with the culprit's name."""
-    snapshot = services.engine.snapshot()
-    told: Conflict | None = None
-    if conflict.code == "container-name-taken":
-        holder = next(iter(snapshot.containers_by_name.get(str(conflict.facts.get("name")), ())), None)
-        told = name_taken(holder) if holder else None
-    elif conflict.code == "port-taken":
-        # Docker 29 takes the networks from a container whose start fails: then it claimed what it was made with.
-        ports = claims_of(snapshot, container) or container.configured_ports
-        told = port_conflict(snapshot, ports) or held_by_a_program(services, snapshot, ports)
-    elif conflict.code in {"shared-network-owner-down", "shared-network-owner-gone"}:
-        told = owner_conflict(snapshot, container.name, container.shares_with)
-    elif conflict.code == "static-address-taken":
-        told = _address_conflict(snapshot, container)
-    elif conflict.code == "network-gone":
-        told = _network_gone(snapshot, container)
+    """Add to the engine's refusal of a start or a rename what is in the way, if that can be found."""
+    told = _explanation(services, services.engine.snapshot(), container, conflict)
     return replace(told, facts={**conflict.facts, **told.facts}) if told is not None else conflict
 
 
+def _explanation(services: Services, snapshot: Snapshot, container: Container, conflict: Conflict) -> Conflict | None:
+    match conflict.code:
+        case "container-name-taken":
+            holder = next(iter(snapshot.containers_by_name.get(str(conflict.facts.get("name")), ())), None)
+            return name_taken(holder) if holder else None
+        case "port-taken":
+            # Docker 29 removes the networks of a container whose start fails: then it claims the ports that it was
+            # created with.
+            ports = claims_of(snapshot, container) or container.configured_ports
+            return port_conflict(snapshot, ports) or held_by_a_program(services, snapshot, ports)
+        case "shared-network-owner-down" | "shared-network-owner-gone":
+            return owner_conflict(snapshot, container.name, container.shares_with)
+        case "static-address-taken":
+            return _address_conflict(snapshot, container)
+        case "network-gone":
+            return _network_gone(snapshot, container)
+        case _:
+            return None
+
+
 def obstacle(services: Services, snapshot: Snapshot, container: Container) -> Conflict | None:
-    """What would refuse its start, as far as it can be seen beforehand; of a running one, its next start."""
+    """Return what would make the container's start fail, as far as that can be seen before.
+
+    For a running container it is what would make the next start fail.
+    """
     found = owner_conflict(snapshot, container.name, container.shares_with) or _network_gone(snapshot, container)
     if found is not None or container.running:
         return found
@@ -83,7 +86,7 @@ def obstacle(services: Services, snapshot: Snapshot, container: Container) -> Co
 
 
 def held_by_a_program(services: Services, snapshot: Snapshot, ports: Sequence[PublishedPort]) -> Conflict | None:
-    """A program on the host, or a container in host mode, listens on one of the ports."""
+    """Return the conflict for a port on which a program of the host, or a container in host mode, listens."""
     if not ports:
         return None
     seen = services.runner.observe(services.engine.host_place(snapshot), ("sockets", "processes"))
@@ -98,7 +101,7 @@ def held_by_a_program(services: Services, snapshot: Snapshot, ports: Sequence[Pu
 
 
 def owner_conflict(snapshot: Snapshot, name: str, owner_id: str | None) -> Conflict | None:
-    """Why the container whose network is to be shared cannot share it; ``None`` when it can."""
+    """Return why the container with ``owner_id`` cannot share its network with the container called ``name``."""
     if owner_id is None:
         return None
     owner = snapshot.containers_by_id.get(owner_id)
@@ -106,7 +109,7 @@ def owner_conflict(snapshot: Snapshot, name: str, owner_id: str | None) -> Confl
         return Conflict(
             code="shared-network-owner-gone",
             detail=f"{name} shares the network of {owner_id[:12]}, which is gone.",
-            remedy=Remedy(f"Remove {name}, and create it anew on a container or network that exists."),
+            remedy=Remedy(f"Remove {name}, and create it again on a container or network that exists."),
             facts={"owner": {"id": owner_id, "name": ""}},
         )
     if owner.running:
@@ -120,15 +123,12 @@ def owner_conflict(snapshot: Snapshot, name: str, owner_id: str | None) -> Confl
 
 
 def _address_conflict(snapshot: Snapshot, container: Container) -> Conflict | None:
-    for endpoint in container.endpoints:
-        network = snapshot.networks_by_id.get(endpoint.network_id)
-        if network is not None:
-            try:
-                require_address_free(snapshot, network, endpoint.configured_ipv4)
-                require_address_free(snapshot, network, endpoint.configured_ipv6)
-            except Conflict as named:
-                return named
-    return None
+    found = (
+        address_conflict(snapshot, network, (endpoint.configured_ipv4, endpoint.configured_ipv6))
+        for endpoint in container.endpoints
+        if (network := snapshot.networks_by_id.get(endpoint.network_id)) is not None
+    )
+    return next((conflict for conflict in found if conflict is not None), None)
 
 
 def _network_gone(snapshot: Snapshot, container: Container) -> Conflict | None:

@@ -1,12 +1,12 @@
-"""What may stand against a new network: faults of the request, the policy, and whatever already holds what it wants.
+"""Check a new network before the engine is asked for it: faults of the request, the policy, what is in use.
 
-The engine takes most of it in silence (unknown options, public subnets) or answers with a status that misleads, so all
-of it is decided here, on a snapshot and on the host's routes, before the engine hears of it.
+The engine accepts much of it silently (unknown options, public subnets) or answers with a status that misleads. So it
+is all decided here, from a snapshot and the routes of the host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bridgework.ipam.input import validate_network_name, validate_pools
@@ -15,7 +15,7 @@ from bridgework.model import references
 from bridgework.model.actions import FindFreeSubnets, Read
 from bridgework.model.create_specs import NetworkSpec
 from bridgework.model.driver_options import ENGINE_OF_API, faults_of
-from bridgework.model.errors import Conflict, InputFault, InvalidInput, Refused, Remedy
+from bridgework.model.errors import Conflict, InputFault, Refused, Remedy, invalid
 from bridgework.model.observations import Route
 from bridgework.model.snapshot import Network, Snapshot
 from bridgework.policy.access import reserved_label_faults, subnet_allowed
@@ -24,7 +24,7 @@ from bridgework.use_cases.services import Services
 
 IPV4_SWITCH_API = (1, 48)
 IPV6_POOL_API = (1, 46)
-"""Docker 27 gives unique local addresses of its own."""
+"""Docker 27 chooses a unique local IPv6 subnet for a network that names none."""
 SINGLE_DRIVERS = frozenset({"host", "null", "none"})
 ON_A_PARENT = frozenset({"macvlan", "ipvlan"})
 MTU = "com.docker.network.driver.mtu"
@@ -32,12 +32,12 @@ IPV6_LEAST_MTU = 1280
 
 
 def source_of(snapshot: Snapshot, spec: NetworkSpec) -> Network | None:
-    """The network that ``config_from`` means. Raises ``NotFound`` or ``AmbiguousReference``."""
+    """Return the network that ``config_from`` names. Raises ``NotFound`` or ``AmbiguousReference``."""
     return references.network(snapshot, spec.config_from) if spec.config_from else None
 
 
 def validate(services: Services, spec: NetworkSpec, source: Network | None) -> None:
-    """Raise ``InvalidInput`` with every fault at once, or ``Refused`` by the policy."""
+    """Raise ``InvalidInput`` with every fault at once, or ``Refused`` when the policy does not allow the network."""
     api = api_version(services)
     faults = validate_network_name(spec.name) + reserved_label_faults(spec.labels)
     faults += validate_pools(
@@ -53,16 +53,14 @@ def validate(services: Services, spec: NetworkSpec, source: Network | None) -> N
     _require_allowed(services, spec)
 
 
-def require_valid(faults: list[InputFault]) -> None:
+def require_valid(faults: Sequence[InputFault]) -> None:
     """Raise ``InvalidInput`` when there are faults."""
     if faults:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        detail = f"The body is invalid: {faults[0].pointer}: {faults[0].message}{more}"
-        raise InvalidInput(code="input-invalid", detail=detail, faults=faults)
+        raise invalid("The body", faults)
 
 
 def api_version(services: Services) -> tuple[int, int]:
-    """The engine's newest API version, as numbers."""
+    """Return the engine's newest API version, such as ``(1, 45)``."""
     major, minor = services.engine.facts().api_version.split(".")[:2]
     return int(major), int(minor)
 
@@ -88,12 +86,10 @@ def _faults_of_kind(spec: NetworkSpec) -> list[InputFault]:
     if spec.ingress and spec.driver != "overlay":
         faults.append(InputFault("/ingress", "Only an overlay network of a swarm can be the routing mesh."))
     if spec.config_only:
-        asked = {"internal": spec.internal, "attachable": spec.attachable, "ingress": spec.ingress,
-                 "scope": spec.scope, "config_from": spec.config_from}  # fmt: skip
         faults += [
             InputFault(f"/{name}", "A configuration is no network: this belongs to the networks made from it.")
-            for name, value in asked.items()
-            if value
+            for name in ("internal", "attachable", "ingress", "scope", "config_from")
+            if getattr(spec, name)
         ]
     return faults
 
@@ -105,11 +101,13 @@ def _faults_of_source(spec: NetworkSpec, source: Network | None) -> list[InputFa
     if not source.config_only:
         faults.append(InputFault("/config_from", f"{source.name} is a network, not a configuration."))
     asked: Mapping[str, object] = {
-        "ipam/pools": spec.pools, "ipam/options": spec.ipam_options, "options": spec.options, "labels": spec.labels,
+        "ipam/pools": spec.pools,
+        "ipam/options": spec.ipam_options,
+        "options": spec.options,
+        "labels": spec.labels,
         "ipv6_enabled": spec.ipv6_enabled,
-    }  # fmt: skip
-    faults += [InputFault(f"/{name}", f"This comes from {source.name}.") for name, value in asked.items() if value]
-    return faults
+    }
+    return faults + [InputFault(f"/{name}", f"This comes from {source.name}.") for name in asked if asked[name]]
 
 
 def _require_allowed(services: Services, spec: NetworkSpec) -> None:
@@ -124,8 +122,8 @@ def _require_allowed(services: Services, spec: NetworkSpec) -> None:
 def require_parent_allowed(services: Services, snapshot: Snapshot, spec: NetworkSpec, source: Network | None) -> None:
     """Raise ``Refused`` (``parent-not-allowed``) when the parent interface is part of another Docker network.
 
-    A macvlan or ipvlan on a Docker bridge puts its containers on that bridge's wire, past the network's owner and past
-    Docker's rules between networks (26.1.5, measured: they answer ARP there and receive the frames).
+    A macvlan or ipvlan on a Docker bridge connects its containers to that bridge, without the network's owner and
+    without Docker's rules between networks (26.1.5, measured: they answer ARP there and receive the frames).
     """
     parent = (source or spec).options.get("parent")
     if parent is None or spec.driver not in ON_A_PARENT or spec.config_only:
@@ -148,7 +146,7 @@ def require_parent_allowed(services: Services, snapshot: Snapshot, spec: Network
 
 
 def require_free(services: Services, snapshot: Snapshot, spec: NetworkSpec, source: Network | None) -> None:
-    """Raise ``Conflict`` naming who has the name, the bridge or the addresses."""
+    """Raise ``Conflict`` that names what has the name, the bridge or the addresses."""
     for network in snapshot.networks:
         if network.name == spec.name:
             raise _name_taken(network)
@@ -162,15 +160,12 @@ def require_free(services: Services, snapshot: Snapshot, spec: NetworkSpec, sour
 
 
 def foresee(services: Services, spec: NetworkSpec, source: Network | None) -> None:
-    """For a rehearsal, which never comes to the engine: raise ``Conflict`` as the engine itself would.
+    """Raise ``Conflict`` as the engine itself would; for a dry run, in which the engine is not asked.
 
-    Not all that an engine and its kernel may say can be seen before: what a parent interface is fit for stays open.
+    Not all refusals of an engine and its kernel can be foreseen: whether a parent interface can be used is not known.
     """
-    if (
-        (spec.driver == "overlay" or spec.scope == "swarm")
-        and services.swarm
-        and not services.swarm.membership().manager
-    ):
+    of_swarm = spec.driver == "overlay" or spec.scope == "swarm"
+    if of_swarm and services.swarm and not services.swarm.membership().manager:
         raise Conflict(
             code="not-a-swarm-manager",
             detail="This engine is no swarm manager, and such a network needs one.",
@@ -188,9 +183,10 @@ def foresee(services: Services, spec: NetworkSpec, source: Network | None) -> No
 
 
 def _meets(services: Services, snapshot: Snapshot, spec: NetworkSpec, subnets: list[str]) -> list[Overlap]:
-    """What the subnets meet: networks of the same address space (a swarm's is apart), and routes of the host.
+    """Return what the subnets overlap: networks of the same address space, and routes of the host.
 
-    A macvlan or ipvlan network lies on its parent's own wire, so that the host's route thither is no conflict.
+    The networks of a swarm have an address space of their own. A macvlan or ipvlan shares its parent's LAN, so a host
+    route to that subnet is expected.
     """
     swarm = spec.driver == "overlay"
     networks = [n for n in snapshot.networks if not n.config_only and (n.scope == "swarm") == swarm]
@@ -221,7 +217,7 @@ def _bridge_taken(holder: Network) -> Conflict:
 
 
 def host_routes(services: Services, snapshot: Snapshot) -> tuple[Route, ...]:
-    """The host's routes; none where the host is out of sight (the engine still refuses what it sees)."""
+    """Return the host's routes; none if the host cannot be inspected. The engine then still refuses what it sees."""
     seen = services.runner.observe(services.engine.host_place(snapshot), ("routes",))
     return (seen.routes or ()) if seen else ()
 
@@ -250,16 +246,17 @@ def _overlap(services: Services, snapshot: Snapshot, met: Overlap) -> Conflict:
 
 
 def taken_subnets(services: Services, snapshot: Snapshot) -> list[str]:
-    """Every subnet in use: Docker's networks and the host's routes."""
+    """Return every subnet in use: those of Docker's networks and of the host's routes, without default routes."""
     pools = [pool.subnet for network in snapshot.networks for pool in network.pools if pool.subnet]
     routes = host_routes(services, snapshot)
     return pools + [route.destination for route in routes if not route.destination.endswith("/0")]
 
 
 def in_the_making(conflict: Conflict) -> bool:
-    """Whether what is in the way is nothing that can be named yet: a network that the engine is just making.
+    """Whether the conflict is with a network that the engine is making and does not list yet.
 
-    Its bridge and route are up before it is listed. (An orphan bridge looks the same, and stays.)
+    The name is taken, and the bridge and its route exist, before the network is listed. A bridge that Docker left
+    behind looks the same, and stays.
     """
     if conflict.code == "network-name-taken":
         return "network" not in conflict.facts
@@ -268,7 +265,7 @@ def in_the_making(conflict: Conflict) -> bool:
 
 
 def with_culprit(services: Services, spec: NetworkSpec, source: Network | None, conflict: Conflict) -> Conflict:
-    """The engine's refusal, with what it did not say."""
+    """Add to the engine's refusal what has the name or the addresses."""
     snapshot = services.engine.snapshot()
     if conflict.code == "network-name-taken":
         holder = next((n for n in snapshot.networks if n.name == spec.name), None)

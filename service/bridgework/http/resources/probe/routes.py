@@ -8,12 +8,11 @@ from typing import Any
 from flask import Response
 
 from bridgework.http.contract import Media, RequestContext, Resource
-from bridgework.http.reading import invalid
 from bridgework.http.resources.checks.requests import CheckRequestSchema
 from bridgework.http.resources.matrix.routes import FINDING
 from bridgework.http.resources.probe.exposition import CONTENT_TYPE, MEDIA_TYPE, exposition
 from bridgework.http.resources.probe.schemas import ProbeQuery
-from bridgework.model.errors import InputFault
+from bridgework.model.errors import InputFault, invalid
 from bridgework.use_cases.connectivity import check
 
 RESOURCE = Resource("connectivity")
@@ -44,7 +43,7 @@ def probe_for_prometheus(context: RequestContext) -> Response:
     faults = _CHECK.validate(body)
     if faults:
         raise invalid(
-            [InputFault(f"?{name}", str(text)) for name, texts in faults.items() for text in texts], "The query"
+            "The query", [InputFault(f"?{name}", str(text)) for name, texts in faults.items() for text in texts]
         )
     wanted = _CHECK.load(body)
     began = time.perf_counter()
