@@ -40,6 +40,7 @@ from bridgework.http.resources.matrix import routes as matrix
 from bridgework.http.resources.matrix.requests import MatrixRequestSchema
 from bridgework.http.resources.networks import routes as networks
 from bridgework.http.resources.probe import routes as probe
+from bridgework.http.resources.topology import routes as topology
 from bridgework.model.engine_port import Engine
 from bridgework.model.peers import Peers, Swarm
 from bridgework.model.probe_port import ProbeRunner
@@ -64,6 +65,7 @@ RESOURCES: Sequence[Resource] = (
     assertions.RESOURCE,
     probe.RESOURCE,
     diagnosis.RESOURCE,
+    topology.RESOURCE,
     nodes.RESOURCE,
     events.RESOURCE,
     metrics.RESOURCE,

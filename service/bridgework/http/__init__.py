@@ -1,1 +1,1 @@
-"""HTTP: parse, authorise, call one operation, serialise."""
+"""The HTTP API: authenticate, parse, authorise, call one use case, serialise."""

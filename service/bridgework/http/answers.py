@@ -85,26 +85,26 @@ class ReferenceSchema(Schema):
 
 
 class Variants(Schema):
-    """One of several schemas, told apart by their ``type``; only ever documented, never dumped with."""
+    """One of several schemas, distinguished by ``type``; only for the document: each variant has its own schema."""
 
     variants: ClassVar[Mapping[str, type[Schema]]] = {}
 
 
 class Assigned(fields.String):
-    """A text that the engine assigns when it makes the thing: ``null`` in the answer of a dry run, never otherwise."""
+    """A text that the engine assigns when it creates the thing. It is null only in the answer of a dry run."""
 
     def __init__(self, text: str, **metadata: Any) -> None:
-        told = f"{text} Null in the answer of a dry run that creates."
-        super().__init__(required=True, allow_none=True, metadata=described(told, **metadata))
+        words = f"{text} Null in the answer of a dry run that creates."
+        super().__init__(required=True, allow_none=True, metadata=described(words, **metadata))
 
     def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return super()._serialize(value or None, *args, **kwargs)
 
 
 class Plain(fields.List[Any]):
-    """A list of dataclasses whose fields are those of their schema, values of JSON: written as they stand (``plain``).
+    """A list of dataclasses with the fields of their schema, which the JSON encoder writes directly (``plain``).
 
-    For what an answer holds by the ten thousand: to dump each by its schema takes longer than all the rest.
+    An answer may hold tens of thousands of these. To dump each by its schema would take longer than everything else.
     """
 
     def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
@@ -112,7 +112,7 @@ class Plain(fields.List[Any]):
 
 
 def plain(thing: Any) -> dict[str, Any]:
-    """A dataclass's fields, for the JSON encoder. Raises ``TypeError`` for anything else."""
+    """Return the fields of a dataclass by their names. Raises ``TypeError`` for any other value."""
     try:
         names = thing.__dataclass_fields__
     except AttributeError:
@@ -122,12 +122,12 @@ def plain(thing: Any) -> dict[str, Any]:
 
 
 class Derived(fields.Nested):
-    """A nested part that is made from the whole object, in answers only."""
+    """A nested object that is dumped from ``source`` of the whole object."""
 
     def __init__(self, schema: type[Schema], source: Callable[[Any], Any], **kwargs: Any) -> None:
         super().__init__(schema, **kwargs)
         self._source = source
 
     def get_value(self, obj: Any, *_: Any, **__: Any) -> Any:
-        """What is dumped by the nested schema."""
+        """Return the value that the nested schema dumps."""
         return self._source(obj)

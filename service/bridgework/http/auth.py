@@ -1,8 +1,8 @@
-"""Who is calling: a bearer token against the tokens file, or a platform's own JWT (see ``oidc``).
+"""Authentication: a bearer token against the tokens file, or a JWT of an identity provider (see ``oidc``).
 
-The file holds names, roles, projects and SHA-256 digests, never a token; it is read again when it changes. Digests are
-compared in constant time. Wrong tokens are counted by address and slowed; a right one is never held up by wrong ones,
-since behind a proxy they all come from one address.
+The file holds names, roles, projects and SHA-256 digests, never a token. It is read again when it changes. Digests are
+compared in constant time. Wrong tokens are counted for each address, and after ten of them further ones get a 429. A
+valid token is always accepted: behind a proxy, all callers have one address.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ log = structlog.get_logger()
 
 
 class BadTokensFile(Exception):
-    """The tokens file makes no sense; the message says where."""
+    """The tokens file cannot be used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the tokens file."""
+    """One token of the tokens file."""
 
     caller: Caller
     digest: bytes
@@ -50,7 +50,7 @@ class Entry:
 
 
 def read_tokens(path: Path) -> tuple[Entry, ...]:
-    """The entries of a tokens file. Raises ``BadTokensFile``."""
+    """Read a tokens file. Raises ``BadTokensFile``."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         return _distinct(tuple(_entry(item) for item in _listed(raw["tokens"])))
@@ -91,7 +91,7 @@ def _entry(item: dict[str, Any]) -> Entry:
 
 
 class TokensFile:
-    """The callers of a tokens file, read again whenever the file changes (a bad edit keeps the last good one)."""
+    """The callers of a tokens file. It is read again when it changes; a file that cannot be used changes nothing."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -100,7 +100,7 @@ class TokensFile:
         self._lock = threading.Lock()
 
     def caller_of(self, token: str) -> Caller | None:
-        """The caller this token names, unless it is unknown or has expired."""
+        """Return the caller of this token, or ``None`` if the token is unknown or has expired."""
         self._refresh()
         digest = hashlib.sha256(token.encode()).digest()
         found = None
@@ -134,14 +134,14 @@ class TokensFile:
 
 
 class Failures:
-    """How many wrong tokens came from an address lately. Per worker."""
+    """Counts the wrong tokens of each address within the last minute. Each worker counts for itself."""
 
     def __init__(self) -> None:
         self._moments: dict[str, list[float]] = {}
         self._lock = threading.Lock()
 
     def count(self, address: str) -> int:
-        """Count one more; how many there were within the window, up to one beyond the limit."""
+        """Count one more and return how many there were within the window, at most one more than the limit."""
         site = _site(address)
         horizon = time.monotonic() - FAILURE_WINDOW_S
         with self._lock:
@@ -153,7 +153,7 @@ class Failures:
 
 
 def _site(address: str) -> str:
-    """An IPv6 site has more addresses than anyone can count: its /64 counts as one."""
+    """Return what is counted as one address: for IPv6 the /64 subnet, since a client may use any address in it."""
     try:
         known = ip_address(address)
     except ValueError:
@@ -164,7 +164,7 @@ def _site(address: str) -> str:
 
 
 class Authenticator:
-    """From an ``Authorization`` header to a caller. Raises ``HttpProblem`` 401, or 429 after many failures."""
+    """Finds the caller of a request by its ``Authorization`` header."""
 
     def __init__(self, tokens: TokensFile | None, oidc: Oidc | None = None) -> None:
         self._tokens = tokens
@@ -172,7 +172,7 @@ class Authenticator:
         self._failures = Failures()
 
     def authenticate(self, header: str | None, address: str) -> Caller:
-        """The caller; ``address`` is where the request came from, for slowing down guesses."""
+        """Return the caller; ``address`` is the client's. Raises ``HttpProblem`` 401, or 429 after many failures."""
         if not header:
             raise _unauthorized("token-required", "This path needs a bearer token.", "")
         scheme, _, token = header.partition(" ")

@@ -1,7 +1,7 @@
-"""ETags, and answers kept with the snapshot they came from.
+"""ETags, and answers that are kept with their snapshot.
 
-An ETag is a digest of the answer's bytes, so it agrees across workers and restarts. A kept answer is used only while
-the snapshot in hand is the very object it was written from; the snapshot itself is proven fresh on every request.
+An ETag is a digest of the answer's bytes, so all workers agree on it, also after a restart. A kept answer is used only
+for the snapshot object that it was made from. Each request proves that its snapshot is fresh.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_KEPT = 256
 
 
 def etag_of(body: bytes) -> str:
-    """A strong entity tag (RFC 9110, 8.8.3), quotes included."""
+    """Return a strong entity tag (RFC 9110, section 8.8.3) with its quotes."""
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
@@ -29,7 +29,7 @@ def matches(header: str, etag: str) -> bool:
 
 
 def conditional(response: Response, if_none_match: str | None) -> Response:
-    """The response with its ETag, or 304 without a body when the client has it already."""
+    """Return the response with its ETag, or a 304 without a body if the client has this version."""
     headers = response.headers
     etag = headers.get("ETag")
     if etag is None:
@@ -44,7 +44,7 @@ def conditional(response: Response, if_none_match: str | None) -> Response:
 
 
 class KeptAnswers:
-    """Bodies and ETags by request, for one snapshot at a time."""
+    """Bodies and ETags by request. They belong to one snapshot, and are dropped with it."""
 
     def __init__(self) -> None:
         # One attribute: a thread that reads it gets a snapshot and the answers written from that snapshot, whatever
@@ -52,7 +52,7 @@ class KeptAnswers:
         self._kept: tuple[Snapshot | None, dict[str, tuple[bytes, str, str]]] = (None, {})
 
     def answer(self, snapshot: Snapshot, key: str, make: Callable[[], Response]) -> Response:
-        """The kept answer for ``key``, or a new one, kept when it is a success."""
+        """Return the kept answer for ``key``, or ``make`` one and keep it if it is a success."""
         of, kept = self._kept
         if of is not snapshot:
             kept = {}

@@ -1,4 +1,4 @@
-"""Large answers go out as gzip to clients that accept it (RFC 9110, section 8.4.1)."""
+"""Compress large answers with gzip for clients that accept it (RFC 9110, section 8.4.1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEXTS = ("application/json", "application/problem+json", "application/yaml", "t
 
 
 def enable(app: Flask) -> None:
-    """Compress what is large, whole and text. Its ETag becomes weak, since its bytes differ."""
+    """Compress each answer that is large, not streamed, and text. Its ETag becomes weak: its bytes differ."""
     app.after_request(_compressed)
 
 

@@ -1,8 +1,7 @@
-"""One declaration for each operation: its path, role, schemas, answers and problems.
+"""The declaration of an operation: its path, role, schemas, answers and problems.
 
-Routing, authorisation, parsing and the OpenAPI document are all read from it, so none can disagree with another.
-
-A view takes an ``RequestContext`` and answers an ``Answer``; it never touches Flask's request.
+Routing, authorisation, parsing and the OpenAPI document all come from it, so they cannot disagree. A view takes a
+``RequestContext`` and returns a ``ViewResult``; it never reads Flask's request.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ JSON = "application/json"
 
 
 def json_text(value: Any) -> str:
-    """Write a JSON document as it is sent: one line with its end, so that a terminal's prompt begins on the next."""
+    """Return a JSON document as one line with a line feed, so that a terminal's prompt begins on the next line."""
     return json.dumps(value) + "\n"
 
 
@@ -48,18 +47,18 @@ class RequestContext:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The engine's state, strictly fresh; read once for each request."""
+        """The state of the engine. It is read once for each request, and is as new as the request."""
         return self.read_snapshot()
 
     @property
     def actor(self) -> Actor:
-        """Who changes something, and whether only in a dry run."""
+        """The caller as a use case takes it that changes something."""
         return Actor(self.services, self.caller, dry_run=self.dry_run)
 
 
 @dataclass(frozen=True, slots=True)
 class ViewResult:
-    """What a view answers; ``value`` is dumped by the schema declared for ``status``."""
+    """The result of a view. ``value`` is dumped by the schema that is declared for ``status``."""
 
     value: Any = None
     status: int = 200
@@ -68,7 +67,7 @@ class ViewResult:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An answer that is not one JSON document: its media type and what it holds."""
+    """An answer that is not one JSON document: its media type, and the schema of its items if it has any."""
 
     media_type: str
     description: str
@@ -83,7 +82,7 @@ Declaration = Callable[[View], View]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One method on one path; each is declared once, so it is equal only to itself."""
+    """One method of one path. Each is declared once and compared by identity, so that it can be a key."""
 
     id: str
     method: str
@@ -106,7 +105,7 @@ class Operation:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names in the path's braces."""
+        """The names of the path's parameters."""
         return tuple(re.findall(r"{(\w+)}", self.path))
 
     @property
@@ -121,7 +120,7 @@ class Operation:
 
     @property
     def media_types(self) -> tuple[str, ...]:
-        """What its successes can be written in, the default first."""
+        """The media types of its successes, the default first."""
         shapes = [shape for shapes in self.answers.values() for shape in shapes]
         found = [shape.media_type if isinstance(shape, Media) else JSON for shape in shapes if shape is not None]
         return tuple(dict.fromkeys(found)) or (JSON,)

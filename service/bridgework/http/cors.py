@@ -1,4 +1,4 @@
-"""Cross-origin requests of browsers (the Fetch standard), allowed for the origins of the settings; none by default.
+"""Cross-origin requests of browsers (the Fetch standard): allowed for the origins in the settings, by default none.
 
 Cookies are never used, so credentials need no permission: a page sends its token in ``Authorization``.
 """
@@ -21,7 +21,7 @@ _SHOWN = (
 
 
 def allow(app: Flask, origins: Collection[str]) -> None:
-    """Let pages of these origins read the answers; nothing is added to any answer where there are none."""
+    """Let pages of these origins read the answers. Without origins no answer changes."""
     if not origins:
         return
 

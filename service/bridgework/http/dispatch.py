@@ -1,7 +1,8 @@
-"""The one way from a Flask request through an operation's declaration to a response.
+"""From a Flask request through the declaration of its operation to a response. Every operation takes this way.
 
-In order: who is calling, may they, how often, in what form do they want it, is the input valid; then the view; then
-its answer by the declared schema, with ETag and audit line. Nothing of this is repeated in any view.
+The steps, in order: authenticate, count the request, authorise, choose the media type, read the query and the body,
+check the preconditions, call the view, dump what it answers by the declared schema, add the ETag, write the audit line.
+No view does any of this itself.
 """
 
 from __future__ import annotations
@@ -16,27 +17,27 @@ from flask import Response, g, request
 from marshmallow import Schema
 
 from bridgework.http import reading
+from bridgework.http.audit import Record
 from bridgework.http.auth import Authenticator
 from bridgework.http.caching import KeptAnswers, conditional, etag_of, matches
 from bridgework.http.contract import JSON, Media, Operation, RequestContext, ViewResult, json_text
 from bridgework.http.limits import RateLimit, Slots
 from bridgework.http.problems.documents import HttpProblem
 from bridgework.http.progress import ProgressResponse
-from bridgework.model.errors import BridgeworkError, NotFound, PreconditionFailed, Refused, Remedy, TooBusy
+from bridgework.model.errors import BridgeworkError, NotFound, PreconditionFailed, Remedy
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Caller, Role, require_role
 from bridgework.telemetry import deadline
-from bridgework.telemetry.logs import audit
 from bridgework.use_cases.services import Services
 
-_REFUSING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+_WITH_RESOURCE = {HTTPStatus.OK, HTTPStatus.CREATED}
 DRY_RUN_HEADER = "Bridgework-Dry-Run"
-NOBODY = Caller("nobody", Role.VIEWER)
+ANONYMOUS = Caller("anonymous", Role.VIEWER)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPipeline:
-    """What dispatching needs, made once for each worker."""
+    """The parts that every request passes through, made once for each worker."""
 
     services: Services
     authenticator: Authenticator
@@ -47,23 +48,19 @@ class RequestPipeline:
 
 
 def flask_view(pipeline: RequestPipeline, operation: Operation, reader: Operation | None) -> Callable[..., Response]:
-    """The function Flask calls. ``reader`` is the GET of the same path, for ``If-Match``."""
+    """Return the function that Flask calls. ``reader`` is the GET of the same resource, for its ETag."""
     negotiated = len(operation.media_types) > 1
-    # The document promises a bound for every weight but "light"; one without slots must not start.
+    # The document promises a limit for every pool but "light". An operation of an unknown pool must fail at the start.
     slots = None if operation.concurrency_pool == "light" else pipeline.slots[operation.concurrency_pool]
 
     def view(**path: str) -> Response:
         deadline.begin(pipeline.request_timeout_s)
         record = Record(operation, path)
         try:
-            context = _asked(pipeline, operation, path, record)
+            context = _context_of(pipeline, operation, path, record)
             _check_preconditions(operation, reader, context)
-            response = _answered(pipeline, slots, operation, context)
-            if (
-                operation.changes
-                and not context.dry_run
-                and response.status_code in {HTTPStatus.OK, HTTPStatus.CREATED}
-            ):
+            response = _answer(pipeline, slots, operation, context)
+            if operation.changes and not context.dry_run and response.status_code in _WITH_RESOURCE:
                 response.headers["ETag"] = _etag_after(operation, reader, context, response)
             if negotiated:
                 response.vary.add("Accept")
@@ -85,65 +82,10 @@ def flask_view(pipeline: RequestPipeline, operation: Operation, reader: Operatio
     return view
 
 
-class Record:
-    """What the audit says of one request: every change, and every refusal. Names of things, never what is in a body."""
-
-    def __init__(self, operation: Operation, path: dict[str, str]) -> None:
-        self._changes = operation.role is not None and operation.role >= Role.OPERATOR
-        self._refused = False
-        self._streamed = False
-        self._address: str | None = None
-        self._facts: dict[str, Any] = {"operation": operation.id, "on": dict(path), "outcome": "accident"}
-
-    def by(self, caller: Caller) -> None:
-        """Who asks."""
-        self._facts |= {"caller": caller.name, "role": caller.role.word, "project": caller.project}
-
-    def about(self, body: Any, *, dry_run: bool) -> None:
-        """What is asked for; a rehearsal changes nothing."""
-        self._changes = self._changes and not dry_run
-        named = body.get("name") if isinstance(body, dict) else None
-        if named is not None:
-            self._facts["name"] = named
-
-    def ended(self, response: Response) -> None:
-        """It was done."""
-        made = response.headers.get("Location")
-        self._facts |= {"outcome": "done", "status": response.status_code, **({"made": made} if made else {})}
-        if response.headers.get("Idempotent-Replayed"):
-            self._facts["outcome"] = "replayed"
-
-    def streams(self, response: ProgressResponse) -> None:
-        """The answer is in lines, so the audit's line is written at its end."""
-        self._streamed = True
-        self._address = request.remote_addr
-        response.call_on_close(lambda: self.closed(response))
-
-    def closed(self, response: ProgressResponse) -> None:
-        """An answer in lines is at its end: only now it is known whether the change was made."""
-        self._streamed = False
-        if isinstance(response.failure, BridgeworkError | HttpProblem):
-            self.failed(response.failure)
-        elif response.failure is None:
-            made = {"made": response.made} if response.made else {}
-            self._facts |= {"outcome": "done", "status": response.status_code, **made}
-        self.write()
-
-    def failed(self, error: BridgeworkError | HttpProblem) -> None:
-        """It was not done, or not allowed."""
-        self._facts["outcome"] = error.code
-        self._refused = isinstance(error, (Refused, TooBusy)) or (
-            isinstance(error, HttpProblem) and error.status in _REFUSING
-        )
-
-    def write(self) -> None:
-        """One line, where there is something to tell."""
-        if (self._changes or self._refused) and not self._streamed:
-            audit("refusal" if self._refused else "change", address=self._address or request.remote_addr, **self._facts)
-
-
-def _asked(pipeline: RequestPipeline, operation: Operation, path: dict[str, str], record: Record) -> RequestContext:
-    caller = NOBODY
+def _context_of(
+    pipeline: RequestPipeline, operation: Operation, path: dict[str, str], record: Record
+) -> RequestContext:
+    caller = ANONYMOUS
     if operation.role is not None:
         caller = pipeline.authenticator.authenticate(request.headers.get("Authorization"), request.remote_addr or "")
         g.caller = caller.name
@@ -179,9 +121,7 @@ def _reader_of(services: Services) -> Callable[[], Snapshot]:
     return read
 
 
-def _answered(
-    pipeline: RequestPipeline, slots: Slots | None, operation: Operation, context: RequestContext
-) -> Response:
+def _answer(pipeline: RequestPipeline, slots: Slots | None, operation: Operation, context: RequestContext) -> Response:
     if slots is not None:
         response = _within(slots, operation, context)
     elif operation.cached and not _looks_beyond(context):
@@ -195,12 +135,12 @@ def _answered(
 
 
 def _looks_beyond(context: RequestContext) -> bool:
-    """Of other nodes, and of what is seen inside of namespaces, the snapshot proves nothing."""
+    """Whether the answer also depends on other nodes or on namespaces: an unchanged snapshot then proves nothing."""
     return context.query.get("scope") == "swarm" or bool(context.query.get("links"))
 
 
 def _within(slots: Slots, operation: Operation, context: RequestContext) -> Response:
-    """Heavy work holds a slot until its last byte is sent, or its client is gone."""
+    """Answer within a slot, which is held until the last byte is sent or the client is gone."""
     slots.acquire()
     try:
         response = _rendered(operation, context)
@@ -238,15 +178,15 @@ def _schema(operation: Operation, answer: ViewResult) -> Schema:
 
 @cache
 def _instance(schema: type[Schema]) -> Schema:
-    """Making a schema's fields takes longer than dumping with them."""
+    """Cached: building a schema costs more than one dump."""
     return schema()
 
 
 def _check_preconditions(operation: Operation, reader: Operation | None, context: RequestContext) -> None:
-    """Honour ``If-Match`` and ``If-None-Match``, or refuse them; never ignore one (RFC 9110, section 13.1).
+    """Check ``If-Match`` and ``If-None-Match`` (RFC 9110, section 13.1); neither is ever ignored.
 
-    ``If-None-Match`` of a GET is no precondition of a change: it is answered with 304 (``caching.conditional``). An
-    operation without a resource of its own (a check, a creation) refuses both with 400.
+    With a GET, ``If-None-Match`` is answered by 304 instead (``caching.conditional``). An operation without a resource
+    of its own, such as a check or a creation, refuses both headers with 400.
     """
     if_match, if_none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
     if operation.method == "GET":
@@ -276,7 +216,7 @@ def _check_preconditions(operation: Operation, reader: Operation | None, context
 
 
 def _current_etag(operation: Operation, reader: Operation, context: RequestContext, *, required: bool) -> str | None:
-    """The ETag of the resource as it is; ``None`` where it does not exist and that is no failure.
+    """Return the ETag of the resource now, or ``None`` if it does not exist and none is ``required``.
 
     If-Match on a missing resource is 412 (RFC 9110 section 13.1.1), unless the operation itself answers 404.
     """
@@ -291,7 +231,7 @@ def _current_etag(operation: Operation, reader: Operation, context: RequestConte
 
 
 def _etag_after(operation: Operation, reader: Operation | None, context: RequestContext, response: Response) -> str:
-    """The ETag that a GET of the changed resource has now, so that a client can go on without reading it first."""
+    """Return the ETag that a GET of the changed resource has now, so that the client need not send that GET."""
     if operation.method != "PUT" or reader is None:
         return etag_of(response.get_data())  # the body is that of the resource's own GET
     g.pop("snapshot", None)  # from before the change

@@ -1,7 +1,6 @@
-"""Field types and small schemas that every resource shares: strict where JSON is loose.
+"""Strict schemas and field types of requests.
 
-Integers are integers (not ``true``, not ``"1"``), strings hold no control characters, and every schema refuses keys it
-does not know.
+An integer is not ``true`` or ``"1"``, a string holds no control character, and an unknown key is a fault.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from bridgework.http.problems import faults
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
-"""For the document. PCRE, which PHP uses, does not know ``\u0000``."""
+"""The pattern in the document. It has no ``\u0000``, which PCRE (and so PHP) cannot read."""
 NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}(\.[a-zA-Z0-9_-]{0,63})*$"
 """What Docker takes as a name and DNS can carry, at most 63 characters between dots; for the document."""
 NOT_AN_ID = "[0-9a-f]{12}|[0-9a-f]{64}"
@@ -66,7 +65,7 @@ class Strict(Schema):
         unknown = RAISE
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Give each field our own texts of its faults."""
+        """Give each field the texts of ``faults``."""
         super().on_bind_field(field_name, field_obj)
         faults.reword(field_obj)
 
@@ -84,9 +83,9 @@ class Strict(Schema):
 
 
 class Request(Strict):
-    """A body that loads into a value of the model, and dumps that value as the shortest body that says the same.
+    """A body that loads into a value of the model, and dumps that value as the shortest body with the same meaning.
 
-    ``makes`` takes the loaded fields by their names. Remedies and forwarded requests are dumped by the same schema.
+    ``makes`` takes the loaded fields by their names. A remedy and a request to another node dump the value again.
     """
 
     makes: ClassVar[Callable[..., Any]]
@@ -134,15 +133,15 @@ class Text(fields.String):
 
 
 class FreeText(fields.String):
-    """Text that people or programs write and nothing here interprets: any character but NUL, up to 128 KiB.
+    """Text that this service does not interpret: any character but NUL, up to 128 KiB.
 
     A script in ``sh -c`` holds line feeds, a certificate in the environment too. NUL ends a C string, so an argument or
     a variable cannot hold one. Linux takes no argument above 128 KiB (MAX_ARG_STRLEN).
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        told = {"pattern": NO_NUL, **kwargs.pop("metadata", {})}
-        super().__init__(validate=validate.Length(max=MAX_FREE_TEXT), metadata=told, **kwargs)
+        metadata = {"pattern": NO_NUL, **kwargs.pop("metadata", {})}
+        super().__init__(validate=validate.Length(max=MAX_FREE_TEXT), metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -156,7 +155,7 @@ ANY_IP_VERSION: Mapping[str, Any] = {"if": {"not": {"format": "ipv4"}}, "then": 
 
 
 class Whole(fields.Integer):
-    """An integer within bounds; ``5.0`` is one too, as JSON Schema has it, and nothing else is accepted."""
+    """An integer within bounds. ``5.0`` is one too, as in JSON Schema; a boolean or a text is not."""
 
     def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
         super().__init__(strict=True, validate=validate.Range(minimum, maximum), **kwargs)
@@ -170,21 +169,21 @@ class Whole(fields.Integer):
 
 
 class Flag(fields.Boolean):
-    """``true`` or ``false``, nothing that only looks like it."""
+    """``true`` or ``false``; no number and no text stands for them."""
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """A boolean as it is; text that spells one is a fault."""
+        """Return the boolean. Raises ``ValidationError`` for a text or a number."""
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return super().deserialize(value, *args, **kwargs)
 
 
 class Members(fields.Dict):
-    """An object from names to values, whose faults are its members': a pointer has no ``key`` or ``value`` in it."""
+    """An object from names to values. The pointer of a fault names the member, without ``key`` or ``value``."""
 
     def __init__(self, **kwargs: Any) -> None:
-        told = {NAMES_PATTERN: KEY, **kwargs.pop("metadata", {})}
-        super().__init__(metadata=told, **kwargs)
+        metadata = {NAMES_PATTERN: KEY, **kwargs.pop("metadata", {})}
+        super().__init__(metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         try:
@@ -247,7 +246,7 @@ class TextMap(Members):
 
 
 def described(text: str, **metadata: Any) -> dict[str, Any]:
-    """The ``metadata`` of a field: a description, and what else the spec should say."""
+    """Return the ``metadata`` of a field: its description, and further keywords of its schema in the document."""
     return {"description": text, **metadata}
 
 

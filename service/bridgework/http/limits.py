@@ -1,4 +1,4 @@
-"""How much one caller may ask for, and how much heavy work is in hand at once. Per worker; a proxy bounds the whole."""
+"""Limits on the requests of one caller and on heavy work at once. Each worker counts for itself."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RateLimit:
 
 
 class Slots:
-    """At most ``count`` pieces of one kind of heavy work at once."""
+    """A pool of ``count`` slots for one kind of heavy work."""
 
     def __init__(self, noun: str, count: int) -> None:
         self._noun = noun
@@ -52,11 +52,11 @@ class Slots:
         if not self._free.acquire(blocking=False):
             raise TooBusy(
                 code=f"too-many-{self._noun}",
-                detail=f"{self._count} {self._noun} are in hand already.",
+                detail=f"{self._count} {self._noun} run already.",
                 remedy=Remedy("Try again when one has ended."),
                 retry_after_s=2,
             )
 
     def release(self) -> None:
-        """Give it back."""
+        """Return the slot."""
         self._free.release()

@@ -1,7 +1,8 @@
-"""A platform's own identity provider: JWTs (RFC 7519) signed RS256 or ES256, with keys from its JWKS (RFC 7517).
+"""JWTs (RFC 7519) of an OpenID Connect provider, signed RS256 or ES256 by keys from its JWKS (RFC 7517).
 
-The keys are fetched when they are needed, seldom, within a time and a size; a flood of made-up key ids asks the
-provider no more often. A caller from here is called ``oidc:<sub>``, so that no ``sub`` is a name of the tokens file.
+The keys are fetched when they are needed, at most once in ten seconds, and within five seconds and 1 MiB; many invented
+key ids cause no more requests to the provider. A caller is named ``oidc:<sub>``, so no ``sub`` is a name of the tokens
+file.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ RENEWED_S = 300.0
 LEEWAY_S = 30
 MAX_JWKS_BYTES = 1_048_576
 MIN_RSA_BITS = 2048
-"""RFC 7518, 3.3: RS256 needs a key of this size or larger."""
+"""The smallest key that RFC 7518, section 3.3, allows for RS256."""
 _ROLES = {role.word: role for role in Role}
 _NOT_OURS = (jwt.PyJWTError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 log = structlog.get_logger()
 
 
 class Keys:
-    """The provider's public keys by their ids."""
+    """The public keys of the provider by their ids."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -46,7 +47,7 @@ class Keys:
         self._lock = threading.Lock()
 
     def key(self, key_id: str) -> jwt.PyJWK | None:
-        """The key, ``None`` for an unknown one. Raises ``HttpProblem`` 503 when the provider cannot be asked."""
+        """Return the key, or ``None`` if it is unknown. Raises ``HttpProblem`` 503 if the keys cannot be fetched."""
         self._renew(needed=key_id not in self._keys or not self._trusted())
         if not self._trusted():
             raise HttpProblem(
@@ -95,7 +96,7 @@ def _fetch(url: str) -> bytes:
 
 
 def _read(body: bytes) -> dict[str, jwt.PyJWK]:
-    """The keys that can sign here; others of the set are left out."""
+    """Return the keys of the set that may sign a JWT."""
     found: dict[str, jwt.PyJWK] = {}
     for raw in json.loads(body)["keys"]:
         if raw.get("kty") in {"RSA", "EC"} and raw.get("use", "sig") == "sig" and isinstance(raw.get("kid"), str):
@@ -112,7 +113,7 @@ def _read(body: bytes) -> dict[str, jwt.PyJWK]:
 
 @dataclass(frozen=True, slots=True)
 class Oidc:
-    """What makes a JWT valid here, and which claims say who it is."""
+    """What makes a JWT valid, and which of its claims hold the role and the project."""
 
     issuer: str
     audience: str
@@ -121,7 +122,7 @@ class Oidc:
     project_claim: str
 
     def caller_of(self, token: str) -> Caller | None:
-        """The caller that a valid JWT names; ``None`` for any other token."""
+        """Return the caller that a valid JWT names, or ``None`` for any other token."""
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") not in ALGORITHMS or not isinstance(header.get("kid"), str):

@@ -1,7 +1,7 @@
-"""Pages of a stable order: the cursor holds the key of the last item given, so nothing is skipped or given twice.
+"""Pages of a sorted list: the cursor holds the key of the last item, so no item is skipped or repeated.
 
-A cursor also holds a digest of the list and of the filters that it continues. Sent to another list, or with other
-filters, it is a 422 instead of a page from somewhere else.
+A cursor also holds a digest of the list's path and filters. If it is sent to another list or with other filters, the
+answer is 422.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def filters(context: RequestContext) -> dict[str, Any]:
 
 
 def _list_of(context: RequestContext) -> str:
-    """A digest of the list's path and its filters; ``limit`` may differ from page to page."""
+    """Return a digest of the list's path and filters. ``limit`` may differ from page to page."""
     given = sorted((name, str(value)) for name, value in filters(context).items())
     return hashlib.blake2b(json.dumps([context.url_path, given]).encode(), digest_size=6).hexdigest()
 

@@ -1,7 +1,7 @@
-"""Changes that take long, answered line by line: progress as it comes, and at the end the resource or the problem.
+"""Long changes that answer line by line: their progress, and in the last line the resource or the problem.
 
-The work runs in a thread of its own, because the engine's calls cannot be cancelled: it goes on to its end when the
-client leaves. What fails before the first line is an ordinary problem with its status.
+The work runs in a thread of its own and ends even if the client leaves, because calls of the engine cannot be
+cancelled. A failure before the first line is an ordinary problem document with its status.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bridgework.telemetry import progress
 
 NDJSON = "application/x-ndjson"
 FIRST_LINE_S = 0.5
-"""How long to wait for a failure that can still be told by the status of the answer."""
+"""Seconds to wait for a failure before the answer begins with status 200 or 201."""
 HEARTBEAT_S = 1.0
 
 
@@ -37,7 +37,7 @@ class ProgressLineSchema(Schema):
 
 
 class HeartbeatLineSchema(Schema):
-    """A sign of life, about once a second, while nothing else is to be told."""
+    """A sign of life, about once a second, while nothing else happens."""
 
     type = word("Always `heartbeat`.", "heartbeat")
 
@@ -71,7 +71,7 @@ LINES = Media(NDJSON, "Progress line by line; the last line holds the container 
 
 
 class ProgressResponse(Response):
-    """The answer in lines. ``failure`` is the problem of the last line, known when the answer is closed."""
+    """The answer in lines. ``failure`` is the problem of the last line; it is known when the answer is closed."""
 
     failure: Exception | None = None
     made: str | None = None
@@ -84,42 +84,42 @@ def answered(context: RequestContext, work: Callable[[], ViewResult], status: in
 
 def _streamed(work: Callable[[], ViewResult], status: int) -> ProgressResponse:
     """Do the work in a thread and answer its progress. Raises what the work raises before the first line."""
-    told: queue.SimpleQueue[str | ViewResult | Exception] = queue.SimpleQueue()
-    threading.Thread(target=copy_context().run, args=(_run, work, told), daemon=True).start()
+    steps: queue.SimpleQueue[str | ViewResult | Exception] = queue.SimpleQueue()
+    threading.Thread(target=copy_context().run, args=(_run, work, steps), daemon=True).start()
     first: str | ViewResult | Exception | None
     try:
-        first = told.get(timeout=FIRST_LINE_S)
+        first = steps.get(timeout=FIRST_LINE_S)
     except queue.Empty:
         first = None
     if isinstance(first, Exception):
         raise first
     # nginx would keep the lines back until its buffer is full.
     response = ProgressResponse(status=status, content_type=NDJSON, headers={"X-Accel-Buffering": "no"})
-    response.response = stream_with_context(_lines(first, told, response))
+    response.response = stream_with_context(_lines(first, steps, response))
     return response
 
 
-def _run(work: Callable[[], ViewResult], told: queue.SimpleQueue[str | ViewResult | Exception]) -> None:
-    progress.listen(told.put)
+def _run(work: Callable[[], ViewResult], steps: queue.SimpleQueue[str | ViewResult | Exception]) -> None:
+    progress.listen(steps.put)
     try:
-        told.put(work())
+        steps.put(work())
     except (BridgeworkError, HttpProblem) as error:
-        told.put(error)
+        steps.put(error)
     except BaseException as error:
-        told.put(RuntimeError(f"{type(error).__name__} in the thread of a change"))
+        steps.put(RuntimeError(f"{type(error).__name__} in the thread of a change"))
         raise
 
 
 def _lines(
     first: str | ViewResult | Exception | None,
-    told: queue.SimpleQueue[str | ViewResult | Exception],
+    steps: queue.SimpleQueue[str | ViewResult | Exception],
     response: ProgressResponse,
 ) -> Iterator[str]:
     step = first
     while not isinstance(step, ViewResult | Exception):
         yield json_text({"type": "heartbeat"} if step is None else {"type": "progress", "message": step})
         try:
-            step = told.get(timeout=HEARTBEAT_S)
+            step = steps.get(timeout=HEARTBEAT_S)
         except queue.Empty:
             step = None
     if isinstance(step, Exception):

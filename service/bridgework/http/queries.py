@@ -11,7 +11,7 @@ from bridgework.http.fields import MAX_LABELS, Strict, Text, described, optional
 
 
 class Cursor(Text):
-    """Where a page begins: the key of the item before, a name and an id, as long as others may have made the name."""
+    """Where a page begins. A cursor is long: it holds the name of an item, which another client may have made long."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -22,7 +22,7 @@ class Cursor(Text):
 
 
 class QueryWhole(fields.Integer):
-    """An integer in a query: ASCII digits, few of them."""
+    """An integer in a query: at most 18 ASCII digits."""
 
     def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
         super().__init__(validate=validate.Range(minimum, maximum), **kwargs)
@@ -34,11 +34,11 @@ class QueryWhole(fields.Integer):
 
 
 TRUTHS = {"1": True, "true": True, "0": False, "false": False}
-"""How a query says yes or no, in any case: as Docker's API reads it. Python's ``requests`` sends ``True``."""
+"""The booleans of a query, in upper or lower case as in Docker's API: Python's ``requests`` sends ``True``."""
 
 
 class QueryFlag(fields.Boolean):
-    """``1``, ``0``, ``true`` or ``false`` in a query, in any case."""
+    """``1``, ``0``, ``true`` or ``false`` in a query, in upper or lower case."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(error_messages={"invalid": "Must be true, false, 1 or 0."}, **kwargs)
@@ -51,19 +51,19 @@ class QueryFlag(fields.Boolean):
 
 
 class Filter(fields.List[Any]):
-    """A filter of a list: given several times, any of its values fits."""
+    """A filter of a list. If it is repeated, an item must match one of its values."""
 
     def __init__(self, inner: fields.Field[Any], text: str) -> None:
-        told = described(f"{text} Repeat it to accept any of several values.")
-        super().__init__(inner, load_default=list, validate=validate.Length(max=MAX_LABELS), metadata=told)
+        metadata = described(f"{text} Repeat it to accept any of several values.")
+        super().__init__(inner, load_default=list, validate=validate.Length(max=MAX_LABELS), metadata=metadata)
 
 
 class LabelFilter(fields.List[Any]):
-    """A filter by labels: given several times, every one must match."""
+    """A filter by labels. If it is repeated, an item must have every one of them."""
 
     def __init__(self, text: str) -> None:
-        told = described(f"{text}, `key` or `key=value`. Repeat it to require several labels.")
-        super().__init__(Text(), load_default=list, validate=validate.Length(max=MAX_LABELS), metadata=told)
+        metadata = described(f"{text}, `key` or `key=value`. Repeat it to require several labels.")
+        super().__init__(Text(), load_default=list, validate=validate.Length(max=MAX_LABELS), metadata=metadata)
 
 
 class PageQuery(Strict):

@@ -1,4 +1,4 @@
-"""From a Flask request to values: media types, query, body. Every fault of the input is listed at once."""
+"""Read a Flask request: its media types, query and body. All faults of a request are listed at once."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ DOCKER_PARAMETERS: Mapping[str, str] = {
     "v": "Volumes are not touched.",
     "link": "Links are not touched.",
 }
-"""Parameters of Docker's API that people try, with what to write instead."""
+"""Parameters of Docker's API that callers try, with what to write instead."""
 MAX_KNOWN = 256
-"""How many headers and queries are remembered as read: most clients ask the same again and again."""
+"""How many parsed headers and queries are cached: most clients repeat a few of them."""
 
 
 @lru_cache(maxsize=MAX_KNOWN)
 def choose_media_type(operation: Operation, accept: str | None) -> str:
-    """What to answer in, by ``Accept`` (RFC 9110, 12.5.1). Raises ``HttpProblem`` 406."""
+    """Choose the media type of the answer by ``Accept`` (RFC 9110, section 12.5.1). Raises ``HttpProblem`` 406."""
     offered = operation.media_types
     if not accept:
         return offered[0]
@@ -51,7 +51,7 @@ def choose_media_type(operation: Operation, accept: str | None) -> str:
 
 @lru_cache(maxsize=MAX_KNOWN)
 def read_query(operation: Operation, query_string: bytes) -> tuple[Mapping[str, Any], bool]:
-    """The query by its schema, and whether it asks for a rehearsal. Not to be changed: it is kept for the next caller.
+    """Load the query by its schema, and say whether it asks for a dry run. Cached, so it must not be changed.
 
     Raises ``InvalidInput`` on unknown, repeated or bad parameters.
     """
@@ -64,15 +64,15 @@ def read_query(operation: Operation, query_string: bytes) -> tuple[Mapping[str, 
         if len(values) > 1 and name not in allowed_twice
     ]
     given: dict[str, Any] = {name: (values if name in allowed_twice else values[0]) for name, values in context.items()}
-    rehearse = given.pop("dry_run", None) if operation.supports_dry_run else None
-    if rehearse is not None and rehearse.lower() not in TRUTHS:
+    dry_run = given.pop("dry_run", None) if operation.supports_dry_run else None
+    if dry_run is not None and dry_run.lower() not in TRUTHS:
         faults.append(InputFault("?dry_run", "Must be true, false, 1 or 0."))
     query = MappingProxyType(_loaded(operation.query, given, faults, prefix="?"))
-    return query, rehearse is not None and TRUTHS[rehearse.lower()]
+    return query, dry_run is not None and TRUTHS[dry_run.lower()]
 
 
 def _text(query: bytes) -> str:
-    """What is no UTF-8 would be read as something else than was sent."""
+    """Reject queries that are not UTF-8: replacement characters would change their meaning."""
     try:
         unquote_to_bytes(query).decode("utf-8")
         return query.decode("utf-8")
@@ -99,15 +99,15 @@ def _loaded(schema: Schema | None, given: dict[str, Any], faults: list[InputFaul
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    """What is said of an unknown parameter: Docker's own parameters get a hint, others the nearest known name."""
+    """Return the fault of an unknown parameter, with a hint for a parameter of Docker's API or for a similar name."""
     hint = DOCKER_PARAMETERS.get(name) or near(name, known)
     return f"This parameter is unknown here. {hint}".strip()
 
 
 def read_body(operation: Operation, request: Request) -> Any:
-    """The body by its schema. Raises ``HttpProblem`` 400, 413 or 415, or ``InvalidInput``.
+    """Load the body by its schema. Raises ``HttpProblem`` 400, 413 or 415, or ``InvalidInput``.
 
-    Where nothing is required, no body and ``{}`` are the same: axios sends ``{}`` on a POST, others send nothing.
+    If no field is required, ``{}`` and no body mean the same: axios sends ``{}`` with a POST, other clients nothing.
     """
     sent = request.get_data(cache=False)
     if operation.body is None:
@@ -143,7 +143,7 @@ def _require_json(request: Request) -> None:
 
 
 def read_key(operation: Operation, headers: Headers) -> str | None:
-    """The ``Idempotency-Key``. Raises ``InvalidInput`` on one that makes no sense."""
+    """Return the ``Idempotency-Key``. Raises ``InvalidInput`` if it is not 1 to 255 printable ASCII characters."""
     key = headers.get("Idempotency-Key") if operation.idempotent else None
     if key is None:
         return None
@@ -155,7 +155,7 @@ def read_key(operation: Operation, headers: Headers) -> str | None:
 
 
 def flattened(messages: Any, pointer: str = "") -> list[InputFault]:
-    """Marshmallow's nested messages as RFC 6901 pointers."""
+    """Return marshmallow's nested messages as faults with JSON pointers (RFC 6901)."""
     if isinstance(messages, dict):
         found: list[InputFault] = []
         for key, inner in messages.items():

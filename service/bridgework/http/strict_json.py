@@ -1,7 +1,8 @@
-"""JSON as RFC 8259 means it, and no looser: UTF-8, no duplicate keys, bounded depth, no NaN, numbers of sane length.
+"""A strict JSON reader (RFC 8259): UTF-8, no duplicate keys, at most 32 levels, no NaN, numbers of at most 20 digits.
 
-The engine itself takes keys in any case and the last of duplicates; a body that two readers understand in two ways is
-how a check is passed and then evaded. So what this module lets through has one meaning.
+The engine accepts keys in any case, and of duplicate keys it takes the last. A body that two readers understand
+differently can pass a check in one of them and have its effect in the other. A body that this module accepts has one
+meaning.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from typing import Any
 MAX_DEPTH = 32
 MAX_NUMBER_DIGITS = 20
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
-"""Strings whole, so that what looks like a bracket inside is none; possessive, so that no body takes longer to read."""
+"""Brackets, and whole strings, so that a bracket in a string does not count. Possessive: the time is linear."""
 
 
 class BadJson(ValueError):
-    """The body is no JSON, or a JSON that means two things; the message is a sentence."""
+    """The body is not JSON, or JSON with two meanings; the message is a sentence."""
 
 
 def parse(body: bytes) -> Any:
-    """The value. Raises ``BadJson``."""
+    """Return the value. Raises ``BadJson``."""
     if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise BadJson("The body starts with a byte order mark; send plain UTF-8.")
     try:
@@ -54,7 +55,7 @@ def _check_depth(body: bytes) -> None:
 
 
 def _check_characters(value: Any) -> None:
-    r"""Half of a surrogate pair (``"\ud800"``) is JSON, and no character: nobody can write it down again."""
+    r"""Refuse half of a surrogate pair (``"\ud800"``): it is valid JSON, but no UTF-8 text can hold it."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:

@@ -1,13 +1,13 @@
-"""Every way in which a use case can fail, as values that carry a code and facts.
+"""The failures of a use case, as exceptions with a code and facts.
 
     BridgeworkError
-    ├── InvalidInput        the caller's words make no sense (every fault at once, with pointers)
-    ├── AmbiguousReference  a name or id prefix that fits more than one thing
-    ├── NotFound            the thing named does not exist
-    ├── Conflict            it exists, but something else is in the way
-    ├── PreconditionFailed  the thing changed since the caller looked
-    ├── Refused             policy or role says no
-    ├── TooBusy             a limit on work in hand is reached
+    ├── InvalidInput        the request is invalid (every fault at once, with pointers)
+    ├── AmbiguousReference  a name or id prefix fits more than one thing
+    ├── NotFound            the named thing does not exist
+    ├── Conflict            something else has the name, address, port or state
+    ├── PreconditionFailed  the thing changed since the caller read it
+    ├── Refused             the role, the project or the policy does not allow it
+    ├── TooBusy             a limit on requests or on work at once is reached
     ├── EngineUnreachable   no engine answers
     ├── EngineTooSlow       the engine did not answer in time; the outcome is unknown
     └── EngineMisbehaved    the engine answered what its API does not promise
@@ -58,7 +58,7 @@ class InputFault:
 
 @dataclass(eq=False)
 class BridgeworkError(Exception):
-    """The root: ``code`` is stable and kebab-case, ``detail`` a sentence that names the thing."""
+    """The base class: ``code`` is stable and kebab-case, ``detail`` is a sentence that names the thing."""
 
     code: str
     detail: str
@@ -71,7 +71,7 @@ class BridgeworkError(Exception):
 
 @dataclass(eq=False)
 class InvalidInput(BridgeworkError):
-    """The request is well-formed but cannot be meant; ``faults`` lists everything wrong with it."""
+    """The request is well-formed but invalid; ``faults`` lists everything that is wrong with it."""
 
     faults: Sequence[InputFault] = ()
 

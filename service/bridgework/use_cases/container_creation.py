@@ -148,21 +148,21 @@ def _undo(services: Services, container_id: str, spec: ContainerSpec, error: Bri
     The removal is not by force: a container that runs after all stays, and nothing is raised. That happens when the
     engine was only slow, or when a retry started the container.
     """
-    told = error
+    detailed = error
     try:
         made = services.engine.snapshot().containers_by_id.get(container_id)
         if isinstance(error, Conflict) and made is not None:
-            told = explained(services, made, error)
+            detailed = explained(services, made, error)
         services.engine.remove_container(container_id)
     except NotFound:
-        raise told from error
+        raise detailed from error
     except BridgeworkError as stuck:
         if stuck.code == "container-running":
             return
-        detail = f"{told.detail} The container {spec.name} was created and is still there."
-        facts = {**told.facts, "left_behind": {"id": container_id, "name": spec.name}}
-        raise replace(told, detail=detail, facts=facts) from error
-    raise told from error
+        detail = f"{detailed.detail} The container {spec.name} was created and is still there."
+        facts = {**detailed.facts, "left_behind": {"id": container_id, "name": spec.name}}
+        raise replace(detailed, detail=detail, facts=facts) from error
+    raise detailed from error
 
 
 def _image_missing(image: str) -> NotFound:

@@ -110,18 +110,20 @@ def _change(
         try:
             act(container)
         except (Conflict, InvalidInput, EngineMisbehaved) as error:
-            raise _told(services, container, error) from error
+            raise _detailed(services, container, error) from error
     return get_container(services.engine.snapshot(), container.id)
 
 
-def _told(services: Services, before: Container, error: BridgeworkError) -> BridgeworkError:
+def _detailed(services: Services, before: Container, error: BridgeworkError) -> BridgeworkError:
     """Add to the engine's refusal what is in the way, and the state if the container stopped: half of a restart."""
-    told = explained(services, before, error) if isinstance(error, Conflict) else error
+    detailed = explained(services, before, error) if isinstance(error, Conflict) else error
     now = services.engine.snapshot().containers_by_id.get(before.id)
     if now is None or now.running or not before.running:
-        return told
+        return detailed
     return replace(
-        told, detail=f"{told.detail} {now.name} is {now.state} now.", facts={**told.facts, "state": now.state}
+        detailed,
+        detail=f"{detailed.detail} {now.name} is {now.state} now.",
+        facts={**detailed.facts, "state": now.state},
     )
 
 

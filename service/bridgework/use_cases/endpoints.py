@@ -104,11 +104,11 @@ def _explained(
 ) -> BridgeworkError:
     """Add to the engine's refusal what holds the address, and what the refused connect left behind."""
     snapshot = services.engine.snapshot()
-    told = error
+    detailed = error
     if error.code == "static-address-taken":
-        told = address_conflict(snapshot, network, (spec.ipv4_address, spec.ipv6_address)) or error
+        detailed = address_conflict(snapshot, network, (spec.ipv4_address, spec.ipv6_address)) or error
     now = snapshot.containers_by_id.get(container.id)
-    return told if now is None else with_leftover(now, network, told)
+    return detailed if now is None else with_leftover(now, network, detailed)
 
 
 def _ignored(container: Container, made: Endpoint, spec: EndpointSpec) -> tuple[Finding, ...]:

@@ -25,7 +25,7 @@ from bridgework.use_cases.preflight.network import (
     require_parent_allowed,
     source_of,
     validate,
-    with_culprit,
+    with_holder,
 )
 from bridgework.use_cases.services import Actor, Services
 from bridgework.use_cases.views import DescribedNetwork, describe_network, planned_network
@@ -118,7 +118,7 @@ def _try_to_create(actor: Actor, spec: NetworkSpec, key: RetryKey | None) -> Cre
         snapshot = services.engine.snapshot()
         again = _made_before(snapshot, spec, source, key)
         if again is None:
-            raise with_culprit(services, spec, source, conflict) from conflict
+            raise with_holder(services, spec, source, conflict) from conflict
         return Created(describe_network(snapshot, again), replayed=True)
     return Created(get_network(services.engine.snapshot(), made))
 

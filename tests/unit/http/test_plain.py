@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from bridgework.http.answers import Plain, plain
-from bridgework.http.resources.diagnosis import TopologySchema
+from bridgework.http.resources.topology.schemas import TopologySchema
 from bridgework.model.topology_graph import Edge, Node
 
 

@@ -1,7 +1,7 @@
-"""Problem documents (RFC 9457): which failure is which status, and what the client is told.
+"""Problem documents (RFC 9457): the status of each failure, and what the client is told.
 
-Every answer that is not a success passes through here, also those of Flask itself. ``code`` is stable and kebab-case;
-``remedy`` is what mends it; ``errors`` lists every fault of an invalid input at once.
+Every answer that is not a success is made here, also for Flask's own failures. ``code`` is stable and kebab-case,
+``remedy`` says how to fix the problem, and ``errors`` lists all faults of an invalid input.
 """
 
 from __future__ import annotations

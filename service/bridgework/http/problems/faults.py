@@ -1,4 +1,4 @@
-"""Our words for the faults that marshmallow finds, in one place: no answer holds the library's wording.
+"""The texts of faults that marshmallow finds. No answer holds the library's own texts.
 
 ``Strict.on_bind_field`` gives every field of a request these texts. ``tests/unit/http/test_faults.py`` walks over all
 fields of all requests, so that a text of a new version of marshmallow, or of a field of a new kind, does not slip

@@ -1,1 +1,1 @@
-"""One module or folder a resource: its routes and its schemas."""
+"""The resources: a module or a folder for each, with its routes, requests and schemas."""

@@ -1,6 +1,6 @@
-"""The console: one page and its files, shipped with the service. Open, since the page itself asks for the token.
+"""The console: one page and its files. It needs no token, since the page itself asks for one.
 
-Its policy allows nothing but its own files and its own service: no inline script or style, no other origin.
+Its content security policy allows only its own files and this service: no inline script or style, no other origin.
 """
 
 from __future__ import annotations

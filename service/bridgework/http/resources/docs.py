@@ -1,4 +1,4 @@
-"""The document itself, as YAML and JSON, and the reference page made from it; all open, and all from this package."""
+"""The OpenAPI document as YAML and JSON, and the reference page made from it. Both need no token."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MEDIA_TYPES = {
     ".yaml": "application/yaml",
 }
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
-"""Nothing inline, nothing from elsewhere."""
+"""The content security policy: no inline script or style, and no other origin."""
 
 
 def register(app: Flask) -> None:

@@ -84,9 +84,11 @@ class EventSchema(Variants):
     """The `data` of one event. `type` names the kind of event."""
 
     variants: ClassVar = {
-        "network": NetworkEventSchema, "container": ContainerEventSchema, "gap": GapEventSchema,
+        "network": NetworkEventSchema,
+        "container": ContainerEventSchema,
+        "gap": GapEventSchema,
         "engine": EngineEventSchema,
-    }  # fmt: skip
+    }
 
 
 class EventQuery(Strict):

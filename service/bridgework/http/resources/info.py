@@ -1,4 +1,4 @@
-"""The service's own paths: index, liveness, readiness, and what the engine is."""
+"""The routes of the service itself: its index, liveness, readiness, caller and engine."""
 
 from __future__ import annotations
 
@@ -114,23 +114,25 @@ class CallerSchema(Schema):
     project = text("The only project whose networks and containers the caller may change; null for all.", null=True)
 
 
+_LINKS = {
+    "live": "/livez", "ready": "/readyz", "openapi": "/openapi.yaml", "docs": "/docs",
+    "console": "/console", "metrics": "/metrics", "caller": "/v1/caller", "engine": "/v1/engine",
+    "nodes": "/v1/nodes",
+    "networks": "/v1/networks", "available_subnets": "/v1/subnets/available", "containers": "/v1/containers",
+    "host_interfaces": "/v1/host/interfaces", "events": "/v1/events", "checks": "/v1/connectivity/checks",
+    "matrix": "/v1/connectivity/matrix", "assertions": "/v1/connectivity/assertions",
+    "diagnostics": "/v1/diagnostics", "explanations": "/v1/explanations", "problems": "/v1/problems",
+    "topology": "/v1/topology",
+}  # fmt: skip
+
+
 @RESOURCE.get("/", ServiceIndexSchema, role=None)
 def get_index(_: RequestContext) -> ViewResult:
     """Get the paths to start from.
 
     The answer names the paths of the document, the pages and the lists. No token is needed.
     """
-    links = {
-        "live": "/livez", "ready": "/readyz", "openapi": "/openapi.yaml", "docs": "/docs",
-        "console": "/console", "metrics": "/metrics", "caller": "/v1/caller", "engine": "/v1/engine",
-        "nodes": "/v1/nodes",
-        "networks": "/v1/networks", "available_subnets": "/v1/subnets/available", "containers": "/v1/containers",
-        "host_interfaces": "/v1/host/interfaces", "events": "/v1/events", "checks": "/v1/connectivity/checks",
-        "matrix": "/v1/connectivity/matrix", "assertions": "/v1/connectivity/assertions",
-        "diagnostics": "/v1/diagnostics", "explanations": "/v1/explanations", "problems": "/v1/problems",
-        "topology": "/v1/topology",
-    }  # fmt: skip
-    return ViewResult({"name": "bridgework", "version": __version__, "links": links})
+    return ViewResult({"name": "bridgework", "version": __version__, "links": _LINKS})
 
 
 @RESOURCE.get("/livez", LivenessSchema, role=None)

@@ -1,8 +1,7 @@
-"""``GET /metrics``: the service's own numbers, in Prometheus's text format.
+"""``GET /metrics``: the metrics of the service in Prometheus's text format.
 
-Requests are counted here, by operation; engine calls and checks in ``bridgework.telemetry.metrics``. What is true of
-this moment (the engine answers, the runner in force) is asked when it is scraped. No label ever holds what a
-caller sent.
+Requests are counted here by operation, calls of the engine and checks in ``bridgework.telemetry.metrics``. Whether the
+engine answers and how checks run is found out at each scrape. No label holds a value that a caller sent.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def get_metrics(context: RequestContext) -> Response:
 
 
 def exposition(services: Services) -> bytes:
-    """Every number, of all workers."""
+    """Return the metrics of all workers."""
     registry = CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         summed: Callable[[CollectorRegistry], object] = MultiProcessCollector
@@ -53,14 +52,14 @@ def exposition(services: Services) -> bytes:
 
 
 class _Now(Collector):
-    """What is true at the moment of the scrape."""
+    """The gauges that are read at the moment of the scrape."""
 
     def __init__(self, services: Services) -> None:
-        self._house = services
+        self._services = services
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """One gauge for each fact."""
-        found = info.readiness(self._house)
+        """Yield the gauges."""
+        found = info.readiness(self._services)
         yield GaugeMetricFamily("bridgework_engine_up", "Whether the engine answers now", float(found.ready))
         runner = GaugeMetricFamily("bridgework_probe_runner_info", "How checks run now", labels=["kind"])
         runner.add_metric([found.runner.kind], 1)

@@ -45,8 +45,8 @@ def _port_taken(port: PublishedPort, how: str, holder: Container | None) -> Conf
 
 def explained(services: Services, container: Container, conflict: Conflict) -> Conflict:
     """Add to the engine's refusal of a start or a rename what is in the way, if that can be found."""
-    told = _explanation(services, services.engine.snapshot(), container, conflict)
-    return replace(told, facts={**conflict.facts, **told.facts}) if told is not None else conflict
+    detailed = _explanation(services, services.engine.snapshot(), container, conflict)
+    return replace(detailed, facts={**conflict.facts, **detailed.facts}) if detailed is not None else conflict
 
 
 def _explanation(services: Services, snapshot: Snapshot, container: Container, conflict: Conflict) -> Conflict | None:

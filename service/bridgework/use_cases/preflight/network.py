@@ -264,7 +264,7 @@ def in_the_making(conflict: Conflict) -> bool:
     return conflict.code == "subnet-overlaps" and met["kind"] == "host-route" and met["name"].startswith("br-")
 
 
-def with_culprit(services: Services, spec: NetworkSpec, source: Network | None, conflict: Conflict) -> Conflict:
+def with_holder(services: Services, spec: NetworkSpec, source: Network | None, conflict: Conflict) -> Conflict:
     """Add to the engine's refusal what has the name or the addresses."""
     snapshot = services.engine.snapshot()
     if conflict.code == "network-name-taken":

@@ -53,7 +53,7 @@ def _junit(outcomes: list[assertions.Outcome]) -> bytes:
         case = ET.SubElement(suite, "testcase", {"name": outcome.name, "classname": "connectivity", "time": seconds})
         if outcome.outcome != "passed":
             tag = "failure" if outcome.outcome == "failed" else "error"
-            told = ET.SubElement(case, tag, {"message": outcome.message, "type": outcome.outcome})
+            element = ET.SubElement(case, tag, {"message": outcome.message, "type": outcome.outcome})
             findings = outcome.result.findings if outcome.result else ()
-            told.text = "\n".join(f"{finding.code}: {finding.message}" for finding in findings)
+            element.text = "\n".join(f"{finding.code}: {finding.message}" for finding in findings)
     return bytes(ET.tostring(suite, encoding="utf-8", xml_declaration=True)) + b"\n"

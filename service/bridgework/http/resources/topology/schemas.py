@@ -1,0 +1,68 @@
+"""The query and the schemas of the topology."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from bridgework.http.answers import Plain, list_of, text, word
+from bridgework.http.fields import Strict, Text, absent, optional, required
+from bridgework.http.queries import QueryFlag, QueryWhole
+from bridgework.http.resources.nodes import GapSchema
+
+
+class NodeSchema(Schema):
+    """A node of the topology graph: a container, a network, an interface or the host."""
+
+    id = text(
+        "The Docker id, `host` or `interface:<name>`. On another swarm node, the node's id is appended to the last two."
+    )
+    kind = word("The kind of thing that this node stands for.", "container", "host", "interface", "network")
+    name = text("The name of the thing that this node stands for.")
+    attributes = fields.Dict(
+        **required("Further facts by name; for a container its `image`, `state` and `network_mode`, for example.")
+    )
+
+
+class EdgeSchema(Schema):
+    """A connection between two nodes of the topology graph."""
+
+    source = text("The `id` of the node that the edge starts at.")
+    target = text("The `id` of the node that the edge ends at.")
+    kind = word(
+        "The kind of connection, such as `endpoint` between a container and a network.",
+        "endpoint",
+        "host-link",
+        "shares-network",
+        "uplink",
+    )
+    attributes = fields.Dict(
+        **required("Further facts by name; for an endpoint its `ipv4_address` and `aliases`, for example.")
+    )
+
+
+class TopologySchema(Schema):
+    """Networks, containers and interfaces as a graph, in a stable order."""
+
+    nodes = Plain(
+        fields.Nested(NodeSchema), **required("The nodes of the graph: containers, networks, interfaces and the host.")
+    )
+    edges = Plain(fields.Nested(EdgeSchema), **required("The edges of the graph: how the nodes are connected."))
+    gaps = list_of(GapSchema, "The swarm nodes that did not answer; their containers are missing.", data_key="partial")
+
+
+class TopologyQuery(Strict):
+    """What the picture is of."""
+
+    network = Text(min_length=1, **absent("Only this network and its containers, by its name or id."))
+    label = Text(min_length=1, **absent("Only networks and containers with this label, `key` or `key=value`."))
+    project = Text(min_length=1, **absent("Only networks and containers that belong to this project."))
+    links = QueryFlag(
+        **optional("Show the veths on the host too. This inspects the namespace of every container.", False)
+    )
+    scope = fields.String(
+        validate=validate.OneOf(["engine", "swarm"]),
+        **optional("Whether to show only this engine, or also the nodes of its swarm that answer.", "engine"),
+    )
+    fold = QueryWhole(
+        1, 10_000, **absent("Graphviz, Mermaid and SVG show a larger group of containers as one node; 20 by default.")
+    )
