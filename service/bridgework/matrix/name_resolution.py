@@ -26,7 +26,7 @@ MAX_QUERIES = 1024
 MAX_QUERIES_OF_SOURCE = 64
 # Datagrams with the number of a query that are no answer to it. Reading a hostile one costs milliseconds.
 MAX_MISREAD = 4
-# A query's end is noticed this much late at most.
+# A query's time-out is noticed 5 ms late at most.
 TURN_S = 0.005
 _RECEIVE_BYTES = 65_536
 

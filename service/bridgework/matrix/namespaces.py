@@ -64,7 +64,7 @@ class Namespace:
         # By prefix length, then by prefix: a container may have thousands of routes, and each packet looks for one.
         routes: Routes = {}
         for found in rtnetlink.routes(self._sock, family, limit):
-            if found.kind in _USED_TYPES:
+            if found.kind in _USED_TYPES and found.next_hops:
                 shift = bits - found.prefix_len
                 hop = found.next_hops[0]
                 # A dead end has no interface: it hides wider routes, and packets to it make no neighbour entry.

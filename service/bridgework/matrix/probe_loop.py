@@ -22,7 +22,7 @@ from bridgework.probes.kinds import reasons
 from bridgework.probes.kinds.sockaddr import Destination
 
 RETRY_S = 0.001
-# So often at least the loop asks whether it is stopped.
+# The loop asks at least this often whether it is stopped.
 MAX_WAIT_S = 0.5
 # Datagrams read of one socket before the next one: a flood towards one source must not delay the others' answers.
 RECEIVE_AT_ONCE = 256

@@ -1,8 +1,8 @@
-"""All pairs: every source once, every destination from each, predicted by classes and measured in one sweep.
+"""A connectivity matrix: every pair of the chosen containers, predicted by classes and measured in one run.
 
-A pair's destination is the address that a check of the pair would use (``Reach``). What could not be measured within
-the kernel's neighbour budget or the deadline is ``inconclusive``, never ``unreachable``. A pair to which nothing can be
-sent (a stopped container, one without an address) has the predicted verdict, as in a check.
+A pair's destination is the address that a check of the pair would use (``Reach``). A pair that was not measured within
+the neighbour budget or the deadline is ``inconclusive``, never ``unreachable``. A pair to which nothing can be sent (a
+stopped container, one without an address) has the predicted verdict, as in a check.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.HOST_UNREACHABLE})
 
 @dataclass(frozen=True, slots=True)
 class MatrixRow:
-    """One source's row, as the columns stand."""
+    """One source's row, in the order of the columns."""
 
     index: int
     verdicts: tuple[str, ...]
@@ -50,7 +50,7 @@ class MatrixRow:
 
 @dataclass(frozen=True, slots=True)
 class Surprise:
-    """A pair where the prediction and the wire differ."""
+    """A pair whose measured verdict differs from the predicted one."""
 
     source: Reference
     destination: Reference
@@ -62,9 +62,10 @@ class Surprise:
 
 @dataclass(slots=True)
 class MatrixRun:
-    """A matrix in the making. ``rows()`` may be iterated once; the totals are whole when it has ended.
+    """A running matrix. ``rows()`` may be iterated once; the totals are complete when it has ended.
 
-    ``surprises`` that another node had are as it wrote them. ``gaps`` are the nodes that delivered nothing, or not all.
+    Surprises of another node are kept as that node wrote them. ``gaps`` are the nodes that delivered nothing or not
+    all.
     """
 
     services: Services
@@ -80,24 +81,24 @@ class MatrixRun:
 
     @property
     def containers(self) -> tuple[Reference, ...]:
-        """The order of rows and columns."""
+        """The containers in the order of rows and columns."""
         return tuple(Reference(container.id, container.name) for container in self.chosen)
 
     @property
     def duration_ms(self) -> float:
-        """Since the run began."""
+        """Milliseconds since the run began."""
         return round((time.monotonic() - self.began) * 1000, 1)
 
     @property
     def snapshot(self) -> Snapshot:
-        """The state it is predicted from, widened where it goes beyond this engine."""
+        """The snapshot of the prediction, with the containers of other nodes."""
         return self.world.snapshot
 
     def rows(self) -> Generator[MatrixRow | None]:
-        """Rows as they become whole: this node's own, then the others', which were begun at the same time.
+        """Yield each row as soon as it is complete: this node's, then those of the others, which run at the same time.
 
-        ``None`` about once a second where none becomes whole: the moment to see whether anybody still waits. Closing
-        the iterator stops the probes. A forwarded matrix has no rows but this node's own.
+        ``None`` comes once a second while no row is complete, so that the caller can see whether its client is still
+        there. Closing the iterator stops the probes. A forwarded matrix has this node's rows only.
         """
         peers = self.services.peers_beyond(self.snapshot)
         others = peers.rows(self.world, self.wanted, self.chosen) if peers else None
@@ -129,14 +130,15 @@ class MatrixRun:
             yield None if row is None else self._finished(row.index, row.outcomes)
 
     def _allowed_subnets(self) -> tuple[str, ...]:
-        """Where a name may lead: one answer for every source, so a loopback only where none of them is the host's."""
+        """Return the subnets to which a name may lead, from every source."""
+        # A container's own loopback is harmless. The host's is not, so one source in host mode excludes it for all.
         on_host = any(self.prediction.state.attachment_of(container.id).is_host for container in self.chosen)
         loopback = () if on_host else ("127.0.0.0/8", "::1/128")
         subnets = allowed_subnets(self.snapshot, self.services.policy, self.wanted.protocol, self.wanted.port)
         return (*subnets, *loopback)
 
     def _arriving(self, delivered: Iterable[Delivered | None]) -> Iterator[MatrixRow | None]:
-        """What the other nodes deliver, row by row; their surprises and silences are noted."""
+        """Yield the rows that the other nodes deliver, and record their surprises and gaps."""
         rows = {container.id: index for index, container in enumerate(self.chosen)}
         for found in delivered:
             if found is None:
@@ -162,14 +164,16 @@ class MatrixRun:
 
     def _finished(self, index: int, outcomes: Sequence[SweepOutcome]) -> MatrixRow:
         predicted = [VERDICTS[code].value for code in self.prediction.row(index)]
-        verdicts = predicted.copy()  # of those to which nothing was sent
+        # A pair to which nothing was sent keeps the predicted verdict.
+        verdicts = predicted.copy()
         rtts: list[float | None] = [None] * len(self.chosen)
         for outcome in outcomes:
             verdicts[outcome.index] = outcome.verdict.value
             rtts[outcome.index] = outcome.rtt_ms
         for column, other in enumerate(self.chosen):
+            # This container's node did not answer, so what the node knows about the container is missing.
             if other.node and not other.node.reachable and verdicts[column] == Verdict.UNREACHABLE.value:
-                verdicts[column] = Verdict.INCONCLUSIVE.value  # what its node would say is not known
+                verdicts[column] = Verdict.INCONCLUSIVE.value
         verdicts[index] = SELF
         self._count(verdicts)
         predicted[index] = SELF
@@ -180,7 +184,7 @@ class MatrixRun:
     def _compare(
         self, row: int, predicted: Sequence[str], measured: Sequence[str], outcomes: Sequence[SweepOutcome]
     ) -> None:
-        """Note the pairs of a row where the two differ and neither is inconclusive."""
+        """Record the pairs of a row whose two verdicts differ, when neither is inconclusive."""
         reasons = {outcome.index: outcome.reason for outcome in outcomes}
         for column, pair in enumerate(zip(predicted, measured, strict=True)):
             if pair[0] == pair[1] or Verdict.INCONCLUSIVE.value in pair:
@@ -206,7 +210,7 @@ class MatrixRun:
 
 
 def start_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -> MatrixRun:
-    """Choose and predict; nothing is sent yet. Raises ``NotFound``, ``InvalidInput``…"""
+    """Choose the containers and predict; nothing is sent yet. Raises ``NotFound`` and ``InvalidInput``."""
     peers = services.peers_beyond(snapshot)
     world = peers.world_of_matrix(snapshot, wanted) if peers else World(snapshot)
     chosen = _chosen(snapshot, world, wanted)
@@ -223,7 +227,7 @@ def start_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -
 
 
 def _observe(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Observations:
-    """Who listens, where a port is asked for; whose namespace is whose, where some are shared."""
+    """Observe the listening sockets when the protocol has a port, and the inodes of shared namespaces."""
     seen: dict[str, Observation] = {}
     inodes: dict[str, int] = {}
     for container in chosen:
@@ -250,7 +254,7 @@ def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Con
 
 
 def _named(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool) -> Container:
-    """Resolve a reference. In a matrix from a peer, a container that is not known here is a column all the same."""
+    """Resolve a reference. In a matrix from a peer, a container that is not known here is still a column."""
     try:
         return world.container(snapshot, reference)
     except NotFound:
@@ -262,19 +266,17 @@ def _named(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool)
 def _sources(
     services: Services, state: EngineState, chosen: Sequence[Container], wanted: WantedMatrix
 ) -> Iterator[SweepSource]:
-    """Every row that can be measured, with the columns that have something to probe.
-
-    The ports of a container in host mode are the host's, where only published ones may be probed. What a name leads to
-    is bounded by the plan.
-    """
+    """Yield every row that can be measured, with the columns that have an address or a name to probe."""
+    # The ports of a container in host mode are the host's, of which only published ones may be probed. A name's
+    # addresses are judged by the plan's subnets when it is resolved.
     may = partial(host_open, state.snapshot, wanted.protocol, wanted.port)
     reach = Reach(state, (IPV4, IPV6))
-    stood = [state.attachment_of(container.id) for container in chosen]
-    for index, (container, source) in enumerate(zip(chosen, stood, strict=True)):
+    attachments = [state.attachment_of(container.id) for container in chosen]
+    for index, (container, source) in enumerate(zip(chosen, attachments, strict=True)):
         if not container.running or container.paused or container.node is not None:
             continue
         targets: list[SweepTarget] = []
-        for column, (other, destination) in enumerate(zip(chosen, stood, strict=True)):
+        for column, (other, destination) in enumerate(zip(chosen, attachments, strict=True)):
             if column == index:
                 continue
             if wanted.by == "name":
