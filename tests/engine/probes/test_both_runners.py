@@ -99,6 +99,8 @@ def test_one_attempt_is_one_packet(ask, world):
         ("icmp", "198.51.100.200", None, Reason.ADMINISTRATIVELY_PROHIBITED),
         ("icmp", "203.0.113.1", None, Reason.HOST_UNREACHABLE),
         ("icmp", "not-an-address", None, Reason.NO_ADDRESS),
+        ("udp", "not-an-address", 53, Reason.NO_ADDRESS),
+        ("dns", "not-an-address", None, Reason.NO_ADDRESS),
         ("tcp", "10.77.0.3", 4999, Reason.REFUSED),
         ("tcp", "fd77::3", 4999, Reason.REFUSED),
         ("tcp", "10.77.0.3", 6000, Reason.TIMED_OUT),

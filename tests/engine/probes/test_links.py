@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bridgework.matrix.namespaces import read_namespace
 from bridgework.probes.kernel import links, netlink
 from bridgework.probes.kernel.setns import run_inside
 
@@ -169,3 +170,18 @@ def test_a_refusal_is_an_error_however_the_kernel_says_it(member):
         inside(member, lambda sock: netlink.dump(sock, nobodys_message, b""))
     with netlink.open_socket(sock_diag) as sock, pytest.raises(FileNotFoundError):
         netlink.dump(sock, 20, bytes([socket.AF_INET, nobodys_protocol, *[0] * 54]))
+
+
+def test_a_matrix_takes_the_first_of_several_next_hops(member):
+    def read():
+        namespace = read_namespace(1)
+        namespace.close()
+        return namespace
+
+    with Path(member.path).open() as file:
+        namespace = run_inside(file.fileno(), read)
+    there, nowhere = (socket.inet_aton(address) for address in ("10.9.1.1", "10.99.1.1"))
+    assert namespace.route(there).gateway == socket.inet_aton("10.1.0.2")
+    assert namespace.reaches(there)
+    assert not namespace.reaches(nowhere), "a blackhole"
+    assert namespace.is_local(socket.inet_aton("127.0.0.11")), "no neighbour entry for Docker's DNS server"
