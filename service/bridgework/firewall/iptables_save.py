@@ -1,4 +1,4 @@
-"""Read what iptables-save(8) prints into rules. Options are those of iptables-extensions(8)."""
+"""Rules from the output of iptables-save(8). The options are those of iptables-extensions(8)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FAMILY = {4: "ip", 6: "ip6"}
 
 
 def ruleset_of(chains: Iterable[FirewallChain], version: int) -> tuple[Table, ...]:
-    """The tables of one IP version, from the chains that ``iptables-save`` or ``ip6tables-save`` printed."""
+    """Return the tables of one IP version, from the chains that ``iptables-save`` or ``ip6tables-save`` printed."""
     tables: dict[str, dict[str, Chain]] = {}
     for chain in chains:
         tables.setdefault(chain.table, {})[chain.name] = _chain(chain)
@@ -43,10 +43,12 @@ def _chain(chain: FirewallChain) -> Chain:
 
 
 class LazyRules(Sequence[Rule]):
-    """The rules of a chain, read when a packet comes to the chain: a host with kube-proxy has thousands of others."""
+    """The rules of a chain, parsed when a packet comes to the chain."""
+
+    # A host with kube-proxy has thousands of rules in chains to which a packet never comes.
 
     def __init__(self, printed: Sequence[tuple[int, int, str]]) -> None:
-        """``printed``: packets, bytes and text of each rule."""
+        """Take packets, bytes and text of each rule."""
         self._printed = printed
 
     def __len__(self) -> int:
@@ -64,7 +66,7 @@ class LazyRules(Sequence[Rule]):
 
 
 def read_rule(text: str, packets: int = 0) -> Rule:
-    """One rule; ``text`` may begin with its ``-A CHAIN``. What is not understood is an unknown match or effect."""
+    """Read one rule; ``text`` may begin with its ``-A CHAIN``. What is not understood is an unknown match or effect."""
     matches, effects = _read(text)
     return Rule(text, matches, effects, packets)
 
@@ -80,13 +82,13 @@ class _Words:
         return self.at < len(self.words)
 
     def take(self) -> str:
-        """The next word, ``""`` at the end."""
+        """Return the next word, ``""`` at the end."""
         word = self.words[self.at] if self else ""
         self.at += 1
         return word
 
     def skip_values(self) -> None:
-        """Pass over values up to the next option."""
+        """Skip values up to the next option."""
         while self and not self.words[self.at].startswith("-") and self.words[self.at] != "!":
             self.at += 1
 
@@ -97,10 +99,12 @@ _WORDS = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 
 @lru_cache(maxsize=16384)
 def _read(text: str) -> tuple[tuple[Match, ...], tuple[Effect, ...]]:
+    # A text with an open quote was cut off; nothing of it is reliable.
     if text.replace('\\"', "").count('"') % 2:
         return (Match(UNKNOWN, text=text),), (Effect(UNKNOWN),)
     words = _Words([quoted or plain for quoted, plain in _WORDS.findall(text)])
     matches: list[Match] = []
+    # A rule without a target only counts packets.
     effects: tuple[Effect, ...] = (Effect("continue"),)
     negated, module = False, ""
     while words:
@@ -131,6 +135,7 @@ def _match(option: str, words: _Words, *, negated: bool) -> Match:
             return Match(made.key, made.ranges, made.words, negated, made.mask, made.version)
     except ValueError:
         words.at = begin
+    # How many values an unknown option has is not known, but the next option begins with a dash.
     words.skip_values()
     return Match(UNKNOWN, text=option)
 
@@ -151,7 +156,8 @@ _PLAIN = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$|/)|(?=$|/))){4}(?
 
 
 def _subnet(text: str) -> tuple[int, Range]:
-    """IP version, first and last address. Plain IPv4 is computed here: ip_network takes five times as long."""
+    """Return IP version, first and last address of a subnet."""
+    # Plain IPv4 is computed here: ip_network takes five times as long.
     address, _, length = text.partition("/")
     if _PLAIN.fullmatch(text):
         low = int.from_bytes(bytes(map(int, address.split("."))))
@@ -170,7 +176,7 @@ def _address_range(key: str) -> Callable[[_Words], Match]:
 
 
 def _interface(key: str) -> Callable[[_Words], Match]:
-    """A name that ends in ``+`` stands for all names that begin so."""
+    """Read a name; one that ends in ``+`` stands for all names that begin so."""
 
     def read(words: _Words) -> Match:
         name = words.take()
@@ -188,6 +194,7 @@ def _numbers(key: str, *, separator: str = ":") -> Callable[[_Words], Match]:
 
 def _range(text: str, separator: str = ":", top: int = 65535) -> Range:
     low, found, high = text.partition(separator)
+    # Both ends may be left out: ":1023" and "1024:".
     first = int(low or "0", 0)
     return first, int(high, 0) if high else (top if found else first)
 
@@ -217,20 +224,20 @@ def _mark(key: str) -> Callable[[_Words], Match]:
 
 
 def _icmp(words: _Words) -> Match:
-    """``8``, ``8/0``, ``any``; iptables-save prints numbers, not names."""
+    # "8", "8/0" or "any": iptables-save prints numbers, not names. 255 is any type, too (iptables' own constant).
     kind = words.take().partition("/")[0]
     return Match("always") if kind in {"any", "255"} else Match("icmp-type", ((int(kind), int(kind)),))
 
 
 def _tcp_flags(words: _Words) -> Match:
     mask, compared = words.take(), words.take()
+    # iptables-save prints --syn in this long form.
     first = (set(mask.split(",")), set(compared.split(","))) == ({"FIN", "SYN", "RST", "ACK"}, {"SYN"})
     return Match("tcp-flags", words=("syn",) if first else (f"{mask}/{compared}",))
 
 
 def _always(values: int) -> Callable[[_Words], Match]:
-    """A condition that the first packet of a question meets: it is within any limit, and a comment says nothing."""
-
+    # A condition that the first packet of a check meets: it is within any limit, and a comment is no condition.
     def read(words: _Words) -> Match:
         for _ in range(values):
             words.take()
@@ -240,10 +247,11 @@ def _always(values: int) -> Callable[[_Words], Match]:
 
 
 def _policy(words: _Words) -> Match:
-    """``--pol none``: the packet is not of IPsec, which is so for every packet here."""
+    # "--pol none": the packet does not belong to IPsec, which is true for every packet of this service.
     return Match("always" if words.take() == "none" else "never")
 
 
+# An option that is not in this table becomes an unknown match.
 _OPTIONS: Mapping[str, Callable[[_Words], Match]] = {
     "-s": _address("source"),
     "-d": _address("destination"),
@@ -284,7 +292,7 @@ _OPTIONS: Mapping[str, Callable[[_Words], Match]] = {
 
 
 def _target_options(words: _Words) -> dict[str, str]:
-    """Options of a target; one may come before the target's matches are complete, as in kube-proxy's rules."""
+    """Return the options of a target, which are all words behind it."""
     found: dict[str, str] = {}
     while words:
         name = words.take()

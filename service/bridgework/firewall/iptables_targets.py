@@ -1,4 +1,4 @@
-"""What stands behind ``-j`` and ``-g`` in a rule of iptables: the targets of iptables-extensions(8)."""
+"""The targets of rules of iptables, behind ``-j`` and ``-g``: iptables-extensions(8)."""
 
 from __future__ import annotations
 
@@ -14,36 +14,24 @@ _VERDICTS = {
     "MASQUERADE": "masquerade",
     "NOTRACK": "notrack",
 }
-_PASSING = frozenset(
-    [
-        "LOG",
-        "NFLOG",
-        "ULOG",
-        "TCPMSS",
-        "CHECKSUM",
-        "CLASSIFY",
-        "TOS",
-        "DSCP",
-        "TRACE",
-        "TTL",
-        "HL",
-        "AUDIT",
-        "SET",
-        "ECN",
-        "SECMARK",
-    ]
-)
+
+# Targets after which the packet goes on to the next rule. They change nothing that decides its way.
+_LOGGING = frozenset({"LOG", "NFLOG", "ULOG", "TRACE", "AUDIT"})
+_PASSING = _LOGGING | {"TCPMSS", "CHECKSUM", "CLASSIFY", "TOS", "DSCP", "TTL", "HL", "SET", "ECN", "SECMARK"}
+
+# Targets that hand the packet to a program, or rewrite it in a way that is not simulated.
 _OTHER = frozenset(["NFQUEUE", "QUEUE", "TPROXY", "SYNPROXY", "CLUSTERIP", "NETMAP", "DNPT", "SNPT"])
 
 
 def effects_of(option: str, target: str, options: Mapping[str, str]) -> tuple[Effect, ...]:
-    """The effects of a target; ``option`` is ``-j`` or ``-g``, ``options`` are the target's own."""
+    """Return the effects of a target; ``option`` is ``-j`` or ``-g``, ``options`` are the target's own."""
     if target in _VERDICTS:
         return (Effect(_VERDICTS[target]),)
     if target in _PASSING:
         return (Effect("continue"),)
     if target in _OTHER:
         return (Effect(UNKNOWN),)
+    # iptables refuses a user's chain with the name of a target, so every other word is a chain.
     reader = _TARGETS.get(target)
     if reader is None:
         return (Effect("goto" if option == "-g" else "jump", chain=target),)
@@ -69,21 +57,20 @@ def _redirect(options: Mapping[str, str]) -> tuple[Effect, ...]:
 
 
 def _address_and_port(text: str) -> tuple[str | None, int | None]:
-    """``10.2.0.2:80``, ``10.2.0.2``, ``:80``, ``[fd00::2]:80``. Raises ``ValueError`` for a range of several."""
+    """Split ``10.2.0.2:80``, ``10.2.0.2``, ``:80`` or ``[fd00::2]:80``. Raises ``ValueError`` for a range."""
     if text.startswith("["):
         address, _, port = text[1:].partition("]:")
-    elif text.count(":") > 1:
+    elif text.count(":") > 1:  # IPv6 without a port needs no brackets
         address, port = text, ""
     else:
         address, _, port = text.partition(":")
     if address:
-        number(address)
+        number(address)  # raises on "10.0.0.1-10.0.0.9": the kernel chooses one, so the destination is not known
     return address or None, int(port) if port else None
 
 
 def _set_mark(kind: str) -> Callable[[Mapping[str, str]], tuple[Effect, ...]]:
-    """``--set-xmark value/mask``: clear the mask's bits, then exclusive-or the value."""
-
+    # --set-mark of old dumps has no mask; iptables-save prints --set-xmark.
     def read(options: Mapping[str, str]) -> tuple[Effect, ...]:
         if "--save-mark" in options:
             return (Effect("save-mark"),)

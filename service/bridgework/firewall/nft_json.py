@@ -1,8 +1,7 @@
-"""Read what ``nft --json list ruleset`` prints into rules (libnftables-json(5)).
+"""Rules from the output of ``nft --json list ruleset``: libnftables-json(5).
 
-Verdict maps and maps of destinations become one rule for each of their elements: the elements of a map exclude one
-another, so this changes nothing. Tables that iptables-nft keeps are left out here, because their matches are opaque in
-this form; iptables-save prints them.
+A verdict map, or a map of destinations, becomes one rule for each of its elements. That changes nothing, because the
+elements of a map exclude one another.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ _FAMILIES = frozenset({"ip", "ip6", "inet"})
 
 
 def tables_of(text: str) -> tuple[Table, ...]:
-    """The native tables of the families ip, ip6 and inet. Raises ``ValueError`` for what is not nft's JSON."""
+    """Return the native tables of the families ip, ip6 and inet. Raises ``ValueError`` for what is not nft's JSON."""
+    # The dump is a flat list: rules name their chain, and chains their table.
     objects = json.loads(text).get("nftables", [])
     named = _Sets(objects)
     rules: dict[tuple[str, str, str], list[Rule]] = {}
@@ -43,7 +43,8 @@ def _all(objects: Iterable[Json], kind: str) -> Iterator[Json]:
 
 
 def _is_iptables(of: tuple[str, str], chains: Mapping[str, Chain]) -> bool:
-    """Whether iptables-nft keeps the table: it has iptables' names and base chains only with iptables' names."""
+    """Return whether iptables-nft keeps the table: it has iptables' names and base chains only with iptables' names."""
+    # The matches of such a table are opaque in JSON. iptables-save prints them, so it is read from there.
     family, name = of
     bases = {chain.name for chain in chains.values() if chain.hook is not None}
     return family != "inet" and name in _IPTABLES_TABLES and bases <= {hook.name for hook in Hook}
@@ -66,7 +67,7 @@ class _Sets:
         }
 
     def elements(self, rule: Json, reference: Json) -> list[Json]:
-        """The elements of ``"@name"`` or of an anonymous ``{"set": [...]}``; else the one value itself."""
+        """Return the elements of ``"@name"`` or of an anonymous ``{"set": [...]}``; else the one value itself."""
         if isinstance(reference, str) and reference.startswith("@"):
             return list(self._elements.get((rule["family"], rule["table"], reference[1:]), ()))
         if isinstance(reference, dict) and "set" in reference:
@@ -76,8 +77,9 @@ class _Sets:
 
 
 def _rules(rule: Json, named: _Sets) -> list[Rule]:
-    """The rule, or a rule for each element of its map. A statement may follow a jump by map: the rest is kept."""
+    """Return the rule, or one rule for each element of its map."""
     text = _text(rule)
+    # A rule can have several maps, and statements behind them: every combination is a way of its own.
     ways: list[tuple[tuple[Match, ...], tuple[Effect, ...]]] = [((), ())]
     for statement in rule["expr"]:
         ((kind, body),) = statement.items()
@@ -97,6 +99,7 @@ def _statement(kind: str, body: Json, rule: Json, named: _Sets) -> list[Part]:
     try:
         return list(reader(kind, body or {}, rule, named))
     except (KeyError, TypeError, ValueError):
+        # An unknown match leaves it open whether the rule applies; an unknown statement, what the rule does.
         return [((Match(UNKNOWN, text=kind),), ())] if kind in {"match", "vmap"} else [((), (Effect(UNKNOWN),))]
 
 
@@ -106,6 +109,7 @@ def _effect(kind: str, body: Json) -> Effect:
     return Effect(_VERDICTS.get(kind, "continue" if kind in _PASSING else UNKNOWN))
 
 
+# The statements of nft that are effects of the model under the same name.
 _VERDICTS = {"accept": "accept", "drop": "drop", "reject": "reject", "return": "return", "notrack": "notrack"}
 # `limit` holds for the first packet; `set` and `map` add the packet's values to a set.
 _PASSING = frozenset({"counter", "log", "limit", "comment", "continue", "set", "quota", "ct helper", "last"})
@@ -135,7 +139,7 @@ def _mangled(_: str, body: Json, __: Json, ___: _Sets) -> Iterator[Part]:
 
 
 def _mark(body: Json) -> Effect:
-    """``meta mark set …``, ``ct mark set …``: a number, the other mark, or ``mark & mask | value``."""
+    """Read ``meta mark set …`` or ``ct mark set …``: a number, the other mark, or ``mark & mask | value``."""
     key = body["key"]
     of_packet = key == {"meta": {"key": "mark"}}
     if not of_packet and key != {"ct": {"key": "mark"}}:
@@ -145,6 +149,7 @@ def _mark(body: Json) -> Effect:
         return Effect(kind, value=value)
     if value in ({"ct": {"key": "mark"}}, {"meta": {"key": "mark"}}):
         return Effect("restore-mark" if of_packet else "save-mark")
+    # "mark & mask | value" keeps the bits of the mask, and the effect clears those of its own mask first.
     kept, added = value["|"]
     return Effect(kind, value=added, mask=(~kept["&"][1] & 0xFFFFFFFF) | added)
 
@@ -153,6 +158,7 @@ def _matches(_: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
     left, operator = body["left"], body["op"]
     values = named.elements(rule, body["right"])
     if operator in {"<", ">", "<=", ">="}:
+        # A comparison is a range with one end at the limit of 32 bits, the largest number that rules compare.
         values = [{"range": _bounds(operator, values[0])}]
     if "concat" in left and operator not in _NEGATIONS:
         # Each combination of values is a way of its own, as of a map.
@@ -180,7 +186,7 @@ def _bounds(operator: str, value: int) -> list[int]:
 
 
 def _key_matches(left: Json, values: list[Json], rule: Json, *, negated: bool = False) -> tuple[Match, ...]:
-    """The matches of one key; of several keys together (``ip daddr . tcp dport``) only with one combination."""
+    """Return the matches of one key; of several keys together (``ip daddr . tcp dport``) only with one combination."""
     if "concat" in left:
         if len(values) != 1 or negated:
             return (Match(UNKNOWN, text="concat"),)
@@ -189,6 +195,7 @@ def _key_matches(left: Json, values: list[Json], rule: Json, *, negated: bool = 
             m for key, value in zip(left["concat"], parts, strict=True) for m in _key_matches(key, [value], rule)
         )
     mask = None
+    # A mask is read for marks and TCP flags alone.
     if "&" in left:
         left, mask = left["&"]
     key, implied = _key(left, rule)
@@ -201,15 +208,17 @@ def _key_matches(left: Json, values: list[Json], rule: Json, *, negated: bool = 
 
 
 def _version(values: list[Json]) -> int:
-    """The IP version of addresses, prefixes or ranges; IPv4 where there is none."""
+    """Return the IP version of addresses, prefixes or ranges; IPv4 where there is none."""
     for value in map(_plain, values):
         first = value if isinstance(value, str) else value["prefix"]["addr"] if "prefix" in value else value["range"][0]
         return 6 if ":" in first else 4
     return 4
 
 
+# nft prints the flags of "tcp flags & (fin|syn|rst|ack) == syn" in one of these orders.
 _FIRST_SEGMENTS = (({"|": ["fin", "syn", "rst", "ack"]}, ["syn"]), ({"|": ["syn", "rst", "ack", "fin"]}, ["syn"]))
 _ADDRESSES = frozenset({"source", "destination", "original-destination"})
+# nft's names of keys (nft(8), META EXPRESSIONS and CONNTRACK EXPRESSIONS) to those of the model.
 _META = {
     "iifname": "incoming",
     "iif": "incoming",
@@ -233,12 +242,13 @@ _NETWORK = {"saddr": "source", "daddr": "destination", "protocol": "protocol", "
 
 
 def _key(left: Json, rule: Json) -> tuple[str, tuple[Match, ...]]:
-    """Our name of what is compared, and what the rule says by naming it: ``tcp dport`` is about TCP alone."""
+    """Return the model's key of what is compared, and the matches that it implies: ``tcp dport`` is about TCP alone."""
     ((kind, body),) = left.items()
     if kind == "payload" and "protocol" in body:
         return _payload(body["protocol"], body["field"], rule)
     if kind == "fib" and body.get("result") == "type":
         return ("destination-type" if "daddr" in body["flags"] else "source-type"), ()
+    # The answer's side of a connection ("ct reply …") is not modelled.
     if kind == "ct" and body.get("dir", "original") != "original":
         return UNKNOWN, ()
     return {"meta": _META, "ct": _CT}.get(kind, {}).get(body.get("key"), UNKNOWN), ()
@@ -253,11 +263,13 @@ def _payload(protocol: str, name: str, rule: Json) -> tuple[str, tuple[Match, ..
         )
     if protocol == "th":
         return _PORTS.get(name, UNKNOWN), ()
+    # Naming a field of TCP says that the packet is TCP.
     implied = (Match("protocol", words=("ipv6-icmp" if protocol == "icmpv6" else protocol,)),)
     special = {"type": "icmp-type"} if protocol.startswith("icmp") else {"flags": "tcp-flags"}
     return {**_PORTS, **special}.get(name, UNKNOWN), implied
 
 
+# The types of ICMP and of ICMPv6, which nft prints by name (RFC 792, RFC 4443).
 _ICMP_TYPES = {
     "echo-request": (8, 128),
     "echo-reply": (0, 129),
@@ -270,7 +282,7 @@ _VERSIONS = {"ipv4": 4, "ipv6": 6}
 
 
 def _values(key: str, values: list[Json]) -> tuple[tuple[Range, ...], tuple[str, ...]]:
-    """Ranges for numbers and addresses, words for names."""
+    """Return ranges for numbers and addresses, and words for names."""
     ranges: list[Range] = []
     words: list[str] = []
     for value in map(_plain, values):
@@ -290,7 +302,7 @@ def _values(key: str, values: list[Json]) -> tuple[tuple[Range, ...], tuple[str,
 
 
 def _plain(value: Json) -> Json:
-    """An element of a set without its own comment, time-out or counter."""
+    """Return an element of a set without its own comment, time-out or counter."""
     return _plain(value["elem"]["val"]) if isinstance(value, dict) and "elem" in value else value
 
 
@@ -303,7 +315,7 @@ def _range(value: Mapping[str, Json]) -> Range:
 
 
 def _text(rule: Json) -> str:
-    """The rule roughly as ``nft list`` prints it, to be quoted."""
+    """Return the rule roughly as ``nft list`` prints it, to be quoted."""
     words = " ".join(_said(kind, body) for s in rule["expr"] for kind, body in s.items() if kind != "counter")
     comment = f' comment "{rule["comment"]}"' if "comment" in rule else ""
     return words + comment

@@ -1,8 +1,7 @@
-"""A host's firewall as values: tables, chains, rules, matches. The same for iptables and for native nftables.
+"""A host's firewall as values: tables, chains, rules and matches, for iptables and for native nftables alike.
 
-Readers of a dump (``iptables_save``, ``nft_json``) make these values; ``simulate`` leads a packet through them. What a
-reader does not understand becomes a match or an effect of the kind *unknown*, so that no rule is ever passed over
-silently.
+``iptables_save`` and ``nft_json`` read dumps into these values, and ``simulate`` walks a packet through them. A match
+or a target that a reader does not understand becomes the kind *unknown*, so no rule is skipped silently.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from ipaddress import ip_address
 
 
 class Hook(Enum):
-    """The places in the kernel where a packet meets the rules (netfilter's hooks)."""
+    """Netfilter's hooks: the points of a packet's way through the kernel at which rules are applied."""
 
     PREROUTING = "prerouting"
     INPUT = "input"
@@ -31,7 +30,7 @@ LOCAL, UNICAST = "local", "unicast"
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One packet at one point of its way; ``None`` where a value is not known.
+    """One packet at one point of its way through the kernel; ``None`` where a value is not known.
 
     Addresses are text, ``protocol`` is the kernel's name (``tcp``, ``udp``, ``icmp``, ``ipv6-icmp``). ``incoming`` is
     ``None`` for what the host itself sends, ``outgoing`` until the route is known. ``bridge_ports`` are the ports of
@@ -48,6 +47,7 @@ class Packet:
     incoming: str | None = None
     outgoing: str | None = None
     bridge_ports: tuple[str | None, str | None] = (None, None)
+    # A packet starts without marks. A mark that a program set on its socket is not seen.
     mark: int = 0
     connection_mark: int = 0
     state: str = NEW
@@ -58,11 +58,12 @@ class Packet:
     source_type: str = UNICAST
 
     def with_destination(self, address: str | None, port: int | None) -> Packet:
-        """The packet after DNAT; ``None`` keeps the address or the port."""
+        """Return the packet after DNAT; ``None`` keeps the address or the port."""
         return replace(
             self,
             destination=address or self.destination,
             destination_port=port if port is not None else self.destination_port,
+            # Conntrack keeps the destination from before the first translation.
             original=self.original or (self.destination, self.destination_port),
             translated=self.translated | {DNAT},
         )
@@ -88,7 +89,8 @@ class Match:
     text: str = ""
 
     def holds(self, packet: Packet) -> bool | None:
-        """Whether the packet fits; ``None`` where that is not known."""
+        """Return whether the packet fits; ``None`` where that is not known."""
+        # Not known stays not known when it is negated.
         found = _FIELDS[self.key](self, packet)
         return None if found is None else found is not self.negated
 
@@ -124,7 +126,9 @@ class Rule:
     handle: int | None = None
 
     def applies(self, packet: Packet) -> bool | None:
-        """Whether all matches hold. One that does not hold decides, also beside one that is not known."""
+        """Return whether all matches hold; ``None`` where that is not known."""
+        # A match that does not hold decides the rule, also beside one that is not known. So most rules with an unknown
+        # module decide themselves, by their interface or protocol.
         unknown = False
         for match in self.matches:
             found = match.holds(packet)
@@ -158,7 +162,8 @@ class Table:
     chains: Mapping[str, Chain]
 
     def serves(self, version: int) -> bool:
-        """Whether packets of this IP version come here."""
+        """Return whether packets of this IP version come here."""
+        # Tables of the family "bridge" see frames, before IP; this service does not read them.
         return self.family in {"inet", _FAMILIES[version]}
 
 
@@ -169,7 +174,7 @@ class Ruleset:
     tables: tuple[Table, ...] = field(default=())
 
     def base_chains(self, hook: Hook, version: int) -> list[tuple[Table, Chain]]:
-        """The chains that the kernel calls at a hook, in the order of their priorities."""
+        """Return the chains that the kernel calls at a hook, in the order of their priorities."""
         found = [
             (table, chain)
             for table in self.tables
@@ -177,11 +182,12 @@ class Ruleset:
             for chain in table.chains.values()
             if chain.hook is hook
         ]
+        # Equal priorities keep the order of the dump: the kernel calls those in the order of their registration.
         return sorted(found, key=lambda pair: pair[1].priority)
 
 
 def number(address: str) -> int:
-    """The address as an integer. Raises ``ValueError`` for what is no address."""
+    """Return the address as an integer. Raises ``ValueError`` for what is no address."""
     return int(ip_address(address))
 
 
@@ -196,18 +202,19 @@ def _word(match: Match, value: str | None) -> bool | None:
 
 
 def _address(match: Match, value: str | None, version: int) -> bool | None:
+    # A table of the family inet has rules for both versions, and "ip saddr" is about IPv4 alone.
     if match.version not in {None, version}:
         return False
     return None if value is None else _among(match, number(value))
 
 
 def _interface(match: Match, value: str | None) -> bool:
-    """A packet without an incoming interface (sent by the host) or an outgoing one matches no name."""
+    # A packet that the host sends has no incoming interface, and one for the host no outgoing one.
     return value is not None and _word(match, value) is True
 
 
+# The default of net.ipv4.ip_local_port_range, from which the kernel takes a client's port.
 EPHEMERAL = (32768, 60999)
-"""net.ipv4.ip_local_port_range, from which a client's port is taken where none is named."""
 
 
 def _source_port(match: Match, packet: Packet) -> bool | None:
@@ -215,6 +222,7 @@ def _source_port(match: Match, packet: Packet) -> bool | None:
         return False
     if packet.source_port is not None:
         return _among(match, packet.source_port)
+    # The probe's port is not chosen yet: a range that has all of them holds, one that has none does not.
     low, high = EPHEMERAL
     if any(first <= low and high <= last for first, last in match.ranges):
         return True
@@ -235,13 +243,13 @@ def _mark(match: Match, value: int) -> bool | None:
 
 
 def _icmp_type(match: Match, packet: Packet) -> bool | None:
-    """A probe is an echo request (8, and 128 in ICMPv6), its answer an echo reply (0 and 129)."""
+    # A probe is an echo request (type 8, in ICMPv6 128), its answer an echo reply (0 and 129): RFC 792, RFC 4443.
     types = {"icmp": (8, 0), "ipv6-icmp": (128, 129)}.get(packet.protocol)
     return False if types is None else _among(match, types[packet.direction == REPLY])
 
 
 def _syn(match: Match, packet: Packet) -> bool | None:
-    """``--syn`` and ``--tcp-flags``: only the plain question is answered, whether it is the first segment."""
+    # Of all combinations of flags only that of a connection's first segment is decided (--syn).
     if packet.protocol != "tcp":
         return False
     return packet.state == NEW if match.words == ("syn",) else None
@@ -252,6 +260,7 @@ def _status(match: Match, packet: Packet) -> bool | None:
 
 
 def _original(match: Match, packet: Packet) -> bool | None:
+    # Before a translation the original destination is the destination itself.
     address = packet.original[0] if packet.original else packet.destination
     return _address(match, address, packet.version)
 
@@ -268,6 +277,7 @@ def _protocol(match: Match, packet: Packet) -> bool | None:
     return packet.protocol in match.words or (numbers is not None and _among(match, numbers) is True)
 
 
+# A match's key to the comparison of its value with the packet's. Both readers use these keys.
 _FIELDS: Mapping[str, Callable[[Match, Packet], bool | None]] = {
     "source": lambda m, p: _address(m, p.source, p.version),
     "destination": lambda m, p: _address(m, p.destination, p.version),

@@ -1,12 +1,12 @@
-"""Lead one packet through a ruleset, as the kernel does, and say what each rule did to it.
+"""The simulation of one packet's way through a ruleset, as the kernel does it, with what each rule did to it.
 
-The hooks follow netfilter's picture of the packet flow: PREROUTING, the routing decision, INPUT or FORWARD,
-POSTROUTING; OUTPUT and POSTROUTING for what the host sends. At each hook the base chains are called in the order of
-their priorities. An ``accept`` ends one base chain only, a ``drop`` ends the packet. NAT chains see the first packet of
-a connection only; conntrack translates all others, and the answers, at the same priorities.
+The hooks follow netfilter's packet flow: PREROUTING, the routing decision, then INPUT, or FORWARD and POSTROUTING. A
+packet that the host sends passes OUTPUT and POSTROUTING. At each hook the base chains come in the order of their
+priorities. NAT chains see the first packet of a connection only; conntrack translates all others, and the answers, at
+the same priorities. A test compares the simulation with the kernel.
 
 Some rules cannot be decided: a match that is not understood, or a value that is not known. Then both ways are walked.
-If they end alike, the rule does not matter; if not, the verdict is *unknown* and the rule is named.
+If they end alike, the rule does not matter. Otherwise the verdict is *unknown*, and the rule is named.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ __all__ = [
     "Step", "bridged", "forward", "later", "output", "reply",
 ]  # fmt: skip
 
+# After so many undecided rules on one way the verdict is unknown: each one doubles the ways to walk, here to 64.
 _MAX_GUESSES = 6
-"""After so many undecided rules on one way, the verdict is unknown: each one doubles the ways to walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +59,17 @@ class Outcome:
 
 
 def forward(ruleset: Ruleset, routing: Routing, packet: Packet) -> Outcome:
-    """The way of a packet that comes in by an interface: to the host itself, or on to another interface."""
+    """Return the way of a packet that comes in by an interface: to the host itself, or on to another interface."""
     return _decided(ruleset, routing, lambda walk: _received(walk, packet))
 
 
 def output(ruleset: Ruleset, routing: Routing, packet: Packet) -> Outcome:
-    """The way of a packet that the host sends."""
+    """Return the way of a packet that the host sends."""
     return _decided(ruleset, routing, lambda walk: _sent(walk, packet))
 
 
 def bridged(ruleset: Ruleset, routing: Routing, packet: Packet) -> Outcome:
-    """The way of a packet within one bridge, where br_netfilter shows it to the rules of its IP version.
+    """Return the way of a packet within one bridge, where br_netfilter shows it to the rules of its IP version.
 
     ``packet.incoming`` and ``packet.outgoing`` are the bridge, ``packet.bridge_ports`` its ports. A packet that the
     rules translate to an address elsewhere leaves the bridge and is routed.
@@ -78,17 +78,18 @@ def bridged(ruleset: Ruleset, routing: Routing, packet: Packet) -> Outcome:
 
 
 def reply(ruleset: Ruleset, routing: Routing, first: Outcome, packet: Packet) -> Outcome:
-    """The way of the answer to ``packet``, whose own way ended as ``first`` says: conntrack knows the connection."""
+    """Return the way of the answer to ``packet``, whose own way ended as ``first``: conntrack knows the connection."""
     return _decided(ruleset, routing, lambda walk: _answered(walk, first.packet, packet))
 
 
 def later(ruleset: Ruleset, routing: Routing, first: Outcome, packet: Packet) -> Outcome:
-    """The way of a later packet of the same direction: conntrack translates it as it did the first."""
+    """Return the way of a later packet of the same direction: conntrack translates it as it did the first."""
     return _decided(ruleset, routing, lambda walk: _continued(walk, first.packet, packet))
 
 
 def _decided(ruleset: Ruleset, routing: Routing, walk_it: Callable[[Walk], Packet]) -> Outcome:
     """Walk both ways at each rule that cannot be decided, and compare how they end."""
+    # The first of them assumes that each undecided rule matches.
     outcomes = list(_outcomes(ruleset, routing, walk_it, {}))
     first = outcomes[0]
     differs = any(_ending(outcome) != _ending(first) for outcome in outcomes)
@@ -100,12 +101,13 @@ def _decided(ruleset: Ruleset, routing: Routing, walk_it: Callable[[Walk], Packe
 
 def _ending(outcome: Outcome) -> tuple[object, ...]:
     packet = outcome.packet
+    # Where the packet is dropped, it does not matter where it would have gone.
     kept = (packet.destination, packet.destination_port, packet.outgoing) if outcome.verdict == ACCEPTED else ()
     return (outcome.verdict, *kept)
 
 
 def _undecided_step(outcomes: list[Outcome]) -> Step | None:
-    """The first rule at which the ways part: the last step that they have not in common."""
+    """Return the first rule at which the ways part: the last step that they have not in common."""
     ended = next((o for o in outcomes if o.verdict != ACCEPTED), outcomes[0])
     return ended.step
 
@@ -131,6 +133,7 @@ def _outcomes(
 
 
 def _received(walk: Walk, packet: Packet) -> Packet:
+    # The route is looked up after PREROUTING, so a DNAT there decides where the packet goes.
     packet = walk.hook(Hook.PREROUTING, typed(walk.routing, packet))
     route = routed(walk.routing, packet)
     if route.interface is None:
@@ -141,6 +144,7 @@ def _received(walk: Walk, packet: Packet) -> Packet:
 
 def _leaving(walk: Walk, packet: Packet) -> Packet:
     packet = walk.hook(Hook.POSTROUTING, packet)
+    # A container that reaches itself by its published port, without masquerading.
     if packet.source == packet.destination:
         raise EndedError(MARTIAN, packet)
     return packet
@@ -151,6 +155,7 @@ def _sent(walk: Walk, packet: Packet) -> Packet:
     route = routed(walk.routing, packet)
     packet = replace(packet, incoming=None, outgoing=route.interface or "lo", source=packet.source or route.source)
     packet = walk.hook(Hook.OUTPUT, packet)
+    # The kernel looks the route up again: a rule may have changed the destination or the mark.
     route = routed(walk.routing, packet)
     packet = walk.hook(Hook.POSTROUTING, replace(packet, outgoing=route.interface or "lo"))
     if route.interface is not None:
@@ -165,6 +170,8 @@ def _within_bridge(walk: Walk, packet: Packet) -> Packet:
     before = replace(packet, outgoing=None, bridge_ports=(ports[0], None))
     before = typed(walk.routing, before)
     after = walk.hook(Hook.PREROUTING, before)
+    # br_netfilter routes a packet whose destination was translated (br_nf_pre_routing_finish). Others stay on the
+    # bridge.
     if (after.destination, after.destination_port) != (before.destination, before.destination_port):
         route = routed(walk.routing, after)
         if route.interface is None:
@@ -183,6 +190,7 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
     by_host = delivered.outgoing is None
     if _is_answered_directly(walk.routing, delivered, sent):
         raise EndedError(UNTRANSLATED, delivered)
+    # An answer has the mark 0: marks belong to a packet, and the connection's own mark is kept by conntrack.
     answer = Packet(
         delivered.version,
         delivered.protocol,
@@ -205,11 +213,12 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
     def as_asked(packet: Packet) -> Packet:
         return replace(packet, source=sent.destination, source_port=sent.destination_port)
 
+    # The first packet's SNAT is undone at the answer's first hook, its DNAT at the last one.
     if by_host:
         packet = walk.hook(Hook.OUTPUT, answer, translate=back)
     else:
         packet = walk.hook(Hook.PREROUTING, typed(walk.routing, answer), translate=back)
-    if sent.incoming is None:  # the host had asked
+    if sent.incoming is None:  # the first packet was the host's own
         if by_host:
             packet = walk.hook(Hook.POSTROUTING, replace(packet, outgoing="lo"), translate=as_asked)
             packet = walk.hook(Hook.PREROUTING, replace(packet, incoming="lo", outgoing=None))
@@ -221,7 +230,7 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
 
 
 def _continued(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
-    """A later packet is established, and NAT rules do not see it; its addresses change where the first one's did."""
+    # A later packet is established, and NAT rules do not see it. Its addresses change where those of the first did.
     packet = replace(
         typed(walk.routing, sent),
         state=ESTABLISHED,
@@ -255,10 +264,9 @@ def _continued(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
 
 
 def _is_answered_directly(routing: Routing, delivered: Packet, sent: Packet) -> bool:
-    """Whether a translated packet went back to the bridge that it came from, and its answer stays within that bridge.
-
-    Then conntrack does not translate the answer back, and the client does not know the connection that it is for.
-    """
+    """Return whether the answer to a translated packet stays within the bridge that the packet came from."""
+    # Without br_netfilter the bridge forwards that answer as a frame. Conntrack does not see it and translates nothing
+    # back, so the client gets an answer from an address that it did not ask, and resets the connection.
     back = delivered.outgoing is not None and delivered.outgoing == sent.incoming
     unmasked = delivered.source == sent.source and delivered.destination != sent.destination
     return back and unmasked and not routing.filters_bridged(sent.version)

@@ -1,8 +1,6 @@
-"""Lead a packet through the base chains of one hook, rule by rule, and note what each rule did to it.
+"""The walk of a packet through the base chains of one hook, rule by rule, with what each rule did to it.
 
-An ``accept`` ends one base chain only, a ``drop`` ends the packet. NAT chains see the first packet of a connection
-only; conntrack translates all later ones, and the answers, at the same priorities. A rule that cannot be decided raises
-``UndecidedError``, unless the walk was told what to assume of it.
+A rule that cannot be decided raises ``UndecidedError``, unless the walk was told what to assume of it.
 """
 
 from __future__ import annotations
@@ -28,15 +26,19 @@ from bridgework.firewall.ruleset import (
 
 ACCEPTED, DROPPED, REJECTED, UNKNOWN = "accepted", "dropped", "rejected", "unknown"
 NO_ROUTE, UNTRANSLATED = "no-route", "answer-untranslated"
+
+# The packet arrives with its receiver's own address as its source, and the receiver's kernel discards it.
 MARTIAN = "martian-source"
-"""The packet arrives with its receiver's own address as its source, and the receiver's kernel discards it."""
+
+# nf_tables refuses deeper chains of jumps (NFT_JUMP_STACK_SIZE).
 _MAX_DEPTH = 16
-"""nf_tables refuses deeper chains of jumps (NFT_JUMP_STACK_SIZE)."""
 _UNTRACKED, _INVALID = "untracked", "invalid"
+
+# Where conntrack looks a packet up (NF_IP_PRI_CONNTRACK). The table raw, at -300, comes before it.
 _CONNTRACK_HOOKS, _CONNTRACK_PRIORITY = frozenset({Hook.PREROUTING, Hook.OUTPUT}), -200
-"""Where conntrack looks a packet up (NF_IP_PRI_CONNTRACK). The table raw comes before it."""
+
+# Where conntrack translates packets of a known connection (NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC).
 _DNAT_PRIORITY, _SNAT_PRIORITY = -100, 100
-"""Where conntrack translates back what belongs to a known connection (NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,15 @@ class Routing(Protocol):
     """What the simulation asks the host."""
 
     def route(self, packet: Packet) -> Route | None:
-        """The way of the packet; ``None`` where there is none."""
+        """Return the way of the packet; ``None`` where there is none."""
         ...
 
     def is_local(self, address: str) -> bool:
-        """Whether the address is one of the host's own."""
+        """Return whether the address is one of the host's own."""
         ...
 
     def filters_bridged(self, version: int) -> bool:
-        """Whether packets within one bridge meet the rules (br_netfilter)."""
+        """Return whether packets within one bridge meet the rules (br_netfilter)."""
         ...
 
 
@@ -99,8 +101,8 @@ class UndecidedError(Exception):
         self.rule, self.step = rule, step
 
 
+# "accept": the base chain is done. "return": back to the calling chain. None: on to the next rule.
 Ended = Literal["accept", "return"] | None
-"""``accept``: the base chain is done. ``return``: back to the calling chain. ``None``: on to the next rule."""
 
 
 @dataclass(slots=True)
@@ -115,11 +117,14 @@ class Walk:
     def hook(
         self, hook: Hook, packet: Packet, *, translate: Callable[[Packet], Packet] | None = None, nat: bool = True
     ) -> Packet:
-        """All base chains of one hook. ``translate`` is conntrack's own translation of a known connection."""
+        """Walk all base chains of one hook. ``translate`` is conntrack's own translation of a known connection."""
+        # An accept ends one base chain only, so the next one can still drop the packet. A drop ends the packet.
         for table, chain in self.ruleset.base_chains(hook, packet.version):
+            # Chains before this priority see the addresses of the wire, chains behind it the translated ones.
             if translate is not None and chain.priority > _priority_of_translation(hook):
                 packet, translate = translate(packet), None
             place = Place(hook, table, chain)
+            # In the table raw no packet has a connection yet; afterwards it has again what it had.
             if hook in _CONNTRACK_HOOKS and chain.priority <= _CONNTRACK_PRIORITY:
                 packet = _with_connection(self._base_chain(place, _without_connection(packet)), packet)
             elif chain.kind != "nat" or (nat and _is_translatable(packet, hook)):
@@ -128,6 +133,7 @@ class Walk:
 
     def _base_chain(self, place: Place, packet: Packet) -> Packet:
         ended, packet = self._chain(place, packet, depth=0)
+        # The policy counts only where no rule has ended the chain.
         if ended is None and not place.chain.accepts:
             raise EndedError(DROPPED, packet, self._tell(place, None, "drop", packet, packet))
         return packet
@@ -139,6 +145,7 @@ class Walk:
             for effect in rule.effects:
                 ended, packet = self._effect(place, rule, effect, packet, depth)
                 if ended is not None:
+                    # A return ends this chain; the calling chain goes on with its next rule.
                     return (None if ended == "return" else ended), packet
         return None, packet
 
@@ -148,6 +155,7 @@ class Walk:
             found = self.assumed.get(id_of(rule))
         if found is None:
             raise UndecidedError(rule, Step(place, rule, UNKNOWN, packet, packet))
+        # A rule that does not match does nothing, so its unknown target does not matter.
         if found and any(effect.kind == UNKNOWN for effect in rule.effects):
             raise EndedError(UNKNOWN, packet, self._tell(place, rule, UNKNOWN, packet, packet))
         return found
@@ -161,6 +169,7 @@ class Walk:
         step = self._tell(place, rule, effect.kind, packet, after)
         if effect.kind in {"drop", "reject"}:
             raise EndedError(DROPPED if effect.kind == "drop" else REJECTED, after, step)
+        # A translation accepts the packet as far as its base chain is concerned.
         if effect.kind in _ENDS_BASE_CHAIN:
             return "accept", after
         return ("return" if effect.kind == "return" else None), after
@@ -168,6 +177,7 @@ class Walk:
     def _call(self, place: Place, rule: Rule, effect: Effect, packet: Packet, depth: int) -> tuple[Ended, Packet]:
         called = place.table.chains.get(effect.chain)
         step = self._tell(place, rule, f"{effect.kind} {effect.chain}", packet, packet)
+        # The dump may be older than the chain, or of a kernel with other limits.
         if called is None or depth >= _MAX_DEPTH:
             raise EndedError(UNKNOWN, packet, step)
         ended, packet = self._chain(replace(place, chain=called), packet, depth=depth + 1)
@@ -181,11 +191,12 @@ class Walk:
 
 
 def _without_connection(packet: Packet) -> Packet:
-    """The packet as rules see it before conntrack has looked it up: in an invalid state, of no connection."""
+    """Return the packet as rules before conntrack see it: of no connection, which ``ctstate`` calls invalid."""
     return replace(packet, state=_INVALID, direction="", translated=frozenset(), original=None)
 
 
 def _with_connection(packet: Packet, known: Packet) -> Packet:
+    # A rule in the table raw can exclude a packet from conntrack (NOTRACK); that stays so at all later hooks.
     state = packet.state if packet.state == _UNTRACKED else known.state
     return replace(packet, state=state, direction=known.direction, translated=known.translated, original=known.original)
 
@@ -194,7 +205,7 @@ _ENDS_BASE_CHAIN = frozenset({"accept", "dnat", "snat", "masquerade", "redirect"
 
 
 def id_of(rule: Rule) -> int:
-    """What tells a rule from others while one packet is walked; equal rules are assumed alike."""
+    """Return an id of a rule for one walk; equal rules have equal ids, as they match alike."""
     return hash((rule.text, rule.handle, rule.matches))
 
 
@@ -203,13 +214,14 @@ def _priority_of_translation(hook: Hook) -> int:
 
 
 def _is_translatable(packet: Packet, hook: Hook) -> bool:
-    """Whether NAT chains see the packet: the first of a connection, not translated in this way before."""
+    """Return whether NAT chains see the packet: the first of a connection, not translated in this way before."""
+    # The kernel sets up each of the two translations once for a connection, with its first packet.
     manipulation = DNAT if hook in {Hook.PREROUTING, Hook.OUTPUT} else SNAT
     return packet.state == NEW and manipulation not in packet.translated
 
 
 def routed(routing: Routing, packet: Packet) -> Route:
-    """The route of the packet. Raises ``EndedError`` where there is none."""
+    """Return the route of the packet. Raises ``EndedError`` where there is none."""
     route = routing.route(packet)
     if route is None:
         raise EndedError(NO_ROUTE, packet)
@@ -221,7 +233,7 @@ def _type_of(routing: Routing, address: str) -> str:
 
 
 def typed(routing: Routing, packet: Packet) -> Packet:
-    """The packet with the types of its addresses, as ``addrtype`` and ``fib`` compare them."""
+    """Return the packet with the types of its addresses, as ``addrtype`` and ``fib`` compare them."""
     return replace(
         packet,
         destination_type=_type_of(routing, packet.destination),
@@ -230,13 +242,14 @@ def typed(routing: Routing, packet: Packet) -> Packet:
 
 
 def _applied(effect: Effect, packet: Packet, hook: Hook, routing: Routing) -> Packet:
-    """The packet after one effect."""
+    """Return the packet after one effect."""
     change = _CHANGES.get(effect.kind)
     return packet if change is None else change(effect, packet, hook, routing)
 
 
 def _redirected(effect: Effect, packet: Packet, hook: Hook, routing: Routing) -> Packet:
-    """To the loopback for what the host sends, to the address of the interface for what comes in."""
+    """Return the packet after REDIRECT, which sends it to the host itself."""
+    # A packet that the host sends goes to its loopback, one that comes in to the address of its interface.
     if hook is Hook.OUTPUT:
         return typed(routing, packet.with_destination(_LOOPBACK[packet.version], effect.port))
     here = routing.route(replace(packet, destination=packet.source or packet.destination))
@@ -244,12 +257,13 @@ def _redirected(effect: Effect, packet: Packet, hook: Hook, routing: Routing) ->
 
 
 def _masqueraded(_: Effect, packet: Packet, __: Hook, routing: Routing) -> Packet:
-    """The source becomes an address of the interface by which the packet leaves."""
+    """Return the packet after MASQUERADE, with an address of the interface by which it leaves."""
     route = routing.route(packet)
     return replace(packet, source=route.source if route else None, translated=packet.translated | {SNAT})
 
 
 def _marked(mark: int, effect: Effect) -> int:
+    # --set-xmark of iptables: clear the bits of the mask, then exclusive-or the value.
     return (mark & ~effect.mask) ^ effect.value
 
 
