@@ -17,6 +17,7 @@ from bridgework.analysis.attachment import IPV4, IPV6, Attachment, EngineState, 
 from bridgework.analysis.routing import default_exit, has_host_address, host_address_on, is_vlan, locate
 from bridgework.model.snapshot import Endpoint, Network
 
+# From the host, a port that is published at any address also answers at the loopback.
 HOST_LOOPBACK = "127.0.0.1"
 
 
@@ -43,16 +44,20 @@ class Reach:
     def __init__(self, state: EngineState, versions: tuple[int, ...]) -> None:
         self._state, self._snapshot, self._versions = state, state.snapshot, versions
         self._sources: dict[str | None, _Source] = {}
+        # Containers without a common network are most of the pairs. Their address does not depend on the source.
         self._elsewhere: dict[str | None, str | None] = {}
 
     def address_of(self, source: Attachment, destination: Attachment) -> str | None:
         """Return the address at which the source tries the container; ``None`` where there is nothing to try."""
         if source.is_same_namespace(destination):
+            # In one namespace each address of it leads over lo. The first of the families to try is as good as another.
             own = (a for e in destination.endpoints for a in e.addresses if version_of(a) in self._versions)
             return next(own, self._loopback())
+        # The ports of a container in host mode are ports of the host.
         if destination.is_host:
             return next((a for a in self.host_addresses(source) if version_of(a)), None)
         asking = self._source(source)
+        # A shared network is not enough: with overlapping subnets the source may route the address to another network.
         for network_id, address in self._shared(asking, destination):
             if self._leads(asking, address, network_id):
                 return address
@@ -69,7 +74,9 @@ class Reach:
             return
         for version in self._versions:
             leaves = default_exit(self._state, source, version)
+            # A macvlan or ipvlan leaves past the host, so its gateway is a router of the LAN.
             if leaves is not None and not is_vlan(leaves) and has_host_address(leaves, version):
+                # An overlay network has no gateway. Then the host's address on docker_gwbridge is the default gateway.
                 places = (_gateway_on(source, leaves, version), host_address_on(self._snapshot, leaves, version))
                 yield from (address for address in places if address)
         for version in self._versions:
@@ -79,6 +86,7 @@ class Reach:
                     yield address
 
     def _loopback(self) -> str:
+        # 127.0.0.1 comes first: without docker-proxy the NAT rules translate it, but not ::1 (``rules/host.py``).
         return "::1" if self._versions == (IPV6,) else HOST_LOOPBACK
 
     def _source(self, attachment: Attachment) -> _Source:
@@ -104,8 +112,10 @@ class Reach:
             if theirs.network_id in source.endpoints
             for silent, order, own in (source.endpoints[theirs.network_id],)
             for version in self._versions
+            # The source needs an address of the same family on this network, or it has no route there.
             if (address := _address(theirs, version)) and _address(own, version)
         ]
+        # Sorted: networks that let their endpoints talk first, then IPv4, then the order of the source's endpoints.
         return [(network_id, address) for *_, network_id, address in sorted(found)]
 
     def _leads(self, source: _Source, address: str, network_id: str) -> bool:
@@ -141,6 +151,7 @@ def talks_inside(network: Network) -> bool:
     """Whether the network's options let its endpoints talk to each other."""
     if is_vlan(network):
         return vlan_mode(network) not in {"private", "vepa"}
+    # Only the bridge driver has enable_icc. An overlay network always lets its endpoints talk.
     return network.driver != "bridge" or network.inter_container_enabled
 
 

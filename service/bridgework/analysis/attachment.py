@@ -15,6 +15,7 @@ from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
 
 IPV4, IPV6 = 4, 6
+# The networks host and none: the engine lists endpoints there, but they have no address.
 _NO_NETWORK_DRIVERS = frozenset({"host", "null"})
 
 
@@ -64,6 +65,7 @@ class Attachment:
         # A stale sharer is alone in the old namespace, although it names the same owner as the other sharers.
         if Condition.STALE in {self.condition, other.condition}:
             return self.container == other.container
+        # Two containers that share X are in one namespace with X and with each other.
         return self.owner is not None and other.owner is not None and self.owner.id == other.owner.id
 
 
@@ -80,6 +82,7 @@ class EngineState:
 
     def __init__(self, snapshot: Snapshot, observations: Observations) -> None:
         self.snapshot, self.observations = snapshot, observations
+        # A matrix of 1,000 containers reads each attachment a thousand times.
         self._attachments: dict[str | None, Attachment] = {None: THE_HOST}
 
     def attachment_of(self, container_id: str | None) -> Attachment:
@@ -95,16 +98,20 @@ def derive_attachment(snapshot: Snapshot, container_id: str, observations: Obser
     """Derive the attachment of a container. ``EngineState.attachment_of`` keeps the result."""
     container = snapshot.containers_by_id.get(container_id)
     if container is None:
+        # A removed container stays a valid end of a question: the rules say that it does not exist.
         gone = Container(container_id, container_id[:12], state="removed")
         return Attachment(Condition.DOWN, gone, gone)
     owner = snapshot.network_owner_of(container)  # follows container:X, also over several containers
     endpoints: tuple[Endpoint, ...] = ()
     if not container.running:
         condition = Condition.DOWN
+    # Without the owner's process the engine cannot start the sharer. A sharer that still runs has lost its addresses.
     elif owner is None or not owner.running:
         condition = Condition.OWNER_DOWN
+    # In host mode the container has no endpoint of its own. Its addresses and sockets are the host's.
     elif owner.host_mode:
         condition = Condition.HOST
+    # Only a sharer can be stale: a container that owns its namespace gets a new one at each start.
     elif owner is not container and _is_stale(container, owner, observations):
         condition = Condition.STALE
     else:
@@ -119,6 +126,7 @@ def _is_stale(sharer: Container, owner: Container, observations: Observations) -
     """Whether the owner got a new namespace after the sharer entered the old one."""
     inodes = observations.namespace_inodes
     if sharer.id in inodes and owner.id in inodes:
+        # The inode of /proc/<pid>/ns/net identifies a network namespace, so different inodes are different namespaces.
         return inodes[sharer.id] != inodes[owner.id]
     # Without inodes the start times tell: the engine starts a sharer only while its owner runs. So an owner with the
     # later start time was started again.
@@ -131,6 +139,7 @@ def _moment(text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
+    # The engine writes UTC. A time without a zone comes from elsewhere, and comparing it would raise TypeError.
     return moment if moment.tzinfo else None
 
 
@@ -143,6 +152,7 @@ def ordered_endpoints(snapshot: Snapshot, container: Container) -> tuple[Endpoin
     active = [
         (network, endpoint)
         for endpoint in container.endpoints
+        # Inactive endpoints are those of a stopped container: configured, and without an address.
         if endpoint.state == "active"
         and (network := snapshot.networks_by_id.get(endpoint.network_id)) is not None
         and network.driver not in _NO_NETWORK_DRIVERS
@@ -152,6 +162,7 @@ def ordered_endpoints(snapshot: Snapshot, container: Container) -> tuple[Endpoin
 
 def _gateway_order(pair: tuple[Network, Endpoint]) -> tuple[bool, int, bool, str, str]:
     network, endpoint = pair
+    # A gateway of the other family alone does not make an endpoint the exit for both.
     both_families = bool(endpoint.gateway and endpoint.ipv6_gateway)
     return (network.internal, -endpoint.gateway_priority, not both_families, network.name, network.id)
 
@@ -165,6 +176,7 @@ def interface_of(endpoint: Endpoint, version: int) -> IPv4Interface | IPv6Interf
     if not address:
         return None
     try:
+        # Without a prefix length, as of a gossiped endpoint, the subnet is the address alone.
         return ip_interface(f"{address}/{length}" if length else address)
     except ValueError:
         return None

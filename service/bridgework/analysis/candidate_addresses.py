@@ -49,9 +49,11 @@ def candidate_addresses(state: EngineState, source: Attachment, question: Questi
             return CandidateAddresses(_located(state, source, (address,) if address else ()), destination)
         case NameDestination(name):
             return _at_name(state, source, name, question)
+        # An address is taken as it is, also where no container holds it.
         case AddressDestination(address):
             return CandidateAddresses(_located(state, source, (address,)))
         case _:
+            # The host has many addresses. The first that the source can use is enough.
             addresses = Reach(state, versions(question)).host_addresses(source)
             return CandidateAddresses(_located(state, source, addresses)[:1])
 
@@ -63,14 +65,17 @@ def _located(state: EngineState, source: Attachment, addresses: Iterable[str]) -
 
 def _at_name(state: EngineState, source: Attachment, name: str, question: Question) -> CandidateAddresses:
     """Derive one candidate for each holder of the name: its first address that the source has a route to."""
+    # A name that does not resolve here gives no candidate; the rules of the layer name say why.
     named = look_up(state, source, name)
     if named.outcome is not Lookup.FOUND:
         return CandidateAddresses(named=named)
     # The C library tries IPv6 first (RFC 6724, rule 6), so the addresses of a holder are reversed.
+    # Without holders the hosts file answered: all its addresses together are one candidate.
     groups = [h.addresses[::-1] for h in named.holders] or [named.addresses]
     candidates: list[Candidate] = []
     for addresses in groups:
         wanted = [address for address in addresses if version_of(address) in versions(question)]
         found = _located(state, source, wanted)
+        # sorted() is stable: the addresses with a route keep their order and come first.
         candidates += sorted(found, key=lambda candidate: candidate.way is Way.NO_ROUTE)[:1]
     return CandidateAddresses(tuple(candidates), named=named)

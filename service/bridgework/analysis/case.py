@@ -34,6 +34,7 @@ from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Policy
 from bridgework.policy.probe_policy import allowed_subnets, host_open, published_otherwise, require_allowed
 
+# The loopback subnets of both families (RFC 1122, RFC 4291).
 LOOPBACKS = ("127.0.0.0/8", "::1/128")
 
 
@@ -54,11 +55,13 @@ class Case:
     @classmethod
     def within(cls, state: EngineState, question: Question) -> Case:
         """Derive one of many cases that share a state, such as the pairs of a matrix."""
+        # The source comes first: the same destination has other addresses for another source.
         source = state.attachment_of(question.source_id)
         return cls(state, question, source, candidate_addresses(state, source, question))
 
     def with_observations(self, observations: Observations) -> Case:
         """Derive the case again from other observations."""
+        # A new state: attachments depend on the observations, as with the inodes of shared namespaces.
         return Case.of(self.snapshot, self.question, observations)
 
     @property
@@ -76,6 +79,7 @@ class Case:
         """One situation for each candidate address; one without a candidate where there is none. Never empty."""
         return tuple(
             Situation(self.state, self.question, self.source, self.candidate_addresses, candidate)
+            # Without a candidate one situation remains, so that the rules can say why there is none.
             for candidate in self.candidate_addresses.candidates or (None,)
         )
 
@@ -94,6 +98,7 @@ class Case:
     def is_surprised_by(self, measurement: Measurement) -> bool:
         """Whether more observations may explain the measurement: it differs, or neither side decides anything."""
         predicted = self._prediction.verdict
+        # A full observation costs about as much as several checks, so it is made only where it may change the answer.
         if measurement.verdict is Verdict.INCONCLUSIVE:
             return measurement.reason is Reason.NO_ADDRESS and predicted is Verdict.INCONCLUSIVE
         return predicted is not measurement.verdict
@@ -104,14 +109,18 @@ class Case:
         Raises ``Refused`` (``destination-not-allowed``) where the policy forbids the address.
         """
         container = self.source.container
+        # The runner could not enter a namespace that does not exist, so nothing is sent.
         if container is not None and not container.running:
             return _not_sent(Reason.SOURCE_NOT_RUNNING, f"It is {container.state}.")
+        # The kernel would send a probe from a paused container's namespace, but the container itself sends nothing.
         if container is not None and container.paused:
             return _not_sent(Reason.SOURCE_NOT_RUNNING, "It is paused.")
+        # A name is resolved inside the source by the probe itself, so that the source's own resolver files count.
         if isinstance(self.question.destination, NameDestination):
             return self._by_name(policy, self.question.destination.name)
         if not self.candidate_addresses.candidates:
             return _not_sent(Reason.NO_ADDRESS, "The destination has no address to try.")
+        # The candidates of a container or the host are alternatives. The probe takes the first, as the source would.
         return self._by_address(policy, self.candidate_addresses.candidates[0].address)
 
     def _by_name(self, policy: Policy, name: str) -> ProbeRequest:
@@ -123,10 +132,12 @@ class Case:
 
     def _by_address(self, policy: Policy, address: str) -> ProbeRequest | Measurement:
         probe = self.question.probe
+        # Before the policy is asked: it would refuse the port as one that no container publishes here.
         published = self._published_elsewhere(address)
         if published:
             asked = f"Port {probe.port}/{probe.protocol.transport} of {address}"
             detail = f"{asked} is not published, so nothing was sent to it; published: {published}."
+            # Inconclusive, so that the prediction becomes the verdict (``verdict._NOTHING_TO_SEND``).
             return Measurement(Verdict.INCONCLUSIVE, reason=Reason.NO_ADDRESS, address=address, detail=detail)
         require_allowed(self.snapshot, policy, address, probe.protocol, probe.port, from_host=self.source.is_host)
         return replace(probe, address=address, reverse_lookup=False)

@@ -30,6 +30,7 @@ def unsettled(*observations: Observation | None) -> dict[str, InterfaceAddress]:
         for seen in observations
         for interface in (seen.interfaces if seen is not None else None) or ()
         for address in interface.addresses
+        # An optimistic address (RFC 4429) is tentative as well, but the kernel uses it.
         if address.is_unsettled and address.scope == "global"
     }
 
@@ -45,6 +46,7 @@ def interface_on(observations: Observations, attachment: Attachment, network_id:
     if seen is None or endpoint is None:
         return None
     for interface in seen.interfaces or ():
+        # The engine does not list which interface belongs to which network. The address is the only common fact.
         if any(address.address in endpoint.addresses for address in interface.addresses):
             return interface
     return None

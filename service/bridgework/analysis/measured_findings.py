@@ -13,6 +13,7 @@ from bridgework.explanations import HOST, finding, of_network
 from bridgework.model.checks import Component, Finding, Measurement, NameDestination, Prediction, Reason
 from bridgework.model.errors import Remedy
 
+# Where the prediction already has one of these findings, the measurement adds nothing.
 _NAME_CODES = frozenset({"default-bridge-no-dns", "name-not-on-shared-network", "destination-not-running"})
 _PORT_CODES = frozenset(
     {"no-listener", "listens-on-loopback-only", "port-not-published", "port-bound-to-loopback", "internal-no-egress"}
@@ -29,6 +30,7 @@ class _Measured:
 
 def from_the_wire(prediction: Prediction, measurement: Measurement, situation: Situation) -> Iterator[Finding]:
     """Yield the findings that follow from the measurement's reason."""
+    # Most reasons are explained by the prediction, or by the finding ``prediction-inconsistent``.
     reader = _READERS.get(measurement.reason) if measurement.reason else None
     if reader is None:
         return
@@ -45,6 +47,7 @@ def _refused(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
     situation, destination = measured.situation, measured.situation.destination
     if known & _PORT_CODES or situation.transport is None or situation.port is None:
         return
+    # A name of an upstream server has no attachment here. Its address is treated like one of the host.
     at_host = destination is None or destination.is_host
     component = HOST if at_host or destination is None else component_of(destination)
     where = measured.measurement.address or component.name
@@ -93,6 +96,7 @@ def _too_long(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
     if "mtu-mismatch" in known:
         return
     situation, mtu = measured.situation, measured.measurement.path_mtu_bytes
+    # The source's own network is named: its MTU is the one that the caller can set.
     exit_network = situation.candidate.exit if situation.candidate else None
     component = of_network(exit_network) if exit_network else _source(measured)
     largest = f" {mtu} bytes is the most" if mtu else ""
@@ -110,6 +114,7 @@ def _no_answer(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
         or candidate.network is None
         or candidate.network.driver != "overlay"
         or (candidate.attachment is not None and place is None)
+        # Any other predicted finding explains the silence better than the tunnel.
         or known - {"analysis-limited", "node-unreachable"}
     ):
         return

@@ -18,11 +18,13 @@ from bridgework.model.endpoint_names import SHORT_ID, names_of, normal
 from bridgework.model.observations import Observations, ResolverConfiguration
 from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
 
+# The lines that the engine writes at the top of each hosts file.
 _LOOPBACK_NAMES = {
     "localhost": ("127.0.0.1", "::1"),
     "ip6-localhost": ("::1",),
     "ip6-loopback": ("::1",),
 }
+# The word that the engine replaces in --add-host.
 _HOST_GATEWAY = "host-gateway"
 
 
@@ -56,6 +58,7 @@ def user_networks(snapshot: Snapshot, source: Attachment) -> tuple[Network, ...]
 def look_up(state: EngineState, source: Attachment, name: str) -> Named:
     """Resolve the name as the source would."""
     wanted = normal(name)
+    # A literal address is no lookup: the C library parses it.
     literal = _literal(wanted)
     known = (literal,) if literal else tuple(dict.fromkeys(_hosts_file(state, source, wanted)))
     if known:
@@ -64,8 +67,10 @@ def look_up(state: EngineState, source: Attachment, name: str) -> Named:
     # The networks are searched in the order of ``ordered_endpoints``. The first that knows the name answers with all
     # its holders, and no other network is searched.
     for network in networks:
+        # A private alias of the source comes before the public names of the network.
         holders = holders_of(state.snapshot, network, _linked(source, network, wanted) or wanted)
         if holders:
+            # IPv6 before IPv4 within each holder, as the C library sorts them.
             addresses = tuple(address for holder in holders for address in reversed(holder.addresses))
             return Named(Lookup.FOUND, addresses, holders, network)
     return Named(Lookup.UPSTREAM if _asks_upstream(state.snapshot, source, wanted) else Lookup.UNKNOWN)
@@ -77,6 +82,7 @@ def holders_of(snapshot: Snapshot, network: Network, name: str) -> tuple[Endpoin
     Measured on Docker 26.1: host names and short ids resolve. Stopped containers and containers that share another's
     network have no name. Upper and lower case are the same.
     """
+    # A network's name may contain dots, so only the exact suffix is cut.
     wanted_names = {normal(name), normal(name).removesuffix("." + normal(network.name))}
     by_name = snapshot.holders_by_name_on(network)
     found = {id(endpoint): endpoint for wanted in wanted_names for endpoint in by_name.get(wanted, ())}
@@ -85,6 +91,7 @@ def holders_of(snapshot: Snapshot, network: Network, name: str) -> tuple[Endpoin
 
 def containers_named(snapshot: Snapshot, name: str) -> tuple[Container, ...]:
     """Return the containers that have the name on any network: as name, alias, host name or short id."""
+    # A name such as db.backend means the container db.
     wanted = normal(name).split(".")[0]
     found = [container for container in snapshot.containers if wanted and _has_name(container, wanted)]
     return tuple(sorted(found, key=lambda container: (container.name, container.id)))
@@ -115,6 +122,7 @@ def _bypasses(source: Attachment, observations: Observations) -> bool:
 
 
 def _resolver_seen(source: Attachment, observations: Observations) -> ResolverConfiguration | None:
+    # The engine mounts the owner's resolver files into a sharer, so an observation of either container is valid.
     for container in (source.container, source.owner):
         observation = observations.inside.get(container.id) if container else None
         if observation is not None and observation.resolver is not None:
@@ -125,6 +133,7 @@ def _resolver_seen(source: Attachment, observations: Observations) -> ResolverCo
 def _hosts_file(state: EngineState, source: Attachment, name: str) -> Iterator[str]:
     """Yield the addresses of the name in the hosts file: as observed, else as the engine writes the file."""
     resolver = _resolver_seen(source, state.observations)
+    # An image or a mount may replace the file, so an observation of it wins over what the engine writes.
     if resolver is not None and resolver.hosts:
         yield from resolver.addresses_by_name.get(name, ())
         return
@@ -158,6 +167,7 @@ def _default_bridge_links(snapshot: Snapshot, owner: Container, name: str) -> It
                 yield from (
                     endpoint.ipv4_address
                     for endpoint in container.endpoints
+                    # The default bridge always has the name bridge. The hosts file gets only the IPv4 address.
                     if endpoint.network_name == "bridge" and endpoint.ipv4_address
                 )
 

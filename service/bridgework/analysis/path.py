@@ -34,17 +34,22 @@ _FORWARD = "FORWARD"
 def path_of(situation: Situation, judgement: Judgement) -> tuple[Hop, ...]:
     """List the hops from the source to the destination's program. If a rule stops the packet, the last hop does."""
     candidate = situation.candidate
+    # Without an address or a route no device is on the path, only the hop of the step that stops the packet.
     steps: _Steps = [] if candidate is None or candidate.way is Way.NO_ROUTE else list(_steps(situation, candidate))
     unsure, stop = judgement.unsure, None
+    # The hop of the first unknown step must exist before the path is cut at the step that stops the packet.
     if unsure is not None:
         unsure = _with_hop(situation, steps, unsure, None)
     if judgement.stop is not None:
         stop = _with_hop(situation, steps, *judgement.stop)
         steps = [(step, hop) for step, hop in steps if step <= stop]
     path = [
-        replace(hop, status=HopStatus.UNKNOWN) if unsure is not None and step >= unsure else hop for step, hop in steps
+        # After an unknown hop each later hop is unknown too: the packet may not have come so far.
+        replace(hop, status=HopStatus.UNKNOWN) if unsure is not None and step >= unsure else hop
+        for step, hop in steps
     ]
     if stop is not None:
+        # The steps are sorted, so the last one left is the one that stops the packet.
         path[-1] = replace(path[-1], status=HopStatus.STOPPED)
     return tuple(path)
 
@@ -53,6 +58,7 @@ def joined(paths: Sequence[tuple[Hop, ...]]) -> tuple[Hop, ...]:
     """Join the paths to several holders of one name: the hops from the first difference on are unknown."""
     first = paths[0]
     alike = 0
+    # The paths may have different lengths. The comparison ends with the shortest.
     for hops in zip(*paths, strict=False):
         if any(hop != hops[0] for hop in hops):
             break
@@ -67,10 +73,12 @@ def _with_hop(situation: Situation, steps: _Steps, step: Step, found: Finding | 
     """
     if any(at is step for at, _ in steps):
         return step
+    # A device that was not observed has no hop. A step without a device has one only here, where the packet stops.
     own = _hop_of(situation, step, found)
     before = [at for at, _ in steps if at < step]
     if own is None and before:
         return before[-1]
+    # A packet always has a source, so the source stands for a step that has nothing before it.
     made = (step, own) if own is not None else (Step.SOURCE, _end(situation.source))
     steps.insert(len([at for at, _ in steps if at < made[0]]), made)
     return made[0]
@@ -78,9 +86,11 @@ def _with_hop(situation: Situation, steps: _Steps, step: Step, found: Finding | 
 
 def _hop_of(situation: Situation, step: Step, found: Finding | None) -> Hop | None:
     """Return the hop of a step without a device; ``found`` is the finding that stops the packet there."""
+    # The whole table is made for one entry, since that is short and happens once for a path that ends early.
     candidate, source, destination = situation.candidate, situation.source, situation.destination
     asked = _asked(situation)
     address = candidate.address if candidate is not None else asked
+    # The finding names the chain that drops. FORWARD is the hook for everything between bridges.
     chain = str(found.evidence.get("chain", _FORWARD)) if found is not None else _FORWARD
     port = "port" if situation.port is None else f"{situation.transport} {situation.port}"
     holder = candidate.attachment if candidate is not None and candidate.attachment is not None else THE_HOST
@@ -92,6 +102,7 @@ def _hop_of(situation: Situation, step: Step, found: Finding | None) -> Hop | No
         Step.ADDRESS: Hop("address", asked, source.name),
         Step.OWN_ROUTE: Hop("routing", address, source.name),
         Step.FIREWALL: Hop("firewall", chain, THE_HOST.name),
+        # The answer is lost on its way to the source, after the published container or the holder sent it.
         Step.REPLY: Hop("reply", source.name, published.attachment.name if published is not None else holder.name),
         Step.PORT: Hop("port", port, holder.name),
         Step.OUTSIDE: Hop("address", address),
@@ -123,11 +134,14 @@ def _steps(situation: Situation, candidate: Candidate) -> Iterator[tuple[Step, H
     elif candidate.exit is not None:
         yield from zip((Step.OWN_INTERFACE, Step.OWN_VETH), _links(situation, source, candidate.exit), strict=False)
         yield Step.EXIT, _carrier(candidate.exit)
+    # The host is on the path where it forwards the packet, and where it is the destination itself.
     if candidate.way is Way.FORWARDED or (candidate.is_host and candidate.way is Way.DIRECT):
         yield Step.ROUTING, Hop("routing", candidate.address, THE_HOST.name)
+    # Where docker-proxy or the NAT rules answer, the path goes on to the container behind the port.
     yield from _published(situation)
     if candidate.network is not None and not candidate.is_host and candidate.way is not Way.LOCAL:
         yield from _inward(situation, candidate, candidate.network)
+    # At the host the published port, not a socket, is the last hop (``_published``).
     waiting = listener(situation) if situation.transport and not candidate.is_host else None
     if waiting is not None and candidate.attachment is not None:
         yield Step.PORT, Hop("listener", f"{waiting.protocol} {bound(waiting)}", candidate.attachment.name)
@@ -181,6 +195,7 @@ def _published(situation: Situation) -> Iterator[tuple[Step, Hop]]:
     yield Step.PUBLISHED, Hop("published-port", f"{host_ip}:{found.port.host_port}", found.container.name)
     if found.by_proxy:
         yield Step.PROXY, Hop("proxy", "docker-proxy", THE_HOST.name)
+    # The engine translates to the address on the network of the default route, the first in its order.
     for endpoint in found.attachment.endpoints[:1]:
         network = situation.network_of(endpoint.network_id)
         if network is not None:

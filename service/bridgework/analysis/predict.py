@@ -22,6 +22,7 @@ def predict(situations: Sequence[Situation]) -> Prediction:
     verdicts = {judgement.verdict for judgement in judged}
     findings = ordered(finding for judgement in judged for finding in judgement.findings)
     paths = [path_of(situation, judgement) for situation, judgement in zip(situations, judged, strict=True)]
+    # The first path is shown: the others have the same verdict, and usually the same hops.
     if len(verdicts) == 1:
         return Prediction(verdicts.pop(), paths[0], findings)
     return Prediction(Verdict.INCONCLUSIVE, joined(paths), findings)
@@ -31,6 +32,7 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Remove duplicates and sort: the most severe first, then by code and component. The order is always the same."""
     unique: dict[tuple[str, str, str, str], Finding] = {}
     for finding in findings:
+        # Several holders of a name often give the same finding. The message makes different facts different findings.
         key = (finding.code, finding.component.kind, finding.component.id, finding.message)
         unique.setdefault(key, finding)
     return tuple(

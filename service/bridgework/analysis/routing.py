@@ -24,10 +24,10 @@ from bridgework.ipam.usage import first_address
 from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Endpoint, Network, Pool, Snapshot
 
+# The bridge through which containers of an overlay network reach other networks.
 OVERLAY_GATEWAY = "docker_gwbridge"
-"""The bridge through which containers of an overlay network reach other networks."""
+# The spellings of false for a driver option: Go's ``strconv.ParseBool``, in any case.
 _FALSE = frozenset({"false", "0", "f"})
-"""The spellings of false for a driver option: Go's ``strconv.ParseBool``, in any case."""
 _VLAN_DRIVERS = frozenset({"macvlan", "ipvlan"})
 
 _Address = IPv4Address | IPv6Address
@@ -88,6 +88,7 @@ def has_host_address(network: Network, version: int) -> bool:
     # With inhibit_ipv4 the bridge has no IPv4 address, but the containers still get a default route to the address
     # that the bridge would have.
     inhibited = network.options.get("com.docker.network.bridge.inhibit_ipv4", "false").lower() not in _FALSE
+    # In gateway mode isolated (Docker 28 and later) the bridge gets no address of the family.
     return gateway_mode(network, version) != "isolated" and not (inhibited and version == IPV4)
 
 
@@ -112,8 +113,10 @@ def _parsed(subnet: str) -> IPv4Network | IPv6Network | None:
 
 def host_address_on(snapshot: Snapshot, network: Network, version: int) -> str | None:
     """Return the host's address on the network's bridge; ``None`` where it has none."""
+    # A config-only network is a template: it has pools, and no bridge.
     if network.driver != "bridge" or network.config_only or not has_host_address(network, version):
         return None
+    # A container's recorded gateway is the surest source: the engine computed it, and the container uses it.
     for endpoint in snapshot.endpoints_of(network):
         if endpoint.state == "active" and (recorded := gateway_of(endpoint, version)):
             return recorded
@@ -121,6 +124,7 @@ def host_address_on(snapshot: Snapshot, network: Network, version: int) -> str |
     for pool in network.pools:
         subnet = subnet_of(pool)
         if subnet is not None and subnet.version == version:
+            # The engine writes some gateways with a prefix length, such as 10.1.0.1/24.
             return (pool.gateway or first_address(pool) or "").split("/")[0] or None
     return None
 
@@ -129,6 +133,7 @@ def is_host_address(state: EngineState, address: _Address, around: Iterable[Netw
     """Whether the host holds the address: on the bridge of one of ``around``, or on an interface that was observed."""
     if any(str(address) == host_address_on(state.snapshot, network, address.version) for network in around):
         return True
+    # The host's other addresses, such as the one of its LAN, are known only from an observation.
     interfaces = (state.observations.host.observation.interfaces or ()) if state.observations.host is not None else ()
     return any(str(address) == own.address for interface in interfaces for own in interface.addresses)
 
@@ -145,6 +150,7 @@ def networks_around(snapshot: Snapshot, address: _Address) -> tuple[Network, ...
 def holder_in(snapshot: Snapshot, network: Network, address: str) -> Endpoint | None:
     """Return the active endpoint of the network that holds the address."""
     for endpoint in snapshot.holders_by_address.get(address, ()):
+        # The same address may be held in several networks that have the same subnet.
         if endpoint.network_id == network.id:
             return endpoint
     return None
@@ -157,9 +163,12 @@ def default_exit(state: EngineState, source: Attachment, version: int) -> Networ
     for endpoint in source.endpoints:
         network = state.snapshot.networks_by_id[endpoint.network_id]
         gateway = gateway_of(endpoint, version)
+        # The observed route decides, also where a program changed it. Without an observation the first network with a
+        # gateway, in the engine's order, gives the default route.
         if seen is not None:
             if gateway == seen:
                 return network
+        # The engine records a gateway for an internal or isolated network as well, but sets no default route to it.
         elif gateway and not network.internal and gateway_mode(network, version) != "isolated":
             return network
         # An overlay network has no gateway: the engine connects its containers to docker_gwbridge as well, and does
@@ -175,6 +184,7 @@ def _observed_gateway(source: Attachment, version: int, observations: Observatio
     observation = observations.inside.get(source.owner.id) if source.owner else None
     if observation is None or observation.routes is None:
         return None
+    # An empty text differs from None: the routes were observed, and there is no default route.
     default = "0.0.0.0/0" if version == IPV4 else "::/0"
     return next((r.gateway or "" for r in observation.routes if r.destination == default), "")
 
@@ -185,7 +195,9 @@ def locate(state: EngineState, source: Attachment, address: str) -> Candidate | 
         parsed = ip_address(address)
     except ValueError:
         return None
+    # The normal spelling, so that fd00::0001 and fd00::1 are the same address.
     text, version = str(parsed), parsed.version
+    # A packet to an own address never leaves the namespace: the kernel delivers it over lo.
     if parsed.is_loopback or any(text in endpoint.addresses for endpoint in source.endpoints):
         return Candidate(text, version, Way.LOCAL, source)
     if source.is_host:
@@ -204,6 +216,7 @@ def _connected(snapshot: Snapshot, source: Attachment, address: _Address) -> Net
     for endpoint in source.endpoints:
         interface = interface_of(endpoint, address.version)
         if interface is not None and address in interface.network:
+            # The kernel uses the route with the longest prefix.
             found.append((interface.network.prefixlen, endpoint.network_id))
     return snapshot.networks_by_id[max(found, key=lambda pair: pair[0])[1]] if found else None
 
@@ -235,6 +248,7 @@ def _held(state: EngineState, candidate: Candidate) -> Candidate:
     network = candidate.network
     if network is None:
         return candidate
+    # The bridge itself holds this address, so it is not among the endpoints.
     if candidate.address == host_address_on(state.snapshot, network, candidate.version):
         return replace(candidate, attachment=THE_HOST)
     endpoint = holder_in(state.snapshot, network, candidate.address)

@@ -26,9 +26,13 @@ from bridgework.model.checks import (
     Verdict,
 )
 
+# These measurements say that no probe was sent, so they do not contradict a prediction.
 _NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
+# Warnings about what was not observed. A packet that passed has shown it.
 _MOOT_ONCE_PASSED = frozenset({"address-tentative", "analysis-limited", "port-not-published"})
 
+# Predicted reachable, measured unreachable: what each reason says about the layer that the prediction did not see.
+# The word before the colon is the layer.
 _UNSEEN_WHEN_STOPPED = {
     Reason.REFUSED: "program: nothing accepts at that port any more, or a firewall rejects",
     Reason.TIMED_OUT: "firewall: a rule inside one of the two, or on the way, drops silently",
@@ -42,6 +46,7 @@ _UNSEEN_WHEN_STOPPED = {
     Reason.CONNECTION_RESET: "program: it, or a proxy before it, closed the connection",
     Reason.UNEXPECTED_ANSWER: "program: its answer is not the expected one",
 }
+# Predicted unreachable, measured reachable: what the prediction did not see, by the code of the finding that blocks.
 _UNSEEN_WHEN_PASSED = {
     "name-not-on-shared-network": "name: the hosts file or an upstream server knows it",
     "default-bridge-no-dns": "name: the hosts file or an upstream server knows it",
@@ -70,6 +75,7 @@ def weigh(
     ]
     verdict = measurement.verdict
     if verdict is Verdict.INCONCLUSIVE:
+        # A port that is published elsewhere, for example: nothing was sent, and the prediction is certain.
         if measurement.reason in _NOTHING_TO_SEND:
             verdict = prediction.verdict
         else:
@@ -93,9 +99,11 @@ def _as_it_turned_out(prediction: Prediction, measurement: Measurement) -> Itera
 
 def _surprise(prediction: Prediction, measurement: Measurement, component: Component) -> Iterator[Finding]:
     """Yield a finding where the two differ and neither is inconclusive."""
+    # An inconclusive side cannot contradict the other one.
     pair = {prediction.verdict, measurement.verdict}
     if len(pair) == 1 or Verdict.INCONCLUSIVE in pair:
         return
+    # The first blocking finding is the most severe and decided the predicted verdict.
     blocking = [found.code for found in prediction.findings if found.severity is Severity.BLOCKING]
     if measurement.verdict is Verdict.UNREACHABLE:
         layer = _UNSEEN_WHEN_STOPPED.get(measurement.reason or Reason.TIMED_OUT, "unknown")
@@ -123,9 +131,11 @@ def _icmp_only(
     measurement: Measurement, situation: Situation, also: Mapping[Protocol, Measurement], component: Component
 ) -> Iterator[Finding]:
     """Yield a finding where a ping failed and a connection to the same address succeeded."""
+    # Firewalls often drop pings and let connections pass, so a failed ping alone says little about a program.
     if situation.question.probe.protocol is not Protocol.ICMP or measurement.verdict is not Verdict.UNREACHABLE:
         return
     for protocol, other in also.items():
+        # UDP and DNS say less: their silence is normal. A connection proves that packets pass in both directions.
         if protocol in {Protocol.TCP, Protocol.HTTP} and other.verdict is Verdict.REACHABLE:
             message = f"{other.address or 'The destination'} answers {protocol.value}, but not pings."
             yield finding("icmp-blocked-tcp-ok", component, message, evidence={"protocol": protocol.value})

@@ -29,8 +29,8 @@ from bridgework.model.snapshot import Snapshot
 By = Literal["address", "name"]
 Meeting = tuple[tuple[int, int], ...] | Literal["same"]
 
+# A row of the matrix is bytes. Each byte is an index into this tuple.
 VERDICTS = (Verdict.REACHABLE, Verdict.UNREACHABLE, Verdict.INCONCLUSIVE)
-"""A row of the matrix is bytes. Each byte is an index into this tuple."""
 _CODES = {verdict: code for code, verdict in enumerate(VERDICTS)}
 
 
@@ -56,6 +56,7 @@ class MatrixPrediction:
         self.state = state
         self._protocol, self._port, self._by = protocol, port, by
         self._ids = container_ids
+        # This reads each container once. The predictions follow when a row is read.
         self._classes: Classes = classify(state, container_ids, protocol, port, by_name=by == "name")
         self._known: dict[Hashable, int] = {}
         self._rows: dict[int, bytes] = {}
@@ -64,6 +65,7 @@ class MatrixPrediction:
         """Return the question of one pair, by positions."""
         asked: ContainerDestination | NameDestination = ContainerDestination(self._ids[destination])
         container = self.state.snapshot.containers_by_id.get(self._ids[destination])
+        # A removed container has no name to ask by, so it is asked by its id.
         if self._by == "name" and container is not None:
             asked = NameDestination(container.name)
         return Question(self._ids[source], asked, ProbeRequest(self._protocol, port=self._port))
@@ -87,6 +89,7 @@ class MatrixPrediction:
         The byte on the diagonal is the verdict of the container to itself.
         """
         group = self._classes.group_of[source]
+        # 1,000 containers on 100 networks are 100 groups, so a row is derived 100 times, not 1,000 times.
         if group not in self._rows:
             self._rows[group] = self._row_of_group(source)
         row = self._rows[group]
@@ -103,6 +106,7 @@ class MatrixPrediction:
         # group stands in as the source.
         classes = self._classes
         own, twin = classes.namespaces[source], classes.twin(source)
+        # Without a common network only the two classes count: one code for each class of destinations.
         apart = {
             kind: self._code(asker, stranger, ())
             for kind in classes.kinds
@@ -110,6 +114,7 @@ class MatrixPrediction:
             if asker is not None and (stranger := classes.stranger(asker, kind)) is not None
         }
         row = classes.spread(apart)
+        # On a common network the positions of the networks count too.
         for destination in classes.met_by(source):
             asker = twin if classes.namespaces[destination] == own else source
             if asker is not None:
@@ -119,6 +124,7 @@ class MatrixPrediction:
     def _code(self, source: int, destination: int, meeting: Meeting) -> int:
         classes = self._classes
         key: Hashable = (classes.class_of[source], classes.class_of[destination], meeting)
+        # Such a destination has one prediction for each group of sources, or for each source that uses its name.
         involved = classes.non_uniform.get(destination)
         if involved is not None:
             key = (source if source in involved else f"group {classes.group_of[source]}", destination)

@@ -24,6 +24,7 @@ from bridgework.model.checks import Protocol
 from bridgework.model.observations import MAPPED, Observations
 from bridgework.model.snapshot import Container, Network, Snapshot
 
+# The wildcard addresses, by the families that they receive: :: receives both, unless the socket says otherwise.
 _ANYWHERE = {"0.0.0.0": "any4", "::": "any", "*": "any"}
 _BYTE, _SAMPLES = 256, 2
 
@@ -45,8 +46,8 @@ class Classes:
     members_of_network: dict[str, list[int]]
     members_of_namespace: dict[Hashable, list[int]]
     samples_of_class: dict[int, list[int]]
+    # Destination whose verdict its class does not decide → sources for which their group does not decide it either.
     non_uniform: Mapping[int, frozenset[int]]
-    """Destination whose verdict its class does not decide → sources for which their group does not decide it either."""
 
     @property
     def kinds(self) -> Iterable[int]:
@@ -55,6 +56,7 @@ class Classes:
 
     def meeting(self, source: int, destination: int) -> tuple[tuple[int, int], ...] | Literal["same"]:
         """Return the positions, in both lists, of the networks that both are on; ``same`` for one namespace."""
+        # In one namespace the networks do not matter: the packet stays on lo.
         if self.namespaces[source] == self.namespaces[destination]:
             return "same"
         theirs = self.networks_of[destination]
@@ -62,6 +64,7 @@ class Classes:
 
     def met_by(self, source: int) -> Iterable[int]:
         """Yield the containers on the source's networks, the source included."""
+        # A container that is on several of the source's networks is yielded once for each. The caller overwrites.
         for network_id in self.networks_of[source]:
             yield from self.members_of_network[network_id]
 
@@ -97,6 +100,7 @@ def classify(
     by_name: bool,
 ) -> Classes:
     """Sort the containers into classes, for questions about one protocol and port."""
+    # The default port of http and dns, as the rules use it.
     asked = port if port is not None else DEFAULT_PORTS.get(protocol)
     kinds, linked = _kinds(state.snapshot), _linked(state.snapshot)
     traits, networks, namespaces = [], [], []
@@ -107,12 +111,14 @@ def classify(
                 _trait(state, attachment, kinds),
                 _listening(attachment, protocol, asked, state.observations),
                 _publishes(attachment, protocol, asked),
+                # A link opens ports to one container only, so linked containers are classes of their own.
                 attachment.owner.id if attachment.owner is not None and attachment.owner.id in linked else None,
             )
         )
         networks.append(tuple(endpoint.network_id for endpoint in attachment.endpoints))
         namespaces.append(_namespace(attachment, container_id))
     disputed = non_uniform(state.snapshot, container_ids, asked, state.observations, by_name=by_name)
+    # The class leaves the identity of the networks out, and the group has it.
     class_of, group_of = _numbered(traits), _numbered(list(zip(traits, networks, strict=True)))
     return Classes(
         class_of,
@@ -161,6 +167,7 @@ def _namespace(attachment: Attachment, container_id: str) -> Hashable:
     """Return an identity of the namespace: one for the host, one of its own for each container without an owner."""
     if attachment.is_host:
         return "host"
+    # A container that does not run has no namespace, so it shares none with its owner.
     alone = attachment.condition in {Condition.DOWN, Condition.OWNER_DOWN, Condition.STALE}
     return container_id if alone or attachment.owner is None else attachment.owner.id
 
@@ -168,13 +175,16 @@ def _namespace(attachment: Attachment, container_id: str) -> Hashable:
 def _trait(state: EngineState, attachment: Attachment, kinds: dict[str, Hashable]) -> Hashable:
     """Return what rules read of the attachment."""
     container = attachment.container
+    # Which kind of network gives the default route decides what is reachable beyond the own networks.
     exits = (default_exit(state, attachment, version) for version in (IPV4, IPV6))
     return (
         attachment.condition,
         container is not None and container.paused,
+        # Sharers have findings of their own (shares-network).
         container is not attachment.owner,
         tuple((kinds[e.network_id], bool(e.ipv4_address), bool(e.ipv6_address)) for e in attachment.endpoints),
         tuple(kinds[network.id] if network else None for network in exits),
+        # An observed interface, route or resolver may differ from what the engine set up: a class cannot share it.
         container.id if container is not None and _is_observed(container, attachment, state.observations) else None,
     )
 
@@ -190,6 +200,7 @@ def _listening(attachment: Attachment, protocol: Protocol, port: int | None, obs
     """Return the kinds of sockets that listen at the port; ``unseen`` where they were not observed."""
     if protocol is Protocol.ICMP:
         return None
+    # All containers in a namespace have the same sockets.
     ids = [c.id for c in (attachment.container, attachment.owner) if c is not None]
     seen = next((observations.inside[i] for i in ids if i in observations.inside), None)
     if seen is None or seen.sockets is None:
@@ -221,6 +232,7 @@ def _bound_to(address: str, own: list[str | None]) -> Hashable:
         return _ANYWHERE[address]
     if is_loopback(address):
         return "loopback"
+    # Java binds ::ffff:10.0.0.2 for 10.0.0.2.
     held = address.removeprefix(MAPPED)
     if held in own:
         return own.index(held)
@@ -242,6 +254,7 @@ def _kind(snapshot: Snapshot, network: Network) -> Hashable:
         network.is_default_bridge,
         network.inter_container_enabled,
         network.options.get("com.docker.network.bridge.enable_ip_masquerade"),
+        # These are exactly the options that the rules read. A rule that reads another option must add it here.
         vlan_mode(network),
         *(gateway_mode(network, version) for version in (IPV4, IPV6)),
         *(host_address_on(snapshot, network, version) is not None for version in (IPV4, IPV6)),

@@ -14,6 +14,7 @@ from bridgework.model.endpoint_names import names_of, normal
 from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Container, Snapshot
 
+# A socket that is bound to one of these answers at every address of the host.
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::", "*"})
 
 
@@ -24,6 +25,7 @@ def non_uniform(
     containers = [snapshot.containers_by_id.get(container_id) for container_id in container_ids]
     found: dict[int, frozenset[int]] = {}
     if _host_differs(snapshot, port, observations):
+        # Containers in host mode are tried at the host's address on the source's own bridge, which differs by source.
         on_host = (at for at, container in enumerate(containers) if container and _lives_on_host(snapshot, container))
         found = dict.fromkeys(on_host, frozenset())
     return found | _by_name(snapshot, containers) if by_name else found
@@ -38,10 +40,12 @@ def _host_differs(snapshot: Snapshot, port: int | None, observations: Observatio
     """Whether the host's addresses differ at the port: it is published, or a program listens at one address only."""
     if port is None:
         return False
+    # At its own bridge a publisher is reached by hairpin, and from other bridges it may be dropped.
     if any(p.host_port == port for c in snapshot.containers for p in c.published_ports):
         return True
     seen = [observations.inside[c.id] for c in snapshot.containers if c.host_mode and c.id in observations.inside]
     seen += [observations.host.observation] if observations.host is not None else []
+    # A program bound to one address of the host answers only the sources that use this address.
     bound = {socket.address for one in seen for socket in one.sockets or () if socket.port == port}
     return not bound <= _EVERYWHERE
 
@@ -55,9 +59,13 @@ def _by_name(snapshot: Snapshot, containers: Sequence[Container | None]) -> dict
     found: dict[int, frozenset[int]] = {}
     for at, asked in enumerate(containers):
         name = normal(asked.name) if asked is not None else ""
+        # A name with a dot may also be a name in the form name.network, or of an upstream server.
         if len(users[name]) > 1 or "." in name:
             found[at] = frozenset(
-                i for i, c in enumerate(containers) if c is not None and users[name] & _with_owner(snapshot, c)
+                # A container resolves its own name to itself, and so does one that reads the same hosts file.
+                i
+                for i, c in enumerate(containers)
+                if c is not None and users[name] & _with_owner(snapshot, c)
             )
     return found
 

@@ -38,6 +38,7 @@ def nothing_to_try(situation: Situation) -> Findings:
     if situation.candidate is not None:
         return
     question, source = situation.question, situation.source
+    # A container in host mode is tried at the host's address, so it lacks one for the same reasons as the host.
     host = situation.candidate_addresses.destination is not None and situation.candidate_addresses.destination.is_host
     if host or isinstance(question.destination, HostDestination):
         yield _no_host_address(situation)
@@ -45,6 +46,7 @@ def nothing_to_try(situation: Situation) -> Findings:
         yield unseen(component_of(source), f"{quoted(question.destination.address)} is not an address.")
     elif question.probe.ip_version is not None:
         yield _family(situation, question.probe.ip_version)
+    # An unresolved name has its own finding (layer name). Here the name resolved, to no usable address.
     elif situation.destination is not None or _resolved(situation):
         yield unseen(component_of(source), "The engine shows no address of the destination.")
 
@@ -60,6 +62,7 @@ def _family(situation: Situation, version: int) -> Finding:
     whose = destination.name if destination is not None else "the name"
     message = f"{whose} has no IPv{version} address that {situation.source.name} could use."
     other = IPV4 if version == IPV6 else IPV6
+    # For a name of an upstream server no network of the engine helps.
     remedy = Remedy(f"Ask with IPv{other}, or put both on a network with IPv{version} enabled.")
     if destination is not None:
         together = members(situation.source, destination)
@@ -72,6 +75,7 @@ def _no_host_address(situation: Situation) -> Finding:
     """Make the finding for a host without an address on the source's networks, by the network that explains it."""
     source, version = situation.source, situation.question.probe.ip_version
     networks = [n for e in source.endpoints if (n := situation.network_of(e.network_id)) is not None]
+    # The first network that has a reason is named; with several the remedy is the same.
     for network in networks:
         if is_vlan(network):
             return vlan_host(situation, network.name)
@@ -84,6 +88,7 @@ def _no_host_address(situation: Situation) -> Finding:
 
 def without_host(situation: Situation, network: Network, attachment: Attachment) -> Finding:
     """Make the finding for a bridge on which the engine gives the host no address."""
+    # Both options have the same effect on the host, but another one must be changed.
     isolated = "isolated" in {gateway_mode(network, version) for version in (IPV4, IPV6)}
     message = (
         f"{network.name} is isolated: the host has no address on it."
@@ -117,6 +122,7 @@ def family_differs(situation: Situation) -> Findings:
         message = f"{candidate.address} is an IPv{candidate.version} address, and IPv{asked} is asked for."
         remedy = Remedy(f"Ask with IPv{candidate.version}.")
         yield finding("address-family-mismatch", component_of(situation.source), message, remedy=remedy)
+    # The source has no address of the family, so it has no route of that family. Else the layer route explains.
     elif candidate.way is Way.NO_ROUTE and not any(
         _has_family(a, candidate.version) for a in _own_addresses(situation)
     ):
@@ -125,6 +131,7 @@ def family_differs(situation: Situation) -> Findings:
 
 def _family_of_source(situation: Situation, candidate: Candidate) -> Finding:
     message = f"{situation.source.name} has no IPv{candidate.version} address, and {candidate.address} is one."
+    # The remedy must be a network with IPv6 where the address is one, or the new network changes nothing.
     together = members(situation.source, candidate.attachment)
     remedy = remedies.share_network(situation.snapshot, together, ipv6=candidate.version == IPV6)
     evidence = {"address": candidate.address}
@@ -156,10 +163,13 @@ def address_is_unheld(situation: Situation) -> Findings:
         message = f"{candidate.address} on {network.name} may be held outside of this engine, which is not visible."
         yield unseen(of_network(network), message, address=candidate.address)
         return
+    # Stopped containers keep their endpoint in the configuration, without an address. One of them may have had it.
     endpoints = situation.snapshot.endpoints_of(network)
     stopped = [endpoint for endpoint in endpoints if endpoint.state == "configured"]
+    # A container that was created with this very address (--ip) is the likeliest. Otherwise all stopped ones are named.
     wanted = [e for e in stopped if candidate.address in {e.configured_ipv4, e.configured_ipv6}]
     suspects = sorted(endpoint.container_name for endpoint in wanted or stopped)
+    # The names help where the caller thought of a container and typed its old address.
     known = f"; not running there: {', '.join(suspects)}" if suspects else ""
     yield finding(
         "stale-address",
@@ -175,6 +185,7 @@ def _found_again(situation: Situation, suspects: list[Endpoint]) -> Remedy:
     container = situation.snapshot.containers_by_id.get(suspects[0].container_id) if len(suspects) == 1 else None
     if container is not None:
         return remedies.start_it(container)
+    # Which container is meant is a guess here, so the remedy starts none.
     return Remedy("Use the name of the container on a user network, or the address that it holds now.")
 
 
@@ -183,6 +194,7 @@ def address_has_changed_hands(situation: Situation) -> Findings:
     candidate = situation.candidate
     if candidate is None or candidate.endpoint is None or candidate.network is None:
         return
+    # Only a caller that uses an address can mean another container than the one that has it now.
     if not isinstance(situation.question.destination, AddressDestination):
         return
     holder = situation.snapshot.containers_by_id.get(candidate.endpoint.container_id)
@@ -202,6 +214,7 @@ def address_has_changed_hands(situation: Situation) -> Findings:
 def _changed(other: Container, holder: Container, endpoint: Endpoint, address: str, severity: Severity) -> Finding:
     """Make the finding: a warning where the other asks for the address, info where only the start times fit."""
     now = ", ".join(endpoint.addresses) or "no address"
+    # The warning is certain: the configuration asks for the address. The other case is only likely.
     if severity is Severity.WARNING:
         message = f"{other.name} asks for {address}, which {holder.name} holds; it has {now}."
     else:
@@ -219,6 +232,7 @@ def own_address_is_tentative(situation: Situation) -> Findings:
     candidate = situation.candidate
     if candidate is None or candidate.version != IPV6 or candidate.way is Way.LOCAL:
         return
+    # From the host there is no exit: the packet leaves by the bridge of the destination.
     network = candidate.exit if candidate.exit is not None else candidate.network
     if network is None:
         return
@@ -236,6 +250,7 @@ def address_ahead_is_tentative(situation: Situation) -> Findings:
     if candidate.way is Way.FORWARDED and candidate.exit is not None:
         endpoint = endpoint_on(situation.source, candidate.exit.id)
         gateway = gateway_of(endpoint, IPV6) if endpoint is not None else None
+        # The gateway may be the destination itself. Then it has its finding already.
         if gateway != candidate.address:
             yield from _tentative(situation, gateway)
 
@@ -245,12 +260,15 @@ def _tentative(situation: Situation, address: str | None) -> Findings:
     found = situation.observations.unsettled.get(address) if address is not None else None
     if address is None or found is None or version_of(address) is None:
         return
+    # The address is an observation from any namespace. Outside of the engine's networks it says nothing about the path.
     network = next(iter(networks_around(situation.snapshot, ip_address(address))), None)
     if network is None:
         return
     holder = holder_in(situation.snapshot, network, address)
+    # The host's own address on a bridge may be tentative too, shortly after the network was created.
     whose = f"the address of {holder.container_name}" if holder is not None else "the host's address"
     evidence = {"address": address, "flags": list(found.flags)}
+    # A duplicate was found: the kernel never uses the address. The flag tentative stays set beside dadfailed.
     if "dadfailed" in found.flags:
         yield finding(
             "address-tentative",

@@ -35,6 +35,7 @@ __all__ = [
     "unseen",
 ]
 
+# The ports that a probe uses where the request names none.
 DEFAULT_PORTS = {Protocol.HTTP: 80, Protocol.DNS: 53}
 _SEE_MORE = Remedy(
     "Let the service look: the host's pid namespace and CAP_SYS_ADMIN, or the helper image, give it sight."
@@ -94,43 +95,48 @@ class Situation:
 class Step(IntEnum):
     """The steps of a packet on its path, in order. A path has a hop for each step with a device."""
 
+    # The source container: no packet leaves it.
     SOURCE = 1
-    """The source container: no packet leaves it."""
+    # The destination container: it has no address, so nothing is sent.
     DESTINATION = 2
-    """The destination container: it has no address, so nothing is sent."""
+    # The lookup of the name in the source.
     NAME = 3
+    # There is no address of a family that the source can send to.
     ADDRESS = 4
-    """There is no address of a family that the source can send to."""
+    # The routing table of the source.
     OWN_ROUTE = 5
-    """The routing table of the source."""
+    # The interface inside the source, and the veth on the host that it leads to.
     OWN_INTERFACE = 6
     OWN_VETH = 7
+    # The bridge or the host's link through which the packet leaves the source. Both ends may be on it.
     EXIT = 8
-    """The bridge or the host's link through which the packet leaves the source. Both ends may be on it."""
+    # The host, which forwards the packet or takes it.
     ROUTING = 9
-    """The host, which forwards the packet or takes it."""
+    # A chain of the host's firewall.
     FIREWALL = 10
-    """A chain of the host's firewall."""
+    # A port that a container publishes at the host, and the docker-proxy that may serve it.
     PUBLISHED = 11
     PROXY = 12
+    # The bridge of the destination, where that is not the source's bridge.
     NETWORK = 13
-    """The bridge of the destination, where that is not the source's bridge."""
+    # The tunnel to another node of the swarm.
     TUNNEL = 14
-    """The tunnel to another node of the swarm."""
+    # The veth on the host, and the interface inside the destination.
     THEIR_VETH = 15
     THEIR_INTERFACE = 16
+    # The packet arrives, and its answer is lost.
     REPLY = 17
-    """The packet arrives, and its answer is lost."""
+    # The program that should take the packet.
     PORT = 18
-    """The program that should take the packet."""
+    # Networks outside of the engine.
     OUTSIDE = 19
-    """Networks outside of the engine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A row of the table: the codes of its findings, each with the step at which the packet stops, and the function."""
 
+    # The same code may stop the packet at other steps in other rules, so each row has its own mapping.
     codes: Mapping[str, Step]
     find: Callable[[Situation], Findings]
 

@@ -34,6 +34,7 @@ from bridgework.model.snapshot import Container, Network, PublishedPort, Snapsho
 from bridgework.policy.host_ports import overlap
 
 PORTS_HELD_SILENTLY = (28, 0)
+# A message with more ports is hard to read.
 _PORTS_LISTED = 20
 
 
@@ -108,6 +109,7 @@ def _delivery(situation: Situation, candidate: Candidate, publisher: Attachment,
         # 127.0.0.1, but not ::1: the kernel routes no packet from ::1 to another host.
         if not ip_address(candidate.address).is_loopback:
             return Delivery.RULES
+        # The last resort for ::1 is the proxy alone.
         return _proxy_or(Delivery.RULES if candidate.version == IPV4 else Delivery.NOBODY, observations)
     # From the port's own bridge the proxy answers. Without one the rules translate back into the bridge (hairpin).
     if candidate.exit is None or candidate.exit == home:
@@ -121,6 +123,8 @@ def _delivery(situation: Situation, candidate: Candidate, publisher: Attachment,
 
 def _proxy_or(otherwise: Delivery, observations: Observations) -> Delivery:
     """Return the proxy where it runs, else ``otherwise``; unseen where no observation shows whether it runs."""
+    # daemon.json decides (userland-proxy), and the engine tells it from Docker 29.5 on. Before, only its rules and
+    # processes show it.
     if observations.userland_proxy is None:
         return Delivery.UNSEEN
     return Delivery.PROXY if observations.userland_proxy else otherwise
@@ -133,15 +137,18 @@ def port_has_no_owner(situation: Situation) -> Findings:
     candidate, port, transport = situation.candidate, situation.port, situation.transport
     if candidate is None or transport is None:
         return
+    # Without a port no published port can be compared.
     if port is None:
         yield unseen(HOST, "No port is named, so whether one answers is not predicted.")
         return
+    # A port that is published on 127.0.0.1 is the commonest surprise here: it works on the host and nowhere else.
     loopback = [
         c for c, p in publications(situation.snapshot, transport) if p.host_port == port and is_loopback(p.host_ip)
     ]
     asked = situation.candidate_addresses.destination
     if loopback:
         yield _loopback_only(situation, loopback[0], port)
+    # The destination is a container in host mode: its port is a port of the host, published or not.
     elif asked is not None and asked.is_host:
         yield from unserved(situation, asked, port, candidate.address, candidate.version)
     elif not _host_listens(situation):
@@ -176,6 +183,7 @@ def _not_published(situation: Situation, transport: str, port: int) -> Findings:
         "port-not-published",
         HOST,
         f"No container publishes {transport} port {port} at the host{listed}.",
+        # Unseen, the finding only warns, and the second one makes the verdict inconclusive.
         severity=None if seen else Severity.WARNING,
         remedy=remedy,
         evidence=evidence,
@@ -198,6 +206,7 @@ def nobody_answers_for_it(situation: Situation) -> Findings:
     elif found.delivery is Delivery.NOBODY:
         # Docker 26 and 27 reserve the port with a socket that listens, so the kernel accepts the connection. The engine
         # never reads from it.
+        # Only a plain TCP connect succeeds there. A request by http gets no answer.
         tcp = situation.question.probe.protocol is Protocol.TCP
         held = tcp and situation.observations.engine_version < PORTS_HELD_SILENTLY
         message = (
@@ -222,10 +231,12 @@ def translated_and_dropped(situation: Situation) -> Findings:
     if leaves.internal and situation.observations.nftables:
         # The nftables rules check what the destination's bridge accepts first, so an internal bridge lets it out.
         return
+    # The iptables rules drop everything that leaves an internal bridge before they look at the destination.
     if leaves.internal:
         message = f"{leaves.name} is internal: {whose} does not answer from there."
         yield finding("internal-no-egress", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
     elif leaves == home:
+        # The hairpin stays on one bridge, so the rule of enable_icc=false drops it.
         if not leaves.inter_container_enabled:
             message = f"{leaves.name} has enable_icc=false and no docker-proxy answers: {whose} is not reached from it."
             yield finding("inter-container-off", of_network(leaves), message, remedy=remedy)
@@ -249,6 +260,8 @@ def translated_and_unanswered(situation: Situation) -> Findings:
     leaves = candidate.exit
     if leaves.internal or leaves == found.home or not bridges_are_open(situation.observations):
         return
+    # From Docker 29 on the packet passes between bridges. Its answer is addressed to the source itself, which the raw
+    # table drops without masquerading.
     if not masquerades(leaves) and reply_is_dropped(situation, leaves):
         yield _unanswered(situation, leaves, found)
 
@@ -268,6 +281,7 @@ def published_by_route(situation: Situation) -> Findings:
     if candidate is None or found is None:
         return
     network = found.home
+    # In this mode the engine publishes nothing at the host's addresses.
     if network is not None and gateway_mode(network, candidate.version) == "routed":
         message = f"{network.name} is routed: port {situation.port} of {found.container.name} is not open at the host."
         yield finding("gateway-mode-routed", of_network(network), message, severity=Severity.BLOCKING)
@@ -278,6 +292,7 @@ def nobody_behind_the_port(situation: Situation) -> Findings:
     candidate, found = situation.candidate, publication(situation)
     if candidate is None or found is None:
         return
+    # The packet never reaches the container, and ``nobody_answers_for_it`` has said so.
     if found.delivery is Delivery.NOBODY:
         return
     by_proxy = found.delivery in {Delivery.PROXY, Delivery.UNSEEN}

@@ -32,6 +32,7 @@ def takes(socket: ListeningSocket, address: str, version: int) -> bool:
         # A socket bound to ``::`` receives IPv4 too, unless it has the option IPV6_V6ONLY (ipv6(7)).
         anywhere = {"0.0.0.0", "*"} if socket.ipv6_only else {"0.0.0.0", "::", "*"}
         return socket.address.removeprefix(MAPPED) in {address, *anywhere}
+    # An IPv4-mapped address (::ffff:10.0.0.2) receives IPv4 only, so it is not compared here.
     return socket.address in {address, "::", "*"}
 
 
@@ -40,9 +41,11 @@ def sockets_of(situation: Situation, attachment: Attachment) -> tuple[ListeningS
 
     Those of the host's namespace may have been observed in any container in host mode.
     """
+    # An observation may have other aspects without the sockets, so both are checked.
     seen = situation.observed(attachment)
     if seen is not None and seen.sockets is not None:
         return seen.sockets
+    # All containers in host mode have the host's sockets. The first by id makes the result independent of the order.
     for container in sorted(situation.snapshot.containers, key=lambda c: c.id) if attachment.is_host else ():
         other = situation.observations.inside.get(container.id) if container.host_mode and container.running else None
         if other is not None and other.sockets is not None:
@@ -53,6 +56,7 @@ def sockets_of(situation: Situation, attachment: Attachment) -> tuple[ListeningS
 def described(sockets: tuple[ListeningSocket, ...]) -> list[str]:
     """List sockets by port, as ``tcp 0.0.0.0:8080`` or ``tcp [::]:8080 (IPv6 only)``, without Docker's DNS server."""
     ordered = sorted(sockets, key=lambda s: (s.port, s.protocol, s.address))
+    # The sockets of Docker's DNS server are in every namespace of a user network, and explain nothing.
     shown = [s for s in ordered if s.address != _EMBEDDED_DNS][:_SOCKETS_LISTED]
     # Without the remark a dual-stack socket and an IPv6-only socket would look the same.
     return [f"{s.protocol} {bound(s)}{' (IPv6 only)' if s.address == '::' and s.ipv6_only else ''}" for s in shown]
@@ -120,6 +124,7 @@ def unserved(
         )
         yield unseen(component, message, matters=not accepted, port=port)
     elif matching(situation, attachment, port, address, version) is None:
+        # Behind docker-proxy the connection itself succeeds, so the verdict stays reachable.
         severity = Severity.WARNING if accepted else Severity.BLOCKING
         yield _not_there(situation, attachment, sockets, port, severity)
 
@@ -129,9 +134,11 @@ def _not_there(
 ) -> Finding:
     """Make the finding: the port is closed, or open on the container's loopback only."""
     wanted = f"{situation.transport} port {port}"
+    # The right port is open at another address: the commonest cause is a program that binds 127.0.0.1.
     near = tuple(s for s in sockets if (s.protocol, s.port) == (situation.transport, port))
     evidence = {"port": port, "listening": described(sockets)}
     component = component_of(attachment)
+    # A packet inside the namespace reaches a loopback socket too, so there this finding would be wrong.
     local = situation.candidate is not None and situation.candidate.way is Way.LOCAL
     if near and all(is_loopback(socket.address) for socket in near) and not local:
         message = f"{attachment.name} listens on {near[0].protocol} {bound(near[0])} only, which it alone reaches."

@@ -19,6 +19,7 @@ _NAMES_LISTED = 20
 
 def valid_names(snapshot: Snapshot, source: Attachment) -> tuple[str, ...]:
     """List the names of other containers that the source can resolve, in alphabetical order."""
+    # The names of the source itself are left out: a typing error rarely means the source.
     own = source.owner.id if source.owner else ""
     return tuple(
         sorted(
@@ -39,11 +40,14 @@ def name_is_unknown(situation: Situation) -> Findings:
     named, destination = situation.candidate_addresses.named, situation.question.destination
     if named is None or not isinstance(destination, NameDestination) or named.outcome is Lookup.FOUND:
         return
+    # A name of another domain, such as example.org: only the upstream server knows it.
     if named.outcome is Lookup.UPSTREAM:
         message = f"{destination.name} is no name of this engine: what an upstream DNS server answers is not predicted."
         yield unseen(component_of(situation.source), message, name=destination.name)
         return
+    # The source itself, or the owner of its namespace, is not the container that the caller looks for.
     found = [c for c in containers_named(situation.snapshot, destination.name) if c is not situation.source.owner]
+    # A running container explains more than a stopped one: it can be reached once both are on one network.
     running = [container for container in found if container.running]
     if running:
         yield _elsewhere(situation, destination.name, running[0])
@@ -61,6 +65,8 @@ def _elsewhere(situation: Situation, name: str, holder: Container) -> Finding:
     common = [snapshot.networks_by_id[e.network_id] for e in theirs.endpoints if e.network_id in own]
     remedy = _together(situation, name, theirs)
     evidence = {"name": name, "bearer": holder.name, "valid_names": _listed(snapshot, source)}
+    # On the default bridge both reach each other by address, and only the name does not work. That surprises users of a
+    # plain docker run.
     if common and all(network.is_default_bridge for network in common):
         message = (
             f"{name} cannot be resolved in {source.name}: "
@@ -72,6 +78,7 @@ def _elsewhere(situation: Situation, name: str, holder: Container) -> Finding:
 
 
 def _where(theirs: Attachment) -> str:
+    # The engine registers only the owner of a namespace in DNS, so the name of a sharer resolves nowhere.
     if theirs.owner is not None and theirs.container is not None and theirs.owner.id != theirs.container.id:
         return f"{theirs.name} shares the network of {theirs.owner.name} and goes by that name"
     places = ", ".join(sorted(endpoint.network_name for endpoint in theirs.endpoints))
@@ -81,8 +88,10 @@ def _where(theirs: Attachment) -> str:
 def _together(situation: Situation, name: str, theirs: Attachment) -> Remedy:
     """Make the remedy: one network for both, with the name as an alias where it is not the container's own."""
     source, owner = situation.source, theirs.owner
+    # The host does not ask the embedded server, so no network helps.
     if source.is_host:
         return Remedy("From the host, use the container's address, or a port it publishes.")
+    # The name may be a host name, or an alias on another network. On a new network it resolves only as an alias there.
     aliases = {owner.id: name} if owner is not None and normal(owner.name) != normal(name) else {}
     return remedies.share_network(situation.snapshot, members(source, theirs), aliases)
 
@@ -111,6 +120,7 @@ def name_is_ambiguous(situation: Situation) -> Findings:
     if named is None or named.network is None or not isinstance(destination, NameDestination):
         return
     holders = [holder.container_name for holder in named.holders]
+    # The embedded server returns all addresses in a random order, so each lookup may lead to another container.
     if len(holders) > 1:
         listed = " and ".join(holders)
         message = f"{destination.name} is held by {listed} on {named.network.name}: look-ups are spread over them."
@@ -126,10 +136,12 @@ def resolver_is_unsuited(situation: Situation) -> Findings:
         return
     seen = situation.observed(source)
     networks = user_networks(situation.snapshot, source)
+    # Without a user network there is no embedded server that could be bypassed.
     embedded = not networks or uses_embedded_dns(situation.state, source)
     if not embedded and seen is not None and seen.resolver is not None:
         yield bypassed(source.container, seen.resolver.nameservers)
     named = situation.candidate_addresses.named
+    # The setting is the owner's: the engine writes one resolv.conf for all containers in a namespace.
     if named is not None and named.outcome is Lookup.UPSTREAM and source.owner is not None:
         yield from loopback_servers(source.owner)
 
@@ -155,6 +167,7 @@ def loopback_servers(container: Container) -> Findings:
 
 def _is_loopback(server: str) -> bool:
     try:
+        # 127.0.0.11 is the embedded server itself.
         return ip_address(server).is_loopback and server != "127.0.0.11"
     except ValueError:
         return False

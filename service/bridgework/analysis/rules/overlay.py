@@ -32,6 +32,7 @@ def silent_node(component: Component, reason: str) -> Finding:
 
 def silent_tunnel(network: Network, address: str, holder: str | None, place: NodePlace | None) -> Finding:
     """Make the finding for an address of an overlay network on another node that does not answer."""
+    # Without gossip or a peer's report the holder is unknown.
     message = f"{address} on {network.name} is not on this node, and nothing answers for it."
     if holder is not None and place is not None:
         where = f"{holder} ({address} on {network.name})"
@@ -45,6 +46,7 @@ def silent_pair(snapshot: Snapshot, source: Container, destination: Container) -
     on = {endpoint.network_id for endpoint in source.endpoints}
     for endpoint in destination.endpoints:
         network = snapshot.networks_by_id.get(endpoint.network_id)
+        # Only an overlay network reaches another node. The first in the order of the destination's endpoints is named.
         if destination.node is None or network is None or network.driver != "overlay" or network.id not in on:
             continue
         for address in endpoint.addresses[:1]:
@@ -67,5 +69,6 @@ def tunnel(attachment: Attachment, network: Network) -> Iterator[Hop]:
     """Yield the hops between two nodes: the overlay network's tunnel, and the node at its other end."""
     place = place_of(attachment)
     if place is not None:
+        # The VXLAN id tells the networks of a swarm apart in a packet capture; 4789 is the UDP port of all of them.
         yield Hop("vxlan", network.options.get("com.docker.network.driver.overlay.vxlanid_list", "4789"), network.name)
         yield Hop("node", place.hostname, place.address)

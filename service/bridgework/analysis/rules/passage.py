@@ -1,19 +1,4 @@
-"""What the engine's firewall rules let pass from one bridge to another, by Docker version and gateway mode.
-
-========================  =================  ====================================  ==================
-to a bridge in mode       Docker 26          Docker 28                             Docker 29 and later
-========================  =================  ====================================  ==================
-``nat``                   dropped            dropped                               dropped
-``nat-unprotected``       (mode unknown)     dropped                               passes
-``routed``                (mode unknown)     pings and published ports             pings and published ports
-internal                  dropped            dropped                               dropped
-========================  =================  ====================================  ==================
-
-Without rules (``iptables=false``) everything passes.
-
-Source: moby, ``daemon/libnetwork/drivers/bridge/internal``. Measured on 26.1.5, 28.5.2 and 29.7.2 with iptables, and on
-29.7.2 with nftables.
-"""
+"""What the engine's firewall rules let pass from one bridge to another, by Docker version and gateway mode."""
 
 from __future__ import annotations
 
@@ -23,9 +8,20 @@ from bridgework.analysis.rules.base import Situation
 from bridgework.model.observations import FirewallChain, Observations
 from bridgework.model.snapshot import Network
 
+# What passes to a bridge in another network:
+#
+# mode of the bridge   Docker 26       Docker 28                   Docker 29 and later
+# nat                  dropped         dropped                     dropped
+# nat-unprotected      (no such mode)  dropped                     passes
+# routed               (no such mode)  pings and published ports   pings and published ports
+# internal             dropped         dropped                     dropped
+#
+# Without rules (iptables=false) everything passes.
+# Source: moby, daemon/libnetwork/drivers/bridge/internal. Measured on 26.1.5, 28.5.2 and 29.7.2 with iptables, and on
+# 29.7.2 with nftables.
 ROUTED_OPEN_SINCE, BRIDGES_OPEN_SINCE = (28, 0), (29, 0)
+# Docker 28.0 and 28.1 dropped only what is addressed to a published port. A reply is not.
 RAW_RULES_SINCE = (28, 2)
-"""Docker 28.0 and 28.1 dropped only what is addressed to a published port. A reply is not."""
 
 
 def bridges_are_open(observations: Observations) -> bool:

@@ -38,13 +38,16 @@ from bridgework.model.snapshot import Network
 def no_route(situation: Situation) -> Findings:
     """Find an address that is on no network of a source without a default route."""
     candidate, source = situation.candidate, situation.source
+    # Without endpoints the layer source has explained it already.
     if candidate is None or candidate.way is not Way.NO_ROUTE or not source.endpoints:
         return
+    # A container of the engine has the address: a common network helps more than a way out.
     if candidate.network is not None and candidate.attachment is not None and not candidate.is_host:
         yield _apart(situation, candidate, candidate.network)
         return
     networks = [n for e in source.endpoints if (n := situation.network_of(e.network_id)) is not None]
     names = ", ".join(network.name for network in networks)
+    # The engine gives an internal network no gateway, so the container has no default route.
     if all(network.internal for network in networks):
         message = f"{source.name} is only on internal networks ({names}): {candidate.address} is out of reach."
         remedy = remedies.way_out(situation.snapshot, members(source)[0])
@@ -69,6 +72,7 @@ def _apart(situation: Situation, candidate: Candidate, network: Network) -> Find
     remedy = remedies.share_network(situation.snapshot, members(source, destination), ipv6=ipv6)
     own = sorted(endpoint.network_name for endpoint in source.endpoints)
     evidence = {"address": candidate.address, "network": network.name, "source_networks": own}
+    # For a container the finding compares the networks of both. For an address it names the address's network.
     if isinstance(situation.question.destination, ContainerDestination) and destination is not None:
         theirs = sorted(endpoint.network_name for endpoint in destination.endpoints)
         wanted = "network with IPv6" if ipv6 else "network"
@@ -105,6 +109,7 @@ def across_networks(situation: Situation) -> Findings:
         return
     # The host's address on any bridge answers a container that has a default route (measured on Docker 26.1).
     if candidate.is_host:
+        # A macvlan endpoint sends to its parent link, and the kernel delivers nothing from there to the host itself.
         if candidate.exit is not None and is_vlan(candidate.exit):
             yield vlan_host(situation, candidate.exit.name)
         return
@@ -119,12 +124,15 @@ def across_networks(situation: Situation) -> Findings:
 def _between_bridges(situation: Situation, candidate: Candidate, network: Network, leaves: Network) -> Findings:
     """Find what the engine's rules drop between two bridges, where it writes rules for the family."""
     guarded, mode = situation.observations.guards(candidate.version), gateway_mode(network, candidate.version)
+    # Without an address on the destination's bridge the host has no route to the subnet.
     if candidate.attachment is not None and not has_host_address(network, candidate.version):
         yield without_host(situation, network, candidate.attachment)
+    # Only IPv6 can be unknown: every engine writes IPv4 rules unless it is told not to (``Observations.guards``).
     elif guarded is None:
         yield unseen(HOST, "Whether the engine keeps IPv6 networks apart (ip6tables) was not seen.")
     elif not guarded:
         yield from _unguarded(situation, candidate, network)
+    # The rows ``nat`` and internal of the table in ``passage``; an address without a holder is open to nothing.
     elif candidate.attachment is None or network.internal:
         yield _apart(situation, candidate, network)
     elif mode == "routed" and routed_is_open(situation.observations):
@@ -142,6 +150,7 @@ def _into_routed(situation: Situation, candidate: Candidate, network: Network, h
     It accepts pings, and the published ports of its containers at the containers' own addresses.
     """
     port = situation.port
+    # A ping has no transport and always passes. Without a port nothing is said.
     if situation.transport is None or (port is not None and _opens(situation, holder, network, port)):
         message = (
             f"{network.name} is routed: its containers' published ports are open at their own addresses, "
@@ -171,6 +180,7 @@ def _opens(situation: Situation, holder: Attachment, network: Network, port: int
         return False
     # Docker 28 opens published ports only on the network that gives the container its default route.
     exits = [default_exit(situation.state, holder, version) for version in (IPV4, IPV6)]
+    # From Docker 29 on they are open on each network of the container.
     here = bridges_are_open(situation.observations) or network in exits
     return here and holder.owner.publishes(port, situation.transport)
 
@@ -191,6 +201,7 @@ def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> 
     # Measured on Docker 26.1 for IPv6: a container on an internal network has no default route, so its answer is lost.
     if candidate.attachment is None:
         yield _apart(situation, candidate, network)
+    # The source's subnet is not on the destination's networks, so its answer needs the default route.
     elif default_exit(situation.state, candidate.attachment, candidate.version) is None:
         message = (
             f"{candidate.attachment.name} has no IPv{candidate.version} route back to {situation.source.name}: "
@@ -212,6 +223,7 @@ def host_is_not_there(situation: Situation) -> Findings:
     ):
         return
     network = candidate.network
+    # The host is on the parent link, not in the macvlan itself.
     if is_vlan(network):
         yield vlan_host(situation, network.name)
     elif (
@@ -235,6 +247,7 @@ def outside(situation: Situation) -> Findings:
     if candidate.exit is not None and is_vlan(candidate.exit):
         yield from _by_vlan(situation, candidate, candidate.exit)
         return
+    # Only observed routes can show that no route matches.
     routes = host.observation.routes if host is not None else None
     if routes is not None and not any(_covers(route.destination, candidate.address) for route in routes):
         message = f"The host has no route to {candidate.address}."
@@ -242,6 +255,7 @@ def outside(situation: Situation) -> Findings:
         yield finding("host-no-route", HOST, message, remedy=remedy, evidence={"address": candidate.address})
         return
     yield from _leaving(situation, candidate)
+    # The verdict stays open: nothing of the engine says whether a host answers there.
     yield unseen(
         HOST,
         f"{candidate.address} lies outside of the engine: what is there is not predicted.",
@@ -257,6 +271,8 @@ def _by_vlan(situation: Situation, candidate: Candidate, leaves: Network) -> Fin
         yield finding("vlan-without-parent", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
         return
     others = [n for e in situation.source.endpoints if (n := situation.network_of(e.network_id)) is not None]
+    # The default route leaves by the first network in the engine's order (``ordered_endpoints``), which a priority
+    # changes. A bridge would lead to the host, which routes and masquerades.
     suited = [network.name for network in others if network.driver == "bridge" and not network.internal]
     if suited:
         message = f"{situation.source.name} leaves for {candidate.address} by {leaves.name}; it could by {suited[0]}."
@@ -282,9 +298,11 @@ def _leaving(situation: Situation, candidate: Candidate) -> Findings:
     host = situation.observations.host
     forwards = None if host is None else (host.ipv4_forwarding if candidate.version == IPV4 else host.ipv6_forwarding)
     if forwards is False:
+        # The engine sets this at its start. A sysctl file or another program may reset it later.
         switch = "net.ipv4.ip_forward" if candidate.version == IPV4 else "net.ipv6.conf.all.forwarding"
         remedy = Remedy("Switch forwarding on.", commands=(f"sysctl -w {switch}=1",))
         yield finding("ip-forward-off", HOST, f"{switch} is 0 on the host.", remedy=remedy, evidence={switch: 0})
+    # Without masquerading the packet keeps the container's address, which other hosts have no route to.
     if candidate.exit is not None and (
         not masquerades(candidate.exit) or gateway_mode(candidate.exit, candidate.version) == "routed"
     ):

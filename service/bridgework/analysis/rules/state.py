@@ -22,6 +22,7 @@ def _stays_inside(situation: Situation) -> bool:
 def _how_it_ended(container: Container) -> str:
     if container.state == "removed":
         return f"{container.name} does not exist"
+    # An exit code of 0 is told as well: a container that ended well does not run either.
     told = [f"exit code {container.exit_code}"] if container.exit_code is not None else []
     told += [f"error: {container.error}"] if container.error else []
     return f"{container.name} is {container.state}{' (' + ', '.join(told) + ')' if told else ''}"
@@ -33,6 +34,7 @@ def source_is_down(situation: Situation) -> Findings:
     if situation.source.condition is Condition.DOWN and container is not None:
         message = f"{_how_it_ended(container)}; nothing can be sent from it."
         evidence = {"state": container.state, "exit_code": container.exit_code, "error": container.error}
+        # A removed container cannot be started. It is known only by the id in the request.
         remedy = None if container.state == "removed" else remedies.start_it(container)
         yield finding("source-not-running", of_container(container), message, remedy=remedy, evidence=evidence)
 
@@ -43,6 +45,8 @@ def source_is_paused(situation: Situation) -> Findings:
     if container is not None and container.paused:
         message = f"{container.name} is paused: nothing is sent from it."
         remedy = remedies.start_it(container)
+        # The catalogue has a warning for this code, since a paused destination may still answer. A paused source sends
+        # nothing.
         severity = Severity.BLOCKING
         yield finding("container-paused", of_container(container), message, severity=severity, remedy=remedy)
 
@@ -51,6 +55,7 @@ def source_has_no_network(situation: Situation) -> Findings:
     """Find a source with only ``lo``: it reaches itself and nothing else."""
     source = situation.source
     if source.condition is Condition.LOOPBACK_ONLY and source.container is not None:
+        # To itself, by lo, the container still sends. So the finding blocks only for other destinations.
         severity = Severity.INFO if _stays_inside(situation) else Severity.BLOCKING
         yield no_network(
             situation.snapshot, source, members(source, situation.candidate_addresses.destination), severity
@@ -74,6 +79,7 @@ def no_network(
 def source_shares_in_vain(situation: Situation) -> Findings:
     """Find a source that shares a network namespace that is gone, or is no longer its owner's."""
     if situation.source.container is not None:
+        # A stale namespace still has lo, so the container reaches itself.
         severity = Severity.WARNING if _stays_inside(situation) else None
         yield from lost_share(situation.state, situation.source, severity)
 
@@ -88,6 +94,7 @@ def lost_share(state: EngineState, attachment: Attachment, severity: Severity | 
     if attachment.condition is Condition.STALE and owner is not None:
         inodes = state.observations.namespace_inodes
         message = f"{sharer.name} is still in the network namespace that {owner.name} had before it was started again."
+        # Both kinds of evidence are shown: inodes where they were observed, start times always.
         facts = {
             "owner": owner.name,
             "sharer_namespace": inodes.get(sharer.id),
@@ -102,6 +109,7 @@ def lost_share(state: EngineState, attachment: Attachment, severity: Severity | 
 
 
 def _owner_down(snapshot: Snapshot, sharer: Container, owner: Container | None, severity: Severity | None) -> Finding:
+    # The owner is the end of a chain: the container that the sharer names may exist, while the one behind it is gone.
     named = snapshot.containers_by_id.get(sharer.shares_with or "")
     if owner is None:
         whose = f"{named.name}, which shares one that is gone" if named else "a container that is gone"
@@ -138,6 +146,7 @@ def destination_down_as(container: Container, consequence: str) -> Finding:
 def destination_has_no_network(situation: Situation) -> Findings:
     """Find a destination with only ``lo``, or with a namespace that is gone."""
     destination = situation.candidate_addresses.destination
+    # Two containers in one namespace reach each other by lo, whatever the namespace lacks.
     if destination is None or situation.source.is_same_namespace(destination):
         return
     if destination.condition is Condition.LOOPBACK_ONLY:
@@ -152,6 +161,7 @@ def destination_is_elsewhere(situation: Situation) -> Findings:
     if destination is None or destination.container is None:
         return
     container, owner = destination.container, destination.owner
+    # From the host, the host's own addresses are nothing unusual, so nothing is said.
     if destination.is_host and not situation.source.is_host:
         asked = f": it is asked at {situation.candidate.address}, an address of the host" if situation.candidate else ""
         message = f"{container.name} is in host mode and has no address of its own{asked}."
@@ -165,6 +175,7 @@ def destination_is_elsewhere(situation: Situation) -> Findings:
 
 def destination_is_paused(situation: Situation) -> Findings:
     """Find a paused destination: the kernel answers pings and accepts connections, the program answers nothing."""
+    # The holder of an address counts too, not only a container that the question names.
     destination = situation.destination
     if destination is None or destination.container is None or not destination.container.paused:
         return

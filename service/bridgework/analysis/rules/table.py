@@ -41,25 +41,33 @@ def _at(step: Step, *codes: str) -> dict[str, Step]:
 
 
 SOURCE = (
+    # Without a running process there is no namespace to send from, so no later layer matters.
     Rule(_at(Step.SOURCE, "source-not-running"), state.source_is_down),
     Rule(_at(Step.SOURCE, "container-paused"), state.source_is_paused),
+    # With only lo, a container still reaches itself: then the finding is info and does not block.
     Rule(_at(Step.SOURCE, "network-mode-none"), state.source_has_no_network),
     Rule(_at(Step.SOURCE, "shared-network-owner-down", "shared-network-stale"), state.source_shares_in_vain),
 )
 DESTINATION = (
+    # A stopped container has no address, so the packet stops before it is sent.
     Rule(_at(Step.DESTINATION, "destination-not-running"), state.destination_is_down),
     Rule(
         _at(Step.DESTINATION, "network-mode-none", "shared-network-owner-down", "shared-network-stale"),
         state.destination_has_no_network,
     ),
+    # These never block. They say that the address which is tried is not the container's own.
     Rule(_at(Step.DESTINATION, "host-mode-no-own-address", "shares-network"), state.destination_is_elsewhere),
+    # The packet arrives: the kernel of a paused container works, only its program is frozen. So the path ends late.
     Rule(_at(Step.PORT, "container-paused"), state.destination_is_paused),
 )
+# A name is resolved before anything is sent. Where it does not resolve, there is no candidate address and the rules of
+# the later layers find nothing.
 NAME = (
     Rule(
         _at(Step.NAME, "default-bridge-no-dns", "name-not-on-shared-network", "destination-not-running", LIMIT),
         name.name_is_unknown,
     ),
+    # Each holder is a situation of its own. Where their verdicts differ, the prediction is inconclusive (``predict``).
     Rule(_at(Step.NAME, "name-ambiguous"), name.name_is_ambiguous),
     Rule(_at(Step.NAME, "embedded-dns-bypassed", "dns-loopback-upstream"), name.resolver_is_unsuited),
 )
@@ -69,7 +77,9 @@ ADDRESS = (
         address.nothing_to_try,
     ),
     Rule(_at(Step.ADDRESS, "address-family-mismatch"), address.family_differs),
+    # The kernel sends nothing from a tentative address (RFC 4862), so the packet does not leave the interface.
     Rule(_at(Step.OWN_INTERFACE, "address-tentative"), address.own_address_is_tentative),
+    # The kernel of the destination ignores neighbour solicitations for a tentative address.
     Rule(_at(Step.EXIT, "address-tentative"), address.address_ahead_is_tentative),
     # No host answers ARP or neighbour discovery, so the packet never leaves the network that both are on.
     Rule(_at(Step.EXIT, "stale-address", LIMIT), address.address_is_unheld),
@@ -80,7 +90,10 @@ ROUTE = (
         _at(Step.OWN_ROUTE, "no-shared-network", "bridges-isolated", "internal-no-egress", "wrong-default-gateway"),
         route.no_route,
     ),
+    # The route exists, but no interface answers ARP for the gateway: the packet waits on the bridge.
     Rule(_at(Step.EXIT, "wrong-default-gateway"), route.gateway_is_absent),
+    # The engine's rules drop at the host, between its bridges. A macvlan bypasses the host, so it stops at the exit. A
+    # lost answer stops at the reply: the packet itself arrives.
     Rule(
         _at(
             Step.ROUTING, "no-shared-network", "bridges-isolated", "gateway-mode-isolated", "gateway-mode-routed", LIMIT
@@ -100,16 +113,19 @@ ROUTE = (
         route.outside,
     ),
 )
+# Links are seen only by an observation. Unseen ones count as intact, since broken links are rare.
 WIRE = (
     Rule(_at(Step.TUNNEL, "node-unreachable", LIMIT), overlay.node_is_silent),
     Rule(_at(Step.EXIT, "inter-container-off", "vlan-mode-private", LIMIT), wire.network_forbids),
     Rule(_at(Step.OWN_INTERFACE, "link-down") | _at(Step.OWN_VETH, "veth-detached"), wire.own_link_is_broken),
     Rule(_at(Step.THEIR_INTERFACE, "link-down") | _at(Step.THEIR_VETH, "veth-detached"), wire.their_link_is_broken),
+    # A packet that may not be fragmented stops at the first link that is too small.
     Rule(_at(Step.OWN_INTERFACE, "mtu-mismatch"), wire.own_link_is_too_small),
     Rule(_at(Step.THEIR_VETH, "mtu-mismatch"), wire.their_link_is_too_small),
     Rule(_at(Step.FIREWALL, "firewall-rules-missing"), host_firewall.chains_are_missing),
     Rule(_at(Step.FIREWALL, "user-firewall-drop", LIMIT), in_force.foreign_rule_drops),
 )
+# These rules read ``publication``: the published port that the packet arrives at, and what answers there.
 HOST = (
     Rule(
         _at(
@@ -125,6 +141,7 @@ HOST = (
     Rule(_at(Step.REPLY, "masquerade-off"), host.translated_and_unanswered),
     Rule(_at(Step.PUBLISHED, "gateway-mode-routed"), host.published_by_route),
 )
+# Without an observation of the listening sockets, these rules make the prediction inconclusive.
 PORT = (
     Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), host.nobody_behind_the_port),
     Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), listener.nobody_listens),

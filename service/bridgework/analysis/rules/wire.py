@@ -22,8 +22,8 @@ from bridgework.model.checks import Finding, Protocol
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Network
 
+# Bytes of IP and ICMP headers before a ping's payload (RFC 791, 792, 8200, 4443).
 _HEADERS = {IPV4: 28, IPV6: 48}
-"""Bytes of IP and ICMP headers before a ping's payload (RFC 791, 792, 8200, 4443)."""
 _DEFAULT_MTU, _MTU_DIGITS = 1500, 5
 
 
@@ -48,6 +48,8 @@ def network_forbids(situation: Situation) -> Findings:
         return
     candidate, network = met
     remedy = remedies.share_network(situation.snapshot, members(situation.source, candidate.attachment))
+    # The kernel itself keeps endpoints apart in the modes private and vepa (ip-link(8)); vepa needs a switch that sends
+    # frames back. No firewall rule is involved.
     if is_vlan(network):
         message = f"{network.name} is in mode {vlan_mode(network)}: its endpoints do not reach each other."
         yield finding("vlan-mode-private", of_network(network), message, remedy=remedy)
@@ -57,6 +59,7 @@ def network_forbids(situation: Situation) -> Findings:
     guarded = situation.observations.guards(candidate.version)
     if guarded and candidate.version == IPV4 and _is_opened_by_link(situation, candidate, network):
         return
+    # Docker 27 changed the default of ip6tables, so without an observation it is not guessed for IPv6.
     if guarded is None:
         yield unseen(HOST, f"Whether enable_icc=false of {network.name} holds for IPv6 (ip6tables) was not seen.")
     elif guarded:
@@ -72,11 +75,13 @@ def _is_opened_by_link(situation: Situation, candidate: Candidate, network: Netw
         candidate.attachment.owner if candidate.attachment else None,
         situation.port,
     )
+    # On user networks a link is only a name. The engine writes firewall rules for links on the default bridge.
     if not network.is_default_bridge or owner is None or target is None or not is_linked(owner, target):
         return False
     transport = situation.transport
     if port is None or transport is None:
         return False
+    # The exposed ports are those of EXPOSE and --expose. A published port counts as well.
     return f"{port}/{transport}" in target.exposed_ports or target.publishes(port, transport)
 
 
@@ -95,6 +100,7 @@ def their_link_is_broken(situation: Situation) -> Findings:
 
 
 def _broken_end(situation: Situation, attachment: Attachment, network: Network | None) -> Findings:
+    # The host's end of a path is a bridge, which has no veth of its own.
     if network is not None and attachment.condition is Condition.NETWORKED:
         yield from broken_link(situation, attachment, network)
 
@@ -106,14 +112,17 @@ def broken_link(situation: Situation, attachment: Attachment, network: Network) 
     if inside is None or endpoint is None or attachment.owner is None:
         return
     remedy = remedies.reconnect(situation.snapshot, network, attachment.owner, endpoint)
+    # ``ip link set down`` inside, or a link that lost its other end.
     if inside.state == "down":
         message = f"{inside.name} of {attachment.owner.name}, on {network.name}, is down."
         evidence = {"interface": inside.name, "state": inside.state}
         yield finding("link-down", of_container(attachment.owner), message, remedy=remedy, evidence=evidence)
     outside = host_end_of(situation.observations, inside)
+    # A macvlan or ipvlan interface has no veth, and an overlay network's bridge is in a namespace of its own.
     if outside is None or network.bridge_name is None:
         return
     bridge = host_interface(situation.observations, outside.master_index)
+    # ``ip link set nomaster``, or another program took the veth for a bridge of its own.
     if bridge is None or bridge.name != network.bridge_name:
         message = (
             f"{outside.name}, the host's end of {inside.name} of {attachment.owner.name}, "
@@ -139,6 +148,7 @@ def _too_small(situation: Situation, *, own: bool) -> Findings:
     candidate, question = situation.candidate, situation.question
     if candidate is None or candidate.way is Way.LOCAL or question.probe.protocol is not Protocol.ICMP:
         return
+    # A packet that may be fragmented passes every link in parts.
     if not question.probe.dont_fragment:
         return
     ends = ((situation.source, candidate.exit), (candidate.attachment, candidate.network))
@@ -167,6 +177,7 @@ def _too_large(
     )
     remedy = Remedy(f"Send at most {fits} bytes of payload, or create {network.name} again with a larger MTU.")
     endpoint = endpoint_on(attachment, network.id)
+    # The network allows the size, so an interface was changed by hand: connecting it again restores the MTU.
     if mtu < size <= _mtu_given(network) and endpoint is not None and attachment.owner is not None:
         remedy = remedies.reconnect(situation.snapshot, network, attachment.owner, endpoint)
     evidence = {"mtu_bytes": mtu, "packet_bytes": size, "largest_payload_bytes": fits}
@@ -179,11 +190,13 @@ def mtu_of(situation: Situation, attachment: Attachment, network: Network) -> in
     if inside is None:
         return _mtu_given(network)
     outside = host_end_of(situation.observations, inside)
+    # Either end may have been changed, and the smaller one limits the link.
     return min(end.mtu_bytes for end in (inside, outside) if end is not None)
 
 
 def _mtu_given(network: Network) -> int:
     """Return the MTU in bytes that the engine sets: the network's option, else 1500 as for Ethernet."""
     option = network.options.get("com.docker.network.driver.mtu", "")
+    # Options are free text for the engine: str.isdigit() alone also accepts digits that int() rejects, such as ².
     plain = option.isascii() and option.isdigit() and len(option) <= _MTU_DIGITS
     return int(option) if plain else _DEFAULT_MTU
