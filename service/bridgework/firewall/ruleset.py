@@ -205,7 +205,8 @@ def _address(match: Match, value: str | None, version: int) -> bool | None:
     # A table of the family inet has rules for both versions, and "ip saddr" is about IPv4 alone.
     if match.version not in {None, version}:
         return False
-    return None if value is None else _among(match, number(value))
+    # An empty address is one of the host's own (see walk._type_of), which is in no subnet of containers.
+    return None if value is None else bool(value) and _among(match, number(value))
 
 
 def _interface(match: Match, value: str | None) -> bool:

@@ -229,7 +229,8 @@ def routed(routing: Routing, packet: Packet) -> Route:
 
 
 def _type_of(routing: Routing, address: str) -> str:
-    return LOCAL if routing.is_local(address) else UNICAST
+    # An empty address is the one of the host by which it masquerades, where the route did not name it.
+    return LOCAL if not address or routing.is_local(address) else UNICAST
 
 
 def typed(routing: Routing, packet: Packet) -> Packet:

@@ -141,3 +141,15 @@ def test_chains_that_no_packet_reaches_are_not_read(monkeypatch):
     ruleset = Ruleset(ruleset_of([FirewallChain("filter", "FORWARD", "ACCEPT", ()), unreached], 4))
     assert simulate.forward(ruleset, Host(), SENT).verdict == "accepted"
     assert read == []
+
+
+def test_an_answer_to_an_address_by_which_the_host_masquerades_and_that_no_route_names():
+    class Unnamed(Host):
+        def route(self, packet):
+            return Route(super().route(packet).interface, None)
+
+    host = Unnamed()
+    ruleset = rules("nat POSTROUTING -s 10.1.0.0/16 -j MASQUERADE", "raw PREROUTING -d 10.1.0.2 ! -i br-a -j DROP")
+    first = simulate.forward(ruleset, host, SENT)
+    assert first.packet.source is None
+    assert simulate.reply(ruleset, host, first, SENT).verdict == "accepted"
