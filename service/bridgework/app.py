@@ -18,7 +18,7 @@ from bridgework.engine.client import EngineAddress
 from bridgework.engine.docker_engine import DockerEngine
 from bridgework.engine.helper_launcher import HelperLauncher
 from bridgework.engine.swarm import EngineSwarm
-from bridgework.http import compression, cors
+from bridgework.http import compression, cors, static_files
 from bridgework.http.answers import plain
 from bridgework.http.auth import Authenticator, TokensFile
 from bridgework.http.caching import KeptAnswers
@@ -27,7 +27,7 @@ from bridgework.http.dispatch import RequestPipeline, flask_view
 from bridgework.http.limits import RateLimit, Slots
 from bridgework.http.oidc import Keys, Oidc
 from bridgework.http.problems import documents
-from bridgework.http.resources import console, diagnosis, docs, events, info, metrics, nodes
+from bridgework.http.resources import diagnosis, events, info, metrics, nodes
 from bridgework.http.resources import problems as problem_pages
 from bridgework.http.resources.addresses import routes as addresses
 from bridgework.http.resources.assertions import routes as assertions
@@ -143,8 +143,7 @@ def create_app(
     metrics.watch(app, settings.threads)
     for operation in (operation for resource in RESOURCES for operation in resource.operations):
         _register(app, pipeline, operation)
-    docs.register(app)
-    console.register(app)
+    static_files.register(app)
     return app
 
 

@@ -77,11 +77,7 @@ def _own_network(
 
 
 def share_network(
-    snapshot: Snapshot,
-    containers: Iterable[Container],
-    aliases: Mapping[str, str] | None = None,
-    *,
-    ipv6: bool = False,
+    snapshot: Snapshot, containers: Iterable[Container], aliases: Mapping[str, str] | None = None, *, ipv6: bool = False
 ) -> Remedy:
     """Put the containers on a network of their own, with an IPv6 subnet if ``ipv6``.
 

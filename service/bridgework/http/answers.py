@@ -25,9 +25,12 @@ def text(words: str, *, null: bool = False, attribute: str | None = None, **meta
 def word(
     words: str, *values: str, grows: bool = False, null: bool = False, attribute: str | None = None, **more: Any
 ) -> fields.String:
-    """Declare a text that is one of ``values``; with ``grows``, a later version may answer others."""
+    """Declare a text that is one of ``values``; with ``grows``, a later version may answer others.
+
+    Each of ``values`` is one word, or several with spaces between them.
+    """
     metadata = {"x_known_values": True} if grows else {}
-    choice = validate.OneOf([*values, None] if null else values)
+    choice = validate.OneOf([*" ".join(values).split(), *((None,) if null else ())])
     return fields.String(validate=choice, **_always(words, null=null, attribute=attribute, metadata=metadata), **more)
 
 

@@ -19,7 +19,7 @@ SEVERITIES = ("blocking", "warning", "info")
 class CallSchema(Schema):
     """A request to this API that you can send as it stands."""
 
-    method = word("The HTTP method of the request.", "GET", "POST", "PUT", "DELETE")
+    method = word("The HTTP method of the request.", "GET POST PUT DELETE")
     path = text("The path of the request with its query, such as `/v1/networks/web?force=true`.")
     body = any_values("The JSON body of the request; null when the request has no body.", null=True)
 

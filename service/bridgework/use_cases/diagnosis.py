@@ -66,11 +66,7 @@ def gather(services: Services, snapshot: Snapshot) -> Observations:
     elif host.rules is not None:
         services.rules.keep(services.engine, snapshot, host.rules)
     return replace(
-        base_observations(services, snapshot),
-        namespace_inodes=inodes,
-        inside=seen,
-        host=host,
-        limited=tuple(limited),
+        base_observations(services, snapshot), namespace_inodes=inodes, inside=seen, host=host, limited=tuple(limited)
     )
 
 

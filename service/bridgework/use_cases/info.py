@@ -34,7 +34,7 @@ class EngineDescription:
     """The facts of the engine, how checks run, and the kernel's limits that bound a matrix."""
 
     facts: EngineFacts
-    runner: RunnerStatus
+    probe_runner: RunnerStatus
     neighbour_limit: int | None
     neighbours_in_use: int | None
 
@@ -51,7 +51,7 @@ def describe_engine(services: Services) -> EngineDescription:
     table = seen.neighbour_table if seen else None
     return EngineDescription(
         facts=services.engine.facts(),
-        runner=services.runner.status(),
+        probe_runner=services.runner.status(),
         neighbour_limit=table.limit if table else None,
         neighbours_in_use=table.in_use if table else None,
     )

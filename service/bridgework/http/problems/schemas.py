@@ -12,7 +12,7 @@ from bridgework.http.findings import RemedySchema
 class FaultSchema(Schema):
     """One fault of an invalid request, and where in the request it is."""
 
-    place = word("The part of the request that the fault is in.", "body", "query", "header", grows=True, data_key="in")
+    place = word("The part of the request that the fault is in.", "body query header", grows=True, data_key="in")
     pointer = fields.String(
         metadata=described("For a fault in the body: its JSON pointer (RFC 6901), such as `/ipam/pools/0/subnet`.")
     )
@@ -31,8 +31,7 @@ class ProblemSchema(Schema):
     request_id = text("The id of the request, as in the header `X-Request-ID` and in the service's log.")
     remedy = fields.Nested(RemedySchema, metadata=described("How to fix the problem; absent when no fix is known."))
     errors = fields.List(
-        fields.Nested(FaultSchema),
-        metadata=described("Every fault of an invalid request; absent for other problems."),
+        fields.Nested(FaultSchema), metadata=described("Every fault of an invalid request; absent for other problems.")
     )
     facts = fields.Dict(
         keys=fields.String(), metadata=described("Further details for programs, by name. The names depend on `code`.")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema
+from marshmallow import Schema, fields
 
 from bridgework import __version__
-from bridgework.http.answers import Derived, number, part, text, text_map, texts, word
+from bridgework.http.answers import number, part, plain, text, text_map, texts, word
 from bridgework.http.contract import RequestContext, Resource, ViewResult
-from bridgework.http.fields import described
+from bridgework.http.fields import required
 from bridgework.http.findings import RemedySchema
 from bridgework.policy.access import Role
 from bridgework.use_cases import info
@@ -36,9 +36,7 @@ class ProbeRunnerSchema(Schema):
 
     kind = word(
         "`namespace`: directly; `sidecar`: in a helper container; `unavailable`: not at all.",
-        "namespace",
-        "sidecar",
-        "unavailable",
+        "namespace sidecar unavailable",
     )
     reason = text("Why checks run in this way, in one sentence.")
     missing = texts("What the service would need to run checks in a better way; empty when nothing is missing.")
@@ -47,7 +45,7 @@ class ProbeRunnerSchema(Schema):
 class ReadinessSchema(Schema):
     """Whether the service can serve requests, and how checks run."""
 
-    status = word("Whether the service can serve requests now.", "ready", "not-ready")
+    status = word("Whether the service can serve requests now.", "ready not-ready")
     probe_runner = part(ProbeRunnerSchema, "How the service runs checks.")
     missing = texts("What keeps the service from being ready; empty when it is ready.")
     remedy = part(RemedySchema, "How to make the service ready; null when it is ready or no fix is known.", null=True)
@@ -63,35 +61,22 @@ class AddressPoolSchema(Schema):
 class EngineSchema(Schema):
     """The Docker engine that the service works with, and its host."""
 
-    id = text("The id of the engine, unique for each installation.", attribute="facts.id")
-    name = text("The host name of the machine that the engine runs on.", attribute="facts.name")
-    version = text("The version of the engine, such as `26.1.5`.", attribute="facts.version")
-    api_version = text(
-        "The newest version of Docker's API that the engine has, such as `1.45`.", attribute="facts.api_version"
-    )
-    operating_system = text("The operating system of the engine's host.", attribute="facts.operating_system")
-    kernel_version = text("The kernel version of the engine's host.", attribute="facts.kernel_version")
-    network_drivers = texts(
-        "The network drivers that the engine has, such as `bridge`.", attribute="facts.network_drivers"
-    )
-    default_address_pools = Derived(
+    id = text("The id of the engine, unique for each installation.")
+    name = text("The host name of the machine that the engine runs on.")
+    version = text("The version of the engine, such as `26.1.5`.")
+    api_version = text("The newest version of Docker's API that the engine has, such as `1.45`.")
+    operating_system = text("The operating system of the engine's host.")
+    kernel_version = text("The kernel version of the engine's host.")
+    network_drivers = texts("The network drivers that the engine has, such as `bridge`.")
+    default_address_pools = fields.Nested(
         AddressPoolSchema,
-        lambda view: [{"base": base, "prefix_len": length} for base, length in view.default_address_pools],
         many=True,
-        required=True,
-        metadata=described("Where the engine takes subnets from when a new network names no subnet."),
+        **required("Where the engine takes subnets from when a new network names no subnet."),
     )
     swarm_state = word(
-        "Whether the engine is in a swarm, as Docker reports it.",
-        "inactive",
-        "pending",
-        "active",
-        "error",
-        "locked",
-        grows=True,
-        attribute="facts.swarm_state",
+        "Whether the engine is in a swarm, as Docker reports it.", "inactive pending active error locked", grows=True
     )
-    probe_runner = part(ProbeRunnerSchema, "How the service runs checks.", attribute="runner")
+    probe_runner = part(ProbeRunnerSchema, "How the service runs checks.")
     neighbour_limit = number(
         "The kernel's limit of ARP entries over all namespaces (gc_thresh3). The limit bounds a matrix. Null "
         "when it cannot be read.",
@@ -178,4 +163,6 @@ def get_engine(context: RequestContext) -> ViewResult:
     The answer holds the engine's versions, drivers and default address pools, how checks run and why, and the kernel
     limits that bound a matrix.
     """
-    return ViewResult(info.describe_engine(context.services))
+    found = info.describe_engine(context.services)
+    pools = [{"base": base, "prefix_len": length} for base, length in found.default_address_pools]
+    return ViewResult({**plain(found.facts), **plain(found), "default_address_pools": pools})

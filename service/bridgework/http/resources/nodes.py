@@ -44,10 +44,7 @@ class SwarmNodeSchema(Schema):
     )
     state = word(
         "The state of the node as a manager of the swarm reports it; `unknown` when none answers.",
-        "unknown",
-        "down",
-        "ready",
-        "disconnected",
+        "unknown down ready disconnected",
         grows=True,
     )
     manager = flag("Whether the node is a manager of the swarm.")

@@ -15,11 +15,7 @@ from bridgework.policy.access import Caller, Role, image_allowed, require_owners
 from bridgework.policy.host_ports import claims, clash
 from bridgework.policy.ownership import require_place, require_ports
 from bridgework.use_cases.preflight.container_conflicts import name_taken, owner_conflict, port_conflict
-from bridgework.use_cases.preflight.endpoint import (
-    MODE_DRIVERS,
-    endpoint_conflict,
-    endpoint_faults,
-)
+from bridgework.use_cases.preflight.endpoint import MODE_DRIVERS, endpoint_conflict, endpoint_faults
 from bridgework.use_cases.preflight.network import require_valid
 from bridgework.use_cases.services import Services
 

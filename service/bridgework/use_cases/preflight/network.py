@@ -234,8 +234,7 @@ def _overlap(services: Services, snapshot: Snapshot, met: Overlap) -> Conflict:
         code="subnet-overlaps",
         detail=f"{met.subnet} overlaps {met.other_subnet} of {what}.{hint}",
         remedy=Remedy(
-            f"Use {free[0]} instead." if free else "Use a subnet that overlaps nothing.",
-            (FindFreeSubnets(length),),
+            f"Use {free[0]} instead." if free else "Use a subnet that overlaps nothing.", (FindFreeSubnets(length),)
         ),
         facts={
             "subnet": met.subnet,

@@ -23,10 +23,7 @@ def list_addresses(context: RequestContext) -> ViewResult:
 
 
 @RESOURCE.get(
-    "/v1/subnets/available",
-    AvailableSubnetsSchema,
-    query=SubnetQuery(),
-    problems={409: "address-space-exhausted"},
+    "/v1/subnets/available", AvailableSubnetsSchema, query=SubnetQuery(), problems={409: "address-space-exhausted"}
 )
 def list_available_subnets(context: RequestContext) -> ViewResult:
     """Find free subnets.

@@ -35,7 +35,7 @@ class AssertionOutcomeSchema(Schema):
 
     name = text("The name of the assertion, as it was sent.")
     outcome = word(
-        "The outcome. `error` means that the check could not be made, or was inconclusive.", "passed", "failed", "error"
+        "The outcome. `error` means that the check could not be made, or was inconclusive.", "passed failed error"
     )
     expect = word("The expected verdict, as it was sent.", *VERDICTS)
     message = text("The outcome in one sentence.")

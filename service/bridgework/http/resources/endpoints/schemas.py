@@ -32,7 +32,7 @@ class EndpointSchema(Schema):
 
     network = part(ReferenceSchema, "The network that the endpoint is in.")
     container = part(EndpointContainerSchema, "The container that has this endpoint.")
-    state = word("`active` while the container runs, `configured` while it does not.", "active", "configured")
+    state = word("`active` while the container runs, `configured` while it does not.", "active configured")
     endpoint_id = text("The id that Docker gave the endpoint; null while the container does not run.", null=True)
     ipv4_address = text("The IPv4 address of the endpoint, such as `10.77.0.2`; null when it has none.", null=True)
     ipv4_prefix_len = number(

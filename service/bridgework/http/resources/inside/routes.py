@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
+from bridgework.http.answers import plain
 from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import page
 from bridgework.http.queries import PageQuery
@@ -27,18 +28,22 @@ _LOOKING = {**_NOT_FOUND, 409: "container-not-running namespace-out-of-reach"}
 _Item = TypeVar("_Item")
 
 
-def _page(context: RequestContext, items: Sequence[_Item], key: Callable[[_Item], tuple[str, str]]) -> dict[str, Any]:
-    return page(sorted(items, key=key), context, key)
-
-
 def _page_of_part(
-    context: RequestContext, part: inside.Part[_Item], key: Callable[[_Item], tuple[str, str]]
+    context: RequestContext,
+    part: inside.Part[_Item],
+    key: Callable[[_Item], tuple[str, str]],
+    described: Callable[[_Item], Any] = lambda item: item,
 ) -> dict[str, Any]:
-    return {**_page(context, part.items, key), "truncated": part.truncated}
+    return {**page(sorted(part.items, key=key), context, key, described), "truncated": part.truncated}
+
+
+def _with_surroundings(view: inside.InterfaceView | inside.HostLinkView) -> dict[str, Any]:
+    """Return the fields of an interface together with those of what it is connected to."""
+    return {**plain(view.interface), **plain(view)}
 
 
 def _number(number: int | None) -> str:
-    """Sorts as text as the number does."""
+    """Return text that sorts as the number does."""
     return f"{number or 0:010d}"
 
 
@@ -54,7 +59,9 @@ def list_container_interfaces(context: RequestContext) -> ViewResult:
     the host and the bridge that the peer is a port of. In host mode the interfaces are those of the host.
     """
     found = inside.interfaces(context.services, context.snapshot, context.path["container"])
-    return ViewResult(_page_of_part(context, found, lambda view: (_number(view.interface.index), "")))
+    return ViewResult(
+        _page_of_part(context, found, lambda view: (_number(view.interface.index), ""), _with_surroundings)
+    )
 
 
 @RESOURCE.get("/v1/containers/{container}/routes", RoutePageSchema, query=PageQuery(), problems=_LOOKING)
@@ -109,7 +116,7 @@ def list_container_ports(context: RequestContext) -> ViewResult:
     ports.
     """
     found = inside_names.ports(context.services, context.snapshot, context.path["container"])
-    return ViewResult(_page(context, found, lambda port: (_number(port.container_port), port.protocol)))
+    return ViewResult(page(found, context, lambda port: (_number(port.container_port), port.protocol)))
 
 
 @RESOURCE.get("/v1/host/interfaces", HostInterfacePageSchema, query=PageQuery(), problems=_OUT_OF_REACH)
@@ -120,5 +127,6 @@ def list_host_interfaces(context: RequestContext) -> ViewResult:
     interfaces, and the routes. A bridge that Docker made and no network owns is marked as an orphan.
     """
     view = inside.host_view(context.services, context.snapshot)
-    links = _page(context, view.links, lambda link: (_number(link.interface.index), ""))
-    return ViewResult({**links, "routes": sorted(view.routes, key=_route_key), "truncated": view.truncated})
+    part = inside.Part(view.links, view.truncated)
+    links = _page_of_part(context, part, lambda link: (_number(link.interface.index), ""), _with_surroundings)
+    return ViewResult({**links, "routes": sorted(view.routes, key=_route_key)})

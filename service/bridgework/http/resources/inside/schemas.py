@@ -47,38 +47,20 @@ class InterfaceCountersSchema(Schema):
 class LinkSchema(Schema):
     """A network interface, as the kernel reports it (rtnetlink)."""
 
-    index = number(
-        "The index of the interface in its network namespace, as `ip link` prints it.",
-        attribute="interface.index",
-        minimum=1,
-    )
-    name = text("The name of the interface.", attribute="interface.name", examples=["eth0"])
-    kind = text(
-        "The kind of interface: `veth`, `bridge`, `macvlan`, `loopback`, `device` or another one.",
-        attribute="interface.kind",
-    )
-    mac_address = text(
-        "The MAC address of the interface; null when it has none.", null=True, attribute="interface.mac_address"
-    )
-    mtu_bytes = number(
-        "The MTU: the largest packet in bytes that the interface sends, such as 1500.", attribute="interface.mtu_bytes"
-    )
+    index = number("The index of the interface in its network namespace, as `ip link` prints it.", minimum=1)
+    name = text("The name of the interface.", examples=["eth0"])
+    kind = text("The kind of interface: `veth`, `bridge`, `macvlan`, `loopback`, `device` or another one.")
+    mac_address = text("The MAC address of the interface; null when it has none.", null=True)
+    mtu_bytes = number("The MTU: the largest packet in bytes that the interface sends, such as 1500.")
     state = word(
-        "The operational state of the interface; a loopback is always `unknown`.",
-        *_OPERATIONAL_STATES,
-        grows=True,
-        attribute="interface.state",
+        "The operational state of the interface; a loopback is always `unknown`.", *_OPERATIONAL_STATES, grows=True
     )
-    flags = texts(
-        "The flags of the interface, as `ip link` prints them, such as `up` and `lower-up`.",
-        attribute="interface.flags",
-    )
-    addresses = list_of(InterfaceAddressSchema, "The IP addresses of the interface.", attribute="interface.addresses")
+    flags = texts("The flags of the interface, as `ip link` prints them, such as `up` and `lower-up`.")
+    addresses = list_of(InterfaceAddressSchema, "The IP addresses of the interface.")
     counters = part(
         InterfaceCountersSchema,
         "What the interface has received and sent; null when the kernel reports no counters.",
         null=True,
-        attribute="interface.counters",
     )
 
 
@@ -129,14 +111,7 @@ class RouteSchema(Schema):
     preferred_source = text("The preferred source address of packets on this route; null when none is set.", null=True)
     scope = word("The scope of the route, as `ip route` prints it.", *_SCOPES, grows=True)
     protocol = word(
-        "What installed the route, as `ip route` prints it.",
-        "redirect",
-        "kernel",
-        "boot",
-        "static",
-        "ra",
-        "dhcp",
-        grows=True,
+        "What installed the route, as `ip route` prints it.", "redirect kernel boot static ra dhcp", grows=True
     )
     metric = number("The metric of the route; the lowest wins. Null when none is set.", null=True)
 
@@ -156,14 +131,7 @@ class NeighbourSchema(Schema):
     mac_address = text("The MAC address of the neighbour; null while the neighbour has not answered.", null=True)
     interface = text("The interface that leads to the neighbour, such as `eth0`.")
     state = word(
-        "The state of the entry, as `ip neigh` prints it.",
-        "incomplete",
-        "reachable",
-        "stale",
-        "delay",
-        "probe",
-        "failed",
-        "permanent",
+        "The state of the entry, as `ip neigh` prints it.", "incomplete reachable stale delay probe failed permanent"
     )
 
 
@@ -178,7 +146,7 @@ class NeighbourPageSchema(Schema):
 class SocketSchema(Schema):
     """A listening socket: TCP in the state LISTEN, or UDP that is bound and not connected."""
 
-    protocol = word("The transport protocol of the socket.", "tcp", "udp")
+    protocol = word("The transport protocol of the socket.", "tcp udp")
     family = word("The IP version of the socket.", *_FAMILIES)
     address = text("The address that the socket is bound to; `0.0.0.0` or `::` for all addresses.")
     port = number("The port that the socket is bound to, such as 8080.", minimum=0, maximum=MAX_PORT)

@@ -13,11 +13,7 @@ from flask import Response
 from bridgework.http.answers import ReferenceSchema
 from bridgework.http.contract import JSON, Media, RequestContext, Resource, ViewResult, json_text
 from bridgework.http.resources.matrix.requests import MatrixRequestSchema
-from bridgework.http.resources.matrix.schemas import (
-    MatrixLineSchema,
-    MatrixSchema,
-    SurpriseSchema,
-)
+from bridgework.http.resources.matrix.schemas import MatrixLineSchema, MatrixSchema, SurpriseSchema
 from bridgework.http.resources.nodes import GapSchema, is_forwarded
 from bridgework.lifetime import client_left
 from bridgework.model.checks import Verdict

@@ -9,10 +9,7 @@ from marshmallow import Schema, fields, validate
 from bridgework.http.answers import ReferenceSchema, Variants, decimal, list_of, number, part, word
 from bridgework.http.fields import described
 from bridgework.http.findings import FindingSchema
-from bridgework.http.resources.checks.schemas import (
-    REASONS,
-    VERDICTS,
-)
+from bridgework.http.resources.checks.schemas import REASONS, VERDICTS
 from bridgework.http.resources.nodes import GapSchema
 
 CELLS = ("reachable", "unreachable", "inconclusive", "self")

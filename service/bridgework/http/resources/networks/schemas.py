@@ -46,7 +46,7 @@ class NetworkSchema(Schema):
     name = text("The name of the network, unique on its engine.", examples=["simon_network"])
     driver = text("The name of the network driver.", examples=["bridge"])
     scope = word(
-        "Where the network exists: on one engine (`local`) or in a whole swarm.", "local", "swarm", "global", grows=True
+        "Where the network exists: on one engine (`local`) or in a whole swarm.", "local swarm global", grows=True
     )
     created_at = Assigned("When the network was created, RFC 3339 in UTC.", format="date-time")
     builtin = flag("Whether the network is one of the engine's own: `bridge`, `host` or `none`.")

@@ -16,7 +16,7 @@ class NodeSchema(Schema):
     id = text(
         "The Docker id, `host` or `interface:<name>`. On another swarm node, the node's id is appended to the last two."
     )
-    kind = word("The kind of thing that this node stands for.", "container", "host", "interface", "network")
+    kind = word("The kind of thing that this node stands for.", "container host interface network")
     name = text("The name of the thing that this node stands for.")
     attributes = fields.Dict(
         **required("Further facts by name; for a container its `image`, `state` and `network_mode`, for example.")
@@ -30,10 +30,7 @@ class EdgeSchema(Schema):
     target = text("The `id` of the node that the edge ends at.")
     kind = word(
         "The kind of connection, such as `endpoint` between a container and a network.",
-        "endpoint",
-        "host-link",
-        "shares-network",
-        "uplink",
+        "endpoint host-link shares-network uplink",
     )
     attributes = fields.Dict(
         **required("Further facts by name; for an endpoint its `ipv4_address` and `aliases`, for example.")
