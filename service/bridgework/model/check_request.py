@@ -5,22 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bridgework.model.checks import ProbeRequest, Protocol
+from bridgework.model.checks import Destination, ProbeRequest, Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """A check as a caller asks for it; ``probe`` is what to send, without its destination.
+    """A check as a caller asks for it: a ``Question`` with references as the caller wrote them.
 
-    Without a source it starts at the host; without a destination it goes to the host. A ``forwarded`` request came from
-    a peer, so it is not forwarded again.
+    ``source`` is a container, or ``None`` for the host. ``probe`` is what to send, without its destination. A
+    ``forwarded`` request came from a peer, so it is not forwarded again.
     """
 
+    source: str | None
+    destination: Destination
     probe: ProbeRequest
-    source_container: str | None = None
-    destination_container: str | None = None
-    destination_name: str | None = None
-    destination_address: str | None = None
     forwarded: bool = False
 
 

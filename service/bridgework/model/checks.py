@@ -209,14 +209,17 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class ContainerDestination:
-    """A container, by full id: its address on a network it shares with the source, else any of its own."""
+    """A container, at its address on a network that it shares with the source, else at any of its addresses.
 
-    container_id: str
+    ``container`` is its full id; in a ``CheckRequest`` it is the reference that the caller wrote.
+    """
+
+    container: str
 
 
 @dataclass(frozen=True, slots=True)
 class NameDestination:
-    """A name, to be resolved as the source would."""
+    """A name, resolved as the source resolves it."""
 
     name: str
 
@@ -230,7 +233,7 @@ class AddressDestination:
 
 @dataclass(frozen=True, slots=True)
 class HostDestination:
-    """From a container: its default gateway. From the host: the loopback. Meant for published ports."""
+    """The engine's host, for its published ports: a container tries its default gateway, the host its loopback."""
 
 
 Destination = ContainerDestination | NameDestination | AddressDestination | HostDestination

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bridgework.analysis.case import Case
 from bridgework.analysis.rules.overlay import silent_node
 from bridgework.model import references
@@ -47,16 +45,18 @@ def knows(snapshot: Snapshot, reference: str | None) -> bool:
 
 def world_of_check(sources: Sources, snapshot: Snapshot, wanted: CheckRequest) -> World:
     """See ``Peers``. Asks other instances only where neither the snapshot nor gossip knows what the check names."""
-    if not (knows(snapshot, wanted.source_container) and knows(snapshot, wanted.destination_container)):
+    destination = wanted.destination
+    container = destination.container if isinstance(destination, ContainerDestination) else None
+    if not (knows(snapshot, wanted.source) and knows(snapshot, container)):
         return survey.whole(sources, snapshot)
-    source = references.container(snapshot, wanted.source_container) if wanted.source_container else None
+    source = references.container(snapshot, wanted.source) if wanted.source else None
     owner = snapshot.network_owner_of(source) if source else None
-    if owner is None or wanted.destination_container:
+    if owner is None or container:
         return World(snapshot)
     on = {endpoint.network_id for endpoint in owner.endpoints}
     joined = [network for network in overlays(snapshot) if network.id in on]
     near = survey.by_gossip(sources, snapshot, joined)
-    name = wanted.destination_name
+    name = destination.name if isinstance(destination, NameDestination) else None
     if name is None or not joined or knows(near.snapshot, name):
         return near
     # The engine forgets the names of a node that is gone. What the node's instance said last still has them.
@@ -75,7 +75,7 @@ def check_elsewhere(
     probe = wanted.probe
     seconds = probe.count * (probe.timeout_ms + probe.interval_ms) / 1000 + MARGIN_S
     try:
-        body = sources.check_body(_resolved(world, wanted, question))
+        body = sources.check_body(_resolved(world, question))
         return sources.instances.check(instance, body, deadline.left(seconds))
     except PeerSilent as silence:
         return _not_made(world, question, place, str(silence))
@@ -94,18 +94,10 @@ def _not_made(world: World, question: Question, place: NodePlace, reason: str) -
     return CheckResult(Verdict.INCONCLUSIVE, Prediction(predicted.verdict, predicted.path), measured, (found, *others))
 
 
-def _resolved(world: World, wanted: CheckRequest, question: Question) -> CheckRequest:
+def _resolved(world: World, question: Question) -> CheckRequest:
     """Return the check with full ids as references. A container known from gossip alone has no id that a peer knows."""
-    resolved = CheckRequest(wanted.probe, question.source_id)
-    match question.destination:
-        case ContainerDestination(container_id) if container_id.startswith(survey.GOSSIPED):
-            endpoint = world.snapshot.containers_by_id[container_id].endpoints[0]
-            return replace(resolved, destination_address=endpoint.addresses[0])
-        case ContainerDestination(container_id):
-            return replace(resolved, destination_container=container_id)
-        case NameDestination(name):
-            return replace(resolved, destination_name=name)
-        case AddressDestination(address):
-            return replace(resolved, destination_address=address)
-        case _:
-            return resolved
+    destination = question.destination
+    if isinstance(destination, ContainerDestination) and destination.container.startswith(survey.GOSSIPED):
+        endpoint = world.snapshot.containers_by_id[destination.container].endpoints[0]
+        destination = AddressDestination(endpoint.addresses[0])
+    return CheckRequest(question.source_id, destination, question.probe)

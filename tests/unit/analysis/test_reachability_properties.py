@@ -43,7 +43,7 @@ def pings(snapshot):
 @given(worlds.engines(states=("running", "exited")), st.sampled_from([GUARDED, UNGUARDED]))
 def test_pings_between_containers_are_symmetric_where_both_run(snapshot, observations):
     for question in pings(snapshot):
-        back = Question(question.destination.container_id, ContainerDestination(question.source_id))
+        back = Question(question.destination.container, ContainerDestination(question.source_id))
         assert predict(snapshot, question, observations).verdict is predict(snapshot, back, observations).verdict
 
 
@@ -62,7 +62,7 @@ def test_connecting_never_takes_reachability_away_from_those_who_share_a_network
     )
     networks_of = {c.id: {e.network_id for e in c.endpoints} for c in snapshot.containers}
     for question in pings(snapshot):
-        common = networks_of[question.source_id] & networks_of[question.destination.container_id]
+        common = networks_of[question.source_id] & networks_of[question.destination.container]
         if common and predict(snapshot, question, GUARDED).verdict is Verdict.REACHABLE:
             assert predict(wider, question, GUARDED).verdict is Verdict.REACHABLE
 

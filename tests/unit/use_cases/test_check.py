@@ -10,7 +10,7 @@ import pytest
 
 from bridgework.analysis import attachment, candidate_addresses
 from bridgework.model.check_request import CheckRequest
-from bridgework.model.checks import Measurement, ProbeRequest, Protocol, Reason, Verdict
+from bridgework.model.checks import ContainerDestination, Measurement, ProbeRequest, Protocol, Reason, Verdict
 from bridgework.model.probe_port import Place, RunnerStatus
 from bridgework.policy.access import Policy
 from bridgework.use_cases.connectivity.check import check
@@ -21,7 +21,7 @@ from tests.support.worlds import container, network, world
 NET = network("net")
 WEB, DB = container("web", (NET, "10.1.0.2")), container("db", (NET, "10.1.0.3"))
 SNAPSHOT = world(NET, WEB, DB)
-REQUEST = CheckRequest(ProbeRequest(Protocol.ICMP), source_container="web", destination_container="db")
+REQUEST = CheckRequest("web", ContainerDestination("db"), ProbeRequest(Protocol.ICMP))
 ENGINE = SimpleNamespace(
     facts=lambda: FACTS,
     place_of=lambda _, one: Place(one.id, one.name),

@@ -15,9 +15,7 @@ from bridgework.model.checks import (
     CheckResult,
     ContainerDestination,
     Destination,
-    HostDestination,
     Measurement,
-    NameDestination,
     ProbeRequest,
     Protocol,
     Question,
@@ -87,19 +85,19 @@ def _on_loopback(listener: ListeningSocket) -> bool:
 
 
 def _question(snapshot: Snapshot, world: World, request: CheckRequest) -> Question:
-    source = world.container(snapshot, request.source_container).id if request.source_container else None
+    source = world.container(snapshot, request.source).id if request.source else None
     return Question(source, _destination(snapshot, world, request), request.probe)
 
 
 def _destination(snapshot: Snapshot, world: World, request: CheckRequest) -> Destination:
-    if request.destination_container:
-        return ContainerDestination(world.container(snapshot, request.destination_container).id)
-    if request.destination_name:
-        return NameDestination(request.destination_name)
-    if request.destination_address:
-        address = literal(request.destination_address)
-        if address is None:
-            fault = InputFault("/destination/address", "Must be a literal IPv4 or IPv6 address, without a zone.")
-            raise InvalidInput(code="input-invalid", detail=f"The body is invalid: {fault.message}", faults=[fault])
-        return AddressDestination(str(address))
-    return HostDestination()
+    match request.destination:
+        case ContainerDestination(reference):
+            return ContainerDestination(world.container(snapshot, reference).id)
+        case AddressDestination(text):
+            address = literal(text)
+            if address is None:
+                fault = InputFault("/destination/address", "Must be a literal IPv4 or IPv6 address, without a zone.")
+                raise InvalidInput(code="input-invalid", detail=f"The body is invalid: {fault.message}", faults=[fault])
+            return AddressDestination(str(address))
+        case destination:
+            return destination

@@ -44,7 +44,7 @@ class Ends:
 def _target(snapshot: Snapshot, question: Question) -> Container | None:
     destination = question.destination
     if isinstance(destination, ContainerDestination):
-        return snapshot.containers_by_id.get(destination.container_id)
+        return snapshot.containers_by_id.get(destination.container)
     if isinstance(destination, NameDestination):
         return None
     if isinstance(destination, AddressDestination):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, post_load, pre_dump, validate, validates_schema
@@ -10,12 +11,25 @@ from marshmallow import ValidationError, fields, post_load, pre_dump, validate, 
 from bridgework.http.answers import plain
 from bridgework.http.fields import ANY_IP_VERSION, ExactlyOne, Flag, Request, Text, Whole, described, optional, required
 from bridgework.model.check_request import CheckRequest
-from bridgework.model.checks import ProbeRequest, Protocol
+from bridgework.model.checks import (
+    AddressDestination,
+    ContainerDestination,
+    Destination,
+    HostDestination,
+    NameDestination,
+    ProbeRequest,
+    Protocol,
+)
 
 PROTOCOLS = tuple(protocol.value for protocol in Protocol)
 MAX_PORT, MAX_PAYLOAD_BYTES, DNS_PORT = 65_535, 65_507, 53
 MAX_CHECK_MS = 60_000
 WITH_PORT = frozenset({"tcp", "udp", "http"})
+_DESTINATIONS: Mapping[str, Callable[[str], Destination]] = {
+    "container": ContainerDestination,
+    "name": NameDestination,
+    "address": AddressDestination,
+}
 _IP_VERSIONS = {"any": None, "4": 4, "6": 6}
 PORT_RULE: Mapping[str, Any] = {
     "if": {"required": ["protocol"], "properties": {"protocol": {"enum": sorted(WITH_PORT)}}},
@@ -141,30 +155,20 @@ class CheckRequestSchema(Request):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Any:
-        source, destination = data.pop("source"), data.pop("destination")
+        source = data.pop("source").get("container")
+        [(kind, value)] = data.pop("destination").items()
         protocol = Protocol(data.pop("protocol"))
         port = data.pop("port") or (DNS_PORT if protocol is Protocol.DNS else None)
         ip_version = _IP_VERSIONS[data.pop("ip_version")]
-        return CheckRequest(
-            ProbeRequest(protocol, port=port, ip_version=ip_version, **data),
-            source_container=source.get("container"),
-            destination_container=destination.get("container"),
-            destination_name=destination.get("name"),
-            destination_address=destination.get("address"),
-        )
+        destination = HostDestination() if kind == "host" else _DESTINATIONS[kind](value)
+        return CheckRequest(source, destination, ProbeRequest(protocol, port=port, ip_version=ip_version, **data))
 
     @pre_dump
     def _taken_apart(self, wanted: CheckRequest, **_: Any) -> dict[str, Any]:
-        container, name, address = wanted.destination_container, wanted.destination_name, wanted.destination_address
-        ends = {"container": container, "name": name, "address": address}
+        host = {"host": True}
         return {
             **plain(wanted.probe),
             "ip_version": str(wanted.probe.ip_version or "any"),
-            "source": _named({"container": wanted.source_container}),
-            "destination": _named(ends),
+            "source": host if wanted.source is None else {"container": wanted.source},
+            "destination": asdict(wanted.destination) or host,
         }
-
-
-def _named(ends: dict[str, str | None]) -> dict[str, Any]:
-    """Return the one end that has a value; without one, the host."""
-    return {kind: value for kind, value in ends.items() if value is not None} or {"host": True}
