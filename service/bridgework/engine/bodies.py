@@ -33,6 +33,7 @@ def network_body(spec: NetworkSpec) -> Body:
     }
     if spec.scope is not None:
         body["Scope"] = spec.scope
+    # Engines before API 1.48 ignore it, so it is sent only where the caller set it.
     if spec.ipv4_enabled is not None:
         body["EnableIPv4"] = spec.ipv4_enabled
     if spec.config_from is not None:
@@ -74,6 +75,7 @@ def container_body(spec: ContainerSpec) -> Body:
     """Return the body of ``POST /containers/create``; ``spec.networks`` has the names of networks as keys."""
     # Names, not ids: the engine keeps the key as given until the first start, and a disconnect before that looks for
     # the name alone.
+    # A port must be exposed to be published, and the engine keeps one entry for each port and protocol.
     ports = sorted({_port_key(port) for port in spec.published_ports})
     body: Body = {
         "Image": spec.image,
@@ -94,6 +96,7 @@ def container_body(spec: ContainerSpec) -> Body:
 
 def _host_config(spec: ContainerSpec, ports: list[str]) -> Body:
     return {
+        # The network that the container joins at its start first; the others are in EndpointsConfig.
         "NetworkMode": spec.network_mode,
         "PortBindings": {
             key: [_binding(port) for port in spec.published_ports if _port_key(port) == key] for key in ports

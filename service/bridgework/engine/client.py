@@ -49,6 +49,7 @@ class EngineAddress:
         return parts.path if parts.scheme == "unix" else None
 
 
+# The standard library's client knows TCP alone.
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("engine", timeout=timeout)
@@ -64,6 +65,7 @@ def open_http(address: EngineAddress, timeout_s: float) -> http.client.HTTPConne
     """Make an HTTP connection to the engine; it connects at its first request."""
     if address.socket_path is not None:
         return _UnixConnection(address.socket_path, timeout_s)
+    # 2375 and 2376 are the ports that Docker registered for plain text and for TLS.
     parts = urlsplit(address.url)
     if address.certificates is None:
         return http.client.HTTPConnection(parts.hostname or "", parts.port or 2375, timeout=timeout_s)
@@ -79,6 +81,7 @@ def make_client(
 
     Call it in the process that uses the client: its connections must not be shared across a fork.
     """
+    # The same three files as in open_http: a change must not go to an engine that reads would refuse.
     folder = address.certificates
     tls = folder is not None and docker.tls.TLSConfig(
         client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
@@ -106,6 +109,7 @@ class LazyClient(Generic[_Client]):
 
     def get(self) -> _Client:
         """Return the client; the threads of a process share it. Raises as ``make_client``."""
+        # Only a made client is kept: after bad certificates were replaced, the next call makes one.
         with self._lock:
             if self._made is None:
                 self._made = make_client(

@@ -20,6 +20,7 @@ from bridgework.engine.client import EngineAddress, open_http
 from bridgework.engine.faults import is_malformed, malformed, patience, too_slow, unreachable
 from bridgework.engine.http_answer import Answers
 
+# Large enough that most answers take one system call.
 PIECE_BYTES = 1024 * 1024
 
 # Setting a socket's timeout is a system call. Between two pieces of an answer it is set again only once less than this
@@ -40,6 +41,7 @@ class EngineConnection:
     def __init__(self, address: EngineAddress, timeout_s: float) -> None:
         self._address = address
         self._timeout_s = timeout_s
+        # HTTP/1.1 requires a Host; on a unix socket the engine ignores its value.
         self._host = urlsplit(address.url).netloc if address.socket_path is None else "engine"
         self._socket: socket.socket | None = None
         self.generation = 0
@@ -62,6 +64,7 @@ class EngineConnection:
 
     def peer_pid(self) -> int | None:
         """Return the process at the other end of an open unix socket; ``None`` when it cannot be known."""
+        # The process of a connection that has ended may be gone, and its number may belong to another.
         sock = self._socket
         if sock is None or sock.family is not socket.AF_UNIX or _has_ended(sock):
             return None
@@ -75,7 +78,7 @@ class EngineConnection:
 
     def _answers_to(self, targets: Sequence[str]) -> list[tuple[int, bytes]]:
         """Return the answers to the targets, or to the first of them where the connection closed after some answers."""
-        reused = self._socket is not None
+        reused = self._socket is not None  # only a connection that was idle can have been closed meanwhile
         try:
             return self._exchange(targets)
         # A full backlog of the engine's unix socket is BlockingIOError (EAGAIN) instead of a timeout: unix(7).
@@ -97,6 +100,7 @@ class EngineConnection:
 
     def _exchange(self, targets: Sequence[str]) -> list[tuple[int, bytes]]:
         """Send the requests and read their answers, within the time and the size that one answer may have."""
+        # The socket's timeout bounds each wait for a piece; this bounds their sum.
         end = time.monotonic() + self._timeout_s
         sock = self._opened()
         _wait_at_most(sock, patience(self._timeout_s))
@@ -119,6 +123,7 @@ class EngineConnection:
     def _opened(self) -> socket.socket:
         if self._socket is None:
             self.generation += 1
+            # The address and TLS come from the standard library's client; from then on its socket is used directly.
             connection = open_http(self._address, patience(self._timeout_s))
             connection.connect()
             self._socket = connection.sock
@@ -141,7 +146,7 @@ def engine_pid(address: EngineAddress) -> int | None:
     if address.socket_path is None:
         return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
+        probe.settimeout(1)  # an engine whose queue of connections is full would block here
         try:
             probe.connect(address.socket_path)
         except OSError:

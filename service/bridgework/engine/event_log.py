@@ -33,7 +33,7 @@ class EventLog:
         self._read = read
         self._ahead_ns = 0
         self._anchor: tuple[int, bytes] | None = None
-        self._settled_ns = 0
+        self._settled_ns = 0  # no line that is older than this is expected any more
         self._raw = b""
         self._seen: dict[bytes, int] = {}
         self.queries = 0
@@ -85,10 +85,12 @@ class EventLog:
     def _remember(self, lines: list[bytes]) -> list[Event]:
         """Return the new lines, parsed. The newest by time becomes the anchor."""
         fresh = {line: json.loads(line) for line in lines if line not in self._seen}
+        # Lines are compared as bytes: the engine repeats a line exactly, and a line has a time in nanoseconds.
         for line, event in fresh.items():
             moment = int(event["timeNano"])
             if self._anchor is None or moment >= self._anchor[0]:
                 self._anchor = (moment, line)
+        # What the answer no longer holds cannot come again, so it is forgotten.
         if fresh:
             self._seen = {line: int(fresh[line]["timeNano"]) if line in fresh else self._seen[line] for line in lines}
         return list(fresh.values())

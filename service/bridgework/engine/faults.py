@@ -18,6 +18,7 @@ def patience(limit_s: float, left_s: float | None = None) -> float:
 
     Raises ``EngineTooSlow`` when nothing is left.
     """
+    # A request makes several engine calls, so each has only what the calls before it left.
     wait_s = deadline.left(limit_s if left_s is None else left_s)
     if wait_s <= 0:
         raise too_slow(limit_s)
@@ -49,6 +50,7 @@ def malformed(asked: str, why: object) -> EngineMisbehaved:
 
 def unexpected(path: str, status: int, body: bytes) -> EngineMisbehaved:
     """Return the error for a status that the engine's API does not promise for ``GET path``."""
+    # The engine's message is short; a proxy's page of HTML is cut off.
     words = body[:200].decode(errors="replace")
     return EngineMisbehaved(
         code="engine-answered-strangely", detail=f"The engine answered {status} to GET {path}: {words}"

@@ -38,11 +38,13 @@ def with_gateways(network: Network, engine_api: tuple[int, int]) -> Network:
 
 
 def _has_one(network: Network, pool: Pool, engine_api: tuple[int, int]) -> bool:
+    # A network whose family is switched off keeps the pool, without an address of the host in it.
     ipv6 = ":" in pool.subnet
     if not (network.ipv6_enabled if ipv6 else network.ipv4_enabled):
         return False
     if engine_api < _SKIPS:
         return True
+    # macvlan and ipvlan: an internal network has no way out, and l3 routes without a gateway.
     if network.driver != "bridge":
         return not network.internal and network.options.get("ipvlan_mode") not in {"l3", "l3s"}
     isolated = network.options.get(f"{_BRIDGE}gateway_mode_ipv{6 if ipv6 else 4}") == "isolated"

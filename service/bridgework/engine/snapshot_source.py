@@ -50,6 +50,7 @@ class SnapshotSource:
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._log = EventLog(self._read_raw)
+        # Ids of config-only networks, and the last inspection of each container that does not run.
         self._configurations: set[str] = set()
         self._not_running: dict[str, bytes] = {}
         self._snapshot: Snapshot | None = None
@@ -68,6 +69,7 @@ class SnapshotSource:
         Raises ``EngineUnreachable``, ``EngineTooSlow`` or ``EngineMisbehaved``.
         """
         asked_ns = asked_ns or time.monotonic_ns()
+        # One proof at a time. While the engine hangs, a thread waits here no longer than for an answer.
         if not self._lock.acquire(timeout=patience(self._timeout_s)):
             raise too_slow(self._timeout_s)
         try:
@@ -125,9 +127,11 @@ class SnapshotSource:
 
     def _updated(self, snapshot: Snapshot, events: list[Event]) -> Snapshot:
         """Read again what the events name, and what may have changed without an event."""
+        # An event says that a thing changed, not how. So the thing is read, and not computed from the event.
         networks, containers = _named_by(events)
         networks |= self._vanished_configurations()
         if networks:
+            # Networks come first: the endpoints of a container that does not run are resolved by their names.
             networks_now = self._networks_now(sorted(networks))
             containers |= _naming(snapshot, networks_now)
             snapshot = with_networks(snapshot, networks_now)
@@ -135,6 +139,7 @@ class SnapshotSource:
             # The engine reports a legacy link by the current name of its target, and the event names the target alone.
             containers |= {container.id for container in snapshot.containers if container.links}
         now = self._containers_now(containers, snapshot)
+        # The same object where nothing changed: serialised answers are cached with the snapshot.
         return with_containers(snapshot, now) if now else snapshot
 
     def _vanished_configurations(self) -> set[str]:
@@ -186,6 +191,7 @@ class SnapshotSource:
 
     def _list(self, path: str, query: Mapping[str, str] | None = None) -> list[Any]:
         found = json.loads(self._read_raw(path, query))
+        # An object would be iterated by its keys, and fail later and less clearly.
         if not isinstance(found, list):
             message = f"{path} is no list"
             raise TypeError(message)
@@ -210,6 +216,7 @@ def _named_by(events: Iterable[Event]) -> tuple[set[str], set[str]]:
     containers: set[str] = set()
     for event in events:
         actor = event.get("Actor") or {}
+        # A connect or disconnect is an event of the network, with the container among its attributes.
         if event["Type"] == "network":
             networks.add(actor.get("ID", ""))
             containers.add((actor.get("Attributes") or {}).get("container", ""))
@@ -235,5 +242,6 @@ def _naming(snapshot: Snapshot, now: Mapping[str, Network | None]) -> set[str]:
 
 
 def _require_known(path: str, status: int, body: bytes) -> None:
+    # 404 is an answer: the thing is gone. Every other status leaves its state unknown.
     if status not in {_OK, _NOT_FOUND}:
         raise unexpected(path, status, body)

@@ -28,6 +28,7 @@ _FAMILY = {4: "ip", 6: "ip6"}
 
 def ruleset_of(chains: Iterable[FirewallChain], version: int) -> tuple[Table, ...]:
     """Return the tables of one IP version, from the chains that ``iptables-save`` or ``ip6tables-save`` printed."""
+    # The dumps of iptables-legacy and of iptables-nft have the same form, and both can be in force at once.
     tables: dict[str, dict[str, Chain]] = {}
     for chain in chains:
         tables.setdefault(chain.table, {})[chain.name] = _chain(chain)
@@ -38,6 +39,7 @@ def _chain(chain: FirewallChain) -> Chain:
     hook = _HOOKS.get(chain.name)  # iptables refuses a user's chain with a built-in chain's name
     nat = chain.table == "nat"
     priority = _NAT_PRIORITIES.get(chain.name, 0) if nat else _PRIORITIES.get(chain.table, 0)
+    # Only a base chain has a policy; a user's chain without a verdict returns to its caller.
     rules = LazyRules(chain.rules)
     return Chain(chain.name, rules, hook, priority, "nat" if nat else "filter", accepts=chain.policy != "DROP")
 
@@ -109,13 +111,14 @@ def _read(text: str) -> tuple[tuple[Match, ...], tuple[Effect, ...]]:
     negated, module = False, ""
     while words:
         word = words.take()
+        # "!" negates the option behind it: "! -i docker0".
         if word == "!":
             negated = True
             continue
         if word in {"-j", "-g"}:
             effects = effects_of(word, words.take(), _target_options(words))
         elif word == "-A":
-            words.take()
+            words.take()  # the chain, which is known already
         elif word == "-m":
             module = words.take()
         else:
@@ -207,6 +210,7 @@ def _words(key: str) -> Callable[[_Words], Match]:
 
 
 def _protocol(words: _Words) -> Match:
+    # By name or by number; iptables-save prints "icmpv6" or "ipv6-icmp", by its version.
     name = words.take().lower()
     if name in {"all", "0"}:
         return Match("always")
@@ -217,6 +221,7 @@ def _protocol(words: _Words) -> Match:
 
 def _mark(key: str) -> Callable[[_Words], Match]:
     def read(words: _Words) -> Match:
+        # "0x1/0x1": the mask is laid over the packet's mark before the comparison.
         value, _, mask = words.take().partition("/")
         return Match(key, ((int(value, 0), int(value, 0)),), mask=int(mask, 0) if mask else None)
 

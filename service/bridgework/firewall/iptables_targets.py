@@ -47,11 +47,13 @@ def _dnat(options: Mapping[str, str]) -> tuple[Effect, ...]:
 
 
 def _snat(options: Mapping[str, str]) -> tuple[Effect, ...]:
+    # The port that SNAT chooses decides nothing here, unless it is named.
     address, port = _address_and_port(options["--to-source"])
     return (Effect("snat", address=address, port=port),)
 
 
 def _redirect(options: Mapping[str, str]) -> tuple[Effect, ...]:
+    # Without ports the destination port stays.
     ports = options.get("--to-ports", "")
     return (Effect("redirect", port=int(ports) if ports else None),)
 
@@ -82,6 +84,7 @@ def _set_mark(kind: str) -> Callable[[Mapping[str, str]], tuple[Effect, ...]]:
     return read
 
 
+# CT also sets zones and helpers, which change no verdict.
 def _ct(options: Mapping[str, str]) -> tuple[Effect, ...]:
     return (Effect("notrack" if "--notrack" in options else "continue"),)
 

@@ -51,6 +51,7 @@ def _is_iptables(of: tuple[str, str], chains: Mapping[str, Chain]) -> bool:
 
 
 def _chain(chain: Json, rules: tuple[Rule, ...]) -> Chain:
+    # A chain without a hook is called by jumps alone. The hooks of other families (ingress) are not followed.
     hook = next((hook for hook in Hook if hook.value == chain.get("hook")), None)
     kind = "nat" if chain.get("type") == "nat" else "filter"
     return Chain(chain["name"], rules, hook, chain.get("prio", 0), kind, accepts=chain.get("policy") != "drop")
@@ -60,6 +61,7 @@ class _Sets:
     """The named sets and maps, by family, table and name."""
 
     def __init__(self, objects: Iterable[Json]) -> None:
+        # A named set belongs to a table, and a rule refers to it by its name alone.
         self._elements = {
             (thing["family"], thing["table"], thing["name"]): thing.get("elem", [])
             for kind in ("set", "map")
@@ -85,6 +87,7 @@ def _rules(rule: Json, named: _Sets) -> list[Rule]:
         ((kind, body),) = statement.items()
         more = _statement(kind, body, rule, named)
         ways = [(m + matches, e + effects) for (m, e), (matches, effects) in itertools.product(ways, more)]
+    # A rule counts packets only where it has a counter.
     packets = next((s["counter"]["packets"] for s in rule["expr"] if isinstance(s.get("counter"), dict)), 0)
     return [Rule(text, matches, effects, packets, rule.get("handle")) for matches, effects in ways]
 
@@ -122,6 +125,7 @@ def _map(_: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
 
 
 def _translation(kind: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
+    # "dnat to ip daddr map @backends": the address depends on the key of the map.
     address, port = body.get("addr"), body.get("port")
     if isinstance(address, dict) and "map" in address:
         found = address["map"]

@@ -121,6 +121,7 @@ def _outcomes(
     except EndedError as end:
         yield Outcome(end.verdict, end.packet, tuple(walk.steps), end.step)
     except UndecidedError as end:
+        # Both ways are walked from the start again: what a rule does depends on all rules before it.
         if len(assumed) >= _MAX_GUESSES:
             yield Outcome(UNKNOWN, end.step.before, tuple(walk.steps), end.step)
             return
@@ -136,6 +137,7 @@ def _received(walk: Walk, packet: Packet) -> Packet:
     # The route is looked up after PREROUTING, so a DNAT there decides where the packet goes.
     packet = walk.hook(Hook.PREROUTING, typed(walk.routing, packet))
     route = routed(walk.routing, packet)
+    # A packet for the host passes INPUT, and POSTROUTING is not for it.
     if route.interface is None:
         return walk.hook(Hook.INPUT, replace(packet, outgoing=None))
     packet = walk.hook(Hook.FORWARD, replace(packet, outgoing=route.interface))
@@ -151,6 +153,7 @@ def _leaving(walk: Walk, packet: Packet) -> Packet:
 
 
 def _sent(walk: Walk, packet: Packet) -> Packet:
+    # The source address is that of the first route; a later change of the destination keeps it.
     packet = typed(walk.routing, packet)
     route = routed(walk.routing, packet)
     packet = replace(packet, incoming=None, outgoing=route.interface or "lo", source=packet.source or route.source)
@@ -166,6 +169,7 @@ def _sent(walk: Walk, packet: Packet) -> Packet:
 
 
 def _within_bridge(walk: Walk, packet: Packet) -> Packet:
+    # At PREROUTING the bridge has not looked up the port yet by which the frame leaves.
     bridge, ports = packet.outgoing, packet.bridge_ports
     before = replace(packet, outgoing=None, bridge_ports=(ports[0], None))
     before = typed(walk.routing, before)
@@ -187,6 +191,7 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
 
     Where the host itself answers, it passes OUTPUT; elsewhere it comes in by the interface that the first packet left.
     """
+    # The host answers where the first packet was for the host itself, such as for docker-proxy.
     by_host = delivered.outgoing is None
     if _is_answered_directly(walk.routing, delivered, sent):
         raise EndedError(UNTRANSLATED, delivered)
@@ -210,6 +215,7 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
     def back(packet: Packet) -> Packet:
         return typed(walk.routing, replace(packet, destination=sent.source or "", destination_port=sent.source_port))
 
+    # The client expects the answer from the address that it sent the packet to.
     def as_asked(packet: Packet) -> Packet:
         return replace(packet, source=sent.destination, source_port=sent.destination_port)
 
@@ -223,6 +229,7 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
             packet = walk.hook(Hook.POSTROUTING, replace(packet, outgoing="lo"), translate=as_asked)
             packet = walk.hook(Hook.PREROUTING, replace(packet, incoming="lo", outgoing=None))
         return walk.hook(Hook.INPUT, replace(packet, outgoing=None))
+    # The answer leaves by the interface of the first packet: asymmetric routes are not simulated.
     packet = replace(packet, outgoing=sent.incoming)
     if not by_host:
         packet = walk.hook(Hook.FORWARD, packet)

@@ -49,6 +49,7 @@ class Route:
     source: str | None = None
 
 
+# A protocol, because a test answers for the kernel; analysis/rules/in_force.py has the host's own routes.
 class Routing(Protocol):
     """What the simulation asks the host."""
 
@@ -150,6 +151,7 @@ class Walk:
         return None, packet
 
     def _applies(self, place: Place, rule: Rule, packet: Packet) -> bool:
+        # Only a rule that decides something is assumed: its matches alone may already exclude it.
         found = rule.applies(packet)
         if found is None:
             found = self.assumed.get(id_of(rule))
@@ -161,9 +163,11 @@ class Walk:
         return found
 
     def _effect(self, place: Place, rule: Rule, effect: Effect, packet: Packet, depth: int) -> tuple[Ended, Packet]:
+        # A jump is no change of the packet: the steps of the called chain say what happened.
         if effect.kind in {"jump", "goto"}:
             return self._call(place, rule, effect, packet, depth)
         after = _applied(effect, packet, place.hook, self.routing)
+        # A counter or a log entry is no step: it decides nothing.
         if effect.kind == "continue":
             return None, after
         step = self._tell(place, rule, effect.kind, packet, after)
@@ -222,6 +226,7 @@ def _is_translatable(packet: Packet, hook: Hook) -> bool:
 
 def routed(routing: Routing, packet: Packet) -> Route:
     """Return the route of the packet. Raises ``EndedError`` where there is none."""
+    # Without a route the kernel answers "no route to host" itself, before any rule of FORWARD.
     route = routing.route(packet)
     if route is None:
         raise EndedError(NO_ROUTE, packet)
@@ -268,6 +273,7 @@ def _marked(mark: int, effect: Effect) -> int:
     return (mark & ~effect.mask) ^ effect.value
 
 
+# The destination of a packet that the host sends and redirects to itself (REDIRECT at OUTPUT).
 _LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 _CHANGES: Mapping[str, Callable[[Effect, Packet, Hook, Routing], Packet]] = {
     "dnat": lambda e, p, _h, routing: typed(routing, p.with_destination(e.address, e.port)),
