@@ -1,7 +1,7 @@
-"""What is asked of the wire and what it said: the shared language of prediction and probes.
+"""Questions, probes, measurements, predictions and findings: the values of checks.
 
-Times are milliseconds, as floats, in names that end in ``_ms``. A failed probe is data (a ``Reason``), never an
-exception. Nothing here opens a socket.
+Times are in milliseconds, as floats, in names that end in ``_ms``. A failed probe is a value (``Reason``), never an
+exception.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bridgework.model.errors import Remedy
 
 
 class Verdict(StrEnum):
-    """The answer to "does it reach?"; ``inconclusive`` when that could not be found out."""
+    """Whether the source reaches the destination; ``inconclusive`` where that is unknown."""
 
     REACHABLE = "reachable"
     UNREACHABLE = "unreachable"
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 
 class Protocol(StrEnum):
-    """What is sent."""
+    """The kind of probe."""
 
     ICMP = "icmp"
     TCP = "tcp"
@@ -69,7 +69,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """The thing a finding is about: ``kind`` is ``container``, ``network``, ``endpoint``, ``host``, ``bridge``…"""
+    """The subject of a finding; ``kind`` is ``container``, ``network``, ``endpoint``, ``host``, ``node`` and so on."""
 
     kind: str
     id: str
@@ -89,7 +89,7 @@ class Finding:
 
 
 class HopStatus(StrEnum):
-    """What the rules say of a packet at one hop; ``unknown`` there makes every hop behind it unknown too."""
+    """What happens to a packet at one hop. After an unknown hop, every later hop is unknown too."""
 
     PASSED = "passed"
     STOPPED = "stopped"
@@ -98,7 +98,7 @@ class HopStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One step of a path, by the name a person can look up on the host; ``of`` says whose it is."""
+    """One step of a path, with a name that can be looked up on the host; ``of`` is its owner."""
 
     kind: str
     name: str
@@ -108,10 +108,11 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """One probe as it runs inside the source's namespace.
+    """What a probe sends from the source's namespace.
 
-    Exactly one of ``address`` (a literal IP) and ``name`` (resolved inside, as the source would) is set.
-    ``ip_version`` is 4, 6 or ``None`` for any. ``allowed_subnets`` bounds what a *resolved name* may lead to.
+    A question has a request without a destination. When the probe runs, exactly one of ``address`` (a literal address)
+    and ``name`` (resolved in the namespace) is set. ``ip_version`` is 4, 6 or ``None`` for any. ``allowed_subnets``
+    limits the addresses that a name may resolve to.
     """
 
     protocol: Protocol
@@ -146,7 +147,7 @@ class RoundTrip:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """Where the time of the first attempt went; ``None`` for a phase the protocol does not have."""
+    """How long each phase of the first attempt took; ``None`` for a phase that the protocol does not have."""
 
     resolve: float | None = None
     connect: float | None = None
@@ -155,7 +156,7 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What the wire said. ``address`` is the one probed; ``detail`` a sentence where ``reason`` is too short."""
+    """What a probe measured. ``address`` is the one probed; ``detail`` is a sentence that adds to ``reason``."""
 
     verdict: Verdict
     address: str | None = None
@@ -174,7 +175,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the engine's state says should happen, along which path, and the findings behind it.
+    """The verdict that follows from the engine's state, with its path and findings.
 
     The path of an ``unreachable`` prediction ends at the hop that stops the packet.
     """
@@ -195,9 +196,9 @@ class AnsweringNode:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Predicted and measured side by side; ``findings`` are the union, the most severe first.
+    """The result of a check: prediction and measurement, and the findings of both, the most severe first.
 
-    ``answered_by`` is the node that measured, where it is another one of a swarm.
+    ``answered_by`` is the node that measured, where that is another node of a swarm.
     """
 
     verdict: Verdict

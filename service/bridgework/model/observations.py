@@ -1,6 +1,6 @@
-"""What was seen inside a network namespace, beside what the engine says: values only.
+"""What was observed on the host and in network namespaces, beside what the engine says.
 
-Names follow the kernel's (rtnetlink(7), proc(5)). What could not be seen is ``None``, never an empty tuple.
+Names follow the kernel's (rtnetlink(7), proc(5)). What was not observed is ``None``, never an empty tuple.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class NeighbourTable:
 
 
 IPV4 = 4
+_MAY_BE_TRUNCATED = ("interfaces", "routes", "neighbours", "sockets")
 MAPPED = "::ffff:"
 """An IPv6 socket bound to an IPv4 address, as Java binds them, is listed as ``::ffff:10.0.0.2`` (RFC 4291, 2.5.5.2)."""
 
@@ -153,7 +155,7 @@ class ResolverConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look inside a namespace: ``inode`` is its identity (``/proc/<pid>/ns/net``).
+    """One observation of a namespace: ``inode`` is its identity (``/proc/<pid>/ns/net``).
 
     ``truncated`` names the fields of which the namespace holds more than what was read.
     """
@@ -169,17 +171,11 @@ class Observation:
     truncated: tuple[str, ...] = ()
 
     def whole(self) -> Observation:
-        """Without what is truncated: of a part no reasoning can say that something is missing."""
+        """Return the observation without its truncated fields: a part cannot show what is missing."""
         if not self.truncated:
             return self
-        return replace(
-            self,
-            interfaces=None if "interfaces" in self.truncated else self.interfaces,
-            routes=None if "routes" in self.truncated else self.routes,
-            neighbours=None if "neighbours" in self.truncated else self.neighbours,
-            sockets=None if "sockets" in self.truncated else self.sockets,
-            truncated=(),
-        )
+        cut: dict[str, Any] = {name: None for name in _MAY_BE_TRUNCATED if name in self.truncated}
+        return replace(self, truncated=(), **cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +192,9 @@ class FirewallChain:
 class DockerRules:
     """What the engine keeps on its host to forward packets; ``None`` where it was not visible.
 
-    ``ipv4`` and ``ipv6`` say whether its firewall rules for the family stand and are called. ``nftables`` says whether
-    they are native ones (table ``docker-bridges``). ``skips_loopback`` says whether its NAT rules leave the host's
-    loopback alone, which they do where docker-proxy serves it. ``proxies`` counts the docker-proxy processes.
+    ``ipv4`` and ``ipv6`` say whether its firewall rules for the family exist and are called. ``nftables`` says whether
+    they are native nftables rules (table ``docker-bridges``). ``skips_loopback`` says whether its NAT rules leave the
+    host's loopback to docker-proxy. ``proxies`` is the number of docker-proxy processes.
     """
 
     ipv4: bool | None = None
@@ -210,9 +206,9 @@ class DockerRules:
 
 @dataclass(frozen=True, slots=True)
 class HostObservation:
-    """The engine's host: its namespace, what forwards, and the firewall where it can be read.
+    """What was observed of the engine's host: its namespace, forwarding and firewall.
 
-    ``chains`` are those of iptables, ``ipv6_chains`` those of ip6tables; ``rules`` what of them is the engine's.
+    ``chains`` are those of iptables, ``ipv6_chains`` those of ip6tables; ``rules`` tells what the engine wrote.
     ``native_rules`` are the tables that were written to nftables directly, as ``nft --json list ruleset`` prints them:
     ``""`` where there are none.
     """
@@ -228,18 +224,18 @@ class HostObservation:
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """What was seen around one question, handed to the analysis beside the snapshot.
+    """What was observed for one question, beside the snapshot.
 
-    A field that is ``None`` was not looked at or not visible: the analysis says so (``analysis-limited``).
+    A field that is ``None`` was not observed, and the analysis says so (``analysis-limited``).
 
-    ``namespace_inodes`` maps a full container id to the inode of the network namespace its process is really in
-    (for ``container:X`` both the sharer and X, so that a stale share shows).
-    ``inside`` maps a full container id to what was seen inside.
-    ``ipv4_firewall`` and ``ipv6_firewall`` say whether the engine's own firewall rules stand for that family
-    (``iptables`` and ``ip6tables`` of daemon.json). ``userland_proxy`` says whether docker-proxy serves published
-    ports. ``engine_version`` is major and minor, zeros where unknown. ``nftables`` says whether the engine writes its
-    rules as native nftables ones (``firewall-backend``). ``unsettled`` are the IPv6 addresses that a kernel did not use
-    when it was last looked at, before the probe or after it (``InterfaceAddress.is_unsettled``).
+    ``namespace_inodes`` maps a full container id to the inode of the network namespace that its process is in. For a
+    container in mode ``container:X`` it has both the container and X. ``inside`` maps a full container id to what was
+    observed inside. ``limited`` are the parts that could not be observed, as phrases. ``ipv4_firewall`` and
+    ``ipv6_firewall`` say whether the engine's own rules exist for that family (``iptables`` and ``ip6tables`` of
+    daemon.json). ``userland_proxy`` says whether docker-proxy serves published ports. ``engine_version`` is major and
+    minor, zeros where unknown. ``nftables`` says whether the engine writes native nftables rules
+    (``firewall-backend``). ``unsettled`` maps the IPv6 addresses that a kernel did not use, before or after the probe
+    (``InterfaceAddress.is_unsettled``).
     """
 
     namespace_inodes: Mapping[str, int] = field(default_factory=dict)
@@ -254,11 +250,9 @@ class Observations:
     unsettled: Mapping[str, InterfaceAddress] = field(default_factory=dict)
 
     def guards(self, version: int) -> bool | None:
-        """Whether the engine's firewall rules stand for IPv4 or IPv6; ``None`` where that was not seen.
-
-        Every engine writes IPv4 rules unless it is told not to, so unseen ones count as there. For IPv6 the default
-        changed with Docker 27, and an option changes it, so unseen ones are not guessed.
-        """
+        """Whether the engine's firewall rules exist for IPv4 or IPv6; ``None`` where that is unknown."""
+        # Every engine writes IPv4 rules unless it is told not to, so without an observation they count as existing. For
+        # IPv6 the default changed with Docker 27, and an option changes it, so it is not guessed.
         return self.ipv4_firewall is not False if version == IPV4 else self.ipv6_firewall
 
 
@@ -267,10 +261,11 @@ NOTHING_SEEN = Observations()
 
 @dataclass(frozen=True, slots=True)
 class EngineObservations:
-    """Beside the snapshot, for the diagnosis of a whole engine.
+    """What was observed of a whole engine for its diagnosis, beside the snapshot.
 
-    ``network_endpoint_ids`` maps a network id to the container ids (or ``ep-…`` keys) the engine lists there, so that
-    endpoints without a container show. ``default_pools`` are ``(base CIDR, size)`` of the engine's address pools.
+    ``network_endpoint_ids`` maps a network id to the container ids (or ``ep-…`` keys) that the engine lists in it, so
+    that endpoints without a container can be found. ``default_pools`` are ``(base CIDR, prefix length)`` of the
+    engine's address pools.
     """
 
     observations: Observations = NOTHING_SEEN

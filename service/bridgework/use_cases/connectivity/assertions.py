@@ -1,4 +1,4 @@
-"""Expected reachability as a document: each assertion is a check, passed or failed, with the findings behind it."""
+"""Assertions about reachability: each is a check with an expected verdict, and passes or fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bridgework.use_cases.services import Services
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """What is expected of one check."""
+    """A check, and the verdict that is expected of it."""
 
     name: str
     wanted: CheckRequest
@@ -25,7 +25,10 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``passed``, ``failed``, or ``error`` where the check could not be made; ``result`` is ``None`` only then."""
+    """The outcome of one assertion: ``passed``, ``failed`` or ``error``.
+
+    ``error`` means that the check was inconclusive, or could not be made; ``result`` is ``None`` where it could not.
+    """
 
     name: str
     outcome: str
@@ -36,7 +39,7 @@ class Outcome:
 
 
 def run_assertions(services: Services, snapshot: Snapshot, assertions: Sequence[Assertion]) -> list[Outcome]:
-    """Check them in their order. What cannot be checked is an outcome too, so that one bad line spoils no other."""
+    """Run the assertions in order. One that cannot be checked is an outcome too, and does not stop the others."""
     return [_outcome(services, snapshot, assertion) for assertion in assertions]
 
 

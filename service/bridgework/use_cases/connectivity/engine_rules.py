@@ -1,8 +1,8 @@
-"""What the engine wrote on its host to forward packets, looked at once for each run of the engine.
+"""The engine's firewall rules and proxies on its host, observed once for each run of the engine.
 
-The settings behind it (``iptables``, ``ip6tables``, ``userland-proxy``, ``firewall-backend``) hold until the engine
-is restarted. A look takes some 20 ms, as long as several checks; a flush between two looks shows as a surprise, and
-every surprise looks again.
+The settings behind them (``iptables``, ``ip6tables``, ``userland-proxy``, ``firewall-backend``) change only when the
+engine restarts. An observation takes about 20 ms, as long as several checks. Rules that another program removes in the
+meantime make a check's prediction and measurement differ, and then the check observes them again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NOTHING_SEEN = DockerRules()
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One look, and what it holds for: one run of the engine, while ports are published or none is."""
+    """One observation. It is valid for one run of the engine, and while ports are published or none is."""
 
     run: tuple[EngineFacts, int]
     published: bool
@@ -27,16 +27,16 @@ class _Look:
 
 
 class RulesMemory:
-    """The last look. Threads that find none at the same time each take one, so no lock is held while they look."""
+    """The last observation. Threads that find none at the same time each make one, so that none waits for a lock."""
 
     def __init__(self) -> None:
         self._last: _Look | None = None
 
     def of(self, engine: Engine, runner: ProbeRunner, snapshot: Snapshot) -> DockerRules:
-        """What the engine keeps on its host; all ``None`` where the host is out of sight."""
+        """Return what the engine keeps on its host; every field is ``None`` where the host is not visible."""
         run, published = _run(engine, snapshot), publishes(snapshot)
         last = self._last
-        # No proxy can be seen before a port is published, so that look is worth repeating once.
+        # A docker-proxy runs only while a port is published, so the first published port needs a new observation.
         if last is None or last.run != run or (published and not last.published):
             host = runner.observe_host(firewall=True)
             rules = host.rules if host is not None else None
@@ -44,7 +44,7 @@ class RulesMemory:
         return last.rules
 
     def keep(self, engine: Engine, snapshot: Snapshot, rules: DockerRules) -> None:
-        """Remember what a later look found."""
+        """Keep what a full observation found."""
         self._last = _Look(_run(engine, snapshot), publishes(snapshot), rules)
 
 
@@ -58,7 +58,7 @@ def publishes(snapshot: Snapshot) -> bool:
 
 
 def observations_of_engine(facts: EngineFacts, rules: DockerRules, snapshot: Snapshot) -> Observations:
-    """What the rules of reachability need to know of the engine."""
+    """Return what the rules of reachability read of the engine itself."""
     return Observations(
         ipv4_firewall=rules.ipv4,
         ipv6_firewall=rules.ipv6,
@@ -69,12 +69,11 @@ def observations_of_engine(facts: EngineFacts, rules: DockerRules, snapshot: Sna
 
 
 def _userland_proxy(facts: EngineFacts, rules: DockerRules, snapshot: Snapshot) -> bool | None:
-    """Whether docker-proxy serves published ports: by the NAT rules, by the engine's word, else by its processes.
-
-    The engine's NAT rules leave the host's loopback to the proxy where there is one (every version from 26 to 29).
-    """
+    """Whether docker-proxy serves published ports; ``None`` where no observation shows it."""
+    # The NAT rules show it best: they skip the host's loopback where a proxy serves it (Docker 26 to 29).
     if rules.skips_loopback is not None:
         return rules.skips_loopback
+    # Docker 29.5 and later say it in their info.
     if facts.userland_proxy is not None:
         return facts.userland_proxy
     if rules.proxies:

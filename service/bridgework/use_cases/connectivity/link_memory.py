@@ -1,6 +1,7 @@
-"""Interfaces as last seen, remembered while nothing that makes them changes: they name the hops of a path.
+"""Interfaces as last observed, kept until the engine changes something that makes them. They name the hops of a path.
 
-A link that someone takes down past the engine shows only in a fresh look, which every surprise brings about.
+A link that another program takes down does not change the engine's state. Then prediction and measurement differ, and
+the check observes the links again.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from bridgework.model.snapshot import Snapshot
 
 
 class LinkMemory:
-    """Interfaces by place; safe to use from any thread. Two threads may look at one place at the same time."""
+    """Interfaces by place, for any thread. Two threads may observe one place at the same time."""
 
     def __init__(self) -> None:
         # One attribute, and no lock: a look takes up to 0.2 s by a helper container, and other checks must not wait.
         self._memory: tuple[Snapshot | None, dict[str | None, Observation]] = (None, {})
 
     def of(self, runner: ProbeRunner, snapshot: Snapshot, place: Place) -> Observation | None:
-        """The interfaces at a place; ``None`` when it is out of sight."""
+        """Return the interfaces at a place; ``None`` where it is not visible."""
         of, seen = self._memory
         if of is not snapshot:
             seen = _still_true(of, snapshot, seen) if of is not None else {}
@@ -27,7 +28,7 @@ class LinkMemory:
         found = seen.get(place.container_id)
         if found is None:
             found = runner.observe(place, ("interfaces",))
-            # Duplicate address detection ends without any change of the engine's.
+            # Duplicate address detection ends without a change of the engine's state.
             if found is not None and not unsettled(found):
                 seen[place.container_id] = found
         return found
@@ -36,13 +37,13 @@ class LinkMemory:
 def _still_true(
     before: Snapshot, after: Snapshot, seen: dict[str | None, Observation]
 ) -> dict[str | None, Observation]:
-    """What was seen at places whose interfaces both snapshots make alike; a change elsewhere costs no look."""
+    """Keep the places whose interfaces have the same causes in both snapshots: changes elsewhere cost nothing."""
     made = {key: _makers(after, key) for key in seen}
     return {key: found for key, found in seen.items() if made[key] is not None and made[key] == _makers(before, key)}
 
 
 def _makers(snapshot: Snapshot, container_id: str | None) -> object | None:
-    """What makes the interfaces at a place: its process, and the endpoints of whose network it is."""
+    """Return what makes the interfaces at a place: its process, and its owner's process and endpoints."""
     container = snapshot.containers_by_id.get(container_id or "")
     if container is None:
         return _makers_of_the_host(snapshot) if container_id is None else None
@@ -53,6 +54,6 @@ def _makers(snapshot: Snapshot, container_id: str | None) -> object | None:
 
 
 def _makers_of_the_host(snapshot: Snapshot) -> object:
-    """The networks are its bridges, and each active endpoint of a container is a link of its own."""
+    # Each network is a bridge, and each active endpoint is a link on the host.
     running = (container for container in snapshot.containers if container.running)
     return snapshot.networks, {container.id: (container.pid, container.endpoints) for container in running}
