@@ -193,7 +193,6 @@ class Authenticator:
         if self._failures.count(address) <= FAILURES_BEFORE_DELAY:
             return _unauthorized("token-invalid", "The token is unknown or has expired.", ', error="invalid_token"')
         return HttpProblem(
-            429,
             "too-many-failures",
             f"More than {FAILURES_BEFORE_DELAY} wrong tokens came from {address} within {FAILURE_WINDOW_S:.0f} s.",
             headers={"Retry-After": str(int(FAILURE_WINDOW_S))},
@@ -202,7 +201,6 @@ class Authenticator:
 
 def _unauthorized(code: str, detail: str, attributes: str) -> HttpProblem:
     return HttpProblem(
-        401,
         code,
         detail,
         headers={"WWW-Authenticate": f'Bearer realm="bridgework"{attributes}'},

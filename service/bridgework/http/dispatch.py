@@ -195,7 +195,6 @@ def _check_preconditions(operation: Operation, reader: Operation | None, context
         return
     if reader is None or not (operation.conditional or operation.method == "GET"):
         raise HttpProblem(
-            HTTPStatus.BAD_REQUEST,
             "precondition-not-supported",
             f"{operation.method} {operation.path} takes no If-Match and no If-None-Match.",
             remedy="Send it without that header. A creation is made safe by an Idempotency-Key.",

@@ -51,7 +51,6 @@ class Keys:
         self._renew(needed=key_id not in self._keys or not self._trusted())
         if not self._trusted():
             raise HttpProblem(
-                503,
                 "identity-provider-unreachable",
                 "The identity provider's keys cannot be read, so this token can be neither accepted nor refused.",
                 headers={"Retry-After": str(int(FETCH_AGAIN_S))},

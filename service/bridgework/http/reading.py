@@ -45,7 +45,7 @@ def choose_media_type(operation: Operation, accept: str | None) -> str:
     accepted = parse_accept_header(accept, MIMEAccept)
     chosen = accepted.best_match(offered)
     if chosen is None and not accepted.best_match(["application/problem+json"]):
-        raise HttpProblem(406, "not-acceptable", f"This answers {', '.join(offered)}; Accept allows none of them.")
+        raise HttpProblem("not-acceptable", f"This answers {', '.join(offered)}; Accept allows none of them.")
     return str(chosen or offered[0])
 
 
@@ -112,7 +112,7 @@ def read_body(operation: Operation, request: Request) -> Any:
     sent = request.get_data(cache=False)
     if operation.body is None:
         if sent.strip() and (operation.method == "GET" or sent.strip() != b"{}"):
-            raise HttpProblem(400, "body-unexpected", f"{operation.method} {operation.path} takes no body.")
+            raise HttpProblem("body-unexpected", f"{operation.method} {operation.path} takes no body.")
         return None
     if not sent and not operation.requires_body:
         sent = b"{}"
@@ -121,7 +121,7 @@ def read_body(operation: Operation, request: Request) -> Any:
     try:
         given = strict_json.parse(sent)
     except strict_json.BadJson as error:
-        raise HttpProblem(400, "json-invalid", str(error)) from error
+        raise HttpProblem("json-invalid", str(error)) from error
     if operation.max_items and isinstance(given, list) and not 1 <= len(given) <= operation.max_items:
         raise invalid("The body", [InputFault("", f"Must hold 1 to {operation.max_items} items.")])
     try:
@@ -135,7 +135,6 @@ def _require_json(request: Request) -> None:
     if request.mimetype == JSON and charset.lower() in {"utf-8", "utf8"} and "Content-Encoding" not in request.headers:
         return
     raise HttpProblem(
-        415,
         "media-type-unsupported",
         f"The body must be {JSON} in UTF-8 with that Content-Type, and without a Content-Encoding.",
         headers={"Accept": JSON},

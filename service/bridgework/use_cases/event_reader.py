@@ -1,7 +1,7 @@
-"""From entries of the engine's log to changes that say what they are about, and which of them a client wants.
+"""Read the engine's log as changes with names and projects, and select those that one client asks for.
 
-The log names a thing by id and says little else; names and projects come from snapshots. That of the reading before is
-kept, for things that are gone by the time their end is read.
+An entry of the log names a thing by its id. Its name and project come from the snapshot of this reading, or from the
+one before for a thing that is gone by now.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHORT_ID = 12
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """What to show; ``None`` narrows nothing. A network or container may be one that does not exist yet."""
+    """Which events to send; ``None`` selects all. A network or container need not exist yet."""
 
     type: str | None = None
     action: str | None = None
@@ -33,7 +33,7 @@ class EventFilter:
 
 
 class EventReader:
-    """One client's reading of the log. Raises ``AmbiguousReference`` and the ``Engine*`` errors when it is made."""
+    """One client's position in the log. Creating it raises ``AmbiguousReference`` and the ``Engine*`` errors."""
 
     def __init__(self, services: Services, wanted: EventFilter, last_id_ns: int | None) -> None:
         self._engine = services.engine
@@ -46,15 +46,15 @@ class EventReader:
 
     @property
     def event_id(self) -> str | None:
-        """What to resume after."""
+        """The id to continue after."""
         return self._position.id
 
     def interrupted(self) -> None:
-        """The engine was away."""
+        """Note that the engine did not answer, so events may be missing."""
         self._position.interrupted()
 
     def read(self) -> list[Change | Gap]:
-        """What is new in the log. Raises the ``Engine*`` errors, and has taken nothing then."""
+        """Return what is new in the log. Raises the ``Engine*`` errors; the position is then as before."""
         log = self._engine.events_since(self._position.since_ns)
         now = _of_snapshot(self._engine.snapshot())
         reading = self._position.take(log)
@@ -80,7 +80,7 @@ class EventReader:
 def _matcher(
     snapshot: Snapshot, find: Callable[[Snapshot, str], Network | Container], wanted: str | None
 ) -> Callable[[Reference | None], bool]:
-    """Whether a thing is the one meant: the one that is called so now, or one that will be."""
+    """Return a test for the thing that ``wanted`` names, now or once it is created."""
     if wanted is None:
         return lambda _: True
     try:
@@ -103,7 +103,7 @@ def _of_snapshot(snapshot: Snapshot) -> dict[str, Known]:
 
 
 def _of_events(events: Sequence[EngineEvent]) -> dict[str, Known]:
-    """A container's events carry its name and labels."""
+    """Return what the events of containers say themselves: name and labels."""
     return {
         event.object_id: Known(event.name, event.attributes.get(PROJECT_LABEL))
         for event in events

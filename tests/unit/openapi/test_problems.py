@@ -12,7 +12,7 @@ from tests.support.spec_validator import DOCUMENT, PROBLEM
 
 RAISING = {"code"}
 """The keyword by which an error is given its code."""
-POSITIONAL = {"HttpProblem": 1, "problem": 1, "PreconditionFailed": 0, "NotFound": 0, "Conflict": 0, "Refused": 0,
+POSITIONAL = {"HttpProblem": 0, "problem": 1, "PreconditionFailed": 0, "NotFound": 0, "Conflict": 0, "Refused": 0,
               "InvalidInput": 0}  # fmt: skip
 """Errors that may be given their code by position."""
 CODE = re.compile(r"[a-z]+(-[a-z0-9]+)+")

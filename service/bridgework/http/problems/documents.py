@@ -54,19 +54,13 @@ CODE_BY_STATUS: Mapping[int, str] = {
 
 
 class HttpProblem(Exception):
-    """A failure that belongs to HTTP itself (authentication, media types), raised by the API alone."""
+    """A failure of HTTP itself, such as authentication or a media type. Its ``code`` decides the status."""
 
     def __init__(
-        self,
-        status: int,
-        code: str,
-        detail: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        remedy: str | None = None,
+        self, code: str, detail: str, *, headers: Mapping[str, str] | None = None, remedy: str | None = None
     ) -> None:
         super().__init__(detail)
-        self.status = status
+        self.status = PROBLEMS[code].status
         self.code = code
         self.detail = detail
         self.headers = dict(headers or {})
@@ -93,7 +87,7 @@ def problem(
     facts: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The response that carries a problem document."""
+    """Return the response with a problem document."""
     # Another node's instance may be newer and know more codes; "about:blank" says so (RFC 9457, section 4.2.1).
     known = PROBLEMS.get(code)
     document: dict[str, Any] = {
@@ -115,14 +109,14 @@ def problem(
 
 
 def problem_of(error: Exception) -> Response:
-    """The response for a failure that was raised outside of a view."""
+    """Return the response for a failure that was raised outside of a view."""
     if isinstance(error, errors.BridgeworkError):
         return _for_core_error(error)
     return _for_http_problem(error) if isinstance(error, HttpProblem) else _for_accident(error)
 
 
 def _placed(fault: errors.InputFault) -> dict[str, str]:
-    """A fault with its place: a pointer into the body, or the name of a query parameter or header."""
+    """Return a fault with its place: a pointer into the body, or the name of a query parameter or header."""
     if not fault.pointer or fault.pointer.startswith("/"):
         return {"in": "body", "pointer": fault.pointer, "message": fault.message}
     place = "query" if fault.pointer.startswith("?") else "header"
@@ -178,5 +172,5 @@ def _for_accident(error: Exception) -> Response:
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal-error",
-        "Something unforeseen happened here; the log has it under this request id.",
+        "Something unexpected happened in the service; its log has the details under this request id.",
     )

@@ -128,19 +128,19 @@ def follow_events(context: RequestContext) -> Response:
     instead.
     """
     wanted = EventFilter(**context.query)
-    beats = events.follow(context.services, wanted, context.headers.get("Last-Event-ID"), stream_ends)
-    return Response(_written(beats), content_type=SERVER_SENT_EVENTS)
+    items = events.follow(context.services, wanted, context.headers.get("Last-Event-ID"), stream_ends)
+    return Response(_written(items), content_type=SERVER_SENT_EVENTS)
 
 
-def _written(beats: Iterator[events.Beat]) -> Iterator[str]:
+def _written(items: Iterator[events.Item]) -> Iterator[str]:
     schemas = {kind: schema() for kind, schema in EventSchema.variants.items()}
     yield f"retry: {RETRY_MS}\n\n"
-    for beat in beats:
-        if isinstance(beat, Heartbeat):
-            yield ": heartbeat\n" + (f"id: {beat.event_id}\n" if beat.event_id else "") + "\n"
+    for item in items:
+        if isinstance(item, Heartbeat):
+            yield ": heartbeat\n" + (f"id: {item.event_id}\n" if item.event_id else "") + "\n"
             continue
-        data = json.dumps(schemas[beat.type].dump(beat))
-        if isinstance(beat, Gap | EngineState):
-            yield f"event: {beat.type}\ndata: {data}\n\n"
+        data = json.dumps(schemas[item.type].dump(item))
+        if isinstance(item, Gap | EngineState):
+            yield f"event: {item.type}\ndata: {data}\n\n"
         else:
-            yield f"id: {beat.event_id}\nevent: {beat.type}.{beat.action}\ndata: {data}\n\n"
+            yield f"id: {item.event_id}\nevent: {item.type}.{item.action}\ndata: {data}\n\n"

@@ -54,5 +54,5 @@ def get_problem(context: RequestContext) -> ViewResult:
     """
     found = PROBLEMS.get(context.path["code"])
     if found is None:
-        raise HttpProblem(404, "path-unknown", f"No problem has the code {context.path['code'][:100]}.")
+        raise HttpProblem("path-unknown", f"No problem has the code {context.path['code'][:100]}.")
     return ViewResult(found)

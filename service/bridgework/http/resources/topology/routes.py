@@ -64,14 +64,12 @@ def _drawn(text: str) -> bytes:
         )
     except FileNotFoundError as error:
         raise HttpProblem(
-            406,
             "not-acceptable",
             "SVG needs Graphviz's program dot, which is not installed where this service runs.",
             remedy="Ask for text/vnd.graphviz or text/vnd.mermaid and draw it yourself, or install graphviz.",
         ) from error
     except subprocess.SubprocessError as error:
         raise HttpProblem(
-            503,
             "drawing-failed",
             f"Graphviz could not draw this within {DRAWING_LIMIT_S} s.",
             headers={"Retry-After": "1"},
