@@ -80,6 +80,12 @@ def next_page() -> fields.String:
     return text("The `cursor` that the request for the next page needs; null on the last page.", null=True)
 
 
+def page_of(item: type[Schema], doc: str, words: str, **more: fields.Field[Any]) -> type[Schema]:
+    """Return the schema of a page: ``items``, ``next_cursor`` and ``more``; ``doc`` describes the page itself."""
+    own = {"__doc__": doc, "items": list_of(item, words), "next_cursor": next_page(), **more}
+    return type(f"{item.__name__.removesuffix('Schema')}PageSchema", (Schema,), own)
+
+
 class ReferenceSchema(Schema):
     """A Docker object, named by its id and its name."""
 

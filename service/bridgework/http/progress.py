@@ -16,12 +16,13 @@ from flask import Response, json, stream_with_context
 from marshmallow import Schema
 
 from bridgework.http.answers import Variants, part, text, word
-from bridgework.http.contract import Media, RequestContext, ViewResult, json_text
+from bridgework.http.contract import Media, RequestContext, ViewResult, created, json_text
 from bridgework.http.problems.documents import HttpProblem, problem_of
 from bridgework.http.problems.schemas import ProblemSchema
 from bridgework.http.resources.containers.schemas import ContainerSchema
 from bridgework.model.errors import BridgeworkError
 from bridgework.telemetry import progress
+from bridgework.use_cases.idempotency import Created
 
 NDJSON = "application/x-ndjson"
 FIRST_LINE_S = 0.5
@@ -77,9 +78,14 @@ class ProgressResponse(Response):
     made: str | None = None
 
 
-def answered(context: RequestContext, work: Callable[[], ViewResult], status: int = 200) -> ViewResult | Response:
+def answered(context: RequestContext, work: Callable[[], Any], status: int = 200) -> ViewResult | Response:
     """Do the work and answer its result, or its progress line by line if the client accepts lines."""
-    return _streamed(work, status) if context.media_type == NDJSON else work()
+
+    def result() -> ViewResult:
+        found = work()
+        return created(context, found) if isinstance(found, Created) else ViewResult(found)
+
+    return _streamed(result, status) if context.media_type == NDJSON else result()
 
 
 def _streamed(work: Callable[[], ViewResult], status: int) -> ProgressResponse:

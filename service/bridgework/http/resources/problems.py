@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
-from bridgework.http.answers import list_of, next_page, number, text
+from bridgework.http.answers import number, page_of, text
 from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import page
 from bridgework.http.problems.catalogue import PROBLEMS
@@ -29,11 +29,9 @@ class ProblemTypeSchema(Schema):
     )
 
 
-class ProblemTypePageSchema(Schema):
-    """One page of the catalogue of problems, sorted by code."""
-
-    items = list_of(ProblemTypeSchema, "The types of problems on this page.")
-    next_cursor = next_page()
+ProblemTypePageSchema = page_of(
+    ProblemTypeSchema, "One page of the catalogue of problems, sorted by code.", "The types of problems on this page."
+)
 
 
 @RESOURCE.get("/v1/problems", ProblemTypePageSchema, query=PageQuery())

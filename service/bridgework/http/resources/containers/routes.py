@@ -6,7 +6,7 @@ from functools import partial
 
 from flask import Response
 
-from bridgework.http.contract import RequestContext, Resource, ViewResult, created
+from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import filters, page
 from bridgework.http.progress import LINES, answered
 from bridgework.http.queries import ForceQuery
@@ -75,12 +75,8 @@ def create_container(context: RequestContext) -> ViewResult | Response:
     `Accept: application/x-ndjson`, the service answers 201 at once and sends a line for each step, such as the pull of
     the image; the last line holds the container or the problem.
     """
-
-    def create() -> ViewResult:
-        made = container_creation.create_container(context.actor, context.body, context.idempotency_key)
-        return created(context, made)
-
-    return answered(context, create, 201)
+    key = context.idempotency_key
+    return answered(context, lambda: container_creation.create_container(context.actor, context.body, key), 201)
 
 
 @RESOURCE.get("/v1/containers/{container}", ContainerSchema, cached=True, problems=_FINDING)
@@ -128,11 +124,8 @@ def stop_container(context: RequestContext) -> ViewResult | Response:
     is 200: the operation is idempotent, so you can repeat a request that got no answer. It therefore takes no
     `Idempotency-Key`.
     """
-
-    def change() -> ViewResult:
-        return ViewResult(containers.stop_container(context.actor, context.path["container"], context.query["grace_s"]))
-
-    return answered(context, change)
+    grace_s = context.query["grace_s"]
+    return answered(context, lambda: containers.stop_container(context.actor, context.path["container"], grace_s))
 
 
 @RESOURCE.change(
@@ -153,13 +146,8 @@ def restart_container(context: RequestContext) -> ViewResult | Response:
     the `ETag` of the container as `If-Match`. A restart changes `started_at` and with it the `ETag`, so the service
     refuses the repeat with 412.
     """
-
-    def change() -> ViewResult:
-        return ViewResult(
-            containers.restart_container(context.actor, context.path["container"], context.query["grace_s"])
-        )
-
-    return answered(context, change)
+    grace_s = context.query["grace_s"]
+    return answered(context, lambda: containers.restart_container(context.actor, context.path["container"], grace_s))
 
 
 @RESOURCE.change(

@@ -8,8 +8,8 @@ from bridgework.http.answers import (
     Assigned,
     ReferenceSchema,
     list_of,
-    next_page,
     number,
+    page_of,
     part,
     text,
     text_map,
@@ -82,8 +82,6 @@ class ContainerSchema(Schema):
     findings = list_of(FindingSchema, "Problems with the configuration that Docker accepts silently or only warns of.")
 
 
-class ContainerPageSchema(Schema):
-    """One page of containers, sorted by name."""
-
-    items = list_of(ContainerSchema, "The containers on this page.")
-    next_cursor = next_page()
+ContainerPageSchema = page_of(
+    ContainerSchema, "One page of containers, sorted by name.", "The containers on this page."
+)

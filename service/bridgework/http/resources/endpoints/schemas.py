@@ -8,8 +8,8 @@ from bridgework.http.answers import (
     Assigned,
     ReferenceSchema,
     list_of,
-    next_page,
     number,
+    page_of,
     part,
     text,
     text_map,
@@ -72,8 +72,6 @@ class ConnectedEndpointSchema(EndpointSchema):
     findings = list_of(FindingSchema, "What the engine did differently from the request; empty when nothing differs.")
 
 
-class EndpointPageSchema(Schema):
-    """One page of endpoints, sorted by the name of the container."""
-
-    items = list_of(EndpointSchema, "The endpoints on this page.")
-    next_cursor = next_page()
+EndpointPageSchema = page_of(
+    EndpointSchema, "One page of endpoints, sorted by the name of the container.", "The endpoints on this page."
+)

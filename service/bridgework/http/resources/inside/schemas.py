@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from bridgework.http.answers import ReferenceSchema, flag, list_of, next_page, number, part, text, texts, word
+from bridgework.http.answers import ReferenceSchema, flag, list_of, next_page, number, page_of, part, text, texts, word
 from bridgework.http.resources.containers.schemas import MAX_PORT, TRANSPORTS, PublishedPortSchema
 
 _FAMILIES = ("ipv4", "ipv6")
@@ -93,12 +93,12 @@ class InsideInterfaceSchema(LinkSchema):
     )
 
 
-class InsideInterfacePageSchema(Schema):
-    """One page of interfaces, sorted by index."""
-
-    items = list_of(InsideInterfaceSchema, "The interfaces on this page.")
-    next_cursor = next_page()
-    truncated = _truncated("16,384 interfaces")
+InsideInterfacePageSchema = page_of(
+    InsideInterfaceSchema,
+    "One page of interfaces, sorted by index.",
+    "The interfaces on this page.",
+    truncated=_truncated("16,384 interfaces"),
+)
 
 
 class RouteSchema(Schema):
@@ -116,12 +116,12 @@ class RouteSchema(Schema):
     metric = number("The metric of the route; the lowest wins. Null when none is set.", null=True)
 
 
-class RoutePageSchema(Schema):
-    """One page of routes, sorted by IP version and destination."""
-
-    items = list_of(RouteSchema, "The routes on this page of the list.")
-    next_cursor = next_page()
-    truncated = _truncated("16,384 routes of each IP version")
+RoutePageSchema = page_of(
+    RouteSchema,
+    "One page of routes, sorted by IP version and destination.",
+    "The routes on this page of the list.",
+    truncated=_truncated("16,384 routes of each IP version"),
+)
 
 
 class NeighbourSchema(Schema):
@@ -135,12 +135,12 @@ class NeighbourSchema(Schema):
     )
 
 
-class NeighbourPageSchema(Schema):
-    """One page of neighbours, sorted by interface and address."""
-
-    items = list_of(NeighbourSchema, "The neighbours on this page.")
-    next_cursor = next_page()
-    truncated = _truncated("16,384 neighbours of each IP version")
+NeighbourPageSchema = page_of(
+    NeighbourSchema,
+    "One page of neighbours, sorted by interface and address.",
+    "The neighbours on this page.",
+    truncated=_truncated("16,384 neighbours of each IP version"),
+)
 
 
 class SocketSchema(Schema):
@@ -155,12 +155,12 @@ class SocketSchema(Schema):
     ipv6_only = flag("Whether an IPv6 socket refuses IPv4 (`IPV6_V6ONLY`); always false for IPv4.")
 
 
-class SocketPageSchema(Schema):
-    """One page of listening sockets, sorted by protocol and port."""
-
-    items = list_of(SocketSchema, "The listening sockets on this page.")
-    next_cursor = next_page()
-    truncated = _truncated("16,384 sockets of each protocol and IP version")
+SocketPageSchema = page_of(
+    SocketSchema,
+    "One page of listening sockets, sorted by protocol and port.",
+    "The listening sockets on this page.",
+    truncated=_truncated("16,384 sockets of each protocol and IP version"),
+)
 
 
 class HostsEntrySchema(Schema):
@@ -226,11 +226,9 @@ class ContainerPortSchema(Schema):
     )
 
 
-class ContainerPortPageSchema(Schema):
-    """One page of ports, sorted by number."""
-
-    items = list_of(ContainerPortSchema, "The ports on this page of the list.")
-    next_cursor = next_page()
+ContainerPortPageSchema = page_of(
+    ContainerPortSchema, "One page of ports, sorted by number.", "The ports on this page of the list."
+)
 
 
 class HostLinkSchema(LinkSchema):

@@ -10,8 +10,8 @@ from bridgework.http.answers import (
     ReferenceSchema,
     flag,
     list_of,
-    next_page,
     number,
+    page_of,
     part,
     text,
     text_map,
@@ -69,11 +69,7 @@ class NetworkSchema(Schema):
     endpoint_count = number("The number of endpoints, including those of stopped containers.", minimum=0)
 
 
-class NetworkPageSchema(Schema):
-    """One page of networks, sorted by name."""
-
-    items = list_of(NetworkSchema, "The networks on this page.")
-    next_cursor = next_page()
+NetworkPageSchema = page_of(NetworkSchema, "One page of networks, sorted by name.", "The networks on this page.")
 
 
 class KeptNetworkSchema(Schema):
