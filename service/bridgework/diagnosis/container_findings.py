@@ -15,8 +15,9 @@ from bridgework.analysis.rules.listener import is_loopback
 from bridgework.analysis.rules.name import bypassed, loopback_servers
 from bridgework.analysis.rules.state import lost_share, no_network
 from bridgework.explanations import finding, of_container, remedies
-from bridgework.model.actions import Connect, Disconnect, StartContainer, StopContainer
+from bridgework.model.actions import Connect, CreateNetwork, StartContainer, StopContainer
 from bridgework.model.checks import Finding, Severity
+from bridgework.model.create_specs import EndpointSpec, NetworkSpec
 from bridgework.model.endpoint_names import names_of, normal
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import NOTHING_SEEN, Observations
@@ -37,10 +38,10 @@ def findings_for(
             *taken_ports(snapshot, container),
             *lost_share(state, attachment),
             *_network(snapshot, container, attachment),
-            *_links(snapshot, container),
+            *legacy_links(snapshot, container),
             *_names(snapshot, container),
             *fixed_addresses(snapshot, container),
-            *_gone(snapshot, container),
+            *gone_networks(snapshot, container),
             *forgotten_network(snapshot, container),
             *_resolver(state, container, attachment),
         )
@@ -148,12 +149,12 @@ def _network(snapshot: Snapshot, container: Container, attachment: Attachment) -
         yield finding("default-bridge-no-dns", of_container(container), message, severity=Severity.INFO, remedy=remedy)
 
 
-def _links(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+def legacy_links(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
     """Find legacy links, each with the network that replaces it."""
+    # The engine lists a link of a running container twice: "/db:/web/store" and, at its endpoint, "db:store".
     links = (*container.links, *(link for endpoint in container.endpoints for link in endpoint.links))
-    for link in dict.fromkeys(links):
-        name, alias = link_parts(link)
-        target = next((c for c in snapshot.containers if c.name == name), None)
+    for (name, alias), link in {link_parts(link): link for link in reversed(links)}.items():
+        target = next(iter(snapshot.containers_by_name.get(name, ())), None)
         message = f"{container.name} is linked to {name} as {alias}; links are deprecated."
         remedy = Remedy(f"Create {container.name} again without the link.")
         if target is not None:
@@ -226,15 +227,36 @@ def _wanted(endpoint: Endpoint) -> Iterator[tuple[str, str | None]]:
         yield endpoint.configured_ipv6, endpoint.ipv6_address
 
 
-def _gone(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
-    """Find networks that it names and that do not exist."""
+def gone_networks(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """Find networks that it names and that are gone."""
     for endpoint in container.endpoints:
-        if endpoint.network_id and endpoint.network_id not in snapshot.networks_by_id:
-            message = f"{container.name} names the network {endpoint.network_name}, which is gone."
-            action = Disconnect(endpoint.network_id, remedies.container_reference(container), force=True)
-            remedy = Remedy(f"Disconnect {container.name} from it, and connect it to one that exists.", (action,))
-            facts = {"network": endpoint.network_name, "network_id": endpoint.network_id}
-            yield finding("network-gone", of_container(container), message, remedy=remedy, evidence=facts)
+        network_id, name = endpoint.network_id, endpoint.network_name
+        if network_id in snapshot.networks_by_id:
+            continue
+        digits = "" if network_id == name else f" ({network_id[:12]})"
+        yield finding(
+            "network-gone",
+            of_container(container),
+            f"{container.name} names the network {name}{digits}, which is gone.",
+            remedy=_bring_back(snapshot, container, endpoint),
+            evidence={"network": {"id": network_id, "name": name}},
+        )
+
+
+def _bring_back(snapshot: Snapshot, container: Container, endpoint: Endpoint) -> Remedy:
+    """Return how to give a container its missing network back."""
+    # The engine looks the network up by id, so a new one of the same name does not help by itself. A connect to it
+    # replaces the id that is gone (measured on 26.1.5).
+    name = endpoint.network_name
+    spec = EndpointSpec(aliases=endpoint.aliases)
+    reference = remedies.container_reference(container)
+    renewed = next((network for network in snapshot.networks if network.name == name), None)
+    if renewed is not None:
+        again = Connect(remedies.network_reference(snapshot, renewed), reference, spec)
+        return Remedy(f"Connect {container.name} to {name} as it is now, so that it can start.", (again,))
+    known = remedies.is_plain(name)
+    actions = (CreateNetwork(NetworkSpec(name)), Connect(name, reference, spec)) if known else ()
+    return Remedy(f"Create {name} again and connect {container.name}, so that it can start.", actions)
 
 
 def forgotten_network(snapshot: Snapshot, container: Container) -> Iterator[Finding]:

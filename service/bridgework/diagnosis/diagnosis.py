@@ -35,8 +35,7 @@ RULES: tuple[Rule, ...] = (
     pool_rules.pools_run_out,  # pool-exhausted, pool-nearly-full
     pool_rules.default_pools_run_out,  # address-space-exhausted
     network_rules.endpoints_without_container,  # stale-endpoint
-    network_rules.networks_are_gone,  # network-gone
-    network_rules.networks_are_forgotten,  # network-forgotten
+    network_rules.networks_are_missing,  # network-gone, network-forgotten
     network_rules.networks_are_unused,  # network-unused
     network_rules.bridges_are_full,  # bridge-port-limit
     network_rules.kinds_of_network_have_limits,  # overlay-not-attachable, vlan-without-parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridgework.analysis.rules.listener import is_loopback
+from bridgework.diagnosis.container_findings import legacy_links
 from bridgework.diagnosis.view import View, enumerate_names
 from bridgework.explanations import finding, of_container, of_network
 from bridgework.explanations.remedies import share_network
@@ -71,28 +72,8 @@ def default_bridge_has_no_dns(view: View) -> Iterator[Finding]:
 
 def links_are_legacy(view: View) -> Iterator[Finding]:
     """Find legacy links (``--link``), which the engine resolves when a container starts, and never again."""
-    by_name = {container.name: container for container in view.snapshot.containers}
     for container in view.snapshot.containers:
-        links = {*container.links, *(link for endpoint in container.endpoints for link in endpoint.links)}
-        if not links:
-            continue
-        pairs = sorted({_parse_link(link) for link in links})
-        targets = {by_name[name].id: alias for name, alias in pairs if name in by_name}
-        members = [container, *(view.snapshot.containers_by_id[target] for target in targets)]
-        yield finding(
-            "legacy-link",
-            of_container(container),
-            f"{container.name} is linked to {enumerate_names(f'{name} as {alias}' for name, alias in pairs)}.",
-            remedy=share_network(view.snapshot, members, targets),
-            evidence={"links": sorted(links), "affected": len(members)},
-        )
-
-
-def _parse_link(link: str) -> tuple[str, str]:
-    """Return container and alias of ``/db:/web/store`` (as inspected) or ``db:store`` (as requested)."""
-    target, _, alias = link.partition(":")
-    name = target.strip("/")
-    return name, alias.rpartition("/")[2] or name
+        yield from legacy_links(view.snapshot, container)
 
 
 def resolvers_are_misled(view: View) -> Iterator[Finding]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bridgework.diagnosis.container_findings import forgotten_network
+from bridgework.diagnosis.container_findings import forgotten_network, gone_networks
 from bridgework.diagnosis.view import VLAN_DRIVERS, View
-from bridgework.explanations import finding, of_container, of_network
-from bridgework.explanations.remedies import container_reference, is_plain, network_reference
-from bridgework.model.actions import Connect, CreateNetwork, DeleteNetwork, Disconnect
+from bridgework.explanations import finding, of_network
+from bridgework.explanations.remedies import is_plain, network_reference
+from bridgework.model.actions import CreateNetwork, DeleteNetwork, Disconnect
 from bridgework.model.checks import Component, Finding, Severity
-from bridgework.model.create_specs import EndpointSpec, NetworkSpec
+from bridgework.model.create_specs import NetworkSpec
 from bridgework.model.errors import Remedy
-from bridgework.model.snapshot import Container, Endpoint, Network
+from bridgework.model.snapshot import Network
 
 # The kernel's limit for one bridge: BR_MAX_PORTS is 1024, and port 0 is never used.
 BRIDGE_PORTS = 1023
@@ -41,42 +41,11 @@ def endpoints_without_container(view: View) -> Iterator[Finding]:
             )
 
 
-def networks_are_gone(view: View) -> Iterator[Finding]:
-    """Find containers that name a network that is gone."""
-    # The engine looks networks up by id, so creating one of the same name does not help.
-    known = view.snapshot.networks_by_id
+def networks_are_missing(view: View) -> Iterator[Finding]:
+    """Find containers that name a network that is gone, or would start without the one they were created for."""
     for container in view.snapshot.containers:
-        for endpoint in container.endpoints:
-            if endpoint.network_id in known:
-                continue
-            digits = "" if endpoint.network_id == endpoint.network_name else f" ({endpoint.network_id[:12]})"
-            yield finding(
-                "network-gone",
-                of_container(container),
-                f"{container.name} names the network {endpoint.network_name}{digits}, which is gone.",
-                remedy=_bring_back(view, container, endpoint),
-                evidence={"network": {"id": endpoint.network_id, "name": endpoint.network_name}},
-            )
-
-
-def networks_are_forgotten(view: View) -> Iterator[Finding]:
-    """Find containers that would start without the network that they were created for."""
-    for container in view.snapshot.containers:
+        yield from gone_networks(view.snapshot, container)
         yield from forgotten_network(view.snapshot, container)
-
-
-def _bring_back(view: View, container: Container, endpoint: Endpoint) -> Remedy:
-    """Return how to give a container its missing network back."""
-    # A connect to a network of that name replaces the id that is gone (measured on 26.1.5).
-    name = endpoint.network_name
-    renewed = next((network for network in view.snapshot.networks if network.name == name), None)
-    spec = EndpointSpec(aliases=endpoint.aliases)
-    reference = container_reference(container)
-    if renewed is not None:
-        again = Connect(network_reference(view.snapshot, renewed), reference, spec)
-        return Remedy(f"Connect {container.name} to {name} as it is now, so that it can start.", (again,))
-    actions = (CreateNetwork(NetworkSpec(name)), Connect(name, reference, spec)) if is_plain(name) else ()
-    return Remedy(f"Create {name} again and connect {container.name}, so that it can start.", actions)
 
 
 def networks_are_unused(view: View) -> Iterator[Finding]:

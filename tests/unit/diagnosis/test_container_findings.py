@@ -128,10 +128,10 @@ def test_a_fixed_address_that_was_not_given_or_that_is_taken():
     assert findings(stopped) == ()
 
 
-def test_a_network_that_is_gone_is_disconnected_by_force():
+def test_a_network_that_is_gone_is_created_again_and_connected():
     gone = network("old", "10.9.0.0/24")
     found = finding_of(findings(container("a", gone, state="exited")), "network-gone")
-    assert calls_of(found.remedy)[0].path == f"/v1/networks/{gone.id}/endpoints/a?force=true"
+    assert [call.path for call in calls_of(found.remedy)] == ["/v1/networks", "/v1/networks/old/endpoints/a"]
 
 
 def test_name_servers_that_cannot_serve_are_said():

@@ -409,9 +409,12 @@ def test_a_crowd_on_the_default_bridge_is_not_moved_as_one():
 
 def test_a_link_is_replaced_by_a_network_with_its_alias():
     web = container("web", endpoint("web", "bridge", links=("db:store",)), links=("/db:/web/store", "/old:/web/old"))
-    finding = only(BRIDGE, web, container("db", endpoint("db", "bridge")), code="legacy-link")
-    assert finding.message == "web is linked to db as store, old as old."
-    assert {"aliases": ["store"]} in [call.body for call in calls_of(finding.remedy)]
+    findings = found(BRIDGE, web, container("db", endpoint("db", "bridge")), code="legacy-link")
+    assert [finding.message for finding in findings] == [
+        "web is linked to db as store; links are deprecated.",
+        "web is linked to old as old; links are deprecated.",
+    ]
+    assert {"aliases": ["store"]} in [call.body for call in calls_of(findings[0].remedy)]
     assert "db as db" in only(container("web", links=("db",)), code="legacy-link").message
 
 
