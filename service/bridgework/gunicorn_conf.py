@@ -28,8 +28,8 @@ asgi_lifespan = "off"
 http_parser = "python"
 timeout = int(_settings.request_timeout_s) + 30
 graceful_timeout = 25
-asgi_disconnect_grace_period = timeout
-"""A request goes on to its end when its client leaves: the thread of a cancelled one would wait for ever in a2wsgi."""
+asgi_disconnect_grace_period = 0
+"""gunicorn would keep a closed connection in memory so long, with 10 KiB. An answer goes on all the same (intake)."""
 keepalive = 75
 limit_request_line = 8190
 limit_request_fields = 64

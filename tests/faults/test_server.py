@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -187,6 +188,26 @@ def test_more_connections_than_a_worker_holds_push_out_the_longest_waiting(own_e
         socks[-1].sendall(READ)
         assert socks[-1].recv(100).startswith(b"HTTP/1.1 200")
         assert "Traceback" not in live.said()
+
+
+def resident_kib(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def test_closed_connections_leave_nothing_in_memory(serve):
+    live = serve(WORKERS=1)
+    worker = live.workers()[0]
+
+    def come_and_go(times):
+        for _ in range(times):
+            with connected(live, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") as sock:
+                assert sock.recv(1000).startswith(b"HTTP/1.1 200")
+
+    come_and_go(1000)
+    before = resident_kib(worker)
+    come_and_go(3000)
+    assert resident_kib(worker) - before < 6000
 
 
 def test_clients_that_take_nothing_of_their_answers_do_not_keep_the_threads(serve):

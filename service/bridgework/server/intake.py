@@ -5,6 +5,7 @@ Threads that wait for the engine do not keep health checks waiting: each of thos
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from http import HTTPStatus
@@ -53,8 +54,11 @@ class Intake:
 
         scope = _read(scope, len(body))
         threads = self._health.get(scope["path"], self._threads)
+        # gunicorn cancels what serves a connection when the client leaves. a2wsgi's thread would then wait for ever for
+        # a queue that nobody empties, so the answer goes on to its end, and a stream ends by itself.
+        answering = asyncio.ensure_future(threads(scope, whole, answer))
         try:
-            await threads(scope, whole, answer)
+            await asyncio.shield(answering)
         except Exception:
             connection.answered()  # what gunicorn writes now is no answer of the application
             raise
