@@ -10,10 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from bridgework.analysis.attachment import IPV4, IPV6, Attachment, EngineState, gateway_of, interface_of, version_of
+from bridgework.analysis.attachment import (
+    IPV4,
+    IPV6,
+    Attachment,
+    EngineState,
+    gateway_of,
+    interface_of,
+    parsed,
+    version_of,
+)
 from bridgework.analysis.routing import default_exit, has_host_address, host_address_on, is_vlan, locate
 from bridgework.model.snapshot import Endpoint, Network
 
@@ -122,12 +129,12 @@ class Reach:
         """Whether the source routes the address to that network, and not to another one with an overlapping subnet."""
         if address in source.addresses:
             return True
-        parsed = _parsed(address)
-        if parsed is None:
+        found = parsed(address)
+        if found is None:
             return False
-        number = int(parsed)
+        number = int(found)
         # Fast path: the source is in a subnet that has the address. The longest prefix wins, as in the kernel's table.
-        around = [s for s in source.subnets if s[0] == parsed.version and s[1] <= number <= s[2]]
+        around = [s for s in source.subnets if s[0] == found.version and s[1] <= number <= s[2]]
         if around:
             return max(around, key=lambda subnet: subnet[3])[4] == network_id
         candidate = locate(self._state, source.attachment, address)
@@ -169,15 +176,6 @@ def _subnets(attachment: Attachment) -> Iterator[tuple[int, int, int, int, str]]
             if interface is not None:
                 subnet = interface.network
                 yield version, int(subnet[0]), int(subnet[-1]), subnet.prefixlen, endpoint.network_id
-
-
-@lru_cache(maxsize=16_384)
-def _parsed(address: str) -> IPv4Address | IPv6Address | None:
-    # Cached: a matrix parses the address of a container once for each source on its network.
-    try:
-        return ip_address(address)
-    except ValueError:
-        return None
 
 
 def _address(endpoint: Endpoint, version: int) -> str | None:

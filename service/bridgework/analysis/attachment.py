@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
@@ -175,9 +176,14 @@ def interface_of(endpoint: Endpoint, version: int) -> IPv4Interface | IPv6Interf
         address, length = endpoint.ipv6_address, endpoint.ipv6_prefix_len
     if not address:
         return None
+    # Without a prefix length, as of a gossiped endpoint, the subnet is the address alone.
+    return _interface(f"{address}/{length}" if length else address)
+
+
+@lru_cache(maxsize=16_384)
+def _interface(text: str) -> IPv4Interface | IPv6Interface | None:
     try:
-        # Without a prefix length, as of a gossiped endpoint, the subnet is the address alone.
-        return ip_interface(f"{address}/{length}" if length else address)
+        return ip_interface(text)
     except ValueError:
         return None
 
@@ -190,7 +196,15 @@ def gateway_of(endpoint: Endpoint, version: int) -> str | None:
 
 def version_of(address: str) -> int | None:
     """Return 4 or 6; ``None`` for a text that is no address."""
+    found = parsed(address)
+    return found.version if found else None
+
+
+# Cached: parsing took a third of the time of a matrix, which parses each address once for each source.
+@lru_cache(maxsize=16_384)
+def parsed(address: str) -> IPv4Address | IPv6Address | None:
+    """Parse an address; ``None`` for a text that is none."""
     try:
-        return ip_address(address).version
+        return ip_address(address)
     except ValueError:
         return None

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 
-from bridgework.analysis.attachment import IPV4, Attachment, EngineState
+from bridgework.analysis.attachment import IPV4, Attachment, EngineState, parsed
 from bridgework.analysis.routing import host_address_on
 from bridgework.model.endpoint_names import SHORT_ID, names_of, normal
 from bridgework.model.observations import Observations, ResolverConfiguration
@@ -59,8 +58,8 @@ def look_up(state: EngineState, source: Attachment, name: str) -> Named:
     """Resolve the name as the source would."""
     wanted = normal(name)
     # A literal address is no lookup: the C library parses it.
-    literal = _literal(wanted)
-    known = (literal,) if literal else tuple(dict.fromkeys(_hosts_file(state, source, wanted)))
+    literal = parsed(wanted)
+    known = (str(literal),) if literal else tuple(dict.fromkeys(_hosts_file(state, source, wanted)))
     if known:
         return Named(Lookup.FOUND, known)
     networks = () if _bypasses(source, state.observations) else user_networks(state.snapshot, source)
@@ -106,13 +105,6 @@ def _has_name(container: Container, name: str) -> bool:
 def uses_embedded_dns(state: EngineState, source: Attachment) -> bool:
     """Whether the source asks Docker's embedded server."""
     return bool(user_networks(state.snapshot, source)) and not _bypasses(source, state.observations)
-
-
-def _literal(name: str) -> str | None:
-    try:
-        return str(ip_address(name))
-    except ValueError:
-        return None
 
 
 def _bypasses(source: Attachment, observations: Observations) -> bool:

@@ -19,6 +19,7 @@ from bridgework.analysis.attachment import (
     EngineState,
     gateway_of,
     interface_of,
+    parsed,
 )
 from bridgework.ipam.usage import first_address
 from bridgework.model.observations import Observations
@@ -191,18 +192,17 @@ def _observed_gateway(source: Attachment, version: int, observations: Observatio
 
 def locate(state: EngineState, source: Attachment, address: str) -> Candidate | None:
     """Return the way from the source to the address, and its holder; ``None`` for a text that is no address."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
+    found = parsed(address)
+    if found is None:
         return None
     # The normal spelling, so that fd00::0001 and fd00::1 are the same address.
-    text, version = str(parsed), parsed.version
+    text, version = str(found), found.version
     # A packet to an own address never leaves the namespace: the kernel delivers it over lo.
-    if parsed.is_loopback or any(text in endpoint.addresses for endpoint in source.endpoints):
+    if found.is_loopback or any(text in endpoint.addresses for endpoint in source.endpoints):
         return Candidate(text, version, Way.LOCAL, source)
     if source.is_host:
-        return _from_host(state, parsed)
-    near = _connected(state.snapshot, source, parsed)
+        return _from_host(state, found)
+    near = _connected(state.snapshot, source, found)
     if near is not None:
         return _held(state, Candidate(text, version, Way.DIRECT, network=near, exit=near))
     leaves = default_exit(state, source, version)

@@ -34,7 +34,10 @@ class Protocol(StrEnum):
     @property
     def transport(self) -> str | None:
         """``tcp`` or ``udp``; ``None`` for pings."""
-        return {"tcp": "tcp", "http": "tcp", "udp": "udp", "dns": "udp"}.get(self.value)
+        return _TRANSPORTS.get(self)
+
+
+_TRANSPORTS = {Protocol.TCP: "tcp", Protocol.HTTP: "tcp", Protocol.UDP: "udp", Protocol.DNS: "udp"}
 
 
 class Reason(StrEnum):

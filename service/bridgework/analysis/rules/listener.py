@@ -5,9 +5,7 @@ Where the listening sockets were not observed, the prediction for tcp, udp, http
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
-from bridgework.analysis.attachment import IPV4, Attachment, Condition
+from bridgework.analysis.attachment import IPV4, Attachment, Condition, parsed
 from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, unseen
 from bridgework.model.checks import Finding, Severity
@@ -20,10 +18,8 @@ _SOCKETS_LISTED = 20
 
 def is_loopback(address: str) -> bool:
     """Whether the address is in a namespace's own loopback."""
-    try:
-        return ip_address(address.removeprefix(MAPPED)).is_loopback
-    except ValueError:
-        return False
+    found = parsed(address.removeprefix(MAPPED))
+    return found is not None and found.is_loopback
 
 
 def takes(socket: ListeningSocket, address: str, version: int) -> bool:

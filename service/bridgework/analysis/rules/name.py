@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
-from bridgework.analysis.attachment import Attachment
+from bridgework.analysis.attachment import Attachment, parsed
 from bridgework.analysis.name_lookup import Lookup, containers_named, user_networks, uses_embedded_dns
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, members, of_network, unseen
 from bridgework.analysis.rules.state import destination_down_as
@@ -166,8 +164,6 @@ def loopback_servers(container: Container) -> Findings:
 
 
 def _is_loopback(server: str) -> bool:
-    try:
-        # 127.0.0.11 is the embedded server itself.
-        return ip_address(server).is_loopback and server != "127.0.0.11"
-    except ValueError:
-        return False
+    found = parsed(server)
+    # 127.0.0.11 is the embedded server itself.
+    return found is not None and found.is_loopback and server != "127.0.0.11"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from bridgework.analysis.address_choice import talks_inside, vlan_mode
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition
 from bridgework.analysis.endpoint_links import endpoint_on, host_end_of, host_interface, interface_on
@@ -111,12 +113,12 @@ def broken_link(situation: Situation, attachment: Attachment, network: Network) 
     endpoint = endpoint_on(attachment, network.id)
     if inside is None or endpoint is None or attachment.owner is None:
         return
-    remedy = remedies.reconnect(situation.snapshot, network, attachment.owner, endpoint)
+    reconnect = partial(remedies.reconnect, situation.snapshot, network, attachment.owner, endpoint)
     # ``ip link set down`` inside, or a link that lost its other end.
     if inside.state == "down":
         message = f"{inside.name} of {attachment.owner.name}, on {network.name}, is down."
         evidence = {"interface": inside.name, "state": inside.state}
-        yield finding("link-down", of_container(attachment.owner), message, remedy=remedy, evidence=evidence)
+        yield finding("link-down", of_container(attachment.owner), message, remedy=reconnect(), evidence=evidence)
     outside = host_end_of(situation.observations, inside)
     # A macvlan or ipvlan interface has no veth, and an overlay network's bridge is in a namespace of its own.
     if outside is None or network.bridge_name is None:
@@ -130,7 +132,7 @@ def broken_link(situation: Situation, attachment: Attachment, network: Network) 
         )
         master = bridge.name if bridge else None
         found = {"veth": outside.name, "bridge": master}
-        yield finding("veth-detached", of_container(attachment.owner), message, remedy=remedy, evidence=found)
+        yield finding("veth-detached", of_container(attachment.owner), message, remedy=reconnect(), evidence=found)
 
 
 def own_link_is_too_small(situation: Situation) -> Findings:
