@@ -6,7 +6,7 @@ An integer is not ``true`` or ``"1"``, a string holds no control character, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from marshmallow import (
@@ -196,8 +196,18 @@ class Members(fields.Dict):
             raise ValidationError(found, valid_data=error.valid_data) from error
 
 
+class Choice(fields.String):
+    """A text that is one of a few."""
+
+    def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(validate=validate.OneOf(choices), **kwargs)
+
+
 class Items(fields.List[Any]):
-    """A list that loads as a tuple."""
+    """A list of at most ``most`` items that loads as a tuple."""
+
+    def __init__(self, inner: fields.Field[Any], most: int, *, least: int | None = None, **kwargs: Any) -> None:
+        super().__init__(inner, validate=validate.Length(min=least, max=most), **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return tuple(super()._deserialize(value, *args, **kwargs))

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from flask import Response
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from bridgework.http.answers import ReferenceSchema, Variants, number, part, text, word
 from bridgework.http.contract import Media, RequestContext, Resource
-from bridgework.http.fields import Strict, Text, absent, required
+from bridgework.http.fields import Choice, Strict, Text, absent, required
 from bridgework.lifetime import stream_ends
 from bridgework.model.event_log import EngineState, Gap, GapReason, Heartbeat, Reach
 from bridgework.use_cases import events
@@ -94,9 +94,7 @@ class EventSchema(Variants):
 class EventQuery(Strict):
     """Which events."""
 
-    type = fields.String(
-        validate=validate.OneOf(KINDS), **absent("Only events of networks, or only events of containers.")
-    )
+    type = Choice(KINDS, **absent("Only events of networks, or only events of containers."))
     action = Text(min_length=1, **absent("Only events with this action, in Docker's words, such as `start`."))
     network = Text(min_length=1, **absent("Only events of this network, by its name or id."))
     container = Text(min_length=1, **absent("Only events that concern this container, by its name or id."))

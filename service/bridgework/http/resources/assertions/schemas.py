@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, fields, post_load, validate
+from marshmallow import Schema, fields, post_load
 
 from bridgework.http.answers import decimal, flag, list_of, part, text, word
-from bridgework.http.fields import Text, described, required
+from bridgework.http.fields import Choice, Text, described, required
 from bridgework.http.resources.checks.requests import CheckRequestSchema
 from bridgework.http.resources.checks.schemas import VERDICTS, CheckResultSchema
 from bridgework.model.checks import Verdict
@@ -20,9 +20,7 @@ class AssertionSchema(CheckRequestSchema):
     name = Text(
         min_length=1, max_length=255, **required("Your name for this assertion, such as `web reaches the database`.")
     )
-    expect = fields.String(
-        validate=validate.OneOf(["reachable", "unreachable"]), **required("The verdict that the assertion expects.")
-    )
+    expect = Choice(["reachable", "unreachable"], **required("The verdict that the assertion expects."))
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Assertion:

@@ -9,7 +9,18 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, fields, post_load, pre_dump, validate, validates_schema
 
 from bridgework.http.answers import plain
-from bridgework.http.fields import ANY_IP_VERSION, ExactlyOne, Flag, Request, Text, Whole, described, optional, required
+from bridgework.http.fields import (
+    ANY_IP_VERSION,
+    Choice,
+    ExactlyOne,
+    Flag,
+    Request,
+    Text,
+    Whole,
+    described,
+    optional,
+    required,
+)
 from bridgework.model.check_request import CheckRequest
 from bridgework.model.checks import (
     AddressDestination,
@@ -78,10 +89,7 @@ class CheckDestinationSchema(ExactlyOne):
 
 def protocol_field() -> fields.String:
     """Declare the protocol of a check or a matrix."""
-    return fields.String(
-        validate=validate.OneOf(PROTOCOLS),
-        **optional("The kind of probe to send; `icmp` sends ICMP echo requests.", "icmp"),
-    )
+    return Choice(PROTOCOLS, **optional("The kind of probe to send; `icmp` sends ICMP echo requests.", "icmp"))
 
 
 def port_field() -> Whole:
@@ -106,9 +114,8 @@ class CheckRequestSchema(Request):
     destination = fields.Nested(CheckDestinationSchema, **required("What the check tries to reach."))
     protocol = protocol_field()
     port = port_field()
-    ip_version = fields.String(
-        validate=validate.OneOf(["any", "4", "6"]),
-        **optional("The IP version to use; `any` takes the one that the destination has.", "any"),
+    ip_version = Choice(
+        ["any", "4", "6"], **optional("The IP version to use; `any` takes the one that the destination has.", "any")
     )
     count = Whole(1, 100, **optional("How many probes to send, one after the other.", 1))
     interval_ms = Whole(0, 10_000, **optional("Milliseconds to wait between two probes.", 0))

@@ -15,6 +15,7 @@ from bridgework.http.fields import (
     NAMES_PATTERN,
     NOT_AN_ID,
     Address,
+    Choice,
     Flag,
     FreeText,
     FreeTextMap,
@@ -44,7 +45,7 @@ class ContainerQuery(PageQuery):
     """Filters and paging of the list of containers."""
 
     name = Filter(Text(), "Only containers whose name contains this text.")
-    state = Filter(fields.String(validate=validate.OneOf(STATES)), "Only containers in this state, such as `running`.")
+    state = Filter(Choice(STATES), "Only containers in this state, such as `running`.")
     network = Filter(Text(min_length=1), "Only containers with an endpoint in this network, by its name or id.")
     label = LabelFilter("Only containers with this label")
     image = Filter(Text(max_length=512), "Only containers of this image, by its reference or id.")
@@ -60,9 +61,7 @@ class PortRequestSchema(Request):
     container_port = Whole(
         1, MAX_PORT, **required("The port inside the container, such as 8080; the first one of a range.")
     )
-    protocol = fields.String(
-        validate=validate.OneOf(TRANSPORTS), **optional("The transport protocol of the port, such as `udp`.", "tcp")
-    )
+    protocol = Choice(TRANSPORTS, **optional("The transport protocol of the port, such as `udp`.", "tcp"))
     host_ip = Address(**optional("The host address to publish on, such as `127.0.0.1`; null for all addresses."))
     host_port = Whole(
         1, MAX_PORT, **optional("The port on the host, such as 8081; null lets the engine choose a free port.")
@@ -144,7 +143,7 @@ class ContainerCreateSchema(Request):
     )
     command = Items(
         FreeText(),
-        validate=validate.Length(max=256),
+        256,
         **optional(
             "The command to run, one argument an item; an empty list runs the image's own command.",
             tuple,
@@ -172,13 +171,11 @@ class ContainerCreateSchema(Request):
     )
     networks = Items(
         fields.Nested(ContainerNetworkSchema),
-        validate=validate.Length(max=64),
+        64,
         **optional("The networks to connect the container to, each with the settings of its endpoint.", tuple),
     )
     published_ports = PortRanges(
-        fields.Nested(PortRequestSchema),
-        validate=validate.Length(max=256),
-        **optional("The ports to publish on the host.", tuple),
+        fields.Nested(PortRequestSchema), 256, **optional("The ports to publish on the host.", tuple)
     )
     hostname = Text(
         max_length=63,
@@ -186,20 +183,12 @@ class ContainerCreateSchema(Request):
         **optional("The host name inside the container; null means the first 12 digits of its id."),
     )
     dns = Items(
-        Address(),
-        validate=validate.Length(max=16),
-        **optional("The DNS servers to use; an empty list leaves the choice to the engine.", tuple),
+        Address(), 16, **optional("The DNS servers to use; an empty list leaves the choice to the engine.", tuple)
     )
     dns_search = Items(
-        Text(min_length=1),
-        validate=validate.Length(max=16),
-        **optional("The search domains for short names, such as `example.com`.", tuple),
+        Text(min_length=1), 16, **optional("The search domains for short names, such as `example.com`.", tuple)
     )
-    dns_options = Items(
-        Text(min_length=1),
-        validate=validate.Length(max=16),
-        **optional("Options for resolv.conf, such as `ndots:1`.", tuple),
-    )
+    dns_options = Items(Text(min_length=1), 16, **optional("Options for resolv.conf, such as `ndots:1`.", tuple))
     extra_hosts = Members(
         keys=Text(min_length=1),
         values=Text(
@@ -216,16 +205,15 @@ class ContainerCreateSchema(Request):
             **{NAMES_PATTERN: r"^net\.[a-z0-9_.\-]+$"},
         ),
     )
-    restart_policy = fields.String(
-        validate=validate.OneOf(RESTART_POLICIES),
+    restart_policy = Choice(
+        RESTART_POLICIES,
         **optional("When the engine restarts the container after it has stopped; `no` means never.", "no"),
     )
     start = Flag(
         **optional("Whether to start the container. If the start fails, the container is removed again.", True)
     )
-    pull = fields.String(
-        validate=validate.OneOf(["never", "missing", "always"]),
-        **optional("When the engine pulls the image from its registry.", "never"),
+    pull = Choice(
+        ["never", "missing", "always"], **optional("When the engine pulls the image from its registry.", "never")
     )
 
     @validates_schema(skip_on_field_errors=False)

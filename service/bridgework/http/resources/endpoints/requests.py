@@ -31,15 +31,13 @@ class EndpointFieldsSchema(Request):
 
     aliases = Items(
         Text(min_length=1, max_length=63, validate=validate.Regexp(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*\Z", error=_ALIAS)),
-        validate=validate.Length(max=64),
+        64,
         **optional("Additional DNS names for the container in this network, such as `web`.", tuple),
     )
     ipv4_address = Address4(**optional("A fixed IPv4 address, such as `10.77.0.9`; null lets the engine choose one."))
     ipv6_address = Address6(**optional("A fixed IPv6 address, such as `fd00:77::9`; null lets the engine choose one."))
     link_local_addresses = Items(
-        Address(),
-        validate=validate.Length(max=8),
-        **optional("Link-local addresses to add, in `169.254.0.0/16` or `fe80::/10`.", tuple),
+        Address(), 8, **optional("Link-local addresses to add, in `169.254.0.0/16` or `fe80::/10`.", tuple)
     )
     mac_address = Text(
         validate=validate.Regexp(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\Z", error=_MAC),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import ValidationError, post_load, validate, validates_schema
 
-from bridgework.http.fields import Flag, Items, Request, Text, Whole, described, optional
+from bridgework.http.fields import Choice, Flag, Items, Request, Text, Whole, described, optional
 from bridgework.http.resources.checks.requests import PORT_RULE, port_faults, port_field, protocol_field
 from bridgework.model.check_request import WantedMatrix
 from bridgework.model.checks import Protocol
@@ -28,7 +28,8 @@ class MatrixRequestSchema(Request):
 
     containers = Items(
         Text(min_length=1),
-        validate=validate.Length(min=1, max=MAX_CONTAINERS),
+        MAX_CONTAINERS,
+        least=1,
         metadata=described("The containers to measure between, each by its name or id."),
     )
     network = Text(
@@ -41,9 +42,8 @@ class MatrixRequestSchema(Request):
     )
     protocol = protocol_field()
     port = port_field()
-    by = fields.String(
-        validate=validate.OneOf(["address", "name"]),
-        **optional("Whether to probe addresses, or names as each source resolves them.", "address"),
+    by = Choice(
+        ["address", "name"], **optional("Whether to probe addresses, or names as each source resolves them.", "address")
     )
     timeout_ms = Whole(1, 10_000, **optional("Milliseconds to wait for the answer of each pair.", 1000))
     max_packets_per_second = Whole(

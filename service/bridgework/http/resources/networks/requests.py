@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import fields, post_load
 
 from bridgework.http.answers import Derived
 from bridgework.http.fields import (
     CIDR,
     NAME,
     NOT_AN_ID,
+    Choice,
     Flag,
     FreeTextMap,
     Items,
@@ -62,7 +63,7 @@ class IpamRequestSchema(Request):
     options = TextMap(attribute="ipam_options", **optional("The options of the IPAM driver by name.", dict))
     pools = Items(
         fields.Nested(PoolRequestSchema),
-        validate=validate.Length(max=16),
+        16,
         **optional("The address pools, one for each subnet; an empty list lets the engine choose a subnet.", tuple),
     )
 
@@ -86,8 +87,8 @@ class NetworkCreateSchema(Request):
         min_length=1,
         **optional("The name of the network driver. `GET /v1/engine` lists those that the engine has.", "bridge"),
     )
-    scope = fields.String(
-        validate=validate.OneOf(["local", "swarm"]),
+    scope = Choice(
+        ["local", "swarm"],
         **optional("Where the network exists: on one engine or in a swarm; null leaves it to the driver."),
     )
     internal = Flag(**optional("Give the network no route to the outside. Published ports do not work in it.", False))
@@ -127,8 +128,7 @@ class NetworkQuery(PageQuery):
     driver = Filter(Text(), "Only networks of this driver, such as `bridge`.")
     scope = Filter(Text(), "Only networks of this scope: `local`, `swarm` or `global`.")
     type = Filter(
-        fields.String(validate=validate.OneOf(["builtin", "custom"])),
-        "Only the engine's own networks (`builtin`), or only the others (`custom`).",
+        Choice(["builtin", "custom"]), "Only the engine's own networks (`builtin`), or only the others (`custom`)."
     )
     name = Filter(Text(), "Only networks whose name contains this text.")
     label = LabelFilter("Only networks with this label")

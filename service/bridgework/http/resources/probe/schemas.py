@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from bridgework.http.fields import Strict, Text, absent, optional, required
+from bridgework.http.fields import Choice, Strict, Text, absent, optional, required
 from bridgework.http.resources.checks.requests import MAX_PORT, PROTOCOLS
 
 
@@ -19,10 +19,7 @@ class ProbeQuery(Strict):
             "What to reach: `container:web`, `name:web`, `address:10.77.0.3` or `host`; without a prefix, a container."
         ),
     )
-    protocol = fields.String(
-        validate=validate.OneOf(PROTOCOLS),
-        **optional("The kind of probe to send; `icmp` sends ICMP echo requests.", "icmp"),
-    )
+    protocol = Choice(PROTOCOLS, **optional("The kind of probe to send; `icmp` sends ICMP echo requests.", "icmp"))
     port = fields.Integer(
         validate=validate.Range(1, MAX_PORT),
         **absent("The destination port. tcp, udp and http need a port; dns uses 53 without one; icmp has none."),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from bridgework.http.answers import Plain, list_of, text, word
-from bridgework.http.fields import Strict, Text, absent, optional, required
+from bridgework.http.fields import Choice, Strict, Text, absent, optional, required
 from bridgework.http.queries import QueryFlag, QueryWhole
 from bridgework.http.resources.nodes import GapSchema
 
@@ -56,8 +56,8 @@ class TopologyQuery(Strict):
     links = QueryFlag(
         **optional("Show the veths on the host too. This inspects the namespace of every container.", False)
     )
-    scope = fields.String(
-        validate=validate.OneOf(["engine", "swarm"]),
+    scope = Choice(
+        ["engine", "swarm"],
         **optional("Whether to show only this engine, or also the nodes of its swarm that answer.", "engine"),
     )
     fold = QueryWhole(
