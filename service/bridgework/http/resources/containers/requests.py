@@ -56,8 +56,6 @@ class ContainerQuery(PageQuery):
 class PortRequestSchema(Request):
     """A port to publish on the host, or a range of ports."""
 
-    makes = PublishedPort
-
     container_port = Whole(
         1, MAX_PORT, **required("The port inside the container, such as 8080; the first one of a range.")
     )
@@ -73,13 +71,13 @@ class PortRequestSchema(Request):
     @validates_schema(skip_on_field_errors=False)
     def check(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse a range that ends above the last port."""
-        above = [
-            name
+        faults = {
+            name: ["The range ends above 65535."]
             for name in ("container_port", "host_port")
             if (data.get(name) or 0) + data.get("count", 1) - 1 > MAX_PORT
-        ]
-        if above:
-            raise ValidationError({name: ["The range ends above 65535."] for name in above[-1:]})
+        }
+        if faults:
+            raise ValidationError(faults)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> tuple[PublishedPort, ...]:

@@ -60,5 +60,5 @@ class MatrixRequestSchema(Request):
             raise ValidationError(faults)
 
     @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> WantedMatrix:
-        return WantedMatrix(**{**data, "protocol": Protocol(data["protocol"])})
+    def _make(self, data: dict[str, Any], **_: Any) -> Any:
+        return super()._make({**data, "protocol": Protocol(data["protocol"])})

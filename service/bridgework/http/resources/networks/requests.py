@@ -117,9 +117,9 @@ class NetworkCreateSchema(Request):
     )
 
     @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> NetworkSpec:
+    def _make(self, data: dict[str, Any], **_: Any) -> Any:
         ipam = data.pop("ipam")
-        return NetworkSpec(**data, **ipam)
+        return super()._make({**data, **ipam})
 
 
 class NetworkQuery(PageQuery):
