@@ -1,7 +1,8 @@
 """A reader's place in the engine's log, without an engine."""
 
 from bridgework.model.engine_port import EngineEvent
-from bridgework.model.event_log import LOG_LIMIT, OVERLAP_NS, GapReason, LogPosition
+from bridgework.model.event_log import LOG_LIMIT, OVERLAP_NS, GapReason, Known, LogPosition, change_of
+from bridgework.model.snapshot import Reference
 
 START = 10 * OVERLAP_NS
 
@@ -68,3 +69,18 @@ def test_an_interruption_that_the_log_bridges_is_no_gap():
     position = LogPosition([entry(1)])
     position.interrupted()
     assert taken(position, [entry(1), entry(2)]) == ([2], None)
+
+
+def test_an_entry_of_the_log_is_told_as_a_change():
+    known = {"c1": Known("web", "alpha"), "n1": Known("lan", None)}
+    joined = EngineEvent("7", 1_700_000_000_000_000_042, "network", "connect", "n1", "lan", {"container": "c1"})
+    change = change_of(joined, known)
+    assert (change.network, change.container) == (Reference("n1", "lan"), Reference("c1", "web"))
+    assert (change.time, change.name, change.project) == ("2023-11-14T22:13:20.000000042Z", "lan", None)
+    died = EngineEvent("8", 0, "container", "die", "c1", "", {"exitCode": "137"})
+    change = change_of(died, known)
+    assert (change.name, change.project, change.exit_code, change.network) == ("web", "alpha", 137, None)
+    unknown = EngineEvent("9", 0, "container", "exec_create: sh", "c9", "", {"exitCode": "?"})
+    change = change_of(unknown, known)
+    assert (change.action, change.container) == ("exec_create", Reference("c9", ""))
+    assert (change.project, change.exit_code) == (None, None)
