@@ -26,8 +26,14 @@ endif
 test-all: dev test-packages ## Run the tests that are slow for a reason; PARTS="random faults" names some of them
 	@scripts/test-all $(PARTS)
 
-coverage: COVERAGE := --cov --cov-report=term:skip-covered
-coverage: test ## Run `make test`, and show the lines of the service that it does not reach
+# The packages that only compute, and the folders of their unit tests.
+PURE := analysis diagnosis explanations firewall ipam model policy topology
+unit-coverage: dev ## Fail when the unit tests reach less than 98 % of the lines and branches of the packages that only compute
+	@$(PYTHON) -m pytest -q -n logical $(PURE:%=tests/unit/%) tests/unit/use_cases tests/unit/http/test_walk.py \
+	  $(PURE:%=--cov=bridgework.%) --cov-branch --cov-report=term:skip-covered --cov-fail-under=98
+
+coverage: COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=90
+coverage: test ## Run `make test`, and fail when it reaches less than 90 % of the service's lines and branches
 
 test-engines: dev test-packages ## Run the tests that depend on the engine's version on Debian's newer one, downloaded, not installed
 	@$(PYTHON) -m tests.engines.run $(ARGS)
@@ -41,6 +47,7 @@ check: dev ## Lint, types, who imports whom, the console's JavaScript, workflows
 	@$(PYTHON) scripts/explanations.py --check
 	@scripts/lint-frontend
 	@scripts/audit
+	@$(MAKE) --no-print-directory unit-coverage
 
 openapi: dev ## Write openapi.yaml anew from the schemas
 	@$(PYTHON) scripts/openapi.py
@@ -92,7 +99,7 @@ clean: ## Remove what tools left in the checkout; the engine and the environment
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist tools/lint/node_modules
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: dev openapi lowest sbom coverage picture test-packages
+.PHONY: dev openapi lowest sbom coverage unit-coverage picture test-packages
 dev:
 	@scripts/bootstrap dev
 
