@@ -98,7 +98,7 @@ def hosts_entries_lead_nowhere(view: View) -> Iterator[Finding]:
                 yield finding(
                     "stale-address",
                     of_container(container),
-                    f"{container.name} knows {entry.name} as {entry.address} ({entry.where}), which nobody holds.",
+                    f"{container.name} has {entry.name} as {entry.address} ({entry.where}), which no container holds.",
                     severity=Severity.WARNING,
                     remedy=_without_entry(container, entry),
                     evidence={"address": entry.address, "name": entry.name, "written_in": entry.where},

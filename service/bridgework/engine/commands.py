@@ -93,6 +93,7 @@ class SdkClient(docker.APIClient):
 def _bounded(response: requests.Response, limit_s: float) -> bytes:
     end = time.monotonic() + limit_s
     pieces: list[bytes] = []
+    # The limit is looked at after each piece, so a piece must not take long (see ANSWER_PIECE_BYTES).
     for piece in response.iter_content(ANSWER_PIECE_BYTES):
         pieces.append(piece)
         patience(limit_s, end - time.monotonic())
@@ -124,6 +125,7 @@ class Commands:
 
     def connect(self, network_id: str, container_id: str, spec: EndpointSpec) -> None:
         """Connect a container to a network."""
+        # Not the SDK's method: it takes no gateway priority.
         body = {"Container": _full(container_id), "EndpointConfig": endpoint_body(spec)}
         try:
             with self._refusals("connect"):
@@ -149,6 +151,7 @@ class Commands:
 
     def pull_image(self, image: str) -> None:
         """Pull an image, and wait until it is complete."""
+        # The engine pulls as long as the stream is read; closing it would cancel the pull.
         with self._refusals("pull_image"):
             for step in self._api().pull_from(image):
                 if "error" in step:  # a failure midway is in the stream, after the status 200
@@ -158,6 +161,7 @@ class Commands:
     def create_container(self, spec: ContainerSpec) -> str:
         """Create a container, not started, and return its full id."""
         with self._refusals("create_container"):
+            # The SDK's create_container would build another body; bodies.py is the one place for it.
             api: Any = self._api()
             answer = api.create_container_from_config(container_body(spec), spec.name)
             return str(answer["Id"])

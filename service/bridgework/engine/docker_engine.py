@@ -83,6 +83,7 @@ class DockerEngine(Commands):
 
     def ping(self) -> None:
         """See ``Engine``. Takes two seconds at most."""
+        # /version needs no API version in its path, so any engine answers it.
         status, body = get_once(self.address, min(2.0, self._timeout_s), "/version")
         if status != _OK:
             raise unexpected("/version", status, body)
@@ -96,11 +97,13 @@ class DockerEngine(Commands):
         if session.facts is None:
             info, version = self._get(f"{session.prefix}/info"), self._get("/version")
             with expected_shape("GET /info"):
+                # Without an id the answer is not that of an engine; the other fields may be missing.
                 session.facts = read_facts({**info, "ID": info["ID"]}, version)
         return session.facts
 
     def network_endpoint_ids(self, network_id: str) -> Mapping[str, str]:
         """See ``Engine``."""
+        # The inspection of a network lists endpoints whose container is gone, too; the container list does not.
         gone = NotFound(code="network-not-found", detail="The network is gone.")
         raw = self._get(f"{self._session().prefix}/networks/{network_id}", missing=gone)
         with expected_shape("GET /networks"):
@@ -136,6 +139,7 @@ class DockerEngine(Commands):
             name="host",
             pid=self.pid() or 0,
             namespace_path=f"{folder}/default" if folder else None,
+            # Read below the root of the engine's process where that is visible, else below this machine's.
             resolver_path="/etc/resolv.conf",
             hosts_path="/etc/hosts",
         )

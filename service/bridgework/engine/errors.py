@@ -72,7 +72,7 @@ TABLE: tuple[Row, ...] = (
          Remedy("Name an IPv6 subnet.", (FindFreeSubnets(64),))),
     _row("create_network", r"non-overlapping IPv4 address pool|all predefined address pools",
          Conflict, "address-space-exhausted", "The engine's default address pools have no free subnet left.",
-         Remedy("Name a subnet yourself, remove networks nobody uses, or widen default-address-pools.",
+         Remedy("Name a subnet yourself, remove unused networks, or widen default-address-pools.",
                 (FindFreeSubnets(24), RehearsePrune()))),
     # The three messages of one fact: from the address management, the bridge driver, and the look at the host's routes.
     _row("create_network", r"[Pp]ool overlaps with other one|networks have overlapping IPv|conflicts with existing route",
@@ -142,7 +142,7 @@ TABLE: tuple[Row, ...] = (
     # The use case counts this as success: the endpoint is gone, as requested.
     _row("disconnect", r"is not connected to (?:the )?network|endpoint \S+ not found", NotFound,
          "endpoint-not-found", "The container has no endpoint in that network."),
-    # A connect and a disconnect can move the published ports to another network of the container, which binds them anew.
+    # A connect and a disconnect can move the published ports to another network of the container, which binds them again.
     # "Bind for" is the engine's own allocator: another container has the port.
     _row("connect disconnect " + _START, r"Bind for (?P<host_ip>\S+):(?P<host_port>\d+) failed: port is already allocated"
          , Conflict, "port-taken", "Port {host_port} of the host is taken already."),

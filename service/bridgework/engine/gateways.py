@@ -13,7 +13,7 @@ from dataclasses import replace
 from bridgework.ipam.usage import first_address
 from bridgework.model.snapshot import Network, Pool
 
-# Docker 29: a network without a reported gateway has none, such as a macvlan whose gateway nobody named.
+# Docker 29: a network without a reported gateway has none, such as a macvlan without a named gateway.
 _TOLD = (1, 52)
 # Docker 28 gives some networks no gateway (moby: GetSkipGwAlloc of each driver).
 _SKIPS = (1, 48)

@@ -57,6 +57,7 @@ class HelperLauncher:
         self._image = image
         self._timeout_s = timeout_s
         self._client = LazyClient(docker.APIClient, address, API_VERSION, timeout_s, MAX_CONNECTIONS)
+        # A daemon thread: it must not keep a worker alive that is told to end.
         threading.Thread(target=self._keep_tidy, name="helpers-tidy", daemon=True).start()
 
     def launch(self, place: Place, argument_json: str, timeout_s: float) -> Generator[str]:
@@ -69,7 +70,7 @@ class HelperLauncher:
         api = self._api()
         with translated("create_container", self._address, self._timeout_s):
             made = api.create_container_from_config(self._body(place, argument_json, timeout_s))["Id"]
-        with contextlib.ExitStack() as ending:  # runs its callbacks in reverse: hang up first, then remove
+        with contextlib.ExitStack() as ending:  # it runs its callbacks in reverse order
             ending.callback(self._end, made)
             with translated("start_container", self._address, self._timeout_s):
                 # Attached before the start, so that no line of output is missed.
@@ -118,7 +119,8 @@ class HelperLauncher:
         with contextlib.suppress(docker.errors.APIError, requests.exceptions.RequestException):
             try:
                 self._api().remove_container(container_id, force=True, v=True)
-            except docker.errors.APIError:  # the engine is removing it itself
+            except docker.errors.APIError:
+                # The engine is removing it itself (AutoRemove). Wait, so that the next helper finds nothing left.
                 self._api().wait(container_id, timeout=self._timeout_s, condition="removed")
 
     def _api(self) -> Any:
@@ -133,6 +135,7 @@ class HelperLauncher:
 
     def _sweep_leftovers(self) -> None:
         """Remove the helpers whose worker was killed before it could start or end them."""
+        # Any worker removes the leftovers of any other, by the times in the labels; a helper in time is left alone.
         for raw in self._api().containers(all=True, filters={"label": HELPER_LABEL}):
             label = START_BY_LABEL if raw["State"] == "created" else UNTIL_LABEL
             if int(raw["Labels"].get(label, "0")) < time.time():
@@ -172,6 +175,7 @@ def _lines(output: Iterator[bytes]) -> Iterator[str]:
     """Yield the lines, up to ``MAX_OUTPUT_BYTES`` in all."""
     # A line of many pieces is joined once: joining at each piece would take quadratic time.
     begun: list[bytes] = []
+    # A helper runs beside programs that are not trusted, which may fill what it reads.
     left = MAX_OUTPUT_BYTES
     for piece in output:
         left -= len(piece)

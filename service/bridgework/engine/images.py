@@ -19,6 +19,7 @@ def is_known(images: Iterable[Mapping[str, Any]], reference: str) -> bool:
     # An image without a tag is known by its id alone; "abc123" may be a name or the digits of an id.
     digits = _ID.fullmatch(reference)
     for image in images:
+        # An untagged image may have null instead of a list.
         names = (*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ()))
         if any(normal(name) == wanted for name in names):
             return True

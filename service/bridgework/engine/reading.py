@@ -137,6 +137,7 @@ def _id_of(name: str, known: Snapshot) -> str:
 def _read_endpoint(
     raw: Json, *, network_name: str, network_id: str, container_id: str, container_name: str, running: bool
 ) -> Endpoint:
+    # What the caller of a connect asked for; the fields beside it are what the endpoint has now.
     asked = raw.get("IPAMConfig") or {}
     return Endpoint(
         network_id=network_id,
@@ -195,6 +196,7 @@ def read_time(raw: object) -> str | None:
 
 def time_ns_of(raw: str) -> int:
     """Return an RFC 3339 time as nanoseconds since 1970."""
+    # datetime holds microseconds, and the engine writes nanoseconds.
     fraction = re.search(r"\.(\d+)", raw)
     whole = datetime.fromisoformat(re.sub(r"\.\d+", "", raw))
     return int(whole.timestamp()) * 1_000_000_000 + int((fraction[1] if fraction else "0").ljust(9, "0")[:9])

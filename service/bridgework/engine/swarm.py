@@ -27,6 +27,7 @@ class EngineSwarm:
     def membership(self) -> Membership:
         """See ``Swarm``; from ``GET /info``."""
         swarm = (self._get("/info") or {}).get("Swarm") or {}
+        # "pending", "error" and "locked" are no membership that anything can be asked about.
         if swarm.get("LocalNodeState") != "active":
             return Membership()
         return Membership(

@@ -130,6 +130,7 @@ def _read(text: str) -> tuple[tuple[Match, ...], tuple[Effect, ...]]:
 
 
 def _match(option: str, words: _Words, *, negated: bool) -> Match:
+    # A value that cannot be read makes the match unknown, as an unknown option does.
     reader = _OPTIONS.get(option)
     begin = words.at
     try:
@@ -172,6 +173,7 @@ def _subnet(text: str) -> tuple[int, Range]:
 
 def _address_range(key: str) -> Callable[[_Words], Match]:
     def read(words: _Words) -> Match:
+        # "10.0.0.1-10.0.0.9" of the module iprange.
         low, _, high = words.take().partition("-")
         return Match(key, ((number(low), number(high or low)),), version=6 if ":" in low else 4)
 

@@ -161,6 +161,7 @@ def _mark(body: Json) -> Effect:
 def _matches(_: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
     left, operator = body["left"], body["op"]
     values = named.elements(rule, body["right"])
+    # A right side can be one value, an anonymous set, or the name of a set.
     if operator in {"<", ">", "<=", ">="}:
         # A comparison is a range with one end at the limit of 32 bits, the largest number that rules compare.
         values = [{"range": _bounds(operator, values[0])}]
@@ -213,6 +214,7 @@ def _key_matches(left: Json, values: list[Json], rule: Json, *, negated: bool = 
 
 def _version(values: list[Json]) -> int:
     """Return the IP version of addresses, prefixes or ranges; IPv4 where there is none."""
+    # All values of one match are of one version: nft checks the type of a set.
     for value in map(_plain, values):
         first = value if isinstance(value, str) else value["prefix"]["addr"] if "prefix" in value else value["range"][0]
         return 6 if ":" in first else 4
@@ -265,6 +267,7 @@ def _payload(protocol: str, name: str, rule: Json) -> tuple[str, tuple[Match, ..
         return _NETWORK.get(name, UNKNOWN), (
             (Match("version", ((version, version),)),) if rule["family"] == "inet" else ()
         )
+    # "th" is the transport header of any protocol that has ports.
     if protocol == "th":
         return _PORTS.get(name, UNKNOWN), ()
     # Naming a field of TCP says that the packet is TCP.

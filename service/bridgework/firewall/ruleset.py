@@ -22,6 +22,7 @@ class Hook(Enum):
     POSTROUTING = "postrouting"
 
 
+# The values of conntrack that rules compare, in the words of nftables; iptables has the same in capitals.
 NEW, ESTABLISHED = "new", "established"
 ORIGINAL, REPLY = "original", "reply"
 DNAT, SNAT = "dnat", "snat"
@@ -219,6 +220,7 @@ EPHEMERAL = (32768, 60999)
 
 
 def _source_port(match: Match, packet: Packet) -> bool | None:
+    # A rule about ports names a protocol with ports, too, so that match excludes every other packet.
     if packet.protocol not in {"tcp", "udp", "sctp"}:
         return False
     if packet.source_port is not None:
@@ -274,6 +276,7 @@ _PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58, "sctp": 13
 
 
 def _protocol(match: Match, packet: Packet) -> bool | None:
+    # iptables-save prints a number for a protocol that /etc/protocols does not name.
     numbers = _PROTOCOL_NUMBERS.get(packet.protocol)
     return packet.protocol in match.words or (numbers is not None and _among(match, numbers) is True)
 

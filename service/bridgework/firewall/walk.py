@@ -189,6 +189,7 @@ class Walk:
         return ended or ("return" if effect.kind == "goto" else None), packet
 
     def _tell(self, place: Place, rule: Rule | None, effect: str, before: Packet, after: Packet) -> Step:
+        # Before and after, so that a finding can say what a translation did.
         step = Step(place, rule, effect, before, after)
         self.steps.append(step)
         return step

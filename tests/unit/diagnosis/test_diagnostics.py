@@ -220,7 +220,7 @@ def test_an_address_written_down_that_nobody_holds_is_stale():
     known = {"db": "172.18.0.9", "gw": "172.18.0.1", "web": "172.18.0.2", "out": "192.0.2.1", "odd": "host-gateway"}
     web = container("web", endpoint("web", "lab", "172.18.0.2", gateway="172.18.0.1"), extra_hosts=known)
     finding = only(network("lab"), web, code="stale-address")
-    assert finding.message == "web knows db as 172.18.0.9 (extra_hosts), which nobody holds."
+    assert finding.message == "web has db as 172.18.0.9 (extra_hosts), which no container holds."
 
 
 def test_a_stale_line_of_the_hosts_file_is_found_inside():
