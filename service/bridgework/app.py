@@ -19,7 +19,6 @@ from bridgework.engine.docker_engine import DockerEngine
 from bridgework.engine.helper_launcher import HelperLauncher
 from bridgework.engine.swarm import EngineSwarm
 from bridgework.http import compression, cors, static_files
-from bridgework.http.answers import plain
 from bridgework.http.auth import Authenticator, TokensFile
 from bridgework.http.caching import KeptAnswers
 from bridgework.http.contract import Operation, Resource
@@ -41,6 +40,7 @@ from bridgework.http.resources.matrix.requests import MatrixRequestSchema
 from bridgework.http.resources.networks import routes as networks
 from bridgework.http.resources.probe import routes as probe
 from bridgework.http.resources.topology import routes as topology
+from bridgework.http.schemas.answers import plain
 from bridgework.model.engine_port import Engine
 from bridgework.model.peers import Peers, Swarm
 from bridgework.model.probe_port import ProbeRunner

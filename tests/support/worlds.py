@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 
 from bridgework.analysis.case import Case
-from bridgework.http.actions import call_of
+from bridgework.http.schemas.actions import call_of
 from bridgework.model.checks import (
     AddressDestination,
     ContainerDestination,

@@ -12,10 +12,10 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.validate import Regexp
 
 from bridgework import __version__
-from bridgework.http.answers import Variants
 from bridgework.http.contract import JSON, Media, Operation, Resource
-from bridgework.http.fields import NO_CONTROL, Strict, Text
 from bridgework.http.problems.schemas import ProblemSchema
+from bridgework.http.schemas.answers import Variants
+from bridgework.http.schemas.fields import NO_CONTROL, Strict, Text
 from tools.openapi.examples import attach_examples
 from tools.openapi.links import add_links
 from tools.openapi.open_pages import paths as open_paths

@@ -8,9 +8,9 @@ from typing import Any
 
 from marshmallow import Schema
 
-from bridgework.http.answers import Variants
 from bridgework.http.contract import JSON, Media, Operation, ResultShape
 from bridgework.http.problems.documents import MEDIA_TYPE
+from bridgework.http.schemas.answers import Variants
 
 PROBLEM_CODES = "x-problem-codes"
 """The extension of an operation that lists, by status, the codes of its problems beside those of every operation."""

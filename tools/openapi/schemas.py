@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bridgework.http.fields import ANY_IP_VERSION, NAMES_PATTERN
+from bridgework.http.schemas.fields import ANY_IP_VERSION, NAMES_PATTERN
 
 INT32_MAX = 2**31 - 1
 SAFE_MAX = 2**53 - 1

@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 from flask import Response, json, stream_with_context
 from marshmallow import Schema
 
-from bridgework.http.answers import Variants, part, text, word
 from bridgework.http.contract import Media, RequestContext, ViewResult, created, json_text
 from bridgework.http.problems.documents import HttpProblem, problem_of
 from bridgework.http.problems.schemas import ProblemSchema
 from bridgework.http.resources.containers.schemas import ContainerSchema
+from bridgework.http.schemas.answers import Variants, part, text, word
 from bridgework.model.errors import BridgeworkError
 from bridgework.telemetry import progress
 from bridgework.use_cases.idempotency import Created

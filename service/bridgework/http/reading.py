@@ -17,7 +17,7 @@ from bridgework.http import strict_json
 from bridgework.http.contract import JSON, Operation
 from bridgework.http.problems.documents import HttpProblem
 from bridgework.http.problems.faults import near
-from bridgework.http.queries import TRUTHS
+from bridgework.http.schemas.queries import TRUTHS
 from bridgework.model.errors import InputFault, invalid
 
 MAX_KEY_LENGTH = 255

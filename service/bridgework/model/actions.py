@@ -1,4 +1,4 @@
-"""What a client can do to fix a problem, as values. Remedies hold them; ``http/actions.py`` renders each as a request.
+"""Actions of a client that fix a problem, as values. ``http/schemas/actions.py`` renders them as requests.
 
 A network or container is named as a path of the API names it: by its name or its full id.
 """

@@ -8,7 +8,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from bridgework.app import RESOURCES
-from bridgework.http.actions import call_of
+from bridgework.http.schemas.actions import call_of
 from bridgework.model import actions
 from bridgework.model.actions import Action, Call, Read
 from bridgework.model.create_specs import EndpointSpec, NetworkSpec

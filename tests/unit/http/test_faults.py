@@ -6,8 +6,8 @@ import pytest
 from marshmallow import Schema, ValidationError, fields, validate
 
 from bridgework.app import RESOURCES
-from bridgework.http.fields import Whole
 from bridgework.http.reading import flattened
+from bridgework.http.schemas.fields import Whole
 
 OPERATIONS = [operation for resource in RESOURCES for operation in resource.operations]
 SCHEMAS = {type(schema): schema for operation in OPERATIONS for schema in (operation.body, operation.query) if schema}

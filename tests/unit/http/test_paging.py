@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from bridgework.http.paging import page
-from bridgework.http.queries import PageQuery
+from bridgework.http.schemas.queries import PageQuery
 from bridgework.model.errors import InvalidInput
 
 

@@ -4,8 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from bridgework.http.answers import Plain, plain
 from bridgework.http.resources.topology.schemas import TopologySchema
+from bridgework.http.schemas.answers import Plain, plain
 from bridgework.model.topology_graph import Edge, Node
 
 

@@ -9,7 +9,7 @@ from gunicorn.config import LimitRequestFieldSize
 
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
-from bridgework.http.fields import Strict
+from bridgework.http.schemas.fields import Strict
 from bridgework.ipam.input import validate_container_name, validate_network_name
 from bridgework.server.refusals import REFUSALS
 from bridgework.settings import Settings

@@ -15,8 +15,8 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from bridgework.http.contract import json_text
-from bridgework.http.findings import RemedySchema
 from bridgework.http.problems.catalogue import PROBLEMS
+from bridgework.http.schemas.findings import RemedySchema
 from bridgework.model import errors
 from bridgework.model.actions import Read
 

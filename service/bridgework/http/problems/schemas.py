@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from bridgework.http.answers import number, text, word
-from bridgework.http.fields import described
-from bridgework.http.findings import RemedySchema
+from bridgework.http.schemas.answers import number, text, word
+from bridgework.http.schemas.fields import described
+from bridgework.http.schemas.findings import RemedySchema
 
 
 class FaultSchema(Schema):

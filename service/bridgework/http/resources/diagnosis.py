@@ -7,12 +7,12 @@ import hashlib
 from marshmallow import Schema
 
 from bridgework.explanations import CATALOGUE
-from bridgework.http.answers import list_of, next_page, text, texts, word
 from bridgework.http.contract import RequestContext, Resource, ViewResult
-from bridgework.http.findings import SEVERITIES, FindingSchema
 from bridgework.http.paging import page
-from bridgework.http.queries import PageQuery
 from bridgework.http.resources.nodes import is_forwarded
+from bridgework.http.schemas.answers import list_of, next_page, text, texts, word
+from bridgework.http.schemas.findings import SEVERITIES, FindingSchema
+from bridgework.http.schemas.queries import PageQuery
 from bridgework.model.checks import Finding
 from bridgework.use_cases import diagnosis
 

@@ -9,9 +9,9 @@ from typing import ClassVar
 from flask import Response
 from marshmallow import Schema, fields
 
-from bridgework.http.answers import ReferenceSchema, Variants, number, part, text, word
 from bridgework.http.contract import Media, RequestContext, Resource
-from bridgework.http.fields import Choice, Strict, Text, absent, required
+from bridgework.http.schemas.answers import ReferenceSchema, Variants, number, part, text, word
+from bridgework.http.schemas.fields import Choice, Strict, Text, absent, required
 from bridgework.lifetime import stream_ends
 from bridgework.model.event_log import EngineState, Gap, GapReason, Heartbeat, Reach
 from bridgework.use_cases import events

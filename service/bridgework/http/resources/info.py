@@ -5,10 +5,10 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from bridgework import __version__
-from bridgework.http.answers import number, part, plain, text, text_map, texts, word
 from bridgework.http.contract import RequestContext, Resource, ViewResult
-from bridgework.http.fields import required
-from bridgework.http.findings import RemedySchema
+from bridgework.http.schemas.answers import number, part, plain, text, text_map, texts, word
+from bridgework.http.schemas.fields import required
+from bridgework.http.schemas.findings import RemedySchema
 from bridgework.policy.access import Role
 from bridgework.use_cases import info
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
-from bridgework.http.answers import ReferenceSchema, flag, list_of, next_page, part, text, texts, word
 from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import page
-from bridgework.http.queries import PageQuery
+from bridgework.http.schemas.answers import ReferenceSchema, flag, list_of, next_page, part, text, texts, word
+from bridgework.http.schemas.queries import PageQuery
 from bridgework.model.peers import FORWARDED_HEADER, Node
 
 RESOURCE = Resource("service")

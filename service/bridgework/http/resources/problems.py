@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
-from bridgework.http.answers import number, page_of, text
 from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import page
 from bridgework.http.problems.catalogue import PROBLEMS
 from bridgework.http.problems.documents import HttpProblem
-from bridgework.http.queries import PageQuery
+from bridgework.http.schemas.answers import number, page_of, text
+from bridgework.http.schemas.queries import PageQuery
 
 RESOURCE = Resource("service")
 

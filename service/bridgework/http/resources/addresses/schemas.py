@@ -6,9 +6,9 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates
 
-from bridgework.http.answers import ReferenceSchema, list_of, part, text, texts, word
-from bridgework.http.fields import CIDR, Strict, described, optional
-from bridgework.http.queries import QueryWhole
+from bridgework.http.schemas.answers import ReferenceSchema, list_of, part, text, texts, word
+from bridgework.http.schemas.fields import CIDR, Strict, described, optional
+from bridgework.http.schemas.queries import QueryWhole
 from bridgework.ipam.usage import PREFIX_LENGTHS
 
 MAX_SAFE = 2**53 - 1

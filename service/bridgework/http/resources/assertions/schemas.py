@@ -6,10 +6,10 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_load
 
-from bridgework.http.answers import decimal, flag, list_of, part, text, word
-from bridgework.http.fields import Choice, Text, described, required
 from bridgework.http.resources.checks.requests import CheckRequestSchema
 from bridgework.http.resources.checks.schemas import VERDICTS, CheckResultSchema
+from bridgework.http.schemas.answers import decimal, flag, list_of, part, text, word
+from bridgework.http.schemas.fields import Choice, Text, described, required
 from bridgework.model.checks import Verdict
 from bridgework.use_cases.connectivity.assertions import Assertion
 

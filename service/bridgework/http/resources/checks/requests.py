@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, post_load, pre_dump, validate, validates_schema
 
-from bridgework.http.answers import plain
-from bridgework.http.fields import (
+from bridgework.http.schemas.answers import plain
+from bridgework.http.schemas.fields import (
     ANY_IP_VERSION,
     Choice,
     ExactlyOne,

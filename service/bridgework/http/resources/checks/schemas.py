@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
-from bridgework.http.answers import decimal, list_of, number, part, text, texts, word
-from bridgework.http.findings import FindingSchema
+from bridgework.http.schemas.answers import decimal, list_of, number, part, text, texts, word
+from bridgework.http.schemas.findings import FindingSchema
 from bridgework.model.checks import HopStatus, Protocol, Reason, Verdict
 
 PROTOCOLS = tuple(protocol.value for protocol in Protocol)

@@ -9,7 +9,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from bridgework.http.fields import (
+from bridgework.http.resources.containers.schemas import MAX_PORT, RESTART_POLICIES, STATES, TRANSPORTS
+from bridgework.http.resources.endpoints.requests import EndpointFieldsSchema
+from bridgework.http.schemas.fields import (
     ANY_IP_VERSION,
     NAME,
     NAMES_PATTERN,
@@ -31,9 +33,7 @@ from bridgework.http.fields import (
     optional,
     required,
 )
-from bridgework.http.queries import Filter, LabelFilter, PageQuery, QueryWhole
-from bridgework.http.resources.containers.schemas import MAX_PORT, RESTART_POLICIES, STATES, TRANSPORTS
-from bridgework.http.resources.endpoints.requests import EndpointFieldsSchema
+from bridgework.http.schemas.queries import Filter, LabelFilter, PageQuery, QueryWhole
 from bridgework.model.create_specs import ContainerRequest, NetworkPlace
 from bridgework.model.snapshot import PublishedPort
 from bridgework.policy.access import is_reserved

@@ -9,7 +9,6 @@ from flask import Response
 from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import filters, page
 from bridgework.http.progress import LINES, answered
-from bridgework.http.queries import ForceQuery
 from bridgework.http.resources.containers.requests import (
     ContainerCreateSchema,
     ContainerQuery,
@@ -17,6 +16,7 @@ from bridgework.http.resources.containers.requests import (
     StopQuery,
 )
 from bridgework.http.resources.containers.schemas import ContainerPageSchema, ContainerSchema
+from bridgework.http.schemas.queries import ForceQuery
 from bridgework.use_cases import container_creation, containers
 from bridgework.use_cases.views import describe_container
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
-from bridgework.http.answers import (
+from bridgework.http.resources.endpoints.schemas import EndpointSchema
+from bridgework.http.schemas.answers import (
     Assigned,
     ReferenceSchema,
     list_of,
@@ -16,8 +17,7 @@ from bridgework.http.answers import (
     texts,
     word,
 )
-from bridgework.http.findings import FindingSchema
-from bridgework.http.resources.endpoints.schemas import EndpointSchema
+from bridgework.http.schemas.findings import FindingSchema
 
 STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 RESTART_POLICIES = ("no", "always", "unless-stopped", "on-failure")

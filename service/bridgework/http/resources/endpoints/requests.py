@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from marshmallow import validate
 
-from bridgework.http.fields import (
+from bridgework.http.schemas.fields import (
     MAX_PRIORITY,
     Address,
     Address4,

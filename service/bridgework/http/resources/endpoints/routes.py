@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import page
-from bridgework.http.queries import ForceQuery, PageQuery
 from bridgework.http.resources.endpoints.requests import EndpointConnectSchema
 from bridgework.http.resources.endpoints.schemas import ConnectedEndpointSchema, EndpointPageSchema, EndpointSchema
 from bridgework.http.resources.networks.routes import FINDING_A_NETWORK
+from bridgework.http.schemas.queries import ForceQuery, PageQuery
 from bridgework.use_cases import endpoints
 
 RESOURCE = Resource("networks")

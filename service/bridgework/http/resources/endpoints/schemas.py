@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
-from bridgework.http.answers import (
+from bridgework.http.schemas.answers import (
     Assigned,
     ReferenceSchema,
     list_of,
@@ -16,8 +16,8 @@ from bridgework.http.answers import (
     texts,
     word,
 )
-from bridgework.http.fields import MAX_PRIORITY
-from bridgework.http.findings import FindingSchema
+from bridgework.http.schemas.fields import MAX_PRIORITY
+from bridgework.http.schemas.findings import FindingSchema
 
 
 class EndpointContainerSchema(Schema):

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bridgework.http.answers import plain
 from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import page
-from bridgework.http.queries import PageQuery
 from bridgework.http.resources.inside.schemas import (
     ContainerDnsSchema,
     ContainerPortPageSchema,
@@ -18,6 +16,8 @@ from bridgework.http.resources.inside.schemas import (
     RoutePageSchema,
     SocketPageSchema,
 )
+from bridgework.http.schemas.answers import plain
+from bridgework.http.schemas.queries import PageQuery
 from bridgework.model.observations import Route
 from bridgework.use_cases import inside, inside_names
 

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from bridgework.http.answers import ReferenceSchema, flag, list_of, next_page, number, page_of, part, text, texts, word
 from bridgework.http.resources.containers.schemas import MAX_PORT, TRANSPORTS, PublishedPortSchema
+from bridgework.http.schemas.answers import (
+    ReferenceSchema,
+    flag,
+    list_of,
+    next_page,
+    number,
+    page_of,
+    part,
+    text,
+    texts,
+    word,
+)
 
 _FAMILIES = ("ipv4", "ipv6")
 _SCOPES = ("global", "site", "link", "host", "nowhere")

@@ -10,11 +10,11 @@ from typing import Any
 
 from flask import Response
 
-from bridgework.http.answers import ReferenceSchema
 from bridgework.http.contract import JSON, Media, RequestContext, Resource, ViewResult, json_text
 from bridgework.http.resources.matrix.requests import MatrixRequestSchema
 from bridgework.http.resources.matrix.schemas import MatrixLineSchema, MatrixSchema, SurpriseSchema
 from bridgework.http.resources.nodes import GapSchema, is_forwarded
+from bridgework.http.schemas.answers import ReferenceSchema
 from bridgework.lifetime import client_left
 from bridgework.model.checks import Verdict
 from bridgework.policy.access import Role

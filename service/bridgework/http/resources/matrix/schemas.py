@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from marshmallow import Schema, fields, validate
 
-from bridgework.http.answers import ReferenceSchema, Variants, decimal, list_of, number, part, word
-from bridgework.http.fields import described
-from bridgework.http.findings import FindingSchema
 from bridgework.http.resources.checks.schemas import REASONS, VERDICTS
 from bridgework.http.resources.nodes import GapSchema
+from bridgework.http.schemas.answers import ReferenceSchema, Variants, decimal, list_of, number, part, word
+from bridgework.http.schemas.fields import described
+from bridgework.http.schemas.findings import FindingSchema
 
 CELLS = ("reachable", "unreachable", "inconclusive", "self")
 _PARTIAL = "Swarm nodes that did not measure or report; the cells that need them are `inconclusive`."

@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
-from bridgework.http.answers import Derived
-from bridgework.http.fields import (
+from bridgework.http.schemas.answers import Derived
+from bridgework.http.schemas.fields import (
     CIDR,
     NAME,
     NOT_AN_ID,
@@ -24,7 +24,7 @@ from bridgework.http.fields import (
     optional,
     required,
 )
-from bridgework.http.queries import Filter, LabelFilter, PageQuery, QueryFlag
+from bridgework.http.schemas.queries import Filter, LabelFilter, PageQuery, QueryFlag
 from bridgework.model.create_specs import NetworkSpec
 from bridgework.model.snapshot import BUILTIN_NETWORKS, Pool
 

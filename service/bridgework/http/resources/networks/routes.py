@@ -6,9 +6,9 @@ from functools import partial
 
 from bridgework.http.contract import RequestContext, Resource, ViewResult, created
 from bridgework.http.paging import filters, page
-from bridgework.http.queries import ForceQuery
 from bridgework.http.resources.networks.requests import NetworkCreateSchema, NetworkQuery, PruneQuery
 from bridgework.http.resources.networks.schemas import NetworkPageSchema, NetworkSchema, PruneResultSchema
+from bridgework.http.schemas.queries import ForceQuery
 from bridgework.policy.access import Role
 from bridgework.use_cases import networks, prune
 from bridgework.use_cases.views import describe_network

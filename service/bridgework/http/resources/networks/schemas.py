@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from bridgework.http.answers import (
+from bridgework.http.schemas.answers import (
     Assigned,
     Derived,
     ReferenceSchema,
@@ -17,7 +17,7 @@ from bridgework.http.answers import (
     text_map,
     word,
 )
-from bridgework.http.fields import CIDR, described
+from bridgework.http.schemas.fields import CIDR, described
 
 
 class PoolSchema(Schema):

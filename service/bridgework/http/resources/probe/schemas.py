@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from bridgework.http.fields import Choice, Strict, Text, absent, optional, required
 from bridgework.http.resources.checks.requests import MAX_PORT, PROTOCOLS
+from bridgework.http.schemas.fields import Choice, Strict, Text, absent, optional, required
 
 
 class ProbeQuery(Strict):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from bridgework.http.answers import Plain, list_of, text, word
-from bridgework.http.fields import Choice, Strict, Text, absent, optional, required
-from bridgework.http.queries import QueryFlag, QueryWhole
 from bridgework.http.resources.nodes import GapSchema
+from bridgework.http.schemas.answers import Plain, list_of, text, word
+from bridgework.http.schemas.fields import Choice, Strict, Text, absent, optional, required
+from bridgework.http.schemas.queries import QueryFlag, QueryWhole
 
 
 class NodeSchema(Schema):

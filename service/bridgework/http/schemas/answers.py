@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
 
-from bridgework.http.fields import described
+from bridgework.http.schemas.fields import described
 
 
 def _always(text: str, *, null: bool, attribute: str | None, metadata: dict[str, Any]) -> dict[str, Any]:

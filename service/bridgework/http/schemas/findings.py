@@ -8,8 +8,8 @@ from typing import Any
 from marshmallow import Schema, pre_dump
 
 from bridgework.explanations import CATALOGUE
-from bridgework.http.actions import call_of
-from bridgework.http.answers import any_values, list_of, part, text, texts, word
+from bridgework.http.schemas.actions import call_of
+from bridgework.http.schemas.answers import any_values, list_of, part, text, texts, word
 from bridgework.model.errors import Remedy
 
 COMPONENT_KINDS = ("bridge", "container", "endpoint", "host", "interface", "network", "node")

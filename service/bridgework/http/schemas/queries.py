@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from bridgework.http.fields import MAX_LABELS, Strict, Text, described, optional
+from bridgework.http.schemas.fields import MAX_LABELS, Strict, Text, described, optional
 
 
 class Cursor(Text):

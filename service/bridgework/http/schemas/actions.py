@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridgework.http.answers import plain
-from bridgework.http.fields import Request
 from bridgework.http.resources.endpoints.requests import EndpointConnectSchema
 from bridgework.http.resources.networks.requests import NetworkCreateSchema
+from bridgework.http.schemas.answers import plain
+from bridgework.http.schemas.fields import Request
 from bridgework.model import actions
 from bridgework.model.actions import Action, Call
 
