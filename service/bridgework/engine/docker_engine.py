@@ -209,6 +209,7 @@ def _has_news(sock: socket.socket | None) -> bool:
         # http.client gives up its socket where a proxy closes after each answer. Then the log is read each second.
         time.sleep(HEARTBEAT_S)
         return True
+    # What the bytes say does not matter: the log is read anyway.
     try:
         piece = sock.recv(65536)
     except TimeoutError:

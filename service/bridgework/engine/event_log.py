@@ -42,6 +42,7 @@ class EventLog:
         """Take everything in the log as seen."""
         self._ahead_ns = ahead_ns
         self._anchor, self._seen = None, {}
+        # Since the beginning, so that lines which enter late are known as such.
         self._raw = self._query(0, self._now_ns())
         self._remember(_lines(self._raw))
 
@@ -103,6 +104,7 @@ def log_query(since_ns: int, until_ns: int) -> dict[str, str]:
 
 def read_event(raw: Mapping[str, Any]) -> EngineEvent:
     """Read one line of ``GET /events`` (Docker Engine API v1.45, ``EventMessage``)."""
+    # The id is the time: it orders the events, and a client resumes after it.
     actor = raw.get("Actor") or {}
     attributes = {str(key): str(value) for key, value in (actor.get("Attributes") or {}).items()}
     moment = int(raw["timeNano"])

@@ -44,6 +44,7 @@ def _pair(version: str) -> tuple[int, int]:
 def read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
     """Read the answers of ``GET /info`` and ``GET /version``."""
     swarm = info.get("Swarm") or {}
+    # Older engines do not report FirewallBackend.
     firewall = info.get("FirewallBackend") or {}
     facts = EngineFacts(
         id=info.get("ID") or "",

@@ -87,6 +87,7 @@ class HelperLauncher:
     def _body(self, place: Place, argument_json: str, timeout_s: float) -> dict[str, Any]:
         now = int(time.time())
         labels = {START_BY_LABEL: now + START_WITHIN_S, UNTIL_LABEL: now + int(timeout_s + self._timeout_s)}
+        # The namespace of another container, without any right in it beyond the network.
         mode = f"container:{place.container_id}" if place.container_id else "host"
         return {
             "Image": self._image,

@@ -29,6 +29,7 @@ class Answers:
     @property
     def whole(self) -> bool:
         """Whether every answer is complete, or the last one said that the connection ends with it."""
+        # After "Connection: close" no further answer comes, whatever was asked.
         ended = bool(self.found) and not self._begun and not self.connection_stays
         return ended or len(self.found) == self._expected
 
@@ -55,6 +56,7 @@ class Answers:
 
     def on_message_begin(self) -> None:
         """Handle the beginning of a status line (called by httptools)."""
+        # Bytes that nothing asked for: the answers to come could not be told from them.
         if self.whole:
             raise http.client.BadStatusLine("more answers than requests")
         self._begun, self._bounded, self._limit_bytes = True, False, MAX_HEAD_BYTES
@@ -65,7 +67,7 @@ class Answers:
 
     def on_headers_complete(self) -> None:
         """Allow a body's size from here on (called by httptools)."""
-        self._limit_bytes = MAX_ANSWER_BYTES
+        self._limit_bytes = MAX_ANSWER_BYTES  # until here the head's limit was in force
 
     def on_body(self, piece: bytes) -> None:
         """Keep a piece of the body (called by httptools)."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any
 
+from bridgework.firewall.nft_text import text_of
 from bridgework.firewall.ruleset import UNKNOWN, Chain, Effect, Hook, Match, Range, Rule, Table, number
 
 Json = Any
@@ -80,7 +81,7 @@ class _Sets:
 
 def _rules(rule: Json, named: _Sets) -> list[Rule]:
     """Return the rule, or one rule for each element of its map."""
-    text = _text(rule)
+    text = text_of(rule)
     # A rule can have several maps, and statements behind them: every combination is a way of its own.
     ways: list[tuple[tuple[Match, ...], tuple[Effect, ...]]] = [((), ())]
     for statement in rule["expr"]:
@@ -319,48 +320,3 @@ def _range(value: Mapping[str, Json]) -> Range:
         return int(net.network_address), int(net.broadcast_address)
     low, high = value["range"]
     return (low, high) if isinstance(low, int) else (number(low), number(high))
-
-
-def _text(rule: Json) -> str:
-    """Return the rule roughly as ``nft list`` prints it, to be quoted."""
-    words = " ".join(_said(kind, body) for s in rule["expr"] for kind, body in s.items() if kind != "counter")
-    comment = f' comment "{rule["comment"]}"' if "comment" in rule else ""
-    return words + comment
-
-
-def _said(kind: str, body: Json) -> str:
-    if kind == "match":
-        operator = "" if body["op"] in {"==", "in"} else f"{body['op']} "
-        return f"{_expression(body['left'])} {operator}{_expression(body['right'])}"
-    if kind == "vmap":
-        return f"{_expression(body['key'])} vmap {_expression(body['data'])}"
-    if kind in {"jump", "goto"}:
-        return f"{kind} {body['target']}"
-    if kind in {"dnat", "snat", "redirect"}:
-        port = f":{body['port']}" if body and "port" in body else ""
-        return f"{kind} to {_expression((body or {}).get('addr', ''))}{port}"
-    return kind
-
-
-def _expression(value: Json) -> str:
-    if isinstance(value, str | int):
-        return str(value)
-    if isinstance(value, list):
-        return ",".join(map(_expression, value))
-    ((kind, body),) = value.items()
-    says = _SAYS.get(kind)
-    return kind if says is None else says(body)
-
-
-_SAYS: Mapping[str, Callable[[Json], str]] = {
-    "payload": lambda body: f"{body['protocol']} {body['field']}",
-    "meta": lambda body: str(body["key"]),
-    "ct": lambda body: f"ct {body['key']}",
-    "fib": lambda body: f"fib {','.join(body['flags'])} {body['result']}",
-    "prefix": lambda body: f"{body['addr']}/{body['len']}",
-    "range": lambda body: f"{body[0]}-{body[1]}",
-    "set": lambda body: f"{{ {', '.join(map(_expression, body if isinstance(body, list) else [body]))} }}",
-    "concat": lambda body: " . ".join(map(_expression, body)),
-    "&": lambda body: " & ".join(map(_expression, body)),
-    "|": lambda body: " | ".join(map(_expression, body)),
-}
