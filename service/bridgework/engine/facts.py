@@ -37,6 +37,7 @@ def negotiate(version: Any) -> tuple[str, tuple[int, int]]:
 
 
 def _pair(version: str) -> tuple[int, int]:
+    # As numbers: as text, "1.9" would be newer than "1.45".
     major, minor = version.split(".")[:2]
     return int(major), int(minor)
 

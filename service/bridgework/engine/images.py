@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+# Docker Hub has both names, and a plain name means it.
 _HOME = re.compile(r"(?:index\.)?docker\.io/")
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
 

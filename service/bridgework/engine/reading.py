@@ -15,6 +15,7 @@ from bridgework.model.snapshot import Container, Endpoint, Network, Pool, Publis
 from bridgework.policy.driver_options import ignored
 
 Json = Mapping[str, Any]
+# What Docker writes for a time that never came.
 _NEVER = "0001-01-01T00:00:00Z"
 
 

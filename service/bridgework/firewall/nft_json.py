@@ -16,7 +16,9 @@ from bridgework.firewall.nft_text import text_of
 from bridgework.firewall.ruleset import UNKNOWN, Chain, Effect, Hook, Match, Range, Rule, Table, number
 
 Json = Any
+# The names of the tables that iptables-nft keeps.
 _IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
+# Tables of the families bridge, arp and netdev see frames, not IP packets.
 _FAMILIES = frozenset({"ip", "ip6", "inet"})
 
 

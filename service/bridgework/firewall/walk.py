@@ -86,6 +86,7 @@ class Step:
     after: Packet
 
 
+# Exceptions, because a drop ends the walk from any depth of jumps.
 class EndedError(Exception):
     """The packet goes no further; ``verdict`` says why, ``step`` is the rule that ended it."""
 
