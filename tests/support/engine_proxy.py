@@ -1,10 +1,15 @@
-"""Between the service and the engine: counts the calls that pass, and can lose the answers of some of them."""
+"""Between the service and the engine: counts the calls that pass, and can lose the answers of some of them.
+
+``python -m tests.support.engine_proxy LISTEN ENGINE RECORD`` runs it as a program that writes each call to a file. When
+it runs in the engine's network namespace, a service that asks the kernel who serves the socket finds that namespace.
+"""
 
 import contextlib
 import http.client
 import re
 import socket
 import socketserver
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -91,8 +96,9 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 class EngineProxy:
     """A context manager; ``docker_host`` is where the service finds it."""
 
-    def __init__(self, engine_socket):
+    def __init__(self, engine_socket, *, listen=None, record=None):
         self.engine = Path(engine_socket)
+        self._listen, self._record = listen, record
         self.calls = Counter()
         self.over = threading.Event()
         self.hangs = False
@@ -102,7 +108,7 @@ class EngineProxy:
 
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="bw-proxy-")
-        path = f"{self._folder.name}/engine.sock"
+        path = str(self._listen or f"{self._folder.name}/engine.sock")
         self._server = _Server(path, _Handler)
         self._server.proxy = self
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -129,6 +135,9 @@ class EngineProxy:
 
     def note(self, method, path):
         with self._lock:
+            if self._record is not None:
+                self._record.write(f"{method} {path}\n")
+                self._record.flush()
             self.calls[f"{method} {ID.sub('/{id}', PREFIX.sub('', path.partition('?')[0]))}"] += 1
 
     def counted(self):
@@ -136,3 +145,15 @@ class EngineProxy:
         with self._lock:
             found, self.calls = self.calls, Counter()
         return found
+
+
+def main(listen, engine, record):
+    """Serve until the process is ended."""
+    with Path(record).open("a") as file, EngineProxy(engine, listen=listen, record=file):
+        sys.stdout.write("listening\n")
+        sys.stdout.flush()
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -59,9 +59,9 @@ def foreign(engine):
 def recorded(engine, tmp_path):
     """The engine behind a proxy: its address, and the calls so far."""
     socket, record = engine.runtime / "recorded.sock", tmp_path / "calls"
-    program = ROOT / "tests" / "support" / "recording_proxy.py"
-    command = ["nsenter", f"--net={engine.namespace}", "--", sys.executable, program, socket, engine.socket, record]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as proxy:
+    program = [sys.executable, "-m", "tests.support.engine_proxy", socket, engine.socket, record]
+    command = ["nsenter", f"--net={engine.namespace}", "--", *program]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as proxy:
         assert proxy.stdout.readline() == b"listening\n"
         yield f"unix://{socket}", lambda: record.read_text().splitlines()
         proxy.terminate()
@@ -83,8 +83,9 @@ def run_hostile(service, recorded, foreign, count, seed):
         for request, raw in zip(requests, pool.map(service.raw, requests), strict=True):
             statuses[judge(request, raw)] += 1
     assert {200, 400, 401, 403, 404, 405, 406, 411, 413, 415, 422} <= set(statuses), statuses
-    strange = [call for call in recorded[1]() if not KNOWN_CALLS.fullmatch(call.removesuffix(" HTTP/1.1"))]
-    assert strange == []
+    calls = recorded[1]()
+    assert len(calls) > count // 10
+    assert [call for call in calls if not KNOWN_CALLS.fullmatch(call)] == []
     assert [untouched(thing) for thing in foreign()] == [untouched(thing) for thing in before]
     assert service.ask("GET", "/readyz").status == 200
     said = service.said()
