@@ -1,22 +1,9 @@
 """A Docker engine of our own in a network namespace of its own; ``python -m tools.engine`` is its command line."""
 
-from tools.engine.private_engine import (
-    CGROUPS,
-    CONTAINERD_SETTINGS,
-    SEARCH_PATH,
-    EngineError,
-    PrivateEngine,
-    UnixConnection,
-    answers,
-    ask,
-    become_root,
-    install_packages,
-    keep_from_boot,
-    no_services_started,
-    run,
-    say,
-    wait_until,
-)
+from tools.engine.client import UnixConnection, answers, ask
+from tools.engine.packages import install_packages, keep_from_boot, no_services_started
+from tools.engine.private_engine import CGROUPS, CONTAINERD_SETTINGS, PrivateEngine
+from tools.engine.programs import SEARCH_PATH, EngineError, become_root, run, say, wait_until
 
 __all__ = [
     "CGROUPS",

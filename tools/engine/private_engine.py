@@ -1,41 +1,35 @@
 """A Docker engine of our own, whole in a network namespace of its own.
 
-Runnable (``start``, ``stop``, ``status``, ``clean``) and importable: tests use ``PrivateEngine``. Needs nothing but
-Python's own library, since it runs before any package is installed.
+It needs nothing but Python's own library, since it runs before any package is installed.
 
 The engine never meets the machine's own network: its bridges, routes and rules live in the namespace and vanish
 with it. Two places hold all of it: the directory given (data) and ``/run/NAME`` (sockets, state), which is short
 because a unix socket's path may be no longer than about 100 characters, however deep a checkout lies.
 """
 
-import argparse
 import contextlib
 import fcntl
 import http.client
-import io
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tarfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from tools.engine.client import answers, ask
+from tools.engine.image import IMAGE, busybox_archive
+from tools.engine.kernel import Process, mounts_below, same_namespace
+from tools.engine.packages import find_busybox, install_packages
+from tools.engine.programs import SEARCH_PATH, EngineError, run, say, wait_until
+
 NAME_PATTERN = re.compile(r"bridgework-[a-z0-9][a-z0-9-]{0,40}")
-IMAGE = "busybox:latest"
 READY_SECONDS = 120.0
 STOP_SECONDS = 40.0
-ASK_SECONDS = 30.0
-# A login through su often leaves the administrators' folders out of PATH.
-SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
-PACKAGE_OF = {"dockerd": "docker.io", "ip": "iproute2", "iptables": "iptables"}
 ENGINE_PROGRAMS = {"dockerd", "containerd", "containerd-shim-runc-v2", "runc", "docker-proxy"}
 NETNS_FOLDER = Path("/run/netns")
 # Folders that dockerd, a container's shim and umount make beside the places that they are given; parents come last.
@@ -47,213 +41,6 @@ MACHINE_FOLDERS = (
     Path("/run/mount"),
 )
 CGROUPS = Path("/sys/fs/cgroup")
-POLICY = Path("/usr/sbin/policy-rc.d")
-
-
-class EngineError(Exception):
-    """Says in a sentence why the engine could not be had, or not be removed."""
-
-
-def say(text: str) -> None:
-    """Tell the person what is happening, apart from the program's output."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a system program; a failure becomes a sentence with the program's own words."""
-    environment = {**os.environ, "PATH": SEARCH_PATH, "DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL
-    )
-    if check and done.returncode:
-        raise EngineError(f"`{' '.join(command)}` failed: {(done.stderr or done.stdout).strip()[-1500:]}")
-    return done
-
-
-def wait_until(condition: Callable[[], object], seconds: float) -> bool:
-    """Wait for a condition, no longer than the time given."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.03)
-    return True
-
-
-# -- packages ---------------------------------------------------------------------------------------------------
-
-
-def find_busybox() -> Path | None:
-    """Find a busybox that runs in an empty image: one that names no dynamic loader."""
-    found = shutil.which("busybox", path=SEARCH_PATH)
-    if found is None:
-        return None
-    with Path(found).open("rb") as file:
-        return None if b"/ld-" in file.read(4096) else Path(found)
-
-
-def missing_packages() -> list[str]:
-    """Name the Debian packages whose programs this machine lacks."""
-    missing = [package for program, package in PACKAGE_OF.items() if not shutil.which(program, path=SEARCH_PATH)]
-    return missing if find_busybox() else [*missing, "busybox-static"]
-
-
-@contextlib.contextmanager
-def no_services_started() -> Iterator[None]:
-    """Keep Debian from starting a second engine, on the machine's own network, when docker.io is installed."""
-    ours = not POLICY.exists()
-    if ours:
-        POLICY.write_text("#!/bin/sh\nexit 101\n")
-        POLICY.chmod(0o755)
-    try:
-        yield
-    finally:
-        if ours:
-            POLICY.unlink(missing_ok=True)
-
-
-def install_packages() -> None:
-    """Install what is missing, from Debian's or Ubuntu's own packages."""
-    missing = missing_packages()
-    if not missing:
-        return
-    if not shutil.which("apt-get", path=SEARCH_PATH):
-        raise EngineError(f"Install what Debian calls {', '.join(missing)}: this machine has no apt-get to do it with.")
-    say(f"Installing Debian packages: {', '.join(missing)}")
-    apt = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=120")
-    run(*apt, "update")
-    with no_services_started():
-        run(*apt, "install", "--yes", "--no-install-recommends", *missing)
-    if "docker.io" in missing:
-        keep_from_boot()
-
-
-def keep_from_boot() -> None:
-    """Keep the packages from starting an engine on the machine's own network at the next boot."""
-    if Path("/run/systemd/system").exists():
-        run("systemctl", "disable", "docker.service", "docker.socket", "containerd.service", check=False)
-    else:  # SysV's links in /etc/rc2.d and its neighbours
-        run("update-rc.d", "docker", "disable", check=False)
-
-
-# -- what the kernel knows ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process that cannot be confused with a later one of the same id."""
-
-    pid: int
-    started: str
-    boot: str
-
-    @classmethod
-    def of(cls, pid: int) -> Self | None:
-        """Describe a running process; None for one that is gone or only waits to be reaped."""
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return None if fields[0] in "ZX" else cls(pid, fields[19], boot)
-
-    def alive(self) -> bool:
-        """Whether this very process still runs."""
-        return Process.of(self.pid) == self
-
-    def send(self, signal_number: int) -> None:
-        """Signal this very process."""
-        if self.alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal_number)
-
-
-def mounts_below(*folders: Path) -> list[str]:
-    """List mount points at or below the folders, deepest first."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
-    inside = [point for point in points if any(Path(point).is_relative_to(folder) for folder in folders)]
-    return sorted(inside, key=len, reverse=True)
-
-
-def same_namespace(pid: int, namespace: Path) -> bool:
-    """Whether a process is in the network namespace that a file stands for."""
-    try:
-        return os.path.samestat(Path(f"/proc/{pid}/ns/net").stat(), namespace.stat())
-    except (FileNotFoundError, PermissionError, ProcessLookupError):
-        return False
-
-
-# -- speaking to the engine --------------------------------------------------------------------------------------
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = str(path)
-
-    def connect(self) -> None:
-        """Open the unix socket in the place of a TCP one."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-def ask(
-    path: Path, method: str, url: str, body: bytes | None = None, content_type: str = "application/x-tar"
-) -> tuple[int, bytes]:
-    """Make one request to an engine and return status and body; OSError when nobody answers."""
-    connection = UnixConnection(path, ASK_SECONDS)
-    try:
-        connection.request(method, url, body, {"Content-Type": content_type})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    except http.client.HTTPException as error:
-        raise OSError(f"no HTTP answer on {path}") from error
-    finally:
-        connection.close()
-
-
-def answers(path: Path) -> bool:
-    """Whether an engine answers on a unix socket, at once."""
-    try:
-        return ask(path, "GET", "/_ping")[0] == http.client.OK
-    except OSError:
-        return False
-
-
-def busybox_archive(busybox: Path) -> bytes:
-    """Make the image's file system: busybox, a link for each of its tools, a page to serve."""
-    tools = run(str(busybox), "--list").stdout.split()
-    files = {
-        "bin/busybox": busybox.read_bytes(),
-        "etc/passwd": b"root:x:0:0:root:/:/bin/sh\n",
-        "etc/group": b"root:x:0:\n",
-        "www/index.html": b"Served from a Bridgework busybox container.\n",
-    }
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for folder in ("bin", "dev", "etc", "proc", "sys", "tmp", "www"):
-            archive.addfile(_entry(folder, tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755))
-        for path, content in files.items():
-            mode = 0o755 if path.startswith("bin/") else 0o644
-            archive.addfile(_entry(path, tarfile.REGTYPE, mode, size=len(content)), io.BytesIO(content))
-        for tool in sorted(set(tools) - {"busybox"}):
-            archive.addfile(_entry(f"bin/{tool}", tarfile.SYMTYPE, 0o777, linkname="busybox"))
-    return buffer.getvalue()
-
-
-def _entry(path: str, kind: bytes, mode: int, **fields: Any) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(path)
-    entry.type, entry.mode = kind, mode
-    for key, value in fields.items():
-        setattr(entry, key, value)
-    return entry
-
-
-# -- the engine --------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -700,68 +487,3 @@ disabled_plugins = [
 [plugins."io.containerd.internal.v1.opt"]
   path = {opt}
 """
-
-
-def main() -> int:
-    """Do what the command line says; a failure is a sentence and exit code 1."""
-    parser = argparse.ArgumentParser(description="A Docker engine in a network namespace of its own.")
-    actions = parser.add_subparsers(dest="action", required=True)
-    for action in ("start", "stop", "status", "clean"):
-        one = actions.add_parser(action, help=f"{action} one engine")
-        one.add_argument("--dir", type=Path, required=True, help="where its data is kept")
-        one.add_argument("--name", required=True, help="the namespace's name, beginning with bridgework-")
-    actions.add_parser("packages", help="install the Debian packages that an engine needs")
-    actions.add_parser("sweep", help="remove the engines whose test run was killed or whose folder is gone")
-    given = parser.parse_args()
-    try:
-        return perform(given)
-    except EngineError as error:
-        say(str(error))
-        return 1
-    except KeyboardInterrupt:
-        say("Interrupted.")
-        return 130
-
-
-def perform(given: argparse.Namespace) -> int:
-    """Carry out one action; returns the exit code."""
-    if given.action == "packages":
-        if missing_packages():
-            become_root()
-            install_packages()
-        return 0
-    if given.action == "sweep":
-        become_root()
-        remove_orphans()
-        return 0
-    engine = PrivateEngine(given.dir, given.name)
-    if given.action == "status":
-        return status(engine)
-    if given.action == "clean" and not engine.leftovers():
-        say("There is no private engine to remove.")
-        return 0
-    become_root()
-    getattr(engine, given.action)()
-    if given.action == "start":
-        print(engine.docker_host)
-    return 0
-
-
-def become_root() -> None:
-    """Go on as root, through sudo where that is needed and there."""
-    if os.geteuid() == 0:
-        return
-    if not shutil.which("sudo"):
-        raise EngineError("A private engine needs root, and there is no sudo here: run this as root.")
-    say("A private engine needs root: going on through sudo")
-    raise SystemExit(subprocess.call(["sudo", "--", sys.executable, *sys.orig_argv[1:]]))
-
-
-def status(engine: PrivateEngine) -> int:
-    """Say whether the engine runs; exit code 3 when not, as service managers do."""
-    if engine.running() and answers(engine.socket):
-        print(f"running as process {engine.pid()}, DOCKER_HOST={engine.docker_host}")
-        return 0
-    kept = engine.leftovers()
-    print(f"not running, kept in {engine.directory}; `clean` removes it" if kept else "not running")
-    return 3
