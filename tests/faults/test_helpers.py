@@ -114,12 +114,12 @@ def short_times(monkeypatch):
 KILLED_IN_BETWEEN = """
 import os, sys, docker
 from bridgework.model.probe_port import Place
-from bridgework.engine import sidecar_launcher
+from bridgework.engine import helper_launcher
 from bridgework.engine.client import EngineAddress
 
 docker.APIClient.attach_socket = lambda *_, **__: os.kill(os.getpid(), 9)
-sidecar_launcher.START_WITHIN_S = 1
-launcher = sidecar_launcher.SidecarLauncher(EngineAddress(sys.argv[1]), sys.argv[2])
+helper_launcher.START_WITHIN_S = 1
+launcher = helper_launcher.HelperLauncher(EngineAddress(sys.argv[1]), sys.argv[2])
 list(launcher.launch(Place(None, "host"), "{}", 60.0))
 """
 
