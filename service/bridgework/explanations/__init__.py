@@ -1,8 +1,8 @@
-"""The catalogue of explanations, and the only way to make a finding.
+"""The catalogue of explanations, and the function that makes every finding.
 
-A code is stable and kebab-case; every finding of the service has a row here, so ``GET /v1/explanations`` and the
-page of the docs are this mapping, printed. A new explanation is one row in the room it belongs to
-(``containers``, ``names``, ``paths``, ``engine``) and one rule that produces it. Nothing here looks at an engine.
+A code is stable and in kebab-case. Every finding of the service has a row here: ``GET /v1/explanations`` and
+docs/explanations.md list these rows. To add an explanation, add a row to the module of its subject (``containers``,
+``names``, ``paths``, ``engine``) and a rule that produces it. Nothing here reads from an engine.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ HOST = Component("host", "host", "host")
 
 
 def of_container(container: Container) -> Component:
-    """The container as the thing a finding is about."""
+    """Return the container as the component of a finding."""
     return Component("container", container.id, container.name)
 
 
 def of_network(network: Network) -> Component:
-    """The network as the thing a finding is about."""
+    """Return the network as the component of a finding."""
     return Component("network", network.id, network.name)
 
 
@@ -45,7 +45,7 @@ def finding(
     evidence: Mapping[str, Any] | None = None,
     severity: Severity | None = None,
 ) -> Finding:
-    """A finding of the catalogue; its severity is the row's unless the question makes it worse or milder.
+    """Make a finding with a code of the catalogue. Its severity is the row's unless ``severity`` is given.
 
     Raises ``KeyError`` for a code that the catalogue does not have.
     """

@@ -1,4 +1,4 @@
-"""The shape of one explanation: what a finding's code means, apart from any one engine."""
+"""One explanation: what the code of a finding means on any engine."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ BLOCKING, WARNING, INFO = Severity.BLOCKING, Severity.WARNING, Severity.INFO
 class Explanation:
     """A row of the catalogue.
 
-    ``severity`` is the usual one; a rule may give another where the question makes it worse or milder.
-    ``meaning`` says what is so, ``detection`` from what it is read, ``remedy`` what mends it, ``example`` one message.
+    ``severity`` is the usual one; a rule may give another where the situation is worse or less severe.
+    ``meaning`` describes the state, ``detection`` the evidence for it, ``remedy`` how to fix it. ``example`` is the
+    message of one finding.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""Explanations that lie in names: the embedded DNS server, aliases, resolver configuration."""
+"""Explanations about names: the embedded DNS server, aliases, resolver configuration."""
 
 from __future__ import annotations
 
@@ -8,57 +8,60 @@ ROWS = (
     Explanation(
         "default-bridge-no-dns",
         BLOCKING,
-        "On the default bridge there is no DNS between containers: addresses work, names do not.",
-        "A name is asked for, and the default bridge is the only network the two have in common.",
-        "Put both on a network of their own; its embedded DNS server knows them by name.",
-        "tomcat82 cannot be resolved in tomcat81: both are on the default bridge only.",
+        "The default bridge has no DNS between containers: addresses work, names do not.",
+        "The destination is a name, and the default bridge is the only network that both containers are on.",
+        "Connect both containers to a network of their own. The embedded DNS server resolves their names there.",
+        "tomcat82 cannot be resolved in tomcat81: the default bridge, the only network it shares with tomcat82, has no "
+        "DNS.",
     ),
     Explanation(
         "name-not-on-shared-network",
         BLOCKING,
-        "No endpoint on a user network of the source goes by that name.",
-        "The name is in the DNS names of no endpoint on the source's user networks, nor in its hosts file.",
-        "Use one of the valid names (listed), or connect the container that is meant to a network of the source.",
-        "tomcat99 is not a name on simon_network; valid names are tomcat81, tomcat82.",
+        "No endpoint on the user networks of the source has that name.",
+        "The name is not a DNS name of any endpoint on the source's user networks, and it is not in the source's hosts "
+        "file.",
+        "Use one of the valid names (the finding lists them), or connect the container that you mean to a network of "
+        "the source.",
+        "No container has the name tomcat99; names that resolve in tomcat81 are tomcat82, tomcat83.",
     ),
     Explanation(
         "name-ambiguous",
         WARNING,
-        "More than one endpoint answers to the name: lookups are spread over them.",
-        "Several endpoints of one network have the name among their DNS names.",
-        "Use a name that only one has, or give the container meant an alias of its own.",
-        "db is held by pg1 and pg2 on backend: lookups alternate.",
+        "More than one endpoint has the name: each lookup leads to one of them at random.",
+        "Several endpoints of one network have the name as a DNS name.",
+        "Use a name that only one endpoint has, or give the container that you mean an alias of its own.",
+        "db is held by pg1 and pg2 on backend: each lookup leads to one of them at random.",
     ),
     Explanation(
         "alias-already-held",
         WARNING,
-        "An alias of this container was held by another on the same network: it takes over half of the lookups.",
-        "Another endpoint of the network has the alias among its DNS names.",
-        "Reconnect it with another alias.",
-        "web2 took the alias db on backend, which pg1 holds.",
+        "Another endpoint on the network has the same alias: only about half of the lookups lead to this container.",
+        "Another endpoint of the network has the alias as a DNS name.",
+        "Connect the container again with another alias.",
+        "The alias db of web2 on backend is also held by pg1.",
     ),
     Explanation(
         "embedded-dns-bypassed",
         WARNING,
-        "The container's resolver does not ask Docker's embedded server 127.0.0.11: container names do not resolve.",
-        "resolv.conf inside names other servers, though a user network is connected.",
-        "Remove what overwrites /etc/resolv.conf in the image or its mounts, and restart the container.",
-        "tomcat81 asks 8.8.8.8 instead of 127.0.0.11.",
+        "The container does not use Docker's embedded DNS server 127.0.0.11, so container names do not resolve.",
+        "The container's resolv.conf names other servers, though the container is on a user network.",
+        "Find what overwrites /etc/resolv.conf in the image or its mounts, remove it, and restart the container.",
+        "tomcat81 uses the DNS server 8.8.8.8 instead of Docker's embedded server 127.0.0.11.",
     ),
     Explanation(
         "dns-upstream-failed",
         WARNING,
-        "The embedded server asked the upstream servers for a name it does not know itself, and got no answer.",
+        "The embedded DNS server does not know the name, and the upstream servers that it asked gave no answer.",
         "The probe's lookup failed with SERVFAIL or timed out.",
-        "Set dns servers on the container that are reachable from it or from the host.",
+        "Configure DNS servers for the container that the container or the host can reach.",
         "The lookup of example.org in tomcat81 failed: the upstream 192.0.2.53 does not answer.",
     ),
     Explanation(
         "dns-loopback-upstream",
         WARNING,
-        "An upstream DNS server is a loopback address: inside the container that is the container itself.",
+        "An upstream DNS server has a loopback address. Inside the container, that address is the container itself.",
         "The container's dns setting or resolv.conf names an address of 127.0.0.0/8 other than 127.0.0.11, or ::1.",
-        "Set a dns server that has an address of its own.",
-        "tomcat81 has the dns server 127.0.0.53, which nothing serves inside it.",
+        "Configure a DNS server whose address is not a loopback address.",
+        "tomcat81 has the DNS server 127.0.0.53: inside the container, that address is the container itself.",
     ),
 )
