@@ -26,6 +26,7 @@ from bridgework.model.snapshot import Snapshot
 
 _BRIDGE_FILTER = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
 _PROGRAM = {4: "iptables", 6: "ip6tables"}
+_IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 _STOPPED = frozenset({simulate.DROPPED, simulate.REJECTED})
 _DOCKER, _NATIVE_TABLE, _USER_CHAIN = "Docker", "docker-bridges", "DOCKER-USER"
 _OWNERS = (
@@ -88,6 +89,7 @@ def outcome_of(situation: Situation) -> Outcome | None:
 def _walked(situation: Situation, candidate: Candidate, ruleset: Ruleset, routes: _Routes) -> Outcome | None:
     packet = _packet(situation, candidate)
     within = candidate.way is Way.DIRECT and not candidate.is_host and not situation.source.is_host
+    # A packet within one bridge is switched, not routed. It meets no IP rule, unless br_netfilter shows it to them.
     if within and not routes.filters_bridged(candidate.version):
         return None
     if situation.source.is_host:
@@ -96,6 +98,7 @@ def _walked(situation: Situation, candidate: Candidate, ruleset: Ruleset, routes
         return simulate.bridged(ruleset, routes, packet)
     else:
         first = simulate.forward(ruleset, routes, packet)
+    # Without the source's address the answer's way is not known.
     if first.verdict != simulate.ACCEPTED or packet.source is None:
         return first
     return simulate.reply(ruleset, routes, first, packet)
@@ -116,6 +119,7 @@ def _packet(situation: Situation, candidate: Candidate) -> Packet:
         destination_port=situation.port if situation.transport else None,
         incoming=None if situation.source.is_host else bridge,
         outgoing=bridge if direct else None,
+        # The names of the two veths are not needed: no rule that we know of compares them, only that there are ports.
         bridge_ports=(f"port of {bridge}", f"port of {bridge}") if direct and bridge else (None, None),
     )
 
@@ -124,7 +128,11 @@ def _ruleset(host: HostObservation, version: int) -> Ruleset | None:
     chains = host.chains if version == IPV4 else host.ipv6_chains
     if chains is None and not host.native_rules:
         return None
-    return _read(chains or (), host.native_rules or "", version)
+    try:
+        return _read(chains or (), host.native_rules or "", version)
+    except (KeyError, TypeError, ValueError):
+        # nft printed a form that its document does not describe. Half of the rules would prove nothing.
+        return None
 
 
 @lru_cache(maxsize=4)
@@ -155,6 +163,7 @@ class _Routes:
         """To the host itself, to a network of the engine, or by the host's routing table."""
         if self.is_local(packet.destination):
             return Route(None, packet.destination)
+        # The engine's networks come before the routing table: an observation can be older than a new bridge.
         for network in self._snapshot.networks:
             if network.bridge_name and any(_holds(subnet_of(pool), packet.destination) for pool in network.pools):
                 return Route(network.bridge_name, self._address_on(network.bridge_name, packet.version))
@@ -200,8 +209,10 @@ def _is_written_by_docker(snapshot: Snapshot, step: Step) -> bool:
     named = {match.key: match for match in matches}
     bridges = {network.bridge_name for network in snapshot.networks if network.bridge_name}
     incoming, outgoing = named.get("incoming"), named.get("outgoing")
+    # `-i br-1 -o br-1` is how Docker 26 and 28 allow or forbid traffic within one bridge (inter-container).
     if step.place.chain.name == "FORWARD":
         return incoming is not None and outgoing is not None and incoming.words == outgoing.words
+    # `-d 172.18.0.2 ! -i br-1 -j DROP` keeps others from a container's own address (Docker 28 and later).
     in_raw = step.place.table.name == "raw" and step.place.hook is Hook.PREROUTING
     return in_raw and _is_spared(incoming, bridges) and "destination" in named
 
@@ -227,6 +238,7 @@ def _deletion(step: Step) -> tuple[str, ...]:
     rule, place = step.rule, step.place
     if rule is None:
         return (f"{_PROGRAM[step.before.version]} -P {place.chain.name} ACCEPT",)
+    # A rule of nftables has a handle and can be deleted by it; one of iptables is deleted by its own text.
     if rule.handle is not None:
         return (f"nft delete rule {place.table.family} {place.table.name} {place.chain.name} handle {rule.handle}",)
     deletion = rule.text.split(" ", 1)[1] if rule.text.startswith("-A ") else f"{place.chain.name} {rule.text}"
@@ -248,12 +260,24 @@ def _dropped_by_policy(situation: Situation, step: Step) -> Finding:
     """No rule took the packet, and the chain's policy drops what no rule takes."""
     chain, bridge = step.place.chain.name, step.before.incoming
     what = f"{situation.transport} port {situation.port}" if situation.transport else "a ping"
-    matches = [f"-i {bridge}"] if bridge else []
-    if situation.transport:
-        matches += [f"-p {situation.transport}", f"--dport {situation.port}"]
     remedy = Remedy(
         "Accept what containers send, as in the command, or by the firewall's own program (ufw allow …).",
-        commands=(f"{_PROGRAM[step.before.version]} -I {chain} {' '.join(matches)} -j ACCEPT",),
+        commands=(_acceptance(situation, step),),
     )
-    message = f"{chain} drops {what}: its policy is DROP, and none of its rules accepts what comes from {bridge}."
+    whence = f" that comes from {bridge}" if bridge else ""
+    message = f"{chain} drops {what}: its policy is DROP, and none of its rules accepts the packet{whence}."
     return finding("user-firewall-drop", HOST, message, remedy=remedy, evidence=_evidence(step))
+
+
+def _acceptance(situation: Situation, step: Step) -> str:
+    """The command that lets the packet pass, in the language of the table that drops it."""
+    place, bridge = step.place, step.before.incoming
+    transport, port = situation.transport, situation.port
+    if place.table.name not in _IPTABLES_TABLES:
+        matches = [f'iifname "{bridge}"'] if bridge else []
+        matches += [f"{transport} dport {port}"] if transport else []
+        where = f"{place.table.family} {place.table.name} {place.chain.name}"
+        return f"nft insert rule {where} {' '.join([*matches, 'accept'])}"
+    matches = [f"-i {bridge}"] if bridge else []
+    matches += [f"-p {transport}", f"--dport {port}"] if transport else []
+    return f"{_PROGRAM[step.before.version]} -I {place.chain.name} {' '.join([*matches, '-j ACCEPT'])}"
