@@ -50,19 +50,6 @@ def browser(tmp_path_factory):
         context.close()
 
 
-def test_the_documents_and_the_page_are_open_and_cached_by_etag(app):
-    client = app.test_client()
-    for path in ("/openapi.json", "/openapi.yaml", "/docs"):
-        first = client.get(path)
-        assert first.status_code == 200
-        again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
-        assert again.status_code == 304
-    assert client.get("/openapi.json").get_json() == DOCUMENT
-    assert "script-src" not in first.headers["Content-Security-Policy"]
-    assert "unsafe" not in first.headers["Content-Security-Policy"]
-    assert client.get("/docs/none.js").status_code == 404
-
-
 def test_the_page_shows_every_operation_and_asks_nobody_else(url, browser):
     page = browser.new_page()
     said, asked = [], []
