@@ -186,7 +186,7 @@ def test_what_an_image_wrote_into_its_hosts_file_is_read(api, raw):
     subprocess.run([*write, "echo 172.17.0.99 gone >> /etc/hosts"], check=True)
     (found,) = diagnosis(api)
     assert (found["code"], found["severity"]) == ("stale-address", "warning")
-    assert "gone as 172.17.0.99" in found["message"]
+    assert "gone to 172.17.0.99" in found["message"]
 
 
 def test_a_network_that_a_failed_start_took_away_is_told_and_given_back(api, raw):

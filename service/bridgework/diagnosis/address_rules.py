@@ -58,7 +58,7 @@ def _move(view: View, network: Network, subnet: str) -> Remedy:
     length = length_like(subnet)
     free = view.free_subnet(length)
     hint = f", such as {free}" if free else ""
-    return Remedy(f"Create {network.name} again with a subnet that is free{hint}.", (FindFreeSubnets(length),))
+    return Remedy(f"Create {network.name} again with a free subnet{hint}.", (FindFreeSubnets(length),))
 
 
 def subnets_hide_public_addresses(view: View) -> Iterator[Finding]:
@@ -98,7 +98,7 @@ def hosts_entries_lead_nowhere(view: View) -> Iterator[Finding]:
                 yield finding(
                     "stale-address",
                     of_container(container),
-                    f"{container.name} has {entry.name} as {entry.address} ({entry.where}), which no container holds.",
+                    f"{container.name} maps {entry.name} to {entry.address} ({entry.where}), which no container holds.",
                     severity=Severity.WARNING,
                     remedy=_without_entry(container, entry),
                     evidence={"address": entry.address, "name": entry.name, "written_in": entry.where},
@@ -112,7 +112,7 @@ def _without_entry(container: Container, entry: _Entry) -> Remedy:
     if entry.where == "/etc/hosts" and entry.name in {container.hostname, container.id[:SHORT_ID]}:
         summary = f"Restart {container.name}: the engine then writes its hosts file for the networks that it is in now."
         return Remedy(summary, (RestartContainer(container_reference(container)),))
-    return Remedy(f"Use the name of the container that is meant, on a network it shares with {container.name}.")
+    return Remedy(f"Use the name of the container that you mean, on a network that it shares with {container.name}.")
 
 
 def _entries(view: View, container: Container) -> Iterable[_Entry]:

@@ -68,7 +68,9 @@ def ignored_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]
         )
     elif asked and networks and all(network.internal for network in networks):
         names = ", ".join(network.name for network in networks)
-        message = f"The ports of {container.name} ({_listed(asked)}) are not published: {names} lets nothing out."
+        message = (
+            f"The ports of {container.name} ({_listed(asked)}) are not published: internal networks only ({names})."
+        )
         remedy = remedies.way_out(snapshot, container)
         yield finding("internal-no-publish", component, message, remedy=remedy, evidence=facts)
 
@@ -96,7 +98,10 @@ def taken_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
         if holder is None:
             continue
         port = f"{wanted.protocol} port {wanted.host_port}"
-        message = f"{container.name} wants {port} of the host, which {holder.name} publishes: it cannot start."
+        message = (
+            f"{container.name} is configured to publish {port} of the host, which {holder.name} publishes: "
+            f"it cannot start."
+        )
         actions = (
             StopContainer(remedies.container_reference(holder)),
             StartContainer(remedies.container_reference(container)),
@@ -109,7 +114,7 @@ def taken_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
 def _why_ignored(snapshot: Snapshot, container: Container) -> str:
     asked = _listed(container.configured_ports)
     if container.host_mode:
-        return f"{container.name} is in host mode: its published ports ({asked}) are ignored; its own are the host's."
+        return f"{container.name} is in host mode: its published ports ({asked}) are ignored; it uses the host's ports."
     if container.none_mode:
         return f"{container.name} is in network mode none: its published ports ({asked}) are ignored."
     owner = snapshot.containers_by_id.get(container.shares_with or "")
@@ -120,7 +125,7 @@ def _why_ignored(snapshot: Snapshot, container: Container) -> str:
 def _instead(snapshot: Snapshot, container: Container) -> Remedy:
     ports = ", ".join(str(port.container_port) for port in container.configured_ports)
     if container.host_mode:
-        return Remedy(f"Use the port the program listens on ({ports}) at the host, or a network of its own.")
+        return Remedy(f"Use the port of the program ({ports}) at the host's address, or a network of its own.")
     owner = snapshot.containers_by_id.get(container.shares_with or "")
     if owner is not None:
         return Remedy(f"Create {owner.name} again with these ports published.")
@@ -210,11 +215,15 @@ def fixed_addresses(snapshot: Snapshot, container: Container) -> Iterator[Findin
             facts = {"wanted": wanted, "held": held, "holders": holders, "network": endpoint.network_name}
             taken = f", which {holders[0]} holds" if holders else ""
             if endpoint.state == "active" and held and held != wanted:
-                message = f"{container.name} asked for {wanted} on {endpoint.network_name}{taken}; it has {held}."
+                message = (
+                    f"{container.name} is configured with {wanted} on {endpoint.network_name}{taken}; it has {held}."
+                )
                 remedy = Remedy(f"Use the name {container.name}, or the address {held}.")
                 yield finding("address-changed", of_container(container), message, remedy=remedy, evidence=facts)
             elif endpoint.state != "active" and holders:
-                message = f"{container.name} wants {wanted} on {endpoint.network_name}{taken}: it cannot start."
+                message = (
+                    f"{container.name} is configured with {wanted} on {endpoint.network_name}{taken}: it cannot start."
+                )
                 remedy = remedies.any_address(snapshot, container, endpoint, holders[0])
                 yield finding("static-address-taken", of_container(container), message, remedy=remedy, evidence=facts)
 
@@ -237,7 +246,7 @@ def gone_networks(snapshot: Snapshot, container: Container) -> Iterator[Finding]
         yield finding(
             "network-gone",
             of_container(container),
-            f"{container.name} names the network {name}{digits}, which is gone.",
+            f"{container.name} is configured with the network {name}{digits}, which does not exist.",
             remedy=_bring_back(snapshot, container, endpoint),
             evidence={"network": {"id": network_id, "name": name}},
         )
@@ -253,7 +262,7 @@ def _bring_back(snapshot: Snapshot, container: Container, endpoint: Endpoint) ->
     renewed = next((network for network in snapshot.networks if network.name == name), None)
     if renewed is not None:
         again = Connect(remedies.network_reference(snapshot, renewed), reference, spec)
-        return Remedy(f"Connect {container.name} to {name} as it is now, so that it can start.", (again,))
+        return Remedy(f"Connect {container.name} to the current network {name}, so that it can start.", (again,))
     known = remedies.is_plain(name)
     actions = (CreateNetwork(NetworkSpec(name)), Connect(name, reference, spec)) if known else ()
     return Remedy(f"Create {name} again and connect {container.name}, so that it can start.", actions)
@@ -269,11 +278,15 @@ def forgotten_network(snapshot: Snapshot, container: Container) -> Iterator[Find
     found = snapshot.networks_by_name.get(mode, ())
     network = snapshot.networks_by_id.get(mode) or next(iter(found), None)
     name = network.name if network else mode
-    message = f"{container.name} was created for the network {name} and is in no network: once started, it has only lo."
+    message = (
+        f"{container.name} was created for the network {name} and is on no network: when it starts, it has only lo."
+    )
     remedy = Remedy(f"Connect {container.name} to a network that exists.")
     if network is not None:
         action = Connect(remedies.network_reference(snapshot, network), remedies.container_reference(container))
-        remedy = Remedy(f"Connect {container.name} to {name} again, with the aliases and addresses it had.", (action,))
+        remedy = Remedy(
+            f"Connect {container.name} to {name} again, with the aliases and addresses that it had.", (action,)
+        )
     facts = {"network_mode": mode, "error": container.error}
     yield finding("network-forgotten", of_container(container), message, remedy=remedy, evidence=facts)
 

@@ -38,7 +38,7 @@ def _broken_share(view: View, sharer: Container, state: str) -> Finding:
     if owner is None:
         gone = (sharer.shares_with or "")[:12]
         message = f"{sharer.name} shares the network of {gone}, which is gone."
-        remedy = Remedy(f"Create {sharer.name} again with a network mode that exists.")
+        remedy = Remedy(f"Create {sharer.name} again with the network of a container that exists.")
     else:
         remedy = revive_share(owner, sharer)
         message = f"{sharer.name} is still in the network namespace that {owner.name} had before it was restarted."
@@ -86,7 +86,9 @@ def published_on_loopback(view: View) -> Iterator[Finding]:
                 of_container(container),
                 f"Port {listed} of {container.name} is published at a loopback address of the host only.",
                 severity=Severity.INFO,
-                remedy=Remedy("Leave it, if only the host shall reach it; else publish it on 0.0.0.0."),
+                remedy=Remedy(
+                    "Leave it if only the host should reach the port. Otherwise publish the port on 0.0.0.0."
+                ),
                 evidence={"ports": sorted(_text(port) for port in ports), "affected": len(ports)},
             )
 
@@ -117,16 +119,16 @@ def _nowhere(
         return finding(
             "listens-on-loopback-only",
             of_container(container),
-            f"{container.name} publishes {protocol} port {number}, and listens on {matching[0].address} only.",
-            remedy=Remedy(f"Have the program in {container.name} bind 0.0.0.0 or ::."),
+            f"{container.name} publishes {protocol} port {number}, but listens only on {matching[0].address}.",
+            remedy=Remedy(f"Make the program in {container.name} listen on 0.0.0.0 or ::."),
             evidence=evidence,
         )
     return finding(
         "no-listener",
         of_container(container),
-        f"{container.name} publishes {protocol} port {number}, on which nothing listens"
+        f"{container.name} publishes {protocol} port {number}, but no program listens on it"
         + (f"; it listens on {enumerate_names(listening)}." if listening else "."),
-        remedy=Remedy(f"Start the program in {container.name}, or publish a port it listens on."),
+        remedy=Remedy(f"Start the program in {container.name}, or publish a port that it listens on."),
         evidence=evidence,
     )
 
@@ -148,6 +150,8 @@ def listeners_on_loopback(view: View) -> Iterator[Finding]:
                 of_container(container),
                 f"{container.name} listens on {enumerate_names(ports)} on loopback only.",
                 severity=Severity.INFO,
-                remedy=Remedy(f"If others shall reach it, have the program in {container.name} bind 0.0.0.0 or ::."),
+                remedy=Remedy(
+                    f"If others should reach it, make the program in {container.name} listen on 0.0.0.0 or ::."
+                ),
                 evidence={"ports": ports, "affected": len(ports)},
             )

@@ -81,9 +81,9 @@ def veths_are_strangers(view: View) -> Iterator[Finding]:
             yield finding(
                 "veth-detached",
                 Component("interface", name, name),
-                f"{name} is a port of no bridge.",
+                f"{name} is not a port of any bridge.",
                 severity=Severity.WARNING,
-                remedy=Remedy("Reconnect its container, if there is one; else remove the link on the host."),
+                remedy=Remedy("Connect its container again. If it has none, delete the link on the host."),
                 evidence={"peer_index": interface.peer_index, "state": interface.state},
             )
 
@@ -122,7 +122,7 @@ def forwarding_is_off(view: View) -> Iterator[Finding]:
                 "ip-forward-off",
                 HOST,
                 f"{sysctl} is 0 on the host.",
-                remedy=Remedy("Switch it on.", commands=(f"sysctl -w {sysctl}=1",)),
+                remedy=Remedy("Switch forwarding on.", commands=(f"sysctl -w {sysctl}=1",)),
                 evidence={"sysctl": sysctl, "affected": sum(len(view.active(network)) for network in networks)},
             )
 
@@ -149,8 +149,8 @@ def firewall_is_flushed(view: View) -> Iterator[Finding]:
     flushed = any(name == "DOCKER" for _, name in chains)
     if not missing and not idle:
         return
-    words = f"no chain {missing[0].partition(' ')[2]}" if missing else f"no call of Docker's chains in {idle[0]}"
-    why = "" if flushed else ": the engine was told to write none (iptables=false), or they were flushed"
+    words = f"no chain {missing[0].partition(' ')[2]}" if missing else f"no jump to Docker's chains in {idle[0]}"
+    why = "" if flushed else ": the engine is configured to write no rules (iptables=false), or they were flushed"
     yield finding(
         "firewall-rules-missing",
         HOST,
@@ -171,7 +171,7 @@ def user_rules_drop(view: View) -> Iterator[Finding]:
             HOST,
             f"DOCKER-USER drops: {enumerate_names(text for _, text in dropping)}.",
             severity=Severity.INFO,
-            remedy=Remedy("Leave the rules, if they are meant; else remove or narrow them on the host."),
+            remedy=Remedy("Leave the rules if they are intended. Otherwise remove or narrow them on the host."),
             evidence={"rules": [{"packets": packets, "rule": text} for packets, text in dropping]},
         )
 
@@ -199,7 +199,7 @@ def neighbour_table_is_full(view: View) -> Iterator[Finding]:
 
 
 def not_everything_was_seen(view: View) -> Iterator[Finding]:
-    """Find what no rule could look at, so that the absence of findings is not taken for health."""
+    """Find what the rules could not inspect, so that an empty diagnosis does not look healthy."""
     observations = view.engine.observations
     unseen = [c.name for c in view.snapshot.containers if c.running and c.id not in observations.inside]
     no_sockets = [
@@ -217,7 +217,7 @@ def not_everything_was_seen(view: View) -> Iterator[Finding]:
         yield finding(
             "analysis-limited",
             HOST,
-            f"Not looked at, or not visible: {'; '.join(gaps)}.",
-            remedy=Remedy("Give the service the host's pid namespace and CAP_SYS_ADMIN, or the helper image."),
+            f"The service did not inspect, or could not see: {'; '.join(gaps)}.",
+            remedy=Remedy("Give the service access: the host's pid namespace and CAP_SYS_ADMIN, or the helper image."),
             evidence={"not_visible": gaps, "containers": len(unseen), "affected": 0},
         )

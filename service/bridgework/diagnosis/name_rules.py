@@ -39,9 +39,11 @@ def _ambiguous(view: View, network: Network, name: str, endpoints: list[Endpoint
     return finding(
         "name-ambiguous",
         of_network(network),
-        f"{name} is held by {enumerate_names(names)} on {network.name}: lookups alternate.{meant}",
+        f"{name} is held by {enumerate_names(names)} on {network.name}: each lookup leads to one of them.{meant}",
         severity=Severity.INFO if replicas else None,
-        remedy=Remedy("Use the containers' own names, or connect the one that is meant with an alias of its own."),
+        remedy=Remedy(
+            "Use the containers' own names, or connect the container that you mean with an alias of its own."
+        ),
         evidence={"name": name, "holders": names, "affected": len(names)},
     )
 
@@ -65,7 +67,7 @@ def default_bridge_has_no_dns(view: View) -> Iterator[Finding]:
                 of_network(network),
                 f"{enumerate_names(c.name for c in alone)} are on the default bridge only: names do not resolve there.",
                 severity=Severity.INFO,
-                remedy=few or Remedy("Put those that talk to each other on a network of their own."),
+                remedy=few or Remedy("Put containers that need each other on a network of their own."),
                 evidence={"containers": [c.name for c in alone], "affected": len(alone)},
             )
 
@@ -91,15 +93,15 @@ def resolvers_are_misled(view: View) -> Iterator[Finding]:
             yield finding(
                 "dns-loopback-upstream",
                 of_container(container),
-                f"{container.name} has the dns server {', '.join(loopback)}: inside it, that is the container itself.",
-                remedy=Remedy(f"Create {container.name} again with a dns server that has an address of its own."),
+                f"{container.name} has the DNS server {', '.join(loopback)}: inside it, that is the container itself.",
+                remedy=Remedy(f"Create {container.name} again with a DNS server that has no loopback address."),
                 evidence={"servers": loopback},
             )
         elif nameservers and _EMBEDDED_DNS not in nameservers and _on_user_network(view, container):
             yield finding(
                 "embedded-dns-bypassed",
                 of_container(container),
-                f"{container.name} asks {enumerate_names(nameservers)} instead of {_EMBEDDED_DNS}.",
+                f"{container.name} uses the DNS server {enumerate_names(nameservers)} instead of {_EMBEDDED_DNS}.",
                 remedy=Remedy(f"Remove what overwrites /etc/resolv.conf in {container.name}, and restart it."),
                 evidence={"servers": list(nameservers)},
             )

@@ -36,7 +36,7 @@ def endpoints_without_container(view: View) -> Iterator[Finding]:
                 "stale-endpoint",
                 Component("endpoint", key, label),
                 f"{network.name} lists the endpoint of {label}, which does not exist.",
-                remedy=Remedy(f"Disconnect {label} from {network.name} by force.", (action,)),
+                remedy=Remedy(f"Disconnect {label} from {network.name} with force.", (action,)),
                 evidence={"network": {"id": network.id, "name": network.name}},
             )
 
@@ -56,7 +56,7 @@ def networks_are_unused(view: View) -> Iterator[Finding]:
             "network-unused",
             of_network(network),
             f"{network.name} has no endpoint, not even of a stopped container.",
-            remedy=Remedy(f"Remove {network.name}, if it is not needed.", (delete,)),
+            remedy=Remedy(f"Remove {network.name} if nothing needs it.", (delete,)),
             evidence={"subnets": [pool.subnet for pool in network.pools], "affected": 0},
         )
 
@@ -69,7 +69,7 @@ def bridges_are_full(view: View) -> Iterator[Finding]:
             yield finding(
                 "bridge-port-limit",
                 of_network(network),
-                f"{network.name} has {count} endpoints; a bridge takes {BRIDGE_PORTS}.",
+                f"{network.name} has {count} endpoints; a bridge can have {BRIDGE_PORTS}.",
                 severity=Severity.BLOCKING if count >= BRIDGE_PORTS else None,
                 remedy=Remedy(
                     "Place new containers on another network.", (CreateNetwork(NetworkSpec(f"{network.name}-more")),)
@@ -87,7 +87,7 @@ def kinds_of_network_have_limits(view: View) -> Iterator[Finding]:
                 of_network(network),
                 f"{network.name} is not attachable: only services can use it.",
                 severity=Severity.INFO,
-                remedy=Remedy(f"If containers shall use it, create {network.name} again with attachable set."),
+                remedy=Remedy(f"If containers should use it, create {network.name} again with attachable: true."),
             )
         elif (
             network.driver in VLAN_DRIVERS and not network.internal and not network.config_only and _parentless(network)

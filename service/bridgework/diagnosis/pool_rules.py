@@ -54,10 +54,10 @@ def _code_of(usage: PoolUsage) -> str | None:
 def _widen(view: View, network: Network, usage: PoolUsage) -> Remedy:
     free = view.free_subnet(length_like(usage.subnet, wider_by=_WIDER_BY))
     if free is None:
-        return Remedy(f"Disconnect what {network.name} does not need.")
+        return Remedy(f"Disconnect containers that do not need {network.name}.")
     spec = NetworkSpec(f"{network.name}-wide", network.driver, pools=(Pool(free),))
     return Remedy(
-        f"Disconnect what {network.name} does not need, or place new containers on a wider network.",
+        f"Disconnect containers that do not need {network.name}, or place new containers on a larger network.",
         (CreateNetwork(spec),),
     )
 
@@ -95,4 +95,6 @@ def _make_room(view: View, unused: list[Network]) -> Remedy:
         return Remedy(f"Remove networks that nothing uses: {enumerate_names(n.name for n in unused)}.", (action,))
     free = view.free_subnet(24)
     create = (CreateNetwork(NetworkSpec(new_name(view.snapshot, ()), pools=(Pool(free),))),) if free else ()
-    return Remedy("Name a free subnet when creating a network, or give the engine wider default-address-pools.", create)
+    return Remedy(
+        "Name a free subnet when creating a network, or give the engine larger default-address-pools.", create
+    )

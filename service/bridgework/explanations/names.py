@@ -62,6 +62,6 @@ ROWS = (
         "An upstream DNS server has a loopback address. Inside the container, that address is the container itself.",
         "The container's dns setting or resolv.conf names an address of 127.0.0.0/8 other than 127.0.0.11, or ::1.",
         "Configure a DNS server whose address is not a loopback address.",
-        "tomcat81 has the DNS server 127.0.0.53: inside the container, that address is the container itself.",
+        "tomcat81 has the DNS server 127.0.0.53: inside it, that is the container itself.",
     ),
 )

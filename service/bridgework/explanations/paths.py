@@ -37,7 +37,7 @@ ROWS = (
         "All networks of the container are internal, so the engine does not publish its ports.",
         "Published ports are configured, and every network of the container is internal.",
         "Connect the container to a network that is not internal, and restart it.",
-        "The ports of worker (8081->8080/tcp) are not published: vault is internal.",
+        "The ports of worker (8081->8080/tcp) are not published: internal networks only (vault).",
     ),
     Explanation(
         "port-not-published",

@@ -1,9 +1,9 @@
-"""Remedies that fix a cause by actions of this API.
+"""Remedies that fix a cause with actions of this API.
 
-A remedy widens access as little as possible: two containers that should talk get a network of their own, not a place
-in each other's network. A host command is used only where no action can help. Networks and containers are named by
-their names where those are plain and unique, and by their full ids elsewhere. Everything here is pure: the names of
-new networks come from the snapshot, so the same snapshot gives the same names.
+A remedy widens access as little as possible: two containers that should reach each other get a network of their own,
+and neither joins a network of the other. A remedy has a host command only where no action can help. Paths name networks
+and containers by their names where those are plain and unique, and by their full ids elsewhere. All functions are pure:
+the names of new networks depend on the snapshot only.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def new_name(snapshot: Snapshot, containers: Iterable[Container]) -> str:
 
 
 def _leave_none(snapshot: Snapshot, container: Container) -> tuple[Action, ...]:
-    """A container in ``none`` takes no other network until it is disconnected from it (engine 26.1, measured)."""
+    """Return the action that takes the container out of ``none``: before, it can join no network (measured on 26.1)."""
     if not container.none_mode or any(e.network_name != "none" for e in container.endpoints):
         return ()
     if not any(network.name == "none" for network in snapshot.networks):
@@ -92,7 +92,9 @@ def share_network(
     name, actions = _own_network(snapshot, members, aliases or {}, ipv6=ipv6)
     named = " and ".join(c.name for c in members)
     if len(members) == 1:
-        return Remedy(f"Put {named} on a network of its own, {name}; whoever joins it there knows it by name.", actions)
+        return Remedy(
+            f"Put {named} on a network of its own, {name}; containers that join it reach it by name.", actions
+        )
     return Remedy(f"Put {named} on a network of their own, {name}; there they know each other by name.", actions)
 
 
@@ -101,7 +103,7 @@ def way_out(snapshot: Snapshot, container: Container) -> Remedy:
     if container.host_mode or container.shares_with:
         return share_network(snapshot, (container,))
     name, actions = _own_network(snapshot, (container,), {}, ipv6=False)
-    return Remedy(f"Connect {container.name} to a network that is not internal, such as a new one, {name}.", actions)
+    return Remedy(f"Connect {container.name} to a network that is not internal, such as a new network {name}.", actions)
 
 
 def _connect_again(network: str, container: Container, spec: EndpointSpec) -> tuple[Action, ...]:
@@ -128,7 +130,7 @@ def start_it(container: Container) -> Remedy:
 
 
 def any_address(snapshot: Snapshot, container: Container, endpoint: Endpoint, holder: str) -> Remedy:
-    """Give up the fixed address that ``holder`` has, so that the container can start."""
+    """Release the container's fixed address, which ``holder`` has, so that the container can start."""
     network = snapshot.networks_by_id.get(endpoint.network_id)
     spec = EndpointSpec(aliases=endpoint.aliases)
     actions = _connect_again(network_reference(snapshot, network), container, spec) if network else ()
@@ -140,4 +142,4 @@ def revive_share(owner: Container, sharer: Container) -> Remedy:
     first = () if owner.running else (StartContainer(container_reference(owner)),)
     words = f"Restart {sharer.name}" if owner.running else f"Start {owner.name}, then restart {sharer.name}"
     again = RestartContainer(container_reference(sharer))
-    return Remedy(f"{words}, so that it enters the network of {owner.name} as it is now.", (*first, again))
+    return Remedy(f"{words}, so that it uses the current network of {owner.name}.", (*first, again))

@@ -33,7 +33,7 @@ def test_a_node_that_is_silent_is_no_proof_that_its_containers_are():
     assert prediction.verdict is Verdict.INCONCLUSIVE
     messages = {finding.code: finding.message for finding in prediction.findings}
     assert set(messages) == {"node-unreachable", "analysis-limited"}
-    assert "What is known of its containers is of the past." in messages["node-unreachable"]
+    assert "The service knows only an earlier state of its containers." in messages["node-unreachable"]
 
 
 def test_a_silent_pair_names_the_overlay_network_the_two_share():

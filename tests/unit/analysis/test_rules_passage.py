@@ -195,4 +195,4 @@ def test_inhibit_ipv4_leaves_a_bridge_without_the_host_and_a_default_route_to_no
     assert codes(predict(snapshot, ask(STRANGER, one), seen(ipv4_firewall=False))) == ["gateway-mode-isolated"]
     for target in ("address:10.1.0.2", "address:192.0.2.1"):
         found = finding_of(predict(snapshot, ask(one, target)), "wrong-default-gateway")
-        assert "nobody holds the gateway" in found.message
+        assert "no interface has the gateway" in found.message

@@ -121,7 +121,7 @@ def test_a_port_that_nobody_publishes_is_only_certain_where_the_hosts_sockets_we
     known = predict(SNAPSHOT, question, seen(host=SHUT))
     assert (known.verdict, codes(known)) == (Verdict.UNREACHABLE, ["port-not-published"])
     assert predict(SNAPSHOT, question, seen(host=listening("0.0.0.0:9999"))).verdict is Verdict.REACHABLE
-    assert "published are" not in predict(world(FRONT, ONE), question).findings[-1].message
+    assert "published ports are" not in predict(world(FRONT, ONE), question).findings[-1].message
 
 
 def test_a_port_published_on_loopback_is_for_the_host_alone():

@@ -135,7 +135,7 @@ def test_an_address_nobody_holds_names_who_may_be_meant():
     one, two = on(FRONT, "a", 2), container("b", (FRONT, None, {"configured_ipv4": "10.1.0.9"}), state="exited")
     snapshot = world(FRONT, one, two)
     found = finding_of(predict(snapshot, ask(one, "address:10.1.0.9")), "stale-address")
-    assert "not running there: b" in found.message
+    assert "containers there that do not run: b" in found.message
     assert calls_of(found.remedy)[0].path == "/v1/containers/b/start"
     nobody = finding_of(predict(world(FRONT, one), ask(one, "address:10.1.0.9")), "stale-address")
     assert calls_of(nobody.remedy) == ()
@@ -160,7 +160,7 @@ def test_an_address_that_another_asks_for_is_warned_of():
     found = finding_of(predict(world(FRONT, one, taker, wants), ask(one, "address:10.1.0.3")), "address-changed")
     assert (found.severity, found.message) == (
         Severity.WARNING,
-        "wants asks for 10.1.0.3, which taker holds; it has no address.",
+        "wants is configured with 10.1.0.3, which taker holds; wants has no address.",
     )
 
 

@@ -100,7 +100,7 @@ def test_a_sharer_of_a_container_that_is_gone_has_to_be_made_again():
     found = finding_of(predict(snapshot, ask(sharer, one)), "shared-network-owner-down")
     assert (calls_of(found.remedy), "a container that is gone" in found.message) == ((), True)
     found = finding_of(predict(snapshot, ask(one, second)), "shared-network-owner-down")
-    assert "sharer, which shares one that is gone" in found.message
+    assert "sharer, which shares the network of a container that is gone" in found.message
 
 
 def test_containers_that_share_with_each_other_in_a_circle_stand_nowhere():

@@ -39,7 +39,7 @@ def test_published_ports_are_ignored_in_host_mode():
     one = container("a", (HOST_NETWORK, None), network_mode="host", configured_ports=[published(8083)])
     found = finding_of(findings(one), "published-ports-ignored")
     assert found.evidence == {"configured_ports": "8083->8080/tcp"}
-    assert found.remedy.summary == "Use the port the program listens on (8080) at the host, or a network of its own."
+    assert found.remedy.summary == "Use the port of the program (8080) at the host's address, or a network of its own."
 
 
 def test_published_ports_are_ignored_without_a_network():
@@ -122,7 +122,7 @@ def test_a_fixed_address_that_was_not_given_or_that_is_taken():
     changed = container("a", (NET, "10.1.0.4", {"configured_ipv4": "10.1.0.3", "configured_ipv6": "fd00::3"}))
     holder = container("b", (NET, "10.1.0.3"))
     found = finding_of(findings(changed, holder), "address-changed")
-    assert found.message == "a asked for 10.1.0.3 on backend, which b holds; it has 10.1.0.4."
+    assert found.message == "a is configured with 10.1.0.3 on backend, which b holds; it has 10.1.0.4."
     stopped = container("a", (NET, None, {"configured_ipv4": "10.1.0.3"}), state="exited")
     assert codes(findings(stopped, holder)) == ["static-address-taken"]
     assert findings(stopped) == ()
@@ -166,7 +166,9 @@ def test_ports_are_looked_up_by_their_number():
 def test_a_stopped_container_that_is_not_in_the_network_it_was_created_for():
     one = container("a", state="created", network_mode="backend", error="Bind for 0.0.0.0:9000 failed")
     found = finding_of(findings(one), "network-forgotten")
-    assert found.message == "a was created for the network backend and is in no network: once started, it has only lo."
+    assert (
+        found.message == "a was created for the network backend and is on no network: when it starts, it has only lo."
+    )
     assert found.evidence == {"network_mode": "backend", "error": "Bind for 0.0.0.0:9000 failed"}
     assert [call.path for call in calls_of(found.remedy)] == ["/v1/networks/backend/endpoints/a"]
 

@@ -192,7 +192,7 @@ def test_a_stopped_containers_address_that_another_holds_is_told_with_the_holder
         container("web", endpoint("web", "lab", "172.18.0.3")),
     )
     finding = only(*things, code="static-address-taken")
-    assert finding.message == "db wants 172.18.0.3 on lab, which web holds: it cannot start."
+    assert finding.message == "db is configured with 172.18.0.3 on lab, which web holds: it cannot start."
     assert [call.method for call in calls_of(finding.remedy)] == ["DELETE", "PUT"]
     assert calls_of(finding.remedy)[1].body == {"aliases": ["sql"]}
 
@@ -220,7 +220,7 @@ def test_an_address_written_down_that_nobody_holds_is_stale():
     known = {"db": "172.18.0.9", "gw": "172.18.0.1", "web": "172.18.0.2", "out": "192.0.2.1", "odd": "host-gateway"}
     web = container("web", endpoint("web", "lab", "172.18.0.2", gateway="172.18.0.1"), extra_hosts=known)
     finding = only(network("lab"), web, code="stale-address")
-    assert finding.message == "web has db as 172.18.0.9 (extra_hosts), which no container holds."
+    assert finding.message == "web maps db to 172.18.0.9 (extra_hosts), which no container holds."
 
 
 def test_a_stale_line_of_the_hosts_file_is_found_inside():
@@ -354,8 +354,8 @@ def test_a_published_port_without_a_listener_names_what_does_listen():
     web = container("web", published_ports=WEB80)
     seen = {"web-id": listening(("tcp", "0.0.0.0", 8080), ("udp", "127.0.0.11", 53), ("udp", "0.0.0.0", 80))}
     finding = only(web, code="no-listener", inside=seen)
-    assert "publishes tcp port 80, on which nothing listens; it listens on tcp 0.0.0.0:8080" in finding.message
-    assert "nothing listens." in only(web, code="no-listener", inside={"web-id": listening()}).message
+    assert "publishes tcp port 80, but no program listens on it; it listens on tcp 0.0.0.0:8080" in finding.message
+    assert "no program listens on it." in only(web, code="no-listener", inside={"web-id": listening()}).message
     assert found(web, code="no-listener") == []
     assert found(replace(web, state="exited"), code="no-listener", inside=seen) == []
 

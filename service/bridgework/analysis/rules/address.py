@@ -48,7 +48,7 @@ def nothing_to_try(situation: Situation) -> Findings:
         yield _family(situation, question.probe.ip_version)
     # An unresolved name has its own finding (layer name). Here the name resolved, to no usable address.
     elif situation.destination is not None or _resolved(situation):
-        yield unseen(component_of(source), "The engine shows no address of the destination.")
+        yield unseen(component_of(source), "The engine knows no address of the destination.")
 
 
 def _resolved(situation: Situation) -> bool:
@@ -60,10 +60,10 @@ def _resolved(situation: Situation) -> bool:
 def _family(situation: Situation, version: int) -> Finding:
     destination = situation.destination
     whose = destination.name if destination is not None else "the name"
-    message = f"{whose} has no IPv{version} address that {situation.source.name} could use."
+    message = f"{whose} has no IPv{version} address that {situation.source.name} can use."
     other = IPV4 if version == IPV6 else IPV6
     # For a name of an upstream server no network of the engine helps.
-    remedy = Remedy(f"Ask with IPv{other}, or put both on a network with IPv{version} enabled.")
+    remedy = Remedy(f"Set ip_version to {other}, or put both on a network with IPv{version} enabled.")
     if destination is not None:
         together = members(situation.source, destination)
         remedy = remedies.share_network(situation.snapshot, together, ipv6=version == IPV6)
@@ -83,7 +83,7 @@ def _no_host_address(situation: Situation) -> Finding:
             return without_host(situation, network, source)
     if version is not None:
         return _family(situation, version)
-    return unseen(component_of(source), f"No address of the host is known that {source.name} could use.")
+    return unseen(component_of(source), f"The service knows no address of the host that {source.name} can use.")
 
 
 def without_host(situation: Situation, network: Network, attachment: Attachment) -> Finding:
@@ -103,7 +103,7 @@ def vlan_host(situation: Situation, network: str) -> Finding:
     """Make the finding for traffic between the host and an endpoint on one of its own links."""
     # The kernel delivers no frame between a macvlan or ipvlan and its parent link.
     others = members(situation.source, situation.destination)
-    message = f"{network} hangs on a link of the host: its endpoints and their own host do not reach each other."
+    message = f"{network} is on a link of the host: its endpoints and their own host cannot reach each other."
     return finding(
         "macvlan-host-filtered",
         component_of(situation.source),
@@ -119,8 +119,8 @@ def family_differs(situation: Situation) -> Findings:
     if candidate is None:
         return
     if asked not in {None, candidate.version}:
-        message = f"{candidate.address} is an IPv{candidate.version} address, and IPv{asked} is asked for."
-        remedy = Remedy(f"Ask with IPv{candidate.version}.")
+        message = f"{candidate.address} is an IPv{candidate.version} address, but the request is for IPv{asked}."
+        remedy = Remedy(f"Set ip_version to {candidate.version}.")
         yield finding("address-family-mismatch", component_of(situation.source), message, remedy=remedy)
     # The source has no address of the family, so it has no route of that family. Else the layer route explains.
     elif candidate.way is Way.NO_ROUTE and not any(
@@ -130,7 +130,7 @@ def family_differs(situation: Situation) -> Findings:
 
 
 def _family_of_source(situation: Situation, candidate: Candidate) -> Finding:
-    message = f"{situation.source.name} has no IPv{candidate.version} address, and {candidate.address} is one."
+    message = f"{situation.source.name} has no IPv{candidate.version} address, so it cannot reach {candidate.address}."
     # The remedy must be a network with IPv6 where the address is one, or the new network changes nothing.
     together = members(situation.source, candidate.attachment)
     remedy = remedies.share_network(situation.snapshot, together, ipv6=candidate.version == IPV6)
@@ -160,7 +160,7 @@ def address_is_unheld(situation: Situation) -> Findings:
     network = candidate.network
     # A macvlan or ipvlan is part of a LAN, and an overlay network reaches other nodes: a holder may be outside.
     if network.driver != "bridge":
-        message = f"{candidate.address} on {network.name} may be held outside of this engine, which is not visible."
+        message = f"{candidate.address} on {network.name} may belong to a machine outside of this engine."
         yield unseen(of_network(network), message, address=candidate.address)
         return
     # Stopped containers keep their endpoint in the configuration, without an address. One of them may have had it.
@@ -170,11 +170,11 @@ def address_is_unheld(situation: Situation) -> Findings:
     wanted = [e for e in stopped if candidate.address in {e.configured_ipv4, e.configured_ipv6}]
     suspects = sorted(endpoint.container_name for endpoint in wanted or stopped)
     # The names help where the caller thought of a container and typed its old address.
-    known = f"; not running there: {', '.join(suspects)}" if suspects else ""
+    known = f"; containers there that do not run: {', '.join(suspects)}" if suspects else ""
     yield finding(
         "stale-address",
         of_network(network),
-        f"Nobody on {network.name} holds {candidate.address}{known}.",
+        f"No container on {network.name} holds {candidate.address}{known}.",
         remedy=_found_again(situation, wanted or stopped),
         evidence={"address": candidate.address, "not_running": suspects},
     )
@@ -216,13 +216,13 @@ def _changed(other: Container, holder: Container, endpoint: Endpoint, address: s
     now = ", ".join(endpoint.addresses) or "no address"
     # The warning is certain: the configuration asks for the address. The other case is only likely.
     if severity is Severity.WARNING:
-        message = f"{other.name} asks for {address}, which {holder.name} holds; it has {now}."
+        message = f"{other.name} is configured with {address}, which {holder.name} holds; {other.name} has {now}."
     else:
         message = (
             f"{address} is held by {holder.name}. {other.name} was started again after {holder.name} was, "
-            f"so it may have lost this address to it; it has {now} now."
+            f"so {other.name} may have had this address before; it has {now} now."
         )
-    remedy = Remedy(f"Use the name {other.name} on a user network, or the address it has now: {now}.")
+    remedy = Remedy(f"Use the name {other.name} on a user network, or the address that it has now: {now}.")
     evidence = {"address": address, "holder": holder.name, "now": list(endpoint.addresses)}
     return finding("address-changed", of_container(other), message, severity=severity, remedy=remedy, evidence=evidence)
 
@@ -273,9 +273,9 @@ def _tentative(situation: Situation, address: str | None) -> Findings:
         yield finding(
             "address-tentative",
             of_network(network),
-            f"{address}, {whose} on {network.name}, is in use by another interface there: it is not used.",
+            f"{address}, {whose} on {network.name}, is a duplicate: another interface has it, so it is not used.",
             severity=Severity.BLOCKING,
-            remedy=Remedy(f"Take {address} from the other interface, or connect with another address."),
+            remedy=Remedy(f"Remove {address} from the other interface, or connect with another address."),
             evidence=evidence,
         )
         return
@@ -283,6 +283,6 @@ def _tentative(situation: Situation, address: str | None) -> Findings:
         "address-tentative",
         of_network(network),
         f"{address}, {whose} on {network.name}, is tentative: it is not used until duplicate address detection ends.",
-        remedy=Remedy("Ask again in two seconds: detection ends by itself."),
+        remedy=Remedy("Repeat the check in two seconds: detection ends by itself."),
         evidence=evidence,
     )

@@ -38,7 +38,7 @@ __all__ = [
 # The ports that a probe uses where the request names none.
 DEFAULT_PORTS = {Protocol.HTTP: 80, Protocol.DNS: 53}
 _SEE_MORE = Remedy(
-    "Let the service look: the host's pid namespace and CAP_SYS_ADMIN, or the helper image, give it sight."
+    "Give the service the access that it needs: the host's pid namespace and CAP_SYS_ADMIN, or the helper image."
 )
 
 Findings = Iterator[Finding]

@@ -139,7 +139,7 @@ def port_has_no_owner(situation: Situation) -> Findings:
         return
     # Without a port no published port can be compared.
     if port is None:
-        yield unseen(HOST, "No port is named, so whether one answers is not predicted.")
+        yield unseen(HOST, "The question names no port, so the prediction cannot tell whether a program answers.")
         return
     # A port that is published on 127.0.0.1 is the commonest surprise here: it works on the host and nowhere else.
     loopback = [
@@ -175,10 +175,10 @@ def _not_published(situation: Situation, transport: str, port: int) -> Findings:
     published = [
         f"{p.host_ip or '0.0.0.0'}:{p.host_port} ({c.name})" for c, p in publications(situation.snapshot, transport)
     ][:_PORTS_LISTED]
-    listed = f"; published are {', '.join(published)}" if published else ""
+    listed = f"; published ports are {', '.join(published)}" if published else ""
     seen = sockets_of(situation, THE_HOST) is not None
     evidence = {"port": port, "published": published}
-    remedy = Remedy("Use a published port, or a network in common and the container's own port.")
+    remedy = Remedy("Use a published port, or a common network and the container's own port.")
     yield finding(
         "port-not-published",
         HOST,
@@ -190,7 +190,7 @@ def _not_published(situation: Situation, transport: str, port: int) -> Findings:
     )
     if not seen:
         yield unseen(
-            HOST, f"The host's own listening sockets were not visible: port {port} may be open there.", port=port
+            HOST, f"The listening sockets of the host were not visible: port {port} may be open there.", port=port
         )
 
 
@@ -201,7 +201,7 @@ def nobody_answers_for_it(situation: Situation) -> Findings:
         return
     port = {"port": situation.port, "container": found.container.name}
     if found.delivery is Delivery.UNSEEN:
-        message = f"Whether docker-proxy answers for port {situation.port} of {found.container.name} was not seen."
+        message = f"It is not known whether docker-proxy answers for port {situation.port} of {found.container.name}."
         yield unseen(HOST, message, port=situation.port, container=found.container.name)
     elif found.delivery is Delivery.NOBODY:
         # Docker 26 and 27 reserve the port with a socket that listens, so the kernel accepts the connection. The engine
@@ -214,7 +214,7 @@ def nobody_answers_for_it(situation: Situation) -> Findings:
             f"runs without docker-proxy (userland-proxy=false) and no rule of its firewall translates that address."
         )
         if held:
-            message += " The engine's own socket there takes connections and never answers."
+            message += " A socket of the engine accepts connections there and never answers."
         remedy = Remedy("Use another address of the host, or start the engine with userland-proxy=true.")
         severity = Severity.WARNING if held else None
         yield finding("port-not-published", HOST, message, severity=severity, remedy=remedy, evidence=port)
@@ -233,12 +233,12 @@ def translated_and_dropped(situation: Situation) -> Findings:
         return
     # The iptables rules drop everything that leaves an internal bridge before they look at the destination.
     if leaves.internal:
-        message = f"{leaves.name} is internal: {whose} does not answer from there."
+        message = f"{leaves.name} is internal: {whose} cannot be reached from there."
         yield finding("internal-no-egress", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
     elif leaves == home:
         # The hairpin stays on one bridge, so the rule of enable_icc=false drops it.
         if not leaves.inter_container_enabled:
-            message = f"{leaves.name} has enable_icc=false and no docker-proxy answers: {whose} is not reached from it."
+            message = f"{leaves.name} has enable_icc=false and no docker-proxy answers: {whose} cannot be reached."
             yield finding("inter-container-off", of_network(leaves), message, remedy=remedy)
     elif bridges_are_open(situation.observations):
         return

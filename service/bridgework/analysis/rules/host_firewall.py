@@ -16,9 +16,9 @@ _BRIDGE_FILTER = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge
 
 
 def chains_are_missing(situation: Situation) -> Findings:
-    """After a flush the engine's rules are gone: nothing is translated until it writes them again.
+    """Find that the engine's rules are gone after a flush: nothing is translated until it writes them again.
 
-    An engine that was told to write none (``iptables=false``) looks the same, so the finding names both.
+    An engine with ``iptables=false`` looks the same, so the finding names both causes.
     """
     candidate = situation.candidate
     chains = _chains(situation, IPV4)
@@ -34,10 +34,10 @@ def chains_are_missing(situation: Situation) -> Findings:
     passes = policy != "DROP" or not _is_filtered(situation, candidate)
     flushed = any(chain.name == "DOCKER" for chain in chains)
     message = (
-        f"The host's chain FORWARD (policy {policy}) leads to none of Docker's: its rules were flushed."
+        f"The host's chain FORWARD (policy {policy}) has no jump to Docker's chains: the rules were flushed."
         if flushed
-        else f"The host's firewall (FORWARD's policy is {policy}) has none of Docker's rules: "
-        f"the engine was told to write none (iptables=false), or they were flushed."
+        else f"The host's firewall (policy of FORWARD: {policy}) has none of Docker's rules: "
+        f"the engine is configured to write none (iptables=false), or they were flushed."
     )
     yield finding(
         "firewall-rules-missing",
@@ -50,10 +50,10 @@ def chains_are_missing(situation: Situation) -> Findings:
 
 
 def native_rules_are_missing() -> Finding:
-    """The engine's nftables table is not there, and the engine says that nftables is its backend."""
+    """Make the finding for a missing nftables table of an engine whose backend is nftables."""
     message = (
-        f"The host's firewall has no table {NATIVE_TABLE}: the engine was told to write no rules (iptables=false), "
-        f"or they were flushed."
+        f"The host's firewall has no table {NATIVE_TABLE}: the engine is configured to write no rules "
+        f"(iptables=false), or they were flushed."
     )
     remedy = rewrite_rules(flushed=False)
     evidence = {"table": NATIVE_TABLE}
@@ -61,8 +61,8 @@ def native_rules_are_missing() -> Finding:
 
 
 def rewrite_rules(*, flushed: bool) -> Remedy:
-    """How the engine's rules come back. ``flushed``: it is certain that the engine had written them."""
-    condition = "" if flushed else "Unless iptables is false in daemon.json on purpose: "
+    """Return the remedy that brings the engine's rules back. ``flushed``: the engine certainly had written them."""
+    condition = "" if flushed else "Unless daemon.json sets iptables to false on purpose: "
     summary = f"{condition}restart the engine, which writes its rules again."
     return Remedy(summary[0].upper() + summary[1:], commands=("systemctl restart docker",))
 

@@ -54,7 +54,7 @@ def foreign_rule_drops(situation: Situation) -> Findings:
     if outcome.verdict in _STOPPED:
         yield _dropped(situation, step)
     elif outcome.verdict == simulate.UNKNOWN and step.rule is not None:
-        message = f"The rule {quoted(step.rule.text)} of {step.place.chain.name} is not understood."
+        message = f"The service does not understand the rule {quoted(step.rule.text)} of {step.place.chain.name}."
         yield unseen(HOST, message, rule=step.rule.text, chain=step.place.chain.name, table=step.place.table.name)
 
 
@@ -257,20 +257,20 @@ def _evidence(step: Step, owner: str | None = None) -> dict[str, object]:
 
 
 def _dropped_by_policy(situation: Situation, step: Step) -> Finding:
-    """No rule took the packet, and the chain's policy drops what no rule takes."""
+    """Make the finding for a packet that no rule matches and that the policy of the chain drops."""
     chain, bridge = step.place.chain.name, step.before.incoming
     what = f"{situation.transport} port {situation.port}" if situation.transport else "a ping"
     remedy = Remedy(
-        "Accept what containers send, as in the command, or by the firewall's own program (ufw allow …).",
+        "Accept the packets of containers with this command, or with the firewall's own program (ufw allow …).",
         commands=(_acceptance(situation, step),),
     )
-    whence = f" that comes from {bridge}" if bridge else ""
-    message = f"{chain} drops {what}: its policy is DROP, and none of its rules accepts the packet{whence}."
+    origin = f" from {bridge}" if bridge else ""
+    message = f"{chain} drops {what}{origin}: its policy is DROP, and none of its rules accepts the packet."
     return finding("user-firewall-drop", HOST, message, remedy=remedy, evidence=_evidence(step))
 
 
 def _acceptance(situation: Situation, step: Step) -> str:
-    """The command that lets the packet pass, in the language of the table that drops it."""
+    """Return the command that accepts the packet, in the language of the table that drops it."""
     place, bridge = step.place, step.before.incoming
     transport, port = situation.transport, situation.port
     if place.table.name not in _IPTABLES_TABLES:

@@ -111,13 +111,11 @@ def unserved(
     """
     component = component_of(attachment)
     if port is None:
-        yield unseen(component, "No port is named, so whether one answers is not predicted.")
+        yield unseen(component, "The question names no port, so the prediction cannot tell whether a program answers.")
         return
     sockets = sockets_of(situation, attachment)
     if sockets is None:
-        message = (
-            f"The listening sockets of {attachment.name} were not visible: whether port {port} is open is not known."
-        )
+        message = f"The listening sockets of {attachment.name} were not visible, so port {port} may be open or closed."
         yield unseen(component, message, matters=not accepted, port=port)
     elif matching(situation, attachment, port, address, version) is None:
         # Behind docker-proxy the connection itself succeeds, so the verdict stays reachable.
@@ -137,13 +135,13 @@ def _not_there(
     # A packet inside the namespace reaches a loopback socket too, so there this finding would be wrong.
     local = situation.candidate is not None and situation.candidate.way is Way.LOCAL
     if near and all(is_loopback(socket.address) for socket in near) and not local:
-        message = f"{attachment.name} listens on {near[0].protocol} {bound(near[0])} only, which it alone reaches."
-        remedy = Remedy(f"Have the program in {attachment.name} bind 0.0.0.0 or ::.")
+        message = f"{attachment.name} listens only on {near[0].protocol} {bound(near[0])}, its own loopback address."
+        remedy = Remedy(f"Make the program in {attachment.name} listen on 0.0.0.0 or ::.")
         return finding(
             "listens-on-loopback-only", component, message, severity=severity, remedy=remedy, evidence=evidence
         )
     known = described(sockets)
     listed = f"; it listens on {', '.join(known)}" if known else ""
-    remedy = Remedy("Use a port that is listened on, or start the program.")
-    message = f"Nothing in {attachment.name} takes {wanted}{listed}."
+    remedy = Remedy("Use a port that a program listens on, or start the program.")
+    message = f"No program in {attachment.name} listens on {wanted}{listed}."
     return finding("no-listener", component, message, severity=severity, remedy=remedy, evidence=evidence)

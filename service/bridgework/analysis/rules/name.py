@@ -40,7 +40,9 @@ def name_is_unknown(situation: Situation) -> Findings:
         return
     # A name of another domain, such as example.org: only the upstream server knows it.
     if named.outcome is Lookup.UPSTREAM:
-        message = f"{destination.name} is no name of this engine: what an upstream DNS server answers is not predicted."
+        message = (
+            f"{destination.name} is no name of this engine, and the answer of an upstream DNS server is not predicted."
+        )
         yield unseen(component_of(situation.source), message, name=destination.name)
         return
     # The source itself, or the owner of its namespace, is not the container that the caller looks for.
@@ -71,14 +73,14 @@ def _elsewhere(situation: Situation, name: str, holder: Container) -> Finding:
             f"the default bridge, the only network it shares with {holder.name}, has no DNS."
         )
         return finding("default-bridge-no-dns", component_of(source), message, remedy=remedy, evidence=evidence)
-    message = f"{name} is not a name where {source.name} is; {_where(theirs)}{_valid(snapshot, source)}."
+    message = f"{name} does not resolve in {source.name}: {_where(theirs)}{_valid(snapshot, source)}."
     return finding("name-not-on-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
 
 
 def _where(theirs: Attachment) -> str:
     # The engine registers only the owner of a namespace in DNS, so the name of a sharer resolves nowhere.
     if theirs.owner is not None and theirs.container is not None and theirs.owner.id != theirs.container.id:
-        return f"{theirs.name} shares the network of {theirs.owner.name} and goes by that name"
+        return f"{theirs.name} shares the network of {theirs.owner.name} and uses its names"
     places = ", ".join(sorted(endpoint.network_name for endpoint in theirs.endpoints))
     return f"{theirs.name} is on {places}" if places else f"{theirs.name} is on no network"
 
@@ -88,7 +90,7 @@ def _together(situation: Situation, name: str, theirs: Attachment) -> Remedy:
     source, owner = situation.source, theirs.owner
     # The host does not ask the embedded server, so no network helps.
     if source.is_host:
-        return Remedy("From the host, use the container's address, or a port it publishes.")
+        return Remedy("From the host, use the container's address, or a port that it publishes.")
     # The name may be a host name, or an alias on another network. On a new network it resolves only as an alias there.
     aliases = {owner.id: name} if owner is not None and normal(owner.name) != normal(name) else {}
     return remedies.share_network(situation.snapshot, members(source, theirs), aliases)
@@ -97,7 +99,7 @@ def _together(situation: Situation, name: str, theirs: Attachment) -> Remedy:
 def _unknown(situation: Situation, name: str) -> Finding:
     snapshot, source = situation.snapshot, situation.source
     valid = _listed(snapshot, source)
-    message = f"No container goes by the name {name}{_valid(snapshot, source)}."
+    message = f"No container has the name {name}{_valid(snapshot, source)}."
     remedy = Remedy(f"Use one of the valid names: {', '.join(valid)}." if valid else "Use an address.")
     evidence = {"name": name, "valid_names": valid}
     return finding("name-not-on-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
@@ -109,7 +111,7 @@ def _listed(snapshot: Snapshot, source: Attachment) -> list[str]:
 
 def _valid(snapshot: Snapshot, source: Attachment) -> str:
     valid = _listed(snapshot, source)
-    return f"; valid names there are {', '.join(valid)}" if valid else ""
+    return f"; names that resolve in {source.name} are {', '.join(valid)}" if valid else ""
 
 
 def name_is_ambiguous(situation: Situation) -> Findings:
@@ -121,8 +123,11 @@ def name_is_ambiguous(situation: Situation) -> Findings:
     # The embedded server returns all addresses in a random order, so each lookup may lead to another container.
     if len(holders) > 1:
         listed = " and ".join(holders)
-        message = f"{destination.name} is held by {listed} on {named.network.name}: look-ups are spread over them."
-        remedy = Remedy(f"Ask for one of them by its own name: {', '.join(holders)}.")
+        message = (
+            f"{destination.name} is held by {listed} on {named.network.name}: "
+            f"each lookup leads to one of them at random."
+        )
+        remedy = Remedy(f"Use a name that only one of them has: {', '.join(holders)}.")
         evidence = {"name": destination.name, "holders": holders}
         yield finding("name-ambiguous", of_network(named.network), message, remedy=remedy, evidence=evidence)
 
@@ -146,8 +151,12 @@ def resolver_is_unsuited(situation: Situation) -> Findings:
 
 def bypassed(container: Container, nameservers: tuple[str, ...]) -> Finding:
     """Make the finding for a resolv.conf that does not name Docker's embedded server."""
-    message = f"{container.name} asks {', '.join(nameservers)} instead of Docker's embedded server 127.0.0.11."
-    remedy = Remedy(f"Keep the image and mounts of {container.name} from replacing /etc/resolv.conf; then restart it.")
+    message = (
+        f"{container.name} uses the DNS server {', '.join(nameservers)} instead of Docker's embedded server 127.0.0.11."
+    )
+    remedy = Remedy(
+        f"Remove what overwrites /etc/resolv.conf in the image or mounts of {container.name}, and restart it."
+    )
     evidence = {"nameservers": list(nameservers)}
     return finding("embedded-dns-bypassed", of_container(container), message, remedy=remedy, evidence=evidence)
 
@@ -156,8 +165,8 @@ def loopback_servers(container: Container) -> Findings:
     """Find upstream servers with a loopback address: inside the container that is the container itself."""
     servers = [server for server in container.dns if _is_loopback(server)]
     if servers:
-        message = f"{container.name} has the dns server {', '.join(servers)}, which inside it is the container itself."
-        remedy = Remedy(f"Create {container.name} again with a dns server that has an address of its own.")
+        message = f"{container.name} has the DNS server {', '.join(servers)}: inside it, that is the container itself."
+        remedy = Remedy(f"Create {container.name} again with a DNS server that has no loopback address.")
         yield finding(
             "dns-loopback-upstream", of_container(container), message, remedy=remedy, evidence={"dns": servers}
         )

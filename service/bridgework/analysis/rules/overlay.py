@@ -23,7 +23,7 @@ def place_of(attachment: Attachment | None) -> NodePlace | None:
 def silent_node(component: Component, reason: str) -> Finding:
     """Make the finding for a node whose instance of the service does not answer."""
     remedy = Remedy(
-        "Bring the node or its instance back, or open the service's port between the nodes.",
+        "Repair the node or its instance, or open the service's port between the nodes.",
         actions=(Read("nodes"),),
     )
     message = f"The node {component.name} does not answer. {reason}"
@@ -33,10 +33,10 @@ def silent_node(component: Component, reason: str) -> Finding:
 def silent_tunnel(network: Network, address: str, holder: str | None, place: NodePlace | None) -> Finding:
     """Make the finding for an address of an overlay network on another node that does not answer."""
     # Without gossip or a peer's report the holder is unknown.
-    message = f"{address} on {network.name} is not on this node, and nothing answers for it."
+    message = f"{address} on {network.name} is not on this node, and no answer comes."
     if holder is not None and place is not None:
         where = f"{holder} ({address} on {network.name})"
-        message = f"{where} is on the node {place.hostname}, and nothing comes back through the tunnel."
+        message = f"{where} is on the node {place.hostname}, and no answer comes through the tunnel."
     evidence = {"address": address, "node": place.id if place else None}
     return finding("overlay-peer-unreachable", of_network(network), message, remedy=PORTS, evidence=evidence)
 
@@ -61,8 +61,8 @@ def node_is_silent(situation: Situation) -> Findings:
         return
     component = Component("node", place.id, place.hostname)
     # The prediction is inconclusive, not unreachable: the node's containers may run although its instance is silent.
-    yield silent_node(component, "What is known of its containers is of the past.")
-    yield unseen(component, f"Whether {place.hostname} can be reached is not seen.")
+    yield silent_node(component, "The service knows only an earlier state of its containers.")
+    yield unseen(component, f"It is not known whether {place.hostname} can be reached.")
 
 
 def tunnel(attachment: Attachment, network: Network) -> Iterator[Hop]:

@@ -53,7 +53,7 @@ def no_route(situation: Situation) -> Findings:
         remedy = remedies.way_out(situation.snapshot, members(source)[0])
         yield finding("internal-no-egress", component_of(source), message, remedy=remedy, evidence={"networks": names})
         return
-    message = f"No network of {source.name} ({names}) gives it a default route to {candidate.address}."
+    message = f"{source.name} has no default route to {candidate.address}: none of its networks ({names}) gives it one."
     remedy = remedies.way_out(situation.snapshot, members(source)[0])
     yield finding(
         "wrong-default-gateway",
@@ -94,8 +94,8 @@ def gateway_is_absent(situation: Situation) -> Findings:
         return
     if candidate.exit.driver == "bridge" and not has_host_address(candidate.exit, candidate.version):
         message = (
-            f"{situation.source.name} leaves by {candidate.exit.name}, which has inhibit_ipv4 set: "
-            f"nobody holds the gateway's address there."
+            f"The default route of {situation.source.name} uses {candidate.exit.name}, which has inhibit_ipv4 set: "
+            f"no interface has the gateway's address there."
         )
         remedy = remedies.way_out(situation.snapshot, members(situation.source)[0])
         component = component_of(situation.source)
@@ -129,7 +129,7 @@ def _between_bridges(situation: Situation, candidate: Candidate, network: Networ
         yield without_host(situation, network, candidate.attachment)
     # Only IPv6 can be unknown: every engine writes IPv4 rules unless it is told not to (``Observations.guards``).
     elif guarded is None:
-        yield unseen(HOST, "Whether the engine keeps IPv6 networks apart (ip6tables) was not seen.")
+        yield unseen(HOST, "It is not known whether the engine isolates IPv6 networks from each other (ip6tables).")
     elif not guarded:
         yield from _unguarded(situation, candidate, network)
     # The rows ``nat`` and internal of the table in ``passage``; an address without a holder is open to nothing.
@@ -189,8 +189,8 @@ def _answered(situation: Situation, leaves: Network) -> Findings:
     """Find a packet that arrives, and whose answer is dropped on its way back."""
     if reply_is_dropped(situation, leaves):
         message = (
-            f"{leaves.name} does not masquerade: the answer is addressed to {situation.source.name} itself, "
-            f"and the engine drops what comes to {leaves.name} from elsewhere."
+            f"{leaves.name} does not masquerade: the reply goes to the address of {situation.source.name} itself, "
+            f"and the engine drops packets to {leaves.name} from elsewhere."
         )
         remedy = _way_back(situation, leaves)
         yield finding("masquerade-off", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
@@ -205,7 +205,7 @@ def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> 
     elif default_exit(situation.state, candidate.attachment, candidate.version) is None:
         message = (
             f"{candidate.attachment.name} has no IPv{candidate.version} route back to {situation.source.name}: "
-            "the answer is lost."
+            "the reply is lost."
         )
         together = members(situation.source, candidate.attachment)
         remedy = remedies.share_network(situation.snapshot, together, ipv6=candidate.version == IPV6)
@@ -258,7 +258,7 @@ def outside(situation: Situation) -> Findings:
     # The verdict stays open: nothing of the engine says whether a host answers there.
     yield unseen(
         HOST,
-        f"{candidate.address} lies outside of the engine: what is there is not predicted.",
+        f"{candidate.address} is outside of the engine: whether it answers is not predicted.",
         address=candidate.address,
     )
 
@@ -275,13 +275,16 @@ def _by_vlan(situation: Situation, candidate: Candidate, leaves: Network) -> Fin
     # changes. A bridge would lead to the host, which routes and masquerades.
     suited = [network.name for network in others if network.driver == "bridge" and not network.internal]
     if suited:
-        message = f"{situation.source.name} leaves for {candidate.address} by {leaves.name}; it could by {suited[0]}."
+        message = (
+            f"The default route of {situation.source.name} to {candidate.address} uses {leaves.name}; "
+            f"it could use {suited[0]}."
+        )
         remedy = Remedy(f"Give its endpoint on {suited[0]} a higher gateway_priority.")
         evidence = {"leaves_by": leaves.name, "could_leave_by": suited}
         yield finding(
             "wrong-default-gateway", component_of(situation.source), message, remedy=remedy, evidence=evidence
         )
-    yield unseen(of_network(leaves), f"What lies behind the gateway of {leaves.name} is not visible.")
+    yield unseen(of_network(leaves), f"The service cannot see behind the gateway of {leaves.name}.")
 
 
 def _covers(destination: str, address: str) -> bool:
@@ -306,9 +309,7 @@ def _leaving(situation: Situation, candidate: Candidate) -> Findings:
     if candidate.exit is not None and (
         not masquerades(candidate.exit) or gateway_mode(candidate.exit, candidate.version) == "routed"
     ):
-        message = (
-            f"{candidate.exit.name} does not masquerade: {candidate.address} must know the way back to its subnet."
-        )
+        message = f"{candidate.exit.name} does not masquerade: {candidate.address} needs a route back to its subnet."
         remedy = _way_back(situation, candidate.exit, to=candidate.address)
         yield finding("masquerade-off", of_network(candidate.exit), message, remedy=remedy)
 
@@ -318,10 +319,10 @@ def _way_back(situation: Situation, network: Network, *, to: str | None = None) 
     # A route is enough only where the engine has no rule in the raw table: before Docker 28.2, and in the gateway modes
     # without such rules.
     if reply_is_dropped(situation, network):
-        trusted = ", or with the link of the host by which the answer comes in trusted_host_interfaces" if to else ""
+        trusted = ", or with the host's interface for the replies in trusted_host_interfaces" if to else ""
         return Remedy(
-            f"Create {network.name} again with masquerading, or with gateway mode routed or nat-unprotected{trusted}: "
-            f"as it is, the engine's rules drop every answer that comes to it from elsewhere."
+            f"Create {network.name} again with masquerading, or with gateway mode routed or nat-unprotected{trusted}. "
+            f"Now the engine's rules drop every reply that comes to it from elsewhere."
         )
     other = to or "the other side"
-    return Remedy(f"Give {other} a route to the subnet of {network.name}, or leave by another network.")
+    return Remedy(f"Give {other} a route to the subnet of {network.name}, or use another network for this traffic.")

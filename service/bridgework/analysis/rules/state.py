@@ -112,9 +112,15 @@ def _owner_down(snapshot: Snapshot, sharer: Container, owner: Container | None, 
     # The owner is the end of a chain: the container that the sharer names may exist, while the one behind it is gone.
     named = snapshot.containers_by_id.get(sharer.shares_with or "")
     if owner is None:
-        whose = f"{named.name}, which shares one that is gone" if named else "a container that is gone"
+        whose = (
+            f"{named.name}, which shares the network of a container that is gone"
+            if named
+            else "a container that is gone"
+        )
         message = f"{sharer.name} shares the network of {whose}."
-        remedy = Remedy(f"Create {sharer.name} again with the network of a container that exists, or one of its own.")
+        remedy = Remedy(
+            f"Create {sharer.name} again with the network of a container that exists, or with a network of its own."
+        )
     else:
         message = f"{sharer.name} shares the network of {owner.name}, which is {owner.state}."
         remedy = remedies.revive_share(owner, sharer)
@@ -163,7 +169,7 @@ def destination_is_elsewhere(situation: Situation) -> Findings:
     container, owner = destination.container, destination.owner
     # From the host, the host's own addresses are nothing unusual, so nothing is said.
     if destination.is_host and not situation.source.is_host:
-        asked = f": it is asked at {situation.candidate.address}, an address of the host" if situation.candidate else ""
+        asked = f": the check uses {situation.candidate.address}, an address of the host" if situation.candidate else ""
         message = f"{container.name} is in host mode and has no address of its own{asked}."
         yield finding("host-mode-no-own-address", of_container(container), message)
     if destination.condition is Condition.NETWORKED and owner is not None and owner.id != container.id:

@@ -53,7 +53,7 @@ def network_forbids(situation: Situation) -> Findings:
     # The kernel itself keeps endpoints apart in the modes private and vepa (ip-link(8)); vepa needs a switch that sends
     # frames back. No firewall rule is involved.
     if is_vlan(network):
-        message = f"{network.name} is in mode {vlan_mode(network)}: its endpoints do not reach each other."
+        message = f"{network.name} is in mode {vlan_mode(network)}: its endpoints cannot reach each other."
         yield finding("vlan-mode-private", of_network(network), message, remedy=remedy)
         return
     # Measured on Docker 26.1: enable_icc=false drops every protocol between the containers of the bridge, where the
@@ -63,9 +63,9 @@ def network_forbids(situation: Situation) -> Findings:
         return
     # Docker 27 changed the default of ip6tables, so without an observation it is not guessed for IPv6.
     if guarded is None:
-        yield unseen(HOST, f"Whether enable_icc=false of {network.name} holds for IPv6 (ip6tables) was not seen.")
+        yield unseen(HOST, f"It is not known whether enable_icc=false of {network.name} applies to IPv6 (ip6tables).")
     elif guarded:
-        message = f"{network.name} has enable_icc=false: its containers may not talk to each other."
+        message = f"{network.name} has enable_icc=false: its containers cannot reach each other."
         yield finding("inter-container-off", of_network(network), message, remedy=remedy)
 
 
@@ -128,7 +128,7 @@ def broken_link(situation: Situation, attachment: Attachment, network: Network) 
     if bridge is None or bridge.name != network.bridge_name:
         message = (
             f"{outside.name}, the host's end of {inside.name} of {attachment.owner.name}, "
-            f"is no port of {network.bridge_name}."
+            f"is not a port of {network.bridge_name}."
         )
         master = bridge.name if bridge else None
         found = {"veth": outside.name, "bridge": master}
@@ -174,7 +174,7 @@ def _too_large(
     payload = situation.question.probe.payload_bytes
     size, fits = payload + _HEADERS[candidate.version], mtu - _HEADERS[candidate.version]
     message = (
-        f"{size} bytes ({payload} and headers) do not pass the link of {attachment.name} "
+        f"{size} bytes ({payload} and headers) do not fit through the link of {attachment.name} "
         f"to {network.name}, whose MTU is {mtu}."
     )
     remedy = Remedy(f"Send at most {fits} bytes of payload, or create {network.name} again with a larger MTU.")
