@@ -204,5 +204,5 @@ class Commands:
 def _full(object_id: str) -> str:
     """Return the id. Raises ``InvalidInput`` on anything else, which could become another path of the engine's API."""
     if not _FULL_ID.fullmatch(object_id):
-        raise InvalidInput(code="input-invalid", detail=f"{quoted(object_id)} is not a full id.")
+        raise InvalidInput(code="input-invalid", detail=f"{quoted(object_id)} is not a full id (64 hex digits).")
     return object_id

@@ -104,7 +104,7 @@ class DockerEngine(Commands):
     def network_endpoint_ids(self, network_id: str) -> Mapping[str, str]:
         """See ``Engine``."""
         # The inspection of a network lists endpoints whose container is gone, too; the container list does not.
-        gone = NotFound(code="network-not-found", detail="The network is gone.")
+        gone = NotFound(code="network-not-found", detail="The network no longer exists.")
         raw = self._get(f"{self._session().prefix}/networks/{network_id}", missing=gone)
         with expected_shape("GET /networks"):
             return {key: value.get("Name") or "" for key, value in (raw.get("Containers") or {}).items()}

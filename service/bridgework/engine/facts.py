@@ -24,7 +24,9 @@ def negotiate(version: Any) -> tuple[str, tuple[int, int]]:
         newest = _pair(version["ApiVersion"])
         oldest = _pair(version.get("MinAPIVersion") or "1.12")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EngineMisbehaved(code="engine-answered-strangely", detail="What answers is no Docker engine.") from error
+        raise EngineMisbehaved(
+            code="engine-answered-strangely", detail="The server at this address is not a Docker engine."
+        ) from error
     # Not newer than this service knows: a newer API may change what a field means.
     chosen = min(newest, NEWEST_API)
     if chosen < OLDEST_API or chosen < oldest:

@@ -44,7 +44,7 @@ def expected_shape(asked: str) -> Iterator[None]:
 def malformed(asked: str, why: object) -> EngineMisbehaved:
     """Return the error for an answer that is not HTTP, has no end, or has another shape than its request promises."""
     return EngineMisbehaved(
-        code="engine-answered-strangely", detail=f"The engine's answer to {asked} makes no sense: {why}."
+        code="engine-answered-strangely", detail=f"The engine's answer to {asked} is not understood: {why}."
     )
 
 
@@ -72,6 +72,6 @@ def too_slow(after_s: float) -> EngineTooSlow:
     """Return the error for an engine that did not answer within ``after_s`` seconds."""
     return EngineTooSlow(
         code="engine-too-slow",
-        detail=f"The Docker engine did not answer within {after_s:g} s; a change asked for may still happen.",
-        remedy=Remedy("Look at the thing before trying again; an Idempotency-Key makes the retry safe."),
+        detail=f"The Docker engine did not answer within {after_s:g} s; a requested change may still happen.",
+        remedy=Remedy("Read the current state before you try again. An Idempotency-Key makes a retry safe."),
     )

@@ -82,7 +82,7 @@ class SnapshotSource:
         except SHAPE_ERRORS as error:
             self._snapshot = None
             raise EngineMisbehaved(
-                code="engine-answered-strangely", detail=f"The engine's answer makes no sense: {plainly(error)}."
+                code="engine-answered-strangely", detail=f"The engine's answer is not understood: {plainly(error)}."
             ) from error
         except BaseException:
             self._snapshot = None  # It may be half updated; the log already counts the events as seen.

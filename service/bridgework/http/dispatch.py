@@ -197,20 +197,20 @@ def _check_preconditions(operation: Operation, reader: Operation | None, context
         raise HttpProblem(
             "precondition-not-supported",
             f"{operation.method} {operation.path} takes no If-Match and no If-None-Match.",
-            remedy="Send it without that header. A creation is made safe by an Idempotency-Key.",
+            remedy="Send the request without that header. To make a creation safe to repeat, use an Idempotency-Key.",
         )
     current = _current_etag(operation, reader, context, required=if_match is not None)
     if if_match is not None and (current is None or not matches(if_match, current)):
         raise PreconditionFailed(
             code="precondition-failed",
-            detail=f"It is {current} now, not {if_match}: something changed since you read it.",
-            remedy=Remedy("Read it again, and decide on what it is now."),
+            detail=f"The ETag is {current} now, not {if_match}: the resource has changed since you read it.",
+            remedy=Remedy("Read the resource again, and decide again from its current state."),
         )
     if if_none_match is not None and current is not None and matches(if_none_match, current):
         raise PreconditionFailed(
             code="precondition-failed",
-            detail=f"It exists with the ETag {current}, and If-None-Match says {if_none_match}.",
-            remedy=Remedy("Read it, and use what is there."),
+            detail=f"The resource exists with the ETag {current}, which If-None-Match: {if_none_match} excludes.",
+            remedy=Remedy("Read the resource, and use it."),
         )
 
 

@@ -52,8 +52,8 @@ class Slots:
         if not self._free.acquire(blocking=False):
             raise TooBusy(
                 code=f"too-many-{self._noun}",
-                detail=f"{self._count} {self._noun} run already.",
-                remedy=Remedy("Try again when one has ended."),
+                detail=f"{self._count} {self._noun} already run.",
+                remedy=Remedy("Try again after one has ended."),
                 retry_after_s=2,
             )
 

@@ -59,7 +59,7 @@ def _ambiguous(noun: str, reference: str, matches: Sequence[_Thing]) -> Ambiguou
     listed = ", ".join(f"{c['name']} ({c['id'][:12]})" for c in candidates)
     return AmbiguousReference(
         code="ambiguous-reference",
-        detail=f"{quoted(reference)} fits {len(matches)} {noun}s: {listed}.",
-        remedy=Remedy("Use a full id or more of its digits."),
+        detail=f"{quoted(reference)} matches {len(matches)} {noun}s: {listed}.",
+        remedy=Remedy("Use a full id, or more of its digits."),
         facts={"candidates": candidates},
     )

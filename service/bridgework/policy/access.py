@@ -66,7 +66,7 @@ def require_role(caller: Caller, role: Role, action: str) -> None:
     if caller.role < role:
         raise Refused(
             code="role-insufficient",
-            detail=f"{action} needs the role {role.word}; {caller.name} has {caller.role.word}.",
+            detail=f"{action} needs the role {role.word}, but {caller.name} has the role {caller.role.word}.",
             remedy=Remedy(f"Use a token with the role {role.word}."),
         )
 

@@ -150,4 +150,6 @@ def faults_of(driver: str | None, options: Mapping[str, str], api_version: tuple
 
 def _too_new(name: str, value: str, api_version: tuple[int, int]) -> str | None:
     since = max(SINCE_API.get(name, (0, 0)), SINCE_API.get(f"{name}={value}", (0, 0)))
-    return f"The engine is too old for it; {ENGINE_OF_API[since]} has it." if api_version < since else None
+    return (
+        f"The engine is too old for this option; {ENGINE_OF_API[since]} supports it." if api_version < since else None
+    )

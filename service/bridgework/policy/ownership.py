@@ -111,5 +111,5 @@ def _refused(caller: Caller, why: str) -> Refused:
     return Refused(
         code="project-mismatch",
         detail=f"{caller.name} may change only what belongs to the project {caller.project}; {why}.",
-        remedy=Remedy("Choose another, or use a token bound to no project."),
+        remedy=Remedy("Use another name, or a token that is bound to no project."),
     )

@@ -190,7 +190,7 @@ def _first_unless_held(snapshot: Snapshot, network: Network, pool: Pool) -> str 
 def _refused(address: str, why: str) -> Refused:
     return Refused(
         code="destination-not-allowed",
-        detail=f"{address} is no destination for a probe: {why}.",
+        detail=f"{address} cannot be probed: {why}.",
         remedy=Remedy(
             "Probe a container, or let the operator of this service add its subnet to BRIDGEWORK_PROBE_ALLOWED_CIDRS."
         ),

@@ -22,5 +22,5 @@ def free_subnets(services: Services, snapshot: Snapshot, prefix_len: int, count:
     bases = services.policy.allowed_subnets or DEFAULT_BASES
     found = available_subnets(prefix_len, count, taken_subnets(services, snapshot), bases)
     if not found:
-        raise Conflict(code="address-space-exhausted", detail=f"No subnet with a prefix of {prefix_len} is free.")
+        raise Conflict(code="address-space-exhausted", detail=f"No subnet with the prefix length {prefix_len} is free.")
     return found

@@ -126,8 +126,8 @@ def _replayed(services: Services, before: Container, wanted: ContainerRequest) -
 def _earlier_failed() -> Conflict:
     return Conflict(
         code="earlier-request-failed",
-        detail="The earlier request with this key could not start its container, and removed it.",
-        remedy=Remedy("Send it again."),
+        detail="The earlier request with this key could not start its container. The container was removed.",
+        remedy=Remedy("Send the request again."),
     )
 
 

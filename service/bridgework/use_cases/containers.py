@@ -211,7 +211,7 @@ def delete_container(actor: Actor, reference: str, *, force: bool) -> None:
         raise Conflict(
             code="container-running",
             detail=f"{container.name} is {container.state}.",
-            remedy=Remedy("Stop it first.", (StopContainer(container.id), DeleteContainer(container.id))),
+            remedy=Remedy("Stop the container first.", (StopContainer(container.id), DeleteContainer(container.id))),
         )
     if not actor.dry_run:
         actor.services.engine.remove_container(container.id, force=force)

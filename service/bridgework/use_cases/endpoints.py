@@ -44,7 +44,7 @@ def get_endpoint(snapshot: Snapshot, network: str, container: str) -> DescribedE
         raise NotFound(
             code="endpoint-not-found",
             detail=f"{of.name} has no endpoint in {in_network.name}.",
-            remedy=Remedy("Connect it.", (Connect(in_network.id, of.id),)),
+            remedy=Remedy("Connect the container.", (Connect(in_network.id, of.id),)),
         )
     return describe_endpoint(endpoint)
 
@@ -92,7 +92,7 @@ def _connect(services: Services, network: Network, container: Container, spec: E
     if made is None:
         raise Conflict(
             code="endpoint-vanished",
-            detail=f"{container.name} was connected to {network.name}, and something else disconnected it again.",
+            detail=f"{container.name} was connected to {network.name}, but something else disconnected it at once.",
         )
     if not created:
         require_same(network, container, made, spec)
@@ -155,8 +155,8 @@ def disconnect(actor: Actor, network: str, container: str, *, force: bool) -> No
     if left.driver == "host":
         raise Conflict(
             code="network-mode-conflict",
-            detail=f"{leaving.name} is in host mode, which is for as long as it exists.",
-            remedy=Remedy("Create it again with another network_mode."),
+            detail=f"{leaving.name} is in host mode, which cannot be changed.",
+            remedy=Remedy("Create the container again with another network_mode."),
         )
     if actor.dry_run:
         return
@@ -183,7 +183,7 @@ def _forget_gone(actor: Actor, snapshot: Snapshot, network_id: str, reference: s
 
 
 def _require_no_leftover(services: Services, network: Network, container: Container) -> None:
-    """The engine knows no such endpoint: the goal is reached, unless the settings of a failed connect are there."""
+    """Accept that the endpoint does not exist, unless the settings of a failed connect remain."""
     now = services.engine.snapshot().containers_by_id.get(container.id)
     left = endpoint_of(now, network) if now is not None else None
     if now is not None and left is not None and is_leftover(now, left):

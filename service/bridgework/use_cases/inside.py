@@ -116,7 +116,7 @@ def sockets(services: Services, snapshot: Snapshot, reference: str) -> Part[List
     container = references.container(snapshot, reference)
     seen = look(services, snapshot, container, ("sockets", "processes"))
     if seen.sockets is None and "sockets" not in seen.truncated:
-        raise _out_of_reach(services, f"The kernel does not say what listens inside {container.name}")
+        raise _out_of_reach(services, f"The kernel does not show the listening sockets of {container.name}")
     return Part(seen.sockets or (), "sockets" in seen.truncated)
 
 
@@ -178,7 +178,7 @@ def _not_running(container: Container) -> BridgeworkError:
     return Conflict(
         code="container-not-running",
         detail=f"{container.name} is {container.state}: it has a network namespace only while it runs.",
-        remedy=Remedy("Start it.", (StartContainer(container.id),)),
+        remedy=Remedy("Start the container.", (StartContainer(container.id),)),
         facts={"container": {"id": container.id, "name": container.name, "state": container.state}},
     )
 

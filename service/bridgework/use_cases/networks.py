@@ -1,6 +1,6 @@
 """Networks: list, create and delete. Endpoints and prunes have modules of their own.
 
-Each change is decided on a snapshot before the engine is asked for it. What the engine still refuses is translated.
+Each change is checked on a snapshot before the call of the engine. Refusals of the engine become errors of the model.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def delete_network(actor: Actor, reference: str, *, force: bool) -> None:
     network = references.network(snapshot, reference)
     require_ownership(actor.caller, "network", network.name, network.labels)
     if network.builtin:
-        raise Conflict(code="network-builtin", detail=f"{network.name} is the engine's own and cannot be removed.")
+        raise Conflict(code="network-builtin", detail=f"{network.name} is built into the engine and cannot be removed.")
     if force:
         require_role(actor.caller, Role.ADMIN, "DELETE with force")
         require_no_guests(actor.caller, snapshot, network)
@@ -201,6 +201,6 @@ def _in_use(network: Network, users: Mapping[str, tuple[str, str]]) -> Conflict:
     return Conflict(
         code="network-in-use",
         detail=f"{network.name} is in use by {listed}.",
-        remedy=Remedy("Disconnect them, or let ?force=true do so.", (*leave, DeleteNetwork(network.id))),
+        remedy=Remedy("Disconnect the containers, or add ?force=true.", (*leave, DeleteNetwork(network.id))),
         facts={"containers": [{"id": ref, "name": name, "state": state} for ref, (name, state) in users.items()]},
     )

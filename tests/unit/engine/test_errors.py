@@ -80,7 +80,7 @@ def test_a_command_that_is_an_empty_text_is_refused_as_every_other():
     said = 'runc create failed: exec: "": executable file not found in $PATH: unknown'
     told = translate("start_container", said, 400)
     assert told.code == "command-not-runnable"
-    assert told.detail == "Its command '' cannot be run: executable file not found in $PATH."
+    assert told.detail == "The container's command '' cannot be run: executable file not found in $PATH."
 
 
 def test_whether_the_container_itself_is_gone_or_the_one_it_needs():

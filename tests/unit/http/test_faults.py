@@ -85,7 +85,7 @@ def test_many_unknown_fields_take_no_time(client):
 
 @pytest.mark.parametrize(("path", "code", "quoted"), [
     ("/v1/networks/none-such", 404, '"none-such"'), ("/v1/networks/a%0ab", 404, '"a\\nb"'),
-    ("/v1/networks/it's", 404, '"it\'s"'), ("/v1/networks/000", 400, '"000" fits'),
+    ("/v1/networks/it's", 404, '"it\'s"'), ("/v1/networks/000", 400, '"000" matches'),
 ])  # fmt: skip
 def test_what_a_caller_sent_is_quoted_as_json(client, path, code, quoted):
     """A Python repr quotes one text with ' and another with "; a client reads JSON."""

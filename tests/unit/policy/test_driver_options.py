@@ -91,7 +91,7 @@ def test_an_engine_that_is_too_old_is_named_by_what_would_do(option, since):
     value = value or TAKEN[name][0]
     before = (since[0], since[1] - 1)
     (fault,) = faults_of("bridge", {name: value}, before)
-    assert fault.message == f"The engine is too old for it; {ENGINE_OF_API[since]} has it."
+    assert fault.message == f"The engine is too old for this option; {ENGINE_OF_API[since]} supports it."
     assert faults_of("bridge", {name: value}, since) == []
 
 

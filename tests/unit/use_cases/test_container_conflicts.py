@@ -18,7 +18,7 @@ def explain(conflict):
 def test_the_holder_of_a_name_is_found_by_the_fact_however_the_sentence_reads():
     told = explain(Conflict("container-name-taken", "Another one is called that.", facts={"name": "web"}))
     assert told.facts["container"] == {"id": WEB.id, "name": "web", "state": "running"}
-    assert told.detail.startswith("A container named web exists already")
+    assert told.detail.startswith("A container named web already exists")
 
 
 def test_a_holder_that_is_gone_already_leaves_the_refusal_as_it_was():

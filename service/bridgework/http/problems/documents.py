@@ -157,7 +157,7 @@ def _for_unknown_path(_: NotFound) -> Response:
         404,
         "path-unknown",
         f"There is no path {path[:MAX_PATH_SHOWN]} here.{hint}",
-        remedy=errors.Remedy("See which paths there are.", (Read("document"),)),
+        remedy=errors.Remedy("Use one of the paths that this lists.", (Read("document"),)),
     )
 
 

@@ -42,7 +42,7 @@ class Attempt:
     path_mtu_bytes: int | None = None
 
 
-_CUT_SHORT = Attempt(reason=Reason.DEADLINE, detail="the time for the whole check was over before an answer came")
+_CUT_SHORT = Attempt(reason=Reason.DEADLINE, detail="the time limit of the whole check ended before an answer came")
 Probe = Callable[[ProbeRequest, str, float], Attempt]
 
 

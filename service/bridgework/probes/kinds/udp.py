@@ -18,7 +18,9 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
     try:
         answer = datagram.exchange(address, request.port or 0, bytes(request.payload_bytes), ends, lambda _: True)
     except TimeoutError:
-        return Attempt(reason=Reason.NO_ANSWER, detail="no answer, which over UDP proves nothing")
+        return Attempt(
+            reason=Reason.NO_ANSWER, detail="no answer; over UDP, this does not show whether the packet arrived"
+        )
     elapsed_ms = (time.perf_counter() - started) * 1000
     phases = Phases(first_byte=round(elapsed_ms, 3))
     return Attempt(rtt_ms=elapsed_ms, phases_ms=phases, detail=f"answered with {len(answer)} bytes")

@@ -65,9 +65,9 @@ def _outcome(services: Services, snapshot: Snapshot, assertion: Assertion) -> Ou
 
 def _words(result: CheckResult, *, passed: bool) -> str:
     if passed:
-        return f"It is {result.verdict}, as expected."
+        return f"The verdict is {result.verdict}, as expected."
     why = result.findings[0].message if result.findings else (result.measured.detail or "")
-    return f"It is {result.verdict}. {why}".strip()
+    return f"The verdict is {result.verdict}. {why}".strip()
 
 
 def _since(began: float) -> float:

@@ -248,7 +248,9 @@ def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Con
         named = (_named(snapshot, world, ref, forwarded=wanted.forwarded) for ref in wanted.containers)
         found = tuple({container.id: container for container in named}.values())
     if len(found) > MAX_CONTAINERS:
-        fault = InputFault("/containers", f"At most {MAX_CONTAINERS} at once; these are {len(found)}.")
+        fault = InputFault(
+            "/containers", f"A matrix takes at most {MAX_CONTAINERS} containers; these are {len(found)}."
+        )
         raise InvalidInput(code="input-invalid", detail=f"The body is invalid: {fault.message}", faults=[fault])
     return found
 

@@ -1,4 +1,4 @@
-"""Check a new container before the engine is asked for it: faults of the request, the policy, what is in use."""
+"""Check a new container before a call of the engine: faults of the request, the policy, names and ports in use."""
 
 from __future__ import annotations
 
@@ -65,9 +65,17 @@ def _faults_of_place(network: Network, mode: str, pointer: str) -> list[InputFau
     if mode in {"host", "none"} or mode.startswith("container:"):
         return [InputFault(pointer, f"A container in mode {mode} has no networks of its own.")]
     if network.config_only:
-        return [InputFault(f"{pointer}/network", f"{network.name} is a configuration, not a network.")]
+        return [
+            InputFault(
+                f"{pointer}/network", f"{network.name} is only a configuration, so nothing can be connected to it."
+            )
+        ]
     if network.driver in MODE_DRIVERS:
-        return [InputFault(f"{pointer}/network", f"{network.name} is no network to connect to; see network_mode.")]
+        return [
+            InputFault(
+                f"{pointer}/network", f"No container can be connected to {network.name}. Use network_mode instead."
+            )
+        ]
     return []
 
 
@@ -84,7 +92,7 @@ def _faults_of_mode(spec: ContainerSettings, mode: str) -> list[InputFault]:
     faults: list[InputFault] = []
     if mode.startswith("container:"):
         faults = [
-            InputFault(f"/{name}", f"Not with container mode: {why}.")
+            InputFault(f"/{name}", f"Not allowed in container mode: {why}.")
             for name, (value, why) in sharing.items()
             if value
         ]
@@ -95,7 +103,7 @@ def _faults_of_mode(spec: ContainerSettings, mode: str) -> list[InputFault]:
 
 def _faults_of_ports(ports: tuple[PublishedPort, ...]) -> list[InputFault]:
     return [
-        InputFault("/published_ports", f"The host's port {one.host_port}/{one.protocol} is asked for twice.")
+        InputFault("/published_ports", f"The host's port {one.host_port}/{one.protocol} is published twice.")
         for one, other in combinations([port for port in ports if port.host_port is not None], 2)
         if clash(one, other)
     ][:1]
@@ -104,11 +112,13 @@ def _faults_of_ports(ports: tuple[PublishedPort, ...]) -> list[InputFault]:
 def require_allowed(services: Services, caller: Caller, snapshot: Snapshot, spec: ContainerSpec) -> None:
     """Raise ``Refused`` when the caller, or every caller of this service, may not create such a container."""
     if not image_allowed(services.policy, spec.image):
-        raise Refused(code="image-not-allowed", detail=f"The policy here does not allow the image {spec.image}.")
+        raise Refused(
+            code="image-not-allowed", detail=f"The policy of this service does not allow the image {spec.image}."
+        )
     if spec.network_mode == "host":
         require_role(caller, Role.ADMIN, "Host mode")
         if not services.policy.host_mode:
-            raise Refused(code="host-mode-not-allowed", detail="The policy here does not allow host mode.")
+            raise Refused(code="host-mode-not-allowed", detail="The policy of this service does not allow host mode.")
     if spec.network_mode.startswith("container:"):
         require_role(caller, Role.ADMIN, "Sharing another container's network")
         _require_sharing_allowed(services, caller, snapshot, spec.network_mode.partition(":")[2])
@@ -132,7 +142,10 @@ def _require_sharing_allowed(services: Services, caller: Caller, snapshot: Snaps
     for owner in (named, snapshot.network_owner_of(named) or named):
         require_ownership(caller, "container", owner.name, owner.labels)
         if owner.host_mode and not services.policy.host_mode:
-            raise Refused(code="host-mode-not-allowed", detail=f"{owner.name} is in host mode: the policy forbids it.")
+            raise Refused(
+                code="host-mode-not-allowed",
+                detail=f"{owner.name} is in host mode, which the policy of this service does not allow.",
+            )
 
 
 def _require_port_allowed(services: Services, port: PublishedPort) -> None:
@@ -140,13 +153,13 @@ def _require_port_allowed(services: Services, port: PublishedPort) -> None:
     if port.host_port is not None and not low <= port.host_port <= high:
         raise Refused(
             code="host-port-not-allowed",
-            detail=f"The policy here allows the host ports {low} to {high}, not {port.host_port}.",
+            detail=f"The policy of this service allows the host ports {low} to {high}, not {port.host_port}.",
         )
     addresses = services.policy.published_addresses
     if addresses is not None and (port.host_ip or "0.0.0.0") not in addresses:
         raise Refused(
             code="published-address-not-allowed",
-            detail=f"The policy here allows publishing on {', '.join(addresses)} alone.",
+            detail=f"The policy of this service allows published ports only on {', '.join(addresses)}.",
         )
 
 

@@ -17,8 +17,8 @@ def name_taken(holder: Container) -> Conflict:
     """Return the conflict for a name that ``holder`` has."""
     return Conflict(
         code="container-name-taken",
-        detail=f"A container named {holder.name} exists already ({holder.id[:12]}, {holder.state}).",
-        remedy=Remedy("Use it, choose another name, or remove it.", (Read("container", holder.id),)),
+        detail=f"A container named {holder.name} already exists ({holder.id[:12]}, {holder.state}).",
+        remedy=Remedy("Use that container, choose another name, or remove it.", (Read("container", holder.id),)),
         facts={"container": {"id": holder.id, "name": holder.name, "state": holder.state}},
     )
 
@@ -38,7 +38,7 @@ def _port_taken(port: PublishedPort, how: str, holder: Container | None) -> Conf
     return Conflict(
         code="port-taken",
         detail=f"Port {port.host_port}/{port.protocol} of the host {how}.",
-        remedy=Remedy("Publish on another port, or leave host_port null to be given one.", look),
+        remedy=Remedy("Publish on another port, or set host_port to null to let the engine choose a port.", look),
         facts={"host_port": port.host_port, "protocol": port.protocol, **known},
     )
 
@@ -108,8 +108,10 @@ def owner_conflict(snapshot: Snapshot, name: str, owner_id: str | None) -> Confl
     if owner is None:
         return Conflict(
             code="shared-network-owner-gone",
-            detail=f"{name} shares the network of {owner_id[:12]}, which is gone.",
-            remedy=Remedy(f"Remove {name}, and create it again on a container or network that exists."),
+            detail=f"{name} shares the network of {owner_id[:12]}, which no longer exists.",
+            remedy=Remedy(
+                f"Remove {name}, and create it again with the network of a container that exists, or on a network."
+            ),
             facts={"owner": {"id": owner_id, "name": ""}},
         )
     if owner.running:
@@ -117,7 +119,7 @@ def owner_conflict(snapshot: Snapshot, name: str, owner_id: str | None) -> Confl
     return Conflict(
         code="shared-network-owner-down",
         detail=f"{name} shares the network of {owner.name}, which is {owner.state}.",
-        remedy=Remedy("Start the owner first.", (StartContainer(owner.id),)),
+        remedy=Remedy("Start the owner of the network first.", (StartContainer(owner.id),)),
         facts={"owner": {"id": owner.id, "name": owner.name, "state": owner.state}},
     )
 
@@ -139,7 +141,10 @@ def _network_gone(snapshot: Snapshot, container: Container) -> Conflict | None:
     names = ", ".join(endpoint.network_name for endpoint in gone)
     return Conflict(
         code="network-gone",
-        detail=f"{container.name} is configured with {names}, which {'are' if len(gone) > 1 else 'is'} gone.",
-        remedy=Remedy("Let it forget what is gone, and start it.", (*forget, StartContainer(container.id))),
+        detail=f"{container.name} is configured with {names}, which {'do' if len(gone) > 1 else 'does'} not exist.",
+        remedy=Remedy(
+            "Disconnect the container from what no longer exists, and start it.",
+            (*forget, StartContainer(container.id)),
+        ),
         facts={"networks": [{"id": endpoint.network_id, "name": endpoint.network_name} for endpoint in gone]},
     )

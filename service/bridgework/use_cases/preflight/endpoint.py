@@ -1,4 +1,4 @@
-"""Check an endpoint before the engine is asked for it: faults of the request, network modes, addresses in use.
+"""Check an endpoint before a call of the engine: faults of the request, network modes, addresses in use.
 
 The engine must not be the first to refuse. A connect that it refuses leaves the settings behind on a running container
 (engine 26.1.5, measured), and these may keep the container from starting the next time.
@@ -41,11 +41,13 @@ def endpoint_faults(services: Services, network: Network, spec: EndpointSpec, po
     faults: list[InputFault] = []
     if network.is_default_bridge and spec.aliases:
         faults.append(
-            InputFault(f"{pointer}/aliases", "The default bridge knows no aliases; use a network of your own.")
+            InputFault(f"{pointer}/aliases", "The default bridge does not support aliases. Use a network of your own.")
         )
     if spec.gateway_priority is not None and api_version(services) < GATEWAY_PRIORITY_API:
         since = ENGINE_OF_API[GATEWAY_PRIORITY_API]
-        faults.append(InputFault(f"{pointer}/gateway_priority", f"The engine is too old for it; {since} has it."))
+        faults.append(
+            InputFault(f"{pointer}/gateway_priority", f"The engine is too old for this field; {since} supports it.")
+        )
     for field, address in (("ipv4_address", spec.ipv4_address), ("ipv6_address", spec.ipv6_address)):
         message = _fault_of_address(network, address) if address else None
         if message:
@@ -63,7 +65,7 @@ def _fault_of_link_local(network: Network, address: str) -> str | None:
     if not wanted.is_link_local:
         return f"{address} is not link-local: use an address of 169.254.0.0/16 or fe80::/10."
     if wanted.version != IPV4 and not network.ipv6_enabled:
-        return f"{network.name} has no IPv6, so it takes no IPv6 link-local address."
+        return f"{network.name} has no IPv6, so it does not accept an IPv6 link-local address."
     return None
 
 
@@ -83,7 +85,7 @@ def _fault_within(wanted: IPv4Address | IPv6Address, subnet: IPv4Network | IPv6N
     if subnet.num_addresses <= POINT_TO_POINT:
         return None
     if wanted == subnet.network_address:
-        return f"{wanted} is the address of the network {subnet} itself."
+        return f"{wanted} is the network address of {subnet}."
     if subnet.version == IPV4 and wanted == subnet.broadcast_address:
         return f"{wanted} is the broadcast address of {subnet}."
     return None
@@ -120,7 +122,10 @@ def _held(wanted: str | None, held: str | None, configured: str | None) -> tuple
 def require_possible(snapshot: Snapshot, network: Network, container: Container, spec: EndpointSpec) -> None:
     """Raise ``Conflict`` when the container can have no endpoint in the network, or not this one."""
     if network.config_only:
-        raise Conflict(code="network-config-only", detail=f"{network.name} is a configuration, not a network.")
+        raise Conflict(
+            code="network-config-only",
+            detail=f"{network.name} is only a configuration, so nothing can be connected to it.",
+        )
     in_none = next((e for e in container.endpoints if container.none_mode and e.network_name == "none"), None)
     if network.driver in MODE_DRIVERS or container.host_mode or container.shares_with or in_none:
         raise _mode_conflict(network, container, in_none, spec)
@@ -128,7 +133,7 @@ def require_possible(snapshot: Snapshot, network: Network, container: Container,
         # A connect now would leave an endpoint without a container behind (engine 26.1.5, measured).
         raise Conflict(
             code="container-restarting",
-            detail=f"{container.name} is restarting over and over; the engine would lose track of a new endpoint.",
+            detail=f"{container.name} restarts again and again; the engine would lose a new endpoint.",
             remedy=Remedy(
                 "Stop it, connect it, start it.",
                 (StopContainer(container.id), Connect(network.id, container.id, spec), StartContainer(container.id)),
@@ -152,7 +157,7 @@ def _mac_conflict(snapshot: Snapshot, network: Network, address: str | None) -> 
     """Return the conflict that names the container with this MAC address in the network.
 
     The engine gives one MAC address twice, and the bridge then sends the frames to the container that spoke last
-    (26.1.5 and 28.5.2, measured). The MAC address that a stopped container asked for is not part of an inspection.
+    (26.1.5 and 28.5.2, measured). The inspection of a stopped container does not show its configured MAC address.
     """
     wanted = (address or "").lower()
     endpoints = snapshot.endpoints_of(network) if wanted else ()
@@ -162,7 +167,9 @@ def _mac_conflict(snapshot: Snapshot, network: Network, address: str | None) -> 
     return Conflict(
         code="mac-address-taken",
         detail=f"The MAC address {wanted} in {network.name} is held by {holder.container_name}.",
-        remedy=Remedy("Use another MAC address, or leave it out to be given one.", (Read("endpoints", network.id),)),
+        remedy=Remedy(
+            "Use another MAC address, or omit it to let the engine choose one.", (Read("endpoints", network.id),)
+        ),
         facts={"holder": {"name": holder.container_name, "kind": "container", "id": holder.container_id}},
     )
 
@@ -214,20 +221,21 @@ def _is_only_one(network: Network, pool: PoolUsage) -> bool:
 
 def _mode_conflict(network: Network, container: Container, in_none: Endpoint | None, spec: EndpointSpec) -> Conflict:
     if network.driver in MODE_DRIVERS:
-        detail = f"{network.name} is a mode rather than a network: a container is created in it, never connected to it."
+        detail = f"{network.name} is a network mode: a container can be created in it, but not connected to it."
         return Conflict(code="network-mode-conflict", detail=detail)
     if container.shares_with:
         return Conflict(
             code="network-shared",
             detail=f"{container.name} uses the network of another container, so it has no endpoints of its own.",
             remedy=Remedy(
-                "Connect the container whose network it shares.", (Connect(network.id, container.shares_with, spec),)
+                "Connect the container whose network this container shares.",
+                (Connect(network.id, container.shares_with, spec),),
             ),
         )
     if in_none is not None:
         return Conflict(
             code="network-mode-conflict",
-            detail=f"{container.name} is in none mode; it has to leave none before it joins a network.",
+            detail=f"{container.name} is in none mode; disconnect it from none before you connect it to a network.",
             remedy=Remedy(
                 "Disconnect it from none first.",
                 (Disconnect(in_none.network_id, container.id), Connect(network.id, container.id, spec)),
@@ -235,8 +243,8 @@ def _mode_conflict(network: Network, container: Container, in_none: Endpoint | N
         )
     return Conflict(
         code="network-mode-conflict",
-        detail=f"{container.name} is in {container.network_mode} mode; it cannot be connected to a network.",
-        remedy=Remedy(f"Create it again with network_mode {network.name}."),
+        detail=f"{container.name} is in {container.network_mode} mode; it cannot be connected to any network.",
+        remedy=Remedy(f"Create the container again with network_mode {network.name}."),
     )
 
 
@@ -245,7 +253,9 @@ def with_leftover(container: Container, network: Network, error: BridgeworkError
     made = endpoint_of(container, network)
     if made is None or not is_leftover(container, made):
         return error
-    detail = f"{error.detail} The engine keeps these settings, and tries them again when {container.name} starts next."
+    detail = (
+        f"{error.detail} The engine keeps these settings, and tries them again at the next start of {container.name}."
+    )
     return replace(error, detail=detail, facts={**error.facts, "left_behind": {"endpoint_of": container.name}})
 
 

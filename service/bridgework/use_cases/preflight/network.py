@@ -1,4 +1,4 @@
-"""Check a new network before the engine is asked for it: faults of the request, the policy, what is in use.
+"""Check a new network before a call of the engine: faults of the request, the policy, names and subnets in use.
 
 The engine accepts much of it silently (unknown options, public subnets) or answers with a status that misleads. So it
 is all decided here, from a snapshot and the routes of the host.
@@ -70,12 +70,12 @@ def _faults_of_families(spec: NetworkSpec, api: tuple[int, int]) -> list[InputFa
     if spec.ipv4_enabled is False:
         if api < IPV4_SWITCH_API:
             since = ENGINE_OF_API[IPV4_SWITCH_API]
-            faults.append(InputFault("/ipv4_enabled", f"The engine is too old for it; {since} has it."))
+            faults.append(InputFault("/ipv4_enabled", f"The engine is too old for this field; {since} supports it."))
         if not spec.ipv6_enabled:
             faults.append(InputFault("/ipv6_enabled", "Without IPv4 a network needs IPv6."))
     mtu = spec.options.get(MTU, "")
     if spec.ipv6_enabled and mtu.isascii() and mtu.isdecimal() and 0 < int(mtu[:9]) < IPV6_LEAST_MTU:
-        faults.append(InputFault(f"/options/{MTU}", f"IPv6 needs {IPV6_LEAST_MTU} bytes at least."))
+        faults.append(InputFault(f"/options/{MTU}", f"IPv6 needs an MTU of at least {IPV6_LEAST_MTU} bytes."))
     return faults
 
 
@@ -87,7 +87,10 @@ def _faults_of_kind(spec: NetworkSpec) -> list[InputFault]:
         faults.append(InputFault("/ingress", "Only an overlay network of a swarm can be the routing mesh."))
     if spec.config_only:
         faults += [
-            InputFault(f"/{name}", "A configuration is no network: this belongs to the networks made from it.")
+            InputFault(
+                f"/{name}",
+                "A configuration network does not take this field. Set it on the networks that use the configuration.",
+            )
             for name in ("internal", "attachable", "ingress", "scope", "config_from")
             if getattr(spec, name)
         ]
@@ -99,7 +102,7 @@ def _faults_of_source(spec: NetworkSpec, source: Network | None) -> list[InputFa
         return []
     faults = []
     if not source.config_only:
-        faults.append(InputFault("/config_from", f"{source.name} is a network, not a configuration."))
+        faults.append(InputFault("/config_from", f"{source.name} is a network and not a configuration."))
     asked: Mapping[str, object] = {
         "ipam/pools": spec.pools,
         "ipam/options": spec.ipam_options,
@@ -107,16 +110,24 @@ def _faults_of_source(spec: NetworkSpec, source: Network | None) -> list[InputFa
         "labels": spec.labels,
         "ipv6_enabled": spec.ipv6_enabled,
     }
-    return faults + [InputFault(f"/{name}", f"This comes from {source.name}.") for name in asked if asked[name]]
+    return faults + [
+        InputFault(f"/{name}", f"This value comes from the configuration {source.name}.")
+        for name in asked
+        if asked[name]
+    ]
 
 
 def _require_allowed(services: Services, spec: NetworkSpec) -> None:
     allowed = services.policy.allowed_drivers
     if allowed is not None and spec.driver not in allowed:
-        raise Refused(code="driver-not-allowed", detail=f"The policy here allows the drivers {', '.join(allowed)}.")
+        raise Refused(
+            code="driver-not-allowed", detail=f"The policy of this service allows the drivers {', '.join(allowed)}."
+        )
     for pool in spec.pools:
         if not subnet_allowed(services.policy, pool.subnet):
-            raise Refused(code="subnet-not-allowed", detail=f"The policy here does not allow the subnet {pool.subnet}.")
+            raise Refused(
+                code="subnet-not-allowed", detail=f"The policy of this service does not allow the subnet {pool.subnet}."
+            )
 
 
 def require_parent_allowed(services: Services, snapshot: Snapshot, spec: NetworkSpec, source: Network | None) -> None:
@@ -168,8 +179,8 @@ def foresee(services: Services, spec: NetworkSpec, source: Network | None) -> No
     if of_swarm and services.swarm and not services.swarm.membership().manager:
         raise Conflict(
             code="not-a-swarm-manager",
-            detail="This engine is no swarm manager, and such a network needs one.",
-            remedy=Remedy("Send it to a manager, or start a swarm.", commands=("docker swarm init",)),
+            detail="This engine is not a swarm manager, and only a manager can create such a network.",
+            remedy=Remedy("Send the request to a manager, or start a swarm.", commands=("docker swarm init",)),
         )
     bases = (base for base, _ in services.engine.facts().default_address_pools)
     subnets = (pool.subnet for pool in (source or spec).pools)
@@ -177,8 +188,8 @@ def foresee(services: Services, spec: NetworkSpec, source: Network | None) -> No
     if spec.ipv6_enabled and not spec.config_only and spec.ipam_driver == "default" and not own:
         raise Conflict(
             code="address-space-exhausted",
-            detail="The engine has no IPv6 subnet to give of its own.",
-            remedy=Remedy("Name an IPv6 subnet.", (FindFreeSubnets(64),)),
+            detail="The engine's default address pools have no IPv6 subnet.",
+            remedy=Remedy("Set an IPv6 subnet yourself.", (FindFreeSubnets(64),)),
         )
 
 
@@ -201,8 +212,8 @@ def _same_bridge(network: Network, spec: NetworkSpec, source: Network | None) ->
 def _name_taken(holder: Network) -> Conflict:
     return Conflict(
         code="network-name-taken",
-        detail=f"A network named {holder.name} exists already ({holder.id[:12]}).",
-        remedy=Remedy("Use it, or choose another name.", (Read("network", holder.id),)),
+        detail=f"A network named {holder.name} already exists ({holder.id[:12]}).",
+        remedy=Remedy("Use that network, or choose another name.", (Read("network", holder.id),)),
         facts={"network": {"id": holder.id, "name": holder.name}},
     )
 
@@ -210,8 +221,8 @@ def _name_taken(holder: Network) -> Conflict:
 def _bridge_taken(holder: Network) -> Conflict:
     return Conflict(
         code="bridge-name-taken",
-        detail=f"The network {holder.name} has the bridge {holder.bridge_name} already.",
-        remedy=Remedy("Choose another name for the bridge, or leave it to the engine."),
+        detail=f"The network {holder.name} already has the bridge {holder.bridge_name}.",
+        remedy=Remedy("Choose another name for the bridge, or let the engine choose one."),
         facts={"network": {"id": holder.id, "name": holder.name}, "bridge_name": holder.bridge_name},
     )
 
@@ -234,7 +245,8 @@ def _overlap(services: Services, snapshot: Snapshot, met: Overlap) -> Conflict:
         code="subnet-overlaps",
         detail=f"{met.subnet} overlaps {met.other_subnet} of {what}.{hint}",
         remedy=Remedy(
-            f"Use {free[0]} instead." if free else "Use a subnet that overlaps nothing.", (FindFreeSubnets(length),)
+            f"Use {free[0]} instead." if free else "Use a subnet that does not overlap another.",
+            (FindFreeSubnets(length),),
         ),
         facts={
             "subnet": met.subnet,

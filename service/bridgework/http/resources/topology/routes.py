@@ -66,13 +66,13 @@ def _drawn(text: str) -> bytes:
         raise HttpProblem(
             "not-acceptable",
             "SVG needs Graphviz's program dot, which is not installed where this service runs.",
-            remedy="Ask for text/vnd.graphviz or text/vnd.mermaid and draw it yourself, or install graphviz.",
+            remedy="Request text/vnd.graphviz or text/vnd.mermaid and draw the picture yourself, or install graphviz.",
         ) from error
     except subprocess.SubprocessError as error:
         raise HttpProblem(
             "drawing-failed",
             f"Graphviz could not draw this within {DRAWING_LIMIT_S} s.",
             headers={"Retry-After": "1"},
-            remedy="Narrow the picture by network, label or project, or fold more.",
+            remedy="Filter the picture by network, label or project, or fold more of it.",
         ) from error
     return done.stdout
