@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPMessage
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Live:
     engine: PrivateEngine
     log: Path
 
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, HTTPMessage, bytes]:
         """Send one request as admin."""
         sent = {"Authorization": f"Bearer {TOKEN}", **{name.replace("_", "-"): text for name, text in headers.items()}}
         data = None
@@ -45,7 +46,7 @@ class Live:
         try:
             connection.request(method, path, data, sent)
             answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
+            return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
 
