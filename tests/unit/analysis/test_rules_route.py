@@ -541,3 +541,11 @@ def test_the_hosts_own_traffic_passes_no_forwarding_rule():
     observations = seen(host=host(chain("DOCKER-USER", "-A DOCKER-USER -j DROP"), chain("FORWARD")))
     assert predict(world(FRONT, one), ask("host", one), observations).verdict is Verdict.REACHABLE
     assert predict(world(FRONT, one), ask(one, "host"), observations).verdict is Verdict.REACHABLE
+
+
+def test_a_route_and_an_address_that_cannot_be_read_are_passed_over():
+    one = on(FRONT, "a", 2)
+    made = host(chain("FORWARD", policy="ACCEPT"), routes=(route(""), route("0.0.0.0/0")))
+    assert predict(world(FRONT, one), ask(one, "address:192.0.2.1"), seen(host=made)).verdict is not Verdict.UNREACHABLE
+    odd = replace(one, endpoints=(replace(one.endpoints[0], ipv4_address="odd"),))
+    assert predict(world(FRONT, odd), ask(odd, "address:192.0.2.1"), seen(host=made)).verdict is not None

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from bridgework.analysis.attachment import IPV4, version_of
+from bridgework.analysis.attachment import IPV4, parsed, version_of
 from bridgework.analysis.routing import Candidate, Way, subnet_of
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, unseen
 from bridgework.firewall import simulate
@@ -114,7 +114,7 @@ def _packet(situation: Situation, candidate: Candidate) -> Packet:
     return Packet(
         candidate.version,
         situation.transport or ("icmp" if candidate.version == IPV4 else "ipv6-icmp"),
-        source,
+        source if source and parsed(source) else None,  # the engine keeps what another client wrote
         candidate.address,
         destination_port=situation.port if situation.transport else None,
         incoming=None if situation.source.is_host else bridge,
@@ -154,10 +154,11 @@ class _Routes:
         self._candidate = candidate
 
     def is_local(self, address: str) -> bool:
-        if ip_address(address).is_loopback or (self._candidate.is_host and address == self._candidate.address):
+        own = parsed(address)
+        if own is None or own.is_loopback or (self._candidate.is_host and address == self._candidate.address):
             return True
         interfaces = (self._host.observation.interfaces if self._host else None) or ()
-        return any(own.address == address for interface in interfaces for own in interface.addresses)
+        return any(one.address == address for interface in interfaces for one in interface.addresses)
 
     def route(self, packet: Packet) -> Route | None:
         """To the host itself, to a network of the engine, or by the host's routing table."""
@@ -168,9 +169,9 @@ class _Routes:
             if network.bridge_name and any(_holds(subnet_of(pool), packet.destination) for pool in network.pools):
                 return Route(network.bridge_name, self._address_on(network.bridge_name, packet.version))
         routes = (self._host.observation.routes if self._host else None) or ()
-        fitting = [route for route in routes if _holds(_subnet(route.destination), packet.destination)]
-        best = max(fitting, key=lambda route: _subnet(route.destination).prefixlen, default=None)
-        interface = best.interface if best is not None else None
+        subnets = [(_subnet(route.destination), route.interface) for route in routes]
+        fitting = [(net.prefixlen, name or "") for net, name in subnets if net and _holds(net, packet.destination)]
+        _, interface = max(fitting, default=(0, None))
         return Route(interface or "", self._address_on(interface, packet.version))
 
     def _address_on(self, name: str | None, version: int) -> str | None:
@@ -185,12 +186,17 @@ class _Routes:
 
 
 @lru_cache(maxsize=1024)
-def _subnet(cidr: str) -> IPv4Network | IPv6Network:
-    return ip_network(cidr, strict=False)
+def _subnet(cidr: str) -> IPv4Network | IPv6Network | None:
+    """The subnet of a route; ``None`` for a text that is none."""
+    try:
+        return ip_network(cidr, strict=False)
+    except ValueError:
+        return None
 
 
 def _holds(subnet: IPv4Network | IPv6Network | None, address: str) -> bool:
-    return subnet is not None and ip_address(address) in subnet
+    own = parsed(address)
+    return subnet is not None and own is not None and own in subnet
 
 
 def owner_of(snapshot: Snapshot, step: Step) -> str | None:
