@@ -14,11 +14,11 @@ from bridgework.settings import BadSettings, read_settings
 from bridgework.telemetry.logs import configure
 
 GIVE_UP = 3
-"""gunicorn's word for a worker that never will start: after any other it tries again without an end."""
+"""gunicorn's exit status for a worker that can never start. After any other status gunicorn tries again without end."""
 
 
 def _made() -> Intake:
-    """The application; what keeps it from starting is told in a sentence."""
+    """Make the application, or end the start with one sentence about the cause."""
     try:
         settings = read_settings()
         address = EngineAddress.from_environment(os.environ)

@@ -40,11 +40,11 @@ control_socket_disable = True
 worker_tmp_dir = "/dev/shm"
 
 GARBAGE_AFTER = 20_000
-"""Objects made before a collection looks for circles: a large engine's answer makes more, and hardly any circle."""
+"""Allocations before a garbage collection: the answer of a large engine makes more objects, and hardly any cycle."""
 
 
 def _metrics_folder(given: Path | None) -> Path:
-    """Where the workers' numbers are added up from, before any of them begins; what an earlier run counted is gone."""
+    """Prepare the folder of the workers' metrics before a worker begins: delete the files of an earlier run."""
     folder = given or Path(tempfile.mkdtemp(prefix="bridgework-metrics-", dir=worker_tmp_dir))
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.db"):
@@ -57,7 +57,7 @@ _METRICS = _metrics_folder(_settings.metrics_dir) if workers > 1 else None
 
 
 def child_exit(_: Any, worker: Any) -> None:
-    """A worker that ended no longer answers anything; what it counted still counts."""
+    """Remove the live gauges of a worker that ended. Its counters stay in the totals."""
     for file in _METRICS.glob(f"gauge_live*_{worker.pid}.db") if _METRICS else ():
         file.unlink(missing_ok=True)
 
@@ -69,16 +69,16 @@ def on_exit(_: Any) -> None:
 
 
 def post_fork(_: Any, __: Any) -> None:
-    """Have the worker make an event loop that looks after its connections."""
+    """Make the worker use the event loop that limits its connections."""
     asyncio.set_event_loop_policy(Policy())
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let streams and idle connections end when their worker is told to (SIGTERM, max_requests) or its master is gone.
+    """Let streams and idle connections end when their worker has to end (SIGTERM, max_requests) or its master is gone.
 
     A worker waits for its connections, and its process for its threads, so an endless one would hold both.
     """
-    gc.freeze()  # what is imported stays: no collection need look at it again
+    gc.freeze()  # imported modules stay: no collection needs to visit them again
     gc.set_threshold(GARBAGE_AFTER)
 
     def ending() -> bool:

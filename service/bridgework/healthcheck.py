@@ -26,7 +26,7 @@ class _Unix(http.client.HTTPConnection):
 
 
 def connection_to(bind: str) -> http.client.HTTPConnection:
-    """An unopened connection to whoever listens at gunicorn's ``bind``, by the loopback where that is all addresses."""
+    """Return an unopened connection to gunicorn's ``bind``; to the loopback where ``bind`` is all addresses."""
     if bind.startswith("unix:"):
         return _Unix(bind.removeprefix("unix:"))
     host, _, port = bind.rpartition(":")
@@ -35,7 +35,7 @@ def connection_to(bind: str) -> http.client.HTTPConnection:
 
 
 def main() -> int:
-    """The exit status."""
+    """Return the exit status."""
     connection = connection_to(os.environ.get("BRIDGEWORK_BIND") or DEFAULT_BIND)
     try:
         connection.request("GET", "/livez")

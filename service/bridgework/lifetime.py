@@ -1,4 +1,4 @@
-"""When an answer without an end of its own has to end: its client has left, or the process is asked to end."""
+"""When an endless answer has to end: its client has left, or the process has to end."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ def _never() -> bool:
 
 
 class Lifetime:
-    """Ask it often, from any thread. The server says once how to find out."""
+    """Whether the process has to end. The server sets the source once; any thread may read it often."""
 
     def __init__(self) -> None:
         self._ending: Callable[[], bool] = _never
 
     def ends_when(self, ending: Callable[[], bool]) -> None:
-        """From now on the answer is what ``ending`` says."""
+        """Set the function that says whether the process has to end."""
         self._ending = ending
 
     def ending(self) -> bool:
-        """Return whether the process is asked to end."""
+        """Return whether the process has to end."""
         return self._ending()
 
 
@@ -35,7 +35,7 @@ def serve_client(left: Callable[[], bool]) -> None:
 
 
 def client_left() -> bool:
-    """Return whether the client of the request in hand closed its end of the connection."""
+    """Return whether the client of the current request closed its end of the connection."""
     return _CLIENT_LEFT.get()()
 
 

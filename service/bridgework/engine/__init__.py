@@ -1,1 +1,1 @@
-"""The only room that imports docker: snapshots in, commands out, errors translated."""
+"""The only package that imports docker: snapshots in, commands out, errors translated."""

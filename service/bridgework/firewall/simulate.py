@@ -187,7 +187,7 @@ def _within_bridge(walk: Walk, packet: Packet) -> Packet:
 
 
 def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
-    """The answer goes out as a packet of the known connection, with the ends of the delivered packet exchanged.
+    """Send the answer as a packet of the known connection, with the ends of the delivered packet exchanged.
 
     Where the host itself answers, it passes OUTPUT; elsewhere it comes in by the interface that the first packet left.
     """

@@ -1,6 +1,6 @@
 """The walk of a packet through the base chains of one hook, rule by rule, with what each rule did to it.
 
-A rule that cannot be decided raises ``UndecidedError``, unless the walk was told what to assume of it.
+A rule that cannot be decided raises ``UndecidedError``, unless the caller of the walk gave an assumption for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The audit line of one request: every change and every refusal, with who asked for it and what came of it."""
+"""The audit line of one request: every change and every refusal, with the caller and the outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REFUSING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_
 
 
 class Record:
-    """What the audit tells of one request. It holds the names of things, and never a body."""
+    """The audit record of one request. It holds names and ids, never a body."""
 
     def __init__(self, operation: Operation, path: dict[str, str]) -> None:
         self._changes = operation.role is not None and operation.role >= Role.OPERATOR

@@ -35,7 +35,7 @@ DOCKER_POOLS: tuple[tuple[str, int], ...] = (
     ("192.168.0.0/16", 20),
 )
 
-# The shortest and the longest prefix of a search, by IP version. They do not overlap, so a length tells the version.
+# The shortest and the longest prefix of a search, by IP version. They do not overlap, so a length has one version.
 PREFIX_LENGTHS = {4: (8, 30), 6: (48, 126)}
 
 _IPV4 = 4

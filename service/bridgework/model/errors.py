@@ -77,7 +77,7 @@ class InvalidInput(BridgeworkError):
 
 
 def invalid(what: str, faults: Sequence[InputFault]) -> InvalidInput:
-    """Return the error for the faults of ``what``, such as ``The body``; the detail tells the first of them."""
+    """Return the error for the faults of ``what``, such as ``The body``; the detail quotes the first of them."""
     first = faults[0]
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     detail = f"{what} is invalid: {first.pointer or 'the whole'}: {first.message}{more}"

@@ -53,7 +53,7 @@ class Report:
 class Instances:
     """The other instances; safe to use from any thread.
 
-    ``names`` are ``host:port``. This instance itself may be among them; ``own_engine_id`` tells it from the others.
+    ``names`` are ``host:port``. This instance itself may be among them; ``own_engine_id`` identifies it.
     """
 
     def __init__(self, names: Sequence[str], token_file: Path | None, own_engine_id: Callable[[], str]) -> None:

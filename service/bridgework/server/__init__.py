@@ -1,1 +1,1 @@
-"""What stands between gunicorn's ASGI worker and Flask: connections, refusals, and threads."""
+"""The layer between gunicorn's ASGI worker and Flask: connections, refusals, and threads."""

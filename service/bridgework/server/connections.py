@@ -1,8 +1,8 @@
-"""Connections of gunicorn's ASGI worker: what its protocol class leaves to whoever serves without a proxy in front.
+"""Connections of gunicorn's ASGI worker, with the limits that a server needs when no proxy is in front of it.
 
 gunicorn's ``ASGIProtocol`` parses requests and calls the application, but it puts no limit on how long a client takes
-to send a request head or to read an answer, it keeps any number of connections, and it answers what is not HTTP in
-plain text. Here is a layer between asyncio's transport and that class. gunicorn itself is not changed: it asks asyncio
+to send a request head or to read an answer, it keeps any number of connections, and it answers invalid HTTP in plain
+text. This module is a layer between asyncio's transport and that class. gunicorn itself is not changed: it asks asyncio
 for an event loop and for a server, and ``Loop`` puts a ``Connection`` around each protocol object of the server.
 """
 
@@ -55,11 +55,11 @@ class Loop(asyncio.SelectorEventLoop):
         self.connections = Connections()
 
     def end_connections_when(self, ending: Callable[[], bool]) -> None:
-        """Close idle connections from the moment that ``ending`` tells."""
+        """Close idle connections as soon as ``ending`` returns true."""
         self._end = self.create_task(self.connections.end_when(ending))  # asyncio keeps only a weak reference
 
     async def create_server(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
-        """See asyncio; gunicorn hands over its listening socket as ``sock``."""
+        """Create the server as asyncio does. gunicorn passes its listening socket as ``sock``."""
 
         def connection() -> Connection:
             return Connection(protocol_factory(), self.connections)
@@ -75,7 +75,7 @@ class Listener:
     """A server of asyncio's that loses no connection when it closes.
 
     Python 3.11 to 3.13 drop a connection that was accepted in the turn in which ``asyncio.Server.close`` is called, and
-    the kernel resets those that nobody has accepted yet.
+    the kernel resets those that were not accepted yet.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Listener:
         self._last: list[asyncio.Task[Any]] = []
 
     def close(self) -> None:
-        """Accept whoever is in the queue, then listen no more."""
+        """Accept the connections in the queue, then stop listening."""
         self._loop.remove_reader(self._sock)
         self._loop.call_soon(self._close)  # behind the connections of this turn
 
@@ -112,23 +112,23 @@ class Connections:
         self.waiting: dict[Connection, float] = {}
 
     def opened(self, connection: Connection) -> None:
-        """Count one; beyond the limit the one that has waited longest has to go."""
+        """Count a connection. Above the limit, abort the one that has waited longest."""
         self.count += 1
         self.wait(connection)
         if self.count > MAX_CONNECTIONS:
             next(iter(self.waiting)).wire.abort()
 
     def wait(self, connection: Connection) -> None:
-        """It waits for a request from now on."""
+        """Record that the connection waits for a request from now on."""
         self.waiting[connection] = time.monotonic()
 
     def closed(self, connection: Connection) -> None:
-        """Forget it."""
+        """Remove a closed connection."""
         self.count -= 1
         self.waiting.pop(connection, None)
 
     async def end_when(self, ending: Callable[[], bool]) -> None:
-        """Close connections that wait for nothing, when the worker ends: gunicorn would wait for them to the last."""
+        """Close idle connections when the worker ends: gunicorn would wait for all of them."""
         while True:
             await asyncio.sleep(QUIET_S / 4)
             if ending():
@@ -138,7 +138,7 @@ class Connections:
 
 
 CURRENT: ContextVar[Connection] = ContextVar("connection")
-"""The connection of the request in hand: gunicorn's tasks for a connection begin in a context that has it."""
+"""The connection of the current request: gunicorn's tasks for a connection begin in a context that has it."""
 
 
 class Connection(asyncio.Protocol):
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
         self._reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """asyncio: a client is here."""
+        """asyncio: a client has connected."""
         self.wire = Wire(transport, self)
         CURRENT.set(self)
         self.among.opened(self)
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
             self.wire.refuse(HTTPStatus.BAD_REQUEST)
 
     def eof_received(self) -> bool:
-        """asyncio: the client sends no more. It may still read, so what it asked is answered."""
+        """asyncio: the client sends no more. It may still read, so its request is answered."""
         self.left = True
         return self.begun
 
@@ -194,24 +194,24 @@ class Connection(asyncio.Protocol):
         self.inner = None  # gunicorn's own cancelled timers hold ``CURRENT``
 
     def pause_writing(self) -> None:
-        """asyncio: the client takes its answer more slowly than it is made."""
+        """asyncio: the client reads its answer more slowly than it is written."""
         self.inner.pause_writing()
         self.watch_reader()
 
     def resume_writing(self) -> None:
-        """asyncio: the client took most of it."""
+        """asyncio: the client has read most of it."""
         _cancel(self._reading)
         self.inner.resume_writing()
 
     def arrived(self) -> None:
-        """The request is here whole, and is answered from now on."""
+        """Record that the whole request has arrived and is being answered."""
         _cancel(self._arrival)
         self._arrival = None
         self.answering = True
         self.among.waiting.pop(self, None)
 
     def answered(self) -> None:
-        """The answer is written."""
+        """Record that the answer is written."""
         self.answering = self.begun = False
         if self.left:  # unless another request was sent ahead
             self._arrival = _later(LAST_S, self.wire.transport.close)
@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
             self.among.wait(self)
 
     def watch_reader(self, unread_bytes: int | None = None) -> None:
-        """Drop the client when it takes nothing more of the bytes that wait for it, and that were ``unread_bytes``."""
+        """Drop the client if it has read nothing since ``unread_bytes`` bytes waited for it."""
         waiting_bytes = self.wire.transport.get_write_buffer_size()
         if waiting_bytes == unread_bytes:
             self.wire.transport.abort()

@@ -1,4 +1,4 @@
-"""ASGI middleware: a request takes a thread only when it is here whole, and Flask runs in a2wsgi's threads.
+"""ASGI middleware: a request takes a thread only after all of it has arrived, and Flask runs in a2wsgi's threads.
 
 Threads that wait for the engine do not keep health checks waiting: each of those has a thread of its own.
 """
@@ -55,7 +55,7 @@ class Intake:
         scope = _read(scope, len(body))
         threads = self._health.get(scope["path"], self._threads)
         # gunicorn cancels what serves a connection when the client leaves. a2wsgi's thread would then wait for ever for
-        # a queue that nobody empties, so the answer goes on to its end, and a stream ends by itself.
+        # a queue that nothing empties. So the answer runs to its end, and a stream ends by itself.
         answering = asyncio.ensure_future(threads(scope, whole, answer))
         try:
             await asyncio.shield(answering)

@@ -1,4 +1,4 @@
-"""What a request is answered that reaches no operation: a problem document, written without Flask."""
+"""The answer to a request that reaches no operation: a problem document, written without Flask."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Use cases: one function each, over the ports that core names."""
+"""Use cases: one function each. They use the ports that ``model`` declares."""

@@ -26,7 +26,7 @@ Item = Change | Gap | EngineState | Heartbeat
 def follow(
     services: Services, wanted: EventFilter, last_event_id: str | None, ending: Callable[[], bool]
 ) -> Iterator[Item]:
-    """Follow the changes until ``ending`` returns true, which is asked at least every three seconds.
+    """Follow the changes until ``ending`` returns true, which is checked at least every three seconds.
 
     Raises ``InvalidInput``, ``AmbiguousReference`` and the ``Engine*`` errors now; the iterator raises none of them.
     """

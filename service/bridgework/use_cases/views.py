@@ -99,7 +99,7 @@ def with_state(container: Container, state: str) -> Container:
 
 
 def planned_endpoint(network: Network, container: Container, spec: EndpointSpec) -> Endpoint:
-    """Return the endpoint that a connect would make, with the addresses that are asked for."""
+    """Return the endpoint that a connect would make, with the requested addresses."""
     return Endpoint(
         network_id=network.id,
         network_name=network.name,

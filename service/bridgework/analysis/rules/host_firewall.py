@@ -1,4 +1,4 @@
-"""Whether the engine's own firewall rules are there, where the host's firewall was seen."""
+"""Whether the engine's own firewall rules exist, if the host's firewall was observed."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _chains(situation: Situation, version: int) -> tuple[FirewallChain, ...] | N
 
 
 def _hook(situation: Situation, candidate: Candidate) -> str | None:
-    """Where the packet enters the filter table; ``None`` for what the host sends, and inside one namespace."""
+    """Return the chain where the packet enters the filter table; ``None`` from the host and inside one namespace."""
     if situation.source.is_host or candidate.way not in {Way.DIRECT, Way.FORWARDED}:
         return None
     if not candidate.is_host:

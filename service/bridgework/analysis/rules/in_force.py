@@ -46,7 +46,7 @@ _OWNERS = (
 
 
 def foreign_rule_drops(situation: Situation) -> Findings:
-    """A rule that Docker did not write drops the packet, or an answer to it, or cannot be understood."""
+    """Find a rule of another program that drops the packet or its answer, or that is not understood."""
     outcome = outcome_of(situation)
     step = outcome.step if outcome is not None else None
     if outcome is None or step is None or owner_of(situation.snapshot, step) == _DOCKER:
@@ -59,7 +59,7 @@ def foreign_rule_drops(situation: Situation) -> Findings:
 
 
 def docker_rule_drops(situation: Situation) -> Findings:
-    """A rule of Docker's own drops the packet, and no other rule of analysis has said why."""
+    """Find a rule of Docker's own that drops the packet, where no other finding explains it."""
     outcome = outcome_of(situation)
     step = outcome.step if outcome is not None else None
     if outcome is None or step is None or outcome.verdict not in _STOPPED:
@@ -74,7 +74,7 @@ def docker_rule_drops(situation: Situation) -> Findings:
 
 
 def outcome_of(situation: Situation) -> Outcome | None:
-    """How the packet's way through the host's firewall ends; ``None`` where no rules were seen, or none is asked."""
+    """Return where the packet ends in the host's firewall; ``None`` where no rules were observed or none apply."""
     candidate, host = situation.candidate, situation.observations.host
     if candidate is None or host is None or candidate.way not in {Way.DIRECT, Way.FORWARDED}:
         return None
@@ -161,7 +161,7 @@ class _Routes:
         return any(one.address == address for interface in interfaces for one in interface.addresses)
 
     def route(self, packet: Packet) -> Route | None:
-        """To the host itself, to a network of the engine, or by the host's routing table."""
+        """Return the route to the host itself, to a network of the engine, or of the host's routing table."""
         if self.is_local(packet.destination):
             return Route(None, packet.destination)
         # The engine's networks come before the routing table: an observation can be older than a new bridge.
@@ -200,7 +200,7 @@ def _holds(subnet: IPv4Network | IPv6Network | None, address: str) -> bool:
 
 
 def owner_of(snapshot: Snapshot, step: Step) -> str | None:
-    """The program that wrote the rule, by the names of its chain and table; ``None`` where they tell nothing."""
+    """Return the program that wrote the rule, by the names of chain and table; ``None`` if they do not show it."""
     table, chain = step.place.table.name, step.place.chain.name
     if table == _NATIVE_TABLE or (chain.startswith("DOCKER") and chain != _USER_CHAIN):
         return _DOCKER

@@ -22,10 +22,10 @@ def _stays_inside(situation: Situation) -> bool:
 def _how_it_ended(container: Container) -> str:
     if container.state == "removed":
         return f"{container.name} does not exist"
-    # An exit code of 0 is told as well: a container that ended well does not run either.
-    told = [f"exit code {container.exit_code}"] if container.exit_code is not None else []
-    told += [f"error: {container.error}"] if container.error else []
-    return f"{container.name} is {container.state}{' (' + ', '.join(told) + ')' if told else ''}"
+    # An exit code of 0 is shown as well: a container that ended without an error does not run either.
+    details = [f"exit code {container.exit_code}"] if container.exit_code is not None else []
+    details += [f"error: {container.error}"] if container.error else []
+    return f"{container.name} is {container.state}{' (' + ', '.join(details) + ')' if details else ''}"
 
 
 def source_is_down(situation: Situation) -> Findings:

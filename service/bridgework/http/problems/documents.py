@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): the status of each failure, and what the client is told.
+"""Problem documents (RFC 9457): the status and body of the answer to each failure.
 
 Every answer that is not a success is made here, also for Flask's own failures. ``code`` is stable and kebab-case,
 ``remedy`` says how to fix the problem, and ``errors`` lists all faults of an invalid input.

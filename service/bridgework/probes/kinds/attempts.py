@@ -114,7 +114,7 @@ def summarise(attempts: Sequence[Attempt], address: str) -> Measurement:
 
 
 def _most_specific(failures: Sequence[Attempt]) -> Attempt | None:
-    """Return the last refusal, or else the last silence: a refusal tells more."""
+    """Return the last refusal, or the last silence if there is none: a refusal is more specific."""
     refusals = [attempt for attempt in failures if attempt.reason not in SILENT_REASONS]
     return next(reversed(refusals or failures), None)
 

@@ -91,7 +91,7 @@ def _conclude(name: str, lookups: list[_Lookup]) -> Resolution:
 
 
 def _no_address(name: str, codes: set[dns.rcode.Rcode | None]) -> tuple[Reason, str]:
-    """Return why there is no address, by the code that tells most; ``None`` stands for silence."""
+    """Return why there is no address, by the most specific code; ``None`` stands for silence."""
     if None in codes:
         return Reason.RESOLVER_FAILED, "no nameserver answered"
     if dns.rcode.NOERROR in codes:

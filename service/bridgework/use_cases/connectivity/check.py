@@ -70,7 +70,7 @@ def _send(services: Services, snapshot: Snapshot, ends: Ends, probe: ProbeReques
 def _other_protocols(
     services: Services, case: Case, ends: Ends, measurement: Measurement
 ) -> Mapping[Protocol, Measurement]:
-    """Connect to a program of the destination where an echo got no answer: that tells a filter from a dead host."""
+    """Connect to a program of the destination after a silent echo, to distinguish a filter from a dead host."""
     seen = case.observations.inside.get(ends.target.id) if ends.target else None
     listening = [s for s in (seen.sockets or () if seen else ()) if s.protocol == "tcp" and not _on_loopback(s)]
     silent = case.question.probe.protocol is Protocol.ICMP and measurement.reason in UNANSWERED

@@ -1,4 +1,4 @@
-"""Name what is in a container's way: what holds its name, a host port, an address or a network that it needs."""
+"""Find what conflicts with a container: a holder of its name, host port or address, or a missing network."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def endpoint_faults(services: Services, network: Network, spec: EndpointSpec, po
 
 
 def _fault_of_link_local(network: Network, address: str) -> str | None:
-    """The engine takes 169.254.0.0/16 and fe80::/10, and sets an IPv6 address only where the network has IPv6."""
+    """Return what is wrong with a link-local address: the engine accepts 169.254.0.0/16, and fe80::/10 with IPv6."""
     wanted = ip_address(address)
     if not wanted.is_link_local:
         return f"{address} is not link-local: use an address of 169.254.0.0/16 or fe80::/10."
@@ -81,7 +81,7 @@ def _fault_of_address(network: Network, address: str) -> str | None:
 
 
 def _fault_within(wanted: IPv4Address | IPv6Address, subnet: IPv4Network | IPv6Network) -> str | None:
-    """The engine gives out neither the first address nor IPv4's last one, unless the subnet has at most two."""
+    """Return what is wrong with the first or last address: the engine assigns them only in subnets of at most two."""
     if subnet.num_addresses <= POINT_TO_POINT:
         return None
     if wanted == subnet.network_address:

@@ -15,7 +15,7 @@ MAX_SAFE = 2**53 - 1
 
 
 class SubnetQuery(Strict):
-    """Which subnets are wished."""
+    """The query for free subnets."""
 
     prefix_len = QueryWhole(
         8,
@@ -30,7 +30,7 @@ class SubnetQuery(Strict):
 
     @validates("prefix_len")
     def check_prefix_len(self, value: int, **_: Any) -> None:
-        """No subnet of a network has any other length."""
+        """Reject a prefix length that no subnet of a network can have."""
         if not any(shortest <= value <= longest for shortest, longest in PREFIX_LENGTHS.values()):
             raise ValidationError("Must be 8 to 30 (IPv4) or 48 to 126 (IPv6).")
 

@@ -1,4 +1,4 @@
-"""The shapes of endpoints: a container's place in a network, as it is and as it is wished."""
+"""The shapes of endpoints: a container's place in a network, as it is and as it is configured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is inside a container's network namespace, and on the engine's host: the paths that only look."""
+"""What is inside a container's network namespace, and on the engine's host: the paths that only read."""
 
 from __future__ import annotations
 

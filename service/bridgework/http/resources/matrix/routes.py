@@ -62,7 +62,7 @@ def measure_matrix(context: RequestContext) -> ViewResult | Response:
 
 
 def _times(row: matrix.MatrixRow) -> list[float]:
-    """The round trips of a row, 0 where none was measured.
+    """Return the round trips of a row in ms, 0 where none was measured.
 
     Not null: the Rust and C# clients of openapi-generator 7.26 read every number of a list as one, and fail at a null.
     """
@@ -70,14 +70,14 @@ def _times(row: matrix.MatrixRow) -> list[float]:
 
 
 def _while_waited_for(run: matrix.MatrixRun) -> list[matrix.MatrixRow]:
-    """All rows in their order, or those until the client left."""
+    """Return all rows in order, or those that were ready when the client left."""
     with closing(run.rows()) as rows:
         found = [row for row in itertools.takewhile(lambda row: row is not None or not client_left(), rows) if row]
     return sorted(found, key=lambda row: row.index)
 
 
 def _lines(run: matrix.MatrixRun) -> Iterator[str]:
-    """A sign of life now and then, so that writing fails once the client has left, and the iterator is closed."""
+    """Yield the lines, with heartbeats: writing one fails once the client has left, which closes the iterator."""
     total, done = len(run.chosen), 0
     names = ReferenceSchema(many=True).dump(run.containers)
     yield json_text({"type": "start", "containers": names, "rows_total": total})

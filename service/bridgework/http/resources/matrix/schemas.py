@@ -1,4 +1,4 @@
-"""The shapes of a matrix, of assertions, and of what they answer."""
+"""The schemas of a matrix and of its answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shapes of networks and their addresses. Requests and answers have schemas apart."""
+"""The shapes of networks and their addresses. Requests and answers have separate schemas."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
 def exposition(result: CheckResult, wanted: CheckRequest, duration_s: float) -> bytes:
-    """The metrics of one check, which took so long; times are in seconds, as Prometheus has them."""
+    """Return the metrics of one check in Prometheus's text format. All times are in seconds."""
     registry = CollectorRegistry()
     measured = result.measured
     reached = Gauge("probe_success", "Whether the destination was reached", registry=registry)
