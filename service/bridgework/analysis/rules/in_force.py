@@ -187,7 +187,7 @@ class _Routes:
 
 @lru_cache(maxsize=1024)
 def _subnet(cidr: str) -> IPv4Network | IPv6Network | None:
-    """The subnet of a route; ``None`` for a text that is none."""
+    """Return the subnet of a route; ``None`` for an invalid text."""
     try:
         return ip_network(cidr, strict=False)
     except ValueError:
