@@ -57,7 +57,7 @@ def _refused(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
         if at_host and situation.candidate is not None and situation.candidate.is_host
         else "no-listener"
     )
-    remedy = Remedy("Use a port that is listened on, or start the program.")
+    remedy = Remedy("Use a port that a program listens on, or start the program.")
     yield finding(code, component, message, remedy=remedy, evidence={"port": situation.port})
 
 
@@ -67,8 +67,8 @@ def _name_unknown(measured: _Measured, known: frozenset[str]) -> Iterator[Findin
     if known & _NAME_CODES or not isinstance(destination, NameDestination):
         return
     valid = list(valid_names(situation.snapshot, situation.source))
-    listed = f"; valid names are {', '.join(valid)}" if valid else ""
-    message = f"{destination.name} is not known where {situation.source.name} is{listed}."
+    listed = f"; names that resolve there are {', '.join(valid)}" if valid else ""
+    message = f"{destination.name} does not resolve in {situation.source.name}{listed}."
     remedy = Remedy(f"Use one of the valid names: {', '.join(valid)}." if valid else "Use an address.")
     evidence = {"name": destination.name, "valid_names": valid}
     yield finding("name-not-on-shared-network", _source(measured), message, remedy=remedy, evidence=evidence)
@@ -86,8 +86,8 @@ def _resolver_failed(measured: _Measured, known: frozenset[str]) -> Iterator[Fin
     seen = situation.observed(situation.source)
     servers = list(seen.resolver.upstreams or seen.resolver.nameservers) if seen and seen.resolver else []
     asked = f" ({', '.join(servers)})" if servers else ""
-    message = f"The look-up of {destination.name} in {situation.source.name} failed: no upstream server{asked} answers."
-    remedy = Remedy(f"Give {situation.source.name} a dns server that answers.")
+    message = f"The lookup of {destination.name} in {situation.source.name} failed: no upstream server{asked} answers."
+    remedy = Remedy(f"Configure a DNS server for {situation.source.name} that answers.")
     yield finding("dns-upstream-failed", _source(measured), message, remedy=remedy, evidence={"servers": servers})
 
 
@@ -99,9 +99,9 @@ def _too_long(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
     # The source's own network is named: its MTU is the one that the caller can set.
     exit_network = situation.candidate.exit if situation.candidate else None
     component = of_network(exit_network) if exit_network else _source(measured)
-    largest = f" {mtu} bytes is the most" if mtu else ""
-    message = f"The packet is too large for the way to {measured.measurement.address or 'the destination'}:{largest}."
-    remedy = Remedy("Send smaller packets, or create the network again with a suited com.docker.network.driver.mtu.")
+    largest = f" ({mtu} bytes fit)" if mtu else ""
+    message = f"The packet is too large for the path to {measured.measurement.address or 'the destination'}{largest}."
+    remedy = Remedy("Send smaller packets, or create the network again with a larger com.docker.network.driver.mtu.")
     yield finding("mtu-mismatch", component, message, remedy=remedy, evidence={"path_mtu_bytes": mtu})
 
 

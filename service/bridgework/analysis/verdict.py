@@ -34,28 +34,28 @@ _MOOT_ONCE_PASSED = frozenset({"address-tentative", "analysis-limited", "port-no
 # Predicted reachable, measured unreachable: what each reason says about the layer that the prediction did not see.
 # The word before the colon is the layer.
 _UNSEEN_WHEN_STOPPED = {
-    Reason.REFUSED: "program: nothing accepts at that port any more, or a firewall rejects",
-    Reason.TIMED_OUT: "firewall: a rule inside one of the two, or on the way, drops silently",
-    Reason.NO_ANSWER: "program: the packet was taken, and nothing came back",
+    Reason.REFUSED: "program: no program listens at that port any more, or a firewall rejects the connection",
+    Reason.TIMED_OUT: "firewall: a rule in the source, in the destination or between them drops the packet",
+    Reason.NO_ANSWER: "program: it received the packet and did not answer",
     Reason.HOST_UNREACHABLE: "link: the destination does not answer ARP or neighbour discovery",
-    Reason.NO_ROUTE: "route: the source's own routing table has no way there",
-    Reason.NAME_UNKNOWN: "name: the source's resolver does not know it",
+    Reason.NO_ROUTE: "route: the source's routing table has no route to the destination",
+    Reason.NAME_UNKNOWN: "name: the source's resolver does not know the name",
     Reason.RESOLVER_FAILED: "name: the source's resolver does not work",
-    Reason.MESSAGE_TOO_LONG: "link: a smaller MTU on the way",
-    Reason.ADMINISTRATIVELY_PROHIBITED: "firewall: a rule rejects",
-    Reason.CONNECTION_RESET: "program: it, or a proxy before it, closed the connection",
+    Reason.MESSAGE_TOO_LONG: "link: an MTU on the path is smaller",
+    Reason.ADMINISTRATIVELY_PROHIBITED: "firewall: a rule rejects the packet",
+    Reason.CONNECTION_RESET: "program: the program or a proxy before it closed the connection",
     Reason.UNEXPECTED_ANSWER: "program: its answer is not the expected one",
 }
 # Predicted unreachable, measured reachable: what the prediction did not see, by the code of the finding that blocks.
 _UNSEEN_WHEN_PASSED = {
-    "name-not-on-shared-network": "name: the hosts file or an upstream server knows it",
-    "default-bridge-no-dns": "name: the hosts file or an upstream server knows it",
-    "no-listener": "program: it has begun to listen since",
-    "listens-on-loopback-only": "program: it has begun to listen since",
-    "port-not-published": "program: one of the host's own listens there",
-    "stale-address": "address: something that is not the engine's holds it",
-    "shared-network-stale": "namespace: it is not the one it was taken for",
-    "network-mode-none": "namespace: an interface was added past the engine",
+    "name-not-on-shared-network": "name: the hosts file or an upstream server knows the name",
+    "default-bridge-no-dns": "name: the hosts file or an upstream server knows the name",
+    "no-listener": "program: it started to listen after the observation",
+    "listens-on-loopback-only": "program: it started to listen after the observation",
+    "port-not-published": "program: a program of the host listens there",
+    "stale-address": "address: something outside of the engine holds the address",
+    "shared-network-stale": "namespace: the container uses another namespace than observed",
+    "network-mode-none": "namespace: something other than the engine added an interface",
 }
 
 
@@ -108,9 +108,11 @@ def _surprise(prediction: Prediction, measurement: Measurement, component: Compo
     if measurement.verdict is Verdict.UNREACHABLE:
         layer = _UNSEEN_WHEN_STOPPED.get(measurement.reason or Reason.TIMED_OUT, "unknown")
     else:
-        layer = _UNSEEN_WHEN_PASSED.get(blocking[0] if blocking else "", "firewall: it is not as the engine wrote it")
+        layer = _UNSEEN_WHEN_PASSED.get(
+            blocking[0] if blocking else "", "firewall: its rules are not those that the engine wrote"
+        )
     measured = measurement.reason.value if measurement.reason else measurement.verdict.value
-    message = f"Predicted {prediction.verdict.value}, measured {measured}. Not seen by the prediction: {layer}."
+    message = f"Predicted {prediction.verdict.value}, measured {measured}. The prediction could not see this: {layer}."
     facts = {
         "predicted": prediction.verdict.value,
         "measured": measured,
@@ -123,7 +125,7 @@ def _surprise(prediction: Prediction, measurement: Measurement, component: Compo
 def _not_measured(measurement: Measurement, component: Component) -> Finding:
     reason = measurement.reason.value if measurement.reason else "no reason given"
     detail = f": {measurement.detail}" if measurement.detail else ""
-    message = f"The measurement decided nothing ({reason}{detail})."
+    message = f"The measurement is inconclusive ({reason}{detail})."
     return finding("analysis-limited", component, message, severity=Severity.WARNING, evidence={"reason": reason})
 
 
@@ -137,6 +139,6 @@ def _icmp_only(
     for protocol, other in also.items():
         # UDP and DNS say less: their silence is normal. A connection proves that packets pass in both directions.
         if protocol in {Protocol.TCP, Protocol.HTTP} and other.verdict is Verdict.REACHABLE:
-            message = f"{other.address or 'The destination'} answers {protocol.value}, but not pings."
+            message = f"{other.address or 'The destination'} answers {protocol.value}, but does not answer pings."
             yield finding("icmp-blocked-tcp-ok", component, message, evidence={"protocol": protocol.value})
             return

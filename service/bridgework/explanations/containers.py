@@ -123,7 +123,7 @@ ROWS = (
         "The TCP port answers, but pings do not: something drops only ICMP.",
         "A ping failed, and a connection to the same address succeeded.",
         "Treat the destination as reachable, and check it with tcp.",
-        "172.20.0.3 answers on tcp port 8080, but does not answer pings.",
+        "172.20.0.3 answers tcp, but does not answer pings.",
     ),
     Explanation(
         "prediction-inconsistent",
@@ -132,7 +132,8 @@ ROWS = (
         "show.",
         "The verdicts of the prediction and of the measurement differ, and neither is inconclusive.",
         "Trust the measurement, and inspect the layer that the finding names.",
-        "Predicted reachable, measured timed-out: a firewall inside tomcat82 is likely.",
+        "Predicted reachable, measured timed-out. The prediction could not see this: firewall: a rule in the source, "
+        "in the destination or between them drops the packet.",
     ),
     Explanation(
         "analysis-limited",

@@ -107,7 +107,7 @@ def why_refused(interval: Interval, *, allow_public: bool = False) -> str | None
             return f"overlaps {cidr}, {what}"
     if allow_public or any(private and _holds(private, interval) for private in map(parse, PRIVATE_RANGES)):
         return None
-    return "is not private: containers would lose the way to the real holders of these addresses"
+    return "is not private: containers could not reach the real hosts at these addresses"
 
 
 def _faults_inside(pool: Pool, subnet: Subnet | None, pointer: str) -> Iterator[InputFault]:

@@ -72,13 +72,13 @@ def require_role(caller: Caller, role: Role, action: str) -> None:
 
 
 def require_ownership(caller: Caller, noun: str, name: str, labels: Mapping[str, str]) -> None:
-    """Raise ``Refused`` (``project-mismatch``) when a caller of a project would change a thing of another."""
+    """Raise ``Refused`` (``project-mismatch``) when a caller of a project would change another project's."""
     if caller.project is not None and labels.get(PROJECT_LABEL) != caller.project:
         raise Refused(
             code="project-mismatch",
             detail=f"{caller.name} may change only what belongs to the project {caller.project}; "
             f"the {noun} {name} does not.",
-            remedy=Remedy(f"Use a token of the {noun}'s own project, or one bound to no project."),
+            remedy=Remedy(f"Use a token of the {noun}'s own project, or a token that is bound to no project."),
         )
 
 

@@ -57,7 +57,7 @@ def _require_unresolved(
     dotted = min((name for name in names if "." in name), default=None)
     if dotted is not None and guests:
         guest = next(iter(guests.values()))
-        why = f"{guest.name}, which is in {network.name}, may ask a server outside for the name {dotted}"
+        why = f"{guest.name}, which is in {network.name}, may ask an outside DNS server for the name {dotted}"
         raise _refused(caller, why)
     spelled = names | {f"{name}.{normal(network.name)}" for name in names}
     seen = {network.id}
@@ -95,7 +95,7 @@ def require_no_guests(caller: Caller, snapshot: Snapshot, network: Network) -> N
     for endpoint in snapshot.endpoints_of(network):
         holder = snapshot.containers_by_id[endpoint.container_id]
         if is_foreign(caller, holder):
-            raise _refused(caller, f"{holder.name}, which is in {network.name}, does not")
+            raise _refused(caller, f"{holder.name}, which is in {network.name}, belongs to another")
 
 
 def _names_of(endpoint: Endpoint) -> set[str]:

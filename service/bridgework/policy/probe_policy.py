@@ -64,8 +64,8 @@ def require_allowed(
     if _special(wanted):
         raise _refused(address, "link-local, metadata, multicast and reserved addresses are never probed")
     if wanted in set(_host_addresses(snapshot)):
-        raise _refused(address, "it is the host's own, and there only published ports may be probed")
-    raise _refused(address, "it lies in no network of this engine")
+        raise _refused(address, "it is an address of the host, where only published ports may be probed")
+    raise _refused(address, "it is in no network of this engine")
 
 
 def host_open(snapshot: Snapshot, protocol: Protocol, port: int | None, address: Address | None = None) -> bool:

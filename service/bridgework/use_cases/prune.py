@@ -73,7 +73,7 @@ def _broken_off(error: BridgeworkError, removed: list[Network]) -> BridgeworkErr
     """Add to the engine's failure what was removed before it."""
     names = ", ".join(network.name for network in removed) or "nothing"
     facts = {**error.facts, "removed": [{"id": network.id, "name": network.name} for network in removed]}
-    return replace(error, detail=f"{error.detail} Until then it removed {names}.", facts=facts)
+    return replace(error, detail=f"{error.detail} Before the failure, the prune removed {names}.", facts=facts)
 
 
 def _reason_to_keep(actor: Actor, snapshot: Snapshot, network: Network, wanted: PruneFilter) -> str | None:
@@ -82,15 +82,18 @@ def _reason_to_keep(actor: Actor, snapshot: Snapshot, network: Network, wanted: 
     active = sorted(endpoint.container_name for endpoint in endpoints if endpoint.state == "active")
     configured = sorted(endpoint.container_name for endpoint in endpoints if endpoint.state != "active")
     reasons = (
-        (network.builtin, "it is the engine's own"),
-        (not carries(network.labels, wanted.label), "its labels do not fit the filter"),
-        (wanted.until is not None and _created(network) >= wanted.until, "it is younger than the filter's until"),
+        (network.builtin, "it is built into the engine"),
+        (not carries(network.labels, wanted.label), "its labels do not match the filter"),
+        (wanted.until is not None and _created(network) >= wanted.until, "it was created after the filter's until"),
         (project is not None and network.labels.get(PROJECT_LABEL) != project, "it belongs to another project"),
-        (bool(active), f"in use by {', '.join(active)}"),
-        (bool(configured) and not wanted.include_configured, f"named by the stopped {', '.join(configured)}"),
+        (bool(active), f"it is in use by {', '.join(active)}"),
+        (
+            bool(configured) and not wanted.include_configured,
+            f"it is configured for the stopped {', '.join(configured)}",
+        ),
         (
             any(other.config_from == network.name for other in snapshot.networks),
-            "other networks take their configuration from it",
+            "other networks use it as their configuration",
         ),
     )
     reason = next((text for holds, text in reasons if holds), None)

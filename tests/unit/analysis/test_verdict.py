@@ -138,7 +138,7 @@ def test_silence_from_an_overlay_address_means_the_other_node():
 def test_a_ping_that_failed_where_a_connection_succeeds_is_a_filter_of_pings():
     tcp = {Protocol.DNS: measured(), Protocol.TCP: measured(address="10.77.0.3")}
     result = weighed(ask(ONE, TWO), measured(Reason.TIMED_OUT), also=tcp)
-    assert finding_of(result, "icmp-blocked-tcp-ok").message == "10.77.0.3 answers tcp, but not pings."
+    assert finding_of(result, "icmp-blocked-tcp-ok").message == "10.77.0.3 answers tcp, but does not answer pings."
     neither = weighed(ask(ONE, TWO), measured(Reason.TIMED_OUT), also={Protocol.TCP: measured(Reason.TIMED_OUT)})
     assert "icmp-blocked-tcp-ok" not in codes(neither)
 

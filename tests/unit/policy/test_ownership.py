@@ -26,8 +26,8 @@ WORLD = world(SHOP, STORE, DATABASE, GUEST, OWN)
         (["BETA-APP"], [], "the name beta-app in shop belongs to beta-app"),
         ([], ["10.1.0.3"], "the address 10.1.0.3 in shop belongs to beta-app"),
         (["db"], [], "beta-app, which is in shop, resolves the name db to beta-db in store"),
-        (["db.store"], [], "may ask a server outside for the name db.store"),
-        (["api.example.com"], [], "may ask a server outside for the name api.example.com"),
+        (["db.store"], [], "may ask an outside DNS server for the name db.store"),
+        (["api.example.com"], [], "may ask an outside DNS server for the name api.example.com"),
     ],
 )
 def test_a_place_that_another_project_has(names, addresses, why):
@@ -71,5 +71,5 @@ def test_a_host_port_of_a_stopped_container_is_still_its_own():
 def test_a_network_with_a_guest_is_not_taken_away():
     with pytest.raises(Refused, match="may change only") as refused:
         require_no_guests(CALLER, WORLD, SHOP)
-    assert "beta-app, which is in shop, does not" in refused.value.detail
+    assert "beta-app, which is in shop, belongs to another" in refused.value.detail
     require_no_guests(CALLER, world(SHOP, OWN), SHOP)
