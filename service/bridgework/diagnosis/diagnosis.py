@@ -23,7 +23,7 @@ RULES: tuple[Rule, ...] = (
     host_rules.user_rules_drop,  # user-firewall-drop
     host_rules.neighbour_table_is_full,  # neighbour-table-full
     host_rules.links_are_broken,  # veth-detached, link-down
-    host_rules.veths_are_strangers,  # veth-detached
+    host_rules.veths_have_no_owner,  # veth-detached
     host_rules.bridges_are_down,  # link-down
     host_rules.bridges_are_orphans,  # orphan-bridge
     host_rules.not_everything_was_seen,  # analysis-limited
@@ -48,7 +48,7 @@ RULES: tuple[Rule, ...] = (
     name_rules.names_are_ambiguous,  # name-ambiguous
     name_rules.default_bridge_has_no_dns,  # default-bridge-no-dns
     name_rules.links_are_legacy,  # legacy-link
-    name_rules.resolvers_are_misled,  # dns-loopback-upstream, embedded-dns-bypassed
+    name_rules.resolvers_cannot_resolve_containers,  # dns-loopback-upstream, embedded-dns-bypassed
 )
 _RANKS = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
 

@@ -69,7 +69,7 @@ def _broken_link(
         yield finding("link-down", of_container(container), message, remedy=remedy, evidence=evidence)
 
 
-def veths_are_strangers(view: View) -> Iterator[Finding]:
+def veths_have_no_owner(view: View) -> Iterator[Finding]:
     """Find Docker's veths that are no port of a bridge and belong to no container that was seen."""
     if view.links is None:
         return

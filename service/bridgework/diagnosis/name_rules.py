@@ -78,7 +78,7 @@ def links_are_legacy(view: View) -> Iterator[Finding]:
         yield from legacy_links(view.snapshot, container)
 
 
-def resolvers_are_misled(view: View) -> Iterator[Finding]:
+def resolvers_cannot_resolve_containers(view: View) -> Iterator[Finding]:
     """Find containers whose name servers cannot resolve the names of containers."""
     # A loopback address inside a container is the container itself; a foreign server does not know containers.
     for container in view.snapshot.containers:

@@ -43,7 +43,7 @@ class Delivery(StrEnum):
 
     PROXY = "proxy"
     RULES = "rules"
-    NOBODY = "nobody"
+    NOTHING = "nothing"
     UNSEEN = "unseen"
 
 
@@ -103,14 +103,14 @@ def _delivery(situation: Situation, candidate: Candidate, publisher: Attachment,
     translatable = any(version_of(address) == candidate.version for e in publisher.endpoints for address in e.addresses)
     if not observations.guards(candidate.version) or not translatable:
         # The engine writes no rules for the family, or the container has no address of it: only the proxy can answer.
-        return _proxy_or(Delivery.NOBODY, observations)
+        return _proxy_or(Delivery.NOTHING, observations)
     if situation.source.is_host:
         # From the host the rules translate. They skip the loopback where a proxy runs. Without a proxy they translate
         # 127.0.0.1, but not ::1: the kernel routes no packet from ::1 to another host.
         if not ip_address(candidate.address).is_loopback:
             return Delivery.RULES
         # The last resort for ::1 is the proxy alone.
-        return _proxy_or(Delivery.RULES if candidate.version == IPV4 else Delivery.NOBODY, observations)
+        return _proxy_or(Delivery.RULES if candidate.version == IPV4 else Delivery.NOTHING, observations)
     # From the port's own bridge the proxy answers. Without one the rules translate back into the bridge (hairpin).
     if candidate.exit is None or candidate.exit == home:
         return _proxy_or(Delivery.RULES, observations)
@@ -194,7 +194,7 @@ def _not_published(situation: Situation, transport: str, port: int) -> Findings:
         )
 
 
-def nobody_answers_for_it(situation: Situation) -> Findings:
+def nothing_answers_for_it(situation: Situation) -> Findings:
     """Find a published port at which neither docker-proxy nor a rule answers, or neither was observed."""
     candidate, found = situation.candidate, publication(situation)
     if candidate is None or found is None:
@@ -203,7 +203,7 @@ def nobody_answers_for_it(situation: Situation) -> Findings:
     if found.delivery is Delivery.UNSEEN:
         message = f"It is not known whether docker-proxy answers for port {situation.port} of {found.container.name}."
         yield unseen(HOST, message, port=situation.port, container=found.container.name)
-    elif found.delivery is Delivery.NOBODY:
+    elif found.delivery is Delivery.NOTHING:
         # Docker 26 and 27 reserve the port with a socket that listens, so the kernel accepts the connection. The engine
         # never reads from it.
         # Only a plain TCP connect succeeds there. A request by http gets no answer.
@@ -287,13 +287,13 @@ def published_by_route(situation: Situation) -> Findings:
         yield finding("gateway-mode-routed", of_network(network), message, severity=Severity.BLOCKING)
 
 
-def nobody_behind_the_port(situation: Situation) -> Findings:
+def nothing_listens_behind_the_port(situation: Situation) -> Findings:
     """Find a published port behind which no program listens in the container."""
     candidate, found = situation.candidate, publication(situation)
     if candidate is None or found is None:
         return
-    # The packet never reaches the container, and ``nobody_answers_for_it`` has said so.
-    if found.delivery is Delivery.NOBODY:
+    # The packet never reaches the container, and ``nothing_answers_for_it`` has said so.
+    if found.delivery is Delivery.NOTHING:
         return
     by_proxy = found.delivery in {Delivery.PROXY, Delivery.UNSEEN}
     # The proxy accepts a TCP connection before it connects to the container, even where no program listens there.

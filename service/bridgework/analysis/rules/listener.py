@@ -81,7 +81,7 @@ def matching(
     return None
 
 
-def nobody_listens(situation: Situation) -> Findings:
+def nothing_listens(situation: Situation) -> Findings:
     """Find a port of the destination container where no program listens."""
     candidate = situation.candidate
     if candidate is None or candidate.attachment is None or candidate.is_host or situation.transport is None:

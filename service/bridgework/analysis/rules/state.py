@@ -76,7 +76,7 @@ def no_network(
     )
 
 
-def source_shares_in_vain(situation: Situation) -> Findings:
+def source_shares_a_lost_namespace(situation: Situation) -> Findings:
     """Find a source that shares a network namespace that is gone, or is no longer its owner's."""
     if situation.source.container is not None:
         # A stale namespace still has lo, so the container reaches itself.

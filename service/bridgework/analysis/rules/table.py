@@ -46,7 +46,7 @@ SOURCE = (
     Rule(_at(Step.SOURCE, "container-paused"), state.source_is_paused),
     # With only lo, a container still reaches itself: then the finding is info and does not block.
     Rule(_at(Step.SOURCE, "network-mode-none"), state.source_has_no_network),
-    Rule(_at(Step.SOURCE, "shared-network-owner-down", "shared-network-stale"), state.source_shares_in_vain),
+    Rule(_at(Step.SOURCE, "shared-network-owner-down", "shared-network-stale"), state.source_shares_a_lost_namespace),
 )
 DESTINATION = (
     # A stopped container has no address, so the packet stops before it is sent.
@@ -133,7 +133,7 @@ HOST = (
         ),
         host.port_has_no_owner,
     ),
-    Rule(_at(Step.PUBLISHED, "port-not-published", LIMIT), host.nobody_answers_for_it),
+    Rule(_at(Step.PUBLISHED, "port-not-published", LIMIT), host.nothing_answers_for_it),
     Rule(
         _at(Step.PUBLISHED, "internal-no-egress", "masquerade-off", "inter-container-off", "bridges-isolated"),
         host.translated_and_dropped,
@@ -143,8 +143,8 @@ HOST = (
 )
 # Without an observation of the listening sockets, these rules make the prediction inconclusive.
 PORT = (
-    Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), host.nobody_behind_the_port),
-    Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), listener.nobody_listens),
+    Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), host.nothing_listens_behind_the_port),
+    Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), listener.nothing_listens),
 )
 
 RULES_IN_FORCE = (Rule(_at(Step.FIREWALL, "docker-rule-drops"), in_force.docker_rule_drops),)
