@@ -505,7 +505,7 @@ def test_prune_spares_what_stopped_containers_name_and_says_why(api):
     assert "running" in kept["busy"]
     assert "stopped" in kept["named"]
     assert "labels" in kept["other"]
-    assert "own" in kept["bridge"]
+    assert "built into" in kept["bridge"]
     until = api.post("/v1/network-prunes?until=2001-01-01T00:00:00Z")
     assert until["removed"] == []
     for odd in ("24h", "2001-01-01", "2001-01-01T00:00:00"):
@@ -513,7 +513,7 @@ def test_prune_spares_what_stopped_containers_name_and_says_why(api):
         assert "RFC 3339" in problem["errors"][0]["message"]
     last = api.post("/v1/network-prunes?include_configured=true")
     assert {network["name"] for network in last["removed"]} == {"named", "other"}
-    assert {k["network"]["name"]: k["reason"] for k in last["kept"]}["settings"].startswith("other networks take")
+    assert {k["network"]["name"]: k["reason"] for k in last["kept"]}["settings"].startswith("other networks use")
     assert api.as_("operator").post("/v1/network-prunes", status=403)["code"] == "role-insufficient"
 
 
