@@ -85,6 +85,7 @@ def test_every_refusal_is_one_line(service):
         line = the_only(service, "refusal", request_id=answer.headers["x-request-id"])
         assert line["outcome"] == outcome == answer.json["code"]
         assert line.get("caller") == (caller if caller not in {None, "wrong"} else None)
+    assert service.ask("DELETE", "/v1/networks/betas").status == 204
 
 
 def test_what_is_secret_is_said_nowhere(service):
