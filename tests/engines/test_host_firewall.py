@@ -60,7 +60,8 @@ def test_what_ufw_drops_in_input_is_told_with_a_remedy_that_works(plain, release
     assert (answer["verdict"], answer["predicted"]["verdict"]) == ("unreachable", "unreachable")
     assert "prediction-inconsistent" not in codes(answer["findings"])
     (found,) = [finding for finding in answer["findings"] if finding["code"] == "user-firewall-drop"]
-    assert "INPUT drops tcp port 18080: its policy is DROP" in found["message"]
+    assert "INPUT drops tcp port 18080 from br-" in found["message"]
+    assert "its policy is DROP" in found["message"]
     assert check(api, "client", {"host": True}, protocol="icmp")["verdict"] == "reachable"
     raw.in_namespace(*shlex.split(found["remedy"]["commands"][0]))
     assert check(api, "client", {"host": True}, **at_host)["verdict"] == "reachable"
