@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -48,6 +49,8 @@ class Intake:
             return {"type": "http.request", "body": body, "more_body": False}
 
         async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [(spelled(name), value) for name, value in message["headers"]]
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 connection.answered()
@@ -85,6 +88,21 @@ class Intake:
             connection.wire.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return None
         return bytes(body)
+
+
+@lru_cache(maxsize=256)
+def spelled(name: bytes) -> bytes:
+    """Return a header's name as the RFCs and the document spell it.
+
+    ASGI names headers in lower case. Names are case-insensitive (RFC 9110, section 5.1), but the generated Python
+    client keeps them in a dict, and people look for ``ETag`` with grep.
+    """
+    return _SPELLED.get(name) or name.title()
+
+
+_SPELLED = {
+    name.lower().encode(): name.encode() for name in ("ETag", "WWW-Authenticate", "X-Request-ID", "X-XSS-Protection")
+}
 
 
 def _read(scope: Message, length: int) -> Message:
