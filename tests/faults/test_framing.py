@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from bridgework.server.refusals import ARRIVAL_S
 from tests.support.service import Service
 
 HEAD = (
@@ -64,7 +65,9 @@ def live(own_engine, tokens_file, tmp_path_factory):
 def refused_at_once(live, request, status):
     """Twenty connections send it and a small request behind it; each is refused, and health is answered meanwhile."""
     with contextlib.ExitStack() as stack:
-        socks = [stack.enter_context(socket.create_connection(("127.0.0.1", live.port), 10)) for _ in range(20)]
+        socks = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", live.port), ARRIVAL_S + 5)) for _ in range(20)
+        ]
         for sock in socks:
             sock.sendall(request + SECOND)
         for _ in range(5):

@@ -214,7 +214,7 @@ def test_pieces_and_requests_sent_ahead_are_put_together(serve):
         while piece := sock.recv(65536):
             answer += piece
     assert answer.count(b"HTTP/1.1 201 ") == 2
-    assert answer.count(b"bridgework-dry-run: true") == 2
+    assert answer.count(b"Bridgework-Dry-Run: true") == 2
     assert answer.endswith(b'{"status": "live"}\n')
 
 

@@ -48,18 +48,12 @@ class Intake:
         async def whole() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}
 
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [(spelled(name), value) for name, value in message["headers"]]
-            await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                connection.answered()
-
+        answer = _Answer(send, connection)
         scope = _read(scope, len(body))
         threads = self._health.get(scope["path"], self._threads)
         # gunicorn cancels what serves a connection when the client leaves. a2wsgi's thread would then wait for ever for
         # a queue that nothing empties. So the answer runs to its end, and a stream ends by itself.
-        answering = asyncio.ensure_future(threads(scope, whole, answer))
+        answering = asyncio.ensure_future(threads(scope, whole, answer.send))
         try:
             await asyncio.shield(answering)
         except Exception:
@@ -88,6 +82,41 @@ class Intake:
             connection.wire.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return None
         return bytes(body)
+
+
+class _Answer:
+    """One answer. One that comes in a single piece goes out in a single step.
+
+    gunicorn decides at the head of an answer whether it announces ``Connection: close``, and at the end whether it
+    closes. A worker that is told to end between the two closes a connection on which the client may just have sent its
+    next request. Measured over four reloads with six kept connections: 8 to 10 requests were lost that way.
+    """
+
+    def __init__(self, send: Send, connection: Connection) -> None:
+        self._send = send
+        self._connection = connection
+        self._head: Message | None = None
+        self._length = b""
+        self._whole = False
+
+    async def send(self, message: Message) -> None:
+        """Take the next message of the application."""
+        if message["type"] == "http.response.start":
+            message["headers"] = [(spelled(name), value) for name, value in message["headers"]]
+            self._length = next((value for name, value in message["headers"] if name == b"Content-Length"), b"")
+            self._head = message
+            return
+        if self._whole:  # this is the empty message behind the only piece
+            return
+        if self._head is not None:
+            await self._send(self._head)
+            self._head = None
+            if self._length == b"%d" % len(message["body"]):
+                message["more_body"] = False
+        await self._send(message)
+        if not message.get("more_body", False):
+            self._whole = True
+            self._connection.answered()
 
 
 @lru_cache(maxsize=256)
