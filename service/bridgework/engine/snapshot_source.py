@@ -19,8 +19,8 @@ from bridgework.engine.client import EngineAddress
 from bridgework.engine.connection import EngineConnection
 from bridgework.engine.event_log import Event, EventLog
 from bridgework.engine.faults import SHAPE_ERRORS, patience, too_slow, unexpected
-from bridgework.engine.gateways import with_gateways
 from bridgework.engine.reading import read_container, read_network, time_ns_of
+from bridgework.ipam.gateways import with_gateways
 from bridgework.model.assembly import assembled, with_containers, with_networks
 from bridgework.model.errors import EngineMisbehaved, plainly
 from bridgework.model.event_log import SILENT_ACTIONS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridgework.engine.gateways import with_gateways
+from bridgework.ipam.gateways import with_gateways
 from bridgework.model.snapshot import Network, Pool
 
 B = "com.docker.network.bridge."
