@@ -43,28 +43,28 @@ check: dev ## Lint, types, who imports whom, the console's JavaScript, workflows
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
-	@$(PYTHON) scripts/openapi.py --check
-	@$(PYTHON) scripts/explanations.py --check
+	@$(PYTHON) -m tools.openapi --check
+	@$(PYTHON) -m tools.explanations --check
 	@scripts/lint-frontend
 	@scripts/audit
 	@$(MAKE) --no-print-directory unit-coverage
 
 openapi: dev ## Write openapi.yaml anew from the schemas
-	@$(PYTHON) scripts/openapi.py
+	@$(PYTHON) -m tools.openapi
 
 examples: dev ## Record the document's examples anew on a real engine, and write openapi.yaml
 	@$(PYTHON) -m tools.openapi.record_examples
-	@$(PYTHON) scripts/openapi.py
+	@$(PYTHON) -m tools.openapi
 
 picture: dev ## Take docs/console.png again, of a service in the state that the README shows
 	@scripts/test-packages browser
 	@$(PYTHON) -m tools.console_picture
 
 explanations: dev ## Write docs/explanations.md and docs/problems.md from the catalogues
-	@$(PYTHON) scripts/explanations.py
+	@$(PYTHON) -m tools.explanations
 
 bench: dev ## Every measure beside its rival, in one run, into bench/RESULTS.md
-	@$(PYTHON) bench/run.py
+	@$(PYTHON) -m bench.run
 
 clean-engine: ## Remove the private engine of `make run`, and the base of `make image`: processes, namespace, mounts, data
 	@scripts/clean-engine

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from measure import Line, in_turn, shown, timed
-from stage import Service, clear, populate, rival, service
+
+from bench.measure import Line, in_turn, shown, timed
+from bench.stage import Service, clear, populate, rival, service
 
 BLACKBOX_PORT = 19115
 EXEC_SAMPLE = 40

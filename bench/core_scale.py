@@ -1,19 +1,15 @@
 """How the reasoning grows: made engines of 1,000, 3,000 and 10,000 endpoints, ten to a network.
 
 Prints seconds and the peak of extra memory (MiB, as tracemalloc counts) for the topology and the diagnosis.
-Run: ``python bench/core_scale.py``.
+Run: ``python -m bench.core_scale``.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable
 from ipaddress import IPv4Address
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "service"))
 
 from bridgework.diagnosis.diagnosis import diagnose
 from bridgework.model.observations import (

@@ -22,11 +22,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from core_scale import EACH
-from core_scale import engine as made_engine
-from measure import Line
-from stage import HEADERS, tokens_file
-
+from bench.core_scale import EACH
+from bench.core_scale import engine as made_engine
+from bench.measure import Line
+from bench.stage import HEADERS, tokens_file
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.model.assembly import with_containers

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from measure import Line, in_turn, shown, timed
-from stage import HEADERS, PORT, populate, rival, service
+
+from bench.measure import Line, in_turn, shown, timed
+from bench.stage import HEADERS, PORT, populate, rival, service
 
 HAPROXY_PORT, FLASK_PORT = 19200, 19201
 FLASK = """

@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import connectivity
 import docker
-import growth
-import reads
-from measure import Line
-from stage import clear, engine
+
+from bench import connectivity, growth, reads
+from bench.measure import Line
+from bench.stage import clear, engine
 
 PROGRAMS = {
     "fping": "fping",

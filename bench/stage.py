@@ -21,12 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "service"), str(ROOT)]
-
 import docker
 
 from tools.engine import PrivateEngine
+
+ROOT = Path(__file__).resolve().parent.parent
 
 TOKEN = "bench"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}

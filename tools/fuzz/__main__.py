@@ -16,7 +16,6 @@ from tools.fuzz.verdicts import Report
 from tools.live_service import TOKEN, Live, live_service
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "tests" / "spec" / "fuzz"
 SHORT_SECONDS, DEFAULT_SECONDS = 60, 300
 PATIENT = ["--continue-on-failure", "--request-timeout", "90"]
 """Go on after a failure that has its reason. Every call but a stop or restart with a long ``grace_s`` ends sooner."""
@@ -66,7 +65,7 @@ def fuzz(live: Live, seconds: int, seed: int, hooks: str) -> bool:
         *(f"--exclude-operation-id={identifier}" for identifier in UNTESTED),
         *(*PATIENT, "--report", "ndjson", "--report-ndjson-path", str(events)),
     ]
-    environment = {**os.environ, "SCHEMATHESIS_HOOKS": hooks, "PYTHONPATH": str(FOLDER)}
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": hooks, "PYTHONPATH": str(ROOT)}
     with (build / "fuzz.log").open("wb") as log:
         subprocess.run(command, check=False, env=environment, cwd=build, stdout=log, stderr=subprocess.STDOUT)
     report = Report(events)
@@ -89,7 +88,7 @@ def main() -> int:
             seed = random.SystemRandom().randrange(2**32) if long else 1
             print(f"Round {number + 1} of {rounds}, seed {seed}", flush=True)
             furnish(live)
-            passed = fuzz(live, seconds, seed, "callers" if default else "hooks")
+            passed = fuzz(live, seconds, seed, f"tests.spec.fuzz.{'callers' if default else 'hooks'}")
             shutil.copy(live.log, ROOT / "build" / "fuzz-service.log")
             if not passed:
                 return 1

@@ -1,13 +1,13 @@
 """What schemathesis must know beside the document: formats and bodies of ours, and how to waste no time."""
 
-import importlib
 import json
 import zlib
 
 import schemathesis
 from hypothesis import strategies as st
 
-importlib.import_module("callers")  # it acts by being imported
+from tests.spec.fuzz import callers  # noqa: F401  # its hooks register themselves when it is imported
+
 QUICK = {"timeout_ms": 200, "count": 2, "interval_ms": 0, "grace_s": 1}
 FURNISHED = {"network": "simon_network", "container": "tomcat81"}
 LONGEST_NUMBER = 6

@@ -10,14 +10,12 @@ import json
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "service"), str(ROOT)]
-
 from bridgework.app import RESOURCES
 from tools.openapi.build import build
 from tools.openapi.downgrade import as_3_0
 from tools.openapi.writer import to_yaml
 
+ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "service" / "bridgework" / "published"
 
 

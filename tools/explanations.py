@@ -5,12 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "service"), str(ROOT)]
-
 from bridgework.explanations import CATALOGUE
 from bridgework.http.problems.catalogue import PROBLEMS
 
+ROOT = Path(__file__).resolve().parent.parent
 EXPLANATIONS = """\
 # Explanations
 

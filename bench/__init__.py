@@ -1,0 +1,1 @@
+"""Every measure beside its rival: ``python -m bench.run``."""
