@@ -38,7 +38,7 @@ coverage: test ## Run `make test`, and fail when it reaches less than 90 % of th
 test-engines: dev test-packages ## Run the tests that depend on the engine's version on Debian's newer one, downloaded, not installed
 	@$(PYTHON) -m tests.engines.run $(ARGS)
 
-check: dev ## Lint, types, who imports whom, the console's JavaScript, workflows, and whether openapi.yaml says what the service does
+check: dev ## Lint, types, imports between packages, the console's JavaScript, workflows, and whether openapi.yaml says what the service does
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
@@ -49,10 +49,10 @@ check: dev ## Lint, types, who imports whom, the console's JavaScript, workflows
 	@scripts/audit
 	@$(MAKE) --no-print-directory unit-coverage
 
-openapi: dev ## Write openapi.yaml anew from the schemas
+openapi: dev ## Write openapi.yaml again from the schemas
 	@$(PYTHON) -m tools.openapi
 
-examples: dev ## Record the document's examples anew on a real engine, and write openapi.yaml
+examples: dev ## Record the document's examples again on a real engine, and write openapi.yaml
 	@$(PYTHON) -m tools.openapi.record_examples
 	@$(PYTHON) -m tools.openapi
 
@@ -86,7 +86,7 @@ lowest: ## Install the lowest versions that pyproject.toml allows, and run the t
 sbom: ## Write a bill of materials (CycloneDX) of the locked packages to build/sbom.cdx.json
 	@scripts/sbom
 
-lock: ## Resolve the dependencies anew and write both lock files
+lock: ## Resolve the dependencies again and write both lock files
 	@scripts/lock
 
 dist: ## Build the packages, install one in a clean environment, start the service from it

@@ -58,7 +58,7 @@ read -r _
 kill $dockerd; wait $dockerd
 kill $containerd; wait $containerd
 """
-"""Runs until its standard input ends, which it also does when whoever started it is killed."""
+"""Runs until its standard input ends, which it also does when its parent is killed."""
 
 
 # -- the engine that builds --------------------------------------------------------------------------------------

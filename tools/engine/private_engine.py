@@ -143,7 +143,7 @@ class PrivateEngine:
             os.close(handle)
 
     def _make_namespace(self) -> None:
-        """Make the namespace, its loopback up; anew when a reboot left its name alone behind."""
+        """Make the namespace, its loopback up. Make it again when a reboot left only its name."""
         state = self._state()
         state.setdefault("made_netns_mount", not os.path.ismount(NETNS_FOLDER))
         state.setdefault("made_folders", self._folders_to_make())
@@ -366,7 +366,7 @@ class PrivateEngine:
                     Path(folder).rmdir()
         left = self.leftovers()
         if left:
-            raise EngineError(f"Removed, but for: {', '.join(left)}")
+            raise EngineError(f"Removed, except: {', '.join(left)}")
         say(f"Removed the engine {self.name}: nothing of it is left")
 
     def leftovers(self) -> list[str]:

@@ -56,7 +56,7 @@ class Answers:
 
     def on_message_begin(self) -> None:
         """Handle the beginning of a status line (called by httptools)."""
-        # Bytes that nothing asked for: the answers to come could not be told from them.
+        # Bytes that no request explains: they could not be distinguished from the next answer.
         if self.whole:
             raise http.client.BadStatusLine("more answers than requests")
         self._begun, self._bounded, self._limit_bytes = True, False, MAX_HEAD_BYTES

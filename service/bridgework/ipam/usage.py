@@ -127,7 +127,7 @@ def _assignable(subnet: Interval, ip_range: Interval | None) -> Interval:
 
 
 def first_address(pool: Pool) -> str | None:
-    """Return the first address that the engine hands out of the pool: the host's own where no gateway was asked for."""
+    """Return the first address that the engine hands out of the pool: the host's own where no gateway was requested."""
     subnet = parse(pool.subnet)
     return None if subnet is None else text_of(subnet.version, _assignable(subnet, parse(pool.ip_range)).first)
 

@@ -98,7 +98,7 @@ class Network:
 class Endpoint:
     """A container's place in a network: ``active`` while it runs, ``configured`` while it does not.
 
-    ``ipv4_address``/``ipv6_address`` are what it holds now; ``configured_ipv4``/``configured_ipv6`` what was asked for.
+    ``ipv4_address``/``ipv6_address`` are what it holds now; ``configured_ipv4``/``configured_ipv6`` what was requested.
     """
 
     network_id: str
@@ -165,7 +165,7 @@ class Container:
 
     ``network_mode`` is Docker's (``bridge``, ``host``, ``none``, ``default``, a network, ``container:<id>``);
     ``shares_with`` is the full id behind ``container:<ref>``. ``published_ports`` are in force now,
-    ``configured_ports`` were asked for. ``namespace_path``, ``resolver_path`` and ``hosts_path`` are files of
+    ``configured_ports`` were requested. ``namespace_path``, ``resolver_path`` and ``hosts_path`` are files of
     the engine's host; ``pid`` is 0 while it does not run.
     """
 

@@ -47,7 +47,7 @@ THREADS = Gauge(
     registry=REGISTRY,
 )  # fmt: skip
 ENGINE_SECONDS = Histogram(
-    "bridgework_engine_call_duration_seconds", "What the engine was asked for, and how long it took", ["call"],
+    "bridgework_engine_call_duration_seconds", "Duration of a call to the engine, by call", ["call"],
     buckets=_QUICK, registry=REGISTRY,
 )  # fmt: skip
 ENGINE_FAILURES = Counter(

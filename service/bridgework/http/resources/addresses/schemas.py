@@ -40,7 +40,7 @@ class AddressHolderSchema(Schema):
 
     address = text("The IP address, such as `10.77.0.2`.")
     kind = word(
-        "What uses the address. `configured`: a stopped container asked for it; it can still be taken.",
+        "What uses the address. `configured`: a stopped container requests it; it can still be taken.",
         "gateway container auxiliary configured",
     )
     container_id = text("The full id of the container; null when no container uses the address.", null=True)

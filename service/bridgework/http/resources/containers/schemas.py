@@ -76,7 +76,7 @@ class ContainerSchema(Schema):
     published_ports = list_of(
         PublishedPortSchema, "The ports that are published now; empty while the container does not run."
     )
-    configured_ports = list_of(PublishedPortSchema, "The ports that were asked for when the container was created.")
+    configured_ports = list_of(PublishedPortSchema, "The ports that were requested when the container was created.")
     labels = text_map("The labels by key, such as `team: edge`, including those that this service sets.")
     restart_policy = word("When the engine restarts the container after it has stopped.", *RESTART_POLICIES)
     findings = list_of(FindingSchema, "Problems with the configuration that Docker accepts silently or only warns of.")

@@ -31,7 +31,7 @@ def list_endpoints(context: RequestContext) -> ViewResult:
 def get_endpoint(context: RequestContext) -> ViewResult:
     """Get an endpoint.
 
-    The endpoint is the place of one container in one network. For a stopped container it holds what was asked for.
+    The endpoint is the place of one container in one network. For a stopped container it holds what was requested.
     """
     return ViewResult(endpoints.get_endpoint(context.snapshot, **context.path))
 

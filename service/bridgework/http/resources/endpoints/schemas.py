@@ -45,9 +45,9 @@ class EndpointSchema(Schema):
     mac_address = text("The MAC address, such as `02:42:ac:11:00:02`; null when there is none.", null=True)
     gateway = text("The IPv4 gateway of the endpoint, such as `10.77.0.1`; null when it has none.", null=True)
     ipv6_gateway = text("The IPv6 gateway of the endpoint, such as `fd00:77::1`; null when it has none.", null=True)
-    aliases = texts("The aliases that were asked for in this network, such as `web`.")
+    aliases = texts("The aliases that were requested in this network, such as `web`.")
     dns_names = texts("All names that resolve to this endpoint in this network, including the aliases.")
-    link_local_addresses = texts("The link-local addresses that were asked for.")
+    link_local_addresses = texts("The link-local addresses that were requested.")
     driver_options = text_map("The options of the network driver for this endpoint, by their full names.")
     gateway_priority = number(
         "The endpoint with the highest priority provides the default route of the container.",
@@ -55,12 +55,12 @@ class EndpointSchema(Schema):
         maximum=MAX_PRIORITY,
     )
     configured_ipv4_address = text(
-        "The fixed IPv4 address that was asked for; null when the engine chooses the address.",
+        "The fixed IPv4 address that was requested; null when the engine chooses the address.",
         null=True,
         attribute="configured_ipv4",
     )
     configured_ipv6_address = text(
-        "The fixed IPv6 address that was asked for; null when the engine chooses the address.",
+        "The fixed IPv6 address that was requested; null when the engine chooses the address.",
         null=True,
         attribute="configured_ipv6",
     )

@@ -227,7 +227,7 @@ class ContainerPortSchema(Schema):
     protocol = word("The transport protocol of the port.", *TRANSPORTS, grows=True)
     exposed = flag("Whether the image or the creation of the container declares the port (`EXPOSE`).")
     published = list_of(PublishedPortSchema, "Where the port is published on the host now; empty when it is not.")
-    configured = list_of(PublishedPortSchema, "Where the creation of the container asked for the port to be published.")
+    configured = list_of(PublishedPortSchema, "Where the creation of the container requested the port to be published.")
     listening = flag("Whether a process listens on the port; null when that cannot be inspected.", null=True)
     listeners = list_of(
         SocketSchema,
