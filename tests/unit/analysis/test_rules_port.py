@@ -239,3 +239,8 @@ def test_hairpin_a_container_reaches_its_own_published_port():
     web = container("web", (BRIDGE, "172.17.0.2"), ports=[published(8081)])
     snapshot = world(*BUILTIN, web)
     assert predict(snapshot, ask(web, "host", "tcp", 8081), seen([(web, OPEN)])).verdict is Verdict.REACHABLE
+
+
+def test_without_a_port_nothing_is_said_of_the_hosts_programs():
+    prediction = predict(SNAPSHOT, ask(ONE, "host", "tcp"), seen())
+    assert (prediction.verdict, codes(prediction)) == (Verdict.INCONCLUSIVE, ["analysis-limited"])

@@ -223,6 +223,26 @@ def test_inter_container_off_stops_containers_but_not_the_host():
     assert codes(predict(snapshot, six, seen(ipv6_firewall=True))) == ["inter-container-off"]
 
 
+@pytest.mark.parametrize(
+    ("protocol", "port", "links", "ports", "opened"),
+    [
+        ("tcp", 8080, ("/b:/a/db",), ["8080/tcp"], True),
+        ("tcp", 8080, ("b:db",), ["8080/tcp"], True),
+        ("tcp", 9090, ("b:db",), ["8080/tcp"], False),
+        ("udp", 8080, ("b:db",), ["8080/tcp"], False),
+        ("icmp", None, ("b:db",), ["8080/tcp"], False),
+        ("tcp", 8080, ("c:db",), ["8080/tcp"], False),
+        ("tcp", 8080, (), ["8080/tcp"], False),
+    ],
+)
+def test_a_link_opens_the_exposed_ports_of_a_default_bridge_that_keeps_apart(protocol, port, links, ports, opened):
+    apart = replace(BRIDGE, options={**BRIDGE.options, OPTION + "enable_icc": "false"})
+    one = container("a", (apart, "172.17.0.2"), links=links)
+    two = container("b", (apart, "172.17.0.3"), exposed_ports=tuple(ports))
+    prediction = predict(world(apart, one, two), ask(one, two, protocol, port), seen(ipv4_firewall=True))
+    assert (codes(prediction) == ["inter-container-off"]) is not opened
+
+
 def test_of_two_common_networks_the_one_that_lets_them_talk_is_taken():
     locked = network("a-locked", "10.8.0.0/24", options={OPTION + "enable_icc": "false"})
     one = container("a", (locked, "10.8.0.2"), (FRONT, "10.1.0.2"))
@@ -458,6 +478,15 @@ def test_a_rule_of_a_persons_that_matches_is_quoted(rules, expected):
     assert (prediction.verdict is Verdict.UNREACHABLE) == (expected == ["user-firewall-drop"])
     if expected == ["user-firewall-drop"]:
         assert finding_of(prediction, expected[0]).remedy.commands[0].startswith("iptables -D DOCKER-USER ")
+
+
+def test_an_engine_with_native_rules_that_has_none_is_told_so():
+    one = on(FRONT, "a", 2)
+    chains = (chain("INPUT", policy="ACCEPT"), chain("FORWARD", policy="ACCEPT"))
+    observations = seen(host=host(*chains, routes=(route("0.0.0.0/0"),)), nftables=True, ipv4_firewall=False)
+    prediction = predict(world(FRONT, one), ask(one, "address:198.51.100.7"), observations)
+    found = finding_of(prediction, "firewall-rules-missing")
+    assert found.evidence == {"table": "docker-bridges"}
 
 
 def test_a_rule_of_dockers_own_is_named_only_where_nothing_else_explains_it():

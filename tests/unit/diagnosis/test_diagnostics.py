@@ -12,6 +12,7 @@ from bridgework.diagnosis.diagnosis import diagnose
 from bridgework.diagnosis.view import length_like
 from bridgework.model.checks import Severity
 from bridgework.model.observations import (
+    DockerRules,
     EngineObservations,
     FirewallChain,
     HostObservation,
@@ -499,6 +500,28 @@ DOCKER_CHAINS = (
     *(chain("filter", "DOCKER"), chain("nat", "DOCKER"), chain("filter", "DOCKER-USER", "-A DOCKER-USER -j RETURN")),
     *(chain("filter", "FORWARD", "-A FORWARD -j DOCKER-USER"), chain("nat", "PREROUTING", "-A PREROUTING -j DOCKER")),
 )
+
+
+def test_a_native_table_that_is_gone_is_told_and_one_that_is_there_is_not():
+    def seen(*, there):
+        seen_host = replace(host(chains=(chain("filter", "FORWARD"),)), rules=DockerRules(ipv4=there))
+        observations = EngineObservations(Observations(host=seen_host, nftables=True))
+        return [f for f in diagnose(snapshot(LAB), observations) if f.code == "firewall-rules-missing"]
+
+    (finding,) = seen(there=False)
+    assert finding.evidence == {"table": "docker-bridges", "affected": 0}
+    assert seen(there=True) == []
+
+
+def test_a_line_of_the_hosts_file_that_the_engine_left_goes_with_a_restart():
+    own = container("web", hostname="webhost", state="running")
+    lines = (("172.17.9.9", ("webhost",)), ("172.17.9.8", ("other",)))
+    resolver = ResolverConfiguration(hosts=lines)
+    stale = found(BRIDGE, own, code="stale-address", inside={own.id: Observation(1, resolver=resolver)})
+    assert {f.evidence["name"]: [call.path for call in calls_of(f.remedy)] for f in stale} == {
+        "webhost": ["/v1/containers/web/restart"],
+        "other": [],
+    }
 
 
 def test_docker_chains_that_are_gone_or_not_called_are_told():

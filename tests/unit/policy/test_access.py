@@ -63,3 +63,15 @@ def test_policy_on_images_and_subnets():
     assert not subnet_allowed(policy, "0.0.0.0/0")
     assert not subnet_allowed(policy, "10.0.0.0/7")
     assert subnet_allowed(policy, "fd00:1::/64")
+
+
+@pytest.mark.parametrize(
+    ("subnet", "allowed"),
+    [
+        ("10.1.0.0/16", True), ("10.1.2.0/24", True), ("10.0.0.0/15", False), ("fd00:1::/64", True),
+        ("fd01::/64", False), ("192.168.0.0/24", False),
+    ],
+)  # fmt: skip
+def test_a_subnet_lies_whole_within_an_allowed_one(subnet, allowed):
+    assert subnet_allowed(Policy(allowed_subnets=("10.1.0.0/16", "fd00::/16")), subnet) is allowed
+    assert subnet_allowed(Policy(), subnet)

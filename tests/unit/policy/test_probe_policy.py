@@ -9,7 +9,7 @@ from bridgework.model.checks import Protocol
 from bridgework.model.errors import Refused
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 from bridgework.policy.access import Policy
-from bridgework.policy.probe_policy import allowed_subnets, literal, require_allowed
+from bridgework.policy.probe_policy import allowed_subnets, host_open, literal, require_allowed
 
 BRIDGE = Network("1" * 64, "bridge", pools=(Pool("172.17.0.0/16", "172.17.0.1"),))
 SIX = Network("2" * 64, "six", ipv6_enabled=True, pools=(Pool("fd00:1::/64", "fd00:1::1"),))
@@ -184,3 +184,17 @@ def test_an_overlay_network_is_open_as_a_whole():
     assert may(
         world(Network("5" * 64, "far", driver="overlay", scope="swarm", pools=(Pool("10.0.1.0/24"),))), "10.0.1.7"
     )
+
+
+def test_a_subnet_of_which_the_host_holds_two_addresses_is_split_around_both():
+    overlapping = Network("5" * 64, "wide", pools=(Pool("172.16.0.0/12", "172.16.0.1"),))
+    snapshot = Snapshot(networks=(BRIDGE, overlapping), containers=())
+    parts = [ip_network(subnet) for subnet in allowed_subnets(snapshot, Policy(), Protocol.TCP, 22)]
+    for held in ("172.16.0.1", "172.17.0.1"):
+        assert not any(ip_address(held) in part for part in parts)
+    assert any(ip_address("172.31.255.1") in part for part in parts)
+
+
+def test_the_host_takes_pings_and_no_connection_without_a_port():
+    assert host_open(SNAPSHOT, Protocol.ICMP, 8081)
+    assert not host_open(SNAPSHOT, Protocol.TCP, None)
