@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.attachment import EngineState, ordered_endpoints
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.observations import (
@@ -241,6 +242,20 @@ def test_a_link_opens_the_exposed_ports_of_a_default_bridge_that_keeps_apart(pro
     two = container("b", (apart, "172.17.0.3"), exposed_ports=tuple(ports))
     prediction = predict(world(apart, one, two), ask(one, two, protocol, port), seen(ipv4_firewall=True))
     assert (codes(prediction) == ["inter-container-off"]) is not opened
+
+
+def test_an_address_that_the_engine_shows_oddly_is_still_the_one_to_try():
+    plain = container("a", (FRONT, "10.1.0.2", {"ipv4_prefix_len": None}))
+    two, same = on(FRONT, "b", 3), container("c", (FRONT, "10.1.0.2"))
+    odd = container("d", (FRONT, "10.1.0.x"))
+    snapshot = world(FRONT, plain, two, same, odd)
+    state = EngineState(snapshot, NOTHING_SEEN)
+    reach = Reach(state, (4,))
+    ends = {one.name: state.attachment_of(one.id) for one in (plain, two, same, odd)}
+    assert reach.address_of(ends["a"], ends["b"]) == "10.1.0.3"
+    assert reach.address_of(ends["c"], ends["a"]) == "10.1.0.2"
+    assert reach.address_of(ends["b"], ends["d"]) is None
+    assert reach.address_of(ends["d"], ends["b"]) == "10.1.0.3"
 
 
 def test_of_two_common_networks_the_one_that_lets_them_talk_is_taken():

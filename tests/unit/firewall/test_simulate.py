@@ -113,6 +113,25 @@ def test_the_hosts_own_packets_and_those_for_it():
     assert simulate.reply(refused, Host(), first, sent).verdict == "rejected"
 
 
+def test_a_rule_for_known_connections_stops_the_packets_after_the_first():
+    known = "-m conntrack --ctstate ESTABLISHED -j DROP"
+    to_container = Packet(4, "tcp", "10.1.0.1", "10.2.0.3", destination_port=80)
+    to_itself = Packet(4, "tcp", "10.2.0.1", "10.2.0.1", destination_port=80)
+    ends = {}
+    for chain in ("OUTPUT", "INPUT", "FORWARD"):
+        ruleset = rules(f"filter {chain} {known}")
+        for packet, enter in (
+            (to_container, simulate.output),
+            (to_itself, simulate.output),
+            (TO_HOST, simulate.forward),
+        ):
+            first = enter(ruleset, Host(), packet)
+            assert first.verdict == "accepted"
+            ends[chain, packet] = simulate.later(ruleset, Host(), first, packet).verdict
+    dropped = {key for key, verdict in ends.items() if verdict == "dropped"}
+    assert dropped == {("OUTPUT", to_container), ("OUTPUT", to_itself), ("INPUT", to_itself), ("INPUT", TO_HOST)}
+
+
 def test_within_a_bridge_the_answer_of_a_translated_packet_needs_br_netfilter():
     ruleset = rules("nat PREROUTING -d 10.1.0.1 -p tcp -j DNAT --to-destination 10.1.0.3:80")
     first = simulate.forward(ruleset, Host(), TO_HOST)
