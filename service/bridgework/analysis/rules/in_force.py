@@ -7,49 +7,26 @@ them; one of Docker's is named here only when none of the others has found why t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
-
-from bridgework.analysis.attachment import IPV4, parsed, version_of
-from bridgework.analysis.routing import Candidate, Way, subnet_of
+from bridgework.analysis.attachment import IPV4, parsed
+from bridgework.analysis.host_rules import DOCKER, HostRoutes, owner_of, ruleset_of_host
+from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, unseen
 from bridgework.firewall import simulate
-from bridgework.firewall.iptables_save import ruleset_of
-from bridgework.firewall.nft_json import tables_of
-from bridgework.firewall.ruleset import Hook, Match, Packet, Ruleset, Table
-from bridgework.firewall.simulate import Outcome, Route, Step
+from bridgework.firewall.ruleset import Packet, Ruleset
+from bridgework.firewall.simulate import Outcome, Step
 from bridgework.model.checks import Finding
 from bridgework.model.errors import Remedy, quoted
-from bridgework.model.observations import FirewallChain, HostObservation, Observations
-from bridgework.model.snapshot import Snapshot
 
-_BRIDGE_FILTER = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
 _PROGRAM = {4: "iptables", 6: "ip6tables"}
 _IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 _STOPPED = frozenset({simulate.DROPPED, simulate.REJECTED})
-_DOCKER, _NATIVE_TABLE, _USER_CHAIN = "Docker", "docker-bridges", "DOCKER-USER"
-_OWNERS = (
-    ("ufw", "ufw"),
-    ("firewalld", "firewalld"),
-    ("FWD_", "firewalld"),
-    ("IN_", "firewalld"),
-    ("FORWARD_", "firewalld"),
-    ("INPUT_", "firewalld"),
-    ("f2b-", "fail2ban"),
-    ("ts-", "Tailscale"),
-    ("KUBE-", "kube-proxy"),
-    ("cali-", "Calico"),
-    ("LIBVIRT", "libvirt"),
-)
-"""How the chains or tables begin that other programs write."""
 
 
 def foreign_rule_drops(situation: Situation) -> Findings:
     """Find a rule of another program that drops the packet or its answer, or that is not understood."""
     outcome = outcome_of(situation)
     step = outcome.step if outcome is not None else None
-    if outcome is None or step is None or owner_of(situation.snapshot, step) == _DOCKER:
+    if outcome is None or step is None or owner_of(situation.snapshot, step) == DOCKER:
         return
     if outcome.verdict in _STOPPED:
         yield _dropped(situation, step)
@@ -64,7 +41,7 @@ def docker_rule_drops(situation: Situation) -> Findings:
     step = outcome.step if outcome is not None else None
     if outcome is None or step is None or outcome.verdict not in _STOPPED:
         return
-    if owner_of(situation.snapshot, step) == _DOCKER:
+    if owner_of(situation.snapshot, step) == DOCKER:
         text = step.rule.text if step.rule is not None else f"the policy of {step.place.chain.name}"
         message = f"Docker's own rules drop the packet ({step.place.table.name}, {step.place.chain.name}): {text}."
         remedy = Remedy(
@@ -80,13 +57,14 @@ def outcome_of(situation: Situation) -> Outcome | None:
         return None
     if candidate.network is not None and candidate.network.driver != "bridge" and candidate.way is Way.DIRECT:
         return None  # macvlan, ipvlan and overlay networks do not pass the host's bridges
-    ruleset = _ruleset(host, candidate.version)
+    ruleset = ruleset_of_host(host, candidate.version)
     if ruleset is None:
         return None
-    return _walked(situation, candidate, ruleset, _Routes(situation.snapshot, situation.observations, candidate))
+    own = frozenset({candidate.address}) if candidate.is_host else frozenset()
+    return _walked(situation, candidate, ruleset, HostRoutes(situation.snapshot, host, own))
 
 
-def _walked(situation: Situation, candidate: Candidate, ruleset: Ruleset, routes: _Routes) -> Outcome | None:
+def _walked(situation: Situation, candidate: Candidate, ruleset: Ruleset, routes: HostRoutes) -> Outcome | None:
     packet = _packet(situation, candidate)
     within = candidate.way is Way.DIRECT and not candidate.is_host and not situation.source.is_host
     # A packet within one bridge is switched, not routed. It meets no IP rule, unless br_netfilter shows it to them.
@@ -122,109 +100,6 @@ def _packet(situation: Situation, candidate: Candidate) -> Packet:
         # The names of the two veths are not needed: no rule that we know of compares them, only that there are ports.
         bridge_ports=(f"port of {bridge}", f"port of {bridge}") if direct and bridge else (None, None),
     )
-
-
-def _ruleset(host: HostObservation, version: int) -> Ruleset | None:
-    chains = host.chains if version == IPV4 else host.ipv6_chains
-    if chains is None and not host.native_rules:
-        return None
-    try:
-        return _read(chains or (), host.native_rules or "", version)
-    except (KeyError, TypeError, ValueError):
-        # nft printed a form that its document does not describe. Half of the rules would prove nothing.
-        return None
-
-
-@lru_cache(maxsize=4)
-def _read(chains: tuple[FirewallChain, ...], native: str, version: int) -> Ruleset:
-    """Kept: one check asks several times."""
-    return Ruleset((*ruleset_of(chains, version), *_native(native)))
-
-
-def _native(text: str) -> Iterable[Table]:
-    return tables_of(text) if text else ()
-
-
-class _Routes:
-    """The host's routing as far as it was seen, and the networks that the engine has."""
-
-    def __init__(self, snapshot: Snapshot, observations: Observations, candidate: Candidate) -> None:
-        self._snapshot = snapshot
-        self._host = observations.host
-        self._candidate = candidate
-
-    def is_local(self, address: str) -> bool:
-        own = parsed(address)
-        if own is None or own.is_loopback or (self._candidate.is_host and address == self._candidate.address):
-            return True
-        interfaces = (self._host.observation.interfaces if self._host else None) or ()
-        return any(one.address == address for interface in interfaces for one in interface.addresses)
-
-    def route(self, packet: Packet) -> Route | None:
-        """Return the route to the host itself, to a network of the engine, or of the host's routing table."""
-        if self.is_local(packet.destination):
-            return Route(None, packet.destination)
-        # The engine's networks come before the routing table: an observation can be older than a new bridge.
-        for network in self._snapshot.networks:
-            if network.bridge_name and any(_holds(subnet_of(pool), packet.destination) for pool in network.pools):
-                return Route(network.bridge_name, self._address_on(network.bridge_name, packet.version))
-        routes = (self._host.observation.routes if self._host else None) or ()
-        subnets = [(_subnet(route.destination), route.interface) for route in routes]
-        fitting = [(net.prefixlen, name or "") for net, name in subnets if net and _holds(net, packet.destination)]
-        _, interface = max(fitting, default=(0, None))
-        return Route(interface or "", self._address_on(interface, packet.version))
-
-    def _address_on(self, name: str | None, version: int) -> str | None:
-        interfaces = (self._host.observation.interfaces if self._host else None) or ()
-        own = (a.address for i in interfaces if i.name == name for a in i.addresses if a.scope == "global")
-        return next((address for address in own if version_of(address) == version), None)
-
-    def filters_bridged(self, version: int) -> bool:
-        """Whether br_netfilter shows packets within a bridge to the rules; yes where that was not seen."""
-        settings = dict(self._host.observation.sysctls) if self._host is not None else {}
-        return not settings or settings.get(_BRIDGE_FILTER[version]) == "1"
-
-
-@lru_cache(maxsize=1024)
-def _subnet(cidr: str) -> IPv4Network | IPv6Network | None:
-    """Return the subnet of a route; ``None`` for an invalid text."""
-    try:
-        return ip_network(cidr, strict=False)
-    except ValueError:
-        return None
-
-
-def _holds(subnet: IPv4Network | IPv6Network | None, address: str) -> bool:
-    own = parsed(address)
-    return subnet is not None and own is not None and own in subnet
-
-
-def owner_of(snapshot: Snapshot, step: Step) -> str | None:
-    """Return the program that wrote the rule, by the names of chain and table; ``None`` if they do not show it."""
-    table, chain = step.place.table.name, step.place.chain.name
-    if table == _NATIVE_TABLE or (chain.startswith("DOCKER") and chain != _USER_CHAIN):
-        return _DOCKER
-    if step.rule is not None and _is_written_by_docker(snapshot, step):
-        return _DOCKER
-    return next((owner for prefix, owner in _OWNERS if chain.startswith(prefix) or table.startswith(prefix)), None)
-
-
-def _is_written_by_docker(snapshot: Snapshot, step: Step) -> bool:
-    """Docker's rules in built-in chains: within one bridge in FORWARD, and for containers' addresses in raw."""
-    matches = step.rule.matches if step.rule is not None else ()
-    named = {match.key: match for match in matches}
-    bridges = {network.bridge_name for network in snapshot.networks if network.bridge_name}
-    incoming, outgoing = named.get("incoming"), named.get("outgoing")
-    # `-i br-1 -o br-1` is how Docker 26 and 28 allow or forbid traffic within one bridge (inter-container).
-    if step.place.chain.name == "FORWARD":
-        return incoming is not None and outgoing is not None and incoming.words == outgoing.words
-    # `-d 172.18.0.2 ! -i br-1 -j DROP` keeps others from a container's own address (Docker 28 and later).
-    in_raw = step.place.table.name == "raw" and step.place.hook is Hook.PREROUTING
-    return in_raw and _is_spared(incoming, bridges) and "destination" in named
-
-
-def _is_spared(incoming: Match | None, bridges: set[str]) -> bool:
-    return incoming is not None and incoming.negated and set(incoming.words) <= {*bridges, "lo"}
 
 
 def _dropped(situation: Situation, step: Step) -> Finding:

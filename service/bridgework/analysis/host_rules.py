@@ -1,0 +1,142 @@
+"""The host's firewall and routes as they were observed, for the simulation, and who wrote a rule.
+
+``rules.in_force`` leads the packet of one check through them, ``exposure`` packets from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from bridgework.analysis.attachment import IPV4, parsed, version_of
+from bridgework.analysis.routing import subnet_of
+from bridgework.firewall.iptables_save import ruleset_of
+from bridgework.firewall.nft_json import tables_of
+from bridgework.firewall.ruleset import Hook, Match, Packet, Ruleset, Table
+from bridgework.firewall.simulate import Route, Step
+from bridgework.model.observations import FirewallChain, HostObservation
+from bridgework.model.snapshot import Snapshot
+
+_BRIDGE_FILTER = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
+DOCKER, NATIVE_TABLE, _USER_CHAIN = "Docker", "docker-bridges", "DOCKER-USER"
+_OWNERS = (
+    ("ufw", "ufw"),
+    ("firewalld", "firewalld"),
+    ("FWD_", "firewalld"),
+    ("IN_", "firewalld"),
+    ("FORWARD_", "firewalld"),
+    ("INPUT_", "firewalld"),
+    ("f2b-", "fail2ban"),
+    ("ts-", "Tailscale"),
+    ("KUBE-", "kube-proxy"),
+    ("cali-", "Calico"),
+    ("LIBVIRT", "libvirt"),
+)
+"""How the chains or tables begin that other programs write."""
+
+
+def ruleset_of_host(host: HostObservation, version: int) -> Ruleset | None:
+    """Return the rules of one IP version that were observed; ``None`` where none were, or where nft's are not read."""
+    chains = host.chains if version == IPV4 else host.ipv6_chains
+    if chains is None and not host.native_rules:
+        return None
+    try:
+        return _read(chains or (), host.native_rules or "", version)
+    except (KeyError, TypeError, ValueError):
+        # nft printed a form that its document does not describe. Half of the rules would prove nothing.
+        return None
+
+
+@lru_cache(maxsize=4)
+def _read(chains: tuple[FirewallChain, ...], native: str, version: int) -> Ruleset:
+    """Kept: one check asks several times."""
+    return Ruleset((*ruleset_of(chains, version), *_native(native)))
+
+
+def _native(text: str) -> Iterable[Table]:
+    return tables_of(text) if text else ()
+
+
+class HostRoutes:
+    """The host's routing as far as it was seen, and the networks that the engine has."""
+
+    def __init__(self, snapshot: Snapshot, host: HostObservation | None, own: frozenset[str] = frozenset()) -> None:
+        """Take the addresses in ``own`` for the host's, also where its interfaces were not seen."""
+        self._snapshot = snapshot
+        self._host = host
+        self._own = own
+
+    def is_local(self, address: str) -> bool:
+        """Return whether the address is one of the host's own."""
+        own = parsed(address)
+        if own is None or own.is_loopback or address in self._own:
+            return True
+        interfaces = (self._host.observation.interfaces if self._host else None) or ()
+        return any(one.address == address for interface in interfaces for one in interface.addresses)
+
+    def route(self, packet: Packet) -> Route | None:
+        """Return the route to the host itself, to a network of the engine, or of the host's routing table."""
+        if self.is_local(packet.destination):
+            return Route(None, packet.destination)
+        # The engine's networks come before the routing table: an observation can be older than a new bridge.
+        for network in self._snapshot.networks:
+            if network.bridge_name and any(_holds(subnet_of(pool), packet.destination) for pool in network.pools):
+                return Route(network.bridge_name, self._address_on(network.bridge_name, packet.version))
+        routes = (self._host.observation.routes if self._host else None) or ()
+        subnets = [(_subnet(route.destination), route.interface) for route in routes]
+        fitting = [(net.prefixlen, name or "") for net, name in subnets if net and _holds(net, packet.destination)]
+        _, interface = max(fitting, default=(0, None))
+        return Route(interface or "", self._address_on(interface, packet.version))
+
+    def _address_on(self, name: str | None, version: int) -> str | None:
+        interfaces = (self._host.observation.interfaces if self._host else None) or ()
+        own = (a.address for i in interfaces if i.name == name for a in i.addresses if a.scope == "global")
+        return next((address for address in own if version_of(address) == version), None)
+
+    def filters_bridged(self, version: int) -> bool:
+        """Whether br_netfilter shows packets within a bridge to the rules; yes where that was not seen."""
+        settings = dict(self._host.observation.sysctls) if self._host is not None else {}
+        return not settings or settings.get(_BRIDGE_FILTER[version]) == "1"
+
+
+@lru_cache(maxsize=1024)
+def _subnet(cidr: str) -> IPv4Network | IPv6Network | None:
+    """Return the subnet of a route; ``None`` for an invalid text."""
+    try:
+        return ip_network(cidr, strict=False)
+    except ValueError:
+        return None
+
+
+def _holds(subnet: IPv4Network | IPv6Network | None, address: str) -> bool:
+    own = parsed(address)
+    return subnet is not None and own is not None and own in subnet
+
+
+def owner_of(snapshot: Snapshot, step: Step) -> str | None:
+    """Return the program that wrote the rule, by the names of chain and table; ``None`` if they do not show it."""
+    table, chain = step.place.table.name, step.place.chain.name
+    if table == NATIVE_TABLE or (chain.startswith("DOCKER") and chain != _USER_CHAIN):
+        return DOCKER
+    if step.rule is not None and _is_written_by_docker(snapshot, step):
+        return DOCKER
+    return next((owner for prefix, owner in _OWNERS if chain.startswith(prefix) or table.startswith(prefix)), None)
+
+
+def _is_written_by_docker(snapshot: Snapshot, step: Step) -> bool:
+    """Docker's rules in built-in chains: within one bridge in FORWARD, and for containers' addresses in raw."""
+    matches = step.rule.matches if step.rule is not None else ()
+    named = {match.key: match for match in matches}
+    bridges = {network.bridge_name for network in snapshot.networks if network.bridge_name}
+    incoming, outgoing = named.get("incoming"), named.get("outgoing")
+    # `-i br-1 -o br-1` is how Docker 26 and 28 allow or forbid traffic within one bridge (inter-container).
+    if step.place.chain.name == "FORWARD":
+        return incoming is not None and outgoing is not None and incoming.words == outgoing.words
+    # `-d 172.18.0.2 ! -i br-1 -j DROP` keeps others from a container's own address (Docker 28 and later).
+    in_raw = step.place.table.name == "raw" and step.place.hook is Hook.PREROUTING
+    return in_raw and _is_spared(incoming, bridges) and "destination" in named
+
+
+def _is_spared(incoming: Match | None, bridges: set[str]) -> bool:
+    return incoming is not None and incoming.negated and set(incoming.words) <= {*bridges, "lo"}
