@@ -1,11 +1,11 @@
-"""Write docs/explanations.md and docs/problems.md from the catalogues; with ``--check`` fail when one differs."""
+"""Write the pages of explanations, symptoms and problems from the catalogues; with ``--check`` fail if one differs."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from bridgework.explanations import CATALOGUE
+from bridgework.explanations import CATALOGUE, SYMPTOMS
 from bridgework.http.problems.catalogue import PROBLEMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,7 +14,17 @@ EXPLANATIONS = """\
 
 What a finding's `code` means. Codes are stable. A `blocking` finding predicts failure; what could not be inspected is
 said (`analysis-limited`), never guessed. The same catalogue is served at `GET /v1/explanations`.
-This page is made from it by `make explanations`.
+[Symptoms](symptoms.md) leads from what you see to the codes. This page is made from the catalogue by
+`make explanations`.
+"""
+
+SYMPTOM_HEAD = """\
+# Symptoms
+
+What you see, and the causes that it may have, the most frequent ones first. Each cause is a code of a finding, and
+[Explanations](explanations.md) describes it. `GET /v1/explanations?symptom=NAME` answers the causes of a symptom.
+"Check" means `POST /v1/connectivity/checks`, and "the diagnosis" means `GET /v1/diagnostics`. This page is made from
+the catalogue by `make explanations`.
 """
 
 
@@ -42,15 +52,26 @@ def explanations() -> str:
     parts = [EXPLANATIONS]
     for code, one in sorted(CATALOGUE.items()):
         parts.append(
-            f"\n## {code}\n\n*{one.severity}* · {one.meaning}\n\n- **Detected by** {one.detection}\n"
-            f"- **Remedy** {one.remedy}\n- **Reads** {one.example}\n"
+            f"\n## {code}\n\n*{one.severity}* · {one.meaning}\n\n- **You see** {one.seen}\n"
+            f"- **Detected by** {one.detection}\n- **Remedy** {one.remedy}\n- **Reads** {one.example}\n"
+            f"- **Symptoms** {', '.join(f'[{name}](symptoms.md#{name})' for name in one.symptoms)}\n"
+            f"- **Read more** {', '.join(f'<{url}>' for url in one.references)}\n"
         )
+    return "".join(parts)
+
+
+def symptoms() -> str:
+    """Return the text of the page of symptoms."""
+    parts = [SYMPTOM_HEAD]
+    for name, one in SYMPTOMS.items():
+        parts.append(f"\n## {name}\n\n{one.title}. First step: {one.first_step}\n\n")
+        parts += [f"- [{code}](explanations.md#{code}): {CATALOGUE[code].meaning}\n" for code in one.codes]
     return "".join(parts)
 
 
 def main() -> int:
     """Return the exit status: 1 when ``--check`` finds a difference."""
-    pages = {"docs/explanations.md": explanations(), "docs/problems.md": problems()}
+    pages = {"docs/explanations.md": explanations(), "docs/symptoms.md": symptoms(), "docs/problems.md": problems()}
     status = 0
     for name, text in pages.items():
         path = ROOT / name

@@ -67,6 +67,18 @@ def test_the_catalogue_and_the_nodes_come_in_pages_too(api):
         assert api.call("GET", f"{path}?cursor=none", status=422)["errors"][0]["name"] == "cursor"
 
 
+def test_a_symptom_leads_to_its_causes(api):
+    whole = api.get("/v1/explanations")["items"]
+    found = api.get("/v1/explanations?symptom=name-does-not-resolve")["items"]
+    assert found == [one for one in whole if "name-does-not-resolve" in one["symptoms"]]
+    assert {"default-bridge-no-dns", "name-not-on-shared-network"} <= {one["code"] for one in found} < set(codes(whole))
+    both = api.get("/v1/explanations?symptom=name-does-not-resolve&symptom=slow-then-hangs")["items"]
+    assert {"default-bridge-no-dns", "mtu-mismatch"} <= set(codes(both))
+    fault = api.call("GET", "/v1/explanations?symptom=gremlins", status=422)["errors"][0]
+    assert (fault["in"], fault["name"]) == ("query", "symptom")
+    assert "name-does-not-resolve" in fault["message"]
+
+
 @pytest.fixture
 def troubled(api, raw):
     """An engine with many things wrong at once; each by one act."""

@@ -12,6 +12,8 @@ ROWS = (
         "The container's state is neither running nor paused.",
         "Start the container. The finding quotes its exit code and the engine's error.",
         "tomcat81 is exited (exit code 137); nothing can be sent from it.",
+        seen="`docker exec` answers that the container is not running.",
+        references=("https://docs.docker.com/reference/cli/docker/container/start/",),
     ),
     Explanation(
         "destination-not-running",
@@ -20,6 +22,8 @@ ROWS = (
         "The container's state is neither running nor paused.",
         "Start the container. The finding quotes its exit code and the engine's error.",
         "tomcat82 is exited (exit code 1); it holds no address.",
+        seen="Pings end with host unreachable, and the container's name does not resolve.",
+        references=("https://github.com/moby/moby/issues/17403",),
     ),
     Explanation(
         "container-paused",
@@ -29,6 +33,8 @@ ROWS = (
         "The container's state is paused.",
         "Start the container, which unpauses it, or restart it.",
         "tomcat82 is paused: pings are answered, requests are not.",
+        seen="Pings work and connections open, but no program ever answers.",
+        references=("https://docs.docker.com/reference/cli/docker/container/pause/",),
     ),
     Explanation(
         "network-mode-none",
@@ -37,6 +43,8 @@ ROWS = (
         "The network mode is none and the container has no endpoint.",
         "Disconnect the container from none and connect it to a network, or create it again on a network.",
         "tomcat84 is in network mode none: it has only lo.",
+        seen="`ip addr` in the container shows only `lo`, and every connection ends with network unreachable.",
+        references=("https://docs.docker.com/engine/network/drivers/none/",),
     ),
     Explanation(
         "host-mode-no-own-address",
@@ -46,6 +54,8 @@ ROWS = (
         "The network mode is host.",
         "Use an address of the host, such as the source's default gateway, and the port that the program listens on.",
         "tomcat83 is in host mode and has no address of its own: the check uses 172.17.0.1, an address of the host.",
+        seen="`docker inspect` shows an empty address for the container.",
+        references=("https://docs.docker.com/engine/network/drivers/host/",),
     ),
     Explanation(
         "shares-network",
@@ -56,6 +66,8 @@ ROWS = (
         "Use the owner's name or address, and publish ports on the owner. Two programs in one namespace cannot listen "
         "on the same port.",
         "tomcat86 shares the network of tomcat85.",
+        seen="`docker inspect` shows no network for the container, and its name does not resolve.",
+        references=("https://docs.docker.com/engine/network/",),
     ),
     Explanation(
         "shared-network-owner-down",
@@ -64,6 +76,8 @@ ROWS = (
         "The owner named by container:<owner> does not run or does not exist.",
         "Start the owner, then restart this container. Without the restart it keeps the old, empty namespace.",
         "tomcat86 shares the network of tomcat85, which is exited.",
+        seen="The container lost its network, or the engine refuses to start it.",
+        references=("https://github.com/moby/moby/issues/24935",),
     ),
     Explanation(
         "shared-network-stale",
@@ -74,6 +88,12 @@ ROWS = (
         "container.",
         "Restart this container.",
         "tomcat86 is still in the network namespace that tomcat85 had before it was restarted.",
+        seen="After a restart or an update of the owner, the container has only `lo`, until it is restarted too.",
+        references=(
+            "https://github.com/moby/moby/issues/24935",
+            "https://github.com/moby/moby/issues/36334",
+            "https://github.com/moby/moby/issues/50326",
+        ),
     ),
     Explanation(
         "published-ports-ignored",
@@ -82,6 +102,8 @@ ROWS = (
         "Published ports are configured, and the network mode is host, none or container:<owner>.",
         "In host mode, use the port that the program listens on. In container mode, publish the ports on the owner.",
         "tomcat83 is in host mode: its published port 8083 is ignored. The program's own port 8080 is open instead.",
+        seen="`docker ps` shows no port for the container; `docker run` only warned that ports are discarded.",
+        references=("https://docs.docker.com/engine/network/drivers/host/",),
     ),
     Explanation(
         "legacy-link",
@@ -91,6 +113,8 @@ ROWS = (
         "The container's configuration has links.",
         "Connect both containers to a network of their own, and give the linked container the link's alias there.",
         "tomcat81 is linked to tomcat82 as db.",
+        seen="A linked name works in one direction only, or leads to an old address after a restart.",
+        references=("https://docs.docker.com/engine/network/links/",),
     ),
     Explanation(
         "no-listener",
@@ -99,6 +123,8 @@ ROWS = (
         "The listening sockets of the namespace, or a probe that was refused.",
         "Use a port that a program listens on (the finding lists them), or start the program.",
         "No program in tomcat82 listens on tcp port 8081; it listens on tcp 0.0.0.0:8080.",
+        seen="The client says connection refused.",
+        references=("https://man7.org/linux/man-pages/man2/connect.2.html",),
     ),
     Explanation(
         "listens-on-loopback-only",
@@ -107,6 +133,8 @@ ROWS = (
         "Every listening socket of that port is bound to 127.0.0.0/8 or ::1.",
         "Make the program listen on 0.0.0.0 or ::.",
         "tomcat82 listens on tcp 127.0.0.1:8080 only.",
+        seen="The program answers inside its container, and refuses connections from everywhere else.",
+        references=("https://docs.docker.com/engine/network/port-publishing/",),
     ),
     Explanation(
         "mac-address-ignored",
@@ -116,6 +144,8 @@ ROWS = (
         "The settings of the endpoint and the driver of the network.",
         "Leave the MAC address out, or use a macvlan or bridge network.",
         "The MAC address of tomcat81 on lan is ignored: ipvlan uses the parent's.",
+        seen="`ip link` in the container shows another MAC address than the one that was configured.",
+        references=("https://docs.docker.com/engine/network/drivers/ipvlan/",),
     ),
     Explanation(
         "icmp-blocked-tcp-ok",
@@ -124,6 +154,8 @@ ROWS = (
         "A ping failed, and a connection to the same address succeeded.",
         "Treat the destination as reachable, and check it with tcp.",
         "172.20.0.3 answers tcp, but does not answer pings.",
+        seen="`ping` shows 100% packet loss, although the program answers.",
+        references=("https://docs.kernel.org/networking/ip-sysctl.html",),
     ),
     Explanation(
         "prediction-inconsistent",
@@ -134,6 +166,8 @@ ROWS = (
         "Trust the measurement, and inspect the layer that the finding names.",
         "Predicted reachable, measured timed-out. The prediction could not see this: firewall: a rule in the source, "
         "in the destination or between them drops the packet.",
+        seen="A check says that the measurement differs from what the settings of the engine let expect.",
+        references=("https://github.com/portainer/portainer/issues/8923",),
     ),
     Explanation(
         "analysis-limited",
@@ -142,5 +176,7 @@ ROWS = (
         "An observation is missing: namespace, sockets, host interfaces, firewall or sysctl.",
         "Give the service the access that it needs: the host's pid namespace and CAP_SYS_ADMIN, or the helper image.",
         "The listening sockets of tomcat82 were not visible, so whether port 8080 is open is not predicted.",
+        seen="A check is inconclusive, or a diagnosis lists something that was not visible.",
+        references=("https://man7.org/linux/man-pages/man7/network_namespaces.7.html",),
     ),
 )

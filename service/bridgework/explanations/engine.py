@@ -12,6 +12,8 @@ ROWS = (
         "The addresses that running containers hold, and the addresses that stopped containers are configured with.",
         "Use the container's name on a user network, or the address that it has now.",
         "No container on simon_network holds 172.19.0.5; containers there that do not run: tomcat82.",
+        seen="A connection to a known address times out or reaches another container.",
+        references=("https://github.com/moby/moby/issues/27404",),
     ),
     Explanation(
         "address-changed",
@@ -21,6 +23,8 @@ ROWS = (
         "The configured address differs from the address in use.",
         "Use the name instead of the address, or free the address and restart the container.",
         "tomcat82 is configured with 172.19.0.3, which tomcat85 holds; it has 172.19.0.4.",
+        seen="A container that was restarted no longer answers at its old address.",
+        references=("https://docs.docker.com/engine/network/drivers/bridge/",),
     ),
     Explanation(
         "static-address-taken",
@@ -29,6 +33,8 @@ ROWS = (
         "A configured address that another endpoint holds.",
         "Disconnect the container that holds the address, or give one of the two another address.",
         "tomcat82 is configured with 172.19.0.3 on simon_network, which tomcat85 holds: tomcat82 cannot start.",
+        seen="`docker start` ends with: Address already in use.",
+        references=("https://github.com/moby/moby/issues/49781",),
     ),
     Explanation(
         "stale-endpoint",
@@ -37,6 +43,12 @@ ROWS = (
         "An endpoint of the network that belongs to no container.",
         "Disconnect the endpoint with force.",
         "simon_network lists the endpoint of ghost, which does not exist.",
+        seen="`docker network rm` says that the network has active endpoints, and no such container exists.",
+        references=(
+            "https://github.com/moby/moby/issues/17217",
+            "https://github.com/moby/moby/issues/23302",
+            "https://github.com/moby/moby/issues/42119",
+        ),
     ),
     Explanation(
         "network-gone",
@@ -45,6 +57,8 @@ ROWS = (
         "The network id of an endpoint belongs to no network.",
         "Disconnect the container from that network with force, and connect it to a network that exists.",
         "tomcat82 is configured with the network old (6c0dc947faf8), which does not exist.",
+        seen="`docker start` ends with: network not found.",
+        references=("https://docs.docker.com/reference/cli/docker/network/disconnect/",),
     ),
     Explanation(
         "network-forgotten",
@@ -54,6 +68,8 @@ ROWS = (
         "container that could not join it at its start.",
         "Connect the container to the network again, with the aliases and addresses that it had there.",
         "tomcat82 was created for the network simon_network and is on no network: when it starts, it has only lo.",
+        seen="After a start that failed, the container starts without any network.",
+        references=("https://docs.docker.com/reference/cli/docker/network/connect/",),
     ),
     Explanation(
         "network-unused",
@@ -62,6 +78,8 @@ ROWS = (
         "The network is not built in and has no endpoints.",
         "Remove the network. This frees its subnet.",
         "simon_network has no endpoint, not even of a stopped container.",
+        seen="`docker network ls` lists networks that nobody remembers.",
+        references=("https://github.com/moby/moby/issues/30623",),
     ),
     Explanation(
         "subnet-overlaps-host-route",
@@ -71,6 +89,8 @@ ROWS = (
         "The host's routing table and the subnets of the networks.",
         "Create the network again with a free subnet.",
         "simon_network 10.8.0.0/16 overlaps the route 10.8.0.0/24 by tun0.",
+        seen="Hosts of a VPN or a company network are unreachable since a Docker network was created.",
+        references=("https://github.com/docker/for-linux/issues/599",),
     ),
     Explanation(
         "subnet-overlaps-network",
@@ -79,6 +99,8 @@ ROWS = (
         "The subnets of the networks.",
         "Create one of the networks again with a free subnet.",
         "lan 10.8.0.0/24 overlaps backend 10.8.0.0/16.",
+        seen="A container reaches the wrong network for some addresses.",
+        references=("https://docs.docker.com/reference/cli/docker/network/create/",),
     ),
     Explanation(
         "subnet-hides-public-addresses",
@@ -89,6 +111,8 @@ ROWS = (
         "RFC 4193.",
         "Create the network again with a private subnet.",
         "odd uses 8.8.8.0/24, which is public.",
+        seen="Containers, or the whole host, cannot reach some public servers.",
+        references=("https://www.rfc-editor.org/rfc/rfc1918",),
     ),
     Explanation(
         "pool-exhausted",
@@ -97,6 +121,8 @@ ROWS = (
         "The number of addresses in use, compared with the size of the pool; or the engine's refusal.",
         "Disconnect containers that do not need the network, or create the network again with a larger subnet.",
         "10.77.0.0/29 of simon_network has none of 5 addresses left.",
+        seen="`docker run` ends with: no available IPv4 addresses on this network's address pools.",
+        references=("https://docs.docker.com/reference/cli/docker/network/create/",),
     ),
     Explanation(
         "pool-nearly-full",
@@ -105,6 +131,8 @@ ROWS = (
         "The number of addresses in use, compared with the size of the pool.",
         "Disconnect containers that do not need the network, or create the network again with a larger subnet.",
         "10.77.0.0/28 of simon_network has 1 of 13 addresses left.",
+        seen="Nothing fails yet. Soon new containers will not start on this network.",
+        references=("https://docs.docker.com/reference/cli/docker/network/create/",),
     ),
     Explanation(
         "address-space-exhausted",
@@ -113,6 +141,8 @@ ROWS = (
         "The default address pools, compared with the networks and the host's routes; or the engine's refusal.",
         "Remove unused networks, or give the engine larger default-address-pools.",
         "None of the 30 subnets of the default pools are left.",
+        seen="`docker network create` ends with: all predefined address pools have been fully subnetted.",
+        references=("https://github.com/Dokploy/dokploy/issues/1941",),
     ),
     Explanation(
         "orphan-bridge",
@@ -122,6 +152,8 @@ ROWS = (
         "A link of the host that is named br-<12 hex digits> and is not the bridge of any network.",
         "Delete the link on the host.",
         "br-0123456789ab belongs to no network.",
+        seen="`ip link` lists a bridge `br-…` whose id `docker network ls` does not list.",
+        references=("https://docs.docker.com/reference/cli/docker/network/create/",),
     ),
     Explanation(
         "bridge-port-limit",
@@ -130,6 +162,8 @@ ROWS = (
         "The number of endpoints of a bridge network.",
         "Place new containers on another network.",
         "big has 1010 endpoints; a bridge can have 1023.",
+        seen="`docker run` ends with: exchange full, when the bridge has 1,023 ports.",
+        references=("https://docs.docker.com/engine/network/drivers/bridge/",),
     ),
     Explanation(
         "neighbour-table-full",
@@ -139,5 +173,7 @@ ROWS = (
         "The number of entries in use, compared with net.ipv4.neigh.default.gc_thresh3.",
         "Raise the limit: sysctl -w net.ipv4.neigh.default.gc_thresh3=8192.",
         "1010 of 1024 neighbour entries are in use.",
+        seen="Connections between containers fail at random, and the kernel logs: neighbour table overflow.",
+        references=("https://man7.org/linux/man-pages/man7/arp.7.html",),
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bridgework.explanations.symptoms import SYMPTOMS
 from bridgework.model.checks import Severity
 
 BLOCKING, WARNING, INFO = Severity.BLOCKING, Severity.WARNING, Severity.INFO
@@ -15,7 +16,8 @@ class Explanation:
 
     ``severity`` is the usual one; a rule may give another where the situation is worse or less severe.
     ``meaning`` describes the state, ``detection`` the evidence for it, ``remedy`` how to fix it. ``example`` is the
-    message of one finding.
+    message of one finding. ``seen`` is what a user sees before any check, and ``references`` are URLs of documents and
+    public threads that describe it.
     """
 
     code: str
@@ -24,3 +26,10 @@ class Explanation:
     detection: str
     remedy: str
     example: str
+    seen: str
+    references: tuple[str, ...]
+
+    @property
+    def symptoms(self) -> tuple[str, ...]:
+        """The names of the symptoms that may have this cause, in alphabetical order."""
+        return tuple(sorted(name for name, symptom in SYMPTOMS.items() if self.code in symptom.codes))

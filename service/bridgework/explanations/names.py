@@ -13,6 +13,8 @@ ROWS = (
         "Connect both containers to a network of their own. The embedded DNS server resolves their names there.",
         "tomcat82 cannot be resolved in tomcat81: the default bridge, the only network it shares with tomcat82, has no "
         "DNS.",
+        seen="`ping NAME` says bad address or unknown host, and `ping ADDRESS` works.",
+        references=("https://docs.docker.com/engine/network/drivers/bridge/",),
     ),
     Explanation(
         "name-not-on-shared-network",
@@ -23,6 +25,8 @@ ROWS = (
         "Use one of the valid names (the finding lists them), or connect the container that you mean to a network of "
         "the source.",
         "No container has the name tomcat99; names that resolve in tomcat81 are tomcat82, tomcat83.",
+        seen="`ping NAME` says bad address or unknown host.",
+        references=("https://docs.docker.com/engine/network/",),
     ),
     Explanation(
         "name-ambiguous",
@@ -31,6 +35,11 @@ ROWS = (
         "Several endpoints of one network have the name as a DNS name.",
         "Use a name that only one endpoint has, or give the container that you mean an alias of its own.",
         "db is held by pg1 and pg2 on backend: each lookup leads to one of them at random.",
+        seen="Half of the requests reach another container than intended.",
+        references=(
+            "https://github.com/docker/compose/issues/8223",
+            "https://github.com/moby/moby/issues/47390",
+        ),
     ),
     Explanation(
         "alias-already-held",
@@ -39,6 +48,8 @@ ROWS = (
         "Another endpoint of the network has the alias as a DNS name.",
         "Connect the container again with another alias.",
         "The alias db of web2 on backend is also held by pg1.",
+        seen="After a second stack started, half of the requests to a name reach the wrong container.",
+        references=("https://github.com/docker/compose/issues/8223",),
     ),
     Explanation(
         "embedded-dns-bypassed",
@@ -47,6 +58,8 @@ ROWS = (
         "The container's resolv.conf names other servers, though the container is on a user network.",
         "Find what overwrites /etc/resolv.conf in the image or its mounts, remove it, and restart the container.",
         "tomcat81 uses the DNS server 8.8.8.8 instead of Docker's embedded server 127.0.0.11.",
+        seen="Public names resolve, and names of containers do not.",
+        references=("https://docs.docker.com/engine/network/",),
     ),
     Explanation(
         "dns-upstream-failed",
@@ -55,6 +68,8 @@ ROWS = (
         "The probe's lookup failed with SERVFAIL or timed out.",
         "Configure DNS servers for the container that the container or the host can reach.",
         "The lookup of example.org in tomcat81 failed: the upstream 192.0.2.53 does not answer.",
+        seen="Names of containers resolve, and public names fail after some seconds.",
+        references=("https://github.com/moby/moby/issues/36752",),
     ),
     Explanation(
         "dns-loopback-upstream",
@@ -63,5 +78,10 @@ ROWS = (
         "The container's dns setting or resolv.conf names an address of 127.0.0.0/8 other than 127.0.0.11, or ::1.",
         "Configure a DNS server whose address is not a loopback address.",
         "tomcat81 has the DNS server 127.0.0.53: inside it, that is the container itself.",
+        seen="Public names do not resolve in the container, although they resolve on the host.",
+        references=(
+            "https://docs.docker.com/engine/network/",
+            "https://man7.org/linux/man-pages/man5/resolv.conf.5.html",
+        ),
     ),
 )

@@ -12,6 +12,8 @@ ROWS = (
         "The networks of the source and of the destination.",
         "Connect one of the two to a network of the other.",
         "tomcat81 (frontend) and pg1 (backend) have no network in common.",
+        seen="The destination does not answer, or the route is missing: network unreachable.",
+        references=("https://docs.docker.com/engine/network/drivers/bridge/",),
     ),
     Explanation(
         "bridges-isolated",
@@ -22,6 +24,8 @@ ROWS = (
         "serve (userland-proxy=false): its packets are translated to such an address.",
         "Connect both containers to one network, or publish the port and use the host's address.",
         "172.19.0.3 is on simon_network, to which tomcat81 is not connected.",
+        seen="A connection to the address of a container on another network times out.",
+        references=("https://docs.docker.com/engine/network/drivers/bridge/",),
     ),
     Explanation(
         "internal-no-egress",
@@ -30,6 +34,8 @@ ROWS = (
         "All networks of the source are internal, and the destination is outside of them.",
         "Connect the source to a network that is not internal.",
         "worker is only on internal networks (vault): 192.0.2.1 is out of reach.",
+        seen="Every connection to the outside ends with network unreachable.",
+        references=("https://docs.docker.com/reference/cli/docker/network/create/",),
     ),
     Explanation(
         "internal-no-publish",
@@ -38,6 +44,8 @@ ROWS = (
         "Published ports are configured, and every network of the container is internal.",
         "Connect the container to a network that is not internal, and restart it.",
         "The ports of worker (8081->8080/tcp) are not published: internal networks only (vault).",
+        seen="`docker ps` shows no published port, although the container was created with one.",
+        references=("https://docs.docker.com/reference/cli/docker/network/create/",),
     ),
     Explanation(
         "port-not-published",
@@ -49,6 +57,8 @@ ROWS = (
         "container again with the port published.",
         "No container publishes tcp port 8080 at the host; published ports are 0.0.0.0:8081 (tomcat81), 0.0.0.0:8082 "
         "(tomcat82).",
+        seen="The host refuses the connection.",
+        references=("https://docs.docker.com/engine/network/port-publishing/",),
     ),
     Explanation(
         "port-bound-to-loopback",
@@ -57,6 +67,8 @@ ROWS = (
         "The host_ip of the published port is in 127.0.0.0/8, or it is ::1.",
         "Publish the port on 0.0.0.0 or on another address of the host, or connect both containers to one network.",
         "Port 8081 of tomcat81 is published at 127.0.0.1 only.",
+        seen="The port works on the host itself, and is refused from everywhere else.",
+        references=("https://docs.docker.com/engine/network/port-publishing/",),
     ),
     Explanation(
         "host-port-taken",
@@ -65,6 +77,11 @@ ROWS = (
         "The engine's refusal, or the published ports of other containers.",
         "Choose another host port, or stop the container or program that holds the port.",
         "tomcat82 is configured to publish tcp port 8081 of the host, which tomcat81 publishes: tomcat82 cannot start.",
+        seen="`docker start` ends with: port is already allocated, or address already in use.",
+        references=(
+            "https://github.com/moby/moby/issues/20486",
+            "https://github.com/moby/moby/issues/25981",
+        ),
     ),
     Explanation(
         "address-family-mismatch",
@@ -73,6 +90,8 @@ ROWS = (
         "The addresses of the endpoints, and ip_version in the request.",
         "Request a family that both have, or use a network with the requested family enabled.",
         "tomcat82 has no IPv6 address on simon_network.",
+        seen="A connection over IPv6 fails at once, or the name has no address of that family.",
+        references=("https://docs.docker.com/engine/daemon/ipv6/",),
     ),
     Explanation(
         "address-tentative",
@@ -85,6 +104,8 @@ ROWS = (
         "network gets its first container, and takes about two seconds.",
         "Repeat the check after two seconds. If there is a duplicate, give the container another address.",
         "fd00:99::1, the host's address on six, is tentative: it is not used until duplicate address detection ends.",
+        seen="Right after its start, a container cannot use IPv6. Two seconds later it works.",
+        references=("https://www.rfc-editor.org/rfc/rfc4862",),
     ),
     Explanation(
         "inter-container-off",
@@ -94,6 +115,8 @@ ROWS = (
         "that the other container exposes.",
         "Connect both containers to another network that allows traffic between its containers.",
         "locked has enable_icc=false: its containers cannot reach each other.",
+        seen="Two containers on one network do not reach each other, and both reach the outside.",
+        references=("https://docs.docker.com/engine/network/drivers/bridge/",),
     ),
     Explanation(
         "gateway-mode-routed",
@@ -104,6 +127,8 @@ ROWS = (
         "Docker 28 on, pings and connections to published ports pass from other bridges, and other ports are blocked.",
         "Use the container's address, and give the client a route to its subnet. Or use a network in nat mode.",
         "edge is routed: port 8080 of web is not open at the host.",
+        seen="The published port does not answer at the host's address.",
+        references=("https://docs.docker.com/engine/network/port-publishing/",),
     ),
     Explanation(
         "gateway-mode-isolated",
@@ -112,6 +137,8 @@ ROWS = (
         "The option com.docker.network.bridge.gateway_mode_ipv4 or …_ipv6 is isolated, or inhibit_ipv4 is set.",
         "Connect the container to a network that is not isolated.",
         "vault is isolated: the host has no address on it.",
+        seen="The host does not reach the container, and the container has no gateway.",
+        references=("https://docs.docker.com/engine/network/port-publishing/",),
     ),
     Explanation(
         "macvlan-host-filtered",
@@ -121,6 +148,8 @@ ROWS = (
         "The driver of the network, where the source or the destination is the host.",
         "Connect the container to a bridge network as well, and use its address there.",
         "lan is on a link of the host: its endpoints and their own host cannot reach each other.",
+        seen="Every machine of the LAN reaches the container, except its own host.",
+        references=("https://docs.docker.com/engine/network/drivers/macvlan/",),
     ),
     Explanation(
         "vlan-without-parent",
@@ -129,6 +158,8 @@ ROWS = (
         "The option parent is absent, or the network is internal.",
         "Create the network again with a parent link of the host.",
         "lan has no parent: nothing outside of it is reachable.",
+        seen="Containers on the network reach each other and nothing else.",
+        references=("https://docs.docker.com/engine/network/drivers/macvlan/",),
     ),
     Explanation(
         "vlan-mode-private",
@@ -138,6 +169,11 @@ ROWS = (
         "vepa.",
         "Create the network again in mode bridge, or connect both containers to another network.",
         "lan is in mode private: its endpoints cannot reach each other.",
+        seen="Two containers on one macvlan or ipvlan network do not reach each other.",
+        references=(
+            "https://docs.docker.com/engine/network/drivers/macvlan/",
+            "https://docs.docker.com/engine/network/drivers/ipvlan/",
+        ),
     ),
     Explanation(
         "wrong-default-gateway",
@@ -147,6 +183,11 @@ ROWS = (
         "inhibit_ipv4.",
         "Give the endpoint on the right network a higher gateway_priority.",
         "The default route of tomcat81 to 192.0.2.1 uses lan; it could use frontend.",
+        seen="A container with two networks lost the outside when the second network was connected.",
+        references=(
+            "https://github.com/moby/libnetwork/issues/784",
+            "https://github.com/docker/docker-py/issues/3334",
+        ),
     ),
     Explanation(
         "masquerade-off",
@@ -158,6 +199,8 @@ ROWS = (
         "Before Docker 28.2, add a route to the subnet on the other side. From Docker 28.2 on, use masquerading, "
         "gateway mode routed or nat-unprotected, or trusted_host_interfaces.",
         "raw does not masquerade: 192.0.2.1 needs a route back to the subnet of raw.",
+        seen="Packets leave the container, and no answer comes back.",
+        references=("https://docs.docker.com/engine/network/port-publishing/",),
     ),
     Explanation(
         "reply-path-lost",
@@ -166,6 +209,8 @@ ROWS = (
         "The destination's routes, or a missing route to the source's subnet.",
         "Connect the source and the destination to one network.",
         "tomcat82 has no IPv6 route back to tomcat81: the reply is lost.",
+        seen="The destination receives the packet, and the source gets no answer.",
+        references=("https://docs.docker.com/engine/network/drivers/bridge/",),
     ),
     Explanation(
         "link-down",
@@ -174,6 +219,8 @@ ROWS = (
         "The state of the link inside the container or on the host.",
         "Disconnect the container from the network and connect it again.",
         "eth0 of tomcat81, on simon_network, is down.",
+        seen="The interface inside shows state DOWN, and nothing is reachable.",
+        references=("https://man7.org/linux/man-pages/man8/ip-link.8.html",),
     ),
     Explanation(
         "veth-detached",
@@ -182,6 +229,8 @@ ROWS = (
         "The master index of the veth's end on the host.",
         "Disconnect the container from the network and connect it again.",
         "veth27a5c19, the host's end of eth0 of tomcat81, is not a port of br-6c0dc947faf8.",
+        seen="One container lost its network, and other containers on the same bridge work.",
+        references=("https://github.com/moby/moby/issues/26492",),
     ),
     Explanation(
         "mtu-mismatch",
@@ -191,6 +240,11 @@ ROWS = (
         "message-too-long.",
         "Send smaller packets, or create the network again with a larger com.docker.network.driver.mtu.",
         "1500 bytes (1472 and headers) do not fit through the link of tomcat81 to simon_network, whose MTU is 1450.",
+        seen="Small packets pass, large ones do not: pages load half, or TLS handshakes stop.",
+        references=(
+            "https://github.com/moby/moby/issues/12565",
+            "https://github.com/moby/moby/issues/49398",
+        ),
     ),
     Explanation(
         "firewall-rules-missing",
@@ -202,6 +256,11 @@ ROWS = (
         "docker-bridges.",
         "Restart the engine, which writes its rules again. If iptables=false is intended, leave it as it is.",
         "The host's firewall has no jump to Docker's chains in filter FORWARD.",
+        seen="After a reload of the firewall, no published port answers and containers cannot reach the outside.",
+        references=(
+            "https://github.com/moby/moby/issues/12294",
+            "https://github.com/moby/moby/issues/48657",
+        ),
     ),
     Explanation(
         "user-firewall-drop",
@@ -214,6 +273,11 @@ ROWS = (
         "lists the rules of DOCKER-USER that drop packets.",
         "Remove or narrow the quoted rule, or accept the packet in INPUT.",
         "DOCKER-USER drops: -s 172.19.0.0/16 -j DROP.",
+        seen="Connections time out since a firewall was installed or changed.",
+        references=(
+            "https://docs.docker.com/engine/network/packet-filtering-firewalls/",
+            "https://github.com/moby/moby/issues/48365",
+        ),
     ),
     Explanation(
         "docker-rule-drops",
@@ -223,6 +287,8 @@ ROWS = (
         "other finding explains why the packet stops.",
         "Delete the quoted rule, or restart the engine, which writes its rules again.",
         "Docker's own rules drop the packet (raw, PREROUTING): -A PREROUTING -d 172.18.0.2/32 ! -i br-1 -j DROP.",
+        seen="Connections time out, and no rule of your own explains it.",
+        references=("https://docs.docker.com/engine/network/packet-filtering-firewalls/",),
     ),
     Explanation(
         "host-no-route",
@@ -231,6 +297,8 @@ ROWS = (
         "The host's routing table, where visible.",
         "Use an address that the host can reach, or add a route on the host.",
         "The host has no route to 192.0.2.1.",
+        seen="The container and its host both say: no route to host.",
+        references=("https://man7.org/linux/man-pages/man8/ip-route.8.html",),
     ),
     Explanation(
         "ip-forward-off",
@@ -240,6 +308,8 @@ ROWS = (
         "net.ipv4.ip_forward or net.ipv6.conf.all.forwarding is 0.",
         "Switch forwarding on: sysctl -w net.ipv4.ip_forward=1.",
         "net.ipv4.ip_forward is 0 on the host.",
+        seen="Containers reach the host and each other, and nothing beyond.",
+        references=("https://docs.kernel.org/networking/ip-sysctl.html",),
     ),
     Explanation(
         "overlay-not-attachable",
@@ -248,6 +318,8 @@ ROWS = (
         "The network has the scope swarm and is not attachable.",
         "Create the network again with attachable: true.",
         "mesh is not attachable: only services can use it.",
+        seen="`docker run --network` ends with: network not manually attachable.",
+        references=("https://docs.docker.com/engine/network/drivers/overlay/",),
     ),
     Explanation(
         "overlay-peer-unreachable",
@@ -256,6 +328,11 @@ ROWS = (
         "The address is on an overlay network and held on another node, and the probe timed out.",
         "Open udp port 4789 and tcp and udp port 7946 between the nodes.",
         "tomcat82 (10.0.1.7 on mesh) is on the node beta, and no answer comes through the tunnel.",
+        seen="Containers on one node reach each other, and containers on another node do not answer.",
+        references=(
+            "https://docs.docker.com/engine/network/drivers/overlay/",
+            "https://github.com/moby/moby/issues/41775",
+        ),
     ),
     Explanation(
         "node-unreachable",
@@ -265,5 +342,7 @@ ROWS = (
         "The instance of this service on that node did not answer in time, or there is none.",
         "Repair the node or its instance, or open the service's port between the nodes.",
         "The node beta does not answer. Its instance does not answer in time.",
+        seen="A check with a container on another node is inconclusive.",
+        references=("https://docs.docker.com/engine/network/drivers/overlay/",),
     ),
 )

@@ -6,7 +6,18 @@ import re
 
 import pytest
 
-from bridgework.explanations import CATALOGUE, HOST, containers, engine, finding, names, of_container, of_network, paths
+from bridgework.explanations import (
+    CATALOGUE,
+    HOST,
+    SYMPTOMS,
+    containers,
+    engine,
+    finding,
+    names,
+    of_container,
+    of_network,
+    paths,
+)
 from bridgework.model.checks import Severity
 from bridgework.model.snapshot import Container, Network
 
@@ -15,8 +26,33 @@ from bridgework.model.snapshot import Container, Network
 def test_a_row_says_everything_in_sentences(code):
     row = CATALOGUE[code]
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", row.code)
-    for words in (row.meaning, row.detection, row.remedy, row.example):
+    for words in (row.meaning, row.detection, row.remedy, row.example, row.seen):
         assert words.strip().endswith(".")
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_a_row_names_a_symptom_and_a_document(code):
+    assert CATALOGUE[code].symptoms
+    references = CATALOGUE[code].references
+    assert references
+    assert all(re.fullmatch(r"https://[a-z0-9.-]+\.[a-z]+/[\w./#-]+", url) for url in references)
+
+
+@pytest.mark.parametrize("name", SYMPTOMS)
+def test_a_symptom_leads_to_codes_of_the_catalogue(name):
+    symptom = SYMPTOMS[name]
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", symptom.name)
+    assert symptom.codes
+    assert set(symptom.codes) <= set(CATALOGUE)
+    assert len(set(symptom.codes)) == len(symptom.codes)
+    assert symptom.first_step.endswith(".")
+    assert not symptom.title.endswith(".")
+
+
+def test_every_cause_in_a_symptom_names_it():
+    assert {(name, code) for name, one in SYMPTOMS.items() for code in one.codes} == {
+        (name, code) for code, row in CATALOGUE.items() for name in row.symptoms
+    }
 
 
 def test_no_code_has_two_rows():

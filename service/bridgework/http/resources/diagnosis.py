@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 
-from marshmallow import Schema
+from marshmallow import Schema, validate
 
-from bridgework.explanations import CATALOGUE
+from bridgework.explanations import CATALOGUE, SYMPTOMS
 from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import page
 from bridgework.http.resources.nodes import is_forwarded
 from bridgework.http.schemas.answers import list_of, next_page, text, texts, word
+from bridgework.http.schemas.fields import Text
 from bridgework.http.schemas.findings import SEVERITIES, FindingSchema
-from bridgework.http.schemas.queries import PageQuery
+from bridgework.http.schemas.queries import Filter, PageQuery
 from bridgework.model.checks import Finding
 from bridgework.use_cases import diagnosis
 
@@ -20,6 +21,15 @@ RESOURCE = Resource(
     "diagnostics", "Find out what is wrong: the catalogue of causes, the diagnosis and the topology of the engine."
 )
 MANY = 999_999
+
+
+class ExplanationQuery(PageQuery):
+    """The filter of the catalogue, and paging."""
+
+    symptom = Filter(
+        Text(validate=validate.OneOf(tuple(SYMPTOMS)), metadata={"x_known_values": True}),
+        "Only causes of this symptom, such as `name-does-not-resolve`. docs/symptoms.md describes the symptoms.",
+    )
 
 
 class ExplanationSchema(Schema):
@@ -31,6 +41,9 @@ class ExplanationSchema(Schema):
     detection = text("How the service detects the cause.")
     remedy = text("How to fix the cause, in general.")
     example = text("An example of the message of such a finding.")
+    seen = text("What a user sees before any check, in one or two sentences.")
+    symptoms = texts("The symptoms that may have this cause, such as `name-does-not-resolve`.")
+    references = texts("URLs of documents and public threads that describe the cause.")
 
 
 class ExplanationsSchema(Schema):
@@ -48,14 +61,15 @@ class DiagnosisSchema(Schema):
     limited = texts("What could not be inspected; the same on every page.")
 
 
-@RESOURCE.get("/v1/explanations", ExplanationsSchema, query=PageQuery())
+@RESOURCE.get("/v1/explanations", ExplanationsSchema, query=ExplanationQuery())
 def list_explanations(context: RequestContext) -> ViewResult:
     """List the causes that findings name.
 
-    Each explanation says what the cause means, how the service detects it and how to fix it. A program can show it
-    beside the `code` of a finding.
+    Each explanation says what you see, what the cause means, how the service detects it and how to fix it. A program
+    can show it beside the `code` of a finding. With `symptom` the list holds the possible causes of that symptom.
     """
-    items = [CATALOGUE[code] for code in sorted(CATALOGUE)]
+    wanted = {code for name in context.query["symptom"] for code in SYMPTOMS[name].codes}
+    items = [CATALOGUE[code] for code in sorted(CATALOGUE) if code in wanted or not context.query["symptom"]]
     return ViewResult(page(items, context, lambda explanation: (explanation.code, "")))
 
 

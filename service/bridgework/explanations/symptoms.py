@@ -1,0 +1,164 @@
+"""The index of symptoms: what a user sees, and the causes that it may have.
+
+docs/symptoms.md lists it. A cause may be in several symptoms. The first codes of a
+symptom are the ones to look for first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """What a user sees. ``first_step`` says how to find the cause; ``codes`` are the possible causes."""
+
+    name: str
+    title: str
+    first_step: str
+    codes: tuple[str, ...]
+
+
+def _codes(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_CHECK = "Check from the container that fails to the destination"
+_DIAGNOSIS = "Read the diagnosis of the engine"
+
+_ROWS = (
+    Symptom(
+        "name-does-not-resolve",
+        "A name does not resolve",
+        f"{_CHECK}, with `name` as the destination.",
+        _codes("""
+            default-bridge-no-dns name-not-on-shared-network destination-not-running shares-network
+            embedded-dns-bypassed dns-upstream-failed dns-loopback-upstream legacy-link
+        """),
+    ),
+    Symptom(
+        "wrong-container-answers",
+        "A name or an address leads to another container than intended",
+        f"{_DIAGNOSIS}.",
+        _codes("""
+            name-ambiguous alias-already-held address-changed stale-address subnet-overlaps-network legacy-link
+            mac-address-ignored
+        """),
+    ),
+    Symptom(
+        "published-port-refused",
+        "A published port refuses the connection, or does not answer",
+        "Check from `host` to `host`, with the published port.",
+        _codes("""
+            no-listener listens-on-loopback-only port-not-published port-bound-to-loopback published-ports-ignored
+            internal-no-publish host-port-taken gateway-mode-routed firewall-rules-missing user-firewall-drop
+            docker-rule-drops container-paused source-not-running
+        """),
+    ),
+    Symptom(
+        "containers-do-not-reach-each-other",
+        "One container does not reach another one",
+        f"{_CHECK}.",
+        _codes("""
+            no-shared-network bridges-isolated destination-not-running source-not-running no-listener
+            listens-on-loopback-only inter-container-off stale-address network-mode-none shared-network-stale
+            shared-network-owner-down host-mode-no-own-address veth-detached link-down address-family-mismatch
+            vlan-mode-private overlay-peer-unreachable node-unreachable reply-path-lost user-firewall-drop
+            docker-rule-drops container-paused neighbour-table-full
+        """),
+    ),
+    Symptom(
+        "outside-unreachable",
+        "A container does not reach the internet or the LAN",
+        f"{_CHECK}, with an `address` outside.",
+        _codes("""
+            internal-no-egress ip-forward-off firewall-rules-missing user-firewall-drop wrong-default-gateway
+            masquerade-off host-no-route vlan-without-parent network-mode-none subnet-overlaps-host-route
+            subnet-hides-public-addresses dns-upstream-failed dns-loopback-upstream
+        """),
+    ),
+    Symptom(
+        "works-from-host-not-from-container",
+        "It works from the host and not from a container",
+        f"{_CHECK}, and the same check from `host`.",
+        _codes("""
+            bridges-isolated no-shared-network internal-no-egress ip-forward-off dns-loopback-upstream
+            default-bridge-no-dns user-firewall-drop port-bound-to-loopback masquerade-off wrong-default-gateway
+            subnet-overlaps-host-route
+        """),
+    ),
+    Symptom(
+        "works-from-container-not-from-host",
+        "It works from a container, or from other machines, and not from the host",
+        "Check from `host` to the container.",
+        _codes("""
+            macvlan-host-filtered gateway-mode-isolated listens-on-loopback-only user-firewall-drop
+            subnet-overlaps-host-route
+        """),
+    ),
+    Symptom(
+        "slow-then-hangs",
+        "A connection opens, and then it is slow or hangs",
+        f"{_CHECK}, with `icmp`, `dont_fragment` and a `payload_bytes` of 1472.",
+        _codes("mtu-mismatch container-paused neighbour-table-full dns-upstream-failed name-ambiguous"),
+    ),
+    Symptom(
+        "works-sometimes",
+        "It works sometimes",
+        f"{_DIAGNOSIS}.",
+        _codes("""
+            name-ambiguous alias-already-held neighbour-table-full address-tentative prediction-inconsistent
+            subnet-overlaps-network
+        """),
+    ),
+    Symptom(
+        "worked-until-reboot",
+        "It worked until a reboot, a restart or a reload",
+        f"{_DIAGNOSIS}.",
+        _codes("""
+            firewall-rules-missing shared-network-stale shared-network-owner-down address-changed stale-address
+            static-address-taken ip-forward-off network-gone network-forgotten host-port-taken legacy-link
+            veth-detached user-firewall-drop orphan-bridge
+        """),
+    ),
+    Symptom(
+        "container-does-not-start",
+        "A container does not start, or starts without its network",
+        "Read the `findings` of the container.",
+        _codes("""
+            host-port-taken static-address-taken network-gone network-forgotten pool-exhausted pool-nearly-full
+            shared-network-owner-down bridge-port-limit overlay-not-attachable
+        """),
+    ),
+    Symptom(
+        "network-cannot-be-created-or-removed",
+        "A network cannot be created or removed",
+        f"{_DIAGNOSIS}.",
+        _codes("""
+            address-space-exhausted subnet-overlaps-network subnet-overlaps-host-route stale-endpoint network-unused
+            orphan-bridge
+        """),
+    ),
+    Symptom(
+        "ping-differs-from-tcp",
+        "Pings fail and connections work, or the reverse",
+        f"{_CHECK}, once with `icmp` and once with `tcp`.",
+        _codes("icmp-blocked-tcp-ok container-paused no-listener mtu-mismatch"),
+    ),
+    Symptom(
+        "ipv6-does-not-work",
+        "IPv6 does not work",
+        f"{_CHECK}, with `ip_version` 6.",
+        _codes("address-family-mismatch address-tentative ip-forward-off firewall-rules-missing reply-path-lost"),
+    ),
+    Symptom(
+        "answer-is-uncertain",
+        "A check is inconclusive, or its answer surprises",
+        "Repeat the check, and read `limited` of the diagnosis.",
+        _codes("analysis-limited prediction-inconsistent node-unreachable address-tentative"),
+    ),
+)
+
+SYMPTOMS: Mapping[str, Symptom] = MappingProxyType({row.name: row for row in _ROWS})
