@@ -1,6 +1,7 @@
 """Write the OpenAPI document from the schemas, or with ``--check`` fail when a committed file differs.
 
-``openapi.yaml`` is what people read; the service serves the same document from ``service/bridgework/published``.
+``openapi.yaml`` is what people read; the service serves the same document from ``service/bridgework/published``. The
+typed part of ``bridgework.client`` is made from it too.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from pathlib import Path
 from bridgework.app import RESOURCES
 from tools.openapi.build import build
 from tools.openapi.downgrade import as_3_0
+from tools.openapi.python_client import written as written_client
 from tools.openapi.writer import to_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+CLIENT = ROOT / "service" / "bridgework" / "client"
 PUBLISHED = ROOT / "service" / "bridgework" / "published"
 
 
@@ -28,6 +31,7 @@ def written() -> dict[Path, str]:
         PUBLISHED / "openapi.yaml": text,
         PUBLISHED / "openapi.json": json.dumps(document, ensure_ascii=False) + "\n",
         PUBLISHED / "openapi-3.0.json": json.dumps(as_3_0(document), ensure_ascii=False) + "\n",
+        **{CLIENT / name: text for name, text in written_client(document).items()},
     }
 
 
