@@ -41,7 +41,7 @@ class AddressHolder(TypedDict):
     address: str
     """The IP address, such as `10.77.0.2`."""
     kind: AddressHolderKind
-    """What uses the address. `configured`: a stopped container asked for it; it can still be taken."""
+    """What uses the address. `configured`: a stopped container requests it; it can still be taken."""
     container_id: str | None
     """The full id of the container; null when no container uses the address."""
     name: str
@@ -276,19 +276,19 @@ class ConnectedEndpoint(TypedDict):
     ipv6_gateway: str | None
     """The IPv6 gateway of the endpoint, such as `fd00:77::1`; null when it has none."""
     aliases: list[str]
-    """The aliases that were asked for in this network, such as `web`."""
+    """The aliases that were requested in this network, such as `web`."""
     dns_names: list[str]
     """All names that resolve to this endpoint in this network, including the aliases."""
     link_local_addresses: list[str]
-    """The link-local addresses that were asked for."""
+    """The link-local addresses that were requested."""
     driver_options: dict[str, str]
     """The options of the network driver for this endpoint, by their full names."""
     gateway_priority: int
     """The endpoint with the highest priority provides the default route of the container."""
     configured_ipv4_address: str | None
-    """The fixed IPv4 address that was asked for; null when the engine chooses the address."""
+    """The fixed IPv4 address that was requested; null when the engine chooses the address."""
     configured_ipv6_address: str | None
-    """The fixed IPv6 address that was asked for; null when the engine chooses the address."""
+    """The fixed IPv6 address that was requested; null when the engine chooses the address."""
     findings: list[Finding]
     """What the engine did differently from the request; empty when nothing differs."""
 
@@ -327,7 +327,7 @@ class Container(TypedDict):
     published_ports: list[PublishedPort]
     """The ports that are published now; empty while the container does not run."""
     configured_ports: list[PublishedPort]
-    """The ports that were asked for when the container was created."""
+    """The ports that were requested when the container was created."""
     labels: dict[str, str]
     """The labels by key, such as `team: edge`, including those that this service sets."""
     restart_policy: RestartPolicy
@@ -449,7 +449,7 @@ class ContainerPort(TypedDict):
     published: list[PublishedPort]
     """Where the port is published on the host now; empty when it is not."""
     configured: list[PublishedPort]
-    """Where the creation of the container asked for the port to be published."""
+    """Where the creation of the container requested the port to be published."""
     listening: bool | None
     """Whether a process listens on the port; null when that cannot be inspected."""
     listeners: list[Socket] | None
@@ -524,19 +524,19 @@ class Endpoint(TypedDict):
     ipv6_gateway: str | None
     """The IPv6 gateway of the endpoint, such as `fd00:77::1`; null when it has none."""
     aliases: list[str]
-    """The aliases that were asked for in this network, such as `web`."""
+    """The aliases that were requested in this network, such as `web`."""
     dns_names: list[str]
     """All names that resolve to this endpoint in this network, including the aliases."""
     link_local_addresses: list[str]
-    """The link-local addresses that were asked for."""
+    """The link-local addresses that were requested."""
     driver_options: dict[str, str]
     """The options of the network driver for this endpoint, by their full names."""
     gateway_priority: int
     """The endpoint with the highest priority provides the default route of the container."""
     configured_ipv4_address: str | None
-    """The fixed IPv4 address that was asked for; null when the engine chooses the address."""
+    """The fixed IPv4 address that was requested; null when the engine chooses the address."""
     configured_ipv6_address: str | None
-    """The fixed IPv6 address that was asked for; null when the engine chooses the address."""
+    """The fixed IPv6 address that was requested; null when the engine chooses the address."""
 
 
 class EndpointConnect(TypedDict):
