@@ -659,6 +659,12 @@ class Explanation(TypedDict):
     """How to fix the cause, in general."""
     example: str
     """An example of the message of such a finding."""
+    seen: str
+    """What a user sees before any check, in one or two sentences."""
+    symptoms: list[str]
+    """The symptoms that may have this cause, such as `name-does-not-resolve`."""
+    references: list[str]
+    """URLs of documents and public threads that describe the cause."""
 
 
 class Explanations(TypedDict):

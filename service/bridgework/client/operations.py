@@ -619,12 +619,14 @@ class Operations:
             )
         )
 
-    def list_explanations(self, *, limit: int | None = None) -> Pages[Explanation, Explanations]:
+    def list_explanations(
+        self, *, limit: int | None = None, symptom: Sequence[str] | None = None
+    ) -> Pages[Explanation, Explanations]:
         """List the causes that findings name.
 
         Needs the role `viewer`.
         """
-        return Pages(self.transport, Request("GET", "/v1/explanations", query={"limit": limit}))
+        return Pages(self.transport, Request("GET", "/v1/explanations", query={"limit": limit, "symptom": symptom}))
 
     def diagnose_engine(self, *, limit: int | None = None) -> Pages[Finding, Diagnosis]:
         """Examine the whole engine.
