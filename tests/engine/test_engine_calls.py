@@ -72,6 +72,15 @@ def beside_proofs(calls, raw):
     return calls - Counter({INSPECTION: proofs * warm(raw)[INSPECTION]})
 
 
+def test_reads_and_changes_speak_the_newest_api_that_both_know(service, api_version):
+    client, proxy = service
+    client.post("/v1/networks", {"name": "spoken"}, status=201)
+    client.delete("/v1/networks/spoken", status=204)
+    newest_known = (1, 55)  # Docker 29.6
+    major, minor = min(api_version, newest_known)
+    assert proxy.versions == {f"{major}.{minor}"}
+
+
 @pytest.mark.parametrize("size", [2, 10, 100])
 def test_a_warm_read_asks_for_the_log_and_what_does_not_run(service, raw, size):
     grow(raw, size)

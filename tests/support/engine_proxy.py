@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 ID = re.compile(r"/[0-9a-f]{64}")
-PREFIX = re.compile(r"^/v1\.\d+")
+PREFIX = re.compile(r"^/v(1\.\d+)")
 
 
 class _Upstream(http.client.HTTPConnection):
@@ -100,6 +100,7 @@ class EngineProxy:
         self.engine = Path(engine_socket)
         self._listen, self._record = listen, record
         self.calls = Counter()
+        self.versions = set()
         self.over = threading.Event()
         self.hangs = False
         self._lost = None
@@ -138,6 +139,7 @@ class EngineProxy:
             if self._record is not None:
                 self._record.write(f"{method} {path}\n")
                 self._record.flush()
+            self.versions.update(PREFIX.findall(path))
             self.calls[f"{method} {ID.sub('/{id}', PREFIX.sub('', path.partition('?')[0]))}"] += 1
 
     def counted(self):

@@ -15,11 +15,6 @@ from typing import Any
 from bridgework.model.engine_port import EngineEvent
 from bridgework.model.event_log import LOG_LIMIT, OVERLAP_NS
 
-# Docker 29 reports the time of a container's event as a float64 to API versions before 1.52 (moby, internal/compat), so
-# it can be up to 128 ns later than the time by which the engine selects. An anchor that the query just misses would
-# make every read read everything.
-ROUNDED_NS = 512
-
 Event = dict[str, Any]
 
 
@@ -81,7 +76,7 @@ class EventLog:
         lines = list(self._seen)
         behind_ns = [self._seen[line] for line in lines[lines.index(self._anchor[1]) :]]
         # Once the log was quiet for OVERLAP_NS, the answer is the newest line alone: that costs the engine least.
-        return min(self._settled_ns, *behind_ns) - ROUNDED_NS
+        return min(self._settled_ns, *behind_ns)
 
     def _remember(self, lines: list[bytes]) -> list[Event]:
         """Return the new lines, parsed. The newest by time becomes the anchor."""

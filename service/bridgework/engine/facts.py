@@ -9,7 +9,9 @@ from typing import Any
 from bridgework.model.engine_port import EngineFacts
 from bridgework.model.errors import EngineMisbehaved, Remedy
 
-OLDEST_API, NEWEST_API = (1, 44), (1, 51)  # Docker 25 and 28.3
+# Docker 25 and 29.6. Docker 24 speaks 1.43, which has no endpoint's MAC address, no DNSNames, and no container that is
+# created with several networks (moby, api/docs/CHANGELOG.md, v1.44).
+OLDEST_API, NEWEST_API = (1, 44), (1, 55)
 PROXY_TOLD_SINCE = (29, 5)
 
 
@@ -30,12 +32,24 @@ def negotiate(version: Any) -> tuple[str, tuple[int, int]]:
     # Not newer than this service knows: a newer API may change what a field means.
     chosen = min(newest, NEWEST_API)
     if chosen < OLDEST_API or chosen < oldest:
-        raise EngineMisbehaved(
-            code="engine-version-unsupported",
-            detail=f"The engine speaks API {version['ApiVersion']}; Bridgework needs 1.{OLDEST_API[1]} or newer.",
-            remedy=Remedy("Upgrade the engine to Docker 25 or newer."),
-        )
-    return f"{chosen[0]}.{chosen[1]}", newest
+        raise _unsupported(version["ApiVersion"], oldest if chosen < oldest else None)
+    return _text(chosen), newest
+
+
+def _unsupported(newest: str, engine_oldest: tuple[int, int] | None) -> EngineMisbehaved:
+    """Return the error for an engine that shares no API version; ``engine_oldest`` where the engine is too new."""
+    if engine_oldest is not None:
+        spoken = f"The engine speaks API {_text(engine_oldest)} to {newest}"
+        detail = f"{spoken}; Bridgework knows up to {_text(NEWEST_API)}."
+        remedy = Remedy("Use a newer version of Bridgework.")
+    else:
+        detail = f"The engine speaks API {newest}; Bridgework needs {_text(OLDEST_API)} (Docker 25) or newer."
+        remedy = Remedy("Upgrade the engine to Docker 25 or newer.")
+    return EngineMisbehaved(code="engine-version-unsupported", detail=detail, remedy=remedy)
+
+
+def _text(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
 
 
 def _pair(version: str) -> tuple[int, int]:

@@ -139,10 +139,10 @@ ROWS = (
     Explanation(
         "mac-address-ignored",
         INFO,
-        "The endpoint is configured with a MAC address, but the driver ignores it (an ipvlan has the MAC address of "
-        "its parent).",
+        "The endpoint is configured with a MAC address, but the endpoint has another one. A driver can ignore it (an "
+        "ipvlan has the MAC address of its parent), and Docker before 29.3 ignores it when it connects a container.",
         "The settings of the endpoint and the driver of the network.",
-        "Leave the MAC address out, or use a macvlan or bridge network.",
+        "Leave the MAC address out, or set it when you create the container, on a macvlan or bridge network.",
         "The MAC address of tomcat81 on lan is ignored: ipvlan uses the parent's.",
         seen="`ip link` in the container shows another MAC address than the one that was configured.",
         references=("https://docs.docker.com/engine/network/drivers/ipvlan/",),

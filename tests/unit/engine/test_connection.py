@@ -184,7 +184,7 @@ def test_the_process_at_the_other_end_is_known_while_it_is_there(server, connect
     ("body", "code"),
     [
         (b'{"ApiVersion": "1.43", "MinAPIVersion": "1.12"}', "engine-version-unsupported"),
-        (b'{"ApiVersion": "1.60", "MinAPIVersion": "1.55"}', "engine-version-unsupported"),
+        (b'{"ApiVersion": "1.60", "MinAPIVersion": "1.56"}', "engine-version-unsupported"),
         (b"{}", "engine-answered-strangely"),
         (b"no", "engine-answered-strangely"),
         (b'{"ApiVersion": "1.55", "MinAPIVersion": "1.40"}', None),

@@ -8,6 +8,7 @@ from bridgework.engine.facts import negotiate, read_facts
 from bridgework.engine.images import is_known, normal
 from bridgework.engine.reading import read_container, read_network, read_ports, read_time, time_ns_of
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.model.errors import EngineMisbehaved
 from bridgework.model.snapshot import Network, Pool, PublishedPort, Snapshot
 
 LAN = "1" * 64
@@ -210,7 +211,8 @@ def test_which_images_are_known(reference, known):
     ("version", "chosen"),
     [
         ({"ApiVersion": "1.45", "MinAPIVersion": "1.24"}, ("1.45", (1, 45))),
-        ({"ApiVersion": "1.99", "MinAPIVersion": "1.44"}, ("1.51", (1, 99))),
+        ({"ApiVersion": "1.55", "MinAPIVersion": "1.40"}, ("1.55", (1, 55))),  # Docker 29.7.2
+        ({"ApiVersion": "1.99", "MinAPIVersion": "1.44"}, ("1.55", (1, 99))),
         ({"ApiVersion": "1.44"}, ("1.44", (1, 44))),
     ],
 )
@@ -223,6 +225,20 @@ def test_what_is_no_engine_or_too_old(version):
     with pytest.raises(Exception, match="engine") as caught:
         negotiate(version)
     assert caught.value.code in {"engine-version-unsupported", "engine-answered-strangely"}
+
+
+@pytest.mark.parametrize(
+    ("version", "needed"),
+    [
+        ({"ApiVersion": "1.43", "MinAPIVersion": "1.12"}, "needs 1.44 (Docker 25) or newer"),  # Docker 24
+        ({"ApiVersion": "1.70", "MinAPIVersion": "1.60"}, "speaks API 1.60 to 1.70; Bridgework knows up to 1.55"),
+    ],
+)
+def test_an_engine_without_a_common_version_is_told_which_one_is_needed(version, needed):
+    with pytest.raises(EngineMisbehaved) as caught:
+        negotiate(version)
+    assert caught.value.code == "engine-version-unsupported"
+    assert needed in caught.value.detail
 
 
 def test_an_engine_that_says_little():
