@@ -69,7 +69,13 @@ class StandIn:
     def observe(self, *_: object) -> None:
         """Nothing."""
 
-    def observe_host(self, **_: object) -> None:
+    def observe_host(self) -> None:
+        """Nothing."""
+
+    def firewall_state(self) -> None:
+        """Nothing."""
+
+    def read_firewall(self) -> None:
         """Nothing."""
 
 

@@ -155,7 +155,13 @@ class BlindRunner:
     def observe(self, *_):
         return None
 
-    def observe_host(self, **_):
+    def observe_host(self):
+        return None
+
+    def firewall_state(self):
+        return None
+
+    def read_firewall(self):
         return None
 
     def namespace_inode(self, *_):

@@ -17,6 +17,7 @@ from bridgework.model.checks import (
 )
 from bridgework.model.observations import (
     FirewallChain,
+    FirewallRules,
     HostObservation,
     Interface,
     InterfaceAddress,
@@ -252,18 +253,14 @@ odd_rules = st.tuples(
 odd_chains = st.builds(
     FirewallChain, words, st.sampled_from(["DOCKER", "DOCKER-USER"]), maybe, st.lists(odd_rules, max_size=2).map(tuple)
 )
-odd_hosts = st.builds(
-    HostObservation,
-    odd_observations,
-    st.none() | st.booleans(),
-    st.none() | st.booleans(),
-    st.none() | st.lists(odd_chains, max_size=2).map(tuple),
-)
+odd_hosts = st.builds(HostObservation, odd_observations, st.none() | st.booleans(), st.none() | st.booleans())
+odd_firewalls = st.builds(FirewallRules, st.none() | st.lists(odd_chains, max_size=2).map(tuple))
 odd_evidence = st.builds(
     Observations,
     st.dictionaries(words, st.integers(0, 1), max_size=3),
     st.dictionaries(words, odd_observations, max_size=3),
     st.none() | odd_hosts,
+    st.none() | odd_firewalls,
     few,
     st.none() | st.booleans(),
     unsettled=st.dictionaries(words, st.builds(InterfaceAddress, words, st.just(64), words, words, few), max_size=2),

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from bridgework.analysis.attachment import IPV4, parsed, version_of
+from bridgework.analysis.attachment import parsed, version_of
 from bridgework.analysis.routing import subnet_of
 from bridgework.firewall.iptables_save import ruleset_of
 from bridgework.firewall.nft_json import tables_of
 from bridgework.firewall.ruleset import Hook, Match, Packet, Ruleset, Table
 from bridgework.firewall.simulate import Route, Step
-from bridgework.model.observations import FirewallChain, HostObservation
+from bridgework.model.observations import FirewallRules, Observations
 from bridgework.model.snapshot import Snapshot
 
 _BRIDGE_FILTER = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
@@ -36,22 +36,18 @@ _OWNERS = (
 """How the chains or tables begin that other programs write."""
 
 
-def ruleset_of_host(host: HostObservation, version: int) -> Ruleset | None:
+@lru_cache(maxsize=4)
+def ruleset_of_host(rules: FirewallRules, version: int) -> Ruleset | None:
     """Return the rules of one IP version that were observed; ``None`` where none were, or where nft's are not read."""
-    chains = host.chains if version == IPV4 else host.ipv6_chains
-    if chains is None and not host.native_rules:
+    # Kept by the object, which is the same one while the host's rules are.
+    chains, native = rules.chains_of(version), rules.native_rules
+    if chains is None and not native:
         return None
     try:
-        return _read(chains or (), host.native_rules or "", version)
+        return Ruleset((*ruleset_of(chains or (), version), *_native(native or "")))
     except (KeyError, TypeError, ValueError):
         # nft printed a form that its document does not describe. Half of the rules would prove nothing.
         return None
-
-
-@lru_cache(maxsize=4)
-def _read(chains: tuple[FirewallChain, ...], native: str, version: int) -> Ruleset:
-    """Kept: one check asks several times."""
-    return Ruleset((*ruleset_of(chains, version), *_native(native)))
 
 
 def _native(text: str) -> Iterable[Table]:
@@ -61,10 +57,10 @@ def _native(text: str) -> Iterable[Table]:
 class HostRoutes:
     """The host's routing as far as it was seen, and the networks that the engine has."""
 
-    def __init__(self, snapshot: Snapshot, host: HostObservation | None, own: frozenset[str] = frozenset()) -> None:
+    def __init__(self, snapshot: Snapshot, observations: Observations, own: frozenset[str] = frozenset()) -> None:
         """Take the addresses in ``own`` for the host's, also where its interfaces were not seen."""
         self._snapshot = snapshot
-        self._host = host
+        self._host, self._rules = observations.host, observations.firewall
         self._own = own
 
     def is_local(self, address: str) -> bool:
@@ -96,8 +92,8 @@ class HostRoutes:
 
     def filters_bridged(self, version: int) -> bool:
         """Whether br_netfilter shows packets within a bridge to the rules; yes where that was not seen."""
-        settings = dict(self._host.observation.sysctls) if self._host is not None else {}
-        return not settings or settings.get(_BRIDGE_FILTER[version]) == "1"
+        rules = self._rules
+        return rules is None or not rules.switches or rules.switch(_BRIDGE_FILTER[version]) is True
 
 
 @lru_cache(maxsize=1024)

@@ -30,6 +30,8 @@ from bridgework.model.checks import (
 _NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
 # Warnings about what was not observed. A packet that passed has shown it.
 _MOOT_ONCE_PASSED = frozenset({"address-tentative", "analysis-limited", "port-not-published"})
+# Missing rules of the engine explain a packet that does not pass. Where it passes, the diagnosis tells of them.
+_LEFT_OUT_ONCE_PASSED = frozenset({"firewall-rules-missing"})
 
 # Predicted reachable, measured unreachable: what each reason says about the layer that the prediction did not see.
 # The word before the colon is the layer.
@@ -89,6 +91,8 @@ def _as_it_turned_out(prediction: Prediction, measurement: Measurement) -> Itera
     for predicted in prediction.findings:
         # What was not observed no longer matters once the packet passed. A predicted cause that did not stop the packet
         # stays as a warning: the prediction or the configuration is wrong somewhere.
+        if passed and predicted.code in _LEFT_OUT_ONCE_PASSED and predicted.severity is not Severity.BLOCKING:
+            continue
         if passed and predicted.code in _MOOT_ONCE_PASSED:
             yield replace(predicted, severity=Severity.INFO)
         elif passed and predicted.severity is Severity.BLOCKING:

@@ -131,12 +131,12 @@ def firewall_is_flushed(view: View) -> Iterator[Finding]:
     """Find Docker's chains that are gone, or that no hook jumps to."""
     # A flush of the hooks leaves Docker's chains and removes the jumps to them. Where all chains are missing, the
     # engine may be configured to write none (iptables=false), which its API does not show.
-    chains, host = _chains(view), view.engine.observations.host
+    chains, rules = _chains(view), view.engine.observations.firewall
     if chains is None or not any(network.bridge_name for network in view.snapshot.networks):
         return
     running = sum(1 for container in view.snapshot.containers if container.running)
     if view.engine.observations.nftables:
-        if host is not None and host.rules is not None and host.rules.ipv4 is False:
+        if rules is not None and rules.docker.ipv4 is False:
             found = native_rules_are_missing()
             yield replace(found, evidence={**found.evidence, "affected": running})
         return
@@ -177,10 +177,10 @@ def user_rules_drop(view: View) -> Iterator[Finding]:
 
 
 def _chains(view: View) -> dict[tuple[str, str], FirewallChain] | None:
-    host = view.engine.observations.host
-    if host is None or host.chains is None:
+    rules = view.engine.observations.firewall
+    if rules is None or rules.chains is None:
         return None
-    return {(chain.table, chain.name): chain for chain in host.chains}
+    return {(chain.table, chain.name): chain for chain in rules.chains}
 
 
 def neighbour_table_is_full(view: View) -> Iterator[Finding]:

@@ -204,22 +204,42 @@ class DockerRules:
     proxies: int | None = None
 
 
+# Compared and hashed by identity: while nothing changes, every question gets the same object. So what is derived from
+# it (parsed rules, walks of packets) is kept by the object itself.
+@dataclass(frozen=True, slots=True, eq=False)
+class FirewallRules:
+    """The rules in force on the engine's host, and the switches that decide which packets meet them.
+
+    ``chains`` are those of iptables, ``ipv6_chains`` those of ip6tables. ``native_rules`` are the tables that were
+    written to nftables directly, as ``nft --json list ruleset`` prints them: ``""`` where there are none. ``switches``
+    are sysctls of forwarding and of br_netfilter; one that does not exist is left out. ``docker`` says which of the
+    engine's own rules are in force. ``state`` differs after every change; ``None`` where the kernel does not tell it.
+    """
+
+    chains: tuple[FirewallChain, ...] | None = None
+    ipv6_chains: tuple[FirewallChain, ...] | None = None
+    native_rules: str | None = None
+    switches: tuple[tuple[str, str], ...] = ()
+    docker: DockerRules = DockerRules()
+    state: str | None = None
+
+    def chains_of(self, version: int) -> tuple[FirewallChain, ...] | None:
+        """Return the chains of iptables or of ip6tables."""
+        return self.chains if version == IPV4 else self.ipv6_chains
+
+    def switch(self, name: str) -> bool | None:
+        """Return whether a switch is on; ``None`` where it does not exist or was not seen."""
+        value = dict(self.switches).get(name)
+        return None if value is None else value != "0"
+
+
 @dataclass(frozen=True, slots=True)
 class HostObservation:
-    """What was observed of the engine's host: its namespace, forwarding and firewall.
-
-    ``chains`` are those of iptables, ``ipv6_chains`` those of ip6tables; ``rules`` tells what the engine wrote.
-    ``native_rules`` are the tables that were written to nftables directly, as ``nft --json list ruleset`` prints them:
-    ``""`` where there are none.
-    """
+    """What was observed of the engine's host, apart from its firewall: its namespace and forwarding."""
 
     observation: Observation
     ipv4_forwarding: bool | None = None
     ipv6_forwarding: bool | None = None
-    chains: tuple[FirewallChain, ...] | None = None
-    ipv6_chains: tuple[FirewallChain, ...] | None = None
-    native_rules: str | None = None
-    rules: DockerRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,12 +255,13 @@ class Observations:
     daemon.json). ``userland_proxy`` says whether docker-proxy serves published ports. ``engine_version`` is major and
     minor, zeros where unknown. ``nftables`` says whether the engine writes native nftables rules
     (``firewall-backend``). ``unsettled`` maps the IPv6 addresses that a kernel did not use, before or after the probe
-    (``InterfaceAddress.is_unsettled``).
+    (``InterfaceAddress.is_unsettled``). ``firewall`` are the rules in force on the engine's host.
     """
 
     namespace_inodes: Mapping[str, int] = field(default_factory=dict)
     inside: Mapping[str, Observation] = field(default_factory=dict)
     host: HostObservation | None = None
+    firewall: FirewallRules | None = None
     limited: tuple[str, ...] = ()
     ipv4_firewall: bool | None = None
     ipv6_firewall: bool | None = None

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from bridgework.model.checks import Measurement, ProbeRequest, Reason, Verdict
 from bridgework.model.checks import Protocol as ProbeProtocol
-from bridgework.model.observations import HostObservation, Observation
+from bridgework.model.observations import FirewallRules, HostObservation, Observation
 
 Aspect = Literal["interfaces", "routes", "neighbours", "neighbour_table", "sockets", "processes", "resolver", "sysctls"]
 """What to observe. ``processes`` adds the owners to ``sockets``; it reads all processes, so use it only for display."""
@@ -117,8 +117,20 @@ class ProbeRunner(Protocol):
         """Observe the place; ``None`` when it cannot be entered."""
         ...
 
-    def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
-        """Observe the engine's host; ``None`` when it cannot be entered."""
+    def observe_host(self) -> HostObservation | None:
+        """Observe the engine's host, without its firewall; ``None`` when it cannot be entered."""
+        ...
+
+    def firewall_state(self) -> str | None:
+        """Return a text that differs after every change of the rules in force on the engine's host.
+
+        It takes some tens of microseconds. ``None`` where it cannot be had in that time: by a helper container, or
+        without CAP_NET_ADMIN.
+        """
+        ...
+
+    def read_firewall(self) -> FirewallRules | None:
+        """Read the rules in force on the engine's host; ``None`` when it cannot be entered. It takes about 20 ms."""
         ...
 
     def namespace_inode(self, place: Place) -> int | None:

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.engine_port import Engine
 from bridgework.model.errors import BridgeworkError
-from bridgework.model.observations import HostObservation, Observation
+from bridgework.model.observations import FirewallRules, HostObservation, Observation
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow
 
 # The "_created" series would double the number of series, and nothing reads them.
@@ -166,9 +166,17 @@ class MeteredRunner:
         """See ``ProbeRunner``."""
         return self._runner.observe(place, aspects)
 
-    def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
+    def observe_host(self) -> HostObservation | None:
         """See ``ProbeRunner``."""
-        return self._runner.observe_host(firewall=firewall)
+        return self._runner.observe_host()
+
+    def firewall_state(self) -> str | None:
+        """See ``ProbeRunner``."""
+        return self._runner.firewall_state()
+
+    def read_firewall(self) -> FirewallRules | None:
+        """See ``ProbeRunner``."""
+        return self._runner.read_firewall()
 
     def namespace_inode(self, place: Place) -> int | None:
         """See ``ProbeRunner``."""

@@ -60,13 +60,15 @@ def gather(services: Services, snapshot: Snapshot) -> Observations:
         if found.truncated:
             limited.append(f"all {' and '.join(found.truncated)} of {container.name}, which has more than is read")
         inodes[container.id] = found.inode
-    host = services.runner.observe_host(firewall=True)
+    host = services.runner.observe_host()
     if host is None:
         limited.append("the host's links, routes and firewall")
-    elif host.rules is not None:
-        services.rules.keep(services.engine, snapshot, host.rules)
     return replace(
-        base_observations(services, snapshot), namespace_inodes=inodes, inside=seen, host=host, limited=tuple(limited)
+        base_observations(services, snapshot, fresh=True),
+        namespace_inodes=inodes,
+        inside=seen,
+        host=host,
+        limited=tuple(limited),
     )
 
 

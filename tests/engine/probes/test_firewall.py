@@ -17,8 +17,7 @@ def rules(engine):
     """Look at the engine's host."""
 
     def look():
-        seen = NamespaceRunner(lambda: engine_pid(EngineAddress(engine.docker_host))).observe_host(firewall=True)
-        return seen.rules
+        return NamespaceRunner(lambda: engine_pid(EngineAddress(engine.docker_host))).read_firewall().docker
 
     return look
 
@@ -26,17 +25,21 @@ def rules(engine):
 def test_the_engines_rules_are_seen(rules):
     seen = rules()
     assert (seen.ipv4, seen.nftables, seen.skips_loopback) == (True, False, True)
-    assert seen.proxies == 0
+    # The NAT rules say whether a proxy is used, so its processes are not counted.
+    assert seen.proxies is None
 
 
 def test_without_iptables_the_kernel_still_names_the_engines_chains(rules, monkeypatch):
     monkeypatch.setattr(firewall, "_PROGRAMS", {4: "/nowhere/iptables-save", 6: "/nowhere/ip6tables-save"})
     seen = rules()
-    assert (seen.ipv4, seen.skips_loopback) == (True, None)
+    assert (seen.ipv4, seen.skips_loopback, seen.proxies) == (True, None, 0)
 
 
 def test_where_the_engines_process_is_out_of_sight_no_proxy_is_not_none(engine):
-    look = "from bridgework.probes.runners import observe; print(observe.observe_host(firewall=True).rules.proxies)"
+    look = (
+        "import os, math; from bridgework.probes.kernel import listeners; "
+        "print(listeners.docker_proxies(os.stat('/proc/thread-self/ns/net').st_ino, math.inf))"
+    )
     alone = ("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", look)
     assert in_namespace(engine, *alone).stdout == "None\n"
 
@@ -66,10 +69,10 @@ OUTPUT = "-A OUTPUT{} -m addrtype --dst-type LOCAL -j DOCKER"
 def test_what_follows_from_chains(monkeypatch, in_kernel, ipv4, expected):
     monkeypatch.setattr(firewall, "kernel_chains", lambda: in_kernel)
     monkeypatch.setattr(firewall, "_legacy_in_use", lambda _: False)
-    assert firewall.docker_rules(ipv4, None, None) == expected
+    assert firewall.docker_rules(ipv4, None) == expected
 
 
 def test_where_the_old_iptables_is_in_use_nothing_follows_from_what_nf_tables_has_not(monkeypatch):
     monkeypatch.setattr(firewall, "kernel_chains", frozenset)
     monkeypatch.setattr(firewall, "_legacy_in_use", lambda _: True)
-    assert firewall.docker_rules(None, None, None) == DockerRules()
+    assert firewall.docker_rules(None, None) == DockerRules()

@@ -160,13 +160,16 @@ def test_the_host_is_observed_where_the_engine_runs(world):
         router = Path(world.lab.router.path).stat().st_ino
         while Path(f"/proc/{process.pid}/ns/net").stat().st_ino != router:
             time.sleep(0.01)
-        seen = NamespaceRunner(lambda: process.pid).observe_host(firewall=True)
+        runner = NamespaceRunner(lambda: process.pid)
+        seen = runner.observe_host()
         assert seen.observation.inode == router
         assert seen.ipv4_forwarding is True
         bridge = next(link for link in seen.observation.interfaces if link.name == "br0")
         port = next(link for link in seen.observation.interfaces if link.name == "v0m0")
         assert (bridge.kind, port.kind, port.master_index) == ("bridge", "veth", bridge.index)
-        forward = next(chain for chain in seen.chains if (chain.table, chain.name) == ("filter", "FORWARD"))
+        forward = next(
+            chain for chain in runner.read_firewall().chains if (chain.table, chain.name) == ("filter", "FORWARD")
+        )
         assert forward.policy == "DROP"
         assert any("-i br0 -o br0 -j ACCEPT" in rule for _, _, rule in forward.rules)
         table = seen.observation.neighbour_table

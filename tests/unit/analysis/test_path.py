@@ -8,7 +8,14 @@ import pytest
 
 from bridgework.model.checks import Verdict
 from bridgework.model.observations import NOTHING_SEEN as UNSEEN
-from bridgework.model.observations import FirewallChain, HostObservation, Interface, InterfaceAddress, Observation
+from bridgework.model.observations import (
+    FirewallChain,
+    FirewallRules,
+    HostObservation,
+    Interface,
+    InterfaceAddress,
+    Observation,
+)
 from bridgework.model.snapshot import Network
 from tests.support.worlds import (
     ask,
@@ -214,8 +221,8 @@ def linked(*, own=(), theirs=(), masters=(4, 4), chains=None):
         link(8, "veth-a", "veth", 7, masters[0]),
         link(9, "veth-b", "veth", 7, masters[1]),
     )
-    host = HostObservation(Observation(1, interfaces=outside), chains=chains, **FORWARDS)
-    return seen([(A, inside[0]), (B, inside[1])], host=host)
+    host = HostObservation(Observation(1, interfaces=outside), **FORWARDS)
+    return seen([(A, inside[0]), (B, inside[1])], host=host, firewall=FirewallRules(chains))
 
 
 DROP = (

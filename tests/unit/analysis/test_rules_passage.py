@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridgework.model.checks import Severity, Verdict
-from bridgework.model.observations import DockerRules, FirewallChain, HostObservation, Observation
+from bridgework.model.observations import DockerRules, FirewallChain, FirewallRules, Observation
 from tests.support.worlds import ask, codes, container, finding_of, listening, network, predict, published, seen, world
 
 OPTION = "com.docker.network.bridge."
@@ -18,12 +18,12 @@ OPEN = listening(f"0.0.0.0:{PORT}", f"0.0.0.0:{HIDDEN}")
 V26, V28_0, V28, V29 = (26, 1), (28, 0), (28, 5), (29, 7)
 
 
-def to_mode(mode, version, protocol="icmp", port=None, *, leaves=FRONT, host=None, **facts):
+def to_mode(mode, version, protocol="icmp", port=None, *, leaves=FRONT, firewall=None, **facts):
     """Predict a question from a container on one bridge to one on a bridge of that mode, which publishes one port."""
     theirs = network("theirs", "10.2.0.0/24", options={MODE: mode}, **facts)
     one = container("one", (leaves, f"{leaves.pools[0].subnet[:-4]}2"))
     two = container("two", (theirs, "10.2.0.2"), ports=[published(None)])
-    observations = seen([(two, OPEN)], host=host, engine_version=version)
+    observations = seen([(two, OPEN)], firewall=firewall, engine_version=version)
     return predict(world(leaves, theirs, one, two), ask(one, two, protocol, port), observations)
 
 
@@ -56,7 +56,7 @@ def test_a_port_that_a_routed_network_does_not_publish_is_named():
 
 def raw_table(*rules):
     chain = FirewallChain("raw", "PREROUTING", "ACCEPT", tuple((0, 0, rule) for rule in rules))
-    return HostObservation(Observation(1), True, True, (chain,), rules=DockerRules(ipv4=True))
+    return FirewallRules((chain,), docker=DockerRules(ipv4=True))
 
 
 def test_the_answer_to_a_bridge_that_does_not_masquerade_is_dropped_before_it_is_tracked():
@@ -66,9 +66,9 @@ def test_the_answer_to_a_bridge_that_does_not_masquerade_is_dropped_before_it_is
     assert "nat-unprotected" in found.remedy.summary
     assert to_mode("routed", V28_0, leaves=raw).verdict is Verdict.REACHABLE
     dropping = raw_table(f"-A PREROUTING -d 10.7.0.2/32 ! -i {raw.bridge_name} -j DROP")
-    assert "masquerade-off" in codes(to_mode("routed", V28, leaves=raw, host=dropping))
+    assert "masquerade-off" in codes(to_mode("routed", V28, leaves=raw, firewall=dropping))
     # As with --allow-direct-routing: the table was seen, and has no such rule.
-    assert to_mode("routed", V28, leaves=raw, host=raw_table()).verdict is Verdict.REACHABLE
+    assert to_mode("routed", V28, leaves=raw, firewall=raw_table()).verdict is Verdict.REACHABLE
     spared = replace(raw, options={**raw.options, MODE: "nat-unprotected"})
     assert to_mode("routed", V28, leaves=spared).verdict is Verdict.REACHABLE
 

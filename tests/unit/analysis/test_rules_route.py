@@ -12,6 +12,7 @@ from bridgework.model.checks import Severity, Verdict
 from bridgework.model.observations import (
     NOTHING_SEEN,
     FirewallChain,
+    FirewallRules,
     HostObservation,
     Interface,
     InterfaceAddress,
@@ -54,9 +55,9 @@ def on(place, name, last, **facts):
     return container(name, (place, f"{base}.{last}", more), **facts)
 
 
-def host(*chains, routes=(), interfaces=None, forwarding=True):
-    observation = Observation(1, interfaces=interfaces, routes=routes)
-    return HostObservation(observation, forwarding, forwarding, chains or None)
+def host(routes=(), interfaces=None, forwarding=True, sockets=None):
+    observation = Observation(1, interfaces=interfaces, routes=routes, sockets=sockets)
+    return HostObservation(observation, forwarding, forwarding)
 
 
 def route(destination, gateway=None):
@@ -435,12 +436,17 @@ def chain(name, *rules, policy=None, table="filter"):
     return FirewallChain(table, name, policy, tuple((3, 180, rule) for rule in rules))
 
 
+def firewall(*chains):
+    return FirewallRules(chains)
+
+
 def test_a_flushed_firewall_stops_what_leaves_and_what_a_dropping_policy_catches():
     one, two = on(FRONT, "a", 2), on(FRONT, "b", 3)
     snapshot = world(FRONT, one, two)
     flushed = {
         policy: seen(
-            host=host(chain("FORWARD", policy=policy), chain("DOCKER"), routes=(route("0.0.0.0/0"),)),
+            firewall=firewall(chain("FORWARD", policy=policy), chain("DOCKER")),
+            host=host(routes=(route("0.0.0.0/0"),)),
             ipv4_firewall=False,
         )
         for policy in ("DROP", "ACCEPT")
@@ -452,12 +458,12 @@ def test_a_flushed_firewall_stops_what_leaves_and_what_a_dropping_policy_catches
     one_more = on(BACK, "c", 2)
     across = predict(world(FRONT, BACK, one, one_more), ask(one, one_more), flushed["ACCEPT"])
     assert (across.verdict, codes(across)) == (Verdict.REACHABLE, ["firewall-rules-missing"])
-    never = seen(host=host(chain("FORWARD", policy="ACCEPT")), ipv4_firewall=False)
+    never = seen(firewall=firewall(chain("FORWARD", policy="ACCEPT")), ipv4_firewall=False)
     assert "iptables=false" in finding_of(predict(snapshot, ask(one, two), never), "firewall-rules-missing").message
     forward = chain(
         "FORWARD", "-A FORWARD -j DOCKER-USER", f"-A FORWARD -i {FRONT.bridge_name} -j ACCEPT", policy="DROP"
     )
-    whole = seen(host=host(forward, chain("DOCKER-USER")))
+    whole = seen(firewall=firewall(forward, chain("DOCKER-USER")))
     assert codes(predict(snapshot, ask(one, two), whole)) == []
 
 
@@ -487,7 +493,7 @@ def test_a_flushed_firewall_stops_what_leaves_and_what_a_dropping_policy_catches
 def test_a_rule_of_a_persons_that_matches_is_quoted(rules, expected):
     one, two = on(FRONT, "a", 2), on(FRONT, "b", 3)
     forward = chain("FORWARD", "-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-FORWARD")
-    observations = seen(host=host(forward, chain("DOCKER-FORWARD"), chain("DOCKER-USER", *rules)))
+    observations = seen(firewall=firewall(forward, chain("DOCKER-FORWARD"), chain("DOCKER-USER", *rules)))
     prediction = predict(world(FRONT, one, two), ask(one, two), observations)
     assert codes(prediction) == expected
     assert (prediction.verdict is Verdict.UNREACHABLE) == (expected == ["user-firewall-drop"])
@@ -498,7 +504,8 @@ def test_a_rule_of_a_persons_that_matches_is_quoted(rules, expected):
 def test_an_engine_with_native_rules_that_has_none_is_told_so():
     one = on(FRONT, "a", 2)
     chains = (chain("INPUT", policy="ACCEPT"), chain("FORWARD", policy="ACCEPT"))
-    observations = seen(host=host(*chains, routes=(route("0.0.0.0/0"),)), nftables=True, ipv4_firewall=False)
+    routes = host(routes=(route("0.0.0.0/0"),))
+    observations = seen(firewall=firewall(*chains), host=routes, nftables=True, ipv4_firewall=False)
     prediction = predict(world(FRONT, one), ask(one, "address:198.51.100.7"), observations)
     found = finding_of(prediction, "firewall-rules-missing")
     assert found.evidence == {"table": "docker-bridges"}
@@ -509,12 +516,12 @@ def test_a_rule_of_dockers_own_is_named_only_where_nothing_else_explains_it():
     bridge = FRONT.bridge_name
     own = chain("DOCKER-FORWARD", f"-A DOCKER-FORWARD -i {bridge} -j ACCEPT")
     late = chain("FORWARD", "-A FORWARD -j DOCKER-FORWARD", "-A FORWARD -j DROP")
-    assert codes(predict(world(FRONT, one, two), ask(one, two), seen(host=host(late, own)))) == []
+    assert codes(predict(world(FRONT, one, two), ask(one, two), seen(firewall=firewall(late, own)))) == []
     closed = chain("DOCKER-FORWARD", f"-A DOCKER-FORWARD -i {bridge} -o {bridge} -j DROP")
-    unexplained = predict(world(FRONT, one, two), ask(one, two), seen(host=host(late, closed)))
+    unexplained = predict(world(FRONT, one, two), ask(one, two), seen(firewall=firewall(late, closed)))
     assert codes(unexplained) == ["docker-rule-drops"]
     between = chain("FORWARD", "-A FORWARD -j DOCKER-USER", f"-A FORWARD -i {bridge} -o {bridge} -j DROP")
-    observations = seen(host=host(between, chain("DOCKER-USER")))
+    observations = seen(firewall=firewall(between, chain("DOCKER-USER")))
     assert codes(predict(world(FRONT, one, two), ask(one, two), observations)) == ["docker-rule-drops"]
     forbidden = replace(FRONT, options={**FRONT.options, "com.docker.network.bridge.enable_icc": "false"})
     assert codes(predict(world(forbidden, one, two), ask(one, two), observations)) == ["inter-container-off"]
@@ -522,10 +529,10 @@ def test_a_rule_of_dockers_own_is_named_only_where_nothing_else_explains_it():
 
 def test_within_a_bridge_no_rule_is_asked_where_br_netfilter_is_off():
     one, two = on(FRONT, "a", 2), on(FRONT, "b", 3)
-    made = host(chain("FORWARD", "-A FORWARD -j DOCKER-USER"), chain("DOCKER-USER", "-A DOCKER-USER -j DROP"))
+    chains = chain("FORWARD", "-A FORWARD -j DOCKER-USER"), chain("DOCKER-USER", "-A DOCKER-USER -j DROP")
     for value, expected in (("0", []), ("1", ["user-firewall-drop"])):
-        sysctls = (("net.bridge.bridge-nf-call-iptables", value),)
-        observations = seen(host=replace(made, observation=replace(made.observation, sysctls=sysctls)))
+        switches = (("net.bridge.bridge-nf-call-iptables", value),)
+        observations = seen(firewall=FirewallRules(chains, switches=switches))
         assert codes(predict(world(FRONT, one, two), ask(one, two), observations)) == expected
 
 
@@ -570,9 +577,8 @@ UFW = (
 def test_what_ufw_drops_of_a_containers_packets_for_the_host_is_told(how, expected):
     one, (protocol, port) = on(FRONT, "a", 2), how
     sockets = tuple(ListeningSocket(protocol, "ipv4", "0.0.0.0", port) for port in ([port] if port else []))
-    made = host(*UFW)
-    made = replace(made, observation=replace(made.observation, sockets=sockets))
-    prediction = predict(world(FRONT, one), ask(one, "host", protocol, port), seen(host=made))
+    observations = seen(firewall=firewall(*UFW), host=host(sockets=sockets))
+    prediction = predict(world(FRONT, one), ask(one, "host", protocol, port), observations)
     assert codes(prediction) == expected
     if expected:
         found = finding_of(prediction, "user-firewall-drop")
@@ -582,14 +588,14 @@ def test_what_ufw_drops_of_a_containers_packets_for_the_host_is_told(how, expect
 
 def test_the_hosts_own_traffic_passes_no_forwarding_rule():
     one = on(FRONT, "a", 2)
-    observations = seen(host=host(chain("DOCKER-USER", "-A DOCKER-USER -j DROP"), chain("FORWARD")))
+    observations = seen(firewall=firewall(chain("DOCKER-USER", "-A DOCKER-USER -j DROP"), chain("FORWARD")))
     assert predict(world(FRONT, one), ask("host", one), observations).verdict is Verdict.REACHABLE
     assert predict(world(FRONT, one), ask(one, "host"), observations).verdict is Verdict.REACHABLE
 
 
 def test_a_route_and_an_address_that_cannot_be_read_are_passed_over():
     one = on(FRONT, "a", 2)
-    made = host(chain("FORWARD", policy="ACCEPT"), routes=(route(""), route("0.0.0.0/0")))
-    assert predict(world(FRONT, one), ask(one, "address:192.0.2.1"), seen(host=made)).verdict is not Verdict.UNREACHABLE
+    made = seen(firewall=firewall(chain("FORWARD", policy="ACCEPT")), host=host(routes=(route(""), route("0.0.0.0/0"))))
+    assert predict(world(FRONT, one), ask(one, "address:192.0.2.1"), made).verdict is not Verdict.UNREACHABLE
     odd = replace(one, endpoints=(replace(one.endpoints[0], ipv4_address="odd"),))
-    assert predict(world(FRONT, odd), ask(odd, "address:192.0.2.1"), seen(host=made)).verdict is not None
+    assert predict(world(FRONT, odd), ask(odd, "address:192.0.2.1"), made).verdict is not None

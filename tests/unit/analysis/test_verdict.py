@@ -6,7 +6,7 @@ import pytest
 
 from bridgework.analysis.case import Case
 from bridgework.model.checks import Measurement, Protocol, Reason, Severity, Verdict
-from bridgework.model.observations import Observation, ResolverConfiguration
+from bridgework.model.observations import FirewallChain, FirewallRules, Observation, ResolverConfiguration
 from tests.support.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, published, seen, world
 
 NET = network("simon_network", "10.77.0.0/24")
@@ -49,6 +49,16 @@ def test_a_surprise_names_the_layer_that_was_not_seen(reason, layer):
     surprise = finding_of(result, "prediction-inconsistent")
     assert (result.verdict, surprise.evidence["layer"]) == (Verdict.UNREACHABLE, layer)
     assert surprise.evidence["measured"] == reason.value
+
+
+def test_missing_rules_of_the_engine_are_no_finding_of_a_packet_that_passes():
+    none_written = seen(
+        firewall=FirewallRules((FirewallChain("filter", "FORWARD", "ACCEPT", ()),)), ipv4_firewall=False
+    )
+    passed = weighed(ask(ONE, TWO), measured(), observations=none_written)
+    assert (codes(passed.predicted), passed.findings) == (["firewall-rules-missing"], ())
+    stopped = weighed(ask(ONE, TWO), measured(Reason.TIMED_OUT), observations=none_written)
+    assert "firewall-rules-missing" in codes(stopped)
 
 
 def test_what_was_predicted_to_block_and_did_not_is_kept_as_a_warning():

@@ -15,6 +15,7 @@ from bridgework.model.observations import (
     DockerRules,
     EngineObservations,
     FirewallChain,
+    FirewallRules,
     HostObservation,
     Interface,
     InterfaceAddress,
@@ -51,8 +52,9 @@ def snapshot(*things):
     return Snapshot(networks, tuple(thing for thing in things if isinstance(thing, Container)))
 
 
-def found(*things, code=None, inside=None, host=None, **engine):
-    observations = EngineObservations(Observations(inside=inside or {}, host=host), **engine)
+def found(*things, code=None, inside=None, host=None, chains=None, **engine):
+    rules = FirewallRules(chains) if chains is not None else None
+    observations = EngineObservations(Observations(inside=inside or {}, host=host, firewall=rules), **engine)
     return [finding for finding in diagnose(snapshot(*things), observations) if finding.code == code]
 
 
@@ -504,8 +506,8 @@ DOCKER_CHAINS = (
 
 def test_a_native_table_that_is_gone_is_told_and_one_that_is_there_is_not():
     def seen(*, there):
-        seen_host = replace(host(chains=(chain("filter", "FORWARD"),)), rules=DockerRules(ipv4=there))
-        observations = EngineObservations(Observations(host=seen_host, nftables=True))
+        rules = FirewallRules((chain("filter", "FORWARD"),), docker=DockerRules(ipv4=there))
+        observations = EngineObservations(Observations(firewall=rules, nftables=True))
         return [f for f in diagnose(snapshot(LAB), observations) if f.code == "firewall-rules-missing"]
 
     (finding,) = seen(there=False)
@@ -525,17 +527,17 @@ def test_a_line_of_the_hosts_file_that_the_engine_left_goes_with_a_restart():
 
 
 def test_docker_chains_that_are_gone_or_not_called_are_told():
-    assert found(LAB, code="firewall-rules-missing", host=host(chains=DOCKER_CHAINS)) == []
-    assert "no chain DOCKER" in only(LAB, code="firewall-rules-missing", host=host(chains=())).message
+    assert found(LAB, code="firewall-rules-missing", chains=DOCKER_CHAINS) == []
+    assert "no chain DOCKER" in only(LAB, code="firewall-rules-missing", chains=()).message
     flushed = (*DOCKER_CHAINS[:3], chain("filter", "FORWARD"))
-    finding = only(LAB, code="firewall-rules-missing", host=host(chains=flushed))
+    finding = only(LAB, code="firewall-rules-missing", chains=flushed)
     assert finding.evidence["chains_not_called"] == ["filter FORWARD"]
-    assert found(code="firewall-rules-missing", host=host(chains=())) == []
+    assert found(code="firewall-rules-missing", chains=()) == []
 
 
 def test_rules_of_ones_own_that_drop_are_quoted():
     own = chain("filter", "DOCKER-USER", "-A DOCKER-USER -s 172.19.0.0/16 -j DROP", "-A DOCKER-USER -j RETURN")
-    finding = only(code="user-firewall-drop", host=host(chains=(own,)))
+    finding = only(code="user-firewall-drop", chains=(own,))
     assert finding.evidence["rules"] == [{"packets": 0, "rule": "-A DOCKER-USER -s 172.19.0.0/16 -j DROP"}]
 
 
@@ -551,9 +553,9 @@ def test_what_could_not_be_seen_is_said_and_nothing_is_said_when_all_was():
     assert finding.evidence["not_visible"] == [
         *("the host's interfaces", "the host's routes", "the host's firewall", "the inside of web"),
     ]
-    blind = only(WEB, code="analysis-limited", inside={"web-id": Observation(1)}, host=host(chains=()))
+    blind = only(WEB, code="analysis-limited", inside={"web-id": Observation(1)}, host=host(), chains=())
     assert blind.evidence["not_visible"] == ["the listening sockets of web"]
-    assert found(WEB, code="analysis-limited", inside={"web-id": listening()}, host=host(chains=())) == []
+    assert found(WEB, code="analysis-limited", inside={"web-id": listening()}, host=host(), chains=()) == []
 
 
 # All together
@@ -572,8 +574,8 @@ def test_what_hurts_most_comes_first():
 def test_a_healthy_engine_that_was_seen_whole_has_no_findings():
     veth = link(7, "veth0abcdef", peer_index=2, master_index=3)
     inside = {"web-id": replace(eth0()["web-id"], sockets=())}
-    seen = host(veth, LAB_BRIDGE, chains=DOCKER_CHAINS, ipv4_forwarding=True)
-    observations = EngineObservations(Observations(inside=inside, host=seen))
+    seen = host(veth, LAB_BRIDGE, ipv4_forwarding=True)
+    observations = EngineObservations(Observations(inside=inside, host=seen, firewall=FirewallRules(DOCKER_CHAINS)))
     assert diagnose(snapshot(LAB, WEB), observations) == ()
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import struct
+from dataclasses import astuple
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from bridgework.model.checks import (
     RoundTrip,
     Verdict,
 )
-from bridgework.model.observations import FirewallChain, HostObservation, Observation
+from bridgework.model.observations import DockerRules, FirewallChain, FirewallRules, HostObservation, Observation
 from bridgework.model.probe_port import Place, SweepOutcome, SweepPlan, SweepRow, SweepSource, SweepTarget
 from bridgework.probes.kernel import firewall
 from bridgework.probes.kernel.neighbour_table import TableUsage
@@ -197,9 +198,15 @@ VALUES = [
         Observation(7, (), None, (), None, None, (("a", "b"),)),
         True,
         None,
-        (FirewallChain("t", "n", None, ((1, 2, "r"),)),),
     ),
 ]
+
+
+def test_rules_survive_the_way_over_the_wire():
+    rules = FirewallRules((FirewallChain("t", "n", None, ((1, 2, "r"),)),), None, "", (("a", "1"),), DockerRules(True))
+    read = from_json(FirewallRules, to_json(rules))
+    # Rules are compared by identity.
+    assert astuple(read) == astuple(rules)
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)

@@ -35,7 +35,9 @@ def services(measurement):
         check=lambda *_: measurement,
         status=lambda: RunnerStatus("namespace", ""),
         observe=lambda *_: None,
-        observe_host=lambda **_: None,
+        observe_host=lambda: None,
+        firewall_state=lambda: None,
+        read_firewall=lambda: None,
         namespace_inode=lambda _: None,
     )
     return Services(ENGINE, runner, Policy(), peers=pytest.fail)

@@ -68,10 +68,8 @@ def rewrite_rules(*, flushed: bool) -> Remedy:
 
 
 def _chains(situation: Situation, version: int) -> tuple[FirewallChain, ...] | None:
-    host = situation.observations.host
-    if host is None:
-        return None
-    return host.chains if version == IPV4 else host.ipv6_chains
+    rules = situation.observations.firewall
+    return None if rules is None else rules.chains_of(version)
 
 
 def _hook(situation: Situation, candidate: Candidate) -> str | None:
@@ -86,7 +84,8 @@ def _hook(situation: Situation, candidate: Candidate) -> str | None:
 
 def _is_filtered(situation: Situation, candidate: Candidate) -> bool:
     """Whether the packet passes the table at all: within one bridge only where br_netfilter is switched on."""
-    host = situation.observations.host
-    settings = dict(host.observation.sysctls) if host is not None else {}
+    rules = situation.observations.firewall
     within = candidate.way is Way.DIRECT and not candidate.is_host
-    return not within or not settings or settings.get(_BRIDGE_FILTER[candidate.version]) == "1"
+    if not within or rules is None or not rules.switches:
+        return True
+    return rules.switch(_BRIDGE_FILTER[candidate.version]) is True

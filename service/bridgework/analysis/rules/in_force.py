@@ -52,16 +52,16 @@ def docker_rule_drops(situation: Situation) -> Findings:
 
 def outcome_of(situation: Situation) -> Outcome | None:
     """Return where the packet ends in the host's firewall; ``None`` where no rules were observed or none apply."""
-    candidate, host = situation.candidate, situation.observations.host
-    if candidate is None or host is None or candidate.way not in {Way.DIRECT, Way.FORWARDED}:
+    candidate, rules = situation.candidate, situation.observations.firewall
+    if candidate is None or rules is None or candidate.way not in {Way.DIRECT, Way.FORWARDED}:
         return None
     if candidate.network is not None and candidate.network.driver != "bridge" and candidate.way is Way.DIRECT:
         return None  # macvlan, ipvlan and overlay networks do not pass the host's bridges
-    ruleset = ruleset_of_host(host, candidate.version)
+    ruleset = ruleset_of_host(rules, candidate.version)
     if ruleset is None:
         return None
     own = frozenset({candidate.address}) if candidate.is_host else frozenset()
-    return _walked(situation, candidate, ruleset, HostRoutes(situation.snapshot, host, own))
+    return _walked(situation, candidate, ruleset, HostRoutes(situation.snapshot, situation.observations, own))
 
 
 def _walked(situation: Situation, candidate: Candidate, ruleset: Ruleset, routes: HostRoutes) -> Outcome | None:

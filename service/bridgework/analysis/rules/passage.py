@@ -56,10 +56,10 @@ def reply_is_dropped(situation: Situation, network: Network) -> bool:
 def _raw_chains(situation: Situation, version: int) -> tuple[FirewallChain, ...] | None:
     """Return the observed chain of the raw table; ``None`` where it was not observed, or the engine uses nftables."""
     # The option ``--allow-direct-routing``, among others, leaves the chain without such rules.
-    host = situation.observations.host
-    if host is None or host.rules is None or host.rules.nftables:
+    rules = situation.observations.firewall
+    if rules is None or rules.docker.nftables:
         return None
-    chains = host.chains if version == IPV4 else host.ipv6_chains
+    chains = rules.chains_of(version)
     return None if chains is None else tuple(c for c in chains if (c.table, c.name) == ("raw", "PREROUTING"))
 
 

@@ -12,16 +12,20 @@ import socket
 import struct
 import subprocess
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bridgework.model.observations import DockerRules, FirewallChain
-from bridgework.probes.kernel import netlink
+from bridgework.model.observations import DockerRules, FirewallChain, FirewallRules
+from bridgework.probes.kernel import listeners, netlink
+from bridgework.probes.kernel.rules_watch import NETLINK_NETFILTER, RulesWatch
 
 TIMEOUT_S = 5
+# A reading takes some milliseconds. An engine that starts many containers changes its rules all the time.
+_READINGS = 3
 IPV4, IPV6 = 4, 6
 _PROGRAMS = {IPV4: "/usr/sbin/iptables-save", IPV6: "/usr/sbin/ip6tables-save"}
-_NETLINK_NETFILTER, _NFT_GETCHAIN = 12, (10 << 8) | 4
+_NFT_GETCHAIN = (10 << 8) | 4
 _NFGENMSG = struct.Struct("=BBH")
 _CHAIN_TABLE, _CHAIN_NAME = 1, 3
 _FAMILIES = {IPV4: int(socket.AF_INET), IPV6: int(socket.AF_INET6)}
@@ -36,6 +40,28 @@ _CHAIN = re.compile(r":(?P<name>\S+) (?P<policy>\S+)")
 _RULE = re.compile(r"\[(?P<packets>\d+):(?P<bytes>\d+)\] (?P<text>-A (?P<chain>\S+).*)")
 
 
+def read_rules(watch: RulesWatch, inode: int, ends: float) -> FirewallRules:
+    """Read the rules in force in the namespace ``inode``, in which the calling thread is.
+
+    They are read again where they change meanwhile, and have no ``state`` where they never hold still.
+    """
+    for _ in range(_READINGS):
+        before = watch.state()
+        found = _read_once(watch, inode, ends)
+        if watch.state() == before:
+            return replace(found, state=before)
+    return found
+
+
+def _read_once(watch: RulesWatch, inode: int, ends: float) -> FirewallRules:
+    ipv4, ipv6 = chains(IPV4), chains(IPV6)
+    rules = docker_rules(ipv4, ipv6)
+    if rules.skips_loopback is None:
+        # Looks at all processes. The NAT rules say the same where there are any.
+        rules = replace(rules, proxies=listeners.docker_proxies(inode, ends))
+    return FirewallRules(ipv4, ipv6, native_rules(), watch.switches(), rules)
+
+
 def chains(version: int = IPV4) -> tuple[FirewallChain, ...] | None:
     """Return the chains of iptables or ip6tables; ``None`` when the program is missing or refused."""
     try:
@@ -45,9 +71,7 @@ def chains(version: int = IPV4) -> tuple[FirewallChain, ...] | None:
     return parse(done.stdout)
 
 
-def docker_rules(
-    ipv4: tuple[FirewallChain, ...] | None, ipv6: tuple[FirewallChain, ...] | None, proxies: int | None
-) -> DockerRules:
+def docker_rules(ipv4: tuple[FirewallChain, ...] | None, ipv6: tuple[FirewallChain, ...] | None) -> DockerRules:
     """Return which of the engine's rules are in force."""
     in_kernel = kernel_chains()
     return DockerRules(
@@ -55,7 +79,6 @@ def docker_rules(
         ipv6=_stands(IPV6, ipv6, in_kernel),
         nftables=any(table == _NATIVE_TABLE for _, table, _ in in_kernel or ()),
         skips_loopback=_skips_loopback(IPV4, ipv4),
-        proxies=proxies,
     )
 
 
@@ -78,7 +101,7 @@ def native_rules() -> str | None:
 def kernel_chains() -> frozenset[KernelChain] | None:
     """Return family, table and name of every chain of nf_tables, also iptables-nft's; ``None`` where refused."""
     try:
-        with netlink.open_socket(_NETLINK_NETFILTER) as sock:
+        with netlink.open_socket(NETLINK_NETFILTER) as sock:
             bodies = netlink.dump(sock, _NFT_GETCHAIN, _NFGENMSG.pack(socket.AF_UNSPEC, 0, 0))
     except OSError:
         return None

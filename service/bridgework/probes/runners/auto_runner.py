@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from bridgework.model.checks import Measurement, ProbeRequest
-from bridgework.model.observations import HostObservation, Observation
+from bridgework.model.observations import FirewallRules, HostObservation, Observation
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow
 from bridgework.probes.runners.helper_runner import HelperRunner, Launcher
 
@@ -38,9 +38,17 @@ class AutoRunner:
         """Forward."""
         return self._decision()[1].observe(place, aspects)
 
-    def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
+    def observe_host(self) -> HostObservation | None:
         """Forward."""
-        return self._decision()[1].observe_host(firewall=firewall)
+        return self._decision()[1].observe_host()
+
+    def firewall_state(self) -> str | None:
+        """Forward."""
+        return self._decision()[1].firewall_state()
+
+    def read_firewall(self) -> FirewallRules | None:
+        """Forward."""
+        return self._decision()[1].read_firewall()
 
     def namespace_inode(self, place: Place) -> int | None:
         """Forward."""

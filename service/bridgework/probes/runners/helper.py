@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -90,7 +91,19 @@ def _observe(job: Answer) -> Iterator[Answer]:
 def _observe_host(job: Answer) -> Iterator[Answer]:
     from bridgework.probes.runners import observe
 
-    yield {"host": to_json(observe.observe_host(firewall=job["firewall"]))}
+    del job
+    yield {"host": to_json(observe.observe_host())}
+
+
+def _read_firewall(job: Answer) -> Iterator[Answer]:
+    from bridgework.probes.kernel.firewall import read_rules
+    from bridgework.probes.kernel.rules_watch import RulesWatch
+    from bridgework.probes.runners.observe import MAX_OBSERVE_S
+
+    del job
+    with opened("/proc/thread-self/ns/net") as namespace:
+        inode = os.fstat(namespace).st_ino
+    yield {"firewall": to_json(read_rules(RulesWatch(), inode, time.monotonic() + MAX_OBSERVE_S))}
 
 
 def _sweep(job: Answer) -> Iterator[Answer]:
@@ -116,6 +129,7 @@ JOBS: Mapping[str, Callable[[Answer], Iterator[Answer]]] = {
     "check": _check,
     "observe": _observe,
     "observe_host": _observe_host,
+    "read_firewall": _read_firewall,
     "sweep": _sweep,
 }
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from bridgework.matrix.rows import RowProgress
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
-from bridgework.model.observations import HostObservation, Observation
+from bridgework.model.observations import FirewallRules, HostObservation, Observation
 from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow, SweepSource
 from bridgework.probes.kinds.attempts import failed
 from bridgework.probes.runners import helper
@@ -25,6 +25,7 @@ from bridgework.telemetry import deadline
 AT_ONCE = 8
 # For creating, starting and removing a helper.
 START_S = 10.0
+_HOST = Place(container_id=None, name="host")
 
 
 class Launcher(Protocol):
@@ -63,11 +64,19 @@ class HelperRunner:
         answer = self._ask(place, {"job": "observe", "aspects": list(aspects)}, START_S)
         return from_json(Observation, answer["observation"]) if "observation" in answer else None
 
-    def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
+    def observe_host(self) -> HostObservation | None:
         """Observe the host from a helper in its network."""
-        host = Place(container_id=None, name="host")
-        answer = self._ask(host, {"job": "observe_host", "firewall": firewall}, START_S)
+        answer = self._ask(_HOST, {"job": "observe_host"}, START_S)
         return from_json(HostObservation, answer["host"]) if "host" in answer else None
+
+    def firewall_state(self) -> str | None:
+        """Return ``None``: a helper takes longer to start than a check may."""
+        return None
+
+    def read_firewall(self) -> FirewallRules | None:
+        """Read the host's firewall from a helper in its network."""
+        answer = self._ask(_HOST, {"job": "read_firewall"}, START_S)
+        return from_json(FirewallRules, answer["firewall"]) if "firewall" in answer else None
 
     def namespace_inode(self, place: Place) -> int | None:
         """Return ``None``: a helper cannot tell the inode without being started."""

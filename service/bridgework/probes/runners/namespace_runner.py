@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -15,11 +16,12 @@ from typing import TypeVar
 from bridgework.matrix.run import run_matrix
 from bridgework.matrix.source_opener import Environment
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
-from bridgework.model.observations import HostObservation, Observation, ResolverConfiguration
+from bridgework.model.observations import FirewallRules, HostObservation, Observation, ResolverConfiguration
 from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow
 from bridgework.probes.kernel import capabilities, netlink
-from bridgework.probes.kernel import firewall as firewall_rules
+from bridgework.probes.kernel.firewall import TIMEOUT_S, read_rules
 from bridgework.probes.kernel.namespace_files import OutOfReach, open_namespace, resolver_configuration
+from bridgework.probes.kernel.rules_watch import RulesWatch
 from bridgework.probes.kernel.setns import HeldUpError, run_in_thread, run_inside
 from bridgework.probes.kinds.attempts import failed
 from bridgework.probes.runners import checking, observe
@@ -42,8 +44,24 @@ def _resolver_in_time(place: Place, *, pids_visible: bool) -> ResolverConfigurat
         return None
 
 
+def _inode_of(pid: int) -> int | None:
+    try:
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino
+    except OSError:
+        return None
+
+
 def _observe_until() -> float:
     return time.monotonic() + deadline.left(observe.MAX_OBSERVE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """The host's namespace as of the last reading of its rules, with handles that tell whether they changed."""
+
+    pid: int
+    inode: int
+    watch: RulesWatch
 
 
 class NamespaceRunner:
@@ -63,6 +81,7 @@ class NamespaceRunner:
         self._engine_pid = engine_pid
         self._namespace_folder = namespace_folder
         self._neighbour_limit = neighbour_limit
+        self._watched: _Watched | None = None
 
     def status(self) -> RunnerStatus:
         """Return whether checks can run here."""
@@ -108,16 +127,43 @@ class NamespaceRunner:
         except OutOfReach:
             return None
 
-    def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
+    def observe_host(self) -> HostObservation | None:
         """Observe the namespace that the engine itself runs in; ``None`` when its process is not visible."""
         host = Place(container_id=None, name="host", pid=self._engine_pid() or 0)
         ends = _observe_until()
-        # iptables-save has a time-out of its own.
-        whole = ends + (firewall_rules.TIMEOUT_S if firewall else 0)
         try:
-            return self._run(host, lambda: observe.observe_host(firewall=firewall, ends=ends), whole)
+            return self._run(host, lambda: observe.observe_host(ends), ends)
         except OutOfReach:
             return None
+
+    def firewall_state(self) -> str | None:
+        """Ask the kernel by handles that were opened in the host's namespace; ``None`` before the first reading."""
+        host, pid = self._watched, self._engine_pid()
+        # An engine that was restarted may be in another namespace, and its old process id may be somebody else's.
+        if host is None or host.pid != pid or host.inode != _inode_of(pid):
+            return None
+        return host.watch.state()
+
+    def read_firewall(self) -> FirewallRules | None:
+        """Read the rules in force in the engine's own namespace; ``None`` when its process is not visible."""
+        host = Place(container_id=None, name="host", pid=self._engine_pid() or 0)
+        ends = _observe_until()
+
+        def read() -> tuple[FirewallRules, _Watched]:
+            # The switches of br_netfilter appear when its module is loaded, so each reading opens the handles again.
+            watch = RulesWatch(str(host.pid))
+            inode = Path("/proc/thread-self/ns/net").stat().st_ino
+            return read_rules(watch, inode, ends), _Watched(host.pid, inode, watch)
+
+        try:
+            # iptables-save has a time-out of its own.
+            found, watched = self._run(host, read, ends + TIMEOUT_S)
+        except OutOfReach:
+            return None
+        before, self._watched = self._watched, watched
+        if before is not None:
+            before.watch.close()
+        return found
 
     def namespace_inode(self, place: Place) -> int | None:
         """Return the inode of the place's namespace, which identifies it on this machine; ``None`` if not visible."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from bridgework.model.observations import HostObservation, NeighbourTable, Observation, ResolverConfiguration
 from bridgework.model.probe_port import Aspect
-from bridgework.probes.kernel import firewall as firewall_rules
 from bridgework.probes.kernel import links, listeners, netlink
 from bridgework.probes.kernel.neighbour_table import table_usage
 
@@ -89,22 +88,15 @@ def observe(
     )
 
 
-def observe_host(*, firewall: bool, ends: float | None = None) -> HostObservation:
-    """Read the engine's host, and with ``firewall`` its firewall rules and docker-proxy processes too."""
-    ends = time.monotonic() + MAX_OBSERVE_S if ends is None else ends
+def observe_host(ends: float | None = None) -> HostObservation:
+    """Read the engine's host, without its firewall."""
     observation = observe(HOST_ASPECTS, None, ends, HOST_MESSAGES)
     settings = dict(observation.sysctls)
-    found = HostObservation(
+    return HostObservation(
         observation=observation,
         ipv4_forwarding=_switch(settings.get("net.ipv4.ip_forward")),
         ipv6_forwarding=_switch(settings.get("net.ipv6.conf.all.forwarding")),
     )
-    if not firewall:
-        return found
-    ipv4, ipv6 = (firewall_rules.chains(version) for version in (firewall_rules.IPV4, firewall_rules.IPV6))
-    proxies = listeners.docker_proxies(observation.inode, ends)
-    rules = firewall_rules.docker_rules(ipv4, ipv6, proxies)
-    return replace(found, chains=ipv4, ipv6_chains=ipv6, rules=rules, native_rules=firewall_rules.native_rules())
 
 
 def _neighbour_table() -> NeighbourTable | None:

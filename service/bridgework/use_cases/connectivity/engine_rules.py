@@ -1,8 +1,8 @@
-"""The engine's firewall rules and proxies on its host, observed once for each run of the engine.
+"""The rules in force on the engine's host, read once for each of their states.
 
-The settings behind them (``iptables``, ``ip6tables``, ``userland-proxy``, ``firewall-backend``) change only when the
-engine restarts. An observation takes about 20 ms, as long as several checks. Rules that another program removes in the
-meantime make a check's prediction and measurement differ, and then the check observes them again.
+A reading takes about 20 ms, as long as several checks. The kernel says in some tens of microseconds whether the rules
+changed since then (``ProbeRunner.firewall_state``). Where it cannot be asked, the rules are read again after each
+change of the engine's networks, endpoints and ports, and after a surprise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridgework.model.engine_port import Engine, EngineFacts
-from bridgework.model.observations import DockerRules, Observations
+from bridgework.model.observations import DockerRules, FirewallRules, Observations
 from bridgework.model.probe_port import ProbeRunner
 from bridgework.model.snapshot import Snapshot
 
@@ -18,38 +18,47 @@ _NOTHING_SEEN = DockerRules()
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """One observation. It is valid for one run of the engine, and while ports are published or none is."""
+class _Reading:
+    """What was read, and of which run of the engine. ``snapshot`` is the newest one for which it is known to hold."""
 
     run: tuple[EngineFacts, int]
-    published: bool
-    rules: DockerRules
+    snapshot: Snapshot
+    rules: FirewallRules | None
 
 
 class RulesMemory:
-    """The last observation. Threads that find none at the same time each make one, so that none waits for a lock."""
+    """The last reading. Threads that find none at the same time each make one, so that none waits for a lock."""
 
     def __init__(self) -> None:
-        self._last: _Look | None = None
+        self._last: _Reading | None = None
 
-    def of(self, engine: Engine, runner: ProbeRunner, snapshot: Snapshot) -> DockerRules:
-        """Return what the engine keeps on its host; every field is ``None`` where the host is not visible."""
-        run, published = _run(engine, snapshot), publishes(snapshot)
-        last = self._last
-        # A docker-proxy runs only while a port is published, so the first published port needs a new observation.
-        if last is None or last.run != run or (published and not last.published):
-            host = runner.observe_host(firewall=True)
-            rules = host.rules if host is not None else None
-            last = self._last = _Look(run, published, rules or _NOTHING_SEEN)
+    def of(
+        self, engine: Engine, runner: ProbeRunner, snapshot: Snapshot, *, fresh: bool = False
+    ) -> FirewallRules | None:
+        """Return the rules in force: the same object while nothing changes; ``None`` where the host is not visible.
+
+        With ``fresh`` they are read again, unless the kernel says that they are the same.
+        """
+        run, last, state = (engine.facts(), engine.host_place(snapshot).pid), self._last, runner.firewall_state()
+        if last is not None and last.run == run and _holds(last, snapshot, state, fresh=fresh):
+            return last.rules
+        self._last = last = _Reading(run, snapshot, runner.read_firewall())
         return last.rules
 
-    def keep(self, engine: Engine, snapshot: Snapshot, rules: DockerRules) -> None:
-        """Keep what a full observation found."""
-        self._last = _Look(_run(engine, snapshot), publishes(snapshot), rules)
+
+def _holds(last: _Reading, snapshot: Snapshot, state: str | None, *, fresh: bool) -> bool:
+    # A docker-proxy runs only while a port is published, so the first published port needs a new look for it.
+    if publishes(snapshot) and not publishes(last.snapshot):
+        return False
+    if state is not None:
+        return last.rules is not None and last.rules.state == state
+    return not fresh and (last.snapshot is snapshot or _written_for(last.snapshot) == _written_for(snapshot))
 
 
-def _run(engine: Engine, snapshot: Snapshot) -> tuple[EngineFacts, int]:
-    return engine.facts(), engine.host_place(snapshot).pid
+def _written_for(snapshot: Snapshot) -> object:
+    """Return what the engine writes its rules for."""
+    running = {container.id: container for container in snapshot.containers if container.running}
+    return snapshot.networks, {key: (one.pid, one.endpoints, one.published_ports) for key, one in running.items()}
 
 
 def publishes(snapshot: Snapshot) -> bool:
@@ -57,9 +66,11 @@ def publishes(snapshot: Snapshot) -> bool:
     return bool(snapshot.publishers_by_port)
 
 
-def observations_of_engine(facts: EngineFacts, rules: DockerRules, snapshot: Snapshot) -> Observations:
+def observations_of_engine(facts: EngineFacts, firewall: FirewallRules | None, snapshot: Snapshot) -> Observations:
     """Return what the rules of reachability read of the engine itself."""
+    rules = firewall.docker if firewall is not None else _NOTHING_SEEN
     return Observations(
+        firewall=firewall,
         ipv4_firewall=rules.ipv4,
         ipv6_firewall=rules.ipv6,
         userland_proxy=_userland_proxy(facts, rules, snapshot),

@@ -98,9 +98,9 @@ def _with_links(services: Services, snapshot: Snapshot, observations: Observatio
     )
 
 
-def base_observations(services: Services, snapshot: Snapshot) -> Observations:
-    """Observe the engine itself: its version, its firewall rules, its proxy."""
-    rules = services.rules.of(services.engine, services.runner, snapshot)
+def base_observations(services: Services, snapshot: Snapshot, *, fresh: bool = False) -> Observations:
+    """Observe the engine itself: its version, its proxy, and the rules in force on its host."""
+    rules = services.rules.of(services.engine, services.runner, snapshot, fresh=fresh)
     return observations_of_engine(services.engine.facts(), rules, snapshot)
 
 
@@ -115,13 +115,11 @@ def observe_full(services: Services, case: Case, ends: Ends) -> Observations:
         for container in {one.id: one for one in involved if one.running}.values()
         if not look(services, snapshot, container, DEEPER, seen)
     ]
-    host = services.runner.observe_host(firewall=True)
+    host = services.runner.observe_host()
     if host is None:
         limited.append("the host's links, routes and firewall")
-    elif host.rules is not None:
-        services.rules.keep(services.engine, snapshot, host.rules)
     return replace(
-        base_observations(services, snapshot),
+        base_observations(services, snapshot, fresh=True),
         namespace_inodes=first.namespace_inodes,
         inside=seen,
         host=host,

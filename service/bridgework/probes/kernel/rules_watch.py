@@ -1,0 +1,144 @@
+"""Tells whether the firewall of a namespace changed, from any thread and without entering the namespace again.
+
+nf_tables counts its transactions: every change of a rule, by ``nft`` or by iptables-nft, gives a new generation id. The
+tables of iptables-legacy have no such number, so their binary form is hashed without its counters. Sockets and open
+files of ``/proc/sys`` stay in the namespace in which they were opened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from threading import Lock
+
+from bridgework.probes.kernel import netlink
+from bridgework.probes.kernel.safe_read import read_small
+
+SWITCHES = (
+    "net.ipv4.ip_forward",
+    "net.ipv6.conf.all.forwarding",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
+)
+"""The switches that decide whether a packet meets the rules at all: forwarding and br_netfilter."""
+
+NETLINK_NETFILTER = 12
+_NFT_GETGEN, _GENERATION_ID = (10 << 8) | 16, 1
+_NFGENMSG = struct.pack("=BBH", socket.AF_UNSPEC, 0, 0)
+_LEGACY_NAMES = (("ip_tables_names", socket.AF_INET), ("ip6_tables_names", socket.AF_INET6))
+_LEVELS = {socket.AF_INET: socket.IPPROTO_IP, socket.AF_INET6: socket.IPPROTO_IPV6}
+# IPT_SO_GET_INFO and IPT_SO_GET_ENTRIES (linux/netfilter_ipv4/ip_tables.h); those of IPv6 have the same numbers.
+_GET_INFO, _GET_ENTRIES = 64, 65
+_INFO_BYTES, _INFO_SIZE_AT = 84, 80
+_VALUE_BYTES, _NAMES_BYTES = 16, 256
+_NAME_BYTES, _ENTRIES_AT = 32, 40
+# Offsets in struct ipt_entry and ip6t_entry: of next_offset, and of the counters of packets and bytes.
+_NEXT_AT, _COUNTERS_AT, _COUNTERS_BYTES = (
+    {socket.AF_INET: 90, socket.AF_INET6: 142},
+    {socket.AF_INET: 96, socket.AF_INET6: 152},
+    16,
+)
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class RulesWatch:
+    """Handles on one namespace, opened by a thread that is in it. ``process`` is one of its processes in /proc."""
+
+    def __init__(self, process: str = "thread-self") -> None:
+        """Open the handles. What is not there or not allowed is left out."""
+        self._lock = Lock()
+        self._proc = f"/proc/{process}/net"
+        self._handles = contextlib.ExitStack()
+        self._netfilter: socket.socket | None = None
+        self._switches: dict[str, int] = {}
+        with contextlib.suppress(OSError):
+            self._netfilter = self._handles.enter_context(netlink.open_socket(NETLINK_NETFILTER))
+        for name in SWITCHES:
+            with contextlib.suppress(OSError):
+                opened = os.open(f"/proc/sys/{name.replace('.', '/')}", os.O_RDONLY | os.O_CLOEXEC)
+                self._switches[name] = opened
+                self._handles.callback(os.close, opened)
+        self._legacy = {family: self._raw_socket(family) for family in _LEVELS}
+
+    def _raw_socket(self, family: socket.AddressFamily) -> socket.socket | None:
+        with contextlib.suppress(OSError):
+            return self._handles.enter_context(socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW))
+        return None
+
+    def close(self) -> None:
+        """Close the handles, so that the namespace can go. The state is ``None`` from then on."""
+        with self._lock:
+            self._netfilter = None
+            self._switches.clear()
+            self._handles.close()
+
+    def switches(self) -> tuple[tuple[str, str], ...]:
+        """Return the values of the switches that exist."""
+        with self._lock:
+            return tuple(self._values())
+
+    def _values(self) -> Iterator[tuple[str, str]]:
+        for name, handle in self._switches.items():
+            yield name, os.pread(handle, _VALUE_BYTES, 0).strip().decode("ascii")
+
+    def state(self) -> str | None:
+        """Return a text that differs after every change of a rule or switch; ``None`` where the kernel refuses."""
+        try:
+            with self._lock:
+                return " ".join((self._generation(), *self._legacy_digests(), *map("=".join, self._values())))
+        except OSError:
+            return None
+
+    def _generation(self) -> str:
+        if self._netfilter is None:
+            raise PermissionError
+        self._netfilter.send(netlink.message(_NFT_GETGEN, netlink.NLM_F_REQUEST, _NFGENMSG))
+        kind, _, body = next(netlink.split(self._netfilter.recv(netlink.RECEIVE_BYTES)))
+        if kind == netlink.NLMSG_ERROR:
+            netlink.raise_error(body)
+        return netlink.attributes(body, len(_NFGENMSG))[_GENERATION_ID].hex()
+
+    def _legacy_digests(self) -> Iterator[str]:
+        for file, family in _LEGACY_NAMES:
+            try:
+                # Opened each time: the file exists only once the module is loaded.
+                opened = os.open(f"{self._proc}/{file}", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue
+            for table in sorted(read_small(opened, _NAMES_BYTES).decode("ascii").split()):
+                yield f"{family.name} {table} {_digest(self._legacy[family], table)}"
+
+
+def _digest(sock: socket.socket | None, table: str) -> str:
+    """Return a hash of a legacy table. Raises ``OSError``: EAGAIN where it changes meanwhile, EPERM if forbidden."""
+    if sock is None:
+        raise PermissionError
+    name = table.encode().ljust(_NAME_BYTES, b"\0")
+    info = _getsockopt(sock, _GET_INFO, name.ljust(_INFO_BYTES, b"\0"))
+    size = struct.unpack_from("=I", info, _INFO_SIZE_AT)[0]
+    asked = (name + struct.pack("=I", size)).ljust(_ENTRIES_AT + size, b"\0")
+    entries = bytearray(_getsockopt(sock, _GET_ENTRIES, asked)[_ENTRIES_AT:])
+    family = socket.AddressFamily(sock.family)
+    at = 0
+    while at < size:
+        counters = at + _COUNTERS_AT[family]
+        entries[counters : counters + _COUNTERS_BYTES] = bytes(_COUNTERS_BYTES)
+        # At least one byte further: an entry of length 0 would be read for ever.
+        at += max(struct.unpack_from("=H", entries, at + _NEXT_AT[family])[0], 1)
+    return hashlib.blake2b(entries, digest_size=16).hexdigest()
+
+
+def _getsockopt(sock: socket.socket, option: int, value: bytes) -> bytes:
+    """Ask with a value of its own, which Python's ``getsockopt`` cannot send."""
+    buffer = ctypes.create_string_buffer(value, len(value))
+    length = ctypes.c_uint(len(value))
+    level = _LEVELS[socket.AddressFamily(sock.family)]
+    if _LIBC.getsockopt(sock.fileno(), level, option, buffer, ctypes.byref(length)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return buffer.raw

@@ -1,0 +1,104 @@
+"""Whether the rules of a namespace changed is told by the kernel: on a namespace that the test makes."""
+
+import shlex
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from bridgework.probes.kernel import firewall
+from bridgework.probes.kernel.rules_watch import RulesWatch
+from bridgework.probes.kernel.setns import run_inside
+from bridgework.probes.runners.namespace_runner import NamespaceRunner
+
+CHANGES = (
+    "iptables -A FORWARD -j DROP",
+    "ip6tables -A FORWARD -j DROP",
+    "nft add table inet mine",
+    "nft add set inet mine some { type ipv4_addr; }",
+    "nft add element inet mine some { 10.0.0.1 }",
+    "sysctl -qw net.ipv4.ip_forward=1",
+    "iptables-legacy -A INPUT -p tcp -m limit --limit 3/s -j ACCEPT",
+    "iptables-legacy -P INPUT DROP",
+    "ip6tables-legacy -A INPUT -j ACCEPT",
+)
+
+
+@pytest.fixture
+def process():
+    """A process in a network namespace of its own."""
+    made = subprocess.Popen(["unshare", "--net", "sleep", "60"])
+    own = Path("/proc/self/ns/net").stat().st_ino
+    while Path(f"/proc/{made.pid}/ns/net").stat().st_ino == own:
+        time.sleep(0.01)
+    yield made
+    made.kill()
+    made.wait()
+
+
+def inside(process, line):
+    subprocess.run(["nsenter", f"--net=/proc/{process.pid}/ns/net", *shlex.split(line)], check=True)
+
+
+@pytest.fixture
+def watch(process):
+    """Handles that a thread opened in there."""
+    with Path(f"/proc/{process.pid}/ns/net").open() as namespace:
+        made = run_inside(namespace.fileno(), lambda: RulesWatch(str(process.pid)))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_gives_another_state(process, watch, change):
+    for line in CHANGES[: CHANGES.index(change)]:
+        inside(process, line)
+    before = watch.state()
+    assert watch.state() == before
+    inside(process, change)
+    assert before != watch.state() is not None
+
+
+def test_packets_are_no_change(process, watch):
+    inside(process, "ip link set lo up")
+    inside(process, "iptables-legacy -A OUTPUT -o lo -j ACCEPT")
+    before = watch.state()
+    ping = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))"
+    inside(process, f'python3 -c "{ping}"')
+    assert watch.state() == before
+
+
+def test_a_closed_watch_tells_nothing(watch):
+    watch.close()
+    assert watch.state() is None
+
+
+def test_the_runner_knows_whether_its_last_reading_still_holds(process):
+    runner = NamespaceRunner(lambda: process.pid)
+    assert runner.firewall_state() is None
+    read = runner.read_firewall()
+    assert read.state == runner.firewall_state() is not None
+    inside(process, "iptables -A FORWARD -j DROP")
+    assert runner.firewall_state() != read.state
+    again = runner.read_firewall()
+    assert again.state == runner.firewall_state()
+    (forward,) = [chain for chain in again.chains if chain.name == "FORWARD"]
+    assert forward.rules == ((0, 0, "-A FORWARD -j DROP"),)
+
+
+def test_a_reading_during_changes_is_repeated_and_has_no_state_where_they_never_end(process, monkeypatch):
+    runner, read = NamespaceRunner(lambda: process.pid), firewall.chains
+    left = [1]
+
+    def disturbed(version):
+        if left[0]:
+            left[0] -= 1
+            inside(process, "iptables -A FORWARD -j DROP")
+        return read(version)
+
+    monkeypatch.setattr(firewall, "chains", disturbed)
+    calm = runner.read_firewall()
+    assert calm.state == runner.firewall_state() is not None
+    left[0] = 100
+    assert runner.read_firewall().state is None
