@@ -45,6 +45,7 @@ check: dev ## Lint, types, imports between packages, the console's JavaScript, w
 	@.venv/bin/lint-imports
 	@$(PYTHON) -m tools.openapi --check
 	@$(PYTHON) -m tools.explanations --check
+	@$(PYTHON) -m tools.command_line --check
 	@scripts/lint-frontend
 	@scripts/audit
 	@$(MAKE) --no-print-directory unit-coverage
@@ -60,8 +61,9 @@ picture: dev ## Take docs/console.png again, of a service in the state that the 
 	@scripts/test-packages browser
 	@$(PYTHON) -m tools.console_picture
 
-explanations: dev ## Write docs/explanations.md and docs/problems.md from the catalogues
+explanations: dev ## Write the pages of docs/ that are made from the catalogues and from the command line
 	@$(PYTHON) -m tools.explanations
+	@$(PYTHON) -m tools.command_line
 
 bench: dev ## Every measure beside its rival, in one run, into bench/RESULTS.md
 	@$(PYTHON) -m bench.run

@@ -205,10 +205,14 @@ def _is_safe(url: str) -> bool:
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and loopback))
 
 
+CLIENT_VARIABLES = {"BRIDGEWORK_URL", "BRIDGEWORK_TOKEN", "BRIDGEWORK_PROFILE"}
+"""Those of the command line. A person who has set them can also start a service."""
+
+
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = {PREFIX + field.name.upper() for field in fields(Settings)}
     for name in environment:
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and name not in CLIENT_VARIABLES:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise BadSettings(f"{name} is no setting of Bridgework.{hint}")

@@ -10,6 +10,7 @@ from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import TOKENS, Client, entry
 from tests.support.fake_engine import BlindRunner, FakeEngine
+from tests.support.scripted_server import Scripted
 
 settings.register_profile("unit", deadline=None)  # a busy machine makes any example late
 settings.load_profile("unit")
@@ -39,3 +40,17 @@ def make(tokens):
 @pytest.fixture
 def client(make):
     return make()
+
+
+@pytest.fixture
+def scripted():
+    """Start servers that answer what a test tells them."""
+    made = []
+
+    def one(*connections, **how):
+        made.append(Scripted(*connections, **how))
+        return made[-1]
+
+    yield one
+    for server in made:
+        server.close()

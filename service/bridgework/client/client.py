@@ -113,9 +113,10 @@ class Client(Operations):
             headers = {"Last-Event-ID": last_event_id}
             request = Request("GET", "/v1/events", query=query, headers=headers, accept="text/event-stream")
             try:
-                for identity, data in _events(self.transport.raw_lines(request)):
+                for identity, event in _events(self.transport.raw_lines(request)):
                     last_event_id, failures = identity or last_event_id, 0
-                    yield data
+                    if event is not None:
+                        yield event
             except ServiceUnreachable:
                 failures += 1
                 if not resume or failures > self.transport.retries:
@@ -125,8 +126,8 @@ class Client(Operations):
             time.sleep(POLL_SECONDS)
 
 
-def _events(lines: Iterator[str]) -> Iterator[tuple[str | None, Event]]:
-    """Read Server-Sent Events; a comment only shows that the connection is alive."""
+def _events(lines: Iterator[str]) -> Iterator[tuple[str | None, Event | None]]:
+    """Read Server-Sent Events; the event is None where only an id arrived, as it does while nothing happens."""
     identity: str | None = None
     data: list[str] = []
     for line in lines:
@@ -136,6 +137,6 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str | None, Event]]:
             identity = value
         elif name == "data":
             data.append(value)
-        elif not line.strip() and data:
-            yield identity, json.loads("\n".join(data))
+        elif not line.strip():
+            yield identity, json.loads("\n".join(data)) if data else None
             data = []

@@ -9,7 +9,7 @@ from werkzeug.serving import make_server
 
 from bridgework.client import Client, NotBridgework, Problem, ServiceUnreachable
 from bridgework.client.transport import Transport
-from tests.unit.client.conftest import CLOSE, answer, problem, stream
+from tests.support.scripted_server import CLOSE, answer, problem, stream
 
 NETWORK = {"name": "shop"}
 CHECK = {"source": {"container": "web"}, "destination": {"name": "db"}}
@@ -170,7 +170,7 @@ class TestStreams:
             list(Client(server.url).measure_matrix_lines({"network": "x"}))
 
     def test_events_go_on_after_the_last_one(self, scripted):
-        first = stream("id: 7", "event: network.create", 'data: {"type": "network"}', "", ": alive", "")
+        first = stream("id: 6", "event: network.create", 'data: {"type": "network"}', "", ": alive", "id: 7", "")
         second = stream("id: 8", 'data: {"type": "container"}', "")
         server = scripted([first], [second])
         events = Client(server.url).follow_events(project="shop")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.settings import BadSettings, Settings, read_settings
+from bridgework.settings import CLIENT_VARIABLES, BadSettings, Settings, read_settings
 from tools.service import COMMAND
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
@@ -22,6 +22,11 @@ def read(monkeypatch):
         return read_settings()
 
     return one
+
+
+@pytest.mark.parametrize("name", sorted(CLIENT_VARIABLES))
+def test_a_variable_of_the_command_line_is_no_setting_and_no_mistake(read, name):
+    read(**{name.removeprefix("BRIDGEWORK_"): "lab"})
 
 
 @pytest.mark.parametrize("given", [

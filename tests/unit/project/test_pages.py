@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from bridgework import __version__
-from bridgework.settings import Settings
+from bridgework.settings import CLIENT_VARIABLES, Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")])
 SETTINGS = {f"BRIDGEWORK_{field.name.upper()}" for field in fields(Settings)}
+SETTINGS |= CLIENT_VARIABLES
 SETTINGS |= {"BRIDGEWORK_IMAGE", "BRIDGEWORK_PORT"}  # of the compose files themselves
 SETTINGS |= {"BRIDGEWORK_TEST_ENGINE", "BRIDGEWORK_TEST_ENGINES"}  # of the tests
 ROOMS = ("service", "tests", "scripts", "deploy", "docs", "bench")

@@ -1,0 +1,14 @@
+"""The command line ``bridgework``, a client of the HTTP API. It imports nothing of the service.
+
+Modules are imported when a command needs them, because a pipeline calls ``bridgework check`` many times.
+"""
+
+from __future__ import annotations
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    from bridgework.cli.root import root  # noqa: PLC0415 - whoever imports the package need not have click's time
+    from bridgework.cli.running import run  # noqa: PLC0415 - likewise
+
+    return run(root, arguments)

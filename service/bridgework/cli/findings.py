@@ -1,0 +1,88 @@
+"""``bridgework diagnose`` and ``bridgework explain``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridgework.cli import output
+from bridgework.cli.connection import connected
+from bridgework.cli.running import REACHABLE, UNREACHABLE
+
+if TYPE_CHECKING:
+    from bridgework.client import Client
+    from bridgework.client.documents import Explanation, Finding
+
+SEVERITIES = ("blocking", "warning", "info")
+
+
+@click.command("diagnose")
+@connected
+@click.option("--code", metavar="CODE", help="Only findings with this code.")
+@click.option("--fail-on", type=click.Choice([*SEVERITIES, "never"]), default="blocking", show_default=True,
+              help="The exit code is 1 if a finding is at least as severe.")  # fmt: skip
+@output.output_option("table", "json", "yaml", "junit")
+def command_diagnose(client: Client, code: str | None, fail_on: str, output: str) -> int:
+    """Look for faults in the networks of the whole engine, the most severe first."""
+    pages = list(client.diagnose_engine(limit=1000).pages())
+    found = [one for page in pages for one in page["items"] if code in {None, one["code"]}]
+    show(found, pages[0]["limited"], output)
+    grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on in SEVERITIES else ()
+    return UNREACHABLE if any(one["severity"] in grave for one in found) else REACHABLE
+
+
+def show(found: list[Finding], limited: list[str], form: str) -> None:
+    """Print findings in one of the forms."""
+    if form == "junit":
+        output.junit("bridgework diagnose", [(f"{one['code']}: {one['component']['name']}",
+                     one["message"] if one["severity"] == "blocking" else None) for one in found])  # fmt: skip
+    elif form != "table":
+        output.document({"items": found, "limited": limited}, form)
+    else:
+        for one in found:
+            output.finding(one)
+        counts = [f"{sum(one['severity'] == word for one in found)} {word}" for word in SEVERITIES]
+        click.echo(f"Findings: {', '.join(counts)}." if found else "No findings.")
+        for text in limited:
+            click.echo(f"Not looked at: {text}")
+
+
+@click.command("explain")
+@connected
+@click.argument("code", required=False)
+@output.output_option("table", "json", "yaml")
+def command_explain(client: Client, code: str | None, output: str) -> int:
+    """Explain the CODE of a finding or of a problem; without CODE, list the codes of all findings."""
+    known = {one["code"]: one for one in client.list_explanations(limit=1000)}
+    if code is None:
+        show_codes(list(known.values()), output)
+    elif code in known:
+        one = known[code]
+        show_entry(one, [("Meaning", one["meaning"]), ("Severity", one["severity"]), ("Detected by", one["detection"]),
+                         ("Remedy", one["remedy"]), ("Reads", one["example"])], output)  # fmt: skip
+    else:
+        problem = client.get_problem(code)
+        show_entry(problem, [("Problem", f"{problem['title']} (status {problem['status']})"),
+                             ("When", problem["meaning"]), ("What to do", problem["remedy"])], output)  # fmt: skip
+    return REACHABLE
+
+
+def show_codes(entries: list[Explanation], form: str) -> None:
+    """Print the catalogue in one of the forms."""
+    if form == "table":
+        output.table(
+            ["CODE", "SEVERITY", "MEANING"], ([one["code"], one["severity"], one["meaning"]] for one in entries)
+        )
+    else:
+        output.document(entries, form)
+
+
+def show_entry(entry: Any, lines: list[tuple[str, str]], form: str) -> None:
+    """Print one entry of a catalogue in one of the forms."""
+    if form != "table":
+        output.document(entry, form)
+        return
+    click.secho(entry["code"], bold=True)
+    for head, text in lines:
+        click.echo(click.wrap_text(text, 100, initial_indent=f"  {head:<12}", subsequent_indent=" " * 14))

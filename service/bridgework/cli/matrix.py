@@ -1,0 +1,127 @@
+"""``bridgework matrix``: all pairs of some containers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridgework.cli import output
+from bridgework.cli.connection import complete_container, connected
+from bridgework.cli.running import REACHABLE, UNREACHABLE
+from bridgework.cli.targets import PROTOCOLS
+
+if TYPE_CHECKING:
+    from bridgework.client import Client
+    from bridgework.client.documents import Matrix, MatrixRequest
+
+_SIGNS = {"reachable": "yes", "unreachable": "NO", "inconclusive": "?", "self": "-"}
+_COLOURS = {"yes": "green", "NO": "red", "?": "yellow"}
+
+
+@click.command("matrix")
+@connected
+@click.argument("containers", nargs=-1, shell_complete=complete_container)
+@click.option("--network", metavar="NAME", help="All containers of this network.")
+@click.option("--all", "everything", is_flag=True, help="All running containers.")
+@click.option("-p", "--protocol", type=click.Choice(PROTOCOLS), help="tcp with --port, otherwise icmp.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port of each destination.")
+@click.option("--by-name", is_flag=True, help="Resolve the name of each destination in the source.")
+@output.output_option("table", "json", "yaml", "junit")
+def command_matrix(
+    client: Client,
+    containers: tuple[str, ...],
+    network: str | None,
+    everything: bool,
+    protocol: str | None,
+    port: int | None,
+    by_name: bool,
+    output: str,
+) -> int:
+    """Measure which of CONTAINERS reaches which; or those of a network, or all.
+
+    Each row is a source, each column a destination. The exit code is 1 if a pair is not reachable.
+    """
+    if sum((bool(containers), network is not None, everything)) != 1:
+        raise click.UsageError("Name containers, or a network by --network, or use --all.")
+    body: MatrixRequest = {}
+    if containers:
+        body["containers"] = list(containers)
+    elif network is not None:
+        body["network"] = network
+    else:
+        body["all"] = True
+    if protocol or port:
+        body["protocol"] = protocol or "tcp"  # type: ignore[typeddict-item]  # click checks it
+    if port:
+        body["port"] = port
+    if by_name:
+        body["by"] = "name"
+    answer = measured(client, body)
+    show(answer, output)
+    summary = answer["summary"]
+    return REACHABLE if summary["reachable"] == summary["pairs"] else UNREACHABLE
+
+
+def measured(client: Client, body: MatrixRequest) -> Matrix:
+    """Measure it; on a terminal, a bar shows how many rows are done."""
+    if not sys.stderr.isatty():
+        return client.measure_matrix(body)
+    lines = client.measure_matrix_lines(body)
+    start: Any = next(lines)
+    answer: Any = {"containers": start["containers"], "verdicts": [], "rtt_ms": []}
+    rows: dict[int, Any] = {}
+    with click.progressbar(length=start["rows_total"], label="Measuring", file=sys.stderr) as bar:
+        for line in _advancing(lines, bar):
+            if line["type"] == "row":
+                rows[line["index"]] = line
+            elif line["type"] == "end":
+                answer |= {key: value for key, value in line.items() if key != "type"}
+    for index in range(len(start["containers"])):
+        answer["verdicts"].append(rows[index]["verdicts"])
+        answer["rtt_ms"].append(rows[index]["rtt_ms"])
+    return answer  # type: ignore[no-any-return]  # put together from lines
+
+
+def _advancing(lines: Iterator[Any], bar: Any) -> Iterator[Any]:
+    for line in lines:
+        if line["type"] == "row":
+            bar.update(1)
+        yield line
+
+
+def show(answer: Matrix, form: str) -> None:
+    """Print the matrix in one of the forms."""
+    names = [one["name"] for one in answer["containers"]]
+    if form == "junit":
+        output.junit("bridgework matrix", (
+            (f"{source} -> {destination}", None if word == "reachable" else f"The verdict is {word}.")
+            for source, row in zip(names, answer["verdicts"], strict=True)
+            for destination, word in zip(names, row, strict=True)
+            if word != "self"
+        ))  # fmt: skip
+    elif form != "table":
+        output.document(answer, form)
+    else:
+        output.table(
+            ["", *names], ([name, *map(_sign, row)] for name, row in zip(names, answer["verdicts"], strict=True))
+        )
+        summary = answer["summary"]
+        click.echo(
+            f"{summary['pairs']} pairs: {summary['reachable']} reachable, {summary['unreachable']} unreachable, "
+            f"{summary['inconclusive']} inconclusive, {summary['surprises']} not as predicted"
+        )
+        for gap in answer["partial"]:
+            click.echo(f"The node {gap['node']} is missing: {gap['reason']}")
+        for surprise in answer["surprises"]:
+            click.echo(f"\n{surprise['source']['name']} -> {surprise['destination']['name']}: "
+                       f"predicted {surprise['predicted']}, measured {surprise['measured']}")  # fmt: skip
+            for finding in surprise["findings"]:
+                output.finding(finding)
+
+
+def _sign(verdict: str) -> str:
+    sign = _SIGNS.get(verdict, verdict)
+    return click.style(sign, fg=_COLOURS.get(sign))

@@ -1,0 +1,87 @@
+"""``bridgework serve``, and the service that ``--local`` starts for one call."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from bridgework.cli.connection import Address
+from bridgework.client import Client, ServiceUnreachable
+
+COMMAND = (sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.asgi:app")
+READY_SECONDS = 20.0
+STOP_SECONDS = 30.0
+
+
+@click.command("serve")
+@click.option("--bind", metavar="ADDRESS", help="host:port or unix:/path, instead of BRIDGEWORK_BIND.")
+def command_serve(bind: str | None) -> None:
+    """Serve the HTTP API until the command is interrupted.
+
+    Environment variables such as BRIDGEWORK_BIND and BRIDGEWORK_TOKENS_FILE configure the service. DOCKER_HOST names
+    the engine. The page "Configuration" of the documentation lists all of them.
+    """
+    environment = dict(os.environ)
+    if bind:
+        environment["BRIDGEWORK_BIND"] = bind
+    os.execve(COMMAND[0], COMMAND, environment)  # noqa: S606 - this Python itself, and words of ours
+
+
+@contextmanager
+def local_service() -> Iterator[Address]:
+    """Run a service for the time of a block, on a unix socket that only this user can open.
+
+    Raises:
+        ServiceUnreachable: It does not become ready; the text has what it says.
+    """
+    token = secrets.token_urlsafe(32)
+    with tempfile.TemporaryDirectory(prefix="bridgework-") as name:  # readable by this user alone
+        folder = Path(name)
+        bind = f"unix:{folder / 'service.sock'}"
+        settings = {"BRIDGEWORK_BIND": bind, "BRIDGEWORK_TOKENS_FILE": str(_tokens_file(folder, token))}
+        log = folder / "log"
+        with log.open("wb") as stream, _running(settings, stream.fileno()) as process:
+            with Client(bind, token) as client:
+                try:
+                    client.wait_until_ready(READY_SECONDS)
+                except TimeoutError as error:
+                    said = log.read_text(errors="replace").strip() if process.poll() is not None else ""
+                    raise ServiceUnreachable(f"The local service is not ready. {error} {said}".strip()) from error
+            yield Address(bind, token)
+
+
+def _tokens_file(folder: Path, token: str) -> Path:
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    entry = {"name": "local", "role": "admin", "project": None, "sha256": digest, "expires_at": None}
+    file = folder / "tokens.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps({"tokens": [entry]}), encoding="utf-8")
+    return file
+
+
+@contextmanager
+def _running(settings: Mapping[str, str], log: int) -> Iterator[subprocess.Popen[bytes]]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGEWORK_")}
+    # A session of its own, so that Ctrl-C reaches this process, which then stops the service.
+    process = subprocess.Popen(  # noqa: S603 - this Python itself, and words of ours
+        COMMAND, env={**kept, **settings}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,164 @@
+"""The command line as a person uses it: processes of their own, before a live service and a real engine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.support.api import Client, run, sweep_up
+from tests.support.service import Service
+
+ROOT = Path(__file__).resolve().parents[2]
+HTTPD = ["httpd", "-f", "-p", "8080"]
+
+
+@pytest.fixture(scope="module")
+def service(engine, tokens_file, tmp_path_factory, app):
+    with Service(engine.docker_host, tmp_path_factory.mktemp("service"), tokens_file) as live:
+        yield live
+    sweep_up(Client(app))
+
+
+@pytest.fixture
+def scene(api, service):
+    """web and db in their own networks, both in the default bridge."""
+    for name in ("web", "db"):
+        run(api, name, command=HTTPD)
+    return service
+
+
+def bridgework(service, *arguments, caller="admin", feed=None, **more):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGEWORK_")}
+    environment |= {"PYTHONPATH": str(ROOT / "service"), "BRIDGEWORK_TOKEN": f"token-of-{caller}", **more}
+    if service:
+        environment["BRIDGEWORK_URL"] = service.url
+    command = [sys.executable, "-m", "bridgework.cli", *arguments]
+    return subprocess.run(
+        command, env=environment, input=feed, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_a_fault_is_found_fixed_and_gone(scene):
+    broken = bridgework(scene, "check", "web", "db:8080")
+    assert broken.returncode == 1, broken.stderr
+    assert broken.stdout.startswith("unreachable  web -> db:8080 (tcp)\n  blocking  db cannot be resolved in web")
+    assert "[default-bridge-no-dns]" in broken.stdout
+    assert "\x1b" not in broken.stdout, "no colours in a pipe"
+
+    refused = bridgework(scene, "fix", "web", "db:8080", "--yes", caller="viewer")
+    assert refused.returncode == 3
+    assert "[role-insufficient]" in refused.stderr
+
+    asked = bridgework(scene, "fix", "web", "db:8080", feed="n\n")
+    assert asked.returncode == 130
+    fixed = bridgework(scene, "fix", "web", "db:8080", feed="y\n")
+    assert fixed.returncode == 0, fixed.stderr
+    assert "\nreachable  web -> db:8080 (tcp)\n" in fixed.stdout
+    assert bridgework(scene, "check", "web", "db:8080").returncode == 0
+
+
+def test_forms_of_the_same_answer(scene):
+    answer = json.loads(bridgework(scene, "check", "web", "container:db:8080", "-o", "json").stdout)
+    assert answer["verdict"] == "reachable"
+    report = ET.fromstring(bridgework(scene, "check", "web", "container:db:8080", "-o", "junit").stdout)
+    assert report.get("failures") == "0"
+
+
+def test_a_matrix_and_a_file_of_expectations(scene):
+    matrix = bridgework(scene, "matrix", "web", "db", "--port", "8080")
+    assert matrix.returncode == 0, matrix.stdout
+    assert [line.split() for line in matrix.stdout.splitlines()[:3]] == [
+        ["web", "db"], ["web", "-", "yes"], ["db", "yes", "-"]
+    ]  # fmt: skip
+    expectations = """
+- {source: web, destination: "container:db:8080"}
+- {source: web, destination: "container:db:9", expect: unreachable}
+- {source: web, destination: "db:8080"}
+"""
+    checked = bridgework(scene, "assert", "-", "-o", "junit", feed=expectations)
+    assert checked.returncode == 1
+    assert [case.find("failure") is None for case in ET.fromstring(checked.stdout)] == [True, True, False]
+
+
+def test_what_there_is(scene):
+    rows = [line.split() for line in bridgework(scene, "containers").stdout.splitlines()]
+    assert [row[:3] for row in rows] == [
+        ["NAME", "STATE", "IMAGE"], ["db", "running", "busybox"], ["web", "running", "busybox"]
+    ]  # fmt: skip
+    assert "bridge" in bridgework(scene, "networks").stdout
+    assert bridgework(scene, "topology", "--output", "svg").stdout.startswith("<?xml")
+    assert "default-bridge-no-dns" in bridgework(scene, "diagnose").stdout
+    assert "Meaning" in bridgework(scene, "explain", "default-bridge-no-dns").stdout
+    assert "status 409" in bridgework(scene, "explain", "network-in-use").stdout
+    assert bridgework(scene, "explain", "no-such-code").returncode == 2
+    assert bridgework(scene, "check", "web", "x", caller="nobody").returncode == 3
+
+
+def test_events_as_they_happen(scene, api):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "service"), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "bridgework.cli", "events", "--follow", "--type", "network", "--url", scene.url]
+    environment |= {"BRIDGEWORK_TOKEN": "token-of-viewer"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as following:
+        try:
+            made = 0
+            line = ""
+            # The stream begins some time after the command, so that the first networks may come too early.
+            os.set_blocking(following.stdout.fileno(), False)
+            while not line and made < 100 and following.poll() is None:
+                api.post("/v1/networks", {"name": f"seen-{made}"}, status=201)
+                api.delete(f"/v1/networks/seen-{made}")
+                made += 1
+                line = following.stdout.readline()
+        finally:
+            following.terminate()
+    assert "network create seen-" in line or "network destroy seen-" in line
+
+
+@pytest.mark.usefixtures("scene")
+def test_a_service_is_started_for_one_call(engine):
+    done = bridgework(None, "check", "web", "container:db:8080", "--local", DOCKER_HOST=engine.docker_host)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("reachable  web -> db:8080 (tcp)")
+
+
+def test_without_an_engine_a_local_service_says_so():
+    done = bridgework(None, "networks", "--local", DOCKER_HOST="unix:///nowhere.sock")
+    assert done.returncode == 3
+    assert "unix:///nowhere.sock" in done.stderr
+
+
+def test_serve_is_the_service(engine, tmp_path):
+    socket = tmp_path / "service.sock"
+    environment = {"PYTHONPATH": str(ROOT / "service"), "DOCKER_HOST": engine.docker_host, "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-m", "bridgework.cli", "serve", "--bind", f"unix:{socket}"]
+    log = (tmp_path / "log").open("w")
+    with log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as serving:
+        try:
+            from bridgework.client import Client as Remote  # noqa: PLC0415 - beside the tests' own client
+
+            with Remote(f"unix:{socket}") as remote:
+                assert remote.wait_until_ready()["status"] == "ready"
+        finally:
+            serving.terminate()
+    assert serving.returncode == 0
+
+
+def test_the_client_against_the_service(scene):
+    from bridgework.client import Client as Remote  # noqa: PLC0415 - beside the tests' own client
+
+    with Remote(scene.url, "token-of-admin") as remote:
+        made = remote.create_network({"name": "own"}, idempotency_key="once")
+        assert remote.create_network({"name": "own"}, idempotency_key="once")["id"] == made["id"]
+        remote.connect_container("own", "web", {"aliases": ["www"]})
+        remote.connect_container("own", "db")
+        assert [one["name"] for one in remote.list_containers(limit=1)] == ["db", "web"]
+        lines = [
+            line["type"] for line in remote.measure_matrix_lines({"network": "own"}) if line["type"] != "heartbeat"
+        ]
+        assert lines == ["start", "row", "row", "end"]
+        body = {"source": {"container": "db"}, "destination": {"name": "www"}, "protocol": "tcp", "port": 8080}
+        assert remote.wait_for_verdict(body)["verdict"] == "reachable"

@@ -1,0 +1,364 @@
+"""Commands before a scripted service: what they send, what they print, and their exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from bridgework.cli import main
+from bridgework.cli.root import COMMANDS, root
+from tests.support.scripted_server import CLOSE, answer, problem, stream
+
+ROOT = Path(__file__).resolve().parents[3]
+REMEDY = {
+    "summary": "Connect both to a network of their own.",
+    "calls": [{"method": "POST", "path": "/v1/networks", "body": {"name": "own"}}],
+    "commands": [],
+}
+FINDING = {
+    "code": "no-shared-network", "severity": "blocking", "message": "web and db share no network.",
+    "component": {"kind": "container", "id": "1", "name": "db"}, "remedy": REMEDY, "evidence": {},
+}  # fmt: skip
+MEASURED = {"verdict": "unreachable", "reason": "timed-out", "detail": None, "address": "10.0.0.3", "rtt_ms": None}
+UNREACHABLE = {
+    "verdict": "unreachable", "answered_by": None, "measured": MEASURED, "findings": [FINDING],
+    "predicted": {"verdict": "unreachable", "path": [
+        {"kind": "interface", "name": "eth0", "of": "web", "status": "passed"},
+        {"kind": "bridge", "name": "br-1", "of": None, "status": "stopped"},
+    ]},
+}  # fmt: skip
+REACHABLE = {
+    "verdict": "reachable", "answered_by": None, "findings": [], "predicted": {"verdict": "reachable", "path": []},
+    "measured": {**MEASURED, "verdict": "reachable", "reason": None, "rtt_ms": {"avg": 0.1}},
+}  # fmt: skip
+
+MATRIX = {
+    "containers": [{"id": "1", "name": "db"}, {"id": "2", "name": "web"}], "partial": [], "surprises": [],
+    "verdicts": [["self", "reachable"], ["unreachable", "self"]], "rtt_ms": [[0, 0.1], [0, 0]], "duration_ms": 3,
+    "summary": {"pairs": 2, "reachable": 1, "unreachable": 1, "inconclusive": 0, "surprises": 0},
+}  # fmt: skip
+OUTCOMES = {"passed": False, "counts": {"passed": 1, "failed": 1, "error": 0}, "items": [
+    {"name": "a", "outcome": "passed", "message": "As expected.", "result": REACHABLE, "expect": "reachable"},
+    {"name": "b", "outcome": "failed", "message": "The verdict is unreachable.", "result": UNREACHABLE,
+     "expect": "reachable"},
+]}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch, tmp_path):
+    for name in ("BRIDGEWORK_URL", "BRIDGEWORK_TOKEN", "BRIDGEWORK_PROFILE", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("bridgework.client.transport.time.sleep", lambda _: None)
+
+
+@pytest.fixture
+def service(scripted, monkeypatch):
+    """Let a service give these answers, one after another."""
+
+    def one(*answers):
+        server = scripted(list(answers))
+        monkeypatch.setenv("BRIDGEWORK_URL", server.url)
+        return server
+
+    return one
+
+
+class TestCheck:
+    def test_an_unreachable_destination_is_explained_and_the_exit_code_is_1(self, service, capsys):
+        server = service(answer(200, UNREACHABLE))
+        assert main(["check", "web", "db:5432", "--timeout", "500ms", "-4"]) == 1
+        assert server.requests[0][3] == {
+            "source": {"container": "web"}, "destination": {"name": "db"}, "protocol": "tcp", "port": 5432,
+            "timeout_ms": 500, "ip_version": "4",
+        }  # fmt: skip
+        assert capsys.readouterr().out == (
+            "unreachable  web -> db:5432 (tcp)\n"
+            "  blocking  web and db share no network.  [no-shared-network]\n"
+            "    remedy  Connect both to a network of their own.\n"
+            '      POST /v1/networks {"name": "own"}\n'
+            "  path  interface eth0 of web > bridge br-1 (stopped)\n"
+            "  predicted unreachable, measured unreachable, timed-out, at 10.0.0.3\n"
+        )
+
+    def test_a_reachable_one_is_0(self, service, capsys):
+        service(answer(200, REACHABLE))
+        assert main(["check", "web", "db"]) == 0
+        assert "measured reachable, at 10.0.0.3, in 0.1 ms" in capsys.readouterr().out
+
+    def test_nothing_known_does_not_pass_a_pipeline(self, service):
+        service(answer(200, {**REACHABLE, "verdict": "inconclusive"}))
+        assert main(["check", "web", "db"]) == 1
+
+    def test_waiting_repeats_it(self, service):
+        server = service(answer(200, UNREACHABLE), answer(200, REACHABLE))
+        assert main(["check", "web", "db", "--wait", "2m"]) == 0
+        assert len(server.requests) == 2
+
+    @pytest.mark.parametrize("form", ["json", "yaml"])
+    def test_the_answer_as_the_service_gave_it(self, service, capsys, form):
+        service(answer(200, UNREACHABLE))
+        assert main(["check", "web", "db", "-o", form]) == 1
+        printed = capsys.readouterr().out
+        if form == "json":
+            assert json.loads(printed) == UNREACHABLE
+        else:
+            assert printed.startswith("verdict: unreachable\n")
+
+    def test_a_report_for_a_pipeline(self, service, capsys):
+        service(answer(200, UNREACHABLE))
+        assert main(["check", "web", "db", "-o", "junit"]) == 1
+        suite = ET.fromstring(capsys.readouterr().out)
+        assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+        assert suite.find("testcase/failure").get("message").endswith("web and db share no network.")
+
+
+class TestExitCodes:
+    @pytest.mark.parametrize("arguments", [
+        ["check"], ["check", "web", "db:http"], ["check", "web", "db", "-o", "xml"], ["nothing"],
+        ["check", "web", "db", "--wait", "soon"], ["matrix"], ["matrix", "a", "--all"], ["fix", "web"],
+        ["check", "a", "b", "--url", "ftp://x"],
+        ["check", "a", "b", "--local", "--url", "http://x"], ["check", "a", "b", "--profile", "none"],
+        ["token", "new"], ["completion", "tcsh"],
+    ])  # fmt: skip
+    def test_a_wrong_command_line_is_2(self, arguments, capsys):
+        assert main(arguments) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err
+
+    @pytest.mark.parametrize(("one", "code"), [
+        (problem(404, "container-not-found"), 2), (problem(422, "input-invalid"), 2),
+        (problem(401, "token-invalid"), 3), (problem(403, "role-insufficient"), 3),
+        (problem(504, "request-timeout"), 3), (answer(502, {}), 3),
+    ])  # fmt: skip
+    def test_a_refusal(self, service, capsys, one, code):
+        service(one)
+        assert main(["check", "web", "db"]) == code
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.strip()
+
+    def test_no_service_is_3_and_what_to_do_is_said(self, scripted, monkeypatch, capsys):
+        monkeypatch.setenv("BRIDGEWORK_URL", scripted([CLOSE], [CLOSE], [CLOSE]).url)
+        assert main(["networks"]) == 3
+        assert "bridgework serve" in capsys.readouterr().err
+
+    def test_a_closed_pipe_is_no_error(self, service):
+        server = service(answer(200, {"items": [], "next_cursor": None}))
+        code = f"import sys; from bridgework.cli import main; sys.exit(main(['networks', '--url', '{server.url}']))"
+        path = {**os.environ, "PYTHONPATH": str(ROOT / "service")}
+        piped = f'"{sys.executable}" -c "{code}" | true'
+        done = subprocess.run(["bash", "-c", piped], env=path, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+
+
+class TestMatrix:
+    def test_a_table(self, service, capsys):
+        server = service(answer(200, MATRIX))
+        assert main(["matrix", "--network", "shop", "--port", "80", "--by-name"]) == 1
+        assert server.requests[0][3] == {"network": "shop", "protocol": "tcp", "port": 80, "by": "name"}
+        assert capsys.readouterr().out == (
+            "     db  web\n"
+            "db   -   yes\n"
+            "web  NO  -\n"
+            "2 pairs: 1 reachable, 1 unreachable, 0 inconclusive, 0 not as predicted\n"
+        )
+
+    def test_on_a_terminal_it_is_put_together_from_rows(self, service, capsys, monkeypatch):
+        answered = MATRIX
+        rows = [
+            {
+                "type": "row",
+                "index": index,
+                "verdicts": answered["verdicts"][index],
+                "rtt_ms": answered["rtt_ms"][index],
+            }
+            for index in (1, 0)
+        ]
+        end = {"type": "end", **{key: answered[key] for key in ("summary", "surprises", "duration_ms", "partial")}}
+        start = {"type": "start", "containers": answered["containers"], "rows_total": 2}
+        service(stream(*map(json.dumps, [start, *rows, {"type": "heartbeat"}, end])))
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+        assert main(["matrix", "db", "web", "-o", "json"]) == 1
+        assert json.loads(capsys.readouterr().out) == answered
+
+
+class TestAssert:
+    def test_short_forms_and_fields_of_the_api(self, service, tmp_path, capsys):
+        file = tmp_path / "expectations.yaml"
+        file.write_text("""
+- {source: web, destination: "db:5432"}
+- {name: kept out, source: guest, destination: "container:db:5432", expect: unreachable, timeout_ms: 300}
+- {name: whole, source: {host: true}, destination: {address: 10.0.0.1}, protocol: icmp}
+""")
+        server = service(answer(200, OUTCOMES))
+        assert main(["assert", str(file)]) == 1
+        first, second, third = server.requests[0][3]
+        assert first == {
+            "name": "web -> db:5432 (tcp) is reachable", "expect": "reachable", "source": {"container": "web"},
+            "destination": {"name": "db"}, "protocol": "tcp", "port": 5432,
+        }  # fmt: skip
+        assert (second["expect"], second["timeout_ms"], second["name"]) == ("unreachable", 300, "kept out")
+        assert third == {
+            "name": "whole", "source": {"host": True}, "destination": {"address": "10.0.0.1"}, "protocol": "icmp",
+            "expect": "reachable",
+        }  # fmt: skip
+        printed = capsys.readouterr().out
+        assert printed.startswith("passed  a\nfailed  b\n  The verdict is unreachable.\n")
+        assert "[no-shared-network]" in printed
+        assert printed.endswith("1 passed, 1 failed, 0 error\n")
+
+    def test_a_report(self, service, tmp_path, capsys):
+        (tmp_path / "x.yaml").write_text("[{source: a, destination: b}]")
+        service(answer(200, OUTCOMES))
+        assert main(["assert", str(tmp_path / "x.yaml"), "-o", "junit"]) == 1
+        suite = ET.fromstring(capsys.readouterr().out)
+        assert [case.find("failure") is None for case in suite] == [True, False]
+
+    @pytest.mark.parametrize("text", [
+        "a: b", "[1]", "[", "- {source: web, destination: 'db:x'}", "- {destination: 'db:80'}", "",
+    ])  # fmt: skip
+    def test_what_is_no_file_of_assertions(self, tmp_path, text, capsys):
+        (tmp_path / "x.yaml").write_text(text)
+        assert main(["assert", str(tmp_path / "x.yaml")]) == 2
+        assert "x.yaml" in capsys.readouterr().err
+
+
+class TestFix:
+    def test_it_shows_sends_and_checks_again(self, service, capsys):
+        server = service(answer(200, UNREACHABLE), answer(201, {}), answer(200, REACHABLE))
+        assert main(["fix", "web", "db", "--yes"]) == 0
+        assert [(method, target, body) for method, target, _, body in server.requests[1:2]] == [
+            ("POST", "/v1/networks", {"name": "own"})
+        ]
+        printed = capsys.readouterr().out
+        places = [printed.find(text) for text in ("    remedy", "done  POST", "reachable  web -> db")]
+        assert places == sorted(places)
+        assert places[0] > 0
+
+    def test_nothing_is_sent_without_consent(self, service, monkeypatch):
+        server = service(answer(200, UNREACHABLE))
+        monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
+        assert main(["fix", "web", "db"]) == 130
+        assert len(server.requests) == 1
+
+    def test_a_dry_run_sends_nothing(self, service):
+        server = service(answer(200, UNREACHABLE))
+        assert main(["fix", "web", "db", "--dry-run"]) == 1
+        assert len(server.requests) == 1
+
+    def test_a_finding_of_the_diagnosis_is_chosen(self, service, capsys):
+        other = {**FINDING, "code": "stale-endpoint", "remedy": {**REMEDY, "summary": "Disconnect it."}}
+        page = {"items": [FINDING, other], "next_cursor": None, "limited": []}
+        service(answer(200, page))
+        assert main(["fix", "--yes"]) == 2
+        assert "--code stale-endpoint --on db" in capsys.readouterr().out
+        service(answer(200, page), answer(201, {}))
+        assert main(["fix", "--code", "stale-endpoint", "--on", "db", "--yes"]) == 0
+        assert "Disconnect it." in capsys.readouterr().out
+
+    def test_what_has_no_calls_is_only_shown(self, service, capsys):
+        page = {"items": [{**FINDING, "remedy": None}], "next_cursor": None, "limited": []}
+        service(answer(200, page))
+        assert main(["fix", "--yes"]) == 2
+        assert "web and db share no network." in capsys.readouterr().out
+
+
+class TestDiagnose:
+    @pytest.mark.parametrize(("severity", "fail_on", "code"), [
+        ("blocking", "blocking", 1), ("warning", "blocking", 0), ("warning", "warning", 1), ("info", "warning", 0),
+        ("info", "info", 1), ("blocking", "never", 0),
+    ])  # fmt: skip
+    def test_its_exit_code(self, service, capsys, severity, fail_on, code):
+        service(
+            answer(
+                200, {"items": [{**FINDING, "severity": severity}], "next_cursor": None, "limited": ["The firewall."]}
+            )
+        )
+        assert main(["diagnose", "--fail-on", fail_on]) == code
+        printed = capsys.readouterr().out
+        assert f"1 {severity}" in printed
+        assert "Not looked at: The firewall." in printed
+
+
+class TestViews:
+    def test_a_pipe_gets_one_line_for_each_row(self, service, capsys):
+        network = {"name": "n" * 200, "driver": "bridge", "endpoint_count": 2, "internal": True,
+                   "ipam": {"pools": [{"subnet": "10.0.0.0/24"}]}}  # fmt: skip
+        service(answer(200, {"items": [network], "next_cursor": None}))
+        assert main(["networks"]) == 0
+        head, row = capsys.readouterr().out.splitlines()
+        assert head.split() == ["NAME", "DRIVER", "SUBNETS", "ENDPOINTS", "INTERNAL"]
+        assert row.split() == ["n" * 200, "bridge", "10.0.0.0/24", "2", "yes"]
+
+    def test_events_in_one_line_each(self, service, capsys):
+        event = {"type": "network", "action": "connect", "name": "shop", "time": "2026-01-31T12:00:00.123456Z",
+                 "container": {"id": "1", "name": "web"}}  # fmt: skip
+        service(stream("id: 1", f"data: {json.dumps(event)}", ""))
+        assert main(["events", "-n", "1"]) == 0
+        assert capsys.readouterr().out == "2026-01-31T12:00:00.123   network connect shop web\n"
+
+
+class TestService:
+    def test_a_profile_names_it(self, scripted, tmp_path, monkeypatch):
+        lab, shop = (scripted([answer(200, {"items": [], "next_cursor": None})]) for _ in range(2))
+        (tmp_path / "token").write_text("secret\n")
+        folder = tmp_path / "bridgework"
+        folder.mkdir()
+        (folder / "config.toml").write_text(
+            f'default = "lab"\n[services.lab]\nurl = "{lab.url}"\ntoken = "lab-token"\n'
+            f'[services.shop]\nurl = "{shop.url}"\ntoken_file = "{tmp_path}/token"\n'
+        )
+        assert main(["networks"]) == 0
+        assert lab.requests[0][2]["authorization"] == "Bearer lab-token"
+        monkeypatch.setenv("BRIDGEWORK_URL", "http://127.0.0.1:1")
+        assert main(["networks", "--profile", "shop"]) == 0
+        assert shop.requests[0][2]["authorization"] == "Bearer secret"
+
+    def test_an_unknown_profile_is_named(self, tmp_path, capsys):
+        (tmp_path / "bridgework").mkdir()
+        (tmp_path / "bridgework" / "config.toml").write_text("[services.lab]\n")
+        assert main(["networks", "--profile", "x"]) == 2
+        assert "no service 'x' under [services]; it has: lab." in capsys.readouterr().err
+
+
+class TestStart:
+    def test_a_check_imports_neither_tables_nor_the_service(self):
+        late = [
+            "rich",
+            "yaml",
+            "tomllib",
+            "flask",
+            "bridgework.http",
+            "bridgework.cli.serve",
+            "bridgework.client.documents",
+        ]
+        code = (
+            "import sys; from bridgework.cli import main; main(['check', 'a', 'b', '--url', 'http://127.0.0.1:1']); "
+            f"print([name for name in {late} if name in sys.modules])"
+        )
+        path = {**os.environ, "PYTHONPATH": str(ROOT / "service")}
+        done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, check=True)
+        assert done.stdout == "[]\n"
+
+    @pytest.mark.parametrize("name", sorted(COMMANDS))
+    def test_each_command_has_help(self, name, capsys):
+        assert main([name, "--help"]) == 0
+        assert capsys.readouterr().out.startswith(f"Usage: bridgework {name}")
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_completion(self, shell, capsys):
+        assert main(["completion", shell]) == 0
+        assert "_BRIDGEWORK_COMPLETE" in capsys.readouterr().out
+
+    def test_names_of_containers_are_completed(self, service):
+        service(answer(200, {"items": [{"name": "web"}, {"name": "db"}], "next_cursor": None}))
+        command = root.get_command(None, "check")
+        source = next(one for one in command.params if one.name == "source")
+        with command.make_context("check", [], resilient_parsing=True) as context:
+            assert [one.value for one in source.shell_complete(context, "w")] == ["web"]
