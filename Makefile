@@ -1,6 +1,6 @@
 # Everything a person does with this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run unit test test-all test-engines check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench
+.PHONY: help run demo unit test test-all test-engines check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench
 PYTHON := .venv/bin/python
 
 help: ## List what can be made
@@ -8,6 +8,10 @@ help: ## List what can be made
 
 run: ## Start the service, with an engine of its own where the machine has none; Ctrl-C stops it
 	@scripts/run
+
+demo: ## Find and fix five typical faults on a private engine, which is removed at the end; takes half a minute
+	@scripts/bootstrap
+	@$(PYTHON) -m tools.demo
 
 # Tests wait more than they compute, so there are more processes than processors; each has an engine of its own.
 PROCESSES := $(shell expr 2 '*' $$(nproc))

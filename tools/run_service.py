@@ -201,6 +201,8 @@ def pages(url: str, token_file: Path) -> str:
     return (
         f"Console: {url}/console (it asks for the token that is in {token_file})\n"
         f"API reference: {url}/docs\n"
+        f"Command line: BRIDGEWORK_URL={url} BRIDGEWORK_TOKEN=$(cat {shlex.quote(str(token_file))}) "
+        f"{ROOT / '.venv/bin/bridgework'} --help\n"
         f"Log: {LOG}\n"
     )
 

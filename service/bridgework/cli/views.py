@@ -72,9 +72,15 @@ def show_containers(items: list[Container], form: str) -> None:
         output.document(items, form)
         return
     output.table(["NAME", "STATE", "IMAGE", "NETWORKS", "PORTS"], (
-        [one["name"], one["state"], one["image"], ", ".join(map(_endpoint, one["endpoints"])) or one["network_mode"],
+        [one["name"], one["state"], one["image"], _networks(one),
          ", ".join(map(_port, one["published_ports"])) or "-"] for one in items
     ))  # fmt: skip
+
+
+def _networks(one: Container) -> str:
+    if one["shares_network_with"]:
+        return f"that of {one['shares_network_with']['name']}"
+    return ", ".join(map(_endpoint, one["endpoints"])) or one["network_mode"]
 
 
 def _endpoint(one: Endpoint) -> str:
