@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from bridgework.diagnosis import address_rules, container_rules, host_rules, name_rules, network_rules, pool_rules
+from bridgework.diagnosis import (
+    address_rules,
+    container_rules,
+    host_rules,
+    link_rules,
+    name_rules,
+    network_rules,
+    pool_rules,
+)
 from bridgework.diagnosis.view import View
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.observations import EngineObservations
@@ -27,6 +35,11 @@ RULES: tuple[Rule, ...] = (
     host_rules.bridges_are_down,  # link-down
     host_rules.bridges_are_orphans,  # orphan-bridge
     host_rules.not_everything_was_seen,  # analysis-limited
+    link_rules.bridges_lost_their_address,  # bridge-address-missing
+    link_rules.neighbour_entries_are_wrong,  # stale-neighbour, duplicate-address
+    link_rules.addresses_are_taken_twice,  # duplicate-address
+    link_rules.networks_exceed_the_way_out,  # mtu-exceeds-egress
+    link_rules.router_advertisements_are_refused,  # router-advertisements-refused
     address_rules.subnets_of_networks_overlap,  # subnet-overlaps-network
     address_rules.subnets_overlap_host_routes,  # subnet-overlaps-host-route
     address_rules.subnets_hide_public_addresses,  # subnet-hides-public-addresses

@@ -233,6 +233,69 @@ ROWS = (
         references=("https://github.com/moby/moby/issues/26492",),
     ),
     Explanation(
+        "bridge-address-missing",
+        BLOCKING,
+        "The bridge of the network no longer has the address that is the gateway of its containers. They reach neither "
+        "the host nor anything outside, and the host has no route to them.",
+        "The addresses of the bridge on the host, compared with the gateway of the network. If systemd-networkd or "
+        "NetworkManager runs on the host and configures the bridge, the finding names its process and file.",
+        "Give the bridge its address again, and tell the program that removed it to leave Docker's links alone.",
+        "br-6c0dc947faf8, the bridge of simon_network, does not have its address 172.19.0.1. systemd-networkd (process "
+        "412) configures br-6c0dc947faf8.",
+        seen="Containers on one network reach each other and nothing else, often after a reload of the network setup.",
+        references=("https://github.com/systemd/systemd/issues/28626", "https://github.com/moby/moby/issues/40217"),
+    ),
+    Explanation(
+        "stale-neighbour",
+        BLOCKING,
+        "The ARP or NDP table has another MAC address for a container than the container has, so frames go nowhere or "
+        "to another station.",
+        "The neighbour entries of the host and of the namespaces, compared with the MAC addresses of the endpoints. "
+        "Only entries count that the kernel does not ask about again: permanent and reachable ones.",
+        "Delete the entry on the host, or restart the container that has the entry.",
+        "tomcat81 has the neighbour entry 172.19.0.3 with 02:00:00:00:00:01, but tomcat82 has 02:42:ac:13:00:03.",
+        seen="One container does not reach another one, although a third one does.",
+        references=("https://github.com/moby/moby/issues/36069", "https://man7.org/linux/man-pages/man7/arp.7.html"),
+    ),
+    Explanation(
+        "duplicate-address",
+        WARNING,
+        "Two stations on one network have the same address. The one that answers first gets the packets.",
+        "An interface of another container or of the host has the address of an endpoint. Or the neighbour entry for "
+        "the address was confirmed with the MAC address of another station, which the bridge has learnt behind a port.",
+        "Take the address away from the station that the engine did not give it to.",
+        "eth0 of intruder has 172.19.0.3, the address of tomcat82 on simon_network, as well.",
+        seen="Connections to one address work, stop, and work again, or another program answers.",
+        references=("https://github.com/moby/moby/issues/29610", "https://www.rfc-editor.org/rfc/rfc5227"),
+    ),
+    Explanation(
+        "mtu-exceeds-egress",
+        WARNING,
+        "The MTU of the network is larger than the MTU of the host's link to the outside. Large packets of its "
+        "containers need path MTU discovery for each destination, and are lost where a firewall drops its ICMP errors.",
+        "The MTU of the bridge and of the link of the default route on the host, with nothing sent.",
+        "Move the containers to a network whose com.docker.network.driver.mtu is the MTU of the link. For the default "
+        "bridge and for new networks, set mtu or default-network-opts in daemon.json.",
+        "The bridge of simon_network has an MTU of 1500 bytes, but wg0, the host's link to the outside, has 1420.",
+        seen="Small requests pass, and large uploads or TLS handshakes to the outside hang.",
+        references=("https://github.com/moby/moby/issues/49398", "https://github.com/moby/moby/issues/12565"),
+    ),
+    Explanation(
+        "router-advertisements-refused",
+        WARNING,
+        "The host got its IPv6 address from a router, but since it forwards IPv6 packets it ignores the router's "
+        "advertisements. Its default route is gone, or it goes when it expires.",
+        "An interface of the host with an address from an advertisement, accept_ra=1 and forwarding=1, and no default "
+        "route that does not come from an advertisement.",
+        "Set accept_ra of that interface to 2: then the kernel accepts advertisements although it forwards.",
+        "eth0 of the host ignores router advertisements: it forwards IPv6, and accept_ra is 1.",
+        seen="The host and its containers lose IPv6 some time after Docker was started with an IPv6 network.",
+        references=(
+            "https://github.com/docker/for-linux/issues/844",
+            "https://docs.kernel.org/networking/ip-sysctl.html",
+        ),
+    ),
+    Explanation(
         "mtu-mismatch",
         BLOCKING,
         "The packet is larger than the MTU of a link on the path, and it must not be fragmented.",

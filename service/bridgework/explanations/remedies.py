@@ -20,6 +20,10 @@ from bridgework.model.snapshot import Container, Endpoint, Network, Pool, Snapsh
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LONGEST_NAME = 48
 _IPV6_PREFIX = 64
+_MTU = "com.docker.network.driver.mtu"
+_OWN_OPTIONS = (".bridge.name", ".default_bridge", ".host_binding_ipv4", ".host_ipv4", ".host_ipv6")
+_MOVED = 8
+"""More containers than this are not moved by a remedy."""
 
 
 def is_plain(name: str) -> bool:
@@ -104,6 +108,29 @@ def way_out(snapshot: Snapshot, container: Container) -> Remedy:
         return share_network(snapshot, (container,))
     name, actions = _own_network(snapshot, (container,), {}, ipv6=False)
     return Remedy(f"Connect {container.name} to a network that is not internal, such as a new network {name}.", actions)
+
+
+def with_mtu(snapshot: Snapshot, network: Network, mtu_bytes: int) -> Remedy:
+    """Move the running containers of a bridge network to a new one with this MTU."""
+    members = [c for c in snapshot.containers if any(e.network_id == network.id for e in c.endpoints)]
+    name = f"{network.name if is_plain(network.name) else network.id[:12]}-mtu-{mtu_bytes}"
+    option = f"com.docker.network.driver.mtu={mtu_bytes}"
+    summary = f"Move the containers of {network.name} to a network with the option {option}."
+    if any(one.name == name for one in snapshot.networks) or len(members) > _MOVED or network.internal:
+        return Remedy(summary)
+    taken = (pool.subnet for one in snapshot.networks for pool in one.pools)
+    subnets = available_subnets(_IPV6_PREFIX, 1, taken) if network.ipv6_enabled else []
+    options = {**network.options, _MTU: str(mtu_bytes)}
+    # What is the old network's alone: the name of its bridge, and what makes it the default bridge.
+    kept = {key: value for key, value in options.items() if key == _MTU or not key.endswith(_OWN_OPTIONS)}
+    spec = NetworkSpec(name, ipv6_enabled=bool(subnets), pools=tuple(map(Pool, subnets)), options=kept)
+    actions: list[Action] = [CreateNetwork(spec)]
+    for container in members:
+        aliases = next(e.aliases for e in container.endpoints if e.network_id == network.id)
+        reference = container_reference(container)
+        actions.append(Disconnect(network_reference(snapshot, network), reference, force=True))
+        actions.append(Connect(name, reference, EndpointSpec(aliases=aliases)))
+    return Remedy(summary, tuple(actions))
 
 
 def _connect_again(network: str, container: Container, spec: EndpointSpec) -> tuple[Action, ...]:

@@ -43,8 +43,8 @@ _ROWS = (
         "A name or an address leads to another container than intended",
         f"{_DIAGNOSIS}.",
         _codes("""
-            name-ambiguous alias-already-held address-changed stale-address subnet-overlaps-network legacy-link
-            mac-address-ignored
+            name-ambiguous alias-already-held address-changed stale-address duplicate-address stale-neighbour
+            subnet-overlaps-network legacy-link mac-address-ignored
         """),
     ),
     Symptom(
@@ -66,7 +66,7 @@ _ROWS = (
             listens-on-loopback-only inter-container-off stale-address network-mode-none shared-network-stale
             shared-network-owner-down host-mode-no-own-address veth-detached link-down address-family-mismatch
             vlan-mode-private overlay-peer-unreachable node-unreachable reply-path-lost user-firewall-drop
-            docker-rule-drops container-paused neighbour-table-full
+            docker-rule-drops container-paused neighbour-table-full stale-neighbour duplicate-address
         """),
     ),
     Symptom(
@@ -76,7 +76,8 @@ _ROWS = (
         _codes("""
             internal-no-egress ip-forward-off firewall-rules-missing user-firewall-drop wrong-default-gateway
             masquerade-off host-no-route vlan-without-parent network-mode-none subnet-overlaps-host-route
-            subnet-hides-public-addresses dns-upstream-failed dns-loopback-upstream
+            subnet-hides-public-addresses dns-upstream-failed dns-loopback-upstream bridge-address-missing
+            router-advertisements-refused
         """),
     ),
     Symptom(
@@ -95,14 +96,16 @@ _ROWS = (
         "Check from `host` to the container.",
         _codes("""
             macvlan-host-filtered gateway-mode-isolated listens-on-loopback-only user-firewall-drop
-            subnet-overlaps-host-route
+            subnet-overlaps-host-route bridge-address-missing stale-neighbour
         """),
     ),
     Symptom(
         "slow-then-hangs",
         "A connection opens, and then it is slow or hangs",
         f"{_CHECK}, with `icmp`, `dont_fragment` and a `payload_bytes` of 1472.",
-        _codes("mtu-mismatch container-paused neighbour-table-full dns-upstream-failed name-ambiguous"),
+        _codes(
+            "mtu-mismatch mtu-exceeds-egress container-paused neighbour-table-full dns-upstream-failed name-ambiguous"
+        ),
     ),
     Symptom(
         "works-sometimes",
@@ -110,7 +113,7 @@ _ROWS = (
         f"{_DIAGNOSIS}.",
         _codes("""
             name-ambiguous alias-already-held neighbour-table-full address-tentative prediction-inconsistent
-            subnet-overlaps-network
+            subnet-overlaps-network duplicate-address stale-neighbour mtu-exceeds-egress
         """),
     ),
     Symptom(
@@ -120,7 +123,7 @@ _ROWS = (
         _codes("""
             firewall-rules-missing shared-network-stale shared-network-owner-down address-changed stale-address
             static-address-taken ip-forward-off network-gone network-forgotten host-port-taken legacy-link
-            veth-detached user-firewall-drop orphan-bridge
+            veth-detached user-firewall-drop orphan-bridge bridge-address-missing router-advertisements-refused
         """),
     ),
     Symptom(
@@ -151,7 +154,10 @@ _ROWS = (
         "ipv6-does-not-work",
         "IPv6 does not work",
         f"{_CHECK}, with `ip_version` 6.",
-        _codes("address-family-mismatch address-tentative ip-forward-off firewall-rules-missing reply-path-lost"),
+        _codes("""
+            address-family-mismatch address-tentative ip-forward-off firewall-rules-missing reply-path-lost
+            router-advertisements-refused bridge-address-missing
+        """),
     ),
     Symptom(
         "answer-is-uncertain",

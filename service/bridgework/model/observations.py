@@ -234,12 +234,46 @@ class FirewallRules:
 
 
 @dataclass(frozen=True, slots=True)
+class ForwardingEntry:
+    """A station that a bridge has learnt: the MAC address is behind the ``port`` of the ``bridge``."""
+
+    mac_address: str
+    port: str
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkManager:
+    """A program that configures a link of the host: systemd-networkd with its .network file, or NetworkManager."""
+
+    interface: str
+    program: str
+    pid: int
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertisedLink:
+    """A link of the host that has an IPv6 address from a router advertisement, and its settings for more of them."""
+
+    interface: str
+    accept_ra: int
+    forwarding: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HostObservation:
-    """What was observed of the engine's host, apart from its firewall: its namespace and forwarding."""
+    """What was observed of the engine's host, apart from its firewall: its namespace and forwarding.
+
+    ``forwarding_entries`` are the learnt stations of all bridges.
+    """
 
     observation: Observation
     ipv4_forwarding: bool | None = None
     ipv6_forwarding: bool | None = None
+    forwarding_entries: tuple[ForwardingEntry, ...] = ()
+    managers: tuple[LinkManager, ...] = ()
+    advertised_links: tuple[AdvertisedLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,7 +217,7 @@ def linked(*, own=(), theirs=(), masters=(4, 4), chains=None):
         for peer, address, facts in ((8, "10.1.0.2", dict(own)), (9, "10.1.0.3", dict(theirs)))
     ]
     outside = (
-        link(4, FRONT.bridge_name, "bridge"),
+        link(4, FRONT.bridge_name, "bridge", address="10.1.0.1"),
         link(8, "veth-a", "veth", 7, masters[0]),
         link(9, "veth-b", "veth", 7, masters[1]),
     )

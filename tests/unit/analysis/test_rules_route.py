@@ -383,7 +383,7 @@ def links(*, state="up", master=4, mtu=1500):
     )
     outside = (
         link(8, "veth27a5c19", "veth", 7, master),
-        link(4, FRONT.bridge_name, "bridge"),
+        link(4, FRONT.bridge_name, "bridge", addresses=["10.1.0.1"]),
         link(5, "br-odd", "bridge"),
     )
     return one, seen([(one, inside)], host=host(interfaces=outside))

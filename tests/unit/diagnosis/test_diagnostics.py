@@ -574,7 +574,8 @@ def test_what_hurts_most_comes_first():
 def test_a_healthy_engine_that_was_seen_whole_has_no_findings():
     veth = link(7, "veth0abcdef", peer_index=2, master_index=3)
     inside = {"web-id": replace(eth0()["web-id"], sockets=())}
-    seen = host(veth, LAB_BRIDGE, ipv4_forwarding=True)
+    bridge = replace(LAB_BRIDGE, addresses=(InterfaceAddress("172.18.0.1", 16, "ipv4", "global"),))
+    seen = host(veth, bridge, ipv4_forwarding=True)
     observations = EngineObservations(Observations(inside=inside, host=seen, firewall=FirewallRules(DOCKER_CHAINS)))
     assert diagnose(snapshot(LAB, WEB), observations) == ()
 

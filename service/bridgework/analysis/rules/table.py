@@ -28,10 +28,11 @@ from bridgework.analysis.rules.base import Rule, Situation, Step
 from bridgework.model.checks import Finding, Severity, Verdict
 
 LIMIT = "analysis-limited"
-UNDECIDED = frozenset({LIMIT, "address-tentative"})
+UNDECIDED = frozenset({LIMIT, "address-tentative", "duplicate-address"})
 """A warning with one of these codes makes the verdict inconclusive.
 
-Something was not observed, or it may change while the probe waits (duplicate address detection takes about 2 s).
+Something was not observed, or it may change while the probe waits (duplicate address detection takes about 2 s), or two
+stations have the address and the one that answers first gets the packet.
 """
 
 
@@ -117,6 +118,12 @@ ROUTE = (
 WIRE = (
     Rule(_at(Step.TUNNEL, "node-unreachable", LIMIT), overlay.node_is_silent),
     Rule(_at(Step.EXIT, "inter-container-off", "vlan-mode-private", LIMIT), wire.network_forbids),
+    # A gateway without its address answers no ARP request, and the host has no route to the network.
+    Rule(_at(Step.EXIT, "bridge-address-missing"), wire.bridge_lacks_its_address),
+    Rule(_at(Step.ROUTING, "bridge-address-missing"), wire.host_lacks_its_bridge_address),
+    # The frame goes to another station than the destination.
+    Rule(_at(Step.EXIT, "stale-neighbour", "duplicate-address"), wire.neighbour_is_wrong),
+    Rule(_at(Step.EXIT, "duplicate-address"), wire.address_is_taken_twice),
     Rule(_at(Step.OWN_INTERFACE, "link-down") | _at(Step.OWN_VETH, "veth-detached"), wire.own_link_is_broken),
     Rule(_at(Step.THEIR_INTERFACE, "link-down") | _at(Step.THEIR_VETH, "veth-detached"), wire.their_link_is_broken),
     # A packet that may not be fragmented stops at the first link that is too small.

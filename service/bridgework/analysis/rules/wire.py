@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from bridgework.analysis import link_layer
 from bridgework.analysis.address_choice import talks_inside, vlan_mode
-from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, version_of
 from bridgework.analysis.endpoint_links import endpoint_on, host_end_of, host_interface, interface_on
 from bridgework.analysis.name_lookup import is_linked
 from bridgework.analysis.routing import Candidate, Way, is_vlan
@@ -13,6 +14,7 @@ from bridgework.analysis.rules.base import (
     HOST,
     Findings,
     Situation,
+    component_of,
     finding,
     members,
     of_container,
@@ -85,6 +87,62 @@ def _is_opened_by_link(situation: Situation, candidate: Candidate, network: Netw
         return False
     # The exposed ports are those of EXPOSE and --expose. A published port counts as well.
     return f"{port}/{transport}" in target.exposed_ports or target.publishes(port, transport)
+
+
+def bridge_lacks_its_address(situation: Situation) -> Findings:
+    """Find a bridge that lost the address which the packet is sent to, or through."""
+    candidate = situation.candidate
+    if candidate is None or situation.source.is_host:
+        return
+    # The source asks on its own bridge for the gateway, or for the host itself.
+    through = candidate.way is Way.FORWARDED or candidate.is_host
+    if through and candidate.exit is not None and candidate.exit.bridge_name is not None:
+        host = situation.observations.host
+        for found in link_layer.missing_addresses(situation.snapshot, host, candidate.exit):
+            if version_of(found.evidence["address"]) == candidate.version:
+                yield found
+
+
+def host_lacks_its_bridge_address(situation: Situation) -> Findings:
+    """Find a bridge that lost its address, so that the host has no route to the network."""
+    candidate = situation.candidate
+    if candidate is None or not situation.source.is_host or candidate.network is None:
+        return
+    if candidate.network.bridge_name is not None:
+        host = situation.observations.host
+        for found in link_layer.missing_addresses(situation.snapshot, host, candidate.network):
+            if version_of(found.evidence["address"]) == candidate.version:
+                yield found
+
+
+def neighbour_is_wrong(situation: Situation) -> Findings:
+    """Find a neighbour entry of the source, or of the host, that leads to another station than the address's holder."""
+    candidate = situation.candidate
+    if candidate is None or candidate.network is None or candidate.network.bridge_name is None:
+        return
+    for attachment in (situation.source, situation.state.attachment_of(None)):
+        seen = situation.observed(attachment)
+        inside = interface_on(situation.observations, attachment, candidate.network.id)
+        name = candidate.network.bridge_name if attachment.is_host else inside.name if inside else None
+        if seen is None or name is None:
+            continue
+        # Between two containers of one bridge, the host's entries do not matter.
+        if attachment is not situation.source and candidate.way is Way.DIRECT:
+            continue
+        for wrong in link_layer.wrong_neighbours(
+            situation.snapshot, situation.observations, candidate.network, seen, name
+        ):
+            if wrong.entry.address == candidate.address:
+                yield link_layer.neighbour_finding(wrong, component_of(attachment), attachment.owner)
+
+
+def address_is_taken_twice(situation: Situation) -> Findings:
+    """Find another container, or the host, that has the destination's address as well."""
+    candidate = situation.candidate
+    if candidate is not None and candidate.network is not None:
+        for found in link_layer.duplicates(situation.snapshot, situation.observations):
+            if found.evidence["address"] == candidate.address:
+                yield found
 
 
 def own_link_is_broken(situation: Situation) -> Findings:

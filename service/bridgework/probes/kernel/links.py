@@ -9,7 +9,14 @@ import socket
 import struct
 from collections.abc import Iterator, Mapping
 
-from bridgework.model.observations import Interface, InterfaceAddress, InterfaceCounters, Neighbour, Route
+from bridgework.model.observations import (
+    ForwardingEntry,
+    Interface,
+    InterfaceAddress,
+    InterfaceCounters,
+    Neighbour,
+    Route,
+)
 from bridgework.probes.kernel import netlink, rtnetlink
 from bridgework.probes.kernel.netlink import Limit
 from bridgework.probes.kernel.printable import printable
@@ -24,6 +31,7 @@ _COUNTERS = struct.Struct("=8Q")
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_OPERSTATE = 1, 3, 4, 5, 10, 16
 _IFLA_LINKINFO, _IFLA_STATS64, _IFLA_LINK_NETNSID, _IFLA_INFO_KIND = 18, 23, 37, 1
 _ARPHRD_LOOPBACK = 772
+_IFA_F_PERMANENT = 0x80
 
 _SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 _PROTOCOLS = {1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"}
@@ -163,6 +171,28 @@ def neighbours(sock: socket.socket, limit: Limit | None = None) -> tuple[Neighbo
         for found in rtnetlink.neighbours(sock, family, limit)
         if found.state in _NEIGHBOUR_STATES
     )
+
+
+def forwarding_entries(sock: socket.socket, limit: Limit | None = None) -> tuple[ForwardingEntry, ...]:
+    """Return the stations that the bridges have learnt, as ``bridge fdb`` does, without the ports' own addresses."""
+    names = _InterfaceNames()
+    return tuple(
+        ForwardingEntry(found.link_address.hex(":"), port, bridge)
+        for found in rtnetlink.forwarding_entries(sock, limit)
+        if (port := names.get(found.port)) and (bridge := names.get(found.bridge))
+    )
+
+
+def advertised(sock: socket.socket, limit: Limit | None = None) -> tuple[str, ...]:
+    """Return the interfaces that have an IPv6 address from a router advertisement."""
+    # The kernel gives such an address the lifetime of its prefix; an address that a user adds is permanent by default.
+    names = _InterfaceNames()
+    found = (
+        names.get(one.interface)
+        for one in rtnetlink.addresses(sock, limit)
+        if one.family == socket.AF_INET6 and one.scope == 0 and not one.flags & _IFA_F_PERMANENT
+    )
+    return tuple(sorted({name for name in found if name}))
 
 
 def _address(packed: bytes | None) -> str | None:

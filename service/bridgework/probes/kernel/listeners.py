@@ -76,10 +76,10 @@ def _ask(
 def _owners(inodes: set[int], namespace_inode: int, ends: float) -> dict[int, dict[str, Any]]:
     """Return ``pid`` and ``process`` by socket, without processes that end meanwhile."""
     owners: dict[int, dict[str, Any]] = {}
-    for number, folder in _processes(namespace_inode):
+    for number, folder in processes(namespace_inode):
         own = {inode for inode in _socket_inodes(folder, ends) if inode in inodes and inode not in owners}
         if own:
-            owner = {"pid": number, "process": _name(folder)}
+            owner = {"pid": number, "process": process_name(folder)}
             owners.update((inode, owner) for inode in own)
         if len(owners) == len(inodes) or time.monotonic() >= ends:
             break
@@ -91,8 +91,8 @@ def docker_proxies(namespace_inode: int, ends: float) -> int | None:
     # A helper container in the host's network sees its own processes only. So 0 is believed only where the engine
     # itself was among the processes.
     proxies, engine_seen = 0, False
-    for _, folder in _processes(namespace_inode):
-        name = _name(folder)
+    for _, folder in processes(namespace_inode):
+        name = process_name(folder)
         proxies += name == "docker-proxy"
         engine_seen = engine_seen or name == "dockerd"
         if time.monotonic() >= ends:
@@ -100,7 +100,7 @@ def docker_proxies(namespace_inode: int, ends: float) -> int | None:
     return proxies if engine_seen else proxies or None
 
 
-def _processes(namespace_inode: int) -> Iterator[tuple[int, int]]:
+def processes(namespace_inode: int) -> Iterator[tuple[int, int]]:
     """Yield the number of each process in the namespace, and its folder, which is open until the next one."""
     numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
     for number in itertools.islice(numbers, MAX_PROCESSES):
@@ -130,7 +130,7 @@ def _socket_inodes(process: int, ends: float) -> Iterator[int]:
         return
 
 
-def _name(process: int) -> str:
+def process_name(process: int) -> str:
     """Return its name (``comm`` of proc(5))."""
     # Not from ``stat``, where the name is between brackets and may contain one.
     try:

@@ -19,7 +19,8 @@ _ADDRESS, _ROUTE, _NEIGHBOUR = struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBB
 _NEXT_HOP, _NUMBER = struct.Struct("=HBBi"), struct.Struct("=i")
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_MULTIPATH, _RTA_TABLE = 1, 4, 5, 6, 7, 9, 15
-_NDA_DST, _NDA_LLADDR = 1, 2
+_NDA_DST, _NDA_LLADDR, _NDA_MASTER = 1, 2, 9
+_NUD_PERMANENT = 0x80
 _MAIN_TABLE = 254
 RTN_UNICAST = 1
 DEAD_ENDS = frozenset({6, 7, 8})
@@ -67,6 +68,14 @@ class Neighbour(NamedTuple):
     state: int
     packed: bytes
     link_address: bytes | None
+
+
+class ForwardingEntry(NamedTuple):
+    """A station behind a port of a bridge, both as indexes of interfaces."""
+
+    port: int
+    bridge: int
+    link_address: bytes
 
 
 def addresses(sock: socket.socket, limit: Limit | None = None) -> Iterator[Address]:
@@ -122,6 +131,17 @@ def neighbours(sock: socket.socket, family: int = socket.AF_UNSPEC, limit: Limit
         packed = found.get(_NDA_DST)
         if packed and len(packed) in FAMILY_OF_LENGTH:
             yield Neighbour(interface, state, packed, found.get(_NDA_LLADDR))
+
+
+def forwarding_entries(sock: socket.socket, limit: Limit | None = None) -> Iterator[ForwardingEntry]:
+    """Yield what all bridges have learnt. Raises like ``netlink.dump``."""
+    for body in netlink.dump(sock, _RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_BRIDGE, 0, 0, 0, 0), limit):
+        _, port, state, _, _ = _NEIGHBOUR.unpack_from(body)
+        found = netlink.attributes(body, _NEIGHBOUR.size)
+        bridge, link_address = number(found.get(_NDA_MASTER)), found.get(_NDA_LLADDR)
+        # A permanent entry is the port's own address.
+        if bridge is not None and link_address and state != _NUD_PERMANENT:
+            yield ForwardingEntry(port, bridge, link_address)
 
 
 def delete_neighbours(sock: socket.socket, entries: Iterable[tuple[int, bytes]]) -> bool:

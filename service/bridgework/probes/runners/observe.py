@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from bridgework.model.observations import HostObservation, NeighbourTable, Observation, ResolverConfiguration
 from bridgework.model.probe_port import Aspect
-from bridgework.probes.kernel import links, listeners, netlink
+from bridgework.probes.kernel import link_settings, links, listeners, netlink
 from bridgework.probes.kernel.neighbour_table import table_usage
 
-HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbour_table", "sockets", "sysctls")
+HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "neighbour_table", "sockets", "sysctls")
 # One observation ends after this time, whatever a container has put into its namespace.
 MAX_OBSERVE_S = 5.0
 HOST_MESSAGES = 262_144
@@ -90,13 +90,26 @@ def observe(
 
 def observe_host(ends: float | None = None) -> HostObservation:
     """Read the engine's host, without its firewall."""
+    ends = time.monotonic() + MAX_OBSERVE_S if ends is None else ends
     observation = observe(HOST_ASPECTS, None, ends, HOST_MESSAGES)
     settings = dict(observation.sysctls)
     return HostObservation(
         observation=observation,
         ipv4_forwarding=_switch(settings.get("net.ipv4.ip_forward")),
         ipv6_forwarding=_switch(settings.get("net.ipv6.conf.all.forwarding")),
+        forwarding_entries=_dumped(links.forwarding_entries, ends),
+        managers=link_settings.managers(observation.inode, observation.interfaces or (), ends),
+        advertised_links=link_settings.advertised_links(_dumped(links.advertised, ends)),
     )
+
+
+def _dumped(read: Callable[[socket.socket, netlink.Limit], tuple[_Found, ...]], ends: float) -> tuple[_Found, ...]:
+    """Return what ``read`` gives before ``ends``; nothing where the kernel refuses or takes too long."""
+    try:
+        with netlink.open_socket() as sock:
+            return read(sock, netlink.Limit(ends, HOST_MESSAGES))
+    except OSError:
+        return ()
 
 
 def _neighbour_table() -> NeighbourTable | None:

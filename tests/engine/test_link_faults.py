@@ -1,0 +1,246 @@
+"""Faults of links on a real engine: each is provoked, found with its culprit, and gone after the remedy as given."""
+
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.api import check, codes, run
+from tests.support.raw_engine import Raw
+
+NETWORKD = Path("/usr/lib/systemd/systemd-networkd")
+HTTPD = ["httpd", "-f", "-p", "8080"]
+
+
+@pytest.fixture
+def raw(engine):
+    return Raw(engine)
+
+
+@pytest.fixture
+def pair(api):
+    """Two containers on one network; the kernel's name of its bridge."""
+    bridge = api.post("/v1/networks", {"name": "lab"}, status=201)["bridge_name"]
+    run(api, "web", network_mode="lab", command=HTTPD)
+    run(api, "client", network_mode="lab")
+    return bridge
+
+
+def inside(raw, name, *command):
+    pid = raw.get(f"/containers/{name}/json")["State"]["Pid"]
+    return subprocess.run(["nsenter", f"--target={pid}", "--net", *command], check=True, capture_output=True, text=True)
+
+
+def endpoint(raw, name, network="lab"):
+    return raw.get(f"/containers/{name}/json")["NetworkSettings"]["Networks"][network]
+
+
+def found(api, code):
+    return [one for one in api.get("/v1/diagnostics")["items"] if one["code"] == code]
+
+
+def only(api, code):
+    (one,) = found(api, code)
+    return one
+
+
+def follow(api, raw, finding):
+    """Send the calls of a remedy, and run its commands on the host, exactly as given."""
+    remedy = finding["remedy"]
+    assert remedy["calls"] or remedy["commands"]
+    api.send_remedy(remedy)
+    for command in remedy["commands"]:
+        raw.in_namespace(*command.split())
+
+
+def explained(answer, code):
+    """The check is unreachable or undecided for this reason, and the prediction is not at odds with it."""
+    assert code in codes(answer["findings"]), answer
+    assert "prediction-inconsistent" not in codes(answer["findings"])
+    return next(one for one in answer["findings"] if one["code"] == code)
+
+
+def test_a_bridge_that_lost_its_address_is_found_and_gets_it_back(api, raw, pair):
+    gateway = endpoint(raw, "web")["Gateway"]
+    raw.in_namespace("ip", "address", "flush", "dev", pair, "scope", "global")
+    fault = only(api, "bridge-address-missing")
+    assert (fault["severity"], fault["component"]["name"]) == ("blocking", "lab")
+    assert (fault["evidence"]["bridge"], fault["evidence"]["address"]) == (pair, gateway)
+    explained(check(api, "client", {"host": True}, protocol="icmp", timeout_ms=500), "bridge-address-missing")
+    explained(check(api, "host", "web", protocol="icmp", timeout_ms=500), "bridge-address-missing")
+    follow(api, raw, fault)
+    assert found(api, "bridge-address-missing") == []
+    for source, destination in (("client", {"host": True}), ("host", "web")):
+        assert check(api, source, destination, protocol="icmp")["verdict"] == "reachable"
+
+
+@contextmanager
+def networkd(engine, directory, file):
+    """systemd-networkd in the engine's network namespace, with a /run of its own, and this .network file."""
+    script = f"""
+        mount -t tmpfs none /run && mkdir -p /run/systemd/network /run/systemd/netif/links /run/systemd/netif/leases &&
+        chown -R systemd-network: /run/systemd/netif && mount -t sysfs -o ro none /sys &&
+        cp {file} /run/systemd/network/{file.name} && exec {NETWORKD}
+    """
+    with (directory / "networkd.log").open("wb") as log:
+        command = ["nsenter", f"--net={engine.namespace}", "unshare", "--mount", "sh", "-c", script]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.skipif(not NETWORKD.exists(), reason="systemd-networkd is not installed")
+@pytest.mark.usefixtures("pair")
+def test_systemd_networkd_that_took_the_address_of_a_bridge_is_named(api, raw, engine, tmp_path):
+    file = tmp_path / "10-all.network"
+    file.write_text("[Match]\nName=br-*\n[Network]\nDHCP=no\nLinkLocalAddressing=no\n")
+    with networkd(engine, tmp_path, file) as process:
+        ends = time.monotonic() + 20
+        while not (faults := found(api, "bridge-address-missing")):
+            assert time.monotonic() < ends, (tmp_path / "networkd.log").read_text()
+            time.sleep(0.1)
+        (fault,) = faults
+        manager = fault["evidence"]["manager"]
+        assert manager == {
+            "program": "systemd-networkd",
+            "pid": process.pid,
+            "file": f"/run/systemd/network/{file.name}",
+        }
+        assert f"systemd-networkd (process {process.pid})" in fault["message"]
+        assert "Unmanaged=yes" in fault["remedy"]["summary"]
+        follow(api, raw, fault)
+        assert found(api, "bridge-address-missing") == []
+        assert check(api, "client", {"host": True}, protocol="icmp")["verdict"] == "reachable"
+
+
+def test_a_permanent_neighbour_entry_of_the_host_that_is_wrong_is_found_and_deleted(api, raw, pair):
+    web = endpoint(raw, "web")
+    raw.in_namespace("ip", "neighbour", "replace", web["IPAddress"], "lladdr", "02:00:00:00:00:99", "dev", pair)
+    fault = only(api, "stale-neighbour")
+    assert (fault["severity"], fault["component"]["kind"]) == ("blocking", "host")
+    assert fault["evidence"]["mac_address"] == "02:00:00:00:00:99"
+    assert fault["evidence"]["mac_address_of_endpoint"] == web["MacAddress"]
+    answer = check(api, "host", "web", protocol="tcp", port=8080, timeout_ms=500)
+    assert answer["verdict"] == "unreachable"
+    explained(answer, "stale-neighbour")
+    follow(api, raw, fault)
+    assert found(api, "stale-neighbour") == []
+    assert check(api, "host", "web", protocol="tcp", port=8080)["verdict"] == "reachable"
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_permanent_neighbour_entry_of_a_container_that_is_wrong_is_gone_after_its_restart(api, raw):
+    web = endpoint(raw, "web")["IPAddress"]
+    inside(raw, "client", "ip", "neighbour", "replace", web, "lladdr", "02:00:00:00:00:99", "dev", "eth0")
+    answer = check(api, "client", "web", protocol="icmp", timeout_ms=500)
+    assert answer["verdict"] == "unreachable"
+    fault = explained(answer, "stale-neighbour")
+    assert only(api, "stale-neighbour")["component"]["name"] == fault["component"]["name"] == "client"
+    follow(api, raw, fault)
+    assert found(api, "stale-neighbour") == []
+    assert check(api, "client", "web", protocol="icmp")["verdict"] == "reachable"
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_container_that_took_the_address_of_another_one_is_named_and_gives_it_back(api, raw):
+    run(api, "intruder", network_mode="lab")
+    web = endpoint(raw, "web")["IPAddress"]
+    inside(raw, "intruder", "ip", "address", "add", f"{web}/16", "dev", "eth0")
+    fault = only(api, "duplicate-address")
+    assert fault["component"]["name"] == "web"
+    assert fault["evidence"]["other"] == "intruder"
+    follow(api, raw, fault)
+    assert found(api, "duplicate-address") == []
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_check_that_reached_the_wrong_container_names_it(api, raw):
+    run(api, "intruder", network_mode="lab")
+    web, intruder = endpoint(raw, "web"), endpoint(raw, "intruder")
+    inside(raw, "intruder", "ip", "address", "add", f"{web['IPAddress']}/16", "dev", "eth0")
+    # The client has asked, and the intruder was quicker.
+    inside(raw, "client", "ip", "neighbour", "replace", web["IPAddress"], "lladdr", intruder["MacAddress"],
+           "nud", "reachable", "dev", "eth0")  # fmt: skip
+    answer = check(api, "client", "web", protocol="tcp", port=8080, timeout_ms=500)
+    fault = explained(answer, "duplicate-address")
+    assert (fault["component"]["name"], fault["evidence"]["station"]) == ("web", "intruder")
+
+
+@pytest.fixture
+def uplink(raw):
+    """A link of the host to the outside with a default route; the namespace of the other end."""
+    name = f"{raw.namespace.name}-out"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    raw.in_namespace("ip", "link", "add", "wan0", "mtu", "1400", "type", "veth",
+                     "peer", "name", "lan0", "netns", f"/run/netns/{name}")  # fmt: skip
+    raw.in_namespace("ip", "address", "add", "192.0.2.1/24", "dev", "wan0")
+    raw.in_namespace("ip", "link", "set", "wan0", "up")
+    subprocess.run(["ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.lan0.accept_dad=0"], check=True)
+    subprocess.run(["ip", "-n", name, "address", "add", "192.0.2.2/24", "dev", "lan0"], check=True)
+    subprocess.run(["ip", "-n", name, "link", "set", "lan0", "mtu", "1400", "up"], check=True)
+    raw.in_namespace("ip", "route", "add", "default", "via", "192.0.2.2")
+    yield name
+    raw.in_namespace("ip", "link", "delete", "wan0")
+    subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+@pytest.mark.usefixtures("uplink")
+def test_a_network_with_a_larger_mtu_than_the_way_out_is_found_and_moved(api, raw, pair):
+    fault = only(api, "mtu-exceeds-egress")
+    assert (fault["severity"], fault["component"]["name"]) == ("warning", "lab")
+    evidence = fault["evidence"]
+    assert (evidence["bridge"], evidence["bridge_mtu_bytes"]) == (pair, 1500)
+    assert (evidence["interface"], evidence["interface_mtu_bytes"]) == ("wan0", 1400)
+    follow(api, raw, fault)
+    assert found(api, "mtu-exceeds-egress") == []
+    assert '"mtu":1400' in inside(raw, "web", "ip", "-json", "link", "show").stdout
+    assert check(api, "client", {"name": "web"}, protocol="tcp", port=8080)["verdict"] == "reachable"
+
+
+def advertise(namespace, interface):
+    """Send one router advertisement with a prefix (RFC 4861, 4.2 and 4.6.2) to all nodes of the link."""
+    script = f"""
+import socket, struct
+sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex("{interface}"))
+prefix = struct.pack("!BBBBIII16s", 3, 4, 64, 0xC0, 3600, 1800, 0, socket.inet_pton(socket.AF_INET6, "2001:db8:5::"))
+sock.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix, ("ff02::1", 0))
+"""
+    subprocess.run(["ip", "netns", "exec", namespace, "python3", "-c", script], check=True)
+
+
+def ipv6_routes(raw):
+    return raw.in_namespace("ip", "-6", "route", "show", "default", "dev", "wan0")
+
+
+def test_a_host_that_forwards_and_so_refuses_advertisements_is_found_and_accepts_them_again(api, raw, uplink):
+    before = raw.in_namespace("cat", "/proc/sys/net/ipv6/conf/all/forwarding").strip()
+    raw.in_namespace("sysctl", "-qw", "net.ipv6.conf.all.forwarding=0", "net.ipv6.conf.wan0.accept_ra=1",
+                     "net.ipv6.conf.wan0.accept_dad=0")  # fmt: skip
+    try:
+        learn(raw, uplink)
+        assert found(api, "router-advertisements-refused") == []
+        raw.in_namespace("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")  # as the engine does for an IPv6 network
+        fault = only(api, "router-advertisements-refused")
+        assert fault["evidence"] == {"interface": "wan0", "sysctl": "net.ipv6.conf.wan0.accept_ra", "value": 1}
+        assert ipv6_routes(raw) == ""
+        follow(api, raw, fault)
+        learn(raw, uplink)
+        assert found(api, "router-advertisements-refused") == []
+    finally:
+        raw.in_namespace("sysctl", "-qw", f"net.ipv6.conf.all.forwarding={before}")
+
+
+def learn(raw, namespace):
+    """Advertise until the host has a default route by it."""
+    ends = time.monotonic() + 10
+    while not ipv6_routes(raw):
+        assert time.monotonic() < ends
+        advertise(namespace, "lan0")
+        time.sleep(0.1)
