@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 WIDTH = 120
-_LONGEST_INLINE = 90
-_LONGEST_DESCRIBED = 70
+_LONGEST_INLINE = 100
+_LONGEST_DESCRIBED = 90
 _SCALARS = (str, int, float, bool, type(None))
 
 
