@@ -63,8 +63,9 @@ class Attachment:
         """Whether both use the same namespace."""
         if self.is_host or other.is_host:
             return self.is_host and other.is_host
-        # A stale sharer is alone in the old namespace, although it names the same owner as the other sharers.
-        if Condition.STALE in {self.condition, other.condition}:
+        # A stale sharer is alone in the old namespace, although it names the same owner as the other sharers. A sharer
+        # that does not run is in no namespace.
+        if {self.condition, other.condition} & {Condition.STALE, Condition.DOWN, Condition.OWNER_DOWN}:
             return self.container == other.container
         # Two containers that share X are in one namespace with X and with each other.
         return self.owner is not None and other.owner is not None and self.owner.id == other.owner.id
