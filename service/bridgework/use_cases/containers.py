@@ -17,7 +17,13 @@ from bridgework.model.snapshot import Container, Snapshot
 from bridgework.policy.access import PROJECT_LABEL, Role, require_ownership, require_role
 from bridgework.policy.ownership import require_place
 from bridgework.use_cases.networks import carries
-from bridgework.use_cases.preflight.container_conflicts import explained, name_taken, obstacle, owner_conflict
+from bridgework.use_cases.preflight.container_conflicts import (
+    explained,
+    name_taken,
+    network_gone,
+    obstacle,
+    owner_conflict,
+)
 from bridgework.use_cases.preflight.network import require_valid
 from bridgework.use_cases.services import Actor, Services
 from bridgework.use_cases.views import DescribedContainer, describe_container, with_state
@@ -164,12 +170,13 @@ def stop_container(actor: Actor, reference: str, grace_s: int | None) -> Describ
 
 
 def restart_container(actor: Actor, reference: str, grace_s: int | None) -> DescribedContainer:
-    """Stop and start a container. Nothing is stopped when the container whose network it shares is not running."""
+    """Stop and start a container. Nothing is stopped where it is known that the container cannot start again."""
     engine = actor.services.engine
     grace = actor.services.stop_grace_s if grace_s is None else grace_s
 
     def act(container: Container) -> None:
-        missing = owner_conflict(engine.snapshot(), container.name, container.shares_with)
+        snapshot = engine.snapshot()
+        missing = owner_conflict(snapshot, container.name, container.shares_with) or network_gone(snapshot, container)
         if missing is not None:
             raise missing
         engine.restart_container(container.id, grace)

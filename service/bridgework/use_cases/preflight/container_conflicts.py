@@ -9,7 +9,7 @@ from bridgework.model.actions import Disconnect, Read, StartContainer
 from bridgework.model.errors import Conflict, Remedy
 from bridgework.model.snapshot import Container, PublishedPort, Snapshot
 from bridgework.policy.host_ports import claims_of, clash, held_by, publisher_of
-from bridgework.use_cases.preflight.endpoint import address_conflict
+from bridgework.use_cases.preflight.endpoint import address_conflict, mode_conflict
 from bridgework.use_cases.services import Services
 
 
@@ -64,7 +64,7 @@ def _explanation(services: Services, snapshot: Snapshot, container: Container, c
         case "static-address-taken":
             return _address_conflict(snapshot, container)
         case "network-gone":
-            return _network_gone(snapshot, container)
+            return network_gone(snapshot, container)
         case _:
             return None
 
@@ -74,7 +74,7 @@ def obstacle(services: Services, snapshot: Snapshot, container: Container) -> Co
 
     For a running container it is what would make the next start fail.
     """
-    found = owner_conflict(snapshot, container.name, container.shares_with) or _network_gone(snapshot, container)
+    found = owner_conflict(snapshot, container.name, container.shares_with) or network_gone(snapshot, container)
     if found is not None or container.running:
         return found
     ports = claims_of(snapshot, container)
@@ -133,10 +133,11 @@ def _address_conflict(snapshot: Snapshot, container: Container) -> Conflict | No
     return next((conflict for conflict in found if conflict is not None), None)
 
 
-def _network_gone(snapshot: Snapshot, container: Container) -> Conflict | None:
+def network_gone(snapshot: Snapshot, container: Container) -> Conflict | None:
+    """Return why the container cannot start: a network of its endpoints, or of its mode, does not exist."""
     gone = [endpoint for endpoint in container.endpoints if endpoint.network_id not in snapshot.networks_by_id]
     if not gone:
-        return None
+        return mode_conflict(snapshot, container)
     forget = (Disconnect(endpoint.network_id, container.id) for endpoint in gone)
     names = ", ".join(endpoint.network_name for endpoint in gone)
     return Conflict(

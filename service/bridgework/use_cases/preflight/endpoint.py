@@ -11,8 +11,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from bridgework.ipam.usage import PoolUsage, usage_of
-from bridgework.model.actions import Connect, Disconnect, Read, StartContainer, StopContainer
-from bridgework.model.create_specs import EndpointSpec
+from bridgework.model.actions import Connect, CreateNetwork, Disconnect, Read, StartContainer, StopContainer
+from bridgework.model.create_specs import EndpointSpec, NetworkSpec
 from bridgework.model.errors import BridgeworkError, Conflict, InputFault, Remedy
 from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
 from bridgework.policy.driver_options import ENGINE_OF_API
@@ -139,9 +139,36 @@ def require_possible(snapshot: Snapshot, network: Network, container: Container,
                 (StopContainer(container.id), Connect(network.id, container.id, spec), StartContainer(container.id)),
             ),
         )
+    if container.running:
+        gone = mode_conflict(snapshot, container)
+        if gone is not None:
+            raise gone
     conflict = endpoint_conflict(snapshot, network, spec, starts=container.running)
     if conflict is not None:
         raise conflict
+
+
+def mode_conflict(snapshot: Snapshot, container: Container) -> Conflict | None:
+    """Return the conflict for a container whose ``NetworkMode`` names a network that is gone.
+
+    The engine looks for that network before it connects a running container to any other, and at each start
+    (26.1.5 and 28.5.2, measured; moby's ``normalizeNetMode``). A disconnect does not help, since the mode stays.
+    """
+    mode = container.network_mode
+    if mode in {"bridge", "host", "none", "default"} or container.shares_with:
+        return None
+    if mode in snapshot.networks_by_name or mode in snapshot.networks_by_id:
+        return None
+    return Conflict(
+        code="network-gone",
+        detail=f"{container.name} was created with the network {mode}, which does not exist. The engine does not start "
+        "such a container, and connects it to no network.",
+        remedy=Remedy(
+            f"Create a network named {mode} again, or create the container again on a network that exists.",
+            (CreateNetwork(NetworkSpec(mode)),),
+        ),
+        facts={"networks": [{"id": "", "name": mode}]},
+    )
 
 
 def endpoint_conflict(snapshot: Snapshot, network: Network, spec: EndpointSpec, *, starts: bool) -> Conflict | None:
