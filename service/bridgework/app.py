@@ -38,6 +38,7 @@ from bridgework.http.resources.inside import routes as inside
 from bridgework.http.resources.matrix import routes as matrix
 from bridgework.http.resources.matrix.requests import MatrixRequestSchema
 from bridgework.http.resources.networks import routes as networks
+from bridgework.http.resources.plans import routes as plans
 from bridgework.http.resources.probe import routes as probe
 from bridgework.http.resources.topology import routes as topology
 from bridgework.http.schemas.answers import plain
@@ -63,6 +64,7 @@ RESOURCES: Sequence[Resource] = (
     connectivity.RESOURCE,
     matrix.RESOURCE,
     assertions.RESOURCE,
+    plans.RESOURCE,
     probe.RESOURCE,
     diagnosis.RESOURCE,
     topology.RESOURCE,

@@ -485,6 +485,26 @@ class Diagnosis(TypedDict):
     """What could not be inspected; the same on every page."""
 
 
+class Difference(TypedDict):
+    """The difference in reachability between the engine before and after the plan. The pairs are those of
+    containers, of the host to containers, and of both to the ports that containers publish at the host. The
+    protocols are ICMP, and TCP and UDP at the ports that a container publishes, exposes or listens on.
+    """
+
+    pairs_total: int
+    """The number of pairs that change."""
+    pairs: list[PlanPair]
+    """The pairs that change, by their names; at most 1000 of them."""
+    containers: list[PlanGroup]
+    """The pairs that change, counted for each container at one of their ends."""
+    services: list[PlanGroup]
+    """The pairs that change, counted for each service of Docker Compose."""
+    networks: list[PlanGroup]
+    """The pairs that change, counted for each network that both ends are on."""
+    outside: list[Opening]
+    """The ports of the host that open or close to other hosts."""
+
+
 class Edge(TypedDict):
     """A connection between two nodes of the topology graph."""
 
@@ -1182,6 +1202,23 @@ class Node(TypedDict):
     """Further facts by name; for a container its `image`, `state` and `network_mode`, for example."""
 
 
+class Opening(TypedDict):
+    """A port of the host that opens or closes to other hosts."""
+
+    container: Reference
+    """The container that publishes the port."""
+    protocol: str
+    """The transport protocol, `tcp` or `udp`."""
+    host_ip: str
+    """The address of the host; `0.0.0.0` and `::` are all addresses of one IP version."""
+    host_port: int | None
+    """The port of the host; null when the engine chooses it."""
+    container_port: int
+    """The port of the container."""
+    becomes: ExpectedVerdict
+    """`reachable` when the port opens, `unreachable` when it closes."""
+
+
 class Overlay(TypedDict):
     """An overlay network, as one node knows it."""
 
@@ -1204,6 +1241,98 @@ class Phases(TypedDict):
     """Milliseconds to connect; null when the protocol has no connection."""
     first_byte: float | None
     """Milliseconds until the first byte of the answer; null when the protocol has no such phase."""
+
+
+class Plan(TypedDict):
+    """A plan: what its changes would do, in order, and what they would do together."""
+
+    id: str
+    """The digest of the changes: the same changes in the same order have the same id. Audit lines name it."""
+    steps: list[PlanStep]
+    """The changes in order, each with what it would do."""
+    possible: bool
+    """Whether every change can be made: no step has the outcome `conflict`."""
+    undoable: bool
+    """Whether every change can be undone."""
+    difference: Difference
+    """Who would reach whom afterwards that does not now, and the other way round."""
+    appearing_findings: list[Finding]
+    """The findings of the diagnosis that the plan would cause."""
+    disappearing_findings: list[Finding]
+    """The findings of the diagnosis that the plan would end."""
+    limited: list[str]
+    """What could not be seen or foreseen, so that the difference may be incomplete there."""
+
+
+class PlanGroup(TypedDict):
+    """Pairs that have something in common, counted by what they become."""
+
+    id: str
+    """The Docker id of the container or network; empty for a service of Docker Compose."""
+    name: str
+    """The name of the container or network, or `project/service` of Docker Compose."""
+    becomes_reachable: int
+    """The number of pairs that become reachable."""
+    becomes_unreachable: int
+    """The number of pairs that become unreachable."""
+    becomes_inconclusive: int
+    """The number of pairs of which the plan cannot say what they become."""
+
+
+class PlanPair(TypedDict):
+    """A pair whose reachability changes."""
+
+    source: Component
+    """The container that sends, or the host."""
+    destination: Component
+    """The container that is reached, or the host, at a port that it publishes."""
+    protocol: str
+    """The protocol of the pair; `icmp` means a ping. Known values, to which more may be added: icmp, tcp, udp."""
+    port: int | None
+    """The destination port; null for `icmp`."""
+    before: Verdict
+    """The predicted verdict before the plan."""
+    after: Verdict
+    """The predicted verdict after the plan."""
+    assumes_listener: bool
+    """Whether `after` assumes that a program of the destination listens at the port. That is not known of a
+    container that the plan starts: the service assumes its published and exposed ports.
+    """
+
+
+class PlanRequest(TypedDict):
+    """Changes to plan, in order."""
+
+    changes: list[PlannedCall]
+    """The changes, in the order in which they are made. A later change sees what an earlier one makes."""
+
+
+class PlanStep(TypedDict):
+    """One change of a plan, and what would come of it."""
+
+    call: Call
+    """The change, as the request that makes it."""
+    outcome: str
+    """What the change would do: `changes` something, leave everything as it is (`unchanged`), or be refused
+    (`conflict`). Known values, to which more may be added: changes, unchanged, conflict.
+    """
+    problem: Problem | None
+    """Why the change would be refused; null when it would not be."""
+    undoable: bool
+    """Whether the change can be undone. A deleted container cannot be brought back."""
+    undo: list[Call]
+    """Requests that undo the change, in order; empty when nothing can or need be undone."""
+
+
+class PlannedCall(TypedDict):
+    """One change of a plan, as the request that makes it: a call of a remedy fits as it stands."""
+
+    method: Literal["POST", "PUT", "DELETE"]
+    """The HTTP method of the request."""
+    path: str
+    """The path of the request with its query, such as `/v1/networks/web/endpoints/tomcat81`."""
+    body: NotRequired[dict[str, Any] | None]
+    """The JSON body of the request; null when the request has no body."""
 
 
 class Pool(TypedDict):

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
         NetworkCreate,
         NetworkPage,
         NetworkType,
+        Plan,
+        PlanRequest,
         ProblemType,
         ProblemTypePage,
         PruneResult,
@@ -590,6 +592,13 @@ class Operations:
         Needs the role `viewer`.
         """
         return self.transport.text(Request("POST", "/v1/connectivity/assertions", body=body, accept=media_type))
+
+    def make_aplan(self, body: PlanRequest, *, if_match: str | None = None) -> Plan:
+        """Plan changes.
+
+        Needs the role `viewer`.
+        """
+        return self.transport.document(Request("POST", "/v1/plans", body=body, headers={"If-Match": if_match}))
 
     def probe_for_prometheus(
         self,

@@ -99,6 +99,8 @@ class Operation:
     supports_dry_run: bool = False
     idempotent: bool = False
     conditional: bool = False
+    # The view compares If-Match itself: the tag is that of the answer that it is about to give.
+    judges_precondition: bool = False
     cached: bool = False
     concurrency_pool: str = "light"
     max_items: int | None = None

@@ -193,6 +193,8 @@ def _check_preconditions(operation: Operation, reader: Operation | None, context
         if_none_match = None
     if operation.role is None or (if_match is None and if_none_match is None):
         return
+    if operation.judges_precondition and if_none_match is None:
+        return
     if reader is None or not (operation.conditional or operation.method == "GET"):
         raise HttpProblem(
             "precondition-not-supported",

@@ -132,6 +132,47 @@ def first_address(pool: Pool) -> str | None:
     return None if subnet is None else text_of(subnet.version, _assignable(subnet, parse(pool.ip_range)).first)
 
 
+def next_address(
+    network: Network, endpoints: Iterable[Endpoint], version: int, wanted: str | None = None
+) -> tuple[str, Pool] | None:
+    """Return the address that the engine gives the next endpoint, and its pool; ``None`` where none is left.
+
+    That is ``wanted``, or the lowest address of the first pool that nothing holds now. The engine does not spare what a
+    stopped container is configured with (moby's ``libnetwork/ipam``; 26.1.5 and 28.5.2, measured). An IPAM driver other
+    than the engine's own chooses in its own way, so its choice is not known either.
+    """
+    endpoints = tuple(endpoints)
+    for pool in network.pools:
+        subnet = parse(pool.subnet)
+        if subnet is None or subnet.version != version:
+            continue
+        if wanted is not None:
+            if _number_within(wanted, subnet) is not None:
+                return wanted, pool
+        elif network.ipam_driver == "default":
+            numbers = (_number_within(h.address, subnet) for h in _holders(network, pool, endpoints) if _holds(h))
+            held = {number for number in numbers if number is not None}
+            number = _lowest(_assignable(subnet, parse(pool.ip_range)), held)
+            if number is not None:
+                return text_of(version, number), pool
+    return None
+
+
+def _holds(holder: AddressHolder) -> bool:
+    return holder.kind != "configured"
+
+
+def first_free_pool(pools: Iterable[tuple[str, int]], taken: Iterable[str]) -> str | None:
+    """Return the first IPv4 subnet of default pools (base and prefix length) that overlaps nothing in ``taken``."""
+    taken = tuple(taken)
+    for base, length in pools:
+        if ":" not in base:
+            found = available_subnets(length, 1, taken, (base,))
+            if found:
+                return found[0]
+    return None
+
+
 def _holders(network: Network, pool: Pool, endpoints: tuple[Endpoint, ...]) -> Iterator[AddressHolder]:
     if pool.gateway and not network.config_only:
         yield AddressHolder(pool.gateway, "gateway", None, "gateway")

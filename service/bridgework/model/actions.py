@@ -1,15 +1,17 @@
 """Actions of a client that fix a problem, as values. ``http/schemas/actions.py`` renders them as requests.
 
-A network or container is named as a path of the API names it: by its name or its full id.
+The changes among them are what a plan holds. A network or container is named as a path of the API names it: by its name
+or its full id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
-from bridgework.model.create_specs import EndpointSpec, NetworkSpec
+from bridgework.model.create_specs import ContainerRequest, EndpointSpec, NetworkSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +23,19 @@ class CreateNetwork:
 
 @dataclass(frozen=True, slots=True)
 class DeleteNetwork:
-    """Delete a network."""
+    """Delete a network. ``force`` disconnects everything in it first."""
 
     network: str
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PruneNetworks:
+    """Remove the networks that nothing uses; the fields are those of ``use_cases.prune.PruneFilter``."""
+
+    label: tuple[str, ...] = ()
+    until: datetime | None = None
+    include_configured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,13 @@ class Disconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateContainer:
+    """Create a container, and start it unless the request says otherwise."""
+
+    spec: ContainerRequest
+
+
+@dataclass(frozen=True, slots=True)
 class StartContainer:
     """Start a stopped container, or unpause a paused one."""
 
@@ -58,23 +77,26 @@ class StartContainer:
 
 @dataclass(frozen=True, slots=True)
 class StopContainer:
-    """Stop a container."""
+    """Stop a container. Without ``grace_s`` it gets the service's own grace period."""
 
     container: str
+    grace_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RestartContainer:
-    """Restart a container."""
+    """Restart a container. Without ``grace_s`` it gets the service's own grace period."""
 
     container: str
+    grace_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteContainer:
-    """Delete a container."""
+    """Delete a container; a running one only with ``force``."""
 
     container: str
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +139,17 @@ Action = (
     | Read
     | Call
 )
+"""What a remedy holds."""
+Change = (
+    CreateNetwork
+    | DeleteNetwork
+    | PruneNetworks
+    | Connect
+    | Disconnect
+    | CreateContainer
+    | StartContainer
+    | StopContainer
+    | RestartContainer
+    | DeleteContainer
+)
+"""What a plan holds: each changes the engine."""

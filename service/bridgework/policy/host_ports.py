@@ -44,6 +44,14 @@ def _families(host_ip: str) -> set[int]:
         return set()
 
 
+def is_loopback_binding(port: PublishedPort) -> bool:
+    """Return whether the port is published on a loopback address, so that only the host itself reaches it."""
+    try:
+        return bool(port.host_ip) and ip_address(port.host_ip).is_loopback
+    except ValueError:
+        return False
+
+
 def publisher_of(snapshot: Snapshot, wanted: PublishedPort) -> Container | None:
     """Return the container that publishes the port now, or a port that clashes with it."""
     if wanted.host_port is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
 
 from bridgework.http.resources.endpoints.requests import EndpointConnectSchema
 from bridgework.http.resources.networks.requests import NetworkCreateSchema
@@ -38,6 +40,8 @@ _BODIES: Mapping[type, Request] = {
     actions.CreateNetwork: NetworkCreateSchema(),
     actions.Connect: EndpointConnectSchema(),
 }
+_IN_QUERY = ("force", "grace_s")
+"""The fields of an action that are parameters of the query. One that is left out of the action is left out there."""
 
 
 def call_of(action: Action) -> Call:
@@ -47,7 +51,13 @@ def call_of(action: Action) -> Call:
     if isinstance(action, actions.Read):
         return Call("GET", _READS[action.resource].format(of=action.of))
     method, path = _REQUESTS[type(action)]
-    force = "?force=true" if isinstance(action, actions.Disconnect) and action.force else ""
+    given = plain(action)
     schema = _BODIES.get(type(action))
-    body = schema.dump(action.spec) if schema and isinstance(action, actions.CreateNetwork | actions.Connect) else None
-    return Call(method, path.format(**plain(action)) + force, body)
+    body = schema.dump(given["spec"]) if schema else None
+    return Call(method, path.format(**given) + _query(given), body)
+
+
+def _query(given: Mapping[str, Any]) -> str:
+    found = {name: given[name] for name in _IN_QUERY if given.get(name) not in (None, False)}
+    words = {name: "true" if value is True else value for name, value in found.items()}
+    return f"?{urlencode(words)}" if words else ""

@@ -1,0 +1,153 @@
+"""The body of a plan: its changes, in the words of the calls that a remedy has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from marshmallow import Schema, ValidationError, fields, post_load
+
+from bridgework.http.problems.faults import near
+from bridgework.http.resources.containers.requests import ContainerCreateSchema, StopQuery
+from bridgework.http.resources.endpoints.requests import EndpointConnectSchema
+from bridgework.http.resources.networks.requests import NetworkCreateSchema, PruneQuery
+from bridgework.http.schemas.fields import Choice, Items, Request, Strict, Text, optional, required
+from bridgework.http.schemas.queries import ForceQuery
+from bridgework.model import actions
+from bridgework.model.actions import Call, Change
+from bridgework.use_cases.plans.make import WantedChange, WantedPlan
+
+MAX_CHANGES = 200
+_SEGMENT = "[^/]+"
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A call that a plan may hold: its method and path, what its query and body are, and the change that it means."""
+
+    method: str
+    path: str
+    means: Callable[..., Change]
+    query: Schema | None = None
+    body: Schema | None = None
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What a path of this form matches."""
+        return re.compile(re.sub(r"\\{(\w+)\\}", rf"(?P<\1>{_SEGMENT})", re.escape(self.path)))
+
+
+_CONTAINER, _ENDPOINT = "/v1/containers/{container}", "/v1/networks/{network}/endpoints/{container}"
+_FORMS = (
+    _Form("POST", "/v1/networks", actions.CreateNetwork, body=NetworkCreateSchema()),
+    _Form("DELETE", "/v1/networks/{network}", actions.DeleteNetwork, query=ForceQuery()),
+    _Form(
+        "POST", "/v1/network-prunes", lambda label, **more: actions.PruneNetworks(tuple(label), **more), PruneQuery()
+    ),
+    _Form("PUT", _ENDPOINT, actions.Connect, body=EndpointConnectSchema()),
+    _Form("DELETE", _ENDPOINT, actions.Disconnect, query=ForceQuery()),
+    _Form("POST", "/v1/containers", actions.CreateContainer, body=ContainerCreateSchema()),
+    _Form("POST", f"{_CONTAINER}/start", actions.StartContainer),
+    _Form("POST", f"{_CONTAINER}/stop", actions.StopContainer, query=StopQuery()),
+    _Form("POST", f"{_CONTAINER}/restart", actions.RestartContainer, query=StopQuery()),
+    _Form("DELETE", _CONTAINER, actions.DeleteContainer, query=ForceQuery()),
+)
+FORMS = tuple(f"{form.method} {form.path}" for form in _FORMS)
+"""Every call that a plan may hold."""
+
+
+def _prune(label: list[str], until: datetime | None, *, include_configured: bool) -> Change:
+    return actions.PruneNetworks(tuple(label), until, include_configured)
+
+
+class PlannedCallSchema(Strict):
+    """One change of a plan, as the request that makes it: a call of a remedy fits as it stands."""
+
+    method = Choice(["POST", "PUT", "DELETE"], **required("The HTTP method of the request."))
+    path = Text(
+        min_length=1,
+        max_length=2048,
+        **required(
+            "The path of the request with its query, such as `/v1/networks/web/endpoints/tomcat81`.",
+            examples=["/v1/networks/web/endpoints/tomcat81"],
+        ),
+    )
+    body = fields.Dict(
+        keys=fields.String(), **optional("The JSON body of the request; null when the request has no body.")
+    )
+
+    @post_load
+    def _understand(self, data: dict[str, Any], **_: Any) -> WantedChange:
+        call = Call(data["method"], data["path"], data["body"])
+        form, names = _form_of(call)
+        return WantedChange(call, form.means(**names, **_query(form, call), **_body(form, call)))
+
+
+def _form_of(call: Call) -> tuple[_Form, dict[str, str]]:
+    """Return the form of the call, and the names in its path. Raises ``ValidationError``."""
+    path = call.path.partition("?")[0]
+    fitting = [(form, found) for form in _FORMS if (found := form.pattern.fullmatch(path))]
+    for form, found in fitting:
+        if form.method == call.method:
+            return form, {name: unquote(value) for name, value in found.groupdict().items()}
+    methods = ", ".join(form.method for form, _ in fitting)
+    hint = f"In a plan this path takes {methods}." if methods else f"A plan holds {', '.join(FORMS)}."
+    raise ValidationError({"path": [f"{call.method} {path} is no change that a plan can hold. {hint}"]})
+
+
+def _query(form: _Form, call: Call) -> dict[str, Any]:
+    given = parse_qs(call.path.partition("?")[2], keep_blank_values=True)
+    if form.query is None:
+        if given:
+            raise ValidationError({"path": [f"{form.method} {form.path} takes no query."]})
+        return {}
+    lists = {name for name, field in form.query.fields.items() if isinstance(field, fields.List)}
+    repeated = [name for name, values in given.items() if len(values) > 1 and name not in lists]
+    if repeated:
+        raise ValidationError({"path": [f"{repeated[0]} must be given only once."]})
+    try:
+        return dict(form.query.load({name: v if name in lists else v[0] for name, v in given.items()}))
+    except ValidationError as error:
+        raise ValidationError({"path": [_told(error, form.query)]}) from error
+
+
+def _told(error: ValidationError, query: Schema) -> str:
+    """Say in one sentence what is wrong with a query."""
+    name = next(iter(error.messages_dict))
+    if name == "dry_run":
+        return "dry_run has no place in a plan: a plan without apply changes nothing."
+    if name not in query.fields:
+        return f"The parameter {name} is unknown here. {near(name, query.fields)}".rstrip()
+    text = error.messages_dict[name]
+    while isinstance(text, dict):
+        text = next(iter(text.values()))
+    return f"{name}: {text[0]}"
+
+
+def _body(form: _Form, call: Call) -> dict[str, Any]:
+    if form.body is None:
+        if call.body:
+            raise ValidationError({"body": [f"{form.method} {form.path} takes no body."]})
+        return {}
+    try:
+        return {"spec": form.body.load(dict(call.body or {}))}
+    except ValidationError as error:
+        raise ValidationError({"body": error.messages_dict}) from error
+
+
+class PlanRequestSchema(Request):
+    """Changes to plan, in order."""
+
+    makes = WantedPlan
+
+    changes = Items(
+        fields.Nested(PlannedCallSchema),
+        MAX_CHANGES,
+        least=1,
+        **required("The changes, in the order in which they are made. A later change sees what an earlier one makes."),
+    )

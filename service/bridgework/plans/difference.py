@@ -1,0 +1,295 @@
+"""The difference in reachability between two states of the engine.
+
+Only pairs with an end that changed are compared: a container that differs between the two snapshots, or that shares the
+network of one that does. The verdict of any other pair reads nothing that changed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bridgework.ipam.usage import overlaps
+from bridgework.model.checks import Verdict
+from bridgework.model.observations import Observations
+from bridgework.model.snapshot import Container, PublishedPort, Reference, Snapshot
+from bridgework.plans.reachability import PING, Pair, Reachability, Service, host_services, services_of
+from bridgework.policy.host_ports import is_loopback_binding
+
+PROJECT_LABEL, SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedPair:
+    """A pair whose verdict changes. ``assumed`` says that the verdict after holds only if a program listens there."""
+
+    pair: Pair
+    before: Verdict
+    after: Verdict
+    assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A port of the host that becomes reachable, or unreachable, from outside of the host."""
+
+    container: Reference
+    port: PublishedPort
+    opens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """All pairs that change, in the order of their ends' names, and the ports that open or close at the host."""
+
+    pairs: tuple[ChangedPair, ...]
+    openings: tuple[Opening, ...]
+    affected: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One state: the snapshot and what was observed. ``assumed`` are the containers whose listeners are assumed."""
+
+    snapshot: Snapshot
+    observations: Observations
+    assumed: frozenset[str] = frozenset()
+
+
+def difference(before: World, after: World) -> Difference:
+    """Return what changes between two states."""
+    affected = affected_containers(before.snapshot, after.snapshot)
+    found = _Comparison(before, after, affected).changed_pairs() if affected else ()
+    names = {**_names(before.snapshot), **_names(after.snapshot)}
+    pairs = sorted(
+        found, key=lambda one: (names.get(one.pair.source, ""), names.get(one.pair.destination, ""), one.pair)
+    )
+    return Difference(tuple(pairs), tuple(_openings(before.snapshot, after.snapshot)), affected)
+
+
+def affected_containers(before: Snapshot, after: Snapshot) -> frozenset[str]:
+    """Return the containers whose reachability may differ."""
+    changed = {
+        container_id
+        for one, other in ((before, after), (after, before))
+        for container_id, container in one.containers_by_id.items()
+        if other.containers_by_id.get(container_id) is not container
+        and other.containers_by_id.get(container_id) != container
+    }
+    # A new network may have a subnet that another network has too; then addresses of both lead elsewhere.
+    networks = [n for n in after.networks if n.id not in before.networks_by_id]
+    networks += [n for n in before.networks if n.id not in after.networks_by_id]
+    for network in networks:
+        others = [n for n in (*before.networks, *after.networks) if n.id != network.id]
+        met = {one.id for one in overlaps([pool.subnet for pool in network.pools], others, ())}
+        changed |= {
+            e.container_id for s in (before, after) for i in met for e in s.endpoints_by_network.get(i or "", ())
+        }
+    # Sharers follow the namespace of their owner, over several steps.
+    while True:
+        more = {c.id for s in (before, after) for i in changed for c in s.sharers_by_owner.get(i, ())} - changed
+        if not more:
+            return frozenset(changed)
+        changed |= more
+
+
+class _Comparison:
+    """Both states, and the containers in groups: those of one group have the same class and networks in both states.
+
+    All containers of a group have the same verdict, to and from any container outside of their own namespace. So one of
+    them is compared for all: 10,000 containers on 1,000 networks are about 1,000 groups.
+    """
+
+    def __init__(self, before: World, after: World, affected: frozenset[str]) -> None:
+        self._worlds, self._affected = (before, after), sorted(affected)
+        self._assumed = after.assumed
+        self.ids = sorted(before.snapshot.containers_by_id.keys() | after.snapshot.containers_by_id.keys())
+        self._first, self._second = (Reachability(w.snapshot, w.observations, self.ids) for w in self._worlds)
+        self._groups: dict[tuple[int, int], list[str]] = {}
+        both = zip(self.ids, self._first.classes.group_of, self._second.classes.group_of, strict=True)
+        for container_id, *groups in both:
+            self._groups.setdefault((groups[0], groups[1]), []).append(container_id)
+        self._services: dict[str, tuple[Service, ...]] = {}
+
+    def changed_pairs(self) -> Iterator[ChangedPair]:
+        """Yield each changed pair once."""
+        affected = frozenset(self._affected)
+        for destination in self._affected:
+            for service in self.services(destination):
+                yield from self._to(destination, service)
+        others, own = _host_services(self._worlds, affected)
+        # The ports of the host that affected containers publish: from everywhere. The others: from affected containers.
+        for service in sorted(own):
+            yield from self._to("", service)
+        publishers = {c.id for world in self._worlds for c in world.snapshot.containers if c.configured_ports}
+        for source in self._affected:
+            yield from self._compared(Pair(source, "", service) for service in sorted(others - own))
+            for members in self._groups.values():
+                rest = [member for member in members if member not in affected]
+                yield from self._from(source, rest, publishers)
+
+    def services(self, container_id: str) -> tuple[Service, ...]:
+        """Return the services of a container in either state."""
+        found = self._services.get(container_id)
+        if found is None:
+            both = (
+                service
+                for world in self._worlds
+                if (container := world.snapshot.containers_by_id.get(container_id)) is not None
+                for service in services_of(world.snapshot, container, world.observations)
+            )
+            found = self._services[container_id] = tuple(dict.fromkeys(both))
+        return found
+
+    def _to(self, destination: str, service: Service) -> Iterator[ChangedPair]:
+        """Compare all sources to one destination."""
+        near = self._near(destination)
+        # The host reaches its own published ports; a container is no destination of its own.
+        alone = sorted({"", *near} - ({destination} if destination else set()))
+        yield from self._compared(Pair(source, destination, service) for source in alone)
+        for members in self._groups.values():
+            far = [member for member in members if member not in near and member != destination]
+            if far and self._differ(Pair(far[0], destination, service)):
+                yield from self._compared(Pair(source, destination, service) for source in far)
+
+    def _from(self, source: str, destinations: list[str], publishers: set[str]) -> Iterator[ChangedPair]:
+        """Compare one source to destinations of one group, none of which is affected."""
+        near = self._near(source)
+        for some in ([d for d in destinations if d not in near], *([d] for d in destinations if d in near)):
+            if not some:
+                continue
+            ping = Pair(source, some[0], PING)
+            if self._differ(ping):
+                yield from self._compared(Pair(source, destination, PING) for destination in some)
+            # Where no packet arrives before and after, no port is reached either, unless it is published: Docker 29
+            # lets published ports pass between bridges.
+            silent = self._first.verdict(ping) is self._second.verdict(ping) is Verdict.UNREACHABLE
+            for destination in some:
+                if not silent or destination in publishers:
+                    services = (service for service in self.services(destination) if service != PING)
+                    yield from self._compared(Pair(source, destination, service) for service in services)
+
+    def _near(self, container_id: str) -> set[str]:
+        """Return the containers that share the container's namespace in either state, itself included."""
+        at = self._first.position.get(container_id)
+        if at is None:
+            return set()
+        return {self.ids[i] for state in (self._first, self._second) for i in state.classes.same_namespace(at)}
+
+    def _differ(self, pair: Pair) -> bool:
+        return self._first.verdict(pair) is not self._second.verdict(pair)
+
+    def _compared(self, pairs: Iterable[Pair]) -> Iterator[ChangedPair]:
+        for pair in pairs:
+            before, after = self._first.verdict(pair), self._second.verdict(pair)
+            if before is not after:
+                rests = pair.service != PING and bool(_owners(self._second.snapshot, pair) & self._assumed)
+                yield ChangedPair(pair, before, after, rests)
+
+
+def _host_services(worlds: Iterable[World], affected: frozenset[str]) -> tuple[set[Service], set[Service]]:
+    """Return the ports of the host that all other containers publish, and those that affected ones do."""
+    found: tuple[set[Service], set[Service]] = (set(), set())
+    for world in worlds:
+        for container in world.snapshot.containers:
+            found[container.id in affected].update(host_services(container))
+    return found
+
+
+def _owners(snapshot: Snapshot, pair: Pair) -> set[str]:
+    """Return the containers whose program would answer."""
+    if pair.destination:
+        container = snapshot.containers_by_id.get(pair.destination)
+        owner = snapshot.network_owner_of(container) if container is not None else None
+        return {pair.destination, owner.id if owner is not None else pair.destination}
+    key = pair.service.port or 0, pair.service.protocol.value
+    return {container.id for container, _ in snapshot.publishers_by_port.get(key, ())}
+
+
+def _openings(before: Snapshot, after: Snapshot) -> Iterator[Opening]:
+    gone, come = _open_ports(before), _open_ports(after)
+    yield from (Opening(come[key], key[1], opens=True) for key in come if key not in gone)
+    yield from (Opening(gone[key], key[1], opens=False) for key in gone if key not in come)
+
+
+def _open_ports(snapshot: Snapshot) -> Mapping[tuple[str, PublishedPort], Reference]:
+    """Return the ports that are published at an address which other hosts can reach."""
+    return {
+        (container.id, port): Reference(container.id, container.name)
+        for container in snapshot.containers
+        if container.running
+        for port in container.published_ports
+        if not is_loopback_binding(port)
+    }
+
+
+def _names(snapshot: Snapshot) -> dict[str, str]:
+    return {container.id: container.name for container in snapshot.containers}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Pairs that have a container, a service of Docker Compose or a network in common, counted by what they become."""
+
+    name: str
+    id: str
+    reachable: int
+    unreachable: int
+    inconclusive: int
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The changed pairs, grouped in three ways. A pair counts for both of its ends."""
+
+    containers: tuple[Group, ...]
+    services: tuple[Group, ...]
+    networks: tuple[Group, ...]
+
+
+def grouped(pairs: Iterable[ChangedPair], before: Snapshot, after: Snapshot) -> Groups:
+    """Count the pairs by container, by service of Docker Compose and by network that both ends are on."""
+    containers: dict[tuple[str, str], Counter[Verdict]] = {}
+    services: dict[tuple[str, str], Counter[Verdict]] = {}
+    networks: dict[tuple[str, str], Counter[Verdict]] = {}
+    for one in pairs:
+        ends = [end for end in (one.pair.source, one.pair.destination) if end]
+        found = [container for end in ends if (container := _either(before, after, end)) is not None]
+        _count(containers, ((c.name, c.id) for c in found), one.after)
+        _count(services, {(name, "") for c in found if (name := _compose_name(c))}, one.after)
+        _count(networks, _common(before, ends) | _common(after, ends), one.after)
+    return Groups(*(_listed(groups) for groups in (containers, services, networks)))
+
+
+def _either(before: Snapshot, after: Snapshot, container_id: str) -> Container | None:
+    return after.containers_by_id.get(container_id) or before.containers_by_id.get(container_id)
+
+
+def _compose_name(container: Container) -> str:
+    """Return ``project/service``; empty for a container that Docker Compose did not make."""
+    service = container.labels.get(SERVICE_LABEL, "")
+    project = container.labels.get(PROJECT_LABEL, "")
+    return f"{project}/{service}" if service and project else service
+
+
+def _common(snapshot: Snapshot, ends: list[str]) -> set[tuple[str, str]]:
+    """Return the networks that both ends are on."""
+    places = []
+    for end in ends:
+        container = snapshot.containers_by_id.get(end)
+        owner = snapshot.network_owner_of(container) if container is not None else None
+        places.append({(e.network_name, e.network_id) for e in (owner.endpoints if owner else ())})
+    return set.intersection(*places) if len(places) > 1 else set()
+
+
+def _count(groups: dict[tuple[str, str], Counter[Verdict]], keys: Iterable[tuple[str, str]], becomes: Verdict) -> None:
+    for key in keys:
+        groups.setdefault(key, Counter())[becomes] += 1
+
+
+def _listed(groups: Mapping[tuple[str, str], Counter[Verdict]]) -> tuple[Group, ...]:
+    return tuple(
+        Group(name, group_id, *(groups[name, group_id][verdict] for verdict in Verdict))
+        for name, group_id in sorted(groups)
+    )

@@ -1,0 +1,159 @@
+"""Who reaches whom in one state of the engine, asked pair by pair and answered by classes.
+
+A pair has a source (a container, or the host), a destination (a container, or a port of the host), a protocol and a
+port. The protocols are ICMP, TCP and UDP. The ports of a container are those that it publishes, those that it exposes,
+and those at which a program was seen to listen. Three kinds of sockets are left out: on a loopback address, Docker's
+own DNS server, and UDP sockets at ports that the kernel gives to clients.
+
+The verdict of a pair depends on the source's class only, on the positions of the networks that both are on, and on the
+destination. So one prediction serves all sources of a kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bridgework.analysis.all_pairs.classes import Classes, classify
+from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.case import Case
+from bridgework.analysis.rules.listener import is_loopback
+from bridgework.model.checks import (
+    ContainerDestination,
+    HostDestination,
+    Prediction,
+    ProbeRequest,
+    Protocol,
+    Question,
+    Verdict,
+)
+from bridgework.model.observations import ListeningSocket, Observation, Observations
+from bridgework.model.snapshot import Container, Snapshot
+
+# net.ipv4.ip_local_port_range: a UDP client has a socket there that looks like a server's.
+FIRST_CLIENT_PORT = 32_768
+MAX_PORTS = 64
+"""The ports of one container that are looked at, the lowest first."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Service:
+    """A protocol, and a port unless the protocol is ICMP."""
+
+    protocol: Protocol
+    port: int | None = None
+
+    @property
+    def probe(self) -> ProbeRequest:
+        """The request that asks for it."""
+        return ProbeRequest(self.protocol, port=self.port)
+
+
+PING = Service(Protocol.ICMP)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pair:
+    """Two ends, as full ids of containers; ``""`` is the host. With the host as destination, the port is the host's."""
+
+    source: str
+    destination: str
+    service: Service
+
+
+class Reachability:
+    """One state of the engine, with the classes of ``container_ids``. Verdicts are derived when they are read."""
+
+    def __init__(self, snapshot: Snapshot, observations: Observations, container_ids: Sequence[str]) -> None:
+        """Sort the containers into classes; nothing is predicted yet."""
+        self.state = EngineState(snapshot, observations)
+        self.ids = tuple(container_ids)
+        self.position = {container_id: at for at, container_id in enumerate(self.ids)}
+        self.classes: Classes = classify(self.state, self.ids, Protocol.ICMP, None, by_name=False)
+        self._known: dict[Hashable, Prediction] = {}
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The engine's snapshot in this state."""
+        return self.state.snapshot
+
+    def verdict(self, pair: Pair) -> Verdict:
+        """Return the predicted verdict of a pair."""
+        return self.prediction(pair).verdict
+
+    def prediction(self, pair: Pair) -> Prediction:
+        """Return the prediction of a pair like this one: its verdict is that of the pair, its names may be a twin's."""
+        key = self._key(pair)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self.own_prediction(pair)
+        return found
+
+    def own_prediction(self, pair: Pair) -> Prediction:
+        """Predict the pair itself, with its own path and findings."""
+        destination = ContainerDestination(pair.destination) if pair.destination else HostDestination()
+        return Case.within(self.state, Question(pair.source or None, destination, pair.service.probe)).predict()
+
+    def _key(self, pair: Pair) -> Hashable:
+        at = self.position.get(pair.source)
+        if at is None:  # the host, or a container that is not among the classes
+            return pair
+        kind = self.classes.class_of[at]
+        to = self.position.get(pair.destination)
+        # At the host, and at a container in host mode, the address depends on the source's own networks.
+        if to is None or self.state.attachment_of(pair.destination).is_host:
+            return "host", self.classes.group_of[at], kind, pair.destination, pair.service
+        meeting = self.classes.meeting(at, to)
+        target: Hashable = pair.destination
+        if pair.service == PING:
+            target = "class", self.classes.class_of[to]
+        return kind, meeting, target, pair.service
+
+
+def services_of(snapshot: Snapshot, container: Container, observations: Observations) -> tuple[Service, ...]:
+    """Return the services of a container: ICMP first, then its ports."""
+    owner = snapshot.network_owner_of(container) or container
+    found = {(port.protocol, port.container_port) for port in (*owner.published_ports, *owner.configured_ports)}
+    for text in owner.exposed_ports:
+        number, _, protocol = text.partition("/")
+        # A range is one text of the image's configuration, such as 7000-7100/tcp; its ports are seen if one listens.
+        if number.isdecimal():
+            found.add((protocol or "tcp", int(number)))
+    seen = observations.inside.get(container.id) or observations.inside.get(owner.id)
+    found |= {(s.protocol, s.port) for s in (seen.sockets or () if seen else ()) if _is_service(s)}
+    known = [Service(Protocol(protocol), port) for protocol, port in found if protocol in {"tcp", "udp"}]
+    return (PING, *sorted(known, key=lambda one: (one.port or 0, one.protocol))[:MAX_PORTS])
+
+
+def host_services(container: Container) -> Iterator[Service]:
+    """Yield the ports of the host that the container publishes now, as far as they are known."""
+    for port in container.published_ports:
+        if port.host_port is not None and port.protocol in {"tcp", "udp"}:
+            yield Service(Protocol(port.protocol), port.host_port)
+
+
+def _is_service(socket: ListeningSocket) -> bool:
+    if is_loopback(socket.address):
+        return False
+    return socket.protocol == "tcp" or socket.port < FIRST_CLIENT_PORT
+
+
+def with_assumed_listeners(
+    snapshot: Snapshot, observations: Observations, container_ids: Iterable[str]
+) -> Observations:
+    """Return the observations with programs that listen at the published and exposed ports of these containers.
+
+    For a container that a plan starts, nobody can see yet what will listen. What listened before is assumed to listen
+    again.
+    """
+    inside = dict(observations.inside)
+    for container_id in container_ids:
+        container = snapshot.containers_by_id[container_id]
+        services = services_of(snapshot, container, observations)
+        before = inside.get(container_id)
+        sockets = tuple(
+            ListeningSocket(one.protocol.value, "ipv6", "::", one.port) for one in services if one.port is not None
+        )
+        kept = tuple(s for s in (before.sockets or () if before else ()) if is_loopback(s.address))
+        inside[container_id] = Observation(0, sockets=(*kept, *sockets))
+    return replace(observations, inside=inside)

@@ -1,0 +1,103 @@
+"""The difference by groups equals the difference of every pair predicted alone."""
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.case import Case
+from bridgework.model.checks import ContainerDestination, HostDestination, Question
+from bridgework.model.create_specs import ContainerSpec, EndpointSpec
+from bridgework.model.snapshot import PublishedPort
+from bridgework.plans import changes
+from bridgework.plans.difference import World, difference
+from bridgework.plans.reachability import PING, host_services, services_of, with_assumed_listeners
+from tests.support.random_worlds import engines, evidences
+
+HOST_PLACE = ""
+
+
+def alone(worlds):
+    """Every pair of either world, each predicted by itself: those whose verdict differs."""
+    states = [EngineState(one.snapshot, one.observations) for one in worlds]
+    ids = sorted({c.id for one in worlds for c in one.snapshot.containers})
+    places = [HOST_PLACE, *ids]
+    found = {}
+    for source in places:
+        for to in places:
+            for service in services(worlds, to):
+                if source == to and to:
+                    continue
+                aim = ContainerDestination(to) if to else HostDestination()
+                question = Question(source or None, aim, service.probe)
+                verdicts = tuple(Case.within(state, question).predict().verdict for state in states)
+                if verdicts[0] is not verdicts[1]:
+                    found[source, to, service] = verdicts
+    return found
+
+
+def services(worlds, to):
+    if not to:
+        return {service for one in worlds for c in one.snapshot.containers for service in host_services(c)}
+    found = [(one, one.snapshot.containers_by_id.get(to)) for one in worlds]
+    return {PING, *(s for one, c in found if c is not None for s in services_of(one.snapshot, c, one.observations))}
+
+
+@st.composite
+def steps(draw, snapshot):
+    """The snapshot after a few changes, as the engine would make them, and the containers that were started."""
+    renewed = set()
+    for order in range(draw(st.integers(1, 3))):
+        one = draw(st.sampled_from(snapshot.containers)) if snapshot.containers else None
+        kind = draw(st.sampled_from(["connect", "disconnect", "start", "stop", "delete", "create"]))
+        networks = [n for n in snapshot.networks if n.driver not in {"null", "host"}]
+        if kind == "create":
+            spec = ContainerSpec(
+                name=f"new{order}",
+                image="busybox",
+                network_mode=draw(st.sampled_from(networks)).name,
+                published_ports=(PublishedPort(8080, "tcp", "", 9100 + order),),
+            )
+            snapshot = changes.started(
+                changes.with_container(snapshot, spec), changes.planned_id("container", spec.name), order
+            )
+            renewed.add(changes.planned_id("container", spec.name))
+        elif one is None:
+            continue
+        elif kind == "delete":
+            snapshot = changes.without_container(snapshot, one.id)
+        elif kind == "stop" and one.running:
+            snapshot = changes.stopped(snapshot, one.id)
+        elif kind == "start" and not one.running:
+            snapshot = changes.started(snapshot, one.id, order)
+            renewed.add(one.id)
+        elif kind == "connect" and not one.shares_with and not one.host_mode:
+            snapshot = changes.with_endpoint(snapshot, draw(st.sampled_from(networks)).id, one.id, EndpointSpec())
+        elif kind == "disconnect" and one.endpoints and not one.host_mode:
+            snapshot = changes.without_endpoint(snapshot, draw(st.sampled_from(one.endpoints)).network_id, one.id)
+    return snapshot, frozenset(renewed) & snapshot.containers_by_id.keys()
+
+
+@st.composite
+def plans(draw):
+    snapshot = draw(engines(modes=True))
+    observations = draw(evidences(snapshot))
+    later, renewed = draw(steps(snapshot))
+    running = {c.id for c in later.containers if c.running}
+    after = with_assumed_listeners(later, observations, renewed)
+    after = replace(
+        after,
+        inside={i: seen for i, seen in after.inside.items() if i in running},
+        namespace_inodes={i: inode for i, inode in observations.namespace_inodes.items() if i in running - renewed},
+    )
+    return World(snapshot, observations), World(later, after, renewed)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(plans())
+def test_the_groups_say_what_every_pair_says_alone(worlds):
+    found = difference(*worlds)
+    by_groups = {(p.pair.source, p.pair.destination, p.pair.service): (p.before, p.after) for p in found.pairs}
+    assert by_groups == alone(worlds)
+    assert len(by_groups) == len(found.pairs)
