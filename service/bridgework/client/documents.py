@@ -486,15 +486,15 @@ class Diagnosis(TypedDict):
 
 
 class Difference(TypedDict):
-    """The difference in reachability between the engine before and after the plan. The pairs are those of
-    containers, of the host to containers, and of both to the ports that containers publish at the host. The
-    protocols are ICMP, and TCP and UDP at the ports that a container publishes, exposes or listens on.
-    """
+    """The difference in reachability between the engine before and after the plan."""
 
     pairs_total: int
     """The number of pairs that change."""
     pairs: list[PlanPair]
-    """The pairs that change, by their names; at most 1000 of them."""
+    """The pairs that change, at most 1000 of them: of containers and the host to containers, and to the ports that
+    containers publish at the host. They are compared by ICMP, and by TCP and UDP at the ports that a container
+    publishes, exposes or listens on.
+    """
     containers: list[PlanGroup]
     """The pairs that change, counted for each container at one of their ends."""
     services: list[PlanGroup]

@@ -104,6 +104,8 @@ class Reachability:
         if to is None or self.state.attachment_of(pair.destination).is_host:
             return "host", self.classes.group_of[at], kind, pair.destination, pair.service
         meeting = self.classes.meeting(at, to)
+        if meeting == "same":
+            return pair
         target: Hashable = pair.destination
         if pair.service == PING:
             target = "class", self.classes.class_of[to]

@@ -192,7 +192,9 @@ def _observe(
     services: Services, before: Snapshot, after: Snapshot, affected: frozenset[str]
 ) -> tuple[Observations, tuple[str, ...]]:
     """Observe the listening sockets that the difference depends on, and the inodes of shared namespaces."""
-    observations = base_observations(services, before)
+    # The rules in force on the host name the addresses of containers as they are now, so they say nothing about the
+    # engine after the plan. Docker's own rules are explained by the options of networks.
+    observations = replace(base_observations(services, before), firewall=None)
     chosen = [c for c in before.containers if c.running and c.id in _involved(before, after, affected, observations)]
     seen: dict[str, Observation] = {}
     limited = [

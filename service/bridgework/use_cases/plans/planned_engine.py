@@ -15,7 +15,7 @@ from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
 from bridgework.model.engine_port import EngineEvent, EngineFacts
 from bridgework.model.errors import Conflict
-from bridgework.model.observations import HostObservation, Observation
+from bridgework.model.observations import FirewallRules, HostObservation, Observation
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow
 from bridgework.model.snapshot import Container, PublishedPort, Snapshot
 from bridgework.plans import changes
@@ -184,8 +184,14 @@ class _PlannedRunner:
             sockets=_without(seen.sockets, lambda socket: any(clash(port, held_by(socket)) for port in published)),
         )
 
-    def observe_host(self, *, firewall: bool = False) -> HostObservation | None:
-        return self._real.observe_host(firewall=firewall)
+    def observe_host(self) -> HostObservation | None:
+        return self._real.observe_host()
+
+    def firewall_state(self) -> str | None:
+        return self._real.firewall_state()
+
+    def read_firewall(self) -> FirewallRules | None:
+        return self._real.read_firewall()
 
     def namespace_inode(self, place: Place) -> int | None:
         return self._real.namespace_inode(place)

@@ -83,14 +83,15 @@ class OpeningSchema(Schema):
 
 
 class DifferenceSchema(Schema):
-    """The difference in reachability between the engine before and after the plan.
-
-    The pairs are those of containers, of the host to containers, and of both to the ports that containers publish at
-    the host. The protocols are ICMP, and TCP and UDP at the ports that a container publishes, exposes or listens on.
-    """
+    """The difference in reachability between the engine before and after the plan."""
 
     pairs_total = number("The number of pairs that change.", minimum=0)
-    pairs = list_of(PlanPairSchema, f"The pairs that change, by their names; at most {MAX_PAIRS} of them.")
+    pairs = list_of(
+        PlanPairSchema,
+        f"The pairs that change, at most {MAX_PAIRS} of them: of containers and the host to containers, and to the ports "
+        "that containers publish at the host. They are compared by ICMP, and by TCP and UDP at the ports that a container "
+        "publishes, exposes or listens on.",
+    )
     containers = list_of(PlanGroupSchema, "The pairs that change, counted for each container at one of their ends.")
     services = list_of(PlanGroupSchema, "The pairs that change, counted for each service of Docker Compose.")
     networks = list_of(PlanGroupSchema, "The pairs that change, counted for each network that both ends are on.")
