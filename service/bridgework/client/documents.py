@@ -491,7 +491,7 @@ class Difference(TypedDict):
     pairs_total: int
     """The number of pairs that change."""
     pairs: list[PlanPair]
-    """The pairs that change, at most 1000 of them: of containers and the host to containers, and to the ports that
+    """The pairs that change, at most 1000 of them: from containers and the host to containers, and to the ports that
     containers publish at the host. They are compared by ICMP, and by TCP and UDP at the ports that a container
     publishes, exposes or listens on.
     """

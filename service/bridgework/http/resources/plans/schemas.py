@@ -88,9 +88,9 @@ class DifferenceSchema(Schema):
     pairs_total = number("The number of pairs that change.", minimum=0)
     pairs = list_of(
         PlanPairSchema,
-        f"The pairs that change, at most {MAX_PAIRS} of them: of containers and the host to containers, and to the ports "
-        "that containers publish at the host. They are compared by ICMP, and by TCP and UDP at the ports that a container "
-        "publishes, exposes or listens on.",
+        f"The pairs that change, at most {MAX_PAIRS} of them: from containers and the host to containers, and to the "
+        "ports that containers publish at the host. They are compared by ICMP, and by TCP and UDP at the ports that a "
+        "container publishes, exposes or listens on.",
     )
     containers = list_of(PlanGroupSchema, "The pairs that change, counted for each container at one of their ends.")
     services = list_of(PlanGroupSchema, "The pairs that change, counted for each service of Docker Compose.")
