@@ -222,6 +222,8 @@ def tell(record: Recorder) -> None:
            [{"name": "edge meets edge", "expect": "reachable", **assertion},
             {"name": "and leaks not", "expect": "unreachable", **assertion}],
            accept="application/xml")  # fmt: skip
+    leave = {"method": "DELETE", "path": "/v1/networks/simon_network/endpoints/tomcat82"}
+    record("One container leaves a network", "planChanges", "/v1/plans", {"changes": [leave]})
     record("One Prometheus probe", "probeForPrometheus",
            "/v1/connectivity/probe?source=tomcat81&destination=name:tomcat82")  # fmt: skip
     read(record)

@@ -22,6 +22,7 @@ ENUMS: Mapping[str, tuple[str, ...]] = {
     "AddressHolderKind": ("gateway", "container", "auxiliary", "configured"),
     "AssertionOutcomeKind": ("passed", "failed", "error"),
     "CallMethod": ("GET", "POST", "PUT", "DELETE"),
+    "ChangeMethod": ("POST", "PUT", "DELETE"),
     "CheckProtocol": ("icmp", "tcp", "udp", "http", "dns"),
     "ContainerState": ("created", "running", "paused", "restarting", "removing", "exited", "dead"),
     "EndpointState": ("active", "configured"),

@@ -11,6 +11,7 @@ AddressFamily = Literal["ipv4", "ipv6"]
 AddressHolderKind = Literal["gateway", "container", "auxiliary", "configured"]
 AssertionOutcomeKind = Literal["passed", "failed", "error"]
 CallMethod = Literal["GET", "POST", "PUT", "DELETE"]
+ChangeMethod = Literal["POST", "PUT", "DELETE"]
 CheckProtocol = Literal["icmp", "tcp", "udp", "http", "dns"]
 ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 EndpointState = Literal["active", "configured"]
@@ -1255,7 +1256,7 @@ class Plan(TypedDict):
     undoable: bool
     """Whether every change can be undone."""
     difference: Difference
-    """Who would reach whom afterwards that does not now, and the other way round."""
+    """The pairs that become reachable or unreachable, and the ports of the host that open or close."""
     appearing_findings: list[Finding]
     """The findings of the diagnosis that the plan would cause."""
     disappearing_findings: list[Finding]
@@ -1327,7 +1328,7 @@ class PlanStep(TypedDict):
 class PlannedCall(TypedDict):
     """One change of a plan, as the request that makes it: a call of a remedy fits as it stands."""
 
-    method: Literal["POST", "PUT", "DELETE"]
+    method: ChangeMethod
     """The HTTP method of the request."""
     path: str
     """The path of the request with its query, such as `/v1/networks/web/endpoints/tomcat81`."""

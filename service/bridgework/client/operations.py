@@ -593,7 +593,7 @@ class Operations:
         """
         return self.transport.text(Request("POST", "/v1/connectivity/assertions", body=body, accept=media_type))
 
-    def make_aplan(self, body: PlanRequest, *, if_match: str | None = None) -> Plan:
+    def plan_changes(self, body: PlanRequest, *, if_match: str | None = None) -> Plan:
         """Plan changes.
 
         Needs the role `viewer`.

@@ -53,6 +53,7 @@ CHECK = {"source": {"container": "alpha-still"}, "destination": {"container": "b
 READS = {
     "checkConnectivity": CHECK,
     "measureMatrix": {"containers": ["alpha-still", "beta-still"]},
+    "planChanges": {"changes": [{"method": "POST", "path": "/v1/containers/alpha-still/start"}]},
     "checkAssertions": [{"name": "a", **CHECK, "expect": "unreachable"}],
 }
 """Bodies of what reads by POST: the viewer's checks."""

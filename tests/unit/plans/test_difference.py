@@ -9,6 +9,7 @@ from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.case import Case
 from bridgework.model.checks import ContainerDestination, HostDestination, Question
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec
+from bridgework.model.observations import HostObservation
 from bridgework.model.snapshot import PublishedPort
 from bridgework.plans import changes
 from bridgework.plans.difference import World, difference
@@ -83,6 +84,9 @@ def steps(draw, snapshot):
 def plans(draw):
     snapshot = draw(engines(modes=True))
     observations = draw(evidences(snapshot))
+    on_host = [observations.inside[c.id] for c in snapshot.containers if c.host_mode and c.id in observations.inside]
+    # As make_plan does: the host is looked at by itself, so it stays known when a container in host mode stops.
+    observations = replace(observations, host=HostObservation(on_host[0]) if on_host else None)
     later, renewed = draw(steps(snapshot))
     running = {c.id for c in later.containers if c.running}
     after = with_assumed_listeners(later, observations, renewed)

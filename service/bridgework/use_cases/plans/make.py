@@ -14,7 +14,7 @@ from bridgework.model import actions
 from bridgework.model.actions import Call, Change
 from bridgework.model.checks import Finding
 from bridgework.model.errors import BridgeworkError, NotFound
-from bridgework.model.observations import EngineObservations, Observation, Observations
+from bridgework.model.observations import EngineObservations, HostObservation, Observation, Observations
 from bridgework.model.snapshot import Container, Snapshot
 from bridgework.plans.difference import Difference, Groups, World, affected_containers, difference, grouped
 from bridgework.plans.inverse import inverse
@@ -206,7 +206,10 @@ def _observe(
     for container in chosen:
         if container.shares_with:
             inodes |= inodes_of(services, before, container)
-    return replace(observations, inside=seen, namespace_inodes=inodes), tuple(limited)
+    # The host's own sockets, so that they stay known when the plan stops a container in host mode.
+    host = services.runner.observe(services.engine.host_place(before), ("sockets",)) if chosen else None
+    seen_host = HostObservation(host.whole()) if host is not None else None
+    return replace(observations, inside=seen, namespace_inodes=inodes, host=seen_host), tuple(limited)
 
 
 def _involved(before: Snapshot, after: Snapshot, affected: frozenset[str], observations: Observations) -> set[str]:
@@ -251,7 +254,8 @@ def _runs_anew(was: Container, now: Container) -> bool:
 def _findings(services: Services, world: World) -> dict[tuple[str, str, str, str], Finding]:
     """Return the findings about the snapshot, by what they are about. What only the host shows is the same in both."""
     facts = services.engine.facts()
-    seen = EngineObservations(observations=world.observations, default_pools=facts.default_address_pools)
+    inside = replace(world.observations, host=None)
+    seen = EngineObservations(observations=inside, default_pools=facts.default_address_pools)
     found = diagnose(world.snapshot, seen)
     return {(f.code, f.component.kind, f.component.id, f.component.name): f for f in found}
 

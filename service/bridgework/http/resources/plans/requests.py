@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from marshmallow import Schema, ValidationError, fields, post_load
+from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from bridgework.http.problems.faults import near
 from bridgework.http.resources.containers.requests import ContainerCreateSchema, StopQuery
@@ -23,6 +23,8 @@ from bridgework.model.actions import Call, Change
 from bridgework.use_cases.plans.make import WantedChange, WantedPlan
 
 MAX_CHANGES = 200
+MAX_FIELDS = 64
+"""The fields of one body: more than any change has."""
 _SEGMENT = "[^/]+"
 
 
@@ -78,7 +80,9 @@ class PlannedCallSchema(Strict):
         ),
     )
     body = fields.Dict(
-        keys=fields.String(), **optional("The JSON body of the request; null when the request has no body.")
+        keys=fields.String(),
+        validate=validate.Length(max=MAX_FIELDS),
+        **optional("The JSON body of the request; null when the request has no body."),
     )
 
     @post_load

@@ -12,7 +12,7 @@ from bridgework.model.errors import PreconditionFailed, Remedy
 from bridgework.policy.access import Role
 from bridgework.use_cases.plans.make import Plan, make_plan
 
-RESOURCE = Resource("plans", "Ask what changes would do, and who would reach whom afterwards, before you make them.")
+RESOURCE = Resource("plans", "Ask what changes would do to the connectivity of the engine, before you make them.")
 
 
 @RESOURCE.operation(
@@ -26,7 +26,7 @@ RESOURCE = Resource("plans", "Ask what changes would do, and who would reach who
     concurrency_pool="probes",
     problems={400: "precondition-not-supported"},
 )
-def make_a_plan(context: RequestContext) -> ViewResult:
+def plan_changes(context: RequestContext) -> ViewResult:
     """Plan changes.
 
     The changes are requests to this API, in the words of the `calls` of a remedy. The service checks them in order

@@ -105,7 +105,10 @@ class PlanSchema(Schema):
     steps = list_of(PlanStepSchema, "The changes in order, each with what it would do.")
     possible = flag("Whether every change can be made: no step has the outcome `conflict`.")
     undoable = flag("Whether every change can be undone.")
-    difference = part(DifferenceSchema, "Who would reach whom afterwards that does not now, and the other way round.")
+    difference = part(
+        DifferenceSchema,
+        "The pairs that become reachable or unreachable, and the ports of the host that open or close.",
+    )
     appearing_findings = list_of(FindingSchema, "The findings of the diagnosis that the plan would cause.")
     disappearing_findings = list_of(FindingSchema, "The findings of the diagnosis that the plan would end.")
     limited = texts("What could not be seen or foreseen, so that the difference may be incomplete there.")
