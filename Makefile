@@ -51,8 +51,13 @@ check: dev ## Lint, types, imports between packages, the console's JavaScript, w
 	@$(PYTHON) -m tools.explanations --check
 	@$(PYTHON) -m tools.command_line --check
 	@scripts/lint-frontend
+	@$(MAKE) --no-print-directory docs
 	@scripts/audit
 	@$(MAKE) --no-print-directory unit-coverage
+
+docs: dev ## Build the documentation as a site into build/site, offline; fails on a warning or a dead link
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	@echo "Open build/site/index.html"
 
 openapi: dev ## Write openapi.yaml again from the schemas
 	@$(PYTHON) -m tools.openapi
@@ -105,7 +110,7 @@ clean: ## Remove what tools left in the checkout; the engine and the environment
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist tools/lint/node_modules
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: dev openapi lowest sbom coverage unit-coverage picture test-packages
+.PHONY: dev docs openapi lowest sbom coverage unit-coverage picture test-packages
 dev:
 	@scripts/bootstrap dev
 

@@ -1,7 +1,7 @@
 """What a newcomer does, from a clean checkout: make run, paste what it prints, Ctrl-C, make clean-engine.
 
-And the pages as they are written (the README, docs/by-example.md, docs/api-concepts.md): every command in its order,
-every output shown.
+And the pages as they are written (the README and those of docs/ that show commands): every command in its order, every
+output shown.
 """
 
 import json
@@ -164,6 +164,11 @@ def test_a_newcomers_way(checkout, own_engine):
         assert check["verdict"] == "unreachable"
 
 
+PAGES = (
+    "README.md", "docs/by-example.md", "docs/api-concepts.md", "docs/docker-networks.md", "docs/compose.md",
+    "docs/pipelines.md",
+)  # fmt: skip
+"""In the order in which their commands build on each other."""
 MARK = "--- this was command"
 
 
@@ -194,7 +199,7 @@ def as_shown(shown, printed):
 
 
 def test_the_pages_as_they_are_written(checkout, own_engine):
-    pages = [(checkout / name).read_text() for name in ("README.md", "docs/by-example.md", "docs/api-concepts.md")]
+    pages = [(checkout / name).read_text() for name in PAGES]
     (run, _), (other, _), *commands = [each for page in pages for each in shown_by(page)]
     run, other = (command.partition("#")[0].split() for command in (run, other))
     assert (run, other) == (["make", "run"], ["make", "test"])

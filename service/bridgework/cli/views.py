@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,48 +12,88 @@ from bridgework.cli.connection import connected
 
 if TYPE_CHECKING:
     from bridgework.client import Client
-    from bridgework.client.documents import Container, Endpoint, Network, PublishedPort
+    from bridgework.client.documents import Container, Endpoint, Network, PublishedPort, Topology
 
+Command = Callable[..., Any]
 _MEDIA_TYPES = {"dot": "text/vnd.graphviz", "mermaid": "text/vnd.mermaid", "svg": "image/svg+xml"}
+
+
+COMPOSE_LABEL = "com.docker.compose.project"
+
+
+def filters(command: Command) -> Command:
+    """Add the filters that networks, containers and the topology have in common."""
+    for option in (
+        click.option("--compose", metavar="NAME", help="Only those of this compose project."),
+        click.option("--label", metavar="KEY[=VALUE]", help="Only those with this label."),
+        click.option("--project", metavar="NAME", help="Only those of this project of Bridgework."),
+    ):
+        command = option(command)
+    return command
+
+
+def chosen_label(label: str | None, compose: str | None) -> str | None:
+    """Return the label to filter by; a compose project is a label too."""
+    if label and compose:
+        raise click.UsageError("Use --label or --compose, not both.")
+    return label or (f"{COMPOSE_LABEL}={compose}" if compose else None)
 
 
 @click.command("networks")
 @connected
-@click.option("--project", metavar="NAME", help="Only those of this project.")
+@filters
 @click.option("--driver", metavar="NAME", multiple=True, help="Only those of this driver.")
 @output.output_option("table", "json", "yaml")
-def command_networks(client: Client, project: str | None, driver: tuple[str, ...], output: str) -> None:
+def command_networks(
+    client: Client, project: str | None, label: str | None, compose: str | None, driver: tuple[str, ...], output: str
+) -> None:
     """List the networks with their subnets."""
-    show_networks(list(client.list_networks(limit=1000, project=_filter(project), driver=driver)), output)
+    labels = _filter(chosen_label(label, compose))
+    found = client.list_networks(limit=1000, project=_filter(project), label=labels, driver=driver)
+    show_networks(list(found), output)
 
 
 @click.command("containers")
 @connected
 @click.option("--network", metavar="NAME", multiple=True, help="Only those in this network.")
-@click.option("--project", metavar="NAME", help="Only those of this project.")
+@filters
 @output.output_option("table", "json", "yaml")
-def command_containers(client: Client, network: tuple[str, ...], project: str | None, output: str) -> None:
+def command_containers(
+    client: Client, network: tuple[str, ...], project: str | None, label: str | None, compose: str | None, output: str
+) -> None:
     """List the containers with their addresses and published ports."""
-    show_containers(list(client.list_containers(limit=1000, network=network, project=_filter(project))), output)
+    labels = _filter(chosen_label(label, compose))
+    found = client.list_containers(limit=1000, network=network, project=_filter(project), label=labels)
+    show_containers(list(found), output)
 
 
 @click.command("topology")
 @connected
 @click.option("--network", metavar="NAME", help="Only this network and its containers.")
-@click.option("--project", metavar="NAME", help="Only this project.")
+@filters
 @click.option("--links", is_flag=True, help="Show the veths on the host too.")
 @output.output_option("table", "json", "yaml", *_MEDIA_TYPES)
-def command_topology(client: Client, network: str | None, project: str | None, links: bool, output: str) -> None:
+def command_topology(
+    client: Client,
+    network: str | None,
+    project: str | None,
+    label: str | None,
+    compose: str | None,
+    links: bool,
+    output: str,
+) -> None:
     """Show which container is in which network: as a table, as JSON, or as a picture (svg, dot, mermaid)."""
+    which: Any = {"network": network, "project": project, "label": chosen_label(label, compose), "links": links}
     if output in _MEDIA_TYPES:
         media_type = _MEDIA_TYPES[output]
-        click.echo(client.get_topology_as(media_type, network=network, project=project, links=links))  # type: ignore[arg-type]  # of the table
-        return
-    show_topology(client, network, project, links, output)
+        picture = client.get_topology_as(media_type, **which)  # type: ignore[arg-type]  # of the table
+        click.echo(picture)
+    else:
+        show_topology(client.get_topology(**which), output)
 
 
-def _filter(project: str | None) -> list[str] | None:
-    return None if project is None else [project]
+def _filter(value: str | None) -> list[str] | None:
+    return None if value is None else [value]
 
 
 def show_networks(items: list[Network], form: str) -> None:
@@ -93,9 +134,8 @@ def _port(one: PublishedPort) -> str:
     return f"{host}:{one['host_port']}->{one['container_port']}/{one['protocol']}"
 
 
-def show_topology(client: Client, network: str | None, project: str | None, links: bool, form: str) -> None:
+def show_topology(topology: Topology, form: str) -> None:
     """Print the topology in one of the forms."""
-    topology = client.get_topology(network=network, project=project, links=links)
     if form != "table":
         output.document(topology, form)
         return
