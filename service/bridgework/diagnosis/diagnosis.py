@@ -61,6 +61,8 @@ RULES: tuple[Rule, ...] = (
     name_rules.names_are_ambiguous,  # name-ambiguous
     name_rules.default_bridge_has_no_dns,  # default-bridge-no-dns
     name_rules.links_are_legacy,  # legacy-link
+    # embedded-dns-rules-missing, dns-no-upstream, dns-upstream-outdated, search-list-detours
+    name_rules.embedded_servers_cannot_answer,
     name_rules.resolvers_cannot_resolve_containers,  # dns-loopback-upstream, embedded-dns-bypassed
 )
 _RANKS = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}

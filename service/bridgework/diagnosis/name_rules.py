@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bridgework.analysis.rules.listener import is_loopback
+from bridgework.analysis.rules.name import no_upstreams, rules_missing
 from bridgework.diagnosis.container_findings import legacy_links
 from bridgework.diagnosis.view import View, enumerate_names
 from bridgework.explanations import finding, of_container, of_network
-from bridgework.explanations.remedies import share_network
+from bridgework.explanations.remedies import container_reference, share_network
+from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.errors import Remedy
+from bridgework.model.observations import ResolverConfiguration
 from bridgework.model.snapshot import Container, Endpoint, Network
 
 _EMBEDDED_DNS = "127.0.0.11"
 _REPLICA_LABELS = ("com.docker.compose.project", "com.docker.compose.service")
 _FEW = 8
+_ENGINE_DEFAULTS = frozenset({"8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:4860::8844"})
+"""What the engine uses where the host's file has no usable server (libnetwork/internal/resolvconf)."""
 
 
 def names_are_ambiguous(view: View) -> Iterator[Finding]:
@@ -105,6 +110,71 @@ def resolvers_cannot_resolve_containers(view: View) -> Iterator[Finding]:
                 remedy=Remedy(f"Remove what overwrites /etc/resolv.conf in {container.name}, and restart it."),
                 evidence={"servers": list(nameservers)},
             )
+
+
+def embedded_servers_cannot_answer(view: View) -> Iterator[Finding]:
+    """Find embedded DNS servers that cannot be asked, have nobody to ask, or ask servers that the host left."""
+    host = view.engine.observations.host
+    files = dict(host.name_servers) if host is not None else {}
+    for container in view.snapshot.containers:
+        seen = view.observation(container)
+        if seen is None or container.host_mode or container.shares_with:
+            continue
+        yield from rules_missing(container, seen)
+        networks = view.networks_of(container)
+        if any(not network.internal for network in networks):
+            yield from no_upstreams(container, seen)
+            yield from _outdated(container, seen.resolver, files)
+        yield from _detours(container, seen.resolver)
+
+
+def _outdated(
+    container: Container, resolver: ResolverConfiguration | None, files: Mapping[str, tuple[str, ...]]
+) -> Iterator[Finding]:
+    if resolver is None or resolver.configured or not resolver.host_file or container.dns:
+        return
+    today = files.get(resolver.host_file)
+    recorded = resolver.upstreams if resolver.uses_embedded_dns else resolver.nameservers
+    # The engine's own servers stand in for a file without usable ones.
+    gone = [server for server in recorded if server not in {*(today or ()), *_ENGINE_DEFAULTS}]
+    if today and gone:
+        message = (
+            f"{container.name} asks the DNS server {enumerate_names(gone)}, which {resolver.host_file} of the host no "
+            f"longer names: it names {enumerate_names(today)}."
+        )
+        yield finding(
+            "dns-upstream-outdated",
+            of_container(container),
+            message,
+            remedy=Remedy(
+                f"Restart {container.name}: the engine reads the host's file when it starts.",
+                (RestartContainer(container_reference(container)),),
+            ),
+            evidence={"recorded": list(recorded), "host_file": resolver.host_file, "servers_of_today": list(today)},
+        )
+
+
+def _detours(container: Container, resolver: ResolverConfiguration | None) -> Iterator[Finding]:
+    if resolver is None or not resolver.search:
+        return
+    given = dict(option.partition(":")[::2] for option in resolver.options)
+    ndots = given.get("ndots", "1")
+    # With ndots:1, the default, a name with a dot is asked as it is first (resolv.conf(5)).
+    if ndots.isascii() and ndots.isdigit() and int(ndots[:4]) > 1:
+        extra = len(resolver.search)
+        message = (
+            f"{container.name} asks for a name with fewer than {int(ndots[:4])} dots in "
+            f"{enumerate_names(resolver.search)} first: ndots is {int(ndots[:4])}."
+        )
+        yield finding(
+            "search-list-detours",
+            of_container(container),
+            message,
+            remedy=Remedy(
+                f"Create {container.name} again with the DNS option ndots:1, or end public names with a dot."
+            ),
+            evidence={"search": list(resolver.search), "ndots": int(ndots[:4]), "extra_questions": extra},
+        )
 
 
 def _on_user_network(view: View, container: Container) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridgework.explanations.explanation import BLOCKING, WARNING, Explanation
+from bridgework.explanations.explanation import BLOCKING, INFO, WARNING, Explanation
 
 ROWS = (
     Explanation(
@@ -83,5 +83,52 @@ ROWS = (
             "https://docs.docker.com/engine/network/",
             "https://man7.org/linux/man-pages/man5/resolv.conf.5.html",
         ),
+    ),
+    Explanation(
+        "embedded-dns-rules-missing",
+        BLOCKING,
+        "Nothing takes a DNS question to 127.0.0.11 in the container: the NAT rules that lead to the embedded server "
+        "are gone. No name resolves.",
+        "The container's resolv.conf names 127.0.0.11, and the kernel refuses a datagram to its port 53 in the "
+        "namespace of the container.",
+        "Restart the container: the engine writes the rules when it starts. Find the program in the container that "
+        "flushes the firewall, such as a VPN client.",
+        "Nothing takes a question to 127.0.0.11 in tomcat81: the NAT rules of its namespace are gone.",
+        seen="Every lookup fails at once, since a firewall or a VPN was started in the container.",
+        references=("https://github.com/moby/moby/issues/52060", "https://docs.docker.com/engine/network/"),
+    ),
+    Explanation(
+        "dns-no-upstream",
+        WARNING,
+        "The embedded DNS server has no server to send public names to. Names of containers resolve, public names do "
+        "not.",
+        "The engine's comments in resolv.conf of the container, which list no external server.",
+        "Write a nameserver line into the host's resolv.conf, or set dns in daemon.json. Then restart the container.",
+        "The embedded DNS server of tomcat81 has no server to send public names to.",
+        seen="Public names do not resolve in any container, on a host whose /etc/resolv.conf is empty or missing.",
+        references=("https://github.com/moby/moby/issues/49665",),
+    ),
+    Explanation(
+        "dns-upstream-outdated",
+        WARNING,
+        "The container asks a DNS server that the host no longer uses. The engine reads the host's file only when a "
+        "container starts.",
+        "The servers that the engine recorded in resolv.conf of the container, compared with the host's file of today.",
+        "Restart the container, or give it DNS servers that do not change.",
+        "tomcat81 asks the DNS server 192.0.2.53, which /etc/resolv.conf of the host no longer names: it names "
+        "198.51.100.53.",
+        seen="Public names stop to resolve in containers after a VPN, a DHCP lease or the Wi-Fi changed.",
+        references=("https://github.com/moby/moby/issues/42752", "https://github.com/moby/moby/issues/25618"),
+    ),
+    Explanation(
+        "search-list-detours",
+        INFO,
+        "The container asks for public names in the domains of its search list first. Each lookup takes more "
+        "questions. A domain that answers for every name gives a wrong address.",
+        "resolv.conf of the container has a search list and an option ndots of 2 or more.",
+        "Create the container again with the DNS option ndots:1, or end public names with a dot.",
+        "tomcat81 asks for a name with fewer than 5 dots in corp.example first: ndots is 5.",
+        seen="Lookups are slow, or a public name leads to a host of the company network.",
+        references=("https://man7.org/linux/man-pages/man5/resolv.conf.5.html",),
     ),
 )

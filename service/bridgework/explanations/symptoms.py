@@ -35,7 +35,8 @@ _ROWS = (
         f"{_CHECK}, with `name` as the destination.",
         _codes("""
             default-bridge-no-dns name-not-on-shared-network destination-not-running shares-network
-            embedded-dns-bypassed dns-upstream-failed dns-loopback-upstream legacy-link
+            embedded-dns-bypassed embedded-dns-rules-missing dns-upstream-failed dns-loopback-upstream dns-no-upstream
+            dns-upstream-outdated legacy-link
         """),
     ),
     Symptom(
@@ -103,9 +104,10 @@ _ROWS = (
         "slow-then-hangs",
         "A connection opens, and then it is slow or hangs",
         f"{_CHECK}, with `icmp`, `dont_fragment` and a `payload_bytes` of 1472.",
-        _codes(
-            "mtu-mismatch mtu-exceeds-egress container-paused neighbour-table-full dns-upstream-failed name-ambiguous"
-        ),
+        _codes("""
+            mtu-mismatch mtu-exceeds-egress container-paused neighbour-table-full search-list-detours
+            dns-upstream-failed dns-upstream-outdated name-ambiguous
+        """),
     ),
     Symptom(
         "works-sometimes",
@@ -124,6 +126,7 @@ _ROWS = (
             firewall-rules-missing shared-network-stale shared-network-owner-down address-changed stale-address
             static-address-taken ip-forward-off network-gone network-forgotten host-port-taken legacy-link
             veth-detached user-firewall-drop orphan-bridge bridge-address-missing router-advertisements-refused
+            dns-upstream-outdated embedded-dns-rules-missing
         """),
     ),
     Symptom(

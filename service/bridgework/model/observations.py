@@ -125,6 +125,10 @@ class ListeningSocket:
 class ResolverConfiguration:
     """resolv.conf(5) and hosts(5) as the container has them. ``upstreams`` are the embedded server's own servers.
 
+    ``host_file`` is the host's file that the engine made its resolv.conf from, and ``configured`` says that the servers
+    come from a setting instead; both as the engine's comments in the file say. Without these comments, ``host_file`` is
+    ``None``: another program wrote the file.
+
     ``truncated`` says that the files hold more than this: what is read of a container's files is bounded.
     """
 
@@ -133,6 +137,8 @@ class ResolverConfiguration:
     options: tuple[str, ...] = ()
     hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     upstreams: tuple[str, ...] = ()
+    host_file: str | None = None
+    configured: bool = False
     truncated: bool = False
 
     @cached_property
@@ -157,7 +163,8 @@ class ResolverConfiguration:
 class Observation:
     """One observation of a namespace: ``inode`` is its identity (``/proc/<pid>/ns/net``).
 
-    ``truncated`` names the fields of which the namespace holds more than what was read.
+    ``truncated`` names the fields of which the namespace holds more than what was read. ``embedded_dns`` says whether
+    anything takes a datagram to 127.0.0.11, port 53.
     """
 
     inode: int
@@ -169,6 +176,7 @@ class Observation:
     sysctls: tuple[tuple[str, str], ...] = ()
     neighbour_table: NeighbourTable | None = None
     truncated: tuple[str, ...] = ()
+    embedded_dns: bool | None = None
 
     def whole(self) -> Observation:
         """Return the observation without its truncated fields: a part cannot show what is missing."""
@@ -265,7 +273,8 @@ class AdvertisedLink:
 class HostObservation:
     """What was observed of the engine's host, apart from its firewall: its namespace and forwarding.
 
-    ``forwarding_entries`` are the learnt stations of all bridges.
+    ``forwarding_entries`` are the learnt stations of all bridges. ``name_servers`` are the files of the host that the
+    engine reads name servers from, each with its servers; empty where the files were not visible.
     """
 
     observation: Observation
@@ -274,6 +283,7 @@ class HostObservation:
     forwarding_entries: tuple[ForwardingEntry, ...] = ()
     managers: tuple[LinkManager, ...] = ()
     advertised_links: tuple[AdvertisedLink, ...] = ()
+    name_servers: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

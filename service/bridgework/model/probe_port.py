@@ -14,7 +14,17 @@ from bridgework.model.checks import Measurement, ProbeRequest, Reason, Verdict
 from bridgework.model.checks import Protocol as ProbeProtocol
 from bridgework.model.observations import FirewallRules, HostObservation, Observation
 
-Aspect = Literal["interfaces", "routes", "neighbours", "neighbour_table", "sockets", "processes", "resolver", "sysctls"]
+Aspect = Literal[
+    "interfaces",
+    "routes",
+    "neighbours",
+    "neighbour_table",
+    "sockets",
+    "processes",
+    "resolver",
+    "sysctls",
+    "embedded_dns",
+]
 """What to observe. ``processes`` adds the owners to ``sockets``; it reads all processes, so use it only for display."""
 
 

@@ -17,7 +17,7 @@ from bridgework.topology.build import build
 from bridgework.use_cases.connectivity.observe import base_observations
 from bridgework.use_cases.services import Services
 
-ASPECTS: tuple[Aspect, ...] = ("interfaces", "neighbours", "sockets", "resolver")
+ASPECTS: tuple[Aspect, ...] = ("interfaces", "neighbours", "sockets", "resolver", "embedded_dns")
 
 
 @dataclass(frozen=True, slots=True)

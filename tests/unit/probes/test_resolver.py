@@ -38,6 +38,17 @@ def test_a_resolver_file_of_dockers():
     assert options_of(configuration) == ResolverOptions(ndots=0, timeout_s=2, attempts=3)
 
 
+@pytest.mark.parametrize(("comments", "origin"), [
+    ("# Based on host file: '/etc/resolv.conf' (internal resolver)\n# Overrides: []\n", ("/etc/resolv.conf", False)),
+    ("# Based on host file: '/etc/resolv.conf' (legacy)\n# Overrides: [nameservers]\n", ("/etc/resolv.conf", True)),
+    ("# Based on host file: '' (internal resolver)\n# Overrides: [search options]\n", ("", False)),
+    ("nameserver 192.0.2.53\n", (None, False)),
+])  # fmt: skip
+def test_dockers_comments_say_where_the_servers_come_from(comments, origin):
+    configuration = parse(comments, "")
+    assert (configuration.host_file, configuration.configured) == origin
+
+
 def test_the_last_of_domain_and_search_wins():
     assert parse("search a b\ndomain c\n", "").search == ("c",)
 

@@ -7,9 +7,12 @@ from bridgework.analysis.name_lookup import Lookup, containers_named, user_netwo
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, members, of_network, unseen
 from bridgework.analysis.rules.state import destination_down_as
 from bridgework.explanations import of_container, remedies
+from bridgework.explanations.remedies import container_reference
+from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import Finding, NameDestination
 from bridgework.model.endpoint_names import names_of, normal
 from bridgework.model.errors import Remedy
+from bridgework.model.observations import Observation
 from bridgework.model.snapshot import Container, Snapshot
 
 _NAMES_LISTED = 20
@@ -139,14 +142,19 @@ def resolver_is_unsuited(situation: Situation) -> Findings:
         return
     seen = situation.observed(source)
     networks = user_networks(situation.snapshot, source)
+    named = situation.candidate_addresses.named
+    # A name of the hosts file has no holders, and needs no DNS server.
+    by_server = named is None or bool(named.holders) or named.outcome is not Lookup.FOUND
+    if networks and by_server and seen is not None and source.owner is not None:
+        yield from rules_missing(source.owner, seen)
     # Without a user network there is no embedded server that could be bypassed.
     embedded = not networks or uses_embedded_dns(situation.state, source)
     if not embedded and seen is not None and seen.resolver is not None:
         yield bypassed(source.container, seen.resolver.nameservers)
-    named = situation.candidate_addresses.named
     # The setting is the owner's: the engine writes one resolv.conf for all containers in a namespace.
     if named is not None and named.outcome is Lookup.UPSTREAM and source.owner is not None:
         yield from loopback_servers(source.owner)
+        yield from no_upstreams(source.owner, seen)
 
 
 def bypassed(container: Container, nameservers: tuple[str, ...]) -> Finding:
@@ -159,6 +167,37 @@ def bypassed(container: Container, nameservers: tuple[str, ...]) -> Finding:
     )
     evidence = {"nameservers": list(nameservers)}
     return finding("embedded-dns-bypassed", of_container(container), message, remedy=remedy, evidence=evidence)
+
+
+def rules_missing(container: Container, seen: Observation) -> Findings:
+    """Find a container that asks the embedded server, in a namespace without the NAT rules that lead there."""
+    if seen.embedded_dns is False and seen.resolver is not None and seen.resolver.uses_embedded_dns:
+        message = (
+            f"Nothing takes a question to 127.0.0.11 in {container.name}: the NAT rules of its namespace are gone."
+        )
+        remedy = Remedy(
+            f"Restart {container.name}: the engine writes the rules when it starts. "
+            f"Look for a program in the container that flushes the firewall.",
+            (RestartContainer(container_reference(container)),),
+        )
+        evidence = {"server": "127.0.0.11", "affected": 1}
+        yield finding("embedded-dns-rules-missing", of_container(container), message, remedy=remedy, evidence=evidence)
+
+
+def no_upstreams(container: Container, seen: Observation | None) -> Findings:
+    """Find a container whose embedded server has no server to send public names to."""
+    resolver = seen.resolver if seen is not None else None
+    # Another program may have written the file: then nothing is known of the servers behind the embedded one.
+    if resolver is None or resolver.host_file is None or not resolver.uses_embedded_dns or resolver.upstreams:
+        return
+    message = f"The embedded DNS server of {container.name} has no server to send public names to."
+    remedy = Remedy(
+        f"Write a nameserver line into {resolver.host_file or '/etc/resolv.conf'} of the host, or set dns in "
+        f"daemon.json and restart the engine. Then restart {container.name}.",
+        (RestartContainer(container_reference(container)),),
+    )
+    evidence = {"host_file": resolver.host_file}
+    yield finding("dns-no-upstream", of_container(container), message, remedy=remedy, evidence=evidence)
 
 
 def loopback_servers(container: Container) -> Findings:

@@ -70,7 +70,12 @@ NAME = (
     ),
     # Each holder is a situation of its own. Where their verdicts differ, the prediction is inconclusive (``predict``).
     Rule(_at(Step.NAME, "name-ambiguous"), name.name_is_ambiguous),
-    Rule(_at(Step.NAME, "embedded-dns-bypassed", "dns-loopback-upstream"), name.resolver_is_unsuited),
+    Rule(
+        _at(
+            Step.NAME, "embedded-dns-bypassed", "dns-loopback-upstream", "embedded-dns-rules-missing", "dns-no-upstream"
+        ),
+        name.resolver_is_unsuited,
+    ),
 )
 ADDRESS = (
     Rule(

@@ -19,6 +19,7 @@ from bridgework.model.probe_port import Place
 from bridgework.probes.kernel.safe_read import Text, open_folder, opened, read_in_root, read_small
 from bridgework.probes.resolver import files as resolver_files
 
+HOST_RESOLVER_FILES = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 # Of a resolver file. Docker writes some hundred bytes; the container can write any number.
 MAX_FILE_BYTES = 1 << 18
 _MAX_GROUPS_BYTES = 1 << 16
@@ -125,6 +126,14 @@ def resolver_configuration(place: Place, *, pids_visible: bool) -> ResolverConfi
         return None
     hosts = _file_of(place, "etc/hosts", place.hosts_path, pids_visible=pids_visible) or Text("", cut=False)
     return resolver_files.parse(resolv_conf.text, hosts.text, cut=resolv_conf.cut or hosts.cut)
+
+
+def host_name_servers(pid: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the files that the engine reads name servers from, each with its servers, as its process sees them."""
+    # The engine reads the file of systemd-resolved where /etc/resolv.conf names only its stub, 127.0.0.53.
+    host = Place(container_id=None, name="host", pid=pid)
+    found = ((path, _file_of_process(host, path.lstrip("/"))) for path in HOST_RESOLVER_FILES)
+    return tuple((path, resolver_files.parse(text.text, "").nameservers) for path, text in found if text is not None)
 
 
 def _file_of(place: Place, inner: str, outer: str | None, *, pids_visible: bool) -> Text | None:

@@ -20,6 +20,9 @@ MAX_HOST_NAMES = 8192
 MAX_WORD_CHARS = 255
 DEFAULT_NAMESERVER = "127.0.0.1"
 _UPSTREAMS_BEGIN = "# ExtServers: ["
+# Docker 26 to 29 end the file with these comments (libnetwork/internal/resolvconf).
+_BASE_BEGINS = "# Based on host file: '"
+_OVERRIDES_BEGIN = "# Overrides: ["
 _ADDRESS_IN_HOST = re.compile(r"^host\((?P<address>.*)\)$")
 Entries = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -54,12 +57,15 @@ def parse(resolv_conf: str, hosts: str, *, cut: bool = False) -> ResolverConfigu
             case ["options", *given]:
                 options.extend(given)
     entries, whole = _hosts(hosts)
+    host_file, configured = _origin(resolv_conf)
     return ResolverConfiguration(
         nameservers=tuple(nameservers[:MAX_NAMESERVERS]),
         search=tuple(search[:MAX_SEARCH_DOMAINS]),
         options=tuple(options[:MAX_OPTIONS]),
         hosts=entries,
         upstreams=tuple(_upstreams(resolv_conf)),
+        host_file=host_file,
+        configured=configured,
         truncated=cut or not whole or len(search) > MAX_SEARCH_DOMAINS or len(options) > MAX_OPTIONS,
     )
 
@@ -91,6 +97,17 @@ def _upstreams(resolv_conf: str) -> Iterable[str]:
             servers = line.removeprefix(_UPSTREAMS_BEGIN).partition("]")[0].split()[:MAX_UPSTREAMS]
             return [_ADDRESS_IN_HOST.sub(r"\g<address>", word) for word in servers if len(word) <= MAX_WORD_CHARS]
     return []
+
+
+def _origin(resolv_conf: str) -> tuple[str | None, bool]:
+    """Return the host's file that Docker's comments name, and whether a setting gave the servers instead."""
+    host_file, configured = None, False
+    for line in resolv_conf.split("\n"):
+        if line.startswith(_BASE_BEGINS):
+            host_file = line.removeprefix(_BASE_BEGINS).partition("'")[0][:MAX_WORD_CHARS]
+        elif line.startswith(_OVERRIDES_BEGIN):
+            configured = "nameservers" in line
+    return host_file, configured
 
 
 def options_of(configuration: ResolverConfiguration) -> ResolverOptions:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +20,12 @@ from bridgework.model.observations import FirewallRules, HostObservation, Observ
 from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow
 from bridgework.probes.kernel import capabilities, netlink
 from bridgework.probes.kernel.firewall import TIMEOUT_S, read_rules
-from bridgework.probes.kernel.namespace_files import OutOfReach, open_namespace, resolver_configuration
+from bridgework.probes.kernel.namespace_files import (
+    OutOfReach,
+    host_name_servers,
+    open_namespace,
+    resolver_configuration,
+)
 from bridgework.probes.kernel.rules_watch import RulesWatch
 from bridgework.probes.kernel.setns import HeldUpError, run_in_thread, run_inside
 from bridgework.probes.kinds.attempts import failed
@@ -132,9 +137,10 @@ class NamespaceRunner:
         host = Place(container_id=None, name="host", pid=self._engine_pid() or 0)
         ends = _observe_until()
         try:
-            return self._run(host, lambda: observe.observe_host(ends), ends)
+            found = self._run(host, lambda: observe.observe_host(ends), ends)
         except OutOfReach:
             return None
+        return replace(found, name_servers=host_name_servers(host.pid)) if self._pids_visible() else found
 
     def firewall_state(self) -> str | None:
         """Ask the kernel by handles that were opened in the host's namespace; ``None`` before the first reading."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from bridgework.model.observations import HostObservation, NeighbourTable, Observation, ResolverConfiguration
 from bridgework.model.probe_port import Aspect
-from bridgework.probes.kernel import link_settings, links, listeners, netlink
+from bridgework.probes.kernel import embedded_dns, link_settings, links, listeners, netlink
 from bridgework.probes.kernel.neighbour_table import table_usage
 
 HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "neighbour_table", "sockets", "sysctls")
@@ -84,6 +84,7 @@ def observe(
         interfaces=reader.dump("interfaces", links.interfaces),
         routes=reader.dump("routes", links.routes),
         neighbours=reader.dump("neighbours", links.neighbours),
+        embedded_dns=embedded_dns.is_served() if "embedded_dns" in aspects else None,
         truncated=tuple(reader.truncated),
     )
 

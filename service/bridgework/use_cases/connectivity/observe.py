@@ -18,7 +18,7 @@ from bridgework.use_cases.connectivity.engine_rules import observations_of_engin
 from bridgework.use_cases.services import Services
 
 LISTENING_PROTOCOLS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.HTTP, Protocol.DNS})
-DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "resolver", "sysctls")
+DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "resolver", "sysctls", "embedded_dns")
 
 
 @dataclass(frozen=True, slots=True)
