@@ -50,6 +50,7 @@ class Settings:
     allowed_host_ports: str = "1024-65535"
     allowed_published_addresses: tuple[str, ...] | None = None
     allow_host_mode: bool = True
+    allow_trace: bool = True
     allow_public_subnets: bool = False
     probe_allowed_cidrs: tuple[str, ...] = ()
     probe_image: str | None = None
@@ -75,6 +76,7 @@ class Settings:
             host_ports=(int(low), int(high or low)),
             published_addresses=self.allowed_published_addresses,
             host_mode=self.allow_host_mode,
+            trace=self.allow_trace,
             public_subnets=self.allow_public_subnets,
             probe_allowed_subnets=self.probe_allowed_cidrs,
         )

@@ -152,6 +152,9 @@ class BlindRunner:
     def check(self, *_):
         raise AssertionError("nothing is to be probed")
 
+    def trace(self, *_):
+        raise AssertionError("nothing is to be traced")
+
     def observe(self, *_):
         return None
 

@@ -38,7 +38,7 @@ EPHEMERAL = range(32_768, 61_000)
 LONGEST_LIST = 12
 HOST = socket.gethostname()
 TEXTS = {"text/vnd.mermaid", "text/vnd.graphviz", "image/svg+xml", "text/plain", "application/xml"}
-LINES = "application/x-ndjson"
+LINES, CAPTURE = "application/x-ndjson", "application/x-pcapng"
 
 
 def _with_short_ids(text: str, real: str, made: str) -> str:
@@ -78,6 +78,8 @@ class Recorder:
                 self.keep_answer(operation, status, media_type, f"{name}, line {number + 1}", json.loads(line))
         elif media_type.endswith("json"):
             self.keep_answer(operation, status, media_type, name, json.loads(raw))
+        elif media_type == CAPTURE:
+            self.keep_answer(operation, status, media_type, name, "The bytes of the file.")
         elif media_type in TEXTS:
             self.keep_answer(operation, status, media_type, name, raw.decode())
 
@@ -152,6 +154,8 @@ class Recorder:
         text = TIME.sub("2026-01-31T12:00:00Z", text)
         text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "7c1e6a52-5f0d-4b86-9a39-0f4be8f3d5c1", text)
         text = re.sub(r"\bfe80::[0-9a-f:]+", "fe80::42:acff:fe13:2", text)
+        text = re.sub(r"\+\d+ us", "+12 us", text)
+        text = re.sub(r"identifier \d+", "identifier 61234", text)
         text = re.sub(r"\bveth[0-9a-f]{7}\b", "veth27a5c19", text)
         return re.sub(r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b", "02:42:ac:13:00:02", text)
 
@@ -210,6 +214,9 @@ def tell(record: Recorder) -> None:
     record("A published port, from the host", "checkConnectivity", "/v1/connectivity/checks",
            {"source": {"host": True}, "destination": {"address": "127.0.0.1"}, "protocol": "tcp",
             "port": 8081})  # fmt: skip
+    traced = {"source": {"container": "tomcat81"}, "destination": {"container": "tomcat82"}, "trace": True}
+    record("A traced ping, as text", "checkConnectivity", "/v1/connectivity/checks", traced, accept="text/plain")
+    record("A traced ping, as a capture", "checkConnectivity", "/v1/connectivity/checks", traced, accept=CAPTURE)
     record("A port is missing", "checkConnectivity", "/v1/connectivity/checks",
            {**by_name, "protocol": "tcp"}, status=422)  # fmt: skip
     record("All in one network", "measureMatrix", "/v1/connectivity/matrix", {"network": "simon_network"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -9,6 +10,7 @@ import yaml
 WIDTH = 120
 _LONGEST_INLINE = 100
 _LONGEST_DESCRIBED = 90
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -21,7 +23,9 @@ class _Writer(yaml.SafeDumper):
 
 
 def _list(writer: _Writer, value: list[Any]) -> yaml.Node:
-    return writer.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=_short(value))
+    # A list of names, such as the codes of all problems, is wrapped: one a line would be hundreds of lines.
+    names = all(isinstance(one, str) and _NAME.fullmatch(one) for one in value)
+    return writer.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=names or _short(value))
 
 
 def _mapping(writer: _Writer, value: dict[str, Any]) -> yaml.Node:

@@ -212,6 +212,10 @@ class CheckRequest(TypedDict):
     """The HTTP status that counts as success, such as 200; null accepts every status."""
     question: NotRequired[str | None]
     """The name that a dns check asks for; null asks for the name servers of the root."""
+    trace: NotRequired[bool]
+    """Record the packet of the first probe at every interface and firewall rule on its way, and answer that as
+    `trace`. Needs the role operator. Default: `false`.
+    """
 
 
 class CheckResult(TypedDict):
@@ -227,6 +231,8 @@ class CheckResult(TypedDict):
     """The causes that were found and how to fix them, the most severe first."""
     answered_by: AnsweringNode | None
     """The other swarm node that made the check; null when this node made the check."""
+    trace: Trace | None
+    """The way of the packet as the kernel showed it; null unless the check asked for it and a packet was sent."""
 
 
 class CheckSource(TypedDict):
@@ -1718,3 +1724,113 @@ class Topology(TypedDict):
     """The edges of the graph: how the nodes are connected."""
     partial: list[Gap]
     """The swarm nodes that did not answer; their containers are missing."""
+
+
+class Trace(TypedDict):
+    """The way of the check's first packet and of its answer, as the kernel showed it."""
+
+    protocol: str
+    """The protocol of the packet. Known values, to which more may be added: icmp, tcp, udp."""
+    identifier: int
+    """The source port of the packet, or the identifier of the ICMP echo."""
+    steps: list[TraceStep]
+    """The steps in order: first those of the packet, then those of its answer."""
+    client: TraceEnd | None
+    """The client as the destination sees it; null where the packet did not arrive."""
+    server: TraceEnd | None
+    """The destination after all translations; null where the packet did not arrive."""
+    connection: TraceConnection | None
+    """The host's entry in conntrack; null where there is none."""
+    lost: TraceLoss | None
+    """Where the packet or its answer was lost; null where nothing was lost."""
+    missing: list[str]
+    """Sentences about what could not be recorded, and why; empty where everything was."""
+
+
+class TraceConnection(TypedDict):
+    """The entry of the connection in conntrack. It shows how the packet and its answer are translated."""
+
+    source: TraceEnd
+    """The source as the client sent it."""
+    destination: TraceEnd
+    """The destination as the client sent it."""
+    reply_source: TraceEnd
+    """Where the answer is expected from: the destination after translation."""
+    reply_destination: TraceEnd
+    """Where the answer is expected to go: the source after translation."""
+    mark: int
+    """The mark of the connection."""
+
+
+class TraceEnd(TypedDict):
+    """An address with its port."""
+
+    address: str
+    """The IP address, such as `172.18.0.2`."""
+    port: int | None
+    """The port; the identifier for an ICMP echo; null where there is none."""
+
+
+class TraceLoss(TypedDict):
+    """Where the packet or its answer was lost."""
+
+    direction: str
+    """Whether the packet (`request`) or its answer (`reply`) was lost. Known values, to which more may be added:
+    request, reply.
+    """
+    message: str
+    """One sentence that says where."""
+    by: TraceStep | None
+    """The step that stopped it; null where no rule and no route did."""
+    silent: TraceStep | None
+    """The first predicted interface where it was not seen; null where there is none."""
+
+
+class TraceStep(TypedDict):
+    """One step of the packet: predicted, seen in the kernel, or both."""
+
+    kind: str
+    """`interface`: the packet at an interface. `rule`: a firewall rule that matched. `policy`: the policy of a
+    chain, which dropped the packet. `route`: the route that the host chose. Known values, to which more may be
+    added: interface, rule, policy, route.
+    """
+    direction: str
+    """`request`: the packet that the check sent. `reply`: the answer to it. Known values, to which more may be
+    added: request, reply.
+    """
+    place: str
+    """The network namespace of this step. Known values, to which more may be added: source, host, destination."""
+    of: str
+    """Whose namespace it is: the name of a container, or `the host`."""
+    predicted: bool
+    """Whether this step was predicted from the engine's state and the rules in force."""
+    seen: bool
+    """Whether the kernel showed the packet at this step."""
+    source: TraceEnd | None
+    """The source of the packet as it came to this step; null where unknown."""
+    destination: TraceEnd | None
+    """The destination of the packet; null where unknown."""
+    note: str
+    """Which packet it is, such as `SYN` or `echo reply`; empty where there is nothing to say."""
+    interface: str | None
+    """The interface of the step; of a rule, the interface that the packet came in by; null where there is none."""
+    leaving: bool | None
+    """At an interface: whether the packet leaves by it or comes in by it; null at other steps."""
+    hook: str | None
+    """The hook of the rule, such as `forward`; null at other steps."""
+    table: str | None
+    """The rule's table with its family, such as `ip filter`; null at other steps."""
+    chain: str | None
+    """The rule's chain, such as `DOCKER-USER`; null at other steps."""
+    rule: str | None
+    """The rule as its program prints it; null where it was not read, and at other steps."""
+    handle: int | None
+    """The number that the kernel gave to the rule; null where it has none."""
+    verdict: str | None
+    """What the rule did, such as `drop`, `accept`, `dnat` or `jump DOCKER-USER`; of a route `forward` (with `via`
+    and its gateway), `local`, or `no-route` with the reason; null at interfaces.
+    """
+    proxied: bool
+    """Whether this is docker-proxy's own connection to the container, not that of the client."""
+    time_us: float | None
+    """Microseconds since the packet was first seen; null where the kernel gives no time, such as at rules."""

@@ -563,6 +563,15 @@ class Operations:
         """
         return self.transport.document(Request("POST", "/v1/connectivity/checks", body=body))
 
+    def check_connectivity_as(
+        self, media_type: Literal["text/plain", "application/x-pcapng"], body: CheckRequest
+    ) -> str:
+        """Check whether a source reaches a destination. The answer is the text of this media type.
+
+        Needs the role `viewer`.
+        """
+        return self.transport.text(Request("POST", "/v1/connectivity/checks", body=body, accept=media_type))
+
     def measure_matrix(self, body: MatrixRequest) -> Matrix:
         """Measure the connectivity between all pairs.
 

@@ -354,6 +354,19 @@ ROWS = (
         references=("https://docs.docker.com/engine/network/packet-filtering-firewalls/",),
     ),
     Explanation(
+        "client-address-replaced",
+        INFO,
+        "The destination sees another address than that of the client. So its log, its limits by address and its lists "
+        "of allowed clients do not see the client itself.",
+        "A traced check: the packet at the destination's interface, or the entry of conntrack. Masquerading puts the "
+        "host's address there, and docker-proxy makes a connection of its own.",
+        "Connect both to one network, where nothing is translated, or set userland-proxy to false so that published "
+        "ports keep the client's address.",
+        "web sees the client as 172.18.0.1, not as 172.19.0.2.",
+        seen="The log of a program shows the gateway of its network, such as 172.18.0.1, as each client.",
+        references=("https://github.com/moby/moby/issues/15086", "https://github.com/docker/docs/issues/17312"),
+    ),
+    Explanation(
         "host-no-route",
         BLOCKING,
         "The host has no route to the address, so its containers cannot reach it either.",

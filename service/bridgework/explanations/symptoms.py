@@ -148,6 +148,12 @@ _ROWS = (
         """),
     ),
     Symptom(
+        "log-shows-gateway-as-client",
+        "The log of a program shows the gateway instead of the client's address",
+        "Check from the client to the published port, with `trace`.",
+        _codes("client-address-replaced"),
+    ),
+    Symptom(
         "ping-differs-from-tcp",
         "Pings fail and connections work, or the reverse",
         f"{_CHECK}, once with `icmp` and once with `tcp`.",

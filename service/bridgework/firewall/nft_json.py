@@ -14,6 +14,7 @@ from typing import Any
 
 from bridgework.firewall.nft_text import text_of
 from bridgework.firewall.ruleset import UNKNOWN, Chain, Effect, Hook, Match, Range, Rule, Table, number
+from bridgework.model.trace import TABLE_PREFIX
 
 Json = Any
 # The names of the tables that iptables-nft keeps.
@@ -32,7 +33,10 @@ def tables_of(text: str) -> tuple[Table, ...]:
         key = (rule["family"], rule["table"], rule["chain"])
         rules.setdefault(key, []).extend(_rules(rule, named))
     tables: dict[tuple[str, str], dict[str, Chain]] = {
-        (table["family"], table["name"]): {} for table in _all(objects, "table") if table["family"] in _FAMILIES
+        (table["family"], table["name"]): {}
+        for table in _all(objects, "table")
+        # The table of a trace that runs at this moment marks its own packets, and decides nothing.
+        if table["family"] in _FAMILIES and not table["name"].startswith(TABLE_PREFIX)
     }
     for chain in _all(objects, "chain"):
         of = (chain["family"], chain["table"])

@@ -195,6 +195,8 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
     by_host = delivered.outgoing is None
     if _is_answered_directly(walk.routing, delivered, sent):
         raise EndedError(UNTRANSLATED, delivered)
+    # Within one bridge, the answer takes the ports of the packet in the other direction.
+    ports = sent.bridge_ports if delivered.outgoing == sent.incoming else (None, None)
     # An answer has the mark 0: marks belong to a packet, and the connection's own mark is kept by conntrack.
     answer = Packet(
         delivered.version,
@@ -205,6 +207,7 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
         delivered.source_port,
         incoming=None if by_host else delivered.outgoing,
         outgoing=(sent.incoming or "lo") if by_host else None,
+        bridge_ports=(ports[1], None),
         state=ESTABLISHED,
         direction=REPLY,
         translated=delivered.translated,
@@ -230,7 +233,7 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
             packet = walk.hook(Hook.PREROUTING, replace(packet, incoming="lo", outgoing=None))
         return walk.hook(Hook.INPUT, replace(packet, outgoing=None))
     # The answer leaves by the interface of the first packet: asymmetric routes are not simulated.
-    packet = replace(packet, outgoing=sent.incoming)
+    packet = replace(packet, outgoing=sent.incoming, bridge_ports=(ports[1], ports[0]))
     if not by_host:
         packet = walk.hook(Hook.FORWARD, packet)
     return walk.hook(Hook.POSTROUTING, packet, translate=as_asked)

@@ -13,13 +13,15 @@ class CheckRequest:
     """A check as a caller asks for it: a ``Question`` with references as the caller wrote them.
 
     ``source`` is a container, or ``None`` for the host. ``probe`` is what to send, without its destination. A
-    ``forwarded`` request came from a peer, so it is not forwarded again.
+    ``forwarded`` request came from a peer, so it is not forwarded again. With ``trace`` the probe is recorded on its
+    way.
     """
 
     source: str | None
     destination: Destination
     probe: ProbeRequest
     forwarded: bool = False
+    trace: bool = False
 
 
 @dataclass(frozen=True, slots=True)

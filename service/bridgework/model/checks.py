@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from bridgework.model.errors import Remedy
+from bridgework.model.trace import Trace
 
 
 class Verdict(StrEnum):
@@ -115,7 +116,8 @@ class ProbeRequest:
 
     A question has a request without a destination. When the probe runs, exactly one of ``address`` (a literal address)
     and ``name`` (resolved in the namespace) is set. ``ip_version`` is 4, 6 or ``None`` for any. ``allowed_subnets``
-    limits the addresses that a name may resolve to.
+    limits the addresses that a name may resolve to. ``flow_id`` is the source port, or the identifier of an ICMP echo,
+    of the first attempt; ``None`` lets the kernel choose one.
     """
 
     protocol: Protocol
@@ -134,6 +136,7 @@ class ProbeRequest:
     dns_question: str | None = None
     allowed_subnets: tuple[str, ...] | None = None
     reverse_lookup: bool = False
+    flow_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,8 @@ class AnsweringNode:
 class CheckResult:
     """The result of a check: prediction and measurement, and the findings of both, the most severe first.
 
-    ``answered_by`` is the node that measured, where that is another node of a swarm.
+    ``answered_by`` is the node that measured, where that is another node of a swarm. ``trace`` is ``None`` unless one
+    was asked for and a packet was sent.
     """
 
     verdict: Verdict
@@ -209,6 +213,7 @@ class CheckResult:
     measured: Measurement
     findings: tuple[Finding, ...] = ()
     answered_by: AnsweringNode | None = None
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)

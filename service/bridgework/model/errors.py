@@ -7,6 +7,7 @@
     ├── Conflict            something else has the name, address, port or state
     ├── PreconditionFailed  the thing changed since the caller read it
     ├── Refused             the role, the project or the policy does not allow it
+    ├── NotPossible         this installation cannot do it
     ├── TooBusy             a limit on requests or on work at once is reached
     ├── EngineUnreachable   no engine answers
     ├── EngineTooSlow       the engine did not answer in time; the outcome is unknown
@@ -102,6 +103,10 @@ class PreconditionFailed(BridgeworkError):
 
 class Refused(BridgeworkError):
     """The caller's role, project or the policy in force forbids it."""
+
+
+class NotPossible(BridgeworkError):
+    """This installation cannot do it; ``detail`` says what is missing."""
 
 
 @dataclass(eq=False)

@@ -6,13 +6,14 @@ not know which one it has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bridgework.model.checks import Measurement, ProbeRequest, Reason, Verdict
 from bridgework.model.checks import Protocol as ProbeProtocol
 from bridgework.model.observations import FirewallRules, HostObservation, Observation
+from bridgework.model.trace import End, TraceRecord
 
 Aspect = Literal[
     "interfaces",
@@ -112,6 +113,21 @@ class SweepRow:
     outcomes: tuple[SweepOutcome, ...] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, slots=True)
+class TracePlan:
+    """Where to record a traced probe, beside its source.
+
+    ``destination`` is the container that would answer, where there is one on this machine. ``answerers`` are the
+    addresses and ports to which the probe may be translated (``Flow.answerers``). With ``by_proxy``, docker-proxy leads
+    the probe to the destination over a connection of its own.
+    """
+
+    host: Place
+    destination: Place | None = None
+    answerers: tuple[End, ...] = ()
+    by_proxy: bool = False
+
+
 class ProbeRunner(Protocol):
     """Runs probes inside network namespaces. Every method may be called from any thread."""
 
@@ -121,6 +137,16 @@ class ProbeRunner(Protocol):
 
     def check(self, place: Place, request: ProbeRequest) -> Measurement:
         """Probe once. A namespace that cannot be entered is ``inconclusive``/``namespace-out-of-reach``."""
+        ...
+
+    def trace(
+        self, place: Place, request: ProbeRequest, plan: TracePlan, meanwhile: Callable[[Measurement], None]
+    ) -> tuple[Measurement, TraceRecord | None]:
+        """Probe a literal address once, and record what the kernel does with it.
+
+        ``meanwhile`` is called once, after the probe, while the kernel closes what recorded it. The record is ``None``
+        where nothing can be recorded, such as in a helper container.
+        """
         ...
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:

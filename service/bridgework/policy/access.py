@@ -57,6 +57,7 @@ class Policy:
     host_ports: tuple[int, int] = (1024, 65535)
     published_addresses: tuple[str, ...] | None = None
     host_mode: bool = True
+    trace: bool = True
     public_subnets: bool = False
     probe_allowed_subnets: tuple[str, ...] = ()
 

@@ -20,7 +20,8 @@ from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.engine_port import Engine
 from bridgework.model.errors import BridgeworkError
 from bridgework.model.observations import FirewallRules, HostObservation, Observation
-from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow
+from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow, TracePlan
+from bridgework.model.trace import TraceRecord
 
 # The "_created" series would double the number of series, and nothing reads them.
 _disable_created: Callable[[], None] = disable_created_metrics
@@ -157,10 +158,17 @@ class MeteredRunner:
         """See ``ProbeRunner``."""
         began = time.perf_counter()
         measured = self._runner.check(place, request)
-        CHECK_SECONDS.labels(request.protocol.value).observe(time.perf_counter() - began)
-        reason = measured.reason.value if measured.reason else ""
-        CHECKS.labels(request.protocol.value, measured.verdict.value, reason).inc()
+        _count_check(request, measured, began)
         return measured
+
+    def trace(
+        self, place: Place, request: ProbeRequest, plan: TracePlan, meanwhile: Callable[[Measurement], None]
+    ) -> tuple[Measurement, TraceRecord | None]:
+        """See ``ProbeRunner``."""
+        began = time.perf_counter()
+        measured, record = self._runner.trace(place, request, plan, meanwhile)
+        _count_check(request, measured, began)
+        return measured, record
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
         """See ``ProbeRunner``."""
@@ -195,3 +203,9 @@ class MeteredRunner:
             if isinstance(rows, Generator):
                 rows.close()
             MATRIX_SECONDS.observe(time.perf_counter() - began)
+
+
+def _count_check(request: ProbeRequest, measured: Measurement, began: float) -> None:
+    CHECK_SECONDS.labels(request.protocol.value).observe(time.perf_counter() - began)
+    reason = measured.reason.value if measured.reason else ""
+    CHECKS.labels(request.protocol.value, measured.verdict.value, reason).inc()

@@ -52,6 +52,12 @@ def docker_rule_drops(situation: Situation) -> Findings:
 
 def outcome_of(situation: Situation) -> Outcome | None:
     """Return where the packet ends in the host's firewall; ``None`` where no rules were observed or none apply."""
+    ways = ways_of(situation)
+    return None if ways is None else ways[1] or ways[0]
+
+
+def ways_of(situation: Situation) -> tuple[Outcome, Outcome | None] | None:
+    """Return the way of the packet and that of its answer, where it has one; ``None`` as ``outcome_of``."""
     candidate, rules = situation.candidate, situation.observations.firewall
     if candidate is None or rules is None or candidate.way not in {Way.DIRECT, Way.FORWARDED}:
         return None
@@ -64,7 +70,9 @@ def outcome_of(situation: Situation) -> Outcome | None:
     return _walked(situation, candidate, ruleset, HostRoutes(situation.snapshot, situation.observations, own))
 
 
-def _walked(situation: Situation, candidate: Candidate, ruleset: Ruleset, routes: HostRoutes) -> Outcome | None:
+def _walked(
+    situation: Situation, candidate: Candidate, ruleset: Ruleset, routes: HostRoutes
+) -> tuple[Outcome, Outcome | None] | None:
     packet = _packet(situation, candidate)
     within = candidate.way is Way.DIRECT and not candidate.is_host and not situation.source.is_host
     # A packet within one bridge is switched, not routed. It meets no IP rule, unless br_netfilter shows it to them.
@@ -73,13 +81,13 @@ def _walked(situation: Situation, candidate: Candidate, ruleset: Ruleset, routes
     if situation.source.is_host:
         first = simulate.output(ruleset, routes, packet)
     elif within:
-        return simulate.bridged(ruleset, routes, packet)
+        first = simulate.bridged(ruleset, routes, packet)
     else:
         first = simulate.forward(ruleset, routes, packet)
     # Without the source's address the answer's way is not known.
     if first.verdict != simulate.ACCEPTED or packet.source is None:
-        return first
-    return simulate.reply(ruleset, routes, first, packet)
+        return first, None
+    return first, simulate.reply(ruleset, routes, first, packet)
 
 
 def _packet(situation: Situation, candidate: Candidate) -> Packet:

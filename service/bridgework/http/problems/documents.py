@@ -33,6 +33,7 @@ STATUS_BY_ERROR: Mapping[type[errors.BridgeworkError], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     errors.Refused: HTTPStatus.FORBIDDEN,
+    errors.NotPossible: HTTPStatus.NOT_IMPLEMENTED,
     errors.TooBusy: HTTPStatus.TOO_MANY_REQUESTS,
     errors.EngineUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineTooSlow: HTTPStatus.GATEWAY_TIMEOUT,

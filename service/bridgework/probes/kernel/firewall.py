@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from bridgework.model.observations import DockerRules, FirewallChain, FirewallRules
+from bridgework.model.trace import TABLE_PREFIX
 from bridgework.probes.kernel import listeners, netlink
 from bridgework.probes.kernel.rules_watch import NETLINK_NETFILTER, RulesWatch
 
@@ -99,13 +100,17 @@ def native_rules() -> str | None:
 
 
 def kernel_chains() -> frozenset[KernelChain] | None:
-    """Return family, table and name of every chain of nf_tables, also iptables-nft's; ``None`` where refused."""
+    """Return family, table and name of every chain of nf_tables, also iptables-nft's; ``None`` where refused.
+
+    The tables of running traces are left out: they mark packets and decide nothing.
+    """
     try:
         with netlink.open_socket(NETLINK_NETFILTER) as sock:
             bodies = netlink.dump(sock, _NFT_GETCHAIN, _NFGENMSG.pack(socket.AF_UNSPEC, 0, 0))
     except OSError:
         return None
-    return frozenset(_kernel_chain(body) for body in bodies)
+    found = (_kernel_chain(body) for body in bodies)
+    return frozenset(chain for chain in found if not chain[1].startswith(TABLE_PREFIX))
 
 
 def _kernel_chain(body: bytes) -> KernelChain:

@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridgework.model.checks import Measurement, Phases, ProbeRequest, Reason, RoundTrip, Verdict
 from bridgework.probes.kinds.reasons import IcmpError, of_errno
@@ -82,8 +82,10 @@ def repeat(probe: Probe, request: ProbeRequest, address: str, ends: float) -> Me
         if now >= ends:
             break
         timed_out_at = now + request.timeout_ms / 1000
+        # Only the first attempt has the given source port: the kernel may still keep it in TIME_WAIT for the next one.
+        asked = request if number == 0 or request.flow_id is None else replace(request, flow_id=None)
         try:
-            attempt = probe(request, address, min(timed_out_at, ends))
+            attempt = probe(asked, address, min(timed_out_at, ends))
         except OSError as error:
             attempt = failure(error)
         # An attempt that ``ends`` cut short does not count: the destination did not get the whole time-out.

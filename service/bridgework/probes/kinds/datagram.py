@@ -16,7 +16,14 @@ from bridgework.probes.kinds.sockaddr import destination_of
 _RECEIVE_BYTES = 65_536
 
 
-def exchange(address: str, port: int, payload: bytes, ends: float, accept: Callable[[bytes], bool]) -> bytes:
+def exchange(
+    address: str,
+    port: int,
+    payload: bytes,
+    ends: float,
+    accept: Callable[[bytes], bool],
+    source_port: int | None = None,
+) -> bytes:
     """Send the payload and return the first datagram that ``accept`` takes before ``ends`` (``time.monotonic``).
 
     Raises:
@@ -24,7 +31,7 @@ def exchange(address: str, port: int, payload: bytes, ends: float, accept: Calla
         OSError: the kernel or an ICMP message refused.
     """
     destination = destination_of(address, port)
-    with destination.socket(socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+    with destination.socket(socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, source_port) as sock:
         error_queue.enable(sock)
         sock.connect(destination.sockaddr)
         sock.send(payload)

@@ -30,7 +30,7 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
         return Attempt(reason=Reason.NAME_UNKNOWN, detail=f"{request.dns_question} is not a DNS name: {error}")
     started = time.perf_counter()
     port = request.port or DNS_PORT
-    data = datagram.exchange(address, port, query.to_wire(), ends, lambda got: is_answer(query, got))
+    data = datagram.exchange(address, port, query.to_wire(), ends, lambda got: is_answer(query, got), request.flow_id)
     return judge(read_answer(data), (time.perf_counter() - started) * 1000)
 
 

@@ -31,7 +31,7 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
     port = request.port or DEFAULT_PORT
     destination = destination_of(address, port)
     started = time.perf_counter()
-    sock = BoundedSocket(destination.socket(socket.SOCK_STREAM), ends, MAX_HEAD_BYTES)
+    sock = BoundedSocket(destination.socket(socket.SOCK_STREAM, request.flow_id), ends, MAX_HEAD_BYTES)
     with connect(sock, destination.sockaddr, ends):
         connected = time.perf_counter()
         try:

@@ -28,7 +28,7 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
     """
     destination = destination_of(address, 0)
     version = destination.version
-    identifier = int.from_bytes(os.urandom(2))
+    identifier = int.from_bytes(os.urandom(2)) if request.flow_id is None else request.flow_id
     payload = echo.payload_of(os.urandom(echo.TOKEN_BYTES), request.payload_bytes)
     try:
         sock = raw_icmp.open_echo_socket(version, identifier)

@@ -23,9 +23,16 @@ class Destination(NamedTuple):
     packed: bytes
     sockaddr: SocketAddress
 
-    def socket(self, kind: int) -> socket.socket:
-        """Open a socket of the address's family."""
-        return socket.socket(socket.AF_INET if self.version == IPV4 else socket.AF_INET6, kind)
+    def socket(self, kind: int, source_port: int | None = None) -> socket.socket:
+        """Open a socket of the address's family, bound to the source port if there is one. Raises ``OSError``."""
+        sock = socket.socket(socket.AF_INET if self.version == IPV4 else socket.AF_INET6, kind)
+        if source_port is not None:
+            try:
+                sock.bind(("", source_port))
+            except OSError:
+                sock.close()
+                raise
+        return sock
 
 
 def destination_of(address: str, port: int) -> Destination:

@@ -18,7 +18,7 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
     """Connect to ``request.port`` before ``ends``. ``refused`` means that the host answered with a reset."""
     destination = destination_of(address, request.port or 0)
     started = time.perf_counter()
-    connect(destination.socket(socket.SOCK_STREAM), destination.sockaddr, ends).close()
+    connect(destination.socket(socket.SOCK_STREAM, request.flow_id), destination.sockaddr, ends).close()
     elapsed_ms = (time.perf_counter() - started) * 1000
     return Attempt(rtt_ms=elapsed_ms, phases_ms=Phases(connect=round(elapsed_ms, 3)))
 

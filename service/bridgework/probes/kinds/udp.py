@@ -16,7 +16,9 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
     """Send ``payload_bytes`` zeros to ``request.port`` and wait until ``ends`` for any datagram back."""
     started = time.perf_counter()
     try:
-        answer = datagram.exchange(address, request.port or 0, bytes(request.payload_bytes), ends, lambda _: True)
+        answer = datagram.exchange(
+            address, request.port or 0, bytes(request.payload_bytes), ends, lambda _: True, request.flow_id
+        )
     except TimeoutError:
         return Attempt(
             reason=Reason.NO_ANSWER, detail="no answer; over UDP, this does not show whether the packet arrived"

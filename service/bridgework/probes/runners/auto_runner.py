@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.observations import FirewallRules, HostObservation, Observation
-from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow
+from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow, TracePlan
+from bridgework.model.trace import TraceRecord
 from bridgework.probes.runners.helper_runner import HelperRunner, Launcher
 
 DECISION_HOLDS_S = 5.0
@@ -33,6 +34,12 @@ class AutoRunner:
     def check(self, place: Place, request: ProbeRequest) -> Measurement:
         """Forward."""
         return self._decision()[1].check(place, request)
+
+    def trace(
+        self, place: Place, request: ProbeRequest, plan: TracePlan, meanwhile: Callable[[Measurement], None]
+    ) -> tuple[Measurement, TraceRecord | None]:
+        """Forward."""
+        return self._decision()[1].trace(place, request, plan, meanwhile)
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
         """Forward."""

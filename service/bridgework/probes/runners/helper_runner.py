@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from bridgework.matrix.rows import RowProgress
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
 from bridgework.model.observations import FirewallRules, HostObservation, Observation
-from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow, SweepSource
+from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow, SweepSource, TracePlan
+from bridgework.model.trace import TraceRecord
 from bridgework.probes.kinds.attempts import failed
 from bridgework.probes.runners import helper
 from bridgework.probes.runners.checking import longest_s
@@ -58,6 +59,15 @@ class HelperRunner:
         if "measurement" not in answer:
             return failed(Reason.NAMESPACE_OUT_OF_REACH, answer.get("error", "the helper ended without an answer"))
         return from_json(Measurement, answer["measurement"])
+
+    def trace(
+        self, place: Place, request: ProbeRequest, plan: TracePlan, meanwhile: Callable[[Measurement], None]
+    ) -> tuple[Measurement, TraceRecord | None]:
+        """Probe once, without a record: a helper is in one namespace only, and sees none of the others."""
+        del plan
+        measurement = self.check(place, request)
+        meanwhile(measurement)
+        return measurement, None
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
         """Observe the place, without the names of processes, which a helper cannot see."""

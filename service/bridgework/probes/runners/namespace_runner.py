@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,9 @@ from bridgework.matrix.run import run_matrix
 from bridgework.matrix.source_opener import Environment
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
 from bridgework.model.observations import FirewallRules, HostObservation, Observation, ResolverConfiguration
-from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow
+from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow, TracePlan
+from bridgework.model.trace import Place as TracePlace
+from bridgework.model.trace import TraceRecord
 from bridgework.probes.kernel import capabilities, netlink
 from bridgework.probes.kernel.firewall import TIMEOUT_S, read_rules
 from bridgework.probes.kernel.namespace_files import (
@@ -30,6 +33,7 @@ from bridgework.probes.kernel.rules_watch import RulesWatch
 from bridgework.probes.kernel.setns import HeldUpError, run_in_thread, run_inside
 from bridgework.probes.kinds.attempts import failed
 from bridgework.probes.runners import checking, observe
+from bridgework.probes.trace import session
 from bridgework.telemetry import deadline
 
 NO_HANDLE = "the engine's process ids (share the host's pid namespace) or its netns folder"
@@ -117,6 +121,42 @@ class NamespaceRunner:
             return self._run(place, check, ends)
         except OutOfReach as limit:
             return failed(limit.reason, limit.detail)
+
+    def trace(
+        self, place: Place, request: ProbeRequest, plan: TracePlan, meanwhile: Callable[[Measurement], None]
+    ) -> tuple[Measurement, TraceRecord | None]:
+        """Probe once from the place, and record the probe in every namespace on its way that can be entered."""
+        ends = time.monotonic() + deadline.left(checking.longest_s(request) + session.OVERHEAD_S)
+        probe = partial(checking.check, configuration=None)
+        try:
+            with ExitStack() as stack:
+                source = stack.enter_context(open_namespace(place, pids_visible=self._pids_visible()))
+                spaces, missing = self._spaces(stack, plan)
+                spaces.insert(0, session.Space("source", place.name, source))
+                work = session.Work(request, plan, probe, meanwhile, ends)
+                return session.trace(session.distinct(spaces), work, missing)
+        except OutOfReach as limit:
+            return failed(limit.reason, limit.detail), None
+        except PermissionError as error:
+            return failed(Reason.NAMESPACE_OUT_OF_REACH, f"entering {place.name}'s namespace: {error.strerror}"), None
+        except HeldUpError:
+            return failed(Reason.DEADLINE, f"the trace from {place.name} did not end in time"), None
+
+    def _spaces(self, stack: ExitStack, plan: TracePlan) -> tuple[list[session.Space], list[str]]:
+        """Open the namespaces of host and destination. What cannot be opened is missing from the trace."""
+        spaces: list[session.Space] = []
+        missing: list[str] = []
+        wanted: tuple[tuple[TracePlace, Place | None], ...] = (("host", plan.host), ("destination", plan.destination))
+        for kind, place in wanted:
+            if place is None:
+                continue
+            try:
+                descriptor = stack.enter_context(open_namespace(place, pids_visible=self._pids_visible()))
+            except OutOfReach as limit:
+                missing.append(f"Nothing was seen in the namespace of {place.name}: {limit.detail}.")
+            else:
+                spaces.append(session.Space(kind, place.name, descriptor))
+        return spaces, missing
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:
         """Observe the place; ``None`` when it cannot be entered."""

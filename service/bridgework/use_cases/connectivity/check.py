@@ -22,11 +22,12 @@ from bridgework.model.checks import (
     Reason,
 )
 from bridgework.model.errors import InputFault, InvalidInput
-from bridgework.model.observations import ListeningSocket
+from bridgework.model.observations import ListeningSocket, Observations
 from bridgework.model.peers import World
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.probe_policy import literal
 from bridgework.use_cases.connectivity.observe import Ends, observe_full, observe_quick
+from bridgework.use_cases.connectivity.trace import not_from_here, send_traced, with_trace
 from bridgework.use_cases.services import Services
 
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE})
@@ -42,18 +43,41 @@ def check(services: Services, snapshot: Snapshot, request: CheckRequest) -> Chec
     question = _question(snapshot, world, request)
     source = world.snapshot.containers_by_id.get(question.source_id or "")
     if peers and source is not None and source.node is not None:
+        if request.trace:
+            raise not_from_here(source.name, source.node.hostname)
         return peers.check(world, request, question, source.node)
-    return _check_here(services, world.snapshot, question)
+    ends = Ends.of(world.snapshot, question)
+    case = Case.of(world.snapshot, question, observe_quick(services, world.snapshot, question, ends))
+    return _check_traced(services, case, ends) if request.trace else _check_here(services, case, ends)
 
 
-def _check_here(services: Services, snapshot: Snapshot, question: Question) -> CheckResult:
-    ends = Ends.of(snapshot, question)
-    case = Case.of(snapshot, question, observe_quick(services, snapshot, question, ends))
+def _check_here(services: Services, case: Case, ends: Ends) -> CheckResult:
     measurement = _measure(services, case, ends)
     if not case.is_surprised_by(measurement):
         return case.weigh(measurement)
     case = case.with_observations(observe_full(services, case, ends))
     return case.weigh(measurement, _other_protocols(services, case, ends, measurement))
+
+
+def _check_traced(services: Services, case: Case, ends: Ends) -> CheckResult:
+    """Check with a record of the probe. After a surprise, the rest is observed while the record is closed."""
+    plan = case.probe_plan(services.policy)
+    if not isinstance(plan, ProbeRequest):
+        return case.weigh(plan)
+    # The address of a name is known only after its resolution in the source, so the name is measured first.
+    measured = _send(services, case.snapshot, ends, plan) if plan.name is not None else None
+    observed: list[Observations] = []
+
+    def look(sent: Measurement) -> None:
+        if case.is_surprised_by(measured or sent):
+            observed.append(observe_full(services, case, ends))
+
+    measurement, record = send_traced(services, case, ends, plan, measured, look)
+    also: Mapping[Protocol, Measurement] = {}
+    if observed:
+        case = case.with_observations(observed[0])
+        also = _other_protocols(services, case, ends, measurement)
+    return with_trace(case, ends, case.weigh(measurement, also), record)
 
 
 def _measure(services: Services, case: Case, ends: Ends) -> Measurement:

@@ -16,8 +16,9 @@ from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSp
 from bridgework.model.engine_port import EngineEvent, EngineFacts
 from bridgework.model.errors import Conflict
 from bridgework.model.observations import FirewallRules, HostObservation, Observation
-from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow
+from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow, TracePlan
 from bridgework.model.snapshot import Container, PublishedPort, Snapshot
+from bridgework.model.trace import TraceRecord
 from bridgework.plans import changes
 from bridgework.policy.host_ports import clash, held_by
 from bridgework.use_cases.preflight.container_conflicts import obstacle
@@ -170,6 +171,11 @@ class _PlannedRunner:
         return self._real.status()
 
     def check(self, place: Place, request: ProbeRequest) -> Measurement:
+        raise NotImplementedError(_SENDS_NOTHING)
+
+    def trace(
+        self, place: Place, request: ProbeRequest, plan: TracePlan, meanwhile: Callable[[Measurement], None]
+    ) -> tuple[Measurement, TraceRecord | None]:
         raise NotImplementedError(_SENDS_NOTHING)
 
     def observe(self, place: Place, aspects: Sequence[Aspect]) -> Observation | None:

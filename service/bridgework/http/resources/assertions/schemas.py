@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_load
 
-from bridgework.http.resources.checks.requests import CheckRequestSchema
+from bridgework.http.resources.checks.requests import ProbeSchema
 from bridgework.http.resources.checks.schemas import VERDICTS, CheckResultSchema
 from bridgework.http.schemas.answers import decimal, flag, list_of, part, text, word
 from bridgework.http.schemas.fields import Choice, Text, described, required
@@ -14,7 +14,7 @@ from bridgework.model.checks import Verdict
 from bridgework.use_cases.connectivity.assertions import Assertion
 
 
-class AssertionSchema(CheckRequestSchema):
+class AssertionSchema(ProbeSchema):
     """A connectivity check with the verdict that is expected of it."""
 
     name = Text(

@@ -105,8 +105,8 @@ def port_faults(protocol: str, port: int | None) -> dict[str, list[str]]:
     return {"port": ["The protocol icmp has no port."]} if protocol == "icmp" and port is not None else {}
 
 
-class CheckRequestSchema(Request):
-    """A connectivity check to run."""
+class ProbeSchema(Request):
+    """What a check sends, from where and to where: the fields of a check and of an assertion."""
 
     keywords: ClassVar[Mapping[str, Any]] = PORT_RULE
 
@@ -163,12 +163,26 @@ class CheckRequestSchema(Request):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Any:
         source = data.pop("source").get("container")
+        trace = data.pop("trace", False)
         [(kind, value)] = data.pop("destination").items()
         protocol = Protocol(data.pop("protocol"))
         port = data.pop("port") or (DNS_PORT if protocol is Protocol.DNS else None)
         ip_version = _IP_VERSIONS[data.pop("ip_version")]
         destination = HostDestination() if kind == "host" else _DESTINATIONS[kind](value)
-        return CheckRequest(source, destination, ProbeRequest(protocol, port=port, ip_version=ip_version, **data))
+        probe = ProbeRequest(protocol, port=port, ip_version=ip_version, **data)
+        return CheckRequest(source, destination, probe, trace=trace)
+
+
+class CheckRequestSchema(ProbeSchema):
+    """A connectivity check to run."""
+
+    trace = Flag(
+        **optional(
+            "Record the packet of the first probe at every interface and firewall rule on its way, and answer that as "
+            "`trace`. Needs the role operator.",
+            False,
+        )
+    )
 
     @pre_dump
     def _taken_apart(self, wanted: CheckRequest, **_: Any) -> dict[str, Any]:
@@ -176,6 +190,7 @@ class CheckRequestSchema(Request):
         return {
             **plain(wanted.probe),
             "ip_version": str(wanted.probe.ip_version or "any"),
+            "trace": wanted.trace,
             "source": host if wanted.source is None else {"container": wanted.source},
             "destination": asdict(wanted.destination) or host,
         }

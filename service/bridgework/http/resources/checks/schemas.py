@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema
 
+from bridgework.http.resources.checks.trace_schemas import TraceSchema
 from bridgework.http.schemas.answers import decimal, list_of, number, part, text, texts, word
 from bridgework.http.schemas.findings import FindingSchema
 from bridgework.model.checks import HopStatus, Protocol, Reason, Verdict
@@ -106,4 +107,9 @@ class CheckResultSchema(Schema):
     findings = list_of(FindingSchema, "The causes that were found and how to fix them, the most severe first.")
     answered_by = part(
         AnsweringNodeSchema, "The other swarm node that made the check; null when this node made the check.", null=True
+    )
+    trace = part(
+        TraceSchema,
+        "The way of the packet as the kernel showed it; null unless the check asked for it and a packet was sent.",
+        null=True,
     )

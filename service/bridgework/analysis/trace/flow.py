@@ -1,0 +1,96 @@
+"""Which packets belong to a traced flow, in spite of translation, and in which direction each one goes.
+
+A packet belongs to the flow if its addresses and ports are known to be the flow's, or if it is the same packet as one
+that belongs: NAT changes addresses and ports, but not the sequence number of TCP, the number of an echo, or the
+identification of a datagram. So each packet that belongs makes more addresses known, at any place on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bridgework.model.trace import Connection, Direction, End, Flow, Head, PacketSeen, TraceRecord
+
+# Each pass can make one more translation known; a packet on one host is translated twice at most.
+_PASSES = 4
+_Ends = tuple[End, End]
+
+
+@dataclass(slots=True)
+class Belonging:
+    """What is known of one flow: its ends at each place, and the numbers of its packets."""
+
+    ends: set[_Ends]
+    identities: set[tuple[str, tuple[int, ...]]] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, record: TraceRecord) -> Belonging:
+        """Find out all ends of the recorded flow."""
+        known = cls(_first_ends(record.flow, record.connection))
+        heads = [*(packet.head for packet in record.packets), *(rule.head for rule in record.rules)]
+        for _ in range(_PASSES):
+            before = len(known.ends) + len(known.identities)
+            known.learn(heads)
+            if before == len(known.ends) + len(known.identities):
+                break
+        return known
+
+    def learn(self, heads: Iterable[Head]) -> None:
+        """Add ends and numbers of the packets that belong."""
+        for head in heads:
+            direction = self.direction_of(head)
+            if direction is None or head.quoted is not None:
+                continue
+            self.ends.add(head.ends if direction == "request" else head.ends_back)
+            if head.identity is not None and direction == "request":
+                self.identities.add((head.protocol, head.identity))
+
+    def direction_of(self, head: Head) -> Direction | None:
+        """Return the direction of a packet of the flow; ``None`` for another packet."""
+        if head.quoted is not None:
+            # An error that quotes a packet goes back to where that packet came from.
+            quoted = self.direction_of(head.quoted)
+            return None if quoted is None else "reply" if quoted == "request" else "request"
+        if head.ends in self.ends:
+            return "request"
+        if head.ends_back in self.ends:
+            return "reply"
+        return "request" if head.identity and (head.protocol, head.identity) in self.identities else None
+
+
+def ends_of(flow: Flow) -> _Ends:
+    """Return the flow's ends as it was sent. An echo has its identifier in the place of both ports."""
+    echo = flow.protocol == "icmp"
+    return (flow.source, flow.identifier), (flow.address, flow.identifier if echo else flow.port)
+
+
+def _first_ends(flow: Flow, connection: Connection | None) -> set[_Ends]:
+    ends = {ends_of(flow)}
+    # What conntrack expects of the answer shows both translations, also where no packet was seen behind them.
+    if connection is not None:
+        ends.add((connection.reply_destination, connection.reply_source))
+    return ends
+
+
+def handed_on(record: TraceRecord, known: Belonging) -> Sequence[PacketSeen]:
+    """Return the packets of the connection by which docker-proxy leads the flow on; empty where there is none.
+
+    The proxy connects to the container once the client's connection is there. Where several connections to the same
+    port began meanwhile, it cannot be told which one is the proxy's.
+    """
+    behind = {end for end in record.flow.behind if end[1] is not None}
+    begun = [
+        packet
+        for packet in record.packets
+        if packet.place == "destination"
+        and not packet.leaving
+        and known.direction_of(packet.head) is None
+        and packet.head.ends[1] in behind
+        and packet.head.note in {"SYN", ""}
+    ]
+    if len({packet.head.ends for packet in begun}) != 1:
+        return ()
+    ends = begun[0].head.ends
+    found = [packet for packet in record.packets if ends in {packet.head.ends, packet.head.ends_back}]
+    return sorted(found, key=lambda packet: packet.head.ends != ends)  # what the proxy sent comes first

@@ -1,0 +1,82 @@
+"""Where a traced packet was lost: the last step that was seen, and the first where it did not come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridgework.model.checks import Measurement, Reason, Verdict
+from bridgework.model.trace import Direction, Loss, TraceStep
+
+_SILENT = frozenset({Reason.TIMED_OUT, Reason.NO_ANSWER, Reason.DEADLINE})
+_STOPS = frozenset({"drop", "reject"})
+
+
+def loss_of(steps: Sequence[TraceStep], measurement: Measurement) -> Loss | None:
+    """Return where the packet or its answer was lost; ``None`` where an answer came back."""
+    if measurement.verdict is Verdict.REACHABLE or not any(step.seen for step in steps):
+        return None
+    request = [step for step in steps if step.direction == "request"]
+    reply = [step for step in steps if step.direction == "reply"]
+    ways: tuple[tuple[Direction, list[TraceStep]], ...] = (("request", request), ("reply", reply))
+    for direction, way in ways:
+        stopped = next((step for step in way if step.seen and is_stop(step)), None)
+        if stopped is not None:
+            return Loss(direction, _stopped(stopped, direction), _last(way), stopped)
+    if _last(reply) is not None:
+        # A refusal is an answer that came back.
+        return _answer_lost(reply) if measurement.reason in _SILENT else None
+    return _request_lost(request)
+
+
+def is_stop(step: TraceStep) -> bool:
+    """Return whether the packet ends at this step."""
+    verdict = step.verdict or ""
+    return verdict in _STOPS or verdict.startswith("no-route")
+
+
+def _last(way: Sequence[TraceStep]) -> TraceStep | None:
+    return next((step for step in reversed(way) if step.seen and step.kind != "route"), None)
+
+
+def _first_silent(way: Sequence[TraceStep], last: TraceStep | None) -> TraceStep | None:
+    behind = way[way.index(last) + 1 :] if last is not None else way
+    return next((step for step in behind if not step.seen and step.kind == "interface"), None)
+
+
+def _answer_lost(reply: Sequence[TraceStep]) -> Loss:
+    last = _last(reply)
+    return _lost("reply", "The answer", last, _first_silent(reply, last))
+
+
+def _request_lost(request: Sequence[TraceStep]) -> Loss:
+    last = _last(request)
+    if last is not None and last.place == "destination":
+        message = f"The packet came to {last.of}, and nothing answered."
+        return Loss("request", message, last)
+    return _lost("request", "The packet", last, _first_silent(request, last))
+
+
+def _lost(direction: Direction, what: str, last: TraceStep | None, silent: TraceStep | None) -> Loss:
+    if last is None:
+        return Loss(direction, f"{what} was seen nowhere.", None, None, silent)
+    message = f"{what} was last seen at {where(last)}."
+    if silent is not None:
+        message += f" It did not come to {where(silent)}. No rule of the families ip, ip6, inet and bridge dropped it."
+    return Loss(direction, message, last, None, silent)
+
+
+def where(step: TraceStep) -> str:
+    """Say in words where a step is."""
+    if step.kind == "interface":
+        return f"{step.interface} of {step.of}"
+    return f"{step.table} {step.chain} of {step.of}"
+
+
+def _stopped(step: TraceStep, direction: str) -> str:
+    what = "The packet" if direction == "request" else "The answer"
+    if step.kind == "route":
+        return f"{what} has no route on {step.of}: {(step.verdict or '').partition(': ')[2]}."
+    if step.kind == "policy":
+        return f"The policy of {where(step)} drops {what.lower()}."
+    text = step.rule or f"with the handle {step.handle}"
+    return f"A rule of {where(step)} drops {what.lower()}: {text}"

@@ -1,0 +1,321 @@
+"""Traced checks on a real engine: what the kernel names, where a packet is lost, and that nothing stays."""
+
+import json
+import shutil
+import struct
+import subprocess
+import threading
+
+import pytest
+
+from bridgework.app import create_app
+from bridgework.engine.client import EngineAddress
+from bridgework.settings import Settings
+from tests.support.api import codes, run
+from tests.support.raw_engine import Raw
+
+LISTENING = ["httpd", "-f", "-p", "8080"]
+PUBLISHED = 18480
+PATH = "/v1/connectivity/checks"
+QUICK = {"timeout_ms": 400}
+
+
+@pytest.fixture(scope="module")
+def raw(engine):
+    return Raw(engine)
+
+
+@pytest.fixture(scope="module")
+def world(module_api):
+    """Two networks of IPv4 and IPv6; ``web`` and ``peer`` on one, ``client`` on the other."""
+    for number, name in enumerate(("front", "back")):
+        pools = [{"subnet": f"10.84.{number}.0/24"}, {"subnet": f"fd00:84:{number + 1}::/64"}]
+        module_api.post("/v1/networks", {"name": name, "ipv6_enabled": True, "ipam": {"pools": pools}}, status=201)
+    port = {"container_port": 8080, "host_port": PUBLISHED}
+    run(module_api, "web", network_mode="back", command=LISTENING, published_ports=[port])
+    run(module_api, "peer", network_mode="back", command=LISTENING)
+    run(module_api, "client", network_mode="front")
+    return module_api
+
+
+@pytest.fixture
+def rule(raw):
+    """Add a rule to the engine's host, and delete it after the test."""
+    undo = []
+
+    def add(*command, back):
+        raw.in_namespace(*command)
+        undo.append(back)
+
+    yield add
+    for command in reversed(undo):
+        raw.in_namespace(*command)
+
+
+def drop(rule, table, chain, *matches, program="iptables"):
+    rule(program, "-t", table, "-I", chain, *matches, "-j", "DROP",
+         back=(program, "-t", table, "-D", chain, *matches, "-j", "DROP"))  # fmt: skip
+
+
+def traced(api, source, destination, protocol="icmp", port=None, **more):
+    ends = [one if isinstance(one, dict) else {"container": one} for one in (source, destination)]
+    aimed = {} if port is None else {"port": port}
+    body = {"source": ends[0], "destination": ends[1], "protocol": protocol, "trace": True, **QUICK, **aimed, **more}
+    answer = api.post(PATH, body)
+    assert answer["trace"] is not None, answer
+    return answer
+
+
+def address(api, name, version=4):
+    (found,) = [one for one in api.get("/v1/containers?limit=1000")["items"] if one["name"] == name]
+    return found["endpoints"][0][f"ipv{version}_address"]
+
+
+def steps(answer, kind=None, direction="request"):
+    return [step for step in answer["trace"]["steps"]
+            if step["seen"] and step["direction"] == direction and kind in {None, step["kind"]}]  # fmt: skip
+
+
+def interfaces(answer, direction="request"):
+    return [(step["place"], step["leaving"]) for step in steps(answer, "interface", direction)]
+
+
+def dropping(answer):
+    """The rule that the kernel named; it must be the predicted one."""
+    found = answer["trace"]["lost"]["by"]
+    assert found["seen"], answer["trace"]
+    return found
+
+
+def leftovers(raw):
+    """Tables of traces in the engine's host."""
+    return [line for line in raw.in_namespace("nft", "list", "tables").splitlines() if "bridgework-trace" in line]
+
+
+ONE_BRIDGE = [("source", True), ("host", False), ("host", True), ("destination", False)]
+
+
+@pytest.mark.parametrize(("protocol", "port"), [("icmp", None), ("tcp", 8080), ("udp", 9), ("http", 8080)])
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_packet_is_seen_at_every_interface_and_so_is_its_answer(world, raw, protocol, port, version):
+    answer = traced(world, "web", "peer", protocol, port, ip_version=str(version))
+    assert interfaces(answer) == ONE_BRIDGE
+    assert interfaces(answer, "reply") == [
+        ("destination", True), ("host", False), ("host", True), ("source", False)
+    ]  # fmt: skip
+    times = [step["time_us"] for step in steps(answer, "interface") if step["time_us"] is not None]
+    assert times == sorted(times)
+    assert answer["trace"]["missing"] == []
+    assert answer["trace"]["lost"] is None
+    assert answer["trace"]["client"]["address"] == address(world, "web", version)
+    assert answer["trace"]["server"]["address"] == address(world, "peer", version)
+    assert "client-address-replaced" not in codes(answer["findings"])
+    assert leftovers(raw) == []
+
+
+def test_a_name_is_traced_to_the_address_that_it_resolved_to(world):
+    answer = traced(world, "web", {"name": "peer"}, "tcp", 8080)
+    assert answer["measured"]["resolver"] == "127.0.0.11"
+    assert interfaces(answer) == ONE_BRIDGE
+
+
+def test_a_published_port_shows_the_translation_and_the_client_that_the_server_sees(world):
+    answer = traced(world, "client", {"host": True}, "tcp", PUBLISHED)
+    trace = answer["trace"]
+    assert answer["verdict"] == "reachable"
+    assert trace["server"] == {"address": address(world, "web"), "port": 8080}
+    seen_as = trace["client"]["address"]
+    (proxied,) = {step["proxied"] for step in steps(answer, "interface") if step["place"] == "destination"}
+    if proxied:  # docker-proxy connects from the host's address on the bridge
+        assert seen_as == "10.84.1.1"
+        assert trace["connection"] is not None
+    else:  # the rules translate the destination and keep the source
+        assert trace["connection"]["reply_source"] == trace["server"]
+        assert any(step["verdict"] == "dnat" for step in steps(answer, "rule"))
+    replaced = [one for one in answer["findings"] if one["code"] == "client-address-replaced"]
+    assert bool(replaced) == (seen_as != address(world, "client"))
+    assert all(one["severity"] == "info" and seen_as in one["message"] for one in replaced)
+
+
+def test_a_rule_in_docker_user_is_named(world, rule):
+    source = address(world, "web")
+    drop(rule, "filter", "DOCKER-USER", "-s", source, "-p", "icmp")
+    answer = traced(world, "web", "peer")
+    assert (answer["verdict"], answer["predicted"]["verdict"]) == ("unreachable", "unreachable")
+    found = dropping(answer)
+    assert (found["table"], found["chain"], found["verdict"]) == ("ip filter", "DOCKER-USER", "drop")
+    assert found["rule"] == f"-A DOCKER-USER -s {source}/32 -p icmp -j DROP"
+    assert (found["predicted"], found["source"]["address"]) == (True, source)
+    assert interfaces(answer) == ONE_BRIDGE[:2]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_rule_in_mangle_is_named(world, rule, version):
+    program = {4: "iptables", 6: "ip6tables"}[version]
+    drop(rule, "mangle", "PREROUTING", "-p", "tcp", "--dport", "8080", program=program)
+    found = dropping(traced(world, "web", "peer", "tcp", 8080, ip_version=str(version)))
+    assert found["table"] == f"{'ip' if version == 4 else 'ip6'} mangle"
+    assert found["rule"] == "-A PREROUTING -p tcp -m tcp --dport 8080 -j DROP"
+    assert found["predicted"]
+
+
+def test_a_rule_of_a_native_table_is_named_with_its_handle(world, rule):
+    commands = (
+        "add table inet mine; add chain inet mine in { type filter hook prerouting priority 10; }; "
+        "add rule inet mine in udp dport 9 counter drop"
+    )
+    rule("nft", commands, back=("nft", "delete table inet mine"))
+    found = dropping(traced(world, "web", "peer", "udp", 9))
+    assert (found["table"], found["chain"], found["rule"]) == ("inet mine", "in", "udp dport 9 drop")
+    assert found["handle"] > 0
+    assert found["predicted"]
+
+
+def test_a_rule_of_the_bridge_family_is_named(world, rule):
+    commands = (
+        "add table bridge mine; add chain bridge mine f { type filter hook forward priority 0; }; "
+        "add rule bridge mine f ip protocol icmp drop"
+    )
+    rule("nft", commands, back=("nft", "delete table bridge mine"))
+    found = dropping(traced(world, "web", "peer"))
+    assert (found["table"], found["chain"], found["hook"]) == ("bridge mine", "f", "forward")
+
+
+def test_a_dropped_answer_is_lost_on_its_way_back(world, rule):
+    drop(rule, "filter", "FORWARD", "-p", "icmp", "--icmp-type", "echo-reply")
+    answer = traced(world, "web", "peer")
+    lost = answer["trace"]["lost"]
+    assert (lost["direction"], lost["by"]["chain"]) == ("reply", "FORWARD")
+    assert interfaces(answer) == ONE_BRIDGE
+    assert interfaces(answer, "reply") == [("destination", True), ("host", False)]
+
+
+def test_a_rejected_packet_names_its_rule_and_the_refusal_is_the_answer(world, rule):
+    rule("iptables", "-I", "INPUT", "-p", "icmp", "-j", "REJECT",
+         back=("iptables", "-D", "INPUT", "-p", "icmp", "-j", "REJECT"))  # fmt: skip
+    answer = traced(world, "web", {"host": True})
+    found = dropping(answer)
+    assert (found["chain"], found["verdict"]) == ("INPUT", "reject")
+    notes = {step["note"] for step in steps(answer, "interface", "reply")}
+    assert notes == {"ICMP type 3 code 3"}
+
+
+def test_a_blackhole_route_is_named_where_no_rule_is_to_blame(world, raw, rule):
+    target = address(world, "peer")
+    rule("ip", "route", "add", "blackhole", f"{target}/32", back=("ip", "route", "del", "blackhole", f"{target}/32"))
+    lost = traced(world, "client", {"address": target})["trace"]["lost"]
+    assert lost["by"]["kind"] == "route"
+    assert "a blackhole route" in lost["message"]
+    assert leftovers(raw) == []
+
+
+def test_a_port_without_forwarding_loses_the_packet_with_no_rule_to_blame(world, rule):
+    ways = steps(traced(world, "web", "peer"), "interface")
+    port = next(step["interface"] for step in ways if step["place"] == "host" and step["leaving"])
+    # A port that learns and forwards nothing: what is flooded or known there is dropped by the bridge itself.
+    rule("bridge", "link", "set", "dev", port, "state", "1", back=("bridge", "link", "set", "dev", port, "state", "3"))
+    answer = traced(world, "web", "peer")
+    lost = answer["trace"]["lost"]
+    assert answer["verdict"] == "unreachable"
+    assert lost["by"] is None
+    assert lost["silent"]["interface"] == port
+    assert port in lost["message"]
+
+
+def test_two_traces_at_once_do_not_mix(world, raw):
+    found = {}
+
+    def one(number):
+        pair = ("web", "peer") if number % 2 else ("peer", "web")
+        found[number] = traced(world, *pair, "tcp", 8080)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == 6
+    assert len({answer["trace"]["identifier"] for answer in found.values()}) == 6
+    for answer in found.values():
+        own = answer["trace"]["identifier"]
+        assert interfaces(answer) == ONE_BRIDGE
+        ports = {end["port"] for step in answer["trace"]["steps"] if step["seen"]
+                 for end in (step["source"], step["destination"]) if end}  # fmt: skip
+        assert ports == {own, 8080}
+    assert leftovers(raw) == []
+
+
+@pytest.mark.usefixtures("world")
+def test_a_trace_is_text_for_a_ticket(app):
+    sent = ask(app, "operator", "text/plain", traced_body())
+    assert sent.status_code == 200
+    text = sent.get_data(as_text=True)
+    assert "The packet's way (p = predicted, s = seen)" in text
+    assert "lost: no" in text
+    plain = ask(app, "viewer", "text/plain", {**traced_body(), "trace": False})
+    assert plain.get_data(as_text=True).startswith("verdict:   reachable\n")
+
+
+def ask(app, who, accept, body):
+    headers = {"Authorization": f"Bearer token-of-{who}", "Accept": accept}
+    return app.test_client().post(PATH, json=body, headers=headers)
+
+
+def traced_body():
+    return {"source": {"container": "web"}, "destination": {"container": "peer"}, "trace": True, **QUICK}
+
+
+@pytest.mark.usefixtures("world")
+def test_a_capture_has_a_comment_for_each_packet(app, tmp_path):
+    sent = ask(app, "operator", "application/x-pcapng", traced_body())
+    assert sent.content_type == "application/x-pcapng"
+    data = sent.get_data()
+    assert data[:4] == struct.pack("<I", 0x0A0D0D0A)
+    # One echo request and one reply, at four interfaces each.
+    comments = [line for line in data.split(b"\0") if b"echo re" in line]
+    assert len(comments) == 8
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed; the blocks are read in test_check_texts.py")
+    capture = tmp_path / "trace.pcapng"
+    capture.write_bytes(data)
+    done = subprocess.run(
+        ["tshark", "-r", str(capture), "-T", "json"], capture_output=True, check=True, text=True, timeout=60
+    )
+    assert len(json.loads(done.stdout)) == 8
+
+
+@pytest.mark.usefixtures("world")
+def test_a_capture_needs_a_trace(app):
+    refused = ask(app, "operator", "application/x-pcapng", {**traced_body(), "trace": False})
+    assert (refused.status_code, refused.get_json()["code"]) == (400, "trace-required")
+
+
+@pytest.mark.usefixtures("world")
+def test_a_trace_needs_the_role_operator_and_the_policy(app, engine, tokens_file):
+    refused = ask(app, "viewer", "application/json", traced_body())
+    assert (refused.status_code, refused.get_json()["code"]) == (403, "role-insufficient")
+    settings = Settings(tokens_file=tokens_file, allow_trace=False)
+    strict = create_app(settings, EngineAddress(engine.docker_host))
+    refused = ask(strict, "admin", "application/json", traced_body())
+    assert (refused.status_code, refused.get_json()["code"]) == (403, "trace-not-allowed")
+    assert ask(strict, "admin", "application/json", {**traced_body(), "trace": False}).status_code == 200
+
+
+@pytest.mark.usefixtures("world")
+def test_a_trace_is_not_possible_from_a_helper(engine, tokens_file):
+    settings = Settings(tokens_file=tokens_file, probe_runner="sidecar", probe_image="busybox")
+    sidecar = create_app(settings, EngineAddress(engine.docker_host))
+    refused = ask(sidecar, "admin", "application/json", traced_body())
+    assert (refused.status_code, refused.get_json()["code"]) == (501, "trace-not-possible")
+
+
+def test_what_cannot_be_sent_has_no_trace(world):
+    run(world, "stopped", network_mode="back", start=False)
+    body = {"source": {"container": "stopped"}, "destination": {"container": "peer"}, "trace": True}
+    assert world.post(PATH, body)["trace"] is None
+
+
+def test_the_host_is_a_source_too(world):
+    answer = traced(world, {"host": True}, "peer", "tcp", 8080)
+    assert interfaces(answer)[-1] == ("destination", False)
+    assert answer["trace"]["lost"] is None
