@@ -56,7 +56,7 @@ check: dev ## Lint, types, imports between packages, the console's JavaScript, w
 	@$(MAKE) --no-print-directory unit-coverage
 
 docs: dev ## Build the documentation as a site into build/site, offline; fails on a warning or a dead link
-	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 	@echo "Open build/site/index.html"
 
 openapi: dev ## Write openapi.yaml again from the schemas

@@ -40,7 +40,8 @@ def commands() -> Iterator[tuple[str, click.Command, click.Context]]:
 
 def paragraphs(command: click.Command) -> Iterator[tuple[str, bool]]:
     """Yield the paragraphs of a command's help, and whether one is laid out and must not be wrapped."""
-    for text in inspect.cleandoc(command.help or "").split("\n\n"):
+    texts = [*inspect.cleandoc(command.help or "").split("\n\n"), *(command.epilog or "").split("\n\n")]
+    for text in filter(None, texts):
         literal = text.startswith("\b\n")
         yield (text.removeprefix("\b\n") if literal else textwrap.fill(" ".join(text.split()), 120)), literal
 
@@ -61,7 +62,7 @@ def options(command: click.Command, context: click.Context) -> Iterator[tuple[st
 def page() -> str:
     """Return the text of the reference page."""
     parts = [HEAD]
-    for text, literal in [*paragraphs(root), *paragraphs(click.Command("exit", help=root.epilog))]:
+    for text, literal in paragraphs(root):
         parts.append(f"```text\n{text}\n```\n\n" if literal else f"{text}\n\n")
     for name, command, context in commands():
         parts.append(f"## {name}\n\n```text\n{usage(command, context)}\n```\n\n")
@@ -88,8 +89,6 @@ def manual() -> str:
         parts += [_roff(text, literal) for text, literal in paragraphs(command)]
         for option, text in options(command, context):
             parts.append(f".TP\n{_escaped(option)}\n{_escaped(text)}\n")
-    parts.append(".SH EXIT STATUS\n")
-    parts += [_roff(text, literal) for text, literal in paragraphs(click.Command("exit", help=root.epilog))]
     return "".join(parts)
 
 

@@ -84,6 +84,26 @@ def test_a_matrix_and_a_file_of_expectations(scene):
     assert [case.find("failure") is None for case in ET.fromstring(checked.stdout)] == [True, True, False]
 
 
+def test_a_file_of_changes_is_planned_and_made(scene):
+    changes = """
+- create_network: {name: own}
+- connect: {network: own, container: web}
+- connect: {network: own, container: db, aliases: [database]}
+- disconnect: {network: bridge, container: db}
+"""
+    planned = bridgework(scene, "plan", "-", feed=changes, caller="viewer")
+    assert planned.returncode == 0, planned.stderr
+    assert "Plan: 4 to change, 0 unchanged, 0 in conflict." in planned.stdout
+    assert bridgework(scene, "check", "web", "database:8080").returncode == 1, "a plan changes nothing"
+    applied = bridgework(scene, "apply", "-", "--yes", feed=changes)
+    assert applied.returncode == 0, applied.stderr
+    assert applied.stdout.count("\ndone  ") == 4
+    assert bridgework(scene, "check", "web", "database:8080").returncode == 0
+    again = bridgework(scene, "apply", "-", "--yes", feed=changes)
+    assert again.returncode == 1
+    assert "[network-name-taken]" in again.stdout
+
+
 def test_what_there_is(scene):
     rows = [line.split() for line in bridgework(scene, "containers").stdout.splitlines()]
     assert [row[:3] for row in rows] == [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgework.cli import output, targets
+from bridgework.cli import output, plan, targets
 from bridgework.cli.check import exit_code
 from bridgework.cli.connection import complete_container, connected
 from bridgework.cli.running import REACHABLE, UNREACHABLE
@@ -38,8 +38,8 @@ def command_fix(
 ) -> int:
     """Apply the remedy of a finding: of a check from SOURCE to DESTINATION, or of the engine's diagnosis.
 
-    The command shows the calls of the remedy and asks before it sends them. After a check it checks again, and
-    the exit code is that of the new check.
+    The command shows the calls of the remedy and what they would change, and asks before it sends them. After a check
+    it checks again, and the exit code is that of the new check.
     """
     if source is None:
         found = list(client.diagnose_engine(limit=1000))
@@ -82,9 +82,14 @@ def chosen(found: list[Finding], code: str | None, component: str | None) -> Fin
 
 def _fix(client: Client, finding: Finding, body: CheckRequest | None, *, yes: bool, dry_run: bool) -> int:
     output.finding(finding)
-    if dry_run:
-        return UNREACHABLE
     calls: Any = finding["remedy"]["calls"] if finding["remedy"] else []
+    made = client.plan_changes({"changes": calls})
+    plan.show_effect(made)
+    for step in made["steps"]:
+        if step["problem"]:
+            click.echo(f"In the way of {plan.line(step['call'])}: {step['problem']['detail']}")
+    if dry_run or not made["possible"]:
+        return UNREACHABLE
     if not yes:
         click.confirm(f"Send {len(calls)} calls?" if len(calls) > 1 else "Send this call?", abort=True)
     for call in calls:

@@ -9,6 +9,7 @@ import click
 from bridgework import __version__
 
 COMMANDS = {
+    "apply": "plan",
     "assert": "assertions",
     "check": "check",
     "completion": "shell",
@@ -19,6 +20,7 @@ COMMANDS = {
     "fix": "fix",
     "matrix": "matrix",
     "networks": "views",
+    "plan": "plan",
     "serve": "serve",
     "token": "token",
     "topology": "views",

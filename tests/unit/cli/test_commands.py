@@ -36,11 +36,27 @@ REACHABLE = {
     "measured": {**MEASURED, "verdict": "reachable", "reason": None, "rtt_ms": {"avg": 0.1}},
 }  # fmt: skip
 
+NO_DIFFERENCE = {"pairs_total": 0, "pairs": [], "containers": [], "services": [], "networks": [], "outside": []}
+
+
+def planned(*outcomes, call=REMEDY["calls"][0], **more):
+    """A plan whose steps are all the same call."""
+    refused = {"code": "network-name-taken", "detail": "A network named own exists."}
+    steps = [
+        {"call": call, "outcome": word, "problem": refused if word == "conflict" else None, "undoable": True,
+         "undo": [{"method": "DELETE", "path": f"/v1/networks/own-{number}", "body": None}]}
+        for number, word in enumerate(outcomes)
+    ]  # fmt: skip
+    return {"id": "1", "steps": steps, "possible": "conflict" not in outcomes, "undoable": True, "limited": [],
+            "difference": NO_DIFFERENCE, "appearing_findings": [], "disappearing_findings": [], **more}  # fmt: skip
+
+
 MATRIX = {
     "containers": [{"id": "1", "name": "db"}, {"id": "2", "name": "web"}], "partial": [], "surprises": [],
     "verdicts": [["self", "reachable"], ["unreachable", "self"]], "rtt_ms": [[0, 0.1], [0, 0]], "duration_ms": 3,
     "summary": {"pairs": 2, "reachable": 1, "unreachable": 1, "inconclusive": 0, "surprises": 0},
 }  # fmt: skip
+PLAN = planned("changes")
 OUTCOMES = {"passed": False, "counts": {"passed": 1, "failed": 1, "error": 0}, "items": [
     {"name": "a", "outcome": "passed", "message": "As expected.", "result": REACHABLE, "expect": "reachable"},
     {"name": "b", "outcome": "failed", "message": "The verdict is unreachable.", "result": UNREACHABLE,
@@ -231,9 +247,10 @@ class TestAssert:
 
 class TestFix:
     def test_it_shows_sends_and_checks_again(self, service, capsys):
-        server = service(answer(200, UNREACHABLE), answer(201, {}), answer(200, REACHABLE))
+        server = service(answer(200, UNREACHABLE), answer(200, PLAN), answer(201, {}), answer(200, REACHABLE))
         assert main(["fix", "web", "db", "--yes"]) == 0
-        assert [(method, target, body) for method, target, _, body in server.requests[1:2]] == [
+        assert server.requests[1][3] == {"changes": REMEDY["calls"]}
+        assert [(method, target, body) for method, target, _, body in server.requests[2:3]] == [
             ("POST", "/v1/networks", {"name": "own"})
         ]
         printed = capsys.readouterr().out
@@ -242,15 +259,21 @@ class TestFix:
         assert places[0] > 0
 
     def test_nothing_is_sent_without_consent(self, service, monkeypatch):
-        server = service(answer(200, UNREACHABLE))
+        server = service(answer(200, UNREACHABLE), answer(200, PLAN))
         monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
         assert main(["fix", "web", "db"]) == 130
-        assert len(server.requests) == 1
+        assert len(server.requests) == 2
 
     def test_a_dry_run_sends_nothing(self, service):
-        server = service(answer(200, UNREACHABLE))
+        server = service(answer(200, UNREACHABLE), answer(200, PLAN))
         assert main(["fix", "web", "db", "--dry-run"]) == 1
-        assert len(server.requests) == 1
+        assert len(server.requests) == 2
+
+    def test_a_conflict_is_said_and_nothing_is_sent(self, service, capsys):
+        server = service(answer(200, UNREACHABLE), answer(200, planned("conflict")))
+        assert main(["fix", "web", "db", "--yes"]) == 1
+        assert len(server.requests) == 2
+        assert "A network named own exists." in capsys.readouterr().out
 
     def test_a_finding_of_the_diagnosis_is_chosen(self, service, capsys):
         other = {**FINDING, "code": "stale-endpoint", "remedy": {**REMEDY, "summary": "Disconnect it."}}
@@ -258,7 +281,7 @@ class TestFix:
         service(answer(200, page))
         assert main(["fix", "--yes"]) == 2
         assert "--code stale-endpoint --on db" in capsys.readouterr().out
-        service(answer(200, page), answer(201, {}))
+        service(answer(200, page), answer(200, PLAN), answer(201, {}))
         assert main(["fix", "--code", "stale-endpoint", "--on", "db", "--yes"]) == 0
         assert "Disconnect it." in capsys.readouterr().out
 
@@ -267,6 +290,90 @@ class TestFix:
         service(answer(200, page))
         assert main(["fix", "--yes"]) == 2
         assert "web and db share no network." in capsys.readouterr().out
+
+
+class TestPlan:
+    FORMS = """
+- create_network: {name: shop}
+- create_container: {name: web, image: busybox}
+- connect: {network: a/b, container: web, aliases: [www]}
+- disconnect: {network: bridge, container: web, force: true}
+- start: web
+- delete_network: shop
+- {method: POST, path: /v1/x, body: {}}
+"""
+
+    @pytest.fixture
+    def file(self, tmp_path):
+        (tmp_path / "changes.yaml").write_text(self.FORMS)
+        return str(tmp_path / "changes.yaml")
+
+    def test_short_forms_are_calls(self, service, file):
+        server = service(answer(200, PLAN))
+        assert main(["plan", file]) == 0
+        assert server.requests[0][3]["changes"] == [
+            {"method": "POST", "path": "/v1/networks", "body": {"name": "shop"}},
+            {"method": "POST", "path": "/v1/containers", "body": {"name": "web", "image": "busybox"}},
+            {"method": "PUT", "path": "/v1/networks/a%2Fb/endpoints/web", "body": {"aliases": ["www"]}},
+            {"method": "DELETE", "path": "/v1/networks/bridge/endpoints/web?force=true"},
+            {"method": "POST", "path": "/v1/containers/web/start"},
+            {"method": "DELETE", "path": "/v1/networks/shop"},
+            {"method": "POST", "path": "/v1/x", "body": {}},
+        ]
+
+    def test_it_is_printed_step_by_step_with_its_effect(self, service, file, capsys):
+        pair = {"source": {"name": "web"}, "destination": {"name": "db"}, "protocol": "tcp", "port": 80,
+                "before": "unreachable", "after": "reachable", "assumes_listener": True}  # fmt: skip
+        opening = {"container": {"name": "db"}, "host_ip": "0.0.0.0", "host_port": 81, "container_port": 80,
+                   "protocol": "tcp", "becomes": "reachable"}  # fmt: skip
+        difference = {**NO_DIFFERENCE, "pairs_total": 21, "pairs": [pair], "outside": [opening]}
+        plan = planned("changes", "unchanged", "conflict", difference=difference, disappearing_findings=[FINDING])
+        service(answer(200, plan))
+        assert main(["plan", file]) == 1
+        assert capsys.readouterr().out == (
+            '  + POST /v1/networks {"name": "own"}\n'
+            '  = POST /v1/networks {"name": "own"}\n'
+            '  ! POST /v1/networks {"name": "own"}\n'
+            "      A network named own exists.  [network-name-taken]\n"
+            "Pairs that change: 21\n"
+            "  web -> db (tcp 80): unreachable -> reachable, if a program listens there\n"
+            "  ... (see all of them with -o json)\n"
+            "At the host: 0.0.0.0:81 -> db:80/tcp becomes reachable\n"
+            "Disappears: blocking  web and db share no network.  [no-shared-network]\n"
+            "Plan: 1 to change, 1 unchanged, 1 in conflict.\n"
+        )
+
+    def test_apply_makes_what_changes(self, service, file):
+        server = service(answer(200, planned("changes", "unchanged", "changes")), answer(201, {}), answer(201, {}))
+        assert main(["apply", file, "--yes"]) == 0
+        assert [method for method, *_ in server.requests] == ["POST"] * 3
+
+    def test_apply_does_nothing_in_a_conflict(self, service, file):
+        server = service(answer(200, planned("changes", "conflict")))
+        assert main(["apply", file, "--yes"]) == 1
+        assert len(server.requests) == 1
+
+    def test_apply_does_nothing_when_the_state_changed_meanwhile(self, service, file, monkeypatch, capsys):
+        server = service(answer(200, PLAN), answer(200, {**PLAN, "id": "2"}))
+        monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "y")
+        assert main(["apply", file]) == 3
+        assert len(server.requests) == 2
+        assert "nothing was done" in capsys.readouterr().err
+
+    def test_a_failure_says_how_to_undo_what_was_done(self, service, file, capsys):
+        service(answer(200, planned("changes", "changes")), answer(201, {}), problem(409, "pool-exhausted"))
+        assert main(["apply", file, "--yes"]) == 3
+        assert "DELETE /v1/networks/own-0\n" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("text", [
+        "a: b", "[", "[1]", "[{}]", "- paint: web", "- start: {name: web}", "- create_network: shop",
+        "- connect: {network: a}",
+        "- {start: web, stop: db}", "- disconnect: {network: a, container: b, aliases: [c]}",
+    ])  # fmt: skip
+    def test_what_is_no_file_of_changes(self, tmp_path, text, capsys):
+        (tmp_path / "x.yaml").write_text(text)
+        assert main(["plan", str(tmp_path / "x.yaml")]) == 2
+        assert "x.yaml" in capsys.readouterr().err
 
 
 class TestDiagnose:

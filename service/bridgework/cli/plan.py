@@ -1,0 +1,200 @@
+"""``bridgework plan`` and ``bridgework apply``: a file of changes, what they would do, and doing them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from bridgework.cli import output
+from bridgework.cli.connection import connected
+from bridgework.cli.running import REACHABLE, SERVICE, UNREACHABLE
+from bridgework.client import ClientError, changes
+
+if TYPE_CHECKING:
+    from bridgework.client import Client
+    from bridgework.client.documents import Call, Difference, Plan, PlannedCall
+
+_SIGNS = {"POST": ("+", "green"), "PUT": ("+", "green"), "DELETE": ("-", "red")}
+_OUTCOMES = {"unchanged": ("=", None), "conflict": ("!", "red")}
+_SHORT: dict[str, Callable[[Any], PlannedCall]] = {
+    "create_network": changes.create_network,
+    "delete_network": changes.delete_network,
+    "create_container": changes.create_container,
+    "delete_container": changes.delete_container,
+    "start": changes.start_container,
+    "stop": changes.stop_container,
+    "restart": changes.restart_container,
+}
+_PAIRS_SHOWN = 20
+FILE_HELP = """\b
+FILE is a list of changes (YAML or JSON; `-` is standard input):
+  - create_network: {name: shop}
+  - create_container: {name: web, image: busybox, network_mode: shop}
+  - connect: {network: shop, container: db, aliases: [database]}
+  - disconnect: {network: bridge, container: db}
+  - start: cache                 # or stop, restart
+  - delete_container: old        # or delete_network
+  - {method: PUT, path: ..., body: {}}        # a call of a remedy as it is
+The fields are those of the API."""
+
+
+@click.command("plan", epilog=FILE_HELP)
+@connected
+@click.argument("file", type=click.File("r"))
+@output.output_option("table", "json", "yaml")
+def command_plan(client: Client, file: IO[str], output: str) -> int:
+    """Show what the changes of FILE would do, without doing them.
+
+    The plan says what each change would do, which containers would reach each other or no longer, what would open or
+    close at the host, and which findings would appear or disappear. The exit code is 1 if a change is in conflict.
+    """
+    made = client.plan_changes({"changes": read(file.read(), file.name)})
+    show(made, output)
+    return REACHABLE if made["possible"] else UNREACHABLE
+
+
+@click.command("apply", epilog=FILE_HELP)
+@connected
+@click.argument("file", type=click.File("r"))
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before the changes are made.")
+def command_apply(client: Client, file: IO[str], yes: bool) -> int:
+    """Make the changes of FILE, after showing the plan.
+
+    The changes are made in their order, and the first one that fails ends the command. It then shows the calls that
+    undo those that were made. Nothing is changed if the plan has a conflict, or if the state changes while you read it.
+    """
+    body: Any = {"changes": read(file.read(), file.name)}
+    made = client.plan_changes(body)
+    show(made, "table")
+    if not made["possible"]:
+        return UNREACHABLE
+    if all(step["outcome"] == "unchanged" for step in made["steps"]):
+        return REACHABLE
+    if not yes:
+        click.confirm("Make these changes?", abort=True)
+        if client.plan_changes(body) != made:
+            click.secho(
+                "The state has changed since the plan was made: nothing was done. Look again.", fg="red", err=True
+            )
+            return SERVICE
+    return send(client, made)
+
+
+def send(client: Client, plan: Plan) -> int:
+    """Make the changes of a plan in their order."""
+    done: list[Any] = []
+    for step in plan["steps"]:
+        if step["outcome"] == "unchanged":
+            continue
+        try:
+            client.send(step["call"])
+        except ClientError:
+            if done:
+                click.echo("These calls undo what was done:", err=True)
+                for one in reversed(done):
+                    for call in one["undo"]:
+                        click.echo(f"  {line(call)}", err=True)
+            raise
+        done.append(step)
+        click.echo(f"{click.style('done', fg='green')}  {step['call']['method']} {step['call']['path']}")
+    return REACHABLE
+
+
+def line(call: Call) -> str:
+    """Write a call in one line."""
+    body = "" if not call["body"] else f" {json.dumps(call['body'], ensure_ascii=False)}"
+    return f"{call['method']} {call['path']}{body}"
+
+
+def show(plan: Plan, form: str) -> None:
+    """Print a plan in one of the forms."""
+    if form != "table":
+        output.document(plan, form)
+        return
+    for step in plan["steps"]:
+        sign, colour = _OUTCOMES.get(step["outcome"]) or _SIGNS.get(step["call"]["method"], ("~", "yellow"))
+        click.echo(f"  {click.style(sign, fg=colour, bold=True)} {line(step['call'])}")
+        if step["problem"]:
+            click.echo(f"      {step['problem']['detail']}  [{step['problem']['code']}]")
+    show_effect(plan)
+    words = ("changes", "unchanged", "conflict")
+    counts = {word: sum(step["outcome"] == word for step in plan["steps"]) for word in words}
+    undo = "" if plan["undoable"] else " It cannot be undone completely."
+    click.echo(
+        f"Plan: {counts['changes']} to change, {counts['unchanged']} unchanged, {counts['conflict']} in conflict.{undo}"
+    )
+
+
+def show_effect(plan: Plan) -> None:
+    """Print what the changes would do together."""
+    _show_difference(plan["difference"])
+    for head, found in (("Appears", plan["appearing_findings"]), ("Disappears", plan["disappearing_findings"])):
+        for one in found:
+            click.echo(f"{head}: {one['severity']}  {one['message']}  [{one['code']}]")
+    for text in plan["limited"]:
+        click.echo(f"Not looked at: {text}")
+
+
+def _show_difference(difference: Difference) -> None:
+    if difference["pairs_total"]:
+        click.echo(f"Pairs that change: {difference['pairs_total']}")
+    for pair in difference["pairs"][:_PAIRS_SHOWN]:
+        port = "" if pair["port"] is None else f" {pair['port']}"
+        assumed = ", if a program listens there" if pair["assumes_listener"] else ""
+        click.echo(f"  {pair['source']['name']} -> {pair['destination']['name']} ({pair['protocol']}{port}): "
+                   f"{output.verdict(pair['before'])} -> {output.verdict(pair['after'])}{assumed}")  # fmt: skip
+    if difference["pairs_total"] > min(len(difference["pairs"]), _PAIRS_SHOWN):
+        click.echo("  ... (see all of them with -o json)")
+    for one in difference["outside"]:
+        where = f"{one['host_ip']}:{one['host_port'] or 'any port'}"
+        click.echo(f"At the host: {where} -> {one['container']['name']}:{one['container_port']}/{one['protocol']} "
+                   f"becomes {output.verdict(one['becomes'])}")  # fmt: skip
+
+
+def read(text: str, name: str) -> list[PlannedCall]:
+    """Read a file of changes.
+
+    Raises:
+        click.UsageError: An item is none of the forms. The service judges the fields.
+    """
+    import yaml  # noqa: PLC0415 - 10 ms that only a file of YAML needs
+
+    try:
+        items = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise click.UsageError(f"{name} is not YAML: {error}") from error
+    if not isinstance(items, list):
+        raise click.UsageError(f"{name} is not a list of changes.")
+    return [_change(item, f"{name}, item {number}") for number, item in enumerate(items, 1)]
+
+
+def _change(item: Any, place: str) -> PlannedCall:
+    if isinstance(item, dict) and "method" in item:
+        return item  # type: ignore[return-value]  # the service checks it
+    if not isinstance(item, dict) or len(item) != 1:
+        raise click.UsageError(
+            f"{place}: a change is one of {', '.join([*_SHORT, 'connect', 'disconnect'])}, or a call."
+        )
+    ((kind, given),) = item.items()
+    if kind in {"connect", "disconnect"}:
+        return _endpoint(kind, given, place)
+    wants = dict if kind in {"create_network", "create_container"} else str
+    if kind not in _SHORT or not isinstance(given, wants):
+        raise click.UsageError(
+            f"{place}: {kind!r} is no change, or its value is not {'an object' if wants is dict else 'a name'}."
+        )
+    return _SHORT[kind](given)
+
+
+def _endpoint(kind: str, given: Any, place: str) -> PlannedCall:
+    if not isinstance(given, dict) or not {"network", "container"} <= given.keys():
+        raise click.UsageError(f"{place}: {kind} needs a network and a container.")
+    settings: Any = {key: value for key, value in given.items() if key not in {"network", "container"}}
+    if kind == "connect":
+        return changes.connect(given["network"], given["container"], settings)
+    if settings.keys() - {"force"}:
+        raise click.UsageError(f"{place}: disconnect takes network, container and force.")
+    return changes.disconnect(given["network"], given["container"], **settings)
