@@ -40,6 +40,7 @@ from bridgework.http.resources.matrix.requests import MatrixRequestSchema
 from bridgework.http.resources.networks import routes as networks
 from bridgework.http.resources.plans import routes as plans
 from bridgework.http.resources.probe import routes as probe
+from bridgework.http.resources.queries import routes as queries
 from bridgework.http.resources.topology import routes as topology
 from bridgework.http.schemas.answers import plain
 from bridgework.model.engine_port import Engine
@@ -64,6 +65,7 @@ RESOURCES: Sequence[Resource] = (
     connectivity.RESOURCE,
     matrix.RESOURCE,
     assertions.RESOURCE,
+    queries.RESOURCE,
     plans.RESOURCE,
     probe.RESOURCE,
     diagnosis.RESOURCE,

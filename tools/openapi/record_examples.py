@@ -229,6 +229,10 @@ def tell(record: Recorder) -> None:
            [{"name": "edge meets edge", "expect": "reachable", **assertion},
             {"name": "and leaks not", "expect": "unreachable", **assertion}],
            accept="application/xml")  # fmt: skip
+    searched = {"find": "sources", "of": {"container": "tomcat82"}, "protocol": "tcp", "port": 8080}
+    record("Every source that reaches a port", "searchConnectivity", "/v1/connectivity/queries", searched)
+    record("The host must not reach it", "searchConnectivity", "/v1/connectivity/queries",
+           {**searched, "must_not": [{"host": True}]}, accept=LINES)  # fmt: skip
     leave = {"method": "DELETE", "path": "/v1/networks/simon_network/endpoints/tomcat82"}
     record("One container leaves a network", "planChanges", "/v1/plans", {"changes": [leave]})
     record("One Prometheus probe", "probeForPrometheus",

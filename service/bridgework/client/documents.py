@@ -1495,6 +1495,117 @@ class PublishedPort(TypedDict):
     """The port on the host, such as 8081; null while the engine has not chosen one."""
 
 
+class QueryCounts(TypedDict):
+    """The number of ends that were found, counted once for each port."""
+
+    reachable: int
+    """The number of ends that are reachable."""
+    inconclusive: int
+    """The number of ends of which the prediction cannot say whether they are."""
+    violations: int
+    """The number of reachable ends that `must_not` names."""
+
+
+class QueryEnd(TypedDict):
+    """The known end of a search: exactly one of these properties."""
+
+    container: NotRequired[str]
+    """The container, by its name or id."""
+    host: NotRequired[bool]
+    """The engine's host. The only value is `true`."""
+
+
+class QueryGroup(TypedDict):
+    """Ends that were found and are alike: one path stands for all of them."""
+
+    ends: list[Component]
+    """The sources or destinations that were found, the first one with its path."""
+    protocol: str
+    """The protocol; `icmp` means a ping. Known values, to which more may be added: icmp, tcp, udp."""
+    port: int | None
+    """The destination port; null for `icmp`."""
+    verdict: Literal["reachable", "inconclusive"]
+    """`reachable`, or `inconclusive` when something that matters was not visible."""
+    violates: bool
+    """Whether `must_not` names these ends. A reachable group that violates makes the query fail."""
+    path: list[Hop]
+    """The steps of a packet between the first of `ends` and the known end, in order."""
+
+
+class QueryLine(TypedDict):
+    """One line of a streamed search. `type` names the kind of line."""
+
+    ends: NotRequired[list[Component]]
+    """The sources or destinations that were found, the first one with its path."""
+    protocol: NotRequired[str]
+    """The protocol; `icmp` means a ping. Known values, to which more may be added: icmp, tcp, udp."""
+    port: NotRequired[int | None]
+    """The destination port; null for `icmp`."""
+    verdict: NotRequired[Literal["reachable", "inconclusive"]]
+    """`reachable`, or `inconclusive` when something that matters was not visible."""
+    violates: NotRequired[bool]
+    """Whether `must_not` names these ends. A reachable group that violates makes the query fail."""
+    path: NotRequired[list[Hop]]
+    """The steps of a packet between the first of `ends` and the known end, in order."""
+    type: str
+    """The kind of this object, which decides what other properties it has. Known values, to which more may be added:
+    group, end.
+    """
+    outcome: NotRequired[str]
+    """`failed` when a reachable end violates `must_not`; otherwise `passed`. Known values, to which more may be
+    added: passed, failed.
+    """
+    counts: NotRequired[QueryCounts]
+    """The number of ends that were found, by kind."""
+    limited: NotRequired[list[str]]
+    """What could not be seen, so that ends there may be inconclusive."""
+
+
+class QueryMatch(TypedDict):
+    """Which ends a rule means: exactly one of these properties."""
+
+    container: NotRequired[str]
+    """One container, by its name or id."""
+    network: NotRequired[str]
+    """All containers that have an endpoint in this network."""
+    service: NotRequired[str]
+    """All containers of this service of Docker Compose: `shop/web`."""
+    label: NotRequired[str]
+    """All containers with this label, `key` or `key=value`."""
+    host: NotRequired[bool]
+    """The engine's host. The only value is `true`."""
+
+
+class QueryRequest(TypedDict):
+    """A search over all containers and the host."""
+
+    find: Literal["sources", "destinations"]
+    """What to search for: the `sources` that reach `of`, or the `destinations` that `of` reaches."""
+    of: QueryEnd
+    """The known end: the destination of the sources, or the source."""
+    protocol: NotRequired[Literal["icmp", "tcp", "udp"]]
+    """The protocol to ask for; `icmp` means a ping. Default: `icmp`."""
+    port: NotRequired[int | None]
+    """The destination port; null asks for every port that is published, exposed or listened on."""
+    must_not: NotRequired[list[QueryMatch]]
+    """Ends that must not be found. Each one that is reachable is a violation."""
+
+
+class QueryResult(TypedDict):
+    """What a search found. Ends that are predicted unreachable are left out."""
+
+    outcome: str
+    """`failed` when a reachable end violates `must_not`; otherwise `passed`. Known values, to which more may be
+    added: passed, failed.
+    """
+    counts: QueryCounts
+    """The number of ends that were found, by kind."""
+    groups: list[QueryGroup]
+    """The ends that were found, in groups that are alike."""
+    limited: list[str]
+    """What could not be seen, so that ends there may be inconclusive."""
+
+
 class Readiness(TypedDict):
     """Whether the service can serve requests, and how checks run."""
 

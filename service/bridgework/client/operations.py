@@ -58,6 +58,9 @@ if TYPE_CHECKING:
         ProblemType,
         ProblemTypePage,
         PruneResult,
+        QueryLine,
+        QueryRequest,
+        QueryResult,
         Readiness,
         Route,
         RoutePage,
@@ -601,6 +604,22 @@ class Operations:
         Needs the role `viewer`.
         """
         return self.transport.text(Request("POST", "/v1/connectivity/assertions", body=body, accept=media_type))
+
+    def search_connectivity(self, body: QueryRequest) -> QueryResult:
+        """Search for sources or destinations.
+
+        Needs the role `viewer`.
+        """
+        return self.transport.document(Request("POST", "/v1/connectivity/queries", body=body))
+
+    def search_connectivity_lines(self, body: QueryRequest) -> Iterator[QueryLine]:
+        """Search for sources or destinations. Each line is yielded as it arrives.
+
+        Needs the role `viewer`.
+        """
+        return self.transport.lines(
+            Request("POST", "/v1/connectivity/queries", body=body, accept="application/x-ndjson")
+        )
 
     def plan_changes(self, body: PlanRequest, *, if_match: str | None = None) -> Plan:
         """Plan changes.

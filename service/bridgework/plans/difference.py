@@ -257,7 +257,7 @@ def grouped(pairs: Iterable[ChangedPair], before: Snapshot, after: Snapshot) -> 
         ends = [end for end in (one.pair.source, one.pair.destination) if end]
         found = [container for end in ends if (container := _either(before, after, end)) is not None]
         _count(containers, ((c.name, c.id) for c in found), one.after)
-        _count(services, {(name, "") for c in found if (name := _compose_name(c))}, one.after)
+        _count(services, {(name, "") for c in found if (name := compose_name(c))}, one.after)
         _count(networks, _common(before, ends) | _common(after, ends), one.after)
     return Groups(*(_listed(groups) for groups in (containers, services, networks)))
 
@@ -266,7 +266,7 @@ def _either(before: Snapshot, after: Snapshot, container_id: str) -> Container |
     return after.containers_by_id.get(container_id) or before.containers_by_id.get(container_id)
 
 
-def _compose_name(container: Container) -> str:
+def compose_name(container: Container) -> str:
     """Return ``project/service``; empty for a container that Docker Compose did not make."""
     service = container.labels.get(SERVICE_LABEL, "")
     project = container.labels.get(PROJECT_LABEL, "")

@@ -94,6 +94,14 @@ class Reachability:
         destination = ContainerDestination(pair.destination) if pair.destination else HostDestination()
         return Case.within(self.state, Question(pair.source or None, destination, pair.service.probe)).predict()
 
+    def kind_of(self, pair: Pair, *, of_sources: bool) -> Hashable:
+        """Return what the pairs with a path like this one have in common: the class of the end that is searched for."""
+        end = pair.source if of_sources else pair.destination
+        at, other = self.position.get(end), self.position.get(pair.destination if of_sources else pair.source)
+        if at is None or other is None:
+            return end if at is None else self.classes.group_of[at]
+        return self.classes.class_of[at], self.classes.meeting(at, other)
+
     def _key(self, pair: Pair) -> Hashable:
         at = self.position.get(pair.source)
         if at is None:  # the host, or a container that is not among the classes

@@ -54,6 +54,7 @@ READS = {
     "checkConnectivity": CHECK,
     "measureMatrix": {"containers": ["alpha-still", "beta-still"]},
     "planChanges": {"changes": [{"method": "POST", "path": "/v1/containers/alpha-still/start"}]},
+    "searchConnectivity": {"find": "sources", "of": {"container": "alpha-still"}},
     "checkAssertions": [{"name": "a", **CHECK, "expect": "unreachable"}],
 }
 """Bodies of what reads by POST: the viewer's checks."""

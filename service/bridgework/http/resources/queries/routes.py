@@ -1,0 +1,80 @@
+"""The route of searches: ``/v1/connectivity/queries``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from flask import Response
+
+from bridgework.http.contract import Media, RequestContext, Resource, ViewResult, json_text
+from bridgework.http.progress import NDJSON
+from bridgework.http.resources.queries.schemas import (
+    QueryGroupSchema,
+    QueryLineSchema,
+    QueryRequestSchema,
+    QueryResultSchema,
+)
+from bridgework.model.checks import Component
+from bridgework.plans.search import Found, counted
+from bridgework.policy.access import Role
+from bridgework.use_cases.connectivity.query import QueryRun, start_query
+
+RESOURCE = Resource("connectivity")
+_GROUP = QueryGroupSchema()
+
+
+@RESOURCE.operation(
+    "POST",
+    "/v1/connectivity/queries",
+    {200: (QueryResultSchema, Media(NDJSON, "One JSON object a line, a group at a time.", QueryLineSchema))},
+    role=Role.VIEWER,
+    body=QueryRequestSchema(),
+    concurrency_pool="matrices",
+    problems={400: "ambiguous-reference", 404: "container-not-found network-not-found"},
+)
+def search_connectivity(context: RequestContext) -> ViewResult | Response:
+    """Search for sources or destinations.
+
+    The answer holds every source that reaches a container, or every destination that a container reaches, with a path
+    for each kind of them. With `must_not` it is an assertion: the `outcome` is `failed` when one of these ends is
+    reachable, and the groups that violate are the counterexamples.
+
+    The search predicts and sends nothing. To measure a pair, check it with `POST /v1/connectivity/checks`.
+    """
+    run = start_query(context.services, context.snapshot, context.body)
+    if context.media_type == NDJSON:
+        return Response(_lines(run), content_type=NDJSON)
+    found = tuple(run.groups)
+    return ViewResult({**_totals(run, found), "groups": [_group(run, one) for one in found]})
+
+
+def _lines(run: QueryRun) -> Iterator[str]:
+    found: list[Found] = []
+    for one in run.groups:
+        found.append(one)
+        shown: Any = _GROUP.dump(_group(run, one))
+        yield json_text({"type": "group", **shown})
+    yield json_text({"type": "end", **_totals(run, found)})
+
+
+def _group(run: QueryRun, found: Found) -> Mapping[str, Any]:
+    return {
+        "ends": [_component(run, end) for end in found.ends],
+        "protocol": found.service.protocol.value,
+        "port": found.service.port,
+        "verdict": found.verdict,
+        "violates": found.violates,
+        "path": found.path,
+    }
+
+
+def _component(run: QueryRun, end: str) -> Component:
+    return (
+        Component("container", end, run.snapshot.containers_by_id[end].name) if end else Component("host", "", "host")
+    )
+
+
+def _totals(run: QueryRun, found: Sequence[Found]) -> Mapping[str, Any]:
+    counts = counted(found)
+    return {"outcome": "failed" if counts["violations"] else "passed", "counts": counts, "limited": run.limited}

@@ -1,0 +1,153 @@
+"""The body of a search, and the shapes of what is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
+
+from bridgework.http.resources.checks.requests import MAX_PORT
+from bridgework.http.resources.checks.schemas import HopSchema
+from bridgework.http.schemas.answers import Variants, flag, list_of, number, texts, word
+from bridgework.http.schemas.fields import (
+    Choice,
+    ExactlyOne,
+    Flag,
+    Items,
+    Request,
+    Text,
+    Whole,
+    described,
+    optional,
+    required,
+)
+from bridgework.http.schemas.findings import ComponentSchema
+from bridgework.model.checks import Protocol
+from bridgework.use_cases.connectivity.query import Match, WantedQuery
+
+MAX_RULES = 64
+PROTOCOLS = ("icmp", "tcp", "udp")
+
+
+class QueryEndSchema(ExactlyOne):
+    """The known end of a search: exactly one of these properties."""
+
+    container = Text(min_length=1, metadata=described("The container, by its name or id."))
+    host = Flag(validate=validate.Equal(True), metadata=described("The engine's host. The only value is `true`."))
+
+
+class QueryMatchSchema(ExactlyOne):
+    """Which ends a rule means: exactly one of these properties."""
+
+    container = Text(min_length=1, metadata=described("One container, by its name or id."))
+    network = Text(min_length=1, metadata=described("All containers that have an endpoint in this network."))
+    service = Text(min_length=1, metadata=described("All containers of this service of Docker Compose: `shop/web`."))
+    label = Text(min_length=1, metadata=described("All containers with this label, `key` or `key=value`."))
+    host = Flag(validate=validate.Equal(True), metadata=described("The engine's host. The only value is `true`."))
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Match:
+        return Match(**data)
+
+
+class QueryRequestSchema(Request):
+    """A search over all containers and the host."""
+
+    makes = WantedQuery
+    keywords: ClassVar[Mapping[str, Any]] = {
+        "if": {"properties": {"protocol": {"enum": ["icmp"]}}},
+        "then": {"properties": {"port": {"type": "null"}}},
+    }
+
+    find = Choice(
+        ["sources", "destinations"],
+        **required("What to search for: the `sources` that reach `of`, or the `destinations` that `of` reaches."),
+    )
+    of = fields.Nested(QueryEndSchema, **required("The known end: the destination of the sources, or the source."))
+    protocol = Choice(PROTOCOLS, **optional("The protocol to ask for; `icmp` means a ping.", "icmp"))
+    port = Whole(
+        1,
+        MAX_PORT,
+        **optional("The destination port; null asks for every port that is published, exposed or listened on."),
+    )
+    must_not = Items(
+        fields.Nested(QueryMatchSchema),
+        MAX_RULES,
+        **optional("Ends that must not be found. Each one that is reachable is a violation.", tuple),
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def check(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse what no field can refuse by itself."""
+        if data["protocol"] == "icmp" and data["port"] is not None:
+            raise ValidationError({"port": ["The protocol icmp has no port."]})
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Any:
+        end = data.pop("of")
+        return WantedQuery(**{**data, "container": end.get("container"), "protocol": Protocol(data["protocol"])})
+
+
+class QueryGroupSchema(Schema):
+    """Ends that were found and are alike: one path stands for all of them."""
+
+    ends = list_of(ComponentSchema, "The sources or destinations that were found, the first one with its path.")
+    protocol = word("The protocol; `icmp` means a ping.", *PROTOCOLS, grows=True)
+    port = number("The destination port; null for `icmp`.", null=True)
+    verdict = word(
+        "`reachable`, or `inconclusive` when something that matters was not visible.", "reachable", "inconclusive"
+    )
+    violates = flag("Whether `must_not` names these ends. A reachable group that violates makes the query fail.")
+    path = list_of(HopSchema, "The steps of a packet between the first of `ends` and the known end, in order.")
+
+
+class QueryCountsSchema(Schema):
+    """The number of ends that were found, counted once for each port."""
+
+    reachable = number("The number of ends that are reachable.", minimum=0)
+    inconclusive = number("The number of ends of which the prediction cannot say whether they are.", minimum=0)
+    violations = number("The number of reachable ends that `must_not` names.", minimum=0)
+
+
+def _outcome() -> fields.String:
+    text = "`failed` when a reachable end violates `must_not`; otherwise `passed`."
+    return word(text, "passed failed", grows=True)
+
+
+class QueryResultSchema(Schema):
+    """What a search found. Ends that are predicted unreachable are left out."""
+
+    outcome = word(
+        "`failed` when a reachable end violates `must_not`; otherwise `passed`.", "passed failed", grows=True
+    )
+    counts = fields.Nested(
+        QueryCountsSchema, required=True, metadata=described("The number of ends that were found, by kind.")
+    )
+    groups = list_of(QueryGroupSchema, "The ends that were found, in groups that are alike.")
+    limited = texts("What could not be seen, so that ends there may be inconclusive.")
+
+
+class QueryGroupLineSchema(QueryGroupSchema):
+    """One group, sent as soon as it is found."""
+
+    type = word("The kind of this line, `group`.", "group")
+
+
+class QueryEndLineSchema(Schema):
+    """The last line of a streamed search."""
+
+    type = word("The kind of this line, `end`.", "end")
+    outcome = word(
+        "`failed` when a reachable end violates `must_not`; otherwise `passed`.", "passed failed", grows=True
+    )
+    counts = fields.Nested(
+        QueryCountsSchema, required=True, metadata=described("The number of ends that were found, by kind.")
+    )
+    limited = texts("What could not be seen, so that ends there may be inconclusive.")
+
+
+class QueryLineSchema(Variants):
+    """One line of a streamed search. `type` names the kind of line."""
+
+    variants: ClassVar = {"group": QueryGroupLineSchema, "end": QueryEndLineSchema}

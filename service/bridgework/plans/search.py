@@ -1,0 +1,80 @@
+"""Search for all sources that reach a destination, or all destinations that a source reaches, by classes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bridgework.model.checks import Hop, Protocol, Verdict
+from bridgework.plans.reachability import PING, Pair, Reachability, Service, host_services, services_of
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Ends that are alike: the same service, verdict and kind of path. ``path`` is that of the first of ``ends``.
+
+    ``ends`` are full ids of containers; ``""`` is the host.
+    """
+
+    service: Service
+    verdict: Verdict
+    violates: bool
+    ends: tuple[str, ...]
+    path: tuple[Hop, ...]
+
+
+def search(
+    reach: Reachability, end: str, protocol: Protocol, port: int | None, *, of_sources: bool, forbidden: frozenset[str]
+) -> Iterator[Found]:
+    """Yield the sources that reach ``end``, or the destinations that ``end`` reaches, in groups.
+
+    Without a port, TCP and UDP are asked at every known port of the destination. Pairs that are predicted unreachable
+    are left out. The ends in ``forbidden`` are in groups of their own, which violate.
+    """
+    groups: dict[Hashable, list[Pair]] = {}
+    for pair in _pairs(reach, end, protocol, port, of_sources=of_sources):
+        verdict = reach.verdict(pair)
+        if verdict is not Verdict.UNREACHABLE:
+            other = pair.source if of_sources else pair.destination
+            key = pair.service, verdict, other in forbidden, reach.kind_of(pair, of_sources=of_sources)
+            groups.setdefault(key, []).append(pair)
+    for pairs in groups.values():
+        first = pairs[0]
+        ends = tuple(pair.source if of_sources else pair.destination for pair in pairs)
+        path = reach.own_prediction(first).path
+        yield Found(first.service, reach.verdict(first), ends[0] in forbidden, ends, path)
+
+
+def _pairs(reach: Reachability, end: str, protocol: Protocol, port: int | None, *, of_sources: bool) -> Iterator[Pair]:
+    if of_sources:
+        for service in _asked(reach, end, protocol, port):
+            yield from (Pair(source, end, service) for source in ("", *reach.ids) if source != end)
+        return
+    for destination in ("", *reach.ids):
+        if destination != end:
+            yield from (Pair(end, destination, service) for service in _asked(reach, destination, protocol, port))
+
+
+def _asked(reach: Reachability, destination: str, protocol: Protocol, port: int | None) -> Iterable[Service]:
+    """Return the services of the destination that are asked for."""
+    if not destination:
+        # The host is asked for the ports that containers publish there.
+        known = {service for container in reach.snapshot.containers for service in host_services(container)}
+        return sorted(one for one in known if one.protocol is protocol and port in {None, one.port})
+    if protocol is Protocol.ICMP:
+        return (PING,)
+    if port is not None:
+        return (Service(protocol, port),)
+    container = reach.snapshot.containers_by_id[destination]
+    services = services_of(reach.snapshot, container, reach.state.observations)
+    return [service for service in services if service.protocol is protocol]
+
+
+def counted(found: Iterable[Found]) -> Mapping[str, int]:
+    """Return the number of ends that are reachable, inconclusive, and violating."""
+    groups = tuple(found)
+    return {
+        "reachable": sum(len(one.ends) for one in groups if one.verdict is Verdict.REACHABLE),
+        "inconclusive": sum(len(one.ends) for one in groups if one.verdict is Verdict.INCONCLUSIVE),
+        "violations": sum(len(one.ends) for one in groups if one.violates and one.verdict is Verdict.REACHABLE),
+    }

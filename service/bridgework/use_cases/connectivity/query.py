@@ -1,0 +1,103 @@
+"""Search connectivity: which sources reach a destination, which destinations a source reaches. Nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from bridgework.model import references
+from bridgework.model.checks import Protocol
+from bridgework.model.observations import HostObservation, Observation
+from bridgework.model.snapshot import Container, Snapshot
+from bridgework.plans.difference import compose_name
+from bridgework.plans.reachability import Reachability
+from bridgework.plans.search import Found, search
+from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_observations, inodes_of, look
+from bridgework.use_cases.networks import carries
+from bridgework.use_cases.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which ends a rule means. Exactly one of these is set."""
+
+    container: str | None = None
+    network: str | None = None
+    service: str | None = None
+    label: str | None = None
+    host: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WantedQuery:
+    """A search. ``container`` of ``None`` is the host; ``find`` is ``sources`` or ``destinations``."""
+
+    find: str
+    container: str | None
+    protocol: Protocol = Protocol.ICMP
+    port: int | None = None
+    must_not: tuple[Match, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRun:
+    """A search that has begun; ``groups`` may be iterated once."""
+
+    wanted: WantedQuery
+    snapshot: Snapshot
+    reach: Reachability
+    groups: Iterator[Found]
+    limited: tuple[str, ...]
+
+
+def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> QueryRun:
+    """Observe, sort the containers into classes, and return the search. Raises ``NotFound``, ``AmbiguousReference``."""
+    end = references.container(snapshot, wanted.container).id if wanted.container is not None else ""
+    forbidden = frozenset(one for match in wanted.must_not for one in _meant(snapshot, match))
+    of_sources = wanted.find == "sources"
+    # Only destinations listen.
+    looked_at: Iterable[Container] = snapshot.containers
+    if of_sources and end:
+        looked_at = _in_namespace_of(snapshot, snapshot.containers_by_id[end])
+    seen: dict[str, Observation] = {}
+    limited: list[str] = []
+    inodes: dict[str, int] = {}
+    for container in looked_at:
+        asked = wanted.protocol in LISTENING_PROTOCOLS and container.running
+        if asked and not look(services, snapshot, container, ("sockets",), seen):
+            limited.append(f"the network namespace of {container.name}")
+    for container in snapshot.containers:
+        if container.shares_with:
+            inodes |= inodes_of(services, snapshot, container)
+    host = services.runner.observe(services.engine.host_place(snapshot), ("sockets",))
+    observations = replace(
+        base_observations(services, snapshot),
+        # The classes do not tell apart what a rule of the firewall tells apart.
+        firewall=None,
+        inside=seen,
+        namespace_inodes=inodes,
+        host=HostObservation(host.whole()) if host is not None else None,
+    )
+    reach = Reachability(snapshot, observations, [container.id for container in snapshot.containers])
+    groups = search(reach, end, wanted.protocol, wanted.port, of_sources=of_sources, forbidden=forbidden)
+    return QueryRun(wanted, snapshot, reach, groups, tuple(limited))
+
+
+def _in_namespace_of(snapshot: Snapshot, container: Container) -> tuple[Container, ...]:
+    owner = snapshot.network_owner_of(container)
+    return (container,) if owner is None or owner is container else (container, owner)
+
+
+def _meant(snapshot: Snapshot, match: Match) -> Iterator[str]:
+    """Yield the ids of the ends that a match means. Raises ``NotFound`` for a missing container or network."""
+    if match.host:
+        yield ""
+    elif match.container is not None:
+        yield references.container(snapshot, match.container).id
+    elif match.network is not None:
+        network = references.network(snapshot, match.network)
+        yield from (endpoint.container_id for endpoint in snapshot.endpoints_of(network))
+    elif match.service is not None:
+        yield from (one.id for one in snapshot.containers if match.service == compose_name(one))
+    elif match.label is not None:
+        yield from (one.id for one in snapshot.containers if carries(one.labels, (match.label,)))

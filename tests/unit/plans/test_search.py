@@ -1,0 +1,61 @@
+"""A search by classes finds what every pair predicted alone says, and each path is one of the group's own."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridgework.analysis.case import Case
+from bridgework.model.checks import ContainerDestination, HostDestination, Protocol, Question, Verdict
+from bridgework.plans.reachability import PING, Reachability, Service, host_services, services_of
+from bridgework.plans.search import counted, search
+from tests.support.random_worlds import engines, evidences
+
+
+@st.composite
+def questions(draw):
+    snapshot = draw(engines(modes=True))
+    end = draw(st.sampled_from(["", *(c.id for c in snapshot.containers)]))
+    service = draw(st.sampled_from([(Protocol.ICMP, None), (Protocol.TCP, 8080), (Protocol.TCP, None)]))
+    return snapshot, draw(evidences(snapshot)), end, *service, draw(st.booleans())
+
+
+def alone(snapshot, observations, end, protocol, port, of_sources):
+    """Each pair by itself, by (other end, service)."""
+    state = Reachability(snapshot, observations, [c.id for c in snapshot.containers]).state
+    found = {}
+    for other in ["", *(c.id for c in snapshot.containers)]:
+        source, to = (other, end) if of_sources else (end, other)
+        if other == end:
+            continue
+        for service in services(snapshot, observations, to, protocol, port):
+            aim = ContainerDestination(to) if to else HostDestination()
+            verdict = Case.within(state, Question(source or None, aim, service.probe)).predict().verdict
+            if verdict is not Verdict.UNREACHABLE:
+                found[other, service] = verdict
+    return found
+
+
+def services(snapshot, observations, to, protocol, port):
+    if not to:
+        known = {service for c in snapshot.containers for service in host_services(c)}
+        return [one for one in known if one.protocol is protocol and port in {None, one.port}]
+    if protocol is Protocol.ICMP:
+        return [PING]
+    if port:
+        return [Service(protocol, port)]
+    every = services_of(snapshot, snapshot.containers_by_id[to], observations)
+    return [one for one in every if one.protocol is protocol]
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(questions(), st.booleans())
+def test_the_groups_hold_every_pair_once(asked, forbid):
+    snapshot, observations, end, protocol, port, of_sources = asked
+    reach = Reachability(snapshot, observations, [c.id for c in snapshot.containers])
+    forbidden = frozenset(c.id for c in snapshot.containers) if forbid else frozenset()
+    groups = list(search(reach, end, protocol, port, of_sources=of_sources, forbidden=forbidden))
+    pairs = {(other, one.service): one.verdict for one in groups for other in one.ends}
+    assert pairs == alone(*asked)
+    assert sum(len(one.ends) for one in groups) == len(pairs)
+    assert all(one.violates == (forbid and other != "") for one in groups for other in one.ends)
+    violations = [other for (other, _), verdict in pairs.items() if forbid and other and verdict is Verdict.REACHABLE]
+    assert counted(groups)["violations"] == len(violations)
