@@ -44,6 +44,8 @@ ENUMS: Mapping[str, tuple[str, ...]] = {
     "TopologyNodeKind": ("container", "host", "interface", "network"),
     "TopologyScope": ("engine", "swarm"),
     "TransportProtocol": ("tcp", "udp", "sctp"),
+    "PairProtocol": ("icmp", "tcp", "udp"),
+    "QueryFind": ("sources", "destinations"),
     "Verdict": ("reachable", "unreachable", "inconclusive"),
 }
 """Closed sets by their components' names; a test fails when the document holds one that is not here."""

@@ -23,8 +23,10 @@ MatrixAim = Literal["address", "name"]
 NeighbourState = Literal["incomplete", "reachable", "stale", "delay", "probe", "failed", "permanent"]
 NetworkScope = Literal["local", "swarm"]
 NetworkType = Literal["builtin", "custom"]
+PairProtocol = Literal["icmp", "tcp", "udp"]
 ProbeRunnerKind = Literal["namespace", "sidecar", "unavailable"]
 PullPolicy = Literal["never", "missing", "always"]
+QueryFind = Literal["sources", "destinations"]
 ReadinessStatus = Literal["ready", "not-ready"]
 RestartPolicy = Literal["no", "always", "unless-stopped", "on-failure"]
 Severity = Literal["blocking", "warning", "info"]
@@ -1524,7 +1526,7 @@ class QueryGroup(TypedDict):
     """The protocol; `icmp` means a ping. Known values, to which more may be added: icmp, tcp, udp."""
     port: int | None
     """The destination port; null for `icmp`."""
-    verdict: Literal["reachable", "inconclusive"]
+    verdict: Verdict
     """`reachable`, or `inconclusive` when something that matters was not visible."""
     violates: bool
     """Whether `must_not` names these ends. A reachable group that violates makes the query fail."""
@@ -1541,7 +1543,7 @@ class QueryLine(TypedDict):
     """The protocol; `icmp` means a ping. Known values, to which more may be added: icmp, tcp, udp."""
     port: NotRequired[int | None]
     """The destination port; null for `icmp`."""
-    verdict: NotRequired[Literal["reachable", "inconclusive"]]
+    verdict: NotRequired[Verdict]
     """`reachable`, or `inconclusive` when something that matters was not visible."""
     violates: NotRequired[bool]
     """Whether `must_not` names these ends. A reachable group that violates makes the query fail."""
@@ -1579,11 +1581,11 @@ class QueryMatch(TypedDict):
 class QueryRequest(TypedDict):
     """A search over all containers and the host."""
 
-    find: Literal["sources", "destinations"]
+    find: QueryFind
     """What to search for: the `sources` that reach `of`, or the `destinations` that `of` reaches."""
     of: QueryEnd
     """The known end: the destination of the sources, or the source."""
-    protocol: NotRequired[Literal["icmp", "tcp", "udp"]]
+    protocol: NotRequired[PairProtocol]
     """The protocol to ask for; `icmp` means a ping. Default: `icmp`."""
     port: NotRequired[int | None]
     """The destination port; null asks for every port that is published, exposed or listened on."""

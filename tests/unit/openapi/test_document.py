@@ -379,6 +379,7 @@ def test_a_stream_says_what_one_of_its_lines_or_events_is():
     assert found == {
         ("followEvents", "text/event-stream"): "Event",
         ("measureMatrix", "application/x-ndjson"): "MatrixLine",
+        ("searchConnectivity", "application/x-ndjson"): "QueryLine",
         ("createContainer", "application/x-ndjson"): "ContainerLine",
         ("restartContainer", "application/x-ndjson"): "ContainerLine",
         ("stopContainer", "application/x-ndjson"): "ContainerLine",

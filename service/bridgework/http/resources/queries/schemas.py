@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from bridgework.http.resources.checks.requests import MAX_PORT
-from bridgework.http.resources.checks.schemas import HopSchema
+from bridgework.http.resources.checks.schemas import VERDICTS, HopSchema
 from bridgework.http.schemas.answers import Variants, flag, list_of, number, texts, word
 from bridgework.http.schemas.fields import (
     Choice,
@@ -95,9 +95,7 @@ class QueryGroupSchema(Schema):
     ends = list_of(ComponentSchema, "The sources or destinations that were found, the first one with its path.")
     protocol = word("The protocol; `icmp` means a ping.", *PROTOCOLS, grows=True)
     port = number("The destination port; null for `icmp`.", null=True)
-    verdict = word(
-        "`reachable`, or `inconclusive` when something that matters was not visible.", "reachable", "inconclusive"
-    )
+    verdict = word("`reachable`, or `inconclusive` when something that matters was not visible.", *VERDICTS)
     violates = flag("Whether `must_not` names these ends. A reachable group that violates makes the query fail.")
     path = list_of(HopSchema, "The steps of a packet between the first of `ends` and the known end, in order.")
 
