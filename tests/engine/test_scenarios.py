@@ -6,6 +6,11 @@ stand in ``ELSEWHERE`` with the reason and the test that has them from a made sn
 | code | why not here |
 |---|---|
 | bridge-port-limit | a thousand containers on one bridge |
+| exposed-past-host-firewall, loopback-port-exposed, published-on-every-address, unpublished-port-exposed | need a |
+| | neighbour on the host's LAN, and are tried with rules of iptables and of nftables there |
+| conntrack-table-full | the limit is the whole machine's, and is set in its first namespace alone |
+| host-port-differs-by-family, orphan-proxy, stale-flow | beside those that need a neighbour |
+| duplicate-rules, isolation-rule-missing, network-rule-missing, port-rule-missing, stale-port-rule | beside those |
 | gateway-mode-isolated, gateway-mode-routed | the options came with Docker 27 |
 | neighbour-table-full | the table is the whole machine's: filling it breaks whatever else runs here |
 | node-unreachable, overlay-not-attachable, overlay-peer-unreachable | need a swarm |
@@ -42,8 +47,22 @@ QUICK = {"timeout_ms": 300}
 AT_ONCE = {"StopSignal": "SIGKILL"}
 """For those that a remedy, or the engine's end, stops: a shell's SIGTERM would be waited for, ten seconds."""
 OUTSIDE, FURTHER = "192.0.2.2", "198.51.100.7"
+FIREWALL = "engine/test_firewall_scenarios.py"
 ELSEWHERE = {
+    "conntrack-table-full": "unit/diagnosis/test_leftovers.py",
+    "host-port-differs-by-family": FIREWALL,
+    "orphan-proxy": FIREWALL,
+    "stale-flow": FIREWALL,
     "bridge-port-limit": "unit/diagnosis/test_diagnostics.py",
+    "duplicate-rules": FIREWALL,
+    "exposed-past-host-firewall": FIREWALL,
+    "isolation-rule-missing": FIREWALL,
+    "network-rule-missing": FIREWALL,
+    "port-rule-missing": FIREWALL,
+    "stale-port-rule": FIREWALL,
+    "loopback-port-exposed": FIREWALL,
+    "published-on-every-address": FIREWALL,
+    "unpublished-port-exposed": FIREWALL,
     "gateway-mode-isolated": "unit/analysis/test_rules_route.py",
     "gateway-mode-routed": "unit/analysis/test_rules_route.py",
     "neighbour-table-full": "unit/diagnosis/test_diagnostics.py",

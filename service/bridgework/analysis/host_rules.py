@@ -120,6 +120,15 @@ def owner_of(snapshot: Snapshot, step: Step) -> str | None:
     return next((owner for prefix, owner in _OWNERS if chain.startswith(prefix) or table.startswith(prefix)), None)
 
 
+def program_of(step: Step) -> str | None:
+    """Return the program whose chains the base chain of a policy calls, such as ufw; ``None`` if none shows."""
+    if step.rule is not None:
+        return None
+    called = (effect.chain for rule in step.place.chain.rules for effect in rule.effects if effect.chain)
+    names = [*called, step.place.table.name]
+    return next((owner for name in names for prefix, owner in _OWNERS if name.startswith(prefix)), None)
+
+
 def _is_written_by_docker(snapshot: Snapshot, step: Step) -> bool:
     """Docker's rules in built-in chains: within one bridge in FORWARD, and for containers' addresses in raw."""
     matches = step.rule.matches if step.rule is not None else ()

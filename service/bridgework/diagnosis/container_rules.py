@@ -16,6 +16,7 @@ from bridgework.model.snapshot import Container, PublishedPort
 from bridgework.topology.host_links import share_state
 
 _EMBEDDED_DNS = "127.0.0.11"
+_WILDCARDS = ("0.0.0.0", "::")
 
 
 def shared_networks_are_broken(view: View) -> Iterator[Finding]:
@@ -155,3 +156,27 @@ def listeners_on_loopback(view: View) -> Iterator[Finding]:
                 ),
                 evidence={"ports": ports, "affected": len(ports)},
             )
+
+
+def host_ports_differ_by_family(view: View) -> Iterator[Finding]:
+    """Find a port that is published at one number for IPv4 and at another for IPv6."""
+    for container in view.snapshot.containers:
+        numbers: dict[tuple[int, str], dict[str, set[int]]] = {}
+        for port in container.published_ports if container.running else ():
+            if port.host_port and port.host_ip in _WILDCARDS:
+                ports = numbers.setdefault((port.container_port, port.protocol), {})
+                ports.setdefault(port.host_ip, set()).add(port.host_port)
+        for (number, protocol), found in numbers.items():
+            four, six = (found.get(wildcard, set()) for wildcard in _WILDCARDS)
+            if four and six and four != six:
+                at = f"{enumerate_names(map(str, sorted(four)))} for IPv4 and {enumerate_names(map(str, sorted(six)))}"
+                yield finding(
+                    "host-port-differs-by-family",
+                    of_container(container),
+                    f"{protocol} port {number} of {container.name} is published at {at} for IPv6. A client that reads "
+                    f"one number and connects by the other family, as to localhost, reaches nothing or another port.",
+                    remedy=Remedy(
+                        "Create the container again with a fixed host port, or publish the port on 0.0.0.0 only.",
+                    ),
+                    evidence={"port": number, "ipv4": sorted(four), "ipv6": sorted(six)},
+                )

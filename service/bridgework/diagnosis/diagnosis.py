@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from bridgework.diagnosis import (
     address_rules,
     container_rules,
+    exposure_rules,
+    firewall_rules,
     host_rules,
+    leftover_rules,
     link_rules,
     name_rules,
     network_rules,
@@ -29,6 +32,15 @@ RULES: tuple[Rule, ...] = (
     host_rules.forwarding_is_off,  # ip-forward-off
     host_rules.firewall_is_flushed,  # firewall-rules-missing
     host_rules.user_rules_drop,  # user-firewall-drop
+    firewall_rules.rules_are_missing,  # port-rule-missing, network-rule-missing, isolation-rule-missing
+    firewall_rules.rules_are_stale,  # stale-port-rule
+    firewall_rules.rules_are_doubled,  # duplicate-rules
+    exposure_rules.published_ports_are_exposed,  # exposed-past-…, loopback-port-…, published-on-every-address
+    exposure_rules.unpublished_ports_are_exposed,  # unpublished-port-exposed
+    leftover_rules.conntrack_table_is_full,  # conntrack-table-full
+    leftover_rules.flows_are_stale,  # stale-flow
+    leftover_rules.proxies_are_orphans,  # orphan-proxy
+    container_rules.host_ports_differ_by_family,  # host-port-differs-by-family
     host_rules.neighbour_table_is_full,  # neighbour-table-full
     host_rules.links_are_broken,  # veth-detached, link-down
     host_rules.veths_have_no_owner,  # veth-detached

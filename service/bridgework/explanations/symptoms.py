@@ -35,8 +35,8 @@ _ROWS = (
         f"{_CHECK}, with `name` as the destination.",
         _codes("""
             default-bridge-no-dns name-not-on-shared-network destination-not-running shares-network
-            embedded-dns-bypassed embedded-dns-rules-missing dns-upstream-failed dns-loopback-upstream dns-no-upstream
-            dns-upstream-outdated legacy-link
+            embedded-dns-bypassed embedded-dns-rules-missing dns-upstream-failed dns-loopback-upstream
+            dns-no-upstream dns-upstream-outdated legacy-link
         """),
     ),
     Symptom(
@@ -44,8 +44,8 @@ _ROWS = (
         "A name or an address leads to another container than intended",
         f"{_DIAGNOSIS}.",
         _codes("""
-            name-ambiguous alias-already-held address-changed stale-address duplicate-address stale-neighbour
-            subnet-overlaps-network legacy-link mac-address-ignored
+            name-ambiguous alias-already-held address-changed stale-address duplicate-address
+            stale-neighbour subnet-overlaps-network legacy-link mac-address-ignored stale-port-rule
         """),
     ),
     Symptom(
@@ -53,9 +53,11 @@ _ROWS = (
         "A published port refuses the connection, or does not answer",
         "Check from `host` to `host`, with the published port.",
         _codes("""
-            no-listener listens-on-loopback-only port-not-published port-bound-to-loopback published-ports-ignored
-            internal-no-publish host-port-taken gateway-mode-routed firewall-rules-missing user-firewall-drop
-            docker-rule-drops container-paused source-not-running
+            no-listener listens-on-loopback-only port-not-published port-bound-to-loopback
+            published-ports-ignored internal-no-publish host-port-taken gateway-mode-routed
+            firewall-rules-missing user-firewall-drop docker-rule-drops container-paused source-not-running
+            port-rule-missing network-rule-missing stale-flow orphan-proxy host-port-differs-by-family
+            conntrack-table-full
         """),
     ),
     Symptom(
@@ -64,10 +66,11 @@ _ROWS = (
         f"{_CHECK}.",
         _codes("""
             no-shared-network bridges-isolated destination-not-running source-not-running no-listener
-            listens-on-loopback-only inter-container-off stale-address network-mode-none shared-network-stale
-            shared-network-owner-down host-mode-no-own-address veth-detached link-down address-family-mismatch
-            vlan-mode-private overlay-peer-unreachable node-unreachable reply-path-lost user-firewall-drop
-            docker-rule-drops container-paused neighbour-table-full stale-neighbour duplicate-address
+            listens-on-loopback-only inter-container-off stale-address network-mode-none
+            shared-network-stale shared-network-owner-down host-mode-no-own-address veth-detached link-down
+            address-family-mismatch vlan-mode-private overlay-peer-unreachable node-unreachable
+            reply-path-lost user-firewall-drop docker-rule-drops container-paused neighbour-table-full
+            stale-neighbour duplicate-address
         """),
     ),
     Symptom(
@@ -75,10 +78,10 @@ _ROWS = (
         "A container does not reach the internet or the LAN",
         f"{_CHECK}, with an `address` outside.",
         _codes("""
-            internal-no-egress ip-forward-off firewall-rules-missing user-firewall-drop wrong-default-gateway
-            masquerade-off host-no-route vlan-without-parent network-mode-none subnet-overlaps-host-route
-            subnet-hides-public-addresses dns-upstream-failed dns-loopback-upstream bridge-address-missing
-            router-advertisements-refused
+            internal-no-egress ip-forward-off firewall-rules-missing user-firewall-drop
+            wrong-default-gateway masquerade-off host-no-route vlan-without-parent network-mode-none
+            subnet-overlaps-host-route subnet-hides-public-addresses dns-upstream-failed
+            dns-loopback-upstream bridge-address-missing router-advertisements-refused network-rule-missing
         """),
     ),
     Symptom(
@@ -87,8 +90,8 @@ _ROWS = (
         f"{_CHECK}, and the same check from `host`.",
         _codes("""
             bridges-isolated no-shared-network internal-no-egress ip-forward-off dns-loopback-upstream
-            default-bridge-no-dns user-firewall-drop port-bound-to-loopback masquerade-off wrong-default-gateway
-            subnet-overlaps-host-route
+            default-bridge-no-dns user-firewall-drop port-bound-to-loopback masquerade-off
+            wrong-default-gateway subnet-overlaps-host-route
         """),
     ),
     Symptom(
@@ -98,6 +101,15 @@ _ROWS = (
         _codes("""
             macvlan-host-filtered gateway-mode-isolated listens-on-loopback-only user-firewall-drop
             subnet-overlaps-host-route bridge-address-missing stale-neighbour
+        """),
+    ),
+    Symptom(
+        "open-that-should-be-closed",
+        "Something can be reached that should not be",
+        f"{_DIAGNOSIS}.",
+        _codes("""
+            exposed-past-host-firewall published-on-every-address unpublished-port-exposed
+            loopback-port-exposed isolation-rule-missing stale-port-rule duplicate-rules
         """),
     ),
     Symptom(
@@ -114,8 +126,9 @@ _ROWS = (
         "It works sometimes",
         f"{_DIAGNOSIS}.",
         _codes("""
-            name-ambiguous alias-already-held neighbour-table-full address-tentative prediction-inconsistent
-            subnet-overlaps-network duplicate-address stale-neighbour mtu-exceeds-egress
+            name-ambiguous alias-already-held neighbour-table-full address-tentative
+            prediction-inconsistent subnet-overlaps-network duplicate-address stale-neighbour
+            mtu-exceeds-egress stale-flow conntrack-table-full host-port-differs-by-family
         """),
     ),
     Symptom(
@@ -123,10 +136,12 @@ _ROWS = (
         "It worked until a reboot, a restart or a reload",
         f"{_DIAGNOSIS}.",
         _codes("""
-            firewall-rules-missing shared-network-stale shared-network-owner-down address-changed stale-address
-            static-address-taken ip-forward-off network-gone network-forgotten host-port-taken legacy-link
-            veth-detached user-firewall-drop orphan-bridge bridge-address-missing router-advertisements-refused
-            dns-upstream-outdated embedded-dns-rules-missing
+            firewall-rules-missing shared-network-stale shared-network-owner-down address-changed
+            stale-address static-address-taken ip-forward-off network-gone network-forgotten
+            host-port-taken legacy-link veth-detached user-firewall-drop orphan-bridge
+            bridge-address-missing router-advertisements-refused dns-upstream-outdated
+            embedded-dns-rules-missing port-rule-missing network-rule-missing isolation-rule-missing
+            stale-port-rule
         """),
     ),
     Symptom(
@@ -134,8 +149,9 @@ _ROWS = (
         "A container does not start, or starts without its network",
         "Read the `findings` of the container.",
         _codes("""
-            host-port-taken static-address-taken network-gone network-forgotten pool-exhausted pool-nearly-full
-            shared-network-owner-down bridge-port-limit overlay-not-attachable
+            host-port-taken static-address-taken network-gone network-forgotten pool-exhausted
+            pool-nearly-full shared-network-owner-down bridge-port-limit overlay-not-attachable
+            orphan-proxy
         """),
     ),
     Symptom(
@@ -143,8 +159,8 @@ _ROWS = (
         "A network cannot be created or removed",
         f"{_DIAGNOSIS}.",
         _codes("""
-            address-space-exhausted subnet-overlaps-network subnet-overlaps-host-route stale-endpoint network-unused
-            orphan-bridge
+            address-space-exhausted subnet-overlaps-network subnet-overlaps-host-route stale-endpoint
+            network-unused orphan-bridge
         """),
     ),
     Symptom(

@@ -99,6 +99,45 @@ class NeighbourTable:
     in_use: int
 
 
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """An entry of connection tracking: the first packet's ends, and those of the answer.
+
+    Without translation the answer's source is the first packet's destination.
+    """
+
+    protocol: str
+    source: str
+    source_port: int
+    destination: str
+    destination_port: int
+    answer_source: str
+    answer_source_port: int
+    answer_destination: str
+    answer_destination_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConntrackTable:
+    """How full connection tracking is; ``dropped`` are the packets that it refused since the start."""
+
+    limit: int
+    in_use: int
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyProcess:
+    """A docker-proxy process: the port of the host that it holds, and where it connects to."""
+
+    pid: int
+    protocol: str
+    host_ip: str
+    host_port: int
+    container_ip: str
+    container_port: int
+
+
 IPV4 = 4
 _MAY_BE_TRUNCATED = ("interfaces", "routes", "neighbours", "sockets")
 MAPPED = "::ffff:"
@@ -275,6 +314,7 @@ class HostObservation:
 
     ``forwarding_entries`` are the learnt stations of all bridges. ``name_servers`` are the files of the host that the
     engine reads name servers from, each with its servers; empty where the files were not visible.
+    ``flows`` are the UDP entries of connection tracking, ``proxies`` the docker-proxy processes.
     """
 
     observation: Observation
@@ -284,6 +324,9 @@ class HostObservation:
     managers: tuple[LinkManager, ...] = ()
     advertised_links: tuple[AdvertisedLink, ...] = ()
     name_servers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    flows: tuple[Flow, ...] | None = None
+    conntrack: ConntrackTable | None = None
+    proxies: tuple[ProxyProcess, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from bridgework.explanations import (
     containers,
     engine,
     finding,
+    firewall,
     names,
     of_container,
     of_network,
@@ -56,7 +57,7 @@ def test_every_cause_in_a_symptom_names_it():
 
 
 def test_no_code_has_two_rows():
-    rows = [*containers.ROWS, *engine.ROWS, *names.ROWS, *paths.ROWS]
+    rows = [*containers.ROWS, *engine.ROWS, *firewall.ROWS, *names.ROWS, *paths.ROWS]
     assert sorted(row.code for row in rows) == list(CATALOGUE)
 
 

@@ -59,7 +59,8 @@ def _read_once(watch: RulesWatch, inode: int, ends: float) -> FirewallRules:
     rules = docker_rules(ipv4, ipv6)
     if rules.skips_loopback is None:
         # Looks at all processes. The NAT rules say the same where there are any.
-        rules = replace(rules, proxies=listeners.docker_proxies(inode, ends))
+        proxies = listeners.docker_proxies(inode, ends)
+        rules = replace(rules, proxies=None if proxies is None else len(proxies))
     return FirewallRules(ipv4, ipv6, native_rules(), watch.switches(), rules)
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bridgework.model.observations import ListeningSocket
+from bridgework.model.observations import ListeningSocket, ProxyProcess
 from bridgework.probes.kernel import netlink
 from bridgework.probes.kernel.namespace_files import process_folder
 from bridgework.probes.kernel.netlink import Limit
@@ -35,7 +35,7 @@ _ATTRIBUTES_AT, _INET_DIAG_SKV6ONLY = 72, 11
 _ADDRESS_BYTES = {socket.AF_INET: 4, socket.AF_INET6: 16}
 MAX_PROCESSES = 4096
 MAX_DESCRIPTORS = 4096
-_MAX_NAME_BYTES = 64
+_MAX_NAME_BYTES, _MAX_ARGUMENTS_BYTES = 64, 4096
 
 
 def sockets(namespace_inode: int | None, limit: Limit | None = None) -> tuple[ListeningSocket, ...] | None:
@@ -86,18 +86,34 @@ def _owners(inodes: set[int], namespace_inode: int, ends: float) -> dict[int, di
     return owners
 
 
-def docker_proxies(namespace_inode: int, ends: float) -> int | None:
-    """Return how many docker-proxy processes the namespace has; ``None`` when this cannot be known."""
-    # A helper container in the host's network sees its own processes only. So 0 is believed only where the engine
+def docker_proxies(namespace_inode: int, ends: float) -> tuple[ProxyProcess, ...] | None:
+    """Return the docker-proxy processes of the namespace; ``None`` when this cannot be known."""
+    # A helper container in the host's network sees its own processes only. So "none" is believed only where the engine
     # itself was among the processes.
-    proxies, engine_seen = 0, False
-    for _, folder in processes(namespace_inode):
+    proxies: list[ProxyProcess] = []
+    engine_seen = False
+    for number, folder in processes(namespace_inode):
         name = process_name(folder)
-        proxies += name == "docker-proxy"
+        if name == "docker-proxy":
+            proxies.append(_proxy(number, folder))
         engine_seen = engine_seen or name == "dockerd"
         if time.monotonic() >= ends:
-            return proxies or None
-    return proxies if engine_seen else proxies or None
+            return tuple(proxies) or None
+    return tuple(proxies) if engine_seen else tuple(proxies) or None
+
+
+def _proxy(number: int, process: int) -> ProxyProcess:
+    """Read the arguments of a docker-proxy; what cannot be read stays empty."""
+    try:
+        line = read_small(os.open("cmdline", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process), _MAX_ARGUMENTS_BYTES)
+    except OSError:
+        line = b""
+    words = [printable(word.decode(errors="replace")) for word in line.split(b"\0")]
+    given = {name.lstrip("-"): value for name, value in itertools.pairwise(words) if name.startswith("-")}
+    ports = [int(text) if (text := given.get(name, "")).isdecimal() else 0 for name in ("host-port", "container-port")]
+    return ProxyProcess(
+        number, given.get("proto", ""), given.get("host-ip", ""), ports[0], given.get("container-ip", ""), ports[1]
+    )
 
 
 def processes(namespace_inode: int) -> Iterator[tuple[int, int]]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from bridgework.model.observations import HostObservation, NeighbourTable, Observation, ResolverConfiguration
 from bridgework.model.probe_port import Aspect
-from bridgework.probes.kernel import embedded_dns, link_settings, links, listeners, netlink
+from bridgework.probes.kernel import conntrack, embedded_dns, link_settings, links, listeners, netlink
 from bridgework.probes.kernel.neighbour_table import table_usage
 
 HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "neighbour_table", "sockets", "sysctls")
@@ -101,6 +101,9 @@ def observe_host(ends: float | None = None) -> HostObservation:
         forwarding_entries=_dumped(links.forwarding_entries, ends),
         managers=link_settings.managers(observation.inode, observation.interfaces or (), ends),
         advertised_links=link_settings.advertised_links(_dumped(links.advertised, ends)),
+        flows=conntrack.udp_flows(netlink.Limit(ends, conntrack.MAX_FLOWS)),
+        conntrack=conntrack.table(),
+        proxies=listeners.docker_proxies(observation.inode, ends),
     )
 
 

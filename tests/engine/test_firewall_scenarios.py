@@ -1,0 +1,403 @@
+"""Faults of the host's firewall, provoked for real, read as a person would, and fixed by the remedy exactly as given.
+
+Each test runs on an engine with iptables rules, and on Docker 29 also on one with nftables rules. A neighbour on the
+LAN tries for real what the service says about it.
+"""
+
+import contextlib
+import re
+import shlex
+import shutil
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+
+from tests.engines.conftest import engine_with
+from tests.support.api import check, codes, run
+from tests.support.engine import ENGINE_PROGRAMS
+from tests.support.neighbour import HOST_ADDRESS, LINK, neighbour_of
+from tests.support.raw_engine import Raw
+from tools.engine import wait_until
+
+NFTABLES = {"firewall-backend": "nftables", "ip-forward": False}
+HTTPD = ["httpd", "-f", "-p", "8080"]
+PORT = {"container_port": 8080, "host_port": 18080}
+BRIDGE = "com.docker.network.bridge."
+
+
+def release():
+    program = str(ENGINE_PROGRAMS / "dockerd") if ENGINE_PROGRAMS else "dockerd"
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return int(told.split("version ")[1].split(".")[0])
+
+
+RELEASE = release()
+BACKENDS = ["iptables", "nftables"] if RELEASE >= 29 and shutil.which("nft") else ["iptables"]
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def world(request, tokens_file):
+    """An engine, a client of its service, and a neighbour on its LAN."""
+    settings = NFTABLES if request.param == "nftables" else {}
+    with engine_with(settings, tokens_file) as (api, made), neighbour_of(made) as neighbour:
+        yield SimpleNamespace(
+            api=api, engine=made, raw=Raw(made), neighbour=neighbour, native=request.param == "nftables"
+        )
+
+
+@pytest.fixture
+def here(world):
+    """The world; what a test made on its engine is gone afterwards."""
+    yield world
+    world.raw.sweep()
+
+
+def diagnosis(here):
+    return here.api.get("/v1/diagnostics?limit=1000")["items"]
+
+
+def told(here, code, severity, *words):
+    """The one finding of the diagnosis with that code."""
+    every = diagnosis(here)
+    (found,) = [finding for finding in every if finding["code"] == code]
+    assert found["severity"] == severity, found
+    for word in words:
+        assert word in found["message"], (word, found["message"])
+    return found
+
+
+def execute(here, remedy):
+    """The commands of a remedy, as the host's administrator would run them."""
+    assert remedy["commands"], remedy
+    for command in remedy["commands"]:
+        here.raw.in_namespace(*shlex.split(command))
+
+
+@contextlib.contextmanager
+def rules(here, *commands):
+    """Rules that a test adds; the same commands with -D instead of -A, -I or -P take them away."""
+    for command in commands:
+        here.raw.in_namespace(*shlex.split(command))
+    try:
+        yield
+    finally:
+        for command in commands:
+            words = shlex.split(command)
+            if "-P" in words:
+                here.raw.in_namespace(*words[:-1], "ACCEPT")
+            else:
+                here.raw.in_namespace(*["-D" if word in {"-A", "-I"} else word for word in words])
+
+
+# -- exposure -----------------------------------------------------------------------------------------------------
+
+INPUT_CLOSED = (
+    "iptables -A INPUT -i lo -j ACCEPT",
+    "iptables -A INPUT -p tcp --dport 22 -j ACCEPT",
+    "iptables -P INPUT DROP",
+)
+
+
+def test_a_published_port_is_open_though_the_hosts_firewall_closes_it(here):
+    here.api.post("/v1/networks", {"name": "front"}, status=201)
+    run(here.api, "web", network_mode="front", command=HTTPD, published_ports=[PORT])
+    assert here.neighbour.reaches(HOST_ADDRESS, 18080)
+    assert "exposed-past-host-firewall" not in codes(diagnosis(here))
+    told(here, "published-on-every-address", "info", "web", "tcp 18080", LINK)
+    with rules(here, *INPUT_CLOSED):
+        assert here.neighbour.reaches(HOST_ADDRESS, 18080)
+        found = told(here, "exposed-past-host-firewall", "warning", "web", "INPUT", "tcp 18080", LINK)
+        assert found["evidence"]["host_firewall"] == "the policy of INPUT is DROP"
+        assert any("18080" in rule for rule in found["evidence"]["rules"])
+        execute(here, found["remedy"])
+        assert not here.neighbour.reaches(HOST_ADDRESS, 18080)
+        assert "exposed-past-host-firewall" not in codes(diagnosis(here))
+    if here.native:
+        here.raw.in_namespace("nft", "delete", "table", "inet", "published")
+    else:
+        here.raw.in_namespace("iptables", "-F", "DOCKER-USER")
+
+
+def test_a_port_on_loopback_is_open_to_a_neighbour_until_a_rule_drops_it(here):
+    here.api.post("/v1/networks", {"name": "front"}, status=201)
+    ports = [{**PORT, "host_ip": "127.0.0.1"}]
+    run(here.api, "web", network_mode="front", command=HTTPD, published_ports=ports)
+    here.neighbour.route_loopback()
+    if RELEASE >= 28:
+        assert not here.neighbour.reaches("127.0.0.1", 18080)
+        assert "loopback-port-exposed" not in codes(diagnosis(here))
+        lose_rule(here, "raw", "127.0.0.1")
+    assert here.neighbour.reaches("127.0.0.1", 18080)
+    found = told(here, "loopback-port-exposed", "warning", "web", "127.0.0.1", "tcp 18080", LINK)
+    execute(here, found["remedy"])
+    assert not here.neighbour.reaches("127.0.0.1", 18080)
+    assert "loopback-port-exposed" not in codes(diagnosis(here))
+
+
+def test_an_unpublished_port_is_open_to_a_neighbour_with_a_route(here):
+    here.api.post("/v1/networks", {"name": "front"}, status=201)
+    address = run(here.api, "db", network_mode="front", command=HTTPD)["endpoints"][0]["ipv4_address"]
+    here.neighbour.route(f"{address}/32")
+    assert not here.neighbour.reaches(address, 8080)
+    assert "unpublished-port-exposed" not in codes(diagnosis(here))
+    opened = [] if here.native else ["iptables -P FORWARD ACCEPT"]
+    if RELEASE >= 28:
+        lose_rule(here, "raw", address)
+        bridge = here.api.get("/v1/networks/front")["bridge_name"]
+        lose_rule(here, "filter", bridge, "drop")
+    with rules(here, *opened):
+        assert here.neighbour.reaches(address, 8080)
+        found = told(here, "unpublished-port-exposed", "warning", "db", "tcp 8080", address, LINK)
+        execute(here, found["remedy"])
+        assert not here.neighbour.reaches(address, 8080)
+        assert "unpublished-port-exposed" not in codes(diagnosis(here))
+    if opened:
+        here.raw.in_namespace("iptables", "-P", "FORWARD", "DROP")
+
+
+def test_an_unprotected_network_says_so(here):
+    if RELEASE < 28:
+        pytest.skip("nat-unprotected came with Docker 27.1")
+    options = {f"{BRIDGE}gateway_mode_ipv4": "nat-unprotected"}
+    here.api.post("/v1/networks", {"name": "open", "options": options}, status=201)
+    address = run(here.api, "db", network_mode="open", command=HTTPD)["endpoints"][0]["ipv4_address"]
+    here.neighbour.route(f"{address}/32")
+    assert here.neighbour.reaches(address, 8080)
+    told(here, "unpublished-port-exposed", "info", "db", "open has gateway mode nat-unprotected")
+
+
+def lose_rule(here, table, *words):
+    """Delete the rules of Docker's in a table whose text has all these words, as a foreign reload would."""
+    if here.native:
+        lose_native(here, table, words)
+        return
+    lines = here.raw.in_namespace("iptables", "-t", table, "-S").splitlines()
+    wanted = [line for line in lines if line.startswith("-A") and all(w.lower() in line.lower() for w in words)]
+    assert wanted, (words, lines)
+    for line in wanted:
+        here.raw.in_namespace("iptables", "-t", table, "-D", *shlex.split(line)[1:])
+
+
+def lose_native(here, table, words):
+    lines = here.raw.in_namespace("nft", "-a", "list", "table", "ip", "docker-bridges").splitlines()
+    chain, found = "", 0
+    for line in lines:
+        if line.strip().startswith("chain "):
+            chain = line.split()[1]
+        text = f"{chain} {line}".lower()
+        if "# handle" in line and chain.startswith(table) and all(word.lower() in text for word in words):
+            if line.strip().startswith("chain "):
+                continue
+            handle = line.rsplit("# handle ", 1)[1]
+            here.raw.in_namespace("nft", "delete", "rule", "ip", "docker-bridges", chain, "handle", handle)
+            found += 1
+    assert found, (words, lines)
+
+
+# -- rules that are lost in part, out of date, or there twice ------------------------------------------------------
+
+OF_RULES = {
+    "port-rule-missing", "network-rule-missing", "isolation-rule-missing", "stale-port-rule", "duplicate-rules",
+    "firewall-rules-missing",
+}  # fmt: skip
+
+
+def of_rules(here):
+    return [finding for finding in diagnosis(here) if finding["code"] in OF_RULES]
+
+
+def dump(here):
+    """The engine's rules as a set, without counters and numbers."""
+    if here.native:
+        text = here.raw.in_namespace("nft", "-s", "list", "table", "ip", "docker-bridges")
+        return {re.sub(r' comment ".*"|counter |"', "", line).strip() for line in text.splitlines()}
+    text = here.raw.in_namespace("iptables-save")
+    return {line for line in text.splitlines() if line.startswith("-A")}
+
+
+@pytest.fixture
+def published(here):
+    """A network with a published port and a network of its own beside it."""
+    here.api.post("/v1/networks", {"name": "front"}, status=201)
+    here.api.post("/v1/networks", {"name": "back"}, status=201)
+    here.api.post("/v1/networks", {"name": "vault", "internal": True}, status=201)
+    locked = {"name": "locked", "options": {f"{BRIDGE}enable_icc": "false"}}
+    here.api.post("/v1/networks", locked, status=201)
+    here.address = run(here.api, "web", network_mode="front", command=HTTPD, published_ports=[PORT])
+    here.address = here.address["endpoints"][0]["ipv4_address"]
+    here.bridge = here.api.get("/v1/networks/front")["bridge_name"]
+    here.locked = here.api.get("/v1/networks/locked")["bridge_name"]
+    here.vault = here.api.get("/v1/networks/vault")["bridge_name"]
+    for name, network in (("db", "back"), ("one", "locked"), ("two", "locked"), ("safe", "vault")):
+        run(here.api, name, network_mode=network, command=HTTPD)
+    assert of_rules(here) == []
+    return here
+
+
+def healed(here, code, severity, *words):
+    """The finding is there, and gone once its remedy was run."""
+    execute(here, told(here, code, severity, *words)["remedy"])
+    assert of_rules(here) == []
+
+
+def test_a_port_without_its_translation_or_without_its_acceptance(published):
+    before = dump(published)
+    for table, words in (("nat", ("18080", "dnat")), ("filter", (published.address, "8080", "accept"))):
+        lose_rule(published, table, *words)
+        severity = "warning" if table == "nat" else "blocking"
+        if table == "filter":
+            assert not published.neighbour.reaches(HOST_ADDRESS, 18080)
+        healed(published, "port-rule-missing", severity, "web", "tcp port 18080")
+        assert published.neighbour.reaches(HOST_ADDRESS, 18080)
+        assert dump(published) == before
+
+
+def test_a_network_without_translation_of_what_leaves_it(published):
+    before = dump(published)
+    lose_rule(published, "nat", "masquerade", f"! -o {published.bridge}" if not published.native else published.bridge)
+    answer = check(published.api, "web", {"host": True}, protocol="icmp", timeout_ms=300)
+    assert answer["verdict"] == "reachable"
+    healed(published, "network-rule-missing", "blocking", "front", "masquerade" if published.native else "MASQUERADE")
+    assert dump(published) == before
+
+
+def test_networks_that_are_no_longer_isolated(published):
+    before = dump(published)
+    back = published.api.get("/v1/networks/back")["bridge_name"]
+    address = published.api.get("/v1/containers/db")["endpoints"][0]["ipv4_address"]
+    if published.native:
+        lose_rule(published, "filter-forward-in__" + back, "drop")
+        lose_rule(published, "raw", address, "drop")
+    elif RELEASE >= 28:
+        lose_rule(published, "raw", address)
+        lose_rule(published, "filter", f"! -i {back}", "drop")
+        if RELEASE < 29:
+            lose_rule(published, "filter", "DOCKER-ISOLATION-STAGE-2", back)
+    else:
+        lose_rule(published, "filter", "DOCKER-ISOLATION-STAGE-2", f"-o {back}", "-j DROP")
+    healed(published, "isolation-rule-missing", "warning", "back", "packets pass that Docker should drop")
+    assert dump(published) == before
+
+
+def test_a_network_without_traffic_between_containers_that_has_it_and_an_internal_one_with_a_way_out(published):
+    before = dump(published)
+    if published.native:
+        lose_rule(published, f"filter-forward-in__{published.locked}", "icc", "drop")
+        lose_rule(published, f"filter-forward-out__{published.vault}", "drop")
+    else:
+        lose_rule(published, "filter", f"-i {published.locked} -o {published.locked}", "drop")
+        lose_rule(published, "filter", f"-i {published.vault}", "drop")
+    found = [one for one in of_rules(published) if one["code"] == "isolation-rule-missing"]
+    assert {one["component"]["name"] for one in found} == {"locked", "vault"}
+    for one in found:
+        execute(published, one["remedy"])
+    assert of_rules(published) == []
+    assert dump(published) == before
+
+
+@pytest.mark.skipif(RELEASE < 28, reason="the chains came with Docker 28")
+def test_a_jump_that_is_lost(published):
+    if published.native:
+        pytest.skip("a flush of the base chains")
+    before = dump(published)
+    lose_rule(published, "filter", "FORWARD", "-j DOCKER-USER")
+    lose_rule(published, "filter", "DOCKER-FORWARD", "-j DOCKER-BRIDGE")
+    healed(published, "network-rule-missing", "blocking", "DOCKER-")
+    assert dump(published) == before
+
+
+def test_a_rule_that_sends_a_port_to_an_address_of_another(published):
+    address = published.api.get("/v1/containers/db")["endpoints"][0]["ipv4_address"]
+    if published.native:
+        chain = "ip docker-bridges nat-prerouting-and-output"
+        published.raw.in_namespace(*f"nft add rule {chain} tcp dport 19090 counter dnat to {address}:8080".split())
+    else:
+        rule = f"-t nat -A DOCKER -p tcp -m tcp --dport 19090 -j DNAT --to-destination {address}:8080"
+        published.raw.in_namespace("iptables", *rule.split())
+    healed(published, "stale-port-rule", "warning", "tcp port 19090", address, "db holds now")
+
+
+def test_a_rule_that_is_there_twice(published):
+    before = dump(published)
+    if published.native:
+        chain = f"ip docker-bridges filter-forward-in__{published.bridge}"
+        rule = f"nft insert rule {chain} ip daddr {published.address} tcp dport 8080 counter accept"
+        published.raw.in_namespace(*rule.split())
+    else:
+        for rule in published.raw.in_namespace("iptables", "-S", "DOCKER").splitlines():
+            if published.address in rule:
+                published.raw.in_namespace("iptables", *shlex.split(rule))
+    healed(published, "duplicate-rules", "info", "more than once")
+    assert dump(published) == before
+
+
+def test_a_restart_of_the_engine_leaves_no_finding(published):
+    published.engine.restart()
+    for name in ("web", "db", "one", "two", "safe"):
+        published.api.post(f"/v1/containers/{name}/start")
+    assert of_rules(published) == []
+
+
+# -- what outlives its rules or its container ----------------------------------------------------------------------
+
+SEND = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    sock.bind(("0.0.0.0", 40000))
+    sock.sendto(b"ask", (sys.argv[1], int(sys.argv[2])))
+"""
+
+
+@pytest.mark.skipif(not shutil.which("conntrack"), reason="needs the program conntrack")
+def test_a_udp_client_that_kept_its_entry_from_before(here):
+    here.api.post("/v1/networks", {"name": "front"}, status=201)
+    port = {"container_port": 9000, "host_port": 10053, "protocol": "udp"}
+    address = run(here.api, "dns", network_mode="front", published_ports=[port])["endpoints"][0]["ipv4_address"]
+    lose_rule(here, "nat", "10053", "dnat")
+    here.neighbour.inside("python3", "-c", SEND, HOST_ADDRESS, "10053")
+    execute(here, told(here, "port-rule-missing", "warning", "dns", "udp port 10053")["remedy"])
+    here.neighbour.inside("python3", "-c", SEND, HOST_ADDRESS, "10053")
+    found = told(here, "stale-flow", "warning", "dns", "udp port 10053", "192.0.2.2 port 40000", "is not translated")
+    execute(here, found["remedy"])
+    here.neighbour.inside("python3", "-c", SEND, HOST_ADDRESS, "10053")
+    assert "stale-flow" not in codes(diagnosis(here))
+    entries = here.raw.in_namespace("conntrack", "-L", "-p", "udp", "--sport", "40000")
+    assert f"src={address}" in entries
+
+
+def test_a_proxy_whose_container_is_gone(here):
+    here.api.post("/v1/networks", {"name": "front", "ipam": {"pools": [{"subnet": "10.97.1.0/24"}]}}, status=201)
+    run(here.api, "web", network_mode="front", command=HTTPD, published_ports=[PORT])
+    assert "orphan-proxy" not in codes(diagnosis(here))
+    program = shutil.which("docker-proxy", path=f"{ENGINE_PROGRAMS or ''}:/usr/sbin:/usr/bin:/usr/libexec/docker")
+    arguments = "-proto tcp -host-ip 0.0.0.0 -host-port 19091 -container-ip 10.97.1.99 -container-port 80"
+    # It reports to the engine on descriptor 3, and closes it.
+    start = ["sh", "-c", 'exec "$@" 3>/dev/null', "sh", program, *arguments.split()]
+    command = ["nsenter", f"--net={here.engine.namespace}", "--", *start]
+    left = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert wait_until(lambda: "orphan-proxy" in codes(diagnosis(here)), 10)
+        found = told(here, "orphan-proxy", "warning", "tcp port 19091", "10.97.1.99")
+        assert found["evidence"]["pid"] == left.pid
+        execute(here, found["remedy"])
+        left.wait(10)
+        assert "orphan-proxy" not in codes(diagnosis(here))
+    finally:
+        left.kill()
+
+
+def test_a_port_that_differs_by_family(here):
+    if RELEASE < 27:
+        # The engine counts ephemeral ports for each family: one of IPv4 alone moves the two apart.
+        run(here.api, "first", published_ports=[{"container_port": 8080, "host_ip": "0.0.0.0"}])
+        run(here.api, "web", published_ports=[{"container_port": 8080}])
+    else:
+        bindings = [{"HostIp": "0.0.0.0", "HostPort": "18001"}, {"HostIp": "::", "HostPort": "18002"}]
+        host = {"PortBindings": {"8080/tcp": bindings}}
+        here.raw.make("web", mode="bridge", ExposedPorts={"8080/tcp": {}}, host=host)
+    found = told(here, "host-port-differs-by-family", "warning", "web", "tcp port 8080")
+    assert found["evidence"]["ipv4"] != found["evidence"]["ipv6"]
+    here.api.delete("/v1/containers/web?force=true")
+    run(here.api, "web", published_ports=[PORT])
+    assert "host-port-differs-by-family" not in codes(diagnosis(here))

@@ -1,0 +1,228 @@
+"""Ports that a neighbour on the LAN reaches, from the rules of a small host as iptables-save and nft print them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.exposure import OriginKind, exposures, origins_of, published_targets, unpublished_targets
+from bridgework.diagnosis.diagnosis import diagnose
+from bridgework.model.checks import Severity, Verdict
+from bridgework.model.observations import (
+    EngineObservations,
+    FirewallRules,
+    HostObservation,
+    Interface,
+    InterfaceAddress,
+    ListeningSocket,
+    Observation,
+    Observations,
+)
+from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.probes.kernel.firewall import parse
+
+NETWORK = Network("n" * 64, "front", pools=(Pool("172.18.0.0/16", "172.18.0.1"), Pool("fd00:1::/64", "fd00:1::1")))
+BRIDGE = NETWORK.bridge_name
+RULES = f"""
+*raw
+:PREROUTING ACCEPT [0:0]
+RAW
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+[0:0] -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+[0:0] -A DOCKER ! -i {BRIDGE} -p tcp -m tcp --dport 18080 -j DNAT --to-destination 172.18.0.2:8080
+[0:0] -A DOCKER -d 127.0.0.1/32 ! -i {BRIDGE} -p tcp -m tcp --dport 18081 -j DNAT --to-destination 172.18.0.2:8081
+COMMIT
+*filter
+:INPUT INPUT_POLICY [0:0]
+:FORWARD FORWARD_POLICY [0:0]
+:ufw-user-input - [0:0]
+:DOCKER - [0:0]
+:DOCKER-USER - [0:0]
+[0:0] -A INPUT -j ufw-user-input
+[0:0] -A FORWARD -j DOCKER-USER
+[0:0] -A FORWARD -o {BRIDGE} -j DOCKER
+[0:0] -A DOCKER -d 172.18.0.2/32 ! -i {BRIDGE} -o {BRIDGE} -p tcp -m tcp --dport 8080 -j ACCEPT
+[0:0] -A DOCKER -d 172.18.0.2/32 ! -i {BRIDGE} -o {BRIDGE} -p tcp -m tcp --dport 8081 -j ACCEPT
+COMMIT
+"""
+DROP_LOOPBACK = "[0:0] -A PREROUTING -d 127.0.0.1/32 ! -i lo -p tcp -m tcp --dport 18081 -j DROP"
+PORTS = (
+    PublishedPort(8080, host_ip="0.0.0.0", host_port=18080),
+    PublishedPort(8080, host_ip="::", host_port=18080),
+    PublishedPort(8081, host_ip="127.0.0.1", host_port=18081),
+)
+
+
+def link(index, name, *addresses, kind="device", **fields):
+    held = tuple(
+        InterfaceAddress(a.split("/")[0], int(a.split("/")[1]), "ipv6" if ":" in a else "ipv4", "global")
+        for a in addresses
+    )
+    return Interface(index, name, kind, None, 1500, "up", (), held, **fields)
+
+
+LINKS = (
+    link(1, "lo", kind="loopback"),
+    link(2, "eth0", "192.0.2.1/24", "2001:db8::1/64"),
+    link(3, BRIDGE, "172.18.0.1/16", kind="bridge"),
+    link(4, "veth1", kind="veth", master_index=3),
+    link(5, "tun0", "10.8.0.1/32"),
+)
+
+
+def engine(*, raw="", inputs="ACCEPT", forward="DROP", ports=PORTS, network=NETWORK, listening=(), native=None, **seen):
+    endpoint = Endpoint(network.id, network.name, "w" * 64, "web", ipv4_address="172.18.0.2", ipv6_address="fd00:1::2")
+    web = Container("w" * 64, "web", endpoints=(endpoint,), published_ports=ports)
+    text = RULES.replace("INPUT_POLICY", inputs).replace("FORWARD_POLICY", forward).replace("RAW", raw)
+    sockets = tuple(ListeningSocket(protocol, "ipv4", address, port) for protocol, address, port in listening)
+    host = HostObservation(Observation(1, interfaces=LINKS), **seen)
+    rules = FirewallRules(chains=None if native else parse(text), native_rules=native)
+    observations = Observations(
+        inside={web.id: Observation(2, sockets=sockets)},
+        host=host,
+        firewall=rules,
+        nftables=native is not None,
+        userland_proxy=True,
+    )
+    return Snapshot((network,), (web,)), observations
+
+
+def diagnosed(*codes, **fields):
+    snapshot, observations = engine(**fields)
+    found = diagnose(snapshot, EngineObservations(observations))
+    return {one.code: one for one in found if one.code in codes}
+
+
+def test_a_port_on_every_address_is_told_with_the_links_and_the_rules():
+    (found,) = diagnosed("published-on-every-address", ports=PORTS[:1]).values()
+    assert found.severity is Severity.INFO
+    assert found.message == (
+        "tcp 18080 of web is published on every address of the host, and neighbours on eth0, tun0 reach it."
+    )
+    assert any("--to-destination 172.18.0.2:8080" in rule for rule in found.evidence["rules"])
+
+
+def test_what_ufw_closes_and_docker_opens_names_ufw_and_closes_it_before_docker():
+    found = diagnosed("exposed-past-host-firewall", "published-on-every-address", inputs="DROP", ports=PORTS[:1])
+    assert set(found) == {"exposed-past-host-firewall"}
+    told = found["exposed-past-host-firewall"]
+    assert told.message.startswith("ufw closes tcp 18080 in INPUT (the policy of INPUT is DROP)")
+    assert told.evidence["owner"] == "ufw"
+    assert told.remedy.commands[0] == (
+        "iptables -I DOCKER-USER -i eth0 -p tcp -m conntrack --ctorigdstport 18080 --ctdir ORIGINAL -j DROP"
+    )
+
+
+def test_a_port_on_loopback_is_exposed_until_the_raw_table_drops_it():
+    told = diagnosed("loopback-port-exposed")["loopback-port-exposed"]
+    assert told.remedy.commands == (
+        "iptables -t raw -A PREROUTING -d 127.0.0.1/32 ! -i lo -p tcp -m tcp --dport 18081 -j DROP",
+    )
+    assert diagnosed("loopback-port-exposed", raw=DROP_LOOPBACK) == {}
+
+
+def test_an_unpublished_port_is_exposed_where_forwarding_is_open():
+    listening = [("tcp", "0.0.0.0", 5432), ("tcp", "127.0.0.1", 9), ("tcp", "0.0.0.0", 8080)]
+    assert diagnosed("unpublished-port-exposed", listening=listening) == {}
+    told = diagnosed("unpublished-port-exposed", listening=listening, forward="ACCEPT")["unpublished-port-exposed"]
+    assert told.message.startswith("tcp 5432 of web is not published")
+    assert told.remedy.commands == (f"iptables -t raw -A PREROUTING -d 172.18.0.2/32 ! -i {BRIDGE} -j DROP",)
+
+
+def test_an_unprotected_network_is_meant_to_be_open():
+    open_one = replace(NETWORK, options={"com.docker.network.bridge.gateway_mode_ipv4": "nat-unprotected"})
+    fields = {"network": open_one, "listening": [("tcp", "0.0.0.0", 5432)], "forward": "ACCEPT"}
+    told = diagnosed("unpublished-port-exposed", **fields)["unpublished-port-exposed"]
+    assert told.severity is Severity.INFO
+    assert not told.remedy.commands
+
+
+DPORT = {"payload": {"protocol": "tcp", "field": "dport"}}
+NATIVE = {
+    "nftables": [
+        {"table": {"family": "ip", "name": "docker-bridges"}},
+        {"table": {"family": "ip6", "name": "docker-bridges"}},
+        {"chain": {"family": "ip", "table": "docker-bridges", "name": "nat", "hook": "prerouting", "type": "nat"}},
+        *(
+            {
+                "rule": {
+                    "family": "ip",
+                    "table": "docker-bridges",
+                    "chain": "nat",
+                    "handle": port,
+                    "expr": [
+                        {"match": {"op": "==", "left": DPORT, "right": port}},
+                        {"dnat": {"addr": "172.18.0.2", "port": port - 10_000}},
+                    ],
+                }
+            }
+            for port in (18080, 18081)
+        ),
+        {"table": {"family": "inet", "name": "firewalld"}},
+        {
+            "chain": {
+                "family": "inet",
+                "table": "firewalld",
+                "name": "filter_INPUT",
+                "hook": "input",
+                "type": "filter",
+                "policy": "drop",
+            }
+        },
+    ]
+}
+
+
+def test_native_rules_get_native_commands():
+    fields = {"native": json.dumps(NATIVE), "listening": [("tcp", "0.0.0.0", 5432)]}
+    found = diagnosed("exposed-past-host-firewall", "loopback-port-exposed", "unpublished-port-exposed", **fields)
+    past = found["exposed-past-host-firewall"]
+    assert past.message.startswith("firewalld closes tcp 18080 in filter_INPUT")
+    assert past.remedy.commands[0] == "nft add table inet published"
+    assert found["loopback-port-exposed"].remedy.commands == (
+        "nft add rule ip docker-bridges raw-PREROUTING iifname != lo ip daddr 127.0.0.1 tcp dport 18081 drop",
+    )
+    assert found["unpublished-port-exposed"].remedy.commands == (
+        f"nft add rule ip docker-bridges raw-PREROUTING ip daddr 172.18.0.2 iifname != {BRIDGE} drop",
+        f"nft add rule ip6 docker-bridges raw-PREROUTING ip6 daddr fd00:1::2 iifname != {BRIDGE} drop",
+    )
+
+
+def test_every_place_is_asked_and_the_proxy_is_told_apart():
+    snapshot, observations = engine(raw=DROP_LOOPBACK, listening=[("udp", "0.0.0.0", 53)])
+    state = EngineState(snapshot, observations)
+    targets = [*published_targets(snapshot), *unpublished_targets(state)]
+    found = {(e.origin.kind, e.origin.name, e.address, e.port): e for e in exposures(state, targets)}
+    lan = found[OriginKind.LAN, "eth0", "192.0.2.1", 18080]
+    assert (lan.verdict, lan.by_proxy, lan.is_past_host_firewall) == (Verdict.REACHABLE, False, False)
+    assert found[OriginKind.LAN, "eth0", "127.0.0.1", 18081].stopped_by is not None
+    # From the port's own bridge no rule translates: docker-proxy answers.
+    assert found[OriginKind.NETWORK, "front", "172.18.0.1", 18080].by_proxy
+    assert found[OriginKind.HOST, "host", "127.0.0.1", 18081].verdict is Verdict.REACHABLE
+    assert found[OriginKind.LAN, "tun0", "172.18.0.2", 53].verdict is Verdict.UNREACHABLE
+
+
+def test_without_a_proxy_or_rules_nothing_answers():
+    snapshot, observations = engine()
+    state = EngineState(snapshot, replace(observations, userland_proxy=False))
+    found = [e for e in exposures(state, published_targets(snapshot)) if e.origin.name == "front"]
+    assert {e.verdict for e in found} == {Verdict.UNREACHABLE}
+    assert list(exposures(EngineState(snapshot, Observations()), published_targets(snapshot))) == []
+
+
+@pytest.mark.parametrize("port", [PublishedPort(80), PublishedPort(80, "sctp", host_port=1)])
+def test_what_has_no_number_or_no_simulated_protocol_is_left_out(port):
+    snapshot, _ = engine(ports=(port,))
+    assert list(published_targets(snapshot)) == []
+
+
+def test_a_host_address_that_is_none_reaches_nothing():
+    snapshot, observations = engine(ports=(PublishedPort(80, host_ip="nowhere", host_port=1),))
+    state = EngineState(snapshot, observations)
+    assert list(exposures(state, published_targets(snapshot), origins_of(snapshot, observations.host))) == []
