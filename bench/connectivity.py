@@ -19,6 +19,7 @@ from bench.stage import Service, clear, populate, rival, service
 
 BLACKBOX_PORT = 19115
 EXEC_SAMPLE = 40
+TRACED_MS = 30
 BLACKBOX_CONFIG = "modules:\n  icmp:\n    prober: icmp\n    timeout: 2s\n    icmp:\n      preferred_ip_protocol: ip4\n"
 
 
@@ -69,6 +70,9 @@ def one_check(made: Any) -> list[Line]:
             message = "the benchmark's own check fails"
             raise RuntimeError(message)
         fast = in_turn(300, ours=one, blackbox=by_blackbox)
+        traced = in_turn(100, ours=lambda: live.json("POST", "/v1/connectivity/checks", {**body, "trace": True}))[
+            "ours"
+        ]
         slow = in_turn(15, ours=one, exec=by_exec, helper=by_helper)
     clear(made)
     ours = fast["ours"]
@@ -80,6 +84,10 @@ def one_check(made: Any) -> list[Line]:
     lines.append(
         Line("one check", shown(ours), f"{shown(fast['blackbox'])} blackbox_exporter, loopback, its own place",
              1 / ratio, "within 5 times", ratio <= 5)
+    )  # fmt: skip
+    lines.append(
+        Line("one traced check", shown(traced), f"{shown(ours)} itself, not traced",
+             ours.median / traced.median, "within 30 ms", traced.median <= TRACED_MS)
     )  # fmt: skip
     return lines
 

@@ -201,7 +201,7 @@ def test_a_rejected_packet_names_its_rule_and_the_refusal_is_the_answer(world, r
 
 
 def test_a_blackhole_route_is_named_where_no_rule_is_to_blame(world, raw, rule):
-    target = address(world, "peer")
+    target = "10.84.1.200"  # no container's: Docker 28 drops what goes to one from another bridge, before routing
     rule("ip", "route", "add", "blackhole", f"{target}/32", back=("ip", "route", "del", "blackhole", f"{target}/32"))
     lost = traced(world, "client", {"address": target})["trace"]["lost"]
     assert lost["by"]["kind"] == "route"

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import random
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -281,9 +282,18 @@ class World:
             codes = [finding["code"] for finding in answer["findings"]]
             yield Outcome(one, answer["predicted"]["verdict"], answer["measured"]["verdict"], truth, codes)
 
-    def _ask(self, situation):
+    def traces(self):
+        """Ask for a trace of every situation; what sends no packet has none."""
+        every = list({one.name: one for one in self.situations()}.values())
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for one, answer in zip(every, pool.map(lambda one: self._ask(one, trace=True), every), strict=True):
+                if answer and answer["trace"]:
+                    yield one, answer["trace"]
+
+    def _ask(self, situation, **more):
         headers = {"Authorization": "Bearer token-of-admin"}
-        sent = self.app.test_client().post("/v1/connectivity/checks", json=situation.body, headers=headers)
+        body = {**situation.body, **more}
+        sent = self.app.test_client().post("/v1/connectivity/checks", json=body, headers=headers)
         if sent.status_code == 403:
             return None
         assert sent.status_code == 200, (situation.name, sent.get_data(as_text=True))
@@ -336,3 +346,28 @@ def summary(outcomes):
     """How many were right, wrong and undecided."""
     counts = Counter(outcome.kind for outcome in outcomes)
     return {kind: counts[kind] for kind in ("right", "wrong", "undecided")}
+
+
+DECIDING = frozenset({"drop", "reject", "dnat", "snat", "masquerade", "redirect"})
+TARGETS = re.compile(
+    r"-j (DNAT|SNAT|MASQUERADE|REDIRECT|DROP|REJECT)\b|\b(dnat|snat|masquerade|redirect|drop|reject)\b"
+)
+
+
+def deciding_rules(trace):
+    """The host's rules that drop or translate, as pairs: the step, and whether prediction and kernel both have it.
+
+    A rule of the kernel must be predicted. A predicted rule must be named by the kernel if the packet came so far: not
+    where the host has no route for it, and in an answer only if there was one.
+    """
+    stop = (trace["lost"] or {}).get("by") or {"kind": "none"}
+    # An ICMP error of the host itself is no answer of the destination, whose way is predicted.
+    came = {step["direction"] for step in trace["steps"]
+            if step["seen"] and step["place"] == "host" and not step["note"].startswith("ICMP type")}  # fmt: skip
+    for step in trace["steps"]:
+        if step["kind"] not in {"rule", "policy"} or step["place"] != "host":
+            continue
+        decides = step["verdict"] in DECIDING or TARGETS.search(step["rule"] or "")
+        came_so_far = step["direction"] in came and (stop["kind"] != "route" or step["hook"] == "prerouting")
+        if decides and (step["seen"] or came_so_far):
+            yield step, step["predicted"] and step["seen"]

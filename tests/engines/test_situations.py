@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.situations import World, summary
+from tests.engines.situations import World, deciding_rules, summary
 from tests.support.engine import ENGINE_PROGRAMS, in_namespace
 from tools.engine import PrivateEngine
 
@@ -65,3 +65,18 @@ def test_every_situation_is_predicted_as_the_wire_has_it(world):
 
 def test_the_matrix_measures_what_the_check_measures(world):
     assert list(world.matrix_differences()) == []
+
+
+def test_the_predicted_rule_is_the_rule_that_the_kernel_names(world):
+    agreed, differing = 0, []
+    for situation, trace in world.traces():
+        for step, agrees in deciding_rules(trace):
+            where = f"{step['table']} {step['chain']}: {step['rule'] or step['handle']} => {step['verdict']}"
+            agreed += agrees
+            if not agrees:
+                differing.append(f"{situation.name}: {'predicted' if step['predicted'] else 'seen'} only: {where}")
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    report = REPORTS / f"{world.version}-{world.setting}-rules.txt"
+    report.write_text("\n".join([f"{agreed} rules agree, {len(differing)} differ", *differing, ""]))
+    assert agreed >= 50
+    assert differing == []

@@ -26,23 +26,26 @@ _FAMILIES = frozenset({"ip", "ip6", "inet"})
 def tables_of(text: str) -> tuple[Table, ...]:
     """Return the native tables of the families ip, ip6 and inet. Raises ``ValueError`` for what is not nft's JSON."""
     # The dump is a flat list: rules name their chain, and chains their table.
-    objects = json.loads(text).get("nftables", [])
+    # The table of a trace that runs at this moment marks its own packets, and decides nothing.
+    objects = [thing for thing in json.loads(text).get("nftables", []) if not _is_of_trace(thing)]
     named = _Sets(objects)
     rules: dict[tuple[str, str, str], list[Rule]] = {}
     for rule in _all(objects, "rule"):
         key = (rule["family"], rule["table"], rule["chain"])
         rules.setdefault(key, []).extend(_rules(rule, named))
     tables: dict[tuple[str, str], dict[str, Chain]] = {
-        (table["family"], table["name"]): {}
-        for table in _all(objects, "table")
-        # The table of a trace that runs at this moment marks its own packets, and decides nothing.
-        if table["family"] in _FAMILIES and not table["name"].startswith(TABLE_PREFIX)
+        (table["family"], table["name"]): {} for table in _all(objects, "table") if table["family"] in _FAMILIES
     }
     for chain in _all(objects, "chain"):
         of = (chain["family"], chain["table"])
         if of in tables:
             tables[of][chain["name"]] = _chain(chain, tuple(rules.get((*of, chain["name"]), ())))
     return tuple(Table(*of, chains) for of, chains in tables.items() if not _is_iptables(of, chains))
+
+
+def _is_of_trace(thing: Json) -> bool:
+    ((kind, body),) = thing.items()
+    return str(body.get("name" if kind == "table" else "table", "")).startswith(TABLE_PREFIX)
 
 
 def _all(objects: Iterable[Json], kind: str) -> Iterator[Json]:

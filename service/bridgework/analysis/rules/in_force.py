@@ -63,6 +63,8 @@ def ways_of(situation: Situation) -> tuple[Outcome, Outcome | None] | None:
         return None
     if candidate.network is not None and candidate.network.driver != "bridge" and candidate.way is Way.DIRECT:
         return None  # macvlan, ipvlan and overlay networks do not pass the host's bridges
+    if candidate.exit is not None and candidate.exit.driver != "bridge":
+        return None  # nor does what a container sends to the router of its macvlan or ipvlan network
     ruleset = ruleset_of_host(rules, candidate.version)
     if ruleset is None:
         return None
