@@ -69,7 +69,7 @@ def page() -> str:
         parts += [f"```text\n{text}\n```\n\n" if literal else f"{text}\n\n" for text, literal in paragraphs(command)]
         rows = [(option, text) for option, text in options(command, context) if "--help" not in option]
         if rows:
-            parts.append("| option | |\n|---|---|\n")
+            parts.append("| option | meaning |\n|---|---|\n")
             parts += [
                 f"| `{option.replace('|', chr(92) + '|')}` | {text.replace('|', chr(92) + '|')} |\n"
                 for option, text in rows

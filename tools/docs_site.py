@@ -60,6 +60,15 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     return "".join([*parts, _LINK.sub(lead, markdown[end:])])
 
 
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Name the dialog of the search, which the theme leaves without a name."""
+    del page, config
+    dialog = '<div class="md-search" data-md-component="search" role="dialog"'
+    if dialog not in output:
+        raise PluginError("The theme has another search dialog now: look at on_post_page in tools/docs_site.py.")
+    return output.replace(dialog, f'{dialog} aria-label="Search"')
+
+
 def _target(source: str, link: str, repository: str) -> str:
     place, hash_sign, anchor = link.partition("#")
     if not place or "://" in link or link.startswith("mailto:"):
