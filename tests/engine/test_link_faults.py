@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.api import check, codes, run
 from tests.support.raw_engine import Raw
@@ -244,3 +245,21 @@ def learn(raw, namespace):
         assert time.monotonic() < ends
         advertise(namespace, "lan0")
         time.sleep(0.1)
+
+
+def test_a_remedy_that_compose_would_undo_says_so_and_gives_the_lines_for_its_file(api, raw):
+    labels = {"com.docker.compose.project": "shop"}
+    network = {"name": "shop_back", "labels": {**labels, "com.docker.compose.network": "back"}}
+    api.post("/v1/networks", network, status=201)
+    run(api, "shop-web-1", network_mode="shop_back", labels={**labels, "com.docker.compose.service": "web"})
+    (inside_veth,) = [i for i in api.get("/v1/containers/shop-web-1/interfaces")["items"] if i["peer"]]
+    raw.in_namespace("ip", "link", "set", inside_veth["peer"]["name"], "nomaster")
+    fault = only(api, "veth-detached")
+    compose = fault["compose"]
+    assert (compose["project"], compose["service"], compose["undone"]) == ("shop", "web", True)
+    assert "docker compose up" in fault["remedy"]["summary"]
+    assert yaml.safe_load(compose["lines"]) == {"services": {"web": {"networks": {"back": {}}}}}
+    answer = check(api, "host", "shop-web-1", protocol="icmp", timeout_ms=500)
+    assert explained(answer, "veth-detached")["compose"] == compose
+    follow(api, raw, fault)
+    assert found(api, "veth-detached") == []

@@ -82,7 +82,7 @@ def weigh(
             verdict = prediction.verdict
         else:
             found.append(_not_measured(measurement, component))
-    return CheckResult(verdict, prediction, measurement, ordered(found))
+    return CheckResult(verdict, prediction, measurement, ordered(situation.snapshot, found))
 
 
 def _as_it_turned_out(prediction: Prediction, measurement: Measurement) -> Iterator[Finding]:

@@ -259,6 +259,21 @@ class Component(TypedDict):
     """The name of the component, such as `tomcat81`."""
 
 
+class ComposePart(TypedDict):
+    """What Docker Compose made of the finding's component, and what that means for the remedy."""
+
+    project: str
+    """The name of the Compose project, such as `shop`."""
+    service: str | None
+    """The service in the compose file; null when the component is not a container."""
+    network: str | None
+    """The key of the network in the compose file; null when the component is not a network."""
+    undone: bool
+    """Whether `docker compose up` undoes the remedy, because it makes containers and networks from the compose file."""
+    lines: str
+    """YAML for the compose file that makes the remedy last; empty when the file needs no change."""
+
+
 class ConnectedEndpoint(TypedDict):
     """The endpoint after a connect, with findings where the engine did not do what was asked."""
 
@@ -732,6 +747,8 @@ class Finding(TypedDict):
     """How to fix the cause; null when there is nothing to fix or no fix is known."""
     evidence: dict[str, Any]
     """The observed values that led to this finding, by name. The names depend on `code`."""
+    compose: ComposePart | None
+    """The Compose project of the component; null when Docker Compose did not make the component."""
 
 
 class Gap(TypedDict):

@@ -32,6 +32,7 @@ def findings_for(
     state = EngineState(snapshot, observations)
     attachment = state.attachment_of(container.id)
     return ordered(
+        snapshot,
         (
             *ignored_ports(snapshot, container),
             *_loopback_ports(container),
@@ -44,7 +45,7 @@ def findings_for(
             *gone_networks(snapshot, container),
             *forgotten_network(snapshot, container),
             *_resolver(state, container, attachment),
-        )
+        ),
     )
 
 

@@ -22,6 +22,7 @@ from bridgework.diagnosis import (
     pool_rules,
 )
 from bridgework.diagnosis.view import View
+from bridgework.explanations.compose import with_compose
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.observations import EngineObservations
 from bridgework.model.snapshot import Snapshot
@@ -84,7 +85,7 @@ def diagnose(snapshot: Snapshot, engine_evidence: EngineObservations) -> tuple[F
     """Return every finding, sorted by severity, then by how much it affects, then by code and name."""
     view = View.of(snapshot, engine_evidence)
     found = (finding for rule in RULES for finding in rule(view))
-    return worst_first(found)
+    return worst_first(with_compose(view.snapshot, finding) for finding in found)
 
 
 def worst_first(found: Iterable[Finding]) -> tuple[Finding, ...]:

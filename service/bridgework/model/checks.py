@@ -81,6 +81,20 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
+class ComposePart:
+    """The project of Docker Compose that a finding is about, with the service or network there.
+
+    ``undone`` says that ``docker compose up`` undoes the remedy, and ``lines`` are the lines for the compose file.
+    """
+
+    project: str
+    service: str | None = None
+    network: str | None = None
+    undone: bool = False
+    lines: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A cause with its evidence and its remedy; ``code`` is a row of ``explanations.CATALOGUE``."""
 
@@ -90,6 +104,7 @@ class Finding:
     message: str
     remedy: Remedy | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    compose: ComposePart | None = None
 
 
 class HopStatus(StrEnum):

@@ -14,6 +14,7 @@ from bridgework.model.checks import (
     AnsweringNode,
     CheckResult,
     Component,
+    ComposePart,
     Finding,
     Hop,
     HopStatus,
@@ -131,6 +132,7 @@ def _finding(raw: Json) -> Finding:
         severity=Severity(raw["severity"]),
         component=_plain(Component, raw["component"]),
         remedy=_remedy(remedy) if remedy else None,
+        compose=_plain(ComposePart, raw["compose"]) if raw.get("compose") else None,
     )
 
 

@@ -9,7 +9,7 @@ from marshmallow import Schema, pre_dump
 
 from bridgework.explanations import CATALOGUE
 from bridgework.http.schemas.actions import call_of
-from bridgework.http.schemas.answers import any_values, list_of, part, text, texts, word
+from bridgework.http.schemas.answers import any_values, flag, list_of, part, text, texts, word
 from bridgework.model.errors import Remedy
 
 COMPONENT_KINDS = ("bridge", "container", "endpoint", "host", "interface", "network", "node")
@@ -48,6 +48,18 @@ class ComponentSchema(Schema):
     name = text("The name of the component, such as `tomcat81`.")
 
 
+class ComposePartSchema(Schema):
+    """What Docker Compose made of the finding's component, and what that means for the remedy."""
+
+    project = text("The name of the Compose project, such as `shop`.")
+    service = text("The service in the compose file; null when the component is not a container.", null=True)
+    network = text("The key of the network in the compose file; null when the component is not a network.", null=True)
+    undone = flag(
+        "Whether `docker compose up` undoes the remedy, because it makes containers and networks from the compose file."
+    )
+    lines = text("YAML for the compose file that makes the remedy last; empty when the file needs no change.")
+
+
 class FindingSchema(Schema):
     """A cause that was found, with the evidence for it and the way to fix it."""
 
@@ -61,3 +73,8 @@ class FindingSchema(Schema):
         RemedySchema, "How to fix the cause; null when there is nothing to fix or no fix is known.", null=True
     )
     evidence = any_values("The observed values that led to this finding, by name. The names depend on `code`.")
+    compose = part(
+        ComposePartSchema,
+        "The Compose project of the component; null when Docker Compose did not make the component.",
+        null=True,
+    )
