@@ -50,7 +50,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     source = next((path for path, made in ELSEWHERE.items() if made == name), f"docs/{name}")
 
     def lead(found: re.Match[str]) -> str:
-        return found[1] + _target(source, found[2], str(config.repo_url)) + found[3]
+        return found[1] + _target(source, found[2], str(config.extra["repository"])) + found[3]
 
     # Code keeps its brackets: only the text between the blocks has links.
     parts, end = [], 0
