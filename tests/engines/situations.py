@@ -105,7 +105,11 @@ class Outcome:
     predicted: str
     measured: str
     truth: str
-    codes: list[str]
+    findings: list[dict]
+
+    @property
+    def codes(self):
+        return [finding["code"] for finding in self.findings]
 
     @property
     def kind(self):
@@ -264,23 +268,42 @@ class World:
                     port = place.host_port + offset
                     yield self._situation(source, {"address": address}, protocol, port, version, address)
 
+    def few(self):
+        """Some situations that rules of others may change: within a network, between two, with the host, published."""
+        addresses = {name: self.addresses(name) for name in self.places if name != "host"}
+        near, far = addresses["plain-two"]["plain", "4"], addresses["other-one"]["other", "4"]
+        six, gateway = addresses["dual-two"]["dual", "6"], dict(self.gateways("plain-one"))["4"]
+        published = self.places["plain-one"].host_port, self.places["other-one"].host_port
+        asked = [
+            *(("plain-one", near, *how) for how in (("icmp", 0), ("tcp", PUBLISHED), ("udp", ECHO))),
+            *(("plain-two", addresses["plain-one"]["plain", "4"], *how) for how in (("icmp", 0), ("tcp", PUBLISHED))),
+            *((source, far, *how) for source in ("plain-one", "host") for how in (("icmp", 0), ("tcp", PUBLISHED))),
+            *(("host", near, *how) for how in (("icmp", 0), ("tcp", PUBLISHED), ("udp", ECHO))),
+            *(("plain-one", gateway, *how) for how in (("icmp", 0), *(("tcp", port) for port in published))),
+            *(("plain-one", gateway, "udp", port + 2) for port in published),
+            *(("dual-one", six, *how) for how in (("icmp", 0), ("tcp", PUBLISHED))),
+        ]
+        for source, address, protocol, port in asked:
+            version = "6" if ":" in address else "4"
+            yield self._situation(source, {"address": address}, protocol, port, version, address)
+
     @staticmethod
     def _situation(source, destination, protocol, port, version, aimed_at):
         words = " ".join(f"{key} {value}" for key, value in destination.items())
         name = f"{source} to {words} {protocol} {port or ''} v{version}"
         return Situation(name, source, tuple(destination.items()), protocol, port, version, aimed_at)
 
-    def outcomes(self):
+    def outcomes(self, situations=None):
         """Ask the service, ask the wire, join the two. What the service's policy refuses is left out."""
-        every = list({one.name: one for one in self.situations()}.values())
+        every = list({one.name: one for one in situations or self.situations()}.values())
         with ThreadPoolExecutor(AT_ONCE) as pool:
             answers = [(one, answer) for one, answer in zip(every, pool.map(self._ask, every), strict=True) if answer]
         tried = {one.name: one.aimed_at or answer["measured"]["address"] for one, answer in answers}
         truths = self._truths([(one, tried[one.name]) for one, _ in answers if tried[one.name]])
         for one, answer in answers:
             truth = truths.get(one.name, "unreachable")
-            codes = [finding["code"] for finding in answer["findings"]]
-            yield Outcome(one, answer["predicted"]["verdict"], answer["measured"]["verdict"], truth, codes)
+            verdicts = answer["predicted"]["verdict"], answer["measured"]["verdict"]
+            yield Outcome(one, *verdicts, truth, answer["findings"])
 
     def traces(self):
         """Ask for a trace of every situation; what sends no packet has none."""

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from bridgework.analysis.attachment import parsed, version_of
@@ -66,17 +67,22 @@ class HostRoutes:
     def is_local(self, address: str) -> bool:
         """Return whether the address is one of the host's own."""
         own = parsed(address)
-        if own is None or own.is_loopback or address in self._own:
-            return True
+        return own is None or own.is_loopback or address in self._own or address in self._observed
+
+    @cached_property
+    def _observed(self) -> frozenset[str]:
         interfaces = (self._host.observation.interfaces if self._host else None) or ()
-        return any(one.address == address for interface in interfaces for one in interface.addresses)
+        return frozenset(one.address for interface in interfaces for one in interface.addresses)
 
     def route(self, packet: Packet) -> Route | None:
         """Return the route to the host itself, to a network of the engine, or of the host's routing table."""
         if self.is_local(packet.destination):
             return Route(None, packet.destination)
-        # The engine's networks come before the routing table: an observation can be older than a new bridge.
-        for network in self._snapshot.networks:
+        # The engine's networks come before the routing table: an observation can be older than a new bridge. That of
+        # the address's only holder comes first, so that a large engine's networks are not all compared.
+        holders = self._snapshot.holders_by_address.get(packet.destination, ())
+        near = (self._snapshot.networks_by_id.get(one.network_id) for one in holders[:1] if len(holders) == 1)
+        for network in itertools.chain(filter(None, near), self._snapshot.networks):
             if network.bridge_name and any(_holds(subnet_of(pool), packet.destination) for pool in network.pools):
                 return Route(network.bridge_name, self._address_on(network.bridge_name, packet.version))
         routes = (self._host.observation.routes if self._host else None) or ()

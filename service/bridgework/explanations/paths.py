@@ -347,7 +347,8 @@ ROWS = (
         BLOCKING,
         "A rule that Docker wrote drops the packet on the host, and no known setting explains it.",
         "The same simulation as for user-firewall-drop. The chain or table shows that Docker wrote the rule, and no "
-        "other finding explains why the packet stops.",
+        "other finding explains why the packet stops. A finding about a setting of Docker, such as "
+        "inter-container-off, quotes the rule that Docker wrote for it in its evidence.",
         "Delete the quoted rule, or restart the engine, which writes its rules again.",
         "Docker's own rules drop the packet (raw, PREROUTING): -A PREROUTING -d 172.18.0.2/32 ! -i br-1 -j DROP.",
         seen="Connections time out, and no rule of your own explains it.",

@@ -225,7 +225,12 @@ def _source_port(match: Match, packet: Packet) -> bool | None:
         return False
     if packet.source_port is not None:
         return _among(match, packet.source_port)
-    # The probe's port is not chosen yet: a range that has all of them holds, one that has none does not.
+    return _clients_port(match)
+
+
+def _clients_port(match: Match) -> bool | None:
+    """Compare the port of the client, which the kernel has not chosen yet."""
+    # A range that has all of these ports holds, one that has none does not.
     low, high = EPHEMERAL
     if any(first <= low and high <= last for first, last in match.ranges):
         return True
@@ -233,7 +238,12 @@ def _source_port(match: Match, packet: Packet) -> bool | None:
 
 
 def _destination_port(match: Match, packet: Packet) -> bool | None:
-    return _among(match, packet.destination_port) if packet.protocol in {"tcp", "udp", "sctp"} else False
+    if packet.protocol not in {"tcp", "udp", "sctp"}:
+        return False
+    # An answer goes to the client's port.
+    if packet.destination_port is None and packet.direction == REPLY:
+        return _clients_port(match)
+    return _among(match, packet.destination_port)
 
 
 def _ports(match: Match, packet: Packet) -> bool | None:

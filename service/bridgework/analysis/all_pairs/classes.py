@@ -2,7 +2,7 @@
 
 The trait of a container is everything that a rule reads of it, except the identity of its networks. Equal traits form
 one class. In a trait the kind of a network stands for the network: its driver, the options that rules read, and whether
-the host has an address on it.
+the host has an address on it. The signature of a container stands for the firewall (``signatures``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from bridgework.analysis.address_choice import vlan_mode
 from bridgework.analysis.all_pairs.non_uniform import non_uniform
+from bridgework.analysis.all_pairs.signatures import Signatures
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, EngineState
 from bridgework.analysis.name_lookup import link_parts
 from bridgework.analysis.routing import default_exit, gateway_mode, host_address_on, subnet_of
@@ -103,6 +104,7 @@ def classify(
     # The default port of http and dns, as the rules use it.
     asked = port if port is not None else DEFAULT_PORTS.get(protocol)
     kinds, linked = _kinds(state.snapshot), _linked(state.snapshot)
+    signatures = Signatures.of_rules(state, protocol, asked)
     traits, networks, namespaces = [], [], []
     for container_id in container_ids:
         attachment = state.attachment_of(container_id)
@@ -113,6 +115,7 @@ def classify(
                 _publishes(attachment, protocol, asked),
                 # A link opens ports to one container only, so linked containers are classes of their own.
                 attachment.owner.id if attachment.owner is not None and attachment.owner.id in linked else None,
+                signatures.of(attachment) if signatures is not None else None,
             )
         )
         networks.append(tuple(endpoint.network_id for endpoint in attachment.endpoints))

@@ -26,7 +26,9 @@ from bridgework.analysis.rules.base import (
 )
 from bridgework.analysis.rules.listener import is_loopback, matching, sockets_of, unserved
 from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped
+from bridgework.analysis.rules.simulated import Fate, fate_of, options_explain, walk_of
 from bridgework.explanations import of_container, remedies
+from bridgework.firewall import simulate
 from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Observations
@@ -99,6 +101,17 @@ def publication(situation: Situation) -> Publication | None:
 
 def _delivery(situation: Situation, candidate: Candidate, publisher: Attachment, home: Network | None) -> Delivery:
     """Decide what answers at the published port, by where the packet comes from."""
+    walked = walk_of(situation)
+    if walked is not None and walked.there.verdict != simulate.UNKNOWN:
+        # The rules in force were seen: either one of them translates the port, or only a socket can answer.
+        return Delivery.RULES if walked.is_translated else _proxy_or(Delivery.NOTHING, situation.observations)
+    return _delivery_by_options(situation, candidate, publisher, home)
+
+
+def _delivery_by_options(
+    situation: Situation, candidate: Candidate, publisher: Attachment, home: Network | None
+) -> Delivery:
+    """Decide the same where the rules in force were not seen."""
     observations = situation.observations
     translatable = any(version_of(address) == candidate.version for e in publisher.endpoints for address in e.addresses)
     if not observations.guards(candidate.version) or not translatable:
@@ -225,6 +238,8 @@ def translated_and_dropped(situation: Situation) -> Findings:
     candidate, found = situation.candidate, publication(situation)
     if candidate is None or candidate.exit is None or found is None or found.delivery is not Delivery.RULES:
         return
+    if not options_explain(situation):
+        return
     leaves, home = candidate.exit, found.home
     remedy = remedies.share_network(situation.snapshot, members(situation.source, found.attachment))
     whose = f"port {situation.port} of {found.container.name}, published at the host,"
@@ -257,6 +272,8 @@ def translated_and_unanswered(situation: Situation) -> Findings:
     candidate, found = situation.candidate, publication(situation)
     if candidate is None or candidate.exit is None or found is None or found.delivery is not Delivery.RULES:
         return
+    if not options_explain(situation):
+        return
     leaves = candidate.exit
     if leaves.internal or leaves == found.home or not bridges_are_open(situation.observations):
         return
@@ -281,6 +298,8 @@ def published_by_route(situation: Situation) -> Findings:
     if candidate is None or found is None:
         return
     network = found.home
+    if found.delivery is Delivery.RULES and fate_of(situation) is Fate.PASSES:
+        return
     # In this mode the engine publishes nothing at the host's addresses.
     if network is not None and gateway_mode(network, candidate.version) == "routed":
         message = f"{network.name} is routed: port {situation.port} of {found.container.name} is not open at the host."

@@ -7,109 +7,89 @@ them; one of Docker's is named here only when none of the others has found why t
 
 from __future__ import annotations
 
-from bridgework.analysis.attachment import IPV4, parsed
-from bridgework.analysis.host_rules import DOCKER, HostRoutes, owner_of, ruleset_of_host
-from bridgework.analysis.routing import Candidate, Way
+from dataclasses import replace
+
+from bridgework.analysis.host_rules import DOCKER, owner_of
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, unseen
+from bridgework.analysis.rules.simulated import STOPPED, outcome_of
 from bridgework.firewall import simulate
-from bridgework.firewall.ruleset import Packet, Ruleset
-from bridgework.firewall.simulate import Outcome, Step
+from bridgework.firewall.simulate import Step
 from bridgework.model.checks import Finding
 from bridgework.model.errors import Remedy, quoted
 
 _PROGRAM = {4: "iptables", 6: "ip6tables"}
 _IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
-_STOPPED = frozenset({simulate.DROPPED, simulate.REJECTED})
+
+# The findings that name an option or mode of the engine as the reason of a rule that the engine wrote.
+_EXPLAIN = frozenset(
+    {
+        "bridges-isolated",
+        "gateway-mode-routed",
+        "inter-container-off",
+        "internal-no-egress",
+        "masquerade-off",
+        "no-shared-network",
+    }
+)
+# Of moby's iptabler and nftabler, versions 26 to 29.
+_PURPOSES = (
+    ("DOCKER-ISOLATION", "isolates bridge networks from each other"),
+    ("DOCKER-INTERNAL", "closes internal networks"),
+    ("filter-forward-in", "opens only published ports to other networks"),
+    ("filter-forward-out", "closes internal networks"),
+    ("raw-", "keeps everything but a bridge's own packets from the addresses of its containers"),
+    ("DOCKER", "opens only published ports to other networks"),
+)
 
 
 def foreign_rule_drops(situation: Situation) -> Findings:
     """Find a rule of another program that drops the packet or its answer, or that is not understood."""
     outcome = outcome_of(situation)
     step = outcome.step if outcome is not None else None
-    if outcome is None or step is None or owner_of(situation.snapshot, step) == DOCKER:
+    if outcome is None or step is None:
         return
-    if outcome.verdict in _STOPPED:
+    if outcome.verdict in STOPPED and owner_of(situation.snapshot, step) != DOCKER:
         yield _dropped(situation, step)
     elif outcome.verdict == simulate.UNKNOWN and step.rule is not None:
         message = f"The service does not understand the rule {quoted(step.rule.text)} of {step.place.chain.name}."
         yield unseen(HOST, message, rule=step.rule.text, chain=step.place.chain.name, table=step.place.table.name)
 
 
+def quoted_rule(situation: Situation, explained: Finding) -> Finding:
+    """Return a finding about an option of the engine with the rule that the engine wrote for it, if that was seen."""
+    outcome = outcome_of(situation)
+    if explained.code not in _EXPLAIN or outcome is None or outcome.verdict not in STOPPED or outcome.step is None:
+        return explained
+    if owner_of(situation.snapshot, outcome.step) != DOCKER:
+        return explained
+    return replace(explained, evidence={**explained.evidence, **_evidence(outcome.step, DOCKER)})
+
+
 def docker_rule_drops(situation: Situation) -> Findings:
     """Find a rule of Docker's own that drops the packet, where no other finding explains it."""
     outcome = outcome_of(situation)
     step = outcome.step if outcome is not None else None
-    if outcome is None or step is None or outcome.verdict not in _STOPPED:
+    if outcome is None or step is None or outcome.verdict not in STOPPED:
         return
     if owner_of(situation.snapshot, step) == DOCKER:
         text = step.rule.text if step.rule is not None else f"the policy of {step.place.chain.name}"
         message = f"Docker's own rules drop the packet ({step.place.table.name}, {step.place.chain.name}): {text}."
+        message += _purpose(step)
         remedy = Remedy(
             "Delete the rule, or restart the engine, which writes its rules again.", commands=_deletion(step)
         )
-        yield finding("docker-rule-drops", HOST, message, remedy=remedy, evidence=_evidence(step))
+        yield finding("docker-rule-drops", HOST, message, remedy=remedy, evidence=_evidence(step, DOCKER))
 
 
-def outcome_of(situation: Situation) -> Outcome | None:
-    """Return where the packet ends in the host's firewall; ``None`` where no rules were observed or none apply."""
-    ways = ways_of(situation)
-    return None if ways is None else ways[1] or ways[0]
-
-
-def ways_of(situation: Situation) -> tuple[Outcome, Outcome | None] | None:
-    """Return the way of the packet and that of its answer, where it has one; ``None`` as ``outcome_of``."""
-    candidate, rules = situation.candidate, situation.observations.firewall
-    if candidate is None or rules is None or candidate.way not in {Way.DIRECT, Way.FORWARDED}:
-        return None
-    if candidate.network is not None and candidate.network.driver != "bridge" and candidate.way is Way.DIRECT:
-        return None  # macvlan, ipvlan and overlay networks do not pass the host's bridges
-    if candidate.exit is not None and candidate.exit.driver != "bridge":
-        return None  # nor does what a container sends to the router of its macvlan or ipvlan network
-    ruleset = ruleset_of_host(rules, candidate.version)
-    if ruleset is None:
-        return None
-    own = frozenset({candidate.address}) if candidate.is_host else frozenset()
-    return _walked(situation, candidate, ruleset, HostRoutes(situation.snapshot, situation.observations, own))
-
-
-def _walked(
-    situation: Situation, candidate: Candidate, ruleset: Ruleset, routes: HostRoutes
-) -> tuple[Outcome, Outcome | None] | None:
-    packet = _packet(situation, candidate)
-    within = candidate.way is Way.DIRECT and not candidate.is_host and not situation.source.is_host
-    # A packet within one bridge is switched, not routed. It meets no IP rule, unless br_netfilter shows it to them.
-    if within and not routes.filters_bridged(candidate.version):
-        return None
-    if situation.source.is_host:
-        first = simulate.output(ruleset, routes, packet)
-    elif within:
-        first = simulate.bridged(ruleset, routes, packet)
-    else:
-        first = simulate.forward(ruleset, routes, packet)
-    # Without the source's address the answer's way is not known.
-    if first.verdict != simulate.ACCEPTED or packet.source is None:
-        return first, None
-    return first, simulate.reply(ruleset, routes, first, packet)
-
-
-def _packet(situation: Situation, candidate: Candidate) -> Packet:
-    bridge = candidate.exit.bridge_name if candidate.exit else None
-    direct = candidate.way is Way.DIRECT and not candidate.is_host
-    endpoint = next(
-        (e for e in situation.source.endpoints if candidate.exit is None or e.network_id == candidate.exit.id), None
-    )
-    source = None if endpoint is None else endpoint.ipv4_address if candidate.version == IPV4 else endpoint.ipv6_address
-    return Packet(
-        candidate.version,
-        situation.transport or ("icmp" if candidate.version == IPV4 else "ipv6-icmp"),
-        source if source and parsed(source) else None,  # the engine keeps what another client wrote
-        candidate.address,
-        destination_port=situation.port if situation.transport else None,
-        incoming=None if situation.source.is_host else bridge,
-        outgoing=bridge if direct else None,
-        # The names of the two veths are not needed: no rule that we know of compares them, only that there are ports.
-        bridge_ports=(f"port of {bridge}", f"port of {bridge}") if direct and bridge else (None, None),
-    )
+def _purpose(step: Step) -> str:
+    """Say what Docker writes such a rule for, by the chain that it is in."""
+    chain = step.place.chain.name
+    purpose = next((words for start, words in _PURPOSES if chain.startswith(start)), "")
+    if step.place.table.name == "raw":
+        purpose = (
+            "keeps everything but a bridge's own packets from the addresses of its containers (Docker 28 and later)"
+        )
+    return f" Docker {purpose} by such a rule." if purpose else ""
 
 
 def _dropped(situation: Situation, step: Step) -> Finding:

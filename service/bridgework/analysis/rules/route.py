@@ -29,6 +29,7 @@ from bridgework.analysis.rules.base import (
     unseen,
 )
 from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped, routed_is_open
+from bridgework.analysis.rules.simulated import options_explain
 from bridgework.explanations import remedies
 from bridgework.model.checks import ContainerDestination, Finding, Severity
 from bridgework.model.errors import Remedy
@@ -127,6 +128,9 @@ def _between_bridges(situation: Situation, candidate: Candidate, network: Networ
     # Without an address on the destination's bridge the host has no route to the subnet.
     if candidate.attachment is not None and not has_host_address(network, candidate.version):
         yield without_host(situation, network, candidate.attachment)
+    # The packet passes, or what stops it is not the engine's: no option matters (``in_force`` names the rule).
+    elif not options_explain(situation):
+        yield from _unguarded(situation, candidate, network)
     # Only IPv6 can be unknown: every engine writes IPv4 rules unless it is told not to (``Observations.guards``).
     elif guarded is None:
         yield unseen(HOST, "It is not known whether the engine isolates IPv6 networks from each other (ip6tables).")

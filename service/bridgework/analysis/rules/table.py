@@ -195,7 +195,11 @@ def judge(situation: Situation) -> Judgement:
     for _, rules in LAYERS:
         if rules is RULES_IN_FORCE and stop is not None:
             break  # another rule has said why already, with the option behind it
-        told = [(rule.codes[one.code], one) for rule in rules for one in rule.find(situation)]
+        told = [
+            (rule.codes[one.code], in_force.quoted_rule(situation, one))
+            for rule in rules
+            for one in rule.find(situation)
+        ]
         # A layer may stop the packet at a late step: a paused destination, for example, stops it at its port. Then a
         # later layer's finding still counts where it stops the packet at an earlier step.
         found += told if stop is None else [(step, one) for step, one in told if step < stop[0] and _blocks(one)]

@@ -21,6 +21,7 @@ from bridgework.analysis.rules.base import (
     of_network,
     unseen,
 )
+from bridgework.analysis.rules.simulated import Fate, fate_of, options_explain
 from bridgework.explanations import remedies
 from bridgework.model.checks import Finding, Protocol
 from bridgework.model.errors import Remedy
@@ -60,7 +61,9 @@ def network_forbids(situation: Situation) -> Findings:
         return
     # Measured on Docker 26.1: enable_icc=false drops every protocol between the containers of the bridge, where the
     # engine writes rules for the family. It does not drop traffic with the host, or through published ports.
-    guarded = situation.observations.guards(candidate.version)
+    if not options_explain(situation):
+        return
+    guarded = fate_of(situation) is Fate.BY_DOCKER or situation.observations.guards(candidate.version)
     if guarded and candidate.version == IPV4 and _is_opened_by_link(situation, candidate, network):
         return
     # Docker 27 changed the default of ip6tables, so without an observation it is not guessed for IPv6.

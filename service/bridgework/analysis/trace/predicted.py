@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bridgework.analysis.rules.base import Situation
-from bridgework.analysis.rules.in_force import ways_of
+from bridgework.analysis.rules.simulated import walk_of
 from bridgework.firewall.simulate import Outcome
 from bridgework.firewall.walk import Step
 from bridgework.model.checks import Hop, HopStatus, Prediction, Verdict
@@ -31,12 +31,12 @@ def steps_of(situation: Situation, prediction: Prediction) -> list[TraceStep]:
 
 
 def _outcomes(situation: Situation) -> Iterator[tuple[Direction, Outcome]]:
-    ways = ways_of(situation)
-    if ways is None:
+    walked = walk_of(situation)
+    if walked is None:
         return
-    yield "request", ways[0]
-    if ways[1] is not None:
-        yield "reply", ways[1]
+    yield "request", walked.there
+    if walked.back is not None:
+        yield "reply", walked.back
 
 
 def _interfaces(situation: Situation, path: Sequence[Hop]) -> Iterator[TraceStep]:

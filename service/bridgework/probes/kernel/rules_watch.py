@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from threading import Lock
 
 from bridgework.probes.kernel import netlink
-from bridgework.probes.kernel.safe_read import read_small
+from bridgework.probes.kernel.safe_read import open_folder
 
 SWITCHES = (
     "net.ipv4.ip_forward",
@@ -52,7 +52,6 @@ class RulesWatch:
     def __init__(self, process: str = "thread-self") -> None:
         """Open the handles. What is not there or not allowed is left out."""
         self._lock = Lock()
-        self._proc = f"/proc/{process}/net"
         self._handles = contextlib.ExitStack()
         self._netfilter: socket.socket | None = None
         self._switches: dict[str, int] = {}
@@ -64,6 +63,9 @@ class RulesWatch:
                 self._switches[name] = opened
                 self._handles.callback(os.close, opened)
         self._legacy = {family: self._raw_socket(family) for family in _LEVELS}
+        self._names: dict[str, int] = {}
+        self._proc = open_folder(f"/proc/{process}/net")
+        self._handles.callback(os.close, self._proc)
 
     def _raw_socket(self, family: socket.AddressFamily) -> socket.socket | None:
         with contextlib.suppress(OSError):
@@ -75,6 +77,7 @@ class RulesWatch:
         with self._lock:
             self._netfilter = None
             self._switches.clear()
+            self._names.clear()
             self._handles.close()
 
     def switches(self) -> tuple[tuple[str, str], ...]:
@@ -105,12 +108,14 @@ class RulesWatch:
 
     def _legacy_digests(self) -> Iterator[str]:
         for file, family in _LEGACY_NAMES:
-            try:
-                # Opened each time: the file exists only once the module is loaded.
-                opened = os.open(f"{self._proc}/{file}", os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:
-                continue
-            for table in sorted(read_small(opened, _NAMES_BYTES).decode("ascii").split()):
+            if file not in self._names:
+                try:
+                    # The file exists only once the module is loaded.
+                    self._names[file] = os.open(file, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
+                except OSError:
+                    continue
+                self._handles.callback(os.close, self._names[file])
+            for table in sorted(os.pread(self._names[file], _NAMES_BYTES, 0).decode("ascii").split()):
                 yield f"{family.name} {table} {_digest(self._legacy[family], table)}"
 
 

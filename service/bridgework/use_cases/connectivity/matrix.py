@@ -235,8 +235,7 @@ def _observe(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chose
             look(services, snapshot, container, ("sockets",), seen)
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
-    # The classes of the matrix do not tell apart what a rule of the firewall tells apart.
-    return replace(base_observations(services, snapshot), firewall=None, inside=seen, namespace_inodes=inodes)
+    return replace(base_observations(services, snapshot), inside=seen, namespace_inodes=inodes)
 
 
 def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Container, ...]:

@@ -5,7 +5,7 @@ Links name the hops of a path and are remembered (``LinkMemory``). Whatever a ve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bridgework.analysis.case import Case
@@ -67,8 +67,22 @@ def observe_quick(services: Services, snapshot: Snapshot, question: Question, en
         look(services, snapshot, ends.target, ("sockets",), seen)
     if isinstance(question.destination, NameDestination) and ends.source is not None:
         look(services, snapshot, ends.source, ("resolver",), seen)
+    _share(snapshot, ends, inodes, seen)
     observations = replace(base_observations(services, snapshot), namespace_inodes=inodes, inside=seen)
     return _with_links(services, snapshot, observations, ends)
+
+
+def _share(snapshot: Snapshot, ends: Ends, inodes: Mapping[str, int], seen: dict[str, Observation]) -> None:
+    """Let what was seen in one container count for the other one in the same namespace."""
+    for container in ends:
+        owner = snapshot.network_owner_of(container)
+        if owner is None or owner is container or container.id not in inodes:
+            continue
+        # A sharer whose owner was restarted is in another namespace.
+        known = seen.get(container.id) or seen.get(owner.id)
+        if known is not None and inodes[container.id] == inodes.get(owner.id):
+            seen.setdefault(container.id, known)
+            seen.setdefault(owner.id, known)
 
 
 def inodes_of(services: Services, snapshot: Snapshot, sharer: Container) -> dict[str, int]:

@@ -72,8 +72,6 @@ def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> 
     host = services.runner.observe(services.engine.host_place(snapshot), ("sockets",))
     observations = replace(
         base_observations(services, snapshot),
-        # The classes do not tell apart what a rule of the firewall tells apart.
-        firewall=None,
         inside=seen,
         namespace_inodes=inodes,
         host=HostObservation(host.whole()) if host is not None else None,

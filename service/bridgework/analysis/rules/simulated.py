@@ -1,0 +1,187 @@
+"""Where a packet and its answer end in the rules in force on the host, by simulation; kept while nothing changes.
+
+The rules of analysis that know an option of the engine ask here first. Where the rules in force were seen, they decide
+the verdict, and an option only says why the engine wrote a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bridgework.analysis.attachment import IPV4, parsed
+from bridgework.analysis.host_rules import DOCKER, HostRoutes, owner_of, ruleset_of_host
+from bridgework.analysis.routing import Candidate, Way
+from bridgework.analysis.rules.base import Situation
+from bridgework.firewall import simulate
+from bridgework.firewall.ruleset import DNAT, Packet, Ruleset
+from bridgework.firewall.simulate import Outcome, Step
+from bridgework.model.observations import FirewallRules, Observation
+from bridgework.model.snapshot import Snapshot
+
+STOPPED = frozenset({simulate.DROPPED, simulate.REJECTED})
+_MAX_KEPT = 16_384
+
+
+class Fate(StrEnum):
+    """How the packet and its answer end. ``BY_DOCKER``: a rule of the engine stops it, or the policy of a chain."""
+
+    PASSES = "passes"
+    BY_DOCKER = "stopped by docker"
+    BY_OTHERS = "stopped by others"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """The way of the first packet, and that of its answer where the first packet arrives."""
+
+    there: Outcome
+    back: Outcome | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The way that decides: the answer's, where there is one."""
+        return self.back or self.there
+
+    @property
+    def is_translated(self) -> bool:
+        """Whether a rule sends the packet to another address."""
+        return DNAT in self.there.packet.translated
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The walks through one state of the rules. A check asks several times, and a matrix for many alike packets."""
+
+    rules: FirewallRules
+    snapshot: Snapshot
+    host: Observation | None
+    walks: dict[Hashable, Walked] = field(default_factory=dict)
+    routes: dict[frozenset[str], HostRoutes] = field(default_factory=dict)
+
+
+# One attribute each and no lock: two threads may walk the same packet, and both get the same result.
+_LAST: list[_Kept | None] = [None]
+_NEWEST: list[tuple[Situation, Walked | None] | None] = [None]
+
+
+def walk_of(situation: Situation) -> Walked | None:
+    """Return the way through the host's firewall; ``None`` where no rules were observed or none apply."""
+    # Several rules ask about one situation, one after another.
+    newest = _NEWEST[0]
+    if newest is not None and newest[0] is situation:
+        return newest[1]
+    found = _walk_of(situation)
+    _NEWEST[0] = (situation, found)
+    return found
+
+
+def _walk_of(situation: Situation) -> Walked | None:
+    candidate, rules = situation.candidate, situation.observations.firewall
+    if candidate is None or rules is None or not _passes_the_host(situation, candidate):
+        return None
+    ruleset = ruleset_of_host(rules, candidate.version)
+    if ruleset is None:
+        return None
+    kept, packet = _kept(situation, rules), _packet(situation, candidate)
+    own = frozenset({candidate.address}) if candidate.is_host else frozenset()
+    key = (packet, own, candidate.way)
+    found = kept.walks.get(key)
+    if found is None:
+        if own not in kept.routes:
+            kept.routes[own] = HostRoutes(situation.snapshot, situation.observations, own)
+        found = _walked(situation, candidate, ruleset, kept.routes[own], packet)
+        if len(kept.walks) < _MAX_KEPT:
+            kept.walks[key] = found
+    return found
+
+
+def outcome_of(situation: Situation) -> Outcome | None:
+    """Return where the packet or its answer ends; ``None`` where no rules were observed or none apply."""
+    walked = walk_of(situation)
+    return walked.outcome if walked is not None else None
+
+
+def fate_of(situation: Situation) -> Fate | None:
+    """Return how the packet and its answer end by the rules in force; ``None`` where these were not simulated."""
+    outcome = outcome_of(situation)
+    if outcome is None:
+        return None
+    if outcome.verdict not in STOPPED:
+        return Fate.UNDECIDED if outcome.verdict == simulate.UNKNOWN else Fate.PASSES
+    step = outcome.step
+    # A policy is nobody's rule. It stops what no rule of the engine accepts, so an option may explain it.
+    ours = step is None or step.rule is None or owner_of(situation.snapshot, step) == DOCKER
+    return Fate.BY_DOCKER if ours else Fate.BY_OTHERS
+
+
+def options_explain(situation: Situation) -> bool:
+    """Return whether an option of the engine may be the reason why its rules stop the packet.
+
+    True also where the rules in force were not seen: then the options are all that is known.
+    """
+    return fate_of(situation) in {None, Fate.BY_DOCKER}
+
+
+def _kept(situation: Situation, rules: FirewallRules) -> _Kept:
+    host = situation.observations.host
+    seen, last = host.observation if host is not None else None, _LAST[0]
+    # The same objects: comparing two snapshots of a large engine takes longer than a walk.
+    if last is None or last.rules is not rules or last.snapshot is not situation.snapshot or last.host is not seen:
+        _LAST[0] = last = _Kept(rules, situation.snapshot, seen)
+    return last
+
+
+def _passes_the_host(situation: Situation, candidate: Candidate) -> bool:
+    if candidate.way not in {Way.DIRECT, Way.FORWARDED}:
+        return False
+    # Macvlan, ipvlan and overlay networks do not pass the host's bridges, nor does what leaves by one of them.
+    if candidate.way is Way.DIRECT and candidate.network is not None and candidate.network.driver != "bridge":
+        return False
+    if candidate.exit is not None and candidate.exit.driver != "bridge":
+        return False
+    # Without the host's routes it is not known by which interface a packet leaves for an address outside.
+    host = situation.observations.host
+    return not candidate.is_outside or (host is not None and host.observation.routes is not None)
+
+
+def _walked(situation: Situation, candidate: Candidate, ruleset: Ruleset, routes: HostRoutes, packet: Packet) -> Walked:
+    within = candidate.way is Way.DIRECT and not candidate.is_host and not situation.source.is_host
+    # A packet within one bridge is switched, not routed. It meets no IP rule, unless br_netfilter shows it to them.
+    if within and not routes.filters_bridged(candidate.version):
+        return Walked(Outcome(simulate.ACCEPTED, packet, ()))
+    if situation.source.is_host:
+        there = simulate.output(ruleset, routes, packet)
+    elif within:
+        there = simulate.bridged(ruleset, routes, packet)
+    else:
+        there = simulate.forward(ruleset, routes, packet)
+    # Without the source's address the answer's way is not known.
+    if there.verdict != simulate.ACCEPTED or packet.source is None:
+        return Walked(there)
+    return Walked(there, simulate.reply(ruleset, routes, there, packet))
+
+
+def _packet(situation: Situation, candidate: Candidate) -> Packet:
+    bridge = candidate.exit.bridge_name if candidate.exit else None
+    direct = candidate.way is Way.DIRECT and not candidate.is_host
+    endpoint = next(
+        (e for e in situation.source.endpoints if candidate.exit is None or e.network_id == candidate.exit.id), None
+    )
+    source = None if endpoint is None else endpoint.ipv4_address if candidate.version == IPV4 else endpoint.ipv6_address
+    return Packet(
+        candidate.version,
+        situation.transport or ("icmp" if candidate.version == IPV4 else "ipv6-icmp"),
+        source if source and parsed(source) else None,  # the engine keeps what another client wrote
+        candidate.address,
+        destination_port=situation.port if situation.transport else None,
+        incoming=None if situation.source.is_host else bridge,
+        outgoing=bridge if direct else None,
+        # The names of the two veths are not needed: no rule that we know of compares them, only that there are ports.
+        bridge_ports=(f"port of {bridge}", f"port of {bridge}") if direct and bridge else (None, None),
+    )
+
+
+__all__ = ["STOPPED", "Fate", "Outcome", "Step", "Walked", "fate_of", "options_explain", "outcome_of", "walk_of"]

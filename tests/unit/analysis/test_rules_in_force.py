@@ -1,0 +1,130 @@
+"""The rules in force decide, and an option of the engine only says why the engine wrote a rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bridgework.model.checks import Protocol, Verdict
+from bridgework.model.observations import (
+    DockerRules,
+    FirewallChain,
+    FirewallRules,
+    HostObservation,
+    Interface,
+    InterfaceAddress,
+    Observation,
+)
+from tests.support.worlds import ask, codes, container, finding_of, listening, network, predict, published, seen, world
+
+OPTION = "com.docker.network.bridge."
+FRONT, BACK = network("front", "10.1.0.0/24"), network("back", "10.2.0.0/24")
+CLOSED = replace(FRONT, options={f"{OPTION}enable_icc": "false"})
+ONE, TWO = container("one", (FRONT, "10.1.0.2")), container("two", (FRONT, "10.1.0.3"))
+WEB = container("web", (BACK, "10.2.0.2"), ports=[published(8080)])
+SNAPSHOT = world(FRONT, BACK, ONE, TWO, WEB)
+NF = (("net.bridge.bridge-nf-call-iptables", "1"),)
+BRIDGE, OTHER = FRONT.bridge_name, BACK.bridge_name
+OPEN = [(WEB, listening("0.0.0.0:8080", "0.0.0.0:80"))]
+
+
+def chain(name, *rules, table="filter", policy=None):
+    return FirewallChain(table, name, policy, tuple((0, 0, f"-A {name} {rule}") for rule in rules))
+
+
+def firewall(*chains, switches=NF):
+    return FirewallRules(chains, None, "", switches, DockerRules(ipv4=True))
+
+
+FORWARD = chain("FORWARD", "-j DOCKER-USER", "-j DOCKER-ISOLATION-STAGE-1", policy="ACCEPT")
+PLAIN = chain("FORWARD", policy="ACCEPT")
+ISOLATION = (
+    chain("DOCKER-ISOLATION-STAGE-1", f"-i {BRIDGE} ! -o {BRIDGE} -j DOCKER-ISOLATION-STAGE-2"),
+    chain("DOCKER-ISOLATION-STAGE-2", f"-o {OTHER} -j DROP"),
+)
+
+
+def asked(question, rules, snapshot=SNAPSHOT, **facts):
+    return predict(snapshot, question, seen(OPEN, firewall=rules, ipv4_firewall=True, **facts))
+
+
+def test_a_finding_about_an_option_quotes_the_rule_that_the_engine_wrote_for_it():
+    prediction = asked(ask(ONE, WEB), firewall(FORWARD, *ISOLATION, chain("DOCKER-USER")))
+    assert codes(prediction) == ["no-shared-network"]
+    evidence = finding_of(prediction, "no-shared-network").evidence
+    assert evidence["owner"] == "Docker"
+    assert evidence["chain"] == "DOCKER-ISOLATION-STAGE-2"
+    assert evidence["rule"] == f"-A DOCKER-ISOLATION-STAGE-2 -o {OTHER} -j DROP"
+
+
+def test_what_a_rule_of_others_opens_is_reachable_whatever_the_options_say():
+    opened = chain("DOCKER-USER", f"-i {BRIDGE} -o {OTHER} -j ACCEPT")
+    assert asked(ask(ONE, WEB), firewall(FORWARD, *ISOLATION, opened)).verdict is Verdict.REACHABLE
+    assert asked(ask(ONE, WEB), firewall(PLAIN)).verdict is Verdict.REACHABLE
+    open_again = asked(ask(ONE, TWO), firewall(PLAIN), world(CLOSED, ONE, TWO))
+    assert (open_again.verdict, codes(open_again)) == (Verdict.REACHABLE, [])
+
+
+def test_a_rule_of_others_is_the_culprit_also_where_an_option_would_stop_the_packet():
+    dropping = chain("DOCKER-USER", "-p icmp -j DROP")
+    assert codes(asked(ask(ONE, WEB), firewall(FORWARD, *ISOLATION, dropping))) == ["user-firewall-drop"]
+
+
+def test_a_rule_that_is_not_understood_makes_it_inconclusive_also_where_an_option_would_decide():
+    strange = chain("DOCKER-USER", "-m time --weekdays Mon -j ACCEPT")
+    prediction = asked(ask(ONE, WEB), firewall(FORWARD, *ISOLATION, strange))
+    assert (prediction.verdict, codes(prediction)) == (Verdict.INCONCLUSIVE, ["analysis-limited"])
+    unknown = chain("DOCKER-ISOLATION-STAGE-2", "-m time --weekdays Mon -j DROP")
+    own = asked(ask(ONE, WEB), firewall(FORWARD, ISOLATION[0], unknown, chain("DOCKER-USER")))
+    assert (own.verdict, codes(own)) == (Verdict.INCONCLUSIVE, ["analysis-limited"])
+
+
+def test_the_answer_within_a_bridge_passes_the_rules_too():
+    silent = chain("FORWARD", "-s 10.1.0.3/32 -j DROP", policy="ACCEPT")
+    assert codes(asked(ask(ONE, TWO), firewall(silent))) == ["user-firewall-drop"]
+    off = firewall(silent, switches=(("net.bridge.bridge-nf-call-iptables", "0"),))
+    assert asked(ask(ONE, TWO), off).verdict is Verdict.REACHABLE
+    closed = asked(ask(ONE, TWO), off, world(CLOSED, ONE, TWO))
+    assert closed.verdict is Verdict.REACHABLE, "no rule is asked"
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "rule", "purpose"),
+    [
+        ("filter", "DOCKER", "-o {0} -j DROP", "opens only published ports"),
+        ("filter", "DOCKER-INTERNAL", "-o {0} -j DROP", "closes internal networks"),
+        ("raw", "PREROUTING", "-d 10.1.0.3/32 ! -i {1} -j DROP", "Docker 28 and later"),
+        ("filter", "FORWARD", "-i {0} -o {0} -j DROP", ""),
+    ],
+)
+def test_a_rule_of_dockers_that_no_option_explains_is_told_with_its_purpose(table, name, rule, purpose):
+    forward = chain("FORWARD", *([f"-j {name}"] if name.startswith("DOCKER") else []), policy="ACCEPT")
+    dropping = chain(name, rule.format(BRIDGE, OTHER), table=table, policy=None if "DOCKER" in name else "ACCEPT")
+    chains = (dropping,) if name == "FORWARD" else (forward, dropping)
+    found = finding_of(asked(ask(ONE, TWO), firewall(*chains)), "docker-rule-drops")
+    assert purpose in found.message
+    assert found.evidence["owner"] == "Docker"
+
+
+DNAT = chain("PREROUTING", "-p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.2.0.2:80", table="nat")
+AT_HOST = ask(ONE, "address:10.1.0.1", Protocol.TCP, 8080)
+
+
+def test_a_published_port_is_answered_by_whatever_the_rules_in_force_lead_to():
+    through = asked(AT_HOST, firewall(PLAIN, DNAT), userland_proxy=False)
+    assert through.verdict is Verdict.REACHABLE
+    # The rule is gone: only docker-proxy could answer.
+    gone = firewall(PLAIN)
+    assert codes(asked(AT_HOST, gone, userland_proxy=False, engine_version=(28, 5))) == ["port-not-published"]
+    assert asked(AT_HOST, gone, userland_proxy=True).verdict is Verdict.REACHABLE
+    stopped = asked(AT_HOST, firewall(FORWARD, *ISOLATION, DNAT, chain("DOCKER-USER")), userland_proxy=False)
+    assert codes(stopped) == ["bridges-isolated"]
+    assert finding_of(stopped, "bridges-isolated").evidence["owner"] == "Docker"
+
+
+def test_an_address_of_the_host_is_told_by_its_interfaces():
+    link = Interface(2, "eth0", "device", None, 1500, "up", (), (InterfaceAddress("192.0.2.9", 24, "ipv4", "global"),))
+    host = HostObservation(Observation(1, interfaces=(link,)))
+    dropping = chain("INPUT", "-d 192.0.2.9/32 -j DROP", policy="ACCEPT")
+    assert codes(asked(ask(ONE, "address:192.0.2.9"), firewall(dropping), host=host)) == ["user-firewall-drop"]
