@@ -115,8 +115,7 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
         if issubclass(schema, Strict):
             described |= schema.keywords
     schemas = document["components"]["schemas"]
-    for union in unions:
-        schemas[component_name(union)] = _merged(union, schemas)
+    _merge(unions, schemas)
     schemas["Problem"]["properties"]["code"][GROWING] = known_codes(document)
     finish(document)
     add_links(document)
@@ -158,12 +157,21 @@ def _unions(resources: Sequence[Resource]) -> list[type[Variants]]:
     return list(dict.fromkeys(found))
 
 
+def _merge(unions: Sequence[type[Variants]], schemas: dict[str, Any]) -> None:
+    """Put one component for each union in place of those of its variants, to which nothing refers."""
+    for union in unions:
+        schemas[component_name(union)] = _merged(union, schemas)
+    # A variant may be a line of several streams.
+    for name in {component_name(variant) for union in unions for variant in union.variants.values()}:
+        del schemas[name]
+
+
 def _merged(union: type[Variants], schemas: dict[str, Any]) -> dict[str, Any]:
     """One object for all lines of a stream, told apart by ``type``: unions break generators in several languages.
 
-    What only some lines have is optional. The variants' own components go, since nothing refers to them.
+    What only some lines have is optional.
     """
-    variants = [schemas.pop(component_name(kind)) for kind in union.variants.values()]
+    variants = [schemas[component_name(kind)] for kind in union.variants.values()]
     properties = {name: inner for variant in variants for name, inner in variant["properties"].items()}
     common = set.intersection(*(set(variant["required"]) for variant in variants))
     described = {

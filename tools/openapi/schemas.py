@@ -45,6 +45,7 @@ ENUMS: Mapping[str, tuple[str, ...]] = {
     "TopologyScope": ("engine", "swarm"),
     "TransportProtocol": ("tcp", "udp", "sctp"),
     "PairProtocol": ("icmp", "tcp", "udp"),
+    "PlanUndo": ("on-failure", "never"),
     "QueryFind": ("sources", "destinations"),
     "Verdict": ("reachable", "unreachable", "inconclusive"),
 }

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 WIDTH = 120
-_LONGEST_INLINE = 100
-_LONGEST_DESCRIBED = 90
+_LONGEST_INLINE = 105
+_LONGEST_DESCRIBED = 98
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SCALARS = (str, int, float, bool, type(None))
 

@@ -24,6 +24,7 @@ NeighbourState = Literal["incomplete", "reachable", "stale", "delay", "probe", "
 NetworkScope = Literal["local", "swarm"]
 NetworkType = Literal["builtin", "custom"]
 PairProtocol = Literal["icmp", "tcp", "udp"]
+PlanUndo = Literal["on-failure", "never"]
 ProbeRunnerKind = Literal["namespace", "sidecar", "unavailable"]
 PullPolicy = Literal["never", "missing", "always"]
 QueryFind = Literal["sources", "destinations"]
@@ -69,6 +70,33 @@ class AnsweringNode(TypedDict):
     """The host name of the node."""
     instance: str
     """The address of the service on that node, as `host:port`."""
+
+
+class Applied(TypedDict):
+    """What an applied plan did."""
+
+    outcome: str
+    """`applied`: all changes are made, and no measured pair differs. `differs`: all are made, and a pair differs.
+    `undone`: every change that was made is undone. `failed`: a change failed, or the undoing of one. Known
+    values, to which more may be added: applied, differs, undone, failed.
+    """
+    steps: list[AppliedStep]
+    """What became of each change, in the order of `steps` of the plan."""
+    pairs: list[MeasuredPair]
+    """The pairs that were measured, each with both verdicts."""
+    undone: list[UndoneChange]
+    """What was undone, in that order; empty when nothing was."""
+
+
+class AppliedStep(TypedDict):
+    """What became of one change of an applied plan."""
+
+    outcome: str
+    """`done`, `unchanged` when there was nothing to do, `failed`, or `not-made` after a failure. Known values, to
+    which more may be added: done, unchanged, failed, not-made.
+    """
+    problem: Problem | None
+    """Why the change failed; null when it did not."""
 
 
 class Assertion(TypedDict):
@@ -1062,6 +1090,35 @@ class MatrixSummary(TypedDict):
     """The number of pairs where measurement and prediction differ, all of them counted."""
 
 
+class MeasuredPair(TypedDict):
+    """A pair that was measured after the changes."""
+
+    source: Component
+    """The container that sent, or the host."""
+    destination: Component
+    """The container that was to be reached, or the host at a published port."""
+    protocol: str
+    """The protocol of the pair; `icmp` means a ping. Known values, to which more may be added: icmp, tcp, udp."""
+    port: int | None
+    """The destination port; null for `icmp`."""
+    was_to_change: bool
+    """Whether the plan predicted a change; the other pairs are a sample of those that were to stay."""
+    predicted: Verdict
+    """The verdict that the plan predicted."""
+    measured: Verdict
+    """The verdict that was measured."""
+    reason: str | None
+    """Why the measurement failed; null when it succeeded. Known values, to which more may be added: timed-out,
+    refused, name-unknown, resolver-failed, no-route, no-address, host-unreachable, administratively-prohibited,
+    message-too-long, connection-reset, source-not-running, unexpected-answer, no-answer, namespace-out-of-reach,
+    budget-exhausted, deadline, not-allowed.
+    """
+    agrees: bool | None
+    """Whether both verdicts are the same; null when they cannot be compared: one is inconclusive, or no program
+    listens where the plan assumed one.
+    """
+
+
 class Measurement(TypedDict):
     """What was measured by sending the probes."""
 
@@ -1288,6 +1345,8 @@ class Plan(TypedDict):
     """The findings of the diagnosis that the plan would end."""
     limited: list[str]
     """What could not be seen or foreseen, so that the difference may be incomplete there."""
+    applied: Applied | None
+    """What the changes did; null when the plan was not applied."""
 
 
 class PlanGroup(TypedDict):
@@ -1303,6 +1362,21 @@ class PlanGroup(TypedDict):
     """The number of pairs that become unreachable."""
     becomes_inconclusive: int
     """The number of pairs of which the plan cannot say what they become."""
+
+
+class PlanLine(TypedDict):
+    """One line of a plan that is being applied. `type` names the kind of line."""
+
+    type: str
+    """The kind of this object, which decides what other properties it has. Known values, to which more may be added:
+    progress, heartbeat, plan, problem.
+    """
+    message: NotRequired[str]
+    """What is being done now, such as `Pulling busybox: Downloading`."""
+    plan: NotRequired[Plan]
+    """The plan, with what its changes did. Only in the last line."""
+    problem: NotRequired[Problem]
+    """The problem document of a failure. Only in the last line."""
 
 
 class PlanPair(TypedDict):
@@ -1331,6 +1405,12 @@ class PlanRequest(TypedDict):
 
     changes: list[PlannedCall]
     """The changes, in the order in which they are made. A later change sees what an earlier one makes."""
+    apply: NotRequired[bool]
+    """Make the changes. Needs the `ETag` of the plan as `If-Match`, and the role of each change. Default: `false`."""
+    undo: NotRequired[PlanUndo]
+    """With `apply`: whether to undo the changes, the last one first, when one fails or a measured pair differs.
+    Default: `on-failure`.
+    """
 
 
 class PlanStep(TypedDict):
@@ -1964,3 +2044,12 @@ class TraceStep(TypedDict):
     """Whether this is docker-proxy's own connection to the container, not that of the client."""
     time_us: float | None
     """Microseconds since the packet was first seen; null where the kernel gives no time, such as at rules."""
+
+
+class UndoneChange(TypedDict):
+    """A change that undid a part of the plan."""
+
+    call: Call
+    """The change, as the request that makes it."""
+    problem: Problem | None
+    """Why it failed; null when it did not."""

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         NetworkPage,
         NetworkType,
         Plan,
+        PlanLine,
         PlanRequest,
         ProblemType,
         ProblemTypePage,
@@ -627,6 +628,15 @@ class Operations:
         Needs the role `viewer`.
         """
         return self.transport.document(Request("POST", "/v1/plans", body=body, headers={"If-Match": if_match}))
+
+    def plan_changes_lines(self, body: PlanRequest, *, if_match: str | None = None) -> Iterator[PlanLine]:
+        """Plan changes. Each line is yielded as it arrives.
+
+        Needs the role `viewer`.
+        """
+        return self.transport.lines(
+            Request("POST", "/v1/plans", body=body, headers={"If-Match": if_match}, accept="application/x-ndjson")
+        )
 
     def probe_for_prometheus(
         self,

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from flask import Response, json, stream_with_context
@@ -78,17 +79,30 @@ class ProgressResponse(Response):
     made: str | None = None
 
 
-def answered(context: RequestContext, work: Callable[[], Any], status: int = 200) -> ViewResult | Response:
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The last line of a success: its ``kind``, which also names the field of the result, and the result's schema."""
+
+    kind: str
+    schema: type[Schema]
+
+
+A_CONTAINER = Ending("container", ContainerSchema)
+
+
+def answered(
+    context: RequestContext, work: Callable[[], Any], status: int = 200, ending: Ending = A_CONTAINER
+) -> ViewResult | Response:
     """Do the work and answer its result, or its progress line by line if the client accepts lines."""
 
     def result() -> ViewResult:
         found = work()
         return created(context, found) if isinstance(found, Created) else ViewResult(found)
 
-    return _streamed(result, status) if context.media_type == NDJSON else result()
+    return _streamed(result, status, ending) if context.media_type == NDJSON else result()
 
 
-def _streamed(work: Callable[[], ViewResult], status: int) -> ProgressResponse:
+def _streamed(work: Callable[[], ViewResult], status: int, ending: Ending) -> ProgressResponse:
     """Do the work in a thread and answer its progress. Raises what the work raises before the first line."""
     steps: queue.SimpleQueue[str | ViewResult | Exception] = queue.SimpleQueue()
     threading.Thread(target=copy_context().run, args=(_run, work, steps), daemon=True).start()
@@ -101,7 +115,7 @@ def _streamed(work: Callable[[], ViewResult], status: int) -> ProgressResponse:
         raise first
     # nginx would keep the lines back until its buffer is full.
     response = ProgressResponse(status=status, content_type=NDJSON, headers={"X-Accel-Buffering": "no"})
-    response.response = stream_with_context(_lines(first, steps, response))
+    response.response = stream_with_context(_lines(first, steps, response, ending))
     return response
 
 
@@ -120,6 +134,7 @@ def _lines(
     first: str | ViewResult | Exception | None,
     steps: queue.SimpleQueue[str | ViewResult | Exception],
     response: ProgressResponse,
+    ending: Ending,
 ) -> Iterator[str]:
     step = first
     while not isinstance(step, ViewResult | Exception):
@@ -133,5 +148,5 @@ def _lines(
         yield json_text({"type": "problem", "problem": json.loads(problem_of(step).get_data())})
         return
     response.made = step.headers.get("Location")
-    dumped: Any = ContainerSchema().dump(step.value)
-    yield json_text({"type": "container", "container": dumped})
+    dumped: Any = ending.schema().dump(step.value)
+    yield json_text({"type": ending.kind, ending.kind: dumped})

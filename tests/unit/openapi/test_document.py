@@ -380,6 +380,7 @@ def test_a_stream_says_what_one_of_its_lines_or_events_is():
         ("followEvents", "text/event-stream"): "Event",
         ("measureMatrix", "application/x-ndjson"): "MatrixLine",
         ("searchConnectivity", "application/x-ndjson"): "QueryLine",
+        ("planChanges", "application/x-ndjson"): "PlanLine",
         ("createContainer", "application/x-ndjson"): "ContainerLine",
         ("restartContainer", "application/x-ndjson"): "ContainerLine",
         ("stopContainer", "application/x-ndjson"): "ContainerLine",

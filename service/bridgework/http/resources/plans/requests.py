@@ -16,7 +16,7 @@ from bridgework.http.problems.faults import near
 from bridgework.http.resources.containers.requests import ContainerCreateSchema, StopQuery
 from bridgework.http.resources.endpoints.requests import EndpointConnectSchema
 from bridgework.http.resources.networks.requests import NetworkCreateSchema, PruneQuery
-from bridgework.http.schemas.fields import Choice, Items, Request, Strict, Text, optional, required
+from bridgework.http.schemas.fields import Choice, Flag, Items, Request, Strict, Text, optional, required
 from bridgework.http.schemas.queries import ForceQuery
 from bridgework.model import actions
 from bridgework.model.actions import Call, Change
@@ -154,4 +154,14 @@ class PlanRequestSchema(Request):
         MAX_CHANGES,
         least=1,
         **required("The changes, in the order in which they are made. A later change sees what an earlier one makes."),
+    )
+    apply = Flag(
+        **optional("Make the changes. Needs the `ETag` of the plan as `If-Match`, and the role of each change.", False)
+    )
+    undo = Choice(
+        ["on-failure", "never"],
+        **optional(
+            "With `apply`: whether to undo the changes, the last one first, when one fails or a measured pair differs.",
+            "on-failure",
+        ),
     )

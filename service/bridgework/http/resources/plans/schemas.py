@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from marshmallow import Schema, pre_dump
 
 from bridgework.http.problems.documents import problem_of
 from bridgework.http.problems.schemas import ProblemSchema
-from bridgework.http.resources.checks.schemas import VERDICTS
+from bridgework.http.progress import HeartbeatLineSchema, ProblemLineSchema, ProgressLineSchema
+from bridgework.http.resources.checks.schemas import REASONS, VERDICTS
 from bridgework.http.schemas.actions import call_of
-from bridgework.http.schemas.answers import ReferenceSchema, flag, list_of, number, part, text, texts, word
+from bridgework.http.schemas.answers import ReferenceSchema, Variants, flag, list_of, number, part, text, texts, word
 from bridgework.http.schemas.findings import CallSchema, ComponentSchema, FindingSchema
 from bridgework.model.actions import Change, CreateNetwork
 from bridgework.model.checks import Component
@@ -22,9 +23,20 @@ from bridgework.model.snapshot import Snapshot
 from bridgework.plans.difference import ChangedPair, Difference, Groups
 from bridgework.plans.reachability import Pair
 from bridgework.policy.access import is_reserved
+from bridgework.use_cases.plans.apply import Applied
 from bridgework.use_cases.plans.make import Plan, Step
 
 MAX_PAIRS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPlan:
+    """A plan as it is answered: with what it did, if it was applied."""
+
+    plan: Plan
+    applied: Applied | None = None
+
+
 _OUTCOMES = ("changes", "unchanged", "conflict")
 PROTOCOLS = ("icmp", "tcp", "udp")
 
@@ -98,6 +110,58 @@ class DifferenceSchema(Schema):
     outside = list_of(OpeningSchema, "The ports of the host that open or close to other hosts.")
 
 
+class AppliedStepSchema(Schema):
+    """What became of one change of an applied plan."""
+
+    outcome = word(
+        "`done`, `unchanged` when there was nothing to do, `failed`, or `not-made` after a failure.",
+        "done unchanged failed not-made",
+        grows=True,
+    )
+    problem = part(ProblemSchema, "Why the change failed; null when it did not.", null=True)
+
+
+class MeasuredPairSchema(Schema):
+    """A pair that was measured after the changes."""
+
+    source = part(ComponentSchema, "The container that sent, or the host.")
+    destination = part(ComponentSchema, "The container that was to be reached, or the host at a published port.")
+    protocol = word("The protocol of the pair; `icmp` means a ping.", *PROTOCOLS, grows=True)
+    port = number("The destination port; null for `icmp`.", null=True)
+    was_to_change = flag(
+        "Whether the plan predicted a change; the other pairs are a sample of those that were to stay."
+    )
+    predicted = word("The verdict that the plan predicted.", *VERDICTS)
+    measured = word("The verdict that was measured.", *VERDICTS)
+    reason = word("Why the measurement failed; null when it succeeded.", *REASONS, grows=True, null=True)
+    agrees = flag(
+        "Whether both verdicts are the same; null when they cannot be compared: one is inconclusive, or no program "
+        "listens where the plan assumed one.",
+        null=True,
+    )
+
+
+class UndoneChangeSchema(Schema):
+    """A change that undid a part of the plan."""
+
+    call = part(CallSchema, "The change, as the request that makes it.")
+    problem = part(ProblemSchema, "Why it failed; null when it did not.", null=True)
+
+
+class AppliedSchema(Schema):
+    """What an applied plan did."""
+
+    outcome = word(
+        "`applied`: all changes are made, and no measured pair differs. `differs`: all are made, and a pair differs. "
+        "`undone`: every change that was made is undone. `failed`: a change failed, or the undoing of one.",
+        "applied differs undone failed",
+        grows=True,
+    )
+    steps = list_of(AppliedStepSchema, "What became of each change, in the order of `steps` of the plan.")
+    pairs = list_of(MeasuredPairSchema, "The pairs that were measured, each with both verdicts.")
+    undone = list_of(UndoneChangeSchema, "What was undone, in that order; empty when nothing was.")
+
+
 class PlanSchema(Schema):
     """A plan: what its changes would do, in order, and what they would do together."""
 
@@ -113,9 +177,12 @@ class PlanSchema(Schema):
     disappearing_findings = list_of(FindingSchema, "The findings of the diagnosis that the plan would end.")
     limited = texts("What could not be seen or foreseen, so that the difference may be incomplete there.")
 
+    applied = part(AppliedSchema, "What the changes did; null when the plan was not applied.", null=True)
+
     @pre_dump
-    def take_apart(self, plan: Plan, **_: Any) -> Mapping[str, Any]:
+    def take_apart(self, shown: ShownPlan, **_: Any) -> Mapping[str, Any]:
         """Name the ends of the pairs and render the steps."""
+        plan = shown.plan
         return {
             "id": plan.wanted.id,
             "steps": [step_of(step) for step in plan.steps],
@@ -125,7 +192,36 @@ class PlanSchema(Schema):
             "appearing_findings": plan.appearing,
             "disappearing_findings": plan.disappearing,
             "limited": plan.limited,
+            "applied": _applied(plan, shown.applied) if shown.applied is not None else None,
         }
+
+
+def _applied(plan: Plan, applied: Applied) -> Mapping[str, Any]:
+    return {
+        "outcome": applied.outcome,
+        "steps": [
+            {"outcome": made.outcome, "problem": document_of(made.problem) if made.problem is not None else None}
+            for made in applied.steps
+        ],
+        "pairs": [
+            {
+                **ends_of(one.pair, plan.before.snapshot, plan.after.snapshot),
+                "was_to_change": one.was_to_change,
+                "predicted": one.predicted,
+                "measured": one.measured,
+                "reason": one.reason,
+                "agrees": one.agrees,
+            }
+            for one in applied.pairs
+        ],
+        "undone": [
+            {
+                "call": call_of_change(one.change),
+                "problem": document_of(one.problem) if one.problem is not None else None,
+            }
+            for one in applied.undone
+        ],
+    }
 
 
 def step_of(step: Step) -> Mapping[str, Any]:
@@ -195,3 +291,21 @@ def _end(container_id: str, before: Snapshot, after: Snapshot) -> Component:
         return Component("host", "", "host")
     container = after.containers_by_id.get(container_id) or before.containers_by_id.get(container_id)
     return Component("container", container_id, container.name if container is not None else container_id)
+
+
+class PlanEndLineSchema(Schema):
+    """The last line of a plan that was applied."""
+
+    type = word("Always `plan`.", "plan")
+    plan = part(PlanSchema, "The plan, with what its changes did. Only in the last line.")
+
+
+class PlanLineSchema(Variants):
+    """One line of a plan that is being applied. `type` names the kind of line."""
+
+    variants: ClassVar = {
+        "progress": ProgressLineSchema,
+        "heartbeat": HeartbeatLineSchema,
+        "plan": PlanEndLineSchema,
+        "problem": ProblemLineSchema,
+    }

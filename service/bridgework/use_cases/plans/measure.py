@@ -1,0 +1,134 @@
+"""Measure after a plan was made: the pairs that were to change, and a sample of those that were not."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+
+from bridgework.analysis.case import Case
+from bridgework.model.checks import (
+    ContainerDestination,
+    HostDestination,
+    Measurement,
+    ProbeRequest,
+    Question,
+    Reason,
+    Verdict,
+)
+from bridgework.model.errors import Refused
+from bridgework.model.snapshot import Snapshot
+from bridgework.plans.difference import ChangedPair
+from bridgework.plans.reachability import PING, Pair, Reachability
+from bridgework.use_cases.plans.make import Plan
+from bridgework.use_cases.services import Services
+
+MAX_MEASURED, SAMPLE = 200, 20
+"""Pairs that were to change, evenly spread if there are more; and pairs that were not."""
+THREADS = 8
+TIMEOUT_MS = 500
+SETTLES_S = 3.0
+"""How long a pair that differs is measured again: a program that was just started may not listen yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPair:
+    """A pair with its predicted and its measured verdict.
+
+    ``agrees`` is ``None`` where the two cannot be compared: one of them is inconclusive, or the plan only assumed that
+    a program listens there, and the connection was refused.
+    """
+
+    pair: Pair
+    was_to_change: bool
+    predicted: Verdict
+    measured: Verdict
+    reason: Reason | None
+    agrees: bool | None
+
+
+def measure(services: Services, snapshot: Snapshot, plan: Plan) -> tuple[MeasuredPair, ...]:
+    """Measure on the engine as ``snapshot`` says it is. Ids are those of the plan."""
+    pairs = [(one.pair, one.after, one.assumed, True) for one in _spread(plan)]
+    pairs += [(pair, verdict, False, False) for pair, verdict in _sample(plan)]
+    real = _real_ids(plan, snapshot)
+    found: list[MeasuredPair | None] = [None] * len(pairs)
+    end = time.monotonic() + SETTLES_S
+    with ThreadPoolExecutor(THREADS) as pool:
+        left: Sequence[int] = range(len(pairs))
+        while left:
+            probes = [_renamed(pairs[at][0], real) for at in left]
+            jobs = [pool.submit(copy_context().run, _measured, services, snapshot, probe) for probe in probes]
+            for at, job in zip(left, jobs, strict=True):
+                pair, predicted, assumed, was_to_change = pairs[at]
+                seen = job.result()
+                agrees = _agrees(predicted, seen, assumed=assumed)
+                found[at] = MeasuredPair(pair, was_to_change, predicted, seen.verdict, seen.reason, agrees)
+            left = [at for at in left if _is_off(found[at])] if time.monotonic() < end else []
+    return tuple(one for one in found if one is not None)
+
+
+def _is_off(one: MeasuredPair | None) -> bool:
+    return one is not None and (one.agrees is False or (one.agrees is None and one.reason is Reason.REFUSED))
+
+
+def _spread(plan: Plan) -> Sequence[ChangedPair]:
+    pairs = plan.difference.pairs
+    if len(pairs) <= MAX_MEASURED:
+        return pairs
+    return [pairs[at * len(pairs) // MAX_MEASURED] for at in range(MAX_MEASURED)]
+
+
+def _sample(plan: Plan) -> Iterable[tuple[Pair, Verdict]]:
+    """Return pairs that were not to change, always the same ones for a plan."""
+    changed = {one.pair for one in plan.difference.pairs}
+    world = plan.after
+    ids = sorted(container.id for container in world.snapshot.containers if container.node is None)
+    every = len(ids) * (len(ids) - 1)
+    reach = Reachability(world.snapshot, world.observations, ids)
+    chance = random.Random(plan.wanted.id)  # noqa: S311  # a sample that can be repeated, not a secret
+    for number in chance.sample(range(every), min(SAMPLE, every)):
+        source, other = divmod(number, len(ids) - 1)
+        pair = Pair(ids[source], ids[other + (other >= source)], PING)
+        if pair not in changed:
+            yield pair, reach.verdict(pair)
+
+
+def _real_ids(plan: Plan, snapshot: Snapshot) -> dict[str, str]:
+    """Map the ids that the plan made up to those of the engine, by the names of the containers."""
+    planned = (
+        container for container in plan.after.snapshot.containers if container.id not in snapshot.containers_by_id
+    )
+    names = snapshot.containers_by_name
+    return {container.id: names[container.name][0].id for container in planned if container.name in names}
+
+
+def _renamed(pair: Pair, real: dict[str, str]) -> Pair:
+    source, destination = (real.get(end, end) for end in (pair.source, pair.destination))
+    return replace(pair, source=source, destination=destination)
+
+
+def _measured(services: Services, snapshot: Snapshot, pair: Pair) -> Measurement:
+    aim = ContainerDestination(pair.destination) if pair.destination else HostDestination()
+    question = Question(pair.source or None, aim, replace(pair.service.probe, timeout_ms=TIMEOUT_MS))
+    case = Case.of(snapshot, question)
+    try:
+        probe = case.probe_plan(services.policy)
+    except Refused as refused:
+        return Measurement(Verdict.INCONCLUSIVE, reason=Reason.NOT_ALLOWED, detail=refused.detail)
+    if not isinstance(probe, ProbeRequest):
+        return probe
+    source = snapshot.containers_by_id.get(pair.source)
+    place = services.engine.place_of(snapshot, source) if source else services.engine.host_place(snapshot)
+    return services.runner.check(place, probe)
+
+
+def _agrees(predicted: Verdict, seen: Measurement, *, assumed: bool) -> bool | None:
+    if Verdict.INCONCLUSIVE in {predicted, seen.verdict}:
+        return None
+    if assumed and predicted is Verdict.REACHABLE and seen.reason is Reason.REFUSED:
+        return None
+    return predicted is seen.verdict
