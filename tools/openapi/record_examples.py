@@ -236,8 +236,8 @@ def tell(record: Recorder) -> None:
     leave = {"method": "DELETE", "path": "/v1/networks/simon_network/endpoints/tomcat82"}
     record("One container leaves a network", "planChanges", "/v1/plans", {"changes": [leave]})
     applied = {"changes": [{"method": "POST", "path": "/v1/networks", "body": {"name": "planned_network"}}]}
-    etag = record.live.call("POST", "/v1/plans", applied)[1]["ETag"]
-    record("Applied", "planChanges", "/v1/plans", {**applied, "apply": True}, accept=LINES, **{"If-Match": etag})
+    tag = {"If-Match": str(record.live.call("POST", "/v1/plans", applied)[1]["ETag"])}
+    record("Applied", "planChanges", "/v1/plans", {**applied, "apply": True}, accept=LINES, status=200, **tag)
     record.live.call("DELETE", "/v1/networks/planned_network")
     record("One Prometheus probe", "probeForPrometheus",
            "/v1/connectivity/probe?source=tomcat81&destination=name:tomcat82")  # fmt: skip

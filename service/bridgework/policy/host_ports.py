@@ -79,7 +79,8 @@ def claims(ports: Iterable[PublishedPort], networks: Iterable[Network]) -> tuple
 
 def claims_of(snapshot: Snapshot, container: Container) -> tuple[PublishedPort, ...]:
     """Return the ports that the container publishes whenever it runs."""
-    if container.host_mode or container.none_mode or container.shares_with is not None:
+    # A container that was created in mode none, and connected later, keeps the mode and publishes (26.1.5, measured).
+    if container.host_mode or container.shares_with is not None:
         return ()
     found = (snapshot.networks_by_id.get(endpoint.network_id) for endpoint in container.endpoints)
     return claims(container.configured_ports, [network for network in found if network is not None])
