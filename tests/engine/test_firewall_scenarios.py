@@ -17,6 +17,7 @@ from tests.engines.conftest import engine_with
 from tests.support.api import check, codes, run
 from tests.support.engine import ENGINE_PROGRAMS
 from tests.support.neighbour import HOST_ADDRESS, LINK, neighbour_of
+from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 from tools.engine import wait_until
 
@@ -99,6 +100,7 @@ INPUT_CLOSED = (
 )
 
 
+@proves("exposed-past-host-firewall", "published-on-every-address")
 def test_a_published_port_is_open_though_the_hosts_firewall_closes_it(here):
     here.api.post("/v1/networks", {"name": "front"}, status=201)
     run(here.api, "web", network_mode="front", command=HTTPD, published_ports=[PORT])
@@ -119,6 +121,7 @@ def test_a_published_port_is_open_though_the_hosts_firewall_closes_it(here):
         here.raw.in_namespace("iptables", "-F", "DOCKER-USER")
 
 
+@proves("loopback-port-exposed")
 def test_a_port_on_loopback_is_open_to_a_neighbour_until_a_rule_drops_it(here):
     here.api.post("/v1/networks", {"name": "front"}, status=201)
     ports = [{**PORT, "host_ip": "127.0.0.1"}]
@@ -135,6 +138,7 @@ def test_a_port_on_loopback_is_open_to_a_neighbour_until_a_rule_drops_it(here):
     assert "loopback-port-exposed" not in codes(diagnosis(here))
 
 
+@proves("unpublished-port-exposed")
 def test_an_unpublished_port_is_open_to_a_neighbour_with_a_route(here):
     here.api.post("/v1/networks", {"name": "front"}, status=201)
     address = run(here.api, "db", network_mode="front", command=HTTPD)["endpoints"][0]["ipv4_address"]
@@ -241,6 +245,7 @@ def healed(here, code, severity, *words):
     assert of_rules(here) == []
 
 
+@proves("port-rule-missing")
 def test_a_port_without_its_translation_or_without_its_acceptance(published):
     before = dump(published)
     for table, words in (("nat", ("18080", "dnat")), ("filter", (published.address, "8080", "accept"))):
@@ -253,6 +258,7 @@ def test_a_port_without_its_translation_or_without_its_acceptance(published):
         assert dump(published) == before
 
 
+@proves("network-rule-missing")
 def test_a_network_without_translation_of_what_leaves_it(published):
     before = dump(published)
     lose_rule(published, "nat", "masquerade", f"! -o {published.bridge}" if not published.native else published.bridge)
@@ -262,6 +268,7 @@ def test_a_network_without_translation_of_what_leaves_it(published):
     assert dump(published) == before
 
 
+@proves("isolation-rule-missing")
 def test_networks_that_are_no_longer_isolated(published):
     before = dump(published)
     back = published.api.get("/v1/networks/back")["bridge_name"]
@@ -307,6 +314,7 @@ def test_a_jump_that_is_lost(published):
     assert dump(published) == before
 
 
+@proves("stale-port-rule")
 def test_a_rule_that_sends_a_port_to_an_address_of_another(published):
     address = published.api.get("/v1/containers/db")["endpoints"][0]["ipv4_address"]
     if published.native:
@@ -318,6 +326,7 @@ def test_a_rule_that_sends_a_port_to_an_address_of_another(published):
     healed(published, "stale-port-rule", "warning", "tcp port 19090", address, "db holds now")
 
 
+@proves("duplicate-rules")
 def test_a_rule_that_is_there_twice(published):
     before = dump(published)
     if published.native:
@@ -349,6 +358,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
 """
 
 
+@proves("stale-flow")
 @pytest.mark.skipif(not shutil.which("conntrack"), reason="needs the program conntrack")
 def test_a_udp_client_that_kept_its_entry_from_before(here):
     here.api.post("/v1/networks", {"name": "front"}, status=201)
@@ -366,6 +376,7 @@ def test_a_udp_client_that_kept_its_entry_from_before(here):
     assert f"src={address}" in entries
 
 
+@proves("orphan-proxy")
 def test_a_proxy_whose_container_is_gone(here):
     here.api.post("/v1/networks", {"name": "front", "ipam": {"pools": [{"subnet": "10.97.1.0/24"}]}}, status=201)
     run(here.api, "web", network_mode="front", command=HTTPD, published_ports=[PORT])
@@ -387,6 +398,7 @@ def test_a_proxy_whose_container_is_gone(here):
         left.kill()
 
 
+@proves("host-port-differs-by-family")
 def test_a_port_that_differs_by_family(here):
     if RELEASE < 27:
         # The engine counts ephemeral ports for each family: one of IPv4 alone moves the two apart.

@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from tests.support.api import check, codes, run
+from tests.support.engine_versions import DOCKER_28
+from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 
 NETWORKD = Path("/usr/lib/systemd/systemd-networkd")
@@ -63,6 +65,7 @@ def explained(answer, code):
     return next(one for one in answer["findings"] if one["code"] == code)
 
 
+@proves("bridge-address-missing")
 def test_a_bridge_that_lost_its_address_is_found_and_gets_it_back(api, raw, pair):
     gateway = endpoint(raw, "web")["Gateway"]
     raw.in_namespace("ip", "address", "flush", "dev", pair, "scope", "global")
@@ -95,6 +98,7 @@ def networkd(engine, directory, file):
         process.wait()
 
 
+@proves("bridge-address-missing")
 @pytest.mark.skipif(not NETWORKD.exists(), reason="systemd-networkd is not installed")
 @pytest.mark.usefixtures("pair")
 def test_systemd_networkd_that_took_the_address_of_a_bridge_is_named(api, raw, engine, tmp_path):
@@ -119,6 +123,7 @@ def test_systemd_networkd_that_took_the_address_of_a_bridge_is_named(api, raw, e
         assert check(api, "client", {"host": True}, protocol="icmp")["verdict"] == "reachable"
 
 
+@proves("stale-neighbour")
 def test_a_permanent_neighbour_entry_of_the_host_that_is_wrong_is_found_and_deleted(api, raw, pair):
     web = endpoint(raw, "web")
     raw.in_namespace("ip", "neighbour", "replace", web["IPAddress"], "lladdr", "02:00:00:00:00:99", "dev", pair)
@@ -134,6 +139,7 @@ def test_a_permanent_neighbour_entry_of_the_host_that_is_wrong_is_found_and_dele
     assert check(api, "host", "web", protocol="tcp", port=8080)["verdict"] == "reachable"
 
 
+@proves("stale-neighbour")
 @pytest.mark.usefixtures("pair")
 def test_a_permanent_neighbour_entry_of_a_container_that_is_wrong_is_gone_after_its_restart(api, raw):
     web = endpoint(raw, "web")["IPAddress"]
@@ -147,6 +153,7 @@ def test_a_permanent_neighbour_entry_of_a_container_that_is_wrong_is_gone_after_
     assert check(api, "client", "web", protocol="icmp")["verdict"] == "reachable"
 
 
+@proves("duplicate-address")
 @pytest.mark.usefixtures("pair")
 def test_a_container_that_took_the_address_of_another_one_is_named_and_gives_it_back(api, raw):
     run(api, "intruder", network_mode="lab")
@@ -190,6 +197,7 @@ def uplink(raw):
     subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
+@proves("mtu-exceeds-egress")
 @pytest.mark.usefixtures("uplink")
 def test_a_network_with_a_larger_mtu_than_the_way_out_is_found_and_moved(api, raw, pair):
     fault = only(api, "mtu-exceeds-egress")
@@ -220,6 +228,7 @@ def ipv6_routes(raw):
     return raw.in_namespace("ip", "-6", "route", "show", "default", "dev", "wan0")
 
 
+@proves("router-advertisements-refused")
 def test_a_host_that_forwards_and_so_refuses_advertisements_is_found_and_accepts_them_again(api, raw, uplink):
     before = raw.in_namespace("cat", "/proc/sys/net/ipv6/conf/all/forwarding").strip()
     raw.in_namespace("sysctl", "-qw", "net.ipv6.conf.all.forwarding=0", "net.ipv6.conf.wan0.accept_ra=1",
@@ -263,3 +272,33 @@ def test_a_remedy_that_compose_would_undo_says_so_and_gives_the_lines_for_its_fi
     assert explained(answer, "veth-detached")["compose"] == compose
     follow(api, raw, fault)
     assert found(api, "veth-detached") == []
+
+
+OPTION = "com.docker.network.bridge.gateway_mode_ipv4"
+
+
+@proves("gateway-mode-isolated")
+def test_a_host_without_an_address_on_the_bridge_is_told(api, api_version):
+    if api_version < DOCKER_28:
+        pytest.skip("the mode came with Docker 28")
+    api.post("/v1/networks", {"name": "apart", "internal": True, "options": {OPTION: "isolated"}}, status=201)
+    run(api, "web", network_mode="apart")
+    fault = explained(check(api, "host", "web", protocol="icmp", timeout_ms=500), "gateway-mode-isolated")
+    assert fault["severity"] == "blocking"
+    assert found(api, "bridge-address-missing") == []
+    api.send_remedy(fault["remedy"])
+    assert check(api, "host", "web", protocol="icmp")["verdict"] == "reachable"
+
+
+@proves("gateway-mode-routed")
+def test_a_port_of_a_routed_network_is_at_the_containers_own_address(api, raw, api_version):
+    if api_version < DOCKER_28:
+        pytest.skip("the mode came with Docker 27")
+    api.post("/v1/networks", {"name": "open", "options": {OPTION: "routed"}}, status=201)
+    ports = [{"container_port": 8080, "host_port": 18080}]
+    run(api, "web", network_mode="open", command=HTTPD, published_ports=ports)
+    api.post("/v1/networks", {"name": "lab"}, status=201)
+    run(api, "client", network_mode="lab")
+    answer = check(api, "client", {"address": endpoint(raw, "web", "open")["IPAddress"]}, protocol="tcp", port=8080)
+    assert (answer["predicted"]["verdict"], answer["verdict"]) == ("reachable", "reachable")
+    assert explained(answer, "gateway-mode-routed")["severity"] == "info"

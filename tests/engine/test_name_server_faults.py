@@ -13,6 +13,7 @@ from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import Client, check, codes, run, sweep_up
 from tests.support.engine import ENGINE_PROGRAMS
+from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 from tools.engine import PrivateEngine
 
@@ -89,6 +90,7 @@ def test_an_engine_whose_containers_ask_the_servers_of_today_is_sound(api):
     assert [one for one in api.get("/v1/diagnostics")["items"] if one["severity"] != "info"] == []
 
 
+@proves("dns-upstream-outdated")
 @pytest.mark.parametrize("network", ["lab", "bridge"])
 def test_a_server_that_the_host_left_is_told_and_a_restart_brings_the_new_one(api, resolv_conf, network):
     run(api, "web", network_mode=network)
@@ -103,6 +105,7 @@ def test_a_server_that_the_host_left_is_told_and_a_restart_brings_the_new_one(ap
     assert found(api, "dns-upstream-outdated") == []
 
 
+@proves("dns-no-upstream")
 def test_an_embedded_server_without_any_server_behind_it_is_told(api, raw, resolv_conf):
     resolv_conf.write_text("# nothing\n")
     run(api, "web", network_mode="lab")
@@ -120,6 +123,7 @@ def test_an_embedded_server_without_any_server_behind_it_is_told(api, raw, resol
     assert found(api, "dns-no-upstream") == []
 
 
+@proves("embedded-dns-rules-missing")
 def test_a_namespace_without_the_rules_of_the_embedded_server_is_told_and_a_restart_writes_them(api, raw):
     for name in ("web", "client"):
         run(api, name, network_mode="lab")
@@ -137,6 +141,7 @@ def test_a_namespace_without_the_rules_of_the_embedded_server_is_told_and_a_rest
     assert check(api, "client", {"name": "web"}, protocol="icmp")["verdict"] == "reachable"
 
 
+@proves("search-list-detours")
 def test_a_search_list_that_is_asked_first_is_told_until_the_option_is_set(api):
     search = {"network_mode": "lab", "dns_search": ["corp.example"]}
     run(api, "slow", **search, dns_options=["ndots:5"])

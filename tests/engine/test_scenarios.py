@@ -1,21 +1,7 @@
 """Every code of the catalogue, provoked for real, read as a person would, and mended by its remedy exactly as given.
 
-``PROVES`` says which test provokes which code; the rest, which one engine 26.1 on this kernel cannot be brought to,
-stand in ``ELSEWHERE`` with the reason and the test that has them from a made snapshot (or from a real swarm):
-
-| code | why not here |
-|---|---|
-| bridge-port-limit | a thousand containers on one bridge |
-| exposed-past-host-firewall, loopback-port-exposed, published-on-every-address, unpublished-port-exposed | need a |
-| | neighbour on the host's LAN, and are tried with rules of iptables and of nftables there |
-| conntrack-table-full | the limit is the whole machine's, and is set in its first namespace alone |
-| host-port-differs-by-family, orphan-proxy, stale-flow | beside those that need a neighbour |
-| duplicate-rules, isolation-rule-missing, network-rule-missing, port-rule-missing, stale-port-rule | beside those |
-| gateway-mode-isolated, gateway-mode-routed | the options came with Docker 27 |
-| neighbour-table-full | the table is the whole machine's: filling it breaks whatever else runs here |
-| node-unreachable, overlay-not-attachable, overlay-peer-unreachable | need a swarm |
-| subnet-overlaps-network | this engine refuses overlapping pools; an IPAM plugin or a race is needed |
-| vlan-without-parent | needs a dummy link, which this kernel has not |
+Each test is marked with the codes that it provokes (tests/support/proves.py). The codes that are provoked in other
+modules, or nowhere, are those of ``tests/unit/project/test_codes_are_provoked.py``.
 """
 
 import contextlib
@@ -33,12 +19,12 @@ import pytest
 
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
-from bridgework.explanations import CATALOGUE
 from bridgework.probes.kernel.setns import run_inside
 from bridgework.settings import Settings
 from tests.random.test_agreement import DNS, Servers
 from tests.support.api import Client, check, codes, container, run
 from tests.support.engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_29, at
+from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 from tools.engine import PrivateEngine
 
@@ -47,31 +33,6 @@ QUICK = {"timeout_ms": 300}
 AT_ONCE = {"StopSignal": "SIGKILL"}
 """For those that a remedy, or the engine's end, stops: a shell's SIGTERM would be waited for, ten seconds."""
 OUTSIDE, FURTHER = "192.0.2.2", "198.51.100.7"
-FIREWALL = "engine/test_firewall_scenarios.py"
-ELSEWHERE = {
-    "conntrack-table-full": "unit/diagnosis/test_leftovers.py",
-    "host-port-differs-by-family": FIREWALL,
-    "orphan-proxy": FIREWALL,
-    "stale-flow": FIREWALL,
-    "bridge-port-limit": "unit/diagnosis/test_diagnostics.py",
-    "duplicate-rules": FIREWALL,
-    "exposed-past-host-firewall": FIREWALL,
-    "isolation-rule-missing": FIREWALL,
-    "network-rule-missing": FIREWALL,
-    "port-rule-missing": FIREWALL,
-    "stale-port-rule": FIREWALL,
-    "loopback-port-exposed": FIREWALL,
-    "published-on-every-address": FIREWALL,
-    "unpublished-port-exposed": FIREWALL,
-    "gateway-mode-isolated": "unit/analysis/test_rules_route.py",
-    "gateway-mode-routed": "unit/analysis/test_rules_route.py",
-    "neighbour-table-full": "unit/diagnosis/test_diagnostics.py",
-    "node-unreachable": "swarm/test_swarm.py",
-    "overlay-not-attachable": "unit/diagnosis/test_diagnostics.py",
-    "overlay-peer-unreachable": "swarm/test_swarm.py",
-    "subnet-overlaps-network": "unit/diagnosis/test_diagnostics.py",
-    "vlan-without-parent": "unit/diagnosis/test_diagnostics.py",
-}
 WORDS_ALONE = {
     "host-no-route": "whoever runs the network knows the gateway, not the engine",
     "listens-on-loopback-only": "only the program can listen elsewhere",
@@ -81,17 +42,6 @@ WORDS_ALONE = {
     "port-not-published": "ports are published when a container is created",
 }
 """Codes that block and may come without a call or a command."""
-PROVES = {}
-
-
-def proves(*proven):
-    """Note that the test provokes these codes."""
-
-    def note(test):
-        PROVES.update(dict.fromkeys(proven, test.__name__))
-        return test
-
-    return note
 
 
 @pytest.fixture
@@ -1001,15 +951,3 @@ def test_a_remedy_opens_the_way_asked_for_and_no_other(api):
         assert now <= then
         assert {frozenset(pair) for pair in then - now} <= {frozenset((source, target))}, code
         now = then
-
-
-# -- the catalogue -----------------------------------------------------------------------------------------------
-
-
-def test_every_code_of_the_catalogue_is_provoked_here_or_said_why_not():
-    assert not set(PROVES) & set(ELSEWHERE)
-    assert set(PROVES) | set(ELSEWHERE) == set(CATALOGUE)
-    folder = Path(__file__).parents[1]
-    for code, file in ELSEWHERE.items():
-        assert f'"{code}"' in (folder / file).read_text(), (code, file)
-        assert code in __doc__

@@ -12,6 +12,7 @@ from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import codes, run
+from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 
 LISTENING = ["httpd", "-f", "-p", "8080"]
@@ -119,6 +120,7 @@ def test_a_name_is_traced_to_the_address_that_it_resolved_to(world):
     assert interfaces(answer) == ONE_BRIDGE
 
 
+@proves("client-address-replaced")
 def test_a_published_port_shows_the_translation_and_the_client_that_the_server_sees(world):
     answer = traced(world, "client", {"host": True}, "tcp", PUBLISHED)
     trace = answer["trace"]

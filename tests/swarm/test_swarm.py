@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.console.conftest import FLAGS, find_chromium
+from tests.support.proves import proves
 from tests.support.swarm_instances import PORT
 from tests.support.swarm_lab import until
 
@@ -195,6 +196,7 @@ def test_the_diagnosis_of_a_whole_swarm_has_nothing_between_nodes(world):
     assert not codes(found["items"]) & {"node-unreachable", "overlay-peer-unreachable"}
 
 
+@proves("node-unreachable", "overlay-peer-unreachable")
 def test_a_node_cut_off_is_told_by_everything_and_heals(cut_off):
     """One story, since each cut costs the swarm its while to heal."""
     here, gone = cut_off.on_a, cut_off.b.address

@@ -1,0 +1,46 @@
+"""Every code of the catalogue is provoked by a test on a real engine, or stands in ``RECORDED`` with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridgework.explanations import CATALOGUE
+from tests.support.proves import TESTS, provoked
+
+RECORDED = {
+    "bridge-port-limit": ("diagnosis/test_diagnostics.py", "it takes a thousand containers on one bridge"),
+    "conntrack-table-full": (
+        "diagnosis/test_leftovers.py", "the limit is the whole machine's, and is set in its first namespace alone",
+    ),
+    "neighbour-table-full": (
+        "diagnosis/test_diagnostics.py", "the table is the whole machine's: filling it breaks whatever else runs here",
+    ),
+    "overlay-not-attachable": ("diagnosis/test_diagnostics.py", "it needs a network of a swarm"),
+    "subnet-overlaps-network": (
+        "diagnosis/test_diagnostics.py", "the engine refuses overlapping pools; it takes an IPAM plugin or a race",
+    ),
+    "vlan-without-parent": ("diagnosis/test_diagnostics.py", "it needs a dummy link, which this kernel does not have"),
+}  # fmt: skip
+"""Code → the unit test on recorded state, and why no real engine of the tests can be brought to it."""
+
+
+def test_every_code_is_provoked_or_recorded_with_a_reason():
+    marked = provoked()
+    missing = sorted(CATALOGUE.keys() - marked.keys() - RECORDED.keys())
+    assert missing == [], "mark the test that provokes the code with @proves (tests/support/proves.py), or add a reason"
+
+
+def test_no_mark_and_no_reason_is_out_of_date():
+    marked = provoked()
+    assert sorted(marked.keys() - CATALOGUE.keys()) == []
+    assert sorted(RECORDED.keys() - CATALOGUE.keys()) == []
+    assert sorted(RECORDED.keys() & marked.keys()) == []
+
+
+@pytest.mark.parametrize("code", RECORDED)
+def test_what_cannot_be_provoked_is_tested_on_recorded_state(code):
+    file, reason = RECORDED[code]
+    assert f'"{code}"' in Path(TESTS, "unit", file).read_text(encoding="utf-8")
+    assert len(reason.split()) > 3
