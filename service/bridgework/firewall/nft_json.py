@@ -153,7 +153,10 @@ def _mangled(_: str, body: Json, __: Json, ___: _Sets) -> Iterator[Part]:
 
 
 def _mark(body: Json) -> Effect:
-    """Read ``meta mark set …`` or ``ct mark set …``: a number, the other mark, or ``mark & mask | value``."""
+    """Read ``meta mark set …`` or ``ct mark set …``.
+
+    The value is a number, the other mark, ``mark | value`` or ``mark & mask | value``.
+    """
     key = body["key"]
     of_packet = key == {"meta": {"key": "mark"}}
     if not of_packet and key != {"ct": {"key": "mark"}}:
@@ -165,6 +168,8 @@ def _mark(body: Json) -> Effect:
         return Effect("restore-mark" if of_packet else "save-mark")
     # "mark & mask | value" keeps the bits of the mask, and the effect clears those of its own mask first.
     kept, added = value["|"]
+    if kept == key:  # netavark: the other bits stay as they are
+        return Effect(kind, value=added, mask=added)
     return Effect(kind, value=added, mask=(~kept["&"][1] & 0xFFFFFFFF) | added)
 
 

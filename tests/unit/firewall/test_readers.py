@@ -200,14 +200,17 @@ def test_maps_become_a_rule_for_each_element():
         [{"mangle": {"key": {"meta": {"key": "mark"}}, "value": {"numgen": {}}}}],
         [{"queue": {"num": 1}}],
         [{"xt": {"type": "match", "name": "recent"}}, {"accept": None}],
+        # netavark: `meta mark set meta mark | 0x2000`
+        [{"mangle": {"key": {"meta": {"key": "mark"}}, "value": {"|": [{"meta": {"key": "mark"}}, 0x2000]}}}],
     )
     rules = table.chains["c"].rules
     assert [rule.effects[-1].kind for rule in rules] == [
-        "jump", "drop", "dnat", "mark", "save-mark", "unknown", "unknown", "accept",
+        "jump", "drop", "dnat", "mark", "save-mark", "unknown", "unknown", "accept", "mark",
     ]  # fmt: skip
     assert [rule.applies(PACKET) for rule in rules[:2]] == [True, False]
     assert (rules[2].effects[0].address, rules[2].effects[0].port) == ("10.2.0.2", 8080)
     assert (rules[3].effects[0].value, rules[3].effects[0].mask) == (4, 0xFF)
+    assert (rules[8].effects[0].value, rules[8].effects[0].mask) == (0x2000, 0x2000)  # the other bits stay
     assert not table.chains["c"].accepts
 
 
