@@ -68,6 +68,9 @@ class FakeEngine:
     def ping(self):
         pass
 
+    def require_supported(self, spec):
+        pass
+
     def facts(self):
         return FACTS
 

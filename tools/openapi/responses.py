@@ -29,6 +29,7 @@ _EVERYWHERE: Mapping[int, tuple[str, ...]] = {
 _AUTHENTICATED: Mapping[int, tuple[str, ...]] = {
     401: ("token-required", "token-invalid"),
     429: ("rate-limited", "too-many-failures"),
+    501: ("engine-lacks-function",),
     502: ("engine-answered-strangely", "engine-version-unsupported", "engine-disk-full"),
     503: ("engine-unreachable", "identity-provider-unreachable"),
     504: ("engine-too-slow",),
@@ -86,7 +87,7 @@ def shared_responses() -> dict[str, Any]:
             "description": (
                 "The request failed. The body is a problem document (RFC 9457), and `code` names the failure. Every"
                 f" operation can answer with the codes listed here; `{PROBLEM_CODES}` of an operation lists further"
-                " codes. Only operations that need a token answer with 401, 429, 502, 503 and 504."
+                " codes. Only operations that need a token answer with 401, 429, 501, 502, 503 and 504."
             ),
             "headers": _headers(["X-Request-ID", "Retry-After", "WWW-Authenticate"]),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

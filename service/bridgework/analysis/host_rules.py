@@ -33,6 +33,7 @@ _OWNERS = (
     ("KUBE-", "kube-proxy"),
     ("cali-", "Calico"),
     ("LIBVIRT", "libvirt"),
+    ("netavark", "Podman"),
 )
 """How the chains or tables begin that other programs write."""
 

@@ -79,6 +79,9 @@ def _resolver_failed(measured: _Measured, known: frozenset[str]) -> Iterator[Fin
     situation, destination = measured.situation, measured.situation.question.destination
     if not isinstance(destination, NameDestination) or known & _NAME_CODES:
         return
+    # The server of a container on Podman is Podman's own, and why its lookup failed is not known.
+    if situation.observations.podman:
+        return
     named = situation.candidate_addresses.named
     # The embedded server knows a container's name itself, so the upstream servers are not the cause.
     if named is not None and named.outcome is Lookup.FOUND:

@@ -655,6 +655,8 @@ class Engine(TypedDict):
     """The id of the engine, unique for each installation."""
     name: str
     """The host name of the machine that the engine runs on."""
+    product: str
+    """Which engine it is. Known values, to which more may be added: docker, podman."""
     version: str
     """The version of the engine, such as `26.1.5`."""
     api_version: str

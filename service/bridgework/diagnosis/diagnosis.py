@@ -78,13 +78,35 @@ RULES: tuple[Rule, ...] = (
     name_rules.embedded_servers_cannot_answer,
     name_rules.resolvers_cannot_resolve_containers,  # dns-loopback-upstream, embedded-dns-bypassed
 )
+OF_PODMAN = frozenset(
+    {
+        host_rules.forwarding_is_off,
+        host_rules.neighbour_table_is_full,
+        host_rules.links_are_broken,
+        host_rules.not_everything_was_seen,
+        address_rules.subnets_of_networks_overlap,
+        address_rules.subnets_overlap_host_routes,
+        address_rules.subnets_hide_public_addresses,
+        pool_rules.pools_run_out,
+        network_rules.networks_are_missing,
+        container_rules.shared_networks_are_broken,
+        container_rules.containers_are_paused,
+        container_rules.published_ports_lead_nowhere,
+        container_rules.published_on_loopback,
+        container_rules.listeners_on_loopback,
+        name_rules.names_are_ambiguous,
+        name_rules.default_bridge_has_no_dns,
+    }
+)
+"""The rules for Podman: those that depend on nothing that Docker alone does."""
 _RANKS = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 def diagnose(snapshot: Snapshot, engine_evidence: EngineObservations) -> tuple[Finding, ...]:
     """Return every finding, sorted by severity, then by how much it affects, then by code and name."""
     view = View.of(snapshot, engine_evidence)
-    found = (finding for rule in RULES for finding in rule(view))
+    podman = engine_evidence.observations.podman
+    found = (finding for rule in RULES if not podman or rule in OF_PODMAN for finding in rule(view))
     return worst_first(with_compose(view.snapshot, finding) for finding in found)
 
 

@@ -15,7 +15,7 @@ from docker.utils import parse_repository_tag
 
 from bridgework.engine.bodies import container_body, endpoint_body, network_body
 from bridgework.engine.client import EngineAddress
-from bridgework.engine.errors import translate, translated
+from bridgework.engine.errors import TABLE, Row, translate, translated
 from bridgework.engine.faults import patience
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
 from bridgework.model.errors import BridgeworkError, Conflict, EngineMisbehaved, InvalidInput, quoted
@@ -111,7 +111,11 @@ class Commands:
         raise NotImplementedError
 
     def _refusals(self, operation: str, container_id: str | None = None) -> AbstractContextManager[None]:
-        return translated(operation, self.address, self._timeout_s, container_id)
+        return translated(operation, self.address, self._timeout_s, container_id, table=self._table())
+
+    def _table(self) -> tuple[Row, ...]:
+        """Return the refusals that this engine words."""
+        return TABLE
 
     def create_network(self, spec: NetworkSpec) -> str:
         """Create a network and return its full id."""

@@ -17,13 +17,20 @@ from typing import Any
 from bridgework.engine.client import EngineAddress, LazyClient, open_http
 from bridgework.engine.commands import Commands, SdkClient
 from bridgework.engine.connection import engine_pid, get_once
+from bridgework.engine.errors import TABLE, Row
 from bridgework.engine.event_log import log_query, read_event
-from bridgework.engine.facts import negotiate, read_facts
+from bridgework.engine.facts import is_elsewhere, is_podman, negotiate, read_facts
 from bridgework.engine.faults import expected_shape, patience, too_slow, unexpected, unreachable
 from bridgework.engine.images import is_known
+from bridgework.engine.podman import limits
+from bridgework.engine.podman.errors import PODMAN_TABLE
+from bridgework.engine.podman.host import host_thread
+from bridgework.engine.podman.limits import lacking, rootless
+from bridgework.engine.podman.source import PodmanSource
 from bridgework.engine.snapshot_source import SnapshotSource
+from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
 from bridgework.model.engine_port import EngineEvent, EngineFacts
-from bridgework.model.errors import EngineUnreachable, NotFound
+from bridgework.model.errors import BridgeworkError, EngineUnreachable, NotFound
 from bridgework.model.probe_port import Place
 from bridgework.model.snapshot import Container, Snapshot
 
@@ -37,14 +44,23 @@ class _Session:
     """What depends on the engine's version."""
 
     def __init__(
-        self, address: EngineAddress, versions: tuple[str, tuple[int, int]], timeout_s: float, threads: int
+        self,
+        address: EngineAddress,
+        versions: tuple[str, tuple[int, int]],
+        timeout_s: float,
+        threads: int,
+        *,
+        podman: bool,
     ) -> None:
         api_version, engine_api = versions
         self.prefix = f"/v{api_version}"
-        self.source = SnapshotSource(address, self.prefix, timeout_s, engine_api)
+        self.podman = podman
+        source = PodmanSource if podman else SnapshotSource
+        self.source = source(address, self.prefix, timeout_s, engine_api)
         # One connection for each thread of the worker, and two for work outside of requests.
         self.client = LazyClient(SdkClient, address, api_version, timeout_s, pool_size=threads + 2)
         self.facts: EngineFacts | None = None
+        self.is_elsewhere: bool | None = None
 
 
 class DockerEngine(Commands):
@@ -79,7 +95,20 @@ class DockerEngine(Commands):
     def pid(self) -> int | None:
         """Return the engine's process as this machine numbers it; ``None`` when it cannot be seen."""
         made = self._made
-        return (made.source.engine_pid() if made else None) or engine_pid(self.address)
+        if made is not None and self._is_elsewhere(made):
+            return None
+        pid = (made.source.engine_pid() if made else None) or engine_pid(self.address)
+        return host_thread(pid) if made is not None and made.podman and pid is not None else pid
+
+    def _is_elsewhere(self, session: _Session) -> bool:
+        """Whether the process at the engine's socket is not in the namespace of the engine's networks."""
+        if session.is_elsewhere is None:
+            try:
+                status, body = get_once(self.address, min(2.0, self._timeout_s), f"{session.prefix}/info")
+                session.is_elsewhere = status == _OK and is_elsewhere(json.loads(body))
+            except (BridgeworkError, ValueError):
+                return False  # the next call asks again
+        return session.is_elsewhere
 
     def ping(self) -> None:
         """See ``Engine``. Takes two seconds at most."""
@@ -88,7 +117,10 @@ class DockerEngine(Commands):
         if status != _OK:
             raise unexpected("/version", status, body)
         with expected_shape("GET /version"):
-            negotiate(json.loads(body))
+            version = json.loads(body)
+            negotiate(version)
+        if is_podman(version):
+            self._require_rootful()
 
     def facts(self) -> EngineFacts:
         """See ``Engine``."""
@@ -133,7 +165,7 @@ class DockerEngine(Commands):
     def host_place(self, snapshot: Snapshot) -> Place:
         """See ``Engine``."""
         # Where the engine's process is not seen, its handle "default" beside those of its containers leads there.
-        folder = snapshot.namespaces_folder
+        folder = None if self._session().podman else snapshot.namespaces_folder
         return Place(
             container_id=None,
             name="host",
@@ -146,8 +178,11 @@ class DockerEngine(Commands):
 
     def events_since(self, since_ns: int) -> list[EngineEvent]:
         """See ``Engine``."""
+        session = self._session()
+        if session.podman:
+            raise lacking("event log that shows every change")
         query = log_query(since_ns, time.time_ns())
-        status, body = get_once(self.address, self._timeout_s, f"{self._session().prefix}/events", query)
+        status, body = get_once(self.address, self._timeout_s, f"{session.prefix}/events", query)
         if status != _OK:
             raise unexpected("/events", status, body)
         with expected_shape("GET /events"):
@@ -187,11 +222,30 @@ class DockerEngine(Commands):
         try:
             made = self._made
             if made is None:
-                versions = negotiate(self._get("/version"))
-                made = self._made = _Session(self.address, versions, self._timeout_s, self._threads)
+                version = self._get("/version")
+                podman = is_podman(version)
+                if podman:
+                    self._require_rootful()
+                made = self._made = _Session(
+                    self.address, negotiate(version), self._timeout_s, self._threads, podman=podman
+                )
             return made
         finally:
             self._lock.release()
+
+    def require_supported(self, spec: NetworkSpec | EndpointSpec | ContainerSpec) -> None:
+        """See ``Engine``."""
+        if self._session().podman:
+            limits.require_supported(spec)
+
+    def _table(self) -> tuple[Row, ...]:
+        made = self._made
+        return (*PODMAN_TABLE, *TABLE) if made is not None and made.podman else TABLE
+
+    def _require_rootful(self) -> None:
+        """Raise ``NotSupported`` before a Podman without root."""
+        if self._get("/info").get("Rootless"):
+            raise rootless()
 
     def _get(self, path: str, *, missing: NotFound | None = None) -> Any:
         status, body = get_once(self.address, self._timeout_s, path)

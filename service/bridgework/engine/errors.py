@@ -217,7 +217,9 @@ TABLE: tuple[Row, ...] = (
 )  # fmt: skip
 
 
-def translate(operation: str, message: str, status: int | None, subject: str | None = None) -> BridgeworkError:
+def translate(
+    operation: str, message: str, status: int | None, subject: str | None = None, *, table: tuple[Row, ...] = TABLE
+) -> BridgeworkError:
     """Return the error for a refusal, with the engine's message and status among its ``facts``.
 
     ``subject`` is the full id of the container that the command was for.
@@ -226,7 +228,7 @@ def translate(operation: str, message: str, status: int | None, subject: str | N
     facts = {"engine_message": message, "engine_status": status}
     if subject is not None and f"No such container: {subject}" in message:
         return NotFound(code="container-not-found", detail="The container no longer exists.", facts=facts)
-    for row in TABLE:
+    for row in table:
         if operation not in row.operations and "*" not in row.operations:
             continue
         found = re.search(row.message, message)
@@ -254,12 +256,19 @@ def _detail(row: Row, found: re.Match[str], message: str) -> str:
 
 
 @contextmanager
-def translated(operation: str, address: EngineAddress, timeout_s: float, subject: str | None = None) -> Iterator[None]:
+def translated(
+    operation: str,
+    address: EngineAddress,
+    timeout_s: float,
+    subject: str | None = None,
+    *,
+    table: tuple[Row, ...] = TABLE,
+) -> Iterator[None]:
     """Turn what the SDK raises inside into errors of the model."""
     try:
         yield
     except docker.errors.APIError as error:
-        raise translate(operation, _message_of(error), error.status_code, subject) from error
+        raise translate(operation, _message_of(error), error.status_code, subject, table=table) from error
     # requests has three names for an engine that is too slow: a timeout of the connect, one of the wait for an answer,
     # and a ConnectionError around urllib3's timeout while a body is read.
     except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectTimeout) as error:

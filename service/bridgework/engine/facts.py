@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,15 @@ from bridgework.model.errors import EngineMisbehaved, Remedy
 # created with several networks (moby, api/docs/CHANGELOG.md, v1.44).
 OLDEST_API, NEWEST_API = (1, 44), (1, 55)
 PROXY_TOLD_SINCE = (29, 5)
+# Podman 5's Docker-compatible API; it calls itself by a component of its version.
+PODMAN_API = (1, 41)
+_PODMAN = "Podman Engine"
+
+
+def is_podman(version: Any) -> bool:
+    """Return whether ``GET /version`` is Podman's answer."""
+    components = version.get("Components") if isinstance(version, Mapping) else None
+    return any(isinstance(part, Mapping) and part.get("Name") == _PODMAN for part in components or ())
 
 
 def negotiate(version: Any) -> tuple[str, tuple[int, int]]:
@@ -29,6 +39,8 @@ def negotiate(version: Any) -> tuple[str, tuple[int, int]]:
         raise EngineMisbehaved(
             code="engine-answered-strangely", detail="The server at this address is not a Docker engine."
         ) from error
+    if is_podman(version) and newest >= PODMAN_API:
+        return _text(PODMAN_API), PODMAN_API
     # Not newer than this service knows: a newer API may change what a field means.
     chosen = min(newest, NEWEST_API)
     if chosen < OLDEST_API or chosen < oldest:
@@ -63,8 +75,11 @@ def read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFac
     swarm = info.get("Swarm") or {}
     # Older engines do not report FirewallBackend.
     firewall = info.get("FirewallBackend") or {}
+    podman = is_podman(version)
     facts = EngineFacts(
-        id=info.get("ID") or "",
+        # Podman makes up another id for each answer.
+        id=_id_of_podman(info) if podman else info.get("ID") or "",
+        product="podman" if podman else "docker",
         name=info.get("Name") or "",
         version=version.get("Version") or "",
         api_version=version.get("ApiVersion") or "",
@@ -77,7 +92,25 @@ def read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFac
         swarm_node_id=swarm.get("NodeID") or None,
         firewall_backend=firewall.get("Driver"),
     )
-    return replace(facts, userland_proxy=_userland_proxy(facts.release, firewall))
+    # Podman's port forwarding is done by netavark's rules alone.
+    return replace(facts, userland_proxy=False if podman else _userland_proxy(facts.release, firewall))
+
+
+def is_elsewhere(info: Any) -> bool:
+    """Return whether ``GET /info`` is of an engine whose networks are not where the process at its socket is.
+
+    Docker Desktop's engine is in a virtual machine, and the process at the socket passes its API on. An engine without
+    root can have its networks in a namespace of their own (RootlessKit's ``detach-netns``), apart from its process.
+    """
+    if not isinstance(info, Mapping):
+        return False
+    options = info.get("SecurityOptions") or ()
+    return info.get("OperatingSystem") == "Docker Desktop" or any("name=rootless" in str(one) for one in options)
+
+
+def _id_of_podman(info: Mapping[str, Any]) -> str:
+    """Return an id that stays: of the host's name and the folder of Podman's data."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"podman://{info.get('Name')}{info.get('DockerRootDir')}"))
 
 
 def _userland_proxy(release: tuple[int, int], firewall: Mapping[str, Any]) -> bool | None:

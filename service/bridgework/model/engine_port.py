@@ -19,7 +19,8 @@ from bridgework.model.snapshot import Container, Snapshot
 class EngineFacts:
     """Facts about the engine. ``default_address_pools`` are ``(base CIDR, prefix length of each network)``.
 
-    ``userland_proxy`` says whether docker-proxy runs; ``None`` before Docker 29.5, which is the first to report it.
+    ``product`` is ``docker`` or ``podman``. ``userland_proxy`` says whether docker-proxy runs; ``None`` before Docker
+    29.5, which is the first to report it.
     """
 
     id: str
@@ -33,6 +34,7 @@ class EngineFacts:
     default_address_pools: tuple[tuple[str, int], ...]
     swarm_state: str = "inactive"
     swarm_node_id: str | None = None
+    product: str = "docker"
     firewall_backend: str | None = None
     userland_proxy: bool | None = None
 
@@ -77,6 +79,10 @@ class Engine(Protocol):
 
     def network_endpoint_ids(self, network_id: str) -> Mapping[str, str]:
         """Map container ids (``ep-…`` for an endpoint without a container) to the names of a network's endpoints."""
+        ...
+
+    def require_supported(self, spec: NetworkSpec | EndpointSpec | ContainerSpec) -> None:
+        """Raise ``NotSupported`` where the engine would accept a field and ignore it, as Podman does with many."""
         ...
 
     def create_network(self, spec: NetworkSpec) -> str:

@@ -12,6 +12,7 @@
     ├── EngineUnreachable   no engine answers
     ├── EngineTooSlow       the engine did not answer in time; the outcome is unknown
     └── EngineMisbehaved    the engine answered what its API does not promise
+        └── NotSupported    the engine (Podman) has no such function
 
 This module never names an HTTP status: ``service/bridgework/http/problems/documents.py`` decides that.
 """
@@ -126,3 +127,7 @@ class EngineTooSlow(BridgeworkError):
 
 class EngineMisbehaved(BridgeworkError):
     """The engine answered outside of its API."""
+
+
+class NotSupported(EngineMisbehaved):
+    """The engine lacks a function of Docker's that the request needs."""

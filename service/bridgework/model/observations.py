@@ -341,8 +341,9 @@ class Observations:
     ``ipv6_firewall`` say whether the engine's own rules exist for that family (``iptables`` and ``ip6tables`` of
     daemon.json). ``userland_proxy`` says whether docker-proxy serves published ports. ``engine_version`` is major and
     minor, zeros where unknown. ``nftables`` says whether the engine writes native nftables rules
-    (``firewall-backend``). ``unsettled`` maps the IPv6 addresses that a kernel did not use, before or after the probe
-    (``InterfaceAddress.is_unsettled``). ``firewall`` are the rules in force on the engine's host.
+    (``firewall-backend``). ``podman`` says whether the engine is Podman. ``unsettled`` maps the IPv6 addresses that a
+    kernel did not use, before or after the probe (``InterfaceAddress.is_unsettled``). ``firewall`` are the rules in
+    force on the engine's host.
     """
 
     namespace_inodes: Mapping[str, int] = field(default_factory=dict)
@@ -355,6 +356,7 @@ class Observations:
     userland_proxy: bool | None = None
     engine_version: tuple[int, int] = (0, 0)
     nftables: bool = False
+    podman: bool = False
     unsettled: Mapping[str, InterfaceAddress] = field(default_factory=dict)
 
     def guards(self, version: int) -> bool | None:

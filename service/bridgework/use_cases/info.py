@@ -41,7 +41,9 @@ class EngineDescription:
     @property
     def default_address_pools(self) -> tuple[tuple[str, int], ...]:
         """The pools in force. An engine whose configuration names none reports none, and uses Docker's own."""
-        return self.facts.default_address_pools or DOCKER_POOLS
+        # Podman tells none, and its pools are others (containers.conf, default_subnet_pools).
+        own = () if self.facts.product == "podman" else DOCKER_POOLS
+        return self.facts.default_address_pools or own
 
 
 def describe_engine(services: Services) -> EngineDescription:

@@ -20,6 +20,7 @@ from bridgework.analysis.rules import (
     listener,
     name,
     overlay,
+    podman,
     route,
     state,
     wire,
@@ -174,6 +175,51 @@ LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
 )
 
 
+PODMAN_LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
+    ("source", SOURCE),
+    ("destination", DESTINATION),
+    ("name", (Rule(_at(Step.NAME, LIMIT), podman.name_is_not_predicted),)),
+    ("address", ADDRESS),
+    (
+        "route",
+        (
+            Rule(
+                _at(
+                    Step.OWN_ROUTE,
+                    "no-shared-network",
+                    "bridges-isolated",
+                    "internal-no-egress",
+                    "wrong-default-gateway",
+                ),
+                podman.way_out_is_missing,
+            ),
+            Rule(
+                _at(Step.FIREWALL, "bridges-isolated")
+                | _at(Step.ROUTING, LIMIT)
+                | _at(Step.PORT, "no-listener", "listens-on-loopback-only"),
+                podman.passes_the_host,
+            ),
+        ),
+    ),
+    (
+        "wire",
+        (
+            Rule(_at(Step.OWN_INTERFACE, "link-down") | _at(Step.OWN_VETH, "veth-detached"), wire.own_link_is_broken),
+            Rule(
+                _at(Step.THEIR_INTERFACE, "link-down") | _at(Step.THEIR_VETH, "veth-detached"),
+                wire.their_link_is_broken,
+            ),
+            Rule(_at(Step.FIREWALL, "user-firewall-drop", LIMIT), in_force.foreign_rule_drops),
+        ),
+    ),
+    (
+        "port",
+        (Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), listener.nothing_listens),),
+    ),
+)
+"""The layers for Podman: those that do not depend on Docker's options, and the rules in ``podman``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What the table says about a situation.
@@ -192,7 +238,7 @@ def judge(situation: Situation) -> Judgement:
     """Apply the rules layer by layer, and collect the findings that explain the verdict."""
     found: list[tuple[Step, Finding]] = []
     stop: tuple[Step, Finding] | None = None
-    for _, rules in LAYERS:
+    for _, rules in PODMAN_LAYERS if situation.observations.podman else LAYERS:
         if rules is RULES_IN_FORCE and stop is not None:
             break  # another rule has said why already, with the option behind it
         told = [

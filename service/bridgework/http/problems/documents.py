@@ -37,6 +37,8 @@ STATUS_BY_ERROR: Mapping[type[errors.BridgeworkError], HTTPStatus] = {
     errors.TooBusy: HTTPStatus.TOO_MANY_REQUESTS,
     errors.EngineUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineTooSlow: HTTPStatus.GATEWAY_TIMEOUT,
+    # The first row that fits counts, so the subclass comes first.
+    errors.NotSupported: HTTPStatus.NOT_IMPLEMENTED,
     errors.EngineMisbehaved: HTTPStatus.BAD_GATEWAY,
 }
 

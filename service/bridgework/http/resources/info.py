@@ -63,6 +63,7 @@ class EngineSchema(Schema):
 
     id = text("The id of the engine, unique for each installation.")
     name = text("The host name of the machine that the engine runs on.")
+    product = word("Which engine it is.", "docker podman", grows=True)
     version = text("The version of the engine, such as `26.1.5`.")
     api_version = text("The newest version of Docker's API that the engine has, such as `1.45`.")
     operating_system = text("The operating system of the engine's host.")

@@ -28,6 +28,12 @@ def require_trace(services: Services, caller: Caller) -> None:
             remedy=Remedy('Send the check without "trace", or set BRIDGEWORK_ALLOW_TRACE=true.'),
         )
     require_role(caller, Role.OPERATOR, "A traced check")
+    if services.engine.facts().product == "podman":
+        raise NotPossible(
+            code="trace-not-possible",
+            detail="A trace explains Docker's rules, and this engine is Podman.",
+            remedy=Remedy('Send the check without "trace".'),
+        )
     status = services.runner.status()
     if status.kind != "namespace":
         raise NotPossible(

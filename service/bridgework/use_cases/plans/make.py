@@ -13,7 +13,7 @@ from bridgework.diagnosis.diagnosis import diagnose
 from bridgework.model import actions
 from bridgework.model.actions import Call, Change
 from bridgework.model.checks import Finding
-from bridgework.model.errors import BridgeworkError, NotFound
+from bridgework.model.errors import BridgeworkError, NotFound, NotSupported, Remedy
 from bridgework.model.observations import EngineObservations, HostObservation, Observation, Observations
 from bridgework.model.snapshot import Container, Snapshot
 from bridgework.plans.difference import Difference, Groups, World, affected_containers, difference, grouped
@@ -125,6 +125,13 @@ _USE_CASES: Mapping[type, Callable[[Actor, Any, str | None], object]] = {
 def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
     """Rehearse the changes and predict what they do. Nothing is changed and nothing is sent."""
     services = actor.services
+    if services.engine.facts().product == "podman":
+        # The rules that netavark would write after a change are not known, so no prediction of a plan would hold.
+        raise NotSupported(
+            code="engine-lacks-function",
+            detail="Plans predict what Docker's rules let pass, and this engine is Podman.",
+            remedy=Remedy("Make the changes one by one, and check after each."),
+        )
     engine = PlannedEngine(services, snapshot)
     # A viewer may ask what a change would do; that the change needs a higher role is said when the plan is applied.
     caller = replace(actor.caller, role=max(actor.caller.role, Role.OPERATOR))

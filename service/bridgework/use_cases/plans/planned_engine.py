@@ -97,6 +97,10 @@ class PlannedEngine:
         if container_ref in self.now.containers_by_id:
             self.now = changes.without_endpoint(self.now, network_id, container_ref)
 
+    def require_supported(self, spec: NetworkSpec | EndpointSpec | ContainerSpec) -> None:
+        """See ``Engine``."""
+        self._real.require_supported(spec)
+
     def has_image(self, image: str) -> bool:
         """Ask the real engine."""
         return self._real.has_image(image)

@@ -38,6 +38,7 @@ def is_leftover(container: Container, endpoint: Endpoint) -> bool:
 
 def endpoint_faults(services: Services, network: Network, spec: EndpointSpec, pointer: str = "") -> list[InputFault]:
     """Return every fault of an endpoint in this network, by pointers under ``pointer``."""
+    services.engine.require_supported(spec)
     faults: list[InputFault] = []
     if network.is_default_bridge and spec.aliases:
         faults.append(

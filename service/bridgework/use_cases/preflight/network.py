@@ -38,6 +38,7 @@ def source_of(snapshot: Snapshot, spec: NetworkSpec) -> Network | None:
 
 def validate(services: Services, spec: NetworkSpec, source: Network | None) -> None:
     """Raise ``InvalidInput`` with every fault at once, or ``Refused`` when the policy does not allow the network."""
+    services.engine.require_supported(spec)
     api = api_version(services)
     faults = validate_network_name(spec.name) + reserved_label_faults(spec.labels)
     faults += validate_pools(
@@ -184,6 +185,8 @@ def foresee(services: Services, spec: NetworkSpec, source: Network | None) -> No
         )
     bases = (base for base, _ in services.engine.facts().default_address_pools)
     subnets = (pool.subnet for pool in (source or spec).pools)
+    if services.engine.facts().product == "podman":
+        return  # it chooses a unique local IPv6 subnet itself
     own = api_version(services) >= IPV6_POOL_API or any(":" in subnet for subnet in (*bases, *subnets))
     if spec.ipv6_enabled and not spec.config_only and spec.ipam_driver == "default" and not own:
         raise Conflict(

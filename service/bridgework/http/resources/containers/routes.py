@@ -93,7 +93,7 @@ def get_container(context: RequestContext) -> ViewResult:
     "/v1/containers/{container}",
     {204: None},
     query=ForceQuery(),
-    problems={**_FINDING, 409: "container-running container-removing"},
+    problems={**_FINDING, 409: "container-running container-removing container-is-shared"},
 )
 def delete_container(context: RequestContext) -> ViewResult:
     """Delete a container.
