@@ -19,9 +19,9 @@ from bridgework.analysis.rules.base import (
     of_network,
     unseen,
 )
-from bridgework.analysis.rules.in_force import outcome_of
 from bridgework.analysis.rules.listener import unserved
 from bridgework.analysis.rules.route import no_route
+from bridgework.analysis.rules.simulated import STOPPED, outcome_of
 from bridgework.explanations import remedies
 from bridgework.firewall import simulate
 from bridgework.firewall.simulate import Outcome
@@ -30,7 +30,6 @@ from bridgework.model.snapshot import Container, PublishedPort
 from bridgework.policy.host_ports import overlap
 
 NETAVARK = "netavark"
-_STOPPED = frozenset({simulate.DROPPED, simulate.REJECTED})
 
 
 def name_is_not_predicted(situation: Situation) -> Findings:
@@ -64,13 +63,13 @@ def passes_the_host(situation: Situation) -> Findings:
         yield unseen(component_of(situation.source), message)
         return
     outcome = outcome_of(situation)
-    if outcome is None or outcome.verdict not in {simulate.ACCEPTED, *_STOPPED}:
-        yield unseen(HOST, "The rules of Podman's firewall (netavark) on the host were not seen, or not understood.")
-    elif outcome.verdict in _STOPPED:
+    if outcome is not None and outcome.verdict in STOPPED:
         yield from _dropped(situation, candidate, outcome)
     elif candidate.is_outside:
         message = f"{candidate.address} is outside of the engine: whether it answers is not predicted."
         yield unseen(HOST, message, address=candidate.address)
+    elif outcome is None or outcome.verdict != simulate.ACCEPTED:
+        yield unseen(HOST, "The rules of Podman's firewall (netavark) on the host were not seen, or not understood.")
     elif candidate.is_host:
         yield from _at_the_host(situation, candidate)
 
