@@ -1,4 +1,4 @@
-"""Rules from the output of ``nft --json list ruleset``: libnftables-json(5).
+"""Rules from the output of ``nft --json list``, one document a line: libnftables-json(5).
 
 A verdict map, or a map of destinations, becomes one rule for each of its elements. That changes nothing, because the
 elements of a map exclude one another.
@@ -27,7 +27,8 @@ def tables_of(text: str) -> tuple[Table, ...]:
     """Return the native tables of the families ip, ip6 and inet. Raises ``ValueError`` for what is not nft's JSON."""
     # The dump is a flat list: rules name their chain, and chains their table.
     # The table of a trace that runs at this moment marks its own packets, and decides nothing.
-    objects = [thing for thing in json.loads(text).get("nftables", []) if not _is_of_trace(thing)]
+    listed = (json.loads(line).get("nftables", []) for line in text.splitlines() or [text])
+    objects = [thing for things in listed for thing in things if not _is_of_trace(thing)]
     named = _Sets(objects)
     rules: dict[tuple[str, str, str], list[Rule]] = {}
     for rule in _all(objects, "rule"):

@@ -258,7 +258,7 @@ class FirewallRules:
     """The rules in force on the engine's host, and the switches that decide which packets meet them.
 
     ``chains`` are those of iptables, ``ipv6_chains`` those of ip6tables. ``native_rules`` are the tables that were
-    written to nftables directly, as ``nft --json list ruleset`` prints them: ``""`` where there are none. ``switches``
+    written to nftables directly, as ``nft --json list table`` prints them: ``""`` where there are none. ``switches``
     are sysctls of forwarding and of br_netfilter; one that does not exist is left out. ``docker`` says which of the
     engine's own rules are in force. ``state`` differs after every change; ``None`` where the kernel does not tell it.
     """

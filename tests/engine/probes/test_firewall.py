@@ -67,7 +67,8 @@ OUTPUT = "-A OUTPUT{} -m addrtype --dst-type LOCAL -j DOCKER"
     ],
 )
 def test_what_follows_from_chains(monkeypatch, in_kernel, ipv4, expected):
-    monkeypatch.setattr(firewall, "kernel_chains", lambda: in_kernel)
+    chains = None if in_kernel is None else {firewall.KernelChain(*chain) for chain in in_kernel}
+    monkeypatch.setattr(firewall, "kernel_chains", lambda: chains)
     monkeypatch.setattr(firewall, "_legacy_in_use", lambda _: False)
     assert firewall.docker_rules(ipv4, None) == expected
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bridgework.firewall.nft_json import tables_of
 from bridgework.probes.kernel import firewall
 from bridgework.probes.kernel.rules_watch import RulesWatch
 from bridgework.probes.kernel.setns import run_inside
@@ -102,3 +103,20 @@ def test_a_reading_during_changes_is_repeated_and_has_no_state_where_they_never_
     assert calm.state == runner.firewall_state() is not None
     left[0] = 100
     assert runner.read_firewall().state is None
+
+
+def test_native_tables_are_read_and_those_of_iptables_are_not(process):
+    for line in (
+        "iptables -A FORWARD -j DROP",
+        "nft add table inet filter",
+        "nft add chain inet filter input",
+        "nft add table ip6 nat",
+        "nft 'add chain ip6 nat mine { type nat hook prerouting priority -100; }'",
+        "nft add table arp filter",
+        "nft add chain arp filter INPUT",
+    ):
+        inside(process, line)
+    read = NamespaceRunner(lambda: process.pid).read_firewall()
+    tables = {(table.family, table.name): set(table.chains) for table in tables_of(read.native_rules)}
+    assert tables == {("inet", "filter"): {"input"}, ("ip6", "nat"): {"mine"}}
+    assert {chain.table for chain in read.chains} == {"filter"}
