@@ -101,6 +101,8 @@ ASKED = {
     "check": ("POST", "/v1/connectivity/checks", PAIR),
     "matrix": ("POST", "/v1/connectivity/matrix", {"containers": ["guest"]}),
     "assertions": ("POST", "/v1/connectivity/assertions", [{"name": "a", "expect": "reachable", **PAIR}]),
+    "query": ("POST", "/v1/connectivity/queries", {"find": "sources", "of": {"container": "guest"}}),
+    "plan": ("POST", "/v1/plans", {"changes": [{"method": "DELETE", "path": "/v1/networks/lan/endpoints/guest"}]}),
     "prune": ("POST", "/v1/network-prunes?dry_run=true", None),
 }  # fmt: skip
 
