@@ -96,6 +96,18 @@ export async function call(method, path, body, options = {}) {
 }
 
 /**
+ * POST, and return the answer as a file of one media type.
+ * @param {string} path
+ * @param {unknown} body
+ * @param {string} type
+ * @param {AbortSignal} signal
+ */
+export async function download(path, body, type, signal) {
+  const response = await send("POST", path, { body, signal, headers: { Accept: type } });
+  return response.blob().catch(unreachable);
+}
+
+/**
  * GET with the ETag of the last answer: `{value, changed}`, where `changed` is false if the answer is the same as before.
  * @param {string} path
  */

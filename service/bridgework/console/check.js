@@ -6,14 +6,15 @@
  * @import { Journey } from "./picture.js"
  * @typedef {{source?: string, destination?: string, kind?: string, protocol?: string, port?: string}} Aim fields to set
  * @typedef {{from: HTMLSelectElement, to: HTMLSelectElement, kind: RadioNodeList, text: HTMLInputElement,
- *   protocol: HTMLSelectElement, port: HTMLInputElement, path: HTMLInputElement}} Fields
+ *   protocol: HTMLSelectElement, port: HTMLInputElement, path: HTMLInputElement, trace: HTMLInputElement}} Fields
  */
-import { call } from "./api.js";
+import { call, Problem } from "./api.js";
 import { Asking } from "./asking.js";
 import { announce, byId, Emitter, h, replace, within } from "./dom.js";
 import { behind, choices, endsOf } from "./ends.js";
 import { compare, HOST, shared, storyPair } from "./model.js";
 import { outcomeView, sentence, short } from "./outcome.js";
+import { allows } from "./role.js";
 import { stage } from "./stage.js";
 
 const WITH_PORT = new Set(["tcp", "udp", "http"]);
@@ -105,6 +106,7 @@ export class Check extends Emitter {
     byId("to-text-label").textContent = kind.value === "name" ? "Name that the source looks up" : "Address";
     if (free && ["kind", "to"].includes(changed) && aimed) text.value = kind.value === "name" ? aimed.name : this.#address(aimed);
     byId("port-field").hidden = !WITH_PORT.has(protocol.value);
+    byId("trace-field").hidden = !allows("operator");
     byId("path-field").hidden = protocol.value !== "http";
     if (WITH_PORT.has(protocol.value) && !port.value) port.value = aimed?.published_ports?.[0]?.match(/->(\d+)/)?.[1] ?? "8080";
     const source = this.#model?.known(from.value);
@@ -139,7 +141,7 @@ export class Check extends Emitter {
 
   /** @returns {Question} */
   #question() {
-    const { from, to, text, kind, protocol, port, path } = this.#fields;
+    const { from, to, text, kind, protocol, port, path, trace } = this.#fields;
     const free = text.value.trim();
     const destination = kind.value === "container" ? { container: to.value } : kind.value === "name" ? { name: free }
       : kind.value === "address" ? { address: free } : { host: true };
@@ -150,6 +152,7 @@ export class Check extends Emitter {
       ...(WITH_PORT.has(protocol.value) && { port: Number(port.value) }),
       ...(protocol.value === "http" && { path: path.value || "/" }),
       ...(protocol.value === "icmp" && { count: PINGS }),
+      ...(trace.checked && allows("operator") && { trace: true }),
     };
   }
 
@@ -163,19 +166,34 @@ export class Check extends Emitter {
     this.emit("journey", null);
     /** @type {Api["CheckResult"] | null} */
     const result = await this.#asking.ask(place, `Checking whether ${ends.from} reaches ${ends.to} …`, (signal) => (
-      call("POST", "/v1/connectivity/checks", body, { signal })));
-    if (result) this.#show(ends, result, model);
+      call("POST", "/v1/connectivity/checks", body, { signal }).catch((problem) => this.#refused(problem))));
+    if (result) this.#show(ends, result, model, body);
     byId("answer").scrollIntoView({ block: "start" });
+  }
+
+  /**
+   * A service that allows no traces says so once; the box is then off. Throws the problem, which is shown.
+   * @param {unknown} problem
+   * @returns {never}
+   */
+  #refused(problem) {
+    if (problem instanceof Problem && problem.code === "trace-not-allowed") {
+      const { trace } = this.#fields;
+      [trace.checked, trace.disabled] = [false, true];
+    }
+    throw problem;
   }
 
   /**
    * @param {Ends} ends
    * @param {Api["CheckResult"]} result
    * @param {Model} model
+   * @param {Question} body
    */
-  #show(ends, result, model) {
+  #show(ends, result, model, body) {
     const place = byId("outcome");
-    replace(place, outcomeView(ends, result, { again: () => this.run(), onFixed: () => this.emit("changed", null) }));
+    const more = { again: () => this.run(), onFixed: () => this.emit("changed", null), ...(body.trace && { traced: body }) };
+    replace(place, outcomeView(ends, result, more));
     announce(sentence(ends, result));
     const verdict = place.querySelector(".verdict");
     if (verdict instanceof HTMLElement) verdict.focus({ preventScroll: true });

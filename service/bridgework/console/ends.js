@@ -3,7 +3,7 @@
  *
  * @import { Container, Model } from "./model.js"
  * @typedef {"container" | "name" | "address" | "host"} Kind of a destination
- * @typedef {{source: Api["CheckSource"], destination: Api["CheckDestination"], protocol: string, port?: number, path?: string, count?: number}} Question
+ * @typedef {{source: Api["CheckSource"], destination: Api["CheckDestination"], protocol: string, port?: number, path?: string, count?: number, trace?: boolean}} Question
  *
  * @typedef {Object} Ends
  * @property {Kind} kind

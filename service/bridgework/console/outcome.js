@@ -8,6 +8,7 @@
  */
 import { h, icon, milliseconds } from "./dom.js";
 import { findingCard } from "./findings.js";
+import { traceView } from "./trace.js";
 
 /** @type {Record<string, string>} */
 const REASONS = {
@@ -58,16 +59,18 @@ export function sentence(asked, { verdict, measured }) {
 /**
  * @param {Ends} asked
  * @param {Api["CheckResult"]} result
- * @param {{again: () => void, onFixed: () => void}} options
+ * @param {{again: () => void, onFixed: () => void, traced?: unknown}} options `traced`: the check, if it asked for a trace
  * @returns {Child[]}
  */
-export function outcomeView(asked, result, { again, onFixed }) {
+export function outcomeView(asked, result, { again, onFixed, traced }) {
   const { verdict, findings, answered_by: there } = result;
   return [
     h("h3", { class: `verdict ${verdict}`, tabindex: "-1" }, icon(verdict), h("span", {}, sentence(asked, result))),
     there && h("p", { class: "answered" }, "Answered by the node ", h("b", {}, there.hostname), ", where the source is, through its instance at ", h("code", {}, there.instance), "."),
     sides(result),
     rail(asked, result),
+    result.trace && traceView(result.trace, sentence(asked, result), traced),
+    traced !== undefined && !result.trace && h("p", { class: "quiet" }, "There is no trace: no packet was sent."),
     findings.length > 0 && h("h3", { class: "why" }, verdict === "reachable" ? "Good to know" : "Cause and remedy"),
     findings.map((finding) => findingCard(finding, { again, onFixed, there })),
   ];

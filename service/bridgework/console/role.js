@@ -26,6 +26,9 @@ function needed(calls) {
   return calls.every(({ method }) => method === "GET") ? "viewer" : "operator";
 }
 
+/** Whether the caller has this role or a higher one. @param {string} role */
+export const allows = (role) => RANKS.indexOf(caller?.role ?? "") >= RANKS.indexOf(role);
+
 /**
  * Disable a button if the caller may not send its calls. Returns an element that tells the reason, or null.
  * @param {HTMLButtonElement} button
