@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bridgework.model import references
-from bridgework.model.check_request import CheckRequest, WantedMatrix
-from bridgework.model.checks import CheckResult, Finding, Question
+from bridgework.model.checks import CheckRequest, CheckResult, Finding, Question, WantedMatrix
 from bridgework.model.errors import NotFound
 from bridgework.model.snapshot import Container, Network, NodePlace, Reference, Snapshot
 from bridgework.model.topology_graph import Topology, TopologyFilter

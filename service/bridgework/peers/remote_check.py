@@ -5,9 +5,9 @@ from __future__ import annotations
 from bridgework.analysis.case import Case
 from bridgework.analysis.rules.overlay import silent_node
 from bridgework.model import references
-from bridgework.model.check_request import CheckRequest
 from bridgework.model.checks import (
     AddressDestination,
+    CheckRequest,
     CheckResult,
     Component,
     ContainerDestination,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridgework.model import references
-from bridgework.model.check_request import WantedMatrix
+from bridgework.model.checks import WantedMatrix
 from bridgework.model.errors import plainly
 from bridgework.model.peers import Delivered, Gap, World
 from bridgework.model.snapshot import Container, Snapshot

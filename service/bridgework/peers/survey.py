@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from bridgework.model.assembly import assembled
-from bridgework.model.check_request import CheckRequest, WantedMatrix
+from bridgework.model.checks import CheckRequest, WantedMatrix
 from bridgework.model.engine_port import Engine
 from bridgework.model.peers import Gap, Holder, Membership, Node, OverlayPlace, Survey, Swarm, World, overlays
 from bridgework.model.snapshot import Container, Endpoint, Network, NodePlace, Reference, Snapshot

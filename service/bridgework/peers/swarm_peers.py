@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridgework.model.check_request import CheckRequest, WantedMatrix
-from bridgework.model.checks import CheckResult, Finding, Question
+from bridgework.model.checks import CheckRequest, CheckResult, Finding, Question, WantedMatrix
 from bridgework.model.peers import Gap, Survey, World
 from bridgework.model.probe_port import ProbeRunner
 from bridgework.model.snapshot import Container, NodePlace, Snapshot

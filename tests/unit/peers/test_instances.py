@@ -10,7 +10,7 @@ import pytest
 
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
-from bridgework.model.check_request import WantedMatrix
+from bridgework.model.checks import WantedMatrix
 from bridgework.model.errors import NotFound
 from bridgework.model.peers import FORWARDED_HEADER, World
 from bridgework.model.snapshot import Container, NodePlace, Snapshot

@@ -9,8 +9,15 @@ from types import SimpleNamespace
 import pytest
 
 from bridgework.analysis import attachment, candidate_addresses
-from bridgework.model.check_request import CheckRequest
-from bridgework.model.checks import ContainerDestination, Measurement, ProbeRequest, Protocol, Reason, Verdict
+from bridgework.model.checks import (
+    CheckRequest,
+    ContainerDestination,
+    Measurement,
+    ProbeRequest,
+    Protocol,
+    Reason,
+    Verdict,
+)
 from bridgework.model.probe_port import Place, RunnerStatus
 from bridgework.policy.access import Policy
 from bridgework.use_cases.connectivity.check import check

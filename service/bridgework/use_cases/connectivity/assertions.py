@@ -6,8 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridgework.model.check_request import CheckRequest
-from bridgework.model.checks import CheckResult, Verdict
+from bridgework.model.checks import CheckRequest, CheckResult, Verdict
 from bridgework.model.errors import BridgeworkError
 from bridgework.model.snapshot import Snapshot
 from bridgework.use_cases.connectivity.check import check

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridgework.analysis.case import Case
-from bridgework.model.check_request import CheckRequest
 from bridgework.model.checks import (
     AddressDestination,
+    CheckRequest,
     CheckResult,
     ContainerDestination,
     Destination,

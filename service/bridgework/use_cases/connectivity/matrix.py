@@ -20,8 +20,7 @@ from bridgework.analysis.all_pairs.all_pairs import VERDICTS, MatrixPrediction, 
 from bridgework.analysis.attachment import IPV4, IPV6, EngineState
 from bridgework.analysis.rules.overlay import silent_pair
 from bridgework.model import references
-from bridgework.model.check_request import WantedMatrix
-from bridgework.model.checks import Finding, Reason, Verdict
+from bridgework.model.checks import Finding, Reason, Verdict, WantedMatrix
 from bridgework.model.errors import InputFault, InvalidInput, NotFound
 from bridgework.model.observations import Observation, Observations
 from bridgework.model.peers import Delivered, Gap, RemoteEnd, World

@@ -21,9 +21,9 @@ from bridgework.http.schemas.fields import (
     optional,
     required,
 )
-from bridgework.model.check_request import CheckRequest
 from bridgework.model.checks import (
     AddressDestination,
+    CheckRequest,
     ContainerDestination,
     Destination,
     HostDestination,

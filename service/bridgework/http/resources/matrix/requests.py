@@ -9,8 +9,7 @@ from marshmallow import ValidationError, post_load, validate, validates_schema
 
 from bridgework.http.resources.checks.requests import PORT_RULE, port_faults, port_field, protocol_field
 from bridgework.http.schemas.fields import Choice, Flag, Items, Request, Text, Whole, described, optional
-from bridgework.model.check_request import WantedMatrix
-from bridgework.model.checks import Protocol
+from bridgework.model.checks import Protocol, WantedMatrix
 
 MAX_CONTAINERS = 1000
 

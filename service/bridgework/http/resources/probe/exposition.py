@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from bridgework.model.check_request import CheckRequest
-from bridgework.model.checks import CheckResult, Measurement, Protocol, Verdict
+from bridgework.model.checks import CheckRequest, CheckResult, Measurement, Protocol, Verdict
 
 MEDIA_TYPE = "text/plain"
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
