@@ -1,4 +1,4 @@
-"""The trace of a check on the page. The answer was recorded on a real engine: a rule translates the port, another drops.
+"""The trace of a check on the page, with an answer of a real engine: one rule translates the port, another one drops.
 
 tests/engine/test_trace.py shows that a real engine gives such answers.
 """
@@ -30,7 +30,7 @@ def pair(console):
 
 
 def trace_box(console):
-    return console.page.get_by_label("Trace: show the packet’s way, step by step")
+    return console.page.get_by_label("Trace: show the packet")
 
 
 def fill_in(console):
@@ -71,7 +71,8 @@ def test_a_trace_shows_each_step_its_translation_and_where_the_packet_was_lost(p
     dropped = page.locator(".trace .step.lost")
     assert "-A DOCKER-USER -d 10.84.1.2/32 -p tcp -m tcp --dport 8080 -j DROP" in dropped.inner_text()
     assert "Lost here. hook forward, table ip filter" in dropped.inner_text()
-    assert "Lost: A rule of filter DOCKER-USER of the host drops the packet" in page.locator(".trace .note").inner_text()
+    told = page.locator(".trace .note").inner_text()
+    assert told.startswith("Lost: A rule of filter DOCKER-USER of the host drops the packet")
 
     copy = pair.button("Copy as text")
     copy.focus()
