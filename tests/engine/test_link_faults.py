@@ -3,11 +3,15 @@
 import subprocess
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from bridgework.app import create_app
+from bridgework.engine.client import EngineAddress
+from bridgework.settings import Settings
 from tests.support.api import check, codes, run
 from tests.support.engine_versions import DOCKER_28
 from tests.support.proves import proves
@@ -302,3 +306,67 @@ def test_a_port_of_a_routed_network_is_at_the_containers_own_address(api, raw, a
     answer = check(api, "client", {"address": endpoint(raw, "web", "open")["IPAddress"]}, protocol="tcp", port=8080)
     assert (answer["predicted"]["verdict"], answer["verdict"]) == ("reachable", "reachable")
     assert explained(answer, "gateway-mode-routed")["severity"] == "info"
+
+
+SERVER = """
+import socket
+listener = socket.create_server(("", 8080))
+while True:
+    connection, _ = listener.accept()
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.0 200 OK\\r\\nX-Long: " + b"x" * 8000 + b"\\r\\n\\r\\n")
+    connection.close()
+"""
+
+
+@pytest.fixture
+def far_server(raw, uplink):
+    """A server behind a router whose link to the host is small, and who keeps the ICMP errors to itself."""
+    far = f"{uplink}-far"
+    subprocess.run(["ip", "netns", "add", far], check=True)
+    raw.in_namespace("ip", "link", "set", "wan0", "mtu", "1500")
+
+    def router(*command):
+        subprocess.run(["ip", "netns", "exec", uplink, *command], check=True)
+
+    router("ip", "link", "set", "lan0", "mtu", "1300")
+    router("ip", "link", "add", "far0", "type", "veth", "peer", "name", "eth0", "netns", far)
+    router("ip", "address", "add", "198.51.100.1/24", "dev", "far0")
+    router("ip", "link", "set", "far0", "up")
+    router("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    router("iptables", "-A", "OUTPUT", "-p", "icmp", "--icmp-type", "fragmentation-needed", "-j", "DROP")
+    subprocess.run(["ip", "-n", far, "address", "add", "198.51.100.2/24", "dev", "eth0"], check=True)
+    subprocess.run(["ip", "-n", far, "link", "set", "eth0", "up"], check=True)
+    subprocess.run(["ip", "-n", far, "route", "add", "default", "via", "198.51.100.1"], check=True)
+    with subprocess.Popen(["ip", "netns", "exec", far, "python3", "-c", SERVER]) as server:
+        yield "198.51.100.2"
+        server.kill()
+    subprocess.run(["ip", "netns", "delete", far], check=True)
+
+
+@pytest.fixture
+def outward(api, engine, tokens_file):
+    """A client of a service that may probe the outside; ``api`` sweeps up."""
+    settings = Settings(tokens_file=tokens_file, stop_grace_s=1, probe_allowed_cidrs=["198.51.100.0/24"])
+    return replace(api, app=create_app(settings, EngineAddress(engine.docker_host)))
+
+
+@proves("pmtu-blackhole")
+@pytest.mark.usefixtures("pair")
+def test_a_way_that_loses_large_packets_in_silence_is_measured_and_the_network_fits_after_the_remedy(
+    outward, raw, far_server
+):
+    there = {"address": far_server}
+    assert check(outward, "client", there, protocol="icmp")["measured"]["verdict"] == "reachable"
+    large = {"protocol": "icmp", "payload_bytes": 1472, "dont_fragment": True, "timeout_ms": 500}
+    fault = explained(check(outward, "client", there, **large), "pmtu-blackhole")
+    assert fault["severity"] == "blocking"
+    assert fault["evidence"]["path_mtu_bytes"] == 1296
+    get = {"protocol": "http", "port": 8080, "timeout_ms": 1000}
+    answer = check(outward, "client", there, **get)
+    assert (answer["verdict"], answer["measured"]["reason"]) == ("unreachable", "timed-out")
+    fault = explained(answer, "pmtu-blackhole")
+    follow(outward, raw, fault)
+    answer = check(outward, "client", there, **get)
+    assert (answer["measured"]["verdict"], answer["measured"]["status"]) == ("reachable", 200)
+    assert "pmtu-blackhole" not in codes(answer["findings"])

@@ -91,9 +91,17 @@ class Case:
     def _prediction(self) -> Prediction:
         return predict(self.situations)
 
-    def weigh(self, measurement: Measurement, also: Mapping[Protocol, Measurement] | None = None) -> CheckResult:
-        """Join the prediction and a measurement. ``also`` are measurements of the same destination by protocol."""
-        return weigh(self._prediction, measurement, self.situations[0], also or {})
+    def weigh(
+        self,
+        measurement: Measurement,
+        also: Mapping[Protocol, Measurement] | None = None,
+        path_mtu_bytes: int | None = None,
+    ) -> CheckResult:
+        """Join the prediction and a measurement. ``also`` are measurements of the same destination by protocol.
+
+        ``path_mtu_bytes`` is the largest packet that passes, where larger ones are lost without an ICMP error.
+        """
+        return weigh(self._prediction, measurement, self.situations[0], also or {}, path_mtu_bytes)
 
     def is_surprised_by(self, measurement: Measurement) -> bool:
         """Whether more observations may explain the measurement: it differs, or neither side decides anything."""

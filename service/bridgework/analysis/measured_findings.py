@@ -10,6 +10,7 @@ from bridgework.analysis.rules.base import Situation, component_of
 from bridgework.analysis.rules.name import valid_names
 from bridgework.analysis.rules.overlay import place_of, silent_tunnel
 from bridgework.explanations import HOST, finding, of_network
+from bridgework.explanations.remedies import with_mtu
 from bridgework.model.checks import Component, Finding, Measurement, NameDestination, Prediction, Reason
 from bridgework.model.errors import Remedy
 
@@ -36,6 +37,28 @@ def from_the_wire(prediction: Prediction, measurement: Measurement, situation: S
         return
     known = frozenset(found.code for found in prediction.findings)
     yield from reader(_Measured(measurement, situation), known)
+
+
+def black_hole(
+    prediction: Prediction, measurement: Measurement, situation: Situation, path_mtu_bytes: int | None
+) -> Iterator[Finding]:
+    """Yield the finding for packets above the path MTU that are lost without an ICMP error."""
+    # A link that was seen to be too small explains it better.
+    if path_mtu_bytes is None or any(found.code == "mtu-mismatch" for found in prediction.findings):
+        return
+    network = situation.candidate.exit if situation.candidate else None
+    option = f"com.docker.network.driver.mtu={path_mtu_bytes}"
+    remedy = Remedy(f"Send packets of at most {path_mtu_bytes} bytes, or let ICMP pass on the way.")
+    if network is not None and network.bridge_name is not None and not situation.source.is_host:
+        remedy = with_mtu(situation.snapshot, network, path_mtu_bytes)
+    yield finding(
+        "pmtu-blackhole",
+        component_of(situation.source),
+        f"Packets of more than {path_mtu_bytes} bytes from {situation.source.name} to {measurement.address} are lost, "
+        f"and no ICMP error says so.",
+        remedy=remedy,
+        evidence={"path_mtu_bytes": path_mtu_bytes, "address": measurement.address, "option": option},
+    )
 
 
 def _source(measured: _Measured) -> Component:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from bridgework.analysis.measured_findings import from_the_wire
+from bridgework.analysis.measured_findings import black_hole, from_the_wire
 from bridgework.analysis.predict import ordered
 from bridgework.analysis.rules.base import Situation, component_of
 from bridgework.explanations import finding
@@ -62,17 +62,24 @@ _UNSEEN_WHEN_PASSED = {
 
 
 def weigh(
-    prediction: Prediction, measurement: Measurement, situation: Situation, also: Mapping[Protocol, Measurement]
+    prediction: Prediction,
+    measurement: Measurement,
+    situation: Situation,
+    also: Mapping[Protocol, Measurement],
+    path_mtu_bytes: int | None = None,
 ) -> CheckResult:
     """Join the two. ``also`` are measurements of the same destination by other protocols.
 
-    ``situation`` is the one that was measured: that of the first candidate address.
+    ``situation`` is the one that was measured: that of the first candidate address. ``path_mtu_bytes`` is the largest
+    packet that passes, where larger ones are lost without an ICMP error.
     """
     component = component_of(situation.source)
+    hole = list(black_hole(prediction, measurement, situation, path_mtu_bytes))
     found = [
         *_as_it_turned_out(prediction, measurement),
         *from_the_wire(prediction, measurement, situation),
-        *_surprise(prediction, measurement, component),
+        *hole,
+        *(() if hole else _surprise(prediction, measurement, component)),
         *_icmp_only(measurement, situation, also, component),
     ]
     verdict = measurement.verdict

@@ -233,6 +233,19 @@ ROWS = (
         references=("https://github.com/moby/moby/issues/26492",),
     ),
     Explanation(
+        "pmtu-blackhole",
+        BLOCKING,
+        "A link on the way takes only smaller packets, and the ICMP errors that would say so are dropped. The sender "
+        "repeats its large packets without end: connections open and then hang.",
+        "After a large ping that must not be fragmented, or an HTTP request whose connection opened, timed out: a "
+        "small ping passes, and a bisection with pings that must not be fragmented finds the largest size that passes.",
+        "Move the containers to a network whose com.docker.network.driver.mtu is the path MTU. Better, let ICMP "
+        "fragmentation needed and packet too big pass on the way.",
+        "Packets of more than 1400 bytes from tomcat81 to 192.0.2.80 are lost, and no ICMP error says so.",
+        seen="A connection opens, small requests work, and a large answer, an upload or a TLS handshake hangs.",
+        references=("https://github.com/moby/moby/issues/12565", "https://www.rfc-editor.org/rfc/rfc2923"),
+    ),
+    Explanation(
         "bridge-address-missing",
         BLOCKING,
         "The bridge of the network no longer has the address that is the gateway of its containers. They reach neither "

@@ -117,7 +117,7 @@ _ROWS = (
         "A connection opens, and then it is slow or hangs",
         f"{_CHECK}, with `icmp`, `dont_fragment` and a `payload_bytes` of 1472.",
         _codes("""
-            mtu-mismatch mtu-exceeds-egress container-paused neighbour-table-full search-list-detours
+            mtu-mismatch pmtu-blackhole mtu-exceeds-egress container-paused neighbour-table-full search-list-detours
             dns-upstream-failed dns-upstream-outdated name-ambiguous
         """),
     ),

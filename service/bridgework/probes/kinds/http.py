@@ -41,6 +41,10 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
             return Attempt(reason=Reason.UNEXPECTED_ANSWER, detail=detail)
         except ConnectionResetError:
             raise  # http.client.RemoteDisconnected is both this and an HTTPException
+        except TimeoutError:
+            # The connection opened: that the answer is lost may be a matter of the size of its packets.
+            opened_ms = round((connected - started) * 1000, 3)
+            return Attempt(reason=Reason.TIMED_OUT, phases_ms=Phases(connect=opened_ms))
         except http.client.HTTPException as error:
             return Attempt(reason=Reason.UNEXPECTED_ANSWER, detail=f"no HTTP answer: {type(error).__name__}")
     ended = time.perf_counter()

@@ -7,6 +7,7 @@ check make the expensive observations (routes, links, the host's firewall) and p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from bridgework.analysis.case import Case
 from bridgework.model.checks import (
@@ -27,6 +28,7 @@ from bridgework.model.peers import World
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.probe_policy import literal
 from bridgework.use_cases.connectivity.observe import Ends, observe_full, observe_quick
+from bridgework.use_cases.connectivity.path_mtu import black_hole
 from bridgework.use_cases.connectivity.trace import not_from_here, send_traced, with_trace
 from bridgework.use_cases.services import Services
 
@@ -53,10 +55,16 @@ def check(services: Services, snapshot: Snapshot, request: CheckRequest) -> Chec
 
 def _check_here(services: Services, case: Case, ends: Ends) -> CheckResult:
     measurement = _measure(services, case, ends)
+    path_mtu = _path_mtu(services, case, ends, measurement)
     if not case.is_surprised_by(measurement):
-        return case.weigh(measurement)
+        return case.weigh(measurement, path_mtu_bytes=path_mtu)
     case = case.with_observations(observe_full(services, case, ends))
-    return case.weigh(measurement, _other_protocols(services, case, ends, measurement))
+    return case.weigh(measurement, _other_protocols(services, case, ends, measurement), path_mtu)
+
+
+def _path_mtu(services: Services, case: Case, ends: Ends, measurement: Measurement) -> int | None:
+    """Return the path MTU where packets above it are lost in silence. The address is one that was probed already."""
+    return black_hole(partial(_send, services, case.snapshot, ends), case.question.probe, measurement)
 
 
 def _check_traced(services: Services, case: Case, ends: Ends) -> CheckResult:
@@ -77,7 +85,8 @@ def _check_traced(services: Services, case: Case, ends: Ends) -> CheckResult:
     if observed:
         case = case.with_observations(observed[0])
         also = _other_protocols(services, case, ends, measurement)
-    return with_trace(case, ends, case.weigh(measurement, also), record)
+    result = case.weigh(measurement, also, _path_mtu(services, case, ends, measurement))
+    return with_trace(case, ends, result, record)
 
 
 def _measure(services: Services, case: Case, ends: Ends) -> Measurement:
