@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from bridgework.analysis.attachment import parsed, version_of
+from bridgework.analysis.attachment import IPV6, parsed, version_of
 from bridgework.analysis.routing import subnet_of
 from bridgework.firewall.iptables_save import ruleset_of
 from bridgework.firewall.nft_json import tables_of
@@ -43,10 +43,20 @@ def ruleset_of_host(rules: FirewallRules, version: int) -> Ruleset | None:
     """Return the rules of one IP version that were observed; ``None`` where none were, or where nft's are not read."""
     # Kept by the object, which is the same one while the host's rules are.
     chains, native = rules.chains_of(version), rules.native_rules
-    if chains is None and not native:
+    if (chains is None and not native) or rules.other_chains is None:
         return None
+    # Both variants are in force at once, at the same hooks and priorities. Which of two chains with one priority comes
+    # first is not visible: that of the variant that was loaded last. It matters only where both translate or set marks.
+    others = [(name, chain) for name, chain in rules.other_chains if name.startswith("ip6") == (version == IPV6)]
+    program = next((name for name, _ in others), None)
     try:
-        return Ruleset((*ruleset_of(chains or (), version), *_native(native or "")))
+        return Ruleset(
+            (
+                *ruleset_of(chains or (), version),
+                *ruleset_of((c for _, c in others), version, program),
+                *_native(native or ""),
+            )
+        )
     except (KeyError, TypeError, ValueError):
         # nft printed a form that its document does not describe. Half of the rules would prove nothing.
         return None

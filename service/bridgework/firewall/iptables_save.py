@@ -26,13 +26,16 @@ _NAT_PRIORITIES = {"PREROUTING": -100, "INPUT": 100, "OUTPUT": -100, "POSTROUTIN
 _FAMILY = {4: "ip", 6: "ip6"}
 
 
-def ruleset_of(chains: Iterable[FirewallChain], version: int) -> tuple[Table, ...]:
-    """Return the tables of one IP version, from the chains that ``iptables-save`` or ``ip6tables-save`` printed."""
+def ruleset_of(chains: Iterable[FirewallChain], version: int, program: str | None = None) -> tuple[Table, ...]:
+    """Return the tables of one IP version, from the chains that ``iptables-save`` or ``ip6tables-save`` printed.
+
+    ``program`` is the program that changes them, where it is not the plain ``iptables`` or ``ip6tables``.
+    """
     # The dumps of iptables-legacy and of iptables-nft have the same form, and both can be in force at once.
     tables: dict[str, dict[str, Chain]] = {}
     for chain in chains:
         tables.setdefault(chain.table, {})[chain.name] = _chain(chain)
-    return tuple(Table(_FAMILY[version], name, found) for name, found in tables.items())
+    return tuple(Table(_FAMILY[version], name, found, program) for name, found in tables.items())
 
 
 def _chain(chain: FirewallChain) -> Chain:

@@ -156,11 +156,15 @@ _FAMILIES = {4: "ip", 6: "ip6"}
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: ``family`` is ``ip``, ``ip6``, ``inet`` or ``bridge``; jumps stay inside it."""
+    """A table: ``family`` is ``ip``, ``ip6``, ``inet`` or ``bridge``; jumps stay inside it.
+
+    ``program`` changes a table of iptables that the plain ``iptables`` or ``ip6tables`` does not.
+    """
 
     family: str
     name: str
     chains: Mapping[str, Chain]
+    program: str | None = None
 
     def serves(self, version: int) -> bool:
         """Return whether packets of this IP version come here."""

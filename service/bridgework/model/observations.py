@@ -260,7 +260,9 @@ class FirewallRules:
     ``chains`` are those of iptables, ``ipv6_chains`` those of ip6tables. ``native_rules`` are the tables that were
     written to nftables directly, as ``nft --json list table`` prints them: ``""`` where there are none. ``switches``
     are sysctls of forwarding and of br_netfilter; one that does not exist is left out. ``docker`` says which of the
-    engine's own rules are in force. ``state`` differs after every change; ``None`` where the kernel does not tell it.
+    engine's own rules are in force. ``other_chains`` are those of the other variant of iptables (legacy beside
+    nf_tables, or the reverse), each with the program that changes it, such as ``ip6tables-legacy``: ``None`` where it
+    has rules that could not be read. ``state`` differs after every change; ``None`` where the kernel does not tell it.
     """
 
     chains: tuple[FirewallChain, ...] | None = None
@@ -269,6 +271,7 @@ class FirewallRules:
     switches: tuple[tuple[str, str], ...] = ()
     docker: DockerRules = DockerRules()
     state: str | None = None
+    other_chains: tuple[tuple[str, FirewallChain], ...] | None = ()
 
     def chains_of(self, version: int) -> tuple[FirewallChain, ...] | None:
         """Return the chains of iptables or of ip6tables."""

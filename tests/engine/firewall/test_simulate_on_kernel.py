@@ -35,6 +35,23 @@ MEMBERS = {
     "out": ("10.52.0.2", "up0"),
 }
 WAIT_S = 0.25
+NO_RULES = "".join(
+    f"*{table}\n" + "".join(f":{chain} ACCEPT [0:0]\n" for chain in chains) + "COMMIT\n"
+    for table, chains in {
+        "raw": ("PREROUTING", "OUTPUT"),
+        "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+        "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    }.items()
+)
+# Beside the filter table of iptables-legacy: a packet must pass both.
+SECOND_FILTER = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A FORWARD -i br1 -p tcp -m tcp --dport 81 -j DROP
+-A INPUT -i up0 -p tcp -m tcp --dport 8080 -j REJECT
+COMMIT
+"""
 
 
 def sh(*command, feed=None):
@@ -132,9 +149,16 @@ class World:
     def flush(self):
         host = self.name("host")
         sh("ip", "netns", "exec", host, "nft", "flush", "ruleset")
+        sh("ip", "netns", "exec", host, "iptables-legacy-restore", feed=NO_RULES)
 
     def restore(self, text):
         sh("ip", "netns", "exec", self.name("host"), "iptables-restore", feed=text)
+
+    def restore_both(self, text):
+        """Give the tables before ``*nat`` to iptables-legacy, and the rest with a second filter to iptables-nft."""
+        legacy, nf_tables = text.split("*nat")
+        sh("ip", "netns", "exec", self.name("host"), "iptables-legacy-restore", feed=legacy)
+        self.restore(SECOND_FILTER + "*nat" + nf_tables)
 
     def restore_native(self, text):
         made = sh("ip", "netns", "exec", self.name("host"), "iptables-restore-translate", "-f", "/dev/stdin", feed=text)
@@ -148,7 +172,9 @@ class World:
 
     def _read(self):
         chains = firewall.parse(sh("iptables-save", "-c"))
-        return Ruleset((*ruleset_of(chains, 4), *tables_of(sh("nft", "-j", "list", "ruleset"))))
+        others = [chain for program, chain in firewall.other_chains() if program == "iptables-legacy"]
+        native = tables_of(sh("nft", "-j", "list", "ruleset"))
+        return Ruleset((*ruleset_of(chains, 4), *ruleset_of(others, 4, "iptables-legacy"), *native))
 
 
 class Router:
@@ -312,9 +338,9 @@ def predicted(ruleset, source, address, port):
     return (third if third.verdict == simulate.REJECTED else back).verdict, third
 
 
-def compare(world, seed, text, *, native):
+def compare(world, seed, text, *, by):
     dice = Dice(seed * 7 + 1)
-    (world.restore_native if native else world.restore)(text)
+    {"iptables": world.restore, "nftables": world.restore_native, "both": world.restore_both}[by](text)
     ruleset = world.ruleset()
     compared = 0
     for source, address, port in questions(dice):
@@ -331,12 +357,13 @@ def compare(world, seed, text, *, native):
     return compared
 
 
-@pytest.mark.parametrize("native", [False, True], ids=["iptables", "nftables"])
-def test_random_rules_do_what_the_simulation_says(world, native):
+@pytest.mark.parametrize("by", ["iptables", "nftables", "both"])
+def test_random_rules_do_what_the_simulation_says(world, by):
+    """``both``: raw, mangle and filter by iptables-legacy, nat and another filter by iptables-nft."""
     started, compared = time.monotonic(), 0
     for seed in range(ROUNDS):
         text = Dice(seed).rules()
         world.flush()
-        compared += compare(world, seed, text, native=native)
+        compared += compare(world, seed, text, by=by)
         assert time.monotonic() - started < 600
     assert compared > ROUNDS

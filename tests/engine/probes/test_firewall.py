@@ -1,5 +1,7 @@
 """What of the host's firewall is the engine's own: seen on a real engine, with and without iptables at hand."""
 
+import json
+import subprocess
 import sys
 
 import pytest
@@ -77,3 +79,41 @@ def test_where_the_old_iptables_is_in_use_nothing_follows_from_what_nf_tables_ha
     monkeypatch.setattr(firewall, "kernel_chains", frozenset)
     monkeypatch.setattr(firewall, "_legacy_in_use", lambda _: True)
     assert firewall.docker_rules(None, None) == DockerRules()
+
+
+BOTH = """
+import json
+from bridgework.probes.kernel import firewall
+
+PROGRAM = {program!r}
+if PROGRAM:
+    firewall._PROGRAMS = {{4: PROGRAM, 6: PROGRAM.replace("iptables-save", "ip6tables-save")}}
+others = firewall.other_chains()
+print(json.dumps(others and [[name, [rule[2] for rule in chain.rules]] for name, chain in others if chain.rules]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "variants", "expected"),
+    [
+        (None, (), []),
+        (None, ("iptables-nft",), []),
+        (None, ("iptables-legacy", "ip6tables-legacy"), ["iptables-legacy", "ip6tables-legacy"]),
+        (None, ("iptables-nft", "iptables-legacy"), ["iptables-legacy"]),
+        ("iptables-legacy-save", ("iptables-nft", "iptables-legacy"), ["iptables-nft"]),
+        ("iptables-legacy-save", ("iptables-legacy",), []),
+        ("/nowhere/iptables-save", ("iptables-legacy",), None),
+    ],
+)
+def test_the_rules_of_the_other_variant_of_iptables_are_read(tmp_path, program, variants, expected):
+    """In a namespace of its own. The plain program is iptables-nft's here, or that of ``program``."""
+    if program == "iptables-legacy-save":
+        for kind in ("iptables", "ip6tables"):
+            for plain, leads_to in ((f"{kind}-save", f"{kind}-legacy-save"), (f"{kind}-nft-save",) * 2):
+                (tmp_path / plain).symlink_to(f"/usr/sbin/{leads_to}")
+        program = str(tmp_path / "iptables-save")
+    rules = " && ".join(f"{variant} -A FORWARD -j DROP" for variant in variants) or "true"
+    inside = f"{rules} && exec {sys.executable} -c '{BOTH.format(program=program).replace(chr(39), chr(34))}'"
+    done = subprocess.run(["unshare", "--net", "sh", "-c", inside], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found == (None if expected is None else [[name, ["-A FORWARD -j DROP"]] for name in expected] or [])

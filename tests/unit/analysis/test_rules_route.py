@@ -501,6 +501,19 @@ def test_a_rule_of_a_persons_that_matches_is_quoted(rules, expected):
         assert finding_of(prediction, expected[0]).remedy.commands[0].startswith("iptables -D DOCKER-USER ")
 
 
+def test_a_rule_of_the_other_variant_of_iptables_drops_too():
+    one, two = on(FRONT, "a", 2), on(FRONT, "b", 3)
+    plain = firewall(chain("FORWARD", "-A FORWARD -j DOCKER-FORWARD"), chain("DOCKER-FORWARD"))
+    dropping = ("iptables-legacy", chain("FORWARD", "-A FORWARD -p tcp -j DROP", "-A FORWARD -p icmp -j DROP"))
+    beside = seen(firewall=replace(plain, other_chains=(dropping,)))
+    found = finding_of(predict(world(FRONT, one, two), ask(one, two), beside), "user-firewall-drop")
+    assert found.remedy.commands == ("iptables-legacy -D FORWARD -p icmp -j DROP",)
+    # Those of IPv6 do not see a packet of IPv4. Where the other variant has rules that were not read, nothing is said.
+    for others in ((("ip6tables-legacy", dropping[1]),), None):
+        observations = seen(firewall=replace(plain, other_chains=others))
+        assert codes(predict(world(FRONT, one, two), ask(one, two), observations)) == []
+
+
 def test_an_engine_with_native_rules_that_has_none_is_told_so():
     one = on(FRONT, "a", 2)
     chains = (chain("INPUT", policy="ACCEPT"), chain("FORWARD", policy="ACCEPT"))

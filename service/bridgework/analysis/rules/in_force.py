@@ -108,14 +108,18 @@ def _dropped(situation: Situation, step: Step) -> Finding:
 def _deletion(step: Step) -> tuple[str, ...]:
     rule, place = step.rule, step.place
     if rule is None:
-        return (f"{_PROGRAM[step.before.version]} -P {place.chain.name} ACCEPT",)
+        return (f"{_program(step)} -P {place.chain.name} ACCEPT",)
     # A rule of nftables has a handle and can be deleted by it; one of iptables is deleted by its own text.
     if rule.handle is not None:
         return (f"nft delete rule {place.table.family} {place.table.name} {place.chain.name} handle {rule.handle}",)
     deletion = rule.text.split(" ", 1)[1] if rule.text.startswith("-A ") else f"{place.chain.name} {rule.text}"
-    program = _PROGRAM[step.before.version]
+    program = _program(step)
     table = "" if place.table.name == "filter" else f" -t {place.table.name}"
     return (f"{program}{table} -D {deletion}",)
+
+
+def _program(step: Step) -> str:
+    return step.place.table.program or _PROGRAM[step.before.version]
 
 
 def _evidence(step: Step, owner: str | None = None) -> dict[str, object]:
@@ -151,4 +155,4 @@ def _acceptance(situation: Situation, step: Step) -> str:
         return f"nft insert rule {where} {' '.join([*matches, 'accept'])}"
     matches = [f"-i {bridge}"] if bridge else []
     matches += [f"-p {transport}", f"--dport {port}"] if transport else []
-    return f"{_PROGRAM[step.before.version]} -I {place.chain.name} {' '.join([*matches, '-j ACCEPT'])}"
+    return f"{_program(step)} -I {place.chain.name} {' '.join([*matches, '-j ACCEPT'])}"

@@ -71,13 +71,13 @@ def read_rules(watch: RulesWatch, inode: int, ends: float) -> FirewallRules:
 
 
 def _read_once(watch: RulesWatch, inode: int, ends: float) -> FirewallRules:
-    ipv4, ipv6 = chains(IPV4), chains(IPV6)
-    rules = docker_rules(ipv4, ipv6)
+    ipv4, ipv6, others = chains(IPV4), chains(IPV6), other_chains()
+    rules = docker_rules(_with(ipv4, others, "iptables-"), _with(ipv6, others, "ip6tables-"))
     if rules.skips_loopback is None:
         # Looks at all processes. The NAT rules say the same where there are any.
         proxies = listeners.docker_proxies(inode, ends)
         rules = replace(rules, proxies=None if proxies is None else len(proxies))
-    return FirewallRules(ipv4, ipv6, native_rules(), watch.switches(), rules)
+    return FirewallRules(ipv4, ipv6, native_rules(), watch.switches(), rules, other_chains=others)
 
 
 def chains(version: int = IPV4) -> tuple[FirewallChain, ...] | None:
@@ -86,6 +86,41 @@ def chains(version: int = IPV4) -> tuple[FirewallChain, ...] | None:
         return parse(_run([_PROGRAMS[version], "-c"]))
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def other_chains() -> tuple[tuple[str, FirewallChain], ...] | None:
+    """Return the chains of the variant of iptables that the plain program is not, where that variant has tables.
+
+    ``None`` where it has, and its program is missing or refused.
+    """
+    found: list[tuple[str, FirewallChain]] = []
+    for version, program in _PROGRAMS.items():
+        plain = Path(program)
+        # Debian's alternatives: the plain name leads to the program of one variant.
+        is_legacy = "legacy" in plain.resolve().name
+        if not (_nf_tables_in_use(version) if is_legacy else _legacy_in_use(version)):
+            continue
+        name = plain.name.replace("tables-", "tables-nft-" if is_legacy else "tables-legacy-")
+        try:
+            found += [(name.removesuffix("-save"), c) for c in parse(_run([str(plain.with_name(name)), "-c"]))]
+        except (OSError, subprocess.SubprocessError):
+            return None
+    return tuple(found)
+
+
+def _with(
+    chains: tuple[FirewallChain, ...] | None, others: tuple[tuple[str, FirewallChain], ...] | None, program: str
+) -> tuple[FirewallChain, ...] | None:
+    """Return the chains of both variants: the engine can use either. ``None`` where one of them was not read."""
+    if chains is None or others is None:
+        return None
+    return (*chains, *(chain for name, chain in others if name.startswith(program)))
+
+
+def _nf_tables_in_use(version: int) -> bool:
+    """Return whether nf_tables has tables as iptables-nft keeps them."""
+    family = _FAMILIES[version]
+    return any(chain.family == family and chain.table in _IPTABLES_TABLES for chain in kernel_chains() or ())
 
 
 def docker_rules(ipv4: tuple[FirewallChain, ...] | None, ipv6: tuple[FirewallChain, ...] | None) -> DockerRules:
