@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from bridgework.firewall.ruleset import ESTABLISHED, REPLY, Hook, Packet, Ruleset
+from bridgework.firewall.ruleset import ESTABLISHED, LOCAL, REPLY, Hook, Packet, Ruleset
 from bridgework.firewall.walk import (
     ACCEPTED,
     DROPPED,
@@ -154,10 +154,10 @@ def _leaving(walk: Walk, packet: Packet) -> Packet:
 
 def _sent(walk: Walk, packet: Packet) -> Packet:
     # The source address is that of the first route; a later change of the destination keeps it.
-    packet = typed(walk.routing, packet)
     route = routed(walk.routing, packet)
     packet = replace(packet, incoming=None, outgoing=route.interface or "lo", source=packet.source or route.source)
-    packet = walk.hook(Hook.OUTPUT, packet)
+    # Without an address on the interface the kernel takes another one of the host's: local as well.
+    packet = walk.hook(Hook.OUTPUT, replace(typed(walk.routing, packet), source_type=LOCAL))
     # The kernel looks the route up again: a rule may have changed the destination or the mark.
     route = routed(walk.routing, packet)
     packet = walk.hook(Hook.POSTROUTING, replace(packet, outgoing=route.interface or "lo"))

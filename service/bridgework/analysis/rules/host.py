@@ -26,7 +26,7 @@ from bridgework.analysis.rules.base import (
 )
 from bridgework.analysis.rules.listener import is_loopback, matching, sockets_of, unserved
 from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped
-from bridgework.analysis.rules.simulated import Fate, fate_of, options_explain, walk_of
+from bridgework.analysis.rules.simulated import options_explain, walk_of
 from bridgework.explanations import of_container, remedies
 from bridgework.firewall import simulate
 from bridgework.model.checks import Finding, Protocol, Severity
@@ -102,7 +102,9 @@ def publication(situation: Situation) -> Publication | None:
 def _delivery(situation: Situation, candidate: Candidate, publisher: Attachment, home: Network | None) -> Delivery:
     """Decide what answers at the published port, by where the packet comes from."""
     walked = walk_of(situation)
-    if walked is not None and walked.there.verdict != simulate.UNKNOWN:
+    # The kernel routes no packet from ::1 to another host, whatever a rule translates it to.
+    stays = candidate.version != IPV4 and ip_address(candidate.address).is_loopback
+    if walked is not None and walked.there.verdict != simulate.UNKNOWN and not stays:
         # The rules in force were seen: either one of them translates the port, or only a socket can answer.
         return Delivery.RULES if walked.is_translated else _proxy_or(Delivery.NOTHING, situation.observations)
     return _delivery_by_options(situation, candidate, publisher, home)
@@ -298,7 +300,8 @@ def published_by_route(situation: Situation) -> Findings:
     if candidate is None or found is None:
         return
     network = found.home
-    if found.delivery is Delivery.RULES and fate_of(situation) is Fate.PASSES:
+    walked = walk_of(situation)
+    if walked is not None and walked.is_translated:
         return
     # In this mode the engine publishes nothing at the host's addresses.
     if network is not None and gateway_mode(network, candidate.version) == "routed":

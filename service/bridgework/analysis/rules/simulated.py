@@ -135,7 +135,8 @@ def _kept(situation: Situation, rules: FirewallRules) -> _Kept:
 
 
 def _passes_the_host(situation: Situation, candidate: Candidate) -> bool:
-    if candidate.way not in {Way.DIRECT, Way.FORWARDED}:
+    # What the host sends to itself passes its rules too. A container's own packets to itself do not leave it.
+    if candidate.way is Way.NO_ROUTE or (candidate.way is Way.LOCAL and not situation.source.is_host):
         return False
     # Macvlan, ipvlan and overlay networks do not pass the host's bridges, nor does what leaves by one of them.
     if candidate.way is Way.DIRECT and candidate.network is not None and candidate.network.driver != "bridge":
