@@ -149,3 +149,42 @@ def test_a_restart_with_other_settings_is_noticed(tokens_file, release):
         expected = "reachable" if release >= (29, 0) else "unreachable"
         assert (answer["predicted"]["verdict"], answer["verdict"]) == (expected, expected)
         assert "proxy" not in [hop["kind"] for hop in answer["predicted"]["path"]]
+
+
+def test_the_matrix_predicts_what_a_rule_does_to_one_container_of_twenty(tokens_file, release):
+    with engine_with({}, tokens_file) as (api, made):
+        raw = Raw(made)
+        names = [f"{net}-{number}" for net in ("left", "right") for number in range(10)]
+        for net in ("left", "right"):
+            api.post("/v1/networks", {"name": net}, status=201)
+        for name in names:
+            # Port 8080 is published of all, each at a port of its own that the engine chooses.
+            port = {"container_port": 8080, "protocol": "tcp"}
+            run(api, name, network_mode=name.partition("-")[0], command=LISTENING, published_ports=[port])
+        addresses = {name: api.get(f"/v1/containers/{name}")["endpoints"][0]["ipv4_address"] for name in names}
+        asked = {"containers": names, "protocol": "tcp", "port": 8080, "timeout_ms": 500}
+
+        def reached(source):
+            found = api.post("/v1/connectivity/matrix", asked)
+            assert found["summary"]["surprises"] == 0
+            row = found["verdicts"][names.index(source)]
+            return {name for name, verdict in zip(names, row, strict=True) if verdict == "reachable"}
+
+        near = {name for name in names if name.startswith("left")} - {"left-0"}
+        assert reached("left-0") == near
+        raw.in_namespace("iptables", "-I", "FORWARD", "-d", addresses["left-3"], "-j", "DROP")
+        assert reached("left-0") == near - {"left-3"}
+        assert reached("left-3") == set(), "answers are dropped as well"
+        raw.in_namespace("iptables", "-D", "FORWARD", "-d", addresses["left-3"], "-j", "DROP")
+        bridge = api.get("/v1/networks/right")["bridge_name"]
+        if release >= (29, 0):
+            # The published port is open, and only this rule keeps other bridges from the container's own address.
+            rule = ["PREROUTING", "-d", addresses["right-5"], "!", "-i", bridge, "-j", "DROP"]
+            raw.in_namespace("iptables", "-t", "raw", "-D", *rule)
+            assert reached("left-0") == near | {"right-5"}
+        else:
+            for both in (bridge, api.get("/v1/networks/left")["bridge_name"]):
+                raw.in_namespace("iptables", "-D", "DOCKER-ISOLATION-STAGE-2", "-o", both, "-j", "DROP")
+            opened = {name for name in names if name.startswith("right")}
+            # From Docker 28.2 on, the raw table keeps other bridges away from each container.
+            assert reached("left-0") == near | (opened if release < (28, 0) else set())

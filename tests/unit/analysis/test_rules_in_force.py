@@ -123,6 +123,15 @@ def test_a_published_port_is_answered_by_whatever_the_rules_in_force_lead_to():
     assert finding_of(stopped, "bridges-isolated").evidence["owner"] == "Docker"
 
 
+@pytest.mark.parametrize(("value", "expected"), [("1", []), ("0", ["ip-forward-off"])])
+def test_without_forwarding_nothing_passes_from_one_bridge_to_another(value, expected):
+    rules = firewall(PLAIN, DNAT, switches=(*NF, ("net.ipv4.ip_forward", value)))
+    assert codes(asked(ask(ONE, WEB), rules)) == expected
+    assert codes(asked(AT_HOST, rules, userland_proxy=False)) == expected
+    assert codes(asked(ask(ONE, TWO), rules)) == []
+    assert codes(asked(ask("host", WEB), rules)) == []
+
+
 def test_an_address_of_the_host_is_told_by_its_interfaces():
     link = Interface(2, "eth0", "device", None, 1500, "up", (), (InterfaceAddress("192.0.2.9", 24, "ipv4", "global"),))
     host = HostObservation(Observation(1, interfaces=(link,)))

@@ -29,11 +29,13 @@ from bridgework.analysis.rules.base import (
     unseen,
 )
 from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped, routed_is_open
-from bridgework.analysis.rules.simulated import options_explain
+from bridgework.analysis.rules.simulated import options_explain, walk_of
 from bridgework.explanations import remedies
 from bridgework.model.checks import ContainerDestination, Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Network
+
+_FORWARDING = {IPV4: "net.ipv4.ip_forward", IPV6: "net.ipv6.conf.all.forwarding"}
 
 
 def no_route(situation: Situation) -> Findings:
@@ -298,17 +300,39 @@ def _covers(destination: str, address: str) -> bool:
         return False
 
 
+def forwarding_is_off(situation: Situation) -> Findings:
+    """Find a packet that the host would have to forward from one bridge to another, while it forwards nothing."""
+    candidate, walked = situation.candidate, walk_of(situation)
+    if candidate is None or walked is None or candidate.is_outside:
+        return
+    # A published port may be translated to a container on another bridge.
+    arrived = walked.there.packet
+    routed = arrived.incoming is not None and arrived.outgoing not in {None, arrived.incoming}
+    if routed and _forwards(situation, candidate) is False:
+        yield _forwarding_off(candidate)
+
+
+def _forwards(situation: Situation, candidate: Candidate) -> bool | None:
+    """Return whether the host forwards packets of this IP version; ``None`` where that was not seen."""
+    rules, host = situation.observations.firewall, situation.observations.host
+    if rules is not None and rules.switches:
+        return rules.switch(_FORWARDING[candidate.version])
+    return None if host is None else (host.ipv4_forwarding if candidate.version == IPV4 else host.ipv6_forwarding)
+
+
+def _forwarding_off(candidate: Candidate) -> Finding:
+    # The engine sets this at its start. A sysctl file or another program may reset it later.
+    switch = _FORWARDING[candidate.version]
+    remedy = Remedy("Switch forwarding on.", commands=(f"sysctl -w {switch}=1",))
+    return finding("ip-forward-off", HOST, f"{switch} is 0 on the host.", remedy=remedy, evidence={switch: 0})
+
+
 def _leaving(situation: Situation, candidate: Candidate) -> Findings:
     """Find what the host does not do for a packet that leaves: forward it, and masquerade it."""
     if situation.source.is_host:
         return
-    host = situation.observations.host
-    forwards = None if host is None else (host.ipv4_forwarding if candidate.version == IPV4 else host.ipv6_forwarding)
-    if forwards is False:
-        # The engine sets this at its start. A sysctl file or another program may reset it later.
-        switch = "net.ipv4.ip_forward" if candidate.version == IPV4 else "net.ipv6.conf.all.forwarding"
-        remedy = Remedy("Switch forwarding on.", commands=(f"sysctl -w {switch}=1",))
-        yield finding("ip-forward-off", HOST, f"{switch} is 0 on the host.", remedy=remedy, evidence={switch: 0})
+    if _forwards(situation, candidate) is False:
+        yield _forwarding_off(candidate)
     # Without masquerading the packet keeps the container's address, which other hosts have no route to.
     if candidate.exit is not None and (
         not masquerades(candidate.exit) or gateway_mode(candidate.exit, candidate.version) == "routed"

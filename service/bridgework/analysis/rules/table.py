@@ -113,6 +113,7 @@ ROUTE = (
         _at(Step.ROUTING, "macvlan-host-filtered", "gateway-mode-isolated", "no-shared-network"),
         route.host_is_not_there,
     ),
+    Rule(_at(Step.ROUTING, "ip-forward-off"), route.forwarding_is_off),
     Rule(
         _at(Step.ROUTING, "host-no-route", "ip-forward-off")
         | _at(Step.EXIT, "vlan-without-parent", "wrong-default-gateway")
