@@ -413,3 +413,147 @@ def test_a_port_that_differs_by_family(here):
     here.api.delete("/v1/containers/web?force=true")
     run(here.api, "web", published_ports=[PORT])
     assert "host-port-differs-by-family" not in codes(diagnosis(here))
+
+
+# -- what checks say -----------------------------------------------------------------------------------------------
+
+
+def fails(here, source, destination, code, **fields):
+    """The finding of a check that fails as it was predicted to."""
+    answer = check(here.api, source, destination, timeout_ms=400, **fields)
+    assert (answer["predicted"]["verdict"], answer["verdict"]) == ("unreachable", "unreachable"), answer
+    (found,) = [finding for finding in answer["findings"] if finding["code"] == code]
+    return found
+
+
+def works(here, source, destination, **fields):
+    answer = check(here.api, source, destination, timeout_ms=400, **fields)
+    assert (answer["predicted"]["verdict"], answer["verdict"]) == ("reachable", "reachable"), answer
+    return answer["findings"]
+
+
+@proves("icc-not-enforced")
+def test_a_network_that_does_not_keep_its_containers_apart(published):
+    switch = "net.bridge.bridge-nf-call-iptables"
+    fails(published, "one", "two", "inter-container-off", protocol="icmp")
+    published.raw.in_namespace("sysctl", "-qw", f"{switch}=0")
+    try:
+        assert "icc-not-enforced" in codes(works(published, "one", "two", protocol="icmp"))
+        found = told(published, "icc-not-enforced", "warning", "locked", f"{switch} is 0")
+        execute(published, found["remedy"])
+        fails(published, "one", "two", "inter-container-off", protocol="icmp")
+        assert "icc-not-enforced" not in codes(diagnosis(published))
+    finally:
+        published.raw.in_namespace("sysctl", "-qw", f"{switch}=1")
+
+
+def test_a_network_without_its_rule_against_traffic_between_containers(published):
+    if published.native:
+        lose_rule(published, f"filter-forward-in__{published.locked}", "icc", "drop")
+    else:
+        lose_rule(published, "filter", f"-i {published.locked} -o {published.locked}", "drop")
+        if RELEASE < 28:  # the policy of FORWARD drops them all the same
+            published.raw.in_namespace("iptables", "-P", "FORWARD", "ACCEPT")
+    if RELEASE < 28:
+        (found,) = [one for one in works(published, "one", "two", protocol="icmp") if one["code"] == "icc-not-enforced"]
+        execute(published, found["remedy"])
+    else:
+        execute(published, told(published, "isolation-rule-missing", "warning", "locked")["remedy"])
+    fails(published, "one", "two", "inter-container-off", protocol="icmp")
+    if not published.native and RELEASE < 28:
+        published.raw.in_namespace("iptables", "-P", "FORWARD", "DROP")
+
+
+@proves("network-rule-missing")
+def test_a_check_names_the_lost_rule_of_the_network(published):
+    run(published.api, "web-too", network_mode="front", command=HTTPD)
+    if published.native:
+        lose_rule(published, f"filter-forward-in__{published.bridge}", "icc")
+    elif RELEASE >= 28:
+        lose_rule(published, "filter", f"DOCKER-FORWARD -i {published.bridge} -j ACCEPT")
+    else:
+        lose_rule(published, "filter", f"FORWARD -i {published.bridge} -o {published.bridge} -j ACCEPT")
+    found = fails(published, "web", "web-too", "network-rule-missing", protocol="icmp")
+    execute(published, found["remedy"])
+    works(published, "web", "web-too", protocol="icmp")
+
+
+@pytest.mark.skipif(
+    RELEASE >= 27, reason="from Docker 27 on the engine accepts what stays within a bridge, by ip6tables"
+)
+@proves("bridge-traffic-filtered")
+def test_a_policy_that_drops_what_stays_within_a_bridge(here):
+    pools = [{"subnet": "10.97.2.0/24"}, {"subnet": "fd00:97:2::/64"}]
+    here.api.post("/v1/networks", {"name": "six", "ipv6_enabled": True, "ipam": {"pools": pools}}, status=201)
+    for name in ("one", "two"):
+        run(here.api, name, network_mode="six", command=HTTPD)
+    address = {"address": here.api.get("/v1/containers/two")["endpoints"][0]["ipv6_address"]}
+    wait_until(lambda: check(here.api, "one", address, protocol="icmp")["verdict"] == "reachable", 10)
+    with rules(here, "ip6tables -P FORWARD DROP"):
+        found = fails(here, "one", address, "bridge-traffic-filtered", protocol="icmp")
+        assert "net.bridge.bridge-nf-call-ip6tables=1" in found["message"]
+        execute(here, found["remedy"])
+        works(here, "one", address, protocol="icmp")
+    here.raw.in_namespace("ip6tables", "-F", "FORWARD")
+
+
+# -- a healthy host with other people's rules ----------------------------------------------------------------------
+
+
+def test_five_thousand_foreign_rules_change_no_finding(published):
+    before = sorted(codes(diagnosis(published)))
+    lines = [f"-A strangers -s 203.0.113.{n % 250}/32 -p tcp -m tcp --dport {n + 1} -j DROP" for n in range(5000)]
+    text = "\n".join(
+        ["*filter", ":strangers - [0:0]", *lines, "-I FORWARD -j strangers", "-I INPUT -j strangers", "COMMIT"]
+    )
+    subprocess.run(
+        ["nsenter", f"--net={published.raw.namespace}", "--", "iptables-restore", "--noflush"],
+        input=f"{text}\n", text=True, check=True,
+    )  # fmt: skip
+    try:
+        assert sorted(codes(diagnosis(published))) == before
+        works(published, "host", "web", protocol="tcp", port=8080)
+    finally:
+        for chain in ("FORWARD", "INPUT"):
+            published.raw.in_namespace("iptables", "-D", chain, "-j", "strangers")
+        published.raw.in_namespace("iptables", "-F", "strangers")
+        published.raw.in_namespace("iptables", "-X", "strangers")
+
+
+UFW = """
+*filter
+:ufw-before-input - [0:0]
+:ufw-user-input - [0:0]
+:ufw-before-forward - [0:0]
+:ufw-user-forward - [0:0]
+-A INPUT -j ufw-before-input
+-A FORWARD -j ufw-before-forward
+-A ufw-before-input -i lo -j ACCEPT
+-A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ufw-before-input -m conntrack --ctstate INVALID -j DROP
+-A ufw-before-input -p icmp -m icmp --icmp-type 8 -j ACCEPT
+-A ufw-before-input -j ufw-user-input
+-A ufw-before-forward -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ufw-before-forward -j ufw-user-forward
+-A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT
+-A ufw-user-input -p tcp -m tcp --dport 18080 -j ACCEPT
+COMMIT
+"""
+"""The rules of ``ufw enable`` with two ports allowed, as ufw 0.36 writes them, in short."""
+
+
+def test_ufw_that_allows_the_published_port_gives_no_finding(published):
+    before = sorted(codes(diagnosis(published)))
+    restore = ["nsenter", f"--net={published.raw.namespace}", "--", "iptables-restore", "--noflush"]
+    subprocess.run(restore, input=UFW, text=True, check=True)
+    published.raw.in_namespace("iptables", "-P", "INPUT", "DROP")
+    try:
+        assert sorted(codes(diagnosis(published))) == before
+        works(published, "web", "web", protocol="icmp")
+    finally:
+        published.raw.in_namespace("iptables", "-P", "INPUT", "ACCEPT")
+        for base, chain in (("INPUT", "ufw-before-input"), ("FORWARD", "ufw-before-forward")):
+            published.raw.in_namespace("iptables", "-D", base, "-j", chain)
+        for option in ("-F", "-X"):
+            for chain in ("ufw-before-input", "ufw-before-forward", "ufw-user-input", "ufw-user-forward"):
+                published.raw.in_namespace("iptables", option, chain)

@@ -19,7 +19,7 @@ from bridgework.firewall.simulate import Route, Step
 from bridgework.model.observations import FirewallRules, Observations
 from bridgework.model.snapshot import Snapshot
 
-_BRIDGE_FILTER = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
+BRIDGE_FILTER = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
 DOCKER, NATIVE_TABLE, _USER_CHAIN = "Docker", "docker-bridges", "DOCKER-USER"
 _OWNERS = (
     ("ufw", "ufw"),
@@ -110,7 +110,7 @@ class HostRoutes:
     def filters_bridged(self, version: int) -> bool:
         """Whether br_netfilter shows packets within a bridge to the rules; yes where that was not seen."""
         rules = self._rules
-        return rules is None or not rules.switches or rules.switch(_BRIDGE_FILTER[version]) is True
+        return rules is None or not rules.switches or rules.switch(BRIDGE_FILTER[version]) is True
 
 
 @lru_cache(maxsize=1024)

@@ -179,4 +179,33 @@ ROWS = (
             "https://github.com/testcontainers/testcontainers-node/issues/818",
         ),
     ),
+    Explanation(
+        "icc-not-enforced",
+        WARNING,
+        "The network forbids traffic between its containers (enable_icc=false), and they reach each other all the "
+        "same: their packets stay within the bridge and meet no rule (br_netfilter is off), or Docker's rule is lost.",
+        "The option enable_icc of the network, the sysctl net.bridge.bridge-nf-call-iptables of the host, and the "
+        "rules of the host.",
+        "Set the sysctl to 1, or write the rule again; the finding has the command.",
+        "locked has enable_icc=false, and its containers reach each other: net.bridge.bridge-nf-call-iptables is 0, so "
+        "the rule that drops their packets never sees them.",
+        seen="Containers that should be kept apart on one network reach each other.",
+        references=(
+            "https://docs.docker.com/engine/network/drivers/bridge/",
+            "https://github.com/moby/moby/issues/48375",
+        ),
+    ),
+    Explanation(
+        "bridge-traffic-filtered",
+        BLOCKING,
+        "The host's firewall drops packets between two containers of one network. br_netfilter shows packets within a "
+        "bridge to the rules of FORWARD, whose policy drops what no rule accepts.",
+        "A simulated packet between the two containers ends at the policy of a chain, and "
+        "net.bridge.bridge-nf-call-iptables or …-ip6tables is 1.",
+        "Accept the packets within the bridge; the finding has the command.",
+        "FORWARD drops a ping within simon_network: its policy is DROP, and br_netfilter "
+        "(net.bridge.bridge-nf-call-ip6tables=1) shows it the packets between the ports of br-6c0dc947faf8.",
+        seen="Containers on one network do not reach each other, mostly by IPv6, though both work alone.",
+        references=("https://github.com/moby/moby/issues/48365", "https://github.com/moby/moby/issues/48411"),
+    ),
 )

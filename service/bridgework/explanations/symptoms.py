@@ -69,8 +69,8 @@ _ROWS = (
             listens-on-loopback-only inter-container-off stale-address network-mode-none
             shared-network-stale shared-network-owner-down host-mode-no-own-address veth-detached link-down
             address-family-mismatch vlan-mode-private overlay-peer-unreachable node-unreachable
-            reply-path-lost user-firewall-drop docker-rule-drops container-paused neighbour-table-full
-            stale-neighbour duplicate-address
+            reply-path-lost bridge-traffic-filtered network-rule-missing user-firewall-drop
+            docker-rule-drops container-paused neighbour-table-full stale-neighbour duplicate-address
         """),
     ),
     Symptom(
@@ -108,7 +108,7 @@ _ROWS = (
         "Something can be reached that should not be",
         f"{_DIAGNOSIS}.",
         _codes("""
-            exposed-past-host-firewall published-on-every-address unpublished-port-exposed
+            exposed-past-host-firewall icc-not-enforced published-on-every-address unpublished-port-exposed
             loopback-port-exposed isolation-rule-missing stale-port-rule duplicate-rules
         """),
     ),

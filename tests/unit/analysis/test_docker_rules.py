@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.case import Case
 from bridgework.analysis.docker_rules import (
     ISOLATION,
     NETWORK,
@@ -24,7 +25,7 @@ from bridgework.analysis.docker_rules import (
 from bridgework.diagnosis.diagnosis import diagnose
 from bridgework.engine.reading import read_container, read_network
 from bridgework.model.assembly import assembled
-from bridgework.model.checks import Severity
+from bridgework.model.checks import AddressDestination, ProbeRequest, Protocol, Question, Severity, Verdict
 from bridgework.model.observations import EngineObservations, FirewallRules, Observations
 from bridgework.probes.kernel.firewall import parse
 
@@ -300,3 +301,62 @@ def test_a_port_that_is_translated_to_another_network_of_its_container_is_at_hom
     assert {one.code for one in missing} == {
         ISOLATION
     }  # the new address has no drop in the table raw, and nothing else
+
+
+def asked(state, source, target, *, switches=("1", "1")):
+    """The prediction of a ping between two containers of the recorded engine."""
+    on = (("net.bridge.bridge-nf-call-iptables", switches[0]), ("net.bridge.bridge-nf-call-ip6tables", switches[1]))
+    firewall = replace(state.observations.firewall, switches=on)
+    named = {one.name: one for one in state.snapshot.containers}
+    address = named[target].endpoints[0].ipv4_address
+    question = Question(named[source].id, AddressDestination(address), ProbeRequest(Protocol.ICMP))
+    return Case.of(state.snapshot, question, replace(state.observations, firewall=firewall)).predict()
+
+
+def twins(recorded, name):
+    """The engine with a second container on the network of ``name``."""
+    one = next(c for c in recorded.snapshot.containers if c.name == name)
+    (endpoint,) = one.endpoints
+    address = endpoint.ipv4_address.rpartition(".")[0] + ".77"
+    second = replace(endpoint, container_id="2" * 64, container_name="twin", ipv4_address=address, ipv6_address=None)
+    twin = replace(one, id="2" * 64, name="twin", endpoints=(second,), published_ports=())
+    return assembled(recorded.snapshot.networks, [*recorded.snapshot.containers, twin])
+
+
+@pytest.mark.parametrize("name", IPTABLES)
+def test_a_check_names_the_lost_rule_of_its_network(name):
+    recorded = Recorded(name)
+    front = next(n for n in recorded.snapshot.networks if n.name == "front").bridge_name
+    accepts = (f"-A FORWARD -i {front} -o {front} -j ACCEPT", f"-A DOCKER-FORWARD -i {front} -j ACCEPT")
+    lines = [line for line in recorded.raw["iptables"] if not line.endswith(accepts)]
+    found = asked(recorded.state(iptables=lines), "web", "idle")
+    assert found.verdict is Verdict.UNREACHABLE
+    assert [one.code for one in found.findings] == ["network-rule-missing"]
+    assert asked(recorded.state(), "web", "idle").verdict is Verdict.REACHABLE
+
+
+def test_traffic_within_a_network_that_forbids_it_passes_where_no_rule_sees_it_or_the_rule_is_lost():
+    recorded = Recorded(IPTABLES[0])
+    locked = next(n for n in recorded.snapshot.networks if n.name == "locked").bridge_name
+    state = recorded.state(snapshot=twins(recorded, "locked-one"))
+    assert [one.code for one in asked(state, "locked-one", "twin").findings] == ["inter-container-off"]
+    unseen = asked(state, "locked-one", "twin", switches=("0", "0"))
+    assert [(one.code, one.remedy.commands) for one in unseen.findings] == [
+        ("icc-not-enforced", ("sysctl -w net.bridge.bridge-nf-call-iptables=1",))
+    ]
+    lines = [line for line in recorded.raw["iptables"] if f"-i {locked} -o {locked} -j DROP" not in line]
+    lines = [line.replace(":FORWARD DROP", ":FORWARD ACCEPT") for line in lines]
+    lost = recorded.state(iptables=lines, snapshot=state.snapshot)
+    found = asked(lost, "locked-one", "twin")
+    assert found.verdict is Verdict.REACHABLE
+    assert found.findings[0].code == "icc-not-enforced"
+    assert found.findings[0].remedy.commands[0].endswith(f"-i {locked} -o {locked} -j DROP")
+
+
+def test_a_policy_that_drops_what_stays_within_a_bridge_names_the_network():
+    recorded = Recorded(IPTABLES[0])
+    state = recorded.state(ipv4_firewall=False, iptables=["*filter", ":FORWARD DROP [0:0]"])
+    found = asked(state, "web", "idle")
+    (one,) = [one for one in found.findings if one.code == "bridge-traffic-filtered"]
+    assert one.component.name == "front"
+    assert one.remedy.commands[0].startswith("iptables -I FORWARD -i br-")

@@ -1,18 +1,27 @@
-"""Whether the engine's own firewall rules exist, if the host's firewall was observed."""
+"""Whether the engine's own firewall rules exist, all of them or in part, if the host's firewall was observed."""
 
 from __future__ import annotations
 
-from bridgework.analysis.attachment import IPV4
-from bridgework.analysis.routing import Candidate, Way
-from bridgework.analysis.rules.base import HOST, Findings, Situation, finding
-from bridgework.analysis.rules.host import Delivery, publication
-from bridgework.model.checks import Finding, Severity
-from bridgework.model.errors import Remedy
-from bridgework.model.observations import FirewallChain
+from functools import lru_cache
 
-NATIVE_TABLE = "docker-bridges"
+from bridgework.analysis.attachment import IPV4, EngineState
+from bridgework.analysis.docker_rules import ISOLATION, NETWORK, PORT, MissingRule, missing_rules
+from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, NATIVE_TABLE, owner_of
+from bridgework.analysis.routing import Candidate, Way
+from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, of_container, of_network
+from bridgework.analysis.rules.host import Delivery, publication
+from bridgework.firewall.iptables_save import read_rule
+from bridgework.firewall.simulate import Step
+from bridgework.model.checks import Component, Finding, Severity
+from bridgework.model.errors import Remedy
+from bridgework.model.observations import FirewallChain, Observations
+from bridgework.model.snapshot import Network
+
 _INPUT, _FORWARD = "INPUT", "FORWARD"
-_BRIDGE_FILTER = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
+_WITHOUT = {
+    NETWORK: "packets of its containers may be dropped, or leave without translation",
+    ISOLATION: "packets pass that Docker should drop",
+}
 
 
 def chains_are_missing(situation: Situation) -> Findings:
@@ -88,4 +97,140 @@ def _is_filtered(situation: Situation, candidate: Candidate) -> bool:
     within = candidate.way is Way.DIRECT and not candidate.is_host
     if not within or rules is None or not rules.switches:
         return True
-    return rules.switch(_BRIDGE_FILTER[candidate.version]) is True
+    return rules.switch(BRIDGE_FILTER[candidate.version]) is True
+
+
+def missing_finding(code: str, component: Component, rules: list[MissingRule], *, proxied: bool = False) -> Finding:
+    """Make the finding for lost rules of one container, one network or the host."""
+    severity = None
+    if code == PORT:
+        message = f"The host's firewall lacks {_lost(rules)} {_ports(rules)} of {component.name}."
+        # docker-proxy still answers at the host where only the translation is lost.
+        severity = Severity.WARNING if proxied and all(one.translates for one in rules) else None
+    else:
+        whose = f" for {component.name}" if component != HOST else ""
+        more = f" and {len(rules) - 1} more" if len(rules) > 1 else ""
+        message = f"The host's firewall lacks Docker's rule {rules[0].rule}{more}{whose}: {_WITHOUT[code]}."
+    remedy = Remedy(
+        "Write the lost rules again with these commands, or restart the engine, which writes all of its rules again.",
+        commands=tuple(dict.fromkeys(command for one in rules for command in one.commands)),
+    )
+    evidence = {"rules": [one.rule for one in rules], "ip_versions": sorted({one.version for one in rules})}
+    return finding(code, component, message, severity=severity, remedy=remedy, evidence=evidence)
+
+
+def subject_of(one: MissingRule) -> Component:
+    """Return the container of a port's rule, the network of another, or the host."""
+    if one.code == PORT and one.container is not None:
+        return of_container(one.container)
+    return of_network(one.network) if one.network is not None else HOST
+
+
+def _lost(rules: list[MissingRule]) -> str:
+    translates = any(one.translates for one in rules)
+    accepts = any(not one.translates for one in rules)
+    if translates and accepts:
+        return "Docker's rules that translate and accept"
+    return "Docker's rule that translates" if translates else "Docker's rule that accepts packets for"
+
+
+def _ports(rules: list[MissingRule]) -> str:
+    ports = sorted(
+        {
+            f"{one.port.protocol} port {one.port.host_port or one.port.container_port}"
+            for one in rules
+            if one.port is not None
+        }
+    )
+    return ", ".join(ports)
+
+
+def lost_rules_of(situation: Situation, step: Step) -> list[MissingRule]:
+    """Return the lost rules that would have let the packet pass this step, which drops what no rule accepts."""
+    # A drop of another program is its own cause, whatever else is lost. Docker's own drops, and the policy of FORWARD,
+    # end the packets that no rule of Docker's has accepted before.
+    if owner_of(situation.snapshot, step) != DOCKER and step.rule is not None:
+        return []
+    candidate = situation.candidate
+    lost = _missing(situation.state) if candidate is not None else ()
+    return [one for one in lost if one.version == step.before.version and _would_pass(one, step)]
+
+
+def _would_pass(lost: MissingRule, step: Step) -> bool:
+    """Whether the lost rule would have let the dropped packet pass before this step."""
+    words = lost.rule.split()
+    if not {"ACCEPT", "accept"} & set(words) and "-j DOCKER" not in lost.rule:
+        return False
+    # A drop of Docker's ends its own chain, so only a rule of that chain comes before it.
+    before = words[:2] if words[0] == "-A" else lost.commands[-1].split()
+    if step.rule is not None and step.place.chain.name not in before:
+        return False
+    # The text of a native rule is not read again. Its chain is that of one bridge, so it is about this packet.
+    return words[0] != "-A" or read_rule(lost.rule).applies(step.before) is not False
+
+
+@lru_cache(maxsize=2)
+def _missing(state: EngineState) -> tuple[MissingRule, ...]:
+    # One check, and each pair of a matrix, asks for the same state.
+    return tuple(missing_rules(state))
+
+
+def icc_hole(observations: Observations, network: Network, version: int) -> Finding | None:
+    """Return the finding for a network with enable_icc=false whose packets meet no rule, as br_netfilter is off."""
+    rules = observations.firewall
+    if rules is None or not rules.switches or rules.switch(BRIDGE_FILTER[version]) is True:
+        return None
+    sysctl = BRIDGE_FILTER[version]
+    there = rules.switch(sysctl) is False
+    message = (
+        f"{network.name} has enable_icc=false, and its containers reach each other: {sysctl} is "
+        f"{'0' if there else 'not there'}, so the rule that drops their packets never sees them."
+    )
+    load = () if there else ("modprobe br_netfilter",)
+    return finding(
+        "icc-not-enforced",
+        of_network(network),
+        message,
+        remedy=Remedy(
+            "Let the host's rules see the packets between the ports of a bridge.",
+            commands=(*load, f"sysctl -w {sysctl}=1"),
+        ),
+        evidence={"sysctl": sysctl, "value": "0" if there else None, "bridge": network.bridge_name},
+    )
+
+
+def icc_is_not_enforced(situation: Situation, network: Network, version: int) -> Findings:
+    """Find why the containers of a network with enable_icc=false reach each other."""
+    if not situation.observations.guards(version):
+        return
+    hole, lost = icc_hole(situation.observations, network, version), _lost_icc_rule(situation, network)
+    if hole is not None:
+        yield hole
+    elif lost is not None:
+        message = (
+            f"{network.name} has enable_icc=false, and its containers reach each other: Docker's rule {lost.rule} is "
+            f"lost."
+        )
+        yield finding(
+            "icc-not-enforced",
+            of_network(network),
+            message,
+            remedy=Remedy("Write the rule again.", commands=lost.commands),
+            evidence={"rules": [lost.rule], "bridge": network.bridge_name},
+        )
+
+
+def _lost_icc_rule(situation: Situation, network: Network) -> MissingRule | None:
+    """Return the lost rule that keeps the containers of the network apart (enable_icc=false)."""
+    within = f"-i {network.bridge_name} -o {network.bridge_name} ", f"iifname {network.bridge_name} "
+    lost = (one for one in _missing(situation.state) if one.code == ISOLATION and one.network == network)
+    return next((one for one in lost if any(words in one.rule for words in within)), None)
+
+
+def lost_rule_stops(situation: Situation, step: Step) -> Findings:
+    """Find the lost rules of Docker's without which the packet is dropped at this step."""
+    found: dict[tuple[str, Component], list[MissingRule]] = {}
+    for one in lost_rules_of(situation, step):
+        found.setdefault((one.code, subject_of(one)), []).append(one)
+    for (code, component), rules in found.items():
+        yield missing_finding(code, component, rules)

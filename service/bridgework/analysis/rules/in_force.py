@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridgework.analysis.host_rules import DOCKER, owner_of
+from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, owner_of, program_of
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, unseen
+from bridgework.analysis.rules.host_firewall import lost_rule_stops, lost_rules_of
 from bridgework.analysis.rules.simulated import STOPPED, outcome_of
+from bridgework.explanations import of_network
 from bridgework.firewall import simulate
 from bridgework.firewall.simulate import Step
 from bridgework.model.checks import Finding
@@ -48,8 +50,9 @@ def foreign_rule_drops(situation: Situation) -> Findings:
     step = outcome.step if outcome is not None else None
     if outcome is None or step is None:
         return
-    if outcome.verdict in STOPPED and owner_of(situation.snapshot, step) != DOCKER:
-        yield _dropped(situation, step)
+    if outcome.verdict in STOPPED:
+        if owner_of(situation.snapshot, step) != DOCKER and not lost_rules_of(situation, step):
+            yield _dropped(situation, step)
     elif outcome.verdict == simulate.UNKNOWN and step.rule is not None:
         message = f"The service does not understand the rule {quoted(step.rule.text)} of {step.place.chain.name}."
         yield unseen(HOST, message, rule=step.rule.text, chain=step.place.chain.name, table=step.place.table.name)
@@ -63,6 +66,13 @@ def quoted_rule(situation: Situation, explained: Finding) -> Finding:
     if owner_of(situation.snapshot, outcome.step) != DOCKER:
         return explained
     return replace(explained, evidence={**explained.evidence, **_evidence(outcome.step, DOCKER)})
+
+
+def docker_rule_is_lost(situation: Situation) -> Findings:
+    """Find rules of Docker's that are lost, and without which the packet is dropped."""
+    outcome = outcome_of(situation)
+    if outcome is not None and outcome.step is not None and outcome.verdict in STOPPED:
+        yield from lost_rule_stops(situation, outcome.step)
 
 
 def docker_rule_drops(situation: Situation) -> Findings:
@@ -140,8 +150,18 @@ def _dropped_by_policy(situation: Situation, step: Step) -> Finding:
         commands=(_acceptance(situation, step),),
     )
     origin = f" from {bridge}" if bridge else ""
-    message = f"{chain} drops {what}{origin}: its policy is DROP, and none of its rules accepts the packet."
-    return finding("user-firewall-drop", HOST, message, remedy=remedy, evidence=_evidence(step))
+    program = program_of(step)
+    whose = f" {program} wrote the chains that {chain} calls." if program else ""
+    evidence = {**_evidence(step), **({"owner": program} if program else {})}
+    if bridge is not None and step.before.outgoing == bridge and situation.candidate and situation.candidate.exit:
+        network = situation.candidate.exit
+        message = (
+            f"{chain} drops {what} within {network.name}: its policy is DROP, and br_netfilter "
+            f"({BRIDGE_FILTER[step.before.version]}=1) shows it the packets between the ports of {bridge}.{whose}"
+        )
+        return finding("bridge-traffic-filtered", of_network(network), message, remedy=remedy, evidence=evidence)
+    message = f"{chain} drops {what}{origin}: its policy is DROP, and none of its rules accepts the packet.{whose}"
+    return finding("user-firewall-drop", HOST, message, remedy=remedy, evidence=evidence)
 
 
 def _acceptance(situation: Situation, step: Step) -> str:
@@ -154,5 +174,7 @@ def _acceptance(situation: Situation, step: Step) -> str:
         where = f"{place.table.family} {place.table.name} {place.chain.name}"
         return f"nft insert rule {where} {' '.join([*matches, 'accept'])}"
     matches = [f"-i {bridge}"] if bridge else []
+    if bridge is not None and step.before.outgoing == bridge:
+        return f"{_PROGRAM[step.before.version]} -I {place.chain.name} -i {bridge} -o {bridge} -j ACCEPT"
     matches += [f"-p {transport}", f"--dport {port}"] if transport else []
     return f"{_program(step)} -I {place.chain.name} {' '.join([*matches, '-j ACCEPT'])}"

@@ -124,7 +124,7 @@ ROUTE = (
 # Links are seen only by an observation. Unseen ones count as intact, since broken links are rare.
 WIRE = (
     Rule(_at(Step.TUNNEL, "node-unreachable", LIMIT), overlay.node_is_silent),
-    Rule(_at(Step.EXIT, "inter-container-off", "vlan-mode-private", LIMIT), wire.network_forbids),
+    Rule(_at(Step.EXIT, "inter-container-off", "icc-not-enforced", "vlan-mode-private", LIMIT), wire.network_forbids),
     # A gateway without its address answers no ARP request, and the host has no route to the network.
     Rule(_at(Step.EXIT, "bridge-address-missing"), wire.bridge_lacks_its_address),
     Rule(_at(Step.ROUTING, "bridge-address-missing"), wire.host_lacks_its_bridge_address),
@@ -137,7 +137,8 @@ WIRE = (
     Rule(_at(Step.OWN_INTERFACE, "mtu-mismatch"), wire.own_link_is_too_small),
     Rule(_at(Step.THEIR_VETH, "mtu-mismatch"), wire.their_link_is_too_small),
     Rule(_at(Step.FIREWALL, "firewall-rules-missing"), host_firewall.chains_are_missing),
-    Rule(_at(Step.FIREWALL, "user-firewall-drop", LIMIT), in_force.foreign_rule_drops),
+    Rule(_at(Step.FIREWALL, "user-firewall-drop", "bridge-traffic-filtered", LIMIT), in_force.foreign_rule_drops),
+    Rule(_at(Step.FIREWALL, "port-rule-missing", "network-rule-missing"), in_force.docker_rule_is_lost),
 )
 # These rules read ``publication``: the published port that the packet arrives at, and what answers there.
 HOST = (

@@ -21,6 +21,7 @@ from bridgework.analysis.rules.base import (
     of_network,
     unseen,
 )
+from bridgework.analysis.rules.host_firewall import icc_is_not_enforced
 from bridgework.analysis.rules.simulated import Fate, fate_of, options_explain
 from bridgework.explanations import remedies
 from bridgework.model.checks import Finding, Protocol
@@ -61,6 +62,8 @@ def network_forbids(situation: Situation) -> Findings:
         return
     # Measured on Docker 26.1: enable_icc=false drops every protocol between the containers of the bridge, where the
     # engine writes rules for the family. It does not drop traffic with the host, or through published ports.
+    if fate_of(situation) is Fate.PASSES:
+        yield from icc_is_not_enforced(situation, network, candidate.version)
     if not options_explain(situation):
         return
     guarded = fate_of(situation) is Fate.BY_DOCKER or situation.observations.guards(candidate.version)
