@@ -93,6 +93,7 @@ def why(plan, found, calls):
 def walk(world, plans):
     """Make random plans one after the other; return how many pairs were compared, and how many changed."""
     done = conflicts = pairs = changes = 0
+    world.settle()
     before = world.measured()
     while done < plans:
         calls = world.calls()
@@ -108,6 +109,7 @@ def walk(world, plans):
         loose = subnets_of_the_engine(calls)
         found = unlike(shape(plan.after.snapshot, loose), shape(world.snapshot, loose))
         assert found == {}, f"{calls}\n{found}"
+        world.settle()
         for _ in range(TRIES):
             after = world.measured()
             found = differences(plan, before, after)

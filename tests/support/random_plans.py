@@ -15,6 +15,7 @@ from bridgework.policy.access import Caller, Role
 from bridgework.use_cases.plans.make import WantedPlan, make_plan
 from bridgework.use_cases.services import Actor
 from tests.support.api import container
+from tests.support.service import until
 
 PORT = 8080
 COMMAND = ["sh", "-c", f"httpd -p {PORT}; exec sleep 36000"]
@@ -135,6 +136,17 @@ class World:
 
     def _verb(self, verb, containers):
         return call("POST", f"/containers/{self.dice.choice(containers).name}/{verb}") if containers else None
+
+    def settle(self):
+        """Wait until the programs listen: on a busy machine one that was just started may take seconds."""
+        snapshot = self.snapshot
+        alone = [one for one in snapshot.containers if one.running and not one.shares_with]
+        places = [self.services.engine.place_of(snapshot, one) for one in alone]
+        until(lambda: all(self._listens(place) for place in places), 30, "the programs")
+
+    def _listens(self, place):
+        seen = self.services.runner.observe(place, ("sockets",))
+        return seen is not None and any(socket.port == PORT for socket in seen.sockets or ())
 
     def measured(self):
         """Who reaches whom now, on the wire: by (source, destination, protocol), with the matrix of each protocol."""

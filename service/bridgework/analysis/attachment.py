@@ -6,15 +6,18 @@ the host's namespace.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
+from typing import Any, TypeVar
 
 from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
 
+_Derived = TypeVar("_Derived")
 IPV4, IPV6 = 4, 6
 # The networks host and none: the engine lists endpoints there, but they have no address.
 _NO_NETWORK_DRIVERS = frozenset({"host", "null"})
@@ -77,15 +80,17 @@ THE_HOST = Attachment(Condition.HOST)
 class EngineState:
     """The state that the analysis reads: the engine's snapshot, and the observations made beside it.
 
-    It keeps the attachment of each container, so that it is derived once however many questions read it.
+    It keeps the attachment of each container, and what rules derive of the whole engine, so that each is derived once
+    however many questions read it.
     """
 
-    __slots__ = ("_attachments", "observations", "snapshot")
+    __slots__ = ("_attachments", "_derived", "observations", "snapshot")
 
     def __init__(self, snapshot: Snapshot, observations: Observations) -> None:
         self.snapshot, self.observations = snapshot, observations
         # A matrix of 1,000 containers reads each attachment a thousand times.
         self._attachments: dict[str | None, Attachment] = {None: THE_HOST}
+        self._derived: dict[object, Any] = {}
 
     def attachment_of(self, container_id: str | None) -> Attachment:
         """Return the container's attachment; ``None`` is the host. An unknown id is a container that was removed."""
@@ -93,6 +98,13 @@ class EngineState:
         if found is None:
             found = derive_attachment(self.snapshot, container_id or "", self.observations)
             self._attachments[container_id] = found
+        return found
+
+    def once(self, derive: Callable[[Snapshot, Observations], _Derived]) -> _Derived:
+        """Return what ``derive`` makes of this state. It is called once."""
+        if derive not in self._derived:
+            self._derived[derive] = derive(self.snapshot, self.observations)
+        found: _Derived = self._derived[derive]
         return found
 
 

@@ -6,7 +6,7 @@ where another network uses the same subnet. Every other address leaves by the de
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -139,13 +139,32 @@ def is_host_address(state: EngineState, address: _Address, around: Iterable[Netw
     return any(str(address) == own.address for interface in interfaces for own in interface.addresses)
 
 
-def networks_around(snapshot: Snapshot, address: _Address) -> tuple[Network, ...]:
-    """Return the networks that have a pool with the address."""
-    return tuple(
-        network
-        for network in snapshot.networks
-        if any((subnet := subnet_of(pool)) is not None and address in subnet for pool in network.pools)
-    )
+def networks_around(state: EngineState, address: _Address) -> tuple[Network, ...]:
+    """Return the networks that have a pool with the address, in the order of the snapshot."""
+    number = int(address)
+    found = {
+        at
+        for (version, bits), places in state.once(_networks_by_prefix).items()
+        if version == address.version
+        for at in places.get(number >> bits, ())
+    }
+    return tuple(state.snapshot.networks[at] for at in sorted(found))
+
+
+def _networks_by_prefix(snapshot: Snapshot, _: Observations) -> Mapping[tuple[int, int], Mapping[int, list[int]]]:
+    """Map the version and the host bits of each subnet to its prefix, and that to the positions of its networks.
+
+    An engine has few lengths of prefixes, so an address takes few look-ups, and not one for each of 1,000 networks.
+    """
+    tables: dict[tuple[int, int], dict[int, list[int]]] = {}
+    for at, network in enumerate(snapshot.networks):
+        for pool in network.pools:
+            subnet = subnet_of(pool)
+            if subnet is not None:
+                bits = subnet.max_prefixlen - subnet.prefixlen
+                places = tables.setdefault((subnet.version, bits), {})
+                places.setdefault(int(subnet.network_address) >> bits, []).append(at)
+    return tables
 
 
 def holder_in(snapshot: Snapshot, network: Network, address: str) -> Endpoint | None:
@@ -223,7 +242,7 @@ def _connected(snapshot: Snapshot, source: Attachment, address: _Address) -> Net
 
 def _from_host(state: EngineState, address: _Address) -> Candidate:
     text = str(address)
-    if is_host_address(state, address, networks_around(state.snapshot, address)):
+    if is_host_address(state, address, networks_around(state, address)):
         return Candidate(text, address.version, Way.LOCAL, THE_HOST)
     candidate = _settled(state, Candidate(text, address.version, Way.FORWARDED))
     # With an address on the network's bridge the host is in the subnet, and needs no forwarding.
@@ -235,7 +254,7 @@ def _from_host(state: EngineState, address: _Address) -> Candidate:
 def _settled(state: EngineState, candidate: Candidate) -> Candidate:
     """Find the holder of an address that is on no network of the source."""
     address = ip_address(candidate.address)
-    around = networks_around(state.snapshot, address)
+    around = networks_around(state, address)
     if is_host_address(state, address, around):
         return replace(candidate, attachment=THE_HOST)
     # Several networks may have the subnet: one where a container holds the address comes first.

@@ -7,9 +7,12 @@ network of one that does. The verdict of any other pair reads nothing that chang
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from bridgework.analysis.address_choice import Reach
+from bridgework.analysis.attachment import IPV4, IPV6
+from bridgework.analysis.routing import locate
 from bridgework.ipam.usage import overlaps
 from bridgework.model.checks import Verdict
 from bridgework.model.observations import Observations
@@ -124,10 +127,19 @@ class _Comparison:
             yield from self._to("", service)
         publishers = {c.id for world in self._worlds for c in world.snapshot.containers if c.configured_ports}
         for source in self._affected:
-            yield from self._compared(Pair(source, "", service) for service in sorted(others - own))
+            if self._place(self._first, source) != self._place(self._second, source):
+                yield from self._compared(Pair(source, "", service) for service in sorted(others - own))
             for members in self._groups.values():
                 rest = [member for member in members if member not in affected]
                 yield from self._from(source, rest, publishers)
+
+    def _place(self, state: Reachability, source: str) -> Hashable:
+        """Return what a port of the host depends on that the source does not publish itself."""
+        attachment = state.state.attachment_of(source)
+        address = next(Reach(state.state, (IPV4, IPV6)).host_addresses(attachment), None)
+        candidate = locate(state.state, attachment, address) if address is not None else None
+        leaves = candidate.exit.id if candidate is not None and candidate.exit is not None else None
+        return attachment.condition, attachment.container is not None and attachment.container.paused, address, leaves
 
     def services(self, container_id: str) -> tuple[Service, ...]:
         """Return the services of a container in either state."""

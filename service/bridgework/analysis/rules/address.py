@@ -261,7 +261,7 @@ def _tentative(situation: Situation, address: str | None) -> Findings:
     if address is None or found is None or version_of(address) is None:
         return
     # The address is an observation from any namespace. Outside of the engine's networks it says nothing about the path.
-    network = next(iter(networks_around(situation.snapshot, ip_address(address))), None)
+    network = next(iter(networks_around(situation.state, ip_address(address))), None)
     if network is None:
         return
     holder = holder_in(situation.snapshot, network, address)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import IPV4, THE_HOST, Attachment, version_of
+from bridgework.analysis.attachment import IPV4, THE_HOST, Attachment, EngineState, version_of
 from bridgework.analysis.routing import Candidate, default_exit, gateway_mode, masquerades
 from bridgework.analysis.rules.base import (
     HOST,
@@ -69,14 +69,18 @@ class Publication:
         return self.delivery is Delivery.PROXY
 
 
-def publications(snapshot: Snapshot, transport: str) -> tuple[tuple[Container, PublishedPort], ...]:
+def publications(state: EngineState, transport: str) -> tuple[tuple[Container, PublishedPort], ...]:
     """List the ports that running containers publish for the transport protocol, by port and container name."""
+    return tuple(pair for pair in state.once(_publications) if pair[1].protocol == transport)
+
+
+def _publications(snapshot: Snapshot, _: Observations) -> tuple[tuple[Container, PublishedPort], ...]:
     found = [
         (port.host_port, container.name, container, port)
         for container in snapshot.containers
         if container.running
         for port in container.published_ports
-        if port.protocol == transport and port.host_port is not None
+        if port.host_port is not None
     ]
     return tuple((container, port) for *_, container, port in sorted(found, key=lambda row: row[:2]))
 
@@ -158,7 +162,7 @@ def port_has_no_owner(situation: Situation) -> Findings:
         return
     # A port that is published on 127.0.0.1 is the commonest surprise here: it works on the host and nowhere else.
     loopback = [
-        c for c, p in publications(situation.snapshot, transport) if p.host_port == port and is_loopback(p.host_ip)
+        c for c, p in publications(situation.state, transport) if p.host_port == port and is_loopback(p.host_ip)
     ]
     asked = situation.candidate_addresses.destination
     if loopback:
@@ -188,7 +192,7 @@ def _loopback_only(situation: Situation, publisher: Container, port: int) -> Fin
 def _not_published(situation: Situation, transport: str, port: int) -> Findings:
     """Find an unpublished port. The finding blocks only where the host's own sockets were observed."""
     published = [
-        f"{p.host_ip or '0.0.0.0'}:{p.host_port} ({c.name})" for c, p in publications(situation.snapshot, transport)
+        f"{p.host_ip or '0.0.0.0'}:{p.host_port} ({c.name})" for c, p in publications(situation.state, transport)
     ][:_PORTS_LISTED]
     listed = f"; published ports are {', '.join(published)}" if published else ""
     seen = sockets_of(situation, THE_HOST) is not None

@@ -10,7 +10,8 @@ from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, unseen
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.errors import Remedy
-from bridgework.model.observations import MAPPED, ListeningSocket
+from bridgework.model.observations import MAPPED, ListeningSocket, Observations
+from bridgework.model.snapshot import Snapshot
 
 _EMBEDDED_DNS, _DNS_PORT = "127.0.0.11", 53
 _SOCKETS_LISTED = 20
@@ -41,9 +42,13 @@ def sockets_of(situation: Situation, attachment: Attachment) -> tuple[ListeningS
     seen = situation.observed(attachment)
     if seen is not None and seen.sockets is not None:
         return seen.sockets
+    return situation.state.once(_sockets_of_host) if attachment.is_host else None
+
+
+def _sockets_of_host(snapshot: Snapshot, observations: Observations) -> tuple[ListeningSocket, ...] | None:
     # All containers in host mode have the host's sockets. The first by id makes the result independent of the order.
-    for container in sorted(situation.snapshot.containers, key=lambda c: c.id) if attachment.is_host else ():
-        other = situation.observations.inside.get(container.id) if container.host_mode and container.running else None
+    for container in sorted((c for c in snapshot.containers if c.host_mode and c.running), key=lambda c: c.id):
+        other = observations.inside.get(container.id)
         if other is not None and other.sockets is not None:
             return other.sockets
     return None

@@ -26,7 +26,8 @@ from bridgework.analysis.rules.simulated import Fate, fate_of, options_explain
 from bridgework.explanations import remedies
 from bridgework.model.checks import Finding, Protocol
 from bridgework.model.errors import Remedy
-from bridgework.model.snapshot import Network
+from bridgework.model.observations import Observations
+from bridgework.model.snapshot import Network, Snapshot
 
 # Bytes of IP and ICMP headers before a ping's payload (RFC 791, 792, 8200, 4443).
 _HEADERS = {IPV4: 28, IPV6: 48}
@@ -146,7 +147,7 @@ def address_is_taken_twice(situation: Situation) -> Findings:
     """Find another container, or the host, that has the destination's address as well."""
     candidate = situation.candidate
     if candidate is not None and candidate.network is not None:
-        for found in link_layer.duplicates(situation.snapshot, situation.observations):
+        for found in situation.state.once(_duplicates):
             if found.evidence["address"] == candidate.address:
                 yield found
 
@@ -266,3 +267,7 @@ def _mtu_given(network: Network) -> int:
     # Options are free text for the engine: str.isdigit() alone also accepts digits that int() rejects, such as ².
     plain = option.isascii() and option.isdigit() and len(option) <= _MTU_DIGITS
     return int(option) if plain else _DEFAULT_MTU
+
+
+def _duplicates(snapshot: Snapshot, observations: Observations) -> tuple[Finding, ...]:
+    return tuple(link_layer.duplicates(snapshot, observations))
