@@ -98,10 +98,24 @@ def test_a_file_of_changes_is_planned_and_made(scene):
     applied = bridgework(scene, "apply", "-", "--yes", feed=changes)
     assert applied.returncode == 0, applied.stderr
     assert applied.stdout.count("\ndone  ") == 4
+    assert applied.stdout.splitlines()[-1].startswith("applied: ")
     assert bridgework(scene, "check", "web", "database:8080").returncode == 0
     again = bridgework(scene, "apply", "-", "--yes", feed=changes)
-    assert again.returncode == 1
-    assert "[network-name-taken]" in again.stdout
+    assert again.returncode == 0
+    assert "Plan: 0 to change, 4 unchanged, 0 in conflict." in again.stdout
+    other = bridgework(scene, "apply", "-", "--yes", feed="- create_network: {name: own, internal: true}")
+    assert other.returncode == 1
+    assert "[network-name-taken]" in other.stdout
+
+
+def test_a_packet_is_followed(scene):
+    traced = bridgework(scene, "trace", "web", "container:db:8080", caller="operator")
+    assert traced.returncode == 0, traced.stderr
+    interfaces = [line for line in traced.stdout.splitlines() if " leaves by " in line or " comes in by " in line]
+    assert [line.split()[0] for line in interfaces] == ["+"] * 8, "four interfaces, there and back"
+    refused = bridgework(scene, "trace", "web", "container:db:8080", caller="viewer")
+    assert refused.returncode == 3
+    assert "[role-insufficient]" in refused.stderr
 
 
 def test_what_there_is(scene):

@@ -33,6 +33,7 @@ class Scripted:
     def __init__(self, *connections, listener=None):
         self.requests = []
         self._socket = listener or socket.create_server(("127.0.0.1", 0))
+        self._open = self._socket
         self._connections = connections
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -47,20 +48,28 @@ class Scripted:
                 connection, _ = self._socket.accept()
             except OSError:  # the test is over
                 return
+            self._open = connection
             with connection, connection.makefile("rb") as incoming:
                 for one in answers:
-                    self.requests.append(read_request(incoming))
+                    request = read_request(incoming)
+                    if request is None:
+                        break
+                    self.requests.append(request)
                     connection.sendall(one)
 
     def close(self):
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # ends the accept that waits
+        for waiting in (self._socket, self._open):
+            with contextlib.suppress(OSError):
+                waiting.shutdown(socket.SHUT_RDWR)  # ends the accept, or the read, that waits
         self._thread.join()
         self._socket.close()
 
 
 def read_request(incoming):
-    method, target, _ = incoming.readline().decode().split(" ")
+    first = incoming.readline().decode()
+    if not first:
+        return None
+    method, target, _ = first.split(" ")
     headers = {}
     while line := incoming.readline().decode().strip():
         name, _, value = line.partition(":")

@@ -27,6 +27,8 @@ NO_METHOD = {"getReferencePage", "getConsole", "followEvents"}
 """Pages for a browser, and the stream that ``client.py`` reads itself, because it resumes after a lost connection."""
 REPEATED = {"startContainer", "stopContainer"}
 """Changes by POST without an idempotency key that may be sent again: the second one changes nothing."""
+ONCE = {"planChanges"}
+"""Operations that can also change something, which a second request would change again."""
 _WORDS = {
     "integer": "int", "number": "float", "string": "str", "boolean": "bool", "null": "None", "object": "dict[str, Any]",
 }  # fmt: skip
@@ -135,6 +137,10 @@ def operations(document: dict[str, Any]) -> str:
     )
 
 
+def _is_text(media_type: str) -> bool:
+    return media_type.startswith("text/") or media_type.endswith(("xml", "json"))
+
+
 class _Method:
     def __init__(
         self, document: dict[str, Any], path: str, verb: str, item: dict[str, Any], operation: dict[str, Any]
@@ -180,10 +186,17 @@ class _Method:
             )  # fmt: skip
         others = [media for media in contents if media not in {JSON, NDJSON}]
         if others and JSON in contents:
-            yield self._method(
-                f"{self.name}_as", "str", "return self.transport.text({request})",
-                accept="media_type", media_types=others, note="The answer is the text of this media type.",
-            )  # fmt: skip
+            texts = [media for media in others if _is_text(media)]
+            if texts:
+                yield self._method(
+                    f"{self.name}_as", "str", "return self.transport.text({request})",
+                    accept="media_type", media_types=texts, note="The answer is the text of this media type.",
+                )  # fmt: skip
+            if files := [media for media in others if media not in texts]:
+                yield self._method(
+                    f"{self.name}_file", "bytes", "return self.transport.content({request})",
+                    accept="media_type", media_types=files, note="The answer is a file of this media type.",
+                )  # fmt: skip
         elif others:
             yield self._method(self.name, "str", "return self.transport.text({request})", accept=repr(others[0]))
 
@@ -259,4 +272,5 @@ class _Method:
     def _repeatable(self, *, keyed: bool) -> bool:
         """Whether the client may send the request again after it got no answer: it only reads, or it is idempotent."""
         reads = "Needs the role `viewer`" in self.operation.get("description", "")
-        return self.verb != "POST" or keyed or reads or self.operation["operationId"] in REPEATED
+        repeated = keyed or reads or self.operation["operationId"] in REPEATED
+        return self.verb != "POST" or (repeated and self.operation["operationId"] not in ONCE)

@@ -10,8 +10,8 @@ import click
 
 from bridgework.cli import output
 from bridgework.cli.connection import connected
-from bridgework.cli.running import REACHABLE, SERVICE, UNREACHABLE
-from bridgework.client import ClientError, changes
+from bridgework.cli.running import REACHABLE, UNREACHABLE
+from bridgework.client import changes
 
 if TYPE_CHECKING:
     from bridgework.client import Client
@@ -28,6 +28,7 @@ _SHORT: dict[str, Callable[[Any], PlannedCall]] = {
     "stop": changes.stop_container,
     "restart": changes.restart_container,
 }
+_RESULTS = {"done": "green", "applied": "green", "failed": "red", "undone": "yellow", "differs": "red"}
 _PAIRS_SHOWN = 20
 FILE_HELP = """\b
 FILE is a list of changes (YAML or JSON; `-` is standard input):
@@ -60,14 +61,16 @@ def command_plan(client: Client, file: IO[str], output: str) -> int:
 @connected
 @click.argument("file", type=click.File("r"))
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before the changes are made.")
-def command_apply(client: Client, file: IO[str], yes: bool) -> int:
+@click.option("--keep", is_flag=True, help="Keep the changes when one fails or does not do what was planned.")
+def command_apply(client: Client, file: IO[str], yes: bool, keep: bool) -> int:
     """Make the changes of FILE, after showing the plan.
 
-    The changes are made in their order, and the first one that fails ends the command. It then shows the calls that
-    undo those that were made. Nothing is changed if the plan has a conflict, or if the state changes while you read it.
+    The service makes the changes in their order, and measures whether they did what was planned. If a change fails or
+    a pair differs, it undoes all of them. Nothing is changed if the plan has a conflict, or if the state changes while
+    you read the plan. The exit code is 1 if the changes are not made, or do not do what was planned.
     """
-    body: Any = {"changes": read(file.read(), file.name)}
-    made = client.plan_changes(body)
+    wanted = read(file.read(), file.name)
+    made, etag = client.plan(wanted)
     show(made, "table")
     if not made["possible"]:
         return UNREACHABLE
@@ -75,32 +78,36 @@ def command_apply(client: Client, file: IO[str], yes: bool) -> int:
         return REACHABLE
     if not yes:
         click.confirm("Make these changes?", abort=True)
-        if client.plan_changes(body) != made:
-            click.secho(
-                "The state has changed since the plan was made: nothing was done. Look again.", fg="red", err=True
-            )
-            return SERVICE
-    return send(client, made)
+    return show_applied(client.apply(wanted, etag, undo="never" if keep else "on-failure"))
 
 
-def send(client: Client, plan: Plan) -> int:
-    """Make the changes of a plan in their order."""
-    done: list[Any] = []
-    for step in plan["steps"]:
-        if step["outcome"] == "unchanged":
-            continue
-        try:
-            client.send(step["call"])
-        except ClientError:
-            if done:
-                click.echo("These calls undo what was done:", err=True)
-                for one in reversed(done):
-                    for call in one["undo"]:
-                        click.echo(f"  {line(call)}", err=True)
-            raise
-        done.append(step)
-        click.echo(f"{click.style('done', fg='green')}  {step['call']['method']} {step['call']['path']}")
-    return REACHABLE
+def show_applied(plan: Plan) -> int:
+    """Print what became of the changes, and return the exit code."""
+    applied = plan["applied"]
+    if applied is None:
+        return UNREACHABLE
+    for step, result in zip(plan["steps"], applied["steps"], strict=True):
+        click.echo(f"{_coloured(result['outcome'])}  {step['call']['method']} {step['call']['path']}")
+        if result["problem"]:
+            click.echo(f"      {result['problem']['detail']}  [{result['problem']['code']}]")
+    for pair in applied["pairs"]:
+        if pair["agrees"] is False:
+            click.echo(f"  {_pair(pair)}: planned {output.verdict(pair['predicted'])}, "
+                       f"measured {output.verdict(pair['measured'])}")  # fmt: skip
+    for one in applied["undone"]:
+        click.echo(f"{_coloured('failed' if one['problem'] else 'undone')}  {line(one['call'])}")
+    agreeing = sum(pair["agrees"] is True for pair in applied["pairs"])
+    click.echo(f"{_coloured(applied['outcome'])}: {agreeing} of {len(applied['pairs'])} measured pairs are as planned.")
+    return REACHABLE if applied["outcome"] == "applied" else UNREACHABLE
+
+
+def _coloured(outcome: str) -> str:
+    return click.style(outcome, fg=_RESULTS.get(outcome), bold=True)
+
+
+def _pair(pair: Any) -> str:
+    port = "" if pair["port"] is None else f" {pair['port']}"
+    return f"{pair['source']['name']} -> {pair['destination']['name']} ({pair['protocol']}{port})"
 
 
 def line(call: Call) -> str:
@@ -142,9 +149,8 @@ def _show_difference(difference: Difference) -> None:
     if difference["pairs_total"]:
         click.echo(f"Pairs that change: {difference['pairs_total']}")
     for pair in difference["pairs"][:_PAIRS_SHOWN]:
-        port = "" if pair["port"] is None else f" {pair['port']}"
         assumed = ", if a program listens there" if pair["assumes_listener"] else ""
-        click.echo(f"  {pair['source']['name']} -> {pair['destination']['name']} ({pair['protocol']}{port}): "
+        click.echo(f"  {_pair(pair)}: "
                    f"{output.verdict(pair['before'])} -> {output.verdict(pair['after'])}{assumed}")  # fmt: skip
     if difference["pairs_total"] > min(len(difference["pairs"]), _PAIRS_SHOWN):
         click.echo("  ... (see all of them with -o json)")

@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": "serve",
     "token": "token",
     "topology": "views",
+    "trace": "trace",
 }
 """Each command and the module that has it as ``command_NAME``. Importing all modules takes longer than a check."""
 

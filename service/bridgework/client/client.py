@@ -12,7 +12,17 @@ from bridgework.client.operations import Operations
 from bridgework.client.transport import DEFAULT_URL, Request, Transport
 
 if TYPE_CHECKING:
-    from bridgework.client.documents import Call, CheckRequest, CheckResult, Event, Readiness, Remedy
+    from bridgework.client.documents import (
+        Call,
+        CheckRequest,
+        CheckResult,
+        Event,
+        Plan,
+        PlannedCall,
+        PlanUndo,
+        Readiness,
+        Remedy,
+    )
 
 POLL_SECONDS = 0.5
 
@@ -63,6 +73,20 @@ class Client(Operations):
     def send_remedy(self, remedy: Remedy) -> list[Any]:
         """Send the calls of a remedy in their order; stop at the first that fails."""
         return [self.send(call) for call in remedy["calls"]]
+
+    def plan(self, changes: list[PlannedCall]) -> tuple[Plan, str | None]:
+        """Plan changes; return the plan and its ``ETag``, which ``apply`` takes."""
+        return self.transport.document_and_tag(Request("POST", "/v1/plans", body={"changes": changes}))
+
+    def apply(self, changes: list[PlannedCall], etag: str | None, *, undo: PlanUndo = "on-failure") -> Plan:
+        """Make the changes of a plan, measure whether they did what was planned, and undo them if not.
+
+        ``applied`` of the answer says what happened.
+
+        Raises:
+            Problem: ``precondition-failed`` means that the state has changed since the plan was made.
+        """
+        return self.plan_changes({"changes": changes, "apply": True, "undo": undo}, if_match=etag)
 
     def wait_until_ready(self, timeout_s: float = 30.0) -> Readiness:
         """Wait until the service is ready to answer about its engine.

@@ -567,14 +567,19 @@ class Operations:
         """
         return self.transport.document(Request("POST", "/v1/connectivity/checks", body=body))
 
-    def check_connectivity_as(
-        self, media_type: Literal["text/plain", "application/x-pcapng"], body: CheckRequest
-    ) -> str:
+    def check_connectivity_as(self, media_type: Literal["text/plain"], body: CheckRequest) -> str:
         """Check whether a source reaches a destination. The answer is the text of this media type.
 
         Needs the role `viewer`.
         """
         return self.transport.text(Request("POST", "/v1/connectivity/checks", body=body, accept=media_type))
+
+    def check_connectivity_file(self, media_type: Literal["application/x-pcapng"], body: CheckRequest) -> bytes:
+        """Check whether a source reaches a destination. The answer is a file of this media type.
+
+        Needs the role `viewer`.
+        """
+        return self.transport.content(Request("POST", "/v1/connectivity/checks", body=body, accept=media_type))
 
     def measure_matrix(self, body: MatrixRequest) -> Matrix:
         """Measure the connectivity between all pairs.
@@ -627,7 +632,9 @@ class Operations:
 
         Needs the role `viewer`.
         """
-        return self.transport.document(Request("POST", "/v1/plans", body=body, headers={"If-Match": if_match}))
+        return self.transport.document(
+            Request("POST", "/v1/plans", body=body, headers={"If-Match": if_match}, repeatable=False)
+        )
 
     def plan_changes_lines(self, body: PlanRequest, *, if_match: str | None = None) -> Iterator[PlanLine]:
         """Plan changes. Each line is yielded as it arrives.
@@ -635,7 +642,14 @@ class Operations:
         Needs the role `viewer`.
         """
         return self.transport.lines(
-            Request("POST", "/v1/plans", body=body, headers={"If-Match": if_match}, accept="application/x-ndjson")
+            Request(
+                "POST",
+                "/v1/plans",
+                body=body,
+                headers={"If-Match": if_match},
+                accept="application/x-ndjson",
+                repeatable=False,
+            )
         )
 
     def probe_for_prometheus(

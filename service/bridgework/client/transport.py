@@ -25,6 +25,8 @@ FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 30.0
 SILENCE_SECONDS = 15.0
 """An event stream sends a comment every few seconds, and a stream of lines a heartbeat each second."""
+KEPT = 4
+"""Connections that wait for a next request."""
 UNFINISHED = {"start", "row", "progress", "heartbeat"}
 """The types of lines that another line follows."""
 
@@ -146,9 +148,18 @@ class Transport:
         except ValueError as error:
             raise NotBridgework(f"{self.url} answered with something that is not JSON.") from error
 
+    def document_and_tag(self, request: Request) -> tuple[Any, str | None]:
+        """Return the JSON document of an answer and its ``ETag``."""
+        answer = self._answered(request)
+        return json.loads(answer.body), answer.etag
+
+    def content(self, request: Request) -> bytes:
+        """Return the body of an answer as it is."""
+        return self._answered(request).body
+
     def text(self, request: Request) -> str:
         """Return the body of an answer as text."""
-        return self._answered(request).body.decode()
+        return self.content(request).decode()
 
     def lines(self, request: Request) -> Iterator[Any]:
         """Yield the document of each line of an NDJSON stream as it arrives.
@@ -221,15 +232,14 @@ class Transport:
             time.sleep(pause)
 
     def _once(self, request: Request) -> _Answer:
-        if self._idle:
+        # The service may close a kept connection at any moment (RFC 9112, section 9.3.1). What must not be sent twice
+        # gets a new connection, so that a lost one never has to be told apart from a lost answer.
+        if self._idle and request.repeatable:
             connection = self._idle.pop()
             try:
                 return self._exchange(connection, request)
             except _Lost:
                 connection.close()
-                # The service may close a kept connection at any moment (RFC 9112, section 9.3.1).
-                if not request.repeatable:
-                    raise
         return self._exchange(self._connect(), request)
 
     def _exchange(self, connection: http.client.HTTPConnection, request: Request) -> _Answer:
@@ -239,11 +249,13 @@ class Transport:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise _Lost(f"{self.url} gave no complete answer: {_reason(error)}.") from error
-        if response.will_close:
+        if response.will_close or len(self._idle) >= KEPT:
             connection.close()
         else:
             self._idle.append(connection)
-        return _Answer(response.status, body, response.headers.get_content_type(), _seconds(response))
+        return _Answer(
+            response.status, body, response.headers.get_content_type(), _seconds(response), response.headers.get("ETag")
+        )
 
     def _send(self, connection: http.client.HTTPConnection, request: Request) -> http.client.HTTPResponse:
         headers = {"Accept": request.accept, "User-Agent": "bridgework-client"}
@@ -295,6 +307,7 @@ class _Answer:
     body: bytes
     media_type: str = JSON
     retry_after: float | None = None
+    etag: str | None = None
 
     def refusal(self, transport: Transport) -> Exception:
         if self.media_type == PROBLEM:

@@ -48,9 +48,29 @@ def planned(*outcomes, call=REMEDY["calls"][0], **more):
         for number, word in enumerate(outcomes)
     ]  # fmt: skip
     return {"id": "1", "steps": steps, "possible": "conflict" not in outcomes, "undoable": True, "limited": [],
-            "difference": NO_DIFFERENCE, "appearing_findings": [], "disappearing_findings": [], **more}  # fmt: skip
+            "applied": None, "difference": NO_DIFFERENCE, "appearing_findings": [], "disappearing_findings": [],
+            **more}  # fmt: skip
 
 
+def applied(outcome, *outcomes, pairs=(), undone=()):
+    """What became of a plan and of each of its steps."""
+    steps = [{"outcome": word, "problem": None} for word in outcomes]
+    return {"outcome": outcome, "steps": steps, "pairs": list(pairs), "undone": list(undone)}
+
+
+END = {"address": "10.0.0.2", "port": 40000}
+STEP = {
+    "direction": "request", "place": "host", "of": "the host", "source": END, "destination": {**END, "port": 80},
+    "note": "SYN", "time_us": None, "interface": None, "leaving": None, "table": None, "chain": None, "rule": None,
+    "verdict": None, "predicted": True, "seen": True,
+}  # fmt: skip
+STEPS = [
+    {**STEP, "kind": "interface", "of": "web", "interface": "eth0", "leaving": True, "time_us": 0.4},
+    {**STEP, "kind": "rule", "predicted": False, "table": "ip filter", "chain": "DOCKER-USER", "rule": "-j DROP",
+     "verdict": "drop"},
+    {**STEP, "kind": "interface", "seen": False, "of": "db", "interface": "eth0", "leaving": False, "source": None,
+     "destination": None, "note": ""},
+]  # fmt: skip
 MATRIX = {
     "containers": [{"id": "1", "name": "db"}, {"id": "2", "name": "web"}], "partial": [], "surprises": [],
     "verdicts": [["self", "reachable"], ["unreachable", "self"]], "rtt_ms": [[0, 0.1], [0, 0]], "duration_ms": 3,
@@ -74,10 +94,10 @@ def _no_settings_of_the_machine(monkeypatch, tmp_path):
 
 @pytest.fixture
 def service(scripted, monkeypatch):
-    """Let a service give these answers, one after another."""
+    """Let a service give these answers, each on a connection of its own."""
 
     def one(*answers):
-        server = scripted(list(answers))
+        server = scripted(*([one] for one in answers))
         monkeypatch.setenv("BRIDGEWORK_URL", server.url)
         return server
 
@@ -343,27 +363,50 @@ class TestPlan:
             "Plan: 1 to change, 1 unchanged, 1 in conflict.\n"
         )
 
-    def test_apply_makes_what_changes(self, service, file):
-        server = service(answer(200, planned("changes", "unchanged", "changes")), answer(201, {}), answer(201, {}))
+    def test_apply_makes_the_plan_that_was_shown(self, service, file, capsys):
+        plan = planned("changes", "unchanged")
+        done = {**plan, "applied": applied("applied", "done", "unchanged")}
+        server = service(answer(200, plan, ETag='"tag"'), answer(200, done))
         assert main(["apply", file, "--yes"]) == 0
-        assert [method for method, *_ in server.requests] == ["POST"] * 3
+        first, second = server.requests
+        assert second[2]["if-match"] == '"tag"'
+        assert second[3] == {"changes": first[3]["changes"], "apply": True, "undo": "on-failure"}
+        assert capsys.readouterr().out.endswith(
+            "done  POST /v1/networks\nunchanged  POST /v1/networks\napplied: 0 of 0 measured pairs are as planned.\n"
+        )
 
-    def test_apply_does_nothing_in_a_conflict(self, service, file):
-        server = service(answer(200, planned("changes", "conflict")))
-        assert main(["apply", file, "--yes"]) == 1
-        assert len(server.requests) == 1
+    def test_what_went_wrong_and_was_undone_is_said(self, service, file, capsys):
+        pair = {"source": {"name": "web"}, "destination": {"name": "db"}, "protocol": "icmp", "port": None,
+                "predicted": "reachable", "measured": "unreachable", "agrees": False}  # fmt: skip
+        undone = [{"call": {"method": "DELETE", "path": "/v1/networks/own", "body": None}, "problem": None}]
+        result = applied("undone", "done", pairs=[pair], undone=undone)
+        server = service(answer(200, PLAN, ETag='"tag"'), answer(200, {**PLAN, "applied": result}))
+        assert main(["apply", file, "--yes", "--keep"]) == 1
+        assert server.requests[1][3]["undo"] == "never"
+        assert capsys.readouterr().out.endswith(
+            "done  POST /v1/networks\n"
+            "  web -> db (icmp): planned reachable, measured unreachable\n"
+            "undone  DELETE /v1/networks/own\n"
+            "undone: 0 of 1 measured pairs are as planned.\n"
+        )
+
+    def test_apply_does_nothing_in_a_conflict_or_without_a_change(self, service, file):
+        for outcomes, code in ((("changes", "conflict"), 1), (("unchanged",), 0)):
+            server = service(answer(200, planned(*outcomes), ETag='"tag"'))
+            assert main(["apply", file, "--yes"]) == code
+            assert len(server.requests) == 1
 
     def test_apply_does_nothing_when_the_state_changed_meanwhile(self, service, file, monkeypatch, capsys):
-        server = service(answer(200, PLAN), answer(200, {**PLAN, "id": "2"}))
+        server = service(answer(200, PLAN, ETag='"tag"'), problem(412, "precondition-failed"))
         monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "y")
         assert main(["apply", file]) == 3
         assert len(server.requests) == 2
-        assert "nothing was done" in capsys.readouterr().err
+        assert "[precondition-failed]" in capsys.readouterr().err
 
-    def test_a_failure_says_how_to_undo_what_was_done(self, service, file, capsys):
-        service(answer(200, planned("changes", "changes")), answer(201, {}), problem(409, "pool-exhausted"))
-        assert main(["apply", file, "--yes"]) == 3
-        assert "DELETE /v1/networks/own-0\n" in capsys.readouterr().err
+    def test_apply_is_not_sent_again(self, scripted, file):
+        server = scripted([answer(200, PLAN, ETag='"tag"')], [CLOSE], [answer(200, PLAN)])
+        assert main(["apply", file, "--yes", "--url", server.url]) == 3
+        assert [body.get("apply") for *_, body in server.requests] == [None, True]
 
     @pytest.mark.parametrize("text", [
         "a: b", "[", "[1]", "[{}]", "- paint: web", "- start: {name: web}", "- create_network: shop",
@@ -374,6 +417,50 @@ class TestPlan:
         (tmp_path / "x.yaml").write_text(text)
         assert main(["plan", str(tmp_path / "x.yaml")]) == 2
         assert "x.yaml" in capsys.readouterr().err
+
+
+class TestTrace:
+    def test_each_step_is_a_row(self, service, capsys):
+        loss = {"direction": "request", "message": "A rule of DOCKER-USER dropped it.", "by": None, "silent": None}
+        trace = {"steps": STEPS, "lost": loss, "missing": ["The namespace of db."]}
+        server = service(answer(200, {**UNREACHABLE, "findings": [], "trace": trace}))
+        assert main(["trace", "web", "db:80"]) == 1
+        assert server.requests[0][3]["trace"] is True
+        first, _, *rows, lost, missing = capsys.readouterr().out.splitlines()
+        assert first == "unreachable  web -> db:80 (tcp)"
+        assert [row.split() for row in rows] == [
+            ["+", "0", "us", "->", "web", "leaves", "by", "eth0", "10.0.0.2:40000", ">", "10.0.0.2:80", "SYN"],
+            [
+                "?",
+                "->",
+                "the",
+                "host",
+                "rule",
+                "ip",
+                "filter",
+                "DOCKER-USER",
+                "-j",
+                "DROP",
+                "drop",
+                "10.0.0.2:40000",
+                ">",
+                "10.0.0.2:80",
+                "SYN",
+            ],
+            ["-", "->", "db", "comes", "in", "by", "eth0"],
+        ]
+        assert (lost, missing) == ("A rule of DOCKER-USER dropped it.", "Not looked at: The namespace of db.")
+
+    def test_what_was_not_sent_has_no_trace(self, service, capsys):
+        service(answer(200, {**UNREACHABLE, "trace": None}))
+        assert main(["trace", "web", "db:80"]) == 1
+        assert "nothing to trace" in capsys.readouterr().out
+
+    def test_a_capture_is_written_as_it_is(self, service, capfdbinary):
+        service(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Type: application/x-pcapng\r\n\r\n\x0a\x0d\xff\x00")
+        assert main(["trace", "web", "db:80", "-o", "pcapng"]) == 0
+        sys.stdout.flush()
+        assert capfdbinary.readouterr().out == b"\x0a\x0d\xff\x00"
 
 
 class TestDiagnose:

@@ -72,13 +72,19 @@ class TestRetries:
             Client(server.url).restart_container("web")
         assert len(server.requests) == 1
 
+    def test_what_is_not_idempotent_takes_no_kept_connection(self, scripted):
+        server = scripted([answer(200, NETWORK)], [answer(200, {})])
+        client = Client(server.url)
+        client.get_network("shop")  # the server closes this connection, and the client still keeps it
+        assert client.restart_container("web") == {}
+
     def test_a_refused_request_is_sent_again_when_the_service_says_when(self, scripted):
         server = scripted([problem(503, "engine-unavailable", Retry_After=1), answer(200, NETWORK)])
         assert Client(server.url).get_network("shop") == NETWORK
         assert len(server.requests) == 2
 
     def test_too_many_requests_are_no_reason_to_doubt_a_change(self, scripted):
-        server = scripted([problem(429, "too-many-requests", Retry_After=1), answer(200, {})])
+        server = scripted([problem(429, "too-many-requests", Retry_After=1)], [answer(200, {})])
         assert Client(server.url).restart_container("web") == {}
 
     def test_a_long_wait_is_left_to_the_caller(self, scripted):
