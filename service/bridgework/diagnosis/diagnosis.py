@@ -20,6 +20,7 @@ from bridgework.diagnosis import (
     name_rules,
     network_rules,
     pool_rules,
+    proxy_rules,
 )
 from bridgework.diagnosis.view import View
 from bridgework.explanations.compose import with_compose
@@ -72,6 +73,7 @@ RULES: tuple[Rule, ...] = (
     container_rules.published_ports_lead_nowhere,  # no-listener, listens-on-loopback-only
     container_rules.published_on_loopback,  # port-bound-to-loopback
     container_rules.listeners_on_loopback,  # listens-on-loopback-only
+    proxy_rules.proxies_do_not_share_a_network,  # proxy-network-unshared
     name_rules.names_are_ambiguous,  # name-ambiguous
     name_rules.default_bridge_has_no_dns,  # default-bridge-no-dns
     name_rules.links_are_legacy,  # legacy-link

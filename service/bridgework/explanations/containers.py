@@ -137,6 +137,17 @@ ROWS = (
         references=("https://docs.docker.com/engine/network/port-publishing/",),
     ),
     Explanation(
+        "proxy-network-unshared",
+        BLOCKING,
+        "A reverse proxy serves the container and is not on the network by which it would reach the container.",
+        "The labels of Traefik and caddy-docker-proxy, and the networks of the container and of the proxy. A proxy is "
+        "recognised by the name of its image. A warning says that the proxy may choose an unshared network.",
+        "Connect the proxy and the container to one network, and name that network in traefik.docker.network.",
+        "proxy is not on shop_front, the network that traefik.docker.network of web names.",
+        seen="The proxy answers 502 Bad Gateway or 504 Gateway Timeout, and the container answers at its own address.",
+        references=("https://github.com/traefik/traefik/issues/1254", "https://github.com/traefik/traefik/issues/5040"),
+    ),
+    Explanation(
         "mac-address-ignored",
         INFO,
         "The endpoint is configured with a MAC address, but the endpoint has another one. A driver can ignore it (an "

@@ -61,6 +61,15 @@ _ROWS = (
         """),
     ),
     Symptom(
+        "bad-gateway",
+        "A reverse proxy answers 502 Bad Gateway or 504 Gateway Timeout",
+        "Check from the proxy to the container, with the port of its program.",
+        _codes("""
+            proxy-network-unshared no-listener listens-on-loopback-only no-shared-network destination-not-running
+            name-ambiguous
+        """),
+    ),
+    Symptom(
         "containers-do-not-reach-each-other",
         "One container does not reach another one",
         f"{_CHECK}.",
