@@ -8,10 +8,19 @@ from dataclasses import dataclass
 from bridgework.analysis.name_lookup import Lookup
 from bridgework.analysis.rules.base import Situation, component_of
 from bridgework.analysis.rules.name import valid_names
-from bridgework.analysis.rules.overlay import place_of, silent_tunnel
+from bridgework.analysis.rules.overlay import damaged_by_offload, place_of, silent_tunnel
 from bridgework.explanations import HOST, finding, of_network
 from bridgework.explanations.remedies import with_mtu
-from bridgework.model.checks import Component, Finding, Measurement, NameDestination, Prediction, Reason
+from bridgework.model.checks import (
+    Component,
+    Finding,
+    Measurement,
+    NameDestination,
+    Prediction,
+    Protocol,
+    Reason,
+    Verdict,
+)
 from bridgework.model.errors import Remedy
 
 # Where the prediction already has one of these findings, the measurement adds nothing.
@@ -23,20 +32,23 @@ _PORT_CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A measurement and the situation that it was made in."""
+    """A measurement, the situation that it was made in, and measurements of the same destination by protocol."""
 
     measurement: Measurement
     situation: Situation
+    also: Mapping[Protocol, Measurement]
 
 
-def from_the_wire(prediction: Prediction, measurement: Measurement, situation: Situation) -> Iterator[Finding]:
+def from_the_wire(
+    prediction: Prediction, measurement: Measurement, situation: Situation, also: Mapping[Protocol, Measurement]
+) -> Iterator[Finding]:
     """Yield the findings that follow from the measurement's reason."""
     # Most reasons are explained by the prediction, or by the finding ``prediction-inconsistent``.
     reader = _READERS.get(measurement.reason) if measurement.reason else None
     if reader is None:
         return
     known = frozenset(found.code for found in prediction.findings)
-    yield from reader(_Measured(measurement, situation), known)
+    yield from reader(_Measured(measurement, situation, also), known)
 
 
 def black_hole(
@@ -144,9 +156,20 @@ def _no_answer(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
         or known - {"analysis-limited", "node-unreachable"}
     ):
         return
+    echo = measured.also.get(Protocol.ICMP)
+    if measured.situation.transport == "tcp" and echo is not None and echo.verdict is Verdict.REACHABLE:
+        yield damaged_by_offload(candidate.network, candidate.address, _egress(measured.situation))
+        return
     yield silent_tunnel(
         candidate.network, candidate.address, candidate.attachment.name if candidate.attachment else None, place
     )
+
+
+def _egress(situation: Situation) -> str | None:
+    """Return the host's interface with the default route, by which the tunnel most likely leaves."""
+    host = situation.observations.host
+    routes = (host.observation.routes if host is not None else None) or ()
+    return next((route.interface for route in routes if route.destination == "0.0.0.0/0"), None)
 
 
 _READERS: Mapping[Reason, Callable[[_Measured, frozenset[str]], Iterator[Finding]]] = {

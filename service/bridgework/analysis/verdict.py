@@ -30,6 +30,8 @@ from bridgework.model.checks import (
 _NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
 # Warnings about what was not observed. A packet that passed has shown it.
 _MOOT_ONCE_PASSED = frozenset({"address-tentative", "analysis-limited", "port-not-published"})
+# What is found by further probes only, so that no prediction could have it.
+_EXPLAIN_A_SURPRISE = frozenset({"pmtu-blackhole", "vxlan-checksum-offload"})
 # Missing rules of the engine explain a packet that does not pass. Where it passes, the diagnosis tells of them.
 _LEFT_OUT_ONCE_PASSED = frozenset({"firewall-rules-missing"})
 
@@ -74,12 +76,15 @@ def weigh(
     packet that passes, where larger ones are lost without an ICMP error.
     """
     component = component_of(situation.source)
-    hole = list(black_hole(prediction, measurement, situation, path_mtu_bytes))
+    measured = [
+        *from_the_wire(prediction, measurement, situation, also),
+        *black_hole(prediction, measurement, situation, path_mtu_bytes),
+    ]
+    explained = any(one.code in _EXPLAIN_A_SURPRISE for one in measured)
     found = [
         *_as_it_turned_out(prediction, measurement),
-        *from_the_wire(prediction, measurement, situation),
-        *hole,
-        *(() if hole else _surprise(prediction, measurement, component)),
+        *measured,
+        *(() if explained else _surprise(prediction, measurement, component)),
         *_icmp_only(measurement, situation, also, component),
     ]
     verdict = measurement.verdict

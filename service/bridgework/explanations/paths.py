@@ -425,6 +425,17 @@ ROWS = (
         ),
     ),
     Explanation(
+        "vxlan-checksum-offload",
+        WARNING,
+        "Pings pass through the tunnel of an overlay network and TCP does not. Some drivers, such as vmxnet3, compute "
+        "wrong checksums for packets inside of VXLAN, and the other node drops them.",
+        "A TCP connection to an overlay address on another node timed out, and a ping to it was answered.",
+        "Switch the checksum offload of the link between the nodes off: ethtool -K eth0 tx-checksum-ip-generic off.",
+        "10.0.1.7 on mesh answers pings, but no TCP connection: eth0 may damage checksums in the tunnel.",
+        seen="Between two nodes, ping and name lookups work, and every TCP connection hangs.",
+        references=("https://github.com/moby/moby/issues/41775", "https://github.com/moby/moby/issues/50129"),
+    ),
+    Explanation(
         "node-unreachable",
         WARNING,
         "A node of the swarm does not answer. The service cannot see the containers on it, or knows only their earlier "

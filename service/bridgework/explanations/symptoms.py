@@ -182,7 +182,7 @@ _ROWS = (
         "ping-differs-from-tcp",
         "Pings fail and connections work, or the reverse",
         f"{_CHECK}, once with `icmp` and once with `tcp`.",
-        _codes("icmp-blocked-tcp-ok container-paused no-listener mtu-mismatch"),
+        _codes("icmp-blocked-tcp-ok vxlan-checksum-offload container-paused no-listener mtu-mismatch pmtu-blackhole"),
     ),
     Symptom(
         "ipv6-does-not-work",

@@ -6,7 +6,7 @@ import pytest
 
 from bridgework.analysis.case import Case
 from bridgework.model.checks import Measurement, Protocol, Reason, Severity, Verdict
-from bridgework.model.observations import FirewallChain, FirewallRules, Observation, ResolverConfiguration
+from bridgework.model.observations import FirewallChain, FirewallRules, Observation, ResolverConfiguration, Route
 from tests.support.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, published, seen, world
 
 NET = network("simon_network", "10.77.0.0/24")
@@ -143,6 +143,25 @@ def test_silence_from_an_overlay_address_means_the_other_node():
     found = weighed(ask(FAR, "address:10.10.0.9"), measured(Reason.TIMED_OUT))
     assert "overlay-peer-unreachable" in codes(found)
     assert "overlay-peer-unreachable" not in codes(weighed(ask(ONE, TWO), measured(Reason.TIMED_OUT)))
+
+
+def test_pings_that_pass_the_tunnel_of_an_overlay_where_tcp_does_not_mean_damaged_checksums():
+    question = ask(FAR, "address:10.10.0.9", "tcp", port=80)
+    pings = {Protocol.ICMP: measured(address="10.10.0.9")}
+    result = weighed(question, measured(Reason.TIMED_OUT), also=pings)
+    (found,) = [one for one in result.findings if one.code == "vxlan-checksum-offload"]
+    assert found.remedy.commands == ()
+    assert "overlay-peer-unreachable" not in codes(result)
+    routes = (
+        Route("10.0.0.0/8", "ipv4", None, "lo", None, "global", "static"),
+        Route("0.0.0.0/0", "ipv4", "192.0.2.1", "ens192", None, "global", "static"),
+    )
+    observed = seen(host=Observation(1, routes=routes))
+    result = weighed(question, measured(Reason.TIMED_OUT), also=pings, observations=observed)
+    (found,) = [one for one in result.findings if one.code == "vxlan-checksum-offload"]
+    assert found.remedy.commands == ("ethtool -K ens192 tx-checksum-ip-generic off",)
+    silent = {Protocol.ICMP: measured(Reason.TIMED_OUT)}
+    assert "overlay-peer-unreachable" in codes(weighed(question, measured(Reason.TIMED_OUT), also=silent))
 
 
 def test_a_ping_that_failed_where_a_connection_succeeds_is_a_filter_of_pings():

@@ -21,6 +21,9 @@ RECORDED = {
     "subnet-overlaps-network": (
         "diagnosis/test_diagnostics.py", "the engine refuses overlapping pools; it takes an IPAM plugin or a race",
     ),
+    "vxlan-checksum-offload": (
+        "analysis/test_verdict.py", "it takes a network card whose driver computes wrong checksums inside of VXLAN",
+    ),
     "vlan-without-parent": ("diagnosis/test_diagnostics.py", "it needs a dummy link, which this kernel does not have"),
 }  # fmt: skip
 """Code → the unit test on recorded state, and why no real engine of the tests can be brought to it."""

@@ -41,6 +41,21 @@ def silent_tunnel(network: Network, address: str, holder: str | None, place: Nod
     return finding("overlay-peer-unreachable", of_network(network), message, remedy=PORTS, evidence=evidence)
 
 
+def damaged_by_offload(network: Network, address: str, interface: str | None) -> Finding:
+    """Make the finding for an overlay address that answers pings, while a TCP connection gets no answer."""
+    # A ping has no checksum that the link would compute. The other node drops a packet with a wrong one in silence.
+    link = interface or "the link between the nodes"
+    commands = (f"ethtool -K {interface} tx-checksum-ip-generic off",) if interface else ()
+    summary = f"Switch the checksum offload of {link} off, on each node."
+    return finding(
+        "vxlan-checksum-offload",
+        of_network(network),
+        f"{address} on {network.name} answers pings, but no TCP connection: {link} may damage checksums in the tunnel.",
+        remedy=Remedy(summary, commands=commands),
+        evidence={"address": address, "interface": interface},
+    )
+
+
 def silent_pair(snapshot: Snapshot, source: Container, destination: Container) -> Iterator[Finding]:
     """Yield the same finding for a pair of a matrix, for the first overlay network that both are on."""
     on = {endpoint.network_id for endpoint in source.endpoints}

@@ -103,7 +103,13 @@ def _send(services: Services, snapshot: Snapshot, ends: Ends, probe: ProbeReques
 def _other_protocols(
     services: Services, case: Case, ends: Ends, measurement: Measurement
 ) -> Mapping[Protocol, Measurement]:
-    """Connect to a program of the destination after a silent echo, to distinguish a filter from a dead host."""
+    """Connect to a program of the destination after a silent echo, to distinguish a filter from a dead host.
+
+    After a silent connection through the tunnel of an overlay network, ping it: a link may damage TCP there alone.
+    """
+    if _lost_in_a_tunnel(case, measurement):
+        echo = ProbeRequest(Protocol.ICMP, address=measurement.address)
+        return {Protocol.ICMP: _send(services, case.snapshot, ends, echo)}
     seen = case.observations.inside.get(ends.target.id) if ends.target else None
     listening = [s for s in (seen.sockets or () if seen else ()) if s.protocol == "tcp" and not _on_loopback(s)]
     silent = case.question.probe.protocol is Protocol.ICMP and measurement.reason in UNANSWERED
@@ -111,6 +117,13 @@ def _other_protocols(
         return {}
     probe = ProbeRequest(Protocol.TCP, address=measurement.address, port=listening[0].port)
     return {Protocol.TCP: _send(services, case.snapshot, ends, probe)}
+
+
+def _lost_in_a_tunnel(case: Case, measurement: Measurement) -> bool:
+    candidates = case.candidate_addresses.candidates
+    network = candidates[0].network if candidates else None
+    by_tcp = case.question.probe.protocol.transport == "tcp" and measurement.reason is Reason.TIMED_OUT
+    return by_tcp and measurement.address is not None and network is not None and network.driver == "overlay"
 
 
 def _on_loopback(listener: ListeningSocket) -> bool:
