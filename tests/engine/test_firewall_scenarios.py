@@ -497,6 +497,29 @@ def test_a_policy_that_drops_what_stays_within_a_bridge(here):
     here.raw.in_namespace("ip6tables", "-F", "FORWARD")
 
 
+@pytest.mark.skipif(not shutil.which("iptables-legacy"), reason="needs the program iptables-legacy")
+@proves("firewall-backends-mixed")
+def test_rules_of_both_variants_of_iptables(published):
+    run(published.api, "web-too", network_mode="front", command=HTTPD)
+    works(published, "web", "web-too", protocol="icmp")
+    assert "firewall-backends-mixed" not in codes(diagnosis(published))
+    published.raw.in_namespace("iptables-legacy", "-A", "FORWARD", "-p", "tcp", "-j", "ACCEPT")
+    published.raw.in_namespace("iptables-legacy", "-A", "FORWARD", "-s", published.address, "-j", "DROP")
+    dropped = fails(published, "web", "web-too", "user-firewall-drop", protocol="icmp")
+    assert dropped["remedy"]["commands"][0].startswith("iptables-legacy -D FORWARD")
+    found = told(published, "firewall-backends-mixed", "warning", "iptables-legacy has rules in filter FORWARD")
+    execute(published, found["remedy"])
+    assert "firewall-backends-mixed" not in codes(diagnosis(published))
+    # The rules do what they did, and the plain program shows them.
+    works(published, "web", "web-too", protocol="tcp", port=8080)
+    dropped = fails(published, "web", "web-too", "user-firewall-drop", protocol="icmp")
+    execute(published, dropped["remedy"])
+    works(published, "web", "web-too", protocol="icmp")
+    published.raw.in_namespace("iptables", "-D", "FORWARD", "-j", "iptables-from-FORWARD")
+    for option in ("-F", "-X"):
+        published.raw.in_namespace("iptables", option, "iptables-from-FORWARD")
+
+
 # -- a healthy host with other people's rules ----------------------------------------------------------------------
 
 

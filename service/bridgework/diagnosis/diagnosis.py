@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     host_rules.user_rules_drop,  # user-firewall-drop
     firewall_rules.rules_are_missing,  # port-rule-missing, network-rule-missing, isolation-rule-missing
     firewall_rules.networks_are_not_kept_apart,  # icc-not-enforced
+    firewall_rules.backends_are_mixed,  # firewall-backends-mixed
     firewall_rules.rules_are_stale,  # stale-port-rule
     firewall_rules.rules_are_doubled,  # duplicate-rules
     exposure_rules.published_ports_are_exposed,  # exposed-past-…, loopback-port-…, published-on-every-address

@@ -8,10 +8,13 @@ from bridgework.analysis.attachment import IPV4, EngineState
 from bridgework.analysis.docker_rules import MissingRule, duplicate_rules, missing_rules, stale_rules
 from bridgework.analysis.rules.host_firewall import icc_hole, missing_finding, subject_of
 from bridgework.diagnosis.host_rules import firewall_is_flushed
-from bridgework.diagnosis.view import View
+from bridgework.diagnosis.view import View, enumerate_names
 from bridgework.explanations import HOST, finding
 from bridgework.model.checks import Component, Finding
 from bridgework.model.errors import Remedy
+from bridgework.model.observations import FirewallChain
+
+_QUOTED, _MOST_COMMANDS = 20, 60
 
 
 def rules_are_missing(view: View) -> Iterator[Finding]:
@@ -66,3 +69,73 @@ def networks_are_not_kept_apart(view: View) -> Iterator[Finding]:
             found = icc_hole(observations, network, IPV4) if view.active(network) else None
             if found is not None:
                 yield found
+
+
+def backends_are_mixed(view: View) -> Iterator[Finding]:
+    """Find rules of the other variant of iptables beside those of the plain program."""
+    rules = view.engine.observations.firewall
+    if rules is None or not (
+        rules.native_rules or any(c.rules for c in (*(rules.chains or ()), *(rules.ipv6_chains or ())))
+    ):
+        return
+    holding: dict[str, list[FirewallChain]] = {}
+    for program, chain in rules.other_chains or ():
+        if chain.rules or chain.policy == "DROP":
+            holding.setdefault(program, []).append(chain)
+    for program, chains in holding.items():
+        plain = program.replace("-legacy", "").replace("-nft", "")
+        named = enumerate_names(f"{chain.table} {chain.name}" for chain in chains)
+        docker = any(chain.name.startswith("DOCKER") for chain in chains)
+        by_docker = " Docker's rules of an earlier run are among them." if docker else ""
+        commands = _moved(program, plain, chains)
+        by_hand = (
+            "" if commands else " Move each rule by hand: some of them translate addresses or accept in called chains."
+        )
+        yield finding(
+            "firewall-backends-mixed",
+            HOST,
+            f"{program} has rules in {named}, beside those of {plain}. A packet must pass both, and each program shows "
+            f"its own rules alone.{by_docker}",
+            remedy=Remedy(
+                f"Move the rules to {plain}, and keep to one of the two programs.{by_hand}", commands=commands
+            ),
+            evidence={
+                "program": program,
+                "rules": [f"{chain.table}: {text}" for chain in chains for *_, text in chain.rules][:_QUOTED],
+                "policies": {f"{chain.table} {chain.name}": chain.policy for chain in chains if chain.policy == "DROP"},
+            },
+        )
+
+
+def _moved(program: str, plain: str, chains: list[FirewallChain]) -> tuple[str, ...]:
+    """Return the commands that move the rules to the plain program; none where that would change what they do."""
+    ours = [chain for chain in chains if not chain.name.startswith("DOCKER")]
+    # An accept ends the rules of one variant, and those of the other still follow. As rules of one program, a return
+    # from a chain of their own does the same; from a called chain it would not.
+    if any(c.table == "nat" or (c.policy is None and any("-j ACCEPT" in r for *_, r in c.rules)) for c in ours):
+        return ()
+    written = [command for chain in ours for command in _written(plain, chain)]
+    # A rule can call a chain that comes after it.
+    commands = sorted(written, key=lambda command: " -N " not in command)
+    policies = [(chain.table, chain.name) for chain in chains if chain.policy == "DROP"]
+    commands += [f"{program} -t {table} -P {name} ACCEPT" for table, name in policies]
+    for table in dict.fromkeys(chain.table for chain in chains):
+        commands += [f"{program} -t {table} -F", f"{program} -t {table} -X"]
+    return tuple(commands) if len(commands) <= _MOST_COMMANDS else ()
+
+
+def _written(plain: str, chain: FirewallChain) -> Iterator[str]:
+    """Yield the commands that write the rules of one chain with the plain program."""
+    # Docker's own rules of an earlier run are not moved: the engine has written them where it writes now.
+    rules = [text.split(" ", 2)[2] for *_, text in chain.rules if "-j DOCKER" not in text]
+    if not rules and chain.policy != "DROP":
+        return
+    name = chain.name if chain.policy is None else f"{plain}-from-{chain.name}"
+    begin = f"{plain} -t {chain.table}"
+    yield f"{begin} -N {name}"
+    for rule in rules:
+        yield f"{begin} -A {name} {rule.replace('-j ACCEPT', '-j RETURN')}"
+    if chain.policy == "DROP":
+        yield f"{begin} -A {name} -j DROP"
+    if chain.policy is not None:
+        yield f"{begin} -I {chain.name} -j {name}"

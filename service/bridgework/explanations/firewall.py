@@ -208,4 +208,18 @@ ROWS = (
         seen="Containers on one network do not reach each other, mostly by IPv6, though both work alone.",
         references=("https://github.com/moby/moby/issues/48365", "https://github.com/moby/moby/issues/48411"),
     ),
+    Explanation(
+        "firewall-backends-mixed",
+        WARNING,
+        "The host has rules of both variants of iptables: iptables-legacy, and iptables over nf_tables. A packet must "
+        "pass both. Each program shows its own rules alone, so the rule that drops a packet may not be listed.",
+        "The chains that iptables-save prints, and those of the other variant where the kernel has its tables "
+        "(/proc/net/ip_tables_names, nf_tables).",
+        "Move the rules to the program that Docker uses, and choose one for all programs (update-alternatives --config "
+        "iptables). The finding has the commands where moving the rules does not change what they do.",
+        "iptables-legacy has rules in filter FORWARD, beside those of iptables. A packet must pass both, and each "
+        "program shows its own rules alone.",
+        seen="iptables -L shows that a packet is accepted, and it is dropped all the same.",
+        references=("https://github.com/moby/moby/issues/46147", "https://github.com/moby/moby/issues/46636"),
+    ),
 )

@@ -55,9 +55,9 @@ _ROWS = (
         _codes("""
             no-listener listens-on-loopback-only port-not-published port-bound-to-loopback
             published-ports-ignored internal-no-publish host-port-taken gateway-mode-routed
-            firewall-rules-missing user-firewall-drop docker-rule-drops container-paused source-not-running
-            port-rule-missing network-rule-missing stale-flow orphan-proxy host-port-differs-by-family
-            conntrack-table-full
+            firewall-rules-missing firewall-backends-mixed user-firewall-drop docker-rule-drops
+            container-paused source-not-running port-rule-missing network-rule-missing stale-flow
+            orphan-proxy host-port-differs-by-family conntrack-table-full
         """),
     ),
     Symptom(
@@ -78,8 +78,9 @@ _ROWS = (
             listens-on-loopback-only inter-container-off stale-address network-mode-none
             shared-network-stale shared-network-owner-down host-mode-no-own-address veth-detached link-down
             address-family-mismatch vlan-mode-private overlay-peer-unreachable node-unreachable
-            reply-path-lost bridge-traffic-filtered network-rule-missing user-firewall-drop
-            docker-rule-drops container-paused neighbour-table-full stale-neighbour duplicate-address
+            reply-path-lost bridge-traffic-filtered network-rule-missing firewall-backends-mixed
+            user-firewall-drop docker-rule-drops container-paused neighbour-table-full stale-neighbour
+            duplicate-address
         """),
     ),
     Symptom(
@@ -126,8 +127,8 @@ _ROWS = (
         "A connection opens, and then it is slow or hangs",
         f"{_CHECK}, with `icmp`, `dont_fragment` and a `payload_bytes` of 1472.",
         _codes("""
-            mtu-mismatch pmtu-blackhole mtu-exceeds-egress container-paused neighbour-table-full search-list-detours
-            dns-upstream-failed dns-upstream-outdated name-ambiguous
+            mtu-mismatch pmtu-blackhole mtu-exceeds-egress container-paused neighbour-table-full
+            search-list-detours dns-upstream-failed dns-upstream-outdated name-ambiguous
         """),
     ),
     Symptom(
@@ -147,8 +148,8 @@ _ROWS = (
         _codes("""
             firewall-rules-missing shared-network-stale shared-network-owner-down address-changed
             stale-address static-address-taken ip-forward-off network-gone network-forgotten
-            host-port-taken legacy-link veth-detached user-firewall-drop orphan-bridge
-            bridge-address-missing router-advertisements-refused dns-upstream-outdated
+            host-port-taken legacy-link veth-detached firewall-backends-mixed user-firewall-drop
+            orphan-bridge bridge-address-missing router-advertisements-refused dns-upstream-outdated
             embedded-dns-rules-missing port-rule-missing network-rule-missing isolation-rule-missing
             stale-port-rule
         """),

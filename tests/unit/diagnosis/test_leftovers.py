@@ -9,6 +9,8 @@ from bridgework.model.checks import Severity
 from bridgework.model.observations import (
     ConntrackTable,
     EngineObservations,
+    FirewallChain,
+    FirewallRules,
     Flow,
     HostObservation,
     Interface,
@@ -105,3 +107,54 @@ def test_ports_that_differ_by_family():
         if one.code == "host-port-differs-by-family"
     ]
     assert found.message.startswith("tcp port 80 of web is published at 32769 for IPv4 and 32768 for IPv6.")
+
+
+FORWARD = FirewallChain("filter", "FORWARD", "DROP", ((0, 0, "-A FORWARD -j DOCKER-USER"),))
+
+
+def mixed(*other, chains=(FORWARD,)):
+    rules = FirewallRules(chains=chains, ipv6_chains=(), native_rules="", other_chains=other)
+    found = diagnose(Snapshot((NETWORK,), (WEB,)), EngineObservations(Observations(firewall=rules)))
+    return [one for one in found if one.code == "firewall-backends-mixed"]
+
+
+def legacy(name, *rules, policy="ACCEPT", table="filter"):
+    return "iptables-legacy", FirewallChain(table, name, policy, tuple((0, 0, f"-A {name} {rule}") for rule in rules))
+
+
+def test_rules_of_the_other_variant_are_moved_so_that_they_do_the_same():
+    assert mixed() == mixed(legacy("INPUT")) == []
+    assert mixed(legacy("INPUT", "-j DROP"), chains=()) == []
+    (found,) = mixed(
+        legacy("INPUT", "-p tcp -j ACCEPT", "-j block", policy="DROP"),
+        legacy("block", "-s 10.0.0.0/8 -j DROP", policy=None),
+        legacy("FORWARD", "-j DOCKER"),
+        legacy("DOCKER", "-j RETURN", policy=None),
+    )
+    assert found.remedy.commands == (
+        "iptables -t filter -N iptables-from-INPUT",
+        "iptables -t filter -N block",
+        "iptables -t filter -A iptables-from-INPUT -p tcp -j RETURN",
+        "iptables -t filter -A iptables-from-INPUT -j block",
+        "iptables -t filter -A iptables-from-INPUT -j DROP",
+        "iptables -t filter -I INPUT -j iptables-from-INPUT",
+        "iptables -t filter -A block -s 10.0.0.0/8 -j DROP",
+        "iptables-legacy -t filter -P INPUT ACCEPT",
+        "iptables-legacy -t filter -F",
+        "iptables-legacy -t filter -X",
+    )
+    assert "Docker's rules of an earlier run are among them" in found.message
+
+
+@pytest.mark.parametrize(
+    "chains",
+    [
+        [legacy("POSTROUTING", "-j MASQUERADE", table="nat")],
+        [legacy("INPUT", "-j own"), legacy("own", "-j ACCEPT", policy=None)],
+        [legacy("INPUT", *(f"-s 10.0.0.{n} -j DROP" for n in range(100)))],
+    ],
+)
+def test_rules_that_would_do_something_else_are_moved_by_hand(chains):
+    (found,) = mixed(*chains)
+    assert found.remedy.commands == ()
+    assert "by hand" in found.remedy.summary
