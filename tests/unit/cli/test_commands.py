@@ -529,7 +529,7 @@ class TestStart:
             "tomllib",
             "flask",
             "bridgework.http",
-            "bridgework.cli.serve",
+            "bridgework.cli.commands.serve",
             "bridgework.client.documents",
         ]
         code = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridgework.cli import output, targets
-from bridgework.cli.check import asks, exit_code
+from bridgework.cli.commands.check import asks, exit_code
 from bridgework.cli.connection import connected
 from bridgework.cli.running import REACHABLE
 

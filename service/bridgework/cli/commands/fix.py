@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgework.cli import output, plan, targets
-from bridgework.cli.check import exit_code
+from bridgework.cli import output, targets
+from bridgework.cli.commands import plan
+from bridgework.cli.commands.check import exit_code
 from bridgework.cli.connection import complete_container, connected
 from bridgework.cli.running import REACHABLE, UNREACHABLE
 
