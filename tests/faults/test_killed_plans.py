@@ -58,6 +58,7 @@ def state(live, number):
         2: one in found,
         3: found["beta"]["state"] == "exited",
         4: network in on["beta"],
+        5: network in on["beta"] and found["beta"]["state"] == "running",  # it was stopped when it was connected
     }
 
 
@@ -110,7 +111,7 @@ def kill_plans(serve, times):
         partly += bool(made) and told.get("done", set()) != set(range(6))
         again = apply(live, there)
         assert again.json["applied"]["outcome"] == "applied", (number, again.json)
-        assert {step for step, is_made in state(live, number).items() if is_made} == {0, 1, 2, 4}
+        assert {step for step, is_made in state(live, number).items() if is_made} == {0, 1, 2, 4, 5}
         assert apply(live, back).json["applied"]["outcome"] == "applied"
         assert not any(state(live, number).values())
     return partly

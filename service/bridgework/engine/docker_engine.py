@@ -20,7 +20,7 @@ from bridgework.engine.connection import engine_pid, get_once
 from bridgework.engine.errors import TABLE, Row
 from bridgework.engine.event_log import log_query, read_event
 from bridgework.engine.facts import is_elsewhere, is_podman, negotiate, read_facts
-from bridgework.engine.faults import expected_shape, patience, too_slow, unexpected, unreachable
+from bridgework.engine.faults import SHAPE_ERRORS, expected_shape, patience, too_slow, unexpected, unreachable
 from bridgework.engine.images import is_known
 from bridgework.engine.podman import limits
 from bridgework.engine.podman.errors import PODMAN_TABLE
@@ -106,7 +106,7 @@ class DockerEngine(Commands):
             try:
                 status, body = get_once(self.address, min(2.0, self._timeout_s), f"{session.prefix}/info")
                 session.is_elsewhere = status == _OK and is_elsewhere(json.loads(body))
-            except (BridgeworkError, ValueError):
+            except (BridgeworkError, *SHAPE_ERRORS):
                 return False  # the next call asks again
         return session.is_elsewhere
 
