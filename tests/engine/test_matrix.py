@@ -128,7 +128,6 @@ def test_a_streamed_matrix_gives_each_row_as_a_line(api):
         "POST", "/v1/connectivity/matrix", {"all": True, "timeout_ms": 300}, headers={"Accept": "application/x-ndjson"}
     )
     lines = [json.loads(line) for line in response.get_data(as_text=True).splitlines()]
-    response.close()
     assert [line["type"] for line in lines] == ["start", "row", "row", "row", "end"]
     assert sorted(line["index"] for line in lines[1:-1]) == [0, 1, 2]
     assert [line["rows_done"] for line in lines[1:-1]] == [1, 2, 3]
