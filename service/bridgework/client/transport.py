@@ -69,7 +69,7 @@ def _text(value: Any) -> str:
 
 
 def new_key() -> str:
-    """Return an idempotency key that nobody else uses."""
+    """Return an idempotency key that no other request uses."""
     return str(uuid.uuid4())
 
 

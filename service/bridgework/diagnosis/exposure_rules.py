@@ -43,7 +43,7 @@ def published_ports_are_exposed(view: View) -> Iterator[Finding]:
 
 
 def unpublished_ports_are_exposed(view: View) -> Iterator[Finding]:
-    """Find ports that nobody published, and that a neighbour reaches at the container's own address."""
+    """Find ports that are not published, and that a neighbour reaches at the container's own address."""
     state = EngineState(view.snapshot, view.engine.observations)
     for container, found in _reachable(view, unpublished_targets(state)):
         meant = all(gateway_mode(one.target.network, one.origin.version) == _UNPROTECTED for one in found)
@@ -51,7 +51,7 @@ def unpublished_ports_are_exposed(view: View) -> Iterator[Finding]:
         ports = enumerate_names(sorted({f"{one.target.protocol} {one.port}" for one in found}))
         why = f": {first.target.network.name} has gateway mode {_UNPROTECTED}" if meant else ""
         message = (
-            f"{ports} of {container.name} is not published, and whoever has a route by the host reaches it at "
+            f"{ports} of {container.name} is not published, and a machine with a route by the host reaches it at "
             f"{first.address} from {_origins(found)}{why}."
         )
         addresses = {(one.address, one.origin.version, one.target.network.bridge_name or "") for one in found}

@@ -113,7 +113,7 @@ def resolvers_cannot_resolve_containers(view: View) -> Iterator[Finding]:
 
 
 def embedded_servers_cannot_answer(view: View) -> Iterator[Finding]:
-    """Find embedded DNS servers that cannot be asked, have nobody to ask, or ask servers that the host left."""
+    """Find embedded DNS servers that cannot be asked, have no server to ask, or ask servers that the host left."""
     host = view.engine.observations.host
     files = dict(host.name_servers) if host is not None else {}
     for container in view.snapshot.containers:

@@ -78,7 +78,7 @@ ROWS = (
         "The network is not built in and has no endpoints.",
         "Remove the network. This frees its subnet.",
         "simon_network has no endpoint, not even of a stopped container.",
-        seen="`docker network ls` lists networks that nobody remembers.",
+        seen="`docker network ls` lists networks that no one remembers creating.",
         references=("https://github.com/moby/moby/issues/30623",),
     ),
     Explanation(

@@ -47,7 +47,7 @@ ROWS = (
         "the container's address. Before Docker 28 the policy DROP of FORWARD alone prevents it. In gateway mode "
         "nat-unprotected it is intended, and the finding is of severity info.",
         "Drop what comes to the container's address from elsewhere; the finding has the command.",
-        "tcp 5432 of pg1 is not published, and whoever has a route by the host reaches it at 172.19.0.3 from eth0.",
+        "tcp 5432 of pg1 is not published, and a machine with a route by the host reaches it at 172.19.0.3 from eth0.",
         seen="A database without a published port answers other hosts of the LAN.",
         references=(_FIREWALLS, "https://github.com/moby/moby/pull/48724"),
     ),
@@ -162,7 +162,7 @@ ROWS = (
         "The arguments of the docker-proxy processes on the host, compared with the addresses of the containers.",
         "End the process; the finding has the command.",
         "docker-proxy (process 4711) holds tcp port 8081 of 0.0.0.0 for 172.19.0.9, which no container has.",
-        seen="A container does not start because its port is already allocated, and docker ps shows nobody with it.",
+        seen="A container does not start because its port is already allocated, but docker ps shows no such container.",
         references=("https://github.com/moby/moby/issues/20486", "https://github.com/moby/moby/issues/25981"),
     ),
     Explanation(

@@ -1,1 +1,1 @@
-"""Plans: the engine's state after changes that are not made yet, and who then reaches whom."""
+"""Plans: the engine's state after changes that are not made yet, and which pairs are then reachable."""

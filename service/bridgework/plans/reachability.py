@@ -1,4 +1,4 @@
-"""Who reaches whom in one state of the engine, asked pair by pair and answered by classes.
+"""Which pairs are reachable in one state of the engine, asked pair by pair and answered by classes.
 
 A pair has a source (a container, or the host), a destination (a container, or a port of the host), a protocol and a
 port. The protocols are ICMP, TCP and UDP. The ports of a container are those that it publishes, those that it exposes,
@@ -153,7 +153,7 @@ def with_assumed_listeners(
 ) -> Observations:
     """Return the observations with programs that listen at the published and exposed ports of these containers.
 
-    For a container that a plan starts, nobody can see yet what will listen. What listened before is assumed to listen
+    For a container that a plan starts, it is not known yet what will listen. What listened before is assumed to listen
     again.
     """
     inside = dict(observations.inside)

@@ -44,7 +44,7 @@ def missing_rules(state: EngineState) -> Iterator[MissingRule]:
 
 
 def stale_rules(state: EngineState) -> Iterator[StaleRule]:
-    """Yield the translations to addresses at which nobody publishes the port."""
+    """Yield the translations to addresses at which no container publishes the port."""
     for dump in _dumps(state):
         yield from dump.stale()
 

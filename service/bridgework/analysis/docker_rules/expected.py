@@ -109,7 +109,7 @@ class Dump:
         raise NotImplementedError
 
     def stale(self) -> Iterator[StaleRule]:
-        """Yield the translations that lead to an address at which nobody publishes the port."""
+        """Yield the translations that lead to an address at which no container publishes the port."""
         publishers = {
             (port.protocol, port.host_port, address)
             for container in self.snapshot.containers

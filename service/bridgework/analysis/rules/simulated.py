@@ -112,7 +112,7 @@ def fate_of(situation: Situation) -> Fate | None:
     if outcome.verdict not in STOPPED:
         return Fate.UNDECIDED if outcome.verdict == simulate.UNKNOWN else Fate.PASSES
     step = outcome.step
-    # A policy is nobody's rule. It stops what no rule of the engine accepts, so an option may explain it.
+    # A policy is not a rule of any program. It stops what no rule of the engine accepts, so an option may explain it.
     ours = step is None or step.rule is None or owner_of(situation.snapshot, step) == DOCKER
     return Fate.BY_DOCKER if ours else Fate.BY_OTHERS
 
