@@ -14,6 +14,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Lock
 
 from bridgework.probes.kernel import netlink
@@ -31,10 +32,12 @@ NETLINK_NETFILTER = 12
 _NFT_GETGEN, _GENERATION_ID = (10 << 8) | 16, 1
 _NFGENMSG = struct.pack("=BBH", socket.AF_UNSPEC, 0, 0)
 _LEGACY_NAMES = (("ip_tables_names", socket.AF_INET), ("ip6_tables_names", socket.AF_INET6))
+_IPV4 = 4
 _LEVELS = {socket.AF_INET: socket.IPPROTO_IP, socket.AF_INET6: socket.IPPROTO_IPV6}
 # IPT_SO_GET_INFO and IPT_SO_GET_ENTRIES (linux/netfilter_ipv4/ip_tables.h); those of IPv6 have the same numbers.
 _GET_INFO, _GET_ENTRIES = 64, 65
-_INFO_BYTES, _INFO_SIZE_AT = 84, 80
+# Offsets in struct ipt_getinfo: of valid_hooks, of num_entries and of size.
+_INFO_BYTES, _INFO_HOOKS_AT, _INFO_COUNT_AT, _INFO_SIZE_AT = 84, 32, 76, 80
 _VALUE_BYTES, _NAMES_BYTES = 16, 256
 _NAME_BYTES, _ENTRIES_AT = 32, 40
 # Offsets in struct ipt_entry and ip6t_entry: of next_offset, and of the counters of packets and bytes.
@@ -119,13 +122,37 @@ class RulesWatch:
                 yield f"{family.name} {table} {_digest(self._legacy[family], table)}"
 
 
+def has_legacy_rules(version: int) -> bool:
+    """Return whether a table of iptables-legacy in the calling thread's namespace has rules for IPv4 or IPv6.
+
+    A table without rules stays until the namespace ends, so its existence alone says nothing. ``False`` where the
+    kernel refuses to say.
+    """
+    file, family = _LEGACY_NAMES[version != _IPV4]
+    with contextlib.suppress(OSError):
+        tables = Path("/proc/thread-self/net", file).read_text(encoding="ascii").split()
+        if tables:
+            with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
+                return any(_rules_in(_info(sock, table)) for table in tables)
+    return False
+
+
+def _rules_in(info: bytes) -> bool:
+    """Return whether there are entries beside the policy of each hook and the entry that ends the table."""
+    hooks = struct.unpack_from("=I", info, _INFO_HOOKS_AT)[0]
+    return bool(struct.unpack_from("=I", info, _INFO_COUNT_AT)[0] > hooks.bit_count() + 1)
+
+
+def _info(sock: socket.socket, table: str) -> bytes:
+    return _getsockopt(sock, _GET_INFO, table.encode().ljust(_NAME_BYTES, b"\0").ljust(_INFO_BYTES, b"\0"))
+
+
 def _digest(sock: socket.socket | None, table: str) -> str:
     """Return a hash of a legacy table. Raises ``OSError``: EAGAIN where it changes meanwhile, EPERM if forbidden."""
     if sock is None:
         raise PermissionError
     name = table.encode().ljust(_NAME_BYTES, b"\0")
-    info = _getsockopt(sock, _GET_INFO, name.ljust(_INFO_BYTES, b"\0"))
-    size = struct.unpack_from("=I", info, _INFO_SIZE_AT)[0]
+    size = struct.unpack_from("=I", _info(sock, table), _INFO_SIZE_AT)[0]
     asked = (name + struct.pack("=I", size)).ljust(_ENTRIES_AT + size, b"\0")
     entries = bytearray(_getsockopt(sock, _GET_ENTRIES, asked)[_ENTRIES_AT:])
     family = socket.AddressFamily(sock.family)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from bridgework.model.trace import TABLE_PREFIX, Connection, Flow, Head, PacketSeen, Place, RouteSeen, RuleSeen
 from bridgework.probes.kernel import netlink
 from bridgework.probes.kernel.printable import printable
+from bridgework.probes.kernel.rules_watch import has_legacy_rules
 from bridgework.probes.trace import nft_messages as nft
 from bridgework.probes.trace.conntrack import connection_of
 from bridgework.probes.trace.heads import head_of
@@ -57,6 +58,9 @@ class Recorder:
             self._mark_flow()
         except OSError as error:
             self.missing.append(f"The kernel did not name the firewall rules of {self.name}: {error.strerror}.")
+        # nf_tables sends the messages of a trace, and iptables-legacy keeps its rules outside of nf_tables.
+        if has_legacy_rules(self.flow.version):
+            self.missing.append(f"The kernel did not name the iptables-legacy rules of {self.name}: it cannot.")
         self.names = dict(socket.if_nameindex())
         self.routes = netlink.open_socket()
 

@@ -76,7 +76,7 @@ def trace(spaces: Sequence[Space], work: Work, missing: Sequence[str]) -> tuple[
         measurement = work.send(source, None)
         work.meanwhile(measurement)
         return measurement, None
-    recorders = [Recorder(space.place, flow, space.name) for space in spaces]
+    recorders = [Recorder(space.place, flow, _called(space)) for space in spaces]
     with _closing(recorders) as begin_closing:
         # All packet sockets first: the kernel takes a millisecond to switch its timestamps on.
         for begin in (Recorder.watch, Recorder.mark):
@@ -97,6 +97,11 @@ def _await_proxy(recorders: Sequence[Recorder]) -> None:
     for recorder in recorders:
         if recorder.place == "destination" and recorder.sightings is not None:
             select.select([recorder.sightings], [], [], _PROXY_S)
+
+
+def _called(space: Space) -> str:
+    """Return the words for a namespace in a sentence."""
+    return "the host" if space.place == "host" else f"container {space.name}"
 
 
 def _record(flow: Flow, started_ns: int, recorders: Sequence[Recorder], missing: Sequence[str]) -> TraceRecord:
