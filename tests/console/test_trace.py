@@ -35,8 +35,8 @@ def trace_box(console):
 
 def fill_in(console):
     form = console.page.locator("#check-form")
-    form.locator("[name=from]").select_option(label="peer")
-    form.locator("[name=to]").select_option(label="web")
+    form.locator("[name=from]").fill("peer")
+    form.locator("[name=to]").fill("web")
     form.locator("[name=protocol]").select_option("tcp")
     form.locator("[name=port]").fill("80")
     trace_box(console).focus()

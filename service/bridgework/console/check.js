@@ -4,14 +4,17 @@
  * @import { Ends, Question } from "./ends.js"
  * @import { Container, Model } from "./model.js"
  * @import { Journey } from "./picture.js"
- * @typedef {{source?: string, destination?: string, kind?: string, protocol?: string, port?: string}} Aim fields to set
- * @typedef {{from: HTMLSelectElement, to: HTMLSelectElement, kind: RadioNodeList, text: HTMLInputElement,
+ * @typedef {{source?: string, destination?: string, kind?: string, protocol?: string, port?: string}} Aim fields to set;
+ *   the first two are ids
+ * @typedef {{from: HTMLInputElement, to: HTMLInputElement, kind: RadioNodeList, text: HTMLInputElement,
  *   protocol: HTMLSelectElement, port: HTMLInputElement, path: HTMLInputElement, trace: HTMLInputElement}} Fields
  */
 import { call, Problem } from "./api.js";
 import { Asking } from "./asking.js";
+import { named } from "./copying.js";
 import { announce, byId, Emitter, h, replace, within } from "./dom.js";
-import { behind, choices, endsOf } from "./ends.js";
+import { behind, choices, endsOf, HOST_NAME, options } from "./ends.js";
+import { linked, relink } from "./link.js";
 import { compare, HOST, shared, storyPair } from "./model.js";
 import { outcomeView, sentence, short } from "./outcome.js";
 import { allows } from "./role.js";
@@ -32,8 +35,10 @@ export class Check extends Emitter {
   #fields = /** @type {HTMLFormControlsCollection & Fields} */ (this.#form.elements);
   /** @type {Model | null} */
   #model = null;
+  /** @type {Map<string, Container>} by the words in the form */
+  #choices = new Map();
   #asking = new Asking();
-  /** Whether a person chose something: the page then no longer chooses the ends. */
+  /** Whether a person or a link chose something: the page then no longer chooses the ends. */
   #touched = false;
   #choice = "";
 
@@ -47,38 +52,78 @@ export class Check extends Emitter {
       this.#touched = true;
       this.#shape(event.target instanceof Element ? (event.target.getAttribute("name") ?? "") : "");
     });
+    // What is typed replaces the name: a list of choices shows only those that fit the text in its field.
+    this.#form.addEventListener("focusin", ({ target }) => {
+      if (target instanceof HTMLInputElement && target.list) target.select();
+    });
     byId("swap").addEventListener("click", () => {
       const { from, to } = this.#fields;
-      const before = from.value;
-      if (to.value && before !== HOST) [from.value, to.value] = [to.value, before];
+      this.#touched = true;
+      if (to.value && from.value !== HOST_NAME) [from.value, to.value] = [to.value, from.value];
       this.#shape("to");
     });
     byId("presets").addEventListener("click", (event) => this.#preset(within(event, "button")?.dataset.preset));
+    this.#follow();
     this.#shape();
   }
 
+  /** Fill in the form as the page's address says. */
+  #follow() {
+    const [from, to] = [linked("from"), linked("to")];
+    if (!from && !to) return;
+    this.#touched = true;
+    const fields = this.#fields;
+    const [, kind = "", value = ""] = to.match(/^(container|name|address|host)(?::(.*))?$/) ?? [];
+    if (from) fields.from.value = from === HOST ? HOST_NAME : from;
+    if (kind) fields.kind.value = kind;
+    (kind === "container" ? fields.to : fields.text).value = value;
+    if (linked("protocol")) fields.protocol.value = linked("protocol");
+    fields.port.value = linked("port");
+    if (linked("path")) fields.path.value = linked("path");
+    fields.trace.checked = linked("trace") === "true";
+  }
+
+  /** Write the form into the page's address. */
+  #keep() {
+    const { from, to, kind, text, protocol, port, path, trace } = this.#fields;
+    const where = { container: `:${to.value}`, name: `:${text.value}`, address: `:${text.value}`, host: "" }[kind.value] ?? "";
+    relink({
+      from: from.value === HOST_NAME ? HOST : from.value, to: kind.value + where, protocol: protocol.value,
+      port: WITH_PORT.has(protocol.value) ? port.value : "",
+      path: protocol.value === "http" && path.value !== "/" ? path.value : "",
+      trace: trace.checked ? "true" : "",
+    });
+  }
+
   /**
-   * Offer the containers of a new model. A container that was chosen stays chosen while it exists.
+   * Offer the containers of a new model. A container that was chosen stays chosen, also under a new name.
    * @param {Model} model
    */
   update(model) {
-    this.#model = model;
     const { from, to } = this.#fields;
-    const chosen = [from.value, to.value];
+    const before = [from, to].map((field) => this.#choices.get(field.value)?.id);
+    this.#model = model;
     const choice = JSON.stringify([...model.containers, ...model.elsewhere.values()].map((one) => [one.id, one.name, one.running, one.node]));
     if (choice !== this.#choice) {
-      from.replaceChildren(...choices(model), h("option", { value: HOST }, "the host"));
-      to.replaceChildren(...choices(model));
+      this.#choices = choices(model);
+      byId("sources").replaceChildren(...options(this.#choices), h("option", { value: HOST_NAME }));
+      byId("targets").replaceChildren(...options(this.#choices));
     }
     this.#choice = choice;
     const pair = storyPair(model) ?? model.containers.filter((one) => one.running).sort(compare);
-    const start = this.#touched ? chosen : [pair[0]?.id, pair[1]?.id];
+    const start = this.#touched ? before : [pair[0]?.id, pair[1]?.id];
     [from, to].forEach((field, at) => {
-      const fits = [...field.options].some((option) => option.value === start[at]);
-      field.value = (fits ? start[at] : (pair[at]?.id ?? field.options[at]?.value)) ?? "";
+      const words = this.#words(start[at]);
+      if ((words || !this.#touched) && field !== document.activeElement) field.value = words;
     });
     this.#shape();
     stage(byId("stage"), model, () => this.emit("changed", null));
+  }
+
+  /** The words in the form for a container. @param {string | undefined} id */
+  #words(id) {
+    for (const [words, one] of this.#choices) if (one.id === id) return words;
+    return id === HOST ? HOST_NAME : "";
   }
 
   /**
@@ -88,8 +133,8 @@ export class Check extends Emitter {
   aim(aim) {
     this.#touched = true;
     const { from, to, kind, protocol, port } = this.#fields;
-    if (aim.source) from.value = aim.source;
-    if (aim.destination) [to.value, kind.value] = [aim.destination, "container"];
+    if (aim.source) from.value = this.#words(aim.source);
+    if (aim.destination) [to.value, kind.value] = [this.#words(aim.destination), "container"];
     if (aim.kind) kind.value = aim.kind;
     if (aim.protocol) protocol.value = aim.protocol;
     if (aim.port) port.value = aim.port;
@@ -100,7 +145,7 @@ export class Check extends Emitter {
   #shape(changed = "") {
     const { kind, to, text, protocol, port, from } = this.#fields;
     const free = kind.value === "name" || kind.value === "address";
-    const aimed = this.#model?.known(to.value);
+    const [source, aimed] = [this.#choices.get(from.value), this.#choices.get(to.value)];
     byId("to-container").hidden = kind.value !== "container";
     byId("to-text").hidden = !free;
     byId("to-text-label").textContent = kind.value === "name" ? "Name that the source looks up" : "Address";
@@ -109,11 +154,14 @@ export class Check extends Emitter {
     byId("trace-field").hidden = !allows("operator");
     byId("path-field").hidden = protocol.value !== "http";
     if (WITH_PORT.has(protocol.value) && !port.value) port.value = aimed?.published_ports?.[0]?.match(/->(\d+)/)?.[1] ?? "8080";
-    const source = this.#model?.known(from.value);
+    const unknown = (/** @type {HTMLInputElement} */ field) => (this.#choices.has(field.value) ? "" : `No container has the name “${field.value}”.`);
+    from.setCustomValidity(from.value === HOST_NAME ? "" : unknown(from));
+    to.setCustomValidity(kind.value === "container" ? unknown(to) : "");
     const common = source && aimed ? shared(source, aimed) : [];
     byId("hint").textContent = source && aimed && source !== aimed && common.length === 1 && common[0]?.builtin
       ? `${source.name} and ${aimed.name} have only the default bridge in common. Try it by address, then by name.` : "";
     byId("presets").hidden = !(source && aimed && source !== aimed);
+    if (this.#touched) this.#keep();
   }
 
   /**
@@ -121,7 +169,7 @@ export class Check extends Emitter {
    * @param {Container} container
    */
   #address(container) {
-    const source = this.#model?.known(this.#fields.from.value);
+    const source = this.#choices.get(this.#fields.from.value);
     const common = source && shared(source, container)[0];
     const end = container.endpoints.find((one) => one.network === common) ?? container.endpoints[0];
     return end?.ipv4_address ?? end?.ipv6_address ?? "";
@@ -143,10 +191,11 @@ export class Check extends Emitter {
   #question() {
     const { from, to, text, kind, protocol, port, path, trace } = this.#fields;
     const free = text.value.trim();
-    const destination = kind.value === "container" ? { container: to.value } : kind.value === "name" ? { name: free }
+    const id = (/** @type {HTMLInputElement} */ field) => this.#choices.get(field.value)?.id ?? field.value;
+    const destination = kind.value === "container" ? { container: id(to) } : kind.value === "name" ? { name: free }
       : kind.value === "address" ? { address: free } : { host: true };
     return {
-      source: from.value === HOST ? { host: true } : { container: from.value },
+      source: from.value === HOST_NAME ? { host: true } : { container: id(from) },
       destination,
       protocol: protocol.value,
       ...(WITH_PORT.has(protocol.value) && { port: Number(port.value) }),
@@ -156,18 +205,21 @@ export class Check extends Emitter {
     };
   }
 
-  /** Send the question and show the answer. */
-  async run() {
+  /**
+   * Send the question and show the answer. After a remedy, its question is sent again, whatever the form says by then.
+   * @param {Question} body
+   * @param {Api["Call"][]} after the calls of the remedy
+   */
+  async run(body = this.#question(), after = []) {
     const model = this.#model;
     if (!model) return;
-    const body = this.#question();
     const ends = endsOf(body, model);
     const place = byId("outcome");
     this.emit("journey", null);
     /** @type {Api["CheckResult"] | null} */
     const result = await this.#asking.ask(place, `Checking whether ${ends.from} reaches ${ends.to} …`, (signal) => (
       call("POST", "/v1/connectivity/checks", body, { signal }).catch((problem) => this.#refused(problem))));
-    if (result) this.#show(ends, result, model, body);
+    if (result) this.#show(ends, result, model, body, after);
     byId("answer").scrollIntoView({ block: "start" });
   }
 
@@ -189,11 +241,12 @@ export class Check extends Emitter {
    * @param {Api["CheckResult"]} result
    * @param {Model} model
    * @param {Question} body
+   * @param {Api["Call"][]} after
    */
-  #show(ends, result, model, body) {
+  #show(ends, result, model, body, after) {
     const place = byId("outcome");
-    const more = { again: () => this.run(), onFixed: () => this.emit("changed", null), ...(body.trace && { traced: body }) };
-    replace(place, outcomeView(ends, result, more));
+    const again = (/** @type {Api["Call"][]} */ calls) => this.run(body, calls);
+    replace(place, outcomeView(ends, result, { body: named(body, model), again, onFixed: () => this.emit("changed", null), after }));
     announce(sentence(ends, result));
     const verdict = place.querySelector(".verdict");
     if (verdict instanceof HTMLElement) verdict.focus({ preventScroll: true });

@@ -40,7 +40,13 @@ export class Diagnostics extends Emitter {
       replace(this.#place,
         h("p", { role: "status" }, items.length ? `${plural(items.length, "finding")}, the most severe first.` : "Nothing is wrong: there are no findings."),
         limited.length > 0 && h("div", { class: "note" }, h("p", {}, "These parts could not be inspected:"), h("ul", {}, limited.map((one) => h("li", {}, one)))),
-        items.map((finding) => findingCard(finding, { onFixed: () => this.emit("changed", null) })));
+        items.map((finding) => findingCard(finding, { onFixed: () => this.#fixed() })));
     } else this.#read = false;
+  }
+
+  /** A remedy was sent: examine again. */
+  #fixed() {
+    this.emit("changed", null);
+    this.read();
   }
 }

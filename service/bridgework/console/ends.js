@@ -14,26 +14,30 @@
  * @property {string | undefined} target likewise, if it is known
  */
 import { h } from "./dom.js";
-import { compare, HOST } from "./model.js";
+import { addressOf, compare, HOST, words } from "./model.js";
+
+/** What the form says for the host as a source. No container has a name with a space. */
+export const HOST_NAME = "the host";
 
 /**
- * Running containers first, then those that run on each of the swarm's other nodes.
+ * What can be chosen, by the words in the form: running containers first, then those of the swarm's other nodes.
  * @param {Model} model
+ * @returns {Map<string, Container>}
  */
 export function choices(model) {
-  const sorted = [...model.containers].sort(compare);
+  const here = [...model.containers].sort((a, b) => Number(b.running) - Number(a.running) || compare(a, b));
   const there = [...model.elsewhere.values()].filter((one) => one.running);
-  const groups = [
-    { label: "Running", list: sorted.filter((one) => one.running) },
-    { label: "Not running", list: sorted.filter((one) => !one.running) },
-    ...[...new Set(there.map((one) => one.node))].sort().map((node) => ({ label: `On ${node}`, list: there.filter((one) => one.node === node) })),
-  ];
-  return groups.filter(({ list }) => list.length)
-    .map(({ label, list }) => h("optgroup", { label }, list.map((one) => h("option", { value: one.id }, one.name))));
+  return new Map([...here, ...there].map((one) => [placed(one), one]));
 }
 
-/** @param {Container | undefined} container */
-const placed = (container) => container && (container.node ? `${container.name} on ${container.node}` : container.name);
+/**
+ * The choices for a field. The words behind a name are searched too: browsers compare what is typed with both.
+ * @param {Map<string, Container>} found
+ */
+export const options = (found) => [...found].map(([value, one]) => h("option", { value }, words(one.project, one.running ? addressOf(one) : one.state)));
+
+/** @param {Container} container */
+const placed = (container) => (container.node ? `${container.name} on ${container.node}` : container.name);
 
 /**
  * Names for the sentence, and ids for the arrow.
@@ -43,9 +47,13 @@ const placed = (container) => container && (container.node ? `${container.name} 
  */
 export function endsOf({ source: { container = HOST }, destination, protocol, port }, model) {
   const over = port ? ` on ${protocol} port ${port}` : "";
-  const common = { from: placed(model.known(container)) ?? "the host", source: container };
+  const named = (/** @type {string} */ id, /** @type {string} */ otherwise) => {
+    const one = model.known(id);
+    return one ? placed(one) : otherwise;
+  };
+  const common = { from: named(container, HOST_NAME), source: container };
   const { container: id, name, address } = destination;
-  if (id !== undefined) return { ...common, kind: "container", value: id, to: (placed(model.known(id)) ?? "it") + over, target: model.known(id)?.id };
+  if (id !== undefined) return { ...common, kind: "container", value: id, to: named(id, "it") + over, target: model.known(id)?.id };
   const all = [...model.containers, ...model.elsewhere.values()];
   if (name !== undefined) return { ...common, kind: "name", value: name, to: `${name} by name${over}`, target: all.find((one) => one.name === name.split(".")[0])?.id };
   const holds = (/** @type {Container} */ one) => one.endpoints.some((end) => address === end.ipv4_address || address === end.ipv6_address);

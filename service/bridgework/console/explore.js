@@ -6,6 +6,7 @@
  */
 import { announce, byId, Emitter, h, plural, replace, within } from "./dom.js";
 import { stateOf } from "./elements.js";
+import { linked, relink } from "./link.js";
 import { addressOf, caption, compare, HOST, isDrawn, NOWHERE, portsOf, words } from "./model.js";
 
 /** @extends {Emitter<{choose: Thing, filter: Keep | null}>} `filter`: null keeps everything */
@@ -19,9 +20,10 @@ export class Explore extends Emitter {
 
   constructor() {
     super();
+    this.#field.value = linked("filter");
     this.#field.addEventListener("input", () => {
       this.#draw();
-      this.emit("filter", this.#field.value.trim() ? this.#keeps : null);
+      this.#filter();
       announce(`${plural(this.#model?.containers.filter(this.#keeps).length ?? 0, "container")} shown`);
     });
     this.#list.addEventListener("click", (event) => {
@@ -30,10 +32,17 @@ export class Explore extends Emitter {
     });
   }
 
+  #filter() {
+    relink({ filter: this.#field.value });
+    this.emit("filter", this.#field.value.trim() ? this.#keeps : null);
+  }
+
   /** @param {Model} model */
   update(model) {
+    const first = !this.#model;
     this.#model = model;
     this.#draw();
+    if (first && this.#field.value) this.#filter();
   }
 
   /**
@@ -51,7 +60,7 @@ export class Explore extends Emitter {
    */
   #keeps = (container) => {
     if (!container) return true;
-    const text = words(container.name, container.image, container.state, container.id.slice(0, 12), portsOf(container),
+    const text = words(container.name, container.project, container.image, container.state, container.id.slice(0, 12), portsOf(container),
       ...container.endpoints.flatMap((one) => [one.network.name, one.ipv4_address, one.ipv6_address, ...(one.aliases ?? [])])).toLowerCase();
     return this.#field.value.toLowerCase().split(/\s+/).every((word) => text.includes(word));
   };

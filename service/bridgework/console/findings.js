@@ -4,7 +4,7 @@
  *
  * @typedef {Object} CardOptions
  * @property {() => void} [onFixed] called when every call of the remedy has succeeded
- * @property {() => void} [again] repeats the check; a button offers it after the remedy
+ * @property {(calls: Api["Call"][]) => void} [again] repeats the check after the remedy, whose calls it is told
  * @property {Api["AnsweringNode"] | null} [there] another node answered: the calls are for its instance, so they are
  *   shown and not sent
  */
@@ -25,15 +25,37 @@ export function findingCard(finding, options = {}) {
   return h("article", { class: `finding ${finding.severity}`, "data-code": finding.code },
     h("p", { class: "finding-head" }, h("span", { class: `tag ${finding.severity}` }, SEVERITIES[finding.severity]), h("code", {}, finding.code)),
     h("p", { class: "finding-message" }, finding.message),
-    finding.remedy && remedy(finding.remedy, options),
-    details(finding));
+    findingBody(finding, options));
+}
+
+/**
+ * What can be done about a finding, what would undo it, and what it means.
+ * @param {Api["Finding"]} finding
+ * @param {CardOptions} options
+ */
+export function findingBody(finding, options) {
+  return [finding.remedy && remedy(finding.remedy, finding.compose ?? null, options), details(finding)];
+}
+
+/**
+ * The lines that make a remedy last. Docker Compose makes networks and containers anew from its file, and what the file
+ * does not say is then gone.
+ * @param {Api["ComposePart"]} part
+ */
+function composeNote({ project, undone, lines }) {
+  return h("div", { class: "note warn compose" },
+    h("p", {}, h("strong", {}, undone ? "Compose would undo this. " : "For the compose file. "),
+      undone ? h("span", {}, "The next ", h("code", {}, "docker compose up"), ` of the project ${project} makes its containers from the compose file again. `) : null,
+      `These lines in the compose file of ${project} make the remedy last:`),
+    h("pre", { tabindex: "0", "aria-label": "Lines for the compose file" }, lines.trimEnd()));
 }
 
 /**
  * @param {Api["Remedy"]} found
+ * @param {Api["ComposePart"] | null} compose
  * @param {CardOptions} options
  */
-function remedy(found, { onFixed, again, there }) {
+function remedy(found, compose, { onFixed, again, there }) {
   const calls = found.calls.length;
   const outcome = h("div", {});
   const button = h("button", { type: "button", class: "primary" }, `Fix it: send ${plural(calls, "call")} …`);
@@ -44,15 +66,16 @@ function remedy(found, { onFixed, again, there }) {
     button.disabled = false;
     if (!done) return;
     button.remove();
+    outcome.tabIndex = -1;
+    outcome.focus();
     onFixed?.();
-    if (again) outcome.append(h("button", { type: "button", class: "primary again", onclick: again }, "Check again"));
-    outcome.querySelector("button")?.focus();
+    again?.(found.calls);
   });
   return h("div", { class: "remedy" },
     h("p", {}, h("strong", {}, "Remedy: "), found.summary),
     found.commands.length > 0 && h("pre", { tabindex: "0", "aria-label": "Commands for the engine’s host" }, found.commands.join("\n")),
     calls > 0 && there && [h("p", { class: "quiet" }, `${plural(calls, "call")} for the instance on ${there.hostname}, ${there.instance}. Send them there: this instance serves another engine.`), h("ol", { class: "calls" }, found.calls.map(callLine))],
-    calls > 0 && !there && [button, limit(button, found.calls)], outcome);
+    calls > 0 && !there && [button, limit(button, found.calls)], outcome, compose?.lines && composeNote(compose));
 }
 
 /**

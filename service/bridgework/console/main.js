@@ -12,6 +12,7 @@ import { Diagnostics } from "./diagnostics.js";
 import { byId, plural } from "./dom.js";
 import { Explore } from "./explore.js";
 import { Inside } from "./inside.js";
+import { linked, relink } from "./link.js";
 import { Live } from "./live.js";
 import { Matrix } from "./matrix.js";
 import { HOST, isDrawn, read, signature } from "./model.js";
@@ -45,10 +46,15 @@ let others = NO_OTHERS;
 /** @type {Thing | null} */
 let chosen = null;
 
+/** What the page's address says, until the first graph came. */
+const start = { tab: linked("tab"), view: linked("view"), thing: linked("thing") };
 const panels = tabs(byId("panel-tabs"), (id) => {
+  if (!live) return;
+  relink({ tab: id === "panel-check" ? "" : id.replace("panel-", "") });
   if (id === "panel-diagnostics") diagnostics.open();
 });
 const views = tabs(byId("view-tabs"), (id) => {
+  if (live) relink({ view: id === "view-picture" ? "" : id.replace("view-", "") });
   if (id === "view-picture") picture.draw(model);
 });
 
@@ -59,10 +65,24 @@ function showGraph(found) {
   picture.draw(model);
   explore.update(model);
   offer(model);
-  if (!first) diagnostics.stale();
+  if (first) follow(model);
+  else diagnostics.stale();
   if (chosen && !model.containerOf.has(chosen.id) && !model.networkOf.has(chosen.id) && chosen.id !== HOST) choose(null);
   else if (chosen && graph && signature(found, chosen.id) !== signature(graph, chosen.id)) inside.show(chosen, model);
   graph = found;
+}
+
+/**
+ * Show what the page's address says.
+ * @param {Model} found
+ */
+function follow(found) {
+  const [kind, name] = start.thing.split(":");
+  const list = kind === "container" ? found.containers : kind === "network" ? found.networks : [];
+  const id = kind === HOST ? HOST : list.find((one) => one.name === name)?.id;
+  if (kind && id) choose({ kind, id });
+  views.show(`view-${start.view}`);
+  panels.show(`panel-${start.tab}`);
 }
 
 /**
@@ -94,6 +114,8 @@ function choose(thing) {
   chosen = thing;
   picture.select(thing?.id ?? null);
   explore.mark(thing?.id ?? null);
+  const name = thing && (model.containerOf.get(thing.id) ?? model.networkOf.get(thing.id))?.name;
+  relink({ thing: thing ? [thing.kind, name].filter(Boolean).join(":") : "" });
   if (thing) panels.show("panel-explore");
   inside.show(thing, model);
 }
@@ -164,6 +186,10 @@ function leave(words) {
 }
 
 session.on("token-refused", ({ message }) => leave(message));
+byId("jump").addEventListener("click", (event) => {
+  event.preventDefault(); // the address holds what is asked, not a place on the page
+  byId("panel").focus();
+});
 byId("leave").addEventListener("click", () => {
   token.forget();
   location.reload();

@@ -9,6 +9,7 @@
 import { documents, Problem } from "./api.js";
 import { isAbort, ticking } from "./asking.js";
 import { announce, byId, Emitter, h, milliseconds, plural, problemNote, replace } from "./dom.js";
+import { linked, relink } from "./link.js";
 import { compare, HOST, isDrawn } from "./model.js";
 import { findingCard } from "./findings.js";
 import { HeatMap } from "./heatmap.js";
@@ -35,9 +36,8 @@ export class Matrix extends Emitter {
       if (this.#running) this.#running.abort();
       else this.#run();
     });
-    this.#form.addEventListener("change", () => {
-      byId("matrix-port").hidden = this.#fields.protocol.value !== "tcp";
-    });
+    for (const field of this.#linked()) if (linked(`matrix-${field.name}`)) field.value = linked(`matrix-${field.name}`);
+    this.#form.addEventListener("change", () => this.#shape());
     const cells = byId("cells", HTMLInputElement);
     cells.addEventListener("change", () => this.#map.readable(cells.checked));
     this.#map.on("pair", (pair) => {
@@ -47,15 +47,29 @@ export class Matrix extends Emitter {
     });
   }
 
+  /** The fields that the page's address holds. The network is held by its name. */
+  #linked() {
+    const { protocol, port, by } = this.#fields;
+    return [protocol, port, by];
+  }
+
+  #shape() {
+    const { scope, protocol } = this.#fields;
+    byId("matrix-port").hidden = protocol.value !== "tcp";
+    const network = this.#model?.networkOf.get(scope.value)?.name ?? "";
+    relink({ "matrix-scope": network, ...Object.fromEntries(this.#linked().map(({ name, value }) => [`matrix-${name}`, value])) });
+  }
+
   /** @param {Model} model */
   update(model) {
-    this.#model = model;
     const { scope } = this.#fields;
-    const chosen = scope.value;
+    const chosen = this.#model ? scope.value : model.networks.find((one) => one.name === linked("matrix-scope"))?.id;
+    this.#model = model;
+    byId("matrix-port").hidden = this.#fields.protocol.value !== "tcp";
     const there = (/** @type {Network} */ network) => [...model.elsewhere.values()].filter((one) => one.endpoints.some((end) => end.network.id === network.id));
     const networks = model.networks.filter((one) => isDrawn(one) && one.members.length + there(one).length > 1).sort(compare);
     scope.replaceChildren(h("option", { value: "" }, "all containers"), ...networks.map((one) => h("option", { value: one.id }, `on ${one.name}`)));
-    scope.value = networks.some((one) => one.id === chosen) ? chosen : "";
+    scope.value = networks.find((one) => one.id === chosen)?.id ?? "";
   }
 
   #question() {

@@ -13,6 +13,7 @@
  * @property {boolean} builtin
  * @property {boolean} internal
  * @property {boolean} [gone] a container still has an endpoint in it, but the engine no longer knows it
+ * @property {string | null} [project]
  * @property {string[]} [subnets]
  * @property {string | null} [bridge_name]
  * @property {Container[]} members
@@ -32,6 +33,7 @@
  * @property {string} image
  * @property {string} state
  * @property {boolean} running
+ * @property {string | null} [project] of Docker Compose, or the service's own
  * @property {string[]} [published_ports]
  * @property {Endpoint[]} endpoints
  * @property {string | null} sharesWith the id of the container whose network it shares

@@ -1,13 +1,14 @@
 /**
- * What a check found: the verdict in a sentence, the prediction beside the measurement, the path and where it ends, and
- * the findings.
+ * What a check found: the cause and its remedy, the path and where it ends, the prediction beside the measurement, and
+ * further findings.
  *
- * @import { Ends } from "./ends.js"
+ * @import { Ends, Question } from "./ends.js"
  * @import { Child } from "./dom.js"
  * @typedef {"start" | "through" | "unsure" | "break" | "beyond" | "end"} Role of a stop on the path
  */
+import { copyRow } from "./copying.js";
 import { h, icon, milliseconds } from "./dom.js";
-import { findingCard } from "./findings.js";
+import { findingBody, findingCard } from "./findings.js";
 import { traceView } from "./trace.js";
 
 /** @type {Record<string, string>} */
@@ -57,22 +58,38 @@ export function sentence(asked, { verdict, measured }) {
 }
 
 /**
+ * The finding that says why the packet does not arrive, if there is one. The service lists the most severe first.
+ * @param {Api["CheckResult"]} result
+ */
+const causeOf = ({ verdict, findings: [first] }) => (verdict !== "reachable" && first?.severity === "blocking" ? first : null);
+
+/**
+ * One card: the cause and its remedy, then the path, the evidence, and everything else that was found.
  * @param {Ends} asked
  * @param {Api["CheckResult"]} result
- * @param {{again: () => void, onFixed: () => void, traced?: unknown}} options `traced`: the check, if it asked for a trace
+ * @param {{body: Question, again: (calls: Api["Call"][]) => void, onFixed: () => void, after: Api["Call"][]}} options
+ *   `body`: the question, with names; `after`: the calls of a remedy that were sent before the question was asked again
  * @returns {Child[]}
  */
-export function outcomeView(asked, result, { again, onFixed, traced }) {
+export function outcomeView(asked, result, { body, again, onFixed, after }) {
   const { verdict, findings, answered_by: there } = result;
+  const cause = causeOf(result);
+  const said = sentence(asked, result);
+  const more = { again, onFixed, there };
+  const rest = findings.filter((finding) => finding !== cause);
   return [
-    h("h3", { class: `verdict ${verdict}`, tabindex: "-1" }, icon(verdict), h("span", {}, sentence(asked, result))),
+    after.length > 0 && h("p", { class: "quiet after" }, `Asked again after the remedy: ${after.map(({ method, path }) => `${method} ${path}`).join(", ")}.`),
+    h("article", { class: `answer ${verdict}`, ...(cause && { "data-code": cause.code }) },
+      h("h3", { class: `verdict ${verdict}`, tabindex: "-1" }, icon(verdict), h("span", {}, cause ? [h("b", {}, cause.message), " ", h("small", {}, said)] : said)),
+      cause && findingBody(cause, more)),
     there && h("p", { class: "answered" }, "Answered by the node ", h("b", {}, there.hostname), ", where the source is, through its instance at ", h("code", {}, there.instance), "."),
-    sides(result),
     rail(asked, result),
-    result.trace && traceView(result.trace, sentence(asked, result), traced),
-    traced !== undefined && !result.trace && h("p", { class: "quiet" }, "There is no trace: no packet was sent."),
-    findings.length > 0 && h("h3", { class: "why" }, verdict === "reachable" ? "Good to know" : "Cause and remedy"),
-    findings.map((finding) => findingCard(finding, { again, onFixed, there })),
+    sides(result),
+    result.trace && traceView(result.trace, said, body),
+    body.trace && !result.trace && h("p", { class: "quiet" }, "There is no trace: no packet was sent."),
+    rest.length > 0 && h("h3", { class: "why" }, cause ? "Found too" : "Good to know"),
+    rest.map((finding) => findingCard(finding, more)),
+    copyRow(body, result),
   ];
 }
 

@@ -31,5 +31,5 @@ export function tabs(list, onShow) {
     event.preventDefault();
     show(all[(to + all.length) % all.length], true);
   });
-  return { show: (/** @type {string} */ id) => show(all.find((tab) => panelOf(tab) === id)) };
+  return { show: (/** @type {string} */ id) => show(all.find((tab) => panelOf(tab) === id) ?? all[0]) };
 }

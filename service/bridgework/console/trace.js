@@ -9,7 +9,8 @@
  */
 import { download } from "./api.js";
 import { Asking } from "./asking.js";
-import { announce, h, icon, replace } from "./dom.js";
+import { copy, tell } from "./copying.js";
+import { h, icon } from "./dom.js";
 
 const PCAPNG = "application/x-pcapng";
 /** @type {[Step["direction"], string][]} */
@@ -131,23 +132,6 @@ function plain({ marks: known, name, under, rule, lost }) {
 }
 
 /**
- * Browsers give a page the clipboard only over HTTPS or on localhost. Elsewhere the text is shown, to be copied by hand.
- * @param {string} text
- * @param {HTMLElement} outcome
- */
-async function copy(text, outcome) {
-  try {
-    await navigator.clipboard.writeText(text);
-    tell(outcome, "Copied.");
-  } catch {
-    const shown = h("pre", { tabindex: "0", "aria-label": "The trace as text" }, text);
-    replace(outcome, h("p", {}, "The browser gives this page no clipboard. Copy the text from here:"), shown);
-    shown.focus();
-    getSelection()?.selectAllChildren(shown);
-  }
-}
-
-/**
  * @param {Blob} file
  * @param {string} name
  */
@@ -155,13 +139,4 @@ function saved(file, name) {
   const url = URL.createObjectURL(file);
   h("a", { href: url, download: name }).click();
   URL.revokeObjectURL(url);
-}
-
-/**
- * @param {HTMLElement} outcome
- * @param {string} sentence
- */
-function tell(outcome, sentence) {
-  replace(outcome, h("p", { class: "quiet" }, sentence));
-  announce(sentence);
 }

@@ -42,6 +42,7 @@ def asks(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.argument("source", shell_complete=complete_container)
     @click.argument("destination", shell_complete=complete_container)
     @click.option("-p", "--protocol", type=click.Choice(targets.PROTOCOLS), help="tcp with a port, otherwise icmp.")
+    @click.option("--path", help="The path of an http check, if it is not in a URL.")
     @click.option("--question", metavar="NAME", help="The name that a dns check resolves.")
     @click.option("--expected-status", type=click.IntRange(100, 599), help="The status that an http check accepts.")
     @click.option("-4", "ip_version", flag_value="4", help="Use IPv4 only.")
@@ -52,7 +53,7 @@ def asks(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(
         *arguments: Any, source: str, destination: str, protocol: str | None, timeout: float | None, **options: Any
     ) -> Any:
-        more = {key: options.pop(key) for key in ("question", "expected_status", "ip_version", "count")}
+        more = {key: options.pop(key) for key in ("path", "question", "expected_status", "ip_version", "count")}
         more["timeout_ms"] = None if timeout is None else round(timeout * 1000)
         try:
             body = targets.check(source, destination, protocol, **more)

@@ -1,0 +1,158 @@
+"""The page's address holds the question, and an answer can be copied in forms that ask the same question again."""
+
+import json
+import shlex
+
+import pytest
+
+from bridgework.cli import targets
+from bridgework.cli.commands.check import command_check
+from tests.console import stubs
+
+CHECKS = "**/v1/connectivity/checks"
+LINES = "services:\n  web:\n    networks:\n      shop-net: {}\n"
+FINDING = {
+    "code": "no-shared-network", "severity": "blocking", "message": "web and db share no network.", "evidence": {},
+    "component": {"kind": "container", "id": "b", "name": "web"},
+    "remedy": {
+        "summary": "Give them one.", "commands": [],
+        "calls": [{"method": "PUT", "path": "/v1/networks/shop-net/endpoints/web", "body": {}}],
+    },
+    "compose": {"project": "shop", "service": "web", "network": None, "undone": True, "lines": LINES},
+}  # fmt: skip
+MEASURED = {"verdict": "unreachable", "attempts": 3, "successes": 0, "reason": "timed-out", "resolved_addresses": []}
+ANSWER = {
+    "verdict": "unreachable", "predicted": {"verdict": "unreachable", "path": []},
+    "measured": MEASURED, "findings": [FINDING], "answered_by": None, "trace": None,
+}  # fmt: skip
+FIXED = {**ANSWER, "verdict": "reachable", "measured": {**MEASURED, "verdict": "reachable"}, "findings": []}
+QUESTIONS = [
+    ("from=web&to=container:db&protocol=icmp", "bridgework check web container:db --count 3"),
+    ("from=web&to=container:db&protocol=tcp&port=5432", "bridgework check web container:db:5432"),
+    (
+        "from=web&to=container:db&protocol=http&port=80&path=/a b",
+        "bridgework check web container:db:80 --protocol http",
+    ),
+    ("from=web&to=name:db.internal&protocol=udp&port=53", "bridgework check web db.internal:53 --protocol udp"),
+    ("from=host&to=name:host&protocol=dns", "bridgework check host name:host --protocol dns"),
+    ("from=host&to=address:fd00::3&protocol=tcp&port=80", "bridgework check host '[fd00::3]:80'"),
+    ("from=host&to=address:fd00::3&protocol=icmp", "bridgework check host fd00::3 --count 3"),
+    ("from=web&to=host&protocol=tcp&port=22", "bridgework check web host:22"),
+    ("from=web&to=container:db&protocol=tcp&port=1&trace=true", "bridgework trace web container:db:1"),
+]
+
+
+@pytest.fixture
+def pair(console):
+    """The page before two containers, and a service that finds no way between them."""
+    front, back = stubs.network(1, "front", project="shop"), stubs.network(2, "back")
+    members = [stubs.container(number, name) for number, name in enumerate(("web", "db"))]
+    host = {"id": "host", "kind": "host", "name": "host", "attributes": {}}
+    edges = [stubs.endpoint(members[0], front, 1), stubs.endpoint(members[1], back, 2)]
+    graph = {"nodes": [front, back, *members, host], "edges": edges}
+    console.page.route("**/v1/topology*", lambda route: route.fulfill(json=graph))
+    console.page.route("**/v1/events", lambda route: route.fulfill(body=": \n\n", content_type="text/event-stream"))
+    console.page.route(CHECKS, lambda route: route.fulfill(json=ANSWER))
+    console.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    return console
+
+
+def opened(console, link):
+    console.page.goto(f"{console.service}/console#{link}")
+    console.enter("token-of-operator")
+    console.page.locator("#summary:not(:empty)").wait_for()
+    return console.page
+
+
+def copied(console, form):
+    console.button(f"Copy as {form}").click()
+    console.page.locator(".copy", has_text="Copied.").wait_for()
+    return console.page.evaluate("navigator.clipboard.readText()")
+
+
+def names_of(body):
+    """The body as it was sent, with names instead of ids."""
+    return json.loads(
+        json.dumps(body).replace(stubs.container(0, "web")["id"], "web").replace(stubs.container(1, "db")["id"], "db")
+    )
+
+
+@pytest.mark.parametrize(("link", "command"), QUESTIONS)
+def test_a_link_fills_in_the_question_and_what_is_copied_asks_the_same(pair, link, command):
+    page = opened(pair, link)
+    assert page.locator("#outcome").inner_text() == ""
+    with page.expect_request(CHECKS) as asked:
+        pair.button("Check").click()
+    body = names_of(asked.value.post_data_json)
+
+    curl = shlex.split(copied(pair, "curl"))
+    assert json.loads(curl[curl.index("--json") + 1]) == body
+    assert curl[-1] == f"{pair.service}/v1/connectivity/checks"
+
+    told = copied(pair, "Command")
+    assert told.startswith(command)
+    read = command_check.make_context("check", shlex.split(told)[2:]).params
+    more = {"path": read["path"], "count": read["count"]}
+    again = targets.check(read["source"], read["destination"], read["protocol"], **more)
+    assert {"path": "/", **again} == {"path": "/", **{key: body[key] for key in body if key != "trace"}}
+    assert json.loads(copied(pair, "JSON")) == {"request": body, "answer": ANSWER}
+    assert copied(pair, "Link") == page.url
+
+
+def test_a_reload_keeps_the_question_the_tabs_the_filter_and_what_is_chosen(pair):
+    pair.refusals_expected = True  # the chosen network is on the page only
+    page = pair.open("operator")
+    assert "#" not in page.url
+    form = page.locator("#check-form")
+    form.get_by_label("From").fill("db")
+    form.get_by_role("radio", name="name").check()
+    form.locator("[name=text]").fill("web.example")
+    form.locator("[name=protocol]").select_option("http")
+    form.locator("[name=path]").fill("/health")
+    pair.tab("Explore")
+    page.get_by_label("Filter").fill("we")
+    page.locator(".thing", has_text="front").click()
+    pair.tab("Matrix")
+    page.locator("#matrix-form [name=protocol]").select_option("tcp")
+    address = page.url
+    page.reload()
+    page.locator("#inside h2", has_text="front").wait_for()
+    assert page.url == address
+    assert page.locator("#view-matrix").is_visible()
+    assert page.locator("#matrix-form [name=protocol]").input_value() == "tcp"
+    assert page.get_by_label("Filter").input_value() == "we"
+    assert page.locator(".thing.container").count() == 1
+    pair.tab("Check")
+    values = {name: form.locator(f"[name={name}]").input_value() for name in ("from", "text", "protocol", "path")}
+    assert values == {"from": "db", "text": "web.example", "protocol": "http", "path": "/health"}
+
+
+def test_a_name_that_no_container_has_is_told_before_anything_is_sent(pair):
+    page = opened(pair, "from=web&to=container:gone&protocol=icmp")
+    page.on("request", lambda request: pair.complaints.append("sent") if "checks" in request.url else None)
+    pair.button("Check").click()
+    to = page.locator("#check-form [name=to]")
+    assert to.evaluate("(field) => field.validationMessage") == "No container has the name “gone”."
+
+
+def test_a_remedy_that_compose_would_undo_says_so_and_its_question_is_asked_again(pair):
+    page = opened(pair, "from=web&to=container:db&protocol=icmp")
+    pair.button("Check").click()
+    note = page.locator(".answer .compose")
+    assert "Compose would undo this. The next docker compose up of the project shop" in note.inner_text()
+    assert note.locator("pre").inner_text() == LINES.rstrip()
+    pair.accessible()
+    page.route("**/v1/networks/shop-net/endpoints/web", lambda route: route.fulfill(status=201, json={}))
+    page.unroute(CHECKS)
+    page.route(CHECKS, lambda route: route.fulfill(json=FIXED))
+    page.locator("#check-form [name=protocol]").select_option("dns")
+    page.get_by_role("button", name="Fix it: send 1 call …").click()
+    with page.expect_request(CHECKS) as asked:
+        pair.button("Send 1 call").click()
+    assert asked.value.post_data_json["protocol"] == "icmp"
+    page.locator(".verdict.reachable").wait_for()
+    assert page.locator(".after").inner_text() == (
+        "Asked again after the remedy: PUT /v1/networks/shop-net/endpoints/web."
+    )
+    assert page.evaluate("document.activeElement.className") == "verdict reachable"
+    pair.accessible()
