@@ -127,6 +127,37 @@ def test_a_reload_keeps_the_question_the_tabs_the_filter_and_what_is_chosen(pair
     assert values == {"from": "db", "text": "web.example", "protocol": "http", "path": "/health"}
 
 
+def test_one_project_is_shown_alone_and_checks_still_go_everywhere(console):
+    blog, shop = stubs.network(1, "blog_net", project="blog"), stubs.network(2, "shop_net", project="shop")
+    members = [
+        stubs.container(at, name, project=name.split("-")[0]) for at, name in enumerate(("blog-web", "shop-web"))
+    ]
+    both = stubs.container(2, "proxy", project=None)
+    host = {"id": "host", "kind": "host", "name": "host", "attributes": {}}
+    edges = [
+        stubs.endpoint(one, net, 1) for one, net in zip((*members, both, both), (blog, shop, blog, shop), strict=True)
+    ]
+    graph = {"nodes": [blog, shop, *members, both, host], "edges": edges}
+    console.page.route("**/v1/topology*", lambda route: route.fulfill(json=graph))
+    console.page.route("**/v1/events", lambda route: route.fulfill(body=": \n\n", content_type="text/event-stream"))
+    console.page.route(
+        "**/v1/connectivity/matrix", lambda route: route.fulfill(body="", content_type="application/x-ndjson")
+    )
+    page = opened(console, "project=shop&tab=explore")
+    assert page.locator("#summary").inner_text() == "1 network · 2 containers, 2 running"
+    assert page.locator(".thing.container .thing-name").all_inner_texts() == ["proxy", "shop-web"]
+    assert page.locator("#targets option").count() == 3
+    assert page.locator("#targets option[value=blog-web]").inner_text() == "blog · 172.18.0.3"
+    console.tab("Matrix")
+    with page.expect_request("**/v1/connectivity/matrix") as asked:
+        console.button("Measure").click()
+    assert asked.value.post_data_json["containers"] == [members[1]["id"], both["id"]]
+    page.get_by_label("Project").select_option("all")
+    assert page.locator("#summary").inner_text() == "2 networks · 3 containers, 3 running"
+    assert "project" not in page.url
+    console.accessible()
+
+
 def test_a_name_that_no_container_has_is_told_before_anything_is_sent(pair):
     page = opened(pair, "from=web&to=container:gone&protocol=icmp")
     page.on("request", lambda request: pair.complaints.append("sent") if "checks" in request.url else None)

@@ -4,30 +4,27 @@
  * @import { Ends, Question } from "./ends.js"
  * @import { Container, Model } from "./model.js"
  * @import { Journey } from "./picture.js"
+ * @import { Fields } from "./question.js"
  * @typedef {{source?: string, destination?: string, kind?: string, protocol?: string, port?: string}} Aim fields to set;
  *   the first two are ids
- * @typedef {{from: HTMLInputElement, to: HTMLInputElement, kind: RadioNodeList, text: HTMLInputElement,
- *   protocol: HTMLSelectElement, port: HTMLInputElement, path: HTMLInputElement, trace: HTMLInputElement}} Fields
  */
 import { call, Problem } from "./api.js";
 import { Asking } from "./asking.js";
 import { named } from "./copying.js";
 import { announce, byId, Emitter, h, replace, within } from "./dom.js";
 import { behind, choices, endsOf, HOST_NAME, options } from "./ends.js";
-import { linked, relink } from "./link.js";
 import { compare, HOST, shared, storyPair } from "./model.js";
 import { outcomeView, sentence, short } from "./outcome.js";
+import { follow, questionOf, WITH_PORT, write } from "./question.js";
 import { allows } from "./role.js";
 import { stage } from "./stage.js";
 
-const WITH_PORT = new Set(["tcp", "udp", "http"]);
 /** The buttons below the form: the kind of destination and the protocol of each. */
 const PRESETS = new Map([
   ["address", { kind: "address", protocol: "icmp" }],
   ["name", { kind: "name", protocol: "icmp" }],
   ["http", { kind: "container", protocol: "http" }],
 ]);
-const PINGS = 3;
 
 /** @extends {Emitter<{journey: Journey | null, changed: null}>} `changed`: a remedy was sent, or containers were created */
 export class Check extends Emitter {
@@ -63,36 +60,8 @@ export class Check extends Emitter {
       this.#shape("to");
     });
     byId("presets").addEventListener("click", (event) => this.#preset(within(event, "button")?.dataset.preset));
-    this.#follow();
+    this.#touched = follow(this.#fields);
     this.#shape();
-  }
-
-  /** Fill in the form as the page's address says. */
-  #follow() {
-    const [from, to] = [linked("from"), linked("to")];
-    if (!from && !to) return;
-    this.#touched = true;
-    const fields = this.#fields;
-    const [, kind = "", value = ""] = to.match(/^(container|name|address|host)(?::(.*))?$/) ?? [];
-    if (from) fields.from.value = from === HOST ? HOST_NAME : from;
-    if (kind) fields.kind.value = kind;
-    (kind === "container" ? fields.to : fields.text).value = value;
-    if (linked("protocol")) fields.protocol.value = linked("protocol");
-    fields.port.value = linked("port");
-    if (linked("path")) fields.path.value = linked("path");
-    fields.trace.checked = linked("trace") === "true";
-  }
-
-  /** Write the form into the page's address. */
-  #keep() {
-    const { from, to, kind, text, protocol, port, path, trace } = this.#fields;
-    const where = { container: `:${to.value}`, name: `:${text.value}`, address: `:${text.value}`, host: "" }[kind.value] ?? "";
-    relink({
-      from: from.value === HOST_NAME ? HOST : from.value, to: kind.value + where, protocol: protocol.value,
-      port: WITH_PORT.has(protocol.value) ? port.value : "",
-      path: protocol.value === "http" && path.value !== "/" ? path.value : "",
-      trace: trace.checked ? "true" : "",
-    });
   }
 
   /**
@@ -161,7 +130,7 @@ export class Check extends Emitter {
     byId("hint").textContent = source && aimed && source !== aimed && common.length === 1 && common[0]?.builtin
       ? `${source.name} and ${aimed.name} have only the default bridge in common. Try it by address, then by name.` : "";
     byId("presets").hidden = !(source && aimed && source !== aimed);
-    if (this.#touched) this.#keep();
+    if (this.#touched) write(this.#fields);
   }
 
   /**
@@ -187,22 +156,8 @@ export class Check extends Emitter {
     this.run();
   }
 
-  /** @returns {Question} */
   #question() {
-    const { from, to, text, kind, protocol, port, path, trace } = this.#fields;
-    const free = text.value.trim();
-    const id = (/** @type {HTMLInputElement} */ field) => this.#choices.get(field.value)?.id ?? field.value;
-    const destination = kind.value === "container" ? { container: id(to) } : kind.value === "name" ? { name: free }
-      : kind.value === "address" ? { address: free } : { host: true };
-    return {
-      source: from.value === HOST_NAME ? { host: true } : { container: id(from) },
-      destination,
-      protocol: protocol.value,
-      ...(WITH_PORT.has(protocol.value) && { port: Number(port.value) }),
-      ...(protocol.value === "http" && { path: path.value || "/" }),
-      ...(protocol.value === "icmp" && { count: PINGS }),
-      ...(trace.checked && allows("operator") && { trace: true }),
-    };
+    return questionOf(this.#fields, (name) => this.#choices.get(name)?.id ?? name);
   }
 
   /**

@@ -10,6 +10,7 @@ import { call, Problem, session, token } from "./api.js";
 import { Check } from "./check.js";
 import { Diagnostics } from "./diagnostics.js";
 import { byId, plural } from "./dom.js";
+import { ask, entrance } from "./entry.js";
 import { Explore } from "./explore.js";
 import { Inside } from "./inside.js";
 import { linked, relink } from "./link.js";
@@ -17,6 +18,7 @@ import { Live } from "./live.js";
 import { Matrix } from "./matrix.js";
 import { HOST, isDrawn, read, signature } from "./model.js";
 import { Picture } from "./picture.js";
+import { offered, within } from "./projects.js";
 import { introduce } from "./role.js";
 import { Status } from "./status.js";
 import { NO_OTHERS, Swarm, widened } from "./swarm.js";
@@ -32,10 +34,10 @@ const inside = new Inside();
 const check = new Check();
 const matrix = new Matrix();
 const diagnostics = new Diagnostics();
-const dialog = byId("token-dialog", HTMLDialogElement);
-const field = byId("token-field", HTMLInputElement);
 /** @type {Model | null} */
 let model = null;
+/** The engine, also where the page shows only one project: checks go from any container to any other. @type {Model | null} */
+let whole = null;
 /** @type {Graph | null} */
 let graph = null;
 /** @type {Live | null} */
@@ -48,6 +50,7 @@ let chosen = null;
 
 /** What the page's address says, until the first graph came. */
 const start = { tab: linked("tab"), view: linked("view"), thing: linked("thing") };
+const projects = byId("project", HTMLSelectElement);
 const panels = tabs(byId("panel-tabs"), (id) => {
   if (!live) return;
   relink({ tab: id === "panel-check" ? "" : id.replace("panel-", "") });
@@ -61,10 +64,12 @@ const views = tabs(byId("view-tabs"), (id) => {
 /** @param {Graph} found */
 function showGraph(found) {
   const first = model === null;
-  model = widened(read(found), others);
+  const project = offered(projects, found, first ? linked("project") : projects.value);
+  model = widened(read(within(found, project)), others);
+  whole = project ? widened(read(found), others) : model;
   picture.draw(model);
   explore.update(model);
-  offer(model);
+  offer();
   if (first) follow(model);
   else diagnostics.stale();
   if (chosen && !model.containerOf.has(chosen.id) && !model.networkOf.has(chosen.id) && chosen.id !== HOST) choose(null);
@@ -85,24 +90,22 @@ function follow(found) {
   panels.show(`panel-${start.tab}`);
 }
 
-/**
- * Show what can be checked, on this engine and on other nodes.
- * @param {Model} found
- */
-function offer(found) {
-  const networks = found.networks.filter(isDrawn);
-  const there = found.elsewhere.size ? ` · ${found.elsewhere.size.toLocaleString("en")} on other nodes` : "";
-  byId("summary").textContent = `${plural(networks.length, "network")} · ${plural(found.containers.length, "container")}, ${found.containers.filter((one) => one.running).length} running${there}`;
-  check.update(found);
-  matrix.update(found);
+/** Show what can be checked, on this engine and on other nodes. */
+function offer() {
+  if (!model || !whole) return;
+  const networks = model.networks.filter(isDrawn);
+  const there = model.elsewhere.size ? ` · ${model.elsewhere.size.toLocaleString("en")} on other nodes` : "";
+  byId("summary").textContent = `${plural(networks.length, "network")} · ${plural(model.containers.length, "container")}, ${model.containers.filter((one) => one.running).length} running${there}`;
+  check.update(whole);
+  matrix.update(model, projects.value);
 }
 
 /** @param {typeof NO_OTHERS} found */
 function showOthers(found) {
   others = found;
-  if (!model) return;
-  model = widened(model, others);
-  offer(model);
+  if (!model || !whole) return;
+  [model, whole] = [widened(model, others), widened(whole, others)];
+  offer();
 }
 
 /**
@@ -168,13 +171,6 @@ async function enter() {
   }
 }
 
-/** @param {string} words why the token is asked for again */
-function ask(words) {
-  byId("token-problem").textContent = words;
-  field.setAttribute("aria-invalid", String(Boolean(words)));
-  if (!dialog.open) dialog.showModal();
-}
-
 /** @param {string} words */
 function leave(words) {
   live?.end();
@@ -185,22 +181,17 @@ function leave(words) {
   ask(words);
 }
 
+entrance.on("enter", enter);
 session.on("token-refused", ({ message }) => leave(message));
+projects.addEventListener("change", () => {
+  relink({ project: projects.value });
+  if (!graph) return;
+  picture.fit();
+  showGraph(graph);
+});
 byId("jump").addEventListener("click", (event) => {
   event.preventDefault(); // the address holds what is asked, not a place on the page
   byId("panel").focus();
-});
-byId("leave").addEventListener("click", () => {
-  token.forget();
-  location.reload();
-});
-dialog.addEventListener("cancel", (event) => event.preventDefault());
-byId("token-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  token.set(field.value.trim());
-  field.value = "";
-  dialog.close();
-  enter();
 });
 views.show("view-picture");
 panels.show("panel-check");

@@ -25,6 +25,7 @@ export class Matrix extends Emitter {
   #bar = byId("progress", HTMLProgressElement);
   /** @type {Model | null} */
   #model = null;
+  #project = "";
   /** @type {AbortController | null} */
   #running = null;
   #map = new HeatMap(byId("heatmap"), byId("readout"));
@@ -60,21 +61,26 @@ export class Matrix extends Emitter {
     relink({ "matrix-scope": network, ...Object.fromEntries(this.#linked().map(({ name, value }) => [`matrix-${name}`, value])) });
   }
 
-  /** @param {Model} model */
-  update(model) {
+  /**
+   * @param {Model} model
+   * @param {string} project that the page shows alone
+   */
+  update(model, project) {
+    this.#project = project;
     const { scope } = this.#fields;
     const chosen = this.#model ? scope.value : model.networks.find((one) => one.name === linked("matrix-scope"))?.id;
     this.#model = model;
     byId("matrix-port").hidden = this.#fields.protocol.value !== "tcp";
     const there = (/** @type {Network} */ network) => [...model.elsewhere.values()].filter((one) => one.endpoints.some((end) => end.network.id === network.id));
     const networks = model.networks.filter((one) => isDrawn(one) && one.members.length + there(one).length > 1).sort(compare);
-    scope.replaceChildren(h("option", { value: "" }, "all containers"), ...networks.map((one) => h("option", { value: one.id }, `on ${one.name}`)));
+    scope.replaceChildren(h("option", { value: "" }, project ? `containers of ${project}` : "all containers"), ...networks.map((one) => h("option", { value: one.id }, `on ${one.name}`)));
     scope.value = networks.find((one) => one.id === chosen)?.id ?? "";
   }
 
   #question() {
     const { scope, protocol, port, by } = this.#fields;
-    const body = { ...(scope.value ? { network: scope.value } : { all: true }), protocol: protocol.value, by: by.value };
+    const all = this.#project ? { containers: this.#model?.containers.map((one) => one.id) } : { all: true };
+    const body = { ...(scope.value ? { network: scope.value } : all), protocol: protocol.value, by: by.value };
     return protocol.value === "tcp" ? { ...body, port: Number(port.value) } : body;
   }
 

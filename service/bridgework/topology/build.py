@@ -12,9 +12,8 @@ from operator import attrgetter
 from bridgework.model.observations import HostObservation, Observation
 from bridgework.model.snapshot import Container, Network, Snapshot
 from bridgework.model.topology_graph import Edge, Node, Topology
-from bridgework.policy.access import PROJECT_LABEL
 from bridgework.topology.host_links import host_links
-from bridgework.topology.parts import Kept, edges_of, nodes_of
+from bridgework.topology.parts import Kept, edges_of, nodes_of, projects_of
 
 
 def build(
@@ -89,7 +88,7 @@ def _with_labels(
 
 
 def _carries(labels: Mapping[str, str], label: str | None, project: str | None) -> bool:
-    if project is not None and labels.get(PROJECT_LABEL) != project:
+    if project is not None and project not in projects_of(labels):
         return False
     key, equals, value = (label or "").partition("=")
     return label is None or (key in labels and (not equals or labels[key] == value))

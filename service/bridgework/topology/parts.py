@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridgework.explanations.compose import PROJECT as COMPOSE_PROJECT
 from bridgework.model.observations import HostObservation, Interface, Observation
 from bridgework.model.snapshot import Container, Endpoint, Network, PublishedPort, Snapshot
 from bridgework.model.topology_graph import HOST_ID, Edge, Node
+from bridgework.policy.access import PROJECT_LABEL
 from bridgework.topology.host_links import HostLinks, interface_of, share_state
 
 _PARENTED = frozenset({"macvlan", "ipvlan"})
@@ -68,6 +70,11 @@ def _edges_of_container(container: Container, kept: Kept, inodes: Mapping[str, i
         yield Edge(container.id, container.shares_with, "shares-network", {"share_state": state})
 
 
+def projects_of(labels: Mapping[str, str]) -> list[str]:
+    """Return the projects of a thing: the one of Docker Compose, then the one of this service."""
+    return [labels[key] for key in (COMPOSE_PROJECT, PROJECT_LABEL) if labels.get(key)]
+
+
 def _network(network: Network, snapshot: Snapshot) -> dict[str, Any]:
     return {
         "bridge_name": network.bridge_name,
@@ -75,6 +82,7 @@ def _network(network: Network, snapshot: Snapshot) -> dict[str, Any]:
         "driver": network.driver,
         "endpoint_count": len(snapshot.endpoints_of(network)),
         "internal": network.internal,
+        "project": next(iter(projects_of(network.labels)), None),
         "scope": network.scope,
         "subnets": [pool.subnet for pool in network.pools],
     }
@@ -84,6 +92,7 @@ def _container(container: Container) -> dict[str, Any]:
     return {
         "image": container.image,
         "network_mode": container.network_mode,
+        "project": next(iter(projects_of(container.labels)), None),
         "published_ports": sorted(_port(port) for port in container.published_ports),
         "running": container.running,
         "state": container.state,

@@ -126,6 +126,17 @@ def test_a_label_and_a_project_keep_what_carries_them_and_its_neighbours(filters
     assert (names(topology, "container"), names(topology, "network")) == (containers, networks)
 
 
+def test_a_compose_project_is_a_project_too_and_nodes_name_it():
+    snapshot = lab()
+    web = replace(snapshot.containers_by_id["web-id"], labels={"com.docker.compose.project": "store"})
+    changed = replace(snapshot, containers=(*(c for c in snapshot.containers if c.id != web.id), web))
+    topology = build(changed, project="store")
+    assert names(topology, "container") == ["sidecar", "web"]
+    assert names(topology, "network") == ["front"]
+    projects = {node.name: node.attributes["project"] for node in build(changed).nodes if node.id.endswith("-id")}
+    assert {name: project for name, project in projects.items() if project} == {"web": "store", "back": "shop"}
+
+
 def test_the_owner_of_a_kept_sharer_is_kept():
     snapshot = lab()
     sidecar = replace(snapshot.containers_by_id["sidecar-id"], labels={"x": "y"})

@@ -52,7 +52,9 @@ class TopologyQuery(Strict):
 
     network = Text(min_length=1, **absent("Only this network and its containers, by its name or id."))
     label = Text(min_length=1, **absent("Only networks and containers with this label, `key` or `key=value`."))
-    project = Text(min_length=1, **absent("Only networks and containers that belong to this project."))
+    project = Text(
+        min_length=1, **absent("Only networks and containers of this project of Docker Compose or of the service.")
+    )
     links = QueryFlag(
         **optional("Show the veths on the host too. This inspects the namespace of every container.", False)
     )
