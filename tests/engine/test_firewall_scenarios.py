@@ -15,7 +15,7 @@ import pytest
 
 from tests.engines.conftest import engine_with
 from tests.support.api import check, codes, run
-from tests.support.engine import ENGINE_PROGRAMS
+from tests.support.engine import ENGINE_PROGRAMS, release
 from tests.support.neighbour import HOST_ADDRESS, LINK, neighbour_of
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
@@ -27,13 +27,7 @@ PORT = {"container_port": 8080, "host_port": 18080}
 BRIDGE = "com.docker.network.bridge."
 
 
-def release():
-    program = str(ENGINE_PROGRAMS / "dockerd") if ENGINE_PROGRAMS else "dockerd"
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    return int(told.split("version ")[1].split(".")[0])
-
-
-RELEASE = release()
+RELEASE = release()[0]
 BACKENDS = ["iptables", "nftables"] if RELEASE >= 29 and shutil.which("nft") else ["iptables"]
 
 

@@ -2,9 +2,7 @@
 
 import itertools
 import os
-import re
 import shutil
-import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +13,7 @@ from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import Client
-from tests.support.engine import ENGINE_PROGRAMS, in_namespace
+from tests.support.engine import ENGINE_PROGRAMS, in_namespace, release
 from tools.engine import PrivateEngine
 
 NUMBERS = itertools.count(1)
@@ -37,10 +35,7 @@ def engine_with(settings, tokens_file, **service):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def release():
+@pytest.fixture(scope="session", name="release")
+def release_fixture():
     """Major and minor version of the engine that is tested."""
-    program = str(ENGINE_PROGRAMS / "dockerd") if ENGINE_PROGRAMS else "dockerd"
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    major, minor = re.search(r"version (\d+)\.(\d+)", told).groups()
-    return int(major), int(minor)
+    return release()

@@ -9,6 +9,14 @@ ENGINE_PROGRAMS = Path(os.environ["BRIDGEWORK_TEST_ENGINE"]) if os.environ.get("
 """A folder with the programs of the engine to test; without it, the machine's own engine (see tests/engines)."""
 
 
+def release():
+    """Major and minor version of the engine that is tested."""
+    program = str(ENGINE_PROGRAMS / "dockerd") if ENGINE_PROGRAMS else "dockerd"
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor = re.search(r"version (\d+)\.(\d+)", told).groups()
+    return int(major), int(minor)
+
+
 def in_namespace(engine, *command):
     """Run a program in the engine's network namespace."""
     return subprocess.run(

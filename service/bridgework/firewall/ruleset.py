@@ -36,7 +36,8 @@ class Packet:
     Addresses are text, ``protocol`` is the kernel's name (``tcp``, ``udp``, ``icmp``, ``ipv6-icmp``). ``incoming`` is
     ``None`` for what the host itself sends, ``outgoing`` until the route is known. ``bridge_ports`` are the ports of
     the bridge by which a packet comes and goes (``physdev``). ``state``, ``direction`` and ``translated`` are what
-    conntrack says; ``original`` is the destination (address, port) before translation.
+    conntrack says; ``original`` is the destination (address, port) before translation. ``reverse_path`` says whether
+    the route to the source leaves by the interface that the packet came in by.
     """
 
     version: int
@@ -57,6 +58,7 @@ class Packet:
     original: tuple[str, int | None] | None = None
     destination_type: str = UNICAST
     source_type: str = UNICAST
+    reverse_path: bool | None = None
 
     def with_destination(self, address: str | None, port: int | None) -> Packet:
         """Return the packet after DNAT; ``None`` keeps the address or the port."""
@@ -320,6 +322,7 @@ _FIELDS: Mapping[str, Callable[[Match, Packet], bool | None]] = {
     "icmp-type": _icmp_type,
     "tcp-flags": _syn,
     "version": lambda m, p: _among(m, p.version),
+    "reverse-path": lambda _, p: p.reverse_path,
     "always": lambda _m, _p: True,
     "never": lambda _m, _p: False,
     UNKNOWN: lambda _m, _p: None,

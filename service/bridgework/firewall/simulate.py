@@ -11,8 +11,9 @@ If they end alike, the rule does not matter. Otherwise the verdict is *unknown*,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from bridgework.firewall.ruleset import ESTABLISHED, LOCAL, REPLY, Hook, Packet, Ruleset
 from bridgework.firewall.walk import (
@@ -29,6 +30,7 @@ from bridgework.firewall.walk import (
     Step,
     UndecidedError,
     Walk,
+    arrived,
     id_of,
     routed,
     typed,
@@ -87,16 +89,30 @@ def later(ruleset: Ruleset, routing: Routing, first: Outcome, packet: Packet) ->
     return _decided(ruleset, routing, lambda walk: _continued(walk, first.packet, packet))
 
 
-def _decided(ruleset: Ruleset, routing: Routing, walk_it: Callable[[Walk], Packet]) -> Outcome:
-    """Walk both ways at each rule that cannot be decided, and compare how they end."""
-    # The first of them assumes that each undecided rule matches.
-    outcomes = list(_outcomes(ruleset, routing, walk_it, {}))
-    first = outcomes[0]
-    differs = any(_ending(outcome) != _ending(first) for outcome in outcomes)
-    if not differs:
-        return first
-    step = next((o.step for o in outcomes if o.verdict == UNKNOWN), None) or _undecided_step(outcomes)
-    return Outcome(UNKNOWN, first.packet, first.steps, step)
+def _decided(
+    ruleset: Ruleset,
+    routing: Routing,
+    walk_it: Callable[[Walk], Packet],
+    assumed: Mapping[int, bool] = MappingProxyType({}),
+) -> Outcome:
+    """Walk the packet. At a rule that cannot be decided, walk both ways and compare how they end."""
+    walk = Walk(ruleset, routing, assumed)
+    try:
+        return Outcome(ACCEPTED, walk_it(walk), tuple(walk.steps))
+    except EndedError as end:
+        return Outcome(end.verdict, end.packet, tuple(walk.steps), end.step)
+    except UndecidedError as end:
+        step, key = end.step, id_of(end.rule)
+    if len(assumed) >= _MAX_GUESSES:
+        return Outcome(UNKNOWN, step.before, tuple(walk.steps), step)
+    # Both ways begin at the start again: what a rule does depends on all rules before it.
+    matched, passed = (_decided(ruleset, routing, walk_it, {**assumed, key: matches}) for matches in (True, False))
+    if _ending(matched) == _ending(passed):
+        # The rule that did not matter is not assumed to match, so that it is in no step of the way.
+        return passed
+    # Where one way has itself two ends, the rule that parts them is named.
+    named = next((way.step for way in (matched, passed) if way.verdict == UNKNOWN), step)
+    return Outcome(UNKNOWN, matched.packet, matched.steps, named)
 
 
 def _ending(outcome: Outcome) -> tuple[object, ...]:
@@ -106,36 +122,9 @@ def _ending(outcome: Outcome) -> tuple[object, ...]:
     return (outcome.verdict, *kept)
 
 
-def _undecided_step(outcomes: list[Outcome]) -> Step | None:
-    """Return the first rule at which the ways part: the last step that they have not in common."""
-    ended = next((o for o in outcomes if o.verdict != ACCEPTED), outcomes[0])
-    return ended.step
-
-
-def _outcomes(
-    ruleset: Ruleset, routing: Routing, walk_it: Callable[[Walk], Packet], assumed: Mapping[int, bool]
-) -> Iterator[Outcome]:
-    walk = Walk(ruleset, routing, assumed)
-    try:
-        packet = walk_it(walk)
-    except EndedError as end:
-        yield Outcome(end.verdict, end.packet, tuple(walk.steps), end.step)
-    except UndecidedError as end:
-        # Both ways are walked from the start again: what a rule does depends on all rules before it.
-        if len(assumed) >= _MAX_GUESSES:
-            yield Outcome(UNKNOWN, end.step.before, tuple(walk.steps), end.step)
-            return
-        for matches in (True, False):
-            for outcome in _outcomes(ruleset, routing, walk_it, {**assumed, id_of(end.rule): matches}):
-                # The undecided rule is what a reader needs to see where the two ways end differently.
-                yield replace(outcome, step=outcome.step or end.step)
-    else:
-        yield Outcome(ACCEPTED, packet, tuple(walk.steps))
-
-
 def _received(walk: Walk, packet: Packet) -> Packet:
     # The route is looked up after PREROUTING, so a DNAT there decides where the packet goes.
-    packet = walk.hook(Hook.PREROUTING, typed(walk.routing, packet))
+    packet = walk.hook(Hook.PREROUTING, arrived(walk.routing, packet))
     route = routed(walk.routing, packet)
     # A packet for the host passes INPUT, and POSTROUTING is not for it.
     if route.interface is None:
@@ -172,7 +161,7 @@ def _within_bridge(walk: Walk, packet: Packet) -> Packet:
     # At PREROUTING the bridge has not looked up the port yet by which the frame leaves.
     bridge, ports = packet.outgoing, packet.bridge_ports
     before = replace(packet, outgoing=None, bridge_ports=(ports[0], None))
-    before = typed(walk.routing, before)
+    before = arrived(walk.routing, before)
     after = walk.hook(Hook.PREROUTING, before)
     # br_netfilter routes a packet whose destination was translated (br_nf_pre_routing_finish). Others stay on the
     # bridge.
@@ -226,7 +215,7 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
     if by_host:
         packet = walk.hook(Hook.OUTPUT, answer, translate=back)
     else:
-        packet = walk.hook(Hook.PREROUTING, typed(walk.routing, answer), translate=back)
+        packet = walk.hook(Hook.PREROUTING, arrived(walk.routing, answer), translate=back)
     if sent.incoming is None:  # the first packet was the host's own
         if by_host:
             packet = walk.hook(Hook.POSTROUTING, replace(packet, outgoing="lo"), translate=as_asked)

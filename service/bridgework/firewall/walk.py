@@ -249,6 +249,20 @@ def typed(routing: Routing, packet: Packet) -> Packet:
     )
 
 
+def arrived(routing: Routing, packet: Packet) -> Packet:
+    """Return the packet as it comes in: with the types of its addresses, and whether its reverse path is its own."""
+    return replace(typed(routing, packet), reverse_path=_reverse_path(routing, packet))
+
+
+def _reverse_path(routing: Routing, packet: Packet) -> bool | None:
+    # A link-local source is on the link that the packet came by.
+    if not packet.source or packet.incoming is None or packet.source.startswith("fe80:"):
+        return True
+    back = routing.route(replace(packet, destination=packet.source, source=None))
+    # The name of the interface is empty where the host's routes were not seen.
+    return None if back is not None and back.interface == "" else back is not None and back.interface == packet.incoming
+
+
 def _applied(effect: Effect, packet: Packet, hook: Hook, routing: Routing) -> Packet:
     """Return the packet after one effect."""
     change = _CHANGES.get(effect.kind)

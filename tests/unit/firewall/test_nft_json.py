@@ -3,6 +3,7 @@
 To record it again: unshare -n sh -c 'nft -f ruleset.nft && nft -j list ruleset' >ruleset.json
 """
 
+import json
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,52 @@ def test_tables_that_iptables_keeps_and_other_families_are_left_out():
 def test_what_is_not_nfts_json_is_an_error(text):
     with pytest.raises((ValueError, AttributeError)):
         tables_of(text)
+
+
+def rule(*matches, **fields):
+    """The tables of one rule that drops, in a chain of PREROUTING, as nft prints them."""
+    of = {"family": "inet", "table": "own"}
+    expr = [*({"match": {"op": "==", "left": left, "right": right}} for left, right in matches), {"drop": None}]
+    chain = {**of, "name": "first", "type": "filter", "hook": "prerouting", "prio": 10, "policy": "accept"}
+    listed = [{"table": {"family": "inet", "name": "own"}}, {"chain": chain}]
+    listed.append({"rule": {**of, "chain": "first", "handle": 7, "expr": expr, **fields}})
+    return Ruleset(tables_of(json.dumps({"nftables": listed})))
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [("up0 icmp 10.52.0.2 10.50.0.2", "accepted"), ("up0 tcp 10.52.0.2 10.50.0.2 80", "accepted")],
+)
+@pytest.mark.parametrize("kinds", ["nd-neighbor-advert", {"set": ["nd-router-advert", "nd-neighbor-solicit"]}])
+def test_a_rule_about_neighbour_discovery_is_about_no_packet_of_a_check(kinds, text, verdict):
+    ruleset = rule(({"payload": {"protocol": "icmpv6", "field": "type"}}, kinds))
+    assert simulate.forward(ruleset, Host(), packet(text)).verdict == verdict
+
+
+REVERSE_PATH = {"fib": {"result": "oif", "flags": ["saddr", "mark", "iif"]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("br0 tcp 10.50.0.2 10.51.0.2 80", False),
+        ("up0 tcp 10.50.0.2 10.51.0.2 80", True),
+        ("br1 tcp fd00:51::9 10.50.0.2 80", False),
+        ("br0 tcp fd00:51::9 10.50.0.2 80", True),
+        ("br0 tcp fe80::9 10.50.0.2 80", False),
+    ],
+)
+def test_the_reverse_path_of_a_packet_is_the_interface_that_it_came_in_by(text, missing):
+    """``fib saddr . mark . iif oif missing drop``: how firewalld filters reverse paths."""
+    for right, dropped in ((False, missing), (True, not missing)):
+        outcome = simulate.forward(rule((REVERSE_PATH, right)), Host(), packet(text))
+        assert outcome.verdict == ("dropped" if dropped else "accepted")
+
+
+def test_a_reverse_path_that_is_not_known_is_not_guessed():
+    class Unseen(Host):
+        def route(self, packet):
+            return simulate.Route("" if packet.destination == "10.50.0.2" else "br1", None)
+
+    outcome = simulate.forward(rule((REVERSE_PATH, False)), Unseen(), packet("br0 tcp 10.50.0.2 10.51.0.2 80"))
+    assert outcome.verdict == "unknown"

@@ -66,7 +66,17 @@ def ended(outcome):
         (["filter FORWARD -j one", "filter one -j one"], ("unknown", "-A one -j one")),
         (["filter FORWARD -m time -j DROP"], ("unknown", "-A FORWARD -m time -j DROP")),
         (["filter FORWARD -m u32 --u32 1 -j DROP"], ("unknown", "-A FORWARD -m u32 --u32 1 -j DROP")),
-        (["filter FORWARD -m u32 --u32 1 -j ACCEPT"], ("accepted", "-A FORWARD -m u32 --u32 1 -j ACCEPT")),
+        (["filter FORWARD -m u32 --u32 1 -j ACCEPT"], ("accepted", None)),
+        (["filter FORWARD -m u32 --u32 1 -j DROP", "filter FORWARD -j DROP"], ("dropped", "-A FORWARD -j DROP")),
+        # The rule that parts the ways is named, not the one that ends one of them.
+        (
+            ["filter FORWARD -m u32 --u32 1 -j RETURN", "filter FORWARD -j DROP"],
+            ("unknown", "-A FORWARD -m u32 --u32 1 -j RETURN"),
+        ),
+        (
+            [f"filter FORWARD -m u32 --u32 {n} -j {target}" for n, target in ((1, "ACCEPT"), (2, "DROP"))],
+            ("unknown", "-A FORWARD -m u32 --u32 2 -j DROP"),
+        ),
         (["filter FORWARD -j NFQUEUE --queue-num 1"], ("unknown", "-A FORWARD -j NFQUEUE --queue-num 1")),
         (["nat PREROUTING -p tcp -j DNAT --to-destination 10.9.0.1"], ("no-route", None)),
     ],
