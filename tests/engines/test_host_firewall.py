@@ -1,6 +1,5 @@
 """The host's firewall, as people and the engine write it: what drops is named, and a healthy host is left in peace."""
 
-import shlex
 import shutil
 
 import pytest
@@ -11,25 +10,6 @@ from tests.support.raw_engine import Raw
 
 NFTABLES = {"firewall-backend": "nftables", "ip-forward": False}
 LISTENING = ["httpd", "-f", "-p", "8080"]
-UFW = """
-iptables -N ufw-before-input
-iptables -N ufw-user-input
-iptables -A ufw-before-input -i lo -j ACCEPT
-iptables -A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-iptables -A ufw-before-input -m conntrack --ctstate INVALID -j DROP
-iptables -A ufw-before-input -p icmp --icmp-type echo-request -j ACCEPT
-iptables -A ufw-before-input -j ufw-user-input
-iptables -A ufw-user-input -p tcp --dport 22 -j ACCEPT
-iptables -A INPUT -j ufw-before-input
-iptables -P INPUT DROP
-"""
-"""What ``ufw enable`` writes for INPUT, in short."""
-
-
-@pytest.fixture(scope="module")
-def plain(tokens_file):
-    with engine_with({}, tokens_file) as (api, made):
-        yield api, Raw(made)
 
 
 def publish(api):
@@ -44,27 +24,6 @@ def publish(api):
 def told(api, code):
     (found,) = [finding for finding in api.get("/v1/diagnostics?limit=1000")["items"] if finding["code"] == code]
     return found
-
-
-def test_what_ufw_drops_in_input_is_told_with_a_remedy_that_works(plain, release):
-    api, raw = plain
-    publish(api)
-    at_host = {"protocol": "tcp", "port": 18080, "timeout_ms": 500}
-    assert check(api, "client", {"host": True}, **at_host)["verdict"] == "reachable"
-    for line in UFW.strip().splitlines():
-        raw.in_namespace(*shlex.split(line))
-    answer = check(api, "client", {"host": True}, **at_host)
-    if release >= (29, 0):  # the port is translated before INPUT is asked
-        assert answer["verdict"] == "reachable"
-        return
-    assert (answer["verdict"], answer["predicted"]["verdict"]) == ("unreachable", "unreachable")
-    assert "prediction-inconsistent" not in codes(answer["findings"])
-    (found,) = [finding for finding in answer["findings"] if finding["code"] == "user-firewall-drop"]
-    assert "INPUT drops tcp port 18080 from br-" in found["message"]
-    assert "its policy is DROP" in found["message"]
-    assert check(api, "client", {"host": True}, protocol="icmp")["verdict"] == "reachable"
-    raw.in_namespace(*shlex.split(found["remedy"]["commands"][0]))
-    assert check(api, "client", {"host": True}, **at_host)["verdict"] == "reachable"
 
 
 def test_an_engine_that_writes_no_rules_is_not_told_to_restart_for_them(tokens_file):

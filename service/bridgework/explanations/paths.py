@@ -347,7 +347,8 @@ ROWS = (
         "visible. The finding quotes the rule. It names the program that wrote the rule if the names of chain and "
         "table show it. A rule that the service does not understand makes the verdict inconclusive. The diagnosis "
         "lists the rules of DOCKER-USER that drop packets.",
-        "Remove or narrow the quoted rule, or accept the packet in INPUT.",
+        "Let ufw or firewalld accept the packet, if it wrote the rule: the finding has its command. Otherwise remove "
+        "or narrow the quoted rule, or accept the packet in the chain.",
         "DOCKER-USER drops: -s 172.19.0.0/16 -j DROP.",
         seen="Connections time out since a firewall was installed or changed.",
         references=(

@@ -596,7 +596,9 @@ def test_what_ufw_drops_of_a_containers_packets_for_the_host_is_told(how, expect
     if expected:
         found = finding_of(prediction, "user-firewall-drop")
         assert f"INPUT drops {protocol} port {port}" in found.message
-        assert found.remedy.commands[0].startswith(f"iptables -I INPUT -i {FRONT.bridge_name} -p {protocol}")
+        assert found.remedy.commands == (
+            f"ufw prepend allow in on {FRONT.bridge_name} to any port {port} proto {protocol}",
+        )
 
 
 def test_the_hosts_own_traffic_passes_no_forwarding_rule():

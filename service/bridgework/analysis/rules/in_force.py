@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bridgework.analysis.firewall_programs import FIREWALLD, LASTING, acceptance, zone_of
 from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, owner_of, program_of
+from bridgework.analysis.routing import subnet_of
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, unseen
 from bridgework.analysis.rules.host_firewall import lost_rule_stops, lost_rules_of
 from bridgework.analysis.rules.simulated import STOPPED, outcome_of
@@ -103,16 +105,53 @@ def _purpose(step: Step) -> str:
 
 
 def _dropped(situation: Situation, step: Step) -> Finding:
-    owner = owner_of(situation.snapshot, step)
-    whose = f" ({owner})" if owner else ""
-    chain, table = step.place.chain.name, step.place.table
     if step.rule is None:
         return _dropped_by_policy(situation, step)
-    remedy = Remedy("Remove or narrow the rule.", commands=_deletion(step))
-    message = f"{chain}{whose} drops: {step.rule.text} ({step.rule.packets} packets so far)."
-    if table.name != "filter":
-        message = f"{table.name} {message}"
+    owner = owner_of(situation.snapshot, step)
+    chain, table = step.place.chain.name, step.place.table
+    # firewalld ends its chains with a rule that rejects everything, which says nothing about this packet.
+    if owner == FIREWALLD and not step.rule.matches:
+        zone = zone_of(_steps(situation))
+        message = (
+            f"firewalld {step.effect}s {_what(situation)}{_origin(step)}: no rule of "
+            f"{f'its zone {zone}' if zone else 'its zones and policies'} accepts the packet."
+        )
+    else:
+        message = (
+            f"{chain}{f' ({owner})' if owner else ''} drops: {step.rule.text} ({step.rule.packets} packets so far)."
+        )
+        message = message if table.name == "filter" else f"{table.name} {message}"
+    remedy = _by_its_program(situation, step, owner)
+    if remedy is None:
+        remedy = Remedy("Remove or narrow the rule.", commands=_deletion(step))
     return finding("user-firewall-drop", HOST, message, remedy=remedy, evidence=_evidence(step, owner))
+
+
+def _steps(situation: Situation) -> tuple[Step, ...]:
+    outcome = outcome_of(situation)
+    return outcome.steps if outcome is not None else ()
+
+
+def _what(situation: Situation) -> str:
+    return f"{situation.transport} port {situation.port}" if situation.transport else "a ping"
+
+
+def _origin(step: Step) -> str:
+    return f" from {step.before.incoming}" if step.before.incoming else ""
+
+
+def _by_its_program(situation: Situation, step: Step, program: str | None) -> Remedy | None:
+    """Return the remedy in the language of the program that wrote the rule; ``None`` where its rules are plain."""
+    if program not in LASTING:
+        return None
+    home = situation.candidate.exit if situation.candidate else None
+    subnets = (subnet_of(pool) for pool in home.pools) if home else ()
+    subnet = next((str(net) for net in subnets if net and net.version == step.before.version), None)
+    bridges = frozenset(network.bridge_name for network in situation.snapshot.networks if network.bridge_name)
+    commands = acceptance(program, step, _steps(situation), subnet, bridges)
+    if not commands:
+        return Remedy(f"Let {program} accept the packet. Another program's change of its rules does not last.")
+    return Remedy(f"Let {program} accept the packet with this command. {LASTING[program]}", commands=commands)
 
 
 def _deletion(step: Step) -> tuple[str, ...]:
@@ -144,23 +183,23 @@ def _evidence(step: Step, owner: str | None = None) -> dict[str, object]:
 def _dropped_by_policy(situation: Situation, step: Step) -> Finding:
     """Make the finding for a packet that no rule matches and that the policy of the chain drops."""
     chain, bridge = step.place.chain.name, step.before.incoming
-    what = f"{situation.transport} port {situation.port}" if situation.transport else "a ping"
-    remedy = Remedy(
-        "Accept the packets of containers with this command, or with the firewall's own program (ufw allow …).",
-        commands=(_acceptance(situation, step),),
-    )
-    origin = f" from {bridge}" if bridge else ""
     program = program_of(step)
+    remedy = _by_its_program(situation, step, program)
+    if remedy is None or not remedy.commands:
+        remedy = Remedy("Accept the packets of containers with this command.", commands=(_acceptance(situation, step),))
     whose = f" {program} wrote the chains that {chain} calls." if program else ""
     evidence = {**_evidence(step), **({"owner": program} if program else {})}
     if bridge is not None and step.before.outgoing == bridge and situation.candidate and situation.candidate.exit:
         network = situation.candidate.exit
         message = (
-            f"{chain} drops {what} within {network.name}: its policy is DROP, and br_netfilter "
+            f"{chain} drops {_what(situation)} within {network.name}: its policy is DROP, and br_netfilter "
             f"({BRIDGE_FILTER[step.before.version]}=1) shows it the packets between the ports of {bridge}.{whose}"
         )
         return finding("bridge-traffic-filtered", of_network(network), message, remedy=remedy, evidence=evidence)
-    message = f"{chain} drops {what}{origin}: its policy is DROP, and none of its rules accepts the packet.{whose}"
+    message = (
+        f"{chain} drops {_what(situation)}{_origin(step)}: its policy is DROP, and none of its rules accepts the "
+        f"packet.{whose}"
+    )
     return finding("user-firewall-drop", HOST, message, remedy=remedy, evidence=evidence)
 
 
