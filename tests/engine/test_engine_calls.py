@@ -81,7 +81,7 @@ def test_reads_and_changes_speak_the_newest_api_that_both_know(service, api_vers
     assert proxy.versions == {f"{major}.{minor}"}
 
 
-@pytest.mark.parametrize("size", [2, 10, 100])
+@pytest.mark.parametrize("size", [2, 10, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_warm_read_asks_for_the_log_and_what_does_not_run(service, raw, size):
     grow(raw, size)
     client, proxy = service
@@ -218,6 +218,7 @@ def test_a_change_asks_the_engine_once_and_looks_before_and_after(service, raw):
     assert all(len(set(counts)) == 1 for counts in looks.values()), looks
 
 
+@pytest.mark.slow
 def test_four_hundred_networks_take_as_many_calls_as_four(service, raw):
     client, proxy = service
     counts = []

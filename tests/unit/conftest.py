@@ -1,6 +1,7 @@
 """The service before an engine in memory, for the tests that ask it something."""
 
 import json
+import os
 
 import pytest
 from hypothesis import settings
@@ -12,8 +13,11 @@ from tests.support.api import TOKENS, Client, entry
 from tests.support.fake_engine import BlindRunner, FakeEngine
 from tests.support.scripted_server import Scripted
 
-settings.register_profile("unit", deadline=None)  # a busy machine makes any example late
-settings.load_profile("unit")
+# A busy machine makes any example late, so there is no deadline. A quarter of hypothesis's examples takes a quarter of
+# its time; `make check` and `make test-all PARTS=random` set HYPOTHESIS_PROFILE=thorough.
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture

@@ -357,6 +357,7 @@ def compare(world, seed, text, *, by):
     return compared
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["iptables", "nftables", "both"])
 def test_random_rules_do_what_the_simulation_says(world, by):
     """``both``: raw, mangle and filter by iptables-legacy, nat and another filter by iptables-nft."""

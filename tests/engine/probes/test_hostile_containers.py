@@ -19,6 +19,8 @@ from bridgework.probes.kernel.printable import printable
 from bridgework.probes.kernel.safe_read import open_folder, read_in_root
 from bridgework.probes.runners.namespace_runner import NamespaceRunner
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 ALLOWED = ("10.77.0.0/24",)
 DENIED = "10.77.1.2"

@@ -14,6 +14,8 @@ from bridgework.probes.resolver.steps import MAX_ADDRESSES
 from bridgework.probes.runners.helper_runner import HelperRunner
 from tests.engine.probes.conftest import NsenterLauncher
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_MS = 300
 EXCESS_S = 0.5
 PORTS = {"http": 8080, "dns": 53}

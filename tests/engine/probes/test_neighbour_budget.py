@@ -18,6 +18,8 @@ from bridgework.probes.kernel.neighbour_table import read_usage
 from bridgework.probes.kernel.setns import run_inside
 from bridgework.probes.runners.namespace_runner import NamespaceRunner
 
+pytestmark = pytest.mark.slow
+
 BUDGET = 60
 LENGTHS = {"arp_cache": 4, "ndisc_cache": 16}
 """Of the addresses that a table holds."""

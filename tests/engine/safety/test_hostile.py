@@ -113,6 +113,7 @@ def untouched(thing):
     return {key: thing[key] for key in ("Id", "Name", "Labels", "Options", "Containers")}
 
 
+@pytest.mark.slow
 def test_a_thousand_hostile_requests(service, recorded, foreign):
     run_hostile(service, recorded, foreign, 1_000, seed=1)
 

@@ -19,6 +19,8 @@ from bridgework.probes.resolver.files import MAX_HOST_NAMES, MAX_SEARCH_DOMAINS
 from tests.support.api import check, run
 from tools.engine import ask
 
+pytestmark = pytest.mark.slow
+
 VIEWS = ("interfaces", "routes", "neighbours", "sockets", "dns", "ports")
 PORT_53 = {"protocol": "udp", "port": 53, "timeout_ms": 200}
 COST_S = 5.0

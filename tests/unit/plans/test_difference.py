@@ -98,7 +98,7 @@ def plans(draw):
     return World(snapshot, observations), World(later, after, renewed)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(plans())
 def test_the_groups_say_what_every_pair_says_alone(worlds):
     found = difference(*worlds)

@@ -46,7 +46,7 @@ def services(snapshot, observations, to, protocol, port):
     return [one for one in every if one.protocol is protocol]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(questions(), st.booleans())
 def test_the_groups_hold_every_pair_once(asked, forbid):
     snapshot, observations, end, protocol, port, of_sources = asked
