@@ -7,6 +7,25 @@ import { Asking } from "./asking.js";
 import { byId, Emitter, h, plural, replace } from "./dom.js";
 import { findingCard } from "./findings.js";
 
+const NAMES_SHOWN = 4;
+
+/**
+ * In the order of the most severe of each code, which the service lists first.
+ * @param {Api["Finding"][]} items
+ */
+function byCode(items) {
+  /** @type {Map<string, Api["Finding"][]>} */
+  const groups = new Map();
+  for (const one of items) groups.set(one.code, [...(groups.get(one.code) ?? []), one]);
+  return [...groups.values()];
+}
+
+/** What a group is about. @param {Api["Finding"][]} group */
+function names(group) {
+  const all = [...new Set(group.map((one) => one.component.name))];
+  return `${all.slice(0, NAMES_SHOWN).join(", ")}${all.length > NAMES_SHOWN ? ` and ${all.length - NAMES_SHOWN} more` : ""}`;
+}
+
 /** @extends {Emitter<{changed: null}>} `changed`: a remedy was sent */
 export class Diagnostics extends Emitter {
   #place = byId("findings");
@@ -40,8 +59,19 @@ export class Diagnostics extends Emitter {
       replace(this.#place,
         h("p", { role: "status" }, items.length ? `${plural(items.length, "finding")}, the most severe first.` : "Nothing is wrong: there are no findings."),
         limited.length > 0 && h("div", { class: "note" }, h("p", {}, "These parts could not be inspected:"), h("ul", {}, limited.map((one) => h("li", {}, one)))),
-        items.map((finding) => findingCard(finding, { onFixed: () => this.#fixed() })));
+        byCode(items).map((group) => this.#group(group)));
     } else this.#read = false;
+  }
+
+  /**
+   * Findings with one code, as one card if there are several. @param {Api["Finding"][]} group
+   */
+  #group(group) {
+    const cards = group.map((finding) => findingCard(finding, { onFixed: () => this.#fixed() }));
+    const [first] = group;
+    if (!first || group.length === 1) return cards;
+    return h("details", { class: `finding kind ${first.severity}` },
+      h("summary", {}, `${plural(group.length, "finding")} `, h("code", {}, first.code), ` ${names(group)}`), h("div", { class: "stack" }, cards));
   }
 
   /** A remedy was sent: examine again. */

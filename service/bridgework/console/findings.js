@@ -11,6 +11,7 @@
 import { call, Problem } from "./api.js";
 import { ticking } from "./asking.js";
 import { announce, byId, h, icon, plural, problemNote } from "./dom.js";
+import { withNames } from "./names.js";
 import { limit } from "./role.js";
 
 const SEVERITIES = { blocking: "Blocks it", warning: "Warning", info: "Good to know" };
@@ -24,7 +25,7 @@ let catalogue = null;
 export function findingCard(finding, options = {}) {
   return h("article", { class: `finding ${finding.severity}`, "data-code": finding.code },
     h("p", { class: "finding-head" }, h("span", { class: `tag ${finding.severity}` }, SEVERITIES[finding.severity]), h("code", {}, finding.code)),
-    h("p", { class: "finding-message" }, finding.message),
+    h("p", { class: "finding-message" }, withNames(finding.message)),
     findingBody(finding, options));
 }
 

@@ -2,9 +2,11 @@
  * The matrix as a table with coloured cells, one for each pair: green by time, or red. Arrow keys move, Enter checks the
  * pair. Containers of one network are side by side, also if the service lists them in another order.
  *
+ * @import { Cause } from "./causes.js"
  * @typedef {{id: string, name: string, home: string, node?: string | undefined}} Member a container of the matrix
  * @typedef {[number, number]} Pair row and column of a cell
  */
+import { CAUSES } from "./causes.js";
 import { Emitter, h, milliseconds, within } from "./dom.js";
 
 /** @type {Record<string, string>} */
@@ -103,8 +105,9 @@ export class HeatMap extends Emitter {
    * @param {number} index of the source in the service's answer, as the position in the lists is of the destination
    * @param {string[]} verdicts
    * @param {number[]} rtts in milliseconds
+   * @param {string[]} causes of the unreachable ones
    */
-  row(index, verdicts, rtts) {
+  row(index, verdicts, rtts, causes) {
     const row = this.#order[index] ?? index;
     /** @type {number[]} */
     const times = (this.#rtts[row] = []);
@@ -115,7 +118,7 @@ export class HeatMap extends Emitter {
       times[column] = rtt;
       if (!cell) return;
       const shade = verdict === "reachable" ? ` t${SHADES_MS.filter((limit) => rtt > limit).length}` : "";
-      cell.className = `${verdict}${shade} ${this.#edge(column) ?? ""}`;
+      cell.className = `${verdict}${shade} ${causes[other] ?? ""} ${this.#edge(column) ?? ""}`;
       cell.textContent = GLYPHS[verdict] ?? "";
     });
   }
@@ -154,9 +157,10 @@ export class HeatMap extends Emitter {
     const [from, to] = [this.#things[row], this.#things[column]];
     if (!from || !to) return;
     const by = from.node ? `, measured by ${from.node}` : "";
-    const [verdict = ""] = this.#cells[row]?.[column]?.className.split(" ") ?? [];
+    const [verdict = "", cause = ""] = this.#cells[row]?.[column]?.className.split(" ") ?? [];
     const rtt = this.#rtts[row]?.[column];
-    this.#readout.textContent = from === to ? from.name : `${from.name} (${from.home}) → ${to.name} (${to.home}): ${GLYPHS[verdict] ? verdict : "not measured yet"}${rtt ? `, ${milliseconds(rtt)}` : ""}${by}`;
+    const why = cause in CAUSES && CAUSES[/** @type {Cause} */ (cause)];
+    this.#readout.textContent = from === to ? from.name : `${from.name} (${from.home}) → ${to.name} (${to.home}): ${GLYPHS[verdict] ? verdict : "not measured yet"}${why ? `, ${why}` : ""}${rtt ? `, ${milliseconds(rtt)}` : ""}${by}`;
   }
 
   /** @param {Event} event */

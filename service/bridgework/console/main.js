@@ -17,6 +17,7 @@ import { linked, relink } from "./link.js";
 import { Live } from "./live.js";
 import { Matrix } from "./matrix.js";
 import { HOST, isDrawn, read, signature } from "./model.js";
+import { know, naming } from "./names.js";
 import { Picture } from "./picture.js";
 import { offered, within } from "./projects.js";
 import { introduce } from "./role.js";
@@ -67,6 +68,7 @@ function showGraph(found) {
   const project = offered(projects, found, first ? linked("project") : projects.value);
   model = widened(read(within(found, project)), others);
   whole = project ? widened(read(found), others) : model;
+  know(whole);
   picture.draw(model);
   explore.update(model);
   offer();
@@ -130,11 +132,15 @@ function aim(ends) {
 }
 
 picture.on("choose", choose);
-explore.on("choose", (thing) => {
+/** @param {Thing} thing chosen by its name, in a list or in a sentence */
+function visit(thing) {
   choose(thing);
   byId("inside").scrollIntoView({ block: "start" });
   byId("inside").querySelector("h2")?.focus({ preventScroll: true });
-});
+}
+
+explore.on("choose", visit);
+naming.on("choose", visit);
 explore.on("filter", (keep) => picture.filter(keep));
 inside.on("check", aim);
 check.on("journey", (journey) => picture.journey(journey));

@@ -1,6 +1,7 @@
 /**
  * The matrix: measures all pairs, draws each row when it comes, and lists at the end the pairs whose prediction was wrong.
  *
+ * @import { Pair } from "./causes.js"
  * @import { Aim } from "./check.js"
  * @import { Member } from "./heatmap.js"
  * @import { Model, Network } from "./model.js"
@@ -8,15 +9,15 @@
  */
 import { documents, Problem } from "./api.js";
 import { isAbort, ticking } from "./asking.js";
+import { causeOf, Unreachable } from "./causes.js";
 import { announce, byId, Emitter, h, milliseconds, plural, problemNote, replace } from "./dom.js";
 import { linked, relink } from "./link.js";
 import { compare, HOST, isDrawn } from "./model.js";
-import { findingCard } from "./findings.js";
 import { HeatMap } from "./heatmap.js";
+import { verdictsView } from "./verdicts.js";
 
 /** The answer's verdicts in the order in which the summary counts them. */
 const VERDICTS = /** @type {const} */ (["reachable", "unreachable", "inconclusive"]);
-const SURPRISES_SHOWN = 20;
 
 /** @extends {Emitter<{check: Aim}>} `check`: a pair was chosen */
 export class Matrix extends Emitter {
@@ -29,6 +30,9 @@ export class Matrix extends Emitter {
   /** @type {AbortController | null} */
   #running = null;
   #map = new HeatMap(byId("heatmap"), byId("readout"));
+  /** @type {Member[]} */
+  #members = [];
+  #unreachable = new Unreachable();
 
   constructor() {
     super();
@@ -41,11 +45,7 @@ export class Matrix extends Emitter {
     this.#form.addEventListener("change", () => this.#shape());
     const cells = byId("cells", HTMLInputElement);
     cells.addEventListener("change", () => this.#map.readable(cells.checked));
-    this.#map.on("pair", (pair) => {
-      const { protocol, by, port } = this.#fields;
-      const kind = by.value === "name" ? "name" : "container";
-      this.emit("check", { ...pair, kind, protocol: protocol.value, port: protocol.value === "tcp" ? port.value : "" });
-    });
+    this.#map.on("pair", (pair) => this.#check(pair));
   }
 
   /** The fields that the page's address holds. The network is held by its name. */
@@ -111,15 +111,42 @@ export class Matrix extends Emitter {
   #total = 0;
 
   /** @param {Api["MatrixLine"]} line */
-  #take({ type, containers = [], index = 0, verdicts = [], rtt_ms: rtts = [], summary, surprises = [], duration_ms: duration = 0, partial = [] }) {
+  #take(line) {
+    const { type, containers = [], index = 0, verdicts = [], rtt_ms: rtts = [], summary } = line;
     if (type === "start") {
       [this.#done, this.#total] = [0, containers.length];
-      this.#map.begin(containers.map((one) => this.#member(one)));
+      this.#members = containers.map((one) => this.#member(one));
+      this.#unreachable = new Unreachable();
+      this.#map.begin(this.#members);
     } else if (type === "row") {
       this.#done += 1;
-      this.#map.row(index, verdicts, rtts);
+      this.#map.row(index, verdicts, rtts, verdicts.map((verdict, other) => (verdict === "unreachable" ? this.#cause(index, other) : "")));
       this.#progress(this.#done, this.#total, `${this.#done} of ${plural(this.#total, "row")} · ${plural(this.#done * (this.#total - 1), "pair")}`);
-    } else if (type === "end" && summary) this.#end(summary, surprises, duration, partial);
+    } else if (type === "end" && summary) this.#end(summary, line);
+  }
+
+  /**
+   * The cause of an unreachable pair, which is counted.
+   * @param {number} row
+   * @param {number} column
+   */
+  #cause(row, column) {
+    const [source, destination] = [this.#members[row], this.#members[column]];
+    if (!source || !destination || !this.#model) return "other";
+    const pair = { source: source.id, destination: destination.id };
+    const cause = causeOf(pair, this.#model, this.#fields.by.value === "name");
+    this.#unreachable.add(cause, `${source.home} → ${destination.home}`, pair);
+    return cause;
+  }
+
+  /**
+   * Check a pair as the matrix did.
+   * @param {Pair} pair
+   */
+  #check(pair) {
+    const { protocol, by, port } = this.#fields;
+    const kind = by.value === "name" ? "name" : "container";
+    this.emit("check", { ...pair, kind, protocol: protocol.value, port: protocol.value === "tcp" ? port.value : "" });
   }
 
   /**
@@ -148,23 +175,15 @@ export class Matrix extends Emitter {
 
   /**
    * @param {Api["MatrixSummary"]} summary
-   * @param {Api["Surprise"][]} surprises
-   * @param {number} duration in milliseconds
-   * @param {Api["Gap"][]} partial nodes that did not answer
+   * @param {Api["MatrixLine"]} line the last one, with the summary
    */
-  #end(summary, surprises, duration, partial) {
+  #end(summary, line) {
+    const { surprises = [], duration_ms: duration = 0 } = line;
     const counts = VERDICTS.filter((verdict) => summary[verdict]);
     const text = `${plural(summary.pairs, "pair")} in ${milliseconds(duration)}: ${counts.map((verdict) => `${summary[verdict].toLocaleString("en")} ${verdict}`).join(", ")}.`;
     this.#progress(0, 0, text);
     announce(text);
     for (const one of surprises) this.#map.surprise(one.source.id, one.destination.id);
-    replace(byId("matrix-end"),
-      partial.length > 0 && h("div", { class: "note warn" }, h("p", {}, h("strong", {}, "Some nodes did not answer. The pairs that they would have measured are marked “?”.")),
-        h("ul", {}, partial.map((gap) => h("li", {}, `${this.#model?.nodeNames.get(gap.node) ?? gap.node}: ${gap.reason}`)))),
-      h("h3", {}, summary.surprises ? `${plural(summary.surprises, "surprise")}: the measurement differs from the prediction` : "No surprises: every pair is as the engine’s state predicts."),
-      surprises.slice(0, SURPRISES_SHOWN).map((one) => h("details", {},
-        h("summary", {}, `${one.source.name} → ${one.destination.name}: predicted ${one.predicted}, measured ${one.measured}`),
-        one.findings.map((finding) => findingCard(finding)))),
-      surprises.length > SURPRISES_SHOWN && h("p", { class: "quiet" }, `… and ${summary.surprises - SURPRISES_SHOWN} more.`));
+    replace(byId("matrix-end"), verdictsView(line, this.#unreachable, this.#model, (pair) => this.#check(pair)));
   }
 }

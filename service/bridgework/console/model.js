@@ -12,6 +12,7 @@
  * @property {string} scope
  * @property {boolean} builtin
  * @property {boolean} internal
+ * @property {boolean} [inter_container] whether its containers may reach each other
  * @property {boolean} [gone] a container still has an endpoint in it, but the engine no longer knows it
  * @property {string | null} [project]
  * @property {string[]} [subnets]
@@ -156,9 +157,9 @@ export const compare = (a, b) => a.name.localeCompare(b.name, "en", { numeric: t
  */
 export const words = (...parts) => parts.filter(Boolean).join(" · ");
 
-/** @param {{gone?: boolean, driver: string, internal: boolean, subnets?: string[], bridge_name?: string | null}} network */
+/** @param {{gone?: boolean, driver: string, internal: boolean, inter_container?: boolean, subnets?: string[], bridge_name?: string | null}} network */
 export function caption(network) {
-  return words(network.gone ? "gone" : network.driver, network.internal && "internal", network.subnets?.join(", "), network.bridge_name);
+  return words(network.gone ? "gone" : network.driver, network.internal && "internal", network.inter_container === false && "icc off", network.subnets?.join(", "), network.bridge_name);
 }
 
 /**

@@ -81,6 +81,7 @@ def _network(network: Network, snapshot: Snapshot) -> dict[str, Any]:
         "builtin": network.builtin,
         "driver": network.driver,
         "endpoint_count": len(snapshot.endpoints_of(network)),
+        "inter_container": network.inter_container_enabled,
         "internal": network.internal,
         "project": next(iter(projects_of(network.labels)), None),
         "scope": network.scope,
