@@ -16,6 +16,7 @@ import pytest
 from tests.engines.conftest import engine_with
 from tests.support.api import check, codes, run
 from tests.support.engine import ENGINE_PROGRAMS, release
+from tests.support.host_programs import host_programs
 from tests.support.neighbour import HOST_ADDRESS, LINK, neighbour_of
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
@@ -512,6 +513,32 @@ def test_rules_of_both_variants_of_iptables(published):
     published.raw.in_namespace("iptables", "-D", "FORWARD", "-j", "iptables-from-FORWARD")
     for option in ("-F", "-X"):
         published.raw.in_namespace("iptables", option, "iptables-from-FORWARD")
+
+
+@proves("user-firewall-drop")
+def test_a_container_that_is_in_a_set_of_ipset(published):
+    if published.native:
+        pytest.skip("the engine has no chain DOCKER-USER")
+    run(published.api, "web-too", network_mode="front", command=HTTPD)
+    with host_programs(published.engine) as host:
+        host.run("ipset", "create", "blocked", "hash:ip,port")
+        rule = "DOCKER-USER -m set --match-set blocked src,dst -j DROP"
+        published.raw.in_namespace("iptables", "-I", *rule.split())
+        try:
+            works(published, "web", "web-too", protocol="tcp", port=8080)
+            host.run("ipset", "add", "blocked", f"{published.address},tcp:8080")
+            works(published, "web-too", "web", protocol="tcp", port=8080)
+            found = fails(published, "web", "web-too", "user-firewall-drop", protocol="tcp", port=8080)
+            assert "--match-set blocked src,dst" in found["message"]
+            # The rules are the same, and the set has another entry.
+            host.run("ipset", "del", "blocked", f"{published.address},tcp:8080")
+            works(published, "web", "web-too", protocol="tcp", port=8080)
+            host.run("ipset", "add", "blocked", f"{published.address},tcp:8080")
+            found = fails(published, "web", "web-too", "user-firewall-drop", protocol="tcp", port=8080)
+            execute(published, found["remedy"])
+            works(published, "web", "web-too", protocol="tcp", port=8080)
+        finally:
+            published.raw.in_namespace("iptables", "-F", "DOCKER-USER")
 
 
 # -- a healthy host with other people's rules ----------------------------------------------------------------------

@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from bridgework.analysis.attachment import IPV6, parsed, version_of
 from bridgework.analysis.routing import subnet_of
+from bridgework.firewall.ip_sets import IpSets
 from bridgework.firewall.iptables_save import ruleset_of
 from bridgework.firewall.nft_json import tables_of
 from bridgework.firewall.ruleset import Hook, Match, Packet, Ruleset, Table
@@ -48,12 +49,12 @@ def ruleset_of_host(rules: FirewallRules, version: int) -> Ruleset | None:
     # Both variants are in force at once, at the same hooks and priorities. Which of two chains with one priority comes
     # first is not visible: that of the variant that was loaded last. It matters only where both translate or set marks.
     others = [(name, chain) for name, chain in rules.other_chains if name.startswith("ip6") == (version == IPV6)]
-    program = next((name for name, _ in others), None)
+    program, sets = next((name for name, _ in others), None), IpSets(rules.sets)
     try:
         return Ruleset(
             (
-                *ruleset_of(chains or (), version),
-                *ruleset_of((c for _, c in others), version, program),
+                *ruleset_of(chains or (), version, sets=sets),
+                *ruleset_of((c for _, c in others), version, program, sets),
                 *_native(native or ""),
             )
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import overload
 
+from bridgework.firewall.ip_sets import IpSets
 from bridgework.firewall.iptables_targets import effects_of
 from bridgework.firewall.ruleset import UNKNOWN, Chain, Effect, Hook, Match, Range, Rule, Table, number
 from bridgework.model.observations import FirewallChain
@@ -24,26 +25,30 @@ _HOOKS = {
 _PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 _NAT_PRIORITIES = {"PREROUTING": -100, "INPUT": 100, "OUTPUT": -100, "POSTROUTING": 100}
 _FAMILY = {4: "ip", 6: "ip6"}
+_NO_SETS = IpSets(None)
 
 
-def ruleset_of(chains: Iterable[FirewallChain], version: int, program: str | None = None) -> tuple[Table, ...]:
+def ruleset_of(
+    chains: Iterable[FirewallChain], version: int, program: str | None = None, sets: IpSets = _NO_SETS
+) -> tuple[Table, ...]:
     """Return the tables of one IP version, from the chains that ``iptables-save`` or ``ip6tables-save`` printed.
 
-    ``program`` is the program that changes them, where it is not the plain ``iptables`` or ``ip6tables``.
+    ``program`` is the program that changes them, where it is not the plain ``iptables`` or ``ip6tables``. ``sets`` are
+    the sets of ipset that the rules name.
     """
     # The dumps of iptables-legacy and of iptables-nft have the same form, and both can be in force at once.
     tables: dict[str, dict[str, Chain]] = {}
     for chain in chains:
-        tables.setdefault(chain.table, {})[chain.name] = _chain(chain)
+        tables.setdefault(chain.table, {})[chain.name] = _chain(chain, sets)
     return tuple(Table(_FAMILY[version], name, found, program) for name, found in tables.items())
 
 
-def _chain(chain: FirewallChain) -> Chain:
+def _chain(chain: FirewallChain, sets: IpSets) -> Chain:
     hook = _HOOKS.get(chain.name)  # iptables refuses a user's chain with a built-in chain's name
     nat = chain.table == "nat"
     priority = _NAT_PRIORITIES.get(chain.name, 0) if nat else _PRIORITIES.get(chain.table, 0)
     # Only a base chain has a policy; a user's chain without a verdict returns to its caller.
-    rules = LazyRules(chain.rules)
+    rules = LazyRules(chain.rules, sets)
     return Chain(chain.name, rules, hook, priority, "nat" if nat else "filter", accepts=chain.policy != "DROP")
 
 
@@ -52,9 +57,9 @@ class LazyRules(Sequence[Rule]):
 
     # A host with kube-proxy has thousands of rules in chains to which a packet never comes.
 
-    def __init__(self, printed: Sequence[tuple[int, int, str]]) -> None:
-        """Take packets, bytes and text of each rule."""
-        self._printed = printed
+    def __init__(self, printed: Sequence[tuple[int, int, str]], sets: IpSets = _NO_SETS) -> None:
+        """Take packets, bytes and text of each rule, and the sets that they name."""
+        self._printed, self._sets = printed, sets
 
     def __len__(self) -> int:
         return len(self._printed)
@@ -65,9 +70,13 @@ class LazyRules(Sequence[Rule]):
     def __getitem__(self, at: slice) -> Sequence[Rule]: ...
     def __getitem__(self, at: int | slice) -> Rule | Sequence[Rule]:
         if isinstance(at, slice):
-            return LazyRules(self._printed[at])
+            return LazyRules(self._printed[at], self._sets)
         packets, _, text = self._printed[at]
-        return read_rule(text, packets)
+        rule = read_rule(text, packets)
+        # A set's entries change while the text of the rule, by which it is kept, does not.
+        if "--match-set" in text:
+            return replace(rule, matches=tuple(map(self._sets.resolved, rule.matches)))
+        return rule
 
 
 def read_rule(text: str, packets: int = 0) -> Rule:
@@ -256,6 +265,10 @@ def _always(values: int) -> Callable[[_Words], Match]:
     return read
 
 
+def _set(words: _Words) -> Match:
+    return Match("set", words=(words.take(), words.take()))
+
+
 def _policy(words: _Words) -> Match:
     # "--pol none": the packet does not belong to IPsec, which is true for every packet of this service.
     return Match("always" if words.take() == "none" else "never")
@@ -293,6 +306,7 @@ _OPTIONS: Mapping[str, Callable[[_Words], Match]] = {
     "--mark": _mark("mark"),
     "--connmark": _mark("connection-mark"),
     "-f": lambda _: Match("never"),  # no probe is sent in fragments that iptables would see
+    "--match-set": _set,
     "--pol": _policy,
     "--dir": _always(1),
     "--comment": _always(1),

@@ -6,7 +6,7 @@ or a target that a reader does not understand becomes the kind *unknown*, so no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from ipaddress import ip_address
@@ -80,7 +80,8 @@ class Match:
     """One condition of a rule: the packet's value of ``key`` is in one of the ranges or among the words.
 
     ``ranges`` are inclusive, for numbers and for addresses as integers. ``words`` end in ``*`` where they match by
-    prefix. ``mask`` is laid over a mark first. ``version`` binds a match of addresses to IPv4 or IPv6.
+    prefix. ``mask`` is laid over a mark first. ``version`` binds a match of addresses to IPv4 or IPv6. ``ways`` are the
+    ways to be in a set of ipset: all matches of one of them hold. They are ``None`` where the set was not read.
     """
 
     key: str
@@ -90,6 +91,7 @@ class Match:
     mask: int | None = None
     version: int | None = None
     text: str = ""
+    ways: tuple[tuple[Match, ...], ...] | None = None
 
     def holds(self, packet: Packet) -> bool | None:
         """Return whether the packet fits; ``None`` where that is not known."""
@@ -132,13 +134,17 @@ class Rule:
         """Return whether all matches hold; ``None`` where that is not known."""
         # A match that does not hold decides the rule, also beside one that is not known. So most rules with an unknown
         # module decide themselves, by their interface or protocol.
-        unknown = False
-        for match in self.matches:
-            found = match.holds(packet)
-            if found is False:
-                return False
-            unknown = unknown or found is None
-        return None if unknown else True
+        return _all_hold(self.matches, packet)
+
+
+def _all_hold(matches: Iterable[Match], packet: Packet) -> bool | None:
+    unknown = False
+    for match in matches:
+        found = match.holds(packet)
+        if found is False:
+            return False
+        unknown = unknown or found is None
+    return None if unknown else True
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +294,13 @@ def _original_port(match: Match, packet: Packet) -> bool | None:
     return _among(match, packet.original[1] if packet.original else packet.destination_port)
 
 
+def _in_set(match: Match, packet: Packet) -> bool | None:
+    if match.ways is None:
+        return None
+    found = {_all_hold(way, packet) for way in match.ways}
+    return True if True in found else None if None in found else False
+
+
 _PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58, "sctp": 132}
 
 
@@ -322,6 +335,7 @@ _FIELDS: Mapping[str, Callable[[Match, Packet], bool | None]] = {
     "icmp-type": _icmp_type,
     "tcp-flags": _syn,
     "version": lambda m, p: _among(m, p.version),
+    "set": _in_set,
     "reverse-path": lambda _, p: p.reverse_path,
     "always": lambda _m, _p: True,
     "never": lambda _m, _p: False,

@@ -236,6 +236,19 @@ class FirewallChain:
 
 
 @dataclass(frozen=True, slots=True)
+class IpSet:
+    """A set of ipset: its type as ``kind``, such as ``hash:ip,port``, and its entries as ``ipset save`` prints them.
+
+    ``version`` is the IP version of its addresses; ``None`` where it has none.
+    """
+
+    name: str
+    kind: str
+    version: int | None
+    entries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DockerRules:
     """What the engine keeps on its host to forward packets; ``None`` where it was not visible.
 
@@ -262,7 +275,8 @@ class FirewallRules:
     are sysctls of forwarding and of br_netfilter; one that does not exist is left out. ``docker`` says which of the
     engine's own rules are in force. ``other_chains`` are those of the other variant of iptables (legacy beside
     nf_tables, or the reverse), each with the program that changes it, such as ``ip6tables-legacy``: ``None`` where it
-    has rules that could not be read. ``state`` differs after every change; ``None`` where the kernel does not tell it.
+    has rules that could not be read. ``sets`` are the sets of ipset that rules compare: ``None`` where they could not
+    be read. ``state`` differs after every change; ``None`` where the kernel does not tell it.
     """
 
     chains: tuple[FirewallChain, ...] | None = None
@@ -272,6 +286,7 @@ class FirewallRules:
     docker: DockerRules = DockerRules()
     state: str | None = None
     other_chains: tuple[tuple[str, FirewallChain], ...] | None = ()
+    sets: tuple[IpSet, ...] | None = ()
 
     def chains_of(self, version: int) -> tuple[FirewallChain, ...] | None:
         """Return the chains of iptables or of ip6tables."""

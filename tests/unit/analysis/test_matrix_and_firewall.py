@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from bridgework.analysis.all_pairs.all_pairs import VERDICTS, predict_matrix
 from bridgework.analysis.case import Case
 from bridgework.model.checks import Protocol, Verdict
-from bridgework.model.observations import FirewallChain, FirewallRules
+from bridgework.model.observations import FirewallChain, FirewallRules, IpSet
 from tests.support.worlds import container, listening, network, seen, world
 
 NETS = [network(f"n{i}", f"10.{i}.0.0/24") for i in range(3)]
@@ -145,3 +146,48 @@ def test_random_rules_of_others_are_told_apart(seed):
     how = chance.choice([(Protocol.ICMP, None), (Protocol.TCP, 80), (Protocol.TCP, 81)])
     wrong, _ = differing(firewall(user, *hooks, left_out=left_out), *how)
     assert wrong == [], user
+
+
+KINDS = {
+    "hash:ip": ("{a}",),
+    "hash:net": ("10.{n}.0.4/30", "{a}", "10.{n}.0.0/24"),
+    "hash:ip,port": ("{a},tcp:80", "{a},icmp:8/0", "{a},tcp:81"),
+    "hash:net,iface": ("10.{n}.0.0/29,{bridge}",),
+    "hash:ip,port,ip": ("{a},tcp:80,{b}", "{a},icmp:8/0,{b}"),
+    "hash:mac": ("02:00:00:00:00:0{n}",),
+}
+ENDS = ("src", "dst", "src,dst", "dst,src", "dst,dst", "src,dst,dst", "dst,dst,src")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_sets_of_ipset_are_told_apart(seed):
+    chance = random.Random(seed)
+
+    def entry(kind):
+        n = chance.randrange(3)
+        ends = {end: f"10.{chance.randrange(3)}.0.{chance.randrange(2, 6)}" for end in "ab"}
+        return chance.choice(KINDS[kind]).format(n=n, bridge=chance.choice(BRIDGES), **ends)
+
+    kinds = [chance.choice(list(KINDS)) for _ in range(4)]
+    sets = [
+        IpSet(f"s{number}", kind, 4, tuple({entry(kind) for _ in range(chance.randrange(1, 5))}))
+        for number, kind in enumerate(kinds)
+    ]
+    sets.append(IpSet("all", "list:set", None, ("s0", "s1")))
+    user = [
+        f"-m set {chance.choice(('', '', '! '))}--match-set {chance.choice(sets).name} {chance.choice(ENDS)} "
+        f"-j {chance.choice(('DROP', 'ACCEPT', 'RETURN'))}"
+        for _ in range(chance.randrange(1, 4))
+    ]
+    how = chance.choice([(Protocol.ICMP, None), (Protocol.TCP, 80), (Protocol.TCP, 81)])
+    left_out = {(kind, f"10.{chance.randrange(3)}.0.{chance.randrange(2, 6)}") for kind in ("raw", "open")}
+    wrong, _ = differing(replace(firewall(user, left_out=left_out), sets=tuple(sets)), *how)
+    assert wrong == [], (user, sets)
+
+
+def test_the_members_of_one_set_are_one_class(predicted):
+    everybody = IpSet("all", "hash:ip", 4, tuple(one.endpoints[0].ipv4_address for one in MANY))
+    rules = replace(firewall(["-m set --match-set all src -j ACCEPT"]), sets=(everybody,))
+    observations = seen(LISTENING, firewall=rules, engine_version=(28, 5))
+    list(predict_matrix(SNAPSHOT, [one.id for one in MANY], Protocol.TCP, 80, observations=observations).rows())
+    assert len(predicted) == 3

@@ -75,6 +75,7 @@ class Signatures:
                     if not question.concerns(chain, rule):
                         continue
                     named = {owners[name] for name in _names(rule) if name in owners} | ({called} if called else set())
+                    self._read_sets((table.family, table.name, chain.name, after), rule)
                     if named:
                         for owner in _told_by(named):
                             self.said[owner].append(_Said(table, chain, rule, after))
@@ -92,6 +93,20 @@ class Signatures:
                 else:
                     self.wide.append((bounds, token))
             self.interfaces += [(word, token) for word in match.words if match.key in _INTERFACES]
+
+    def _read_sets(self, place: Hashable, rule: Rule) -> None:
+        """Keep the ranges of the sets of ipset that a rule names. Containers in the same entries are alike."""
+        # All entries that differ by their address alone have one token. A set can have an entry for each container.
+        for at, match in enumerate(rule.matches):
+            for way in match.ways or ():
+                for number, part in enumerate(way):
+                    token = (place, at, number, part.key, way[1:])
+                    for bounds in _ranges(part):
+                        if bounds[1] == bounds[2]:
+                            self.exact[bounds].append(token)
+                        else:
+                            self.wide.append((bounds, token))
+                    self.interfaces += [(word, token) for word in part.words if part.key in _INTERFACES]
 
     def _owners(self, snapshot: Snapshot) -> dict[Name, Hashable]:
         """Map the names of things of the engine to their owners: a network's id, or an endpoint."""

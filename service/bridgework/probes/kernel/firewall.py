@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from bridgework.model.observations import DockerRules, FirewallChain, FirewallRules
 from bridgework.model.trace import TABLE_PREFIX
-from bridgework.probes.kernel import listeners, netlink
+from bridgework.probes.kernel import ip_sets, listeners, netlink
 from bridgework.probes.kernel.rules_watch import NETLINK_NETFILTER, RulesWatch
 
 TIMEOUT_S = 5
@@ -65,6 +65,7 @@ def read_rules(watch: RulesWatch, inode: int, ends: float) -> FirewallRules:
     for _ in range(_READINGS):
         before = watch.state()
         found = _read_once(watch, inode, ends)
+        # The first reading that meets a set of ipset makes the state tell its changes, so it is repeated.
         if watch.state() == before:
             return replace(found, state=before)
     return found
@@ -77,7 +78,9 @@ def _read_once(watch: RulesWatch, inode: int, ends: float) -> FirewallRules:
         # Looks at all processes. The NAT rules say the same where there are any.
         proxies = listeners.docker_proxies(inode, ends)
         rules = replace(rules, proxies=None if proxies is None else len(proxies))
-    return FirewallRules(ipv4, ipv6, native_rules(), watch.switches(), rules, other_chains=others)
+    every = (*(ipv4 or ()), *(ipv6 or ()), *(chain for _, chain in others or ()))
+    sets = watch.follow_sets(ip_sets.named_by(every))
+    return FirewallRules(ipv4, ipv6, native_rules(), watch.switches(), rules, other_chains=others, sets=sets)
 
 
 def chains(version: int = IPV4) -> tuple[FirewallChain, ...] | None:

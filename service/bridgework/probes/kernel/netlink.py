@@ -114,6 +114,17 @@ def attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
     return found
 
 
+def nested(data: bytes) -> Iterator[bytes]:
+    """Yield the values of a list of attributes, of which several have one type."""
+    at = 0
+    while at + _ATTRIBUTE.size <= len(data):
+        length, _ = _ATTRIBUTE.unpack_from(data, at)
+        if length < _ATTRIBUTE.size:
+            break
+        yield data[at + _ATTRIBUTE.size : at + length]
+        at += (length + 3) & ~3
+
+
 def raise_error(payload: bytes) -> None:
     """Raise the error of an ``NLMSG_ERROR`` or ``NLMSG_DONE`` message. Error number 0 means success."""
     number = -struct.unpack_from("=i", payload)[0]

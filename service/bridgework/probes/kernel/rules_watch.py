@@ -1,8 +1,8 @@
 """Tells whether the firewall of a namespace changed, from any thread and without entering the namespace again.
 
 nf_tables counts its transactions: every change of a rule, by ``nft`` or by iptables-nft, gives a new generation id. The
-tables of iptables-legacy have no such number, so their binary form is hashed without its counters. Sockets and open
-files of ``/proc/sys`` stay in the namespace in which they were opened.
+tables of iptables-legacy and the sets of ipset have no such number, so their binary form is hashed without its
+counters. Sockets and open files of ``/proc/sys`` stay in the namespace in which they were opened.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
-from bridgework.probes.kernel import netlink
+from bridgework.model.observations import IpSet
+from bridgework.probes.kernel import ip_sets, netlink
 from bridgework.probes.kernel.safe_read import open_folder
 
 SWITCHES = (
@@ -57,6 +58,7 @@ class RulesWatch:
         self._lock = Lock()
         self._handles = contextlib.ExitStack()
         self._netfilter: socket.socket | None = None
+        self._sets: frozenset[str] = frozenset()
         self._switches: dict[str, int] = {}
         with contextlib.suppress(OSError):
             self._netfilter = self._handles.enter_context(netlink.open_socket(NETLINK_NETFILTER))
@@ -92,11 +94,25 @@ class RulesWatch:
         for name, handle in self._switches.items():
             yield name, os.pread(handle, _VALUE_BYTES, 0).strip().decode("ascii")
 
+    def follow_sets(self, names: frozenset[str]) -> tuple[IpSet, ...] | None:
+        """Return the sets of ipset with these names, which the state tells from now on; ``None`` where refused."""
+        try:
+            with self._lock:
+                if self._netfilter is None:
+                    raise PermissionError
+                found = ip_sets.read(self._netfilter, names)
+                # A list has members, which change by themselves. A set that is not there yet may be made.
+                self._sets = names | {one.name for one in found}
+                return found
+        except OSError:
+            return None
+
     def state(self) -> str | None:
         """Return a text that differs after every change of a rule or switch; ``None`` where the kernel refuses."""
         try:
             with self._lock:
-                return " ".join((self._generation(), *self._legacy_digests(), *map("=".join, self._values())))
+                parts = (self._generation(), *self._legacy_digests(), *self._set_digests())
+                return " ".join((*parts, *map("=".join, self._values())))
         except OSError:
             return None
 
@@ -108,6 +124,10 @@ class RulesWatch:
         if kind == netlink.NLMSG_ERROR:
             netlink.raise_error(body)
         return netlink.attributes(body, len(_NFGENMSG))[_GENERATION_ID].hex()
+
+    def _set_digests(self) -> Iterator[str]:
+        if self._sets and self._netfilter is not None:
+            yield f"sets {ip_sets.digest(self._netfilter, self._sets)}"
 
     def _legacy_digests(self) -> Iterator[str]:
         for file, family in _LEGACY_NAMES:

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from bridgework.model.observations import HostObservation, NeighbourTable, Observation, ResolverConfiguration
 from bridgework.model.probe_port import Aspect
-from bridgework.probes.kernel import conntrack, embedded_dns, link_settings, links, listeners, netlink
+from bridgework.probes.kernel import conntrack, link_settings, links, listeners, netlink
 from bridgework.probes.kernel.neighbour_table import table_usage
+from bridgework.probes.resolver import embedded_dns
 
 HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "neighbour_table", "sockets", "sysctls")
 # One observation ends after this time, whatever a container has put into its namespace.
