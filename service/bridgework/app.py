@@ -26,7 +26,7 @@ from bridgework.http.dispatch import RequestPipeline, flask_view
 from bridgework.http.limits import RateLimit, Slots
 from bridgework.http.oidc import Keys, Oidc
 from bridgework.http.problems import documents
-from bridgework.http.resources import diagnosis, events, info, metrics, nodes
+from bridgework.http.resources import diagnosis, events, exposure, info, metrics, nodes
 from bridgework.http.resources import problems as problem_pages
 from bridgework.http.resources.addresses import routes as addresses
 from bridgework.http.resources.assertions import routes as assertions
@@ -69,6 +69,7 @@ RESOURCES: Sequence[Resource] = (
     plans.RESOURCE,
     probe.RESOURCE,
     diagnosis.RESOURCE,
+    exposure.RESOURCE,
     topology.RESOURCE,
     nodes.RESOURCE,
     events.RESOURCE,

@@ -94,7 +94,7 @@ PAIR = {"source": {"container": "guest"}, "destination": {"address": "10.77.0.1"
 ASKED = {
     **{path: ("GET", path, None) for path in (
         "/", "/livez", "/readyz", "/metrics", "/v1/caller", "/v1/engine", "/v1/nodes", "/v1/explanations",
-        "/v1/problems", "/problems/port-taken",
+        "/v1/problems", "/problems/port-taken", "/v1/exposure",
         "/v1/diagnostics", "/v1/host/interfaces", *(f"/v1/containers/guest/{view}" for view in INSIDE), *READS,
         "/v1/connectivity/probe?source=guest&destination=address:10.77.0.1",
     )},

@@ -274,6 +274,7 @@ def test_the_stream_of_changes_is_refused(api):
 def test_plans_and_traces_are_refused(lans):
     plan = {"changes": [{"method": "DELETE", "path": "/v1/containers/delta?force=true", "body": None}]}
     assert lans.post("/v1/plans", plan, status=501)["code"] == "engine-lacks-function"
+    assert lans.call("GET", "/v1/exposure", status=501)["code"] == "engine-lacks-function"
     traced = {"source": {"container": "alpha"}, "destination": {"container": "beta"}, "protocol": "icmp", "trace": True}
     assert lans.post("/v1/connectivity/checks", traced, status=501)["code"] == "trace-not-possible"
 

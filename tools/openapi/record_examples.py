@@ -269,6 +269,7 @@ def read(record: Recorder) -> None:
     record("Types of problems", "listProblems", "/v1/problems")
     record("A type of problem", "getProblem", "/problems/port-taken")
     record("The engine's diagnosis", "diagnoseEngine", "/v1/diagnostics")
+    record("Where a published port is reachable", "listExposure", "/v1/exposure?container=tomcat81&published=true")
     record("As a graph", "getTopology", "/v1/topology?network=simon_network")
     record("For Graphviz", "getTopology", "/v1/topology?network=simon_network", accept="text/vnd.graphviz")
     record("Drawn", "getTopology", "/v1/topology?network=simon_network", accept="image/svg+xml")

@@ -27,6 +27,7 @@ ENUMS: Mapping[str, tuple[str, ...]] = {
     "ContainerState": ("created", "running", "paused", "restarting", "removing", "exited", "dead"),
     "EndpointState": ("active", "configured"),
     "EventType": ("network", "container"),
+    "ExposureOriginKind": ("lan", "host", "network"),
     "ExpectedVerdict": ("reachable", "unreachable"),
     "GapReason": ("engine-restarted", "log-overrun"),
     "IpVersion": ("any", "4", "6"),

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from bridgework.analysis.attachment import IPV6, parsed, version_of
+from bridgework.analysis.attachment import IPV4, IPV6, parsed, version_of
 from bridgework.analysis.routing import subnet_of
 from bridgework.firewall.ip_sets import IpSets
 from bridgework.firewall.iptables_save import ruleset_of
@@ -21,6 +21,7 @@ from bridgework.model.observations import FirewallRules, Observations
 from bridgework.model.snapshot import Snapshot
 
 BRIDGE_FILTER = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
+FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 DOCKER, NATIVE_TABLE, _USER_CHAIN = "Docker", "docker-bridges", "DOCKER-USER"
 _OWNERS = (
     ("ufw", "ufw"),
@@ -128,6 +129,14 @@ def _holds(subnet: IPv4Network | IPv6Network | None, address: str) -> bool:
     return subnet is not None and own is not None and own in subnet
 
 
+def forwards(observations: Observations, version: int) -> bool | None:
+    """Return whether the host forwards packets of this IP version; ``None`` where that was not seen."""
+    rules, host = observations.firewall, observations.host
+    if rules is not None and rules.switches:
+        return rules.switch(FORWARDING[version])
+    return None if host is None else (host.ipv4_forwarding if version == IPV4 else host.ipv6_forwarding)
+
+
 def owner_of(snapshot: Snapshot, step: Step) -> str | None:
     """Return the program that wrote the rule, by the names of chain and table; ``None`` if they do not show it."""
     table, chain = step.place.table.name, step.place.chain.name
@@ -148,7 +157,7 @@ def program_of(step: Step) -> str | None:
 
 
 def _is_written_by_docker(snapshot: Snapshot, step: Step) -> bool:
-    """Docker's rules in built-in chains: within one bridge in FORWARD, and for containers' addresses in raw."""
+    """Docker's rules in built-in chains: of a bridge in FORWARD, of containers' addresses in raw, and masquerading."""
     matches = step.rule.matches if step.rule is not None else ()
     named = {match.key: match for match in matches}
     bridges = {network.bridge_name for network in snapshot.networks if network.bridge_name}
@@ -156,9 +165,26 @@ def _is_written_by_docker(snapshot: Snapshot, step: Step) -> bool:
     # `-i br-1 -o br-1` is how Docker 26 and 28 allow or forbid traffic within one bridge (inter-container).
     if step.place.chain.name == "FORWARD":
         return incoming is not None and outgoing is not None and incoming.words == outgoing.words
+    if step.place.hook is Hook.POSTROUTING:
+        return _masquerades(snapshot, named)
     # `-d 172.18.0.2 ! -i br-1 -j DROP` keeps others from a container's own address (Docker 28 and later).
     in_raw = step.place.table.name == "raw" and step.place.hook is Hook.PREROUTING
     return in_raw and _is_spared(incoming, bridges) and "destination" in named
+
+
+def _masquerades(snapshot: Snapshot, named: Mapping[str, Match]) -> bool:
+    source, outgoing = named.get("source"), named.get("outgoing")
+    if outgoing is None:
+        # `-s 172.18.0.2 -d 172.18.0.2 -p tcp --dport 80` is of a container that asks for its own published port.
+        destination = named.get("destination")
+        return source is not None and destination is not None and source.ranges == destination.ranges
+    networks = [network for network in snapshot.networks if network.bridge_name in outgoing.words]
+    # `-o br-1 -m addrtype --src-type LOCAL` lets the host's own addresses into a bridge.
+    if source is None:
+        return bool(networks) and "source-type" in named
+    # `-s 172.18.0.0/16 ! -o br-1` is of what leaves a bridge.
+    subnets = [subnet for network in networks for pool in network.pools if (subnet := subnet_of(pool)) is not None]
+    return not {(int(subnet[0]), int(subnet[-1])) for subnet in subnets}.isdisjoint(source.ranges)
 
 
 def _is_spared(incoming: Match | None, bridges: set[str]) -> bool:

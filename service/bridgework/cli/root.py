@@ -17,6 +17,7 @@ COMMANDS = {
     "diagnose": "findings",
     "events": "events",
     "explain": "findings",
+    "exposure": "exposure",
     "fix": "fix",
     "matrix": "matrix",
     "networks": "views",

@@ -17,6 +17,7 @@ ContainerState = Literal["created", "running", "paused", "restarting", "removing
 EndpointState = Literal["active", "configured"]
 EventType = Literal["network", "container"]
 ExpectedVerdict = Literal["reachable", "unreachable"]
+ExposureOriginKind = Literal["lan", "host", "network"]
 GapReason = Literal["engine-restarted", "log-overrun"]
 IpVersion = Literal["any", "4", "6"]
 MatrixAim = Literal["address", "name"]
@@ -750,6 +751,71 @@ class Explanations(TypedDict):
     """The `cursor` that the request for the next page needs; null on the last page."""
 
 
+class Exposure(TypedDict):
+    """Whether one port of a container is reachable from one place."""
+
+    container: Reference
+    """The container that has the port."""
+    network: Reference
+    """The network by which the container gets the packet."""
+    container_port: int
+    """The port inside the container, such as 8080."""
+    protocol: str
+    """The transport protocol of the port. Known values, to which more may be added: tcp, udp."""
+    published: PublishedPort | None
+    """The published port that is asked for; null where the port is asked for at the container's own address."""
+    origin: ExposureOrigin
+    """Where the packet comes from."""
+    address: str
+    """The address that a client there asks for, such as `192.0.2.1`."""
+    port: int
+    """The port that a client there asks for."""
+    verdict: Verdict
+    """Whether the packet and its answer pass the host. It does not say that a program answers: see `listening`."""
+    reason: str | None
+    """Why the port is not `reachable`; null where it is. Known values, to which more may be added: firewall-rule,
+    forwarding-off, loopback-address, not-served, no-route, rules-unseen, rule-not-understood, proxy-unseen.
+    """
+    listening: bool | None
+    """Whether a program in the container listens on the port; null where that was not visible."""
+    by_proxy: bool
+    """Whether docker-proxy answers, a program of the host, so that the host's own firewall decides."""
+    rules: list[FirewallRule]
+    """The rules that let the packet through or translate it, in order."""
+    stopped_by: FirewallRule | None
+    """The rule that stops the packet or its answer; null where no rule does."""
+    host_firewall: FirewallRule | None
+    """What would stop the packet if a program of the host listened at this port; null where nothing would."""
+    past_host_firewall: bool
+    """Whether the port is reachable although `host_firewall` was meant to stop such packets: Docker's rules lead
+    them past it.
+    """
+
+
+class ExposureOrigin(TypedDict):
+    """A place from which a port is asked for."""
+
+    kind: str
+    """`lan`: a neighbour on a link of the host. `host`: the host itself. `network`: a container on that network.
+    Known values, to which more may be added: lan, host, network.
+    """
+    name: str
+    """The name of the host's interface, or of the network; `host` for the host itself."""
+    family: AddressFamily
+    """The family of the addresses that are used from there."""
+
+
+class ExposurePage(TypedDict):
+    """One page of the exposure, sorted by container, port and origin."""
+
+    items: list[Exposure]
+    """The rows on this page, each a port and a place."""
+    next_cursor: str | None
+    """The `cursor` that the request for the next page needs; null on the last page."""
+    limited: list[str]
+    """What could not be seen, and ports that are not led through the host; the same on every page."""
+
+
 Fault = TypedDict(
     "Fault",
     {
@@ -779,6 +845,21 @@ class Finding(TypedDict):
     """The observed values that led to this finding, by name. The names depend on `code`."""
     compose: ComposePart | None
     """The Compose project of the component; null when Docker Compose did not make the component."""
+
+
+class FirewallRule(TypedDict):
+    """A rule of the host's firewall, or the policy of a chain."""
+
+    table: str
+    """The table of the rule with its family, such as `ip filter`."""
+    chain: str
+    """The chain of the rule, such as `DOCKER-USER`."""
+    rule: str | None
+    """The rule as its program prints it; null for the policy of the chain."""
+    effect: str
+    """What the rule did to the packet, such as `accept`, `dnat` or `drop`."""
+    owner: str | None
+    """The program that wrote the rule, such as `Docker` or `ufw`; null where it is not known."""
 
 
 class Gap(TypedDict):

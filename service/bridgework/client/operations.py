@@ -37,6 +37,9 @@ if TYPE_CHECKING:
         Engine,
         Explanation,
         Explanations,
+        Exposure,
+        ExposureOriginKind,
+        ExposurePage,
         Finding,
         HostInterfacePage,
         HostLink,
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
         SwarmNodes,
         Topology,
         TopologyScope,
+        Verdict,
     )
 
 
@@ -695,6 +699,38 @@ class Operations:
         Needs the role `viewer`.
         """
         return Pages(self.transport, Request("GET", "/v1/diagnostics", query={"limit": limit}))
+
+    def list_exposure(
+        self,
+        *,
+        limit: int | None = None,
+        project: Sequence[str] | None = None,
+        container: Sequence[str] | None = None,
+        network: Sequence[str] | None = None,
+        origin: Sequence[ExposureOriginKind] | None = None,
+        verdict: Sequence[Verdict] | None = None,
+        published: bool | None = None,
+    ) -> Pages[Exposure, ExposurePage]:
+        """List what is reachable from where.
+
+        Needs the role `viewer`.
+        """
+        return Pages(
+            self.transport,
+            Request(
+                "GET",
+                "/v1/exposure",
+                query={
+                    "limit": limit,
+                    "project": project,
+                    "container": container,
+                    "network": network,
+                    "origin": origin,
+                    "verdict": verdict,
+                    "published": published,
+                },
+            ),
+        )
 
     def get_topology(
         self,

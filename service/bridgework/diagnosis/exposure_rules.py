@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from bridgework.analysis.attachment import IPV4, EngineState
-from bridgework.analysis.exposure import (
-    Exposure,
+from bridgework.analysis.exposure import Exposure, exposures
+from bridgework.analysis.exposure_questions import (
     Target,
-    exposures,
+    is_loopback,
     lan_origins,
     published_targets,
     unpublished_targets,
@@ -31,7 +31,7 @@ _UNPROTECTED = "nat-unprotected"
 def published_ports_are_exposed(view: View) -> Iterator[Finding]:
     """Find published ports that a neighbour on a link of the host reaches."""
     for container, found in _reachable(view, published_targets(view.snapshot)):
-        loopback = [one for one in found if _is_on_loopback(one)]
+        loopback = [one for one in found if is_loopback(one.address)]
         past = [one for one in found if one.is_past_host_firewall and one not in loopback]
         wide = [one for one in found if one not in loopback and one not in past and _is_wildcard(one)]
         if past:
@@ -88,10 +88,6 @@ def _reachable(view: View, targets: Iterable[Target]) -> Iterator[tuple[Containe
             found.setdefault(one.target.container.id, []).append(one)
     for container_id, reachable in found.items():
         yield view.snapshot.containers_by_id[container_id], reachable
-
-
-def _is_on_loopback(one: Exposure) -> bool:
-    return one.address.startswith("127.") or one.address == "::1"
 
 
 def _is_wildcard(one: Exposure) -> bool:

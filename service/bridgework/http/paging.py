@@ -25,17 +25,22 @@ def page(
     context: RequestContext,
     key: Callable[[_Item], tuple[str, str]],
     described: Callable[[_Item], Any] = lambda item: item,
+    wanted: Callable[[Any], bool] = lambda _: True,
 ) -> dict[str, Any]:
     """Return one page of ``items`` (sorted by ``key``): ``items``, as ``described``, and ``next_cursor``.
 
+    Only the items of this page are described, and those that are not ``wanted`` then are left out.
     Raises ``InvalidInput`` on a cursor that this list did not give for these filters.
     """
     query, of = context.query, _list_of(context)
     begin = bisect_right(items, _decoded(query["cursor"], of), key=key) if query.get("cursor") else 0
-    end = begin + query["limit"]
-    given, more = items[begin:end], end < len(items)
-    cursor = _encoded(of, key(given[-1])) if more else None
-    return {"items": [described(item) for item in given], "next_cursor": cursor}
+    given: list[Any] = []
+    for index in range(begin, len(items)):
+        if len(given) == query["limit"]:
+            return {"items": given, "next_cursor": _encoded(of, key(items[index - 1]))}
+        one = described(items[index])
+        given += [one] if wanted(one) else []
+    return {"items": given, "next_cursor": None}
 
 
 def filters(context: RequestContext) -> dict[str, Any]:

@@ -153,6 +153,46 @@ class TestCheck:
         assert suite.find("testcase/failure").get("message").endswith("web and db share no network.")
 
 
+DNAT = {"table": "ip nat", "chain": "DOCKER", "rule": "-A DOCKER -j DNAT", "effect": "dnat", "owner": "Docker"}
+POLICY = {"table": "ip filter", "chain": "INPUT", "rule": None, "effect": "drop", "owner": None}
+OPEN = {
+    "container": {"id": "1", "name": "web"}, "container_port": 80, "protocol": "tcp", "published": None,
+    "origin": {"kind": "lan", "name": "eth0", "family": "ipv4"}, "address": "192.0.2.1", "port": 8080,
+    "verdict": "reachable", "reason": None, "listening": True, "by_proxy": False, "rules": [DNAT], "stopped_by": None,
+    "host_firewall": {**POLICY, "owner": "ufw"}, "past_host_firewall": True,
+}  # fmt: skip
+CLOSED = {
+    **OPEN, "origin": {"kind": "host", "name": "host", "family": "ipv6"}, "address": "::1", "verdict": "unreachable",
+    "reason": "firewall-rule", "rules": [], "stopped_by": POLICY, "past_host_firewall": False,
+}  # fmt: skip
+PROXIED = {**OPEN, "by_proxy": True, "rules": [], "listening": False, "past_host_firewall": False}
+
+
+class TestExposure:
+    def test_a_table_says_where_a_port_is_reachable_and_why(self, service, capsys):
+        items = [OPEN, CLOSED, PROXIED]
+        server = service(answer(200, {"items": items, "next_cursor": None, "limited": ["the host"]}))
+        assert main(["exposure", "web", "--from", "lan", "--published", "--verdict", "reachable"]) == 0
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        assert [" ".join(words) for words in lines] == [
+            "PORT FROM AT VERDICT BY",
+            "web:80/tcp lan eth0 192.0.2.1:8080 reachable Docker DOCKER dnat; past ufw INPUT policy drop",
+            "web:80/tcp host [::1]:8080 unreachable firewall-rule (INPUT policy drop)",
+            "web:80/tcp lan eth0 192.0.2.1:8080 reachable docker-proxy; no program listens",
+            "Not looked at: the host",
+        ]
+        query = server.requests[0][1].partition("?")[2]
+        assert set(query.split("&")) == {
+            "limit=1000", "container=web", "origin=lan", "published=true", "verdict=reachable",
+        }  # fmt: skip
+
+    def test_what_is_closed_is_not_asked_for_unless_you_say_so(self, service, capsys):
+        server = service(answer(200, {"items": [], "next_cursor": None, "limited": []}))
+        assert main(["exposure", "-o", "json"]) == 0
+        assert json.loads(capsys.readouterr().out) == {"items": [], "limited": []}
+        assert server.requests[0][1].endswith("verdict=reachable&verdict=inconclusive")
+
+
 class TestExitCodes:
     @pytest.mark.parametrize("arguments", [
         ["check"], ["check", "web", "db:http"], ["check", "web", "db", "-o", "xml"], ["nothing"],

@@ -8,8 +8,19 @@ from dataclasses import replace
 import pytest
 
 from bridgework.analysis.attachment import EngineState
-from bridgework.analysis.exposure import OriginKind, exposures, origins_of, published_targets, unpublished_targets
+from bridgework.analysis.exposure import exposures
+from bridgework.analysis.exposure_questions import (
+    OriginKind,
+    direct_targets,
+    origins_of,
+    published_targets,
+    unpublished_targets,
+)
+from bridgework.analysis.host_rules import owner_of
 from bridgework.diagnosis.diagnosis import diagnose
+from bridgework.firewall.iptables_save import ruleset_of
+from bridgework.firewall.ruleset import Hook, Packet
+from bridgework.firewall.walk import Place, Step
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.observations import (
     EngineObservations,
@@ -47,6 +58,7 @@ COMMIT
 [0:0] -A INPUT -j ufw-user-input
 [0:0] -A FORWARD -j DOCKER-USER
 [0:0] -A FORWARD -o {BRIDGE} -j DOCKER
+[0:0] -A FORWARD -i {BRIDGE} ! -o {BRIDGE} -j ACCEPT
 [0:0] -A DOCKER -d 172.18.0.2/32 ! -i {BRIDGE} -o {BRIDGE} -p tcp -m tcp --dport 8080 -j ACCEPT
 [0:0] -A DOCKER -d 172.18.0.2/32 ! -i {BRIDGE} -o {BRIDGE} -p tcp -m tcp --dport 8081 -j ACCEPT
 COMMIT
@@ -212,8 +224,96 @@ def test_without_a_proxy_or_rules_nothing_answers():
     snapshot, observations = engine()
     state = EngineState(snapshot, replace(observations, userland_proxy=False))
     found = [e for e in exposures(state, published_targets(snapshot)) if e.origin.name == "front"]
-    assert {e.verdict for e in found} == {Verdict.UNREACHABLE}
+    # The rules of ip6tables were not read here.
+    assert {(e.origin.version, e.verdict, e.reason) for e in found if e.address != "127.0.0.1"} == {
+        (4, Verdict.UNREACHABLE, "not-served"),
+        (6, Verdict.INCONCLUSIVE, "rules-unseen"),
+    }
+    state = EngineState(snapshot, replace(observations, userland_proxy=None))
+    found = [e for e in exposures(state, published_targets(snapshot)) if e.origin.name == "front"]
+    assert {e.reason for e in found} == {"proxy-unseen", "rules-unseen", "loopback-address"}
     assert list(exposures(EngineState(snapshot, Observations()), published_targets(snapshot))) == []
+
+
+def asked(snapshot, observations, **wanted):
+    """The exposure by place and address, of the ports of the host or of the container."""
+    state = EngineState(snapshot, observations)
+    targets = [*published_targets(snapshot), *direct_targets(state)]
+    found = {(e.origin.name, e.address, e.port): e for e in exposures(state, targets)}
+    return [found[key] for key in wanted["keys"]]
+
+
+def test_each_port_is_asked_for_at_the_containers_own_address_too():
+    snapshot, observations = engine(listening=[("tcp", "0.0.0.0", 5432), ("tcp", "127.0.0.1", 9)])
+    published, closed, unheard = asked(
+        snapshot, observations,
+        keys=[("eth0", "172.18.0.2", 8080), ("eth0", "172.18.0.2", 5432), ("eth0", "192.0.2.1", 18080)],
+    )  # fmt: skip
+    # Docker 26 accepts a published port also at the container's own address.
+    assert (published.verdict, published.reason, published.listening) == (Verdict.REACHABLE, None, False)
+    assert (closed.verdict, closed.reason, closed.listening) == (Verdict.UNREACHABLE, "firewall-rule", True)
+    assert closed.stopped_by.rule is None
+    assert unheard.listening is False
+    ports = {target.port for target in direct_targets(EngineState(snapshot, observations))}
+    assert ports == {8080, 8081, 5432}
+
+
+def test_a_port_on_an_address_of_the_host_is_asked_for_there_from_every_place():
+    ports = (PublishedPort(8080, host_ip="192.0.2.1", host_port=18080),)
+    snapshot, observations = engine(ports=ports)
+    state = EngineState(snapshot, observations)
+    found = {e.origin.name: (e.address, e.verdict) for e in exposures(state, published_targets(snapshot))}
+    assert found == dict.fromkeys(("eth0", "tun0", "front", "host"), ("192.0.2.1", Verdict.REACHABLE))
+
+
+def test_a_network_in_mode_routed_publishes_nothing_at_the_host():
+    routed = replace(NETWORK, options={"com.docker.network.bridge.gateway_mode_ipv4": "routed"})
+    snapshot, observations = engine(network=routed, ports=PORTS[:1])
+    state = EngineState(snapshot, observations)
+    assert list(exposures(state, published_targets(snapshot))) == []
+    assert {e.address for e in exposures(state, direct_targets(state))} == {"172.18.0.2", "fd00:1::2"}
+
+
+def test_nothing_is_forwarded_while_forwarding_is_off():
+    snapshot, observations = engine(ipv4_forwarding=False)
+    lan, host = asked(snapshot, observations, keys=[("eth0", "192.0.2.1", 18080), ("host", "127.0.0.1", 18080)])
+    assert (lan.verdict, lan.reason, lan.stopped_by) == (Verdict.UNREACHABLE, "forwarding-off", None)
+    assert host.verdict is Verdict.REACHABLE
+
+
+def test_a_rule_that_drops_the_answer_stops_the_port():
+    snapshot, observations = engine()
+    text = RULES.replace("INPUT_POLICY", "ACCEPT").replace("FORWARD_POLICY", "ACCEPT").replace("RAW\n", "")
+    drop = f"[0:0] -I FORWARD -i {BRIDGE} -p tcp -m tcp --sport 8080 -j DROP\n"
+    dropped = text.replace(
+        "[0:0] -A FORWARD -j DOCKER-USER\n", drop.replace("-I", "-A") + "[0:0] -A FORWARD -j DOCKER-USER\n"
+    )
+    observations = replace(observations, firewall=FirewallRules(chains=parse(dropped)))
+    (lan,) = asked(snapshot, observations, keys=[("eth0", "192.0.2.1", 18080)])
+    assert (lan.verdict, lan.reason) == (Verdict.UNREACHABLE, "firewall-rule")
+    assert "--sport 8080" in lan.stopped_by.rule.text
+
+
+MASQUERADING = [
+    ("-s 172.18.0.0/16 ! -o {bridge} -j MASQUERADE", "Docker"),
+    ("-s 172.18.0.2/32 -d 172.18.0.2/32 -p tcp -m tcp --dport 8080 -j MASQUERADE", "Docker"),
+    ("-o {bridge} -m addrtype --src-type LOCAL -j MASQUERADE", "Docker"),
+    ("-s 10.0.0.0/8 ! -o {bridge} -j MASQUERADE", None),
+    ("-o eth0 -j MASQUERADE", None),
+    ("-s 172.18.0.2/32 -d 172.18.0.3/32 -p tcp -m tcp --dport 8080 -j MASQUERADE", None),
+]
+
+
+@pytest.mark.parametrize(("rule", "owner"), MASQUERADING)
+def test_the_owner_of_a_rule_that_masquerades(rule, owner):
+    snapshot, _ = engine()
+    line = f"[0:0] -A POSTROUTING {rule.format(bridge=BRIDGE)}"
+    text = f"*nat\n:POSTROUTING ACCEPT [0:0]\n{line}\nCOMMIT\n"
+    (table,) = ruleset_of(parse(text), 4)
+    chain = table.chains["POSTROUTING"]
+    packet = Packet(4, "tcp", "172.18.0.2", "192.0.2.9")
+    step = Step(Place(Hook.POSTROUTING, table, chain), chain.rules[0], "masquerade", packet, packet)
+    assert owner_of(snapshot, step) == owner
 
 
 @pytest.mark.parametrize("port", [PublishedPort(80), PublishedPort(80, "sctp", host_port=1)])

@@ -3,10 +3,13 @@
 import gzip
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from bridgework.model.errors import Conflict
+from bridgework.model.snapshot import PublishedPort
+from tests.support.fake_engine import FACTS, FakeEngine
 from tests.support.spec_validator import validate_line
 
 JSON = "application/json"
@@ -186,3 +189,31 @@ def test_a_page_of_an_allowed_origin_may_call(make):
 def test_by_default_no_page_of_another_origin_may(client):
     assert not [name for name, _ in client.send("GET", "/v1/networks", headers={"Origin": ORIGIN}).headers
                 if name.startswith("Access-Control")]  # fmt: skip
+
+
+def test_the_exposure_of_podman_is_refused(make):
+    engine = FakeEngine()
+    engine.facts = lambda: replace(FACTS, product="podman")
+    assert make(engine).call("GET", "/v1/exposure", status=501)["code"] == "engine-lacks-function"
+
+
+def test_the_exposure_says_what_was_not_visible(make):
+    """The runner of this test enters nothing: what is published is still listed, without a verdict."""
+    engine = FakeEngine()
+    port = PublishedPort(80, host_ip="0.0.0.0", host_port=8080)
+    engine.containers = {
+        key: replace(
+            one,
+            published_ports=(port,),
+            endpoints=tuple(replace(e, ipv4_address="10.16.0.2") for e in one.endpoints),
+        )
+        for key, one in engine.containers.items()
+        if one.name == "alpha-run"
+    }
+    answer = make(engine).get("/v1/exposure")
+    assert {(row["origin"]["kind"], row["address"], row["reason"]) for row in answer["items"]} == {
+        ("host", "127.0.0.1", "rules-unseen"), ("network", "10.16.0.1", "rules-unseen"),
+        ("host", "10.16.0.2", "rules-unseen"),
+    }  # fmt: skip
+    assert {(row["verdict"], row["listening"]) for row in answer["items"]} == {("inconclusive", None)}
+    assert answer["limited"] == ["the network namespace of alpha-run", "the host's links, routes and firewall"]

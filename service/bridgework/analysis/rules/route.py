@@ -8,6 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment
+from bridgework.analysis.host_rules import FORWARDING, forwards
 from bridgework.analysis.routing import (
     Candidate,
     Way,
@@ -34,8 +35,6 @@ from bridgework.explanations import remedies
 from bridgework.model.checks import ContainerDestination, Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Network
-
-_FORWARDING = {IPV4: "net.ipv4.ip_forward", IPV6: "net.ipv6.conf.all.forwarding"}
 
 
 def no_route(situation: Situation) -> Findings:
@@ -308,21 +307,13 @@ def forwarding_is_off(situation: Situation) -> Findings:
     # A published port may be translated to a container on another bridge.
     arrived = walked.there.packet
     routed = arrived.incoming is not None and arrived.outgoing not in {None, arrived.incoming}
-    if routed and _forwards(situation, candidate) is False:
+    if routed and forwards(situation.observations, candidate.version) is False:
         yield _forwarding_off(candidate)
-
-
-def _forwards(situation: Situation, candidate: Candidate) -> bool | None:
-    """Return whether the host forwards packets of this IP version; ``None`` where that was not seen."""
-    rules, host = situation.observations.firewall, situation.observations.host
-    if rules is not None and rules.switches:
-        return rules.switch(_FORWARDING[candidate.version])
-    return None if host is None else (host.ipv4_forwarding if candidate.version == IPV4 else host.ipv6_forwarding)
 
 
 def _forwarding_off(candidate: Candidate) -> Finding:
     # The engine sets this at its start. A sysctl file or another program may reset it later.
-    switch = _FORWARDING[candidate.version]
+    switch = FORWARDING[candidate.version]
     remedy = Remedy("Switch forwarding on.", commands=(f"sysctl -w {switch}=1",))
     return finding("ip-forward-off", HOST, f"{switch} is 0 on the host.", remedy=remedy, evidence={switch: 0})
 
@@ -331,7 +322,7 @@ def _leaving(situation: Situation, candidate: Candidate) -> Findings:
     """Find what the host does not do for a packet that leaves: forward it, and masquerade it."""
     if situation.source.is_host:
         return
-    if _forwards(situation, candidate) is False:
+    if forwards(situation.observations, candidate.version) is False:
         yield _forwarding_off(candidate)
     # Without masquerading the packet keeps the container's address, which other hosts have no route to.
     if candidate.exit is not None and (

@@ -108,7 +108,7 @@ _LINKS = {
     "host_interfaces": "/v1/host/interfaces", "events": "/v1/events", "checks": "/v1/connectivity/checks",
     "matrix": "/v1/connectivity/matrix", "assertions": "/v1/connectivity/assertions",
     "diagnostics": "/v1/diagnostics", "explanations": "/v1/explanations", "problems": "/v1/problems",
-    "topology": "/v1/topology",
+    "topology": "/v1/topology", "exposure": "/v1/exposure",
 }  # fmt: skip
 
 

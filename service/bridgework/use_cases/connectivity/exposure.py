@@ -1,0 +1,117 @@
+"""What is reachable from outside of its own network: each port of each container, from each place. Nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.exposure import Judge
+from bridgework.analysis.exposure_questions import (
+    OriginKind,
+    Question,
+    direct_targets,
+    origins_of,
+    published_targets,
+    questions,
+)
+from bridgework.model import references
+from bridgework.model.errors import NotSupported, Remedy
+from bridgework.model.observations import Observation
+from bridgework.model.snapshot import Container, Snapshot
+from bridgework.use_cases.connectivity.observe import base_observations, look
+from bridgework.use_cases.containers import ContainerFilter, list_containers
+from bridgework.use_cases.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureFilter:
+    """What to list: a row must match one value of each field that has any.
+
+    ``container`` and ``network`` are names or ids. ``published`` chooses the rows of published ports, or the others.
+    """
+
+    project: Collection[str] = ()
+    container: Collection[str] = ()
+    network: Collection[str] = ()
+    origin: Collection[OriginKind] = ()
+    published: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """The questions in a stable order, who answers them, and what could not be seen or is not a question here."""
+
+    snapshot: Snapshot
+    questions: tuple[Question, ...]
+    judge: Judge
+    limited: tuple[str, ...]
+
+
+def ask_exposure(services: Services, snapshot: Snapshot, wanted: ExposureFilter) -> Exposed:
+    """Observe the host and the chosen containers, and return what can be asked.
+
+    Raises ``NotFound``, ``AmbiguousReference``, and ``NotSupported`` on Podman.
+    """
+    if services.engine.facts().product == "podman":
+        raise NotSupported(
+            code="engine-lacks-function",
+            detail="The exposure is predicted from Docker's rules and settings, and this engine is Podman.",
+            remedy=Remedy("Read the ports of each container, and check from the host whether they answer."),
+        )
+    chosen = _chosen(snapshot, wanted)
+    seen: dict[str, Observation] = {}
+    # The ports of a container that shares a network are those of the owner.
+    owners = [container for container in chosen if container.running and not container.shares_with]
+    limited = [
+        f"the network namespace of {container.name}"
+        for container in owners
+        if container.node is None and not look(services, snapshot, container, ("sockets",), seen)
+    ]
+    limited += [f"the listening sockets of {c.name}" for c in owners if c.id in seen and seen[c.id].sockets is None]
+    host = services.runner.observe_host()
+    limited += [] if host is not None else ["the host's links, routes and firewall"]
+    observations = replace(base_observations(services, snapshot), inside=seen, host=host)
+    limited += [_without_host(snapshot, container) for container in owners if _is_elsewhere(snapshot, container)]
+    state = EngineState(snapshot, observations)
+    targets = [
+        *(published_targets(snapshot, chosen) if wanted.published is not False else ()),
+        *(direct_targets(state, chosen) if wanted.published is not True else ()),
+    ]
+    origins = (one for one in origins_of(snapshot, host) if not wanted.origin or one.kind in wanted.origin)
+    found = tuple(sorted(questions(targets, origins), key=question_key))
+    return Exposed(snapshot, found, Judge(state), tuple(limited))
+
+
+def question_key(question: Question) -> tuple[str, str]:
+    """Return a key that is unique, and that sorts by container and port, first what is published."""
+    target, origin = question.target, question.origin
+    container, port = target.container, target.published
+    how = "1" if port is None else f"0 {port.host_ip} {port.host_port}"
+    return (
+        f"{container.name} {container.id} {target.port:05d} {target.protocol} {how} {target.network.name}",
+        f"{list(OriginKind).index(origin.kind)} {origin.name} {origin.version} {question.address}",
+    )
+
+
+def _chosen(snapshot: Snapshot, wanted: ExposureFilter) -> list[Container]:
+    ids = {references.container(snapshot, reference).id for reference in wanted.container}
+    found = list_containers(snapshot, ContainerFilter(network=wanted.network, project=wanted.project))
+    return [container for container in found if not ids or container.id in ids]
+
+
+def _is_elsewhere(snapshot: Snapshot, container: Container) -> bool:
+    """Whether packets reach the container without Docker's bridges."""
+    return container.host_mode or any(True for _ in _lan_networks(snapshot, container))
+
+
+def _lan_networks(snapshot: Snapshot, container: Container) -> Iterable[str]:
+    networks = (snapshot.networks_by_id.get(endpoint.network_id) for endpoint in container.endpoints)
+    return (one.name for one in networks if one is not None and one.driver in {"macvlan", "ipvlan"})
+
+
+def _without_host(snapshot: Snapshot, container: Container) -> str:
+    if container.host_mode:
+        return f"the ports of {container.name}, which are those of a program of the host (network mode host)"
+    names = ", ".join(_lan_networks(snapshot, container))
+    return f"the ports of {container.name} in {names}, which the LAN reaches without the host"
