@@ -1819,6 +1819,17 @@ class Remedy(TypedDict):
     """Requests to this API, to be sent in this order."""
     commands: list[str]
     """Shell commands to run on the engine's host, in this order."""
+    plan: RemedyPlan | None
+    """The body to send to `POST /v1/plans`, which shows what the calls would change; null where a plan cannot hold
+    them.
+    """
+
+
+class RemedyPlan(TypedDict):
+    """A remedy as the body of `POST /v1/plans`, which answers what the remedy would change."""
+
+    changes: list[Call]
+    """The calls of the remedy, in the same order."""
 
 
 class ResolvableName(TypedDict):

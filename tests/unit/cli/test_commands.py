@@ -18,6 +18,7 @@ REMEDY = {
     "summary": "Connect both to a network of their own.",
     "calls": [{"method": "POST", "path": "/v1/networks", "body": {"name": "own"}}],
     "commands": [],
+    "plan": {"changes": [{"method": "POST", "path": "/v1/networks", "body": {"name": "own"}}]},
 }
 FINDING = {
     "code": "no-shared-network", "severity": "blocking", "message": "web and db share no network.",
@@ -317,6 +318,18 @@ class TestFix:
         places = [printed.find(text) for text in ("    remedy", "done  POST", "reachable  web -> db")]
         assert places == sorted(places)
         assert places[0] > 0
+
+    def test_what_no_plan_can_hold_is_sent_without_one(self, service):
+        unplanned = {**UNREACHABLE, "findings": [{**FINDING, "remedy": {**REMEDY, "plan": None}}]}
+        server = service(answer(200, unplanned), answer(201, {}), answer(200, REACHABLE))
+        assert main(["fix", "web", "db", "--yes"]) == 0
+        assert [target for _, target, *_ in server.requests][1] == "/v1/networks"
+        service(
+            answer(200, UNREACHABLE), problem(501, "engine-lacks-function"), answer(201, {}), answer(200, REACHABLE)
+        )
+        assert main(["fix", "web", "db", "--yes"]) == 0
+        service(answer(200, UNREACHABLE), problem(403, "role-insufficient"))
+        assert main(["fix", "web", "db", "--yes"]) == 3
 
     def test_nothing_is_sent_without_consent(self, service, monkeypatch):
         server = service(answer(200, UNREACHABLE), answer(200, PLAN))

@@ -218,7 +218,7 @@ def test_a_remedy_is_sent_call_by_call(scripted):
         {"method": "POST", "path": "/v1/networks", "body": NETWORK},
         {"method": "PUT", "path": "/v1/networks/shop/endpoints/web", "body": {}},
     ]
-    Client(server.url).send_remedy({"summary": "x", "calls": calls, "commands": []})
+    Client(server.url).send_remedy({"summary": "x", "calls": calls, "commands": [], "plan": None})
     sent = [{"method": method, "path": path, "body": body} for method, path, _, body in server.requests]
     assert sent == calls
 

@@ -8,10 +8,13 @@ from typing import get_args, get_type_hints
 import pytest
 
 from bridgework.app import RESOURCES
+from bridgework.http.resources.plans.requests import PlanRequestSchema
 from bridgework.http.schemas.actions import call_of
+from bridgework.http.schemas.findings import RemedySchema
 from bridgework.model import actions
-from bridgework.model.actions import Action, Call, Read
+from bridgework.model.actions import Action, Call, Change, Read
 from bridgework.model.create_specs import EndpointSpec, NetworkSpec
+from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Pool
 
 OPERATIONS = [operation for resource in RESOURCES for operation in resource.operations]
@@ -60,6 +63,26 @@ def test_an_action_is_a_request_that_an_operation_takes(action):
 def test_what_another_node_rendered_stays_as_it_is():
     call = Call("POST", "/v1/something-new", {"a": 1})
     assert call_of(call) is call
+
+
+CHANGES = [action for action in ACTIONS if isinstance(action, get_args(Change))]
+
+
+def test_a_remedy_of_changes_offers_itself_as_a_plan():
+    shown = RemedySchema().dump(Remedy("Do it.", tuple(CHANGES)))
+    assert shown["plan"] == {"changes": shown["calls"]}
+    planned = PlanRequestSchema().load(shown["plan"])
+    assert [one.change for one in planned.changes] == CHANGES
+
+
+@pytest.mark.parametrize("remedy", [
+    Remedy("Only words."), Remedy("A command.", commands=("ip link",)), Remedy("A read.", (Read("networks"),)),
+    Remedy("Both.", (CHANGES[0], Read("networks"))), Remedy("A rehearsal.", (actions.RehearsePrune(),)),
+    Remedy("Of another node.", (Call("DELETE", "/v1/networks/lan"),)),
+    {"summary": "Of a node of an older version.", "calls": [], "commands": []},
+], ids=str)  # fmt: skip
+def test_any_other_remedy_offers_no_plan(remedy):
+    assert RemedySchema().dump(remedy)["plan"] is None
 
 
 def test_no_path_of_the_api_is_written_down_elsewhere():

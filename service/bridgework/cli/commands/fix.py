@@ -12,6 +12,7 @@ from bridgework.cli.commands import plan
 from bridgework.cli.commands.check import exit_code
 from bridgework.cli.connection import complete_container, connected
 from bridgework.cli.running import REACHABLE, UNREACHABLE
+from bridgework.client.errors import Problem
 
 if TYPE_CHECKING:
     from bridgework.client import Client
@@ -81,15 +82,29 @@ def chosen(found: list[Finding], code: str | None, component: str | None) -> Fin
     return sendable[0]
 
 
-def _fix(client: Client, finding: Finding, body: CheckRequest | None, *, yes: bool, dry_run: bool) -> int:
-    output.finding(finding)
-    calls: Any = finding["remedy"]["calls"] if finding["remedy"] else []
-    made = client.plan_changes({"changes": calls})
+def _foreseen(client: Client, wanted: Any) -> bool:
+    """Show what the calls would change, and say whether they are possible; yes where no plan can hold them."""
+    if wanted is None:
+        return True
+    try:
+        made = client.plan_changes(wanted)
+    except Problem as problem:
+        # Podman makes the changes, and cannot plan them.
+        if problem.code != "engine-lacks-function":
+            raise
+        return True
     plan.show_effect(made)
     for step in made["steps"]:
         if step["problem"]:
             click.echo(f"In the way of {plan.line(step['call'])}: {step['problem']['detail']}")
-    if dry_run or not made["possible"]:
+    return made["possible"]
+
+
+def _fix(client: Client, finding: Finding, body: CheckRequest | None, *, yes: bool, dry_run: bool) -> int:
+    output.finding(finding)
+    remedy: Any = finding["remedy"]
+    calls = remedy["calls"]
+    if not _foreseen(client, remedy["plan"]) or dry_run:
         return UNREACHABLE
     if not yes:
         click.confirm(f"Send {len(calls)} calls?" if len(calls) > 1 else "Send this call?", abort=True)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import Schema, pre_dump
 
 from bridgework.explanations import CATALOGUE
 from bridgework.http.schemas.actions import call_of
 from bridgework.http.schemas.answers import any_values, flag, list_of, part, text, texts, word
+from bridgework.model.actions import Change
 from bridgework.model.errors import Remedy
 
 COMPONENT_KINDS = ("bridge", "container", "endpoint", "host", "interface", "network", "node")
 SEVERITIES = ("blocking", "warning", "info")
+_PLANNED = get_args(Change)
 
 
 class CallSchema(Schema):
@@ -24,20 +26,35 @@ class CallSchema(Schema):
     body = any_values("The JSON body of the request; null when the request has no body.", null=True)
 
 
+class RemedyPlanSchema(Schema):
+    """A remedy as the body of `POST /v1/plans`, which answers what the remedy would change."""
+
+    changes = list_of(CallSchema, "The calls of the remedy, in the same order.")
+
+
 class RemedySchema(Schema):
     """How to fix a problem: requests to this API in order, or commands where no request can help."""
 
     summary = text("What to do, in one sentence.")
     calls = list_of(CallSchema, "Requests to this API, to be sent in this order.")
     commands = texts("Shell commands to run on the engine's host, in this order.")
+    plan = part(
+        RemedyPlanSchema,
+        "The body to send to `POST /v1/plans`, which shows what the calls would change; null where a plan cannot hold "
+        "them.",
+        null=True,
+    )
 
     @pre_dump
     def render(self, remedy: Remedy | Mapping[str, Any], **_: Any) -> Mapping[str, Any]:
         """Render the actions as requests. A remedy that another node wrote is JSON already."""
         if isinstance(remedy, Mapping):
-            return remedy
+            return {"plan": None, **remedy}
         calls = [call_of(action) for action in remedy.actions]
-        return {"summary": remedy.summary, "calls": calls, "commands": remedy.commands}
+        # A plan holds changes of this engine: no reads, and no calls for another node.
+        fits = bool(calls) and all(isinstance(action, _PLANNED) for action in remedy.actions)
+        plan = {"changes": calls} if fits else None
+        return {"summary": remedy.summary, "calls": calls, "commands": remedy.commands, "plan": plan}
 
 
 class ComponentSchema(Schema):
