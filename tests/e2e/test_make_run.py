@@ -166,7 +166,7 @@ def test_a_newcomers_way(checkout, own_engine):
 
 PAGES = (
     "README.md", "docs/by-example.md", "docs/api-concepts.md", "docs/docker-networks.md", "docs/compose.md",
-    "docs/pipelines.md", "docs/exposure.md",
+    "docs/pipelines.md", "docs/exposure.md", "docs/plans.md",
 )  # fmt: skip
 """In the order in which their commands build on each other."""
 MARK = "--- this was command"

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-WIDTH = 140
-_LONGEST_INLINE = 125
-_LONGEST_DESCRIBED = 118
+WIDTH = 150
+_LONGEST_INLINE = 135
+_LONGEST_DESCRIBED = 128
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SCALARS = (str, int, float, bool, type(None))
 
