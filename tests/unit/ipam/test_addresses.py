@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridgework.ipam.intervals import count_free_blocks, enclosures, free_blocks, merged, parse
-from bridgework.ipam.usage import Overlap, available_subnets, overlaps, usage_of
+from bridgework.ipam.usage import Overlap, available_subnets, first_free_pool, next_address, overlaps, usage_of
 from bridgework.model.observations import Route
 from bridgework.model.snapshot import Endpoint, Network, Pool
 
@@ -200,3 +200,35 @@ def test_enclosures_find_a_partner_for_exactly_the_blocks_that_lie_in_another(su
     for index, block in enumerate(blocks):
         bigger = [o for o, other in enumerate(blocks) if o != index and block.subnet_of(other) and block != other]
         assert not bigger or index in inner
+
+
+def test_the_next_address_is_the_lowest_that_nothing_running_holds():
+    lab = network(Pool("fd00:9::/64"), Pool("10.9.0.0/29", "10.9.0.1"))
+    stopped = endpoint("db", state="configured", configured_ipv4="10.9.0.2")
+    assert next_address(lab, [stopped], 4) == ("10.9.0.2", lab.pools[1])
+    assert next_address(lab, [endpoint("web", "10.9.0.2")], 4) == ("10.9.0.3", lab.pools[1])
+
+
+def test_the_next_address_is_that_which_was_asked_for_in_the_pool_that_has_it():
+    lab = network(Pool("10.8.0.0/29"), Pool("10.9.0.0/29"))
+    assert next_address(lab, [], 4, "10.9.0.5") == ("10.9.0.5", lab.pools[1])
+    assert next_address(lab, [], 4, "10.7.0.5") is None
+
+
+def test_a_full_pool_leads_to_the_next_one_and_the_last_full_one_to_none():
+    lab = network(Pool("10.8.0.0/30", "10.8.0.1"), Pool("10.9.0.0/30", "10.9.0.1"))
+    assert next_address(lab, [endpoint("web", "10.8.0.2")], 4) == ("10.9.0.2", lab.pools[1])
+    assert next_address(lab, [endpoint("web", "10.8.0.2"), endpoint("db", "10.9.0.2")], 4) is None
+
+
+def test_another_ipam_driver_chooses_in_its_own_way():
+    lab = network(Pool("10.8.0.0/24"), ipam_driver="dhcp")
+    assert next_address(lab, [], 4) is None
+    assert next_address(lab, [], 4, "10.8.0.9") == ("10.8.0.9", lab.pools[0])
+
+
+def test_the_first_free_pool_is_an_ipv4_one_that_overlaps_nothing():
+    pools = [("fd00::/48", 64), ("10.1.0.0/24", 24), ("10.2.0.0/16", 24)]
+    assert first_free_pool(pools, []) == "10.1.0.0/24"
+    assert first_free_pool(pools, ["10.1.0.128/25", "10.2.0.0/24"]) == "10.2.1.0/24"
+    assert first_free_pool(pools, ["10.0.0.0/8"]) is None

@@ -1,0 +1,133 @@
+"""What undoes a change, for each kind of change, and what cannot be undone."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridgework.model import actions
+from bridgework.model.actions import Connect, CreateNetwork, DeleteContainer, DeleteNetwork, Disconnect
+from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.model.snapshot import Pool
+from bridgework.plans import changes
+from bridgework.plans.inverse import inverse
+from tests.support.worlds import container, identity, network, world
+
+LAN = network("lan")
+BACK = network("back", "10.2.0.0/24")
+WEB = container("web", (LAN, "10.1.0.2"))
+IDLE = container("idle", LAN, state="exited")
+BEFORE = world(LAN, BACK, WEB, IDLE)
+ANY = Disconnect("lan", "web")
+"""A change whose kind decides nothing: what it changed does."""
+
+
+def undo(after, before=BEFORE, change=ANY):
+    return inverse(before, after, change)
+
+
+def with_web(**fields):
+    return world(LAN, BACK, replace(WEB, **fields), IDLE)
+
+
+def test_nothing_is_undone_where_nothing_changed():
+    assert undo(BEFORE) == ()
+
+
+def test_a_connection_is_undone_by_a_disconnection():
+    after = changes.with_endpoint(BEFORE, BACK.id, WEB.id, EndpointSpec())
+    assert undo(after) == (Disconnect("back", WEB.id),)
+
+
+def test_a_disconnection_is_undone_with_the_settings_that_the_endpoint_had():
+    spec = EndpointSpec(aliases=("www",), ipv4_address="10.2.0.9", gateway_priority=3)
+    before = changes.with_endpoint(BEFORE, BACK.id, WEB.id, spec)
+    assert undo(BEFORE, before) == (Connect("back", WEB.id, spec),)
+
+
+def test_networks_whose_names_repeat_are_named_by_id():
+    twin = network("back", "10.3.0.0/24", scope="swarm")
+    twin = replace(twin, id=identity("network twin"))
+    before = world(LAN, BACK, twin, WEB, IDLE)
+    after = changes.with_endpoint(before, twin.id, WEB.id, EndpointSpec())
+    assert undo(after, before) == (Disconnect(twin.id, WEB.id),)
+
+
+def test_an_endpoint_with_links_cannot_come_back():
+    (endpoint,) = WEB.endpoints
+    before = with_web(endpoints=(replace(endpoint, links=("db:db",)),))
+    assert undo(with_web(endpoints=()), before) is None
+
+
+def test_the_settings_for_a_network_that_was_gone_before_do_not_come_back():
+    without = world(BACK, WEB, IDLE)
+    before = replace(without, networks=(BACK,))
+    assert undo(changes.without_endpoint(before, LAN.id, WEB.id), before) == ()
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        (lambda: changes.started(BEFORE, IDLE.id, 0), (actions.StopContainer(IDLE.id),)),
+        (lambda: changes.stopped(BEFORE, WEB.id), (actions.StartContainer(WEB.id),)),
+    ],
+    ids=["start", "stop"],
+)
+def test_a_container_runs_again_or_stops_again(what, expected):
+    assert undo(what()) == expected
+
+
+def test_a_paused_container_cannot_be_paused_again():
+    paused = with_web(state="paused")
+    assert undo(changes.stopped(paused, WEB.id), paused) is None
+    assert undo(changes.started(paused, WEB.id, 0), paused) is None
+
+
+def test_a_restart_is_done_and_a_deletion_cannot_be_undone():
+    restarted = with_web(started_at="2026-01-02T00:00:00Z")
+    assert undo(restarted, change=actions.RestartContainer("web")) == ()
+    assert undo(changes.without_container(BEFORE, IDLE.id), change=DeleteContainer("idle")) is None
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_new_container_is_stopped_if_it_runs_and_deleted(runs):
+    made = changes.planned_id("container", "new")
+    after = changes.with_container(BEFORE, ContainerSpec(name="new", image="busybox", network_mode="lan"))
+    stop = (actions.StopContainer("new", grace_s=0),) if runs else ()
+    assert undo(changes.started(after, made, 0) if runs else after) == (*stop, DeleteContainer("new"))
+
+
+def test_a_new_network_is_deleted_after_what_is_on_it_is_disconnected():
+    spec = NetworkSpec("new", pools=(Pool("10.9.0.0/24"),))
+    made = changes.with_network(BEFORE, spec, None, engine_api=(1, 45), default_pools=(), taken=())
+    after = changes.with_endpoint(made, changes.planned_id("network", "new"), WEB.id, EndpointSpec())
+    assert undo(after) == (Disconnect("new", WEB.id), DeleteNetwork("new"))
+
+
+@pytest.mark.parametrize("ipv4", [True, False])
+def test_a_network_is_made_again_with_what_it_had(ipv4):
+    gone = replace(BACK, ipv4_enabled=ipv4, labels={"a": "b"}, internal=True)
+    (made,) = undo(world(LAN, WEB, IDLE), world(LAN, gone, WEB, IDLE))
+    assert isinstance(made, CreateNetwork)
+    spec = made.spec
+    assert (spec.name, spec.pools, spec.labels, spec.internal) == ("back", gone.pools, {"a": "b"}, True)
+    assert spec.ipv4_enabled == (None if ipv4 else False)
+
+
+def test_a_network_made_from_a_configuration_is_made_from_it_again():
+    gone = replace(BACK, config_from="settings", labels={"a": "b"})
+    (made,) = undo(world(LAN, WEB, IDLE), world(LAN, gone, WEB, IDLE))
+    assert (made.spec.config_from, made.spec.pools, made.spec.labels) == ("settings", (), {})
+
+
+def test_without_a_pool_a_new_network_gets_the_first_free_one():
+    def pools(spec, default_pools=(), taken=()):
+        after = changes.with_network(BEFORE, spec, None, engine_api=(1, 45), default_pools=default_pools, taken=taken)
+        return [pool.subnet for pool in after.networks_by_id[changes.planned_id("network", "new")].pools]
+
+    mine = [("10.1.0.0/16", 24), ("10.50.0.0/16", 24)]
+    assert pools(NetworkSpec("new"), mine, ["10.1.1.0/24"]) == ["10.1.2.0/24"]
+    assert pools(NetworkSpec("new"), [("10.1.0.0/24", 24)]) == []
+    assert pools(NetworkSpec("new"), [("fd00::/48", 64), *mine], ["10.1.0.0/16"]) == ["10.50.0.0/24"]
+    assert pools(NetworkSpec("new", ipv4_enabled=False), mine) == []
+    assert pools(NetworkSpec("new", config_only=True), mine) == []
+    assert pools(NetworkSpec("new"))[0].startswith("172.")
