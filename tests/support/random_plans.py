@@ -7,20 +7,28 @@ repeated.
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 
 from bridgework.http.resources.plans.requests import PlannedCallSchema
+from bridgework.model.checks import Protocol
 from bridgework.model.snapshot import Container, Network, Snapshot
+from bridgework.plans.reachability import PING, Pair, Service
 from bridgework.policy.access import Caller, Role
 from bridgework.use_cases.plans.make import WantedPlan, make_plan
+from bridgework.use_cases.plans.measure import measure_pair
+from bridgework.use_cases.preflight.network import api_version
 from bridgework.use_cases.services import Actor
 from tests.support.api import container
 from tests.support.service import until
 
 PORT = 8080
 COMMAND = ["sh", "-c", f"httpd -p {PORT}; exec sleep 36000"]
-ICC_OFF = {"com.docker.network.bridge.enable_icc": "false"}
-NO_MASQUERADE = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+BRIDGE = "com.docker.network.bridge."
+ICC_OFF = {BRIDGE + "enable_icc": "false"}
+NO_MASQUERADE = {BRIDGE + "enable_ip_masquerade": "false"}
+ON_LOOPBACK = {BRIDGE + "host_binding_ipv4": "127.0.0.1"}
 KINDS_OF_NETWORK = (
     {},
     {},
@@ -28,10 +36,31 @@ KINDS_OF_NETWORK = (
     {"internal": True},
     {"options": ICC_OFF},
     {"options": NO_MASQUERADE},
+    {"options": ON_LOOPBACK},
     {"ipv6_enabled": True},
+    {"ipv6_enabled": True, "internal": True},
+    {"ipv6_enabled": True, "options": ICC_OFF},
+    {"config_only": True},
 )
+"""Of every engine."""
+GATEWAY_MODES = (
+    *({"options": {BRIDGE + "gateway_mode_ipv4": mode}} for mode in ("routed", "nat-unprotected", "isolated")),
+    {"ipv6_enabled": True, "options": {BRIDGE + "gateway_mode_ipv6": "routed"}},
+    {"ipv6_enabled": True, "options": {BRIDGE + f"gateway_mode_ipv{version}": "routed" for version in (4, 6)}},
+    {"ipv6_enabled": True, "ipv4_enabled": False},
+)
+GATEWAY_MODES_API = (1, 48)
 MOST_NETWORKS, MOST_CONTAINERS = 6, 8
+FIRST_PORT = 20_000
+TRIES = 12
+THREADS = 8
 ADMIN = Caller("admin", Role.ADMIN)
+KINDS = (
+    ["connect"] * 4
+    + ["disconnect"] * 3
+    + ["create"] * 2
+    + ["start", "stop", "restart", "delete", "network", "drop", "prune", "publish"]
+)
 
 
 class World:
@@ -40,6 +69,8 @@ class World:
     def __init__(self, api, seed):
         self.api, self.dice = api, random.Random(seed)
         self.services = api.app.config["SERVICES"]
+        api_of_engine = api_version(self.services)
+        self.has_modes = api_of_engine >= GATEWAY_MODES_API
         self._made = 0
 
     @property
@@ -49,7 +80,7 @@ class World:
     def begin(self):
         """Three networks, and six containers on them."""
         for _ in range(3):
-            self.send(self.new_network())
+            self.send(self.new_network(self.snapshot))
         for _ in range(6):
             self.send(self.new_container(self.snapshot))
 
@@ -62,68 +93,119 @@ class World:
         return make_plan(Actor(self.services, ADMIN), WantedPlan(changes), self.snapshot)
 
     def calls(self, most=4):
-        """Up to ``most`` changes. Each fits the snapshot as it is now, before the others."""
-        return [self.call(self.snapshot) for _ in range(self.dice.randint(1, most))]
+        """Up to ``most`` changes, each of which fits the world as those before it would leave it."""
+        chosen, snapshot = [], self.snapshot
+        for _ in range(self.dice.randint(1, most)):
+            for _ in range(TRIES):
+                plan = self.plan([*chosen, *(more := self.call(snapshot))])
+                if not plan.conflicts:
+                    chosen, snapshot = [*chosen, *more], plan.after.snapshot
+                    break
+        return chosen
 
     def call(self, snapshot):
-        kinds = (
-            ["connect"] * 4 + ["disconnect"] * 3 + ["start", "stop", "restart", "create", "delete", "network", "drop"]
-        )
+        """One change, or the two that publish a port."""
         while True:
-            found = getattr(self, f"_{self.dice.choice(kinds)}")(snapshot)
+            found = getattr(self, f"_{self.dice.choice(KINDS)}")(snapshot)
             if found is not None:
-                return found
+                return found if isinstance(found, list) else [found]
 
-    def new_network(self):
+    def new_network(self, snapshot):
         self._made += 1
-        name, fields = f"n{self._made}", dict(self.dice.choice(KINDS_OF_NETWORK))
-        pools = (
-            [{"subnet": f"10.{100 + self._made % 100}.{self._made // 100}.0/24"}] if self.dice.random() < 0.8 else []
-        )
+        name = f"n{self._made}"
+        source = next((network.name for network in snapshot.networks if network.config_only), None)
+        if source and self.dice.random() < 0.3:
+            return call("POST", "/networks", {"name": name, "config_from": source, "internal": self._chance(0.3)})
+        fields = dict(self.dice.choice(KINDS_OF_NETWORK + GATEWAY_MODES * self.has_modes))
+        if fields.get("options", {}).get(BRIDGE + "gateway_mode_ipv4") == "isolated":
+            fields["internal"] = True
+        pools = []
+        if fields.get("ipv4_enabled", True) and self._chance(0.8):
+            pools.append({"subnet": f"10.{100 + self._made % 100}.{self._made // 100}.0/24"})
         if fields.get("ipv6_enabled"):
             pools.append({"subnet": f"fd00:77:{self._made:x}::/64"})
         fields["ipam"] = {"pools": pools}
         return call("POST", "/networks", {"name": name, **fields})
 
-    def new_container(self, snapshot):
+    def _chance(self, share):
+        return self.dice.random() < share
+
+    def new_container(self, snapshot, name=None):
         self._made += 1
         networks = [network.name for network in own(snapshot)]
-        fields: dict = {"network_mode": self.dice.choice([*networks, "bridge", "none"])}
-        if len(networks) > 1 and self.dice.random() < 0.3:
-            fields = {"networks": [{"network": name} for name in self.dice.sample(networks, 2)]}
-        elif self.dice.random() < 0.1 and snapshot.containers:
+        fields: dict = {"network_mode": self.dice.choice([*networks, *networks, "bridge", "none"])}
+        if len(networks) > 1 and self._chance(0.3):
+            fields = {"networks": [{"network": one, **self._settings()} for one in self.dice.sample(networks, 2)]}
+        elif snapshot.containers and self._chance(0.15):
             fields = {"network_mode": f"container:{self.dice.choice(snapshot.containers).name}"}
-        if self.dice.random() < 0.5 and not fields.get("network_mode", "").startswith("container:"):
-            host_port = self.dice.choice([None, 20_000 + self._made])
-            fields["published_ports"] = [{"container_port": PORT, "host_port": host_port}]
-        fields["start"] = self.dice.random() < 0.8
-        return call("POST", "/containers", container(f"c{self._made}", command=COMMAND, **fields))
+        # A second one could not listen at the same port of the host.
+        elif self._chance(0.05) and not any(one.host_mode for one in snapshot.containers):
+            fields = {"network_mode": "host"}
+        if name or (self._chance(0.5) and not fields.get("network_mode", "").startswith("container:")):
+            fields["published_ports"] = [self._port()]
+        fields["start"] = bool(name) or self._chance(0.85)
+        return call("POST", "/containers", container(name or f"c{self._made}", command=COMMAND, **fields))
+
+    def _port(self):
+        host_port = self.dice.choice([None, FIRST_PORT + self._made, FIRST_PORT + self._made])
+        host_ip = self.dice.choice(["", "", "127.0.0.1", "0.0.0.0"])
+        return {"container_port": PORT, "host_port": host_port, **({"host_ip": host_ip} if host_ip else {})}
+
+    def _settings(self):
+        """The settings of an endpoint."""
+        found: dict = {}
+        if self._chance(0.3):
+            found["aliases"] = [self.dice.choice(["db", "web", "c1"])]
+        if self.has_modes and self._chance(0.2):
+            found["gateway_priority"] = self.dice.choice([-1, 1, 5])
+        return found
 
     def _create(self, snapshot):
         return self.new_container(snapshot) if len(snapshot.containers) < MOST_CONTAINERS else None
 
+    def _publish(self, snapshot):
+        """A port of a container that exists is published by making the container again."""
+        if not snapshot.containers:
+            return None
+        name = self.dice.choice(snapshot.containers).name
+        made = self.new_container(snapshot, name)
+        mode = made["body"].get("network_mode", "")
+        if mode.startswith("container:"):
+            return None
+        return [call("DELETE", f"/containers/{name}?force=true"), made]
+
     def _network(self, snapshot):
-        return self.new_network() if len(own(snapshot)) < MOST_NETWORKS else None
+        return self.new_network(snapshot) if len(own(snapshot)) < MOST_NETWORKS else None
+
+    def _prune(self, _):
+        return call("POST", f"/network-prunes{self.dice.choice(['', '?include_configured=true'])}")
 
     def _delete(self, snapshot):
         if len(snapshot.containers) < 5:
             return None
-        return call("DELETE", f"/containers/{self.dice.choice(snapshot.containers).name}?force=true")
+        return call("DELETE", f"/containers/{self._name(self.dice.choice(snapshot.containers))}?force=true")
 
     def _drop(self, snapshot):
-        if len(own(snapshot)) < 3:
+        networks = [network for network in snapshot.networks if not network.builtin]
+        if len(networks) < 3:
             return None
         force = self.dice.choice(["", "?force=true"])
-        return call("DELETE", f"/networks/{self.dice.choice(own(snapshot)).name}{force}")
+        return call("DELETE", f"/networks/{self._name(self.dice.choice(networks))}{force}")
 
     def _connect(self, snapshot):
+        if not own(snapshot):
+            return None
         network, one = self.dice.choice(own(snapshot)), self.dice.choice(snapshot.containers)
-        return call("PUT", f"/networks/{network.name}/endpoints/{one.name}", {})
+        fields = self._settings()
+        subnets = [pool.subnet for pool in network.pools if pool.subnet.startswith("10.")]
+        if subnets and self._chance(0.2):
+            fields["ipv4_address"] = f"{subnets[0].rpartition('.')[0]}.{self.dice.randint(2, 9)}"
+        return call("PUT", f"/networks/{self._name(network)}/endpoints/{self._name(one)}", fields)
 
     def _disconnect(self, snapshot):
         one = self.dice.choice(snapshot.containers)
         names = [endpoint.network_name for endpoint in one.endpoints if endpoint.network_name != "host"]
-        return call("DELETE", f"/networks/{self.dice.choice(names)}/endpoints/{one.name}") if names else None
+        return call("DELETE", f"/networks/{self.dice.choice(names)}/endpoints/{self._name(one)}") if names else None
 
     def _start(self, snapshot):
         return self._verb("start", [one for one in snapshot.containers if not one.running])
@@ -135,7 +217,12 @@ class World:
         return self._verb("restart?grace_s=0", [one for one in snapshot.containers if one.running])
 
     def _verb(self, verb, containers):
-        return call("POST", f"/containers/{self.dice.choice(containers).name}/{verb}") if containers else None
+        return call("POST", f"/containers/{self._name(self.dice.choice(containers))}/{verb}") if containers else None
+
+    def _name(self, thing):
+        """How a call names a thing: by its name, or by its id if it exists before the plan."""
+        known = self.snapshot.containers_by_id.keys() | self.snapshot.networks_by_id.keys()
+        return thing.id if thing.id in known and self._chance(0.3) else thing.name
 
     def settle(self):
         """Wait until the programs listen: on a busy machine one that was just started may take seconds."""
@@ -149,16 +236,44 @@ class World:
         return seen is not None and any(socket.port == PORT for socket in seen.sockets or ())
 
     def measured(self):
-        """Who reaches whom now, on the wire: by (source, destination, protocol), with the matrix of each protocol."""
+        """Who reaches whom now, on the wire: by (source, destination, service)."""
         found = {}
-        for protocol, more in (("icmp", {}), ("tcp", {"port": PORT})):
+        for service in (PING, Service(Protocol.TCP, PORT)):
+            more = {} if service is PING else {"port": PORT}
             matrix = self.api.post(
-                "/v1/connectivity/matrix", {"all": True, "protocol": protocol, "timeout_ms": 300, **more}
+                "/v1/connectivity/matrix", {"all": True, "protocol": service.protocol, "timeout_ms": 300, **more}
             )
             names = [one["name"] for one in matrix["containers"]]
             for source, row in zip(names, matrix["verdicts"], strict=True):
-                found |= {(source, to, protocol): verdict for to, verdict in zip(names, row, strict=True)}
-        return found
+                found |= {(source, to, service): verdict for to, verdict in zip(names, row, strict=True)}
+        return found | self._measured_at_the_host(found)
+
+    def _measured_at_the_host(self, found):
+        """The host as source, as destination at the ports that containers publish there, and what a matrix refuses."""
+        snapshot = self.snapshot
+        names = {"": "", **{one.id: one.name for one in snapshot.containers}}
+        services = [Service(Protocol.TCP, port) for port in host_ports(snapshot)]
+        pairs = [Pair("", to, service) for to in names if to for service in (PING, Service(Protocol.TCP, PORT))]
+        pairs += [Pair(source, "", service) for source in names for service in services]
+        # A port of a container in host mode is a port of the host, which is probed only where it is published.
+        ids = {name: container_id for container_id, name in names.items()}
+        pairs += [
+            Pair(ids[one], ids[to], service) for (one, to, service), is_ in found.items() if is_ == "inconclusive"
+        ]
+        with ThreadPoolExecutor(THREADS) as pool:
+            jobs = [
+                pool.submit(copy_context().run, measure_pair, self.services, snapshot, pair, was_open=True)
+                for pair in pairs
+            ]
+            return {
+                (names[pair.source], names[pair.destination], pair.service): job.result().verdict.value
+                for pair, job in zip(pairs, jobs, strict=True)
+            }
+
+
+def host_ports(snapshot):
+    """The ports of the host that containers asked for; those that the engine chooses begin at 32,768."""
+    return sorted({port.host_port for one in snapshot.containers for port in one.configured_ports if port.host_port})
 
 
 def call(method, path, body=None):
@@ -166,13 +281,20 @@ def call(method, path, body=None):
 
 
 def own(snapshot):
-    return [network for network in snapshot.networks if not network.builtin]
+    """The networks that a container can be connected to."""
+    return [network for network in snapshot.networks if not network.builtin and not network.config_only]
 
 
 def subnets_of_the_engine(calls):
     """The networks that the calls make, and for which the engine chooses the IPv4 subnet."""
-    made = [one["body"] for one in calls if one["path"] == "/v1/networks"]
-    return {one["name"] for one in made if not any("." in pool["subnet"] for pool in one["ipam"]["pools"])}
+    made = {one["body"]["name"]: one["body"] for one in calls if one["path"] == "/v1/networks"}
+    return {name for name, body in made.items() if not _names_a_subnet(body, made)}
+
+
+def _names_a_subnet(body, made):
+    # The subnet of a configuration that exists already is not among the calls; it may have none.
+    given = made.get(body.get("config_from"), body).get("ipam", {"pools": []})
+    return any("." in pool["subnet"] for pool in given["pools"])
 
 
 def shape(snapshot: Snapshot, unforeseen=frozenset()):

@@ -98,6 +98,7 @@ def read_container(raw: Json, known: Snapshot) -> Container:
         links=tuple(sorted(_strings(host.get("Links")))),  # the engine lists them in the order of a Go map
         sysctls=dict(host.get("Sysctls") or {}),
         restart_policy=(host.get("RestartPolicy") or {}).get("Name") or "no",
+        auto_remove=bool(host.get("AutoRemove")),
         namespace_path=settings.get("SandboxKey") or None,
         resolver_path=raw.get("ResolvConfPath") or None,
         hosts_path=raw.get("HostsPath") or None,

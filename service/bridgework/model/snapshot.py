@@ -165,8 +165,9 @@ class Container:
 
     ``network_mode`` is Docker's (``bridge``, ``host``, ``none``, ``default``, a network, ``container:<id>``);
     ``shares_with`` is the full id behind ``container:<ref>``. ``published_ports`` are in force now,
-    ``configured_ports`` were requested. ``namespace_path``, ``resolver_path`` and ``hosts_path`` are files of
-    the engine's host; ``pid`` is 0 while it does not run.
+    ``configured_ports`` were requested. ``auto_remove`` is ``docker run --rm``: the container is gone when it stops.
+    ``namespace_path``, ``resolver_path`` and ``hosts_path`` are files of the engine's host; ``pid`` is 0 while it does
+    not run.
     """
 
     id: str
@@ -196,6 +197,7 @@ class Container:
     links: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     restart_policy: str = "no"
+    auto_remove: bool = False
     namespace_path: str | None = None
     resolver_path: str | None = None
     hosts_path: str | None = None

@@ -6,9 +6,8 @@ network of one that does. The verdict of any other pair reads nothing that chang
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.attachment import IPV4, IPV6
@@ -16,11 +15,9 @@ from bridgework.analysis.routing import locate
 from bridgework.ipam.usage import overlaps
 from bridgework.model.checks import Verdict
 from bridgework.model.observations import Observations
-from bridgework.model.snapshot import Container, PublishedPort, Reference, Snapshot
+from bridgework.model.snapshot import PublishedPort, Reference, Snapshot
 from bridgework.plans.reachability import PING, Pair, Reachability, Service, host_services, services_of
 from bridgework.policy.host_ports import is_loopback_binding
-
-PROJECT_LABEL, SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +61,44 @@ def difference(before: World, after: World) -> Difference:
     """Return what changes between two states."""
     affected = affected_containers(before.snapshot, after.snapshot)
     found = _Comparison(before, after, affected).changed_pairs() if affected else ()
+    found = _joined(found, made_again(before.snapshot, after.snapshot))
     names = {**_names(before.snapshot), **_names(after.snapshot)}
     pairs = sorted(
         found, key=lambda one: (names.get(one.pair.source, ""), names.get(one.pair.destination, ""), one.pair)
     )
     return Difference(tuple(pairs), tuple(_openings(before.snapshot, after.snapshot)), affected)
+
+
+def made_again(before: Snapshot, after: Snapshot) -> Mapping[str, str]:
+    """Map the ids of containers and networks that are deleted and made again with their name to the new ids.
+
+    That is the only way to publish a port of a container that exists, so the two count as one.
+    """
+    return {
+        old.id: alike[0].id
+        for olds, left, names in (
+            (before.containers, after.containers_by_id, after.containers_by_name),
+            (before.networks, after.networks_by_id, after.networks_by_name),
+        )
+        for old in olds
+        if old.id not in left and len(alike := names.get(old.name, ())) == 1
+    }
+
+
+def _joined(pairs: Iterable[ChangedPair], again: Mapping[str, str]) -> Iterator[ChangedPair]:
+    """Join what an end loses by its deletion with what it gets when it is made again."""
+    lost: dict[Pair, ChangedPair] = {}
+    others: dict[Pair, ChangedPair] = {}
+    for one in pairs:
+        source, destination = (again.get(end, end) for end in (one.pair.source, one.pair.destination))
+        pair = replace(one.pair, source=source, destination=destination)
+        (others if pair == one.pair else lost)[pair] = one
+    for pair, one in others.items():
+        # A container that does not exist yet, or no longer, reaches nothing and is not reached.
+        before = lost.pop(pair).before if pair in lost else one.before
+        if before is not one.after:
+            yield replace(one, before=before)
+    yield from (replace(one, pair=pair) for pair, one in lost.items())
 
 
 def affected_containers(before: Snapshot, after: Snapshot) -> frozenset[str]:
@@ -220,15 +250,16 @@ def _owners(snapshot: Snapshot, pair: Pair) -> set[str]:
 
 
 def _openings(before: Snapshot, after: Snapshot) -> Iterator[Opening]:
-    gone, come = _open_ports(before), _open_ports(after)
+    again = made_again(before, after)
+    gone, come = _open_ports(before, again), _open_ports(after, {})
     yield from (Opening(come[key], key[1], opens=True) for key in come if key not in gone)
     yield from (Opening(gone[key], key[1], opens=False) for key in gone if key not in come)
 
 
-def _open_ports(snapshot: Snapshot) -> Mapping[tuple[str, PublishedPort], Reference]:
+def _open_ports(snapshot: Snapshot, again: Mapping[str, str]) -> Mapping[tuple[str, PublishedPort], Reference]:
     """Return the ports that are published at an address which other hosts can reach."""
     return {
-        (container.id, port): Reference(container.id, container.name)
+        (again.get(container.id, container.id), port): Reference(container.id, container.name)
         for container in snapshot.containers
         if container.running
         for port in container.published_ports
@@ -238,70 +269,3 @@ def _open_ports(snapshot: Snapshot) -> Mapping[tuple[str, PublishedPort], Refere
 
 def _names(snapshot: Snapshot) -> dict[str, str]:
     return {container.id: container.name for container in snapshot.containers}
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Pairs that have a container, a service of Docker Compose or a network in common, counted by what they become."""
-
-    name: str
-    id: str
-    reachable: int
-    unreachable: int
-    inconclusive: int
-
-
-@dataclass(frozen=True, slots=True)
-class Groups:
-    """The changed pairs, grouped in three ways. A pair counts for both of its ends."""
-
-    containers: tuple[Group, ...]
-    services: tuple[Group, ...]
-    networks: tuple[Group, ...]
-
-
-def grouped(pairs: Iterable[ChangedPair], before: Snapshot, after: Snapshot) -> Groups:
-    """Count the pairs by container, by service of Docker Compose and by network that both ends are on."""
-    containers: dict[tuple[str, str], Counter[Verdict]] = {}
-    services: dict[tuple[str, str], Counter[Verdict]] = {}
-    networks: dict[tuple[str, str], Counter[Verdict]] = {}
-    for one in pairs:
-        ends = [end for end in (one.pair.source, one.pair.destination) if end]
-        found = [container for end in ends if (container := _either(before, after, end)) is not None]
-        _count(containers, ((c.name, c.id) for c in found), one.after)
-        _count(services, {(name, "") for c in found if (name := compose_name(c))}, one.after)
-        _count(networks, _common(before, ends) | _common(after, ends), one.after)
-    return Groups(*(_listed(groups) for groups in (containers, services, networks)))
-
-
-def _either(before: Snapshot, after: Snapshot, container_id: str) -> Container | None:
-    return after.containers_by_id.get(container_id) or before.containers_by_id.get(container_id)
-
-
-def compose_name(container: Container) -> str:
-    """Return ``project/service``; empty for a container that Docker Compose did not make."""
-    service = container.labels.get(SERVICE_LABEL, "")
-    project = container.labels.get(PROJECT_LABEL, "")
-    return f"{project}/{service}" if service and project else service
-
-
-def _common(snapshot: Snapshot, ends: list[str]) -> set[tuple[str, str]]:
-    """Return the networks that both ends are on."""
-    places = []
-    for end in ends:
-        container = snapshot.containers_by_id.get(end)
-        owner = snapshot.network_owner_of(container) if container is not None else None
-        places.append({(e.network_name, e.network_id) for e in (owner.endpoints if owner else ())})
-    return set.intersection(*places) if len(places) > 1 else set()
-
-
-def _count(groups: dict[tuple[str, str], Counter[Verdict]], keys: Iterable[tuple[str, str]], becomes: Verdict) -> None:
-    for key in keys:
-        groups.setdefault(key, Counter())[becomes] += 1
-
-
-def _listed(groups: Mapping[tuple[str, str], Counter[Verdict]]) -> tuple[Group, ...]:
-    return tuple(
-        Group(name, group_id, *(groups[name, group_id][verdict] for verdict in Verdict))
-        for name, group_id in sorted(groups)
-    )

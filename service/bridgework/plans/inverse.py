@@ -16,17 +16,33 @@ def inverse(before: Snapshot, after: Snapshot, change: Change) -> tuple[Change, 
     A container that is deleted is gone with its file system, and this service pauses no container. A network that is
     made again has another id, and a container that is connected again may get another address, as it would by hand.
     """
-    match change:
-        case actions.RestartContainer() if before is not after:
-            return ()
-        case actions.DeleteContainer() if before is not after:
-            return None
-        case _:
-            return _by_difference(before, after)
+    # A restart leaves nothing that could be compared, except where it unpauses the container.
+    if isinstance(change, actions.RestartContainer) and before is not after:
+        return ()
+    return differing(before, after)
 
 
-def _by_difference(before: Snapshot, after: Snapshot) -> tuple[Change, ...] | None:
-    """Compare the two snapshots of one change, object by object."""
+def of_failed(before: Snapshot, now: Snapshot, change: Change, planned: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Return the changes that undo what ``change`` did before it failed.
+
+    ``before`` and ``now`` are the real engine's, and other clients may have changed it meanwhile. So only what
+    ``planned`` would undo is undone, and a restart that stopped its container and did not start it.
+    """
+    meant = {_target(one) for one in planned}
+    if isinstance(change, actions.RestartContainer):
+        meant |= {_target(actions.StartContainer(one.id)) for one in before.containers}
+    return tuple(one for one in differing(before, now) or () if _target(one) in meant)
+
+
+def _target(change: Change) -> tuple[type, str, str]:
+    made = change.spec.name if isinstance(change, CreateNetwork) else ""
+    return type(change), made or str(getattr(change, "network", "")), str(getattr(change, "container", ""))
+
+
+def differing(before: Snapshot, after: Snapshot) -> tuple[Change, ...] | None:
+    """Return the changes that lead from ``after`` back to ``before``, found object by object."""
+    if not before.containers_by_id.keys() <= after.containers_by_id.keys():
+        return None
     undone: list[Change] = []
     for container_id, now in after.containers_by_id.items():
         was = before.containers_by_id.get(container_id)

@@ -27,7 +27,7 @@ from bridgework.model.checks import (
     Question,
     Verdict,
 )
-from bridgework.model.observations import ListeningSocket, Observation, Observations
+from bridgework.model.observations import HostObservation, ListeningSocket, Observation, Observations
 from bridgework.model.snapshot import Container, Snapshot
 
 # net.ipv4.ip_local_port_range: a UDP client has a socket there that looks like a server's.
@@ -157,6 +157,7 @@ def with_assumed_listeners(
     again.
     """
     inside = dict(observations.inside)
+    on_host: list[ListeningSocket] = []
     for container_id in container_ids:
         container = snapshot.containers_by_id[container_id]
         services = services_of(snapshot, container, observations)
@@ -164,6 +165,15 @@ def with_assumed_listeners(
         sockets = tuple(
             ListeningSocket(one.protocol.value, "ipv6", "::", one.port) for one in services if one.port is not None
         )
+        owner = snapshot.network_owner_of(container)
+        if owner is not None and owner.host_mode:
+            on_host += sockets
         kept = tuple(s for s in (before.sockets or () if before else ()) if is_loopback(s.address))
         inside[container_id] = Observation(0, sockets=(*kept, *sockets))
-    return replace(observations, inside=inside)
+    return replace(observations, inside=inside, host=_with_sockets(observations.host, on_host))
+
+
+def _with_sockets(host: HostObservation | None, more: Iterable[ListeningSocket]) -> HostObservation | None:
+    if host is None or host.observation.sockets is None:
+        return host
+    return replace(host, observation=replace(host.observation, sockets=(*host.observation.sockets, *more)))

@@ -117,7 +117,11 @@ def _change(
             act(container)
         except (Conflict, InvalidInput, EngineMisbehaved) as error:
             raise _detailed(services, container, error) from error
-    return get_container(services.engine.snapshot(), container.id)
+    now = services.engine.snapshot()
+    if container.auto_remove and container.id not in now.containers_by_id:
+        # The engine removed it because it stopped; the caller still learns how the change left it.
+        return describe_container(snapshot, changed(container))
+    return get_container(now, container.id)
 
 
 def _detailed(services: Services, before: Container, error: BridgeworkError) -> BridgeworkError:

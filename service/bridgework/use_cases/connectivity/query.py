@@ -9,7 +9,7 @@ from bridgework.model import references
 from bridgework.model.checks import Protocol
 from bridgework.model.observations import HostObservation, Observation
 from bridgework.model.snapshot import Container, Snapshot
-from bridgework.plans.difference import compose_name
+from bridgework.plans.groups import compose_name
 from bridgework.plans.reachability import Reachability
 from bridgework.plans.search import Found, search
 from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_observations, inodes_of, look

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from bridgework.model.actions import Change, CreateNetwork
+from bridgework.model.actions import Change, CreateContainer, CreateNetwork
 from bridgework.model.errors import BridgeworkError, Conflict, NotFound, Remedy
+from bridgework.model.snapshot import Snapshot
+from bridgework.plans.inverse import of_failed
 from bridgework.telemetry import deadline, progress
-from bridgework.use_cases.plans.make import Plan, Step, is_gone_anyway, make_change, run_change
+from bridgework.use_cases.plans.make import Plan, Step, is_gone_anyway, is_made, make_change, run_change
 from bridgework.use_cases.plans.measure import MeasuredPair, measure
 from bridgework.use_cases.services import Actor
 
@@ -25,11 +26,12 @@ Record = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class MadeStep:
-    """What became of a step: ``done``, ``unchanged``, ``failed`` or ``not-made``."""
+    """What became of a step: ``done``, ``unchanged``, ``failed`` or ``not-made``. ``before`` is the state before it."""
 
     step: Step
     outcome: str
     problem: BridgeworkError | None = None
+    before: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,37 +105,61 @@ def _made(actor: Actor, plan: Plan, record: Record) -> Iterator[MadeStep]:
             continue
         progress.tell(f"{index + 1} of {len(plan.steps)}: {call}")
         record(plan=plan.wanted.id, step=index, call=call, outcome="begun")
+        before: Snapshot | None = None
         try:
+            before = actor.services.engine.snapshot()
             make_change(actor, plan.wanted, index)
         except BridgeworkError as error:
             failed = not is_gone_anyway(error, plan.wanted, index)
             record(plan=plan.wanted.id, step=index, call=call, outcome=error.code)
-            yield MadeStep(step, "failed", error) if failed else MadeStep(step, "unchanged")
+            yield MadeStep(step, "failed", error, before) if failed else MadeStep(step, "unchanged")
             continue
         record(plan=plan.wanted.id, step=index, call=call, outcome="done")
         yield MadeStep(step, "done")
 
 
 def _undone(actor: Actor, plan: Plan, steps: tuple[MadeStep, ...], record: Record) -> Iterator[UndoneChange]:
-    """Undo the steps that were done, the last one first."""
+    """Undo the steps that were done and what the failed one did, the last one first."""
     for index in range(len(steps) - 1, -1, -1):
         made = steps[index]
-        for change in (made.step.undo or ()) if made.outcome == "done" else ():
+        changes, problem = (made.step.undo or ()) if made.outcome == "done" else (), None
+        if made.outcome == "failed":
+            changes, problem = _of_failed(actor, plan, index, made)
+        for change in changes:
             progress.tell(f"Undoing {index + 1} of {len(steps)}: {type(change).__name__}")
-            problem: BridgeworkError | None = None
-            try:
-                _undo(actor, change)
-            except NotFound:
-                pass  # it is gone already
-            except BridgeworkError as error:
-                problem = error
-            outcome = "undone" if problem is None else problem.code
+            undone = UndoneChange(change, problem or _undo(actor, change))
+            outcome = "undone" if undone.problem is None else undone.problem.code
             record(plan=plan.wanted.id, step=index, undo=type(change).__name__, outcome=outcome)
-            yield UndoneChange(change, problem)
+            yield undone
 
 
-def _undo(actor: Actor, change: Change) -> Any:
-    if isinstance(change, CreateNetwork):
-        # Not by the use case: it takes no labels of the service's own, and the network had some.
-        return actor.services.engine.create_network(change.spec)
-    return run_change(actor, change)
+def _of_failed(
+    actor: Actor, plan: Plan, index: int, made: MadeStep
+) -> tuple[tuple[Change, ...], BridgeworkError | None]:
+    """Return what undoes the part of a step that was made before it failed, and why that is not known."""
+    planned = made.step.undo or ()
+    if made.before is None:
+        return (), None  # not even the first read succeeded, so nothing was made
+    try:
+        now = actor.services.engine.snapshot()
+    except BridgeworkError as error:
+        return planned, error
+    change = made.step.wanted.change
+    if isinstance(change, CreateNetwork | CreateContainer) and not is_made(actor, plan.wanted, index, now):
+        return (), None  # another client may have made a thing of that name, which is why the step failed
+    return of_failed(made.before, now, change, planned), None
+
+
+def _undo(actor: Actor, change: Change) -> BridgeworkError | None:
+    """Make the change that undoes another; return why it failed."""
+    try:
+        if isinstance(change, CreateNetwork):
+            # Not by the use case: it takes no labels of the service's own, and the network had some.
+            actor.services.engine.create_network(change.spec)
+        else:
+            run_change(actor, change)
+    except NotFound:
+        return None  # it is gone already
+    except BridgeworkError as error:
+        return error
+    return None

@@ -8,20 +8,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bridgework.analysis.routing import gateway_mode
 from bridgework.diagnosis.diagnosis import diagnose
 from bridgework.model import actions
 from bridgework.model.actions import Call, Change
 from bridgework.model.checks import Finding
 from bridgework.model.errors import BridgeworkError, NotFound, NotSupported, Remedy
-from bridgework.model.observations import EngineObservations, HostObservation, Observation, Observations
-from bridgework.model.snapshot import Container, Snapshot
-from bridgework.plans.difference import Difference, Groups, World, affected_containers, difference, grouped
+from bridgework.model.observations import EngineObservations
+from bridgework.model.snapshot import Snapshot
+from bridgework.plans.difference import (
+    Difference,
+    World,
+    affected_containers,
+    difference,
+    made_again,
+)
+from bridgework.plans.groups import Groups, grouped
 from bridgework.plans.inverse import inverse
-from bridgework.plans.reachability import with_assumed_listeners
 from bridgework.policy.access import Role, require_role
 from bridgework.use_cases import container_creation, containers, endpoints, networks, prune
-from bridgework.use_cases.connectivity.observe import base_observations, inodes_of, look
+from bridgework.use_cases.idempotency import earlier, retry_key
+from bridgework.use_cases.plans.observe import observe, world_after
 from bridgework.use_cases.plans.planned_engine import PlannedEngine
 from bridgework.use_cases.services import Actor, Services
 
@@ -93,7 +99,18 @@ def make_change(actor: Actor, plan: WantedPlan, index: int) -> None:
 
     Raises what the change itself raises.
     """
-    run_change(actor, plan.changes[index].change, f"plan {plan.id} {index}")
+    run_change(actor, plan.changes[index].change, _key_of(plan, index))
+
+
+def is_made(actor: Actor, plan: WantedPlan, index: int, snapshot: Snapshot) -> bool:
+    """Whether what the creation ``index`` of the plan makes is there: it has the key of that change."""
+    change = plan.changes[index].change
+    key = retry_key(actor.caller, _key_of(plan, index), getattr(change, "spec", None))
+    return any(earlier(things, key) is not None for things in (snapshot.networks, snapshot.containers))
+
+
+def _key_of(plan: WantedPlan, index: int) -> str:
+    return f"plan {plan.id} {index}"
 
 
 def run_change(actor: Actor, change: Change, key: str | None = None) -> None:
@@ -137,11 +154,11 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
     caller = replace(actor.caller, role=max(actor.caller.role, Role.OPERATOR))
     steps = _rehearse(Actor(engine.services, caller), engine, wanted)
     affected = affected_containers(snapshot, engine.now)
-    observations, limited = _observe(services, snapshot, engine.now, affected)
+    observations, limited = observe(services, snapshot, engine.now, affected)
     before = World(snapshot, observations)
-    after = _world_after(snapshot, engine.now, observations, affected)
+    after = world_after(snapshot, engine.now, observations, affected)
     found = difference(before, after)
-    old, new = (_findings(services, world) for world in (before, after))
+    old, new = _findings(services, before, made_again(snapshot, engine.now)), _findings(services, after, {})
     return Plan(
         wanted=wanted,
         steps=steps,
@@ -161,9 +178,10 @@ def _rehearse(actor: Actor, engine: PlannedEngine, wanted: WantedPlan) -> tuple[
     steps: list[Step] = []
     for index, one in enumerate(wanted.changes):
         before = engine.now
-        problem: BridgeworkError | None = None
+        problem: BridgeworkError | None = engine.made_up(references_of(one.change))
         try:
-            make_change(actor, wanted, index)
+            if problem is None:
+                make_change(actor, wanted, index)
         except BridgeworkError as error:
             # A change that fails half way, such as a prune, is not counted as half made.
             engine.now = before
@@ -190,81 +208,30 @@ def names_of(change: Change) -> set[str]:
     return {text for name in ("network", "container") if (text := getattr(change, name, ""))}
 
 
+def references_of(change: Change) -> set[str]:
+    """Return the references in a change, and those in its body."""
+    found = names_of(change)
+    if isinstance(change, actions.CreateNetwork) and change.spec.config_from:
+        found.add(change.spec.config_from)
+    if isinstance(change, actions.CreateContainer):
+        found |= {place.network for place in change.spec.networks}
+        found.add((change.spec.network_mode or "").removeprefix("container:"))
+    return found - {""}
+
+
 def _deleted_by(change: Change) -> set[str]:
     deletes = isinstance(change, actions.DeleteNetwork | actions.DeleteContainer)
     return names_of(change) if deletes else set()
 
 
-def _observe(
-    services: Services, before: Snapshot, after: Snapshot, affected: frozenset[str]
-) -> tuple[Observations, tuple[str, ...]]:
-    """Observe the listening sockets that the difference depends on, and the inodes of shared namespaces."""
-    # The rules in force on the host name the addresses of containers as they are now, so they say nothing about the
-    # engine after the plan. Docker's own rules are explained by the options of networks.
-    observations = replace(base_observations(services, before), firewall=None)
-    chosen = [c for c in before.containers if c.running and c.id in _involved(before, after, affected, observations)]
-    seen: dict[str, Observation] = {}
-    limited = [
-        f"the network namespace of {container.name}"
-        for container in chosen
-        if not look(services, before, container, ("sockets",), seen)
-    ]
-    inodes: dict[str, int] = {}
-    for container in chosen:
-        if container.shares_with:
-            inodes |= inodes_of(services, before, container)
-    # The host's own sockets, so that they stay known when the plan stops a container in host mode.
-    host = services.runner.observe(services.engine.host_place(before), ("sockets",)) if chosen else None
-    seen_host = HostObservation(host.whole()) if host is not None else None
-    return replace(observations, inside=seen, namespace_inodes=inodes, host=seen_host), tuple(limited)
-
-
-def _involved(before: Snapshot, after: Snapshot, affected: frozenset[str], observations: Observations) -> set[str]:
-    """Return the containers whose listeners count: the affected ones, and those that they might reach."""
-    if not affected:
-        return set()
-    routed = any(
-        gateway_mode(n, version) == "routed" for s in (before, after) for n in s.networks for version in (4, 6)
-    )
-    if routed or not observations.guards(4):
-        # Packets pass from any bridge to any other.
-        return {container.id for container in before.containers}
-    found = set(affected)
-    for snapshot in (before, after):
-        places = {e.network_id for i in affected if (c := snapshot.containers_by_id.get(i)) for e in c.endpoints}
-        found |= {e.container_id for place in places for e in snapshot.endpoints_by_network.get(place, ())}
-        found |= {c.id for c in snapshot.containers if c.published_ports or c.host_mode}
-    # Sharers have the sockets of their owner.
-    return found | {c.id for snapshot in (before, after) for i in found for c in snapshot.sharers_by_owner.get(i, ())}
-
-
-def _world_after(before: Snapshot, after: Snapshot, observations: Observations, affected: Iterable[str]) -> World:
-    """Return the world after the plan: what was observed inside a container that is started again no longer holds."""
-    renewed = {
-        container_id
-        for container_id in affected
-        if (now := after.containers_by_id.get(container_id)) is not None
-        and now.running
-        and ((was := before.containers_by_id.get(container_id)) is None or _runs_anew(was, now))
-    }
-    gone = {i for i in observations.inside if (c := after.containers_by_id.get(i)) is None or not c.running}
-    inodes = {i: inode for i, inode in observations.namespace_inodes.items() if i not in renewed | gone}
-    assumed = with_assumed_listeners(after, observations, renewed)
-    inside = {i: seen for i, seen in assumed.inside.items() if i not in gone}
-    return World(after, replace(assumed, namespace_inodes=inodes, inside=inside), frozenset(renewed))
-
-
-def _runs_anew(was: Container, now: Container) -> bool:
-    return not was.running or was.started_at != now.started_at
-
-
-def _findings(services: Services, world: World) -> dict[tuple[str, str, str, str], Finding]:
+def _findings(services: Services, world: World, again: Mapping[str, str]) -> dict[tuple[str, str, str, str], Finding]:
     """Return the findings about the snapshot, by what they are about. What only the host shows is the same in both."""
     facts = services.engine.facts()
     inside = replace(world.observations, host=None)
     seen = EngineObservations(observations=inside, default_pools=facts.default_address_pools)
     found = diagnose(world.snapshot, seen)
-    return {(f.code, f.component.kind, f.component.id, f.component.name): f for f in found}
+    about = ((again.get(one.component.id, one.component.id), one) for one in found)
+    return {(one.code, one.component.kind, of, one.component.name): one for of, one in about}
 
 
 def _unknown_addresses(before: Snapshot, after: Snapshot, affected: frozenset[str]) -> Iterable[str]:

@@ -52,16 +52,20 @@ class MeasuredPair:
 
 def measure(services: Services, snapshot: Snapshot, plan: Plan) -> tuple[MeasuredPair, ...]:
     """Measure on the engine as ``snapshot`` says it is. Ids are those of the plan."""
-    pairs = [(one.pair, one.after, one.assumed, True) for one in _spread(plan)]
+    changed = _spread(plan)
+    pairs = [(one.pair, one.after, one.assumed, True) for one in changed]
     pairs += [(pair, verdict, False, False) for pair, verdict in _sample(plan)]
+    open_before = {one.pair for one in changed if not one.pair.destination and one.before is Verdict.REACHABLE}
     real = _real_ids(plan, snapshot)
     found: list[MeasuredPair | None] = [None] * len(pairs)
     end = time.monotonic() + SETTLES_S
     with ThreadPoolExecutor(THREADS) as pool:
         left: Sequence[int] = range(len(pairs))
         while left:
-            probes = [_renamed(pairs[at][0], real) for at in left]
-            jobs = [pool.submit(copy_context().run, _measured, services, snapshot, probe) for probe in probes]
+            jobs = [
+                pool.submit(copy_context().run, measure_pair, services, snapshot, _renamed(pair, real), was_open=was)
+                for pair, was in ((pairs[at][0], pairs[at][0] in open_before) for at in left)
+            ]
             for at, job in zip(left, jobs, strict=True):
                 pair, predicted, assumed, was_to_change = pairs[at]
                 seen = job.result()
@@ -111,16 +115,24 @@ def _renamed(pair: Pair, real: dict[str, str]) -> Pair:
     return replace(pair, source=source, destination=destination)
 
 
-def _measured(services: Services, snapshot: Snapshot, pair: Pair) -> Measurement:
+def measure_pair(services: Services, snapshot: Snapshot, pair: Pair, *, was_open: bool = False) -> Measurement:
+    """Send one probe for the pair, whose ids are those of the engine.
+
+    ``was_open`` says that the port of the host was published before the plan. So it may be probed after the plan closed
+    it, which the policy refuses otherwise.
+    """
     aim = ContainerDestination(pair.destination) if pair.destination else HostDestination()
     question = Question(pair.source or None, aim, replace(pair.service.probe, timeout_ms=TIMEOUT_MS))
     case = Case.of(snapshot, question)
     try:
         probe = case.probe_plan(services.policy)
     except Refused as refused:
-        return Measurement(Verdict.INCONCLUSIVE, reason=Reason.NOT_ALLOWED, detail=refused.detail)
+        probe = Measurement(Verdict.INCONCLUSIVE, reason=Reason.NOT_ALLOWED, detail=refused.detail)
     if not isinstance(probe, ProbeRequest):
-        return probe
+        candidates = case.candidate_addresses.candidates
+        if not was_open or probe.verdict is not Verdict.INCONCLUSIVE or not candidates:
+            return probe
+        probe = replace(question.probe, address=candidates[0].address)
     source = snapshot.containers_by_id.get(pair.source)
     place = services.engine.place_of(snapshot, source) if source else services.engine.host_place(snapshot)
     return services.runner.check(place, probe)

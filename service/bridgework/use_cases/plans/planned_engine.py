@@ -14,10 +14,10 @@ from bridgework.model import references
 from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
 from bridgework.model.engine_port import EngineEvent, EngineFacts
-from bridgework.model.errors import Conflict
-from bridgework.model.observations import FirewallRules, HostObservation, Observation
+from bridgework.model.errors import Conflict, NotFound, Remedy, quoted
+from bridgework.model.observations import FirewallRules, HostObservation, ListeningSocket, Observation
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow, TracePlan
-from bridgework.model.snapshot import Container, PublishedPort, Snapshot
+from bridgework.model.snapshot import Container, Snapshot
 from bridgework.model.trace import TraceRecord
 from bridgework.plans import changes
 from bridgework.policy.host_ports import clash, held_by
@@ -46,9 +46,31 @@ class PlannedEngine:
         gone = (network for network in self._before.networks if network.id not in self.now.networks_by_id)
         return frozenset(network.bridge_name for network in gone if network.bridge_name)
 
-    def published_before(self) -> tuple[PublishedPort, ...]:
-        """Return the ports that containers published before the plan."""
-        return tuple(port for container in self._before.containers for port in container.published_ports)
+    def made_up(self, texts: set[str]) -> NotFound | None:
+        """Return the problem of a reference that is the id of a thing which the plan makes.
+
+        The engine gives that thing another id when the plan is applied.
+        """
+        names = self.now.networks_by_name.keys() | self.now.containers_by_name.keys()
+        for kind, now, before in (
+            ("network", self.now.networks_by_id, self._before.networks_by_id),
+            ("container", self.now.containers_by_id, self._before.containers_by_id),
+        ):
+            made = {thing_id: now[thing_id].name for thing_id in now.keys() - before.keys()}
+            for text in texts - names:
+                name = next((name for made_id, name in made.items() if made_id.startswith(text)), None)
+                if name is not None:
+                    return NotFound(
+                        code=f"{kind}-not-found",
+                        detail=f"{quoted(text)} is no id of the engine: it stands for a {kind} that the plan makes.",
+                        remedy=Remedy(f"Refer to it by its name, {name}."),
+                        facts={kind: text},
+                    )
+        return None
+
+    def programs(self, seen: Observation) -> Observation:
+        """Leave out the sockets of ports that containers published before the plan: they are docker-proxy's."""
+        return without_published(seen, self._before)
 
     def snapshot(self, asked_ns: int | None = None) -> Snapshot:  # noqa: ARG002  # the port's signature
         """Return the snapshot as it would be."""
@@ -123,13 +145,14 @@ class PlannedEngine:
         self.now = changes.started(self.now, container_id, self._starts)
 
     def stop_container(self, container_id: str, grace_s: int) -> None:  # noqa: ARG002  # the port's signature
-        """Stop a container."""
-        self.now = changes.stopped(self.now, container_id)
+        """Stop a container. One that was created with ``--rm`` is then gone."""
+        removed = self.now.containers_by_id[container_id].auto_remove
+        self.now = (changes.without_container if removed else changes.stopped)(self.now, container_id)
 
-    def restart_container(self, container_id: str, grace_s: int) -> None:
-        """Stop and start a container."""
+    def restart_container(self, container_id: str, grace_s: int) -> None:  # noqa: ARG002  # the port's signature
+        """Stop and start a container. The engine keeps one that was created with ``--rm``."""
         if self.now.containers_by_id[container_id].running:
-            self.stop_container(container_id, grace_s)
+            self.now = changes.stopped(self.now, container_id)
         self.start_container(container_id)
 
     def unpause_container(self, container_id: str) -> None:
@@ -186,13 +209,9 @@ class _PlannedRunner:
         seen = self._real.observe(place, aspects)
         if seen is None:
             return None
-        gone, published = self._engine.removed_bridges(), self._engine.published_before()
-        # A port that a container published before is docker-proxy's; whether it is taken, the snapshot knows.
-        return replace(
-            seen,
-            routes=_without(seen.routes, lambda route: route.interface in gone),
-            sockets=_without(seen.sockets, lambda socket: any(clash(port, held_by(socket)) for port in published)),
-        )
+        gone = self._engine.removed_bridges()
+        # Whether a published port is taken, the snapshot knows.
+        return replace(self._engine.programs(seen), routes=_without(seen.routes, lambda route: route.interface in gone))
 
     def observe_host(self) -> HostObservation | None:
         return self._real.observe_host()
@@ -208,6 +227,17 @@ class _PlannedRunner:
 
     def sweep(self, plan: SweepPlan) -> Iterator[SweepRow | None]:
         raise NotImplementedError(_SENDS_NOTHING)
+
+
+def without_published(seen: Observation, snapshot: Snapshot) -> Observation:
+    """Return what was observed on the host without the sockets at published ports, which docker-proxy holds."""
+    published = snapshot.publishers_by_port
+
+    def is_published(socket: ListeningSocket) -> bool:
+        ports = published.get((socket.port, socket.protocol), ())
+        return any(clash(port, held_by(socket)) for _, port in ports)
+
+    return replace(seen, sockets=_without(seen.sockets, is_published))
 
 
 def _without(items: tuple[_Item, ...] | None, removed: Callable[[_Item], bool]) -> tuple[_Item, ...] | None:

@@ -20,7 +20,8 @@ from bridgework.model.actions import Change, CreateNetwork
 from bridgework.model.checks import Component
 from bridgework.model.errors import BridgeworkError
 from bridgework.model.snapshot import Snapshot
-from bridgework.plans.difference import ChangedPair, Difference, Groups
+from bridgework.plans.difference import ChangedPair, Difference
+from bridgework.plans.groups import Groups
 from bridgework.plans.reachability import Pair
 from bridgework.policy.access import is_reserved
 from bridgework.use_cases.plans.apply import Applied
