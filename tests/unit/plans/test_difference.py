@@ -9,12 +9,13 @@ from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.case import Case
 from bridgework.model.checks import ContainerDestination, HostDestination, Question
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec
-from bridgework.model.observations import HostObservation
-from bridgework.model.snapshot import PublishedPort
+from bridgework.model.observations import NOTHING_SEEN, HostObservation
+from bridgework.model.snapshot import PublishedPort, Snapshot
 from bridgework.plans import changes
 from bridgework.plans.difference import World, difference
 from bridgework.plans.reachability import PING, host_services, services_of, with_assumed_listeners
 from tests.support.random_worlds import engines, evidences
+from tests.support.worlds import container, network, published
 
 HOST_PLACE = ""
 
@@ -105,3 +106,23 @@ def test_the_groups_say_what_every_pair_says_alone(worlds):
     by_groups = {(p.pair.source, p.pair.destination, p.pair.service): (p.before, p.after) for p in found.pairs}
     assert by_groups == alone(worlds)
     assert len(by_groups) == len(found.pairs)
+
+
+def test_a_container_that_is_made_again_counts_as_one():
+    """Only what differs for its name is a change: here a port of the host, and nothing on its network."""
+    front = network("front", "10.0.1.0/24")
+    before = Snapshot((front,), (container("web", (front, "10.0.1.2")), container("x", (front, "10.0.1.3"))))
+    left = changes.without_container(before, before.containers_by_name["web"][0].id)
+    spec = ContainerSpec(name="web", image="busybox", network_mode="front", published_ports=(published(9000, 80, ""),))
+    web = changes.planned_id("container", "web")
+    after = changes.started(changes.with_container(left, spec), web, 1)
+    found = difference(
+        World(before, NOTHING_SEEN), World(after, with_assumed_listeners(after, NOTHING_SEEN, {web}), frozenset({web}))
+    )
+    x = before.containers_by_name["x"][0].id
+    assert {one.pair for one in found.pairs if one.pair.service == PING} == set()
+    assert {one.pair.destination for one in found.pairs if one.pair.source == x} == {web}
+    assert [(one.port.host_ip, one.opens) for one in found.openings] == [("0.0.0.0", True), ("::", True)]
+    # Taken back, the same port closes.
+    back = difference(World(after, NOTHING_SEEN), World(before, NOTHING_SEEN))
+    assert [one.opens for one in back.openings] == [False, False]
