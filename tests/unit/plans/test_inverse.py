@@ -9,7 +9,7 @@ from bridgework.model.actions import Connect, CreateNetwork, DeleteContainer, De
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
 from bridgework.model.snapshot import Pool
 from bridgework.plans import changes
-from bridgework.plans.inverse import inverse
+from bridgework.plans.inverse import inverse, of_failed
 from tests.support.worlds import container, identity, network, world
 
 LAN = network("lan")
@@ -131,3 +131,19 @@ def test_without_a_pool_a_new_network_gets_the_first_free_one():
     assert pools(NetworkSpec("new", ipv4_enabled=False), mine) == []
     assert pools(NetworkSpec("new", config_only=True), mine) == []
     assert pools(NetworkSpec("new"))[0].startswith("172.")
+
+
+def test_of_a_failed_change_only_what_the_plan_meant_is_undone():
+    """Two containers were to be disconnected and one was; another client stopped a third one meanwhile."""
+    other = container("other", (BACK, "10.2.0.2"))
+    before = world(LAN, BACK, WEB, IDLE, other)
+    planned = undo(changes.without_endpoint(changes.without_endpoint(before, LAN.id, WEB.id), LAN.id, IDLE.id), before)
+    now = changes.stopped(changes.without_endpoint(before, LAN.id, WEB.id), other.id)
+    assert of_failed(before, now, DeleteNetwork("lan", force=True), planned) == (Connect("lan", WEB.id),)
+    assert of_failed(before, before, DeleteNetwork("lan", force=True), planned) == ()
+
+
+def test_a_restart_that_stopped_its_container_is_undone_by_a_start():
+    now = changes.stopped(BEFORE, WEB.id)
+    found = of_failed(BEFORE, now, actions.RestartContainer("web"), ())
+    assert found == (actions.StartContainer(WEB.id),)
