@@ -101,6 +101,7 @@ class Judge:
         self._state = state
         rules = state.observations.firewall
         self._rulesets = {version: ruleset_of_host(rules, version) if rules else None for version in (4, 6)}
+        # What the host's firewall was meant to stop shows only without DNAT: with it, the packet never meets INPUT.
         self._untranslated = {version: _untranslated(found) for version, found in self._rulesets.items() if found}
         self._routes = HostRoutes(state.snapshot, state.observations)
         self._refusal = cache(self._refused)
@@ -126,6 +127,8 @@ class Judge:
         if there.verdict == simulate.ACCEPTED and packet.source is not None:
             outcome = simulate.reply(ruleset, self._routes, there, packet)
         reason = self._reason(question, there, outcome)
+        # A port that is not published is asked for at the container's address. A program of the host would be asked for
+        # at the host's address on that link, so that is the address for the comparison.
         own = question.address
         if target.published is None or is_loopback(own):
             own = origin.own or own
@@ -144,6 +147,7 @@ class Judge:
         """Return why the packet or its answer does not arrive; ``None`` where both do."""
         if outcome.verdict in _STOPPED:
             return RULE
+        # Neither accepted nor stopped: a rule was not understood, or the kernel has no route for the packet.
         if outcome.verdict != simulate.ACCEPTED:
             return RULE_UNKNOWN if outcome.verdict == simulate.UNKNOWN else NO_ROUTE
         return self._at_host(question) if there.delivered_locally else self._beyond_host(question)

@@ -31,6 +31,7 @@ def missing_addresses(snapshot: Snapshot, host: HostObservation | None, network:
     bridge = _named(host, network.bridge_name)
     if host is None or bridge is None:
         return
+    # The bridge's address is the containers' default gateway, so all of the network's running containers are affected.
     active = sum(1 for endpoint in snapshot.endpoints_of(network) if endpoint.state == "active")
     for version, enabled in ((IPV4, network.ipv4_enabled), (IPV6, network.ipv6_enabled)):
         address = host_address_on(snapshot, network, version) if enabled else None
@@ -57,6 +58,7 @@ def _give_back(network: Network, bridge: Interface, address: str, version: int, 
     around = (one for one in subnets if one is not None and one.version == version and ip_address(address) in one)
     length = next((one.prefixlen for one in around), 32 if version == IPV4 else 128)
     keep = f" {_UNMANAGED[manager.program].format(file=manager.file or 'its own')}" if manager else ""
+    # Without nodad the address is tentative for about a second, and containers get no answer from it meanwhile.
     nodad = " nodad" if version == IPV6 else ""
     summary = f"Give {bridge.name} its address again.{keep}"
     return Remedy(summary, commands=(f"ip address add {address}/{length} dev {bridge.name}{nodad}",))
@@ -80,6 +82,7 @@ def wrong_neighbours(
     snapshot: Snapshot, observations: Observations, network: Network, seen: Observation, interface: str
 ) -> Iterator[WrongNeighbour]:
     """Yield the wrong entries of one interface, which is in the network."""
+    # An endpoint of a stopped container holds no address: its entry leads to the container that has it now.
     holders = {a: e for e in snapshot.endpoints_of(network) if e.state == "active" for a in e.addresses}
     for entry in seen.neighbours or ():
         holder = holders.get(entry.address)
@@ -110,6 +113,7 @@ def _station(
     for endpoint in snapshot.endpoints_of(network):
         if endpoint.state == "active" and endpoint.mac_address == mac_address:
             return endpoint.container_name, port
+    # A program that clones a MAC address, such as one for virtual machines, can be on the host itself.
     for link in _interfaces(host):
         if link.mac_address == mac_address:
             return f"the host's {link.name}", port
@@ -128,6 +132,8 @@ def neighbour_finding(wrong: WrongNeighbour, place: Component, container: Contai
         "station": wrong.station,
         "port": wrong.port,
     }
+    # A permanent entry was written by hand, so the entry is at fault. A learnt one was believed from an answer, so the
+    # station that answered is.
     if entry.state == "permanent" or wrong.station is None:
         whose = "The host" if container is None else place.name
         message = (
@@ -158,6 +164,7 @@ def duplicates(snapshot: Snapshot, observations: Observations) -> Iterator[Findi
     """Find addresses of endpoints that another container on the network, or the host's end of it, has as well."""
     for container in snapshot.containers:
         seen = observations.inside.get(container.id)
+        # Such a container has the addresses of the host or of another container, and they are no duplicates.
         if seen is None or container.host_mode or container.shares_with:
             continue
         own = {endpoint.network_id for endpoint in container.endpoints}
@@ -192,6 +199,7 @@ def _duplicate(holder: Endpoint, address: str, other: Component, interface: str,
 def _addresses(interfaces: tuple[Interface, ...] | None) -> Iterator[tuple[str, str]]:
     for interface in interfaces or ():
         for address in interface.addresses:
+            # Link-local addresses repeat on every interface by design.
             if address.scope == "global":
                 yield interface.name, address.address
 

@@ -110,6 +110,8 @@ class Dump:
 
     def stale(self) -> Iterator[StaleRule]:
         """Yield the translations that lead to an address at which no container publishes the port."""
+        # Any address of the container counts: the engine moves a port when the container's default route moves, and for
+        # a moment the snapshot and the rules can name different networks.
         publishers = {
             (port.protocol, port.host_port, address)
             for container in self.snapshot.containers
@@ -120,6 +122,7 @@ class Dump:
         for one in self.translations:
             key = (one.protocol, one.host_port, one.address)
             if key not in publishers and self._is_in_a_bridge(one.address):
+                # Another container may have the address by now. It then gets the traffic of the one that left.
                 holders = self.snapshot.holders_by_address.get(one.address, ())
                 holder = holders[0].container_name if holders else None
                 command = self.deletion(one.rule)
@@ -160,6 +163,7 @@ class Dump:
         """Yield each bridge network of the family with the name of its bridge and its subnet."""
         release = self.state.observations.engine_version
         for network in self.snapshot.networks:
+            # An overlay's bridge is in a namespace of its own, and a configuration is no network.
             if not network.bridge_name or network.scope != "local" or network.config_only:
                 continue
             mode = gateway_mode(network, self.version)
@@ -195,6 +199,7 @@ class Dump:
 
     def translated(self, one: Published) -> Translation | None:
         """Return the rule that translates the port to any address of the container."""
+        # The translation may lead to another endpoint than the default one: home_of() finds out to which.
         own = {address for endpoint in one.container.endpoints for address in endpoint.addresses}
         for found in self.translations:
             if (found.protocol, found.host_port) == (one.port.protocol, one.host_port) and found.address in own:
@@ -222,5 +227,6 @@ def _translations(rules: Iterator[Rule]) -> Iterator[Translation]:
         effect = next((effect for effect in rule.effects if effect.kind == "dnat" and effect.address), None)
         named = {match.key: match for match in rule.matches}
         ports, protocol = named.get("destination-port"), named.get("protocol")
+        # A rule without a port or protocol is not one of the engine's: each of those translates one port.
         if effect is not None and effect.address and ports and ports.ranges and protocol and protocol.words:
             yield Translation(rule, protocol.words[0], ports.ranges[0][0], effect.address, effect.port)

@@ -39,6 +39,8 @@ class IptablesRules(Dump):
             key: tuple(text.split(" ", 2)[2] if text.count(" ") > 1 else "" for *_, text in chain.rules)
             for key, chain in self._chains.items()
         }
+        # Docker 28 moved its rules out of FORWARD into DOCKER-FORWARD, so that rules of others keep their place. The
+        # chains that are there say which shape the engine writes.
         self._forward = "DOCKER-FORWARD" if ("filter", "DOCKER-FORWARD") in self._chains else "FORWARD"
         self._internal = "DOCKER-INTERNAL" if self._has_chain("DOCKER-INTERNAL") else "DOCKER-ISOLATION-STAGE-1"
 
@@ -97,12 +99,15 @@ class IptablesRules(Dump):
 
     def _jumps(self) -> Iterator[Expected]:
         stage = "-j DOCKER-INTERNAL" if not self._has_stages else "-j DOCKER-ISOLATION-STAGE-1"
+        # Order matters only against rules of others, so each rule is expected somewhere in its chain. ``first`` decides
+        # only where it is written again.
         yield Expected(ISOLATION, "filter", self._forward, stage, first=True)
         if self._is_new:
             yield Expected(NETWORK, "filter", "DOCKER-FORWARD", "-j DOCKER-CT", first=True)
             yield Expected(NETWORK, "filter", "DOCKER-FORWARD", "-j DOCKER-BRIDGE")
             yield Expected(NETWORK, "filter", "FORWARD", "-j DOCKER-FORWARD", first=True)
         yield Expected(NETWORK, "filter", "FORWARD", "-j DOCKER-USER", first=True)
+        # OUTPUT calls the chain as well, but with or without the loopback, depending on docker-proxy.
         yield Expected(NETWORK, "nat", "PREROUTING", "-m addrtype --dst-type LOCAL -j DOCKER")
 
     def _of_network(self, network: Network, bridge: str, subnet: str) -> Iterator[Expected]:
@@ -122,11 +127,13 @@ class IptablesRules(Dump):
                 ISOLATION, "filter", stages[0], f"-i {bridge} ! -o {bridge} -j {stages[1]}", first=not self._is_new
             )
         if masquerades(network) and mode != "routed":
+            # The option host_ipv4 fixes the address that others see. Otherwise the kernel takes that of the way out.
             source = network.options.get(f"com.docker.network.host_ipv{self.version}")
             target = f"SNAT --to-source {source}" if source else "MASQUERADE"
             yield Expected(NETWORK, "nat", "POSTROUTING", f"-s {subnet} ! -o {bridge} -j {target}", first=True)
 
     def _internal_rules(self, network: Network, bridge: str, subnet: str, within: str) -> Iterator[Expected]:
+        # ip6tables names the bridge twice: link-local packets between the containers have addresses outside the subnet.
         to, of = ("", "") if self.version == IPV4 else (f"! -i {bridge} ", f" ! -o {bridge}")
         for text in (f"! -s {subnet} {to}-o {bridge} -j DROP", f"! -d {subnet} -i {bridge}{of} -j DROP"):
             yield Expected(ISOLATION, "filter", self._internal, text, first=True)
@@ -138,6 +145,7 @@ class IptablesRules(Dump):
         return Expected(ISOLATION, "filter", self._forward, f"{within} DROP")
 
     def _old_rules(self, network: Network, bridge: str, within: str) -> Iterator[Expected]:
+        # Before Docker 28 each bridge has four rules in FORWARD: answers, published ports, the way out, and icc.
         yield Expected(NETWORK, "filter", "FORWARD", f"-o {bridge} {_ESTABLISHED}")
         yield Expected(NETWORK, "filter", "FORWARD", f"-o {bridge} -j DOCKER")
         yield Expected(NETWORK, "filter", "FORWARD", f"-i {bridge} ! -o {bridge} -j ACCEPT")
@@ -151,12 +159,15 @@ class IptablesRules(Dump):
         else:
             yield Expected(ISOLATION, "filter", "DOCKER-FORWARD", f"{within} DROP")
             yield Expected(NETWORK, "filter", "DOCKER-FORWARD", f"-i {bridge} ! -o {bridge} -j ACCEPT")
+        # Since Docker 28 the chain DOCKER ends with a drop for each bridge. Before, the policy of FORWARD did that
+        # work, and a host with policy ACCEPT let its neighbours in.
         others = f"! -i {bridge} -o {bridge} -j"
         if mode == "nat-unprotected":
             yield Expected(NETWORK, "filter", "DOCKER", f"{others} ACCEPT")
         else:
             yield Expected(ISOLATION, "filter", "DOCKER", f"{others} DROP")
         if mode == "routed":
+            # As with nftables: a routed network must answer ping and get messages about the path MTU.
             icmp = f"-o {bridge} -p {_ICMP[self.version]} -j ACCEPT"
             yield Expected(NETWORK, "filter", "DOCKER", icmp, first=True)
             if self._has_stages:
@@ -171,6 +182,7 @@ class IptablesRules(Dump):
             text = self._translation(one)
             yield self.missing_translation(one, f"-A DOCKER {text}", f"{PROGRAM[self.version]} -t nat -A DOCKER {text}")
         if gateway_mode(one.network, self.version) != "nat-unprotected":
+            # iptables-save prints the match of the protocol twice, as an option and as a module.
             to = f"-d {one.address}/{BITS[self.version]} ! -i {bridge} -o {bridge} -p {protocol} -m {protocol}"
             text = f"{to} --dport {one.port.container_port} -j ACCEPT"
             accept = Expected(PORT, "filter", "DOCKER", text, first=True)
@@ -178,6 +190,7 @@ class IptablesRules(Dump):
 
     def _translation(self, one: Published) -> str:
         protocol = one.port.protocol
+        # The rules before Docker 28 have no such exception.
         parts = ["! -s fe80::/10"] if self.version == IPV6 and self._is_new else []
         if one.port.host_ip not in {"", "0.0.0.0", "::"}:
             parts.append(f"-d {one.port.host_ip}/{BITS[self.version]}")
@@ -226,8 +239,11 @@ class IptablesRules(Dump):
         """Yield the rules that are there more than once."""
         bridges = {network.bridge_name for network in self.snapshot.networks if network.bridge_name}
         for (table, name), texts in self._texts.items():
+            # This chain belongs to the user, and Docker writes at most its RETURN.
             if name == "DOCKER-USER":
                 continue
+            # In chains that Docker shares with others, a rule counts as Docker's if it names one of its chains or
+            # bridges.
             own = name.startswith("DOCKER")
             for text, copies in Counter(texts).items():
                 if copies > 1 and (own or "-j DOCKER" in text or bridges & set(text.split())):

@@ -22,6 +22,7 @@ from bridgework.analysis.routing import gateway_mode, masquerades
 from bridgework.firewall.ruleset import Rule, Table
 from bridgework.model.snapshot import Network
 
+# Docker writes a comment behind many rules, for people. It decides nothing, so it is not compared.
 _COMMENT = re.compile(r' comment ".*"$')
 
 
@@ -55,6 +56,7 @@ class NativeRules(Dump):
         if expected.text in self._texts.get(expected.chain, ()):
             return
         chain = f"{self._where} {expected.chain}"
+        # A chain without a hook needs no more than its name.
         made = () if expected.chain in self._texts else (f"nft add chain {chain}",)
         verb = "insert" if expected.first else "add"
         written = (*made, f"nft {verb} rule {chain} {expected.text}")
@@ -62,6 +64,8 @@ class NativeRules(Dump):
         yield MissingRule(expected.code, self.version, expected.text, written, network, container, port)
 
     def _missing_jumps(self, network: Network, bridge: str) -> Iterator[MissingRule]:
+        # filter-FORWARD does not jump itself: it looks up the bridge in a map of verdicts, whose elements are the
+        # jumps. The reader of nft's JSON makes one rule of each element (firewall/nft_json.py).
         for base, way in (("filter-FORWARD", "filter-forward-in"), ("filter-FORWARD", "filter-forward-out")):
             called = f"{way}__{bridge}"
             chain = self._table.chains.get(base)
@@ -74,18 +78,24 @@ class NativeRules(Dump):
 
     def _of_network(self, network: Network, bridge: str, subnet: str) -> Iterator[Expected]:
         inward, outward = f"filter-forward-in__{bridge}", f"filter-forward-out__{bridge}"
+        # With icc off, Docker drops what goes from the bridge to itself, so that rule isolates. With icc on, it accepts
+        # it.
         mode, verdict = gateway_mode(network, self.version), "accept" if network.inter_container_enabled else "drop"
         icc = NETWORK if network.inter_container_enabled else ISOLATION
         established = "ct state established,related accept"
         if network.internal:
+            # An internal network has no rules for ports and no address translation: all that leaves or enters is
+            # dropped.
             yield Expected(icc, "", inward, verdict)
             yield Expected(ISOLATION, "", inward, f"iifname != {bridge} drop", first=True)
             yield Expected(ISOLATION, "", outward, f"oifname != {bridge} drop", first=True)
         else:
+            # The last rule of the chain decides about packets from outside for ports that are not published.
             last = (NETWORK, "accept") if mode == "nat-unprotected" else (ISOLATION, "drop")
             yield Expected(last[0], "", inward, last[1])
             yield Expected(NETWORK, "", outward, "accept")
             yield Expected(icc, "", inward, f"iifname {bridge} {verdict}", first=True)
+            # In mode routed, others reach the containers by their addresses, so path MTU discovery and ping must work.
             if mode == "routed":
                 icmp = "ip protocol icmp accept" if self.version == IPV4 else "l4proto ipv6-icmp accept"
                 yield Expected(NETWORK, "", inward, icmp, first=True)
@@ -95,6 +105,7 @@ class NativeRules(Dump):
                 text = f"oifname != {bridge} {FAMILY[self.version]} saddr {subnet} {target}"
                 yield Expected(NETWORK, "", f"nat-postrouting-out__{bridge}", text)
         for chain in (inward, outward):
+            # Answers pass before all else. The rule stands first because most packets belong to a known connection.
             yield Expected(NETWORK, "", chain, established, first=True)
 
     def _of_port(self, published: Published) -> Iterator[MissingRule]:
@@ -105,13 +116,16 @@ class NativeRules(Dump):
             chain = f"{self._where} nat-prerouting-and-output"
             yield self.missing_translation(one, text, f"nft add rule {chain} {text}")
         if gateway_mode(one.network, self.version) != "nat-unprotected":
+            # The packet already has the container's address and port here, because prerouting comes before forward.
             text = f"{family} daddr {one.address} {protocol} dport {one.port.container_port} accept"
             chain = f"filter-forward-in__{one.network.bridge_name}"
             yield from self._unless_there(Expected(PORT, "", chain, text, first=True), one.network, one)
 
     def _translation(self, one: Published) -> str:
         family = FAMILY[self.version]
+        # With docker-proxy, a container reaches ports of its own bridge's containers by the proxy, not by DNAT.
         parts = [f"iifname != {one.network.bridge_name}"] if self.state.observations.userland_proxy is not False else []
+        # A link-local source has no meaning behind the host, so docker-proxy serves such clients.
         parts += ["ip6 saddr != fe80::/10"] if self.version == IPV6 else []
         if one.port.host_ip not in {"", "0.0.0.0", "::"}:
             parts.append(f"{family} daddr {one.port.host_ip}")
@@ -122,6 +136,7 @@ class NativeRules(Dump):
         family = FAMILY[self.version]
         guarded = [text for text in raw if text.startswith(f"{family} daddr") and text.endswith("drop")]
         for network, bridge, _ in self.networks():
+            # Only networks of mode nat hide their containers' addresses. An internal one has its own drops in filter.
             if network.internal or gateway_mode(network, self.version) != "nat" or not guarded:
                 continue
             for endpoint in self.snapshot.endpoints_of(network):
@@ -130,6 +145,7 @@ class NativeRules(Dump):
                     text = f"{family} daddr {address} iifname != {bridge} drop"
                     yield from self._unless_there(Expected(ISOLATION, "", "raw-PREROUTING", text), network)
         for one in self.published() if raw else ():
+            # A port on 127.0.0.1 is for the host alone, but DNAT would also take a neighbour's packet to that address.
             if one.port.host_ip.startswith("127."):
                 to = f"iifname != lo ip daddr {one.port.host_ip} {one.port.protocol} dport {one.host_port} drop"
                 yield from self._unless_there(Expected(ISOLATION, "", "raw-PREROUTING", to), one.network, one)
