@@ -9,6 +9,10 @@
  */
 import { plural } from "./dom.js";
 import { addressOf, caption, HOST, isDrawn, NOWHERE, portsOf, words } from "./model.js";
+import { segments, wayOf } from "./routes.js";
+
+/** A chip that is higher has a line for the veth. */
+const WITHOUT_VETH = 50;
 
 /**
  * @param {Model} model
@@ -21,8 +25,9 @@ export function elementsOf(model, layout) {
   const host = boxes.get(HOST);
   return [
     ...layout.boxes.flatMap((box) => boxElements(box, model)),
-    ...layout.chips.flatMap((chip) => chipElements(chip, layout.roomy)),
-    ...model.containers.flatMap((container) => ties(container, placed, boxes)),
+    ...layout.chips.flatMap((chip) => chipElements(chip, layout.roomy, model)),
+    ...links(model, layout, boxes),
+    ...model.containers.flatMap((container) => shares(container, placed)),
     ...layout.boxes.flatMap((box) => (host && box.network?.bridge_name ? [grounding(box, host)] : [])),
   ];
 }
@@ -58,57 +63,84 @@ function underTitle(box, model) {
 export const stateOf = (container) => (container.state === "paused" ? "paused" : container.running ? "running" : "stopped");
 
 /**
+ * Why a container has no address of its own.
+ * @param {Container} container
+ * @param {Model} model
+ */
+function modeOf({ hostMode, sharesWith }, model) {
+  if (hostMode) return "host mode";
+  return sharesWith === null ? "no address" : `network of ${model.known(sharesWith)?.name ?? "a container that is gone"}`;
+}
+
+/**
  * A container, or an interface of the host.
  * @param {Chip} chip
  * @param {boolean} roomy
+ * @param {Model} model
  * @returns {Element[]}
  */
-function chipElements({ item, x, y, width, height }, roomy) {
+function chipElements({ item, x, y, width, height }, roomy, model) {
   const container = item.kind === "container" ? item : null;
   const thing = container && { id: item.id, kind: "container" };
   const state = container ? stateOf(container) : "interface";
   const left = x - width / 2 + (roomy ? 14 : 11);
-  const top = y - (height > 60 ? 9 : 0);
+  const top = y - (height > WITHOUT_VETH ? 8 : 0);
   const room = width - (roomy ? 22 : 16);
-  const under = item.kind === "container" ? words(item.running ? addressOf(item) : item.state, portsOf(item)) : words(...(item.addresses ?? []));
+  const under = item.kind === "container" ? words(item.running ? addressOf(item) || modeOf(item, model) : item.state, portsOf(item)) : words(...(item.addresses ?? []));
   const wires = (container?.endpoints ?? []).filter((one) => one.veth).sort((one) => (one.network.id === container?.home ? -1 : 1));
   const [wire] = wires;
   /** @type {Element[]} */
   const elements = [
     { data: { id: item.id, width, height, thing }, classes: `chip ${item.kind} ${state}`, position: { x, y } },
-    { data: { id: `name:${item.id}`, label: item.name, room, thing }, classes: `name sub ${state}`, position: { x: left, y: roomy ? top - 8 : y } },
+    { data: { id: `name:${item.id}`, label: item.name, room, thing }, classes: `name sub ${state}`, position: { x: left, y: roomy ? top - 9 : y } },
   ];
   if (roomy) {
-    elements.push({ data: { id: `sub:${item.id}`, label: under || "no address", room, thing }, classes: "address sub", position: { x: left, y: top + 10 } });
+    elements.push({ data: { id: `sub:${item.id}`, label: under, room, thing }, classes: "address sub", position: { x: left, y: top + 8 } });
   }
-  if (roomy && wire) {
+  if (height > WITHOUT_VETH && wire) {
     const label = `${wire.interface} ↔ ${wire.veth}${wires.length > 1 ? ` +${wires.length - 1}` : ""}`;
-    elements.push({ data: { id: `veth:${item.id}`, label, room, thing }, classes: "address sub veth", position: { x: left, y: top + 27 } });
+    elements.push({ data: { id: `veth:${item.id}`, label, room, thing }, classes: "address sub veth", position: { x: left, y: top + 24 } });
   }
   return elements;
 }
 
 /**
- * Lines from a container to its networks other than its home, and to the container whose network it shares.
- * @param {Container} container
- * @param {Set<string>} placed
+ * Lines from each container to its networks other than its home, around the boxes between.
+ * @param {Model} model
+ * @param {Layout} layout
  * @param {Map<string, Box>} boxes
  * @returns {Element[]}
  */
-function ties(container, placed, boxes) {
-  if (!placed.has(container.id)) return [];
-  const others = container.endpoints.filter((one) => isDrawn(one.network) && one.network.id !== container.home && boxes.has(one.network.id));
-  const lines = others.map((one) => ({
-    data: { id: `${container.id}>${one.network.id}`, source: container.id, target: `box:${one.network.id}`, label: one.ipv4_address ?? "" },
-    classes: "link",
-  }));
-  if (container.sharesWith !== null && placed.has(container.sharesWith)) {
-    lines.push({
-      data: { id: `${container.id}=${container.sharesWith}`, source: container.id, target: container.sharesWith, label: container.shareState === "stale" ? "cut off" : "shares" },
-      classes: `share ${container.shareState}`,
+function links({ containers }, { chips, boxes: all, size }, boxes) {
+  const chipOf = new Map(chips.map((chip) => [chip.item.id, chip]));
+  const room = { gap: size.between, head: size.head };
+  let lane = 0;
+  return containers.flatMap((container) => {
+    const [chip, home] = [chipOf.get(container.id), boxes.get(container.home)];
+    return container.endpoints.flatMap(({ network, ipv4_address: label }) => {
+      const target = boxes.get(network.id);
+      if (!chip || !home || !target || target === home || !isDrawn(network)) return [];
+      const { weights, distances, to } = segments(wayOf({ x: chip.x, y: chip.y }, home, target, all, room, lane));
+      lane += 1;
+      const end = `${to.x - target.x}px ${to.y - target.y}px`;
+      return [{
+        data: { id: `${container.id}>${network.id}`, source: container.id, target: `box:${network.id}`, label: label ?? "", weights, distances, end },
+        classes: weights.length ? "link bent" : "link",
+      }];
     });
-  }
-  return lines;
+  });
+}
+
+/**
+ * A line to the container whose network a container shares.
+ * @param {Container} container
+ * @param {Set<string>} placed
+ * @returns {Element[]}
+ */
+function shares({ id, sharesWith, shareState }, placed) {
+  if (sharesWith === null || !placed.has(id) || !placed.has(sharesWith)) return [];
+  const label = shareState === "stale" ? "cut off" : "";
+  return [{ data: { id: `${id}=${sharesWith}`, source: id, target: sharesWith, label }, classes: `share ${shareState}` }];
 }
 
 /**

@@ -1,28 +1,34 @@
 /**
  * Where everything is drawn. Each network is a box with its containers in a grid. The boxes are in rows, and the host is
- * below them. The result depends only on the engine's state and the view's size, so the picture stays the same.
+ * below them. What was drawn before keeps its place while others come and go (`changed`); otherwise the result depends
+ * only on the engine's state and the view's size.
  *
  * @import { Container, EngineModel, Interface, Network } from "./model.js"
  * @typedef {{chip: [number, number], gap: number, pad: number, head: number, between: number, foot: number, least: number, most: number}} Size
  *   in pixels at zoom 1
  * @typedef {{width: number, height: number}} View
  * @typedef {{id: string, name: string, network?: Network, inside: (Container | Interface)[]}} District
- * @typedef {District & {columns: number, width: number, height: number}} Block a district with its measures
+ * @typedef {District & {columns: number, slots: (string | null)[], width: number, height: number}} Block a district with its
+ *   measures; each slot of its grid holds an id, or nothing where something was removed
  * @typedef {Block & {x: number, y: number}} Placed the corner at the top left
  * @typedef {{blocks: Placed[], host: Placed, width: number, height: number}} Arrangement
  * @typedef {{id: string, name: string, network?: Network, width: number, height: number, x: number, y: number}} Box
  * @typedef {{item: Container | Interface, width: number, height: number, x: number, y: number}} Chip
- * @typedef {{boxes: Box[], chips: Chip[], width: number, height: number, roomy: boolean, size: Size}} Layout
+ * @typedef {{boxes: Box[], chips: Chip[], width: number, height: number, roomy: boolean, size: Size, arranged: Arrangement}} Layout
  *   positions are centres, as cytoscape wants them
  */
+import { gridded, grounded, measured } from "./blocks.js";
 import { compare, HOST, isDrawn, NOWHERE } from "./model.js";
+import { changed } from "./stay.js";
 
 /** With more containers than this, they are drawn small, without addresses and veths. */
 export const ROOMY_UP_TO = 40;
+/** The smallest text at zoom 1, which the view must not make smaller than can be read. */
+const [TEXT, READABLE] = [11.5, 11];
 /** @type {Record<"roomy" | "wired" | "dense", Size>} `wired` has a line more, for the veth */
 const SIZES = {
-  roomy: { chip: [186, 48], gap: 24, pad: 18, head: 58, between: 40, foot: 24, least: 280, most: 186 },
-  wired: { chip: [186, 66], gap: 24, pad: 18, head: 58, between: 40, foot: 24, least: 280, most: 186 },
+  wired: { chip: [172, 60], gap: 12, pad: 14, head: 50, between: 30, foot: 4, least: 212, most: 186 },
+  roomy: { chip: [184, 40], gap: 10, pad: 14, head: 50, between: 28, foot: 4, least: 212, most: 186 },
   dense: { chip: [108, 25], gap: 5, pad: 11, head: 48, between: 18, foot: 0, least: 240, most: 170 },
 };
 /** The first one is kept unless another makes the whole 2 % larger. */
@@ -32,19 +38,48 @@ const MOST_WIDENED = 0.6;
 /**
  * @param {EngineModel} model
  * @param {View} view
+ * @param {Layout | null} [before] what is drawn now, whose places are kept; null arranges everything anew
  * @returns {Layout}
  */
-export function place(model, view) {
-  const roomy = model.containers.length <= ROOMY_UP_TO;
-  const wired = model.containers.some((container) => container.endpoints.some((endpoint) => endpoint.veth));
-  const size = roomy ? (wired ? SIZES.wired : SIZES.roomy) : SIZES.dense;
+export function place(model, view, before = null) {
   const { districts, host } = districtsOf(model);
+  if (before && sizesFor(model).includes(before.size)) return placed(changed(before.arranged, [...districts, host], before.size), before.size);
+  const tried = sizesFor(model).map((size) => ({ size, ...arranged(districts, host, size, view) }));
+  const fit = tried.find(({ zoom }) => zoom * TEXT >= READABLE) ?? tried.reduce((least, one) => (one.zoom > least.zoom ? one : least));
+  return placed(fit, fit.size);
+}
+
+/**
+ * The sizes that have room for what is known of the containers, the largest first.
+ * @param {EngineModel} model
+ */
+function sizesFor({ containers }) {
+  if (containers.length > ROOMY_UP_TO) return [SIZES.dense];
+  const wired = containers.some((container) => container.endpoints.some((endpoint) => endpoint.veth));
+  return wired ? [SIZES.wired, SIZES.roomy, SIZES.dense] : [SIZES.roomy, SIZES.dense];
+}
+
+/**
+ * @param {District[]} districts
+ * @param {District} host
+ * @param {Size} size
+ * @param {View} view
+ */
+function arranged(districts, host, size, view) {
   const tried = ASPECTS.map((aspect) => best(districts.map((one) => measured(one, size, aspect)), host, size, view));
-  const arranged = tried.reduce((found, one) => (one.zoom > found.zoom * 1.02 ? one : found));
-  const chips = [...arranged.blocks, arranged.host].flatMap((block) => gridded(block, size));
-  const boxes = [...arranged.blocks, arranged.host].map(({ id, name, network, x, y, width, height }) => (
-    { id, name, ...(network && { network }), width, height, x: x + width / 2, y: y + height / 2 }));
-  return { boxes, chips, width: arranged.width, height: arranged.height, roomy, size };
+  return tried.reduce((found, one) => (one.zoom > found.zoom * 1.02 ? one : found));
+}
+
+/**
+ * @param {Arrangement} found
+ * @param {Size} size
+ * @returns {Layout}
+ */
+function placed(found, size) {
+  const blocks = [...found.blocks, found.host];
+  const boxes = blocks.map(({ id, name, network, x, y, width, height }) => ({ id, name, ...(network && { network }), width, height, x: x + width / 2, y: y + height / 2 }));
+  const chips = blocks.flatMap((block) => gridded(block, size));
+  return { boxes, chips, width: found.width, height: found.height, roomy: size !== SIZES.dense, size, arranged: found };
 }
 
 /**
@@ -61,36 +96,6 @@ function districtsOf(model) {
   const found = new Map([...boxes, nowhere, host].map((box) => [box.id, box]));
   for (const container of [...model.containers].sort(compare)) found.get(container.home)?.inside.push(container);
   return { districts: nowhere.inside.length ? [...boxes, nowhere] : boxes, host };
-}
-
-/**
- * @param {District} district
- * @param {Size} size
- * @param {number} aspect width by height of the grid that is wanted
- */
-function measured(district, size, aspect) {
-  const count = district.inside.length;
-  const [width, height] = size.chip;
-  const ideal = Math.sqrt((count * aspect * (height + size.gap)) / (width + size.gap));
-  return withColumns(district, size, Math.max(Math.min(count, 2), Math.min(count, Math.round(ideal))));
-}
-
-/**
- * @param {District} district
- * @param {Size} size
- * @param {number} columns
- * @returns {Block}
- */
-function withColumns(district, size, columns) {
-  const [width, height] = size.chip;
-  const rows = Math.ceil(district.inside.length / columns);
-  const inner = rows ? rows * (height + size.gap) - size.gap + size.foot : 0;
-  return {
-    ...district,
-    columns,
-    width: Math.max(size.least, columns * (width + size.gap) - size.gap + 2 * size.pad),
-    height: size.head + inner + size.pad,
-  };
 }
 
 /**
@@ -171,33 +176,4 @@ function column(first, waiting, rowHeight, size) {
     below += next.height + size.between;
   }
   return { width: first.width, stack };
-}
-
-/**
- * The host, as wide as everything above it.
- * @param {District} host
- * @param {Size} size
- * @param {number} width
- */
-function grounded(host, size, width) {
-  const fitting = Math.max(1, Math.floor((width - 2 * size.pad + size.gap) / (size.chip[0] + size.gap)));
-  return { ...withColumns(host, size, Math.min(fitting, Math.max(1, host.inside.length))), width };
-}
-
-/**
- * @param {Placed} block
- * @param {Size} size
- * @returns {Chip[]}
- */
-function gridded(block, size) {
-  const inner = block.width - 2 * size.pad + size.gap;
-  const width = Math.min(size.most, inner / block.columns - size.gap);
-  const [, height] = size.chip;
-  return block.inside.map((item, index) => ({
-    item,
-    width,
-    height,
-    x: block.x + size.pad + (index % block.columns) * (width + size.gap) + width / 2,
-    y: block.y + size.head + Math.floor(index / block.columns) * (height + size.gap) + height / 2,
-  }));
 }

@@ -192,8 +192,8 @@ session.on("token-refused", ({ message }) => leave(message));
 projects.addEventListener("change", () => {
   relink({ project: projects.value });
   if (!graph) return;
-  picture.fit();
   showGraph(graph);
+  picture.arrange();
 });
 byId("jump").addEventListener("click", (event) => {
   event.preventDefault(); // the address holds what is asked, not a place on the page

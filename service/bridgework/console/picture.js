@@ -4,6 +4,7 @@
  * @import { Core, NodeSingular } from "cytoscape"
  * @import { Element } from "./elements.js"
  * @import { Keep } from "./explore.js"
+ * @import { Layout } from "./layout.js"
  * @import { Model, Thing } from "./model.js"
  * @typedef {{source: string, target?: string | undefined, verdict: Api["Verdict"], label: string}} Journey a check as an arrow
  */
@@ -34,8 +35,8 @@ export class Picture extends Emitter {
   #selected = null;
   /** @type {Journey | null} */
   #journey = null;
-  /** @type {{w: number, h: number} | null} */
-  #extent = null;
+  /** @type {Layout | null} */
+  #layout = null;
   #later = 0;
 
   constructor() {
@@ -52,7 +53,7 @@ export class Picture extends Emitter {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(this.#model));
     byId("zoom-in").addEventListener("click", () => this.#zoom(1.3));
     byId("zoom-out").addEventListener("click", () => this.#zoom(1 / 1.3));
-    byId("zoom-fit").addEventListener("click", () => this.fit());
+    byId("zoom-fit").addEventListener("click", () => this.arrange());
   }
 
   /**
@@ -63,14 +64,14 @@ export class Picture extends Emitter {
     this.#model = model;
     if (!model || !this.#frame.clientWidth) return;
     const view = { width: this.#frame.clientWidth - 2 * MARGIN, height: this.#frame.clientHeight - MARGIN - FOOT };
-    const layout = place(model, view);
+    const layout = place(model, view, this.#layout);
     const wanted = new Map(elementsOf(model, layout).map((element) => [element.data.id, element]));
     this.#cy.batch(() => {
       this.#cy.elements().filter((element) => !wanted.has(element.id()) && element.id() !== "journey").remove();
       for (const element of wanted.values()) this.#put(element);
       this.#cy.style(styleFor(layout.roomy));
     });
-    this.#extent = { w: layout.width, h: layout.height };
+    this.#layout = layout;
     this.#mark();
     if (!this.#moved) this.fit();
   }
@@ -89,11 +90,17 @@ export class Picture extends Emitter {
     else known.stop().animate({ position: element.position }, { duration: 250 });
   }
 
+  /** Give everything a new place, and show the whole picture. */
+  arrange() {
+    this.#moved = false;
+    this.#layout = null;
+    this.draw(this.#model);
+  }
+
   /** Show the whole picture, enlarged by at most LARGEST. */
   fit() {
-    this.#moved = false;
-    if (!this.#extent) return;
-    const { w, h: height } = this.#extent;
+    if (!this.#layout) return;
+    const { width: w, height } = this.#layout;
     const [width, tall] = [this.#cy.width(), this.#cy.height()];
     const zoom = Math.min((width - 2 * MARGIN) / w, (tall - MARGIN - FOOT) / height, LARGEST);
     this.#cy.viewport({ zoom, pan: { x: (width - w * zoom) / 2, y: (tall - height * zoom + MARGIN - FOOT) / 2 } });
@@ -109,7 +116,10 @@ export class Picture extends Emitter {
   #resized() {
     this.#cy.resize();
     clearTimeout(this.#later);
-    this.#later = setTimeout(() => this.draw(this.#model), 120);
+    this.#later = setTimeout(() => {
+      if (this.#moved) return;
+      this.arrange();
+    }, 120);
   }
 
   /** @param {Core | NodeSingular} target */

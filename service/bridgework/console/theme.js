@@ -46,15 +46,23 @@ export function styleFor(roomy) {
     { selector: ".under", style: { ...label, ...text, "font-size": 11.5, color: colour("muted") } },
     { selector: ".name", style: { ...label, ...text, "font-size": roomy ? 13 : 12, "font-weight": 500 } },
     { selector: ".name.stopped", style: { color: colour("muted") } },
-    { selector: ".address", style: { ...label, ...text, "font-size": 11, color: colour("muted"), "font-family": "ui-monospace, monospace" } },
+    { selector: ".address", style: { ...label, ...text, "font-size": 11.5, color: colour("muted"), "font-family": "ui-monospace, monospace" } },
     { selector: "edge", style: line },
     { selector: ".ground", style: { "line-color": colour("ground-line"), width: 2, "source-endpoint": "0 50%", "target-endpoint": "data(at)", "z-index": 5 } },
-    { selector: ".link", style: { opacity: roomy ? 0.8 : 0.3, "z-index": 20 } },
+    { selector: ".link", style: { "source-endpoint": "0 0", "target-endpoint": "data(end)", opacity: roomy ? 0.8 : 0.3, "z-index": 20 } },
+    {
+      selector: ".link.bent",
+      style: {
+        "curve-style": "round-segments", "segment-weights": "data(weights)", "segment-distances": "data(distances)", "segment-radii": [7],
+        // The types of cytoscape 3.34 lack this value, which its documentation has.
+        "edge-distances": /** @type {"node-position"} */ (/** @type {string} */ ("endpoints")),
+      },
+    },
     { selector: ".share", style: { ...(roomy ? onLine : {}), "line-style": "dashed", "z-index": roomy ? 35 : 25, "curve-style": "unbundled-bezier", "control-point-distances": 18, "control-point-weights": 0.5 } },
     { selector: ".share.stale, .share.owner-down, .share.owner-gone", style: { "line-color": colour("bad"), color: colour("bad") } },
     { selector: ".dim", style: { opacity: 0.16 } },
     { selector: ".chip.chosen, .box.chosen", style: { "border-width": 2.5, "border-color": colour("accent"), "border-style": "solid" } },
-    { selector: ".link.near, .share.near", style: { ...onLine, opacity: 1, width: 2.5, "line-color": colour("accent"), "z-index": 45 } },
+    { selector: ".link.near, .share.near", style: { ...onLine, opacity: 1, width: 2.5, "line-color": colour("accent"), "z-index": 25 } },
     {
       selector: ".journey",
       style: {
