@@ -1,11 +1,15 @@
 """The host's firewall, as people and the engine write it: what drops is named, and a healthy host is left in peace."""
 
+import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 
 from tests.engines.conftest import engine_with
 from tests.support.api import check, codes, run
+from tests.support.neighbour import ADDRESS, neighbour_of
+from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 
 NFTABLES = {"firewall-backend": "nftables", "ip-forward": False}
@@ -26,16 +30,63 @@ def told(api, code):
     return found
 
 
-def test_an_engine_that_writes_no_rules_is_not_told_to_restart_for_them(tokens_file):
-    with engine_with({"iptables": False, "ip6tables": False}, tokens_file) as (api, _):
+@proves("firewall-not-managed")
+@pytest.mark.parametrize("policy", ["ACCEPT", "DROP"])
+def test_an_engine_that_writes_no_rules_is_told_what_its_networks_lack(tokens_file, policy):
+    settings = {"iptables": False, "ip6tables": False}
+    with (
+        engine_with(settings, tokens_file, probe_allowed_cidrs=("192.0.2.0/24",)) as (api, made),
+        neighbour_of(made),
+    ):
+        raw, outside = Raw(made), {"address": ADDRESS}
         publish(api)
+        raw.in_namespace("iptables", "-P", "FORWARD", policy)
+        found = told(api, "firewall-not-managed")
+        assert found["severity"] == "warning"
+        assert {"front", "back"} <= set(found["evidence"]["networks"])
+        assert found["evidence"]["source"].endswith("/daemon.json")
+        assert not OF_RULES & set(diagnosed(api))
+        answer = check(api, "client", outside, protocol="icmp", timeout_ms=500)
+        assert answer["verdict"] == "unreachable"
+        assert "firewall-not-managed" in codes(answer["findings"])
+        for command in found["remedy"]["commands"]:
+            raw.in_namespace(*shlex.split(command))
+        assert "firewall-not-managed" not in diagnosed(api)
+        answer = check(api, "client", outside, protocol="icmp", timeout_ms=500)
+        assert answer["verdict"] == "reachable"
+        assert "firewall-not-managed" not in codes(answer["findings"])
+        answer = check(api, "client", "web", protocol="icmp", timeout_ms=500)
+        assert answer["predicted"]["verdict"] == answer["verdict"]
+
+
+OF_RULES = {"firewall-rules-missing", "network-rule-missing", "port-rule-missing", "isolation-rule-missing"}
+
+
+def diagnosed(api):
+    return codes(api.get("/v1/diagnostics?limit=1000")["items"])
+
+
+def test_rules_of_an_engine_that_writes_them_were_flushed_for_certain(tokens_file):
+    with engine_with({}, tokens_file) as (api, made):
+        raw = Raw(made)
+        publish(api)
+        for command in ("-F", "-X", "-t nat -F", "-t nat -X", "-t raw -F"):
+            raw.in_namespace("iptables", *command.split())
+        found = told(api, "firewall-rules-missing")
+        assert found["severity"] == "blocking"
+        assert "iptables=false" not in found["message"] + found["remedy"]["summary"]
+
+
+def test_a_setting_that_was_written_after_the_engine_started_proves_nothing(tokens_file):
+    with engine_with({"iptables": False, "ip6tables": False}, tokens_file) as (api, made):
+        publish(api)
+        assert "firewall-not-managed" in diagnosed(api)
+        file = Path("/run", made.name, "daemon.json")
+        file.write_text(file.read_text().replace("false", "true"))
+        Raw(made).in_namespace("iptables", "-N", "another")
         found = told(api, "firewall-rules-missing")
         assert found["severity"] == "warning"
         assert "iptables=false" in found["message"]
-        assert "on purpose" in found["remedy"]["summary"]
-        answer = check(api, "client", "web", protocol="icmp")
-        assert (answer["predicted"]["verdict"], answer["verdict"]) == ("reachable", "reachable")
-        assert answer["findings"] == []
 
 
 def test_a_healthy_engine_with_nftables_rules_misses_none(tokens_file, release):

@@ -33,7 +33,7 @@ _MOOT_ONCE_PASSED = frozenset({"address-tentative", "analysis-limited", "port-no
 # What is found by further probes only, so that no prediction could have it.
 _EXPLAIN_A_SURPRISE = frozenset({"pmtu-blackhole", "vxlan-checksum-offload"})
 # Missing rules of the engine explain a packet that does not pass. Where it passes, the diagnosis tells of them.
-_LEFT_OUT_ONCE_PASSED = frozenset({"firewall-rules-missing"})
+_LEFT_OUT_ONCE_PASSED = frozenset({"firewall-rules-missing", "firewall-not-managed"})
 
 # Predicted reachable, measured unreachable: what each reason says about the layer that the prediction did not see.
 # The word before the colon is the layer.

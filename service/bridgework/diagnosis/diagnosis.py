@@ -33,6 +33,7 @@ Rule = Callable[[View], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
     host_rules.forwarding_is_off,  # ip-forward-off
     host_rules.firewall_is_flushed,  # firewall-rules-missing
+    host_rules.firewall_is_not_managed,  # firewall-not-managed
     host_rules.user_rules_drop,  # user-firewall-drop
     firewall_rules.rules_are_missing,  # port-rule-missing, network-rule-missing, isolation-rule-missing
     firewall_rules.networks_are_not_kept_apart,  # icc-not-enforced

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.docker_rules.not_managed import not_managed
 from bridgework.analysis.rules.host_firewall import native_rules_are_missing, rewrite_rules
 from bridgework.diagnosis.view import View, enumerate_names, interface_is_down
 from bridgework.explanations import HOST, finding, of_container, of_network
@@ -130,14 +132,18 @@ def forwarding_is_off(view: View) -> Iterator[Finding]:
 def firewall_is_flushed(view: View) -> Iterator[Finding]:
     """Find Docker's chains that are gone, or that no hook jumps to."""
     # A flush of the hooks leaves Docker's chains and removes the jumps to them. Where all chains are missing, the
-    # engine may be configured to write none (iptables=false), which its API does not show.
+    # engine may be configured to write none (iptables=false): its API does not show that, and its file is not always
+    # visible.
     chains, rules = _chains(view), view.engine.observations.firewall
     if chains is None or not any(network.bridge_name for network in view.snapshot.networks):
+        return
+    setting = rules.docker.setting if rules is not None else None
+    if setting is not None and not setting.writes:
         return
     running = sum(1 for container in view.snapshot.containers if container.running)
     if view.engine.observations.nftables:
         if rules is not None and rules.docker.ipv4 is False:
-            found = native_rules_are_missing()
+            found = native_rules_are_missing(flushed=setting is not None)
             yield replace(found, evidence={**found.evidence, "affected": running})
         return
     missing = [f"{table} {name}" for table, name in _DOCKER_CHAINS if (table, name) not in chains]
@@ -146,7 +152,7 @@ def firewall_is_flushed(view: View) -> Iterator[Finding]:
         for table, name in _HOOKS
         if (table, name) in chains and not any("DOCKER" in text for _, _, text in chains[table, name].rules)
     ]
-    flushed = any(name == "DOCKER" for _, name in chains)
+    flushed = setting is not None or any(name == "DOCKER" for _, name in chains)
     if not missing and not idle:
         return
     words = f"no chain {missing[0].partition(' ')[2]}" if missing else f"no jump to Docker's chains in {idle[0]}"
@@ -159,6 +165,14 @@ def firewall_is_flushed(view: View) -> Iterator[Finding]:
         remedy=rewrite_rules(flushed=flushed),
         evidence={"missing_chains": missing, "chains_not_called": idle, "affected": running},
     )
+
+
+def firewall_is_not_managed(view: View) -> Iterator[Finding]:
+    """Find networks whose packets do not leave, as the engine writes no rules and no others are there."""
+    found = not_managed(EngineState(view.snapshot, view.engine.observations))
+    if found is not None:
+        running = sum(1 for container in view.snapshot.containers if container.running)
+        yield replace(found, evidence={**found.evidence, "affected": running})
 
 
 def user_rules_drop(view: View) -> Iterator[Finding]:

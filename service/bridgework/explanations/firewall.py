@@ -180,6 +180,20 @@ ROWS = (
         ),
     ),
     Explanation(
+        "firewall-not-managed",
+        WARNING,
+        "The engine is configured to write no firewall rules (iptables=false), and no others do their work: what "
+        "containers send to the outside is dropped, or leaves with an address that no answer finds. Networks are not "
+        "isolated from each other.",
+        "The command line and the daemon.json of the engine's process, and a simulated packet from each network to the "
+        "outside. Where these settings are not visible, the finding is firewall-rules-missing.",
+        "Remove iptables=false and restart the engine, or write the rules yourself; the finding has the commands.",
+        "The engine writes no firewall rules (iptables is false in /etc/docker/daemon.json), and no rule of the host "
+        "translates what leaves simon_network.",
+        seen="Containers reach the host and each other, and nothing outside, since iptables=false is set.",
+        references=(_FIREWALLS, "https://github.com/moby/moby/issues/4737"),
+    ),
+    Explanation(
         "icc-not-enforced",
         WARNING,
         "The network forbids traffic between its containers (enable_icc=false), and they reach each other all the "

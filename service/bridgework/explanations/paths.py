@@ -326,8 +326,8 @@ ROWS = (
         "firewall-rules-missing",
         BLOCKING,
         "Docker's own rules are missing from the host's firewall, for example after a flush. Published ports and "
-        "connections to the outside fail. An engine with iptables=false writes no rules and looks the same; then the "
-        "finding is a warning that names both causes.",
+        "connections to the outside fail. An engine with iptables=false writes no rules and looks the same; where its "
+        "settings are not visible, the finding is a warning that names both causes.",
         "The chains DOCKER and DOCKER-USER of iptables and the jumps to them. With the nftables backend, the table "
         "docker-bridges.",
         "Restart the engine, which writes its rules again. If iptables=false is intended, leave it as it is.",

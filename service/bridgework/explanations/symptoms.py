@@ -88,7 +88,7 @@ _ROWS = (
         "A container does not reach the internet or the LAN",
         f"{_CHECK}, with an `address` outside.",
         _codes("""
-            internal-no-egress ip-forward-off firewall-rules-missing user-firewall-drop
+            internal-no-egress ip-forward-off firewall-rules-missing firewall-not-managed user-firewall-drop
             wrong-default-gateway masquerade-off host-no-route vlan-without-parent network-mode-none
             subnet-overlaps-host-route subnet-hides-public-addresses dns-upstream-failed
             dns-loopback-upstream bridge-address-missing router-advertisements-refused network-rule-missing

@@ -249,12 +249,21 @@ class IpSet:
 
 
 @dataclass(frozen=True, slots=True)
+class FirewallSetting:
+    """Whether the engine's settings let it write its IPv4 rules (``iptables``); ``source`` is the file that says so."""
+
+    writes: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class DockerRules:
     """What the engine keeps on its host to forward packets; ``None`` where it was not visible.
 
     ``ipv4`` and ``ipv6`` say whether its firewall rules for the family exist and are called. ``nftables`` says whether
     they are native nftables rules (table ``docker-bridges``). ``skips_loopback`` says whether its NAT rules leave the
-    host's loopback to docker-proxy. ``proxies`` is the number of docker-proxy processes.
+    host's loopback to docker-proxy. ``proxies`` is the number of docker-proxy processes. ``setting`` is what the
+    engine's settings say.
     """
 
     ipv4: bool | None = None
@@ -262,6 +271,12 @@ class DockerRules:
     nftables: bool = False
     skips_loopback: bool | None = None
     proxies: int | None = None
+    setting: FirewallSetting | None = None
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the engine is configured to write no IPv4 rules."""
+        return self.setting is not None and not self.setting.writes
 
 
 # Compared and hashed by identity: while nothing changes, every question gets the same object. So what is derived from

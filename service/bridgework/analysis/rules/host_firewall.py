@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from bridgework.analysis.attachment import IPV4, EngineState
 from bridgework.analysis.docker_rules import ISOLATION, NETWORK, PORT, MissingRule, missing_rules
+from bridgework.analysis.docker_rules.not_managed import not_managed
 from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, NATIVE_TABLE, owner_of
 from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, of_container, of_network
@@ -27,7 +28,7 @@ _WITHOUT = {
 def chains_are_missing(situation: Situation) -> Findings:
     """Find that the engine's rules are gone after a flush: nothing is translated until it writes them again.
 
-    An engine with ``iptables=false`` looks the same, so the finding names both causes.
+    An engine with ``iptables=false`` looks the same. Where its settings are not visible, the finding names both causes.
     """
     candidate = situation.candidate
     chains = _chains(situation, IPV4)
@@ -35,13 +36,21 @@ def chains_are_missing(situation: Situation) -> Findings:
         return
     if situation.observations.guards(IPV4):
         return
+    rules = situation.observations.firewall
+    setting = rules.docker.setting if rules is not None else None
+    if setting is not None and not setting.writes:
+        # What reaches a container without rules of the engine needs no finding.
+        found = not_managed(situation.state) if candidate.is_outside else None
+        if found is not None:
+            yield found
+        return
     if situation.observations.nftables:
-        yield native_rules_are_missing()
+        yield native_rules_are_missing(flushed=setting is not None)
         return
     forward = next((c for c in chains if (c.table, c.name) == ("filter", _FORWARD)), None)
     policy = forward.policy if forward is not None else "ACCEPT"
     passes = policy != "DROP" or not _is_filtered(situation, candidate)
-    flushed = any(chain.name == "DOCKER" for chain in chains)
+    flushed = setting is not None or any(chain.name == "DOCKER" for chain in chains)
     message = (
         f"The host's chain FORWARD (policy {policy}) has no jump to Docker's chains: the rules were flushed."
         if flushed
@@ -58,15 +67,13 @@ def chains_are_missing(situation: Situation) -> Findings:
     )
 
 
-def native_rules_are_missing() -> Finding:
+def native_rules_are_missing(*, flushed: bool) -> Finding:
     """Make the finding for a missing nftables table of an engine whose backend is nftables."""
-    message = (
-        f"The host's firewall has no table {NATIVE_TABLE}: the engine is configured to write no rules "
-        f"(iptables=false), or they were flushed."
-    )
-    remedy = rewrite_rules(flushed=False)
-    evidence = {"table": NATIVE_TABLE}
-    return finding("firewall-rules-missing", HOST, message, severity=Severity.WARNING, remedy=remedy, evidence=evidence)
+    why = "" if flushed else "the engine is configured to write no rules (iptables=false), or "
+    message = f"The host's firewall has no table {NATIVE_TABLE}: {why}it was deleted."
+    severity = None if flushed else Severity.WARNING
+    remedy, evidence = rewrite_rules(flushed=flushed), {"table": NATIVE_TABLE}
+    return finding("firewall-rules-missing", HOST, message, severity=severity, remedy=remedy, evidence=evidence)
 
 
 def rewrite_rules(*, flushed: bool) -> Remedy:

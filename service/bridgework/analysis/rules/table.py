@@ -136,7 +136,7 @@ WIRE = (
     # A packet that may not be fragmented stops at the first link that is too small.
     Rule(_at(Step.OWN_INTERFACE, "mtu-mismatch"), wire.own_link_is_too_small),
     Rule(_at(Step.THEIR_VETH, "mtu-mismatch"), wire.their_link_is_too_small),
-    Rule(_at(Step.FIREWALL, "firewall-rules-missing"), host_firewall.chains_are_missing),
+    Rule(_at(Step.FIREWALL, "firewall-rules-missing", "firewall-not-managed"), host_firewall.chains_are_missing),
     Rule(_at(Step.FIREWALL, "user-firewall-drop", "bridge-traffic-filtered", LIMIT), in_force.foreign_rule_drops),
     Rule(_at(Step.FIREWALL, "port-rule-missing", "network-rule-missing"), in_force.docker_rule_is_lost),
 )

@@ -33,6 +33,7 @@ from bridgework.probes.kernel.rules_watch import RulesWatch
 from bridgework.probes.kernel.setns import HeldUpError, run_in_thread, run_inside
 from bridgework.probes.kinds.attempts import failed
 from bridgework.probes.runners import checking, observe
+from bridgework.probes.runners.engine_settings import firewall_setting
 from bridgework.probes.trace import session
 from bridgework.telemetry import deadline
 
@@ -209,7 +210,8 @@ class NamespaceRunner:
         before, self._watched = self._watched, watched
         if before is not None:
             before.watch.close()
-        return found
+        setting = firewall_setting(host.pid) if self._pids_visible() else None
+        return replace(found, docker=replace(found.docker, setting=setting))
 
     def namespace_inode(self, place: Place) -> int | None:
         """Return the inode of the place's namespace, which identifies it on this machine; ``None`` if not visible."""
