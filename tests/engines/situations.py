@@ -273,7 +273,9 @@ class World:
         addresses = {name: self.addresses(name) for name in self.places if name != "host"}
         near, far = addresses["plain-two"]["plain", "4"], addresses["other-one"]["other", "4"]
         six, gateway = addresses["dual-two"]["dual", "6"], dict(self.gateways("plain-one"))["4"]
+        six_gateway = dict(self.gateways("dual-one"))["6"]
         published = self.places["plain-one"].host_port, self.places["other-one"].host_port
+        published_six = self.places["dual-one"].host_port, self.places["dual-too-one"].host_port
         asked = [
             *(("plain-one", near, *how) for how in (("icmp", 0), ("tcp", PUBLISHED), ("udp", ECHO))),
             *(("plain-two", addresses["plain-one"]["plain", "4"], *how) for how in (("icmp", 0), ("tcp", PUBLISHED))),
@@ -281,7 +283,10 @@ class World:
             *(("host", near, *how) for how in (("icmp", 0), ("tcp", PUBLISHED), ("udp", ECHO))),
             *(("plain-one", gateway, *how) for how in (("icmp", 0), *(("tcp", port) for port in published))),
             *(("plain-one", gateway, "udp", port + 2) for port in published),
+            *(("plain-one", gateway, "http", port) for port in published),
+            *(("host", "127.0.0.1", *how) for how in (("udp", published[0] + 2), ("http", published[0]))),
             *(("dual-one", six, *how) for how in (("icmp", 0), ("tcp", PUBLISHED))),
+            *(("dual-one", six_gateway, *how) for port in published_six for how in (("http", port), ("udp", port + 2))),
         ]
         for source, address, protocol, port in asked:
             version = "6" if ":" in address else "4"

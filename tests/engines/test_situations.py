@@ -27,11 +27,16 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Foreign:
-    """Rules of another program, and what the finding must say of the one that stops packets."""
+    """Rules or switches of another program, and what the finding must say of the one that stops packets.
+
+    ``everywhere``: it stops some of the packets under each setting.
+    """
 
     add: str
     remove: str
     culprit: dict | None
+    code: str = "user-firewall-drop"
+    everywhere: bool = True
 
 
 FOREIGN = {
@@ -78,7 +83,41 @@ FOREIGN = {
         "iptables -D OUTPUT -d {two}/32 -p tcp -j REJECT",
         {"table": "filter", "chain": "OUTPUT"},
     ),
-    "forwarding off": Foreign("sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1", None),
+    "answers to the host": Foreign(
+        "iptables -I INPUT -s {two}/32 -j DROP",
+        "iptables -D INPUT -s {two}/32 -j DROP",
+        {"table": "filter", "chain": "INPUT"},
+    ),
+    "docker-proxy's own connection": Foreign(
+        "iptables -I OUTPUT -d {one}/32 -j DROP",
+        "iptables -D OUTPUT -d {one}/32 -j DROP",
+        {"table": "filter", "chain": "OUTPUT"},
+    ),
+    "answers to docker-proxy": Foreign(
+        "iptables -I INPUT -s {one}/32 -m conntrack --ctstate ESTABLISHED -j DROP",
+        "iptables -D INPUT -s {one}/32 -m conntrack --ctstate ESTABLISHED -j DROP",
+        {"table": "filter", "chain": "INPUT"},
+    ),
+    "docker-proxy's own IPv6 connection": Foreign(
+        "ip6tables -I OUTPUT -d {six_one}/128 -j REJECT",
+        "ip6tables -D OUTPUT -d {six_one}/128 -j REJECT",
+        {"table": "filter", "chain": "OUTPUT"},
+        everywhere=False,
+    ),
+    "forwarding off": Foreign(
+        "sysctl -qw net.ipv4.ip_forward=0",
+        "sysctl -qw net.ipv4.ip_forward=1",
+        {"net.ipv4.ip_forward": 0},
+        code="ip-forward-off",
+        everywhere=False,
+    ),
+    "IPv6 forwarding off": Foreign(
+        "sysctl -qw net.ipv6.conf.all.forwarding=0",
+        "sysctl -qw net.ipv6.conf.all.forwarding=1",
+        {"net.ipv6.conf.all.forwarding": 0},
+        code="ip-forward-off",
+        everywhere=False,
+    ),
     "opened between two networks": Foreign(
         """iptables -I DOCKER-USER -s {one}/32 -d {other}/32 -j ACCEPT
            iptables -I DOCKER-USER -s {other}/32 -d {one}/32 -j ACCEPT""",
@@ -158,20 +197,23 @@ def test_what_rules_of_others_change_is_predicted_at_first_sight_and_the_rule_is
     assert [str(outcome) for outcome in outcomes if outcome.kind != "right"] == []
     assert surprises == [], "the first prediction is right"
     stopped = [one for one in outcomes if one.truth == "unreachable" and before[one.situation.name] == "reachable"]
-    assert stopped or rules.culprit is None
+    assert stopped or rules.culprit is None or not rules.everywhere
     for outcome in stopped if rules.culprit else ():
-        (found,) = [finding for finding in outcome.findings if finding["code"] == "user-firewall-drop"]
+        (found,) = [finding for finding in outcome.findings if finding["code"] == rules.code]
         said = {**found["evidence"], "message": found["message"]}
         assert rules.culprit.items() <= said.items(), outcome
 
 
 def _names(world):
-    addresses = {name: world.addresses(name) for name in ("plain-one", "plain-two", "other-one", "dual-two")}
+    addresses = {
+        name: world.addresses(name) for name in ("plain-one", "plain-two", "other-one", "dual-one", "dual-two")
+    }
     return {
         "one": addresses["plain-one"]["plain", "4"],
         "two": addresses["plain-two"]["plain", "4"],
         "other": addresses["other-one"]["other", "4"],
         "six": addresses["dual-two"]["dual", "6"],
+        "six_one": addresses["dual-one"]["dual", "6"],
         "published": world.places["other-one"].host_port,
     }
 
@@ -187,7 +229,9 @@ def test_the_predicted_rule_is_the_rule_that_the_kernel_names(world):
             where = f"{step['table']} {step['chain']}: {step['rule'] or step['handle']} => {step['verdict']}"
             agreed += agrees
             if not agrees:
-                differing.append(f"{situation.name}: {'predicted' if step['predicted'] else 'seen'} only: {where}")
+                differing.append(
+                    f"{situation.name}: {'predicted' if step['predicted'] else 'seen'} only: {where} {trace['missing']}"
+                )
     REPORTS.mkdir(parents=True, exist_ok=True)
     report = REPORTS / f"{world.version}-{world.setting}-rules.txt"
     report.write_text("\n".join([f"{agreed} rules agree, {len(differing)} differ", *differing, ""]))

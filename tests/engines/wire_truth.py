@@ -21,7 +21,7 @@ def answered(question):
     """Whether anything answered, the last of a few tries."""
     protocol, address, port = question
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    ask = {"icmp": ping, "tcp": connect, "udp": echo}[protocol]
+    ask = {"icmp": ping, "tcp": connect, "udp": echo, "http": head}[protocol]
     for _ in range(TRIES):
         with contextlib.suppress(OSError):
             if ask(family, address, port):
@@ -42,6 +42,14 @@ def echo(family, address, port):
         sock.connect((address, port))
         sock.send(b"truth")
         return sock.recv(64) == b"truth"
+
+
+def head(family, address, port):
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.settimeout(WAIT_S)
+        sock.connect((address, port))
+        sock.send(b"GET / HTTP/1.0\r\n\r\n")
+        return sock.recv(64).startswith(b"HTTP/")
 
 
 def ping(family, address, _):

@@ -130,6 +130,24 @@ def test_without_forwarding_nothing_passes_from_one_bridge_to_another(value, exp
     assert codes(asked(AT_HOST, rules, userland_proxy=False)) == expected
     assert codes(asked(ask(ONE, TWO), rules)) == []
     assert codes(asked(ask("host", WEB), rules)) == []
+    # A port that is translated to a container on the same bridge is forwarded as well (measured).
+    assert codes(asked(ask(WEB, "address:10.2.0.1", Protocol.TCP, 8080), rules, userland_proxy=False)) == expected
+
+
+@pytest.mark.parametrize(("filtered", "expected"), [("1", []), ("0", ["ip-forward-off"])])
+def test_br_netfilter_switches_ipv6_that_is_translated_back_into_its_bridge(filtered, expected):
+    six = network("six", "10.6.0.0/24", subnet6="fd00:6::/64")
+    server = container(
+        "server", (six, "10.6.0.2", {"ipv6_address": "fd00:6::2"}), ports=[published(8080, host_ip="::")]
+    )
+    back = chain("PREROUTING", "-p tcp -m tcp --dport 8080 -j DNAT --to-destination [fd00:6::2]:8080", table="nat")
+    away = chain("POSTROUTING", "-s fd00:6::2/128 -d fd00:6::2/128 -j MASQUERADE", table="nat")
+    off = ("net.ipv6.conf.all.forwarding", "0")
+    rules = FirewallRules((), (back, away, PLAIN), "", (off, ("net.bridge.bridge-nf-call-ip6tables", filtered)))
+    question = ask(server, "address:fd00:6::1", Protocol.TCP, 8080)
+    facts = {"ipv6_firewall": True, "userland_proxy": False, "firewall": rules}
+    prediction = predict(world(six, server), question, seen([(server, listening("[::]:8080"))], **facts))
+    assert codes(prediction) == expected
 
 
 def test_an_address_of_the_host_is_told_by_its_interfaces():
@@ -137,3 +155,66 @@ def test_an_address_of_the_host_is_told_by_its_interfaces():
     host = HostObservation(Observation(1, interfaces=(link,)))
     dropping = chain("INPUT", "-d 192.0.2.9/32 -j DROP", policy="ACCEPT")
     assert codes(asked(ask(ONE, "address:192.0.2.9"), firewall(dropping), host=host)) == ["user-firewall-drop"]
+
+
+def host_at(*addresses):
+    link = Interface(
+        2, OTHER, "bridge", None, 1500, "up", (), tuple(InterfaceAddress(a, 24, "ipv4", "global") for a in addresses)
+    )
+    return HostObservation(Observation(1, interfaces=(link,)))
+
+
+AT_OTHER = host_at("10.2.0.1")
+OUTPUT, INPUT = chain("OUTPUT", policy="ACCEPT"), chain("INPUT", policy="ACCEPT")
+
+
+def test_the_answer_to_the_host_passes_the_rules_too():
+    silent = firewall(PLAIN, chain("INPUT", "-s 10.2.0.2/32 -j DROP", policy="ACCEPT"))
+    assert codes(asked(ask("host", WEB), silent, host=AT_OTHER)) == ["user-firewall-drop"]
+    assert codes(asked(ask("host", WEB), firewall(PLAIN, INPUT), host=AT_OTHER)) == []
+    # Without the host's interfaces the address that the answer goes to is not known.
+    assert codes(asked(ask("host", WEB), silent)) == []
+
+
+def test_a_policy_that_drops_answers_is_opened_by_their_connection():
+    found = finding_of(
+        asked(ask("host", WEB), firewall(PLAIN, chain("INPUT", policy="DROP")), host=AT_OTHER), "user-firewall-drop"
+    )
+    assert found.message.startswith(f"INPUT drops the answer from {OTHER}")
+    assert found.remedy.commands == (
+        f"iptables -I INPUT -i {OTHER} -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+    )
+
+
+def test_a_policy_that_drops_a_translated_packet_is_opened_for_its_port_in_the_container():
+    closed = firewall(chain("FORWARD", policy="DROP"), DNAT)
+    found = finding_of(asked(AT_HOST, closed, userland_proxy=False), "user-firewall-drop")
+    assert "FORWARD drops tcp port 80 from" in found.message
+    assert found.remedy.commands == (f"iptables -I FORWARD -i {BRIDGE} -p tcp --dport 80 -j ACCEPT",)
+
+
+OUT = chain("OUTPUT", "-d 10.2.0.2/32 -p tcp -m tcp --dport 8080 -j REJECT", policy="ACCEPT")
+BACK_IN = chain("INPUT", "-s 10.2.0.2/32 -m conntrack --ctstate ESTABLISHED -j DROP", policy="ACCEPT")
+
+
+@pytest.mark.parametrize(("stopping", "table"), [(OUT, "OUTPUT"), (BACK_IN, "INPUT")])
+def test_a_rule_that_cuts_docker_proxy_off_from_the_container_is_named(stopping, table):
+    rules = firewall(PLAIN, stopping)
+    question = replace(AT_HOST, probe=replace(AT_HOST.probe, protocol=Protocol.HTTP))
+    prediction = asked(question, rules, userland_proxy=True, host=AT_OTHER)
+    found = finding_of(prediction, "user-firewall-drop")
+    assert (prediction.verdict, codes(prediction)) == (Verdict.UNREACHABLE, ["user-firewall-drop"])
+    assert (found.evidence["chain"], found.evidence["rule"]) == (table, stopping.rules[0][2])
+    assert "docker-proxy does not reach 10.2.0.2" in found.message
+    assert [hop.kind for hop in prediction.path][-1] == "proxy"
+    # docker-proxy accepts a TCP connection before it makes its own.
+    accepted = asked(AT_HOST, rules, userland_proxy=True, host=AT_OTHER)
+    assert (accepted.verdict, codes(accepted)) == (Verdict.REACHABLE, ["user-firewall-drop"])
+    assert codes(asked(question, firewall(PLAIN, OUTPUT, INPUT), userland_proxy=True, host=AT_OTHER)) == []
+
+
+def test_a_rule_about_docker_proxys_connection_that_is_not_understood_makes_it_inconclusive():
+    strange = firewall(PLAIN, chain("OUTPUT", "-d 10.2.0.2/32 -m time --weekdays Mon -j DROP", policy="ACCEPT"))
+    question = replace(AT_HOST, probe=replace(AT_HOST.probe, protocol=Protocol.HTTP))
+    assert asked(question, strange, userland_proxy=True).verdict is Verdict.INCONCLUSIVE
+    assert asked(AT_HOST, strange, userland_proxy=True).verdict is Verdict.REACHABLE

@@ -9,6 +9,7 @@ from bridgework.analysis.trace.flow import Belonging, handed_on
 from bridgework.analysis.trace.join import joined
 from bridgework.model.checks import Measurement, Reason, Verdict
 from bridgework.model.observations import (
+    DockerRules,
     FirewallChain,
     FirewallRules,
     HostObservation,
@@ -230,6 +231,29 @@ def test_a_proxys_connection_that_cannot_be_told_apart_is_missing():
     found = joined(case.situations[0], case.predict(), FOUND, record, NAMES)
     assert (found.client, found.server) == (None, None)
     assert "docker-proxy" in found.missing[0]
+
+
+def test_the_rule_that_stops_a_proxys_connection_is_a_predicted_step_and_is_not_traced():
+    web = container("web", (BACK, "10.4.0.2"), ports=[published(18080)])
+    dropping = FirewallChain("filter", "OUTPUT", "ACCEPT", ((0, 0, "-A OUTPUT -d 10.4.0.2/32 -j DROP"),))
+    links = (link(4, BACK.bridge_name, "bridge"), link(8, "veth-web", "veth", 7, 4))
+    inside = [(web, Observation(2, interfaces=(link(7, "eth0", "veth", 8),)))]
+    rules = FirewallRules((dropping,), docker=DockerRules(ipv4=True))
+    observations = seen(
+        inside,
+        HostObservation(Observation(1, interfaces=links)),
+        firewall=rules,
+        userland_proxy=True,
+        ipv4_firewall=True,
+    )
+    case = Case.of(world(BACK, web), ask("host", "address:127.0.0.1", "tcp", 18080), observations)
+    flow = Flow(4, "tcp", "127.0.0.1", "127.0.0.1", 18080, 61000, (("10.4.0.2", 18080),))
+    sent = Head(4, "tcp", "127.0.0.1", "127.0.0.1", 61000, 18080, (7, 0, 2), note="SYN")
+    record = TraceRecord(flow, 0, (packet("host", "lo", sent, 1000, leaving=True), packet("host", "lo", sent, 1000)))
+    found = joined(case.situations[0], case.predict(), LOST, record, NAMES)
+    (drop,) = [step for step in found.steps if step.kind == "rule"]
+    assert (drop.rule, drop.proxied, drop.predicted, drop.seen) == (dropping.rules[0][2], True, True, False)
+    assert found.lost.message.endswith("The rules that docker-proxy's own connection meets are not traced.")
 
 
 def test_a_packet_without_a_time_has_none():

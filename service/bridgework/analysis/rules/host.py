@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import IPV4, THE_HOST, Attachment, EngineState, version_of
+from bridgework.analysis.attachment import IPV4, IPV6, THE_HOST, Attachment, EngineState, version_of
 from bridgework.analysis.routing import Candidate, default_exit, gateway_mode, masquerades
 from bridgework.analysis.rules.base import (
     HOST,
@@ -54,7 +54,7 @@ class Publication:
     """The published port that a packet for the host arrives at.
 
     ``attachment`` is the publisher's; ``home`` is the network of the publisher's default route, to which the engine
-    translates the port.
+    translates the port. ``inner`` is the publisher's address there, to which docker-proxy connects.
     """
 
     container: Container
@@ -62,6 +62,7 @@ class Publication:
     attachment: Attachment
     delivery: Delivery
     home: Network | None
+    inner: str | None
 
     @property
     def by_proxy(self) -> bool:
@@ -99,7 +100,21 @@ def publication(situation: Situation) -> Publication | None:
         if container.running and overlap(port.host_ip, candidate.address):
             attachment = situation.state.attachment_of(container.id)
             home = default_exit(situation.state, attachment, candidate.version)
-            return Publication(container, port, attachment, _delivery(situation, candidate, attachment, home), home)
+            delivery = _delivery(situation, candidate, attachment, home)
+            inner = _address_behind(situation, attachment, candidate.version)
+            return Publication(container, port, attachment, delivery, home, inner)
+    return None
+
+
+def _address_behind(situation: Situation, publisher: Attachment, version: int) -> str | None:
+    """Return the publisher's address on the network of its default route."""
+    # docker-proxy leads IPv6 to the IPv4 address of a container that has no IPv6 address (moby: addPortMappings).
+    for own in (version, IPV4, IPV6):
+        home = default_exit(situation.state, publisher, own)
+        endpoints = (e for e in publisher.endpoints if home is not None and e.network_id == home.id)
+        found = next((address for e in endpoints for address in e.addresses if version_of(address) == own), None)
+        if found is not None:
+            return found
     return None
 
 
@@ -324,10 +339,7 @@ def nothing_listens_behind_the_port(situation: Situation) -> Findings:
     by_proxy = found.delivery in {Delivery.PROXY, Delivery.UNSEEN}
     # The proxy accepts a TCP connection before it connects to the container, even where no program listens there.
     accepted = by_proxy and situation.question.probe.protocol is Protocol.TCP
-    addresses = [address for e in found.attachment.endpoints for address in e.addresses]
-    # The proxy may connect by the other family, so an address of that family is the fallback.
-    same_family = (address for address in addresses if version_of(address) == candidate.version)
-    inner = next(same_family, next(iter(addresses), candidate.address))
+    inner = found.inner or candidate.address
     yield from unserved(
         situation, found.attachment, found.port.container_port, inner, version_of(inner) or IPV4, accepted=accepted
     )

@@ -13,12 +13,14 @@ from bridgework.analysis.firewall_programs import FIREWALLD, LASTING, acceptance
 from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, owner_of, program_of
 from bridgework.analysis.routing import subnet_of
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, unseen
+from bridgework.analysis.rules.host import publication
 from bridgework.analysis.rules.host_firewall import lost_rule_stops, lost_rules_of
-from bridgework.analysis.rules.simulated import STOPPED, outcome_of
+from bridgework.analysis.rules.simulated import STOPPED, Walked, outcome_of, walk_from_host
 from bridgework.explanations import of_network
 from bridgework.firewall import simulate
+from bridgework.firewall.ruleset import ESTABLISHED
 from bridgework.firewall.simulate import Step
-from bridgework.model.checks import Finding
+from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy, quoted
 
 _PROGRAM = {4: "iptables", 6: "ip6tables"}
@@ -56,8 +58,42 @@ def foreign_rule_drops(situation: Situation) -> Findings:
         if owner_of(situation.snapshot, step) != DOCKER and not lost_rules_of(situation, step):
             yield _dropped(situation, step)
     elif outcome.verdict == simulate.UNKNOWN and step.rule is not None:
-        message = f"The service does not understand the rule {quoted(step.rule.text)} of {step.place.chain.name}."
-        yield unseen(HOST, message, rule=step.rule.text, chain=step.place.chain.name, table=step.place.table.name)
+        yield _not_understood(step)
+
+
+def _not_understood(step: Step, *, matters: bool = True) -> Finding:
+    text, place = step.rule.text if step.rule is not None else "", step.place
+    message = f"The service does not understand the rule {quoted(text)} of {place.chain.name}."
+    return unseen(HOST, message, matters=matters, rule=text, chain=place.chain.name, table=place.table.name)
+
+
+def walk_of_proxy(situation: Situation) -> Walked | None:
+    """Return the way of docker-proxy's own connection to the container; ``None`` where no proxy is known to make one.
+
+    ``None`` as well where the rules in force were not observed.
+    """
+    found = publication(situation)
+    if found is None or not found.by_proxy or found.inner is None:
+        return None
+    return walk_from_host(situation, found.inner, found.port.container_port)
+
+
+def proxy_is_cut_off(situation: Situation) -> Findings:
+    """Find a rule that stops the connection of docker-proxy to the container behind a published port."""
+    found, walked = publication(situation), walk_of_proxy(situation)
+    step = walked.outcome.step if walked is not None else None
+    if found is None or walked is None or step is None:
+        return
+    # The proxy accepts a TCP connection of a client first. It closes it when its own connection fails.
+    accepted, outcome = situation.question.probe.protocol is Protocol.TCP, walked.outcome
+    if outcome.verdict in STOPPED:
+        stopped = _dropped(situation, step) if owner_of(situation.snapshot, step) != DOCKER else _by_docker(step)
+        more = f" So docker-proxy does not reach {found.inner}, where port {situation.port} of the host leads."
+        more += " It accepts a TCP connection all the same, and closes it." if accepted else ""
+        severity = Severity.WARNING if accepted else stopped.severity
+        yield replace(stopped, message=f"{stopped.message}{more}", severity=severity)
+    elif outcome.verdict == simulate.UNKNOWN and step.rule is not None:
+        yield _not_understood(step, matters=not accepted)
 
 
 def quoted_rule(situation: Situation, explained: Finding) -> Finding:
@@ -84,13 +120,15 @@ def docker_rule_drops(situation: Situation) -> Findings:
     if outcome is None or step is None or outcome.verdict not in STOPPED:
         return
     if owner_of(situation.snapshot, step) == DOCKER:
-        text = step.rule.text if step.rule is not None else f"the policy of {step.place.chain.name}"
-        message = f"Docker's own rules drop the packet ({step.place.table.name}, {step.place.chain.name}): {text}."
-        message += _purpose(step)
-        remedy = Remedy(
-            "Delete the rule, or restart the engine, which writes its rules again.", commands=_deletion(step)
-        )
-        yield finding("docker-rule-drops", HOST, message, remedy=remedy, evidence=_evidence(step, DOCKER))
+        yield _by_docker(step)
+
+
+def _by_docker(step: Step) -> Finding:
+    text = step.rule.text if step.rule is not None else f"the policy of {step.place.chain.name}"
+    message = f"Docker's own rules drop the packet ({step.place.table.name}, {step.place.chain.name}): {text}."
+    message += _purpose(step)
+    remedy = Remedy("Delete the rule, or restart the engine, which writes its rules again.", commands=_deletion(step))
+    return finding("docker-rule-drops", HOST, message, remedy=remedy, evidence=_evidence(step, DOCKER))
 
 
 def _purpose(step: Step) -> str:
@@ -113,7 +151,7 @@ def _dropped(situation: Situation, step: Step) -> Finding:
     if owner == FIREWALLD and not step.rule.matches:
         zone = zone_of(_steps(situation))
         message = (
-            f"firewalld {step.effect}s {_what(situation)}{_origin(step)}: no rule of "
+            f"firewalld {step.effect}s {_what(situation, step)}{_origin(step)}: no rule of "
             f"{f'its zone {zone}' if zone else 'its zones and policies'} accepts the packet."
         )
     else:
@@ -132,8 +170,12 @@ def _steps(situation: Situation) -> tuple[Step, ...]:
     return outcome.steps if outcome is not None else ()
 
 
-def _what(situation: Situation) -> str:
-    return f"{situation.transport} port {situation.port}" if situation.transport else "a ping"
+def _what(situation: Situation, step: Step) -> str:
+    """Say in words what the packet is at this step: behind a translation it has another port."""
+    packet = step.before
+    if packet.state == ESTABLISHED:
+        return "the answer"
+    return f"{packet.protocol} port {packet.destination_port}" if situation.transport else "a ping"
 
 
 def _origin(step: Step) -> str:
@@ -186,34 +228,39 @@ def _dropped_by_policy(situation: Situation, step: Step) -> Finding:
     program = program_of(step)
     remedy = _by_its_program(situation, step, program)
     if remedy is None or not remedy.commands:
-        remedy = Remedy("Accept the packets of containers with this command.", commands=(_acceptance(situation, step),))
+        remedy = Remedy("Accept the packets of containers with this command.", commands=(_acceptance(step),))
     whose = f" {program} wrote the chains that {chain} calls." if program else ""
     evidence = {**_evidence(step), **({"owner": program} if program else {})}
     if bridge is not None and step.before.outgoing == bridge and situation.candidate and situation.candidate.exit:
         network = situation.candidate.exit
         message = (
-            f"{chain} drops {_what(situation)} within {network.name}: its policy is DROP, and br_netfilter "
+            f"{chain} drops {_what(situation, step)} within {network.name}: its policy is DROP, and br_netfilter "
             f"({BRIDGE_FILTER[step.before.version]}=1) shows it the packets between the ports of {bridge}.{whose}"
         )
         return finding("bridge-traffic-filtered", of_network(network), message, remedy=remedy, evidence=evidence)
     message = (
-        f"{chain} drops {_what(situation)}{_origin(step)}: its policy is DROP, and none of its rules accepts the "
+        f"{chain} drops {_what(situation, step)}{_origin(step)}: its policy is DROP, and none of its rules accepts the "
         f"packet.{whose}"
     )
     return finding("user-firewall-drop", HOST, message, remedy=remedy, evidence=evidence)
 
 
-def _acceptance(situation: Situation, step: Step) -> str:
+def _acceptance(step: Step) -> str:
     """Return the command that accepts the packet, in the language of the table that drops it."""
-    place, bridge = step.place, step.before.incoming
-    transport, port = situation.transport, situation.port
-    if place.table.name not in _IPTABLES_TABLES:
-        matches = [f'iifname "{bridge}"'] if bridge else []
-        matches += [f"{transport} dport {port}"] if transport else []
+    place, packet = step.place, step.before
+    native = place.table.name not in _IPTABLES_TABLES
+    matches = [f'iifname "{packet.incoming}"' if native else f"-i {packet.incoming}"] if packet.incoming else []
+    if packet.incoming is not None and packet.outgoing == packet.incoming and not native:
+        matches.append(f"-o {packet.outgoing}")
+    elif packet.state == ESTABLISHED:
+        # An answer goes to the port that the client chose, so it is accepted by its connection.
+        matches.append("ct state established,related" if native else "-m conntrack --ctstate ESTABLISHED,RELATED")
+    elif packet.destination_port is not None:
+        dport = packet.destination_port
+        matches.append(f"{packet.protocol} dport {dport}" if native else f"-p {packet.protocol} --dport {dport}")
+    else:
+        matches.append(f"meta l4proto {packet.protocol}" if native else f"-p {packet.protocol}")
+    if native:
         where = f"{place.table.family} {place.table.name} {place.chain.name}"
         return f"nft insert rule {where} {' '.join([*matches, 'accept'])}"
-    matches = [f"-i {bridge}"] if bridge else []
-    if bridge is not None and step.before.outgoing == bridge:
-        return f"{_PROGRAM[step.before.version]} -I {place.chain.name} -i {bridge} -o {bridge} -j ACCEPT"
-    matches += [f"-p {transport}", f"--dport {port}"] if transport else []
     return f"{_program(step)} -I {place.chain.name} {' '.join([*matches, '-j ACCEPT'])}"

@@ -30,7 +30,7 @@ from bridgework.analysis.rules.base import (
     unseen,
 )
 from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped, routed_is_open
-from bridgework.analysis.rules.simulated import options_explain, walk_of
+from bridgework.analysis.rules.simulated import is_forwarded, options_explain
 from bridgework.explanations import remedies
 from bridgework.model.checks import ContainerDestination, Finding, Severity
 from bridgework.model.errors import Remedy
@@ -300,14 +300,11 @@ def _covers(destination: str, address: str) -> bool:
 
 
 def forwarding_is_off(situation: Situation) -> Findings:
-    """Find a packet that the host would have to forward from one bridge to another, while it forwards nothing."""
-    candidate, walked = situation.candidate, walk_of(situation)
-    if candidate is None or walked is None or candidate.is_outside:
+    """Find a packet that the host would have to forward to a bridge, while it forwards nothing."""
+    candidate = situation.candidate
+    if candidate is None or candidate.is_outside or not is_forwarded(situation):
         return
-    # A published port may be translated to a container on another bridge.
-    arrived = walked.there.packet
-    routed = arrived.incoming is not None and arrived.outgoing not in {None, arrived.incoming}
-    if routed and forwards(situation.observations, candidate.version) is False:
+    if forwards(situation.observations, candidate.version) is False:
         yield _forwarding_off(candidate)
 
 

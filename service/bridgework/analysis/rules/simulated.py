@@ -6,12 +6,12 @@ the verdict, and an option only says why the engine wrote a rule.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from bridgework.analysis.attachment import IPV4, parsed
-from bridgework.analysis.host_rules import DOCKER, HostRoutes, owner_of, ruleset_of_host
+from bridgework.analysis.attachment import IPV4, IPV6, parsed, version_of
+from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, HostRoutes, owner_of, ruleset_of_host
 from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import Situation
 from bridgework.firewall import simulate
@@ -87,15 +87,54 @@ def _walk_of(situation: Situation) -> Walked | None:
         return None
     kept, packet = _kept(situation, rules), _packet(situation, candidate)
     own = frozenset({candidate.address}) if candidate.is_host else frozenset()
-    key = (packet, own, candidate.way)
+    routes = _routes(kept, situation, own)
+    return _once(kept, (packet, own, candidate.way), lambda: _walked(situation, candidate, ruleset, routes, packet))
+
+
+def walk_from_host(situation: Situation, address: str, port: int) -> Walked | None:
+    """Return the way of a connection that a program of the host makes, such as docker-proxy to its container.
+
+    ``None`` where the rules in force were not observed.
+    """
+    rules, version = situation.observations.firewall, version_of(address)
+    if rules is None or version is None:
+        return None
+    ruleset = ruleset_of_host(rules, version)
+    if ruleset is None:
+        return None
+    kept, packet = _kept(situation, rules), Packet(version, situation.transport or "", None, address, None, port)
+    routes = _routes(kept, situation, frozenset())
+    return _once(kept, (packet, "host"), lambda: _sent_by_host(ruleset, routes, packet))
+
+
+def _once(kept: _Kept, key: Hashable, walk: Callable[[], Walked]) -> Walked:
     found = kept.walks.get(key)
     if found is None:
-        if own not in kept.routes:
-            kept.routes[own] = HostRoutes(situation.snapshot, situation.observations, own)
-        found = _walked(situation, candidate, ruleset, kept.routes[own], packet)
+        found = walk()
         if len(kept.walks) < _MAX_KEPT:
             kept.walks[key] = found
     return found
+
+
+def _routes(kept: _Kept, situation: Situation, own: frozenset[str]) -> HostRoutes:
+    if own not in kept.routes:
+        kept.routes[own] = HostRoutes(situation.snapshot, situation.observations, own)
+    return kept.routes[own]
+
+
+def is_forwarded(situation: Situation) -> bool:
+    """Return whether the host forwards the packet as IP to one of its interfaces, by the rules in force."""
+    walked, rules = walk_of(situation), situation.observations.firewall
+    if walked is None or rules is None:
+        return False
+    # A published port may be translated to a container on another bridge, or on the same one.
+    arrived = walked.there.packet
+    if arrived.outgoing != arrived.incoming:
+        return None not in {arrived.incoming, arrived.outgoing}
+    # Translated back into its bridge, an IPv6 packet is switched by br_netfilter, and an IPv4 packet is forwarded
+    # (measured on Linux 6.18; without br_netfilter both are forwarded).
+    switched = arrived.version == IPV6 and rules.switch(BRIDGE_FILTER[IPV6]) is True
+    return arrived.incoming is not None and walked.is_translated and not switched
 
 
 def outcome_of(situation: Situation) -> Outcome | None:
@@ -154,11 +193,19 @@ def _walked(situation: Situation, candidate: Candidate, ruleset: Ruleset, routes
     if within and not routes.filters_bridged(candidate.version):
         return Walked(Outcome(simulate.ACCEPTED, packet, ()))
     if situation.source.is_host:
-        there = simulate.output(ruleset, routes, packet)
-    elif within:
-        there = simulate.bridged(ruleset, routes, packet)
-    else:
-        there = simulate.forward(ruleset, routes, packet)
+        return _sent_by_host(ruleset, routes, packet)
+    there = simulate.bridged(ruleset, routes, packet) if within else simulate.forward(ruleset, routes, packet)
+    return _with_answer(ruleset, routes, there, packet)
+
+
+def _sent_by_host(ruleset: Ruleset, routes: HostRoutes, packet: Packet) -> Walked:
+    # The kernel sends from the address of the interface by which the packet leaves, and the answer goes there.
+    route = routes.route(packet)
+    packet = replace(packet, source=route.source if route is not None else None)
+    return _with_answer(ruleset, routes, simulate.output(ruleset, routes, packet), packet)
+
+
+def _with_answer(ruleset: Ruleset, routes: HostRoutes, there: Outcome, packet: Packet) -> Walked:
     # Without the source's address the answer's way is not known.
     if there.verdict != simulate.ACCEPTED or packet.source is None:
         return Walked(there)
@@ -185,4 +232,7 @@ def _packet(situation: Situation, candidate: Candidate) -> Packet:
     )
 
 
-__all__ = ["STOPPED", "Fate", "Outcome", "Step", "Walked", "fate_of", "options_explain", "outcome_of", "walk_of"]
+__all__ = [
+    "STOPPED", "Fate", "Outcome", "Step", "Walked", "fate_of", "is_forwarded", "options_explain", "outcome_of",
+    "walk_from_host", "walk_of",
+]  # fmt: skip

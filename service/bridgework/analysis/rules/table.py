@@ -153,6 +153,10 @@ HOST = (
         _at(Step.PUBLISHED, "internal-no-egress", "masquerade-off", "inter-container-off", "bridges-isolated"),
         host.translated_and_dropped,
     ),
+    Rule(
+        _at(Step.PROXY, "user-firewall-drop", "bridge-traffic-filtered", "docker-rule-drops", LIMIT),
+        in_force.proxy_is_cut_off,
+    ),
     Rule(_at(Step.REPLY, "masquerade-off"), host.translated_and_unanswered),
     Rule(_at(Step.PUBLISHED, "gateway-mode-routed"), host.published_by_route),
 )

@@ -192,7 +192,7 @@ def key_of(step: TraceStep) -> Key:
     if step.kind == "route":
         return step.kind, step.place
     rule = step.rule if step.rule is not None or step.kind == "policy" else step.handle
-    return step.kind, step.place, step.hook, step.family, step.table, step.chain, rule
+    return step.kind, step.place, step.hook, step.family, step.table, step.chain, rule, step.proxied
 
 
 def _merged(wanted: Sequence[TraceStep], seen: Sequence[TraceStep], direction: Direction) -> Iterator[TraceStep]:

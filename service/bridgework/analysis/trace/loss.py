@@ -61,7 +61,13 @@ def _lost(direction: Direction, what: str, last: TraceStep | None, silent: Trace
         return Loss(direction, f"{what} was seen nowhere.", None, None, silent)
     message = f"{what} was last seen at {where(last)}."
     if silent is not None:
-        message += f" It did not come to {where(silent)}. No rule of the families ip, ip6, inet and bridge dropped it."
+        # The rules that docker-proxy's own connection meets are not traced: its source port is not known beforehand.
+        by_rules = (
+            "The rules that docker-proxy's own connection meets are not traced."
+            if silent.proxied
+            else "No rule of the families ip, ip6, inet and bridge dropped it."
+        )
+        message += f" It did not come to {where(silent)}. {by_rules}"
     return Loss(direction, message, last, None, silent)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bridgework.analysis.rules.base import Situation
-from bridgework.analysis.rules.simulated import walk_of
+from bridgework.analysis.rules.in_force import walk_of_proxy
+from bridgework.analysis.rules.simulated import STOPPED, Walked, walk_of
 from bridgework.firewall.simulate import Outcome
 from bridgework.firewall.walk import Step
 from bridgework.model.checks import Hop, HopStatus, Prediction, Verdict
@@ -27,11 +28,23 @@ def steps_of(situation: Situation, prediction: Prediction) -> list[TraceStep]:
         steps += [_back(step) for step in reversed(there)]
     for direction, outcome in _outcomes(situation):
         steps += [_rule(step, direction) for step in outcome.steps]
-    return steps
+    return [*steps, *_stops_the_proxy(situation)]
+
+
+def _stops_the_proxy(situation: Situation) -> Iterator[TraceStep]:
+    """Yield the rule that stops docker-proxy's own connection, or the container's answer to it."""
+    # The other rules on that way are left out: the kernel's messages about them are not asked for.
+    walked = walk_of_proxy(situation)
+    for direction, outcome in _ways(walked):
+        if outcome.verdict in STOPPED and outcome.step is not None:
+            yield replace(_rule(outcome.step, direction), proxied=True)
 
 
 def _outcomes(situation: Situation) -> Iterator[tuple[Direction, Outcome]]:
-    walked = walk_of(situation)
+    yield from _ways(walk_of(situation))
+
+
+def _ways(walked: Walked | None) -> Iterator[tuple[Direction, Outcome]]:
     if walked is None:
         return
     yield "request", walked.there
