@@ -176,6 +176,13 @@ def test_the_answer_to_the_host_passes_the_rules_too():
     assert codes(asked(ask("host", WEB), silent)) == []
 
 
+def test_a_rule_that_drops_known_connections_lets_them_begin_and_loses_the_request():
+    known = chain("FORWARD", "-s 10.1.0.2/32 -m conntrack --ctstate ESTABLISHED -j DROP", policy="ACCEPT")
+    assert codes(asked(ask(ONE, WEB, Protocol.TCP, 8080), firewall(known))) == []
+    assert codes(asked(ask(ONE, WEB, Protocol.HTTP, 8080), firewall(known))) == ["user-firewall-drop"]
+    assert codes(asked(ask(ONE, WEB, Protocol.HTTP, 8080), firewall(PLAIN))) == []
+
+
 def test_a_policy_that_drops_answers_is_opened_by_their_connection():
     found = finding_of(
         asked(ask("host", WEB), firewall(PLAIN, chain("INPUT", policy="DROP")), host=AT_OTHER), "user-firewall-drop"

@@ -17,6 +17,7 @@ from bridgework.analysis.rules.base import Situation
 from bridgework.firewall import simulate
 from bridgework.firewall.ruleset import DNAT, Packet, Ruleset
 from bridgework.firewall.simulate import Outcome, Step
+from bridgework.model.checks import Protocol
 from bridgework.model.observations import FirewallRules, Observation
 from bridgework.model.snapshot import Snapshot
 
@@ -35,15 +36,19 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """The way of the first packet, and that of its answer where the first packet arrives."""
+    """The way of the first packet, and that of its answer where the first packet arrives.
+
+    ``then`` is the way of the packets behind the first one, where the probe sends more and the answer arrives.
+    """
 
     there: Outcome
     back: Outcome | None = None
+    then: Outcome | None = None
 
     @property
     def outcome(self) -> Outcome:
-        """The way that decides: the answer's, where there is one."""
-        return self.back or self.there
+        """The way that decides: the last one."""
+        return self.then or self.back or self.there
 
     @property
     def is_translated(self) -> bool:
@@ -85,10 +90,11 @@ def _walk_of(situation: Situation) -> Walked | None:
     ruleset = ruleset_of_host(rules, candidate.version)
     if ruleset is None:
         return None
-    kept, packet = _kept(situation, rules), _packet(situation, candidate)
+    kept, packet, goes_on = _kept(situation, rules), _packet(situation, candidate), _goes_on(situation)
     own = frozenset({candidate.address}) if candidate.is_host else frozenset()
     routes = _routes(kept, situation, own)
-    return _once(kept, (packet, own, candidate.way), lambda: _walked(situation, candidate, ruleset, routes, packet))
+    key = (packet, own, candidate.way, goes_on)
+    return _once(kept, key, lambda: _walked(situation, candidate, ruleset, routes, packet))
 
 
 def walk_from_host(situation: Situation, address: str, port: int) -> Walked | None:
@@ -104,7 +110,14 @@ def walk_from_host(situation: Situation, address: str, port: int) -> Walked | No
         return None
     kept, packet = _kept(situation, rules), Packet(version, situation.transport or "", None, address, None, port)
     routes = _routes(kept, situation, frozenset())
-    return _once(kept, (packet, "host"), lambda: _sent_by_host(ruleset, routes, packet))
+    goes_on = _goes_on(situation)
+    return _once(kept, (packet, "host", goes_on), lambda: _sent_by_host(ruleset, routes, packet, goes_on=goes_on))
+
+
+def _goes_on(situation: Situation) -> bool:
+    """Return whether the probe needs more than one packet and its answer."""
+    # A rule that drops packets of known connections lets a TCP connection begin, and the request is lost.
+    return situation.question.probe.protocol is Protocol.HTTP
 
 
 def _once(kept: _Kept, key: Hashable, walk: Callable[[], Walked]) -> Walked:
@@ -193,23 +206,26 @@ def _walked(situation: Situation, candidate: Candidate, ruleset: Ruleset, routes
     if within and not routes.filters_bridged(candidate.version):
         return Walked(Outcome(simulate.ACCEPTED, packet, ()))
     if situation.source.is_host:
-        return _sent_by_host(ruleset, routes, packet)
+        return _sent_by_host(ruleset, routes, packet, goes_on=_goes_on(situation))
     there = simulate.bridged(ruleset, routes, packet) if within else simulate.forward(ruleset, routes, packet)
-    return _with_answer(ruleset, routes, there, packet)
+    return _with_answer(ruleset, routes, there, packet, goes_on=_goes_on(situation))
 
 
-def _sent_by_host(ruleset: Ruleset, routes: HostRoutes, packet: Packet) -> Walked:
+def _sent_by_host(ruleset: Ruleset, routes: HostRoutes, packet: Packet, *, goes_on: bool) -> Walked:
     # The kernel sends from the address of the interface by which the packet leaves, and the answer goes there.
     route = routes.route(packet)
     packet = replace(packet, source=route.source if route is not None else None)
-    return _with_answer(ruleset, routes, simulate.output(ruleset, routes, packet), packet)
+    return _with_answer(ruleset, routes, simulate.output(ruleset, routes, packet), packet, goes_on=goes_on)
 
 
-def _with_answer(ruleset: Ruleset, routes: HostRoutes, there: Outcome, packet: Packet) -> Walked:
+def _with_answer(ruleset: Ruleset, routes: HostRoutes, there: Outcome, packet: Packet, *, goes_on: bool) -> Walked:
     # Without the source's address the answer's way is not known.
     if there.verdict != simulate.ACCEPTED or packet.source is None:
         return Walked(there)
-    return Walked(there, simulate.reply(ruleset, routes, there, packet))
+    back = simulate.reply(ruleset, routes, there, packet)
+    if back.verdict != simulate.ACCEPTED or not goes_on:
+        return Walked(there, back)
+    return Walked(there, back, simulate.later(ruleset, routes, there, packet))
 
 
 def _packet(situation: Situation, candidate: Candidate) -> Packet:
