@@ -127,6 +127,52 @@ def test_a_reload_keeps_the_question_the_tabs_the_filter_and_what_is_chosen(pair
     assert values == {"from": "db", "text": "web.example", "protocol": "http", "path": "/health"}
 
 
+def test_a_plan_says_what_a_remedy_would_change_and_draws_it(pair):
+    pair.refusals_expected = True  # the container db is on the page only
+    page = opened(pair, "from=web&to=container:db&protocol=icmp")
+    pair.button("Check").click()
+    ends = {
+        "source": {"kind": "container", "id": stubs.container(0, "web")["id"], "name": "web"},
+        "destination": {"kind": "container", "id": stubs.container(1, "db")["id"], "name": "db"},
+    }
+    reachable = {"before": "unreachable", "after": "reachable", "assumes_listener": False}
+    plan = {
+        "id": "x", "possible": False, "undoable": False, "applied": None, "limited": ["The host was not seen."],
+        "steps": [{"problem": {"detail": "The name shop-net is taken."}}],
+        "appearing_findings": [], "disappearing_findings": [{"message": "web is alone."}],
+        "difference": {
+            "pairs_total": 14, "containers": [], "services": [], "networks": [],
+            "pairs": [
+                {**ends, **reachable, "protocol": "icmp", "port": None},
+                {**ends, **reachable, "protocol": "tcp", "port": 80},
+            ],
+            "outside": [{"host_port": 8080, "becomes": "unreachable"}],
+        },
+    }  # fmt: skip
+    page.route("**/v1/plans", lambda route: route.fulfill(json=plan))
+    green = page.locator("#picture").screenshot()
+    with page.expect_request("**/v1/plans") as asked:
+        pair.button("What will this change?").click()
+    assert asked.value.post_data_json == {"changes": FINDING["remedy"]["calls"]}
+    note = page.locator(".plan .note")
+    assert [" ".join(text.split()) for text in note.locator("li").all_inner_texts()] == [
+        "web → db icmp: reachable", "web → db tcp 80: reachable",
+        "Port 8080 of the host, for other hosts: unreachable", "web is alone.", "The host was not seen.",
+    ]  # fmt: skip
+    for words in (
+        "It would be refused: The name shop-net is taken.",
+        "14 pairs of",
+        "… and 12 more.",
+        "Not every change",
+    ):
+        assert words in note.inner_text()
+    page.wait_for_timeout(300)
+    assert page.locator("#picture").screenshot() != green
+    pair.accessible()
+    note.get_by_role("button", name="db").first.click()
+    assert page.locator("#inside h2").inner_text() == "db"
+
+
 def test_one_project_is_shown_alone_and_checks_still_go_everywhere(console):
     blog, shop = stubs.network(1, "blog_net", project="blog"), stubs.network(2, "shop_net", project="shop")
     members = [

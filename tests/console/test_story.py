@@ -43,6 +43,12 @@ def test_a_newcomer_sees_why_the_name_fails_and_fixes_it(console):
     assert card.locator(".remedy").bounding_box()["y"] < page.locator(".rail").bounding_box()["y"]
     console.accessible()
 
+    console.button("What will this change?").click()
+    plan = page.locator(".plan .note")
+    plan.wait_for()
+    assert "Solves:\n\ntomcat81, tomcat82 are on the default bridge only" in plan.inner_text()
+    assert "Every change can be undone." in plan.inner_text()
+    console.accessible()
     page.get_by_role("button", name="Fix it: send 3 calls …").click()
     page.get_by_role("dialog").get_by_text("POST /v1/networks").wait_for()
     console.accessible()

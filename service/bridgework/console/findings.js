@@ -12,6 +12,7 @@ import { call, Problem } from "./api.js";
 import { ticking } from "./asking.js";
 import { announce, byId, h, icon, plural, problemNote } from "./dom.js";
 import { withNames } from "./names.js";
+import { planButton, planning } from "./plan.js";
 import { limit } from "./role.js";
 
 const SEVERITIES = { blocking: "Blocks it", warning: "Warning", info: "Good to know" };
@@ -59,14 +60,17 @@ function composeNote({ project, undone, lines }) {
 function remedy(found, compose, { onFixed, again, there }) {
   const calls = found.calls.length;
   const outcome = h("div", {});
+  const [asks, plan] = planButton(found.calls);
   const button = h("button", { type: "button", class: "primary" }, `Fix it: send ${plural(calls, "call")} …`);
   button.addEventListener("click", async () => {
     if (!(await confirmed(found))) return;
     button.disabled = true;
+    planning.emit("change", []);
     const done = await sent(found.calls, outcome);
     button.disabled = false;
     if (!done) return;
     button.remove();
+    asks?.remove();
     outcome.tabIndex = -1;
     outcome.focus();
     onFixed?.();
@@ -76,7 +80,7 @@ function remedy(found, compose, { onFixed, again, there }) {
     h("p", {}, h("strong", {}, "Remedy: "), found.summary),
     found.commands.length > 0 && h("pre", { tabindex: "0", "aria-label": "Commands for the engine’s host" }, found.commands.join("\n")),
     calls > 0 && there && [h("p", { class: "quiet" }, `${plural(calls, "call")} for the instance on ${there.hostname}, ${there.instance}. Send them there: this instance serves another engine.`), h("ol", { class: "calls" }, found.calls.map(callLine))],
-    calls > 0 && !there && [button, limit(button, found.calls)], outcome, compose?.lines && composeNote(compose));
+    calls > 0 && !there && [h("p", { class: "row" }, button, asks), limit(button, found.calls), plan], outcome, compose?.lines && composeNote(compose));
 }
 
 /**

@@ -19,6 +19,7 @@ import { Matrix } from "./matrix.js";
 import { HOST, isDrawn, read, signature } from "./model.js";
 import { know, naming } from "./names.js";
 import { Picture } from "./picture.js";
+import { planning } from "./plan.js";
 import { offered, within } from "./projects.js";
 import { introduce } from "./role.js";
 import { Status } from "./status.js";
@@ -144,6 +145,7 @@ naming.on("choose", visit);
 explore.on("filter", (keep) => picture.filter(keep));
 inside.on("check", aim);
 check.on("journey", (journey) => picture.journey(journey));
+planning.on("change", (changes) => picture.plan(changes));
 matrix.on("check", (ends) => {
   aim(ends);
   check.run();

@@ -9,7 +9,6 @@
 import { copyRow } from "./copying.js";
 import { h, icon, milliseconds } from "./dom.js";
 import { findingBody, findingCard } from "./findings.js";
-import { withNames } from "./names.js";
 import { traceView } from "./trace.js";
 
 /** @type {Record<string, string>} */
@@ -81,7 +80,7 @@ export function outcomeView(asked, result, { body, again, onFixed, after }) {
   return [
     after.length > 0 && h("p", { class: "quiet after" }, `Asked again after the remedy: ${after.map(({ method, path }) => `${method} ${path}`).join(", ")}.`),
     h("article", { class: `answer ${verdict}`, ...(cause && { "data-code": cause.code }) },
-      h("h3", { class: `verdict ${verdict}`, tabindex: "-1" }, icon(verdict), h("span", {}, cause ? [h("b", {}, withNames(cause.message)), " ", h("small", {}, said)] : said)),
+      h("h3", { class: `verdict ${verdict}`, tabindex: "-1" }, icon(verdict), h("span", {}, cause ? [h("b", {}, cause.message), " ", h("small", {}, said)] : said)),
       cause && findingBody(cause, more)),
     there && h("p", { class: "answered" }, "Answered by the node ", h("b", {}, there.hostname), ", where the source is, through its instance at ", h("code", {}, there.instance), "."),
     rail(asked, result),

@@ -5,6 +5,7 @@
  * @import { Element } from "./elements.js"
  * @import { Keep } from "./explore.js"
  * @import { Layout } from "./layout.js"
+ * @import { Change } from "./plan.js"
  * @import { Model, Thing } from "./model.js"
  * @typedef {{source: string, target?: string | undefined, verdict: Api["Verdict"], label: string}} Journey a check as an arrow
  */
@@ -35,6 +36,8 @@ export class Picture extends Emitter {
   #selected = null;
   /** @type {Journey | null} */
   #journey = null;
+  /** @type {Change[]} */
+  #changes = [];
   /** @type {Layout | null} */
   #layout = null;
   #later = 0;
@@ -67,7 +70,7 @@ export class Picture extends Emitter {
     const layout = place(model, view, this.#layout);
     const wanted = new Map(elementsOf(model, layout).map((element) => [element.data.id, element]));
     this.#cy.batch(() => {
-      this.#cy.elements().filter((element) => !wanted.has(element.id()) && element.id() !== "journey").remove();
+      this.#cy.elements().filter((element) => !wanted.has(element.id()) && !element.hasClass("journey")).remove();
       for (const element of wanted.values()) this.#put(element);
       this.#cy.style(styleFor(layout.roomy));
     });
@@ -151,6 +154,16 @@ export class Picture extends Emitter {
    */
   journey(found) {
     this.#journey = found;
+    if (!found) this.#changes = [];
+    this.#mark();
+  }
+
+  /**
+   * Draw what a plan would change: what becomes reachable, and what no longer is.
+   * @param {Change[]} changes
+   */
+  plan(changes) {
+    this.#changes = changes;
     this.#mark();
   }
 
@@ -168,12 +181,13 @@ export class Picture extends Emitter {
       chosen.connectedEdges(".link, .share").addClass("near");
     });
     // Outside of the batch: cytoscape does not draw an element that is removed and added again within one batch.
-    cy.getElementById("journey").remove();
-    if (!this.#journey) return;
-    const { source, target, label, verdict } = this.#journey;
-    const [from, to] = [this.#end(source), this.#end(target)];
-    if (from.empty() || to.empty() || from.id() === to.id()) return;
-    cy.add({ data: { id: "journey", ...bowed(from, to), label }, classes: `journey ${verdict}` });
+    cy.$(".journey").remove();
+    const changes = this.#changes.map((change, at) => ({ ...change, id: `change:${at}`, classes: `journey ${change.becomes}` }));
+    const asked = this.#journey && !changes.length ? [{ ...this.#journey, id: "journey", classes: `journey ${this.#journey.verdict}` }] : [];
+    for (const { id, source, target, label, classes } of [...changes, ...asked]) {
+      const [from, to] = [this.#end(source), this.#end(target)];
+      if (from.nonempty() && to.nonempty() && from.id() !== to.id()) cy.add({ data: { id, ...bowed(from, to), label }, classes });
+    }
   }
 
   /** @param {string | undefined} id */

@@ -71,6 +71,8 @@ export function styleFor(roomy) {
         "control-point-weights": 0.5, "target-arrow-shape": "triangle", "arrow-scale": 1.2, "z-index": 50, "line-color": colour("ok"), "target-arrow-color": colour("ok"), color: colour("ok"),
       },
     },
+    { selector: ".journey.added", style: { "line-style": "dashed" } },
+    { selector: ".journey.removed", style: { "line-color": colour("bad"), "target-arrow-color": colour("bad"), color: colour("bad"), "line-style": "dashed", "target-arrow-shape": "tee" } },
     { selector: ".journey.unreachable", style: { "line-color": colour("bad"), "target-arrow-color": colour("bad"), color: colour("bad"), "line-style": "dashed", "target-arrow-shape": "tee" } },
     { selector: ".journey.inconclusive", style: { "line-color": colour("warn"), "target-arrow-color": colour("warn"), color: colour("warn"), "line-style": "dashed" } },
   ];

@@ -1,0 +1,80 @@
+/**
+ * What the calls of a remedy would change, before they are sent: the pairs and the ports of the host, the findings that
+ * appear and disappear, and whether the changes can be undone. The picture shows the pairs as arrows.
+ *
+ * @import { Child } from "./dom.js"
+ * @typedef {{source: string, target: string, becomes: "added" | "removed", label: string}} Change an arrow between two ids
+ */
+import { call } from "./api.js";
+import { Asking } from "./asking.js";
+import { Emitter, h, icon, plural, replace } from "./dom.js";
+import { withNames } from "./names.js";
+
+const SHOWN = 12;
+/** @type {Emitter<{change: Change[]}>} `change`: what the picture shows of a plan; empty when there is none */
+export const planning = new Emitter();
+
+/**
+ * A button that asks what calls would change, and the place of the answer.
+ * @param {Api["Call"][]} calls
+ */
+export function planButton(calls) {
+  const place = h("div", { class: "plan" });
+  const asking = new Asking();
+  const ask = async () => {
+    /** @type {Api["Plan"] | null} */
+    const plan = await asking.ask(place, "Predicting what changes …", (signal) => call("POST", "/v1/plans", { changes: calls }, { signal }));
+    if (!plan) return;
+    replace(place, h("section", { class: "note", "aria-label": "What will change", tabindex: "-1" }, planView(plan)));
+    planning.emit("change", changesOf(plan.difference));
+    if (place.firstElementChild instanceof HTMLElement) place.firstElementChild.focus();
+  };
+  return [h("button", { type: "button", onclick: ask }, "What will this change?"), place];
+}
+
+/** @param {string} after */
+const becomes = (after) => h("span", { class: `becomes ${after}` }, icon(after), ` ${after}`);
+
+/**
+ * @param {Api["Plan"]} plan
+ * @returns {Child[]}
+ */
+function planView({ steps, possible, undoable, difference, appearing_findings: worse, disappearing_findings: better, limited }) {
+  const refused = steps.find((step) => step.problem);
+  const { pairs, pairs_total: total, outside } = difference;
+  const hidden = Math.max(0, pairs.length - SHOWN);
+  return [
+    !possible && h("p", {}, h("strong", {}, "It would be refused: "), refused?.problem?.detail),
+    h("p", {}, h("strong", {}, total ? `${plural(total, "pair")} of containers, by protocol and port, would change:` : "No container would reach more or less than before.")),
+    pairs.length > 0 && h("ul", {}, pairs.slice(0, SHOWN).map(({ source, destination, protocol, port, after }) => h("li", {},
+      withNames(source.name), " → ", withNames(destination.name), ` ${protocol}${port === null ? "" : ` ${port}`}: `, becomes(after)))),
+    total > pairs.length - hidden && h("p", { class: "quiet" }, `… and ${total - pairs.length + hidden} more.`),
+    outside.length > 0 && h("ul", {}, outside.map((one) => h("li", {}, `Port ${one.host_port ?? "that Docker chooses"} of the host, for other hosts: `, becomes(one.becomes)))),
+    findings("Solves", better), findings("Causes", worse), findings("Not foreseen", limited.map((message) => ({ message }))),
+    h("p", { class: "quiet" }, undoable ? "Every change can be undone." : "Not every change can be undone."),
+  ];
+}
+
+/**
+ * @param {string} title
+ * @param {{message: string}[]} list
+ */
+const findings = (title, list) => list.length > 0 && h("div", {}, h("p", {}, h("strong", {}, `${title}:`)), h("ul", {}, list.map(({ message }) => h("li", {}, withNames(message)))));
+
+/**
+ * One arrow for each pair of things, whatever the protocols.
+ * @param {Api["Difference"]} difference
+ */
+function changesOf({ pairs }) {
+  /** @type {Map<string, Change>} */
+  const arrows = new Map();
+  for (const { source, destination, protocol, port, after } of pairs) {
+    if (after === "inconclusive") continue;
+    const becoming = after === "reachable" ? "added" : "removed";
+    const key = `${source.id} ${destination.id} ${becoming}`;
+    const words = port === null ? protocol : `${protocol} ${port}`;
+    const known = arrows.get(key);
+    arrows.set(key, { source: source.id ?? "", target: destination.id ?? "", becomes: becoming, label: known ? `${known.label}, ${words}` : words });
+  }
+  return [...arrows.values()];
+}
