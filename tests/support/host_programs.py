@@ -1,6 +1,6 @@
-"""Programs that configure a host's firewall, as Debian has them: ufw, firewalld and ipset. Nothing is installed.
+"""Programs that configure a host, as Debian has them: ufw, firewalld, ipset, NetworkManager. Nothing is installed.
 
-apt downloads the packages, and those that they need, into a folder of the checkout (2 MB, 7 s). They are unpacked
+apt downloads the packages, and those that they need, into a folder of the checkout (5 MB, 7 s). They are unpacked
 there, and none of their scripts runs. A mount namespace shows the unpacked files over ``/usr`` and ``/etc``
 (overlayfs), and keeps what the programs write in memory. The programs run there, in the network namespace of a private
 engine.
@@ -18,8 +18,8 @@ import pytest
 
 from tests.engines.debian import NotHere, NotNow, run, unpack
 
-PACKAGES = ("ufw", "firewalld", "ipset")
-FOLDER = Path(__file__).resolve().parents[2] / "build" / "host-programs"
+PACKAGES = ("ufw", "firewalld", "ipset", "network-manager")
+FOLDER = Path(__file__).resolve().parents[2] / "build" / "host-programs" / "-".join(PACKAGES)
 _MOUNTS = """
 set -e
 root=$1
@@ -55,7 +55,7 @@ _READY_S = 30
 def unpacked():
     """Return the folder with the unpacked packages; download them where they are missing."""
     if not shutil.which("apt-get"):
-        raise NotHere("This machine has no apt-get, with which ufw, firewalld and ipset are downloaded.")
+        raise NotHere(f"This machine has no apt-get, with which {', '.join(PACKAGES)} are downloaded.")
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several workers of pytest may come here at once
@@ -117,6 +117,13 @@ class HostPrograms:
         """Start firewalld on the bus, and return its process once it answers."""
         daemon = self.start("firewalld", "--nofork", "--nopid")
         _wait(lambda: "running" in self.run("firewall-cmd", "--state", check=False))
+        return daemon
+
+    def start_network_manager(self):
+        """Start NetworkManager on the bus, and return its process once it answers."""
+        # /sys is read-only here, so it does not wait for udev, as in a container.
+        daemon = self.start("NetworkManager", "--no-daemon")
+        _wait(lambda: "running" in self.run("nmcli", "--terse", "--fields", "RUNNING", "general", check=False))
         return daemon
 
     def close(self):

@@ -27,7 +27,10 @@ _DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     "hash:ip,port,net": ("address", "port", "address"),
     "hash:net,port,net": ("address", "port", "address"),
 }
-_LIST = "list:set"
+_LIST, _EXCEPTION = "list:set", " nomatch"
+# The kernel looks for the subnet of an address from the narrowest on, and ends at the first one that the set has, with
+# whatever interface (mtype_test_cidrs in ip_set_hash_gen.h).
+_NARROWEST_DECIDES = frozenset({"hash:net", "hash:net,iface"})
 _KEYS = {
     ("address", "src"): "source",
     ("address", "dst"): "destination",
@@ -66,8 +69,9 @@ class IpSets:
         if found.kind == _LIST:
             return [way for member in found.entries for way in self._ways(member, directions, inside=True)]
         dimensions = _DIMENSIONS.get(found.kind)
-        # An exception of a set ("nomatch") holds against wider entries only; which one is widest is not compared here.
-        if dimensions is None or any(entry.endswith(" nomatch") for entry in found.entries):
+        # Exceptions ("nomatch") are compared in sets whose narrowest entry decides, and not for each port of a set.
+        excepted = any(entry.endswith(_EXCEPTION) for entry in found.entries)
+        if dimensions is None or (excepted and found.kind not in _NARROWEST_DECIDES):
             return [(Match(UNKNOWN, text=name),)]
         # The kernel finds nothing in a set that has more dimensions than the rule has directions (ip_set_test).
         if len(directions) < len(dimensions):
@@ -79,12 +83,32 @@ def _entries(found: IpSet, dimensions: tuple[str, ...], directions: list[str]) -
     """Return the ways of a set's entries. Entries that differ in the first dimension alone are one way."""
     ranges: dict[Way, list[Range]] = {}
     first = _KEYS[dimensions[0], directions[0]]
-    for entry in found.entries:
-        begin, *others = entry.split(",")
-        rest = _rest(entry, zip(dimensions[1:], others, directions[1:], strict=False))
-        ranges.setdefault(rest, []).append(_range(dimensions[0], begin))
+    split = [entry.removesuffix(_EXCEPTION).split(",") for entry in found.entries]
+    begins = [_range(dimensions[0], parts[0]) for parts in split]
+    own = _without_narrower(begins) if found.kind in _NARROWEST_DECIDES else {}
+    for entry, (_, *others), begin in zip(found.entries, split, begins, strict=True):
+        if not entry.endswith(_EXCEPTION):
+            rest = _rest(entry, zip(dimensions[1:], others, directions[1:], strict=False))
+            ranges.setdefault(rest, []).extend(own.get(begin, (begin,)))
     version = found.version if dimensions[0] == "address" else None
     return [(Match(first, tuple(sorted(bounds)), version=version), *rest) for rest, bounds in ranges.items()]
+
+
+def _without_narrower(nets: Iterable[Range]) -> Mapping[Range, list[Range]]:
+    """Return the parts of each subnet that no narrower one of them has."""
+    found: dict[Range, list[Range]] = {}
+    wider: list[Range] = []
+    # Two subnets are apart, or one holds the other. In this order the wider one comes first.
+    for net in sorted(set(nets), key=lambda bounds: (bounds[0], -bounds[1])):
+        while wider and wider[-1][1] < net[0]:
+            wider.pop()
+        if wider:
+            low, high = found[wider[-1]].pop()
+            parts = (low, net[0] - 1), (net[1] + 1, high)
+            found[wider[-1]] += [(first, last) for first, last in parts if first <= last]
+        found[net] = [net]
+        wider.append(net)
+    return found
 
 
 def _rest(entry: str, parts: Iterable[tuple[str, str, str]]) -> Way:

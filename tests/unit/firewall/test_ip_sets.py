@@ -12,6 +12,8 @@ SETS = (
     IpSet("six", "hash:ip", 6, ("fd00::2",)),
     IpSet("nets", "hash:net", 4, ("10.0.0.0/30", "10.1.0.0/16")),
     IpSet("open", "hash:net", 4, ("10.0.0.0/8", "10.0.0.2 nomatch")),
+    IpSet("apart", "hash:net,port", 4, ("10.0.0.0/8,tcp:80", "10.0.0.2,tcp:80 nomatch")),
+    IpSet("narrow", "hash:net,iface", 4, ("10.0.0.0/8,br-a", "10.0.0.4/30,br-z", "10.0.0.4/30,br-b")),
     IpSet("ports", "bitmap:port", None, ("80", "81")),
     IpSet("pairs", "hash:ip,port", 4, ("10.1.0.3,tcp:80", "10.1.0.3,udp:53", "10.1.0.3,icmp:8/0", "10.1.0.4,47:0")),
     IpSet("ways", "hash:ip,port,net", 4, ("10.1.0.3,tcp:80,10.0.0.0/24",)),
@@ -60,6 +62,10 @@ def applies(options, packet, sets=SETS):
         ("! --match-set pairs dst", set(PACKETS)),
         ("--match-set few src,dst", {"tcp", "udp"}),
         ("--match-set none src", set()),
+        # 10.0.0.2 is an exception, and 10.0.0.5 in a narrower subnet, whose interfaces alone count.
+        ("--match-set open src", {"icmp"}),
+        ("--match-set narrow src,src", {"tcp", "udp", "icmp"}),
+        ("--match-set narrow src,dst", set()),
         ("--match-set all src", {"tcp", "udp", "six"}),
         ("--match-set all dst,dst", {"tcp", "icmp"}),
     ],
@@ -72,7 +78,7 @@ def test_what_is_in_a_set(options, expected):
 @pytest.mark.parametrize(
     "options",
     [
-        "--match-set macs src", "--match-set open src", "--match-set gone src", "--match-set odd src",
+        "--match-set macs src", "--match-set apart src,dst", "--match-set gone src", "--match-set odd src",
         "! --match-set macs src", "--match-set few src --return-nomatch",
     ],
 )  # fmt: skip
