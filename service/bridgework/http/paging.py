@@ -26,17 +26,19 @@ def page(
     key: Callable[[_Item], tuple[str, str]],
     described: Callable[[_Item], Any] = lambda item: item,
     wanted: Callable[[Any], bool] = lambda _: True,
+    most_described: int | None = None,
 ) -> dict[str, Any]:
     """Return one page of ``items`` (sorted by ``key``): ``items``, as ``described``, and ``next_cursor``.
 
-    Only the items of this page are described, and those that are not ``wanted`` then are left out.
+    Only the items of this page are described, and those that are not ``wanted`` then are left out. At most
+    ``most_described`` are, so a page can be shorter than its limit, and still have a next one.
     Raises ``InvalidInput`` on a cursor that this list did not give for these filters.
     """
     query, of = context.query, _list_of(context)
     begin = bisect_right(items, _decoded(query["cursor"], of), key=key) if query.get("cursor") else 0
     given: list[Any] = []
     for index in range(begin, len(items)):
-        if len(given) == query["limit"]:
+        if len(given) == query["limit"] or index - begin == most_described:
             return {"items": given, "next_cursor": _encoded(of, key(items[index - 1]))}
         one = described(items[index])
         given += [one] if wanted(one) else []

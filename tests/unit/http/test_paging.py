@@ -69,3 +69,25 @@ def test_a_cursor_belongs_to_its_list_and_filters(other, right):
     else:
         with pytest.raises(InvalidInput):
             page(items, again, by_name)
+
+
+@pytest.mark.parametrize(("limit", "most", "sizes"), [(3, None, [3, 1]), (3, 4, [2, 2]), (1, 100, [1, 1, 1, 1])])
+def test_what_is_not_wanted_is_left_out_and_only_so_much_is_looked_at(limit, most, sizes):
+    items = [Named(f"n{number}", "") for number in range(8)]
+    looked_at, found, cursor = [], [], None
+    while not found or cursor is not None:
+        query = PageQuery().load({"limit": str(limit), **({"cursor": cursor} if cursor else {})})
+        before = len(looked_at)
+        answer = page(
+            items,
+            asked(**query),
+            by_name,
+            lambda one: looked_at.append(one) or one.name,
+            lambda name: int(name[1:]) % 2 == 1,
+            most,
+        )
+        assert most is None or len(looked_at) - before <= most
+        found.append(answer["items"])
+        cursor = answer["next_cursor"]
+    assert [name for one in found for name in one] == ["n1", "n3", "n5", "n7"]
+    assert [len(one) for one in found] == sizes

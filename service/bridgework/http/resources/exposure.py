@@ -22,6 +22,8 @@ from bridgework.model.snapshot import Snapshot
 from bridgework.use_cases.connectivity.exposure import ExposureFilter, ask_exposure, question_key
 
 RESOURCE = Resource("diagnostics")
+# A row takes about 2 ms on a host with 400 published ports: its packet is led through all of their rules.
+_MOST_SIMULATED = 2000
 _ORIGINS = tuple(kind.value for kind in OriginKind)
 
 
@@ -131,7 +133,8 @@ def list_exposure(context: RequestContext) -> ViewResult:
     neighbour reaches that has a route by the host.
 
     A row says by which rules the packet passes or is stopped, and what the host's own firewall was meant to stop. The
-    service simulates the packets in the rules in force, and sends nothing.
+    service simulates the packets in the rules in force, and sends nothing. With `verdict`, a page of a large engine can
+    hold fewer rows than `limit`, or none, and have a next page.
     """
     wanted = filters(context)
     verdicts = wanted.pop("verdict")
@@ -140,8 +143,7 @@ def list_exposure(context: RequestContext) -> ViewResult:
     def matches(exposure: Exposure) -> bool:
         return not verdicts or exposure.verdict in verdicts
 
-    # A packet takes up to some milliseconds where the host has thousands of rules, so only one page is simulated.
-    shown = page(found.questions, context, question_key, found.judge.exposure, matches)
+    shown = page(found.questions, context, question_key, found.judge.exposure, matches, _MOST_SIMULATED)
     rows = [_row(context.snapshot, exposure) for exposure in shown["items"]]
     return ViewResult({**shown, "items": rows, "limited": found.limited})
 
