@@ -163,6 +163,9 @@ def test_ports_of_a_plain_engine(here):
     assert found["web", "host", "host", "127.0.0.1", 18081]["verdict"] == "reachable"
     loopback = found["web", "lan", LINK, "127.0.0.1", 18081]
     assert loopback["verdict"] == ("unreachable" if RELEASE >= 28 else "reachable")
+    # Docker 26 accepts a published port at the container's own address too.
+    direct = found["web", "lan", LINK, "10.96.1.3", 8080]
+    assert (direct["verdict"], direct["published"]) == ("unreachable" if RELEASE >= 28 else "reachable", None)
     closed = found["db", "lan", LINK, "10.96.2.3", 8080]
     assert closed["verdict"] == "unreachable"
     assert closed["stopped_by"]["owner"] == ("Docker" if RELEASE >= 28 else None)
