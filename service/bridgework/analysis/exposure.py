@@ -103,7 +103,9 @@ class Judge:
         self._rulesets = {version: ruleset_of_host(rules, version) if rules else None for version in (4, 6)}
         # What the host's firewall was meant to stop shows only without DNAT: with it, the packet never meets INPUT.
         self._untranslated = {version: _untranslated(found) for version, found in self._rulesets.items() if found}
-        self._routes = HostRoutes(state.snapshot, state.observations)
+        # The host's addresses on bridges are known also where its interfaces were not seen.
+        own = {origin.own for origin in origins_of(state.snapshot, state.observations.host) if origin.own}
+        self._routes = HostRoutes(state.snapshot, state.observations, frozenset(own))
         self._refusal = cache(self._refused)
 
     def exposure(self, question: Question) -> Exposure:

@@ -294,6 +294,27 @@ def test_a_rule_that_drops_the_answer_stops_the_port():
     assert "--sport 8080" in lan.stopped_by.rule.text
 
 
+def test_the_kernel_routes_nothing_from_the_hosts_ipv6_loopback():
+    text = """
+*nat
+:OUTPUT ACCEPT [0:0]
+[0:0] -A OUTPUT -p tcp -m tcp --dport 18080 -j DNAT --to-destination [fd00:1::2]:8080
+COMMIT
+"""
+    snapshot, observations = engine(ports=PORTS[1:2])
+    observations = replace(observations, firewall=FirewallRules(ipv6_chains=parse(text)))
+    (host,) = asked(snapshot, observations, keys=[("host", "::1", 18080)])
+    assert (host.verdict, host.reason) == (Verdict.UNREACHABLE, "loopback-address")
+
+
+def test_only_running_containers_with_a_network_of_their_own_are_targets():
+    snapshot, observations = engine(listening=[("tcp", "0.0.0.0", 5432)])
+    (web,) = snapshot.containers
+    for other in (replace(web, state="exited"), replace(web, shares_with="o" * 64)):
+        state = EngineState(Snapshot(snapshot.networks, (other,)), observations)
+        assert list(direct_targets(state)) == []
+
+
 MASQUERADING = [
     ("-s 172.18.0.0/16 ! -o {bridge} -j MASQUERADE", "Docker"),
     ("-s 172.18.0.2/32 -d 172.18.0.2/32 -p tcp -m tcp --dport 8080 -j MASQUERADE", "Docker"),

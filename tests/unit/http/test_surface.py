@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from bridgework.model.errors import Conflict
+from bridgework.model.observations import FirewallRules
 from bridgework.model.snapshot import PublishedPort
-from tests.support.fake_engine import FACTS, FakeEngine
+from bridgework.probes.kernel.firewall import parse
+from tests.support.fake_engine import FACTS, BlindRunner, FakeEngine, hex_id
 from tests.support.spec_validator import validate_line
 
 JSON = "application/json"
@@ -217,3 +219,36 @@ def test_the_exposure_says_what_was_not_visible(make):
     }  # fmt: skip
     assert {(row["verdict"], row["listening"]) for row in answer["items"]} == {("inconclusive", None)}
     assert answer["limited"] == ["the network namespace of alpha-run", "the host's links, routes and firewall"]
+
+
+def test_the_exposure_quotes_rules_with_their_owners(make, monkeypatch):
+    text = """
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:ufw-user-input - [0:0]
+[0:0] -A INPUT -j ufw-user-input
+[0:0] -A ufw-user-input -p tcp -m tcp --dport 8080 -j DROP
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+[0:0] -A PREROUTING -j DOCKER
+[0:0] -A DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.16.0.2:80
+COMMIT
+"""
+    monkeypatch.setattr(BlindRunner, "read_firewall", lambda _: FirewallRules(chains=parse(text)))
+    engine = FakeEngine()
+    (run,) = (one for one in engine.containers.values() if one.name == "alpha-run")
+    endpoints = tuple(replace(e, ipv4_address="10.16.0.2") for e in run.endpoints)
+    port = PublishedPort(80, host_ip="0.0.0.0", host_port=8080)
+    apart = replace(run, id=hex_id(0x99), name="apart", network_mode="host", endpoints=())
+    engine.containers = {run.id: replace(run, endpoints=endpoints, published_ports=(port,)), apart.id: apart}
+    answer = make(engine).get("/v1/exposure?origin=network&published=1")
+    assert "the ports of apart, which are those of a program of the host (network mode host)" in answer["limited"]
+    (row,) = answer["items"]
+    assert row["stopped_by"] == {
+        "table": "ip filter", "chain": "FORWARD", "rule": None, "effect": "drop", "owner": None,
+    }  # fmt: skip
+    assert [(one["effect"], one["owner"]) for one in row["rules"]] == [("dnat", "Docker")]
+    assert (row["host_firewall"]["owner"], row["past_host_firewall"]) == ("ufw", False)
