@@ -88,6 +88,21 @@ def test_the_runner_knows_whether_its_last_reading_still_holds(process):
     assert forward.rules == ((0, 0, "-A FORWARD -j DROP"),)
 
 
+def test_the_state_is_told_also_while_another_thread_reads_the_rules(process, monkeypatch):
+    runner, tell, reads = NamespaceRunner(lambda: process.pid), RulesWatch.state, []
+    before = runner.read_firewall().state
+
+    def interrupted(watch):
+        if not reads:
+            reads.append(True)
+            inside(process, "iptables -A FORWARD -j DROP")
+            runner.read_firewall()
+        return tell(watch)
+
+    monkeypatch.setattr(RulesWatch, "state", interrupted)
+    assert runner.firewall_state() not in {None, before}
+
+
 def test_a_reading_during_changes_is_repeated_and_has_no_state_where_they_never_end(process, monkeypatch):
     runner, read = NamespaceRunner(lambda: process.pid), firewall.chains
     left = [1]

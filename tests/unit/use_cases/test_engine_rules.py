@@ -59,6 +59,14 @@ def test_rules_that_never_held_still_are_read_again(memory):
     assert host.ask(memory) is not host.ask(memory)
 
 
+def test_a_state_that_the_kernel_does_not_tell_for_once_proves_nothing(memory):
+    host = Host("1")
+    first = host.ask(memory)
+    # Another thread's reading closes the handles that this one asks, after the rules changed.
+    host.state = None
+    assert host.ask(memory) is not first
+
+
 def test_where_the_kernel_does_not_tell_rules_are_kept_until_the_engine_writes_others(memory):
     host = Host(None)
     first = host.ask(memory)

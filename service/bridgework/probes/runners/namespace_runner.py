@@ -185,11 +185,16 @@ class NamespaceRunner:
 
     def firewall_state(self) -> str | None:
         """Ask the kernel by handles that were opened in the host's namespace; ``None`` before the first reading."""
-        host, pid = self._watched, self._engine_pid()
-        # An engine that was restarted may be in another namespace, and its old process id may be somebody else's.
-        if host is None or host.pid != pid or host.inode != _inode_of(pid):
-            return None
-        return host.watch.state()
+        pid = self._engine_pid()
+        while True:
+            host = self._watched
+            # An engine that was restarted may be in another namespace, and its old process id may be another program's.
+            if host is None or host.pid != pid or host.inode != _inode_of(pid):
+                return None
+            state = host.watch.state()
+            # Another thread that read the rules meanwhile has closed these handles. Its own ones tell the state.
+            if state is not None or host is self._watched:
+                return state
 
     def read_firewall(self) -> FirewallRules | None:
         """Read the rules in force in the engine's own namespace; ``None`` when its process is not visible."""

@@ -50,8 +50,10 @@ def _holds(last: _Reading, snapshot: Snapshot, state: str | None, *, fresh: bool
     # A docker-proxy runs only while a port is published, so the first published port needs a new look for it.
     if publishes(snapshot) and not publishes(last.snapshot):
         return False
-    if state is not None:
-        return last.rules is not None and last.rules.state == state
+    known = last.rules.state if last.rules is not None else None
+    # Where the kernel told the state of the last reading, one that it does not tell this time proves nothing.
+    if state is not None or known is not None:
+        return known == state
     return not fresh and (last.snapshot is snapshot or _written_for(last.snapshot) == _written_for(snapshot))
 
 
