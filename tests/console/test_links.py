@@ -37,6 +37,7 @@ QUESTIONS = [
     ("from=host&to=name:host&protocol=dns", "bridgework check host name:host --protocol dns"),
     ("from=host&to=address:fd00::3&protocol=tcp&port=80", "bridgework check host '[fd00::3]:80'"),
     ("from=host&to=address:fd00::3&protocol=icmp", "bridgework check host fd00::3 --count 3"),
+    ("from=web&to=db&protocol=udp&port=9", "bridgework check web container:db:9 --protocol udp"),
     ("from=web&to=host&protocol=tcp&port=22", "bridgework check web host:22"),
     ("from=web&to=container:db&protocol=tcp&port=1&trace=true", "bridgework trace web container:db:1"),
 ]

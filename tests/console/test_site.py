@@ -12,7 +12,18 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("index", "docker-networks", "pipelines", "command-line", "api", "configuration", "symptoms", "problems")
+PAGES = (
+    "index",
+    "docker-networks",
+    "pipelines",
+    "proxy",
+    "monitoring",
+    "command-line",
+    "api",
+    "configuration",
+    "symptoms",
+    "problems",
+)
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -40,10 +40,13 @@ export function questionOf({ from, to, text, kind, protocol, port, path, trace }
 export function follow(fields) {
   const [from, to] = [linked("from"), linked("to")];
   if (!from && !to) return false;
-  const [, kind = "", value = ""] = to.match(/^(container|name|address|host)(?::(.*))?$/) ?? [];
+  // Without a kind it is a container, as for GET /v1/connectivity/probe, so labels of Prometheus fit into a link.
+  const [, prefix, rest] = to.match(/^(container|name|address):(.*)$/) ?? [];
+  const kind = prefix ?? (to === HOST ? HOST : "container");
   fields.from.value = from === HOST ? HOST_NAME : from;
-  if (kind) fields.kind.value = kind;
-  (kind === "container" ? fields.to : fields.text).value = value;
+  fields.kind.value = kind;
+  if (kind === "container") fields.to.value = rest ?? to;
+  else fields.text.value = rest ?? "";
   if (linked("protocol")) fields.protocol.value = linked("protocol");
   fields.port.value = linked("port");
   fields.path.value = linked("path") || "/";
