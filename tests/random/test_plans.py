@@ -7,29 +7,14 @@ pairs whose measured verdict changed must be those that the plan named.
 
 import pytest
 
-from bridgework.app import create_app
-from bridgework.engine.client import EngineAddress
 from bridgework.plans.reachability import FIRST_CLIENT_PORT, PING
-from bridgework.settings import Settings
-from tests.support.api import Client, names_of_everything, sweep_up
-from tests.support.random_plans import FIRST_PORT, PORT, World, shape, subnets_of_the_engine
+from tests.support.random_plans import FIRST_PORT, PORT, shape, subnets_of_the_engine
 
-SEED, PLANS = 21, 25
+PLANS = 25
 WALKS = 20
 """Walks of the long test: with 25 plans each that is 500 plans."""
 TRIES = 4
 """A program that was just started may not listen yet, so what differs is measured again."""
-
-
-@pytest.fixture
-def world(engine, tokens_file, request):
-    wide = Settings(tokens_file=tokens_file, rate_per_minute=10_000_000)
-    client = Client(create_app(wide, EngineAddress(engine.docker_host)))
-    before = names_of_everything(client)
-    made = World(client, getattr(request, "param", SEED))
-    made.begin()
-    yield made
-    sweep_up(client, spare=before)
 
 
 def predicted_of(plan):
