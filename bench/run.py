@@ -13,7 +13,7 @@ from typing import Any
 
 import docker
 
-from bench import connectivity, growth, reads
+from bench import connectivity, growth, plans, reads
 from bench.measure import Line
 from bench.stage import clear, engine
 
@@ -36,10 +36,11 @@ def main() -> int:
         for part in (connectivity.one_check, reads.changes, connectivity.all_pairs_of_100):
             lines += _told(part, made)
         lines += _told(connectivity.all_pairs_of_400, made)
-        for part in (reads.lists, reads.single):
+        for part in (plans.of_400, reads.lists, reads.single):
             lines += _told(part, made)
         clear(made)
     lines += _told(growth.growth, None)
+    lines += _told(plans.difference_of_10_000, None)
     RESULTS.write_text(_page(lines, version), encoding="utf-8")
     missed = [line for line in lines if line.met is False]
     met = [line for line in lines if line.met]
