@@ -76,3 +76,10 @@ def test_the_lines_of_a_search_are_its_answer(shop):
 
 def test_a_ping_has_no_port(api):
     api.post("/v1/connectivity/queries", {"find": "sources", "of": {"host": True}, "port": 80}, status=422)
+
+
+def test_a_rule_that_names_nothing_is_told(shop):
+    asked = {"find": "sources", "of": {"container": "db"}, "protocol": "tcp", "port": 80}
+    found = search(shop, **asked, must_not=[{"service": "shop/wbe"}, {"label": "tier"}, {"service": "shop/web"}])
+    names = ["service shop/wbe in must_not names no container", "label tier in must_not names no container"]
+    assert (found["outcome"], found["limited"]) == ("passed", names)

@@ -78,3 +78,11 @@ def counted(found: Iterable[Found]) -> Mapping[str, int]:
         "inconclusive": sum(len(one.ends) for one in groups if one.verdict is Verdict.INCONCLUSIVE),
         "violations": sum(len(one.ends) for one in groups if one.violates and one.verdict is Verdict.REACHABLE),
     }
+
+
+def outcome_of(found: Iterable[Found]) -> str:
+    """Return ``failed``, ``inconclusive`` or ``passed``: whether a forbidden end is reachable, or may be."""
+    verdicts = {one.verdict for one in found if one.violates}
+    if Verdict.REACHABLE in verdicts:
+        return "failed"
+    return "inconclusive" if verdicts else "passed"

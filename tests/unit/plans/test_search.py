@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from bridgework.analysis.case import Case
 from bridgework.model.checks import ContainerDestination, HostDestination, Protocol, Question, Verdict
 from bridgework.plans.reachability import PING, Reachability, Service, host_services, services_of
-from bridgework.plans.search import counted, search
+from bridgework.plans.search import Found, counted, outcome_of, search
 from tests.support.random_worlds import engines, evidences
 
 
@@ -59,3 +59,15 @@ def test_the_groups_hold_every_pair_once(asked, forbid):
     assert all(one.violates == (forbid and other != "") for one in groups for other in one.ends)
     violations = [other for (other, _), verdict in pairs.items() if forbid and other and verdict is Verdict.REACHABLE]
     assert counted(groups)["violations"] == len(violations)
+
+
+def found(verdict, *, violates):
+    return Found(PING, verdict, violates, ("a",), ())
+
+
+def test_an_end_that_must_not_be_reached_and_may_be_is_no_success():
+    allowed = [found(verdict, violates=False) for verdict in Verdict]
+    unknown = found(Verdict.INCONCLUSIVE, violates=True)
+    assert outcome_of(allowed) == "passed"
+    assert outcome_of([*allowed, unknown]) == "inconclusive"
+    assert outcome_of([*allowed, unknown, found(Verdict.REACHABLE, violates=True)]) == "failed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from bridgework.model import references
 from bridgework.model.checks import Protocol
@@ -53,14 +53,20 @@ class QueryRun:
 def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> QueryRun:
     """Observe, sort the containers into classes, and return the search. Raises ``NotFound``, ``AmbiguousReference``."""
     end = references.container(snapshot, wanted.container).id if wanted.container is not None else ""
-    forbidden = frozenset(one for match in wanted.must_not for one in _meant(snapshot, match))
+    meant = [frozenset(_meant(snapshot, match)) for match in wanted.must_not]
+    forbidden = frozenset().union(*meant)
     of_sources = wanted.find == "sources"
     # Only destinations listen.
     looked_at: Iterable[Container] = snapshot.containers
     if of_sources and end:
         looked_at = _in_namespace_of(snapshot, snapshot.containers_by_id[end])
     seen: dict[str, Observation] = {}
-    limited: list[str] = []
+    # A rule that names nothing holds always, which hides a misspelt one.
+    limited = [
+        f"{_shown(match)} in must_not names no container"
+        for match, ends in zip(wanted.must_not, meant, strict=True)
+        if not ends
+    ]
     inodes: dict[str, int] = {}
     for container in looked_at:
         asked = wanted.protocol in LISTENING_PROTOCOLS and container.running
@@ -79,6 +85,12 @@ def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> 
     reach = Reachability(snapshot, observations, [container.id for container in snapshot.containers])
     groups = search(reach, end, wanted.protocol, wanted.port, of_sources=of_sources, forbidden=forbidden)
     return QueryRun(wanted, snapshot, reach, groups, tuple(limited))
+
+
+def _shown(match: Match) -> str:
+    """Return the rule as text, such as ``service shop/web``."""
+    name, value = next((name, value) for name, value in asdict(match).items() if value)
+    return f"{name} {value}"
 
 
 def _in_namespace_of(snapshot: Snapshot, container: Container) -> tuple[Container, ...]:

@@ -16,7 +16,7 @@ from bridgework.http.resources.queries.schemas import (
     QueryResultSchema,
 )
 from bridgework.model.checks import Component
-from bridgework.plans.search import Found, counted
+from bridgework.plans.search import Found, counted, outcome_of
 from bridgework.policy.access import Role
 from bridgework.use_cases.connectivity.query import QueryRun, start_query
 
@@ -38,7 +38,7 @@ def search_connectivity(context: RequestContext) -> ViewResult | Response:
 
     The answer holds every source that reaches a container, or every destination that a container reaches, with a path
     for each kind of them. With `must_not` it is an assertion: the `outcome` is `failed` when one of these ends is
-    reachable, and the groups that violate are the counterexamples.
+    reachable, and the groups that violate are the counterexamples. It is `inconclusive` when one of them may be.
 
     The search predicts and sends nothing. To measure a pair, check it with `POST /v1/connectivity/checks`.
     """
@@ -76,5 +76,4 @@ def _component(run: QueryRun, end: str) -> Component:
 
 
 def _totals(run: QueryRun, found: Sequence[Found]) -> Mapping[str, Any]:
-    counts = counted(found)
-    return {"outcome": "failed" if counts["violations"] else "passed", "counts": counts, "limited": run.limited}
+    return {"outcome": outcome_of(found), "counts": counted(found), "limited": run.limited}

@@ -108,22 +108,28 @@ class QueryCountsSchema(Schema):
     violations = number("The number of reachable ends that `must_not` names.", minimum=0)
 
 
+LIMITED = (
+    "What could not be seen, so that ends there may be inconclusive, and the rules of `must_not` that name no end."
+)
+
+
 def _outcome() -> fields.String:
-    text = "`failed` when a reachable end violates `must_not`; otherwise `passed`."
-    return word(text, "passed failed", grows=True)
+    text = (
+        "`failed` when an end that `must_not` names is reachable, `inconclusive` when it is not known whether one is, "
+        "`passed` otherwise."
+    )
+    return word(text, "passed failed inconclusive", grows=True)
 
 
 class QueryResultSchema(Schema):
     """What a search found. Ends that are predicted unreachable are left out."""
 
-    outcome = word(
-        "`failed` when a reachable end violates `must_not`; otherwise `passed`.", "passed failed", grows=True
-    )
+    outcome = _outcome()
     counts = fields.Nested(
         QueryCountsSchema, required=True, metadata=described("The number of ends that were found, by kind.")
     )
     groups = list_of(QueryGroupSchema, "The ends that were found, in groups that are alike.")
-    limited = texts("What could not be seen, so that ends there may be inconclusive.")
+    limited = texts(LIMITED)
 
 
 class QueryGroupLineSchema(QueryGroupSchema):
@@ -136,13 +142,11 @@ class QueryEndLineSchema(Schema):
     """The last line of a streamed search."""
 
     type = word("The kind of this line, `end`.", "end")
-    outcome = word(
-        "`failed` when a reachable end violates `must_not`; otherwise `passed`.", "passed failed", grows=True
-    )
+    outcome = _outcome()
     counts = fields.Nested(
         QueryCountsSchema, required=True, metadata=described("The number of ends that were found, by kind.")
     )
-    limited = texts("What could not be seen, so that ends there may be inconclusive.")
+    limited = texts(LIMITED)
 
 
 class QueryLineSchema(Variants):
