@@ -1734,13 +1734,13 @@ class QueryLine(TypedDict):
     group, end.
     """
     outcome: NotRequired[str]
-    """`failed` when a reachable end violates `must_not`; otherwise `passed`. Known values, to which more may be
-    added: passed, failed.
+    """`failed` when an end that `must_not` names is reachable, `inconclusive` when it is not known whether one is,
+    `passed` otherwise. Known values, to which more may be added: passed, failed, inconclusive.
     """
     counts: NotRequired[QueryCounts]
     """The number of ends that were found, by kind."""
     limited: NotRequired[list[str]]
-    """What could not be seen, so that ends there may be inconclusive."""
+    """What could not be seen, so that ends there may be inconclusive, and the rules of `must_not` that name no end."""
 
 
 class QueryMatch(TypedDict):
@@ -1777,15 +1777,15 @@ class QueryResult(TypedDict):
     """What a search found. Ends that are predicted unreachable are left out."""
 
     outcome: str
-    """`failed` when a reachable end violates `must_not`; otherwise `passed`. Known values, to which more may be
-    added: passed, failed.
+    """`failed` when an end that `must_not` names is reachable, `inconclusive` when it is not known whether one is,
+    `passed` otherwise. Known values, to which more may be added: passed, failed, inconclusive.
     """
     counts: QueryCounts
     """The number of ends that were found, by kind."""
     groups: list[QueryGroup]
     """The ends that were found, in groups that are alike."""
     limited: list[str]
-    """What could not be seen, so that ends there may be inconclusive."""
+    """What could not be seen, so that ends there may be inconclusive, and the rules of `must_not` that name no end."""
 
 
 class Readiness(TypedDict):
