@@ -47,7 +47,10 @@ if RELEASE >= 29 and shutil.which("nft"):
     SETTINGS["nftables"] = {"firewall-backend": "nftables", "ip-forward": False}
 
 
-@pytest.fixture(scope="module", params=SETTINGS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(one, marks=[pytest.mark.slow] if one != "iptables" else []) for one in SETTINGS],
+)
 def world(request, tokens_file):
     """An engine, a client of its service, and a neighbour on its LAN."""
     with engine_with(SETTINGS[request.param], tokens_file) as (api, made), neighbour_of(made) as neighbour:

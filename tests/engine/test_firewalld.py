@@ -17,6 +17,8 @@ from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 from tools.engine import wait_until
 
+pytestmark = pytest.mark.slow
+
 HTTPD = ["httpd", "-f", "-p", "8080"]
 ALLOWED = ("10.98.0.0/16", "fd00:98::/32", "192.0.2.0/24")
 AT_HOST, PUBLISHED = {"protocol": "tcp", "port": 9090}, {"protocol": "tcp", "port": 18080}

@@ -11,6 +11,8 @@ from tests.support.host_programs import host_programs
 from tests.support.proves import proves
 from tools.engine import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def world(tokens_file):

@@ -14,6 +14,8 @@ from tests.support.neighbour import HOST_ADDRESS, LINK, neighbour_of
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 NFTABLES = {"firewall-backend": "nftables", "ip-forward": False}
 HTTPD = ["httpd", "-f", "-p", "8080"]
 BACKENDS = ["iptables", "nftables"] if release() >= (29, 0) and shutil.which("nft") else ["iptables"]

@@ -114,6 +114,7 @@ def read(world):
     return Ruleset(world.inside("host", look))
 
 
+@pytest.mark.slow
 def test_random_sets_do_what_the_simulation_says(world):
     compared = decided = 0
     for seed in range(ROUNDS):
@@ -203,6 +204,7 @@ def test_the_entries_are_those_that_ipset_prints(world, watch):
     assert "g" not in found
 
 
+@pytest.mark.slow
 def test_a_dump_of_ten_thousand_entries_is_whole(world, watch):
     lines = [f"add big 10.{n >> 8}.{n & 255}.1" for n in range(10_000)]
     world.host.run("ipset", "restore", input="\n".join(["create big hash:ip", *lines, ""]))

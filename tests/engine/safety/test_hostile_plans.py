@@ -9,6 +9,8 @@ from tests.support.api import container, run
 from tests.support.random_plans import call
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 
 def ask(api, *calls, status=200, **more):
     return api.post("/v1/plans", {"changes": list(calls), **more}, status=status)
