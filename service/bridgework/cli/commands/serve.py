@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,9 @@ from bridgework.cli.connection import Address
 from bridgework.client import Client, ServiceUnreachable
 
 COMMAND = (sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.asgi:app")
-READY_SECONDS = 20.0
+START_SECONDS = 20.0
+ENGINE_SECONDS = 2.0
+POLL_SECONDS = 0.05
 STOP_SECONDS = 30.0
 
 
@@ -53,11 +56,25 @@ def local_service() -> Iterator[Address]:
         with log.open("wb") as stream, _running(settings, stream.fileno()) as process:
             with Client(bind, token) as client:
                 try:
-                    client.wait_until_ready(READY_SECONDS)
+                    _wait_until_it_answers(client, process)
+                    # The service is there. An engine that does not answer now is not there, or takes minutes.
+                    client.wait_until_ready(ENGINE_SECONDS)
                 except TimeoutError as error:
                     said = log.read_text(errors="replace").strip() if process.poll() is not None else ""
                     raise ServiceUnreachable(f"The local service is not ready. {error} {said}".strip()) from error
             yield Address(bind, token)
+
+
+def _wait_until_it_answers(client: Client, process: subprocess.Popen[bytes]) -> None:
+    """Return when the service answers, when it has ended, or after ``START_SECONDS``."""
+    ends = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < ends:
+        try:
+            client.get_liveness()
+        except ServiceUnreachable:
+            time.sleep(POLL_SECONDS)
+        else:
+            return
 
 
 def _tokens_file(folder: Path, token: str) -> Path:
