@@ -199,7 +199,7 @@ projects.addEventListener("change", () => {
 });
 byId("jump").addEventListener("click", (event) => {
   event.preventDefault(); // the address holds what is asked, not a place on the page
-  byId("panel").focus();
+  byId("view-tabs").querySelector("button")?.focus();
 });
 views.show("view-picture");
 panels.show("panel-check");

@@ -25,6 +25,12 @@ function crosses(a, b, rect) {
   return Math.max(a.x, b.x) > left && Math.min(a.x, b.x) < right && Math.max(a.y, b.y) > top && Math.min(a.y, b.y) < bottom;
 }
 
+/** @param {Point[]} way of horizontal and vertical segments */
+const lengthOf = (way) => way.reduce((sum, { x, y }, at) => {
+  const before = way[at - 1];
+  return before ? sum + Math.abs(x - before.x) + Math.abs(y - before.y) : 0;
+}, 0);
+
 /**
  * The points of a way until it meets the target's border.
  * @param {Point[]} way
@@ -65,6 +71,8 @@ export function wayOf(from, home, target, boxes, { gap, head }, lane) {
   /** @type {{cost: number, way: Point[]}} */
   let best = { cost: Infinity, way: [from, to] };
   for (const whole of ways) {
+    // At most this much of a way is inside the target; most of the thousands of ways are longer than the best one so far.
+    if (lengthOf(whole) - target.width - target.height > best.cost) continue;
     const way = clipped(whole, target);
     let cost = way.length * BEND;
     for (let at = 1; at < way.length && cost < best.cost; at += 1) {
