@@ -170,6 +170,9 @@ class BlindRunner:
     def read_firewall(self):
         return None
 
+    def routes(self, _):
+        return {}
+
     def namespace_inode(self, *_):
         return None
 

@@ -16,6 +16,8 @@ from bridgework.analysis.attachment import Attachment, EngineState
 from bridgework.analysis.candidate_addresses import CandidateAddresses, candidate_addresses
 from bridgework.analysis.predict import predict
 from bridgework.analysis.rules.base import Situation
+from bridgework.analysis.rules.host import proxy_question
+from bridgework.analysis.rules.in_force import route_questions
 from bridgework.analysis.verdict import weigh
 from bridgework.model.checks import (
     CheckResult,
@@ -29,7 +31,7 @@ from bridgework.model.checks import (
     Reason,
     Verdict,
 )
-from bridgework.model.observations import NOTHING_SEEN, Observations
+from bridgework.model.observations import NOTHING_SEEN, Observations, RouteQuestion
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Policy
 from bridgework.policy.probe_policy import allowed_subnets, host_open, published_otherwise, require_allowed
@@ -82,6 +84,12 @@ class Case:
             # Without a candidate one situation remains, so that the rules can say why there is none.
             for candidate in self.candidate_addresses.candidates or (None,)
         )
+
+    def route_questions(self) -> tuple[RouteQuestion, ...]:
+        """Return the routing decisions of the host that the prediction depends on, for packets and their answers."""
+        found = [question for one in self.situations for question, _ in route_questions(one)]
+        proxies = [question for one in self.situations if (question := proxy_question(one)) is not None]
+        return tuple(dict.fromkeys((*found, *proxies)))
 
     def predict(self) -> Prediction:
         """Predict verdict, path and findings from the engine's state. Nothing is sent."""

@@ -2,7 +2,7 @@
 
 A code is stable and in kebab-case. Every finding of the service has a row here: ``GET /v1/explanations`` and
 docs/explanations.md list these rows. To add an explanation, add a row to the module of its subject (``containers``,
-``names``, ``paths``, ``firewall``, ``engine``), its code to the symptoms that it causes
+``names``, ``paths``, ``firewall``, ``routes``, ``engine``), its code to the symptoms that it causes
 (``symptoms``), and a rule that produces it. Nothing here reads from an engine.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from bridgework.explanations import containers, engine, firewall, names, paths
+from bridgework.explanations import containers, engine, firewall, names, paths, routes
 from bridgework.explanations.explanation import Explanation
 from bridgework.explanations.symptoms import SYMPTOMS, Symptom
 from bridgework.model.checks import Component, Finding, Severity
@@ -21,7 +21,7 @@ from bridgework.model.snapshot import Container, Network
 
 __all__ = ["CATALOGUE", "HOST", "SYMPTOMS", "Explanation", "Symptom", "finding", "of_container", "of_network"]
 
-_ROWS = (*containers.ROWS, *names.ROWS, *paths.ROWS, *engine.ROWS, *firewall.ROWS)
+_ROWS = (*containers.ROWS, *names.ROWS, *paths.ROWS, *engine.ROWS, *firewall.ROWS, *routes.ROWS)
 
 CATALOGUE: Mapping[str, Explanation] = MappingProxyType({row.code: row for row in sorted(_ROWS, key=lambda r: r.code)})
 

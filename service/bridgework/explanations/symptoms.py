@@ -57,7 +57,8 @@ _ROWS = (
             published-ports-ignored internal-no-publish host-port-taken gateway-mode-routed
             firewall-rules-missing firewall-backends-mixed user-firewall-drop docker-rule-drops
             container-paused source-not-running port-rule-missing network-rule-missing stale-flow
-            orphan-proxy host-port-differs-by-family conntrack-table-full
+            orphan-proxy host-port-differs-by-family conntrack-table-full policy-route-diverts asymmetric-routing
+            reverse-path-filtered
         """),
     ),
     Symptom(
@@ -80,7 +81,7 @@ _ROWS = (
             address-family-mismatch vlan-mode-private overlay-peer-unreachable node-unreachable
             reply-path-lost bridge-traffic-filtered network-rule-missing firewall-backends-mixed
             user-firewall-drop docker-rule-drops container-paused neighbour-table-full stale-neighbour
-            duplicate-address
+            duplicate-address policy-route-diverts asymmetric-routing reverse-path-filtered
         """),
     ),
     Symptom(
@@ -92,6 +93,7 @@ _ROWS = (
             wrong-default-gateway masquerade-off host-no-route vlan-without-parent network-mode-none
             subnet-overlaps-host-route subnet-hides-public-addresses dns-upstream-failed
             dns-loopback-upstream bridge-address-missing router-advertisements-refused network-rule-missing
+            reverse-path-filtered
         """),
     ),
     Symptom(
@@ -110,7 +112,7 @@ _ROWS = (
         "Check from `host` to the container.",
         _codes("""
             macvlan-host-filtered gateway-mode-isolated listens-on-loopback-only user-firewall-drop
-            subnet-overlaps-host-route bridge-address-missing stale-neighbour
+            subnet-overlaps-host-route bridge-address-missing stale-neighbour policy-route-diverts
         """),
     ),
     Symptom(
@@ -151,7 +153,7 @@ _ROWS = (
             host-port-taken legacy-link veth-detached firewall-backends-mixed user-firewall-drop
             orphan-bridge bridge-address-missing router-advertisements-refused dns-upstream-outdated
             embedded-dns-rules-missing port-rule-missing network-rule-missing isolation-rule-missing
-            stale-port-rule
+            stale-port-rule policy-route-diverts asymmetric-routing
         """),
     ),
     Symptom(

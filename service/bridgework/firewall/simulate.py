@@ -25,6 +25,7 @@ from bridgework.firewall.walk import (
     UNKNOWN,
     UNTRANSLATED,
     EndedError,
+    Lookup,
     Route,
     Routing,
     Step,
@@ -32,13 +33,12 @@ from bridgework.firewall.walk import (
     Walk,
     arrived,
     id_of,
-    routed,
     typed,
 )
 
 __all__ = [
-    "ACCEPTED", "DROPPED", "MARTIAN", "NO_ROUTE", "REJECTED", "UNKNOWN", "UNTRANSLATED", "Outcome", "Route", "Routing",
-    "Step", "bridged", "forward", "later", "output", "reply",
+    "ACCEPTED", "DROPPED", "MARTIAN", "NO_ROUTE", "REJECTED", "UNKNOWN", "UNTRANSLATED", "Lookup", "Outcome", "Route",
+    "Routing", "Step", "bridged", "forward", "later", "output", "reply",
 ]  # fmt: skip
 
 # After so many undecided rules on one way the verdict is unknown: each one doubles the ways to walk, here to 64.
@@ -47,12 +47,16 @@ _MAX_GUESSES = 6
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the packet's way ended. ``step`` is the one that ended it, or the one that cannot be decided."""
+    """How the packet's way ended. ``step`` is the one that ended it, or the one that cannot be decided.
+
+    ``lookups`` are the kernel's routing decisions on the way.
+    """
 
     verdict: str
     packet: Packet
     steps: tuple[Step, ...]
     step: Step | None = None
+    lookups: tuple[Lookup, ...] = ()
 
     @property
     def delivered_locally(self) -> bool:
@@ -98,13 +102,13 @@ def _decided(
     """Walk the packet. At a rule that cannot be decided, walk both ways and compare how they end."""
     walk = Walk(ruleset, routing, assumed)
     try:
-        return Outcome(ACCEPTED, walk_it(walk), tuple(walk.steps))
+        return Outcome(ACCEPTED, walk_it(walk), tuple(walk.steps), lookups=tuple(walk.lookups))
     except EndedError as end:
-        return Outcome(end.verdict, end.packet, tuple(walk.steps), end.step)
+        return Outcome(end.verdict, end.packet, tuple(walk.steps), end.step, tuple(walk.lookups))
     except UndecidedError as end:
         step, key = end.step, id_of(end.rule)
     if len(assumed) >= _MAX_GUESSES:
-        return Outcome(UNKNOWN, step.before, tuple(walk.steps), step)
+        return Outcome(UNKNOWN, step.before, tuple(walk.steps), step, tuple(walk.lookups))
     # Both ways begin at the start again: what a rule does depends on all rules before it.
     matched, passed = (_decided(ruleset, routing, walk_it, {**assumed, key: matches}) for matches in (True, False))
     if _ending(matched) == _ending(passed):
@@ -112,7 +116,7 @@ def _decided(
         return passed
     # Where one way has itself two ends, the rule that parts them is named.
     named = next((way.step for way in (matched, passed) if way.verdict == UNKNOWN), step)
-    return Outcome(UNKNOWN, matched.packet, matched.steps, named)
+    return Outcome(UNKNOWN, matched.packet, matched.steps, named, matched.lookups)
 
 
 def _ending(outcome: Outcome) -> tuple[object, ...]:
@@ -125,7 +129,7 @@ def _ending(outcome: Outcome) -> tuple[object, ...]:
 def _received(walk: Walk, packet: Packet) -> Packet:
     # The route is looked up after PREROUTING, so a DNAT there decides where the packet goes.
     packet = walk.hook(Hook.PREROUTING, arrived(walk.routing, packet))
-    route = routed(walk.routing, packet)
+    route = walk.routed(packet)
     # A packet for the host passes INPUT, and POSTROUTING is not for it.
     if route.interface is None:
         return walk.hook(Hook.INPUT, replace(packet, outgoing=None))
@@ -143,12 +147,14 @@ def _leaving(walk: Walk, packet: Packet) -> Packet:
 
 def _sent(walk: Walk, packet: Packet) -> Packet:
     # The source address is that of the first route; a later change of the destination keeps it.
-    route = routed(walk.routing, packet)
+    asked = packet
+    route = walk.routed(asked)
     packet = replace(packet, incoming=None, outgoing=route.interface or "lo", source=packet.source or route.source)
     # Without an address on the interface the kernel takes another one of the host's: local as well.
     packet = walk.hook(Hook.OUTPUT, replace(typed(walk.routing, packet), source_type=LOCAL))
-    # The kernel looks the route up again: a rule may have changed the destination or the mark.
-    route = routed(walk.routing, packet)
+    # The kernel looks the route up again where a rule changed the destination or the mark.
+    if (packet.destination, packet.mark) != (asked.destination, asked.mark):
+        route = walk.routed(packet)
     packet = walk.hook(Hook.POSTROUTING, replace(packet, outgoing=route.interface or "lo"))
     if route.interface is not None:
         return packet
@@ -166,7 +172,7 @@ def _within_bridge(walk: Walk, packet: Packet) -> Packet:
     # br_netfilter routes a packet whose destination was translated (br_nf_pre_routing_finish). Others stay on the
     # bridge.
     if (after.destination, after.destination_port) != (before.destination, before.destination_port):
-        route = routed(walk.routing, after)
+        route = walk.routed(after)
         if route.interface is None:
             return walk.hook(Hook.INPUT, after)
         after = replace(after, outgoing=route.interface, bridge_ports=(ports[0], None))
@@ -213,9 +219,13 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
 
     # The first packet's SNAT is undone at the answer's first hook, its DNAT at the last one.
     if by_host:
+        walk.lookups.append(Lookup(answer, sent.incoming))
         packet = walk.hook(Hook.OUTPUT, answer, translate=back)
     else:
         packet = walk.hook(Hook.PREROUTING, arrived(walk.routing, answer), translate=back)
+        # Within one bridge the answer is switched, not routed.
+        if ports[0] is None:
+            walk.lookups.append(Lookup(packet, sent.incoming))
     if sent.incoming is None:  # the first packet was the host's own
         if by_host:
             packet = walk.hook(Hook.POSTROUTING, replace(packet, outgoing="lo"), translate=as_asked)
@@ -247,7 +257,7 @@ def _continued(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
 
     if sent.incoming is None:
         # At OUTPUT the kernel still names the interface of the route before translation, also to the rules after it.
-        out = routed(walk.routing, sent).interface or "lo"
+        out = walk.routed(sent).interface or "lo"
         packet = walk.hook(Hook.OUTPUT, replace(packet, outgoing=out), translate=onward)
         packet = replace(packet, outgoing=delivered.outgoing or "lo")
         packet = walk.hook(Hook.POSTROUTING, packet, translate=from_here)

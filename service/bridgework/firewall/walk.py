@@ -86,6 +86,14 @@ class Step:
     after: Packet
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A routing decision: the packet as it is then, and the interface by which it leaves (``None``: to the host)."""
+
+    packet: Packet
+    interface: str | None
+
+
 # Exceptions, because a drop ends the walk from any depth of jumps.
 class EndedError(Exception):
     """The packet goes no further; ``verdict`` says why, ``step`` is the rule that ended it."""
@@ -109,12 +117,13 @@ Ended = Literal["accept", "return"] | None
 
 @dataclass(slots=True)
 class Walk:
-    """One try: the rules of which it is assumed whether they match, and the steps so far."""
+    """One try: the rules of which it is assumed whether they match, the steps and the routing decisions so far."""
 
     ruleset: Ruleset
     routing: Routing
     assumed: Mapping[int, bool]
     steps: list[Step] = field(default_factory=list)
+    lookups: list[Lookup] = field(default_factory=list)
 
     def hook(
         self, hook: Hook, packet: Packet, *, translate: Callable[[Packet], Packet] | None = None, nat: bool = True
@@ -132,6 +141,15 @@ class Walk:
             elif chain.kind != "nat" or (nat and _is_translatable(packet, hook)):
                 packet = self._base_chain(place, packet)
         return translate(packet) if translate is not None else packet
+
+    def routed(self, packet: Packet) -> Route:
+        """Look up the route of the packet, and note it. Raises ``EndedError`` where there is none."""
+        # Without a route the kernel answers "no route to host" itself, before any rule of FORWARD.
+        route = self.routing.route(packet)
+        if route is None:
+            raise EndedError(NO_ROUTE, packet)
+        self.lookups.append(Lookup(packet, route.interface))
+        return route
 
     def _base_chain(self, place: Place, packet: Packet) -> Packet:
         ended, packet = self._chain(place, packet, depth=0)
@@ -224,15 +242,6 @@ def _is_translatable(packet: Packet, hook: Hook) -> bool:
     # The kernel sets up each of the two translations once for a connection, with its first packet.
     manipulation = DNAT if hook in {Hook.PREROUTING, Hook.OUTPUT} else SNAT
     return packet.state == NEW and manipulation not in packet.translated
-
-
-def routed(routing: Routing, packet: Packet) -> Route:
-    """Return the route of the packet. Raises ``EndedError`` where there is none."""
-    # Without a route the kernel answers "no route to host" itself, before any rule of FORWARD.
-    route = routing.route(packet)
-    if route is None:
-        raise EndedError(NO_ROUTE, packet)
-    return route
 
 
 def _type_of(routing: Routing, address: str) -> str:

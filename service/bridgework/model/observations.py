@@ -139,6 +139,8 @@ class ProxyProcess:
 
 
 IPV4 = 4
+MAIN_TABLE = 254
+"""The routing table that ``ip route`` shows (rtnetlink(7), RT_TABLE_MAIN)."""
 _MAY_BE_TRUNCATED = ("interfaces", "routes", "neighbours", "sockets")
 MAPPED = "::ffff:"
 """An IPv6 socket bound to an IPv4 address, as Java binds them, is listed as ``::ffff:10.0.0.2`` (RFC 4291, 2.5.5.2)."""
@@ -363,6 +365,48 @@ class HostObservation:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteQuestion:
+    """A packet on the engine's host, and the interface by which it should leave.
+
+    ``source`` and ``incoming`` (an interface) are ``None`` for a packet that the host sends. ``expected`` is ``None``
+    where the host itself should take the packet. Ports are those of the packet after translation.
+    """
+
+    version: int
+    destination: str
+    source: str | None = None
+    incoming: str | None = None
+    expected: str | None = None
+    mark: int = 0
+    protocol: str | None = None
+    source_port: int | None = None
+    destination_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteAnswer:
+    """What the kernel does with the packet of a ``RouteQuestion`` instead of what was expected.
+
+    It leaves by ``interface``, or the kernel drops it for the reason in ``error``. ``route`` is the destination of the
+    route that decides, in ``table``. ``rule`` is the policy rule that leads to this table, as ``ip rule`` prints it
+    behind its ``priority``; ``None`` where only the kernel's three default rules decide.
+
+    ``reverse_path_filter`` is the sysctl of the filter that drops the packet, with its value (1 is strict, 2 is loose).
+    Then the other fields describe the route back to the packet's source, and ``file`` is the file that sets the sysctl.
+    """
+
+    interface: str | None = None
+    gateway: str | None = None
+    table: int = MAIN_TABLE
+    route: str | None = None
+    rule: str | None = None
+    priority: int | None = None
+    error: str | None = None
+    reverse_path_filter: tuple[str, int] | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observations:
     """What was observed for one question, beside the snapshot.
 
@@ -376,7 +420,7 @@ class Observations:
     minor, zeros where unknown. ``nftables`` says whether the engine writes native nftables rules
     (``firewall-backend``). ``podman`` says whether the engine is Podman. ``unsettled`` maps the IPv6 addresses that a
     kernel did not use, before or after the probe (``InterfaceAddress.is_unsettled``). ``firewall`` are the rules in
-    force on the engine's host.
+    force on the engine's host. ``routes`` has the packets that the host's kernel routes otherwise than expected.
     """
 
     namespace_inodes: Mapping[str, int] = field(default_factory=dict)
@@ -391,6 +435,7 @@ class Observations:
     nftables: bool = False
     podman: bool = False
     unsettled: Mapping[str, InterfaceAddress] = field(default_factory=dict)
+    routes: Mapping[RouteQuestion, RouteAnswer] = field(default_factory=dict)
 
     def guards(self, version: int) -> bool | None:
         """Whether the engine's firewall rules exist for IPv4 or IPv6; ``None`` where that is unknown."""

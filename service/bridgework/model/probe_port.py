@@ -6,13 +6,13 @@ not know which one it has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bridgework.model.checks import Measurement, ProbeRequest, Reason, Verdict
 from bridgework.model.checks import Protocol as ProbeProtocol
-from bridgework.model.observations import FirewallRules, HostObservation, Observation
+from bridgework.model.observations import FirewallRules, HostObservation, Observation, RouteAnswer, RouteQuestion
 from bridgework.model.trace import End, TraceRecord
 
 Aspect = Literal[
@@ -167,6 +167,14 @@ class ProbeRunner(Protocol):
 
     def read_firewall(self) -> FirewallRules | None:
         """Read the rules in force on the engine's host; ``None`` when it cannot be entered. It takes about 20 ms."""
+        ...
+
+    def routes(self, questions: Sequence[RouteQuestion]) -> Mapping[RouteQuestion, RouteAnswer]:
+        """Return the packets that the host's kernel routes otherwise than expected, each with what it does instead.
+
+        A question takes about 10 microseconds. Nothing is returned where the kernel cannot be asked in that time: by a
+        helper container, or before the first ``read_firewall``.
+        """
         ...
 
     def namespace_inode(self, place: Place) -> int | None:

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.engine_port import Engine
 from bridgework.model.errors import BridgeworkError
-from bridgework.model.observations import FirewallRules, HostObservation, Observation
+from bridgework.model.observations import FirewallRules, HostObservation, Observation, RouteAnswer, RouteQuestion
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow, TracePlan
 from bridgework.model.trace import TraceRecord
 
@@ -185,6 +185,10 @@ class MeteredRunner:
     def read_firewall(self) -> FirewallRules | None:
         """See ``ProbeRunner``."""
         return self._runner.read_firewall()
+
+    def routes(self, questions: Sequence[RouteQuestion]) -> Mapping[RouteQuestion, RouteAnswer]:
+        """See ``ProbeRunner``."""
+        return self._runner.routes(questions)
 
     def namespace_inode(self, place: Place) -> int | None:
         """See ``ProbeRunner``."""

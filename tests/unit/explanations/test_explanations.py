@@ -18,6 +18,7 @@ from bridgework.explanations import (
     of_container,
     of_network,
     paths,
+    routes,
 )
 from bridgework.model.checks import Severity
 from bridgework.model.snapshot import Container, Network
@@ -57,7 +58,7 @@ def test_every_cause_in_a_symptom_names_it():
 
 
 def test_no_code_has_two_rows():
-    rows = [*containers.ROWS, *engine.ROWS, *firewall.ROWS, *names.ROWS, *paths.ROWS]
+    rows = [*containers.ROWS, *engine.ROWS, *firewall.ROWS, *names.ROWS, *paths.ROWS, *routes.ROWS]
     assert sorted(row.code for row in rows) == list(CATALOGUE)
 
 

@@ -45,6 +45,7 @@ def services(measurement):
         observe_host=lambda: None,
         firewall_state=lambda: None,
         read_firewall=lambda: None,
+        routes=lambda _: {},
         namespace_inode=lambda _: None,
     )
     return Services(ENGINE, runner, Policy(), peers=pytest.fail)

@@ -7,21 +7,24 @@ them; one of Docker's is named here only when none of the others has found why t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from bridgework.analysis.firewall_programs import FIREWALLD, LASTING, acceptance, zone_of
 from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, owner_of, program_of
+from bridgework.analysis.kernel_routes import finding_of
 from bridgework.analysis.routing import subnet_of
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, unseen
 from bridgework.analysis.rules.host import publication
 from bridgework.analysis.rules.host_firewall import lost_rule_stops, lost_rules_of
-from bridgework.analysis.rules.simulated import STOPPED, Walked, outcome_of, walk_from_host
+from bridgework.analysis.rules.simulated import STOPPED, Walked, outcome_of, walk_from_host, walk_of
 from bridgework.explanations import of_network
 from bridgework.firewall import simulate
-from bridgework.firewall.ruleset import ESTABLISHED
+from bridgework.firewall.ruleset import ESTABLISHED, Packet
 from bridgework.firewall.simulate import Step
 from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy, quoted
+from bridgework.model.observations import RouteQuestion
 
 _PROGRAM = {4: "iptables", 6: "ip6tables"}
 _IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
@@ -129,6 +132,60 @@ def _by_docker(step: Step) -> Finding:
     message += _purpose(step)
     remedy = Remedy("Delete the rule, or restart the engine, which writes its rules again.", commands=_deletion(step))
     return finding("docker-rule-drops", HOST, message, remedy=remedy, evidence=_evidence(step, DOCKER))
+
+
+def route_questions(situation: Situation) -> Iterator[tuple[RouteQuestion, bool]]:
+    """Yield the routing decisions on the way of the packet and then of its answer (``True``).
+
+    Only the engine's networks are expected to be reached by their bridges. Of other packets the kernel is only asked
+    whether its filter of the reverse path drops them.
+    """
+    walked = walk_of(situation)
+    bridges = {network.bridge_name for network in situation.snapshot.networks if network.bridge_name}
+    for outcome, is_reply in ((walked.there, False), (walked.back, True)) if walked is not None else ():
+        for lookup in outcome.lookups if outcome is not None else ():
+            packet, expected = lookup.packet, lookup.interface if lookup.interface in bridges else None
+            # Without the source's address the kernel would be asked about another packet.
+            if packet.source is None and packet.incoming is not None:
+                continue
+            if expected is not None or packet.incoming is not None:
+                yield _question(packet, expected), is_reply
+
+
+def _question(packet: Packet, expected: str | None) -> RouteQuestion:
+    return RouteQuestion(
+        packet.version,
+        packet.destination,
+        packet.source,
+        packet.incoming,
+        expected,
+        packet.mark,
+        packet.protocol,
+        packet.source_port,
+        packet.destination_port,
+    )
+
+
+def packet_is_diverted(situation: Situation) -> Findings:
+    """Find a routing decision of the host by which the packet does not reach its bridge."""
+    yield from _diverted(situation, reply=False)
+
+
+def answer_is_diverted(situation: Situation) -> Findings:
+    """Find the same for the answer to a packet that arrives."""
+    yield from _diverted(situation, reply=True)
+
+
+def _diverted(situation: Situation, *, reply: bool) -> Findings:
+    routes = situation.observations.routes
+    for question, is_reply in route_questions(situation) if routes else ():
+        answer = routes.get(question)
+        found = finding_of(situation.snapshot, question, answer, reply=is_reply) if answer is not None else None
+        if found is not None:
+            # What comes after the first such decision does not happen.
+            if is_reply is reply:
+                yield found
+            return
 
 
 def _purpose(step: Step) -> str:

@@ -137,6 +137,11 @@ WIRE = (
     Rule(_at(Step.OWN_INTERFACE, "mtu-mismatch"), wire.own_link_is_too_small),
     Rule(_at(Step.THEIR_VETH, "mtu-mismatch"), wire.their_link_is_too_small),
     Rule(_at(Step.FIREWALL, "firewall-rules-missing", "firewall-not-managed"), host_firewall.chains_are_missing),
+    Rule(
+        _at(Step.ROUTING, "policy-route-diverts", "subnet-overlaps-host-route", "reverse-path-filtered"),
+        in_force.packet_is_diverted,
+    ),
+    Rule(_at(Step.REPLY, "asymmetric-routing", "reverse-path-filtered"), in_force.answer_is_diverted),
     Rule(_at(Step.FIREWALL, "user-firewall-drop", "bridge-traffic-filtered", LIMIT), in_force.foreign_rule_drops),
     Rule(_at(Step.FIREWALL, "port-rule-missing", "network-rule-missing"), in_force.docker_rule_is_lost),
 )
@@ -159,6 +164,7 @@ HOST = (
     ),
     Rule(_at(Step.REPLY, "masquerade-off"), host.translated_and_unanswered),
     Rule(_at(Step.PUBLISHED, "gateway-mode-routed"), host.published_by_route),
+    Rule(_at(Step.PROXY, "policy-route-diverts", "subnet-overlaps-host-route"), host.proxy_is_diverted),
 )
 # Without an observation of the listening sockets, these rules make the prediction inconclusive.
 PORT = (
@@ -215,6 +221,11 @@ PODMAN_LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
                 _at(Step.THEIR_INTERFACE, "link-down") | _at(Step.THEIR_VETH, "veth-detached"),
                 wire.their_link_is_broken,
             ),
+            Rule(
+                _at(Step.ROUTING, "policy-route-diverts", "subnet-overlaps-host-route", "reverse-path-filtered"),
+                in_force.packet_is_diverted,
+            ),
+            Rule(_at(Step.REPLY, "asymmetric-routing", "reverse-path-filtered"), in_force.answer_is_diverted),
             Rule(_at(Step.FIREWALL, "user-firewall-drop", LIMIT), in_force.foreign_rule_drops),
         ),
     ),

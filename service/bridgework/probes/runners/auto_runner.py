@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bridgework.model.checks import Measurement, ProbeRequest
-from bridgework.model.observations import FirewallRules, HostObservation, Observation
+from bridgework.model.observations import FirewallRules, HostObservation, Observation, RouteAnswer, RouteQuestion
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow, TracePlan
 from bridgework.model.trace import TraceRecord
 from bridgework.probes.runners.helper_runner import HelperRunner, Launcher
@@ -56,6 +56,10 @@ class AutoRunner:
     def read_firewall(self) -> FirewallRules | None:
         """Forward."""
         return self._decision()[1].read_firewall()
+
+    def routes(self, questions: Sequence[RouteQuestion]) -> Mapping[RouteQuestion, RouteAnswer]:
+        """Forward."""
+        return self._decision()[1].routes(questions)
 
     def namespace_inode(self, place: Place) -> int | None:
         """Forward."""

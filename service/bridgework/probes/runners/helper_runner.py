@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from bridgework.matrix.rows import RowProgress
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
-from bridgework.model.observations import FirewallRules, HostObservation, Observation
+from bridgework.model.observations import FirewallRules, HostObservation, Observation, RouteAnswer, RouteQuestion
 from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow, SweepSource, TracePlan
 from bridgework.model.trace import TraceRecord
 from bridgework.probes.kinds.attempts import failed
@@ -87,6 +87,11 @@ class HelperRunner:
         """Read the host's firewall from a helper in its network."""
         answer = self._ask(_HOST, {"job": "read_firewall"}, START_S)
         return from_json(FirewallRules, answer["firewall"]) if "firewall" in answer else None
+
+    def routes(self, questions: Sequence[RouteQuestion]) -> Mapping[RouteQuestion, RouteAnswer]:
+        """Return nothing: a helper takes longer to start than a check may."""
+        del questions
+        return {}
 
     def namespace_inode(self, place: Place) -> int | None:
         """Return ``None``: a helper cannot tell the inode without being started."""

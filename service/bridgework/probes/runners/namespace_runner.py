@@ -17,7 +17,14 @@ from typing import TypeVar
 from bridgework.matrix.run import run_matrix
 from bridgework.matrix.source_opener import Environment
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
-from bridgework.model.observations import FirewallRules, HostObservation, Observation, ResolverConfiguration
+from bridgework.model.observations import (
+    FirewallRules,
+    HostObservation,
+    Observation,
+    ResolverConfiguration,
+    RouteAnswer,
+    RouteQuestion,
+)
 from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow, TracePlan
 from bridgework.model.trace import Place as TracePlace
 from bridgework.model.trace import TraceRecord
@@ -32,6 +39,8 @@ from bridgework.probes.kernel.namespace_files import (
 from bridgework.probes.kernel.rules_watch import RulesWatch
 from bridgework.probes.kernel.setns import HeldUpError, run_in_thread, run_inside
 from bridgework.probes.kinds.attempts import failed
+from bridgework.probes.routes.host_routes import HostRoutes
+from bridgework.probes.routes.sysctl_files import file_that_sets
 from bridgework.probes.runners import checking, observe
 from bridgework.probes.runners.engine_settings import firewall_setting
 from bridgework.probes.trace import session
@@ -61,17 +70,27 @@ def _inode_of(pid: int) -> int | None:
         return None
 
 
+def _with_file(root: Path, answer: RouteAnswer) -> RouteAnswer:
+    if answer.reverse_path_filter is None:
+        return answer
+    return replace(answer, file=file_that_sets(root, *answer.reverse_path_filter))
+
+
 def _observe_until() -> float:
     return time.monotonic() + deadline.left(observe.MAX_OBSERVE_S)
 
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """The host's namespace as of the last reading of its rules, with handles that tell whether they changed."""
+    """The host's namespace as of the last reading of its rules, with handles on it.
+
+    ``watch`` tells whether the rules changed, ``routes`` how the kernel routes a packet.
+    """
 
     pid: int
     inode: int
     watch: RulesWatch
+    routes: HostRoutes
 
 
 class NamespaceRunner:
@@ -185,16 +204,31 @@ class NamespaceRunner:
 
     def firewall_state(self) -> str | None:
         """Ask the kernel by handles that were opened in the host's namespace; ``None`` before the first reading."""
-        pid = self._engine_pid()
         while True:
-            host = self._watched
-            # An engine that was restarted may be in another namespace, and its old process id may be another program's.
-            if host is None or host.pid != pid or host.inode != _inode_of(pid):
+            host = self._host()
+            if host is None:
                 return None
             state = host.watch.state()
             # Another thread that read the rules meanwhile has closed these handles. Its own ones tell the state.
             if state is not None or host is self._watched:
                 return state
+
+    def _host(self) -> _Watched | None:
+        host, pid = self._watched, self._engine_pid()
+        # An engine that was restarted may be in another namespace, and its old process id may be another program's.
+        return None if host is None or host.pid != pid or host.inode != _inode_of(pid) else host
+
+    def routes(self, questions: Sequence[RouteQuestion]) -> Mapping[RouteQuestion, RouteAnswer]:
+        """Ask the kernel by a handle that was opened in the host's namespace; nothing before the first reading."""
+        host = self._host() if questions else None
+        if host is None:
+            return {}
+        answers = host.routes.answers(questions)
+        # As in ``firewall_state``: another thread may have closed the handle.
+        if answers is None and host is not self._watched:
+            return self.routes(questions)
+        root = Path(f"/proc/{host.pid}/root")
+        return {question: _with_file(root, answer) for question, answer in (answers or {}).items()}
 
     def read_firewall(self) -> FirewallRules | None:
         """Read the rules in force in the engine's own namespace; ``None`` when its process is not visible."""
@@ -205,7 +239,7 @@ class NamespaceRunner:
             # The switches of br_netfilter appear when its module is loaded, so each reading opens the handles again.
             watch = RulesWatch(str(host.pid))
             inode = Path("/proc/thread-self/ns/net").stat().st_ino
-            return read_rules(watch, inode, ends), _Watched(host.pid, inode, watch)
+            return read_rules(watch, inode, ends), _Watched(host.pid, inode, watch, HostRoutes())
 
         try:
             # iptables-save has a time-out of its own.
@@ -215,6 +249,7 @@ class NamespaceRunner:
         before, self._watched = self._watched, watched
         if before is not None:
             before.watch.close()
+            before.routes.close()
         setting = firewall_setting(host.pid) if self._pids_visible() else None
         return replace(found, docker=replace(found.docker, setting=setting))
 

@@ -7,6 +7,7 @@ check make the expensive observations (routes, links, the host's firewall) and p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from bridgework.analysis.case import Case
@@ -49,8 +50,17 @@ def check(services: Services, snapshot: Snapshot, request: CheckRequest) -> Chec
             raise not_from_here(source.name, source.node.hostname)
         return peers.check(world, request, question, source.node)
     ends = Ends.of(world.snapshot, question)
-    case = Case.of(world.snapshot, question, observe_quick(services, world.snapshot, question, ends))
+    observed = observe_quick(services, world.snapshot, question, ends)
+    case = with_kernel_routes(services, Case.of(world.snapshot, question, observed))
     return _check_traced(services, case, ends) if request.trace else _check_here(services, case, ends)
+
+
+def with_kernel_routes(services: Services, case: Case) -> Case:
+    """Ask the host's kernel for the routes of the packets, and derive the case again if they lead elsewhere."""
+    # The kernel is asked each time: its rules and routes change without a notice of the engine, and two to four
+    # questions take less time than to find out whether an earlier answer still holds.
+    routes = services.runner.routes(case.route_questions())
+    return case.with_observations(replace(case.observations, routes=routes)) if routes else case
 
 
 def _check_here(services: Services, case: Case, ends: Ends) -> CheckResult:
@@ -58,7 +68,7 @@ def _check_here(services: Services, case: Case, ends: Ends) -> CheckResult:
     path_mtu = _path_mtu(services, case, ends, measurement)
     if not case.is_surprised_by(measurement):
         return case.weigh(measurement, path_mtu_bytes=path_mtu)
-    case = case.with_observations(observe_full(services, case, ends))
+    case = with_kernel_routes(services, case.with_observations(observe_full(services, case, ends)))
     return case.weigh(measurement, _other_protocols(services, case, ends, measurement), path_mtu)
 
 
@@ -83,7 +93,7 @@ def _check_traced(services: Services, case: Case, ends: Ends) -> CheckResult:
     measurement, record = send_traced(services, case, ends, plan, measured, look)
     also: Mapping[Protocol, Measurement] = {}
     if observed:
-        case = case.with_observations(observed[0])
+        case = with_kernel_routes(services, case.with_observations(observed[0]))
         also = _other_protocols(services, case, ends, measurement)
     result = case.weigh(measurement, also, _path_mtu(services, case, ends, measurement))
     return with_trace(case, ends, result, record)

@@ -15,7 +15,14 @@ from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
 from bridgework.model.engine_port import EngineEvent, EngineFacts
 from bridgework.model.errors import Conflict, NotFound, Remedy, quoted
-from bridgework.model.observations import FirewallRules, HostObservation, ListeningSocket, Observation
+from bridgework.model.observations import (
+    FirewallRules,
+    HostObservation,
+    ListeningSocket,
+    Observation,
+    RouteAnswer,
+    RouteQuestion,
+)
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow, TracePlan
 from bridgework.model.snapshot import Container, Snapshot
 from bridgework.model.trace import TraceRecord
@@ -221,6 +228,11 @@ class _PlannedRunner:
 
     def read_firewall(self) -> FirewallRules | None:
         return self._real.read_firewall()
+
+    def routes(self, questions: Sequence[RouteQuestion]) -> Mapping[RouteQuestion, RouteAnswer]:
+        # The kernel has no routes to the bridges that a plan would create.
+        del questions
+        return {}
 
     def namespace_inode(self, place: Place) -> int | None:
         return self._real.namespace_inode(place)

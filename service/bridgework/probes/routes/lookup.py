@@ -1,0 +1,109 @@
+"""The kernel's own choice of a route for one packet (RTM_GETROUTE of rtnetlink(7)), with all rules and tables."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from typing import NamedTuple
+
+from bridgework.probes.kernel import netlink
+
+# linux/rtnetlink.h
+_RTM_GETROUTE, _MESSAGE = 26, struct.Struct("=BBBBBBBBI")
+_DST, _SRC, _IIF, _OIF, _GATEWAY, _TABLE, _MARK, _IP_PROTO, _SPORT, _DPORT = 1, 2, 3, 4, 5, 15, 16, 27, 28, 29
+_MULTIPATH, _NEXT_HOP = 9, struct.Struct("=HBBi")
+_LOCAL = 2
+# RTM_F_LOOKUP_TABLE: the answer names the table that decides. RTM_F_FIB_MATCH: the answer is the route itself.
+_LOOKUP_TABLE, _FIB_MATCH = 0x1000, 0x2000
+# linux/netconf.h
+_RTM_GETNETCONF, _NETCONF, _IFINDEX, _RP_FILTER, _ALL_INTERFACES = 82, struct.Struct("=Bxxx"), 1, 3, -1
+_NUMBER = struct.Struct("=i")
+_FAMILY_OF_LENGTH = {4: socket.AF_INET, 16: socket.AF_INET6}
+
+
+class Lookup(NamedTuple):
+    """The route that the kernel chose for one packet. ``interface`` is an index; ``is_local``: the host takes it.
+
+    ``destination`` and ``prefix_len`` are the packet's, or those of the route itself where that was asked for.
+    """
+
+    interface: int
+    is_local: bool
+    gateway: bytes | None
+    table: int
+    destination: bytes | None
+    prefix_len: int
+
+
+class Asked(NamedTuple):
+    """A packet that comes in by ``incoming`` (an index), or that the host sends (``None``)."""
+
+    destination: bytes
+    source: bytes | None = None
+    incoming: int | None = None
+    mark: int = 0
+    protocol: int | None = None
+    source_port: int | None = None
+    destination_port: int | None = None
+
+
+def route_to(sock: socket.socket, asked: Asked, *, fib_match: bool = False) -> Lookup:
+    """Ask for the route of a packet over a netlink socket of the family NETLINK_ROUTE.
+
+    The kernel decides as for a real packet: by all rules and tables, and for IPv4 by its filter of the reverse path.
+
+    Raises:
+        OSError: the kernel drops such a packet.
+    """
+    bits = len(asked.destination) * 8
+    flags = _LOOKUP_TABLE | (_FIB_MATCH if fib_match else 0)
+    family = _FAMILY_OF_LENGTH[len(asked.destination)]
+    body = _MESSAGE.pack(family, bits, bits if asked.source else 0, 0, 0, 0, 0, 0, flags)
+    body += netlink.attribute(_DST, asked.destination)
+    body += netlink.attribute(_SRC, asked.source) if asked.source else b""
+    body += netlink.attribute(_IIF, _NUMBER.pack(asked.incoming)) if asked.incoming else b""
+    body += netlink.attribute(_MARK, asked.mark.to_bytes(4, "little")) if asked.mark else b""
+    body += netlink.attribute(_IP_PROTO, bytes([asked.protocol])) if asked.protocol else b""
+    for kind, port in ((_SPORT, asked.source_port), (_DPORT, asked.destination_port)):
+        body += netlink.attribute(kind, port.to_bytes(2, "big")) if port else b""
+    answer = _answer(sock, _RTM_GETROUTE, body)
+    _, prefix_len, _, _, table, _, _, kind, _ = _MESSAGE.unpack_from(answer)
+    found = netlink.attributes(answer, _MESSAGE.size)
+    interface, gateway = _next_hop(found)
+    return Lookup(interface, kind == _LOCAL, gateway, _number(found.get(_TABLE)) or table, found.get(_DST), prefix_len)
+
+
+def _next_hop(found: dict[int, bytes]) -> tuple[int, bytes | None]:
+    """Return interface and gateway, of a route with several next hops those of the first."""
+    several = found.get(_MULTIPATH)
+    if several is None:
+        return _number(found.get(_OIF)), found.get(_GATEWAY)
+    length, _, _, interface = _NEXT_HOP.unpack_from(several)
+    return interface, netlink.attributes(several[:length], _NEXT_HOP.size).get(_GATEWAY)
+
+
+def reverse_path_filter(sock: socket.socket, interface: int | None = None) -> int:
+    """Return rp_filter of the interface, or of ``all``: 0 is off, 1 is strict, 2 is loose (ip-sysctl).
+
+    Raises ``OSError``.
+    """
+    index = _ALL_INTERFACES if interface is None else interface
+    body = _NETCONF.pack(socket.AF_INET) + netlink.attribute(_IFINDEX, _NUMBER.pack(index))
+    found = netlink.attributes(_answer(sock, _RTM_GETNETCONF, body), _NETCONF.size)
+    return _number(found.get(_RP_FILTER))
+
+
+def _answer(sock: socket.socket, kind: int, body: bytes) -> bytes:
+    """Send one request and return the body of its answer. Raises ``OSError``."""
+    sock.send(netlink.message(kind, netlink.NLM_F_REQUEST, body))
+    for answer, _, payload in netlink.split(sock.recv(netlink.RECEIVE_BYTES)):
+        if answer == netlink.NLMSG_ERROR:
+            netlink.raise_error(payload)
+        return payload
+    raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
+
+
+def _number(data: bytes | None) -> int:
+    return _NUMBER.unpack_from(data)[0] if data else 0

@@ -1,0 +1,149 @@
+"""Faults of the host's routing on a real engine: each is provoked, found with its rule, and gone after the remedy."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from tests.support.api import check, codes, run
+from tests.support.proves import proves
+from tests.support.raw_engine import Raw
+
+TUNNEL, TABLE, PRIORITY = "tun51820", "51820", 5270
+HTTPD = ["httpd", "-f", "-p", "8080"]
+
+
+@pytest.fixture
+def lab(api, engine):
+    """Two networks with a container each; the first one publishes a port."""
+    raw = Raw(engine)
+    bridges = {name: api.post("/v1/networks", {"name": name}, status=201)["bridge_name"] for name in ("front", "back")}
+    port = {"container_port": 8080, "host_port": 18080}
+    run(api, "web", network_mode="front", command=HTTPD, published_ports=[port])
+    run(api, "client", network_mode="back")
+    yield SimpleNamespace(api=api, raw=raw, front=bridges["front"], back=bridges["back"])
+    raw.in_namespace("sh", "-c", f"ip link delete {TUNNEL} || true")
+    raw.in_namespace("sh", "-c", "while ip rule delete priority 5270; do :; done; ip rule delete priority 5269 || true")
+
+
+def subnet(lab, network):
+    return lab.raw.get(f"/networks/{network}")["IPAM"]["Config"][0]["Subnet"]
+
+
+def tunnel(lab, *rule):
+    """A tunnel whose other end is silent, with a table of its own that leads everything there, and this policy rule."""
+    lab.raw.in_namespace("ip", "tuntap", "add", "dev", TUNNEL, "mode", "tun")
+    lab.raw.in_namespace("ip", "link", "set", TUNNEL, "up")
+    lab.raw.in_namespace("ip", "route", "add", "default", "dev", TUNNEL, "table", TABLE)
+    lab.raw.in_namespace("ip", "rule", "add", *rule, "lookup", TABLE, "priority", str(PRIORITY))
+
+
+def explained(answer, code):
+    assert answer["verdict"] == "unreachable", answer
+    assert answer["predicted"]["verdict"] == "unreachable"
+    assert "prediction-inconsistent" not in codes(answer["findings"])
+    return next(one for one in answer["findings"] if one["code"] == code)
+
+
+def follow(lab, finding):
+    (command,) = finding["remedy"]["commands"]
+    lab.raw.in_namespace(*command.split())
+
+
+@proves("policy-route-diverts")
+def test_a_policy_rule_that_leads_a_network_into_a_tunnel_is_quoted(lab):
+    assert check(lab.api, "host", "web", protocol="tcp", port=8080)["verdict"] == "reachable"
+    tunnel(lab)
+    for protocol in ("icmp", "tcp"):
+        port = {"port": 8080} if protocol == "tcp" else {}
+        found = explained(
+            check(lab.api, "host", "web", protocol=protocol, timeout_ms=500, **port), "policy-route-diverts"
+        )
+    assert found["component"]["name"] == "front"
+    assert found["evidence"]["rule"] == f"from all lookup {TABLE}"
+    assert (found["evidence"]["priority"], found["evidence"]["table"]) == (PRIORITY, int(TABLE))
+    assert (found["evidence"]["interface"], found["evidence"]["expected_interface"]) == (TUNNEL, lab.front)
+    follow(lab, found)
+    assert check(lab.api, "host", "web", protocol="tcp", port=8080)["verdict"] == "reachable"
+
+
+@proves("asymmetric-routing")
+def test_an_answer_of_the_host_that_leaves_by_a_tunnel_is_found(lab):
+    tunnel(lab, "to", subnet(lab, "back"))
+    answer = check(lab.api, "client", {"host": True}, protocol="tcp", port=18080, timeout_ms=500)
+    found = explained(answer, "asymmetric-routing")
+    assert found["component"]["name"] == "back"
+    assert (found["evidence"]["interface"], found["evidence"]["expected_interface"]) == (TUNNEL, lab.back)
+    assert found["evidence"]["rule"] == f"from all to {subnet(lab, 'back')} lookup {TABLE}"
+    follow(lab, found)
+    answer = check(lab.api, "client", {"host": True}, protocol="tcp", port=18080)
+    assert answer["verdict"] == answer["predicted"]["verdict"] == "reachable"
+
+
+@proves("reverse-path-filtered")
+@pytest.mark.parametrize("whose", ["all", "its own"])
+def test_a_strict_reverse_path_filter_is_named_with_its_sysctl(lab, whose):
+    tunnel(lab, "to", subnet(lab, "back"))
+    sysctl = f"net.ipv4.conf.{'all' if whose == 'all' else lab.back}.rp_filter"
+    lab.raw.in_namespace("sysctl", "-qw", f"{sysctl}=1")
+    try:
+        answer = check(lab.api, "client", {"host": True}, protocol="icmp", timeout_ms=500)
+        found = explained(answer, "reverse-path-filtered")
+        assert (found["evidence"]["sysctl"], found["evidence"]["value"]) == (sysctl, 1)
+        assert (found["evidence"]["interface"], found["component"]["name"]) == (lab.back, "back")
+        assert found["evidence"]["reverse_interface"] == TUNNEL
+        assert sysctl in found["message"]
+        follow(lab, found)
+        answer = check(lab.api, "client", {"host": True}, protocol="icmp")
+        assert answer["verdict"] == answer["predicted"]["verdict"] == "reachable"
+    finally:
+        lab.raw.in_namespace("sysctl", "-qw", f"{sysctl}=0")
+
+
+@proves("policy-route-diverts")
+@pytest.mark.parametrize("protocol", ["tcp", "http"])
+def test_a_docker_proxy_that_cannot_reach_its_container_is_found(lab, protocol):
+    """The host's own connection to 127.0.0.1 ends at docker-proxy, whose connection goes into the tunnel."""
+    tunnel(lab, "to", subnet(lab, "front"))
+    local = {"address": "127.0.0.1"}
+    answer = check(lab.api, "host", local, protocol=protocol, port=18080, timeout_ms=500)
+    found = next(one for one in answer["findings"] if one["code"] == "policy-route-diverts")
+    assert "docker-proxy" in found["message"]
+    assert "prediction-inconsistent" not in codes(answer["findings"])
+    # docker-proxy accepts the connection, and answers nothing.
+    assert answer["verdict"] == answer["predicted"]["verdict"] == ("reachable" if protocol == "tcp" else "unreachable")
+    follow(lab, found)
+    answer = check(lab.api, "host", local, protocol=protocol, port=18080)
+    assert "policy-route-diverts" not in codes(answer["findings"])
+    assert answer["verdict"] == "reachable"
+
+
+def test_another_route_of_the_main_table_is_named(lab):
+    """A VPN whose route is longer than that of the network."""
+    tunnel(lab, "to", "192.0.2.0/24")
+    part = subnet(lab, "front").replace("/16", "/24")
+    lab.raw.in_namespace("ip", "route", "add", part, "dev", TUNNEL)
+    found = explained(check(lab.api, "host", "web", protocol="icmp", timeout_ms=500), "subnet-overlaps-host-route")
+    assert found["severity"] == "blocking"
+    assert (found["evidence"]["route"], found["evidence"]["interface"]) == (part, TUNNEL)
+
+
+def test_rules_for_other_packets_divert_nothing(lab):
+    tunnel(lab, "fwmark", "0x1", "to", subnet(lab, "front"))
+    for source, destination, port in (("host", "web", 8080), ("client", {"host": True}, 18080)):
+        answer = check(lab.api, source, destination, protocol="tcp", port=port)
+        assert answer["verdict"] == answer["predicted"]["verdict"] == "reachable"
+
+
+def test_the_mark_that_a_rule_of_the_firewall_sets_counts(lab):
+    tunnel(lab, "fwmark", "0x1", "to", subnet(lab, "front"))
+    lab.raw.in_namespace(
+        "iptables", "-t", "mangle", "-A", "OUTPUT", "-p", "tcp", "--dport", "8080", "-j", "MARK", "--set-mark", "1"
+    )
+    try:
+        answer = check(lab.api, "host", "web", protocol="tcp", port=8080, timeout_ms=500)
+        found = explained(answer, "policy-route-diverts")
+        assert "fwmark 0x1" in found["message"]
+        follow(lab, found)
+        assert check(lab.api, "host", "web", protocol="tcp", port=8080)["verdict"] == "reachable"
+    finally:
+        lab.raw.in_namespace("iptables", "-t", "mangle", "-F", "OUTPUT")
