@@ -191,6 +191,15 @@ def test_a_start_of_firewalld_that_flushes_the_rules_of_an_engine_that_does_not_
     with world_of(tokens_file, on_bus=False, backend="iptables") as world:
         assert "firewall-rules-missing" not in codes(world.before)
         assert "firewall-rules-missing" in codes(diagnosis(world))
+        refused = world.api.post("/v1/networks", {"name": "more"}, status=409)
+        assert (refused["code"], refused["remedy"]["commands"]) == (
+            "engine-rules-flushed",
+            ["systemctl restart docker"],
+        )
         assert "prediction-inconsistent" not in codes(
             check(world.api, "client", {"host": True}, timeout_ms=400, **PUBLISHED)["findings"]
         )
+        # What the command of the remedy does, on a private engine.
+        world.engine.restart()
+        assert "firewall-rules-missing" not in codes(diagnosis(world))
+        world.api.post("/v1/networks", {"name": "more"}, status=201)

@@ -34,6 +34,10 @@ RECORDED = [
            Conflict, "subnet-overlaps"),
     Answer("create_network", "plugins, 26.1; provoked too, apart from the others",
            'plugin "nothing" not found', InvalidInput, "driver-unknown"),
+    Answer("create_network", "libnetwork/iptables, 26.1; provoked too, by firewalld itself in engine/test_firewalld.py",
+           "Failed to Setup IP tables: Unable to enable SKIP DNAT rule:  (iptables failed: iptables --wait -t nat -I "
+           "DOCKER -i br-0 -j RETURN: iptables: No chain/target/match by that name.\n (exit status 1))",
+           Conflict, "engine-rules-flushed"),
     Answer("remove_network", "daemon/cluster, 26.1, on a swarm",
            "rpc error: code = FailedPrecondition desc = network x is in use by service y", Conflict, "network-in-use"),
     Answer("connect", "daemon/container_operations, 26.1, on a swarm",

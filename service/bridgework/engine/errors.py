@@ -54,6 +54,7 @@ _PULL = Remedy('Send the same body with "pull": "missing", or load the image int
 _ROOM = Remedy("Use a network with a larger subnet, or disconnect unused containers.")
 _JOIN = "connect create_container start_container restart_container"
 _START = "start_container restart_container"
+_REWRITE = Remedy("Restart the engine, which writes its firewall rules again.", commands=("systemctl restart docker",))
 
 # The message decides, because the engine's status codes mislead: a missing free pool is 404, a second connect and active
 # endpoints are 403, a second disconnect is 500 (Docker 26 to 29).
@@ -108,6 +109,9 @@ TABLE: tuple[Row, ...] = (
          "The network is built into the engine and cannot be removed."),
     _row("connect", r"already exists in network|is already attached to network", Conflict, "endpoint-exists",
          "The container already has an endpoint in that network."),
+    # The engine changes its chains one by one, and firewalld or a script has removed them all.
+    _row("create_network " + _JOIN, r"iptables failed: .*(?:No chain/target/match by that name|does not exist)", Conflict, "engine-rules-flushed",
+         "The engine's chains are missing from the host's firewall: another program flushed it.", _REWRITE),
     # A start joins the container's networks, so it can fail like a connect. A create checks the same fields.
     _row(_JOIN, r"Address already in use", Conflict, "static-address-taken", "The address is already in use."),
     _row(_JOIN, r"no available IPv[46] addresses", Conflict, "pool-exhausted",

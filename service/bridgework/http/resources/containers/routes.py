@@ -26,7 +26,7 @@ _STARTING = (
     "port-taken host-address-unknown protocol-not-supported shared-network-owner-down shared-network-owner-gone "
     "network-gone static-address-taken pool-exhausted parent-unusable overlay-not-attachable network-config-only "
     "sysctl-refused command-not-runnable container-removing container-paused container-not-paused "
-    "shared-namespace-owner-down link-target-down"
+    "shared-namespace-owner-down link-target-down engine-rules-flushed"
 )
 _ENDPOINTS = "address-not-in-subnet fixed-address-not-supported mac-address-invalid option-invalid"
 """What the engine or the kernel may refuse of a container's endpoints, as late as at its start."""

@@ -46,7 +46,7 @@ def get_endpoint(context: RequestContext) -> ViewResult:
         409: "endpoint-differs static-address-taken pool-exhausted network-mode-conflict network-shared "
         "overlay-not-attachable network-config-only container-restarting container-removing parent-unusable port-taken "
         "host-address-unknown protocol-not-supported sysctl-refused endpoint-exists endpoint-vanished "
-        "mac-address-taken network-gone",
+        "mac-address-taken network-gone engine-rules-flushed",
         422: "address-not-in-subnet fixed-address-not-supported mac-address-invalid alias-not-supported option-invalid",
     },
 )

@@ -42,7 +42,7 @@ def list_networks(context: RequestContext) -> ViewResult:
         403: "driver-not-allowed subnet-not-allowed parent-not-allowed",
         404: "network-not-found",
         409: "network-name-taken subnet-overlaps address-space-exhausted bridge-name-taken parent-unusable "
-        "not-a-swarm-manager",
+        "not-a-swarm-manager engine-rules-flushed",
         422: "driver-unknown idempotency-key-reused address-configuration-invalid option-invalid "
         "configuration-conflict network-name-reserved driver-single-instance ingress-scope-invalid",
     },
