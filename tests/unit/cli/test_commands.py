@@ -328,8 +328,10 @@ class TestFix:
             answer(200, UNREACHABLE), problem(501, "engine-lacks-function"), answer(201, {}), answer(200, REACHABLE)
         )
         assert main(["fix", "web", "db", "--yes"]) == 0
-        service(answer(200, UNREACHABLE), problem(403, "role-insufficient"))
+        refused = problem(403, "role-insufficient")
+        server = service(answer(200, UNREACHABLE), refused, answer(201, {}), answer(200, REACHABLE))
         assert main(["fix", "web", "db", "--yes"]) == 3
+        assert len(server.requests) == 2
 
     def test_nothing_is_sent_without_consent(self, service, monkeypatch):
         server = service(answer(200, UNREACHABLE), answer(200, PLAN))
