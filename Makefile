@@ -67,7 +67,7 @@ examples: dev ## Record the document's examples again on a real engine, and writ
 	@$(PYTHON) -m tools.openapi.record_examples
 	@$(PYTHON) -m tools.openapi
 
-picture: dev ## Take docs/console.png again, of a service in the state that the README shows
+picture: dev ## Take the console's pictures in docs/ again, of a live service in the states that the pages show
 	@scripts/test-packages browser
 	@$(PYTHON) -m tools.console_picture
 
