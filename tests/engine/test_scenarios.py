@@ -23,7 +23,7 @@ from bridgework.probes.kernel.setns import run_inside
 from bridgework.settings import Settings
 from tests.random.test_agreement import DNS, Servers
 from tests.support.api import Client, check, codes, container, run
-from tests.support.engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_29, at
+from tests.support.engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_29, DOCKER_29_3, at
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 from tools.engine import PrivateEngine
@@ -307,10 +307,13 @@ def socket_inside(namespace, port):
 
 
 @proves("mac-address-ignored")
-def test_a_mac_address_that_a_running_container_does_not_get_is_said(api):
+def test_a_mac_address_that_a_running_container_does_not_get_is_said(api, api_version):
     network(api, "lan")
     run(api, "tomcat81")
     made = api.put("/v1/networks/lan/endpoints/tomcat81", {"mac_address": "02:42:ac:00:00:09"})
+    if api_version >= DOCKER_29_3:  # that engine gives it the address
+        assert (made["mac_address"], codes(made["findings"])) == ("02:42:ac:00:00:09", [])
+        return
     told(made["findings"], "mac-address-ignored", "info", "tomcat81", made["mac_address"], "02:42:ac:00:00:09")
 
 
@@ -408,16 +411,18 @@ def test_two_networks_are_apart_until_the_two_share_one(api):
 
 
 @proves("internal-no-egress", "internal-no-publish")
-def test_what_is_on_internal_networks_only_neither_leaves_nor_publishes(api):
+def test_what_is_on_internal_networks_only_neither_leaves_nor_publishes(api, raw):
     network(api, "vault", internal=True)
     run(api, "web", command=HTTPD, published_ports=[{"container_port": 8080, "host_port": 8081}])
     ports = [{"container_port": 8080, "host_port": 8082}]
     run(api, "worker", network_mode="vault", command=HTTPD, published_ports=ports)
     asked = {"protocol": "tcp", "port": 8081, **QUICK}
-    found = told(
-        broken(check(api, "worker", {"host": True}, **asked)), "internal-no-egress", "blocking", "vault", "8081"
-    )
-    api.send_remedy(found["remedy"])
+    backend = raw.do("GET", "/info", prefix="").get("FirewallBackend", {}).get("Driver", "")
+    if not backend.startswith("nftables"):  # whose rules let a packet for a published port leave an internal network
+        found = told(
+            broken(check(api, "worker", {"host": True}, **asked)), "internal-no-egress", "blocking", "vault", "8081"
+        )
+        api.send_remedy(found["remedy"])
     works(check(api, "worker", {"host": True}, **asked))
     run(
         api, "other", network_mode="vault", command=HTTPD, published_ports=[{"container_port": 8080, "host_port": 8083}]
