@@ -136,8 +136,9 @@ class World:
         fields: dict = {"network_mode": self.dice.choice([*networks, *networks, "bridge", "none"])}
         if len(networks) > 1 and self._chance(0.3):
             fields = {"networks": [{"network": one, **self._settings()} for one in self.dice.sample(networks, 2)]}
-        elif snapshot.containers and self._chance(0.15):
-            fields = {"network_mode": f"container:{self.dice.choice(snapshot.containers).name}"}
+        elif (owners := [one for one in snapshot.containers if not one.host_mode]) and self._chance(0.15):
+            # A container that shares the host's network stays there when its owner is deleted. No snapshot shows that.
+            fields = {"network_mode": f"container:{self.dice.choice(owners).name}"}
         # A second one could not listen at the same port of the host.
         elif self._chance(0.05) and not any(one.host_mode for one in snapshot.containers):
             fields = {"network_mode": "host"}

@@ -55,6 +55,9 @@ def _involved(before: Snapshot, after: Snapshot, affected: frozenset[str], obser
         affected_here = [c for i in affected if (c := snapshot.containers_by_id.get(i)) is not None]
         # A container in mode container:X is on the networks of X, also when X itself stays as it is.
         owners = [owner for c in affected_here if (owner := snapshot.network_owner_of(c)) is not None]
+        if any(owner.host_mode for owner in owners):
+            # The host reaches the containers of every bridge.
+            return {container.id for container in before.containers}
         found |= {owner.id for owner in owners}
         places = {e.network_id for owner in owners for e in owner.endpoints}
         found |= {e.container_id for place in places for e in snapshot.endpoints_by_network.get(place, ())}
