@@ -54,6 +54,9 @@ class HostRoutes:
         ``None`` where the kernel refuses, or after ``close``.
         """
         with self._lock:
+            # Without this, the closed socket would look like an interface that is gone.
+            if self._socket.fileno() < 0:
+                return None
             try:
                 return dict(self._answers(questions))
             except OSError:
