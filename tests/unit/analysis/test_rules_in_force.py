@@ -6,6 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from bridgework.analysis.case import Case
+from bridgework.analysis.rules.host import proxy_question
+from bridgework.analysis.rules.in_force import route_questions
 from bridgework.model.checks import Protocol, Verdict
 from bridgework.model.observations import (
     DockerRules,
@@ -15,6 +18,8 @@ from bridgework.model.observations import (
     Interface,
     InterfaceAddress,
     Observation,
+    RouteAnswer,
+    RouteQuestion,
 )
 from tests.support.worlds import ask, codes, container, finding_of, listening, network, predict, published, seen, world
 
@@ -225,3 +230,67 @@ def test_a_rule_about_docker_proxys_connection_that_is_not_understood_makes_it_i
     question = replace(AT_HOST, probe=replace(AT_HOST.probe, protocol=Protocol.HTTP))
     assert asked(question, strange, userland_proxy=True).verdict is Verdict.INCONCLUSIVE
     assert asked(AT_HOST, strange, userland_proxy=True).verdict is Verdict.REACHABLE
+
+
+TUNNEL = RouteAnswer("tun0", rule="from all lookup 52", priority=100, table=52)
+FILTERED = RouteAnswer("tun0", route="10.1.0.0/25", reverse_path_filter=("net.ipv4.conf.all.rp_filter", 1))
+
+
+def questions(question, rules, **facts):
+    observed = seen(OPEN, firewall=rules, ipv4_firewall=True, **facts)
+    return list(route_questions(Case.of(SNAPSHOT, question, observed).situations[0]))
+
+
+def test_the_kernel_is_asked_about_the_packet_and_then_about_its_answer():
+    there, back = questions(ask(ONE, WEB, Protocol.TCP, 8080), firewall(PLAIN))
+    assert there == (
+        RouteQuestion(4, "10.2.0.2", "10.1.0.2", BRIDGE, OTHER, 0, "tcp", there[0].source_port, 8080),
+        False,
+    )
+    assert (back[0].destination, back[0].incoming, back[0].expected, back[1]) == ("10.1.0.2", OTHER, BRIDGE, True)
+    assert questions(ask(ONE, WEB), firewall(chain("PREROUTING", "-p icmp -j DROP", table="raw"))) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply", "code"),
+    [
+        (TUNNEL, False, "policy-route-diverts"),
+        (TUNNEL, True, "asymmetric-routing"),
+        (FILTERED, False, "reverse-path-filtered"),
+    ],
+)
+def test_a_packet_or_an_answer_that_the_kernel_routes_elsewhere_is_lost(answer, reply, code):
+    asked_about = questions(ask(ONE, WEB), firewall(PLAIN))
+    routes = {one: answer for one, is_reply in asked_about if is_reply is reply}
+    prediction = asked(ask(ONE, WEB), firewall(PLAIN), routes=routes)
+    assert (prediction.verdict, codes(prediction)) == (Verdict.UNREACHABLE, [code])
+
+
+def test_what_comes_after_a_packet_that_is_routed_elsewhere_is_not_told():
+    routes = {one: TUNNEL for one, _ in questions(ask(ONE, WEB), firewall(PLAIN))}
+    assert codes(asked(ask(ONE, WEB), firewall(PLAIN), routes=routes)) == ["policy-route-diverts"]
+
+
+def test_an_answer_of_the_kernel_that_harms_nothing_says_nothing():
+    routes = {one: RouteAnswer("tun0", route="0.0.0.0/0") for one, _ in questions(ask(ONE, WEB), firewall(PLAIN))}
+    assert codes(asked(ask(ONE, WEB), firewall(PLAIN), routes=routes)) == []
+
+
+def test_the_kernel_is_asked_about_docker_proxys_own_connection_too():
+    def situation(question, **facts):
+        observed = seen(OPEN, firewall=firewall(PLAIN), ipv4_firewall=True, userland_proxy=True, **facts)
+        return Case.of(SNAPSHOT, question, observed).situations[0]
+
+    own = proxy_question(situation(AT_HOST))
+    assert own == RouteQuestion(4, "10.2.0.2", expected=OTHER, protocol="tcp", destination_port=8080)
+    assert proxy_question(situation(ask(ONE, WEB))) is None
+    http = replace(AT_HOST, probe=replace(AT_HOST.probe, protocol=Protocol.HTTP))
+    for question, verdict in ((AT_HOST, Verdict.REACHABLE), (http, Verdict.UNREACHABLE)):
+        prediction = asked(question, firewall(PLAIN), userland_proxy=True, routes={own: TUNNEL})
+        assert (prediction.verdict, codes(prediction)) == (verdict, ["policy-route-diverts"])
+        message = finding_of(prediction, "policy-route-diverts").message
+        assert message.startswith("docker-proxy takes port 8080 and cannot reach the container.")
+    harmless = asked(
+        AT_HOST, firewall(PLAIN), userland_proxy=True, routes={own: RouteAnswer("tun0", route="0.0.0.0/0")}
+    )
+    assert codes(harmless) == []
