@@ -1,8 +1,7 @@
 """Packets that the host's kernel routes otherwise than the engine's networks need, and why.
 
 The kernel itself is asked for the route of each packet (RTM_GETROUTE), so policy routing counts, as VPN programs set it
-up, and for IPv4 the filter of the reverse path (rp_filter). ``rules.in_force`` asks about the packets of one check,
-``diagnosis.route_rules`` about those of every network.
+up, and for IPv4 the filter of the reverse path (rp_filter). ``rules.in_force`` asks about the packets of one check.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from bridgework.analysis.attachment import IPV4, EngineState
-from bridgework.analysis.exposure import Exposure, exposures
-from bridgework.analysis.exposure_questions import (
+from bridgework.analysis.exposure.judge import Exposure, exposures
+from bridgework.analysis.exposure.questions import (
     Target,
     is_loopback,
     lan_origins,

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from bridgework.analysis.attachment import EngineState
-from bridgework.analysis.exposure import exposures
-from bridgework.analysis.exposure_questions import (
+from bridgework.analysis.exposure.judge import exposures
+from bridgework.analysis.exposure.questions import (
     OriginKind,
     direct_targets,
     origins_of,

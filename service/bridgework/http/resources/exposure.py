@@ -7,8 +7,8 @@ from typing import Any
 
 from marshmallow import Schema
 
-from bridgework.analysis.exposure import REASONS, Exposure
-from bridgework.analysis.exposure_questions import OriginKind
+from bridgework.analysis.exposure.judge import REASONS, Exposure
+from bridgework.analysis.exposure.questions import OriginKind
 from bridgework.analysis.host_rules import owner_of, program_of
 from bridgework.firewall.simulate import Step
 from bridgework.http.contract import RequestContext, Resource, ViewResult

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from bridgework.analysis.attachment import EngineState
-from bridgework.analysis.exposure import Judge
-from bridgework.analysis.exposure_questions import (
+from bridgework.analysis.exposure.judge import Judge
+from bridgework.analysis.exposure.questions import (
     OriginKind,
     Question,
     direct_targets,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from bridgework.analysis.attachment import IPV4, IPV6, EngineState, parsed
-from bridgework.analysis.exposure_questions import (
+from bridgework.analysis.exposure.questions import (
     Origin,
     OriginKind,
     Question,

@@ -1,0 +1,1 @@
+"""From where each port of each container is reachable: ``questions`` lists them, ``judge`` answers them."""
