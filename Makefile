@@ -33,7 +33,7 @@ test-all: dev test-packages ## Run the tests that are slow for a reason; PARTS="
 # The packages that only compute, and the folders of their unit tests.
 PURE := analysis diagnosis explanations firewall ipam model plans policy topology
 unit-coverage: dev ## Fail when the unit tests reach less than 98 % of the branches of the packages that only compute
-	@HYPOTHESIS_PROFILE=thorough $(PYTHON) -m pytest -q -n logical $(PURE:%=tests/unit/%) tests/unit/use_cases tests/unit/http/test_walk.py \
+	@HYPOTHESIS_PROFILE=repeatable $(PYTHON) -m pytest -q -n logical $(PURE:%=tests/unit/%) tests/unit/use_cases tests/unit/http/test_walk.py \
 	  $(PURE:%=--cov=bridgework.%) --cov-branch --cov-report=term:skip-covered --cov-report=json:build/pure-coverage.json
 	@$(PYTHON) -m tools.branches build/pure-coverage.json 98
 

@@ -14,9 +14,11 @@ from tests.support.fake_engine import BlindRunner, FakeEngine
 from tests.support.scripted_server import Scripted
 
 # A busy machine makes any example late, so there is no deadline. A quarter of hypothesis's examples takes a quarter of
-# its time; `make check` and `make test-all PARTS=random` set HYPOTHESIS_PROFILE=thorough.
+# its time. `make test-all PARTS=random` sets HYPOTHESIS_PROFILE=thorough. `make check` sets `repeatable`: a gate on
+# coverage should not depend on which examples were drawn.
 settings.register_profile("quick", deadline=None, max_examples=25)
 settings.register_profile("thorough", deadline=None)
+settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -294,3 +295,33 @@ def test_the_kernel_is_asked_about_docker_proxys_own_connection_too():
         AT_HOST, firewall(PLAIN), userland_proxy=True, routes={own: RouteAnswer("tun0", route="0.0.0.0/0")}
     )
     assert codes(harmless) == []
+
+
+def native(*rules, policy="accept", hook="forward"):
+    """A table of nftables beside rules of iptables that accept everything."""
+    of = {"family": "inet", "table": "mine"}
+    base = {**of, "name": "f", "hook": hook, "type": "filter", "prio": 0, "policy": policy}
+    made = [{"rule": {**of, "chain": "f", "handle": 9, "expr": [*rule]}} for rule in rules]
+    text = json.dumps({"nftables": [{"table": {"family": "inet", "name": "mine"}}, {"chain": base}, *made]})
+    return replace(firewall(PLAIN), native_rules=text)
+
+
+def test_a_rule_of_a_native_table_is_deleted_by_its_handle():
+    ping = {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "icmp"}}
+    found = finding_of(asked(ask(ONE, WEB), native([ping, {"drop": None}])), "user-firewall-drop")
+    assert found.remedy.commands == ("nft delete rule inet mine f handle 9",)
+    assert found.evidence["handle"] == 9
+
+
+def test_an_answer_that_a_native_policy_drops_is_accepted_by_its_connection():
+    closed = native(policy="drop", hook="input")
+    found = finding_of(asked(ask("host", WEB), closed, host=AT_OTHER), "user-firewall-drop")
+    accepts = f'iifname "{OTHER}" ct state established,related accept'
+    assert found.remedy.commands == (f"nft insert rule inet mine f {accepts}",)
+
+
+def test_a_dump_in_an_unknown_form_decides_nothing():
+    broken = replace(firewall(PLAIN), native_rules=json.dumps({"nftables": [{"chain": {"family": "inet"}}]}))
+    assert codes(asked(ask(ONE, WEB), broken)) == ["no-shared-network"], "what the options say"
+    http = replace(AT_HOST, probe=replace(AT_HOST.probe, protocol=Protocol.HTTP))
+    assert codes(asked(http, broken, userland_proxy=True)) == []
