@@ -237,7 +237,7 @@ class World:
         return seen is not None and any(socket.port == PORT for socket in seen.sockets or ())
 
     def measured(self):
-        """Who reaches whom now, on the wire: by (source, destination, service)."""
+        """Which sources reach which destinations now, on the wire: by (source, destination, service)."""
         found = {}
         for service in (PING, Service(Protocol.TCP, PORT)):
             more = {} if service is PING else {"port": PORT}

@@ -40,7 +40,7 @@ export function findingBody(finding, options) {
 }
 
 /**
- * The lines that make a remedy last. Docker Compose makes networks and containers anew from its file, and what the file
+ * The lines that make a remedy last. Docker Compose makes networks and containers again from its file, and what the file
  * does not say is then gone.
  * @param {Api["ComposePart"]} part
  */

@@ -38,7 +38,7 @@ const MOST_WIDENED = 0.6;
 /**
  * @param {EngineModel} model
  * @param {View} view
- * @param {Layout | null} [before] what is drawn now, whose places are kept; null arranges everything anew
+ * @param {Layout | null} [before] what is drawn now, whose places are kept; null arranges everything again
  * @returns {Layout}
  */
 export function place(model, view, before = null) {

@@ -1,4 +1,4 @@
-"""Plans that nobody should send: each gets an answer that names what is wrong, and changes nothing."""
+"""Plans that make no sense or do harm: each gets an answer that names what is wrong, and changes nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -145,7 +145,7 @@ def is_forwarded(situation: Situation) -> bool:
     if arrived.outgoing != arrived.incoming:
         return None not in {arrived.incoming, arrived.outgoing}
     # Translated back into its bridge, an IPv6 packet is switched by br_netfilter, and an IPv4 packet is forwarded
-    # (measured on Linux 6.18; without br_netfilter both are forwarded).
+    # (measured on Linux 6.18). That IPv6 is forwarded without br_netfilter is from the kernel's source, not measured.
     switched = arrived.version == IPV6 and rules.switch(BRIDGE_FILTER[IPV6]) is True
     return arrived.incoming is not None and walked.is_translated and not switched
 
