@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import statistics
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,7 +12,7 @@ from tests.support.service import Service
 
 ESTABLISHED = "01"
 THREADS = 4
-ROUNDS = 31
+ROUNDS = 60
 
 
 def sockets_served(port):
@@ -65,12 +64,13 @@ def least_held(remote):
 
 @pytest.mark.quiet
 def test_connections_that_come_at_once_are_shared_out(engine, tokens_file, tmp_path):
-    """A worker leaves the next connection to the other for 0.5 ms, in which a loaded machine may not run the other.
+    """A worker accepts one connection in a turn, so the other worker can take the next one.
 
-    So the middle one of many rounds counts: with 17 processes waiting for 2 processors it was 3 of 8, without that
-    pause 0.
+    Which worker the kernel wakes is chance, so many rounds count. In 186 rounds both workers held connections in 82 %
+    (with three busy loops on two processors in 79 %); with asyncio's own number in a turn in 10 % of 124.
     """
     settings = {"workers": 2, "threads": THREADS}
     with Service(engine.docker_host, tmp_path, tokens_file, settings) as remote:
         await_workers(remote, 2)
-        assert statistics.median_low(least_held(remote) for _ in range(ROUNDS)) >= 2
+        shared = sum(least_held(remote) > 0 for _ in range(ROUNDS))
+        assert shared >= ROUNDS / 3
