@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -197,8 +198,8 @@ def test_filters_narrow_and_may_name_what_is_not_there_yet(api):
         api.as_("alpha").post("/v1/networks", {"name": "theirs"}, status=201)
         for query, expected in FILTERS.items():
             assert names(streams[query].take(len(expected))) == expected, query
-        for stream in streams.values():
-            stream.heartbeat()
+        with ThreadPoolExecutor(len(streams)) as pool:
+            list(pool.map(Stream.heartbeat, streams.values()))  # nothing else came before it
 
 
 def test_a_filter_takes_an_id_and_follows_a_renamed_container(api):
@@ -242,6 +243,7 @@ def test_a_restarted_engine_is_a_gap_and_the_stream_goes_on(own, own_engine):
     assert events[-1][1]["name"] == "after"
 
 
+@pytest.mark.slow
 def test_a_killed_engine_is_told_heartbeats_go_on_and_its_return_is_told(own, own_engine):
     with follow(own) as stream:
         own_engine.kill()
@@ -260,6 +262,7 @@ def test_a_killed_engine_is_told_heartbeats_go_on_and_its_return_is_told(own, ow
         assert gap[1]["reason"] == "engine-restarted"
 
 
+@pytest.mark.slow
 def test_an_engine_that_stalls_is_told_and_what_happened_meanwhile_comes_after_its_return(own, own_engine):
     run(own, "web", command=["sleep", "5"])
     with follow(own) as stream:

@@ -116,6 +116,7 @@ def test_a_published_port_is_open_though_the_hosts_firewall_closes_it(here):
         here.raw.in_namespace("iptables", "-F", "DOCKER-USER")
 
 
+@pytest.mark.slow
 @proves("loopback-port-exposed")
 def test_a_port_on_loopback_is_open_to_a_neighbour_until_a_rule_drops_it(here):
     here.api.post("/v1/networks", {"name": "front"}, status=201)
@@ -155,6 +156,7 @@ def test_an_unpublished_port_is_open_to_a_neighbour_with_a_route(here):
         here.raw.in_namespace("iptables", "-P", "FORWARD", "DROP")
 
 
+@pytest.mark.slow
 def test_an_unprotected_network_says_so(here):
     if RELEASE < 28:
         pytest.skip("nat-unprotected came with Docker 27.1")
@@ -253,6 +255,7 @@ def test_a_port_without_its_translation_or_without_its_acceptance(published):
         assert dump(published) == before
 
 
+@pytest.mark.slow
 @proves("network-rule-missing")
 def test_a_network_without_translation_of_what_leaves_it(published):
     before = dump(published)
@@ -263,6 +266,7 @@ def test_a_network_without_translation_of_what_leaves_it(published):
     assert dump(published) == before
 
 
+@pytest.mark.slow
 @proves("isolation-rule-missing")
 def test_networks_that_are_no_longer_isolated(published):
     before = dump(published)
@@ -282,6 +286,7 @@ def test_networks_that_are_no_longer_isolated(published):
     assert dump(published) == before
 
 
+@pytest.mark.slow
 def test_a_network_without_traffic_between_containers_that_has_it_and_an_internal_one_with_a_way_out(published):
     before = dump(published)
     if published.native:
@@ -298,6 +303,7 @@ def test_a_network_without_traffic_between_containers_that_has_it_and_an_interna
     assert dump(published) == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(RELEASE < 28, reason="the chains came with Docker 28")
 def test_a_jump_that_is_lost(published):
     if published.native:
@@ -321,6 +327,7 @@ def test_a_rule_that_sends_a_port_to_an_address_of_another(published):
     healed(published, "stale-port-rule", "warning", "tcp port 19090", address, "db holds now")
 
 
+@pytest.mark.slow
 @proves("duplicate-rules")
 def test_a_rule_that_is_there_twice(published):
     before = dump(published)
@@ -336,6 +343,7 @@ def test_a_rule_that_is_there_twice(published):
     assert dump(published) == before
 
 
+@pytest.mark.slow
 def test_a_restart_of_the_engine_leaves_no_finding(published):
     published.engine.restart()
     for name in ("web", "db", "one", "two", "safe"):
@@ -427,6 +435,7 @@ def works(here, source, destination, **fields):
     return answer["findings"]
 
 
+@pytest.mark.slow
 @proves("icc-not-enforced")
 def test_a_network_that_does_not_keep_its_containers_apart(published):
     switch = "net.bridge.bridge-nf-call-iptables"
@@ -442,6 +451,7 @@ def test_a_network_that_does_not_keep_its_containers_apart(published):
         published.raw.in_namespace("sysctl", "-qw", f"{switch}=1")
 
 
+@pytest.mark.slow
 def test_a_network_without_its_rule_against_traffic_between_containers(published):
     if published.native:
         lose_rule(published, f"filter-forward-in__{published.locked}", "icc", "drop")
@@ -473,6 +483,7 @@ def test_a_check_names_the_lost_rule_of_the_network(published):
     works(published, "web", "web-too", protocol="icmp")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     RELEASE >= 27, reason="from Docker 27 on the engine accepts what stays within a bridge, by ip6tables"
 )
@@ -492,6 +503,7 @@ def test_a_policy_that_drops_what_stays_within_a_bridge(here):
     here.raw.in_namespace("ip6tables", "-F", "FORWARD")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("iptables-legacy"), reason="needs the program iptables-legacy")
 @proves("firewall-backends-mixed")
 def test_rules_of_both_variants_of_iptables(published):
@@ -515,6 +527,7 @@ def test_rules_of_both_variants_of_iptables(published):
         published.raw.in_namespace("iptables", option, "iptables-from-FORWARD")
 
 
+@pytest.mark.slow
 @proves("user-firewall-drop")
 def test_a_container_that_is_in_a_set_of_ipset(published):
     if published.native:
@@ -544,6 +557,7 @@ def test_a_container_that_is_in_a_set_of_ipset(published):
 # -- a healthy host with other people's rules ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_five_thousand_foreign_rules_change_no_finding(published):
     before = sorted(codes(diagnosis(published)))
     lines = [f"-A strangers -s 203.0.113.{n % 250}/32 -p tcp -m tcp --dport {n + 1} -j DROP" for n in range(5000)]
