@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from bridgework.analysis.attachment import (
     IPV4,
+    IPV6,
     THE_HOST,
     Attachment,
     EngineState,
@@ -29,6 +30,10 @@ from bridgework.model.snapshot import Endpoint, Network, Pool, Snapshot
 OVERLAY_GATEWAY = "docker_gwbridge"
 # The spellings of false for a driver option: Go's ``strconv.ParseBool``, in any case.
 _FALSE = frozenset({"false", "0", "f"})
+# From Docker 28.0 to 29.4.0 the first network with gateways of both families gives both default routes, also before a
+# network of one family with a higher gateway priority. Since 29.4.1 each family has the first network with its gateway.
+# The release of an engine is its major and minor version, so 29.4.0 counts as 29.4.1.
+DUAL_EXIT_FIRST = (28, 0), (29, 4)
 _VLAN_DRIVERS = frozenset({"macvlan", "ipvlan"})
 
 _Address = IPv4Address | IPv6Address
@@ -179,24 +184,46 @@ def holder_in(snapshot: Snapshot, network: Network, address: str) -> Endpoint | 
 def default_exit(state: EngineState, source: Attachment, version: int) -> Network | None:
     """Return the network of the source's default route: as observed, else as the engine would choose it."""
     seen = _observed_gateway(source, version, state.observations)
-    overlay = False
-    for endpoint in source.endpoints:
-        network = state.snapshot.networks_by_id[endpoint.network_id]
-        gateway = gateway_of(endpoint, version)
-        # The observed route decides, also where a program changed it. Without an observation the first network with a
-        # gateway, in the engine's order, gives the default route.
-        if seen is not None:
-            if gateway == seen:
-                return network
-        # The engine records a gateway for an internal or isolated network as well, but sets no default route to it.
-        elif gateway and not network.internal and gateway_mode(network, version) != "isolated":
-            return network
-        # An overlay network has no gateway: the engine connects its containers to docker_gwbridge as well, and does
-        # not list that endpoint. The default route leaves there, for IPv4 only.
-        overlay = overlay or (network.driver == "overlay" and not network.internal)
-    if overlay and version == IPV4:
+    networks = state.snapshot.networks_by_id
+    if seen is None:
+        found = chosen_exit(state.snapshot, source.endpoints, version, state.observations.engine_version)
+    else:
+        # The observed route decides, also where a program changed it.
+        found = next((networks[e.network_id] for e in source.endpoints if gateway_of(e, version) == seen), None)
+    # An overlay network has no gateway: the engine connects its containers to docker_gwbridge as well, and does not
+    # list that endpoint. The default route leaves there, for IPv4 only.
+    if found is None and version == IPV4 and any(_is_overlay(networks[e.network_id]) for e in source.endpoints):
         return next((n for n in state.snapshot.networks if n.name == OVERLAY_GATEWAY and n.driver == "bridge"), None)
-    return None
+    return found
+
+
+def chosen_exit(
+    snapshot: Snapshot, endpoints: Iterable[Endpoint], version: int, release: tuple[int, int]
+) -> Network | None:
+    """Return the network that the engine chooses for the default route of the IP version.
+
+    ``endpoints`` are in the order of ``ordered_endpoints``, ``release`` is the engine's major and minor version.
+    Source: ``selectGatewayEndpoint`` in moby's ``libnetwork/default_gateway.go``.
+    """
+    both_first = DUAL_EXIT_FIRST[0] <= release < DUAL_EXIT_FIRST[1]
+    first = None
+    for endpoint in endpoints:
+        network = snapshot.networks_by_id[endpoint.network_id]
+        if not _leads_out(network, endpoint, version):
+            continue
+        if not both_first or _leads_out(network, endpoint, IPV4 + IPV6 - version):
+            return network
+        first = first or network
+    return first
+
+
+def _leads_out(network: Network, endpoint: Endpoint, version: int) -> bool:
+    # The engine records a gateway for an internal or isolated network as well, but sets no default route to it.
+    return bool(gateway_of(endpoint, version) and not network.internal and gateway_mode(network, version) != "isolated")
+
+
+def _is_overlay(network: Network) -> bool:
+    return network.driver == "overlay" and not network.internal
 
 
 def _observed_gateway(source: Attachment, version: int, observations: Observations) -> str | None:

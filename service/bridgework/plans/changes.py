@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from bridgework.analysis.attachment import IPV4, IPV6, ordered_endpoints
-from bridgework.analysis.routing import gateway_mode
+from bridgework.analysis.routing import chosen_exit, gateway_mode
 from bridgework.ipam.gateways import with_gateways
 from bridgework.ipam.usage import DOCKER_POOLS, first_free_pool, next_address
 from bridgework.model.assembly import with_containers, with_networks
@@ -29,6 +29,9 @@ from bridgework.policy.host_ports import claims
 _WITHOUT_ADDRESSES = frozenset({"host", "null"})
 _SHORT_ID = 12
 _CHOOSES_LIKE = (1, 51)
+Release = tuple[int, int]
+"""Major and minor version of the engine, which decide how it chooses default routes (``routing.chosen_exit``)."""
+UNKNOWN: Release = 0, 0
 LATER = "9999-12-31T23:59:59.{:09d}Z"
 """The start time of a container that a plan starts: after every time of the engine, and in the order of the changes."""
 
@@ -95,7 +98,9 @@ def without_network(snapshot: Snapshot, network_id: str) -> Snapshot:
     return with_networks(snapshot, {network_id: None})
 
 
-def with_endpoint(snapshot: Snapshot, network_id: str, container_id: str, spec: EndpointSpec) -> Snapshot:
+def with_endpoint(
+    snapshot: Snapshot, network_id: str, container_id: str, spec: EndpointSpec, release: Release = UNKNOWN
+) -> Snapshot:
     """Return the snapshot with the container connected to the network."""
     network, container = snapshot.networks_by_id[network_id], snapshot.containers_by_id[container_id]
     # A second endpoint would be the leftover of a connect that failed; the engine replaces it.
@@ -103,14 +108,14 @@ def with_endpoint(snapshot: Snapshot, network_id: str, container_id: str, spec: 
     made = _configured(network, container, spec)
     if container.running:
         made = _activated(snapshot, network, made)
-    return _with(snapshot, container, replace(container, endpoints=_sorted((*others, made))))
+    return _with(snapshot, container, replace(container, endpoints=_sorted((*others, made))), release)
 
 
-def without_endpoint(snapshot: Snapshot, network_id: str, container_id: str) -> Snapshot:
+def without_endpoint(snapshot: Snapshot, network_id: str, container_id: str, release: Release = UNKNOWN) -> Snapshot:
     """Return the snapshot with the container disconnected; ``network_id`` may be the name of a network that is gone."""
     container = snapshot.containers_by_id[container_id]
     left = tuple(e for e in container.endpoints if network_id not in {e.network_id, e.network_name})
-    return _with(snapshot, container, replace(container, endpoints=left))
+    return _with(snapshot, container, replace(container, endpoints=left), release)
 
 
 def with_container(snapshot: Snapshot, spec: ContainerSpec) -> Snapshot:
@@ -148,18 +153,18 @@ def without_container(snapshot: Snapshot, container_id: str) -> Snapshot:
     return with_containers(snapshot, {container_id: None})
 
 
-def started(snapshot: Snapshot, container_id: str, order: int) -> Snapshot:
+def started(snapshot: Snapshot, container_id: str, order: int, release: Release = UNKNOWN) -> Snapshot:
     """Return the snapshot with the container running. ``order`` is the position of the start in the plan."""
     container = snapshot.containers_by_id[container_id]
     if container.running:  # it was paused
-        return _with(snapshot, container, replace(container, state="running"))
+        return _with(snapshot, container, replace(container, state="running"), release)
     running = replace(container, state="running", started_at=LATER.format(order), finished_at=None, exit_code=0)
     endpoints = tuple(
         _activated(snapshot, snapshot.networks_by_id[endpoint.network_id], endpoint)
         for endpoint in container.endpoints
         if endpoint.network_id in snapshot.networks_by_id
     )
-    return _with(snapshot, container, replace(running, endpoints=endpoints))
+    return _with(snapshot, container, replace(running, endpoints=endpoints), release)
 
 
 def stopped(snapshot: Snapshot, container_id: str) -> Snapshot:
@@ -170,43 +175,40 @@ def stopped(snapshot: Snapshot, container_id: str) -> Snapshot:
     return with_containers(snapshot, {container_id: left})
 
 
-def _with(snapshot: Snapshot, before: Container, after: Container) -> Snapshot:
+def _with(snapshot: Snapshot, before: Container, after: Container, release: Release) -> Snapshot:
     """Return the snapshot with the container as it is now, and with the ports that it now publishes."""
     changed = with_containers(snapshot, {after.id: after})
     if not after.running:
         return changed
     # The engine publishes on the network that gives the default route, and publishes again when that becomes another
     # one. A port that it chose itself is then chosen again (26.1.5 and 28.5.2, measured).
-    if before.running and _exits(snapshot, before) == _exits(changed, after):
+    exits = _exits(changed, after, release)
+    if before.running and _exits(snapshot, before, release) == exits:
         return changed
-    ports = _published(changed, after)
-    return with_containers(changed, {after.id: replace(after, published_ports=ports)})
+    return with_containers(changed, {after.id: replace(after, published_ports=_published(after, *exits))})
 
 
-def _exits(snapshot: Snapshot, container: Container) -> tuple[str | None, str | None]:
+def _exits(snapshot: Snapshot, container: Container, release: Release) -> tuple[Network | None, ...]:
     """Return the networks that give the container its default routes, for IPv4 and for IPv6."""
     ordered = ordered_endpoints(snapshot, container)
-    return (
-        next((endpoint.network_id for endpoint in ordered if endpoint.gateway), None),
-        next((endpoint.network_id for endpoint in ordered if endpoint.ipv6_gateway), None),
-    )
+    return tuple(chosen_exit(snapshot, ordered, version, release) for version in (IPV4, IPV6))
 
 
-def _published(snapshot: Snapshot, container: Container) -> tuple[PublishedPort, ...]:
+def _published(container: Container, four: Network | None, six: Network | None) -> tuple[PublishedPort, ...]:
     """Return the ports as the engine lists them: one entry for each IP version of the host.
 
-    Measured on 28.5.2 with 17 kinds and pairs of networks, each with four addresses of the host.
+    ``four`` and ``six`` are the container's exits. Measured on 28.5.2 with 17 kinds and pairs of networks, each with
+    four addresses of the host.
     """
-    four, six = (snapshot.networks_by_id.get(exit_id or "") for exit_id in _exits(snapshot, container))
-    home = four or six
-    if home is None or container.host_mode or container.shares_with is not None:
+    if container.host_mode or container.shares_with is not None:
         return ()
     listed = (
         _listed(port, any_address, routed=gateway_mode(network, version) == "routed")
-        for port in claims(container.configured_ports, [home])
         # Without an exit for IPv6, docker-proxy takes the connections to the host's IPv6 addresses.
         for version, any_address, network in ((IPV4, "0.0.0.0", four), (IPV6, "::", six or four))
-        if network is not None and version in _versions_of(port)
+        if network is not None
+        for port in claims(container.configured_ports, [network])
+        if version in _versions_of(port)
     )
     return tuple(sorted(listed, key=lambda p: (p.container_port, p.protocol, p.host_ip, p.host_port or 0)))
 

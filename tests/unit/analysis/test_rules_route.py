@@ -8,6 +8,7 @@ import pytest
 
 from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.attachment import EngineState, ordered_endpoints
+from bridgework.analysis.routing import default_exit
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.observations import (
     NOTHING_SEEN,
@@ -18,6 +19,7 @@ from bridgework.model.observations import (
     InterfaceAddress,
     ListeningSocket,
     Observation,
+    Observations,
     Route,
 )
 from bridgework.model.snapshot import Pool
@@ -333,6 +335,28 @@ def test_the_default_route_goes_by_priority_then_families_then_name_and_never_by
         EngineState(world(FRONT, BACK, first), NOTHING_SEEN).attachment_of(first.id).endpoints[0].network_name
         == "frontend"
     )
+
+
+@pytest.mark.parametrize(
+    ("release", "exits"),
+    [((28, 0), ("dual", "dual")), ((29, 3), ("dual", "dual")), ((29, 4), ("frontend", "dual"))],
+)
+def test_before_29_4_a_network_of_both_families_comes_before_a_higher_priority(release, exits):
+    one = container(
+        "a",
+        (FRONT, "10.1.0.2", {"gateway_priority": 1}),
+        (DUAL, "10.4.0.2", {"ipv6_address": "fd00:4::2"}),
+    )
+    state = EngineState(world(FRONT, DUAL, one), Observations(engine_version=release))
+    assert tuple(default_exit(state, state.attachment_of(one.id), version).name for version in (4, 6)) == exits
+
+
+def test_docker_28_has_an_exit_for_each_family_where_no_network_has_both():
+    only6 = network("only6", None, subnet6="fd00:7::/64", ipv4_enabled=False)
+    one = container("a", (only6, None, {"ipv6_address": "fd00:7::2"}), (BACK, "10.2.0.2"), (FRONT, "10.1.0.2"))
+    state = EngineState(world(FRONT, BACK, only6, one), Observations(engine_version=(28, 5)))
+    exits = [default_exit(state, state.attachment_of(one.id), version).name for version in (4, 6)]
+    assert exits == ["backend", "only6"]
 
 
 def test_a_routing_table_that_was_seen_is_believed():

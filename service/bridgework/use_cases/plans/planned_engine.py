@@ -119,12 +119,12 @@ class PlannedEngine:
 
     def connect(self, network_id: str, container_id: str, spec: EndpointSpec) -> None:
         """Connect a container."""
-        self.now = changes.with_endpoint(self.now, network_id, container_id, spec)
+        self.now = changes.with_endpoint(self.now, network_id, container_id, spec, self.facts().release)
 
     def disconnect(self, network_id: str, container_ref: str, *, force: bool = False) -> None:  # noqa: ARG002  # the port's signature
         """Disconnect a container. A stale endpoint is in no snapshot, so its removal changes none."""
         if container_ref in self.now.containers_by_id:
-            self.now = changes.without_endpoint(self.now, network_id, container_ref)
+            self.now = changes.without_endpoint(self.now, network_id, container_ref, self.facts().release)
 
     def require_supported(self, spec: NetworkSpec | EndpointSpec | ContainerSpec) -> None:
         """See ``Engine``."""
@@ -149,7 +149,7 @@ class PlannedEngine:
         if found is not None:
             raise found
         self._starts += 1
-        self.now = changes.started(self.now, container_id, self._starts)
+        self.now = changes.started(self.now, container_id, self._starts, self.facts().release)
 
     def stop_container(self, container_id: str, grace_s: int) -> None:  # noqa: ARG002  # the port's signature
         """Stop a container. One that was created with ``--rm`` is then gone."""
@@ -165,7 +165,7 @@ class PlannedEngine:
     def unpause_container(self, container_id: str) -> None:
         """Resume a paused container."""
         self._starts += 1
-        self.now = changes.started(self.now, container_id, self._starts)
+        self.now = changes.started(self.now, container_id, self._starts, self.facts().release)
 
     def rename_container(self, container_id: str, name: str) -> None:
         """Refuse: a plan has no rename."""
