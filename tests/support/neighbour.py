@@ -71,4 +71,6 @@ def neighbour_of(engine):
             run(command)
         yield Neighbour(name)
     finally:
-        subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+        # The kernel removes the links of a deleted namespace some time later, and the next test makes one of this name.
+        for command in (f"ip -n {engine.name} link delete {LINK}", f"ip netns delete {name}"):
+            subprocess.run(command.split(), check=False, capture_output=True)

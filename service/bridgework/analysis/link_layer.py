@@ -1,4 +1,4 @@
-"""Faults of the link layer, for checks and for the diagnosis: bridge addresses, neighbour entries, duplicates.
+"""Faults of the link layer, for checks and for the diagnosis: bridge addresses, neighbour entries, duplicates, NDP.
 
 All functions are pure. They read a snapshot and what was observed, and find nothing where something was not observed.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Interface, IPv6Network, ip_address
 
 from bridgework.analysis.attachment import IPV4, IPV6
-from bridgework.analysis.routing import host_address_on, subnet_of
+from bridgework.analysis.routing import gateway_mode, host_address_on, masquerades, subnet_of
 from bridgework.explanations import HOST, finding, of_container, of_network
 from bridgework.explanations.remedies import container_reference
 from bridgework.model.actions import RestartContainer
@@ -202,6 +202,82 @@ def _addresses(interfaces: tuple[Interface, ...] | None) -> Iterator[tuple[str, 
             # Link-local addresses repeat on every interface by design.
             if address.scope == "global":
                 yield interface.name, address.address
+
+
+# A remedy with more commands is hard to read. The next diagnosis names the rest.
+_MAX_ENTRIES = 20
+
+
+def missing_ndp_proxies(snapshot: Snapshot, observations: Observations, network: Network) -> Iterator[Finding]:
+    """Find IPv6 addresses of containers that neighbours of the host ask for by NDP, and for which nothing answers.
+
+    A machine on the host's LAN takes an address for its neighbour's if the LAN's prefix covers it (RFC 4861, 5.2). The
+    container is behind the host, so the host has to answer instead (RFC 4389).
+    """
+    host, subnets = observations.host, [s for p in network.pools if (s := subnet_of(p)) and s.version == IPV6]
+    proxies = host.ndp_proxies if host is not None else None
+    # A program such as ndppd answers by rules of its own.
+    if proxies is None or proxies.programs or not subnets or not _shows_its_addresses(observations, network):
+        return
+    active = [e.ipv6_address for e in snapshot.endpoints_of(network) if e.state == "active" and e.ipv6_address]
+    bridges = {one.bridge_name for one in snapshot.networks}
+    for link in _interfaces(host):
+        # A tunnel has no neighbours to ask.
+        if link.name in bridges or not {"no-arp", "point-to-point", "loopback"}.isdisjoint(link.flags):
+            continue
+        held = (
+            IPv6Interface(f"{a.address}/{a.prefix_len}")
+            for a in link.addresses
+            if a.scope == "global" and ":" in a.address
+        )
+        prefix = next((own.network for own in held if any(_is_part(subnet, own.network) for subnet in subnets)), None)
+        inside = [a for a in active if prefix is not None and ip_address(a) in prefix]
+        enabled = proxies.is_enabled(link.name)
+        missing = [a for a in inside if not proxies.has_entry(a, link.name)]
+        if missing or (inside and not enabled):
+            yield _unanswered(
+                network, link.name, str(prefix), inside if not enabled else missing, missing, enabled=enabled
+            )
+
+
+def _shows_its_addresses(observations: Observations, network: Network) -> bool:
+    """Return whether packets leave the host with the addresses of containers, and come to them."""
+    mode = gateway_mode(network, IPV6)
+    if network.bridge_name is None or network.internal or mode == "isolated":
+        return False
+    return mode == "routed" or not masquerades(network) or observations.guards(IPV6) is False
+
+
+def _is_part(subnet: IPv4Network | IPv6Network, prefix: IPv6Network) -> bool:
+    return isinstance(subnet, IPv6Network) and subnet != prefix and subnet.subnet_of(prefix)
+
+
+def _unanswered(
+    network: Network, link: str, prefix: str, silent: list[str], missing: list[str], *, enabled: bool
+) -> Finding:
+    setting = f"net.ipv6.conf.{link}.proxy_ndp"
+    reasons = [] if enabled else [f"{setting} is 0"]
+    reasons += [f"the host has no proxy entry on {link} for {len(missing)} of them"] if missing else []
+    # In a name of sysctl, a dot of an interface's name is written as a slash.
+    switch = [] if enabled else [f"sysctl -w net.ipv6.conf.{link.replace('.', '/')}.proxy_ndp=1"]
+    return finding(
+        "ndp-proxy-missing",
+        of_network(network),
+        f"Neighbours on {link} ({prefix}) ask by NDP for the addresses of containers on {network.name}, such as "
+        f"{silent[0]}, and nothing answers: {' and '.join(reasons)}.",
+        remedy=Remedy(
+            "Let the host answer for these addresses. Each new address needs an entry too, and a file of /etc/sysctl.d "
+            "keeps the sysctl. A network whose prefix the router routes to the host needs neither.",
+            commands=(*switch, *(f"ip -6 neigh add proxy {a} dev {link}" for a in missing[:_MAX_ENTRIES])),
+        ),
+        evidence={
+            "interface": link,
+            "prefix": prefix,
+            "proxy_ndp": enabled,
+            "addresses": silent[:_MAX_ENTRIES],
+            "affected": len(silent),
+        },
+    )
 
 
 def _interfaces(host: HostObservation | None) -> tuple[Interface, ...]:

@@ -55,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     link_rules.bridges_lost_their_address,  # bridge-address-missing
     link_rules.neighbour_entries_are_wrong,  # stale-neighbour, duplicate-address
     link_rules.addresses_are_taken_twice,  # duplicate-address
+    link_rules.neighbours_get_no_answer,  # ndp-proxy-missing
     link_rules.networks_exceed_the_way_out,  # mtu-exceeds-egress
     link_rules.router_advertisements_are_refused,  # router-advertisements-refused
     address_rules.subnets_of_networks_overlap,  # subnet-overlaps-network

@@ -1,4 +1,4 @@
-"""Rules about links: addresses of bridges, neighbour entries, duplicate addresses, MTU, router advertisements."""
+"""Rules about links: addresses of bridges, neighbour entries, duplicate addresses, MTU, IPv6 of the host's links."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ def neighbour_entries_are_wrong(view: View) -> Iterator[Finding]:
 def addresses_are_taken_twice(view: View) -> Iterator[Finding]:
     """Find addresses of endpoints that another container or the host has as well."""
     yield from link_layer.duplicates(view.snapshot, view.engine.observations)
+
+
+def neighbours_get_no_answer(view: View) -> Iterator[Finding]:
+    """Find IPv6 networks inside the prefix of the host's LAN, for whose addresses nothing answers there."""
+    for network in view.bridge_names.values():
+        yield from link_layer.missing_ndp_proxies(view.snapshot, view.engine.observations, network)
 
 
 def networks_exceed_the_way_out(view: View) -> Iterator[Finding]:

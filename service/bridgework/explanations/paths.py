@@ -309,6 +309,28 @@ ROWS = (
         ),
     ),
     Explanation(
+        "ndp-proxy-missing",
+        WARNING,
+        "The IPv6 subnet of the network is a part of the prefix of the host's LAN, and its packets are not "
+        "masqueraded. So the router and other machines on the LAN take the containers for their neighbours and ask for "
+        "them there (NDP). Nothing answers, since the containers are behind the host.",
+        "The addresses of the host's interfaces, the kernel's proxy entries (ip -6 neigh show proxy), the sysctl "
+        "proxy_ndp, and the processes ndppd, npd6 and odhcpd on the host, which answer instead of the kernel.",
+        "Set net.ipv6.conf.INTERFACE.proxy_ndp to 1 and add a proxy entry for each address, or run ndppd. Better, "
+        "create the network with a prefix that the router routes to the host. A machine that has a route to the subnet "
+        "by the host does not ask.",
+        "Neighbours on eth0 (2001:db8:1::/64) ask by NDP for the addresses of containers on simon_network, such as "
+        "2001:db8:1:0:1::2, and nothing answers: net.ipv6.conf.eth0.proxy_ndp is 0 and the host has no proxy entry on "
+        "eth0 for 1 of them.",
+        seen="Containers with a public IPv6 address reach nothing outside of the host, and nothing reaches them.",
+        references=(
+            "https://github.com/moby/moby/issues/10919",
+            "https://github.com/docker/for-linux/issues/928",
+            "https://www.rfc-editor.org/rfc/rfc4389",
+            "https://docs.kernel.org/networking/ip-sysctl.html",
+        ),
+    ),
+    Explanation(
         "mtu-mismatch",
         BLOCKING,
         "The packet is larger than the MTU of a link on the path, and it must not be fragmented.",

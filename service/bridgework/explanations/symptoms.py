@@ -93,7 +93,7 @@ _ROWS = (
             wrong-default-gateway masquerade-off host-no-route vlan-without-parent network-mode-none
             subnet-overlaps-host-route subnet-hides-public-addresses dns-upstream-failed
             dns-loopback-upstream bridge-address-missing router-advertisements-refused network-rule-missing
-            reverse-path-filtered
+            reverse-path-filtered ndp-proxy-missing
         """),
     ),
     Symptom(
@@ -193,7 +193,7 @@ _ROWS = (
         f"{_CHECK}, with `ip_version` 6.",
         _codes("""
             address-family-mismatch address-tentative ip-forward-off firewall-rules-missing reply-path-lost
-            router-advertisements-refused bridge-address-missing
+            router-advertisements-refused bridge-address-missing ndp-proxy-missing
         """),
     ),
     Symptom(

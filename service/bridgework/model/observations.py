@@ -344,12 +344,36 @@ class AdvertisedLink:
 
 
 @dataclass(frozen=True, slots=True)
+class NdpProxies:
+    """Who on the host answers neighbour solicitations (NDP, RFC 4861) for addresses that are not the host's own.
+
+    ``entries`` are the kernel's proxy entries, as ``ip -6 neigh show proxy`` prints them: the address, and the
+    interface on which the host answers for it (``None``: on each). The kernel uses them on the interfaces in
+    ``enabled``, which have the sysctl ``proxy_ndp``; ``all`` there stands for each interface. ``programs`` are
+    processes that answer instead of the kernel, such as ndppd.
+    """
+
+    entries: tuple[tuple[str, str | None], ...] = ()
+    enabled: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+
+    def is_enabled(self, interface: str) -> bool:
+        """Return whether the kernel uses its entries on this interface."""
+        return not {"all", interface}.isdisjoint(self.enabled)
+
+    def has_entry(self, address: str, interface: str) -> bool:
+        """Return whether the kernel has an entry for the address that holds on this interface."""
+        return not {(address, interface), (address, None)}.isdisjoint(self.entries)
+
+
+@dataclass(frozen=True, slots=True)
 class HostObservation:
     """What was observed of the engine's host, apart from its firewall: its namespace and forwarding.
 
     ``forwarding_entries`` are the learnt stations of all bridges. ``name_servers`` are the files of the host that the
     engine reads name servers from, each with its servers; empty where the files were not visible.
-    ``flows`` are the UDP entries of connection tracking, ``proxies`` the docker-proxy processes.
+    ``flows`` are the UDP entries of connection tracking, ``proxies`` the docker-proxy processes, ``ndp_proxies`` what
+    answers neighbour solicitations for others.
     """
 
     observation: Observation
@@ -362,6 +386,7 @@ class HostObservation:
     flows: tuple[Flow, ...] | None = None
     conntrack: ConntrackTable | None = None
     proxies: tuple[ProxyProcess, ...] | None = None
+    ndp_proxies: NdpProxies | None = None
 
 
 @dataclass(frozen=True, slots=True)

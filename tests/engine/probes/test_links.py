@@ -185,3 +185,11 @@ def test_a_matrix_takes_the_first_of_several_next_hops(member):
     assert namespace.reaches(there)
     assert not namespace.reaches(nowhere), "a blackhole"
     assert namespace.is_local(socket.inet_aton("127.0.0.11")), "no neighbour entry for Docker's DNS server"
+
+
+def test_ndp_proxies(member):
+    member.ip("-6", "neigh", "add", "proxy", "fd00::9", "dev", "eth0")
+    said = {(one["dst"], one["dev"]) for one in told(member, "-6", "neigh", "show", "proxy")}
+    assert set(inside(member, links.ndp_proxies)) == said == {("fd00::9", "eth0")}
+    neighbours = inside(member, links.neighbours)
+    assert "fd00::9" not in {one.address for one in neighbours}

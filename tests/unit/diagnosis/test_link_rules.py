@@ -16,6 +16,7 @@ from bridgework.model.observations import (
     Interface,
     InterfaceAddress,
     LinkManager,
+    NdpProxies,
     Neighbour,
     Observation,
     Observations,
@@ -238,3 +239,82 @@ def test_a_host_that_accepts_advertisements_or_needs_none_is_sound(settings, rou
 def test_an_advertised_default_route_does_not_last_where_advertisements_are_refused():
     seen = host(advertised_links=(AdvertisedLink("eth0", 1, True),), routes=(way_out("eth0", "::/0", protocol="ra"),))
     assert len(found("router-advertisements-refused", seen)) == 1
+
+
+# A part of the prefix of LAN, whose containers are not masqueraded.
+SHOWN = network("lab", subnet6="2001:db8:0:0:1::/80", options={
+    "com.docker.network.bridge.name": "br0", "com.docker.network.bridge.gateway_mode_ipv6": "routed",
+})  # fmt: skip
+SHOWN_WEB = container("web", (SHOWN, "10.1.0.2", {"ipv6_address": "2001:db8:0:0:1::2"}))
+LAN = link(5, "eth0.5", ("192.0.2.1", 24), ("fe80::1", 64), ("2001:db8::1", 64), kind="device")
+BRIDGE = link(1, "br0", ("2001:db8:0:0:1::1", 80))
+
+
+def unanswered(proxies, lan=LAN, lab=SHOWN, **seen):
+    seen = Observations(host=host(BRIDGE, lan, ndp_proxies=proxies), **seen)
+    one = replace(SHOWN_WEB, endpoints=tuple(replace(e, network_id=lab.id) for e in SHOWN_WEB.endpoints))
+    found = diagnose(Snapshot((lab,), (one,)), EngineObservations(seen))
+    return [finding for finding in found if finding.code == "ndp-proxy-missing"]
+
+
+ENTRY = "ip -6 neigh add proxy 2001:db8:0:0:1::2 dev eth0.5"
+SWITCH = "sysctl -w net.ipv6.conf.eth0/5.proxy_ndp=1"
+
+
+@pytest.mark.parametrize(("proxies", "commands"), [
+    (NdpProxies(), (SWITCH, ENTRY)),
+    (NdpProxies(enabled=("eth0.5",)), (ENTRY,)),
+    (NdpProxies(enabled=("all",)), (ENTRY,)),
+    (NdpProxies((("2001:db8:0:0:1::2", "eth0.5"),)), (SWITCH,)),
+    (NdpProxies((("2001:db8:0:0:1::2", "eth1"),), ("eth1",)), (SWITCH, ENTRY)),
+])  # fmt: skip
+def test_addresses_of_the_lan_behind_the_host_need_a_switch_and_an_entry_each(proxies, commands):
+    (fault,) = unanswered(proxies)
+    assert fault.remedy.commands == commands
+    assert (fault.severity, fault.evidence["interface"], fault.evidence["prefix"]) == (
+        Severity.WARNING, "eth0.5", "2001:db8::/64",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("proxies", [
+    None,
+    NdpProxies((("2001:db8:0:0:1::2", "eth0.5"),), ("eth0.5",)),
+    NdpProxies((("2001:db8:0:0:1::2", None),), ("all",)),
+    NdpProxies(programs=("ndppd",)),
+])  # fmt: skip
+def test_a_host_that_answers_for_its_containers_is_sound(proxies):
+    assert unanswered(proxies) == []
+
+
+@pytest.mark.parametrize("lan", [
+    replace(LAN, flags=("up", "no-arp", "point-to-point")),
+    link(5, "eth0.5", ("2001:db8:1::1", 64), kind="device"),  # another prefix
+    link(5, "eth0.5", ("2001:db8:0:0:1::9", 80), kind="device"),  # the same one: the routes overlap
+    link(5, "eth0.5", ("2001:db8::1", 128), kind="device"),
+])  # fmt: skip
+def test_a_link_whose_neighbours_do_not_ask_is_sound(lan):
+    assert unanswered(NdpProxies(), lan) == []
+
+
+def with_options(**changes):
+    prefix = "com.docker.network.bridge."
+    return replace(SHOWN, options={f"{prefix}{name}": value for name, value in {"name": "br0", **changes}.items()})
+
+
+@pytest.mark.parametrize(("lab", "rules", "told"), [
+    (with_options(), True, 0),
+    (with_options(), None, 0),
+    (with_options(), False, 1),  # without ip6tables nothing masquerades
+    (with_options(enable_ip_masquerade="false"), True, 1),
+    (with_options(gateway_mode_ipv6="isolated"), False, 0),
+    (replace(SHOWN, internal=True), True, 0),
+])  # fmt: skip
+def test_only_networks_that_show_the_addresses_of_their_containers_are_asked_for(lab, rules, told):
+    assert len(unanswered(NdpProxies(), lab=lab, ipv6_firewall=rules)) == told
+
+
+def test_a_network_without_ipv6_or_without_a_container_is_not_asked_for():
+    four = network("lab", options={"com.docker.network.bridge.name": "br0"})
+    for world in (Snapshot((SHOWN,), ()), Snapshot((four,), (container("web", (four, "10.1.0.2")),))):
+        seen = host(BRIDGE, LAN, ndp_proxies=NdpProxies())
+        assert found("ndp-proxy-missing", seen, world) == []

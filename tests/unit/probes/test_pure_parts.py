@@ -19,7 +19,14 @@ from bridgework.model.checks import (
     RoundTrip,
     Verdict,
 )
-from bridgework.model.observations import DockerRules, FirewallChain, FirewallRules, HostObservation, Observation
+from bridgework.model.observations import (
+    DockerRules,
+    FirewallChain,
+    FirewallRules,
+    HostObservation,
+    NdpProxies,
+    Observation,
+)
 from bridgework.model.probe_port import Place, SweepOutcome, SweepPlan, SweepRow, SweepSource, SweepTarget
 from bridgework.probes.kernel import firewall
 from bridgework.probes.kernel.neighbour_table import TableUsage
@@ -198,6 +205,7 @@ VALUES = [
         Observation(7, (), None, (), None, None, (("a", "b"),)),
         True,
         None,
+        ndp_proxies=NdpProxies((("fd00::2", "eth0"), ("fd00::3", None)), ("all",)),
     ),
 ]
 

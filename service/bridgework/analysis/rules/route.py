@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
+from bridgework.analysis import link_layer
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment
 from bridgework.analysis.host_rules import FORWARDING, forwards
 from bridgework.analysis.routing import (
@@ -328,6 +329,8 @@ def _leaving(situation: Situation, candidate: Candidate) -> Findings:
         message = f"{candidate.exit.name} does not masquerade: {candidate.address} needs a route back to its subnet."
         remedy = _way_back(situation, candidate.exit, to=candidate.address)
         yield finding("masquerade-off", of_network(candidate.exit), message, remedy=remedy)
+    if candidate.exit is not None and candidate.version == IPV6:
+        yield from link_layer.missing_ndp_proxies(situation.snapshot, situation.observations, candidate.exit)
 
 
 def _way_back(situation: Situation, network: Network, *, to: str | None = None) -> Remedy:

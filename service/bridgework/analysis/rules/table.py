@@ -117,7 +117,7 @@ ROUTE = (
     Rule(
         _at(Step.ROUTING, "host-no-route", "ip-forward-off")
         | _at(Step.EXIT, "vlan-without-parent", "wrong-default-gateway")
-        | _at(Step.OUTSIDE, "masquerade-off", LIMIT),
+        | _at(Step.OUTSIDE, "masquerade-off", "ndp-proxy-missing", LIMIT),
         route.outside,
     ),
 )

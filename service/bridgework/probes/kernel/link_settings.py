@@ -1,7 +1,7 @@
-"""What configures the links of the host: systemd-networkd or NetworkManager, and the settings for IPv6 advertisements.
+"""What configures the links of the host, and its settings for router advertisements and for answers by NDP.
 
-Both programs write a file for each link that they know, named by its index. The file counts only where the program runs
-in the namespace that is observed, and it is read below the root of that program.
+systemd-networkd and NetworkManager write a file for each link that they know, named by its index. The file counts only
+where the program runs in the namespace that is observed, and it is read below the root of that program.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridgework.model.observations import AdvertisedLink, Interface, LinkManager
+from bridgework.model.observations import AdvertisedLink, Interface, LinkManager, NdpProxies
 from bridgework.probes.kernel.listeners import process_name, processes
 from bridgework.probes.kernel.printable import printable
 from bridgework.probes.kernel.safe_read import opened, read_in_root
 
 _MAX_FILE_BYTES = 16_384
 _MAX_LINKS = 2048
+# They answer neighbour solicitations themselves, by rules of their own, and the kernel has no entries for that.
+_NDP_PROGRAMS = frozenset({"ndppd", "npd6", "odhcpd"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,20 @@ def advertised_links(names: Sequence[str]) -> tuple[AdvertisedLink, ...]:
         for name, accept, forwarding in found
         if accept is not None and forwarding is not None
     )
+
+
+def ndp_proxies(
+    entries: Sequence[tuple[str, str | None]], namespace_inode: int, interfaces: Sequence[Interface], ends: float
+) -> NdpProxies:
+    """Return who answers by NDP on the links of the namespace that have an IPv6 address, besides these entries."""
+    names = [one.name for one in interfaces if any(a.family == "ipv6" and a.scope == "global" for a in one.addresses)]
+    found: set[str] = set()
+    for _, folder in processes(namespace_inode) if names else ():
+        found |= _NDP_PROGRAMS & {process_name(folder)}
+        if time.monotonic() >= ends:
+            break
+    enabled = (name for name in ("all", *names[:_MAX_LINKS]) if _setting(name, "proxy_ndp"))
+    return NdpProxies(tuple(entries), tuple(enabled), tuple(sorted(found)))
 
 
 def _setting(interface: str, name: str) -> int | None:

@@ -173,6 +173,15 @@ def neighbours(sock: socket.socket, limit: Limit | None = None) -> tuple[Neighbo
     )
 
 
+def ndp_proxies(sock: socket.socket, limit: Limit | None = None) -> tuple[tuple[str, str | None], ...]:
+    """Return the proxy entries of IPv6, as ``ip -6 neigh show proxy`` does: address and interface."""
+    names = _InterfaceNames()
+    return tuple(
+        (socket.inet_ntop(socket.AF_INET6, packed), names.get(interface or None))
+        for interface, packed in rtnetlink.ndp_proxies(sock, limit)
+    )
+
+
 def forwarding_entries(sock: socket.socket, limit: Limit | None = None) -> tuple[ForwardingEntry, ...]:
     """Return the stations that the bridges have learnt, as ``bridge fdb`` does, without the ports' own addresses."""
     names = _InterfaceNames()

@@ -20,7 +20,7 @@ _NEXT_HOP, _NUMBER = struct.Struct("=HBBi"), struct.Struct("=i")
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_MULTIPATH, _RTA_TABLE = 1, 4, 5, 6, 7, 9, 15
 _NDA_DST, _NDA_LLADDR, _NDA_MASTER = 1, 2, 9
-_NUD_PERMANENT = 0x80
+_NUD_PERMANENT, _NTF_PROXY = 0x80, 0x08
 _MAIN_TABLE = 254
 RTN_UNICAST = 1
 DEAD_ENDS = frozenset({6, 7, 8})
@@ -131,6 +131,16 @@ def neighbours(sock: socket.socket, family: int = socket.AF_UNSPEC, limit: Limit
         packed = found.get(_NDA_DST)
         if packed and len(packed) in FAMILY_OF_LENGTH:
             yield Neighbour(interface, state, packed, found.get(_NDA_LLADDR))
+
+
+def ndp_proxies(sock: socket.socket, limit: Limit | None = None) -> Iterator[tuple[int, bytes]]:
+    """Yield the kernel's proxy entries of IPv6: interface (0 for each) and address. Raises like ``netlink.dump``."""
+    # With the flag in the request, the kernel dumps these entries and no others.
+    for body in netlink.dump(sock, _RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_INET6, 0, 0, _NTF_PROXY, 0), limit):
+        _, interface, _, _, _ = _NEIGHBOUR.unpack_from(body)
+        packed = netlink.attributes(body, _NEIGHBOUR.size).get(_NDA_DST)
+        if packed and FAMILY_OF_LENGTH.get(len(packed)) == socket.AF_INET6:
+            yield interface, packed
 
 
 def forwarding_entries(sock: socket.socket, limit: Limit | None = None) -> Iterator[ForwardingEntry]:

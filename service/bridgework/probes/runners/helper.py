@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, TextIO
 
@@ -92,7 +93,8 @@ def _observe_host(job: Answer) -> Iterator[Answer]:
     from bridgework.probes.runners import observe
 
     del job
-    yield {"host": to_json(observe.observe_host())}
+    # A helper does not see the host's processes, and one of these may answer by NDP.
+    yield {"host": to_json(replace(observe.observe_host(), ndp_proxies=None))}
 
 
 def _read_firewall(job: Answer) -> Iterator[Answer]:

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from bridgework.model.observations import HostObservation, NeighbourTable, Observation, ResolverConfiguration
+from bridgework.model.observations import (
+    HostObservation,
+    NdpProxies,
+    NeighbourTable,
+    Observation,
+    ResolverConfiguration,
+)
 from bridgework.model.probe_port import Aspect
 from bridgework.probes.kernel import conntrack, link_settings, links, listeners, netlink
 from bridgework.probes.kernel.neighbour_table import table_usage
@@ -105,6 +111,7 @@ def observe_host(ends: float | None = None) -> HostObservation:
         flows=conntrack.udp_flows(netlink.Limit(ends, conntrack.MAX_FLOWS)),
         conntrack=conntrack.table(),
         proxies=listeners.docker_proxies(observation.inode, ends),
+        ndp_proxies=_ndp_proxies(observation, ends),
     )
 
 
@@ -115,6 +122,19 @@ def _dumped(read: Callable[[socket.socket, netlink.Limit], tuple[_Found, ...]], 
             return read(sock, netlink.Limit(ends, HOST_MESSAGES))
     except OSError:
         return ()
+
+
+def _ndp_proxies(observation: Observation, ends: float) -> NdpProxies | None:
+    limit = netlink.Limit(ends, HOST_MESSAGES)
+    try:
+        with netlink.open_socket() as sock:
+            entries = links.ndp_proxies(sock, limit)
+    except OSError:
+        return None
+    # A part of the entries would show addresses as unanswered that are answered.
+    if limit.reached:
+        return None
+    return link_settings.ndp_proxies(entries, observation.inode, observation.interfaces or (), ends)
 
 
 def _neighbour_table() -> NeighbourTable | None:
