@@ -20,9 +20,8 @@ LASTING = {
 }
 """How long what the commands change is in force."""
 # firewalld names its chains by hook and zone, such as filter_IN_public (IN_public with iptables). A policy is between
-# zones, and each zone has a chain that calls these parts of itself.
+# zones. The chain of a zone calls its parts, such as filter_IN_public_deny, so a packet meets it before them.
 _INPUT, _POLICY, _FORWARD = "IN_", "policy_", "filter_FWD_"
-_PARTS = ("_pre", "_log", "_deny", "_allow", "_post")
 # Docker puts its bridges into a zone of this name if it finds firewalld on the system bus. It accepts everything.
 _DOCKERS_ZONE, _OPEN_ZONE = "docker", "trusted"
 
@@ -49,7 +48,7 @@ def zone_of(steps: Iterable[Step]) -> str | None:
     """Return the zone of firewalld whose rules for the host the packet has met; ``None`` where it has met none."""
     called = (step.effect.partition(" ")[2].removeprefix("filter_") for step in steps)
     zones = (name.removeprefix(_INPUT) for name in called if name.startswith(_INPUT))
-    return next((zone for zone in zones if not zone.startswith(_POLICY) and not zone.endswith(_PARTS)), None)
+    return next((zone for zone in zones if not zone.startswith(_POLICY)), None)
 
 
 def _by_ufw(step: Step) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from bridgework.probes.runners import engine_settings
 from bridgework.probes.runners.engine_settings import firewall_setting
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the engine's process is root's")
@@ -49,6 +50,8 @@ OFF = json.dumps({"iptables": False, "hosts": ["fd://"]})
         (["dockerd", "--iptables=false"], None, (False, "its command line")),
         (["dockerd", "--iptables=0", "--config-file", "FILE"], "{}", (False, "its command line")),
         (["dockerd", "--iptables=true"], None, (True, "its command line")),
+        (["dockerd", "--iptables=F"], None, (False, "its command line")),
+        (["dockerd", "--iptables=T", "--config-file", "FILE"], OFF, (True, "its command line")),
         (["dockerd", "--config-file", "FILE"], OFF, (False, "FILE")),
         (["dockerd", "--config-file=FILE"], OFF, (False, "FILE")),
         (["dockerd", "--config-file=FILE"], '{"ip6tables": false}', (True, "FILE")),
@@ -57,12 +60,18 @@ OFF = json.dumps({"iptables": False, "hosts": ["fd://"]})
         (["dockerd", "--config-file=FILE"], '{"iptables": "false"}', None),
         (["dockerd", "--config-file=FILE"], "no json", None),
         (["dockerd", "--config-file=FILE"], "[]", None),
-        (["dockerd", "--config-file=FILE"], " " * 70_000, None),
+        # It would be read as {} if only its beginning counted.
+        (["dockerd", "--config-file=FILE"], "{}" + " " * 70_000, None),
         (["dockerd", "--iptables=perhaps", "--config-file=FILE"], OFF, (False, "FILE")),
     ],
 )
 def test_the_command_line_and_then_the_file_decide(setting, arguments, content, expected):
     assert setting(*arguments, content=content) == expected
+
+
+def test_without_a_file_on_the_command_line_the_usual_one_decides(setting, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_settings, "_DEFAULT_FILE", str(tmp_path / "daemon.json"))
+    assert setting("dockerd", content=OFF) == (False, "FILE")
 
 
 def test_a_file_that_was_written_later_proves_nothing(setting):

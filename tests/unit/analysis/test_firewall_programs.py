@@ -30,6 +30,9 @@ def step(hook, effect="drop", chains=(), **fields):
         (step(Hook.OUTPUT, outgoing="br-a"), "ufw prepend allow out on br-a to any port 80 proto tcp"),
         (step(Hook.INPUT, incoming="br-a", protocol="icmp", destination_port=None), None),
         (step(Hook.INPUT), None),
+        (step(Hook.OUTPUT), None),
+        # Nothing says by which interface the packet would leave.
+        (step(Hook.FORWARD, incoming="br-a"), None),
         (step(Hook.PREROUTING, incoming="br-a"), None),
     ],
 )
@@ -53,6 +56,11 @@ RULE = """firewall-cmd --zone=public --add-rich-rule='rule priority="-1" family=
             None,
             f"""{RULE}protocol value="icmp" accept'""",
         ),
+        (
+            step(Hook.INPUT, incoming="br-a", version=6, source="fd00::2", destination="fd00::1"),
+            "fd00::/64",
+            f"""{RULE.replace("ipv4", "ipv6")}source address="fd00::/64" port port="80" protocol="tcp" accept'""",
+        ),
         (step(Hook.FORWARD, incoming="br-a"), None, "firewall-cmd --zone=trusted --change-interface=br-a"),
         (
             step(Hook.FORWARD, chains=("filter_FWD_docker",), incoming="br-a"),
@@ -69,6 +77,11 @@ def test_firewalld(of, subnet, command):
     steps = [step(Hook.INPUT, f"jump {name}") for name in called]
     assert zone_of(steps) == "public"
     assert acceptance("firewalld", of, steps, subnet, BRIDGES) == ((command,) if command else ())
+
+
+def test_a_packet_that_met_no_zone_is_accepted_in_the_default_zone():
+    (command,) = acceptance("firewalld", step(Hook.INPUT, incoming="br-a"), (), None, BRIDGES)
+    assert command.startswith("firewall-cmd --add-rich-rule=")
 
 
 def test_another_program_has_no_command():

@@ -12,10 +12,10 @@ from bridgework.model.create_specs import ContainerSpec, EndpointSpec
 from bridgework.model.observations import NOTHING_SEEN, HostObservation
 from bridgework.model.snapshot import PublishedPort, Snapshot
 from bridgework.plans import changes
-from bridgework.plans.difference import World, difference
+from bridgework.plans.difference import World, difference, made_again
 from bridgework.plans.reachability import PING, host_services, services_of, with_assumed_listeners
 from tests.support.random_worlds import engines, evidences
-from tests.support.worlds import container, network, published
+from tests.support.worlds import container, identity, network, published, world
 
 HOST_PLACE = ""
 
@@ -126,3 +126,18 @@ def test_a_container_that_is_made_again_counts_as_one():
     # Taken back, the same port closes.
     back = difference(World(after, NOTHING_SEEN), World(before, NOTHING_SEEN))
     assert [one.opens for one in back.openings] == [False, False]
+
+
+def test_only_what_is_deleted_and_made_again_under_its_name_counts_as_one():
+    front, back = network("front", "10.0.1.0/24"), network("back", "10.0.2.0/24")
+    web, db = container("web", (front, "10.0.1.2")), container("db", (front, "10.0.1.3"))
+    new_web, new_front = replace(web, id=identity("new web")), replace(front, id=identity("new front"))
+    twin = replace(new_front, id=identity("twin front"))
+    before = world(front, back, web, db)
+    assert made_again(before, before) == {}
+    assert made_again(before, world(new_front, back, new_web, db)) == {web.id: new_web.id, front.id: new_front.id}
+    # What is deleted and not made again has no other id.
+    assert made_again(before, world(back, db)) == {}
+    # Another network of the same name beside the old one is no replacement, and of two none is known to be it.
+    assert made_again(before, world(front, new_front, back, web, db)) == {}
+    assert made_again(before, world(new_front, twin, back, web, db)) == {}
