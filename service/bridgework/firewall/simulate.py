@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from bridgework.firewall.routing import Route, Routing, arrived, typed
 from bridgework.firewall.ruleset import ESTABLISHED, LOCAL, REPLY, Hook, Packet, Ruleset
 from bridgework.firewall.walk import (
     ACCEPTED,
@@ -26,14 +27,10 @@ from bridgework.firewall.walk import (
     UNTRANSLATED,
     EndedError,
     Lookup,
-    Route,
-    Routing,
     Step,
     UndecidedError,
     Walk,
-    arrived,
     id_of,
-    typed,
 )
 
 __all__ = [

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal
 
+from bridgework.firewall.effects import UNTRACKED, changed
+from bridgework.firewall.routing import Route, Routing
 from bridgework.firewall.ruleset import (
     DNAT,
-    LOCAL,
     NEW,
     SNAT,
-    UNICAST,
     Chain,
     Effect,
     Hook,
@@ -32,38 +32,13 @@ MARTIAN = "martian-source"
 
 # nf_tables refuses deeper chains of jumps (NFT_JUMP_STACK_SIZE).
 _MAX_DEPTH = 16
-_UNTRACKED, _INVALID = "untracked", "invalid"
+_INVALID = "invalid"
 
 # Where conntrack looks a packet up (NF_IP_PRI_CONNTRACK). The table raw, at -300, comes before it.
 _CONNTRACK_HOOKS, _CONNTRACK_PRIORITY = frozenset({Hook.PREROUTING, Hook.OUTPUT}), -200
 
 # Where conntrack translates packets of a known connection (NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC).
 _DNAT_PRIORITY, _SNAT_PRIORITY = -100, 100
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The routing decision for one packet: ``interface`` it leaves by, ``None`` when it is for the host itself."""
-
-    interface: str | None
-    source: str | None = None
-
-
-# A protocol, because a test answers for the kernel; analysis/rules/in_force.py has the host's own routes.
-class Routing(Protocol):
-    """What the simulation asks the host."""
-
-    def route(self, packet: Packet) -> Route | None:
-        """Return the way of the packet; ``None`` where there is none."""
-        ...
-
-    def is_local(self, address: str) -> bool:
-        """Return whether the address is one of the host's own."""
-        ...
-
-    def filters_bridged(self, version: int) -> bool:
-        """Return whether packets within one bridge meet the rules (br_netfilter)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +160,7 @@ class Walk:
         # A jump is no change of the packet: the steps of the called chain say what happened.
         if effect.kind in {"jump", "goto"}:
             return self._call(place, rule, effect, packet, depth)
-        after = _applied(effect, packet, place.hook, self.routing)
+        after = changed(effect, packet, place.hook, self.routing)
         # A counter or a log entry is no step: it decides nothing.
         if effect.kind == "continue":
             return None, after
@@ -221,7 +196,7 @@ def _without_connection(packet: Packet) -> Packet:
 
 def _with_connection(packet: Packet, known: Packet) -> Packet:
     # A rule in the table raw can exclude a packet from conntrack (NOTRACK); that stays so at all later hooks.
-    state = packet.state if packet.state == _UNTRACKED else known.state
+    state = packet.state if packet.state == UNTRACKED else known.state
     return replace(packet, state=state, direction=known.direction, translated=known.translated, original=known.original)
 
 
@@ -242,72 +217,3 @@ def _is_translatable(packet: Packet, hook: Hook) -> bool:
     # The kernel sets up each of the two translations once for a connection, with its first packet.
     manipulation = DNAT if hook in {Hook.PREROUTING, Hook.OUTPUT} else SNAT
     return packet.state == NEW and manipulation not in packet.translated
-
-
-def _type_of(routing: Routing, address: str) -> str:
-    # An empty address is the one of the host by which it masquerades, where the route did not name it.
-    return LOCAL if not address or routing.is_local(address) else UNICAST
-
-
-def typed(routing: Routing, packet: Packet) -> Packet:
-    """Return the packet with the types of its addresses, as ``addrtype`` and ``fib`` compare them."""
-    return replace(
-        packet,
-        destination_type=_type_of(routing, packet.destination),
-        source_type=_type_of(routing, packet.source) if packet.source else UNICAST,
-    )
-
-
-def arrived(routing: Routing, packet: Packet) -> Packet:
-    """Return the packet as it comes in: with the types of its addresses, and whether its reverse path is its own."""
-    return replace(typed(routing, packet), reverse_path=_reverse_path(routing, packet))
-
-
-def _reverse_path(routing: Routing, packet: Packet) -> bool | None:
-    # A link-local source is on the link that the packet came by.
-    if not packet.source or packet.incoming is None or packet.source.startswith("fe80:"):
-        return True
-    back = routing.route(replace(packet, destination=packet.source, source=None))
-    # The name of the interface is empty where the host's routes were not seen.
-    return None if back is not None and back.interface == "" else back is not None and back.interface == packet.incoming
-
-
-def _applied(effect: Effect, packet: Packet, hook: Hook, routing: Routing) -> Packet:
-    """Return the packet after one effect."""
-    change = _CHANGES.get(effect.kind)
-    return packet if change is None else change(effect, packet, hook, routing)
-
-
-def _redirected(effect: Effect, packet: Packet, hook: Hook, routing: Routing) -> Packet:
-    """Return the packet after REDIRECT, which sends it to the host itself."""
-    # A packet that the host sends goes to its loopback, one that comes in to the address of its interface.
-    if hook is Hook.OUTPUT:
-        return typed(routing, packet.with_destination(_LOOPBACK[packet.version], effect.port))
-    here = routing.route(replace(packet, destination=packet.source or packet.destination))
-    return typed(routing, packet.with_destination(here.source if here is not None else None, effect.port))
-
-
-def _masqueraded(_: Effect, packet: Packet, __: Hook, routing: Routing) -> Packet:
-    """Return the packet after MASQUERADE, with an address of the interface by which it leaves."""
-    route = routing.route(packet)
-    return replace(packet, source=route.source if route else None, translated=packet.translated | {SNAT})
-
-
-def _marked(mark: int, effect: Effect) -> int:
-    # --set-xmark of iptables: clear the bits of the mask, then exclusive-or the value.
-    return (mark & ~effect.mask) ^ effect.value
-
-
-# The destination of a packet that the host sends and redirects to itself (REDIRECT at OUTPUT).
-_LOOPBACK = {4: "127.0.0.1", 6: "::1"}
-_CHANGES: Mapping[str, Callable[[Effect, Packet, Hook, Routing], Packet]] = {
-    "dnat": lambda e, p, _h, routing: typed(routing, p.with_destination(e.address, e.port)),
-    "redirect": _redirected,
-    "snat": lambda e, p, _h, _r: replace(p, source=e.address or p.source, translated=p.translated | {SNAT}),
-    "masquerade": _masqueraded,
-    "mark": lambda e, p, _h, _r: replace(p, mark=_marked(p.mark, e)),
-    "connmark": lambda e, p, _h, _r: replace(p, connection_mark=_marked(p.connection_mark, e)),
-    "save-mark": lambda _e, p, _h, _r: replace(p, connection_mark=p.mark),
-    "restore-mark": lambda _e, p, _h, _r: replace(p, mark=p.connection_mark),
-    "notrack": lambda _e, p, _h, _r: replace(p, state=_UNTRACKED),
-}
