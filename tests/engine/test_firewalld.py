@@ -4,50 +4,34 @@ Docker puts its bridges into a zone of firewalld only where it finds firewalld o
 """
 
 import contextlib
-import shlex
-from types import SimpleNamespace
 
 import pytest
 
-from tests.engines.conftest import engine_with
 from tests.support.api import check, codes, run
-from tests.support.host_programs import host_programs
-from tests.support.neighbour import ADDRESS, HOST_ADDRESS, LINK, neighbour_of
+from tests.support.firewalled import AT_HOST, PUBLISHED, firewalled
+from tests.support.neighbour import ADDRESS, HOST_ADDRESS, LINK
 from tests.support.proves import proves
-from tests.support.raw_engine import Raw
 from tools.engine import wait_until
 
 pytestmark = pytest.mark.slow
 
-HTTPD = ["httpd", "-f", "-p", "8080"]
 ALLOWED = ("10.98.0.0/16", "fd00:98::/32", "192.0.2.0/24")
-AT_HOST, PUBLISHED = {"protocol": "tcp", "port": 9090}, {"protocol": "tcp", "port": 18080}
 
 
 @contextlib.contextmanager
 def world_of(tokens_file, *, on_bus, backend="nftables"):
     """An engine with a published port, a program of the host on port 9090, and firewalld."""
-    with (
-        engine_with({}, tokens_file, probe_allowed_cidrs=ALLOWED) as (api, made),
-        neighbour_of(made) as neighbour,
-        host_programs(made) as host,
-    ):
+    with firewalled("firewalld", {}, tokens_file, allowed=ALLOWED) as world:
+        host = world.host
         host.run("sed", "-i", f"s/^FirewallBackend=.*/FirewallBackend={backend}/", "/etc/firewalld/firewalld.conf")
-        address = host.start_bus()
-        world = SimpleNamespace(api=api, engine=made, raw=Raw(made), neighbour=neighbour, host=host, bus=address)
+        world.bus = host.start_bus()
         if on_bus:
             world.firewalld = host.start_firewalld()
             restart(world)
-        for number, name in enumerate(("front", "back")):
-            ipam = {"pools": [{"subnet": f"10.98.{number}.0/24"}, {"subnet": f"fd00:98:{number}::/64"}]}
-            api.post("/v1/networks", {"name": name, "ipv6_enabled": True, "ipam": ipam}, status=201)
-        port = {"container_port": 8080, "host_port": 18080}
-        run(api, "web", network_mode="front", command=HTTPD, published_ports=[port])
-        run(api, "client", network_mode="back", command=HTTPD)
-        run(api, "client-too", network_mode="back", command=HTTPD)
-        world.raw.make("local", mode="host", Cmd=["httpd", "-f", "-p", "9090"])
+        world.fill(ipv6_enabled=True)
+        run(world.api, "client-too", network_mode="back")
         if not on_bus:
-            world.before = diagnosis(world)
+            world.before = world.diagnosis()
             world.firewalld = host.start_firewalld()
         yield world
 
@@ -73,33 +57,6 @@ def aware(tokens_file):
         yield world
 
 
-def diagnosis(world):
-    return world.api.get("/v1/diagnostics?limit=1000")["items"]
-
-
-def follow(world, finding):
-    """Run the commands of a remedy exactly as given."""
-    assert finding["remedy"]["commands"], finding
-    for command in finding["remedy"]["commands"]:
-        world.host.run(*shlex.split(command))
-
-
-def asked(world, verdict, destination, **fields):
-    """The findings of a check that ends as it was predicted to."""
-    answer = check(world.api, "client", destination, timeout_ms=400, **fields)
-    assert (answer["predicted"]["verdict"], answer["verdict"]) == (verdict, verdict), answer
-    return answer["findings"]
-
-
-def told(findings, code, *words):
-    """The one finding with that code; firewalld is named as its cause."""
-    (found,) = [finding for finding in findings if finding["code"] == code]
-    assert found["evidence"]["owner"] == "firewalld"
-    for word in words:
-        assert word in found["message"], (word, found["message"])
-    return found
-
-
 @pytest.fixture
 def zones(unaware):
     """The engine that does not know firewalld; what the test changed in firewalld is gone afterwards."""
@@ -110,22 +67,22 @@ def zones(unaware):
 @proves("user-firewall-drop")
 @pytest.mark.parametrize("version", ["4", "6"])
 def test_a_container_that_a_zone_keeps_from_a_port_of_the_host(zones, version):
-    asked(zones, "reachable", {"host": True}, protocol="icmp")
+    zones.asked("reachable", {"host": True}, protocol="icmp")
     local = {"address": "10.98.1.1" if version == "4" else "fd00:98:1::1"}
-    found = asked(zones, "unreachable", local, **AT_HOST)
-    follow(zones, told(found, "user-firewall-drop", "firewalld rejects tcp port 9090 from br-", "zone public"))
-    asked(zones, "reachable", local, **AT_HOST)
+    found = zones.asked("unreachable", local, **AT_HOST)
+    zones.follow(zones.told(found, "user-firewall-drop", "firewalld rejects tcp port 9090 from br-", "zone public"))
+    zones.asked("reachable", local, **AT_HOST)
 
 
 @proves("user-firewall-drop")
 def test_a_rule_of_a_zone_that_denies_a_port_of_the_host(zones):
     zones.host.run("firewall-cmd", "--add-port=9090/tcp")
-    asked(zones, "reachable", {"container": "local"}, **AT_HOST)
+    zones.asked("reachable", {"container": "local"}, **AT_HOST)
     rule = 'rule family="ipv4" source address="10.98.1.0/24" port port="9090" protocol="tcp" drop'
     zones.host.run("firewall-cmd", f"--add-rich-rule={rule}")
-    found = asked(zones, "unreachable", {"container": "local"}, **AT_HOST)
-    follow(zones, told(found, "user-firewall-drop", "filter_IN_public_deny", "10.98.1.0/24"))
-    asked(zones, "reachable", {"container": "local"}, **AT_HOST)
+    found = zones.asked("unreachable", {"container": "local"}, **AT_HOST)
+    zones.follow(zones.told(found, "user-firewall-drop", "filter_IN_public_deny", "10.98.1.0/24"))
+    zones.asked("reachable", {"container": "local"}, **AT_HOST)
 
 
 @proves("user-firewall-drop")
@@ -133,32 +90,32 @@ def test_containers_whose_bridge_is_in_no_zone(zones):
     """firewalld rejects what it forwards from one link to another, and br_netfilter shows it a bridge's own packets."""
     answer = check(zones.api, "client", {"address": ADDRESS}, protocol="icmp", timeout_ms=400)
     assert answer["verdict"] == "unreachable"
-    told(answer["findings"], "user-firewall-drop", "firewalld rejects a ping from br-")
-    found = told(asked(zones, "unreachable", {"container": "client-too"}, protocol="icmp"), "user-firewall-drop")
-    follow(zones, found)
-    assert asked(zones, "reachable", {"container": "client-too"}, protocol="icmp") == []
+    zones.told(answer["findings"], "user-firewall-drop", "firewalld rejects a ping from br-")
+    found = zones.told(zones.asked("unreachable", {"container": "client-too"}, protocol="icmp"), "user-firewall-drop")
+    zones.follow(found)
+    assert zones.asked("reachable", {"container": "client-too"}, protocol="icmp") == []
     assert check(zones.api, "client", {"address": ADDRESS}, protocol="icmp", timeout_ms=400)["verdict"] == "reachable"
 
 
 @proves("exposed-past-host-firewall")
 def test_a_published_port_that_no_zone_opens(zones):
     assert zones.neighbour.reaches(HOST_ADDRESS, 18080)
-    follow(zones, told(diagnosis(zones), "exposed-past-host-firewall", "firewalld closes tcp 18080", LINK))
+    zones.follow(zones.told(zones.diagnosis(), "exposed-past-host-firewall", "firewalld closes tcp 18080", LINK))
     assert not zones.neighbour.reaches(HOST_ADDRESS, 18080)
-    assert "exposed-past-host-firewall" not in codes(diagnosis(zones))
+    assert "exposed-past-host-firewall" not in codes(zones.diagnosis())
     zones.host.run("iptables", "-F", "DOCKER-USER")
 
 
 def test_a_bridge_that_is_moved_out_of_the_zone_of_docker(aware):
     bridge = aware.api.get("/v1/networks/back")["bridge_name"]
-    asked(aware, "reachable", {"container": "client-too"}, protocol="icmp")
+    aware.asked("reachable", {"container": "client-too"}, protocol="icmp")
     aware.host.run("firewall-cmd", "--zone=public", f"--change-interface={bridge}")
     aware.host.run("firewall-cmd", "--zone=public", "--remove-forward")
-    found = told(asked(aware, "unreachable", {"container": "client-too"}, protocol="icmp"), "user-firewall-drop")
+    found = aware.told(aware.asked("unreachable", {"container": "client-too"}, protocol="icmp"), "user-firewall-drop")
     assert found["remedy"]["commands"] == [f"firewall-cmd --zone=docker --change-interface={bridge}"]
-    follow(aware, found)
+    aware.follow(found)
     aware.host.run("firewall-cmd", "--zone=public", "--add-forward")
-    asked(aware, "reachable", {"container": "client-too"}, protocol="icmp")
+    aware.asked("reachable", {"container": "client-too"}, protocol="icmp")
 
 
 def test_a_healthy_engine_with_firewalld_gives_no_false_finding(aware):
@@ -168,7 +125,7 @@ def test_a_healthy_engine_with_firewalld_gives_no_false_finding(aware):
 
     def healthy():
         zone = aware.host.run("firewall-cmd", f"--get-zone-of-interface={bridge}", check=False)
-        return (zone.strip(), codes(diagnosis(aware))) == ("docker", ["published-on-every-address"])
+        return (zone.strip(), codes(aware.diagnosis())) == ("docker", ["published-on-every-address"])
 
     def start_again():
         aware.host.stop(aware.firewalld)
@@ -179,10 +136,10 @@ def test_a_healthy_engine_with_firewalld_gives_no_false_finding(aware):
         for name in ("web", "client", "client-too", "local"):
             aware.api.post(f"/v1/containers/{name}/start")
         # The engine writes its rules again when it hears of the reload, after firewalld has written its own.
-        assert wait_until(healthy, 15), diagnosis(aware)
-        assert asked(aware, "reachable", {"host": True}, **PUBLISHED) == []
-        assert asked(aware, "reachable", {"host": True}, protocol="icmp") == []
-        assert asked(aware, "reachable", {"container": "client-too"}, protocol="icmp", ip_version="6") == []
+        assert wait_until(healthy, 15), aware.diagnosis()
+        assert aware.asked("reachable", {"host": True}, **PUBLISHED) == []
+        assert aware.asked("reachable", {"host": True}, protocol="icmp") == []
+        assert aware.asked("reachable", {"container": "client-too"}, protocol="icmp", ip_version="6") == []
 
 
 @proves("firewall-rules-missing")
@@ -190,7 +147,7 @@ def test_a_start_of_firewalld_that_flushes_the_rules_of_an_engine_that_does_not_
     """With its backend iptables, firewalld flushes all tables when it starts and when it reloads."""
     with world_of(tokens_file, on_bus=False, backend="iptables") as world:
         assert "firewall-rules-missing" not in codes(world.before)
-        assert "firewall-rules-missing" in codes(diagnosis(world))
+        assert "firewall-rules-missing" in codes(world.diagnosis())
         refused = world.api.post("/v1/networks", {"name": "more"}, status=409)
         assert (refused["code"], refused["remedy"]["commands"]) == (
             "engine-rules-flushed",
@@ -201,5 +158,5 @@ def test_a_start_of_firewalld_that_flushes_the_rules_of_an_engine_that_does_not_
         )
         # What the command of the remedy does, on a private engine.
         world.engine.restart()
-        assert "firewall-rules-missing" not in codes(diagnosis(world))
+        assert "firewall-rules-missing" not in codes(world.diagnosis())
         world.api.post("/v1/networks", {"name": "more"}, status=201)
