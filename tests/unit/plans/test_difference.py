@@ -126,6 +126,9 @@ def test_a_container_that_is_made_again_counts_as_one():
     # Taken back, the same port closes.
     back = difference(World(after, NOTHING_SEEN), World(before, NOTHING_SEEN))
     assert [one.opens for one in back.openings] == [False, False]
+    # Made again with the same port, nothing opens or closes.
+    again = replace(after.containers_by_id[web], id=identity("again"))
+    assert difference(World(after, NOTHING_SEEN), World(world(front, again), NOTHING_SEEN)).openings == ()
 
 
 def test_only_what_is_deleted_and_made_again_under_its_name_counts_as_one():

@@ -168,3 +168,8 @@ def test_what_another_client_did_to_the_same_kinds_of_things_is_left_alone():
 def test_a_container_that_another_client_started_during_a_restart_runs_on():
     now = changes.started(BEFORE, IDLE.id, 0)
     assert of_failed(BEFORE, now, actions.RestartContainer("web"), ()) == ()
+
+
+def test_what_another_client_deleted_meanwhile_leaves_nothing_to_undo():
+    now = changes.without_container(BEFORE, IDLE.id)
+    assert of_failed(BEFORE, now, Disconnect("lan", "web"), (Connect("lan", WEB.id),)) == ()

@@ -61,8 +61,8 @@ def test_the_groups_hold_every_pair_once(asked, forbid):
     assert counted(groups)["violations"] == len(violations)
 
 
-def found(verdict, *, violates):
-    return Found(PING, verdict, violates, ("a",), ())
+def found(verdict, *, violates, ends=("a",)):
+    return Found(PING, verdict, violates, ends, ())
 
 
 def test_an_end_that_must_not_be_reached_and_may_be_is_no_success():
@@ -71,3 +71,14 @@ def test_an_end_that_must_not_be_reached_and_may_be_is_no_success():
     assert outcome_of(allowed) == "passed"
     assert outcome_of([*allowed, unknown]) == "inconclusive"
     assert outcome_of([*allowed, unknown, found(Verdict.REACHABLE, violates=True)]) == "failed"
+
+
+def test_ends_are_counted_and_not_groups():
+    """A forbidden end that may be reachable is no violation yet."""
+    groups = [
+        found(Verdict.REACHABLE, violates=False, ends=("a", "b")),
+        found(Verdict.REACHABLE, violates=True, ends=("c", "d", "e")),
+        found(Verdict.INCONCLUSIVE, violates=True, ends=("f",)),
+        found(Verdict.UNREACHABLE, violates=False, ends=("g", "h")),
+    ]
+    assert counted(groups) == {"reachable": 5, "inconclusive": 1, "violations": 3}
