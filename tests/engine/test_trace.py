@@ -227,6 +227,14 @@ def test_a_blackhole_route_is_named_where_no_rule_is_to_blame(world, raw, rule):
     assert leftovers(raw) == []
 
 
+def test_a_packet_that_never_left_its_source_has_no_route_on_the_host(world):
+    """No station has the address, so the source sends no packet, and the host routes none."""
+    answer = traced(world, "web", {"address": "10.84.1.200"})
+    assert steps(answer) == []
+    assert answer["trace"]["lost"]["message"] == "The packet was seen nowhere."
+    assert answer["trace"]["missing"] == []
+
+
 def test_a_port_without_forwarding_loses_the_packet_with_no_rule_to_blame(world, rule):
     ways = steps(traced(world, "web", "peer"), "interface")
     port = next(step["interface"] for step in ways if step["place"] == "host" and step["leaving"])

@@ -389,9 +389,11 @@ def deciding_rules(trace):
     where the host has no route for it, and in an answer only if there was one.
     """
     stop = (trace["lost"] or {}).get("by") or {"kind": "none"}
-    # An ICMP error of the host itself is no answer of the destination, whose way is predicted.
+    # An ICMP error of the host itself is no answer of the destination, whose way is predicted. A route is asked for, so
+    # it does not show that a packet came.
     came = {step["direction"] for step in trace["steps"]
-            if step["seen"] and step["place"] == "host" and not step["note"].startswith("ICMP type")}  # fmt: skip
+            if step["seen"] and step["place"] == "host" and step["kind"] != "route"
+            and not step["note"].startswith("ICMP type")}  # fmt: skip
     for step in trace["steps"]:
         if step["kind"] not in {"rule", "policy"} or step["place"] != "host":
             continue

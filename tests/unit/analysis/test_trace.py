@@ -67,11 +67,23 @@ def on(address):
     return InterfaceAddress(address, 24, "ipv4", "global")
 
 
-def trace(*recorded, measurement=LOST, chains=CHAINS, flow=FLOW, connection=None, route=None, question=None):
+MISSING = ("Nothing of c was seen.",)
+
+
+def trace(
+    *recorded,
+    measurement=LOST,
+    chains=CHAINS,
+    flow=FLOW,
+    connection=None,
+    route=None,
+    question=None,
+    missing=(),
+):
     packets = tuple(one for one in recorded if isinstance(one, PacketSeen))
     rules = tuple(one for one in recorded if isinstance(one, RuleSeen))
     case = Case.of(WORLD, question or ask(A, B, "tcp", 80), observed(chains))
-    record = TraceRecord(flow, 100, packets, rules, route, connection, ("Nothing of c was seen.",))
+    record = TraceRecord(flow, 100, packets, rules, route, connection, missing)
     return joined(case.situations[0], case.predict(), measurement, record, NAMES)
 
 
@@ -115,10 +127,10 @@ def test_a_dropping_policy_is_a_step_and_an_accepting_one_is_none():
 
 
 def test_other_traffic_belongs_to_no_step():
-    found = trace(packet("host", "veth-c", OTHER, 900), rule("DOCKER-USER", "drop", OTHER), LEFT)
+    found = trace(packet("host", "veth-c", OTHER, 900), rule("DOCKER-USER", "drop", OTHER), LEFT, missing=MISSING)
     assert seen_steps(found) == ["eth0"]
     assert [one.interface for one in found.capture] == ["a eth0"]
-    assert found.missing == ("Nothing of c was seen.",)
+    assert found.missing == MISSING
 
 
 def test_an_answer_that_came_back_is_not_lost():
@@ -148,8 +160,18 @@ def test_what_is_lost_without_a_rule_was_last_seen_somewhere_and_not_at_the_next
     assert reply.client == ("10.1.0.2", 61000)
 
 
-def test_nothing_seen_is_no_loss():
-    assert trace().lost is None
+def test_a_packet_that_was_seen_nowhere_is_lost_unless_something_was_not_recorded():
+    nowhere = trace().lost
+    assert (nowhere.message, nowhere.silent.interface) == ("The packet was seen nowhere.", "eth0")
+    assert trace(missing=MISSING).lost is None
+    assert trace(measurement=FOUND).lost is None
+
+
+def test_no_rule_is_said_to_be_innocent_where_the_record_is_not_whole():
+    lost = trace(LEFT, AT_HOST, chains=(), missing=MISSING).lost
+    assert lost.message.endswith(
+        "It did not come to veth-b of the host. Not all was recorded, so a rule may have dropped it."
+    )
 
 
 def test_a_packet_without_a_route_is_lost_there():

@@ -150,9 +150,9 @@ def test_verdicts_are_words_of_nft(code, word):
 
 def test_chains_and_handles_are_read():
     head = nft.NFGENMSG.pack(1, 0, 0)
-    base = nft.read_chain(head + text(1, "mine") + text(3, "in") + nested(4, number(1, 2), number(2, 0)))
-    assert base == (1, "mine", "in", "forward")
-    assert nft.read_chain(head + text(1, "mine") + text(3, "called")).hook is None
+    assert nft.hook_of(head + text(1, "mine") + text(3, "in") + nested(4, number(1, 2), number(2, 0))) == "forward"
+    assert nft.hook_of(head + text(1, "mine") + text(3, "called")) == ""
+    assert nft.chain_named(1, "mine", "in") == head + text(1, "mine") + text(3, "in")
     assert nft.handles([head + netlink.attribute(3, (7).to_bytes(8)), head]) == [7, 0]
 
 

@@ -54,7 +54,7 @@ def joined(
         seen = _ordered(_seen(record, known, proxied, ruleset, direction, first_ns, names), direction)
         wanted = _ordered((step for step in expected if step.direction == direction), direction)
         steps += _merged(wanted, seen, direction)
-    lost = loss_of(steps, measurement)
+    lost = loss_of(steps, measurement, is_whole=not record.missing)
     # Where docker-proxy answers the client, the container sees only the proxy's own connection.
     unknown = any(step.proxied for step in expected) and not proxied
     client, server = (None, None) if unknown else _ends(record, known, proxied, steps, lost)

@@ -11,9 +11,12 @@ _SILENT = frozenset({Reason.TIMED_OUT, Reason.NO_ANSWER, Reason.DEADLINE})
 _STOPS = frozenset({"drop", "reject"})
 
 
-def loss_of(steps: Sequence[TraceStep], measurement: Measurement) -> Loss | None:
-    """Return where the packet or its answer was lost; ``None`` where an answer came back."""
-    if measurement.verdict is Verdict.REACHABLE or not any(step.seen for step in steps):
+def loss_of(steps: Sequence[TraceStep], measurement: Measurement, *, is_whole: bool) -> Loss | None:
+    """Return where the packet or its answer was lost; ``None`` where an answer came back, or nothing is known.
+
+    ``is_whole``: all was recorded, so that what was not seen was not there.
+    """
+    if measurement.verdict is Verdict.REACHABLE or not (is_whole or any(step.seen for step in steps)):
         return None
     request = [step for step in steps if step.direction == "request"]
     reply = [step for step in steps if step.direction == "reply"]
@@ -24,8 +27,8 @@ def loss_of(steps: Sequence[TraceStep], measurement: Measurement) -> Loss | None
             return Loss(direction, _stopped(stopped, direction), _last(way), stopped)
     if _last(reply) is not None:
         # A refusal is an answer that came back.
-        return _answer_lost(reply) if measurement.reason in _SILENT else None
-    return _request_lost(request)
+        return _answer_lost(reply, is_whole=is_whole) if measurement.reason in _SILENT else None
+    return _request_lost(request, is_whole=is_whole)
 
 
 def is_stop(step: TraceStep) -> bool:
@@ -43,30 +46,31 @@ def _first_silent(way: Sequence[TraceStep], last: TraceStep | None) -> TraceStep
     return next((step for step in behind if not step.seen and step.kind == "interface"), None)
 
 
-def _answer_lost(reply: Sequence[TraceStep]) -> Loss:
+def _answer_lost(reply: Sequence[TraceStep], *, is_whole: bool) -> Loss:
     last = _last(reply)
-    return _lost("reply", "The answer", last, _first_silent(reply, last))
+    return _lost("reply", "The answer", last, _first_silent(reply, last), is_whole=is_whole)
 
 
-def _request_lost(request: Sequence[TraceStep]) -> Loss:
+def _request_lost(request: Sequence[TraceStep], *, is_whole: bool) -> Loss:
     last = _last(request)
     if last is not None and last.place == "destination":
         message = f"The packet came to {last.of}, and nothing answered."
         return Loss("request", message, last)
-    return _lost("request", "The packet", last, _first_silent(request, last))
+    return _lost("request", "The packet", last, _first_silent(request, last), is_whole=is_whole)
 
 
-def _lost(direction: Direction, what: str, last: TraceStep | None, silent: TraceStep | None) -> Loss:
+def _lost(direction: Direction, what: str, last: TraceStep | None, silent: TraceStep | None, *, is_whole: bool) -> Loss:
     if last is None:
         return Loss(direction, f"{what} was seen nowhere.", None, None, silent)
     message = f"{what} was last seen at {where(last)}."
     if silent is not None:
         # The rules that docker-proxy's own connection meets are not traced: its source port is not known beforehand.
-        by_rules = (
-            "The rules that docker-proxy's own connection meets are not traced."
-            if silent.proxied
-            else "No rule of the families ip, ip6, inet and bridge dropped it."
-        )
+        if silent.proxied:
+            by_rules = "The rules that docker-proxy's own connection meets are not traced."
+        elif is_whole:
+            by_rules = "No rule of the families ip, ip6, inet and bridge dropped it."
+        else:
+            by_rules = "Not all was recorded, so a rule may have dropped it."
         message += f" It did not come to {where(silent)}. {by_rules}"
     return Loss(direction, message, last, None, silent)
 

@@ -6,6 +6,7 @@ a host. This module reads a whole namespace in some tens of microseconds.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import socket
@@ -37,10 +38,13 @@ class Limit:
     reached: bool = False
 
 
-def open_socket(family: int = socket.NETLINK_ROUTE) -> socket.socket:
-    """Open a netlink socket in the calling thread's namespace. It stays there when the thread leaves."""
+def open_socket(family: int = socket.NETLINK_ROUTE, port: int = 0) -> socket.socket:
+    """Open a netlink socket in the calling thread's namespace. It stays there when the thread leaves.
+
+    With ``port`` 0 the kernel chooses the port id: the process id, where no other socket has it.
+    """
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
-    sock.bind((0, 0))
+    sock.bind((port, 0))
     return sock
 
 
@@ -69,6 +73,16 @@ def dump(sock: socket.socket, kind: int, body: bytes, limit: Limit | None = None
         if consistent:
             break
     return bodies
+
+
+def ask(sock: socket.socket, kind: int, body: bytes) -> bytes:
+    """Send one request and return the body of its answer. Raises ``OSError``."""
+    sock.send(message(kind, NLM_F_REQUEST, body))
+    for answer, _, payload in split(sock.recv(RECEIVE_BYTES)):
+        if answer == NLMSG_ERROR:
+            raise_error(payload)
+        return payload
+    raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
 
 
 def _dump(sock: socket.socket, kind: int, body: bytes, limit: Limit) -> tuple[list[bytes], bool]:

@@ -119,10 +119,7 @@ class RulesWatch:
     def _generation(self) -> str:
         if self._netfilter is None:
             raise PermissionError
-        self._netfilter.send(netlink.message(_NFT_GETGEN, netlink.NLM_F_REQUEST, _NFGENMSG))
-        kind, _, body = next(netlink.split(self._netfilter.recv(netlink.RECEIVE_BYTES)))
-        if kind == netlink.NLMSG_ERROR:
-            netlink.raise_error(body)
+        body = netlink.ask(self._netfilter, _NFT_GETGEN, _NFGENMSG)
         return netlink.attributes(body, len(_NFGENMSG))[_GENERATION_ID].hex()
 
     def _set_digests(self) -> Iterator[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 import struct
 from typing import NamedTuple
@@ -68,7 +66,7 @@ def route_to(sock: socket.socket, asked: Asked, *, fib_match: bool = False) -> L
     body += netlink.attribute(_IP_PROTO, bytes([asked.protocol])) if asked.protocol else b""
     for kind, port in ((_SPORT, asked.source_port), (_DPORT, asked.destination_port)):
         body += netlink.attribute(kind, port.to_bytes(2, "big")) if port else b""
-    answer = _answer(sock, _RTM_GETROUTE, body)
+    answer = netlink.ask(sock, _RTM_GETROUTE, body)
     _, prefix_len, _, _, table, _, _, kind, _ = _MESSAGE.unpack_from(answer)
     found = netlink.attributes(answer, _MESSAGE.size)
     interface, gateway = _next_hop(found)
@@ -91,18 +89,8 @@ def reverse_path_filter(sock: socket.socket, interface: int | None = None) -> in
     """
     index = _ALL_INTERFACES if interface is None else interface
     body = _NETCONF.pack(socket.AF_INET) + netlink.attribute(_IFINDEX, _NUMBER.pack(index))
-    found = netlink.attributes(_answer(sock, _RTM_GETNETCONF, body), _NETCONF.size)
+    found = netlink.attributes(netlink.ask(sock, _RTM_GETNETCONF, body), _NETCONF.size)
     return _number(found.get(_RP_FILTER))
-
-
-def _answer(sock: socket.socket, kind: int, body: bytes) -> bytes:
-    """Send one request and return the body of its answer. Raises ``OSError``."""
-    sock.send(netlink.message(kind, netlink.NLM_F_REQUEST, body))
-    for answer, _, payload in netlink.split(sock.recv(netlink.RECEIVE_BYTES)):
-        if answer == netlink.NLMSG_ERROR:
-            netlink.raise_error(payload)
-        return payload
-    raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
 
 
 def _number(data: bytes | None) -> int:

@@ -27,16 +27,10 @@ def connection_of(sock: socket.socket, flow: Flow) -> Connection | None:
     """
     family = FAMILY[flow.version]
     body = NFGENMSG.pack(family, 0, 0) + netlink.attribute(_ORIGINAL | _NESTED, _tuple_of(flow, family))
-    sock.send(netlink.message(_GET, netlink.NLM_F_REQUEST, body))
-    for kind, _, payload in netlink.split(sock.recv(netlink.RECEIVE_BYTES)):
-        if kind == netlink.NLMSG_ERROR:
-            try:
-                netlink.raise_error(payload)
-            except FileNotFoundError:
-                return None
-            continue
-        return _read(payload, flow.version)
-    return None
+    try:
+        return _read(netlink.ask(sock, _GET, body), flow.version)
+    except FileNotFoundError:
+        return None
 
 
 def _tuple_of(flow: Flow, family: int) -> bytes:

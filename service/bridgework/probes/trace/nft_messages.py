@@ -17,7 +17,9 @@ from bridgework.probes.trace.heads import ECHO_TYPES, FAMILY, ICMP_NUMBER, PROTO
 
 NFTABLES = 10
 BATCH_BEGIN, BATCH_END = 0x10, 0x11
-NEWTABLE, NEWCHAIN, GETCHAIN, NEWRULE, GETRULE, TRACE = (NFTABLES << 8 | kind for kind in (0, 3, 4, 6, 7, 17))
+NEWTABLE, GETTABLE, NEWCHAIN, GETCHAIN, NEWRULE, GETRULE, TRACE = (
+    NFTABLES << 8 | kind for kind in (0, 1, 3, 4, 6, 7, 17)
+)
 NLM_F_ACK, NLM_F_CREATE, NLM_F_APPEND = 0x4, 0x400, 0x800
 FAMILIES = {1: "inet", 2: "ip", 5: "netdev", 7: "bridge", 10: "ip6"}
 HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
@@ -233,21 +235,21 @@ def _verdict(found: dict[int, bytes]) -> str:
     return f"{word} {chain}" if chain else word
 
 
-class ChainFound(NamedTuple):
-    """A chain of the kernel; ``hook`` is ``None`` unless it is a base chain."""
-
-    family: int
-    table: str
-    name: str
-    hook: str | None
+def table_named(version: int, name: str) -> bytes:
+    """Build the body that asks for the table that marks a flow of this IP version."""
+    return NFGENMSG.pack(_NFPROTO[version], 0, 0) + _text(1, name)
 
 
-def read_chain(body: bytes) -> ChainFound:
-    """Decode a chain (enum nft_chain_attributes)."""
+def chain_named(family: int, table: str, chain: str) -> bytes:
+    """Build the body that asks for one chain."""
+    return NFGENMSG.pack(family, 0, 0) + _text(1, table) + _text(3, chain)
+
+
+def hook_of(body: bytes) -> str:
+    """Decode the hook of a chain (enum nft_chain_attributes); empty unless it is a base chain."""
     found = netlink.attributes(body, NFGENMSG.size)
     number = _whole(netlink.attributes(found.get(4, b"")).get(1))
-    hook = HOOKS[number] if number is not None and number < len(HOOKS) else None
-    return ChainFound(body[0], _string(found.get(1)), _string(found.get(3)), hook)
+    return HOOKS[number] if number is not None and number < len(HOOKS) else ""
 
 
 def rules_of_chain(family: int, table: str, chain: str) -> bytes:

@@ -6,7 +6,9 @@ of the sockets, so no thread waits. Sockets stay in the namespace in which they 
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -20,7 +22,7 @@ from bridgework.probes.trace import nft_messages as nft
 from bridgework.probes.trace.conntrack import connection_of
 from bridgework.probes.trace.heads import head_of
 from bridgework.probes.trace.route import route_of
-from bridgework.probes.trace.sightings import open_sightings, received
+from bridgework.probes.trace.sightings import dropped_by, open_sightings, received
 
 NETLINK_NETFILTER, _SOL_NETLINK, _ADD_MEMBERSHIP, _NFTRACE_GROUP = 12, 270, 1, 9
 _SO_RCVBUFFORCE = 33
@@ -28,6 +30,12 @@ _BUFFER_BYTES = 1 << 20
 MAX_RULES = 2048
 """Messages kept of one trace; a packet makes about twenty on a host with Docker."""
 _RECEIVE_S = 1.0
+# A closed socket's port id is free before the kernel deletes its tables, and then it deletes all tables of that port id
+# (nft_rcv_nl_event; measured on Linux 6.18). So each owner has a port id that no other socket gets: above all process
+# ids (2^22), and below those that the kernel chooses otherwise (from 2^31 on).
+_PORTS = range(1 << 30, 1 << 31)
+_NO_SUCH_FAMILY = frozenset({errno.ENOENT, errno.EOPNOTSUPP, errno.EAFNOSUPPORT})
+"""What a kernel says that lacks a family of nf_tables."""
 
 
 @dataclass(slots=True)
@@ -41,6 +49,7 @@ class Recorder:
     owner: socket.socket | None = None
     trace: socket.socket | None = None
     routes: socket.socket | None = None
+    is_marked: bool = False
     names: dict[int, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     table: str = field(default_factory=lambda: f"{TABLE_PREFIX}{os.urandom(6).hex()}")
@@ -50,14 +59,14 @@ class Recorder:
         try:
             self.sightings = open_sightings(self.flow)
         except OSError as error:
-            self.missing.append(f"Packets at the interfaces of {self.name} were not seen: {error.strerror}.")
+            self.missing.append(f"Packets at the interfaces of {self.name} were not seen: {_words(error)}.")
 
     def mark(self) -> None:
         """Begin to hear of rules, in the calling thread's namespace."""
         try:
             self._mark_flow()
         except OSError as error:
-            self.missing.append(f"The kernel did not name the firewall rules of {self.name}: {error.strerror}.")
+            self.missing.append(f"The kernel did not name the firewall rules of {self.name}: {_words(error)}.")
         # nf_tables sends the messages of a trace, and iptables-legacy keeps its rules outside of nf_tables.
         if has_legacy_rules(self.flow.version):
             self.missing.append(f"The kernel did not name the iptables-legacy rules of {self.name}: it cannot.")
@@ -65,7 +74,7 @@ class Recorder:
         self.routes = netlink.open_socket()
 
     def _mark_flow(self) -> None:
-        self.owner = netlink.open_socket(NETLINK_NETFILTER)
+        self.owner = netlink.open_socket(NETLINK_NETFILTER, random.SystemRandom().choice(_PORTS))
         self.trace = netlink.open_socket(NETLINK_NETFILTER)
         self.owner.settimeout(_RECEIVE_S)
         with suppress(OSError):
@@ -73,10 +82,17 @@ class Recorder:
         self.trace.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTRACE_GROUP)
         self.trace.setblocking(False)
         self._make(self.owner, nft.table_of(self.flow, self.table, anywhere=self.place == "destination"))
+        self.is_marked = True
         if self.place == "host":
+            self._mark_frames(self.owner)
+
+    def _mark_frames(self, owner: socket.socket) -> None:
+        try:
+            self._make(owner, nft.table_of(self.flow, self.table, anywhere=False, bridge=True))
+        except OSError as error:
             # Without bridges the kernel may lack this family, and then it has no rules of it either.
-            with suppress(OSError):
-                self._make(self.owner, nft.table_of(self.flow, self.table, anywhere=False, bridge=True))
+            if error.errno not in _NO_SUCH_FAMILY:
+                self.missing.append(f"The kernel did not name the bridge rules of {self.name}: {_words(error)}.")
 
     @staticmethod
     def _make(owner: socket.socket, messages: list[bytes]) -> None:
@@ -105,6 +121,8 @@ class Recorder:
         packets, more = received(self.sightings, self.place)
         if more:
             self.missing.append(f"Only the first {len(packets)} packets in {self.name} were kept.")
+        if dropped := dropped_by(self.sightings):
+            self.missing.append(f"{dropped} packets in {self.name} were not kept, because a buffer was full.")
         return packets
 
     def connection(self) -> Connection | None:
@@ -131,13 +149,19 @@ class Recorder:
         if self.trace is None or self.owner is None:
             return []
         messages = self._messages()
-        if not messages:
-            return []
         try:
+            if self.is_marked:
+                self._ask_for_table(self.owner)
             return list(self._told(messages, _Rules(self.owner)))
         except OSError as error:
-            self.missing.append(f"The rules of {self.name} could not be read: {error.strerror}.")
+            self.missing.append(f"The rules of {self.name} could not be read: {_words(error)}.")
             return []
+
+    def _ask_for_table(self, owner: socket.socket) -> None:
+        try:
+            netlink.ask(owner, nft.GETTABLE, nft.table_named(self.flow.version, self.table))
+        except FileNotFoundError:
+            self.missing.append(f"The kernel did not name all rules of {self.name}: their trace was deleted meanwhile.")
 
     def _told(self, messages: Iterable[nft.TraceMessage], rules: _Rules) -> Iterator[RuleSeen]:
         """Yield the messages about the flow. Messages of several packets can be mixed, so each has its packet's id."""
@@ -181,21 +205,27 @@ class Recorder:
         return messages
 
 
+def _words(error: OSError) -> str:
+    """Return what the kernel said; a time-out has no words of the kernel."""
+    return error.strerror or "it did not answer in time"
+
+
 @dataclass(slots=True)
 class _Rules:
     """Chains and rules of the namespace, read as they are needed."""
 
     sock: socket.socket
-    hooks: dict[tuple[int, str, str], str] | None = None
+    hooks: dict[tuple[int, str, str], str] = field(default_factory=dict)
     handles: dict[tuple[int, str, str], list[int]] = field(default_factory=dict)
 
     def hook_of(self, message: nft.TraceMessage) -> str:
-        """Return the hook of a base chain."""
-        if self.hooks is None:
-            bodies = netlink.dump(self.sock, nft.GETCHAIN, nft.NFGENMSG.pack(socket.AF_UNSPEC, 0, 0))
-            chains = [nft.read_chain(body) for body in bodies]
-            self.hooks = {(one.family, one.table, one.name): one.hook for one in chains if one.hook is not None}
-        return self.hooks.get((message.family, message.table, message.chain), "")
+        """Return the hook of a base chain; empty where the chain is gone by now."""
+        key = message.family, message.table, message.chain
+        if key not in self.hooks:
+            # One chain by its name: a dump of all chains can miss one while other traces make and delete their tables.
+            with suppress(FileNotFoundError):
+                self.hooks[key] = nft.hook_of(netlink.ask(self.sock, nft.GETCHAIN, nft.chain_named(*key)))
+        return self.hooks.get(key, "")
 
     def position_of(self, message: nft.TraceMessage) -> tuple[int | None, int | None]:
         """Return the place of the rule in its chain, and how many rules the chain has.

@@ -110,7 +110,8 @@ def _record(flow: Flow, started_ns: int, recorders: Sequence[Recorder], missing:
     host = next((recorder for recorder in recorders if recorder.place == "host"), None)
     connection = host.connection() if host is not None else None
     sentences = (*missing, *(sentence for recorder in recorders for sentence in recorder.missing))
-    route = None if host is None else _route(host, flow, packets, rules, connection)
+    sends = recorders[0] is host
+    route = None if host is None else _route(host, flow, packets, rules, connection, sends=sends)
     return TraceRecord(flow, started_ns, packets, rules, route, connection, sentences)
 
 
@@ -120,20 +121,22 @@ def _route(
     packets: Sequence[PacketSeen],
     rules: Sequence[RuleSeen],
     connection: Connection | None,
+    *,
+    sends: bool,
 ) -> RouteSeen | None:
     """Ask for the route on the host, of the packet as the rules translated it; ``None`` where the host routes nothing.
 
-    A packet that comes to the host's IP layer is seen twice: at the port of its bridge, and at the bridge.
+    ``sends``: the host sends the packet itself. Another one that comes to its IP layer is seen twice: at the port of
+    its bridge, and at the bridge.
     """
     own = [one for one in packets if one.place == "host" and one.head.source_port == flow.identifier]
     came_in = list(dict.fromkeys(one.interface for one in own if not one.leaving))
-    is_source = all(one.place == "host" for one in packets) or (bool(own) and own[0].leaving)
-    if not is_source and len(came_in) < _PORT_AND_BRIDGE:
+    if not sends and len(came_in) < _PORT_AND_BRIDGE:
         return None
     translated = connection.reply_source[0] if connection is not None else None
     heads = [rule.head for rule in rules if rule.place == "host" and rule.head.source_port == flow.identifier]
     latest = heads[-1].destination if heads else None
-    return host.route(translated or latest or flow.address, None if is_source else came_in[-1])
+    return host.route(translated or latest or flow.address, None if sends else came_in[-1])
 
 
 def _flow_of(request: ProbeRequest, plan: TracePlan) -> Flow:

@@ -25,6 +25,7 @@ _SO_ATTACH_FILTER = 26
 # SO_TIMESTAMPING gives no time.
 _SO_TIMESTAMPING, _RX_SOFTWARE, _SOFTWARE = 37, 1 << 3, 1 << 4
 _ETH_P_ALL, _PACKET_OUTGOING = 3, 4
+_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS = 263, 6, struct.Struct("=II")
 MAX_PACKETS = 512
 KEPT_BYTES = 256
 _RECEIVE_BYTES, _CONTROL_BYTES = 1024, 128
@@ -121,6 +122,12 @@ def received(sock: socket.socket, place: Place) -> tuple[list[PacketSeen], bool]
             leaving = address[2] == _PACKET_OUTGOING
             name = printable(address[0])
             packets.append(PacketSeen(place, name, leaving, _time_of(control), head, data[:KEPT_BYTES]))
+
+
+def dropped_by(sock: socket.socket) -> int:
+    """Return how many packets the kernel dropped since the last call, because the socket's buffer was full."""
+    _, dropped = _STATISTICS.unpack(sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size))
+    return int(dropped)
 
 
 def _time_of(control: Sequence[tuple[int, int, bytes]]) -> int:
