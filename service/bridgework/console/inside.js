@@ -59,7 +59,8 @@ function dns({ resolver, names: known }) {
     table("Names it can resolve", ["Name", "Leads to", "Where"], known.map((one) => [code(one.name), code(one.addresses.join(", ")), one.network?.name ?? "hosts file"]))];
 }
 
-/** @extends {Emitter<{check: {source?: string, destination?: string}, changed: null}>} `changed`: a remedy was sent */
+/** @extends {Emitter<{check: {source?: string, destination?: string}, exposure: string, changed: null}>} `exposure`: the name of a
+ *   container whose ports are to be shown; `changed`: a remedy was sent */
 export class Inside extends Emitter {
   #place = byId("inside");
   #reading = 0;
@@ -111,7 +112,8 @@ export class Inside extends Emitter {
     return [
       h("p", {}, words(one.state, one.image, `mode ${one.network_mode.replace(/[0-9a-f]{52}$/, "")}`, one.shares_network_with && `shares the network of ${one.shares_network_with.name}`)),
       ports.length > 0 && h("p", { class: "code" }, ports.map((port) => h("span", { class: "tag" }, port))),
-      h("p", { class: "row" }, h("button", { type: "button", onclick: () => this.emit("check", { source: id }) }, "Check from here"), h("button", { type: "button", onclick: () => this.emit("check", { destination: id }) }, "Check to here")),
+      h("p", { class: "row" }, h("button", { type: "button", onclick: () => this.emit("check", { source: id }) }, "Check from here"), h("button", { type: "button", onclick: () => this.emit("check", { destination: id }) }, "Check to here"),
+        one.state === "running" && h("button", { type: "button", onclick: () => this.emit("exposure", one.name) }, "Its open ports")),
       one.findings.map((finding) => findingCard(finding, { onFixed: () => this.emit("changed", null) })),
       h("h3", {}, "Endpoints"),
       one.endpoints.length ? table("Endpoints", ["Network", "Address", "Gateway", "Names"], one.endpoints.map((end) => [

@@ -42,7 +42,7 @@ export class Live {
   #onState;
 
   /**
-   * @param {(graph: Graph) => void} onGraph is called with every new graph
+   * @param {(graph: Graph, finer: boolean) => void} onGraph is called with every new graph; `finer`: only its links are new
    * @param {(state: State, problem?: Trouble) => void} onState
    */
   constructor(onGraph, onState) {
@@ -68,19 +68,20 @@ export class Live {
 
   /**
    * Read the graph now. Returns whether that worked.
+   * @param {boolean} finer whether only the links are new, which are read where there is room for them
    * @returns {Promise<boolean>}
    */
-  async refresh() {
+  async refresh(finer = false) {
     const slow = setTimeout(() => this.#onState("lost", unheard(SLOW_MS)), SLOW_MS);
     try {
       const { value, changed: news } = await changed(this.#small ? "/v1/topology?links=true" : "/v1/topology");
       const graph = /** @type {Graph} */ (value);
       const small = graph.nodes.filter((node) => node.kind === "container").length <= ROOMY_UP_TO;
-      if (news || !this.#shown) this.#onGraph(graph);
+      if (news || !this.#shown) this.#onGraph(graph, finer);
       this.#shown = true;
       if (small === this.#small) return true;
       this.#small = small;
-      return await this.refresh();
+      return await this.refresh(true);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       this.#onState("lost", problem);

@@ -12,6 +12,7 @@ import { Diagnostics } from "./diagnostics.js";
 import { byId, plural } from "./dom.js";
 import { ask, entrance } from "./entry.js";
 import { Explore } from "./explore.js";
+import { Exposure } from "./exposure.js";
 import { Inside } from "./inside.js";
 import { linked, relink } from "./link.js";
 import { Live } from "./live.js";
@@ -36,6 +37,7 @@ const inside = new Inside();
 const check = new Check();
 const matrix = new Matrix();
 const diagnostics = new Diagnostics();
+const exposure = new Exposure();
 /** @type {Model | null} */
 let model = null;
 /** The engine, also where the page shows only one project: checks go from any container to any other. @type {Model | null} */
@@ -61,10 +63,14 @@ const panels = tabs(byId("panel-tabs"), (id) => {
 const views = tabs(byId("view-tabs"), (id) => {
   if (live) relink({ view: id === "view-picture" ? "" : id.replace("view-", "") });
   if (id === "view-picture") picture.draw(model);
+  if (id === "view-exposure" && live) exposure.open();
 });
 
-/** @param {Graph} found */
-function showGraph(found) {
+/**
+ * @param {Graph} found
+ * @param {boolean} known whether the engine is as it was when the page showed it last
+ */
+function showGraph(found, known) {
   const first = model === null;
   const project = offered(projects, found, first ? linked("project") : projects.value);
   model = widened(read(within(found, project)), others);
@@ -74,7 +80,10 @@ function showGraph(found) {
   explore.update(model);
   offer();
   if (first) follow(model);
-  else diagnostics.stale();
+  else if (!known) {
+    diagnostics.stale();
+    exposure.stale();
+  }
   if (chosen && !model.containerOf.has(chosen.id) && !model.networkOf.has(chosen.id) && chosen.id !== HOST) choose(null);
   else if (chosen && graph && signature(found, chosen.id) !== signature(graph, chosen.id)) inside.show(chosen, model);
   graph = found;
@@ -101,6 +110,7 @@ function offer() {
   byId("summary").textContent = `${plural(networks.length, "network")} · ${plural(model.containers.length, "container")}, ${model.containers.filter((one) => one.running).length} running${there}`;
   check.update(whole);
   matrix.update(model, projects.value);
+  exposure.update(model, projects.value);
 }
 
 /** @param {typeof NO_OTHERS} found */
@@ -150,6 +160,11 @@ matrix.on("check", (ends) => {
   aim(ends);
   check.run();
 });
+inside.on("exposure", (name) => {
+  exposure.choose(name);
+  views.show("view-exposure");
+  byId("tab-exposure").focus();
+});
 inside.on("changed", () => live?.refresh());
 check.on("changed", () => live?.refresh());
 diagnostics.on("changed", () => live?.refresh());
@@ -194,7 +209,7 @@ session.on("token-refused", ({ message }) => leave(message));
 projects.addEventListener("change", () => {
   relink({ project: projects.value });
   if (!graph) return;
-  showGraph(graph);
+  showGraph(graph, true);
   picture.arrange();
 });
 byId("jump").addEventListener("click", (event) => {
