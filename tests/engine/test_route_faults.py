@@ -1,10 +1,15 @@
 """Faults of the host's routing on a real engine: each is provoked, found with its rule, and gone after the remedy."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from bridgework.app import create_app
+from bridgework.engine.client import EngineAddress
+from bridgework.settings import Settings
 from tests.support.api import check, codes, run
+from tests.support.neighbour import ADDRESS, LINK, neighbour_of
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 
@@ -22,7 +27,14 @@ def lab(api, engine):
     run(api, "client", network_mode="back")
     yield SimpleNamespace(api=api, raw=raw, front=bridges["front"], back=bridges["back"])
     raw.in_namespace("sh", "-c", f"ip link delete {TUNNEL} || true")
-    raw.in_namespace("sh", "-c", "while ip rule delete priority 5270; do :; done; ip rule delete priority 5269 || true")
+    raw.in_namespace("sh", "-c", "for p in 5269 5270; do while ip rule delete priority $p; do :; done; done")
+
+
+@pytest.fixture
+def outward(api, engine, tokens_file):
+    """A client of a service that may probe the neighbour; ``api`` sweeps up."""
+    settings = Settings(tokens_file=tokens_file, stop_grace_s=1, probe_allowed_cidrs=[f"{ADDRESS}/32"])
+    return replace(api, app=create_app(settings, EngineAddress(engine.docker_host)))
 
 
 def subnet(lab, network):
@@ -44,6 +56,13 @@ def explained(answer, code):
     return next(one for one in answer["findings"] if one["code"] == code)
 
 
+def diagnosed(lab):
+    """The findings of the diagnosis about routes, by code and network."""
+    routes = {"policy-route-diverts", "asymmetric-routing", "reverse-path-filtered"}
+    found = [one for one in lab.api.get("/v1/diagnostics")["items"] if one["code"] in routes]
+    return {(one["code"], one["component"]["name"]): one for one in found}
+
+
 def follow(lab, finding):
     (command,) = finding["remedy"]["commands"]
     lab.raw.in_namespace(*command.split())
@@ -62,8 +81,35 @@ def test_a_policy_rule_that_leads_a_network_into_a_tunnel_is_quoted(lab):
     assert found["evidence"]["rule"] == f"from all lookup {TABLE}"
     assert (found["evidence"]["priority"], found["evidence"]["table"]) == (PRIORITY, int(TABLE))
     assert (found["evidence"]["interface"], found["evidence"]["expected_interface"]) == (TUNNEL, lab.front)
+    both = diagnosed(lab)
+    assert both.keys() == {("policy-route-diverts", "front"), ("policy-route-diverts", "back")}
+    same = both["policy-route-diverts", "front"]
+    assert same["remedy"] == found["remedy"]
+    assert (same["evidence"]["rule"], same["evidence"]["affected"]) == (f"from all lookup {TABLE}", 1)
     follow(lab, found)
     assert check(lab.api, "host", "web", protocol="tcp", port=8080)["verdict"] == "reachable"
+    assert diagnosed(lab).keys() == {("policy-route-diverts", "back")}
+    follow(lab, both["policy-route-diverts", "back"])
+    assert diagnosed(lab) == {}
+
+
+@proves("asymmetric-routing")
+def test_a_rule_for_packets_from_outside_is_found_by_the_diagnosis(outward, lab, engine):
+    """Answers that come in by the LAN's link go into the tunnel, and nothing else does."""
+    with neighbour_of(engine):
+        there = {"address": ADDRESS}
+        assert check(outward, "client", there, protocol="icmp")["measured"]["verdict"] == "reachable"
+        assert diagnosed(lab) == {}
+        tunnel(lab, "to", subnet(lab, "back"), "iif", LINK)
+        assert check(outward, "client", there, protocol="icmp", timeout_ms=500)["measured"]["verdict"] == "unreachable"
+        assert check(lab.api, "host", "client", protocol="icmp")["verdict"] == "reachable"
+        ((what, found),) = diagnosed(lab).items()
+        assert what == ("asymmetric-routing", "back")
+        assert (found["evidence"]["interface"], found["evidence"]["expected_interface"]) == (TUNNEL, lab.back)
+        assert found["evidence"]["rule"] == f"from all to {subnet(lab, 'back')} iif {LINK} lookup {TABLE}"
+        follow(lab, found)
+        assert check(outward, "client", there, protocol="icmp")["measured"]["verdict"] == "reachable"
+        assert diagnosed(lab) == {}
 
 
 @proves("asymmetric-routing")
@@ -92,7 +138,11 @@ def test_a_strict_reverse_path_filter_is_named_with_its_sysctl(lab, whose):
         assert (found["evidence"]["interface"], found["component"]["name"]) == (lab.back, "back")
         assert found["evidence"]["reverse_interface"] == TUNNEL
         assert sysctl in found["message"]
+        both = diagnosed(lab)
+        assert both.keys() == {("reverse-path-filtered", "back"), ("policy-route-diverts", "back")}
+        assert both["reverse-path-filtered", "back"]["message"] == found["message"]
         follow(lab, found)
+        assert diagnosed(lab) == {}
         answer = check(lab.api, "client", {"host": True}, protocol="icmp")
         assert answer["verdict"] == answer["predicted"]["verdict"] == "reachable"
     finally:
@@ -130,6 +180,7 @@ def test_another_route_of_the_main_table_is_named(lab):
 
 def test_rules_for_other_packets_divert_nothing(lab):
     tunnel(lab, "fwmark", "0x1", "to", subnet(lab, "front"))
+    assert diagnosed(lab) == {}
     for source, destination, port in (("host", "web", 8080), ("client", {"host": True}, 18080)):
         answer = check(lab.api, source, destination, protocol="tcp", port=port)
         assert answer["verdict"] == answer["predicted"]["verdict"] == "reachable"

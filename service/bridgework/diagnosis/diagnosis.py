@@ -21,6 +21,7 @@ from bridgework.diagnosis import (
     network_rules,
     pool_rules,
     proxy_rules,
+    route_rules,
 )
 from bridgework.diagnosis.view import View
 from bridgework.explanations.compose import with_compose
@@ -60,6 +61,7 @@ RULES: tuple[Rule, ...] = (
     link_rules.router_advertisements_are_refused,  # router-advertisements-refused
     address_rules.subnets_of_networks_overlap,  # subnet-overlaps-network
     address_rules.subnets_overlap_host_routes,  # subnet-overlaps-host-route
+    route_rules.packets_are_routed_elsewhere,  # policy-route-diverts, asymmetric-routing, reverse-path-filtered
     address_rules.subnets_hide_public_addresses,  # subnet-hides-public-addresses
     address_rules.fixed_addresses_are_not_had,  # static-address-taken, address-changed
     address_rules.hosts_entries_lead_nowhere,  # stale-address

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridgework.explanations.explanation import BLOCKING, Explanation
 
 _RULES = "https://man7.org/linux/man-pages/man8/ip-rule.8.html"
+_WHOSE = " A check asks for its own packets, the diagnosis for those of one container of each network."
 _SYSCTLS = "https://docs.kernel.org/networking/ip-sysctl.html"
 
 ROWS = (
@@ -14,7 +15,7 @@ ROWS = (
         "A rule of policy routing (ip rule) sends packets for the network to another interface than its bridge, such "
         "as the tunnel of a VPN. So neither the host's own packets nor those that it forwards reach the containers.",
         "The kernel's own answer for the packet (RTM_GETROUTE), with its source, its interface, its mark and its ports "
-        "after translation. The finding quotes the rule and names the table, the route and the interface.",
+        f"after translation. The finding quotes the rule and names the table, the route and the interface.{_WHOSE}",
         "Add a rule for the network's subnet that looks up the table main, with a smaller priority than that rule. Add "
         "it to the configuration of the VPN as well.",
         'The host sends packets for 172.19.0.2 by tailscale0 instead of br-1 (simon_network): the policy rule "5270: '
@@ -32,7 +33,7 @@ ROWS = (
         "The packet arrives, and its answer leaves the host by another interface than the one by which the packet "
         "came, such as the tunnel of a VPN. The sender gets no answer.",
         "The kernel's own answer for the reply (RTM_GETROUTE). The finding quotes the policy rule and names the table, "
-        "the route and the interface.",
+        f"the route and the interface.{_WHOSE}",
         "Add a rule for the subnet of the sender that looks up the table main, with a smaller priority than that rule.",
         "The answer to 172.19.0.3 leaves the host by wg0 instead of br-1 (simon_network), by which the question came: "
         'the policy rule "100: from all lookup 51820" decides.',
@@ -45,7 +46,7 @@ ROWS = (
         "The kernel drops a packet that comes in by another interface than the one by which the host would send to the "
         "packet's source (rp_filter is 1, strict).",
         "The kernel's own answer for the packet (RTM_GETROUTE), the sysctl of the interface and that of all "
-        "interfaces, of which the larger value counts, and the host's route back to the source.",
+        f"interfaces, of which the larger value counts, and the host's route back to the source.{_WHOSE}",
         "Correct the route back to the source, or set net.ipv4.conf.INTERFACE.rp_filter to 2 (loose).",
         "The host drops packets from 172.19.0.3 that come in by br-1 (simon_network): net.ipv4.conf.all.rp_filter is 1 "
         "(strict), and the host's route back to 172.19.0.3 leaves by wg0 (the policy rule \"100: from all lookup "

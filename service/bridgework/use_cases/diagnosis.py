@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bridgework.diagnosis.diagnosis import diagnose, worst_first
+from bridgework.diagnosis.route_rules import route_questions
 from bridgework.model import references
 from bridgework.model.checks import Finding
 from bridgework.model.errors import NotFound
@@ -33,10 +34,11 @@ def diagnosis(services: Services, snapshot: Snapshot, *, forwarded: bool = False
     peers = None if forwarded else services.peers_beyond(snapshot)
     between, silent = peers.findings(snapshot) if peers else ((), ())
     observations = gather(services, snapshot)
+    routes = services.runner.routes(route_questions(snapshot, observations.host))
     found = diagnose(
         snapshot,
         EngineObservations(
-            observations=observations,
+            observations=replace(observations, routes=routes),
             network_endpoint_ids=_endpoint_ids(services, snapshot),
             default_pools=services.engine.facts().default_address_pools,
         ),
