@@ -16,8 +16,7 @@ from bridgework.analysis.attachment import Attachment, EngineState
 from bridgework.analysis.candidate_addresses import CandidateAddresses, candidate_addresses
 from bridgework.analysis.predict import predict
 from bridgework.analysis.rules.base import Situation
-from bridgework.analysis.rules.host import proxy_question
-from bridgework.analysis.rules.in_force import route_questions
+from bridgework.analysis.rules.in_force import proxy_questions, route_questions
 from bridgework.analysis.verdict import weigh
 from bridgework.model.checks import (
     CheckResult,
@@ -87,9 +86,8 @@ class Case:
 
     def route_questions(self) -> tuple[RouteQuestion, ...]:
         """Return the routing decisions of the host that the prediction depends on, for packets and their answers."""
-        found = [question for one in self.situations for question, _ in route_questions(one)]
-        proxies = [question for one in self.situations if (question := proxy_question(one)) is not None]
-        return tuple(dict.fromkeys((*found, *proxies)))
+        found = (pair for one in self.situations for pair in (*route_questions(one), *proxy_questions(one)))
+        return tuple(dict.fromkeys(question for question, _ in found))
 
     def predict(self) -> Prediction:
         """Predict verdict, path and findings from the engine's state. Nothing is sent."""

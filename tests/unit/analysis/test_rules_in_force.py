@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bridgework.analysis.case import Case
-from bridgework.analysis.rules.host import proxy_question
-from bridgework.analysis.rules.in_force import route_questions
+from bridgework.analysis.rules.in_force import proxy_questions, route_questions
 from bridgework.model.checks import Protocol, Verdict
 from bridgework.model.observations import (
     DockerRules,
@@ -282,9 +281,10 @@ def test_the_kernel_is_asked_about_docker_proxys_own_connection_too():
         observed = seen(OPEN, firewall=firewall(PLAIN), ipv4_firewall=True, userland_proxy=True, **facts)
         return Case.of(SNAPSHOT, question, observed).situations[0]
 
-    own = proxy_question(situation(AT_HOST))
+    ((own, is_reply),) = proxy_questions(situation(AT_HOST))
     assert own == RouteQuestion(4, "10.2.0.2", expected=OTHER, protocol="tcp", destination_port=8080)
-    assert proxy_question(situation(ask(ONE, WEB))) is None
+    assert not is_reply
+    assert list(proxy_questions(situation(ask(ONE, WEB)))) == []
     http = replace(AT_HOST, probe=replace(AT_HOST.probe, protocol=Protocol.HTTP))
     for question, verdict in ((AT_HOST, Verdict.REACHABLE), (http, Verdict.UNREACHABLE)):
         prediction = asked(question, firewall(PLAIN), userland_proxy=True, routes={own: TUNNEL})
@@ -295,6 +295,19 @@ def test_the_kernel_is_asked_about_docker_proxys_own_connection_too():
         AT_HOST, firewall(PLAIN), userland_proxy=True, routes={own: RouteAnswer("tun0", route="0.0.0.0/0")}
     )
     assert codes(harmless) == []
+
+
+def test_a_filter_that_drops_the_answers_to_docker_proxy_is_told():
+    facts = {"ipv4_firewall": True, "userland_proxy": True, "host": AT_OTHER}
+    rules = firewall(PLAIN, OUTPUT, INPUT)
+    known = seen(OPEN, firewall=rules, **facts)
+    asks = Case.of(SNAPSHOT, AT_HOST, known).route_questions()
+    back = RouteQuestion(4, "10.2.0.1", "10.2.0.2", OTHER, None, protocol="tcp", source_port=8080)
+    assert back in asks
+    routes = {back: replace(TUNNEL, reverse_path_filter=("net.ipv4.conf.all.rp_filter", 1))}
+    prediction = asked(AT_HOST, rules, userland_proxy=True, host=AT_OTHER, routes=routes)
+    message = finding_of(prediction, "reverse-path-filtered").message
+    assert message.startswith("docker-proxy takes port 8080 and cannot reach the container. The host drops packets")
 
 
 def native(*rules, policy="accept", hook="forward"):

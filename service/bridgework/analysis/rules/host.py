@@ -9,12 +9,11 @@ Measured on 26.1.5, 28.5.2 and 29.7.2. Source: moby's ``iptabler`` and ``nftable
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
 from bridgework.analysis.attachment import IPV4, IPV6, THE_HOST, Attachment, EngineState, version_of
-from bridgework.analysis.kernel_routes import finding_of
 from bridgework.analysis.routing import Candidate, default_exit, gateway_mode, masquerades
 from bridgework.analysis.rules.base import (
     HOST,
@@ -32,7 +31,7 @@ from bridgework.explanations import of_container, remedies
 from bridgework.firewall import simulate
 from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy
-from bridgework.model.observations import Observations, RouteQuestion
+from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Container, Network, PublishedPort, Snapshot
 from bridgework.policy.host_ports import overlap
 
@@ -253,40 +252,6 @@ def nothing_answers_for_it(situation: Situation) -> Findings:
         remedy = Remedy("Use another address of the host, or start the engine with userland-proxy=true.")
         severity = Severity.WARNING if held else None
         yield finding("port-not-published", HOST, message, severity=severity, remedy=remedy, evidence=port)
-
-
-def proxy_question(situation: Situation) -> RouteQuestion | None:
-    """Return the routing decision for docker-proxy's own connection to the container; ``None`` where it has none."""
-    found = publication(situation)
-    if found is None or not found.by_proxy or found.home is None or found.home.bridge_name is None:
-        return None
-    endpoint = next((e for e in found.attachment.endpoints if e.network_id == found.home.id), None)
-    address = (endpoint.ipv4_address or endpoint.ipv6_address) if endpoint is not None else None
-    if not address:
-        return None
-    version = IPV4 if endpoint is not None and address == endpoint.ipv4_address else IPV6
-    port = found.port
-    return RouteQuestion(
-        version,
-        address,
-        expected=found.home.bridge_name,
-        protocol=port.protocol,
-        destination_port=port.container_port,
-    )
-
-
-def proxy_is_diverted(situation: Situation) -> Findings:
-    """Find a docker-proxy whose own connection to the container does not reach the container's bridge."""
-    question = proxy_question(situation) if situation.observations.routes else None
-    answer = situation.observations.routes.get(question) if question is not None else None
-    if question is None or answer is None:
-        return
-    found = finding_of(situation.snapshot, question, answer, reply=False)
-    if found is not None:
-        # docker-proxy accepts a TCP connection before it connects to the container.
-        accepted = situation.question.probe.protocol is Protocol.TCP
-        message = f"docker-proxy takes port {situation.port} and cannot reach the container. {found.message}"
-        yield replace(found, message=message, severity=Severity.WARNING if accepted else Severity.BLOCKING)
 
 
 def translated_and_dropped(situation: Situation) -> Findings:

@@ -140,7 +140,15 @@ def route_questions(situation: Situation) -> Iterator[tuple[RouteQuestion, bool]
     Only the engine's networks are expected to be reached by their bridges. Of other packets the kernel is only asked
     whether its filter of the reverse path drops them.
     """
-    walked = walk_of(situation)
+    yield from _decisions(situation, walk_of(situation))
+
+
+def proxy_questions(situation: Situation) -> Iterator[tuple[RouteQuestion, bool]]:
+    """Yield the same for docker-proxy's own connection to the container; nothing where it makes none."""
+    yield from _decisions(situation, walk_of_proxy(situation))
+
+
+def _decisions(situation: Situation, walked: Walked | None) -> Iterator[tuple[RouteQuestion, bool]]:
     bridges = {network.bridge_name for network in situation.snapshot.networks if network.bridge_name}
     for outcome, is_reply in ((walked.there, False), (walked.back, True)) if walked is not None else ():
         for lookup in outcome.lookups if outcome is not None else ():
@@ -168,24 +176,37 @@ def _question(packet: Packet, expected: str | None) -> RouteQuestion:
 
 def packet_is_diverted(situation: Situation) -> Findings:
     """Find a routing decision of the host by which the packet does not reach its bridge."""
-    yield from _diverted(situation, reply=False)
+    found = _diverted(situation, route_questions(situation))
+    if found is not None and not found[1]:
+        yield found[0]
 
 
 def answer_is_diverted(situation: Situation) -> Findings:
     """Find the same for the answer to a packet that arrives."""
-    yield from _diverted(situation, reply=True)
+    found = _diverted(situation, route_questions(situation))
+    if found is not None and found[1]:
+        yield found[0]
 
 
-def _diverted(situation: Situation, *, reply: bool) -> Findings:
+def proxy_is_diverted(situation: Situation) -> Findings:
+    """Find a docker-proxy whose own connection to the container is led elsewhere, or whose answers are dropped."""
+    found = _diverted(situation, proxy_questions(situation))
+    if found is not None:
+        # docker-proxy accepts a TCP connection before it connects to the container.
+        accepted = situation.question.probe.protocol is Protocol.TCP
+        message = f"docker-proxy takes port {situation.port} and cannot reach the container. {found[0].message}"
+        yield replace(found[0], message=message, severity=Severity.WARNING if accepted else Severity.BLOCKING)
+
+
+def _diverted(situation: Situation, questions: Iterator[tuple[RouteQuestion, bool]]) -> tuple[Finding, bool] | None:
+    """Return the finding of the first such decision, after which nothing is sent, and whether it is about an answer."""
     routes = situation.observations.routes
-    for question, is_reply in route_questions(situation) if routes else ():
+    for question, is_reply in questions if routes else ():
         answer = routes.get(question)
         found = finding_of(situation.snapshot, question, answer, reply=is_reply) if answer is not None else None
         if found is not None:
-            # What comes after the first such decision does not happen.
-            if is_reply is reply:
-                yield found
-            return
+            return found, is_reply
+    return None
 
 
 def _purpose(step: Step) -> str:

@@ -164,7 +164,10 @@ HOST = (
     ),
     Rule(_at(Step.REPLY, "masquerade-off"), host.translated_and_unanswered),
     Rule(_at(Step.PUBLISHED, "gateway-mode-routed"), host.published_by_route),
-    Rule(_at(Step.PROXY, "policy-route-diverts", "subnet-overlaps-host-route"), host.proxy_is_diverted),
+    Rule(
+        _at(Step.PROXY, "policy-route-diverts", "subnet-overlaps-host-route", "reverse-path-filtered"),
+        in_force.proxy_is_diverted,
+    ),
 )
 # Without an observation of the listening sockets, these rules make the prediction inconclusive.
 PORT = (
