@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
@@ -14,8 +14,8 @@ from bridgework.analysis.attachment import IPV4, IPV6, parsed, version_of
 from bridgework.analysis.routing import subnet_of
 from bridgework.firewall.ip_sets import IpSets
 from bridgework.firewall.iptables_save import ruleset_of
-from bridgework.firewall.nft_json import tables_of
-from bridgework.firewall.ruleset import Hook, Match, Packet, Ruleset, Table
+from bridgework.firewall.nft_json import Reader
+from bridgework.firewall.ruleset import Hook, Match, Packet, Ruleset
 from bridgework.firewall.simulate import Route, Step
 from bridgework.model.observations import FirewallRules, Observations
 from bridgework.model.snapshot import Snapshot
@@ -38,6 +38,8 @@ _OWNERS = (
     ("netavark", "Podman"),
 )
 """How the chains or tables begin that other programs write."""
+# Of both IP versions, and of one reading after the other.
+_NATIVE = Reader()
 
 
 @lru_cache(maxsize=4)
@@ -56,16 +58,12 @@ def ruleset_of_host(rules: FirewallRules, version: int) -> Ruleset | None:
             (
                 *ruleset_of(chains or (), version, sets=sets),
                 *ruleset_of((c for _, c in others), version, program, sets),
-                *_native(native or ""),
+                *_NATIVE.tables_of(native or ""),
             )
         )
     except (KeyError, TypeError, ValueError):
         # nft printed a form that its document does not describe. Half of the rules would prove nothing.
         return None
-
-
-def _native(text: str) -> Iterable[Table]:
-    return tables_of(text) if text else ()
 
 
 class HostRoutes:

@@ -1,5 +1,7 @@
 """Rules from the output of ``nft --json list``, one document a line: libnftables-json(5).
 
+A document has all objects of its tables.
+
 A verdict map, or a map of destinations, becomes one rule for each of its elements. That changes nothing, because the
 elements of a map exclude one another.
 """
@@ -23,12 +25,30 @@ _IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 _FAMILIES = frozenset({"ip", "ip6", "inet"})
 
 
+class Reader:
+    """Reads dumps of one host after each other, and reads only those lines again that the dump before did not have."""
+
+    def __init__(self) -> None:
+        """Know no line."""
+        self._lines: Mapping[str, tuple[Table, ...]] = {}
+
+    def tables_of(self, text: str) -> tuple[Table, ...]:
+        """Return the native tables of the dump. Raises ``ValueError`` for what is not nft's JSON."""
+        # A line is a table, of which one with 5,000 rules takes 260 ms of processor time. Most changes are elsewhere.
+        known = self._lines
+        self._lines = {line: known[line] if line in known else _tables(line) for line in text.splitlines()}
+        return tuple(itertools.chain.from_iterable(self._lines.values()))
+
+
 def tables_of(text: str) -> tuple[Table, ...]:
     """Return the native tables of the families ip, ip6 and inet. Raises ``ValueError`` for what is not nft's JSON."""
+    return tuple(itertools.chain.from_iterable(map(_tables, text.splitlines() or [text])))
+
+
+def _tables(line: str) -> tuple[Table, ...]:
     # The dump is a flat list: rules name their chain, and chains their table.
     # The table of a trace that runs at this moment marks its own packets, and decides nothing.
-    listed = (json.loads(line).get("nftables", []) for line in text.splitlines() or [text])
-    objects = [thing for things in listed for thing in things if not _is_of_trace(thing)]
+    objects = [thing for thing in json.loads(line).get("nftables", []) if not _is_of_trace(thing)]
     named = _Sets(objects)
     rules: dict[tuple[str, str, str], list[Rule]] = {}
     for rule in _all(objects, "rule"):

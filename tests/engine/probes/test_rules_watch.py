@@ -1,5 +1,6 @@
 """Whether the rules of a namespace changed is told by the kernel: on a namespace that the test makes."""
 
+import re
 import shlex
 import subprocess
 import time
@@ -135,3 +136,107 @@ def test_native_tables_are_read_and_those_of_iptables_are_not(process):
     tables = {(table.family, table.name): set(table.chains) for table in tables_of(read.native_rules)}
     assert tables == {("inet", "filter"): {"input"}, ("ip6", "nat"): {"mine"}}
     assert {chain.table for chain in read.chains} == {"filter"}
+
+
+# -- native tables that are kept from one reading to the next ------------------------------------------------------
+
+GUARD = (
+    "nft add table inet guard",
+    "nft 'add chain inet guard forward { type filter hook forward priority 0; policy accept; }'",
+    "nft 'add chain inet guard out { type filter hook output priority 0; }'",
+    "nft add chain inet guard other",
+    "nft 'add set inet guard some { type ipv4_addr; }'",
+    "nft add element inet guard some { 10.0.0.1 }",
+    "nft 'add map inet guard ways { type inet_service : verdict; }'",
+    "nft add rule inet guard forward tcp dport { 80, 443 } accept",
+    "nft add rule inet guard forward ip saddr @some drop",
+    "nft add rule inet guard out ip daddr 127.0.0.1 counter accept",
+    "nft 'add set inet guard counted { type ipv4_addr; counter; elements = { 127.0.0.1 } }'",
+    "nft add rule inet guard out ip daddr @counted accept",
+)
+
+
+def handle_of(process, chain):
+    """The handle of the chain's first rule."""
+    command = ["nsenter", f"--net=/proc/{process.pid}/ns/net", "nft", "-a", "list", "chain", "inet", "guard", chain]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return next(line.rpartition(" ")[2] for line in text.splitlines()[3:] if "handle" in line)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["nft add rule inet guard forward tcp dport 22 drop"],
+        ["nft insert rule inet guard forward tcp dport 22 drop"],
+        ["nft delete rule inet guard forward handle {forward}"],
+        # A rule that replaces another has its handle.
+        ["nft replace rule inet guard out handle {out} ip daddr 127.0.0.1 counter drop"],
+        ["nft replace rule inet guard forward handle {forward} tcp dport { 80, 444 } accept"],
+        ["nft 'chain inet guard forward { policy drop; }'"],
+        ["nft rename chain inet guard other another"],
+        ["nft add chain inet guard more"],
+        ["nft delete chain inet guard other"],
+        ["nft add element inet guard some { 10.0.0.2 }"],
+        ["nft delete element inet guard some { 10.0.0.1 }", "nft add element inet guard some { 10.0.0.9 }"],
+        ["nft add element inet guard ways { 22 : drop }"],
+        ["nft delete table inet guard", *GUARD[:-2], "nft add rule inet guard out drop"],
+        ["nft delete table inet guard"],
+        ["nft add table ip6 guard", "nft add chain ip6 guard forward"],
+    ],
+    ids=lambda changes: changes[-1],
+)
+def test_a_reading_after_a_change_is_the_first_reading_of_another_runner(process, changes):
+    for line in GUARD:
+        inside(process, line)
+    runner = NamespaceRunner(lambda: process.pid)
+    before = runner.read_firewall().native_rules
+    handles = {chain: handle_of(process, chain) for chain in ("forward", "out")}
+    for line in changes:
+        inside(process, re.sub(r"{(forward|out)}", lambda named: handles[named[1]], line))
+    found = runner.read_firewall().native_rules
+    assert found == NamespaceRunner(lambda: process.pid).read_firewall().native_rules != before
+
+
+def test_only_the_table_that_changed_is_read_again(process, monkeypatch):
+    for line in (*GUARD, "ip link set lo up", "nft add table inet elsewhere", "nft add chain inet elsewhere c"):
+        inside(process, line)
+    runner, run, read = NamespaceRunner(lambda: process.pid), firewall.output_of, []
+
+    def counted(command):
+        read.extend(command[-1:] if "table" in command else ())
+        return run(command)
+
+    monkeypatch.setattr(firewall, "output_of", counted)
+    before = runner.read_firewall().native_rules
+    assert read == ["elsewhere", "guard"]
+    read.clear()
+    # The packet is counted by a rule of the table, and the other change gives another state.
+    ping = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))"
+    inside(process, f'python3 -c "{ping}"')
+    inside(process, "nft add rule inet elsewhere c drop")
+    found = runner.read_firewall().native_rules
+    assert read == ["elsewhere"]
+    assert found.splitlines()[0] != before.splitlines()[0]
+    assert found.splitlines()[1] == before.splitlines()[1]
+
+
+def test_a_table_that_changed_while_it_was_read_is_not_kept(process, monkeypatch):
+    for line in GUARD:
+        inside(process, line)
+    runner, run = NamespaceRunner(lambda: process.pid), firewall.output_of
+
+    def disturbed(command):
+        # Before each reading of the table an element goes, and afterwards it is back: each digest is the same.
+        if "table" not in command:
+            return run(command)
+        inside(process, "nft delete element inet guard some { 10.0.0.1 }")
+        found = run(command)
+        inside(process, "nft add element inet guard some { 10.0.0.1 }")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(firewall, "output_of", disturbed)
+        unsettled = runner.read_firewall()
+    assert unsettled.state is None
+    assert "10.0.0.1" not in unsettled.native_rules
+    assert "10.0.0.1" in runner.read_firewall().native_rules

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridgework.firewall.iptables_save import read_rule, ruleset_of
-from bridgework.firewall.nft_json import tables_of
+from bridgework.firewall.nft_json import Reader, tables_of
 from bridgework.firewall.ruleset import ESTABLISHED, LOCAL, REPLY, Hook, Packet
 from bridgework.model.observations import FirewallChain
 
@@ -212,6 +212,21 @@ def test_maps_become_a_rule_for_each_element():
     assert (rules[3].effects[0].value, rules[3].effects[0].mask) == (4, 0xFF)
     assert (rules[8].effects[0].value, rules[8].effects[0].mask) == (0x2000, 0x2000)  # the other bits stay
     assert not table.chains["c"].accepts
+
+
+def test_a_line_that_the_dump_before_had_is_not_read_again():
+    lines = [json.dumps({"nftables": [{"table": {"family": "inet", "name": name}}]}) for name in ("a", "b", "c")]
+    reader = Reader()
+    assert reader.tables_of("") == ()
+    first = reader.tables_of("\n".join(lines[:2]))
+    again = reader.tables_of("\n".join(lines[1:]))
+    assert [table.name for table in (*first, *again)] == ["a", "b", "b", "c"]
+    assert again[0] is first[1]
+    with pytest.raises(ValueError, match="Expecting value"):
+        reader.tables_of("nonsense")
+    assert reader.tables_of(lines[2])[0] is again[1]
+    # What the dump before did not have is forgotten.
+    assert reader.tables_of(lines[1])[0] is not again[0]
 
 
 def test_the_tables_of_iptables_are_left_to_iptables_save():

@@ -11,8 +11,10 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import re
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
@@ -31,6 +33,11 @@ SWITCHES = (
 
 NETLINK_NETFILTER = 12
 _NFT_GETGEN, _GENERATION_ID = (10 << 8) | 16, 1
+_NFT_GETTABLE, _NFT_GETCHAIN, _NFT_GETRULE, _NFT_GETSET, _NFT_GETSETELEM = ((10 << 8) | n for n in (1, 4, 7, 10, 13))
+# Attributes of a table, chain, rule or set, and the flag of a set without a name (linux/netfilter/nf_tables.h).
+_OF_TABLE, _SET_NAME, _SET_FLAGS, _ANONYMOUS = 1, 2, 3, 0x1
+# A counter among the expressions of a rule or of a set's element: its name, then its attributes of bytes and packets.
+_COUNTER = re.compile(rb"\x0c\0\x01\0counter\0\x1c\0\x02[\0\x80]\x0c\0\x01\0.{8}\x0c\0\x02\0.{8}", re.DOTALL)
 _NFGENMSG = struct.pack("=BBH", socket.AF_UNSPEC, 0, 0)
 _LEGACY_NAMES = (("ip_tables_names", socket.AF_INET), ("ip6_tables_names", socket.AF_INET6))
 _IPV4 = 4
@@ -137,6 +144,34 @@ class RulesWatch:
                 self._handles.callback(os.close, self._names[file])
             for table in sorted(os.pread(self._names[file], _NAMES_BYTES, 0).decode("ascii").split()):
                 yield f"{family.name} {table} {_digest(self._legacy[family], table)}"
+
+
+def table_digest(sock: socket.socket, family: int, table: str, ends: float) -> bytes:
+    """Return a digest of a table of nf_tables, which differs after every change of its chains, rules and sets.
+
+    Counted packets are no change. ``family`` is the number of the table's family. Raises ``OSError``.
+    """
+    head, name = struct.pack("=BBH", family, 0, 0), table.encode() + b"\0"
+    asked = head + netlink.attribute(_OF_TABLE, name)
+    # The host's own rules, all of which nft prints too.
+    limit = netlink.Limit(ends, sys.maxsize)
+    found = hashlib.blake2b(asked, digest_size=16)
+    filtered = [(_NFT_GETRULE, asked)]
+    # Of these the kernel lists those of all tables.
+    for kind in (_NFT_GETTABLE, _NFT_GETCHAIN, _NFT_GETSET):
+        for body in netlink.dump(sock, kind, head, limit):
+            parts = netlink.attributes(body, len(head))
+            if parts.get(_OF_TABLE) != name:
+                continue
+            # The answer's own head has the number of the last transaction, whichever table that was about.
+            found.update(body[len(head) :])
+            # The set of one rule, as in "tcp dport { 80, 443 }", never changes: another one has another handle.
+            if kind == _NFT_GETSET and not struct.unpack(">I", parts.get(_SET_FLAGS, bytes(4)))[0] & _ANONYMOUS:
+                filtered.append((_NFT_GETSETELEM, asked + netlink.attribute(_SET_NAME, parts[_SET_NAME])))
+    for kind, request in filtered:
+        for body in netlink.dump(sock, kind, request, limit):
+            found.update(_COUNTER.sub(b"", body[len(head) :]))
+    return found.digest()
 
 
 def has_legacy_rules(version: int) -> bool:

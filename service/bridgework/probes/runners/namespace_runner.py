@@ -29,7 +29,7 @@ from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, 
 from bridgework.model.trace import Place as TracePlace
 from bridgework.model.trace import TraceRecord
 from bridgework.probes.kernel import capabilities, netlink
-from bridgework.probes.kernel.firewall import TIMEOUT_S, read_rules
+from bridgework.probes.kernel.firewall import TIMEOUT_S, KnownTables, read_rules
 from bridgework.probes.kernel.namespace_files import (
     OutOfReach,
     host_name_servers,
@@ -84,13 +84,15 @@ def _observe_until() -> float:
 class _Watched:
     """The host's namespace as of the last reading of its rules, with handles on it.
 
-    ``watch`` tells whether the rules changed, ``routes`` how the kernel routes a packet.
+    ``watch`` tells whether the rules changed, ``routes`` how the kernel routes a packet. ``tables`` are the native
+    tables as they were read.
     """
 
     pid: int
     inode: int
     watch: RulesWatch
     routes: HostRoutes
+    tables: KnownTables
 
 
 class NamespaceRunner:
@@ -239,7 +241,10 @@ class NamespaceRunner:
             # The switches of br_netfilter appear when its module is loaded, so each reading opens the handles again.
             watch = RulesWatch(str(host.pid))
             inode = Path("/proc/thread-self/ns/net").stat().st_ino
-            return read_rules(watch, inode, ends), _Watched(host.pid, inode, watch, HostRoutes())
+            known = self._watched
+            # While its watch is open, no other namespace gets the inode's number.
+            tables = dict(known.tables) if known is not None and known.inode == inode else {}
+            return read_rules(watch, inode, ends, tables), _Watched(host.pid, inode, watch, HostRoutes(), tables)
 
         try:
             # iptables-save has a time-out of its own.
