@@ -138,6 +138,14 @@ def test_random_rules_decide_as_the_kernel_decides(process, routes):
             )
 
 
+def test_a_rule_whose_table_has_no_route_for_the_packet_is_not_named(process, routes):
+    inside(process, "ip route add 198.51.100.0/24 dev tun0 table 77")
+    inside(process, "ip rule add lookup 77 priority 90")
+    inside(process, "ip rule add lookup 52 priority 100")
+    answer = routes.answers([question()])[question()]
+    assert (answer.rule, answer.priority, answer.table) == ("from all lookup 52", 100, 52)
+
+
 def test_the_usual_routes_need_no_answer(routes):
     assert routes.answers([question(), question(None, None), question(mark=5, protocol="tcp")]) == {}
 
