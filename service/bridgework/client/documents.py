@@ -1683,7 +1683,7 @@ class QueryCounts(TypedDict):
     reachable: int
     """The number of ends that are reachable."""
     inconclusive: int
-    """The number of ends of which the prediction cannot say whether they are."""
+    """The number of ends that may be reachable: the prediction cannot say it."""
     violations: int
     """The number of reachable ends that `must_not` names."""
 

@@ -104,7 +104,7 @@ class QueryCountsSchema(Schema):
     """The number of ends that were found, counted once for each port."""
 
     reachable = number("The number of ends that are reachable.", minimum=0)
-    inconclusive = number("The number of ends of which the prediction cannot say whether they are.", minimum=0)
+    inconclusive = number("The number of ends that may be reachable: the prediction cannot say it.", minimum=0)
     violations = number("The number of reachable ends that `must_not` names.", minimum=0)
 
 
