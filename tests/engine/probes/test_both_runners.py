@@ -277,6 +277,7 @@ def test_a_matrix_tells_own_from_other_networks(world, runner, protocol):
     rows = {row.index: row for row in runner.sweep(plan)}
     assert set(rows) == set(range(6))
     for row in rows.values():
+        assert len(row.outcomes) == 5
         for outcome in row.outcomes:
             same = world.lab.members[row.index].network == world.lab.members[outcome.index].network
             assert (outcome.verdict, outcome.reason) == (REACHABLE if same else no(Reason.TIMED_OUT))

@@ -110,6 +110,7 @@ def plan_of(world, protocol=Protocol.ICMP, family="address", **fields):
 def expect_the_truth(world, rows):
     assert sorted(row.index for row in rows) == list(range(len(world.lab.members)))
     for row in rows:
+        assert len(row.outcomes) == len(world.lab.members) - 1
         for outcome in row.outcomes:
             same = world.lab.members[row.index].network == world.lab.members[outcome.index].network
             expected = (Verdict.REACHABLE, None) if same else (Verdict.UNREACHABLE, Reason.TIMED_OUT)
@@ -202,6 +203,7 @@ def test_without_room_it_says_so_and_never_unreachable(make_world, host_of):
     known.ip("neigh", "add", world.a.address, "lladdr", mac_of(world.a), "nud", "permanent", "dev", "eth0")
     runner = NamespaceRunner(lambda: host_of(world), neighbour_limit=0)
     rows = {row.index: row for row in runner.sweep(plan_of(world, timeout_ms=200))}
+    assert {row.index: len(row.outcomes) for row in rows.values()} == dict.fromkeys(range(4), 3)
     for row in rows.values():
         for outcome in row.outcomes:
             if {row.index, outcome.index} == {0, 2}:

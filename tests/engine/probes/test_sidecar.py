@@ -111,6 +111,7 @@ def test_helpers_of_a_closed_matrix_end(world, tmp_path):
     started = time.monotonic()
     rows.close()
     assert time.monotonic() - started < 2
+    assert launcher.started
     assert all(process.returncode is not None for process in launcher.started)
 
 

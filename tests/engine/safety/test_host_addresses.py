@@ -66,7 +66,9 @@ def test_a_viewer_may_not_probe_the_hosts_side_of_a_network(api, engine, kind):
     assert closed(api, engine, made["Id"], {"host": True}) >= before
     closed(api, engine, made["Id"], {"container": "guest"})
     guest = raw.get("/containers/guest/json")["NetworkSettings"]["Networks"][kind]
-    for address in filter(None, (guest["IPAddress"], guest["GlobalIPv6Address"])):
+    addresses = [address for address in (guest["IPAddress"], guest["GlobalIPv6Address"]) if address]
+    assert addresses
+    for address in addresses:
         assert answer(api, {"container": "guest"}, address, 22).status_code == 200
 
 
