@@ -229,8 +229,6 @@ def test_a_remedy_that_compose_would_undo_says_so_and_its_question_is_asked_agai
         pair.button("Send 1 call").click()
     assert asked.value.post_data_json["protocol"] == "icmp"
     page.locator(".verdict.reachable").wait_for()
-    assert page.locator(".after").inner_text() == (
-        "Asked again after the remedy: PUT /v1/networks/shop-net/endpoints/web."
-    )
+    assert page.locator(".after").inner_text() == ("Asked again after PUT /v1/networks/shop-net/endpoints/web.")
     assert page.evaluate("document.activeElement.className") == "verdict reachable"
     pair.accessible()

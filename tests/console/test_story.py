@@ -55,8 +55,35 @@ def test_a_newcomer_sees_why_the_name_fails_and_fixes_it(console):
     console.button("Send 3 calls").click()
     page.locator(".verdict.reachable").wait_for(timeout=20_000)
     assert "reaches tomcat82 by name" in page.locator(".verdict").inner_text()
-    assert "Asked again after the remedy: POST /v1/networks, PUT" in page.locator(".after").inner_text()
+    assert "Asked again after POST /v1/networks, PUT" in page.locator(".after").inner_text()
     assert "known as tomcat82." in page.locator(".sides").inner_text()
+    console.accessible()
+
+
+def test_a_remedy_can_be_undone_and_its_question_is_asked_again(console, tomcats, tmp_path):
+    page = console.open()
+    console.button("Ping by name").click()
+    page.get_by_role("button", name="Fix it: send 3 calls …").click(timeout=20_000)
+    console.button("Send 3 calls").click()
+    page.locator(".verdict.reachable").wait_for(timeout=20_000)
+    assert len(tomcats.get("/v1/networks?type=custom")["items"]) == 2
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    console.accessible()
+    page.screenshot(path=Path(os.environ.get("CONSOLE_PICTURES", tmp_path)) / "undo-390.png")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.screenshot(path=Path(os.environ.get("CONSOLE_PICTURES", tmp_path)) / "undo.png")
+    console.button("Undo …").click()
+    calls = page.get_by_role("dialog").locator(".calls > li").all_inner_texts()
+    assert [call.split()[0] for call in calls] == ["DELETE"] * 3
+    assert "/endpoints/" in calls[0]
+    assert "/endpoints/" not in calls[2]
+    console.accessible()
+    console.button("Send 3 calls").click()
+    page.locator(".verdict.unreachable").wait_for(timeout=20_000)
+    assert page.locator(".after").inner_text().startswith("Asked again after DELETE /v1/networks/")
+    assert page.locator("#undo").inner_text() == ""
+    assert {one["name"] for one in tomcats.get("/v1/networks?type=custom")["items"]} == {"simon_network"}
 
 
 @pytest.mark.usefixtures("tomcats")

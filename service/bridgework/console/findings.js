@@ -4,16 +4,18 @@
  *
  * @typedef {Object} CardOptions
  * @property {() => void} [onFixed] called when every call of the remedy has succeeded
- * @property {(calls: Api["Call"][]) => void} [again] repeats the check after the remedy, whose calls it is told
+ * @property {(calls: Api["Call"][]) => void} [again] repeats the check after the remedy, or after its undoing, whose
+ *   calls it is told
  * @property {Api["AnsweringNode"] | null} [there] another node answered: the calls are for its instance, so they are
  *   shown and not sent
  */
 import { call, Problem } from "./api.js";
-import { ticking } from "./asking.js";
-import { announce, byId, h, icon, plural, problemNote } from "./dom.js";
+import { h, plural } from "./dom.js";
 import { withNames } from "./names.js";
 import { planButton, planning } from "./plan.js";
 import { limit } from "./role.js";
+import { callLine, confirmed, sent } from "./sending.js";
+import { inverseOf, offerUndo } from "./undo.js";
 
 const SEVERITIES = { blocking: "Blocks it", warning: "Warning", info: "Good to know" };
 /** @type {Promise<Api["Explanation"][]> | null} */
@@ -66,6 +68,7 @@ function remedy(found, compose, { onFixed, again, there }) {
     if (!(await confirmed(found))) return;
     button.disabled = true;
     planning.emit("change", []);
+    const undo = await inverseOf(found);
     const done = await sent(found.calls, outcome);
     button.disabled = false;
     if (!done) return;
@@ -73,79 +76,18 @@ function remedy(found, compose, { onFixed, again, there }) {
     asks?.remove();
     outcome.tabIndex = -1;
     outcome.focus();
-    onFixed?.();
-    again?.(found.calls);
+    const tell = (/** @type {Api["Call"][]} */ made) => {
+      onFixed?.();
+      again?.(made);
+    };
+    offerUndo(found, undo, () => tell(undo));
+    tell(found.calls);
   });
   return h("div", { class: "remedy" },
     h("p", {}, h("strong", {}, "Remedy: "), found.summary),
     found.commands.length > 0 && h("pre", { tabindex: "0", "aria-label": "Commands for the engine’s host" }, found.commands.join("\n")),
     calls > 0 && there && [h("p", { class: "quiet" }, `${plural(calls, "call")} for the instance on ${there.hostname}, ${there.instance}. Send them there: this instance serves another engine.`), h("ol", { class: "calls" }, found.calls.map(callLine))],
     calls > 0 && !there && [h("p", { class: "row" }, button, asks), limit(button, found.calls), plan], outcome, compose?.lines && composeNote(compose));
-}
-
-/**
- * JSON with one line for each field of the body.
- * @param {Record<string, unknown>} body
- */
-function brief(body) {
-  const lines = Object.entries(body).map(([name, value]) => `  ${JSON.stringify(name)}: ${JSON.stringify(value)}`);
-  return lines.length > 1 ? `{\n${lines.join(",\n")}\n}` : JSON.stringify(body);
-}
-
-/** @param {Api["Call"]} call */
-function callLine({ method, path, body }) {
-  return h("li", {}, h("code", {}, h("b", {}, method), ` ${path}`), body && Object.keys(body).length > 0 && h("pre", { tabindex: "0", "aria-label": "Body" }, brief(body)));
-}
-
-/**
- * Ask the person before anything is changed.
- * @param {{summary: string, calls: Api["Call"][]}} what
- * @param {string} [title]
- * @returns {Promise<boolean>}
- */
-export function confirmed({ summary, calls }, title = "Send these calls?") {
-  const dialog = byId("confirm", HTMLDialogElement);
-  dialog.replaceChildren(h("form", { method: "dialog" },
-    h("h2", { id: "confirm-title" }, title), h("p", {}, summary), h("ol", { class: "calls" }, calls.map(callLine)),
-    h("p", { class: "row end" }, h("button", { value: "no" }, "Cancel"), h("button", { value: "yes", class: "primary", autofocus: true }, `Send ${plural(calls.length, "call")}`))));
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((answer) => {
-    dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true });
-  });
-}
-
-/**
- * Send calls one after another, and show how long each takes and its result. Stops at the first that fails, and returns
- * false then.
- * @param {Api["Call"][]} calls
- * @param {HTMLElement} outcome
- */
-export async function sent(calls, outcome) {
-  const list = h("ul", { class: "sent" });
-  outcome.replaceChildren(list);
-  for (const { method, path, body } of calls) {
-    const clock = h("span", { class: "clock", "aria-hidden": "true" });
-    const end = ticking(clock);
-    const line = h("li", { class: "waiting" }, h("code", {}, `${method} ${path}`), " ", clock);
-    list.append(line);
-    try {
-      await call(method, path, body);
-      line.className = "";
-      line.prepend(icon("reachable"));
-    } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      line.className = "failed";
-      line.prepend(icon("unreachable"));
-      outcome.append(problemNote(problem));
-      return false;
-    } finally {
-      end();
-      clock.remove();
-    }
-  }
-  announce("Done.");
-  return true;
 }
 
 /**

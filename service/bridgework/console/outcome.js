@@ -68,7 +68,7 @@ const causeOf = ({ verdict, findings: [first] }) => (verdict !== "reachable" && 
  * @param {Ends} asked
  * @param {Api["CheckResult"]} result
  * @param {{body: Question, again: (calls: Api["Call"][]) => void, onFixed: () => void, after: Api["Call"][]}} options
- *   `body`: the question, with names; `after`: the calls of a remedy that were sent before the question was asked again
+ *   `body`: the question, with names; `after`: the calls that were sent before the question was asked again
  * @returns {Child[]}
  */
 export function outcomeView(asked, result, { body, again, onFixed, after }) {
@@ -78,7 +78,7 @@ export function outcomeView(asked, result, { body, again, onFixed, after }) {
   const more = { again, onFixed, there };
   const rest = findings.filter((finding) => finding !== cause);
   return [
-    after.length > 0 && h("p", { class: "quiet after" }, `Asked again after the remedy: ${after.map(({ method, path }) => `${method} ${path}`).join(", ")}.`),
+    after.length > 0 && h("p", { class: "quiet after" }, `Asked again after ${after.map(({ method, path }) => `${method} ${path}`).join(", ")}.`),
     h("article", { class: `answer ${verdict}`, ...(cause && { "data-code": cause.code }) },
       h("h3", { class: `verdict ${verdict}`, tabindex: "-1" }, icon(verdict), h("span", {}, cause ? [h("b", {}, cause.message), " ", h("small", {}, said)] : said)),
       cause && findingBody(cause, more)),

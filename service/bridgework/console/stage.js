@@ -1,7 +1,7 @@
 /** If fewer than two containers run, the page offers to create the two of the tutorial, so that there is something to check. */
 import { h, replace } from "./dom.js";
-import { confirmed, sent } from "./findings.js";
 import { limit } from "./role.js";
+import { confirmed, sent } from "./sending.js";
 
 /**
  * @param {string} name
