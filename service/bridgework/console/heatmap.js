@@ -8,6 +8,7 @@
  */
 import { CAUSES } from "./causes.js";
 import { Emitter, h, milliseconds, within } from "./dom.js";
+import { compare } from "./model.js";
 
 /** @type {Record<string, string>} */
 const GLYPHS = { reachable: "✓", unreachable: "✗", inconclusive: "?", self: "·" };
@@ -55,7 +56,7 @@ export class HeatMap extends Emitter {
    */
   begin(containers) {
     const sorted = containers.map((one, index) => ({ ...one, index }))
-      .sort((a, b) => a.home.localeCompare(b.home) || a.name.localeCompare(b.name, "en", { numeric: true }));
+      .sort((a, b) => a.home.localeCompare(b.home) || compare(a, b));
     this.#things = sorted;
     this.#order = [];
     sorted.forEach((one, at) => { this.#order[one.index] = at; });

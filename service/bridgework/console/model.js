@@ -144,12 +144,15 @@ export function signature(graph, id) {
   return JSON.stringify([own, graph.edges.filter((edge) => edge.source === id || edge.target === id)]);
 }
 
+/** Made once: localeCompare with options makes one for each comparison. */
+const { compare: inOrder } = new Intl.Collator("en", { numeric: true });
+
 /**
  * The order of names, in which `web2` comes before `web10`.
  * @param {{name: string}} a
  * @param {{name: string}} b
  */
-export const compare = (a, b) => a.name.localeCompare(b.name, "en", { numeric: true });
+export const compare = (a, b) => inOrder(a.name, b.name);
 
 /**
  * `backend · bridge · 172.18.0.0/16`; parts that are empty are left out.
