@@ -155,6 +155,18 @@ def test_br_netfilter_switches_ipv6_that_is_translated_back_into_its_bridge(filt
     assert codes(prediction) == expected
 
 
+@pytest.mark.parametrize(("mode", "version", "port", "expected"), [
+    ("routed", (28, 5), 8080, ["gateway-mode-routed"]),
+    ("routed", (28, 5), 80, []),  # which a rule of others opens
+    ("routed", (26, 1), 8080, []),
+    ("nat", (28, 5), 8080, []),
+])  # fmt: skip
+def test_what_a_routed_network_lets_in_is_told_where_the_rules_were_read(mode, version, port, expected):
+    back = replace(BACK, options={f"{OPTION}gateway_mode_ipv4": mode})
+    passed = asked(ask(ONE, WEB, "tcp", port), firewall(PLAIN), world(FRONT, back, ONE, WEB), engine_version=version)
+    assert (passed.verdict, codes(passed)) == (Verdict.REACHABLE, expected)
+
+
 def test_an_address_of_the_host_is_told_by_its_interfaces():
     link = Interface(2, "eth0", "device", None, 1500, "up", (), (InterfaceAddress("192.0.2.9", 24, "ipv4", "global"),))
     host = HostObservation(Observation(1, interfaces=(link,)))

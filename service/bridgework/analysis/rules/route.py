@@ -31,7 +31,7 @@ from bridgework.analysis.rules.base import (
     unseen,
 )
 from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped, routed_is_open
-from bridgework.analysis.rules.simulated import is_forwarded, options_explain
+from bridgework.analysis.rules.simulated import Fate, fate_of, is_forwarded, options_explain
 from bridgework.explanations import remedies
 from bridgework.model.checks import ContainerDestination, Finding, Severity
 from bridgework.model.errors import Remedy
@@ -133,6 +133,13 @@ def _between_bridges(situation: Situation, candidate: Candidate, network: Networ
     # The packet passes, or what stops it is not the engine's: no option matters (``in_force`` names the rule).
     elif not options_explain(situation):
         yield from _unguarded(situation, candidate, network)
+        # Where this mode lets the packet pass, say that others reach the port there too.
+        if (
+            (mode == "routed" and guarded and routed_is_open(situation.observations))
+            and (candidate.attachment is not None and not network.internal and fate_of(situation) is Fate.PASSES)
+            and _routed_lets_in(situation, network, candidate.attachment)
+        ):
+            yield _open_by_route(candidate, network)
     # Only IPv6 can be unknown: every engine writes IPv4 rules unless it is told not to (``Observations.guards``).
     elif guarded is None:
         yield unseen(HOST, "It is not known whether the engine isolates IPv6 networks from each other (ip6tables).")
@@ -150,19 +157,29 @@ def _between_bridges(situation: Situation, candidate: Candidate, network: Networ
         yield _apart(situation, candidate, network)
 
 
+def _routed_lets_in(situation: Situation, network: Network, holder: Attachment) -> bool:
+    # A ping has no transport and always passes.
+    port = situation.port
+    return situation.transport is None or (port is not None and _opens(situation, holder, network, port))
+
+
+def _open_by_route(candidate: Candidate, network: Network) -> Finding:
+    message = (
+        f"{network.name} is routed: its containers' published ports are open at their own addresses, "
+        f"such as {candidate.address}."
+    )
+    return finding("gateway-mode-routed", of_network(network), message)
+
+
 def _into_routed(situation: Situation, candidate: Candidate, network: Network, holder: Attachment) -> Findings:
     """Find what a routed network refuses.
 
     It accepts pings, and the published ports of its containers at the containers' own addresses.
     """
     port = situation.port
-    # A ping has no transport and always passes. Without a port nothing is said.
-    if situation.transport is None or (port is not None and _opens(situation, holder, network, port)):
-        message = (
-            f"{network.name} is routed: its containers' published ports are open at their own addresses, "
-            f"such as {candidate.address}."
-        )
-        yield finding("gateway-mode-routed", of_network(network), message)
+    if _routed_lets_in(situation, network, holder):
+        yield _open_by_route(candidate, network)
+    # Without a port nothing is said.
     elif port is not None:
         message = (
             f"{network.name} is routed: from other networks only pings and published ports pass, "
