@@ -179,6 +179,21 @@ def test_a_gateway_priority_needs_docker_28(api, api_version):
 
 
 @pytest.mark.usefixtures("lan")
+def test_the_default_route_beside_a_priority_is_foreseen(api, api_version):
+    """Docker 28 prefers the network of both families to a higher priority, and later versions do not."""
+    if api_version < DOCKER_28:
+        return  # it has no priority
+    api.post("/v1/networks", {"name": "four"}, status=201)
+    places = [{"network": "lan"}, {"network": "four", "gateway_priority": 1}]
+    api.post("/v1/containers", container("guest", networks=places), status=201)
+    routes = api.get("/v1/containers/guest/routes")["items"]
+    leaves = next(route["gateway"] for route in routes if route["destination"] == "0.0.0.0/0")
+    host = {"source": {"container": "guest"}, "destination": {"host": True}, "protocol": "icmp", "ip_version": "4"}
+    path = api.post("/v1/connectivity/checks", host, status=200)["predicted"]["path"]
+    assert [hop["name"] for hop in path if hop["kind"] == "routing"] == [leaves]
+
+
+@pytest.mark.usefixtures("lan")
 def test_link_local_addresses_of_either_family(api):
     api.post("/v1/networks", {"name": "four"}, status=201)
     run(api, "guest")
