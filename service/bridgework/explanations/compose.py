@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bridgework.model.actions import Connect, CreateNetwork, DeleteNetwork, Disconnect
 from bridgework.model.checks import ComposePart, Finding
@@ -19,6 +19,7 @@ from bridgework.model.create_specs import NetworkSpec
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Snapshot
 
+_T = TypeVar("_T")
 PROJECT, SERVICE, NETWORK = (f"com.docker.compose.{name}" for name in ("project", "service", "network"))
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _LIKE_A_CONSTANT = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
@@ -73,7 +74,7 @@ class _Changes:
                 self._delete(action)
 
     def _move(self, action: Connect | Disconnect, created: Mapping[str, NetworkSpec]) -> None:
-        container = _first(self._snapshot.containers, action.container)
+        container = _first(self._snapshot.containers_by_id, self._snapshot.containers_by_name, action.container)
         if container is None or PROJECT not in container.labels or SERVICE not in container.labels:
             return
         self.labels, self.undone = container.labels, True
@@ -96,14 +97,14 @@ class _Changes:
         if name in created:
             self._networks[name] = _declared(created[name])
             return name
-        network = _first(self._snapshot.networks, name)
+        network = _first(self._snapshot.networks_by_id, self._snapshot.networks_by_name, name)
         if network is not None and network.labels.get(PROJECT) == project and NETWORK in network.labels:
             return str(network.labels[NETWORK])
         self._networks[name] = {"external": True}
         return name
 
     def _delete(self, action: DeleteNetwork) -> None:
-        network = _first(self._snapshot.networks, action.network)
+        network = _first(self._snapshot.networks_by_id, self._snapshot.networks_by_name, action.network)
         if network is not None and PROJECT in network.labels:
             self.labels, self.undone = network.labels, True
             self._left.append(f"# Remove the network {network.labels.get(NETWORK, network.name)}.")
@@ -118,8 +119,8 @@ class _Changes:
         return "".join(f"{line}\n" for line in dict.fromkeys(self._left)) + _yaml(parts)
 
 
-def _first(things: Iterable[Any], reference: str) -> Any:
-    return next((one for one in things if reference in {one.name, one.id}), None)
+def _first(by_id: Mapping[str, _T], by_name: Mapping[str, Sequence[_T]], reference: str) -> _T | None:
+    return by_id.get(reference) or next(iter(by_name.get(reference, ())), None)
 
 
 def _declared(spec: NetworkSpec) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 from bridgework.analysis.attachment import Attachment, EngineState
 from bridgework.analysis.candidate_addresses import CandidateAddresses
@@ -32,6 +33,7 @@ __all__ = [
     "finding",
     "of_container",
     "of_network",
+    "once_for_each",
     "unseen",
 ]
 
@@ -42,6 +44,7 @@ _SEE_MORE = Remedy(
 )
 
 Findings = Iterator[Finding]
+_Derived = TypeVar("_Derived")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,23 @@ class Situation:
     def observed(self, attachment: Attachment) -> Observation | None:
         """Return what was observed in the namespace."""
         return observed(self.observations, attachment)
+
+
+def once_for_each(derive: Callable[[Situation], _Derived]) -> Callable[[Situation], _Derived]:
+    """Derive something once for each situation: several rules ask for it, one after another."""
+    # Only the newest is kept, in one attribute without a lock: two threads may derive the same, with the same result.
+    newest: list[tuple[Situation, _Derived] | None] = [None]
+
+    @wraps(derive)
+    def kept(situation: Situation) -> _Derived:
+        last = newest[0]
+        if last is not None and last[0] is situation:
+            return last[1]
+        found = derive(situation)
+        newest[0] = (situation, found)
+        return found
+
+    return kept
 
 
 class Step(IntEnum):

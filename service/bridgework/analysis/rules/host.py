@@ -22,6 +22,7 @@ from bridgework.analysis.rules.base import (
     finding,
     members,
     of_network,
+    once_for_each,
     unseen,
 )
 from bridgework.analysis.rules.listener import is_loopback, matching, sockets_of, unserved
@@ -91,6 +92,7 @@ def asks_the_host(situation: Situation) -> bool:
     return situation.candidate is not None and situation.candidate.is_host and situation.transport is not None
 
 
+@once_for_each
 def publication(situation: Situation) -> Publication | None:
     """Return the published port that the packet arrives at, if there is one."""
     candidate, transport = situation.candidate, situation.transport

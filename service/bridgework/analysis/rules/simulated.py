@@ -13,7 +13,7 @@ from enum import StrEnum
 from bridgework.analysis.attachment import IPV4, IPV6, parsed, version_of
 from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, HostRoutes, owner_of, ruleset_of_host
 from bridgework.analysis.routing import Candidate, Way
-from bridgework.analysis.rules.base import Situation
+from bridgework.analysis.rules.base import Situation, once_for_each
 from bridgework.firewall import simulate
 from bridgework.firewall.ruleset import DNAT, Packet, Ruleset
 from bridgework.firewall.simulate import Outcome, Step
@@ -67,23 +67,13 @@ class _Kept:
     routes: dict[frozenset[str], HostRoutes] = field(default_factory=dict)
 
 
-# One attribute each and no lock: two threads may walk the same packet, and both get the same result.
+# One attribute and no lock: two threads may walk the same packet, and both get the same result.
 _LAST: list[_Kept | None] = [None]
-_NEWEST: list[tuple[Situation, Walked | None] | None] = [None]
 
 
+@once_for_each
 def walk_of(situation: Situation) -> Walked | None:
     """Return the way through the host's firewall; ``None`` where no rules were observed or none apply."""
-    # Several rules ask about one situation, one after another.
-    newest = _NEWEST[0]
-    if newest is not None and newest[0] is situation:
-        return newest[1]
-    found = _walk_of(situation)
-    _NEWEST[0] = (situation, found)
-    return found
-
-
-def _walk_of(situation: Situation) -> Walked | None:
     candidate, rules = situation.candidate, situation.observations.firewall
     if candidate is None or rules is None or not _passes_the_host(situation, candidate):
         return None
