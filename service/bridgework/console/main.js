@@ -6,18 +6,19 @@
  * @import { Graph, Model, Thing } from "./model.js"
  * @import { State } from "./status.js"
  */
-import { call, Problem, session, token } from "./api.js";
+import { Problem, session, token } from "./api.js";
 import { Check } from "./check.js";
 import { Diagnostics } from "./diagnostics.js";
-import { byId, plural } from "./dom.js";
+import { byId } from "./dom.js";
 import { ask, entrance } from "./entry.js";
 import { Explore } from "./explore.js";
 import { Exposure } from "./exposure.js";
+import { nameEngine, summarise } from "./heading.js";
 import { Inside } from "./inside.js";
 import { linked, relink } from "./link.js";
 import { Live } from "./live.js";
 import { Matrix } from "./matrix.js";
-import { HOST, isDrawn, read, signature } from "./model.js";
+import { HOST, read, signature } from "./model.js";
 import { know, naming } from "./names.js";
 import { Picture } from "./picture.js";
 import { planning } from "./plan.js";
@@ -105,9 +106,7 @@ function follow(found) {
 /** Show what can be checked, on this engine and on other nodes. */
 function offer() {
   if (!model || !whole) return;
-  const networks = model.networks.filter(isDrawn);
-  const there = model.elsewhere.size ? ` · ${model.elsewhere.size.toLocaleString("en")} on other nodes` : "";
-  byId("summary").textContent = `${plural(networks.length, "network")} · ${plural(model.containers.length, "container")}, ${model.containers.filter((one) => one.running).length} running${there}`;
+  summarise(model);
   check.update(whole);
   matrix.update(model, projects.value);
   exposure.update(model, projects.value);
@@ -178,19 +177,14 @@ async function enter() {
   try {
     await introduce();
     byId("leave").hidden = false;
-    /** @type {Api["Engine"]} */
-    const engine = await call("GET", "/v1/engine");
-    byId("engine").textContent = `Docker ${engine.version} on ${engine.name}`;
-    byId("engine").title = `API ${engine.api_version}, ${engine.operating_system}. Checks: ${engine.probe_runner.reason}`;
-    byId("runner").textContent = { namespace: "checks run inside each container’s namespace", sidecar: "checks run in a helper container", unavailable: "checks cannot run" }[engine.probe_runner.kind];
+    await nameEngine();
     live = new Live(showGraph, showState);
     swarm = new Swarm(showOthers);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    if (problem.status !== 401) {
-      showState("lost", problem);
-      setTimeout(enter, RETRY_MS);
-    }
+    if (problem.status === 401) return;
+    showState("lost", problem);
+    setTimeout(enter, RETRY_MS);
   }
 }
 
@@ -198,8 +192,7 @@ async function enter() {
 function leave(words) {
   live?.end();
   swarm?.end();
-  live = null;
-  swarm = null;
+  [live, swarm] = [null, null];
   token.forget();
   ask(words);
 }
@@ -211,10 +204,6 @@ projects.addEventListener("change", () => {
   if (!graph) return;
   showGraph(graph, true);
   picture.arrange();
-});
-byId("jump").addEventListener("click", (event) => {
-  event.preventDefault(); // the address holds what is asked, not a place on the page
-  byId("view-tabs").querySelector("button")?.focus();
 });
 views.show("view-picture");
 panels.show("panel-check");
