@@ -149,8 +149,7 @@ const { compare: inOrder } = new Intl.Collator("en", { numeric: true });
 
 /**
  * The order of names, in which `web2` comes before `web10`.
- * @param {{name: string}} a
- * @param {{name: string}} b
+ * @type {(a: {name: string}, b: {name: string}) => number}
  */
 export const compare = (a, b) => inOrder(a.name, b.name);
 
