@@ -229,6 +229,20 @@ def test_a_line_that_the_dump_before_had_is_not_read_again():
     assert reader.tables_of(lines[1])[0] is not again[0]
 
 
+def test_readings_at_once_give_each_its_own_tables():
+    a, b = (json.dumps({"nftables": [{"table": {"family": "inet", "name": name}}]}) for name in ("a", "b"))
+
+    class Interrupted(Reader):
+        """Another thread reads b as soon as this one has kept a."""
+
+        def __setattr__(self, name, value):
+            super().__setattr__(name, value)
+            if a in value:
+                assert [table.name for table in self.tables_of(b)] == ["b"]
+
+    assert [table.name for table in Interrupted().tables_of(a)] == ["a"]
+
+
 def test_the_tables_of_iptables_are_left_to_iptables_save():
     assert native([{"drop": None}], table="filter", hook="forward") != ()  # a base chain with another name
     objects = [
