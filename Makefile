@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help run demo unit test test-all test-engines check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench
 PYTHON := .venv/bin/python
+# Python keeps what it compiled, whatever the caller set: else each process of the tests rewrites the assertions of each
+# test file again (5 s for the unit tests), and each service that a test starts compiles its own code.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -13,11 +16,13 @@ demo: ## Find and fix five typical faults on a private engine, which is removed 
 	@scripts/bootstrap
 	@$(PYTHON) -m tools.demo
 
-# Tests wait more than they compute, so there are more processes than processors; each has an engine of its own.
+# Tests wait a part of their time, so there are more processes than processors; those with an engine wait most, and
+# each process has an engine of its own.
 PROCESSES := $(shell expr 2 '*' $$(nproc))
+UNIT_PROCESSES := $(shell expr 1 + $$(nproc))
 IN_PARALLEL := --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 unit: dev ## Run the tests that need neither root nor an engine
-	@$(PYTHON) -m pytest -n logical $(COVERAGE) $(if $(ARGS),$(ARGS),tests/unit)
+	@$(PYTHON) -m pytest -n $(UNIT_PROCESSES) $(COVERAGE) $(if $(ARGS),$(ARGS),tests/unit)
 
 test: dev test-packages ## Run the unit tests and, as root, the tests of the main paths on engines that they start themselves
 ifdef ARGS

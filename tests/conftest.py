@@ -13,11 +13,16 @@ from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import TOKENS, Client, entry, names_of_everything, sweep_up
-from tests.support.engine import ENGINE_PROGRAMS, left_behind
+from tests.support.engine import ENGINE_PROGRAMS, folder_in_memory, left_behind
 from tests.support.spec_validator import pytest_sessionfinish, pytest_testnodedown, watch_clients
 from tools.engine import PrivateEngine, ask
 
 __all__ = ["pytest_sessionfinish", "pytest_testnodedown"]
+
+# A container's start runs six programs written in Go; without garbage collection below 256 MiB each, and with the
+# engine's data in memory, it takes 15 % less processor time (200 and 170 ms measured).
+os.environ.setdefault("GOGC", "off")
+os.environ.setdefault("GOMEMLIMIT", "256MiB")
 
 QUICK = ("tests/unit/", "tests/engine/")
 
@@ -67,7 +72,7 @@ def _services_do_not_see_the_tests_own_setting():
 @pytest.fixture(scope="session")
 def engine():
     """A real engine of the tests' own."""
-    directory = Path(tempfile.mkdtemp(prefix="bridgework-tests-"))
+    directory = Path(tempfile.mkdtemp(prefix="bridgework-tests-", dir=folder_in_memory()))
     try:
         name = f"bridgework-tests-{os.getpid()}"
         with PrivateEngine(directory / "engine", name, programs=ENGINE_PROGRAMS) as made:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,6 +16,13 @@ def release():
     told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     major, minor = re.search(r"version (\d+)\.(\d+)", told).groups()
     return int(major), int(minor)
+
+
+def folder_in_memory():
+    """A folder whose files are in memory; ``None`` where it is too small for engines or runs no programs."""
+    folder = Path("/dev/shm")  # noqa: S108 (only the place; the folder made in it is named at random)
+    usable = folder.is_dir() and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+    return folder if usable and shutil.disk_usage(folder).free > 2 * 2**30 else None
 
 
 def in_namespace(engine, *command):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import replace
 
@@ -21,6 +22,8 @@ HOSTED = container("hosted", network_mode="host")
 SNAPSHOT = world(*NETS, *MANY, BOTH, HOSTED)
 EVERY = [*MANY, BOTH, HOSTED]
 LISTENING = [(one, listening("0.0.0.0:80")) for one in EVERY]
+# `make check` names a profile of hypothesis, and tries every seed.
+SEEDS = range(60 if os.environ.get("HYPOTHESIS_PROFILE") else 15)
 SWITCHES = (("net.bridge.bridge-nf-call-iptables", "1"),)
 
 
@@ -122,7 +125,7 @@ FOREIGN = (
 )
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_random_rules_of_others_are_told_apart(seed):
     chance = random.Random(seed)
 
@@ -159,7 +162,7 @@ KINDS = {
 ENDS = ("src", "dst", "src,dst", "dst,src", "dst,dst", "src,dst,dst", "dst,dst,src")
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_random_sets_of_ipset_are_told_apart(seed):
     chance = random.Random(seed)
 
