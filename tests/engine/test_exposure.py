@@ -14,7 +14,7 @@ import pytest
 from tests.engines.conftest import engine_with
 from tests.support.api import run
 from tests.support.engine import ENGINE_PROGRAMS
-from tests.support.neighbour import HOST_ADDRESS, HOST_ADDRESS6, LINK, connect_command, neighbour_of
+from tests.support.neighbour import HOST_ADDRESS, HOST_ADDRESS6, LINK, answers_from, neighbour_of
 from tests.support.raw_engine import Raw
 from tools.engine import wait_until
 
@@ -103,13 +103,12 @@ def key(row):
 
 def is_open(here, row):
     """Whether a connection from the place of the row succeeds."""
-    command = connect_command(row["address"], row["port"], row["protocol"])
     kind, name = row["origin"]["kind"], row["origin"]["name"]
     if kind == "lan":
-        return here.neighbour.inside(*command, check=False).returncode == 0
-    place = here.engine.namespace if kind == "host" else f"/proc/{pids(here)[f'guest-{name}']}/ns/net"
-    done = subprocess.run(["nsenter", f"--net={place}", "--", *command], capture_output=True, check=False)
-    return done.returncode == 0
+        place = here.neighbour.path
+    else:
+        place = here.engine.namespace if kind == "host" else f"/proc/{here.pids[f'guest-{name}']}/ns/net"
+    return answers_from(place, row["address"], row["port"], row["protocol"])
 
 
 def pids(here):
@@ -135,6 +134,7 @@ def compared(here):
         row["origin"]["kind"] == "network" and row["address"].startswith("127."))]  # fmt: skip
     # A kernel answers for a new IPv6 address only once it found no duplicate of it.
     assert wait_until(lambda: not tentative(here), 10)
+    here.pids = pids(here)
     with ThreadPoolExecutor(16) as threads:
         measured = list(threads.map(lambda row: is_open(here, row), tried))
     wrong = [

@@ -1,31 +1,34 @@
 """A neighbour of an engine's host on its LAN: a namespace one link away, from which ports are tried for real."""
 
 import contextlib
+import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridgework.probes.kernel.setns import run_inside
+
 LINK, HOST_ADDRESS, ADDRESS = "up0", "192.0.2.1", "192.0.2.2"
 HOST_ADDRESS6, ADDRESS6 = "2001:db8:99::1", "2001:db8:99::2"
-_CONNECT = """
-import socket, sys
-kind = socket.SOCK_STREAM if sys.argv[3] == "tcp" else socket.SOCK_DGRAM
-family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
-with socket.socket(family, kind) as sock:
-    sock.settimeout(float(sys.argv[4]))
-    try:
-        sock.connect((sys.argv[1], int(sys.argv[2])))
-        # A socket that only holds the port, as the engine's does without docker-proxy, takes a connection too.
-        sock.send(b"GET / HTTP/1.0\\r\\n\\r\\n")
-        sys.exit(not sock.recv(100))
-    except OSError:
-        sys.exit(1)
-"""
 
 
-def connect_command(address, port, protocol="tcp", wait_s=0.5):
-    """The command that ends with 0 if a program answers at the address and port."""
-    return ["python3", "-c", _CONNECT, address, str(port), protocol, str(wait_s)]
+def answers_from(namespace, address, port, protocol="tcp", wait_s=0.5):
+    """Whether a program answers at the address and port, asked from the namespace of that path."""
+
+    def connect():
+        kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as sock:
+            sock.settimeout(wait_s)
+            try:
+                sock.connect((address, port))
+                # A socket that only holds the port, as the engine's does without docker-proxy, takes a connection too.
+                sock.send(b"GET / HTTP/1.0\r\n\r\n")
+                return sock.recv(100) != b""
+            except OSError:
+                return False
+
+    with Path(namespace).open("rb") as opened:
+        return run_inside(opened.fileno(), connect)
 
 
 @dataclass
@@ -34,13 +37,18 @@ class Neighbour:
 
     name: str
 
+    @property
+    def path(self):
+        return Path("/run/netns", self.name)
+
     def inside(self, *command, check=True):
-        path = Path("/run/netns", self.name)
-        return subprocess.run(["nsenter", f"--net={path}", "--", *command], capture_output=True, text=True, check=check)
+        return subprocess.run(
+            ["nsenter", f"--net={self.path}", "--", *command], capture_output=True, text=True, check=check
+        )
 
     def reaches(self, address, port, protocol="tcp", wait_s=0.5):
         """Whether a program answers there."""
-        return self.inside(*connect_command(address, port, protocol, wait_s), check=False).returncode == 0
+        return answers_from(self.path, address, port, protocol, wait_s)
 
     def route(self, destination, via=HOST_ADDRESS):
         self.inside("ip", "route", "replace", destination, "via", via)
