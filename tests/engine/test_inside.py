@@ -4,7 +4,6 @@ import ipaddress
 import json
 import re
 import subprocess
-import time
 
 import pytest
 
@@ -22,16 +21,6 @@ def inside(api, name, view="interfaces"):
 
 def by_name(items):
     return {item["name"]: item for item in items}
-
-
-def run_listening(api, name, **fields):
-    """A running container, once its command listens: that takes it a moment."""
-    made = run(api, name, **fields)
-    end = time.monotonic() + 10
-    while not [sock for sock in inside(api, name, "sockets") if sock["process"]]:
-        assert time.monotonic() < end, "nothing listens"
-        time.sleep(0.05)
-    return made
 
 
 def host_links(api):
@@ -200,19 +189,19 @@ def test_the_default_bridge_has_no_names_of_others(api):
 
 
 def test_sockets_of_a_web_server(api):
-    run_listening(api, "web", command=HTTPD)
+    run(api, "web", command=HTTPD)
     (sock,) = [sock for sock in inside(api, "web", "sockets") if sock["port"] == 8080]
     assert (sock["protocol"], sock["family"], sock["address"]) == ("tcp", "ipv6", "::")
     assert sock["process"] == "httpd"
     assert sock["pid"] > 0
-    run_listening(api, "shy", command=["httpd", "-f", "-p", "127.0.0.1:9090"])
+    run(api, "shy", command=["httpd", "-f", "-p", "127.0.0.1:9090"])
     (sock,) = inside(api, "shy", "sockets")
     assert (sock["address"], sock["port"]) == ("127.0.0.1", 9090)
 
 
 def test_ports_say_whether_anything_listens(api):
     published = [{"container_port": port, "host_port": port + 10000} for port in (8080, 8443)]
-    run_listening(api, "web", command=HTTPD, published_ports=published)
+    run(api, "web", command=HTTPD, published_ports=published)
     run(api, "sharer", network_mode="container:web")
     found = {port["container_port"]: port for port in inside(api, "web", "ports")}
     assert {number: port["listening"] for number, port in found.items()} == {8080: True, 8443: False}

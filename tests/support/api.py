@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 
 from flask.testing import FlaskClient
 
 from tests.support.spec_validator import validate
+from tools.engine import wait_until
 
 TOKENS = {
     "admin": ("admin", None),
@@ -97,8 +99,15 @@ def container(name, *, command=("sleep", "600"), **fields):
 
 
 def run(api, name, **fields):
-    """A running container."""
-    return api.post("/v1/containers", container(name, **fields), status=201)
+    """A running container, once the web servers of its command listen: that takes them a moment."""
+    made = api.post("/v1/containers", container(name, **fields), status=201)
+    served = re.findall(r"httpd (?:-f )?-p (?:\S+:)?(\d+)", " ".join(fields.get("command", ())))
+    assert wait_until(lambda: not served or _listens(api, made["id"], {int(port) for port in served}), 30), "no server"
+    return made
+
+
+def _listens(api, container_id, ports):
+    return ports <= {sock["port"] for sock in api.get(f"/v1/containers/{container_id}/sockets")["items"]}
 
 
 def check(api, source, destination, **fields):
