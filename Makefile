@@ -18,7 +18,7 @@ demo: ## Find and fix five typical faults on a private engine, which is removed 
 
 # Tests wait a part of their time, so there are more processes than processors; those with an engine wait most, and
 # each process has an engine of its own.
-PROCESSES := $(shell expr 2 '*' $$(nproc))
+PROCESSES := $(shell expr 3 '*' $$(nproc))
 UNIT_PROCESSES := $(shell expr 1 + $$(nproc))
 IN_PARALLEL := --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 unit: dev ## Run the tests that need neither root nor an engine

@@ -138,7 +138,7 @@ def test_sharing_a_network(api):
     ],
 )  # fmt: skip
 def test_what_no_container_can_be(api, fields, pointer):
-    run(api, "owner", network_mode="none")
+    create(api, "owner", network_mode="none", start=False)
     assert pointers(create(api, **{"name": "guest", **fields}, status=422)) == [pointer]
     api.call("GET", "/v1/containers/guest", status=404)
 

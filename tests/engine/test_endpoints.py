@@ -154,7 +154,7 @@ def test_an_address_taken_names_its_holder(api, raw):
 )
 @pytest.mark.usefixtures("lan")
 def test_what_no_endpoint_can_be(api, body, pointer):
-    run(api, "guest")
+    run(api, "guest", start=False)
     problem = api.put(path("guest"), body, status=422)
     assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
 
