@@ -133,6 +133,11 @@ def _read(text: str) -> tuple[tuple[Match, ...], tuple[Effect, ...]]:
             words.take()  # the chain, which is known already
         elif word == "-m":
             module = words.take()
+            # Some modules match without an option of theirs: rpfilter, socket, eui64.
+            if module == "rpfilter":
+                matches.append(_reverse_path(words))
+            elif module not in _MODULES:
+                matches.append(Match(UNKNOWN, text=f"-m {module}"))
         else:
             # Of the modules mark and connmark both have an option of this name; all other names say their module.
             option = "--connmark" if (module, word) == ("connmark", "--mark") else word
@@ -274,6 +279,23 @@ def _policy(words: _Words) -> Match:
     return Match("always" if words.take() == "none" else "never")
 
 
+_REVERSE_PATH = frozenset({"--loose", "--validmark", "--accept-local", "--invert"})
+
+
+def _reverse_path(words: _Words) -> Match:
+    options = set()
+    while words and words.words[words.at] in _REVERSE_PATH:
+        options.add(words.take())
+    # A route to the source by any interface (--loose) and the host's own addresses (--accept-local) are not modelled.
+    exact = options <= {"--validmark", "--invert"}
+    return Match("reverse-path" if exact else UNKNOWN, negated="--invert" in options, text="-m rpfilter")
+
+
+# The modules whose options are all here. Of another module its name alone becomes an unknown match.
+_MODULES = frozenset(
+    {"addrtype", "comment", "connmark", "conntrack", "icmp", "icmp6", "iprange", "limit", "mark", "multiport"}
+    | {"physdev", "policy", "sctp", "set", "state", "tcp", "udp", "udplite"}
+)
 # An option that is not in this table becomes an unknown match.
 _OPTIONS: Mapping[str, Callable[[_Words], Match]] = {
     "-s": _address("source"),

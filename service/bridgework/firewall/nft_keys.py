@@ -29,8 +29,10 @@ def key_matches(left: Json, values: list[Json], rule: Json, *, negated: bool = F
         first = (mask, values) in _FIRST_SEGMENTS
         return (*implied, Match(key, words=("syn" if first else "other",), negated=negated))
     if key == "reverse-path":
-        (exists,) = values
-        return (*implied, Match(key, negated=negated is exists))
+        # "exists", "missing", or the number 0 for missing; the name of an interface is not compared.
+        exists = {"True": True, "False": False, "0": False}.get(str(values[0]))
+        known = len(values) == 1 and exists is not None
+        return (*implied, Match(key if known else UNKNOWN, negated=negated is exists, text="fib oif"))
     ranges, words = _values(key, values)
     version = _version(values) if key in _ADDRESSES else None
     return (*implied, Match(key, ranges, words, negated, mask if key.endswith("mark") else None, version))

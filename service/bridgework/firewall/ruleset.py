@@ -339,7 +339,7 @@ _FIELDS: Mapping[str, Callable[[Match, Packet], bool | None]] = {
     "tcp-flags": _syn,
     "version": lambda m, p: _among(m, p.version),
     "set": _in_set,
-    "reverse-path": lambda _, p: p.reverse_path,
+    "reverse-path": lambda _, p: p.incoming in {None, "lo"} or p.reverse_path,  # the kernel spares what comes by lo
     "always": lambda _m, _p: True,
     "never": lambda _m, _p: False,
     UNKNOWN: lambda _m, _p: None,

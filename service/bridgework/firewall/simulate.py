@@ -238,7 +238,7 @@ def _answered(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
 def _continued(walk: Walk, delivered: Packet, sent: Packet) -> Packet:
     # A later packet is established, and NAT rules do not see it. Its addresses change where those of the first did.
     packet = replace(
-        typed(walk.routing, sent),
+        arrived(walk.routing, sent),
         state=ESTABLISHED,
         translated=delivered.translated,
         connection_mark=delivered.connection_mark,

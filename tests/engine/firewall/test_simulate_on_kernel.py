@@ -227,6 +227,10 @@ class Dice(random.Random):
             states = ["NEW", "RELATED,ESTABLISHED", "INVALID", "ESTABLISHED", "DNAT", "NEW,ESTABLISHED"]
             kinds.append(lambda: f"-m conntrack {self.maybe_not()}--ctstate {self.choice(states)}")
             kinds.append(lambda: f"-m conntrack --ctdir {self.choice(['ORIGINAL', 'REPLY'])}")
+        if chain == "PREROUTING" and not nat:
+            kinds.append(
+                lambda: f"-m rpfilter{self.choice(['', ' --validmark', ' --invert', ' --validmark --invert'])}"
+            )
         if chain in {"PREROUTING", "INPUT", "FORWARD"}:
             kinds.append(lambda: f"{self.maybe_not()}-i {self.choice(['br0', 'br1', 'up0', 'br+'])}")
         if chain in {"FORWARD", "OUTPUT", "POSTROUTING"}:

@@ -1,5 +1,7 @@
 """Rules as iptables-save prints them: which packets they fit, and what they do."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridgework.firewall import simulate
@@ -54,6 +56,23 @@ PING = packet("br0 icmp 10.50.0.2 10.51.0.2")
 )
 def test_which_rules_a_packet_fits(text, fits):
     assert read_rule(f"-A FORWARD {text} -j DROP".replace("  ", " ")).applies(WEB) is fits
+
+
+@pytest.mark.parametrize(
+    "text", ["-m socket", "-m eui64", "-m rpfilter --loose", "-m rpfilter --accept-local --invert"]
+)
+def test_a_module_that_matches_without_a_known_option_is_unknown(text):
+    assert read_rule(f"-A PREROUTING {text} -j DROP").applies(WEB) is None
+    assert read_rule(f"-A PREROUTING -i br1 {text} -j DROP").applies(WEB) is False
+
+
+@pytest.mark.parametrize("own", [True, False, None])
+def test_the_reverse_path_of_a_packet(own):
+    arrived = replace(WEB, reverse_path=own)
+    other = None if own is None else not own
+    for options, fits in (("", own), (" --validmark", own), (" --invert", other), (" --validmark --invert", other)):
+        assert read_rule(f"-A PREROUTING -m rpfilter{options} -j DROP").applies(arrived) is fits
+    assert read_rule("-A PREROUTING -m rpfilter -j DROP").applies(replace(arrived, incoming="lo")) is True
 
 
 @pytest.mark.parametrize(("text", "fits"), [("8", True), ("any", True), ("255/0", True), ("0/0", False)])

@@ -155,9 +155,19 @@ REVERSE_PATH = {"fib": {"result": "oif", "flags": ["saddr", "mark", "iif"]}}
 )
 def test_the_reverse_path_of_a_packet_is_the_interface_that_it_came_in_by(text, missing):
     """``fib saddr . mark . iif oif missing drop``: how firewalld filters reverse paths."""
-    for right, dropped in ((False, missing), (True, not missing)):
+    for right, dropped in ((False, missing), ("0", missing), (True, not missing)):
         outcome = simulate.forward(rule((REVERSE_PATH, right)), Host(), packet(text))
         assert outcome.verdict == ("dropped" if dropped else "accepted")
+
+
+def test_what_the_host_sends_to_itself_has_its_reverse_path():
+    outcome = simulate.output(rule((REVERSE_PATH, False)), Host(), packet("- tcp 10.50.0.1 10.50.0.1 80"))
+    assert outcome.verdict == "accepted"
+
+
+def test_the_interface_of_a_reverse_path_is_not_compared():
+    outcome = simulate.forward(rule((REVERSE_PATH, "br0")), Host(), packet("br0 tcp 10.50.0.2 10.51.0.2 80"))
+    assert outcome.verdict == "unknown"
 
 
 def test_a_reverse_path_that_is_not_known_is_not_guessed():
