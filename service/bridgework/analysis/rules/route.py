@@ -133,12 +133,7 @@ def _between_bridges(situation: Situation, candidate: Candidate, network: Networ
     # The packet passes, or what stops it is not the engine's: no option matters (``in_force`` names the rule).
     elif not options_explain(situation):
         yield from _unguarded(situation, candidate, network)
-        # Where this mode lets the packet pass, say that others reach the port there too.
-        if (
-            (mode == "routed" and guarded and routed_is_open(situation.observations))
-            and (candidate.attachment is not None and not network.internal and fate_of(situation) is Fate.PASSES)
-            and _routed_lets_in(situation, network, candidate.attachment)
-        ):
+        if fate_of(situation) is Fate.PASSES and _is_open_as_routed(situation, candidate, network):
             yield _open_by_route(candidate, network)
     # Only IPv6 can be unknown: every engine writes IPv4 rules unless it is told not to (``Observations.guards``).
     elif guarded is None:
@@ -155,6 +150,15 @@ def _between_bridges(situation: Situation, candidate: Candidate, network: Networ
         yield from _answered(situation, leaves)
     else:
         yield _apart(situation, candidate, network)
+
+
+def _is_open_as_routed(situation: Situation, candidate: Candidate, network: Network) -> bool:
+    """Return whether the gateway mode ``routed`` opens the port to other networks, as the engine applies it."""
+    seen, version = situation.observations, candidate.version
+    if gateway_mode(network, version) != "routed" or not seen.guards(version) or not routed_is_open(seen):
+        return False
+    holder = candidate.attachment
+    return holder is not None and not network.internal and _routed_lets_in(situation, network, holder)
 
 
 def _routed_lets_in(situation: Situation, network: Network, holder: Attachment) -> bool:
