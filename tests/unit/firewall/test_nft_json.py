@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridgework.firewall import simulate
+from bridgework.firewall import nft_json, simulate
 from bridgework.firewall.nft_json import tables_of
 from bridgework.firewall.ruleset import Ruleset
 from tests.unit.firewall.hosts import Host, packet
@@ -120,14 +120,21 @@ def test_what_is_not_nfts_json_is_an_error(text):
         tables_of(text)
 
 
-def rule(*matches, **fields):
-    """The tables of one rule that drops, in a chain of PREROUTING, as nft prints them."""
+def listed(*rules):
+    """These rules in a chain of PREROUTING, as nft prints them."""
     of = {"family": "inet", "table": "own"}
-    expr = [*({"match": {"op": "==", "left": left, "right": right}} for left, right in matches), {"drop": None}]
     chain = {**of, "name": "first", "type": "filter", "hook": "prerouting", "prio": 10, "policy": "accept"}
-    listed = [{"table": {"family": "inet", "name": "own"}}, {"chain": chain}]
-    listed.append({"rule": {**of, "chain": "first", "handle": 7, "expr": expr, **fields}})
-    return Ruleset(tables_of(json.dumps({"nftables": listed})))
+    things = [{"table": {"family": "inet", "name": "own"}}, {"chain": chain}]
+    return json.dumps({"nftables": [*things, *({"rule": {**of, "chain": "first", **rule}} for rule in rules)]})
+
+
+SOURCE = {"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "10.50.0.3"}}
+
+
+def rule(*matches, **fields):
+    """The tables of one rule that drops."""
+    expr = [*({"match": {"op": "==", "left": left, "right": right}} for left, right in matches), {"drop": None}]
+    return Ruleset(tables_of(listed({"handle": 7, "expr": expr, **fields})))
 
 
 @pytest.mark.parametrize(
@@ -138,6 +145,22 @@ def rule(*matches, **fields):
 def test_a_rule_about_neighbour_discovery_is_about_no_packet_of_a_check(kinds, text, verdict):
     ruleset = rule(({"payload": {"protocol": "icmpv6", "field": "type"}}, kinds))
     assert simulate.forward(ruleset, Host(), packet(text)).verdict == verdict
+
+
+@pytest.mark.parametrize("expr", [[{"match": {"op": "=="}}], [7], [{"a": 1, "b": 2}]])
+def test_a_rule_of_a_form_that_nft_does_not_document_is_unknown_and_no_accident(expr):
+    for text, verdict in (("br0 tcp 10.50.0.2 10.51.0.2 80", "unknown"), ("br0 tcp 10.50.0.3 10.51.0.2 80", "dropped")):
+        ruleset = Ruleset(tables_of(listed({"expr": [SOURCE, {"drop": None}]}, {"expr": expr})))
+        assert simulate.forward(ruleset, Host(), packet(text)).verdict == verdict
+
+
+def test_rules_are_read_when_a_packet_comes_to_their_chain(monkeypatch):
+    read = []
+    monkeypatch.setattr(nft_json, "text_of", lambda one: read.append(one["handle"]) or "")
+    (table,) = tables_of(listed({"handle": 1, "expr": [{"drop": None}]}, {"handle": 2, "expr": [{"drop": None}]}))
+    assert read == []
+    assert [rule.handle for rule in table.chains["first"].rules] == [1, 2]
+    assert (len(table.chains["first"].rules), table.chains["first"].rules[1].handle, read) == (2, 2, [1, 2])
 
 
 REVERSE_PATH = {"fib": {"result": "oif", "flags": ["saddr", "mark", "iif"]}}
