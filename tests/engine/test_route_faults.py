@@ -93,6 +93,18 @@ def test_a_policy_rule_that_leads_a_network_into_a_tunnel_is_quoted(lab):
     assert diagnosed(lab) == {}
 
 
+@proves("policy-route-diverts")
+def test_a_matrix_explains_the_pairs_that_a_policy_rule_leads_into_a_tunnel(lab):
+    run(lab.api, "agent", network_mode="host")
+    tunnel(lab, "to", subnet(lab, "front"))
+    answer = lab.api.post("/v1/connectivity/matrix", {"containers": ["agent", "web", "client"], "timeout_ms": 500})
+    found = {(one["source"]["name"], one["destination"]["name"]): one for one in answer["surprises"]}
+    assert found.keys() == {("agent", "web"), ("web", "agent")}
+    assert (found["agent", "web"]["predicted"], found["agent", "web"]["measured"]) == ("reachable", "unreachable")
+    assert "policy-route-diverts" in codes(found["agent", "web"]["findings"])
+    assert "asymmetric-routing" in codes(found["web", "agent"]["findings"])
+
+
 @proves("asymmetric-routing")
 def test_a_rule_for_packets_from_outside_is_found_by_the_diagnosis(outward, lab, engine):
     """Answers that come in by the LAN's link go into the tunnel, and nothing else does."""

@@ -70,9 +70,13 @@ class MatrixPrediction:
             asked = NameDestination(container.name)
         return Question(self._ids[source], asked, ProbeRequest(self._protocol, port=self._port))
 
+    def case(self, source: int, destination: int) -> Case:
+        """Return the case of one pair alone, by positions."""
+        return Case.within(self.state, self.question(source, destination))
+
     def prediction(self, source: int, destination: int) -> Prediction:
         """Predict one pair alone, with path and findings."""
-        return Case.within(self.state, self.question(source, destination)).predict()
+        return self.case(source, destination).predict()
 
     def verdict(self, source: int, destination: int) -> Verdict:
         """Return the verdict of one pair."""

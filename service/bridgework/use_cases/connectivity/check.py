@@ -7,7 +7,6 @@ check make the expensive observations (routes, links, the host's firewall) and p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 
 from bridgework.analysis.case import Case
@@ -28,7 +27,7 @@ from bridgework.model.observations import ListeningSocket, Observations
 from bridgework.model.peers import World
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.probe_policy import literal
-from bridgework.use_cases.connectivity.observe import Ends, observe_full, observe_quick
+from bridgework.use_cases.connectivity.observe import Ends, observe_full, observe_quick, with_kernel_routes
 from bridgework.use_cases.connectivity.path_mtu import black_hole
 from bridgework.use_cases.connectivity.trace import not_from_here, send_traced, with_trace
 from bridgework.use_cases.services import Services
@@ -53,14 +52,6 @@ def check(services: Services, snapshot: Snapshot, request: CheckRequest) -> Chec
     observed = observe_quick(services, world.snapshot, question, ends)
     case = with_kernel_routes(services, Case.of(world.snapshot, question, observed))
     return _check_traced(services, case, ends) if request.trace else _check_here(services, case, ends)
-
-
-def with_kernel_routes(services: Services, case: Case) -> Case:
-    """Ask the host's kernel for the routes of the packets, and derive the case again if they lead elsewhere."""
-    # The kernel is asked each time: its rules and routes change without a notice of the engine, and two to four
-    # questions take less time than to find out whether an earlier answer still holds.
-    routes = services.runner.routes(case.route_questions())
-    return case.with_observations(replace(case.observations, routes=routes)) if routes else case
 
 
 def _check_here(services: Services, case: Case, ends: Ends) -> CheckResult:

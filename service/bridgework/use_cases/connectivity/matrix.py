@@ -28,7 +28,13 @@ from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, Sw
 from bridgework.model.snapshot import Container, NodePlace, Reference, Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open
 from bridgework.telemetry import deadline
-from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_observations, inodes_of, look
+from bridgework.use_cases.connectivity.observe import (
+    LISTENING_PROTOCOLS,
+    base_observations,
+    inodes_of,
+    look,
+    with_kernel_routes,
+)
 from bridgework.use_cases.services import Services
 
 MAX_CONTAINERS = 1000
@@ -198,13 +204,15 @@ class MatrixRun:
         source, destination = self.chosen[row], self.chosen[column]
         reason = reasons.get(column)
         tunnel = silent_pair(self.snapshot, source, destination) if reason in UNANSWERED else ()
+        # Policy routing tells single addresses apart, so the kernel's routes are not asked for a class of pairs.
+        case = with_kernel_routes(self.services, self.prediction.case(row, column))
         return Surprise(
             source=Reference(source.id, source.name),
             destination=Reference(destination.id, destination.name),
             predicted=predicted,
             measured=measured,
             reason=reason.value if reason else None,
-            findings=(*self.prediction.prediction(row, column).findings, *tunnel),
+            findings=(*case.predict().findings, *tunnel),
         )
 
 

@@ -118,6 +118,14 @@ def base_observations(services: Services, snapshot: Snapshot, *, fresh: bool = F
     return observations_of_engine(services.engine.facts(), rules, snapshot)
 
 
+def with_kernel_routes(services: Services, case: Case) -> Case:
+    """Ask the host's kernel for the routes of the packets, and derive the case again if they lead elsewhere."""
+    # The kernel is asked each time: its rules and routes change without a notice of the engine, and two to four
+    # questions take less time than to find out whether an earlier answer still holds.
+    routes = services.runner.routes(case.route_questions())
+    return case.with_observations(replace(case.observations, routes=routes)) if routes else case
+
+
 def observe_full(services: Services, case: Case, ends: Ends) -> Observations:
     """Observe everything that can be seen of both ends and of the host."""
     snapshot, first = case.snapshot, case.observations
