@@ -12,7 +12,7 @@ LINK, HOST_ADDRESS, ADDRESS = "up0", "192.0.2.1", "192.0.2.2"
 HOST_ADDRESS6, ADDRESS6 = "2001:db8:99::1", "2001:db8:99::2"
 
 
-def answers_from(namespace, address, port, protocol="tcp", wait_s=0.5):
+def answers_from(namespace, address, port, protocol, wait_s):
     """Whether a program answers at the address and port, asked from the namespace of that path."""
 
     def connect():
@@ -46,7 +46,7 @@ class Neighbour:
             ["nsenter", f"--net={self.path}", "--", *command], capture_output=True, text=True, check=check
         )
 
-    def reaches(self, address, port, protocol="tcp", wait_s=0.5):
+    def reaches(self, address, port, protocol="tcp", wait_s=1.5):
         """Whether a program answers there."""
         return answers_from(self.path, address, port, protocol, wait_s)
 
