@@ -26,7 +26,9 @@ def configure(level: str) -> None:
     structlog.configure(
         processors=PROCESSORS,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        # Not PrintLoggerFactory: with PYTHONUNBUFFERED, print() writes the line and its end in two system calls, and a
+        # line of another worker can come between them.
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
 
