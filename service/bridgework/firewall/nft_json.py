@@ -139,7 +139,7 @@ class LazyRules(Sequence[Rule]):
 
 
 def _rules(rule: Json, named: _Sets) -> list[Rule]:
-    """Return the rule, or one rule for each element of its map; an unknown one for a form that nft's page has not."""
+    """Return the rule, or one for each element of its map; an unknown rule for a form that nft does not document."""
     try:
         return _ways(rule, named)
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -1,13 +1,16 @@
 """The Python client before a scripted server: what it sends, when it sends again, what it raises."""
 
+import inspect
 import json
 import socket
 import threading
+from typing import get_type_hints, is_typeddict
 
 import pytest
 from werkzeug.serving import make_server
 
-from bridgework.client import Client, NotBridgework, Problem, ServiceUnreachable
+from bridgework.client import Client, NotBridgework, Problem, ServiceUnreachable, documents, operations
+from bridgework.client.operations import Operations
 from bridgework.client.transport import Transport
 from tests.support.scripted_server import CLOSE, answer, problem, stream
 
@@ -244,3 +247,18 @@ def test_the_service_understands_it(make):
 
 def test_a_path_takes_any_name():
     assert Transport.path("/v1/networks/{}/endpoints/{}", "a%", "{b}") == "/v1/networks/a%25/endpoints/%7Bb%7D"
+
+
+class TestTypes:
+    """Programs that check values by annotations, such as pydantic, read the types while they run."""
+
+    def test_every_method_names_types_that_are_there(self):
+        methods = [one for one in vars(Operations).values() if inspect.isfunction(one) and one.__name__[0] != "_"]
+        hints = [get_type_hints(one, {**vars(operations), **vars(documents)}) for one in methods]
+        assert len(hints) > 50
+        assert all("return" in found for found in hints)
+
+    def test_every_document_can_be_read_field_by_field(self):
+        found = [one for one in vars(documents).values() if is_typeddict(one)]
+        assert len(found) > 100
+        assert all(get_type_hints(one) for one in found)
