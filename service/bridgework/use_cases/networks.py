@@ -118,7 +118,7 @@ def _try_to_create(actor: Actor, spec: NetworkSpec, key: RetryKey | None) -> Cre
         snapshot = services.engine.snapshot()
         again = _made_before(snapshot, spec, source, key)
         if again is None:
-            raise with_holder(services, spec, source, conflict) from conflict
+            raise with_holder(services, snapshot, spec, source, conflict) from conflict
         return Created(describe_network(snapshot, again), replayed=True)
     return Created(get_network(services.engine.snapshot(), made))
 

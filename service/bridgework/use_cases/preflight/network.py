@@ -278,9 +278,14 @@ def in_the_making(conflict: Conflict) -> bool:
     return conflict.code == "subnet-overlaps" and met["kind"] == "host-route" and met["name"].startswith("br-")
 
 
-def with_holder(services: Services, spec: NetworkSpec, source: Network | None, conflict: Conflict) -> Conflict:
-    """Add to the engine's refusal what has the name or the addresses."""
-    snapshot = services.engine.snapshot()
+def with_holder(
+    services: Services, snapshot: Snapshot, spec: NetworkSpec, source: Network | None, conflict: Conflict
+) -> Conflict:
+    """Add to the engine's refusal what has the name or the addresses.
+
+    ``snapshot`` is the one in which the caller looked for what an earlier request made. A later one could list the
+    network that was in the making then, and a retry would be refused instead of answered.
+    """
     if conflict.code == "network-name-taken":
         holder = next((n for n in snapshot.networks if n.name == spec.name), None)
         if holder is not None:
