@@ -32,31 +32,35 @@ CONSOLE = (
 
 
 def register(app: Flask) -> None:
-    """Serve the document in each of its forms at ``/``, its page at ``/docs`` and the console at ``/console``."""
-    _serve(app, PACKAGE / "published", "", REFERENCE)
-    _serve(app, PACKAGE / "docs", "/docs", REFERENCE)
-    _serve(app, PACKAGE / "console", "/console", CONSOLE)
+    """Serve the document in each of its forms at ``/``, its page at ``/docs`` and the console at ``/console``.
 
-
-def _serve(app: Flask, folder: Path, prefix: str, policy: str) -> None:
-    """Serve every file of ``folder`` below ``prefix``, and its page at ``prefix`` itself.
-
-    All files are one rule of the router: compiling one of each took 60 % of the time in which the application is made.
+    All files of a page are one rule of the router: compiling a rule for each took 60 % of the time in which the
+    application is made.
     """
-    files = _read(folder)
+    for name in _read(PACKAGE / "published"):
+        _serve(app, PACKAGE / "published", name, f"/{name}", REFERENCE)
+    for folder, policy in (("docs", REFERENCE), ("console", CONSOLE)):
+        _serve(app, PACKAGE / folder, PAGE, f"/{folder}", policy)
+        names = ",".join(f'"{name}"' for name in _read(PACKAGE / folder) if name != PAGE)
+        _serve(app, PACKAGE / folder, None, f"/{folder}/<any({names}):file>", policy)
 
-    def serve(file: str = PAGE) -> Response:
-        body, media_type, etag = files[file]
+
+def _serve(app: Flask, folder: Path, name: str | None, rule: str, policy: str) -> None:
+    """Serve one file of ``folder`` at ``rule``; without a ``name``, the one that the rule's ``file`` stands for."""
+
+    def serve(file: str) -> Response:
+        body, media_type, etag = _read(folder)[file]
         headers = {"ETag": etag, "Content-Security-Policy": policy}
         response = Response(body, content_type=media_type, headers=headers)
         return conditional(response, request.headers.get("If-None-Match"))
 
-    names = ",".join(f'"{name}"' for name in files if name != PAGE)
-    rules = {f"{prefix}/{{file}}": f"{prefix}/<any({names}):file>"}
-    if PAGE in files:
-        rules[prefix] = prefix
-    for endpoint, rule in rules.items():
-        app.add_url_rule(rule, endpoint=endpoint, view_func=serve, provide_automatic_options=False)
+    app.add_url_rule(
+        rule,
+        endpoint=rule if name else f"/{folder.name}/{{file}}",
+        view_func=serve,
+        defaults={"file": name} if name else None,
+        provide_automatic_options=False,
+    )
 
 
 @cache
