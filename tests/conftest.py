@@ -1,5 +1,6 @@
 """The fixtures that all tests share: one real engine for each process, and the service before it."""
 
+import gc
 import json
 import os
 import shutil
@@ -35,6 +36,15 @@ def pytest_collection_modifyitems(items):
             item.add_marker("slow")
     # xdist hands out whole files in this order: the largest ones first, so that no worker has one left at the end.
     items.sort(key=place_in_the_run)
+
+
+def pytest_collection_finish():
+    """Spare Python's garbage collector the tests themselves and all modules; they stay until the end.
+
+    Going through them took 23 s of the processor time of ``make test``.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def place_in_the_run(item):
