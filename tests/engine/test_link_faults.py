@@ -17,6 +17,8 @@ from tests.support.engine_versions import DOCKER_28
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 NETWORKD = Path("/usr/lib/systemd/systemd-networkd")
 HTTPD = ["httpd", "-f", "-p", "8080"]
 

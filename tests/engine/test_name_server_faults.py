@@ -17,6 +17,8 @@ from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 from tools.engine import PrivateEngine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def mounts():

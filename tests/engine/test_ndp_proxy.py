@@ -15,6 +15,8 @@ from tests.support.neighbour import ADDRESS6, LINK, neighbour_of
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 # A part of the /64 of the LAN between the host and its neighbour.
 SUBNET = "2001:db8:99:0:1::/80"
 HTTPD = ["httpd", "-f", "-p", "8080"]

@@ -13,6 +13,8 @@ from tests.support.neighbour import ADDRESS, LINK, neighbour_of
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 TUNNEL, TABLE, PRIORITY = "tun51820", "51820", 5270
 HTTPD = ["httpd", "-f", "-p", "8080"]
 

@@ -117,7 +117,7 @@ def namespace_runner():
     return NamespaceRunner(os.getpid)
 
 
-@pytest.fixture(params=["namespace", "sidecar"])
+@pytest.fixture(params=["namespace", pytest.param("sidecar", marks=pytest.mark.slow)])
 def runner(request, namespace_runner, tmp_path):
     if request.param == "namespace":
         return namespace_runner
