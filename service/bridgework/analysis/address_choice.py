@@ -8,7 +8,7 @@ address, or whose shared namespace is stale, is not tried.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bridgework.analysis.attachment import (
@@ -26,6 +26,7 @@ from bridgework.model.snapshot import Endpoint, Network
 
 # From the host, a port that is published at any address also answers at the loopback.
 HOST_LOOPBACK = "127.0.0.1"
+_HOST = "host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,20 @@ class Reach:
             if self._leads(asking, address, network_id):
                 return address
         return self._any(destination)
+
+    def rows(self, attachments: Sequence[Attachment]) -> Iterator[list[str | None]]:
+        """Yield for each attachment, as the source, the address of each as the destination (``address_of``)."""
+        elsewhere = [self._any(destination) for destination in attachments]
+        columns: dict[str, list[int]] = {}
+        for column, destination in enumerate(attachments):
+            for place in _places(destination):
+                columns.setdefault(place, []).append(column)
+        for source in attachments:
+            row = elsewhere.copy()
+            # The address depends on the source only where the two have something in common, and for the host.
+            for column in {column for place in (*_places(source), _HOST) for column in columns.get(place, ())}:
+                row[column] = self.address_of(source, attachments[column])
+            yield row
 
     def host_addresses(self, source: Attachment) -> Iterator[str]:
         """Yield the host's addresses for the source, the best first.
@@ -152,6 +167,16 @@ class Reach:
             ]
             self._elsewhere[key] = min(found)[3] if found else None
         return self._elsewhere[key]
+
+
+def _places(attachment: Attachment) -> set[str]:
+    """Return what an attachment can have in common with another: its networks, and whose namespace it is in."""
+    found = {endpoint.network_id for endpoint in attachment.endpoints}
+    if attachment.owner:
+        found.add(attachment.owner.id)
+    if attachment.is_host:
+        found.add(_HOST)
+    return found
 
 
 def talks_inside(network: Network) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.all_pairs.all_pairs import VERDICTS, predict_matrix
-from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.attachment import THE_HOST, EngineState
 from bridgework.analysis.candidate_addresses import candidate_addresses
 from bridgework.analysis.case import Case
 from bridgework.diagnosis.container_findings import findings_for
@@ -161,6 +161,16 @@ def test_a_matrix_and_a_check_try_the_same_address_and_predict_the_same(snapshot
                 [candidate.address for candidate in candidates] or [None]
             )
             assert matrix.verdict(i, j) is predict(snapshot, asked, observations).verdict
+
+
+@RELAXED
+@given(worlds.engines(modes=True))
+def test_a_row_has_the_address_of_each_pair(snapshot):
+    state = EngineState(snapshot, Observations())
+    attachments = [THE_HOST, *(state.attachment_of(one.id) for one in snapshot.containers)]
+    reach = Reach(state, (4, 6))
+    pairs = [[reach.address_of(source, destination) for destination in attachments] for source in attachments]
+    assert list(Reach(state, (4, 6)).rows(attachments)) == pairs
 
 
 @RELAXED

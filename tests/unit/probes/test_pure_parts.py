@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.matrix.neighbour_budget import TableBudget, limit_of
+from bridgework.matrix.neighbour_budget import COUNT_FRESH_S, TableBudget, limit_of
 from bridgework.matrix.rate_limiter import RateLimiter
 from bridgework.model.checks import (
     Measurement,
@@ -249,17 +249,37 @@ def test_the_budget_is_half_the_limit_and_below_the_soft_one():
 def test_a_budget_counts_others_and_frees_what_is_released():
     others = TableUsage(90, 512, 1024)
     budget = TableBudget({}, lambda: others, limit=100)
-    keys = [(0, 0, bytes([number])) for number in range(12)]
+    keys = tuple((0, 0, bytes([number])) for number in range(12))
     held = budget.reserve(keys[:8])
-    assert held == tuple(keys[:8])
+    assert held == keys[:8]
     assert budget.reserve(keys[8:11]) is None
-    assert budget.reserve(keys[:1]) == tuple(keys[:1]), "an entry that is held anyway costs nothing"
-    assert budget.reserve(keys[8:10]) == tuple(keys[8:10])
+    assert budget.reserve(keys[:1]) == keys[:1], "an entry that is held anyway costs nothing"
+    assert budget.reserve(keys[8:10]) == keys[8:10]
     budget.release(held)
     budget.release(keys[:1])
     assert not budget.idle
     budget.flush()
     assert budget.reserve(keys[10:12]) is not None
+
+
+def test_a_budget_counts_again_when_its_count_is_old_or_nothing_fits(monkeypatch):
+    now, counts = [0.0], []
+    monkeypatch.setattr("bridgework.matrix.neighbour_budget.time.monotonic", lambda: now[0])
+    budget = TableBudget({}, lambda: counts.append(now[0]) or TableUsage(0, 512, 1024), limit=100)
+
+    def one(number):
+        held = budget.reserve(((0, 0, bytes([number])),))
+        budget.release(held)
+        budget.delete_released()
+
+    for number in range(100):
+        one(number)
+    assert counts == [0.0], "only at the start"
+    one(100)
+    assert counts == [0.0, 0.0], "those that are gone stay in the sum until it is full"
+    now[0] = COUNT_FRESH_S + 0.01
+    one(101)
+    assert counts == [0.0, 0.0, now[0]]
 
 
 def test_the_pace_gives_no_more_than_its_rate(monkeypatch):

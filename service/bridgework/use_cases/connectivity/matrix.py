@@ -41,6 +41,7 @@ MAX_CONTAINERS = 1000
 MAX_SURPRISES = 200
 ALIVE_EVERY_MS = 1000
 SELF = "self"
+WORDS = tuple(verdict.value for verdict in VERDICTS)
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.HOST_UNREACHABLE})
 
 
@@ -168,7 +169,7 @@ class MatrixRun:
             self.counts[verdict] += verdicts.count(verdict.value)
 
     def _finished(self, index: int, outcomes: Sequence[SweepOutcome]) -> MatrixRow:
-        predicted = [VERDICTS[code].value for code in self.prediction.row(index)]
+        predicted = [WORDS[code] for code in self.prediction.row(index)]
         # A pair to which nothing was sent keeps the predicted verdict.
         verdicts = predicted.copy()
         rtts: list[float | None] = [None] * len(self.chosen)
@@ -281,16 +282,17 @@ def _sources(
     may = partial(host_open, state.snapshot, wanted.protocol, wanted.port)
     reach = Reach(state, (IPV4, IPV6))
     attachments = [state.attachment_of(container.id) for container in chosen]
-    for index, (container, source) in enumerate(zip(chosen, attachments, strict=True)):
+    hosts = {column for column, destination in enumerate(attachments) if destination.is_host}
+    for index, (container, addresses) in enumerate(zip(chosen, reach.rows(attachments), strict=True)):
         if not container.running or container.paused or container.node is not None:
             continue
-        targets: list[SweepTarget] = []
-        for column, (other, destination) in enumerate(zip(chosen, attachments, strict=True)):
-            if column == index:
-                continue
-            if wanted.by == "name":
-                targets.append(SweepTarget(column, name=other.name))
-            elif (address := reach.address_of(source, destination)) is not None:
-                closed = destination.is_host and not may(ip_address(address))
-                targets.append(SweepTarget(column, address=None if closed else address))
+        if wanted.by == "name":
+            targets = [SweepTarget(column, name=other.name) for column, other in enumerate(chosen) if column != index]
+        else:
+            targets = [
+                # A target with neither address nor name is not probed.
+                SweepTarget(column, address if column not in hosts or may(ip_address(address)) else None)
+                for column, address in enumerate(addresses)
+                if address is not None and column != index
+            ]
         yield SweepSource(index, services.engine.place_of(state.snapshot, container), tuple(targets))
