@@ -17,6 +17,7 @@ from bridgework.probes.kernel import neighbour_table
 from bridgework.probes.kernel.neighbour_table import read_usage
 from bridgework.probes.kernel.setns import run_inside
 from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from tests.support.service import until
 
 pytestmark = pytest.mark.slow
 
@@ -84,8 +85,8 @@ def host_of():
     def start(world):
         router = Path(world.lab.router.path).stat().st_ino
         processes.append(subprocess.Popen(["nsenter", f"--net={world.lab.router.path}", "sleep", "600"]))
-        while Path(f"/proc/{processes[-1].pid}/ns/net").stat().st_ino != router:
-            time.sleep(0.01)
+        entered = Path(f"/proc/{processes[-1].pid}/ns/net")
+        until(lambda: entered.stat().st_ino == router, 30, "the process's entry into the namespace")
         return processes[-1].pid
 
     yield start

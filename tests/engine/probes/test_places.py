@@ -14,6 +14,7 @@ from bridgework.probes.kernel import capabilities
 from bridgework.probes.kernel.namespace_files import OutOfReach, open_namespace, resolver_configuration, says_otherwise
 from bridgework.probes.kernel.safe_read import open_folder, read_in_root
 from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from tests.support.service import until
 
 ID, OTHER = "a" * 64, "b" * 64
 ROOT = Path(__file__).parents[3]
@@ -147,8 +148,8 @@ def test_process_ids_are_only_believed_in_ones_own_namespace():
     with subprocess.Popen(["unshare", "--pid", "--fork", "sleep", "60"]) as process:
         try:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-            while not (inner := children.read_text().split()):
-                time.sleep(0.01)
+            until(children.read_text, 30, "a child of unshare")
+            inner = children.read_text().split()
             assert not capabilities.shares_pid_namespace(int(inner[0]))
         finally:
             subprocess.run(["kill", "-9", *inner], check=True)

@@ -19,6 +19,7 @@ from bridgework.http import oidc
 from bridgework.settings import Settings
 from tests.support.api import Client
 from tests.support.fake_engine import BlindRunner, FakeEngine
+from tests.support.service import until
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -228,8 +229,7 @@ def test_a_slow_provider_holds_up_nobody_whose_key_is_known(platform, provider, 
     provider.may_answer.clear()
     with ThreadPoolExecutor(1) as other:
         renewing = other.submit(ask, platform, token())
-        while provider.asked < 2:
-            time.sleep(0.01)
+        until(lambda: provider.asked == 2, 30, "a second request to the provider")
         assert ask(platform, token()).status_code == 200
         assert not renewing.done(), "the provider still keeps its answer back"
         provider.may_answer.set()
