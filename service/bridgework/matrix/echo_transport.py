@@ -6,6 +6,7 @@ import secrets
 import struct
 from collections.abc import Iterator, Sequence
 
+from bridgework.matrix.datagram_batch import DatagramBatch
 from bridgework.matrix.rows import ProbeResult
 from bridgework.model.checks import Reason
 from bridgework.probes.kinds import echo, raw_icmp
@@ -43,14 +44,22 @@ class EchoTransport:
 
     def send(self, position: int, destination: Destination) -> int:
         """Send one echo request."""
+        sock = self._sockets[destination.version]
+        sock.sendto(self._request(position, destination), destination.sockaddr)
+        return sock.fileno()
+
+    def add_to(self, batch: DatagramBatch, position: int, destination: Destination) -> bool:
+        """Add one echo request to a batch; return whether the batch takes it."""
+        descriptor = self._sockets[destination.version].fileno()
+        return batch.add(descriptor, self._request(position, destination), destination.structure)
+
+    def _request(self, position: int, destination: Destination) -> bytes:
         version = destination.version
         kind = echo.REQUEST_TYPE[version]
         # The kernel computes the checksum of ICMPv6 (RFC 3542, section 3.1), and that of IPv4 is ours to compute.
         checksum = echo.fold(self._sum + (kind << 8) + position) if version == IPV4 else 0
-        packet = _HEADER.pack(kind, 0, checksum, self._identifier, position) + self._payload
         self._destinations[position] = destination
-        self._sockets[version].sendto(packet, destination.sockaddr)
-        return self._sockets[version].fileno()
+        return _HEADER.pack(kind, 0, checksum, self._identifier, position) + self._payload
 
     def receive(self, descriptor: int, at_most: int) -> Iterator[ProbeResult]:
         """Yield the answers to our requests and the ICMP errors about them."""

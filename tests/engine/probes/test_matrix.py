@@ -1,11 +1,14 @@
 """The one loop: rows as they come, sources that share a namespace or are gone, and an end without a trace."""
 
+import ctypes
+import errno
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from bridgework.matrix import datagram_batch
 from bridgework.model.checks import Protocol, Reason, Verdict
 from bridgework.model.probe_port import Place, SweepPlan, SweepSource, SweepTarget
 
@@ -36,6 +39,41 @@ def test_every_protocol_has_its_matrix(world, namespace_runner, protocol, port, 
 
 def test_a_source_pings_itself_and_its_loopback(world, namespace_runner):
     assert sweep_one(namespace_runner, world, "icmp", ["10.77.0.2", "127.0.0.1", "::1"]) == [Verdict.REACHABLE] * 3
+
+
+def test_pings_that_the_kernel_refuses_stop_none_of_the_others(make_world, namespace_runner):
+    """Pings that leave their link go by batches, of which the kernel refuses some at once."""
+    world = make_world(2, 2, isolated=False)
+    for route in ("prohibit 198.51.100.0/24", "unreachable 203.0.113.0/24", "prohibit 2001:db8:9::/48"):
+        world.a.ip("route", "add", *route.split())
+    yes, prohibited, unreachable = Verdict.REACHABLE, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE
+    told = {
+        world.far.address: yes,
+        "198.51.100.1": prohibited,
+        "203.0.113.1": unreachable,
+        "203.0.113.2": unreachable,
+    }
+    told6 = {"::1": yes, "2001:db8:9::1": prohibited, "2001:db8:9::2": prohibited}
+    for asked in (told, told6, told | told6):
+        assert sweep_one(namespace_runner, world, "icmp", [*asked] * 40) == [*asked.values()] * 40
+
+
+def test_pings_that_found_no_room_are_sent_again(world, namespace_runner, monkeypatch):
+    calls = []
+
+    def without_room_at_times(descriptor, messages, count, flags):
+        calls.append(count)
+        if len(calls) % 3 == 1:
+            ctypes.set_errno(errno.EAGAIN)
+            return -1
+        return sendmmsg(descriptor, messages, min(count, 10), flags)
+
+    sendmmsg = datagram_batch.sendmmsg
+    monkeypatch.setattr(datagram_batch, "sendmmsg", without_room_at_times)
+    asked = ["127.0.0.1", "10.77.1.2"] * 50
+    found = sweep_one(namespace_runner, world, "icmp", asked, timeout_ms=100)
+    assert found == [Verdict.REACHABLE, Reason.TIMED_OUT] * 50
+    assert sum(calls) > len(asked)
 
 
 def test_a_firewall_that_says_no_is_heard(world, namespace_runner):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from typing import NamedTuple, cast
 
 from bridgework.probes.kinds.reasons import IPV4, IPV6
@@ -17,11 +18,12 @@ class AddressError(OSError):
 
 
 class Destination(NamedTuple):
-    """A literal address and a port."""
+    """A literal address and a port; ``structure`` is the same as the kernel's ``struct sockaddr``."""
 
     version: int
     packed: bytes
     sockaddr: SocketAddress
+    structure: bytes
 
     def socket(self, kind: int, source_port: int | None = None) -> socket.socket:
         """Open a socket of the address's family, bound to the source port if there is one. Raises ``OSError``."""
@@ -44,7 +46,12 @@ def destination_of(address: str, port: int) -> Destination:
     family, _, _, _, sockaddr = found[0]
     # inet_pton takes no zone (fe80::1%eth0); the socket address carries it as a number.
     packed = socket.inet_pton(family, str(sockaddr[0]).partition("%")[0])
-    return Destination(IPV4 if family == socket.AF_INET else IPV6, packed, cast("SocketAddress", sockaddr))
+    head = struct.pack("=H", family) + struct.pack("!H", port)
+    if family == socket.AF_INET:
+        return Destination(IPV4, packed, cast("SocketAddress", sockaddr), head + packed + bytes(8))
+    *_, zone = sockaddr
+    structure = head + bytes(4) + packed + struct.pack("=I", zone)
+    return Destination(IPV6, packed, cast("SocketAddress", sockaddr), structure)
 
 
 def route_socket(address: str) -> socket.socket:
