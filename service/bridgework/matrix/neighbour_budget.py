@@ -160,18 +160,8 @@ class TableBudget:
             namespace.delete([entry for entry in new if entry[1] in self._touched])
 
 
-class Predicted(NamedTuple):
-    """The entries that one packet makes; ``on_link`` says that the destination is on the sender's own link."""
-
-    keys: tuple[EntryKey, ...]
-    on_link: bool
-
-
-_NO_ENTRIES = Predicted((), on_link=False)
-
-
 class Reservation(NamedTuple):
-    """Entries that one packet needs. ``release`` it once."""
+    """Entries that one packet needs. ``release`` it once. ``on_link``: the destination is on the sender's own link."""
 
     table: TableBudget
     keys: tuple[EntryKey, ...]
@@ -190,7 +180,9 @@ class NeighbourBudget:
 
     def __init__(self, namespaces: Iterable[Namespace], tables: Mapping[int, TableBudget]) -> None:
         self._tables = tables
-        self._predicted: dict[tuple[int, Route, bytes], Predicted] = {}
+        # Most packets of a source need the same as the one before, so what they need is made once.
+        self._predicted: dict[tuple[int, Route, bytes], Reservation] = {}
+        self._nothing = {version: Reservation(table, (), on_link=False) for version, table in tables.items()}
         # An address that several namespaces have (as fe80::1) does not tell which of them answers.
         self._owners: dict[bytes, Namespace | None] = {}
         for namespace in namespaces:
@@ -200,20 +192,22 @@ class NeighbourBudget:
     def reserve(self, namespace: Namespace, address: bytes) -> Reservation | None:
         """Reserve what a packet from the namespace to the address needs; ``None`` when it does not fit now."""
         predicted = self._predict(namespace, address)
-        table = self._tables[VERSION_OF_LENGTH[len(address)]]
-        keys = table.reserve(predicted.keys)
-        return None if keys is None else Reservation(table, keys, predicted.on_link)
+        keys = predicted.table.reserve(predicted.keys)
+        if keys == predicted.keys:
+            return predicted
+        return None if keys is None else predicted._replace(keys=keys)
 
-    def _predict(self, namespace: Namespace, address: bytes) -> Predicted:
+    def _predict(self, namespace: Namespace, address: bytes) -> Reservation:
+        version = VERSION_OF_LENGTH[len(address)]
         route = None if namespace.is_local(address) else namespace.route(address)
         if route is None:
-            return _NO_ENTRIES
+            return self._nothing[version]
         # A key for each next hop, not for each address: all pairs that leave a network by its gateway share one.
         next_hop = route.gateway or address
         cached = namespace.inode, route, next_hop
         if cached not in self._predicted:
             keys = tuple(self._keys(namespace, route, next_hop))
-            self._predicted[cached] = Predicted(keys, on_link=route.gateway is None)
+            self._predicted[cached] = Reservation(self._tables[version], keys, on_link=route.gateway is None)
         return self._predicted[cached]
 
     def _keys(self, namespace: Namespace, route: Route, next_hop: bytes) -> Iterable[EntryKey]:
