@@ -20,9 +20,9 @@ SHARE_OF_HARD_LIMIT = 0.5
 ASSUMED_USAGE = TableUsage(entries=0, soft_limit=512, hard_limit=1024)
 # How long a namespace's entries are used before they are read again.
 FRESH_S = 0.1
-# How long a count of the table is used where all entries fit. A count takes 0.4 ms on a host with 420 links, whose
-# parameters the kernel lists too.
-COUNT_FRESH_S = 0.05
+# Released entries may be of use again: the answer's way needs the same two as the question's. Besides, a count of the
+# table takes 0.4 ms on a host with 420 links, whose parameters the kernel lists too.
+FLUSH_EVERY_S = 0.05
 UNKNOWN_NAMESPACE = 0
 # Namespace inode (UNKNOWN_NAMESPACE: one that the matrix cannot read), interface index, packed address.
 EntryKey = tuple[int, int, bytes]
@@ -118,19 +118,12 @@ class TableBudget:
                 self._to_delete.add(key)
 
     def delete_released(self) -> None:
-        """Delete the released entries, if there are any. Count the table again if the last count is old."""
-        if self._to_delete:
-            self._delete()
-            # Without a new count what was reserved since the last one stays in the sum, also if it is gone.
-            if time.monotonic() - self._counted_at > COUNT_FRESH_S:
-                self._count()
+        """Delete the released entries, if there are any, and count the table again, every ``FLUSH_EVERY_S`` at most."""
+        if self._to_delete and time.monotonic() - self._counted_at > FLUSH_EVERY_S:
+            self.flush()
 
     def flush(self) -> None:
         """Delete the released entries and count the table again."""
-        self._delete()
-        self._count()
-
-    def _delete(self) -> None:
         by_namespace: dict[int, list[Entry]] = {}
         for key in self._to_delete:
             # Between release and flush another packet may have reserved the entry again.
@@ -139,8 +132,6 @@ class TableBudget:
         for inode, entries in by_namespace.items():
             self._namespaces[inode].delete(entries)
         self._to_delete.clear()
-
-    def _count(self) -> None:
         usage = self._read_usage()
         self._counted = usage.entries if usage else 0
         self._counted_at = time.monotonic()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.matrix.neighbour_budget import COUNT_FRESH_S, TableBudget, limit_of
+from bridgework.matrix.neighbour_budget import FLUSH_EVERY_S, TableBudget, limit_of
 from bridgework.matrix.rate_limiter import RateLimiter
 from bridgework.model.checks import (
     Measurement,
@@ -262,7 +262,7 @@ def test_a_budget_counts_others_and_frees_what_is_released():
     assert budget.reserve(keys[10:12]) is not None
 
 
-def test_a_budget_counts_again_when_its_count_is_old_or_nothing_fits(monkeypatch):
+def test_a_budget_deletes_and_counts_now_and_then_or_when_nothing_fits(monkeypatch):
     now, counts = [0.0], []
     monkeypatch.setattr("bridgework.matrix.neighbour_budget.time.monotonic", lambda: now[0])
     budget = TableBudget({}, lambda: counts.append(now[0]) or TableUsage(0, 512, 1024), limit=100)
@@ -275,11 +275,13 @@ def test_a_budget_counts_again_when_its_count_is_old_or_nothing_fits(monkeypatch
     for number in range(100):
         one(number)
     assert counts == [0.0], "only at the start"
+    assert not budget.idle
     one(100)
-    assert counts == [0.0, 0.0], "those that are gone stay in the sum until it is full"
-    now[0] = COUNT_FRESH_S + 0.01
+    assert counts == [0.0, 0.0], "what was released goes when its room is needed"
+    now[0] = FLUSH_EVERY_S + 0.01
     one(101)
     assert counts == [0.0, 0.0, now[0]]
+    assert budget.idle
 
 
 def test_the_pace_gives_no_more_than_its_rate(monkeypatch):
