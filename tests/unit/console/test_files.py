@@ -1,10 +1,8 @@
 """The console's files: which are served, how, and that they refer to nothing else."""
 
 import re
-import subprocess
 
 import pytest
-from playwright._impl._driver import compute_driver_executable
 
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
@@ -65,12 +63,6 @@ def test_no_text_becomes_markup():
         )
 
 
-def test_every_module_is_sound_and_of_a_length_that_can_be_read():
-    node, _ = compute_driver_executable()
-    for script in SCRIPTS:
-        text = script.read_text()
-        assert len(text.splitlines()) <= LONGEST, script.name
-        checked = subprocess.run(
-            [node, "--check", "--input-type=module", "-"], input=text, text=True, capture_output=True, check=False
-        )
-        assert checked.returncode == 0, (script.name, checked.stderr)
+def test_every_module_is_of_a_length_that_can_be_read():
+    """``make check`` reads them with eslint and tsc."""
+    assert [script.name for script in SCRIPTS if len(script.read_text().splitlines()) > LONGEST] == []
