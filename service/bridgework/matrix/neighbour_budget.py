@@ -20,8 +20,8 @@ SHARE_OF_HARD_LIMIT = 0.5
 ASSUMED_USAGE = TableUsage(entries=0, soft_limit=512, hard_limit=1024)
 # How long a namespace's entries are used before they are read again.
 FRESH_S = 0.1
-# Released entries may be of use again: the answer's way needs the same two as the question's. Besides, a count of the
-# table takes 0.4 ms on a host with 420 links, whose parameters the kernel lists too.
+# A released entry may be of use again: the pair in the other direction needs the same two. And a count of the table
+# takes 0.4 ms on a host with 420 links, whose parameters the kernel lists too.
 FLUSH_EVERY_S = 0.05
 UNKNOWN_NAMESPACE = 0
 # Namespace inode (UNKNOWN_NAMESPACE: one that the matrix cannot read), interface index, packed address.

@@ -75,7 +75,7 @@ class ProbeLoop:
         self._timeouts: deque[tuple[float, ActiveSource, list[int]]] = deque()
         self._starved_since: float | None = None
         self._retry_at = 0.0
-        # Pings that leave their link, most of a large matrix: one system call for each cost a fifth of the whole time.
+        # Most pings of a large matrix leave their link, and each would be a system call of its own.
         self._batch = DatagramBatch(CHUNK, echo.HEADER_BYTES + echo.TOKEN_BYTES)
         self._batched: list[tuple[int, Destination, Reservation]] = []
 

@@ -10,7 +10,7 @@ from bridgework.probes.kernel.setns import run_inside
 from bridgework.probes.kinds import echo, raw_icmp
 
 TIMEOUT_MS = 1000
-"""An answer must come in this time, however busy the machine is: with 300 ms one of four was late once."""
+"""An answer must come in this time, however busy the machine is: with 300 ms one was missing once."""
 
 
 def ping(runner, place, address, **fields):

@@ -1,4 +1,4 @@
-"""Many datagrams by one system call: to whom each goes, which the kernel refuses, and what waits for room."""
+"""Many datagrams by one system call: where each goes, which the kernel refuses, and what waits for room."""
 
 import errno
 import socket
