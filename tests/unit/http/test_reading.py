@@ -10,6 +10,11 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 
 
+@pytest.fixture
+def client(shared_client):
+    return shared_client
+
+
 def problem(response, status, code):
     assert response.status_code == status, response.get_data(as_text=True)
     assert response.mimetype == PROBLEM
