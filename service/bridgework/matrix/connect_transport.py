@@ -13,6 +13,7 @@ import dns.exception
 import dns.message
 import dns.rdatatype
 
+from bridgework.matrix.datagram_batch import DatagramBatch
 from bridgework.matrix.rows import ProbeResult
 from bridgework.model.checks import Protocol, Reason
 from bridgework.probes.kinds import error_queue
@@ -120,6 +121,10 @@ class ConnectTransport:
         self._tries[sock.fileno()] = _Try(position, sock, destination)
         self._descriptors[position] = sock.fileno()
         return sock.fileno()
+
+    def add_to(self, _batch: DatagramBatch, _position: int, _destination: Destination) -> bool:
+        """Return False: each try has a socket of its own, so a batch has nothing to save."""
+        return False
 
     def _connect(self, sock: socket.socket, destination: Destination) -> None:
         error_queue.enable(sock)

@@ -6,7 +6,7 @@ import math
 import socket
 import time
 from collections.abc import Collection
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from bridgework.probes.kernel import netlink, rtnetlink
 
@@ -21,7 +21,9 @@ Entry = tuple[int, bytes]
 Routes = dict[int, dict[int, "Route"]]
 
 
-class Route(NamedTuple):
+# Compared by identity: a route belongs to one namespace, and each pair of a matrix looks something up by it.
+@dataclass(eq=False, frozen=True, slots=True)
+class Route:
     """Where a packet leaves: an interface, to the gateway if there is one, with a preferred source address."""
 
     interface: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from bridgework.matrix.namespaces import Entry, Namespace, Route
 from bridgework.probes.kernel.neighbour_table import TableUsage
@@ -60,17 +60,7 @@ class TableBudget:
 
     def reserve(self, keys: tuple[EntryKey, ...]) -> tuple[EntryKey, ...] | None:
         """Reserve the entries and return those to ``release`` later; ``None`` when they do not fit now."""
-        # Most pairs leave by a gateway whose entries another packet holds already.
-        reserved = self._reserved
-        for key in keys:
-            if key not in reserved:
-                break
-        else:
-            for key in keys:
-                reserved[key] += 1
-            return keys
         # Foreign entries cost nothing: they exist anyway, so they are neither counted nor deleted.
-        # These are lists and not generators because this runs once for each pair.
         ours = tuple([key for key in keys if key in self._reserved or not self._is_foreign(key)])
         new = len([key for key in ours if key not in self._reserved])
         if new and not self._fits(new):
@@ -151,16 +141,35 @@ class TableBudget:
             namespace.delete([entry for entry in new if entry[1] in self._touched])
 
 
-class Reservation(NamedTuple):
-    """Entries that one packet needs. ``release`` it once. ``on_link``: the destination is on the sender's own link."""
+@dataclass(eq=False, slots=True)
+class Reservation:
+    """The entries that packets to one next hop need, for as long as one of them waits for its answer.
+
+    ``on_link``: the destination is on the sender's own link. ``held`` are the entries that are reserved now.
+    """
 
     table: TableBudget
     keys: tuple[EntryKey, ...]
     on_link: bool
+    held: tuple[EntryKey, ...] = ()
+    packets: int = 0
+
+    def take(self) -> bool:
+        """Reserve what one more packet needs; return whether it fits now."""
+        # Most pairs leave by a gateway whose entries another packet holds already.
+        if not self.packets:
+            held = self.table.reserve(self.keys)
+            if held is None:
+                return False
+            self.held = held
+        self.packets += 1
+        return True
 
     def release(self) -> None:
-        """Give the entries back."""
-        self.table.release(self.keys)
+        """Give back what one packet needed."""
+        self.packets -= 1
+        if not self.packets:
+            self.table.release(self.held)
 
 
 class NeighbourBudget:
@@ -171,9 +180,11 @@ class NeighbourBudget:
 
     def __init__(self, namespaces: Iterable[Namespace], tables: Mapping[int, TableBudget]) -> None:
         self._tables = tables
-        # Most packets of a source need the same as the one before, so what they need is made once.
-        self._predicted: dict[tuple[int, Route, bytes], Reservation] = {}
-        self._nothing = {version: Reservation(table, (), on_link=False) for version, table in tables.items()}
+        # For each next hop and not for each address: all pairs that leave a network by its gateway share one.
+        self._reservations: dict[tuple[Route, bytes], Reservation] = {}
+        self._nothing = {
+            length: Reservation(tables[version], (), on_link=False) for length, version in VERSION_OF_LENGTH.items()
+        }
         # An address that several namespaces have (as fe80::1) does not tell which of them answers.
         self._owners: dict[bytes, Namespace | None] = {}
         for namespace in namespaces:
@@ -182,24 +193,21 @@ class NeighbourBudget:
 
     def reserve(self, namespace: Namespace, address: bytes) -> Reservation | None:
         """Reserve what a packet from the namespace to the address needs; ``None`` when it does not fit now."""
-        predicted = self._predict(namespace, address)
-        keys = predicted.table.reserve(predicted.keys)
-        if keys == predicted.keys:
-            return predicted
-        return None if keys is None else predicted._replace(keys=keys)
+        reservation = self._reservation(namespace, address)
+        return reservation if reservation.take() else None
 
-    def _predict(self, namespace: Namespace, address: bytes) -> Reservation:
-        version = VERSION_OF_LENGTH[len(address)]
+    def _reservation(self, namespace: Namespace, address: bytes) -> Reservation:
         route = None if namespace.is_local(address) else namespace.route(address)
         if route is None:
-            return self._nothing[version]
-        # A key for each next hop, not for each address: all pairs that leave a network by its gateway share one.
+            return self._nothing[len(address)]
         next_hop = route.gateway or address
-        cached = namespace.inode, route, next_hop
-        if cached not in self._predicted:
+        reservation = self._reservations.get((route, next_hop))
+        if reservation is None:
+            table = self._tables[VERSION_OF_LENGTH[len(address)]]
             keys = tuple(self._keys(namespace, route, next_hop))
-            self._predicted[cached] = Reservation(self._tables[version], keys, on_link=route.gateway is None)
-        return self._predicted[cached]
+            reservation = Reservation(table, keys, on_link=route.gateway is None)
+            self._reservations[route, next_hop] = reservation
+        return reservation
 
     def _keys(self, namespace: Namespace, route: Route, next_hop: bytes) -> Iterable[EntryKey]:
         # The sender's kernel needs an entry for the next hop.

@@ -77,7 +77,6 @@ class ProbeLoop:
         self._retry_at = 0.0
         # Most pings of a large matrix leave their link, and each would be a system call of its own.
         self._batch = DatagramBatch(CHUNK, echo.HEADER_BYTES + echo.TOKEN_BYTES)
-        self._batched: list[tuple[int, Destination, Reservation]] = []
 
     def add(self, source: ActiveSource) -> None:
         """Measure this source too. A source without open targets is complete at once."""
@@ -90,7 +89,7 @@ class ProbeLoop:
 
     def set_destination(self, source: ActiveSource, position: int, destination: Destination) -> None:
         """Probe the position, whose destination is known now."""
-        source.row.ready.append((position, destination))
+        source.row.make_ready(position, destination)
         self._queue(source)
 
     def _queue(self, source: ActiveSource) -> None:
@@ -131,83 +130,86 @@ class ProbeLoop:
             allowed -= sent
 
     def _send_from(self, source: ActiveSource, allowed: int) -> int:
-        if source.transport.opens_sockets:
+        row, transport = source.row, source.transport
+        if transport.opens_sockets:
             # setns(2) takes 14 µs, so a whole chunk of one source is sent before the next source's turn.
             source.enter()
         self._retry_at = 0.0
         sent: list[int] = []
-        while len(sent) < allowed and source.row.ready and not self._retry_at:
-            position, destination = source.row.ready.popleft()
-            if self._try(source, position, destination):
+        batched: list[tuple[int, Reservation]] = []
+        while len(sent) < allowed and row.ready and not self._retry_at:
+            position = row.ready.popleft()
+            destination = row.destinations[position]
+            reservation = self.budget.reserve(source.namespace, destination.packed)
+            if reservation is None:
+                self._starve(source, position)
+                continue
+            if reservation.held:
+                self._starved_since = None
+            if not reservation.on_link and transport.add_to(self._batch, position, destination):
+                batched.append((position, reservation))
                 sent.append(position)
-        again = self._send_batch(source)
+            elif self._send_alone(source, position, destination, reservation):
+                sent.append(position)
+        again = self._send_batch(source, batched)
         if again:
             sent = [position for position in sent if position not in again]
         if sent:
             self._timeouts.append((time.monotonic() + self._timeout_s, source, sent))
         return len(sent)
 
-    def _send_batch(self, source: ActiveSource) -> set[int]:
+    def _send_batch(self, source: ActiveSource, batched: list[tuple[int, Reservation]]) -> set[int]:
         """Send the batch and finish what the kernel refused. Return the positions that are tried again later."""
-        batched, self._batched, again = self._batched, [], set[int]()
-        now = time.monotonic()
-        for position, _, reservation in batched:
-            source.row.in_flight[position] = InFlight(reservation, now)
+        in_flight, again, now = source.row.in_flight, set[int](), time.monotonic()
+        for position, reservation in batched:
+            in_flight[position] = InFlight(reservation, now)
         for place, number in sorted(self._batch.send().items(), reverse=True):
-            position, destination, reservation = batched[place]
+            position, reservation = batched[place]
             if number == errno.EAGAIN:
                 again.add(position)
-                del source.row.in_flight[position]
+                del in_flight[position]
                 reservation.release()
-                self._retry(source, position, destination, now)
+                self._retry(source, position, now)
             else:
                 self.finish(source, position, reasons.of_errno(number))
         return again
 
-    def _try(self, source: ActiveSource, position: int, destination: Destination) -> bool:
+    def _send_alone(
+        self, source: ActiveSource, position: int, destination: Destination, reservation: Reservation
+    ) -> bool:
         """Return whether the kernel took the packet or refused it; otherwise the position is tried again later."""
-        reservation = self.budget.reserve(source.namespace, destination.packed)
-        now = time.monotonic()
-        if reservation is None:
-            return self._starve(source, position, destination, now)
-        if reservation.keys:
-            self._starved_since = None
-        if (
-            not reservation.on_link
-            and isinstance(source.transport, EchoTransport)
-            and source.transport.add_to(self._batch, position, destination)
-        ):
-            self._batched.append((position, destination, reservation))
-            return True
         # Before the send: over the loopback the answer can be there when sendto returns.
+        now = time.monotonic()
         source.row.in_flight[position] = InFlight(reservation, now)
+        opens_sockets = source.transport.opens_sockets
         try:
             descriptor = source.transport.send(position, destination)
         except BlockingIOError:
             del source.row.in_flight[position]
             reservation.release()
-            return self._retry(source, position, destination, now)
+            self._retry(source, position, now)
+            return False
         except OSError as error:
             self.finish(source, position, reasons.of_errno(error.errno))
             return True
-        if source.transport.opens_sockets:
+        if opens_sockets:
             self._watch(source, descriptor, CONNECT_EVENTS)
         # A neighbour on the same bridge has often answered before sendto returns: reading its answer now, and not after
         # the other 63 packets of the chunk, keeps the round trip true.
-        if source.transport.opens_sockets or reservation.on_link:
+        if opens_sockets or reservation.on_link:
             self._receive(source, descriptor, 1)
         return True
 
     def _watch(self, source: ActiveSource, descriptor: int, events: int = select.EPOLLIN) -> None:
         self.dispatcher.register(descriptor, partial(self._receive, source, descriptor, RECEIVE_AT_ONCE), events)
 
-    def _retry(self, source: ActiveSource, position: int, destination: Destination, now: float) -> bool:
-        source.row.ready.appendleft((position, destination))
+    def _retry(self, source: ActiveSource, position: int, now: float) -> None:
+        source.row.ready.appendleft(position)
         # The whole loop pauses: usually the budget or the descriptors are used up, which all sources share.
         self._retry_at = now + RETRY_S
-        return False
 
-    def _starve(self, source: ActiveSource, position: int, destination: Destination, now: float) -> bool:
+    def _starve(self, source: ActiveSource, position: int) -> None:
+        now = time.monotonic()
         # While we hold entries, waiting frees some. When others hold them all, wait for one time-out, then give up.
         if not self.budget.idle:
             self._starved_since = None
@@ -215,8 +217,8 @@ class ProbeLoop:
             self._starved_since = now
         elif now - self._starved_since >= self._timeout_s:
             self.finish(source, position, Reason.BUDGET_EXHAUSTED)
-            return False
-        return self._retry(source, position, destination, now)
+            return
+        self._retry(source, position, now)
 
     def _wait_s(self, wake_at: float) -> float:
         now = time.monotonic()
@@ -237,9 +239,9 @@ class ProbeLoop:
     def _expire(self, received_until: float) -> None:
         while self._timeouts and self._timeouts[0][0] <= received_until:
             _, source, positions = self._timeouts.popleft()
-            for position in positions:
-                if position in source.row.in_flight:
-                    self.finish(source, position, source.transport.silence)
+            in_flight, silence = source.row.in_flight, source.transport.silence
+            for position in [position for position in positions if position in in_flight]:
+                self.finish(source, position, silence)
 
     def finish(self, source: ActiveSource, position: int, reason: Reason | None, rtt_ms: float | None = None) -> None:
         """End a position; without a ``reason`` it is a success."""

@@ -34,24 +34,27 @@ class RowProgress:
         self.source = source
         self.open_count = len(source.targets)
         # Positions to send, in the order of the targets. A retried one goes to the front, so that rows stay in order.
-        self.ready: deque[tuple[int, Destination]] = deque()
+        self.ready: deque[int] = deque()
+        # By position: where to send it. Every position that is ready has one.
+        self.destinations: dict[int, Destination] = {}
         # By position. A dictionary, since only few of a thousand positions are in flight at once.
         self.in_flight: dict[int, InFlight] = {}
         self.addresses: list[str | None] = [target.address for target in source.targets]
         self._outcomes: list[SweepOutcome | None] = [None] * len(source.targets)
+
+    def make_ready(self, position: int, destination: Destination) -> None:
+        """Let the position be sent after those that are ready."""
+        self.destinations[position] = destination
+        self.ready.append(position)
 
     def finish(self, position: int, reason: Reason | None, rtt_ms: float | None = None) -> None:
         """Record the first outcome of a position; without a ``reason`` it is a success."""
         # An answer and a time-out can meet in one turn of the loop.
         if self._outcomes[position] is not None:
             return
-        self._outcomes[position] = SweepOutcome(
-            index=self.source.targets[position].index,
-            verdict=Verdict.REACHABLE if reason is None else verdict_of(reason),
-            rtt_ms=rtt_ms,
-            reason=reason,
-            address=self.addresses[position],
-        )
+        verdict = Verdict.REACHABLE if reason is None else verdict_of(reason)
+        index = self.source.targets[position].index
+        self._outcomes[position] = SweepOutcome(index, verdict, rtt_ms, reason, self.addresses[position])
         self.open_count -= 1
 
     def fail_open(self, reason: Reason) -> None:

@@ -101,7 +101,7 @@ class SourceOpener:
         for position, target in enumerate(row.source.targets):
             destination = self.destination(target.address) if target.address is not None else None
             if destination is not None:
-                row.ready.append((position, destination))
+                row.make_ready(position, destination)
             elif target.address is not None:
                 row.finish(position, Reason.NO_ADDRESS)
             elif target.name is not None:
@@ -129,7 +129,7 @@ class SourceOpener:
         if self._protocol is not None:
             return ConnectTransport(self._protocol, self._budget)
         # A name can lead to either version, so both sockets are opened.
-        versions = {IPV4, IPV6} if named else {destination.version for _, destination in row.ready}
+        versions = {IPV4, IPV6} if named else {destination.version for destination in row.destinations.values()}
         transport = EchoTransport(number, self._token, sorted(versions))
         self._files.callback(transport.close)
         return transport

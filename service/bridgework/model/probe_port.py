@@ -54,9 +54,7 @@ class RunnerStatus:
     missing: tuple[str, ...] = ()
 
 
-# Not frozen, and neither is an outcome: a matrix of 400 containers makes 159,600 of each, and a frozen one takes three
-# times as long to make.
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SweepTarget:
     """A column of a matrix for one source: an address, or a name to resolve; neither where it must not be probed."""
 
@@ -96,6 +94,7 @@ class SweepPlan:
         return None if self.alive_every_ms is None else self.alive_every_ms / 1000
 
 
+# Not frozen: a matrix of 400 containers makes 159,600, and a frozen one takes three times as long to make.
 @dataclass(slots=True)
 class SweepOutcome:
     """The result of one source and one target."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.matrix.neighbour_budget import FLUSH_EVERY_S, TableBudget, limit_of
+from bridgework.matrix.neighbour_budget import FLUSH_EVERY_S, Reservation, TableBudget, limit_of
 from bridgework.matrix.rate_limiter import RateLimiter
 from bridgework.model.checks import (
     Measurement,
@@ -260,6 +260,21 @@ def test_a_budget_counts_others_and_frees_what_is_released():
     assert not budget.idle
     budget.flush()
     assert budget.reserve(keys[10:12]) is not None
+
+
+def test_packets_to_one_next_hop_share_their_entries_until_the_last_is_answered():
+    table = TableBudget({}, lambda: TableUsage(0, 512, 1024), limit=3)
+    one, other = (Reservation(table, tuple((0, 0, bytes([n])) for n in numbers), False) for numbers in ((1, 2), (3, 4)))
+    assert one.take()
+    assert one.take(), "the entries are there"
+    assert not other.take(), "they leave room for one entry, not for two"
+    one.release()
+    assert not other.take(), "a packet still needs them"
+    one.release()
+    assert other.take()
+    other.release()
+    assert one.take(), "reserved anew"
+    assert not other.take()
 
 
 def test_a_budget_deletes_and_counts_now_and_then_or_when_nothing_fits(monkeypatch):

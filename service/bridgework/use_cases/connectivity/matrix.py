@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -283,15 +283,22 @@ def _sources(
     reach = Reach(state, (IPV4, IPV6))
     attachments = [state.attachment_of(container.id) for container in chosen]
     hosts = {column for column, destination in enumerate(attachments) if destination.is_host}
+    named = [SweepTarget(column, name=other.name) for column, other in enumerate(chosen)]
+
+    # Most sources probe the same address of a destination.
+    @cache
+    def target(column: int, address: str) -> SweepTarget:
+        # A target with neither address nor name is not probed.
+        return SweepTarget(column, address if column not in hosts or may(ip_address(address)) else None)
+
     for index, (container, addresses) in enumerate(zip(chosen, reach.rows(attachments), strict=True)):
         if not container.running or container.paused or container.node is not None:
             continue
         if wanted.by == "name":
-            targets = [SweepTarget(column, name=other.name) for column, other in enumerate(chosen) if column != index]
+            targets = named[:index] + named[index + 1 :]
         else:
             targets = [
-                # A target with neither address nor name is not probed.
-                SweepTarget(column, address if column not in hosts or may(ip_address(address)) else None)
+                target(column, address)
                 for column, address in enumerate(addresses)
                 if address is not None and column != index
             ]
