@@ -1,1 +1,1 @@
-"""Many checks at once: one thread, one event loop, one socket set for each source."""
+"""Many checks at once: a thread with an event loop, two of each for pings, and one socket set for each source."""

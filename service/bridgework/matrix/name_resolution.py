@@ -84,7 +84,7 @@ class NameResolution:
         for resolver in list(self._active):
             self._expire(resolver, now)
             if not resolver.in_flight and not resolver.waiting:
-                _release(resolver.reservations or [])
+                self._release(resolver.reservations or [])
                 self._active.discard(resolver)
         free = MAX_QUERIES - sum(len(resolver.in_flight) for resolver in self._active)
         while self._waiting and free > 0:
@@ -108,7 +108,7 @@ class NameResolution:
         # The reservation lasts from the first query to the last answer: a source asks the same servers all the time.
         self._active.add(resolver)
         started = 0
-        while resolver.waiting and started < most and self._loop.rate_limiter.try_acquire():
+        while resolver.waiting and started < most and self._loop.rate_limiter.take(1):
             position = resolver.waiting.popleft()
             steps = resolve(resolver.configuration, resolver.source.row.source.targets[position].name or "", None)
             self._step(resolver, position, steps, now + self._timeout_s)
@@ -122,7 +122,7 @@ class NameResolution:
             # Docker's embedded server (127.0.0.11) is in the namespace itself, and needs no entry.
             reservation = self._loop.budget.reserve(resolver.source.namespace, destination_of(server, 0).packed)
             if reservation is None:
-                _release(reservations)
+                self._release(reservations)
                 return None
             reservations.append(reservation)
         return reservations
@@ -214,7 +214,6 @@ class NameResolution:
         destination = self._destination(address)
         return destination is not None and source.namespace.reaches(destination.packed)
 
-
-def _release(reservations: list[Reservation]) -> None:
-    for reservation in reservations:
-        reservation.release()
+    def _release(self, reservations: list[Reservation]) -> None:
+        for reservation in reservations:
+            self._loop.budget.release(reservation)

@@ -32,7 +32,7 @@ class Route:
 
 
 class Namespace:
-    """One namespace, identified by its inode. Only one thread may use it.
+    """One namespace, identified by its inode. Several threads may ask for routes; only one at a time may do the rest.
 
     ``foreign_entries`` are the neighbour entries that were not made by the matrix, as seen at ``foreign_read_at``.
     """

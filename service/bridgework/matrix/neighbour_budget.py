@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from threading import Lock
 
 from bridgework.matrix.namespaces import Entry, Namespace, Route
 from bridgework.probes.kernel.neighbour_table import TableUsage
@@ -155,7 +156,7 @@ class Reservation:
     packets: int = 0
 
     def take(self) -> bool:
-        """Reserve what one more packet needs; return whether it fits now."""
+        """Reserve what one more packet needs; return whether it fits now. The caller holds the budget's lock."""
         # Most pairs leave by a gateway whose entries another packet holds already.
         if not self.packets:
             held = self.table.reserve(self.keys)
@@ -166,20 +167,25 @@ class Reservation:
         return True
 
     def release(self) -> None:
-        """Give back what one packet needed."""
+        """Give back what one packet needed. The caller holds the budget's lock."""
         self.packets -= 1
         if not self.packets:
             self.table.release(self.held)
 
 
 class NeighbourBudget:
-    """The budgets of both tables by IP version, and a prediction of what each packet needs of them."""
+    """The budgets of both tables by IP version, and a prediction of what each packet needs of them.
+
+    Several threads may use it.
+    """
 
     # The prediction may be wrong (policy routing, a changed table). Then an entry is not counted, and ``clean_up``
     # finds it at the end.
 
     def __init__(self, namespaces: Iterable[Namespace], tables: Mapping[int, TableBudget]) -> None:
         self._tables = tables
+        # It guards the tables, the counts of the reservations, and the namespaces' sockets.
+        self._lock = Lock()
         # For each next hop and not for each address: all pairs that leave a network by its gateway share one.
         self._reservations: dict[tuple[Route, bytes], Reservation] = {}
         self._nothing = {
@@ -194,7 +200,13 @@ class NeighbourBudget:
     def reserve(self, namespace: Namespace, address: bytes) -> Reservation | None:
         """Reserve what a packet from the namespace to the address needs; ``None`` when it does not fit now."""
         reservation = self._reservation(namespace, address)
-        return reservation if reservation.take() else None
+        with self._lock:
+            return reservation if reservation.take() else None
+
+    def release(self, reservation: Reservation) -> None:
+        """Give back what one packet needed."""
+        with self._lock:
+            reservation.release()
 
     def _reservation(self, namespace: Namespace, address: bytes) -> Reservation:
         route = None if namespace.is_local(address) else namespace.route(address)
@@ -205,8 +217,9 @@ class NeighbourBudget:
         if reservation is None:
             table = self._tables[VERSION_OF_LENGTH[len(address)]]
             keys = tuple(self._keys(namespace, route, next_hop))
-            reservation = Reservation(table, keys, on_link=route.gateway is None)
-            self._reservations[route, next_hop] = reservation
+            made = Reservation(table, keys, on_link=route.gateway is None)
+            # Two sources of one namespace can be measured by two threads.
+            reservation = self._reservations.setdefault((route, next_hop), made)
         return reservation
 
     def _keys(self, namespace: Namespace, route: Route, next_hop: bytes) -> Iterable[EntryKey]:
@@ -234,5 +247,6 @@ class NeighbourBudget:
 
     def delete_released(self) -> None:
         """Delete the entries that no packet needs any more."""
-        for table in self._tables.values():
-            table.delete_released()
+        with self._lock:
+            for table in self._tables.values():
+                table.delete_released()

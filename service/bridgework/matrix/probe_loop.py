@@ -53,8 +53,9 @@ class ProbeLoop:
     ``before_send`` is called with the present time on every turn and returns when it must be called again.
     """
 
-    # One thread and one epoll serve all sources. Time-outs overlap, so a matrix takes about its number of packets
-    # divided by the rate, plus one time-out: 159,600 pairs at 75,000 packets a second take 2.1 s and the time-out.
+    # One thread and one epoll serve all sources of a loop. Time-outs overlap, so a matrix takes about its number of
+    # packets divided by the rate, plus one time-out: 159,600 pairs at 75,000 packets a second take 2.1 s and the
+    # time-out.
     # What could not be sent is never reported as unreachable.
 
     def __init__(
@@ -118,16 +119,17 @@ class ProbeLoop:
         self._open.clear()
 
     def _send(self, now: float) -> None:
-        allowed = self.rate_limiter.available()
+        if not self._sending or now < self._retry_at:
+            return
+        allowed = self.rate_limiter.take()
         while allowed > 0 and self._sending and now >= self._retry_at:
             # One source after another, not in turns: rows are complete early, and a namespace is entered seldom.
             source = self._sending[0]
             if not source.row.ready:
                 self._queued.discard(self._sending.popleft())
                 continue
-            sent = self._send_from(source, allowed)
-            self.rate_limiter.consume(sent)
-            allowed -= sent
+            allowed -= self._send_from(source, allowed)
+        self.rate_limiter.give_back(allowed)
 
     def _send_from(self, source: ActiveSource, allowed: int) -> int:
         row, transport = source.row, source.transport
@@ -168,7 +170,7 @@ class ProbeLoop:
             if number == errno.EAGAIN:
                 again.add(position)
                 del in_flight[position]
-                reservation.release()
+                self.budget.release(reservation)
                 self._retry(source, position, now)
             else:
                 self.finish(source, position, reasons.of_errno(number))
@@ -186,7 +188,7 @@ class ProbeLoop:
             descriptor = source.transport.send(position, destination)
         except BlockingIOError:
             del source.row.in_flight[position]
-            reservation.release()
+            self.budget.release(reservation)
             self._retry(source, position, now)
             return False
         except OSError as error:
@@ -229,11 +231,12 @@ class ProbeLoop:
         return max(0.0, min(wake_at - now, MAX_WAIT_S))
 
     def _receive(self, source: ActiveSource, descriptor: int, at_most: int) -> None:
-        for position, reason in source.transport.receive(descriptor, at_most):
+        for position, reason, waited_s in source.transport.receive(descriptor, at_most):
             in_flight = source.row.in_flight.get(position)
             # A forged ICMP error can name a position that waits to be sent again.
             if in_flight is not None:
-                elapsed_ms = round((time.monotonic() - in_flight.sent_at) * 1000, 3)
+                elapsed_s = max(0.0, time.monotonic() - waited_s - in_flight.sent_at)
+                elapsed_ms = round(elapsed_s * 1000, 3)
                 self.finish(source, position, reason, None if reason else elapsed_ms)
 
     def _expire(self, received_until: float) -> None:
@@ -248,7 +251,7 @@ class ProbeLoop:
         source.row.finish(position, reason, rtt_ms)
         in_flight = source.row.in_flight.pop(position, None)
         if in_flight is not None:
-            in_flight.reservation.release()
+            self.budget.release(in_flight.reservation)
         # A closed number is soon reused for the next try: its old handler must be gone by then.
         closed = source.transport.forget(position)
         if closed is not None:

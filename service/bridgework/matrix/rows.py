@@ -21,10 +21,14 @@ class InFlight(NamedTuple):
 
 
 class ProbeResult(NamedTuple):
-    """The result of the try at a position; ``reason`` is ``None`` for a success."""
+    """The result of the try at a position; ``reason`` is ``None`` for a success.
+
+    ``waited_s`` is how long the answer was here before it was read, where the kernel tells that.
+    """
 
     position: int
     reason: Reason | None
+    waited_s: float = 0.0
 
 
 class RowProgress:

@@ -1,4 +1,4 @@
-"""The one loop: rows as they come, sources that share a namespace or are gone, and an end without a trace."""
+"""The loops of a matrix: rows as they come, sources that share a namespace or are gone, and an end without a trace."""
 
 import ctypes
 import errno
@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from bridgework.matrix import datagram_batch
+from bridgework.matrix.epoll_dispatcher import EpollDispatcher
 from bridgework.model.checks import Protocol, Reason, Verdict
 from bridgework.model.probe_port import Place, SweepPlan, SweepSource, SweepTarget
+from tools.engine import wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,6 +41,25 @@ def test_every_protocol_has_its_matrix(world, namespace_runner, protocol, port, 
 
 def test_a_source_pings_itself_and_its_loopback(world, namespace_runner):
     assert sweep_one(namespace_runner, world, "icmp", ["10.77.0.2", "127.0.0.1", "::1"]) == [Verdict.REACHABLE] * 3
+
+
+def test_a_round_trip_ends_when_the_kernel_has_the_answer(make_world, namespace_runner, monkeypatch):
+    """The answer to a ping of a batch is read 50 ms late."""
+    world, dispatch = make_world(2, 2, isolated=False), EpollDispatcher.dispatch
+
+    def late(dispatcher, wait_s):
+        time.sleep(0.05)
+        dispatch(dispatcher, wait_s)
+
+    monkeypatch.setattr(EpollDispatcher, "dispatch", late)
+
+    def round_trip_ms():
+        source = SweepSource(0, world.a.place(), (SweepTarget(0, world.far.address),))
+        (row,) = namespace_runner.sweep(SweepPlan(Protocol.ICMP, (source,), timeout_ms=1000))
+        return row.outcomes[0].rtt_ms
+
+    # The kernel begins to note the time in the background, a moment after it is first asked to.
+    assert wait_until(lambda: round_trip_ms() < 25, 5)
 
 
 def test_pings_that_the_kernel_refuses_stop_none_of_the_others(make_world, namespace_runner):

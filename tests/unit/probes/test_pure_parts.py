@@ -1,15 +1,21 @@
 """Parsers, statistics and the wire format: bytes and text in, values out."""
 
 import errno
+import math
 import struct
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.matrix.neighbour_budget import FLUSH_EVERY_S, Reservation, TableBudget, limit_of
+from bridgework.matrix.namespaces import Route
+from bridgework.matrix.neighbour_budget import FLUSH_EVERY_S, NeighbourBudget, Reservation, TableBudget, limit_of
 from bridgework.matrix.rate_limiter import RateLimiter
+from bridgework.matrix.run import run_loops
 from bridgework.model.checks import (
     Measurement,
     Phases,
@@ -33,6 +39,7 @@ from bridgework.probes.kernel.neighbour_table import TableUsage
 from bridgework.probes.kinds import echo, http, reasons
 from bridgework.probes.kinds.attempts import Attempt, failure, percentile, round_trip, summarise
 from bridgework.probes.runners.codec import CodecError, from_json, to_json
+from tools.engine import wait_until
 
 
 def test_percentiles_lie_between_the_nearest_ranks():
@@ -277,6 +284,48 @@ def test_packets_to_one_next_hop_share_their_entries_until_the_last_is_answered(
     assert not other.take()
 
 
+def test_threads_that_send_to_one_next_hop_leave_nothing_reserved():
+    route = Route(2, b"\x0a\x00\x00\x01", None)
+    namespace = SimpleNamespace(
+        inode=1, addresses={}, is_local=lambda _: False, route=lambda _: route, source_towards=lambda *_: None,
+        foreign_entries=set(), foreign_read_at=math.inf, delete=lambda _: None,
+    )  # fmt: skip
+    table = TableBudget({1: namespace}, lambda: TableUsage(0, 512, 1024))
+    budget = NeighbourBudget([namespace], {4: table, 6: table})
+
+    def packets():
+        for _ in range(2000):
+            budget.release(budget.reserve(namespace, b"\x0a\x01\x00\x01"))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            for future in [threads.submit(packets) for _ in range(2)]:
+                future.result()
+    finally:
+        sys.setswitchinterval(before)
+    table.flush()
+    assert table.idle
+
+
+def test_a_loop_that_fails_stops_the_other():
+    class Failing:
+        def run(self, _stopped, _ends):
+            raise MemoryError
+
+    class Waiting:
+        stopped = None
+
+        def run(self, stopped, _ends):
+            self.stopped = wait_until(stopped, 5)
+
+    waiting = Waiting()
+    with pytest.raises(MemoryError):
+        run_loops([waiting, Failing()], lambda: False, math.inf)
+    assert waiting.stopped
+
+
 def test_a_budget_deletes_and_counts_now_and_then_or_when_nothing_fits(monkeypatch):
     now, counts = [0.0], []
     monkeypatch.setattr("bridgework.matrix.neighbour_budget.time.monotonic", lambda: now[0])
@@ -305,9 +354,10 @@ def test_the_pace_gives_no_more_than_its_rate(monkeypatch):
     limiter, sent = RateLimiter(1000), 0
     for _ in range(1000):
         now[0] += 0.001
-        available = limiter.available()
-        limiter.consume(available)
-        sent += available
+        taken = limiter.take()
+        unused = taken // 2
+        limiter.give_back(unused)
+        sent += taken - unused
     assert 995 <= sent <= 1001
     now[0] += 10
-    assert limiter.available() <= 5, "what was not used is not saved up"
+    assert limiter.take() <= 5, "what was not used is not saved up"
