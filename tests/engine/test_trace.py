@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -268,6 +269,23 @@ def test_two_traces_at_once_do_not_mix(world, raw):
                  for end in (step["source"], step["destination"]) if end}  # fmt: skip
         assert ports == {own, 8080}
     assert leftovers(raw) == []
+
+
+def test_two_flows_with_one_number_do_not_mix(world, monkeypatch):
+    """Each container chooses a port that is free in its own namespace."""
+    monkeypatch.setattr("bridgework.probes.trace.session._free_number", lambda *_: 64_000)
+    together = threading.Barrier(2)
+
+    def one(source, destination):
+        together.wait(10)
+        return traced(world, source, destination, "tcp", 8080)
+
+    with ThreadPoolExecutor(2) as threads:
+        pairs = ("web", "peer"), ("peer", "web")
+        answers = [made.result() for made in [threads.submit(one, *pair) for pair in pairs]]
+    for answer in answers:
+        assert interfaces(answer) == ONE_BRIDGE
+        assert steps(answer, "route") == [], "the host routes neither"
 
 
 @pytest.mark.usefixtures("world")

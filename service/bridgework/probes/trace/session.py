@@ -129,12 +129,14 @@ def _route(
     ``sends``: the host sends the packet itself. Another one that comes to its IP layer is seen twice: at the port of
     its bridge, and at the bridge.
     """
-    own = [one for one in packets if one.place == "host" and one.head.source_port == flow.identifier]
+    # Two containers can choose the same number for two flows at once.
+    sender = flow.source, flow.identifier
+    own = [one for one in packets if one.place == "host" and one.head.ends[0] == sender]
     came_in = list(dict.fromkeys(one.interface for one in own if not one.leaving))
     if not sends and len(came_in) < _PORT_AND_BRIDGE:
         return None
     translated = connection.reply_source[0] if connection is not None else None
-    heads = [rule.head for rule in rules if rule.place == "host" and rule.head.source_port == flow.identifier]
+    heads = [rule.head for rule in rules if rule.place == "host" and rule.head.ends[0] == sender]
     latest = heads[-1].destination if heads else None
     return host.route(translated or latest or flow.address, None if sends else came_in[-1])
 
