@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from threading import Lock
 
-# A little more than two threads send on two cores: 60,000 to 66,000. During a matrix of 159,600 pairs, two containers
-# that exchanged datagrams lost none (tests/scale).
+# More than two threads send on two cores, which is about 60,000. During a matrix of 159,600 pairs, two containers that
+# exchanged datagrams lost none (tests/scale).
 DEFAULT_PER_SECOND = 75_000
 # Packets sent at once. The loop reads answers between two chunks, so that round trips are measured in time.
 CHUNK = 64

@@ -280,7 +280,7 @@ def test_packets_to_one_next_hop_share_their_entries_until_the_last_is_answered(
     one.release()
     assert other.take()
     other.release()
-    assert one.take(), "reserved anew"
+    assert one.take(), "reserved again"
     assert not other.take()
 
 

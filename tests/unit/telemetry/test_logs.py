@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-WORKERS, LINES = 4, 400
+WORKERS, LINES = 4, 1000
 WORKER = f"""
 import structlog
 from bridgework.telemetry import logs
