@@ -2,7 +2,7 @@
 
 Start one with ``python -m tests.support.servers KIND ADDRESS PORT [JSON]``.
 
-``dns`` answers from a table of names; a name with a dot ``slow`` in front is never answered, ``broken`` is SERVFAIL.
+``dns`` answers from a table of names. A name that begins or ends with ``slow`` gets no answer, ``broken`` SERVFAIL.
 ``http`` answers with the status that the path names; ``/trickle`` sends a byte every 50 ms for ever.
 ``forge`` answers pings with one thing changed: ``payload``, ``sequence``, ``identifier``, ``sender`` or ``nothing``.
 ``echo`` repeats UDP datagrams, ``tcp`` accepts connections, ``silent`` reads UDP and says nothing.
@@ -28,7 +28,7 @@ def dns_answer(data, table, *, over_tcp):
     query = dns.message.from_wire(data)
     answer = dns.message.make_response(query)
     name, kind = query.question[0].name.to_text(), query.question[0].rdtype
-    if name.startswith("slow"):
+    if name.startswith("slow") or name.endswith(".slow."):
         return None
     if name.startswith("broken"):
         answer.set_rcode(dns.rcode.SERVFAIL)

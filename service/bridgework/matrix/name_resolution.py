@@ -19,7 +19,7 @@ from bridgework.model.checks import Reason
 from bridgework.model.observations import ResolverConfiguration
 from bridgework.probes.kinds.sockaddr import Destination, destination_of
 from bridgework.probes.resolver.exchange import read_answer
-from bridgework.probes.resolver.steps import Answer, Query, Resolution, Steps, resolve
+from bridgework.probes.resolver.steps import Answer, Answers, Queries, Query, Resolution, Steps, resolve
 
 # In flight at once. The engine's embedded DNS server is one process that serves all containers.
 MAX_QUERIES = 1024
@@ -32,14 +32,24 @@ _RECEIVE_BYTES = 65_536
 
 
 @dataclass(slots=True)
-class _Question:
-    """A query in flight; ``expires`` ends the wait for its answer, ``ends`` the whole resolution of the name."""
+class _Round:
+    """Queries that were sent to a server at the same time; ``ends`` is the end of the whole resolution of the name."""
 
     position: int
     steps: Steps
+    ends: float
+    answers: list[Answer]
+    waiting: int
+
+
+@dataclass(slots=True)
+class _Question:
+    """A query in flight, the ``number``-th of its round; ``expires`` ends the wait for its answer."""
+
+    round: _Round
+    number: int
     query: Query
     expires: float
-    ends: float
     misread: int = 0
 
 
@@ -127,31 +137,43 @@ class NameResolution:
             reservations.append(reservation)
         return reservations
 
-    def _step(self, resolver: SourceResolver, position: int, steps: Steps, ends: float, answer: Answer = None) -> None:
+    def _step(
+        self, resolver: SourceResolver, position: int, steps: Steps, ends: float, answers: Answers | None = None
+    ) -> None:
         """Continue a resolution until it waits for an answer or is over."""
         try:
-            query = steps.send(answer)
-            while not self._ask(resolver, position, steps, query, ends):
-                query = steps.send(None)
+            queries = next(steps) if answers is None else steps.send(answers)
+            while not self._ask(resolver, _Round(position, steps, ends, [None] * len(queries), 0), queries):
+                queries = steps.send((None,) * len(queries))
         except StopIteration as stop:
             self._resolved(resolver.source, position, stop.value)
 
-    def _ask(self, resolver: SourceResolver, position: int, steps: Steps, query: Query, ends: float) -> bool:
-        """Send a query and return whether an answer can come."""
+    def _ask(self, resolver: SourceResolver, asked: _Round, queries: Queries) -> bool:
+        """Send the queries of a round and return whether an answer can come."""
         now = time.monotonic()
-        sock = resolver.sockets.get(query.server)
-        if sock is None or now >= ends:
+        sock = resolver.sockets.get(queries[0].server)
+        if sock is None or now >= asked.ends:
             return False
-        # All queries of a source share one socket for each server, so their 16-bit numbers must differ.
-        while (query.server, query.message.id) in resolver.in_flight:
-            query.message.id = secrets.randbelow(0x10000)
-        try:
-            sock.send(query.message.to_wire())
-        except OSError:
-            return False
-        question = _Question(position, steps, query, min(now + query.timeout_s, ends), ends)
-        resolver.in_flight[query.server, query.message.id] = question
-        return True
+        for number, query in enumerate(queries):
+            # All queries of a source share one socket for each server, so their 16-bit numbers must differ.
+            while (query.server, query.message.id) in resolver.in_flight:
+                query.message.id = secrets.randbelow(0x10000)
+            try:
+                sock.send(query.message.to_wire())
+            except OSError:
+                continue
+            question = _Question(asked, number, query, min(now + query.timeout_s, asked.ends))
+            resolver.in_flight[query.server, query.message.id] = question
+            asked.waiting += 1
+        return asked.waiting > 0
+
+    def _close(self, resolver: SourceResolver, question: _Question, answer: Answer) -> None:
+        """Note the answer or the silence, and continue the resolution after the last one of the round."""
+        asked = question.round
+        asked.answers[question.number] = answer
+        asked.waiting -= 1
+        if not asked.waiting:
+            self._step(resolver, asked.position, asked.steps, asked.ends, tuple(asked.answers))
 
     def _receive(self, resolver: SourceResolver, server: str) -> None:
         # A truncated answer (RFC 1035, TC) is used as far as it goes: a matrix never asks over TCP.
@@ -179,13 +201,13 @@ class NameResolution:
             question.misread += 1
             return
         del resolver.in_flight[key]
-        self._step(resolver, question.position, question.steps, question.ends, answer)
+        self._close(resolver, question, answer)
 
     def _expire(self, resolver: SourceResolver, now: float) -> None:
         overdue = [(key, question) for key, question in resolver.in_flight.items() if question.expires <= now]
         for key, question in overdue:
             del resolver.in_flight[key]
-            self._step(resolver, question.position, question.steps, question.ends)
+            self._close(resolver, question, None)
 
     def _resolved(self, source: ActiveSource, position: int, resolution: Resolution) -> None:
         """Probe the first address that the source has a route to (RFC 6724, section 6, rule 1)."""

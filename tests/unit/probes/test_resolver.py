@@ -111,8 +111,8 @@ def test_what_is_a_literal_address(text, version, expected):
 @given(st.text(max_size=80))
 def test_no_name_breaks_the_resolver(name):
     steps = resolver.resolve(ResolverConfiguration(search=("a",)), name, None)
-    query = next(steps, None)
-    assert query is None or query.server == "127.0.0.1"
+    queries = next(steps, ())
+    assert all(query.server == "127.0.0.1" for query in queries)
 
 
 def drive(configuration, name, version, answers):
@@ -120,11 +120,14 @@ def drive(configuration, name, version, answers):
     asked = []
     steps = resolver.resolve(configuration, name, version)
     try:
-        query = next(steps)
+        queries = next(steps)
         while True:
-            question = query.message.question[0]
-            asked.append((query.server, str(question.name), question.rdtype.name))
-            query = steps.send(answer_from(query.message, answers.get(asked[-1][:2], dns.rcode.NXDOMAIN)))
+            received = []
+            for query in queries:
+                question = query.message.question[0]
+                asked.append((query.server, str(question.name), question.rdtype.name))
+                received.append(answer_from(query.message, answers.get(asked[-1][:2], dns.rcode.NXDOMAIN)))
+            queries = steps.send(tuple(received))
     except StopIteration as stop:
         return stop.value, asked
 
@@ -158,11 +161,46 @@ def test_silence_is_asked_again_as_often_as_attempts_say():
     assert [server for server, _, _ in asked] == ["s1", "s2", "s1", "s2"]
 
 
-def test_silence_ends_the_search():
+def test_after_silence_only_the_name_as_it_is_is_asked_for():
     configuration = ResolverConfiguration(nameservers=("s",), search=("a", "b"), options=("attempts:1",))
-    found, asked = drive(configuration, "db", 4, {("s", "db.a."): None, ("s", "db.b."): ["10.0.0.1"]})
-    assert found.reason is Reason.RESOLVER_FAILED
-    assert len(asked) == 1
+    answers = {("s", "db.a."): None, ("s", "db.b."): ["10.0.0.1"], ("s", "db."): ["10.0.0.2"]}
+    found, asked = drive(configuration, "db", 4, answers)
+    assert found.addresses == ("10.0.0.2",)
+    assert [name for _, name, _ in asked] == ["db.a.", "db."]
+
+
+def test_both_kinds_of_address_share_one_time_out():
+    steps = resolver.resolve(ResolverConfiguration(nameservers=("s",), options=("timeout:1",)), "db", None)
+    queries = next(steps)
+    assert [query.message.question[0].rdtype.name for query in queries] == ["AAAA", "A"]
+    assert {query.timeout_s for query in queries} == {1}
+
+
+def test_only_what_is_open_is_asked_again():
+    steps = resolver.resolve(ResolverConfiguration(nameservers=("s", "t")), "db", None)
+    first, second = next(steps)
+    (again,) = steps.send((answer_from(first.message, ["fd00::1"]), None))
+    assert (again.server, again.message) == ("t", second.message)
+
+
+def test_single_request_asks_one_after_the_other():
+    configuration = ResolverConfiguration(nameservers=("s",), options=("single-request",))
+    steps = resolver.resolve(configuration, "db", None)
+    (first,) = next(steps)
+    (second,) = steps.send((answer_from(first.message, ["fd00::1"]),))
+    assert second.message.question[0].rdtype.name == "A"
+
+
+@pytest.mark.parametrize(("timeout", "waits"), [(5, [5, 3, 6]), (1, [1, 1, 1])])
+def test_the_wait_depends_on_the_position_of_the_server(timeout, waits):
+    configuration = ResolverConfiguration(nameservers=("s1", "s2", "s3"), options=(f"timeout:{timeout}", "attempts:1"))
+    steps = resolver.resolve(configuration, "db", 4)
+    (query,) = next(steps)
+    seen = [query.timeout_s]
+    for _ in range(2):
+        (query,) = steps.send((None,))
+        seen.append(query.timeout_s)
+    assert seen == waits
 
 
 def test_an_error_lets_the_search_go_on():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
 import dns.exception
@@ -16,7 +16,7 @@ from bridgework.probes.kinds import datagram
 from bridgework.probes.kinds.sockaddr import destination_of
 from bridgework.probes.kinds.stream import BoundedSocket
 from bridgework.probes.kinds.tcp import connect
-from bridgework.probes.resolver.steps import MAX_ADDRESSES, Answer, Query
+from bridgework.probes.resolver.steps import MAX_ADDRESSES, Answers, Queries, Query
 
 DNS_PORT = 53
 _Result = TypeVar("_Result")
@@ -25,31 +25,53 @@ _LENGTH = struct.Struct("!H")
 _MAX_MESSAGE_BYTES = 0xFFFF
 
 
-def drive(steps: Generator[Query, Answer, _Result], ends: float) -> _Result:
+def drive(steps: Generator[Queries, Answers, _Result], ends: float) -> _Result:
     """Run a resolver's steps and return their result. After ``ends`` (``time.monotonic``) no query is sent."""
-    answer: Answer = None
     try:
-        query = next(steps)
+        queries = next(steps)
         while True:
             now = time.monotonic()
-            answer = ask(query, min(now + query.timeout_s, ends)) if now < ends else None
-            query = steps.send(answer)
+            answers = ask(queries, min(now + queries[0].timeout_s, ends)) if now < ends else (None,) * len(queries)
+            queries = steps.send(answers)
     except StopIteration as stop:
         result: _Result = stop.value
         return result
 
 
-def ask(query: Query, ends: float) -> Answer:
-    """Return the server's answer, over TCP when the datagram was truncated; ``None`` on silence and on a refusal."""
-    wire = query.message.to_wire()
+def ask(queries: Queries, ends: float) -> Answers:
+    """Ask one server all queries at the same time. Silence and a refusal are ``None``.
+
+    A datagram that was truncated is asked for again over TCP.
+    """
+    received: Sequence[bytes | None] = [None] * len(queries)
+    if not queries[0].use_tcp:
+        messages = [query.message for query in queries]
+        try:
+            received = datagram.exchange_all(
+                queries[0].server, DNS_PORT, [message.to_wire() for message in messages], ends, _matches(messages)
+            )
+        except OSError:
+            return (None,) * len(queries)
+    return tuple(_answer(query, data, ends) for query, data in zip(queries, received, strict=True))
+
+
+def _matches(messages: list[dns.message.QueryMessage]) -> Callable[[bytes], int | None]:
+    def position(data: bytes) -> int | None:
+        return next((number for number, message in enumerate(messages) if is_answer(message, data)), None)
+
+    return position
+
+
+def _answer(query: Query, data: bytes | None, ends: float) -> dns.message.Message | None:
     try:
         if not query.use_tcp:
-            got = datagram.exchange(query.server, DNS_PORT, wire, ends, lambda data: is_answer(query.message, data))
-            answer = read_answer(got)
+            if data is None:
+                return None
+            answer = read_answer(data)
             if not answer.flags & dns.flags.TC:
                 return answer
-        got = _ask_over_tcp(query.server, wire, ends)
-        return read_answer(got) if is_answer(query.message, got) else None
+        data = _ask_over_tcp(query.server, query.message.to_wire(), ends)
+        return read_answer(data) if is_answer(query.message, data) else None
     except (OSError, dns.exception.DNSException):
         return None
 

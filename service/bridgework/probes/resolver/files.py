@@ -24,6 +24,7 @@ _UPSTREAMS_BEGIN = "# ExtServers: ["
 _BASE_BEGINS = "# Based on host file: '"
 _OVERRIDES_BEGIN = "# Overrides: ["
 _ADDRESS_IN_HOST = re.compile(r"^host\((?P<address>.*)\)$")
+_ONE_BY_ONE = frozenset({"single-request", "single-request-reopen"})
 Entries = tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -35,6 +36,7 @@ class ResolverOptions:
     timeout_s: float = 5.0
     attempts: int = 2
     use_tcp: bool = False
+    single_request: bool = False
 
 
 def parse(resolv_conf: str, hosts: str, *, cut: bool = False) -> ResolverConfiguration:
@@ -118,6 +120,7 @@ def options_of(configuration: ResolverConfiguration) -> ResolverOptions:
         timeout_s=float(_bounded(given.get("timeout"), 5, 1, 30)),
         attempts=_bounded(given.get("attempts"), 2, 1, 5),
         use_tcp="use-vc" in given,
+        single_request=bool(_ONE_BY_ONE & given.keys()),
     )
 
 

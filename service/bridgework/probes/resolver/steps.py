@@ -1,8 +1,9 @@
 """Resolves names in the order of glibc's steps, without a socket.
 
-``resolve`` and ``reverse`` are generators: they yield each ``Query`` and are sent its answer (``None`` for silence). So
-a single check and a whole matrix use the same steps. The order is: literal address, hosts file, then DNS with the names
-that ``ndots`` and the search list give, the servers in the order of resolv.conf, in ``attempts`` rounds.
+``resolve`` and ``reverse`` are generators: they yield the queries that the C library sends at the same time, and are
+sent their answers in the same order (``None`` for silence). So a single check and a whole matrix use the same steps.
+The order is: literal address, hosts file, then DNS with the names that ``ndots`` and the search list give, the servers
+in the order of resolv.conf, in ``attempts`` rounds. Source: glibc 2.41, resolv/res_query.c and resolv/res_send.c.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class Resolution:
 
 _TRUNCATED = "the source's resolver files are longer than what is read of them, and their beginning lacks the name"
 Answer = dns.message.Message | None
-Steps = Generator[Query, Answer, Resolution]
+Queries = tuple[Query, ...]
+Answers = tuple[Answer, ...]
+Steps = Generator[Queries, Answers, Resolution]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +74,22 @@ def resolve(configuration: ResolverConfiguration, name: str, ip_version: int | N
         return Resolution(reason=Reason.NAMESPACE_OUT_OF_REACH, detail=_TRUNCATED)
     options = options_of(configuration)
     lookups: list[_Lookup] = []
+    silent = False
     for candidate in candidates(name, configuration.search, options.ndots):
-        found: list[str] = []
-        for kind in _ADDRESS_TYPES[ip_version]:
-            lookups.append((yield from _ask(configuration, options, dns.message.make_query(candidate, kind))))
-            found += lookups[-1].records
-        if found or lookups[-1].code is None:
+        # After silence the C library leaves out the rest of the search list, and still asks for the name as it is.
+        if silent and candidate != _as_it_is(name):
+            continue
+        messages = [dns.message.make_query(candidate, kind) for kind in _ADDRESS_TYPES[ip_version]]
+        results = yield from _ask(configuration, options, messages)
+        lookups += results
+        if any(lookup.records for lookup in results):
             break
+        silent = silent or all(lookup.code is None for lookup in results)
     return _conclude(name, lookups)
+
+
+def _as_it_is(name: str) -> dns.name.Name | None:
+    return _name_or_none(f"{name.removesuffix('.')}.")
 
 
 def _conclude(name: str, lookups: list[_Lookup]) -> Resolution:
@@ -144,31 +155,58 @@ def _name_or_none(text: str) -> dns.name.Name | None:
         return None
 
 
-def reverse(configuration: ResolverConfiguration, address: str) -> Generator[Query, Answer, str | None]:
+def reverse(configuration: ResolverConfiguration, address: str) -> Generator[Queries, Answers, str | None]:
     """Return the name of an address from the hosts file or else from its PTR record, without the final dot."""
     for known, names in configuration.hosts:
         if literal(known, None) == literal(address, None):
             return names[0]
     name = dns.name.from_text(ipaddress.ip_address(address.partition("%")[0]).reverse_pointer)
     query = dns.message.make_query(name, dns.rdatatype.PTR)
-    lookup = yield from _ask(configuration, options_of(configuration), query)
+    (lookup,) = yield from _ask(configuration, options_of(configuration), [query])
     return lookup.records[0].rstrip(".") if lookup.records else None
 
 
 def _ask(
-    configuration: ResolverConfiguration, options: ResolverOptions, message: dns.message.QueryMessage
-) -> Generator[Query, Answer, _Lookup]:
-    """Ask server by server, round by round, until one answers the question."""
-    refusal = _Lookup([], None, None)
+    configuration: ResolverConfiguration, options: ResolverOptions, messages: list[dns.message.QueryMessage]
+) -> Generator[Queries, Answers, list[_Lookup]]:
+    """Look up the messages at the same time, or one after another with the option ``single-request``."""
+    if not options.single_request:
+        return (yield from _ask_together(configuration, options, messages))
+    lookups: list[_Lookup] = []
+    for message in messages:
+        lookups += yield from _ask_together(configuration, options, [message])
+    return lookups
+
+
+def _ask_together(
+    configuration: ResolverConfiguration, options: ResolverOptions, messages: list[dns.message.QueryMessage]
+) -> Generator[Queries, Answers, list[_Lookup]]:
+    """Ask server by server, round by round, until each message has an answer. All messages share one time-out."""
+    lookups = [_Lookup([], None, None)] * len(messages)
+    servers = configuration.nameservers or (DEFAULT_NAMESERVER,)
     for _ in range(options.attempts):
-        for server in configuration.nameservers or (DEFAULT_NAMESERVER,):
-            answer = yield Query(message, server, options.timeout_s, options.use_tcp)
-            if answer is None:
-                continue
-            if answer.rcode() in _FINAL_CODES:
-                return _Lookup(_records(answer, message), answer.rcode(), server)
-            refusal = _Lookup([], answer.rcode(), server)
-    return refusal
+        for position, server in enumerate(servers):
+            open_ = [number for number, lookup in enumerate(lookups) if lookup.code not in _FINAL_CODES]
+            if not open_:
+                return lookups
+            wait_s = _wait_s(options.timeout_s, position, len(servers))
+            answers = yield tuple(Query(messages[number], server, wait_s, options.use_tcp) for number in open_)
+            for number, answer in zip(open_, answers, strict=True):
+                if answer is not None:
+                    lookups[number] = _lookup(answer, messages[number], server)
+    return lookups
+
+
+def _wait_s(timeout_s: float, position: int, servers: int) -> float:
+    """Return the wait for the server at this position of resolv.conf, computed as by glibc (send_dg), whole seconds."""
+    return timeout_s if position == 0 else max(1.0, float(int(timeout_s) * 2**position // servers))
+
+
+def _lookup(answer: dns.message.Message, message: dns.message.QueryMessage, server: str) -> _Lookup:
+    code = answer.rcode()
+    if code in _FINAL_CODES:
+        return _Lookup(_records(answer, message), code, server)
+    return _Lookup([], code, None)
 
 
 def _records(answer: dns.message.Message, query: dns.message.QueryMessage) -> list[str]:
