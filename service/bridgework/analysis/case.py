@@ -28,6 +28,7 @@ from bridgework.model.checks import (
     Protocol,
     Question,
     Reason,
+    Severity,
     Verdict,
 )
 from bridgework.model.observations import NOTHING_SEEN, Observations, RouteQuestion
@@ -116,6 +117,15 @@ class Case:
         if measurement.verdict is Verdict.INCONCLUSIVE:
             return measurement.reason is Reason.NO_ADDRESS and predicted is Verdict.INCONCLUSIVE
         return predicted is not measurement.verdict
+
+    @property
+    def awaits_detection(self) -> bool:
+        """Whether duplicate address detection runs for an address that the prediction depends on."""
+        # Without such an address there is no prediction to make: most checks have none.
+        return bool(self.observations.unsettled) and any(
+            found.code == "address-tentative" and found.severity is Severity.WARNING
+            for found in self._prediction.findings
+        )
 
     def probe_plan(self, policy: Policy) -> ProbeRequest | Measurement:
         """Say what to send from the source, or the measurement that stands for it where nothing can be sent.

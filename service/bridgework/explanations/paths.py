@@ -101,8 +101,9 @@ ROWS = (
         "address.",
         "The flags tentative and dadfailed of the addresses of the source, the destination and the bridge, read before "
         "the probe. Docker 26 and 27 leave detection on for the address of a bridge. Detection begins when the "
-        "network gets its first container, and takes about two seconds.",
-        "Repeat the check after two seconds. If there is a duplicate, give the container another address.",
+        "network gets its first container, and takes about two seconds. A check waits for the end of the detection, at "
+        "most two seconds.",
+        "Repeat the check. If there is a duplicate, give the container another address.",
         "fd00:99::1, the host's address on six, is tentative: it is not used until duplicate address detection ends.",
         seen="Right after its start, a container cannot use IPv6. Two seconds later it works.",
         references=("https://www.rfc-editor.org/rfc/rfc4862",),

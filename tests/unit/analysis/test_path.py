@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bridgework.analysis.case import Case
 from bridgework.model.checks import Verdict
 from bridgework.model.observations import NOTHING_SEEN as UNSEEN
 from bridgework.model.observations import (
@@ -196,6 +197,19 @@ def test_an_address_that_is_not_in_use_yet_leaves_the_rest_of_the_way_unknown(qu
     prediction = predict(snapshot, question, seen(unsettled={address: taken}, ipv6_firewall=True))
     assert (prediction.verdict, codes(prediction)) == (Verdict.UNREACHABLE, ["address-tentative"])
     assert prediction.path[-1].status.value == "stopped"
+
+
+def test_a_check_waits_only_where_the_detection_goes_on_and_matters():
+    snapshot, question = world(SIX, ONE, TWO), ask(ONE, TWO, ip_version=6)
+    held = InterfaceAddress("fd00:6::3", 64, "ipv6", "global", ("tentative",))
+    for flags, asked, waits in (
+        (("tentative",), question, True),
+        (("dadfailed", "tentative"), question, False),
+        (("tentative",), ask(ONE, TWO, ip_version=4), False),
+    ):
+        unsettled = {"fd00:6::3": replace(held, flags=flags)}
+        assert Case.of(snapshot, asked, seen(unsettled=unsettled, ipv6_firewall=True)).awaits_detection is waits
+    assert not Case.of(snapshot, question, seen(ipv6_firewall=True)).awaits_detection
 
 
 def test_an_address_of_another_family_or_of_nobody_on_the_way_says_nothing():

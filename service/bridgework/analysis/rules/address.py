@@ -283,6 +283,6 @@ def _tentative(situation: Situation, address: str | None) -> Findings:
         "address-tentative",
         of_network(network),
         f"{address}, {whose} on {network.name}, is tentative: it is not used until duplicate address detection ends.",
-        remedy=Remedy("Repeat the check in two seconds: detection ends by itself."),
+        remedy=Remedy("Repeat the check: detection ends by itself."),
         evidence=evidence,
     )

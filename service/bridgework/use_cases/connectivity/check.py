@@ -27,7 +27,7 @@ from bridgework.model.observations import ListeningSocket, Observations
 from bridgework.model.peers import World
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.probe_policy import literal
-from bridgework.use_cases.connectivity.observe import Ends, observe_full, observe_quick, with_kernel_routes
+from bridgework.use_cases.connectivity.observe import Ends, observe_full, observe_quick, settled, with_kernel_routes
 from bridgework.use_cases.connectivity.path_mtu import black_hole
 from bridgework.use_cases.connectivity.trace import not_from_here, send_traced, with_trace
 from bridgework.use_cases.services import Services
@@ -51,6 +51,7 @@ def check(services: Services, snapshot: Snapshot, request: CheckRequest) -> Chec
     ends = Ends.of(world.snapshot, question)
     observed = observe_quick(services, world.snapshot, question, ends)
     case = with_kernel_routes(services, Case.of(world.snapshot, question, observed))
+    case = settled(services, case, ends)
     return _check_traced(services, case, ends) if request.trace else _check_here(services, case, ends)
 
 

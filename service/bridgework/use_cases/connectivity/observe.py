@@ -5,6 +5,7 @@ Links name the hops of a path and are remembered (``LinkMemory``). Whatever a ve
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,11 +15,17 @@ from bridgework.model.checks import AddressDestination, ContainerDestination, Na
 from bridgework.model.observations import HostObservation, Observation, Observations
 from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Container, Snapshot
+from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.engine_rules import observations_of_engine
 from bridgework.use_cases.services import Services
 
 LISTENING_PROTOCOLS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.HTTP, Protocol.DNS})
 DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "resolver", "sysctls", "embedded_dns")
+
+# Duplicate address detection takes a delay of up to 1 s and one probe of 1 s (RFC 4862, section 5.4; RFC 4861,
+# RetransTimer). While it runs, the prediction is inconclusive, and it is decided once it ends.
+DETECTION_S = 2.0
+_LOOK_AGAIN_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,16 @@ def with_kernel_routes(services: Services, case: Case) -> Case:
     # questions take less time than to find out whether an earlier answer still holds.
     routes = services.runner.routes(case.route_questions())
     return case.with_observations(replace(case.observations, routes=routes)) if routes else case
+
+
+def settled(services: Services, case: Case, ends: Ends) -> Case:
+    """Wait while the prediction depends on duplicate address detection, at most 2 s within the request's time limit."""
+    until = time.monotonic() + deadline.left(DETECTION_S)
+    while case.awaits_detection and time.monotonic() < until:
+        time.sleep(_LOOK_AGAIN_S)
+        observed = observe_quick(services, case.snapshot, case.question, ends)
+        case = with_kernel_routes(services, case.with_observations(observed))
+    return case
 
 
 def observe_full(services: Services, case: Case, ends: Ends) -> Observations:
