@@ -16,7 +16,7 @@ import pytest
 
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
-from bridgework.matrix.neighbour_budget import SHARE_OF_HARD_LIMIT
+from bridgework.matrix.table_room import SHARE_OF_HARD_LIMIT
 from bridgework.probes.kernel import links, netlink
 from bridgework.probes.kernel.setns import run_inside
 from bridgework.settings import Settings

@@ -116,10 +116,14 @@ class Namespace:
         self._overfull = limit.reached
         return found
 
-    def delete(self, entries: Collection[Entry]) -> None:
-        """Delete these neighbour entries, unless the kernel refused that before (no CAP_NET_ADMIN)."""
+    def delete(self, entries: Collection[Entry]) -> bool:
+        """Delete these neighbour entries, and return whether they are gone.
+
+        They are not where the kernel refuses that (without CAP_NET_ADMIN), nor in an overfull namespace.
+        """
         if entries and self._may_delete and not self._overfull:
             self._may_delete = rtnetlink.delete_neighbours(self._sock, entries)
+        return self._may_delete and not self._overfull
 
     def close(self) -> None:
         """Close the socket."""

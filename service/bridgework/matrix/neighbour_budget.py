@@ -1,7 +1,8 @@
 """The budget of neighbour entries: a matrix never fills the kernel's ARP and NDP tables.
 
 The kernel bounds the entries of all namespaces together (``gc_thresh3``, ip-sysctl), and a full table breaks the
-containers' own traffic. So a packet is sent only when the entries that it makes fit into a share of that limit.
+containers' own traffic. So a packet is sent only when the entries that it makes fit into a share of that limit
+(``table_room``).
 """
 
 from __future__ import annotations
@@ -12,13 +13,10 @@ from dataclasses import dataclass
 from threading import Lock
 
 from bridgework.matrix.namespaces import Entry, Namespace, Route
+from bridgework.matrix.table_room import TableRoom
 from bridgework.probes.kernel.neighbour_table import TableUsage
 from bridgework.probes.kinds.reasons import VERSION_OF_LENGTH
 
-# The other half is for the containers, also those that start meanwhile.
-SHARE_OF_HARD_LIMIT = 0.5
-# The kernel's defaults (ip-sysctl), used where it does not tell its limits.
-ASSUMED_USAGE = TableUsage(entries=0, soft_limit=512, hard_limit=1024)
 # How long a namespace's entries are used before they are read again.
 FRESH_S = 0.1
 # A released entry may be of use again: the pair in the other direction needs the same two. And a count of the table
@@ -31,28 +29,33 @@ _IPV6_BYTES = 16
 _SOLICITED_NODE = bytes.fromhex("ff0200000000000000000001ff")
 
 
-def limit_of(usage: TableUsage) -> int:
-    """Return the entries that a machine may have while a matrix runs: min(gc_thresh3 / 2, gc_thresh2)."""
-    # A table stays above gc_thresh2 for 5 s at most, then the kernel collects entries (arp(7)): also the containers'.
-    return min(int(usage.hard_limit * SHARE_OF_HARD_LIMIT), usage.soft_limit)
-
-
 class TableBudget:
-    """The budget of one table (ARP or NDP). Without a ``read_usage`` result only our own entries count."""
+    """The budget of one table (ARP or NDP). Without a ``read_usage`` result only our own entries count.
+
+    ``limit`` replaces the entries that the machine may have, and ``share`` is the part of the usual number.
+    """
 
     def __init__(
-        self, namespaces: Mapping[int, Namespace], read_usage: Callable[[], TableUsage | None], limit: int | None = None
+        self,
+        namespaces: Mapping[int, Namespace],
+        read_usage: Callable[[], TableUsage | None],
+        limit: int | None = None,
+        share: float = 1.0,
     ) -> None:
         self._namespaces = namespaces
         self._read_usage = read_usage
-        usage = read_usage() or ASSUMED_USAGE
-        self.limit = limit_of(usage) if limit is None else limit
-        self._before = self._counted = usage.entries
-        self._counted_at = time.monotonic()
+        self._room = TableRoom(read_usage(), limit, share, time.monotonic())
         self._reserved_since_count = 0
         self._reserved: dict[EntryKey, int] = {}
         self._to_delete: set[EntryKey] = set()
+        # Released entries that nothing can delete: in a namespace out of reach, or without CAP_NET_ADMIN.
+        self._kept: set[EntryKey] = set()
         self._touched: set[bytes] = set()
+
+    @property
+    def refused_at(self) -> float:
+        """When the kernel was last seen to have refused an entry, of any program, since this budget began."""
+        return self._room.refused_at
 
     @property
     def idle(self) -> bool:
@@ -63,25 +66,28 @@ class TableBudget:
         """Reserve the entries and return those to ``release`` later; ``None`` when they do not fit now."""
         # Foreign entries cost nothing: they exist anyway, so they are neither counted nor deleted.
         ours = tuple([key for key in keys if key in self._reserved or not self._is_foreign(key)])
-        new = len([key for key in ours if key not in self._reserved])
+        new = len([key for key in ours if key not in self._reserved and key not in self._kept])
         if new and not self._fits(new):
             # Other programs' entries may have gone since the last count, and released ones of ours can go now.
+            if not self._to_delete and self._counted_lately():
+                return None
             self.flush()
             if not self._fits(new):
                 return None
         if new:
             self._reserved_since_count += new
             self._touched.update(address for _, _, address in ours)
+        self._kept.difference_update(ours)
         for key in ours:
             self._reserved[key] = self._reserved.get(key, 0) + 1
         return ours
 
     def _fits(self, count: int) -> bool:
-        # A reserved entry appears in the kernel's count only once its packet is sent. So add what was reserved since
-        # the last count; and never assume less than what was there before together with all of ours.
         ours = len(self._reserved) + len(self._to_delete)
-        in_use = max(self._counted + self._reserved_since_count, self._before + ours)
-        return in_use + count <= self.limit
+        return self._room.fits(count, ours, len(self._kept), self._reserved_since_count)
+
+    def _counted_lately(self) -> bool:
+        return time.monotonic() - self._room.counted_at <= FLUSH_EVERY_S
 
     def _is_foreign(self, key: EntryKey) -> bool:
         """Return whether the container or the host made this entry; ours and unknown ones are not foreign."""
@@ -110,7 +116,12 @@ class TableBudget:
 
     def delete_released(self) -> None:
         """Delete the released entries, if there are any, and count the table again, every ``FLUSH_EVERY_S`` at most."""
-        if self._to_delete and time.monotonic() - self._counted_at > FLUSH_EVERY_S:
+        if self._to_delete:
+            self.count()
+
+    def count(self) -> None:
+        """Count the table again unless that was done lately, and delete the released entries."""
+        if not self._counted_lately():
             self.flush()
 
     def flush(self) -> None:
@@ -118,14 +129,16 @@ class TableBudget:
         by_namespace: dict[int, list[Entry]] = {}
         for key in self._to_delete:
             # Between release and flush another packet may have reserved the entry again.
-            if key not in self._reserved and key[0] in self._namespaces:
+            if key not in self._reserved:
                 by_namespace.setdefault(key[0], []).append(key[1:])
         for inode, entries in by_namespace.items():
-            self._namespaces[inode].delete(entries)
+            namespace = self._namespaces.get(inode)
+            if namespace is None or not namespace.delete(entries):
+                self._kept.update((inode, *entry) for entry in entries)
+        # Before the first release, no packet of ours was answered, so perhaps none has made its entries.
+        used = len(self._to_delete) + len(self._reserved) if self._to_delete else 0
         self._to_delete.clear()
-        usage = self._read_usage()
-        self._counted = usage.entries if usage else 0
-        self._counted_at = time.monotonic()
+        self._room.count(self._read_usage(), used, time.monotonic())
         self._reserved_since_count = 0
 
     def clean_up(self) -> None:
@@ -244,6 +257,12 @@ class NeighbourBudget:
     def idle(self) -> bool:
         """Whether nothing is reserved, so that waiting frees nothing."""
         return all(table.idle for table in self._tables.values())
+
+    def count(self) -> None:
+        """Count the tables again unless that was done lately, so that ``refused_at`` is true."""
+        with self._lock:
+            for table in self._tables.values():
+                table.count()
 
     def delete_released(self) -> None:
         """Delete the entries that no packet needs any more."""

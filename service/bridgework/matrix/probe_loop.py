@@ -75,6 +75,8 @@ class ProbeLoop:
         # Every packet has the same time-out, so those sent first time out first: no heap is needed.
         self._timeouts: deque[tuple[float, ActiveSource, list[int]]] = deque()
         self._starved_since: float | None = None
+        # Whether the last packet that needed entries did not get them.
+        self._starving = False
         self._retry_at = 0.0
         # Most pings of a large matrix leave their link, and each would be a system call of its own.
         self._batch = DatagramBatch(CHUNK, echo.HEADER_BYTES + echo.TOKEN_BYTES)
@@ -147,7 +149,7 @@ class ProbeLoop:
                 self._starve(source, position)
                 continue
             if reservation.held:
-                self._starved_since = None
+                self._starved_since, self._starving = None, False
             if not reservation.on_link and transport.add_to(self._batch, position, destination):
                 batched.append((position, reservation))
                 sent.append(position)
@@ -212,6 +214,7 @@ class ProbeLoop:
 
     def _starve(self, source: ActiveSource, position: int) -> None:
         now = time.monotonic()
+        self._starving = True
         # While we hold entries, waiting frees some. When others hold them all, wait for one time-out, then give up.
         if not self.budget.idle:
             self._starved_since = None
@@ -240,11 +243,16 @@ class ProbeLoop:
                 self.finish(source, position, reason, None if reason else elapsed_ms)
 
     def _expire(self, received_until: float) -> None:
+        if self._timeouts and self._timeouts[0][0] <= received_until:
+            self.budget.count()
         while self._timeouts and self._timeouts[0][0] <= received_until:
             _, source, positions = self._timeouts.popleft()
             in_flight, silence = source.row.in_flight, source.transport.silence
             for position in [position for position in positions if position in in_flight]:
-                self.finish(source, position, silence)
+                waiting = in_flight[position]
+                # The refused entry may have been the one that this packet or its answer needed, in any namespace.
+                refused = waiting.reservation.table.refused_at >= waiting.sent_at
+                self.finish(source, position, Reason.BUDGET_EXHAUSTED if refused else silence)
 
     def finish(self, source: ActiveSource, position: int, reason: Reason | None, rtt_ms: float | None = None) -> None:
         """End a position; without a ``reason`` it is a success."""
@@ -270,5 +278,9 @@ class ProbeLoop:
     def _fail_open(self) -> None:
         # A set has no order; the plan has one.
         for source in sorted(self._open, key=lambda source: source.row.source.index):
+            if self._starving:
+                # Raising the kernel's limits helps these, and more time would not.
+                for position in source.row.ready:
+                    source.row.finish(position, Reason.BUDGET_EXHAUSTED)
             source.row.fail_open(Reason.DEADLINE)
             self._complete(source)

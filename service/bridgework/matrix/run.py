@@ -126,6 +126,7 @@ class _MatrixThread:
                 opener.namespaces,
                 partial(_usage, usage_socket, table),
                 self.environment.neighbour_limit,
+                self.environment.neighbour_share,
             )
             for version, table in _TABLES.items()
         }

@@ -31,7 +31,7 @@ class Environment:
     """How a runner reaches namespaces: ``open_place`` gives a descriptor for ``enter``, ``resolver`` the files.
 
     ``host`` is the engine's host where it can be entered. ``neighbour_limit`` replaces the share of the kernel's limit,
-    in entries of all namespaces together.
+    in entries of all namespaces together. ``neighbour_share`` is the part of that share, where several matrices run.
     """
 
     open_place: Callable[[Place], AbstractContextManager[int]]
@@ -39,6 +39,7 @@ class Environment:
     enter: Callable[[int], None] = enter
     host: Place | None = None
     neighbour_limit: int | None = None
+    neighbour_share: float = 1.0
 
 
 class SourceOpener:

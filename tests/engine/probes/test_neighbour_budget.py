@@ -213,6 +213,26 @@ def test_without_room_it_says_so_and_never_unreachable(make_world, host_of):
                 assert (outcome.verdict, outcome.reason) == (Verdict.INCONCLUSIVE, Reason.BUDGET_EXHAUSTED)
 
 
+def test_silence_while_the_kernel_refuses_entries_is_not_called_unreachable(make_world, host_of, monkeypatch):
+    world = make_world(2, 2)
+    counts = []
+
+    def usage(sock, table):
+        """As on a machine where another program overflows the table after the first count of each table."""
+        counts.append(table)
+        return replace(read_usage(sock, table), refused=len(counts))
+
+    pid = host_of(world)
+    monkeypatch.setattr(neighbour_table, "read_usage", usage)
+    rows = list(NamespaceRunner(lambda: pid).sweep(plan_of(world, timeout_ms=200)))
+    for row in rows:
+        for outcome in row.outcomes:
+            if world.lab.members[row.index].network == world.lab.members[outcome.index].network:
+                assert outcome.verdict is Verdict.REACHABLE, "an answer is an answer"
+            else:
+                assert (outcome.verdict, outcome.reason) == (Verdict.INCONCLUSIVE, Reason.BUDGET_EXHAUSTED)
+
+
 def test_traffic_between_containers_loses_nothing(make_world, limited):
     world = make_world(2, 10)
     world.serve(world.b, "echo", 5001)

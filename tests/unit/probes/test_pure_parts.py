@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridgework.matrix.namespaces import Route
-from bridgework.matrix.neighbour_budget import FLUSH_EVERY_S, NeighbourBudget, Reservation, TableBudget, limit_of
+from bridgework.matrix.neighbour_budget import FLUSH_EVERY_S, NeighbourBudget, Reservation, TableBudget
 from bridgework.matrix.rate_limiter import RateLimiter
 from bridgework.matrix.run import run_loops
+from bridgework.matrix.table_room import CALM_S, FEWEST, TableRoom, limit_of
 from bridgework.model.checks import (
     Measurement,
     Phases,
@@ -267,6 +268,51 @@ def test_a_budget_counts_others_and_frees_what_is_released():
     assert not budget.idle
     budget.flush()
     assert budget.reserve(keys[10:12]) is not None
+
+
+def test_others_entries_leave_a_part_of_what_is_free():
+    calm = TableUsage(900, 512, 1024, since_collection_s=30.0)
+    budget = TableBudget({}, lambda: calm)
+    keys = tuple((0, 0, bytes([number])) for number in range(40))
+    assert budget.reserve(keys[:31]) == keys[:31], "a quarter of 124"
+    assert budget.reserve(keys[31:33]) is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "since_s", "fitting"), [(1022, 30.0, 0), (1022, CALM_S, FEWEST), (1500, 1.0, FEWEST)]
+)
+def test_a_table_that_seems_full_gets_a_few_entries_where_it_may_not_be(entries, since_s, fitting):
+    room = TableRoom(TableUsage(entries, 512, 1024, since_s), None, 1.0, 0.0)
+    assert [room.fits(count, 0, 0, 0) for count in (1, FEWEST, FEWEST + 1)] == [fitting > 0, fitting > 0, False]
+
+
+def test_what_the_kernel_bears_without_a_collection_may_double():
+    room = TableRoom(TableUsage(1500, 512, 1024, CALM_S), None, 1.0, 0.0)
+    room.count(TableUsage(1504, 512, 1024, CALM_S), 4, 0.1)
+    assert room.fits(8, 0, 0, 0)
+    assert not room.fits(9, 0, 0, 0)
+    room.count(TableUsage(1500, 512, 1024, CALM_S), 0, 0.2)
+    assert not room.fits(9, 0, 0, 0), "nothing was tried meanwhile"
+    room.count(TableUsage(1500, 512, 1024, 5.05), 8, 0.3)
+    assert not room.fits(9, 0, 0, 0), "a part of them may have been made when no collection was due"
+    room.count(TableUsage(1500, 512, 1024, 5.5), 400, 0.4)
+    assert room.fits(512, 0, 0, 0)
+    assert not room.fits(513, 0, 0, 0), "never more than on an empty machine"
+    room.count(TableUsage(1500, 512, 1024, 0.05), 400, 0.5)
+    assert not room.fits(FEWEST + 1, 0, 0, 0), "the kernel collected"
+    assert room.refused_at == -math.inf
+    room.count(TableUsage(1500, 512, 1024, 6.0, refused=1), 4, 0.6)
+    assert not room.fits(1, 0, 0, 0), "the kernel refused"
+    assert room.refused_at == 0.6
+
+
+def test_entries_that_cannot_be_deleted_use_up_the_share_until_they_are_needed_again():
+    budget = TableBudget({}, lambda: TableUsage(1500, 512, 1024))
+    one, two, three = ((0, 0, bytes([number])) for number in range(3))
+    budget.release(budget.reserve((one, two, three)))
+    assert budget.reserve(((0, 0, b"a"), (0, 0, b"b"))) is None
+    assert budget.reserve((one, two)) == (one, two)
+    assert budget.reserve(((0, 0, b"a"),)) is not None
 
 
 def test_packets_to_one_next_hop_share_their_entries_until_the_last_is_answered():

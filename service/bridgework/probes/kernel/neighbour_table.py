@@ -17,18 +17,31 @@ TableName = Literal["arp_cache", "ndisc_cache"]
 _FAMILIES = {"arp_cache": socket.AF_INET, "ndisc_cache": socket.AF_INET6}
 _RTM_GETNEIGHTBL = 66
 _RTGENMSG = struct.Struct("=Bxxx")
-_NDTA_NAME, _NDTA_THRESH2, _NDTA_THRESH3, _NDTA_CONFIG = 1, 3, 4, 5
-_ENTRIES_IN_CONFIG = struct.Struct("=HHI")
+_NDTA_NAME, _NDTA_THRESH2, _NDTA_THRESH3, _NDTA_CONFIG, _NDTA_STATS = 1, 3, 4, 5, 7
+# struct ndt_config: two lengths, the entries, and the milliseconds since the last forced collection.
+_CONFIG = struct.Struct("=HHII")
+# struct ndt_stats: eleven counters since the start of the machine; the last one counts entries that were refused.
+_STATS = struct.Struct("=11Q")
 FULL = 0.95
+COLLECTION_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class TableUsage:
-    """Numbers of entries: in use, ``gc_thresh2`` and ``gc_thresh3``."""
+    """Numbers of entries: in use, ``gc_thresh2`` and ``gc_thresh3``.
+
+    ``entries`` counts every entry. The two limits bound only the entries that the kernel's collector may take: not
+    permanent ones, and not those that a routing daemon maintains (``NTF_EXT_LEARNED``). No file and no message tells
+    that number. ``since_collection_s`` tells something about it: a new entry above ``gc_thresh2`` starts a forced
+    collection, unless the last one was less than ``COLLECTION_EVERY_S`` ago (neigh_alloc in net/core/neighbour.c).
+    ``refused`` is how many entries the kernel has refused to make since the machine started.
+    """
 
     entries: int
     soft_limit: int
     hard_limit: int
+    since_collection_s: float = 0.0
+    refused: int = 0
 
 
 def table_usage(name: TableName) -> TableUsage | None:
@@ -52,6 +65,9 @@ def read_usage(sock: socket.socket, name: TableName) -> TableUsage | None:
         found = netlink.attributes(body, _RTGENMSG.size)
         # The kernel also lists the parameters of each interface under the table's name, without the thresholds.
         if found.get(_NDTA_NAME, b"").rstrip(b"\0") == name.encode() and _NDTA_THRESH3 in found:
-            thresholds = [struct.unpack("=I", found[kind])[0] for kind in (_NDTA_THRESH2, _NDTA_THRESH3)]
-            return TableUsage(_ENTRIES_IN_CONFIG.unpack_from(found[_NDTA_CONFIG])[2], *thresholds)
+            soft, hard = (struct.unpack("=I", found[kind])[0] for kind in (_NDTA_THRESH2, _NDTA_THRESH3))
+            _, _, entries, since_ms = _CONFIG.unpack_from(found[_NDTA_CONFIG])
+            stats = found.get(_NDTA_STATS, b"")
+            refused = _STATS.unpack_from(stats)[-1] if len(stats) >= _STATS.size else 0
+            return TableUsage(entries, soft, hard, since_ms / 1000, refused)
     return None

@@ -109,18 +109,15 @@ def _read_firewall(job: Answer) -> Iterator[Answer]:
 
 
 def _sweep(job: Answer) -> Iterator[Answer]:
-    from bridgework.matrix.neighbour_budget import ASSUMED_USAGE, limit_of
     from bridgework.matrix.run import run_matrix
     from bridgework.matrix.source_opener import Environment
-    from bridgework.probes.kernel.neighbour_table import table_usage
 
-    usage = table_usage("arp_cache") or ASSUMED_USAGE
     environment = Environment(
         open_place=lambda _: opened("/proc/thread-self/ns/net"),
         # A helper is in the right namespace already, and has no right to enter one.
         enter=lambda _: None,
         resolver=_resolver,
-        neighbour_limit=int(limit_of(usage) * SHARE_OF_LIMIT),
+        neighbour_share=SHARE_OF_LIMIT,
     )
     for row in run_matrix(from_json(SweepPlan, job["plan"]), environment):
         yield {"row": to_json(row)}
