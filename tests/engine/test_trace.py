@@ -143,7 +143,7 @@ def test_a_published_port_shows_the_translation_and_the_client_that_the_server_s
 def test_a_rule_in_docker_user_is_named(world, rule):
     source = address(world, "web")
     drop(rule, "filter", "DOCKER-USER", "-s", source, "-p", "icmp")
-    answer = traced(world, "web", "peer")
+    answer = traced(world, "web", "peer", ip_version="4")
     assert (answer["verdict"], answer["predicted"]["verdict"]) == ("unreachable", "unreachable")
     found = dropping(answer)
     assert (found["table"], found["chain"], found["verdict"]) == ("ip filter", "DOCKER-USER", "drop")

@@ -1,14 +1,15 @@
-"""The address at which a source tries a container: one choice, which a check and a matrix share.
+"""The addresses at which a source tries a container: one choice, which a check and a matrix share.
 
-First come the networks that both are on: those whose endpoints may talk to each other before those that keep them
-apart, then IPv4 before IPv6. Without such a network, any address of the container is tried. In one namespace the
-container is tried at its own address, and a container in host mode at an address of the host. A container that has no
-address, or whose shared namespace is stale, is not tried.
+These are all addresses of the container that the source can send to. First come those on the networks that both are on:
+networks whose endpoints may talk to each other before those that keep them apart, then IPv4 before IPv6. Then come the
+addresses on the container's other networks, where the source has a default route for their IP version. In one namespace
+the container is tried at its own addresses, and a container in host mode at addresses of the host. A container that has
+no address, or whose shared namespace is stale, is not tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from bridgework.analysis.attachment import (
@@ -21,12 +22,12 @@ from bridgework.analysis.attachment import (
     parsed,
     version_of,
 )
-from bridgework.analysis.routing import default_exit, has_host_address, host_address_on, is_vlan, locate
-from bridgework.model.snapshot import Endpoint, Network
+from bridgework.analysis.routing import default_exit, has_host_address, host_address_on, is_vlan, locate, subnet_of
+from bridgework.model.snapshot import Endpoint, Network, Snapshot
 
 # From the host, a port that is published at any address also answers at the loopback.
-HOST_LOOPBACK = "127.0.0.1"
-_HOST = "host"
+LOOPBACKS = {IPV4: "127.0.0.1", IPV6: "::1"}
+_HOST, _OVERLAPPING = "host", "overlapping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,14 @@ class _Source:
 
     ``endpoints`` maps a network's id to whether the network keeps its endpoints apart, the position of the source's
     endpoint, and the endpoint. ``subnets`` are version, first and last address, prefix length and network id.
+    ``leaves`` are the IP versions for which the source has a route beyond its own networks.
     """
 
     attachment: Attachment
     endpoints: dict[str, tuple[bool, int, Endpoint]]
     subnets: tuple[tuple[int, int, int, int, str], ...]
     addresses: frozenset[str]
+    leaves: tuple[int, ...]
 
 
 class Reach:
@@ -52,64 +55,79 @@ class Reach:
     def __init__(self, state: EngineState, versions: tuple[int, ...]) -> None:
         self._state, self._snapshot, self._versions = state, state.snapshot, versions
         self._sources: dict[str | None, _Source] = {}
-        # Containers without a common network are most of the pairs. Their address does not depend on the source.
-        self._elsewhere: dict[str | None, str | None] = {}
+        # Containers without a common network are most of the pairs. Their addresses depend on the destination, and on
+        # the IP versions for which the source has a default route.
+        self._elsewhere: dict[tuple[str | None, tuple[int, ...]], tuple[str, ...]] = {}
 
-    def address_of(self, source: Attachment, destination: Attachment) -> str | None:
-        """Return the address at which the source tries the container; ``None`` where there is nothing to try."""
+    def addresses_of(self, source: Attachment, destination: Attachment) -> tuple[str, ...]:
+        """Return the addresses at which the source tries the container, in that order."""
         if source.is_same_namespace(destination):
-            # In one namespace each address of it leads over lo. The first of the families to try is as good as another.
+            # In one namespace each address of it leads over lo.
             own = (a for e in destination.endpoints for a in e.addresses if version_of(a) in self._versions)
-            return next(own, self._loopback())
+            return tuple(dict.fromkeys(own)) or self._loopbacks(source)
         # The ports of a container in host mode are ports of the host.
         if destination.is_host:
-            return next((a for a in self.host_addresses(source) if version_of(a)), None)
+            return self.host_addresses(source)
         asking = self._source(source)
         # A shared network is not enough: with overlapping subnets the source may route the address to another network.
-        for network_id, address in self._shared(asking, destination):
-            if self._leads(asking, address, network_id):
-                return address
-        return self._any(destination)
+        shared = self._shared(asking, destination)
+        near = [address for network_id, address in shared if self._leads(asking, address, network_id)]
+        known = {address for _, address in shared}
+        far = [a for a in self._far(destination, asking.leaves) if a not in known and not _is_around(asking, a)]
+        # Without an address that it can send to, the first one shows why.
+        return (*dict.fromkeys(near), *far) or self._far(destination, self._versions)[:1]
+
+    def address_of(self, source: Attachment, destination: Attachment) -> str | None:
+        """Return the address that the source tries first; ``None`` where there is nothing to try."""
+        return next(iter(self.addresses_of(source, destination)), None)
 
     def rows(self, attachments: Sequence[Attachment]) -> Iterator[list[str | None]]:
         """Yield for each attachment, as the source, the address of each as the destination (``address_of``)."""
-        elsewhere = [self._any(destination) for destination in attachments]
+        elsewhere: dict[tuple[int, ...], list[str | None]] = {}
+        overlapping = overlapping_networks(self._snapshot)
+        places = [_places(attachment, overlapping) for attachment in attachments]
         columns: dict[str, list[int]] = {}
-        for column, destination in enumerate(attachments):
-            for place in _places(destination):
+        for column, found in enumerate(places):
+            for place in found:
                 columns.setdefault(place, []).append(column)
-        for source in attachments:
-            row = elsewhere.copy()
+        for source, found in zip(attachments, places, strict=True):
+            leaves = self._source(source).leaves
+            if leaves not in elsewhere:
+                elsewhere[leaves] = [self._first_far(destination, leaves) for destination in attachments]
+            row = elsewhere[leaves].copy()
             # The address depends on the source only where the two have something in common, and for the host.
-            for column in {column for place in (*_places(source), _HOST) for column in columns.get(place, ())}:
+            for column in {column for place in (*found, _HOST) for column in columns.get(place, ())}:
                 row[column] = self.address_of(source, attachments[column])
             yield row
 
-    def host_addresses(self, source: Attachment) -> Iterator[str]:
-        """Yield the host's addresses for the source, the best first.
+    def host_addresses(self, source: Attachment) -> tuple[str, ...]:
+        """Return the host's addresses for the source, the best first.
 
-        From the host that is its loopback. From a container it is the default gateway, then the host's address on
-        each of the container's bridges.
+        From the host these are its loopbacks. From a container they are the default gateways, then the host's addresses
+        on the container's bridges.
         """
-        if source.is_host:
-            yield self._loopback()
-            return
+        return self._loopbacks(source) if source.is_host else tuple(dict.fromkeys(self._host_addresses(source)))
+
+    def _host_addresses(self, source: Attachment) -> Iterator[str]:
         for version in self._versions:
             leaves = default_exit(self._state, source, version)
             # A macvlan or ipvlan leaves past the host, so its gateway is a router of the LAN.
             if leaves is not None and not is_vlan(leaves) and has_host_address(leaves, version):
                 # An overlay network has no gateway. Then the host's address on docker_gwbridge is the default gateway.
                 places = (_gateway_on(source, leaves, version), host_address_on(self._snapshot, leaves, version))
-                yield from (address for address in places if address)
+                yield from (address for address in places if address and version_of(address))
         for version in self._versions:
             for endpoint in source.endpoints:
                 network = self._snapshot.networks_by_id[endpoint.network_id]
-                if address := host_address_on(self._snapshot, network, version):
+                address = host_address_on(self._snapshot, network, version)
+                if address and version_of(address):
                     yield address
 
-    def _loopback(self) -> str:
+    def _loopbacks(self, source: Attachment) -> tuple[str, ...]:
         # 127.0.0.1 comes first: without docker-proxy the NAT rules translate it, but not ::1 (``rules/host.py``).
-        return "::1" if self._versions == (IPV6,) else HOST_LOOPBACK
+        found = tuple(LOOPBACKS[version] for version in self._versions)
+        # A container without IPv6 has no ::1: the engine switches IPv6 off in its namespace.
+        return found if source.is_host else found[:1]
 
     def _source(self, attachment: Attachment) -> _Source:
         key = attachment.container.id if attachment.container else None
@@ -123,6 +141,8 @@ class Reach:
                 },
                 tuple(_subnets(attachment)),
                 frozenset(address for endpoint in attachment.endpoints for address in endpoint.addresses),
+                # The host forwards to its own bridges by itself.
+                tuple(v for v in self._versions if attachment.is_host or default_exit(self._state, attachment, v)),
             )
         return self._sources[key]
 
@@ -155,28 +175,60 @@ class Reach:
         candidate = locate(self._state, source.attachment, address)
         return candidate is not None and (candidate.network is None or candidate.network.id == network_id)
 
-    def _any(self, destination: Attachment) -> str | None:
-        """Return any address of the container; bridges come first, since the host can forward to them."""
-        key = destination.container.id if destination.container else None
-        if key not in self._elsewhere:
-            found = [
+    def _far(self, destination: Attachment, versions: tuple[int, ...]) -> tuple[str, ...]:
+        """Return all addresses of the container; bridges come first, since the host can forward to them."""
+        key = destination.container.id if destination.container else None, versions
+        found = self._elsewhere.get(key)
+        if found is None:
+            ranked = [
                 (is_vlan(self._snapshot.networks_by_id[endpoint.network_id]), version, position, address)
                 for position, endpoint in enumerate(destination.endpoints)
-                for version in self._versions
+                for version in versions
                 if (address := _address(endpoint, version)) and version_of(address)
             ]
-            self._elsewhere[key] = min(found)[3] if found else None
-        return self._elsewhere[key]
+            found = self._elsewhere[key] = tuple(dict.fromkeys(address for *_, address in sorted(ranked)))
+        return found
+
+    def _first_far(self, destination: Attachment, versions: tuple[int, ...]) -> str | None:
+        return next(iter(self._far(destination, versions) or self._far(destination, self._versions)), None)
 
 
-def _places(attachment: Attachment) -> set[str]:
+def _is_around(source: _Source, address: str) -> bool:
+    """Whether a subnet of the source has the address, so that a packet to it leaves for another holder."""
+    found = parsed(address)
+    number = int(found) if found is not None else 0
+    return found is not None and any(s[0] == found.version and s[1] <= number <= s[2] for s in source.subnets)
+
+
+def _places(attachment: Attachment, overlapping: Container[str]) -> set[str]:
     """Return what an attachment can have in common with another: its networks, and whose namespace it is in."""
     found = {endpoint.network_id for endpoint in attachment.endpoints}
+    if any(network_id in overlapping for network_id in found):
+        found.add(_OVERLAPPING)
     if attachment.owner:
         found.add(attachment.owner.id)
     if attachment.is_host:
         found.add(_HOST)
     return found
+
+
+def overlapping_networks(snapshot: Snapshot) -> frozenset[str]:
+    """Return the networks with a subnet that overlaps another network's."""
+    found: set[str] = set()
+    for version in (IPV4, IPV6):
+        spans = sorted(
+            (int(subnet.network_address), int(subnet.broadcast_address), network.id)
+            for network in snapshot.networks
+            for pool in network.pools
+            if (subnet := subnet_of(pool)) is not None and subnet.version == version
+        )
+        # In the order of the first addresses, a subnet that overlaps an earlier one overlaps the one that ends last.
+        widest = (-1, -1, "")
+        for span in spans:
+            if span[0] <= widest[1] and span[2] != widest[2]:
+                found |= {span[2], widest[2]}
+            widest = max(widest, span, key=lambda s: s[1])
+    return frozenset(found)
 
 
 def talks_inside(network: Network) -> bool:

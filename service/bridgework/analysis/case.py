@@ -7,17 +7,18 @@ the weighing of what was measured all use these, so a check derives them once. A
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import Attachment, EngineState
-from bridgework.analysis.candidate_addresses import CandidateAddresses, candidate_addresses
-from bridgework.analysis.predict import predict
+from bridgework.analysis.attachment import Attachment, EngineState, version_of
+from bridgework.analysis.candidate_addresses import CandidateAddresses, candidate_addresses, located, versions
+from bridgework.analysis.predict import joined, predict_one
+from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import Situation
 from bridgework.analysis.rules.in_force import proxy_questions, route_questions
-from bridgework.analysis.verdict import weigh
+from bridgework.analysis.verdict import NOT_SENT, Tried, weigh
 from bridgework.model.checks import (
     CheckResult,
     HostDestination,
@@ -31,6 +32,7 @@ from bridgework.model.checks import (
     Severity,
     Verdict,
 )
+from bridgework.model.errors import Refused
 from bridgework.model.observations import NOTHING_SEEN, Observations, RouteQuestion
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Policy
@@ -63,8 +65,30 @@ class Case:
 
     def with_observations(self, observations: Observations) -> Case:
         """Derive the case again from other observations."""
-        # A new state: attachments depend on the observations, as with the inodes of shared namespaces.
-        return Case.of(self.snapshot, self.question, observations)
+        # A new state: attachments depend on the observations, as with the inodes of shared namespaces. The addresses
+        # stay, since they may be measured by now.
+        again = Case.of(self.snapshot, self.question, observations)
+        candidates = self.candidate_addresses.candidates
+        return again.trying([one.address for one in candidates]) if candidates else again
+
+    def trying(self, addresses: Sequence[str]) -> Case:
+        """Derive the case with these addresses, such as those that a name resolved to, in the order of their use."""
+        known = {one.address: one for one in self.candidate_addresses.candidates}
+        if tuple(known) == tuple(addresses):
+            return self
+        found = ([known[a]] if a in known else located(self.state, self.source, (a,)) for a in addresses)
+        candidates = tuple(candidate for some in found for candidate in some)
+        return replace(self, candidate_addresses=replace(self.candidate_addresses, candidates=candidates))
+
+    def of_name(self, measurement: Measurement) -> Case:
+        """Derive the case with the addresses that the source got for the name of the question."""
+        used = measurement.address
+        if used is None or not isinstance(self.question.destination, NameDestination):
+            return self
+        asked = versions(self.question)
+        others = (a for a in measurement.resolved_addresses if a != used and version_of(a) in asked)
+        routed = (one.address for one in located(self.state, self.source, others) if one.way is not Way.NO_ROUTE)
+        return self.trying([used, *dict.fromkeys(routed)])
 
     @property
     def snapshot(self) -> Snapshot:
@@ -96,23 +120,62 @@ class Case:
 
     @cached_property
     def _prediction(self) -> Prediction:
-        return predict(self.situations)
+        return joined(self.situations, self.predictions)
+
+    @cached_property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """The predictions of the situations, in their order."""
+        return tuple(predict_one(situation) for situation in self.situations)
+
+    def position_of(self, measurement: Measurement) -> int:
+        """Return the position of the situation that was measured; the first where no address was."""
+        addresses = (one.candidate.address if one.candidate else None for one in self.situations)
+        return next((at for at, address in enumerate(addresses) if address == measurement.address), 0)
+
+    def others_to_measure(self, measurement: Measurement) -> tuple[Candidate, ...]:
+        """Return the addresses that are measured as well, after the first one was: those that may turn out otherwise.
+
+        Their predictions differ from that of the measured address, or the measurement shows that it does not hold.
+        """
+        if measurement.reason in NOT_SENT and measurement.reason is not Reason.NO_ADDRESS:
+            return ()
+        first = self.position_of(measurement)
+        surprised = self.is_surprised_by(measurement)
+        pairs = enumerate(zip(self.situations, self.predictions, strict=True))
+        return tuple(
+            situation.candidate
+            for at, (situation, prediction) in pairs
+            if at != first and situation.candidate is not None
+            if surprised or prediction.verdict is not self.predictions[first].verdict
+        )
 
     def weigh(
         self,
         measurement: Measurement,
         also: Mapping[Protocol, Measurement] | None = None,
         path_mtu_bytes: int | None = None,
+        others: Mapping[str, Measurement] | None = None,
     ) -> CheckResult:
-        """Join the prediction and a measurement. ``also`` are measurements of the same destination by protocol.
+        """Join the predictions and the measurements of all addresses.
 
-        ``path_mtu_bytes`` is the largest packet that passes, where larger ones are lost without an ICMP error.
+        ``measurement`` is that of the address that was measured first, ``others`` are those of other addresses.
+        ``also`` are measurements of the first address by protocol. ``path_mtu_bytes`` is the largest packet that passes
+        there, where larger ones are lost without an ICMP error.
         """
-        return weigh(self._prediction, measurement, self.situations[0], also or {}, path_mtu_bytes)
+        first = self.position_of(measurement)
+        tried = [
+            Tried(situation, prediction, measurement, also or {}, path_mtu_bytes)
+            if at == first
+            else Tried(
+                situation, prediction, (others or {}).get(situation.candidate.address if situation.candidate else "")
+            )
+            for at, (situation, prediction) in enumerate(zip(self.situations, self.predictions, strict=True))
+        ]
+        return weigh(tried, measurement)
 
     def is_surprised_by(self, measurement: Measurement) -> bool:
         """Whether more observations may explain the measurement: it differs, or neither side decides anything."""
-        predicted = self._prediction.verdict
+        predicted = self.predictions[self.position_of(measurement)].verdict
         # A full observation costs about as much as several checks, so it is made only where it may change the answer.
         if measurement.verdict is Verdict.INCONCLUSIVE:
             return measurement.reason is Reason.NO_ADDRESS and predicted is Verdict.INCONCLUSIVE
@@ -124,7 +187,8 @@ class Case:
         # Without such an address there is no prediction to make: most checks have none.
         return bool(self.observations.unsettled) and any(
             found.code == "address-tentative" and found.severity is Severity.WARNING
-            for found in self._prediction.findings
+            for prediction in self.predictions
+            for found in prediction.findings
         )
 
     def probe_plan(self, policy: Policy) -> ProbeRequest | Measurement:
@@ -144,8 +208,17 @@ class Case:
             return self._by_name(policy, self.question.destination.name)
         if not self.candidate_addresses.candidates:
             return _not_sent(Reason.NO_ADDRESS, "The destination has no address to try.")
-        # The candidates of a container or the host are alternatives. The probe takes the first, as the source would.
+        # The first is the one that a program in the source would use first. The others may follow (``probe_of``).
         return self._by_address(policy, self.candidate_addresses.candidates[0].address)
+
+    def probe_of(self, policy: Policy, address: str) -> ProbeRequest | Measurement:
+        """Say what to send to another of the addresses, or the measurement that stands for it; it raises nothing."""
+        try:
+            plan = self._by_address(policy, address)
+        except Refused as refused:
+            return Measurement(Verdict.INCONCLUSIVE, address, reason=Reason.NOT_ALLOWED, detail=refused.detail)
+        # Once is enough: the first address has the statistics.
+        return replace(plan, count=1, flow_id=None) if isinstance(plan, ProbeRequest) else plan
 
     def _by_name(self, policy: Policy, name: str) -> ProbeRequest:
         probe = self.question.probe

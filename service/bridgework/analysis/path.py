@@ -6,7 +6,7 @@ is unknown. A step without a device, such as a firewall rule or an unknown name,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from bridgework.analysis.attachment import THE_HOST, Attachment
@@ -52,18 +52,6 @@ def path_of(situation: Situation, judgement: Judgement) -> tuple[Hop, ...]:
         # The steps are sorted, so the last one left is the one that stops the packet.
         path[-1] = replace(path[-1], status=HopStatus.STOPPED)
     return tuple(path)
-
-
-def joined(paths: Sequence[tuple[Hop, ...]]) -> tuple[Hop, ...]:
-    """Join the paths to several holders of one name: the hops from the first difference on are unknown."""
-    first = paths[0]
-    alike = 0
-    # The paths may have different lengths. The comparison ends with the shortest.
-    for hops in zip(*paths, strict=False):
-        if any(hop != hops[0] for hop in hops):
-            break
-        alike += 1
-    return first[:alike] + tuple(replace(hop, status=HopStatus.UNKNOWN) for hop in first[alike:])
 
 
 def _with_hop(situation: Situation, steps: _Steps, step: Step, found: Finding | None) -> Step:

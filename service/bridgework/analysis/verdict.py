@@ -1,17 +1,20 @@
-"""The result of a check from its prediction and its measurement.
+"""The result of a check from the predictions of its addresses and their measurements.
 
-The verdict is the measured one; an inconclusive measurement stays inconclusive. The prediction is the verdict only
-where nothing could be sent: the source does not run, or the destination has no address. Where prediction and
-measurement differ, a finding names the layer that the prediction could not see.
+The verdict of an address is the measured one; an inconclusive measurement stays inconclusive. The prediction is the
+verdict only where nothing could be sent: the source does not run, or the destination has no address. Where prediction
+and measurement differ, a finding names the layer that the prediction could not see.
+
+An address that was not measured has the verdict of the measured one, since both have the same prediction. The check is
+``reachable`` where any address is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from bridgework.analysis.measured_findings import black_hole, from_the_wire
-from bridgework.analysis.predict import ordered
+from bridgework.analysis.predict import any_reachable, joined, joined_findings, ordered
 from bridgework.analysis.rules.base import Situation, component_of
 from bridgework.explanations import finding
 from bridgework.model.checks import (
@@ -28,12 +31,16 @@ from bridgework.model.checks import (
 
 # These measurements say that no probe was sent, so they do not contradict a prediction.
 _NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
+NOT_SENT = _NOTHING_TO_SEND | {Reason.NOT_ALLOWED}
 # Warnings about what was not observed. A packet that passed has shown it.
 _MOOT_ONCE_PASSED = frozenset({"address-tentative", "analysis-limited", "port-not-published"})
 # What is found by further probes only, so that no prediction could have it.
 _EXPLAIN_A_SURPRISE = frozenset({"pmtu-blackhole", "vxlan-checksum-offload"})
 # Missing rules of the engine explain a packet that does not pass. Where it passes, the diagnosis tells of them.
 _LEFT_OUT_ONCE_PASSED = frozenset({"firewall-rules-missing", "firewall-not-managed"})
+
+# It says that the destination is reached.
+_LEFT_OUT_ONCE_STOPPED = frozenset({"networks-not-isolated"})
 
 # Predicted reachable, measured unreachable: what each reason says about the layer that the prediction did not see.
 # The word before the colon is the layer.
@@ -63,29 +70,78 @@ _UNSEEN_WHEN_PASSED = {
 }
 
 
-def weigh(
-    prediction: Prediction,
-    measurement: Measurement,
-    situation: Situation,
-    also: Mapping[Protocol, Measurement],
-    path_mtu_bytes: int | None = None,
-) -> CheckResult:
-    """Join the two. ``also`` are measurements of the same destination by other protocols.
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One address of a question: its situation, what is predicted, and what was measured, if it was.
 
-    ``situation`` is the one that was measured: that of the first candidate address. ``path_mtu_bytes`` is the largest
-    packet that passes, where larger ones are lost without an ICMP error.
+    ``also`` are measurements of the same address by other protocols. ``path_mtu_bytes`` is the largest packet that
+    passes, where larger ones are lost without an ICMP error.
     """
+
+    situation: Situation
+    prediction: Prediction
+    measurement: Measurement | None = None
+    also: Mapping[Protocol, Measurement] = field(default_factory=dict)
+    path_mtu_bytes: int | None = None
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether a probe was sent to the address."""
+        return self.measurement is not None and self.measurement.reason not in NOT_SENT
+
+
+def weigh(tried: Sequence[Tried], measurement: Measurement) -> CheckResult:
+    """Weigh the addresses of one question. ``measurement`` is the one of the address that was measured first."""
+    situations = [one.situation for one in tried]
+    first = next(one for one in tried if one.measurement is measurement)
+    weighed = [_weighed(one, first) for one in tried]
+    verdict = any_reachable(own for own, _ in weighed)
+    predicted = joined(situations, [one.prediction for one in tried])
+    addresses = tuple(
+        replace(
+            shown,
+            measured=one.measurement.verdict if one.measurement is not None and one.is_sent else None,
+            reason=one.measurement.reason if one.measurement is not None else None,
+        )
+        for shown, one in zip(predicted.addresses, tried, strict=False)
+    )
+    deciding = (one.measurement for one, (own, _) in zip(tried, weighed, strict=True) if one.is_sent and own is verdict)
+    return CheckResult(
+        verdict,
+        predicted,
+        _of_name(next((one for one in deciding if one is not None), measurement), measurement),
+        joined_findings(situations, verdict, weighed),
+        addresses=addresses,
+    )
+
+
+def _of_name(shown: Measurement, first: Measurement) -> Measurement:
+    """Add what the first measurement says about the resolution of the name, which is made once."""
+    if shown is first or not first.resolved_addresses:
+        return shown
+    phases = replace(shown.phases_ms, resolve=first.phases_ms.resolve)
+    return replace(shown, phases_ms=phases, resolved_addresses=first.resolved_addresses, resolver=first.resolver)
+
+
+def _weighed(tried: Tried, first: Tried) -> tuple[Verdict, tuple[Finding, ...]]:
+    """Return the verdict of one address, and its findings."""
+    prediction, measurement, situation = tried.prediction, tried.measurement, tried.situation
+    if measurement is None and prediction.verdict is first.prediction.verdict:
+        # Its prediction is that of the first address, so it is as certain as that one's.
+        return _weighed(first, first)[0], prediction.findings
+    if measurement is None or (tried is not first and measurement.reason is Reason.NOT_ALLOWED):
+        return prediction.verdict, prediction.findings
     component = component_of(situation.source)
     measured = [
-        *from_the_wire(prediction, measurement, situation, also),
-        *black_hole(prediction, measurement, situation, path_mtu_bytes),
+        *from_the_wire(prediction, measurement, situation, tried.also),
+        *black_hole(prediction, measurement, situation, tried.path_mtu_bytes),
     ]
     explained = any(one.code in _EXPLAIN_A_SURPRISE for one in measured)
     found = [
         *_as_it_turned_out(prediction, measurement),
         *measured,
         *(() if explained else _surprise(prediction, measurement, component)),
-        *_icmp_only(measurement, situation, also, component),
+        *_icmp_only(measurement, situation, tried.also, component),
     ]
     verdict = measurement.verdict
     if verdict is Verdict.INCONCLUSIVE:
@@ -94,7 +150,7 @@ def weigh(
             verdict = prediction.verdict
         else:
             found.append(_not_measured(measurement, component))
-    return CheckResult(verdict, prediction, measurement, ordered(situation.snapshot, found))
+    return verdict, ordered(situation.snapshot, found)
 
 
 def _as_it_turned_out(prediction: Prediction, measurement: Measurement) -> Iterator[Finding]:
@@ -104,6 +160,8 @@ def _as_it_turned_out(prediction: Prediction, measurement: Measurement) -> Itera
         # What was not observed no longer matters once the packet passed. A predicted cause that did not stop the packet
         # stays as a warning: the prediction or the configuration is wrong somewhere.
         if passed and predicted.code in _LEFT_OUT_ONCE_PASSED and predicted.severity is not Severity.BLOCKING:
+            continue
+        if measurement.verdict is Verdict.UNREACHABLE and predicted.code in _LEFT_OUT_ONCE_STOPPED:
             continue
         if passed and predicted.code in _MOOT_ONCE_PASSED:
             yield replace(predicted, severity=Severity.INFO)

@@ -85,6 +85,11 @@ def check(result: CheckResult, question: str) -> None:
     if path:
         click.echo(f"  path  {' > '.join(_hop(hop) for hop in path)}")
     click.echo(f"  predicted {result['predicted']['verdict']}, measured {_measured(result)}")
+    for tried in result["addresses"] if len(result["addresses"]) > 1 else ():
+        where = f" on {tried['network']['name']}" if tried["network"] else ""
+        why = f" ({tried['reason']})" if tried["reason"] else ""
+        measured = f"measured {tried['measured']}" if tried["measured"] else "not measured"
+        click.echo(f"  address {tried['address']}{where}: predicted {tried['predicted']}, {measured}{why}")
 
 
 def _hop(hop: Any) -> str:

@@ -112,7 +112,7 @@ class Assertion(TypedDict):
     port: NotRequired[int | None]
     """The destination port. tcp, udp and http need a port; dns uses 53 without one; icmp has none."""
     ip_version: NotRequired[IpVersion]
-    """The IP version to use; `any` takes the one that the destination has. Default: `any`."""
+    """The IP version to use; `any` means the addresses of both. Default: `any`."""
     count: NotRequired[int]
     """How many probes to send, one after the other. Default: `1`."""
     interval_ms: NotRequired[int]
@@ -203,13 +203,17 @@ class CheckDestination(TypedDict):
     """What the check tries to reach: exactly one of these properties."""
 
     container: NotRequired[str]
-    """A container by name or id, probed at an address on a network shared with the source."""
+    """A container by name or id, at all of its addresses that the source can send to. Those on a network that both
+    are on come first.
+    """
     name: NotRequired[str]
     """A DNS name, such as `tomcat82`, resolved in the same way as the source resolves it."""
     address: NotRequired[str]
     """An IPv4 or IPv6 address, such as `10.77.0.3`."""
     host: NotRequired[bool]
-    """The engine's host: a container probes its default gateway, the host its loopback. Only `true`."""
+    """The engine's host: a container probes its default gateways and the host's addresses on its own networks, the
+    host its loopback. Only `true`.
+    """
 
 
 class CheckRequest(TypedDict):
@@ -224,7 +228,7 @@ class CheckRequest(TypedDict):
     port: NotRequired[int | None]
     """The destination port. tcp, udp and http need a port; dns uses 53 without one; icmp has none."""
     ip_version: NotRequired[IpVersion]
-    """The IP version to use; `any` takes the one that the destination has. Default: `any`."""
+    """The IP version to use; `any` means the addresses of both. Default: `any`."""
     count: NotRequired[int]
     """How many probes to send, one after the other. Default: `1`."""
     interval_ms: NotRequired[int]
@@ -253,11 +257,17 @@ class CheckResult(TypedDict):
     """The result of a check: the prediction beside the measurement, and the findings."""
 
     verdict: Verdict
-    """The overall verdict: what was measured, or the prediction when nothing could be sent."""
+    """The overall verdict: `reachable` when any address of the destination is. It is what was measured, or the
+    prediction when nothing could be sent.
+    """
     predicted: Prediction
     """What should happen according to the engine's state."""
     measured: Measurement
-    """What was measured by sending the probes."""
+    """What was measured by sending the probes, at the first address with the overall verdict."""
+    addresses: list[TriedAddress]
+    """All addresses of the destination that the source can send to, in the order in which a program tries them. The
+    first one is measured, and so is each other one whose prediction differs.
+    """
     findings: list[Finding]
     """The causes that were found and how to fix them, the most severe first."""
     answered_by: AnsweringNode | None
@@ -1712,6 +1722,12 @@ class QueryGroup(TypedDict):
     """Whether `must_not` names these ends. A reachable group that violates makes the query fail."""
     path: list[Hop]
     """The steps of a packet between the first of `ends` and the known end, in order."""
+    addresses: list[TriedAddress]
+    """The addresses of the destination that the source can send to, for the first of `ends`. Nothing is measured."""
+    findings: list[Finding]
+    """What is known about the way between the first of `ends` and the known end, with the remedy that closes it.
+    Only groups that violate have findings.
+    """
 
 
 class QueryLine(TypedDict):
@@ -1729,6 +1745,12 @@ class QueryLine(TypedDict):
     """Whether `must_not` names these ends. A reachable group that violates makes the query fail."""
     path: NotRequired[list[Hop]]
     """The steps of a packet between the first of `ends` and the known end, in order."""
+    addresses: NotRequired[list[TriedAddress]]
+    """The addresses of the destination that the source can send to, for the first of `ends`. Nothing is measured."""
+    findings: NotRequired[list[Finding]]
+    """What is known about the way between the first of `ends` and the known end, with the remedy that closes it.
+    Only groups that violate have findings.
+    """
     type: str
     """The kind of this object, which decides what other properties it has. Known values, to which more may be added:
     group, end.
@@ -2138,6 +2160,29 @@ class TraceStep(TypedDict):
     """Whether this is docker-proxy's own connection to the container, not that of the client."""
     time_us: float | None
     """Microseconds since the packet was first seen; null where the kernel gives no time, such as at rules."""
+
+
+class TriedAddress(TypedDict):
+    """One address of the destination, with its prediction and its measurement."""
+
+    address: str
+    """The IP address, such as `172.18.0.3`."""
+    ip_version: int
+    """The IP version of the address, 4 or 6."""
+    network: Reference | None
+    """The network whose subnet has the address; null outside of the engine's networks."""
+    predicted: Verdict
+    """The predicted verdict of this address."""
+    measured: Verdict | None
+    """The measured verdict of this address. It is null when nothing was sent: the prediction is that of an address
+    that was measured, or `reason` says why.
+    """
+    reason: str | None
+    """Why the measurement failed, or why nothing was sent; null when there is no such reason. Known values, to which
+    more may be added: timed-out, refused, name-unknown, resolver-failed, no-route, no-address, host-unreachable,
+    administratively-prohibited, message-too-long, connection-reset, source-not-running, unexpected-answer,
+    no-answer, namespace-out-of-reach, budget-exhausted, deadline, not-allowed.
+    """
 
 
 class UndoneChange(TypedDict):

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         HostLink,
         InsideInterface,
         InsideInterfacePage,
+        IpVersion,
         Liveness,
         Matrix,
         MatrixLine,
@@ -663,6 +664,7 @@ class Operations:
         destination: str,
         protocol: CheckProtocol | None = None,
         port: int | None = None,
+        ip_version: IpVersion | None = None,
         timeout_ms: int | None = None,
     ) -> str:
         """Run one check as Prometheus metrics.
@@ -678,6 +680,7 @@ class Operations:
                     "destination": destination,
                     "protocol": protocol,
                     "port": port,
+                    "ip_version": ip_version,
                     "timeout_ms": timeout_ms,
                 },
                 accept="text/plain",

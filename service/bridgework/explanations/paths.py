@@ -16,6 +16,25 @@ ROWS = (
         references=("https://docs.docker.com/engine/network/drivers/bridge/",),
     ),
     Explanation(
+        "networks-not-isolated",
+        INFO,
+        "A container reaches another one that shares no network with it: nothing on the host stops packets between "
+        "their bridges. Docker 26 isolates IPv6 networks only with ip6tables, which is off by default. Later versions "
+        "isolate unless ip6tables or iptables is off, or a network has the gateway mode nat-unprotected or routed.",
+        "The packet and its answer pass the rules in force on the host, or the engine writes no rules for the IP "
+        "version. The finding names the address that is open.",
+        "Drop the packets between the two bridges; the finding has the commands. Or let the engine isolate networks: "
+        "ip6tables in daemon.json, on Docker 26 together with experimental.",
+        "k9 reaches k6 at fd00:6::2 (six), although no network joins them: the engine writes no IPv6 rules (ip6tables "
+        "is off), so nothing keeps networks apart.",
+        seen="Containers on different networks reach each other by IPv6.",
+        references=(
+            "https://docs.docker.com/engine/daemon/ipv6/",
+            "https://docs.docker.com/engine/network/packet-filtering-firewalls/",
+            "https://github.com/moby/moby/pull/47747",
+        ),
+    ),
+    Explanation(
         "bridges-isolated",
         BLOCKING,
         "The address is on another bridge, and Docker's firewall drops packets to it from other bridges.",

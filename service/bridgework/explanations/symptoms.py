@@ -121,7 +121,7 @@ _ROWS = (
         f"{_DIAGNOSIS}.",
         _codes("""
             exposed-past-host-firewall icc-not-enforced published-on-every-address unpublished-port-exposed
-            loopback-port-exposed isolation-rule-missing stale-port-rule duplicate-rules
+            loopback-port-exposed networks-not-isolated isolation-rule-missing stale-port-rule duplicate-rules
         """),
     ),
     Symptom(

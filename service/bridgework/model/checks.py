@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from bridgework.model.errors import Remedy
+from bridgework.model.snapshot import Reference
 from bridgework.model.trace import Trace
 
 
@@ -195,15 +196,33 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class TriedAddress:
+    """One address of the destination, with its predicted and its measured verdict.
+
+    ``network`` is the network whose subnet has the address; ``None`` outside of the engine's networks. ``measured`` is
+    ``None`` where nothing was sent: because the prediction is that of an address that was measured, or for ``reason``.
+    """
+
+    address: str
+    ip_version: int
+    network: Reference | None
+    predicted: Verdict
+    measured: Verdict | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The verdict that follows from the engine's state, with its path and findings.
 
-    The path of an ``unreachable`` prediction ends at the hop that stops the packet.
+    It is ``reachable`` where any of the ``addresses`` is. The path is that of the first address with this verdict; the
+    path of an ``unreachable`` one ends at the hop that stops the packet.
     """
 
     verdict: Verdict
     path: tuple[Hop, ...] = ()
     findings: tuple[Finding, ...] = ()
+    addresses: tuple[TriedAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +238,10 @@ class AnsweringNode:
 class CheckResult:
     """The result of a check: prediction and measurement, and the findings of both, the most severe first.
 
-    ``answered_by`` is the node that measured, where that is another node of a swarm. ``trace`` is ``None`` unless one
-    was asked for and a packet was sent.
+    ``measured`` is the measurement of the first address with the verdict of the check. ``addresses`` are all addresses
+    of the destination that the source can send to, in the order in which they are tried. ``answered_by`` is the node
+    that measured, where that is another node of a swarm. ``trace`` is ``None`` unless one was asked for and a packet
+    was sent.
     """
 
     verdict: Verdict
@@ -229,11 +250,12 @@ class CheckResult:
     findings: tuple[Finding, ...] = ()
     answered_by: AnsweringNode | None = None
     trace: Trace | None = None
+    addresses: tuple[TriedAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerDestination:
-    """A container, at its address on a network that it shares with the source, else at any of its addresses.
+    """A container, at all of its addresses that the source can send to, first those on a network that both are on.
 
     ``container`` is its full id; in a ``CheckRequest`` it is the reference that the caller wrote.
     """

@@ -24,6 +24,7 @@ from bridgework.model.checks import (
     Reason,
     RoundTrip,
     Severity,
+    TriedAddress,
     Verdict,
 )
 from bridgework.model.errors import Remedy
@@ -104,6 +105,18 @@ def read_check(raw: Json, answered_by: AnsweringNode) -> CheckResult:
         _measurement(measured),
         findings,
         answered_by,
+        addresses=tuple(_tried(item) for item in raw.get("addresses") or ()),
+    )
+
+
+def _tried(raw: Json) -> TriedAddress:
+    return _plain(
+        TriedAddress,
+        raw,
+        network=_reference(raw["network"]) if raw.get("network") else None,
+        predicted=Verdict(raw["predicted"]),
+        measured=Verdict(raw["measured"]) if raw.get("measured") else None,
+        reason=Reason(raw["reason"]) if raw.get("reason") in set(Reason) else None,
     )
 
 

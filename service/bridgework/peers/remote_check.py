@@ -73,7 +73,8 @@ def check_elsewhere(
     if sources.instances is None or instance is None:
         return _not_made(world, question, place, _reason(world, place))
     probe = wanted.probe
-    seconds = probe.count * (probe.timeout_ms + probe.interval_ms) / 1000 + MARGIN_S
+    # One more time-out: the other addresses are probed once, all at the same time.
+    seconds = (probe.count * (probe.timeout_ms + probe.interval_ms) + probe.timeout_ms) / 1000 + MARGIN_S
     try:
         body = sources.check_body(_resolved(world, question))
         return sources.instances.check(instance, body, deadline.left(seconds))
@@ -91,7 +92,8 @@ def _not_made(world: World, question: Question, place: NodePlace, reason: str) -
     predicted = Case.of(world.snapshot, question).predict()
     measured = Measurement(Verdict.INCONCLUSIVE, reason=Reason.NAMESPACE_OUT_OF_REACH, detail=reason)
     others = tuple(one for one in predicted.findings if one.code != found.code)
-    return CheckResult(Verdict.INCONCLUSIVE, Prediction(predicted.verdict, predicted.path), measured, (found, *others))
+    shown = Prediction(predicted.verdict, predicted.path)
+    return CheckResult(Verdict.INCONCLUSIVE, shown, measured, (found, *others), addresses=predicted.addresses)
 
 
 def _resolved(world: World, question: Question) -> CheckRequest:

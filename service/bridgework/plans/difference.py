@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.attachment import IPV4, IPV6
-from bridgework.analysis.routing import locate
+from bridgework.analysis.candidate_addresses import located
 from bridgework.ipam.usage import overlaps
 from bridgework.model.checks import Verdict
 from bridgework.model.observations import Observations
@@ -166,10 +166,10 @@ class _Comparison:
     def _place(self, state: Reachability, source: str) -> Hashable:
         """Return what a port of the host depends on that the source does not publish itself."""
         attachment = state.state.attachment_of(source)
-        address = next(Reach(state.state, (IPV4, IPV6)).host_addresses(attachment), None)
-        candidate = locate(state.state, attachment, address) if address is not None else None
-        leaves = candidate.exit.id if candidate is not None and candidate.exit is not None else None
-        return attachment.condition, attachment.container is not None and attachment.container.paused, address, leaves
+        addresses = Reach(state.state, (IPV4, IPV6)).host_addresses(attachment)
+        candidates = located(state.state, attachment, addresses)
+        leaves = tuple(one.exit.id if one.exit is not None else None for one in candidates)
+        return attachment.condition, attachment.container is not None and attachment.container.paused, addresses, leaves
 
     def services(self, container_id: str) -> tuple[Service, ...]:
         """Return the services of a container in either state."""

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from bridgework.model.checks import Hop, Protocol, Verdict
+from bridgework.model.checks import Prediction, Protocol, Verdict
 from bridgework.plans.reachability import PING, Pair, Reachability, Service, host_services, services_of
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Ends that are alike: the same service, verdict and kind of path. ``path`` is that of the first of ``ends``.
+    """Ends that are alike: the same service, verdict and kind of path.
 
-    ``ends`` are full ids of containers; ``""`` is the host.
+    ``ends`` are full ids of containers; ``""`` is the host. ``prediction`` is that of the first of them.
     """
 
     service: Service
     verdict: Verdict
     violates: bool
     ends: tuple[str, ...]
-    path: tuple[Hop, ...]
+    prediction: Prediction
 
 
 def search(
@@ -41,8 +41,7 @@ def search(
     for pairs in groups.values():
         first = pairs[0]
         ends = tuple(pair.source if of_sources else pair.destination for pair in pairs)
-        path = reach.own_prediction(first).path
-        yield Found(first.service, reach.verdict(first), ends[0] in forbidden, ends, path)
+        yield Found(first.service, reach.verdict(first), ends[0] in forbidden, ends, reach.own_prediction(first))
 
 
 def _pairs(reach: Reachability, end: str, protocol: Protocol, port: int | None, *, of_sources: bool) -> Iterator[Pair]:

@@ -48,7 +48,7 @@ def test_two_containers_of_one_bridge_do_not_need_its_address():
 
 def test_a_wrong_entry_of_the_source_leads_astray():
     astray = looked(*BOTH, inside=(entry("eth0", "02:00:00:00:00:99"),))
-    prediction = predict(HERE, ask(CLIENT, WEB), astray)
+    prediction = predict(HERE, ask(CLIENT, WEB, ip_version=4), astray)
     assert (prediction.verdict, codes(prediction)) == (Verdict.UNREACHABLE, ["stale-neighbour"])
 
 
@@ -60,7 +60,7 @@ def test_a_wrong_entry_of_the_host_matters_only_where_the_packet_passes_the_host
 
 def test_where_another_station_answers_the_verdict_is_open():
     answered = looked(*BOTH, inside=(entry("eth0", "02:00:00:00:00:03", "reachable"),))
-    prediction = predict(HERE, ask(CLIENT, WEB), answered)
+    prediction = predict(HERE, ask(CLIENT, WEB, ip_version=4), answered)
     assert (prediction.verdict, codes(prediction)) == (Verdict.INCONCLUSIVE, ["duplicate-address"])
 
 

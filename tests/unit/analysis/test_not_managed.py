@@ -120,5 +120,5 @@ def asked(firewall, target):
 def test_a_check_to_the_outside_names_the_setting():
     assert "firewall-not-managed" in asked(rules(), "address:192.0.2.9")
     assert "firewall-not-managed" not in asked(rules(masquerade(0), masquerade(1)), "address:192.0.2.9")
-    assert asked(rules(), None) == []
+    assert asked(rules(), None) == ["networks-not-isolated"]
     assert "firewall-rules-missing" in asked(rules(setting=None), "address:192.0.2.9")

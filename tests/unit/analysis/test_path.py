@@ -159,13 +159,17 @@ def test_the_path_ends_at_the_hop_that_stops_the_packet(case):
     assert way(prediction) == expected
 
 
-def test_a_name_with_two_holders_leaves_unknown_what_differs():
+def test_a_name_with_two_holders_has_the_path_to_the_one_that_is_reached():
     one = container("one", (FRONT, "10.1.0.21", {"aliases": ["db"]}))
     two = container("two", (FRONT, "10.1.0.22", {"aliases": ["db"]}))
     snapshot = world(FRONT, A, one, two)
-    prediction = predict(snapshot, ask(A, "name:db", "tcp", 8080), seen([(one, OPEN), (two, SHUT)]))
-    assert prediction.verdict is Verdict.INCONCLUSIVE
-    assert way(prediction) == [*passed("interface", "bridge"), *unknown("interface", "listener")]
+    prediction = predict(snapshot, ask(A, "name:db", "tcp", 8080), seen([(one, SHUT), (two, OPEN)]))
+    assert prediction.verdict is Verdict.REACHABLE
+    assert [(one.address, one.predicted.value) for one in prediction.addresses] == [
+        ("10.1.0.21", "unreachable"),
+        ("10.1.0.22", "reachable"),
+    ]
+    assert way(prediction) == passed("interface", "bridge", "interface", "listener")
 
 
 SIX = network("six", "10.6.0.0/24", subnet6="fd00:6::/64")

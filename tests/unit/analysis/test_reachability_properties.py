@@ -157,9 +157,7 @@ def test_a_matrix_and_a_check_try_the_same_address_and_predict_the_same(snapshot
         for j, destination in enumerate(stood):
             asked = matrix.question(i, j)
             candidates = candidate_addresses(state, source, asked).candidates
-            assert [reach.address_of(source, destination)] == (
-                [candidate.address for candidate in candidates] or [None]
-            )
+            assert reach.addresses_of(source, destination) == tuple(candidate.address for candidate in candidates)
             assert matrix.verdict(i, j) is predict(snapshot, asked, observations).verdict
 
 

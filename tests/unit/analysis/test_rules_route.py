@@ -218,7 +218,7 @@ def test_inter_container_off_stops_containers_but_not_the_host():
     locked = network("locked", "10.8.0.0/24", options={OPTION + "enable_icc": "false"}, subnet6="fd00:8::/64")
     one, two = on(locked, "a", 2), on(locked, "b", 3)
     snapshot = world(locked, one, two)
-    assert codes(predict(snapshot, ask(one, two))) == ["inter-container-off"]
+    assert codes(predict(snapshot, ask(one, two, ip_version=4))) == ["inter-container-off"]
     assert predict(snapshot, ask("host", two)).verdict is Verdict.REACHABLE
     assert predict(snapshot, ask(one, "host")).verdict is Verdict.REACHABLE
     six = ask(one, two, ip_version=6)
@@ -273,7 +273,7 @@ def test_of_two_common_networks_the_one_that_lets_them_talk_is_taken():
     [
         (None, (Verdict.INCONCLUSIVE, ["analysis-limited"])),
         (True, (Verdict.UNREACHABLE, ["no-shared-network"])),
-        (False, (Verdict.REACHABLE, [])),
+        (False, (Verdict.REACHABLE, ["networks-not-isolated"])),
     ],
 )
 def test_ipv6_passes_between_bridges_unless_the_engine_guards_it(guard, expected):
@@ -390,7 +390,7 @@ def test_an_isolated_bridge_has_no_host_and_a_routed_one_its_own_rules():
     assert codes(predict(snapshot, ask(one, "host"))) == ["gateway-mode-isolated"]
     assert codes(predict(snapshot, ask("host", one))) == ["gateway-mode-isolated"]
     opened = predict(snapshot, ask(three, two), seen(engine_version=(28, 0)))
-    assert (opened.verdict, codes(opened)) == (Verdict.REACHABLE, ["gateway-mode-routed"])
+    assert (opened.verdict, codes(opened)) == (Verdict.REACHABLE, ["gateway-mode-routed", "networks-not-isolated"])
     assert predict(snapshot, ask("host", two)).verdict is Verdict.REACHABLE
 
 
@@ -481,7 +481,7 @@ def test_a_flushed_firewall_stops_what_leaves_and_what_a_dropping_policy_catches
     assert predict(snapshot, ask(one, "address:192.0.2.1"), flushed["ACCEPT"]).verdict is Verdict.UNREACHABLE
     one_more = on(BACK, "c", 2)
     across = predict(world(FRONT, BACK, one, one_more), ask(one, one_more), flushed["ACCEPT"])
-    assert (across.verdict, codes(across)) == (Verdict.REACHABLE, ["firewall-rules-missing"])
+    assert (across.verdict, codes(across)) == (Verdict.REACHABLE, ["firewall-rules-missing", "networks-not-isolated"])
     never = seen(firewall=firewall(chain("FORWARD", policy="ACCEPT")), ipv4_firewall=False)
     assert "iptables=false" in finding_of(predict(snapshot, ask(one, two), never), "firewall-rules-missing").message
     forward = chain(

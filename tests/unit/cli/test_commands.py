@@ -26,14 +26,15 @@ FINDING = {
 }  # fmt: skip
 MEASURED = {"verdict": "unreachable", "reason": "timed-out", "detail": None, "address": "10.0.0.3", "rtt_ms": None}
 UNREACHABLE = {
-    "verdict": "unreachable", "answered_by": None, "measured": MEASURED, "findings": [FINDING],
+    "verdict": "unreachable", "answered_by": None, "addresses": [], "measured": MEASURED, "findings": [FINDING],
     "predicted": {"verdict": "unreachable", "path": [
         {"kind": "interface", "name": "eth0", "of": "web", "status": "passed"},
         {"kind": "bridge", "name": "br-1", "of": None, "status": "stopped"},
     ]},
 }  # fmt: skip
 REACHABLE = {
-    "verdict": "reachable", "answered_by": None, "findings": [], "predicted": {"verdict": "reachable", "path": []},
+    "verdict": "reachable", "answered_by": None, "addresses": [], "findings": [],
+    "predicted": {"verdict": "reachable", "path": []},
     "measured": {**MEASURED, "verdict": "reachable", "reason": None, "rtt_ms": {"avg": 0.1}},
 }  # fmt: skip
 

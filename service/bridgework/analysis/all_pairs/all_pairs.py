@@ -59,6 +59,8 @@ class MatrixPrediction:
         # This reads each container once. The predictions follow when a row is read.
         self._classes: Classes = classify(state, container_ids, protocol, port, by_name=by == "name")
         self._known: dict[Hashable, int] = {}
+        # The positions of the addresses whose prediction differs from that of the first, for the keys that have any.
+        self._others: dict[Hashable, tuple[int, ...]] = {}
         self._rows: dict[int, bytes] = {}
 
     def question(self, source: int, destination: int) -> Question:
@@ -81,6 +83,15 @@ class MatrixPrediction:
     def verdict(self, source: int, destination: int) -> Verdict:
         """Return the verdict of one pair."""
         return VERDICTS[self._code(source, destination, self._classes.meeting(source, destination))]
+
+    def others(self, source: int, destination: int) -> tuple[int, ...]:
+        """Return the positions of the addresses of a pair whose prediction differs from that of the first address.
+
+        The addresses are those of the pair's case, in its order.
+        """
+        if not self._others:
+            return ()
+        return self._others.get(self._key(source, destination, self._classes.meeting(source, destination)), ())
 
     def rows(self) -> Iterator[bytes]:
         """Yield the row of each source."""
@@ -126,12 +137,23 @@ class MatrixPrediction:
         return bytes(row)
 
     def _code(self, source: int, destination: int, meeting: Meeting) -> int:
+        key = self._key(source, destination, meeting)
+        if key not in self._known:
+            prediction = self.prediction(source, destination)
+            self._known[key] = _CODES[prediction.verdict]
+            first = next(iter(prediction.addresses), None)
+            others = tuple(
+                at for at, one in enumerate(prediction.addresses) if first and one.predicted is not first.predicted
+            )
+            if others:
+                self._others[key] = others
+        return self._known[key]
+
+    def _key(self, source: int, destination: int, meeting: Meeting) -> Hashable:
         classes = self._classes
         key: Hashable = (classes.class_of[source], classes.class_of[destination], meeting)
         # Such a destination has one prediction for each group of sources, or for each source that uses its name.
         involved = classes.non_uniform.get(destination)
         if involved is not None:
             key = (source if source in involved else f"group {classes.group_of[source]}", destination)
-        if key not in self._known:
-            self._known[key] = _CODES[self.prediction(source, destination).verdict]
-        return self._known[key]
+        return key

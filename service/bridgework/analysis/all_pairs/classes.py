@@ -13,12 +13,12 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bridgework.analysis.address_choice import vlan_mode
+from bridgework.analysis.address_choice import overlapping_networks, vlan_mode
 from bridgework.analysis.all_pairs.non_uniform import non_uniform
 from bridgework.analysis.all_pairs.signatures import Signatures
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, EngineState
 from bridgework.analysis.name_lookup import link_parts
-from bridgework.analysis.routing import default_exit, gateway_mode, host_address_on, subnet_of
+from bridgework.analysis.routing import default_exit, gateway_mode, host_address_on
 from bridgework.analysis.rules.base import DEFAULT_PORTS
 from bridgework.analysis.rules.listener import is_loopback
 from bridgework.model.checks import Protocol
@@ -246,7 +246,7 @@ def _kinds(snapshot: Snapshot) -> dict[str, Hashable]:
     """Map each network id to the kind of the network."""
     # Where subnets overlap, an address may be in the subnet of a network that it is not on. Such networks keep their
     # identity.
-    overlapping = _overlapping(snapshot)
+    overlapping = overlapping_networks(snapshot)
     return {n.id: n.id if n.id in overlapping else _kind(snapshot, n) for n in snapshot.networks}
 
 
@@ -262,22 +262,3 @@ def _kind(snapshot: Snapshot, network: Network) -> Hashable:
         *(gateway_mode(network, version) for version in (IPV4, IPV6)),
         *(host_address_on(snapshot, network, version) is not None for version in (IPV4, IPV6)),
     )
-
-
-def _overlapping(snapshot: Snapshot) -> frozenset[str]:
-    """Return the networks with a subnet that overlaps another network's."""
-    found: set[str] = set()
-    for version in (IPV4, IPV6):
-        spans = sorted(
-            (int(subnet.network_address), int(subnet.broadcast_address), network.id)
-            for network in snapshot.networks
-            for pool in network.pools
-            if (subnet := subnet_of(pool)) is not None and subnet.version == version
-        )
-        # In the order of the first addresses, a subnet that overlaps an earlier one overlaps the one that ends last.
-        widest = (-1, -1, "")
-        for span in spans:
-            if span[0] <= widest[1] and span[2] != widest[2]:
-                found |= {span[2], widest[2]}
-            widest = max(widest, span, key=lambda s: s[1])
-    return frozenset(found)

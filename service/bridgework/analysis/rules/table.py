@@ -20,6 +20,7 @@ from bridgework.analysis.rules import (
     listener,
     name,
     overlay,
+    passage,
     podman,
     route,
     state,
@@ -175,7 +176,11 @@ PORT = (
     Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), listener.nothing_listens),
 )
 
-RULES_IN_FORCE = (Rule(_at(Step.FIREWALL, "docker-rule-drops"), in_force.docker_rule_drops),)
+# These rules are asked only where no other has stopped the packet.
+RULES_IN_FORCE = (
+    Rule(_at(Step.FIREWALL, "docker-rule-drops"), in_force.docker_rule_drops),
+    Rule(_at(Step.FIREWALL, "networks-not-isolated"), passage.networks_are_open),
+)
 
 LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("source", SOURCE),

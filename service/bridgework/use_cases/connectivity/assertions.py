@@ -15,7 +15,10 @@ from bridgework.use_cases.services import Services
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """A check, and the verdict that is expected of it."""
+    """A check, and the verdict that is expected of it.
+
+    ``unreachable`` is met only where no address of the destination is reachable.
+    """
 
     name: str
     wanted: CheckRequest
@@ -65,8 +68,22 @@ def _outcome(services: Services, snapshot: Snapshot, assertion: Assertion) -> Ou
 def _words(result: CheckResult, *, passed: bool) -> str:
     if passed:
         return f"The verdict is {result.verdict}, as expected."
+    if result.verdict is Verdict.REACHABLE:
+        return f"The verdict is reachable{_where(result)}. {_why_open(result)}".strip()
     why = result.findings[0].message if result.findings else (result.measured.detail or "")
     return f"The verdict is {result.verdict}. {why}".strip()
+
+
+def _where(result: CheckResult) -> str:
+    """Name the addresses that are open."""
+    reached = [one for one in result.addresses if (one.measured or one.predicted) is Verdict.REACHABLE]
+    shown = [f"{one.address} on {one.network.name}" if one.network is not None else one.address for one in reached]
+    return f", at {' and '.join(shown)}" if shown else ""
+
+
+def _why_open(result: CheckResult) -> str:
+    opened = (one for one in result.findings if one.code == "networks-not-isolated")
+    return " ".join(f"{one.message} {one.remedy.summary}" if one.remedy is not None else one.message for one in opened)
 
 
 def _since(began: float) -> float:

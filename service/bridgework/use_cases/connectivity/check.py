@@ -1,12 +1,16 @@
 """One check: what the engine's state predicts, what a probe measures and, where it fails, why.
 
-First a prediction from the snapshot and a few cheap observations, and the probe. Only where the two differ does the
+First a prediction of each address of the destination, from the snapshot and a few cheap observations, and a probe of
+the first. The others are probed where their prediction differs. Only where prediction and measurement differ does the
 check make the expensive observations (routes, links, the host's firewall) and predict again from them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, replace
 from functools import partial
 
 from bridgework.analysis.case import Case
@@ -21,6 +25,7 @@ from bridgework.model.checks import (
     Protocol,
     Question,
     Reason,
+    Verdict,
 )
 from bridgework.model.errors import InputFault, InvalidInput
 from bridgework.model.observations import ListeningSocket, Observations
@@ -33,6 +38,9 @@ from bridgework.use_cases.connectivity.trace import not_from_here, send_traced, 
 from bridgework.use_cases.services import Services
 
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE})
+CLOSED_TIMEOUT_MS = 300
+"""How long a probe of an address that is predicted closed waits, where the destination is reached at another one."""
+MAX_AT_ONCE = 8
 
 
 def check(services: Services, snapshot: Snapshot, request: CheckRequest) -> CheckResult:
@@ -55,13 +63,54 @@ def check(services: Services, snapshot: Snapshot, request: CheckRequest) -> Chec
     return _check_traced(services, case, ends) if request.trace else _check_here(services, case, ends)
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """The case with the addresses that were tried, the first measurement, and those of other addresses."""
+
+    case: Case
+    first: Measurement
+    others: Mapping[str, Measurement]
+
+    @property
+    def is_surprising(self) -> bool:
+        """Whether more observations may explain one of the measurements."""
+        return any(self.case.is_surprised_by(one) for one in (self.first, *self.others.values()))
+
+
 def _check_here(services: Services, case: Case, ends: Ends) -> CheckResult:
-    measurement = _measure(services, case, ends)
+    plan = case.probe_plan(services.policy)
+    measurement = _send(services, case.snapshot, ends, plan) if isinstance(plan, ProbeRequest) else plan
     path_mtu = _path_mtu(services, case, ends, measurement)
-    if not case.is_surprised_by(measurement):
-        return case.weigh(measurement, path_mtu_bytes=path_mtu)
-    case = with_kernel_routes(services, case.with_observations(observe_full(services, case, ends)))
-    return case.weigh(measurement, _other_protocols(services, case, ends, measurement), path_mtu)
+    measured = _measure_others(services, case, ends, measurement)
+    if not measured.is_surprising:
+        return measured.case.weigh(measurement, path_mtu_bytes=path_mtu, others=measured.others)
+    seen = observe_full(services, measured.case, ends)
+    case = with_kernel_routes(services, measured.case.with_observations(seen))
+    return case.weigh(measurement, _other_protocols(services, case, ends, measurement), path_mtu, measured.others)
+
+
+def _measure_others(services: Services, case: Case, ends: Ends, measurement: Measurement) -> _Measured:
+    """Measure the other addresses that may turn out otherwise, all at the same time."""
+    asked, case = case, case.of_name(measurement)
+    if case is not asked:
+        case = with_kernel_routes(services, case)
+    plans = {one.address: case.probe_of(services.policy, one.address) for one in case.others_to_measure(measurement)}
+    if not plans:
+        return _Measured(case, measurement, {})
+    # Once a program was answered at one address, a closed one changes nothing: it is not waited for long.
+    is_reached = measurement.verdict is Verdict.REACHABLE
+    closed = {one.address for one in case.predict().addresses if one.predicted is Verdict.UNREACHABLE}
+
+    def measure(address: str, plan: ProbeRequest | Measurement) -> Measurement:
+        if not isinstance(plan, ProbeRequest):
+            return plan
+        if is_reached and address in closed:
+            plan = replace(plan, timeout_ms=min(plan.timeout_ms, CLOSED_TIMEOUT_MS))
+        return _send(services, case.snapshot, ends, plan)
+
+    with ThreadPoolExecutor(min(len(plans), MAX_AT_ONCE)) as pool:
+        jobs = {address: pool.submit(copy_context().run, measure, address, plan) for address, plan in plans.items()}
+        return _Measured(case, measurement, {address: job.result() for address, job in jobs.items()})
 
 
 def _path_mtu(services: Services, case: Case, ends: Ends, measurement: Measurement) -> int | None:
@@ -75,25 +124,26 @@ def _check_traced(services: Services, case: Case, ends: Ends) -> CheckResult:
     if not isinstance(plan, ProbeRequest):
         return case.weigh(plan)
     # The address of a name is known only after its resolution in the source, so the name is measured first.
-    measured = _send(services, case.snapshot, ends, plan) if plan.name is not None else None
+    by_name = _send(services, case.snapshot, ends, plan) if plan.name is not None else None
+    if by_name is not None:
+        case = case.of_name(by_name)
     observed: list[Observations] = []
 
     def look(sent: Measurement) -> None:
-        if case.is_surprised_by(measured or sent):
+        if case.is_surprised_by(by_name or sent):
             observed.append(observe_full(services, case, ends))
 
-    measurement, record = send_traced(services, case, ends, plan, measured, look)
+    measurement, record = send_traced(services, case, ends, plan, by_name, look)
+    measured = _measure_others(services, case, ends, measurement)
+    if not observed and measured.is_surprising:
+        observed.append(observe_full(services, measured.case, ends))
+    case = measured.case
     also: Mapping[Protocol, Measurement] = {}
     if observed:
         case = with_kernel_routes(services, case.with_observations(observed[0]))
         also = _other_protocols(services, case, ends, measurement)
-    result = case.weigh(measurement, also, _path_mtu(services, case, ends, measurement))
-    return with_trace(case, ends, result, record)
-
-
-def _measure(services: Services, case: Case, ends: Ends) -> Measurement:
-    plan = case.probe_plan(services.policy)
-    return _send(services, case.snapshot, ends, plan) if isinstance(plan, ProbeRequest) else plan
+    path_mtu = _path_mtu(services, case, ends, measurement)
+    return with_trace(case, ends, case.weigh(measurement, also, path_mtu, measured.others), measurement, record)
 
 
 def _send(services: Services, snapshot: Snapshot, ends: Ends, probe: ProbeRequest) -> Measurement:

@@ -1,6 +1,7 @@
 """A connectivity matrix: every pair of the chosen containers, predicted by classes and measured in one run.
 
-A pair's destination is the address that a check of the pair would use (``Reach``). A pair that was not measured within
+A pair's destination is the address that a check of the pair would use first (``Reach``), and each other one whose
+prediction differs (``matrix_addresses``). A pair that was not measured within
 the neighbour budget or the deadline is ``inconclusive``, never ``unreachable``. A pair to which nothing can be sent (a
 stopped container, one without an address) has the predicted verdict, as in a check.
 """
@@ -17,7 +18,7 @@ from typing import Any
 
 from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.all_pairs.all_pairs import VERDICTS, MatrixPrediction, predict_matrix
-from bridgework.analysis.attachment import IPV4, IPV6, EngineState
+from bridgework.analysis.attachment import IPV4, IPV6
 from bridgework.analysis.rules.overlay import silent_pair
 from bridgework.model import references
 from bridgework.model.checks import Finding, Reason, Verdict, WantedMatrix
@@ -28,6 +29,7 @@ from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, Sw
 from bridgework.model.snapshot import Container, NodePlace, Reference, Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open
 from bridgework.telemetry import deadline
+from bridgework.use_cases.connectivity.matrix_addresses import one_a_column, other_addresses
 from bridgework.use_cases.connectivity.observe import (
     LISTENING_PROTOCOLS,
     base_observations,
@@ -127,13 +129,13 @@ class MatrixRun:
             deadline_ms=int(deadline.left(self.wanted.deadline_ms / 1000) * 1000),
             allowed_subnets=self._allowed_subnets(),
             alive_every_ms=None if self.wanted.forwarded else ALIVE_EVERY_MS,
-            sources=tuple(_sources(self.services, self.prediction.state, self.chosen, self.wanted)),
+            sources=tuple(_sources(self.services, self.prediction, self.chosen, self.wanted)),
         )
         planned = {source.index for source in plan.sources}
         idle = (index for index in range(len(self.chosen)) if index not in planned and index not in elsewhere)
         yield from (self._finished(index, ()) for index in idle)
         for row in self.services.runner.sweep(plan):
-            yield None if row is None else self._finished(row.index, row.outcomes)
+            yield None if row is None else self._finished(row.index, one_a_column(row.outcomes, len(self.chosen)))
 
     def _allowed_subnets(self) -> tuple[str, ...]:
         """Return the subnets to which a name may lead, from every source."""
@@ -274,11 +276,12 @@ def _named(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool)
 
 
 def _sources(
-    services: Services, state: EngineState, chosen: Sequence[Container], wanted: WantedMatrix
+    services: Services, prediction: MatrixPrediction, chosen: Sequence[Container], wanted: WantedMatrix
 ) -> Iterator[SweepSource]:
     """Yield every row that can be measured, with the columns that have an address or a name to probe."""
     # The ports of a container in host mode are the host's, of which only published ones may be probed. A name's
     # addresses are judged by the plan's subnets when it is resolved.
+    state = prediction.state
     may = partial(host_open, state.snapshot, wanted.protocol, wanted.port)
     reach = Reach(state, (IPV4, IPV6))
     attachments = [state.attachment_of(container.id) for container in chosen]
@@ -287,9 +290,10 @@ def _sources(
 
     # Most sources probe the same address of a destination.
     @cache
-    def target(column: int, address: str) -> SweepTarget:
+    def target(column: int, address: str, nth: int = 0) -> SweepTarget:
         # A target with neither address nor name is not probed.
-        return SweepTarget(column, address if column not in hosts or may(ip_address(address)) else None)
+        index = column + nth * len(chosen)
+        return SweepTarget(index, address if column not in hosts or may(ip_address(address)) else None)
 
     for index, (container, addresses) in enumerate(zip(chosen, reach.rows(attachments), strict=True)):
         if not container.running or container.paused or container.node is not None:
@@ -302,4 +306,6 @@ def _sources(
                 for column, address in enumerate(addresses)
                 if address is not None and column != index
             ]
+        others = other_addresses(prediction, reach, attachments, index)
+        targets += [target(column, address, nth) for column, nth, address in others]
         yield SweepSource(index, services.engine.place_of(state.snapshot, container), tuple(targets))

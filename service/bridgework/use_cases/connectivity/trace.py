@@ -76,7 +76,7 @@ def send_traced(
     # What the source and the destination share is recorded once, as the source's.
     local = target is not None and target.running and target.node is None
     destination = engine.place_of(snapshot, target) if target is not None and local else None
-    by_proxy = any(hop.kind == "proxy" for hop in case.predict().path)
+    by_proxy = any(hop.kind == "proxy" for hop in case.predictions[0].path)
     plan = TracePlan(host, destination, _answerers(snapshot, target, probe) if target is not None else (), by_proxy)
     measurement, record = services.runner.trace(place, probe, plan, meanwhile)
     return (measurement if measured is None else measured), record
@@ -106,18 +106,18 @@ def _answerers(snapshot: Snapshot, target: Container, probe: ProbeRequest) -> tu
     return tuple((address, port) for address in addresses for port in dict.fromkeys(ports))
 
 
-def with_trace(case: Case, ends: Ends, result: CheckResult, record: TraceRecord | None) -> CheckResult:
-    """Add the trace to the result, and the finding for a client whose address was replaced."""
+def with_trace(
+    case: Case, ends: Ends, result: CheckResult, measurement: Measurement, record: TraceRecord | None
+) -> CheckResult:
+    """Add the trace of what was measured to the result, and the finding for a client whose address was replaced."""
     if record is None:
         return result
     names: dict[Place, str] = {"source": case.source.name, "host": THE_HOST}
-    target = _target(case.snapshot, ends, replace(case.question.probe, address=result.measured.address))
+    target = _target(case.snapshot, ends, replace(case.question.probe, address=measurement.address))
     if target is not None:
         names["destination"] = target.name
-    situation = next(
-        (s for s in case.situations if s.candidate and s.candidate.address == record.flow.address), case.situations[0]
-    )
-    trace = joined(situation, result.predicted, result.measured, record, names)
+    at = case.position_of(measurement)
+    trace = joined(case.situations[at], case.predictions[at], measurement, record, names)
     return replace(result, trace=trace, findings=(*result.findings, *_replaced(trace, target)))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 from bridgework.analysis.case import Case
+from bridgework.analysis.predict import any_reachable
 from bridgework.model.checks import (
     ContainerDestination,
     HostDestination,
@@ -116,7 +117,7 @@ def _renamed(pair: Pair, real: dict[str, str]) -> Pair:
 
 
 def measure_pair(services: Services, snapshot: Snapshot, pair: Pair, *, was_open: bool = False) -> Measurement:
-    """Send one probe for the pair, whose ids are those of the engine.
+    """Probe the pair, whose ids are those of the engine: its addresses in their order, until one is reached.
 
     ``was_open`` says that the port of the host was published before the plan. So it may be probed after the plan closed
     it, which the policy refuses otherwise.
@@ -124,18 +125,35 @@ def measure_pair(services: Services, snapshot: Snapshot, pair: Pair, *, was_open
     aim = ContainerDestination(pair.destination) if pair.destination else HostDestination()
     question = Question(pair.source or None, aim, replace(pair.service.probe, timeout_ms=TIMEOUT_MS))
     case = Case.of(snapshot, question)
-    try:
-        probe = case.probe_plan(services.policy)
-    except Refused as refused:
-        probe = Measurement(Verdict.INCONCLUSIVE, reason=Reason.NOT_ALLOWED, detail=refused.detail)
-    if not isinstance(probe, ProbeRequest):
-        candidates = case.candidate_addresses.candidates
-        if not was_open or probe.verdict is not Verdict.INCONCLUSIVE or not candidates:
-            return probe
-        probe = replace(question.probe, address=candidates[0].address)
     source = snapshot.containers_by_id.get(pair.source)
     place = services.engine.place_of(snapshot, source) if source else services.engine.host_place(snapshot)
-    return services.runner.check(place, probe)
+    found: Measurement | None = None
+    plans = list(_probes(services, case, was_open=was_open))
+    for probe in (plan for plan in plans if isinstance(plan, ProbeRequest)):
+        seen = services.runner.check(place, probe)
+        if found is None or any_reachable((found.verdict, seen.verdict)) is not found.verdict:
+            found = seen
+        if found.verdict is Verdict.REACHABLE:
+            break
+    # Where nothing can be sent to any address, the first one says why.
+    return found or next(plan for plan in plans if isinstance(plan, Measurement))
+
+
+def _probes(services: Services, case: Case, *, was_open: bool) -> Iterator[ProbeRequest | Measurement]:
+    """Yield what to send to each address, or the measurement that stands for it."""
+    try:
+        first = case.probe_plan(services.policy)
+    except Refused as refused:
+        first = Measurement(Verdict.INCONCLUSIVE, reason=Reason.NOT_ALLOWED, detail=refused.detail)
+    addresses = [candidate.address for candidate in case.candidate_addresses.candidates]
+    if not addresses or (isinstance(first, Measurement) and first.reason is Reason.SOURCE_NOT_RUNNING):
+        yield first
+        return
+    for at, address in enumerate(addresses):
+        probe = first if at == 0 else case.probe_of(services.policy, address)
+        if was_open and isinstance(probe, Measurement) and probe.verdict is Verdict.INCONCLUSIVE:
+            probe = replace(case.question.probe, address=address)
+        yield probe
 
 
 def _agrees(predicted: Verdict, seen: Measurement, *, assumed: bool) -> bool | None:

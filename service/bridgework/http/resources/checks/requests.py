@@ -67,7 +67,10 @@ class CheckDestinationSchema(ExactlyOne):
 
     container = Text(
         min_length=1,
-        metadata=described("A container by name or id, probed at an address on a network shared with the source."),
+        metadata=described(
+            "A container by name or id, at all of its addresses that the source can send to. Those on a network that "
+            "both are on come first."
+        ),
     )
     name = Text(
         min_length=1,
@@ -82,7 +85,8 @@ class CheckDestinationSchema(ExactlyOne):
     host = Flag(
         validate=validate.Equal(True),
         metadata=described(
-            "The engine's host: a container probes its default gateway, the host its loopback. Only `true`."
+            "The engine's host: a container probes its default gateways and the host's addresses on its own networks, "
+            "the host its loopback. Only `true`."
         ),
     )
 
@@ -115,7 +119,7 @@ class ProbeSchema(Request):
     protocol = protocol_field()
     port = port_field()
     ip_version = Choice(
-        ["any", "4", "6"], **optional("The IP version to use; `any` takes the one that the destination has.", "any")
+        ["any", "4", "6"], **optional("The IP version to use; `any` means the addresses of both.", "any")
     )
     count = Whole(1, 100, **optional("How many probes to send, one after the other.", 1))
     interval_ms = Whole(0, 10_000, **optional("Milliseconds to wait between two probes.", 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema
 
 from bridgework.http.resources.checks.trace_schemas import TraceSchema
-from bridgework.http.schemas.answers import decimal, list_of, number, part, text, texts, word
+from bridgework.http.schemas.answers import ReferenceSchema, decimal, list_of, number, part, text, texts, word
 from bridgework.http.schemas.findings import FindingSchema
 from bridgework.model.checks import HopStatus, Protocol, Reason, Verdict
 
@@ -90,6 +90,35 @@ class MeasurementSchema(Schema):
     )
 
 
+class TriedAddressSchema(Schema):
+    """One address of the destination, with its prediction and its measurement."""
+
+    address = text("The IP address, such as `172.18.0.3`.")
+    ip_version = number("The IP version of the address, 4 or 6.", minimum=4, maximum=6)
+    network = part(
+        ReferenceSchema, "The network whose subnet has the address; null outside of the engine's networks.", null=True
+    )
+    predicted = word("The predicted verdict of this address.", *VERDICTS)
+    measured = word(
+        "The measured verdict of this address. It is null when nothing was sent: the prediction is that of an address "
+        "that was measured, or `reason` says why.",
+        *VERDICTS,
+        null=True,
+    )
+    reason = word(
+        "Why the measurement failed, or why nothing was sent; null when there is no such reason.",
+        *REASONS,
+        grows=True,
+        null=True,
+    )
+
+
+ADDRESSES = (
+    "All addresses of the destination that the source can send to, in the order in which a program tries them. The "
+    "first one is measured, and so is each other one whose prediction differs."
+)
+
+
 class AnsweringNodeSchema(Schema):
     """The swarm node that made the check. The calls of a remedy are for the service on that node."""
 
@@ -101,9 +130,16 @@ class AnsweringNodeSchema(Schema):
 class CheckResultSchema(Schema):
     """The result of a check: the prediction beside the measurement, and the findings."""
 
-    verdict = word("The overall verdict: what was measured, or the prediction when nothing could be sent.", *VERDICTS)
+    verdict = word(
+        "The overall verdict: `reachable` when any address of the destination is. It is what was measured, or the "
+        "prediction when nothing could be sent.",
+        *VERDICTS,
+    )
     predicted = part(PredictionSchema, "What should happen according to the engine's state.")
-    measured = part(MeasurementSchema, "What was measured by sending the probes.")
+    measured = part(
+        MeasurementSchema, "What was measured by sending the probes, at the first address with the overall verdict."
+    )
+    addresses = list_of(TriedAddressSchema, ADDRESSES)
     findings = list_of(FindingSchema, "The causes that were found and how to fix them, the most severe first.")
     answered_by = part(
         AnsweringNodeSchema, "The other swarm node that made the check; null when this node made the check.", null=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridgework.model.checks import CheckResult
+from bridgework.model.checks import CheckResult, TriedAddress
 from bridgework.model.trace import Trace, TracedPacket, TraceStep
 
 _HEADINGS = {"request": "The packet's way", "reply": "The answer's way"}
@@ -21,6 +21,8 @@ def _lines(result: CheckResult) -> Iterator[str]:
     yield f"verdict:   {result.verdict.value}"
     yield f"predicted: {predicted.verdict.value}"
     yield f"measured:  {measured.verdict.value}{reason}"
+    for one in result.addresses if len(result.addresses) > 1 else ():
+        yield f"address:   {_tried(one)}"
     yield "path:      " + " > ".join(f"{hop.name} ({hop.kind}, {hop.status.value})" for hop in predicted.path)
     if result.trace is not None:
         yield from _trace(result.trace)
@@ -30,6 +32,13 @@ def _lines(result: CheckResult) -> Iterator[str]:
         if finding.remedy is not None:
             yield f"  remedy: {finding.remedy.summary}"
             yield from (f"  $ {command}" for command in finding.remedy.commands)
+
+
+def _tried(one: TriedAddress) -> str:
+    where = f" ({one.network.name})" if one.network is not None else ""
+    measured = one.measured.value if one.measured is not None else "not measured"
+    reason = f" ({one.reason.value})" if one.reason is not None else ""
+    return f"{one.address}{where} predicted {one.predicted.value}, {measured}{reason}"
 
 
 def _trace(trace: Trace) -> Iterator[str]:

@@ -19,6 +19,11 @@ def exposition(result: CheckResult, wanted: CheckRequest, duration_s: float) -> 
     measured = result.measured
     reached = Gauge("probe_success", "Whether the destination was reached", registry=registry)
     reached.set(result.verdict is Verdict.REACHABLE)
+    by_address = Gauge("probe_address_success", "Whether the destination was reached at the address; where it was not "
+                       "measured, whether that is predicted", ["address", "by"], registry=registry)  # fmt: skip
+    for one in result.addresses:
+        by = "measurement" if one.measured is not None else "prediction"
+        by_address.labels(one.address, by).set((one.measured or one.predicted) is Verdict.REACHABLE)
     known = Gauge("probe_conclusive", "Whether the check found out", registry=registry)
     known.set(result.verdict is not Verdict.INCONCLUSIVE)
     predicted = Gauge("probe_predicted_success", "Whether the engine's state predicts success", registry=registry)

@@ -38,6 +38,7 @@ def probe_for_prometheus(context: RequestContext) -> Response:
         "destination": _destination(query["destination"]),
         "protocol": query["protocol"],
         "port": query["port"],
+        "ip_version": query["ip_version"],
         "timeout_ms": query["timeout_ms"],
     }
     faults = _CHECK.validate(body)

@@ -24,6 +24,9 @@ class ProbeQuery(Strict):
         validate=validate.Range(1, MAX_PORT),
         **absent("The destination port. tcp, udp and http need a port; dns uses 53 without one; icmp has none."),
     )
+    ip_version = Choice(
+        ["any", "4", "6"], **optional("The IP version to use; `any` means the addresses of both.", "any")
+    )
     timeout_ms = fields.Integer(
         validate=validate.Range(1, 30_000), **optional("Milliseconds to wait for the answer.", 1000)
     )

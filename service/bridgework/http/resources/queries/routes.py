@@ -65,7 +65,9 @@ def _group(run: QueryRun, found: Found) -> Mapping[str, Any]:
         "port": found.service.port,
         "verdict": found.verdict,
         "violates": found.violates,
-        "path": found.path,
+        "path": found.prediction.path,
+        "addresses": found.prediction.addresses,
+        "findings": found.prediction.findings if found.violates else (),
     }
 
 

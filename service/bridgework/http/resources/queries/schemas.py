@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from bridgework.http.resources.checks.requests import MAX_PORT
-from bridgework.http.resources.checks.schemas import VERDICTS, HopSchema
+from bridgework.http.resources.checks.schemas import VERDICTS, HopSchema, TriedAddressSchema
 from bridgework.http.schemas.answers import Variants, flag, list_of, number, texts, word
 from bridgework.http.schemas.fields import (
     Choice,
@@ -22,7 +22,7 @@ from bridgework.http.schemas.fields import (
     optional,
     required,
 )
-from bridgework.http.schemas.findings import ComponentSchema
+from bridgework.http.schemas.findings import ComponentSchema, FindingSchema
 from bridgework.model.checks import Protocol
 from bridgework.use_cases.connectivity.query import Match, WantedQuery
 
@@ -98,6 +98,15 @@ class QueryGroupSchema(Schema):
     verdict = word("`reachable`, or `inconclusive` when something that matters was not visible.", *VERDICTS)
     violates = flag("Whether `must_not` names these ends. A reachable group that violates makes the query fail.")
     path = list_of(HopSchema, "The steps of a packet between the first of `ends` and the known end, in order.")
+    addresses = list_of(
+        TriedAddressSchema,
+        "The addresses of the destination that the source can send to, for the first of `ends`. Nothing is measured.",
+    )
+    findings = list_of(
+        FindingSchema,
+        "What is known about the way between the first of `ends` and the known end, with the remedy that closes it. "
+        "Only groups that violate have findings.",
+    )
 
 
 class QueryCountsSchema(Schema):

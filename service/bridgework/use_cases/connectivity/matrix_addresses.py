@@ -1,0 +1,50 @@
+"""The other addresses of a pair in a matrix: measured where their prediction differs from that of the first address.
+
+Another address of a column is a target of its own. Its index is the column's, plus the number of columns for each
+address before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bridgework.analysis.address_choice import Reach
+from bridgework.analysis.all_pairs.all_pairs import MatrixPrediction
+from bridgework.analysis.attachment import Attachment
+from bridgework.analysis.candidate_addresses import candidate_addresses
+from bridgework.analysis.predict import any_reachable
+from bridgework.model.checks import ContainerDestination
+from bridgework.model.probe_port import SweepOutcome
+
+
+def other_addresses(
+    prediction: MatrixPrediction, reach: Reach, attachments: Sequence[Attachment], source: int
+) -> Iterator[tuple[int, int, str]]:
+    """Yield column, number and text of each other address to measure from a source; the first address has number 0."""
+    # The row is predicted by now, so that the kinds of pairs are known.
+    prediction.row(source)
+    for column, destination in enumerate(attachments):
+        others = prediction.others(source, column) if column != source else ()
+        if not others:
+            continue
+        question = prediction.question(source, column)
+        if isinstance(question.destination, ContainerDestination):
+            addresses = reach.addresses_of(attachments[source], destination)
+        else:
+            found = candidate_addresses(prediction.state, attachments[source], question).candidates
+            addresses = tuple(candidate.address for candidate in found)
+        yield from ((column, at, addresses[at]) for at in others if at < len(addresses))
+
+
+def one_a_column(outcomes: Sequence[SweepOutcome], columns: int) -> Sequence[SweepOutcome]:
+    """Join the outcomes of all addresses of a column, in the order of the columns: any address is enough."""
+    # The outcomes are in the order of the targets, and the other addresses come last.
+    if not outcomes or outcomes[-1].index < columns:
+        return outcomes
+    found = {outcome.index: outcome for outcome in outcomes if outcome.index < columns}
+    for outcome in outcomes[len(found) :]:
+        column = outcome.index % columns
+        first = found.get(column)
+        if first is None or any_reachable((first.verdict, outcome.verdict)) is not first.verdict:
+            found[column] = SweepOutcome(column, outcome.verdict, outcome.rtt_ms, outcome.reason, outcome.address)
+    return [found[column] for column in sorted(found)]
