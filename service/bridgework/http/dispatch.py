@@ -60,7 +60,9 @@ def flask_view(pipeline: RequestPipeline, operation: Operation, reader: Operatio
             context = _context_of(pipeline, operation, path, record)
             _check_preconditions(operation, reader, context)
             response = _answer(pipeline, slots, operation, context)
-            if operation.changes and not context.dry_run and response.status_code in _WITH_RESOURCE:
+            # A stream begins before the resource is there. To digest it would keep back its lines until the last one.
+            ended = not context.dry_run and not response.is_streamed
+            if operation.changes and ended and response.status_code in _WITH_RESOURCE:
                 response.headers["ETag"] = _etag_after(operation, reader, context, response)
             if negotiated:
                 response.vary.add("Accept")
