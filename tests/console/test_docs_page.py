@@ -76,6 +76,7 @@ def test_the_page_shows_every_operation_and_asks_nobody_else(url, browser):
         if method != "parameters"
     }
     assert shown == operations
+    assert page.evaluate("reference.oas3Selectors.selectedServer()") == "/", "not the one for programs that import it"
     page.click("#operations-networks-createNetwork .opblock-summary-control")
     page.wait_for_selector("#operations-networks-createNetwork .responses-table")
     page.click("#operations-networks-createNetwork .model-example button:has-text('Schema')")

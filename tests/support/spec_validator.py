@@ -9,29 +9,44 @@ import gzip
 import json
 import os
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 from flask import Response
 from flask.testing import FlaskClient
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft4Validator, Draft202012Validator, FormatChecker, ValidationError
+from jsonschema.validators import extend
 from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
+from referencing.jsonschema import DRAFT4, DRAFT202012
 
-DOCUMENT = json.loads((Path(__file__).parents[2] / "service" / "bridgework" / "published" / "openapi.json").read_text())
+PUBLISHED = Path(__file__).parents[2] / "service" / "bridgework" / "published"
+DOCUMENT = json.loads((PUBLISHED / "openapi.json").read_text())
+DOCUMENT_3_0 = json.loads((PUBLISHED / "openapi-3.0.json").read_text())
 PROBLEM = DOCUMENT["components"]["responses"]["Problem"]
 FULL_RUN = "SPEC_COVERAGE"
 """Set by `make test` when it runs everything: then an operation or a success that no test has seen is a failure."""
 METHODS = ("get", "put", "post", "delete")
 STREAMS = {"application/x-ndjson", "text/event-stream"}
 """Bodies that may have no end; their tests read and check them themselves, by ``validate_line``."""
+PROBLEM_TYPE = "application/problem+json"
 ABSENT_AT_TIMES = {"Idempotent-Replayed", "Bridgework-Dry-Run"}
 """Headers of successes that only some answers have."""
+OF_A_RESOURCE = {"ETag", "Location"}
+"""Headers of a change that an answer lacks when there is no resource yet: in lines, or after a dry run."""
+OF_HTTP = {
+    "connection", "content-encoding", "content-length", "content-security-policy", "content-type", "date", "server",
+    "cache-control", "referrer-policy", "transfer-encoding", "vary", "x-accel-buffering", "x-content-type-options",
+    "x-frame-options",
+}  # fmt: skip
+"""Headers that mean the same with every service, so that a client's HTTP library or a proxy handles them."""
 FRAMEWORK = {404: "path-unknown", 405: "method-not-allowed"}
 """What is answered before any operation is reached."""
 
 seen = set()
+agreed = Counter()
+"""How many JSON answers of each operation both documents allow: by method and path."""
 
 
 class Undocumented(AssertionError):
@@ -52,20 +67,42 @@ def validate(response, method, path):
         return
     where = f"{method.upper()} {template} {response.status_code}"
     answer = resolved(operation["responses"].get(str(response.status_code)))
-    if answer is None:
+    if answer is None or PROBLEM_TYPE in answer.get("content", {}):
         if response.status_code < 400:
             fail(where, "the document has no such status", response)
-        _check_problem(where, operation, response)
-        return
-    seen.add((method, template, str(response.status_code)))
-    for name in answer.get("headers", {}):
-        # A dry run makes nothing, so there is no place of it to name.
-        # An answer in lines begins before the resource is there.
-        without_location = "Bridgework-Dry-Run" in response.headers or response.mimetype in STREAMS
-        missing_by_right = name in ABSENT_AT_TIMES or (name == "Location" and without_location)
-        if not missing_by_right and name not in response.headers:
+        _check_problem(where, operation, answer, response)
+    else:
+        seen.add((method, template, str(response.status_code)))
+        _check_headers(where, answer, response)
+        _check_content(where, answer, response)
+    if _is_one_document(response):
+        _check_by_3_0(where, DOCUMENT_3_0["paths"][template][method], response)
+        agreed[method, template] += 1
+
+
+def _is_one_document(response):
+    kind = response.mimetype or ""
+    return kind.endswith("json") and kind not in STREAMS and response.request.method != "HEAD"
+
+
+def _check_headers(where, answer, response):
+    """What is declared is sent, and what is sent is declared; names in any case of letters."""
+    declared = answer.get("headers", {})
+    for name in declared:
+        absent = name in ABSENT_AT_TIMES or (name in OF_A_RESOURCE and _has_no_resource(response))
+        if not absent and name not in response.headers:
             fail(where, f"no header {name}", response)
-    _check_content(where, answer, response)
+    known = OF_HTTP | {name.lower() for name in declared}
+    for name in response.headers.keys():  # noqa: SIM118  # iterating over werkzeug's Headers gives pairs
+        if name.lower() not in known and not name.lower().startswith("access-control-"):
+            fail(where, f"the document has no header {name} here", response)
+
+
+def _has_no_resource(response):
+    # A dry run makes nothing. An answer in lines begins before the resource is there. A plan that was made is gone.
+    if "Bridgework-Dry-Run" in response.headers or response.mimetype in STREAMS:
+        return True
+    return response.request.method == "POST" and bool((response.get_json() or {}).get("applied"))
 
 
 def codes_of(operation, status):
@@ -74,14 +111,12 @@ def codes_of(operation, status):
     return {code for holder in holders for code in holder.get("x-problem-codes", {}).get(str(status), ())}
 
 
-def _check_problem(where, operation, response):
-    """The one response for every failure, and the code listed for this operation and status."""
+def _check_problem(where, operation, answer, response):
+    """A failure by the response of its status, or else by the default; and the code listed for this operation."""
     status = response.status_code
-    further = {429: "Retry-After", 503: "Retry-After", 401: "WWW-Authenticate"}
-    for name in {"X-Request-ID", further.get(status, "X-Request-ID")}:
-        if name not in response.headers:  # in any case of letters
-            fail(where, f"no header {name}", response)
-    _check_content(where, PROBLEM, response)
+    default = {**PROBLEM, "headers": {"X-Request-ID": {}}}
+    _check_headers(where, answer or default, response)
+    _check_content(where, answer or PROBLEM, response)
     if response.request.method != "HEAD" and response.get_json()["code"] not in codes_of(operation, status):
         fail(where, f"the document does not list the code {response.get_json()['code']} here", response)
 
@@ -139,14 +174,23 @@ def _check_content(where, answer, response):
         return
     if response.mimetype not in content:
         fail(where, f"the document has {', '.join(content)} here, not {response.mimetype}", response)
-    if response.mimetype in STREAMS or not response.mimetype.endswith("json") or response.request.method == "HEAD":
+    if not _is_one_document(response):
         return
     if not response.get_data().endswith(b"\n"):
         fail(where, "the last line of the JSON has no end, so a terminal's prompt would stand behind it", response)
-    document = response.get_json()
-    schema = content[response.mimetype]["schema"]
-    for error in sorted(schema_checker(json.dumps(schema)).iter_errors(document), key=lambda error: -len(error.path)):
+    _check_schema(where, schema_checker(json.dumps(content[response.mimetype]["schema"])), response)
+
+
+def _check_schema(where, validator, response):
+    for error in sorted(validator.iter_errors(response.get_json()), key=lambda error: -len(error.path)):
         fail(where, f"/{'/'.join(map(str, error.absolute_path))}: {error.message[:600]}", response)
+
+
+def _check_by_3_0(where, operation, response):
+    """The document for tools that read no 3.1 allows the answer too."""
+    answer = operation["responses"].get(str(response.status_code), operation["responses"]["default"])
+    content = resolved(answer, DOCUMENT_3_0)["content"][response.mimetype]
+    _check_schema(f"{where}, by OpenAPI 3.0", schema_checker_3_0(json.dumps(content["schema"])), response)
 
 
 def validate_line(name, document):
@@ -155,10 +199,10 @@ def validate_line(name, document):
         raise Undocumented(f"{name}: /{'/'.join(map(str, error.absolute_path))}: {error.message[:600]}")
 
 
-def resolved(node):
+def resolved(node, document=DOCUMENT):
     """A response of the components, where there is a reference to one."""
     if node and "$ref" in node:
-        return DOCUMENT["components"]["responses"][node["$ref"].rsplit("/", 1)[1]]
+        return document["components"]["responses"][node["$ref"].rsplit("/", 1)[1]]
     return node
 
 
@@ -175,6 +219,25 @@ def schema_checker(text):
     )
     schema = json.loads(text.replace('"#/components/', '"urn:bridgework#/components/'))
     return Draft202012Validator(schema, registry=registry, format_checker=FormatChecker())
+
+
+def _type_of_3_0(validator, kind, instance, schema):
+    """Null is allowed by ``nullable`` beside a type of the same schema, and in no other way (3.0.3, 4.7.24.2)."""
+    allowed = instance is None and schema.get("nullable") is True
+    if not allowed and not validator.is_type(instance, kind):
+        yield ValidationError(f"{instance!r} is not of type {kind!r}")
+
+
+_Validator30 = extend(Draft4Validator, {"type": _type_of_3_0})
+"""The schemas of OpenAPI 3.0: JSON Schema's draft 4 (called Wright 00 there) but for null."""
+
+
+@cache
+def schema_checker_3_0(text):
+    """The validator of a schema of the 3.0 document."""
+    document = Resource.from_contents({"components": DOCUMENT_3_0["components"]}, DRAFT4)
+    schema = json.loads(text.replace('"#/components/', '"urn:bridgework-3.0#/components/'))
+    return _Validator30(schema, registry=Registry().with_resource("urn:bridgework-3.0", document))
 
 
 @cache
@@ -220,7 +283,10 @@ def missing():
 
 def pytest_testnodedown(node):
     """Take over what a pytest-xdist worker's tests saw: the controller judges the whole run."""
-    seen.update(tuple(answer) for answer in getattr(node, "workeroutput", {}).get("answers_seen", ()))
+    output = getattr(node, "workeroutput", {})
+    seen.update(tuple(answer) for answer in output.get("answers_seen", ()))
+    for *operation, number in output.get("answers_agreed", ()):
+        agreed[tuple(operation)] += number
 
 
 def pytest_sessionfinish(session, exitstatus):
@@ -228,6 +294,7 @@ def pytest_sessionfinish(session, exitstatus):
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["answers_seen"] = sorted(seen)
+        output["answers_agreed"] = [[*operation, number] for operation, number in agreed.items()]
         return
     if exitstatus != 0 or FULL_RUN not in os.environ:
         return
@@ -239,3 +306,4 @@ def pytest_sessionfinish(session, exitstatus):
         session.exitstatus = 1
     else:
         say(f"\nEvery operation of the document and every success of each was seen: {len(seen)} answers in all.")
+        say(f"Both documents, 3.1 and 3.0, allow {agreed.total()} answers of {len(agreed)} operations.")

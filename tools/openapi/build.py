@@ -64,14 +64,29 @@ W3C `traceparent`.
 may get new values, so your client must ignore properties and accept values that it does not know.
 """
 
-SECURITY_SCHEMES = {
-    "bearerToken": {"description": "A token from the tokens file of the service (`BRIDGEWORK_TOKENS_FILE`)."},
-    "oidcToken": {
-        "bearerFormat": "JWT",
-        "description": "A signed JWT from an OpenID Connect provider, if the service is set up to accept them.",
+SECURITY_SCHEME = "bearerToken"
+"""One scheme for both kinds of token: with two that are the same on the wire, a Rust client sends the header twice.
+
+The array of a security requirement names the role that the operation needs (OpenAPI 3.1).
+"""
+TOKENS = (
+    "A token from the tokens file of the service (`BRIDGEWORK_TOKENS_FILE`), or, if the service is set up to accept"
+    " them, a signed JWT from an OpenID Connect provider. Both are sent in the same way."
+)
+SERVERS = [
+    {
+        "url": "http://{address}",
+        "description": "A service, by its address.",
+        "variables": {
+            "address": {
+                "default": "127.0.0.1:8080",
+                "description": "The host and the port of the service (`BRIDGEWORK_BIND`).",
+            }
+        },
     },
-}
-"""The array of a security requirement names the role that the operation needs (OpenAPI 3.1)."""
+    {"url": "/", "description": "The service that this document was downloaded from."},
+]
+"""Programs that import the document take the first entry, and cannot use one without a host."""
 
 
 def build(resources: Sequence[Resource]) -> dict[str, Any]:
@@ -88,7 +103,7 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
             "contact": {"name": "Bridgework maintainers"},
         },
-        servers=[{"url": "/", "description": "The service that this document was downloaded from."}],
+        servers=SERVERS,
         tags=_tags(resources),
     )
     if plugin.converter is None:
@@ -96,8 +111,7 @@ def build(resources: Sequence[Resource]) -> dict[str, Any]:
         raise RuntimeError(message)
     converter: Any = plugin.converter
     converter.add_attribute_function(_exactly_typed)
-    for name, scheme in SECURITY_SCHEMES.items():
-        spec.components.security_scheme(name, {"type": "http", "scheme": "bearer", **scheme})
+    spec.components.security_scheme(SECURITY_SCHEME, {"type": "http", "scheme": "bearer", "description": TOKENS})
     for name, header in shared_headers().items():
         spec.components.header(name, header)
     spec.components.schema("Problem", schema=ProblemSchema)
@@ -211,7 +225,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "description": operation.description,
         "parameters": parameters(operation),
         "responses": responses(operation),
-        "security": [{name: [operation.role.word]} for name in SECURITY_SCHEMES if operation.role is not None],
+        "security": [{SECURITY_SCHEME: [operation.role.word]}] if operation.role is not None else [],
     }
     codes = problem_codes(operation)
     if codes:

@@ -90,19 +90,30 @@ class Recorder:
         self.keep_answer(operation, HTTPStatus.OK, media_type, name, raw.decode()[raw.decode().index(beginning) :])
 
     def follow(self, operation: str, path: str, change: Callable[[], Any]) -> None:
-        """Keep the data of the first event of a stream, which ``change`` makes happen."""
+        """Keep the first event of a stream, which ``change`` makes happen, as it stands in the stream."""
         connection = http.client.HTTPConnection(self.live.url.removeprefix("http://"), timeout=30)
         with contextlib.closing(connection):
             connection.request(METHODS[operation], path, headers={"Authorization": f"Bearer {TOKEN}"})
             answer = connection.getresponse()
             change()
-            event = data = ""
-            while not data:
-                field, _, text = answer.readline().decode().strip().partition(": ")
-                event = text if field == "event" else event
-                data = text if field == "data" else data
+            text = event = ""
+            while not event:
+                text = self._event_of(answer)
+                event = "".join(re.findall(r"(?m)^event: (.*)$", text))
             media_type = str(answer.headers["Content-Type"])
-        self.keep_answer(operation, HTTPStatus.OK, media_type, f"The data of {event}", json.loads(data))
+        self.keep_answer(operation, HTTPStatus.OK, media_type, f"The event {event}", text)
+
+    def _event_of(self, answer: http.client.HTTPResponse) -> str:
+        """Read up to the next empty line, and make the JSON of its data steady."""
+        lines = []
+        while (line := answer.readline().decode()).strip():
+            field, _, value = line.strip().partition(": ")
+            if field == "data":
+                line = f"data: {json.dumps(self.steady(json.loads(value)))}\n"
+            elif field == "id":
+                line = "id: 1769860800000000000\n"
+            lines.append(line)
+        return "".join([*lines, "\n"])
 
     def keep_answer(self, operation: str, status: int, media_type: str, name: str, value: Any) -> None:
         """Put it under its operation, status and media type."""

@@ -15,6 +15,9 @@ from bridgework.http.schemas.answers import Variants
 PROBLEM_CODES = "x-problem-codes"
 """The extension of an operation that lists, by status, the codes of its problems beside those of every operation."""
 
+ITEM_SCHEMA = "x-item-schema"
+"""The extension of a stream that refers to the schema of one of its events."""
+_EVENT_STREAM = "text/event-stream"
 _EVERYWHERE: Mapping[int, tuple[str, ...]] = {
     400: ("bad-request",),
     408: ("request-timed-out",),
@@ -59,7 +62,32 @@ _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
         {"type": "integer", "minimum": 0, "maximum": 86_400, "format": "int32"},
     ),
     "WWW-Authenticate": ("How to authenticate (RFC 6750), with status 401.", {"type": "string"}),
+    "Accept": ("The media type that a body must have, with status 415.", {"type": "string"}),
+    "Allow": ("The methods that this path takes, with status 405.", {"type": "string"}),
 }
+_FAILURES: Mapping[int, tuple[str, str]] = {
+    400: ("BadRequest", "The request cannot be understood, or it does not belong here."),
+    401: ("Unauthorized", "The request has no token, or the token is not valid."),
+    403: ("Forbidden", "The role or the project of the token, or a setting of the service, forbids this."),
+    404: ("NotFound", "Something that the path or the body names does not exist."),
+    406: ("NotAcceptable", "The answer has none of the media types that `Accept` names."),
+    409: ("Conflict", "The present state of the engine does not allow this."),
+    412: ("PreconditionFailed", "The resource is not in the state that `If-Match` or `If-None-Match` asks for."),
+    415: ("UnsupportedMediaType", "The media type of the body is not `application/json`."),
+    422: ("InvalidInput", "A value in the body, the query or a header is not valid; `errors` lists all of them."),
+    428: ("PreconditionRequired", "The request needs an `If-Match`."),
+    429: ("TooManyRequests", "There are too many requests now. Wait for `Retry-After` seconds, then send it again."),
+    500: ("InternalError", "The service has failed. Its log has the details, under the id of the request."),
+    501: ("NotPossible", "The engine, or the machine that the service runs on, cannot do this."),
+    502: ("BadGateway", "The engine, or something that the engine asked, has failed."),
+    503: ("Unavailable", "Something that the service needs does not answer. Wait for `Retry-After` seconds."),
+    504: ("GatewayTimeout", "The engine did not answer in time."),
+}
+"""The shared response of each status that an operation lists: its component's name, and when it is answered."""
+_FURTHER = {401: "WWW-Authenticate", 415: "Accept", 429: "Retry-After", 503: "Retry-After"}
+"""The header that each failure with this status has, beside the id of the request."""
+_OF_A_QUERY = {400, 406, 422, 500}
+"""Statuses of every operation whose query and ``Accept`` the service reads."""
 _MEANING: Mapping[int, str] = {
     200: "The request succeeded; the body holds the answer.",
     201: "The resource was created; the body shows it.",
@@ -80,17 +108,23 @@ def shared_headers() -> dict[str, Any]:
 
 
 def shared_responses() -> dict[str, Any]:
-    """The responses of the components: the problem response and that of an unchanged resource."""
+    """The responses of the components: those of failures, and that of an unchanged resource."""
     codes = {str(status): list(names) for status, names in sorted(_common().items())}
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    by_status = {
+        name: success(text, ["X-Request-ID", *([_FURTHER[status]] if status in _FURTHER else [])], problem)
+        for status, (name, text) in _FAILURES.items()
+    }
     return {
+        **by_status,
         "Problem": {
             "description": (
                 "The request failed. The body is a problem document (RFC 9457), and `code` names the failure. Every"
                 f" operation can answer with the codes listed here; `{PROBLEM_CODES}` of an operation lists further"
                 " codes. Only operations that need a token answer with 401, 429, 501, 502, 503 and 504."
             ),
-            "headers": _headers(["X-Request-ID", "Retry-After", "WWW-Authenticate"]),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "headers": _headers(["X-Request-ID", "Retry-After", "WWW-Authenticate", "Allow"]),
+            "content": problem,
             PROBLEM_CODES: codes,
         },
         "NotModified": {
@@ -113,12 +147,12 @@ def known_codes(document: dict[str, Any]) -> list[str]:
 
 
 def responses(operation: Operation) -> dict[str, Any]:
-    """Everything that an operation can answer, by status; its failures are the ``default``."""
+    """Everything that an operation can answer, by status. ``default`` is what stops a request before the operation."""
     found = {}
     read = operation.method == "GET" and operation.role is not None and not streams(operation)
     for status, shapes in sorted(operation.answers.items()):
         headers = ["X-Request-ID"]
-        if read:
+        if read or _tells_its_tag(operation, status):
             headers.append("ETag")
         if operation.supports_dry_run:
             headers.append("Bridgework-Dry-Run")
@@ -129,12 +163,26 @@ def responses(operation: Operation) -> dict[str, Any]:
         found[str(status)] = success(_MEANING.get(status, HTTPStatus(status).phrase + "."), headers, _content(shapes))
     if read:
         found["304"] = {"$ref": "#/components/responses/NotModified"}
+    for status in _failing(operation):
+        found.setdefault(str(status), {"$ref": f"#/components/responses/{_FAILURES[status][0]}"})
     return {**found, **failures()}
 
 
 def failures() -> dict[str, Any]:
     """The one response for whatever goes wrong."""
     return {"default": {"$ref": "#/components/responses/Problem"}}
+
+
+def _tells_its_tag(operation: Operation, status: int) -> bool:
+    """Whether the answer of a change has the tag of what it changed, or of the plan to apply."""
+    changed = operation.changes and status in {HTTPStatus.OK, HTTPStatus.CREATED}
+    return (changed or operation.judges_precondition) and operation.answers[status] != (None,)
+
+
+def _failing(operation: Operation) -> list[int]:
+    """The statuses of an operation's failures."""
+    own = {int(status) for status in problem_codes(operation)}
+    return sorted(own | _OF_A_QUERY | (set(_AUTHENTICATED) if operation.role is not None else set()))
 
 
 def problem_codes(operation: Operation) -> dict[str, list[str]]:
@@ -159,7 +207,14 @@ def _content(shapes: Sequence[ResultShape]) -> dict[str, Any] | None:
     for shape in shapes:
         if isinstance(shape, Media):
             schema: Any = shape.item or {"type": "string", "description": shape.description}
-            if isinstance(schema, type) and issubclass(schema, Variants):
+            if shape.media_type == _EVENT_STREAM:
+                # One value of this media type is a text that holds many events; 3.2 has `itemSchema` for one of them.
+                item = {"$ref": f"#/components/schemas/{component_name(schema)}"}
+                schema = {"type": "string", "description": shape.description, ITEM_SCHEMA: item}
+            elif shape.binary:
+                # In 3.1 the media type says that these are bytes (4.8.14.2); a type would make a text of them.
+                schema = {"description": shape.description}
+            elif isinstance(schema, type) and issubclass(schema, Variants):
                 schema = component_name(schema)
             content[shape.media_type] = {"schema": schema}
         elif shape is not None:

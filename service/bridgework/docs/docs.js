@@ -15,5 +15,7 @@ window.addEventListener("DOMContentLoaded", () => {
     filter: true,
     persistAuthorization: false,
     validatorUrl: null,
+    // The document's first server is for programs that import it; this page asks the service that served it.
+    onComplete: () => window.reference.oas3Actions.setSelectedServer("/"),
   });
 });

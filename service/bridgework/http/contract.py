@@ -67,11 +67,15 @@ class ViewResult:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An answer that is not one JSON document: its media type, and the schema of its items if it has any."""
+    """An answer that is not one JSON document: its media type, and the schema of its items if it has any.
+
+    A ``binary`` one is no text, so a client must not decode it.
+    """
 
     media_type: str
     description: str
     item: type[Schema] | None = None
+    binary: bool = False
 
 
 View = Callable[..., ViewResult | Response]

@@ -32,6 +32,7 @@ def test_what_the_document_says_passes():
         (answered({"name": "bridgework", "links": {}}), "'version' is a required property"),
         (answered(FINE, 201), "no such status"),
         (answered(FINE, 418), "the document has application/problem\\+json here"),
+        (answered(FINE, ETag='"1"'), "the document has no header ETag here"),
     ],
 )
 def test_what_it_does_not_say_fails(response, why):
