@@ -371,6 +371,18 @@ def test_a_container_that_rewrites_its_resolver_knows_no_names(api):
     told(of_engine(api), "embedded-dns-bypassed", "warning", "web", "192.0.2.53")
 
 
+def test_a_resolver_file_that_is_a_pipe_is_not_opened_and_the_answer_says_so(api, raw):
+    network(api, "front")
+    run(api, "db", network_mode="front")
+    spoil = "umount /etc/resolv.conf; rm /etc/resolv.conf; mkfifo /etc/resolv.conf; echo done; exec sleep 600"
+    raw.make("web", mode="front", Cmd=["sh", "-c", spoil], host={"CapAdd": ["SYS_ADMIN"]})
+    etc = Path(f"/proc/{raw.get('/containers/web/json')['State']['Pid']}/root/etc/resolv.conf")
+    wait_for(etc.is_fifo)
+    answer = check(api, "web", {"name": "db"})
+    assert answer["predicted"]["verdict"] == "inconclusive"
+    told(answer["findings"], "analysis-limited", "info", "/etc/resolv.conf of web", "the engine's copy", "db")
+
+
 @proves("dns-upstream-failed", "dns-loopback-upstream")
 def test_upstream_servers_that_are_silent_or_the_container_itself(api, raw):
     network(api, "front")

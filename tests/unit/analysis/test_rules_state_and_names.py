@@ -34,6 +34,14 @@ def resolver(*nameservers, hosts=(), upstreams=()):
     return Observation(1, resolver=ResolverConfiguration(nameservers, hosts=hosts, upstreams=upstreams))
 
 
+def test_what_the_engines_copy_of_a_resolver_file_says_is_uncertain():
+    one, two = container("a", (FRONT, "10.1.0.2")), container("b", (FRONT, "10.1.0.3"))
+    copy = Observation(1, resolver=ResolverConfiguration(("127.0.0.11",), is_engine_copy=True))
+    prediction = predict(world(FRONT, one, two), ask(one, "name:b"), seen([(one, copy)]))
+    assert prediction.verdict is Verdict.INCONCLUSIVE
+    assert "the engine's copy" in finding_of(prediction, "analysis-limited").message
+
+
 def test_a_source_that_is_stopped_sends_nothing_and_the_remedy_starts_it():
     one, two = container("a", FRONT, state="exited", exit_code=137, error="oom"), container("b", (FRONT, "10.1.0.3"))
     prediction = predict(world(FRONT, one, two), ask(one, two))

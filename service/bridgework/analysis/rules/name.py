@@ -141,6 +141,13 @@ def resolver_is_unsuited(situation: Situation) -> Findings:
     if not isinstance(situation.question.destination, NameDestination) or source.container is None:
         return
     seen = situation.observed(source)
+    if seen is not None and seen.resolver is not None and seen.resolver.is_engine_copy:
+        message = (
+            f"/etc/resolv.conf of {source.container.name} is no regular file. The service does not open it, and used "
+            f"the engine's copy, so programs in {source.container.name} may resolve "
+            f"{situation.question.destination.name} in another way."
+        )
+        yield unseen(of_container(source.container), message, name=situation.question.destination.name)
     networks = user_networks(situation.snapshot, source)
     named = situation.candidate_addresses.named
     # A name of the hosts file has no holders, and needs no DNS server.

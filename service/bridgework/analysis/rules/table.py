@@ -74,7 +74,12 @@ NAME = (
     Rule(_at(Step.NAME, "name-ambiguous"), name.name_is_ambiguous),
     Rule(
         _at(
-            Step.NAME, "embedded-dns-bypassed", "dns-loopback-upstream", "embedded-dns-rules-missing", "dns-no-upstream"
+            Step.NAME,
+            "embedded-dns-bypassed",
+            "dns-loopback-upstream",
+            "embedded-dns-rules-missing",
+            "dns-no-upstream",
+            LIMIT,
         ),
         name.resolver_is_unsuited,
     ),

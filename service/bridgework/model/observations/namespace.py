@@ -125,6 +125,8 @@ class ResolverConfiguration:
     ``None``: another program wrote the file.
 
     ``truncated`` says that the files hold more than this: what is read of a container's files is bounded.
+    ``is_engine_copy`` says that the container has no regular file at /etc/resolv.conf, such as a pipe, so that the
+    engine's copy was read.
     """
 
     nameservers: tuple[str, ...] = ()
@@ -135,6 +137,7 @@ class ResolverConfiguration:
     host_file: str | None = None
     configured: bool = False
     truncated: bool = False
+    is_engine_copy: bool = False
 
     @cached_property
     def addresses_by_name(self) -> Mapping[str, tuple[str, ...]]:

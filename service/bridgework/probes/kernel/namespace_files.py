@@ -12,11 +12,12 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from bridgework.model.checks import Reason
 from bridgework.model.observations import ResolverConfiguration
 from bridgework.model.probe_port import Place
-from bridgework.probes.kernel.safe_read import Text, open_folder, opened, read_in_root, read_small
+from bridgework.probes.kernel.safe_read import Text, is_no_regular_file, open_folder, opened, read_in_root, read_small
 from bridgework.probes.resolver import files as resolver_files
 
 HOST_RESOLVER_FILES = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
@@ -125,7 +126,21 @@ def resolver_configuration(place: Place, *, pids_visible: bool) -> ResolverConfi
     if resolv_conf is None:
         return None
     hosts = _file_of(place, "etc/hosts", place.hosts_path, pids_visible=pids_visible) or Text("", cut=False)
-    return resolver_files.parse(resolv_conf.text, hosts.text, cut=resolv_conf.cut or hosts.cut)
+    found = resolver_files.parse(resolv_conf.text, hosts.text, cut=resolv_conf.cut or hosts.cut)
+    replaced = pids_visible and place.pid > 0 and _is_replaced(place, "etc/resolv.conf")
+    return replace(found, is_engine_copy=True) if replaced else found
+
+
+def _is_replaced(place: Place, inner: str) -> bool:
+    """Whether the container has something else than a file there, so that only the engine's copy could be read."""
+    with process_folder(place.pid) as folder:
+        if folder is None or not belongs(place, folder):
+            return False
+        try:
+            with opened("root", os.O_PATH | os.O_DIRECTORY, folder) as root:
+                return is_no_regular_file(root, inner)
+        except OSError:
+            return False
 
 
 def host_name_servers(pid: int) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -56,6 +56,18 @@ def read_in_root(root: int, path: str, max_bytes: int) -> Text | None:
         return None
 
 
+def is_no_regular_file(root: int, path: str) -> bool:
+    """Whether something else is there than a regular file, such as a pipe, a device or a folder."""
+    try:
+        found = _openat2(root, path)
+    except OSError:
+        return False
+    try:
+        return not stat.S_ISREG(os.fstat(found).st_mode)
+    finally:
+        os.close(found)
+
+
 def read_small(descriptor: int, max_bytes: int) -> bytes:
     """Read the file once (read(2)) and close it. Raises ``OSError``."""
     try:
