@@ -20,16 +20,15 @@ from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.all_pairs.all_pairs import VERDICTS, MatrixPrediction, predict_matrix
 from bridgework.analysis.attachment import IPV4, IPV6
 from bridgework.analysis.rules.overlay import silent_pair
-from bridgework.model import references
 from bridgework.model.checks import Finding, Reason, Verdict, WantedMatrix
-from bridgework.model.errors import InputFault, InvalidInput, NotFound
 from bridgework.model.observations import Observation, Observations
 from bridgework.model.peers import Delivered, Gap, RemoteEnd, World
 from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, SweepTarget
-from bridgework.model.snapshot import Container, NodePlace, Reference, Snapshot
+from bridgework.model.snapshot import Container, Reference, Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open
 from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.matrix_addresses import one_a_column, other_addresses
+from bridgework.use_cases.connectivity.matrix_scope import chosen_containers
 from bridgework.use_cases.connectivity.observe import (
     LISTENING_PROTOCOLS,
     base_observations,
@@ -39,7 +38,6 @@ from bridgework.use_cases.connectivity.observe import (
 )
 from bridgework.use_cases.services import Services
 
-MAX_CONTAINERS = 1000
 MAX_SURPRISES = 200
 ALIVE_EVERY_MS = 1000
 SELF = "self"
@@ -223,7 +221,7 @@ def start_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -
     """Choose the containers and predict; nothing is sent yet. Raises ``NotFound`` and ``InvalidInput``."""
     peers = services.peers_beyond(snapshot)
     world = peers.world_of_matrix(snapshot, wanted) if peers else World(snapshot)
-    chosen = _chosen(snapshot, world, wanted)
+    chosen = chosen_containers(snapshot, world, wanted)
     observations = _observe(services, world.snapshot, wanted, chosen)
     prediction = predict_matrix(
         world.snapshot,
@@ -246,33 +244,6 @@ def _observe(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chose
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
     return replace(base_observations(services, snapshot), inside=seen, namespace_inodes=inodes)
-
-
-def _chosen(snapshot: Snapshot, world: World, wanted: WantedMatrix) -> tuple[Container, ...]:
-    if wanted.everything:
-        found = snapshot.containers
-    elif wanted.network is not None:
-        network = references.network(snapshot, wanted.network)
-        found = tuple(world.snapshot.containers_by_id[e.container_id] for e in world.snapshot.endpoints_of(network))
-    else:
-        named = (_named(snapshot, world, ref, forwarded=wanted.forwarded) for ref in wanted.containers)
-        found = tuple({container.id: container for container in named}.values())
-    if len(found) > MAX_CONTAINERS:
-        fault = InputFault(
-            "/containers", f"A matrix takes at most {MAX_CONTAINERS} containers; these are {len(found)}."
-        )
-        raise InvalidInput(code="input-invalid", detail=f"The body is invalid: {fault.message}", faults=[fault])
-    return found
-
-
-def _named(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool) -> Container:
-    """Resolve a reference. In a matrix from a peer, a container that is not known here is still a column."""
-    try:
-        return world.container(snapshot, reference)
-    except NotFound:
-        if not forwarded:
-            raise
-        return Container(reference, reference[:12], node=NodePlace("unknown", "unknown", reachable=False))
 
 
 def _sources(
