@@ -89,6 +89,34 @@ def servers(module_api, engine, two_networks):
 
 
 @pytest.mark.usefixtures("servers")
+def test_an_inconclusive_pair_says_why_and_what_is_predicted(api):
+    body = {"containers": ["web", "db"], "protocol": "udp", "port": 5002, "timeout_ms": 300}
+    whole = api.post("/v1/connectivity/matrix", body)
+    names = [one["name"] for one in whole["containers"]]
+    cells = {(names[one["source"]], names[at]): one for one in whole["undecided"] for at in one["destinations"]}
+    undecided = [
+        (names[row], names[column])
+        for row, words in enumerate(whole["verdicts"])
+        for column, word in enumerate(words)
+        if word == "inconclusive"
+    ]
+    assert sorted(cells) == sorted(undecided) != []
+    assert {(one["reason"], one["predicted"]) for one in cells.values()} <= {
+        ("no-answer", "reachable"),
+        ("no-answer", "unreachable"),
+    }
+    assert whole["summary"]["reasons"] == {"no-answer": len(undecided)}
+    (limit,) = whole["limited"]
+    assert (limit["code"], limit["what"].split()[0]) == ("no-answer", str(len(undecided)))
+    assert "TCP" in limit["remedy"]
+    lines = [json.loads(line) for line in api.send(
+        "POST", "/v1/connectivity/matrix", body, headers={"Accept": "application/x-ndjson"}
+    ).get_data(as_text=True).splitlines()]  # fmt: skip
+    assert sum(len(one["destinations"]) for line in lines for one in line.get("undecided", ())) == len(undecided)
+    assert lines[-1]["limited"] == whole["limited"]
+
+
+@pytest.mark.usefixtures("servers")
 @pytest.mark.parametrize(
     ("protocol", "port", "to_db", "by"),
     [

@@ -17,6 +17,7 @@ from bridgework.analysis.measured_findings import black_hole, from_the_wire
 from bridgework.analysis.predict import any_reachable, joined, joined_findings, ordered
 from bridgework.analysis.rules.base import Situation, component_of
 from bridgework.explanations import finding
+from bridgework.explanations.undecided import UNMEASURED
 from bridgework.model.checks import (
     CheckResult,
     Component,
@@ -28,6 +29,7 @@ from bridgework.model.checks import (
     Severity,
     Verdict,
 )
+from bridgework.model.errors import Remedy
 
 # These measurements say that no probe was sent, so they do not contradict a prediction.
 _NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
@@ -199,8 +201,11 @@ def _surprise(prediction: Prediction, measurement: Measurement, component: Compo
 def _not_measured(measurement: Measurement, component: Component) -> Finding:
     reason = measurement.reason.value if measurement.reason else "no reason given"
     detail = f": {measurement.detail}" if measurement.detail else ""
-    message = f"The measurement is inconclusive ({reason}{detail})."
-    return finding("analysis-limited", component, message, severity=Severity.WARNING, evidence={"reason": reason})
+    why, change = UNMEASURED.get(measurement.reason, ("", "")) if measurement.reason else ("", "")
+    message = f"The measurement is inconclusive ({reason}{detail}). {why}".strip()
+    remedy = Remedy(change) if change else None
+    evidence = {"reason": reason}
+    return finding("analysis-limited", component, message, severity=Severity.WARNING, remedy=remedy, evidence=evidence)
 
 
 def _icmp_only(

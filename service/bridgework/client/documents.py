@@ -1072,6 +1072,19 @@ class KeptNetwork(TypedDict):
     """Why the network was kept, in one sentence."""
 
 
+class Limitation(TypedDict):
+    """Something that the answer leaves open: the part of the answer, why, and what to change."""
+
+    code: str
+    """The reason as a stable code, such as `budget-exhausted` or `analysis-limited`."""
+    what: str
+    """The part of the answer that is left open, such as `12 pairs`."""
+    why: str
+    """Why this is left open, in one or two sentences."""
+    remedy: str
+    """What to change so that the answer has this part: a setting, a right or a kernel parameter."""
+
+
 class LinkBridge(TypedDict):
     """A bridge of the host, and the Docker network that the bridge belongs to."""
 
@@ -1108,6 +1121,8 @@ class Matrix(TypedDict):
     """One row for each source; each row has one cell for each destination."""
     rtt_ms: list[list[float]]
     """Round-trip times in milliseconds, in the order of `verdicts`; 0 without an answer."""
+    undecided: list[Undecided]
+    """The inconclusive pairs, with reason and prediction, in groups that are alike."""
     summary: MatrixSummary
     """The number of pairs in the matrix, by verdict."""
     surprises: list[Surprise]
@@ -1116,6 +1131,8 @@ class Matrix(TypedDict):
     """How long the whole measurement took, in milliseconds."""
     partial: list[Gap]
     """Swarm nodes that did not measure or report; the cells that need them are `inconclusive`."""
+    limited: list[Limitation]
+    """Why pairs are inconclusive and what to change: one item for each reason, the most frequent reason first."""
 
 
 class MatrixLine(TypedDict):
@@ -1135,6 +1152,8 @@ class MatrixLine(TypedDict):
     """The verdicts of this row, one for each destination."""
     rtt_ms: NotRequired[list[float]]
     """Round-trip times in milliseconds, one for each destination; 0 without an answer."""
+    undecided: NotRequired[list[Undecided]]
+    """The inconclusive pairs, with reason and prediction, in groups that are alike."""
     rows_done: NotRequired[int]
     """The number of rows that are complete."""
     summary: NotRequired[MatrixSummary]
@@ -1145,6 +1164,8 @@ class MatrixLine(TypedDict):
     """How long the whole measurement took, in milliseconds."""
     partial: NotRequired[list[Gap]]
     """Swarm nodes that did not measure or report; the cells that need them are `inconclusive`."""
+    limited: NotRequired[list[Limitation]]
+    """Why pairs are inconclusive and what to change: one item for each reason, the most frequent reason first."""
 
 
 class MatrixRequest(TypedDict):
@@ -1181,6 +1202,8 @@ class MatrixSummary(TypedDict):
     """The number of pairs that could not be measured."""
     surprises: int
     """The number of pairs where measurement and prediction differ, all of them counted."""
+    reasons: dict[str, int]
+    """The number of inconclusive pairs by the reason code; empty when every pair is decided."""
 
 
 class MeasuredPair(TypedDict):
@@ -1204,7 +1227,7 @@ class MeasuredPair(TypedDict):
     """Why the measurement failed; null when it succeeded. Known values, to which more may be added: timed-out,
     refused, name-unknown, resolver-failed, no-route, no-address, host-unreachable, administratively-prohibited,
     message-too-long, connection-reset, source-not-running, unexpected-answer, no-answer, namespace-out-of-reach,
-    budget-exhausted, deadline, not-allowed.
+    budget-exhausted, resources-exhausted, deadline, not-allowed.
     """
     agrees: bool | None
     """Whether both verdicts are the same; null when they cannot be compared: one is inconclusive, or no program
@@ -1227,7 +1250,7 @@ class Measurement(TypedDict):
     """Why the check failed; null when it succeeded. Known values, to which more may be added: timed-out, refused,
     name-unknown, resolver-failed, no-route, no-address, host-unreachable, administratively-prohibited,
     message-too-long, connection-reset, source-not-running, unexpected-answer, no-answer, namespace-out-of-reach,
-    budget-exhausted, deadline, not-allowed.
+    budget-exhausted, resources-exhausted, deadline, not-allowed.
     """
     detail: str | None
     """One sentence that adds to `reason`; null when there is nothing to add."""
@@ -1993,7 +2016,7 @@ class Surprise(TypedDict):
     """Why the measurement failed; null when it succeeded. Known values, to which more may be added: timed-out,
     refused, name-unknown, resolver-failed, no-route, no-address, host-unreachable, administratively-prohibited,
     message-too-long, connection-reset, source-not-running, unexpected-answer, no-answer, namespace-out-of-reach,
-    budget-exhausted, deadline, not-allowed.
+    budget-exhausted, resources-exhausted, deadline, not-allowed.
     """
     findings: list[Finding]
     """The findings that the prediction is based on."""
@@ -2181,8 +2204,21 @@ class TriedAddress(TypedDict):
     """Why the measurement failed, or why nothing was sent; null when there is no such reason. Known values, to which
     more may be added: timed-out, refused, name-unknown, resolver-failed, no-route, no-address, host-unreachable,
     administratively-prohibited, message-too-long, connection-reset, source-not-running, unexpected-answer,
-    no-answer, namespace-out-of-reach, budget-exhausted, deadline, not-allowed.
+    no-answer, namespace-out-of-reach, budget-exhausted, resources-exhausted, deadline, not-allowed.
     """
+
+
+class Undecided(TypedDict):
+    """The inconclusive pairs of one source that have the same reason and the same predicted verdict."""
+
+    source: int
+    """The position of the source in the order of `containers`, from 0."""
+    reason: str
+    """Why these pairs are inconclusive, as a code: the reason of a measurement or the code of a finding."""
+    predicted: Verdict
+    """The verdict that the engine's state predicts for these pairs."""
+    destinations: list[int]
+    """The positions of the destinations in the order of `containers`, from 0."""
 
 
 class UndoneChange(TypedDict):

@@ -9,6 +9,7 @@
 import { CAUSES } from "./causes.js";
 import { Emitter, h, milliseconds, within } from "./dom.js";
 import { compare } from "./model.js";
+import { reasonText } from "./outcome.js";
 
 /** @type {Record<string, string>} */
 const GLYPHS = { reachable: "✓", unreachable: "✗", inconclusive: "?", self: "·" };
@@ -107,8 +108,9 @@ export class HeatMap extends Emitter {
    * @param {string[]} verdicts
    * @param {number[]} rtts in milliseconds
    * @param {string[]} causes of the unreachable ones
+   * @param {Api["Undecided"][]} undecided the inconclusive ones, in groups
    */
-  row(index, verdicts, rtts, causes) {
+  row(index, verdicts, rtts, causes, undecided) {
     const row = this.#order[index] ?? index;
     /** @type {number[]} */
     const times = (this.#rtts[row] = []);
@@ -122,6 +124,12 @@ export class HeatMap extends Emitter {
       cell.className = `${verdict}${shade} ${causes[other] ?? ""} ${this.#edge(column) ?? ""}`;
       cell.textContent = GLYPHS[verdict] ?? "";
     });
+    for (const { reason, predicted, destinations } of undecided) {
+      for (const other of destinations) {
+        const cell = this.#cells[row]?.[this.#order[other] ?? other];
+        if (cell) cell.title = `${reasonText(reason)}; predicted ${predicted}`;
+      }
+    }
   }
 
   /** @param {boolean} on whether cells are large enough for their signs, and the table is scrolled */
@@ -160,7 +168,7 @@ export class HeatMap extends Emitter {
     const by = from.node ? `, measured by ${from.node}` : "";
     const [verdict = "", cause = ""] = this.#cells[row]?.[column]?.className.split(" ") ?? [];
     const rtt = this.#rtts[row]?.[column];
-    const why = cause in CAUSES && CAUSES[/** @type {Cause} */ (cause)];
+    const why = this.#cells[row]?.[column]?.title || (cause in CAUSES && CAUSES[/** @type {Cause} */ (cause)]);
     this.#readout.textContent = from === to ? from.name : `${from.name} (${from.home}) → ${to.name} (${to.home}): ${GLYPHS[verdict] ? verdict : "not measured yet"}${why ? `, ${why}` : ""}${rtt ? `, ${milliseconds(rtt)}` : ""}${by}`;
   }
 

@@ -112,7 +112,7 @@ export class Matrix extends Emitter {
 
   /** @param {Api["MatrixLine"]} line */
   #take(line) {
-    const { type, containers = [], index = 0, verdicts = [], rtt_ms: rtts = [], summary } = line;
+    const { type, containers = [], index = 0, verdicts = [], rtt_ms: rtts = [], undecided = [], summary } = line;
     if (type === "start") {
       [this.#done, this.#total] = [0, containers.length];
       this.#members = containers.map((one) => this.#member(one));
@@ -120,7 +120,7 @@ export class Matrix extends Emitter {
       this.#map.begin(this.#members);
     } else if (type === "row") {
       this.#done += 1;
-      this.#map.row(index, verdicts, rtts, verdicts.map((verdict, other) => (verdict === "unreachable" ? this.#cause(index, other) : "")));
+      this.#map.row(index, verdicts, rtts, verdicts.map((verdict, other) => (verdict === "unreachable" ? this.#cause(index, other) : "")), undecided);
       this.#progress(this.#done, this.#total, `${this.#done} of ${plural(this.#total, "row")} · ${plural(this.#done * (this.#total - 1), "pair")}`);
     } else if (type === "end" && summary) this.#end(summary, line);
   }

@@ -27,6 +27,7 @@ const REASONS = {
   "unexpected-answer": "the answer is not the expected one",
   "no-answer": "no answer came back",
   "namespace-out-of-reach": "the service cannot enter the source’s namespace",
+  "resources-exhausted": "the service has no descriptor or memory left",
   "budget-exhausted": "the kernel’s neighbour table has no room left",
   deadline: "there was no time left for it",
   "not-allowed": "the service’s policy does not allow it",
@@ -35,7 +36,13 @@ const NAMES_FAILED = new Set(["name-unknown", "resolver-failed"]);
 const VERBS = { reachable: "reaches", unreachable: "cannot reach", inconclusive: "may or may not reach" };
 
 /** @param {Api["Measurement"]} measured */
-export const reasonOf = ({ reason }) => REASONS[reason ?? ""] ?? reason ?? "";
+export const reasonOf = ({ reason }) => reasonText(reason ?? "");
+
+/**
+ * The words for the code of a reason.
+ * @param {string} code
+ */
+export const reasonText = (code) => REASONS[code] ?? code;
 
 /**
  * One or two words for the arrow in the picture.

@@ -17,12 +17,13 @@ const GROUPS_SHOWN = 12;
  * @param {Model | null} model
  * @param {(pair: Pair) => void} onPair is called to check a pair
  */
-export function verdictsView({ summary, surprises = [], partial = [] }, unreachable, model, onPair) {
+export function verdictsView({ summary, surprises = [], partial = [], limited = [] }, unreachable, model, onPair) {
   const nameOf = (/** @type {string} */ id) => model?.known(id)?.name ?? id.slice(0, 12);
   const total = summary?.surprises ?? 0;
   return [
     partial.length > 0 && h("div", { class: "note warn" }, h("p", {}, h("strong", {}, "Some nodes did not answer. The pairs that they would have measured are marked “?”.")),
       h("ul", {}, partial.map((gap) => h("li", {}, `${model?.nodeNames.get(gap.node) ?? gap.node}: ${gap.reason}`)))),
+    limited.map((one) => h("div", { class: "note warn", "data-reason": one.code }, h("p", {}, h("strong", {}, `${one.what} inconclusive, marked “?”. `), one.why), h("p", {}, one.remedy))),
     h("h3", {}, total ? `${plural(total, "surprise")}: the measurement differs from the prediction` : "No surprises: every pair is as the engine’s state predicts."),
     surprises.slice(0, SURPRISES_SHOWN).map((one) => h("details", {},
       h("summary", {}, `${one.source.name} → ${one.destination.name}: predicted ${one.predicted}, measured ${one.measured}`),

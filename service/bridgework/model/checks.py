@@ -60,6 +60,7 @@ class Reason(StrEnum):
     NO_ANSWER = "no-answer"
     NAMESPACE_OUT_OF_REACH = "namespace-out-of-reach"
     BUDGET_EXHAUSTED = "budget-exhausted"
+    RESOURCES_EXHAUSTED = "resources-exhausted"
     DEADLINE = "deadline"
     NOT_ALLOWED = "not-allowed"
 

@@ -135,11 +135,19 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class RemoteRow:
-    """One source's row of a matrix, measured by the node of the source; columns as in the request."""
+    """One source's row of a matrix, measured by the node of the source; columns as in the request.
+
+    ``reasons`` has the reason of each inconclusive column.
+    """
 
     source_id: str
     verdicts: tuple[str, ...]
     rtt_ms: tuple[float | None, ...]
+    reasons: Mapping[int, str] = field(default_factory=dict)
+
+    def reason(self, column: int) -> str:
+        """Return the reason of an inconclusive column. A peer of an older version tells none."""
+        return self.reasons.get(column, "analysis-limited")
 
 
 @dataclass(frozen=True, slots=True)

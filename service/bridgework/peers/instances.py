@@ -104,7 +104,10 @@ class Instances:
                     names = line["containers"]
                 elif line["type"] == "row":
                     source = names[line["index"]]["id"]
-                    yield RemoteRow(source, tuple(line["verdicts"]), tuple(time or None for time in line["rtt_ms"]))
+                    rtt_ms = tuple(time or None for time in line["rtt_ms"])
+                    groups = line.get("undecided", ())
+                    reasons = {at: str(group["reason"]) for group in groups for at in group["destinations"]}
+                    yield RemoteRow(source, tuple(line["verdicts"]), rtt_ms, reasons)
                 else:
                     yield RemoteEnd(line["summary"]["surprises"], tuple(line["surprises"]))
 

@@ -81,6 +81,7 @@ def test_a_measurement_that_decided_nothing_leaves_it_inconclusive_whatever_was_
     result = weighed(ask(ONE, LEFT), measured(Reason.BUDGET_EXHAUSTED, verdict=Verdict.INCONCLUSIVE, detail="full"))
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "(budget-exhausted: full)" in finding_of(result, "analysis-limited").message
+    assert "gc_thresh3" in finding_of(result, "analysis-limited").remedy.summary
     bare = weighed(ask("host", TWO), measured(verdict=Verdict.INCONCLUSIVE))
     assert finding_of(bare, "analysis-limited").component.kind == "host"
 

@@ -75,8 +75,9 @@ STEPS = [
 ]  # fmt: skip
 MATRIX = {
     "containers": [{"id": "1", "name": "db"}, {"id": "2", "name": "web"}], "partial": [], "surprises": [],
+    "undecided": [], "limited": [],
     "verdicts": [["self", "reachable"], ["unreachable", "self"]], "rtt_ms": [[0, 0.1], [0, 0]], "duration_ms": 3,
-    "summary": {"pairs": 2, "reachable": 1, "unreachable": 1, "inconclusive": 0, "surprises": 0},
+    "summary": {"pairs": 2, "reachable": 1, "unreachable": 1, "inconclusive": 0, "surprises": 0, "reasons": {}},
 }  # fmt: skip
 PLAN = planned("changes")
 OUTCOMES = {"passed": False, "counts": {"passed": 1, "failed": 1, "error": 0}, "items": [
@@ -247,6 +248,21 @@ class TestMatrix:
             "2 pairs: 1 reachable, 1 unreachable, 0 inconclusive, 0 not as predicted\n"
         )
 
+    def test_inconclusive_pairs_say_why_and_what_is_predicted(self, service, capsys):
+        group = {"source": 1, "reason": "budget-exhausted", "predicted": "reachable", "destinations": [0]}
+        limit = {"code": "budget-exhausted", "what": "1 pair", "why": "The table is full.", "remedy": "Raise it."}
+        verdicts = [["self", "reachable"], ["inconclusive", "self"]]
+        undecided = {**MATRIX, "verdicts": verdicts, "undecided": [group], "limited": [limit]}
+        service(answer(200, undecided), answer(200, undecided))
+        main(["matrix", "db", "web"])
+        assert (
+            "\n1 pair inconclusive (budget-exhausted): The table is full.\n"
+            "  remedy  Raise it.\n"
+            "  predicted reachable: web -> db\n"
+        ) in capsys.readouterr().out
+        main(["matrix", "db", "web", "-o", "junit"])
+        assert "The verdict is inconclusive (budget-exhausted), predicted reachable." in capsys.readouterr().out
+
     def test_on_a_terminal_it_is_put_together_from_rows(self, service, capsys, monkeypatch):
         answered = MATRIX
         rows = [
@@ -255,10 +271,14 @@ class TestMatrix:
                 "index": index,
                 "verdicts": answered["verdicts"][index],
                 "rtt_ms": answered["rtt_ms"][index],
+                "undecided": [],
             }
             for index in (1, 0)
         ]
-        end = {"type": "end", **{key: answered[key] for key in ("summary", "surprises", "duration_ms", "partial")}}
+        end = {
+            "type": "end",
+            **{key: answered[key] for key in ("summary", "surprises", "duration_ms", "partial", "limited")},
+        }
         start = {"type": "start", "containers": answered["containers"], "rows_total": 2}
         service(stream(*map(json.dumps, [start, *rows, {"type": "heartbeat"}, end])))
         monkeypatch.setattr("sys.stderr.isatty", lambda: True)

@@ -14,6 +14,7 @@ from typing import Literal
 from bridgework.analysis.all_pairs.classes import Classes, classify
 from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.case import Case
+from bridgework.analysis.rules.table import LIMIT, why_undecided
 from bridgework.model.checks import (
     ContainerDestination,
     NameDestination,
@@ -61,6 +62,8 @@ class MatrixPrediction:
         self._known: dict[Hashable, int] = {}
         # The positions of the addresses whose prediction differs from that of the first, for the keys that have any.
         self._others: dict[Hashable, tuple[int, ...]] = {}
+        # Why the pairs with this key are inconclusive.
+        self._reasons: dict[Hashable, str] = {}
         self._rows: dict[int, bytes] = {}
 
     def question(self, source: int, destination: int) -> Question:
@@ -92,6 +95,12 @@ class MatrixPrediction:
         if not self._others:
             return ()
         return self._others.get(self._key(source, destination, self._classes.meeting(source, destination)), ())
+
+    def why_undecided(self, source: int, destination: int) -> str:
+        """Return the code of what makes the inconclusive verdict of one pair so."""
+        meeting = self._classes.meeting(source, destination)
+        self._code(source, destination, meeting)
+        return self._reasons.get(self._key(source, destination, meeting), LIMIT)
 
     def rows(self) -> Iterator[bytes]:
         """Yield the row of each source."""
@@ -147,6 +156,8 @@ class MatrixPrediction:
             )
             if others:
                 self._others[key] = others
+            if prediction.verdict is Verdict.INCONCLUSIVE:
+                self._reasons[key] = why_undecided(prediction.findings)
         return self._known[key]
 
     def _key(self, source: int, destination: int, meeting: Meeting) -> Hashable:

@@ -300,3 +300,9 @@ def verdict_of(findings: Iterable[Finding]) -> Verdict:
     if any(_blocks(finding) for finding in found):
         return Verdict.UNREACHABLE
     return Verdict.INCONCLUSIVE if any(_is_limit(finding) for finding in found) else Verdict.REACHABLE
+
+
+def why_undecided(findings: Iterable[Finding]) -> str:
+    """Return the code of what makes an inconclusive prediction so."""
+    # Without such a finding, the addresses have different verdicts, or another node left its findings out.
+    return next((finding.code for finding in findings if _is_limit(finding)), LIMIT)

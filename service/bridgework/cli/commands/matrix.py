@@ -15,8 +15,10 @@ from bridgework.cli.targets import PROTOCOLS
 
 if TYPE_CHECKING:
     from bridgework.client import Client
-    from bridgework.client.documents import Matrix, MatrixRequest
+    from bridgework.client.documents import Matrix, MatrixRequest, Undecided
 
+# Pairs of one reason and prediction that are printed.
+MOST_PAIRS = 8
 _SIGNS = {"reachable": "yes", "unreachable": "NO", "inconclusive": "?", "self": "-"}
 _COLOURS = {"yes": "green", "NO": "red", "?": "yellow"}
 
@@ -71,7 +73,7 @@ def measured(client: Client, body: MatrixRequest) -> Matrix:
         return client.measure_matrix(body)
     lines = client.measure_matrix_lines(body)
     start: Any = next(lines)
-    answer: Any = {"containers": start["containers"], "verdicts": [], "rtt_ms": []}
+    answer: Any = {"containers": start["containers"], "verdicts": [], "rtt_ms": [], "undecided": []}
     rows: dict[int, Any] = {}
     with click.progressbar(length=start["rows_total"], label="Measuring", file=sys.stderr) as bar:
         for line in _advancing(lines, bar):
@@ -82,6 +84,7 @@ def measured(client: Client, body: MatrixRequest) -> Matrix:
     for index in range(len(start["containers"])):
         answer["verdicts"].append(rows[index]["verdicts"])
         answer["rtt_ms"].append(rows[index]["rtt_ms"])
+        answer["undecided"] += rows[index]["undecided"]
     return answer  # type: ignore[no-any-return]  # put together from lines
 
 
@@ -96,10 +99,11 @@ def show(answer: Matrix, form: str) -> None:
     """Print the matrix in one of the forms."""
     names = [one["name"] for one in answer["containers"]]
     if form == "junit":
+        why = {(one["source"], at): one for one in answer["undecided"] for at in one["destinations"]}
         output.junit("bridgework matrix", (
-            (f"{source} -> {destination}", None if word == "reachable" else f"The verdict is {word}.")
-            for source, row in zip(names, answer["verdicts"], strict=True)
-            for destination, word in zip(names, row, strict=True)
+            (f"{names[row]} -> {names[column]}", _sentence(word, why.get((row, column))))
+            for row, words in enumerate(answer["verdicts"])
+            for column, word in enumerate(words)
             if word != "self"
         ))  # fmt: skip
     elif form != "table":
@@ -113,6 +117,7 @@ def show(answer: Matrix, form: str) -> None:
             f"{summary['pairs']} pairs: {summary['reachable']} reachable, {summary['unreachable']} unreachable, "
             f"{summary['inconclusive']} inconclusive, {summary['surprises']} not as predicted"
         )
+        _show_undecided(answer, names)
         for gap in answer["partial"]:
             click.echo(f"The node {gap['node']} is missing: {gap['reason']}")
         for surprise in answer["surprises"]:
@@ -120,6 +125,29 @@ def show(answer: Matrix, form: str) -> None:
                        f"predicted {surprise['predicted']}, measured {surprise['measured']}")  # fmt: skip
             for finding in surprise["findings"]:
                 output.finding(finding)
+
+
+def _sentence(word: str, undecided: Undecided | None) -> str | None:
+    if word == "reachable":
+        return None
+    if undecided is None:
+        return f"The verdict is {word}."
+    return f"The verdict is {word} ({undecided['reason']}), predicted {undecided['predicted']}."
+
+
+def _show_undecided(answer: Matrix, names: list[str]) -> None:
+    """Print why pairs are inconclusive, what is predicted for them, and what to change."""
+    for limit in answer["limited"]:
+        click.echo(f"\n{limit['what']} inconclusive ({limit['code']}): {limit['why']}")
+        click.echo(f"  remedy  {limit['remedy']}")
+        pairs: dict[str, list[str]] = {}
+        for one in answer["undecided"]:
+            if one["reason"] == limit["code"]:
+                found = (f"{names[one['source']]} -> {names[at]}" for at in one["destinations"])
+                pairs.setdefault(one["predicted"], []).extend(found)
+        for predicted, some in sorted(pairs.items()):
+            more = f" and {len(some) - MOST_PAIRS:,} more (-o json has all)" if len(some) > MOST_PAIRS else ""
+            click.echo(f"  predicted {predicted}: {', '.join(some[:MOST_PAIRS])}{more}")
 
 
 def _sign(verdict: str) -> str:

@@ -57,6 +57,15 @@ class RemedySchema(Schema):
         return {"summary": remedy.summary, "calls": calls, "commands": remedy.commands, "plan": plan}
 
 
+class LimitationSchema(Schema):
+    """Something that the answer leaves open: the part of the answer, why, and what to change."""
+
+    code = text("The reason as a stable code, such as `budget-exhausted` or `analysis-limited`.")
+    what = text("The part of the answer that is left open, such as `12 pairs`.")
+    why = text("Why this is left open, in one or two sentences.")
+    remedy = text("What to change so that the answer has this part: a setting, a right or a kernel parameter.")
+
+
 class ComponentSchema(Schema):
     """The part of the system that a finding is about."""
 

@@ -23,6 +23,7 @@ INCONCLUSIVE_REASONS = frozenset(
         Reason.NAMESPACE_OUT_OF_REACH,
         Reason.SOURCE_NOT_RUNNING,
         Reason.BUDGET_EXHAUSTED,
+        Reason.RESOURCES_EXHAUSTED,
         Reason.DEADLINE,
         Reason.NOT_ALLOWED,
     }

@@ -34,7 +34,7 @@ _BY_ERRNO = _by_number(
         Reason.CONNECTION_RESET: (errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE),
         Reason.NO_ADDRESS: (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT),
         # Only this machine lacks something: nothing is known about the destination.
-        Reason.BUDGET_EXHAUSTED: (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
+        Reason.RESOURCES_EXHAUSTED: (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
     }
 )
 # Codes of destination unreachable: IANA's icmp-parameters and icmpv6-parameters.
@@ -55,6 +55,10 @@ _BY_ICMP6_CODE = _by_number(
         Reason.REFUSED: (4,),
     }
 )
+_TABLE_OF_ERRNO: Mapping[int, neighbour_table.TableName] = {
+    errno.ENOBUFS: "arp_cache",
+    errno.EINVAL: "ndisc_cache",
+}
 _ICMP4_UNREACHABLE, _ICMP4_TIME_EXCEEDED = 3, 11
 _ICMP6_UNREACHABLE, _ICMP6_TOO_BIG, _ICMP6_TIME_EXCEEDED = 1, 2, 3
 
@@ -70,8 +74,10 @@ class IcmpError(OSError):
 
 def of_errno(number: int | None) -> Reason:
     """Return the reason for an errno; ``host-unreachable`` for one that is not in the table."""
-    # EINVAL comes from a blackhole route, and from IPv6 when the kernel's neighbour table is full.
-    if number == errno.EINVAL and neighbour_table.is_full("ndisc_cache"):
+    # When the kernel's neighbour table is full, IPv4 gives ENOBUFS and IPv6 gives EINVAL. ENOBUFS also comes from a
+    # full queue of a link, and EINVAL from a blackhole route.
+    table = _TABLE_OF_ERRNO.get(number or 0)
+    if table is not None and neighbour_table.is_full(table):
         return Reason.BUDGET_EXHAUSTED
     return _BY_ERRNO.get(number or 0, Reason.HOST_UNREACHABLE)
 

@@ -9,33 +9,32 @@ stopped container, one without an address) has the predicted verdict, as in a ch
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from ipaddress import ip_address
+from operator import attrgetter
 from typing import Any
 
 from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.all_pairs.all_pairs import VERDICTS, MatrixPrediction, predict_matrix
 from bridgework.analysis.attachment import IPV4, IPV6
 from bridgework.analysis.rules.overlay import silent_pair
+from bridgework.analysis.rules.table import LIMIT
+from bridgework.explanations.undecided import Limitation
 from bridgework.model.checks import Finding, Reason, Verdict, WantedMatrix
-from bridgework.model.observations import Observation, Observations
 from bridgework.model.peers import Delivered, Gap, RemoteEnd, World
 from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, SweepTarget
 from bridgework.model.snapshot import Container, Reference, Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open
 from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.matrix_addresses import one_a_column, other_addresses
-from bridgework.use_cases.connectivity.matrix_scope import chosen_containers
-from bridgework.use_cases.connectivity.observe import (
-    LISTENING_PROTOCOLS,
-    base_observations,
-    inodes_of,
-    look,
-    with_kernel_routes,
-)
+from bridgework.use_cases.connectivity.matrix_scope import chosen_containers, observed
+from bridgework.use_cases.connectivity.observe import with_kernel_routes
+from bridgework.use_cases.connectivity.undecided import NODE_UNREACHABLE, Undecided, grouped, limitations
 from bridgework.use_cases.services import Services
 
 MAX_SURPRISES = 200
@@ -52,6 +51,7 @@ class MatrixRow:
     index: int
     verdicts: tuple[str, ...]
     rtt_ms: tuple[float | None, ...]
+    undecided: tuple[Undecided, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,18 @@ class MatrixRun:
     gaps: list[Gap] = field(default_factory=list)
     surprise_count: int = 0
     counts: dict[Verdict, int] = field(default_factory=lambda: dict.fromkeys(Verdict, 0))
+    reasons: Counter[str] = field(default_factory=Counter)
     began: float = field(default_factory=time.monotonic)
 
     @property
     def containers(self) -> tuple[Reference, ...]:
         """The containers in the order of rows and columns."""
         return tuple(Reference(container.id, container.name) for container in self.chosen)
+
+    @property
+    def limited(self) -> tuple[Limitation, ...]:
+        """Why pairs are inconclusive, and what to change."""
+        return limitations(self.reasons)
 
     @property
     def duration_ms(self) -> float:
@@ -155,18 +161,25 @@ class MatrixRun:
                 self.surprise_count += found.surprise_count
                 self.surprises.extend(found.surprises[: MAX_SURPRISES - len(self.surprises)])
             elif found.source_id in rows and len(found.verdicts) == len(self.chosen):
-                self._count(found.verdicts)
-                yield MatrixRow(rows[found.source_id], found.verdicts, found.rtt_ms)
+                yield self._row(rows[found.source_id], found.verdicts, found.rtt_ms, found.reason)
 
     def _unmeasured(self, index: int) -> MatrixRow:
         verdicts = [Verdict.INCONCLUSIVE.value] * len(self.chosen)
         verdicts[index] = SELF
-        self._count(verdicts)
-        return MatrixRow(index, tuple(verdicts), (None,) * len(self.chosen))
+        return self._row(index, verdicts, (None,) * len(self.chosen), lambda _: NODE_UNREACHABLE)
 
-    def _count(self, verdicts: Sequence[str]) -> None:
+    def _row(
+        self, index: int, verdicts: Sequence[str], rtt_ms: Sequence[float | None], why: Callable[[int], str]
+    ) -> MatrixRow:
+        """Count a row and return it. ``why`` returns the reason of an inconclusive column."""
         for verdict in Verdict:
             self.counts[verdict] += verdicts.count(verdict.value)
+        undecided: tuple[Undecided, ...] = ()
+        if Verdict.INCONCLUSIVE.value in verdicts:
+            undecided = grouped(index, verdicts, [WORDS[code] for code in self.prediction.row(index)], why)
+            for group in undecided:
+                self.reasons[group.reason] += len(group.destinations)
+        return MatrixRow(index, tuple(verdicts), tuple(rtt_ms), undecided)
 
     def _finished(self, index: int, outcomes: Sequence[SweepOutcome]) -> MatrixRow:
         predicted = [WORDS[code] for code in self.prediction.row(index)]
@@ -181,11 +194,22 @@ class MatrixRun:
             if other.node and not other.node.reachable and verdicts[column] == Verdict.UNREACHABLE.value:
                 verdicts[column] = Verdict.INCONCLUSIVE.value
         verdicts[index] = SELF
-        self._count(verdicts)
         predicted[index] = SELF
         if predicted != verdicts:
             self._compare(index, predicted, verdicts, outcomes)
-        return MatrixRow(index, tuple(verdicts), tuple(rtts))
+        return self._row(index, verdicts, rtts, partial(self._why, index, outcomes))
+
+    def _why(self, row: int, outcomes: Sequence[SweepOutcome], column: int) -> str:
+        """Return why a pair of this node is inconclusive."""
+        # The outcomes are in the order of the columns, and only some columns have one.
+        at = bisect_left(outcomes, column, key=attrgetter("index"))
+        outcome = outcomes[at] if at < len(outcomes) else None
+        if outcome is not None and outcome.index == column and outcome.verdict is Verdict.INCONCLUSIVE:
+            return outcome.reason.value if outcome.reason else LIMIT
+        node = self.chosen[column].node
+        if node is not None and not node.reachable:
+            return NODE_UNREACHABLE
+        return self.prediction.why_undecided(row, column)
 
     def _compare(
         self, row: int, predicted: Sequence[str], measured: Sequence[str], outcomes: Sequence[SweepOutcome]
@@ -222,7 +246,7 @@ def start_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -
     peers = services.peers_beyond(snapshot)
     world = peers.world_of_matrix(snapshot, wanted) if peers else World(snapshot)
     chosen = chosen_containers(snapshot, world, wanted)
-    observations = _observe(services, world.snapshot, wanted, chosen)
+    observations = observed(services, world.snapshot, wanted, chosen)
     prediction = predict_matrix(
         world.snapshot,
         [container.id for container in chosen],
@@ -232,18 +256,6 @@ def start_matrix(services: Services, snapshot: Snapshot, wanted: WantedMatrix) -
         observations,
     )
     return MatrixRun(services, world, wanted, chosen, prediction, gaps=list(world.gaps))
-
-
-def _observe(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Observations:
-    """Observe the listening sockets when the protocol has a port, and the inodes of shared namespaces."""
-    seen: dict[str, Observation] = {}
-    inodes: dict[str, int] = {}
-    for container in chosen:
-        if wanted.protocol in LISTENING_PROTOCOLS:
-            look(services, snapshot, container, ("sockets",), seen)
-        if container.shares_with:
-            inodes |= inodes_of(services, snapshot, container)
-    return replace(base_observations(services, snapshot), inside=seen, namespace_inodes=inodes)
 
 
 def _sources(

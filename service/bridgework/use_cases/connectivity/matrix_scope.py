@@ -1,12 +1,18 @@
-"""The containers of a matrix, by names, by a network, or all."""
+"""The containers of a matrix, by names, by a network, or all, and what is observed of them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 from bridgework.model import references
 from bridgework.model.checks import WantedMatrix
 from bridgework.model.errors import InputFault, InvalidInput, NotFound
+from bridgework.model.observations import Observation, Observations
 from bridgework.model.peers import World
 from bridgework.model.snapshot import Container, NodePlace, Snapshot
+from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_observations, inodes_of, look
+from bridgework.use_cases.services import Services
 
 MAX_CONTAINERS = 1000
 
@@ -37,3 +43,15 @@ def _named(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool)
         if not forwarded:
             raise
         return Container(reference, reference[:12], node=NodePlace("unknown", "unknown", reachable=False))
+
+
+def observed(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Observations:
+    """Observe the listening sockets when the protocol has a port, and the inodes of shared namespaces."""
+    seen: dict[str, Observation] = {}
+    inodes: dict[str, int] = {}
+    for container in chosen:
+        if wanted.protocol in LISTENING_PROTOCOLS:
+            look(services, snapshot, container, ("sockets",), seen)
+        if container.shares_with:
+            inodes |= inodes_of(services, snapshot, container)
+    return replace(base_observations(services, snapshot), inside=seen, namespace_inodes=inodes)

@@ -15,6 +15,7 @@ from bridgework.http.resources.matrix.requests import MatrixRequestSchema
 from bridgework.http.resources.matrix.schemas import MatrixLineSchema, MatrixSchema, SurpriseSchema
 from bridgework.http.resources.nodes import GapSchema, is_forwarded
 from bridgework.http.schemas.answers import ReferenceSchema
+from bridgework.http.schemas.findings import LimitationSchema
 from bridgework.lifetime import client_left
 from bridgework.model.checks import Verdict
 from bridgework.policy.access import Role
@@ -41,7 +42,8 @@ def measure_matrix(context: RequestContext) -> ViewResult | Response:
 
     Each source is measured from inside its network namespace. No process and no container is started for a pair. By
     default the service sends at most 75,000 packets per second. It also respects the size of the kernel's neighbour
-    table: a pair that does not fit is `inconclusive`, never `unreachable`. If you close the connection, the measurement
+    table: a pair that does not fit is `inconclusive`, never `unreachable`. `undecided` has the reason and the predicted
+    verdict of each inconclusive pair, and `limited` says what to change. If you close the connection, the measurement
     stops.
 
     In a swarm, each node measures the rows of its own containers. `partial` names the nodes that did not.
@@ -56,6 +58,7 @@ def measure_matrix(context: RequestContext) -> ViewResult | Response:
         "containers": ReferenceSchema(many=True).dump(run.containers),
         "verdicts": [row.verdicts for row in rows],
         "rtt_ms": [_times(row) for row in rows],
+        "undecided": [group for row in rows for group in row.undecided],
         **_totals(run),
     }
     return Response(json_text(whole), content_type=JSON)
@@ -87,6 +90,7 @@ def _lines(run: matrix.MatrixRun) -> Iterator[str]:
             if row is not None:
                 done += 1
                 line = {"type": "row", "index": row.index, "verdicts": row.verdicts, "rtt_ms": _times(row)}
+                line["undecided"] = row.undecided
             yield json_text({**line, "rows_done": done, "rows_total": total})
     yield json_text({"type": "end", **_totals(run)})
 
@@ -94,8 +98,14 @@ def _lines(run: matrix.MatrixRun) -> Iterator[str]:
 def _totals(run: matrix.MatrixRun) -> dict[str, Any]:
     counts = {verdict.value: run.counts[verdict] for verdict in Verdict}
     return {
-        "summary": {"pairs": sum(counts.values()), **counts, "surprises": run.surprise_count},
+        "summary": {
+            "pairs": sum(counts.values()),
+            **counts,
+            "surprises": run.surprise_count,
+            "reasons": dict(sorted(run.reasons.items())),
+        },
         "surprises": SurpriseSchema(many=True).dump(run.surprises),
         "duration_ms": run.duration_ms,
         "partial": GapSchema(many=True).dump(run.gaps),
+        "limited": LimitationSchema(many=True).dump(run.limited),
     }

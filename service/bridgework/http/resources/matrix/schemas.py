@@ -8,11 +8,13 @@ from marshmallow import Schema, fields, validate
 
 from bridgework.http.resources.checks.schemas import REASONS, VERDICTS
 from bridgework.http.resources.nodes import GapSchema
-from bridgework.http.schemas.answers import ReferenceSchema, Variants, decimal, list_of, number, part, word
+from bridgework.http.schemas.answers import ReferenceSchema, Variants, decimal, list_of, number, part, text, word
 from bridgework.http.schemas.fields import described
-from bridgework.http.schemas.findings import FindingSchema
+from bridgework.http.schemas.findings import FindingSchema, LimitationSchema
 
 CELLS = ("reachable", "unreachable", "inconclusive", "self")
+_UNDECIDED = "The inconclusive pairs, with reason and prediction, in groups that are alike."
+_LIMITED = "Why pairs are inconclusive and what to change: one item for each reason, the most frequent reason first."
 _PARTIAL = "Swarm nodes that did not measure or report; the cells that need them are `inconclusive`."
 
 
@@ -34,6 +36,12 @@ class MatrixSummarySchema(Schema):
     unreachable = number("The number of pairs where the destination did not answer.", minimum=0)
     inconclusive = number("The number of pairs that could not be measured.", minimum=0)
     surprises = number("The number of pairs where measurement and prediction differ, all of them counted.", minimum=0)
+    reasons = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata=described("The number of inconclusive pairs by the reason code; empty when every pair is decided."),
+    )
 
 
 class SurpriseSchema(Schema):
@@ -45,6 +53,19 @@ class SurpriseSchema(Schema):
     measured = word("The verdict that was measured.", *VERDICTS)
     reason = word("Why the measurement failed; null when it succeeded.", *REASONS, grows=True, null=True)
     findings = list_of(FindingSchema, "The findings that the prediction is based on.")
+
+
+class UndecidedSchema(Schema):
+    """The inconclusive pairs of one source that have the same reason and the same predicted verdict."""
+
+    source = number("The position of the source in the order of `containers`, from 0.")
+    reason = text("Why these pairs are inconclusive, as a code: the reason of a measurement or the code of a finding.")
+    predicted = word("The verdict that the engine's state predicts for these pairs.", *VERDICTS)
+    destinations = fields.List(
+        fields.Integer(),
+        required=True,
+        metadata=described("The positions of the destinations in the order of `containers`, from 0."),
+    )
 
 
 class MatrixSchema(Schema):
@@ -61,10 +82,12 @@ class MatrixSchema(Schema):
         required=True,
         metadata=described("Round-trip times in milliseconds, in the order of `verdicts`; 0 without an answer."),
     )
+    undecided = list_of(UndecidedSchema, _UNDECIDED)
     summary = part(MatrixSummarySchema, "The number of pairs in the matrix, by verdict.")
     surprises = list_of(SurpriseSchema, "The pairs where measurement and prediction differ, at most 200 of them.")
     duration_ms = decimal("How long the whole measurement took, in milliseconds.")
     gaps = list_of(GapSchema, _PARTIAL, data_key="partial")
+    limited = list_of(LimitationSchema, _LIMITED)
 
 
 class MatrixStartSchema(Schema):
@@ -90,6 +113,7 @@ class MatrixRowSchema(Schema):
         required=True,
         metadata=described("Round-trip times in milliseconds, one for each destination; 0 without an answer."),
     )
+    undecided = list_of(UndecidedSchema, _UNDECIDED)
     rows_done = number("The number of rows that are complete.")
     rows_total = number("The number of rows of the whole matrix.")
 
@@ -110,6 +134,7 @@ class MatrixEndSchema(Schema):
     surprises = list_of(SurpriseSchema, "The pairs where measurement and prediction differ, at most 200 of them.")
     duration_ms = decimal("How long the whole measurement took, in milliseconds.")
     gaps = list_of(GapSchema, _PARTIAL, data_key="partial")
+    limited = list_of(LimitationSchema, _LIMITED)
 
 
 class MatrixLineSchema(Variants):
