@@ -3,6 +3,10 @@
 A local base is made by debootstrap from this system's own release, and an engine of its own builds on it: one without
 bridge and firewall rules, in mount and process namespaces of its own, so that it and all that it mounted are gone the
 moment it ends, whatever way. Its images stay under `.bridgework/image` for the next time; ``--clean`` removes them.
+
+dockerd also has a network namespace of its own: where its setting is ``"bridge": "none"``, it deletes a docker0 that it
+finds, which is the one of the machine's own engine. Only dockerd changes networks. containerd does not, so it stays in
+the machine's namespace, and the steps of a build, which it starts, install packages over the machine's network.
 """
 
 import argparse
@@ -53,7 +57,7 @@ NEEDLESS = (
 )
 DAEMONS = """
 containerd --config "$1" & containerd=$!
-dockerd --config-file "$2" & dockerd=$!
+unshare --net dockerd --config-file "$2" & dockerd=$!
 read -r _
 kill $dockerd; wait $dockerd
 kill $containerd; wait $containerd
@@ -250,7 +254,7 @@ def build(engine: Path | None, base: str | None, tag: str, output: Path | None) 
     arguments = ["--build-arg", f"VERSION={version()}", "--tag", tag]
     if base:
         arguments += ["--build-arg", f"BASE={base}"]
-    if engine is not None:  # it has no network of its own to give to the build
+    if engine is not None:  # `host` is the namespace of containerd, see above
         arguments += ["--network", "host", "--build-arg", f"PIP_CERT=/{AUTHORITIES}"]
     for name in ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"):
         if os.environ.get(name):
