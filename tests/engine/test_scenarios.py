@@ -210,6 +210,38 @@ def wait_for(condition, seconds=10):
         time.sleep(0.02)
 
 
+@proves("container-start-failed")
+def test_a_container_that_failed_to_start_is_told_with_the_engines_text(api, raw):
+    run(api, "first", published_ports=[{"container_port": 8080, "host_port": 18480}])
+    raw.make("second", mode="bridge", start=False, ExposedPorts={"8080/tcp": {}},
+             host={"PortBindings": {"8080/tcp": [{"HostPort": "18480"}]}})  # fmt: skip
+    status, _ = raw.send("POST", "/containers/second/start")
+    assert status >= 400
+    found = told(of_engine(api), "container-start-failed", "warning", "second", "18480")
+    assert "18480" in found["evidence"]["error"]
+    assert "container-start-failed" in codes(api.get("/v1/containers/second")["findings"])
+    api.delete("/v1/containers/first?force=true")
+    api.send_remedy(found["remedy"])
+    assert "container-start-failed" not in codes(of_engine(api))
+
+
+@proves("container-restarting")
+def test_a_container_that_restarts_for_ever_is_told(api, raw):
+    raw.make("shaky", mode="bridge", Cmd=["sh", "-c", "exit 3"], host={"RestartPolicy": {"Name": "always"}})
+    seen = []
+
+    def is_told():
+        # For moments it runs: then the diagnosis cannot know that it ends again.
+        seen.extend(finding for finding in of_engine(api) if finding["code"] == "container-restarting")
+        return bool(seen)
+
+    wait_for(is_told)
+    found = told(seen[:1], "container-restarting", "warning", "shaky", "exit code 3", "always")
+    assert found["evidence"]["restart_count"] > 0
+    api.post("/v1/containers/shaky/stop")
+    assert "container-restarting" not in codes(of_engine(api))
+
+
 @proves("container-paused")
 def test_a_paused_one_answers_pings_and_no_requests_until_it_goes_on(api, raw):
     run(api, "tomcat81")

@@ -34,6 +34,8 @@ def findings_for(
     return ordered(
         snapshot,
         (
+            *failed_start(container),
+            *restart_loop(container),
             *ignored_ports(snapshot, container),
             *_loopback_ports(container),
             *taken_ports(snapshot, container),
@@ -51,6 +53,48 @@ def findings_for(
 
 def _listed(ports: tuple[PublishedPort, ...]) -> str:
     return ", ".join(f"{p.host_port or 'any'}->{p.container_port}/{p.protocol}" for p in ports)
+
+
+def failed_start(container: Container) -> Iterator[Finding]:
+    """Find a container whose last start failed. The engine keeps the text of the failure."""
+    if container.running or not container.error or container.state == "restarting":
+        return
+    message = f"The last start of {container.name} failed: {container.error.rstrip('.')}."
+    remedy = Remedy(
+        "Remove the cause that the engine names, and start the container again.",
+        (StartContainer(remedies.container_reference(container)),),
+    )
+    yield finding("container-start-failed", of_container(container), message, remedy=remedy, evidence=_end(container))
+
+
+def restart_loop(container: Container) -> Iterator[Finding]:
+    """Find a container that its restart policy starts again and again."""
+    # The engine waits 0.1 s before the first restart, then twice as long each time, up to a minute (moby:
+    # restartmanager). So a program that ends at once leaves its container in this state nearly all of the time.
+    if container.state != "restarting":
+        return
+    why = container.error or ("out of memory" if container.oom_killed else f"exit code {container.exit_code}")
+    message = (
+        f"{container.name} ends again and again ({why}). Its restart policy {container.restart_policy} has started it "
+        f"{container.restart_count} times."
+    )
+    name = container.name
+    remedy = Remedy(
+        f"Read why the program ends. While {name} restarts, nothing reaches it, and it loses its address between two "
+        f"starts.",
+        commands=(f"docker logs --tail 20 {name}",),
+    )
+    facts = {**_end(container), "restart_policy": container.restart_policy}
+    yield finding("container-restarting", of_container(container), message, remedy=remedy, evidence=facts)
+
+
+def _end(container: Container) -> dict[str, object]:
+    return {
+        "exit_code": container.exit_code,
+        "error": container.error,
+        "oom_killed": container.oom_killed,
+        "restart_count": container.restart_count,
+    }
 
 
 def ignored_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridgework.analysis.rules.listener import is_loopback
-from bridgework.diagnosis.container_findings import ignored_ports, taken_ports
+from bridgework.diagnosis.container_findings import failed_start, ignored_ports, restart_loop, taken_ports
 from bridgework.diagnosis.view import View, enumerate_names
 from bridgework.explanations import finding, of_container
 from bridgework.explanations.remedies import revive_share, start_it
@@ -63,6 +63,13 @@ def containers_are_paused(view: View) -> Iterator[Finding]:
             yield finding(
                 "container-paused", of_container(container), message, remedy=start_it(container), evidence=facts
             )
+
+
+def containers_do_not_stay_up(view: View) -> Iterator[Finding]:
+    """Find containers whose last start failed, and those that their restart policy starts again and again."""
+    for container in view.snapshot.containers:
+        yield from failed_start(container)
+        yield from restart_loop(container)
 
 
 def published_ports_are_not_in_force(view: View) -> Iterator[Finding]:

@@ -74,6 +74,7 @@ RULES: tuple[Rule, ...] = (
     network_rules.kinds_of_network_have_limits,  # overlay-not-attachable, vlan-without-parent
     container_rules.shared_networks_are_broken,  # shared-network-stale, shared-network-owner-down
     container_rules.containers_are_paused,  # container-paused
+    container_rules.containers_do_not_stay_up,  # container-start-failed, container-restarting
     container_rules.published_ports_are_not_in_force,  # published-ports-ignored, internal-no-publish, host-port-taken
     container_rules.published_ports_lead_nowhere,  # no-listener, listens-on-loopback-only
     container_rules.published_on_loopback,  # port-bound-to-loopback

@@ -81,6 +81,8 @@ def read_container(raw: Json, known: Snapshot) -> Container:
         finished_at=read_time(state.get("FinishedAt")),
         exit_code=None if status == "created" else int(state.get("ExitCode") or 0),  # 0 before the first run, too
         error=state.get("Error") or "",
+        restart_count=int(raw.get("RestartCount") or 0),
+        oom_killed=bool(state.get("OOMKilled")),
         pid=int(state.get("Pid") or 0),
         hostname=config.get("Hostname") or "",
         command=(*_strings(config.get("Entrypoint")), *_strings(config.get("Cmd"))),

@@ -37,6 +37,29 @@ ROWS = (
         references=("https://docs.docker.com/reference/cli/docker/container/pause/",),
     ),
     Explanation(
+        "container-start-failed",
+        WARNING,
+        "The last start of the container failed, so it does not run. The engine keeps the text of the failure.",
+        "The container does not run, and its state has an error.",
+        "Remove the cause that the text names, for example a port that another program has, and start the container.",
+        "The last start of tomcat82 failed: driver failed programming external connectivity on endpoint tomcat82: "
+        "Bind for 0.0.0.0:8082 failed: port is already allocated.",
+        seen="docker start or docker compose up reports an error, and the container is not in docker ps.",
+        references=("https://docs.docker.com/reference/cli/docker/container/start/",),
+    ),
+    Explanation(
+        "container-restarting",
+        WARNING,
+        "The program of the container ends soon after each start, and its restart policy starts it again for ever. "
+        "Between two starts the container has no address, and nothing reaches it.",
+        "The container's state is restarting. The finding has the exit code, the number of restarts, and whether the "
+        "kernel killed the program for lack of memory.",
+        "Read the container's log, and correct the program or its settings. Stop the container to end the restarts.",
+        "tomcat82 ends again and again (exit code 1). Its restart policy always has started it 14 times.",
+        seen="docker ps shows Restarting, and a connection works for moments or never.",
+        references=("https://docs.docker.com/engine/containers/start-containers-automatically/",),
+    ),
+    Explanation(
         "network-mode-none",
         BLOCKING,
         "The container has only a loopback interface: it can reach only itself, and nothing can reach it.",

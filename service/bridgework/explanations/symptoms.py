@@ -56,7 +56,8 @@ _ROWS = (
             no-listener listens-on-loopback-only port-not-published port-bound-to-loopback
             published-ports-ignored internal-no-publish host-port-taken gateway-mode-routed
             firewall-rules-missing firewall-backends-mixed user-firewall-drop docker-rule-drops
-            container-paused source-not-running port-rule-missing network-rule-missing stale-flow
+            container-paused source-not-running container-start-failed container-restarting port-rule-missing
+            network-rule-missing stale-flow
             orphan-proxy host-port-differs-by-family conntrack-table-full policy-route-diverts asymmetric-routing
             reverse-path-filtered
         """),
@@ -75,7 +76,8 @@ _ROWS = (
         "One container does not reach another one",
         f"{_CHECK}.",
         _codes("""
-            no-shared-network bridges-isolated destination-not-running source-not-running no-listener
+            no-shared-network bridges-isolated destination-not-running source-not-running container-start-failed
+            container-restarting no-listener
             listens-on-loopback-only inter-container-off stale-address network-mode-none
             shared-network-stale shared-network-owner-down host-mode-no-own-address veth-detached link-down
             address-family-mismatch vlan-mode-private overlay-peer-unreachable node-unreachable

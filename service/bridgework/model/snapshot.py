@@ -165,7 +165,9 @@ class Container:
 
     ``network_mode`` is Docker's (``bridge``, ``host``, ``none``, ``default``, a network, ``container:<id>``);
     ``shares_with`` is the full id behind ``container:<ref>``. ``published_ports`` are in force now,
-    ``configured_ports`` were requested. ``auto_remove`` is ``docker run --rm``: the container is gone when it stops.
+    ``configured_ports`` were requested. ``error`` is the engine's text about a failed start, and ``restart_count`` how
+    often the restart policy started it again. ``auto_remove`` is ``docker run --rm``: the container is gone when it
+    stops.
     ``namespace_path``, ``resolver_path`` and ``hosts_path`` are files of the engine's host; ``pid`` is 0 while it does
     not run.
     """
@@ -180,6 +182,8 @@ class Container:
     finished_at: str | None = None
     exit_code: int | None = 0
     error: str = ""
+    restart_count: int = 0
+    oom_killed: bool = False
     pid: int = 0
     hostname: str = ""
     command: tuple[str, ...] = ()

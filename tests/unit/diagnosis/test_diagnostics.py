@@ -324,6 +324,26 @@ def test_a_pair_that_is_down_together_or_whole_is_no_finding():
     assert found(*whole, code="shared-network-stale", inside=inside) == []
 
 
+def test_a_container_whose_start_failed_is_told_until_it_runs():
+    failed = container("c", state="created", error="port is already allocated", exit_code=None)
+    told = only(failed, code="container-start-failed")
+    assert "port is already allocated" in told.message
+    assert [call.path for call in calls_of(told.remedy)] == ["/v1/containers/c/start"]
+    for sound in (replace(failed, state="running"), replace(failed, error="")):
+        assert found(sound, code="container-start-failed") == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [({"exit_code": 3}, "exit code 3"), ({"error": "no such file"}, "no such file"), ({"oom_killed": True}, "memory")],
+)
+def test_a_container_that_restarts_for_ever_is_told_with_the_reason(fields, why):
+    shaky = container("c", state="restarting", restart_count=4, restart_policy="always", **fields)
+    told = only(shaky, code="container-restarting")
+    assert why in told.message
+    assert "4 times" in told.message
+
+
 def test_a_paused_container_is_told():
     (call,) = calls_of(only(container("c", state="paused"), code="container-paused").remedy)
     assert call.path == "/v1/containers/c/start"
