@@ -259,6 +259,17 @@ def test_assertions_that_make_no_sense(api, body, pointer):
 
 
 @pytest.mark.usefixtures("two_networks")
+def test_an_inconclusive_check_says_why_in_junit_and_prometheus(api):
+    check = {"source": {"container": "web"}, "destination": {"container": "lone"}, "protocol": "udp", "port": 5003}
+    asked = [{**check, "name": "one", "expect": "reachable", "timeout_ms": 300}]
+    (outcome,) = api.post("/v1/connectivity/assertions", asked)["items"]
+    predicted = outcome["result"]["predicted"]["verdict"]
+    assert outcome["message"].startswith(f"The check is inconclusive (no-answer), predicted {predicted}.")
+    query = "source=web&destination=container:lone&protocol=udp&port=5003&timeout_ms=300"
+    text = api.get(f"/v1/connectivity/probe?{query}")
+    assert f'probe_inconclusive_info{{predicted="{predicted}",reason="no-answer"}} 1.0' in text
+
+
 def test_one_check_as_prometheus_metrics(api):
     scraped = api.send("GET", "/v1/connectivity/probe?source=web&destination=db&protocol=tcp&port=8080")
     assert scraped.content_type == "text/plain; version=0.0.4; charset=utf-8"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from bridgework.analysis.measured_findings import black_hole, from_the_wire
 from bridgework.analysis.predict import any_reachable, joined, joined_findings, ordered
 from bridgework.analysis.rules.base import Situation, component_of
+from bridgework.analysis.rules.table import why_undecided
 from bridgework.explanations import finding
 from bridgework.explanations.undecided import UNMEASURED
 from bridgework.model.checks import (
@@ -196,6 +197,15 @@ def _surprise(prediction: Prediction, measurement: Measurement, component: Compo
         "predicted_codes": blocking,
     }
     yield finding("prediction-inconsistent", component, message, evidence=facts)
+
+
+def why_inconclusive(result: CheckResult) -> str:
+    """Return the code of what makes an inconclusive check so: a reason, or a code of the catalogue."""
+    measured = result.measured
+    # Where nothing was sent, the prediction is the verdict, so its own limit is the reason.
+    if measured.verdict is Verdict.INCONCLUSIVE and measured.reason is not None and measured.reason not in NOT_SENT:
+        return measured.reason.value
+    return why_undecided(result.findings)
 
 
 def _not_measured(measurement: Measurement, component: Component) -> Finding:

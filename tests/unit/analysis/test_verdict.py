@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridgework.analysis.case import Case
+from bridgework.analysis.verdict import why_inconclusive
 from bridgework.model.checks import Measurement, Protocol, Reason, Severity, Verdict
 from bridgework.model.observations import FirewallChain, FirewallRules, Observation, ResolverConfiguration, Route
 from tests.support.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, published, seen, world
@@ -81,8 +82,10 @@ def test_a_measurement_that_decided_nothing_leaves_it_inconclusive_whatever_was_
     result = weighed(ask(ONE, LEFT), measured(Reason.BUDGET_EXHAUSTED, verdict=Verdict.INCONCLUSIVE, detail="full"))
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "(budget-exhausted: full)" in finding_of(result, "analysis-limited").message
+    assert why_inconclusive(result) == "budget-exhausted"
     assert "gc_thresh3" in finding_of(result, "analysis-limited").remedy.summary
     bare = weighed(ask("host", TWO), measured(verdict=Verdict.INCONCLUSIVE))
+    assert why_inconclusive(bare) == "analysis-limited"
     assert finding_of(bare, "analysis-limited").component.kind == "host"
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bridgework.analysis.verdict import why_inconclusive
 from bridgework.model.checks import CheckRequest, CheckResult, Verdict
 from bridgework.model.errors import BridgeworkError
 from bridgework.model.snapshot import Snapshot
@@ -52,7 +53,8 @@ def _outcome(services: Services, snapshot: Snapshot, assertion: Assertion) -> Ou
     except BridgeworkError as error:
         return Outcome(assertion.name, "error", assertion.expect, error.detail, _since(began))
     if result.verdict is Verdict.INCONCLUSIVE:
-        words = result.measured.detail or "The check is inconclusive."
+        known = f"({why_inconclusive(result)}), predicted {result.predicted.verdict}"
+        words = f"The check is inconclusive {known}. {result.measured.detail or ''}".strip()
         return Outcome(assertion.name, "error", assertion.expect, words, _since(began), result)
     passed = result.verdict is assertion.expect
     return Outcome(

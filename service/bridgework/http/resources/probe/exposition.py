@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+from bridgework.analysis.verdict import why_inconclusive
 from bridgework.model.checks import CheckRequest, CheckResult, Measurement, Protocol, Verdict
 
 MEDIA_TYPE = "text/plain"
@@ -26,6 +27,9 @@ def exposition(result: CheckResult, wanted: CheckRequest, duration_s: float) -> 
         by_address.labels(one.address, by).set((one.measured or one.predicted) is Verdict.REACHABLE)
     known = Gauge("probe_conclusive", "Whether the check found out", registry=registry)
     known.set(result.verdict is not Verdict.INCONCLUSIVE)
+    if result.verdict is Verdict.INCONCLUSIVE:
+        unknown = Gauge("probe_inconclusive_info", "Why it is not known", ["reason", "predicted"], registry=registry)
+        unknown.labels(why_inconclusive(result), result.predicted.verdict.value).set(1)
     predicted = Gauge("probe_predicted_success", "Whether the engine's state predicts success", registry=registry)
     predicted.set(result.predicted.verdict is Verdict.REACHABLE)
     duration = Gauge("probe_duration_seconds", "How long the whole check took", registry=registry)
