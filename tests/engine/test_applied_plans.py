@@ -103,6 +103,9 @@ def test_what_cannot_be_undone_is_refused_before(two):
 def test_a_plan_is_applied_only_with_its_tag_and_only_if_it_is_possible(two, app):
     body = {"changes": [call("PUT", "/networks/left/endpoints/in-right", {})], "apply": True}
     assert two.call("POST", "/v1/plans", body, status=428)["code"] == "precondition-required"
+    for any_tag in ("*", ' "0" , *', "W/*"):
+        refused = two.call("POST", "/v1/plans", body, status=428, headers={"If-Match": any_tag})
+        assert (refused["code"], "*" in refused["detail"]) == ("precondition-required", True)
     moved = two.call("POST", "/v1/plans", body, status=412, headers={"If-Match": '"0"'})
     assert moved["code"] == "precondition-failed"
     viewer = Client(app, "viewer").call("POST", "/v1/plans", body, status=403, headers={"If-Match": "*"})

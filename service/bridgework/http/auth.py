@@ -20,7 +20,7 @@ from typing import Any
 
 import structlog
 
-from bridgework.http.oidc import NAME_PREFIX, Oidc
+from bridgework.http.oidc import NAME_PREFIX, Oidc, is_name
 from bridgework.http.problems.documents import HttpProblem
 from bridgework.policy.access import Caller, Role
 
@@ -77,10 +77,10 @@ def _entry(item: dict[str, Any]) -> Entry:
     if unknown:
         raise ValueError(f"unknown field {min(unknown)!r}")
     name, project, expires = item["name"], item.get("project"), item.get("expires_at")
-    if not (isinstance(name, str) and name.isprintable() and name.strip() and not name.startswith(NAME_PREFIX)):
+    if not is_name(name) or name.startswith(NAME_PREFIX):
         raise ValueError(f"{name!r} is no name for a token")
-    if project is not None and not (isinstance(project, str) and project.strip()):
-        raise ValueError(f"{name}: the project must be a text or null")
+    if project is not None and not is_name(project):
+        raise ValueError(f"{name}: the project must be a printable text or null")
     digest = bytes.fromhex(item["sha256"])
     if len(digest) != DIGEST_BYTES:
         raise ValueError(f"{name}: sha256 must be 64 hexadecimal digits")

@@ -24,8 +24,16 @@ def etag_of(body: bytes) -> str:
 
 def matches(header: str, etag: str) -> bool:
     """Whether an ``If-None-Match`` or ``If-Match`` header names this tag, or anything (``*``)."""
-    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
-    return "*" in tags or etag in tags
+    return names_any(header) or etag in _tags(header)
+
+
+def names_any(header: str) -> bool:
+    """Whether the header is ``*``, which every tag matches."""
+    return "*" in _tags(header)
+
+
+def _tags(header: str) -> list[str]:
+    return [tag.strip().removeprefix("W/") for tag in header.split(",")]
 
 
 def conditional(response: Response, if_none_match: str | None) -> Response:

@@ -37,6 +37,14 @@ _NOT_OURS = (jwt.PyJWTError, ValueError, KeyError, TypeError, OverflowError, Rec
 log = structlog.get_logger()
 
 
+def is_name(text: object) -> bool:
+    """Whether the text may be the name of a caller or project: it is printed by terminals, in logs and in answers.
+
+    A control character or a change of writing direction could change what a reader of the log sees.
+    """
+    return isinstance(text, str) and text.isprintable() and bool(text.strip())
+
+
 class Keys:
     """The public keys of the provider by their ids."""
 
@@ -145,6 +153,6 @@ class Oidc:
 
     def _caller(self, claims: dict[str, Any]) -> Caller | None:
         subject, project = claims["sub"], claims.get(self.project_claim)
-        if not (isinstance(subject, str) and subject and (project is None or (isinstance(project, str) and project))):
+        if not is_name(subject) or not (project is None or is_name(project)):
             return None
         return Caller(NAME_PREFIX + subject, _ROLES[claims[self.role_claim]], project)

@@ -286,7 +286,7 @@ _ROWS: tuple[_Row, ...] = (
      "`If-Match` does not match the ETag of the resource, or `If-None-Match` matches it.",
      "Read the resource again, and decide again from its current state."),
     ("precondition-required", 428, "The ETag of the plan is missing",
-     "A plan is applied only with the `ETag` that the same plan answered, in the header `If-Match`.",
+     "A plan is applied only with the `ETag` that the same plan answered, in the header `If-Match`; `*` is none.",
      "Send the plan without `apply`, read what it would do, and apply it with its `ETag`."),
     ("precondition-not-supported", 400, "The operation takes no precondition",
      "The request has `If-Match` or `If-None-Match`, but the operation does not act on a single resource.",

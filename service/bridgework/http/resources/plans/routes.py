@@ -7,7 +7,7 @@ import json
 from flask import Response
 
 from bridgework.http.audit import recorder
-from bridgework.http.caching import etag_of, matches
+from bridgework.http.caching import etag_of, matches, names_any
 from bridgework.http.contract import Media, RequestContext, Resource, ViewResult
 from bridgework.http.problems.documents import HttpProblem
 from bridgework.http.progress import NDJSON, Ending, answered
@@ -86,10 +86,12 @@ def _etag(plan: Plan) -> str:
 
 def _require_match(context: RequestContext, etag: str) -> None:
     wanted = context.headers.get("If-Match")
-    if wanted is None and context.body.apply:
+    if context.body.apply and (wanted is None or names_any(wanted)):
+        # With * the gate would let every plan pass, also one whose state changed since somebody read it.
         raise HttpProblem(
             "precondition-required",
-            "A plan is applied only with its ETag in If-Match.",
+            "A plan is applied only with its own ETag in If-Match"
+            + (", and * stands for any." if wanted is not None else "."),
             remedy="Send the same plan without apply, read what it would do, and send it with apply and its ETag.",
         )
     if wanted is not None and not matches(wanted, etag):
