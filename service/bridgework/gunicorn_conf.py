@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bridgework.lifetime import PROCESS
-from bridgework.server.connections import Policy
+from bridgework.server.loop import Policy
 from bridgework.settings import BadSettings, read_settings
 
 try:

@@ -3,15 +3,13 @@
 gunicorn's ``ASGIProtocol`` parses requests and calls the application, but it puts no limit on how long a client takes
 to send a request head or to read an answer, it keeps any number of connections, and it answers invalid HTTP in plain
 text. This module is a layer between asyncio's transport and that class. gunicorn itself is not changed: it asks asyncio
-for an event loop and for a server, and ``Loop`` puts a ``Connection`` around each protocol object of the server.
+for an event loop and for a server, and ``loop.Loop`` puts a ``Connection`` around each protocol object of the server.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import resource
-import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -26,15 +24,14 @@ from bridgework.server.refusals import ARRIVAL_S, REFUSALS, refusal
 STALLED_S = 15.0
 """A client that takes nothing of its answer for this long is dropped."""
 READ_BYTES = 2048
-"""What is read from a socket at once. asyncio's default is 256 KiB, and gunicorn's parser keeps what it was given behind
-a request until that request is answered: of 480 clients that sent ahead, 440 MB instead of 20 MB."""
+"""What is read from a socket at once. asyncio's default is 256 KiB, and gunicorn's parser keeps what lies behind a
+request until that request is answered: of 480 clients that sent ahead, 440 MB instead of 20 MB."""
 AHEAD_BYTES = 2048
 """A client that sent this much behind a request that is not answered yet is not read from until it is answered."""
 REFUSED_S = 2.0
 """How long a refused client may read its answer while it still sends (RFC 9112, section 9.6)."""
 QUIET_S = 1.0
 """A worker that ends waits this long for another request on a kept connection."""
-BACKLOG = 2048
 LAST_S = 0.1
 MAX_CONNECTIONS = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 """For each worker. The other half of the descriptors is for the engine and for checks."""
@@ -42,71 +39,6 @@ MAX_CONNECTIONS = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 _AS_OURS = {HTTPStatus.NOT_IMPLEMENTED: HTTPStatus.LENGTH_REQUIRED}
 """gunicorn answers 501 to an unknown transfer coding only."""
 log = structlog.get_logger()
-
-
-class Policy(asyncio.DefaultEventLoopPolicy):
-    """Has gunicorn's worker make a ``Loop`` when it makes its event loop."""
-
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        """Make one."""
-        return Loop()
-
-
-class Loop(asyncio.SelectorEventLoop):
-    """An event loop whose servers put a ``Connection`` around each of their protocol objects."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.connections = Connections()
-
-    def end_connections_when(self, ending: Callable[[], bool]) -> None:
-        """Close idle connections as soon as ``ending`` returns true."""
-        self._end = self.create_task(self.connections.end_when(ending))  # asyncio keeps only a weak reference
-
-    async def create_server(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
-        """Create the server as asyncio does. gunicorn passes its listening socket as ``sock``."""
-
-        def connection() -> Connection:
-            return Connection(protocol_factory(), self.connections)
-
-        # asyncio accepts as many connections in one turn as its backlog is long: with one, several workers share those
-        # that come at once. The kernel's queue still has the length that gunicorn would give it.
-        server = await super().create_server(connection, *args, **{**options, "backlog": 1})
-        options["sock"].listen(BACKLOG)
-        return Listener(self, server, options["sock"], connection)
-
-
-class Listener:
-    """A server of asyncio's that loses no connection when it closes.
-
-    Python 3.11 to 3.13 drop a connection that was accepted in the turn in which ``asyncio.Server.close`` is called, and
-    the kernel resets those that were not accepted yet.
-    """
-
-    def __init__(
-        self, loop: Loop, server: asyncio.Server, sock: socket.socket, connection: Callable[[], Connection]
-    ) -> None:
-        self._loop = loop
-        self._server = server
-        self._sock = sock
-        self._connection = connection
-        self._last: list[asyncio.Task[Any]] = []
-
-    def close(self) -> None:
-        """Accept the connections in the queue, then stop listening."""
-        self._loop.remove_reader(self._sock)
-        self._loop.call_soon(self._close)  # behind the connections of this turn
-
-    async def wait_closed(self) -> None:
-        """Give the last connections the time to begin: gunicorn counts them next."""
-        await asyncio.sleep(LAST_S)
-
-    def _close(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._sock.accept()
-                self._last.append(self._loop.create_task(self._loop.connect_accepted_socket(self._connection, client)))
-        self._server.close()
 
 
 class Connections:
