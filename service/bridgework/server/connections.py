@@ -12,7 +12,7 @@ import asyncio
 import resource
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context, ContextVar
 from http import HTTPStatus
 from typing import Any
@@ -247,6 +247,13 @@ class Wire:
         elif not self.refused and not self.transport.is_closing():
             status = HTTPStatus(int(data[9:12]))
             self.refuse(_AS_OURS.get(status, status))
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        """Send a large answer."""
+        # On a connection that has just failed, asyncio 3.13 would register the socket for writing and never unregister
+        # it. The next connection with that descriptor would then not be read.
+        if not self.transport.is_closing():
+            self.transport.writelines(parts)
 
     def refuse(self, status: HTTPStatus) -> None:
         """Answer with a problem document, and end the connection when the client has had time to read it."""
