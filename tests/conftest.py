@@ -13,7 +13,7 @@ import pytest
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
-from tests.support.api import TOKENS, Client, entry, names_of_everything, sweep_up
+from tests.support.api import TOKENS, WIDE, Client, entry, names_of_everything, sweep_up
 from tests.support.engine import ENGINE_PROGRAMS, folder_in_memory, left_behind
 from tests.support.spec_validator import pytest_sessionfinish, pytest_testnodedown, watch_clients
 from tools.engine import PrivateEngine, ask
@@ -112,7 +112,8 @@ def tokens_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def app(engine, tokens_file):
-    return create_app(Settings(tokens_file=tokens_file, stop_grace_s=1), EngineAddress(engine.docker_host))
+    settings = Settings(tokens_file=tokens_file, stop_grace_s=1, **WIDE)
+    return create_app(settings, EngineAddress(engine.docker_host))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from bridgework.http.auth import Authenticator, TokensFile
 from bridgework.http.caching import KeptAnswers
 from bridgework.http.contract import Operation, Resource
 from bridgework.http.dispatch import RequestPipeline, flask_view
-from bridgework.http.limits import RateLimit, Slots
+from bridgework.http.limits import Pools, RateLimit
 from bridgework.http.oidc import Keys, Oidc
 from bridgework.http.problems import documents
 from bridgework.http.resources import diagnosis, events, exposure, info, metrics, nodes
@@ -124,11 +124,7 @@ def create_app(
         services=services,
         authenticator=_authenticator(settings),
         rate=RateLimit(settings.rate_per_minute),
-        slots={
-            "matrices": Slots("matrices", settings.max_matrices),
-            "probes": Slots("probes", settings.max_probes),
-            "streams": Slots("streams", settings.max_streams),
-        },
+        pools=Pools(settings.pools, settings.threads),
         kept=KeptAnswers(),
         request_timeout_s=settings.request_timeout_s,
     )

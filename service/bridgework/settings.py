@@ -33,12 +33,15 @@ class Settings:
     bind: str = "127.0.0.1:8080"
     tokens_file: Path | None = None
     workers: int = 1
-    threads: int = 16
+    threads: int = 32
     engine_timeout_s: float = 20.0
     request_timeout_s: float = 60.0
     max_body_bytes: int = 262_144
+    max_checks: int = 8
+    max_traces: int = 2
     max_matrices: int = 2
-    max_probes: int = 8
+    max_plans: int = 2
+    max_queries: int = 2
     max_streams: int = 8
     rate_per_minute: int = 6000
     stop_grace_s: int = 10
@@ -64,6 +67,12 @@ class Settings:
     metrics_dir: Path | None = None
     peers: tuple[str, ...] = ()
     peer_token_file: Path | None = None
+
+    @property
+    def pools(self) -> Mapping[str, int]:
+        """The settings that limit long requests, by the noun of the requests."""
+        nouns = ("checks", "traces", "matrices", "plans", "queries", "streams")
+        return {noun: getattr(self, f"max_{noun}") for noun in nouns}
 
     @property
     def policy(self) -> Policy:
@@ -102,8 +111,11 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "engine_timeout_s": (0.1, 600),
     "request_timeout_s": (1, 3600),
     "max_body_bytes": (1024, 64_000_000),
+    "max_checks": (1, 256),
+    "max_traces": (1, 64),
     "max_matrices": (1, 64),
-    "max_probes": (1, 256),
+    "max_plans": (1, 64),
+    "max_queries": (1, 64),
     "max_streams": (1, 250),
     "rate_per_minute": (1, 10_000_000),
     "stop_grace_s": (0, 300),

@@ -288,14 +288,14 @@ def test_one_check_as_prometheus_metrics(api):
 
 @pytest.mark.usefixtures("two_networks")
 def test_probes_for_prometheus_are_bounded(engine, tokens_file):
-    bounded = Client(create_app(Settings(tokens_file=tokens_file, max_probes=1), EngineAddress(engine.docker_host)))
+    bounded = Client(create_app(Settings(tokens_file=tokens_file, max_checks=1), EngineAddress(engine.docker_host)))
     slow = "/v1/connectivity/probe?source=lone&destination=container:db&timeout_ms=3000"
     quick = "/v1/connectivity/probe?source=web&destination=db"
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(bounded.send, "GET", slow)
         time.sleep(1)
         refused = bounded.send("GET", quick)
-        assert (refused.status_code, refused.get_json()["code"]) == (429, "too-many-probes")
+        assert (refused.status_code, refused.get_json()["code"]) == (429, "too-many-checks")
         assert int(refused.headers["Retry-After"]) > 0
         assert bounded.get("/v1/networks")["items"]
         assert waiting.result().status_code == 200

@@ -12,7 +12,7 @@ import pytest
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
-from tests.support.api import Client
+from tests.support.api import WIDE, Client
 from tests.support.engine import ENGINE_PROGRAMS, in_namespace, release
 from tools.engine import PrivateEngine
 
@@ -29,7 +29,7 @@ def engine_with(settings, tokens_file, **service):
         with PrivateEngine(folder / "engine", name, settings=settings, programs=ENGINE_PROGRAMS) as made:
             # With native nftables rules the engine leaves forwarding to the administrator.
             in_namespace(made, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
-            wide = Settings(tokens_file=tokens_file, stop_grace_s=1, rate_per_minute=10_000_000, **service)
+            wide = Settings(tokens_file=tokens_file, stop_grace_s=1, **WIDE, **service)
             yield Client(create_app(wide, EngineAddress(made.docker_host))), made
     finally:
         shutil.rmtree(folder, ignore_errors=True)

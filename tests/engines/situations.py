@@ -21,7 +21,7 @@ from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.random.test_agreement import Servers, web
-from tests.support.api import Client
+from tests.support.api import WIDE, Client
 from tests.support.raw_engine import Raw
 
 TRUTH = Path(__file__).with_name("wire_truth.py")
@@ -128,7 +128,7 @@ class World:
     """The setup on one engine."""
 
     def __init__(self, engine, tokens_file):
-        wide = Settings(tokens_file=tokens_file, rate_per_minute=10_000_000, stop_grace_s=1)
+        wide = Settings(tokens_file=tokens_file, stop_grace_s=1, **WIDE)
         self.app = create_app(wide, EngineAddress(engine.docker_host))
         self.api, self.raw = Client(self.app), Raw(engine)
         said = self.raw.get("/version")

@@ -25,7 +25,7 @@ NOBODY = "10.85.0.200"
 def traced(serve, own_engine):
     """A service, and two containers on one network."""
     links, _ = inside(own_engine)
-    live = serve()
+    live = serve(MAX_TRACES=8)
     net = {"name": "traced", "ipam": {"pools": [{"subnet": "10.85.0.0/24"}]}}
     assert live.ask("POST", "/v1/networks", net).status == 201
     for name in ("left", "right"):

@@ -29,7 +29,7 @@ from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.probes.kernel.setns import run_inside
 from bridgework.settings import Settings
-from tests.support.api import Client, container
+from tests.support.api import WIDE, Client, container
 from tests.support.raw_engine import Raw
 
 ANY, LOOPBACK, NOBODY = 8080, 8081, 8099
@@ -189,7 +189,7 @@ class Family:
 
 @pytest.fixture(scope="module")
 def family(engine, tokens_file):
-    wide = Settings(tokens_file=tokens_file, rate_per_minute=10_000_000)
+    wide = Settings(tokens_file=tokens_file, **WIDE)
     api, raw = Client(create_app(wide, EngineAddress(engine.docker_host))), Raw(engine)
     with contextlib.ExitStack() as stack:
         stack.callback(take_down, raw)

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
-from tests.support.api import Client, container
+from tests.support.api import WIDE, Client, container
 from tests.support.raw_engine import Raw
 
 NETWORKS = ("n0", "n1", "n2")
@@ -246,7 +246,7 @@ class Changes(RuleBasedStateMachine):
 @pytest.fixture
 def machine(engine, tokens_file):
     """The rules, on this engine, with a service that changes and one that only reads."""
-    wide = Settings(tokens_file=tokens_file, rate_per_minute=10_000_000, stop_grace_s=0)
+    wide = Settings(tokens_file=tokens_file, stop_grace_s=0, **WIDE)
     raw = Raw(engine)
     raw.sweep()
     clients = [Client(create_app(wide, EngineAddress(engine.docker_host))) for _ in range(2)]

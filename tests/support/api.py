@@ -20,6 +20,17 @@ TOKENS = {
 }
 
 
+# For a service that one caller of a test asks for much at once.
+WIDE = {
+    "rate_per_minute": 10_000_000,
+    "threads": 128,
+    "max_checks": 40,
+    "max_traces": 12,
+    "max_matrices": 4,
+    "max_streams": 40,
+}
+
+
 def entry(name, role, project, expires_at=None):
     digest = hashlib.sha256(f"token-of-{name}".encode()).hexdigest()
     return {"name": name, "role": role, "project": project, "sha256": digest, "expires_at": expires_at}

@@ -235,8 +235,8 @@ def _usual(operation: Operation) -> dict[int, tuple[str, ...]]:
         found[412] = ("precondition-failed",)
     elif operation.role is not None:
         found[400] = (*found.get(400, ()), "precondition-not-supported")
-    if operation.concurrency_pool != "light":
-        found[429] = (f"too-many-{operation.concurrency_pool}",)
+    if operation.pools:
+        found[429] = tuple(f"too-many-{pool}" for pool in operation.pools)
     return found
 
 

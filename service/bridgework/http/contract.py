@@ -106,13 +106,27 @@ class Operation:
     # The view compares If-Match itself: the tag is that of the answer that it is about to give.
     judges_precondition: bool = False
     cached: bool = False
+    # The pool of ``limits.Pools`` in which it runs. A short request, which holds its thread briefly, is "light".
     concurrency_pool: str = "light"
+    # Another pool for a request whose body sets this field: ("trace", "traces").
+    pool_of_field: tuple[str, str] | None = None
     max_items: int | None = None
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of the path's parameters."""
         return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The pools that limit its requests."""
+        named = (self.concurrency_pool, *(self.pool_of_field or ())[1:])
+        return tuple(pool for pool in named if pool != "light")
+
+    def pool_of(self, body: Any) -> str:
+        """Return the pool of a request with this body."""
+        field_name, pool = self.pool_of_field or ("", self.concurrency_pool)
+        return pool if getattr(body, field_name, False) else self.concurrency_pool
 
     @property
     def changes(self) -> bool:

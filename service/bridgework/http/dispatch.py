@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -21,7 +21,7 @@ from bridgework.http.audit import Record
 from bridgework.http.auth import Authenticator
 from bridgework.http.caching import KeptAnswers, conditional, etag_of, matches
 from bridgework.http.contract import JSON, Media, Operation, RequestContext, ViewResult, json_text
-from bridgework.http.limits import RateLimit, Slots
+from bridgework.http.limits import Pools, RateLimit
 from bridgework.http.problems.documents import HttpProblem
 from bridgework.http.progress import ProgressResponse
 from bridgework.model.errors import BridgeworkError, NotFound, PreconditionFailed, Remedy
@@ -42,7 +42,7 @@ class RequestPipeline:
     services: Services
     authenticator: Authenticator
     rate: RateLimit
-    slots: dict[str, Slots]
+    pools: Pools
     kept: KeptAnswers
     request_timeout_s: float = 60.0
 
@@ -50,8 +50,8 @@ class RequestPipeline:
 def flask_view(pipeline: RequestPipeline, operation: Operation, reader: Operation | None) -> Callable[..., Response]:
     """Return the function that Flask calls. ``reader`` is the GET of the same resource, for its ETag."""
     negotiated = len(operation.media_types) > 1
-    # The document promises a limit for every pool but "light". An operation of an unknown pool must fail at the start.
-    slots = None if operation.concurrency_pool == "light" else pipeline.slots[operation.concurrency_pool]
+    for pool in operation.pools:
+        pipeline.pools.require(pool)
 
     def view(**path: str) -> Response:
         deadline.begin(pipeline.request_timeout_s)
@@ -59,7 +59,7 @@ def flask_view(pipeline: RequestPipeline, operation: Operation, reader: Operatio
         try:
             context = _context_of(pipeline, operation, path, record)
             _check_preconditions(operation, reader, context)
-            response = _answer(pipeline, slots, operation, context)
+            response = _answer(pipeline, operation, context)
             # A stream begins before the resource is there. To digest it would keep back its lines until the last one.
             ended = not context.dry_run and not response.is_streamed
             if operation.changes and ended and response.status_code in _WITH_RESOURCE:
@@ -123,9 +123,9 @@ def _reader_of(services: Services) -> Callable[[], Snapshot]:
     return read
 
 
-def _answer(pipeline: RequestPipeline, slots: Slots | None, operation: Operation, context: RequestContext) -> Response:
-    if slots is not None:
-        response = _within(slots, operation, context)
+def _answer(pipeline: RequestPipeline, operation: Operation, context: RequestContext) -> Response:
+    if operation.pools:
+        response = _within(pipeline.pools, operation, context)
     elif operation.cached and not _looks_beyond(context):
         key = f"{context.media_type} {request.full_path}"
         response = pipeline.kept.answer(context.snapshot, key, lambda: _rendered(operation, context))
@@ -141,18 +141,19 @@ def _looks_beyond(context: RequestContext) -> bool:
     return context.query.get("scope") == "swarm" or bool(context.query.get("links"))
 
 
-def _within(slots: Slots, operation: Operation, context: RequestContext) -> Response:
-    """Answer within a slot, which is held until the last byte is sent or the client is gone."""
-    slots.acquire()
+def _within(pools: Pools, operation: Operation, context: RequestContext) -> Response:
+    """Answer within a place of the pool, which is held until the last byte is sent or the client is gone."""
+    place = operation.pool_of(context.body), context.caller
+    pools.acquire(*place)
     try:
         response = _rendered(operation, context)
     except BaseException:
-        slots.release()
+        pools.release(*place)
         raise
     if response.is_streamed:
-        response.call_on_close(slots.release)
+        response.call_on_close(partial(pools.release, *place))
     else:
-        slots.release()
+        pools.release(*place)
     return response
 
 

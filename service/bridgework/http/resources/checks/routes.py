@@ -37,6 +37,8 @@ RESOURCE = Resource("connectivity", "Check whether one thing reaches another, an
     },
     role=Role.VIEWER,
     body=CheckRequestSchema(),
+    concurrency_pool="checks",
+    pool_of_field=("trace", "traces"),
     problems={
         400: "ambiguous-reference trace-required",
         403: "destination-not-allowed role-insufficient trace-not-allowed",

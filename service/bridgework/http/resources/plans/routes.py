@@ -30,7 +30,7 @@ _LINES = Media(NDJSON, "Progress line by line; the last line holds the plan or t
     body=PlanRequestSchema(),
     conditional=True,
     judges_precondition=True,
-    concurrency_pool="probes",
+    concurrency_pool="plans",
     problems={
         400: "precondition-not-supported",
         403: "role-insufficient",

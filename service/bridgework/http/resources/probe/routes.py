@@ -23,7 +23,7 @@ _CHECK = CheckRequestSchema()
     "/v1/connectivity/probe",
     Media(MEDIA_TYPE, "The metrics of one check in the text format of Prometheus."),
     query=ProbeQuery(),
-    concurrency_pool="probes",
+    concurrency_pool="checks",
     problems={**FINDING, 403: "destination-not-allowed"},
 )
 def probe_for_prometheus(context: RequestContext) -> Response:

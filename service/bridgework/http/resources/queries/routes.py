@@ -30,7 +30,7 @@ _GROUP = QueryGroupSchema()
     {200: (QueryResultSchema, Media(NDJSON, "One JSON object a line, a group at a time.", QueryLineSchema))},
     role=Role.VIEWER,
     body=QueryRequestSchema(),
-    concurrency_pool="matrices",
+    concurrency_pool="queries",
     problems={400: "ambiguous-reference", 404: "container-not-found network-not-found"},
 )
 def search_connectivity(context: RequestContext) -> ViewResult | Response:
