@@ -16,11 +16,13 @@ SHAPE_ERRORS = (ValueError, KeyError, IndexError, TypeError, AttributeError, Rec
 def patience(limit_s: float, left_s: float | None = None) -> float:
     """Return the seconds to wait now: what is left of ``limit_s``, or of the request's own deadline if that is less.
 
-    Raises ``EngineTooSlow`` when nothing is left.
+    Raises ``EngineTooSlow`` when nothing is left, or ``TookTooLong`` if the engine has not been asked yet.
     """
     # A request makes several engine calls, so each has only what the calls before it left.
     wait_s = deadline.left(limit_s if left_s is None else left_s)
     if wait_s <= 0:
+        if left_s is None:
+            deadline.require_left()  # the engine was not asked yet, so it was not too slow
         raise too_slow(limit_s)
     return wait_s
 

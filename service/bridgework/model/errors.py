@@ -9,6 +9,7 @@
     ├── Refused             the role, the project or the policy does not allow it
     ├── NotPossible         this installation cannot do it
     ├── TooBusy             a limit on requests or on work at once is reached
+    ├── TookTooLong         the request reached its limit of time
     ├── EngineUnreachable   no engine answers
     ├── EngineTooSlow       the engine did not answer in time; the outcome is unknown
     └── EngineMisbehaved    the engine answered what its API does not promise
@@ -115,6 +116,10 @@ class TooBusy(BridgeworkError):
     """A limit is reached; try again after ``retry_after_s`` seconds."""
 
     retry_after_s: int = 1
+
+
+class TookTooLong(BridgeworkError):
+    """The request took longer than it may; what it did not begin was not done."""
 
 
 class EngineUnreachable(BridgeworkError):

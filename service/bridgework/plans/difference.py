@@ -16,6 +16,7 @@ from bridgework.ipam.usage import overlaps
 from bridgework.model.checks import Verdict
 from bridgework.model.observations import Observations
 from bridgework.model.snapshot import PublishedPort, Reference, Snapshot
+from bridgework.plans.effort import Effort
 from bridgework.plans.reachability import PING, Pair, Reachability, Service, host_services, services_of
 from bridgework.policy.host_ports import is_loopback_binding
 
@@ -57,10 +58,10 @@ class World:
     assumed: frozenset[str] = frozenset()
 
 
-def difference(before: World, after: World) -> Difference:
-    """Return what changes between two states."""
+def difference(before: World, after: World, effort: Effort | None = None) -> Difference:
+    """Return what changes between two states. Raises ``InvalidInput`` when that is more than ``effort`` allows."""
     affected = affected_containers(before.snapshot, after.snapshot)
-    found = _Comparison(before, after, affected).changed_pairs() if affected else ()
+    found = _Comparison(before, after, affected, effort or Effort()).changed_pairs() if affected else ()
     found = _joined(found, made_again(before.snapshot, after.snapshot))
     names = {**_names(before.snapshot), **_names(after.snapshot)}
     pairs = sorted(
@@ -134,11 +135,11 @@ class _Comparison:
     them is compared for all: 10,000 containers on 1,000 networks are about 1,000 groups.
     """
 
-    def __init__(self, before: World, after: World, affected: frozenset[str]) -> None:
+    def __init__(self, before: World, after: World, affected: frozenset[str], effort: Effort) -> None:
         self._worlds, self._affected = (before, after), sorted(affected)
         self._assumed = after.assumed
         self.ids = sorted(before.snapshot.containers_by_id.keys() | after.snapshot.containers_by_id.keys())
-        self._first, self._second = (Reachability(w.snapshot, w.observations, self.ids) for w in self._worlds)
+        self._first, self._second = (Reachability(w.snapshot, w.observations, self.ids, effort) for w in self._worlds)
         self._groups: dict[tuple[int, int], list[str]] = {}
         both = zip(self.ids, self._first.classes.group_of, self._second.classes.group_of, strict=True)
         for container_id, *groups in both:

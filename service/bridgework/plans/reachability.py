@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bridgework.analysis.all_pairs.classes import Classes, classify
+from bridgework.analysis.all_pairs.classes import Classes, classify, listening_at, publishes_at
 from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.case import Case
 from bridgework.analysis.rules.listener import is_loopback
@@ -29,6 +29,7 @@ from bridgework.model.checks import (
 )
 from bridgework.model.observations import HostObservation, ListeningSocket, Observation, Observations
 from bridgework.model.snapshot import Container, Snapshot
+from bridgework.plans.effort import Effort
 
 # net.ipv4.ip_local_port_range: a UDP client has a socket there that looks like a server's.
 FIRST_CLIENT_PORT = 32_768
@@ -64,8 +65,15 @@ class Pair:
 class Reachability:
     """One state of the engine, with the classes of ``container_ids``. Verdicts are derived when they are read."""
 
-    def __init__(self, snapshot: Snapshot, observations: Observations, container_ids: Sequence[str]) -> None:
-        """Sort the containers into classes; nothing is predicted yet."""
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        observations: Observations,
+        container_ids: Sequence[str],
+        effort: Effort | None = None,
+    ) -> None:
+        """Sort the containers into classes; nothing is predicted yet. ``effort`` bounds what will be."""
+        self._effort = effort or Effort()
         self.state = EngineState(snapshot, observations)
         self.ids = tuple(container_ids)
         self.position = {container_id: at for at, container_id in enumerate(self.ids)}
@@ -83,9 +91,11 @@ class Reachability:
 
     def prediction(self, pair: Pair) -> Prediction:
         """Return the prediction of a pair like this one: its verdict is that of the pair, its names may be a twin's."""
+        self._effort.pair()
         key = self._key(pair)
         found = self._known.get(key)
         if found is None:
+            self._effort.prediction()
             found = self._known[key] = self.own_prediction(pair)
         return found
 
@@ -114,10 +124,20 @@ class Reachability:
         meeting = self.classes.meeting(at, to)
         if meeting == "same":
             return pair
-        target: Hashable = pair.destination
-        if pair.service == PING:
-            target = "class", self.classes.class_of[to]
-        return kind, meeting, target, pair.service
+        return kind, meeting, self._target(pair.destination, to, pair.service), pair.service
+
+    def _target(self, destination: str, at: int, service: Service) -> Hashable:
+        """Return what the verdicts about this service of the destination depend on."""
+        kind = self.classes.class_of[at]
+        if service == PING:
+            return "class", kind
+        observations = self.state.observations
+        if observations.firewall is not None:
+            return destination  # a rule may name its address together with the port
+        attachment = self.state.attachment_of(destination)
+        # What the classes of a matrix add for its port.
+        listening = listening_at(attachment, service.protocol, service.port, observations)
+        return "port", kind, listening, publishes_at(attachment, service.protocol, service.port)
 
 
 def services_of(snapshot: Snapshot, container: Container, observations: Observations) -> tuple[Service, ...]:

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from bridgework.model.errors import TookTooLong
 from bridgework.telemetry import deadline
 
 
@@ -38,6 +39,18 @@ def test_without_an_end_there_is_all_one_wants(clock):
     deadline.begin(1)
     deadline.lift()
     assert deadline.left(3) == 3
+
+
+def test_a_computation_ends_when_nothing_is_left(clock):
+    deadline.require_left()
+    deadline.begin(10)
+    deadline.extend(5)
+    clock[0] += 14
+    deadline.require_left()
+    clock[0] += 1
+    with pytest.raises(TookTooLong, match="longer than the 15 s") as ended:
+        deadline.require_left()
+    assert ended.value.code == "time-limit-reached"
 
 
 def test_a_request_was_asked_when_it_arrived_and_the_next_one_not():

@@ -111,8 +111,8 @@ def classify(
         traits.append(
             (
                 _trait(state, attachment, kinds),
-                _listening(attachment, protocol, asked, state.observations),
-                _publishes(attachment, protocol, asked),
+                listening_at(attachment, protocol, asked, state.observations),
+                publishes_at(attachment, protocol, asked),
                 # A link opens ports to one container only, so linked containers are classes of their own.
                 attachment.owner.id if attachment.owner is not None and attachment.owner.id in linked else None,
                 signatures.of(attachment) if signatures is not None else None,
@@ -199,7 +199,7 @@ def _is_observed(container: Container, attachment: Attachment, observations: Obs
     return any((o.interfaces, o.routes, o.resolver) != (None, None, None) for o in seen)
 
 
-def _listening(attachment: Attachment, protocol: Protocol, port: int | None, observations: Observations) -> Hashable:
+def listening_at(attachment: Attachment, protocol: Protocol, port: int | None, observations: Observations) -> Hashable:
     """Return the kinds of sockets that listen at the port; ``unseen`` where they were not observed."""
     if protocol is Protocol.ICMP:
         return None
@@ -212,7 +212,7 @@ def _listening(attachment: Attachment, protocol: Protocol, port: int | None, obs
     return frozenset((s.protocol, s.ipv6_only, _bound_to(s.address, own)) for s in seen.sockets if s.port == port)
 
 
-def _publishes(attachment: Attachment, protocol: Protocol, port: int | None) -> bool:
+def publishes_at(attachment: Attachment, protocol: Protocol, port: int | None) -> bool:
     """Whether the container publishes the port: a routed network opens published ports to other networks."""
     transport = protocol.transport
     if attachment.owner is None or port is None or transport is None:

@@ -35,6 +35,7 @@ STATUS_BY_ERROR: Mapping[type[errors.BridgeworkError], HTTPStatus] = {
     errors.Refused: HTTPStatus.FORBIDDEN,
     errors.NotPossible: HTTPStatus.NOT_IMPLEMENTED,
     errors.TooBusy: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TookTooLong: HTTPStatus.GATEWAY_TIMEOUT,
     errors.EngineUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineTooSlow: HTTPStatus.GATEWAY_TIMEOUT,
     # The first row that fits counts, so the subclass comes first.

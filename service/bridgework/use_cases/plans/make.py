@@ -22,9 +22,11 @@ from bridgework.plans.difference import (
     difference,
     made_again,
 )
+from bridgework.plans.effort import Effort
 from bridgework.plans.groups import Groups, grouped
 from bridgework.plans.inverse import inverse
 from bridgework.policy.access import Role, require_role
+from bridgework.telemetry import deadline
 from bridgework.use_cases import container_creation, containers, endpoints, networks, prune
 from bridgework.use_cases.idempotency import earlier, retry_key
 from bridgework.use_cases.plans.observe import observe, world_after
@@ -157,7 +159,7 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
     observations, limited = observe(services, snapshot, engine.now, affected)
     before = World(snapshot, observations)
     after = world_after(snapshot, engine.now, observations, affected)
-    found = difference(before, after)
+    found = difference(before, after, Effort(deadline.require_left))
     old, new = _findings(services, before, made_again(snapshot, engine.now)), _findings(services, after, {})
     return Plan(
         wanted=wanted,
@@ -177,6 +179,7 @@ def _rehearse(actor: Actor, engine: PlannedEngine, wanted: WantedPlan) -> tuple[
     """Make each change on the planned engine. A change that cannot be made leaves it as it is."""
     steps: list[Step] = []
     for index, one in enumerate(wanted.changes):
+        deadline.require_left()
         before = engine.now
         problem: BridgeworkError | None = engine.made_up(references_of(one.change))
         try:

@@ -10,6 +10,7 @@ from bridgework.model.observations import HostObservation, Observation, Observat
 from bridgework.model.snapshot import Container, Snapshot
 from bridgework.plans.difference import World
 from bridgework.plans.reachability import with_assumed_listeners
+from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.observe import base_observations, inodes_of, look
 from bridgework.use_cases.plans.planned_engine import without_published
 from bridgework.use_cases.services import Services
@@ -27,7 +28,7 @@ def observe(
     limited = [
         f"the network namespace of {container.name}"
         for container in chosen
-        if not look(services, before, container, ("sockets",), seen)
+        if not _look(services, before, container, seen)
     ]
     inodes: dict[str, int] = {}
     for container in chosen:
@@ -38,6 +39,12 @@ def observe(
     # docker-proxy's sockets go with the ports; whether a port is published, the snapshots of both worlds know.
     seen_host = HostObservation(without_published(host.whole(), before)) if host is not None else None
     return replace(observations, inside=seen, namespace_inodes=inodes, host=seen_host), tuple(limited)
+
+
+def _look(services: Services, snapshot: Snapshot, container: Container, seen: dict[str, Observation]) -> bool:
+    # Without time left nothing is seen, which would look like a namespace that cannot be entered.
+    deadline.require_left()
+    return look(services, snapshot, container, ("sockets",), seen)
 
 
 def _involved(before: Snapshot, after: Snapshot, affected: frozenset[str], observations: Observations) -> set[str]:
