@@ -100,7 +100,9 @@ def sleep_once(own_engine, live, seconds, clients):
         os.kill(pid, signal.SIGCONT)
     lives = alive.stop()
     assert {one.status for one in lives} == {200}
-    assert {(one.status, one.code) for one in told} == {(504, "engine-too-slow")}
+    # A request whose time is over before it asks the engine says that, and not that the engine was slow.
+    assert {(one.status, one.code) for one in told} <= {(504, "engine-too-slow"), (504, "time-limit-reached")}
+    assert any(one.code == "engine-too-slow" for one in told)
     until(lambda: ready(live), 10, "ready")
     return [one.seconds for one in told], [one.seconds for one in lives]
 
@@ -117,7 +119,7 @@ def sleep_under_load(own_engine, live, seconds, clients):
 
 
 def test_an_engine_that_sleeps(own_engine, serve):
-    live = serve(ENGINE_TIMEOUT_S=1, REQUEST_TIMEOUT_S=2)
+    live = serve(ENGINE_TIMEOUT_S=1, REQUEST_TIMEOUT_S=2, THREADS=16)
     slowest, slowest_live = sleep_under_load(own_engine, live, 2, 24)
     assert slowest < 6  # 24 clients on 16 threads: some wait for one first
     assert slowest_live < 1
@@ -125,7 +127,7 @@ def test_an_engine_that_sleeps(own_engine, serve):
 
 @pytest.mark.long
 def test_an_engine_that_sleeps_for_a_minute(own_engine, serve):
-    slowest, slowest_live = sleep_under_load(own_engine, serve(), 60, 16)
+    slowest, slowest_live = sleep_under_load(own_engine, serve(THREADS=16), 60, 16)
     assert slowest < 61
     assert slowest_live < 1
 

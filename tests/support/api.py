@@ -27,6 +27,7 @@ WIDE = {
     "max_checks": 40,
     "max_traces": 12,
     "max_matrices": 4,
+    "max_plans": 8,
     "max_streams": 40,
 }
 
