@@ -35,7 +35,7 @@ _AUTHENTICATED: Mapping[int, tuple[str, ...]] = {
     501: ("engine-lacks-function",),
     502: ("engine-answered-strangely", "engine-version-unsupported", "engine-disk-full"),
     503: ("engine-unreachable", "identity-provider-unreachable"),
-    504: ("engine-too-slow",),
+    504: ("engine-too-slow", "time-limit-reached"),
 }
 _UNKNOWN: Mapping[int, tuple[str, ...]] = {404: ("path-unknown",), 405: ("method-not-allowed",)}
 """What is no operation at all."""

@@ -37,7 +37,6 @@ _LINES = Media(NDJSON, "Progress line by line; the last line holds the plan or t
         409: "plan-not-possible plan-not-undoable",
         422: "plan-too-large",
         428: "precondition-required",
-        504: "time-limit-reached",
     },
 )
 def plan_changes(context: RequestContext) -> ViewResult | Response:
