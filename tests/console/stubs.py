@@ -69,7 +69,7 @@ def large_engine(count=200):
     edges.append({"source": "host", "target": "interface:eth0", "kind": "uplink", "attributes": {}})
     for place in (bridge, empty, *teams):
         edges.append({"source": place["id"], "target": "host", "kind": "host-link", "attributes": {}})
-    return {"nodes": nodes, "edges": edges}
+    return {"nodes": nodes, "edges": edges, "limited": []}
 
 
 def matrix_lines(document):

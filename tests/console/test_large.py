@@ -89,7 +89,8 @@ def overlap_free(placed):
 
 def without(document, *ids):
     edges = [edge for edge in document["edges"] if not {edge["source"], edge["target"]} & set(ids)]
-    return {"nodes": [node for node in document["nodes"] if node["id"] not in ids], "edges": edges}
+    kept = [node for node in document["nodes"] if node["id"] not in ids]
+    return {"nodes": kept, "edges": edges, "limited": []}
 
 
 @pytest.mark.parametrize("count", [30, 120])
@@ -99,7 +100,7 @@ def test_what_was_there_keeps_its_place_while_others_come_and_go(large, count):
     members = [node["id"] for node in full["nodes"] if node["kind"] == "container" and "-" in node["name"]]
     networks = [node["id"] for node in full["nodes"] if node["name"] in {"shop_net", "left_over"}]
     fewer = without(full, *members[2:6], *networks)
-    more = {"nodes": list(full["nodes"]), "edges": list(full["edges"])}
+    more = {"nodes": list(full["nodes"]), "edges": list(full["edges"]), "limited": []}
     extra = stubs.network(60, "a_new_net")
     more["nodes"].append(extra)
     for at in range(9):
@@ -196,7 +197,7 @@ def test_unreachable_pairs_are_grouped_by_cause_and_what_docker_keeps_apart_is_n
     members = [stubs.container(at, name, "exited" if name == "off" else "running") for at, name in enumerate(names)]
     edges = [stubs.endpoint(one, front if one in members[:2] else closed, 1) for one in members]
     host = {"id": "host", "kind": "host", "name": "host", "attributes": {}}
-    graph = {"nodes": [front, closed, *members, host], "edges": edges}
+    graph = {"nodes": [front, closed, *members, host], "edges": edges, "limited": []}
     containers = [{"id": node["id"], "name": node["name"]} for node in members]
     cells = [["self" if row == column else "unreachable" for column in range(5)] for row in range(5)]
     lines = [

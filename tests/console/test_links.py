@@ -50,7 +50,7 @@ def pair(console):
     members = [stubs.container(number, name) for number, name in enumerate(("web", "db"))]
     host = {"id": "host", "kind": "host", "name": "host", "attributes": {}}
     edges = [stubs.endpoint(members[0], front, 1), stubs.endpoint(members[1], back, 2)]
-    graph = {"nodes": [front, back, *members, host], "edges": edges}
+    graph = {"nodes": [front, back, *members, host], "edges": edges, "limited": []}
     console.page.route("**/v1/topology*", lambda route: route.fulfill(json=graph))
     console.page.route("**/v1/events", lambda route: route.fulfill(body=": \n\n", content_type="text/event-stream"))
     console.page.route(CHECKS, lambda route: route.fulfill(json=ANSWER))
@@ -184,7 +184,7 @@ def test_one_project_is_shown_alone_and_checks_still_go_everywhere(console):
     edges = [
         stubs.endpoint(one, net, 1) for one, net in zip((*members, both, both), (blog, shop, blog, shop), strict=True)
     ]
-    graph = {"nodes": [blog, shop, *members, both, host], "edges": edges}
+    graph = {"nodes": [blog, shop, *members, both, host], "edges": edges, "limited": []}
     console.page.route("**/v1/topology*", lambda route: route.fulfill(json=graph))
     console.page.route("**/v1/events", lambda route: route.fulfill(body=": \n\n", content_type="text/event-stream"))
     console.page.route(

@@ -30,7 +30,7 @@ def graphs():
     mesh = stubs.network(7, "mesh", driver="overlay", scope="swarm")
     here, there = stubs.container(1, "a1"), stubs.container(2, "b1", node=BETA["id"])
     host = {"id": "host", "kind": "host", "name": "host", "attributes": {}}
-    own = {"nodes": [mesh, here, host], "edges": [stubs.endpoint(here, mesh, 1)]}
+    own = {"nodes": [mesh, here, host], "edges": [stubs.endpoint(here, mesh, 1)], "limited": []}
     return own, {"nodes": [*own["nodes"], there], "edges": [*own["edges"], stubs.endpoint(there, mesh, 2)]}
 
 

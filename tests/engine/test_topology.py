@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from bridgework.probes.runners.namespace_runner import NamespaceRunner
 from tests.support.api import run
 from tests.support.raw_engine import Raw
 
@@ -63,6 +64,17 @@ def test_every_thing_and_every_tie_is_in_the_graph(api):
     ids = [node["id"] for node in graph["nodes"]]
     assert len(ids) == len(set(ids))
     assert {end for edge in graph["edges"] for end in (edge["source"], edge["target"])} <= set(ids)
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_graph_says_what_it_lacks(api, monkeypatch):
+    (told,) = api.get("/v1/topology")["limited"]
+    assert (told["code"], told["remedy"]) == ("analysis-limited", "Ask with links=true.")
+    assert "routes" in told["what"]
+    assert api.get("/v1/topology?links=true")["limited"] == []
+    monkeypatch.setattr(NamespaceRunner, "observe_host", lambda _: None)
+    (told,) = api.get("/v1/topology?links=true")["limited"]
+    assert told["what"] == "the host's links, routes and firewall"
 
 
 @pytest.mark.usefixtures("shop")

@@ -2071,6 +2071,8 @@ class Topology(TypedDict):
     """The nodes of the graph: containers, networks, interfaces and the host."""
     edges: list[Edge]
     """The edges of the graph: how the nodes are connected."""
+    limited: list[Limitation]
+    """What of the host and of the containers is not in the graph, and how to get it."""
     partial: list[Gap]
     """The swarm nodes that did not answer; their containers are missing."""
 

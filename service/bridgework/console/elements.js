@@ -54,7 +54,7 @@ function boxElements(box, model) {
  * @param {Model} model
  */
 function underTitle(box, model) {
-  if (box.id === HOST) return words("routes", "published ports", model.interfaces.length && plural(model.interfaces.length, "link"));
+  if (box.id === HOST) return words("routes", "published ports", model.partial ? "links not read" : model.interfaces.length && plural(model.interfaces.length, "link"));
   if (!box.network) return "these have only a loopback interface";
   return words(caption(box.network), !box.network.members.length && "empty");
 }

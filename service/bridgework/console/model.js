@@ -43,13 +43,13 @@
  * @property {string} home the id of a network, `host` or `nowhere`
  * @property {string} [node] where another node of the swarm runs it: the node's id in a graph, its host name in a Model
  * @property {string} [homeName] likewise: the name of its home
- *
  * @typedef {{kind: "interface", id: string, name: string, addresses?: string[], uplink: boolean}} Interface of the host
  *
  * @typedef {Object} EngineModel this engine alone
  * @property {Network[]} networks
  * @property {Container[]} containers
  * @property {Interface[]} interfaces
+ * @property {boolean} partial whether the graph lacks links and routes of the host
  * @property {Map<string, Network>} networkOf by id
  * @property {Map<string, Container>} containerOf by id
  *
@@ -83,7 +83,7 @@ export function read(graph) {
     if (node.kind === "interface") interfaces.push({ ...item, uplink: false });
   }
   for (const edge of graph.edges) join(edge, networks, containers, interfaces);
-  const model = { networks: [...networks.values()], containers: [...containers.values()], interfaces, networkOf: networks, containerOf: containers };
+  const model = { networks: [...networks.values()], containers: [...containers.values()], interfaces, partial: graph.limited.length > 0, networkOf: networks, containerOf: containers };
   for (const container of model.containers) container.home = homeOf(container, model);
   return model;
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from bridgework.diagnosis.diagnosis import diagnose, worst_first
 from bridgework.diagnosis.route_rules import route_questions
+from bridgework.explanations.undecided import Limitation, limitation
 from bridgework.model import references
 from bridgework.model.checks import Finding
 from bridgework.model.errors import NotFound
@@ -65,6 +66,8 @@ def gather(services: Services, snapshot: Snapshot) -> Observations:
     host = services.runner.observe_host()
     if host is None:
         limited.append("the host's links, routes and firewall")
+    elif host.observation.truncated:
+        limited.append(f"all {' and '.join(host.observation.truncated)} of the host, which has more than is read")
     return replace(
         base_observations(services, snapshot, fresh=True),
         namespace_inodes=inodes,
@@ -84,11 +87,27 @@ def _endpoint_ids(services: Services, snapshot: Snapshot) -> Mapping[str, Mappin
     return found
 
 
-def topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> Topology:
+NOT_ASKED = Limitation(
+    "analysis-limited",
+    "the host's links, routes and forwarding, and the veths of containers",
+    "The request did not ask for them, because that takes a look into every namespace.",
+    "Ask with links=true.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnTopology:
+    """The graph, and what of the engine's host and containers is not in it."""
+
+    graph: Topology
+    limited: tuple[Limitation, ...]
+
+
+def topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> DrawnTopology:
     """Return the graph. With ``links`` it has the veths on the host too, which takes a look into every namespace."""
     network_ids = None if wanted.network is None else [references.network(snapshot, wanted.network).id]
     seen = gather(services, snapshot) if wanted.links else None
-    return build(
+    graph = build(
         snapshot,
         host=seen.host if seen else None,
         observations=seen.inside if seen else None,
@@ -96,3 +115,6 @@ def topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> 
         label=wanted.label,
         project=wanted.project,
     )
+    if seen is None:
+        return DrawnTopology(graph, (NOT_ASKED,))
+    return DrawnTopology(graph, tuple(limitation("analysis-limited", what) for what in seen.limited))

@@ -42,7 +42,8 @@ def get_topology(context: RequestContext) -> ViewResult | Response:
     query = context.query
     wanted = TopologyFilter(query["network"], query["label"], query["project"], query["links"])
     gaps: tuple[Gap, ...] = ()
-    found = diagnosis.topology(context.services, context.snapshot, wanted)
+    drawn = diagnosis.topology(context.services, context.snapshot, wanted)
+    found = drawn.graph
     if query["scope"] == "swarm" and not is_forwarded(context):
         found, gaps = context.services.peers().topology(context.snapshot, found, wanted)
     fold = {"fold": query["fold"]} if query["fold"] else {}
@@ -53,7 +54,7 @@ def get_topology(context: RequestContext) -> ViewResult | Response:
         if context.media_type == GRAPHVIZ:
             return Response(text, content_type=f"{GRAPHVIZ}; charset=utf-8")
         return Response(_drawn(text), content_type=SVG)
-    return ViewResult({"nodes": found.nodes, "edges": found.edges, "gaps": gaps})
+    return ViewResult({"nodes": found.nodes, "edges": found.edges, "gaps": gaps, "limited": drawn.limited})
 
 
 def _drawn(text: str) -> bytes:

@@ -7,6 +7,7 @@ from marshmallow import Schema, fields
 from bridgework.http.resources.nodes import GapSchema
 from bridgework.http.schemas.answers import Plain, list_of, text, word
 from bridgework.http.schemas.fields import Choice, Strict, Text, absent, optional, required
+from bridgework.http.schemas.findings import LimitationSchema
 from bridgework.http.schemas.queries import QueryFlag, QueryWhole
 
 
@@ -44,6 +45,9 @@ class TopologySchema(Schema):
         fields.Nested(NodeSchema), **required("The nodes of the graph: containers, networks, interfaces and the host.")
     )
     edges = Plain(fields.Nested(EdgeSchema), **required("The edges of the graph: how the nodes are connected."))
+    limited = list_of(
+        LimitationSchema, "What of the host and of the containers is not in the graph, and how to get it."
+    )
     gaps = list_of(GapSchema, "The swarm nodes that did not answer; their containers are missing.", data_key="partial")
 
 
