@@ -14,8 +14,8 @@ import pytest
 from bridgework.model.checks import ProbeRequest, Protocol, Reason, Verdict
 from bridgework.model.observations import ResolverConfiguration
 from bridgework.model.probe_port import SweepPlan, SweepSource, SweepTarget
+from bridgework.printable import printable
 from bridgework.probes.kernel import setns
-from bridgework.probes.kernel.printable import printable
 from bridgework.probes.kernel.safe_read import open_folder, read_in_root
 from bridgework.probes.runners.namespace_runner import NamespaceRunner
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridgework.model.observations import AdvertisedLink, Interface, LinkManager, NdpProxies
+from bridgework.printable import printable
 from bridgework.probes.kernel.listeners import process_name, processes
-from bridgework.probes.kernel.printable import printable
 from bridgework.probes.kernel.safe_read import opened, read_in_root
 
 _MAX_FILE_BYTES = 16_384

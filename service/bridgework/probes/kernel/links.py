@@ -17,9 +17,9 @@ from bridgework.model.observations import (
     Neighbour,
     Route,
 )
+from bridgework.printable import printable
 from bridgework.probes.kernel import netlink, rtnetlink
 from bridgework.probes.kernel.netlink import Limit
-from bridgework.probes.kernel.printable import printable
 from bridgework.probes.kernel.rtnetlink import FAMILY_OF_LENGTH, number
 
 _FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from bridgework.model.observations import ListeningSocket, ProxyProcess
+from bridgework.printable import printable
 from bridgework.probes.kernel import netlink
 from bridgework.probes.kernel.namespace_files import process_folder
 from bridgework.probes.kernel.netlink import Limit
-from bridgework.probes.kernel.printable import printable
 from bridgework.probes.kernel.safe_read import opened, read_small
 
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY = 4, 20

@@ -15,8 +15,8 @@ from ipaddress import ip_address
 from threading import Lock
 
 from bridgework.model.observations import IPV4, MAIN_TABLE, RouteAnswer, RouteQuestion
+from bridgework.printable import printable
 from bridgework.probes.kernel import netlink
-from bridgework.probes.kernel.printable import printable
 from bridgework.probes.routes.lookup import Asked, Lookup, reverse_path_filter, route_to
 from bridgework.probes.routes.policy_rules import PolicyRule, policy_rules
 

@@ -8,8 +8,8 @@ from ipaddress import ip_network
 from typing import NamedTuple
 
 from bridgework.model.observations import MAIN_TABLE, RouteQuestion
+from bridgework.printable import printable
 from bridgework.probes.kernel import netlink
-from bridgework.probes.kernel.printable import printable
 
 # linux/fib_rules.h
 _RTM_GETRULE, _MESSAGE = 34, struct.Struct("=BBBBBBBBI")

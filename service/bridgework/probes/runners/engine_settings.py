@@ -11,8 +11,8 @@ import re
 import time
 
 from bridgework.model.observations import FirewallSetting
+from bridgework.printable import printable
 from bridgework.probes.kernel.namespace_files import process_folder
-from bridgework.probes.kernel.printable import printable
 from bridgework.probes.kernel.safe_read import opened, read_in_root, read_small
 
 _DEFAULT_FILE = "/etc/docker/daemon.json"

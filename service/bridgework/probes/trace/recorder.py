@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bridgework.model.trace import TABLE_PREFIX, Connection, Flow, Head, PacketSeen, Place, RouteSeen, RuleSeen
+from bridgework.printable import printable
 from bridgework.probes.kernel import netlink
-from bridgework.probes.kernel.printable import printable
 from bridgework.probes.kernel.rules_watch import has_legacy_rules
 from bridgework.probes.trace import nft_messages as nft
 from bridgework.probes.trace.conntrack import connection_of

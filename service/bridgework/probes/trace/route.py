@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 
 from bridgework.model.trace import Place, RouteSeen
-from bridgework.probes.kernel.printable import printable
+from bridgework.printable import printable
 from bridgework.probes.routes.lookup import Asked, route_to
 from bridgework.probes.trace.heads import FAMILY
 

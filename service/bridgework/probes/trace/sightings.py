@@ -14,7 +14,7 @@ import struct
 from collections.abc import Sequence
 
 from bridgework.model.trace import Flow, PacketSeen, Place
-from bridgework.probes.kernel.printable import printable
+from bridgework.printable import printable
 from bridgework.probes.kinds.reasons import IPV4
 from bridgework.probes.trace.heads import ICMP_NUMBER, PROTOCOL_NUMBERS, head_of
 
