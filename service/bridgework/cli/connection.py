@@ -105,6 +105,10 @@ def complete_container(ctx: click.Context, _: click.Parameter, incomplete: str) 
     try:
         where = address(ctx.params.get("url"), ctx.params.get("profile"))
         with Client(where.url, where.token, ca_file=where.ca_file, timeout_s=1.0, retries=0) as client:
-            return [one["name"] for one in client.list_containers() if one["name"].startswith(incomplete)]
+            return [
+                name
+                for one in client.list_containers()
+                if (name := one["name"]).startswith(incomplete) and name.isprintable()
+            ]
     except Exception:  # noqa: BLE001 - a message in the middle of a command line is of no use
         return []

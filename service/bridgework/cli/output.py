@@ -1,20 +1,30 @@
-"""What a command prints: tables for people, JSON and YAML for programs, JUnit for pipelines."""
+"""What a command prints: tables for people, JSON and YAML for programs, JUnit for pipelines.
+
+A container can have a label that clears a terminal or reverses a line. So every line is printed by ``line``, which
+escapes what is not printable, and only ``style`` makes sequences for the terminal.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridgework.printable import printable
+
 if TYPE_CHECKING:
-    from bridgework.client.documents import CheckResult, Finding
+    from bridgework.client.documents import Call, CheckResult, Finding
 
 VERDICT_COLOURS = {"reachable": "green", "unreachable": "red", "inconclusive": "yellow"}
 SEVERITY_COLOURS = {"blocking": "red", "warning": "yellow", "info": "blue"}
 _NO_WRAP = 100_000
+_ESCAPE = os.urandom(8).hex()
+"""Stands for the terminal's escape character until ``line`` prints it. Text of others cannot contain it: it is chosen
+when the command starts."""
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -25,14 +35,41 @@ def output_option(*forms: str) -> Option:
     )
 
 
+def style(text: str, **look: Any) -> str:
+    """Give a text a colour or weight by the arguments of ``click.style``, for ``line`` or ``table`` to print."""
+    return click.style(printable(text), **look).replace("\x1b", _ESCAPE)
+
+
+def line(text: str = "", *, err: bool = False) -> None:
+    """Print one line, with an escape for each character of it that is not printable."""
+    click.echo(_safe(text), err=err)
+
+
+def lines(text: str, *, err: bool = False) -> None:
+    """Print a text of several lines."""
+    for one in text.rstrip("\n").split("\n"):
+        line(one, err=err)
+
+
+def _safe(text: str) -> str:
+    return printable(text).replace(_ESCAPE, "\x1b")
+
+
 def document(value: Any, form: str) -> None:
-    """Print a document as JSON or YAML."""
+    """Print a document as JSON or YAML, which parsers read as the service gave it."""
+    dumped = _dumped(value, form, ascii_only=False)
+    # Both forms have escapes of their own, and write characters beyond ASCII as they are if they are told to: U+009B,
+    # which starts a terminal's command, and U+202E, which reverses the line, among them.
+    clean = all(map(str.isprintable, dumped.split("\n")))
+    click.echo(dumped if clean else _dumped(value, form, ascii_only=True), nl=False)
+
+
+def _dumped(value: Any, form: str, *, ascii_only: bool) -> str:
     if form == "json":
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
-        return
+        return json.dumps(value, indent=2, ensure_ascii=ascii_only) + "\n"
     import yaml  # noqa: PLC0415 - 10 ms that only YAML needs
 
-    click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=not ascii_only))
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -44,59 +81,67 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     terminal = sys.stdout.isatty()
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for head in heads:
-        made.add_column(head, overflow="fold")
-    for row in rows:
+        made.add_column(Text(_safe(head)), overflow="fold")
+    for row in map(_safe_cells, rows):
         made.add_row(*(Text.from_ansi(cell) if terminal else Text(click.unstyle(cell)) for cell in row))
     console = Console(width=None if terminal else _NO_WRAP, highlight=False)
     with console.capture() as captured:
         console.print(made)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+    for printed in captured.get().splitlines():
+        click.echo(printed.rstrip())
+
+
+def _safe_cells(row: Sequence[str]) -> list[str]:
+    return [_safe(cell) for cell in row]
 
 
 def verdict(text: str) -> str:
     """Colour a verdict."""
-    return click.style(text, fg=VERDICT_COLOURS.get(text), bold=True)
+    return style(text, fg=VERDICT_COLOURS.get(text), bold=True)
 
 
 def finding(one: Finding) -> None:
     """Print a finding with its remedy."""
-    click.echo(
-        f"  {click.style(one['severity'], fg=SEVERITY_COLOURS.get(one['severity']))}  {one['message']}", nl=False
-    )
-    click.echo(click.style(f"  [{one['code']}]", dim=True))
+    severity = style(one["severity"], fg=SEVERITY_COLOURS.get(one["severity"]))
+    code = style(f"  [{one['code']}]", dim=True)
+    line(f"  {severity}  {one['message']}{code}")
     remedy = one["remedy"]
     if remedy is None:
         return
-    click.echo(f"    remedy  {remedy['summary']}")
+    line(f"    remedy  {remedy['summary']}")
     for call in remedy["calls"]:
-        body = "" if call["body"] is None else f" {json.dumps(call['body'], ensure_ascii=False)}"
-        click.echo(f"      {call['method']} {call['path']}{body}")
+        line(f"      {one_line(call)}")
     for command in remedy["commands"]:
-        click.echo(f"      # {command}")
+        line(f"      # {command}")
+
+
+def one_line(call: Call) -> str:
+    """Write a call in one line."""
+    body = f" {json.dumps(call['body'], ensure_ascii=False)}" if call["body"] else ""
+    return f"{call['method']} {call['path']}{body}"
 
 
 def check(result: CheckResult, question: str) -> None:
     """Print the answer to a check: the verdict, the cause with its remedy, then the path and the measurement."""
-    click.echo(f"{verdict(result['verdict'])}  {question}")
+    line(f"{verdict(result['verdict'])}  {question}")
     for one in result["findings"]:
         finding(one)
     path = result["predicted"]["path"]
     if path:
-        click.echo(f"  path  {' > '.join(_hop(hop) for hop in path)}")
-    click.echo(f"  predicted {result['predicted']['verdict']}, measured {_measured(result)}")
+        line(f"  path  {' > '.join(_hop(hop) for hop in path)}")
+    line(f"  predicted {result['predicted']['verdict']}, measured {_measured(result)}")
     for tried in result["addresses"] if len(result["addresses"]) > 1 else ():
         where = f" on {tried['network']['name']}" if tried["network"] else ""
         why = f" ({tried['reason']})" if tried["reason"] else ""
         measured = f"measured {tried['measured']}" if tried["measured"] else "not measured"
-        click.echo(f"  address {tried['address']}{where}: predicted {tried['predicted']}, {measured}{why}")
+        line(f"  address {tried['address']}{where}: predicted {tried['predicted']}, {measured}{why}")
 
 
 def _hop(hop: Any) -> str:
     text = f"{hop['kind']} {hop['name']}" + (f" of {hop['of']}" if hop["of"] else "")
     if hop["status"] == "passed":
         return text
-    return click.style(f"{text} ({hop['status']})", fg="red" if hop["status"] == "stopped" else "yellow")
+    return style(f"{text} ({hop['status']})", fg="red" if hop["status"] == "stopped" else "yellow")
 
 
 def _measured(result: CheckResult) -> str:
@@ -111,19 +156,29 @@ def _measured(result: CheckResult) -> str:
     return ", ".join(parts)
 
 
-def junit(suite: str, cases: Iterable[tuple[str, str | None]]) -> None:
-    """Print a JUnit report: each case has a name, and a sentence if it failed."""
+Case = tuple[str, str, str | None]
+"""A case of a report: its name, ``passed``, ``failed`` or ``error``, and a sentence if it did not pass."""
+
+
+def outcome(verdict: str) -> str:
+    """Return how a report counts a verdict: an inconclusive one is an error, since nothing was found out."""
+    return "error" if verdict == "inconclusive" else "passed" if verdict == "reachable" else "failed"
+
+
+def junit(suite: str, cases: Iterable[Case]) -> None:
+    """Print a JUnit report: a failed case has the element ``failure``, one that could not be decided ``error``."""
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - written here, never read
 
     root = ET.Element("testsuite", name=suite)
-    failures = 0
-    for name, failed in cases:
-        case = ET.SubElement(root, "testcase", name=name, classname=suite)
-        if failed is not None:
-            failures += 1
-            ET.SubElement(case, "failure", message=failed, type="failed")
+    counts = {"failed": 0, "error": 0}
+    for name, word, sentence in cases:
+        case = ET.SubElement(root, "testcase", name=printable(name), classname=suite)
+        if word in counts:
+            counts[word] += 1
+            tag = "failure" if word == "failed" else "error"
+            ET.SubElement(case, tag, message=printable(sentence or ""), type=word)
     root.set("tests", str(len(root)))
-    root.set("failures", str(failures))
-    root.set("errors", "0")
+    root.set("failures", str(counts["failed"]))
+    root.set("errors", str(counts["error"]))
     ET.indent(root)
     click.echo(ET.tostring(root, encoding="unicode"))

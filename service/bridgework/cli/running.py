@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 import click
 
+from bridgework.cli import output
 from bridgework.client.errors import ClientError, Problem
 
 REACHABLE, UNREACHABLE, USAGE, SERVICE = 0, 1, 2, 3
@@ -27,16 +29,18 @@ def run(command: click.Command, arguments: list[str] | None) -> int:  # noqa: PL
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.ClickException as error:
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        output.lines(told.getvalue(), err=True)  # it can quote a file or a name
         return USAGE
     except click.Abort:
-        click.echo("Aborted.", err=True)
+        output.line("Aborted.", err=True)
         return INTERRUPTED
     except Problem as problem:
         return _tell_problem(problem)
     except (ClientError, TimeoutError) as error:
-        click.secho(str(error), fg="red", err=True)
-        click.echo("Start a service with `bridgework serve`, or name yours by BRIDGEWORK_URL or --url.", err=True)
+        output.line(output.style(str(error), fg="red"), err=True)
+        output.line("Start a service with `bridgework serve`, or name yours by BRIDGEWORK_URL or --url.", err=True)
         return SERVICE
     except BrokenPipeError:  # `bridgework networks | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -47,11 +51,11 @@ def run(command: click.Command, arguments: list[str] | None) -> int:  # noqa: PL
 
 
 def _tell_problem(problem: Problem) -> int:
-    click.secho(f"{problem}  [{problem.code}]", fg="red", err=True)
+    output.line(output.style(f"{problem}  [{problem.code}]", fg="red"), err=True)
     for fault in problem.errors:
-        click.echo(f"  {fault.get('pointer') or fault.get('name') or fault['in']}: {fault['message']}", err=True)
+        output.line(f"  {fault.get('pointer') or fault.get('name') or fault['in']}: {fault['message']}", err=True)
     if problem.code in _HINTS:
-        click.echo(f"  {_HINTS[problem.code]}", err=True)
+        output.line(f"  {_HINTS[problem.code]}", err=True)
     elif problem.remedy:
-        click.echo(f"  {problem.remedy['summary']}", err=True)
+        output.line(f"  {problem.remedy['summary']}", err=True)
     return USAGE if problem.status in _YOUR_WORDS else SERVICE

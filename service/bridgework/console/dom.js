@@ -6,6 +6,15 @@
  */
 
 const SVG = "http://www.w3.org/2000/svg";
+/** Attributes that people read. */
+const READ = new Set(["aria-label", "title"]);
+
+/**
+ * A text with an escape for each character that is not shown, such as U+202E, which reverses the line. A container can
+ * have it in a label. Line breaks and tabs stay.
+ * @param {string} text
+ */
+export const printable = (text) => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (one) => (one === "\n" || one === "\t" ? one : `\\u{${one.codePointAt(0)?.toString(16)}}`));
 
 /**
  * `h("button", {class: "quiet", onclick: send}, "Send")`. Children and attributes that are `null`, `undefined` or
@@ -40,7 +49,7 @@ function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (typeof value === "function") element.addEventListener(name.slice("on".length), value);
-    else element.setAttribute(name, value === true ? "" : String(value));
+    else element.setAttribute(name, value === true ? "" : READ.has(name) ? printable(String(value)) : String(value));
   }
   element.append(...nodes(children));
   return element;
@@ -55,7 +64,7 @@ function nodes(children) {
   return children.flatMap((child) => {
     if (Array.isArray(child)) return nodes(child);
     if (child === null || child === undefined || typeof child === "boolean") return [];
-    return [child instanceof Node ? child : String(child)];
+    return [child instanceof Node ? child : printable(String(child))];
   });
 }
 

@@ -7,7 +7,7 @@
  * @typedef {{x: number, y: number}} Point
  * @typedef {{data: {id: string, thing?: Thing | null, [name: string]: unknown}, classes: string, position?: Point}} Element
  */
-import { plural } from "./dom.js";
+import { plural, printable } from "./dom.js";
 import { addressOf, caption, HOST, isDrawn, NOWHERE, portsOf, words } from "./model.js";
 import { segments, wayOf } from "./routes.js";
 
@@ -23,13 +23,15 @@ export function elementsOf(model, layout) {
   const placed = new Set(layout.chips.map((chip) => chip.item.id));
   const boxes = new Map(layout.boxes.map((box) => [box.id, box]));
   const host = boxes.get(HOST);
-  return [
+  const elements = [
     ...layout.boxes.flatMap((box) => boxElements(box, model)),
     ...layout.chips.flatMap((chip) => chipElements(chip, layout.roomy, model)),
     ...links(model, layout, boxes),
     ...model.containers.flatMap((container) => shares(container, placed)),
     ...layout.boxes.flatMap((box) => (host && box.network?.bridge_name ? [grounding(box, host)] : [])),
   ];
+  for (const { data } of elements) if (typeof data.label === "string") data.label = printable(data.label);
+  return elements;
 }
 
 /**

@@ -4,14 +4,14 @@
  * @import { Model } from "./model.js"
  */
 import { call } from "./api.js";
-import { byId, plural } from "./dom.js";
+import { byId, plural, printable } from "./dom.js";
 import { isDrawn } from "./model.js";
 
 /** Read which engine this is and how its checks run, and show it. */
 export async function nameEngine() {
   /** @type {Api["Engine"]} */
   const engine = await call("GET", "/v1/engine");
-  byId("engine").textContent = `Docker ${engine.version} on ${engine.name}`;
+  byId("engine").textContent = printable(`Docker ${engine.version} on ${engine.name}`);
   byId("engine").title = `API ${engine.api_version}, ${engine.operating_system}. Checks: ${engine.probe_runner.reason}`;
   byId("runner").textContent = { namespace: "checks run inside each container’s namespace", sidecar: "checks run in a helper container", unavailable: "checks cannot run" }[engine.probe_runner.kind];
 }

@@ -7,7 +7,7 @@
  * @typedef {[number, number]} Pair row and column of a cell
  */
 import { CAUSES } from "./causes.js";
-import { Emitter, h, milliseconds, within } from "./dom.js";
+import { Emitter, h, milliseconds, printable, within } from "./dom.js";
 import { compare } from "./model.js";
 import { reasonText } from "./outcome.js";
 
@@ -169,7 +169,7 @@ export class HeatMap extends Emitter {
     const [verdict = "", cause = ""] = this.#cells[row]?.[column]?.className.split(" ") ?? [];
     const rtt = this.#rtts[row]?.[column];
     const why = this.#cells[row]?.[column]?.title || (cause in CAUSES && CAUSES[/** @type {Cause} */ (cause)]);
-    this.#readout.textContent = from === to ? from.name : `${from.name} (${from.home}) → ${to.name} (${to.home}): ${GLYPHS[verdict] ? verdict : "not measured yet"}${why ? `, ${why}` : ""}${rtt ? `, ${milliseconds(rtt)}` : ""}${by}`;
+    this.#readout.textContent = printable(from === to ? from.name : `${from.name} (${from.home}) → ${to.name} (${to.home}): ${GLYPHS[verdict] ? verdict : "not measured yet"}${why ? `, ${why}` : ""}${rtt ? `, ${milliseconds(rtt)}` : ""}${by}`);
   }
 
   /** @param {Event} event */

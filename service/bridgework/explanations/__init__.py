@@ -9,6 +9,7 @@ docs/explanations.md list these rows. To add an explanation, add a row to the mo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +19,7 @@ from bridgework.explanations.symptoms import SYMPTOMS, Symptom
 from bridgework.model.checks import Component, Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Container, Network
+from bridgework.printable import printable
 
 __all__ = ["CATALOGUE", "HOST", "SYMPTOMS", "Explanation", "Symptom", "finding", "of_container", "of_network"]
 
@@ -49,7 +51,11 @@ def finding(
 ) -> Finding:
     """Make a finding with a code of the catalogue. Its severity is the row's unless ``severity`` is given.
 
+    Names, rules and other text of containers and hosts in its sentences are escaped here.
+
     Raises ``KeyError`` for a code that the catalogue does not have.
     """
     row = CATALOGUE[code]
-    return Finding(code, severity or row.severity, component, message, remedy, evidence or {})
+    if remedy is not None:
+        remedy = replace(remedy, summary=printable(remedy.summary))
+    return Finding(code, severity or row.severity, component, printable(message), remedy, evidence or {})

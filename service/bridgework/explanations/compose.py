@@ -18,6 +18,7 @@ from bridgework.model.checks import ComposePart, Finding
 from bridgework.model.create_specs import NetworkSpec
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Snapshot
+from bridgework.printable import printable
 
 _T = TypeVar("_T")
 PROJECT, SERVICE, NETWORK = (f"com.docker.compose.{name}" for name in ("project", "service", "network"))
@@ -51,7 +52,7 @@ def with_compose(snapshot: Snapshot, finding: Finding) -> Finding:
         return replace(finding, compose=ComposePart(labels[PROJECT], service, network))
     part = ComposePart(labels[PROJECT], service, network, undone=True, lines=changes.lines())
     made = "containers" if changes.services else "networks"
-    undone = f"`docker compose up` of {labels[PROJECT]} undoes this when it makes its {made} again"
+    undone = f"`docker compose up` of {printable(labels[PROJECT])} undoes this when it makes its {made} again"
     advice = f"{remedy.summary} {undone}, so change the compose file as well."
     return replace(finding, compose=part, remedy=replace(remedy, summary=advice))
 
@@ -81,7 +82,7 @@ class _Changes:
         service = container.labels[SERVICE]
         if isinstance(action, Disconnect):
             self.services.setdefault(service, {})
-            self._left.append(f"# Remove the network {action.network} from the service {service}.")
+            self._left.append(f"Remove the network {action.network} from the service {service}.")
             return
         key = self._key(action.network, container.labels[PROJECT], created)
         aliases = [alias for alias in action.spec.aliases if alias not in {service, container.name}]
@@ -107,7 +108,7 @@ class _Changes:
         network = _first(self._snapshot.networks_by_id, self._snapshot.networks_by_name, action.network)
         if network is not None and PROJECT in network.labels:
             self.labels, self.undone = network.labels, True
-            self._left.append(f"# Remove the network {network.labels.get(NETWORK, network.name)}.")
+            self._left.append(f"Remove the network {network.labels.get(NETWORK, network.name)}.")
 
     def lines(self) -> str:
         parts: dict[str, Any] = {}
@@ -116,7 +117,7 @@ class _Changes:
             parts["services"] = services
         if self._networks:
             parts["networks"] = self._networks
-        return "".join(f"{line}\n" for line in dict.fromkeys(self._left)) + _yaml(parts)
+        return "".join(f"# {printable(line)}\n" for line in dict.fromkeys(self._left)) + _yaml(parts)
 
 
 def _first(by_id: Mapping[str, _T], by_name: Mapping[str, Sequence[_T]], reference: str) -> _T | None:
@@ -160,4 +161,5 @@ def _item(value: Any, indent: str) -> str:
 
 def _scalar(value: Any) -> str:
     plain = isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _LIKE_A_CONSTANT
-    return str(value) if plain else json.dumps(value)
+    # YAML knows the escapes of JSON, and those that ``printable`` writes.
+    return str(value) if plain else printable(json.dumps(value, ensure_ascii=False))

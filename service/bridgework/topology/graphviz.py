@@ -11,6 +11,7 @@ from html import escape
 from math import ceil, sqrt
 
 from bridgework.model.topology_graph import Topology
+from bridgework.printable import printable
 from bridgework.topology.grouping import DEFAULT_FOLD, Group, Member, Tie, lay_out
 
 _HEAD = """digraph bridgework {
@@ -103,7 +104,7 @@ def _tie(tie: Tie, free: Collection[str]) -> str:
 
 
 def _id(identity: str) -> str:
-    return '"' + _printable(identity).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + printable(identity).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _text(name: str, lines: Iterable[str]) -> str:
@@ -113,8 +114,4 @@ def _text(name: str, lines: Iterable[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    return escape(_printable(text))
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return escape(printable(text))

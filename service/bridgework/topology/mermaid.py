@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from bridgework.model.topology_graph import Topology
+from bridgework.printable import printable
 from bridgework.topology.grouping import DEFAULT_FOLD, Group, Picture, Tie, lay_out
 
 _PLAIN = re.compile(r"[^A-Za-z0-9 .,:/()\-]")
@@ -71,7 +72,7 @@ def _label(name: str, lines: Iterable[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    return _PLAIN.sub(lambda match: f"#{ord(match.group())};", text)
+    return _PLAIN.sub(lambda match: f"#{ord(match.group())};", printable(text))
 
 
 def _identifiers(picture: Picture) -> dict[str, str]:

@@ -87,6 +87,11 @@ OUTCOMES = {"passed": False, "counts": {"passed": 1, "failed": 1, "error": 0}, "
 ]}  # fmt: skip
 
 
+def counts(suite):
+    """The numbers at the top of a JUnit report."""
+    return suite.get("tests"), suite.get("failures"), suite.get("errors")
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_machine(monkeypatch, tmp_path):
     for name in ("BRIDGEWORK_URL", "BRIDGEWORK_TOKEN", "BRIDGEWORK_PROFILE", "NO_COLOR"):
@@ -152,8 +157,15 @@ class TestCheck:
         service(answer(200, UNREACHABLE))
         assert main(["check", "web", "db", "-o", "junit"]) == 1
         suite = ET.fromstring(capsys.readouterr().out)
-        assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+        assert counts(suite) == ("1", "1", "0")
         assert suite.find("testcase/failure").get("message").endswith("web and db share no network.")
+
+    def test_in_a_report_an_inconclusive_check_is_an_error(self, service, capsys):
+        service(answer(200, {**UNREACHABLE, "verdict": "inconclusive"}))
+        assert main(["check", "web", "db", "-o", "junit"]) == 1
+        suite = ET.fromstring(capsys.readouterr().out)
+        assert counts(suite) == ("1", "0", "1")
+        assert suite.find("testcase/error").get("message").startswith("The verdict is inconclusive.")
 
 
 DNAT = {"table": "ip nat", "chain": "DOCKER", "rule": "-A DOCKER -j DNAT", "effect": "dnat", "owner": "Docker"}
@@ -263,6 +275,13 @@ class TestMatrix:
         main(["matrix", "db", "web", "-o", "junit"])
         assert "The verdict is inconclusive (budget-exhausted), predicted reachable." in capsys.readouterr().out
 
+    def test_in_a_report_an_inconclusive_pair_is_an_error(self, service, capsys):
+        service(answer(200, {**MATRIX, "verdicts": [["self", "inconclusive"], ["unreachable", "self"]]}))
+        assert main(["matrix", "db", "web", "-o", "junit"]) == 1
+        suite = ET.fromstring(capsys.readouterr().out)
+        assert counts(suite) == ("2", "1", "1")
+        assert [[child.tag for child in case] for case in suite] == [["error"], ["failure"]]
+
     def test_on_a_terminal_it_is_put_together_from_rows(self, service, capsys, monkeypatch):
         answered = MATRIX
         rows = [
@@ -313,10 +332,12 @@ class TestAssert:
 
     def test_a_report(self, service, tmp_path, capsys):
         (tmp_path / "x.yaml").write_text("[{source: a, destination: b}]")
-        service(answer(200, OUTCOMES))
+        error = {"name": "c", "outcome": "error", "message": "No container is named c.", "result": None}
+        service(answer(200, {**OUTCOMES, "items": [*OUTCOMES["items"], error]}))
         assert main(["assert", str(tmp_path / "x.yaml"), "-o", "junit"]) == 1
         suite = ET.fromstring(capsys.readouterr().out)
-        assert [case.find("failure") is None for case in suite] == [True, False]
+        assert counts(suite) == ("3", "1", "1")
+        assert [[child.tag for child in case] for case in suite] == [[], ["failure"], ["error"]]
 
     @pytest.mark.parametrize("text", [
         "a: b", "[1]", "[", "- {source: web, destination: 'db:x'}", "- {destination: 'db:80'}", "",

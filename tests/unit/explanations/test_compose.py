@@ -11,6 +11,7 @@ from bridgework.model.checks import ComposePart
 from bridgework.model.create_specs import EndpointSpec, NetworkSpec
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Pool, Snapshot
+from tests.support.hostile_texts import HOSTILE, acted_on
 from tests.support.worlds import container, network
 
 PROJECT = {"com.docker.compose.project": "shop"}
@@ -107,8 +108,18 @@ def test_a_finding_is_told_once():
     assert with_compose(SNAPSHOT, once) is once
 
 
+def test_a_name_adds_no_line_to_the_file():
+    labels = {"com.docker.compose.project": HOSTILE, "com.docker.compose.service": HOSTILE}
+    odd = container("odd", (OTHER, "10.2.0.3"), labels=labels)
+    remedy = Remedy("Do it.", (Disconnect("other", "odd"), Connect("shop_back", "odd")))
+    found = with_compose(Snapshot((BACK, OTHER), (odd,)), finding("no-listener", of_container(odd), "…", remedy=remedy))
+    assert acted_on(found.compose.lines) == acted_on(found.remedy.summary) == []
+    assert "- more" not in [line[: len("- more")] for line in found.compose.lines.splitlines()]
+    assert list(lines_of(found)["services"]) == [HOSTILE]
+
+
 def test_any_name_is_safe_in_the_file():
-    for name in ("yes", "a: b", "x#y", 'q"', "1e3", "-", "naïve", "null"):
+    for name in ("yes", "a: b", "x#y", 'q"', "1e3", "-", "naïve", "null", "🦊"):
         odd = container("odd", (OTHER, "10.2.0.3"), labels={**PROJECT, "com.docker.compose.service": name})
         before = finding("search-list-detours", of_container(odd), "…")
         found = with_compose(Snapshot((OTHER,), (odd,)), before)

@@ -21,7 +21,9 @@ from bridgework.explanations import (
     routes,
 )
 from bridgework.model.checks import Severity
+from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Container, Network
+from tests.support.hostile_texts import HOSTILE, acted_on
 
 
 @pytest.mark.parametrize("code", CATALOGUE)
@@ -55,6 +57,13 @@ def test_every_cause_in_a_symptom_names_it():
     assert {(name, code) for name, one in SYMPTOMS.items() for code in one.codes} == {
         (name, code) for code, row in CATALOGUE.items() for name in row.symptoms
     }
+
+
+def test_text_of_others_is_escaped_in_the_sentences_of_a_finding():
+    found = finding("no-listener", HOST, f"A rule says {HOSTILE}.", remedy=Remedy(f"Remove {HOSTILE}."))
+    for sentence in (found.message, found.remedy.summary):
+        assert acted_on(sentence) == []
+        assert r"evil\x1b[2J\x9b31m\u202egpj" in sentence
 
 
 def test_no_code_has_two_rows():

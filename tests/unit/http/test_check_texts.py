@@ -18,6 +18,7 @@ from bridgework.model.checks import (
 )
 from bridgework.model.errors import Remedy
 from bridgework.model.trace import CapturedPacket, Flow, Loss, Trace, TracedPacket, TraceStep
+from tests.support.hostile_texts import HOSTILE, acted_on
 
 FLOW = Flow(4, "tcp", "10.1.0.2", "10.1.0.3", 80, 61000)
 SENT = TracedPacket("10.1.0.2", 61000, "10.1.0.3", 80, "SYN")
@@ -88,6 +89,14 @@ def options(data):
         code, length = struct.unpack_from("<HH", data, at)
         yield code, data[at + 4 : at + 4 + length]
         at += 4 + (length + 3) // 4 * 4
+
+
+def test_text_of_others_is_escaped_in_the_text():
+    predicted = Prediction(Verdict.UNREACHABLE, (Hop("interface", HOSTILE),))
+    found = replace(FINDING, message=HOSTILE, remedy=Remedy(HOSTILE, commands=(HOSTILE,)))
+    text = to_text(replace(result(), predicted=predicted, findings=(found,)))
+    assert acted_on(text) == []
+    assert "\n- more" not in text
 
 
 def test_a_capture_has_its_interfaces_and_a_comment_for_each_packet():

@@ -17,6 +17,7 @@ from bridgework.topology.build import build
 from bridgework.topology.graphviz import to_graphviz
 from bridgework.topology.grouping import lay_out
 from bridgework.topology.mermaid import to_mermaid
+from tests.support.hostile_texts import HOSTILE, acted_on
 
 HOSTS_ETH0 = HostObservation(
     Observation(1, routes=(Route("0.0.0.0/0", "ipv4", "10.0.0.1", "eth0", None, "global", "boot"),))
@@ -180,7 +181,16 @@ def test_ids_that_begin_alike_are_told_apart():
     assert len(set(re.findall(r"(n[a-z0-9_]+)\[", to_mermaid(build(Snapshot((), tuple(alike))))))) == 3
 
 
-HOSTILE = [
+def test_no_character_that_a_terminal_or_a_page_acts_on_is_in_a_picture():
+    topology = build(Snapshot((network(HOSTILE),), (container(HOSTILE, endpoint(HOSTILE, HOSTILE)),)))
+    for text in (to_graphviz(topology), to_mermaid(topology)):
+        assert acted_on(text) == []
+        assert "u202egpj" in text
+        # Mermaid shows #8238; as U+202E.
+        assert acted_on(re.sub(r"#(\d+);", lambda m: chr(int(m.group(1))), text)) == []
+
+
+BAD_NAMES = [
     "\x00\x1b\n",
     '"]; evil [label="',
     "</B>",
@@ -199,9 +209,9 @@ HOSTILE = [
 
 @pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
 def test_dot_accepts_any_name_as_a_name_or_an_id():
-    containers = [Container(f"id{name}", name, endpoints=(endpoint(name, "n"),)) for name in HOSTILE]
+    containers = [Container(f"id{name}", name, endpoints=(endpoint(name, "n"),)) for name in BAD_NAMES]
     text = to_graphviz(
-        build(Snapshot((network("n"), *(network(name) for name in HOSTILE)), tuple(containers)), host=HOSTS_ETH0)
+        build(Snapshot((network("n"), *(network(name) for name in BAD_NAMES)), tuple(containers)), host=HOSTS_ETH0)
     )
     done = subprocess.run(["dot", "-Tplain"], input=text.encode(), capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")

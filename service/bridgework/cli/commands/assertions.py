@@ -46,16 +46,16 @@ def command_assert(client: Client, file: IO[str], output: str) -> int:
 def show(answer: Assertions, form: str) -> None:
     """Print the outcomes in one of the forms."""
     if form == "junit":
-        failed = ((one["name"], None if one["outcome"] == "passed" else one["message"]) for one in answer["items"])
-        output.junit("bridgework assert", failed)
+        cases = ((one["name"], one["outcome"], one["message"]) for one in answer["items"])
+        output.junit("bridgework assert", cases)
     elif form == "table":
         for one in answer["items"]:
-            click.echo(f"{click.style(one['outcome'], fg=_COLOURS.get(one['outcome']), bold=True)}  {one['name']}")
+            output.line(f"{output.style(one['outcome'], fg=_COLOURS.get(one['outcome']), bold=True)}  {one['name']}")
             if one["outcome"] != "passed":
-                click.echo(f"  {one['message']}")
+                output.line(f"  {one['message']}")
                 for finding in (one["result"] or {"findings": []})["findings"]:
                     output.finding(finding)
-        click.echo(", ".join(f"{number} {word}" for word, number in answer["counts"].items()))
+        output.line(", ".join(f"{number} {word}" for word, number in answer["counts"].items()))
     else:
         output.document(answer, form)
 

@@ -98,8 +98,8 @@ def show(result: CheckResult, body: CheckRequest, form: str) -> None:
         output.check(result, question)
     elif form == "junit":
         causes = "; ".join(finding["message"] for finding in result["findings"])
-        failed = None if result["verdict"] == "reachable" else f"The verdict is {result['verdict']}. {causes}".strip()
-        output.junit("bridgework check", [(question, failed)])
+        sentence = f"The verdict is {result['verdict']}. {causes}".strip()
+        output.junit("bridgework check", [(question, output.outcome(result["verdict"]), sentence)])
     else:
         output.document(result, form)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridgework.cli import output
 from bridgework.cli.connection import complete_container, connected
 
 if TYPE_CHECKING:
@@ -29,13 +30,17 @@ def command_events(client: Client, follow: bool, count: int, kind: str | None, o
     With --follow, the command continues after a lost connection where it was. A `gap` says that events may be missing.
     """
     for number, event in enumerate(client.follow_events(type=kind, resume=follow, **filters), 1):
-        click.echo(json.dumps(event) if output == "json" else line(event))
+        show(event, output)
         if not follow and number == count:
             return
 
 
-def line(event: Any) -> str:
-    """Write an event in one line."""
+def show(event: Any, form: str) -> None:
+    """Print an event in one of the forms, in one line."""
+    output.line(json.dumps(event) if form == "json" else _described(event))
+
+
+def _described(event: Any) -> str:
     if event["type"] == "gap":
         return f"{'-':<24}  gap: events may be missing ({event['reason']})"
     if event["type"] == "engine":

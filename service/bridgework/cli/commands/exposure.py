@@ -69,7 +69,7 @@ def show(items: list[Exposure], limited: list[str], form: str) -> None:
          _at(one), output.verdict(one["verdict"]), _cause(one)] for one in items
     ))  # fmt: skip
     for text in limited:
-        click.echo(f"Not looked at: {text}")
+        output.line(f"Not looked at: {text}")
 
 
 def _origin(one: Exposure) -> str:

@@ -35,17 +35,19 @@ def command_diagnose(client: Client, code: str | None, fail_on: str, output: str
 def show(found: list[Finding], limited: list[str], form: str) -> None:
     """Print findings in one of the forms."""
     if form == "junit":
-        output.junit("bridgework diagnose", [(f"{one['code']}: {one['component']['name']}",
-                     one["message"] if one["severity"] == "blocking" else None) for one in found])  # fmt: skip
+        output.junit("bridgework diagnose", (
+            (f"{one['code']}: {one['component']['name']}", "failed" if one["severity"] == "blocking" else "passed",
+             one["message"]) for one in found
+        ))  # fmt: skip
     elif form != "table":
         output.document({"items": found, "limited": limited}, form)
     else:
         for one in found:
             output.finding(one)
         counts = [f"{sum(one['severity'] == word for one in found)} {word}" for word in SEVERITIES]
-        click.echo(f"Findings: {', '.join(counts)}." if found else "No findings.")
+        output.line(f"Findings: {', '.join(counts)}." if found else "No findings.")
         for text in limited:
-            click.echo(f"Not looked at: {text}")
+            output.line(f"Not looked at: {text}")
 
 
 @click.command("explain")
@@ -83,6 +85,6 @@ def show_entry(entry: Any, lines: list[tuple[str, str]], form: str) -> None:
     if form != "table":
         output.document(entry, form)
         return
-    click.secho(entry["code"], bold=True)
+    output.line(output.style(entry["code"], bold=True))
     for head, text in lines:
-        click.echo(click.wrap_text(text, 100, initial_indent=f"  {head:<12}", subsequent_indent=" " * 14))
+        output.lines(click.wrap_text(text, 100, initial_indent=f"  {head:<12}", subsequent_indent=" " * 14))

@@ -55,7 +55,7 @@ def command_fix(
             raise click.UsageError(str(error)) from error
         result = client.check_connectivity(body)
         if result["verdict"] == "reachable":
-            click.echo(f"{output.verdict('reachable')}  {targets.described(body)}")
+            output.line(f"{output.verdict('reachable')}  {targets.described(body)}")
             return REACHABLE
         found = result["findings"]
     return _fix(client, chosen(found, code, component), body, yes=yes, dry_run=dry_run)
@@ -77,7 +77,7 @@ def chosen(found: list[Finding], code: str | None, component: str | None) -> Fin
         )
     if len(sendable) > 1 and len({json.dumps(one["remedy"]) for one in sendable}) > 1:
         for one in sendable:
-            click.echo(f"--code {one['code']} --on {one['component']['name']}: {one['message']}")
+            output.line(f"--code {one['code']} --on {one['component']['name']}: {one['message']}")
         raise click.UsageError("Several findings have a remedy: choose one by --code and --on.")
     return sendable[0]
 
@@ -96,7 +96,7 @@ def _foreseen(client: Client, wanted: Any) -> bool:
     plan.show_effect(made)
     for step in made["steps"]:
         if step["problem"]:
-            click.echo(f"In the way of {plan.line(step['call'])}: {step['problem']['detail']}")
+            output.line(f"In the way of {output.one_line(step['call'])}: {step['problem']['detail']}")
     return made["possible"]
 
 
@@ -110,7 +110,7 @@ def _fix(client: Client, finding: Finding, body: CheckRequest | None, *, yes: bo
         click.confirm(f"Send {len(calls)} calls?" if len(calls) > 1 else "Send this call?", abort=True)
     for call in calls:
         client.send(call)
-        click.echo(f"{click.style('done', fg='green')}  {call['method']} {call['path']}")
+        output.line(f"{output.style('done', fg='green')}  {call['method']} {call['path']}")
     if body is None:
         return REACHABLE
     result = client.check_connectivity(body)

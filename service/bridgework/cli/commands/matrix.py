@@ -101,7 +101,7 @@ def show(answer: Matrix, form: str) -> None:
     if form == "junit":
         why = {(one["source"], at): one for one in answer["undecided"] for at in one["destinations"]}
         output.junit("bridgework matrix", (
-            (f"{names[row]} -> {names[column]}", _sentence(word, why.get((row, column))))
+            (f"{names[row]} -> {names[column]}", output.outcome(word), _sentence(word, why.get((row, column))))
             for row, words in enumerate(answer["verdicts"])
             for column, word in enumerate(words)
             if word != "self"
@@ -113,23 +113,22 @@ def show(answer: Matrix, form: str) -> None:
             ["", *names], ([name, *map(_sign, row)] for name, row in zip(names, answer["verdicts"], strict=True))
         )
         summary = answer["summary"]
-        click.echo(
+        output.line(
             f"{summary['pairs']} pairs: {summary['reachable']} reachable, {summary['unreachable']} unreachable, "
             f"{summary['inconclusive']} inconclusive, {summary['surprises']} not as predicted"
         )
         _show_undecided(answer, names)
         for gap in answer["partial"]:
-            click.echo(f"The node {gap['node']} is missing: {gap['reason']}")
+            output.line(f"The node {gap['node']} is missing: {gap['reason']}")
         for surprise in answer["surprises"]:
-            click.echo(f"\n{surprise['source']['name']} -> {surprise['destination']['name']}: "
+            output.line()
+            output.line(f"{surprise['source']['name']} -> {surprise['destination']['name']}: "
                        f"predicted {surprise['predicted']}, measured {surprise['measured']}")  # fmt: skip
             for finding in surprise["findings"]:
                 output.finding(finding)
 
 
-def _sentence(word: str, undecided: Undecided | None) -> str | None:
-    if word == "reachable":
-        return None
+def _sentence(word: str, undecided: Undecided | None) -> str:
     if undecided is None:
         return f"The verdict is {word}."
     return f"The verdict is {word} ({undecided['reason']}), predicted {undecided['predicted']}."
@@ -138,8 +137,9 @@ def _sentence(word: str, undecided: Undecided | None) -> str | None:
 def _show_undecided(answer: Matrix, names: list[str]) -> None:
     """Print why pairs are inconclusive, what is predicted for them, and what to change."""
     for limit in answer["limited"]:
-        click.echo(f"\n{limit['what']} inconclusive ({limit['code']}): {limit['why']}")
-        click.echo(f"  remedy  {limit['remedy']}")
+        output.line()
+        output.line(f"{limit['what']} inconclusive ({limit['code']}): {limit['why']}")
+        output.line(f"  remedy  {limit['remedy']}")
         pairs: dict[str, list[str]] = {}
         for one in answer["undecided"]:
             if one["reason"] == limit["code"]:
@@ -147,9 +147,9 @@ def _show_undecided(answer: Matrix, names: list[str]) -> None:
                 pairs.setdefault(one["predicted"], []).extend(found)
         for predicted, some in sorted(pairs.items()):
             more = f" and {len(some) - MOST_PAIRS:,} more (-o json has all)" if len(some) > MOST_PAIRS else ""
-            click.echo(f"  predicted {predicted}: {', '.join(some[:MOST_PAIRS])}{more}")
+            output.line(f"  predicted {predicted}: {', '.join(some[:MOST_PAIRS])}{more}")
 
 
 def _sign(verdict: str) -> str:
     sign = _SIGNS.get(verdict, verdict)
-    return click.style(sign, fg=_COLOURS.get(sign))
+    return output.style(sign, fg=_COLOURS.get(sign))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from bridgework.client import changes
 
 if TYPE_CHECKING:
     from bridgework.client import Client
-    from bridgework.client.documents import Call, Difference, Plan, PlannedCall
+    from bridgework.client.documents import Difference, Plan, PlannedCall
 
 _SIGNS = {"POST": ("+", "green"), "PUT": ("+", "green"), "DELETE": ("-", "red")}
 _OUTCOMES = {"unchanged": ("=", None), "conflict": ("!", "red")}
@@ -87,33 +86,29 @@ def show_applied(plan: Plan) -> int:
     if applied is None:
         return UNREACHABLE
     for step, result in zip(plan["steps"], applied["steps"], strict=True):
-        click.echo(f"{_coloured(result['outcome'])}  {step['call']['method']} {step['call']['path']}")
+        output.line(f"{_coloured(result['outcome'])}  {step['call']['method']} {step['call']['path']}")
         if result["problem"]:
-            click.echo(f"      {result['problem']['detail']}  [{result['problem']['code']}]")
+            output.line(f"      {result['problem']['detail']}  [{result['problem']['code']}]")
     for pair in applied["pairs"]:
         if pair["agrees"] is False:
-            click.echo(f"  {_pair(pair)}: planned {output.verdict(pair['predicted'])}, "
+            output.line(f"  {_pair(pair)}: planned {output.verdict(pair['predicted'])}, "
                        f"measured {output.verdict(pair['measured'])}")  # fmt: skip
     for one in applied["undone"]:
-        click.echo(f"{_coloured('failed' if one['problem'] else 'undone')}  {line(one['call'])}")
+        output.line(f"{_coloured('failed' if one['problem'] else 'undone')}  {output.one_line(one['call'])}")
     agreeing = sum(pair["agrees"] is True for pair in applied["pairs"])
-    click.echo(f"{_coloured(applied['outcome'])}: {agreeing} of {len(applied['pairs'])} measured pairs are as planned.")
+    output.line(
+        f"{_coloured(applied['outcome'])}: {agreeing} of {len(applied['pairs'])} measured pairs are as planned."
+    )
     return REACHABLE if applied["outcome"] == "applied" else UNREACHABLE
 
 
 def _coloured(outcome: str) -> str:
-    return click.style(outcome, fg=_RESULTS.get(outcome), bold=True)
+    return output.style(outcome, fg=_RESULTS.get(outcome), bold=True)
 
 
 def _pair(pair: Any) -> str:
     port = "" if pair["port"] is None else f" {pair['port']}"
     return f"{pair['source']['name']} -> {pair['destination']['name']} ({pair['protocol']}{port})"
-
-
-def line(call: Call) -> str:
-    """Write a call in one line."""
-    body = "" if not call["body"] else f" {json.dumps(call['body'], ensure_ascii=False)}"
-    return f"{call['method']} {call['path']}{body}"
 
 
 def show(plan: Plan, form: str) -> None:
@@ -123,14 +118,14 @@ def show(plan: Plan, form: str) -> None:
         return
     for step in plan["steps"]:
         sign, colour = _OUTCOMES.get(step["outcome"]) or _SIGNS.get(step["call"]["method"], ("~", "yellow"))
-        click.echo(f"  {click.style(sign, fg=colour, bold=True)} {line(step['call'])}")
+        output.line(f"  {output.style(sign, fg=colour, bold=True)} {output.one_line(step['call'])}")
         if step["problem"]:
-            click.echo(f"      {step['problem']['detail']}  [{step['problem']['code']}]")
+            output.line(f"      {step['problem']['detail']}  [{step['problem']['code']}]")
     show_effect(plan)
     words = ("changes", "unchanged", "conflict")
     counts = {word: sum(step["outcome"] == word for step in plan["steps"]) for word in words}
     undo = "" if plan["undoable"] else " It cannot be undone completely."
-    click.echo(
+    output.line(
         f"Plan: {counts['changes']} to change, {counts['unchanged']} unchanged, {counts['conflict']} in conflict.{undo}"
     )
 
@@ -140,23 +135,23 @@ def show_effect(plan: Plan) -> None:
     _show_difference(plan["difference"])
     for head, found in (("Appears", plan["appearing_findings"]), ("Disappears", plan["disappearing_findings"])):
         for one in found:
-            click.echo(f"{head}: {one['severity']}  {one['message']}  [{one['code']}]")
+            output.line(f"{head}: {one['severity']}  {one['message']}  [{one['code']}]")
     for text in plan["limited"]:
-        click.echo(f"Not looked at: {text}")
+        output.line(f"Not looked at: {text}")
 
 
 def _show_difference(difference: Difference) -> None:
     if difference["pairs_total"]:
-        click.echo(f"Pairs that change: {difference['pairs_total']}")
+        output.line(f"Pairs that change: {difference['pairs_total']}")
     for pair in difference["pairs"][:_PAIRS_SHOWN]:
         assumed = ", if a program listens there" if pair["assumes_listener"] else ""
-        click.echo(f"  {_pair(pair)}: "
+        output.line(f"  {_pair(pair)}: "
                    f"{output.verdict(pair['before'])} -> {output.verdict(pair['after'])}{assumed}")  # fmt: skip
     if difference["pairs_total"] > min(len(difference["pairs"]), _PAIRS_SHOWN):
-        click.echo("  ... (see all of them with -o json)")
+        output.line("  ... (see all of them with -o json)")
     for one in difference["outside"]:
         where = f"{one['host_ip']}:{one['host_port'] or 'any port'}"
-        click.echo(f"At the host: {where} -> {one['container']['name']}:{one['container_port']}/{one['protocol']} "
+        output.line(f"At the host: {where} -> {one['container']['name']}:{one['container_port']}/{one['protocol']} "
                    f"becomes {output.verdict(one['becomes'])}")  # fmt: skip
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from bridgework.cli import output
+
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_BRIDGEWORK_COMPLETE"
 
@@ -25,4 +27,4 @@ def command_completion(shell: str) -> None:
     made = get_completion_class(shell)
     if made is None:
         raise click.UsageError(f"There is no completion for {shell}.")
-    click.echo(made(root, {}, "bridgework", VARIABLE).source())
+    output.lines(made(root, {}, "bridgework", VARIABLE).source())

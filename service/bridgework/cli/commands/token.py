@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from bridgework.cli import output
+
 ROLES = ("viewer", "operator", "admin")
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
@@ -54,8 +56,8 @@ def new(name: str, role: str, project: str | None, expires: str | None, file: Pa
     try:
         token = add_token(file, name, role, project, expires)
     except (BadTokensFile, OSError) as error:
-        click.echo(f"No token was made: {error}", err=True)
+        output.line(f"No token was made: {error}", err=True)
         return 1
-    click.echo(token)
-    click.echo(f"It is in {file} as {name} ({role}); it is shown this once.", err=True)
+    output.line(token)
+    output.line(f"It is in {file} as {name} ({role}); it is shown this once.", err=True)
     return 0

@@ -44,12 +44,12 @@ def show(result: CheckResult, body: CheckRequest, form: str) -> None:
     if form != "table":
         output.document(result, form)
         return
-    click.echo(f"{output.verdict(result['verdict'])}  {targets.described(body)}")
+    output.line(f"{output.verdict(result['verdict'])}  {targets.described(body)}")
     for one in result["findings"]:
         output.finding(one)
     trace = result["trace"]
     if trace is None:
-        click.echo("  No packet was sent, so there is nothing to trace.")
+        output.line("  No packet was sent, so there is nothing to trace.")
         return
     output.table(["", "TIME", "WHERE", "WHAT", "PACKET"], map(_row, trace["steps"]))
     _show_end(trace)
@@ -67,7 +67,7 @@ def _what(step: TraceStep) -> str:
     if step["kind"] == "interface":
         return f"{'leaves by' if step['leaving'] else 'comes in by'} {step['interface']}"
     where = " ".join(part for part in (step["table"], step["chain"]) if part)
-    verdict = click.style(step["verdict"] or "", fg="red" if step["verdict"] in {"drop", "reject"} else None)
+    verdict = output.style(step["verdict"] or "", fg="red" if step["verdict"] in {"drop", "reject"} else None)
     return " ".join(part for part in (step["kind"], where, step["rule"] or "", verdict) if part)
 
 
@@ -78,6 +78,6 @@ def _end(end: Any) -> str:
 
 def _show_end(trace: Trace) -> None:
     if trace["lost"]:
-        click.secho(trace["lost"]["message"], fg="red")
+        output.line(output.style(trace["lost"]["message"], fg="red"))
     for text in trace["missing"]:
-        click.echo(f"Not looked at: {text}")
+        output.line(f"Not looked at: {text}")

@@ -87,9 +87,14 @@ def command_topology(
     if output in _MEDIA_TYPES:
         media_type = _MEDIA_TYPES[output]
         picture = client.get_topology_as(media_type, **which)  # type: ignore[arg-type]  # of the table
-        click.echo(picture)
+        show_picture(picture)
     else:
         show_topology(client.get_topology(**which), output)
+
+
+def show_picture(text: str) -> None:
+    """Print a picture as its text."""
+    output.lines(text)
 
 
 def _filter(value: str | None) -> list[str] | None:

@@ -11,6 +11,7 @@ from bridgework.http.contract import Media, RequestContext, Resource, ViewResult
 from bridgework.http.resources.assertions.schemas import AssertionSchema, AssertionsSchema
 from bridgework.http.resources.matrix.routes import FINDING
 from bridgework.policy.access import Role
+from bridgework.printable import printable
 from bridgework.use_cases.connectivity import assertions
 
 RESOURCE = Resource("connectivity")
@@ -36,24 +37,27 @@ def check_assertions(context: RequestContext) -> ViewResult | Response:
     """
     outcomes = assertions.run_assertions(context.services, context.snapshot, context.body)
     if context.media_type == XML:
-        return Response(_junit(outcomes), content_type=f"{XML}; charset=utf-8")
+        return Response(to_junit(outcomes), content_type=f"{XML}; charset=utf-8")
     counts = Counter({"passed": 0, "failed": 0, "error": 0})
     counts.update(outcome.outcome for outcome in outcomes)
     passed = counts["passed"] == len(outcomes)
     return ViewResult({"passed": passed, "counts": dict(counts), "items": outcomes})
 
 
-def _junit(outcomes: list[assertions.Outcome]) -> bytes:
+def to_junit(outcomes: list[assertions.Outcome]) -> bytes:
+    """Write the outcomes as JUnit XML: a failed one has the element ``failure``, one without an answer ``error``."""
     failed = sum(outcome.outcome == "failed" for outcome in outcomes)
     errors = sum(outcome.outcome == "error" for outcome in outcomes)
     numbers = {"tests": str(len(outcomes)), "failures": str(failed), "errors": str(errors)}
     suite = ET.Element("testsuite", {"name": "bridgework", **numbers})
     for outcome in outcomes:
         seconds = f"{outcome.duration_ms / 1000:.3f}"
-        case = ET.SubElement(suite, "testcase", {"name": outcome.name, "classname": "connectivity", "time": seconds})
+        case = ET.SubElement(
+            suite, "testcase", {"name": printable(outcome.name), "classname": "connectivity", "time": seconds}
+        )
         if outcome.outcome != "passed":
             tag = "failure" if outcome.outcome == "failed" else "error"
-            element = ET.SubElement(case, tag, {"message": outcome.message, "type": outcome.outcome})
+            element = ET.SubElement(case, tag, {"message": printable(outcome.message), "type": outcome.outcome})
             findings = outcome.result.findings if outcome.result else ()
-            element.text = "\n".join(f"{finding.code}: {finding.message}" for finding in findings)
+            element.text = "\n".join(printable(f"{finding.code}: {finding.message}") for finding in findings)
     return bytes(ET.tostring(suite, encoding="utf-8", xml_declaration=True)) + b"\n"

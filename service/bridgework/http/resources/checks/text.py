@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from bridgework.model.checks import CheckResult, TriedAddress
 from bridgework.model.trace import Trace, TracedPacket, TraceStep
+from bridgework.printable import printable
 
 _HEADINGS = {"request": "The packet's way", "reply": "The answer's way"}
 
 
 def to_text(result: CheckResult) -> str:
     """Write the result as lines of text."""
-    return "\n".join(_lines(result)) + "\n"
+    return "\n".join(map(printable, _lines(result))) + "\n"
 
 
 def _lines(result: CheckResult) -> Iterator[str]:
