@@ -86,7 +86,7 @@ bench: dev ## Every measure beside its rival, in one run, into bench/RESULTS.md
 clean-engine: ## Remove the private engine of `make run`, and the base of `make image`: processes, namespace, mounts, data
 	@scripts/clean-engine
 
-clients: ## Generate, compile and run clients in seven languages on a real engine; read the C# one, compile those of other generators
+clients: ## Generate, compile and run clients in nine languages on a real engine; read the C# one, compile those of other generators
 	@scripts/clients $(ARGS)
 	@cat build/clients/names.txt 2>/dev/null || true
 

@@ -1,7 +1,8 @@
 """Have each language's client tell the same story to one service before a real engine, through an unkind proxy.
 
 The proxy drops the answer to the first request of every idempotency key, as a broken network would, and adds a property
-to every object of every answer, as a later version of the service may. Arguments: ``LANGUAGE=COMMAND``...
+to every object of every answer, as a later version of the service may. It refuses a request that has a header twice.
+One call of each story goes to the service without the proxy. Arguments: ``LANGUAGE=COMMAND``...
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -36,6 +38,12 @@ def grown(value: Any) -> Any:
     return [grown(part) for part in value] if isinstance(value, list) else value
 
 
+def doubled(names: Iterable[str]) -> list[str]:
+    """Return the headers that a request has more than once."""
+    counts = Counter(name.lower() for name in names)
+    return sorted(name for name, count in counts.items() if count > 1)
+
+
 class Unkind(BaseHTTPRequestHandler):
     """Passes requests on to ``upstream``; see above."""
 
@@ -46,6 +54,10 @@ class Unkind(BaseHTTPRequestHandler):
     def pass_on(self) -> None:
         """Send the request on, and answer with what came, or not at all."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if twice := doubled(self.headers.keys()):
+            # A dict of the headers would keep one of each, and the service would never see the fault of the client.
+            self.send_error(http.HTTPStatus.BAD_REQUEST, f"These headers come more than once: {twice}")
+            return
         connection = http.client.HTTPConnection(self.upstream, timeout=SECONDS)
         with contextlib.closing(connection):
             connection.request(self.command, self.path, body or None, dict(self.headers))
@@ -110,7 +122,7 @@ def main() -> int:
     """Exit status: 1 when a client fails, or when they did not tell the same."""
     told: dict[str, list[str]] = {}
     with live_service("clients") as live, unkind_proxy(live.url) as url:
-        environment = {**os.environ, "STORY_URL": url, "STORY_TOKEN": TOKEN}
+        environment = {**os.environ, "STORY_URL": url, "STORY_DIRECT": live.url, "STORY_TOKEN": TOKEN}
         for argument in sys.argv[1:]:
             language, _, command = argument.partition("=")
             done = subprocess.run(

@@ -23,10 +23,10 @@ var (
 	url    = os.Getenv("STORY_URL")
 	token  = os.Getenv("STORY_TOKEN")
 	ctx    = context.WithValue(context.Background(), bridgework.ContextAccessToken, token)
-	client = newClient()
+	client = newClient(url)
 )
 
-func newClient() *bridgework.APIClient {
+func newClient(url string) *bridgework.APIClient {
 	configuration := bridgework.NewConfiguration()
 	configuration.Servers = bridgework.ServerConfigurations{{URL: url}}
 	return bridgework.NewAPIClient(configuration)
@@ -57,6 +57,12 @@ func problem(err error) bridgework.Problem {
 	}
 	need(fmt.Errorf("not a problem: %w", err))
 	return bridgework.Problem{}
+}
+
+func callDirectly() {
+	caller, _, err := newClient(os.Getenv("STORY_DIRECT")).ServiceAPI.GetCaller(ctx).Execute()
+	need(err)
+	must(caller.Name == "admin", "a call without a proxy between is answered")
 }
 
 func listByPages() {
@@ -239,6 +245,7 @@ func tidyUp() {
 }
 
 func main() {
+	callDirectly()
 	listByPages()
 	network := createWithKey()
 	failInTwoWays()

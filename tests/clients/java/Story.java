@@ -7,6 +7,7 @@ import bridgework.api.ConnectivityApi;
 import bridgework.api.ContainersApi;
 import bridgework.api.DiagnosticsApi;
 import bridgework.api.NetworksApi;
+import bridgework.api.ServiceApi;
 import bridgework.model.CheckDestination;
 import bridgework.model.CheckRequest;
 import bridgework.model.CheckResult;
@@ -87,6 +88,15 @@ public final class Story {
 
   private Network create(NetworkCreate body) throws ApiException {
     return networks.createNetwork(NetworksApi.APICreateNetworkRequest.newBuilder().networkCreate(body).build());
+  }
+
+  private void callDirectly() throws ApiException {
+    ApiClient direct = new ApiClient();
+    direct.updateBaseUri(System.getenv("STORY_DIRECT"));
+    direct.setRequestInterceptor(request -> request.header("Authorization", "Bearer " + TOKEN));
+    String caller =
+        new ServiceApi(direct).getCaller(ServiceApi.APIGetCallerRequest.newBuilder().build()).getName();
+    must(caller.equals("admin"), "a call without a proxy between is answered");
   }
 
   private void listByPages() throws ApiException {
@@ -266,6 +276,7 @@ public final class Story {
 
   public static void main(String[] arguments) throws ApiException, IOException, InterruptedException {
     Story story = new Story();
+    story.callDirectly();
     story.listByPages();
     Network network = story.createWithKey();
     story.failInTwoWays();

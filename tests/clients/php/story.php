@@ -8,6 +8,7 @@ use Bridgework\Api\ConnectivityApi;
 use Bridgework\Api\ContainersApi;
 use Bridgework\Api\DiagnosticsApi;
 use Bridgework\Api\NetworksApi;
+use Bridgework\Api\ServiceApi;
 use Bridgework\ApiException;
 use Bridgework\Configuration;
 use Bridgework\Model\CheckDestination;
@@ -51,6 +52,13 @@ $networks = new NetworksApi($http, $configuration);
 $containers = new ContainersApi($http, $configuration);
 $connectivity = new ConnectivityApi($http, $configuration);
 $diagnostics = new DiagnosticsApi($http, $configuration);
+
+function call_directly(Client $http, string $token): void
+{
+    $configuration = (new Configuration())->setHost((string) getenv('STORY_DIRECT'))->setAccessToken($token);
+    $caller = (new ServiceApi($http, $configuration))->getCaller();
+    must($caller->getName() === 'admin', 'a call without a proxy between is answered');
+}
 
 function must(bool $holds, string $step): void
 {
@@ -232,6 +240,7 @@ if (($argv[1] ?? '') === 'change') {
     $networks->disconnectContainer(NAME, NAME . '-b');
     exit;
 }
+call_directly($http, $token);
 list_by_pages($networks);
 $network = create_with_key($networks);
 fail_in_two_ways($networks);

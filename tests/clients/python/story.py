@@ -13,6 +13,7 @@ from bridgework_client.api.connectivity_api import ConnectivityApi
 from bridgework_client.api.containers_api import ContainersApi
 from bridgework_client.api.diagnostics_api import DiagnosticsApi
 from bridgework_client.api.networks_api import NetworksApi
+from bridgework_client.api.service_api import ServiceApi
 from bridgework_client.exceptions import ApiException
 from bridgework_client.models.check_destination import CheckDestination
 from bridgework_client.models.check_request import CheckRequest
@@ -49,6 +50,11 @@ def problem(error: ApiException) -> Problem:
     """The problem document of a failure, typed."""
     assert isinstance(error.data, Problem)
     return error.data
+
+
+def call_directly() -> None:
+    direct = ApiClient(Configuration(host=os.environ["STORY_DIRECT"], access_token=TOKEN))
+    must(ServiceApi(direct).get_caller().name == "admin", "a call without a proxy between is answered")
 
 
 def list_by_pages() -> None:
@@ -183,6 +189,7 @@ def tidy_up() -> None:
     must(len(networks.list_networks(name=[NAME]).items) == 0, "all is removed")
 
 
+call_directly()
 list_by_pages()
 network = create_with_key()
 fail_in_two_ways()

@@ -10,14 +10,19 @@ $stdout.sync = true
 URL = ENV.fetch('STORY_URL')
 TOKEN = ENV.fetch('STORY_TOKEN')
 NAME = 'story-ruby'
-CONFIGURATION = BridgeworkClient::Configuration.new do |configuration|
-  configuration.scheme = 'http'
-  configuration.host = URL.delete_prefix('http://')
-  configuration.access_token = TOKEN
-  # A list in a query is sent as name=a&name=b. Faraday's own default is name[]=a&name[]=b.
-  configuration.params_encoder = Faraday::FlatParamsEncoder
+
+def client_of(url)
+  configuration = BridgeworkClient::Configuration.new do |given|
+    given.scheme = 'http'
+    given.host = url.delete_prefix('http://')
+    given.access_token = TOKEN
+    # A list in a query is sent as name=a&name=b. Faraday's own default is name[]=a&name[]=b.
+    given.params_encoder = Faraday::FlatParamsEncoder
+  end
+  BridgeworkClient::ApiClient.new(configuration)
 end
-CLIENT = BridgeworkClient::ApiClient.new(CONFIGURATION)
+
+CLIENT = client_of(URL)
 NETWORKS = BridgeworkClient::NetworksApi.new(CLIENT)
 CONTAINERS = BridgeworkClient::ContainersApi.new(CLIENT)
 CONNECTIVITY = BridgeworkClient::ConnectivityApi.new(CLIENT)
@@ -39,6 +44,11 @@ end
 
 def problem(error)
   BridgeworkClient::Problem.build_from_hash(JSON.parse(error.response_body, symbolize_names: true))
+end
+
+def call_directly
+  caller = BridgeworkClient::ServiceApi.new(client_of(ENV.fetch('STORY_DIRECT'))).get_caller
+  must(caller.name == 'admin', 'a call without a proxy between is answered')
 end
 
 def list_by_pages
@@ -168,6 +178,7 @@ def tidy_up
   must(NETWORKS.list_networks(name: [NAME]).items.empty?, 'all is removed')
 end
 
+call_directly
 list_by_pages
 network = create_with_key
 fail_in_two_ways

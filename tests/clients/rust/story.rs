@@ -1,7 +1,7 @@
 //! The story of scripts/clients, by the generated Rust client. Every step that went well is a line.
 
 use bridgework_client::apis::configuration::Configuration;
-use bridgework_client::apis::{connectivity_api, containers_api, diagnostics_api, networks_api, Error};
+use bridgework_client::apis::{connectivity_api, containers_api, diagnostics_api, networks_api, service_api, Error};
 use bridgework_client::models;
 use std::env;
 use std::error::Error as StdError;
@@ -31,6 +31,13 @@ fn problem<T, E: Debug>(answer: Result<T, Error<E>>) -> (u16, models::Problem) {
         Err(error) => panic!("not a problem: {error:?}"),
         Ok(_) => panic!("it did not fail"),
     }
+}
+
+async fn call_directly(client: &Configuration) -> Outcome {
+    let direct = Configuration { base_path: env::var("STORY_DIRECT")?, ..client.clone() };
+    let caller = service_api::get_caller(&direct, None).await?;
+    must(caller.name == "admin", "a call without a proxy between is answered");
+    Ok(())
 }
 
 async fn list_by_pages(client: &Configuration) -> Outcome {
@@ -119,7 +126,7 @@ async fn check_two_ways(client: &Configuration) -> Outcome {
     let reached = good.verdict == models::Verdict::Reachable && good.measured.rtt_ms.is_some();
     must(reached, "a name is reached");
     let bad = check(client, "absent").await?;
-    let catalogue = diagnostics_api::list_explanations(client, None, None, None).await?;
+    let catalogue = diagnostics_api::list_explanations(client, None, None, None, None).await?;
     let known = catalogue.items.iter().any(|explanation| explanation.code == bad.findings[0].code);
     must(bad.verdict == models::Verdict::Unreachable && known, "an unknown name is explained");
     Ok(())
@@ -230,6 +237,7 @@ async fn main() -> Outcome {
         bearer_access_token: Some(env::var("STORY_TOKEN")?),
         ..Configuration::new()
     };
+    call_directly(&client).await?;
     list_by_pages(&client).await?;
     let network = create_with_key(&client).await?;
     fail_in_two_ways(&client).await;

@@ -12,6 +12,7 @@ import {
   NetworksApi,
   ProblemFromJSON,
   ResponseError,
+  ServiceApi,
   Verdict,
 } from "../client/index.js";
 import type { CheckDestination, CheckResult, Network, NetworkCreate, Problem } from "../client/index.js";
@@ -48,6 +49,12 @@ async function failure<E extends Error>(kind: new (...given: never[]) => E, call
 async function problem(call: Promise<unknown>): Promise<[number, Problem]> {
   const error = await failure(ResponseError, call);
   return [error.response.status, ProblemFromJSON(await error.response.json())];
+}
+
+async function callDirectly(): Promise<void> {
+  const direct = new Configuration({ basePath: process.env["STORY_DIRECT"] ?? "", accessToken: token });
+  const caller = await new ServiceApi(direct).getCaller();
+  must(caller.name === "admin", "a call without a proxy between is answered");
 }
 
 async function listByPages(): Promise<void> {
@@ -178,6 +185,7 @@ async function tidyUp(): Promise<void> {
   must((await networks.listNetworks({ name: [name] })).items.length === 0, "all is removed");
 }
 
+await callDirectly();
 await listByPages();
 const network = await createWithKey();
 await failInTwoWays();
