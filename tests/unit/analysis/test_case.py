@@ -80,3 +80,20 @@ def test_other_observations_make_another_case_of_the_same_question():
     other = case.with_observations(seen())
     assert (other.question, other.snapshot) == (case.question, case.snapshot)
     assert other.observations != case.observations
+
+
+def test_a_name_is_judged_by_the_addresses_that_the_source_got():
+    case = Case.of(WORLD, ask(WEB, "name:db"))
+    resolved = Measurement(Verdict.REACHABLE, "10.1.0.5", resolved_addresses=("10.1.0.5", "10.1.0.3", "fd00::9"))
+    again = case.of_name(resolved)
+    assert [one.address for one in again.candidate_addresses.candidates] == ["10.1.0.5", "10.1.0.3"]
+    assert again.of_name(resolved) is again
+    by_address = Case.of(WORLD, ask(WEB, DATABASE))
+    assert by_address.of_name(resolved) is by_address
+
+
+def test_a_second_address_that_the_policy_forbids_is_not_measured():
+    case = Case.of(WORLD, ask(WEB, "name:example.org"))
+    refused = case.probe_of(OPEN, "203.0.113.9")
+    assert (refused.verdict, refused.reason) == (Verdict.INCONCLUSIVE, Reason.NOT_ALLOWED)
+    assert case.probe_of(OPEN, "10.1.0.3").count == 1
