@@ -32,6 +32,7 @@ def test_five_faults_are_found_and_fixed():
         question = f"{fault.source} -> {fault.destination} (tcp)"
         assert f"\nunreachable  {question}\n  blocking  " in part
         assert re.search(r"blocking  .*\[(.*)\]", part).group(1) == cause
+        assert "\n  warning  " not in part
         assert f"\nreachable  {question}\n" in part
     assert "5 passed, 0 failed, 0 error" in done.stdout
     assert re.search(r"http://127\.0\.0\.1:\d+/console", done.stdout)

@@ -114,6 +114,9 @@ def _resolver_failed(measured: _Measured, known: frozenset[str]) -> Iterator[Fin
     situation, destination = measured.situation, measured.situation.question.destination
     if not isinstance(destination, NameDestination) or known & _NAME_CODES:
         return
+    # A container in the network of an earlier run of its owner reaches no server at all.
+    if "shared-network-stale" in known:
+        return
     # The server of a container on Podman is Podman's own, and why its lookup failed is not known.
     if situation.observations.podman:
         return

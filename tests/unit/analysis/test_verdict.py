@@ -134,6 +134,15 @@ def test_a_look_up_that_failed_names_the_upstream_servers():
     assert "dns-upstream-failed" not in codes(weighed(ask(LEFT, "name:right"), measured(Reason.RESOLVER_FAILED)))
 
 
+def test_a_source_without_a_network_has_no_upstream_server_at_fault():
+    owner = container("owner", (NET, "10.77.0.5"), started_at="2026-01-01T00:00:02Z")
+    left_behind = container("guest", shares_with=owner.id, started_at="2026-01-01T00:00:01Z")
+    case = Case.of(world(*BUILTIN, NET, owner, left_behind), ask(left_behind, "name:owner"))
+    found = codes(case.weigh(measured(Reason.RESOLVER_FAILED)))
+    assert "shared-network-stale" in found
+    assert "dns-upstream-failed" not in found
+
+
 def test_a_packet_too_long_names_the_link_and_what_passes():
     question = ask(ONE, TWO, payload_bytes=1400, dont_fragment=True)
     found = finding_of(weighed(question, measured(Reason.MESSAGE_TOO_LONG, path_mtu_bytes=1300)), "mtu-mismatch")
