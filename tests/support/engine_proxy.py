@@ -108,7 +108,8 @@ class EngineProxy:
         self._lock = threading.Lock()
 
     def __enter__(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="bw-proxy-")
+        # A program that is told where to listen is ended by a signal, so it would leave a folder of its own behind.
+        self._folder = None if self._listen else tempfile.TemporaryDirectory(prefix="bw-proxy-")
         path = str(self._listen or f"{self._folder.name}/engine.sock")
         self._server = _Server(path, _Handler)
         self._server.proxy = self
@@ -120,7 +121,8 @@ class EngineProxy:
         self.over.set()
         self._server.shutdown()
         self._server.server_close()
-        self._folder.cleanup()
+        if self._folder:
+            self._folder.cleanup()
 
     def lose(self, method, path, *, times=1, hang=False):
         """Let the engine do what is asked, and lose its answer: break the connection, or say nothing for ever."""
