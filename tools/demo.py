@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridgework.client import Client
-from tools.engine.packages import install_packages, missing_packages
-from tools.engine.programs import EngineError, become_root
+from tools.engine import EngineError, become_root, raise_once
 from tools.live_service import TOKEN, Live, live_service
 from tools.service import ROOT
 
@@ -166,11 +165,10 @@ def demonstrate() -> int:
 
 
 def main() -> int:
-    """Become root, which a private engine needs, install what it needs, and run the demo."""
+    """Become root, which a private engine needs, and run the demo; the engine's start installs what it needs."""
+    raise_once()
     try:
         become_root()
-        if missing_packages():
-            install_packages()
         return demonstrate()
     except EngineError as error:
         print(error)

@@ -7,7 +7,6 @@ import hashlib
 import http.client
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from http.client import HTTPMessage
 from pathlib import Path
 from typing import Any
 
-from tools.engine import PrivateEngine
+from tools.engine import PrivateEngine, held_back, say
 from tools.service import free_port, running
 
 TOKEN = hashlib.sha256(os.urandom(32)).hexdigest()
@@ -53,19 +52,24 @@ class Live:
 
 @contextlib.contextmanager
 def live_service(purpose: str, engine_settings: Mapping[str, Any] | None = None, **settings: str) -> Iterator[Live]:
-    """Start an engine and a service before it; remove both at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=f"bridgework-{purpose}-"))
-    port = free_port()
-    given = {"bind": f"127.0.0.1:{port}", "tokens_file": _tokens_file(folder), "stop_grace_s": 0, **settings}
-    log = folder / "service.log"
+    """Start an engine and a service before it; remove both at the end, or when the start is interrupted."""
+    stack = contextlib.ExitStack()
     try:
+        temporary = tempfile.TemporaryDirectory(prefix=f"bridgework-{purpose}-", ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(temporary))
+        port = free_port()
+        given = {"bind": f"127.0.0.1:{port}", "tokens_file": _tokens_file(folder), "stop_grace_s": 0, **settings}
+        log = folder / "service.log"
         engine = PrivateEngine(folder / "engine", f"bridgework-{purpose}-{os.getpid()}", dict(engine_settings or {}))
-        with engine, running(engine.docker_host, log, given) as process:
-            live = Live(f"http://127.0.0.1:{port}", engine, log)
-            _await(live, process)
-            yield live
+        stack.enter_context(engine)
+        with held_back():
+            process = stack.enter_context(running(engine.docker_host, log, given))
+        live = Live(f"http://127.0.0.1:{port}", engine, log)
+        _await(live, process)
+        yield live
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with held_back(lambda: say("Interrupted: removing the service and the engine first")):
+            stack.close()
 
 
 def _tokens_file(folder: Path) -> Path:

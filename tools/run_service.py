@@ -12,8 +12,6 @@ import os
 import secrets
 import shlex
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,9 +20,10 @@ import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.engine import answers
+from tools.engine import answers, attend, held_back, raise_once
+from tools.service import ROOT
+from tools.service_address import URL, base_url, split_bind, why_not_here, write_url
 
-ROOT = Path(__file__).resolve().parent.parent
 PRIVATE = ROOT / ".bridgework"
 STANDARD_SOCKET = Path("/var/run/docker.sock")
 # A checkout's engine is its own: the name says whose it is.
@@ -40,35 +39,8 @@ READY_SECONDS = 5
 
 def say(text: str) -> None:
     """Tell the person what is happening."""
-    print(text, flush=True)
-
-
-# -- the address ------------------------------------------------------------------------------------------------
-
-
-def split_bind(bind: str) -> tuple[str, int] | None:
-    """Take `host:port` apart; None for a unix socket or whatever else gunicorn understands."""
-    host, _, port = bind.rpartition(":")
-    return (host.strip("[]"), int(port)) if host and port.isdigit() else None
-
-
-def port_is_free(host: str, port: int) -> bool:
-    """Whether the service will be able to listen there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as attempt:
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            attempt.bind((host, port))
-        except OSError as error:
-            say(f"Cannot listen on {host}:{port}: {error.strerror}.")
-            return False
-    return True
-
-
-def base_url(host: str, port: int) -> str:
-    """Return the address a person on this machine reaches the service at."""
-    reachable = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    with contextlib.suppress(OSError):  # the terminal is closed, and the service is stopped all the same
+        print(text, flush=True)
 
 
 # -- the token --------------------------------------------------------------------------------------------------
@@ -121,9 +93,7 @@ def find_engine() -> dict[str, str]:
     if STANDARD_SOCKET.exists() and not os.access(STANDARD_SOCKET, os.R_OK | os.W_OK):
         raise SystemExit(f"This machine's engine at {STANDARD_SOCKET} is not open to you: try `sudo make run`.")
     say(f"No engine at DOCKER_HOST or {STANDARD_SOCKET}: using a private one, apart from this machine's network")
-    started = subprocess.run(
-        [*ENGINE_COMMAND, "start", *ENGINE_PLACE], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
-    )
+    started = attend([*ENGINE_COMMAND, "start", *ENGINE_PLACE], cwd=ROOT, stdout=subprocess.PIPE)
     if started.returncode:
         say("WARNING: no engine could be had, for the reason above. The service starts all the same and says so.")
         return {}
@@ -202,7 +172,7 @@ def pages(url: str, token_file: Path) -> str:
         f"Console: {url}/console (it asks for the token that is in {token_file})\n"
         f"API reference: {url}/docs\n"
         f"Command line: BRIDGEWORK_URL={url} BRIDGEWORK_TOKEN=$(cat {shlex.quote(str(token_file))}) "
-        f"{ROOT / '.venv/bin/bridgework'} --help\n"
+        f"{shlex.quote(str(ROOT / '.venv/bin/bridgework'))} --help\n"
         f"Log: {LOG}\n"
     )
 
@@ -235,21 +205,27 @@ def service_command(settings: Mapping[str, str], *, through_sudo: bool) -> list[
     return ["sudo", "--", "env", *pairs, *command]
 
 
-def attend(service: Service) -> int:
-    """Wait for the service's end; pass on what asks it to stop, which a terminal's Ctrl-C may have told it already."""
-
-    def pass_on(number: int, _: object) -> None:
-        with contextlib.suppress(PermissionError, ProcessLookupError):  # sudo's child hears the terminal itself
-            service.send_signal(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, pass_on)
-    ended = service.wait()
-    if ended == 0:
+def run_service(command: list[str], settings: Mapping[str, str], url: str | None, token_file: Path) -> int:
+    """Run the service until it ends, and say how it ended; what asks this process to stop is passed on."""
+    handle = write_url(url or settings["BRIDGEWORK_BIND"])
+    give_to_caller(URL)
+    # The log's lines of JSON would bury what is said here.
+    write_secret(LOG, "")
+    with LOG.open("ab") as log, held_back() as held:
+        service = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **settings}, stdout=log, stderr=log, pass_fds=[handle]
+        )
+        held.pass_on_to(service)
+        if url:
+            threading.Thread(target=announce, args=(url, token_file, service), daemon=True).start()
+        ended = service.wait()
+        asked = held.take()
+    # While it starts, gunicorn does not know yet how to stop: Python ends it, with a traceback in the log.
+    if ended == 0 or asked:
         say("The service has stopped.")
-    else:
-        say(f"The service ended with exit code {ended}. The end of {LOG}:")
-        say("\n".join(LOG.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]))
+        return 0
+    say(f"The service ended with exit code {ended}. The end of {LOG}:")
+    say("\n".join(LOG.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]))
     return ended
 
 
@@ -257,8 +233,9 @@ def serve() -> int:
     """Do it all; returns when the service has ended."""
     bind = os.environ.get("BRIDGEWORK_BIND", "127.0.0.1:8080")
     address = split_bind(bind)
-    if address and not port_is_free(*address):
-        say("Stop what listens there, or choose another address: BRIDGEWORK_BIND=127.0.0.1:8081 make run")
+    refusal = why_not_here(*address) if address else None
+    if refusal:
+        say(refusal)
         return 1
     token_file, tokens_file = make_token()
     settings = {"BRIDGEWORK_BIND": bind, "BRIDGEWORK_TOKENS_FILE": str(tokens_file), **own_settings()}
@@ -268,20 +245,15 @@ def serve() -> int:
     say(f"Starting gunicorn on {bind}")
     settings |= engine
     command = service_command(settings, through_sudo=bool(engine) and os.geteuid() != 0)
-    # The log's lines of JSON would bury what is said here.
-    write_secret(LOG, "")
-    with LOG.open("ab") as log:
-        service = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, stdout=log, stderr=log)
-    if address:
-        threading.Thread(target=announce, args=(base_url(*address), token_file, service), daemon=True).start()
-    return attend(service)
+    return run_service(command, settings, base_url(*address) if address else None, token_file)
 
 
 def main() -> int:
     """Serve, or remove the private engine."""
-    if sys.argv[1:] == ["clean-engine"]:
-        return subprocess.call([*ENGINE_COMMAND, "clean", *ENGINE_PLACE], cwd=ROOT)
+    raise_once()
     try:
+        if sys.argv[1:] == ["clean-engine"]:
+            return attend([*ENGINE_COMMAND, "clean", *ENGINE_PLACE], cwd=ROOT).returncode
         return serve()
     except KeyboardInterrupt:
         say("Interrupted.")

@@ -237,6 +237,49 @@ def test_a_port_in_use_is_said(checkout):
         assert f"Cannot listen on 127.0.0.1:{port}" in started.text()
 
 
+def test_a_port_that_is_in_use_by_the_checkouts_own_service_is_said_and_its_command_line_finds_it(checkout):
+    address = free_address()
+    nowhere = {"BRIDGEWORK_BIND": address, "DOCKER_HOST": "unix:///nowhere.sock"}
+    command = [str(checkout / ".venv/bin/bridgework"), "networks"]
+    with Started(checkout, **nowhere) as started:
+        started.until_ready()
+        refused = subprocess.run(
+            ["make", "run"], cwd=checkout, env=environment(**nowhere), capture_output=True, text=True, check=False
+        )
+        token = (checkout / ".bridgework" / "admin-token").read_text().strip()
+        named = environment(BRIDGEWORK_TOKEN=token, XDG_CONFIG_HOME=str(checkout.parent))
+        asked = subprocess.run(command, env=named, cwd="/", capture_output=True, text=True, check=False)
+    assert f"This checkout's own service runs there: http://{address}/console." in refused.stdout
+    assert "nowhere.sock" in asked.stderr, "the answer is the own service's"
+
+
+def test_ctrl_c_while_the_service_starts_is_no_failure(checkout):
+    with Started(checkout, BRIDGEWORK_BIND=free_address(), DOCKER_HOST="unix:///nowhere.sock") as started:
+        end = time.monotonic() + 60
+        while "Starting gunicorn" not in started.text() and time.monotonic() < end:
+            time.sleep(0.02)
+        started.press_ctrl_c()
+    assert "The service has stopped." in started.text()
+    assert "Traceback" not in started.text()
+
+
+def test_a_checkout_that_moved_has_a_command_line_that_runs(checkout):
+    moved = checkout.with_name("a moved checkout")
+    checkout.rename(moved)
+    try:
+        for program in ("bridgework", "gunicorn"):
+            told = subprocess.run(
+                [moved / ".venv/bin" / program, "--version"], check=False, capture_output=True, text=True
+            )
+            assert told.returncode == 0, told.stderr
+        subprocess.run(["scripts/bootstrap"], cwd=moved, env=environment(), check=True)
+        activated = f". {shlex.quote(str(moved / '.venv/bin/activate'))} && command -v bridgework"
+        told = subprocess.run(["bash", "-c", activated], check=True, capture_output=True, text=True)
+        assert told.stdout.strip() == str(moved / ".venv/bin/bridgework")
+    finally:
+        moved.rename(checkout)
+
+
 def test_without_an_engine_the_service_starts_and_says_what_is_missing(checkout):
     with Started(checkout, BRIDGEWORK_BIND=free_address(), DOCKER_HOST="unix:///nowhere.sock") as started:
         screen = started.until_ready()

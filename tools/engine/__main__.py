@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from tools.engine.client import answers
-from tools.engine.packages import install_packages, missing_packages
+from tools.engine.interrupts import raise_once
+from tools.engine.packages import RECORD, install_debian, install_packages, missing_packages
 from tools.engine.private_engine import PrivateEngine, remove_orphans
 from tools.engine.programs import EngineError, become_root, say
 
@@ -18,25 +19,26 @@ def main() -> int:
         one = actions.add_parser(action, help=f"{action} one engine")
         one.add_argument("--dir", type=Path, required=True, help="where its data is kept")
         one.add_argument("--name", required=True, help="the namespace's name, beginning with bridgework-")
-    actions.add_parser("packages", help="install the Debian packages that an engine needs")
+    packages = actions.add_parser("packages", help="install Debian packages: these, or those that an engine needs")
+    packages.add_argument("names", nargs="*", help="of Debian packages")
     actions.add_parser("sweep", help="remove the engines whose test run was killed or whose folder is gone")
     given = parser.parse_args()
+    raise_once()
     try:
         return perform(given)
     except EngineError as error:
         say(str(error))
         return 1
-    except KeyboardInterrupt:
-        say("Interrupted.")
+    except KeyboardInterrupt:  # said by the program that started this one, or by make
         return 130
 
 
 def perform(given: argparse.Namespace) -> int:
     """Carry out one action; returns the exit code."""
     if given.action == "packages":
-        if missing_packages():
+        if given.names or missing_packages() or RECORD.exists():
             become_root()
-            install_packages()
+            install_debian(*given.names) if given.names else install_packages()
         return 0
     if given.action == "sweep":
         become_root()

@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from tools.engine.client import answers, ask
 from tools.engine.image import IMAGE, busybox_archive
+from tools.engine.interrupts import held_back
 from tools.engine.kernel import Process, mounts_below, same_namespace
 from tools.engine.packages import find_busybox, install_packages
 from tools.engine.programs import SEARCH_PATH, EngineError, run, say, wait_until
@@ -73,7 +74,11 @@ class PrivateEngine:
 
     def __enter__(self) -> Self:
         self._owner = Process.of(os.getpid())
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # there will be no exit
+            self.clean()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,7 +92,10 @@ class PrivateEngine:
     # -- starting --
 
     def start(self) -> None:
-        """Start the engine, or what of it is missing; at once when it runs."""
+        """Start the engine, or what of it is missing; at once when it runs.
+
+        When the first start is interrupted, what it made is removed. An engine that was there before keeps its data.
+        """
         self._must_be_root()
         remove_orphans()
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -96,9 +104,15 @@ class PrivateEngine:
             if self.running() and answers(self.socket):
                 return
             install_packages()
-            self._make_namespace()
-            self._start_daemons()
-            self._import_image()
+            first = not self.leftovers()
+            try:
+                self._make_namespace()
+                self._start_daemons()
+                self._import_image()
+            except KeyboardInterrupt:
+                if first:
+                    self._remove()
+                raise
             say(f"The engine answers at {self.docker_host}")
 
     def running(self) -> bool:
@@ -221,7 +235,8 @@ class PrivateEngine:
         """
         program = command[0]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("DOCKER_")}
-        with (self.directory / f"{program}.log").open("wb") as log:
+        # Interrupted between the two steps, the daemon would run and not be remembered.
+        with held_back(), (self.directory / f"{program}.log").open("wb") as log:
             child = subprocess.Popen(
                 ["nsenter", f"--net={self.namespace}", "--", *command],
                 stdin=subprocess.DEVNULL,
@@ -231,11 +246,11 @@ class PrivateEngine:
                 env={**environment, "PATH": self._search_path()},
                 cwd="/",
             )
-        self._children.append(child)
-        process = Process.of(child.pid)
-        if process:
-            state = self._state()
-            self._save({**state, "processes": {**state.get("processes", {}), program: asdict(process)}})
+            self._children.append(child)
+            process = Process.of(child.pid)
+            if process:
+                state = self._state()
+                self._save({**state, "processes": {**state.get("processes", {}), program: asdict(process)}})
 
     def _search_path(self) -> str:
         """Where the daemons find themselves and each other: docker-proxy, the shim, runc."""
@@ -320,12 +335,13 @@ class PrivateEngine:
 
     def _processes(self) -> list[Process]:
         """Find every process of this engine: by its control group, its command line, or its namespace."""
-        found = []
+        # A daemon that has just been started is still `nsenter`, which has none of these.
+        found = {process for program in ("dockerd", "containerd") if (process := self._process(program))}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and self._owns(entry):
                 process = Process.of(int(entry.name))
-                found += [process] if process else []
-        return found
+                found |= {process} if process else set()
+        return list(found)
 
     def _owns(self, entry: Path) -> bool:
         try:
@@ -352,6 +368,10 @@ class PrivateEngine:
     def remove(self) -> None:
         """Kill, unmount and delete whatever is this engine's; say so when anything is left."""
         with self._alone():
+            self._remove()
+
+    def _remove(self) -> None:
+        with held_back(lambda: say(f"Interrupted: removing the engine {self.name} first")):
             self._kill_all()
             sockets = self._shim_sockets()
             made_folders = self._state().get("made_folders", ())
@@ -364,10 +384,10 @@ class PrivateEngine:
             for folder in made_folders:
                 with contextlib.suppress(OSError):  # another engine has something in it
                     Path(folder).rmdir()
-        left = self.leftovers()
-        if left:
-            raise EngineError(f"Removed, except: {', '.join(left)}")
-        say(f"Removed the engine {self.name}: nothing of it is left")
+            left = self.leftovers()
+            if left:
+                raise EngineError(f"Removed, except: {', '.join(left)}")
+            say(f"Removed the engine {self.name}: nothing of it is left")
 
     def leftovers(self) -> list[str]:
         """Name whatever of this engine still exists on the machine."""
