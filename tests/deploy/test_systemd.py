@@ -25,7 +25,9 @@ from tools.service import COMMAND
 
 UNIT = DEPLOY / "systemd" / "bridgework.service"
 EXPOSURE = 26
-LOOKED_AT = {"mmap", "mprotect", "pkey_mprotect", "setns", "socket"}
+# systemd's RestrictSUIDSGID, which DynamicUser implies, answers openat2 with ENOSYS (src/shared/seccomp-util.c).
+NOT_THERE = "openat2"
+LOOKED_AT = {NOT_THERE, "mmap", "mprotect", "pkey_mprotect", "setns", "socket"}
 
 
 def values(key):
@@ -83,7 +85,8 @@ def confined(engine, tokens_file):
     rights = (f"--inh-caps={names}", f"--ambient-caps={names}", f"--bounding-set=-all,{names}", "--no-new-privs")
     who = ("--reuid=65534", "--regid=65534", f"--groups={engine.socket.stat().st_gid}")
     beyond = ",".join(f"?{name}" for name in sorted(allowed_calls() - LOOKED_AT))
-    strace = ("strace", "-D", "-f", "-qqq", "-e", "signal=none", "-e", f"trace=!{beyond}", "-o", str(folder / "calls"))
+    changed = ("-e", f"trace=!{beyond}", "-e", f"inject={NOT_THERE}:error=ENOSYS")
+    strace = ("strace", "-D", "-f", "-qqq", "-e", "signal=none", *changed, "-o", str(folder / "calls"))
     python = str(checkout / ".venv" / "bin" / "python")
     enter = 'mount --bind "$1" "$2" && cd "$2" && shift 2 && exec "$@"'
     command = (
@@ -118,7 +121,10 @@ def test_it_forbids_nothing_that_the_service_does(confined):
     run(client, "web", network_mode="shop")
     run(client, "db", network_mode="shop", command=["httpd", "-f", "-p", "8080"])
     for protocol, port in (("icmp", None), ("tcp", 8080), ("http", 8080), ("udp", 53), ("dns", None)):
-        check(client, "web", {"name": "db"}, protocol=protocol, **({"port": port} if port else {}))
+        answer = check(client, "web", {"name": "db"}, protocol=protocol, **({"port": port} if port else {}))
+        assert answer["measured"]["reason"] != "namespace-out-of-reach"
+        assert answer["verdict"] == ("unreachable" if port == 53 or protocol == "dns" else "reachable")
+    assert client.get("/readyz")["probe_runner"]["missing"] == []
     assert check(client, "host", "db", protocol="tcp", port=8080)["verdict"] == "reachable"
     client.post("/v1/connectivity/matrix", {"all": True})
     for path in ("/v1/diagnostics", "/v1/topology", "/v1/containers/web/dns", "/v1/containers/web/sockets", "/metrics"):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridgework.ipam.usage import DOCKER_POOLS
 from bridgework.model.engine_port import EngineFacts
 from bridgework.model.errors import BridgeworkError, EngineMisbehaved, EngineTooSlow, EngineUnreachable
 from bridgework.model.probe_port import RunnerStatus
 from bridgework.use_cases.services import Services
+
+TRIED_CONTAINERS = 3
+NO_NAMESPACE = (
+    "the network namespaces of running containers, none of which could be entered: share the host's process ids, or "
+    "mount the engine's netns folder so that later mounts appear in it (rslave)"
+)
+NO_RESOLVER_FILES = (
+    "the resolver files of running containers, none of which could be read, so that checks by name are inconclusive: "
+    "share the host's process ids with CAP_SYS_PTRACE, or mount the engine's folder of containers"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +36,33 @@ def readiness(services: Services) -> Readiness:
         services.engine.ping()
     except (EngineUnreachable, EngineTooSlow, EngineMisbehaved) as error:
         return Readiness(ready=False, runner=services.runner.status(), problem=error)
-    return Readiness(ready=True, runner=services.runner.status())
+    return Readiness(ready=True, runner=_tried(services))
+
+
+def _tried(services: Services) -> RunnerStatus:
+    """Return how checks run, after a look into running containers as a check does it. Nothing is started for it.
+
+    Rights can be there and not suffice: a mount of the engine's folder can be one that later namespaces do not appear
+    in, and a folder with the resolver files can be missing.
+    """
+    status = services.runner.status()
+    if status.kind != "namespace":
+        return status
+    try:
+        snapshot = services.engine.snapshot()
+    except BridgeworkError:
+        return status  # what the engine lacks is told by the requests that need it
+    running = [container for container in snapshot.containers if container.running and container.node is None]
+    entered = False
+    # One that stopped meanwhile, or has a pipe for a resolver file, says nothing about the rights of the service.
+    for container in running[:TRIED_CONTAINERS]:
+        seen = services.runner.observe(services.engine.place_of(snapshot, container), ("resolver",))
+        if seen is not None and seen.resolver is not None:
+            return status
+        entered = entered or seen is not None
+    if not running:
+        return status
+    return replace(status, missing=(*status.missing, NO_RESOLVER_FILES if entered else NO_NAMESPACE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +89,7 @@ def describe_engine(services: Services) -> EngineDescription:
     table = seen.neighbour_table if seen else None
     return EngineDescription(
         facts=services.engine.facts(),
-        probe_runner=services.runner.status(),
+        probe_runner=_tried(services),
         neighbour_limit=table.limit if table else None,
         neighbours_in_use=table.in_use if table else None,
     )

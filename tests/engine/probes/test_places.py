@@ -97,6 +97,26 @@ def test_links_do_not_lead_out_of_a_containers_root(tmp_path):
     assert read(root, "etc/inside", 2) == ("he", True)
 
 
+def test_no_nesting_of_links_or_folders_uses_up_descriptors(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "there").symlink_to("../../../here")
+    (tmp_path / "here").write_text("text")
+    deep = tmp_path.joinpath(*["d"] * 100)
+    deep.mkdir(parents=True)
+    (deep / "file").write_text("text")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    assert read(tmp_path, "loop") is None
+    assert read(tmp_path, "/".join(["d"] * 100) + "/file") is None
+    assert read(tmp_path, "/".join(["d"] * 10) + "/.." * 10 + "/" + "there") == ("text", False)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_link_of_proc_is_followed_by_its_text():
+    """What the kernel has behind it can be in another mount namespace."""
+    assert read("/proc/self", "root/etc/hostname") is None
+    assert read("/proc/self", "fd/0/etc/hostname") is None
+
+
 def test_a_pipe_in_the_place_of_a_file_holds_nobody(tmp_path):
     os.mkfifo(tmp_path / "resolv.conf")
     started = time.monotonic()
@@ -139,6 +159,19 @@ def test_a_missing_capability_is_named(left, missing):
     kind, *named = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
     assert named == missing
     assert kind == ("namespace" if missing == ["CAP_NET_ADMIN"] else "unavailable")
+
+
+def test_a_folder_that_only_root_may_enter_is_missing_and_no_error(tmp_path):
+    """As /run/docker is for a user of the group docker."""
+    os.chown(tmp_path, 65534, 65534)
+    tmp_path.chmod(0o700)
+    (tmp_path / "netns").mkdir()
+    left = "-dac_override,-dac_read_search"
+    program = "import sys; from bridgework.probes.runners.namespace_runner import NamespaceRunner as N"
+    program += "; print(N(lambda: None, sys.argv[1]).status().kind)"
+    command = ["setpriv", f"--bounding-set={left}", f"--inh-caps={left}", sys.executable, "-c", program]
+    told = subprocess.run([*command, str(tmp_path / "netns")], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout.split() == ["unavailable"]
 
 
 def test_process_ids_are_only_believed_in_ones_own_namespace():

@@ -135,7 +135,9 @@ def get_readiness(context: RequestContext) -> ViewResult:
     """Check whether the service can serve requests.
 
     The service asks the engine now, and checks that the engine's API version is supported. Status 503 says what is
-    missing. The service becomes ready by itself when the engine answers. No token is needed.
+    missing. The service becomes ready by itself when the engine answers. Where checks run directly in the namespaces,
+    it enters the namespace of a running container and reads the resolver file there, and `probe_runner` says what did
+    not work. No token is needed.
     """
     found = info.readiness(context.services)
     value = {

@@ -1,25 +1,26 @@
 """Reads small regular files below a root that a container controls, and never leaves that root.
 
-openat2(2) with ``RESOLVE_IN_ROOT`` (Linux 5.6) uses the given folder as the root of every link and ``..``. The file is
-opened twice: with ``O_PATH``, which has no effect on it, and for reading only when it is a regular file. Opening a
-device or a pipe can block or have effects: a container can put a watchdog device in place of its hosts file, and
-opening it would start the watchdog.
+The path is followed name by name, with the given folder as the root of every link and ``..``, as openat2(2) does with
+``RESOLVE_IN_ROOT``. That call itself is not used: where systemd restricts files with setuid bits (``RestrictSUIDSGID``,
+which ``DynamicUser`` implies), it answers ENOSYS, because its flags are in memory that a filter cannot see. A link of
+/proc is followed by its text, never by what the kernel has behind it.
+
+The file is opened twice: with ``O_PATH``, which has no effect on it, and for reading only when it is a regular file.
+Opening a device or a pipe can block or have effects: a container can put a watchdog device in place of its hosts file,
+and opening it would start the watchdog.
 """
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import os
 import stat
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-_SYS_OPENAT2 = 437
-_RESOLVE_IN_ROOT = 0x10
-_RESOLVE_NO_MAGICLINKS = 0x02
-_LIBC = ctypes.CDLL(None, use_errno=True)
+# Names and links on the way to one file. A container can nest any number; each name on the way is an open descriptor.
+_MAX_STEPS = 64
 
 
 class Text(NamedTuple):
@@ -47,7 +48,7 @@ def opened(path: str, flags: int = os.O_RDONLY, folder: int | None = None) -> It
 def read_in_root(root: int, path: str, max_bytes: int) -> Text | None:
     """Return up to ``max_bytes`` of the file; ``None`` when it cannot be read. ``root`` is a descriptor."""
     try:
-        found = _openat2(root, path)
+        found = _open_in_root(root, path)
         try:
             return _read(found, max_bytes)
         finally:
@@ -59,7 +60,7 @@ def read_in_root(root: int, path: str, max_bytes: int) -> Text | None:
 def is_no_regular_file(root: int, path: str) -> bool:
     """Whether something else is there than a regular file, such as a pipe, a device or a folder."""
     try:
-        found = _openat2(root, path)
+        found = _open_in_root(root, path)
     except OSError:
         return False
     try:
@@ -76,14 +77,31 @@ def read_small(descriptor: int, max_bytes: int) -> bytes:
         os.close(descriptor)
 
 
-def _openat2(folder: int, path: str) -> int:
-    how = struct.pack("=QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
-    arguments = (ctypes.c_int(folder), ctypes.c_char_p(os.fsencode(path)), how, ctypes.c_size_t(len(how)))
-    descriptor: int = _LIBC.syscall(ctypes.c_long(_SYS_OPENAT2), *arguments)
-    if descriptor < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return descriptor
+def _open_in_root(root: int, path: str) -> int:
+    """Return an ``O_PATH`` descriptor of what the path leads to below ``root``. Raises ``OSError``."""
+    way = [root]  # the folders passed: ``..`` goes back along them, also when a folder was moved meanwhile
+    left = path.split("/")[::-1]
+    try:
+        for _ in range(_MAX_STEPS):
+            if not left:
+                return os.dup(way[-1])
+            name = left.pop()
+            if name == "..":
+                _close(way, max(1, len(way) - 1))
+            elif name not in {"", "."}:
+                way.append(os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=way[-1]))
+            if stat.S_ISLNK(os.fstat(way[-1]).st_mode):
+                target = os.readlink("", dir_fd=way[-1])
+                _close(way, 1 if target.startswith("/") else len(way) - 1)
+                left += target.split("/")[::-1]
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    finally:
+        _close(way, 1)
+
+
+def _close(way: list[int], kept: int) -> None:
+    while len(way) > kept:
+        os.close(way.pop())
 
 
 def _read(found: int, max_bytes: int) -> Text | None:

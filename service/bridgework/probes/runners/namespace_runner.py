@@ -128,7 +128,8 @@ class NamespaceRunner:
         return {
             "CAP_SYS_ADMIN": capabilities.may_enter_namespaces(),
             "CAP_NET_RAW": capabilities.may_open_raw_sockets(),
-            NO_HANDLE: self._pids_visible() or Path(self._namespace_folder).is_dir(),
+            # Not Path.is_dir: it raises PermissionError below /run/docker, which only root may enter.
+            NO_HANDLE: self._pids_visible() or os.path.isdir(self._namespace_folder),  # noqa: PTH112
         }
 
     def check(self, place: Place, request: ProbeRequest) -> Measurement:
