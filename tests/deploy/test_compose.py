@@ -3,6 +3,8 @@
 import http.client
 import io
 import json
+import re
+import shutil
 import socket
 import ssl
 import tarfile
@@ -12,10 +14,11 @@ import pytest
 
 from bridgework.probes.kernel.setns import run_inside
 from tests.support.api import Client, check, run
-from tests.support.deployment import DEPLOY, Remote, certificate, docker, install, sh, sweep_up_but, wait_for
+from tests.support.deployment import DEPLOY, ROOT, Remote, certificate, docker, install, sh, sweep_up_but, wait_for
 from tools import engine as private_engine
 
 FILES = [DEPLOY / "docker-compose.yml", DEPLOY / "docker-compose.namespace.yml"]
+PAGE = ROOT / "docs" / "deployment.md"
 PROXY = "bridgework-test-nginx:latest"
 PORT = 8443
 OWN = {"bridgework-bridgework-1", "bridgework-proxy-1", "bridgework_default"}
@@ -50,6 +53,17 @@ class InEngine(http.client.HTTPSConnection):
         self.sock = self.context.wrap_socket(plain, server_hostname="localhost")
 
 
+def install_secrets(folder, tokens_file):
+    """Put the files where docs/deployment.md says, by its own lines, which give them their owners and modes."""
+    shutil.copy(tokens_file, folder / "tokens.json")
+    certificate(folder)
+    lines = re.findall(r"^# (install .* )deploy/secrets(/\S*)$", PAGE.read_text(), re.MULTILINE)
+    assert len(lines) == 2
+    for command, place in lines:
+        sh("sh", "-c", f"{command}{folder}/secrets{place}", cwd=folder)
+    return folder / "secrets"
+
+
 @pytest.fixture(scope="module")
 def stack(engine, image, tokens_file, tmp_path_factory):
     """How compose is called, and how the service is asked through the proxy."""
@@ -57,10 +71,7 @@ def stack(engine, image, tokens_file, tmp_path_factory):
     make = f"/images/create?fromSrc=-&repo={PROXY.partition(':')[0]}&tag=latest&changes=ENV%20PATH%3D/usr/sbin"
     status, body = private_engine.ask(engine.socket, "POST", make, image_of_nginx())
     assert status == 200, body
-    secrets = tmp_path_factory.mktemp("secrets")
-    for file in certificate(secrets):
-        file.chmod(0o644)
-    (secrets / "tokens.json").write_text(tokens_file.read_text())
+    secrets = install_secrets(tmp_path_factory.mktemp("host"), tokens_file)
     environment = {
         "DOCKER_HOST": engine.docker_host,
         "DOCKER_GID": str(engine.socket.stat().st_gid),

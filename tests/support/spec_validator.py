@@ -38,7 +38,7 @@ OF_A_RESOURCE = {"ETag", "Location"}
 OF_HTTP = {
     "connection", "content-encoding", "content-length", "content-security-policy", "content-type", "date", "server",
     "cache-control", "referrer-policy", "transfer-encoding", "vary", "x-accel-buffering", "x-content-type-options",
-    "x-frame-options",
+    "x-frame-options", "strict-transport-security",
 }  # fmt: skip
 """Headers that mean the same with every service, so that a client's HTTP library or a proxy handles them."""
 FRAMEWORK = {404: "path-unknown", 405: "method-not-allowed"}
