@@ -1542,8 +1542,12 @@ class PlanStep(TypedDict):
     """Why the change would be refused; null when it would not be."""
     undoable: bool
     """Whether the change can be undone. A deleted container cannot be brought back."""
+    not_undoable_because: str | None
+    """Why the change cannot be undone, such as `db is deleted with its file system.`; null when it can."""
     undo: list[Call]
-    """Requests that undo the change, in order; empty when nothing can or need be undone."""
+    """Requests that undo the change, in order; empty when nothing can or need be undone. Afterwards, an address that
+    the engine chose may be another one, and a network that is made again has another id.
+    """
 
 
 class PlannedCall(TypedDict):

@@ -51,7 +51,7 @@ function planView({ steps, possible, undoable, difference, appearing_findings: w
     total > pairs.length - hidden && h("p", { class: "quiet" }, `… and ${total - pairs.length + hidden} more.`),
     outside.length > 0 && h("ul", {}, outside.map((one) => h("li", {}, `Port ${one.host_port ?? "that Docker chooses"} of the host, for other hosts: `, becomes(one.becomes)))),
     findings("Solves", better), findings("Causes", worse), findings("Not foreseen", limited.map((message) => ({ message }))),
-    h("p", { class: "quiet" }, undoable ? "Every change can be undone." : "Not every change can be undone."),
+    h("p", { class: "quiet" }, undoable ? "Every change can be undone." : `Not every change can be undone. ${steps.map((step) => step.not_undoable_because ?? "").filter(Boolean).join(" ")}`),
   ];
 }
 

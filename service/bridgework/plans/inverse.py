@@ -3,23 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from bridgework.model import actions
 from bridgework.model.actions import Change, Connect, CreateNetwork, DeleteContainer, DeleteNetwork, Disconnect
 from bridgework.model.create_specs import EndpointSpec, NetworkSpec
 from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
+from bridgework.plans.changes import planned_id
+from bridgework.policy.access import PROJECT_LABEL, is_reserved
 
 
-def inverse(before: Snapshot, after: Snapshot, change: Change) -> tuple[Change, ...] | None:
-    """Return the changes that undo ``change``, in order; ``None`` where nothing can.
+class CannotUndoError(Exception):
+    """Nothing undoes a change; the text says what is lost, in a sentence."""
 
-    A container that is deleted is gone with its file system, and this service pauses no container. A network that is
-    made again has another id, and a container that is connected again may get another address, as it would by hand.
+
+def inverse(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
+    """Return the changes that lead from ``after`` back to ``before``, in order, found object by object.
+
+    A network that is made again has another id, and a container that is connected or started again may get another
+    address, as it would by hand. Raises ``CannotUndoError`` where a container was deleted, a pause or legacy links
+    ended, or undoing would delete a container.
     """
-    # A restart leaves nothing that could be compared, except where it unpauses the container.
-    if isinstance(change, actions.RestartContainer) and before is not after:
-        return ()
-    return differing(before, after)
+    undone: list[Change] = []
+    for gone in before.containers:
+        if gone.id not in after.containers_by_id:
+            raise CannotUndoError(f"{gone.name} is deleted with its file system.")
+    for container_id, now in after.containers_by_id.items():
+        was = before.containers_by_id.get(container_id)
+        if was is not now:
+            undone += _of_new(now) if was is None else _of_container(before, after, was, now)
+    made = [network for network in after.networks if network.id not in before.networks_by_id]
+    missing = [network for network in before.networks if network.id not in after.networks_by_id]
+    # A network is made again before anything is connected to it, and is empty before it is deleted.
+    return (
+        *(CreateNetwork(_spec_of(network)) for network in missing),
+        *undone,
+        *(DeleteNetwork(network.name) for network in made),
+    )
+
+
+def lost(before: Snapshot, undone: Snapshot) -> str:
+    """Return what differs between the state before a change and the one after its undoing; empty if nothing does.
+
+    Only what others rely on counts: the ports of the host, and whose network it is.
+    """
+    for was in before.containers:
+        now = undone.containers_by_id.get(was.id, was)
+        ports = set(was.published_ports) - set(now.published_ports)
+        if was.running and ports:
+            port = min(ports, key=lambda one: (one.container_port, one.protocol))
+            return (
+                f"The engine chose port {port.host_port} of the host for port {port.container_port}/{port.protocol} of "
+                f"{was.name}, and chooses another one afterwards."
+            )
+    for network in before.networks:
+        alike = undone.networks_by_name.get(network.name, ())
+        owner = network.labels.get(PROJECT_LABEL)
+        if alike and owner not in {one.labels.get(PROJECT_LABEL) for one in alike}:
+            return f"{network.name} belongs to the project {owner}, and only a token of that project makes it again."
+    return ""
 
 
 def of_failed(before: Snapshot, now: Snapshot, change: Change, planned: tuple[Change, ...]) -> tuple[Change, ...]:
@@ -31,7 +73,10 @@ def of_failed(before: Snapshot, now: Snapshot, change: Change, planned: tuple[Ch
     meant = {_target(one) for one in planned}
     if isinstance(change, actions.RestartContainer):
         meant |= {_target(actions.StartContainer(one.id)) for one in before.containers}
-    return tuple(one for one in differing(before, now) or () if _target(one) in meant)
+    try:
+        return tuple(one for one in inverse(before, now) if _target(one) in meant)
+    except CannotUndoError:
+        return ()
 
 
 def _target(change: Change) -> tuple[type, str, str]:
@@ -39,60 +84,73 @@ def _target(change: Change) -> tuple[type, str, str]:
     return type(change), made or str(getattr(change, "network", "")), str(getattr(change, "container", ""))
 
 
-def differing(before: Snapshot, after: Snapshot) -> tuple[Change, ...] | None:
-    """Return the changes that lead from ``after`` back to ``before``, found object by object."""
-    if not before.containers_by_id.keys() <= after.containers_by_id.keys():
-        return None
-    undone: list[Change] = []
-    for container_id, now in after.containers_by_id.items():
-        was = before.containers_by_id.get(container_id)
-        if was is now:
-            continue
-        steps = _of_new(now) if was is None else _of_container(before, after, was, now)
-        if steps is None:
-            return None
-        undone += steps
-    made = [network for network in after.networks if network.id not in before.networks_by_id]
-    gone = [network for network in before.networks if network.id not in after.networks_by_id]
-    # A network is made again before anything is connected to it, and is empty before it is deleted.
-    return (
-        *(CreateNetwork(_spec_of(network)) for network in gone),
-        *undone,
-        *(DeleteNetwork(network.name) for network in made),
-    )
-
-
 def _of_new(container: Container) -> list[Change]:
     stop: list[Change] = [actions.StopContainer(container.name, grace_s=0)] if container.running else []
-    return [*stop, DeleteContainer(container.name)]
+    # The engine deletes a container of ``docker run --rm`` itself when it stops.
+    return stop if stop and container.auto_remove else [*stop, DeleteContainer(container.name)]
 
 
-def _of_container(before: Snapshot, after: Snapshot, was: Container, now: Container) -> list[Change] | None:
-    if was.running != now.running:
-        # It may have been paused, and this service pauses nothing.
-        if was.paused:
-            return None
-        return [actions.StartContainer(was.id) if was.running else actions.StopContainer(was.id)]
-    if was.paused != now.paused:
-        return None
+def _of_container(before: Snapshot, after: Snapshot, was: Container, now: Container) -> list[Change]:
+    if was.paused and not now.paused:
+        raise CannotUndoError(f"{was.name} is paused, and this service pauses no container.")
+    if was.running or was.state == "restarting":
+        started = was.started_at != now.started_at
+        if now.running and not started:
+            return _of_endpoints(before, after, was, now)
+        start: list[Change] = [] if now.running else [actions.StartContainer(reference(was))]
+        return [*start, *_rejoined(before, after, was)]
+    if now.running:
+        if was.auto_remove:
+            raise CannotUndoError(f"The engine deletes {was.name} when it stops, because it was created with --rm.")
+        return [actions.StopContainer(reference(was))]
+    return _of_endpoints(before, after, was, now)
+
+
+def _rejoined(before: Snapshot, after: Snapshot, owner: Container) -> Iterator[Change]:
+    """Restart the containers in mode ``container:``: they keep the owner's old namespace, which has ``lo`` alone."""
+    for was in before.sharers_by_owner.get(owner.id, ()):
+        now = after.containers_by_id.get(was.id)
+        if now is None or not now.running:
+            continue
+        if now.paused:
+            raise CannotUndoError(
+                f"{now.name} shares the network of {owner.name} and is paused: no start joins it again."
+            )
+        yield actions.RestartContainer(reference(was))
+        yield from _rejoined(before, after, was)
+
+
+def _of_endpoints(before: Snapshot, after: Snapshot, was: Container, now: Container) -> list[Change]:
     here = {endpoint.network_id for endpoint in now.endpoints}
     there = {endpoint.network_id for endpoint in was.endpoints}
     left = [endpoint for endpoint in was.endpoints if endpoint.network_id not in here]
-    # The API of a connect has no links.
     if any(endpoint.links for endpoint in left):
-        return None
+        raise CannotUndoError(f"{was.name} has links there, and the API of a connect has none.")
     joined = [endpoint for endpoint in now.endpoints if endpoint.network_id not in there]
     return [
-        *(Disconnect(_name(after, endpoint), was.id) for endpoint in joined),
+        *(Disconnect(_name(after, endpoint), reference(was)) for endpoint in joined),
         *_reconnects(before, was, left),
     ]
+
+
+def reference(container: Container) -> str:
+    """Return what a path names the container by: its id, or its name if the plan made the id up."""
+    return container.name if container.id == planned_id("container", container.name) else container.id
 
 
 def _reconnects(before: Snapshot, container: Container, left: list[Endpoint]) -> Iterator[Change]:
     for endpoint in left:
         # Settings for a network that was gone before cannot come back, and were of no use.
         if endpoint.network_id in before.networks_by_id:
-            yield Connect(_name(before, endpoint), container.id, _settings_of(endpoint))
+            yield Connect(_name(before, endpoint), reference(container), _settings_of(endpoint))
+
+
+def as_request(change: Change) -> Change:
+    """Return the change as a request can make it: without the labels that only the service may set."""
+    if not isinstance(change, CreateNetwork):
+        return change
+    labels = {key: value for key, value in change.spec.labels.items() if not is_reserved(key)}
+    return replace(change, spec=replace(change.spec, labels=labels))
 
 
 def _name(snapshot: Snapshot, endpoint: Endpoint) -> str:

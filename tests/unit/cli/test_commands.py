@@ -46,6 +46,7 @@ def planned(*outcomes, call=REMEDY["calls"][0], **more):
     refused = {"code": "network-name-taken", "detail": "A network named own exists."}
     steps = [
         {"call": call, "outcome": word, "problem": refused if word == "conflict" else None, "undoable": True,
+         "not_undoable_because": None,
          "undo": [{"method": "DELETE", "path": f"/v1/networks/own-{number}", "body": None}]}
         for number, word in enumerate(outcomes)
     ]  # fmt: skip

@@ -7,9 +7,10 @@ import pytest
 from bridgework.model import actions
 from bridgework.model.actions import Connect, CreateNetwork, DeleteContainer, DeleteNetwork, Disconnect
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
-from bridgework.model.snapshot import Pool
+from bridgework.model.snapshot import Pool, PublishedPort
 from bridgework.plans import changes
-from bridgework.plans.inverse import inverse, of_failed
+from bridgework.plans.inverse import CannotUndoError, as_request, inverse, lost, of_failed
+from bridgework.policy.access import PROJECT_LABEL
 from tests.support.worlds import container, identity, network, world
 
 LAN = network("lan")
@@ -17,12 +18,17 @@ BACK = network("back", "10.2.0.0/24")
 WEB = container("web", (LAN, "10.1.0.2"))
 IDLE = container("idle", LAN, state="exited")
 BEFORE = world(LAN, BACK, WEB, IDLE)
-ANY = Disconnect("lan", "web")
-"""A change whose kind decides nothing: what it changed does."""
 
 
-def undo(after, before=BEFORE, change=ANY):
-    return inverse(before, after, change)
+def undo(after, before=BEFORE):
+    return inverse(before, after)
+
+
+def lost_by(after, before=BEFORE):
+    """Why nothing undoes the change."""
+    with pytest.raises(CannotUndoError) as raised:
+        inverse(before, after)
+    return str(raised.value)
 
 
 def with_web(**fields):
@@ -55,7 +61,7 @@ def test_networks_whose_names_repeat_are_named_by_id():
 def test_an_endpoint_with_links_cannot_come_back():
     (endpoint,) = WEB.endpoints
     before = with_web(endpoints=(replace(endpoint, links=("db:db",)),))
-    assert undo(with_web(endpoints=()), before) is None
+    assert "links" in lost_by(with_web(endpoints=()), before)
 
 
 def test_the_settings_for_a_network_that_was_gone_before_do_not_come_back():
@@ -78,14 +84,68 @@ def test_a_container_runs_again_or_stops_again(what, expected):
 
 def test_a_paused_container_cannot_be_paused_again():
     paused = with_web(state="paused")
-    assert undo(changes.stopped(paused, WEB.id), paused) is None
-    assert undo(changes.started(paused, WEB.id, 0), paused) is None
+    for after in (
+        changes.stopped(paused, WEB.id),
+        changes.started(paused, WEB.id, 0),
+        changes.started(changes.stopped(paused, WEB.id), WEB.id, 0),
+    ):
+        assert "web is paused" in lost_by(after, paused)
 
 
 def test_a_restart_is_done_and_a_deletion_cannot_be_undone():
-    restarted = with_web(started_at="2026-01-02T00:00:00Z")
-    assert undo(restarted, change=actions.RestartContainer("web")) == ()
-    assert undo(changes.without_container(BEFORE, IDLE.id), change=DeleteContainer("idle")) is None
+    assert undo(with_web(started_at="2026-01-02T00:00:00Z")) == ()
+    assert "idle is deleted" in lost_by(changes.without_container(BEFORE, IDLE.id))
+
+
+def test_a_container_that_restarts_for_ever_does_so_again():
+    loops = with_web(state="restarting")
+    assert undo(changes.stopped(loops, WEB.id), loops) == (actions.StartContainer(WEB.id),)
+    assert undo(changes.started(loops, WEB.id, 0), loops) == ()
+
+
+def test_a_container_of_run_rm_is_gone_when_it_stops():
+    waits = replace(IDLE, auto_remove=True)
+    before = world(LAN, BACK, WEB, waits)
+    assert "--rm" in lost_by(changes.started(before, IDLE.id, 0), before)
+    new = replace(WEB, auto_remove=True)
+    assert undo(world(LAN, BACK, new, IDLE), world(LAN, BACK, IDLE)) == (actions.StopContainer("web", grace_s=0),)
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["restart", "stop"])
+def test_the_sharers_of_a_network_join_it_again(again):
+    first = container("first", shares_with=WEB.id)
+    second = container("second", shares_with=first.id)
+    idle = container("asleep", shares_with=WEB.id, state="exited")
+    before = world(LAN, BACK, WEB, first, second, idle)
+    after = changes.stopped(before, WEB.id)
+    start = () if again else (actions.StartContainer(WEB.id),)
+    expected = (*start, actions.RestartContainer(first.id), actions.RestartContainer(second.id))
+    assert undo(changes.started(after, WEB.id, 0) if again else after, before) == expected
+    paused = world(LAN, BACK, WEB, replace(first, state="paused"))
+    assert "first shares the network of web" in lost_by(changes.stopped(paused, WEB.id), paused)
+
+
+def test_what_the_plan_made_up_has_no_id_to_be_named_by():
+    made = changes.planned_id("container", "new")
+    before = changes.with_container(BEFORE, ContainerSpec(name="new", image="busybox", network_mode="lan"))
+    after = changes.with_endpoint(before, BACK.id, made, EndpointSpec())
+    assert undo(after, before) == (Disconnect("back", "new"),)
+    (again,) = undo(before, after)
+    assert (again.network, again.container) == ("back", "new")
+    assert undo(changes.started(before, made, 0), before) == (actions.StopContainer("new"),)
+
+
+def test_a_port_that_the_engine_chose_and_the_project_of_a_network_are_lost():
+    before = with_web(published_ports=(PublishedPort(80, "tcp", "0.0.0.0", 32768),))
+    assert lost(before, before) == ""
+    assert "port 32768 of the host for port 80/tcp of web" in lost(
+        before, with_web(published_ports=(PublishedPort(80, "tcp", "0.0.0.0", None),))
+    )
+    theirs = replace(BACK, labels={PROJECT_LABEL: "alpha"})
+    assert "back belongs to the project alpha" in lost(world(LAN, theirs), world(LAN, BACK))
+    assert lost(world(LAN, BACK), world(LAN)) == ""
+    again = CreateNetwork(NetworkSpec("back", labels={PROJECT_LABEL: "alpha", "team": "edge"}))
+    assert as_request(again).spec.labels == {"team": "edge"}
 
 
 @pytest.mark.parametrize("runs", [True, False])

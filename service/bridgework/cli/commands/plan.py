@@ -121,6 +121,8 @@ def show(plan: Plan, form: str) -> None:
         output.line(f"  {output.style(sign, fg=colour, bold=True)} {output.one_line(step['call'])}")
         if step["problem"]:
             output.line(f"      {step['problem']['detail']}  [{step['problem']['code']}]")
+        if step["not_undoable_because"]:
+            output.line(f"      Nothing can undo this: {step['not_undoable_because']}")
     show_effect(plan)
     words = ("changes", "unchanged", "conflict")
     counts = {word: sum(step["outcome"] == word for step in plan["steps"]) for word in words}

@@ -70,7 +70,8 @@ def require_applicable(plan: Plan) -> None:
         calls = ", ".join(f"{step.wanted.call.method} {step.wanted.call.path}" for step in plan.without_undo[:3])
         raise Conflict(
             code="plan-not-undoable",
-            detail=f"The plan is to be undone when it fails, and nothing can undo {calls}.",
+            detail=f"The plan is to be undone when it fails, and nothing can undo {calls}: "
+            + " ".join(step.not_undoable for step in plan.without_undo[:3]),
             remedy=Remedy('Leave that change out, or send "undo": "never".'),
             facts={"steps": [plan.steps.index(step) for step in plan.without_undo]},
         )

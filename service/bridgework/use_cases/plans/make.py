@@ -24,7 +24,7 @@ from bridgework.plans.difference import (
 )
 from bridgework.plans.effort import Effort
 from bridgework.plans.groups import Groups, grouped
-from bridgework.plans.inverse import inverse
+from bridgework.plans.inverse import CannotUndoError, as_request, inverse, lost
 from bridgework.policy.access import Role, require_role
 from bridgework.telemetry import deadline
 from bridgework.use_cases import container_creation, containers, endpoints, networks, prune
@@ -61,13 +61,15 @@ class WantedPlan:
 class Step:
     """A change as it would be made. ``problem`` is why it cannot be made.
 
-    ``changes`` says whether the step changes anything. ``undo`` undoes the step; ``None`` where nothing can.
+    ``changes`` says whether the step changes anything. ``undo`` undoes the step; ``None`` where nothing can, and then
+    ``not_undoable`` says why, in a sentence.
     """
 
     wanted: WantedChange
     changes: bool
     problem: BridgeworkError | None = None
     undo: tuple[Change, ...] | None = ()
+    not_undoable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +192,29 @@ def _rehearse(actor: Actor, engine: PlannedEngine, wanted: WantedPlan) -> tuple[
             engine.now = before
             problem = None if is_gone_anyway(error, wanted, index) else error
         changed = engine.now is not before
-        undo = inverse(before, engine.now, one.change) if changed else ()
-        steps.append(Step(one, changed, problem, undo))
+        undo, why = _undo_of(actor, engine, before) if changed else ((), "")
+        steps.append(Step(one, changed, problem, undo, why))
     return tuple(steps)
+
+
+def _undo_of(actor: Actor, engine: PlannedEngine, before: Snapshot) -> tuple[tuple[Change, ...] | None, str]:
+    """Return what undoes the change that was just rehearsed, or ``None`` and the reason.
+
+    The undoing is rehearsed too, as the requests that the plan answers, so what would be refused is not promised.
+    """
+    after = engine.now
+    try:
+        undo = inverse(before, after)
+        for change in undo:
+            run_change(actor, as_request(change))
+        why = lost(before, engine.now)
+    except CannotUndoError as error:
+        return None, str(error)
+    except BridgeworkError as error:
+        return None, error.detail
+    finally:
+        engine.now = after
+    return (None, why) if why else (undo, "")
 
 
 def is_gone_anyway(error: BridgeworkError, wanted: WantedPlan, index: int) -> bool:

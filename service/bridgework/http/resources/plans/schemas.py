@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from marshmallow import Schema, pre_dump
@@ -16,14 +16,14 @@ from bridgework.http.resources.checks.schemas import REASONS, VERDICTS
 from bridgework.http.schemas.actions import call_of
 from bridgework.http.schemas.answers import ReferenceSchema, Variants, flag, list_of, number, part, text, texts, word
 from bridgework.http.schemas.findings import CallSchema, ComponentSchema, FindingSchema
-from bridgework.model.actions import Change, CreateNetwork
+from bridgework.model.actions import Change
 from bridgework.model.checks import Component
 from bridgework.model.errors import BridgeworkError
 from bridgework.model.snapshot import Snapshot
 from bridgework.plans.difference import ChangedPair, Difference
 from bridgework.plans.groups import Groups
+from bridgework.plans.inverse import as_request
 from bridgework.plans.reachability import Pair
-from bridgework.policy.access import is_reserved
 from bridgework.use_cases.plans.apply import Applied
 from bridgework.use_cases.plans.make import Plan, Step
 
@@ -54,7 +54,15 @@ class PlanStepSchema(Schema):
     )
     problem = part(ProblemSchema, "Why the change would be refused; null when it would not be.", null=True)
     undoable = flag("Whether the change can be undone. A deleted container cannot be brought back.")
-    undo = list_of(CallSchema, "Requests that undo the change, in order; empty when nothing can or need be undone.")
+    not_undoable_because = text(
+        "Why the change cannot be undone, such as `db is deleted with its file system.`; null when it can.",
+        null=True,
+    )
+    undo = list_of(
+        CallSchema,
+        "Requests that undo the change, in order; empty when nothing can or need be undone. Afterwards, an address "
+        "that the engine chose may be another one, and a network that is made again has another id.",
+    )
 
 
 class PlanPairSchema(Schema):
@@ -232,16 +240,14 @@ def step_of(step: Step) -> Mapping[str, Any]:
         "outcome": "conflict" if step.problem is not None else "changes" if step.changes else "unchanged",
         "problem": document_of(step.problem) if step.problem is not None else None,
         "undoable": step.undo is not None,
+        "not_undoable_because": step.not_undoable or None,
         "undo": [call_of_change(change) for change in step.undo or ()],
     }
 
 
 def call_of_change(change: Change) -> Any:
-    """Return the request of a change. Labels that only the service may set are left out, as a request has none."""
-    if isinstance(change, CreateNetwork):
-        labels = {key: value for key, value in change.spec.labels.items() if not is_reserved(key)}
-        change = replace(change, spec=replace(change.spec, labels=labels))
-    rendered: Any = change
+    """Return the request of a change."""
+    rendered: Any = as_request(change)
     return call_of(rendered)
 
 
