@@ -23,7 +23,7 @@ FINDING = {
 MEASURED = {"verdict": "unreachable", "attempts": 3, "successes": 0, "reason": "timed-out", "resolved_addresses": []}
 ANSWER = {
     "verdict": "unreachable", "predicted": {"verdict": "unreachable", "path": []},
-    "measured": MEASURED, "findings": [FINDING], "answered_by": None, "trace": None,
+    "measured": MEASURED, "findings": [FINDING], "answered_by": None, "trace": None, "addresses": [],
 }  # fmt: skip
 FIXED = {**ANSWER, "verdict": "reachable", "measured": {**MEASURED, "verdict": "reachable"}, "findings": []}
 QUESTIONS = [
@@ -232,3 +232,27 @@ def test_a_remedy_that_compose_would_undo_says_so_and_its_question_is_asked_agai
     assert page.locator(".after").inner_text() == ("Asked again after PUT /v1/networks/shop-net/endpoints/web.")
     assert page.evaluate("document.activeElement.className") == "verdict reachable"
     pair.accessible()
+
+
+def test_each_address_is_shown_with_its_prediction_and_its_measurement(pair):
+    rows = [
+        ("10.1.0.2", "front", "unreachable", "unreachable", "timed-out"),
+        ("fd00:1::2", "front", "reachable", "reachable", None),
+        ("fd00:2::2", None, "unreachable", None, None),
+        ("192.0.2.1", None, "reachable", None, "not-allowed"),
+    ]
+    names = ("address", "network", "predicted", "measured", "reason")
+    addresses = [dict(zip(names, row, strict=True)) for row in rows]
+    for one in addresses:
+        one["network"] = one["network"] and {"id": "1" * 64, "name": one["network"]}
+    pair.page.route(CHECKS, lambda route: route.fulfill(json={**FIXED, "addresses": addresses}))
+    page = opened(pair, QUESTIONS[0][0])
+    pair.button("Check").click()
+    rows = page.locator("table.addresses tbody tr")
+    rows.first.wait_for()
+    assert [[cell.inner_text().strip() for cell in row.locator("th, td").all()] for row in rows.all()] == [
+        ["10.1.0.2", "front", "unreachable", "unreachable"],
+        ["fd00:1::2", "front", "reachable", "reachable"],
+        ["fd00:2::2", "", "unreachable", "as predicted for the measured one"],
+        ["192.0.2.1", "", "reachable", "the service\u2019s policy does not allow it"],
+    ]

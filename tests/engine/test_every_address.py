@@ -10,10 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.engine.test_cli import bridgework
 from tests.engines.conftest import engine_with
 from tests.support.api import check, codes, run, sweep_up
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
+from tests.support.service import Service
 from tools.engine import wait_until
 
 PAGES = ["sh", "-c", "httpd -p 80; exec sleep 3600"]
@@ -295,3 +297,17 @@ def test_a_plan_foresees_what_one_family_changes_and_measures_it(lab):
     finally:
         lab.api.delete("/v1/networks/seven/endpoints/k9b")
         lab.api.put("/v1/networks/nine/endpoints/k9b", {})
+
+
+def test_the_command_line_fails_on_an_isolation_that_is_open(lab, tokens_file, tmp_path):
+    settled(lab)
+    (address,) = [a for a, version in addresses_of(lab, "k6").items() if version == 6]
+    expected = tmp_path / "expected.yaml"
+    expected.write_text("- source: k9\n  destination: container:k6\n  expect: unreachable\n")
+    with Service(lab.engine.docker_host, tmp_path, tokens_file) as live:
+        done = bridgework(live, "assert", str(expected))
+        assert done.returncode == int(lab.open), done.stdout
+        assert (address in done.stdout) is lab.open
+        shown = bridgework(live, "check", "k9", "container:k6").stdout
+        closed = "measured reachable" if lab.open else "not measured"
+        assert f"address {address} on six: predicted {'reachable' if lab.open else 'unreachable'}, {closed}" in shown

@@ -140,7 +140,9 @@ class Case:
         if measurement.reason in NOT_SENT and measurement.reason is not Reason.NO_ADDRESS:
             return ()
         first = self.position_of(measurement)
-        surprised = self.is_surprised_by(measurement)
+        # A reachable address that the prediction left open says nothing against the other ones.
+        confirmed = {self.predictions[first].verdict, Verdict.REACHABLE} == {Verdict.INCONCLUSIVE, measurement.verdict}
+        surprised = self.is_surprised_by(measurement) and not confirmed
         pairs = enumerate(zip(self.situations, self.predictions, strict=True))
         return tuple(
             situation.candidate

@@ -6,6 +6,7 @@
  * @import { Child } from "./dom.js"
  * @typedef {"start" | "through" | "unsure" | "break" | "beyond" | "end"} Role of a stop on the path
  */
+import { addressTable } from "./addresses.js";
 import { copyRow } from "./copying.js";
 import { h, icon, milliseconds } from "./dom.js";
 import { findingBody, findingCard } from "./findings.js";
@@ -35,7 +36,7 @@ const REASONS = {
 const NAMES_FAILED = new Set(["name-unknown", "resolver-failed"]);
 const VERBS = { reachable: "reaches", unreachable: "cannot reach", inconclusive: "may or may not reach" };
 
-/** @param {Api["Measurement"]} measured */
+/** @param {{ reason: string | null }} failed  A measurement, or an address of an answer. */
 export const reasonOf = ({ reason }) => reasonText(reason ?? "");
 
 /**
@@ -92,6 +93,7 @@ export function outcomeView(asked, result, { body, again, onFixed, after }) {
     there && h("p", { class: "answered" }, "Answered by the node ", h("b", {}, there.hostname), ", where the source is, through its instance at ", h("code", {}, there.instance), "."),
     rail(asked, result),
     sides(result),
+    result.addresses.length > 1 && addressTable(result, reasonOf),
     result.trace && traceView(result.trace, said, body),
     body.trace && !result.trace && h("p", { class: "quiet" }, "There is no trace: no packet was sent."),
     rest.length > 0 && h("h3", { class: "why" }, cause ? "Found too" : "Good to know"),

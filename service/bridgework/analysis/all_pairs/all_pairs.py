@@ -87,13 +87,16 @@ class MatrixPrediction:
         """Return the verdict of one pair."""
         return VERDICTS[self._code(source, destination, self._classes.meeting(source, destination))]
 
+    @property
+    def differ(self) -> bool:
+        """Whether a pair that was predicted so far has addresses with different predictions."""
+        return bool(self._others)
+
     def others(self, source: int, destination: int) -> tuple[int, ...]:
         """Return the positions of the addresses of a pair whose prediction differs from that of the first address.
 
         The addresses are those of the pair's case, in its order.
         """
-        if not self._others:
-            return ()
         return self._others.get(self._key(source, destination, self._classes.meeting(source, destination)), ())
 
     def why_undecided(self, source: int, destination: int) -> str:

@@ -23,6 +23,8 @@ def other_addresses(
     """Yield column, number and text of each other address to measure from a source; the first address has number 0."""
     # The row is predicted by now, so that the kinds of pairs are known.
     prediction.row(source)
+    if not prediction.differ:
+        return
     for column, destination in enumerate(attachments):
         others = prediction.others(source, column) if column != source else ()
         if not others:
