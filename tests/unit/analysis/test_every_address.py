@@ -202,3 +202,17 @@ def test_the_outcomes_of_a_column_are_joined():
     alone = one_a_column([SweepOutcome(4, CLOSED)], 3)
     assert [(one.index, one.verdict) for one in alone] == [(1, CLOSED)]
     assert one_a_column((), 3) == ()
+
+
+def test_an_answer_that_leaves_by_a_macvlan_passes_the_host_by():
+    inner = network("inner", "10.8.0.0/24", subnet6="fd00:8::/64", internal=True)
+    lan = network("lan", "10.7.0.0/24", subnet6="fd00:7::/64", driver="macvlan")
+    far = container(
+        "far",
+        (inner, "10.8.0.2", {"ipv6_address": "fd00:8::2"}),
+        (lan, "10.7.0.2", {"ipv6_address": "fd00:7::2", "ipv6_gateway": "fd00:7::1"}),
+    )
+    found = case(K9, far, snapshot=world(NINE, inner, lan, K9, far)).predict()
+    assert found.verdict is CLOSED
+    (lost,) = [one for one in found.findings if one.code == "reply-path-lost"]
+    assert "by lan, which leads past the host" in lost.message

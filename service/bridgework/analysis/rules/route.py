@@ -228,15 +228,20 @@ def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> 
     # Measured on Docker 26.1 for IPv6: a container on an internal network has no default route, so its answer is lost.
     if candidate.attachment is None:
         yield _apart(situation, candidate, network)
+        return
     # The source's subnet is not on the destination's networks, so its answer needs the default route.
-    elif default_exit(situation.state, candidate.attachment, candidate.version) is None:
-        message = (
-            f"{candidate.attachment.name} has no IPv{candidate.version} route back to {situation.source.name}: "
-            "the reply is lost."
-        )
-        together = members(situation.source, candidate.attachment)
-        remedy = remedies.share_network(situation.snapshot, together, ipv6=candidate.version == IPV6)
-        yield finding("reply-path-lost", component_of(candidate.attachment), message, remedy=remedy)
+    leaves = default_exit(situation.state, candidate.attachment, candidate.version)
+    if leaves is None:
+        why = f"has no IPv{candidate.version} route back to {situation.source.name}"
+    # A macvlan or ipvlan leads to the LAN, past the host.
+    elif is_vlan(leaves):
+        why = f"answers {situation.source.name} by {leaves.name}, which leads past the host"
+    else:
+        return
+    together = members(situation.source, candidate.attachment)
+    remedy = remedies.share_network(situation.snapshot, together, ipv6=candidate.version == IPV6)
+    message = f"{candidate.attachment.name} {why}: the reply is lost."
+    yield finding("reply-path-lost", component_of(candidate.attachment), message, remedy=remedy)
 
 
 def host_is_not_there(situation: Situation) -> Findings:
