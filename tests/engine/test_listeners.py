@@ -11,7 +11,7 @@ from tests.support.api import check, codes, run
 from tests.support.raw_engine import Raw
 
 PORT = 8085
-QUICK = {"protocol": "tcp", "port": PORT, "timeout_ms": 500}
+QUICK = {"protocol": "tcp", "port": PORT, "timeout_ms": 2000}
 DUAL = {"name": "dual", "ipv6_enabled": True, "ipam": {"pools": [{"subnet": "fd00:e6::/64"}]}}
 
 

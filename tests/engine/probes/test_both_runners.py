@@ -48,7 +48,7 @@ def _servers(world):
 def ask(world, runner):
     def ask(protocol, address=None, resolv_conf=RESOLV_CONF, hosts="", source=None, **fields):
         place = world.place(source or world.a, resolv_conf, hosts)
-        request = ProbeRequest(Protocol(protocol), address=address, timeout_ms=fields.pop("timeout_ms", 400), **fields)
+        request = ProbeRequest(Protocol(protocol), address=address, timeout_ms=fields.pop("timeout_ms", 2000), **fields)
         return runner.check(place, request)
 
     return ask
@@ -217,7 +217,7 @@ def test_a_truncated_answer_is_fetched_over_tcp(ask):
 def test_an_answer_to_another_question_is_passed_over(ask, world, runner):
     assert ask("icmp", name="spoof.", ip_version=4).address == "10.77.0.3"
     source = SweepSource(0, world.place(world.a, RESOLV_CONF), (SweepTarget(0, name="spoof."),))
-    (row,) = runner.sweep(SweepPlan(Protocol.ICMP, (source,), timeout_ms=400))
+    (row,) = runner.sweep(SweepPlan(Protocol.ICMP, (source,), timeout_ms=2000))
     assert row.outcomes[0].address == "10.77.0.3"
 
 
@@ -294,7 +294,7 @@ def matrix(world, protocol, **fields):
         )
         for at, member in enumerate(members)
     )
-    return SweepPlan(Protocol(protocol), sources, port=5000, timeout_ms=300, **fields)
+    return SweepPlan(Protocol(protocol), sources, port=5000, timeout_ms=2000, **fields)
 
 
 def test_a_matrix_by_name_resolves_in_each_source(world, runner):
@@ -302,7 +302,7 @@ def test_a_matrix_by_name_resolves_in_each_source(world, runner):
     targets = tuple(SweepTarget(number, name=name) for number, name in enumerate(names))
     allowed = ("10.77.0.0/24", "10.77.1.0/24", "fd77::/32")
     source = SweepSource(7, world.place(world.a, RESOLV_CONF), (*targets, SweepTarget(99)))
-    (row,) = runner.sweep(SweepPlan(Protocol.ICMP, (source,), timeout_ms=300, allowed_subnets=allowed))
+    (row,) = runner.sweep(SweepPlan(Protocol.ICMP, (source,), timeout_ms=2000, allowed_subnets=allowed))
     assert [(outcome.index, outcome.verdict.value, outcome.reason) for outcome in row.outcomes] == [
         (0, "reachable", None),
         (1, "reachable", None),

@@ -119,9 +119,7 @@ def test_a_link_of_proc_is_followed_by_its_text():
 
 def test_a_pipe_in_the_place_of_a_file_holds_nobody(tmp_path):
     os.mkfifo(tmp_path / "resolv.conf")
-    started = time.monotonic()
-    assert read(tmp_path, "resolv.conf") is None
-    assert time.monotonic() - started < 0.5
+    assert read(tmp_path, "resolv.conf") is None  # who waits for a writer waits for ever
 
 
 def test_the_files_of_a_place(tmp_path):

@@ -110,7 +110,7 @@ def test_helpers_of_a_closed_matrix_end(world, tmp_path):
     next(rows)
     started = time.monotonic()
     rows.close()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20, "the time-out of a pair is a minute"
     assert launcher.started
     assert all(process.returncode is not None for process in launcher.started)
 
