@@ -22,7 +22,7 @@ from tools.service import free_port, running
 
 TOKEN = hashlib.sha256(os.urandom(32)).hexdigest()
 """The admin's, of every service that this process starts."""
-UP_SECONDS = 30.0
+UP_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
