@@ -40,7 +40,14 @@ def test_all_pairs_by_address(api):
         ["reachable", "self", "unreachable"],
         ["unreachable", "unreachable", "self"],
     ]
-    assert answer["summary"] == {"pairs": 6, "reachable": 2, "unreachable": 4, "inconclusive": 0, "surprises": 0}
+    assert answer["summary"] == {
+        "pairs": 6,
+        "reachable": 2,
+        "unreachable": 4,
+        "inconclusive": 0,
+        "surprises": 0,
+        "reasons": {},
+    }
     assert answer["rtt_ms"][0][1] > 0
     assert answer["rtt_ms"][0][2] == 0
 

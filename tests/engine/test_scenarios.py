@@ -212,15 +212,17 @@ def wait_for(condition, seconds=10):
 
 @proves("container-start-failed")
 def test_a_container_that_failed_to_start_is_told_with_the_engines_text(api, raw):
-    run(api, "first", published_ports=[{"container_port": 8080, "host_port": 18480}])
-    raw.make("second", mode="bridge", start=False, ExposedPorts={"8080/tcp": {}},
-             host={"PortBindings": {"8080/tcp": [{"HostPort": "18480"}]}})  # fmt: skip
-    status, _ = raw.send("POST", "/containers/second/start")
+    holder = ["nsenter", f"--net={raw.namespace}", "busybox", "nc", "-ll", "-p", "18480", "-e", "true"]
+    with subprocess.Popen(holder) as program:
+        wait_for(lambda: ":18480 " in raw.in_namespace("ss", "-Hltn"))
+        raw.make("second", mode="bridge", start=False, ExposedPorts={"8080/tcp": {}},
+                 host={"PortBindings": {"8080/tcp": [{"HostPort": "18480"}]}})  # fmt: skip
+        status, _ = raw.send("POST", "/containers/second/start")
+        program.kill()
     assert status >= 400
     found = told(of_engine(api), "container-start-failed", "warning", "second", "18480")
     assert "18480" in found["evidence"]["error"]
     assert "container-start-failed" in codes(api.get("/v1/containers/second")["findings"])
-    api.delete("/v1/containers/first?force=true")
     api.send_remedy(found["remedy"])
     assert "container-start-failed" not in codes(of_engine(api))
 

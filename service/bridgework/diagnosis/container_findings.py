@@ -34,7 +34,7 @@ def findings_for(
     return ordered(
         snapshot,
         (
-            *failed_start(container),
+            *failed_start(snapshot, container),
             *restart_loop(container),
             *ignored_ports(snapshot, container),
             *_loopback_ports(container),
@@ -55,9 +55,11 @@ def _listed(ports: tuple[PublishedPort, ...]) -> str:
     return ", ".join(f"{p.host_port or 'any'}->{p.container_port}/{p.protocol}" for p in ports)
 
 
-def failed_start(container: Container) -> Iterator[Finding]:
-    """Find a container whose last start failed. The engine keeps the text of the failure."""
+def failed_start(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
+    """Find a container whose last start failed, where no other finding names the cause."""
     if container.running or not container.error or container.state == "restarting":
+        return
+    if any(taken_ports(snapshot, container)) or any(fixed_addresses(snapshot, container)):
         return
     message = f"The last start of {container.name} failed: {container.error.rstrip('.')}."
     remedy = Remedy(

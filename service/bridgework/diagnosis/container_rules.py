@@ -68,7 +68,7 @@ def containers_are_paused(view: View) -> Iterator[Finding]:
 def containers_do_not_stay_up(view: View) -> Iterator[Finding]:
     """Find containers whose last start failed, and those that their restart policy starts again and again."""
     for container in view.snapshot.containers:
-        yield from failed_start(container)
+        yield from failed_start(view.snapshot, container)
         yield from restart_loop(container)
 
 
