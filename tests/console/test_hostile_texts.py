@@ -15,7 +15,7 @@ READ_BY_PEOPLE = """() => [document.body.innerText, ...[...document.querySelecto
 
 def test_they_are_escaped_on_the_page_and_in_the_picture(console):
     network, one = stubs.network(1, HOSTILE), stubs.container(2, f"web{HOSTILE}", image=HOSTILE)
-    engine = {"nodes": [network, one], "edges": [stubs.endpoint(one, network, 1)]}
+    engine = {"nodes": [network, one], "edges": [stubs.endpoint(one, network, 1)], "limited": []}
     finding = {
         "code": "no-listener", "severity": "blocking", "message": HOSTILE, "evidence": {"label": HOSTILE},
         "component": {"kind": "container", "id": one["id"], "name": one["name"]}, "compose": None,

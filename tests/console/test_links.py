@@ -18,7 +18,9 @@ FINDING = {
         "summary": "Give them one.", "commands": [],
         "calls": [{"method": "PUT", "path": "/v1/networks/shop-net/endpoints/web", "body": {}}],
     },
-    "compose": {"project": "shop", "service": "web", "network": None, "undone": True, "lines": LINES},
+    "compose": {"project": "shop", "service": "web", "network": None, "undone": True, "files": [
+        {"project": "shop", "path": "/srv/shop/compose.yaml", "lines": LINES},
+    ]},
 }  # fmt: skip
 MEASURED = {"verdict": "unreachable", "attempts": 3, "successes": 0, "reason": "timed-out", "resolved_addresses": []}
 ANSWER = {
@@ -218,6 +220,7 @@ def test_a_remedy_that_compose_would_undo_says_so_and_its_question_is_asked_agai
     pair.button("Check").click()
     note = page.locator(".answer .compose")
     assert "Compose would undo this. The next docker compose up of the project shop" in note.inner_text()
+    assert "These lines in /srv/shop/compose.yaml of shop make the remedy last:" in note.inner_text()
     assert note.locator("pre").inner_text() == LINES.rstrip()
     pair.accessible()
     page.route("**/v1/networks/shop-net/endpoints/web", lambda route: route.fulfill(status=201, json={}))

@@ -298,6 +298,17 @@ class Component(TypedDict):
     """The name of the component, such as `tomcat81`."""
 
 
+class ComposeFile(TypedDict):
+    """What belongs into the compose file of one project, so that the remedy lasts."""
+
+    project: str
+    """The name of the Compose project whose file this is, such as `shop`."""
+    path: str | None
+    """The path of the file on the machine where Compose ran, such as `/srv/shop/compose.yaml`; null if not known."""
+    lines: str
+    """YAML to merge into the file. A comment in it says what to remove from the file."""
+
+
 class ComposePart(TypedDict):
     """What Docker Compose made of the finding's component, and what that means for the remedy."""
 
@@ -309,8 +320,8 @@ class ComposePart(TypedDict):
     """The key of the network in the compose file; null when the component is not a network."""
     undone: bool
     """Whether `docker compose up` undoes the remedy, because it makes containers and networks from the compose file."""
-    lines: str
-    """YAML for the compose file that makes the remedy last; empty when the file needs no change."""
+    files: list[ComposeFile]
+    """The compose files to change, one for each project; empty when no file needs a change."""
 
 
 class ConnectedEndpoint(TypedDict):

@@ -46,12 +46,14 @@ export function findingBody(finding, options) {
  * does not say is then gone.
  * @param {Api["ComposePart"]} part
  */
-function composeNote({ project, undone, lines }) {
+function composeNote({ undone, files }) {
+  const projects = files.map(({ project }) => project).join(" or of ");
   return h("div", { class: "note warn compose" },
     h("p", {}, h("strong", {}, undone ? "Compose would undo this. " : "For the compose file. "),
-      undone ? h("span", {}, "The next ", h("code", {}, "docker compose up"), ` of the project ${project} makes its containers from the compose file again. `) : null,
-      `These lines in the compose file of ${project} make the remedy last:`),
-    h("pre", { tabindex: "0", "aria-label": "Lines for the compose file" }, lines.trimEnd()));
+      undone ? h("span", {}, "The next ", h("code", {}, "docker compose up"), ` of the project ${projects} makes its containers from the compose file again. `) : null),
+    files.map(({ project, path, lines }) => [
+      h("p", {}, "These lines in ", path ? h("code", {}, path) : "the compose file", ` of ${project} make the remedy last:`),
+      h("pre", { tabindex: "0", "aria-label": `Lines for the compose file of ${project}` }, lines.trimEnd())]));
 }
 
 /**
@@ -87,7 +89,7 @@ function remedy(found, compose, { onFixed, again, there }) {
     h("p", {}, h("strong", {}, "Remedy: "), found.summary),
     found.commands.length > 0 && h("pre", { tabindex: "0", "aria-label": "Commands for the engine’s host" }, found.commands.join("\n")),
     calls > 0 && there && [h("p", { class: "quiet" }, `${plural(calls, "call")} for the instance on ${there.hostname}, ${there.instance}. Send them there: this instance serves another engine.`), h("ol", { class: "calls" }, found.calls.map(callLine))],
-    calls > 0 && !there && [h("p", { class: "row" }, button, asks), limit(button, found.calls), plan], outcome, compose?.lines && composeNote(compose));
+    calls > 0 && !there && [h("p", { class: "row" }, button, asks), limit(button, found.calls), plan], outcome, compose && compose.files.length > 0 && composeNote(compose));
 }
 
 /**

@@ -8,20 +8,23 @@ disconnects such a container, or deletes such a network, lasts only until then.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from bridgework.model.actions import Connect, CreateNetwork, DeleteNetwork, Disconnect
-from bridgework.model.checks import ComposePart, Finding
-from bridgework.model.create_specs import NetworkSpec
+from bridgework.model.checks import ComposeFile, ComposePart, Finding
+from bridgework.model.create_specs import EndpointSpec
 from bridgework.model.errors import Remedy
-from bridgework.model.snapshot import Snapshot
+from bridgework.model.snapshot import BUILTIN_NETWORKS, Container, Endpoint, Snapshot
 from bridgework.printable import printable
 
 _T = TypeVar("_T")
 PROJECT, SERVICE, NETWORK = (f"com.docker.compose.{name}" for name in ("project", "service", "network"))
+CONFIG_FILES, WORKING_DIR = (f"com.docker.compose.project.{name}" for name in ("config_files", "working_dir"))
+_NO_KEY = re.compile(r"[^A-Za-z0-9._-]")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _LIKE_A_CONSTANT = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 # What a finding without actions asks to change in the service.
@@ -40,123 +43,181 @@ def with_compose(snapshot: Snapshot, finding: Finding) -> Finding:
             return finding
         settings = _SETTINGS.get(finding.code)
         service = labels.get(SERVICE)
-        lines = _yaml({"services": {service: settings}}) if settings and service else ""
-        part = ComposePart(labels[PROJECT], service, labels.get(NETWORK), undone=False, lines=lines)
-        return replace(finding, compose=part)
+        file = _File(labels[PROJECT])
+        if settings and service:
+            file.services[service] = dict(settings)
+        return replace(finding, compose=_part(snapshot, labels, [file], undone=False))
     changes = _Changes(snapshot, remedy)
+    files = list(changes.files.values())
     labels = found.labels if found is not None and PROJECT in found.labels else changes.labels
     if PROJECT not in labels:
         return finding
-    service, network = labels.get(SERVICE), labels.get(NETWORK)
-    if not changes.undone:
-        return replace(finding, compose=ComposePart(labels[PROJECT], service, network))
-    part = ComposePart(labels[PROJECT], service, network, undone=True, lines=changes.lines())
-    made = "containers" if changes.services else "networks"
-    undone = f"`docker compose up` of {printable(labels[PROJECT])} undoes this when it makes its {made} again"
-    advice = f"{remedy.summary} {undone}, so change the compose file as well."
+    part = _part(snapshot, labels, files, undone=bool(files))
+    if not files:
+        return replace(finding, compose=part)
+    made = "containers" if any(file.services for file in files) else "networks"
+    projects = " or of ".join(printable(file.project) for file in files)
+    advice = (
+        f"{remedy.summary} `docker compose up` of {projects} undoes this when it makes its {made} again, "
+        f"so change {'the compose file' if len(files) == 1 else 'these compose files'} as well."
+    )
     return replace(finding, compose=part, remedy=replace(remedy, summary=advice))
 
 
+@dataclass
+class _File:
+    """The compose file of a project: what belongs into it, and what a person has to remove from it."""
+
+    project: str
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    networks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    comments: list[str] = field(default_factory=list)
+
+    def lines(self) -> str:
+        services = {name: settings for name, settings in self.services.items() if settings}
+        parts = {
+            **({"services": services} if services else {}),
+            **({"networks": self.networks} if self.networks else {}),
+        }
+        return "".join(f"# {printable(line)}\n" for line in dict.fromkeys(self.comments)) + _yaml(parts)
+
+
+def _part(snapshot: Snapshot, labels: Mapping[str, str], files: Sequence[_File], *, undone: bool) -> ComposePart:
+    changed = ((file.project, file.lines()) for file in files)
+    written = tuple(ComposeFile(project, _path(snapshot, project), lines) for project, lines in changed if lines)
+    return ComposePart(labels[PROJECT], labels.get(SERVICE), labels.get(NETWORK), undone=undone, files=written)
+
+
+def _path(snapshot: Snapshot, project: str) -> str | None:
+    """Return the path of the project's compose file as Compose wrote it on a container, or ``None``.
+
+    Of several files, a later one overrides what an earlier one says (docs.docker.com, "Merge Compose files").
+    """
+    for container in snapshot.containers:
+        if container.labels.get(PROJECT) == project and CONFIG_FILES in container.labels:
+            last = container.labels[CONFIG_FILES].split(",")[-1]
+            # Compose reads "-" from its standard input.
+            return None if last in {"", "-"} else posixpath.join(container.labels.get(WORKING_DIR, ""), last)
+    return None
+
+
 class _Changes:
-    """What a remedy changes of things that Compose made, as parts of a compose file."""
+    """What a remedy changes of things that Compose made, as parts of the compose file of each project."""
 
     def __init__(self, snapshot: Snapshot, remedy: Remedy) -> None:
         self._snapshot = snapshot
         self.labels: Mapping[str, str] = {}
-        self.services: dict[str, dict[str, Any]] = {}
-        self._networks: dict[str, Any] = {}
-        self._left: list[str] = []
-        self.undone = False
-        created = {a.spec.name: a.spec for a in remedy.actions if isinstance(a, CreateNetwork)}
+        self.files: dict[str, _File] = {}
+        self._created = {action.spec.name for action in remedy.actions if isinstance(action, CreateNetwork)}
+        moves: dict[str, list[Connect | Disconnect]] = {}
         for action in remedy.actions:
             if isinstance(action, Connect | Disconnect):
-                self._move(action, created)
+                container = _first(snapshot.containers_by_id, snapshot.containers_by_name, action.container)
+                if container is not None and PROJECT in container.labels and SERVICE in container.labels:
+                    moves.setdefault(container.id, []).append(action)
             elif isinstance(action, DeleteNetwork):
                 self._delete(action)
+        for identity, actions in moves.items():
+            self._move(snapshot.containers_by_id[identity], actions)
 
-    def _move(self, action: Connect | Disconnect, created: Mapping[str, NetworkSpec]) -> None:
-        container = _first(self._snapshot.containers_by_id, self._snapshot.containers_by_name, action.container)
-        if container is None or PROJECT not in container.labels or SERVICE not in container.labels:
-            return
-        self.labels, self.undone = container.labels, True
+    def _move(self, container: Container, actions: Sequence[Connect | Disconnect]) -> None:
         service = container.labels[SERVICE]
-        if isinstance(action, Disconnect):
-            self.services.setdefault(service, {})
-            self._left.append(f"Remove the network {action.network} from the service {service}.")
-            return
-        key = self._key(action.network, container.labels[PROJECT], created)
-        aliases = [alias for alias in action.spec.aliases if alias not in {service, container.name}]
-        settings = {
-            **({"aliases": aliases} if aliases else {}),
-            **({"ipv4_address": action.spec.ipv4_address} if action.spec.ipv4_address else {}),
-            **({"ipv6_address": action.spec.ipv6_address} if action.spec.ipv6_address else {}),
+        before = {endpoint.network_name: endpoint for endpoint in container.endpoints}
+        removed = {self._name(action.network) for action in actions if isinstance(action, Disconnect)}
+        joined = {self._name(action.network): action.spec for action in actions if isinstance(action, Connect)}
+        # An endpoint that is removed and made again with the same settings changes nothing in the file.
+        joined = {
+            name: spec
+            for name, spec in joined.items()
+            if name not in removed or name not in before or _fixed(spec) != _fixed_of(before[name])
         }
-        self.services.setdefault(service, {}).setdefault("networks", {})[key] = settings
+        removed -= {self._name(action.network) for action in actions if isinstance(action, Connect)}
+        if not joined and not removed:
+            return
+        file = self._file(container.labels)
+        settings = file.services.setdefault(service, {})
+        if before.keys() & BUILTIN_NETWORKS:
+            file.comments.append(f"Remove network_mode from the service {service}: it excludes networks.")
+        for name in sorted(removed - BUILTIN_NETWORKS):
+            file.comments.append(f"Remove the network {self._key(file, name)} from the service {service}.")
+        if not joined:
+            return
+        # A service that lists networks is in no other, not even in `default`. So the list has all of them.
+        networks = settings.setdefault("networks", {})
+        for name in before:
+            if name in self._snapshot.networks_by_name and name not in {*removed, *BUILTIN_NETWORKS, *joined}:
+                networks[self._key(file, name)] = {}
+        for name, spec in joined.items():
+            key = self._key(file, name)
+            if name in before and set(_fixed_of(before[name])) - set(_fixed(spec)):
+                file.comments.append(f"Remove the fixed address in the network {key} from the service {service}.")
+            known = {service, container.name, container.id[:12]}
+            aliases = [alias for alias in spec.aliases if alias not in known]
+            networks[key] = {**({"aliases": aliases} if aliases else {}), **_fixed(spec)}
 
-    def _key(self, name: str, project: str, created: Mapping[str, NetworkSpec]) -> str:
+    def _key(self, file: _File, name: str) -> str:
         """Return the key of the network in the compose file, and declare it there unless the project has it."""
-        if name in created:
-            self._networks[name] = _declared(created[name])
-            return name
         network = _first(self._snapshot.networks_by_id, self._snapshot.networks_by_name, name)
-        if network is not None and network.labels.get(PROJECT) == project and NETWORK in network.labels:
-            return str(network.labels[NETWORK])
-        self._networks[name] = {"external": True}
-        return name
+        if network is not None and network.labels.get(PROJECT) == file.project and NETWORK in network.labels:
+            return network.labels[NETWORK]
+        known = next((key for key, declared in file.networks.items() if declared["name"] == name), None)
+        if known is not None:
+            return known
+        of_project = (one.labels for one in self._snapshot.networks if one.labels.get(PROJECT) == file.project)
+        taken = {"default", *file.networks, *(labels[NETWORK] for labels in of_project if NETWORK in labels)}
+        key = _NO_KEY.sub("-", name)
+        while key in taken:
+            key += "-external"
+        # Compose refuses a network of that name that it did not make, unless the file says `external`.
+        file.networks[key] = {"name": name, "external": True}
+        if name in self._created:
+            file.comments.append(f"The remedy makes the network {name}. Compose needs it and does not make it.")
+        return key
 
     def _delete(self, action: DeleteNetwork) -> None:
         network = _first(self._snapshot.networks_by_id, self._snapshot.networks_by_name, action.network)
         if network is not None and PROJECT in network.labels:
-            self.labels, self.undone = network.labels, True
-            self._left.append(f"Remove the network {network.labels.get(NETWORK, network.name)}.")
+            key = network.labels.get(NETWORK, network.name)
+            self._file(network.labels).comments.append(f"Remove the network {key}.")
 
-    def lines(self) -> str:
-        parts: dict[str, Any] = {}
-        services = {name: settings for name, settings in self.services.items() if settings}
-        if services:
-            parts["services"] = services
-        if self._networks:
-            parts["networks"] = self._networks
-        return "".join(f"# {printable(line)}\n" for line in dict.fromkeys(self._left)) + _yaml(parts)
+    def _file(self, labels: Mapping[str, str]) -> _File:
+        self.labels = self.labels or labels
+        return self.files.setdefault(labels[PROJECT], _File(labels[PROJECT]))
+
+    def _name(self, reference: str) -> str:
+        network = self._snapshot.networks_by_id.get(reference)
+        return reference if network is None else network.name
+
+
+def _fixed(spec: EndpointSpec) -> dict[str, str]:
+    """Return the fixed addresses of an endpoint in the words of a compose file."""
+    found = {"ipv4_address": spec.ipv4_address, "ipv6_address": spec.ipv6_address}
+    return {name: address for name, address in found.items() if address}
+
+
+def _fixed_of(endpoint: Endpoint) -> dict[str, str]:
+    return _fixed(EndpointSpec(ipv4_address=endpoint.configured_ipv4, ipv6_address=endpoint.configured_ipv6))
 
 
 def _first(by_id: Mapping[str, _T], by_name: Mapping[str, Sequence[_T]], reference: str) -> _T | None:
     return by_id.get(reference) or next(iter(by_name.get(reference, ())), None)
 
 
-def _declared(spec: NetworkSpec) -> dict[str, Any]:
-    pools = [{"subnet": pool.subnet} for pool in spec.pools]
-    return {
-        "name": spec.name,
-        **({"driver_opts": dict(spec.options)} if spec.options else {}),
-        **({"internal": True} if spec.internal else {}),
-        **({"enable_ipv6": True} if spec.ipv6_enabled else {}),
-        **({"ipam": {"config": pools}} if pools else {}),
-    }
-
-
 def _yaml(value: Mapping[str, Any], indent: str = "") -> str:
-    """Write mappings, lists and scalars as YAML in block style. Any text that is not plain is quoted as in JSON."""
+    """Write mappings, lists of scalars, and scalars as YAML in block style. Any text that is not plain is quoted as in JSON."""
     lines: list[str] = []
     for key, content in value.items():
         name = f"{indent}{_scalar(key)}:"
         if isinstance(content, Mapping) and content:
             lines.append(f"{name}\n{_yaml(content, indent + '  ')}")
         elif isinstance(content, list):
-            items = "".join(_item(one, indent + "  ") for one in content)
+            items = "".join(f"{indent}  - {_scalar(one)}\n" for one in content)
             lines.append(f"{name}\n{items}")
         elif isinstance(content, Mapping):
             lines.append(f"{name} {{}}\n")
         else:
             lines.append(f"{name} {_scalar(content)}\n")
     return "".join(lines)
-
-
-def _item(value: Any, indent: str) -> str:
-    if isinstance(value, Mapping):
-        inner = _yaml(value, indent + "  ")
-        return f"{indent}- {inner.removeprefix(indent + '  ')}"
-    return f"{indent}- {_scalar(value)}\n"
 
 
 def _scalar(value: Any) -> str:

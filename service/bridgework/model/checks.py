@@ -83,17 +83,29 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
+class ComposeFile:
+    """What a remedy means for the compose file of one project: YAML, with comments about what is to be removed.
+
+    ``path`` is the file on the host where Compose ran; ``None`` if Compose did not say it.
+    """
+
+    project: str
+    path: str | None
+    lines: str
+
+
+@dataclass(frozen=True, slots=True)
 class ComposePart:
     """The project of Docker Compose that a finding is about, with the service or network there.
 
-    ``undone`` says that ``docker compose up`` undoes the remedy, and ``lines`` are the lines for the compose file.
+    ``undone`` says that ``docker compose up`` undoes the remedy. ``files`` has an item for each compose file to change.
     """
 
     project: str
     service: str | None = None
     network: str | None = None
     undone: bool = False
-    lines: str = ""
+    files: tuple[ComposeFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

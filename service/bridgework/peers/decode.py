@@ -14,6 +14,7 @@ from bridgework.model.checks import (
     AnsweringNode,
     CheckResult,
     Component,
+    ComposeFile,
     ComposePart,
     Finding,
     Hop,
@@ -145,8 +146,13 @@ def _finding(raw: Json) -> Finding:
         severity=Severity(raw["severity"]),
         component=_plain(Component, raw["component"]),
         remedy=_remedy(remedy) if remedy else None,
-        compose=_plain(ComposePart, raw["compose"]) if raw.get("compose") else None,
+        compose=_compose(raw["compose"]) if raw.get("compose") else None,
     )
+
+
+def _compose(raw: Json) -> ComposePart:
+    files = tuple(_plain(ComposeFile, file) for file in raw.get("files", ()))
+    return _plain(ComposePart, raw, files=files)
 
 
 def _remedy(raw: Json) -> Remedy:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import yaml
 
 from bridgework.explanations import HOST, finding, of_container, of_network
 from bridgework.explanations.compose import with_compose
 from bridgework.model.actions import Connect, CreateNetwork, DeleteNetwork, Disconnect, RestartContainer
-from bridgework.model.checks import ComposePart
+from bridgework.model.checks import ComposeFile, ComposePart
 from bridgework.model.create_specs import EndpointSpec, NetworkSpec
 from bridgework.model.errors import Remedy
-from bridgework.model.snapshot import Pool, Snapshot
+from bridgework.model.snapshot import Snapshot
 from tests.support.hostile_texts import HOSTILE, acted_on
 from tests.support.worlds import container, network
 
 PROJECT = {"com.docker.compose.project": "shop"}
 BACK = network("shop_back", labels={**PROJECT, "com.docker.compose.network": "back"})
 OTHER = network("other", "10.2.0.0/24")
-WEB = container("shop-web-1", (BACK, "10.1.0.2"), labels={**PROJECT, "com.docker.compose.service": "web"})
+WEB = container("shop-web-1", (BACK, "10.1.0.2"), labels={
+    **PROJECT, "com.docker.compose.service": "web",
+    "com.docker.compose.project.config_files": "/srv/shop/compose.yaml",
+})  # fmt: skip
 PLAIN = container("plain", (OTHER, "10.2.0.2"))
 SNAPSHOT = Snapshot((BACK, OTHER), (WEB, PLAIN))
 
@@ -27,7 +33,8 @@ def told(component, *actions, code="veth-detached"):
 
 
 def lines_of(found):
-    return yaml.safe_load(found.compose.lines)
+    (file,) = found.compose.files
+    return yaml.safe_load(file.lines)
 
 
 def test_what_compose_did_not_make_is_left_as_it_is():
@@ -48,48 +55,136 @@ def test_a_restart_is_not_undone():
     assert (found.compose, found.remedy.summary) == (ComposePart("shop", "web"), "Do it.")
 
 
-def test_a_connection_to_a_new_network_comes_with_both_parts_of_the_file():
-    spec = NetworkSpec("wide", ipv6_enabled=True, internal=True, pools=(Pool("10.9.0.0/24"), Pool("fd00:9::/64")),
-                       options={"com.docker.network.driver.mtu": "1400"})  # fmt: skip
+def test_a_connection_to_a_new_network_is_external_beside_the_networks_that_the_service_has():
     place = EndpointSpec(aliases=("web", "shop-web-1", "db"), ipv4_address="10.9.0.5", ipv6_address="fd00:9::5")
     found = told(
-        of_network(BACK), CreateNetwork(spec), Disconnect("shop_back", WEB.id), Connect("wide", WEB.name, place),
-        Connect("wide", "plain"),
-    )  # fmt: skip
+        of_network(BACK), CreateNetwork(NetworkSpec("wide")), Connect("wide", WEB.name, place), Connect("wide", "plain")
+    )
     assert found.compose.undone
     assert found.remedy.summary == (
         "Do it. `docker compose up` of shop undoes this when it makes its containers again, "
         "so change the compose file as well."
     )
-    assert found.compose.lines.startswith("# Remove the network shop_back from the service web.\n")
+    assert found.compose.files[0].lines.startswith(
+        "# The remedy makes the network wide. Compose needs it and does not make it.\n"
+    )
     assert lines_of(found) == {
         "services": {"web": {"networks": {
-            "wide": {"aliases": ["db"], "ipv4_address": "10.9.0.5", "ipv6_address": "fd00:9::5"},
+            "back": {}, "wide": {"aliases": ["db"], "ipv4_address": "10.9.0.5", "ipv6_address": "fd00:9::5"},
         }}},
-        "networks": {"wide": {
-            "name": "wide", "internal": True, "enable_ipv6": True,
-            "driver_opts": {"com.docker.network.driver.mtu": "1400"},
-            "ipam": {"config": [{"subnet": "10.9.0.0/24"}, {"subnet": "fd00:9::/64"}]},
-        }},
+        "networks": {"wide": {"name": "wide", "external": True}},
     }  # fmt: skip
+
+
+def test_two_services_of_one_project_share_the_declaration_of_a_network():
+    db = container("shop-db-1", (BACK, "10.1.0.3"), labels={**PROJECT, "com.docker.compose.service": "db"})
+    remedy = Remedy("Do it.", (CreateNetwork(NetworkSpec("made")), Connect("made", WEB.name), Connect("made", db.name)))
+    found = with_compose(
+        Snapshot((BACK,), (WEB, db)), finding("no-shared-network", of_container(db), "…", remedy=remedy)
+    )
+    both = {"networks": {"back": {}, "made": {}}}
+    assert lines_of(found) == {
+        "services": {"web": both, "db": both}, "networks": {"made": {"name": "made", "external": True}},
+    }  # fmt: skip
+
+
+def test_a_service_that_leaves_a_network_has_a_comment():
+    found = told(of_network(BACK), Disconnect("shop_back", WEB.id), Connect("other", WEB.name))
+    assert found.compose.files[0].lines.startswith("# Remove the network back from the service web.\n")
+    assert lines_of(found)["services"] == {"web": {"networks": {"other": {}}}}
+    left = told(of_network(BACK), Disconnect("shop_back", WEB.id))
+    assert left.compose.files == (
+        ComposeFile("shop", "/srv/shop/compose.yaml", "# Remove the network back from the service web.\n"),
+    )
+    assert left.compose.undone
+
+
+def test_services_of_two_projects_with_one_name_go_into_the_file_of_each():
+    blog = container("blog-web-1", (OTHER, "10.2.0.7"), labels={
+        "com.docker.compose.project": "blog", "com.docker.compose.service": "web",
+        "com.docker.compose.project.config_files": "-",
+    })  # fmt: skip
+    snapshot = Snapshot((BACK, OTHER), (WEB, blog))
+    remedy = Remedy(
+        "Do it.", (CreateNetwork(NetworkSpec("both")), Connect("both", WEB.name), Connect("both", blog.name))
+    )
+    found = with_compose(snapshot, finding("no-shared-network", of_container(blog), "…", remedy=remedy))
+    assert (found.compose.project, found.compose.service) == ("blog", "web")
+    assert [(file.project, file.path) for file in found.compose.files] == [
+        ("shop", "/srv/shop/compose.yaml"), ("blog", None),
+    ]  # fmt: skip
+    both = {"both": {"name": "both", "external": True}}
+    assert [yaml.safe_load(file.lines) for file in found.compose.files] == [
+        {"services": {"web": {"networks": {"back": {}, "both": {}}}}, "networks": both},
+        {"services": {"web": {"networks": {"other": {}, "both": {}}}},
+         "networks": {"other": {"name": "other", "external": True}, **both}},
+    ]  # fmt: skip
+    assert "`docker compose up` of shop or of blog undoes this" in found.remedy.summary
+    assert found.remedy.summary.endswith("so change these compose files as well.")
+
+
+@pytest.mark.parametrize(
+    ("labels", "path"),
+    [
+        ({"config_files": "/a/compose.yaml,/a/over.yaml", "working_dir": "/a"}, "/a/over.yaml"),
+        ({"config_files": "docker-compose.yml", "working_dir": "/srv/old"}, "/srv/old/docker-compose.yml"),
+        ({"config_files": ""}, None),
+        ({"working_dir": "/srv"}, None),
+    ],
+)
+def test_a_file_has_the_path_that_compose_wrote_on_a_container(labels, path):
+    given = {f"com.docker.compose.project.{name}": value for name, value in labels.items()}
+    one = container("one", (OTHER, "10.2.0.3"), labels={**PROJECT, "com.docker.compose.service": "one", **given})
+    found = with_compose(Snapshot((OTHER,), (one,)), finding("search-list-detours", of_container(one), "…"))
+    assert [file.path for file in found.compose.files] == [path]
 
 
 def test_a_network_of_the_project_has_its_key_and_another_one_is_external():
-    assert lines_of(told(of_container(WEB), Connect("shop_back", WEB.name))) == {
-        "services": {"web": {"networks": {"back": {}}}}
-    }
-    assert lines_of(told(of_container(WEB), Connect("other", WEB.name))) == {
-        "services": {"web": {"networks": {"other": {}}}}, "networks": {"other": {"external": True}},
+    front = network("shop_front", "10.3.0.0/24", labels={**PROJECT, "com.docker.compose.network": "front"})
+    odd = network("back", "10.4.0.0/24")
+    snapshot = Snapshot((BACK, OTHER, front, odd), (WEB, PLAIN))
+
+    def lines(name):
+        remedy = Remedy("Do it.", (Connect(name, WEB.name),))
+        return lines_of(with_compose(snapshot, finding("veth-detached", of_container(WEB), "…", remedy=remedy)))
+
+    assert lines("shop_front") == {"services": {"web": {"networks": {"back": {}, "front": {}}}}}
+    # A network that has the name of a key of the project gets another key.
+    assert lines(odd.id) == {
+        "services": {"web": {"networks": {"back": {}, "back-external": {}}}},
+        "networks": {"back-external": {"name": "back", "external": True}},
     }  # fmt: skip
-    plain = NetworkSpec("made")
-    assert lines_of(told(of_container(WEB), CreateNetwork(plain), Connect("made", WEB.name)))["networks"] == {
-        "made": {"name": "made"}
-    }
+
+
+def test_an_endpoint_that_is_made_again_changes_nothing_in_the_file():
+    found = told(of_container(WEB), Disconnect("shop_back", WEB.name), Connect("shop_back", WEB.name))
+    assert (found.compose, found.remedy.summary) == (ComposePart("shop", "web"), "Do it.")
+
+
+def test_a_fixed_address_that_the_remedy_gives_up_has_a_comment():
+    fixed = replace(WEB, endpoints=(replace(WEB.endpoints[0], configured_ipv4="10.1.0.2"),))
+    remedy = Remedy("Do it.", (Disconnect("shop_back", WEB.name), Connect("shop_back", WEB.name)))
+    found = with_compose(Snapshot((BACK,), (fixed,)), finding("veth-detached", of_container(WEB), "…", remedy=remedy))
+    assert found.compose.files[0].lines == (
+        "# Remove the fixed address in the network back from the service web.\n"
+        "services:\n  web:\n    networks:\n      back: {}\n"
+    )
+
+
+def test_a_service_with_a_network_mode_has_a_comment():
+    bridge = network("bridge", "172.17.0.0/16")
+    one = container("one", (bridge, "172.17.0.2"), labels={**PROJECT, "com.docker.compose.service": "one"})
+    remedy = Remedy("Do it.", (CreateNetwork(NetworkSpec("made")), Connect("made", "one")))
+    snapshot = Snapshot((bridge,), (replace(one, network_mode="bridge"),))
+    found = with_compose(snapshot, finding("default-bridge-no-dns", of_container(one), "…", remedy=remedy))
+    assert "# Remove network_mode from the service one: it excludes networks.\n" in found.compose.files[0].lines
+    assert lines_of(found)["services"] == {"one": {"networks": {"made": {}}}}
 
 
 def test_a_network_that_is_removed_comes_back():
     found = told(of_network(BACK), DeleteNetwork("shop_back"))
-    assert found.compose == ComposePart("shop", None, "back", undone=True, lines="# Remove the network back.\n")
+    file = ComposeFile("shop", "/srv/shop/compose.yaml", "# Remove the network back.\n")
+    assert found.compose == ComposePart("shop", None, "back", undone=True, files=(file,))
     assert "makes its networks again" in found.remedy.summary
 
 
@@ -113,8 +208,8 @@ def test_a_name_adds_no_line_to_the_file():
     odd = container("odd", (OTHER, "10.2.0.3"), labels=labels)
     remedy = Remedy("Do it.", (Disconnect("other", "odd"), Connect("shop_back", "odd")))
     found = with_compose(Snapshot((BACK, OTHER), (odd,)), finding("no-listener", of_container(odd), "…", remedy=remedy))
-    assert acted_on(found.compose.lines) == acted_on(found.remedy.summary) == []
-    assert "- more" not in [line[: len("- more")] for line in found.compose.lines.splitlines()]
+    assert acted_on(found.compose.files[0].lines) == acted_on(found.remedy.summary) == []
+    assert "- more" not in [line[: len("- more")] for line in found.compose.files[0].lines.splitlines()]
     assert list(lines_of(found)["services"]) == [HOSTILE]
 
 

@@ -74,6 +74,17 @@ class ComponentSchema(Schema):
     name = text("The name of the component, such as `tomcat81`.")
 
 
+class ComposeFileSchema(Schema):
+    """What belongs into the compose file of one project, so that the remedy lasts."""
+
+    project = text("The name of the Compose project whose file this is, such as `shop`.")
+    path = text(
+        "The path of the file on the machine where Compose ran, such as `/srv/shop/compose.yaml`; null if not known.",
+        null=True,
+    )
+    lines = text("YAML to merge into the file. A comment in it says what to remove from the file.")
+
+
 class ComposePartSchema(Schema):
     """What Docker Compose made of the finding's component, and what that means for the remedy."""
 
@@ -83,7 +94,9 @@ class ComposePartSchema(Schema):
     undone = flag(
         "Whether `docker compose up` undoes the remedy, because it makes containers and networks from the compose file."
     )
-    lines = text("YAML for the compose file that makes the remedy last; empty when the file needs no change.")
+    files = list_of(
+        ComposeFileSchema, "The compose files to change, one for each project; empty when no file needs a change."
+    )
 
 
 class FindingSchema(Schema):
