@@ -204,7 +204,7 @@ def _first(by_id: Mapping[str, _T], by_name: Mapping[str, Sequence[_T]], referen
 
 
 def _yaml(value: Mapping[str, Any], indent: str = "") -> str:
-    """Write mappings, lists of scalars, and scalars as YAML in block style. Any text that is not plain is quoted as in JSON."""
+    """Write mappings, lists of scalars, and scalars as YAML in block style. Text that is not plain is quoted."""
     lines: list[str] = []
     for key, content in value.items():
         name = f"{indent}{_scalar(key)}:"
