@@ -286,6 +286,28 @@ def test_a_remedy_that_connects_a_service_again_leaves_its_compose_file_as_it_is
 OPTION = "com.docker.network.bridge.gateway_mode_ipv4"
 
 
+@proves("link-down")
+def test_the_parent_of_a_macvlan_network_that_is_down_is_the_only_cause_told(api, raw):
+    raw.in_namespace("ip", "link", "add", "lower", "type", "veth", "peer", "name", "lower-far")
+    try:
+        for end in ("lower", "lower-far"):
+            raw.in_namespace("ip", "link", "set", end, "up")
+        pools = {"pools": [{"subnet": "10.96.0.0/24"}]}
+        made = {"name": "lan", "driver": "macvlan", "options": {"parent": "lower"}, "ipam": pools}
+        api.post("/v1/networks", made, status=201)
+        for name in ("one", "two"):
+            run(api, name, network_mode="lan")
+        raw.in_namespace("ip", "link", "set", "lower", "down")
+        told = explained(check(api, "one", "two", timeout_ms=300), "link-down")
+        assert (told["component"]["kind"], told["component"]["name"]) == ("host", "host")
+        assert "lower, the host's link below lan, is down or has no carrier" in told["message"]
+        follow(api, raw, told)
+        assert check(api, "one", "two")["verdict"] == check(api, "two", "one")["verdict"] == "reachable"
+    finally:
+        raw.sweep()
+        raw.in_namespace("ip", "link", "delete", "lower")
+
+
 @proves("gateway-mode-isolated")
 def test_a_host_without_an_address_on_the_bridge_is_told(api, api_version):
     if api_version < DOCKER_28:

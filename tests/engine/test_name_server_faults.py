@@ -154,3 +154,16 @@ def test_a_search_list_that_is_asked_first_is_told_until_the_option_is_set(api):
     api.delete("/v1/containers/slow?force=true")
     run(api, "slow", **search, dns_options=["ndots:1"])
     assert found(api, "search-list-detours") == []
+
+
+@proves("embedded-dns-bypassed")
+def test_a_name_that_only_the_embedded_server_knows_is_not_said_to_be_on_another_network(api):
+    run(api, "web", network_mode="lab")
+    overwritten = ["sh", "-c", "echo nameserver 192.0.2.77 > /etc/resolv.conf; sleep 600"]
+    run(api, "client", network_mode="lab", command=overwritten)
+    answer = check(api, "client", {"name": "web"}, timeout_ms=6000)
+    assert answer["verdict"] == answer["predicted"]["verdict"] == "unreachable"
+    assert "name-not-on-shared-network" not in codes(answer["findings"])
+    (told,) = [one for one in answer["findings"] if one["severity"] == "blocking"]
+    assert told["code"] == "embedded-dns-bypassed", answer["findings"]
+    assert "192.0.2.77 instead of Docker's embedded server" in told["message"]

@@ -213,3 +213,26 @@ def test_the_mark_that_a_rule_of_the_firewall_sets_counts(lab):
         assert check(lab.api, "host", "web", protocol="tcp", port=8080)["verdict"] == "reachable"
     finally:
         lab.raw.in_namespace("iptables", "-t", "mangle", "-F", "OUTPUT")
+
+
+@proves("wrong-default-gateway")
+@pytest.mark.parametrize("internal", [True, False])
+def test_a_default_route_that_a_program_set_is_no_missing_one(outward, lab, internal):
+    lab.api.post("/v1/networks", {"name": "vault", "internal": internal}, status=201)
+    for name in ("worker", "other"):
+        run(lab.api, name, network_mode="vault")
+    other = lab.api.get("/v1/networks/vault/endpoints/other")["ipv4_address"]
+    pid = lab.raw.get("/containers/worker/json")["State"]["Pid"]
+    lab.raw.in_namespace("nsenter", f"--net=/proc/{pid}/ns/net", "ip", "route", "replace", "default", "via", other)
+    answer = check(outward, "worker", {"address": ADDRESS}, timeout_ms=300)
+    # Whether the other container forwards is not known, so nothing blocks.
+    assert (answer["verdict"], answer["predicted"]["verdict"]) == ("unreachable", "inconclusive")
+    assert codes(answer["findings"]) == ["analysis-limited", "wrong-default-gateway"]
+    told = answer["findings"][1]
+    assert f"leads to {other}, which is the gateway of none of its networks (vault)" in told["message"]
+    lab.api.send_remedy(told["remedy"])
+    again = check(outward, "worker", {"address": ADDRESS}, timeout_ms=300)
+    assert "wrong-default-gateway" not in codes(again["findings"])
+    routes = lab.api.get("/v1/containers/worker/routes")["items"]
+    (default,) = [route for route in routes if route["destination"] == "0.0.0.0/0"]
+    assert default["gateway"] != other

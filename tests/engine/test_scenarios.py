@@ -34,6 +34,7 @@ AT_ONCE = {"StopSignal": "SIGKILL"}
 """For those that a remedy, or the engine's end, stops: a shell's SIGTERM would be waited for, ten seconds."""
 OUTSIDE, FURTHER = "192.0.2.2", "198.51.100.7"
 WORDS_ALONE = {
+    "embedded-dns-bypassed": "only its image or mounts decide what overwrites the file",
     "host-no-route": "whoever runs the network knows the gateway, not the engine",
     "listens-on-loopback-only": "only the program can listen elsewhere",
     "mtu-mismatch": "a packet larger than the network's own MTU has to be smaller",
@@ -401,7 +402,7 @@ def test_a_container_that_rewrites_its_resolver_knows_no_names(api):
     run(api, "db", network_mode="front")
     wait_for(lambda: "embedded-dns-bypassed" in codes(of_engine(api)))
     found = check(api, "web", {"name": "db"}, **QUICK)
-    told(broken(found), "embedded-dns-bypassed", "warning", "web", "192.0.2.53", "127.0.0.11")
+    told(broken(found), "embedded-dns-bypassed", "blocking", "web", "192.0.2.53", "127.0.0.11")
     told(of_engine(api), "embedded-dns-bypassed", "warning", "web", "192.0.2.53")
 
 

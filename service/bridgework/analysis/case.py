@@ -40,6 +40,7 @@ from bridgework.policy.probe_policy import allowed_subnets, host_open, published
 
 # The loopback subnets of both families (RFC 1122, RFC 4291).
 LOOPBACKS = ("127.0.0.0/8", "::1/128")
+_SENT_IN_VAIN = frozenset({Reason.TIMED_OUT, Reason.HOST_UNREACHABLE, Reason.REFUSED})
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,10 @@ class Case:
     def is_surprised_by(self, measurement: Measurement) -> bool:
         """Whether more observations may explain the measurement: it differs, or neither side decides anything."""
         predicted = self.predictions[self.position_of(measurement)].verdict
+        # A source without a route sends nothing and says so at once. Another failure shows that it has a route.
+        candidate = self.situations[self.position_of(measurement)].candidate
+        if candidate is not None and candidate.way is Way.NO_ROUTE and measurement.reason in _SENT_IN_VAIN:
+            return True
         # A full observation costs about as much as several checks, so it is made only where it may change the answer.
         if measurement.verdict is Verdict.INCONCLUSIVE:
             return measurement.reason is Reason.NO_ADDRESS and predicted is Verdict.INCONCLUSIVE

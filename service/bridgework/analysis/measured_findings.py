@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bridgework.analysis.name_lookup import Lookup
 from bridgework.analysis.rules.base import Situation, component_of
+from bridgework.analysis.rules.listener import bound, described, listener, sockets_of
 from bridgework.analysis.rules.name import valid_names
 from bridgework.analysis.rules.overlay import damaged_by_offload, place_of, silent_tunnel
 from bridgework.explanations import HOST, finding, of_network
@@ -19,24 +20,27 @@ from bridgework.model.checks import (
     Prediction,
     Protocol,
     Reason,
+    Severity,
     Verdict,
 )
 from bridgework.model.errors import Remedy
 
 # Where the prediction already has one of these findings, the measurement adds nothing.
 _NAME_CODES = frozenset({"default-bridge-no-dns", "name-not-on-shared-network", "destination-not-running"})
-_PORT_CODES = frozenset(
-    {"no-listener", "listens-on-loopback-only", "port-not-published", "port-bound-to-loopback", "internal-no-egress"}
-)
+_PORT_CODES = frozenset({"no-listener", "listens-on-loopback-only", "port-not-published", "port-bound-to-loopback"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A measurement, the situation that it was made in, and measurements of the same destination by protocol."""
+    """A measurement, the situation that it was made in, and measurements of the same destination by protocol.
+
+    ``is_explained``: the prediction has a blocking finding, so that the failure was expected.
+    """
 
     measurement: Measurement
     situation: Situation
     also: Mapping[Protocol, Measurement]
+    is_explained: bool
 
 
 def from_the_wire(
@@ -48,7 +52,8 @@ def from_the_wire(
     if reader is None:
         return
     known = frozenset(found.code for found in prediction.findings)
-    yield from reader(_Measured(measurement, situation, also), known)
+    is_explained = any(found.severity is Severity.BLOCKING for found in prediction.findings)
+    yield from reader(_Measured(measurement, situation, also, is_explained), known)
 
 
 def black_hole(
@@ -78,22 +83,28 @@ def _source(measured: _Measured) -> Component:
 
 
 def _refused(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
-    # The kernel of the destination answered a TCP reset or ICMP port unreachable: the port is closed.
+    # A TCP reset and ICMP port unreachable come from the kernel where no program listens, and just so from a rule with
+    # the target REJECT, and where the program's socket is bound to another interface (SO_BINDTODEVICE). So a refusal
+    # alone names no cause: where the sockets were seen, the prediction has named a port that is closed.
     situation, destination = measured.situation, measured.situation.destination
-    if known & _PORT_CODES or situation.transport is None or situation.port is None:
+    if measured.is_explained or known & _PORT_CODES or situation.transport is None or situation.port is None:
         return
     # A name of an upstream server has no attachment here. Its address is treated like one of the host.
-    at_host = destination is None or destination.is_host
-    component = HOST if at_host or destination is None else component_of(destination)
+    component = HOST if destination is None or destination.is_host else component_of(destination)
     where = measured.measurement.address or component.name
-    message = f"{where} refuses {situation.transport} port {situation.port}: no program listens there."
-    code = (
-        "port-not-published"
-        if at_host and situation.candidate is not None and situation.candidate.is_host
-        else "no-listener"
-    )
-    remedy = Remedy("Use a port that a program listens on, or start the program.")
-    yield finding(code, component, message, remedy=remedy, evidence={"port": situation.port})
+    refused = f"{where} refuses {situation.transport} port {situation.port}"
+    socket = listener(situation)
+    sockets = sockets_of(situation, destination) if destination is not None else None
+    if socket is not None and destination is not None:
+        message = (
+            f"{refused}, though a socket of {destination.name} listens there ({socket.protocol} {bound(socket)}). A "
+            f"firewall rule may reject the connection, or the socket may be bound to another interface."
+        )
+    else:
+        message = f"{refused}. It is not known whether no program listens there or a firewall rule rejects it."
+    remedy = Remedy("Check again with trace: true, which names the rule that rejects the packet, if one does.")
+    evidence = {"port": situation.port, "listening": described(sockets) if sockets is not None else None}
+    yield finding("connection-refused", component, message, remedy=remedy, evidence=evidence)
 
 
 def _name_unknown(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:

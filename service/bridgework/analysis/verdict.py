@@ -48,7 +48,7 @@ _LEFT_OUT_ONCE_STOPPED = frozenset({"networks-not-isolated"})
 # Predicted reachable, measured unreachable: what each reason says about the layer that the prediction did not see.
 # The word before the colon is the layer.
 _UNSEEN_WHEN_STOPPED = {
-    Reason.REFUSED: "program: no program listens at that port any more, or a firewall rejects the connection",
+    Reason.REFUSED: "unknown: a program that ended, a firewall rule or something else refuses the connection",
     Reason.TIMED_OUT: "firewall: a rule in the source, in the destination or between them drops the packet",
     Reason.NO_ANSWER: "program: it received the packet and did not answer",
     Reason.HOST_UNREACHABLE: "link: the destination does not answer ARP or neighbour discovery",
@@ -63,6 +63,7 @@ _UNSEEN_WHEN_STOPPED = {
 # Predicted unreachable, measured reachable: what the prediction did not see, by the code of the finding that blocks.
 _UNSEEN_WHEN_PASSED = {
     "name-not-on-shared-network": "name: the hosts file or an upstream server knows the name",
+    "embedded-dns-bypassed": "name: the hosts file or another server knows the name",
     "default-bridge-no-dns": "name: the hosts file or an upstream server knows the name",
     "no-listener": "program: it started to listen after the observation",
     "listens-on-loopback-only": "program: it started to listen after the observation",

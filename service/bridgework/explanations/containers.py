@@ -143,10 +143,24 @@ ROWS = (
         "no-listener",
         BLOCKING,
         "No program listens on that port in the destination's network namespace, so the kernel refuses the connection.",
-        "The listening sockets of the namespace, or a probe that was refused.",
+        "The listening sockets of the namespace.",
         "Use a port that a program listens on (the finding lists them), or start the program.",
         "No program in tomcat82 listens on tcp port 8081; it listens on tcp 0.0.0.0:8080.",
         seen="The client says connection refused.",
+        references=("https://man7.org/linux/man-pages/man2/connect.2.html",),
+    ),
+    Explanation(
+        "connection-refused",
+        BLOCKING,
+        "The connection is refused, and what refuses it is not known: a firewall rule with the target REJECT answers "
+        "like a port on which no program listens.",
+        "A probe that was refused, while the listening sockets of the destination show a program at the port, or were "
+        "not visible. The evidence lists the sockets.",
+        "Check again with trace: true, which names the rule that rejects the packet. Look at the interface that the "
+        "program's socket is bound to.",
+        "172.19.0.3 refuses tcp port 8080, though a socket of tomcat82 listens there (tcp 0.0.0.0:8080). A firewall "
+        "rule may reject the connection, or the socket may be bound to another interface.",
+        seen="The client says connection refused, and the program runs.",
         references=("https://man7.org/linux/man-pages/man2/connect.2.html",),
     ),
     Explanation(

@@ -54,7 +54,8 @@ ROWS = (
     Explanation(
         "embedded-dns-bypassed",
         WARNING,
-        "The container does not use Docker's embedded DNS server 127.0.0.11, so container names do not resolve.",
+        "The container does not use Docker's embedded DNS server 127.0.0.11, so container names do not resolve. In a "
+        "check of such a name it blocks.",
         "The container's resolv.conf names other servers, though the container is on a user network.",
         "Find what overwrites /etc/resolv.conf in the image or its mounts, remove it, and restart the container.",
         "tomcat81 uses the DNS server 8.8.8.8 instead of Docker's embedded server 127.0.0.11.",

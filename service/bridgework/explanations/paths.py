@@ -80,6 +80,19 @@ ROWS = (
         references=("https://docs.docker.com/engine/network/port-publishing/",),
     ),
     Explanation(
+        "docker-proxy-missing",
+        BLOCKING,
+        "docker-proxy should answer at the published port, and it does not run any more. Docker starts it together "
+        "with the container and does not start it again.",
+        "The published port, whether a firewall rule translates the packet before it comes to a socket, and the "
+        "listening sockets of the host.",
+        "Restart the container.",
+        "docker-proxy does not run for tcp port 8081 of tomcat81: no socket of the host listens there.",
+        seen="The published port is refused at 127.0.0.1 or from other containers, and may still work from other "
+        "machines.",
+        references=("https://docs.docker.com/engine/network/port-publishing/",),
+    ),
+    Explanation(
         "port-bound-to-loopback",
         BLOCKING,
         "The port is published on a loopback address of the host, so only the host itself can reach it.",
@@ -198,10 +211,12 @@ ROWS = (
     Explanation(
         "wrong-default-gateway",
         WARNING,
-        "The default route of the source uses a network that does not lead to the destination.",
+        "The default route of the source uses a network that does not lead to the destination, or a program changed it "
+        "and it leads to an address that is no gateway of Docker's.",
         "The gateway priorities, then the order of the networks' names; the routing table where visible; the option "
         "inhibit_ipv4.",
-        "Give the endpoint on the right network a higher gateway_priority.",
+        "Give the endpoint on the right network a higher gateway_priority. Restart the container whose default route "
+        "was changed: Docker then sets its routes again.",
         "The default route of tomcat81 to 192.0.2.1 uses lan; it could use frontend.",
         seen="A container with two networks lost the outside when the second network was connected.",
         references=(
@@ -236,8 +251,8 @@ ROWS = (
         "link-down",
         BLOCKING,
         "An interface on the path is down.",
-        "The state of the link inside the container or on the host.",
-        "Disconnect the container from the network and connect it again.",
+        "The state of the link inside the container, and of the host's link below a macvlan or ipvlan network.",
+        "Disconnect the container from the network and connect it again. Set the host's link below a network up.",
         "eth0 of tomcat81, on simon_network, is down.",
         seen="The interface inside shows state DOWN, and nothing is reachable.",
         references=("https://man7.org/linux/man-pages/man8/ip-link.8.html",),

@@ -59,7 +59,7 @@ _ROWS = (
             container-paused source-not-running container-start-failed container-restarting port-rule-missing
             network-rule-missing stale-flow
             orphan-proxy host-port-differs-by-family conntrack-table-full policy-route-diverts asymmetric-routing
-            reverse-path-filtered
+            reverse-path-filtered connection-refused docker-proxy-missing
         """),
     ),
     Symptom(
@@ -83,7 +83,7 @@ _ROWS = (
             address-family-mismatch vlan-mode-private overlay-peer-unreachable node-unreachable
             reply-path-lost bridge-traffic-filtered network-rule-missing firewall-backends-mixed
             user-firewall-drop docker-rule-drops container-paused neighbour-table-full stale-neighbour
-            duplicate-address policy-route-diverts asymmetric-routing reverse-path-filtered
+            duplicate-address policy-route-diverts asymmetric-routing reverse-path-filtered connection-refused
         """),
     ),
     Symptom(

@@ -112,6 +112,24 @@ def test_a_rule_of_dockers_that_no_option_explains_is_told_with_its_purpose(tabl
     assert found.evidence["owner"] == "Docker"
 
 
+@pytest.mark.parametrize(
+    ("target", "sockets", "expected"),
+    [
+        ("REDIRECT --to-ports 9999", ("0.0.0.0:22",), ["no-listener"]),
+        ("REDIRECT --to-ports 22", ("0.0.0.0:22",), []),
+        ("DNAT --to-destination 10.1.0.3:9999", (), ["no-listener"]),
+        ("DNAT --to-destination 10.1.0.3:80", (), []),
+    ],
+)
+def test_a_published_port_that_a_rule_of_others_takes_is_judged_by_where_it_leads(target, sockets, expected):
+    taken = chain("PREROUTING", f"-p tcp -m tcp --dport 8080 -j {target}", table="nat")
+    inside = [*OPEN, (TWO, listening("0.0.0.0:80"))]
+    facts = {"firewall": firewall(PLAIN, taken), "ipv4_firewall": True, "host": listening(*sockets)}
+    predicted = predict(SNAPSHOT, AT_HOST, seen(inside, **facts))
+    assert codes(predicted) == expected
+    assert all(f"-j {target}" in found.evidence["rule"] for found in predicted.findings)
+
+
 DNAT = chain("PREROUTING", "-p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.2.0.2:80", table="nat")
 AT_HOST = ask(ONE, "address:10.1.0.1", Protocol.TCP, 8080)
 
@@ -123,6 +141,10 @@ def test_a_published_port_is_answered_by_whatever_the_rules_in_force_lead_to():
     gone = firewall(PLAIN)
     assert codes(asked(AT_HOST, gone, userland_proxy=False, engine_version=(28, 5))) == ["port-not-published"]
     assert asked(AT_HOST, gone, userland_proxy=True).verdict is Verdict.REACHABLE
+    # The host's sockets show that docker-proxy ended, though the engine is configured to run it.
+    closed = {"host": listening("0.0.0.0:22"), "userland_proxy": True}
+    assert codes(asked(AT_HOST, gone, **closed)) == ["docker-proxy-missing"]
+    assert asked(AT_HOST, firewall(PLAIN, DNAT), **closed).verdict is Verdict.REACHABLE
     stopped = asked(AT_HOST, firewall(FORWARD, *ISOLATION, DNAT, chain("DOCKER-USER")), userland_proxy=False)
     assert codes(stopped) == ["bridges-isolated"]
     assert finding_of(stopped, "bridges-isolated").evidence["owner"] == "Docker"

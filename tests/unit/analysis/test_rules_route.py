@@ -638,3 +638,44 @@ def test_a_route_and_an_address_that_cannot_be_read_are_passed_over():
     assert predict(world(FRONT, one), ask(one, "address:192.0.2.1"), made).verdict is not Verdict.UNREACHABLE
     odd = replace(one, endpoints=(replace(one.endpoints[0], ipv4_address="odd"),))
     assert predict(world(FRONT, odd), ask(odd, "address:192.0.2.1"), made).verdict is not None
+
+
+@pytest.mark.parametrize(
+    ("internal", "destination", "calls"), [(True, "outside", 3), (False, "outside", 1), (True, "web", 4)]
+)
+def test_a_default_route_that_a_program_set_may_lead_anywhere(internal, destination, calls):
+    home = replace(FRONT, internal=internal)
+    one, web = on(home, "one", 2), on(BACK, "web", 2)
+    led = with_routes(NOTHING, route("0.0.0.0/0", gateway="10.1.0.9"))
+    question = ask(one, web if destination == "web" else "address:192.0.2.1")
+    predicted = predict(world(home, BACK, one, web), question, seen([(one, led)]))
+    assert (predicted.verdict, codes(predicted)) == (
+        Verdict.INCONCLUSIVE,
+        ["analysis-limited", "wrong-default-gateway"],
+    )
+    found = finding_of(predicted, "wrong-default-gateway")
+    assert found.evidence["gateway"] == "10.1.0.9"
+    # The engine refuses to connect a container that has a default route: the restart comes first.
+    assert len(found.remedy.actions) == calls
+    assert calls_of(found.remedy)[0].path.endswith("/containers/one/restart")
+
+
+@pytest.mark.parametrize(("parent", "command"), [("eth0.5", ("ip link set eth0.5 up",)), (None, ())])
+def test_a_macvlan_whose_parent_is_down_blames_the_host_once(parent, command):
+    lan = replace(LAN, options={"parent": parent} if parent else {})
+    one, two = on(lan, "one", 2), on(lan, "two", 3)
+
+    def down(end):
+        address = InterfaceAddress(end.endpoints[0].ipv4_address, 24, "ipv4", "global")
+        link = Interface(5, "eth0", "macvlan", None, 1500, "down", ("up", "broadcast"), (address,))
+        return Observation(1, interfaces=(link,))
+
+    predicted = predict(world(lan, one, two), ask(one, two), seen([(one, down(one)), (two, down(two))]))
+    (found,) = [one for one in predicted.findings if one.code == "link-down"]
+    assert (found.component.kind, found.remedy.commands) == ("host", command)
+
+
+def test_one_more_address_of_a_neighbour_is_not_said_to_be_on_no_network_in_common():
+    one, two = on(FRONT, "one", 2), container("two", (FRONT, "10.1.0.3"), (BACK, "10.2.0.3"))
+    predicted = predict(world(FRONT, BACK, one, two), ask(one, "address:10.2.0.3"))
+    assert "no-shared-network" not in codes(predicted)

@@ -7,7 +7,14 @@ import pytest
 from bridgework.analysis.case import Case
 from bridgework.analysis.verdict import why_inconclusive
 from bridgework.model.checks import Measurement, Protocol, Reason, Severity, Verdict
-from bridgework.model.observations import FirewallChain, FirewallRules, Observation, ResolverConfiguration, Route
+from bridgework.model.observations import (
+    FirewallChain,
+    FirewallRules,
+    ListeningSocket,
+    Observation,
+    ResolverConfiguration,
+    Route,
+)
 from tests.support.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, published, seen, world
 
 NET = network("simon_network", "10.77.0.0/24")
@@ -98,9 +105,17 @@ def test_where_nothing_could_be_sent_the_prediction_is_the_answer():
     assert (result.verdict, codes(result)) == (Verdict.UNREACHABLE, ["source-not-running"])
 
 
-def test_a_refusal_says_that_nothing_listens_unless_that_is_known():
+def test_a_refusal_names_no_cause_unless_one_was_seen():
     result = weighed(ask(ONE, TWO, "tcp", 80), measured(Reason.REFUSED, address="10.77.0.3"))
-    assert finding_of(result, "no-listener").component.name == "b"
+    found = finding_of(result, "connection-refused")
+    assert (found.component.name, found.evidence["listening"]) == ("b", None)
+    assert "It is not known whether" in found.message
+    open_port = Observation(1, sockets=(ListeningSocket("tcp", "ipv4", "0.0.0.0", 80),))
+    listens = weighed(ask(ONE, TWO, "tcp", 80), measured(Reason.REFUSED), observations=seen([(TWO, open_port)]))
+    found = finding_of(listens, "connection-refused")
+    assert found.evidence["listening"] == ["tcp 0.0.0.0:80"]
+    assert "though a socket of b listens there (tcp 0.0.0.0:80)" in found.message
+    assert codes(listens) == ["connection-refused", "prediction-inconsistent"]
     known = weighed(
         ask(ONE, TWO, "tcp", 80), measured(Reason.REFUSED), observations=seen([(TWO, Observation(1, sockets=()))])
     )
@@ -108,10 +123,10 @@ def test_a_refusal_says_that_nothing_listens_unless_that_is_known():
     assert codes(weighed(ask(ONE, TWO), measured(Reason.REFUSED))) == ["prediction-inconsistent"]
 
 
-def test_a_refusal_by_the_host_says_that_nothing_is_published():
-    assert "port-not-published" in codes(weighed(ask(ONE, "host", "tcp", 8081), measured(Reason.REFUSED)))
+def test_a_refusal_by_the_host_does_not_say_that_a_published_port_is_not():
+    assert "port-not-published" not in codes(weighed(ask(ONE, "host", "tcp", 8081), measured(Reason.REFUSED)))
     nowhere = weighed(ask(ONE, "name:example.org", "tcp", 80), measured(Reason.REFUSED))
-    assert finding_of(nowhere, "no-listener").component.kind == "host"
+    assert finding_of(nowhere, "connection-refused").component.kind == "host"
 
 
 def test_a_name_that_the_resolver_does_not_know_lists_the_valid_ones():

@@ -27,9 +27,10 @@ from bridgework.analysis.rules.base import (
 )
 from bridgework.analysis.rules.listener import is_loopback, matching, sockets_of, unserved
 from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped
-from bridgework.analysis.rules.simulated import options_explain, walk_of
+from bridgework.analysis.rules.simulated import Outcome, Walked, options_explain, walk_of
 from bridgework.explanations import of_container, remedies
 from bridgework.firewall import simulate
+from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Observations
@@ -42,9 +43,14 @@ _PORTS_LISTED = 20
 
 
 class Delivery(StrEnum):
-    """What answers at a published port. ``UNSEEN``: that depends on a docker-proxy, which was not observed."""
+    """What answers at a published port.
+
+    ``UNSEEN``: that depends on a docker-proxy, which was not observed. ``PROXY_GONE``: docker-proxy should answer, and
+    the host's sockets show that it does not run.
+    """
 
     PROXY = "proxy"
+    PROXY_GONE = "proxy gone"
     RULES = "rules"
     NOTHING = "nothing"
     UNSEEN = "unseen"
@@ -100,12 +106,26 @@ def publication(situation: Situation) -> Publication | None:
         return None
     for container, port in situation.snapshot.publishers_by_port.get((situation.port or 0, transport), ()):
         if container.running and overlap(port.host_ip, candidate.address):
+            if _leaves_to_another(situation, container):
+                return None
             attachment = situation.state.attachment_of(container.id)
             home = default_exit(situation.state, attachment, candidate.version)
             delivery = _delivery(situation, candidate, attachment, home)
+            # A routed network has no docker-proxy.
+            routed = home is not None and gateway_mode(home, candidate.version) == "routed"
+            if delivery is Delivery.PROXY and not routed and not _may_listen_at_host(situation):
+                delivery = Delivery.PROXY_GONE
             inner = _address_behind(situation, attachment, candidate.version)
             return Publication(container, port, attachment, delivery, home, inner)
     return None
+
+
+def _leaves_to_another(situation: Situation, publisher: Container) -> bool:
+    """Whether a rule sends the packet to another end than the publisher, before Docker's own rules translate it."""
+    walked = walk_of(situation)
+    if walked is None or not walked.is_translated:
+        return False
+    return not any(walked.there.packet.destination in endpoint.addresses for endpoint in publisher.endpoints)
 
 
 def _address_behind(situation: Situation, publisher: Attachment, version: int) -> str | None:
@@ -181,22 +201,50 @@ def port_has_no_owner(situation: Situation) -> Findings:
     loopback = [
         c for c, p in publications(situation.state, transport) if p.host_port == port and is_loopback(p.host_ip)
     ]
-    asked = situation.candidate_addresses.destination
-    if loopback:
+    asked, walked = situation.candidate_addresses.destination, walk_of(situation)
+    if walked is not None and _ends_somewhere_known(situation, walked):
+        yield from _behind_another_rule(situation, walked.there)
+    elif loopback:
         yield _loopback_only(situation, loopback[0], port)
     # The destination is a container in host mode: its port is a port of the host, published or not.
     elif asked is not None and asked.is_host:
         yield from unserved(situation, asked, port, candidate.address, candidate.version)
-    elif not _host_listens(situation):
+    elif not (_sees_host(situation) and _may_listen_at_host(situation)):
         yield from _not_published(situation, transport, port)
 
 
-def _host_listens(situation: Situation) -> bool:
-    """Whether a socket of the host was observed that accepts the connection."""
+def _sees_host(situation: Situation) -> bool:
+    return sockets_of(situation, THE_HOST) is not None
+
+
+def _may_listen_at_host(situation: Situation) -> bool:
+    """Whether a socket of the host may accept the connection: one was observed, or the host's sockets were not."""
     candidate = situation.candidate
-    if candidate is None:
-        return False
+    if candidate is None or not _sees_host(situation):
+        return True
     return matching(situation, THE_HOST, situation.port, candidate.address, candidate.version) is not None
+
+
+def _ends_somewhere_known(situation: Situation, walked: Walked) -> bool:
+    """Whether a rule leads the packet to the host itself, at another end, or to a container's address."""
+    there = walked.there
+    known = there.delivered_locally or there.packet.destination in situation.snapshot.holders_by_address
+    return walked.is_translated and known
+
+
+def _behind_another_rule(situation: Situation, there: Outcome) -> Findings:
+    """Find that no program listens where a rule that is not Docker's leads the port, such as one with REDIRECT."""
+    packet = there.packet
+    holders = situation.snapshot.holders_by_address.get(packet.destination, ())
+    attachment = situation.state.attachment_of(holders[0].container_id) if holders else THE_HOST
+    yield from unserved(
+        situation, attachment, packet.destination_port, packet.destination, packet.version, leads=_leading(there)
+    )
+
+
+def _leading(there: Outcome) -> str | None:
+    """Return the rule that translated the packet."""
+    return next((s.rule.text for s in there.steps if s.rule and s.before.translated != s.after.translated), None)
 
 
 def _loopback_only(situation: Situation, publisher: Container, port: int) -> Finding:
@@ -239,6 +287,8 @@ def nothing_answers_for_it(situation: Situation) -> Findings:
     if found.delivery is Delivery.UNSEEN:
         message = f"It is not known whether docker-proxy answers for port {situation.port} of {found.container.name}."
         yield unseen(HOST, message, port=situation.port, container=found.container.name)
+    elif found.delivery is Delivery.PROXY_GONE:
+        yield _proxy_is_gone(situation, found)
     elif found.delivery is Delivery.NOTHING:
         # Docker 26 and 27 reserve the port with a socket that listens, so the kernel accepts the connection. The engine
         # never reads from it.
@@ -254,6 +304,19 @@ def nothing_answers_for_it(situation: Situation) -> Findings:
         remedy = Remedy("Use another address of the host, or start the engine with userland-proxy=true.")
         severity = Severity.WARNING if held else None
         yield finding("port-not-published", HOST, message, severity=severity, remedy=remedy, evidence=port)
+
+
+def _proxy_is_gone(situation: Situation, found: Publication) -> Finding:
+    # The engine starts docker-proxy with the container, and does not start it again when it ends.
+    port = f"{situation.transport} port {situation.port}"
+    message = f"docker-proxy does not run for {port} of {found.container.name}: no socket of the host listens there."
+    remedy = Remedy(
+        f"Restart {found.container.name}: the engine starts docker-proxy with the container.",
+        (RestartContainer(remedies.container_reference(found.container)),),
+    )
+    evidence = {"port": situation.port, "protocol": situation.transport}
+    component = of_container(found.container)
+    return finding("docker-proxy-missing", component, message, remedy=remedy, evidence=evidence)
 
 
 def translated_and_dropped(situation: Situation) -> Findings:
@@ -336,7 +399,7 @@ def nothing_listens_behind_the_port(situation: Situation) -> Findings:
     if candidate is None or found is None:
         return
     # The packet never reaches the container, and ``nothing_answers_for_it`` has said so.
-    if found.delivery is Delivery.NOTHING:
+    if found.delivery in {Delivery.NOTHING, Delivery.PROXY_GONE}:
         return
     by_proxy = found.delivery in {Delivery.PROXY, Delivery.UNSEEN}
     # The proxy accepts a TCP connection before it connects to the container, even where no program listens there.

@@ -5,6 +5,8 @@ Where the listening sockets were not observed, the prediction for tcp, udp, http
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bridgework.analysis.attachment import IPV4, Attachment, Condition, parsed
 from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, unseen
@@ -109,10 +111,12 @@ def unserved(
     version: int,
     *,
     accepted: bool = False,
+    leads: str | None = None,
 ) -> Findings:
     """Find a port of the namespace where no program listens.
 
-    ``accepted``: docker-proxy accepts the connection in any case, so the finding does not block.
+    ``accepted``: docker-proxy accepts the connection in any case, so the finding does not block. ``leads`` is the rule
+    of the host that leads the packet there, where that is not one of Docker's.
     """
     component = component_of(attachment)
     if port is None:
@@ -125,7 +129,11 @@ def unserved(
     elif matching(situation, attachment, port, address, version) is None:
         # Behind docker-proxy the connection itself succeeds, so the verdict stays reachable.
         severity = Severity.WARNING if accepted else Severity.BLOCKING
-        yield _not_there(situation, attachment, sockets, port, severity)
+        found = _not_there(situation, attachment, sockets, port, severity)
+        if leads is not None:
+            message = f"{found.message} A rule of the host leads port {situation.port} there: {leads}"
+            found = replace(found, message=message, evidence={**found.evidence, "rule": leads})
+        yield found
 
 
 def _not_there(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bridgework.analysis.attachment import Attachment, parsed
-from bridgework.analysis.name_lookup import Lookup, containers_named, user_networks, uses_embedded_dns
+from bridgework.analysis.name_lookup import Lookup, containers_named, holders_of, user_networks, uses_embedded_dns
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, members, of_network, unseen
 from bridgework.analysis.rules.state import destination_down_as
 from bridgework.explanations import of_container, remedies
 from bridgework.explanations.remedies import container_reference
 from bridgework.model.actions import RestartContainer
-from bridgework.model.checks import Finding, NameDestination
+from bridgework.model.checks import Finding, NameDestination, Severity
 from bridgework.model.endpoint_names import names_of, normal
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Observation
@@ -76,8 +78,21 @@ def _elsewhere(situation: Situation, name: str, holder: Container) -> Finding:
             f"the default bridge, the only network it shares with {holder.name}, has no DNS."
         )
         return finding("default-bridge-no-dns", component_of(source), message, remedy=remedy, evidence=evidence)
+    # The embedded server knows the name on a network of the source, and the source asks other servers.
+    nameservers = _other_servers(situation)
+    known = any(holders_of(snapshot, network, name) for network in user_networks(snapshot, source))
+    if source.container is not None and nameservers and known:
+        return replace(bypassed(source.container, nameservers), severity=Severity.BLOCKING)
     message = f"{name} does not resolve in {source.name}: {_where(theirs)}{_valid(snapshot, source)}."
     return finding("name-not-on-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
+
+
+def _other_servers(situation: Situation) -> tuple[str, ...]:
+    """Return the DNS servers of the source where Docker's embedded server is none of them."""
+    seen = situation.observed(situation.source)
+    if seen is None or seen.resolver is None or uses_embedded_dns(situation.state, situation.source):
+        return ()
+    return seen.resolver.nameservers
 
 
 def _where(theirs: Attachment) -> str:

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from bridgework.analysis import link_layer
-from bridgework.analysis.attachment import IPV4, IPV6, Attachment
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, version_of
 from bridgework.analysis.host_rules import FORWARDING, forwards
 from bridgework.analysis.routing import (
     Candidate,
     Way,
+    chosen_exit,
     default_exit,
     gateway_mode,
     has_host_address,
@@ -33,8 +35,10 @@ from bridgework.analysis.rules.base import (
 from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped, routed_is_open
 from bridgework.analysis.rules.simulated import Fate, fate_of, is_forwarded, options_explain
 from bridgework.explanations import remedies
+from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import ContainerDestination, Finding, Severity
 from bridgework.model.errors import Remedy
+from bridgework.model.observations import Route
 from bridgework.model.snapshot import Network
 
 
@@ -43,6 +47,10 @@ def no_route(situation: Situation) -> Findings:
     candidate, source = situation.candidate, situation.source
     # Without endpoints the layer source has explained it already.
     if candidate is None or candidate.way is not Way.NO_ROUTE or not source.endpoints:
+        return
+    other = _other_default_route(situation, candidate)
+    if other is not None:
+        yield from _leads_elsewhere(situation, candidate, other)
         return
     # A container of the engine has the address: a common network helps more than a way out.
     if candidate.network is not None and candidate.attachment is not None and not candidate.is_host:
@@ -68,6 +76,44 @@ def no_route(situation: Situation) -> Findings:
     )
 
 
+def _other_default_route(situation: Situation, candidate: Candidate) -> Route | None:
+    """Return the observed default route, which leads to none of the gateways that the engine set."""
+    seen, default = situation.observed(situation.source), "0.0.0.0/0" if candidate.version == IPV4 else "::/0"
+    routes = (seen.routes if seen is not None else None) or ()
+    return next((route for route in routes if route.destination == default), None)
+
+
+def _leads_elsewhere(situation: Situation, candidate: Candidate, route: Route) -> Findings:
+    """Find a default route that a program changed. Another container may forward, as a VPN client does."""
+    source, component = situation.source, component_of(situation.source)
+    names = ", ".join(endpoint.network_name for endpoint in source.endpoints)
+    to = route.gateway or route.interface or "an unknown interface"
+    message = (
+        f"The default route of {source.name} leads to {to}, which is the gateway of none of its networks ({names})."
+    )
+    remedy, evidence = _original_route(situation, candidate), {"gateway": to, "interface": route.interface}
+    yield finding("wrong-default-gateway", component, message, remedy=remedy, evidence=evidence)
+    unknown = unseen(component, f"It is not known whether {candidate.address} is reached by {to}.", gateway=to)
+    yield replace(unknown, remedy=None)
+
+
+def _original_route(situation: Situation, candidate: Candidate) -> Remedy:
+    """Make the remedy: the engine writes the routes of a container when it starts it."""
+    source, snapshot = situation.source, situation.snapshot
+    owner = members(source)[0]
+    again = RestartContainer(remedies.container_reference(owner))
+    holder = candidate.attachment if candidate.network is not None else None
+    version, release = candidate.version, situation.observations.engine_version
+    if holder is not None:
+        more = remedies.share_network(snapshot, members(source, holder), ipv6=version == IPV6)
+    elif chosen_exit(snapshot, source.endpoints, version, release) is None:
+        more = remedies.way_out(snapshot, owner)
+    else:
+        return Remedy(f"Restart {owner.name}: the engine then sets its default route again.", (again,))
+    # The engine refuses to connect a container that has a default route already (measured on 26.1.5: file exists).
+    return Remedy(f"Restart {owner.name}, which removes that route. {more.summary}", (again, *more.actions))
+
+
 def _apart(situation: Situation, candidate: Candidate, network: Network) -> Finding:
     """Make the finding for two ends on different networks, between which nothing passes."""
     source, destination = situation.source, situation.destination
@@ -75,8 +121,10 @@ def _apart(situation: Situation, candidate: Candidate, network: Network) -> Find
     remedy = remedies.share_network(situation.snapshot, members(source, destination), ipv6=ipv6)
     own = sorted(endpoint.network_name for endpoint in source.endpoints)
     evidence = {"address": candidate.address, "network": network.name, "source_networks": own}
-    # For a container the finding compares the networks of both. For an address it names the address's network.
-    if isinstance(situation.question.destination, ContainerDestination) and destination is not None:
+    # For a container the finding compares the networks of both. For an address it names the address's network, and for
+    # one more address of a container that is on a network of the source as well.
+    asked = isinstance(situation.question.destination, ContainerDestination)
+    if asked and destination is not None and not _meet(source, destination, candidate.version):
         theirs = sorted(endpoint.network_name for endpoint in destination.endpoints)
         wanted = "network with IPv6" if ipv6 else "network"
         message = (
@@ -85,6 +133,15 @@ def _apart(situation: Situation, candidate: Candidate, network: Network) -> Find
         return finding("no-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
     message = f"{candidate.address} is on {network.name}, to which {source.name} is not connected."
     return finding("bridges-isolated", component_of(source), message, remedy=remedy, evidence=evidence)
+
+
+def _meet(source: Attachment, destination: Attachment, version: int) -> bool:
+    """Whether both have an address of the family on one network."""
+    own, theirs = (
+        {e.network_id for e in end.endpoints if any(version_of(address) == version for address in e.addresses)}
+        for end in (source, destination)
+    )
+    return bool(own & theirs)
 
 
 def gateway_is_absent(situation: Situation) -> Findings:

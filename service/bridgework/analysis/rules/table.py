@@ -67,7 +67,14 @@ DESTINATION = (
 # the later layers find nothing.
 NAME = (
     Rule(
-        _at(Step.NAME, "default-bridge-no-dns", "name-not-on-shared-network", "destination-not-running", LIMIT),
+        _at(
+            Step.NAME,
+            "default-bridge-no-dns",
+            "name-not-on-shared-network",
+            "embedded-dns-bypassed",
+            "destination-not-running",
+            LIMIT,
+        ),
         name.name_is_unknown,
     ),
     # Each holder is a situation of its own. Where their verdicts differ, the prediction is inconclusive (``predict``).
@@ -100,7 +107,14 @@ ADDRESS = (
 )
 ROUTE = (
     Rule(
-        _at(Step.OWN_ROUTE, "no-shared-network", "bridges-isolated", "internal-no-egress", "wrong-default-gateway"),
+        _at(
+            Step.OWN_ROUTE,
+            "no-shared-network",
+            "bridges-isolated",
+            "internal-no-egress",
+            "wrong-default-gateway",
+            LIMIT,
+        ),
         route.no_route,
     ),
     # The route exists, but no interface answers ARP for the gateway: the packet waits on the bridge.
@@ -159,7 +173,10 @@ HOST = (
         ),
         host.port_has_no_owner,
     ),
-    Rule(_at(Step.PUBLISHED, "port-not-published", LIMIT), host.nothing_answers_for_it),
+    Rule(
+        _at(Step.PUBLISHED, "port-not-published", LIMIT) | _at(Step.PROXY, "docker-proxy-missing"),
+        host.nothing_answers_for_it,
+    ),
     Rule(
         _at(Step.PUBLISHED, "internal-no-egress", "masquerade-off", "inter-container-off", "bridges-isolated"),
         host.translated_and_dropped,

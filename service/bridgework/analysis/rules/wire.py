@@ -179,6 +179,10 @@ def broken_link(situation: Situation, attachment: Attachment, network: Network) 
     if inside is None or endpoint is None or attachment.owner is None:
         return
     reconnect = partial(remedies.reconnect, situation.snapshot, network, attachment.owner, endpoint)
+    # A macvlan or ipvlan that is up shows the state of the host's link below it. It is not the container's fault.
+    if is_vlan(network) and inside.state == "down" and "up" in inside.flags:
+        yield _parent_is_down(network)
+        return
     # ``ip link set down`` inside, or a link that lost its other end.
     if inside.state == "down":
         message = f"{inside.name} of {attachment.owner.name}, on {network.name}, is down."
@@ -198,6 +202,17 @@ def broken_link(situation: Situation, attachment: Attachment, network: Network) 
         master = bridge.name if bridge else None
         found = {"veth": outside.name, "bridge": master}
         yield finding("veth-detached", of_container(attachment.owner), message, remedy=reconnect(), evidence=found)
+
+
+def _parent_is_down(network: Network) -> Finding:
+    name = network.options.get("parent", "").partition(":")[0]  # an ipvlan option may end in its mode
+    what = f"{name}, the host's link below {network.name}," if name else f"The host's link below {network.name}"
+    remedy = Remedy(
+        "Set the link up. If it is up, look at what is below it: a cable, a switch port, or another interface.",
+        commands=(f"ip link set {name} up",) if name else (),
+    )
+    evidence = {"interface": name or None, "network": network.name}
+    return finding("link-down", HOST, f"{what} is down or has no carrier.", remedy=remedy, evidence=evidence)
 
 
 def own_link_is_too_small(situation: Situation) -> Findings:
