@@ -51,7 +51,7 @@ def fetch(pid, url):
 
 
 def wire(raw):
-    """Who gets the page of whom: every running container asks every container by name, and the host its own port."""
+    """Which container gets the page of which: each running one asks each by name, and the host asks its own port."""
     seen = raw.containers().values()
     running = {
         one["Name"]: one["State"]["Pid"] for one in seen if one["State"]["Running"] and not one["State"]["Paused"]

@@ -70,7 +70,7 @@ def install_debian(*packages: str) -> None:
 
 
 def _finish() -> None:
-    """Finish an installation whose process was killed: nobody could clean up after it."""
+    """Finish an installation whose process was killed, and so could not clean up."""
     with _alone():
         packages = RECORD.read_text().split() if RECORD.exists() else []
     if not packages:

@@ -102,7 +102,7 @@ def test_a_terminal_gets_the_sequences_of_the_command_alone(capsys, monkeypatch)
     printed = capsys.readouterr().out
     assert r"\x1b[32mreachable" in printed
     assert "\x1b[32m" not in printed
-    # Nothing of another's text can be a mark of this command, because nobody can know it.
+    # Nothing of another's text can be a mark of this command, because no one can know it.
     assert output.style("\x1b[31mx", fg="red") != output.style(r"\x1b[31mx", fg="green")
 
 
