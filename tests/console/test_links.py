@@ -138,7 +138,7 @@ def test_a_plan_says_what_a_remedy_would_change_and_draws_it(pair):
         "source": {"kind": "container", "id": stubs.container(0, "web")["id"], "name": "web"},
         "destination": {"kind": "container", "id": stubs.container(1, "db")["id"], "name": "db"},
     }
-    reachable = {"before": "unreachable", "after": "reachable", "assumes_listener": False}
+    reachable = {"before": "unreachable", "after": "reachable", "assumes_listener": False, "reason": None}
     plan = {
         "id": "x", "possible": False, "undoable": False, "applied": None, "limited": ["The host was not seen."],
         "steps": [{"problem": {"detail": "The name shop-net is taken."}}],

@@ -1472,6 +1472,8 @@ class Plan(TypedDict):
     """The findings of the diagnosis that the plan would end."""
     limited: list[str]
     """What could not be seen or foreseen, so that the difference may be incomplete there."""
+    undecided: list[Limitation]
+    """Why verdicts of the pairs are inconclusive: each reason, and what to change."""
     applied: Applied | None
     """What the changes did; null when the plan was not applied."""
 
@@ -1521,6 +1523,10 @@ class PlanPair(TypedDict):
     """The predicted verdict before the plan."""
     after: Verdict
     """The predicted verdict after the plan."""
+    reason: str | None
+    """Why the verdict after the plan is inconclusive, or else the one before, as the code of a finding, such as
+    `analysis-limited`; null when neither is.
+    """
     assumes_listener: bool
     """Whether `after` assumes that a program of the destination listens at the port. That is not known of a
     container that the plan starts: the service assumes its published and exposed ports.
@@ -1756,6 +1762,8 @@ class QueryGroup(TypedDict):
     """The destination port; null for `icmp`."""
     verdict: Verdict
     """`reachable`, or `inconclusive` when something that matters was not visible."""
+    reason: str | None
+    """Why the ends are inconclusive, as the code of a finding; null when they are reachable."""
     violates: bool
     """Whether `must_not` names these ends. A reachable group that violates makes the query fail."""
     path: list[Hop]
@@ -1779,6 +1787,8 @@ class QueryLine(TypedDict):
     """The destination port; null for `icmp`."""
     verdict: NotRequired[Verdict]
     """`reachable`, or `inconclusive` when something that matters was not visible."""
+    reason: NotRequired[str | None]
+    """Why the ends are inconclusive, as the code of a finding; null when they are reachable."""
     violates: NotRequired[bool]
     """Whether `must_not` names these ends. A reachable group that violates makes the query fail."""
     path: NotRequired[list[Hop]]
@@ -1801,6 +1811,8 @@ class QueryLine(TypedDict):
     """The number of ends that were found, by kind."""
     limited: NotRequired[list[str]]
     """What could not be seen, so that ends there may be inconclusive, and the rules of `must_not` that name no end."""
+    undecided: NotRequired[list[Limitation]]
+    """Why ends are inconclusive: each reason with the number of ends that have it, and what to change."""
 
 
 class QueryMatch(TypedDict):
@@ -1846,6 +1858,8 @@ class QueryResult(TypedDict):
     """The ends that were found, in groups that are alike."""
     limited: list[str]
     """What could not be seen, so that ends there may be inconclusive, and the rules of `must_not` that name no end."""
+    undecided: list[Limitation]
+    """Why ends are inconclusive: each reason with the number of ends that have it, and what to change."""
 
 
 class Readiness(TypedDict):

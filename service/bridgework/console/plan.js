@@ -46,8 +46,8 @@ function planView({ steps, possible, undoable, difference, appearing_findings: w
   return [
     !possible && h("p", {}, h("strong", {}, "It would be refused: "), refused?.problem?.detail),
     h("p", {}, h("strong", {}, total ? `${plural(total, "pair")} of containers, by protocol and port, would change:` : "No container would reach more or less than before.")),
-    pairs.length > 0 && h("ul", {}, pairs.slice(0, SHOWN).map(({ source, destination, protocol, port, after }) => h("li", {},
-      withNames(source.name), " → ", withNames(destination.name), ` ${protocol}${port === null ? "" : ` ${port}`}: `, becomes(after)))),
+    pairs.length > 0 && h("ul", {}, pairs.slice(0, SHOWN).map(({ source, destination, protocol, port, after, reason }) => h("li", {},
+      withNames(source.name), " → ", withNames(destination.name), ` ${protocol}${port === null ? "" : ` ${port}`}: `, becomes(after), reason && ` (${reason})`))),
     total > pairs.length - hidden && h("p", { class: "quiet" }, `… and ${total - pairs.length + hidden} more.`),
     outside.length > 0 && h("ul", {}, outside.map((one) => h("li", {}, `Port ${one.host_port ?? "that Docker chooses"} of the host, for other hosts: `, becomes(one.becomes)))),
     findings("Solves", better), findings("Causes", worse), findings("Not foreseen", limited.map((message) => ({ message }))),

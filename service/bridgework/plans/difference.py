@@ -23,12 +23,16 @@ from bridgework.policy.host_ports import is_loopback_binding
 
 @dataclass(frozen=True, slots=True)
 class ChangedPair:
-    """A pair whose verdict changes. ``assumed`` says that the verdict after holds only if a program listens there."""
+    """A pair whose verdict changes. ``assumed`` says that the verdict after holds only if a program listens there.
+
+    ``reason`` is the code of what makes the verdict after inconclusive, or else the one before; empty if neither is.
+    """
 
     pair: Pair
     before: Verdict
     after: Verdict
     assumed: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,9 @@ def _joined(pairs: Iterable[ChangedPair], again: Mapping[str, str]) -> Iterator[
         (others if pair == one.pair else lost)[pair] = one
     for pair, one in others.items():
         # A container that does not exist yet, or no longer, reaches nothing and is not reached.
-        before = lost.pop(pair).before if pair in lost else one.before
-        if before is not one.after:
-            yield replace(one, before=before)
+        was = lost.pop(pair, one)
+        if was.before is not one.after:
+            yield replace(one, before=was.before, reason=one.reason or was.reason)
     yield from (replace(one, pair=pair) for pair, one in lost.items())
 
 
@@ -228,7 +232,7 @@ class _Comparison:
             before, after = self._first.verdict(pair), self._second.verdict(pair)
             if before is not after:
                 rests = pair.service != PING and bool(_owners(self._second.snapshot, pair) & self._assumed)
-                yield ChangedPair(pair, before, after, rests)
+                yield ChangedPair(pair, before, after, rests, self._second.reason(pair) or self._first.reason(pair))
 
 
 def _host_services(worlds: Iterable[World], affected: frozenset[str]) -> tuple[set[Service], set[Service]]:

@@ -18,6 +18,7 @@ from bridgework.analysis.all_pairs.classes import Classes, classify, listening_a
 from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.case import Case
 from bridgework.analysis.rules.listener import is_loopback
+from bridgework.analysis.rules.table import why_undecided
 from bridgework.model.checks import (
     ContainerDestination,
     HostDestination,
@@ -98,6 +99,11 @@ class Reachability:
             self._effort.prediction()
             found = self._known[key] = self.own_prediction(pair)
         return found
+
+    def reason(self, pair: Pair) -> str:
+        """Return the code of what makes the verdict of the pair inconclusive; empty if it is not."""
+        found = self.prediction(pair)
+        return why_undecided(found.findings) if found.verdict is Verdict.INCONCLUSIVE else ""
 
     def own_prediction(self, pair: Pair) -> Prediction:
         """Predict the pair itself, with its own path and findings."""

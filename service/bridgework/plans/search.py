@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from bridgework.analysis.rules.table import why_undecided
 from bridgework.model.checks import Prediction, Protocol, Verdict
 from bridgework.plans.reachability import PING, Pair, Reachability, Service, host_services, services_of
 
@@ -21,6 +23,11 @@ class Found:
     violates: bool
     ends: tuple[str, ...]
     prediction: Prediction
+
+    @property
+    def reason(self) -> str:
+        """The code of what makes the verdict inconclusive; empty if it is not."""
+        return why_undecided(self.prediction.findings) if self.verdict is Verdict.INCONCLUSIVE else ""
 
 
 def search(
@@ -77,6 +84,15 @@ def counted(found: Iterable[Found]) -> Mapping[str, int]:
         "inconclusive": sum(len(one.ends) for one in groups if one.verdict is Verdict.INCONCLUSIVE),
         "violations": sum(len(one.ends) for one in groups if one.violates and one.verdict is Verdict.REACHABLE),
     }
+
+
+def reasons_of(found: Iterable[Found]) -> Mapping[str, int]:
+    """Count the inconclusive ends by the reason of their groups."""
+    reasons: Counter[str] = Counter()
+    for one in found:
+        if one.reason:
+            reasons[one.reason] += len(one.ends)
+    return reasons
 
 
 def outcome_of(found: Iterable[Found]) -> str:

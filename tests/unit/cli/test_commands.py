@@ -50,7 +50,8 @@ def planned(*outcomes, call=REMEDY["calls"][0], **more):
          "undo": [{"method": "DELETE", "path": f"/v1/networks/own-{number}", "body": None}]}
         for number, word in enumerate(outcomes)
     ]  # fmt: skip
-    return {"id": "1", "steps": steps, "possible": "conflict" not in outcomes, "undoable": True, "limited": [],
+    return {"id": "1", "steps": steps, "possible": "conflict" not in outcomes, "undoable": True,
+            "limited": [], "undecided": [],
             "applied": None, "difference": NO_DIFFERENCE, "appearing_findings": [], "disappearing_findings": [],
             **more}  # fmt: skip
 
@@ -441,7 +442,8 @@ class TestPlan:
 
     def test_it_is_printed_step_by_step_with_its_effect(self, service, file, capsys):
         pair = {"source": {"name": "web"}, "destination": {"name": "db"}, "protocol": "tcp", "port": 80,
-                "before": "unreachable", "after": "reachable", "assumes_listener": True}  # fmt: skip
+                "before": "unreachable", "after": "reachable",
+                "assumes_listener": True, "reason": None}  # fmt: skip
         opening = {"container": {"name": "db"}, "host_ip": "0.0.0.0", "host_port": 81, "container_port": 80,
                    "protocol": "tcp", "becomes": "reachable"}  # fmt: skip
         difference = {**NO_DIFFERENCE, "pairs_total": 21, "pairs": [pair], "outside": [opening]}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.case import Case
-from bridgework.model.checks import ContainerDestination, HostDestination, Question
+from bridgework.model.checks import ContainerDestination, HostDestination, Question, Verdict
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec
 from bridgework.model.observations import NOTHING_SEEN, HostObservation
 from bridgework.model.snapshot import PublishedPort, Snapshot
@@ -37,6 +37,11 @@ def alone(worlds):
                 if verdicts[0] is not verdicts[1]:
                     found[source, to, service] = verdicts
     return found
+
+
+def reasons_fit(pair):
+    """Whether an inconclusive verdict has a reason, and only that."""
+    return bool(pair.reason) == (Verdict.INCONCLUSIVE in {pair.before, pair.after})
 
 
 def services(worlds, to):
@@ -106,6 +111,7 @@ def test_the_groups_say_what_every_pair_says_alone(worlds):
     by_groups = {(p.pair.source, p.pair.destination, p.pair.service): (p.before, p.after) for p in found.pairs}
     assert by_groups == alone(worlds)
     assert len(by_groups) == len(found.pairs)
+    assert all(map(reasons_fit, found.pairs))
 
 
 def test_a_container_that_is_made_again_counts_as_one():
@@ -129,6 +135,18 @@ def test_a_container_that_is_made_again_counts_as_one():
     # Made again with the same port, nothing opens or closes.
     again = replace(after.containers_by_id[web], id=identity("again"))
     assert difference(World(after, NOTHING_SEEN), World(world(front, again), NOTHING_SEEN)).openings == ()
+
+
+def test_an_inconclusive_pair_names_what_makes_it_so():
+    """No prediction says that a program listens at a port when the namespace was not looked at."""
+    front, back = network("front", "10.0.1.0/24"), network("back", "10.0.2.0/24")
+    web, db = container("web", (front, "10.0.1.2")), container("db", (back, "10.0.2.2"), ports=(published(9000, 80),))
+    before = world(front, back, web, db)
+    after = changes.with_endpoint(before, back.id, web.id, EndpointSpec())
+    found = difference(World(before, NOTHING_SEEN), World(after, NOTHING_SEEN)).pairs
+    assert all(map(reasons_fit, found))
+    ports = [one for one in found if one.pair.source == web.id and one.pair.service != PING]
+    assert {(one.after, one.reason) for one in ports} == {(Verdict.INCONCLUSIVE, "analysis-limited")}
 
 
 def test_only_what_is_deleted_and_made_again_under_its_name_counts_as_one():

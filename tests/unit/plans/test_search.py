@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from bridgework.analysis.case import Case
 from bridgework.model.checks import ContainerDestination, HostDestination, Protocol, Question, Verdict
 from bridgework.plans.reachability import PING, Reachability, Service, host_services, services_of
-from bridgework.plans.search import Found, counted, outcome_of, search
+from bridgework.plans.search import Found, counted, outcome_of, reasons_of, search
 from tests.support.random_worlds import engines, evidences
 
 
@@ -56,6 +56,8 @@ def test_the_groups_hold_every_pair_once(asked, forbid):
     pairs = {(other, one.service): one.verdict for one in groups for other in one.ends}
     assert pairs == alone(*asked)
     assert sum(len(one.ends) for one in groups) == len(pairs)
+    assert all(bool(one.reason) == (one.verdict is Verdict.INCONCLUSIVE) for one in groups)
+    assert sum(reasons_of(groups).values()) == counted(groups)["inconclusive"]
     assert all(one.violates == (forbid and other != "") for one in groups for other in one.ends)
     violations = [other for (other, _), verdict in pairs.items() if forbid and other and verdict is Verdict.REACHABLE]
     assert counted(groups)["violations"] == len(violations)

@@ -138,6 +138,9 @@ def show_effect(plan: Plan) -> None:
     for head, found in (("Appears", plan["appearing_findings"]), ("Disappears", plan["disappearing_findings"])):
         for one in found:
             output.line(f"{head}: {one['severity']}  {one['message']}  [{one['code']}]")
+    for limit in plan["undecided"]:
+        output.line(f"{limit['what']} inconclusive ({limit['code']}): {limit['why']}")
+        output.line(f"  remedy  {limit['remedy']}")
     for text in plan["limited"]:
         output.line(f"Not looked at: {text}")
 
@@ -146,9 +149,10 @@ def _show_difference(difference: Difference) -> None:
     if difference["pairs_total"]:
         output.line(f"Pairs that change: {difference['pairs_total']}")
     for pair in difference["pairs"][:_PAIRS_SHOWN]:
+        why = f" ({pair['reason']})" if pair["reason"] else ""
         assumed = ", if a program listens there" if pair["assumes_listener"] else ""
         output.line(f"  {_pair(pair)}: "
-                   f"{output.verdict(pair['before'])} -> {output.verdict(pair['after'])}{assumed}")  # fmt: skip
+                   f"{output.verdict(pair['before'])} -> {output.verdict(pair['after'])}{why}{assumed}")  # fmt: skip
     if difference["pairs_total"] > min(len(difference["pairs"]), _PAIRS_SHOWN):
         output.line("  ... (see all of them with -o json)")
     for one in difference["outside"]:

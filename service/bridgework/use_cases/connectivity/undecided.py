@@ -1,4 +1,4 @@
-"""The inconclusive pairs of a matrix: why each is so, and what is predicted for it."""
+"""Inconclusive pairs: why each is so, and in a matrix what is predicted for it."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def grouped(
 
 
 def limitations(reasons: Mapping[str, int]) -> tuple[Limitation, ...]:
-    """Return what the matrix leaves open, with the number of pairs, the most frequent reason first."""
+    """Return what a matrix, search or plan leaves open, with the number of pairs, the most frequent reason first."""
     most_first = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
     return tuple(limitation(code, f"{count:,} {'pair' if count == 1 else 'pairs'}") for code, count in most_first)

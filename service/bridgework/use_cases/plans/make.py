@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bridgework.diagnosis.diagnosis import diagnose
+from bridgework.explanations.undecided import Limitation
 from bridgework.model import actions
 from bridgework.model.actions import Call, Change
 from bridgework.model.checks import Finding
@@ -28,6 +30,7 @@ from bridgework.plans.inverse import CannotUndoError, as_request, inverse, lost
 from bridgework.policy.access import Role, require_role
 from bridgework.telemetry import deadline
 from bridgework.use_cases import container_creation, containers, endpoints, networks, prune
+from bridgework.use_cases.connectivity.undecided import limitations
 from bridgework.use_cases.idempotency import earlier, retry_key
 from bridgework.use_cases.plans.observe import observe, world_after
 from bridgework.use_cases.plans.planned_engine import PlannedEngine
@@ -85,6 +88,7 @@ class Plan:
     appearing: tuple[Finding, ...]
     disappearing: tuple[Finding, ...]
     limited: tuple[str, ...] = ()
+    undecided: tuple[Limitation, ...] = ()
     state: str = ""
 
     @property
@@ -173,6 +177,7 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
         appearing=tuple(finding for key, finding in new.items() if key not in old),
         disappearing=tuple(finding for key, finding in old.items() if key not in new),
         limited=(*limited, *_unknown_addresses(snapshot, engine.now, affected)),
+        undecided=limitations(Counter(one.reason for one in found.pairs if one.reason)),
         state=_state_of(snapshot, affected, engine.now),
     )
 

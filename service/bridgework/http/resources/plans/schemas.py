@@ -15,7 +15,7 @@ from bridgework.http.progress import HeartbeatLineSchema, ProblemLineSchema, Pro
 from bridgework.http.resources.checks.schemas import REASONS, VERDICTS
 from bridgework.http.schemas.actions import call_of
 from bridgework.http.schemas.answers import ReferenceSchema, Variants, flag, list_of, number, part, text, texts, word
-from bridgework.http.schemas.findings import CallSchema, ComponentSchema, FindingSchema
+from bridgework.http.schemas.findings import CallSchema, ComponentSchema, FindingSchema, LimitationSchema
 from bridgework.model.actions import Change
 from bridgework.model.checks import Component
 from bridgework.model.errors import BridgeworkError
@@ -74,6 +74,11 @@ class PlanPairSchema(Schema):
     port = number("The destination port; null for `icmp`.", null=True)
     before = word("The predicted verdict before the plan.", *VERDICTS)
     after = word("The predicted verdict after the plan.", *VERDICTS)
+    reason = text(
+        "Why the verdict after the plan is inconclusive, or else the one before, as the code of a finding, such as "
+        "`analysis-limited`; null when neither is.",
+        null=True,
+    )
     assumes_listener = flag(
         "Whether `after` assumes that a program of the destination listens at the port. That is not known of a "
         "container that the plan starts: the service assumes its published and exposed ports."
@@ -185,7 +190,9 @@ class PlanSchema(Schema):
     appearing_findings = list_of(FindingSchema, "The findings of the diagnosis that the plan would cause.")
     disappearing_findings = list_of(FindingSchema, "The findings of the diagnosis that the plan would end.")
     limited = texts("What could not be seen or foreseen, so that the difference may be incomplete there.")
-
+    undecided = list_of(
+        LimitationSchema, "Why verdicts of the pairs are inconclusive: each reason, and what to change."
+    )
     applied = part(AppliedSchema, "What the changes did; null when the plan was not applied.", null=True)
 
     @pre_dump
@@ -201,6 +208,7 @@ class PlanSchema(Schema):
             "appearing_findings": plan.appearing,
             "disappearing_findings": plan.disappearing,
             "limited": plan.limited,
+            "undecided": plan.undecided,
             "applied": _applied(plan, shown.applied) if shown.applied is not None else None,
         }
 
@@ -279,8 +287,8 @@ def _difference(found: Difference, groups: Groups, before: Snapshot, after: Snap
 
 
 def _pair(one: ChangedPair, before: Snapshot, after: Snapshot) -> Mapping[str, Any]:
-    verdicts = {"before": one.before, "after": one.after, "assumes_listener": one.assumed}
-    return {**ends_of(one.pair, before, after), **verdicts}
+    verdicts = {"before": one.before, "after": one.after, "reason": one.reason or None}
+    return {**ends_of(one.pair, before, after), **verdicts, "assumes_listener": one.assumed}
 
 
 def ends_of(pair: Pair, before: Snapshot, after: Snapshot) -> Mapping[str, Any]:

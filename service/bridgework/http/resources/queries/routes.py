@@ -15,10 +15,12 @@ from bridgework.http.resources.queries.schemas import (
     QueryRequestSchema,
     QueryResultSchema,
 )
+from bridgework.http.schemas.findings import LimitationSchema
 from bridgework.model.checks import Component
-from bridgework.plans.search import Found, counted, outcome_of
+from bridgework.plans.search import Found, counted, outcome_of, reasons_of
 from bridgework.policy.access import Role
 from bridgework.use_cases.connectivity.query import QueryRun, start_query
+from bridgework.use_cases.connectivity.undecided import limitations
 
 RESOURCE = Resource("connectivity")
 _GROUP = QueryGroupSchema()
@@ -64,6 +66,7 @@ def _group(run: QueryRun, found: Found) -> Mapping[str, Any]:
         "protocol": found.service.protocol.value,
         "port": found.service.port,
         "verdict": found.verdict,
+        "reason": found.reason or None,
         "violates": found.violates,
         "path": found.prediction.path,
         "addresses": found.prediction.addresses,
@@ -78,4 +81,5 @@ def _component(run: QueryRun, end: str) -> Component:
 
 
 def _totals(run: QueryRun, found: Sequence[Found]) -> Mapping[str, Any]:
-    return {"outcome": outcome_of(found), "counts": counted(found), "limited": run.limited}
+    undecided = LimitationSchema(many=True).dump(limitations(reasons_of(found)))
+    return {"outcome": outcome_of(found), "counts": counted(found), "limited": run.limited, "undecided": undecided}

@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 
 from bridgework.http.resources.checks.requests import MAX_PORT
 from bridgework.http.resources.checks.schemas import VERDICTS, HopSchema, TriedAddressSchema
-from bridgework.http.schemas.answers import Variants, flag, list_of, number, texts, word
+from bridgework.http.schemas.answers import Variants, flag, list_of, number, text, texts, word
 from bridgework.http.schemas.fields import (
     Choice,
     ExactlyOne,
@@ -22,7 +22,7 @@ from bridgework.http.schemas.fields import (
     optional,
     required,
 )
-from bridgework.http.schemas.findings import ComponentSchema, FindingSchema
+from bridgework.http.schemas.findings import ComponentSchema, FindingSchema, LimitationSchema
 from bridgework.model.checks import Protocol
 from bridgework.use_cases.connectivity.query import Match, WantedQuery
 
@@ -96,6 +96,7 @@ class QueryGroupSchema(Schema):
     protocol = word("The protocol; `icmp` means a ping.", *PROTOCOLS, grows=True)
     port = number("The destination port; null for `icmp`.", null=True)
     verdict = word("`reachable`, or `inconclusive` when something that matters was not visible.", *VERDICTS)
+    reason = text("Why the ends are inconclusive, as the code of a finding; null when they are reachable.", null=True)
     violates = flag("Whether `must_not` names these ends. A reachable group that violates makes the query fail.")
     path = list_of(HopSchema, "The steps of a packet between the first of `ends` and the known end, in order.")
     addresses = list_of(
@@ -107,6 +108,9 @@ class QueryGroupSchema(Schema):
         "What is known about the way between the first of `ends` and the known end, with the remedy that closes it. "
         "Only groups that violate have findings.",
     )
+
+
+_UNDECIDED = "Why ends are inconclusive: each reason with the number of ends that have it, and what to change."
 
 
 class QueryCountsSchema(Schema):
@@ -123,11 +127,11 @@ LIMITED = (
 
 
 def _outcome() -> fields.String:
-    text = (
+    words = (
         "`failed` when an end that `must_not` names is reachable, `inconclusive` when it is not known whether one is, "
         "`passed` otherwise."
     )
-    return word(text, "passed failed inconclusive", grows=True)
+    return word(words, "passed failed inconclusive", grows=True)
 
 
 class QueryResultSchema(Schema):
@@ -139,6 +143,7 @@ class QueryResultSchema(Schema):
     )
     groups = list_of(QueryGroupSchema, "The ends that were found, in groups that are alike.")
     limited = texts(LIMITED)
+    undecided = list_of(LimitationSchema, _UNDECIDED)
 
 
 class QueryGroupLineSchema(QueryGroupSchema):
@@ -156,6 +161,7 @@ class QueryEndLineSchema(Schema):
         QueryCountsSchema, required=True, metadata=described("The number of ends that were found, by kind.")
     )
     limited = texts(LIMITED)
+    undecided = list_of(LimitationSchema, _UNDECIDED)
 
 
 class QueryLineSchema(Variants):
