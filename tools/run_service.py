@@ -212,6 +212,8 @@ def run_service(command: list[str], settings: Mapping[str, str], url: str | None
     # The log's lines of JSON would bury what is said here.
     write_secret(LOG, "")
     with LOG.open("ab") as log, held_back() as held:
+        # What asks to stop after this line is passed on to gunicorn.
+        say(f"Starting gunicorn on {settings['BRIDGEWORK_BIND']}")
         service = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **settings}, stdout=log, stderr=log, pass_fds=[handle]
         )
@@ -242,7 +244,6 @@ def serve() -> int:
     engine = find_engine()
     if os.geteuid() and not engine:
         say("Measuring needs root: without it the service predicts only. `sudo make run` does both.")
-    say(f"Starting gunicorn on {bind}")
     settings |= engine
     command = service_command(settings, through_sudo=bool(engine) and os.geteuid() != 0)
     return run_service(command, settings, base_url(*address) if address else None, token_file)
