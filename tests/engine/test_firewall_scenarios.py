@@ -576,3 +576,36 @@ def test_five_thousand_foreign_rules_change_no_finding(published):
             published.raw.in_namespace("iptables", "-D", chain, "-j", "strangers")
         published.raw.in_namespace("iptables", "-F", "strangers")
         published.raw.in_namespace("iptables", "-X", "strangers")
+
+
+@pytest.mark.skipif(RELEASE < 29, reason="until Docker 28 docker-proxy answers other bridges, and needs no translation")
+@proves("docker-rule-drops")
+def test_a_rule_against_connection_tracking_is_removed_and_dockers_protection_stays(published):
+    address = published.api.get("/v1/networks/front/endpoints/web")["ipv4_address"]
+    run(published.api, "far")
+    asked = {"protocol": "tcp", "port": 18080}
+    works(published, "far", {"host": True}, **asked)
+    before = dump(published)
+    published.raw.in_namespace("iptables", "-t", "raw", "-I", "PREROUTING", "-s", address, "-j", "NOTRACK")
+    found = fails(published, "far", {"host": True}, "docker-rule-drops", **asked)
+    assert "NOTRACK" in found["evidence"]["untracked_by"]
+    execute(published, found["remedy"])
+    works(published, "far", {"host": True}, **asked)
+    assert dump(published) == before
+
+
+@pytest.mark.skipif(RELEASE >= 27, reason="from Docker 27 on the engine writes IPv6 rules, which accept answers")
+@proves("user-firewall-drop")
+def test_a_policy_that_drops_ipv6_is_opened_for_the_packets_and_their_answers(here):
+    for number, name in enumerate(("one", "two")):
+        pools = [{"subnet": f"fd00:e7:{number}::/64"}]
+        here.api.post("/v1/networks", {"name": name, "ipv6_enabled": True, "ipam": {"pools": pools}}, status=201)
+        run(here.api, f"in-{name}", network_mode=name, command=HTTPD)
+    asked = {"protocol": "tcp", "port": 8080, "ip_version": "6"}
+    with rules(here, "ip6tables -P FORWARD DROP"):
+        found = fails(here, "in-one", "in-two", "user-firewall-drop", **asked)
+        execute(here, found["remedy"])
+        works(here, "in-one", "in-two", **asked)
+        # No other way was opened.
+        assert check(here.api, "in-two", "in-one", timeout_ms=400, **asked)["verdict"] == "unreachable"
+    here.raw.in_namespace("ip6tables", "-F", "FORWARD")

@@ -422,7 +422,9 @@ ROWS = (
         "The same simulation as for user-firewall-drop. The chain or table shows that Docker wrote the rule, and no "
         "other finding explains why the packet stops. A finding about a setting of Docker, such as "
         "inter-container-off, quotes the rule that Docker wrote for it in its evidence.",
-        "Delete the quoted rule, or restart the engine, which writes its rules again.",
+        "Keep a rule that protects containers: connect both ends to one network, or remove the rule of your own that "
+        "leaves packets out of connection tracking (NOTRACK), where the finding names one. Delete another rule in a "
+        "chain of Docker's, or restart the engine, which writes its rules again.",
         "Docker's own rules drop the packet (raw, PREROUTING): -A PREROUTING -d 172.18.0.2/32 ! -i br-1 -j DROP.",
         seen="Connections time out, and no rule of your own explains it.",
         references=("https://docs.docker.com/engine/network/packet-filtering-firewalls/",),

@@ -101,6 +101,7 @@ def test_the_answer_within_a_bridge_passes_the_rules_too():
         ("filter", "DOCKER-INTERNAL", "-o {0} -j DROP", "closes internal networks"),
         ("raw", "PREROUTING", "-d 10.1.0.3/32 ! -i {1} -j DROP", "Docker 28 and later"),
         ("filter", "FORWARD", "-i {0} -o {0} -j DROP", ""),
+        ("filter", "DOCKER", "-s 10.1.0.2/32 -j DROP", "opens only published ports"),
     ],
 )
 def test_a_rule_of_dockers_that_no_option_explains_is_told_with_its_purpose(table, name, rule, purpose):
@@ -110,6 +111,10 @@ def test_a_rule_of_dockers_that_no_option_explains_is_told_with_its_purpose(tabl
     found = finding_of(asked(ask(ONE, TWO), firewall(*chains)), "docker-rule-drops")
     assert purpose in found.message
     assert found.evidence["owner"] == "Docker"
+    # Only a rule that Docker did not write for protection is deleted.
+    foreign = rule.startswith("-s")
+    assert bool(found.remedy.commands) is foreign
+    assert bool(found.remedy.actions) is not foreign
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ them; one of Docker's is named here only when none of the others has found why t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,11 +15,11 @@ from bridgework.analysis.firewall_programs import FIREWALLD, LASTING, acceptance
 from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, owner_of, program_of
 from bridgework.analysis.kernel_routes import finding_of
 from bridgework.analysis.routing import subnet_of
-from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, unseen
+from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, members, unseen
 from bridgework.analysis.rules.host import publication
 from bridgework.analysis.rules.host_firewall import lost_rule_stops, lost_rules_of
-from bridgework.analysis.rules.simulated import STOPPED, Walked, outcome_of, walk_from_host, walk_of
-from bridgework.explanations import of_network
+from bridgework.analysis.rules.simulated import STOPPED, Outcome, Walked, outcome_of, walk_from_host, walk_of
+from bridgework.explanations import of_network, remedies
 from bridgework.firewall import simulate
 from bridgework.firewall.ruleset import ESTABLISHED, Packet
 from bridgework.firewall.simulate import Step
@@ -48,6 +49,14 @@ _PURPOSES = (
     ("filter-forward-out", "closes internal networks"),
     ("raw-", "keeps everything but a bridge's own packets from the addresses of its containers"),
     ("DOCKER", "opens only published ports to other networks"),
+)
+
+
+# Docker's drops, as iptables-save prints those of 26 to 29: between bridges, into or out of an internal network, within
+# a bridge (enable_icc=false), and in the table raw for a container's address and for a port on a loopback address.
+_PROTECTION = re.compile(
+    r"-A \S+ (-o \S+|-i \S+ -o \S+|! -i \S+ -o \S+|! -s \S+ -o \S+|! -d \S+ -i \S+|-d \S+ ! -i \S+"
+    r"( -p \S+ -m \S+ --dport \d+)?) -j DROP"
 )
 
 
@@ -90,7 +99,8 @@ def proxy_is_cut_off(situation: Situation) -> Findings:
     # The proxy accepts a TCP connection of a client first. It closes it when its own connection fails.
     accepted, outcome = situation.question.probe.protocol is Protocol.TCP, walked.outcome
     if outcome.verdict in STOPPED:
-        stopped = _dropped(situation, step) if owner_of(situation.snapshot, step) != DOCKER else _by_docker(step)
+        foreign = owner_of(situation.snapshot, step) != DOCKER
+        stopped = _dropped(situation, step) if foreign else _by_docker(situation, outcome)
         more = f" So docker-proxy does not reach {found.inner}, where port {situation.port} of the host leads."
         more += " It accepts a TCP connection all the same, and closes it." if accepted else ""
         severity = Severity.WARNING if accepted else stopped.severity
@@ -123,15 +133,47 @@ def docker_rule_drops(situation: Situation) -> Findings:
     if outcome is None or step is None or outcome.verdict not in STOPPED:
         return
     if owner_of(situation.snapshot, step) == DOCKER:
-        yield _by_docker(step)
+        yield _by_docker(situation, outcome)
 
 
-def _by_docker(step: Step) -> Finding:
+def _by_docker(situation: Situation, outcome: Outcome) -> Finding:
+    """Make the finding for a packet that ends at a rule of Docker's own. ``outcome`` has the step."""
+    step = outcome.step
+    if step is None:
+        raise ValueError("only a step can end a packet")
     text = step.rule.text if step.rule is not None else f"the policy of {step.place.chain.name}"
     message = f"Docker's own rules drop the packet ({step.place.table.name}, {step.place.chain.name}): {text}."
     message += _purpose(step)
-    remedy = Remedy("Delete the rule, or restart the engine, which writes its rules again.", commands=_deletion(step))
-    return finding("docker-rule-drops", HOST, message, remedy=remedy, evidence=_evidence(step, DOCKER))
+    evidence = _evidence(step, DOCKER)
+    untracked = next((one for one in outcome.steps if one.rule and one.effect == "notrack"), None)
+    if untracked is not None and untracked.rule is not None:
+        # An answer without its connection looks like a new packet, and is not translated back.
+        message += f" The packet is no part of a connection, because of the rule {untracked.rule.text}."
+        evidence["untracked_by"] = untracked.rule.text
+        summary = "Remove or narrow the rule that leaves packets out of connection tracking. Docker's own rule stays."
+        remedy = Remedy(summary, commands=_deletion(untracked))
+    elif _protects(step):
+        remedy = _around(situation)
+    else:
+        summary = "Delete the rule, or restart the engine, which writes its rules again."
+        remedy = Remedy(summary, commands=_deletion(step))
+    return finding("docker-rule-drops", HOST, message, remedy=remedy, evidence=evidence)
+
+
+def _protects(step: Step) -> bool:
+    """Whether the rule is one of those by which Docker protects containers and networks, which no remedy deletes."""
+    # Native tables of Docker's hold nothing else. With iptables, others can write into Docker's chains.
+    return step.rule is not None and (
+        step.place.table.name not in _IPTABLES_TABLES or _PROTECTION.fullmatch(step.rule.text) is not None
+    )
+
+
+def _around(situation: Situation) -> Remedy:
+    """Make the remedy for a packet that a rule of Docker's stops for protection: a network where it is not needed."""
+    found = publication(situation)
+    together = members(situation.source, found.attachment if found is not None else situation.destination)
+    shared = remedies.share_network(situation.snapshot, together)
+    return replace(shared, summary=f"Docker protects its containers by this rule, so keep it. {shared.summary}")
 
 
 def route_questions(situation: Situation) -> Iterator[tuple[RouteQuestion, bool]]:
@@ -306,7 +348,9 @@ def _dropped_by_policy(situation: Situation, step: Step) -> Finding:
     program = program_of(step)
     remedy = _by_its_program(situation, step, program)
     if remedy is None or not remedy.commands:
-        remedy = Remedy("Accept the packets of containers with this command.", commands=(_acceptance(step),))
+        commands = _acceptances(situation, step)
+        which = "this command" if len(commands) == 1 else "these commands, one for the packets and one for the answers"
+        remedy = Remedy(f"Accept the packets of containers with {which}.", commands=commands)
     whose = f" {program} wrote the chains that {chain} calls." if program else ""
     evidence = {**_evidence(step), **({"owner": program} if program else {})}
     if bridge is not None and step.before.outgoing == bridge and situation.candidate and situation.candidate.exit:
@@ -323,9 +367,21 @@ def _dropped_by_policy(situation: Situation, step: Step) -> Finding:
     return finding("user-firewall-drop", HOST, message, remedy=remedy, evidence=evidence)
 
 
-def _acceptance(step: Step) -> str:
+def _acceptances(situation: Situation, step: Step) -> tuple[str, ...]:
+    """Return the commands that accept the packet, and its answer where nothing else accepts that."""
+    packet, there = step.before, _acceptance(step, step.before)
+    forwarded = None not in {packet.incoming, packet.outgoing} and packet.incoming != packet.outgoing
+    # Docker's rules accept the answers to its bridges, where it writes rules of the family and no other table drops.
+    own = step.place.table.name in _IPTABLES_TABLES and situation.observations.guards(packet.version)
+    if packet.state == ESTABLISHED or not forwarded or own:
+        return (there,)
+    answer = replace(packet, incoming=packet.outgoing, outgoing=packet.incoming, state=ESTABLISHED)
+    return there, _acceptance(step, answer)
+
+
+def _acceptance(step: Step, packet: Packet) -> str:
     """Return the command that accepts the packet, in the language of the table that drops it."""
-    place, packet = step.place, step.before
+    place = step.place
     native = place.table.name not in _IPTABLES_TABLES
     matches = [f'iifname "{packet.incoming}"' if native else f"-i {packet.incoming}"] if packet.incoming else []
     if packet.incoming is not None and packet.outgoing == packet.incoming and not native:
