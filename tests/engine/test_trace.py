@@ -228,6 +228,16 @@ def test_a_blackhole_route_is_named_where_no_rule_is_to_blame(world, raw, rule):
     assert leftovers(raw) == []
 
 
+def test_a_bridge_that_does_not_forward_is_named_and_not_taken_for_a_missing_route(world, raw, rule):
+    bridge = world.get("/v1/networks/front")["bridge_name"]
+    setting = f"net.ipv4.conf.{bridge}.forwarding"
+    rule("sysctl", "-w", f"{setting}=0", back=("sysctl", "-w", f"{setting}=1"))
+    lost = traced(world, "client", "web")["trace"]["lost"]
+    assert (lost["direction"], lost["by"]["kind"]) == ("request", "route")
+    assert f"{bridge} does not forward ({setting} is 0)" in lost["message"]
+    assert leftovers(raw) == []
+
+
 def test_a_packet_that_never_left_its_source_has_no_route_on_the_host(world):
     """No station has the address, so the source sends no packet, and the host routes none."""
     answer = traced(world, "web", {"address": "10.84.1.200"})

@@ -16,7 +16,7 @@ _LOCAL = 2
 # RTM_F_LOOKUP_TABLE: the answer names the table that decides. RTM_F_FIB_MATCH: the answer is the route itself.
 _LOOKUP_TABLE, _FIB_MATCH = 0x1000, 0x2000
 # linux/netconf.h
-_RTM_GETNETCONF, _NETCONF, _IFINDEX, _RP_FILTER, _ALL_INTERFACES = 82, struct.Struct("=Bxxx"), 1, 3, -1
+_RTM_GETNETCONF, _NETCONF, _IFINDEX, _FORWARDING, _RP_FILTER, _ALL_INTERFACES = 82, struct.Struct("=Bxxx"), 1, 2, 3, -1
 _NUMBER = struct.Struct("=i")
 _FAMILY_OF_LENGTH = {4: socket.AF_INET, 16: socket.AF_INET6}
 
@@ -87,10 +87,19 @@ def reverse_path_filter(sock: socket.socket, interface: int | None = None) -> in
 
     Raises ``OSError``.
     """
+    return _number(_settings(sock, interface).get(_RP_FILTER))
+
+
+def forwards(sock: socket.socket, interface: int) -> bool:
+    """Whether the kernel forwards IPv4 packets that come in by the interface (ip-sysctl). Raises ``OSError``."""
+    return _number(_settings(sock, interface).get(_FORWARDING)) != 0
+
+
+def _settings(sock: socket.socket, interface: int | None) -> dict[int, bytes]:
+    """Return the kernel's IPv4 settings of the interface, or of ``all``, as attributes."""
     index = _ALL_INTERFACES if interface is None else interface
     body = _NETCONF.pack(socket.AF_INET) + netlink.attribute(_IFINDEX, _NUMBER.pack(index))
-    found = netlink.attributes(netlink.ask(sock, _RTM_GETNETCONF, body), _NETCONF.size)
-    return _number(found.get(_RP_FILTER))
+    return netlink.attributes(netlink.ask(sock, _RTM_GETNETCONF, body), _NETCONF.size)
 
 
 def _number(data: bytes | None) -> int:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from bridgework.model.trace import Place, RouteSeen
 from bridgework.printable import printable
-from bridgework.probes.routes.lookup import Asked, route_to
+from bridgework.probes.kinds.reasons import IPV4
+from bridgework.probes.routes.lookup import Asked, forwards, route_to
 from bridgework.probes.trace.heads import FAMILY
 
 # What the kernel means by its errors here (fib_props of net/ipv4/fib_semantics.c, and the check of the source address).
@@ -39,6 +40,12 @@ def route_of(
     try:
         found = route_to(sock, asked)
     except OSError as error:
+        # ip_route_input_slow of net/ipv4/route.c answers so before it looks for a route, where the interface by which
+        # the packet came in does not forward.
+        if error.errno == errno.EHOSTUNREACH and version == IPV4 and incoming and not forwards(sock, incoming):
+            name = printable(names.get(incoming, str(incoming)))
+            reason = f"{name} does not forward (net.ipv4.conf.{name}.forwarding is 0)"
+            return RouteSeen(place, destination, error=reason)
         return RouteSeen(place, destination, error=_MEANINGS.get(error.errno or 0, error.strerror))
     gateway = socket.inet_ntop(family, found.gateway) if found.gateway else None
     name = printable(names.get(found.interface, str(found.interface)))
