@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.api import check, run
+from tests.support.api import check, container, run
 
 HTTPD = ["httpd", "-f", "-p", "8080"]
 CHECKS = {"protocol": "tcp", "port": 8080, "timeout_ms": 400}
@@ -85,3 +85,64 @@ def test_the_remedy_of_a_problem_is_a_plan_too(api):
     assert refused["code"] == "network-in-use"
     plan = api.post("/v1/plans", refused["remedy"]["plan"])
     assert {step["outcome"] for step in plan["steps"]} == {"changes"}
+
+
+NOT_FORESEEN = {
+    "exposed-past-host-firewall",
+    "loopback-port-exposed",
+    "published-on-every-address",
+    "stale-address",
+    "unpublished-port-exposed",
+}
+
+
+def findings_of(api):
+    items = api.get("/v1/diagnostics?limit=1000")["items"]
+    return {(one["code"], one["component"]["name"]) for one in items if one["code"] not in NOT_FORESEEN}
+
+
+def restart_of_the_sharer(api):
+    stale_sharer(api)
+    return [("POST", "/containers/web/restart?grace_s=0", None)]
+
+
+def restart_of_the_owner(api):
+    stale_sharer(api)
+    api.post("/v1/containers/web/restart?grace_s=0")
+    return [("POST", "/containers/owner/restart?grace_s=0", None)]
+
+
+def a_new_sharer(api):
+    run(api, "owner", command=HTTPD)
+    return [("POST", "/containers", container("web", network_mode="container:owner"))]
+
+
+def a_move(api):
+    no_shared_network(api)
+    return [
+        ("PUT", "/networks/back/endpoints/web", {}),
+        ("DELETE", "/networks/front/endpoints/web", None),
+        ("POST", "/containers/db/stop?grace_s=0", None),
+    ]
+
+
+def a_published_port(_):
+    port = {"container_port": 8080, "host_port": 8143}
+    return [("POST", "/containers", container("web", command=HTTPD, published_ports=[port]))]
+
+
+@pytest.mark.parametrize("made", [restart_of_the_sharer, restart_of_the_owner, a_new_sharer, a_move, a_published_port])
+def test_the_findings_of_a_plan_are_those_of_the_diagnosis_afterwards(api, made):
+    changes = [{"method": method, "path": f"/v1{path}", "body": body} for method, path, body in made(api)]
+    before = findings_of(api)
+    planned = api.send("POST", "/v1/plans", {"changes": changes})
+    plan = planned.get_json()
+    body, etag = {"changes": changes, "apply": True, "undo": "never"}, {"If-Match": planned.headers["ETag"]}
+    assert api.call("POST", "/v1/plans", body, status=200, headers=etag)["applied"]["outcome"] == "applied"
+    after = findings_of(api)
+    foreseen = [
+        {(one["code"], one["component"]["name"]) for one in plan[f"{word}_findings"]}
+        for word in ("appearing", "disappearing")
+    ]
+    assert foreseen == [after - before, before - after]
+    assert all(any(code in text for text in plan["limited"]) for code in NOT_FORESEEN)

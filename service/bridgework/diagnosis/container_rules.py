@@ -23,7 +23,8 @@ def shared_networks_are_broken(view: View) -> Iterator[Finding]:
     """Find containers that share the namespace of one that restarted, stopped or is gone."""
     # A sharer keeps the namespace that it entered; a restarted owner has a new one.
     inodes = {
-        **{container_id: seen.inode for container_id, seen in view.engine.observations.inside.items()},
+        # A plan does not know the inode of a namespace that the engine will make.
+        **{container_id: seen.inode for container_id, seen in view.engine.observations.inside.items() if seen.inode},
         **view.engine.observations.namespace_inodes,
     }
     for sharer in view.snapshot.containers:

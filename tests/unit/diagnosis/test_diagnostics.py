@@ -322,6 +322,9 @@ def test_a_pair_that_is_down_together_or_whole_is_no_finding():
     inside = {"owner-id": Observation(1), "s-id": Observation(1)}
     whole = container("owner"), container("s", shares_with="owner-id")
     assert found(*whole, code="shared-network-stale", inside=inside) == []
+    # The inode of a namespace that a plan makes is not known.
+    planned = {"owner-id": Observation(1), "s-id": Observation(0)}
+    assert found(*whole, code="shared-network-stale", inside=planned) == []
 
 
 def test_a_container_whose_start_failed_is_told_until_it_runs():

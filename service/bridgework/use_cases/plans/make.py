@@ -36,6 +36,12 @@ from bridgework.use_cases.plans.observe import observe, world_after
 from bridgework.use_cases.plans.planned_engine import PlannedEngine
 from bridgework.use_cases.services import Actor, Services
 
+NOT_FORESEEN = (
+    "the findings exposed-past-host-firewall, loopback-port-exposed, published-on-every-address and "
+    "unpublished-port-exposed, which depend on the host's firewall rules after the changes, and stale-address, which "
+    "depends on the hosts files of containers"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class WantedChange:
@@ -176,7 +182,7 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
         groups=grouped(found.pairs, snapshot, engine.now),
         appearing=tuple(finding for key, finding in new.items() if key not in old),
         disappearing=tuple(finding for key, finding in old.items() if key not in new),
-        limited=(*limited, *_unknown_addresses(snapshot, engine.now, affected)),
+        limited=(*limited, *_unknown_addresses(snapshot, engine.now, affected), *([NOT_FORESEEN] if affected else [])),
         undecided=limitations(Counter(one.reason for one in found.pairs if one.reason)),
         state=_state_of(snapshot, affected, engine.now),
     )
