@@ -1,7 +1,10 @@
 """Traced checks on a real engine: what the kernel names, where a packet is lost, and that nothing stays."""
 
+import contextlib
 import json
+import os
 import shutil
+import socket
 import struct
 import subprocess
 import threading
@@ -11,6 +14,7 @@ import pytest
 
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
+from bridgework.probes.kernel.setns import run_inside
 from bridgework.settings import Settings
 from tests.support.api import codes, run
 from tests.support.proves import proves
@@ -372,3 +376,51 @@ def test_the_host_is_a_source_too(world):
     answer = traced(world, {"host": True}, "peer", "tcp", 8080)
     assert interfaces(answer)[-1] == ("destination", False)
     assert answer["trace"]["lost"] is None
+
+
+def socket_inside(raw, name):
+    """A UDP socket at port 9 of the container."""
+
+    def bind():
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.bind(("0.0.0.0", 9))
+        return made
+
+    descriptor = os.open(f"/proc/{raw.get(f'/containers/{name}/json')['State']['Pid']}/ns/net", os.O_RDONLY)
+    try:
+        return run_inside(descriptor, bind)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def echoing(sock):
+    """Answer the first datagram with itself, in a thread."""
+
+    def echo():
+        sock.settimeout(5)
+        with contextlib.suppress(OSError):
+            data, sender = sock.recvfrom(1024)
+            sock.sendto(data or b"answer", sender)
+
+    thread = threading.Thread(target=echo)
+    thread.start()
+    yield
+    thread.join()
+
+
+def test_an_answer_of_docker_proxy_from_another_address_is_not_said_to_be_missing(world, raw):
+    """docker-proxy answers datagrams from the host's address next to the source, whatever address was asked."""
+    port = {"container_port": 9, "host_port": PUBLISHED + 1, "protocol": "udp"}
+    run(world, "echo", network_mode="back", published_ports=[port])
+    with contextlib.ExitStack() as stack:
+        stack.callback(world.delete, "/v1/containers/echo?force=true")
+        echo = stack.enter_context(socket_inside(raw, "echo"))
+        stack.enter_context(echoing(echo))
+        answer = traced(world, "client", {"address": "10.84.1.1"}, "udp", PUBLISHED + 1)
+    if answer["verdict"] == "reachable":
+        pytest.skip("a rule translates the port, so docker-proxy does not answer it")
+    lost = answer["trace"]["lost"]
+    assert (lost["direction"], lost["silent"]) == ("reply", None)
+    assert "came to the source from 10.84.0.1, and not from 10.84.1.1" in lost["message"]
+    assert ("source", False) in interfaces(answer, "reply")

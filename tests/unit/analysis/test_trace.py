@@ -344,3 +344,17 @@ def test_the_rules_own_word_is_kept_where_the_kernel_says_less(word):
     told = RuleSeen("host", "ip", table, chain, hook, "rule", "accept" if word == "dnat" else "drop", SYN, 3, 0, 1)
     found = trace(LEFT, told, chains=chains)
     assert [step.verdict for step in found.steps if step.seen and step.kind == "rule"] == [word]
+
+
+def test_a_datagram_from_another_address_is_an_answer_and_keeps_its_ends_apart():
+    flow = Flow(4, "udp", "10.1.0.2", "10.2.0.1", 9, 61_000)
+    answer = Head(4, "udp", "10.1.0.1", "10.1.0.2", 9, 61_000)
+    refusal = Head(4, "icmp", "10.1.0.2", "10.1.0.1", quoted=answer)
+    packets = tuple(
+        PacketSeen("source", "eth0", leaving, 1, head, b"") for leaving, head in ((False, answer), (True, refusal))
+    )
+    known = Belonging.of(TraceRecord(flow, packets=packets))
+    assert (known.direction_of(answer), known.direction_of(refusal)) == ("reply", "request")
+    assert known.is_from_another_address(answer)
+    assert not known.is_from_another_address(Head(4, "udp", "10.2.0.1", "10.1.0.2", 9, 61_000))
+    assert known.direction_of(Head(4, "udp", "10.1.0.1", "10.1.0.2", 10, 61_000)) is None

@@ -40,7 +40,8 @@ class Belonging:
         """Add ends and numbers of the packets that belong."""
         for head in heads:
             direction = self.direction_of(head)
-            if direction is None or head.quoted is not None:
+            # An answer from another address stays one: its ends are not the flow's.
+            if direction is None or head.quoted is not None or self.is_from_another_address(head):
                 continue
             self.ends.add(head.ends if direction == "request" else head.ends_back)
             if head.identity is not None and direction == "request":
@@ -54,9 +55,19 @@ class Belonging:
             return None if quoted is None else "reply" if quoted == "request" else "request"
         if head.ends in self.ends:
             return "request"
-        if head.ends_back in self.ends:
+        if head.ends_back in self.ends or self.is_from_another_address(head):
             return "reply"
         return "request" if head.identity and (head.protocol, head.identity) in self.identities else None
+
+    def is_from_another_address(self, head: Head) -> bool:
+        """Whether a datagram answers the flow with another source address than the one that it was sent to.
+
+        A program with a UDP socket on every address, such as docker-proxy, answers from the address that the kernel
+        chooses. The source's number is the flow's alone (``_free_number`` of the probe).
+        """
+        if head.protocol != "udp" or head.quoted is not None or head.ends_back in self.ends:
+            return False
+        return any(head.ends[1] == own and head.source_port == asked[1] for own, asked in self.ends)
 
 
 def ends_of(flow: Flow) -> _Ends:

@@ -54,7 +54,7 @@ def joined(
         seen = _ordered(_seen(record, known, proxied, ruleset, direction, first_ns, names), direction)
         wanted = _ordered((step for step in expected if step.direction == direction), direction)
         steps += _merged(wanted, seen, direction)
-    lost = loss_of(steps, measurement, is_whole=not record.missing)
+    lost = _as_refused(loss_of(steps, measurement, is_whole=not record.missing), record, known)
     # Where docker-proxy answers the client, the container sees only the proxy's own connection.
     unknown = any(step.proxied for step in expected) and not proxied
     client, server = (None, None) if unknown else _ends(record, known, proxied, steps, lost)
@@ -71,6 +71,19 @@ def joined(
         missing,
         tuple(_captured(record, known, proxied, names)),
     )
+
+
+def _as_refused(lost: Loss | None, record: TraceRecord, known: Belonging) -> Loss | None:
+    """Say of an answer that came to the source from another address that the source does not take it."""
+    came = [p.head for p in record.packets if p.place == "source" and not p.leaving]
+    other = next((head.source for head in came if known.is_from_another_address(head)), None)
+    if lost is None or lost.direction != "reply" or lost.by is not None or other is None:
+        return lost
+    message = (
+        f"The answer came to the source from {other}, and not from {record.flow.address}, to which the packet was "
+        f"sent. So the source refuses it."
+    )
+    return replace(lost, message=message, silent=None)
 
 
 def _seen(
