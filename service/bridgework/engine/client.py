@@ -32,15 +32,24 @@ class EngineAddress:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> EngineAddress:
-        """Read ``DOCKER_HOST``, ``DOCKER_TLS_VERIFY`` and ``DOCKER_CERT_PATH``. Raises ``ValueError`` on ssh."""
+        """Read ``DOCKER_HOST``, ``DOCKER_TLS_VERIFY`` and ``DOCKER_CERT_PATH``.
+
+        Raises:
+            ValueError: The address is one of ssh, or TLS needs certificates and their folder is not known.
+        """
         url = environment.get("DOCKER_HOST") or STANDARD_HOST
         if urlsplit(url).scheme not in {"unix", "tcp", "http", "https"}:
             message = f"DOCKER_HOST is {url!r}; Bridgework speaks unix:// and tcp:// (forward ssh to a local socket)."
             raise ValueError(message)
         # For Docker's own clients, too, any value of DOCKER_TLS_VERIFY means TLS with both sides verified, "0" as well.
         tls = bool(environment.get("DOCKER_TLS_VERIFY")) or urlsplit(url).scheme == "https"
-        folder = Path(environment.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
-        return cls(url, folder if tls else None)
+        if not tls:
+            return cls(url)
+        folder = environment.get("DOCKER_CERT_PATH")
+        try:
+            return cls(url, Path(folder) if folder else Path.home() / ".docker")
+        except RuntimeError as error:  # a user without a home, as DynamicUser of systemd makes one
+            raise ValueError("The user has no home: set DOCKER_CERT_PATH for DOCKER_TLS_VERIFY.") from error
 
     @property
     def socket_path(self) -> str | None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -199,3 +200,13 @@ def test_an_engine_is_only_there_if_its_api_is_spoken(server, body, code):
     with pytest.raises(EngineMisbehaved) as raised:
         engine.ping()
     assert raised.value.code == code
+
+
+def test_a_user_without_a_home_needs_none_for_a_socket(monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # as systemd's DynamicUser is, where its NSS module is missing
+    assert EngineAddress.from_environment({}).certificates is None
+    given = {"DOCKER_HOST": "tcp://engine:2376", "DOCKER_TLS_VERIFY": "1"}
+    with pytest.raises(ValueError, match="set DOCKER_CERT_PATH"):
+        EngineAddress.from_environment(given)
+    assert EngineAddress.from_environment(given | {"DOCKER_CERT_PATH": "/certs"}).certificates == Path("/certs")
