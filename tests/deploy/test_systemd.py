@@ -1,7 +1,8 @@
 """The unit: valid, hardened, and forbidding nothing that the service does.
 
-No systemd runs here. Its capabilities are given by setpriv, and strace tells what the service did besides what the unit
-allows: of system calls, of socket families, of namespaces, of memory that can be written and executed.
+No systemd runs here (one does in tests/deploy/test_booted.py). The unit's capabilities are given by setpriv, and strace
+tells what the service did besides what the unit allows: of system calls, of socket families, of namespaces, of memory
+that can be written and executed.
 """
 
 import re
@@ -24,7 +25,7 @@ from tests.support.deployment import (
 from tools.service import COMMAND
 
 UNIT = DEPLOY / "systemd" / "bridgework.service"
-EXPOSURE = 26
+EXPOSURE = 28
 # systemd's RestrictSUIDSGID, which DynamicUser implies, answers openat2 with ENOSYS (src/shared/seccomp-util.c).
 NOT_THERE = "openat2"
 LOOKED_AT = {NOT_THERE, "mmap", "mprotect", "pkey_mprotect", "setns", "socket"}
