@@ -25,6 +25,8 @@ FOLDER = ROOT / "build" / "bare-root"
 CHECKOUT = "/home/a person/bridge work"
 """A path with spaces, as a person may have it."""
 _PROGRAMS = "ca-certificates,curl,make,python3"
+_PACKAGES = (*PACKAGE_OF.values(), "busybox-static", "dbus", "systemd")
+"""What a root can install; the version of Python's venv is that of the root."""
 _SETUP = """
 set -e
 folder=$1 checkout=$2
@@ -44,15 +46,17 @@ echo 'deb [trusted=yes] file:/packages ./' >etc/apt/sources.list
 mkdir -p "./$checkout"
 git -C "$3" ls-files -coz --exclude-standard | tar -C "$3" --null --ignore-failed-read -T - -c | tar -x -C "./$checkout"
 ip link set lo up
-exec chroot . bash -c 'echo ready; while :; do sleep 1; done'
+exec chroot . bash -c 'echo ready; until [ -e /run/init ]; do sleep 1; done; exec sh /run/init'
 """
-"""The last program is the first process of its namespace: bash takes note of the end of each process without parent."""
+"""The last program is the first process of its namespace: bash takes note of the end of each process without parent. It
+gives its place to another program where a test writes one (tests/support/booted.py)."""
 
 
 def prepared():
     """Return the folder with the root, the packages and the wheels; make it where it is missing."""
     install("debootstrap")
-    made = FOLDER / hashlib.sha256((ROOT / "requirements.lock").read_bytes()).hexdigest()[:12]
+    given = (ROOT / "requirements.lock").read_bytes() + repr(_PACKAGES).encode()
+    made = FOLDER / hashlib.sha256(given).hexdigest()[:12]
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -75,7 +79,7 @@ def _make(new):
     ).strip()
     # This machine's apt, with its sources, chooses what the root lacks.
     options = ["-o", f"Dir::State::status={new}/base/var/lib/dpkg/status", "-o", f"Dir::Cache::archives={new}/packages"]
-    wanted = [*PACKAGE_OF.values(), "busybox-static", f"python{version}-venv"]
+    wanted = [*_PACKAGES, f"python{version}-venv"]
     _run("apt-get", "-q", "update")
     _run("apt-get", "-q", "-y", *options, "-o", "APT::Sandbox::User=root", "install", "--download-only",
          "--no-install-recommends", *wanted)  # fmt: skip
