@@ -18,6 +18,7 @@ from bridgework.model.observations import (
     Interface,
     InterfaceAddress,
     Observation,
+    ProxyProcess,
     RouteAnswer,
     RouteQuestion,
 )
@@ -137,6 +138,7 @@ def test_a_published_port_that_a_rule_of_others_takes_is_judged_by_where_it_lead
 
 DNAT = chain("PREROUTING", "-p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.2.0.2:80", table="nat")
 AT_HOST = ask(ONE, "address:10.1.0.1", Protocol.TCP, 8080)
+PROXY = ProxyProcess(7, "tcp", "0.0.0.0", 8080, "10.2.0.2", 80)
 
 
 def test_a_published_port_is_answered_by_whatever_the_rules_in_force_lead_to():
@@ -146,9 +148,13 @@ def test_a_published_port_is_answered_by_whatever_the_rules_in_force_lead_to():
     gone = firewall(PLAIN)
     assert codes(asked(AT_HOST, gone, userland_proxy=False, engine_version=(28, 5))) == ["port-not-published"]
     assert asked(AT_HOST, gone, userland_proxy=True).verdict is Verdict.REACHABLE
-    # The host's sockets show that docker-proxy ended, though the engine is configured to run it.
+    # The host's sockets and processes show that docker-proxy ended, though the engine is configured to run it.
+    state = seen(OPEN, host=listening("0.0.0.0:22"), firewall=gone, ipv4_firewall=True, userland_proxy=True)
+    assert predict(SNAPSHOT, AT_HOST, state).verdict is Verdict.REACHABLE
+    for held, told in (((), ["docker-proxy-missing"]), ((PROXY,), [])):
+        host = replace(state.host, proxies=held)
+        assert codes(predict(SNAPSHOT, AT_HOST, replace(state, host=host))) == told
     closed = {"host": listening("0.0.0.0:22"), "userland_proxy": True}
-    assert codes(asked(AT_HOST, gone, **closed)) == ["docker-proxy-missing"]
     assert asked(AT_HOST, firewall(PLAIN, DNAT), **closed).verdict is Verdict.REACHABLE
     stopped = asked(AT_HOST, firewall(FORWARD, *ISOLATION, DNAT, chain("DOCKER-USER")), userland_proxy=False)
     assert codes(stopped) == ["bridges-isolated"]

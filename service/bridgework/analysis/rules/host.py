@@ -113,7 +113,7 @@ def publication(situation: Situation) -> Publication | None:
             delivery = _delivery(situation, candidate, attachment, home)
             # A routed network has no docker-proxy.
             routed = home is not None and gateway_mode(home, candidate.version) == "routed"
-            if delivery is Delivery.PROXY and not routed and not _may_listen_at_host(situation):
+            if delivery is Delivery.PROXY and not routed and _proxy_has_ended(situation):
                 delivery = Delivery.PROXY_GONE
             inner = _address_behind(situation, attachment, candidate.version)
             return Publication(container, port, attachment, delivery, home, inner)
@@ -223,6 +223,15 @@ def _may_listen_at_host(situation: Situation) -> bool:
     if candidate is None or not _sees_host(situation):
         return True
     return matching(situation, THE_HOST, situation.port, candidate.address, candidate.version) is not None
+
+
+def _proxy_has_ended(situation: Situation) -> bool:
+    """Whether the host's sockets and processes were observed, and no docker-proxy holds the port."""
+    host = situation.observations.host
+    # A plan observes no processes, and leaves out the sockets of published ports: they change with the plan.
+    if host is None or host.proxies is None or _may_listen_at_host(situation):
+        return False
+    return all((one.protocol, one.host_port) != (situation.transport, situation.port) for one in host.proxies)
 
 
 def _ends_somewhere_known(situation: Situation, walked: Walked) -> bool:
