@@ -23,6 +23,7 @@ FILES = (
     "engine/test_freshness",
     "engine/test_listeners",
     "engine/test_matrix_and_checks",
+    "engines/test_written_rules",
 )
 AT_ONCE = os.environ.get("BRIDGEWORK_TEST_WORKERS", "3")  # each waits for its engine most of the time
 

@@ -1,0 +1,78 @@
+"""What an engine's rules are made of, and the rules themselves, as values of one IP version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NAT, UNPROTECTED, ROUTED = "nat", "nat-unprotected", "routed"
+IPV4, IPV6 = 4, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The settings of an engine that change its rules.
+
+    ``release`` is its major and minor version. ``allow_direct_routing`` and ``raw_rules`` (off where the daemon's
+    environment has DOCKER_INSECURE_NO_IPTABLES_RAW=1) are ``None`` where they are not known: its API does not show
+    them.
+    """
+
+    release: tuple[int, int]
+    userland_proxy: bool = True
+    iptables: bool = True
+    ip6tables: bool = True
+    allow_direct_routing: bool | None = None
+    raw_rules: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A bridge network: ``name`` is its interface, ``subnet`` is ``None`` where it has none of the IP version.
+
+    ``mode`` is the gateway mode, ``host_ip`` the address for outgoing packets instead of that of the way out,
+    ``trusted`` the interfaces whose packets reach the containers' addresses directly, ``addresses`` those of the
+    active endpoints.
+    """
+
+    name: str
+    subnet: str | None
+    internal: bool = False
+    icc: bool = True
+    masquerade: bool = True
+    host_ip: str | None = None
+    mode: str = NAT
+    trusted: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A published port, with the bridge and the address of the container that get it.
+
+    ``host_ip`` is ``""`` for every address of the host, ``host_port`` is 0 where nothing is translated (mode routed).
+    """
+
+    bridge: str
+    address: str
+    container_port: int
+    protocol: str = "tcp"
+    host_ip: str = ""
+    host_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """The option that causes a rule, in Docker's words, and the bridge or the port for which the rule is there."""
+
+    option: str
+    bridge: str | None = None
+    port: Port | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRule:
+    """One rule as ``iptables-save`` prints it. ``unknown``: a setting that is not known decides whether it is there."""
+
+    text: str
+    because: Because
+    unknown: bool = False

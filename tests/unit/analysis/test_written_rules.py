@@ -1,0 +1,20 @@
+"""The rules that are written for the recorded engines, held against their dumps."""
+
+import pytest
+
+from bridgework.analysis.docker_rules.written import written_rules
+from tests.unit.analysis.test_docker_rules import IPTABLES, Recorded
+
+
+@pytest.mark.parametrize("name", IPTABLES)
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_rules_of_a_recorded_engine_are_written(name, version):
+    recorded = Recorded(name)
+    lines = recorded.raw["iptables" if version == 4 else "ip6tables"]
+    real = sorted(line[line.index("-A ") :] for line in lines if "-A " in line)
+    made = written_rules(recorded.state(), version)
+    assert sorted(rule.text for found in made.values() for rule in found) == real
+
+
+def test_native_rules_are_not_written():
+    assert written_rules(Recorded("docker-29.7-nftables").state(), 4) is None
