@@ -366,7 +366,7 @@ def test_a_server_told_to_stop_ends_its_streams_cleanly_and_soon(engine, tokens_
         server.terminate()
         for stream in streams:
             await_end(stream, 10)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         assert server.wait(timeout=10) == 0
         assert time.monotonic() - began < 15  # gunicorn kills what is left after 25 s
 

@@ -260,7 +260,7 @@ def test_a_port_without_its_translation_or_without_its_acceptance(published):
 def test_a_network_without_translation_of_what_leaves_it(published):
     before = dump(published)
     lose_rule(published, "nat", "masquerade", f"! -o {published.bridge}" if not published.native else published.bridge)
-    answer = check(published.api, "web", {"host": True}, protocol="icmp", timeout_ms=300)
+    answer = check(published.api, "web", {"host": True}, protocol="icmp")
     assert answer["verdict"] == "reachable"
     healed(published, "network-rule-missing", "blocking", "front", "masquerade" if published.native else "MASQUERADE")
     assert dump(published) == before
@@ -430,7 +430,7 @@ def fails(here, source, destination, code, **fields):
 
 
 def works(here, source, destination, **fields):
-    answer = check(here.api, source, destination, timeout_ms=400, **fields)
+    answer = check(here.api, source, destination, **fields)
     assert (answer["predicted"]["verdict"], answer["verdict"]) == ("reachable", "reachable"), answer
     return answer["findings"]
 

@@ -88,13 +88,13 @@ def test_a_rule_of_a_zone_that_denies_a_port_of_the_host(zones):
 @proves("user-firewall-drop")
 def test_containers_whose_bridge_is_in_no_zone(zones):
     """firewalld rejects what it forwards from one link to another, and br_netfilter shows it a bridge's own packets."""
-    answer = check(zones.api, "client", {"address": ADDRESS}, protocol="icmp", timeout_ms=400)
+    answer = check(zones.api, "client", {"address": ADDRESS}, protocol="icmp")
     assert answer["verdict"] == "unreachable"
     zones.told(answer["findings"], "user-firewall-drop", "firewalld rejects a ping from br-")
     found = zones.told(zones.asked("unreachable", {"container": "client-too"}, protocol="icmp"), "user-firewall-drop")
     zones.follow(found)
     assert zones.asked("reachable", {"container": "client-too"}, protocol="icmp") == []
-    assert check(zones.api, "client", {"address": ADDRESS}, protocol="icmp", timeout_ms=400)["verdict"] == "reachable"
+    assert check(zones.api, "client", {"address": ADDRESS}, protocol="icmp")["verdict"] == "reachable"
 
 
 @proves("exposed-past-host-firewall")
@@ -154,7 +154,7 @@ def test_a_start_of_firewalld_that_flushes_the_rules_of_an_engine_that_does_not_
             ["systemctl restart docker"],
         )
         assert "prediction-inconsistent" not in codes(
-            check(world.api, "client", {"host": True}, timeout_ms=400, **PUBLISHED)["findings"]
+            check(world.api, "client", {"host": True}, **PUBLISHED)["findings"]
         )
         # What the command of the remedy does, on a private engine.
         world.engine.restart()

@@ -182,7 +182,7 @@ def test_a_check_that_reached_the_wrong_container_names_it(api, raw):
     while True:
         inside(raw, "client", "ip", "neighbour", "replace", web["IPAddress"], "lladdr", intruder["MacAddress"],
                "nud", "reachable", "dev", "eth0")  # fmt: skip
-        answer = check(api, "client", "web", protocol="tcp", port=8080, timeout_ms=500)
+        answer = check(api, "client", "web", protocol="tcp", port=8080)
         if answer["verdict"] != "reachable":
             break
         assert time.monotonic() < ends
@@ -389,8 +389,8 @@ def test_a_way_that_loses_large_packets_in_silence_is_measured_and_the_network_f
     fault = explained(check(outward, "client", there, **large), "pmtu-blackhole")
     assert fault["severity"] == "blocking"
     assert fault["evidence"]["path_mtu_bytes"] == 1296
-    get = {"protocol": "http", "port": 8080, "timeout_ms": 1000}
-    answer = check(outward, "client", there, **get)
+    get = {"protocol": "http", "port": 8080}
+    answer = check(outward, "client", there, timeout_ms=1000, **get)
     assert (answer["verdict"], answer["measured"]["reason"]) == ("unreachable", "timed-out")
     fault = explained(answer, "pmtu-blackhole")
     follow(outward, raw, fault)

@@ -33,7 +33,7 @@ def two_networks(module_api):
 
 @pytest.mark.usefixtures("two_networks")
 def test_all_pairs_by_address(api):
-    answer = api.post("/v1/connectivity/matrix", {"containers": ["web", "db", "lone"], "timeout_ms": 300})
+    answer = api.post("/v1/connectivity/matrix", {"containers": ["web", "db", "lone"], "timeout_ms": 2000})
     assert [one["name"] for one in answer["containers"]] == ["web", "db", "lone"]
     assert answer["verdicts"] == [
         ["self", "reachable", "unreachable"],
@@ -54,7 +54,7 @@ def test_all_pairs_by_address(api):
 
 @pytest.mark.usefixtures("two_networks")
 def test_all_pairs_by_name_know_only_their_own_network(api):
-    answer = api.post("/v1/connectivity/matrix", {"all": True, "by": "name", "timeout_ms": 500})
+    answer = api.post("/v1/connectivity/matrix", {"all": True, "by": "name", "timeout_ms": 2000})
     assert [one["name"] for one in answer["containers"]] == ["db", "lone", "web"]
     assert answer["verdicts"][2] == ["reachable", "unreachable", "self"]
     assert answer["summary"]["surprises"] == 0
@@ -62,7 +62,7 @@ def test_all_pairs_by_name_know_only_their_own_network(api):
 
 @pytest.mark.usefixtures("two_networks")
 def test_tcp_pairs_see_who_listens(api):
-    body = {"network": "one", "protocol": "tcp", "port": 8080, "timeout_ms": 500}
+    body = {"network": "one", "protocol": "tcp", "port": 8080, "timeout_ms": 2000}
     answer = api.post("/v1/connectivity/matrix", body)
     names = [one["name"] for one in answer["containers"]]
     assert answer["verdicts"][names.index("web")][names.index("db")] == "reachable"
@@ -224,7 +224,7 @@ def test_a_matrix_that_makes_no_sense_is_refused_with_a_pointer(api, body, point
 
 ASSERTIONS = [
     {"name": "web reaches db", "source": {"container": "web"}, "destination": {"name": "db"},
-     "protocol": "tcp", "port": 8080, "expect": "reachable"},
+     "protocol": "tcp", "port": 8080, "timeout_ms": 2000, "expect": "reachable"},
     {"name": "lone is apart", "source": {"container": "lone"}, "destination": {"container": "db"},
      "timeout_ms": 300, "expect": "unreachable"},
     {"name": "a wrong hope", "source": {"container": "lone"}, "destination": {"container": "db"},

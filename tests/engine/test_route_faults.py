@@ -99,7 +99,7 @@ def test_a_policy_rule_that_leads_a_network_into_a_tunnel_is_quoted(lab):
 def test_a_matrix_explains_the_pairs_that_a_policy_rule_leads_into_a_tunnel(lab):
     run(lab.api, "agent", network_mode="host")
     tunnel(lab, "to", subnet(lab, "front"))
-    answer = lab.api.post("/v1/connectivity/matrix", {"containers": ["agent", "web", "client"], "timeout_ms": 500})
+    answer = lab.api.post("/v1/connectivity/matrix", {"containers": ["agent", "web", "client"], "timeout_ms": 2000})
     found = {(one["source"]["name"], one["destination"]["name"]): one for one in answer["surprises"]}
     assert found.keys() == {("agent", "web"), ("web", "agent")}
     assert (found["agent", "web"]["predicted"], found["agent", "web"]["measured"]) == ("reachable", "unreachable")
@@ -169,7 +169,7 @@ def test_a_docker_proxy_that_cannot_reach_its_container_is_found(lab, protocol):
     """The host's own connection to 127.0.0.1 ends at docker-proxy, whose connection goes into the tunnel."""
     tunnel(lab, "to", subnet(lab, "front"))
     local = {"address": "127.0.0.1"}
-    answer = check(lab.api, "host", local, protocol=protocol, port=18080, timeout_ms=500)
+    answer = check(lab.api, "host", local, protocol=protocol, port=18080)
     found = next(one for one in answer["findings"] if one["code"] == "policy-route-diverts")
     assert "docker-proxy" in found["message"]
     assert "prediction-inconsistent" not in codes(answer["findings"])

@@ -66,7 +66,15 @@ def drop(rule, table, chain, *matches, program="iptables"):
 def traced(api, source, destination, protocol="icmp", port=None, **more):
     ends = [one if isinstance(one, dict) else {"container": one} for one in (source, destination)]
     aimed = {} if port is None else {"port": port}
-    body = {"source": ends[0], "destination": ends[1], "protocol": protocol, "trace": True, **QUICK, **aimed, **more}
+    body = {
+        "source": ends[0],
+        "destination": ends[1],
+        "protocol": protocol,
+        "trace": True,
+        "timeout_ms": 2000,
+        **aimed,
+        **more,
+    }
     answer = api.post(PATH, body)
     assert answer["trace"] is not None, answer
     return answer
@@ -147,7 +155,7 @@ def test_a_published_port_shows_the_translation_and_the_client_that_the_server_s
 def test_a_rule_in_docker_user_is_named(world, rule):
     source = address(world, "web")
     drop(rule, "filter", "DOCKER-USER", "-s", source, "-p", "icmp")
-    answer = traced(world, "web", "peer", ip_version="4")
+    answer = traced(world, "web", "peer", ip_version="4", **QUICK)
     assert (answer["verdict"], answer["predicted"]["verdict"]) == ("unreachable", "unreachable")
     found = dropping(answer)
     assert (found["table"], found["chain"], found["verdict"]) == ("ip filter", "DOCKER-USER", "drop")
@@ -160,7 +168,7 @@ def test_a_rule_in_docker_user_is_named(world, rule):
 def test_a_rule_in_mangle_is_named(world, rule, version):
     program = {4: "iptables", 6: "ip6tables"}[version]
     drop(rule, "mangle", "PREROUTING", "-p", "tcp", "--dport", "8080", program=program)
-    found = dropping(traced(world, "web", "peer", "tcp", 8080, ip_version=str(version)))
+    found = dropping(traced(world, "web", "peer", "tcp", 8080, ip_version=str(version), **QUICK))
     assert found["table"] == f"{'ip' if version == 4 else 'ip6'} mangle"
     assert found["rule"] == "-A PREROUTING -p tcp -m tcp --dport 8080 -j DROP"
     assert found["predicted"]
@@ -172,7 +180,7 @@ def test_a_rule_of_a_native_table_is_named_with_its_handle(world, rule):
         "add rule inet mine in udp dport 9 counter drop"
     )
     rule("nft", commands, back=("nft", "delete table inet mine"))
-    found = dropping(traced(world, "web", "peer", "udp", 9))
+    found = dropping(traced(world, "web", "peer", "udp", 9, **QUICK))
     assert (found["table"], found["chain"], found["rule"]) == ("inet mine", "in", "udp dport 9 drop")
     assert found["handle"] > 0
     assert found["predicted"]
@@ -200,13 +208,13 @@ def test_a_rule_of_the_bridge_family_is_named(world, rule):
         "add rule bridge mine f ip protocol icmp drop"
     )
     rule("nft", commands, back=("nft", "delete table bridge mine"))
-    found = dropping(traced(world, "web", "peer"))
+    found = dropping(traced(world, "web", "peer", **QUICK))
     assert (found["table"], found["chain"], found["hook"]) == ("bridge mine", "f", "forward")
 
 
 def test_a_dropped_answer_is_lost_on_its_way_back(world, rule):
     drop(rule, "filter", "FORWARD", "-p", "icmp", "--icmp-type", "echo-reply")
-    answer = traced(world, "web", "peer")
+    answer = traced(world, "web", "peer", **QUICK)
     lost = answer["trace"]["lost"]
     assert (lost["direction"], lost["by"]["chain"]) == ("reply", "FORWARD")
     assert interfaces(answer) == ONE_BRIDGE
@@ -226,7 +234,7 @@ def test_a_rejected_packet_names_its_rule_and_the_refusal_is_the_answer(world, r
 def test_a_blackhole_route_is_named_where_no_rule_is_to_blame(world, raw, rule):
     target = "10.84.1.200"  # no container's: Docker 28 drops what goes to one from another bridge, before routing
     rule("ip", "route", "add", "blackhole", f"{target}/32", back=("ip", "route", "del", "blackhole", f"{target}/32"))
-    lost = traced(world, "client", {"address": target})["trace"]["lost"]
+    lost = traced(world, "client", {"address": target}, **QUICK)["trace"]["lost"]
     assert lost["by"]["kind"] == "route"
     assert "a blackhole route" in lost["message"]
     assert leftovers(raw) == []
@@ -244,7 +252,7 @@ def test_a_bridge_that_does_not_forward_is_named_and_not_taken_for_a_missing_rou
 
 def test_a_packet_that_never_left_its_source_has_no_route_on_the_host(world):
     """No station has the address, so the source sends no packet, and the host routes none."""
-    answer = traced(world, "web", {"address": "10.84.1.200"})
+    answer = traced(world, "web", {"address": "10.84.1.200"}, **QUICK)
     assert steps(answer) == []
     assert answer["trace"]["lost"]["message"] == "The packet was seen nowhere."
     assert answer["trace"]["missing"] == []
@@ -255,7 +263,7 @@ def test_a_port_without_forwarding_loses_the_packet_with_no_rule_to_blame(world,
     port = next(step["interface"] for step in ways if step["place"] == "host" and step["leaving"])
     # A port that learns and forwards nothing: what is flooded or known there is dropped by the bridge itself.
     rule("bridge", "link", "set", "dev", port, "state", "1", back=("bridge", "link", "set", "dev", port, "state", "3"))
-    answer = traced(world, "web", "peer")
+    answer = traced(world, "web", "peer", **QUICK)
     lost = answer["trace"]["lost"]
     assert answer["verdict"] == "unreachable"
     assert lost["by"] is None
@@ -319,7 +327,7 @@ def ask(app, who, accept, body):
 
 
 def traced_body():
-    return {"source": {"container": "web"}, "destination": {"container": "peer"}, "trace": True, **QUICK}
+    return {"source": {"container": "web"}, "destination": {"container": "peer"}, "trace": True, "timeout_ms": 2000}
 
 
 @pytest.mark.usefixtures("world")

@@ -123,10 +123,13 @@ def _listens(api, container_id, ports):
 
 
 def check(api, source, destination, **fields):
-    """A check between containers by name, or of ``{"name": …}`` and the like."""
+    """A check between containers by name, or of ``{"name": …}`` and the like.
+
+    A busy machine may answer late, so the time-out is two seconds unless the caller says another one.
+    """
     target = {"container": destination} if isinstance(destination, str) else destination
     start = {"container": source} if source != "host" else {"host": True}
-    return api.post("/v1/connectivity/checks", {"source": start, "destination": target, **fields})
+    return api.post("/v1/connectivity/checks", {"source": start, "destination": target, "timeout_ms": 2000, **fields})
 
 
 def codes(findings):

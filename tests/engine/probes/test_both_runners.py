@@ -71,7 +71,7 @@ def test_a_ping_is_answered(ask, address):
     assert told(measurement) == REACHABLE
     assert (measurement.attempts, measurement.successes) == (3, 3)
     times = measurement.rtt_ms
-    assert 0 < times.min <= times.p50 <= times.p95 <= times.p99 <= times.max < 400
+    assert 0 < times.min <= times.p50 <= times.p95 <= times.p99 <= times.max < 2000
 
 
 def test_count_and_interval_are_kept(ask):
@@ -320,7 +320,7 @@ def test_closing_a_matrix_stops_it(world, runner):
     next(rows)
     started = time.monotonic()
     rows.close()
-    assert time.monotonic() - started < 5, "a helper that is just starting cannot be told to stop"
+    assert time.monotonic() - started < 20, "a helper that is just starting cannot be told to stop"
 
 
 def test_the_deadline_of_a_matrix_is_inconclusive(world, runner):

@@ -55,7 +55,7 @@ def lying(world):
 @pytest.mark.parametrize("name", ["short", "l0", "mapped", "metadata", "mixed"])
 @pytest.mark.parametrize("protocol", [Protocol.TCP, Protocol.ICMP])
 def test_a_name_does_not_lead_a_probe_to_a_denied_address(runner, lying, name, protocol):
-    request = ProbeRequest(protocol, name=name, port=7000, timeout_ms=1000, allowed_subnets=ALLOWED)
+    request = ProbeRequest(protocol, name=name, port=7000, timeout_ms=2000, allowed_subnets=ALLOWED)
     measured = runner.check(lying, request)
     assert measured.reason is Reason.NOT_ALLOWED
     assert measured.attempts == 0
@@ -64,13 +64,13 @@ def test_a_name_does_not_lead_a_probe_to_a_denied_address(runner, lying, name, p
 @pytest.mark.parametrize("name", ["short", "l0", "mapped", "metadata", "mixed"])
 def test_nor_does_it_lead_a_matrix_there(namespace_runner, lying, name):
     source = SweepSource(0, lying, (SweepTarget(0, name=name), SweepTarget(1, name="honest")))
-    plan = SweepPlan(Protocol.TCP, (source,), port=7000, timeout_ms=1000, allowed_subnets=ALLOWED)
+    plan = SweepPlan(Protocol.TCP, (source,), port=7000, timeout_ms=2000, allowed_subnets=ALLOWED)
     (row,) = namespace_runner.sweep(plan)
     assert [outcome.reason for outcome in row.outcomes] == [Reason.NOT_ALLOWED, None]
 
 
 def test_a_chain_of_names_that_stays_inside_is_followed(runner, lying):
-    request = ProbeRequest(Protocol.TCP, name="honest", port=7000, timeout_ms=1000, allowed_subnets=ALLOWED)
+    request = ProbeRequest(Protocol.TCP, name="honest", port=7000, timeout_ms=2000, allowed_subnets=ALLOWED)
     assert runner.check(lying, request).verdict is Verdict.REACHABLE
 
 
@@ -78,7 +78,7 @@ def test_a_chain_in_a_circle_ends(make_world, namespace_runner):
     world = make_world(1, 2)
     world.serve(world.b, "dns-circle", 53, script="hostile_servers")
     place = world.place(world.a, resolv_conf=f"nameserver {world.b.address}\n")
-    request = ProbeRequest(Protocol.TCP, name="db", port=7000, timeout_ms=1000, allowed_subnets=ALLOWED)
+    request = ProbeRequest(Protocol.TCP, name="db", port=7000, timeout_ms=2000, allowed_subnets=ALLOWED)
     assert namespace_runner.check(place, request).reason is Reason.NO_ADDRESS
 
 
@@ -89,7 +89,7 @@ def test_the_address_that_was_judged_is_the_one_that_is_probed(make_world, names
     world.serve(world.b, "tcp", 7000)
     place = world.place(world.a, resolv_conf=f"nameserver {world.b.address}\n")
     request = ProbeRequest(
-        Protocol.TCP, name="db", port=7000, ip_version=4, count=3, timeout_ms=1000, allowed_subnets=("10.77.0.3/32",)
+        Protocol.TCP, name="db", port=7000, ip_version=4, count=3, timeout_ms=2000, allowed_subnets=("10.77.0.3/32",)
     )
     measured = namespace_runner.check(place, request)
     assert (measured.address, measured.successes) == ("10.77.0.3", 3)
@@ -219,17 +219,19 @@ def test_a_link_to_a_file_of_the_kernel_says_nothing():
         os.close(descriptor)
 
 
-def test_a_file_that_never_comes_is_waited_for_as_long_as_a_check_takes(world, monkeypatch):
+def test_a_file_that_never_comes_is_waited_for_as_long_as_a_check_takes(world, monkeypatch, request):
     """As of a file system that a program in the container serves: the system call returns when that program wants."""
+    late = threading.Event()
+    request.addfinalizer(late.set)
     monkeypatch.setattr(
-        "bridgework.probes.runners.namespace_runner.resolver_configuration", lambda *_, **__: time.sleep(4)
+        "bridgework.probes.runners.namespace_runner.resolver_configuration", lambda *_, **__: late.wait(60)
     )
-    request = ProbeRequest(Protocol.ICMP, name="db", timeout_ms=200)
+    asked = ProbeRequest(Protocol.ICMP, name="db", timeout_ms=200)
     started = time.monotonic()
-    measured = NamespaceRunner(os.getpid).check(world.a.place(), request)
+    measured = NamespaceRunner(os.getpid).check(world.a.place(), asked)
     assert measured.reason is Reason.DEADLINE
     assert measured.verdict is Verdict.INCONCLUSIVE
-    assert time.monotonic() - started < 3.5
+    assert time.monotonic() - started < 20
     source = SweepSource(0, world.a.place(), (SweepTarget(0, name="db"),))
     (row,) = NamespaceRunner(os.getpid).sweep(SweepPlan(Protocol.ICMP, (source,), timeout_ms=200))
     assert row.outcomes[0].reason is Reason.NAMESPACE_OUT_OF_REACH

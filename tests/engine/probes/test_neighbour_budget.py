@@ -105,7 +105,7 @@ def plan_of(world, protocol=Protocol.ICMP, family="address", **fields):
         )
         for at, member in enumerate(members)
     )
-    return SweepPlan(protocol, sources, **{"timeout_ms": 500, "port": 80, **fields})
+    return SweepPlan(protocol, sources, **{"timeout_ms": 2000, "port": 80, **fields})
 
 
 def expect_the_truth(world, rows):
@@ -203,7 +203,7 @@ def test_without_room_it_says_so_and_never_unreachable(make_world, host_of):
     world.a.ip("neigh", "add", known.address, "lladdr", mac_of(known), "nud", "permanent", "dev", "eth0")
     known.ip("neigh", "add", world.a.address, "lladdr", mac_of(world.a), "nud", "permanent", "dev", "eth0")
     runner = NamespaceRunner(lambda: host_of(world), neighbour_limit=0)
-    rows = {row.index: row for row in runner.sweep(plan_of(world, timeout_ms=200))}
+    rows = {row.index: row for row in runner.sweep(plan_of(world))}
     assert {row.index: len(row.outcomes) for row in rows.values()} == dict.fromkeys(range(4), 3)
     for row in rows.values():
         for outcome in row.outcomes:
@@ -224,7 +224,7 @@ def test_silence_while_the_kernel_refuses_entries_is_not_called_unreachable(make
 
     pid = host_of(world)
     monkeypatch.setattr(neighbour_table, "read_usage", usage)
-    rows = list(NamespaceRunner(lambda: pid).sweep(plan_of(world, timeout_ms=200)))
+    rows = list(NamespaceRunner(lambda: pid).sweep(plan_of(world)))
     for row in rows:
         for outcome in row.outcomes:
             if world.lab.members[row.index].network == world.lab.members[outcome.index].network:
@@ -241,7 +241,7 @@ def test_traffic_between_containers_loses_nothing(make_world, limited):
     def talk():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.connect((world.b.address, 5001))
-            sock.settimeout(0.5)
+            sock.settimeout(2)
             number = 0
             while not over.is_set():
                 number += 1
@@ -260,7 +260,7 @@ def test_traffic_between_containers_loses_nothing(make_world, limited):
         with Entries(world.lab) as entries:
             runner = limited(world, entries)
             for _ in range(5):
-                expect_the_truth(world, list(runner.sweep(plan_of(world, timeout_ms=200))))
+                expect_the_truth(world, list(runner.sweep(plan_of(world))))
     finally:
         over.set()
         thread.join()
