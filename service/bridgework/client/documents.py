@@ -251,6 +251,10 @@ class CheckRequest(TypedDict):
     """Record the packet of the first probe at every interface and firewall rule on its way, and answer that as
     `trace`. Needs the role operator. Default: `false`.
     """
+    trace_payload_bytes: NotRequired[int]
+    """How many bytes behind the transport header of each traced packet are kept for the capture file. By default
+    none: what programs send to each other can be secret. Default: `0`.
+    """
 
 
 class CheckResult(TypedDict):

@@ -317,7 +317,7 @@ class CheckRequest:
 
     ``source`` is a container, or ``None`` for the host. ``probe`` is what to send, without its destination. A
     ``forwarded`` request came from a peer, so it is not forwarded again. With ``trace`` the probe is recorded on its
-    way.
+    way, and ``trace_payload_bytes`` are kept of each packet behind its transport header.
     """
 
     source: str | None
@@ -325,6 +325,7 @@ class CheckRequest:
     probe: ProbeRequest
     forwarded: bool = False
     trace: bool = False
+    trace_payload_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,13 +120,16 @@ class TracePlan:
 
     ``destination`` is the container that would answer, where there is one on this machine. ``answerers`` are the
     addresses and ports to which the probe may be translated (``Flow.answerers``). With ``by_proxy``, docker-proxy leads
-    the probe to the destination over a connection of its own.
+    the probe to the destination over a connection of its own. ``payload_bytes`` are kept of each packet behind its
+    transport header. ``left_out`` are sentences about the namespaces that the caller may not trace.
     """
 
-    host: Place
+    host: Place | None
     destination: Place | None = None
     answerers: tuple[End, ...] = ()
     by_proxy: bool = False
+    payload_bytes: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 class ProbeRunner(Protocol):

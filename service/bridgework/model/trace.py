@@ -23,7 +23,9 @@ class Flow:
     """What to trace: one flow from ``source`` to ``address``.
 
     ``identifier`` is the source port, or the identifier of an ICMP echo. ``answerers`` are the ends to which a rule or
-    docker-proxy may lead the flow instead, such as the container behind a published port.
+    docker-proxy may lead the flow instead, such as the container behind a published port. ``by_proxy`` says that
+    docker-proxy does, over a connection of its own. ``payload_bytes`` are kept of each packet behind its transport
+    header.
     """
 
     version: int
@@ -33,11 +35,13 @@ class Flow:
     port: int | None
     identifier: int
     answerers: tuple[End, ...] = ()
+    by_proxy: bool = False
+    payload_bytes: int = 0
 
     @property
     def behind(self) -> tuple[End, ...]:
-        """The ends that docker-proxy may connect to; empty where the flow is sent to one of ``answerers`` itself."""
-        return () if (self.address, self.port) in self.answerers else self.answerers
+        """The ends that docker-proxy may connect to; empty where no docker-proxy answers."""
+        return self.answerers if self.by_proxy else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Head:
     For an ICMP echo both ports are its identifier. ``identity`` is what translation leaves as it is, such as the
     sequence number of TCP; ``None`` where nothing is known that distinguishes the packet from others. ``quoted`` is the
     head of the packet that an ICMP error quotes. ``note`` says in words which packet it is, such as ``SYN``.
+    ``datagram_bytes`` is the length of a UDP datagram with its header.
     """
 
     version: int
@@ -58,6 +63,7 @@ class Head:
     identity: tuple[int, ...] | None = None
     quoted: Head | None = None
     note: str = ""
+    datagram_bytes: int | None = None
 
     @property
     def ends(self) -> tuple[End, End]:
@@ -74,7 +80,8 @@ class Head:
 class PacketSeen:
     """A packet at an interface.
 
-    ``time_ns`` is the kernel's clock, 0 where it gave no time. ``data`` is the packet from its IP header on.
+    ``time_ns`` is the kernel's clock, 0 where it gave no time. ``data`` is the packet from its IP header to the end of
+    its transport header, with at most ``payload_bytes`` of the flow behind it.
     """
 
     place: Place

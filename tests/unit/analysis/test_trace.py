@@ -222,24 +222,41 @@ def test_an_echo_has_its_identifier_as_both_ports():
     assert seen_steps(found) == ["eth0"]
 
 
+def test_a_datagram_of_a_proxy_is_as_long_as_the_one_of_the_flow():
+    flow = replace(FLOW, protocol="udp", address="10.1.0.1", port=18080, by_proxy=True)
+    sent = Head(4, "udp", "10.1.0.2", "10.1.0.1", 61000, 18080, datagram_bytes=20)
+    handed = Head(4, "udp", "10.1.0.1", "10.1.0.3", 40000, 80, datagram_bytes=20)
+    record = TraceRecord(flow, 0, (packet("host", "br", sent, 1000), packet("destination", "eth0", handed, 2000)))
+    known = Belonging.of(record)
+    assert len(handed_on(record, known, {"10.1.0.1"})) == 1
+    other = packet("destination", "eth0", replace(handed, datagram_bytes=21), 2000)
+    assert handed_on(replace(record, packets=(record.packets[0], other)), known, {"10.1.0.1"}) == ()
+
+
 PROXIED = Head(4, "tcp", "10.1.0.1", "10.1.0.3", 40000, 80, (500, 0, 2), note="SYN")
 
 
 def test_the_connection_of_a_proxy_is_found_where_there_is_only_one():
-    flow = replace(FLOW, address="10.1.0.1", port=18080)
+    flow = replace(FLOW, address="10.1.0.1", port=18080, by_proxy=True)
+    taken = Head(4, "tcp", "10.1.0.1", "10.1.0.2", 18080, 61000, (700, 11, 18), note="SYN-ACK")
+    accepted = packet("host", "br", taken, 2000, leaving=True)
     sent = packet("source", "eth0", replace(SYN, destination="10.1.0.1", destination_port=18080), 1000, leaving=True)
     began = packet("destination", "eth0", PROXIED, 3000)
     left = packet("host", "veth-b", PROXIED, 2900, leaving=True)
     answer = Head(4, "tcp", "10.1.0.3", "10.1.0.1", 80, 40000, (600, 501, 18), note="SYN-ACK")
     answered = packet("destination", "eth0", answer, 3100, leaving=True)
-    record = TraceRecord(flow, 0, (sent, answered, left, began))
-    known = Belonging.of(record)
-    assert set(handed_on(record, known)) == {began, left, answered}
+    record = TraceRecord(flow, 0, (sent, accepted, answered, left, began))
+    known, own = Belonging.of(record), {"10.1.0.1"}
+    assert set(handed_on(record, known, own)) == {began, left, answered}
     another = packet("destination", "eth0", replace(PROXIED, source_port=40001), 3000)
-    assert handed_on(replace(record, packets=(*record.packets, another)), known) == ()
-    # A flow that is sent to the container itself has no proxy: such a connection is another client's.
-    assert handed_on(replace(record, flow=FLOW), known) == ()
-    found = trace(sent, answered, left, began, measurement=FOUND, flow=flow)
+    assert handed_on(replace(record, packets=(*record.packets, another)), known, own) == ()
+    # Without a proxy such a connection is another client's, and so it is where the host did not accept the flow
+    # before, or where the connection does not come from the host.
+    assert handed_on(replace(record, flow=FLOW), known, own) == ()
+    assert handed_on(replace(record, packets=(sent, answered, left, began)), known, own) == ()
+    assert handed_on(replace(record, packets=(sent, accepted, replace(began, time_ns=1500))), known, own) == ()
+    assert handed_on(record, known, {"10.9.9.9"}) == ()
+    found = trace(sent, accepted, answered, left, began, measurement=FOUND, flow=flow)
     assert found.client == ("10.1.0.1", 40000)
     proxied = [(step.direction, step.interface) for step in found.steps if step.proxied and step.seen]
     assert proxied == [("request", "veth-b"), ("request", "eth0"), ("reply", "eth0")]

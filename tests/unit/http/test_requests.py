@@ -36,7 +36,7 @@ CONTAINER = {
 CHECK = {
     "source": {"container": "web"}, "destination": {"name": "db"}, "protocol": "http", "port": 80, "ip_version": "6",
     "count": 2, "interval_ms": 1, "timeout_ms": 2, "payload_bytes": 3, "dont_fragment": True, "path": "/health",
-    "expected_status": 200, "question": "example.com", "trace": True,
+    "expected_status": 200, "question": "example.com", "trace": True, "trace_payload_bytes": 64,
 }  # fmt: skip
 MATRIX = {
     "containers": ["web", "db"], "protocol": "tcp", "port": 80, "by": "name", "timeout_ms": 2,

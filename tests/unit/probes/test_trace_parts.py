@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -40,7 +41,7 @@ def icmp(kind, identifier, quoted=b""):
 def test_heads_have_what_tells_a_packet_apart():
     assert head_of(ipv4("tcp", tcp(5, 80))) == Head(4, "tcp", A4, B4, 5, 80, (7, 8, 2), note="SYN")
     assert head_of(ipv6("tcp", tcp(5, 80, 18))) == Head(6, "tcp", A6, B6, 5, 80, (7, 8, 18), note="SYN-ACK")
-    assert head_of(ipv4("udp", udp(5, 53))) == Head(4, "udp", A4, B4, 5, 53, (77, 10))
+    assert head_of(ipv4("udp", udp(5, 53))) == Head(4, "udp", A4, B4, 5, 53, (77, 10), datagram_bytes=10)
     assert head_of(ipv4("udp", udp(5, 53), number=0)).identity is None
     assert head_of(ipv6("udp", udp(5, 53))).identity == (0x12345 & 0xFFFFF, 10)
     assert head_of(ipv4("icmp", icmp(8, 9))) == Head(4, "icmp", A4, B4, 9, 9, (8, 9, 1), note="echo request")
@@ -54,7 +55,7 @@ def test_heads_have_what_tells_a_packet_apart():
 
 def test_an_error_has_the_head_that_it_quotes():
     error = head_of(ipv4("icmp", icmp(3, 0, ipv4("udp", udp(5, 53)))))
-    assert error.quoted == Head(4, "udp", A4, B4, 5, 53, (77, 10))
+    assert error.quoted == Head(4, "udp", A4, B4, 5, 53, (77, 10), datagram_bytes=10)
     assert error.note == "ICMP type 3 code 0"
     nested = head_of(ipv4("icmp", icmp(3, 0, ipv4("icmp", icmp(3, 0, ipv4("udp", udp(5, 53)))))))
     assert nested.quoted.quoted is None
@@ -71,23 +72,30 @@ def test_a_cut_header_gives_no_ports():
     assert head_of(ipv4("icmp", b"\x08")).identity is None
 
 
-def passes(flow, packet):
-    """Whether the filter passes a packet: a pair of datagram sockets filters like a packet socket."""
+def kept(flow, packet, *, with_proxy=True):
+    """What the filter keeps of a packet: a pair of datagram sockets filters like a packet socket."""
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with left, right:
         right.setblocking(False)
-        attach_filter(right, flow)
+        attach_filter(right, flow, with_proxy=with_proxy)
         try:
             left.send(packet)  # the kernel says EPERM to the sender of a datagram that a filter drops
-            return right.recv(2000) == packet
+            return right.recv(2000)
         except (PermissionError, BlockingIOError):
-            return False
+            return b""
 
 
-def flow_of(protocol, version=4, answerers=()):
+def passes(flow, packet, *, with_proxy=True):
+    """Whether the filter passes a packet, with all of its headers."""
+    found = kept(flow, packet, with_proxy=with_proxy)
+    assert packet.startswith(found)
+    return found != b""
+
+
+def flow_of(protocol, version=4, answerers=(), **fields):
     ends = (A4, B4) if version == 4 else (A6, B6)
     port = None if protocol == "icmp" else 80
-    return Flow(version, protocol, *ends, port, 61000, answerers)
+    return Flow(version, protocol, *ends, port, 61000, answerers, **fields)
 
 
 @pytest.mark.parametrize(("version", "packet_of", "icmp_of"), [(4, ipv4, "icmp"), (6, ipv6, "ipv6-icmp")])
@@ -109,11 +117,42 @@ def test_the_filter_passes_the_flow_and_errors_about_it_and_nothing_else(version
     assert not passes(pinging, packet_of("udp", udp(61000, 61000)))
 
 
+@pytest.mark.parametrize("packet_of", [ipv4, ipv6])
+def test_the_filter_keeps_no_payload_unless_it_is_asked_to(packet_of):
+    version, secret = 4 if packet_of is ipv4 else 6, b"secret"
+    icmp_of = "icmp" if version == 4 else "ipv6-icmp"
+    for protocol, name, head in (
+        ("tcp", "tcp", tcp(61000, 80)),
+        ("udp", "udp", udp(61000, 80, secret)[: -len(secret)]),
+        ("icmp", icmp_of, icmp(8 if version == 4 else 128, 61000)[:8]),
+    ):
+        bare, whole = packet_of(name, head), packet_of(name, head + secret)
+        assert kept(flow_of(protocol, version), whole)[40:] == whole[: len(bare)][40:]
+        assert kept(flow_of(protocol, version, payload_bytes=3), whole) == whole[: len(bare) + 3]
+        assert kept(flow_of(protocol, version, payload_bytes=99), whole) == whole
+
+
+def test_options_of_tcp_belong_to_its_header():
+    header = tcp(61000, 80)[:12] + bytes([0x80]) + tcp(61000, 80)[13:20] + b"options.oooo"
+    whole = ipv4("tcp", header + b"secret")
+    assert kept(flow_of("tcp"), whole) == whole[: -len(b"secret")]
+
+
+def test_a_fragment_without_ports_is_dropped():
+    fragment = bytearray(ipv4("udp", udp(61000, 80)))
+    fragment[6:8] = (5).to_bytes(2)
+    assert not passes(flow_of("udp"), bytes(fragment))
+
+
 def test_the_filter_passes_what_a_proxy_may_send_on():
-    flow = flow_of("tcp", answerers=(("10.9.0.2", 8080),))
-    assert passes(flow, ipv4("tcp", tcp(40000, 8080)))
-    assert not passes(flow_of("tcp"), ipv4("tcp", tcp(40000, 8080)))
-    assert not passes(flow_of("tcp", answerers=((B4, 80),)), ipv4("tcp", tcp(40000, 80)))
+    flow = flow_of("tcp", answerers=(("10.9.0.2", 8080),), by_proxy=True, payload_bytes=99)
+    assert kept(flow, ipv4("tcp", tcp(40000, 8080) + b"secret")) == ipv4("tcp", tcp(40000, 8080) + b"secret")[:40]
+    # What the connection carries is of no use for the trace.
+    assert not passes(flow, ipv4("tcp", tcp(40000, 8080, flags=0x18)))
+    assert not passes(flow, ipv4("tcp", tcp(40000, 8080)), with_proxy=False)
+    assert not passes(replace(flow, by_proxy=False), ipv4("tcp", tcp(40000, 8080)))
+    datagrams = replace(flow, protocol="udp")
+    assert kept(datagrams, ipv4("udp", udp(40000, 8080, b"secret"))) == ipv4("udp", udp(40000, 8080, b"secret"))[:28]
 
 
 def nested(kind, *inner):

@@ -7,7 +7,7 @@ identification of a datagram. So each packet that belongs makes more addresses k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bridgework.model.trace import Connection, Direction, End, Flow, Head, PacketSeen, TraceRecord
@@ -84,13 +84,16 @@ def _first_ends(flow: Flow, connection: Connection | None) -> set[_Ends]:
     return ends
 
 
-def handed_on(record: TraceRecord, known: Belonging) -> Sequence[PacketSeen]:
-    """Return the packets of the connection by which docker-proxy leads the flow on; empty where there is none.
+def handed_on(record: TraceRecord, known: Belonging, own: Collection[str]) -> Sequence[PacketSeen]:
+    """Return the packets of the connection by which docker-proxy leads the flow on; empty where that is not certain.
 
-    The proxy connects to the container once the client's connection is there. Where several connections to the same
-    port began meanwhile, it cannot be told which one is the proxy's.
+    ``own`` are the host's addresses on the networks of the destination: docker-proxy is a program of the host, so its
+    connection comes from one of them. The proxy connects to the container once it has the client's connection, or the
+    client's datagram, which it sends on with the same length. Where several connections to the same port began
+    meanwhile, it cannot be told which one is the proxy's.
     """
     behind = {end for end in record.flow.behind if end[1] is not None}
+    taken_ns = min((packet.time_ns for packet in record.packets if _is_taken(record.flow, packet, known)), default=0)
     begun = [
         packet
         for packet in record.packets
@@ -100,8 +103,28 @@ def handed_on(record: TraceRecord, known: Belonging) -> Sequence[PacketSeen]:
         and packet.head.ends[1] in behind
         and packet.head.note in {"SYN", ""}
     ]
-    if len({packet.head.ends for packet in begun}) != 1:
+    if not taken_ns or len({packet.head.ends for packet in begun}) != 1:
+        return ()
+    first = begun[0]
+    if first.head.source not in own or first.time_ns < taken_ns or not _is_as_long(record, known, first):
         return ()
     ends = begun[0].head.ends
     found = [packet for packet in record.packets if ends in {packet.head.ends, packet.head.ends_back}]
     return sorted(found, key=lambda packet: packet.head.ends != ends)  # what the proxy sent comes first
+
+
+def _is_taken(flow: Flow, packet: PacketSeen, known: Belonging) -> bool:
+    """Whether the packet shows that a program of the host has the flow: its answer to a SYN, or the datagram itself."""
+    if packet.place != "host" or not packet.time_ns:
+        return False
+    if flow.protocol == "tcp":
+        return packet.head.note == "SYN-ACK" and known.direction_of(packet.head) == "reply"
+    return known.direction_of(packet.head) == "request"
+
+
+def _is_as_long(record: TraceRecord, known: Belonging, packet: PacketSeen) -> bool:
+    """Whether a datagram of the proxy has the length of one of the flow. A connection has none to compare."""
+    if record.flow.protocol != "udp":
+        return True
+    lengths = {one.head.datagram_bytes for one in record.packets if known.direction_of(one.head) == "request"}
+    return packet.head.datagram_bytes in lengths

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
+from bridgework.analysis.attachment import IPV4, IPV6
 from bridgework.analysis.host_rules import ruleset_of_host
+from bridgework.analysis.routing import host_address_on
 from bridgework.analysis.rules.base import Situation
 from bridgework.analysis.trace import predicted
 from bridgework.analysis.trace.flow import Belonging, ends_of, handed_on
 from bridgework.analysis.trace.loss import loss_of
 from bridgework.firewall.ruleset import Rule, Ruleset
 from bridgework.model.checks import Measurement, Prediction, Verdict
+from bridgework.model.snapshot import Snapshot
 from bridgework.model.trace import (
     CapturedPacket,
     Direction,
@@ -44,7 +47,7 @@ def joined(
 ) -> Trace:
     """Make the trace. ``names`` says what to call each namespace."""
     known = Belonging.of(record)
-    proxied = handed_on(record, known)
+    proxied = handed_on(record, known, _host_addresses(situation.snapshot)) if record.flow.by_proxy else ()
     rules = situation.observations.firewall
     ruleset = ruleset_of_host(rules, record.flow.version) if rules is not None else None
     first_ns = min((p.time_ns for p in record.packets if p.time_ns and known.direction_of(p.head)), default=0)
@@ -84,6 +87,12 @@ def _as_refused(lost: Loss | None, record: TraceRecord, known: Belonging) -> Los
         f"sent. So the source refuses it."
     )
     return replace(lost, message=message, silent=None)
+
+
+def _host_addresses(snapshot: Snapshot) -> frozenset[str]:
+    """Return the host's addresses on the engine's networks, of both IP versions: docker-proxy connects from one."""
+    found = (host_address_on(snapshot, network, version) for network in snapshot.networks for version in (IPV4, IPV6))
+    return frozenset(address for address in found if address is not None)
 
 
 def _seen(

@@ -168,7 +168,7 @@ class NamespaceRunner:
     def _spaces(self, stack: ExitStack, plan: TracePlan) -> tuple[list[session.Space], list[str]]:
         """Open the namespaces of host and destination. What cannot be opened is missing from the trace."""
         spaces: list[session.Space] = []
-        missing: list[str] = []
+        missing = list(plan.left_out)
         wanted: tuple[tuple[TracePlace, Place | None], ...] = (("host", plan.host), ("destination", plan.destination))
         for kind, place in wanted:
             if place is None:

@@ -20,7 +20,7 @@ ECHO_TYPES = {4: (8, 0), 6: (128, 129)}
 """The types of an echo request and of its reply."""
 _ERRORS = {4: frozenset({3, 11, 12}), 6: frozenset({1, 2, 3, 4})}
 _FLAGS = ((0x02, "SYN"), (0x10, "ACK"), (0x01, "FIN"), (0x04, "RST"), (0x08, "PSH"))
-SYN, RST, ACK = 0x02, 0x04, 0x10
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 
 
 def head_of(packet: bytes, *, is_quoted: bool = False) -> Head | None:
@@ -57,7 +57,7 @@ def _read(
         return replace(bare, identity=(sequence, acknowledged, flags), note=note)
     # UDP has no number of its own. A packet of IPv4 with the identification 0 has nothing that distinguishes it.
     tag, length = int.from_bytes(label), int.from_bytes(rest[4:6])
-    return replace(bare, identity=(tag, length) if tag else None)
+    return replace(bare, identity=(tag, length) if tag else None, datagram_bytes=length)
 
 
 def _icmp(version: int, protocol: str, ends: tuple[str, str], rest: bytes, *, is_quoted: bool) -> Head:

@@ -57,7 +57,7 @@ class Recorder:
     def watch(self) -> None:
         """Begin to see packets, in the calling thread's namespace."""
         try:
-            self.sightings = open_sightings(self.flow)
+            self.sightings = open_sightings(self.flow, with_proxy=self.place != "source")
         except OSError as error:
             self.missing.append(f"Packets at the interfaces of {self.name} were not seen: {_words(error)}.")
 

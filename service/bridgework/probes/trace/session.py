@@ -150,7 +150,10 @@ def _flow_of(request: ProbeRequest, plan: TracePlan) -> Flow:
     protocol = _WIRE_PROTOCOLS.get(request.protocol, request.protocol.value)
     identifier = _free_number(destination.version, protocol)
     port = request.port if protocol != "icmp" else None
-    return Flow(destination.version, protocol, source, address, port, identifier, plan.answerers)
+    return Flow(
+        destination.version, protocol, source, address, port, identifier, plan.answerers, plan.by_proxy,
+        plan.payload_bytes,
+    )  # fmt: skip
 
 
 def _free_number(version: int, protocol: str) -> int:

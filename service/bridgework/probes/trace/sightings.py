@@ -1,8 +1,7 @@
 """Sees the packets of one flow at every interface of a namespace (packet(7)).
 
-One socket for each namespace sees all interfaces: a veth, a bridge, the host's own link. A filter in the kernel
-(classic BPF, socket(7)) passes only what has the flow's source port or echo identifier; the exact choice is made
-afterwards (``analysis.trace``). Timestamps are the kernel's own.
+One socket for each namespace sees all interfaces: a veth, a bridge, the host's own link. A filter in the kernel passes
+the packets and cuts them (``packet_filter``). Timestamps are the kernel's own.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from collections.abc import Sequence
 
 from bridgework.model.trace import Flow, PacketSeen, Place
 from bridgework.printable import printable
-from bridgework.probes.kinds.reasons import IPV4
-from bridgework.probes.trace.heads import ICMP_NUMBER, PROTOCOL_NUMBERS, head_of
+from bridgework.probes.trace.heads import head_of
+from bridgework.probes.trace.packet_filter import program_of
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SOCKADDR_LL = struct.Struct("=HHiHBB8s")
@@ -27,23 +26,16 @@ _SO_TIMESTAMPING, _RX_SOFTWARE, _SOFTWARE = 37, 1 << 3, 1 << 4
 _ETH_P_ALL, _PACKET_OUTGOING = 3, 4
 _SOL_PACKET, _PACKET_STATISTICS, _STATISTICS = 263, 6, struct.Struct("=II")
 MAX_PACKETS = 512
-KEPT_BYTES = 256
-_RECEIVE_BYTES, _CONTROL_BYTES = 1024, 128
+_RECEIVE_BYTES, _CONTROL_BYTES = 2048, 128
 _TIMESPEC = struct.Struct("@qq")
-# Classic BPF (linux/bpf_common.h).
-_LD_BYTE, _LD_HALF_X = 0x30, 0x48
-_LDX_IP_HEADER_LENGTH, _LDX_IMMEDIATE, _SHIFT_RIGHT = 0xB1, 0x01, 0x74
-_EQUAL, _RETURN = 0x15, 0x06
-_PROTOCOL_AT, _HEADER_BYTES = {4: 9, 6: 6}, {4: 20, 6: 40}
-_Step = tuple[int, int, int, int]
 
 
-def open_sightings(flow: Flow) -> socket.socket:
+def open_sightings(flow: Flow, *, with_proxy: bool) -> socket.socket:
     """Open the socket in the calling thread's namespace. Raises ``PermissionError`` without CAP_NET_RAW."""
     # Without a protocol the socket gets nothing until it is bound, so no packet comes before the filter.
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
     try:
-        attach_filter(sock, flow)
+        attach_filter(sock, flow, with_proxy=with_proxy)
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _RX_SOFTWARE | _SOFTWARE)
         _bind_everywhere(sock)
     except OSError:
@@ -52,11 +44,11 @@ def open_sightings(flow: Flow) -> socket.socket:
     return sock
 
 
-def attach_filter(sock: socket.socket, flow: Flow) -> None:
-    """Pass only packets that can be the flow's. Raises ``OSError``."""
-    program = _program_of(flow)
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
-    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code)))
+def attach_filter(sock: socket.socket, flow: Flow, *, with_proxy: bool) -> None:
+    """Pass only packets that can be the flow's, without their payload. Raises ``OSError``."""
+    program, length = program_of(flow, with_proxy=with_proxy)
+    code = ctypes.create_string_buffer(program)
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", length, ctypes.addressof(code)))
 
 
 def _bind_everywhere(sock: socket.socket) -> None:
@@ -65,44 +57,6 @@ def _bind_everywhere(sock: socket.socket) -> None:
     if _LIBC.bind(sock.fileno(), address, len(address)) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-
-
-def _program_of(flow: Flow) -> Sequence[_Step]:
-    """Build the program: it passes packets with the flow's number, and ICMP errors that quote such a packet.
-
-    Where a destination may lead the flow on over a connection of its own (docker-proxy), the first packets of TCP and
-    all of UDP to the ports behind it pass too.
-    """
-    version, header = flow.version, _HEADER_BYTES[flow.version]
-    number, icmp = PROTOCOL_NUMBERS.get(flow.protocol, ICMP_NUMBER[version]), ICMP_NUMBER[version]
-    quoted = 8 + header
-    tests: list[tuple[int, int]] = []  # the offset of a half word behind the IP header, and the value that it must have
-    if flow.protocol in PROTOCOL_NUMBERS:
-        tests += [(0, flow.identifier), (2, flow.identifier)]
-        ports = {port for _, port in flow.behind if port is not None}
-        tests += [(at, port) for port in sorted(ports) for at in (0, 2)]
-        of_error = [(quoted, flow.identifier), (quoted + 2, flow.identifier)]
-    else:
-        tests += [(4, flow.identifier)]
-        of_error = [(quoted + 4, flow.identifier)]
-    own, errors = _halves(tests), _halves(of_error)
-    if number == icmp:
-        own, errors = own + errors, []
-    at_rest = (_LDX_IP_HEADER_LENGTH, 0, 0, 0) if version == IPV4 else (_LDX_IMMEDIATE, 0, 0, header)
-    body: list[_Step] = [at_rest, (_LD_BYTE, 0, 0, _PROTOCOL_AT[version])]
-    reject: _Step = (_RETURN, 0, 0, 0)
-    body += [(_EQUAL, 0, len(own) + 1, number), *own, reject]
-    body += [(_EQUAL, 0, len(errors), icmp), *errors]
-    start: list[_Step] = [(_LD_BYTE, 0, 0, 0), (_SHIFT_RIGHT, 0, 0, 4), (_EQUAL, 0, len(body), version)]
-    return [*start, *body, reject]
-
-
-def _halves(tests: Sequence[tuple[int, int]]) -> list[_Step]:
-    """Pass a packet for which one of the tests holds."""
-    steps: list[_Step] = []
-    for at, value in tests:
-        steps += [(_LD_HALF_X, 0, 0, at), (_EQUAL, 0, 1, value), (_RETURN, 0, 0, 0xFFFF)]
-    return steps
 
 
 def received(sock: socket.socket, place: Place) -> tuple[list[PacketSeen], bool]:
@@ -121,7 +75,7 @@ def received(sock: socket.socket, place: Place) -> tuple[list[PacketSeen], bool]
         if head is not None:
             leaving = address[2] == _PACKET_OUTGOING
             name = printable(address[0])
-            packets.append(PacketSeen(place, name, leaving, _time_of(control), head, data[:KEPT_BYTES]))
+            packets.append(PacketSeen(place, name, leaving, _time_of(control), head, data))
 
 
 def dropped_by(sock: socket.socket) -> int:

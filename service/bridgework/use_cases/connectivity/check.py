@@ -31,10 +31,11 @@ from bridgework.model.errors import InputFault, InvalidInput
 from bridgework.model.observations import ListeningSocket, Observations
 from bridgework.model.peers import World
 from bridgework.model.snapshot import Snapshot
+from bridgework.policy.access import Caller
 from bridgework.policy.probe_policy import literal
 from bridgework.use_cases.connectivity.observe import Ends, observe_full, observe_quick, settled, with_kernel_routes
 from bridgework.use_cases.connectivity.path_mtu import black_hole
-from bridgework.use_cases.connectivity.trace import not_from_here, send_traced, with_trace
+from bridgework.use_cases.connectivity.trace import Tracing, not_from_here, require_own_source, send_traced, with_trace
 from bridgework.use_cases.services import Services
 
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE})
@@ -43,10 +44,11 @@ CLOSED_TIMEOUT_MS = 300
 MAX_AT_ONCE = 8
 
 
-def check(services: Services, snapshot: Snapshot, request: CheckRequest) -> CheckResult:
+def check(services: Services, snapshot: Snapshot, request: CheckRequest, tracer: Caller | None = None) -> CheckResult:
     """Predict, measure and weigh. Raises ``NotFound``, ``InvalidInput``, ``Refused``; never for what the wire does.
 
-    Where the source is on another node of a swarm, the instance there makes the check.
+    Where the source is on another node of a swarm, the instance there makes the check. ``tracer`` is the caller of a
+    traced check: only the namespaces of the caller's own project are recorded.
     """
     peers = services.peers_beyond(snapshot)
     world = peers.world_of_check(snapshot, request) if peers else World(snapshot)
@@ -60,7 +62,10 @@ def check(services: Services, snapshot: Snapshot, request: CheckRequest) -> Chec
     observed = observe_quick(services, world.snapshot, question, ends)
     case = with_kernel_routes(services, Case.of(world.snapshot, question, observed))
     case = settled(services, case, ends)
-    return _check_traced(services, case, ends) if request.trace else _check_here(services, case, ends)
+    if not request.trace or tracer is None:
+        return _check_here(services, case, ends)
+    require_own_source(tracer, case.snapshot, ends)
+    return _check_traced(services, case, ends, Tracing(tracer, request.trace_payload_bytes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ def _path_mtu(services: Services, case: Case, ends: Ends, measurement: Measureme
     return black_hole(partial(_send, services, case.snapshot, ends), case.question.probe, measurement)
 
 
-def _check_traced(services: Services, case: Case, ends: Ends) -> CheckResult:
+def _check_traced(services: Services, case: Case, ends: Ends, tracing: Tracing) -> CheckResult:
     """Check with a record of the probe. After a surprise, the rest is observed while the record is closed."""
     plan = case.probe_plan(services.policy)
     if not isinstance(plan, ProbeRequest):
@@ -133,7 +138,7 @@ def _check_traced(services: Services, case: Case, ends: Ends) -> CheckResult:
         if case.is_surprised_by(by_name or sent):
             observed.append(observe_full(services, case, ends))
 
-    measurement, record = send_traced(services, case, ends, plan, by_name, look)
+    measurement, record = send_traced(services, case, ends, plan, tracing, by_name, look)
     measured = _measure_others(services, case, ends, measurement)
     if not observed and measured.is_surprising:
         observed.append(observe_full(services, measured.case, ends))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 
 from bridgework.analysis.case import Case
 from bridgework.analysis.endpoint_links import unsettled
@@ -42,19 +43,24 @@ class Ends:
     @classmethod
     def of(cls, snapshot: Snapshot, question: Question) -> Ends:
         """Find both ends."""
-        return cls(snapshot.containers_by_id.get(question.source_id or ""), _target(snapshot, question))
+        source = snapshot.containers_by_id.get(question.source_id or "")
+        return cls(source, _target(snapshot, source, question))
 
     def __iter__(self) -> Iterator[Container]:
         return (container for container in (self.source, self.target) if container is not None)
 
 
-def _target(snapshot: Snapshot, question: Question) -> Container | None:
+def _target(snapshot: Snapshot, source: Container | None, question: Question) -> Container | None:
     destination = question.destination
     if isinstance(destination, ContainerDestination):
         return snapshot.containers_by_id.get(destination.container)
     if isinstance(destination, NameDestination):
         return None
     if isinstance(destination, AddressDestination):
+        # A container's loopback is its own, unless it has the host's namespace. It leads to no published port.
+        owner = snapshot.network_owner_of(source) if source is not None else None
+        if owner is not None and not owner.host_mode and ip_address(destination.address).is_loopback:
+            return source
         holders = snapshot.holders_by_address.get(destination.address, ())
         if holders:
             return snapshot.containers_by_id.get(holders[0].container_id)

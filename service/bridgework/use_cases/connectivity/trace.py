@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bridgework.analysis.case import Case
 from bridgework.analysis.trace.join import joined
 from bridgework.analysis.trace.predicted import THE_HOST
 from bridgework.explanations import HOST, finding, of_container
-from bridgework.model.checks import CheckResult, Finding, Measurement, ProbeRequest, Protocol
+from bridgework.model.checks import AddressDestination, CheckResult, Finding, Measurement, ProbeRequest, Protocol
 from bridgework.model.errors import NotPossible, Refused, Remedy
 from bridgework.model.probe_port import TracePlan
 from bridgework.model.snapshot import Container, Snapshot
 from bridgework.model.trace import End, Place, Trace, TraceRecord
 from bridgework.policy.access import Caller, Role, require_role
+from bridgework.policy.ownership import is_foreign
 from bridgework.use_cases.connectivity.observe import Ends
 from bridgework.use_cases.services import Services
 
@@ -52,11 +53,45 @@ def not_from_here(source: str, node: str) -> NotPossible:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """The caller of a traced check, and how many bytes behind the transport header of each packet are kept."""
+
+    caller: Caller
+    payload_bytes: int = 0
+
+
+def require_own_source(caller: Caller, snapshot: Snapshot, ends: Ends) -> None:
+    """Raise ``Refused`` where the caller has a project and the source's network namespace is not of that project."""
+    if ends.source is not None and _is_own(caller, snapshot, ends.source):
+        return
+    if caller.project is not None:
+        where = f"the network namespace of {ends.source.name}" if ends.source is not None else "the host"
+        raise Refused(
+            code="trace-not-allowed",
+            detail=f"The token of {caller.name} is bound to the project {caller.project}, and {where} is not of it.",
+            remedy=Remedy("Trace from a container of the project, or use a token that is bound to no project."),
+        )
+
+
+def _is_own(caller: Caller, snapshot: Snapshot, container: Container) -> bool:
+    """Whether the caller may see all traffic in the container's network namespace."""
+    if caller.project is None:
+        return True
+    owner = snapshot.network_owner_of(container)
+    # A container in host mode is in the host's namespace, whose traffic is everyone's.
+    if owner is None or owner.host_mode:
+        return False
+    shared = (other for other in snapshot.containers if snapshot.network_owner_of(other) is owner)
+    return not any(is_foreign(caller, other) for other in (container, *shared))
+
+
 def send_traced(
     services: Services,
     case: Case,
     ends: Ends,
     probe: ProbeRequest,
+    tracing: Tracing,
     measured: Measurement | None,
     meanwhile: Callable[[Measurement], None],
 ) -> tuple[Measurement, TraceRecord | None]:
@@ -72,20 +107,45 @@ def send_traced(
         probe = replace(probe, name=None, address=measured.address, count=1, reverse_lookup=False)
     host = engine.host_place(snapshot)
     place = engine.place_of(snapshot, ends.source) if ends.source else host
-    target = _target(snapshot, ends, probe)
+    target = _target(case, ends, probe)
     # What the source and the destination share is recorded once, as the source's.
     local = target is not None and target.running and target.node is None
-    destination = engine.place_of(snapshot, target) if target is not None and local else None
-    by_proxy = any(hop.kind == "proxy" for hop in case.predictions[0].path)
-    plan = TracePlan(host, destination, _answerers(snapshot, target, probe) if target is not None else (), by_proxy)
+    plan = TracePlan(
+        host,
+        engine.place_of(snapshot, target) if target is not None and local else None,
+        _answerers(snapshot, target, probe) if target is not None else (),
+        by_proxy=any(hop.kind == "proxy" for hop in case.predictions[0].path),
+        payload_bytes=tracing.payload_bytes,
+    )
+    # The packets stay in the source. The same numbers in another namespace are another flow.
+    if ends.source is not None and ends.source is target:
+        plan = replace(plan, host=None, destination=None)
+    plan = _allowed(plan, tracing.caller, snapshot, target)
     measurement, record = services.runner.trace(place, probe, plan, meanwhile)
     return (measurement if measured is None else measured), record
 
 
-def _target(snapshot: Snapshot, ends: Ends, probe: ProbeRequest) -> Container | None:
+def _allowed(plan: TracePlan, caller: Caller, snapshot: Snapshot, target: Container | None) -> TracePlan:
+    """Leave out the namespaces that a caller with a project may not see: the host's, and those of other projects."""
+    if caller.project is None:
+        return plan
+    left_out = [f"The host was not recorded: the token is bound to the project {caller.project}."]
+    destination = plan.destination
+    if target is not None and destination is not None and not _is_own(caller, snapshot, target):
+        destination = None
+        left_out.append(f"{target.name} was not recorded: it is not of the project {caller.project}.")
+    return replace(plan, host=None, destination=destination, by_proxy=False, left_out=tuple(left_out))
+
+
+def _target(case: Case, ends: Ends, probe: ProbeRequest) -> Container | None:
     """Return the container that answers at the address; a name is known only by now."""
-    if ends.target is not None:
+    snapshot = case.snapshot
+    at_host = any(one.candidate and one.candidate.is_host for one in case.situations)
+    # A container may publish the asked port at the host. At any other address it is not the one that answers.
+    if ends.target is not None and (at_host or not isinstance(case.question.destination, AddressDestination)):
         return ends.target
+    if ends.target is ends.source:
+        return ends.source
     holders = snapshot.holders_by_address.get(probe.address or "", ())
     return snapshot.containers_by_id.get(holders[0].container_id) if holders else None
 
@@ -113,7 +173,7 @@ def with_trace(
     if record is None:
         return result
     names: dict[Place, str] = {"source": case.source.name, "host": THE_HOST}
-    target = _target(case.snapshot, ends, replace(case.question.probe, address=measurement.address))
+    target = _target(case, ends, replace(case.question.probe, address=measurement.address))
     if target is not None:
         names["destination"] = target.name
     at = case.position_of(measurement)

@@ -35,6 +35,7 @@ from bridgework.model.checks import (
 PROTOCOLS = tuple(protocol.value for protocol in Protocol)
 MAX_PORT, MAX_PAYLOAD_BYTES, DNS_PORT = 65_535, 65_507, 53
 MAX_CHECK_MS = 60_000
+MAX_TRACE_PAYLOAD_BYTES = 1024
 WITH_PORT = frozenset({"tcp", "udp", "http"})
 _DESTINATIONS: Mapping[str, Callable[[str], Destination]] = {
     "container": ContainerDestination,
@@ -167,14 +168,14 @@ class ProbeSchema(Request):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Any:
         source = data.pop("source").get("container")
-        trace = data.pop("trace", False)
+        trace, payload = data.pop("trace", False), data.pop("trace_payload_bytes", 0)
         [(kind, value)] = data.pop("destination").items()
         protocol = Protocol(data.pop("protocol"))
         port = data.pop("port") or (DNS_PORT if protocol is Protocol.DNS else None)
         ip_version = _IP_VERSIONS[data.pop("ip_version")]
         destination = HostDestination() if kind == "host" else _DESTINATIONS[kind](value)
         probe = ProbeRequest(protocol, port=port, ip_version=ip_version, **data)
-        return CheckRequest(source, destination, probe, trace=trace)
+        return CheckRequest(source, destination, probe, trace=trace, trace_payload_bytes=payload)
 
 
 class CheckRequestSchema(ProbeSchema):
@@ -187,6 +188,21 @@ class CheckRequestSchema(ProbeSchema):
             False,
         )
     )
+    trace_payload_bytes = Whole(
+        0,
+        MAX_TRACE_PAYLOAD_BYTES,
+        **optional(
+            "How many bytes behind the transport header of each traced packet are kept for the capture file. By "
+            "default none: what programs send to each other can be secret.",
+            0,
+        ),
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_payload(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse payload without a trace."""
+        if data["trace_payload_bytes"] and not data["trace"]:
+            raise ValidationError({"trace_payload_bytes": ["Needs `trace`: without it no packet is recorded."]})
 
     @pre_dump
     def _taken_apart(self, wanted: CheckRequest, **_: Any) -> dict[str, Any]:
@@ -195,6 +211,7 @@ class CheckRequestSchema(ProbeSchema):
             **plain(wanted.probe),
             "ip_version": str(wanted.probe.ip_version or "any"),
             "trace": wanted.trace,
+            "trace_payload_bytes": wanted.trace_payload_bytes,
             "source": host if wanted.source is None else {"container": wanted.source},
             "destination": asdict(wanted.destination) or host,
         }

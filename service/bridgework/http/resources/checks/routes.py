@@ -55,15 +55,17 @@ def check_connectivity(context: RequestContext) -> ViewResult | Response:
 
     With `trace`, the answer also holds the way of the packet step by step: each interface where the kernel showed it,
     each firewall rule that it met, the translation, the route, and the same for the answer. For that, the service adds
-    a table to nftables that marks this one flow, and the kernel deletes the table with the check. `Accept` chooses
-    JSON, text for a ticket, or a capture file that Wireshark opens.
+    a table to nftables that marks this one flow, and the kernel deletes the table with the check. Packets are kept up
+    to the end of their transport header. With a token that is bound to a project, only the namespaces of containers of
+    that project are recorded, and `missing` names the others. `Accept` chooses JSON, text for a ticket, or a capture
+    file that Wireshark opens.
     """
     wanted = replace(context.body, forwarded=is_forwarded(context))
     if wanted.trace:
         require_trace(context.services, context.caller)
     elif context.media_type == pcapng.MEDIA_TYPE:
         raise _no_capture("The check has no trace.")
-    result = check.check(context.services, context.snapshot, wanted)
+    result = check.check(context.services, context.snapshot, wanted, context.caller)
     if context.media_type == TEXT:
         return Response(to_text(result), content_type=f"{TEXT}; charset=utf-8")
     if context.media_type != pcapng.MEDIA_TYPE:

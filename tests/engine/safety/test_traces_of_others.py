@@ -1,0 +1,197 @@
+"""Traced checks while another project talks: nothing of its connections is in a trace, and no payload at all."""
+
+import itertools
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from bridgework.probes.kernel.setns import run_inside
+from tests.support.api import run
+from tests.support.raw_engine import Raw
+
+PATH = "/v1/connectivity/checks"
+FORMS = ("application/json", "text/plain", "application/x-pcapng")
+SECRET = b"session=4f2c9a-of-the-other-project"
+TCP, UDP = 18490, 18491
+INSIDE = {TCP: 8080, UDP: 5001}
+ROOT = Path(__file__).parents[3]
+ENHANCED_PACKET = 6
+
+
+@pytest.fixture(scope="module")
+def raw(engine):
+    return Raw(engine)
+
+
+@pytest.fixture(scope="module")
+def addresses(module_api, raw):
+    """Beta's shop publishes a port of each protocol, and beta's client is on its network; alpha's spy is elsewhere."""
+    alpha, beta = module_api.as_("alpha"), module_api.as_("beta")
+    ports = [{"container_port": INSIDE[TCP], "host_port": TCP},
+             {"container_port": INSIDE[UDP], "host_port": UDP, "protocol": "udp"}]  # fmt: skip
+    for caller, network, number in ((alpha, "of-alpha", 1), (beta, "of-beta", 2)):
+        pools = [{"subnet": f"10.87.{number}.0/24"}]
+        caller.post("/v1/networks", {"name": network, "ipam": {"pools": pools}}, status=201)
+    run(beta, "shop", network_mode="of-beta", command=["httpd", "-f", "-p", "8080"], published_ports=ports)
+    run(beta, "client", network_mode="of-beta")
+    run(alpha, "spy", network_mode="of-alpha", command=["httpd", "-f", "-p", "8080"])
+    found = {one["name"]: one["endpoints"][0]["ipv4_address"] for one in module_api.get("/v1/containers")["items"]}
+    with echo_server(namespace(raw, "shop"), INSIDE[UDP]):
+        yield found
+
+
+def namespace(raw, name):
+    return f"/proc/{raw.get(f'/containers/{name}/json')['State']['Pid']}/ns/net"
+
+
+@contextmanager
+def echo_server(path, port):
+    command = ["nsenter", f"--net={path}", sys.executable, "-m", "tests.support.servers", "echo", "0.0.0.0", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": str(ROOT)}) as process:
+        assert process.stdout.readline() == b"ready\n"
+        yield
+        process.kill()
+
+
+@contextmanager
+def talking(path, ends):
+    """Send the secret to each (address, port, protocol) in turn, from the namespace; yields the ports of the client."""
+    used, over, began = set(), threading.Event(), threading.Event()
+
+    def say(address, port, kind):
+        with socket.socket(socket.AF_INET, kind) as sock:
+            sock.settimeout(2)
+            sock.connect((address, port))
+            used.add(sock.getsockname()[1])
+            sock.send(b"GET / HTTP/1.0\r\nCookie: " + SECRET + b"\r\n\r\n")
+            sock.recv(1000)
+
+    def talk():
+        for end in itertools.cycle(ends):
+            if over.is_set():
+                return
+            with suppress(OSError):
+                say(*end)
+            began.set()
+
+    with Path(path).open("rb") as opened:
+        thread = threading.Thread(target=run_inside, args=(opened.fileno(), talk))
+        thread.start()
+        try:
+            assert began.wait(30)
+            yield used
+        finally:
+            over.set()
+            thread.join()
+
+
+def numbers_in(capture):
+    """The ports of each captured packet of TCP or UDP over IPv4."""
+    found, at = set(), 0
+    while at < len(capture):
+        kind, length = struct.unpack_from("<II", capture, at)
+        if kind == ENHANCED_PACKET:
+            kept, whole = struct.unpack_from("<II", capture, at + 20)
+            packet = capture[at + 28 : at + 28 + kept]
+            assert kept <= whole
+            if packet[9] in {socket.IPPROTO_TCP, socket.IPPROTO_UDP}:
+                found |= set(struct.unpack_from("!HH", packet, (packet[0] & 15) * 4))
+        at += length
+    return found
+
+
+def numbers_of(trace):
+    steps = [step for step in trace["steps"] if step["seen"]]
+    return {step[end]["port"] for step in steps for end in ("source", "destination") if step[end]}
+
+
+def ways(addresses):
+    """What alpha's spy can ask while beta's client talks: the port as published, as its own, and of the shop itself."""
+    shop = addresses["shop"]
+    for protocol, port in (("tcp", TCP), ("http", TCP), ("udp", UDP)):
+        yield {"address": "127.0.0.1"}, protocol, port
+        yield {"host": True}, protocol, port
+        yield {"address": shop}, protocol, INSIDE[port]
+        yield {"container": "shop"}, protocol, INSIDE[port]
+
+
+@pytest.mark.parametrize("who", ["alpha", "operator"])
+def test_no_trace_shows_the_connections_of_another_project(app, raw, addresses, who):
+    gateway, shop = "10.87.2.1", addresses["shop"]
+    ends = [(gateway, TCP, socket.SOCK_STREAM), (shop, 8080, socket.SOCK_STREAM),
+            (gateway, UDP, socket.SOCK_DGRAM), (shop, 5001, socket.SOCK_DGRAM)]  # fmt: skip
+    with talking(namespace(raw, "client"), ends) as used:
+        for destination, protocol, port in ways(addresses):
+            body = {"source": {"container": "spy"}, "destination": destination, "protocol": protocol, "port": port,
+                    "trace": True, "timeout_ms": 500, "trace_payload_bytes": 1024}  # fmt: skip
+            for accept in FORMS:
+                headers = {"Authorization": f"Bearer token-of-{who}", "Accept": accept}
+                sent = app.test_client().post(PATH, json=body, headers=headers)
+                if (sent.status_code, accept) == (400, FORMS[2]):
+                    continue  # nothing could be seen
+                assert sent.status_code == 200, sent.get_data(as_text=True)
+                data = sent.get_data()
+                assert SECRET not in data, (destination, protocol, accept)
+                assert addresses["client"].encode() not in data
+                if accept == FORMS[0]:
+                    seen = numbers_of(sent.get_json()["trace"])
+                elif accept == FORMS[2]:
+                    seen = numbers_in(data)
+                    assert socket.inet_aton(addresses["client"]) not in data
+                assert not seen & used - {TCP, UDP, 8080, 5001}, (destination, protocol, accept)
+
+
+def asked(api, destination, **more):
+    body = {"source": {"container": "spy"}, "destination": destination, "protocol": "http", "port": 8080}
+    return api.call("POST", PATH, {**body, "trace": True, "timeout_ms": 2000, **more})
+
+
+@pytest.mark.usefixtures("addresses")
+def test_a_project_sees_the_namespaces_of_its_own_containers_only(api, addresses):
+    alpha, beta = api.as_("alpha"), api.as_("beta")
+    trace = asked(alpha, {"address": addresses["shop"]})["trace"]
+    assert {step["place"] for step in trace["steps"] if step["seen"]} == {"source"}
+    assert trace["missing"] == [
+        "The host was not recorded: the token is bound to the project alpha.",
+        "shop was not recorded: it is not of the project alpha.",
+    ]
+    own = asked(alpha, {"address": "127.0.0.1"})["trace"]
+    assert {step["place"] for step in own["steps"] if step["seen"]} == {"source"}
+    refused = asked(beta, {"address": addresses["shop"]})
+    assert (refused["status"], refused["code"]) == (403, "trace-not-allowed")
+    assert "alpha" not in refused["detail"]
+    assert "spy" in refused["detail"]
+    refused = beta.call("POST", PATH, {
+        "source": {"host": True}, "destination": {"container": "shop"}, "trace": True, "timeout_ms": 2000,
+    })  # fmt: skip
+    assert (refused["status"], refused["code"]) == (403, "trace-not-allowed")
+
+
+@pytest.mark.usefixtures("addresses")
+def test_payload_is_kept_only_when_it_is_asked_for(app):
+    def captured(**more):
+        body = {"source": {"container": "spy"}, "destination": {"address": "127.0.0.1"}, "protocol": "http",
+                "port": 8080, "path": "/of-the-request", "trace": True, "timeout_ms": 2000, **more}  # fmt: skip
+        headers = {"Authorization": "Bearer token-of-alpha", "Accept": FORMS[2]}
+        sent = app.test_client().post(PATH, json=body, headers=headers)
+        assert sent.status_code == 200
+        return sent.get_data()
+
+    assert b"/of-the-request" not in captured()
+    assert b"/of-the-request" in captured(trace_payload_bytes=200)
+    assert b"/of-the-request" not in captured(trace_payload_bytes=4)
+
+
+@pytest.mark.parametrize("more", [{"trace_payload_bytes": 1025}, {"trace_payload_bytes": 1, "trace": False}])
+@pytest.mark.usefixtures("addresses")
+def test_a_wrong_number_of_payload_bytes_is_refused(api, more):
+    refused = asked(api.as_("operator"), {"container": "shop"}, **more)
+    assert refused["status"] == 422
+    assert [fault["pointer"] for fault in refused["errors"]] == ["/trace_payload_bytes"]
+    assert ("1024" in refused["detail"]) == ("trace" not in more)
