@@ -74,6 +74,7 @@ def here(world):
         {"container_port": 8080, "host_port": 18080},
         {"container_port": 8080, "host_port": 18081, "host_ip": "127.0.0.1"},
         {"container_port": 8080, "host_port": 18082, "host_ip": HOST_ADDRESS},
+        {"container_port": 8080, "host_port": 18083, "host_ip": "::1"},
     ]
     run(world.api, "web", network_mode="front", command=HTTPD, published_ports=ports)
     run(world.api, "db", network_mode="back", command=HTTPD)
@@ -131,9 +132,9 @@ def tentative(here):
 
 def compared(here):
     """Every row that can be tried, after the comparison of what is predicted with what is measured."""
-    # A container's own 127.0.0.1 is its own: its packets do not come to the host.
+    # A container's own loopback is its own: its packets do not come to the host.
     tried = [row for row in rows(here) if row["listening"] and not (
-        row["origin"]["kind"] == "network" and row["address"].startswith("127."))]  # fmt: skip
+        row["origin"]["kind"] == "network" and row["address"] in {"127.0.0.1", "::1"})]  # fmt: skip
     # A kernel answers for a new IPv6 address only once it found no duplicate of it.
     assert wait_until(lambda: not tentative(here), 10)
     here.pids = pids(here)
@@ -166,6 +167,10 @@ def test_ports_of_a_plain_engine(here):
     assert owners(everywhere) == {"Docker"}
     assert next(rule["effect"] for rule in everywhere["rules"]) == "dnat"
     assert found["web", "host", "host", "127.0.0.1", 18081]["verdict"] == "reachable"
+    assert found["web", "host", "host", "::1", 18083]["verdict"] == ("reachable" if here.proxied else "unreachable")
+    # The kernel drops a packet for ::1 from outside before any rule.
+    loopback6 = found["web", "lan", LINK, "::1", 18083]
+    assert (loopback6["verdict"], loopback6["reason"]) == ("unreachable", "loopback-address")
     loopback = found["web", "lan", LINK, "127.0.0.1", 18081]
     assert loopback["verdict"] == ("unreachable" if RELEASE >= 28 else "reachable")
     # Docker 26 accepts a published port at the container's own address too.

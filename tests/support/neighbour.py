@@ -54,10 +54,11 @@ class Neighbour:
         self.inside("ip", "route", "replace", destination, "via", via)
 
     def route_loopback(self):
-        """Send what is for 127.0.0.1 to the host, as an attacker on the LAN can."""
+        """Send what is for 127.0.0.1 and ::1 to the host, as an attacker on the LAN can."""
         self.inside("ip", "addr", "flush", "dev", "lo")
         self.inside("sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1")
         self.route("127.0.0.1/32")
+        self.route("::1/128", HOST_ADDRESS6)
 
 
 @contextlib.contextmanager

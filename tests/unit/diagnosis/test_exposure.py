@@ -307,6 +307,19 @@ COMMIT
     assert (host.verdict, host.reason) == (Verdict.UNREACHABLE, "loopback-address")
 
 
+def test_the_kernel_drops_what_comes_for_the_ipv6_loopback_from_outside():
+    text = """
+*nat
+:PREROUTING ACCEPT [0:0]
+[0:0] -A PREROUTING -d ::1/128 -p tcp -m tcp --dport 18083 -j DNAT --to-destination [fd00:1::2]:8080
+COMMIT
+"""
+    snapshot, observations = engine(ports=(PublishedPort(8080, host_ip="::1", host_port=18083),))
+    observations = replace(observations, firewall=FirewallRules(ipv6_chains=parse(text)))
+    (lan,) = asked(snapshot, observations, keys=[("eth0", "::1", 18083)])
+    assert (lan.verdict, lan.reason, lan.rules) == (Verdict.UNREACHABLE, "loopback-address", ())
+
+
 def test_only_running_containers_with_a_network_of_their_own_are_targets():
     snapshot, observations = engine(listening=[("tcp", "0.0.0.0", 5432)])
     (web,) = snapshot.containers

@@ -113,6 +113,8 @@ class Judge:
         origin, target = question.origin, question.target
         listening = _listens(self._state, target, origin.version)
         ruleset = self._rulesets[origin.version]
+        if _is_dropped_on_arrival(question):
+            return Exposure(question, Verdict.UNREACHABLE, LOOPBACK, listening=listening)
         if ruleset is None:
             return Exposure(question, Verdict.INCONCLUSIVE, RULES_UNSEEN, listening=listening)
         packet = Packet(
@@ -179,6 +181,13 @@ class Judge:
     def _walked(self, ruleset: Ruleset, packet: Packet) -> Outcome:
         walk = simulate.output if packet.incoming is None else simulate.forward
         return walk(ruleset, self._routes, packet)
+
+
+def _is_dropped_on_arrival(question: Question) -> bool:
+    """Whether the kernel drops the packet before any rule: one for ::1 by another interface than the loopback."""
+    # ip6_rcv_core() of Linux drops it before PREROUTING (RFC 4291, section 2.5.3). For 127.0.0.1 the check comes with
+    # the routing decision, after a DNAT rule may have changed the address.
+    return question.origin.version == IPV6 and question.origin.interface is not None and is_loopback(question.address)
 
 
 def _verdict(reason: str | None) -> Verdict:
