@@ -13,6 +13,8 @@ from tests.support.api import container, run
 from tests.support.raw_engine import Raw
 from tools.engine import wait_until
 
+pytestmark = pytest.mark.slow
+
 PAGES = ["sh", "-c", "mkdir -p /p; echo hello > /p/index.html; exec httpd -f -p 80 -h /p"]
 PORT = {"container_port": 80, "host_port": 8141}
 

@@ -7,6 +7,9 @@ import pytest
 
 from bridgework.model.checks import ProbeRequest, Protocol
 
+# Each case waits for time-outs of the C library, which are whole seconds.
+pytestmark = pytest.mark.slow
+
 TABLE = [
     ["web.", "A", "10.77.0.3"],
     ["web.", "AAAA", "fd77:0::3"],
