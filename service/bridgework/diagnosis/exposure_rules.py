@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from bridgework.analysis.attachment import IPV4, EngineState
+from bridgework.analysis.attachment import IPV4
 from bridgework.analysis.exposure.judge import Exposure, exposures
 from bridgework.analysis.exposure.questions import (
     Target,
@@ -44,8 +44,7 @@ def published_ports_are_exposed(view: View) -> Iterator[Finding]:
 
 def unpublished_ports_are_exposed(view: View) -> Iterator[Finding]:
     """Find ports that are not published, and that a neighbour reaches at the container's own address."""
-    state = EngineState(view.snapshot, view.engine.observations)
-    for container, found in _reachable(view, unpublished_targets(state)):
+    for container, found in _reachable(view, unpublished_targets(view.state)):
         meant = all(gateway_mode(one.target.network, one.origin.version) == _UNPROTECTED for one in found)
         first = found[0]
         ports = enumerate_names(sorted({f"{one.target.protocol} {one.port}" for one in found}))
@@ -81,9 +80,8 @@ def _reachable(view: View, targets: Iterable[Target]) -> Iterator[tuple[Containe
     if host is None:
         return
     origins = tuple(lan_origins(view.snapshot, host))
-    state = EngineState(view.snapshot, view.engine.observations)
     found: dict[str, list[Exposure]] = {}
-    for one in exposures(state, islice(targets, MOST_TARGETS), origins) if origins else ():
+    for one in exposures(view.state, islice(targets, MOST_TARGETS), origins) if origins else ():
         if one.verdict is Verdict.REACHABLE:
             found.setdefault(one.target.container.id, []).append(one)
     for container_id, reachable in found.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridgework.analysis.attachment import IPV4, EngineState
+from bridgework.analysis.attachment import IPV4
 from bridgework.analysis.docker_rules import MissingRule, duplicate_rules, missing_rules, stale_rules
 from bridgework.analysis.rules.host_firewall import icc_hole, missing_finding, subject_of
 from bridgework.diagnosis.host_rules import firewall_is_flushed
@@ -23,7 +23,7 @@ def rules_are_missing(view: View) -> Iterator[Finding]:
     if any(True for _ in firewall_is_flushed(view)):
         return
     found: dict[tuple[str, Component], list[MissingRule]] = {}
-    for one in missing_rules(EngineState(view.snapshot, view.engine.observations)):
+    for one in missing_rules(view.state):
         found.setdefault((one.code, subject_of(one)), []).append(one)
     for (code, component), rules in found.items():
         yield missing_finding(code, component, rules, proxied=view.engine.observations.userland_proxy is True)
@@ -31,7 +31,7 @@ def rules_are_missing(view: View) -> Iterator[Finding]:
 
 def rules_are_stale(view: View) -> Iterator[Finding]:
     """Find rules that send a port of the host to an address that its container no longer has."""
-    for one in stale_rules(EngineState(view.snapshot, view.engine.observations)):
+    for one in stale_rules(view.state):
         now = f"{one.holder} holds now" if one.holder else "no container holds"
         yield finding(
             "stale-port-rule",
@@ -45,7 +45,7 @@ def rules_are_stale(view: View) -> Iterator[Finding]:
 
 def rules_are_doubled(view: View) -> Iterator[Finding]:
     """Find rules of the engine's that are there more than once."""
-    found = list(duplicate_rules(EngineState(view.snapshot, view.engine.observations)))
+    found = list(duplicate_rules(view.state))
     if found:
         more = f" and {len(found) - 1} other rules" if len(found) > 1 else ""
         yield finding(

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.docker_rules.not_managed import not_managed
 from bridgework.analysis.rules.host_firewall import native_rules_are_missing, rewrite_rules
 from bridgework.diagnosis.view import View, enumerate_names, interface_is_down
@@ -169,7 +168,7 @@ def firewall_is_flushed(view: View) -> Iterator[Finding]:
 
 def firewall_is_not_managed(view: View) -> Iterator[Finding]:
     """Find networks whose packets do not leave, as the engine writes no rules and no others are there."""
-    found = not_managed(EngineState(view.snapshot, view.engine.observations))
+    found = not_managed(view.state)
     if found is not None:
         running = sum(1 for container in view.snapshot.containers if container.running)
         yield replace(found, evidence={**found.evidence, "affected": running})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import ip_address
 
+from bridgework.analysis.attachment import EngineState
 from bridgework.ipam.intervals import Interval, bits_of, is_within, merged, parse
 from bridgework.ipam.usage import PREFIX_LENGTHS, available_subnets
 from bridgework.model.assembly import assembled
@@ -34,6 +35,11 @@ class View:
             for c in snapshot.containers
         )
         return cls(assembled(snapshot.networks, containers), engine)
+
+    @cached_property
+    def state(self) -> EngineState:
+        """What the analysis reads: one for all rules, so that each thing is derived once."""
+        return EngineState(self.snapshot, self.engine.observations)
 
     @cached_property
     def pools(self) -> tuple[tuple[Interval, tuple[Network, Pool]], ...]:
