@@ -224,6 +224,20 @@ def test_an_unpublished_port_by_direct_routing(here):
         execute(here, "iptables -P FORWARD DROP")
 
 
+def test_a_rule_that_takes_the_port_first_is_told_and_the_container_is_not_called_open(here):
+    address = here.api.get("/v1/networks/back/endpoints/db")["ipv4_address"]
+    rule = f"PREROUTING -i {LINK} -p tcp --dport 18080 -j DNAT --to-destination {address}:8080"
+    execute(here, f"iptables -t nat -I {rule}", f"iptables -I FORWARD -d {address} -j ACCEPT")
+    try:
+        (row,) = [row for row in rows(here, "&container=web&origin=lan") if key(row)[3:] == (HOST_ADDRESS, 18080)]
+        assert (row["verdict"], row["reason"]) == ("unreachable", "translated-elsewhere")
+        assert f"--to-destination {address}:8080" in row["stopped_by"]["rule"]
+        # A program answers there, and it is not the container of the row.
+        assert answers_from(here.neighbour.path, HOST_ADDRESS, 18080, "tcp", 10)
+    finally:
+        execute(here, f"iptables -t nat -D {rule}", f"iptables -D FORWARD -d {address} -j ACCEPT")
+
+
 @pytest.mark.skipif(RELEASE < 28, reason="Docker 26 ignores gateway modes")
 @pytest.mark.parametrize("mode", ["nat-unprotected", "routed"])
 def test_a_network_in_a_gateway_mode_of_its_own(here, mode):

@@ -799,7 +799,8 @@ class Exposure(TypedDict):
     """Whether the packet and its answer pass the host. It does not say that a program answers: see `listening`."""
     reason: str | None
     """Why the port is not `reachable`; null where it is. Known values, to which more may be added: firewall-rule,
-    forwarding-off, loopback-address, not-served, no-route, rules-unseen, rule-not-understood, proxy-unseen.
+    translated-elsewhere, forwarding-off, loopback-address, not-served, no-route, rules-unseen,
+    rule-not-understood, proxy-unseen.
     """
     listening: bool | None
     """Whether a program in the container listens on the port; null where that was not visible."""
@@ -808,7 +809,9 @@ class Exposure(TypedDict):
     rules: list[FirewallRule]
     """The rules that let the packet through or translate it, in order."""
     stopped_by: FirewallRule | None
-    """The rule that stops the packet or its answer; null where no rule does."""
+    """The rule that stops the packet or its answer, or sends it to another container or program; null where no rule
+    does.
+    """
     host_firewall: FirewallRule | None
     """What would stop the packet if a program of the host listened at this port; null where nothing would."""
     past_host_firewall: bool

@@ -8,6 +8,7 @@ import { withNames } from "./names.js";
 /** @type {Record<string, string>} */
 const REASONS = {
   "firewall-rule": "a firewall rule stops the packet or its answer",
+  "translated-elsewhere": "a rule sends the packet to another container or program",
   "forwarding-off": "the host does not forward packets (ip_forward is off)",
   "loopback-address": "the address is a loopback address, which only the host itself reaches",
   "not-served": "nothing answers at the host: no rule translates the packet, and docker-proxy does not run",

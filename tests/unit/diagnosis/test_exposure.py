@@ -294,6 +294,19 @@ def test_a_rule_that_drops_the_answer_stops_the_port():
     assert "--sport 8080" in lan.stopped_by.rule.text
 
 
+@pytest.mark.parametrize("target", ["DNAT --to-destination 172.18.0.9:8080", "DNAT --to-destination 172.18.0.2:81",
+                                    "REDIRECT --to-ports 9999"])  # fmt: skip
+def test_a_rule_that_takes_the_port_first_is_named_and_the_container_is_not_reached(target):
+    snapshot, observations = engine()
+    first = f"[0:0] -A PREROUTING -p tcp -m tcp --dport 18080 -j {target}\n"
+    text = RULES.replace("INPUT_POLICY", "ACCEPT").replace("FORWARD_POLICY", "ACCEPT").replace("RAW\n", "")
+    jump = "[0:0] -A PREROUTING -m addrtype"
+    observations = replace(observations, firewall=FirewallRules(chains=parse(text.replace(jump, first + jump))))
+    (lan,) = asked(snapshot, observations, keys=[("eth0", "192.0.2.1", 18080)])
+    assert (lan.verdict, lan.reason, lan.by_proxy) == (Verdict.UNREACHABLE, "translated-elsewhere", False)
+    assert target in lan.stopped_by.rule.text
+
+
 def test_the_kernel_routes_nothing_from_the_hosts_ipv6_loopback():
     text = """
 *nat

@@ -30,11 +30,11 @@ from bridgework.model.checks import Verdict
 _TOLD = frozenset({"accept", "dnat", "redirect", "masquerade", "snat"})
 _STOPPED = frozenset({simulate.DROPPED, simulate.REJECTED})
 
-RULE, FORWARDING_OFF, LOOPBACK, NOT_SERVED, NO_ROUTE = (
-    "firewall-rule", "forwarding-off", "loopback-address", "not-served", "no-route",
+RULE, ELSEWHERE, FORWARDING_OFF, LOOPBACK, NOT_SERVED, NO_ROUTE = (
+    "firewall-rule", "translated-elsewhere", "forwarding-off", "loopback-address", "not-served", "no-route",
 )  # fmt: skip
 RULES_UNSEEN, RULE_UNKNOWN, PROXY_UNSEEN = "rules-unseen", "rule-not-understood", "proxy-unseen"
-REASONS = (RULE, FORWARDING_OFF, LOOPBACK, NOT_SERVED, NO_ROUTE, RULES_UNSEEN, RULE_UNKNOWN, PROXY_UNSEEN)
+REASONS = (RULE, ELSEWHERE, FORWARDING_OFF, LOOPBACK, NOT_SERVED, NO_ROUTE, RULES_UNSEEN, RULE_UNKNOWN, PROXY_UNSEEN)
 """Why a port is not reachable, or why that is not known."""
 
 
@@ -43,7 +43,8 @@ class Exposure:
     """Whether a port is reachable from one place, and by which rules.
 
     ``reason`` is one of ``REASONS``, and ``None`` where the port is reachable. ``by_proxy``: docker-proxy answers at
-    the host. ``rules`` let the packet through, and ``stopped_by`` stops it or its answer. ``refused_by`` is what would
+    the host. ``rules`` let the packet through, and ``stopped_by`` stops it or its answer, or sends it to another
+    container or program (``translated-elsewhere``). ``refused_by`` is what would
     stop the packet if a program of the host listened there: it is what the host's own firewall was meant to stop.
     ``listening`` says whether a program in the container listens on the port; ``None`` where that was not visible.
     """
@@ -130,7 +131,8 @@ class Judge:
         # Without the client's address the way of the answer is not known: the host's own packets get it later.
         if there.verdict == simulate.ACCEPTED and packet.source is not None:
             outcome = simulate.reply(ruleset, self._routes, there, packet)
-        reason = self._reason(question, there, outcome)
+        elsewhere = _translation_elsewhere(question, there)
+        reason = ELSEWHERE if elsewhere is not None else self._reason(question, there, outcome)
         # A port that is not published is asked for at the container's address. A program of the host would be asked for
         # at the host's address on that link, so that is the address for the comparison.
         own = question.address
@@ -142,7 +144,7 @@ class Judge:
             reason,
             by_proxy=reason is None and target.published is not None and there.delivered_locally,
             rules=tuple(step for step in there.steps if step.effect in _TOLD and step.rule is not None),
-            stopped_by=outcome.step if reason in {RULE, RULE_UNKNOWN} else None,
+            stopped_by=elsewhere or (outcome.step if reason in {RULE, RULE_UNKNOWN} else None),
             refused_by=self._refusal(replace(packet, destination=own)) if origin.interface else None,
             listening=listening,
         )
@@ -188,6 +190,20 @@ def _is_dropped_on_arrival(question: Question) -> bool:
     # ip6_rcv_core() of Linux drops it before PREROUTING (RFC 4291, section 2.5.3). For 127.0.0.1 the check comes with
     # the routing decision, after a DNAT rule may have changed the address.
     return question.origin.version == IPV6 and question.origin.interface is not None and is_loopback(question.address)
+
+
+def _translation_elsewhere(question: Question, there: Outcome) -> Step | None:
+    """Return the rule that sends the packet to an address or port that is not the target's; ``None`` without one."""
+    step = next((step for step in reversed(there.steps) if step.effect in {"dnat", "redirect"}), None)
+    target, packet = question.target, there.packet
+    if step is None or there.verdict == simulate.UNKNOWN:
+        return None
+    if there.delivered_locally:
+        # docker-proxy answers at the published port of each address of the host.
+        return None if packet.destination_port == question.port else step
+    own = (a for e in target.container.endpoints for a in (e.ipv4_address, e.ipv6_address) if a)
+    arrives = packet.destination_port == target.port and any(parsed(packet.destination) == parsed(a) for a in own)
+    return None if arrives else step
 
 
 def _verdict(reason: str | None) -> Verdict:

@@ -93,7 +93,10 @@ class ExposureSchema(Schema):
     by_proxy = flag("Whether docker-proxy answers, a program of the host, so that the host's own firewall decides.")
     rules = list_of(FirewallRuleSchema, "The rules that let the packet through or translate it, in order.")
     stopped_by = part(
-        FirewallRuleSchema, "The rule that stops the packet or its answer; null where no rule does.", null=True
+        FirewallRuleSchema,
+        "The rule that stops the packet or its answer, or sends it to another container or program; null where no rule "
+        "does.",
+        null=True,
     )
     host_firewall = part(
         FirewallRuleSchema,
