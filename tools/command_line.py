@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bridgework.cli.root import root
+from bridgework_cli.root import root
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = """\

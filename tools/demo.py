@@ -13,10 +13,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridgework.client import Client
+from bridgework_client import Client
 from tools.engine import EngineError, become_root, raise_once
 from tools.live_service import TOKEN, Live, live_service
-from tools.service import ROOT
 
 HTTPD = ("httpd", "-f", "-p", "8080")
 SLEEP = ("sleep", "3600")
@@ -111,8 +110,7 @@ class Walk:
         self.steps += 1
         print(f"$ bridgework {' '.join(arguments)}", flush=True)
         environment = {**os.environ, "BRIDGEWORK_URL": self.live.url, "BRIDGEWORK_TOKEN": TOKEN}
-        environment["PYTHONPATH"] = str(ROOT / "service")
-        command = [sys.executable, "-m", "bridgework.cli", *arguments]
+        command = [sys.executable, "-m", "bridgework_cli", *arguments]
         return subprocess.run(command, env=environment, input=feed, text=True, check=False).returncode
 
     def pause(self) -> None:

@@ -5,8 +5,8 @@ import shlex
 
 import pytest
 
-from bridgework.cli import targets
-from bridgework.cli.commands.check import command_check
+from bridgework_cli import targets
+from bridgework_cli.commands.check import command_check
 from tests.console import stubs
 
 CHECKS = "**/v1/connectivity/checks"

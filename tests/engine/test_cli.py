@@ -33,10 +33,10 @@ def scene(api, service):
 
 def bridgework(service, *arguments, caller="admin", feed=None, **more):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGEWORK_")}
-    environment |= {"PYTHONPATH": str(ROOT / "service"), "BRIDGEWORK_TOKEN": f"token-of-{caller}", **more}
+    environment |= {"BRIDGEWORK_TOKEN": f"token-of-{caller}", **more}
     if service:
         environment["BRIDGEWORK_URL"] = service.url
-    command = [sys.executable, "-m", "bridgework.cli", *arguments]
+    command = [sys.executable, "-m", "bridgework_cli", *arguments]
     return subprocess.run(
         command, env=environment, input=feed, capture_output=True, text=True, check=False, timeout=120
     )
@@ -133,8 +133,8 @@ def test_what_there_is(scene):
 
 
 def test_events_as_they_happen(scene, api):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "service"), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "bridgework.cli", "events", "--follow", "--type", "network", "--url", scene.url]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "bridgework_cli", "events", "--follow", "--type", "network", "--url", scene.url]
     environment |= {"BRIDGEWORK_TOKEN": "token-of-viewer"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as following:
         try:
@@ -167,12 +167,12 @@ def test_without_an_engine_a_local_service_says_so():
 
 def test_serve_is_the_service(engine, tmp_path):
     socket = tmp_path / "service.sock"
-    environment = {"PYTHONPATH": str(ROOT / "service"), "DOCKER_HOST": engine.docker_host, "PATH": os.environ["PATH"]}
-    command = [sys.executable, "-m", "bridgework.cli", "serve", "--bind", f"unix:{socket}"]
+    environment = {"DOCKER_HOST": engine.docker_host, "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-m", "bridgework_cli", "serve", "--bind", f"unix:{socket}"]
     log = (tmp_path / "log").open("w")
     with log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as serving:
         try:
-            from bridgework.client import Client as Remote  # noqa: PLC0415 - beside the tests' own client
+            from bridgework_client import Client as Remote  # noqa: PLC0415 - beside the tests' own client
 
             with Remote(f"unix:{socket}") as remote:
                 assert remote.wait_until_ready()["status"] == "ready"
@@ -182,7 +182,7 @@ def test_serve_is_the_service(engine, tmp_path):
 
 
 def test_the_client_against_the_service(scene):
-    from bridgework.client import Client as Remote  # noqa: PLC0415 - beside the tests' own client
+    from bridgework_client import Client as Remote  # noqa: PLC0415 - beside the tests' own client
 
     with Remote(scene.url, "token-of-admin") as remote:
         made = remote.create_network({"name": "own"}, idempotency_key="once")

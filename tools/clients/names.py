@@ -41,7 +41,7 @@ def main() -> int:
             (
                 f"client.{title}API.{found(out / 'go', 'api_*.go', pascal)}",
                 f"new {title}Api().{found(out / 'java', f'src/main/java/bridgework/api/{title}Api.java', name)}",
-                f"{title}Api(client).{found(out / 'python', f'bridgework_client/api/{tag}_api.py', snake)}",
+                f"{title}Api(client).{found(out / 'python', f'bridgework_api/api/{tag}_api.py', snake)}",
                 f"new {title}Api().{found(out / 'typescript', f'apis/{title}Api.ts', name)}",
             )
         )

@@ -1,7 +1,7 @@
 """Write the OpenAPI document from the schemas, or with ``--check`` fail when a committed file differs.
 
 ``openapi.yaml`` is what people read; the service serves the same document from ``service/bridgework/published``. The
-typed part of ``bridgework.client`` is made from it too.
+typed part of ``bridgework_client`` is made from it too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tools.openapi.python_client import written as written_client
 from tools.openapi.writer import to_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-CLIENT = ROOT / "service" / "bridgework" / "client"
+CLIENT = ROOT / "client" / "bridgework_client"
 PUBLISHED = ROOT / "service" / "bridgework" / "published"
 
 

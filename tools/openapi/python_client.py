@@ -1,4 +1,4 @@
-"""Write the typed part of ``bridgework.client`` from the OpenAPI document: its documents and its operations.
+"""Write the typed part of ``bridgework_client`` from the OpenAPI document: its documents and its operations.
 
 The Python client that the package ships is thin: an answer is the JSON document as a ``TypedDict``, and an operation is
 a method that fills in a path, a query and a body. What needs thought (retries, pages, streams) is written by hand in
@@ -36,7 +36,7 @@ _WIDTH = 120
 
 
 def written(document: dict[str, Any]) -> dict[str, str]:
-    """Return the text of each module of ``bridgework.client`` that is made from the document."""
+    """Return the text of each module of ``bridgework_client`` that is made from the document."""
     return {"documents.py": _formatted(documents(document)), "operations.py": _formatted(operations(document))}
 
 
@@ -127,9 +127,9 @@ def operations(document: dict[str, Any]) -> str:
     return (
         HEAD.format(title="A method for each operation of the API.")
         + "from collections.abc import Iterator, Sequence\nfrom typing import TYPE_CHECKING, Any, Literal\n\n"
-        + "from bridgework.client.pages import Pages\n"
-        + "from bridgework.client.transport import Request, Transport, new_key\n\n"
-        + f"if TYPE_CHECKING:\n    from bridgework.client.documents import ({', '.join(named)})\n\n\n"
+        + "from bridgework_client.pages import Pages\n"
+        + "from bridgework_client.transport import Request, Transport, new_key\n\n"
+        + f"if TYPE_CHECKING:\n    from bridgework_client.documents import ({', '.join(named)})\n\n\n"
         + "class Operations:\n"
         + '    """The operations of the API, without the conveniences of ``Client``."""\n\n'
         + "    transport: Transport\n"

@@ -8,28 +8,28 @@ import time
 from collections.abc import Iterator
 
 import urllib3
-from bridgework_client import ApiClient, Configuration
-from bridgework_client.api.connectivity_api import ConnectivityApi
-from bridgework_client.api.containers_api import ContainersApi
-from bridgework_client.api.diagnostics_api import DiagnosticsApi
-from bridgework_client.api.networks_api import NetworksApi
-from bridgework_client.api.service_api import ServiceApi
-from bridgework_client.exceptions import ApiException
-from bridgework_client.models.check_destination import CheckDestination
-from bridgework_client.models.check_request import CheckRequest
-from bridgework_client.models.check_result import CheckResult
-from bridgework_client.models.check_source import CheckSource
-from bridgework_client.models.container_create import ContainerCreate
-from bridgework_client.models.endpoint_connect import EndpointConnect
-from bridgework_client.models.event import Event
-from bridgework_client.models.ipam_request import IpamRequest
-from bridgework_client.models.matrix_line import MatrixLine
-from bridgework_client.models.matrix_request import MatrixRequest
-from bridgework_client.models.network import Network
-from bridgework_client.models.network_create import NetworkCreate
-from bridgework_client.models.pool_request import PoolRequest
-from bridgework_client.models.problem import Problem
-from bridgework_client.models.verdict import Verdict
+from bridgework_api import ApiClient, Configuration
+from bridgework_api.api.connectivity_api import ConnectivityApi
+from bridgework_api.api.containers_api import ContainersApi
+from bridgework_api.api.diagnostics_api import DiagnosticsApi
+from bridgework_api.api.networks_api import NetworksApi
+from bridgework_api.api.service_api import ServiceApi
+from bridgework_api.exceptions import ApiException
+from bridgework_api.models.check_destination import CheckDestination
+from bridgework_api.models.check_request import CheckRequest
+from bridgework_api.models.check_result import CheckResult
+from bridgework_api.models.check_source import CheckSource
+from bridgework_api.models.container_create import ContainerCreate
+from bridgework_api.models.endpoint_connect import EndpointConnect
+from bridgework_api.models.event import Event
+from bridgework_api.models.ipam_request import IpamRequest
+from bridgework_api.models.matrix_line import MatrixLine
+from bridgework_api.models.matrix_request import MatrixRequest
+from bridgework_api.models.network import Network
+from bridgework_api.models.network_create import NetworkCreate
+from bridgework_api.models.pool_request import PoolRequest
+from bridgework_api.models.problem import Problem
+from bridgework_api.models.verdict import Verdict
 from urllib3.exceptions import HTTPError
 
 URL, TOKEN = os.environ["STORY_URL"], os.environ["STORY_TOKEN"]

@@ -1,7 +1,6 @@
 """Commands before a scripted service: what they send, what they print, and their exit codes."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bridgework.cli import main
-from bridgework.cli.root import COMMANDS, root
+from bridgework_cli import main
+from bridgework_cli.root import COMMANDS, root
 from tests.support.scripted_server import CLOSE, answer, problem, stream
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -99,7 +98,7 @@ def _no_settings_of_the_machine(monkeypatch, tmp_path):
     for name in ("BRIDGEWORK_URL", "BRIDGEWORK_TOKEN", "BRIDGEWORK_PROFILE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.setattr("bridgework.client.transport.time.sleep", lambda _: None)
+    monkeypatch.setattr("bridgework_client.transport.time.sleep", lambda _: None)
 
 
 @pytest.fixture
@@ -243,10 +242,9 @@ class TestExitCodes:
 
     def test_a_closed_pipe_is_no_error(self, service):
         server = service(answer(200, {"items": [], "next_cursor": None}))
-        code = f"import sys; from bridgework.cli import main; sys.exit(main(['networks', '--url', '{server.url}']))"
-        path = {**os.environ, "PYTHONPATH": str(ROOT / "service")}
+        code = f"import sys; from bridgework_cli import main; sys.exit(main(['networks', '--url', '{server.url}']))"
         piped = f'"{sys.executable}" -c "{code}" | true'
-        done = subprocess.run(["bash", "-c", piped], env=path, capture_output=True, text=True, check=False)
+        done = subprocess.run(["bash", "-c", piped], capture_output=True, text=True, check=False)
         assert done.stderr == ""
 
 
@@ -629,15 +627,14 @@ class TestStart:
             "tomllib",
             "flask",
             "bridgework.http",
-            "bridgework.cli.commands.serve",
-            "bridgework.client.documents",
+            "bridgework_cli.commands.serve",
+            "bridgework_client.documents",
         ]
         code = (
-            "import sys; from bridgework.cli import main; main(['check', 'a', 'b', '--url', 'http://127.0.0.1:1']); "
+            "import sys; from bridgework_cli import main; main(['check', 'a', 'b', '--url', 'http://127.0.0.1:1']); "
             f"print([name for name in {late} if name in sys.modules])"
         )
-        path = {**os.environ, "PYTHONPATH": str(ROOT / "service")}
-        done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout == "[]\n"
 
     @pytest.mark.parametrize("name", sorted(COMMANDS))

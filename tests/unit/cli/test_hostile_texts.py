@@ -8,8 +8,8 @@ import click
 import pytest
 import yaml
 
-from bridgework.cli import main, output
-from bridgework.cli.connection import complete_container
+from bridgework_cli import main, output
+from bridgework_cli.connection import complete_container
 from tests.support.hostile_texts import HOSTILE, acted_on
 from tests.support.scripted_server import answer
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridgework.cli.targets import BadTarget, check, described
+from bridgework_cli.targets import BadTarget, check, described
 
 WEB = {"container": "web"}
 

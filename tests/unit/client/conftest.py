@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr("bridgework.client.transport.time.sleep", lambda _: None)
+    monkeypatch.setattr("bridgework_client.transport.time.sleep", lambda _: None)

@@ -9,9 +9,9 @@ from typing import get_type_hints, is_typeddict
 import pytest
 from werkzeug.serving import make_server
 
-from bridgework.client import Client, NotBridgework, Problem, ServiceUnreachable, documents, operations
-from bridgework.client.operations import Operations
-from bridgework.client.transport import Transport
+from bridgework_client import Client, NotBridgework, Problem, ServiceUnreachable, documents, operations
+from bridgework_client.operations import Operations
+from bridgework_client.transport import Transport
 from tests.support.scripted_server import CLOSE, answer, problem, stream
 
 NETWORK = {"name": "shop"}

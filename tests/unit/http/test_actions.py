@@ -19,8 +19,8 @@ from bridgework.model.snapshot import Pool
 
 OPERATIONS = [operation for resource in RESOURCES for operation in resource.operations]
 PACKAGE = Path(actions.__file__).parents[1]
-KNOWING = {"client", "http", "peers"}
-"""The packages that may hold paths of the API: the routes, the Python client, and the client of other nodes."""
+KNOWING = {"http", "peers"}
+"""The packages that may hold paths of the API: the routes, and the client of other nodes."""
 ACTIONS = [
     actions.CreateNetwork(NetworkSpec("lan", ipv6_enabled=True, pools=(Pool("fd00::/64"),))),
     actions.DeleteNetwork("lan"),

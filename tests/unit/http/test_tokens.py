@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bridgework import cli
+import bridgework_cli as cli
 from bridgework.http.auth import BadTokensFile, TokensFile, read_tokens
 from tests.support.api import Client, entry
 
@@ -188,7 +188,7 @@ def test_the_command_refuses_what_the_service_would(tokens, arguments):
 
 
 def test_commands_at_once_lose_nothing(tokens):
-    command = [sys.executable, "-m", "bridgework.cli", "token", "new", "--role", "viewer", "--file", str(tokens)]
+    command = [sys.executable, "-m", "bridgework_cli", "token", "new", "--role", "viewer", "--file", str(tokens)]
     started = [
         subprocess.Popen([*command, "--name", f"at-once-{number}"], cwd=ROOT, stdout=subprocess.DEVNULL)
         for number in range(6)

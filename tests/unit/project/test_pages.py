@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -20,7 +19,7 @@ SETTINGS = {f"BRIDGEWORK_{field.name.upper()}" for field in fields(Settings)}
 SETTINGS |= CLIENT_VARIABLES
 SETTINGS |= {"BRIDGEWORK_IMAGE", "BRIDGEWORK_PORT"}  # of the compose files themselves
 SETTINGS |= {"BRIDGEWORK_TEST_ENGINE", "BRIDGEWORK_TEST_ENGINES"}  # of the tests
-ROOMS = ("service", "tests", "scripts", "deploy", "docs", "bench")
+ROOMS = ("service", "client", "tests", "scripts", "deploy", "docs", "bench")
 
 
 def anchors(page):
@@ -62,15 +61,8 @@ def test_what_is_deployed_names_only_settings_that_are_there():
 def test_a_token_is_made_as_it_is_written(tmp_path):
     page = (ROOT / "docs" / "configuration.md").read_text()
     (line,) = re.findall(r"^bridgework (token new .*)$", page, re.MULTILINE)
-    command = [sys.executable, "-m", "bridgework.cli", *line.split()]
-    made = subprocess.run(
-        command,
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "service")},
-    )
+    command = [sys.executable, "-m", "bridgework_cli", *line.split()]
+    made = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
     (entry,) = json.loads((tmp_path / "tokens.json").read_text())["tokens"]
     assert entry["name"] in line.split()
     assert entry["sha256"] == hashlib.sha256(made.stdout.strip().encode()).hexdigest()

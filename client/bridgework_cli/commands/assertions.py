@@ -6,13 +6,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from bridgework.cli import output, targets
-from bridgework.cli.connection import connected
-from bridgework.cli.running import REACHABLE, UNREACHABLE
+from bridgework_cli import output, targets
+from bridgework_cli.connection import connected
+from bridgework_cli.running import REACHABLE, UNREACHABLE
 
 if TYPE_CHECKING:
-    from bridgework.client import Client
-    from bridgework.client.documents import Assertion, Assertions
+    from bridgework_client import Client
+    from bridgework_client.documents import Assertion, Assertions
 
 _COLOURS = {"passed": "green", "failed": "red", "error": "yellow"}
 

@@ -7,14 +7,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from bridgework.cli import output
-from bridgework.cli.connection import connected
-from bridgework.cli.running import REACHABLE, UNREACHABLE
-from bridgework.client import changes
+from bridgework_cli import output
+from bridgework_cli.connection import connected
+from bridgework_cli.running import REACHABLE, UNREACHABLE
+from bridgework_client import changes
 
 if TYPE_CHECKING:
-    from bridgework.client import Client
-    from bridgework.client.documents import Difference, Plan, PlannedCall
+    from bridgework_client import Client
+    from bridgework_client.documents import Difference, Plan, PlannedCall
 
 _SIGNS = {"POST": ("+", "green"), "PUT": ("+", "green"), "DELETE": ("-", "red")}
 _OUTCOMES = {"unchanged": ("=", None), "conflict": ("!", "red")}

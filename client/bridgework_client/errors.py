@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bridgework.client.documents import Fault, Remedy
+    from bridgework_client.documents import Fault, Remedy
 
 
 class ClientError(Exception):

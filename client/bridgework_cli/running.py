@@ -8,8 +8,8 @@ import sys
 
 import click
 
-from bridgework.cli import output
-from bridgework.client.errors import ClientError, Problem
+from bridgework_cli import output
+from bridgework_client.errors import ClientError, Problem
 
 REACHABLE, UNREACHABLE, USAGE, SERVICE = 0, 1, 2, 3
 INTERRUPTED = 130

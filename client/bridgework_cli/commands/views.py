@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgework.cli import output
-from bridgework.cli.connection import connected
+from bridgework_cli import output
+from bridgework_cli.connection import connected
 
 if TYPE_CHECKING:
-    from bridgework.client import Client
-    from bridgework.client.documents import Container, Endpoint, Network, PublishedPort, Topology
+    from bridgework_client import Client
+    from bridgework_client.documents import Container, Endpoint, Network, PublishedPort, Topology
 
 Command = Callable[..., Any]
 _MEDIA_TYPES = {"dot": "text/vnd.graphviz", "mermaid": "text/vnd.mermaid", "svg": "image/svg+xml"}

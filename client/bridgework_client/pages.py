@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from bridgework.client.transport import Request, Transport
+from bridgework_client.transport import Request, Transport
 
 Item = TypeVar("Item")
 Page = TypeVar("Page")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridgework.cli import output
-from bridgework.cli.connection import complete_container, connected
+from bridgework_cli import output
+from bridgework_cli.connection import complete_container, connected
 
 if TYPE_CHECKING:
-    from bridgework.client import Client
-    from bridgework.client.documents import Exposure, ExposureOriginKind, FirewallRule, Verdict
+    from bridgework_client import Client
+    from bridgework_client.documents import Exposure, ExposureOriginKind, FirewallRule, Verdict
 
 ORIGINS = ("lan", "host", "network")
 VERDICTS = ("reachable", "inconclusive", "unreachable")

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgework.cli import output, targets
-from bridgework.cli.commands import plan
-from bridgework.cli.commands.check import exit_code
-from bridgework.cli.connection import complete_container, connected
-from bridgework.cli.running import REACHABLE, UNREACHABLE
-from bridgework.client.errors import Problem
+from bridgework_cli import output, targets
+from bridgework_cli.commands import plan
+from bridgework_cli.commands.check import exit_code
+from bridgework_cli.connection import complete_container, connected
+from bridgework_cli.running import REACHABLE, UNREACHABLE
+from bridgework_client.errors import Problem
 
 if TYPE_CHECKING:
-    from bridgework.client import Client
-    from bridgework.client.documents import CheckRequest, Finding
+    from bridgework_client import Client
+    from bridgework_client.documents import CheckRequest, Finding
 
 
 @click.command("fix")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bridgework.cli import output
+from bridgework_cli import output
 
 ROLES = ("viewer", "operator", "admin")
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([dhm])")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from bridgework.client.documents import CheckDestination, CheckRequest, CheckSource
+    from bridgework_client.documents import CheckDestination, CheckRequest, CheckSource
 
 KINDS = ("container", "name", "address")
 LARGEST_PORT = 65535

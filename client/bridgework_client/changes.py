@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridgework.client.transport import Request, Transport
+from bridgework_client.transport import Request, Transport
 
 if TYPE_CHECKING:
-    from bridgework.client.documents import ContainerCreate, EndpointConnect, NetworkCreate, PlannedCall
+    from bridgework_client.documents import ContainerCreate, EndpointConnect, NetworkCreate, PlannedCall
 
 _DELETE, _POST, _PUT = "DELETE", "POST", "PUT"
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgework.cli import output
-from bridgework.cli.connection import complete_container, connected
-from bridgework.cli.running import REACHABLE, UNREACHABLE
-from bridgework.cli.targets import PROTOCOLS
+from bridgework_cli import output
+from bridgework_cli.connection import complete_container, connected
+from bridgework_cli.running import REACHABLE, UNREACHABLE
+from bridgework_cli.targets import PROTOCOLS
 
 if TYPE_CHECKING:
-    from bridgework.client import Client
-    from bridgework.client.documents import Matrix, MatrixRequest, Undecided
+    from bridgework_client import Client
+    from bridgework_client.documents import Matrix, MatrixRequest, Undecided
 
 # Pairs of one reason and prediction that are printed.
 MOST_PAIRS = 8

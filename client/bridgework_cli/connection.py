@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from bridgework.client import Client
-from bridgework.client.transport import DEFAULT_URL
+from bridgework_client import Client
+from bridgework_client.transport import DEFAULT_URL
 
 Command = Callable[..., Any]
 
@@ -86,7 +86,7 @@ def connected(command: Command) -> Command:
             raise click.UsageError("--local starts a service of its own: leave out --url and --profile.")
         with ExitStack() as stack:
             if local:
-                from bridgework.cli.commands.serve import local_service  # noqa: PLC0415 - only --local starts processes
+                from bridgework_cli.commands.serve import local_service  # noqa: PLC0415 - only --local starts processes
 
                 where = stack.enter_context(local_service())
             else:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import click
 
-from bridgework.cli.connection import Address
-from bridgework.client import Client, ServiceUnreachable
+from bridgework_cli.connection import Address
+from bridgework_client import Client, ServiceUnreachable
 
 COMMAND = (sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.asgi:app")
 START_SECONDS = 20.0

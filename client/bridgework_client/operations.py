@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from bridgework.client.pages import Pages
-from bridgework.client.transport import Request, Transport, new_key
+from bridgework_client.pages import Pages
+from bridgework_client.transport import Request, Transport, new_key
 
 if TYPE_CHECKING:
-    from bridgework.client.documents import (
+    from bridgework_client.documents import (
         Assertion,
         Assertions,
         AvailableSubnets,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgework.cli import output, targets
-from bridgework.cli.connection import complete_container, connected
-from bridgework.cli.running import REACHABLE, UNREACHABLE
+from bridgework_cli import output, targets
+from bridgework_cli.connection import complete_container, connected
+from bridgework_cli.running import REACHABLE, UNREACHABLE
 
 if TYPE_CHECKING:
-    from bridgework.client import Client
-    from bridgework.client.documents import CheckRequest, CheckResult
+    from bridgework_client import Client
+    from bridgework_client.documents import CheckRequest, CheckResult
 
 _SPAN_UNITS = {"s": 1.0, "m": 60.0, "ms": 0.001}
 

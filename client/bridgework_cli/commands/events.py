@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgework.cli import output
-from bridgework.cli.connection import complete_container, connected
+from bridgework_cli import output
+from bridgework_cli.connection import complete_container, connected
 
 if TYPE_CHECKING:
-    from bridgework.client import Client
+    from bridgework_client import Client
 
 
 @click.command("events")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bridgework.cli import output
+from bridgework_cli import output
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_BRIDGEWORK_COMPLETE"
@@ -22,7 +22,7 @@ def command_completion(shell: str) -> None:
     """
     from click.shell_completion import get_completion_class  # noqa: PLC0415 - only this command needs it
 
-    from bridgework.cli.root import root  # noqa: PLC0415 - root imports this module
+    from bridgework_cli.root import root  # noqa: PLC0415 - root imports this module
 
     made = get_completion_class(shell)
     if made is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    from bridgework.cli.root import root  # noqa: PLC0415 - the import of click takes time
-    from bridgework.cli.running import run  # noqa: PLC0415 - as above
+    from bridgework_cli.root import root  # noqa: PLC0415 - the import of click takes time
+    from bridgework_cli.running import run  # noqa: PLC0415 - as above
 
     return run(root, arguments)

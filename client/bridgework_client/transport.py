@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from bridgework.client.errors import NotBridgework, Problem, ServiceUnreachable
+from bridgework_client.errors import NotBridgework, Problem, ServiceUnreachable
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -17,7 +17,7 @@ import click
 from bridgework.printable import printable
 
 if TYPE_CHECKING:
-    from bridgework.client.documents import Call, CheckResult, Finding
+    from bridgework_client.documents import Call, CheckResult, Finding
 
 VERDICT_COLOURS = {"reachable": "green", "unreachable": "red", "inconclusive": "yellow"}
 SEVERITY_COLOURS = {"blocking": "red", "warning": "yellow", "info": "blue"}

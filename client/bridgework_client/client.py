@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-from bridgework.client.errors import ServiceUnreachable
-from bridgework.client.operations import Operations
-from bridgework.client.transport import DEFAULT_URL, Request, Transport
+from bridgework_client.errors import ServiceUnreachable
+from bridgework_client.operations import Operations
+from bridgework_client.transport import DEFAULT_URL, Request, Transport
 
 if TYPE_CHECKING:
-    from bridgework.client.documents import (
+    from bridgework_client.documents import (
         Call,
         CheckRequest,
         CheckResult,
@@ -31,7 +31,7 @@ class Client(Operations):
     """A client of one service.
 
     Each operation of the OpenAPI document is a method, in Python's spelling: ``createNetwork`` is ``create_network``.
-    Answers are plain dictionaries with types (``bridgework.client.documents``). Use it as a context manager, or call
+    Answers are plain dictionaries with types (``bridgework_client.documents``). Use it as a context manager, or call
     ``close()``.
 
         with Client("http://127.0.0.1:8080", token) as client:

@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"bridgework.cli.commands.{COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"bridgework_cli.commands.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, f"command_{cmd_name}")
         return command
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgework.cli import output, targets
-from bridgework.cli.commands.check import asks, exit_code
-from bridgework.cli.connection import connected
-from bridgework.cli.running import REACHABLE
+from bridgework_cli import output, targets
+from bridgework_cli.commands.check import asks, exit_code
+from bridgework_cli.connection import connected
+from bridgework_cli.running import REACHABLE
 
 if TYPE_CHECKING:
-    from bridgework.client import Client
-    from bridgework.client.documents import CheckRequest, CheckResult, Trace, TraceStep
+    from bridgework_client import Client
+    from bridgework_client.documents import CheckRequest, CheckResult, Trace, TraceStep
 
 
 @click.command("trace")
