@@ -132,7 +132,7 @@ def test_the_rules_written_for_a_random_host_are_those_of_the_engine(name, relea
             )
             state = EngineState(snapshot_of(raw, release), observations)
             for version in (4, 6):
-                real, ours = dumped(raw, version), written_rules(state, version)
+                real, ours = dumped(raw, version), written_rules(state, version).rules
                 for chain in {*real, *ours}:
                     expected = in_order([rule.text for rule in ours.get(chain, ())])
                     compared += len(expected)

@@ -24,7 +24,7 @@ _HOOKS = {
 }
 _PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 _NAT_PRIORITIES = {"PREROUTING": -100, "INPUT": 100, "OUTPUT": -100, "POSTROUTING": 100}
-_FAMILY = {4: "ip", 6: "ip6"}
+FAMILY = {4: "ip", 6: "ip6"}
 _NO_SETS = IpSets(None)
 
 
@@ -39,17 +39,18 @@ def ruleset_of(
     # The dumps of iptables-legacy and of iptables-nft have the same form, and both can be in force at once.
     tables: dict[str, dict[str, Chain]] = {}
     for chain in chains:
-        tables.setdefault(chain.table, {})[chain.name] = _chain(chain, sets)
-    return tuple(Table(_FAMILY[version], name, found, program) for name, found in tables.items())
+        rules = LazyRules(chain.rules, sets)
+        tables.setdefault(chain.table, {})[chain.name] = chain_of(chain.table, chain.name, rules, chain.policy)
+    return tuple(Table(FAMILY[version], name, found, program) for name, found in tables.items())
 
 
-def _chain(chain: FirewallChain, sets: IpSets) -> Chain:
-    hook = _HOOKS.get(chain.name)  # iptables refuses a user's chain with a built-in chain's name
-    nat = chain.table == "nat"
-    priority = _NAT_PRIORITIES.get(chain.name, 0) if nat else _PRIORITIES.get(chain.table, 0)
+def chain_of(table: str, name: str, rules: Sequence[Rule], policy: str | None) -> Chain:
+    """Return a chain of a table of iptables, with its hook and priority if it is a built-in one."""
+    hook = _HOOKS.get(name)  # iptables refuses a user's chain with a built-in chain's name
+    nat = table == "nat"
+    priority = _NAT_PRIORITIES.get(name, 0) if nat else _PRIORITIES.get(table, 0)
     # Only a base chain has a policy; a user's chain without a verdict returns to its caller.
-    rules = LazyRules(chain.rules, sets)
-    return Chain(chain.name, rules, hook, priority, "nat" if nat else "filter", accepts=chain.policy != "DROP")
+    return Chain(name, rules, hook, priority, "nat" if nat else "filter", accepts=policy != "DROP")
 
 
 class LazyRules(Sequence[Rule]):

@@ -13,7 +13,7 @@ def test_the_rules_of_a_recorded_engine_are_written(name, version):
     lines = recorded.raw["iptables" if version == 4 else "ip6tables"]
     real = sorted(line[line.index("-A ") :] for line in lines if "-A " in line)
     made = written_rules(recorded.state(), version)
-    assert sorted(rule.text for found in made.values() for rule in found) == real
+    assert sorted(rule.text for found in made.rules.values() for rule in found) == real
 
 
 def test_native_rules_are_not_written():

@@ -11,7 +11,9 @@ WEB = Port("br0", "10.1.0.2", 80, host_port=8080)
 def rules(release, *bridges, ports=(), version=4, **settings):
     """Map each rule, with its table in front, to the option that causes it."""
     made = written(Engine(release, **settings), version, bridges, ports)
-    return {f"{table} {rule.text[3:]}": rule.because.option for (table, _), found in made.items() for rule in found}
+    return {
+        f"{table} {rule.text[3:]}": rule.because.option for (table, _), found in made.rules.items() for rule in found
+    }
 
 
 @pytest.mark.parametrize("release", [(25, 0), (27, 5), (28, 0), (28, 1)])
@@ -82,7 +84,7 @@ def test_what_hides_addresses_is_unknown_where_the_setting_is():
 
     def unknown(**settings):
         made = written(Engine((28, 5), **settings), 4, (bridge,), (port,))
-        return [rule.unknown for rule in made.get(("raw", "PREROUTING"), ())]
+        return [rule.unknown for rule in made.rules.get(("raw", "PREROUTING"), ())]
 
     assert unknown() == [True, True, True]
     assert unknown(allow_direct_routing=False, raw_rules=True) == [False, False, False]
@@ -93,5 +95,5 @@ def test_what_hides_addresses_is_unknown_where_the_setting_is():
 def test_a_rule_that_two_ports_share_is_written_once():
     second = Port("br0", "10.1.0.2", 80, host_port=8081)
     found = written(Engine((26, 1)), 4, (FRONT,), (WEB, second))
-    assert len(found["nat", "DOCKER"]) == 3  # the RETURN of the bridge, and two translations
-    assert len(found["filter", "DOCKER"]) == 1
+    assert len(found.rules["nat", "DOCKER"]) == 3  # the RETURN of the bridge, and two translations
+    assert len(found.rules["filter", "DOCKER"]) == 1

@@ -6,21 +6,21 @@ were published. An engine that starts again makes its bridges in another order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from bridgework.firewall.docker import docker_26, docker_28, docker_29
 from bridgework.firewall.docker.chains import Chains
+from bridgework.firewall.docker.rules import WrittenRules
 from bridgework.firewall.docker.values import IPV4, Because, Bridge, Engine, Port, WrittenRule
 
-__all__ = ["Because", "Bridge", "Engine", "Port", "WrittenRule", "written"]
+__all__ = ["Because", "Bridge", "Engine", "Port", "WrittenRule", "WrittenRules", "written"]
 
 # Docker 27 and 28.0 have shapes of their own, and until 28.2 each port had a drop of its own in the table raw.
 _WRITERS = (((29, 0), None, docker_29), ((28, 2), (29, 0), docker_28), ((26, 0), (27, 0), docker_26))
-_Written = Mapping[tuple[str, str], tuple[WrittenRule, ...]]
 
 
-def written(engine: Engine, version: int, bridges: Iterable[Bridge], ports: Iterable[Port]) -> _Written | None:
-    """Return the rules of the IP version by table and chain, in order; ``None`` for a release that is not known.
+def written(engine: Engine, version: int, bridges: Iterable[Bridge], ports: Iterable[Port]) -> WrittenRules | None:
+    """Return the rules of the IP version; ``None`` for a release that is not known.
 
     Each port belongs to one of the bridges, which has a subnet of the version, a way out, and is not internal.
     """
@@ -29,5 +29,6 @@ def written(engine: Engine, version: int, bridges: Iterable[Bridge], ports: Iter
             chains = Chains(engine, version)
             if engine.iptables if version == IPV4 else engine.ip6tables:
                 module.write(chains, bridges, ports)
-            return {key: tuple(rules) for key, rules in chains.rules.items()}
+            rules = {key: tuple(rules) for key, rules in chains.rules.items()}
+            return WrittenRules(version, rules, engine.forward_drops)
     return None

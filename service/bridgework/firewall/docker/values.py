@@ -14,7 +14,7 @@ class Engine:
 
     ``release`` is its major and minor version. ``allow_direct_routing`` and ``raw_rules`` (off where the daemon's
     environment has DOCKER_INSECURE_NO_IPTABLES_RAW=1) are ``None`` where they are not known: its API does not show
-    them.
+    them. ``forward_drops`` says whether the policy of the chain FORWARD is DROP.
     """
 
     release: tuple[int, int]
@@ -23,6 +23,7 @@ class Engine:
     ip6tables: bool = True
     allow_direct_routing: bool | None = None
     raw_rules: bool | None = None
+    forward_drops: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

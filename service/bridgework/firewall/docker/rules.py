@@ -1,0 +1,71 @@
+"""The rules of one IP version that an engine writes, as values and as the ruleset that a packet is led through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from bridgework.firewall.docker.values import Because, WrittenRule
+from bridgework.firewall.iptables_save import FAMILY, chain_of, read_rule
+from bridgework.firewall.ruleset import UNKNOWN, Chain, Match, Rule, Ruleset, Table
+
+_FORWARD = ("filter", "FORWARD")
+# Docker's words for what switches forwarding on. With it the engine sets the policy of FORWARD to DROP.
+_IP_FORWARD = Because("ip-forward")
+
+
+@dataclass(frozen=True)
+class WrittenRules:
+    """The rules by table and chain, in order.
+
+    ``forward_drops`` says whether the policy of the chain FORWARD is DROP; ``None`` where that is not known: the engine
+    sets it only when it switches forwarding on itself, and its API does not show that.
+    """
+
+    version: int
+    rules: Mapping[tuple[str, str], tuple[WrittenRule, ...]]
+    forward_drops: bool | None = None
+
+    @cached_property
+    def ruleset(self) -> Ruleset:
+        """The rules for the simulation. A rule of which it is not known whether it is there is taken both ways."""
+        tables: dict[str, dict[str, Chain]] = {}
+        for (table, name), rules in self._with_every_chain().items():
+            policy = "DROP" if (table, name) == _FORWARD and self.forward_drops else None
+            chain = chain_of(table, name, tuple(map(_read, rules)), policy)
+            tables.setdefault(table, {})[name] = chain
+        return Ruleset(tuple(Table(FAMILY[self.version], name, chains) for name, chains in tables.items()))
+
+    def because(self, table: str, text: str) -> Because | None:
+        """Return what causes the rule of that text; ``None`` for one that the engine does not write."""
+        return self._causes.get((table, text))
+
+    @cached_property
+    def _causes(self) -> Mapping[tuple[str, str], Because]:
+        return {
+            (table, rule.text): rule.because for (table, _), rules in self._with_every_chain().items() for rule in rules
+        }
+
+    def _with_every_chain(self) -> Mapping[tuple[str, str], tuple[WrittenRule, ...]]:
+        """Return the rules, with the chains that are called and have none, and with the policy if it is not known."""
+        found = dict(self.rules)
+        for called in self._called():
+            found.setdefault(called, ())
+        if self.rules and self.forward_drops is None:
+            drop = WrittenRule("-A FORWARD -j DROP", _IP_FORWARD, unknown=True)
+            found[_FORWARD] = (*found.get(_FORWARD, ()), drop)
+        return found
+
+    def _called(self) -> Iterator[tuple[str, str]]:
+        for (table, _), rules in self.rules.items():
+            for rule in rules:
+                for effect in read_rule(rule.text).effects:
+                    if effect.kind == "jump":
+                        yield table, effect.chain
+
+
+def _read(rule: WrittenRule) -> Rule:
+    read = read_rule(rule.text)
+    # A match that is not known makes the simulation walk both ways, unless another match excludes the packet.
+    return replace(read, matches=(*read.matches, Match(UNKNOWN))) if rule.unknown else read
