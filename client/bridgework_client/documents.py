@@ -1783,7 +1783,7 @@ class QueryGroup(TypedDict):
     """The addresses of the destination that the source can send to, for the first of `ends`. Nothing is measured."""
     findings: list[Finding]
     """What is known about the way between the first of `ends` and the known end, with the remedy that closes it.
-    Only groups that violate have findings.
+    Only groups that violate or are inconclusive have findings.
     """
 
 
@@ -1808,7 +1808,7 @@ class QueryLine(TypedDict):
     """The addresses of the destination that the source can send to, for the first of `ends`. Nothing is measured."""
     findings: NotRequired[list[Finding]]
     """What is known about the way between the first of `ends` and the known end, with the remedy that closes it.
-    Only groups that violate have findings.
+    Only groups that violate or are inconclusive have findings.
     """
     type: str
     """The kind of this object, which decides what other properties it has. Known values, to which more may be added:

@@ -15,7 +15,7 @@ const REASONS = {
   "no-route": "the kernel has no route for the packet or its answer",
   "routed-elsewhere": "the kernel of the host routes the packet or its answer elsewhere, or drops it",
   "rules-unseen": "the rules of the host could not be read",
-  "rule-not-understood": "the service does not understand a rule that the packet meets",
+  "rule-not-understood": "it is not known whether a rule that the packet meets holds for it",
   "proxy-unseen": "it is not known whether docker-proxy runs",
 };
 /** @type {Record<string, string>} */

@@ -148,7 +148,7 @@ def _tcp_flags(words: Words) -> Match:
 
 
 def _always(values: int) -> Callable[[Words], Match]:
-    # A condition that the first packet of a check meets: it is within any limit, and a comment is no condition.
+    # An option that is no condition for the packets of a check, such as a comment.
     def read(words: Words) -> Match:
         for _ in range(values):
             words.take()
@@ -181,7 +181,7 @@ def read_reverse_path(words: Words) -> Match:
 
 # The modules whose options are all here. Of another module its name alone becomes an unknown match.
 MODULES = frozenset(
-    {"addrtype", "comment", "connmark", "conntrack", "icmp", "icmp6", "iprange", "limit", "mark", "multiport"}
+    {"addrtype", "comment", "connmark", "conntrack", "icmp", "icmp6", "iprange", "mark", "multiport"}
     | {"physdev", "policy", "sctp", "set", "state", "tcp", "udp", "udplite"}
 )
 # An option that is not in this table becomes an unknown match.
@@ -220,6 +220,4 @@ _OPTIONS: Mapping[str, Callable[[Words], Match]] = {
     "--pol": _policy,
     "--dir": _always(1),
     "--comment": _always(1),
-    "--limit": _always(1),
-    "--limit-burst": _always(1),
 }

@@ -16,7 +16,7 @@ from typing import Any, overload
 
 from bridgework.firewall.nft_keys import key_matches, plain
 from bridgework.firewall.nft_text import text_of
-from bridgework.firewall.ruleset import UNKNOWN, Chain, Effect, Hook, Match, Rule, Table
+from bridgework.firewall.ruleset import COUNTED, UNKNOWN, Chain, Effect, Hook, Match, Rule, Table
 from bridgework.model.trace import TABLE_PREFIX
 
 Json = Any
@@ -181,8 +181,7 @@ def _effect(kind: str, body: Json) -> Effect:
 
 # The statements of nft that are effects of the model under the same name.
 _VERDICTS = {"accept": "accept", "drop": "drop", "reject": "reject", "return": "return", "notrack": "notrack"}
-# `limit` holds for the first packet; `set` and `map` add the packet's values to a set.
-_PASSING = frozenset({"counter", "log", "limit", "comment", "continue", "set", "quota", "ct helper", "last"})
+_PASSING = frozenset({"counter", "log", "comment", "continue", "ct helper", "last"})
 
 
 def _map(_: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
@@ -203,6 +202,13 @@ def _translation(kind: str, body: Json, rule: Json, named: _Sets) -> Iterator[Pa
     if not isinstance(address, str | None) or not isinstance(port, int | None):
         address, port, kind = None, None, UNKNOWN  # computed from the packet, as by `jhash`
     yield (), (Effect(kind, address=address, port=port),)
+
+
+def _counted(kind: str, body: Json, _: Json, __: _Sets) -> Iterator[Part]:
+    # `limit`, `quota` and `ct count` compare what the kernel counted. In `add @clients { ip saddr limit rate … }` they
+    # stand within the element, and the rule goes on only where they hold.
+    within = [name for statement in body.get("stmt") or () for name in statement] if kind == "set" else [kind]
+    yield tuple(Match(UNKNOWN, text=name) for name in within if name in COUNTED), ()
 
 
 def _mangled(_: str, body: Json, __: Json, ___: _Sets) -> Iterator[Part]:
@@ -253,6 +259,10 @@ _READERS = {
     "redirect": _translation,
     "masquerade": _translation,
     "mangle": _mangled,
+    "limit": _counted,
+    "quota": _counted,
+    "ct count": _counted,
+    "set": _counted,
 }
 
 

@@ -35,7 +35,8 @@ def key_matches(left: Json, values: list[Json], rule: Json, *, negated: bool = F
         return (*implied, Match(key if known else UNKNOWN, negated=negated is exists, text="fib oif"))
     ranges, words = _values(key, values)
     version = _version(values) if key in _ADDRESSES else None
-    return (*implied, Match(key, ranges, words, negated, mask if key.endswith("mark") else None, version))
+    text = next(iter(left)) if key == UNKNOWN else ""
+    return (*implied, Match(key, ranges, words, negated, mask if key.endswith("mark") else None, version, text))
 
 
 def _version(values: list[Json]) -> int:

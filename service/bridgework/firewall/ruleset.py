@@ -103,6 +103,13 @@ class Match:
 
 UNKNOWN = "unknown"
 
+COUNTED = frozenset({"connbytes", "connlimit", "ct count", "hashlimit", "limit", "numgen", "quota", "recent", "statistic"})
+"""Conditions that hold for some packets and not for others of the same kind: by rate, number, sum or chance.
+
+They are unknown matches, because the kernel's counts are not read, and the packet of a check changes them. Their names
+are the modules of iptables and the words of nft.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -136,6 +143,12 @@ class Rule:
         # A match that does not hold decides the rule, also beside one that is not known. So most rules with an unknown
         # module decide themselves, by their interface or protocol.
         return _all_hold(self.matches, packet)
+
+    @property
+    def counted_by(self) -> str | None:
+        """The condition of ``COUNTED`` that the rule has; ``None`` without one."""
+        names = (match.text.removeprefix("-m ") for match in self.matches if match.key == UNKNOWN)
+        return next((name for name in names if name in COUNTED), None)
 
 
 def _all_hold(matches: Iterable[Match], packet: Packet) -> bool | None:

@@ -147,6 +147,9 @@ class Walk:
     def _applies(self, place: Place, rule: Rule, packet: Packet) -> bool:
         # Only a rule that decides something is assumed: its matches alone may already exclude it.
         found = rule.applies(packet)
+        # A rule that logs some of the packets (-m limit … -j LOG) decides nothing about any of them.
+        if found is None and all(effect.kind == "continue" for effect in rule.effects):
+            return False
         if found is None:
             found = self.assumed.get(id_of(rule))
         if found is None:

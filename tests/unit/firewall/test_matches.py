@@ -100,7 +100,6 @@ MATCHES = [
     ("-i br-a -o br-b", {TCP}, set()),
     ("-o br-a", set(), {TCP}),
     ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN", {TCP}, {UDP}),
-    ("-m limit --limit 3/min --limit-burst 5", {TCP}, set()),
     ("-m policy --dir in --pol none", {TCP}, set()),
     ("-m policy --dir in --pol ipsec", set(), {TCP}),
 ]
@@ -111,6 +110,20 @@ def test_which_packets_a_rule_is_about(match, dropped, passed):
     rule = f"filter FORWARD {match} -j DROP"
     assert {packet for packet in dropped if verdict(packet, rule) == "dropped"} == dropped
     assert {packet for packet in passed if verdict(packet, rule) == "accepted"} == passed
+
+
+@pytest.mark.parametrize(
+    "match",
+    ["-m limit --limit 3/min --limit-burst 5", "-m statistic --mode random --probability 0.5", "-m recent --update"],
+)
+def test_a_rule_about_some_packets_decides_nothing_and_is_no_matter_where_it_only_logs(match):
+    assert verdict(TCP, f"filter FORWARD {match} -j DROP") == "unknown"
+    assert verdict(TCP, f"filter FORWARD {match} -j ACCEPT", "filter FORWARD -p tcp -j DROP") == "unknown"
+    assert verdict(TCP, f"filter FORWARD {match} -p udp -j DROP") == "accepted"
+    # More of them than are tried both ways, as ufw writes them for its log.
+    logs = [f"filter FORWARD {match} -j LOG --log-prefix {number}" for number in range(9)]
+    assert verdict(TCP, *logs) == "accepted"
+    assert verdict(TCP, *logs, "filter FORWARD -p tcp -j DROP") == "dropped"
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,35 @@ def test_a_rule_of_a_form_that_nft_does_not_document_is_unknown_and_no_accident(
         assert simulate.forward(ruleset, Host(), packet(text)).verdict == verdict
 
 
+ELEMENT = {"payload": {"protocol": "ip", "field": "saddr"}}
+
+
+@pytest.mark.parametrize(
+    ("statement", "counted"),
+    [
+        ({"limit": {"rate": 3, "burst": 5, "per": "second", "inv": True}}, "limit"),
+        ({"limit": "shared"}, "limit"),
+        ({"quota": {"val": 1, "val_unit": "mbytes", "inv": True}}, "quota"),
+        ({"ct count": {"val": 3, "inv": True}}, "ct count"),
+        ({"set": {"op": "add", "elem": ELEMENT, "set": "@m", "stmt": [{"limit": {"rate": 3, "per": "second"}}]}}, "limit"),
+        ({"match": {"op": "==", "left": {"numgen": {"mode": "random", "mod": 2, "offset": 0}}, "right": 0}}, "numgen"),
+    ],
+)  # fmt: skip
+def test_a_rule_about_some_packets_of_a_kind_decides_nothing(statement, counted):
+    """As nft 1.1.3 prints them."""
+    rules = Ruleset(tables_of(listed({"expr": [statement, {"drop": None}]})))
+    outcome = simulate.forward(rules, Host(), packet("br0 tcp 10.50.0.2 10.51.0.2 80"))
+    assert (outcome.verdict, outcome.step.rule.counted_by) == ("unknown", counted)
+    logged = Ruleset(tables_of(listed({"expr": [statement, {"log": None}]})))
+    assert simulate.forward(logged, Host(), packet("br0 tcp 10.50.0.2 10.51.0.2 80")).verdict == "accepted"
+
+
+def test_an_address_that_is_added_to_a_set_is_no_condition():
+    added = {"set": {"op": "add", "elem": ELEMENT, "set": "@m"}}
+    rules = Ruleset(tables_of(listed({"expr": [added, {"drop": None}]})))
+    assert simulate.forward(rules, Host(), packet("br0 tcp 10.50.0.2 10.51.0.2 80")).verdict == "dropped"
+
+
 def test_rules_are_read_when_a_packet_comes_to_their_chain(monkeypatch):
     read = []
     monkeypatch.setattr(nft_json, "text_of", lambda one: read.append(one["handle"]) or "")

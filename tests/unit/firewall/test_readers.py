@@ -54,7 +54,7 @@ def fields(packet):
         ("-A X -f -j DROP", False),
         ("-A X -m policy --dir in --pol ipsec -j DROP", False),
         ("-A X -m policy --dir in --pol none -j DROP", True),
-        ('-A X -m comment --comment "a long word" -m limit --limit 3/min --limit-burst 10 -j DROP', True),
+        ('-A X -m comment --comment "a long word" -m limit --limit 3/min --limit-burst 10 -j DROP', None),
         ("-A X -m set --match-set blocked src -j DROP", None),
         ("-A X -s 10.9.0.0/24 -m set --match-set blocked src -j DROP", False),
         ("-A X -m time --timestart 08:00 --weekdays Mon -j DROP", None),

@@ -75,8 +75,16 @@ def foreign_rule_drops(situation: Situation) -> Findings:
 
 def _not_understood(step: Step, *, matters: bool = True) -> Finding:
     text, place = step.rule.text if step.rule is not None else "", step.place
+    counted = step.rule.counted_by if step.rule is not None else None
     message = f"The service does not understand the rule {quoted(text)} of {place.chain.name}."
-    return unseen(HOST, message, matters=matters, rule=text, chain=place.chain.name, table=place.table.name)
+    if counted is not None:
+        message = (
+            f"The rule {quoted(text)} of {place.chain.name} is about some of the packets ({counted}), and the service "
+            "cannot tell whether this packet is one of them."
+        )
+    found = unseen(HOST, message, matters=matters, rule=text, chain=place.chain.name, table=place.table.name)
+    # More access would not help: the rule was read.
+    return replace(found, remedy=Remedy("Check with a trace: it shows what the rule does with one packet."))
 
 
 def walk_of_proxy(situation: Situation) -> Walked | None:

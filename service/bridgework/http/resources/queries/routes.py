@@ -70,7 +70,7 @@ def _group(run: QueryRun, found: Found) -> Mapping[str, Any]:
         "violates": found.violates,
         "path": found.prediction.path,
         "addresses": found.prediction.addresses,
-        "findings": found.prediction.findings if found.violates else (),
+        "findings": found.prediction.findings if found.violates or found.reason else (),
     }
 
 

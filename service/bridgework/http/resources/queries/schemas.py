@@ -106,7 +106,7 @@ class QueryGroupSchema(Schema):
     findings = list_of(
         FindingSchema,
         "What is known about the way between the first of `ends` and the known end, with the remedy that closes it. "
-        "Only groups that violate have findings.",
+        "Only groups that violate or are inconclusive have findings.",
     )
 
 
