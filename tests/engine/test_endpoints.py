@@ -365,6 +365,20 @@ def test_rehearsals_change_nothing(api, raw):
 
 
 @pytest.mark.usefixtures("lan")
+def test_a_container_with_a_default_route_of_its_own_is_connected_after_a_restart(api, raw):
+    api.post("/v1/networks", {"name": "sealed", "internal": True}, status=201)
+    run(api, "guest", network_mode="sealed")
+    pid = raw.get("/containers/guest/json")["State"]["Pid"]
+    raw.in_namespace("nsenter", f"--net=/proc/{pid}/ns/net", "ip", "route", "add", "default", "dev", "eth0")
+    refused = api.call("PUT", path("guest"), {}, status=409)
+    assert refused["code"] == "default-route-taken"
+    assert "restart the container" in refused["remedy"]["summary"]
+    api.post("/v1/containers/guest/restart?grace_s=0")
+    api.put(path("guest"), {})
+    assert api.get(path("guest"))["state"] == "active"
+
+
+@pytest.mark.usefixtures("lan")
 def test_a_condition_on_the_endpoint(api):
     run(api, "guest", networks=[{"network": "lan"}])
     tag = api.send("GET", path("guest")).headers["ETag"]

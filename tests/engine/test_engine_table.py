@@ -5,6 +5,7 @@ checks; what it cannot produce is taken from the source of the engine that does 
 """
 
 import re
+import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
@@ -124,6 +125,15 @@ class Row:
     names: str = ""
     since: tuple = DOCKER_26
     until: tuple = (9,)
+
+
+def routed(world, network):
+    """Connect a container in which a program set a default route, while the engine had none to set."""
+    made = world.container("routed", mode=world.network("sealed", "10.84.0.0/24", Internal=True))
+    pid = world.raw.get(f"/containers/{made}/json")["State"]["Pid"]
+    command = ["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "route", "add", "default", "via", "10.84.0.9"]
+    subprocess.run(command, check=True)
+    world.connect(network, made)
 
 
 def publish(port, host_ip="", protocol="tcp"):
@@ -382,6 +392,8 @@ PROVOKED = [
         lambda w: (w.container("first", mode=w.network("tiny", "10.83.0.4/30")),
                    w.connect(w.network("tiny"), w.newcomer())), 500,
         "no available IPv4 addresses on this network's address pools: tiny (*)", Conflict, "pool-exhausted"),
+    Row("connect", "a program set a default route", lambda w: routed(w, w.lan()), 500,
+        "*failed to set gateway*: file exists", Conflict, "default-route-taken"),
     Row("connect", "in host mode", lambda w: w.connect(w.lan(), w.host()), 400,
         "container sharing network namespace with another container or host cannot be connected to any other network",
         Conflict, "network-shared"),

@@ -138,6 +138,11 @@ TABLE: tuple[Row, ...] = (
          Remedy("Create the network again with attachable: true.")),
     _row(_JOIN, r"failed to create the (?:mac|ip)vlan port|operation not supported", Conflict, "parent-unusable",
          "The network's driver cannot create an interface: {message}."),
+    # The engine removes its own default route, which is another one or none, and the kernel takes no second route to the
+    # same destination. A program in the container, such as a VPN client, has set one.
+    _row("connect disconnect", r"failed to set (?:IPv6 )?gateway.*: file exists", Conflict, "default-route-taken",
+         "A program set a default route in the container, so the engine cannot set that of the network.",
+         Remedy("Remove that route, or restart the container, whose new network namespace has the engine's routes alone.")),
     _row("connect", r"network sandbox for container \w+ not found", Conflict, "container-restarting",
          "The container is restarting and has no network namespace to connect.",
          Remedy("Stop the container, connect it, and start it.")),

@@ -101,6 +101,9 @@ _ROWS: tuple[_Row, ...] = (
      ("The process of the container runtime ended before the container's command began, most often because memory ran "
       "out."),
      "Start the container again. If that fails too, read the kernel's log."),
+    ("default-route-taken", 409, "The container has a default route of its own",
+     "A program, such as a VPN client, set a default route in the container, and the engine cannot set a second one.",
+     "Remove that route, or restart the container and then send the request again."),
     ("destination-not-allowed", 403, "The destination may not be probed",
      "The policy of the service does not allow probes of this address and port.",
      "Probe a container, or ask the operator to add the range to `BRIDGEWORK_PROBE_ALLOWED_CIDRS`."),

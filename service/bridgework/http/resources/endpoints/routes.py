@@ -46,7 +46,7 @@ def get_endpoint(context: RequestContext) -> ViewResult:
         409: "endpoint-differs static-address-taken pool-exhausted network-mode-conflict network-shared "
         "overlay-not-attachable network-config-only container-restarting container-removing parent-unusable port-taken "
         "host-address-unknown protocol-not-supported sysctl-refused endpoint-exists endpoint-vanished "
-        "mac-address-taken network-gone engine-rules-flushed",
+        "mac-address-taken network-gone engine-rules-flushed default-route-taken",
         422: "address-not-in-subnet fixed-address-not-supported mac-address-invalid alias-not-supported option-invalid",
     },
 )
@@ -67,8 +67,8 @@ def connect_container(context: RequestContext) -> ViewResult:
     query=ForceQuery(),
     problems={
         **_FINDING_BOTH,
-        409: "network-mode-conflict endpoint-half-made container-removing port-taken host-address-unknown "
-        "protocol-not-supported",
+        409: "network-mode-conflict endpoint-half-made container-removing default-route-taken port-taken "
+        "host-address-unknown protocol-not-supported",
     },
 )
 def disconnect_container(context: RequestContext) -> ViewResult:
