@@ -374,7 +374,8 @@ def test_a_container_with_a_default_route_of_its_own_is_connected_after_a_restar
     assert refused["code"] == "default-route-taken"
     assert "restart the container" in refused["remedy"]["summary"]
     api.post("/v1/containers/guest/restart?grace_s=0")
-    api.put(path("guest"), {})
+    # Docker 26 and 28 keep what the failed connect asked for, and join the network at the restart.
+    assert api.send("PUT", path("guest"), {}).status_code in {200, 201}
     assert api.get(path("guest"))["state"] == "active"
 
 

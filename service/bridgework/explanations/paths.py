@@ -402,11 +402,11 @@ ROWS = (
         "drops it.",
         "The service simulates how the packet and its reply pass all tables of iptables and nftables, where these are "
         "visible. The finding quotes the rule. It names the program that wrote the rule if the names of chain and "
-        "table show it. A rule that the service does not understand makes the prediction inconclusive, and so does a rule "
-        "about some packets of a kind (-m limit, -m statistic). At a published port where docker-proxy answers, the "
-        "proxy's own connection to the container is simulated too. The proxy accepts a TCP connection before it makes "
-        "its own, so there the finding of a check by tcp is a warning. The diagnosis lists the rules of DOCKER-USER "
-        "that drop packets.",
+        "table show it. A rule that the service does not understand makes the prediction inconclusive, and so does a "
+        "rule about some packets of a kind (-m limit, -m statistic). At a published port where docker-proxy answers, "
+        "the proxy's own connection to the container is simulated too. The proxy accepts a TCP connection before it "
+        "makes its own, so there the finding of a check by tcp is a warning. The diagnosis lists the rules of "
+        "DOCKER-USER that drop packets.",
         "Let ufw or firewalld accept the packet, if it wrote the rule: the finding has its command. Otherwise remove "
         "or narrow the quoted rule, or accept the packet in the chain.",
         "DOCKER-USER drops: -s 172.19.0.0/16 -j DROP.",

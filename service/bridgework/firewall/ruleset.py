@@ -103,7 +103,9 @@ class Match:
 
 UNKNOWN = "unknown"
 
-COUNTED = frozenset({"connbytes", "connlimit", "ct count", "hashlimit", "limit", "numgen", "quota", "recent", "statistic"})
+COUNTED = frozenset(
+    {"connbytes", "connlimit", "ct count", "hashlimit", "limit", "numgen", "quota", "recent", "statistic"}
+)
 """Conditions that hold for some packets and not for others of the same kind: by rate, number, sum or chance.
 
 They are unknown matches, because the kernel's counts are not read, and the packet of a check changes them. Their names

@@ -164,7 +164,7 @@ ELEMENT = {"payload": {"protocol": "ip", "field": "saddr"}}
         ({"limit": "shared"}, "limit"),
         ({"quota": {"val": 1, "val_unit": "mbytes", "inv": True}}, "quota"),
         ({"ct count": {"val": 3, "inv": True}}, "ct count"),
-        ({"set": {"op": "add", "elem": ELEMENT, "set": "@m", "stmt": [{"limit": {"rate": 3, "per": "second"}}]}}, "limit"),
+        ({"set": {"op": "add", "elem": ELEMENT, "set": "@m", "stmt": [{"limit": {"rate": 3}}]}}, "limit"),
         ({"match": {"op": "==", "left": {"numgen": {"mode": "random", "mod": 2, "offset": 0}}, "right": 0}}, "numgen"),
     ],
 )  # fmt: skip
