@@ -3,9 +3,12 @@
 ``BRIDGEWORK_TEST_HOSTS`` is the number of hosts for each of the settings.
 """
 
+import difflib
+import itertools
 import os
 import random
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +16,8 @@ from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.docker_rules.written import written_rules
 from bridgework.engine.reading import read_container, read_network
 from bridgework.model.assembly import assembled
-from bridgework.model.observations import Observations
+from bridgework.model.observations import FirewallRules, Observations
+from bridgework.probes.kernel.firewall import parse
 from tests.engines.conftest import engine_with
 from tests.support.raw_engine import Raw
 
@@ -24,31 +28,41 @@ SETTINGS = {
     "default": {},
     "ip6tables": {"ip6tables": True, "experimental": True},
     "no-proxy": {"userland-proxy": False, "ip6tables": True, "experimental": True},
-    "no-ip6tables": {"ip6tables": False},
+    "no-icc": {"icc": False, "ip6tables": False},
 }
+# The options of daemon.json that came later, with the release that has them.
+LATER = {"no-proxy": ((29, 0), {"bridge-accept-fwmark": "0x4/0x7"})}
 PROGRAMS = {4: "iptables-save", 6: "ip6tables-save"}
 # Rules of these kinds lead to one address or port each, so their order among each other decides nothing.
 DISJOINT = re.compile(r" --[ds]port |^-A PREROUTING -d ")
 
 
-def random_network(draw, number, release):
+def random_options(draw, version, release, *, internal):
     options = {}
-    if draw.random() < 0.3:
-        options[f"{OPTION}enable_icc"] = "false"
-    if draw.random() < 0.3:
-        options[f"{OPTION}enable_ip_masquerade"] = "false"
     if draw.random() < 0.2:
-        options["com.docker.network.host_ipv4"] = "192.0.2.7"
-    # Docker keeps the rules of the first IPv6 network in FORWARD and nat until it stops, so each host has one.
-    internal = number > 0 and draw.random() < 0.3
-    for version in (4, 6) if release >= (28, 0) and not internal else ():
-        options[f"{OPTION}gateway_mode_ipv{version}"] = draw.choice(["nat", "nat", "nat-unprotected", "routed"])
+        options[f"com.docker.network.host_ipv{version}"] = "192.0.2.7" if version == 4 else "2001:db8::7"
+    modes = ["nat", "isolated"] if internal else ["nat", "nat", "nat-unprotected", "routed"]
+    if release >= (28, 0):
+        options[f"{OPTION}gateway_mode_ipv{version}"] = draw.choice(modes)
+    return options
+
+
+def random_network(draw, number, release):
+    options, internal = {}, draw.random() < 0.3
+    for name in ("enable_icc", "enable_ip_masquerade"):
+        if draw.random() < 0.3:
+            options[f"{OPTION}{name}"] = "false"
+    if draw.random() < 0.15:
+        options[f"{OPTION}inhibit_ipv4"] = "true"
+    for version in (4, 6):
+        options |= random_options(draw, version, release, internal=internal)
     if release >= (28, 2) and draw.random() < 0.2:
         options[f"{OPTION}trusted_host_interfaces"] = "eth7:eth8"
-    pools = [{"Subnet": f"10.{100 + number}.0.0/24"}]
-    six = number == 0 or draw.random() < 0.6
-    pools += [{"Subnet": f"fd00:{100 + number}::/64"}] if six else []
-    return {"EnableIPv6": six, "IPAM": {"Config": pools}, "Options": options, "Internal": internal}
+    kind = draw.choice(["4", "46", "46", "6"] if release >= (28, 0) else ["4", "46"])
+    pools = {"4": f"10.{100 + number}.0.0/24", "6": f"fd00:{100 + number}::/64"}
+    config = [{"Subnet": pools[version]} for version in kind]
+    families = {"EnableIPv6": "6" in kind, **({"EnableIPv4": "4" in kind} if release >= (28, 0) else {})}
+    return {**families, "IPAM": {"Config": config}, "Options": options, "Internal": internal}
 
 
 def random_ports(draw, number):
@@ -61,20 +75,38 @@ def random_ports(draw, number):
 
 
 def build(raw, draw, release):
-    networks = draw.randint(2, 5)
-    for number in range(networks):
-        raw.do("POST", "/networks/create", {"Name": f"net{number}", **random_network(draw, number, release)})
-    for number in range(draw.randint(2, 4)):
-        bindings = random_ports(draw, number)
-        place = draw.choice(["bridge", *(f"net{number}" for number in range(networks))])
-        raw.make(
-            f"c{number}", mode=place, ExposedPorts={port: {} for port in bindings}, host={"PortBindings": bindings}
-        )
+    """Networks and containers; some networks are deleted again, some containers get more networks or links."""
+    networks = [f"net{number}" for number in range(draw.randint(2, 6))]
+    for number, name in enumerate(networks):
+        body = {"Name": name, **random_network(draw, number, release)}
+        raw.do("POST", "/networks/create", body, prefix=prefix_of(release))
+    on_default = []
+    for number in range(draw.randint(2, 5)):
+        bindings, name = random_ports(draw, number), f"c{number}"
+        places = draw.sample(["bridge", *networks], draw.randint(1, min(3, len(networks))))
+        ports = {"5353/udp": {}, **{port: {} for port in bindings}}
+        links = draw.sample(on_default, min(1, len(on_default))) if places[0] == "bridge" else []
+        host = {"PortBindings": bindings, "Links": [f"{other}:{other}" for other in links]}
+        raw.make(name, mode=places[0], ExposedPorts=ports, host=host)
+        if places[0] == "bridge":
+            on_default.append(name)
+        for place in places[1:]:
+            raw.connect(place, name)
+        # The engine refuses new networks to a container whose link leads to one that left the default bridge.
+        if len(places) > 1 and places[0] != "bridge" and draw.random() < 0.3:
+            raw.disconnect(places[0], name)
+    for name in networks:
+        if draw.random() < 0.2:
+            raw.send("DELETE", f"/networks/{name}")  # the engine refuses one that is in use
+
+
+def prefix_of(release):
+    version = API[release[0]]
+    return f"/v{version[0]}.{version[1]}"
 
 
 def snapshot_of(raw, release):
-    version = API[release[0]]
-    prefix = f"/v{version[0]}.{version[1]}"
+    version, prefix = API[release[0]], prefix_of(release)
     networks = [
         read_network(raw.do("GET", f"/networks/{one['Id']}", prefix=prefix), version)
         for one in raw.do("GET", "/networks", prefix=prefix)
@@ -85,14 +117,9 @@ def snapshot_of(raw, release):
     return assembled(networks, [read_container(one, known) for one in containers])
 
 
-def dumped(raw, version):
-    rules, table = {}, ""
-    for line in raw.in_namespace(PROGRAMS[version]).splitlines():
-        if line.startswith("*"):
-            table = line[1:]
-        elif line.startswith("-A"):
-            rules.setdefault((table, line.split()[1]), []).append(line)
-    return rules
+def texts_of(dump):
+    """The rules of a dump by table and chain."""
+    return {(chain.table, chain.name): [text for *_, text in chain.rules] for chain in dump if chain.rules}
 
 
 def in_order(texts):
@@ -113,31 +140,52 @@ def key(text):
     return (" ".join(text.split()[:4]), text if " --" in text else "")
 
 
+def expected(real, rules):
+    """The rules of a chain in their order: the certain ones, and of the others those that are there."""
+    return in_order([rule.text for rule in rules if not rule.unknown or rule.text in real])
+
+
+def differences(raw, snapshot, seen, seed):
+    """The number of rules that were compared, and the chains that differ: first blind, then with the rules read."""
+    dumps = {version: parse(raw.in_namespace(program, "-c")) for version, program in PROGRAMS.items()}
+    blind = EngineState(snapshot, seen)
+    sighted = EngineState(snapshot, replace(seen, firewall=FirewallRules(dumps[4], dumps[6])))
+    compared, differ = 0, {}
+    for version, state in itertools.product(PROGRAMS, (blind, sighted)):
+        real, ours = texts_of(dumps[version]), written_rules(state, version).rules
+        compared += sum(map(len, real.values()))
+        for chain in {*real, *ours}:
+            there, rules = real.get(chain, []), ours.get(chain, ())
+            if state is blind:
+                # The mark cannot be known.
+                there = [text for text in there if "--mark" not in text]
+            if in_order(there) != expected(there, rules):
+                lines = difflib.ndiff(in_order(there), expected(there, rules))
+                differ[seed, version, chain, state is blind] = [line for line in lines if line[0] in "-+"]
+    return compared, differ
+
+
 @pytest.mark.parametrize("name", SETTINGS)
-def test_the_rules_written_for_a_random_host_are_those_of_the_engine(name, release, tokens_file):
+def test_the_rules_written_for_a_random_host_are_those_of_the_engine(name, release, tokens_file, record_property):
     settings = SETTINGS[name]
     if release[0] not in API:
         pytest.skip(f"The rules of Docker {release[0]} are not written.")
+    since, later = LATER.get(name, ((0, 0), {}))
     six = settings.get("ip6tables", release >= (27, 0))
     compared, differ = 0, {}
-    with engine_with(settings, tokens_file) as (_, made):
+    with engine_with({**settings, **(later if release >= since else {})}, tokens_file) as (_, made):
         raw = Raw(made)
         for seed in range(HOSTS):
             build(raw, random.Random(f"{name} {seed}"), release)
-            observations = Observations(
+            seen = Observations(
                 engine_version=release,
                 userland_proxy=settings.get("userland-proxy", True),
                 ipv4_firewall=True,
                 ipv6_firewall=six,
             )
-            state = EngineState(snapshot_of(raw, release), observations)
-            for version in (4, 6):
-                real, ours = dumped(raw, version), written_rules(state, version).rules
-                for chain in {*real, *ours}:
-                    expected = in_order([rule.text for rule in ours.get(chain, ())])
-                    compared += len(expected)
-                    if in_order(real.get(chain, ())) != expected:
-                        differ[seed, version, chain] = (in_order(real.get(chain, ())), expected)
+            more, found = differences(raw, snapshot_of(raw, release), seen, seed)
+            compared, differ = compared + more, {**differ, **found}
             raw.sweep()
-    assert compared
     assert not differ, f"{len(differ)} chains of {compared} rules: {differ}"
+    assert compared > 20 * HOSTS
+    record_property("rules", compared)

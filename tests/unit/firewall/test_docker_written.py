@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridgework.firewall.docker import Bridge, Engine, Port, written
+from bridgework.firewall.docker import Bridge, Engine, Link, Port, written
 
 FRONT = Bridge("br0", "10.1.0.0/24", addresses=("10.1.0.2",))
 WEB = Port("br0", "10.1.0.2", 80, host_port=8080)
@@ -31,7 +31,14 @@ def test_an_engine_without_rules_writes_none(release):
 def test_docker_26_isolates_a_bridge_for_ipv6_without_a_subnet_of_it():
     made = rules((26, 1), Bridge("br0", None), version=6)
     assert made["filter DOCKER-ISOLATION-STAGE-2 -o br0 -j DROP"] == "bridge"
-    assert not [text for text in made if text.startswith("nat ")]
+    bare = written(Engine((26, 1)), 6, (Bridge("br0", None),), ())
+    # What calls the chains is there only if the engine has had a network with IPv6 since it started.
+    stays = ["-j DOCKER-ISOLATION-STAGE-1", "-m addrtype --dst-type LOCAL -j DOCKER"]
+    assert [rule.text for found in bare.rules.values() for rule in found if rule.unknown] == [
+        f"-A FORWARD {stays[0]}",
+        f"-A PREROUTING {stays[1]}",
+        f"-A OUTPUT ! -d ::1/128 {stays[1]}",
+    ]
 
 
 def test_docker_26_writes_a_port_with_its_checksum_for_sctp():
@@ -97,3 +104,21 @@ def test_a_rule_that_two_ports_share_is_written_once():
     found = written(Engine((26, 1)), 4, (FRONT,), (WEB, second))
     assert len(found.rules["nat", "DOCKER"]) == 3  # the RETURN of the bridge, and two translations
     assert len(found.rules["filter", "DOCKER"]) == 1
+
+
+@pytest.mark.parametrize("release", [(26, 1), (28, 5), (29, 7)])
+def test_a_link_opens_a_port_in_both_directions_for_ipv4(release):
+    link = Link("br0", "10.1.0.3", "10.1.0.2", 80)
+    found = written(Engine(release), 4, (FRONT,), (), (link,)).rules["filter", "DOCKER"][-2:]
+    assert [(rule.text, rule.because.option) for rule in found] == [
+        ("-A DOCKER -s 10.1.0.3/32 -d 10.1.0.2/32 -i br0 -o br0 -p tcp -m tcp --dport 80 -j ACCEPT", "links"),
+        ("-A DOCKER -s 10.1.0.2/32 -d 10.1.0.3/32 -i br0 -o br0 -p tcp -m tcp --sport 80 -j ACCEPT", "links"),
+    ]
+    six = written(Engine(release), 6, (Bridge("br0", "fd00:1::/64"),), (), (link,)).rules
+    assert not [rule for found in six.values() for rule in found if rule.because.option == "links"]
+
+
+def test_docker_29_forwards_packets_with_a_mark():
+    made = rules((29, 7), FRONT, accept_mark="0x1")
+    assert made["filter DOCKER-FORWARD -m mark --mark 0x1 -j ACCEPT"] == "bridge-accept-fwmark"
+    assert not [text for text in rules((28, 5), FRONT, accept_mark="0x1") if "mark" in text]

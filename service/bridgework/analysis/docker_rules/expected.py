@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address
 
-from bridgework.analysis.attachment import IPV4, EngineState, version_of
-from bridgework.analysis.routing import OVERLAY_GATEWAY, default_exit, gateway_mode, subnet_of
+from bridgework.analysis.attachment import IPV4, EngineState
+from bridgework.analysis.docker_rules.published import Published, bridge_networks, published_ports
+from bridgework.analysis.routing import OVERLAY_GATEWAY, subnet_of
 from bridgework.firewall.ruleset import Rule
-from bridgework.model.snapshot import Container, Endpoint, Network, PublishedPort, Snapshot
+from bridgework.model.snapshot import Container, Network, PublishedPort, Snapshot
 
 PORT, NETWORK, ISOLATION = "port-rule-missing", "network-rule-missing", "isolation-rule-missing"
 PROGRAM, BITS, FAMILY = {4: "iptables", 6: "ip6tables"}, {4: 32, 6: 128}, {4: "ip", 6: "ip6"}
-# The gateway modes came with Docker 27, whose rules for them differ from those of 28 and are not known here.
-_MODES_KNOWN = (28, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +64,6 @@ class Expected:
     chain: str
     text: str
     first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A port that the engine publishes for one family, with the endpoint that should get it.
-
-    ``host_port`` is 0 on a routed network, which translates nothing.
-    """
-
-    container: Container
-    port: PublishedPort
-    host_port: int
-    endpoint: Endpoint
-    network: Network
-    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,41 +145,11 @@ class Dump:
 
     def networks(self) -> Iterator[tuple[Network, str, str]]:
         """Yield each bridge network of the family with the name of its bridge and its subnet."""
-        release = self.state.observations.engine_version
-        for network in self.snapshot.networks:
-            # An overlay's bridge is in a namespace of its own, and a configuration is no network.
-            if not network.bridge_name or network.scope != "local" or network.config_only:
-                continue
-            mode = gateway_mode(network, self.version)
-            if mode != "nat" and release < _MODES_KNOWN:
-                continue
-            for pool in network.pools:
-                subnet = subnet_of(pool)
-                if subnet is not None and subnet.version == self.version:
-                    yield network, network.bridge_name, str(subnet)
-                    break
+        return bridge_networks(self.state, self.version)
 
     def published(self) -> Iterator[Published]:
         """Yield the published ports that the engine translates or accepts by rules of this family."""
-        for container in self.snapshot.containers:
-            if not container.running or container.node is not None or not container.published_ports:
-                continue
-            home = default_exit(self.state, self.state.attachment_of(container.id), self.version)
-            if home is None or not home.bridge_name or home.name == OVERLAY_GATEWAY or home.internal:
-                continue
-            mode = gateway_mode(home, self.version)
-            if mode == "isolated" or (mode != "nat" and self.state.observations.engine_version < _MODES_KNOWN):
-                continue
-            endpoint = next((e for e in container.endpoints if e.network_id == home.id and e.state == "active"), None)
-            address = endpoint and (endpoint.ipv4_address if self.version == IPV4 else endpoint.ipv6_address)
-            for port in container.published_ports if endpoint and address else ():
-                # A routed network opens the port at the container's address alone, and has no port of the host.
-                held = bool(port.host_port) or mode == "routed"
-                if held and self._is_of_family(port.host_ip) and endpoint and address:
-                    yield Published(container, port, port.host_port or 0, endpoint, home, address)
-
-    def _is_of_family(self, host_ip: str) -> bool:
-        return version_of(host_ip or "0.0.0.0") == self.version
+        return (one for one in published_ports(self.state, self.version) if one.certain)
 
     def translated(self, one: Published) -> Translation | None:
         """Return the rule that translates the port to any address of the container."""

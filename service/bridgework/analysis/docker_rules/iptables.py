@@ -16,8 +16,8 @@ from bridgework.analysis.docker_rules.expected import (
     DuplicateRule,
     Expected,
     MissingRule,
-    Published,
 )
+from bridgework.analysis.docker_rules.published import Published
 from bridgework.analysis.routing import gateway_mode, masquerades
 from bridgework.firewall.iptables_save import read_rule
 from bridgework.firewall.ruleset import Rule

@@ -15,8 +15,8 @@ from bridgework.analysis.docker_rules.expected import (
     DuplicateRule,
     Expected,
     MissingRule,
-    Published,
 )
+from bridgework.analysis.docker_rules.published import Published
 from bridgework.analysis.host_rules import NATIVE_TABLE
 from bridgework.analysis.routing import gateway_mode, masquerades
 from bridgework.firewall.ruleset import Rule, Table

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from bridgework.analysis.attachment import IPV4, EngineState
-from bridgework.analysis.docker_rules.expected import Dump
+from bridgework.analysis.docker_rules.published import bridge_networks, published_ports
+from bridgework.analysis.name_lookup import link_parts
 from bridgework.analysis.routing import gateway_mode, masquerades
-from bridgework.firewall.docker import Bridge, Engine, Port, WrittenRules, written
+from bridgework.firewall.docker import Bridge, Engine, Link, Port, WrittenRules, written
 from bridgework.model.observations import FirewallChain, Observations
-from bridgework.model.snapshot import Network
+from bridgework.model.snapshot import Network, Snapshot
 
 _TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
+_ACCEPT_MARK = re.compile(r"^-A DOCKER-FORWARD -m mark --mark (\S+) -j ACCEPT$")
 
 
 def written_rules(state: EngineState, version: int) -> WrittenRules | None:
@@ -20,10 +25,8 @@ def written_rules(state: EngineState, version: int) -> WrittenRules | None:
     observations = state.observations
     if observations.nftables or observations.podman:
         return None
-    dump = Dump(state, version)
     read = observations.firewall.chains_of(version) if observations.firewall is not None else None
-    engine = _engine(observations, read)
-    subnets = {network.id: subnet for network, _, subnet in dump.networks()}
+    subnets = {network.id: subnet for network, _, subnet in bridge_networks(state, version)}
     bridges = [
         _bridge(state, network, name, version, subnets.get(network.id))
         # The engine writes the rules of a network when it makes it.
@@ -38,16 +41,18 @@ def written_rules(state: EngineState, version: int) -> WrittenRules | None:
             protocol=one.port.protocol,
             host_ip=one.port.host_ip,
             host_port=one.host_port,
+            certain=one.certain,
         )
-        for one in dump.published()
+        for one in published_ports(state, version)
     ]
-    return written(engine, version, bridges, ports)
+    return written(_engine(observations, read), version, bridges, ports, _links(state.snapshot))
 
 
 def _engine(observations: Observations, read: tuple[FirewallChain, ...] | None) -> Engine:
     found = {(chain.table, chain.name): chain for chain in read or ()}
-    raw, forward = found.get(("raw", "PREROUTING")), found.get(("filter", "FORWARD"))
-    drops = [text for *_, text in raw.rules if " ! -i " in text and text.endswith("-j DROP")] if raw else []
+    forward = found.get(("filter", "FORWARD"))
+    raw, own = (_texts(found.get(key)) for key in (("raw", "PREROUTING"), ("filter", "DOCKER-FORWARD")))
+    drops = [text for text in raw if " ! -i " in text and text.endswith("-j DROP")]
     # The drops that hide the containers' addresses name no port. The ones for ports on 127.0.0.1 do.
     hides = any("--dport" not in text for text in drops)
     return Engine(
@@ -58,7 +63,12 @@ def _engine(observations: Observations, read: tuple[FirewallChain, ...] | None) 
         allow_direct_routing=None if read is None else not hides,
         raw_rules=None if read is None else bool(drops),
         forward_drops=None if forward is None else forward.policy == "DROP",
+        accept_mark=next((mark[1] for text in own if (mark := _ACCEPT_MARK.match(text))), None),
     )
+
+
+def _texts(chain: FirewallChain | None) -> tuple[str, ...]:
+    return tuple(text for *_, text in chain.rules) if chain is not None else ()
 
 
 def _bridge(state: EngineState, network: Network, name: str, version: int, subnet: str | None) -> Bridge:
@@ -78,3 +88,21 @@ def _bridge(state: EngineState, network: Network, name: str, version: int, subne
         trusted=tuple(one for one in network.options.get(_TRUSTED, "").split(":") if one),
         addresses=tuple(address for address in addresses if address),
     )
+
+
+def _links(snapshot: Snapshot) -> Iterator[Link]:
+    """Yield the links of running containers on the default bridge, where that forbids its containers to talk."""
+    network = next((one for one in snapshot.networks if one.is_default_bridge), None)
+    if network is None or network.bridge_name is None or network.inter_container_enabled:
+        return
+    addresses = {e.container_name: e.ipv4_address for e in snapshot.endpoints_of(network) if e.state == "active"}
+    for container in snapshot.containers:
+        source = addresses.get(container.name)
+        for link in container.links:
+            (target,) = snapshot.containers_by_name.get(link_parts(link)[0], ())[:1] or (None,)
+            address = addresses.get(target.name) if target is not None else None
+            if source is None or target is None or address is None:
+                continue
+            for exposed in target.exposed_ports:
+                port, _, protocol = exposed.partition("/")
+                yield Link(network.bridge_name, source, address, int(port), protocol or "tcp")

@@ -9,26 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bridgework.firewall.docker import docker_26, docker_28, docker_29
-from bridgework.firewall.docker.chains import Chains
+from bridgework.firewall.docker.chains import Chains, write_links
 from bridgework.firewall.docker.rules import WrittenRules
-from bridgework.firewall.docker.values import IPV4, Because, Bridge, Engine, Port, WrittenRule
+from bridgework.firewall.docker.values import IPV4, Because, Bridge, Engine, Link, Port, WrittenRule
 
-__all__ = ["Because", "Bridge", "Engine", "Port", "WrittenRule", "WrittenRules", "written"]
+__all__ = ["Because", "Bridge", "Engine", "Link", "Port", "WrittenRule", "WrittenRules", "written"]
 
 # Docker 27 and 28.0 have shapes of their own, and until 28.2 each port had a drop of its own in the table raw.
 _WRITERS = (((29, 0), None, docker_29), ((28, 2), (29, 0), docker_28), ((26, 0), (27, 0), docker_26))
 
 
-def written(engine: Engine, version: int, bridges: Iterable[Bridge], ports: Iterable[Port]) -> WrittenRules | None:
+def written(
+    engine: Engine, version: int, bridges: Iterable[Bridge], ports: Iterable[Port], links: Iterable[Link] = ()
+) -> WrittenRules | None:
     """Return the rules of the IP version; ``None`` for a release that is not known.
 
-    Each port belongs to one of the bridges, which has a subnet of the version, a way out, and is not internal.
+    Each port belongs to one of the bridges, which has a subnet of the version, a way out, and is not internal. The
+    links are those of bridges without inter-container communication.
     """
     for since, before, module in _WRITERS:
         if engine.release >= since and (before is None or engine.release < before):
             chains = Chains(engine, version)
             if engine.iptables if version == IPV4 else engine.ip6tables:
                 module.write(chains, bridges, ports)
+                write_links(chains, links)
             rules = {key: tuple(rules) for key, rules in chains.rules.items()}
             return WrittenRules(version, rules, engine.forward_drops)
     return None

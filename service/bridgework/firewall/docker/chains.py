@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from bridgework.firewall.docker.values import IPV4, IPV6, Because, Bridge, Engine, Port, WrittenRule
+from collections.abc import Iterable
+
+from bridgework.firewall.docker.values import IPV4, IPV6, Because, Bridge, Engine, Link, Port, WrittenRule
 
 # The options, by the names under which an administrator sets them. DRIVER causes what each bridge network has.
 IPTABLES, IP6TABLES, PROXY = "iptables", "ip6tables", "userland-proxy"
 DIRECT_ROUTING, NO_RAW_RULES = "allow-direct-routing", "DOCKER_INSECURE_NO_IPTABLES_RAW"
-DRIVER, INTERNAL, PUBLISHED = "bridge", "internal", "ports"
+ACCEPT_MARK = "bridge-accept-fwmark"
+DRIVER, INTERNAL, PUBLISHED, LINKS = "bridge", "internal", "ports", "links"
 ICC = "com.docker.network.bridge.enable_icc"
 MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
@@ -29,9 +32,9 @@ class Chains:
         """Write the rule behind the others of its chain."""
         self._write(table, chain, WrittenRule(f"-A {chain} {match}", because, unknown), first=False)
 
-    def insert(self, table: str, chain: str, match: str, because: Because) -> None:
+    def insert(self, table: str, chain: str, match: str, because: Because, *, unknown: bool = False) -> None:
         """Write the rule before the others of its chain."""
-        self._write(table, chain, WrittenRule(f"-A {chain} {match}", because), first=True)
+        self._write(table, chain, WrittenRule(f"-A {chain} {match}", because, unknown), first=True)
 
     def _write(self, table: str, chain: str, rule: WrittenRule, *, first: bool) -> None:
         rules = self.rules.setdefault((table, chain), [])
@@ -48,14 +51,14 @@ def gateway_mode_option(version: int) -> str:
     return f"com.docker.network.bridge.gateway_mode_ipv{version}"
 
 
-def nat_jumps(chains: Chains) -> None:
+def nat_jumps(chains: Chains, *, unknown: bool = False) -> None:
     """Write the jumps to the chain that translates published ports."""
     jump = "-m addrtype --dst-type LOCAL -j DOCKER"
-    chains.append("nat", "PREROUTING", jump, chains.base)
+    chains.append("nat", "PREROUTING", jump, chains.base, unknown=unknown)
     # docker-proxy listens on the loopback addresses, so with it the host's packets to those are not translated.
     proxy = chains.engine.userland_proxy
     match = f"! -d {_LOOPBACK[chains.version]} {jump}" if proxy else jump
-    chains.append("nat", "OUTPUT", match, Because(PROXY))
+    chains.append("nat", "OUTPUT", match, Because(PROXY), unknown=unknown)
 
 
 def outgoing(chains: Chains, bridge: Bridge) -> None:
@@ -118,6 +121,16 @@ def loopback_drop(chains: Chains, port: Port) -> None:
     if raw is not False and port.host_port and port.host_ip.startswith("127."):
         match = f"-d {chains.exact(port.host_ip)} ! -i lo {_at(port.protocol, port.host_port)} -j DROP"
         chains.append("raw", "PREROUTING", match, because_of(port), unknown=raw is None)
+
+
+def write_links(chains: Chains, links: Iterable[Link]) -> None:
+    """Let the containers that are linked on the default bridge talk where its option enable_icc is off."""
+    for link in links if chains.version == IPV4 else ():
+        source, target = chains.exact(link.source), chains.exact(link.address)
+        within = f"-i {link.bridge} -o {link.bridge} -p {link.protocol} -m {link.protocol}"
+        because = Because(LINKS, link.bridge)
+        chains.append("filter", "DOCKER", f"-s {source} -d {target} {within} --dport {link.port} -j ACCEPT", because)
+        chains.append("filter", "DOCKER", f"-s {target} -d {source} {within} --sport {link.port} -j ACCEPT", because)
 
 
 def because_of(port: Port) -> Because:

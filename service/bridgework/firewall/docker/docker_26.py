@@ -35,9 +35,10 @@ def write(chains: Chains, bridges: Iterable[Bridge], ports: Iterable[Port]) -> N
         # Docker 26 isolates each bridge for both IP versions, also one that has no IPv6 subnet.
         if not bridge.internal:
             _isolation(chains, bridge)
-    # Both jumps move to the front of FORWARD with each network that is made.
-    if programmed:
-        chains.insert("filter", "FORWARD", f"-j {STAGE_1}", chains.base)
+    # Both jumps move to the front of FORWARD with each network that is made. What calls the chains comes with the first
+    # network of the IP version, and stays when that is deleted.
+    chains.insert("filter", "FORWARD", f"-j {STAGE_1}", chains.base, unknown=not programmed)
+    nat_jumps(chains, unknown=True)
     chains.insert("filter", "FORWARD", "-j DOCKER-USER", chains.base)
     for port in ports:
         _of_port(chains, port)

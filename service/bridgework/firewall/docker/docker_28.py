@@ -104,7 +104,8 @@ def of_endpoints_and_ports(chains: Chains, bridges: Iterable[Bridge], ports: Ite
             if not chains.engine.userland_proxy:
                 to_itself(chains, port, Because(PROXY, port.bridge, port))
         if by_name[port.bridge].mode != UNPROTECTED:
-            chains.insert("filter", "DOCKER", to_container(chains, port), because_of(port))
+            accept = to_container(chains, port)
+            chains.insert("filter", "DOCKER", accept, because_of(port), unknown=not port.certain)
 
 
 def _direct_access(chains: Chains, bridge: Bridge, address: str) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridgework.firewall.docker.chains import Chains, outgoing
+from bridgework.firewall.docker.chains import ACCEPT_MARK, Chains, outgoing
 from bridgework.firewall.docker.docker_28 import forwarding, internal, jumps, of_endpoints_and_ports
-from bridgework.firewall.docker.values import Bridge, Port
+from bridgework.firewall.docker.values import Because, Bridge, Port
 
 _ISOLATION = "DOCKER-INTERNAL"
 
@@ -23,6 +23,9 @@ def write(chains: Chains, bridges: Iterable[Bridge], ports: Iterable[Port]) -> N
         if bridge.internal:
             internal(chains, bridge, _ISOLATION)
             continue
+        if chains.engine.accept_mark is not None:
+            match = f"-m mark --mark {chains.engine.accept_mark} -j ACCEPT"
+            chains.insert("filter", "DOCKER-FORWARD", match, Because(ACCEPT_MARK))
         outgoing(chains, bridge)
         forwarding(chains, bridge)
     of_endpoints_and_ports(chains, made, ports)

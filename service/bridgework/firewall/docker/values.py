@@ -14,7 +14,8 @@ class Engine:
 
     ``release`` is its major and minor version. ``allow_direct_routing`` and ``raw_rules`` (off where the daemon's
     environment has DOCKER_INSECURE_NO_IPTABLES_RAW=1) are ``None`` where they are not known: its API does not show
-    them. ``forward_drops`` says whether the policy of the chain FORWARD is DROP.
+    them. ``forward_drops`` says whether the policy of the chain FORWARD is DROP. ``accept_mark`` is the mark with which
+    packets are forwarded (``bridge-accept-fwmark``, Docker 29), as ``iptables-save`` prints it.
     """
 
     release: tuple[int, int]
@@ -24,6 +25,7 @@ class Engine:
     allow_direct_routing: bool | None = None
     raw_rules: bool | None = None
     forward_drops: bool | None = None
+    accept_mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Port:
     """A published port, with the bridge and the address of the container that get it.
 
     ``host_ip`` is ``""`` for every address of the host, ``host_port`` is 0 where nothing is translated (mode routed).
+    ``certain`` is false where it is not known whether the engine has opened the port at that address.
     """
 
     bridge: str
@@ -59,6 +62,18 @@ class Port:
     protocol: str = "tcp"
     host_ip: str = ""
     host_port: int = 0
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link of the default bridge: the container at ``source`` reaches an exposed port of the one at ``address``."""
+
+    bridge: str
+    source: str
+    address: str
+    port: int
+    protocol: str = "tcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +87,10 @@ class Because:
 
 @dataclass(frozen=True, slots=True)
 class WrittenRule:
-    """One rule as ``iptables-save`` prints it. ``unknown``: a setting that is not known decides whether it is there."""
+    """One rule as ``iptables-save`` prints it.
+
+    ``unknown``: whether it is there depends on a setting, or on networks of the past, that are not known.
+    """
 
     text: str
     because: Because
