@@ -1,4 +1,4 @@
-"""Write the pages of explanations, symptoms and problems from the catalogues; with ``--check`` fail if one differs."""
+"""Write the pages that are made from the catalogues; with ``--check`` fail if one differs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from bridgework.explanations import CATALOGUE, SYMPTOMS
+from bridgework.explanations.limitations import LIMITATIONS
 from bridgework.http.problems.catalogue import PROBLEMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,16 @@ the catalogue by `make explanations`.
 """
 
 
+LIMITATION_HEAD = """\
+# Limitations
+
+What an answer leaves open. A check, a matrix, a search, a plan, the exposure, the diagnosis and the topology have
+`limited`: a list of `{code, what, why, remedy}`. `what` names the part that was not measured or not looked at, `why`
+says the reason with what was measured, and `remedy` what you can change, or null. Views of the same thing name the same
+part by the same code. A verdict can also be inconclusive for the code of a finding, such as `analysis-limited`:
+[Explanations](explanations.md) describes these. This page is made from the catalogue by `make explanations`.
+"""
+
 PROBLEM_HEAD = """\
 # Problems
 
@@ -44,6 +55,14 @@ def problems() -> str:
     for code, one in sorted(PROBLEMS.items()):
         parts.append(f"\n## {code}\n\n{one.status} · {one.title}\n\n- **When** {one.meaning}\n")
         parts.append(f"- **What to do** {one.remedy}\n")
+    return "".join(parts)
+
+
+def limitations() -> str:
+    """Return the text of the page of limitations."""
+    parts = [LIMITATION_HEAD]
+    for code, (why, remedy) in sorted(LIMITATIONS.items()):
+        parts.append(f"\n## {code}\n\n- **Why** {why}\n- **Remedy** {remedy or 'Nothing helps.'}\n")
     return "".join(parts)
 
 
@@ -71,7 +90,12 @@ def symptoms() -> str:
 
 def main() -> int:
     """Return the exit status: 1 when ``--check`` finds a difference."""
-    pages = {"docs/explanations.md": explanations(), "docs/symptoms.md": symptoms(), "docs/problems.md": problems()}
+    pages = {
+        "docs/explanations.md": explanations(),
+        "docs/limitations.md": limitations(),
+        "docs/symptoms.md": symptoms(),
+        "docs/problems.md": problems(),
+    }
     status = 0
     for name, text in pages.items():
         path = ROOT / name

@@ -17,7 +17,7 @@ import click
 from bridgework.printable import printable
 
 if TYPE_CHECKING:
-    from bridgework_client.documents import Call, CheckResult, Finding
+    from bridgework_client.documents import Call, CheckResult, Finding, Limitation
 
 VERDICT_COLOURS = {"reachable": "green", "unreachable": "red", "inconclusive": "yellow"}
 SEVERITY_COLOURS = {"blocking": "red", "warning": "yellow", "info": "blue"}
@@ -115,6 +115,19 @@ def finding(one: Finding) -> None:
         line(f"      # {command}")
 
 
+def limitations(limited: Iterable[Limitation]) -> None:
+    """Print what an answer leaves open, why, and what to change."""
+    for one in limited:
+        line(limitation(one))
+        if one["remedy"]:
+            line(f"  remedy  {one['remedy']}")
+
+
+def limitation(one: Limitation) -> str:
+    """Write what is left open and why in one line."""
+    return f"Left open: {one['what']} ({one['code']}): {one['why']}"
+
+
 def one_line(call: Call) -> str:
     """Write a call in one line."""
     body = f" {json.dumps(call['body'], ensure_ascii=False)}" if call["body"] else ""
@@ -135,6 +148,7 @@ def check(result: CheckResult, question: str) -> None:
         why = f" ({tried['reason']})" if tried["reason"] else ""
         measured = f"measured {tried['measured']}" if tried["measured"] else "not measured"
         line(f"  address {tried['address']}{where}: predicted {tried['predicted']}, {measured}{why}")
+    limitations(result["limited"])
 
 
 def _hop(hop: Any) -> str:
@@ -157,7 +171,7 @@ def _measured(result: CheckResult) -> str:
 
 
 Case = tuple[str, str, str | None]
-"""A case of a report: its name, ``passed``, ``failed`` or ``error``, and a sentence if it did not pass."""
+"""A case of a report: its name, ``passed``, ``failed``, ``error`` or ``skipped``, and a sentence if it did not pass."""
 
 
 def outcome(verdict: str) -> str:
@@ -166,19 +180,24 @@ def outcome(verdict: str) -> str:
 
 
 def junit(suite: str, cases: Iterable[Case]) -> None:
-    """Print a JUnit report: a failed case has the element ``failure``, one that could not be decided ``error``."""
+    """Print a JUnit report.
+
+    A failed case has the element ``failure``, one that could not be decided ``error``, and one that was not looked at
+    ``skipped``.
+    """
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - written here, never read
 
     root = ET.Element("testsuite", name=suite)
-    counts = {"failed": 0, "error": 0}
+    counts = {"failed": 0, "error": 0, "skipped": 0}
     for name, word, sentence in cases:
         case = ET.SubElement(root, "testcase", name=printable(name), classname=suite)
         if word in counts:
             counts[word] += 1
-            tag = "failure" if word == "failed" else "error"
+            tag = "failure" if word == "failed" else word
             ET.SubElement(case, tag, message=printable(sentence or ""), type=word)
     root.set("tests", str(len(root)))
     root.set("failures", str(counts["failed"]))
     root.set("errors", str(counts["error"]))
+    root.set("skipped", str(counts["skipped"]))
     ET.indent(root)
     click.echo(ET.tostring(root, encoding="unicode"))

@@ -274,6 +274,8 @@ class CheckResult(TypedDict):
     """
     findings: list[Finding]
     """The causes that were found and how to fix them, the most severe first."""
+    limited: list[Limitation]
+    """Why the verdict is inconclusive, and what could not be observed."""
     answered_by: AnsweringNode | None
     """The other swarm node that made the check; null when this node made the check."""
     trace: Trace | None
@@ -559,7 +561,7 @@ class Diagnosis(TypedDict):
     """The findings on this page."""
     next_cursor: str | None
     """The `cursor` that the request for the next page needs; null on the last page."""
-    limited: list[str]
+    limited: list[Limitation]
     """What could not be inspected; the same on every page."""
 
 
@@ -840,7 +842,7 @@ class ExposurePage(TypedDict):
     """The rows on this page, each a port and a place."""
     next_cursor: str | None
     """The `cursor` that the request for the next page needs; null on the last page."""
-    limited: list[str]
+    limited: list[Limitation]
     """What could not be seen, and ports that are not led through the host; the same on every page."""
 
 
@@ -1094,13 +1096,17 @@ class Limitation(TypedDict):
     """Something that the answer leaves open: the part of the answer, why, and what to change."""
 
     code: str
-    """The reason as a stable code, such as `budget-exhausted` or `analysis-limited`."""
+    """The reason as a stable code, such as `budget-exhausted` or `firewall-not-visible`. docs/limitations.md
+    explains the codes; one that is not there is the code of a finding.
+    """
     what: str
-    """The part of the answer that is left open, such as `12 pairs`."""
+    """What is left open or was not observed, such as `12 inconclusive pairs` or `the host's firewall rules`."""
     why: str
-    """Why this is left open, in one or two sentences."""
-    remedy: str
-    """What to change so that the answer has this part: a setting, a right or a kernel parameter."""
+    """Why this is left open, with what was measured, in one or two sentences."""
+    remedy: str | None
+    """What to change so that the answer has this part: a setting, a right or a kernel parameter; null when nothing
+    helps.
+    """
 
 
 class LinkBridge(TypedDict):
@@ -1150,7 +1156,7 @@ class Matrix(TypedDict):
     partial: list[Gap]
     """Swarm nodes that did not measure or report; the cells that need them are `inconclusive`."""
     limited: list[Limitation]
-    """Why pairs are inconclusive and what to change: one item for each reason, the most frequent reason first."""
+    """Why pairs are inconclusive, the most frequent reason first, and what could not be observed."""
 
 
 class MatrixLine(TypedDict):
@@ -1183,7 +1189,7 @@ class MatrixLine(TypedDict):
     partial: NotRequired[list[Gap]]
     """Swarm nodes that did not measure or report; the cells that need them are `inconclusive`."""
     limited: NotRequired[list[Limitation]]
-    """Why pairs are inconclusive and what to change: one item for each reason, the most frequent reason first."""
+    """Why pairs are inconclusive, the most frequent reason first, and what could not be observed."""
 
 
 class MatrixRequest(TypedDict):
@@ -1477,10 +1483,10 @@ class Plan(TypedDict):
     """The findings of the diagnosis that the plan would cause."""
     disappearing_findings: list[Finding]
     """The findings of the diagnosis that the plan would end."""
-    limited: list[str]
-    """What could not be seen or foreseen, so that the difference may be incomplete there."""
-    undecided: list[Limitation]
-    """Why verdicts of the pairs are inconclusive: each reason, and what to change."""
+    limited: list[Limitation]
+    """Why pairs are inconclusive, and what could not be seen or foreseen, so that the difference may be incomplete
+    there.
+    """
     applied: Applied | None
     """What the changes did; null when the plan was not applied."""
 
@@ -1816,10 +1822,8 @@ class QueryLine(TypedDict):
     """
     counts: NotRequired[QueryCounts]
     """The number of ends that were found, by kind."""
-    limited: NotRequired[list[str]]
-    """What could not be seen, so that ends there may be inconclusive, and the rules of `must_not` that name no end."""
-    undecided: NotRequired[list[Limitation]]
-    """Why ends are inconclusive: each reason with the number of ends that have it, and what to change."""
+    limited: NotRequired[list[Limitation]]
+    """Why ends are inconclusive, what could not be seen, and the rules of `must_not` that name no end."""
 
 
 class QueryMatch(TypedDict):
@@ -1863,10 +1867,8 @@ class QueryResult(TypedDict):
     """The number of ends that were found, by kind."""
     groups: list[QueryGroup]
     """The ends that were found, in groups that are alike."""
-    limited: list[str]
-    """What could not be seen, so that ends there may be inconclusive, and the rules of `must_not` that name no end."""
-    undecided: list[Limitation]
-    """Why ends are inconclusive: each reason with the number of ends that have it, and what to change."""
+    limited: list[Limitation]
+    """Why ends are inconclusive, what could not be seen, and the rules of `must_not` that name no end."""
 
 
 class Readiness(TypedDict):

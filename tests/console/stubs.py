@@ -2,6 +2,9 @@
 
 import json
 
+LIMITED = {
+    "code": "host-out-of-reach", "what": "the host", "why": "It cannot be entered.", "remedy": "Give CAP_SYS_ADMIN.",
+}  # fmt: skip
 TEAMS = ("shop", "billing", "search", "media", "metrics", "identity", "mail", "ledger", "maps", "queue")
 ROLES = ("api", "worker", "web", "cache", "db")
 

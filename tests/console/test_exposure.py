@@ -130,7 +130,7 @@ def test_places_with_the_same_rules_are_one_way_and_further_pages_are_read(conso
         cursor = parse_qs(urlsplit(route.request.url).query).get("cursor", [""])[0]
         asked.append(cursor)
         rows = pages[cursor] * (200 if cursor == "" else 1)
-        route.fulfill(json={"items": rows, "next_cursor": following[cursor], "limited": ["the ports of x"]})
+        route.fulfill(json={"items": rows, "next_cursor": following[cursor], "limited": [stubs.LIMITED]})
 
     console.page.route("**/v1/exposure*", answer)
     console.page.route("**/v1/topology*", lambda route: route.fulfill(json=engine))

@@ -21,14 +21,17 @@ def test_they_are_escaped_on_the_page_and_in_the_picture(console):
         "component": {"kind": "container", "id": one["id"], "name": one["name"]}, "compose": None,
         "remedy": {"summary": HOSTILE, "calls": [], "commands": [HOSTILE], "plan": None},
     }  # fmt: skip
+    limited = {**stubs.LIMITED, "what": HOSTILE, "why": HOSTILE, "remedy": HOSTILE}
     page = console.page
     page.route("**/v1/topology*", lambda route: route.fulfill(json=engine))
     page.route("**/v1/events", lambda route: route.fulfill(body=": \n\n", content_type="text/event-stream"))
     page.route(
-        "**/v1/diagnostics*", lambda route: route.fulfill(json={"items": [finding], "limited": [], "next_cursor": None})
+        "**/v1/diagnostics*",
+        lambda route: route.fulfill(json={"items": [finding], "limited": [limited], "next_cursor": None}),
     )
     console.open()
     console.tab("Diagnosis")
     page.locator("#panel-diagnostics").get_by_text("u{202e}gpj").first.wait_for()
+    assert "u{202e}gpj" in page.locator("#panel-diagnostics .limited").inner_text()
     for text in (page.evaluate(READ_BY_PEOPLE), *page.evaluate(LABELS, engine)):
         assert acted_on(text.replace("\t", "").replace("\N{NO-BREAK SPACE}", "")) == []

@@ -25,7 +25,7 @@ FINDING = {
 MEASURED = {"verdict": "unreachable", "attempts": 3, "successes": 0, "reason": "timed-out", "resolved_addresses": []}
 ANSWER = {
     "verdict": "unreachable", "predicted": {"verdict": "unreachable", "path": []},
-    "measured": MEASURED, "findings": [FINDING], "answered_by": None, "trace": None, "addresses": [],
+    "measured": MEASURED, "findings": [FINDING], "answered_by": None, "trace": None, "addresses": [], "limited": [],
 }  # fmt: skip
 FIXED = {**ANSWER, "verdict": "reachable", "measured": {**MEASURED, "verdict": "reachable"}, "findings": []}
 QUESTIONS = [
@@ -140,7 +140,7 @@ def test_a_plan_says_what_a_remedy_would_change_and_draws_it(pair):
     }
     reachable = {"before": "unreachable", "after": "reachable", "assumes_listener": False, "reason": None}
     plan = {
-        "id": "x", "possible": False, "undoable": False, "applied": None, "limited": ["The host was not seen."],
+        "id": "x", "possible": False, "undoable": False, "applied": None, "limited": [stubs.LIMITED],
         "steps": [{"problem": {"detail": "The name shop-net is taken."}}],
         "appearing_findings": [], "disappearing_findings": [{"message": "web is alone."}],
         "difference": {
@@ -160,7 +160,8 @@ def test_a_plan_says_what_a_remedy_would_change_and_draws_it(pair):
     note = page.locator(".plan .note")
     assert [" ".join(text.split()) for text in note.locator("li").all_inner_texts()] == [
         "web → db icmp: reachable", "web → db tcp 80: reachable",
-        "Port 8080 of the host, for other hosts: unreachable", "web is alone.", "The host was not seen.",
+        "Port 8080 of the host, for other hosts: unreachable", "web is alone.",
+        "the host host-out-of-reach It cannot be entered. Give CAP_SYS_ADMIN.",
     ]  # fmt: skip
     for words in (
         "It would be refused: The name shop-net is taken.",

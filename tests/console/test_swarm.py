@@ -20,7 +20,7 @@ FINDING = {
 MEASURED = {"attempts": 3, "successes": 0, "reason": "timed-out", "detail": None, "rtt_ms": None}
 ANSWERED = {
     "verdict": "unreachable", "predicted": {"verdict": "unreachable", "path": []},
-    "measured": {**MEASURED, "verdict": "unreachable"}, "findings": [FINDING], "addresses": [],
+    "measured": {**MEASURED, "verdict": "unreachable"}, "findings": [FINDING], "addresses": [], "limited": [],
     "answered_by": {name: BETA[name] for name in ("id", "hostname", "instance")},
 }  # fmt: skip
 

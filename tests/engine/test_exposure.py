@@ -274,5 +274,5 @@ def test_filters_and_pages(here):
 
 def test_what_is_not_led_through_the_host_is_said(here):
     run(here.api, "direct", network_mode="host", command=HTTPD)
-    (text,) = here.api.get("/v1/exposure")["limited"]
-    assert text == "the ports of direct, which are those of a program of the host (network mode host)"
+    (told,) = here.api.get("/v1/exposure")["limited"]
+    assert (told["code"], told["what"]) == ("port-of-host", "the ports of direct")

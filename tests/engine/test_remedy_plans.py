@@ -146,4 +146,4 @@ def test_the_findings_of_a_plan_are_those_of_the_diagnosis_afterwards(api, made)
         for word in ("appearing", "disappearing")
     ]
     assert foreseen == [after - before, before - after]
-    assert all(any(code in text for text in plan["limited"]) for code in NOT_FORESEEN)
+    assert all(any(code in one["what"] for one in plan["limited"]) for code in NOT_FORESEEN)

@@ -69,12 +69,12 @@ def test_every_thing_and_every_tie_is_in_the_graph(api):
 @pytest.mark.usefixtures("shop")
 def test_the_graph_says_what_it_lacks(api, monkeypatch):
     (told,) = api.get("/v1/topology")["limited"]
-    assert (told["code"], told["remedy"]) == ("analysis-limited", "Ask with links=true.")
+    assert (told["code"], told["remedy"]) == ("links-not-asked", "Ask with links=true.")
     assert "routes" in told["what"]
     assert api.get("/v1/topology?links=true")["limited"] == []
     monkeypatch.setattr(NamespaceRunner, "observe_host", lambda _: None)
     (told,) = api.get("/v1/topology?links=true")["limited"]
-    assert told["what"] == "the host's links, routes and firewall"
+    assert (told["code"], told["what"]) == ("host-out-of-reach", "the host's links and routes")
 
 
 @pytest.mark.usefixtures("shop")

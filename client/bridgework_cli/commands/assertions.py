@@ -53,8 +53,10 @@ def show(answer: Assertions, form: str) -> None:
             output.line(f"{output.style(one['outcome'], fg=_COLOURS.get(one['outcome']), bold=True)}  {one['name']}")
             if one["outcome"] != "passed":
                 output.line(f"  {one['message']}")
-                for finding in (one["result"] or {"findings": []})["findings"]:
-                    output.finding(finding)
+                if one["result"]:
+                    for finding in one["result"]["findings"]:
+                        output.finding(finding)
+                    output.limitations(one["result"]["limited"])
         output.line(", ".join(f"{number} {word}" for word, number in answer["counts"].items()))
     else:
         output.document(answer, form)

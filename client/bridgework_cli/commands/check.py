@@ -98,7 +98,8 @@ def show(result: CheckResult, body: CheckRequest, form: str) -> None:
         output.check(result, question)
     elif form == "junit":
         causes = "; ".join(finding["message"] for finding in result["findings"])
-        sentence = f"The verdict is {result['verdict']}. {causes}".strip()
+        unseen = " ".join(map(output.limitation, result["limited"]))
+        sentence = " ".join(part for part in (f"The verdict is {result['verdict']}.", causes, unseen) if part)
         output.junit("bridgework check", [(question, output.outcome(result["verdict"]), sentence)])
     else:
         output.document(result, form)

@@ -11,7 +11,7 @@ from bridgework_cli.connection import complete_container, connected
 
 if TYPE_CHECKING:
     from bridgework_client import Client
-    from bridgework_client.documents import Exposure, ExposureOriginKind, FirewallRule, Verdict
+    from bridgework_client.documents import Exposure, ExposureOriginKind, FirewallRule, Limitation, Verdict
 
 ORIGINS = ("lan", "host", "network")
 VERDICTS = ("reachable", "inconclusive", "unreachable")
@@ -59,7 +59,7 @@ def command_exposure(
     show([one for page in pages for one in page["items"]], pages[0]["limited"], output)
 
 
-def show(items: list[Exposure], limited: list[str], form: str) -> None:
+def show(items: list[Exposure], limited: list[Limitation], form: str) -> None:
     """Print the exposure in one of the forms."""
     if form != "table":
         output.document({"items": items, "limited": limited}, form)
@@ -68,8 +68,7 @@ def show(items: list[Exposure], limited: list[str], form: str) -> None:
         [f"{one['container']['name']}:{one['container_port']}/{one['protocol']}", _origin(one),
          _at(one), output.verdict(one["verdict"]), _cause(one)] for one in items
     ))  # fmt: skip
-    for text in limited:
-        output.line(f"Not looked at: {text}")
+    output.limitations(limited)
 
 
 def _origin(one: Exposure) -> str:

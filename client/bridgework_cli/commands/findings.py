@@ -12,7 +12,7 @@ from bridgework_cli.running import REACHABLE, UNREACHABLE
 
 if TYPE_CHECKING:
     from bridgework_client import Client
-    from bridgework_client.documents import Explanation, Finding
+    from bridgework_client.documents import Explanation, Finding, Limitation
 
 SEVERITIES = ("blocking", "warning", "info")
 
@@ -32,13 +32,16 @@ def command_diagnose(client: Client, code: str | None, fail_on: str, output: str
     return UNREACHABLE if any(one["severity"] in grave for one in found) else REACHABLE
 
 
-def show(found: list[Finding], limited: list[str], form: str) -> None:
+def show(found: list[Finding], limited: list[Limitation], form: str) -> None:
     """Print findings in one of the forms."""
     if form == "junit":
-        output.junit("bridgework diagnose", (
+        cases = [
             (f"{one['code']}: {one['component']['name']}", "failed" if one["severity"] == "blocking" else "passed",
              one["message"]) for one in found
-        ))  # fmt: skip
+        ]  # fmt: skip
+        # What was not looked at is no fault, so that it fails no pipeline.
+        cases += [(f"{one['code']}: {one['what']}", "skipped", output.limitation(one)) for one in limited]
+        output.junit("bridgework diagnose", cases)
     elif form != "table":
         output.document({"items": found, "limited": limited}, form)
     else:
@@ -46,8 +49,7 @@ def show(found: list[Finding], limited: list[str], form: str) -> None:
             output.finding(one)
         counts = [f"{sum(one['severity'] == word for one in found)} {word}" for word in SEVERITIES]
         output.line(f"Findings: {', '.join(counts)}." if found else "No findings.")
-        for text in limited:
-            output.line(f"Not looked at: {text}")
+        output.limitations(limited)
 
 
 @click.command("explain")

@@ -136,16 +136,15 @@ def _sentence(word: str, undecided: Undecided | None) -> str:
 
 def _show_undecided(answer: Matrix, names: list[str]) -> None:
     """Print why pairs are inconclusive, what is predicted for them, and what to change."""
+    pairs: dict[str, dict[str, list[str]]] = {}
+    for one in answer["undecided"]:
+        found = (f"{names[one['source']]} -> {names[at]}" for at in one["destinations"])
+        pairs.setdefault(one["reason"], {}).setdefault(one["predicted"], []).extend(found)
     for limit in answer["limited"]:
         output.line()
-        output.line(f"{limit['what']} inconclusive ({limit['code']}): {limit['why']}")
-        output.line(f"  remedy  {limit['remedy']}")
-        pairs: dict[str, list[str]] = {}
-        for one in answer["undecided"]:
-            if one["reason"] == limit["code"]:
-                found = (f"{names[one['source']]} -> {names[at]}" for at in one["destinations"])
-                pairs.setdefault(one["predicted"], []).extend(found)
-        for predicted, some in sorted(pairs.items()):
+        output.limitations([limit])
+        # The limitation of the pairs comes before one with the same code of what was not looked at.
+        for predicted, some in sorted(pairs.pop(limit["code"], {}).items()):
             more = f" and {len(some) - MOST_PAIRS:,} more (-o json has all)" if len(some) > MOST_PAIRS else ""
             output.line(f"  predicted {predicted}: {', '.join(some[:MOST_PAIRS])}{more}")
 

@@ -138,11 +138,7 @@ def show_effect(plan: Plan) -> None:
     for head, found in (("Appears", plan["appearing_findings"]), ("Disappears", plan["disappearing_findings"])):
         for one in found:
             output.line(f"{head}: {one['severity']}  {one['message']}  [{one['code']}]")
-    for limit in plan["undecided"]:
-        output.line(f"{limit['what']} inconclusive ({limit['code']}): {limit['why']}")
-        output.line(f"  remedy  {limit['remedy']}")
-    for text in plan["limited"]:
-        output.line(f"Not looked at: {text}")
+    output.limitations(plan["limited"])
 
 
 def _show_difference(difference: Difference) -> None:

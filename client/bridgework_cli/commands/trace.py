@@ -47,6 +47,7 @@ def show(result: CheckResult, body: CheckRequest, form: str) -> None:
     output.line(f"{output.verdict(result['verdict'])}  {targets.described(body)}")
     for one in result["findings"]:
         output.finding(one)
+    output.limitations(result["limited"])
     trace = result["trace"]
     if trace is None:
         output.line("  No packet was sent, so there is nothing to trace.")

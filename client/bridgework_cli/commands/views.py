@@ -149,3 +149,5 @@ def show_topology(topology: Topology, form: str) -> None:
         [names.get(edge["source"], edge["source"]), edge["kind"], names.get(edge["target"], edge["target"])]
         for edge in topology["edges"]
     ))  # fmt: skip
+    # The caller chose to leave the links out.
+    output.limitations(one for one in topology["limited"] if one["code"] != "links-not-asked")

@@ -18,7 +18,8 @@ from bridgework.analysis.predict import joined, predict_one
 from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import Situation
 from bridgework.analysis.rules.in_force import proxy_questions, route_questions
-from bridgework.analysis.verdict import NOT_SENT, Tried, weigh
+from bridgework.analysis.verdict import NOT_SENT, Tried, weigh, why_inconclusive
+from bridgework.explanations.limitations import limitation
 from bridgework.model.checks import (
     CheckResult,
     HostDestination,
@@ -174,7 +175,11 @@ class Case:
             )
             for at, (situation, prediction) in enumerate(zip(self.situations, self.predictions, strict=True))
         ]
-        return weigh(tried, measurement)
+        result = weigh(tried, measurement)
+        limited = self.observations.limited
+        if result.verdict is Verdict.INCONCLUSIVE:
+            limited = (limitation(why_inconclusive(result), "the verdict"), *limited)
+        return replace(result, limited=tuple(dict.fromkeys(limited)))
 
     def is_surprised_by(self, measurement: Measurement) -> bool:
         """Whether more observations may explain the measurement: it differs, or neither side decides anything."""

@@ -18,7 +18,7 @@ from bridgework.analysis.predict import any_reachable, joined, joined_findings, 
 from bridgework.analysis.rules.base import Situation, component_of
 from bridgework.analysis.rules.table import why_undecided
 from bridgework.explanations import finding
-from bridgework.explanations.undecided import UNMEASURED
+from bridgework.explanations.limitations import LIMITATIONS
 from bridgework.model.checks import (
     CheckResult,
     Component,
@@ -212,7 +212,7 @@ def why_inconclusive(result: CheckResult) -> str:
 def _not_measured(measurement: Measurement, component: Component) -> Finding:
     reason = measurement.reason.value if measurement.reason else "no reason given"
     detail = f": {measurement.detail}" if measurement.detail else ""
-    why, change = UNMEASURED.get(measurement.reason, ("", "")) if measurement.reason else ("", "")
+    why, change = LIMITATIONS.get(measurement.reason or "", ("", None))
     message = f"The measurement is inconclusive ({reason}{detail}). {why}".strip()
     remedy = Remedy(change) if change else None
     evidence = {"reason": reason}

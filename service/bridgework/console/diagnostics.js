@@ -6,6 +6,7 @@ import { call } from "./api.js";
 import { Asking } from "./asking.js";
 import { byId, Emitter, h, plural, replace } from "./dom.js";
 import { findingCard } from "./findings.js";
+import { limitedView } from "./limited.js";
 
 const NAMES_SHOWN = 4;
 
@@ -58,7 +59,7 @@ export class Diagnostics extends Emitter {
       byId("findings-count").textContent = items.length ? String(items.length) : "";
       replace(this.#place,
         h("p", { role: "status" }, items.length ? `${plural(items.length, "finding")}, the most severe first.` : "Nothing is wrong: there are no findings."),
-        limited.length > 0 && h("div", { class: "note" }, h("p", {}, "These parts could not be inspected:"), h("ul", {}, limited.map((one) => h("li", {}, one)))),
+        limitedView(limited),
         byCode(items).map((group) => this.#group(group)));
     } else this.#read = false;
   }

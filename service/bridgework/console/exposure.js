@@ -8,6 +8,7 @@
 import { call } from "./api.js";
 import { Asking } from "./asking.js";
 import { byId, h, plural, replace } from "./dom.js";
+import { limitedView } from "./limited.js";
 import { linked, relink } from "./link.js";
 import { compare } from "./model.js";
 import { portsView } from "./ports.js";
@@ -138,7 +139,7 @@ export class Exposure {
     this.#rows.push(...items);
     replace(this.#place, h("p", { role: "status" }, summary(this.#rows, Boolean(next))), portsView(this.#rows),
       h("div", { id: "exposure-more" }, next && h("button", { type: "button", "data-key": "exposure-more", onclick: () => this.#more(next) }, "Show more")),
-      limited.length > 0 && h("details", {}, h("summary", {}, `${plural(limited.length, "thing")} that this page does not say`), h("ul", {}, limited.map((one) => h("li", {}, one)))));
+      limitedView(limited));
   }
 }
 

@@ -10,6 +10,7 @@ import { addressTable } from "./addresses.js";
 import { copyRow } from "./copying.js";
 import { h, icon, milliseconds } from "./dom.js";
 import { findingBody, findingCard } from "./findings.js";
+import { limitedView } from "./limited.js";
 import { traceView } from "./trace.js";
 
 /** @type {Record<string, string>} */
@@ -98,6 +99,7 @@ export function outcomeView(asked, result, { body, again, onFixed, after }) {
     body.trace && !result.trace && h("p", { class: "quiet" }, "There is no trace: no packet was sent."),
     rest.length > 0 && h("h3", { class: "why" }, cause ? "Found too" : "Good to know"),
     rest.map((finding) => findingCard(finding, more)),
+    limitedView(result.limited),
     copyRow(body, result),
   ];
 }

@@ -8,6 +8,7 @@
 import { call } from "./api.js";
 import { Asking } from "./asking.js";
 import { Emitter, h, icon, plural, replace } from "./dom.js";
+import { limitedView } from "./limited.js";
 import { withNames } from "./names.js";
 
 const SHOWN = 12;
@@ -50,7 +51,7 @@ function planView({ steps, possible, undoable, difference, appearing_findings: w
       withNames(source.name), " → ", withNames(destination.name), ` ${protocol}${port === null ? "" : ` ${port}`}: `, becomes(after), reason && ` (${reason})`))),
     total > pairs.length - hidden && h("p", { class: "quiet" }, `… and ${total - pairs.length + hidden} more.`),
     outside.length > 0 && h("ul", {}, outside.map((one) => h("li", {}, `Port ${one.host_port ?? "that Docker chooses"} of the host, for other hosts: `, becomes(one.becomes)))),
-    findings("Solves", better), findings("Causes", worse), findings("Not foreseen", limited.map((message) => ({ message }))),
+    findings("Solves", better), findings("Causes", worse), limitedView(limited),
     h("p", { class: "quiet" }, undoable ? "Every change can be undone." : `Not every change can be undone. ${steps.map((step) => step.not_undoable_because ?? "").filter(Boolean).join(" ")}`),
   ];
 }

@@ -7,6 +7,7 @@
 import { CAUSES } from "./causes.js";
 import { h, plural } from "./dom.js";
 import { findingCard } from "./findings.js";
+import { limitedView } from "./limited.js";
 
 const SURPRISES_SHOWN = 20;
 const GROUPS_SHOWN = 12;
@@ -23,7 +24,7 @@ export function verdictsView({ summary, surprises = [], partial = [], limited = 
   return [
     partial.length > 0 && h("div", { class: "note warn" }, h("p", {}, h("strong", {}, "Some nodes did not answer. The pairs that they would have measured are marked “?”.")),
       h("ul", {}, partial.map((gap) => h("li", {}, `${model?.nodeNames.get(gap.node) ?? gap.node}: ${gap.reason}`)))),
-    limited.map((one) => h("div", { class: "note warn", "data-reason": one.code }, h("p", {}, h("strong", {}, `${one.what} inconclusive, marked “?”. `), one.why), h("p", {}, one.remedy))),
+    limitedView(limited),
     h("h3", {}, total ? `${plural(total, "surprise")}: the measurement differs from the prediction` : "No surprises: every pair is as the engine’s state predicts."),
     surprises.slice(0, SURPRISES_SHOWN).map((one) => h("details", {},
       h("summary", {}, `${one.source.name} → ${one.destination.name}: predicted ${one.predicted}, measured ${one.measured}`),

@@ -219,7 +219,7 @@ def not_everything_was_seen(view: View) -> Iterator[Finding]:
         c.name for c in view.snapshot.containers if (seen := view.observation(c)) is not None and seen.sockets is None
     ]
     gaps = [
-        *observations.limited,
+        *(one.what for one in observations.limited),
         *(["the host's interfaces"] if view.links is None else []),
         *(["the host's routes"] if observations.host is None or observations.host.observation.routes is None else []),
         *(["the host's firewall"] if _chains(view) is None else []),

@@ -248,13 +248,27 @@ class AnsweringNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Limitation:
+    """Something that an answer leaves open: ``what`` it is, ``why``, and what to change as ``remedy``, all as text.
+
+    ``code`` is a code of ``explanations.limitations``, a ``Reason``, or a code of the catalogue of findings. ``remedy``
+    is ``None`` where nothing helps.
+    """
+
+    code: str
+    what: str
+    why: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """The result of a check: prediction and measurement, and the findings of both, the most severe first.
 
     ``measured`` is the measurement of the first address with the verdict of the check. ``addresses`` are all addresses
     of the destination that the source can send to, in the order in which they are tried. ``answered_by`` is the node
     that measured, where that is another node of a swarm. ``trace`` is ``None`` unless one was asked for and a packet
-    was sent.
+    was sent. ``limited`` is what could not be observed, and why the verdict is inconclusive.
     """
 
     verdict: Verdict
@@ -264,6 +278,7 @@ class CheckResult:
     answered_by: AnsweringNode | None = None
     trace: Trace | None = None
     addresses: tuple[TriedAddress, ...] = ()
+    limited: tuple[Limitation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

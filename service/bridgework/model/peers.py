@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bridgework.model import references
-from bridgework.model.checks import CheckRequest, CheckResult, Finding, Question, WantedMatrix
+from bridgework.model.checks import CheckRequest, CheckResult, Finding, Limitation, Question, WantedMatrix
 from bridgework.model.errors import NotFound
 from bridgework.model.snapshot import Container, Network, NodePlace, Reference, Snapshot
 from bridgework.model.topology_graph import Topology, TopologyFilter
@@ -152,10 +152,14 @@ class RemoteRow:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEnd:
-    """A peer's summary of its rows: the number of surprises, and the surprises as the peer wrote them (JSON)."""
+    """A peer's summary of its rows: the number of surprises, and the surprises as the peer wrote them (JSON).
+
+    ``limited`` is what the peer could not observe.
+    """
 
     surprise_count: int
     surprises: tuple[Mapping[str, Any], ...]
+    limited: tuple[Limitation, ...] = ()
 
 
 Delivered = RemoteRow | RemoteEnd | Gap
@@ -218,7 +222,7 @@ class Peers(Protocol):
         """Ask all nodes; a forwarded request is about this node and its manager's list alone."""
         ...
 
-    def findings(self, snapshot: Snapshot) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    def findings(self, snapshot: Snapshot) -> tuple[tuple[Finding, ...], tuple[Limitation, ...]]:
         """Return what is wrong between the nodes, and what could not be inspected."""
         ...
 

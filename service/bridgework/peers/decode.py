@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import Field
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from bridgework.explanations.limitations import of_pairs
 from bridgework.model.actions import Call
 from bridgework.model.checks import (
     AnsweringNode,
@@ -19,6 +20,7 @@ from bridgework.model.checks import (
     Finding,
     Hop,
     HopStatus,
+    Limitation,
     Measurement,
     Phases,
     Prediction,
@@ -29,7 +31,7 @@ from bridgework.model.checks import (
     Verdict,
 )
 from bridgework.model.errors import Remedy
-from bridgework.model.peers import Node, OverlayPlace
+from bridgework.model.peers import Node, OverlayPlace, RemoteEnd
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Reference
 
 Json = Mapping[str, Any]
@@ -107,7 +109,19 @@ def read_check(raw: Json, answered_by: AnsweringNode) -> CheckResult:
         findings,
         answered_by,
         addresses=tuple(_tried(item) for item in raw.get("addresses") or ()),
+        limited=tuple(_plain(Limitation, item) for item in raw.get("limited") or ()),
     )
+
+
+def read_matrix_end(raw: Json) -> RemoteEnd:
+    """Read the last line of ``POST /v1/connectivity/matrix``.
+
+    Why pairs are inconclusive is left out of ``limited``: the reasons came with the rows.
+    """
+    of_rows = {(one.code, one.what) for one in of_pairs(raw["summary"].get("reasons") or {})}
+    limited = (_plain(Limitation, item) for item in raw.get("limited") or ())
+    unseen = tuple(one for one in limited if (one.code, one.what) not in of_rows)
+    return RemoteEnd(raw["summary"]["surprises"], tuple(raw["surprises"]), unseen)
 
 
 def _tried(raw: Json) -> TriedAddress:

@@ -27,7 +27,7 @@ from bridgework.model.errors import (
 )
 from bridgework.model.peers import Node, RemoteEnd, RemoteRow
 from bridgework.model.snapshot import Container, Network
-from bridgework.peers.decode import read_check, read_container, read_network, read_node
+from bridgework.peers.decode import read_check, read_container, read_matrix_end, read_network, read_node
 from bridgework.peers.http_client import PeerClient, PeerProblem, PeerSilent
 from bridgework.telemetry import trace_context
 
@@ -109,7 +109,7 @@ class Instances:
                     reasons = {at: str(group["reason"]) for group in groups for at in group["destinations"]}
                     yield RemoteRow(source, tuple(line["verdicts"]), rtt_ms, reasons)
                 else:
-                    yield RemoteEnd(line["summary"]["surprises"], tuple(line["surprises"]))
+                    yield read_matrix_end(line)
 
     def _each(
         self, look: Callable[[str], Report], then: Callable[[Report], _Found]

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from bridgework.analysis.rules.overlay import silent_node, silent_tunnel
-from bridgework.model.checks import Component, Finding, ProbeRequest, Protocol, Verdict
+from bridgework.explanations.limitations import limitation
+from bridgework.model.checks import Component, Finding, Limitation, ProbeRequest, Protocol, Verdict
 from bridgework.model.peers import World, overlays
 from bridgework.model.probe_port import ProbeRunner
 from bridgework.model.snapshot import Container, Endpoint, Network, NodePlace, Snapshot
@@ -24,7 +25,7 @@ Far = tuple[Container, Endpoint, NodePlace]
 
 def findings_between_nodes(
     sources: Sources, runner: ProbeRunner, snapshot: Snapshot
-) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+) -> tuple[tuple[Finding, ...], tuple[Limitation, ...]]:
     """See ``Peers.findings``. There are none where no peers are configured."""
     if sources.instances is None:
         return (), ()
@@ -41,7 +42,8 @@ def findings_between_nodes(
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         tunnels = tuple(found for found in pool.map(echoed, pairs) if found)
-    return (*silent, *tunnels), tuple(f"the node {gap.node}" for gap in world.gaps)
+    unseen = (limitation("node-unreachable", f"the node {gap.node}", gap.reason) for gap in world.gaps)
+    return (*silent, *tunnels), tuple(unseen)
 
 
 def _name(world: World, node_id: str) -> str:

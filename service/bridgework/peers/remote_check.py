@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridgework.analysis.case import Case
 from bridgework.analysis.rules.overlay import silent_node
+from bridgework.explanations.limitations import limitation
 from bridgework.model import references
 from bridgework.model.checks import (
     AddressDestination,
@@ -93,7 +94,14 @@ def _not_made(world: World, question: Question, place: NodePlace, reason: str) -
     measured = Measurement(Verdict.INCONCLUSIVE, reason=Reason.NAMESPACE_OUT_OF_REACH, detail=reason)
     others = tuple(one for one in predicted.findings if one.code != found.code)
     shown = Prediction(predicted.verdict, predicted.path)
-    return CheckResult(Verdict.INCONCLUSIVE, shown, measured, (found, *others), addresses=predicted.addresses)
+    return CheckResult(
+        Verdict.INCONCLUSIVE,
+        shown,
+        measured,
+        (found, *others),
+        addresses=predicted.addresses,
+        limited=(limitation(found.code, "the verdict", reason),),
+    )
 
 
 def _resolved(world: World, question: Question) -> CheckRequest:

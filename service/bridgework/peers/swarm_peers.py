@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridgework.model.checks import CheckRequest, CheckResult, Finding, Question, WantedMatrix
+from bridgework.model.checks import CheckRequest, CheckResult, Finding, Limitation, Question, WantedMatrix
 from bridgework.model.peers import Gap, Survey, World
 from bridgework.model.probe_port import ProbeRunner
 from bridgework.model.snapshot import Container, NodePlace, Snapshot
@@ -44,7 +44,7 @@ class SwarmPeers:
         """See ``Peers``."""
         return look(self.sources, snapshot, forwarded=forwarded)[0]
 
-    def findings(self, snapshot: Snapshot) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    def findings(self, snapshot: Snapshot) -> tuple[tuple[Finding, ...], tuple[Limitation, ...]]:
         """See ``Peers``."""
         return findings_between_nodes(self.sources, self.runner, snapshot)
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 
 from bridgework.diagnosis.diagnosis import diagnose, worst_first
 from bridgework.diagnosis.route_rules import route_questions
-from bridgework.explanations.undecided import Limitation, limitation
+from bridgework.explanations.limitations import limitation
 from bridgework.model import references
-from bridgework.model.checks import Finding
+from bridgework.model.checks import Finding, Limitation
 from bridgework.model.errors import NotFound
-from bridgework.model.observations import EngineObservations, Observation, Observations
+from bridgework.model.observations import EngineObservations, Observations
 from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Snapshot
 from bridgework.model.topology_graph import Topology, TopologyFilter
 from bridgework.topology.build import build
-from bridgework.use_cases.connectivity.observe import base_observations
+from bridgework.use_cases.connectivity.observe import FIREWALL, FIREWALL_UNSEEN, Observer, base_observations
 from bridgework.use_cases.services import Services
 
 ASPECTS: tuple[Aspect, ...] = ("interfaces", "neighbours", "sockets", "resolver", "embedded_dns")
@@ -27,7 +27,7 @@ class Diagnosis:
     """The findings, the most severe first, and what could not be inspected."""
 
     findings: tuple[Finding, ...]
-    limited: tuple[str, ...]
+    limited: tuple[Limitation, ...]
 
 
 def diagnosis(services: Services, snapshot: Snapshot, *, forwarded: bool = False) -> Diagnosis:
@@ -49,31 +49,17 @@ def diagnosis(services: Services, snapshot: Snapshot, *, forwarded: bool = False
 
 def gather(services: Services, snapshot: Snapshot) -> Observations:
     """Observe every running container and the host."""
-    seen: dict[str, Observation] = {}
-    inodes: dict[str, int] = {}
-    limited: list[str] = []
+    observer = Observer(services, snapshot)
     for container in snapshot.containers:
-        if not container.running:
-            continue
-        found = services.runner.observe(services.engine.place_of(snapshot, container), ASPECTS)
-        if found is None:
-            limited.append(f"the network namespace of {container.name}")
-            continue
-        seen[container.id] = found.whole()
-        if found.truncated:
-            limited.append(f"all {' and '.join(found.truncated)} of {container.name}, which has more than is read")
-        inodes[container.id] = found.inode
-    host = services.runner.observe_host()
-    if host is None:
-        limited.append("the host's links, routes and firewall")
-    elif host.observation.truncated:
-        limited.append(f"all {' and '.join(host.observation.truncated)} of the host, which has more than is read")
+        observer.look(container, ASPECTS)
+    host = observer.look_at_host()
+    engine = base_observations(services, snapshot, fresh=True)
     return replace(
-        base_observations(services, snapshot, fresh=True),
-        namespace_inodes=inodes,
-        inside=seen,
+        engine,
+        namespace_inodes={container_id: seen.inode for container_id, seen in observer.inside.items()},
+        inside=observer.inside,
         host=host,
-        limited=tuple(limited),
+        limited=(*observer.limited, *engine.limited),
     )
 
 
@@ -87,12 +73,7 @@ def _endpoint_ids(services: Services, snapshot: Snapshot) -> Mapping[str, Mappin
     return found
 
 
-NOT_ASKED = Limitation(
-    "analysis-limited",
-    "the host's links, routes and forwarding, and the veths of containers",
-    "The request did not ask for them, because that takes a look into every namespace.",
-    "Ask with links=true.",
-)
+NOT_ASKED = limitation("links-not-asked", "the host's links, routes and forwarding, and the veths of containers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,4 +98,6 @@ def topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> 
     )
     if seen is None:
         return DrawnTopology(graph, (NOT_ASKED,))
-    return DrawnTopology(graph, tuple(limitation("analysis-limited", what) for what in seen.limited))
+    # A graph has no firewall, so it leaves nothing open where the firewall was not visible.
+    limited = (one for one in seen.limited if one.code != FIREWALL_UNSEEN and one.what != FIREWALL)
+    return DrawnTopology(graph, tuple(limited))

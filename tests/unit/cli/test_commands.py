@@ -23,16 +23,20 @@ FINDING = {
     "code": "no-shared-network", "severity": "blocking", "message": "web and db share no network.",
     "component": {"kind": "container", "id": "1", "name": "db"}, "remedy": REMEDY, "evidence": {},
 }  # fmt: skip
+LIMITED = {
+    "code": "host-out-of-reach", "what": "the host", "why": "It cannot be entered.", "remedy": "Give CAP_SYS_ADMIN.",
+}  # fmt: skip
 MEASURED = {"verdict": "unreachable", "reason": "timed-out", "detail": None, "address": "10.0.0.3", "rtt_ms": None}
 UNREACHABLE = {
-    "verdict": "unreachable", "answered_by": None, "addresses": [], "measured": MEASURED, "findings": [FINDING],
+    "verdict": "unreachable", "answered_by": None, "addresses": [], "limited": [],
+    "measured": MEASURED, "findings": [FINDING],
     "predicted": {"verdict": "unreachable", "path": [
         {"kind": "interface", "name": "eth0", "of": "web", "status": "passed"},
         {"kind": "bridge", "name": "br-1", "of": None, "status": "stopped"},
     ]},
 }  # fmt: skip
 REACHABLE = {
-    "verdict": "reachable", "answered_by": None, "addresses": [], "findings": [],
+    "verdict": "reachable", "answered_by": None, "addresses": [], "limited": [], "findings": [],
     "predicted": {"verdict": "reachable", "path": []},
     "measured": {**MEASURED, "verdict": "reachable", "reason": None, "rtt_ms": {"avg": 0.1}},
 }  # fmt: skip
@@ -50,7 +54,7 @@ def planned(*outcomes, call=REMEDY["calls"][0], **more):
         for number, word in enumerate(outcomes)
     ]  # fmt: skip
     return {"id": "1", "steps": steps, "possible": "conflict" not in outcomes, "undoable": True,
-            "limited": [], "undecided": [],
+            "limited": [],
             "applied": None, "difference": NO_DIFFERENCE, "appearing_findings": [], "disappearing_findings": [],
             **more}  # fmt: skip
 
@@ -187,7 +191,7 @@ PROXIED = {**OPEN, "by_proxy": True, "rules": [], "listening": False, "past_host
 class TestExposure:
     def test_a_table_says_where_a_port_is_reachable_and_why(self, service, capsys):
         items = [OPEN, CLOSED, PROXIED]
-        server = service(answer(200, {"items": items, "next_cursor": None, "limited": ["the host"]}))
+        server = service(answer(200, {"items": items, "next_cursor": None, "limited": [LIMITED]}))
         assert main(["exposure", "web", "--from", "lan", "--published", "--verdict", "reachable"]) == 0
         lines = [line.split() for line in capsys.readouterr().out.splitlines()]
         assert [" ".join(words) for words in lines] == [
@@ -195,7 +199,8 @@ class TestExposure:
             "web:80/tcp lan eth0 192.0.2.1:8080 reachable Docker DOCKER dnat; past ufw INPUT policy drop",
             "web:80/tcp host [::1]:8080 unreachable firewall-rule (INPUT policy drop)",
             "web:80/tcp lan eth0 192.0.2.1:8080 reachable docker-proxy; no program listens",
-            "Not looked at: the host",
+            "Left open: the host (host-out-of-reach): It cannot be entered.",
+            "remedy Give CAP_SYS_ADMIN.",
         ]
         query = server.requests[0][1].partition("?")[2]
         assert set(query.split("&")) == {
@@ -262,13 +267,18 @@ class TestMatrix:
 
     def test_inconclusive_pairs_say_why_and_what_is_predicted(self, service, capsys):
         group = {"source": 1, "reason": "budget-exhausted", "predicted": "reachable", "destinations": [0]}
-        limit = {"code": "budget-exhausted", "what": "1 pair", "why": "The table is full.", "remedy": "Raise it."}
+        limit = {
+            "code": "budget-exhausted",
+            "what": "1 inconclusive pair",
+            "why": "The table is full.",
+            "remedy": "Raise it.",
+        }
         verdicts = [["self", "reachable"], ["inconclusive", "self"]]
         undecided = {**MATRIX, "verdicts": verdicts, "undecided": [group], "limited": [limit]}
         service(answer(200, undecided), answer(200, undecided))
         main(["matrix", "db", "web"])
         assert (
-            "\n1 pair inconclusive (budget-exhausted): The table is full.\n"
+            "\nLeft open: 1 inconclusive pair (budget-exhausted): The table is full.\n"
             "  remedy  Raise it.\n"
             "  predicted reachable: web -> db\n"
         ) in capsys.readouterr().out
@@ -561,21 +571,37 @@ class TestTrace:
         assert capfdbinary.readouterr().out == b"\x0a\x0d\xff\x00"
 
 
+@pytest.mark.parametrize("command", ["check", "trace"])
+@pytest.mark.parametrize("remedy", ["Give CAP_SYS_ADMIN.", None])
+def test_a_check_says_what_it_leaves_open(service, capsys, command, remedy):
+    service(answer(200, {**REACHABLE, "trace": None, "limited": [{**LIMITED, "remedy": remedy}]}))
+    assert main([command, "web", "db"]) == 0
+    printed = capsys.readouterr().out
+    assert "Left open: the host (host-out-of-reach): It cannot be entered." in printed
+    assert ("remedy" in printed) == (remedy is not None)
+
+
 class TestDiagnose:
     @pytest.mark.parametrize(("severity", "fail_on", "code"), [
         ("blocking", "blocking", 1), ("warning", "blocking", 0), ("warning", "warning", 1), ("info", "warning", 0),
         ("info", "info", 1), ("blocking", "never", 0),
     ])  # fmt: skip
     def test_its_exit_code(self, service, capsys, severity, fail_on, code):
-        service(
-            answer(
-                200, {"items": [{**FINDING, "severity": severity}], "next_cursor": None, "limited": ["The firewall."]}
-            )
-        )
+        service(answer(200, {"items": [{**FINDING, "severity": severity}], "next_cursor": None, "limited": [LIMITED]}))
         assert main(["diagnose", "--fail-on", fail_on]) == code
         printed = capsys.readouterr().out
         assert f"1 {severity}" in printed
-        assert "Not looked at: The firewall." in printed
+        assert (
+            "Left open: the host (host-out-of-reach): It cannot be entered.\n  remedy  Give CAP_SYS_ADMIN." in printed
+        )
+
+    def test_in_a_report_what_was_not_looked_at_is_skipped(self, service, capsys):
+        service(answer(200, {"items": [FINDING], "next_cursor": None, "limited": [LIMITED]}))
+        assert main(["diagnose", "-o", "junit"]) == 1
+        suite = ET.fromstring(capsys.readouterr().out)
+        assert [[child.tag for child in case] for case in suite] == [["failure"], ["skipped"]]
+        assert "It cannot be entered." in suite[1][0].get("message")
+        assert suite.get("skipped") == "1"
 
 
 class TestViews:

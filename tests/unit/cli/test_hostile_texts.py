@@ -20,8 +20,9 @@ FINDING = {
     "remedy": {"summary": HOSTILE, "calls": [{"method": "POST", "path": f"/v1/{HOSTILE}", "body": {"name": HOSTILE}}],
                "commands": [HOSTILE], "plan": None},
 }  # fmt: skip
+LIMITED = {"code": "not-all-read", "what": HOSTILE, "why": HOSTILE, "remedy": HOSTILE}
 CHECK = {
-    "verdict": "unreachable", "answered_by": None, "findings": [FINDING],
+    "verdict": "unreachable", "answered_by": None, "findings": [FINDING], "limited": [LIMITED],
     "addresses": [{"address": address, "network": NAME, "predicted": "unreachable", "measured": None, "reason": HOSTILE}
                   for address in ("10.0.0.3", "10.0.1.3")],
     "measured": {"verdict": "unreachable", "reason": "timed-out", "detail": HOSTILE, "address": None, "rtt_ms": None},
@@ -32,14 +33,14 @@ CHECK = {
 MATRIX = {
     "containers": [NAME, {"id": "2", "name": "web"}], "partial": [{"node": HOSTILE, "reason": HOSTILE}],
     "verdicts": [["self", "reachable"], ["unreachable", "self"]], "rtt_ms": [[0, 0.1], [0, 0]], "duration_ms": 3,
-    "undecided": [], "limited": [],
+    "undecided": [], "limited": [LIMITED],
     "summary": {"pairs": 2, "reachable": 1, "unreachable": 1, "inconclusive": 0, "surprises": 1},
     "surprises": [{"source": NAME, "destination": NAME, "predicted": "reachable", "measured": "unreachable",
                    "findings": [FINDING]}],
 }  # fmt: skip
 TOPOLOGY = {
     "nodes": [{"kind": "container", **NAME}, {"kind": "network", "id": "2", "name": HOSTILE}],
-    "edges": [{"source": "1", "target": "2", "kind": HOSTILE}],
+    "edges": [{"source": "1", "target": "2", "kind": HOSTILE}], "limited": [LIMITED],
 }  # fmt: skip
 OUTCOMES = {"passed": False, "counts": {"passed": 0, "failed": 1, "error": 1}, "items": [
     {"name": HOSTILE, "outcome": word, "message": HOSTILE, "result": CHECK, "expect": "reachable"}
@@ -47,7 +48,7 @@ OUTCOMES = {"passed": False, "counts": {"passed": 0, "failed": 1, "error": 1}, "
 ]}  # fmt: skip
 ANSWERS = {
     ("check", "web", "db"): CHECK, ("matrix", "--all"): MATRIX, ("topology",): TOPOLOGY,
-    ("diagnose",): {"items": [FINDING], "limited": [HOSTILE], "next_cursor": None},
+    ("diagnose",): {"items": [FINDING], "limited": [LIMITED], "next_cursor": None},
     ("assert", "items.yaml"): OUTCOMES,
 }  # fmt: skip
 

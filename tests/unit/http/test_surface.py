@@ -218,7 +218,11 @@ def test_the_exposure_says_what_was_not_visible(make):
         ("host", "10.16.0.2", "rules-unseen"),
     }  # fmt: skip
     assert {(row["verdict"], row["listening"]) for row in answer["items"]} == {("inconclusive", None)}
-    assert answer["limited"] == ["the network namespace of alpha-run", "the host's links, routes and firewall"]
+    assert [(one["code"], one["what"]) for one in answer["limited"]] == [
+        ("host-out-of-reach", "the host's firewall rules"),
+        ("namespace-out-of-reach", "the network namespace of alpha-run"),
+        ("host-out-of-reach", "the host's links and routes"),
+    ]
 
 
 def test_the_exposure_quotes_rules_with_their_owners(make, monkeypatch):
@@ -245,7 +249,7 @@ COMMIT
     apart = replace(run, id=hex_id(0x99), name="apart", network_mode="host", endpoints=())
     engine.containers = {run.id: replace(run, endpoints=endpoints, published_ports=(port,)), apart.id: apart}
     answer = make(engine).get("/v1/exposure?origin=network&published=1")
-    assert "the ports of apart, which are those of a program of the host (network mode host)" in answer["limited"]
+    assert ("port-of-host", "the ports of apart") in [(one["code"], one["what"]) for one in answer["limited"]]
     (row,) = answer["items"]
     assert row["stopped_by"] == {
         "table": "ip filter", "chain": "FORWARD", "rule": None, "effect": "drop", "owner": None,

@@ -12,7 +12,7 @@ from bridgework.http.paging import page
 from bridgework.http.resources.nodes import is_forwarded
 from bridgework.http.schemas.answers import list_of, next_page, text, texts, word
 from bridgework.http.schemas.fields import Text
-from bridgework.http.schemas.findings import SEVERITIES, FindingSchema
+from bridgework.http.schemas.findings import SEVERITIES, FindingSchema, LimitationSchema
 from bridgework.http.schemas.queries import Filter, PageQuery
 from bridgework.model.checks import Finding
 from bridgework.use_cases import diagnosis
@@ -58,7 +58,7 @@ class DiagnosisSchema(Schema):
 
     items = list_of(FindingSchema, "The findings on this page.")
     next_cursor = next_page()
-    limited = texts("What could not be inspected; the same on every page.")
+    limited = list_of(LimitationSchema, "What could not be inspected; the same on every page.")
 
 
 @RESOURCE.get("/v1/explanations", ExplanationsSchema, query=ExplanationQuery())

@@ -15,8 +15,9 @@ from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import filters, page
 from bridgework.http.resources.checks.schemas import VERDICTS
 from bridgework.http.resources.containers.schemas import MAX_PORT, PublishedPortSchema
-from bridgework.http.schemas.answers import ReferenceSchema, flag, list_of, next_page, number, part, text, texts, word
+from bridgework.http.schemas.answers import ReferenceSchema, flag, list_of, next_page, number, part, text, word
 from bridgework.http.schemas.fields import Choice, Text, absent
+from bridgework.http.schemas.findings import LimitationSchema
 from bridgework.http.schemas.queries import Filter, PageQuery, QueryFlag
 from bridgework.model.snapshot import Snapshot
 from bridgework.use_cases.connectivity.exposure import ExposureFilter, ask_exposure, question_key
@@ -114,7 +115,10 @@ class ExposurePageSchema(Schema):
 
     items = list_of(ExposureSchema, "The rows on this page, each a port and a place.")
     next_cursor = next_page()
-    limited = texts("What could not be seen, and ports that are not led through the host; the same on every page.")
+    limited = list_of(
+        LimitationSchema,
+        "What could not be seen, and ports that are not led through the host; the same on every page.",
+    )
 
 
 @RESOURCE.get(

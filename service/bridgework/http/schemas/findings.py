@@ -60,10 +60,19 @@ class RemedySchema(Schema):
 class LimitationSchema(Schema):
     """Something that the answer leaves open: the part of the answer, why, and what to change."""
 
-    code = text("The reason as a stable code, such as `budget-exhausted` or `analysis-limited`.")
-    what = text("The part of the answer that is left open, such as `12 pairs`.")
-    why = text("Why this is left open, in one or two sentences.")
-    remedy = text("What to change so that the answer has this part: a setting, a right or a kernel parameter.")
+    code = text(
+        "The reason as a stable code, such as `budget-exhausted` or `firewall-not-visible`. docs/limitations.md "
+        "explains the codes; one that is not there is the code of a finding."
+    )
+    what = text(
+        "What is left open or was not observed, such as `12 inconclusive pairs` or `the host's firewall rules`."
+    )
+    why = text("Why this is left open, with what was measured, in one or two sentences.")
+    remedy = text(
+        "What to change so that the answer has this part: a setting, a right or a kernel parameter; null when nothing "
+        "helps.",
+        null=True,
+    )
 
 
 class ComponentSchema(Schema):

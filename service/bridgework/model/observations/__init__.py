@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bridgework.model.checks import Limitation
 from bridgework.model.observations.firewall import (
     IPV4,
     DockerRules,
@@ -82,7 +83,7 @@ class Observations:
 
     ``namespace_inodes`` maps a full container id to the inode of the network namespace that its process is in. For a
     container in mode ``container:X`` it has both the container and X. ``inside`` maps a full container id to what was
-    observed inside. ``limited`` are the parts that could not be observed, as phrases. ``ipv4_firewall`` and
+    observed inside. ``limited`` are the parts that could not be observed. ``ipv4_firewall`` and
     ``ipv6_firewall`` say whether the engine's own rules exist for that family (``iptables`` and ``ip6tables`` of
     daemon.json). ``userland_proxy`` says whether docker-proxy serves published ports. ``engine_version`` is major and
     minor, zeros where unknown. ``nftables`` says whether the engine writes native nftables rules
@@ -95,7 +96,7 @@ class Observations:
     inside: Mapping[str, Observation] = field(default_factory=dict)
     host: HostObservation | None = None
     firewall: FirewallRules | None = None
-    limited: tuple[str, ...] = ()
+    limited: tuple[Limitation, ...] = ()
     ipv4_firewall: bool | None = None
     ipv6_firewall: bool | None = None
     userland_proxy: bool | None = None

@@ -89,6 +89,18 @@ class FirewallRules:
         """Return the chains of iptables or of ip6tables."""
         return self.chains if version == IPV4 else self.ipv6_chains
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The programs whose rules could not be read, such as ``ip6tables``."""
+        parts = {
+            "iptables": self.chains,
+            "ip6tables": self.ipv6_chains,
+            "nftables": self.native_rules,
+            "the other variant of iptables (legacy or nft)": self.other_chains,
+            "ipset": self.sets,
+        }
+        return tuple(name for name, part in parts.items() if part is None)
+
     def switch(self, name: str) -> bool | None:
         """Return whether a switch is on; ``None`` where it does not exist or was not seen."""
         value = dict(self.switches).get(name)

@@ -15,11 +15,12 @@ from bridgework.analysis.exposure.questions import (
     published_targets,
     questions,
 )
+from bridgework.explanations.limitations import limitation
 from bridgework.model import references
+from bridgework.model.checks import Limitation
 from bridgework.model.errors import NotSupported, Remedy
-from bridgework.model.observations import Observation
 from bridgework.model.snapshot import Container, Snapshot
-from bridgework.use_cases.connectivity.observe import base_observations, look
+from bridgework.use_cases.connectivity.observe import Observer, base_observations
 from bridgework.use_cases.containers import ContainerFilter, list_containers
 from bridgework.use_cases.services import Services
 
@@ -45,7 +46,7 @@ class Exposed:
     snapshot: Snapshot
     questions: tuple[Question, ...]
     judge: Judge
-    limited: tuple[str, ...]
+    limited: tuple[Limitation, ...]
 
 
 def ask_exposure(services: Services, snapshot: Snapshot, wanted: ExposureFilter) -> Exposed:
@@ -60,18 +61,15 @@ def ask_exposure(services: Services, snapshot: Snapshot, wanted: ExposureFilter)
             remedy=Remedy("Read the ports of each container, and check from the host whether they answer."),
         )
     chosen = _chosen(snapshot, wanted)
-    seen: dict[str, Observation] = {}
+    observer = Observer(services, snapshot)
     # The ports of a container that shares a network are those of the owner.
     owners = [container for container in chosen if container.running and not container.shares_with]
-    limited = [
-        f"the network namespace of {container.name}"
-        for container in owners
-        if container.node is None and not look(services, snapshot, container, ("sockets",), seen)
-    ]
-    limited += [f"the listening sockets of {c.name}" for c in owners if c.id in seen and seen[c.id].sockets is None]
-    host = services.runner.observe_host()
-    limited += [] if host is not None else ["the host's links, routes and firewall"]
-    observations = replace(base_observations(services, snapshot), inside=seen, host=host)
+    for container in owners:
+        observer.look(container, ("sockets",))
+    host = observer.look_at_host()
+    observations = base_observations(services, snapshot)
+    limited = [*observations.limited, *observer.limited]
+    observations = replace(observations, inside=observer.inside, host=host)
     limited += [_without_host(snapshot, container) for container in owners if _is_elsewhere(snapshot, container)]
     state = EngineState(snapshot, observations)
     targets = [
@@ -110,8 +108,8 @@ def _lan_networks(snapshot: Snapshot, container: Container) -> Iterable[str]:
     return (one.name for one in networks if one is not None and one.driver in {"macvlan", "ipvlan"})
 
 
-def _without_host(snapshot: Snapshot, container: Container) -> str:
+def _without_host(snapshot: Snapshot, container: Container) -> Limitation:
     if container.host_mode:
-        return f"the ports of {container.name}, which are those of a program of the host (network mode host)"
+        return limitation("port-of-host", f"the ports of {container.name}")
     names = ", ".join(_lan_networks(snapshot, container))
-    return f"the ports of {container.name} in {names}, which the LAN reaches without the host"
+    return limitation("outside-of-host", f"the ports of {container.name} in {names}")

@@ -24,8 +24,8 @@ from bridgework.analysis.all_pairs.all_pairs import VERDICTS, MatrixPrediction, 
 from bridgework.analysis.attachment import IPV4, IPV6
 from bridgework.analysis.rules.overlay import silent_pair
 from bridgework.analysis.rules.table import LIMIT
-from bridgework.explanations.undecided import Limitation
-from bridgework.model.checks import Finding, Reason, Verdict, WantedMatrix
+from bridgework.explanations.limitations import of_pairs
+from bridgework.model.checks import Finding, Limitation, Reason, Verdict, WantedMatrix
 from bridgework.model.peers import Delivered, Gap, RemoteEnd, World
 from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, SweepTarget
 from bridgework.model.snapshot import Container, Reference, Snapshot
@@ -34,7 +34,7 @@ from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.matrix_addresses import one_a_column, other_addresses
 from bridgework.use_cases.connectivity.matrix_scope import chosen_containers, observed
 from bridgework.use_cases.connectivity.observe import with_kernel_routes
-from bridgework.use_cases.connectivity.undecided import NODE_UNREACHABLE, Undecided, grouped, limitations
+from bridgework.use_cases.connectivity.undecided import NODE_UNREACHABLE, Undecided, grouped
 from bridgework.use_cases.services import Services
 
 MAX_SURPRISES = 200
@@ -81,6 +81,7 @@ class MatrixRun:
     prediction: MatrixPrediction
     surprises: list[Surprise | Mapping[str, Any]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    limited_elsewhere: list[Limitation] = field(default_factory=list)
     surprise_count: int = 0
     counts: dict[Verdict, int] = field(default_factory=lambda: dict.fromkeys(Verdict, 0))
     reasons: Counter[str] = field(default_factory=Counter)
@@ -93,8 +94,9 @@ class MatrixRun:
 
     @property
     def limited(self) -> tuple[Limitation, ...]:
-        """Why pairs are inconclusive, and what to change."""
-        return limitations(self.reasons)
+        """Why pairs are inconclusive, and what could not be observed here and on the other nodes."""
+        seen = (*self.prediction.state.observations.limited, *self.limited_elsewhere)
+        return (*of_pairs(self.reasons), *dict.fromkeys(seen))
 
     @property
     def duration_ms(self) -> float:
@@ -159,6 +161,7 @@ class MatrixRun:
                 self.gaps.append(found)
             elif isinstance(found, RemoteEnd):
                 self.surprise_count += found.surprise_count
+                self.limited_elsewhere += found.limited
                 self.surprises.extend(found.surprises[: MAX_SURPRISES - len(self.surprises)])
             elif found.source_id in rows and len(found.verdicts) == len(self.chosen):
                 yield self._row(rows[found.source_id], found.verdicts, found.rtt_ms, found.reason)

@@ -8,10 +8,10 @@ from dataclasses import replace
 from bridgework.model import references
 from bridgework.model.checks import WantedMatrix
 from bridgework.model.errors import InputFault, InvalidInput, NotFound
-from bridgework.model.observations import Observation, Observations
+from bridgework.model.observations import Observations
 from bridgework.model.peers import World
 from bridgework.model.snapshot import Container, NodePlace, Snapshot
-from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_observations, inodes_of, look
+from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, Observer, base_observations, inodes_of
 from bridgework.use_cases.services import Services
 
 MAX_CONTAINERS = 1000
@@ -47,11 +47,13 @@ def _named(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool)
 
 def observed(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Observations:
     """Observe the listening sockets when the protocol has a port, and the inodes of shared namespaces."""
-    seen: dict[str, Observation] = {}
+    observer = Observer(services, snapshot)
     inodes: dict[str, int] = {}
     for container in chosen:
         if wanted.protocol in LISTENING_PROTOCOLS:
-            look(services, snapshot, container, ("sockets",), seen)
+            observer.look(container, ("sockets",))
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
-    return replace(base_observations(services, snapshot), inside=seen, namespace_inodes=inodes)
+    found = base_observations(services, snapshot)
+    limited = (*found.limited, *observer.limited)
+    return replace(found, inside=observer.inside, namespace_inodes=inodes, limited=limited)

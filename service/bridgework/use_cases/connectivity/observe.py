@@ -12,7 +12,15 @@ from ipaddress import ip_address
 
 from bridgework.analysis.case import Case
 from bridgework.analysis.endpoint_links import unsettled
-from bridgework.model.checks import AddressDestination, ContainerDestination, NameDestination, Protocol, Question
+from bridgework.explanations.limitations import limitation
+from bridgework.model.checks import (
+    AddressDestination,
+    ContainerDestination,
+    Limitation,
+    NameDestination,
+    Protocol,
+    Question,
+)
 from bridgework.model.observations import HostObservation, Observation, Observations
 from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Container, Snapshot
@@ -27,6 +35,8 @@ DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "
 # RetransTimer). While it runs, the prediction is inconclusive, and it is decided once it ends.
 DETECTION_S = 2.0
 _LOOK_AGAIN_S = 0.05
+FIREWALL = "the host's firewall rules"
+FIREWALL_UNSEEN = "firewall-not-visible"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +85,19 @@ def observe_quick(services: Services, snapshot: Snapshot, question: Question, en
     for container in ends:
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
-    seen: dict[str, Observation] = {}
+    observer = Observer(services, snapshot)
     if question.probe.protocol in LISTENING_PROTOCOLS and ends.target is not None:
-        look(services, snapshot, ends.target, ("sockets",), seen)
+        observer.look(ends.target, ("sockets",))
     if isinstance(question.destination, NameDestination) and ends.source is not None:
-        look(services, snapshot, ends.source, ("resolver",), seen)
-    _share(snapshot, ends, inodes, seen)
-    observations = replace(base_observations(services, snapshot), namespace_inodes=inodes, inside=seen)
+        observer.look(ends.source, ("resolver",))
+    _share(snapshot, ends, inodes, observer.inside)
+    observations = base_observations(services, snapshot)
+    observations = replace(
+        observations,
+        namespace_inodes=inodes,
+        inside=observer.inside,
+        limited=(*observations.limited, *observer.limited),
+    )
     return _with_links(services, snapshot, observations, ends)
 
 
@@ -128,7 +144,13 @@ def _with_links(services: Services, snapshot: Snapshot, observations: Observatio
 def base_observations(services: Services, snapshot: Snapshot, *, fresh: bool = False) -> Observations:
     """Observe the engine itself: its version, its proxy, and the rules in force on its host."""
     rules = services.rules.of(services.engine, services.runner, snapshot, fresh=fresh)
-    return observations_of_engine(services.engine.facts(), rules, snapshot)
+    found = observations_of_engine(services.engine.facts(), rules, snapshot)
+    if rules is None:
+        return replace(found, limited=(host_out_of_reach(services, FIREWALL),))
+    unread = " and ".join(rules.unread)
+    if not unread:
+        return found
+    return replace(found, limited=(limitation(FIREWALL_UNSEEN, f"{FIREWALL}: {unread}", missing_rights(services)),))
 
 
 def with_kernel_routes(services: Services, case: Case) -> Case:
@@ -152,42 +174,82 @@ def settled(services: Services, case: Case, ends: Ends) -> Case:
 def observe_full(services: Services, case: Case, ends: Ends) -> Observations:
     """Observe everything that can be seen of both ends and of the host."""
     snapshot, first = case.snapshot, case.observations
-    seen = dict(first.inside)
     holders = (candidate.attachment for candidate in case.candidate_addresses.candidates)
     involved = [*ends, *(holder.container for holder in holders if holder is not None and holder.container is not None)]
-    limited = [
-        f"the network namespace of {container.name}"
-        for container in {one.id: one for one in involved if one.running}.values()
-        if not look(services, snapshot, container, DEEPER, seen)
-    ]
-    host = services.runner.observe_host()
-    if host is None:
-        limited.append("the host's links, routes and firewall")
+    observer = Observer(services, snapshot)
+    for container in {one.id: one for one in involved}.values():
+        observer.look(container, DEEPER)
+    host = observer.look_at_host()
+    seen = {**first.inside, **observer.inside}
+    observations = base_observations(services, snapshot, fresh=True)
     return replace(
-        base_observations(services, snapshot, fresh=True),
+        observations,
         namespace_inodes=first.namespace_inodes,
         inside=seen,
         host=host,
-        limited=tuple(limited),
+        limited=(*observations.limited, *observer.limited),
         # What was unsettled when the probe was sent counts, though it may have settled while the probe waited.
         unsettled={**first.unsettled, **unsettled(host.observation if host else None, *seen.values())},
     )
 
 
-def look(
-    services: Services,
-    snapshot: Snapshot,
-    container: Container,
-    aspects: tuple[Aspect, ...],
-    seen: dict[str, Observation],
-) -> bool:
-    """Observe the inside of a running container, keep it in ``seen``, and say whether anything was visible.
+class Observer:
+    """Observes the insides of containers, and keeps what it saw and what it could not see.
 
-    Nothing is visible of a container on another node.
+    ``inside`` maps a full container id to what was observed inside. ``limited`` is what could not be.
     """
-    if not container.running or container.node is not None:
-        return False
-    found = services.runner.observe(services.engine.place_of(snapshot, container), aspects)
-    if found is not None:
-        seen[container.id] = found.whole()
-    return found is not None
+
+    def __init__(self, services: Services, snapshot: Snapshot) -> None:
+        self.inside: dict[str, Observation] = {}
+        self.limited: list[Limitation] = []
+        self._services, self._snapshot = services, snapshot
+
+    def look(self, container: Container, aspects: tuple[Aspect, ...]) -> None:
+        """Observe the inside of a container. One that does not run or is on another node has nothing to see here."""
+        if not container.running or container.node is not None:
+            return
+        services = self._services
+        found = services.runner.observe(services.engine.place_of(self._snapshot, container), aspects)
+        if found is None:
+            what = f"the network namespace of {container.name}"
+            self.limited.append(limitation("namespace-out-of-reach", what, missing_rights(services)))
+            return
+        self.inside[container.id] = found.whole()
+        self.limited += _unread(found, container.name)
+        if "sockets" in aspects and found.sockets is None and "sockets" not in found.truncated:
+            self.limited.append(limitation("sockets-not-visible", f"the listening sockets of {container.name}"))
+
+    def look_at_host(self) -> HostObservation | None:
+        """Observe the engine's host, without its firewall."""
+        host = self._services.runner.observe_host()
+        if host is None:
+            self.limited.append(host_out_of_reach(self._services, "the host's links and routes"))
+        else:
+            self.limited += _unread(host.observation, "the host")
+        return host
+
+    def look_at_host_sockets(self) -> HostObservation | None:
+        """Observe only what listens on the engine's host."""
+        services = self._services
+        found = services.runner.observe(services.engine.host_place(self._snapshot), ("sockets",))
+        if found is None:
+            self.limited.append(host_out_of_reach(services, "the host's listening sockets"))
+            return None
+        self.limited += _unread(found, "the host")
+        return HostObservation(found.whole())
+
+
+def _unread(found: Observation, name: str) -> tuple[Limitation, ...]:
+    cut = " and ".join(found.truncated)
+    return (limitation("not-all-read", f"all {cut} of {name}"),) if cut else ()
+
+
+def host_out_of_reach(services: Services, what: str) -> Limitation:
+    """Return the limitation for a part of the host that was not observed."""
+    return limitation("host-out-of-reach", what, missing_rights(services))
+
+
+def missing_rights(services: Services) -> str:
+    """Return a sentence with the rights that the service lacks; empty where it lacks none."""
+    missing = services.runner.status().missing
+    return f"Missing here: {', '.join(missing)}." if missing else ""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 
+from bridgework.explanations.limitations import limitation
 from bridgework.model import references
-from bridgework.model.checks import Protocol
-from bridgework.model.observations import HostObservation, Observation
+from bridgework.model.checks import Limitation, Protocol
 from bridgework.model.snapshot import Container, Snapshot
 from bridgework.plans.groups import compose_name
 from bridgework.plans.reachability import Reachability
 from bridgework.plans.search import Found, search
-from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, base_observations, inodes_of, look
+from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, Observer, base_observations, inodes_of
 from bridgework.use_cases.networks import carries
 from bridgework.use_cases.services import Services
 
@@ -47,7 +47,7 @@ class QueryRun:
     snapshot: Snapshot
     reach: Reachability
     groups: Iterator[Found]
-    limited: tuple[str, ...]
+    limited: tuple[Limitation, ...]
 
 
 def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> QueryRun:
@@ -60,28 +60,24 @@ def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> 
     looked_at: Iterable[Container] = snapshot.containers
     if of_sources and end:
         looked_at = _in_namespace_of(snapshot, snapshot.containers_by_id[end])
-    seen: dict[str, Observation] = {}
+    observer = Observer(services, snapshot)
     # A rule that names nothing holds always, which hides a misspelt one.
     limited = [
-        f"{_shown(match)} in must_not names no container"
+        limitation("rule-without-ends", f"{_shown(match)} in must_not")
         for match, ends in zip(wanted.must_not, meant, strict=True)
         if not ends
     ]
     inodes: dict[str, int] = {}
     for container in looked_at:
-        asked = wanted.protocol in LISTENING_PROTOCOLS and container.running
-        if asked and not look(services, snapshot, container, ("sockets",), seen):
-            limited.append(f"the network namespace of {container.name}")
+        if wanted.protocol in LISTENING_PROTOCOLS:
+            observer.look(container, ("sockets",))
     for container in snapshot.containers:
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
-    host = services.runner.observe(services.engine.host_place(snapshot), ("sockets",))
-    observations = replace(
-        base_observations(services, snapshot),
-        inside=seen,
-        namespace_inodes=inodes,
-        host=HostObservation(host.whole()) if host is not None else None,
-    )
+    host = observer.look_at_host_sockets()
+    observations = base_observations(services, snapshot)
+    limited += (*observations.limited, *observer.limited)
+    observations = replace(observations, inside=observer.inside, namespace_inodes=inodes, host=host)
     reach = Reachability(snapshot, observations, [container.id for container in snapshot.containers])
     groups = search(reach, end, wanted.protocol, wanted.port, of_sources=of_sources, forbidden=forbidden)
     return QueryRun(wanted, snapshot, reach, groups, tuple(limited))

@@ -1,11 +1,10 @@
-"""Inconclusive pairs: why each is so, and in a matrix what is predicted for it."""
+"""The inconclusive pairs of a matrix: why each is so, and what is predicted for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bridgework.explanations.undecided import Limitation, limitation
 from bridgework.model.checks import Verdict
 
 NODE_UNREACHABLE = "node-unreachable"
@@ -35,9 +34,3 @@ def grouped(
         if verdict == Verdict.INCONCLUSIVE.value:
             found.setdefault((why(column), predicted[column]), []).append(column)
     return tuple(Undecided(source, *words, tuple(columns)) for words, columns in sorted(found.items()))
-
-
-def limitations(reasons: Mapping[str, int]) -> tuple[Limitation, ...]:
-    """Return what a matrix, search or plan leaves open, with the number of pairs, the most frequent reason first."""
-    most_first = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
-    return tuple(limitation(code, f"{count:,} {'pair' if count == 1 else 'pairs'}") for code, count in most_first)

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bridgework.diagnosis.diagnosis import diagnose
-from bridgework.explanations.undecided import Limitation
+from bridgework.explanations.limitations import limitation, of_pairs
 from bridgework.model import actions
 from bridgework.model.actions import Call, Change
-from bridgework.model.checks import Finding
+from bridgework.model.checks import Finding, Limitation
 from bridgework.model.errors import BridgeworkError, NotFound, NotSupported, Remedy
 from bridgework.model.observations import EngineObservations
 from bridgework.model.snapshot import Snapshot
@@ -30,16 +30,18 @@ from bridgework.plans.inverse import CannotUndoError, as_request, inverse, lost
 from bridgework.policy.access import Role, require_role
 from bridgework.telemetry import deadline
 from bridgework.use_cases import container_creation, containers, endpoints, networks, prune
-from bridgework.use_cases.connectivity.undecided import limitations
 from bridgework.use_cases.idempotency import earlier, retry_key
 from bridgework.use_cases.plans.observe import observe, world_after
 from bridgework.use_cases.plans.planned_engine import PlannedEngine
 from bridgework.use_cases.services import Actor, Services
 
 NOT_FORESEEN = (
-    "the findings exposed-past-host-firewall, loopback-port-exposed, published-on-every-address and "
-    "unpublished-port-exposed, which depend on the host's firewall rules after the changes, and stale-address, which "
-    "depends on the hosts files of containers"
+    limitation("firewall-not-foreseen", "the host's firewall rules that are not Docker's"),
+    limitation(
+        "findings-not-foreseen",
+        "the findings exposed-past-host-firewall, loopback-port-exposed, published-on-every-address, stale-address and "
+        "unpublished-port-exposed",
+    ),
 )
 
 
@@ -93,8 +95,7 @@ class Plan:
     groups: Groups
     appearing: tuple[Finding, ...]
     disappearing: tuple[Finding, ...]
-    limited: tuple[str, ...] = ()
-    undecided: tuple[Limitation, ...] = ()
+    limited: tuple[Limitation, ...] = ()
     state: str = ""
 
     @property
@@ -182,8 +183,12 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
         groups=grouped(found.pairs, snapshot, engine.now),
         appearing=tuple(finding for key, finding in new.items() if key not in old),
         disappearing=tuple(finding for key, finding in old.items() if key not in new),
-        limited=(*limited, *_unknown_addresses(snapshot, engine.now, affected), *([NOT_FORESEEN] if affected else [])),
-        undecided=limitations(Counter(one.reason for one in found.pairs if one.reason)),
+        limited=(
+            *of_pairs(Counter(one.reason for one in found.pairs if one.reason)),
+            *limited,
+            *_unknown_addresses(snapshot, engine.now, affected),
+            *(NOT_FORESEEN if affected else ()),
+        ),
         state=_state_of(snapshot, affected, engine.now),
     )
 
@@ -270,15 +275,16 @@ def _findings(services: Services, world: World, again: Mapping[str, str]) -> dic
     return {(one.code, one.component.kind, of, one.component.name): one for of, one in about}
 
 
-def _unknown_addresses(before: Snapshot, after: Snapshot, affected: frozenset[str]) -> Iterable[str]:
+def _unknown_addresses(before: Snapshot, after: Snapshot, affected: frozenset[str]) -> Iterable[Limitation]:
     """Name what the engine, or an IPAM driver, chooses in a way that cannot be foreseen."""
     for network in after.networks:
         involved = any(e.container_id in affected for e in after.endpoints_of(network))
         if involved and network.ipam_driver != "default":
-            yield f"the addresses that the IPAM driver {network.ipam_driver} gives in {network.name}"
+            what = f"the addresses that the IPAM driver {network.ipam_driver} gives in {network.name}"
+            yield limitation("addresses-not-foreseen", what)
         chosen = network.ipv6_enabled and not any(":" in pool.subnet for pool in network.pools)
         if chosen and network.id not in before.networks_by_id:
-            yield f"the IPv6 subnet that the engine chooses for {network.name}"
+            yield limitation("addresses-not-foreseen", f"the IPv6 subnet that the engine chooses for {network.name}")
 
 
 def _state_of(before: Snapshot, affected: frozenset[str], after: Snapshot) -> str:

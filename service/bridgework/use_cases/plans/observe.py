@@ -6,45 +6,41 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bridgework.analysis.routing import gateway_mode
-from bridgework.model.observations import HostObservation, Observation, Observations
+from bridgework.model.checks import Limitation
+from bridgework.model.observations import HostObservation, Observations
 from bridgework.model.snapshot import Container, Snapshot
 from bridgework.plans.difference import World
 from bridgework.plans.reachability import with_assumed_listeners
 from bridgework.telemetry import deadline
-from bridgework.use_cases.connectivity.observe import base_observations, inodes_of, look
+from bridgework.use_cases.connectivity.observe import Observer, base_observations, inodes_of
 from bridgework.use_cases.plans.planned_engine import without_published
 from bridgework.use_cases.services import Services
 
 
 def observe(
     services: Services, before: Snapshot, after: Snapshot, affected: frozenset[str]
-) -> tuple[Observations, tuple[str, ...]]:
+) -> tuple[Observations, tuple[Limitation, ...]]:
     """Observe the listening sockets that the difference depends on, and the inodes of shared namespaces."""
     # The rules in force on the host name the addresses of containers as they are now, so they say nothing about the
     # engine after the plan. Docker's own rules are explained by the options of networks.
-    observations = replace(base_observations(services, before), firewall=None)
+    engine = base_observations(services, before)
+    observations = replace(engine, firewall=None)
     chosen = [c for c in before.containers if c.running and c.id in _involved(before, after, affected, observations)]
-    seen: dict[str, Observation] = {}
-    limited = [
-        f"the network namespace of {container.name}"
-        for container in chosen
-        if not _look(services, before, container, seen)
-    ]
+    observer = Observer(services, before)
+    for container in chosen:
+        # Without time left nothing is seen, which would look like a namespace that cannot be entered.
+        deadline.require_left()
+        observer.look(container, ("sockets",))
     inodes: dict[str, int] = {}
     for container in chosen:
         if container.shares_with:
             inodes |= inodes_of(services, before, container)
     # The host's own sockets, so that they stay known when the plan stops a container in host mode.
-    host = services.runner.observe(services.engine.host_place(before), ("sockets",)) if affected else None
+    host = observer.look_at_host_sockets() if affected else None
     # docker-proxy's sockets go with the ports; whether a port is published, the snapshots of both worlds know.
-    seen_host = HostObservation(without_published(host.whole(), before)) if host is not None else None
-    return replace(observations, inside=seen, namespace_inodes=inodes, host=seen_host), tuple(limited)
-
-
-def _look(services: Services, snapshot: Snapshot, container: Container, seen: dict[str, Observation]) -> bool:
-    # Without time left nothing is seen, which would look like a namespace that cannot be entered.
-    deadline.require_left()
-    return look(services, snapshot, container, ("sockets",), seen)
+    seen_host = HostObservation(without_published(host.observation, before)) if host is not None else None
+    limited = (*engine.limited, *observer.limited)
+    return replace(observations, inside=observer.inside, namespace_inodes=inodes, host=seen_host), limited
 
 
 def _involved(before: Snapshot, after: Snapshot, affected: frozenset[str], observations: Observations) -> set[str]:

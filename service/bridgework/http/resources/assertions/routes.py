@@ -58,6 +58,8 @@ def to_junit(outcomes: list[assertions.Outcome]) -> bytes:
         if outcome.outcome != "passed":
             tag = "failure" if outcome.outcome == "failed" else "error"
             element = ET.SubElement(case, tag, {"message": printable(outcome.message), "type": outcome.outcome})
-            findings = outcome.result.findings if outcome.result else ()
-            element.text = "\n".join(printable(f"{finding.code}: {finding.message}") for finding in findings)
+            result = outcome.result
+            lines = [f"{finding.code}: {finding.message}" for finding in result.findings] if result else []
+            lines += [f"{one.code}: {one.what}. {one.why}" for one in result.limited] if result else []
+            element.text = "\n".join(map(printable, lines))
     return bytes(ET.tostring(suite, encoding="utf-8", xml_declaration=True)) + b"\n"

@@ -6,7 +6,7 @@ from marshmallow import Schema
 
 from bridgework.http.resources.checks.trace_schemas import TraceSchema
 from bridgework.http.schemas.answers import ReferenceSchema, decimal, list_of, number, part, text, texts, word
-from bridgework.http.schemas.findings import FindingSchema
+from bridgework.http.schemas.findings import FindingSchema, LimitationSchema
 from bridgework.model.checks import HopStatus, Protocol, Reason, Verdict
 
 PROTOCOLS = tuple(protocol.value for protocol in Protocol)
@@ -141,6 +141,7 @@ class CheckResultSchema(Schema):
     )
     addresses = list_of(TriedAddressSchema, ADDRESSES)
     findings = list_of(FindingSchema, "The causes that were found and how to fix them, the most severe first.")
+    limited = list_of(LimitationSchema, "Why the verdict is inconclusive, and what could not be observed.")
     answered_by = part(
         AnsweringNodeSchema, "The other swarm node that made the check; null when this node made the check.", null=True
     )

@@ -14,7 +14,7 @@ from bridgework.http.schemas.findings import FindingSchema, LimitationSchema
 
 CELLS = ("reachable", "unreachable", "inconclusive", "self")
 _UNDECIDED = "The inconclusive pairs, with reason and prediction, in groups that are alike."
-_LIMITED = "Why pairs are inconclusive and what to change: one item for each reason, the most frequent reason first."
+_LIMITED = "Why pairs are inconclusive, the most frequent reason first, and what could not be observed."
 _PARTIAL = "Swarm nodes that did not measure or report; the cells that need them are `inconclusive`."
 
 

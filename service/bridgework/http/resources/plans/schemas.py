@@ -14,7 +14,7 @@ from bridgework.http.problems.schemas import ProblemSchema
 from bridgework.http.progress import HeartbeatLineSchema, ProblemLineSchema, ProgressLineSchema
 from bridgework.http.resources.checks.schemas import REASONS, VERDICTS
 from bridgework.http.schemas.actions import call_of
-from bridgework.http.schemas.answers import ReferenceSchema, Variants, flag, list_of, number, part, text, texts, word
+from bridgework.http.schemas.answers import ReferenceSchema, Variants, flag, list_of, number, part, text, word
 from bridgework.http.schemas.findings import CallSchema, ComponentSchema, FindingSchema, LimitationSchema
 from bridgework.model.actions import Change
 from bridgework.model.checks import Component
@@ -189,9 +189,10 @@ class PlanSchema(Schema):
     )
     appearing_findings = list_of(FindingSchema, "The findings of the diagnosis that the plan would cause.")
     disappearing_findings = list_of(FindingSchema, "The findings of the diagnosis that the plan would end.")
-    limited = texts("What could not be seen or foreseen, so that the difference may be incomplete there.")
-    undecided = list_of(
-        LimitationSchema, "Why verdicts of the pairs are inconclusive: each reason, and what to change."
+    limited = list_of(
+        LimitationSchema,
+        "Why pairs are inconclusive, and what could not be seen or foreseen, so that the difference may be incomplete "
+        "there.",
     )
     applied = part(AppliedSchema, "What the changes did; null when the plan was not applied.", null=True)
 
@@ -208,7 +209,6 @@ class PlanSchema(Schema):
             "appearing_findings": plan.appearing,
             "disappearing_findings": plan.disappearing,
             "limited": plan.limited,
-            "undecided": plan.undecided,
             "applied": _applied(plan, shown.applied) if shown.applied is not None else None,
         }
 

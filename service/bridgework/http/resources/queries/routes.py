@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response
 
+from bridgework.explanations.limitations import of_pairs
 from bridgework.http.contract import Media, RequestContext, Resource, ViewResult, json_text
 from bridgework.http.progress import NDJSON
 from bridgework.http.resources.queries.schemas import (
@@ -20,7 +21,6 @@ from bridgework.model.checks import Component
 from bridgework.plans.search import Found, counted, outcome_of, reasons_of
 from bridgework.policy.access import Role
 from bridgework.use_cases.connectivity.query import QueryRun, start_query
-from bridgework.use_cases.connectivity.undecided import limitations
 
 RESOURCE = Resource("connectivity")
 _GROUP = QueryGroupSchema()
@@ -81,5 +81,5 @@ def _component(run: QueryRun, end: str) -> Component:
 
 
 def _totals(run: QueryRun, found: Sequence[Found]) -> Mapping[str, Any]:
-    undecided = LimitationSchema(many=True).dump(limitations(reasons_of(found)))
-    return {"outcome": outcome_of(found), "counts": counted(found), "limited": run.limited, "undecided": undecided}
+    limited = LimitationSchema(many=True).dump((*of_pairs(reasons_of(found)), *run.limited))
+    return {"outcome": outcome_of(found), "counts": counted(found), "limited": limited}

@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 
 from bridgework.http.resources.checks.requests import MAX_PORT
 from bridgework.http.resources.checks.schemas import VERDICTS, HopSchema, TriedAddressSchema
-from bridgework.http.schemas.answers import Variants, flag, list_of, number, text, texts, word
+from bridgework.http.schemas.answers import Variants, flag, list_of, number, text, word
 from bridgework.http.schemas.fields import (
     Choice,
     ExactlyOne,
@@ -110,9 +110,6 @@ class QueryGroupSchema(Schema):
     )
 
 
-_UNDECIDED = "Why ends are inconclusive: each reason with the number of ends that have it, and what to change."
-
-
 class QueryCountsSchema(Schema):
     """The number of ends that were found, counted once for each port."""
 
@@ -121,9 +118,7 @@ class QueryCountsSchema(Schema):
     violations = number("The number of reachable ends that `must_not` names.", minimum=0)
 
 
-LIMITED = (
-    "What could not be seen, so that ends there may be inconclusive, and the rules of `must_not` that name no end."
-)
+LIMITED = "Why ends are inconclusive, what could not be seen, and the rules of `must_not` that name no end."
 
 
 def _outcome() -> fields.String:
@@ -142,8 +137,7 @@ class QueryResultSchema(Schema):
         QueryCountsSchema, required=True, metadata=described("The number of ends that were found, by kind.")
     )
     groups = list_of(QueryGroupSchema, "The ends that were found, in groups that are alike.")
-    limited = texts(LIMITED)
-    undecided = list_of(LimitationSchema, _UNDECIDED)
+    limited = list_of(LimitationSchema, LIMITED)
 
 
 class QueryGroupLineSchema(QueryGroupSchema):
@@ -160,8 +154,7 @@ class QueryEndLineSchema(Schema):
     counts = fields.Nested(
         QueryCountsSchema, required=True, metadata=described("The number of ends that were found, by kind.")
     )
-    limited = texts(LIMITED)
-    undecided = list_of(LimitationSchema, _UNDECIDED)
+    limited = list_of(LimitationSchema, LIMITED)
 
 
 class QueryLineSchema(Variants):
