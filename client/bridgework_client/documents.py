@@ -801,7 +801,7 @@ class Exposure(TypedDict):
     """Whether the packet and its answer pass the host. It does not say that a program answers: see `listening`."""
     reason: str | None
     """Why the port is not `reachable`; null where it is. Known values, to which more may be added: firewall-rule,
-    translated-elsewhere, forwarding-off, loopback-address, not-served, no-route, rules-unseen,
+    translated-elsewhere, forwarding-off, loopback-address, not-served, no-route, routed-elsewhere, rules-unseen,
     rule-not-understood, proxy-unseen.
     """
     listening: bool | None
@@ -813,6 +813,10 @@ class Exposure(TypedDict):
     stopped_by: FirewallRule | None
     """The rule that stops the packet or its answer, or sends it to another container or program; null where no rule
     does.
+    """
+    finding: Finding | None
+    """How the kernel of the host routes the packet or its answer elsewhere, or drops it, with the remedy; null
+    unless the reason is `routed-elsewhere`.
     """
     host_firewall: FirewallRule | None
     """What would stop the packet if a program of the host listened at this port; null where nothing would."""

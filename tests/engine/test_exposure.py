@@ -224,6 +224,40 @@ def test_an_unpublished_port_by_direct_routing(here):
         execute(here, "iptables -P FORWARD DROP")
 
 
+FAULTS_OF_ROUTING = {
+    "blackhole rule": ("ip rule add to {subnet} blackhole priority 100", "policy-route-diverts"),
+    "prohibit table": ("ip rule add to {subnet} lookup 77 priority 100", "policy-route-diverts"),
+    "prohibit route": ("ip route add prohibit {address}", "blackhole-route"),
+    "forwarding of one interface": ("sysctl -qw net.ipv4.conf.{link}.forwarding=0", "interface-forwarding-off"),
+    "reverse path filter": ("ip rule add to {lan} lookup 78 priority 100", "reverse-path-filtered"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_ROUTING)
+def test_what_the_kernel_routes_elsewhere_or_drops_is_not_called_open(here, fault):
+    web = here.raw.get("/containers/web/json")["NetworkSettings"]["Networks"]["front"]["IPAddress"]
+    values = {"subnet": "10.96.1.0/24", "address": web, "link": LINK, "lan": "192.0.2.0/24"}
+    command, code = FAULTS_OF_ROUTING[fault]
+    before = (f"net.ipv4.conf.{LINK}.rp_filter=0", "net.ipv4.conf.all.rp_filter=0")
+    made = [
+        "ip route add prohibit default table 77",
+        "ip route add blackhole default table 78",
+        f"sysctl -qw net.ipv4.conf.{LINK}.rp_filter=1",
+    ]
+    execute(here, *made, command.format(**values))
+    try:
+        found = compared(here)
+        row = found["web", "lan", LINK, HOST_ADDRESS, 18080]
+        assert (row["verdict"], row["reason"], row["stopped_by"]) == ("unreachable", "routed-elsewhere", None)
+        assert row["finding"]["code"] == code
+        assert found["db", "host", "host", "10.96.2.3", 8080]["finding"] is None
+    finally:
+        for text in ("ip rule delete priority 100", f"ip route delete prohibit {web}"):
+            here.raw.in_namespace("sh", "-c", f"{text} 2>/dev/null || true")
+        execute(here, "ip route flush table 77", "ip route flush table 78", *(f"sysctl -qw {one}" for one in before),
+                f"sysctl -qw net.ipv4.conf.{LINK}.forwarding=1")  # fmt: skip
+
+
 def test_a_rule_that_takes_the_port_first_is_told_and_the_container_is_not_called_open(here):
     address = here.api.get("/v1/networks/back/endpoints/db")["ipv4_address"]
     rule = f"PREROUTING -i {LINK} -p tcp --dport 18080 -j DNAT --to-destination {address}:8080"

@@ -163,6 +163,41 @@ def test_a_strict_reverse_path_filter_is_named_with_its_sysctl(lab, whose):
         lab.raw.in_namespace("sysctl", "-qw", f"{sysctl}=0")
 
 
+@proves("interface-forwarding-off")
+def test_an_interface_that_does_not_forward_is_named_with_its_sysctl(outward, lab, engine):
+    sysctl = f"net.ipv4.conf.{lab.back}.forwarding"
+    with neighbour_of(engine):
+        there = {"address": ADDRESS}
+        assert check(outward, "client", there, protocol="icmp")["measured"]["verdict"] == "reachable"
+        lab.raw.in_namespace("sysctl", "-qw", f"{sysctl}=0")
+        found = explained(check(outward, "client", there, protocol="icmp", timeout_ms=500), "interface-forwarding-off")
+        assert (found["evidence"], found["component"]["name"]) == (
+            {"interface": lab.back, "sysctl": sysctl, "value": 0}, "back",
+        )  # fmt: skip
+        follow(lab, found)
+        assert check(outward, "client", there, protocol="icmp")["measured"]["verdict"] == "reachable"
+
+
+@proves("blackhole-route")
+@pytest.mark.parametrize("kind", ["blackhole", "prohibit", "unreachable"])
+@pytest.mark.parametrize("version", ["4", "6"])
+def test_a_route_that_drops_packets_is_named_and_deleted(lab, kind, version):
+    pools = [{"subnet": "fd00:77::/64"}]
+    lab.api.post("/v1/networks", {"name": "six", "ipv6_enabled": True, "ipam": {"pools": pools}}, status=201)
+    run(lab.api, "target", network_mode="six", command=HTTPD)
+    answer = check(lab.api, "host", "target", protocol="icmp", ip_version=version, timeout_ms=5000)
+    assert answer["verdict"] == "reachable"
+    address = answer["measured"]["address"]
+    lab.raw.in_namespace("ip", f"-{version}", "route", "add", kind, address)
+    asked = {"protocol": "icmp", "ip_version": version}
+    found = explained(check(lab.api, "host", "target", **asked), "blackhole-route")
+    assert address in found["message"]
+    assert found["evidence"]["route"] == f"{address}/{32 if version == '4' else 128}"
+    follow(lab, found)
+    answer = check(lab.api, "host", "target", **asked)
+    assert answer["verdict"] == answer["predicted"]["verdict"] == "reachable"
+
+
 @proves("policy-route-diverts")
 @pytest.mark.parametrize("protocol", ["tcp", "http"])
 def test_a_docker_proxy_that_cannot_reach_its_container_is_found(lab, protocol):

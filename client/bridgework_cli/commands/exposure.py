@@ -85,7 +85,8 @@ def _cause(one: Exposure) -> str:
     """Say which rules decide, by their owners and chains; their texts are in the other forms."""
     if one["verdict"] != "reachable":
         stopped = f" ({_rule(one['stopped_by'])})" if one["stopped_by"] else ""
-        return f"{one['reason']}{stopped}"
+        routed = f" ({one['finding']['code']})" if one["finding"] else ""
+        return f"{one['reason']}{stopped}{routed}"
     rules = "docker-proxy" if one["by_proxy"] else ", ".join(map(_rule, one["rules"])) or "no rule"
     past = f"; past {_rule(one['host_firewall'])}" if one["past_host_firewall"] and one["host_firewall"] else ""
     unheard = "" if one["listening"] is not False else "; no program listens"

@@ -1,15 +1,19 @@
 """Packets that the host's kernel routes otherwise than the engine's networks need, and why.
 
 The kernel itself is asked for the route of each packet (RTM_GETROUTE), so policy routing counts, as VPN programs set it
-up, and for IPv4 the filter of the reverse path (rp_filter). ``rules.in_force`` asks about the packets of one check.
+up, and for IPv4 the filter of the reverse path (rp_filter). ``rules.in_force`` asks about the packets of one check,
+``exposure.judge`` about packets from outside.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address, ip_network
 
 from bridgework.analysis.routing import subnet_of
 from bridgework.explanations import HOST, finding, of_network
+from bridgework.firewall.ruleset import Packet
+from bridgework.firewall.simulate import Outcome
 from bridgework.model.checks import Component, Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import MAIN_TABLE, RouteAnswer, RouteQuestion
@@ -18,6 +22,54 @@ from bridgework.model.snapshot import Network, Snapshot
 _IP = {4: "ip", 6: "ip -6"}
 _DEFAULT_RULE = 32766
 _KEPT = "Write it into the configuration of the program that made that rule too (PostUp of wg-quick, for example)."
+
+
+def decisions(
+    snapshot: Snapshot, there: Outcome, back: Outcome | None, *, answers_to_links: bool = False
+) -> Iterator[tuple[RouteQuestion, bool]]:
+    """Yield the routing decisions on the way of the packet and then of its answer (``True``).
+
+    Only the engine's networks are expected to be reached by their bridges, and with ``answers_to_links`` the sender by
+    the link that the packet came by. Of other packets the kernel is only asked whether it drops them.
+    """
+    bridges = {network.bridge_name for network in snapshot.networks if network.bridge_name}
+    for outcome, is_reply in ((there, False), (back, True)):
+        for lookup in outcome.lookups if outcome is not None else ():
+            packet, interface = lookup.packet, lookup.interface
+            expected = interface if interface in bridges or (is_reply and answers_to_links) else None
+            # Without the source's address the kernel would be asked about another packet.
+            if packet.source is None and packet.incoming is not None:
+                continue
+            if expected or packet.incoming is not None:
+                yield _question(packet, expected or None), is_reply
+
+
+def _question(packet: Packet, expected: str | None) -> RouteQuestion:
+    return RouteQuestion(
+        packet.version,
+        packet.destination,
+        packet.source,
+        packet.incoming,
+        expected,
+        packet.mark,
+        packet.protocol,
+        packet.source_port,
+        packet.destination_port,
+    )
+
+
+def first_diverted(
+    snapshot: Snapshot,
+    questions: Iterable[tuple[RouteQuestion, bool]],
+    answers: Mapping[RouteQuestion, RouteAnswer],
+) -> tuple[Finding, bool] | None:
+    """Return the finding of the first decision after which nothing is sent on, and whether it is about an answer."""
+    for question, is_reply in questions:
+        answer = answers.get(question)
+        diverted = finding_of(snapshot, question, answer, reply=is_reply) if answer is not None else None
+        if diverted is not None:
+            return diverted, is_reply
+    return None
 
 
 def network_of(snapshot: Snapshot, interface: str | None) -> Network | None:
@@ -29,7 +81,17 @@ def finding_of(snapshot: Snapshot, question: RouteQuestion, answer: RouteAnswer,
     """Say why the packet, or the ``reply`` to one, does not arrive; ``None`` where another finding explains it."""
     if answer.reverse_path_filter is not None:
         return _filtered(snapshot, question, answer, *answer.reverse_path_filter)
+    if answer.not_forwarded_from is not None:
+        return _not_forwarded(snapshot, answer.not_forwarded_from, reply=reply)
     network = network_of(snapshot, question.expected)
+    if answer.dead_end is not None:
+        return _dead_end(network, question, answer, reply=reply)
+    return _elsewhere(network, question, answer, reply=reply)
+
+
+def _elsewhere(network: Network | None, question: RouteQuestion, answer: RouteAnswer, *, reply: bool) -> Finding | None:
+    if network is None and reply and question.expected and answer.rule is not None:
+        return _answered_elsewhere(None, question, answer)
     if network is None or (answer.rule is None and not _is_inside(network, question, answer)):
         # The bridge has no route, or a shorter one decides: then the bridge lost its address.
         return None
@@ -42,8 +104,36 @@ def finding_of(snapshot: Snapshot, question: RouteQuestion, answer: RouteAnswer,
         f"{_of(network)}: {_because(answer)}."
     )
     remedy = _through_main(network, question.destination, answer)
+    evidence = _evidence(question, answer)
+    return finding("policy-route-diverts", _subject(network), message, remedy=remedy, evidence=evidence)
+
+
+def _not_forwarded(snapshot: Snapshot, interface: str, *, reply: bool) -> Finding:
+    network, sysctl = network_of(snapshot, interface), f"net.ipv4.conf.{interface}.forwarding"
+    # In a name of sysctl, a dot of an interface's name is written as a slash.
+    command = f"sysctl -w net.ipv4.conf.{interface.replace('.', '/')}.forwarding=1"
     return finding(
-        "policy-route-diverts", _subject(network), message, remedy=remedy, evidence=_evidence(question, answer)
+        "interface-forwarding-off",
+        _subject(network),
+        f"The host forwards no packet that comes in by {interface}{_of(network)}: {sysctl} is 0. So the "
+        f"{'answer' if reply else 'packet'} does not arrive.",
+        remedy=Remedy("Let the interface forward, also in a file of /etc/sysctl.d.", commands=(command,)),
+        evidence={"interface": interface, "sysctl": sysctl, "value": 0},
+    )
+
+
+def _dead_end(network: Network | None, question: RouteQuestion, answer: RouteAnswer, *, reply: bool) -> Finding:
+    what = "the answer to" if reply else "packets for"
+    return finding(
+        "blackhole-route",
+        _subject(network),
+        f"The host drops {what} {question.destination}{_of(network)}: its route {answer.route} {answer.error}.",
+        remedy=Remedy(
+            "Delete the route, and take it out of the configuration of the program that made it.",
+            # Each route of the main table has its own type and destination, so this names one route.
+            commands=(f"{_IP[question.version]} route delete {answer.dead_end} {answer.route}",),
+        ),
+        evidence=_evidence(question, answer),
     )
 
 
@@ -84,7 +174,7 @@ def _filtered(snapshot: Snapshot, question: RouteQuestion, answer: RouteAnswer, 
     return finding("reverse-path-filtered", _subject(network), message, remedy=remedy, evidence=evidence)
 
 
-def _answered_elsewhere(network: Network, question: RouteQuestion, answer: RouteAnswer) -> Finding:
+def _answered_elsewhere(network: Network | None, question: RouteQuestion, answer: RouteAnswer) -> Finding:
     message = (
         f"The answer to {question.destination} leaves the host {_by(answer)} instead of {question.expected}"
         f"{_of(network)}, by which the question came: {_because(answer)}."

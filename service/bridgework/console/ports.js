@@ -13,6 +13,7 @@ const REASONS = {
   "loopback-address": "the address is a loopback address, which only the host itself reaches",
   "not-served": "nothing answers at the host: no rule translates the packet, and docker-proxy does not run",
   "no-route": "the kernel has no route for the packet or its answer",
+  "routed-elsewhere": "the kernel of the host routes the packet or its answer elsewhere, or drops it",
   "rules-unseen": "the rules of the host could not be read",
   "rule-not-understood": "it is not known whether a rule that the packet meets holds for it",
   "proxy-unseen": "it is not known whether docker-proxy runs",
@@ -54,8 +55,8 @@ function portView(rows) {
   return h("article", { class: "port" },
     h("h4", {}, h("code", {}, `${port}/${protocol}`), " ", h("span", { class: "quiet" }, at)),
     listening === false && h("p", { class: "quiet" }, "No program in the container listens on it now."),
-    by(rows, ({ verdict, reason, by_proxy: proxied, rules, stopped_by: stopped, host_firewall: meant, past_host_firewall: past }) => (
-      [verdict, reason, proxied, rules, stopped, meant, past])).map(wayView));
+    by(rows, ({ verdict, reason, by_proxy: proxied, rules, stopped_by: stopped, host_firewall: meant, past_host_firewall: past, finding }) => (
+      [verdict, reason, proxied, rules, stopped, meant, past, finding?.message])).map(wayView));
 }
 
 /** @param {[Api["Exposure"], ...Api["Exposure"][]]} rows that differ in their places only */
@@ -66,6 +67,7 @@ function wayView(rows) {
     h("p", { class: "becomes" }, icon(verdict), ` ${VERDICTS[verdict] ?? verdict}`),
     h("ul", { class: "places" }, rows.map(({ origin, address, port }) => h("li", {}, placeOf(origin), " ", h("span", { class: "quiet" }, "at "), h("code", {}, joined(address, port))))),
     reason && h("p", {}, `Why: ${REASONS[reason] ?? reason.replaceAll("-", " ")}.`),
+    first.finding && h("p", {}, first.finding.message),
     first.stopped_by && ruleList("Stopped by", [first.stopped_by]),
     verdict === "reachable" && through(first),
     meant && h("div", { class: past ? "note warn" : "" },

@@ -58,4 +58,30 @@ ROWS = (
             "https://github.com/newsnowlabs/docker-ingress-routing-daemon/issues/4",
         ),
     ),
+    Explanation(
+        "interface-forwarding-off",
+        BLOCKING,
+        "The host forwards packets, but none that come in by this interface: its own sysctl is 0. Packets from the "
+        "bridge of a network, or the answers of the LAN, do not get any further.",
+        "The kernel's own answer for the packet (RTM_GETROUTE), and net.ipv4.conf.INTERFACE.forwarding "
+        f"(RTM_GETNETCONF). IPv6 has no such setting for one interface.{_WHOSE}",
+        "Set net.ipv4.conf.INTERFACE.forwarding to 1, also in a file of /etc/sysctl.d.",
+        "The host forwards no packet that comes in by br-1 (simon_network): net.ipv4.conf.br-1.forwarding is 0. So the "
+        "packet does not arrive.",
+        seen="Containers of one network reach the host and each other, and nothing beyond.",
+        references=(_SYSCTLS,),
+    ),
+    Explanation(
+        "blackhole-route",
+        BLOCKING,
+        "The host's main routing table has a route of the type blackhole, prohibit or unreachable for the packet or "
+        "its answer. Programs for VPNs and against attacks make such routes.",
+        "The kernel's own answer for the packet (RTM_GETROUTE), and the longest route of the main table for its "
+        f"destination.{_WHOSE}",
+        "Delete the route, and take it out of the configuration of the program that made it.",
+        "The host drops packets for 172.19.0.2 (simon_network): its route 172.19.0.2/32 refuses such packets "
+        "(prohibit).",
+        seen="Packets to one address or network vanish at the host, or are answered by it with `Packet filtered`.",
+        references=("https://man7.org/linux/man-pages/man8/ip-route.8.html",),
+    ),
 )

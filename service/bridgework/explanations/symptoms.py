@@ -59,7 +59,8 @@ _ROWS = (
             container-paused source-not-running container-start-failed container-restarting port-rule-missing
             network-rule-missing stale-flow
             orphan-proxy host-port-differs-by-family conntrack-table-full policy-route-diverts asymmetric-routing
-            reverse-path-filtered connection-refused docker-proxy-missing
+            reverse-path-filtered interface-forwarding-off blackhole-route connection-refused
+            docker-proxy-missing
         """),
     ),
     Symptom(
@@ -83,7 +84,8 @@ _ROWS = (
             address-family-mismatch vlan-mode-private overlay-peer-unreachable node-unreachable
             reply-path-lost bridge-traffic-filtered network-rule-missing firewall-backends-mixed
             user-firewall-drop docker-rule-drops container-paused neighbour-table-full stale-neighbour
-            duplicate-address policy-route-diverts asymmetric-routing reverse-path-filtered connection-refused
+            duplicate-address policy-route-diverts asymmetric-routing reverse-path-filtered
+            interface-forwarding-off blackhole-route connection-refused
         """),
     ),
     Symptom(
@@ -95,7 +97,7 @@ _ROWS = (
             wrong-default-gateway masquerade-off host-no-route vlan-without-parent network-mode-none
             subnet-overlaps-host-route subnet-hides-public-addresses dns-upstream-failed
             dns-loopback-upstream bridge-address-missing router-advertisements-refused network-rule-missing
-            reverse-path-filtered ndp-proxy-missing
+            reverse-path-filtered interface-forwarding-off blackhole-route ndp-proxy-missing
         """),
     ),
     Symptom(

@@ -178,7 +178,8 @@ POLICY = {"table": "ip filter", "chain": "INPUT", "rule": None, "effect": "drop"
 OPEN = {
     "container": {"id": "1", "name": "web"}, "container_port": 80, "protocol": "tcp", "published": None,
     "origin": {"kind": "lan", "name": "eth0", "family": "ipv4"}, "address": "192.0.2.1", "port": 8080,
-    "verdict": "reachable", "reason": None, "listening": True, "by_proxy": False, "rules": [DNAT], "stopped_by": None,
+    "verdict": "reachable", "reason": None, "listening": True, "by_proxy": False, "rules": [DNAT],
+    "stopped_by": None, "finding": None,
     "host_firewall": {**POLICY, "owner": "ufw"}, "past_host_firewall": True,
 }  # fmt: skip
 CLOSED = {

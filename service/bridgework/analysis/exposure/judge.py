@@ -5,11 +5,12 @@ The packets are simulated, never sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from bridgework.analysis.attachment import IPV4, IPV6, EngineState, parsed
+from bridgework.analysis import kernel_routes
+from bridgework.analysis.attachment import IPV4, IPV6, EngineState, parsed, version_of
 from bridgework.analysis.exposure.questions import (
     Origin,
     OriginKind,
@@ -20,21 +21,25 @@ from bridgework.analysis.exposure.questions import (
     questions,
 )
 from bridgework.analysis.host_rules import HostRoutes, forwards, ruleset_of_host
+from bridgework.analysis.host_walk import STOPPED, HostWalk, Walked
 from bridgework.analysis.rules.listener import takes
 from bridgework.firewall import simulate
 from bridgework.firewall.ruleset import Hook, Packet, Ruleset
 from bridgework.firewall.simulate import Outcome, Step
-from bridgework.model.checks import Verdict
+from bridgework.model.checks import Finding, Verdict
+from bridgework.model.observations import RouteAnswer, RouteQuestion
 
 # What a rule does that lets a packet through, or decides where it goes. A jump or a mark says nothing by itself.
 _TOLD = frozenset({"accept", "dnat", "redirect", "masquerade", "snat"})
-_STOPPED = frozenset({simulate.DROPPED, simulate.REJECTED})
 
-RULE, ELSEWHERE, FORWARDING_OFF, LOOPBACK, NOT_SERVED, NO_ROUTE = (
+RULE, ELSEWHERE, FORWARDING_OFF, LOOPBACK, NOT_SERVED, NO_ROUTE, ROUTE = (
     "firewall-rule", "translated-elsewhere", "forwarding-off", "loopback-address", "not-served", "no-route",
+    "routed-elsewhere",
 )  # fmt: skip
 RULES_UNSEEN, RULE_UNKNOWN, PROXY_UNSEEN = "rules-unseen", "rule-not-understood", "proxy-unseen"
-REASONS = (RULE, ELSEWHERE, FORWARDING_OFF, LOOPBACK, NOT_SERVED, NO_ROUTE, RULES_UNSEEN, RULE_UNKNOWN, PROXY_UNSEEN)
+REASONS = (
+    RULE, ELSEWHERE, FORWARDING_OFF, LOOPBACK, NOT_SERVED, NO_ROUTE, ROUTE, RULES_UNSEEN, RULE_UNKNOWN, PROXY_UNSEEN,
+)  # fmt: skip
 """Why a port is not reachable, or why that is not known."""
 
 
@@ -44,9 +49,10 @@ class Exposure:
 
     ``reason`` is one of ``REASONS``, and ``None`` where the port is reachable. ``by_proxy``: docker-proxy answers at
     the host. ``rules`` let the packet through, and ``stopped_by`` stops it or its answer, or sends it to another
-    container or program (``translated-elsewhere``). ``refused_by`` is what would
-    stop the packet if a program of the host listened there: it is what the host's own firewall was meant to stop.
-    ``listening`` says whether a program in the container listens on the port; ``None`` where that was not visible.
+    container or program (``translated-elsewhere``). ``refused_by`` is what would stop the packet if a program of the
+    host listened there: it is what the host's own firewall was meant to stop. ``finding`` says how the host's kernel
+    routes the packet or its answer elsewhere, or drops it (``routed-elsewhere``). ``listening`` says whether a program
+    in the container listens on the port; ``None`` where that was not visible.
     """
 
     question: Question
@@ -56,6 +62,7 @@ class Exposure:
     rules: tuple[Step, ...] = ()
     stopped_by: Step | None = None
     refused_by: Step | None = None
+    finding: Finding | None = None
     listening: bool | None = None
 
     @property
@@ -95,28 +102,43 @@ def exposures(
         yield from map(judge.exposure, questions(targets, places))
 
 
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Why a packet or its answer does not arrive, with the rule or the finding about a route; empty where both do."""
+
+    reason: str | None = None
+    step: Step | None = None
+    finding: Finding | None = None
+
+
+AskRoutes = Callable[[Sequence[RouteQuestion]], Mapping[RouteQuestion, RouteAnswer]]
+"""Returns the packets that the kernel routes otherwise than expected, each with what it does instead."""
+
+
 class Judge:
     """Answers questions of one state of the engine; what they have in common is computed once."""
 
-    def __init__(self, state: EngineState) -> None:
-        self._state = state
+    def __init__(self, state: EngineState, ask: AskRoutes | None = None) -> None:
+        """``ask`` asks the host's kernel for routes; without it, the answers in the observations count."""
+        self._state, self._ask = state, ask
         rules = state.observations.firewall
-        self._rulesets = {version: ruleset_of_host(rules, version) if rules else None for version in (4, 6)}
-        # What the host's firewall was meant to stop shows only without DNAT: with it, the packet never meets INPUT.
-        self._untranslated = {version: _untranslated(found) for version, found in self._rulesets.items() if found}
+        rulesets = {version: ruleset_of_host(rules, version) if rules else None for version in (4, 6)}
         # The host's addresses on bridges are known also where its interfaces were not seen.
         own = {origin.own for origin in origins_of(state.snapshot, state.observations.host) if origin.own}
-        self._routes = HostRoutes(state.snapshot, state.observations, frozenset(own))
+        routes = HostRoutes(state.snapshot, state.observations, frozenset(own))
+        self._walks = {version: HostWalk(ruleset, routes) for version, ruleset in rulesets.items() if ruleset}
+        # What the host's firewall was meant to stop shows only without DNAT: with it, the packet never meets INPUT.
+        self._untranslated = {v: replace(walk, ruleset=_untranslated(walk.ruleset)) for v, walk in self._walks.items()}
         self._refusal = cache(self._refused)
 
     def exposure(self, question: Question) -> Exposure:
         """Say whether the packet and its answer pass the host."""
         origin, target = question.origin, question.target
         listening = _listens(self._state, target, origin.version)
-        ruleset = self._rulesets[origin.version]
+        walk = self._walks.get(origin.version)
         if _is_dropped_on_arrival(question):
             return Exposure(question, Verdict.UNREACHABLE, LOOPBACK, listening=listening)
-        if ruleset is None:
+        if walk is None:
             return Exposure(question, Verdict.INCONCLUSIVE, RULES_UNSEEN, listening=listening)
         packet = Packet(
             origin.version,
@@ -126,13 +148,11 @@ class Judge:
             destination_port=question.port,
             incoming=origin.interface,
         )
-        there = self._walked(ruleset, packet)
-        outcome = there
-        # Without the client's address the way of the answer is not known: the host's own packets get it later.
-        if there.verdict == simulate.ACCEPTED and packet.source is not None:
-            outcome = simulate.reply(ruleset, self._routes, there, packet)
-        elsewhere = _translation_elsewhere(question, there)
-        reason = ELSEWHERE if elsewhere is not None else self._reason(question, there, outcome)
+        walked = walk.received(packet) if origin.interface else walk.sent(packet)
+        stop = self._stop(question, walked)
+        by_proxy = target.published is not None and walked.there.delivered_locally
+        if stop.reason is None and by_proxy:
+            stop = self._stop_behind_proxy(question)
         # A port that is not published is asked for at the container's address. A program of the host would be asked for
         # at the host's address on that link, so that is the address for the comparison.
         own = question.address
@@ -140,23 +160,55 @@ class Judge:
             own = origin.own or own
         return Exposure(
             question,
-            _verdict(reason),
-            reason,
-            by_proxy=reason is None and target.published is not None and there.delivered_locally,
-            rules=tuple(step for step in there.steps if step.effect in _TOLD and step.rule is not None),
-            stopped_by=elsewhere or (outcome.step if reason in {RULE, RULE_UNKNOWN} else None),
+            _verdict(stop.reason),
+            stop.reason,
+            by_proxy=stop.reason is None and by_proxy,
+            rules=tuple(step for step in walked.there.steps if step.effect in _TOLD and step.rule is not None),
+            stopped_by=stop.step,
             refused_by=self._refusal(replace(packet, destination=own)) if origin.interface else None,
+            finding=stop.finding,
             listening=listening,
         )
 
-    def _reason(self, question: Question, there: Outcome, outcome: Outcome) -> str | None:
-        """Return why the packet or its answer does not arrive; ``None`` where both do."""
-        if outcome.verdict in _STOPPED:
-            return RULE
-        # Neither accepted nor stopped: a rule was not understood, or the kernel has no route for the packet.
-        if outcome.verdict != simulate.ACCEPTED:
-            return RULE_UNKNOWN if outcome.verdict == simulate.UNKNOWN else NO_ROUTE
-        return self._at_host(question) if there.delivered_locally else self._beyond_host(question)
+    def _stop(self, question: Question, walked: Walked) -> _Stop:
+        """Return why the packet or its answer does not arrive."""
+        elsewhere = _translation_elsewhere(question, walked.there)
+        if elsewhere is not None:
+            return _Stop(ELSEWHERE, elsewhere)
+        reason = self._reason(question, walked)
+        if reason is not None:
+            return _Stop(reason, walked.outcome.step if reason in {RULE, RULE_UNKNOWN} else None)
+        return self._diverted(walked)
+
+    def _stop_behind_proxy(self, question: Question) -> _Stop:
+        """Return why docker-proxy's own connection to the container fails."""
+        target = question.target
+        # docker-proxy leads from one family to the other, where the container has only one.
+        addresses = {IPV4: target.endpoint.ipv4_address, IPV6: target.endpoint.ipv6_address}
+        address = addresses[question.origin.version] or addresses[IPV4] or addresses[IPV6] or ""
+        version = version_of(address) or IPV4
+        walk = self._walks.get(version)
+        if walk is None:
+            return _Stop()
+        walked = walk.sent(Packet(version, target.protocol, None, address, destination_port=target.port))
+        reason = _reason_of_rules(walked.outcome)
+        return _Stop(reason, walked.outcome.step) if reason is not None else self._diverted(walked)
+
+    def _diverted(self, walked: Walked) -> _Stop:
+        """Return how the kernel routes the packet or its answer otherwise than the engine's networks need."""
+        snapshot = self._state.snapshot
+        asked = list(kernel_routes.decisions(snapshot, walked.there, walked.back, answers_to_links=True))
+        questions = [question for question, _ in asked]
+        answers = self._ask(questions) if self._ask is not None else self._state.observations.routes
+        diverted = kernel_routes.first_diverted(snapshot, asked, answers) if answers else None
+        return _Stop(ROUTE, finding=diverted[0]) if diverted is not None else _Stop()
+
+    def _reason(self, question: Question, walked: Walked) -> str | None:
+        """Return why rules or settings of the host stop the packet or its answer."""
+        reason = _reason_of_rules(walked.outcome)
+        if reason is not None:
+            return reason
+        return self._at_host(question) if walked.there.delivered_locally else self._beyond_host(question)
 
     def _at_host(self, question: Question) -> str | None:
         """Return why nothing answers at the host itself, where no rule translated the packet."""
@@ -177,12 +229,19 @@ class Judge:
         return FORWARDING_OFF if off else None
 
     def _refused(self, packet: Packet) -> Step | None:
-        outcome = self._walked(self._untranslated[packet.version], packet)
-        return outcome.step if outcome.verdict in _STOPPED else None
+        walk = self._untranslated[packet.version]
+        outcome = simulate.forward(walk.ruleset, walk.routes, packet)
+        return outcome.step if outcome.verdict in STOPPED else None
 
-    def _walked(self, ruleset: Ruleset, packet: Packet) -> Outcome:
-        walk = simulate.output if packet.incoming is None else simulate.forward
-        return walk(ruleset, self._routes, packet)
+
+def _reason_of_rules(outcome: Outcome) -> str | None:
+    """Return why the way ended before its end; ``None`` where it did not."""
+    if outcome.verdict in STOPPED:
+        return RULE
+    # Neither accepted nor stopped: a rule was not understood, or the kernel has no route for the packet.
+    if outcome.verdict != simulate.ACCEPTED:
+        return RULE_UNKNOWN if outcome.verdict == simulate.UNKNOWN else NO_ROUTE
+    return None
 
 
 def _is_dropped_on_arrival(question: Question) -> bool:

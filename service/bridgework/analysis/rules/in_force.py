@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from bridgework.analysis import kernel_routes
 from bridgework.analysis.firewall_programs import FIREWALLD, LASTING, acceptance, zone_of
 from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, owner_of, program_of
-from bridgework.analysis.kernel_routes import finding_of
 from bridgework.analysis.routing import subnet_of
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, members, unseen
 from bridgework.analysis.rules.host import publication
@@ -185,11 +185,7 @@ def _around(situation: Situation) -> Remedy:
 
 
 def route_questions(situation: Situation) -> Iterator[tuple[RouteQuestion, bool]]:
-    """Yield the routing decisions on the way of the packet and then of its answer (``True``).
-
-    Only the engine's networks are expected to be reached by their bridges. Of other packets the kernel is only asked
-    whether its filter of the reverse path drops them.
-    """
+    """Yield the routing decisions on the way of the packet and then of its answer (``True``)."""
     yield from _decisions(situation, walk_of(situation))
 
 
@@ -199,29 +195,8 @@ def proxy_questions(situation: Situation) -> Iterator[tuple[RouteQuestion, bool]
 
 
 def _decisions(situation: Situation, walked: Walked | None) -> Iterator[tuple[RouteQuestion, bool]]:
-    bridges = {network.bridge_name for network in situation.snapshot.networks if network.bridge_name}
-    for outcome, is_reply in ((walked.there, False), (walked.back, True)) if walked is not None else ():
-        for lookup in outcome.lookups if outcome is not None else ():
-            packet, expected = lookup.packet, lookup.interface if lookup.interface in bridges else None
-            # Without the source's address the kernel would be asked about another packet.
-            if packet.source is None and packet.incoming is not None:
-                continue
-            if expected is not None or packet.incoming is not None:
-                yield _question(packet, expected), is_reply
-
-
-def _question(packet: Packet, expected: str | None) -> RouteQuestion:
-    return RouteQuestion(
-        packet.version,
-        packet.destination,
-        packet.source,
-        packet.incoming,
-        expected,
-        packet.mark,
-        packet.protocol,
-        packet.source_port,
-        packet.destination_port,
-    )
+    if walked is not None:
+        yield from kernel_routes.decisions(situation.snapshot, walked.there, walked.back)
 
 
 def packet_is_diverted(situation: Situation) -> Findings:
@@ -249,14 +224,8 @@ def proxy_is_diverted(situation: Situation) -> Findings:
 
 
 def _diverted(situation: Situation, questions: Iterator[tuple[RouteQuestion, bool]]) -> tuple[Finding, bool] | None:
-    """Return the finding of the first such decision, after which nothing is sent, and whether it is about an answer."""
     routes = situation.observations.routes
-    for question, is_reply in questions if routes else ():
-        answer = routes.get(question)
-        found = finding_of(situation.snapshot, question, answer, reply=is_reply) if answer is not None else None
-        if found is not None:
-            return found, is_reply
-    return None
+    return kernel_routes.first_diverted(situation.snapshot, questions, routes) if routes else None
 
 
 def _purpose(step: Step) -> str:

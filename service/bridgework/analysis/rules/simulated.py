@@ -7,21 +7,21 @@ the verdict, and an option only says why the engine wrote a rule.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bridgework.analysis.attachment import IPV4, IPV6, parsed, version_of
 from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, HostRoutes, owner_of, ruleset_of_host
+from bridgework.analysis.host_walk import STOPPED, HostWalk, Walked
 from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import Situation, once_for_each
 from bridgework.firewall import simulate
-from bridgework.firewall.ruleset import DNAT, Packet, Ruleset
+from bridgework.firewall.ruleset import Packet
 from bridgework.firewall.simulate import Outcome, Step
 from bridgework.model.checks import Protocol
 from bridgework.model.observations import FirewallRules, Observation
 from bridgework.model.snapshot import Snapshot
 
-STOPPED = frozenset({simulate.DROPPED, simulate.REJECTED})
 _MAX_KEPT = 16_384
 
 
@@ -32,28 +32,6 @@ class Fate(StrEnum):
     BY_DOCKER = "stopped by docker"
     BY_OTHERS = "stopped by others"
     UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """The way of the first packet, and that of its answer where the first packet arrives.
-
-    ``then`` is the way of the packets behind the first one, where the probe sends more and the answer arrives.
-    """
-
-    there: Outcome
-    back: Outcome | None = None
-    then: Outcome | None = None
-
-    @property
-    def outcome(self) -> Outcome:
-        """The way that decides: the last one."""
-        return self.then or self.back or self.there
-
-    @property
-    def is_translated(self) -> bool:
-        """Whether a rule sends the packet to another address."""
-        return DNAT in self.there.packet.translated
 
 
 @dataclass(slots=True)
@@ -84,7 +62,7 @@ def walk_of(situation: Situation) -> Walked | None:
     own = frozenset({candidate.address}) if candidate.is_host else frozenset()
     routes = _routes(kept, situation, own)
     key = (packet, own, candidate.way, goes_on)
-    return _once(kept, key, lambda: _walked(situation, candidate, ruleset, routes, packet))
+    return _once(kept, key, lambda: _walked(situation, candidate, HostWalk(ruleset, routes), packet))
 
 
 def walk_from_host(situation: Situation, address: str, port: int) -> Walked | None:
@@ -101,12 +79,11 @@ def walk_from_host(situation: Situation, address: str, port: int) -> Walked | No
     kept, packet = _kept(situation, rules), Packet(version, situation.transport or "", None, address, None, port)
     routes = _routes(kept, situation, frozenset())
     goes_on = _goes_on(situation)
-    return _once(kept, (packet, "host", goes_on), lambda: _sent_by_host(ruleset, routes, packet, goes_on=goes_on))
+    return _once(kept, (packet, "host", goes_on), lambda: HostWalk(ruleset, routes).sent(packet, goes_on=goes_on))
 
 
 def _goes_on(situation: Situation) -> bool:
     """Return whether the probe needs more than one packet and its answer."""
-    # A rule that drops packets of known connections lets a TCP connection begin, and the request is lost.
     return situation.question.probe.protocol is Protocol.HTTP
 
 
@@ -190,32 +167,13 @@ def _passes_the_host(situation: Situation, candidate: Candidate) -> bool:
     return not candidate.is_outside or (host is not None and host.observation.routes is not None)
 
 
-def _walked(situation: Situation, candidate: Candidate, ruleset: Ruleset, routes: HostRoutes, packet: Packet) -> Walked:
+def _walked(situation: Situation, candidate: Candidate, walk: HostWalk, packet: Packet) -> Walked:
     within = candidate.way is Way.DIRECT and not candidate.is_host and not situation.source.is_host
     # A packet within one bridge is switched, not routed. It meets no IP rule, unless br_netfilter shows it to them.
-    if within and not routes.filters_bridged(candidate.version):
+    if within and not walk.routes.filters_bridged(candidate.version):
         return Walked(Outcome(simulate.ACCEPTED, packet, ()))
-    if situation.source.is_host:
-        return _sent_by_host(ruleset, routes, packet, goes_on=_goes_on(situation))
-    there = simulate.bridged(ruleset, routes, packet) if within else simulate.forward(ruleset, routes, packet)
-    return _with_answer(ruleset, routes, there, packet, goes_on=_goes_on(situation))
-
-
-def _sent_by_host(ruleset: Ruleset, routes: HostRoutes, packet: Packet, *, goes_on: bool) -> Walked:
-    # The kernel sends from the address of the interface by which the packet leaves, and the answer goes there.
-    route = routes.route(packet)
-    packet = replace(packet, source=route.source if route is not None else None)
-    return _with_answer(ruleset, routes, simulate.output(ruleset, routes, packet), packet, goes_on=goes_on)
-
-
-def _with_answer(ruleset: Ruleset, routes: HostRoutes, there: Outcome, packet: Packet, *, goes_on: bool) -> Walked:
-    # Without the source's address the answer's way is not known.
-    if there.verdict != simulate.ACCEPTED or packet.source is None:
-        return Walked(there)
-    back = simulate.reply(ruleset, routes, there, packet)
-    if back.verdict != simulate.ACCEPTED or not goes_on:
-        return Walked(there, back)
-    return Walked(there, back, simulate.later(ruleset, routes, there, packet))
+    lead = walk.sent if situation.source.is_host else walk.bridged if within else walk.received
+    return lead(packet, goes_on=_goes_on(situation))
 
 
 def _packet(situation: Situation, candidate: Candidate) -> Packet:

@@ -43,6 +43,11 @@ def _at(step: Step, *codes: str) -> dict[str, Step]:
     return dict.fromkeys(codes, step)
 
 
+# What the kernel's own routing decisions do to a packet, and to an answer.
+_DROPPED_BY_ROUTING = ("reverse-path-filtered", "interface-forwarding-off", "blackhole-route")
+_DIVERTED = ("policy-route-diverts", "subnet-overlaps-host-route", *_DROPPED_BY_ROUTING)
+_ANSWER_DIVERTED = ("asymmetric-routing", *_DROPPED_BY_ROUTING)
+
 SOURCE = (
     # Without a running process there is no namespace to send from, so no later layer matters.
     Rule(_at(Step.SOURCE, "source-not-running"), state.source_is_down),
@@ -157,11 +162,8 @@ WIRE = (
     Rule(_at(Step.OWN_INTERFACE, "mtu-mismatch"), wire.own_link_is_too_small),
     Rule(_at(Step.THEIR_VETH, "mtu-mismatch"), wire.their_link_is_too_small),
     Rule(_at(Step.FIREWALL, "firewall-rules-missing", "firewall-not-managed"), host_firewall.chains_are_missing),
-    Rule(
-        _at(Step.ROUTING, "policy-route-diverts", "subnet-overlaps-host-route", "reverse-path-filtered"),
-        in_force.packet_is_diverted,
-    ),
-    Rule(_at(Step.REPLY, "asymmetric-routing", "reverse-path-filtered"), in_force.answer_is_diverted),
+    Rule(_at(Step.ROUTING, *_DIVERTED), in_force.packet_is_diverted),
+    Rule(_at(Step.REPLY, *_ANSWER_DIVERTED), in_force.answer_is_diverted),
     Rule(_at(Step.FIREWALL, "user-firewall-drop", "bridge-traffic-filtered", LIMIT), in_force.foreign_rule_drops),
     Rule(_at(Step.FIREWALL, "port-rule-missing", "network-rule-missing"), in_force.docker_rule_is_lost),
 )
@@ -187,10 +189,7 @@ HOST = (
     ),
     Rule(_at(Step.REPLY, "masquerade-off"), host.translated_and_unanswered),
     Rule(_at(Step.PUBLISHED, "gateway-mode-routed"), host.published_by_route),
-    Rule(
-        _at(Step.PROXY, "policy-route-diverts", "subnet-overlaps-host-route", "reverse-path-filtered"),
-        in_force.proxy_is_diverted,
-    ),
+    Rule(_at(Step.PROXY, *_DIVERTED, "asymmetric-routing"), in_force.proxy_is_diverted),
 )
 # Without an observation of the listening sockets, these rules make the prediction inconclusive.
 PORT = (
@@ -251,11 +250,8 @@ PODMAN_LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
                 _at(Step.THEIR_INTERFACE, "link-down") | _at(Step.THEIR_VETH, "veth-detached"),
                 wire.their_link_is_broken,
             ),
-            Rule(
-                _at(Step.ROUTING, "policy-route-diverts", "subnet-overlaps-host-route", "reverse-path-filtered"),
-                in_force.packet_is_diverted,
-            ),
-            Rule(_at(Step.REPLY, "asymmetric-routing", "reverse-path-filtered"), in_force.answer_is_diverted),
+            Rule(_at(Step.ROUTING, *_DIVERTED), in_force.packet_is_diverted),
+            Rule(_at(Step.REPLY, *_ANSWER_DIVERTED), in_force.answer_is_diverted),
             Rule(_at(Step.FIREWALL, "user-firewall-drop", LIMIT), in_force.foreign_rule_drops),
         ),
     ),

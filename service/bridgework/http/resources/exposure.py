@@ -17,7 +17,7 @@ from bridgework.http.resources.checks.schemas import VERDICTS
 from bridgework.http.resources.containers.schemas import MAX_PORT, PublishedPortSchema
 from bridgework.http.schemas.answers import ReferenceSchema, flag, list_of, next_page, number, part, text, word
 from bridgework.http.schemas.fields import Choice, Text, absent
-from bridgework.http.schemas.findings import LimitationSchema
+from bridgework.http.schemas.findings import FindingSchema, LimitationSchema
 from bridgework.http.schemas.queries import Filter, PageQuery, QueryFlag
 from bridgework.model.snapshot import Snapshot
 from bridgework.use_cases.connectivity.exposure import ExposureFilter, ask_exposure, question_key
@@ -99,6 +99,12 @@ class ExposureSchema(Schema):
         "does.",
         null=True,
     )
+    finding = part(
+        FindingSchema,
+        "How the kernel of the host routes the packet or its answer elsewhere, or drops it, with the remedy; null "
+        "unless the reason is `routed-elsewhere`.",
+        null=True,
+    )
     host_firewall = part(
         FirewallRuleSchema,
         "What would stop the packet if a program of the host listened at this port; null where nothing would.",
@@ -172,6 +178,7 @@ def _row(snapshot: Snapshot, exposure: Exposure) -> Mapping[str, Any]:
         "by_proxy": exposure.by_proxy,
         "rules": [_rule(snapshot, step) for step in exposure.rules],
         "stopped_by": _rule(snapshot, exposure.stopped_by),
+        "finding": exposure.finding,
         "host_firewall": _rule(snapshot, exposure.refused_by),
         "past_host_firewall": exposure.is_past_host_firewall,
     }

@@ -31,7 +31,9 @@ class RouteQuestion:
 class RouteAnswer:
     """What the kernel does with the packet of a ``RouteQuestion`` instead of what was expected.
 
-    It leaves by ``interface``, or the kernel drops it for the reason in ``error``. ``route`` is the destination of the
+    It leaves by ``interface``, or the kernel drops it for the reason in ``error``, or since it forwards nothing that
+    comes in by the interface ``not_forwarded_from``. ``dead_end`` is the type of a route of the main table that drops
+    it: ``blackhole``, ``prohibit`` or ``unreachable``. ``route`` is the destination of the
     route that decides, in ``table``. ``rule`` is the policy rule that leads to this table, as ``ip rule`` prints it
     behind its ``priority``; ``None`` where only the kernel's three default rules decide.
 
@@ -48,3 +50,5 @@ class RouteAnswer:
     error: str | None = None
     reverse_path_filter: tuple[str, int] | None = None
     file: str | None = None
+    not_forwarded_from: str | None = None
+    dead_end: str | None = None

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import socket
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from threading import Lock
 
 from bridgework.model.observations import IPV4, MAIN_TABLE, RouteAnswer, RouteQuestion
 from bridgework.printable import printable
-from bridgework.probes.kernel import netlink
-from bridgework.probes.routes.lookup import Asked, Lookup, reverse_path_filter, route_to
+from bridgework.probes.kernel import netlink, rtnetlink
+from bridgework.probes.routes.lookup import Asked, Lookup, forwards, reverse_path_filter, route_to
 from bridgework.probes.routes.policy_rules import PolicyRule, policy_rules
 
 # linux/sockios.h. Both ask by the namespace of the socket, not by that of the calling thread.
 _SIOCGIFNAME, _SIOCGIFINDEX, _IFREQ = 0x8910, 0x8933, struct.Struct("=16si20x")
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58}
 _STRICT, _LOOSE = 1, 2
+_MADE_BY_KERNEL = 2  # RTPROT_KERNEL
+# RTN_BLACKHOLE, RTN_UNREACHABLE and RTN_PROHIBIT of linux/rtnetlink.h.
+_DEAD_ENDS = {6: "blackhole", 7: "unreachable", 8: "prohibit"}
 _DEFAULT_ROUTES = {4: "0.0.0.0/0", 16: "::/0"}
 """By the length of an address, in bytes."""
 # The kernel drops the packet: by a blackhole, unreachable or prohibit route, or since there is none.
@@ -103,16 +107,41 @@ class HostRoutes:
         return answer if rule is None else replace(answer, rule=rule.text, priority=rule.priority)
 
     def _dropped(self, question: RouteQuestion, asked: Asked, number: int) -> RouteAnswer | None:
-        """Return why the kernel drops the packet; ``None`` where neither rp_filter nor a policy rule is the reason."""
+        """Return why the kernel drops the packet; ``None`` where only a route is missing, or nothing is known."""
         filtered = self._filtered(question, asked) if question.version == IPV4 and asked.incoming else None
         if filtered is not None or number not in _DROPS:
             return filtered
-        # Without such a rule a route is missing, which the analysis finds by the bridge's address.
         rule = next((r for r in self._policies(question) if not r.is_default and r.suppressed is None), None)
         if rule is None:
-            return None
+            # Otherwise a route is missing, which the analysis finds by the bridge's address.
+            return self._not_forwarded(question, asked, number) or self._dead_end(question, number)
         table = MAIN_TABLE if rule.table is None else rule.table
         return RouteAnswer(table=table, rule=rule.text, priority=rule.priority, error=_DROPS[number])
+
+    def _not_forwarded(self, question: RouteQuestion, asked: Asked, number: int) -> RouteAnswer | None:
+        """Say that the kernel forwards nothing from the packet's interface alone (``ip_route_input_slow`` of Linux)."""
+        if number != errno.EHOSTUNREACH or question.version != IPV4 or not asked.incoming:
+            return None
+        # The setting of all interfaces is another finding.
+        if forwards(self._socket, asked.incoming) or not forwards(self._socket):
+            return None
+        return RouteAnswer(not_forwarded_from=question.incoming)
+
+    def _dead_end(self, question: RouteQuestion, number: int) -> RouteAnswer | None:
+        """Name the route of the main table that drops the packet: the longest one for it is a dead end."""
+        destination = ip_address(question.destination)
+        no_bits = bytes(len(destination.packed))
+        routes = rtnetlink.routes(self._socket, socket.AF_INET if question.version == IPV4 else socket.AF_INET6)
+        fitting = [
+            (route.prefix_len, -(route.metric or 0), route.kind, str(subnet))
+            for route in routes
+            # IPv6 has dead ends that the kernel makes where it has no route.
+            if route.protocol != _MADE_BY_KERNEL
+            if destination in (subnet := ip_network((route.destination or no_bits, route.prefix_len)))
+        ]
+        *_, kind, longest = max(fitting, default=(0, 0, 0, ""))
+        dead_end = _DEAD_ENDS.get(kind)
+        return RouteAnswer(route=longest, error=_DROPS[number], dead_end=dead_end) if dead_end else None
 
     def _filtered(self, question: RouteQuestion, asked: Asked) -> RouteAnswer | None:
         """Return the filter of the reverse path that rejects the source of the packet."""

@@ -90,8 +90,11 @@ def reverse_path_filter(sock: socket.socket, interface: int | None = None) -> in
     return _number(_settings(sock, interface).get(_RP_FILTER))
 
 
-def forwards(sock: socket.socket, interface: int) -> bool:
-    """Whether the kernel forwards IPv4 packets that come in by the interface (ip-sysctl). Raises ``OSError``."""
+def forwards(sock: socket.socket, interface: int | None = None) -> bool:
+    """Whether the kernel forwards IPv4 packets that come in by the interface, or ``all`` says so (ip-sysctl).
+
+    Raises ``OSError``.
+    """
     return _number(_settings(sock, interface).get(_FORWARDING)) != 0
 
 

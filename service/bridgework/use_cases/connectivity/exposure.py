@@ -78,7 +78,7 @@ def ask_exposure(services: Services, snapshot: Snapshot, wanted: ExposureFilter)
     ]
     origins = (one for one in origins_of(snapshot, host) if not wanted.origin or one.kind in wanted.origin)
     found = tuple(sorted(questions(targets, origins), key=question_key))
-    return Exposed(snapshot, found, Judge(state), tuple(limited))
+    return Exposed(snapshot, found, Judge(state, services.runner.routes), tuple(limited))
 
 
 def question_key(question: Question) -> tuple[str, str]:
