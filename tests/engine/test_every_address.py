@@ -17,7 +17,6 @@ from tests.support.api import check, codes, run, sweep_up
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 from tests.support.service import Service
-from tools.engine import wait_until
 
 PAGES = ["sh", "-c", "httpd -p 80; exec sleep 3600"]
 ISOLATED = {"ip6tables": True, "experimental": True}
@@ -89,16 +88,9 @@ def reached_from(lab, names):
     }
 
 
-def settled(lab):
-    """Wait until no address is tentative, as a program that was just started does not."""
-    for name in ("k9", "k9b", "k6", "k7"):
-        shown = [*namespace_of(lab, name), "ip", "-6", "addr", "show", "tentative"]
-        assert wait_until(lambda s=shown: not subprocess.run(s, capture_output=True, check=True).stdout, 10)
-
-
 @pytest.mark.parametrize(("source", "destination"), PAIRS)
 def test_a_check_is_right_about_each_address(lab, source, destination):
-    settled(lab)
+    lab.raw.settle()
     reached = truth(lab, source, destination)
     found = check(lab.api, source, destination, protocol="tcp", port=80)
     assert found["verdict"] == ("reachable" if reached else "unreachable"), (reached, found)
@@ -136,7 +128,7 @@ def test_a_version_that_is_named_is_asked_alone(lab):
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", [{"protocol": "icmp"}, {"protocol": "tcp", "port": 80}], ids=["icmp", "tcp"])
 def test_a_matrix_a_query_and_an_assertion_say_what_the_check_says(lab, protocol):
-    settled(lab)
+    lab.raw.settle()
     names = ["k9", "k9b", "k6", "k4", "k7"]
     matrix = lab.api.post("/v1/connectivity/matrix", {"containers": names, **protocol})
     assert matrix["summary"]["surprises"] == 0, matrix["surprises"]
@@ -166,7 +158,7 @@ def test_a_matrix_a_query_and_an_assertion_say_what_the_check_says(lab, protocol
 def test_an_isolation_that_is_open_fails_and_names_the_address(lab):
     if not lab.open:
         pytest.skip("this engine isolates IPv6")
-    settled(lab)
+    lab.raw.settle()
     (address,) = [a for a, version in addresses_of(lab, "k6").items() if version == 6]
     asked = {
         "name": "apart",
@@ -191,7 +183,7 @@ def test_an_isolation_that_is_open_fails_and_names_the_address(lab):
 def test_the_remedy_closes_the_address_that_is_open_in_both_directions(lab):
     if not lab.open:
         pytest.skip("this engine isolates IPv6")
-    settled(lab)
+    lab.raw.settle()
     found = check(lab.api, "k9", "k6")
     (opened,) = [one for one in found["findings"] if one["code"] == "networks-not-isolated"]
     assert truth(lab, "k9", "k6")
@@ -215,7 +207,7 @@ def test_the_remedy_closes_the_address_that_is_open_in_both_directions(lab):
 
 
 def test_one_family_that_a_rule_closes_leaves_the_other(lab):
-    settled(lab)
+    lab.raw.settle()
     drop = ["ip6tables", "-I", "FORWARD", "-p", "tcp", "--dport", "80", "-j", "DROP"]
     lab.raw.in_namespace("sysctl", "-qw", "net.bridge.bridge-nf-call-ip6tables=1")
     lab.raw.in_namespace(*drop)
@@ -234,7 +226,7 @@ def test_one_family_that_a_rule_closes_leaves_the_other(lab):
 
 
 def test_a_name_has_the_addresses_that_it_resolves_to(lab):
-    settled(lab)
+    lab.raw.settle()
     found = check(lab.api, "k9", {"name": "k9b"}, protocol="tcp", port=80)
     assert {one["address"] for one in found["addresses"]} == set(addresses_of(lab, "k9b"))
     assert found["measured"]["address"] == found["addresses"][0]["address"]
@@ -260,7 +252,7 @@ def test_a_published_port_is_asked_at_the_hosts_addresses_of_both_versions(lab):
     ]
     run(api, "shown", networks=[{"network": "seven"}], command=PAGES, published_ports=ports)
     try:
-        settled(lab)
+        lab.raw.settle()
         for port in (18080, 18081, 18082):
             for source in ("host", "k9", "k4"):
                 found = check(api, source, {"host": True}, protocol="tcp", port=port)
@@ -276,7 +268,7 @@ def test_a_published_port_is_asked_at_the_hosts_addresses_of_both_versions(lab):
 
 
 def test_the_probe_of_prometheus_counts_every_address(lab):
-    settled(lab)
+    lab.raw.settle()
     asked = "source=k9&destination=container:k6"
     text = lab.api.get(f"/v1/connectivity/probe?{asked}")
     (address,) = [a for a, version in addresses_of(lab, "k6").items() if version == 6]
@@ -287,7 +279,7 @@ def test_the_probe_of_prometheus_counts_every_address(lab):
 
 
 def test_a_plan_foresees_what_one_family_changes_and_measures_it(lab):
-    settled(lab)
+    lab.raw.settle()
     # A disconnection leaves what is open by IPv6: only an engine that isolates closes the pair.
     call = {"method": "DELETE", "path": "/v1/networks/nine/endpoints/k9b", "body": None}
     plan = lab.api.post("/v1/plans", {"changes": [call]})
@@ -306,7 +298,7 @@ def test_a_plan_foresees_what_one_family_changes_and_measures_it(lab):
     applied = lab.api.post("/v1/plans", body, headers={"If-Match": etag})["applied"]
     try:
         assert applied["outcome"] == "applied", applied
-        settled(lab)
+        lab.raw.settle()
         assert bool(truth(lab, "k9", "k9b")) is lab.open
     finally:
         lab.api.delete("/v1/networks/seven/endpoints/k9b")
@@ -314,7 +306,7 @@ def test_a_plan_foresees_what_one_family_changes_and_measures_it(lab):
 
 
 def test_the_command_line_fails_on_an_isolation_that_is_open(lab, tokens_file, tmp_path):
-    settled(lab)
+    lab.raw.settle()
     (address,) = [a for a, version in addresses_of(lab, "k6").items() if version == 6]
     expected = tmp_path / "expected.yaml"
     expected.write_text("- source: k9\n  destination: container:k6\n  expect: unreachable\n")

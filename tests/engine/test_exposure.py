@@ -16,7 +16,6 @@ from tests.support.api import run
 from tests.support.engine import ENGINE_PROGRAMS
 from tests.support.neighbour import HOST_ADDRESS, HOST_ADDRESS6, LINK, answers_from, neighbour_of
 from tests.support.raw_engine import Raw
-from tools.engine import wait_until
 
 HTTPD = ["httpd", "-f", "-p", "8080"]
 BRIDGE = "com.docker.network.bridge."
@@ -120,23 +119,12 @@ def pids(here):
     return {one["Name"][1:]: one["State"]["Pid"] for one in found if one["State"]["Running"]}
 
 
-def tentative(here):
-    """The IPv6 addresses that no kernel uses yet."""
-    command = ["ip", "-6", "-o", "addr", "show", "tentative"]
-    places = [here.engine.namespace, *(f"/proc/{pid}/ns/net" for pid in pids(here).values())]
-    return "".join(
-        subprocess.run(["nsenter", f"--net={place}", "--", *command], capture_output=True, text=True, check=True).stdout
-        for place in places
-    )
-
-
 def compared(here):
     """Every row that can be tried, after the comparison of what is predicted with what is measured."""
     # A container's own loopback is its own: its packets do not come to the host.
     tried = [row for row in rows(here) if row["listening"] and not (
         row["origin"]["kind"] == "network" and row["address"] in {"127.0.0.1", "::1"})]  # fmt: skip
-    # A kernel answers for a new IPv6 address only once it found no duplicate of it.
-    assert wait_until(lambda: not tentative(here), 10)
+    here.raw.settle()
     here.pids = pids(here)
     with ThreadPoolExecutor(16) as threads:
         measured = list(threads.map(lambda row: is_open(here, row), tried))

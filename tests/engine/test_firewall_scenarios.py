@@ -494,7 +494,7 @@ def test_a_policy_that_drops_what_stays_within_a_bridge(here):
     for name in ("one", "two"):
         run(here.api, name, network_mode="six", command=HTTPD)
     address = {"address": here.api.get("/v1/containers/two")["endpoints"][0]["ipv6_address"]}
-    wait_until(lambda: check(here.api, "one", address, protocol="icmp")["verdict"] == "reachable", 10)
+    here.raw.settle()
     with rules(here, "ip6tables -P FORWARD DROP"):
         found = fails(here, "one", address, "bridge-traffic-filtered", protocol="icmp")
         assert "net.bridge.bridge-nf-call-ip6tables=1" in found["message"]
@@ -602,6 +602,7 @@ def test_a_policy_that_drops_ipv6_is_opened_for_the_packets_and_their_answers(he
         here.api.post("/v1/networks", {"name": name, "ipv6_enabled": True, "ipam": {"pools": pools}}, status=201)
         run(here.api, f"in-{name}", network_mode=name, command=HTTPD)
     asked = {"protocol": "tcp", "port": 8080, "ip_version": "6"}
+    here.raw.settle()
     with rules(here, "ip6tables -P FORWARD DROP"):
         found = fails(here, "in-one", "in-two", "user-firewall-drop", **asked)
         execute(here, found["remedy"])

@@ -185,7 +185,8 @@ def test_a_route_that_drops_packets_is_named_and_deleted(lab, kind, version):
     pools = [{"subnet": "fd00:77::/64"}]
     lab.api.post("/v1/networks", {"name": "six", "ipv6_enabled": True, "ipam": {"pools": pools}}, status=201)
     run(lab.api, "target", network_mode="six", command=HTTPD)
-    answer = check(lab.api, "host", "target", protocol="icmp", ip_version=version, timeout_ms=5000)
+    lab.raw.settle()
+    answer = check(lab.api, "host", "target", protocol="icmp", ip_version=version)
     assert answer["verdict"] == "reachable"
     address = answer["measured"]["address"]
     lab.raw.in_namespace("ip", f"-{version}", "route", "add", kind, address)

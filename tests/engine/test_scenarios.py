@@ -592,11 +592,12 @@ def test_a_macvlan_and_its_own_host_do_not_talk(api, raw):
 
 
 @proves("reply-path-lost")
-def test_an_answer_that_has_no_way_back(api, api_version):
+def test_an_answer_that_has_no_way_back(api, api_version, raw):
     network(api, "six", ipv6_enabled=True, ipam={"pools": [{"subnet": "fd00:c1::/64"}]})
     network(api, "vault", internal=True, ipv6_enabled=True, ipam={"pools": [{"subnet": "fd00:c2::/64"}]})
     run(api, "web", network_mode="six")
     run(api, "db", network_mode="vault")
+    raw.settle()
     answer = check(api, "web", "db", ip_version="6", **QUICK)
     # Before 27 no rule of the engine keeps an IPv6 packet out of an internal network.
     code = at(api_version, {DOCKER_26: "reply-path-lost", DOCKER_27: "no-shared-network"})

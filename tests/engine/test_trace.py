@@ -32,7 +32,7 @@ def raw(engine):
 
 
 @pytest.fixture(scope="module")
-def world(module_api):
+def world(module_api, raw):
     """Two networks of IPv4 and IPv6; ``web`` and ``peer`` on one, ``client`` on the other."""
     for number, name in enumerate(("front", "back")):
         pools = [{"subnet": f"10.84.{number}.0/24"}, {"subnet": f"fd00:84:{number + 1}::/64"}]
@@ -41,6 +41,7 @@ def world(module_api):
     run(module_api, "web", network_mode="back", command=LISTENING, published_ports=[port])
     run(module_api, "peer", network_mode="back", command=LISTENING)
     run(module_api, "client", network_mode="front")
+    raw.settle()
     return module_api
 
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
-from tools.engine import ask
+from tools.engine import ask, wait_until
 
 PREFIX = "/v1.45"
 
@@ -76,6 +76,15 @@ class Raw:
         assert done.returncode == 0, (command, done.stderr)
         return done.stdout
 
+    def settle(self):
+        """Wait until no kernel looks for a duplicate of an address any more: it takes up to two seconds.
+
+        Until then nothing is sent from the address, and nothing is answered.
+        """
+        running = (one["State"]["Pid"] for one in self.containers().values() if one["State"]["Running"])
+        for place in (self.namespace, *(f"/proc/{pid}/ns/net" for pid in running)):
+            assert wait_until(lambda place=place: not tentative(place), 20), (place, tentative(place))
+
     def sweep(self):
         """Remove every container and every custom network, stale endpoints too."""
         for raw in self.get("/containers/json?all=1"):
@@ -85,3 +94,13 @@ class Raw:
             for stale in (self.get(f"/networks/{raw['Id']}").get("Containers") or {}).values():
                 self.send("POST", f"/networks/{raw['Id']}/disconnect", {"Container": stale["Name"], "Force": True})
             self.do("DELETE", f"/networks/{raw['Id']}")
+
+
+def tentative(place):
+    """The addresses in a namespace that their kernel does not use yet. A link without a carrier looks for none."""
+    command = ["nsenter", f"--net={place}", "--", "ip", "-j", "-6", "addr", "show", "tentative"]
+    links = json.loads(subprocess.run(command, capture_output=True, check=True).stdout or "[]")
+    carried = [link for link in links if link and "NO-CARRIER" not in link["flags"]]
+    # Objects without an address stand for those that the filter leaves out.
+    shown = (address for link in carried for address in link["addr_info"])
+    return [address["local"] for address in shown if "local" in address and not address.get("dadfailed")]

@@ -133,11 +133,11 @@ def test_a_source_that_is_gone_does_not_spoil_the_others(world, namespace_runner
 def test_rows_come_before_the_end(world, namespace_runner):
     quick = SweepSource(0, world.a.place(), (SweepTarget(0, world.b.address),))
     slow = SweepSource(1, world.b.place(), (SweepTarget(0, world.far.address),))
-    rows = namespace_runner.sweep(SweepPlan(Protocol.ICMP, (slow, quick), timeout_ms=3000))
+    started = time.monotonic()
+    rows = namespace_runner.sweep(SweepPlan(Protocol.ICMP, (slow, quick), timeout_ms=60_000))
     assert next(rows).index == 0
-    asked = time.monotonic()
-    assert next(rows).index == 1
-    assert time.monotonic() - asked > 0.1, "the second row was waited for after the first was read"
+    assert time.monotonic() - started < 30, "the other row comes after a minute"
+    rows.close()
 
 
 def test_a_slow_reader_changes_no_verdict(world, namespace_runner):
@@ -150,19 +150,18 @@ def test_a_slow_reader_changes_no_verdict(world, namespace_runner):
     assert found == {index: [Verdict.REACHABLE] * 500 for index in range(3)}
 
 
-@pytest.mark.quiet
 def test_the_pace_is_kept(world, namespace_runner):
     started = time.monotonic()
     found = sweep_one(namespace_runner, world, "icmp", ["10.77.0.3"] * 100, max_packets_per_second=200)
     assert found == [Verdict.REACHABLE] * 100
-    assert 0.45 < time.monotonic() - started < 1.5
+    # A busy machine takes longer, and is never faster.
+    assert time.monotonic() - started > 0.45
 
 
-@pytest.mark.quiet
 def test_time_outs_overlap(world, namespace_runner):
     started = time.monotonic()
     assert set(sweep_one(namespace_runner, world, "icmp", ["10.77.1.2"] * 2000, timeout_ms=300)) == {Reason.TIMED_OUT}
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 60, "one after the other they take ten minutes"
 
 
 @pytest.mark.parametrize("protocol", ["icmp", "tcp"])

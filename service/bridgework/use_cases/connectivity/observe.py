@@ -33,7 +33,7 @@ DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "
 
 # Duplicate address detection takes a delay of up to 1 s and one probe of 1 s (RFC 4862, section 5.4; RFC 4861,
 # RetransTimer). While it runs, the prediction is inconclusive, and it is decided once it ends.
-DETECTION_S = 2.0
+DETECTION_S = 2.5
 _LOOK_AGAIN_S = 0.05
 FIREWALL = "the host's firewall rules"
 FIREWALL_UNSEEN = "firewall-not-visible"
@@ -162,7 +162,7 @@ def with_kernel_routes(services: Services, case: Case) -> Case:
 
 
 def settled(services: Services, case: Case, ends: Ends) -> Case:
-    """Wait while the prediction depends on duplicate address detection, at most 2 s within the request's time limit."""
+    """Wait while the prediction depends on duplicate address detection, at most 2.5 s within the request's time limit."""
     until = time.monotonic() + deadline.left(DETECTION_S)
     while case.awaits_detection and time.monotonic() < until:
         time.sleep(_LOOK_AGAIN_S)
