@@ -162,7 +162,7 @@ def with_kernel_routes(services: Services, case: Case) -> Case:
 
 
 def settled(services: Services, case: Case, ends: Ends) -> Case:
-    """Wait while the prediction depends on duplicate address detection, at most 2.5 s within the request's time limit."""
+    """Wait while the prediction depends on duplicate address detection, at most 2.5 s and the request's time limit."""
     until = time.monotonic() + deadline.left(DETECTION_S)
     while case.awaits_detection and time.monotonic() < until:
         time.sleep(_LOOK_AGAIN_S)
