@@ -158,6 +158,7 @@ def test_a_plan_says_what_a_remedy_would_change_and_draws_it(pair):
         pair.button("What will this change?").click()
     assert asked.value.post_data_json == {"changes": FINDING["remedy"]["calls"]}
     note = page.locator(".plan .note")
+    note.wait_for()
     assert [" ".join(text.split()) for text in note.locator("li").all_inner_texts()] == [
         "web → db icmp: reachable", "web → db tcp 80: reachable",
         "Port 8080 of the host, for other hosts: unreachable", "web is alone.",

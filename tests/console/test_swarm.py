@@ -31,7 +31,7 @@ def graphs():
     here, there = stubs.container(1, "a1"), stubs.container(2, "b1", node=BETA["id"])
     host = {"id": "host", "kind": "host", "name": "host", "attributes": {}}
     own = {"nodes": [mesh, here, host], "edges": [stubs.endpoint(here, mesh, 1)], "limited": []}
-    return own, {"nodes": [*own["nodes"], there], "edges": [*own["edges"], stubs.endpoint(there, mesh, 2)]}
+    return own, {**own, "nodes": [*own["nodes"], there], "edges": [*own["edges"], stubs.endpoint(there, mesh, 2)]}
 
 
 def matrix_lines(*, partial=()):

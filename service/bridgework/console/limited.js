@@ -7,7 +7,7 @@ import { withNames } from "./names.js";
  * @param {Api["Limitation"][]} limited
  */
 export function limitedView(limited) {
-  return limited.length > 0 && h("details", { class: "note limited", open: limited.length < 4 },
+  return limited.length > 0 && h("details", { class: "limited", open: limited.length < 4 },
     h("summary", {}, `${plural(limited.length, "thing")} left open`),
     h("ul", {}, limited.map(({ code, what, why, remedy }) => h("li", { "data-reason": code },
       h("strong", {}, withNames(what)), " ", h("code", {}, code), h("p", {}, withNames(why)), remedy && h("p", {}, remedy)))));
