@@ -1281,7 +1281,7 @@ class Measurement(TypedDict):
     budget-exhausted, resources-exhausted, deadline, not-allowed.
     """
     detail: str | None
-    """One sentence that adds to `reason`; null when there is nothing to add."""
+    """What adds to `reason` or to a reachable verdict, in words; null when there is nothing to add."""
     rtt_ms: RoundTrip | None
     """Statistics of the round-trip times; null when no probe was answered."""
     phases_ms: Phases
@@ -1291,7 +1291,9 @@ class Measurement(TypedDict):
     resolver: str | None
     """The DNS server that resolved the name, such as `127.0.0.11`; null when none did."""
     reverse_name: str | None
-    """The name that a reverse lookup found for the address; null when it found none."""
+    """The name that a reverse lookup found for the address; null when it found none, or when no DNS server answered
+    in time, which `detail` then says.
+    """
     status: int | None
     """The HTTP status of an http check or the RCODE of a dns check; null for other protocols."""
     path_mtu_bytes: int | None

@@ -3,6 +3,7 @@
 Start one with ``python -m tests.support.servers KIND ADDRESS PORT [JSON]``.
 
 ``dns`` answers from a table of names. A name that begins or ends with ``slow`` gets no answer, ``broken`` SERVFAIL.
+A question by UDP for a name with a record of type ``LATE`` is answered after 20 s.
 ``http`` answers with the status that the path names; ``/trickle`` sends a byte every 50 ms for ever.
 ``forge`` answers pings with one thing changed: ``payload``, ``sequence``, ``identifier``, ``sender`` or ``nothing``.
 ``echo`` repeats UDP datagrams, ``tcp`` accepts connections, ``silent`` reads UDP and says nothing.
@@ -40,6 +41,8 @@ def dns_answer(data, table, *, over_tcp):
         answer.flags |= dns.flags.TC
         return answer.to_wire()
     for owner, type_, value in known:
+        if type_ == "LATE":
+            continue
         if type_ == "CNAME":
             answer.answer.append(dns.rrset.from_text(owner, 60, "IN", "CNAME", value))
             known += [record for record in table if record[0] == value]
@@ -62,7 +65,10 @@ def serve_dns(family, address, port, table):
         if b"spoof" in data:
             # What a stranger would send who guessed the port, but not the question's number.
             udp.sendto(bytes([data[0] ^ 1]) + dns_answer(data, SPOOFED, over_tcp=False)[1:], peer)
-        if answer:
+        name = dns.message.from_wire(data).question[0].name.to_text()
+        if [name, "LATE"] in [row[:2] for row in table]:
+            threading.Timer(20, udp.sendto, (answer, peer)).start()
+        elif answer:
             udp.sendto(answer, peer)
 
 

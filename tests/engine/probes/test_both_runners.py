@@ -18,6 +18,8 @@ TABLE = [
     ["big.", "A", "10.77.0.3"],
     ["spoof.", "A", "10.77.0.3"],
     ["3.0.77.10.in-addr.arpa.", "PTR", "b.simon_network."],
+    ["4.0.77.10.in-addr.arpa.", "PTR", "late.simon_network."],
+    ["4.0.77.10.in-addr.arpa.", "LATE", ""],
 ]
 RESOLV_CONF = "nameserver 10.77.0.3\nsearch nowhere lab\n"
 
@@ -247,7 +249,17 @@ def test_a_name_must_not_lead_out_of_what_is_allowed(ask):
 
 def test_the_reverse_name_comes_from_the_same_resolver(ask):
     assert ask("icmp", "10.77.0.3", reverse_lookup=True).reverse_name == "b.simon_network"
-    assert ask("icmp", "10.77.0.2", reverse_lookup=True).reverse_name is None
+    unnamed = ask("icmp", "10.77.0.2", reverse_lookup=True)
+    assert (unnamed.reverse_name, unnamed.detail) == (None, None)
+
+
+def test_a_reverse_name_that_comes_too_late_is_no_missing_name(ask):
+    late = ask("icmp", "10.77.0.4", reverse_lookup=True)
+    assert told(late) == REACHABLE
+    assert (late.reverse_name, late.detail) == (
+        None,
+        "no nameserver answered the reverse lookup of 10.77.0.4 in time",
+    )
 
 
 def test_observation_shows_the_inside(world, runner):

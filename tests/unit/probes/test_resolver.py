@@ -183,6 +183,27 @@ def test_only_what_is_open_is_asked_again():
     assert (again.server, again.message) == ("t", second.message)
 
 
+def test_silence_about_one_kind_of_address_is_told_beside_the_other_kind():
+    configuration = ResolverConfiguration(nameservers=("s",), options=("attempts:1",))
+    steps = resolver.resolve(configuration, "db", None)
+    first, _ = next(steps)
+    with pytest.raises(StopIteration) as stop:
+        steps.send((answer_from(first.message, ["fd00::1"]), None))
+    found = stop.value.value
+    assert found.addresses == ("fd00::1",)
+    assert found.detail == "no nameserver answered in time whether db has A records"
+
+
+def test_silence_is_not_a_missing_reverse_name():
+    configuration = ResolverConfiguration(nameservers=("s",), options=("attempts:1",))
+    for code, silent in ((None, True), (dns.rcode.NXDOMAIN, False), (dns.rcode.NOERROR, False)):
+        steps = resolver.reverse(configuration, "10.0.0.1")
+        (query,) = next(steps)
+        with pytest.raises(StopIteration) as stop:
+            steps.send((answer_from(query.message, code),))
+        assert (stop.value.value.name, stop.value.value.detail is not None) == (None, silent)
+
+
 def test_single_request_asks_one_after_the_other():
     configuration = ResolverConfiguration(nameservers=("s",), options=("single-request",))
     steps = resolver.resolve(configuration, "db", None)

@@ -71,8 +71,8 @@ def test_a_signal_that_was_taken_does_not_come():
 
 def program(text):
     head = "import os, signal, sys\nfrom tools.engine import attend, held_back, raise_once\n"
-    # A shell starts its background jobs with SIGINT ignored, and a program inherits that.
-    head += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    # A shell starts its background jobs with SIGINT ignored and nohup ignores SIGHUP; a program inherits both.
+    head += "signal.signal(signal.SIGINT, signal.default_int_handler); signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
     return subprocess.run(
         [sys.executable, "-c", head + textwrap.dedent(text)], capture_output=True, text=True, check=False, timeout=60
     )

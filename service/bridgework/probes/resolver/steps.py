@@ -69,34 +69,39 @@ def resolve(configuration: ResolverConfiguration, name: str, ip_version: int | N
     """Resolve to addresses of ``ip_version`` (``None``: both, IPv6 first, as in glibc's default policy)."""
     known = literal(name, ip_version) or in_hosts_file(configuration, name, ip_version)
     if known:
-        return _found(name, known, None)
+        return _found(name, known)
     if configuration.truncated:
         return Resolution(reason=Reason.NAMESPACE_OUT_OF_REACH, detail=_TRUNCATED)
-    options = options_of(configuration)
+    options, kinds = options_of(configuration), _ADDRESS_TYPES[ip_version]
     lookups: list[_Lookup] = []
+    results: list[_Lookup] = []
     silent = False
     for candidate in candidates(name, configuration.search, options.ndots):
         # After silence the C library leaves out the rest of the search list, and still asks for the name as it is.
         if silent and candidate != _as_it_is(name):
             continue
-        messages = [dns.message.make_query(candidate, kind) for kind in _ADDRESS_TYPES[ip_version]]
+        messages = [dns.message.make_query(candidate, kind) for kind in kinds]
         results = yield from _ask(configuration, options, messages)
         lookups += results
         if any(lookup.records for lookup in results):
             break
         silent = silent or all(lookup.code is None for lookup in results)
-    return _conclude(name, lookups)
+    unanswered = [kind.name for kind, lookup in zip(kinds, results, strict=False) if lookup.code is None]
+    return _conclude(name, lookups, unanswered)
 
 
 def _as_it_is(name: str) -> dns.name.Name | None:
     return _name_or_none(f"{name.removesuffix('.')}.")
 
 
-def _conclude(name: str, lookups: list[_Lookup]) -> Resolution:
+def _conclude(name: str, lookups: list[_Lookup], unanswered: list[str]) -> Resolution:
+    """Conclude from all lookups. ``unanswered`` are the record types without an answer at the last name tried."""
     server = next((lookup.server for lookup in reversed(lookups) if lookup.server), None)
     addresses = tuple(dict.fromkeys(record for lookup in lookups for record in lookup.records))
     if addresses:
-        return _found(name, addresses, server)
+        # The C library uses the addresses of one version without those of the other as well.
+        silence = f"no nameserver answered in time whether {name} has {unanswered[0]} records" if unanswered else None
+        return _found(name, addresses, server, silence)
     reason, detail = _no_address(name, {lookup.code for lookup in lookups})
     return Resolution(reason=reason, detail=detail, server=server)
 
@@ -112,10 +117,10 @@ def _no_address(name: str, codes: set[dns.rcode.Rcode | None]) -> tuple[Reason, 
     return Reason.NAME_UNKNOWN, f"no server knows the name {name}"
 
 
-def _found(name: str, addresses: tuple[str, ...], server: str | None) -> Resolution:
-    detail = f"{name} has {MAX_ADDRESSES} addresses or more; the first {MAX_ADDRESSES} are used"
-    many = len(addresses) >= MAX_ADDRESSES
-    return Resolution(addresses[:MAX_ADDRESSES], detail=detail if many else None, server=server)
+def _found(name: str, addresses: tuple[str, ...], server: str | None = None, detail: str | None = None) -> Resolution:
+    if len(addresses) >= MAX_ADDRESSES:
+        detail = f"{name} has {MAX_ADDRESSES} addresses or more; the first {MAX_ADDRESSES} are used"
+    return Resolution(addresses[:MAX_ADDRESSES], detail=detail, server=server)
 
 
 def literal(name: str, ip_version: int | None) -> tuple[str, ...]:
@@ -155,15 +160,25 @@ def _name_or_none(text: str) -> dns.name.Name | None:
         return None
 
 
-def reverse(configuration: ResolverConfiguration, address: str) -> Generator[Queries, Answers, str | None]:
-    """Return the name of an address from the hosts file or else from its PTR record, without the final dot."""
+@dataclass(frozen=True, slots=True)
+class ReverseResolution:
+    """The name of an address without the final dot, or none; ``detail`` says that no server answered in time."""
+
+    name: str | None = None
+    detail: str | None = None
+
+
+def reverse(configuration: ResolverConfiguration, address: str) -> Generator[Queries, Answers, ReverseResolution]:
+    """Look the name of an address up in the hosts file, or else by its PTR record."""
     for known, names in configuration.hosts:
         if literal(known, None) == literal(address, None):
-            return names[0]
+            return ReverseResolution(names[0])
     name = dns.name.from_text(ipaddress.ip_address(address.partition("%")[0]).reverse_pointer)
     query = dns.message.make_query(name, dns.rdatatype.PTR)
     (lookup,) = yield from _ask(configuration, options_of(configuration), [query])
-    return lookup.records[0].rstrip(".") if lookup.records else None
+    if lookup.code is None:
+        return ReverseResolution(detail=f"no nameserver answered the reverse lookup of {address} in time")
+    return ReverseResolution(lookup.records[0].rstrip(".") if lookup.records else None)
 
 
 def _ask(

@@ -53,8 +53,12 @@ def check(request: ProbeRequest, configuration: ResolverConfiguration | None, en
         return measurement
     from bridgework.probes.resolver import exchange, steps
 
-    questions = steps.reverse(configuration, measurement.address)
-    return replace(measurement, reverse_name=exchange.drive(questions, _within(request, ends)))
+    found = exchange.drive(steps.reverse(configuration, measurement.address), _within(request, ends))
+    return replace(measurement, reverse_name=found.name, detail=_joined(measurement.detail, found.detail))
+
+
+def _joined(*details: str | None) -> str | None:
+    return "; ".join(detail for detail in details if detail) or None
 
 
 def _within(request: ProbeRequest, ends: float) -> float:
@@ -86,8 +90,7 @@ def _probe_first(
     ordered = tuple(sorted(addresses, key=lambda address: not _has_route(address)))
     # Probe the address that was judged. A second answer for the name could be another one (DNS rebinding).
     measurement = repeat(probe_of(request.protocol), request, ordered[0], ends)
-    details = "; ".join(detail for detail in (measurement.detail, resolver_detail) if detail)
-    return replace(measurement, resolved_addresses=ordered, detail=details or None)
+    return replace(measurement, resolved_addresses=ordered, detail=_joined(measurement.detail, resolver_detail))
 
 
 def _has_route(address: str) -> bool:

@@ -73,12 +73,18 @@ class MeasurementSchema(Schema):
     attempts = number("How many probes were sent.", maximum=100)
     successes = number("How many probes were answered as expected.", maximum=100)
     reason = word("Why the check failed; null when it succeeded.", *REASONS, grows=True, null=True)
-    detail = text("One sentence that adds to `reason`; null when there is nothing to add.", null=True)
+    detail = text(
+        "What adds to `reason` or to a reachable verdict, in words; null when there is nothing to add.", null=True
+    )
     rtt_ms = part(RoundTripSchema, "Statistics of the round-trip times; null when no probe was answered.", null=True)
     phases_ms = part(PhasesSchema, "How long each phase of the first probe took, in milliseconds.")
     resolved_addresses = texts("The addresses that the name resolved to; empty when no name was resolved.")
     resolver = text("The DNS server that resolved the name, such as `127.0.0.11`; null when none did.", null=True)
-    reverse_name = text("The name that a reverse lookup found for the address; null when it found none.", null=True)
+    reverse_name = text(
+        "The name that a reverse lookup found for the address; null when it found none, or when no DNS server answered "
+        "in time, which `detail` then says.",
+        null=True,
+    )
     status = number(
         "The HTTP status of an http check or the RCODE of a dns check; null for other protocols.",
         null=True,
