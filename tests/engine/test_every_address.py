@@ -130,7 +130,7 @@ def test_a_version_that_is_named_is_asked_alone(lab):
 def test_a_matrix_a_query_and_an_assertion_say_what_the_check_says(lab, protocol):
     lab.raw.settle()
     names = ["k9", "k9b", "k6", "k4", "k7"]
-    matrix = lab.api.post("/v1/connectivity/matrix", {"containers": names, **protocol})
+    matrix = lab.api.post("/v1/connectivity/matrix", {"containers": names, **protocol, "timeout_ms": 2000})
     assert matrix["summary"]["surprises"] == 0, matrix["surprises"]
     everything = reached_from(lab, names)
     for row, source in enumerate(names):
@@ -269,7 +269,7 @@ def test_a_published_port_is_asked_at_the_hosts_addresses_of_both_versions(lab):
 
 def test_the_probe_of_prometheus_counts_every_address(lab):
     lab.raw.settle()
-    asked = "source=k9&destination=container:k6"
+    asked = "source=k9&destination=container:k6&timeout_ms=2000"
     text = lab.api.get(f"/v1/connectivity/probe?{asked}")
     (address,) = [a for a, version in addresses_of(lab, "k6").items() if version == 6]
     assert f"probe_success {1.0 if lab.open else 0.0}" in text

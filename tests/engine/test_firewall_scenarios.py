@@ -17,7 +17,7 @@ from tests.engines.conftest import engine_with
 from tests.support.api import check, codes, run
 from tests.support.engine import ENGINE_PROGRAMS, release
 from tests.support.host_programs import host_programs
-from tests.support.neighbour import HOST_ADDRESS, LINK, neighbour_of
+from tests.support.neighbour import HOST_ADDRESS, LINK, SILENCE_S, neighbour_of
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 from tools.engine import wait_until
@@ -108,7 +108,7 @@ def test_a_published_port_is_open_though_the_hosts_firewall_closes_it(here):
         assert found["evidence"]["host_firewall"] == "the policy of INPUT is DROP"
         assert any("18080" in rule for rule in found["evidence"]["rules"])
         execute(here, found["remedy"])
-        assert not here.neighbour.reaches(HOST_ADDRESS, 18080)
+        assert not here.neighbour.reaches(HOST_ADDRESS, 18080, wait_s=SILENCE_S)
         assert "exposed-past-host-firewall" not in codes(diagnosis(here))
     if here.native:
         here.raw.in_namespace("nft", "delete", "table", "inet", "published")
@@ -124,13 +124,13 @@ def test_a_port_on_loopback_is_open_to_a_neighbour_until_a_rule_drops_it(here):
     run(here.api, "web", network_mode="front", command=HTTPD, published_ports=ports)
     here.neighbour.route_loopback()
     if RELEASE >= 28:
-        assert not here.neighbour.reaches("127.0.0.1", 18080)
+        assert not here.neighbour.reaches("127.0.0.1", 18080, wait_s=SILENCE_S)
         assert "loopback-port-exposed" not in codes(diagnosis(here))
         lose_rule(here, "raw", "127.0.0.1")
     assert here.neighbour.reaches("127.0.0.1", 18080)
     found = told(here, "loopback-port-exposed", "warning", "web", "127.0.0.1", "tcp 18080", LINK)
     execute(here, found["remedy"])
-    assert not here.neighbour.reaches("127.0.0.1", 18080)
+    assert not here.neighbour.reaches("127.0.0.1", 18080, wait_s=SILENCE_S)
     assert "loopback-port-exposed" not in codes(diagnosis(here))
 
 
@@ -139,7 +139,7 @@ def test_an_unpublished_port_is_open_to_a_neighbour_with_a_route(here):
     here.api.post("/v1/networks", {"name": "front"}, status=201)
     address = run(here.api, "db", network_mode="front", command=HTTPD)["endpoints"][0]["ipv4_address"]
     here.neighbour.route(f"{address}/32")
-    assert not here.neighbour.reaches(address, 8080)
+    assert not here.neighbour.reaches(address, 8080, wait_s=SILENCE_S)
     assert "unpublished-port-exposed" not in codes(diagnosis(here))
     opened = [] if here.native else ["iptables -P FORWARD ACCEPT"]
     if RELEASE >= 28:
@@ -150,7 +150,7 @@ def test_an_unpublished_port_is_open_to_a_neighbour_with_a_route(here):
         assert here.neighbour.reaches(address, 8080)
         found = told(here, "unpublished-port-exposed", "warning", "db", "tcp 8080", address, LINK)
         execute(here, found["remedy"])
-        assert not here.neighbour.reaches(address, 8080)
+        assert not here.neighbour.reaches(address, 8080, wait_s=SILENCE_S)
         assert "unpublished-port-exposed" not in codes(diagnosis(here))
     if opened:
         here.raw.in_namespace("iptables", "-P", "FORWARD", "DROP")
@@ -249,7 +249,7 @@ def test_a_port_without_its_translation_or_without_its_acceptance(published):
         lose_rule(published, table, *words)
         severity = "warning" if table == "nat" else "blocking"
         if table == "filter":
-            assert not published.neighbour.reaches(HOST_ADDRESS, 18080)
+            assert not published.neighbour.reaches(HOST_ADDRESS, 18080, wait_s=SILENCE_S)
         healed(published, "port-rule-missing", severity, "web", "tcp port 18080")
         assert published.neighbour.reaches(HOST_ADDRESS, 18080)
         assert dump(published) == before

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.api import check, codes, run
 from tests.support.firewalled import AT_HOST, PUBLISHED, firewalled
-from tests.support.neighbour import ADDRESS, HOST_ADDRESS, LINK
+from tests.support.neighbour import ADDRESS, HOST_ADDRESS, LINK, SILENCE_S
 from tests.support.proves import proves
 from tools.engine import wait_until
 
@@ -102,7 +102,7 @@ def test_containers_whose_bridge_is_in_no_zone(zones):
 def test_a_published_port_that_no_zone_opens(zones):
     assert zones.neighbour.reaches(HOST_ADDRESS, 18080)
     zones.follow(zones.told(zones.diagnosis(), "exposed-past-host-firewall", "firewalld closes tcp 18080", LINK))
-    assert not zones.neighbour.reaches(HOST_ADDRESS, 18080)
+    assert not zones.neighbour.reaches(HOST_ADDRESS, 18080, wait_s=SILENCE_S)
     assert "exposed-past-host-firewall" not in codes(zones.diagnosis())
     zones.host.run("iptables", "-F", "DOCKER-USER")
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.support.api import run
+from tests.support.api import check, run
 from tests.support.engine import neighbour_limit
 from tools import engine as private_engine
 
@@ -139,8 +139,7 @@ def test_neighbours_are_those_spoken_to(api):
     assert inside(api, "quiet", "neighbours") == []
     friend = run(api, "friend")
     address = friend["endpoints"][0]["ipv4_address"]
-    body = {"source": {"container": "quiet"}, "destination": {"container": "friend"}}
-    assert api.post("/v1/connectivity/checks", body)["verdict"] == "reachable"
+    assert check(api, "quiet", "friend")["verdict"] == "reachable"
     entry = next(entry for entry in inside(api, "quiet", "neighbours") if entry["address"] == address)
     assert entry["mac_address"] == friend["endpoints"][0]["mac_address"]
     assert entry["interface"] == "eth0"
@@ -174,8 +173,7 @@ def test_dns_lists_every_name_with_its_network(api):
     assert names["old"]["network"] is None
     assert "hidden" not in names
     for name in ("storage", "storage.blue", "db"):
-        body = {"source": {"container": "reader"}, "destination": {"name": name}, "count": 1}
-        answer = api.post("/v1/connectivity/checks", body)
+        answer = check(api, "reader", {"name": name})
         assert answer["measured"]["address"] == names[name]["addresses"][0], "the wire says the same"
 
 

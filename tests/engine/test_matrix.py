@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
+from bridgework.probes.runners.namespace_runner import NamespaceRunner
 from bridgework.settings import Settings
 from tests.support.api import Client, codes, container, run
 from tools import engine as private_engine
@@ -150,7 +152,7 @@ def test_every_protocol_in_a_matrix(api, protocol, port, to_db, by):
 def test_who_listens_by_udp_is_seen_so_that_silence_is_a_surprise(api, engine):
     pid = inside(api, engine, "db")
     drop(pid, "-A", "-p", "udp")
-    body = {"containers": ["web", "db", "lone"], "protocol": "dns", "timeout_ms": 500}
+    body = {"containers": ["web", "db", "lone"], "protocol": "dns", "timeout_ms": 2000}
     answer = api.post("/v1/connectivity/matrix", body)
     drop(pid, "-D", "-p", "udp")
     (surprise,) = answer["surprises"]
@@ -279,7 +281,7 @@ def test_an_inconclusive_check_says_why_in_junit_and_prometheus(api):
 
 
 def test_one_check_as_prometheus_metrics(api):
-    scraped = api.send("GET", "/v1/connectivity/probe?source=web&destination=db&protocol=tcp&port=8080")
+    scraped = api.send("GET", "/v1/connectivity/probe?source=web&destination=db&protocol=tcp&port=8080&timeout_ms=2000")
     assert scraped.content_type == "text/plain; version=0.0.4; charset=utf-8"
     text = scraped.get_data(as_text=True)
     assert "probe_success 1.0" in text
@@ -295,17 +297,20 @@ def test_one_check_as_prometheus_metrics(api):
 
 
 @pytest.mark.usefixtures("two_networks")
-def test_probes_for_prometheus_are_bounded(engine, tokens_file):
+def test_probes_for_prometheus_are_bounded(engine, tokens_file, monkeypatch):
+    sent, over, send = threading.Event(), threading.Event(), NamespaceRunner.check
+    monkeypatch.setattr(NamespaceRunner, "check", lambda *what: sent.set() or (over.wait(60) and send(*what)))
     bounded = Client(create_app(Settings(tokens_file=tokens_file, max_checks=1), EngineAddress(engine.docker_host)))
-    slow = "/v1/connectivity/probe?source=lone&destination=container:db&timeout_ms=3000"
-    quick = "/v1/connectivity/probe?source=web&destination=db"
+    slow = "/v1/connectivity/probe?source=lone&destination=container:db&timeout_ms=300"
+    quick = "/v1/connectivity/probe?source=web&destination=db&timeout_ms=2000"
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(bounded.send, "GET", slow)
-        time.sleep(1)
+        assert sent.wait(60)
         refused = bounded.send("GET", quick)
         assert (refused.status_code, refused.get_json()["code"]) == (429, "too-many-checks")
         assert int(refused.headers["Retry-After"]) > 0
         assert bounded.get("/v1/networks")["items"]
+        over.set()
         assert waiting.result().status_code == 200
     assert "probe_success 1.0" in bounded.get(quick)
 
@@ -317,7 +322,7 @@ def test_phases_bear_the_names_that_blackbox_exporter_gives_them(api):
         ("protocol=http&port=8080", {"resolve", "connect", "processing"}),
         ("protocol=dns&port=53", {"resolve", "request"}),
     ):
-        text = api.get(f"/v1/connectivity/probe?source=web&destination=name:db&{query}")
+        text = api.get(f"/v1/connectivity/probe?source=web&destination=name:db&timeout_ms=2000&{query}")
         protocol = query.partition("&")[0].partition("=")[2]
         assert set(re.findall(rf'^probe_{protocol}_duration_seconds{{phase="(\w+)"}}', text, re.MULTILINE)) == phases
         assert number(text, "probe_dns_lookup_time_seconds") > 0

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.api import run
+from tests.support.api import check, run
 
 PAGES = ["sh", "-c", "httpd -p 80; exec sleep 3600"]
 LABELS = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
@@ -32,13 +32,7 @@ def search(api, **query):
 def test_a_search_finds_what_the_checks_find(shop):
     found = search(shop, find="sources", of={"container": "db"}, protocol="tcp", port=80)
     names = ["web", "web-2", "api"]
-    checks = {
-        name: shop.post(
-            "/v1/connectivity/checks",
-            {"source": {"container": name}, "destination": {"container": "db"}, "protocol": "tcp", "port": 80},
-        )
-        for name in names
-    }
+    checks = {name: check(shop, name, "db", protocol="tcp", port=80) for name in names}
     assert ends(found) == {"host", *(name for name in names if checks[name]["verdict"] == "reachable")}
     [group] = [group for group in found["groups"] if group["ends"][0]["name"] == "api"]
     # A check also looks at the links, so its path has the veths too.

@@ -17,7 +17,7 @@ from tools.engine import wait_until
 
 HTTPD = ["httpd", "-f", "-p", "8080"]
 PORT = {"container_port": 8080, "host_port": 18086}
-QUICK = {"protocol": "tcp", "timeout_ms": 500}
+BY_TCP = {"protocol": "tcp"}
 RESET = "-p tcp --dport {} -j REJECT --reject-with tcp-reset"
 
 
@@ -66,7 +66,7 @@ def test_a_rule_of_the_host_that_resets_is_the_only_cause_told(api, raw, source,
     with contextlib.ExitStack() as stack:
         for here, wanted in {(chain, port), ("FORWARD", 8080)}:
             stack.enter_context(rule(raw, here, RESET.format(wanted)))
-        answer = check(api, source, destination, port=port, **QUICK)
+        answer = check(api, source, destination, port=port, **BY_TCP)
     (found,) = [one for one in answer["findings"] if one["severity"] == "blocking"]
     assert (answer["verdict"], found["code"]) == ("unreachable", "user-firewall-drop")
     assert "REJECT" in found["evidence"]["rule"]
@@ -77,12 +77,12 @@ def test_a_rule_inside_the_destination_is_not_taken_for_a_port_without_a_program
     pid = raw.get("/containers/web/json")["State"]["Pid"]
     raw.in_namespace("nsenter", f"--net=/proc/{pid}/ns/net", "iptables", "-I", "INPUT", *RESET.format(8080).split())
     for protocol in ("tcp", "http"):
-        found = blocking(check(api, "near", "web", port=8080, **{**QUICK, "protocol": protocol}))
+        found = blocking(check(api, "near", "web", port=8080, **{**BY_TCP, "protocol": protocol}))
         assert found["code"] == "connection-refused"
         assert found["evidence"]["listening"] == ["tcp [::]:8080"]
         assert "a socket of web listens there (tcp [::]:8080)" in found["message"]
     # The remedy: a trace names the rule.
-    traced = check(api, "near", "web", port=8080, trace=True, **QUICK)["trace"]
+    traced = check(api, "near", "web", port=8080, trace=True, **BY_TCP)["trace"]
     assert "tcp dpt:8080" in str(traced["lost"]) or "INPUT" in traced["lost"]["message"]
 
 
@@ -98,22 +98,22 @@ def test_a_socket_of_another_interface_is_not_taken_for_a_port_without_a_program
         return made
 
     with inside(raw, "near", bind):
-        answer = check(api, "web", "near", port=8090, **QUICK)
+        answer = check(api, "web", "near", port=8090, **BY_TCP)
         assert "connection-refused" in codes(answer["findings"])
         assert "no-listener" not in codes(answer["findings"])
         # Both are on one network, so no finding says that they are not.
         assert "no-shared-network" not in codes(answer["findings"])
-        served = check(api, "far", "near", port=8090, **QUICK)
+        served = check(api, "far", "near", port=8090, **BY_TCP)
     assert (served["verdict"], codes(served["findings"])) == ("reachable", [])
 
 
 def test_a_published_port_that_a_rule_redirects_is_judged_by_where_it_leads(api, raw):
     with rule(raw, "PREROUTING", "-p tcp --dport 18086 -j REDIRECT --to-ports 18099", "-t", "nat"):
-        found = blocking(check(api, "far", {"host": True}, port=18086, **QUICK))
+        found = blocking(check(api, "far", {"host": True}, port=18086, **BY_TCP))
         assert (found["code"], found["component"]["kind"]) == ("no-listener", "host")
         assert "--to-ports 18099" in found["evidence"]["rule"]
         run(api, "hosted", network_mode="host", command=["httpd", "-f", "-p", "18099"])
-        served = check(api, "far", {"host": True}, port=18086, **QUICK)
+        served = check(api, "far", {"host": True}, port=18086, **BY_TCP)
     assert (served["predicted"]["verdict"], served["verdict"]) == ("reachable", "reachable")
 
 
@@ -122,7 +122,7 @@ def test_a_docker_proxy_that_ended_is_named_and_comes_back_with_the_container(ap
     for process in proxies(raw):
         os.kill(process, signal.SIGKILL)
     assert wait_until(lambda: not proxies(raw), 10)
-    asked = {"port": 18086, **QUICK}
+    asked = {"port": 18086, **BY_TCP}
     found = blocking(check(api, "host", {"address": "127.0.0.1"}, **asked))
     assert (found["code"], found["component"]["name"]) == ("docker-proxy-missing", "web")
     assert blocking(check(api, "near", {"host": True}, **asked))["code"] == "docker-proxy-missing"

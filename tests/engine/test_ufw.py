@@ -7,7 +7,7 @@ import pytest
 from tests.support.api import codes
 from tests.support.engine import release
 from tests.support.firewalled import AT_HOST, PUBLISHED, firewalled
-from tests.support.neighbour import HOST_ADDRESS, LINK
+from tests.support.neighbour import HOST_ADDRESS, LINK, SILENCE_S
 from tests.support.proves import proves
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ def test_a_published_port_that_ufw_does_not_close(ufw):
     ufw.host.run("ufw", "deny", "18080/tcp")
     assert ufw.neighbour.reaches(HOST_ADDRESS, 18080)
     ufw.follow(ufw.told(ufw.diagnosis(), "exposed-past-host-firewall", "ufw closes tcp 18080 in ufw-user-input", LINK))
-    assert not ufw.neighbour.reaches(HOST_ADDRESS, 18080)
+    assert not ufw.neighbour.reaches(HOST_ADDRESS, 18080, wait_s=SILENCE_S)
     assert "exposed-past-host-firewall" not in codes(ufw.diagnosis())
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from bridgework.probes.kernel.setns import run_inside
 
+SILENCE_S = 1.5
+"""How long to wait where no answer is expected: silence proves the more the longer it lasts."""
 LINK, HOST_ADDRESS, ADDRESS = "up0", "192.0.2.1", "192.0.2.2"
 HOST_ADDRESS6, ADDRESS6 = "2001:db8:99::1", "2001:db8:99::2"
 
@@ -46,8 +48,8 @@ class Neighbour:
             ["nsenter", f"--net={self.path}", "--", *command], capture_output=True, text=True, check=check
         )
 
-    def reaches(self, address, port, protocol="tcp", wait_s=1.5):
-        """Whether a program answers there."""
+    def reaches(self, address, port, protocol="tcp", wait_s=10.0):
+        """Whether a program answers there. A busy machine answers late."""
         return answers_from(self.path, address, port, protocol, wait_s)
 
     def route(self, destination, via=HOST_ADDRESS):

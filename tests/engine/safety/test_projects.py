@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.api import container, run
+from tests.support.api import check, container, run
 from tools.engine import ask
 
 MISMATCH = "project-mismatch"
@@ -147,9 +147,9 @@ def test_a_project_takes_no_name_that_a_guest_resolves_elsewhere(alpha, beta, gu
 def test_a_guest_resolves_its_own_names_after_what_was_allowed(alpha, beta, api, guest):
     db = {place["network"]["name"]: place["ipv4_address"] for place in beta.get("/v1/containers/beta-db")["endpoints"]}
     alpha.put("/v1/networks/alpha-net/endpoints/alpha-web", {"aliases": ["cache"]})
-    check = {"source": {"container": guest}, "destination": {"name": "db"}, "protocol": "icmp"}
     for _ in range(6):
-        assert api.post("/v1/connectivity/checks", check)["measured"]["resolved_addresses"] == [db["beta-net"]]
+        measured = check(api, guest, {"name": "db"}, protocol="icmp")["measured"]
+        assert measured["resolved_addresses"] == [db["beta-net"]]
 
 
 @pytest.mark.usefixtures("guest")
