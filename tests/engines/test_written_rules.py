@@ -90,9 +90,9 @@ def build(raw, draw, release):
         raw.make(name, mode=places[0], ExposedPorts=ports, host=host)
         if places[0] == "bridge":
             on_default.append(name)
-        for place in places[1:]:
+        # The engine refuses most networks to a container with a link, and leaves it connected in part.
+        for place in places[1:] if not links else ():
             raw.connect(place, name)
-        # The engine refuses new networks to a container whose link leads to one that left the default bridge.
         if len(places) > 1 and places[0] != "bridge" and draw.random() < 0.3:
             raw.disconnect(places[0], name)
     for name in networks:

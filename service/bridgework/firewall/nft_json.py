@@ -48,9 +48,12 @@ def tables_of(text: str) -> tuple[Table, ...]:
 
 
 def _tables(line: str) -> tuple[Table, ...]:
-    # The dump is a flat list: rules name their chain, and chains their table.
     # The table of a trace that runs at this moment marks its own packets, and decides nothing.
-    objects = [thing for thing in json.loads(line).get("nftables", []) if not _is_of_trace(thing)]
+    return tables_from([thing for thing in json.loads(line).get("nftables", []) if not _is_of_trace(thing)])
+
+
+def tables_from(objects: Sequence[Json]) -> tuple[Table, ...]:
+    """Return the tables of nft's objects, which are a flat list: rules name their chain, and chains their table."""
     named = _Sets(objects)
     rules: dict[tuple[str, str, str], list[Json]] = {}
     for rule in _all(objects, "rule"):

@@ -25,9 +25,16 @@ def _said(kind: str, body: Json) -> str:
     if kind in {"jump", "goto"}:
         return f"{kind} {body['target']}"
     if kind in {"dnat", "snat", "redirect"}:
-        port = f":{body['port']}" if body and "port" in body else ""
-        return f"{kind} to {_expression((body or {}).get('addr', ''))}{port}"
+        return f"{kind} to {_target(body or {})}"
     return kind
+
+
+def _target(body: Json) -> str:
+    address = _expression(body.get("addr", ""))
+    if "port" not in body:
+        return address
+    # Without brackets nft would read the port as a part of the address.
+    return f"[{address}]:{body['port']}" if ":" in address else f"{address}:{body['port']}"
 
 
 def _expression(value: Json) -> str:
@@ -41,15 +48,23 @@ def _expression(value: Json) -> str:
     return kind if says is None else says(body)
 
 
+def _elements(values: list[Json]) -> list[str]:
+    said = list(map(_expression, values))
+    # nft prints names in the order of their bytes in memory, which is that of no reader.
+    return sorted(said) if all(isinstance(value, str) for value in values) else said
+
+
+# nft reads these keys only behind the word "meta".
+_QUALIFIED = frozenset({"l4proto", "nfproto", "protocol", "length", "priority", "random"})
 # An expression that is not in this table is quoted by its kind alone.
 _SAYS: Mapping[str, Callable[[Json], str]] = {
     "payload": lambda body: f"{body['protocol']} {body['field']}",
-    "meta": lambda body: str(body["key"]),
+    "meta": lambda body: f"meta {body['key']}" if body["key"] in _QUALIFIED else str(body["key"]),
     "ct": lambda body: f"ct {body['key']}",
     "fib": lambda body: f"fib {','.join(body['flags'])} {body['result']}",
     "prefix": lambda body: f"{body['addr']}/{body['len']}",
     "range": lambda body: f"{body[0]}-{body[1]}",
-    "set": lambda body: f"{{ {', '.join(map(_expression, body if isinstance(body, list) else [body]))} }}",
+    "set": lambda body: f"{{ {', '.join(_elements(body if isinstance(body, list) else [body]))} }}",
     "concat": lambda body: " . ".join(map(_expression, body)),
     "&": lambda body: " & ".join(map(_expression, body)),
     "|": lambda body: " | ".join(map(_expression, body)),

@@ -18,7 +18,7 @@ def ended(text, release, *bridges, ports=(), **settings):
     made = written(Engine(release, **settings), 4, bridges, ports)
     outcome = simulate.forward(made.ruleset, Host(), packet(text))
     step = outcome.step
-    because = step and step.rule and made.because(step.place.table.name, step.rule.text)
+    because = step and step.rule and made.because(step.place.table.name, step.place.chain.name, step.rule.text)
     return outcome.verdict, because and because.option
 
 
@@ -45,7 +45,7 @@ def test_traffic_within_a_bridge_without_icc_is_dropped_by_that_option():
         made = written(Engine(release), 4, (closed,), ())
         sent = packet("br0 icmp 10.50.0.2 10.50.0.3", outgoing="br0", bridge_ports=("veth1", "veth2"))
         step = simulate.bridged(made.ruleset, Host(), sent).step
-        because = made.because(step.place.table.name, step.rule.text)
+        because = made.because(step.place.table.name, step.place.chain.name, step.rule.text)
         assert (because.option, because.bridge) == ("com.docker.network.bridge.enable_icc", "br0")
 
 
@@ -73,4 +73,4 @@ def test_an_engine_without_rules_has_an_empty_ruleset():
 
 def test_a_rule_of_another_program_has_no_cause():
     made = written(Engine((28, 5)), 4, (BR1,), (WEB,))
-    assert made.because("filter", "-A FORWARD -i eth0 -j DROP") is None
+    assert made.because("filter", "FORWARD", "-A FORWARD -i eth0 -j DROP") is None

@@ -97,7 +97,7 @@ class NativeRules(Dump):
             yield Expected(icc, "", inward, f"iifname {bridge} {verdict}", first=True)
             # In mode routed, others reach the containers by their addresses, so path MTU discovery and ping must work.
             if mode == "routed":
-                icmp = "ip protocol icmp accept" if self.version == IPV4 else "l4proto ipv6-icmp accept"
+                icmp = "ip protocol icmp accept" if self.version == IPV4 else "meta l4proto ipv6-icmp accept"
                 yield Expected(NETWORK, "", inward, icmp, first=True)
             if masquerades(network) and mode != "routed":
                 source = network.options.get(f"com.docker.network.host_ipv{self.version}")

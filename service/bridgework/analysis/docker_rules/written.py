@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from bridgework.analysis.attachment import IPV4, EngineState
-from bridgework.analysis.docker_rules.published import bridge_networks, published_ports
+from bridgework.analysis.attachment import IPV4, IPV6, EngineState
+from bridgework.analysis.docker_rules.published import Published, bridge_networks, published_ports
+from bridgework.analysis.host_rules import NATIVE_TABLE, ruleset_of_host
 from bridgework.analysis.name_lookup import link_parts
-from bridgework.analysis.routing import gateway_mode, masquerades
+from bridgework.analysis.routing import OVERLAY_GATEWAY, default_exit, gateway_mode, masquerades
 from bridgework.firewall.docker import Bridge, Engine, Link, Port, WrittenRules, written
+from bridgework.firewall.ruleset import Chain
 from bridgework.model.observations import FirewallChain, Observations
 from bridgework.model.snapshot import Network, Snapshot
 
@@ -18,14 +21,17 @@ _ACCEPT_MARK = re.compile(r"^-A DOCKER-FORWARD -m mark --mark (\S+) -j ACCEPT$")
 
 
 def written_rules(state: EngineState, version: int) -> WrittenRules | None:
-    """Return the rules that the engine writes with iptables; ``None`` where they are not known.
+    """Return the rules that the engine writes; ``None`` where they are not known.
 
     A rule that depends on a setting which the API does not show is *unknown*, unless the rules that were read show it.
     """
     observations = state.observations
-    if observations.nftables or observations.podman:
+    if observations.podman:
         return None
     read = observations.firewall.chains_of(version) if observations.firewall is not None else None
+    engine = _engine(observations, read)
+    if observations.nftables:
+        engine = _native(engine, observations, version)
     subnets = {network.id: subnet for network, _, subnet in bridge_networks(state, version)}
     bridges = [
         _bridge(state, network, name, version, subnets.get(network.id))
@@ -41,11 +47,13 @@ def written_rules(state: EngineState, version: int) -> WrittenRules | None:
             protocol=one.port.protocol,
             host_ip=one.port.host_ip,
             host_port=one.host_port,
-            certain=one.certain,
+            certain=one.certain and not (observations.nftables and _may_be_closed_again(state, version, one)),
         )
         for one in published_ports(state, version)
     ]
-    return written(_engine(observations, read), version, bridges, ports, _links(state.snapshot))
+    if engine.nftables and engine.userland_proxy and version == IPV4:
+        ports += _proxied_ports(state)
+    return written(engine, version, bridges, ports, _links(state.snapshot))
 
 
 def _engine(observations: Observations, read: tuple[FirewallChain, ...] | None) -> Engine:
@@ -69,6 +77,70 @@ def _engine(observations: Observations, read: tuple[FirewallChain, ...] | None) 
 
 def _texts(chain: FirewallChain | None) -> tuple[str, ...]:
     return tuple(text for *_, text in chain.rules) if chain is not None else ()
+
+
+def _may_be_closed_again(state: EngineState, version: int, one: Published) -> bool:
+    """Whether Docker may have deleted the rule that opens the port.
+
+    docker-proxy leads the port's IPv6 address at the host to the IPv4 address of a container that has no other. When
+    another network brings IPv6, Docker with nftables deletes the rule of that port, which is also the rule of the port
+    at the host's IPv4 address (29.7.2: both are one rule, and it does not count them).
+    """
+    if version != IPV4 or one.endpoint.ipv6_address or state.observations.userland_proxy is False:
+        return False
+    attachment = state.attachment_of(one.container.id)
+    if default_exit(state, attachment, IPV6) is None and default_exit(state, attachment, IPV4) is one.network:
+        return False
+    key = (one.port.container_port, one.port.protocol)
+    published = (*one.container.published_ports, *one.container.configured_ports)
+    return any((p.container_port, p.protocol) == key and (not p.host_ip or ":" in p.host_ip) for p in published)
+
+
+def _proxied_ports(state: EngineState) -> Iterator[Port]:
+    """Yield the ports at IPv6 addresses of the host which docker-proxy leads to containers that have IPv4 alone.
+
+    Docker accepts packets to them with nftables, and not with iptables.
+    """
+    for container in state.snapshot.containers:
+        if not container.running or container.node is not None or not container.published_ports:
+            continue
+        home, home_of_ipv6 = (default_exit(state, state.attachment_of(container.id), one) for one in (IPV4, IPV6))
+        if home is None or not home.bridge_name or home.name == OVERLAY_GATEWAY or home.internal:
+            continue
+        if home_of_ipv6 is not None and home_of_ipv6 is not home:
+            continue
+        for endpoint in container.endpoints:
+            alone = endpoint.network_id == home.id and endpoint.state == "active" and not endpoint.ipv6_address
+            for port in container.published_ports if alone and endpoint.ipv4_address else ():
+                if ":" in port.host_ip and port.host_port and endpoint.ipv4_address:
+                    at = (endpoint.ipv4_address, port.container_port, port.protocol)
+                    yield Port(home.bridge_name, *at, port.host_ip, port.host_port)
+
+
+def _native(engine: Engine, observations: Observations, version: int) -> Engine:
+    """Return the engine that writes with nftables, with the settings that the rules show which were read."""
+    rules = observations.firewall
+    ruleset = ruleset_of_host(rules, version) if rules is not None else None
+    tables = [table for table in ruleset.tables if table.name == NATIVE_TABLE] if ruleset is not None else []
+    chains = next((table.chains for table in tables if table.serves(version)), {})
+    raw = chains.get("raw-PREROUTING")
+    marks = (mark for chain in chains.values() if (mark := _accepted_mark(chain)) is not None)
+    return replace(
+        engine,
+        nftables=True,
+        # The drops that hide the containers' addresses name no port. The ones for ports on 127.0.0.1 do.
+        allow_direct_routing=None if raw is None else all(" dport " in rule.text for rule in raw.rules),
+        accept_mark=next(marks, None),
+    )
+
+
+def _accepted_mark(chain: Chain) -> str | None:
+    for rule in chain.rules if chain.name.startswith("filter-forward-in__") else ():
+        for match in rule.matches:
+            if match.key == "mark" and match.ranges:
+                value = hex(match.ranges[0][0])
+                return value if match.mask is None else f"{value}/{match.mask:#x}"
+    return None
 
 
 def _bridge(state: EngineState, network: Network, name: str, version: int, subnet: str | None) -> Bridge:

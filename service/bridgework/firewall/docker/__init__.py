@@ -1,4 +1,4 @@
-"""The whole ruleset that a Docker engine writes with iptables, each rule with the option that causes it.
+"""The whole ruleset that a Docker engine writes, each rule with the option that causes it.
 
 One module for each shape. Written in the order in which the engine writes: bridges as they were made, ports as they
 were published. An engine that starts again makes its bridges in another order.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridgework.firewall.docker import docker_26, docker_28, docker_29
+from bridgework.firewall.docker import docker_26, docker_28, docker_29, docker_29_nftables
 from bridgework.firewall.docker.chains import Chains, write_links
 from bridgework.firewall.docker.rules import WrittenRules
 from bridgework.firewall.docker.values import IPV4, Because, Bridge, Engine, Link, Port, WrittenRule
@@ -17,6 +17,7 @@ __all__ = ["Because", "Bridge", "Engine", "Link", "Port", "WrittenRule", "Writte
 
 # Docker 27 and 28.0 have shapes of their own, and until 28.2 each port had a drop of its own in the table raw.
 _WRITERS = (((29, 0), None, docker_29), ((28, 2), (29, 0), docker_28), ((26, 0), (27, 0), docker_26))
+_NFTABLES_SINCE = (29, 0)
 
 
 def written(
@@ -27,6 +28,9 @@ def written(
     Each port belongs to one of the bridges, which has a subnet of the version, a way out, and is not internal. The
     links are those of bridges without inter-container communication.
     """
+    if engine.nftables:
+        known = engine.release >= _NFTABLES_SINCE
+        return docker_29_nftables.write(engine, version, bridges, ports, links) if known else None
     for since, before, module in _WRITERS:
         if engine.release >= since and (before is None or engine.release < before):
             chains = Chains(engine, version)

@@ -37,15 +37,14 @@ class WrittenRules:
             tables.setdefault(table, {})[name] = chain
         return Ruleset(tuple(Table(FAMILY[self.version], name, chains) for name, chains in tables.items()))
 
-    def because(self, table: str, text: str) -> Because | None:
+    def because(self, table: str, chain: str, text: str) -> Because | None:
         """Return what causes the rule of that text; ``None`` for one that the engine does not write."""
-        return self._causes.get((table, text))
+        return self._causes.get((table, chain, text))
 
     @cached_property
-    def _causes(self) -> Mapping[tuple[str, str], Because]:
-        return {
-            (table, rule.text): rule.because for (table, _), rules in self._with_every_chain().items() for rule in rules
-        }
+    def _causes(self) -> Mapping[tuple[str, str, str], Because]:
+        every = self._with_every_chain()
+        return {(*place, rule.text): rule.because for place, rules in every.items() for rule in rules}
 
     def _with_every_chain(self) -> Mapping[tuple[str, str], tuple[WrittenRule, ...]]:
         """Return the rules, with the chains that are called and have none, and with the policy if it is not known."""

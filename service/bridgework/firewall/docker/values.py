@@ -15,7 +15,8 @@ class Engine:
     ``release`` is its major and minor version. ``allow_direct_routing`` and ``raw_rules`` (off where the daemon's
     environment has DOCKER_INSECURE_NO_IPTABLES_RAW=1) are ``None`` where they are not known: its API does not show
     them. ``forward_drops`` says whether the policy of the chain FORWARD is DROP. ``accept_mark`` is the mark with which
-    packets are forwarded (``bridge-accept-fwmark``, Docker 29), as ``iptables-save`` prints it.
+    packets are forwarded (``bridge-accept-fwmark``, Docker 29), as ``iptables-save`` prints it. ``nftables``: it writes
+    its rules with nftables (``firewall-backend``).
     """
 
     release: tuple[int, int]
@@ -26,6 +27,7 @@ class Engine:
     raw_rules: bool | None = None
     forward_drops: bool | None = None
     accept_mark: str | None = None
+    nftables: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Because:
 
 @dataclass(frozen=True, slots=True)
 class WrittenRule:
-    """One rule as ``iptables-save`` prints it.
+    """One rule as its program prints it.
 
     ``unknown``: whether it is there depends on a setting, or on networks of the past, that are not known.
     """
