@@ -94,3 +94,22 @@ def test_without_a_rule_the_filter_is_set_to_loose():
         ("sysctl -w net.ipv4.conf.eth0/5.rp_filter=2",),
     )
     assert "2 (loose), and the host's route back to 198.51.100.1 does not exist" in filtered.message
+
+
+def test_an_interface_that_does_not_forward_is_named_with_its_sysctl():
+    told = found(RouteAnswer(not_forwarded_from="eth0.7"), reply=True)
+    assert (told.code, told.component.kind) == ("interface-forwarding-off", "host")
+    assert told.message.endswith("So the answer does not arrive.")
+    assert told.remedy.commands == ("sysctl -w net.ipv4.conf.eth0/7.forwarding=1",)
+
+
+def test_a_route_that_is_a_dead_end_is_deleted_by_its_type():
+    answer = RouteAnswer(route="10.2.0.2/32", error="refuses such packets (prohibit)", dead_end="prohibit")
+    told = found(answer)
+    assert (told.code, told.component.name) == ("blackhole-route", "back")
+    assert told.remedy.commands == ("ip route delete prohibit 10.2.0.2/32",)
+
+
+def test_an_answer_to_the_lan_that_leaves_by_another_link_is_told_of_the_host():
+    answered = found(TUNNEL, RouteQuestion(4, "192.0.2.2", "10.2.0.2", BACK.bridge_name, "eth0"), reply=True)
+    assert (answered.code, answered.component.kind) == ("asymmetric-routing", "host")

@@ -1,10 +1,15 @@
 """The rules that are written for the recorded engines, held against their dumps."""
 
+from dataclasses import replace
+
 import pytest
 
+from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.docker_rules.written import written_rules
 from bridgework.firewall.docker.native_table import FAMILY
 from bridgework.firewall.nft_json import tables_from
+from bridgework.model.observations import Observations
+from tests.support.worlds import container, network, world
 from tests.unit.analysis.test_docker_rules import IPTABLES, Recorded
 
 
@@ -26,3 +31,17 @@ def test_the_native_rules_of_a_recorded_engine_are_written(version):
     real = {name: sorted(rule.text for rule in chain.rules) for name, chain in table.chains.items()}
     (ours,) = made.ruleset.tables
     assert {name: sorted(rule.text for rule in chain.rules) for name, chain in ours.chains.items()} == real
+
+
+def test_links_are_written_where_the_default_bridge_keeps_its_containers_apart():
+    option = {"com.docker.network.bridge.enable_icc": "false"}
+    bridge = replace(network("bridge", "172.17.0.0/16"), options=option)
+    db = replace(container("db", (bridge, "172.17.0.2")), exposed_ports=("5432/tcp", "53/udp"))
+    web = replace(container("web", (bridge, "172.17.0.3")), links=("/db:/web/db", "/gone:/web/gone"))
+    observations = Observations(engine_version=(26, 1), userland_proxy=True, ipv4_firewall=True)
+    made = written_rules(EngineState(world(bridge, db, web), observations), 4)
+    linked = {rule.text for rule in made.rules["filter", "DOCKER"] if "172.17.0.3" in rule.text}
+    assert len(linked) == 4, linked
+    assert any("--dport 5432" in text for text in linked)
+    assert any("--sport 53" in text for text in linked)
+    assert written_rules(EngineState(world(bridge, db, web), replace(observations, podman=True)), 4) is None
