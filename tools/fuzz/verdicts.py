@@ -30,6 +30,8 @@ REASONS: tuple[tuple[str, str, str, str], ...] = (
      "One parameter of a query cannot depend on another."),
     (VALID, INPUT, r"body (/\d+)?/count The check could take more than a minute: ",
      "JSON Schema has no bound of a product."),
+    (VALID, INPUT, r"body (/\d+)?/trace_payload_bytes Needs `trace`: ",
+     "One field of a body cannot depend on the value of another."),
     (VALID, INPUT, r"body /published_ports/\d+/(host|container)_port The range ends above 65535\.$",
      "JSON Schema has no bound of a sum."),
     (VALID, INPUT, r"body /published_ports Must have at most 256 items\.$", "JSON Schema has no bound of a sum."),
