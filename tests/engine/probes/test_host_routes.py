@@ -175,3 +175,40 @@ def test_the_reverse_path_filter_is_told_with_its_sysctl(process, routes, name, 
     if answer is not None:
         assert answer.reverse_path_filter == (f"net.ipv4.conf.{name}.rp_filter", mode)
         assert (answer.interface, answer.priority) == (TUNNEL, 100)
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"), [(k, v) for k in ("blackhole", "unreachable", "prohibit") for v in (4, 6)]
+)
+def test_a_dead_end_is_told_with_its_type(process, routes, kind, version):
+    address = WEB if version == 4 else "fd00:1::2"
+    inside(process, f"ip -{version} route add {kind} {address}")
+    try:
+        asked = RouteQuestion(version, address, expected=BRIDGE)
+        (answer,) = routes.answers([asked]).values()
+        assert (answer.dead_end, answer.route) == (kind, f"{address}/{32 if version == 4 else 128}")
+    finally:
+        inside(process, f"ip -{version} route delete {kind} {address}")
+
+
+def test_a_dead_end_that_a_longer_route_hides_is_not_blamed(process, routes):
+    """The kernel drops a packet from one of its own addresses that comes in from outside, whatever the routes are."""
+    inside(process, "ip route add blackhole 10.0.0.0/8")
+    try:
+        asked = RouteQuestion(4, WEB, source="10.1.0.1", incoming="br1", expected=BRIDGE)
+        assert routes.answers([asked]) == {}
+    finally:
+        inside(process, "ip route delete blackhole 10.0.0.0/8")
+
+
+def test_an_interface_that_does_not_forward_is_told_and_not_the_setting_of_all(process, routes):
+    asked = RouteQuestion(4, WEB, source=CLIENT, incoming="br1", expected=BRIDGE)
+    try:
+        inside(process, "sysctl -qw net.ipv4.conf.br1.forwarding=0")
+        (answer,) = routes.answers([asked]).values()
+        assert answer.not_forwarded_from == "br1"
+        inside(process, "sysctl -qw net.ipv4.ip_forward=0")
+        assert routes.answers([asked]) == {}
+    finally:
+        inside(process, "sysctl -qw net.ipv4.ip_forward=0")
+        inside(process, "sysctl -qw net.ipv4.ip_forward=1")

@@ -26,8 +26,12 @@ _SIOCGIFNAME, _SIOCGIFINDEX, _IFREQ = 0x8910, 0x8933, struct.Struct("=16si20x")
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58}
 _STRICT, _LOOSE = 1, 2
 _MADE_BY_KERNEL = 2  # RTPROT_KERNEL
-# RTN_BLACKHOLE, RTN_UNREACHABLE and RTN_PROHIBIT of linux/rtnetlink.h.
-_DEAD_ENDS = {6: "blackhole", 7: "unreachable", 8: "prohibit"}
+# RTN_BLACKHOLE, RTN_UNREACHABLE and RTN_PROHIBIT of linux/rtnetlink.h, each with the error that the kernel answers.
+_DEAD_ENDS = {
+    6: ("blackhole", errno.EINVAL),
+    7: ("unreachable", errno.EHOSTUNREACH),
+    8: ("prohibit", errno.EACCES),
+}
 _DEFAULT_ROUTES = {4: "0.0.0.0/0", 16: "::/0"}
 """By the length of an address, in bytes."""
 # The kernel drops the packet: by a blackhole, unreachable or prohibit route, or since there is none.
@@ -136,12 +140,13 @@ class HostRoutes:
             (route.prefix_len, -(route.metric or 0), route.kind, str(subnet))
             for route in routes
             # IPv6 has dead ends that the kernel makes where it has no route.
-            if route.protocol != _MADE_BY_KERNEL
+            if route.kind not in _DEAD_ENDS or route.protocol != _MADE_BY_KERNEL
             if destination in (subnet := ip_network((route.destination or no_bits, route.prefix_len)))
         ]
         *_, kind, longest = max(fitting, default=(0, 0, 0, ""))
-        dead_end = _DEAD_ENDS.get(kind)
-        return RouteAnswer(route=longest, error=_DROPS[number], dead_end=dead_end) if dead_end else None
+        dead_end, answered = _DEAD_ENDS.get(kind, ("", 0))
+        # With another error the kernel drops the packet for another reason.
+        return RouteAnswer(route=longest, error=_DROPS[number], dead_end=dead_end) if answered == number else None
 
     def _filtered(self, question: RouteQuestion, asked: Asked) -> RouteAnswer | None:
         """Return the filter of the reverse path that rejects the source of the packet."""
