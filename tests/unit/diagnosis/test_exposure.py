@@ -235,6 +235,33 @@ def test_without_a_proxy_or_rules_nothing_answers():
     assert list(exposures(EngineState(snapshot, Observations()), published_targets(snapshot))) == []
 
 
+def test_a_proxy_whose_own_way_is_not_known_is_not_called_open():
+    """docker-proxy leads the port's IPv6 address to the container's IPv4 address, whose rules were not read."""
+    snapshot, observations = engine(ports=PORTS[1:2])
+    (web,) = snapshot.containers
+    alone = replace(web, endpoints=(replace(web.endpoints[0], ipv6_address=None),))
+    observations = replace(
+        observations, firewall=FirewallRules(ipv6_chains=parse("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT"))
+    )
+    snapshot = Snapshot(snapshot.networks, (alone,))
+    found = exposures(EngineState(snapshot, observations), published_targets(snapshot))
+    (host,) = (one for one in found if one.origin.kind is OriginKind.HOST)
+    assert (host.verdict, host.reason, host.by_proxy) == (Verdict.INCONCLUSIVE, "rules-unseen", False)
+
+
+def test_a_rule_that_cuts_docker_proxy_off_stops_the_port():
+    snapshot, observations = engine(ports=PORTS[:1])
+    text = RULES.replace("INPUT_POLICY", "ACCEPT").replace("FORWARD_POLICY", "ACCEPT").replace("RAW\n", "")
+    drop = "[0:0] -A OUTPUT -d 172.18.0.2/32 -p tcp -m tcp --dport 8080 -j DROP\n"
+    rules = text.replace(":FORWARD", ":OUTPUT ACCEPT [0:0]\n:FORWARD").replace(
+        "[0:0] -A INPUT", f"{drop}[0:0] -A INPUT"
+    )
+    observations = replace(observations, firewall=FirewallRules(chains=parse(rules)))
+    (host,) = asked(snapshot, observations, keys=[("host", "127.0.0.1", 18080)])
+    assert (host.verdict, host.reason, host.by_proxy) == (Verdict.UNREACHABLE, "firewall-rule", False)
+    assert "-A OUTPUT" in host.stopped_by.rule.text
+
+
 def asked(snapshot, observations, **wanted):
     """The exposure by place and address, of the ports of the host or of the container."""
     state = EngineState(snapshot, observations)

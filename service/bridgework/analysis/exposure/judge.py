@@ -189,7 +189,7 @@ class Judge:
         version = version_of(address) or IPV4
         walk = self._walks.get(version)
         if walk is None:
-            return _Stop()
+            return _Stop(RULES_UNSEEN)
         walked = walk.sent(Packet(version, target.protocol, None, address, destination_port=target.port))
         reason = _reason_of_rules(walked.outcome)
         return _Stop(reason, walked.outcome.step) if reason is not None else self._diverted(walked)
