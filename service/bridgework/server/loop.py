@@ -6,7 +6,7 @@ gunicorn itself is not changed: it asks asyncio for an event loop and for a serv
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import ctypes
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +14,9 @@ from typing import Any
 from bridgework.server.connections import LAST_S, Connection, Connections
 
 BACKLOG = 2048
+# PyDLL keeps Python's lock during a call. The calls of the module socket release it, so between the last accept and the
+# close other threads ran for some milliseconds: one of 2,000 connections came then, and the kernel reset it.
+_LIBC = ctypes.PyDLL(None)
 
 
 class Policy(asyncio.DefaultEventLoopPolicy):
@@ -66,6 +69,8 @@ class Listener:
 
     def close(self) -> None:
         """Accept the connections in the queue, then stop listening."""
+        # The kernel listens until the last descriptor of the socket is closed.
+        self._kept = self._sock.dup()
         self._loop.remove_reader(self._sock)
         self._loop.call_soon(self._close)  # behind the connections of this turn
 
@@ -74,8 +79,16 @@ class Listener:
         await asyncio.sleep(LAST_S)
 
     def _close(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._sock.accept()
-                self._last.append(self._loop.create_task(self._loop.connect_accepted_socket(self._connection, client)))
         self._server.close()
+        for descriptor in _drained(self._kept.detach()):
+            client = socket.socket(fileno=descriptor)
+            self._last.append(self._loop.create_task(self._loop.connect_accepted_socket(self._connection, client)))
+
+
+def _drained(listening: int) -> list[int]:
+    """Accept what is in the queue of a listening socket, close it, and return the descriptors of the connections."""
+    found: list[int] = []
+    while (client := _LIBC.accept4(listening, None, None, socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)) >= 0:
+        found.append(client)
+    _LIBC.close(listening)
+    return found
