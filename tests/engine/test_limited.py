@@ -50,10 +50,14 @@ def views(api):
 
 
 def expect_in_all(api, code, what):
+    said = set()
     for name, limited in views(api).items():
-        told = [one for one in limited if (one["code"], one["what"]) == (code, what)]
+        # Where an earlier test used the other variant of iptables, its rules are named behind these.
+        told = [one for one in limited if one["code"] == code and one["what"].startswith(what)]
         assert len(told) == 1, (name, limited)
         assert REMEDIES[code] in told[0]["remedy"]
+        said.add(told[0]["what"])
+    assert len(said) == 1
 
 
 def test_where_all_is_visible_no_view_leaves_anything_open(pair):
