@@ -6,7 +6,7 @@ import functools
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -23,7 +23,7 @@ from bridgework.http.auth import Authenticator, TokensFile
 from bridgework.http.caching import KeptAnswers
 from bridgework.http.contract import Operation, Resource
 from bridgework.http.dispatch import RequestPipeline, flask_view
-from bridgework.http.limits import Pools, RateLimit
+from bridgework.http.limits import WAITING_FOR_EACH, WITH_OWN_THREADS, Pools, RateLimit
 from bridgework.http.oidc import Keys, Oidc
 from bridgework.http.problems import documents
 from bridgework.http.resources import diagnosis, events, exposure, info, metrics, nodes
@@ -141,11 +141,24 @@ def create_app(
     _register_tracing(app)
     cors.allow(app, settings.cors_origins)
     compression.enable(app)
-    metrics.watch(app, settings.threads)
+    metrics.watch(app, settings.threads, {operation.id for operation in _with_own_threads()})
     for operation in (operation for resource in RESOURCES for operation in resource.operations):
         _register(app, pipeline, operation)
     static_files.register(app)
     return app
+
+
+def own_threads(settings: Settings) -> Mapping[str, int]:
+    """Return the number of threads for each path that has its own: one for each request that runs or waits."""
+    return {
+        operation.path: settings.pools[operation.concurrency_pool] * (1 + WAITING_FOR_EACH[operation.concurrency_pool])
+        for operation in _with_own_threads()
+    }
+
+
+def _with_own_threads() -> Sequence[Operation]:
+    operations = (operation for resource in RESOURCES for operation in resource.operations)
+    return [operation for operation in operations if operation.concurrency_pool in WITH_OWN_THREADS]
 
 
 def _peers(settings: Settings, engine: Engine, runner: ProbeRunner, swarm: Swarm | None) -> Callable[[], Peers]:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
-from bridgework.app import create_app
+from bridgework.app import create_app, own_threads
 from bridgework.engine.client import EngineAddress
 from bridgework.http.auth import BadTokensFile
 from bridgework.server.intake import Intake
@@ -29,7 +29,9 @@ def _made() -> Intake:
         flask = create_app(settings, address)
     except BadTokensFile as error:
         _give_up(error)
-    return Intake(flask, threads=settings.threads, max_body_bytes=settings.max_body_bytes)
+    return Intake(
+        flask, threads=settings.threads, own_threads=own_threads(settings), max_body_bytes=settings.max_body_bytes
+    )
 
 
 def _give_up(error: Exception) -> NoReturn:

@@ -33,7 +33,7 @@ class Settings:
     bind: str = "127.0.0.1:8080"
     tokens_file: Path | None = None
     workers: int = 1
-    threads: int = 32
+    threads: int = 44
     engine_timeout_s: float = 20.0
     request_timeout_s: float = 60.0
     max_body_bytes: int = 262_144
@@ -42,6 +42,8 @@ class Settings:
     max_matrices: int = 2
     max_plans: int = 2
     max_queries: int = 2
+    max_diagnoses: int = 2
+    max_probes: int = 16
     max_streams: int = 8
     rate_per_minute: int = 6000
     stop_grace_s: int = 10
@@ -71,7 +73,7 @@ class Settings:
     @property
     def pools(self) -> Mapping[str, int]:
         """The settings that limit long requests, by the noun of the requests."""
-        nouns = ("checks", "traces", "matrices", "plans", "queries", "streams")
+        nouns = ("checks", "traces", "matrices", "plans", "queries", "diagnoses", "probes", "streams")
         return {noun: getattr(self, f"max_{noun}") for noun in nouns}
 
     @property
@@ -116,6 +118,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "max_matrices": (1, 64),
     "max_plans": (1, 64),
     "max_queries": (1, 64),
+    "max_diagnoses": (1, 64),
+    "max_probes": (1, 64),
     "max_streams": (1, 250),
     "rate_per_minute": (1, 10_000_000),
     "stop_grace_s": (0, 300),

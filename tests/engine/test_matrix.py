@@ -300,19 +300,24 @@ def test_one_check_as_prometheus_metrics(api):
 def test_probes_for_prometheus_are_bounded(engine, tokens_file, monkeypatch):
     sent, over, send = threading.Event(), threading.Event(), NamespaceRunner.check
     monkeypatch.setattr(NamespaceRunner, "check", lambda *what: sent.set() or (over.wait(60) and send(*what)))
-    bounded = Client(create_app(Settings(tokens_file=tokens_file, max_checks=1), EngineAddress(engine.docker_host)))
-    slow = "/v1/connectivity/probe?source=lone&destination=container:db&timeout_ms=300"
+    bounded = Client(create_app(Settings(tokens_file=tokens_file, max_probes=1), EngineAddress(engine.docker_host)))
+    slow = "/v1/connectivity/probe?source=lone&destination=container:db&timeout_ms=30000"
     quick = "/v1/connectivity/probe?source=web&destination=db&timeout_ms=2000"
-    with ThreadPoolExecutor(1) as other:
-        waiting = other.submit(bounded.send, "GET", slow)
+    briefly = {"X-Prometheus-Scrape-Timeout-Seconds": "2.5"}
+    with ThreadPoolExecutor(2) as others:
+        first = others.submit(bounded.send, "GET", slow, headers=briefly)
         assert sent.wait(60)
-        refused = bounded.send("GET", quick)
-        assert (refused.status_code, refused.get_json()["code"]) == (429, "too-many-checks")
+        refused = bounded.send("GET", quick, headers={"X-Prometheus-Scrape-Timeout-Seconds": "1"})
+        assert (refused.status_code, refused.get_json()["code"]) == (429, "too-many-probes")
+        assert "The request waited" in refused.get_json()["detail"]
         assert int(refused.headers["Retry-After"]) > 0
+        second = others.submit(bounded.get, quick)
         assert bounded.get("/v1/networks")["items"]
         over.set()
-        assert waiting.result().status_code == 200
-    assert "probe_success 1.0" in bounded.get(quick)
+        assert first.result().status_code == 200
+        assert "probe_success 1.0" in second.result(), "without the header it waits for its turn"
+    cut = bounded.get(slow, headers=briefly)
+    assert float(re.search(r"^probe_duration_seconds (\S+)", cut, re.MULTILINE)[1]) < 20
 
 
 @pytest.mark.usefixtures("servers")

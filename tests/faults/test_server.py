@@ -258,6 +258,9 @@ REFUSED = {
     "a long line": (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
     "a long header": (b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 9000 + b"\r\n\r\n", 431),
     "many headers": (b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 100 + b"\r\n", 431),
+    "60 headers that fit and are too large together": (
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n" + (b"X: " + b"y" * 8000 + b"\r\n") * 60 + b"\r\n", 431,
+    ),
     "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
     "another version": (b"GET /livez HTTP/3.0\r\nHost: x\r\n\r\n", 400),
     "an unknown expectation": (b"GET /livez HTTP/1.1\r\nHost: x\r\nExpect: y\r\n\r\n", 417),

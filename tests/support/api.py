@@ -28,6 +28,7 @@ WIDE = {
     "max_traces": 12,
     "max_matrices": 4,
     "max_plans": 8,
+    "max_diagnoses": 24,
     "max_streams": 40,
 }
 

@@ -110,6 +110,8 @@ class Operation:
     concurrency_pool: str = "light"
     # Another pool for a request whose body sets this field: ("trace", "traces").
     pool_of_field: tuple[str, str] | None = None
+    # How long a request may wait for its place, in seconds, if its pool has a queue.
+    longest_wait_s: Callable[[RequestContext], float] = lambda _: 0.0
     max_items: int | None = None
 
     @property

@@ -144,7 +144,7 @@ def _looks_beyond(context: RequestContext) -> bool:
 def _within(pools: Pools, operation: Operation, context: RequestContext) -> Response:
     """Answer within a place of the pool, which is held until the last byte is sent or the client is gone."""
     place = operation.pool_of(context.body), context.caller
-    pools.acquire(*place)
+    pools.acquire(*place, operation.longest_wait_s(context))
     try:
         response = _rendered(operation, context)
     except BaseException:

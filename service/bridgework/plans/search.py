@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridgework.analysis.rules.table import why_undecided
@@ -33,8 +33,9 @@ class Found:
 def search(
     reach: Reachability, end: str, protocol: Protocol, port: int | None, *, of_sources: bool, forbidden: frozenset[str]
 ) -> Iterator[Found]:
-    """Yield the sources that reach ``end``, or the destinations that ``end`` reaches, in groups.
+    """Return the sources that reach ``end``, or the destinations that ``end`` reaches, in groups.
 
+    Every pair is predicted before the first group, so a query that is too large fails before its answer begins.
     Without a port, TCP and UDP are asked at every known port of the destination. Pairs that are predicted unreachable
     are left out. The ends in ``forbidden`` are in groups of their own, which violate.
     """
@@ -45,7 +46,13 @@ def search(
             other = pair.source if of_sources else pair.destination
             key = pair.service, verdict, other in forbidden, reach.kind_of(pair, of_sources=of_sources)
             groups.setdefault(key, []).append(pair)
-    for pairs in groups.values():
+    return _found(reach, groups.values(), forbidden, of_sources=of_sources)
+
+
+def _found(
+    reach: Reachability, groups: Iterable[Sequence[Pair]], forbidden: frozenset[str], *, of_sources: bool
+) -> Iterator[Found]:
+    for pairs in groups:
         first = pairs[0]
         ends = tuple(pair.source if of_sources else pair.destination for pair in pairs)
         yield Found(first.service, reach.verdict(first), ends[0] in forbidden, ends, reach.own_prediction(first))

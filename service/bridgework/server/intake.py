@@ -1,13 +1,14 @@
 """ASGI middleware: a request takes a thread only after all of it has arrived, and Flask runs in a2wsgi's threads.
 
-Threads that wait for the engine do not keep health checks waiting: each of those has a thread of its own.
+Threads that wait for the engine do not keep health checks waiting: each of those has a thread of its own. The probes of
+Prometheus have threads of their own too, because many of them may wait for their turn (``http/limits.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -27,10 +28,12 @@ Send = Callable[[Message], Awaitable[None]]
 class Intake:
     """The ASGI application around a WSGI application."""
 
-    def __init__(self, wsgi: Any, *, threads: int, max_body_bytes: int) -> None:
+    def __init__(self, wsgi: Any, *, threads: int, own_threads: Mapping[str, int], max_body_bytes: int) -> None:
+        """Set the number of threads for all requests, and for those of each path that has threads of its own."""
         self._max_body_bytes = max_body_bytes
         self._threads: Any = WSGIMiddleware(_until_client_left(wsgi), workers=threads)
-        self._health: dict[str, Any] = {path: WSGIMiddleware(wsgi, workers=1) for path in HEALTH}
+        own = {**dict.fromkeys(HEALTH, 1), **own_threads}
+        self._own: dict[str, Any] = {path: WSGIMiddleware(wsgi, workers=number) for path, number in own.items()}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -38,6 +41,7 @@ class Intake:
         if scope["type"] != "http":  # a websocket: there is none here
             connection.wire.refuse(HTTPStatus.BAD_REQUEST)
             return
+        connection.head_arrived()
         body = await self._body(scope, receive, connection)
         if body is None:
             return
@@ -50,7 +54,7 @@ class Intake:
 
         answer = _Answer(send, connection)
         scope = _read(scope, len(body))
-        threads = self._health.get(scope["path"], self._threads)
+        threads = self._own.get(scope["path"], self._threads)
         # gunicorn cancels what serves a connection when the client leaves. a2wsgi's thread would then wait for ever for
         # a queue that nothing empties. So the answer runs to its end, and a stream ends by itself.
         answering = asyncio.ensure_future(threads(scope, whole, answer.send))

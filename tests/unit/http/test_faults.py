@@ -99,6 +99,19 @@ def test_a_probe_says_each_fault_as_a_sentence(client):
     ]
 
 
+@pytest.mark.parametrize("given", ["", "soon", "-1", "nan", "1e9"])
+def test_the_time_out_of_a_scrape_is_a_number_of_seconds(client, given):
+    path = "/v1/connectivity/probe?source=host&destination=host"
+    problem = client.call("GET", path, status=422, headers={"X-Prometheus-Scrape-Timeout-Seconds": given})
+    assert problem["errors"] == [
+        {
+            "in": "header",
+            "name": "X-Prometheus-Scrape-Timeout-Seconds",
+            "message": "Must be a number of seconds, such as 10 or 7.5.",
+        }
+    ]
+
+
 @pytest.mark.parametrize(("number", "taken"), [(80, True), (80.0, True), (80.5, False), (1e400, False), (True, False)])
 def test_a_whole_number_may_be_written_with_a_fraction_of_zero(number, taken):
     """JSON has one kind of number, and to JSON Schema 80.0 is an integer; Lua and PHP write such ones."""

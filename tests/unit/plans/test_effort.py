@@ -1,4 +1,4 @@
-"""A plan that takes too many predictions, or too long, ends with a problem of its own."""
+"""A plan or query that takes too many predictions, or too long, ends with a problem of its own."""
 
 import pytest
 
@@ -61,6 +61,27 @@ def test_a_plan_that_is_too_large_is_refused_with_the_number(make, monkeypatch):
     assert problem["code"] == "plan-too-large"
     assert "more than 2 pairs" in problem["detail"]
     assert problem["remedy"]["summary"]
+
+
+@pytest.mark.parametrize("accepts", ["application/json", "application/x-ndjson"])
+@pytest.mark.parametrize(("name", "what"), [("MAX_PAIRS", "pairs"), ("MAX_PREDICTIONS", "predictions")])
+def test_a_query_that_is_too_large_is_refused_with_the_number(make, monkeypatch, name, what, accepts):
+    """Also as lines: the answer has not begun."""
+    monkeypatch.setattr(effort, name, 0)
+    query = {"find": "sources", "of": {"container": "alpha-run"}}
+    asked = make().as_("viewer").call
+    problem = asked("POST", "/v1/connectivity/queries", query, status=422, headers={"Accept": accepts})
+    assert problem["code"] == "query-too-large"
+    assert f"more than 0 {what}" in problem["detail"]
+    assert "change" not in problem["detail"] + problem["remedy"]["summary"]
+    assert problem["remedy"]["summary"]
+
+
+def test_a_query_ends_at_the_limit_of_the_request(make, monkeypatch):
+    monkeypatch.setattr(effort, "_AT_ONCE", 1)
+    query = {"find": "sources", "of": {"container": "alpha-run"}}
+    problem = make(request_timeout_s=1e-6).as_("viewer").call("POST", "/v1/connectivity/queries", query, status=504)
+    assert problem["code"] == "time-limit-reached"
 
 
 def test_a_plan_ends_at_the_limit_of_the_request(make):

@@ -306,6 +306,9 @@ _ROWS: tuple[_Row, ...] = (
     ("published-address-not-allowed", 403, "The published address is not allowed",
      "`BRIDGEWORK_ALLOWED_PUBLISHED_ADDRESSES` does not list the address.",
      "Publish on an address from the list that `detail` names."),
+    ("query-too-large", 422, "The query is too large",
+     "To answer it takes more predictions than the service makes for one query.",
+     "Name a `port`, or ask for the `sources` of one container after another."),
     ("rate-limited", 429, "Too many requests",
      "The token sent more requests in a minute than `BRIDGEWORK_RATE_PER_MINUTE` allows.",
      "Wait `Retry-After` seconds."),
@@ -349,8 +352,13 @@ _ROWS: tuple[_Row, ...] = (
      "The request has no `Authorization: Bearer` header.",
      "Send `Authorization: Bearer <token>`."),
     ("too-many-checks", 429, "Too many checks at once",
-     ("The worker runs `BRIDGEWORK_MAX_CHECKS` checks and Prometheus probes already, or the caller runs "
+     ("The worker runs `BRIDGEWORK_MAX_CHECKS` checks already, or the caller runs "
       "half of them, or long requests hold three quarters of the worker's threads."),
+     "Try again after `Retry-After` seconds, when one has ended."),
+    ("too-many-diagnoses", 429, "Too many diagnoses at once",
+     ("The worker runs `BRIDGEWORK_MAX_DIAGNOSES` diagnoses and exposures already, or the caller runs half of them. "
+      "The request waited 10 s for its turn, or too many others wait, or long requests hold three quarters of the "
+      "worker's threads."),
      "Try again after `Retry-After` seconds, when one has ended."),
     ("too-many-failures", 429, "Too many failed attempts",
      "The address sent too many invalid tokens.",
@@ -363,6 +371,10 @@ _ROWS: tuple[_Row, ...] = (
      ("The worker runs `BRIDGEWORK_MAX_PLANS` plans already, or the caller runs "
       "half of them, or long requests hold three quarters of the worker's threads."),
      "Try again after `Retry-After` seconds, when one has ended."),
+    ("too-many-probes", 429, "Too many probes for Prometheus at once",
+     ("The worker runs `BRIDGEWORK_MAX_PROBES` of them already, or the caller runs half of them. The request waited "
+      "for its turn as long as the scrape's time-out allows, or too many others wait."),
+     "Scrape less often, give the probes a shorter `timeout_ms`, or increase that setting."),
     ("too-many-queries", 429, "Too many queries at once",
      ("The worker runs `BRIDGEWORK_MAX_QUERIES` queries already, or the caller runs "
       "half of them, or long requests hold three quarters of the worker's threads."),

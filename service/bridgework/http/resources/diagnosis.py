@@ -21,6 +21,9 @@ RESOURCE = Resource(
     "diagnostics", "Find out what is wrong: the catalogue of causes, the diagnosis and the topology of the engine."
 )
 MANY = 999_999
+LONGEST_WAIT_S = 10.0
+"""How long a diagnosis or an exposure waits for its turn. With 150 containers with a published port each, a diagnosis
+takes 0.4 s of processor time and 1,000 rows of the exposure 1.1 s."""
 
 
 class ExplanationQuery(PageQuery):
@@ -73,7 +76,13 @@ def list_explanations(context: RequestContext) -> ViewResult:
     return ViewResult(page(items, context, lambda explanation: (explanation.code, "")))
 
 
-@RESOURCE.get("/v1/diagnostics", DiagnosisSchema, query=PageQuery())
+@RESOURCE.get(
+    "/v1/diagnostics",
+    DiagnosisSchema,
+    query=PageQuery(),
+    concurrency_pool="diagnoses",
+    longest_wait_s=lambda _: LONGEST_WAIT_S,
+)
 def diagnose_engine(context: RequestContext) -> ViewResult:
     """Examine the whole engine.
 

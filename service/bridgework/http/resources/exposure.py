@@ -15,6 +15,7 @@ from bridgework.http.contract import RequestContext, Resource, ViewResult
 from bridgework.http.paging import filters, page
 from bridgework.http.resources.checks.schemas import VERDICTS
 from bridgework.http.resources.containers.schemas import MAX_PORT, PublishedPortSchema
+from bridgework.http.resources.diagnosis import LONGEST_WAIT_S
 from bridgework.http.schemas.answers import ReferenceSchema, flag, list_of, next_page, number, part, text, word
 from bridgework.http.schemas.fields import Choice, Text, absent
 from bridgework.http.schemas.findings import FindingSchema, LimitationSchema
@@ -131,6 +132,8 @@ class ExposurePageSchema(Schema):
     "/v1/exposure",
     ExposurePageSchema,
     query=ExposureQuery(),
+    concurrency_pool="diagnoses",
+    longest_wait_s=lambda _: LONGEST_WAIT_S,
     problems={
         400: "ambiguous-reference",
         404: "container-not-found network-not-found",

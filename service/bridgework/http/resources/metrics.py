@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -69,14 +69,18 @@ class _Now(Collector):
         yield build
 
 
-def watch(app: Flask, threads: int) -> None:
-    """Count and time every request of ``app``, to the last byte of its answer."""
+def watch(app: Flask, threads: int, elsewhere: Collection[str]) -> None:
+    """Count and time every request of ``app``, to the last byte of its answer.
+
+    The operations ``elsewhere`` have threads of their own, so they are not among the requests in progress.
+    """
     metrics.THREADS.set(threads)
 
     @app.before_request
     def begin() -> None:
         g.metered_from = time.perf_counter()
-        metrics.IN_PROGRESS.inc()
+        if request.endpoint not in elsewhere:
+            metrics.IN_PROGRESS.inc()
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -87,7 +91,8 @@ def watch(app: Flask, threads: int) -> None:
         def closed() -> None:
             metrics.REQUEST_SECONDS.labels(operation).observe(time.perf_counter() - began)
             metrics.REQUESTS.labels(operation, status).inc()
-            metrics.IN_PROGRESS.dec()
+            if operation not in elsewhere:
+                metrics.IN_PROGRESS.dec()
 
         if began is not None:
             response.call_on_close(closed)

@@ -9,9 +9,11 @@ from bridgework.explanations.limitations import limitation
 from bridgework.model import references
 from bridgework.model.checks import Limitation, Protocol
 from bridgework.model.snapshot import Container, Snapshot
+from bridgework.plans.effort import Effort, query_too_large
 from bridgework.plans.groups import compose_name
 from bridgework.plans.reachability import Reachability
 from bridgework.plans.search import Found, search
+from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, Observer, base_observations, inodes_of
 from bridgework.use_cases.networks import carries
 from bridgework.use_cases.services import Services
@@ -51,7 +53,10 @@ class QueryRun:
 
 
 def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> QueryRun:
-    """Observe, sort the containers into classes, and return the search. Raises ``NotFound``, ``AmbiguousReference``."""
+    """Observe, sort the containers into classes, predict the pairs, and return the groups.
+
+    Raises ``NotFound``, ``AmbiguousReference``, and ``InvalidInput`` (``query-too-large``).
+    """
     end = references.container(snapshot, wanted.container).id if wanted.container is not None else ""
     meant = [frozenset(_meant(snapshot, match)) for match in wanted.must_not]
     forbidden = frozenset().union(*meant)
@@ -78,7 +83,8 @@ def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> 
     observations = base_observations(services, snapshot)
     limited += (*observations.limited, *observer.limited)
     observations = replace(observations, inside=observer.inside, namespace_inodes=inodes, host=host)
-    reach = Reachability(snapshot, observations, [container.id for container in snapshot.containers])
+    effort = Effort(deadline.require_left, query_too_large)
+    reach = Reachability(snapshot, observations, [container.id for container in snapshot.containers], effort)
     groups = search(reach, end, wanted.protocol, wanted.port, of_sources=of_sources, forbidden=forbidden)
     return QueryRun(wanted, snapshot, reach, groups, tuple(limited))
 

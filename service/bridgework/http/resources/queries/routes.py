@@ -33,7 +33,7 @@ _GROUP = QueryGroupSchema()
     role=Role.VIEWER,
     body=QueryRequestSchema(),
     concurrency_pool="queries",
-    problems={400: "ambiguous-reference", 404: "container-not-found network-not-found"},
+    problems={400: "ambiguous-reference", 404: "container-not-found network-not-found", 422: "query-too-large"},
 )
 def search_connectivity(context: RequestContext) -> ViewResult | Response:
     """Search for sources or destinations.
