@@ -12,7 +12,9 @@ RUN ["python3", "-m", "venv", "/opt/pip"]
 RUN ["python3", "-m", "venv", "--without-pip", "/opt/bridgework"]
 COPY requirements.lock /opt/
 RUN ["/opt/pip/bin/pip", "--python", "/opt/bridgework/bin/python3", "install", "--require-hashes", "--requirement", "/opt/requirements.lock"]
-COPY service client /opt/bridgework/app/
+COPY service/bridgework /opt/bridgework/app/bridgework
+COPY client/bridgework_cli /opt/bridgework/app/bridgework_cli
+COPY client/bridgework_client /opt/bridgework/app/bridgework_client
 # The root is read-only when it runs, so the bytecode is made here, and trusted without a look at the sources.
 RUN ["/opt/bridgework/bin/python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/opt/bridgework/app"]
 

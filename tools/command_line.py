@@ -1,4 +1,4 @@
-"""Write docs/command-line.md and docs/bridgework.1 from the commands; with ``--check`` fail when one differs."""
+"""Write docs/command-line.md and client/bridgework.1 from the commands; with ``--check`` fail when one differs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ HEAD = """\
 
 `bridgework` is a client of the HTTP API: it works with a service on this machine or elsewhere, and never talks to the
 Docker engine itself. This page is made from the commands by `make explanations`, and so is the manual page
-`bridgework.1`, which the package installs.
+`bridgework.1`, which the package bridgework-client installs. The commands `serve` and `token` and the option `--local`
+need the package bridgework beside it: `pip install "bridgework-client[service]"`.
 
 """
 
@@ -104,7 +105,7 @@ def _escaped(text: str) -> str:
 def main() -> int:
     """Return the exit status: 1 when ``--check`` finds a difference."""
     status = 0
-    for name, text in {"docs/command-line.md": page(), "docs/bridgework.1": manual()}.items():
+    for name, text in {"docs/command-line.md": page(), "client/bridgework.1": manual()}.items():
         path = ROOT / name
         if "--check" not in sys.argv[1:]:
             path.write_text(text, encoding="utf-8")

@@ -5,6 +5,8 @@ Modules are imported when a command needs them, because a pipeline calls ``bridg
 
 from __future__ import annotations
 
+__version__ = "0.1.0"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""

@@ -86,7 +86,7 @@ def connected(command: Command) -> Command:
             raise click.UsageError("--local starts a service of its own: leave out --url and --profile.")
         with ExitStack() as stack:
             if local:
-                from bridgework_cli.commands.serve import local_service  # noqa: PLC0415 - only --local starts processes
+                from bridgework_cli.local import local_service  # noqa: PLC0415 - only --local starts processes
 
                 where = stack.enter_context(local_service())
             else:

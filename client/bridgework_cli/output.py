@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridgework.printable import printable
-
 if TYPE_CHECKING:
     from bridgework_client.documents import Call, CheckResult, Finding, Limitation
 
@@ -49,6 +47,15 @@ def lines(text: str, *, err: bool = False) -> None:
     """Print a text of several lines."""
     for one in text.rstrip("\n").split("\n"):
         line(one, err=err)
+
+
+def printable(text: str) -> str:
+    """Return the text with an escape for each character that a terminal would act on or not show, as ``ls -b`` does."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
 def _safe(text: str) -> str:

@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-from bridgework import __version__
+from bridgework_cli import __version__
 
 COMMANDS = {
     "apply": "plan",
@@ -22,12 +22,14 @@ COMMANDS = {
     "matrix": "matrix",
     "networks": "views",
     "plan": "plan",
-    "serve": "serve",
-    "token": "token",
     "topology": "views",
     "trace": "trace",
 }
 """Each command and the module that has it as ``command_NAME``. Importing all modules takes longer than a check."""
+
+SERVICE_COMMANDS = ("serve", "token")
+"""Commands of the service's own package. It is another distribution, which need not be installed beside this one."""
+NEEDS_SERVICE = "needs the package bridgework in this environment: pip install bridgework"
 
 EPILOG = """\b
 Exit codes:
@@ -44,16 +46,41 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name all commands."""
         del ctx
-        return sorted(COMMANDS)
+        return sorted([*COMMANDS, *SERVICE_COMMANDS])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
         del ctx
+        if cmd_name in SERVICE_COMMANDS:
+            return _command_of_service(cmd_name)
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"bridgework_cli.commands.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, f"command_{cmd_name}")
         return command
+
+
+def _command_of_service(name: str) -> click.Command:
+    """Import a command of the service, or return one that says what to install."""
+    try:
+        module = importlib.import_module(f"bridgework.commands.{name}")
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("bridgework"):
+            raise
+        return _not_installed(name)
+    command: click.Command = getattr(module, f"command_{name}")
+    return command
+
+
+def _not_installed(name: str) -> click.Command:
+    # It takes any words, so that it fails with this sentence and not at an option that only the real command has.
+    @click.command(name, help=NEEDS_SERVICE.capitalize(), context_settings={"ignore_unknown_options": True})
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+    def command(words: tuple[str, ...]) -> None:
+        del words
+        raise click.ClickException(f"`bridgework {name}` {NEEDS_SERVICE}")
+
+    return command
 
 
 @click.command(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

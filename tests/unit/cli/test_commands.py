@@ -653,8 +653,8 @@ class TestStart:
             "yaml",
             "tomllib",
             "flask",
-            "bridgework.http",
-            "bridgework_cli.commands.serve",
+            "bridgework",
+            "bridgework_cli.local",
             "bridgework_client.documents",
         ]
         code = (

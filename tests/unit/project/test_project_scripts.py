@@ -12,6 +12,9 @@ READY = {
     "CHANGELOG.md": "# Changelog\n\n## [Unreleased]\n\n## [1.2.0] - 2027-01-31\n\n### Fixed\n\n- A fault.\n\n"
     "## [1.1.0] - 2027-01-01\n\n- Older.\n\n[1.2.0]: https://github.com/owner/bridgework\n",
     "service/bridgework/__init__.py": '__version__ = "1.2.0"\n',
+    "client/bridgework_cli/__init__.py": '__version__ = "1.2.0"\n',
+    "client/pyproject.toml": 'Homepage = "https://github.com/owner/bridgework"\n',
+    "client/README.md": "# bridgework-client\n",
     "pyproject.toml": 'Homepage = "https://github.com/owner/bridgework"\n',
     "README.md": "git clone https://github.com/owner/bridgework\n",
     ".github/CODEOWNERS": "* @owner/maintainers\n",
@@ -65,6 +68,8 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog(checkout):
     ("name", "text", "told"),
     [
         ("service/bridgework/__init__.py", '__version__ = "1.1.0"\n', "__version__"),
+        ("client/bridgework_cli/__init__.py", '__version__ = "1.1.0"\n', "__version__"),
+        ("client/README.md", "https://github.com/example/bridgework\n", "client/README.md"),
         ("CHANGELOG.md", "## [Unreleased]\n", "has no heading"),
         ("pyproject.toml", 'Homepage = "https://github.com/example/bridgework"\n', "pyproject.toml"),
         (".github/CODEOWNERS", "* @example/maintainers\n", ".github/CODEOWNERS"),

@@ -1,4 +1,4 @@
-"""``bridgework serve``, and the service that ``--local`` starts for one call."""
+"""The service that ``--local`` starts for one call, by the command that a person would use."""
 
 from __future__ import annotations
 
@@ -12,32 +12,20 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from bridgework_cli.connection import Address
+from bridgework_cli.root import NEEDS_SERVICE
 from bridgework_client import Client, ServiceUnreachable
 
-COMMAND = (sys.executable, "-m", "gunicorn", "-c", "python:bridgework.gunicorn_conf", "bridgework.asgi:app")
+COMMAND = (sys.executable, "-m", "bridgework", "serve")
 START_SECONDS = 20.0
 ENGINE_SECONDS = 2.0
 POLL_SECONDS = 0.05
 STOP_SECONDS = 30.0
-
-
-@click.command("serve")
-@click.option("--bind", metavar="ADDRESS", help="host:port or unix:/path, instead of BRIDGEWORK_BIND.")
-def command_serve(bind: str | None) -> None:
-    """Serve the HTTP API until the command is interrupted.
-
-    Environment variables such as BRIDGEWORK_BIND and BRIDGEWORK_TOKENS_FILE configure the service. DOCKER_HOST names
-    the engine. The page "Configuration" of the documentation lists all of them.
-    """
-    environment = dict(os.environ)
-    if bind:
-        environment["BRIDGEWORK_BIND"] = bind
-    os.execve(COMMAND[0], COMMAND, environment)  # noqa: S606 - this Python itself, and words of ours
 
 
 @contextmanager
@@ -45,8 +33,11 @@ def local_service() -> Iterator[Address]:
     """Run a service for the time of a block, on a unix socket that only this user can open.
 
     Raises:
+        click.ClickException: The package of the service is not installed.
         ServiceUnreachable: It does not become ready; the text has what it says.
     """
+    if find_spec("bridgework") is None:
+        raise click.ClickException(f"--local {NEEDS_SERVICE}")
     token = secrets.token_urlsafe(32)
     with tempfile.TemporaryDirectory(prefix="bridgework-") as name:  # readable by this user alone
         folder = Path(name)

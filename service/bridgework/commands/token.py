@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bridgework_cli import output
+from bridgework.printable import printable
 
 ROLES = ("viewer", "operator", "admin")
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([dhm])")
@@ -50,14 +50,13 @@ def command_token() -> None:
               show_envvar=True, help="The tokens file of the service.")  # fmt: skip
 def new(name: str, role: str, project: str | None, expires: str | None, file: Path) -> int:
     """Make a token, write its entry into the tokens file, and print the token once."""
-    # The one command that works on the service's own file and not through its API.
-    from bridgework.tokens import BadTokensFile, add_token  # noqa: PLC0415 - it imports Flask
+    from bridgework.tokens import BadTokensFile, add_token  # noqa: PLC0415 - it imports Flask, which the help does not need
 
     try:
         token = add_token(file, name, role, project, expires)
     except (BadTokensFile, OSError) as error:
-        output.line(f"No token was made: {error}", err=True)
+        click.echo(printable(f"No token was made: {error}"), err=True)
         return 1
-    output.line(token)
-    output.line(f"It is in {file} as {name} ({role}); it is shown this once.", err=True)
+    click.echo(token)
+    click.echo(printable(f"It is in {file} as {name} ({role}); it is shown this once."), err=True)
     return 0
