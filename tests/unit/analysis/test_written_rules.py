@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 
 from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.docker_rules.in_effect import rules_in_effect
 from bridgework.analysis.docker_rules.written import written_rules
+from bridgework.analysis.host_rules import ruleset_of_host
 from bridgework.firewall.docker.native_table import FAMILY
 from bridgework.firewall.nft_json import tables_from
 from bridgework.model.observations import Observations
 from tests.support.worlds import container, network, world
-from tests.unit.analysis.test_docker_rules import IPTABLES, Recorded
+from tests.unit.analysis.test_docker_rules import ENGINES, IPTABLES, Recorded
 
 
 @pytest.mark.parametrize("name", IPTABLES)
@@ -45,3 +47,15 @@ def test_links_are_written_where_the_default_bridge_keeps_its_containers_apart()
     assert any("--dport 5432" in text for text in linked)
     assert any("--sport 53" in text for text in linked)
     assert written_rules(EngineState(world(bridge, db, web), replace(observations, podman=True)), 4) is None
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_rules_in_effect_are_those_read_and_without_them_those_written(name, version):
+    recorded = Recorded(name)
+    read = recorded.state()
+    assert rules_in_effect(read, version) is ruleset_of_host(read.observations.firewall, version)
+    blind = EngineState(read.snapshot, replace(read.observations, firewall=None))
+    assert rules_in_effect(blind, version) == written_rules(blind, version).ruleset
+    podman = EngineState(read.snapshot, Observations(podman=True))
+    assert rules_in_effect(podman, version) is None
