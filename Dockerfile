@@ -13,6 +13,7 @@ RUN ["python3", "-m", "venv", "--without-pip", "/opt/bridgework"]
 COPY requirements.lock /opt/
 RUN ["/opt/pip/bin/pip", "--python", "/opt/bridgework/bin/python3", "install", "--require-hashes", "--requirement", "/opt/requirements.lock"]
 COPY service/bridgework /opt/bridgework/app/bridgework
+COPY openapi.yaml /opt/bridgework/app/bridgework/published/
 COPY client/bridgework_cli /opt/bridgework/app/bridgework_cli
 COPY client/bridgework_client /opt/bridgework/app/bridgework_client
 # The root is read-only when it runs, so the bytecode is made here, and trusted without a look at the sources.

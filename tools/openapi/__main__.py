@@ -1,7 +1,7 @@
 """Write the OpenAPI document from the schemas, or with ``--check`` fail when a committed file differs.
 
-``openapi.yaml`` is what people read; the service serves the same document from ``service/bridgework/published``. The
-typed part of ``bridgework_client`` is made from it too.
+The service serves ``openapi.yaml``, and the JSON forms from ``service/bridgework/published``. The typed part of
+``bridgework_client`` is made from the same document.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ def written() -> dict[Path, str]:
     text = to_yaml(document)
     return {
         ROOT / "openapi.yaml": text,
-        PUBLISHED / "openapi.yaml": text,
         PUBLISHED / "openapi.json": json.dumps(document, ensure_ascii=False) + "\n",
         PUBLISHED / "openapi-3.0.json": json.dumps(as_3_0(document), ensure_ascii=False) + "\n",
         **{CLIENT / name: text for name, text in written_client(document).items()},

@@ -11,6 +11,8 @@ from flask import Flask, Response, request
 from bridgework.http.caching import conditional, etag_of
 
 PACKAGE = Path(__file__).resolve().parents[1]
+PUBLISHED = PACKAGE / "published"
+YAML_FORM = "openapi.yaml"
 PAGE = "index.html"
 MEDIA_TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
@@ -37,8 +39,8 @@ def register(app: Flask) -> None:
     All files of a page are one rule of the router: compiling a rule for each took 60 % of the time in which the
     application is made.
     """
-    for name in _read(PACKAGE / "published"):
-        _serve(app, PACKAGE / "published", name, f"/{name}", REFERENCE)
+    for name in _read(PUBLISHED):
+        _serve(app, PUBLISHED, name, f"/{name}", REFERENCE)
     for folder, policy in (("docs", REFERENCE), ("console", CONSOLE)):
         _serve(app, PACKAGE / folder, PAGE, f"/{folder}", policy)
         names = ",".join(f'"{name}"' for name in _read(PACKAGE / folder) if name != PAGE)
@@ -66,5 +68,9 @@ def _serve(app: Flask, folder: Path, name: str | None, rule: str, policy: str) -
 @cache
 def _read(folder: Path) -> Mapping[str, tuple[bytes, str, str]]:
     """Return each file's bytes, media type and ETag. They do not change while the service runs."""
-    read = ((file, file.read_bytes()) for file in sorted(folder.iterdir()))
+    files = sorted(folder.iterdir())
+    # A checkout has openapi.yaml once, at its top. A wheel and the image get their copy when they are built.
+    if folder == PUBLISHED and not (PUBLISHED / YAML_FORM).exists():
+        files.append(PACKAGE.parents[1] / YAML_FORM)
+    read = ((file, file.read_bytes()) for file in files)
     return {file.name: (body, MEDIA_TYPES[file.suffix], etag_of(body)) for file, body in read}
