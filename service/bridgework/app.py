@@ -46,9 +46,9 @@ from bridgework.http.schemas.answers import plain
 from bridgework.model.engine_port import Engine
 from bridgework.model.peers import Peers, Swarm
 from bridgework.model.probe_port import ProbeRunner
-from bridgework.probes.runners.auto_runner import AutoRunner
-from bridgework.probes.runners.helper_runner import HelperRunner
-from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from bridgework.runners.auto_runner import AutoRunner
+from bridgework.runners.helper_runner import HelperRunner
+from bridgework.runners.namespace_runner import NamespaceRunner
 from bridgework.settings import Settings
 from bridgework.telemetry import trace_context
 from bridgework.telemetry.metrics import MeteredRunner, metered_engine

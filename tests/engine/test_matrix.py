@@ -14,7 +14,7 @@ import pytest
 
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
-from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from bridgework.runners.namespace_runner import NamespaceRunner
 from bridgework.settings import Settings
 from tests.support.api import Client, codes, container, run
 from tools import engine as private_engine

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from bridgework.runners.namespace_runner import NamespaceRunner
 from tests.support.api import container, run
 from tests.support.raw_engine import Raw
 

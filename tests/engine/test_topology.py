@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from bridgework.runners.namespace_runner import NamespaceRunner
 from tests.support.api import run
 from tests.support.raw_engine import Raw
 

@@ -46,7 +46,7 @@ API_VERSION = ".".join(map(str, OLDEST_API))
 
 _HEADER_BYTES = 8
 _PIECE_BYTES = 65_536
-COMMAND = ("python3", "-m", "bridgework.probes.runners.helper")
+COMMAND = ("python3", "-m", "bridgework.runners.helper")
 
 
 class HelperLauncher:

@@ -1,6 +1,6 @@
 """The port between the use cases and the probes: places, the plan of a matrix, and the runner.
 
-``bridgework.probes.runners`` implements the runner, in the namespace itself or in a helper container. A use case does
+``bridgework.runners`` implements the runner, in the namespace itself or in a helper container. A use case does
 not know which one it has.
 """
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bridgework.model.probe_port import Place
-from bridgework.probes.runners.helper_runner import HelperRunner
-from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from bridgework.runners.helper_runner import HelperRunner
+from bridgework.runners.namespace_runner import NamespaceRunner
 from tests.support.lab import Lab, Member
 
 ROOT = Path(__file__).parents[3]
@@ -36,7 +36,7 @@ class NsenterLauncher:
         files = (place.resolver_path or str(self.empty), place.hosts_path or str(self.empty))
         into = ["nsenter", f"--net={place.namespace_path}", "unshare", "--mount"] if place.namespace_path else ["env"]
         enter = [*into, "sh", "-c", self.script, "sh", *files] if place.namespace_path else ["env"]
-        command = [*enter, sys.executable, "-m", "bridgework.probes.runners.helper", argument_json]
+        command = [*enter, sys.executable, "-m", "bridgework.runners.helper", argument_json]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         self.started.append(process)
         try:

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from bridgework.probes.runners import engine_settings
-from bridgework.probes.runners.engine_settings import firewall_setting
+from bridgework.runners import engine_settings
+from bridgework.runners.engine_settings import firewall_setting
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the engine's process is root's")
 

@@ -10,7 +10,7 @@ from bridgework.engine.client import EngineAddress
 from bridgework.engine.connection import engine_pid
 from bridgework.model.observations import DockerRules, FirewallChain
 from bridgework.probes.kernel import firewall
-from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from bridgework.runners.namespace_runner import NamespaceRunner
 from tests.support.engine import in_namespace
 
 

@@ -17,7 +17,7 @@ from bridgework.model.probe_port import SweepPlan, SweepSource, SweepTarget
 from bridgework.printable import printable
 from bridgework.probes.kernel import setns
 from bridgework.probes.kernel.safe_read import open_folder, read_in_root
-from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from bridgework.runners.namespace_runner import NamespaceRunner
 
 pytestmark = pytest.mark.slow
 
@@ -223,9 +223,7 @@ def test_a_file_that_never_comes_is_waited_for_as_long_as_a_check_takes(world, m
     """As of a file system that a program in the container serves: the system call returns when that program wants."""
     late = threading.Event()
     request.addfinalizer(late.set)
-    monkeypatch.setattr(
-        "bridgework.probes.runners.namespace_runner.resolver_configuration", lambda *_, **__: late.wait(60)
-    )
+    monkeypatch.setattr("bridgework.runners.namespace_runner.resolver_configuration", lambda *_, **__: late.wait(60))
     asked = ProbeRequest(Protocol.ICMP, name="db", timeout_ms=200)
     started = time.monotonic()
     measured = NamespaceRunner(os.getpid).check(world.a.place(), asked)

@@ -11,7 +11,7 @@ import pytest
 from bridgework.model.checks import ProbeRequest, Protocol, Reason, Verdict
 from bridgework.model.probe_port import SweepPlan, SweepSource, SweepTarget
 from bridgework.probes.resolver.steps import MAX_ADDRESSES
-from bridgework.probes.runners.helper_runner import HelperRunner
+from bridgework.runners.helper_runner import HelperRunner
 from tests.engine.probes.conftest import NsenterLauncher
 
 pytestmark = pytest.mark.slow

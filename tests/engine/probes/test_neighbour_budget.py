@@ -16,7 +16,7 @@ from bridgework.model.probe_port import SweepPlan, SweepSource, SweepTarget
 from bridgework.probes.kernel import neighbour_table
 from bridgework.probes.kernel.neighbour_table import read_usage
 from bridgework.probes.kernel.setns import run_inside
-from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from bridgework.runners.namespace_runner import NamespaceRunner
 from tests.support.service import until
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from bridgework.model.probe_port import Place
 from bridgework.probes.kernel import capabilities
 from bridgework.probes.kernel.namespace_files import OutOfReach, open_namespace, resolver_configuration, says_otherwise
 from bridgework.probes.kernel.safe_read import open_folder, read_in_root
-from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from bridgework.runners.namespace_runner import NamespaceRunner
 from tests.support.service import until
 
 ID, OTHER = "a" * 64, "b" * 64
@@ -151,7 +151,7 @@ def test_the_status_names_what_is_in_force_and_missing(tmp_path):
     [("-sys_admin", ["CAP_SYS_ADMIN"]), ("-net_raw", ["CAP_NET_RAW"]), ("-net_admin", ["CAP_NET_ADMIN"])],
 )
 def test_a_missing_capability_is_named(left, missing):
-    program = "import os; from bridgework.probes.runners.namespace_runner import NamespaceRunner as N"
+    program = "import os; from bridgework.runners.namespace_runner import NamespaceRunner as N"
     program += "; s = N(os.getpid).status(); print(s.kind, *s.missing)"
     command = ["setpriv", f"--bounding-set={left}", f"--inh-caps={left}", sys.executable, "-c", program]
     kind, *named = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
@@ -165,7 +165,7 @@ def test_a_folder_that_only_root_may_enter_is_missing_and_no_error(tmp_path):
     tmp_path.chmod(0o700)
     (tmp_path / "netns").mkdir()
     left = "-dac_override,-dac_read_search"
-    program = "import sys; from bridgework.probes.runners.namespace_runner import NamespaceRunner as N"
+    program = "import sys; from bridgework.runners.namespace_runner import NamespaceRunner as N"
     program += "; print(N(lambda: None, sys.argv[1]).status().kind)"
     command = ["setpriv", f"--bounding-set={left}", f"--inh-caps={left}", sys.executable, "-c", program]
     told = subprocess.run([*command, str(tmp_path / "netns")], capture_output=True, text=True, check=True, cwd=ROOT)

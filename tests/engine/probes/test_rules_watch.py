@@ -12,7 +12,7 @@ from bridgework.firewall.nft_json import tables_of
 from bridgework.probes.kernel import firewall
 from bridgework.probes.kernel.rules_watch import RulesWatch
 from bridgework.probes.kernel.setns import run_inside
-from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from bridgework.runners.namespace_runner import NamespaceRunner
 
 CHANGES = (
     "iptables -A FORWARD -j DROP",

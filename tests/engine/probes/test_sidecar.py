@@ -12,8 +12,8 @@ import pytest
 from bridgework.model.checks import ProbeRequest, Protocol, Reason, Verdict
 from bridgework.model.errors import EngineUnreachable
 from bridgework.model.probe_port import Place, SweepPlan, SweepSource, SweepTarget
-from bridgework.probes.runners import helper
-from bridgework.probes.runners.helper_runner import AT_ONCE, HelperRunner
+from bridgework.runners import helper
+from bridgework.runners.helper_runner import AT_ONCE, HelperRunner
 from tests.engine.probes.conftest import ROOT, NsenterLauncher
 
 PLACE = Place("a" * 64, "web")
@@ -130,7 +130,7 @@ def test_a_helper_says_what_it_does_not_understand(argument):
 def start_helper(**fields):
     request = {"protocol": "icmp", "address": "127.0.0.1", **fields}
     job = json.dumps({"job": "check", "request": request})
-    command = [sys.executable, "-m", "bridgework.probes.runners.helper", job]
+    command = [sys.executable, "-m", "bridgework.runners.helper", job]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
 
 

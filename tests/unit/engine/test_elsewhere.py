@@ -11,8 +11,8 @@ import pytest
 from bridgework.engine.client import EngineAddress
 from bridgework.engine.docker_engine import DockerEngine
 from bridgework.model.errors import NotSupported
-from bridgework.probes.runners.auto_runner import AutoRunner
-from bridgework.probes.runners.namespace_runner import NamespaceRunner
+from bridgework.runners.auto_runner import AutoRunner
+from bridgework.runners.namespace_runner import NamespaceRunner
 
 # The fields of GET /info by which an engine says so: moby, daemon/info_unix.go, and Docker Desktop 4.
 PLAIN = {"OperatingSystem": "Debian GNU/Linux 13 (trixie)", "SecurityOptions": ["name=seccomp,profile=builtin"]}

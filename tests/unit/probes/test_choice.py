@@ -4,8 +4,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from bridgework.model.probe_port import RunnerStatus
-from bridgework.probes.runners import auto_runner
-from bridgework.probes.runners.auto_runner import AutoRunner
+from bridgework.runners import auto_runner
+from bridgework.runners.auto_runner import AutoRunner
 
 
 class Namespace:

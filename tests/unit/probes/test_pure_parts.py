@@ -39,7 +39,7 @@ from bridgework.probes.kernel import firewall
 from bridgework.probes.kernel.neighbour_table import TableUsage
 from bridgework.probes.kinds import echo, http, reasons
 from bridgework.probes.kinds.attempts import Attempt, failure, percentile, round_trip, summarise
-from bridgework.probes.runners.codec import CodecError, from_json, to_json
+from bridgework.runners.codec import CodecError, from_json, to_json
 from tools.engine import wait_until
 
 

@@ -1,6 +1,6 @@
 """The program in a helper container that shares the source's network: it does one job and prints JSON lines.
 
-``python -m bridgework.probes.runners.helper JOB``. A blank object now and then is a sign of life. The last line is
+``python -m bridgework.runners.helper JOB``. A blank object now and then is a sign of life. The last line is
 ``{"done": true}``: without it the answer is not complete. The helper ends at once when its standard input ends.
 """
 
@@ -21,7 +21,7 @@ from bridgework.model.checks import ProbeRequest
 from bridgework.model.probe_port import Place, SweepPlan
 from bridgework.probes.kernel.namespace_files import resolver_configuration
 from bridgework.probes.kernel.safe_read import opened
-from bridgework.probes.runners.codec import from_json, to_json
+from bridgework.runners.codec import from_json, to_json
 
 ALIVE_EVERY_S = 0.2
 # The helper's own namespace. The engine mounts the source's resolver files into it.
@@ -77,20 +77,20 @@ def _signs_of_life(say: Callable[[Answer], None]) -> Iterator[None]:
 
 
 def _check(job: Answer) -> Iterator[Answer]:
-    from bridgework.probes.runners import checking
+    from bridgework.runners import checking
 
     request = from_json(ProbeRequest, job["request"])
     yield {"measurement": to_json(checking.check(request, _resolver(HERE)))}
 
 
 def _observe(job: Answer) -> Iterator[Answer]:
-    from bridgework.probes.runners import observe
+    from bridgework.runners import observe
 
     yield {"observation": to_json(observe.observe(job["aspects"], _resolver(HERE)))}
 
 
 def _observe_host(job: Answer) -> Iterator[Answer]:
-    from bridgework.probes.runners import observe
+    from bridgework.runners import observe
 
     del job
     # A helper does not see the host's processes, and one of these may answer by NDP.
@@ -100,7 +100,7 @@ def _observe_host(job: Answer) -> Iterator[Answer]:
 def _read_firewall(job: Answer) -> Iterator[Answer]:
     from bridgework.probes.kernel.firewall import read_rules
     from bridgework.probes.kernel.rules_watch import RulesWatch
-    from bridgework.probes.runners.observe import MAX_OBSERVE_S
+    from bridgework.runners.observe import MAX_OBSERVE_S
 
     del job
     with opened("/proc/thread-self/ns/net") as namespace:

@@ -18,9 +18,9 @@ from bridgework.model.observations import FirewallRules, HostObservation, Observ
 from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow, SweepSource, TracePlan
 from bridgework.model.trace import TraceRecord
 from bridgework.probes.kinds.attempts import failed
-from bridgework.probes.runners import helper
-from bridgework.probes.runners.checking import longest_s
-from bridgework.probes.runners.codec import from_json, to_json
+from bridgework.runners import helper
+from bridgework.runners.checking import longest_s
+from bridgework.runners.codec import from_json, to_json
 from bridgework.telemetry import deadline
 
 AT_ONCE = 8

@@ -41,9 +41,9 @@ from bridgework.probes.kernel.setns import HeldUpError, run_in_thread, run_insid
 from bridgework.probes.kinds.attempts import failed
 from bridgework.probes.routes.host_routes import HostRoutes
 from bridgework.probes.routes.sysctl_files import file_that_sets
-from bridgework.probes.runners import checking, observe
-from bridgework.probes.runners.engine_settings import firewall_setting
 from bridgework.probes.trace import session
+from bridgework.runners import checking, observe
+from bridgework.runners.engine_settings import firewall_setting
 from bridgework.telemetry import deadline
 
 NO_HANDLE = "the engine's process ids (share the host's pid namespace) or its netns folder"

@@ -13,7 +13,7 @@ from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.observations import FirewallRules, HostObservation, Observation, RouteAnswer, RouteQuestion
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow, TracePlan
 from bridgework.model.trace import TraceRecord
-from bridgework.probes.runners.helper_runner import HelperRunner, Launcher
+from bridgework.runners.helper_runner import HelperRunner, Launcher
 
 DECISION_HOLDS_S = 5.0
 
