@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bridgework.explanations import CATALOGUE, SYMPTOMS
+from bridgework.explanations import CATALOGUE, SYMPTOMS, causes_of
 from bridgework.explanations.limitations import LIMITATIONS
 from bridgework.http.problems.catalogue import PROBLEMS
 
@@ -22,7 +22,7 @@ said (`analysis-limited`), never guessed. The same catalogue is served at `GET /
 SYMPTOM_HEAD = """\
 # Symptoms
 
-What you see, and the causes that it may have, the most frequent ones first. Each cause is a code of a finding, and
+What you see, and the causes that it may have, the most severe ones first. Each cause is a code of a finding, and
 [Explanations](explanations.md) describes it. `GET /v1/explanations?symptom=NAME` answers the causes of a symptom.
 "Check" means `POST /v1/connectivity/checks`, and "the diagnosis" means `GET /v1/diagnostics`. This page is made from
 the catalogue by `make explanations`.
@@ -84,7 +84,7 @@ def symptoms() -> str:
     parts = [SYMPTOM_HEAD]
     for name, one in SYMPTOMS.items():
         parts.append(f"\n## {name}\n\n{one.title}. First step: {one.first_step}\n\n")
-        parts += [f"- [{code}](explanations.md#{code}): {CATALOGUE[code].meaning}\n" for code in one.codes]
+        parts += [f"- [{row.code}](explanations.md#{row.code}): {row.meaning}\n" for row in causes_of(name)]
     return "".join(parts)
 
 

@@ -19,6 +19,7 @@ from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import Situation
 from bridgework.analysis.rules.in_force import proxy_questions, route_questions
 from bridgework.analysis.verdict import NOT_SENT, Tried, weigh, why_inconclusive
+from bridgework.explanations.addresses import ADDRESS_TENTATIVE
 from bridgework.explanations.limitations import limitation
 from bridgework.model.checks import (
     CheckResult,
@@ -198,7 +199,7 @@ class Case:
         """Whether duplicate address detection runs for an address that the prediction depends on."""
         # Without such an address there is no prediction to make: most checks have none.
         return bool(self.observations.unsettled) and any(
-            found.code == "address-tentative" and found.severity is Severity.WARNING
+            found.code == ADDRESS_TENTATIVE.code and found.severity is Severity.WARNING
             for prediction in self.predictions
             for found in prediction.findings
         )

@@ -12,6 +12,14 @@ from ipaddress import ip_address, ip_network
 
 from bridgework.analysis.routing import subnet_of
 from bridgework.explanations import HOST, finding, of_network
+from bridgework.explanations.addresses import SUBNET_OVERLAPS_HOST_ROUTE
+from bridgework.explanations.routes import (
+    ASYMMETRIC_ROUTING,
+    BLACKHOLE_ROUTE,
+    INTERFACE_FORWARDING_OFF,
+    POLICY_ROUTE_DIVERTS,
+    REVERSE_PATH_FILTERED,
+)
 from bridgework.firewall.ruleset import Packet
 from bridgework.firewall.simulate import Outcome
 from bridgework.model.checks import Component, Finding, Severity
@@ -105,7 +113,7 @@ def _elsewhere(network: Network | None, question: RouteQuestion, answer: RouteAn
     )
     remedy = _through_main(network, question.destination, answer)
     evidence = _evidence(question, answer)
-    return finding("policy-route-diverts", _subject(network), message, remedy=remedy, evidence=evidence)
+    return finding(POLICY_ROUTE_DIVERTS, _subject(network), message, remedy=remedy, evidence=evidence)
 
 
 def _not_forwarded(snapshot: Snapshot, interface: str, *, reply: bool) -> Finding:
@@ -113,7 +121,7 @@ def _not_forwarded(snapshot: Snapshot, interface: str, *, reply: bool) -> Findin
     # In a name of sysctl, a dot of an interface's name is written as a slash.
     command = f"sysctl -w net.ipv4.conf.{interface.replace('.', '/')}.forwarding=1"
     return finding(
-        "interface-forwarding-off",
+        INTERFACE_FORWARDING_OFF,
         _subject(network),
         f"The host forwards no packet that comes in by {interface}{_of(network)}: {sysctl} is 0. So the "
         f"{'answer' if reply else 'packet'} does not arrive.",
@@ -125,7 +133,7 @@ def _not_forwarded(snapshot: Snapshot, interface: str, *, reply: bool) -> Findin
 def _dead_end(network: Network | None, question: RouteQuestion, answer: RouteAnswer, *, reply: bool) -> Finding:
     what = "the answer to" if reply else "packets for"
     return finding(
-        "blackhole-route",
+        BLACKHOLE_ROUTE,
         _subject(network),
         f"The host drops {what} {question.destination}{_of(network)}: its route {answer.route} {answer.error}.",
         remedy=Remedy(
@@ -171,7 +179,7 @@ def _filtered(snapshot: Snapshot, question: RouteQuestion, answer: RouteAnswer, 
         "value": mode,
         **({"file": answer.file} if answer.file else {}),
     }
-    return finding("reverse-path-filtered", _subject(network), message, remedy=remedy, evidence=evidence)
+    return finding(REVERSE_PATH_FILTERED, _subject(network), message, remedy=remedy, evidence=evidence)
 
 
 def _answered_elsewhere(network: Network | None, question: RouteQuestion, answer: RouteAnswer) -> Finding:
@@ -181,7 +189,7 @@ def _answered_elsewhere(network: Network | None, question: RouteQuestion, answer
     )
     remedy = _through_main(network, question.destination, answer)
     evidence = _evidence(question, answer)
-    return finding("asymmetric-routing", _subject(network), message, remedy=remedy, evidence=evidence)
+    return finding(ASYMMETRIC_ROUTING, _subject(network), message, remedy=remedy, evidence=evidence)
 
 
 def _overlapping(network: Network, question: RouteQuestion, answer: RouteAnswer) -> Finding:
@@ -190,7 +198,7 @@ def _overlapping(network: Network, question: RouteQuestion, answer: RouteAnswer)
         f"{_of(network)}: {_because(answer)}."
     )
     return finding(
-        "subnet-overlaps-host-route",
+        SUBNET_OVERLAPS_HOST_ROUTE,
         _subject(network),
         message,
         severity=Severity.BLOCKING,

@@ -12,6 +12,8 @@ from ipaddress import IPv4Network, IPv6Interface, IPv6Network, ip_address
 from bridgework.analysis.attachment import IPV4, IPV6
 from bridgework.analysis.routing import gateway_mode, host_address_on, masquerades, subnet_of
 from bridgework.explanations import HOST, finding, of_container, of_network
+from bridgework.explanations.addresses import DUPLICATE_ADDRESS
+from bridgework.explanations.links import BRIDGE_ADDRESS_MISSING, NDP_PROXY_MISSING, STALE_NEIGHBOUR
 from bridgework.explanations.remedies import container_reference
 from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import Component, Finding, Severity
@@ -40,7 +42,7 @@ def missing_addresses(snapshot: Snapshot, host: HostObservation | None, network:
         manager = next((one for one in host.managers if one.interface == bridge.name), None)
         by = f" {manager.program} (process {manager.pid}) configures {bridge.name}." if manager else ""
         yield finding(
-            "bridge-address-missing",
+            BRIDGE_ADDRESS_MISSING,
             of_network(network),
             f"{bridge.name}, the bridge of {network.name}, does not have its address {address}.{by}",
             severity=None if active else Severity.WARNING,
@@ -140,7 +142,7 @@ def neighbour_finding(wrong: WrongNeighbour, place: Component, container: Contai
             f"{whose} has the neighbour entry {entry.address} with {entry.mac_address}, "
             f"but {endpoint.container_name} has {endpoint.mac_address}."
         )
-        return finding("stale-neighbour", place, message, remedy=_forget(entry, container), evidence=facts)
+        return finding(STALE_NEIGHBOUR, place, message, remedy=_forget(entry, container), evidence=facts)
     message = f"{wrong.station} answers for {entry.address}, the address of {endpoint.container_name}."
     component = Component("container", endpoint.container_id, endpoint.container_name)
     remedy = Remedy(f"Take {entry.address} away from {wrong.station}.")
@@ -149,7 +151,7 @@ def neighbour_finding(wrong: WrongNeighbour, place: Component, container: Contai
         remedy = Remedy(
             f"Take {entry.address} away from {wrong.station}, or take the port off the bridge.", (), commands
         )
-    return finding("duplicate-address", component, message, remedy=remedy, evidence=facts)
+    return finding(DUPLICATE_ADDRESS, component, message, remedy=remedy, evidence=facts)
 
 
 def _forget(entry: Neighbour, container: Container | None) -> Remedy:
@@ -187,7 +189,7 @@ def duplicates(snapshot: Snapshot, observations: Observations) -> Iterator[Findi
 def _duplicate(holder: Endpoint, address: str, other: Component, interface: str, remedy: Remedy) -> Finding:
     whose = "the host" if other is HOST else other.name
     return finding(
-        "duplicate-address",
+        DUPLICATE_ADDRESS,
         Component("container", holder.container_id, holder.container_name),
         f"{interface} of {whose} has {address}, the address of {holder.container_name} on {holder.network_name}, as "
         f"well.",
@@ -261,7 +263,7 @@ def _unanswered(
     # In a name of sysctl, a dot of an interface's name is written as a slash.
     switch = [] if enabled else [f"sysctl -w net.ipv6.conf.{link.replace('.', '/')}.proxy_ndp=1"]
     return finding(
-        "ndp-proxy-missing",
+        NDP_PROXY_MISSING,
         of_network(network),
         f"Neighbours on {link} ({prefix}) ask by NDP for the addresses of containers on {network.name}, such as "
         f"{silent[0]}, and nothing answers: {' and '.join(reasons)}.",

@@ -11,6 +11,18 @@ from bridgework.analysis.rules.listener import bound, described, listener, socke
 from bridgework.analysis.rules.name import valid_names
 from bridgework.analysis.rules.overlay import damaged_by_offload, place_of, silent_tunnel
 from bridgework.explanations import HOST, finding, of_network
+from bridgework.explanations.answers import ANALYSIS_LIMITED
+from bridgework.explanations.containers import DESTINATION_NOT_RUNNING, SHARED_NETWORK_STALE
+from bridgework.explanations.links import MTU_MISMATCH, PMTU_BLACKHOLE
+from bridgework.explanations.names import DEFAULT_BRIDGE_NO_DNS, DNS_UPSTREAM_FAILED, NAME_NOT_ON_SHARED_NETWORK
+from bridgework.explanations.overlay import NODE_UNREACHABLE
+from bridgework.explanations.ports import (
+    CONNECTION_REFUSED,
+    LISTENS_ON_LOOPBACK_ONLY,
+    NO_LISTENER,
+    PORT_BOUND_TO_LOOPBACK,
+    PORT_NOT_PUBLISHED,
+)
 from bridgework.explanations.remedies import with_mtu
 from bridgework.model.checks import (
     Component,
@@ -26,8 +38,10 @@ from bridgework.model.checks import (
 from bridgework.model.errors import Remedy
 
 # Where the prediction already has one of these findings, the measurement adds nothing.
-_NAME_CODES = frozenset({"default-bridge-no-dns", "name-not-on-shared-network", "destination-not-running"})
-_PORT_CODES = frozenset({"no-listener", "listens-on-loopback-only", "port-not-published", "port-bound-to-loopback"})
+_NAME_CODES = frozenset({DEFAULT_BRIDGE_NO_DNS.code, NAME_NOT_ON_SHARED_NETWORK.code, DESTINATION_NOT_RUNNING.code})
+_PORT_CODES = frozenset(
+    {NO_LISTENER.code, LISTENS_ON_LOOPBACK_ONLY.code, PORT_NOT_PUBLISHED.code, PORT_BOUND_TO_LOOPBACK.code}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +75,7 @@ def black_hole(
 ) -> Iterator[Finding]:
     """Yield the finding for packets above the path MTU that are lost without an ICMP error."""
     # A link that was seen to be too small explains it better.
-    if path_mtu_bytes is None or any(found.code == "mtu-mismatch" for found in prediction.findings):
+    if path_mtu_bytes is None or any(found.code == MTU_MISMATCH.code for found in prediction.findings):
         return
     network = situation.candidate.exit if situation.candidate else None
     option = f"com.docker.network.driver.mtu={path_mtu_bytes}"
@@ -69,7 +83,7 @@ def black_hole(
     if network is not None and network.bridge_name is not None and not situation.source.is_host:
         remedy = with_mtu(situation.snapshot, network, path_mtu_bytes)
     yield finding(
-        "pmtu-blackhole",
+        PMTU_BLACKHOLE,
         component_of(situation.source),
         f"Packets of more than {path_mtu_bytes} bytes from {situation.source.name} to {measurement.address} are lost, "
         f"and no ICMP error says so.",
@@ -104,7 +118,7 @@ def _refused(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
         message = f"{refused}. It is not known whether no program listens there or a firewall rule rejects it."
     remedy = Remedy("Check again with trace: true, which names the rule that rejects the packet, if one does.")
     evidence = {"port": situation.port, "listening": described(sockets) if sockets is not None else None}
-    yield finding("connection-refused", component, message, remedy=remedy, evidence=evidence)
+    yield finding(CONNECTION_REFUSED, component, message, remedy=remedy, evidence=evidence)
 
 
 def _name_unknown(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
@@ -117,7 +131,7 @@ def _name_unknown(measured: _Measured, known: frozenset[str]) -> Iterator[Findin
     message = f"{destination.name} does not resolve in {situation.source.name}{listed}."
     remedy = Remedy(f"Use one of the valid names: {', '.join(valid)}." if valid else "Use an address.")
     evidence = {"name": destination.name, "valid_names": valid}
-    yield finding("name-not-on-shared-network", _source(measured), message, remedy=remedy, evidence=evidence)
+    yield finding(NAME_NOT_ON_SHARED_NETWORK, _source(measured), message, remedy=remedy, evidence=evidence)
 
 
 def _resolver_failed(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
@@ -126,7 +140,7 @@ def _resolver_failed(measured: _Measured, known: frozenset[str]) -> Iterator[Fin
     if not isinstance(destination, NameDestination) or known & _NAME_CODES:
         return
     # A container in the network of an earlier run of its owner reaches no server at all.
-    if "shared-network-stale" in known:
+    if SHARED_NETWORK_STALE.code in known:
         return
     # The server of a container on Podman is Podman's own, and why its lookup failed is not known.
     if situation.observations.podman:
@@ -140,12 +154,12 @@ def _resolver_failed(measured: _Measured, known: frozenset[str]) -> Iterator[Fin
     asked = f" ({', '.join(servers)})" if servers else ""
     message = f"The lookup of {destination.name} in {situation.source.name} failed: no upstream server{asked} answers."
     remedy = Remedy(f"Configure a DNS server for {situation.source.name} that answers.")
-    yield finding("dns-upstream-failed", _source(measured), message, remedy=remedy, evidence={"servers": servers})
+    yield finding(DNS_UPSTREAM_FAILED, _source(measured), message, remedy=remedy, evidence={"servers": servers})
 
 
 def _too_long(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
     # A router, or the kernel for its own link, answered ICMP fragmentation needed.
-    if "mtu-mismatch" in known:
+    if MTU_MISMATCH.code in known:
         return
     situation, mtu = measured.situation, measured.measurement.path_mtu_bytes
     # The source's own network is named: its MTU is the one that the caller can set.
@@ -154,7 +168,7 @@ def _too_long(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
     largest = f" ({mtu} bytes fit)" if mtu else ""
     message = f"The packet is too large for the path to {measured.measurement.address or 'the destination'}{largest}."
     remedy = Remedy("Send smaller packets, or create the network again with a larger com.docker.network.driver.mtu.")
-    yield finding("mtu-mismatch", component, message, remedy=remedy, evidence={"path_mtu_bytes": mtu})
+    yield finding(MTU_MISMATCH, component, message, remedy=remedy, evidence={"path_mtu_bytes": mtu})
 
 
 def _no_answer(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
@@ -167,7 +181,7 @@ def _no_answer(measured: _Measured, known: frozenset[str]) -> Iterator[Finding]:
         or candidate.network.driver != "overlay"
         or (candidate.attachment is not None and place is None)
         # Any other predicted finding explains the silence better than the tunnel.
-        or known - {"analysis-limited", "node-unreachable"}
+        or known - {ANALYSIS_LIMITED.code, NODE_UNREACHABLE.code}
     ):
         return
     echo = measured.also.get(Protocol.ICMP)

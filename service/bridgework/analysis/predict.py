@@ -14,12 +14,18 @@ from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import Situation
 from bridgework.analysis.rules.table import judge
 from bridgework.explanations.compose import with_compose
+from bridgework.explanations.ports import (
+    LISTENS_ON_LOOPBACK_ONLY,
+    NO_LISTENER,
+    PORT_BOUND_TO_LOOPBACK,
+    PORT_NOT_PUBLISHED,
+)
 from bridgework.model.checks import Finding, Prediction, Severity, TriedAddress, Verdict
 from bridgework.model.snapshot import Reference, Snapshot
 
 # A port of the host that is published at another of its addresses.
-_ELSEWHERE = frozenset({"port-not-published", "port-bound-to-loopback"})
-_REFUSED_AT_ONCE = frozenset({"no-listener", "listens-on-loopback-only"})
+_ELSEWHERE = frozenset({PORT_NOT_PUBLISHED.code, PORT_BOUND_TO_LOOPBACK.code})
+_REFUSED_AT_ONCE = frozenset({NO_LISTENER.code, LISTENS_ON_LOOPBACK_ONLY.code})
 _ORDER = {Severity.BLOCKING: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 

@@ -17,8 +17,15 @@ from bridgework.analysis.measured_findings import black_hole, from_the_wire
 from bridgework.analysis.predict import any_reachable, joined, joined_findings, ordered
 from bridgework.analysis.rules.base import Situation, component_of
 from bridgework.analysis.rules.table import why_undecided
-from bridgework.explanations import finding
+from bridgework.explanations import CATALOGUE, finding
+from bridgework.explanations.addresses import ADDRESS_TENTATIVE
+from bridgework.explanations.answers import ANALYSIS_LIMITED, ICMP_BLOCKED_TCP_OK, PREDICTION_INCONSISTENT
+from bridgework.explanations.firewall import FIREWALL_NOT_MANAGED, FIREWALL_RULES_MISSING
 from bridgework.explanations.limitations import LIMITATIONS
+from bridgework.explanations.links import PMTU_BLACKHOLE
+from bridgework.explanations.networks import NETWORKS_NOT_ISOLATED
+from bridgework.explanations.overlay import VXLAN_CHECKSUM_OFFLOAD
+from bridgework.explanations.ports import PORT_NOT_PUBLISHED
 from bridgework.model.checks import (
     CheckResult,
     Component,
@@ -36,14 +43,14 @@ from bridgework.model.errors import Remedy
 _NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
 NOT_SENT = _NOTHING_TO_SEND | {Reason.NOT_ALLOWED}
 # Warnings about what was not observed. A packet that passed has shown it.
-_MOOT_ONCE_PASSED = frozenset({"address-tentative", "analysis-limited", "port-not-published"})
+_MOOT_ONCE_PASSED = frozenset({ADDRESS_TENTATIVE.code, ANALYSIS_LIMITED.code, PORT_NOT_PUBLISHED.code})
 # What is found by further probes only, so that no prediction could have it.
-_EXPLAIN_A_SURPRISE = frozenset({"pmtu-blackhole", "vxlan-checksum-offload"})
+_EXPLAIN_A_SURPRISE = frozenset({PMTU_BLACKHOLE.code, VXLAN_CHECKSUM_OFFLOAD.code})
 # Missing rules of the engine explain a packet that does not pass. Where it passes, the diagnosis tells of them.
-_LEFT_OUT_ONCE_PASSED = frozenset({"firewall-rules-missing", "firewall-not-managed"})
+_LEFT_OUT_ONCE_PASSED = frozenset({FIREWALL_RULES_MISSING.code, FIREWALL_NOT_MANAGED.code})
 
 # It says that the destination is reached.
-_LEFT_OUT_ONCE_STOPPED = frozenset({"networks-not-isolated"})
+_LEFT_OUT_ONCE_STOPPED = frozenset({NETWORKS_NOT_ISOLATED.code})
 
 # Predicted reachable, measured unreachable: what each reason says about the layer that the prediction did not see.
 # The word before the colon is the layer.
@@ -59,18 +66,6 @@ _UNSEEN_WHEN_STOPPED = {
     Reason.ADMINISTRATIVELY_PROHIBITED: "firewall: a rule rejects the packet",
     Reason.CONNECTION_RESET: "program: the program or a proxy before it closed the connection",
     Reason.UNEXPECTED_ANSWER: "program: its answer is not the expected one",
-}
-# Predicted unreachable, measured reachable: what the prediction did not see, by the code of the finding that blocks.
-_UNSEEN_WHEN_PASSED = {
-    "name-not-on-shared-network": "name: the hosts file or an upstream server knows the name",
-    "embedded-dns-bypassed": "name: the hosts file or another server knows the name",
-    "default-bridge-no-dns": "name: the hosts file or an upstream server knows the name",
-    "no-listener": "program: it started to listen after the observation",
-    "listens-on-loopback-only": "program: it started to listen after the observation",
-    "port-not-published": "program: a program of the host listens there",
-    "stale-address": "address: something outside of the engine holds the address",
-    "shared-network-stale": "namespace: the container uses another namespace than observed",
-    "network-mode-none": "namespace: something other than the engine added an interface",
 }
 
 
@@ -186,9 +181,8 @@ def _surprise(prediction: Prediction, measurement: Measurement, component: Compo
     if measurement.verdict is Verdict.UNREACHABLE:
         layer = _UNSEEN_WHEN_STOPPED.get(measurement.reason or Reason.TIMED_OUT, "unknown")
     else:
-        layer = _UNSEEN_WHEN_PASSED.get(
-            blocking[0] if blocking else "", "firewall: its rules are not those that the engine wrote"
-        )
+        cause = CATALOGUE.get(blocking[0]) if blocking else None
+        layer = (cause and cause.unseen) or "firewall: its rules are not those that the engine wrote"
     measured = measurement.reason.value if measurement.reason else measurement.verdict.value
     message = f"Predicted {prediction.verdict.value}, measured {measured}. The prediction could not see this: {layer}."
     facts = {
@@ -197,7 +191,7 @@ def _surprise(prediction: Prediction, measurement: Measurement, component: Compo
         "layer": layer.split(":")[0],
         "predicted_codes": blocking,
     }
-    yield finding("prediction-inconsistent", component, message, evidence=facts)
+    yield finding(PREDICTION_INCONSISTENT, component, message, evidence=facts)
 
 
 def why_inconclusive(result: CheckResult) -> str:
@@ -216,7 +210,7 @@ def _not_measured(measurement: Measurement, component: Component) -> Finding:
     message = f"The measurement is inconclusive ({reason}{detail}). {why}".strip()
     remedy = Remedy(change) if change else None
     evidence = {"reason": reason}
-    return finding("analysis-limited", component, message, severity=Severity.WARNING, remedy=remedy, evidence=evidence)
+    return finding(ANALYSIS_LIMITED, component, message, severity=Severity.WARNING, remedy=remedy, evidence=evidence)
 
 
 def _icmp_only(
@@ -230,5 +224,5 @@ def _icmp_only(
         # UDP and DNS say less: their silence is normal. A connection proves that packets pass in both directions.
         if protocol in {Protocol.TCP, Protocol.HTTP} and other.verdict is Verdict.REACHABLE:
             message = f"{other.address or 'The destination'} answers {protocol.value}, but does not answer pings."
-            yield finding("icmp-blocked-tcp-ok", component, message, evidence={"protocol": protocol.value})
+            yield finding(ICMP_BLOCKED_TCP_OK, component, message, evidence={"protocol": protocol.value})
             return

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from bridgework.diagnosis.container_findings import fixed_addresses
 from bridgework.diagnosis.view import VLAN_DRIVERS, View, length_like
 from bridgework.explanations import finding, of_container, of_network
+from bridgework.explanations.addresses import (
+    STALE_ADDRESS,
+    SUBNET_HIDES_PUBLIC_ADDRESSES,
+    SUBNET_OVERLAPS_HOST_ROUTE,
+    SUBNET_OVERLAPS_NETWORK,
+)
 from bridgework.explanations.remedies import container_reference
 from bridgework.ipam.input import why_refused
 from bridgework.ipam.intervals import enclosures, first_meetings
@@ -24,7 +30,7 @@ def subnets_of_networks_overlap(view: View) -> Iterator[Finding]:
         if outer.id == inner.id:
             continue
         yield finding(
-            "subnet-overlaps-network",
+            SUBNET_OVERLAPS_NETWORK,
             of_network(inner),
             f"{inner.name} {pool.subnet} overlaps {outer.name} {around.subnet}.",
             remedy=_move(view, inner, pool.subnet),
@@ -42,7 +48,7 @@ def subnets_overlap_host_routes(view: View) -> Iterator[Finding]:
     pools = ((i, (n, p)) for i, (n, p) in view.pools if n.driver not in VLAN_DRIVERS and n.scope == "local")
     for (network, pool), route in first_meetings(pools, view.foreign_routes):
         yield finding(
-            "subnet-overlaps-host-route",
+            SUBNET_OVERLAPS_HOST_ROUTE,
             of_network(network),
             f"{network.name} {pool.subnet} overlaps the route {route.destination} by {route.interface or 'no link'}.",
             remedy=_move(view, network, pool.subnet),
@@ -67,7 +73,7 @@ def subnets_hide_public_addresses(view: View) -> Iterator[Finding]:
         refused = why_refused(interval)
         if refused and network.driver not in VLAN_DRIVERS:
             yield finding(
-                "subnet-hides-public-addresses",
+                SUBNET_HIDES_PUBLIC_ADDRESSES,
                 of_network(network),
                 f"{pool.subnet} of {network.name} {refused}.",
                 remedy=_move(view, network, pool.subnet),
@@ -96,7 +102,7 @@ def hosts_entries_lead_nowhere(view: View) -> Iterator[Finding]:
             held = entry.address in view.snapshot.holders_by_address or entry.address in gateways
             if view.in_docker_space(entry.address) and not held:
                 yield finding(
-                    "stale-address",
+                    STALE_ADDRESS,
                     of_container(container),
                     f"{container.name} maps {entry.name} to {entry.address} ({entry.where}), which no container holds.",
                     severity=Severity.WARNING,

@@ -15,6 +15,16 @@ from bridgework.analysis.rules.listener import is_loopback
 from bridgework.analysis.rules.name import bypassed, loopback_servers
 from bridgework.analysis.rules.state import lost_share, no_network
 from bridgework.explanations import finding, of_container, remedies
+from bridgework.explanations.addresses import ADDRESS_CHANGED, STATIC_ADDRESS_TAKEN
+from bridgework.explanations.containers import CONTAINER_RESTARTING, CONTAINER_START_FAILED, SHARES_NETWORK
+from bridgework.explanations.names import ALIAS_ALREADY_HELD, DEFAULT_BRIDGE_NO_DNS, LEGACY_LINK, NAME_AMBIGUOUS
+from bridgework.explanations.networks import NETWORK_FORGOTTEN, NETWORK_GONE
+from bridgework.explanations.ports import (
+    HOST_PORT_TAKEN,
+    INTERNAL_NO_PUBLISH,
+    PORT_BOUND_TO_LOOPBACK,
+    PUBLISHED_PORTS_IGNORED,
+)
 from bridgework.model.actions import Connect, CreateNetwork, StartContainer, StopContainer
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.create_specs import EndpointSpec, NetworkSpec
@@ -66,7 +76,7 @@ def failed_start(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
         "Remove the cause that the engine names, and start the container again.",
         (StartContainer(remedies.container_reference(container)),),
     )
-    yield finding("container-start-failed", of_container(container), message, remedy=remedy, evidence=_end(container))
+    yield finding(CONTAINER_START_FAILED, of_container(container), message, remedy=remedy, evidence=_end(container))
 
 
 def restart_loop(container: Container) -> Iterator[Finding]:
@@ -87,7 +97,7 @@ def restart_loop(container: Container) -> Iterator[Finding]:
         commands=(f"docker logs --tail 20 {name}",),
     )
     facts = {**_end(container), "restart_policy": container.restart_policy}
-    yield finding("container-restarting", of_container(container), message, remedy=remedy, evidence=facts)
+    yield finding(CONTAINER_RESTARTING, of_container(container), message, remedy=remedy, evidence=facts)
 
 
 def _end(container: Container) -> dict[str, object]:
@@ -107,7 +117,7 @@ def ignored_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]
     facts = {"configured_ports": _listed(asked)}
     if asked and (container.host_mode or container.shares_with or (container.none_mode and not networks)):
         yield finding(
-            "published-ports-ignored",
+            PUBLISHED_PORTS_IGNORED,
             component,
             _why_ignored(snapshot, container),
             evidence=facts,
@@ -119,7 +129,7 @@ def ignored_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]
             f"The ports of {container.name} ({_listed(asked)}) are not published: internal networks only ({names})."
         )
         remedy = remedies.way_out(snapshot, container)
-        yield finding("internal-no-publish", component, message, remedy=remedy, evidence=facts)
+        yield finding(INTERNAL_NO_PUBLISH, component, message, remedy=remedy, evidence=facts)
 
 
 def _loopback_ports(container: Container) -> Iterator[Finding]:
@@ -128,7 +138,7 @@ def _loopback_ports(container: Container) -> Iterator[Finding]:
         if is_loopback(port.host_ip):
             message = f"Port {port.host_port} of {container.name} is published at {port.host_ip} only."
             yield finding(
-                "port-bound-to-loopback",
+                PORT_BOUND_TO_LOOPBACK,
                 of_container(container),
                 message,
                 severity=Severity.INFO,
@@ -155,7 +165,7 @@ def taken_ports(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
         )
         remedy = Remedy(f"Publish another port, or stop {holder.name} before {container.name} is started.", actions)
         facts = {"host_port": wanted.host_port, "protocol": wanted.protocol, "holder": holder.name}
-        yield finding("host-port-taken", of_container(container), message, remedy=remedy, evidence=facts)
+        yield finding(HOST_PORT_TAKEN, of_container(container), message, remedy=remedy, evidence=facts)
 
 
 def _why_ignored(snapshot: Snapshot, container: Container) -> str:
@@ -193,12 +203,12 @@ def _network(snapshot: Snapshot, container: Container, attachment: Attachment) -
     owner = attachment.owner
     if attachment.condition is Condition.NETWORKED and owner is not None and owner.id != container.id:
         message = f"{container.name} shares the network of {owner.name}: addresses, ports and names are the owner's."
-        yield finding("shares-network", of_container(container), message, evidence={"owner": owner.name})
+        yield finding(SHARES_NETWORK, of_container(container), message, evidence={"owner": owner.name})
     networks = _networks(snapshot, container)
     if networks and all(network.is_default_bridge for network in networks):
         message = f"{container.name} is on the default bridge only: it finds no container by name there."
         remedy = remedies.share_network(snapshot, (container,))
-        yield finding("default-bridge-no-dns", of_container(container), message, severity=Severity.INFO, remedy=remedy)
+        yield finding(DEFAULT_BRIDGE_NO_DNS, of_container(container), message, severity=Severity.INFO, remedy=remedy)
 
 
 def legacy_links(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
@@ -213,7 +223,7 @@ def legacy_links(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
             aliases = {target.id: alias} if normal(alias) != normal(name) else {}
             remedy = remedies.share_network(snapshot, (container, target), aliases)
         facts = {"link": link, "target": name, "alias": alias}
-        yield finding("legacy-link", of_container(container), message, remedy=remedy, evidence=facts)
+        yield finding(LEGACY_LINK, of_container(container), message, remedy=remedy, evidence=facts)
 
 
 def _names(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
@@ -246,11 +256,11 @@ def _held_by_others(
     if not taken:
         message = f"The name {name} of {container.name} on {network.name} is also held by {', '.join(others)}."
         remedy = Remedy(f"Give {', '.join(others)} other aliases on {network.name}.")
-        return finding("name-ambiguous", of_container(container), message, remedy=remedy, evidence=facts)
+        return finding(NAME_AMBIGUOUS, of_container(container), message, remedy=remedy, evidence=facts)
     kept = [alias for alias in endpoint.aliases if normal(alias) != name]
     remedy = remedies.reconnect(snapshot, network, container, replace(endpoint, aliases=tuple(kept)))
     message = f"The alias {name} of {container.name} on {network.name} is also held by {', '.join(others)}."
-    return finding("alias-already-held", of_container(container), message, remedy=remedy, evidence=facts)
+    return finding(ALIAS_ALREADY_HELD, of_container(container), message, remedy=remedy, evidence=facts)
 
 
 def fixed_addresses(snapshot: Snapshot, container: Container) -> Iterator[Finding]:
@@ -266,13 +276,13 @@ def fixed_addresses(snapshot: Snapshot, container: Container) -> Iterator[Findin
                     f"{container.name} is configured with {wanted} on {endpoint.network_name}{taken}; it has {held}."
                 )
                 remedy = Remedy(f"Use the name {container.name}, or the address {held}.")
-                yield finding("address-changed", of_container(container), message, remedy=remedy, evidence=facts)
+                yield finding(ADDRESS_CHANGED, of_container(container), message, remedy=remedy, evidence=facts)
             elif endpoint.state != "active" and holders:
                 message = (
                     f"{container.name} is configured with {wanted} on {endpoint.network_name}{taken}: it cannot start."
                 )
                 remedy = remedies.any_address(snapshot, container, endpoint, holders[0])
-                yield finding("static-address-taken", of_container(container), message, remedy=remedy, evidence=facts)
+                yield finding(STATIC_ADDRESS_TAKEN, of_container(container), message, remedy=remedy, evidence=facts)
 
 
 def _wanted(endpoint: Endpoint) -> Iterator[tuple[str, str | None]]:
@@ -291,7 +301,7 @@ def gone_networks(snapshot: Snapshot, container: Container) -> Iterator[Finding]
             continue
         digits = "" if network_id == name else f" ({network_id[:12]})"
         yield finding(
-            "network-gone",
+            NETWORK_GONE,
             of_container(container),
             f"{container.name} is configured with the network {name}{digits}, which does not exist.",
             remedy=_bring_back(snapshot, container, endpoint),
@@ -335,7 +345,7 @@ def forgotten_network(snapshot: Snapshot, container: Container) -> Iterator[Find
             f"Connect {container.name} to {name} again, with the aliases and addresses that it had.", (action,)
         )
     facts = {"network_mode": mode, "error": container.error}
-    yield finding("network-forgotten", of_container(container), message, remedy=remedy, evidence=facts)
+    yield finding(NETWORK_FORGOTTEN, of_container(container), message, remedy=remedy, evidence=facts)
 
 
 def _resolver(state: EngineState, container: Container, attachment: Attachment) -> Iterator[Finding]:

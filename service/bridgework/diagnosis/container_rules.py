@@ -8,6 +8,13 @@ from bridgework.analysis.rules.listener import is_loopback
 from bridgework.diagnosis.container_findings import failed_start, ignored_ports, restart_loop, taken_ports
 from bridgework.diagnosis.view import View, enumerate_names
 from bridgework.explanations import finding, of_container
+from bridgework.explanations.containers import CONTAINER_PAUSED, SHARED_NETWORK_OWNER_DOWN, SHARED_NETWORK_STALE
+from bridgework.explanations.ports import (
+    HOST_PORT_DIFFERS_BY_FAMILY,
+    LISTENS_ON_LOOPBACK_ONLY,
+    NO_LISTENER,
+    PORT_BOUND_TO_LOOPBACK,
+)
 from bridgework.explanations.remedies import revive_share, start_it
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.errors import Remedy
@@ -47,7 +54,7 @@ def _broken_share(view: View, sharer: Container, state: str) -> Finding:
         if state == "owner-down":
             message = f"{sharer.name} shares the network of {owner.name}, which is {owner.state}."
     return finding(
-        "shared-network-stale" if state == "stale" else "shared-network-owner-down",
+        SHARED_NETWORK_STALE if state == "stale" else SHARED_NETWORK_OWNER_DOWN,
         of_container(sharer),
         message,
         remedy=remedy,
@@ -62,7 +69,7 @@ def containers_are_paused(view: View) -> Iterator[Finding]:
             message = f"{container.name} is paused: pings are answered, requests are not."
             facts = {"state": container.state}
             yield finding(
-                "container-paused", of_container(container), message, remedy=start_it(container), evidence=facts
+                CONTAINER_PAUSED, of_container(container), message, remedy=start_it(container), evidence=facts
             )
 
 
@@ -91,7 +98,7 @@ def published_on_loopback(view: View) -> Iterator[Finding]:
         if ports:
             listed = enumerate_names(sorted({str(port.host_port or "?") for port in ports}))
             yield finding(
-                "port-bound-to-loopback",
+                PORT_BOUND_TO_LOOPBACK,
                 of_container(container),
                 f"Port {listed} of {container.name} is published at a loopback address of the host only.",
                 severity=Severity.INFO,
@@ -126,14 +133,14 @@ def _nowhere(
     evidence = {"port": number, "protocol": protocol, "listening": listening}
     if matching:
         return finding(
-            "listens-on-loopback-only",
+            LISTENS_ON_LOOPBACK_ONLY,
             of_container(container),
             f"{container.name} publishes {protocol} port {number}, but listens only on {matching[0].address}.",
             remedy=Remedy(f"Make the program in {container.name} listen on 0.0.0.0 or ::."),
             evidence=evidence,
         )
     return finding(
-        "no-listener",
+        NO_LISTENER,
         of_container(container),
         f"{container.name} publishes {protocol} port {number}, but no program listens on it"
         + (f"; it listens on {enumerate_names(listening)}." if listening else "."),
@@ -155,7 +162,7 @@ def listeners_on_loopback(view: View) -> Iterator[Finding]:
         if closed:
             ports = [f"{protocol} {port}" for protocol, port in sorted(closed)]
             yield finding(
-                "listens-on-loopback-only",
+                LISTENS_ON_LOOPBACK_ONLY,
                 of_container(container),
                 f"{container.name} listens on {enumerate_names(ports)} on loopback only.",
                 severity=Severity.INFO,
@@ -179,7 +186,7 @@ def host_ports_differ_by_family(view: View) -> Iterator[Finding]:
             if four and six and four != six:
                 at = f"{enumerate_names(map(str, sorted(four)))} for IPv4 and {enumerate_names(map(str, sorted(six)))}"
                 yield finding(
-                    "host-port-differs-by-family",
+                    HOST_PORT_DIFFERS_BY_FAMILY,
                     of_container(container),
                     f"{protocol} port {number} of {container.name} is published at {at} for IPv6. A client that reads "
                     f"one number and connects by the other family, as to localhost, reaches nothing or another port.",

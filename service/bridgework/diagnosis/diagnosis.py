@@ -32,60 +32,59 @@ from bridgework.model.snapshot import Snapshot
 Rule = Callable[[View], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
-    host_rules.forwarding_is_off,  # ip-forward-off
-    host_rules.firewall_is_flushed,  # firewall-rules-missing
-    host_rules.firewall_is_not_managed,  # firewall-not-managed
-    host_rules.user_rules_drop,  # user-firewall-drop
-    firewall_rules.rules_are_missing,  # port-rule-missing, network-rule-missing, isolation-rule-missing
-    firewall_rules.networks_are_not_kept_apart,  # icc-not-enforced
-    firewall_rules.backends_are_mixed,  # firewall-backends-mixed
-    firewall_rules.rules_are_stale,  # stale-port-rule
-    firewall_rules.rules_are_doubled,  # duplicate-rules
-    exposure_rules.published_ports_are_exposed,  # exposed-past-…, loopback-port-…, published-on-every-address
-    exposure_rules.unpublished_ports_are_exposed,  # unpublished-port-exposed
-    leftover_rules.conntrack_table_is_full,  # conntrack-table-full
-    leftover_rules.flows_are_stale,  # stale-flow
-    leftover_rules.proxies_are_orphans,  # orphan-proxy
-    container_rules.host_ports_differ_by_family,  # host-port-differs-by-family
-    host_rules.neighbour_table_is_full,  # neighbour-table-full
-    host_rules.links_are_broken,  # veth-detached, link-down
-    host_rules.veths_have_no_owner,  # veth-detached
-    host_rules.bridges_are_down,  # link-down
-    host_rules.bridges_are_orphans,  # orphan-bridge
-    host_rules.not_everything_was_seen,  # analysis-limited
-    link_rules.bridges_lost_their_address,  # bridge-address-missing
-    link_rules.neighbour_entries_are_wrong,  # stale-neighbour, duplicate-address
-    link_rules.addresses_are_taken_twice,  # duplicate-address
-    link_rules.neighbours_get_no_answer,  # ndp-proxy-missing
-    link_rules.networks_exceed_the_way_out,  # mtu-exceeds-egress
-    link_rules.router_advertisements_are_refused,  # router-advertisements-refused
-    address_rules.subnets_of_networks_overlap,  # subnet-overlaps-network
-    address_rules.subnets_overlap_host_routes,  # subnet-overlaps-host-route
-    route_rules.packets_are_routed_elsewhere,  # policy-route-diverts, asymmetric-routing, reverse-path-filtered
-    address_rules.subnets_hide_public_addresses,  # subnet-hides-public-addresses
-    address_rules.fixed_addresses_are_not_had,  # static-address-taken, address-changed
-    address_rules.hosts_entries_lead_nowhere,  # stale-address
-    pool_rules.pools_run_out,  # pool-exhausted, pool-nearly-full
-    pool_rules.default_pools_run_out,  # address-space-exhausted
-    network_rules.endpoints_without_container,  # stale-endpoint
-    network_rules.networks_are_missing,  # network-gone, network-forgotten
-    network_rules.networks_are_unused,  # network-unused
-    network_rules.bridges_are_full,  # bridge-port-limit
-    network_rules.kinds_of_network_have_limits,  # overlay-not-attachable, vlan-without-parent
-    container_rules.shared_networks_are_broken,  # shared-network-stale, shared-network-owner-down
-    container_rules.containers_are_paused,  # container-paused
-    container_rules.containers_do_not_stay_up,  # container-start-failed, container-restarting
-    container_rules.published_ports_are_not_in_force,  # published-ports-ignored, internal-no-publish, host-port-taken
-    container_rules.published_ports_lead_nowhere,  # no-listener, listens-on-loopback-only
-    container_rules.published_on_loopback,  # port-bound-to-loopback
-    container_rules.listeners_on_loopback,  # listens-on-loopback-only
-    proxy_rules.proxies_do_not_share_a_network,  # proxy-network-unshared
-    name_rules.names_are_ambiguous,  # name-ambiguous
-    name_rules.default_bridge_has_no_dns,  # default-bridge-no-dns
-    name_rules.links_are_legacy,  # legacy-link
-    # embedded-dns-rules-missing, dns-no-upstream, dns-upstream-outdated, search-list-detours
+    host_rules.forwarding_is_off,
+    host_rules.firewall_is_flushed,
+    host_rules.firewall_is_not_managed,
+    host_rules.user_rules_drop,
+    firewall_rules.rules_are_missing,
+    firewall_rules.networks_are_not_kept_apart,
+    firewall_rules.backends_are_mixed,
+    firewall_rules.rules_are_stale,
+    firewall_rules.rules_are_doubled,
+    exposure_rules.published_ports_are_exposed,
+    exposure_rules.unpublished_ports_are_exposed,
+    leftover_rules.conntrack_table_is_full,
+    leftover_rules.flows_are_stale,
+    leftover_rules.proxies_are_orphans,
+    container_rules.host_ports_differ_by_family,
+    host_rules.neighbour_table_is_full,
+    host_rules.links_are_broken,
+    host_rules.veths_have_no_owner,
+    host_rules.bridges_are_down,
+    host_rules.bridges_are_orphans,
+    host_rules.not_everything_was_seen,
+    link_rules.bridges_lost_their_address,
+    link_rules.neighbour_entries_are_wrong,
+    link_rules.addresses_are_taken_twice,
+    link_rules.neighbours_get_no_answer,
+    link_rules.networks_exceed_the_way_out,
+    link_rules.router_advertisements_are_refused,
+    address_rules.subnets_of_networks_overlap,
+    address_rules.subnets_overlap_host_routes,
+    route_rules.packets_are_routed_elsewhere,
+    address_rules.subnets_hide_public_addresses,
+    address_rules.fixed_addresses_are_not_had,
+    address_rules.hosts_entries_lead_nowhere,
+    pool_rules.pools_run_out,
+    pool_rules.default_pools_run_out,
+    network_rules.endpoints_without_container,
+    network_rules.networks_are_missing,
+    network_rules.networks_are_unused,
+    network_rules.bridges_are_full,
+    network_rules.kinds_of_network_have_limits,
+    container_rules.shared_networks_are_broken,
+    container_rules.containers_are_paused,
+    container_rules.containers_do_not_stay_up,
+    container_rules.published_ports_are_not_in_force,
+    container_rules.published_ports_lead_nowhere,
+    container_rules.published_on_loopback,
+    container_rules.listeners_on_loopback,
+    proxy_rules.proxies_do_not_share_a_network,
+    name_rules.names_are_ambiguous,
+    name_rules.default_bridge_has_no_dns,
+    name_rules.links_are_legacy,
     name_rules.embedded_servers_cannot_answer,
-    name_rules.resolvers_cannot_resolve_containers,  # dns-loopback-upstream, embedded-dns-bypassed
+    name_rules.resolvers_cannot_resolve_containers,
 )
 OF_PODMAN = frozenset(
     {

@@ -18,6 +18,12 @@ from bridgework.analysis.host_rules import NATIVE_TABLE, owner_of, program_of
 from bridgework.analysis.routing import gateway_mode
 from bridgework.diagnosis.view import View, enumerate_names
 from bridgework.explanations import finding, of_container
+from bridgework.explanations.ports import (
+    EXPOSED_PAST_HOST_FIREWALL,
+    LOOPBACK_PORT_EXPOSED,
+    PUBLISHED_ON_EVERY_ADDRESS,
+    UNPUBLISHED_PORT_EXPOSED,
+)
 from bridgework.firewall.simulate import Step
 from bridgework.model.checks import Finding, Severity, Verdict
 from bridgework.model.errors import Remedy
@@ -65,7 +71,7 @@ def unpublished_ports_are_exposed(view: View) -> Iterator[Finding]:
         severity = Severity.INFO if meant else None
         evidence = _evidence(view, found)
         yield finding(
-            "unpublished-port-exposed",
+            UNPUBLISHED_PORT_EXPOSED,
             of_container(container),
             message,
             severity=severity,
@@ -133,7 +139,7 @@ def _past_the_firewall(view: View, container: Container, found: list[Exposure]) 
         commands=_closed(view, found),
     )
     return finding(
-        "exposed-past-host-firewall",
+        EXPOSED_PAST_HOST_FIREWALL,
         of_container(container),
         message,
         remedy=remedy,
@@ -172,7 +178,7 @@ def _loopback(view: View, container: Container, found: list[Exposure]) -> Findin
         "Drop what comes for the address by another interface, as Docker 28 and later do.", commands=commands
     )
     return finding(
-        "loopback-port-exposed", of_container(container), message, remedy=remedy, evidence=_evidence(view, found)
+        LOOPBACK_PORT_EXPOSED, of_container(container), message, remedy=remedy, evidence=_evidence(view, found)
     )
 
 
@@ -208,4 +214,4 @@ def _everywhere(container: Container, found: list[Exposure]) -> Finding:
         "rules": [step.rule.text for step in found[0].rules if step.rule is not None],
         "by_docker_proxy": found[0].by_proxy,
     }
-    return finding("published-on-every-address", of_container(container), message, remedy=remedy, evidence=evidence)
+    return finding(PUBLISHED_ON_EVERY_ADDRESS, of_container(container), message, remedy=remedy, evidence=evidence)

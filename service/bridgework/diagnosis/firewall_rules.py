@@ -10,6 +10,8 @@ from bridgework.analysis.rules.host_firewall import icc_hole, missing_finding, s
 from bridgework.diagnosis.host_rules import firewall_is_flushed
 from bridgework.diagnosis.view import View, enumerate_names
 from bridgework.explanations import HOST, finding
+from bridgework.explanations.explanation import Explanation
+from bridgework.explanations.firewall import DUPLICATE_RULES, FIREWALL_BACKENDS_MIXED, STALE_PORT_RULE
 from bridgework.model.checks import Component, Finding
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import FirewallChain
@@ -22,11 +24,11 @@ def rules_are_missing(view: View) -> Iterator[Finding]:
     # A flush of whole chains is one finding of its own, with a remedy of its own.
     if any(True for _ in firewall_is_flushed(view)):
         return
-    found: dict[tuple[str, Component], list[MissingRule]] = {}
+    found: dict[tuple[Explanation, Component], list[MissingRule]] = {}
     for one in missing_rules(view.state):
-        found.setdefault((one.code, subject_of(one)), []).append(one)
-    for (code, component), rules in found.items():
-        yield missing_finding(code, component, rules, proxied=view.engine.observations.userland_proxy is True)
+        found.setdefault((one.cause, subject_of(one)), []).append(one)
+    for (cause, component), rules in found.items():
+        yield missing_finding(cause, component, rules, proxied=view.engine.observations.userland_proxy is True)
 
 
 def rules_are_stale(view: View) -> Iterator[Finding]:
@@ -34,7 +36,7 @@ def rules_are_stale(view: View) -> Iterator[Finding]:
     for one in stale_rules(view.state):
         now = f"{one.holder} holds now" if one.holder else "no container holds"
         yield finding(
-            "stale-port-rule",
+            STALE_PORT_RULE,
             HOST,
             f"A rule sends {one.protocol} port {one.host_port} of the host to {one.address}, which {now}, and no "
             f"container publishes the port there.",
@@ -49,7 +51,7 @@ def rules_are_doubled(view: View) -> Iterator[Finding]:
     if found:
         more = f" and {len(found) - 1} other rules" if len(found) > 1 else ""
         yield finding(
-            "duplicate-rules",
+            DUPLICATE_RULES,
             HOST,
             f"Docker's rule {found[0].rule}{more} is in the host's firewall more than once.",
             remedy=Remedy(
@@ -92,7 +94,7 @@ def backends_are_mixed(view: View) -> Iterator[Finding]:
             "" if commands else " Move each rule by hand: some of them translate addresses or accept in called chains."
         )
         yield finding(
-            "firewall-backends-mixed",
+            FIREWALL_BACKENDS_MIXED,
             HOST,
             f"{program} has rules in {named}, beside those of {plain}. A packet must pass both, and each program shows "
             f"its own rules alone.{by_docker}",

@@ -10,7 +10,11 @@ from bridgework.analysis.docker_rules.not_managed import not_managed
 from bridgework.analysis.rules.host_firewall import native_rules_are_missing, rewrite_rules
 from bridgework.diagnosis.view import View, enumerate_names, interface_is_down
 from bridgework.explanations import HOST, finding, of_container, of_network
+from bridgework.explanations.answers import ANALYSIS_LIMITED
+from bridgework.explanations.firewall import FIREWALL_RULES_MISSING, USER_FIREWALL_DROP
+from bridgework.explanations.links import LINK_DOWN, NEIGHBOUR_TABLE_FULL, ORPHAN_BRIDGE, VETH_DETACHED
 from bridgework.explanations.remedies import reconnect
+from bridgework.explanations.routes import IP_FORWARD_OFF
 from bridgework.model.checks import Component, Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import FirewallChain
@@ -32,7 +36,7 @@ def bridges_are_orphans(view: View) -> Iterator[Finding]:
     for name, interface in sorted(links.by_name.items()) if links else ():
         if links and links.is_orphan(interface):
             yield finding(
-                "orphan-bridge",
+                ORPHAN_BRIDGE,
                 Component("bridge", name, name),
                 f"{name} belongs to no network.",
                 remedy=Remedy(f"Remove the link {name} on the host.", commands=(f"ip link delete {name}",)),
@@ -64,10 +68,10 @@ def _broken_link(
     if outside and (master is None or master.name != network.bridge_name):
         ends = f"{outside.name}, the host's end of {inside.name} of {container.name},"
         message = f"{ends} is not a port of {network.bridge_name}."
-        yield finding("veth-detached", of_container(container), message, remedy=remedy, evidence=evidence)
+        yield finding(VETH_DETACHED, of_container(container), message, remedy=remedy, evidence=evidence)
     elif interface_is_down(inside) or interface_is_down(outside):
         message = f"{inside.name} of {container.name} on {network.name} is down."
-        yield finding("link-down", of_container(container), message, remedy=remedy, evidence=evidence)
+        yield finding(LINK_DOWN, of_container(container), message, remedy=remedy, evidence=evidence)
 
 
 def veths_have_no_owner(view: View) -> Iterator[Finding]:
@@ -80,7 +84,7 @@ def veths_have_no_owner(view: View) -> Iterator[Finding]:
     for name, interface in sorted(view.links.by_name.items()):
         if _DOCKER_VETH.fullmatch(name) and interface.master_index is None and name not in known:
             yield finding(
-                "veth-detached",
+                VETH_DETACHED,
                 Component("interface", name, name),
                 f"{name} is not a port of any bridge.",
                 severity=Severity.WARNING,
@@ -97,7 +101,7 @@ def bridges_are_down(view: View) -> Iterator[Finding]:
         bridge = view.links.by_name.get(name) if view.links else None
         if endpoints and interface_is_down(bridge):
             yield finding(
-                "link-down",
+                LINK_DOWN,
                 of_network(network),
                 f"{name}, the bridge of {network.name}, is down.",
                 remedy=Remedy(f"Set the link {name} up on the host.", commands=(f"ip link set {name} up",)),
@@ -120,7 +124,7 @@ def forwarding_is_off(view: View) -> Iterator[Finding]:
     for sysctl, value, networks in families:
         if value is False and networks:
             yield finding(
-                "ip-forward-off",
+                IP_FORWARD_OFF,
                 HOST,
                 f"{sysctl} is 0 on the host.",
                 remedy=Remedy("Switch forwarding on.", commands=(f"sysctl -w {sysctl}=1",)),
@@ -157,7 +161,7 @@ def firewall_is_flushed(view: View) -> Iterator[Finding]:
     words = f"no chain {missing[0].partition(' ')[2]}" if missing else f"no jump to Docker's chains in {idle[0]}"
     why = "" if flushed else ": the engine is configured to write no rules (iptables=false), or they were flushed"
     yield finding(
-        "firewall-rules-missing",
+        FIREWALL_RULES_MISSING,
         HOST,
         f"The host's firewall has {words}{why}.",
         severity=None if flushed else Severity.WARNING,
@@ -180,7 +184,7 @@ def user_rules_drop(view: View) -> Iterator[Finding]:
     dropping = [(packets, text) for packets, _, text in chain.rules if _DROPS.search(text)] if chain else []
     if dropping:
         yield finding(
-            "user-firewall-drop",
+            USER_FIREWALL_DROP,
             HOST,
             f"DOCKER-USER drops: {enumerate_names(text for _, text in dropping)}.",
             severity=Severity.INFO,
@@ -202,7 +206,7 @@ def neighbour_table_is_full(view: View) -> Iterator[Finding]:
     table = host.observation.neighbour_table if host else None
     if table is not None and table.in_use >= table.limit * _NEIGHBOURS_NEARLY:
         yield finding(
-            "neighbour-table-full",
+            NEIGHBOUR_TABLE_FULL,
             HOST,
             f"{table.in_use} of {table.limit} neighbour entries are in use.",
             severity=Severity.BLOCKING if table.in_use >= table.limit else None,
@@ -228,7 +232,7 @@ def not_everything_was_seen(view: View) -> Iterator[Finding]:
     ]
     if gaps:
         yield finding(
-            "analysis-limited",
+            ANALYSIS_LIMITED,
             HOST,
             f"The service did not inspect, or could not see: {'; '.join(gaps)}.",
             remedy=Remedy("Give the service access: the host's pid namespace and CAP_SYS_ADMIN, or the helper image."),

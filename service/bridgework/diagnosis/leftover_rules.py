@@ -8,6 +8,8 @@ from bridgework.analysis.attachment import IPV4, IPV6
 from bridgework.analysis.routing import OVERLAY_GATEWAY
 from bridgework.diagnosis.view import View
 from bridgework.explanations import HOST, finding, of_container
+from bridgework.explanations.firewall import CONNTRACK_TABLE_FULL, STALE_FLOW
+from bridgework.explanations.ports import ORPHAN_PROXY
 from bridgework.ipam.intervals import parse
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.errors import Remedy
@@ -22,7 +24,7 @@ def conntrack_table_is_full(view: View) -> Iterator[Finding]:
     if table is not None and 0 < table.limit * _CONNTRACK_NEARLY <= table.in_use:
         dropped = f", and {table.dropped} packets were dropped so far" if table.dropped else ""
         yield finding(
-            "conntrack-table-full",
+            CONNTRACK_TABLE_FULL,
             HOST,
             f"{table.in_use} of {table.limit} entries of connection tracking are in use{dropped}.",
             severity=Severity.BLOCKING if table.in_use >= table.limit else None,
@@ -45,7 +47,7 @@ def proxies_are_orphans(view: View) -> Iterator[Finding]:
         if holders or not proxy.container_ip or _is_of_overlay(view, proxy.container_ip):
             continue
         yield finding(
-            "orphan-proxy",
+            ORPHAN_PROXY,
             HOST,
             f"docker-proxy (process {proxy.pid}) holds {proxy.protocol} port {proxy.host_port} of {proxy.host_ip} for "
             f"{proxy.container_ip}, which no container has.",
@@ -93,7 +95,7 @@ def flows_are_stale(view: View) -> Iterator[Finding]:
             f"--dport {flow.destination_port}"
         )
         yield finding(
-            "stale-flow",
+            STALE_FLOW,
             of_container(publishers[0][0]),
             f"Connection tracking keeps udp port {flow.destination_port} of {name} for {client} as it was before: the "
             f"entry {leads}.",

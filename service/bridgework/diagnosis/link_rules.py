@@ -8,7 +8,9 @@ from bridgework.analysis import link_layer
 from bridgework.analysis.routing import gateway_mode
 from bridgework.diagnosis.view import View
 from bridgework.explanations import HOST, finding, of_container, of_network
+from bridgework.explanations.links import MTU_EXCEEDS_EGRESS
 from bridgework.explanations.remedies import with_mtu
+from bridgework.explanations.routes import ROUTER_ADVERTISEMENTS_REFUSED
 from bridgework.model.checks import Finding
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Interface, Route
@@ -66,7 +68,7 @@ def networks_exceed_the_way_out(view: View) -> Iterator[Finding]:
         if smaller:
             link = min(smaller, key=lambda one: one.mtu_bytes)
             yield finding(
-                "mtu-exceeds-egress",
+                MTU_EXCEEDS_EGRESS,
                 of_network(network),
                 f"The bridge of {network.name} has an MTU of {bridge.mtu_bytes} bytes, but {link.name}, "
                 f"the host's link to the outside, has {link.mtu_bytes}.",
@@ -111,7 +113,7 @@ def router_advertisements_are_refused(view: View) -> Iterator[Finding]:
         if link.accept_ra == 1 and link.forwarding and link.interface not in kept:
             setting = f"net.ipv6.conf.{link.interface}.accept_ra"
             yield finding(
-                "router-advertisements-refused",
+                ROUTER_ADVERTISEMENTS_REFUSED,
                 HOST,
                 f"{link.interface} of the host ignores router advertisements: it forwards IPv6, and accept_ra is 1.",
                 remedy=Remedy(

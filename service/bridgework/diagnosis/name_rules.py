@@ -9,6 +9,14 @@ from bridgework.analysis.rules.name import no_upstreams, rules_missing
 from bridgework.diagnosis.container_findings import legacy_links
 from bridgework.diagnosis.view import View, enumerate_names
 from bridgework.explanations import finding, of_container, of_network
+from bridgework.explanations.names import (
+    DEFAULT_BRIDGE_NO_DNS,
+    DNS_LOOPBACK_UPSTREAM,
+    DNS_UPSTREAM_OUTDATED,
+    EMBEDDED_DNS_BYPASSED,
+    NAME_AMBIGUOUS,
+    SEARCH_LIST_DETOURS,
+)
 from bridgework.explanations.remedies import container_reference, share_network
 from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import Finding, Severity
@@ -42,7 +50,7 @@ def _ambiguous(view: View, network: Network, name: str, endpoints: list[Endpoint
     replicas = _are_replicas(view, endpoints)
     meant = " They are replicas of one service." if replicas else ""
     return finding(
-        "name-ambiguous",
+        NAME_AMBIGUOUS,
         of_network(network),
         f"{name} is held by {enumerate_names(names)} on {network.name}: each lookup leads to one of them.{meant}",
         severity=Severity.INFO if replicas else None,
@@ -68,7 +76,7 @@ def default_bridge_has_no_dns(view: View) -> Iterator[Finding]:
         if len(alone) > 1:
             few = share_network(view.snapshot, alone) if len(alone) <= _FEW else None
             yield finding(
-                "default-bridge-no-dns",
+                DEFAULT_BRIDGE_NO_DNS,
                 of_network(network),
                 f"{enumerate_names(c.name for c in alone)} are on the default bridge only: names do not resolve there.",
                 severity=Severity.INFO,
@@ -96,7 +104,7 @@ def resolvers_cannot_resolve_containers(view: View) -> Iterator[Finding]:
         loopback = sorted({server for server in servers if is_loopback(server) and server != _EMBEDDED_DNS})
         if loopback:
             yield finding(
-                "dns-loopback-upstream",
+                DNS_LOOPBACK_UPSTREAM,
                 of_container(container),
                 f"{container.name} has the DNS server {', '.join(loopback)}: inside it, that is the container itself.",
                 remedy=Remedy(f"Create {container.name} again with a DNS server that has no loopback address."),
@@ -104,7 +112,7 @@ def resolvers_cannot_resolve_containers(view: View) -> Iterator[Finding]:
             )
         elif nameservers and _EMBEDDED_DNS not in nameservers and _on_user_network(view, container):
             yield finding(
-                "embedded-dns-bypassed",
+                EMBEDDED_DNS_BYPASSED,
                 of_container(container),
                 f"{container.name} uses the DNS server {enumerate_names(nameservers)} instead of {_EMBEDDED_DNS}.",
                 remedy=Remedy(f"Remove what overwrites /etc/resolv.conf in {container.name}, and restart it."),
@@ -143,7 +151,7 @@ def _outdated(
             f"longer names: it names {enumerate_names(today)}."
         )
         yield finding(
-            "dns-upstream-outdated",
+            DNS_UPSTREAM_OUTDATED,
             of_container(container),
             message,
             remedy=Remedy(
@@ -167,7 +175,7 @@ def _detours(container: Container, resolver: ResolverConfiguration | None) -> It
             f"{enumerate_names(resolver.search)} first: ndots is {int(ndots[:4])}."
         )
         yield finding(
-            "search-list-detours",
+            SEARCH_LIST_DETOURS,
             of_container(container),
             message,
             remedy=Remedy(

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from bridgework.diagnosis.container_findings import forgotten_network, gone_networks
 from bridgework.diagnosis.view import VLAN_DRIVERS, View
 from bridgework.explanations import finding, of_network
+from bridgework.explanations.links import BRIDGE_PORT_LIMIT, VLAN_WITHOUT_PARENT
+from bridgework.explanations.networks import NETWORK_UNUSED, STALE_ENDPOINT
+from bridgework.explanations.overlay import OVERLAY_NOT_ATTACHABLE
 from bridgework.explanations.remedies import is_plain, network_reference
 from bridgework.model.actions import CreateNetwork, DeleteNetwork, Disconnect
 from bridgework.model.checks import Component, Finding, Severity
@@ -33,7 +36,7 @@ def endpoints_without_container(view: View) -> Iterator[Finding]:
             reference = label if is_plain(label) else key
             action = Disconnect(network_reference(view.snapshot, network), reference, force=True)
             yield finding(
-                "stale-endpoint",
+                STALE_ENDPOINT,
                 Component("endpoint", key, label),
                 f"{network.name} lists the endpoint of {label}, which does not exist.",
                 remedy=Remedy(f"Disconnect {label} from {network.name} with force.", (action,)),
@@ -53,7 +56,7 @@ def networks_are_unused(view: View) -> Iterator[Finding]:
     for network in view.unused():
         delete = DeleteNetwork(network_reference(view.snapshot, network))
         yield finding(
-            "network-unused",
+            NETWORK_UNUSED,
             of_network(network),
             f"{network.name} has no endpoint, not even of a stopped container.",
             remedy=Remedy(f"Remove {network.name} if nothing needs it.", (delete,)),
@@ -67,7 +70,7 @@ def bridges_are_full(view: View) -> Iterator[Finding]:
         count = len(view.active(network)) if network.bridge_name else 0
         if count >= _NEARLY_ALL_PORTS:
             yield finding(
-                "bridge-port-limit",
+                BRIDGE_PORT_LIMIT,
                 of_network(network),
                 f"{network.name} has {count} endpoints; a bridge can have {BRIDGE_PORTS}.",
                 severity=Severity.BLOCKING if count >= BRIDGE_PORTS else None,
@@ -83,7 +86,7 @@ def kinds_of_network_have_limits(view: View) -> Iterator[Finding]:
     for network in view.snapshot.networks:
         if network.driver == "overlay" and not network.attachable and not network.ingress:
             yield finding(
-                "overlay-not-attachable",
+                OVERLAY_NOT_ATTACHABLE,
                 of_network(network),
                 f"{network.name} is not attachable: only services can use it.",
                 severity=Severity.INFO,
@@ -93,7 +96,7 @@ def kinds_of_network_have_limits(view: View) -> Iterator[Finding]:
             network.driver in VLAN_DRIVERS and not network.internal and not network.config_only and _parentless(network)
         ):
             yield finding(
-                "vlan-without-parent",
+                VLAN_WITHOUT_PARENT,
                 of_network(network),
                 f"{network.name} has no parent link: nothing outside of it is reachable.",
                 remedy=Remedy(f"Create {network.name} again with a parent link of the host."),

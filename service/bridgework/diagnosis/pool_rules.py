@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from bridgework.diagnosis.view import View, enumerate_names, length_like
 from bridgework.explanations import HOST, finding, of_network
+from bridgework.explanations.addresses import ADDRESS_SPACE_EXHAUSTED, POOL_EXHAUSTED, POOL_NEARLY_FULL
+from bridgework.explanations.explanation import Explanation
 from bridgework.explanations.remedies import network_reference, new_name
 from bridgework.ipam.intervals import bits_of, count_free_blocks, parse
 from bridgework.ipam.usage import DOCKER_POOLS, PoolUsage, usage_of
@@ -27,10 +29,10 @@ def pools_run_out(view: View) -> Iterator[Finding]:
         if network.config_only or not endpoints:
             continue
         for usage in usage_of(network, endpoints):
-            code = _code_of(usage)
-            if code:
+            cause = _cause_of(usage)
+            if cause:
                 yield finding(
-                    code,
+                    cause,
                     of_network(network),
                     f"{usage.subnet} of {network.name} has {usage.free or 'none'} of {usage.size} addresses left.",
                     remedy=_widen(view, network, usage),
@@ -45,10 +47,10 @@ def pools_run_out(view: View) -> Iterator[Finding]:
                 )
 
 
-def _code_of(usage: PoolUsage) -> str | None:
+def _cause_of(usage: PoolUsage) -> Explanation | None:
     if usage.free == 0:
-        return "pool-exhausted"
-    return "pool-nearly-full" if usage.used > 1 and usage.free <= max(1, usage.size // _NEARLY) else None
+        return POOL_EXHAUSTED
+    return POOL_NEARLY_FULL if usage.used > 1 and usage.free <= max(1, usage.size // _NEARLY) else None
 
 
 def _widen(view: View, network: Network, usage: PoolUsage) -> Remedy:
@@ -73,7 +75,7 @@ def default_pools_run_out(view: View) -> Iterator[Finding]:
         return
     unused = sorted(view.unused(), key=lambda network: (network.created_at, network.name, network.id))
     yield finding(
-        "address-space-exhausted",
+        ADDRESS_SPACE_EXHAUSTED,
         HOST,
         f"{free or 'None'} of the {total} subnets of the default pools {'is' if free <= 1 else 'are'} left.",
         severity=None if free == 0 else Severity.WARNING,

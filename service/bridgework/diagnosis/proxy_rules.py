@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bridgework.diagnosis.view import View, enumerate_names
 from bridgework.explanations import finding, of_container
 from bridgework.explanations.compose import NETWORK
+from bridgework.explanations.networks import PROXY_NETWORK_UNSHARED
 from bridgework.explanations.remedies import container_reference, network_reference
 from bridgework.model.actions import Connect
 from bridgework.model.checks import Finding, Severity
@@ -120,5 +121,5 @@ def _told(
 ) -> Finding:
     evidence = {"proxy": proxy.name, "label": chosen[0] if chosen else None, "network": chosen[1] if chosen else None}
     return finding(
-        "proxy-network-unshared", of_container(container), message, remedy=remedy, evidence=evidence, severity=severity
+        PROXY_NETWORK_UNSHARED, of_container(container), message, remedy=remedy, evidence=evidence, severity=severity
     )

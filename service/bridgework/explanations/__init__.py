@@ -1,9 +1,9 @@
-"""The catalogue of explanations, and the function that makes every finding.
+"""The catalogue of causes, and the function that makes every finding.
 
-A code is stable and in kebab-case. Every finding of the service has a row here: ``GET /v1/explanations`` and
-docs/explanations.md list these rows. To add an explanation, add a row to the module of its subject (``containers``,
-``names``, ``paths``, ``firewall``, ``routes``, ``engine``), its code to the symptoms that it causes
-(``symptoms``), and a rule that produces it. Nothing here reads from an engine.
+A cause is one row: a constant in the module of its subject, such as ``ports.NO_LISTENER``, with everything that is the
+same on any engine: its code, its severity, its sentences and its symptoms. A rule makes a finding from the row. The
+enumerations of the OpenAPI document, ``GET /v1/explanations`` and the pages docs/explanations/ and docs/symptoms.md are
+made from the rows. A code is stable and in kebab-case. Nothing here reads from an engine.
 """
 
 from __future__ import annotations
@@ -13,7 +13,18 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from bridgework.explanations import containers, engine, firewall, names, paths, routes
+from bridgework.explanations import (
+    addresses,
+    answers,
+    containers,
+    firewall,
+    links,
+    names,
+    networks,
+    overlay,
+    ports,
+    routes,
+)
 from bridgework.explanations.explanation import Explanation
 from bridgework.explanations.symptoms import SYMPTOMS, Symptom
 from bridgework.model.checks import Component, Finding, Severity
@@ -21,11 +32,31 @@ from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Container, Network
 from bridgework.printable import printable
 
-__all__ = ["CATALOGUE", "HOST", "SYMPTOMS", "Explanation", "Symptom", "finding", "of_container", "of_network"]
+__all__ = [
+    "CATALOGUE",
+    "HOST",
+    "SUBJECTS",
+    "SYMPTOMS",
+    "Explanation",
+    "Symptom",
+    "causes_of",
+    "finding",
+    "of_container",
+    "of_network",
+]
 
-_ROWS = (*containers.ROWS, *names.ROWS, *paths.ROWS, *engine.ROWS, *firewall.ROWS, *routes.ROWS)
+SUBJECTS = (containers, names, networks, addresses, ports, links, routes, firewall, overlay, answers)
+"""The modules that hold rows. The docstring of each says what its causes have in common."""
 
-CATALOGUE: Mapping[str, Explanation] = MappingProxyType({row.code: row for row in sorted(_ROWS, key=lambda r: r.code)})
+CATALOGUE: Mapping[str, Explanation] = MappingProxyType(
+    {
+        row.code: row
+        for row in sorted(
+            (row for subject in SUBJECTS for row in vars(subject).values() if isinstance(row, Explanation)),
+            key=lambda row: row.code,
+        )
+    }
+)
 
 HOST = Component("host", "host", "host")
 
@@ -40,8 +71,14 @@ def of_network(network: Network) -> Component:
     return Component("network", network.id, network.name)
 
 
+def causes_of(symptom: str) -> tuple[Explanation, ...]:
+    """Return the causes that have the symptom, the most severe first."""
+    causes = (row for row in CATALOGUE.values() if symptom in row.symptoms)
+    return tuple(sorted(causes, key=lambda row: list(Severity).index(row.severity)))
+
+
 def finding(
-    code: str,
+    cause: Explanation,
     component: Component,
     message: str,
     *,
@@ -49,13 +86,10 @@ def finding(
     evidence: Mapping[str, Any] | None = None,
     severity: Severity | None = None,
 ) -> Finding:
-    """Make a finding with a code of the catalogue. Its severity is the row's unless ``severity`` is given.
+    """Make a finding of a cause. Its severity is the row's unless ``severity`` is given.
 
     Names, rules and other text of containers and hosts in its sentences are escaped here.
-
-    Raises ``KeyError`` for a code that the catalogue does not have.
     """
-    row = CATALOGUE[code]
     if remedy is not None:
         remedy = replace(remedy, summary=printable(remedy.summary))
-    return Finding(code, severity or row.severity, component, printable(message), remedy, evidence or {})
+    return Finding(cause.code, severity or cause.severity, component, printable(message), remedy, evidence or {})

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from bridgework.explanations.names import SEARCH_LIST_DETOURS
 from bridgework.model.actions import Connect, CreateNetwork, DeleteNetwork, Disconnect
 from bridgework.model.checks import ComposeFile, ComposePart, Finding
 from bridgework.model.create_specs import EndpointSpec
@@ -28,7 +29,7 @@ _NO_KEY = re.compile(r"[^A-Za-z0-9._-]")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _LIKE_A_CONSTANT = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 # What a finding without actions asks to change in the service.
-_SETTINGS: Mapping[str, Mapping[str, Any]] = {"search-list-detours": {"dns_opt": ["ndots:1"]}}
+_SETTINGS: Mapping[str, Mapping[str, Any]] = {SEARCH_LIST_DETOURS.code: {"dns_opt": ["ndots:1"]}}
 
 
 def with_compose(snapshot: Snapshot, finding: Finding) -> Finding:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridgework.explanations.symptoms import SYMPTOMS
 from bridgework.model.checks import Severity
 
 BLOCKING, WARNING, INFO = Severity.BLOCKING, Severity.WARNING, Severity.INFO
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
     """A row of the catalogue.
 
     ``severity`` is the usual one; a rule may give another where the situation is worse or less severe.
     ``meaning`` describes the state, ``detection`` the evidence for it, ``remedy`` how to fix it. ``example`` is the
-    message of one finding. ``seen`` is what a user sees before any check, and ``references`` are URLs of documents and
-    public threads that describe it.
+    message of one finding. ``seen`` is what a user sees before any check, ``symptoms`` names the kinds of it
+    (``symptoms.py``), and ``references`` are URLs of documents and public threads that describe the state.
+    ``unseen`` says what a prediction with this cause did not see where the packet passes in spite of it. The word
+    before its colon is the layer.
     """
 
     code: str
@@ -27,9 +28,6 @@ class Explanation:
     remedy: str
     example: str
     seen: str
+    symptoms: tuple[str, ...]
     references: tuple[str, ...]
-
-    @property
-    def symptoms(self) -> tuple[str, ...]:
-        """The names of the symptoms that may have this cause, in alphabetical order."""
-        return tuple(sorted(name for name, symptom in SYMPTOMS.items() if self.code in symptom.codes))
+    unseen: str = ""

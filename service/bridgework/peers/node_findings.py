@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bridgework.analysis.rules.overlay import silent_node, silent_tunnel
 from bridgework.explanations.limitations import limitation
+from bridgework.explanations.overlay import NODE_UNREACHABLE
 from bridgework.model.checks import Component, Finding, Limitation, ProbeRequest, Protocol, Verdict
 from bridgework.model.peers import World, overlays
 from bridgework.model.probe_port import ProbeRunner
@@ -42,7 +43,7 @@ def findings_between_nodes(
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         tunnels = tuple(found for found in pool.map(echoed, pairs) if found)
-    unseen = (limitation("node-unreachable", f"the node {gap.node}", gap.reason) for gap in world.gaps)
+    unseen = (limitation(NODE_UNREACHABLE.code, f"the node {gap.node}", gap.reason) for gap in world.gaps)
     return (*silent, *tunnels), tuple(unseen)
 
 

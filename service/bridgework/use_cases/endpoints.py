@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from bridgework.explanations import finding, of_container
+from bridgework.explanations.addresses import MAC_ADDRESS_IGNORED
 from bridgework.model import references
 from bridgework.model.actions import Connect
 from bridgework.model.checks import Finding
@@ -117,7 +118,7 @@ def _ignored(container: Container, made: Endpoint, spec: EndpointSpec) -> tuple[
         return ()
     return (
         finding(
-            "mac-address-ignored",
+            MAC_ADDRESS_IGNORED,
             of_container(container),
             f"The engine gave {container.name} the MAC address {made.mac_address}, not {wanted}.",
             evidence={"asked": wanted, "given": made.mac_address},

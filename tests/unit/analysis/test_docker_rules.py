@@ -107,7 +107,7 @@ def test_each_rule_of_iptables_that_is_taken_away_is_missed_and_written_again(na
         written = re.sub(r"^-I (\S+)( \d+(?= ))?", r"-A \1", written)
         assert written == rule == missing.rule
         drops = rule.endswith(("DROP", "ISOLATION-STAGE-2", "ISOLATION-STAGE-1", "DOCKER-INTERNAL"))
-        assert missing.code == (ISOLATION if drops else PORT if "--dport" in rule else NETWORK), rule
+        assert missing.cause is (ISOLATION if drops else PORT if "--dport" in rule else NETWORK), rule
 
 
 def test_each_native_rule_that_is_taken_away_is_missed():
@@ -171,7 +171,7 @@ def without_translation(recorded, port):
 @pytest.mark.parametrize("proxy", [True, False])
 def test_a_translation_is_written_as_the_engine_would(recorded, proxy):
     state = recorded.state(**without_translation(recorded, 18080), userland_proxy=proxy)
-    found = {one.version: one.commands[0] for one in missing_rules(state) if one.code == PORT}
+    found = {one.version: one.commands[0] for one in missing_rules(state) if one.cause is PORT}
     assert set(found) == {4, 6}
     assert ("! -i" in found[4] or "iifname != " in found[4]) is proxy
     assert "10.101.0.2:8080" in found[4]
@@ -300,7 +300,7 @@ def test_a_port_that_is_translated_to_another_network_of_its_container_is_at_hom
     )  # fmt: skip
     moved = [c if c.name != "web" else replace(c, endpoints=(more, *c.endpoints)) for c in recorded.snapshot.containers]
     missing = list(missing_rules(recorded.state(snapshot=assembled(recorded.snapshot.networks, moved))))
-    assert {one.code for one in missing} == {
+    assert {one.cause for one in missing} == {
         ISOLATION
     }  # the new address has no drop in the table raw, and nothing else
 

@@ -14,8 +14,9 @@ from tests.support import random_worlds as worlds
 RULES = [rule for _, rules in LAYERS for rule in rules]
 
 
-def test_every_code_of_the_table_is_in_the_catalogue():
-    assert {code for rule in RULES for code in rule.codes} <= set(CATALOGUE)
+def test_a_cause_that_stops_elsewhere_is_in_the_catalogue():
+    assert {code for rule in RULES for code in rule.elsewhere} <= set(CATALOGUE)
+    assert all(step != rule.step for rule in RULES for step in rule.elsewhere.values())
 
 
 def test_the_layers_come_in_the_order_in_which_a_packet_passes_them():
@@ -33,25 +34,6 @@ def test_the_layers_come_in_the_order_in_which_a_packet_passes_them():
 
 
 @settings(deadline=None)
-@given(worlds.engines(modes=True), st.data())
-def test_a_rule_gives_only_the_codes_of_its_row(snapshot, data):
-    question = data.draw(worlds.questions_of(snapshot))
-    for situation in Case.of(snapshot, question, data.draw(worlds.evidences(snapshot))).situations:
-        for rule in RULES:
-            assert {finding.code for finding in rule.find(situation)} <= set(rule.codes)
-
-
-@settings(deadline=None)
-@given(worlds.odd_snapshots, worlds.odd_questions, worlds.odd_evidence)
-def test_a_rule_gives_only_the_codes_of_its_row_even_where_a_layer_before_it_would_have_stopped(
-    snapshot, question, seen
-):
-    for situation in Case.of(snapshot, question, seen).situations:
-        for rule in RULES:
-            assert {finding.code for finding in rule.find(situation)} <= set(rule.codes)
-
-
-@settings(deadline=None)
 @given(worlds.engines(), st.data())
 def test_after_a_layer_that_blocks_only_what_stops_the_packet_before_is_added(snapshot, data):
     question = data.draw(worlds.questions_of(snapshot))
@@ -62,7 +44,7 @@ def test_after_a_layer_that_blocks_only_what_stops_the_packet_before_is_added(sn
         nearest = None
         for _, rules in LAYERS:
             blocking = [
-                rule.codes[found.code]
+                rule.elsewhere.get(found.code, rule.step)
                 for rule in rules
                 for found in rule.find(situation)
                 if found in judgement.findings and found.severity is Severity.BLOCKING

@@ -9,6 +9,10 @@ import yaml
 
 from bridgework.explanations import HOST, finding, of_container, of_network
 from bridgework.explanations.compose import with_compose
+from bridgework.explanations.links import VETH_DETACHED
+from bridgework.explanations.names import DEFAULT_BRIDGE_NO_DNS, SEARCH_LIST_DETOURS
+from bridgework.explanations.networks import NO_SHARED_NETWORK
+from bridgework.explanations.ports import NO_LISTENER
 from bridgework.model.actions import Connect, CreateNetwork, DeleteNetwork, Disconnect, RestartContainer
 from bridgework.model.checks import ComposeFile, ComposePart
 from bridgework.model.create_specs import EndpointSpec, NetworkSpec
@@ -28,8 +32,8 @@ PLAIN = container("plain", (OTHER, "10.2.0.2"))
 SNAPSHOT = Snapshot((BACK, OTHER), (WEB, PLAIN))
 
 
-def told(component, *actions, code="veth-detached"):
-    return with_compose(SNAPSHOT, finding(code, component, "…", remedy=Remedy("Do it.", actions)))
+def told(component, *actions, cause=VETH_DETACHED):
+    return with_compose(SNAPSHOT, finding(cause, component, "…", remedy=Remedy("Do it.", actions)))
 
 
 def lines_of(found):
@@ -39,14 +43,14 @@ def lines_of(found):
 
 def test_what_compose_did_not_make_is_left_as_it_is():
     for component in (of_container(PLAIN), of_network(OTHER), HOST):
-        before = finding("veth-detached", component, "…", remedy=Remedy("Do it.", (DeleteNetwork("other"),)))
+        before = finding(VETH_DETACHED, component, "…", remedy=Remedy("Do it.", (DeleteNetwork("other"),)))
         assert with_compose(SNAPSHOT, before) is before
 
 
 def test_a_finding_names_the_project_and_the_service_or_the_network():
     assert told(of_container(WEB)).compose == ComposePart("shop", "web")
     assert told(of_network(BACK)).compose == ComposePart("shop", None, "back")
-    bare = with_compose(SNAPSHOT, finding("no-listener", of_container(WEB), "…"))
+    bare = with_compose(SNAPSHOT, finding(NO_LISTENER, of_container(WEB), "…"))
     assert (bare.compose, bare.remedy) == (ComposePart("shop", "web"), None)
 
 
@@ -79,9 +83,7 @@ def test_a_connection_to_a_new_network_is_external_beside_the_networks_that_the_
 def test_two_services_of_one_project_share_the_declaration_of_a_network():
     db = container("shop-db-1", (BACK, "10.1.0.3"), labels={**PROJECT, "com.docker.compose.service": "db"})
     remedy = Remedy("Do it.", (CreateNetwork(NetworkSpec("made")), Connect("made", WEB.name), Connect("made", db.name)))
-    found = with_compose(
-        Snapshot((BACK,), (WEB, db)), finding("no-shared-network", of_container(db), "…", remedy=remedy)
-    )
+    found = with_compose(Snapshot((BACK,), (WEB, db)), finding(NO_SHARED_NETWORK, of_container(db), "…", remedy=remedy))
     both = {"networks": {"back": {}, "made": {}}}
     assert lines_of(found) == {
         "services": {"web": both, "db": both}, "networks": {"made": {"name": "made", "external": True}},
@@ -108,7 +110,7 @@ def test_services_of_two_projects_with_one_name_go_into_the_file_of_each():
     remedy = Remedy(
         "Do it.", (CreateNetwork(NetworkSpec("both")), Connect("both", WEB.name), Connect("both", blog.name))
     )
-    found = with_compose(snapshot, finding("no-shared-network", of_container(blog), "…", remedy=remedy))
+    found = with_compose(snapshot, finding(NO_SHARED_NETWORK, of_container(blog), "…", remedy=remedy))
     assert (found.compose.project, found.compose.service) == ("blog", "web")
     assert [(file.project, file.path) for file in found.compose.files] == [
         ("shop", "/srv/shop/compose.yaml"), ("blog", None),
@@ -135,7 +137,7 @@ def test_services_of_two_projects_with_one_name_go_into_the_file_of_each():
 def test_a_file_has_the_path_that_compose_wrote_on_a_container(labels, path):
     given = {f"com.docker.compose.project.{name}": value for name, value in labels.items()}
     one = container("one", (OTHER, "10.2.0.3"), labels={**PROJECT, "com.docker.compose.service": "one", **given})
-    found = with_compose(Snapshot((OTHER,), (one,)), finding("search-list-detours", of_container(one), "…"))
+    found = with_compose(Snapshot((OTHER,), (one,)), finding(SEARCH_LIST_DETOURS, of_container(one), "…"))
     assert [file.path for file in found.compose.files] == [path]
 
 
@@ -146,7 +148,7 @@ def test_a_network_of_the_project_has_its_key_and_another_one_is_external():
 
     def lines(name):
         remedy = Remedy("Do it.", (Connect(name, WEB.name),))
-        return lines_of(with_compose(snapshot, finding("veth-detached", of_container(WEB), "…", remedy=remedy)))
+        return lines_of(with_compose(snapshot, finding(VETH_DETACHED, of_container(WEB), "…", remedy=remedy)))
 
     assert lines("shop_front") == {"services": {"web": {"networks": {"back": {}, "front": {}}}}}
     # A network that has the name of a key of the project gets another key.
@@ -164,7 +166,7 @@ def test_an_endpoint_that_is_made_again_changes_nothing_in_the_file():
 def test_a_fixed_address_that_the_remedy_gives_up_has_a_comment():
     fixed = replace(WEB, endpoints=(replace(WEB.endpoints[0], configured_ipv4="10.1.0.2"),))
     remedy = Remedy("Do it.", (Disconnect("shop_back", WEB.name), Connect("shop_back", WEB.name)))
-    found = with_compose(Snapshot((BACK,), (fixed,)), finding("veth-detached", of_container(WEB), "…", remedy=remedy))
+    found = with_compose(Snapshot((BACK,), (fixed,)), finding(VETH_DETACHED, of_container(WEB), "…", remedy=remedy))
     assert found.compose.files[0].lines == (
         "# Remove the fixed address in the network back from the service web.\n"
         "services:\n  web:\n    networks:\n      back: {}\n"
@@ -176,7 +178,7 @@ def test_a_service_with_a_network_mode_has_a_comment():
     one = container("one", (bridge, "172.17.0.2"), labels={**PROJECT, "com.docker.compose.service": "one"})
     remedy = Remedy("Do it.", (CreateNetwork(NetworkSpec("made")), Connect("made", "one")))
     snapshot = Snapshot((bridge,), (replace(one, network_mode="bridge"),))
-    found = with_compose(snapshot, finding("default-bridge-no-dns", of_container(one), "…", remedy=remedy))
+    found = with_compose(snapshot, finding(DEFAULT_BRIDGE_NO_DNS, of_container(one), "…", remedy=remedy))
     assert "# Remove network_mode from the service one: it excludes networks.\n" in found.compose.files[0].lines
     assert lines_of(found)["services"] == {"one": {"networks": {"made": {}}}}
 
@@ -193,7 +195,7 @@ def test_a_remedy_for_the_host_that_moves_a_container_of_a_project_says_so():
 
 
 def test_a_setting_of_the_service_is_written_for_the_file():
-    found = told(of_container(WEB), code="search-list-detours")
+    found = told(of_container(WEB), cause=SEARCH_LIST_DETOURS)
     assert lines_of(found) == {"services": {"web": {"dns_opt": ["ndots:1"]}}}
     assert not found.compose.undone
 
@@ -207,7 +209,7 @@ def test_a_name_adds_no_line_to_the_file():
     labels = {"com.docker.compose.project": HOSTILE, "com.docker.compose.service": HOSTILE}
     odd = container("odd", (OTHER, "10.2.0.3"), labels=labels)
     remedy = Remedy("Do it.", (Disconnect("other", "odd"), Connect("shop_back", "odd")))
-    found = with_compose(Snapshot((BACK, OTHER), (odd,)), finding("no-listener", of_container(odd), "…", remedy=remedy))
+    found = with_compose(Snapshot((BACK, OTHER), (odd,)), finding(NO_LISTENER, of_container(odd), "…", remedy=remedy))
     assert acted_on(found.compose.files[0].lines) == acted_on(found.remedy.summary) == []
     assert "- more" not in [line[: len("- more")] for line in found.compose.files[0].lines.splitlines()]
     assert list(lines_of(found)["services"]) == [HOSTILE]
@@ -216,6 +218,6 @@ def test_a_name_adds_no_line_to_the_file():
 def test_any_name_is_safe_in_the_file():
     for name in ("yes", "a: b", "x#y", 'q"', "1e3", "-", "naïve", "null", "🦊"):
         odd = container("odd", (OTHER, "10.2.0.3"), labels={**PROJECT, "com.docker.compose.service": name})
-        before = finding("search-list-detours", of_container(odd), "…")
+        before = finding(SEARCH_LIST_DETOURS, of_container(odd), "…")
         found = with_compose(Snapshot((OTHER,), (odd,)), before)
         assert lines_of(found) == {"services": {name: {"dns_opt": ["ndots:1"]}}}

@@ -9,17 +9,15 @@ import pytest
 from bridgework.explanations import (
     CATALOGUE,
     HOST,
+    SUBJECTS,
     SYMPTOMS,
-    containers,
-    engine,
+    Explanation,
+    causes_of,
     finding,
-    firewall,
-    names,
     of_container,
     of_network,
-    paths,
-    routes,
 )
+from bridgework.explanations.ports import NO_LISTENER
 from bridgework.model.checks import Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Container, Network
@@ -36,39 +34,42 @@ def test_a_row_says_everything_in_sentences(code):
 
 @pytest.mark.parametrize("code", CATALOGUE)
 def test_a_row_names_a_symptom_and_a_document(code):
-    assert CATALOGUE[code].symptoms
+    symptoms = CATALOGUE[code].symptoms
+    assert symptoms
+    assert set(symptoms) <= set(SYMPTOMS)
+    assert list(symptoms) == sorted(set(symptoms))
     references = CATALOGUE[code].references
     assert references
     assert all(re.fullmatch(r"https://[a-z0-9.-]+\.[a-z]+/[\w./#-]+", url) for url in references)
 
 
 @pytest.mark.parametrize("name", SYMPTOMS)
-def test_a_symptom_leads_to_codes_of_the_catalogue(name):
+def test_a_symptom_leads_to_causes_the_most_severe_first(name):
     symptom = SYMPTOMS[name]
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", symptom.name)
-    assert symptom.codes
-    assert set(symptom.codes) <= set(CATALOGUE)
-    assert len(set(symptom.codes)) == len(symptom.codes)
+    order = [list(Severity).index(row.severity) for row in causes_of(name)]
+    assert order
+    assert order == sorted(order)
     assert symptom.first_step.endswith(".")
     assert not symptom.title.endswith(".")
 
 
-def test_every_cause_in_a_symptom_names_it():
-    assert {(name, code) for name, one in SYMPTOMS.items() for code in one.codes} == {
-        (name, code) for code, row in CATALOGUE.items() for name in row.symptoms
-    }
-
-
 def test_text_of_others_is_escaped_in_the_sentences_of_a_finding():
-    found = finding("no-listener", HOST, f"A rule says {HOSTILE}.", remedy=Remedy(f"Remove {HOSTILE}."))
+    found = finding(NO_LISTENER, HOST, f"A rule says {HOSTILE}.", remedy=Remedy(f"Remove {HOSTILE}."))
     for sentence in (found.message, found.remedy.summary):
         assert acted_on(sentence) == []
         assert r"evil\x1b[2J\x9b31m\u202egpj" in sentence
 
 
 def test_no_code_has_two_rows():
-    rows = [*containers.ROWS, *engine.ROWS, *firewall.ROWS, *names.ROWS, *paths.ROWS, *routes.ROWS]
+    rows = [row for subject in SUBJECTS for row in vars(subject).values() if isinstance(row, Explanation)]
     assert sorted(row.code for row in rows) == list(CATALOGUE)
+
+
+def test_the_constant_of_a_row_is_its_code():
+    named = {name: row for subject in SUBJECTS for name, row in vars(subject).items() if isinstance(row, Explanation)}
+    assert {name.lower().replace("_", "-") for name in named} == set(CATALOGUE)
+    assert all(row.code == name.lower().replace("_", "-") for name, row in named.items())
 
 
 def test_the_catalogue_is_sorted_and_cannot_be_changed():
@@ -78,14 +79,9 @@ def test_the_catalogue_is_sorted_and_cannot_be_changed():
 
 
 def test_a_finding_takes_its_severity_from_the_catalogue_unless_told():
-    assert finding("no-listener", HOST, "…").severity is Severity.BLOCKING
-    assert finding("no-listener", HOST, "…", severity=Severity.INFO).severity is Severity.INFO
-    assert finding("no-listener", HOST, "…").evidence == {}
-
-
-def test_an_unknown_code_is_an_error():
-    with pytest.raises(KeyError):
-        finding("no-such-code", HOST, "…")
+    assert finding(NO_LISTENER, HOST, "…").severity is Severity.BLOCKING
+    assert finding(NO_LISTENER, HOST, "…", severity=Severity.INFO).severity is Severity.INFO
+    assert finding(NO_LISTENER, HOST, "…").evidence == {}
 
 
 def test_components_carry_kind_id_and_name():

@@ -3,6 +3,7 @@
 from xml.etree import ElementTree as ET
 
 from bridgework.explanations import HOST, finding
+from bridgework.explanations.ports import NO_LISTENER
 from bridgework.http.resources.assertions.routes import to_junit
 from bridgework.model.checks import CheckResult, Measurement, Prediction, Verdict
 from bridgework.use_cases.connectivity.assertions import Outcome
@@ -12,7 +13,7 @@ RESULT = CheckResult(
     Verdict.UNREACHABLE,
     Prediction(Verdict.UNREACHABLE, ()),
     Measurement(Verdict.UNREACHABLE),
-    (finding("no-listener", HOST, f"{HOSTILE} listens on nothing."),),
+    (finding(NO_LISTENER, HOST, f"{HOSTILE} listens on nothing."),),
 )
 
 

@@ -10,10 +10,12 @@ from ipaddress import ip_address
 from bridgework.analysis.attachment import IPV4, EngineState
 from bridgework.analysis.docker_rules.published import Published, bridge_networks, published_ports
 from bridgework.analysis.routing import OVERLAY_GATEWAY, subnet_of
+from bridgework.explanations.explanation import Explanation
+from bridgework.explanations.firewall import ISOLATION_RULE_MISSING, NETWORK_RULE_MISSING, PORT_RULE_MISSING
 from bridgework.firewall.ruleset import Rule
 from bridgework.model.snapshot import Container, Network, PublishedPort, Snapshot
 
-PORT, NETWORK, ISOLATION = "port-rule-missing", "network-rule-missing", "isolation-rule-missing"
+PORT, NETWORK, ISOLATION = PORT_RULE_MISSING, NETWORK_RULE_MISSING, ISOLATION_RULE_MISSING
 PROGRAM, BITS, FAMILY = {4: "iptables", 6: "ip6tables"}, {4: 32, 6: 128}, {4: "ip", 6: "ip6"}
 
 
@@ -24,7 +26,7 @@ class MissingRule:
     ``translates``: it is the rule that gives packets for a published port the container's address.
     """
 
-    code: str
+    cause: Explanation
     version: int
     rule: str
     commands: tuple[str, ...]
@@ -59,7 +61,7 @@ class DuplicateRule:
 class Expected:
     """One rule as the dump prints it. ``first``: it belongs before the others of its chain."""
 
-    code: str
+    cause: Explanation
     table: str
     chain: str
     text: str

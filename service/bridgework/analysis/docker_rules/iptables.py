@@ -80,7 +80,7 @@ class IptablesRules(Dump):
     ) -> Iterator[MissingRule]:
         if expected.text not in self._texts.get((expected.table, expected.chain), ()):
             rule = f"-A {expected.chain} {expected.text}"
-            yield MissingRule(expected.code, self.version, rule, (self._writing(expected),), network, container, port)
+            yield MissingRule(expected.cause, self.version, rule, (self._writing(expected),), network, container, port)
 
     def _writing(self, expected: Expected) -> str:
         table = "" if expected.table == "filter" else f" -t {expected.table}"

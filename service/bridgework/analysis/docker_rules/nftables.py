@@ -61,7 +61,7 @@ class NativeRules(Dump):
         verb = "insert" if expected.first else "add"
         written = (*made, f"nft {verb} rule {chain} {expected.text}")
         container, port = (one.container, one.port) if one else (None, None)
-        yield MissingRule(expected.code, self.version, expected.text, written, network, container, port)
+        yield MissingRule(expected.cause, self.version, expected.text, written, network, container, port)
 
     def _missing_jumps(self, network: Network, bridge: str) -> Iterator[MissingRule]:
         # filter-FORWARD does not jump itself: it looks up the bridge in a map of verdicts, whose elements are the

@@ -9,6 +9,7 @@ from bridgework.analysis.attachment import IPV4, EngineState
 from bridgework.analysis.host_rules import HostRoutes, ruleset_of_host
 from bridgework.analysis.routing import gateway_mode, masquerades, subnet_of
 from bridgework.explanations import HOST, finding
+from bridgework.explanations.firewall import FIREWALL_NOT_MANAGED
 from bridgework.firewall.ruleset import SNAT, Packet, Ruleset
 from bridgework.firewall.simulate import ACCEPTED, DROPPED, REJECTED, forward
 from bridgework.model.checks import Finding
@@ -49,7 +50,7 @@ def not_managed(state: EngineState) -> Finding | None:
         f"setting, write the rules with these commands, and keep them in the configuration of the host."
     )
     return finding(
-        "firewall-not-managed",
+        FIREWALL_NOT_MANAGED,
         HOST,
         message,
         remedy=Remedy(summary, commands=tuple(command for one in unserved for command in _by_hand(one))),

@@ -28,6 +28,9 @@ from bridgework.analysis.rules.base import (
     unseen,
 )
 from bridgework.explanations import remedies
+from bridgework.explanations.addresses import ADDRESS_CHANGED, ADDRESS_FAMILY_MISMATCH, ADDRESS_TENTATIVE, STALE_ADDRESS
+from bridgework.explanations.links import MACVLAN_HOST_FILTERED
+from bridgework.explanations.networks import GATEWAY_MODE_ISOLATED
 from bridgework.model.checks import AddressDestination, Finding, HostDestination, Severity
 from bridgework.model.errors import Remedy, quoted
 from bridgework.model.snapshot import Container, Endpoint, Network
@@ -68,7 +71,7 @@ def _family(situation: Situation, version: int) -> Finding:
         together = members(situation.source, destination)
         remedy = remedies.share_network(situation.snapshot, together, ipv6=version == IPV6)
     component = component_of(destination or situation.source)
-    return finding("address-family-mismatch", component, message, remedy=remedy, evidence={"ip_version": version})
+    return finding(ADDRESS_FAMILY_MISMATCH, component, message, remedy=remedy, evidence={"ip_version": version})
 
 
 def _no_host_address(situation: Situation) -> Finding:
@@ -96,7 +99,7 @@ def without_host(situation: Situation, network: Network, attachment: Attachment)
         else f"{network.name} has inhibit_ipv4 set: the host has no IPv4 address on it."
     )
     remedy = remedies.share_network(situation.snapshot, members(attachment))
-    return finding("gateway-mode-isolated", of_network(network), message, remedy=remedy)
+    return finding(GATEWAY_MODE_ISOLATED, of_network(network), message, remedy=remedy)
 
 
 def vlan_host(situation: Situation, network: str) -> Finding:
@@ -105,7 +108,7 @@ def vlan_host(situation: Situation, network: str) -> Finding:
     others = members(situation.source, situation.destination)
     message = f"{network} is on a link of the host: its endpoints and their own host cannot reach each other."
     return finding(
-        "macvlan-host-filtered",
+        MACVLAN_HOST_FILTERED,
         component_of(situation.source),
         message,
         remedy=remedies.share_network(situation.snapshot, others),
@@ -121,7 +124,7 @@ def family_differs(situation: Situation) -> Findings:
     if asked not in {None, candidate.version}:
         message = f"{candidate.address} is an IPv{candidate.version} address, but the request is for IPv{asked}."
         remedy = Remedy(f"Set ip_version to {candidate.version}.")
-        yield finding("address-family-mismatch", component_of(situation.source), message, remedy=remedy)
+        yield finding(ADDRESS_FAMILY_MISMATCH, component_of(situation.source), message, remedy=remedy)
     # The source has no address of the family, so it has no route of that family. Else the layer route explains.
     elif candidate.way is Way.NO_ROUTE and not any(
         _has_family(a, candidate.version) for a in _own_addresses(situation)
@@ -136,7 +139,7 @@ def _family_of_source(situation: Situation, candidate: Candidate) -> Finding:
     remedy = remedies.share_network(situation.snapshot, together, ipv6=candidate.version == IPV6)
     evidence = {"address": candidate.address}
     component = component_of(situation.source)
-    return finding("address-family-mismatch", component, message, remedy=remedy, evidence=evidence)
+    return finding(ADDRESS_FAMILY_MISMATCH, component, message, remedy=remedy, evidence=evidence)
 
 
 def _own_addresses(situation: Situation) -> list[str]:
@@ -172,7 +175,7 @@ def address_is_unheld(situation: Situation) -> Findings:
     # The names help where the caller thought of a container and typed its old address.
     known = f"; containers there that do not run: {', '.join(suspects)}" if suspects else ""
     yield finding(
-        "stale-address",
+        STALE_ADDRESS,
         of_network(network),
         f"No container on {network.name} holds {candidate.address}{known}.",
         remedy=_found_again(situation, wanted or stopped),
@@ -224,7 +227,7 @@ def _changed(other: Container, holder: Container, endpoint: Endpoint, address: s
         )
     remedy = Remedy(f"Use the name {other.name} on a user network, or the address that it has now: {now}.")
     evidence = {"address": address, "holder": holder.name, "now": list(endpoint.addresses)}
-    return finding("address-changed", of_container(other), message, severity=severity, remedy=remedy, evidence=evidence)
+    return finding(ADDRESS_CHANGED, of_container(other), message, severity=severity, remedy=remedy, evidence=evidence)
 
 
 def own_address_is_tentative(situation: Situation) -> Findings:
@@ -271,7 +274,7 @@ def _tentative(situation: Situation, address: str | None) -> Findings:
     # A duplicate was found: the kernel never uses the address. The flag tentative stays set beside dadfailed.
     if "dadfailed" in found.flags:
         yield finding(
-            "address-tentative",
+            ADDRESS_TENTATIVE,
             of_network(network),
             f"{address}, {whose} on {network.name}, is a duplicate: another interface has it, so it is not used.",
             severity=Severity.BLOCKING,
@@ -280,7 +283,7 @@ def _tentative(situation: Situation, address: str | None) -> Findings:
         )
         return
     yield finding(
-        "address-tentative",
+        ADDRESS_TENTATIVE,
         of_network(network),
         f"{address}, {whose} on {network.name}, is tentative: it is not used until duplicate address detection ends.",
         remedy=Remedy("Repeat the check: detection ends by itself."),

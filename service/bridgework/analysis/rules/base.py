@@ -8,7 +8,7 @@ at that step that was not observed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import wraps
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from bridgework.analysis.candidate_addresses import CandidateAddresses
 from bridgework.analysis.endpoint_links import observed
 from bridgework.analysis.routing import Candidate
 from bridgework.explanations import HOST, finding, of_container, of_network
+from bridgework.explanations.answers import ANALYSIS_LIMITED
 from bridgework.model.checks import Component, Finding, Protocol, Question, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Observation, Observations
@@ -154,11 +155,14 @@ class Step(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row of the table: the codes of its findings, each with the step at which the packet stops, and the function."""
+    """A row of the table: the step at which the packet stops, and the function that finds the causes.
 
-    # The same code may stop the packet at other steps in other rules, so each row has its own mapping.
-    codes: Mapping[str, Step]
+    ``elsewhere`` has the codes of the causes that stop the packet at another step.
+    """
+
+    step: Step
     find: Callable[[Situation], Findings]
+    elsewhere: Mapping[str, Step] = field(default_factory=dict)
 
 
 def unseen(component: Component, message: str, *, matters: bool = True, **evidence: Any) -> Finding:
@@ -167,7 +171,7 @@ def unseen(component: Component, message: str, *, matters: bool = True, **eviden
     Where it ``matters`` for the verdict, the verdict is inconclusive at best.
     """
     severity = Severity.WARNING if matters else Severity.INFO
-    return finding("analysis-limited", component, message, severity=severity, remedy=_SEE_MORE, evidence=evidence)
+    return finding(ANALYSIS_LIMITED, component, message, severity=severity, remedy=_SEE_MORE, evidence=evidence)
 
 
 def component_of(attachment: Attachment) -> Component:

@@ -29,6 +29,14 @@ from bridgework.analysis.rules.listener import is_loopback, matching, sockets_of
 from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped
 from bridgework.analysis.rules.simulated import Outcome, Walked, options_explain, walk_of
 from bridgework.explanations import of_container, remedies
+from bridgework.explanations.networks import (
+    BRIDGES_ISOLATED,
+    GATEWAY_MODE_ROUTED,
+    INTER_CONTAINER_OFF,
+    INTERNAL_NO_EGRESS,
+)
+from bridgework.explanations.ports import DOCKER_PROXY_MISSING, PORT_BOUND_TO_LOOPBACK, PORT_NOT_PUBLISHED
+from bridgework.explanations.routes import MASQUERADE_OFF
 from bridgework.firewall import simulate
 from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import Finding, Protocol, Severity
@@ -260,7 +268,7 @@ def _loopback_only(situation: Situation, publisher: Container, port: int) -> Fin
     attachment = situation.state.attachment_of(publisher.id)
     remedy = remedies.share_network(situation.snapshot, members(situation.source, attachment))
     message = f"Port {port} of {publisher.name} is published on a loopback address of the host only."
-    return finding("port-bound-to-loopback", of_container(publisher), message, remedy=remedy, evidence={"port": port})
+    return finding(PORT_BOUND_TO_LOOPBACK, of_container(publisher), message, remedy=remedy, evidence={"port": port})
 
 
 def _not_published(situation: Situation, transport: str, port: int) -> Findings:
@@ -273,7 +281,7 @@ def _not_published(situation: Situation, transport: str, port: int) -> Findings:
     evidence = {"port": port, "published": published}
     remedy = Remedy("Use a published port, or a common network and the container's own port.")
     yield finding(
-        "port-not-published",
+        PORT_NOT_PUBLISHED,
         HOST,
         f"No container publishes {transport} port {port} at the host{listed}.",
         # Unseen, the finding only warns, and the second one makes the verdict inconclusive.
@@ -312,7 +320,7 @@ def nothing_answers_for_it(situation: Situation) -> Findings:
             message += " A socket of the engine accepts connections there and never answers."
         remedy = Remedy("Use another address of the host, or start the engine with userland-proxy=true.")
         severity = Severity.WARNING if held else None
-        yield finding("port-not-published", HOST, message, severity=severity, remedy=remedy, evidence=port)
+        yield finding(PORT_NOT_PUBLISHED, HOST, message, severity=severity, remedy=remedy, evidence=port)
 
 
 def _proxy_is_gone(situation: Situation, found: Publication) -> Finding:
@@ -325,7 +333,7 @@ def _proxy_is_gone(situation: Situation, found: Publication) -> Finding:
     )
     evidence = {"port": situation.port, "protocol": situation.transport}
     component = of_container(found.container)
-    return finding("docker-proxy-missing", component, message, remedy=remedy, evidence=evidence)
+    return finding(DOCKER_PROXY_MISSING, component, message, remedy=remedy, evidence=evidence)
 
 
 def translated_and_dropped(situation: Situation) -> Findings:
@@ -344,12 +352,12 @@ def translated_and_dropped(situation: Situation) -> Findings:
     # The iptables rules drop everything that leaves an internal bridge before they look at the destination.
     if leaves.internal:
         message = f"{leaves.name} is internal: {whose} cannot be reached from there."
-        yield finding("internal-no-egress", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+        yield finding(INTERNAL_NO_EGRESS, of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
     elif leaves == home:
         # The hairpin stays on one bridge, so the rule of enable_icc=false drops it.
         if not leaves.inter_container_enabled:
             message = f"{leaves.name} has enable_icc=false and no docker-proxy answers: {whose} cannot be reached."
-            yield finding("inter-container-off", of_network(leaves), message, remedy=remedy)
+            yield finding(INTER_CONTAINER_OFF, of_network(leaves), message, remedy=remedy)
     elif bridges_are_open(situation.observations):
         return
     elif not masquerades(leaves):
@@ -359,7 +367,7 @@ def translated_and_dropped(situation: Situation) -> Findings:
             f"The engine runs without docker-proxy (userland-proxy=false): {whose} is translated to its own address, "
             f"and dropped on the way from {leaves.name} to {home.name if home else 'its network'}."
         )
-        yield finding("bridges-isolated", of_network(leaves), message, remedy=remedy)
+        yield finding(BRIDGES_ISOLATED, of_network(leaves), message, remedy=remedy)
 
 
 def translated_and_unanswered(situation: Situation) -> Findings:
@@ -384,7 +392,7 @@ def _unanswered(situation: Situation, leaves: Network, found: Publication) -> Fi
         f"does not answer from there."
     )
     remedy = remedies.share_network(situation.snapshot, members(situation.source, found.attachment))
-    return finding("masquerade-off", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+    return finding(MASQUERADE_OFF, of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
 
 
 def published_by_route(situation: Situation) -> Findings:
@@ -399,7 +407,7 @@ def published_by_route(situation: Situation) -> Findings:
     # In this mode the engine publishes nothing at the host's addresses.
     if network is not None and gateway_mode(network, candidate.version) == "routed":
         message = f"{network.name} is routed: port {situation.port} of {found.container.name} is not open at the host."
-        yield finding("gateway-mode-routed", of_network(network), message, severity=Severity.BLOCKING)
+        yield finding(GATEWAY_MODE_ROUTED, of_network(network), message, severity=Severity.BLOCKING)
 
 
 def nothing_listens_behind_the_port(situation: Situation) -> Findings:

@@ -11,6 +11,9 @@ from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, NATIVE_TABLE, 
 from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, of_container, of_network
 from bridgework.analysis.rules.host import Delivery, publication
+from bridgework.explanations.explanation import Explanation
+from bridgework.explanations.firewall import FIREWALL_RULES_MISSING
+from bridgework.explanations.networks import ICC_NOT_ENFORCED
 from bridgework.firewall.iptables_save import read_rule
 from bridgework.firewall.simulate import Step
 from bridgework.model.checks import Component, Finding, Severity
@@ -58,7 +61,7 @@ def chains_are_missing(situation: Situation) -> Findings:
         f"the engine is configured to write none (iptables=false), or they were flushed."
     )
     yield finding(
-        "firewall-rules-missing",
+        FIREWALL_RULES_MISSING,
         HOST,
         message,
         severity=Severity.WARNING if passes and not candidate.is_outside else None,
@@ -73,7 +76,7 @@ def native_rules_are_missing(*, flushed: bool) -> Finding:
     message = f"The host's firewall has no table {NATIVE_TABLE}: {why}it was deleted."
     severity = None if flushed else Severity.WARNING
     remedy, evidence = rewrite_rules(flushed=flushed), {"table": NATIVE_TABLE}
-    return finding("firewall-rules-missing", HOST, message, severity=severity, remedy=remedy, evidence=evidence)
+    return finding(FIREWALL_RULES_MISSING, HOST, message, severity=severity, remedy=remedy, evidence=evidence)
 
 
 def rewrite_rules(*, flushed: bool) -> Remedy:
@@ -107,28 +110,30 @@ def _is_filtered(situation: Situation, candidate: Candidate) -> bool:
     return rules.switch(BRIDGE_FILTER[candidate.version]) is True
 
 
-def missing_finding(code: str, component: Component, rules: list[MissingRule], *, proxied: bool = False) -> Finding:
+def missing_finding(
+    cause: Explanation, component: Component, rules: list[MissingRule], *, proxied: bool = False
+) -> Finding:
     """Make the finding for lost rules of one container, one network or the host."""
     severity = None
-    if code == PORT:
+    if cause is PORT:
         message = f"The host's firewall lacks {_lost(rules)} {_ports(rules)} of {component.name}."
         # docker-proxy still answers at the host where only the translation is lost.
         severity = Severity.WARNING if proxied and all(one.translates for one in rules) else None
     else:
         whose = f" for {component.name}" if component != HOST else ""
         more = f" and {len(rules) - 1} more" if len(rules) > 1 else ""
-        message = f"The host's firewall lacks Docker's rule {rules[0].rule}{more}{whose}: {_WITHOUT[code]}."
+        message = f"The host's firewall lacks Docker's rule {rules[0].rule}{more}{whose}: {_WITHOUT[cause]}."
     remedy = Remedy(
         "Write the lost rules again with these commands, or restart the engine, which writes all of its rules again.",
         commands=tuple(dict.fromkeys(command for one in rules for command in one.commands)),
     )
     evidence = {"rules": [one.rule for one in rules], "ip_versions": sorted({one.version for one in rules})}
-    return finding(code, component, message, severity=severity, remedy=remedy, evidence=evidence)
+    return finding(cause, component, message, severity=severity, remedy=remedy, evidence=evidence)
 
 
 def subject_of(one: MissingRule) -> Component:
     """Return the container of a port's rule, the network of another, or the host."""
-    if one.code == PORT and one.container is not None:
+    if one.cause is PORT and one.container is not None:
         return of_container(one.container)
     return of_network(one.network) if one.network is not None else HOST
 
@@ -195,7 +200,7 @@ def icc_hole(observations: Observations, network: Network, version: int) -> Find
     )
     load = () if there else ("modprobe br_netfilter",)
     return finding(
-        "icc-not-enforced",
+        ICC_NOT_ENFORCED,
         of_network(network),
         message,
         remedy=Remedy(
@@ -219,7 +224,7 @@ def icc_is_not_enforced(situation: Situation, network: Network, version: int) ->
             f"lost."
         )
         yield finding(
-            "icc-not-enforced",
+            ICC_NOT_ENFORCED,
             of_network(network),
             message,
             remedy=Remedy("Write the rule again.", commands=lost.commands),
@@ -230,14 +235,14 @@ def icc_is_not_enforced(situation: Situation, network: Network, version: int) ->
 def _lost_icc_rule(situation: Situation, network: Network) -> MissingRule | None:
     """Return the lost rule that keeps the containers of the network apart (enable_icc=false)."""
     within = f"-i {network.bridge_name} -o {network.bridge_name} ", f"iifname {network.bridge_name} "
-    lost = (one for one in _missing(situation.state) if one.code == ISOLATION and one.network == network)
+    lost = (one for one in _missing(situation.state) if one.cause is ISOLATION and one.network == network)
     return next((one for one in lost if any(words in one.rule for words in within)), None)
 
 
 def lost_rule_stops(situation: Situation, step: Step) -> Findings:
     """Find the lost rules of Docker's without which the packet is dropped at this step."""
-    found: dict[tuple[str, Component], list[MissingRule]] = {}
+    found: dict[tuple[Explanation, Component], list[MissingRule]] = {}
     for one in lost_rules_of(situation, step):
-        found.setdefault((one.code, subject_of(one)), []).append(one)
-    for (code, component), rules in found.items():
-        yield missing_finding(code, component, rules)
+        found.setdefault((one.cause, subject_of(one)), []).append(one)
+    for (cause, component), rules in found.items():
+        yield missing_finding(cause, component, rules)

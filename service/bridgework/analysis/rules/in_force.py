@@ -20,6 +20,15 @@ from bridgework.analysis.rules.host import publication
 from bridgework.analysis.rules.host_firewall import lost_rule_stops, lost_rules_of
 from bridgework.analysis.rules.simulated import STOPPED, Outcome, Walked, outcome_of, walk_from_host, walk_of
 from bridgework.explanations import of_network, remedies
+from bridgework.explanations.firewall import BRIDGE_TRAFFIC_FILTERED, DOCKER_RULE_DROPS, USER_FIREWALL_DROP
+from bridgework.explanations.networks import (
+    BRIDGES_ISOLATED,
+    GATEWAY_MODE_ROUTED,
+    INTER_CONTAINER_OFF,
+    INTERNAL_NO_EGRESS,
+    NO_SHARED_NETWORK,
+)
+from bridgework.explanations.routes import MASQUERADE_OFF
 from bridgework.firewall import simulate
 from bridgework.firewall.ruleset import ESTABLISHED, Packet
 from bridgework.firewall.simulate import Step
@@ -33,12 +42,12 @@ _IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 # The findings that name an option or mode of the engine as the reason of a rule that the engine wrote.
 _EXPLAIN = frozenset(
     {
-        "bridges-isolated",
-        "gateway-mode-routed",
-        "inter-container-off",
-        "internal-no-egress",
-        "masquerade-off",
-        "no-shared-network",
+        BRIDGES_ISOLATED.code,
+        GATEWAY_MODE_ROUTED.code,
+        INTER_CONTAINER_OFF.code,
+        INTERNAL_NO_EGRESS.code,
+        MASQUERADE_OFF.code,
+        NO_SHARED_NETWORK.code,
     }
 )
 # Of moby's iptabler and nftabler, versions 26 to 29.
@@ -165,7 +174,7 @@ def _by_docker(situation: Situation, outcome: Outcome) -> Finding:
     else:
         summary = "Delete the rule, or restart the engine, which writes its rules again."
         remedy = Remedy(summary, commands=_deletion(step))
-    return finding("docker-rule-drops", HOST, message, remedy=remedy, evidence=evidence)
+    return finding(DOCKER_RULE_DROPS, HOST, message, remedy=remedy, evidence=evidence)
 
 
 def _protects(step: Step) -> bool:
@@ -259,7 +268,7 @@ def _dropped(situation: Situation, step: Step) -> Finding:
     remedy = _by_its_program(situation, step, owner)
     if remedy is None:
         remedy = Remedy("Remove or narrow the rule.", commands=_deletion(step))
-    return finding("user-firewall-drop", HOST, message, remedy=remedy, evidence=_evidence(step, owner))
+    return finding(USER_FIREWALL_DROP, HOST, message, remedy=remedy, evidence=_evidence(step, owner))
 
 
 def _steps(situation: Situation) -> tuple[Step, ...]:
@@ -336,12 +345,12 @@ def _dropped_by_policy(situation: Situation, step: Step) -> Finding:
             f"{chain} drops {_what(situation, step)} within {network.name}: its policy is DROP, and br_netfilter "
             f"({BRIDGE_FILTER[step.before.version]}=1) shows it the packets between the ports of {bridge}.{whose}"
         )
-        return finding("bridge-traffic-filtered", of_network(network), message, remedy=remedy, evidence=evidence)
+        return finding(BRIDGE_TRAFFIC_FILTERED, of_network(network), message, remedy=remedy, evidence=evidence)
     message = (
         f"{chain} drops {_what(situation, step)}{_origin(step)}: its policy is DROP, and none of its rules accepts the "
         f"packet.{whose}"
     )
-    return finding("user-firewall-drop", HOST, message, remedy=remedy, evidence=evidence)
+    return finding(USER_FIREWALL_DROP, HOST, message, remedy=remedy, evidence=evidence)
 
 
 def _acceptances(situation: Situation, step: Step) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from bridgework.analysis.attachment import IPV4, Attachment, Condition, parsed
 from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, unseen
+from bridgework.explanations.ports import LISTENS_ON_LOOPBACK_ONLY, NO_LISTENER
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import MAPPED, ListeningSocket, Observations
@@ -151,10 +152,10 @@ def _not_there(
         message = f"{attachment.name} listens only on {near[0].protocol} {bound(near[0])}, its own loopback address."
         remedy = Remedy(f"Make the program in {attachment.name} listen on 0.0.0.0 or ::.")
         return finding(
-            "listens-on-loopback-only", component, message, severity=severity, remedy=remedy, evidence=evidence
+            LISTENS_ON_LOOPBACK_ONLY, component, message, severity=severity, remedy=remedy, evidence=evidence
         )
     known = described(sockets)
     listed = f"; it listens on {', '.join(known)}" if known else ""
     remedy = Remedy("Use a port that a program listens on, or start the program.")
     message = f"No program in {attachment.name} listens on {wanted}{listed}."
-    return finding("no-listener", component, message, severity=severity, remedy=remedy, evidence=evidence)
+    return finding(NO_LISTENER, component, message, severity=severity, remedy=remedy, evidence=evidence)

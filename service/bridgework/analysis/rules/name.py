@@ -9,6 +9,15 @@ from bridgework.analysis.name_lookup import Lookup, containers_named, holders_of
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, members, of_network, unseen
 from bridgework.analysis.rules.state import destination_down_as
 from bridgework.explanations import of_container, remedies
+from bridgework.explanations.names import (
+    DEFAULT_BRIDGE_NO_DNS,
+    DNS_LOOPBACK_UPSTREAM,
+    DNS_NO_UPSTREAM,
+    EMBEDDED_DNS_BYPASSED,
+    EMBEDDED_DNS_RULES_MISSING,
+    NAME_AMBIGUOUS,
+    NAME_NOT_ON_SHARED_NETWORK,
+)
 from bridgework.explanations.remedies import container_reference
 from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import Finding, NameDestination, Severity
@@ -77,14 +86,14 @@ def _elsewhere(situation: Situation, name: str, holder: Container) -> Finding:
             f"{name} cannot be resolved in {source.name}: "
             f"the default bridge, the only network it shares with {holder.name}, has no DNS."
         )
-        return finding("default-bridge-no-dns", component_of(source), message, remedy=remedy, evidence=evidence)
+        return finding(DEFAULT_BRIDGE_NO_DNS, component_of(source), message, remedy=remedy, evidence=evidence)
     # The embedded server knows the name on a network of the source, and the source asks other servers.
     nameservers = _other_servers(situation)
     known = any(holders_of(snapshot, network, name) for network in user_networks(snapshot, source))
     if source.container is not None and nameservers and known:
         return replace(bypassed(source.container, nameservers), severity=Severity.BLOCKING)
     message = f"{name} does not resolve in {source.name}: {_where(theirs)}{_valid(snapshot, source)}."
-    return finding("name-not-on-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
+    return finding(NAME_NOT_ON_SHARED_NETWORK, component_of(source), message, remedy=remedy, evidence=evidence)
 
 
 def _other_servers(situation: Situation) -> tuple[str, ...]:
@@ -120,7 +129,7 @@ def _unknown(situation: Situation, name: str) -> Finding:
     message = f"No container has the name {name}{_valid(snapshot, source)}."
     remedy = Remedy(f"Use one of the valid names: {', '.join(valid)}." if valid else "Use an address.")
     evidence = {"name": name, "valid_names": valid}
-    return finding("name-not-on-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
+    return finding(NAME_NOT_ON_SHARED_NETWORK, component_of(source), message, remedy=remedy, evidence=evidence)
 
 
 def _listed(snapshot: Snapshot, source: Attachment) -> list[str]:
@@ -147,7 +156,7 @@ def name_is_ambiguous(situation: Situation) -> Findings:
         )
         remedy = Remedy(f"Use a name that only one of them has: {', '.join(holders)}.")
         evidence = {"name": destination.name, "holders": holders}
-        yield finding("name-ambiguous", of_network(named.network), message, remedy=remedy, evidence=evidence)
+        yield finding(NAME_AMBIGUOUS, of_network(named.network), message, remedy=remedy, evidence=evidence)
 
 
 def resolver_is_unsuited(situation: Situation) -> Findings:
@@ -188,7 +197,7 @@ def bypassed(container: Container, nameservers: tuple[str, ...]) -> Finding:
         f"Remove what overwrites /etc/resolv.conf in the image or mounts of {container.name}, and restart it."
     )
     evidence = {"nameservers": list(nameservers)}
-    return finding("embedded-dns-bypassed", of_container(container), message, remedy=remedy, evidence=evidence)
+    return finding(EMBEDDED_DNS_BYPASSED, of_container(container), message, remedy=remedy, evidence=evidence)
 
 
 def rules_missing(container: Container, seen: Observation) -> Findings:
@@ -203,7 +212,7 @@ def rules_missing(container: Container, seen: Observation) -> Findings:
             (RestartContainer(container_reference(container)),),
         )
         evidence = {"server": "127.0.0.11", "affected": 1}
-        yield finding("embedded-dns-rules-missing", of_container(container), message, remedy=remedy, evidence=evidence)
+        yield finding(EMBEDDED_DNS_RULES_MISSING, of_container(container), message, remedy=remedy, evidence=evidence)
 
 
 def no_upstreams(container: Container, seen: Observation | None) -> Findings:
@@ -219,7 +228,7 @@ def no_upstreams(container: Container, seen: Observation | None) -> Findings:
         (RestartContainer(container_reference(container)),),
     )
     evidence = {"host_file": resolver.host_file}
-    yield finding("dns-no-upstream", of_container(container), message, remedy=remedy, evidence=evidence)
+    yield finding(DNS_NO_UPSTREAM, of_container(container), message, remedy=remedy, evidence=evidence)
 
 
 def loopback_servers(container: Container) -> Findings:
@@ -228,9 +237,7 @@ def loopback_servers(container: Container) -> Findings:
     if servers:
         message = f"{container.name} has the DNS server {', '.join(servers)}: inside it, that is the container itself."
         remedy = Remedy(f"Create {container.name} again with a DNS server that has no loopback address.")
-        yield finding(
-            "dns-loopback-upstream", of_container(container), message, remedy=remedy, evidence={"dns": servers}
-        )
+        yield finding(DNS_LOOPBACK_UPSTREAM, of_container(container), message, remedy=remedy, evidence={"dns": servers})
 
 
 def _is_loopback(server: str) -> bool:

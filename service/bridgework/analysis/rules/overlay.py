@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bridgework.analysis.attachment import Attachment
 from bridgework.analysis.rules.base import Findings, Situation, finding, of_network, unseen
+from bridgework.explanations.overlay import NODE_UNREACHABLE, OVERLAY_PEER_UNREACHABLE, VXLAN_CHECKSUM_OFFLOAD
 from bridgework.model.actions import Read
 from bridgework.model.checks import Component, Finding, Hop
 from bridgework.model.errors import Remedy
@@ -27,7 +28,7 @@ def silent_node(component: Component, reason: str) -> Finding:
         actions=(Read("nodes"),),
     )
     message = f"The node {component.name} does not answer. {reason}"
-    return finding("node-unreachable", component, message, remedy=remedy, evidence={"reason": reason})
+    return finding(NODE_UNREACHABLE, component, message, remedy=remedy, evidence={"reason": reason})
 
 
 def silent_tunnel(network: Network, address: str, holder: str | None, place: NodePlace | None) -> Finding:
@@ -38,7 +39,7 @@ def silent_tunnel(network: Network, address: str, holder: str | None, place: Nod
         where = f"{holder} ({address} on {network.name})"
         message = f"{where} is on the node {place.hostname}, and no answer comes through the tunnel."
     evidence = {"address": address, "node": place.id if place else None}
-    return finding("overlay-peer-unreachable", of_network(network), message, remedy=PORTS, evidence=evidence)
+    return finding(OVERLAY_PEER_UNREACHABLE, of_network(network), message, remedy=PORTS, evidence=evidence)
 
 
 def damaged_by_offload(network: Network, address: str, interface: str | None) -> Finding:
@@ -48,7 +49,7 @@ def damaged_by_offload(network: Network, address: str, interface: str | None) ->
     commands = (f"ethtool -K {interface} tx-checksum-ip-generic off",) if interface else ()
     summary = f"Switch the checksum offload of {link} off, on each node."
     return finding(
-        "vxlan-checksum-offload",
+        VXLAN_CHECKSUM_OFFLOAD,
         of_network(network),
         f"{address} on {network.name} answers pings, but no TCP connection: {link} may damage checksums in the tunnel.",
         remedy=Remedy(summary, commands=commands),

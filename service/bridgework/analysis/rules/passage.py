@@ -7,6 +7,7 @@ from bridgework.analysis.attachment import IPV4
 from bridgework.analysis.routing import Candidate, Way, gateway_mode, masquerades
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding
 from bridgework.analysis.rules.simulated import Fate, fate_of
+from bridgework.explanations.networks import NETWORKS_NOT_ISOLATED
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import FirewallChain, Observations
 from bridgework.model.snapshot import Network
@@ -90,7 +91,7 @@ def networks_are_open(situation: Situation) -> Findings:
         f"{_why_open(situation, candidate, network)}."
     )
     remedy = _closed(situation, candidate.version, leaves, network)
-    yield finding("networks-not-isolated", component_of(source), message, remedy=remedy, evidence=evidence)
+    yield finding(NETWORKS_NOT_ISOLATED, component_of(source), message, remedy=remedy, evidence=evidence)
 
 
 def _passes(situation: Situation, candidate: Candidate) -> bool:

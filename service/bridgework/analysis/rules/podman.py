@@ -23,6 +23,7 @@ from bridgework.analysis.rules.listener import unserved
 from bridgework.analysis.rules.route import no_route
 from bridgework.analysis.rules.simulated import STOPPED, outcome_of
 from bridgework.explanations import remedies
+from bridgework.explanations.networks import BRIDGES_ISOLATED
 from bridgework.firewall import simulate
 from bridgework.firewall.simulate import Outcome
 from bridgework.model.checks import NameDestination
@@ -82,7 +83,7 @@ def _dropped(situation: Situation, candidate: Candidate, outcome: Outcome) -> Fi
     message = f"Podman isolates {candidate.network.name} from other networks: {step.place.chain.name} has {text}."
     remedy = remedies.share_network(situation.snapshot, members(situation.source, situation.destination))
     evidence = {"table": step.place.table.name, "chain": step.place.chain.name, "rule": text}
-    yield finding("bridges-isolated", of_network(candidate.network), message, remedy=remedy, evidence=evidence)
+    yield finding(BRIDGES_ISOLATED, of_network(candidate.network), message, remedy=remedy, evidence=evidence)
 
 
 def _at_the_host(situation: Situation, candidate: Candidate) -> Findings:

@@ -35,6 +35,20 @@ from bridgework.analysis.rules.base import (
 from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped, routed_is_open
 from bridgework.analysis.rules.simulated import Fate, fate_of, is_forwarded, options_explain
 from bridgework.explanations import remedies
+from bridgework.explanations.links import VLAN_WITHOUT_PARENT
+from bridgework.explanations.networks import (
+    BRIDGES_ISOLATED,
+    GATEWAY_MODE_ROUTED,
+    INTERNAL_NO_EGRESS,
+    NO_SHARED_NETWORK,
+)
+from bridgework.explanations.routes import (
+    HOST_NO_ROUTE,
+    IP_FORWARD_OFF,
+    MASQUERADE_OFF,
+    REPLY_PATH_LOST,
+    WRONG_DEFAULT_GATEWAY,
+)
 from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import ContainerDestination, Finding, Severity
 from bridgework.model.errors import Remedy
@@ -62,12 +76,12 @@ def no_route(situation: Situation) -> Findings:
     if all(network.internal for network in networks):
         message = f"{source.name} is only on internal networks ({names}): {candidate.address} is out of reach."
         remedy = remedies.way_out(situation.snapshot, members(source)[0])
-        yield finding("internal-no-egress", component_of(source), message, remedy=remedy, evidence={"networks": names})
+        yield finding(INTERNAL_NO_EGRESS, component_of(source), message, remedy=remedy, evidence={"networks": names})
         return
     message = f"{source.name} has no default route to {candidate.address}: none of its networks ({names}) gives it one."
     remedy = remedies.way_out(situation.snapshot, members(source)[0])
     yield finding(
-        "wrong-default-gateway",
+        WRONG_DEFAULT_GATEWAY,
         component_of(source),
         message,
         remedy=remedy,
@@ -92,7 +106,7 @@ def _leads_elsewhere(situation: Situation, candidate: Candidate, route: Route) -
         f"The default route of {source.name} leads to {to}, which is the gateway of none of its networks ({names})."
     )
     remedy, evidence = _original_route(situation, candidate), {"gateway": to, "interface": route.interface}
-    yield finding("wrong-default-gateway", component, message, remedy=remedy, evidence=evidence)
+    yield finding(WRONG_DEFAULT_GATEWAY, component, message, remedy=remedy, evidence=evidence)
     unknown = unseen(component, f"It is not known whether {candidate.address} is reached by {to}.", gateway=to)
     yield replace(unknown, remedy=None)
 
@@ -130,9 +144,9 @@ def _apart(situation: Situation, candidate: Candidate, network: Network) -> Find
         message = (
             f"{source.name} ({', '.join(own)}) and {destination.name} ({', '.join(theirs)}) have no {wanted} in common."
         )
-        return finding("no-shared-network", component_of(source), message, remedy=remedy, evidence=evidence)
+        return finding(NO_SHARED_NETWORK, component_of(source), message, remedy=remedy, evidence=evidence)
     message = f"{candidate.address} is on {network.name}, to which {source.name} is not connected."
-    return finding("bridges-isolated", component_of(source), message, remedy=remedy, evidence=evidence)
+    return finding(BRIDGES_ISOLATED, component_of(source), message, remedy=remedy, evidence=evidence)
 
 
 def _meet(source: Attachment, destination: Attachment, version: int) -> bool:
@@ -159,7 +173,7 @@ def gateway_is_absent(situation: Situation) -> Findings:
         )
         remedy = remedies.way_out(situation.snapshot, members(situation.source)[0])
         component = component_of(situation.source)
-        yield finding("wrong-default-gateway", component, message, severity=Severity.BLOCKING, remedy=remedy)
+        yield finding(WRONG_DEFAULT_GATEWAY, component, message, severity=Severity.BLOCKING, remedy=remedy)
 
 
 def across_networks(situation: Situation) -> Findings:
@@ -229,7 +243,7 @@ def _open_by_route(candidate: Candidate, network: Network) -> Finding:
         f"{network.name} is routed: its containers' published ports are open at their own addresses, "
         f"such as {candidate.address}."
     )
-    return finding("gateway-mode-routed", of_network(network), message)
+    return finding(GATEWAY_MODE_ROUTED, of_network(network), message)
 
 
 def _into_routed(situation: Situation, candidate: Candidate, network: Network, holder: Attachment) -> Findings:
@@ -249,7 +263,7 @@ def _into_routed(situation: Situation, candidate: Candidate, network: Network, h
         remedy = remedies.share_network(situation.snapshot, members(situation.source, holder))
         evidence = {"port": port, "address": candidate.address}
         yield finding(
-            "gateway-mode-routed",
+            GATEWAY_MODE_ROUTED,
             of_network(network),
             message,
             severity=Severity.BLOCKING,
@@ -277,7 +291,7 @@ def _answered(situation: Situation, leaves: Network) -> Findings:
             f"and the engine drops packets to {leaves.name} from elsewhere."
         )
         remedy = _way_back(situation, leaves)
-        yield finding("masquerade-off", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+        yield finding(MASQUERADE_OFF, of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
 
 
 def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> Findings:
@@ -298,7 +312,7 @@ def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> 
     together = members(situation.source, candidate.attachment)
     remedy = remedies.share_network(situation.snapshot, together, ipv6=candidate.version == IPV6)
     message = f"{candidate.attachment.name} {why}: the reply is lost."
-    yield finding("reply-path-lost", component_of(candidate.attachment), message, remedy=remedy)
+    yield finding(REPLY_PATH_LOST, component_of(candidate.attachment), message, remedy=remedy)
 
 
 def host_is_not_there(situation: Situation) -> Findings:
@@ -324,7 +338,7 @@ def host_is_not_there(situation: Situation) -> Findings:
     else:
         message = f"The host has no address on {network.name} ({network.driver})."
         remedy = remedies.share_network(situation.snapshot, members(candidate.attachment))
-        yield finding("no-shared-network", HOST, message, remedy=remedy)
+        yield finding(NO_SHARED_NETWORK, HOST, message, remedy=remedy)
 
 
 def outside(situation: Situation) -> Findings:
@@ -341,7 +355,7 @@ def outside(situation: Situation) -> Findings:
     if routes is not None and not any(_covers(route.destination, candidate.address) for route in routes):
         message = f"The host has no route to {candidate.address}."
         remedy = Remedy("Use an address that the host reaches, or add a route on the host.")
-        yield finding("host-no-route", HOST, message, remedy=remedy, evidence={"address": candidate.address})
+        yield finding(HOST_NO_ROUTE, HOST, message, remedy=remedy, evidence={"address": candidate.address})
         return
     yield from _leaving(situation, candidate)
     # The verdict stays open: nothing of the engine says whether a host answers there.
@@ -357,7 +371,7 @@ def _by_vlan(situation: Situation, candidate: Candidate, leaves: Network) -> Fin
     if not leaves.options.get("parent"):
         message = f"{leaves.name} has no parent link: nothing outside of it is reachable."
         remedy = remedies.way_out(situation.snapshot, members(situation.source)[0])
-        yield finding("vlan-without-parent", of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+        yield finding(VLAN_WITHOUT_PARENT, of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
         return
     others = [n for e in situation.source.endpoints if (n := situation.network_of(e.network_id)) is not None]
     # The default route leaves by the first network in the engine's order (``ordered_endpoints``), which a priority
@@ -370,9 +384,7 @@ def _by_vlan(situation: Situation, candidate: Candidate, leaves: Network) -> Fin
         )
         remedy = Remedy(f"Give its endpoint on {suited[0]} a higher gateway_priority.")
         evidence = {"leaves_by": leaves.name, "could_leave_by": suited}
-        yield finding(
-            "wrong-default-gateway", component_of(situation.source), message, remedy=remedy, evidence=evidence
-        )
+        yield finding(WRONG_DEFAULT_GATEWAY, component_of(situation.source), message, remedy=remedy, evidence=evidence)
     yield unseen(of_network(leaves), f"The service cannot see behind the gateway of {leaves.name}.")
 
 
@@ -396,7 +408,7 @@ def _forwarding_off(candidate: Candidate) -> Finding:
     # The engine sets this at its start. A sysctl file or another program may reset it later.
     switch = FORWARDING[candidate.version]
     remedy = Remedy("Switch forwarding on.", commands=(f"sysctl -w {switch}=1",))
-    return finding("ip-forward-off", HOST, f"{switch} is 0 on the host.", remedy=remedy, evidence={switch: 0})
+    return finding(IP_FORWARD_OFF, HOST, f"{switch} is 0 on the host.", remedy=remedy, evidence={switch: 0})
 
 
 def _leaving(situation: Situation, candidate: Candidate) -> Findings:
@@ -411,7 +423,7 @@ def _leaving(situation: Situation, candidate: Candidate) -> Findings:
     ):
         message = f"{candidate.exit.name} does not masquerade: {candidate.address} needs a route back to its subnet."
         remedy = _way_back(situation, candidate.exit, to=candidate.address)
-        yield finding("masquerade-off", of_network(candidate.exit), message, remedy=remedy)
+        yield finding(MASQUERADE_OFF, of_network(candidate.exit), message, remedy=remedy)
     if candidate.exit is not None and candidate.version == IPV6:
         yield from link_layer.missing_ndp_proxies(situation.snapshot, situation.observations, candidate.exit)
 

@@ -6,6 +6,16 @@ from bridgework.analysis.attachment import Attachment, Condition, EngineState
 from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import Findings, Situation, finding, members, of_container
 from bridgework.explanations import remedies
+from bridgework.explanations.containers import (
+    CONTAINER_PAUSED,
+    DESTINATION_NOT_RUNNING,
+    HOST_MODE_NO_OWN_ADDRESS,
+    NETWORK_MODE_NONE,
+    SHARED_NETWORK_OWNER_DOWN,
+    SHARED_NETWORK_STALE,
+    SHARES_NETWORK,
+    SOURCE_NOT_RUNNING,
+)
 from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Container, Snapshot
@@ -36,7 +46,7 @@ def source_is_down(situation: Situation) -> Findings:
         evidence = {"state": container.state, "exit_code": container.exit_code, "error": container.error}
         # A removed container cannot be started. It is known only by the id in the request.
         remedy = None if container.state == "removed" else remedies.start_it(container)
-        yield finding("source-not-running", of_container(container), message, remedy=remedy, evidence=evidence)
+        yield finding(SOURCE_NOT_RUNNING, of_container(container), message, remedy=remedy, evidence=evidence)
 
 
 def source_is_paused(situation: Situation) -> Findings:
@@ -48,7 +58,7 @@ def source_is_paused(situation: Situation) -> Findings:
         # The catalogue has a warning for this code, since a paused destination may still answer. A paused source sends
         # nothing.
         severity = Severity.BLOCKING
-        yield finding("container-paused", of_container(container), message, severity=severity, remedy=remedy)
+        yield finding(CONTAINER_PAUSED, of_container(container), message, severity=severity, remedy=remedy)
 
 
 def source_has_no_network(situation: Situation) -> Findings:
@@ -72,7 +82,7 @@ def no_network(
     message = f"{container.name} is {mode}: it has only lo."
     evidence = {"network_mode": container.network_mode}
     return finding(
-        "network-mode-none", of_container(container), message, severity=severity, remedy=remedy, evidence=evidence
+        NETWORK_MODE_NONE, of_container(container), message, severity=severity, remedy=remedy, evidence=evidence
     )
 
 
@@ -104,7 +114,7 @@ def lost_share(state: EngineState, attachment: Attachment, severity: Severity | 
         }
         remedy = remedies.revive_share(owner, sharer)
         yield finding(
-            "shared-network-stale", of_container(sharer), message, severity=severity, remedy=remedy, evidence=facts
+            SHARED_NETWORK_STALE, of_container(sharer), message, severity=severity, remedy=remedy, evidence=facts
         )
 
 
@@ -125,7 +135,7 @@ def _owner_down(snapshot: Snapshot, sharer: Container, owner: Container | None, 
         message = f"{sharer.name} shares the network of {owner.name}, which is {owner.state}."
         remedy = remedies.revive_share(owner, sharer)
     return finding(
-        "shared-network-owner-down",
+        SHARED_NETWORK_OWNER_DOWN,
         of_container(sharer),
         message,
         severity=severity,
@@ -146,7 +156,7 @@ def destination_down_as(container: Container, consequence: str) -> Finding:
     evidence = {"state": container.state, "exit_code": container.exit_code, "error": container.error}
     message = f"{_how_it_ended(container)}; {consequence}."
     remedy = None if container.state == "removed" else remedies.start_it(container)
-    return finding("destination-not-running", of_container(container), message, remedy=remedy, evidence=evidence)
+    return finding(DESTINATION_NOT_RUNNING, of_container(container), message, remedy=remedy, evidence=evidence)
 
 
 def destination_has_no_network(situation: Situation) -> Findings:
@@ -171,12 +181,12 @@ def destination_is_elsewhere(situation: Situation) -> Findings:
     if destination.is_host and not situation.source.is_host:
         asked = f": the check uses {situation.candidate.address}, an address of the host" if situation.candidate else ""
         message = f"{container.name} is in host mode and has no address of its own{asked}."
-        yield finding("host-mode-no-own-address", of_container(container), message)
+        yield finding(HOST_MODE_NO_OWN_ADDRESS, of_container(container), message)
     if destination.condition is Condition.NETWORKED and owner is not None and owner.id != container.id:
         message = (
             f"{container.name} shares the network of {owner.name}: it is reached at the addresses of {owner.name}."
         )
-        yield finding("shares-network", of_container(container), message, evidence={"owner": owner.name})
+        yield finding(SHARES_NETWORK, of_container(container), message, evidence={"owner": owner.name})
 
 
 def destination_is_paused(situation: Situation) -> Findings:
@@ -189,4 +199,4 @@ def destination_is_paused(situation: Situation) -> Findings:
     severity = _ANSWERED_BY_THE_KERNEL.get(situation.question.probe.protocol, Severity.BLOCKING)
     message = f"{container.name} is paused: pings are answered, requests are not."
     remedy = remedies.start_it(container)
-    yield finding("container-paused", of_container(container), message, severity=severity, remedy=remedy)
+    yield finding(CONTAINER_PAUSED, of_container(container), message, severity=severity, remedy=remedy)

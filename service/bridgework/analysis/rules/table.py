@@ -4,7 +4,7 @@ A packet passes layers in a fixed order: source, destination, name, address, rou
 (published port) and port (program). The first layer that stops it explains the failure. Findings of later layers would
 only repeat the cause, so they are left out. The rows of one layer are independent: their order changes nothing.
 
-To add an explanation, add a row to the catalogue and a row here.
+To add a cause, write its row in ``explanations``, and yield its finding from a rule. A new rule needs a row here.
 """
 
 from __future__ import annotations
@@ -27,180 +27,133 @@ from bridgework.analysis.rules import (
     wire,
 )
 from bridgework.analysis.rules.base import Rule, Situation, Step
+from bridgework.explanations.addresses import ADDRESS_TENTATIVE, DUPLICATE_ADDRESS
+from bridgework.explanations.answers import ANALYSIS_LIMITED
+from bridgework.explanations.links import MACVLAN_HOST_FILTERED, VETH_DETACHED, VLAN_WITHOUT_PARENT
+from bridgework.explanations.networks import BRIDGES_ISOLATED
+from bridgework.explanations.ports import DOCKER_PROXY_MISSING
+from bridgework.explanations.routes import (
+    HOST_NO_ROUTE,
+    IP_FORWARD_OFF,
+    MASQUERADE_OFF,
+    REPLY_PATH_LOST,
+    WRONG_DEFAULT_GATEWAY,
+)
 from bridgework.model.checks import Finding, Severity, Verdict
 
-LIMIT = "analysis-limited"
-UNDECIDED = frozenset({LIMIT, "address-tentative", "duplicate-address"})
+LIMIT = ANALYSIS_LIMITED.code
+UNDECIDED = frozenset({LIMIT, ADDRESS_TENTATIVE.code, DUPLICATE_ADDRESS.code})
 """A warning with one of these codes makes the verdict inconclusive.
 
 Something was not observed, or it may change while the probe waits (duplicate address detection takes about 2 s), or two
 stations have the address and the one that answers first gets the packet.
 """
 
-
-def _at(step: Step, *codes: str) -> dict[str, Step]:
-    """Map each code to the step at which its finding stops the packet."""
-    return dict.fromkeys(codes, step)
-
-
-# What the kernel's own routing decisions do to a packet, and to an answer.
-_DROPPED_BY_ROUTING = ("reverse-path-filtered", "interface-forwarding-off", "blackhole-route")
-_DIVERTED = ("policy-route-diverts", "subnet-overlaps-host-route", *_DROPPED_BY_ROUTING)
-_ANSWER_DIVERTED = ("asymmetric-routing", *_DROPPED_BY_ROUTING)
-
 SOURCE = (
     # Without a running process there is no namespace to send from, so no later layer matters.
-    Rule(_at(Step.SOURCE, "source-not-running"), state.source_is_down),
-    Rule(_at(Step.SOURCE, "container-paused"), state.source_is_paused),
+    Rule(Step.SOURCE, state.source_is_down),
+    Rule(Step.SOURCE, state.source_is_paused),
     # With only lo, a container still reaches itself: then the finding is info and does not block.
-    Rule(_at(Step.SOURCE, "network-mode-none"), state.source_has_no_network),
-    Rule(_at(Step.SOURCE, "shared-network-owner-down", "shared-network-stale"), state.source_shares_a_lost_namespace),
+    Rule(Step.SOURCE, state.source_has_no_network),
+    Rule(Step.SOURCE, state.source_shares_a_lost_namespace),
 )
 DESTINATION = (
     # A stopped container has no address, so the packet stops before it is sent.
-    Rule(_at(Step.DESTINATION, "destination-not-running"), state.destination_is_down),
-    Rule(
-        _at(Step.DESTINATION, "network-mode-none", "shared-network-owner-down", "shared-network-stale"),
-        state.destination_has_no_network,
-    ),
+    Rule(Step.DESTINATION, state.destination_is_down),
+    Rule(Step.DESTINATION, state.destination_has_no_network),
     # These never block. They say that the address which is tried is not the container's own.
-    Rule(_at(Step.DESTINATION, "host-mode-no-own-address", "shares-network"), state.destination_is_elsewhere),
+    Rule(Step.DESTINATION, state.destination_is_elsewhere),
     # The packet arrives: the kernel of a paused container works, only its program is frozen. So the path ends late.
-    Rule(_at(Step.PORT, "container-paused"), state.destination_is_paused),
+    Rule(Step.PORT, state.destination_is_paused),
 )
 # A name is resolved before anything is sent. Where it does not resolve, there is no candidate address and the rules of
 # the later layers find nothing.
 NAME = (
-    Rule(
-        _at(
-            Step.NAME,
-            "default-bridge-no-dns",
-            "name-not-on-shared-network",
-            "embedded-dns-bypassed",
-            "destination-not-running",
-            LIMIT,
-        ),
-        name.name_is_unknown,
-    ),
+    Rule(Step.NAME, name.name_is_unknown),
     # Each holder is a situation of its own. Where their verdicts differ, the prediction is inconclusive (``predict``).
-    Rule(_at(Step.NAME, "name-ambiguous"), name.name_is_ambiguous),
-    Rule(
-        _at(
-            Step.NAME,
-            "embedded-dns-bypassed",
-            "dns-loopback-upstream",
-            "embedded-dns-rules-missing",
-            "dns-no-upstream",
-            LIMIT,
-        ),
-        name.resolver_is_unsuited,
-    ),
+    Rule(Step.NAME, name.name_is_ambiguous),
+    Rule(Step.NAME, name.resolver_is_unsuited),
 )
 ADDRESS = (
-    Rule(
-        _at(Step.ADDRESS, "address-family-mismatch", "gateway-mode-isolated", "macvlan-host-filtered", LIMIT),
-        address.nothing_to_try,
-    ),
-    Rule(_at(Step.ADDRESS, "address-family-mismatch"), address.family_differs),
+    Rule(Step.ADDRESS, address.nothing_to_try),
+    Rule(Step.ADDRESS, address.family_differs),
     # The kernel sends nothing from a tentative address (RFC 4862), so the packet does not leave the interface.
-    Rule(_at(Step.OWN_INTERFACE, "address-tentative"), address.own_address_is_tentative),
+    Rule(Step.OWN_INTERFACE, address.own_address_is_tentative),
     # The kernel of the destination ignores neighbour solicitations for a tentative address.
-    Rule(_at(Step.EXIT, "address-tentative"), address.address_ahead_is_tentative),
+    Rule(Step.EXIT, address.address_ahead_is_tentative),
     # No host answers ARP or neighbour discovery, so the packet never leaves the network that both are on.
-    Rule(_at(Step.EXIT, "stale-address", LIMIT), address.address_is_unheld),
-    Rule(_at(Step.EXIT, "address-changed"), address.address_has_changed_hands),
+    Rule(Step.EXIT, address.address_is_unheld),
+    Rule(Step.EXIT, address.address_has_changed_hands),
 )
 ROUTE = (
-    Rule(
-        _at(
-            Step.OWN_ROUTE,
-            "no-shared-network",
-            "bridges-isolated",
-            "internal-no-egress",
-            "wrong-default-gateway",
-            LIMIT,
-        ),
-        route.no_route,
-    ),
+    Rule(Step.OWN_ROUTE, route.no_route),
     # The route exists, but no interface answers ARP for the gateway: the packet waits on the bridge.
-    Rule(_at(Step.EXIT, "wrong-default-gateway"), route.gateway_is_absent),
+    Rule(Step.EXIT, route.gateway_is_absent),
     # The engine's rules drop at the host, between its bridges. A macvlan bypasses the host, so it stops at the exit. A
     # lost answer stops at the reply: the packet itself arrives.
     Rule(
-        _at(
-            Step.ROUTING, "no-shared-network", "bridges-isolated", "gateway-mode-isolated", "gateway-mode-routed", LIMIT
-        )
-        | _at(Step.EXIT, "macvlan-host-filtered")
-        | _at(Step.REPLY, "masquerade-off", "reply-path-lost"),
+        Step.ROUTING,
         route.across_networks,
+        {
+            MACVLAN_HOST_FILTERED.code: Step.EXIT,
+            MASQUERADE_OFF.code: Step.REPLY,
+            REPLY_PATH_LOST.code: Step.REPLY,
+        },
     ),
+    Rule(Step.ROUTING, route.host_is_not_there),
+    Rule(Step.ROUTING, route.forwarding_is_off),
     Rule(
-        _at(Step.ROUTING, "macvlan-host-filtered", "gateway-mode-isolated", "no-shared-network"),
-        route.host_is_not_there,
-    ),
-    Rule(_at(Step.ROUTING, "ip-forward-off"), route.forwarding_is_off),
-    Rule(
-        _at(Step.ROUTING, "host-no-route", "ip-forward-off")
-        | _at(Step.EXIT, "vlan-without-parent", "wrong-default-gateway")
-        | _at(Step.OUTSIDE, "masquerade-off", "ndp-proxy-missing", LIMIT),
+        Step.OUTSIDE,
         route.outside,
+        {
+            HOST_NO_ROUTE.code: Step.ROUTING,
+            IP_FORWARD_OFF.code: Step.ROUTING,
+            VLAN_WITHOUT_PARENT.code: Step.EXIT,
+            WRONG_DEFAULT_GATEWAY.code: Step.EXIT,
+        },
     ),
 )
 # Links are seen only by an observation. Unseen ones count as intact, since broken links are rare.
 WIRE = (
-    Rule(_at(Step.TUNNEL, "node-unreachable", LIMIT), overlay.node_is_silent),
-    Rule(_at(Step.EXIT, "inter-container-off", "icc-not-enforced", "vlan-mode-private", LIMIT), wire.network_forbids),
+    Rule(Step.TUNNEL, overlay.node_is_silent),
+    Rule(Step.EXIT, wire.network_forbids),
     # A gateway without its address answers no ARP request, and the host has no route to the network.
-    Rule(_at(Step.EXIT, "bridge-address-missing"), wire.bridge_lacks_its_address),
-    Rule(_at(Step.ROUTING, "bridge-address-missing"), wire.host_lacks_its_bridge_address),
+    Rule(Step.EXIT, wire.bridge_lacks_its_address),
+    Rule(Step.ROUTING, wire.host_lacks_its_bridge_address),
     # The frame goes to another station than the destination.
-    Rule(_at(Step.EXIT, "stale-neighbour", "duplicate-address"), wire.neighbour_is_wrong),
-    Rule(_at(Step.EXIT, "duplicate-address"), wire.address_is_taken_twice),
-    Rule(_at(Step.OWN_INTERFACE, "link-down") | _at(Step.OWN_VETH, "veth-detached"), wire.own_link_is_broken),
-    Rule(_at(Step.THEIR_INTERFACE, "link-down") | _at(Step.THEIR_VETH, "veth-detached"), wire.their_link_is_broken),
+    Rule(Step.EXIT, wire.neighbour_is_wrong),
+    Rule(Step.EXIT, wire.address_is_taken_twice),
+    Rule(Step.OWN_INTERFACE, wire.own_link_is_broken, {VETH_DETACHED.code: Step.OWN_VETH}),
+    Rule(Step.THEIR_INTERFACE, wire.their_link_is_broken, {VETH_DETACHED.code: Step.THEIR_VETH}),
     # A packet that may not be fragmented stops at the first link that is too small.
-    Rule(_at(Step.OWN_INTERFACE, "mtu-mismatch"), wire.own_link_is_too_small),
-    Rule(_at(Step.THEIR_VETH, "mtu-mismatch"), wire.their_link_is_too_small),
-    Rule(_at(Step.FIREWALL, "firewall-rules-missing", "firewall-not-managed"), host_firewall.chains_are_missing),
-    Rule(_at(Step.ROUTING, *_DIVERTED), in_force.packet_is_diverted),
-    Rule(_at(Step.REPLY, *_ANSWER_DIVERTED), in_force.answer_is_diverted),
-    Rule(_at(Step.FIREWALL, "user-firewall-drop", "bridge-traffic-filtered", LIMIT), in_force.foreign_rule_drops),
-    Rule(_at(Step.FIREWALL, "port-rule-missing", "network-rule-missing"), in_force.docker_rule_is_lost),
+    Rule(Step.OWN_INTERFACE, wire.own_link_is_too_small),
+    Rule(Step.THEIR_VETH, wire.their_link_is_too_small),
+    Rule(Step.FIREWALL, host_firewall.chains_are_missing),
+    Rule(Step.ROUTING, in_force.packet_is_diverted),
+    Rule(Step.REPLY, in_force.answer_is_diverted),
+    Rule(Step.FIREWALL, in_force.foreign_rule_drops),
+    Rule(Step.FIREWALL, in_force.docker_rule_is_lost),
 )
 # These rules read ``publication``: the published port that the packet arrives at, and what answers there.
 HOST = (
-    Rule(
-        _at(
-            Step.PORT, "port-not-published", "port-bound-to-loopback", "no-listener", "listens-on-loopback-only", LIMIT
-        ),
-        host.port_has_no_owner,
-    ),
-    Rule(
-        _at(Step.PUBLISHED, "port-not-published", LIMIT) | _at(Step.PROXY, "docker-proxy-missing"),
-        host.nothing_answers_for_it,
-    ),
-    Rule(
-        _at(Step.PUBLISHED, "internal-no-egress", "masquerade-off", "inter-container-off", "bridges-isolated"),
-        host.translated_and_dropped,
-    ),
-    Rule(
-        _at(Step.PROXY, "user-firewall-drop", "bridge-traffic-filtered", "docker-rule-drops", LIMIT),
-        in_force.proxy_is_cut_off,
-    ),
-    Rule(_at(Step.REPLY, "masquerade-off"), host.translated_and_unanswered),
-    Rule(_at(Step.PUBLISHED, "gateway-mode-routed"), host.published_by_route),
-    Rule(_at(Step.PROXY, *_DIVERTED, "asymmetric-routing"), in_force.proxy_is_diverted),
+    Rule(Step.PORT, host.port_has_no_owner),
+    Rule(Step.PUBLISHED, host.nothing_answers_for_it, {DOCKER_PROXY_MISSING.code: Step.PROXY}),
+    Rule(Step.PUBLISHED, host.translated_and_dropped),
+    Rule(Step.PROXY, in_force.proxy_is_cut_off),
+    Rule(Step.REPLY, host.translated_and_unanswered),
+    Rule(Step.PUBLISHED, host.published_by_route),
+    Rule(Step.PROXY, in_force.proxy_is_diverted),
 )
 # Without an observation of the listening sockets, these rules make the prediction inconclusive.
 PORT = (
-    Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), host.nothing_listens_behind_the_port),
-    Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), listener.nothing_listens),
+    Rule(Step.PORT, host.nothing_listens_behind_the_port),
+    Rule(Step.PORT, listener.nothing_listens),
 )
 
 # These rules are asked only where no other has stopped the packet.
 RULES_IN_FORCE = (
-    Rule(_at(Step.FIREWALL, "docker-rule-drops"), in_force.docker_rule_drops),
-    Rule(_at(Step.FIREWALL, "networks-not-isolated"), passage.networks_are_open),
+    Rule(Step.FIREWALL, in_force.docker_rule_drops),
+    Rule(Step.FIREWALL, passage.networks_are_open),
 )
 
 LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
@@ -219,46 +172,30 @@ LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
 PODMAN_LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("source", SOURCE),
     ("destination", DESTINATION),
-    ("name", (Rule(_at(Step.NAME, LIMIT), podman.name_is_not_predicted),)),
+    ("name", (Rule(Step.NAME, podman.name_is_not_predicted),)),
     ("address", ADDRESS),
     (
         "route",
         (
+            Rule(Step.OWN_ROUTE, podman.way_out_is_missing),
             Rule(
-                _at(
-                    Step.OWN_ROUTE,
-                    "no-shared-network",
-                    "bridges-isolated",
-                    "internal-no-egress",
-                    "wrong-default-gateway",
-                ),
-                podman.way_out_is_missing,
-            ),
-            Rule(
-                _at(Step.FIREWALL, "bridges-isolated")
-                | _at(Step.ROUTING, LIMIT)
-                | _at(Step.PORT, "no-listener", "listens-on-loopback-only"),
+                Step.PORT,
                 podman.passes_the_host,
+                {BRIDGES_ISOLATED.code: Step.FIREWALL, LIMIT: Step.ROUTING},
             ),
         ),
     ),
     (
         "wire",
         (
-            Rule(_at(Step.OWN_INTERFACE, "link-down") | _at(Step.OWN_VETH, "veth-detached"), wire.own_link_is_broken),
-            Rule(
-                _at(Step.THEIR_INTERFACE, "link-down") | _at(Step.THEIR_VETH, "veth-detached"),
-                wire.their_link_is_broken,
-            ),
-            Rule(_at(Step.ROUTING, *_DIVERTED), in_force.packet_is_diverted),
-            Rule(_at(Step.REPLY, *_ANSWER_DIVERTED), in_force.answer_is_diverted),
-            Rule(_at(Step.FIREWALL, "user-firewall-drop", LIMIT), in_force.foreign_rule_drops),
+            Rule(Step.OWN_INTERFACE, wire.own_link_is_broken, {VETH_DETACHED.code: Step.OWN_VETH}),
+            Rule(Step.THEIR_INTERFACE, wire.their_link_is_broken, {VETH_DETACHED.code: Step.THEIR_VETH}),
+            Rule(Step.ROUTING, in_force.packet_is_diverted),
+            Rule(Step.REPLY, in_force.answer_is_diverted),
+            Rule(Step.FIREWALL, in_force.foreign_rule_drops),
         ),
     ),
-    (
-        "port",
-        (Rule(_at(Step.PORT, "no-listener", "listens-on-loopback-only", LIMIT), listener.nothing_listens),),
-    ),
+    ("port", (Rule(Step.PORT, listener.nothing_listens),)),
 )
 """The layers for Podman: those that do not depend on Docker's options, and the rules in ``podman``."""
 
@@ -285,7 +222,7 @@ def judge(situation: Situation) -> Judgement:
         if rules is RULES_IN_FORCE and stop is not None:
             break  # another rule has said why already, with the option behind it
         told = [
-            (rule.codes[one.code], in_force.quoted_rule(situation, one))
+            (rule.elsewhere.get(one.code, rule.step), in_force.quoted_rule(situation, one))
             for rule in rules
             for one in rule.find(situation)
         ]

@@ -24,6 +24,8 @@ from bridgework.analysis.rules.base import (
 from bridgework.analysis.rules.host_firewall import icc_is_not_enforced
 from bridgework.analysis.rules.simulated import Fate, fate_of, options_explain
 from bridgework.explanations import remedies
+from bridgework.explanations.links import LINK_DOWN, MTU_MISMATCH, VETH_DETACHED, VLAN_MODE_PRIVATE
+from bridgework.explanations.networks import INTER_CONTAINER_OFF
 from bridgework.model.checks import Finding, Protocol
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Observations
@@ -59,7 +61,7 @@ def network_forbids(situation: Situation) -> Findings:
     # frames back. No firewall rule is involved.
     if is_vlan(network):
         message = f"{network.name} is in mode {vlan_mode(network)}: its endpoints cannot reach each other."
-        yield finding("vlan-mode-private", of_network(network), message, remedy=remedy)
+        yield finding(VLAN_MODE_PRIVATE, of_network(network), message, remedy=remedy)
         return
     # Measured on Docker 26.1: enable_icc=false drops every protocol between the containers of the bridge, where the
     # engine writes rules for the family. It does not drop traffic with the host, or through published ports.
@@ -75,7 +77,7 @@ def network_forbids(situation: Situation) -> Findings:
         yield unseen(HOST, f"It is not known whether enable_icc=false of {network.name} applies to IPv6 (ip6tables).")
     elif guarded:
         message = f"{network.name} has enable_icc=false: its containers cannot reach each other."
-        yield finding("inter-container-off", of_network(network), message, remedy=remedy)
+        yield finding(INTER_CONTAINER_OFF, of_network(network), message, remedy=remedy)
 
 
 def _is_opened_by_link(situation: Situation, candidate: Candidate, network: Network) -> bool:
@@ -187,7 +189,7 @@ def broken_link(situation: Situation, attachment: Attachment, network: Network) 
     if inside.state == "down":
         message = f"{inside.name} of {attachment.owner.name}, on {network.name}, is down."
         evidence = {"interface": inside.name, "state": inside.state}
-        yield finding("link-down", of_container(attachment.owner), message, remedy=reconnect(), evidence=evidence)
+        yield finding(LINK_DOWN, of_container(attachment.owner), message, remedy=reconnect(), evidence=evidence)
     outside = host_end_of(situation.observations, inside)
     # A macvlan or ipvlan interface has no veth, and an overlay network's bridge is in a namespace of its own.
     if outside is None or network.bridge_name is None:
@@ -201,7 +203,7 @@ def broken_link(situation: Situation, attachment: Attachment, network: Network) 
         )
         master = bridge.name if bridge else None
         found = {"veth": outside.name, "bridge": master}
-        yield finding("veth-detached", of_container(attachment.owner), message, remedy=reconnect(), evidence=found)
+        yield finding(VETH_DETACHED, of_container(attachment.owner), message, remedy=reconnect(), evidence=found)
 
 
 def _parent_is_down(network: Network) -> Finding:
@@ -212,7 +214,7 @@ def _parent_is_down(network: Network) -> Finding:
         commands=(f"ip link set {name} up",) if name else (),
     )
     evidence = {"interface": name or None, "network": network.name}
-    return finding("link-down", HOST, f"{what} is down or has no carrier.", remedy=remedy, evidence=evidence)
+    return finding(LINK_DOWN, HOST, f"{what} is down or has no carrier.", remedy=remedy, evidence=evidence)
 
 
 def own_link_is_too_small(situation: Situation) -> Findings:
@@ -263,7 +265,7 @@ def _too_large(
     if mtu < size <= _mtu_given(network) and endpoint is not None and attachment.owner is not None:
         remedy = remedies.reconnect(situation.snapshot, network, attachment.owner, endpoint)
     evidence = {"mtu_bytes": mtu, "packet_bytes": size, "largest_payload_bytes": fits}
-    return finding("mtu-mismatch", of_network(network), message, remedy=remedy, evidence=evidence)
+    return finding(MTU_MISMATCH, of_network(network), message, remedy=remedy, evidence=evidence)
 
 
 def mtu_of(situation: Situation, attachment: Attachment, network: Network) -> int:

@@ -71,8 +71,8 @@ def list_explanations(context: RequestContext) -> ViewResult:
     Each explanation says what you see, what the cause means, how the service detects it and how to fix it. A program
     can show it beside the `code` of a finding. With `symptom` the list holds the possible causes of that symptom.
     """
-    wanted = {code for name in context.query["symptom"] for code in SYMPTOMS[name].codes}
-    items = [CATALOGUE[code] for code in sorted(CATALOGUE) if code in wanted or not context.query["symptom"]]
+    symptoms = set(context.query["symptom"])
+    items = [row for row in CATALOGUE.values() if not symptoms or symptoms.intersection(row.symptoms)]
     return ViewResult(page(items, context, lambda explanation: (explanation.code, "")))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridgework.analysis.verdict import why_inconclusive
+from bridgework.explanations.networks import NETWORKS_NOT_ISOLATED
 from bridgework.model.checks import CheckRequest, CheckResult, Verdict
 from bridgework.model.errors import BridgeworkError
 from bridgework.model.snapshot import Snapshot
@@ -84,7 +85,7 @@ def _where(result: CheckResult) -> str:
 
 
 def _why_open(result: CheckResult) -> str:
-    opened = (one for one in result.findings if one.code == "networks-not-isolated")
+    opened = (one for one in result.findings if one.code == NETWORKS_NOT_ISOLATED.code)
     return " ".join(f"{one.message} {one.remedy.summary}" if one.remedy is not None else one.message for one in opened)
 
 

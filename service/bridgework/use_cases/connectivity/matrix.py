@@ -25,6 +25,7 @@ from bridgework.analysis.attachment import IPV4, IPV6
 from bridgework.analysis.rules.overlay import silent_pair
 from bridgework.analysis.rules.table import LIMIT
 from bridgework.explanations.limitations import of_pairs
+from bridgework.explanations.overlay import NODE_UNREACHABLE
 from bridgework.model.checks import Finding, Limitation, Reason, Verdict, WantedMatrix
 from bridgework.model.peers import Delivered, Gap, RemoteEnd, World
 from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, SweepTarget
@@ -34,7 +35,7 @@ from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.matrix_addresses import one_a_column, other_addresses
 from bridgework.use_cases.connectivity.matrix_scope import chosen_containers, observed
 from bridgework.use_cases.connectivity.observe import with_kernel_routes
-from bridgework.use_cases.connectivity.undecided import NODE_UNREACHABLE, Undecided, grouped
+from bridgework.use_cases.connectivity.undecided import Undecided, grouped
 from bridgework.use_cases.services import Services
 
 MAX_SURPRISES = 200
@@ -169,7 +170,7 @@ class MatrixRun:
     def _unmeasured(self, index: int) -> MatrixRow:
         verdicts = [Verdict.INCONCLUSIVE.value] * len(self.chosen)
         verdicts[index] = SELF
-        return self._row(index, verdicts, (None,) * len(self.chosen), lambda _: NODE_UNREACHABLE)
+        return self._row(index, verdicts, (None,) * len(self.chosen), lambda _: NODE_UNREACHABLE.code)
 
     def _row(
         self, index: int, verdicts: Sequence[str], rtt_ms: Sequence[float | None], why: Callable[[int], str]
@@ -211,7 +212,7 @@ class MatrixRun:
             return outcome.reason.value if outcome.reason else LIMIT
         node = self.chosen[column].node
         if node is not None and not node.reachable:
-            return NODE_UNREACHABLE
+            return NODE_UNREACHABLE.code
         return self.prediction.why_undecided(row, column)
 
     def _compare(

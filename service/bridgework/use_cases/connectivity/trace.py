@@ -9,6 +9,7 @@ from bridgework.analysis.case import Case
 from bridgework.analysis.trace.join import joined
 from bridgework.analysis.trace.predicted import THE_HOST
 from bridgework.explanations import HOST, finding, of_container
+from bridgework.explanations.ports import CLIENT_ADDRESS_REPLACED
 from bridgework.model.checks import AddressDestination, CheckResult, Finding, Measurement, ProbeRequest, Protocol
 from bridgework.model.errors import NotPossible, Refused, Remedy
 from bridgework.model.probe_port import TracePlan
@@ -189,4 +190,4 @@ def _replaced(trace: Trace, target: Container | None) -> tuple[Finding, ...]:
     component = of_container(target) if target is not None else HOST
     message = f"{who} sees the client as {trace.client[0]}, not as {flow.source}."
     facts = {"client": flow.source, "seen_as": trace.client[0], "seen_port": trace.client[1]}
-    return (finding("client-address-replaced", component, message, evidence=facts),)
+    return (finding(CLIENT_ADDRESS_REPLACED, component, message, evidence=facts),)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from bridgework.model.checks import Verdict
 
-NODE_UNREACHABLE = "node-unreachable"
-
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
