@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from bridgework_client.documents import Call, CheckResult, Finding, Limitation
+    from bridgework_client.documents import Call, CheckResult, Finding, Limitation, PlanAddress, TriedAddress
 
 VERDICT_COLOURS = {"reachable": "green", "unreachable": "red", "inconclusive": "yellow"}
 SEVERITY_COLOURS = {"blocking": "red", "warning": "yellow", "info": "blue"}
@@ -150,12 +150,22 @@ def check(result: CheckResult, question: str) -> None:
     if path:
         line(f"  path  {' > '.join(_hop(hop) for hop in path)}")
     line(f"  predicted {result['predicted']['verdict']}, measured {_measured(result)}")
-    for tried in result["addresses"] if len(result["addresses"]) > 1 else ():
-        where = f" on {tried['network']['name']}" if tried["network"] else ""
-        why = f" ({tried['reason']})" if tried["reason"] else ""
-        measured = f"measured {tried['measured']}" if tried["measured"] else "not measured"
-        line(f"  address {tried['address']}{where}: predicted {tried['predicted']}, {measured}{why}")
+    if len(result["addresses"]) > 1:
+        addresses(result["addresses"])
     limitations(result["limited"])
+
+
+def addresses(tried: Iterable[TriedAddress]) -> None:
+    """Print the addresses of a destination, each with its prediction and its measurement."""
+    for one in tried:
+        why = f" ({one['reason']})" if one["reason"] else ""
+        measured = f"measured {one['measured']}" if one["measured"] else "not measured"
+        line(f"  {address(one)}: predicted {one['predicted']}, {measured}{why}")
+
+
+def address(one: TriedAddress | PlanAddress) -> str:
+    """Write an address with its network."""
+    return f"address {one['address']}" + (f" on {one['network']['name']}" if one["network"] else "")
 
 
 def _hop(hop: Any) -> str:

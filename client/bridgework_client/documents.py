@@ -1155,6 +1155,8 @@ class Matrix(TypedDict):
     """The number of pairs in the matrix, by verdict."""
     surprises: list[Surprise]
     """The pairs where measurement and prediction differ, at most 200 of them."""
+    addresses: list[PairAddresses]
+    """The pairs whose addresses have different predictions, at most 200 of them; the pair is reachable if any is."""
     duration_ms: float
     """How long the whole measurement took, in milliseconds."""
     partial: list[Gap]
@@ -1188,6 +1190,8 @@ class MatrixLine(TypedDict):
     """The number of pairs in the matrix, by verdict."""
     surprises: NotRequired[list[Surprise]]
     """The pairs where measurement and prediction differ, at most 200 of them."""
+    addresses: NotRequired[list[PairAddresses]]
+    """The pairs whose addresses have different predictions, at most 200 of them; the pair is reachable if any is."""
     duration_ms: NotRequired[float]
     """How long the whole measurement took, in milliseconds."""
     partial: NotRequired[list[Gap]]
@@ -1461,6 +1465,17 @@ class Overlay(TypedDict):
     """The addresses of the nodes that take part in the network."""
 
 
+class PairAddresses(TypedDict):
+    """A pair of containers, with each address of the destination."""
+
+    source: Reference
+    """The container that the probes were sent from."""
+    destination: Reference
+    """The container that has the addresses."""
+    addresses: list[TriedAddress]
+    """The addresses of the destination that the source can send to, in the order of a check."""
+
+
 class Phases(TypedDict):
     """How long each phase of the first probe took, in milliseconds."""
 
@@ -1495,6 +1510,21 @@ class Plan(TypedDict):
     """
     applied: Applied | None
     """What the changes did; null when the plan was not applied."""
+
+
+class PlanAddress(TypedDict):
+    """One address of the destination of a pair, before and after the plan."""
+
+    address: str
+    """The IP address, such as `172.18.0.3`."""
+    ip_version: int
+    """The IP version of the address, 4 or 6."""
+    network: Reference | None
+    """The network whose subnet has the address; null outside of the engine's networks."""
+    before: Verdict | None
+    """The predicted verdict before the plan; null where the source has no way to the address."""
+    after: Verdict | None
+    """The predicted verdict after the plan; null where the source has no way to the address."""
 
 
 class PlanGroup(TypedDict):
@@ -1546,6 +1576,8 @@ class PlanPair(TypedDict):
     """Why the verdict after the plan is inconclusive, or else the one before, as the code of a finding, such as
     `analysis-limited`; null when neither is.
     """
+    addresses: list[PlanAddress]
+    """The addresses of the destination that the source can send to, before or after the plan."""
     assumes_listener: bool
     """Whether `after` assumes that a program of the destination listens at the port. That is not known of a
     container that the plan starts: the service assumes its published and exposed ports.

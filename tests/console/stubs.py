@@ -104,7 +104,7 @@ def matrix_lines(document):
             }
         )
     summary = {"pairs": sum(counts.values()), **counts, "surprises": 0}
-    lines.append({"type": "end", "summary": summary, "surprises": [], "duration_ms": 2140.0})
+    lines.append({"type": "end", "summary": summary, "surprises": [], "addresses": [], "duration_ms": 2140.0})
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 

@@ -139,6 +139,8 @@ def test_a_plan_says_what_a_remedy_would_change_and_draws_it(pair):
         "destination": {"kind": "container", "id": stubs.container(1, "db")["id"], "name": "db"},
     }
     reachable = {"before": "unreachable", "after": "reachable", "assumes_listener": False, "reason": None}
+    at = {"network": {"id": "1", "name": "shop"}, "before": None, "after": "reachable"}
+    tried = [{**at, "address": "10.6.0.2", "ip_version": 4}, {**at, "address": "fd00:6::2", "ip_version": 6}]
     plan = {
         "id": "x", "possible": False, "undoable": False, "applied": None, "limited": [stubs.LIMITED],
         "steps": [{"problem": {"detail": "The name shop-net is taken."}}],
@@ -146,8 +148,8 @@ def test_a_plan_says_what_a_remedy_would_change_and_draws_it(pair):
         "difference": {
             "pairs_total": 14, "containers": [], "services": [], "networks": [],
             "pairs": [
-                {**ends, **reachable, "protocol": "icmp", "port": None},
-                {**ends, **reachable, "protocol": "tcp", "port": 80},
+                {**ends, **reachable, "protocol": "icmp", "port": None, "addresses": tried},
+                {**ends, **reachable, "protocol": "tcp", "port": 80, "addresses": tried[:1]},
             ],
             "outside": [{"host_port": 8080, "becomes": "unreachable"}],
         },
@@ -160,7 +162,7 @@ def test_a_plan_says_what_a_remedy_would_change_and_draws_it(pair):
     note = page.locator(".plan .note")
     note.wait_for()
     assert [" ".join(text.split()) for text in note.locator("li").all_inner_texts()] == [
-        "web → db icmp: reachable", "web → db tcp 80: reachable",
+        "web → db icmp: reachable 2 addresses", "web → db tcp 80: reachable",
         "Port 8080 of the host, for other hosts: unreachable", "web is alone.",
         "the host host-out-of-reach It cannot be entered. Give CAP_SYS_ADMIN.",
     ]  # fmt: skip
@@ -173,6 +175,10 @@ def test_a_plan_says_what_a_remedy_would_change_and_draws_it(pair):
         assert words in note.inner_text()
     page.wait_for_timeout(300)
     assert page.locator("#picture").screenshot() != green
+    note.locator("summary", has_text="2 addresses").click()
+    assert [row.split("\t") for row in note.locator("tbody tr").all_inner_texts()] == [
+        [address, "shop", "the source has no way to it", "reachable"] for address in ("10.6.0.2", "fd00:6::2")
+    ]
     pair.accessible()
     note.get_by_role("button", name="db").first.click()
     assert page.locator("#inside h2").inner_text() == "db"
@@ -207,6 +213,39 @@ def test_one_project_is_shown_alone_and_checks_still_go_everywhere(console):
     assert page.locator("#summary").inner_text() == "2 networks · 3 containers, 3 running"
     assert "project" not in page.url
     console.accessible()
+
+
+def test_a_matrix_lists_the_addresses_of_pairs_whose_addresses_differ(pair):
+    page = opened(pair, "")
+    web, db = ({"id": stubs.container(at, name)["id"], "name": name} for at, name in enumerate(("web", "db")))
+    tried = [
+        {"address": "10.6.0.2", "ip_version": 4, "network": {"id": "1", "name": "shop"}, "predicted": "unreachable",
+         "measured": "unreachable", "reason": "timed-out"},
+        {"address": "fd00:6::2", "ip_version": 6, "network": {"id": "1", "name": "shop"}, "predicted": "reachable",
+         "measured": "reachable", "reason": None},
+    ]  # fmt: skip
+    summary = {"pairs": 2, "reachable": 1, "unreachable": 1, "inconclusive": 0, "surprises": 0, "reasons": {}}
+    lines = [
+        {"type": "start", "containers": [web, db], "rows_total": 2},
+        {"type": "row", "index": 0, "verdicts": ["self", "reachable"], "rtt_ms": [0, 0.1], "undecided": []},
+        {"type": "row", "index": 1, "verdicts": ["unreachable", "self"], "rtt_ms": [0, 0], "undecided": []},
+        {"type": "end", "summary": summary, "surprises": [], "duration_ms": 3, "partial": [], "limited": [],
+         "addresses": [{"source": web, "destination": db, "addresses": tried}] * 21},
+    ]  # fmt: skip
+    stream = "".join(json.dumps(line) + "\n" for line in lines)
+    page.route(
+        "**/v1/connectivity/matrix", lambda route: route.fulfill(body=stream, content_type="application/x-ndjson")
+    )
+    pair.tab("Matrix")
+    pair.button("Measure").click()
+    end = page.locator("#matrix-end")
+    end.locator("summary", has_text="web → db").first.click()
+    assert [[cell.strip() for cell in row.split("\t")] for row in end.locator("tbody tr").all_inner_texts()[:2]] == [
+        ["10.6.0.2", "shop", "unreachable", "unreachable"],
+        ["fd00:6::2", "shop", "reachable", "reachable"],
+    ]
+    assert "… and 1 more." in end.inner_text()
+    pair.accessible()
 
 
 def test_a_name_that_no_container_has_is_told_before_anything_is_sent(pair):

@@ -125,6 +125,19 @@ def test_a_version_that_is_named_is_asked_alone(lab):
     assert by_address["verdict"] == "unreachable"
 
 
+def addresses_are_those_of_the_wire(lab, pairs, protocol):
+    """Each address of the pairs that a matrix lists is predicted and measured as a program in the source finds it."""
+    listed = {(pair["source"]["name"], pair["destination"]["name"]) for pair in pairs}
+    assert (("k9", "k6") in listed, ("k6", "k9") in listed) == (lab.open, lab.open)
+    for pair in pairs:
+        source, destination = pair["source"]["name"], pair["destination"]["name"]
+        reached = truth(lab, source, destination)
+        assert {one["predicted"] for one in pair["addresses"]} == {"reachable", "unreachable"}
+        for one in pair["addresses"]:
+            expected = "reachable" if one["address"] in reached else "unreachable"
+            assert (one["predicted"], one["measured"]) == (expected, expected), (pair, protocol)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", [{"protocol": "icmp"}, {"protocol": "tcp", "port": 80}], ids=["icmp", "tcp"])
 def test_a_matrix_a_query_and_an_assertion_say_what_the_check_says(lab, protocol):
@@ -133,6 +146,7 @@ def test_a_matrix_a_query_and_an_assertion_say_what_the_check_says(lab, protocol
     matrix = lab.api.post("/v1/connectivity/matrix", {"containers": names, **protocol, "timeout_ms": 2000})
     assert matrix["summary"]["surprises"] == 0, matrix["surprises"]
     everything = reached_from(lab, names)
+    addresses_are_those_of_the_wire(lab, matrix["addresses"], protocol)
     for row, source in enumerate(names):
         query = {"find": "destinations", "of": {"container": source}, **protocol}
         found = lab.api.post("/v1/connectivity/queries", query)
@@ -293,6 +307,14 @@ def test_a_plan_foresees_what_one_family_changes_and_measures_it(lab):
         (p["source"]["name"], p["destination"]["name"], p["protocol"]): p["after"] for p in both["difference"]["pairs"]
     }
     assert (("k9", "k9b", "icmp") in pairs) is not lab.open
+    by_address = {
+        (one["address"], one["before"], one["after"])
+        for pair in plan["difference"]["pairs"]
+        if (pair["source"]["name"], pair["destination"]["name"], pair["protocol"]) == ("k9", "k9b", "icmp")
+        for one in pair["addresses"]
+    }
+    # The container leaves its only network, so the source has no way to either address afterwards.
+    assert by_address == {(address, "reachable", None) for address in addresses_of(lab, "k9b")}
     etag = lab.api.send("POST", "/v1/plans", {"changes": [call, made]}).headers["ETag"]
     body = {"changes": [call, made], "apply": True}
     applied = lab.api.post("/v1/plans", body, headers={"If-Match": etag})["applied"]

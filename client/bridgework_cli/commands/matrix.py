@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Pairs of one reason and prediction that are printed.
 MOST_PAIRS = 8
+# Pairs whose addresses are printed.
+_MOST_ADDRESSES = 20
 _SIGNS = {"reachable": "yes", "unreachable": "NO", "inconclusive": "?", "self": "-"}
 _COLOURS = {"yes": "green", "NO": "red", "?": "yellow"}
 
@@ -120,6 +122,11 @@ def show(answer: Matrix, form: str) -> None:
         _show_undecided(answer, names)
         for gap in answer["partial"]:
             output.line(f"The node {gap['node']} is missing: {gap['reason']}")
+        for pair in answer["addresses"][:_MOST_ADDRESSES]:
+            output.line(f"{pair['source']['name']} -> {pair['destination']['name']}:")
+            output.addresses(pair["addresses"])
+        if len(answer["addresses"]) > _MOST_ADDRESSES:
+            output.line("... (-o json has the addresses of more pairs)")
         for surprise in answer["surprises"]:
             output.line()
             output.line(f"{surprise['source']['name']} -> {surprise['destination']['name']}: "

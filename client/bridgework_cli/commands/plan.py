@@ -29,6 +29,7 @@ _SHORT: dict[str, Callable[[Any], PlannedCall]] = {
 }
 _RESULTS = {"done": "green", "applied": "green", "failed": "red", "undone": "yellow", "differs": "red"}
 _PAIRS_SHOWN = 20
+_NO_WAY = "no way to it"
 FILE_HELP = """\b
 FILE is a list of changes (YAML or JSON; `-` is standard input):
   - create_network: {name: shop}
@@ -149,6 +150,8 @@ def _show_difference(difference: Difference) -> None:
         assumed = ", if a program listens there" if pair["assumes_listener"] else ""
         output.line(f"  {_pair(pair)}: "
                    f"{output.verdict(pair['before'])} -> {output.verdict(pair['after'])}{why}{assumed}")  # fmt: skip
+        for at in pair["addresses"] if len(pair["addresses"]) > 1 else ():
+            output.line(f"    {output.address(at)}: {at['before'] or _NO_WAY} -> {at['after'] or _NO_WAY}")
     if difference["pairs_total"] > min(len(difference["pairs"]), _PAIRS_SHOWN):
         output.line("  ... (see all of them with -o json)")
     for one in difference["outside"]:

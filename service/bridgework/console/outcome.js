@@ -94,7 +94,7 @@ export function outcomeView(asked, result, { body, again, onFixed, after }) {
     there && h("p", { class: "answered" }, "Answered by the node ", h("b", {}, there.hostname), ", where the source is, through its instance at ", h("code", {}, there.instance), "."),
     rail(asked, result),
     sides(result),
-    result.addresses.length > 1 && addressTable(result, reasonOf),
+    result.addresses.length > 1 && addressTable(result.addresses, reasonOf),
     result.trace && traceView(result.trace, said, body),
     body.trace && !result.trace && h("p", { class: "quiet" }, "There is no trace: no packet was sent."),
     rest.length > 0 && h("h3", { class: "why" }, cause ? "Found too" : "Good to know"),

@@ -5,6 +5,7 @@
  * @import { Child } from "./dom.js"
  * @typedef {{source: string, target: string, becomes: "added" | "removed", label: string}} Change an arrow between two ids
  */
+import { changedAddresses } from "./addresses.js";
 import { call } from "./api.js";
 import { Asking } from "./asking.js";
 import { Emitter, h, icon, plural, replace } from "./dom.js";
@@ -47,8 +48,9 @@ function planView({ steps, possible, undoable, difference, appearing_findings: w
   return [
     !possible && h("p", {}, h("strong", {}, "It would be refused: "), refused?.problem?.detail),
     h("p", {}, h("strong", {}, total ? `${plural(total, "pair")} of containers, by protocol and port, would change:` : "No container would reach more or less than before.")),
-    pairs.length > 0 && h("ul", {}, pairs.slice(0, SHOWN).map(({ source, destination, protocol, port, after, reason }) => h("li", {},
-      withNames(source.name), " → ", withNames(destination.name), ` ${protocol}${port === null ? "" : ` ${port}`}: `, becomes(after), reason && ` (${reason})`))),
+    pairs.length > 0 && h("ul", {}, pairs.slice(0, SHOWN).map(({ source, destination, protocol, port, after, reason, addresses }) => h("li", {},
+      withNames(source.name), " → ", withNames(destination.name), ` ${protocol}${port === null ? "" : ` ${port}`}: `, becomes(after), reason && ` (${reason})`,
+      addresses.length > 1 && h("details", {}, h("summary", {}, `${addresses.length} addresses`), changedAddresses(addresses))))),
     total > pairs.length - hidden && h("p", { class: "quiet" }, `… and ${total - pairs.length + hidden} more.`),
     outside.length > 0 && h("ul", {}, outside.map((one) => h("li", {}, `Port ${one.host_port ?? "that Docker chooses"} of the host, for other hosts: `, becomes(one.becomes)))),
     findings("Solves", better), findings("Causes", worse), limitedView(limited),

@@ -1,15 +1,19 @@
 /**
- * What a matrix found, below the table: what differs from the prediction first, then the unreachable pairs by cause.
+ * What a matrix found, below the table: what differs from the prediction first, then the pairs
+ * whose addresses differ, then the unreachable pairs by cause.
  *
  * @import { Pair, Unreachable } from "./causes.js"
  * @import { Model } from "./model.js"
  */
+import { addressTable } from "./addresses.js";
 import { CAUSES } from "./causes.js";
 import { h, plural } from "./dom.js";
 import { findingCard } from "./findings.js";
 import { limitedView } from "./limited.js";
+import { reasonOf } from "./outcome.js";
 
 const SURPRISES_SHOWN = 20;
+const ADDRESSES_SHOWN = 20;
 const GROUPS_SHOWN = 12;
 
 /**
@@ -18,7 +22,7 @@ const GROUPS_SHOWN = 12;
  * @param {Model | null} model
  * @param {(pair: Pair) => void} onPair is called to check a pair
  */
-export function verdictsView({ summary, surprises = [], partial = [], limited = [] }, unreachable, model, onPair) {
+export function verdictsView({ summary, surprises = [], addresses = [], partial = [], limited = [] }, unreachable, model, onPair) {
   const nameOf = (/** @type {string} */ id) => model?.known(id)?.name ?? id.slice(0, 12);
   const total = summary?.surprises ?? 0;
   return [
@@ -30,6 +34,10 @@ export function verdictsView({ summary, surprises = [], partial = [], limited = 
       h("summary", {}, `${one.source.name} → ${one.destination.name}: predicted ${one.predicted}, measured ${one.measured}`),
       one.findings.map((finding) => findingCard(finding)))),
     surprises.length > SURPRISES_SHOWN && h("p", { class: "quiet" }, `… and ${total - SURPRISES_SHOWN} more.`),
+    addresses.length > 0 && h("h3", {}, "Pairs whose addresses differ: a pair is reachable if any of its addresses is"),
+    addresses.slice(0, ADDRESSES_SHOWN).map((one) => h("details", { class: "by-address" },
+      h("summary", {}, `${one.source.name} → ${one.destination.name}`), addressTable(one.addresses, reasonOf))),
+    addresses.length > ADDRESSES_SHOWN && h("p", { class: "quiet" }, `… and ${addresses.length - ADDRESSES_SHOWN} more.`),
     unreachable.causes.map(({ cause, count, groups }) => h("details", { class: "cause", "data-cause": cause, open: cause === "other" },
       h("summary", {}, h("span", { class: `swatch unreachable ${cause}`, "aria-hidden": "true" }, "✗"), ` ${plural(count, "pair")}: ${CAUSES[cause]}`),
       h("ul", {}, groups.slice(0, GROUPS_SHOWN).map(([between, { count: some, example }]) => h("li", {}, `${between}: ${plural(some, "pair")} `,

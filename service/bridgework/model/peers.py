@@ -152,13 +152,14 @@ class RemoteRow:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEnd:
-    """A peer's summary of its rows: the number of surprises, and the surprises as the peer wrote them (JSON).
+    """A peer's summary of its rows: the number of surprises, and what else the peer wrote of single pairs (JSON).
 
     ``limited`` is what the peer could not observe.
     """
 
     surprise_count: int
     surprises: tuple[Mapping[str, Any], ...]
+    addresses: tuple[Mapping[str, Any], ...] = ()
     limited: tuple[Limitation, ...] = ()
 
 

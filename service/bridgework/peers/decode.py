@@ -121,7 +121,9 @@ def read_matrix_end(raw: Json) -> RemoteEnd:
     of_rows = {(one.code, one.what) for one in of_pairs(raw["summary"].get("reasons") or {})}
     limited = (_plain(Limitation, item) for item in raw.get("limited") or ())
     unseen = tuple(one for one in limited if (one.code, one.what) not in of_rows)
-    return RemoteEnd(raw["summary"]["surprises"], tuple(raw["surprises"]), unseen)
+    # An instance of an older version tells no addresses.
+    addresses = tuple(raw.get("addresses") or ())
+    return RemoteEnd(raw["summary"]["surprises"], tuple(raw["surprises"]), addresses, unseen)
 
 
 def _tried(raw: Json) -> TriedAddress:

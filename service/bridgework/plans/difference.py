@@ -20,6 +20,20 @@ from bridgework.plans.effort import Effort
 from bridgework.plans.reachability import PING, Pair, Reachability, Service, host_services, services_of
 from bridgework.policy.host_ports import is_loopback_binding
 
+DETAILED_PAIRS = 1000
+"""The pairs of which each address is told, the first ones: two predictions of about 0.1 ms for each pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedAddress:
+    """An address of a pair's destination, and its verdicts; ``None`` where the source has no way to it then."""
+
+    address: str
+    ip_version: int
+    network: Reference | None
+    before: Verdict | None
+    after: Verdict | None
+
 
 @dataclass(frozen=True, slots=True)
 class ChangedPair:
@@ -33,6 +47,7 @@ class ChangedPair:
     after: Verdict
     assumed: bool = False
     reason: str = ""
+    addresses: tuple[ChangedAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +80,16 @@ class World:
 def difference(before: World, after: World, effort: Effort | None = None) -> Difference:
     """Return what changes between two states. Raises ``InvalidInput`` when that is more than ``effort`` allows."""
     affected = affected_containers(before.snapshot, after.snapshot)
-    found = _Comparison(before, after, affected, effort or Effort()).changed_pairs() if affected else ()
-    found = _joined(found, made_again(before.snapshot, after.snapshot))
+    compared = _Comparison(before, after, affected, effort or Effort()) if affected else None
+    again = made_again(before.snapshot, after.snapshot)
+    found = _joined(compared.changed_pairs() if compared else (), again)
     names = {**_names(before.snapshot), **_names(after.snapshot)}
     pairs = sorted(
         found, key=lambda one: (names.get(one.pair.source, ""), names.get(one.pair.destination, ""), one.pair)
     )
+    if compared is not None:
+        was = {new: old for old, new in again.items()}
+        pairs[:DETAILED_PAIRS] = (compared.with_addresses(one, was) for one in pairs[:DETAILED_PAIRS])
     return Difference(tuple(pairs), tuple(_openings(before.snapshot, after.snapshot)), affected)
 
 
@@ -167,6 +186,28 @@ class _Comparison:
             for members in self._groups.values():
                 rest = [member for member in members if member not in affected]
                 yield from self._from(source, rest, publishers)
+
+    def with_addresses(self, found: ChangedPair, was: Mapping[str, str]) -> ChangedPair:
+        """Add the addresses of the destination with their verdicts in both states. ``was`` maps to ids before."""
+        now = found.pair
+        then = replace(
+            now, source=was.get(now.source, now.source), destination=was.get(now.destination, now.destination)
+        )
+        pairs = ((self._first, then), (self._second, now))
+        before, after = ({one.address: one for one in state.own_prediction(pair).addresses} for state, pair in pairs)
+        return replace(
+            found,
+            addresses=tuple(
+                ChangedAddress(
+                    one.address,
+                    one.ip_version,
+                    one.network,
+                    before[address].predicted if address in before else None,
+                    after[address].predicted if address in after else None,
+                )
+                for address, one in {**before, **after}.items()
+            ),
+        )
 
     def _place(self, state: Reachability, source: str) -> Hashable:
         """Return what a port of the host depends on that the source does not publish itself."""

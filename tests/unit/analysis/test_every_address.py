@@ -10,7 +10,7 @@ from bridgework.analysis.predict import any_reachable
 from bridgework.model.checks import Measurement, Reason, Severity, Verdict
 from bridgework.model.probe_port import SweepOutcome
 from bridgework.policy.access import Policy
-from bridgework.use_cases.connectivity.matrix_addresses import one_a_column, other_addresses
+from bridgework.use_cases.connectivity.matrix_addresses import addresses_of_pair, one_a_column, other_addresses
 from tests.support.worlds import ask, codes, container, listening, network, predict, published, seen, world
 
 REACHED, CLOSED, OPEN = Verdict.REACHABLE, Verdict.UNREACHABLE, Verdict.INCONCLUSIVE
@@ -192,6 +192,20 @@ def test_a_matrix_knows_which_addresses_differ():
     assert list(other_addresses(closed, reach, attachments, 0)) == []
     named = predict_matrix(WORLD, ids, by="name", observations=seen(**OPEN6))
     assert list(other_addresses(named, reach, attachments, 0)) == []
+
+
+def test_a_matrix_tells_each_address_with_its_measurement():
+    matrix = predict_matrix(WORLD, [one.id for one in (K9, K9B, K6)], observations=seen(**OPEN6))
+    outcomes = [
+        SweepOutcome(1, REACHED, 0.1),
+        SweepOutcome(2, CLOSED, None, Reason.TIMED_OUT),
+        SweepOutcome(5, REACHED, 0.2),
+        SweepOutcome(8, REACHED, 0.2),
+    ]
+    assert [
+        (one.address, one.predicted, one.measured, one.reason) for one in addresses_of_pair(matrix, outcomes, 0, 2, 3)
+    ] == [("10.6.0.2", CLOSED, CLOSED, Reason.TIMED_OUT), ("fd00:6::2", REACHED, REACHED, None)]
+    assert [one.measured for one in addresses_of_pair(matrix, outcomes[:2], 0, 2, 3)] == [CLOSED, None]
 
 
 def test_the_outcomes_of_a_column_are_joined():

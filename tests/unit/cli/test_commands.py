@@ -79,8 +79,8 @@ STEPS = [
      "destination": None, "note": ""},
 ]  # fmt: skip
 MATRIX = {
-    "containers": [{"id": "1", "name": "db"}, {"id": "2", "name": "web"}], "partial": [], "surprises": [],
-    "undecided": [], "limited": [],
+    "containers": [{"id": "1", "name": "db"}, {"id": "2", "name": "web"}], "partial": [],
+    "surprises": [], "addresses": [], "undecided": [], "limited": [],
     "verdicts": [["self", "reachable"], ["unreachable", "self"]], "rtt_ms": [[0, 0.1], [0, 0]], "duration_ms": 3,
     "summary": {"pairs": 2, "reachable": 1, "unreachable": 1, "inconclusive": 0, "surprises": 0, "reasons": {}},
 }  # fmt: skip
@@ -266,6 +266,25 @@ class TestMatrix:
             "2 pairs: 1 reachable, 1 unreachable, 0 inconclusive, 0 not as predicted\n"
         )
 
+    def test_the_addresses_of_a_pair_whose_addresses_differ(self, service, capsys):
+        six = {"id": "6", "name": "six"}
+        tried = [
+            {"address": "10.6.0.2", "ip_version": 4, "network": six, "predicted": "unreachable",
+             "measured": "unreachable", "reason": "timed-out"},
+            {"address": "fd00:6::2", "ip_version": 6, "network": six, "predicted": "reachable", "measured": "reachable",
+             "reason": None},
+        ]  # fmt: skip
+        db, web = MATRIX["containers"]
+        service(answer(200, {**MATRIX, "addresses": [{"source": db, "destination": web, "addresses": tried}] * 21}))
+        main(["matrix", "db", "web"])
+        _, *printed = capsys.readouterr().out.split("not as predicted\n")[1].rsplit("\n", 65)
+        assert printed[-5:-1] == [
+            "db -> web:",
+            "  address 10.6.0.2 on six: predicted unreachable, measured unreachable (timed-out)",
+            "  address fd00:6::2 on six: predicted reachable, measured reachable",
+            "... (-o json has the addresses of more pairs)",
+        ]
+
     def test_inconclusive_pairs_say_why_and_what_is_predicted(self, service, capsys):
         group = {"source": 1, "reason": "budget-exhausted", "predicted": "reachable", "destinations": [0]}
         limit = {
@@ -307,7 +326,7 @@ class TestMatrix:
         ]
         end = {
             "type": "end",
-            **{key: answered[key] for key in ("summary", "surprises", "duration_ms", "partial", "limited")},
+            **{key: answered[key] for key in MATRIX.keys() - {"containers", "verdicts", "rtt_ms", "undecided"}},
         }
         start = {"type": "start", "containers": answered["containers"], "rows_total": 2}
         service(stream(*map(json.dumps, [start, *rows, {"type": "heartbeat"}, end])))
@@ -452,7 +471,12 @@ class TestPlan:
     def test_it_is_printed_step_by_step_with_its_effect(self, service, file, capsys):
         pair = {"source": {"name": "web"}, "destination": {"name": "db"}, "protocol": "tcp", "port": 80,
                 "before": "unreachable", "after": "reachable",
-                "assumes_listener": True, "reason": None}  # fmt: skip
+                "assumes_listener": True, "reason": None, "addresses": [
+                    {"address": "10.6.0.2", "ip_version": 4, "network": {"id": "6", "name": "six"},
+                     "before": None, "after": "unreachable"},
+                    {"address": "fd00:6::2", "ip_version": 6, "network": None, "before": "unreachable",
+                     "after": "reachable"},
+                ]}  # fmt: skip
         opening = {"container": {"name": "db"}, "host_ip": "0.0.0.0", "host_port": 81, "container_port": 80,
                    "protocol": "tcp", "becomes": "reachable"}  # fmt: skip
         difference = {**NO_DIFFERENCE, "pairs_total": 21, "pairs": [pair], "outside": [opening]}
@@ -466,6 +490,8 @@ class TestPlan:
             "      A network named own exists.  [network-name-taken]\n"
             "Pairs that change: 21\n"
             "  web -> db (tcp 80): unreachable -> reachable, if a program listens there\n"
+            "    address 10.6.0.2 on six: no way to it -> unreachable\n"
+            "    address fd00:6::2: unreachable -> reachable\n"
             "  ... (see all of them with -o json)\n"
             "At the host: 0.0.0.0:81 -> db:80/tcp becomes reachable\n"
             "Disappears: blocking  web and db share no network.  [no-shared-network]\n"

@@ -37,6 +37,7 @@ MATRIX = {
     "summary": {"pairs": 2, "reachable": 1, "unreachable": 1, "inconclusive": 0, "surprises": 1},
     "surprises": [{"source": NAME, "destination": NAME, "predicted": "reachable", "measured": "unreachable",
                    "findings": [FINDING]}],
+    "addresses": [{"source": NAME, "destination": NAME, "addresses": CHECK["addresses"]}],
 }  # fmt: skip
 TOPOLOGY = {
     "nodes": [{"kind": "container", **NAME}, {"kind": "network", "id": "2", "name": HOSTILE}],

@@ -39,6 +39,17 @@ def alone(worlds):
     return found
 
 
+def addresses_alone(worlds, pair):
+    """The addresses of a pair with their predictions in both worlds, each world predicted by itself."""
+    aim = ContainerDestination(pair.destination) if pair.destination else HostDestination()
+    question = Question(pair.source or None, aim, pair.service.probe)
+    before, after = (
+        {one.address: one.predicted for one in Case.within(state, question).predict().addresses}
+        for state in (EngineState(one.snapshot, one.observations) for one in worlds)
+    )
+    return [(address, before.get(address), after.get(address)) for address in {**before, **after}]
+
+
 def reasons_fit(pair):
     """Whether an inconclusive verdict has a reason, and only that."""
     return bool(pair.reason) == (Verdict.INCONCLUSIVE in {pair.before, pair.after})
@@ -111,6 +122,8 @@ def test_the_groups_say_what_every_pair_says_alone(worlds):
     by_groups = {(p.pair.source, p.pair.destination, p.pair.service): (p.before, p.after) for p in found.pairs}
     assert by_groups == alone(worlds)
     assert len(by_groups) == len(found.pairs)
+    for one in found.pairs[:20]:
+        assert [(at.address, at.before, at.after) for at in one.addresses] == addresses_alone(worlds, one.pair)
     assert all(map(reasons_fit, found.pairs))
 
 

@@ -32,13 +32,18 @@ from bridgework.model.probe_port import SweepOutcome, SweepPlan, SweepSource, Sw
 from bridgework.model.snapshot import Container, Reference, Snapshot
 from bridgework.policy.probe_policy import allowed_subnets, host_open
 from bridgework.telemetry import deadline
-from bridgework.use_cases.connectivity.matrix_addresses import one_a_column, other_addresses
+from bridgework.use_cases.connectivity.matrix_addresses import (
+    PairAddresses,
+    addresses_of_pair,
+    one_a_column,
+    other_addresses,
+)
 from bridgework.use_cases.connectivity.matrix_scope import chosen_containers, observed
 from bridgework.use_cases.connectivity.observe import with_kernel_routes
 from bridgework.use_cases.connectivity.undecided import Undecided, grouped
 from bridgework.use_cases.services import Services
 
-MAX_SURPRISES = 200
+MAX_SURPRISES = MAX_ADDRESSES = 200
 ALIVE_EVERY_MS = 1000
 SELF = "self"
 WORDS = tuple(verdict.value for verdict in VERDICTS)
@@ -71,8 +76,8 @@ class Surprise:
 class MatrixRun:
     """A running matrix. ``rows()`` may be iterated once; the totals are complete when it has ended.
 
-    Surprises of another node are kept as that node wrote them. ``gaps`` are the nodes that delivered nothing or not
-    all.
+    Surprises and addresses of another node are kept as that node wrote them. ``gaps`` are the nodes that delivered
+    nothing or not all.
     """
 
     services: Services
@@ -81,6 +86,7 @@ class MatrixRun:
     chosen: tuple[Container, ...]
     prediction: MatrixPrediction
     surprises: list[Surprise | Mapping[str, Any]] = field(default_factory=list)
+    addresses: list[PairAddresses | Mapping[str, Any]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     limited_elsewhere: list[Limitation] = field(default_factory=list)
     surprise_count: int = 0
@@ -142,7 +148,20 @@ class MatrixRun:
         idle = (index for index in range(len(self.chosen)) if index not in planned and index not in elsewhere)
         yield from (self._finished(index, ()) for index in idle)
         for row in self.services.runner.sweep(plan):
+            if row is not None:
+                self._note_addresses(row.index, row.outcomes)
             yield None if row is None else self._finished(row.index, one_a_column(row.outcomes, len(self.chosen)))
+
+    def _note_addresses(self, index: int, outcomes: Sequence[SweepOutcome]) -> None:
+        """Keep the pairs of a row whose addresses have different predictions."""
+        source = self.chosen[index]
+        for column, other in enumerate(self.chosen) if self.prediction.differ else ():
+            if len(self.addresses) == MAX_ADDRESSES:
+                break
+            if column != index and self.prediction.others(index, column):
+                tried = addresses_of_pair(self.prediction, outcomes, index, column, len(self.chosen))
+                ends = Reference(source.id, source.name), Reference(other.id, other.name)
+                self.addresses.append(PairAddresses(*ends, tried))
 
     def _allowed_subnets(self) -> tuple[str, ...]:
         """Return the subnets to which a name may lead, from every source."""
@@ -164,6 +183,7 @@ class MatrixRun:
                 self.surprise_count += found.surprise_count
                 self.limited_elsewhere += found.limited
                 self.surprises.extend(found.surprises[: MAX_SURPRISES - len(self.surprises)])
+                self.addresses.extend(found.addresses[: MAX_ADDRESSES - len(self.addresses)])
             elif found.source_id in rows and len(found.verdicts) == len(self.chosen):
                 yield self._row(rows[found.source_id], found.verdicts, found.rtt_ms, found.reason)
 

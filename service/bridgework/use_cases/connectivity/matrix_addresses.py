@@ -7,14 +7,44 @@ address before it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from bridgework.analysis.address_choice import Reach
 from bridgework.analysis.all_pairs.all_pairs import MatrixPrediction
 from bridgework.analysis.attachment import Attachment
 from bridgework.analysis.candidate_addresses import candidate_addresses
 from bridgework.analysis.predict import any_reachable
-from bridgework.model.checks import ContainerDestination
+from bridgework.model.checks import ContainerDestination, TriedAddress
 from bridgework.model.probe_port import SweepOutcome
+from bridgework.model.snapshot import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class PairAddresses:
+    """A pair whose addresses have different predictions, with what was measured at each."""
+
+    source: Reference
+    destination: Reference
+    addresses: tuple[TriedAddress, ...]
+
+
+def addresses_of_pair(
+    prediction: MatrixPrediction, outcomes: Sequence[SweepOutcome], row: int, column: int, columns: int
+) -> tuple[TriedAddress, ...]:
+    """Return the addresses of a pair, each with its prediction and, where it was probed, its measurement."""
+    predicted = prediction.prediction(row, column).addresses
+    measured: dict[str, SweepOutcome] = {}
+    for outcome in outcomes:
+        at = outcome.index // columns
+        if outcome.index % columns == column and at < len(predicted):
+            # A name may lead to another address than the first one.
+            measured[outcome.address or predicted[at].address] = outcome
+    return tuple(
+        replace(one, measured=found.verdict, reason=found.reason)
+        if (found := measured.get(one.address)) is not None
+        else one
+        for one in predicted
+    )
 
 
 def other_addresses(

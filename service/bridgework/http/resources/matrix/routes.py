@@ -12,7 +12,7 @@ from flask import Response
 
 from bridgework.http.contract import JSON, Media, RequestContext, Resource, ViewResult, json_text
 from bridgework.http.resources.matrix.requests import MatrixRequestSchema
-from bridgework.http.resources.matrix.schemas import MatrixLineSchema, MatrixSchema, SurpriseSchema
+from bridgework.http.resources.matrix.schemas import MatrixLineSchema, MatrixSchema, PairAddressesSchema, SurpriseSchema
 from bridgework.http.resources.nodes import GapSchema, is_forwarded
 from bridgework.http.schemas.answers import ReferenceSchema
 from bridgework.http.schemas.findings import LimitationSchema
@@ -105,6 +105,7 @@ def _totals(run: matrix.MatrixRun) -> dict[str, Any]:
             "reasons": dict(sorted(run.reasons.items())),
         },
         "surprises": SurpriseSchema(many=True).dump(run.surprises),
+        "addresses": PairAddressesSchema(many=True).dump(run.addresses),
         "duration_ms": run.duration_ms,
         "partial": GapSchema(many=True).dump(run.gaps),
         "limited": LimitationSchema(many=True).dump(run.limited),

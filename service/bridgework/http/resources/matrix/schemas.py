@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from marshmallow import Schema, fields, validate
 
-from bridgework.http.resources.checks.schemas import REASONS, VERDICTS
+from bridgework.http.resources.checks.schemas import REASONS, VERDICTS, TriedAddressSchema
 from bridgework.http.resources.nodes import GapSchema
 from bridgework.http.schemas.answers import ReferenceSchema, Variants, decimal, list_of, number, part, text, word
 from bridgework.http.schemas.fields import described
@@ -15,6 +15,9 @@ from bridgework.http.schemas.findings import FindingSchema, LimitationSchema
 CELLS = ("reachable", "unreachable", "inconclusive", "self")
 _UNDECIDED = "The inconclusive pairs, with reason and prediction, in groups that are alike."
 _LIMITED = "Why pairs are inconclusive, the most frequent reason first, and what could not be observed."
+_ADDRESSES = (
+    "The pairs whose addresses have different predictions, at most 200 of them; the pair is reachable if any is."
+)
 _PARTIAL = "Swarm nodes that did not measure or report; the cells that need them are `inconclusive`."
 
 
@@ -55,6 +58,16 @@ class SurpriseSchema(Schema):
     findings = list_of(FindingSchema, "The findings that the prediction is based on.")
 
 
+class PairAddressesSchema(Schema):
+    """A pair of containers, with each address of the destination."""
+
+    source = part(ReferenceSchema, "The container that the probes were sent from.")
+    destination = part(ReferenceSchema, "The container that has the addresses.")
+    addresses = list_of(
+        TriedAddressSchema, "The addresses of the destination that the source can send to, in the order of a check."
+    )
+
+
 class UndecidedSchema(Schema):
     """The inconclusive pairs of one source that have the same reason and the same predicted verdict."""
 
@@ -85,6 +98,7 @@ class MatrixSchema(Schema):
     undecided = list_of(UndecidedSchema, _UNDECIDED)
     summary = part(MatrixSummarySchema, "The number of pairs in the matrix, by verdict.")
     surprises = list_of(SurpriseSchema, "The pairs where measurement and prediction differ, at most 200 of them.")
+    addresses = list_of(PairAddressesSchema, _ADDRESSES)
     duration_ms = decimal("How long the whole measurement took, in milliseconds.")
     gaps = list_of(GapSchema, _PARTIAL, data_key="partial")
     limited = list_of(LimitationSchema, _LIMITED)
@@ -132,6 +146,7 @@ class MatrixEndSchema(Schema):
     type = word("The kind of this line, `end`.", "end")
     summary = part(MatrixSummarySchema, "The number of pairs in the matrix, by verdict.")
     surprises = list_of(SurpriseSchema, "The pairs where measurement and prediction differ, at most 200 of them.")
+    addresses = list_of(PairAddressesSchema, _ADDRESSES)
     duration_ms = decimal("How long the whole measurement took, in milliseconds.")
     gaps = list_of(GapSchema, _PARTIAL, data_key="partial")
     limited = list_of(LimitationSchema, _LIMITED)

@@ -20,14 +20,14 @@ from bridgework.model.actions import Change
 from bridgework.model.checks import Component
 from bridgework.model.errors import BridgeworkError
 from bridgework.model.snapshot import Snapshot
-from bridgework.plans.difference import ChangedPair, Difference
+from bridgework.plans.difference import DETAILED_PAIRS, ChangedPair, Difference
 from bridgework.plans.groups import Groups
 from bridgework.plans.inverse import as_request
 from bridgework.plans.reachability import Pair
 from bridgework.use_cases.plans.apply import Applied
 from bridgework.use_cases.plans.make import Plan, Step
 
-MAX_PAIRS = 1000
+MAX_PAIRS = DETAILED_PAIRS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,22 @@ class PlanStepSchema(Schema):
     )
 
 
+class PlanAddressSchema(Schema):
+    """One address of the destination of a pair, before and after the plan."""
+
+    address = text("The IP address, such as `172.18.0.3`.")
+    ip_version = number("The IP version of the address, 4 or 6.", minimum=4, maximum=6)
+    network = part(
+        ReferenceSchema, "The network whose subnet has the address; null outside of the engine's networks.", null=True
+    )
+    before = word(
+        "The predicted verdict before the plan; null where the source has no way to the address.", *VERDICTS, null=True
+    )
+    after = word(
+        "The predicted verdict after the plan; null where the source has no way to the address.", *VERDICTS, null=True
+    )
+
+
 class PlanPairSchema(Schema):
     """A pair whose reachability changes."""
 
@@ -78,6 +94,9 @@ class PlanPairSchema(Schema):
         "Why the verdict after the plan is inconclusive, or else the one before, as the code of a finding, such as "
         "`analysis-limited`; null when neither is.",
         null=True,
+    )
+    addresses = list_of(
+        PlanAddressSchema, "The addresses of the destination that the source can send to, before or after the plan."
     )
     assumes_listener = flag(
         "Whether `after` assumes that a program of the destination listens at the port. That is not known of a "
@@ -287,7 +306,7 @@ def _difference(found: Difference, groups: Groups, before: Snapshot, after: Snap
 
 
 def _pair(one: ChangedPair, before: Snapshot, after: Snapshot) -> Mapping[str, Any]:
-    verdicts = {"before": one.before, "after": one.after, "reason": one.reason or None}
+    verdicts = {"before": one.before, "after": one.after, "reason": one.reason or None, "addresses": one.addresses}
     return {**ends_of(one.pair, before, after), **verdicts, "assumes_listener": one.assumed}
 
 
