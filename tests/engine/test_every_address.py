@@ -14,7 +14,7 @@ import pytest
 from tests.engine.test_cli import bridgework
 from tests.engines.conftest import engine_with
 from tests.support.api import check, codes, run, sweep_up
-from tests.support.proves import proves
+from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 from tests.support.service import Service
 
@@ -196,6 +196,7 @@ def test_an_isolation_that_is_open_fails_and_names_the_address(lab):
 
 
 @proves("networks-not-isolated")
+@remedied("networks-not-isolated")
 def test_the_remedy_closes_the_address_that_is_open_in_both_directions(lab):
     if not lab.open:
         pytest.skip("this engine isolates IPv6")

@@ -18,7 +18,7 @@ from tests.support.api import check, codes, run
 from tests.support.engine import ENGINE_PROGRAMS, release
 from tests.support.host_programs import host_programs
 from tests.support.neighbour import HOST_ADDRESS, LINK, SILENCE_S, neighbour_of
-from tests.support.proves import proves
+from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 from tools.engine import wait_until
 
@@ -96,6 +96,7 @@ INPUT_CLOSED = (
 
 
 @proves("exposed-past-host-firewall", "published-on-every-address")
+@remedied("exposed-past-host-firewall")
 def test_a_published_port_is_open_though_the_hosts_firewall_closes_it(here):
     here.api.post("/v1/networks", {"name": "front"}, status=201)
     run(here.api, "web", network_mode="front", command=HTTPD, published_ports=[PORT])
@@ -118,6 +119,7 @@ def test_a_published_port_is_open_though_the_hosts_firewall_closes_it(here):
 
 @pytest.mark.slow
 @proves("loopback-port-exposed")
+@remedied("loopback-port-exposed")
 def test_a_port_on_loopback_is_open_to_a_neighbour_until_a_rule_drops_it(here):
     here.api.post("/v1/networks", {"name": "front"}, status=201)
     ports = [{**PORT, "host_ip": "127.0.0.1"}]
@@ -135,6 +137,7 @@ def test_a_port_on_loopback_is_open_to_a_neighbour_until_a_rule_drops_it(here):
 
 
 @proves("unpublished-port-exposed")
+@remedied("unpublished-port-exposed")
 def test_an_unpublished_port_is_open_to_a_neighbour_with_a_route(here):
     here.api.post("/v1/networks", {"name": "front"}, status=201)
     address = run(here.api, "db", network_mode="front", command=HTTPD)["endpoints"][0]["ipv4_address"]
@@ -243,6 +246,7 @@ def healed(here, code, severity, *words):
 
 
 @proves("port-rule-missing")
+@remedied("port-rule-missing")
 def test_a_port_without_its_translation_or_without_its_acceptance(published):
     before = dump(published)
     for table, words in (("nat", ("18080", "dnat")), ("filter", (published.address, "8080", "accept"))):
@@ -257,6 +261,7 @@ def test_a_port_without_its_translation_or_without_its_acceptance(published):
 
 @pytest.mark.slow
 @proves("network-rule-missing")
+@remedied("network-rule-missing")
 def test_a_network_without_translation_of_what_leaves_it(published):
     before = dump(published)
     lose_rule(published, "nat", "masquerade", f"! -o {published.bridge}" if not published.native else published.bridge)
@@ -268,6 +273,7 @@ def test_a_network_without_translation_of_what_leaves_it(published):
 
 @pytest.mark.slow
 @proves("isolation-rule-missing")
+@remedied("isolation-rule-missing")
 def test_networks_that_are_no_longer_isolated(published):
     before = dump(published)
     back = published.api.get("/v1/networks/back")["bridge_name"]
@@ -316,6 +322,7 @@ def test_a_jump_that_is_lost(published):
 
 
 @proves("stale-port-rule")
+@remedied("stale-port-rule")
 def test_a_rule_that_sends_a_port_to_an_address_of_another(published):
     address = published.api.get("/v1/containers/db")["endpoints"][0]["ipv4_address"]
     if published.native:
@@ -329,6 +336,7 @@ def test_a_rule_that_sends_a_port_to_an_address_of_another(published):
 
 @pytest.mark.slow
 @proves("duplicate-rules")
+@remedied("duplicate-rules")
 def test_a_rule_that_is_there_twice(published):
     before = dump(published)
     if published.native:
@@ -363,6 +371,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
 
 @proves("stale-flow")
 @pytest.mark.skipif(not shutil.which("conntrack"), reason="needs the program conntrack")
+@remedied("stale-flow")
 def test_a_udp_client_that_kept_its_entry_from_before(here):
     here.api.post("/v1/networks", {"name": "front"}, status=201)
     port = {"container_port": 9000, "host_port": 10053, "protocol": "udp"}
@@ -380,6 +389,7 @@ def test_a_udp_client_that_kept_its_entry_from_before(here):
 
 
 @proves("orphan-proxy")
+@remedied("orphan-proxy")
 def test_a_proxy_whose_container_is_gone(here):
     here.api.post("/v1/networks", {"name": "front", "ipam": {"pools": [{"subnet": "10.97.1.0/24"}]}}, status=201)
     run(here.api, "web", network_mode="front", command=HTTPD, published_ports=[PORT])
@@ -437,6 +447,7 @@ def works(here, source, destination, **fields):
 
 @pytest.mark.slow
 @proves("icc-not-enforced")
+@remedied("icc-not-enforced")
 def test_a_network_that_does_not_keep_its_containers_apart(published):
     switch = "net.bridge.bridge-nf-call-iptables"
     fails(published, "one", "two", "inter-container-off", protocol="icmp")
@@ -470,6 +481,7 @@ def test_a_network_without_its_rule_against_traffic_between_containers(published
 
 
 @proves("network-rule-missing")
+@remedied("network-rule-missing")
 def test_a_check_names_the_lost_rule_of_the_network(published):
     run(published.api, "web-too", network_mode="front", command=HTTPD)
     if published.native:
@@ -488,6 +500,7 @@ def test_a_check_names_the_lost_rule_of_the_network(published):
     RELEASE >= 27, reason="from Docker 27 on the engine accepts what stays within a bridge, by ip6tables"
 )
 @proves("bridge-traffic-filtered")
+@remedied("bridge-traffic-filtered")
 def test_a_policy_that_drops_what_stays_within_a_bridge(here):
     pools = [{"subnet": "10.97.2.0/24"}, {"subnet": "fd00:97:2::/64"}]
     here.api.post("/v1/networks", {"name": "six", "ipv6_enabled": True, "ipam": {"pools": pools}}, status=201)
@@ -506,6 +519,7 @@ def test_a_policy_that_drops_what_stays_within_a_bridge(here):
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("iptables-legacy"), reason="needs the program iptables-legacy")
 @proves("firewall-backends-mixed")
+@remedied("firewall-backends-mixed")
 def test_rules_of_both_variants_of_iptables(published):
     run(published.api, "web-too", network_mode="front", command=HTTPD)
     works(published, "web", "web-too", protocol="icmp")
@@ -529,6 +543,7 @@ def test_rules_of_both_variants_of_iptables(published):
 
 @pytest.mark.slow
 @proves("user-firewall-drop")
+@remedied("user-firewall-drop")
 def test_a_container_that_is_in_a_set_of_ipset(published):
     if published.native:
         pytest.skip("the engine has no chain DOCKER-USER")
@@ -580,6 +595,7 @@ def test_five_thousand_foreign_rules_change_no_finding(published):
 
 @pytest.mark.skipif(RELEASE < 29, reason="until Docker 28 docker-proxy answers other bridges, and needs no translation")
 @proves("docker-rule-drops")
+@remedied("docker-rule-drops")
 def test_a_rule_against_connection_tracking_is_removed_and_dockers_protection_stays(published):
     address = published.api.get("/v1/networks/front/endpoints/web")["ipv4_address"]
     run(published.api, "far")
@@ -596,6 +612,7 @@ def test_a_rule_against_connection_tracking_is_removed_and_dockers_protection_st
 
 @pytest.mark.skipif(RELEASE >= 27, reason="from Docker 27 on the engine writes IPv6 rules, which accept answers")
 @proves("user-firewall-drop")
+@remedied("user-firewall-drop")
 def test_a_policy_that_drops_ipv6_is_opened_for_the_packets_and_their_answers(here):
     for number, name in enumerate(("one", "two")):
         pools = [{"subnet": f"fd00:e7:{number}::/64"}]

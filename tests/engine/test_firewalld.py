@@ -10,7 +10,7 @@ import pytest
 from tests.support.api import check, codes, run
 from tests.support.firewalled import AT_HOST, PUBLISHED, firewalled
 from tests.support.neighbour import ADDRESS, HOST_ADDRESS, LINK, SILENCE_S
-from tests.support.proves import proves
+from tests.support.proves import proves, remedied
 from tools.engine import wait_until
 
 pytestmark = pytest.mark.slow
@@ -66,6 +66,7 @@ def zones(unaware):
 
 @proves("user-firewall-drop")
 @pytest.mark.parametrize("version", ["4", "6"])
+@remedied("user-firewall-drop")
 def test_a_container_that_a_zone_keeps_from_a_port_of_the_host(zones, version):
     zones.asked("reachable", {"host": True}, protocol="icmp")
     local = {"address": "10.98.1.1" if version == "4" else "fd00:98:1::1"}
@@ -75,6 +76,7 @@ def test_a_container_that_a_zone_keeps_from_a_port_of_the_host(zones, version):
 
 
 @proves("user-firewall-drop")
+@remedied("user-firewall-drop")
 def test_a_rule_of_a_zone_that_denies_a_port_of_the_host(zones):
     zones.host.run("firewall-cmd", "--add-port=9090/tcp")
     zones.asked("reachable", {"container": "local"}, **AT_HOST)
@@ -87,6 +89,7 @@ def test_a_rule_of_a_zone_that_denies_a_port_of_the_host(zones):
 
 
 @proves("user-firewall-drop")
+@remedied("user-firewall-drop")
 def test_containers_whose_bridge_is_in_no_zone(zones):
     """firewalld rejects what it forwards from one link to another, and br_netfilter shows it a bridge's own packets."""
     answer = check(zones.api, "client", {"address": ADDRESS}, protocol="icmp")
@@ -99,6 +102,7 @@ def test_containers_whose_bridge_is_in_no_zone(zones):
 
 
 @proves("exposed-past-host-firewall")
+@remedied("exposed-past-host-firewall")
 def test_a_published_port_that_no_zone_opens(zones):
     assert zones.neighbour.reaches(HOST_ADDRESS, 18080)
     zones.follow(zones.told(zones.diagnosis(), "exposed-past-host-firewall", "firewalld closes tcp 18080", LINK))

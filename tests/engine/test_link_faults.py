@@ -13,7 +13,7 @@ from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import check, codes, run
 from tests.support.engine_versions import DOCKER_28
-from tests.support.proves import proves
+from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 
 pytestmark = pytest.mark.slow
@@ -71,6 +71,7 @@ def explained(answer, code):
 
 
 @proves("bridge-address-missing")
+@remedied("bridge-address-missing")
 def test_a_bridge_that_lost_its_address_is_found_and_gets_it_back(api, raw, pair):
     gateway = endpoint(raw, "web")["Gateway"]
     raw.in_namespace("ip", "address", "flush", "dev", pair, "scope", "global")
@@ -106,6 +107,7 @@ def networkd(engine, directory, file):
 @proves("bridge-address-missing")
 @pytest.mark.skipif(not NETWORKD.exists(), reason="systemd-networkd is not installed")
 @pytest.mark.usefixtures("pair")
+@remedied("bridge-address-missing")
 def test_systemd_networkd_that_took_the_address_of_a_bridge_is_named(api, raw, engine, tmp_path):
     file = tmp_path / "10-all.network"
     file.write_text("[Match]\nName=br-*\n[Network]\nDHCP=no\nLinkLocalAddressing=no\n")
@@ -129,6 +131,7 @@ def test_systemd_networkd_that_took_the_address_of_a_bridge_is_named(api, raw, e
 
 
 @proves("stale-neighbour")
+@remedied("stale-neighbour")
 def test_a_permanent_neighbour_entry_of_the_host_that_is_wrong_is_found_and_deleted(api, raw, pair):
     web = endpoint(raw, "web")
     raw.in_namespace("ip", "neighbour", "replace", web["IPAddress"], "lladdr", "02:00:00:00:00:99", "dev", pair)
@@ -146,6 +149,7 @@ def test_a_permanent_neighbour_entry_of_the_host_that_is_wrong_is_found_and_dele
 
 @proves("stale-neighbour")
 @pytest.mark.usefixtures("pair")
+@remedied("stale-neighbour")
 def test_a_permanent_neighbour_entry_of_a_container_that_is_wrong_is_gone_after_its_restart(api, raw):
     web = endpoint(raw, "web")["IPAddress"]
     inside(raw, "client", "ip", "neighbour", "replace", web, "lladdr", "02:00:00:00:00:99", "dev", "eth0")
@@ -160,6 +164,7 @@ def test_a_permanent_neighbour_entry_of_a_container_that_is_wrong_is_gone_after_
 
 @proves("duplicate-address")
 @pytest.mark.usefixtures("pair")
+@remedied("duplicate-address")
 def test_a_container_that_took_the_address_of_another_one_is_named_and_gives_it_back(api, raw):
     run(api, "intruder", network_mode="lab")
     web = endpoint(raw, "web")["IPAddress"]
@@ -210,6 +215,7 @@ def uplink(raw):
 
 @proves("mtu-exceeds-egress")
 @pytest.mark.usefixtures("uplink")
+@remedied("mtu-exceeds-egress")
 def test_a_network_with_a_larger_mtu_than_the_way_out_is_found_and_moved(api, raw, pair):
     fault = only(api, "mtu-exceeds-egress")
     assert (fault["severity"], fault["component"]["name"]) == ("warning", "lab")
@@ -240,6 +246,7 @@ def ipv6_routes(raw):
 
 
 @proves("router-advertisements-refused")
+@remedied("router-advertisements-refused")
 def test_a_host_that_forwards_and_so_refuses_advertisements_is_found_and_accepts_them_again(api, raw, uplink):
     before = raw.in_namespace("cat", "/proc/sys/net/ipv6/conf/all/forwarding").strip()
     raw.in_namespace("sysctl", "-qw", "net.ipv6.conf.all.forwarding=0", "net.ipv6.conf.wan0.accept_ra=1",
@@ -287,6 +294,7 @@ OPTION = "com.docker.network.bridge.gateway_mode_ipv4"
 
 
 @proves("link-down")
+@remedied("link-down")
 def test_the_parent_of_a_macvlan_network_that_is_down_is_the_only_cause_told(api, raw):
     raw.in_namespace("ip", "link", "add", "lower", "type", "veth", "peer", "name", "lower-far")
     try:
@@ -309,6 +317,7 @@ def test_the_parent_of_a_macvlan_network_that_is_down_is_the_only_cause_told(api
 
 
 @proves("gateway-mode-isolated")
+@remedied("gateway-mode-isolated")
 def test_a_host_without_an_address_on_the_bridge_is_told(api, api_version):
     if api_version < DOCKER_28:
         pytest.skip("the mode came with Docker 28")
@@ -380,6 +389,7 @@ def outward(api, engine, tokens_file):
 
 @proves("pmtu-blackhole")
 @pytest.mark.usefixtures("pair")
+@remedied("pmtu-blackhole")
 def test_a_way_that_loses_large_packets_in_silence_is_measured_and_the_network_fits_after_the_remedy(
     outward, raw, far_server
 ):

@@ -13,7 +13,7 @@ from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import Client, check, codes, run, sweep_up
 from tests.support.engine import ENGINE_PROGRAMS
-from tests.support.proves import proves
+from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 from tools.engine import PrivateEngine
 
@@ -94,6 +94,7 @@ def test_an_engine_whose_containers_ask_the_servers_of_today_is_sound(api):
 
 @proves("dns-upstream-outdated")
 @pytest.mark.parametrize("network", ["lab", "bridge"])
+@remedied("dns-upstream-outdated")
 def test_a_server_that_the_host_left_is_told_and_a_restart_brings_the_new_one(api, resolv_conf, network):
     run(api, "web", network_mode=network)
     run(api, "fixed", network_mode=network, dns=["192.0.2.99"])
@@ -108,6 +109,7 @@ def test_a_server_that_the_host_left_is_told_and_a_restart_brings_the_new_one(ap
 
 
 @proves("dns-no-upstream")
+@remedied("dns-no-upstream")
 def test_an_embedded_server_without_any_server_behind_it_is_told(api, raw, resolv_conf):
     resolv_conf.write_text("# nothing\n")
     run(api, "web", network_mode="lab")
@@ -126,6 +128,7 @@ def test_an_embedded_server_without_any_server_behind_it_is_told(api, raw, resol
 
 
 @proves("embedded-dns-rules-missing")
+@remedied("embedded-dns-rules-missing")
 def test_a_namespace_without_the_rules_of_the_embedded_server_is_told_and_a_restart_writes_them(api, raw):
     for name in ("web", "client"):
         run(api, name, network_mode="lab")

@@ -12,7 +12,7 @@ from bridgework.settings import Settings
 from tests.support.api import check, codes, run
 from tests.support.engine_versions import DOCKER_27
 from tests.support.neighbour import ADDRESS6, LINK, neighbour_of
-from tests.support.proves import proves
+from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 
 pytestmark = pytest.mark.slow
@@ -64,6 +64,7 @@ def outward(api, engine, tokens_file):
 
 
 @proves("ndp-proxy-missing")
+@remedied("ndp-proxy-missing")
 def test_a_host_that_does_not_answer_for_its_containers_does_so_after_the_remedy(outward, raw, neighbour):
     address = lan_network(outward, raw)
     assert not neighbour.reaches(address, 8080, wait_s=2)

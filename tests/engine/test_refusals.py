@@ -11,7 +11,7 @@ import pytest
 
 from bridgework.probes.kernel.setns import run_inside
 from tests.support.api import check, codes, run
-from tests.support.proves import proves
+from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 from tools.engine import wait_until
 
@@ -118,6 +118,7 @@ def test_a_published_port_that_a_rule_redirects_is_judged_by_where_it_leads(api,
 
 
 @proves("docker-proxy-missing")
+@remedied("docker-proxy-missing")
 def test_a_docker_proxy_that_ended_is_named_and_comes_back_with_the_container(api, raw):
     for process in proxies(raw):
         os.kill(process, signal.SIGKILL)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.api import check, run
-from tests.support.proves import proves
+from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 
 
@@ -28,6 +28,7 @@ def found(api):
 @pytest.mark.parametrize(
     "labels", [{"traefik.enable": "true"}, {"traefik.docker.network": "back", "traefik.enable": ""}]
 )
+@remedied("proxy-network-unshared")
 def test_a_proxy_that_cannot_reach_its_service_joins_the_network_of_the_service(api, labels):
     run(api, "web", network_mode="back", command=["httpd", "-f", "-p", "8080"], labels=labels)
     web = {"container": "web"}

@@ -10,7 +10,7 @@ from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import check, codes, run
 from tests.support.neighbour import ADDRESS, LINK, neighbour_of
-from tests.support.proves import proves
+from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 
 pytestmark = pytest.mark.slow
@@ -71,6 +71,7 @@ def follow(lab, finding):
 
 
 @proves("policy-route-diverts")
+@remedied("policy-route-diverts")
 def test_a_policy_rule_that_leads_a_network_into_a_tunnel_is_quoted(lab):
     assert check(lab.api, "host", "web", protocol="tcp", port=8080)["verdict"] == "reachable"
     tunnel(lab)
@@ -108,6 +109,7 @@ def test_a_matrix_explains_the_pairs_that_a_policy_rule_leads_into_a_tunnel(lab)
 
 
 @proves("asymmetric-routing")
+@remedied("asymmetric-routing")
 def test_a_rule_for_packets_from_outside_is_found_by_the_diagnosis(outward, lab, engine):
     """Answers that come in by the LAN's link go into the tunnel, and nothing else does."""
     with neighbour_of(engine):
@@ -127,6 +129,7 @@ def test_a_rule_for_packets_from_outside_is_found_by_the_diagnosis(outward, lab,
 
 
 @proves("asymmetric-routing")
+@remedied("asymmetric-routing")
 def test_an_answer_of_the_host_that_leaves_by_a_tunnel_is_found(lab):
     tunnel(lab, "to", subnet(lab, "back"))
     answer = check(lab.api, "client", {"host": True}, protocol="tcp", port=18080, timeout_ms=500)
@@ -141,6 +144,7 @@ def test_an_answer_of_the_host_that_leaves_by_a_tunnel_is_found(lab):
 
 @proves("reverse-path-filtered")
 @pytest.mark.parametrize("whose", ["all", "its own"])
+@remedied("reverse-path-filtered")
 def test_a_strict_reverse_path_filter_is_named_with_its_sysctl(lab, whose):
     tunnel(lab, "to", subnet(lab, "back"))
     sysctl = f"net.ipv4.conf.{'all' if whose == 'all' else lab.back}.rp_filter"
@@ -164,6 +168,7 @@ def test_a_strict_reverse_path_filter_is_named_with_its_sysctl(lab, whose):
 
 
 @proves("interface-forwarding-off")
+@remedied("interface-forwarding-off")
 def test_an_interface_that_does_not_forward_is_named_with_its_sysctl(outward, lab, engine):
     sysctl = f"net.ipv4.conf.{lab.back}.forwarding"
     with neighbour_of(engine):
@@ -181,6 +186,7 @@ def test_an_interface_that_does_not_forward_is_named_with_its_sysctl(outward, la
 @proves("blackhole-route")
 @pytest.mark.parametrize("kind", ["blackhole", "prohibit", "unreachable"])
 @pytest.mark.parametrize("version", ["4", "6"])
+@remedied("blackhole-route")
 def test_a_route_that_drops_packets_is_named_and_deleted(lab, kind, version):
     pools = [{"subnet": "fd00:77::/64"}]
     lab.api.post("/v1/networks", {"name": "six", "ipv6_enabled": True, "ipam": {"pools": pools}}, status=201)
@@ -201,6 +207,7 @@ def test_a_route_that_drops_packets_is_named_and_deleted(lab, kind, version):
 
 @proves("policy-route-diverts")
 @pytest.mark.parametrize("protocol", ["tcp", "http"])
+@remedied("policy-route-diverts")
 def test_a_docker_proxy_that_cannot_reach_its_container_is_found(lab, protocol):
     """The host's own connection to 127.0.0.1 ends at docker-proxy, whose connection goes into the tunnel."""
     tunnel(lab, "to", subnet(lab, "front"))
@@ -253,6 +260,7 @@ def test_the_mark_that_a_rule_of_the_firewall_sets_counts(lab):
 
 @proves("wrong-default-gateway")
 @pytest.mark.parametrize("internal", [True, False])
+@remedied("wrong-default-gateway")
 def test_a_default_route_that_a_program_set_is_no_missing_one(outward, lab, internal):
     lab.api.post("/v1/networks", {"name": "vault", "internal": internal}, status=201)
     for name in ("worker", "other"):

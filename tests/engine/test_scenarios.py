@@ -24,7 +24,7 @@ from bridgework.settings import Settings
 from tests.random.test_agreement import DNS, Servers
 from tests.support.api import Client, check, codes, container, run
 from tests.support.engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_29, DOCKER_29_3, at
-from tests.support.proves import proves
+from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 from tools.engine import PrivateEngine
 
@@ -170,6 +170,7 @@ def test_s10_an_address_that_another_took_while_its_holder_was_stopped(api):
 
 
 @proves("legacy-link")
+@remedied("legacy-link")
 def test_s12_a_link_is_replaced_by_a_network_of_their_own(api, engine):
     run(api, "tomcat82")
     run(api, "bystander")
@@ -189,6 +190,7 @@ def test_s12_a_link_is_replaced_by_a_network_of_their_own(api, engine):
 
 
 @proves("source-not-running", "destination-not-running")
+@remedied("source-not-running", "destination-not-running")
 def test_what_does_not_run_quotes_how_it_ended_and_is_started(api, raw):
     run(api, "tomcat81")
     raw.make("tomcat82", mode="bridge", Cmd=["sh", "-c", "exit 3"])
@@ -213,6 +215,7 @@ def wait_for(condition, seconds=10):
 
 
 @proves("container-start-failed")
+@remedied("container-start-failed")
 def test_a_container_that_failed_to_start_is_told_with_the_engines_text(api, raw):
     holder = ["nsenter", f"--net={raw.namespace}", "busybox", "nc", "-ll", "-p", "18480", "-e", "true"]
     with subprocess.Popen(holder) as program:
@@ -247,6 +250,7 @@ def test_a_container_that_restarts_for_ever_is_told(api, raw):
 
 
 @proves("container-paused")
+@remedied("container-paused")
 def test_a_paused_one_answers_pings_and_no_requests_until_it_goes_on(api, raw):
     run(api, "tomcat81")
     run(api, "tomcat82", command=HTTPD)
@@ -262,6 +266,7 @@ def test_a_paused_one_answers_pings_and_no_requests_until_it_goes_on(api, raw):
 
 
 @proves("network-mode-none")
+@remedied("network-mode-none")
 def test_one_without_a_network_is_put_on_one(api):
     run(api, "alone", network_mode="none")
     run(api, "other")
@@ -272,6 +277,7 @@ def test_one_without_a_network_is_put_on_one(api):
 
 
 @proves("shares-network", "shared-network-owner-down", "shared-network-stale")
+@remedied("shared-network-owner-down", "shared-network-stale")
 def test_a_shared_network_is_lost_with_its_owner_and_found_again(api, raw):
     for name in ("owner", "friend"):
         run(api, name)
@@ -359,6 +365,7 @@ def test_a_mac_address_that_a_running_container_does_not_get_is_said(api, api_ve
 
 
 @proves("default-bridge-no-dns")
+@remedied("default-bridge-no-dns")
 def test_on_the_default_bridge_names_mean_nothing_until_both_have_a_network(api):
     for name in ("tomcat81", "tomcat82", "bystander"):
         run(api, name)
@@ -369,6 +376,7 @@ def test_on_the_default_bridge_names_mean_nothing_until_both_have_a_network(api)
 
 
 @proves("name-not-on-shared-network")
+@remedied("name-not-on-shared-network")
 def test_a_name_of_another_network_is_unknown_until_they_share_one(api):
     network(api, "front")
     network(api, "back")
@@ -384,6 +392,7 @@ def test_a_name_of_another_network_is_unknown_until_they_share_one(api):
 
 
 @proves("name-ambiguous", "alias-already-held")
+@remedied("alias-already-held")
 def test_an_alias_of_two_is_ambiguous_until_one_gives_it_up(api):
     network(api, "back")
     run(api, "web", network_mode="back")
@@ -445,6 +454,7 @@ def test_upstream_servers_that_are_silent_or_the_container_itself(api, raw):
 
 
 @proves("no-shared-network", "bridges-isolated")
+@remedied("no-shared-network")
 def test_two_networks_are_apart_until_the_two_share_one(api):
     network(api, "front")
     network(api, "back")
@@ -461,6 +471,7 @@ def test_two_networks_are_apart_until_the_two_share_one(api):
 
 
 @proves("internal-no-egress", "internal-no-publish")
+@remedied("internal-no-egress", "internal-no-publish")
 def test_what_is_on_internal_networks_only_neither_leaves_nor_publishes(api, raw):
     network(api, "vault", internal=True)
     run(api, "web", command=HTTPD, published_ports=[{"container_port": 8080, "host_port": 8081}])
@@ -488,6 +499,7 @@ def test_what_is_on_internal_networks_only_neither_leaves_nor_publishes(api, raw
 
 
 @proves("port-not-published", "port-bound-to-loopback")
+@remedied("port-bound-to-loopback")
 def test_a_port_of_the_host_that_is_nobodys_or_only_the_hosts(api):
     ports = [
         {"container_port": 8080, "host_port": 8081, "host_ip": "127.0.0.1"},
@@ -506,6 +518,7 @@ def test_a_port_of_the_host_that_is_nobodys_or_only_the_hosts(api):
 
 
 @proves("host-port-taken")
+@remedied("host-port-taken")
 def test_a_port_of_the_host_that_was_taken_meanwhile(api, raw, api_version):
     run(api, "tomcat82", published_ports=[{"container_port": 8080, "host_port": 8081}])
     api.post("/v1/containers/tomcat82/stop?grace_s=0")
@@ -521,6 +534,7 @@ def test_a_port_of_the_host_that_was_taken_meanwhile(api, raw, api_version):
 
 
 @proves("address-family-mismatch")
+@remedied("address-family-mismatch")
 def test_a_family_that_neither_has_comes_with_a_network_that_has_it(api):
     network(api, "front")
     for name in ("web", "db"):
@@ -564,6 +578,7 @@ def test_a_check_right_after_the_first_container_of_a_network_waits_for_its_addr
 
 
 @proves("inter-container-off")
+@remedied("inter-container-off")
 def test_a_network_that_keeps_its_own_apart(api):
     network(api, "locked", options={"com.docker.network.bridge.enable_icc": "false"})
     for name in ("web", "db", "other"):
@@ -575,6 +590,7 @@ def test_a_network_that_keeps_its_own_apart(api):
 
 
 @proves("macvlan-host-filtered", "vlan-mode-private")
+@remedied("macvlan-host-filtered", "vlan-mode-private")
 def test_a_macvlan_and_its_own_host_do_not_talk(api, raw):
     with parent_link(raw, "scn0") as parent:
         pool = {"pools": [{"subnet": "10.95.0.0/24"}]}
@@ -592,6 +608,7 @@ def test_a_macvlan_and_its_own_host_do_not_talk(api, raw):
 
 
 @proves("reply-path-lost")
+@remedied("reply-path-lost")
 def test_an_answer_that_has_no_way_back(api, api_version, raw):
     network(api, "six", ipv6_enabled=True, ipam={"pools": [{"subnet": "fd00:c1::/64"}]})
     network(api, "vault", internal=True, ipv6_enabled=True, ipam={"pools": [{"subnet": "fd00:c2::/64"}]})
@@ -623,6 +640,7 @@ def veth_of(api, name):
 
 @pytest.mark.usefixtures("pair")
 @proves("link-down")
+@remedied("link-down")
 def test_a_link_that_is_down_comes_back_with_the_endpoint(api, raw):
     inside(raw, "db", "ip", "link", "set", "eth0", "down")
     found = told(broken(check(api, "web", "db", **QUICK)), "link-down", "blocking", "eth0", "db", "front")
@@ -633,6 +651,7 @@ def test_a_link_that_is_down_comes_back_with_the_endpoint(api, raw):
 
 @pytest.mark.usefixtures("pair")
 @proves("veth-detached")
+@remedied("veth-detached")
 def test_a_veth_that_left_its_bridge_comes_back_with_the_endpoint(api, raw):
     veth = veth_of(api, "db")
     raw.in_namespace("ip", "link", "set", veth, "nomaster")
@@ -644,6 +663,7 @@ def test_a_veth_that_left_its_bridge_comes_back_with_the_endpoint(api, raw):
 
 @pytest.mark.usefixtures("pair")
 @proves("mtu-mismatch")
+@remedied("mtu-mismatch")
 def test_a_link_too_small_for_the_packet(api, raw):
     whole = {"payload_bytes": 1472, "dont_fragment": True}
     works(check(api, "web", "db", **whole))
@@ -664,6 +684,7 @@ def test_a_link_too_small_for_the_packet(api, raw):
 
 
 @proves("stale-address")
+@remedied("stale-address")
 def test_an_address_that_nobody_holds_any_more(api):
     network(api, "front")
     run(api, "web", network_mode="front")
@@ -679,6 +700,7 @@ def test_an_address_that_nobody_holds_any_more(api):
 
 @proves("static-address-taken")
 @pytest.mark.parametrize("told_by", [of_container, lambda api, _: of_engine(api)], ids=["container", "engine"])
+@remedied("static-address-taken")
 def test_a_fixed_address_that_was_taken_meanwhile(api, told_by):
     network(api, "lab", ipam={"pools": [{"subnet": "10.96.0.0/24"}]})
     fixed = [{"network": "lab", "ipv4_address": "10.96.0.9", "aliases": ["db"]}]
@@ -694,6 +716,7 @@ def test_a_fixed_address_that_was_taken_meanwhile(api, told_by):
 
 @proves("network-gone")
 @pytest.mark.parametrize("told_by", [of_container, lambda api, _: of_engine(api)], ids=["container", "engine"])
+@remedied("network-gone")
 def test_a_network_that_is_gone_is_forgotten_or_made_again(api, raw, told_by):
     made = network(api, "old")
     run(api, "tomcat82", network_mode="old")
@@ -705,6 +728,7 @@ def test_a_network_that_is_gone_is_forgotten_or_made_again(api, raw, told_by):
 
 
 @proves("network-forgotten")
+@remedied("network-forgotten")
 def test_a_stopped_container_that_left_its_network_is_given_it_back(api, raw):
     network(api, "lab")
     raw.make("tomcat82", mode="lab", start=False, **AT_ONCE)
@@ -728,6 +752,7 @@ def lose_an_endpoint(raw):
 
 
 @proves("stale-endpoint", "network-unused")
+@remedied("stale-endpoint", "network-unused")
 def test_an_endpoint_without_a_container_and_a_network_without_endpoints(api, raw, api_version):
     if api_version >= DOCKER_28:
         pytest.skip("this engine refuses such a connect, and no other way is known to lose an endpoint")
@@ -743,6 +768,7 @@ def test_an_endpoint_without_a_container_and_a_network_without_endpoints(api, ra
 
 
 @proves("pool-exhausted", "pool-nearly-full")
+@remedied("pool-exhausted")
 def test_a_small_pool_that_runs_out(api):
     network(api, "tiny", ipam={"pools": [{"subnet": "10.97.0.0/29"}]})
     for number in range(4):
@@ -756,6 +782,7 @@ def test_a_small_pool_that_runs_out(api):
 
 
 @proves("subnet-hides-public-addresses")
+@remedied("subnet-hides-public-addresses")
 def test_a_network_over_somebody_elses_addresses(api, raw):
     raw.make_network("odd", "8.8.8.0/24")
     found = told(of_engine(api), "subnet-hides-public-addresses", "warning", "odd", "8.8.8.0/24", "not private")
@@ -810,6 +837,7 @@ def leaves(api, name, **fields):
 
 
 @proves("ip-forward-off")
+@remedied("ip-forward-off")
 def test_a_host_that_does_not_forward(shaky, host):
     run(shaky, "web")
     assert leaves(shaky, "web")["verdict"] == "reachable"
@@ -832,6 +860,7 @@ def test_an_address_that_the_host_itself_has_no_route_to(shaky, host):
 
 
 @proves("masquerade-off")
+@remedied("masquerade-off")
 def test_a_network_whose_addresses_nobody_outside_knows(shaky, host):
     network(shaky, "raw", options={"com.docker.network.bridge.enable_ip_masquerade": "false"})
     run(shaky, "web", command=HTTPD, published_ports=[{"container_port": 8080, "host_port": 8081}])
@@ -864,6 +893,7 @@ def test_a_default_route_that_does_not_lead_out(shaky, host):
 
 
 @proves("user-firewall-drop")
+@remedied("user-firewall-drop")
 def test_a_rule_of_the_hosts_administrator(shaky, host):
     address = run(shaky, "web")["endpoints"][0]["ipv4_address"]
     run(shaky, "db")
@@ -875,6 +905,7 @@ def test_a_rule_of_the_hosts_administrator(shaky, host):
 
 
 @proves("docker-rule-drops")
+@remedied("docker-rule-drops")
 def test_a_rule_in_one_of_dockers_own_chains_that_no_option_explains(shaky, host):
     address = run(shaky, "web")["endpoints"][0]["ipv4_address"]
     run(shaky, "db")
@@ -888,6 +919,7 @@ def test_a_rule_in_one_of_dockers_own_chains_that_no_option_explains(shaky, host
 
 
 @proves("user-firewall-drop")
+@remedied("user-firewall-drop")
 def test_a_rule_before_routing_and_a_native_rule_are_named_with_their_table(shaky, host):
     address = run(shaky, "web")["endpoints"][0]["ipv4_address"]
     run(shaky, "db")
@@ -908,6 +940,7 @@ def test_a_rule_before_routing_and_a_native_rule_are_named_with_their_table(shak
 
 
 @proves("orphan-bridge")
+@remedied("orphan-bridge")
 def test_a_bridge_that_no_network_owns(shaky, host):
     host.in_namespace("ip", "link", "add", "br-0123456789ab", "type", "bridge")
     found = told(of_engine(shaky), "orphan-bridge", "warning", "br-0123456789ab")
@@ -916,6 +949,7 @@ def test_a_bridge_that_no_network_owns(shaky, host):
 
 
 @proves("subnet-overlaps-host-route")
+@remedied("subnet-overlaps-host-route")
 def test_a_route_of_the_host_inside_a_network(shaky, host):
     network(shaky, "lab", ipam={"pools": [{"subnet": "10.45.0.0/24"}]})
     host.in_namespace("ip", "route", "add", "10.45.0.128/25", "dev", "up0")
@@ -932,6 +966,7 @@ def test_a_route_of_the_host_inside_a_network(shaky, host):
 
 @proves("address-space-exhausted")
 @pytest.mark.slow
+@remedied("address-space-exhausted")
 def test_an_engine_without_a_subnet_left(shaky):
     made = 0
     while shaky.send("POST", "/v1/networks", {"name": f"net{made:02}"}).status_code == 201:
@@ -943,6 +978,7 @@ def test_an_engine_without_a_subnet_left(shaky):
 
 
 @proves("firewall-rules-missing")
+@remedied("firewall-rules-missing")
 def test_a_firewall_that_was_flushed(shaky, host, frail):
     for name in ("web", "db"):
         host.make(name, mode="bridge", **AT_ONCE)
@@ -1000,6 +1036,14 @@ def quarters(api):
 
 
 @pytest.mark.usefixtures("quarters")
+@remedied(
+    "bridges-isolated",
+    "name-not-on-shared-network",
+    "default-bridge-no-dns",
+    "inter-container-off",
+    "network-mode-none",
+    "address-family-mismatch",
+)
 def test_a_remedy_opens_the_way_asked_for_and_no_other(api):
     now = reach(api)
     for code, (source, target, destination) in NARROW.items():

@@ -8,7 +8,7 @@ from tests.support.api import codes
 from tests.support.engine import release
 from tests.support.firewalled import AT_HOST, PUBLISHED, firewalled
 from tests.support.neighbour import HOST_ADDRESS, LINK, SILENCE_S
-from tests.support.proves import proves
+from tests.support.proves import proves, remedied
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +37,7 @@ def ufw(world):
 
 
 @proves("user-firewall-drop")
+@remedied("user-firewall-drop")
 def test_a_container_that_ufw_keeps_from_a_port_of_the_host(ufw):
     ufw.asked("reachable", {"host": True}, protocol="icmp")
     found = ufw.told(ufw.asked("unreachable", {"container": "local"}, **AT_HOST), "user-firewall-drop", "INPUT", "9090")
@@ -48,6 +49,7 @@ def test_a_container_that_ufw_keeps_from_a_port_of_the_host(ufw):
 
 
 @proves("user-firewall-drop")
+@remedied("user-firewall-drop")
 def test_a_rule_of_ufw_that_denies_a_port_of_the_host_to_a_container(ufw):
     ufw.host.run("ufw", "allow", "9090/tcp")
     ufw.asked("reachable", {"container": "local"}, **AT_HOST)
@@ -58,6 +60,7 @@ def test_a_rule_of_ufw_that_denies_a_port_of_the_host_to_a_container(ufw):
 
 
 @proves("exposed-past-host-firewall")
+@remedied("exposed-past-host-firewall")
 def test_a_published_port_that_ufw_does_not_close(ufw):
     if ufw.native:
         pytest.skip("with nftables rules, ufw's policy of FORWARD closes it: see the next test")
@@ -69,6 +72,7 @@ def test_a_published_port_that_ufw_does_not_close(ufw):
 
 
 @proves("user-firewall-drop")
+@remedied("user-firewall-drop")
 def test_a_published_port_that_ufw_closes_on_an_engine_with_nftables_rules(ufw):
     if not ufw.native:
         pytest.skip("the engine's own rules in FORWARD come before the policy")

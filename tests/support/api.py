@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flask.testing import FlaskClient
 
+from tests.support.proves import require_run_remedies
 from tests.support.spec_validator import validate
 from tools.engine import wait_until
 
@@ -61,6 +62,8 @@ class Client:
         response = client.open(path, method=method, headers=sent, **kwargs)
         if not isinstance(client, FlaskClient):  # a service elsewhere, in the same form (tests/deploy)
             validate(response, method, path)
+        if response.is_json and b'"remedy"' in response.get_data():
+            require_run_remedies(response.get_json())
         if response.mimetype == "application/x-ndjson":
             response.get_data()
             response.close()  # as a server does at the end; until then the stream holds its slot of "matrices"

@@ -1,20 +1,28 @@
-"""``@proves``: the codes of findings that a test provokes on a real engine, and whose remedy it carries out if it can.
+"""Marks of tests on a real engine: ``@proves`` names the codes that they provoke, ``@remedied`` whose remedy they run.
 
 ``tests/unit/project/test_codes_are_provoked.py`` holds these marks against the catalogue without importing the tests.
-``python -m tests.support.proves`` prints which test provokes which code.
+``python -m tests.support.proves`` prints which test provokes which code. ``tests/support/api.py`` gives each answer to
+``require_run_remedies``.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).resolve().parent.parent
 FOLDERS = ("engine", "engines", "swarm", "faults", "e2e")
 """The tests that start a real engine."""
+NOT_RUN = {
+    "container-restarting": "the command only reads the log of the program that ends",
+    "conntrack-table-full": "the limit is the whole machine's, and is set in its first namespace alone",
+    "pool-nearly-full": "the calls are those of pool-exhausted, which are run",
+}
+"""Code → why no test runs the calls or commands of its remedy."""
 
 
 def proves(*codes: str) -> Callable[[Any], Any]:
@@ -23,22 +31,49 @@ def proves(*codes: str) -> Callable[[Any], Any]:
     return lambda test: test
 
 
-def provoked() -> Mapping[str, list[str]]:
+def remedied(*codes: str) -> Callable[[Any], Any]:
+    """Note that the test runs the remedy of these codes as it is given, and that the fault is gone afterwards."""
+    assert codes
+    return lambda test: test
+
+
+def require_run_remedies(answer: Any) -> None:
+    """Require that the calls and commands of each finding in an answer are run by a test, or only read."""
+    for finding in _findings(answer):
+        code, remedy = finding["code"], finding["remedy"]
+        changes = remedy["commands"] or [call for call in remedy["calls"] if call["method"] != "GET"]
+        if changes and code not in NOT_RUN:
+            assert code in provoked("remedied"), f"no test runs the remedy of {code} (@remedied): {remedy}"
+
+
+def _findings(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _findings(one)
+    elif isinstance(value, dict):
+        if "severity" in value and "code" in value and value.get("remedy"):
+            yield value
+        for one in value.values():
+            yield from _findings(one)
+
+
+@cache
+def provoked(mark: str = "proves") -> Mapping[str, list[str]]:
     """Map each code to the tests that are marked with it."""
     found: dict[str, list[str]] = {}
     for path in sorted(path for folder in FOLDERS for path in (TESTS / folder).rglob("test_*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            for code in _codes_of(node):
+            for code in _codes_of(node, mark):
                 found.setdefault(code, []).append(f"{path.relative_to(TESTS)}::{getattr(node, 'name', '')}")
     return found
 
 
-def _codes_of(node: ast.stmt) -> list[str]:
+def _codes_of(node: ast.stmt, mark_name: str) -> list[str]:
     marks = node.decorator_list if isinstance(node, ast.FunctionDef) else []
     return [
         argument.value
         for mark in marks
-        if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "proves"
+        if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == mark_name
         for argument in mark.args
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
     ]

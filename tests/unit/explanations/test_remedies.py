@@ -13,6 +13,7 @@ from bridgework.explanations import remedies
 from bridgework.model.checks import AddressDestination, ContainerDestination, HostDestination, NameDestination, Question
 from bridgework.model.snapshot import Network
 from tests.support import random_worlds as worlds
+from tests.support.proves import NOT_RUN, provoked
 from tests.support.worlds import BUILTIN, HOST_NETWORK, NONE, calls_of, container, identity, network, predict, world
 
 REFERENCE = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
@@ -62,6 +63,7 @@ def test_every_remedy_is_made_of_calls_that_the_api_takes(snapshot, data):
         assert not taken & set(made)
         for call in calls_of(found.remedy) if found.remedy else ():
             assert_sendable(call)
+            assert {found.code} <= provoked("remedied").keys() | NOT_RUN.keys(), found
 
 
 def test_a_new_network_connects_each_container_once_and_nobody_else():

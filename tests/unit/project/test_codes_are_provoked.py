@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridgework.explanations import CATALOGUE
-from tests.support.proves import TESTS, provoked
+from tests.support.proves import NOT_RUN, TESTS, provoked, require_run_remedies
 
 RECORDED = {
     "bridge-port-limit": ("diagnosis/test_diagnostics.py", "it takes a thousand containers on one bridge"),
@@ -40,6 +40,28 @@ def test_no_mark_and_no_reason_is_out_of_date():
     assert sorted(marked.keys() - CATALOGUE.keys()) == []
     assert sorted(RECORDED.keys() - CATALOGUE.keys()) == []
     assert sorted(RECORDED.keys() & marked.keys()) == []
+
+
+def test_each_remedy_that_is_run_belongs_to_a_code_and_the_others_have_a_reason():
+    run = provoked("remedied")
+    assert sorted(run.keys() - CATALOGUE.keys()) == []
+    assert sorted(NOT_RUN.keys() - CATALOGUE.keys()) == []
+    assert sorted(NOT_RUN.keys() & run.keys()) == []
+    assert all(len(reason.split()) > 3 for reason in NOT_RUN.values())
+
+
+def test_a_remedy_that_no_test_runs_is_refused():
+    words = {"summary": "Wait.", "calls": [], "commands": []}
+    reads = {**words, "calls": [{"method": "GET", "path": "/v1/subnets/available", "body": None}]}
+    changes = {**words, "commands": ["ip link set eth0 up"]}
+
+    def answer(code, remedy):
+        return {"groups": [{"findings": [{"code": code, "severity": "info", "remedy": remedy}]}]}
+
+    for code, remedy in (("no-listener", words), ("no-listener", reads), ("link-down", changes), ("no-listener", None)):
+        require_run_remedies(answer(code, remedy))
+    with pytest.raises(AssertionError, match="no-listener"):
+        require_run_remedies(answer("no-listener", changes))
 
 
 @pytest.mark.parametrize("code", RECORDED)
