@@ -51,7 +51,8 @@ def _findings(value: Any) -> Iterator[Mapping[str, Any]]:
         for one in value:
             yield from _findings(one)
     elif isinstance(value, dict):
-        if "severity" in value and "code" in value and value.get("remedy"):
+        # An explanation has a remedy in words, and in the document all of these are schemas.
+        if isinstance(value.get("message"), str) and "severity" in value and value.get("remedy"):
             yield value
         for one in value.values():
             yield from _findings(one)

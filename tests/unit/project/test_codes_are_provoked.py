@@ -56,7 +56,7 @@ def test_a_remedy_that_no_test_runs_is_refused():
     changes = {**words, "commands": ["ip link set eth0 up"]}
 
     def answer(code, remedy):
-        return {"groups": [{"findings": [{"code": code, "severity": "info", "remedy": remedy}]}]}
+        return {"groups": [{"findings": [{"code": code, "severity": "info", "message": "", "remedy": remedy}]}]}
 
     for code, remedy in (("no-listener", words), ("no-listener", reads), ("link-down", changes), ("no-listener", None)):
         require_run_remedies(answer(code, remedy))
