@@ -5,6 +5,7 @@ import yaml
 
 from tests.support.api import check, codes
 from tests.support.deployment import install, sh
+from tests.support.raw_engine import Raw
 
 SERVICE = {"image": "busybox:latest", "command": ["httpd", "-f", "-p", "8080"], "stop_grace_period": "0s"}
 WEB = {"protocol": "tcp", "port": 8080}
@@ -13,17 +14,17 @@ WEB = {"protocol": "tcp", "port": 8080}
 class Project:
     """A compose file, and Compose called with it; ``lines`` are merged as Compose merges a second file."""
 
-    def __init__(self, engine, folder, services):
+    def __init__(self, engine, folder, services, networks=None):
         folder.mkdir()
         self.engine = engine
         self.file = folder / "compose.yaml"
         self.more = folder / "lines.yaml"
-        self.write(services)
+        self.write(services, networks)
         self.up()
 
-    def write(self, services):
+    def write(self, services, networks=None):
         keys = {key: {} for service in services.values() for key in service.get("networks", ())}
-        self.file.write_text(yaml.safe_dump({"services": services, "networks": keys}))
+        self.file.write_text(yaml.safe_dump({"services": services, "networks": {**keys, **(networks or {})}}))
 
     def compose(self, *words):
         files = [self.file, self.more] if self.more.exists() else [self.file]
@@ -46,8 +47,8 @@ def project(engine, tmp_path):
     install("docker-compose")
     made = []
 
-    def one(name, services):
-        made.append(Project(engine, tmp_path / name, services))
+    def one(name, services, networks=None):
+        made.append(Project(engine, tmp_path / name, services, networks))
         return made[-1]
 
     yield one
@@ -124,6 +125,69 @@ def test_a_service_that_was_connected_again_is_left_as_it_is(api, project):
     shop.compose("up", "--detach", "--pull", "never")
     assert api.get("/v1/containers/shop-web-1")["id"] == before
     assert check(api, "shop-db-1", {"name": "web"}, **WEB)["verdict"] == "reachable"
+
+
+def test_a_service_on_an_internal_network_gets_a_way_out_beside_it(api, project):
+    web = {**SERVICE, "networks": ["vault"], "ports": ["18083:8080"]}
+    shop = project("shop", {"web": web, "db": {**SERVICE, "networks": ["vault"]}}, {"vault": {"internal": True}})
+    published = {"protocol": "tcp", "port": 18083}
+    assert check(api, "shop-db-1", "shop-web-1", **WEB)["verdict"] == "reachable"
+    finding, files = told(api.get("/v1/containers/shop-web-1")["findings"], "internal-no-publish")
+    api.send_remedy(finding["remedy"])
+    services = shop.apply(files["shop"])["services"]
+    assert set(services["web"]["networks"]) == {"vault", "shop-web-1"}
+    assert "internal-no-publish" not in codes(api.get("/v1/containers/shop-web-1")["findings"])
+    assert check(api, "host", {"host": True}, **published)["verdict"] == "reachable"
+    assert reaches(api, "shop-db-1", "shop-web-1")
+    assert reaches(api, "shop-web-1", "shop-db-1")
+    # The other service stays inside.
+    assert [one["network"]["name"] for one in api.get("/v1/containers/shop-db-1")["endpoints"]] == ["shop_vault"]
+
+
+def test_a_network_of_a_project_that_was_deleted_is_declared_as_it_was_made_again(api, project):
+    shop = project("shop", {"web": {**SERVICE, "networks": ["back"]}, "db": {**SERVICE, "networks": ["back"]}})
+    shop.compose("stop", "--timeout", "0")
+    Raw(shop.engine).do("DELETE", "/networks/shop_back")
+    finding, files = told(api.get("/v1/containers/shop-web-1")["findings"], "network-gone")
+    api.send_remedy(finding["remedy"])
+    merged = shop.apply(files["shop"])
+    assert merged["networks"] == {"back": {"name": "shop_back", "external": True}}
+    assert set(merged["services"]["web"]["networks"]) == {"back"}
+    assert reaches(api, "shop-web-1", "shop-db-1")
+    assert reaches(api, "shop-db-1", "shop-web-1")
+
+
+@pytest.fixture
+def narrow_uplink(engine):
+    """A default route of the host by a link with a smaller MTU than Docker's."""
+    raw = Raw(engine)
+    raw.in_namespace("ip", "link", "add", "wan0", "mtu", "1400", "type", "veth", "peer", "name", "wan0-far")
+    raw.in_namespace("ip", "address", "add", "192.0.2.1/24", "dev", "wan0")
+    for end in ("wan0", "wan0-far"):
+        raw.in_namespace("ip", "link", "set", end, "up")
+    raw.in_namespace("ip", "route", "add", "default", "via", "192.0.2.2")
+    yield raw
+    raw.in_namespace("ip", "link", "delete", "wan0")
+
+
+@pytest.mark.usefixtures("narrow_uplink")
+def test_services_move_to_a_network_with_the_mtu_of_the_way_out(api, project):
+    services = {"web": {**SERVICE, "networks": ["back"]}, "db": {**SERVICE, "networks": ["back"]}}
+    shop = project("shop", services)
+    of_shop = [one for one in api.get("/v1/diagnostics?limit=1000")["items"] if one["component"]["name"] == "shop_back"]
+    finding, files = told(of_shop, "mtu-exceeds-egress")
+    api.send_remedy(finding["remedy"])
+    for name in services:
+        assert f"# Remove the network back from the service {name}." in files["shop"]["lines"]
+    shop.write({"web": SERVICE, "db": SERVICE})
+    merged = shop.apply(files["shop"])
+    (moved,) = merged["services"]["web"]["networks"]
+    assert merged["networks"][moved] == {"name": "shop_back-mtu-1400", "external": True}
+    for source, destination in (("web", "db"), ("db", "web")):
+        assert reaches(api, f"shop-{source}-1", f"shop-{destination}-1")
+        assert check(api, f"shop-{source}-1", {"name": destination}, **WEB)["verdict"] == "reachable"
+    interfaces = api.get("/v1/containers/shop-web-1/interfaces")["items"]
+    assert {one["mtu_bytes"] for one in interfaces if one["name"] != "lo"} == {1400}
 
 
 def test_an_option_of_the_resolver_is_set_by_compose(api, project):

@@ -166,7 +166,9 @@ class _Changes:
             return known
         of_project = (one.labels for one in self._snapshot.networks if one.labels.get(PROJECT) == file.project)
         taken = {"default", *file.networks, *(labels[NETWORK] for labels in of_project if NETWORK in labels)}
-        key = _NO_KEY.sub("-", name)
+        # Compose calls a network PROJECT_KEY unless the file names it. One that is gone has no label with its key, and
+        # the file still declares that key: beside another key of the same name, Compose refuses the file.
+        key = _NO_KEY.sub("-", name.removeprefix(f"{file.project}_") or name)
         while key in taken:
             key += "-external"
         # Compose refuses a network of that name that it did not make, unless the file says `external`.

@@ -141,6 +141,15 @@ def test_a_file_has_the_path_that_compose_wrote_on_a_container(labels, path):
     assert [file.path for file in found.compose.files] == [path]
 
 
+def test_a_network_of_the_project_that_is_gone_keeps_its_key_in_the_file():
+    remedy = Remedy("Do it.", (CreateNetwork(NetworkSpec("shop_back")), Connect("shop_back", WEB.name)))
+    snapshot = Snapshot((OTHER,), (WEB, PLAIN))
+    assert lines_of(with_compose(snapshot, finding(VETH_DETACHED, of_container(WEB), "…", remedy=remedy))) == {
+        "services": {"web": {"networks": {"back": {}}}},
+        "networks": {"back": {"name": "shop_back", "external": True}},
+    }  # fmt: skip
+
+
 def test_a_network_of_the_project_has_its_key_and_another_one_is_external():
     front = network("shop_front", "10.3.0.0/24", labels={**PROJECT, "com.docker.compose.network": "front"})
     odd = network("back", "10.4.0.0/24")
