@@ -892,6 +892,23 @@ def test_a_default_route_that_does_not_lead_out(shaky, host):
         assert leaves(shaky, "web")["verdict"] == "reachable"
 
 
+@proves("wrong-default-gateway")
+@remedied("wrong-default-gateway")
+def test_a_default_route_to_an_address_that_no_interface_holds(shaky, api_version):
+    # Docker 26 has no priorities: it takes the first network by name.
+    quiet = at(api_version, {DOCKER_26: "zone", DOCKER_28: "quiet"})
+    network(shaky, quiet, options={"com.docker.network.bridge.inhibit_ipv4": "true"})
+    for name in ("web", "db"):
+        run(shaky, name, network_mode=quiet)
+    found = told(broken(leaves(shaky, "web", **QUICK)), "wrong-default-gateway", "blocking", "web", quiet)
+    shaky.send_remedy(found["remedy"])
+    assert leaves(shaky, "web")["verdict"] == "reachable"
+    for source, destination in (("web", "db"), ("db", "web")):
+        works(check(shaky, source, destination))
+    # What the other container could not reach it still cannot.
+    assert leaves(shaky, "db", **QUICK)["verdict"] == "unreachable"
+
+
 @proves("user-firewall-drop")
 @remedied("user-firewall-drop")
 def test_a_rule_of_the_hosts_administrator(shaky, host):

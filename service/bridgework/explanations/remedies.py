@@ -22,6 +22,8 @@ _LONGEST_NAME = 48
 _IPV6_PREFIX = 64
 _MTU = "com.docker.network.driver.mtu"
 _OWN_OPTIONS = (".bridge.name", ".default_bridge", ".host_binding_ipv4", ".host_ipv4", ".host_ipv6")
+_GATEWAY_PRIORITY = (28, 0)
+"""The release of Docker that first takes a priority for the default route."""
 _MOVED = 8
 """More containers than this are not moved by a remedy."""
 
@@ -65,7 +67,12 @@ def _leave_none(snapshot: Snapshot, container: Container) -> tuple[Action, ...]:
 
 
 def _own_network(
-    snapshot: Snapshot, members: tuple[Container, ...], aliases: Mapping[str, str], *, ipv6: bool
+    snapshot: Snapshot,
+    members: tuple[Container, ...],
+    aliases: Mapping[str, str],
+    *,
+    ipv6: bool,
+    gateway_priority: int | None = None,
 ) -> tuple[str, tuple[Action, ...]]:
     """Return the name of a new network for just these containers, and the actions that make it."""
     name = new_name(snapshot, members)
@@ -73,7 +80,8 @@ def _own_network(
     for member in members:
         alias = aliases.get(member.id)
         actions += _leave_none(snapshot, member)
-        actions.append(Connect(name, container_reference(member), EndpointSpec(aliases=(alias,) if alias else ())))
+        joined = EndpointSpec(aliases=(alias,) if alias else (), gateway_priority=gateway_priority)
+        actions.append(Connect(name, container_reference(member), joined))
     taken = (pool.subnet for network in snapshot.networks for pool in network.pools)
     subnets = available_subnets(_IPV6_PREFIX, 1, taken) if ipv6 else []
     spec = NetworkSpec(name, ipv6_enabled=bool(subnets), pools=tuple(map(Pool, subnets)))
@@ -108,6 +116,22 @@ def way_out(snapshot: Snapshot, container: Container) -> Remedy:
         return share_network(snapshot, (container,))
     name, actions = _own_network(snapshot, (container,), {}, ipv6=False)
     return Remedy(f"Connect {container.name} to a network that is not internal, such as a new network {name}.", actions)
+
+
+def way_out_beside(snapshot: Snapshot, container: Container, wrong: Network, release: tuple[int, int]) -> Remedy:
+    """Move the container's default route from a network that leads nowhere to a new network.
+
+    ``release`` is the engine's major and minor version.
+    """
+    if container.host_mode or container.shares_with:
+        return share_network(snapshot, (container,))
+    highest = max((endpoint.gateway_priority for endpoint in container.endpoints), default=0)
+    priority = highest + 1 if release >= _GATEWAY_PRIORITY else None
+    name, actions = _own_network(snapshot, (container,), {}, ipv6=False, gateway_priority=priority)
+    # Without priorities the engine takes the first network by name (``selectGatewayEndpoint``).
+    if priority is None and name > wrong.name:
+        return Remedy(f"Create {container.name} again on a network that leads out, without {wrong.name}.")
+    return Remedy(f"Connect {container.name} to a new network {name}, which becomes its default route.", actions)
 
 
 def with_mtu(snapshot: Snapshot, network: Network, mtu_bytes: int) -> Remedy:

@@ -84,6 +84,22 @@ def test_a_container_that_cannot_be_connected_has_to_be_made_again():
     assert calls_of(remedies.way_out(world(*BUILTIN, host), host)) == ()
 
 
+def test_the_new_default_route_is_the_one_that_the_engine_takes():
+    early, late = network("early"), network("zone")
+    priority = {"gateway_priority": 3}
+    for wrong, release, expected in (
+        (early, (28, 0), {"gateway_priority": 4}),
+        (late, (27, 5), {}),
+        (early, (27, 5), None),
+    ):
+        one = container("one", (wrong, "10.1.0.2", priority))
+        remedy = remedies.way_out_beside(world(wrong, one), one, wrong, release)
+        assert [call.body for call in calls_of(remedy)[1:]] == ([] if expected is None else [expected])
+    assert "without early" in remedy.summary
+    host = container("a", (HOST_NETWORK, None), network_mode="host")
+    assert calls_of(remedies.way_out_beside(world(*BUILTIN, host), host, late, (28, 0))) == ()
+
+
 def test_a_container_leaves_none_only_where_it_is_on_none():
     one = container("a", (NONE, None), network_mode="none")
     assert "DELETE" in [call.method for call in calls_of(remedies.share_network(world(*BUILTIN, one), (one,)))]

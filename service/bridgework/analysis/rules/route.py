@@ -171,9 +171,14 @@ def gateway_is_absent(situation: Situation) -> Findings:
             f"The default route of {situation.source.name} uses {candidate.exit.name}, which has inhibit_ipv4 set: "
             f"no interface has the gateway's address there."
         )
-        remedy = remedies.way_out(situation.snapshot, members(situation.source)[0])
+        remedy = _way_out_beside(situation, candidate.exit)
         component = component_of(situation.source)
         yield finding(WRONG_DEFAULT_GATEWAY, component, message, severity=Severity.BLOCKING, remedy=remedy)
+
+
+def _way_out_beside(situation: Situation, wrong: Network) -> Remedy:
+    release = situation.observations.engine_version
+    return remedies.way_out_beside(situation.snapshot, members(situation.source)[0], wrong, release)
 
 
 def across_networks(situation: Situation) -> Findings:
@@ -370,7 +375,7 @@ def _by_vlan(situation: Situation, candidate: Candidate, leaves: Network) -> Fin
     """Find what stops a packet that leaves by a macvlan or ipvlan: it goes to the parent link, past the host."""
     if not leaves.options.get("parent"):
         message = f"{leaves.name} has no parent link: nothing outside of it is reachable."
-        remedy = remedies.way_out(situation.snapshot, members(situation.source)[0])
+        remedy = _way_out_beside(situation, leaves)
         yield finding(VLAN_WITHOUT_PARENT, of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
         return
     others = [n for e in situation.source.endpoints if (n := situation.network_of(e.network_id)) is not None]
