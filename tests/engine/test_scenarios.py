@@ -791,6 +791,10 @@ def test_a_network_over_somebody_elses_addresses(api, raw):
     api.delete("/v1/networks/odd")
     network(api, "odd", ipam={"pools": [{"subnet": free[0]}]})
     assert "subnet-hides-public-addresses" not in codes(of_engine(api))
+    for name in ("web", "db"):
+        run(api, name, network_mode="odd")
+    for source, destination in (("web", "db"), ("db", "web"), ("host", "web")):
+        works(check(api, source, destination))
 
 
 # -- the host, on an engine that may break ------------------------------------------------------------------------
@@ -977,6 +981,12 @@ def test_a_route_of_the_host_inside_a_network(shaky, host):
         shaky.delete("/v1/networks/lab")
         network(shaky, "lab", ipam={"pools": [{"subnet": free[0]}]})
         assert "subnet-overlaps-host-route" not in codes(of_engine(shaky))
+        for name in ("web", "db"):
+            run(shaky, name, network_mode="lab")
+        for source, destination in (("web", "db"), ("db", "web"), ("host", "web")):
+            works(check(shaky, source, destination))
+        # The route that was there before still is.
+        assert "10.45.0.128/25 dev up0" in host.in_namespace("ip", "route", "show")
     finally:
         host.in_namespace("ip", "route", "delete", "10.45.0.128/25")
 
@@ -999,15 +1009,20 @@ def test_an_engine_without_a_subnet_left(shaky):
 def test_a_firewall_that_was_flushed(shaky, host, frail):
     for name in ("web", "db"):
         host.make(name, mode="bridge", **AT_ONCE)
+    network(shaky, "apart")
+    run(shaky, "other", network_mode="apart")
     for table in ("filter", "nat"):
         host.in_namespace("iptables", "-t", table, "-F")
     told(of_engine(shaky), "firewall-rules-missing", "blocking")
     found = told(broken(check(shaky, "web", "db", **QUICK)), "firewall-rules-missing", "blocking", "FORWARD")
     assert found["remedy"]["commands"] == ["systemctl restart docker"]
     frail[0].restart()
-    for name in ("web", "db"):
+    for name in ("web", "db", "other"):
         shaky.post(f"/v1/containers/{name}/start")
-    works(check(shaky, "web", "db"))
+    for source, destination in (("web", "db"), ("db", "web")):
+        works(check(shaky, source, destination))
+    # Docker keeps networks apart again.
+    broken(check(shaky, "other", {"address": shaky.get("/v1/containers/web")["endpoints"][0]["ipv4_address"]}, **QUICK))
     assert "firewall-rules-missing" not in codes(of_engine(shaky))
 
 
