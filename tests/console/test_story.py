@@ -179,6 +179,36 @@ def test_the_matrix_shows_who_reaches_whom_and_leads_to_the_reason(console):
     assert "tomcat81 cannot reach tomcat83" in page.locator(".verdict").inner_text()
 
 
+def test_an_isolation_that_is_open_by_ipv6_is_shown_with_its_address_and_remedy(console, api, engine):
+    """The settings of Docker 26 leave IPv6 between bridges open."""
+    for name, subnet in (("nine", "fd00:9::/64"), ("six", "fd00:6::/64")):
+        api.post(
+            "/v1/networks", {"name": name, "ipv6_enabled": True, "ipam": {"pools": [{"subnet": subnet}]}}, status=201
+        )
+    for name, network in (("k9", "nine"), ("k6", "six")):
+        run(api, name, network_mode=network)
+    Raw(engine).settle()
+    addresses = api.get("/v1/containers/k6")["endpoints"][0]
+    page = console.open()
+    form = page.locator("#check-form")
+    form.locator("[name=from]").fill("k9")
+    form.locator("[name=to]").fill("k6")
+    console.button("Check").click()
+    page.locator(".verdict.reachable").wait_for(timeout=20_000)
+    rows = {row.split()[0]: row.split()[2] for row in page.locator(".addresses tbody tr").all_inner_texts()}
+    assert rows == {addresses["ipv4_address"]: "unreachable", addresses["ipv6_address"]: "reachable"}
+    finding = page.locator(".finding[data-code=networks-not-isolated]")
+    assert addresses["ipv6_address"] in finding.inner_text()
+    assert "ip6tables -I FORWARD" in finding.locator(".remedy").inner_text()
+    console.tab("Matrix")
+    console.button("Measure").click()
+    page.locator("#matrix-status", has_text="2 pairs in").wait_for(timeout=20_000)
+    assert page.locator("#heatmap td.reachable").count() == 2
+    page.locator("summary", has_text="k9 → k6").click()
+    assert addresses["ipv6_address"] in page.locator("details.by-address[open]").inner_text()
+    console.accessible()
+
+
 @pytest.mark.usefixtures("tomcats")
 def test_the_diagnosis_lists_what_is_wrong(console):
     page = console.open()
