@@ -1265,6 +1265,10 @@ class MeasuredPair(TypedDict):
     """Whether both verdicts are the same; null when they cannot be compared: one is inconclusive, or no program
     listens where the plan assumed one.
     """
+    findings: list[Finding]
+    """Why both verdicts differ, as a check of the pair says after the changes; empty where they do not differ. At
+    most 10 pairs are checked.
+    """
 
 
 class Measurement(TypedDict):

@@ -70,27 +70,6 @@ def test_a_failure_undoes_what_was_made_the_last_first(two, engine):
     assert "third" not in {network["Name"] for network in raw.get("/networks")}
 
 
-def test_a_pair_that_differs_undoes_the_plan(two, engine):
-    """Something that no plan can know of drops the packets: a rule that is no rule of Docker's."""
-    raw = Raw(engine)
-    calls = [call("PUT", "/networks/left/endpoints/in-right", {})]
-    etag = two.send("POST", "/v1/plans", {"changes": calls}).headers["ETag"]
-    raw.in_namespace("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1")
-    raw.in_namespace("iptables", "-I", "DOCKER-USER", "-p", "tcp", "--dport", "80", "-j", "DROP")
-    try:
-        found = apply(two, *calls, etag=etag)["applied"]
-    finally:
-        raw.in_namespace("iptables", "-D", "DOCKER-USER", "-p", "tcp", "--dport", "80", "-j", "DROP")
-    assert found["outcome"] == "undone"
-    differing = {
-        (one["protocol"], one["predicted"], one["measured"]) for one in found["pairs"] if one["agrees"] is False
-    }
-    assert differing == {("tcp", "reachable", "unreachable")}
-    assert networks_of(two, "in-right") == ["right"]
-    kept = apply(two, *calls, undo="never")["applied"]
-    assert (kept["outcome"], networks_of(two, "in-right")) == ("applied", ["left", "right"])
-
-
 def test_what_cannot_be_undone_is_refused_before(two):
     calls = (call("POST", "/containers/in-left/stop?grace_s=0"), call("DELETE", "/containers/in-left"))
     refused = apply(two, *calls, status=409)

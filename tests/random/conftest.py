@@ -7,6 +7,7 @@ from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
 from tests.support.api import WIDE, Client, names_of_everything, sweep_up
 from tests.support.random_plans import World
+from tests.support.raw_engine import Raw
 
 SEED = 21
 
@@ -17,7 +18,8 @@ def world(engine, tokens_file, request):
     wide = Settings(tokens_file=tokens_file, **WIDE)
     client = Client(create_app(wide, EngineAddress(engine.docker_host)))
     before = names_of_everything(client)
-    made = World(client, getattr(request, "param", SEED))
+    made = World(client, getattr(request, "param", SEED), Raw(engine))
     made.begin()
     yield made
+    made.foreign.close()
     sweep_up(client, spare=before)

@@ -16,11 +16,13 @@ from bridgework.model.checks import Protocol
 from bridgework.model.snapshot import Container, Network, Snapshot
 from bridgework.plans.reachability import PING, Pair, Service
 from bridgework.policy.access import Caller, Role
+from bridgework.use_cases.diagnosis import diagnosis
 from bridgework.use_cases.plans.make import WantedPlan, make_plan
 from bridgework.use_cases.plans.measure import measure_pair
 from bridgework.use_cases.preflight.network import api_version
 from bridgework.use_cases.services import Actor
 from tests.support.api import container
+from tests.support.foreign_rules import RandomRules
 from tests.support.service import until
 
 PORT = 8080
@@ -66,8 +68,9 @@ KINDS = (
 class World:
     """The engine behind a client, and the dice."""
 
-    def __init__(self, api, seed):
+    def __init__(self, api, seed, raw):
         self.api, self.dice = api, random.Random(seed)
+        self.foreign = RandomRules(raw, self.dice, PORT, FIRST_PORT)
         self.services = api.app.config["SERVICES"]
         api_of_engine = api_version(self.services)
         self.has_modes = api_of_engine >= GATEWAY_MODES_API
@@ -226,15 +229,23 @@ class World:
         return thing.id if thing.id in known and self._chance(0.3) else thing.name
 
     def settle(self):
-        """Wait until the programs listen: on a busy machine one that was just started may take seconds."""
+        """Wait until the programs listen and the addresses are in use: on a busy machine that may take seconds."""
         snapshot = self.snapshot
         alone = [one for one in snapshot.containers if one.running and not one.shares_with]
         places = [self.services.engine.place_of(snapshot, one) for one in alone]
-        until(lambda: all(self._listens(place) for place in places), 30, "the programs")
+        until(lambda: all(self._is_ready(place) for place in places), 30, "the programs")
 
-    def _listens(self, place):
-        seen = self.services.runner.observe(place, ("sockets",))
-        return seen is not None and any(socket.port == PORT for socket in seen.sockets or ())
+    def _is_ready(self, place):
+        seen = self.services.runner.observe(place, ("sockets", "interfaces"))
+        if seen is None or not any(socket.port == PORT for socket in seen.sockets or ()):
+            return False
+        # Before duplicate address detection has ended, an IPv6 address answers nothing.
+        return not any(address.is_unsettled for one in seen.interfaces or () for address in one.addresses)
+
+    def findings(self):
+        """The findings of the diagnosis, by code and name."""
+        found = diagnosis(self.services, self.snapshot).findings
+        return {(one.code, one.component.name) for one in found}
 
     def measured(self):
         """Which sources reach which destinations now, on the wire: by (source, destination, service)."""

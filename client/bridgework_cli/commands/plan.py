@@ -94,6 +94,8 @@ def show_applied(plan: Plan) -> int:
         if pair["agrees"] is False:
             output.line(f"  {_pair(pair)}: planned {output.verdict(pair['predicted'])}, "
                        f"measured {output.verdict(pair['measured'])}")  # fmt: skip
+            for finding in pair["findings"]:
+                output.line(f"      {finding['message']}  [{finding['code']}]")
     for one in applied["undone"]:
         output.line(f"{_coloured('failed' if one['problem'] else 'undone')}  {output.one_line(one['call'])}")
     agreeing = sum(pair["agrees"] is True for pair in applied["pairs"])

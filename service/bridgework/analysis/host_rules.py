@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from bridgework.analysis.attachment import IPV4, IPV6, parsed, version_of
-from bridgework.analysis.routing import subnet_of
+from bridgework.analysis.routing import host_address_on, subnet_of
 from bridgework.firewall.ip_sets import IpSets
-from bridgework.firewall.iptables_save import ruleset_of
+from bridgework.firewall.iptables_save import ruleset_of, uncertain_rule
 from bridgework.firewall.nft_json import Reader
-from bridgework.firewall.ruleset import Hook, Match, Packet, Ruleset
+from bridgework.firewall.ruleset import Chain, Hook, Match, Packet, Ruleset, Table
 from bridgework.firewall.simulate import Route, Step
 from bridgework.model.observations import FirewallRules, Observations
-from bridgework.model.snapshot import Snapshot
+from bridgework.model.snapshot import Network, Snapshot
 
 BRIDGE_FILTER = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
 FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
@@ -42,7 +43,7 @@ _OWNERS = (
 _NATIVE = Reader()
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def ruleset_of_host(rules: FirewallRules, version: int) -> Ruleset | None:
     """Return the rules of one IP version that were observed; ``None`` where none were, or where nft's are not read."""
     # Kept by the object, which is the same one while the host's rules are.
@@ -56,14 +57,37 @@ def ruleset_of_host(rules: FirewallRules, version: int) -> Ruleset | None:
     try:
         return Ruleset(
             (
-                *ruleset_of(chains or (), version, sets=sets),
+                *ruleset_of(chains or (), version, sets=sets, uncertain=rules.uncertain),
                 *ruleset_of((c for _, c in others), version, program, sets),
-                *_NATIVE.tables_of(native or ""),
+                *_with_uncertain(_NATIVE.tables_of(native or ""), rules, version),
             )
         )
     except (KeyError, TypeError, ValueError):
         # nft printed a form that its document does not describe. Half of the rules would prove nothing.
         return None
+
+
+def _with_uncertain(tables: tuple[Table, ...], rules: FirewallRules, version: int) -> tuple[Table, ...]:
+    if not rules.uncertain:
+        return tables
+    return tuple(
+        replace(
+            table, chains={name: _uncertain_in(table, chain, rules, version) for name, chain in table.chains.items()}
+        )
+        if table.name == NATIVE_TABLE
+        else table
+        for table in tables
+    )
+
+
+def _uncertain_in(table: Table, chain: Chain, rules: FirewallRules, version: int) -> Chain:
+    return replace(
+        chain,
+        rules=tuple(
+            uncertain_rule(rule) if (version, table.name, rule.text) in rules.uncertain else rule
+            for rule in chain.rules
+        ),
+    )
 
 
 class HostRoutes:
@@ -95,12 +119,22 @@ class HostRoutes:
         near = (self._snapshot.networks_by_id.get(one.network_id) for one in holders[:1] if len(holders) == 1)
         for network in itertools.chain(filter(None, near), self._snapshot.networks):
             if network.bridge_name and any(_holds(subnet_of(pool), packet.destination) for pool in network.pools):
-                return Route(network.bridge_name, self._address_on(network.bridge_name, packet.version))
+                return Route(network.bridge_name, self._address_on_bridge(network, packet.version))
         routes = (self._host.observation.routes if self._host else None) or ()
         subnets = [(_subnet(route.destination), route.interface) for route in routes]
         fitting = [(net.prefixlen, name or "") for net, name in subnets if net and _holds(net, packet.destination)]
         _, interface = max(fitting, default=(0, None))
         return Route(interface or "", self._address_on(interface, packet.version))
+
+    def _address_on_bridge(self, network: Network, version: int) -> str | None:
+        interfaces = self._host.observation.interfaces if self._host else ()
+        # A plan does not look at the bridges of the host, and those that it makes are not there yet.
+        planned = interfaces is None or (interfaces and all(one.name != network.bridge_name for one in interfaces))
+        return (
+            host_address_on(self._snapshot, network, version)
+            if planned
+            else self._address_on(network.bridge_name, version)
+        )
 
     def _address_on(self, name: str | None, version: int) -> str | None:
         interfaces = (self._host.observation.interfaces if self._host else None) or ()

@@ -34,9 +34,9 @@ MOST_TARGETS = 2000
 _UNPROTECTED = "nat-unprotected"
 
 
-def published_ports_are_exposed(view: View) -> Iterator[Finding]:
-    """Find published ports that a neighbour on a link of the host reaches."""
-    for container, found in _reachable(view, published_targets(view.snapshot)):
+def published_ports_are_exposed(view: View, of: Iterable[Container] | None = None) -> Iterator[Finding]:
+    """Find published ports that a neighbour on a link of the host reaches; with ``of``, those of these containers."""
+    for container, found in _reachable(view, published_targets(view.snapshot, of)):
         loopback = [one for one in found if is_loopback(one.address)]
         past = [one for one in found if one.is_past_host_firewall and one not in loopback]
         wide = [one for one in found if one not in loopback and one not in past and _is_wildcard(one)]
@@ -48,9 +48,12 @@ def published_ports_are_exposed(view: View) -> Iterator[Finding]:
             yield _everywhere(container, wide)
 
 
-def unpublished_ports_are_exposed(view: View) -> Iterator[Finding]:
-    """Find ports that are not published, and that a neighbour reaches at the container's own address."""
-    for container, found in _reachable(view, unpublished_targets(view.state)):
+def unpublished_ports_are_exposed(view: View, of: Iterable[Container] | None = None) -> Iterator[Finding]:
+    """Find ports that are not published, and that a neighbour reaches at the container's own address.
+
+    With ``of``, only those of these containers.
+    """
+    for container, found in _reachable(view, unpublished_targets(view.state, of)):
         meant = all(gateway_mode(one.target.network, one.origin.version) == _UNPROTECTED for one in found)
         first = found[0]
         ports = enumerate_names(sorted({f"{one.target.protocol} {one.port}" for one in found}))

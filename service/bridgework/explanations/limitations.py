@@ -58,14 +58,14 @@ _ROWS: Mapping[str, tuple[str, str | None]] = {
         "Name the subnet or the address in the change.",
     ),
     "findings-not-foreseen": (
-        (
-            "They depend on the rules that the firewall of the host has after the changes, or on the hosts files of "
-            "containers. The plan does not have these."
-        ),
+        ("They depend on the rules that the firewall of the host has after the changes. The plan does not have these."),
         "Read the diagnosis after the changes.",
     ),
     "firewall-not-foreseen": (
-        "Rules name the addresses of containers before the changes, so the plan predicts by Docker's options alone.",
+        (
+            "The rules were not read, or the service does not know how this engine writes its rules. So the plan "
+            "predicts by Docker's options alone, and the rules of other programs do not count."
+        ),
         "Check the pairs after the changes, or apply the plan, which measures them.",
     ),
     "firewall-not-visible": (
@@ -100,6 +100,10 @@ _ROWS: Mapping[str, tuple[str, str | None]] = {
     "port-of-host": (
         "A container in network mode host has no ports of its own: its ports are those of a program of the host.",
         "Check the port with the destination host.",
+    ),
+    "rule-not-read": (
+        "The change deletes this rule of Docker's, and it is not among the rules of the host as Docker writes it.",
+        "Restart the engine, which writes its rules again, and make the plan again.",
     ),
     "rule-without-ends": (
         "A rule of must_not that names no container holds always, and may be misspelt.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import overload
@@ -28,18 +28,30 @@ FAMILY = {4: "ip", 6: "ip6"}
 _NO_SETS = IpSets(None)
 
 
+def is_built_in(chain: str) -> bool:
+    """Whether the chain is one that the kernel calls: it has a policy, and no user can make it."""
+    return chain in _HOOKS
+
+
 def ruleset_of(
-    chains: Iterable[FirewallChain], version: int, program: str | None = None, sets: IpSets = _NO_SETS
+    chains: Iterable[FirewallChain],
+    version: int,
+    program: str | None = None,
+    sets: IpSets = _NO_SETS,
+    uncertain: Collection[tuple[int, str, str]] = (),
 ) -> tuple[Table, ...]:
     """Return the tables of one IP version, from the chains that ``iptables-save`` or ``ip6tables-save`` printed.
 
     ``program`` is the program that changes them, where it is not the plain ``iptables`` or ``ip6tables``. ``sets`` are
-    the sets of ipset that the rules name.
+    the sets of ipset that the rules name. ``uncertain`` are the version, table and text of each rule of which it is not
+    known whether it is there: it may match and may not.
     """
     # The dumps of iptables-legacy and of iptables-nft have the same form, and both can be in force at once.
     tables: dict[str, dict[str, Chain]] = {}
     for chain in chains:
-        rules = LazyRules(chain.rules, sets)
+        rules = LazyRules(
+            chain.rules, sets, {text for of, table, text in uncertain if (of, table) == (version, chain.table)}
+        )
         tables.setdefault(chain.table, {})[chain.name] = chain_of(chain.table, chain.name, rules, chain.policy)
     return tuple(Table(FAMILY[version], name, found, program) for name, found in tables.items())
 
@@ -58,9 +70,11 @@ class LazyRules(Sequence[Rule]):
 
     # A host with kube-proxy has thousands of rules in chains to which a packet never comes.
 
-    def __init__(self, printed: Sequence[tuple[int, int, str]], sets: IpSets = _NO_SETS) -> None:
-        """Take packets, bytes and text of each rule, and the sets that they name."""
-        self._printed, self._sets = printed, sets
+    def __init__(
+        self, printed: Sequence[tuple[int, int, str]], sets: IpSets = _NO_SETS, uncertain: Collection[str] = ()
+    ) -> None:
+        """Take packets, bytes and text of each rule, the sets that they name, and the texts of uncertain ones."""
+        self._printed, self._sets, self._uncertain = printed, sets, uncertain
 
     def __len__(self) -> int:
         return len(self._printed)
@@ -71,13 +85,21 @@ class LazyRules(Sequence[Rule]):
     def __getitem__(self, at: slice) -> Sequence[Rule]: ...
     def __getitem__(self, at: int | slice) -> Rule | Sequence[Rule]:
         if isinstance(at, slice):
-            return LazyRules(self._printed[at], self._sets)
+            return LazyRules(self._printed[at], self._sets, self._uncertain)
         packets, _, text = self._printed[at]
         rule = read_rule(text, packets)
+        if text in self._uncertain:
+            rule = uncertain_rule(rule)
         # A set's entries change while the text of the rule, by which it is kept, does not.
         if "--match-set" in text:
             return replace(rule, matches=tuple(map(self._sets.resolved, rule.matches)))
         return rule
+
+
+def uncertain_rule(rule: Rule) -> Rule:
+    """Return the rule as one of which it is not known whether it is there."""
+    # A match that is not known makes the simulation walk both ways, unless another match excludes the packet.
+    return replace(rule, matches=(*rule.matches, Match(UNKNOWN)))
 
 
 def read_rule(text: str, packets: int = 0) -> Rule:

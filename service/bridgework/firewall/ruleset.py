@@ -270,8 +270,8 @@ def _clients_port(match: Match) -> bool | None:
 def _destination_port(match: Match, packet: Packet) -> bool | None:
     if packet.protocol not in {"tcp", "udp", "sctp"}:
         return False
-    # An answer goes to the client's port.
-    if packet.destination_port is None and packet.direction == REPLY:
+    # An answer goes to the client's port. Before conntrack, in the table raw, no direction is known.
+    if packet.destination_port is None and packet.direction != ORIGINAL:
         return _clients_port(match)
     return _among(match, packet.destination_port)
 

@@ -33,7 +33,7 @@ Release = tuple[int, int]
 """Major and minor version of the engine, which decide how it chooses default routes (``routing.chosen_exit``)."""
 UNKNOWN: Release = 0, 0
 LATER = "9999-12-31T23:59:59.{:09d}Z"
-"""The start time of a container that a plan starts: after every time of the engine, and in the order of the changes."""
+"""The time of what a plan makes or starts: after every time of the engine, and in the order of the changes."""
 
 
 def planned_id(kind: str, name: str) -> str:
@@ -55,13 +55,15 @@ def with_network(
     ``taken`` are the subnets of the host's routes, which the engine avoids when it chooses a pool.
     """
     given = source or spec
+    # After all networks of the engine, and in the order of the changes: the engine writes its rules in this order.
+    order = sum(network.created_at >= LATER.format(0) for network in snapshot.networks)
     made = Network(
         id=planned_id("network", spec.name),
         name=spec.name,
         # The engine keeps a configuration with the driver null (26.1.5 and 28.5.2, measured).
         driver="null" if spec.config_only else spec.driver,
         scope=spec.scope or ("swarm" if spec.driver == "overlay" else "local"),
-        created_at=LATER.format(0),
+        created_at=LATER.format(order),
         internal=spec.internal,
         attachable=spec.attachable,
         ingress=spec.ingress,

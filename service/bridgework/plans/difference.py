@@ -6,7 +6,7 @@ network of one that does. The verdict of any other pair reads nothing that chang
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bridgework.analysis.address_choice import Reach
@@ -77,9 +77,15 @@ class World:
     assumed: frozenset[str] = frozenset()
 
 
-def difference(before: World, after: World, effort: Effort | None = None) -> Difference:
-    """Return what changes between two states. Raises ``InvalidInput`` when that is more than ``effort`` allows."""
-    affected = affected_containers(before.snapshot, after.snapshot)
+def difference(
+    before: World, after: World, effort: Effort | None = None, affected: frozenset[str] | None = None
+) -> Difference:
+    """Return what changes between two states. Raises ``InvalidInput`` when that is more than ``effort`` allows.
+
+    ``affected`` are the containers whose reachability may differ, where more are than the snapshots show.
+    """
+    if affected is None:
+        affected = affected_containers(before.snapshot, after.snapshot)
     compared = _Comparison(before, after, affected, effort or Effort()) if affected else None
     again = made_again(before.snapshot, after.snapshot)
     found = _joined(compared.changed_pairs() if compared else (), again)
@@ -163,10 +169,7 @@ class _Comparison:
         self._assumed = after.assumed
         self.ids = sorted(before.snapshot.containers_by_id.keys() | after.snapshot.containers_by_id.keys())
         self._first, self._second = (Reachability(w.snapshot, w.observations, self.ids, effort) for w in self._worlds)
-        self._groups: dict[tuple[int, int], list[str]] = {}
-        both = zip(self.ids, self._first.classes.group_of, self._second.classes.group_of, strict=True)
-        for container_id, *groups in both:
-            self._groups.setdefault((groups[0], groups[1]), []).append(container_id)
+        self._groups: dict[tuple[Service, bool], Collection[list[str]]] = {}
         self._services: dict[str, tuple[Service, ...]] = {}
 
     def changed_pairs(self) -> Iterator[ChangedPair]:
@@ -179,13 +182,34 @@ class _Comparison:
         # The ports of the host that affected containers publish: from everywhere. The others: from affected containers.
         for service in sorted(own):
             yield from self._to("", service)
-        publishers = {c.id for world in self._worlds for c in world.snapshot.containers if c.configured_ports}
+        destinations = self._destinations(affected)
         for source in self._affected:
             if self._place(self._first, source) != self._place(self._second, source):
                 yield from self._compared(Pair(source, "", service) for service in sorted(others - own))
-            for members in self._groups.values():
-                rest = [member for member in members if member not in affected]
-                yield from self._from(source, rest, publishers)
+            yield from self._from(source, destinations)
+
+    def _groups_of(self, service: Service, *, at_host: bool) -> Collection[list[str]]:
+        """Return the containers, those together that are alike as sources of the service in both states."""
+        found = self._groups.get((service, at_host))
+        if found is None:
+            groups: dict[tuple[int, int], list[str]] = {}
+            both = (state.classes_of(service, at_host=at_host).group_of for state in (self._first, self._second))
+            for container_id, first, second in zip(self.ids, *both, strict=True):
+                groups.setdefault((first, second), []).append(container_id)
+            found = self._groups[service, at_host] = groups.values()
+        return found
+
+    def _destinations(self, affected: frozenset[str]) -> Mapping[Service, Collection[list[str]]]:
+        """Map each service to the other containers that have it, those together that are alike in both states."""
+        found: dict[Service, dict[Hashable, list[str]]] = {}
+        for at, destination in enumerate(self.ids):
+            for service in () if destination in affected else self.services(destination):
+                kinds = tuple(
+                    (state.classes_of(service).group_of[at], state.kind_of_destination(destination, at, service))
+                    for state in (self._first, self._second)
+                )
+                found.setdefault(service, {}).setdefault(kinds, []).append(destination)
+        return {service: groups.values() for service, groups in found.items()}
 
     def with_addresses(self, found: ChangedPair, was: Mapping[str, str]) -> ChangedPair:
         """Add the addresses of the destination with their verdicts in both states. ``was`` maps to ids before."""
@@ -236,27 +260,24 @@ class _Comparison:
         # The host reaches its own published ports; a container is no destination of its own.
         alone = sorted({"", *near} - ({destination} if destination else set()))
         yield from self._compared(Pair(source, destination, service) for source in alone)
-        for members in self._groups.values():
+        for members in self._groups_of(service, at_host=self._is_at_host(destination)):
             far = [member for member in members if member not in near and member != destination]
             if far and self._differ(Pair(far[0], destination, service)):
                 yield from self._compared(Pair(source, destination, service) for source in far)
 
-    def _from(self, source: str, destinations: list[str], publishers: set[str]) -> Iterator[ChangedPair]:
-        """Compare one source to destinations of one group, none of which is affected."""
+    def _from(self, source: str, destinations: Mapping[Service, Iterable[list[str]]]) -> Iterator[ChangedPair]:
+        """Compare one source to the destinations, none of which is affected."""
         near = self._near(source)
-        for some in ([d for d in destinations if d not in near], *([d] for d in destinations if d in near)):
-            if not some:
-                continue
-            ping = Pair(source, some[0], PING)
-            if self._differ(ping):
-                yield from self._compared(Pair(source, destination, PING) for destination in some)
-            # Where no packet arrives before and after, no port is reached either, unless it is published: Docker 29
-            # lets published ports pass between bridges.
-            silent = self._first.verdict(ping) is self._second.verdict(ping) is Verdict.UNREACHABLE
-            for destination in some:
-                if not silent or destination in publishers:
-                    services = (service for service in self.services(destination) if service != PING)
-                    yield from self._compared(Pair(source, destination, service) for service in services)
+        for service, groups in destinations.items():
+            for members in groups:
+                for some in ([d for d in members if d not in near], *([d] for d in members if d in near)):
+                    if some and self._differ(Pair(source, some[0], service)):
+                        yield from self._compared(Pair(source, destination, service) for destination in some)
+
+    def _is_at_host(self, destination: str) -> bool:
+        """Whether the destination is the host, or a container in its namespace, in either state."""
+        states = (self._first, self._second)
+        return not destination or any(state.state.attachment_of(destination).is_host for state in states)
 
     def _near(self, container_id: str) -> set[str]:
         """Return the containers that share the container's namespace in either state, itself included."""

@@ -34,6 +34,8 @@ from bridgework.plans.effort import Effort
 
 # net.ipv4.ip_local_port_range: a UDP client has a socket there that looks like a server's.
 FIRST_CLIENT_PORT = 32_768
+MAX_CLASSES = 32
+"""Ports for which the containers are sorted into classes of their own; those of all other ports are finer."""
 MAX_PORTS = 64
 """The ports of one container that are looked at, the lowest first."""
 
@@ -79,6 +81,7 @@ class Reachability:
         self.ids = tuple(container_ids)
         self.position = {container_id: at for at, container_id in enumerate(self.ids)}
         self.classes: Classes = classify(self.state, self.ids, Protocol.ICMP, None, by_name=False)
+        self._classes: dict[tuple[Protocol, int | None], Classes] = {(Protocol.ICMP, None): self.classes}
         self._known: dict[Hashable, Prediction] = {}
 
     @property
@@ -114,36 +117,50 @@ class Reachability:
         """Return what the pairs with a path like this one have in common: the class of the end that is searched for."""
         end = pair.source if of_sources else pair.destination
         at, other = self.position.get(end), self.position.get(pair.destination if of_sources else pair.source)
+        classes = self.classes_of(pair.service, at_host=other is None)
         if at is None or other is None:
-            return end if at is None else self.classes.group_of[at]
-        return self.classes.class_of[at], self.classes.meeting(at, other)
+            return end if at is None else classes.group_of[at]
+        return classes.class_of[at], classes.meeting(at, other)
+
+    def classes_of(self, service: Service, *, at_host: bool = False) -> Classes:
+        """Return the classes of containers that no rule of the host tells apart as an end of this service.
+
+        ``at_host``: the service is a port of the host, which rules may translate to any other port.
+        """
+        if self.state.observations.firewall is None:
+            return self.classes  # without rules that were read, nothing tells ports apart
+        asked = service.protocol, None if at_host else service.port
+        if asked not in self._classes and len(self._classes) >= MAX_CLASSES:
+            asked = service.protocol, None
+        found = self._classes.get(asked)
+        if found is None:
+            found = self._classes[asked] = classify(self.state, self.ids, *asked, by_name=False)
+        return found
 
     def _key(self, pair: Pair) -> Hashable:
         at = self.position.get(pair.source)
         if at is None:  # the host, or a container that is not among the classes
             return pair
-        kind = self.classes.class_of[at]
         to = self.position.get(pair.destination)
         # At the host, and at a container in host mode, the address depends on the source's own networks.
         if to is None or self.state.attachment_of(pair.destination).is_host:
-            return "host", self.classes.group_of[at], kind, pair.destination, pair.service
+            classes = self.classes_of(pair.service, at_host=True)
+            return "host", classes.group_of[at], pair.destination, pair.service
         meeting = self.classes.meeting(at, to)
         if meeting == "same":
             return pair
-        return kind, meeting, self._target(pair.destination, to, pair.service), pair.service
+        kind = self.classes_of(pair.service).class_of[at]
+        return kind, meeting, self.kind_of_destination(pair.destination, to, pair.service), pair.service
 
-    def _target(self, destination: str, at: int, service: Service) -> Hashable:
-        """Return what the verdicts about this service of the destination depend on."""
-        kind = self.classes.class_of[at]
+    def kind_of_destination(self, destination: str, at: int, service: Service) -> Hashable:
+        """Return what the verdicts about this service of the destination depend on, beside its networks."""
+        kind = self.classes_of(service).class_of[at]
         if service == PING:
-            return "class", kind
-        observations = self.state.observations
-        if observations.firewall is not None:
-            return destination  # a rule may name its address together with the port
+            return kind
         attachment = self.state.attachment_of(destination)
         # What the classes of a matrix add for its port.
-        listening = listening_at(attachment, service.protocol, service.port, observations)
-        return "port", kind, listening, publishes_at(attachment, service.protocol, service.port)
+        listening = listening_at(attachment, service.protocol, service.port, self.state.observations)
+        return kind, listening, publishes_at(attachment, service.protocol, service.port)
 
 
 def services_of(snapshot: Snapshot, container: Container, observations: Observations) -> tuple[Service, ...]:
@@ -184,7 +201,8 @@ def with_assumed_listeners(
     """
     inside = dict(observations.inside)
     on_host: list[ListeningSocket] = []
-    for container_id in container_ids:
+    renewed = frozenset(container_ids)
+    for container_id in renewed:
         container = snapshot.containers_by_id[container_id]
         services = services_of(snapshot, container, observations)
         before = inside.get(container_id)
@@ -195,7 +213,10 @@ def with_assumed_listeners(
         if owner is not None and owner.host_mode:
             on_host += sockets
         kept = tuple(s for s in (before.sockets or () if before else ()) if is_loopback(s.address))
-        inside[container_id] = Observation(0, sockets=(*kept, *sockets))
+        # A container that joins the namespace of one that runs on finds the programs there.
+        joined = observations.inside.get(owner.id) if owner is not None and owner.id not in renewed else None
+        shared = (joined.sockets or ()) if joined is not None else ()
+        inside[container_id] = Observation(0, sockets=tuple(dict.fromkeys((*kept, *sockets, *shared))))
     return replace(observations, inside=inside, host=_with_sockets(observations.host, on_host))
 
 

@@ -512,7 +512,8 @@ class TestPlan:
 
     def test_what_went_wrong_and_was_undone_is_said(self, service, file, capsys):
         pair = {"source": {"name": "web"}, "destination": {"name": "db"}, "protocol": "icmp", "port": None,
-                "predicted": "reachable", "measured": "unreachable", "agrees": False}  # fmt: skip
+                "predicted": "reachable", "measured": "unreachable", "agrees": False,
+                "findings": [{"code": "user-firewall-drop", "message": "DOCKER-USER drops: -j DROP."}]}  # fmt: skip
         undone = [{"call": {"method": "DELETE", "path": "/v1/networks/own", "body": None}, "problem": None}]
         result = applied("undone", "done", pairs=[pair], undone=undone)
         server = service(answer(200, PLAN, ETag='"tag"'), answer(200, {**PLAN, "applied": result}))
@@ -521,6 +522,7 @@ class TestPlan:
         assert capsys.readouterr().out.endswith(
             "done  POST /v1/networks\n"
             "  web -> db (icmp): planned reachable, measured unreachable\n"
+            "      DOCKER-USER drops: -j DROP.  [user-firewall-drop]\n"
             "undone  DELETE /v1/networks/own\n"
             "undone: 0 of 1 measured pairs are as planned.\n"
         )

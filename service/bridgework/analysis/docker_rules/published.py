@@ -47,8 +47,11 @@ def bridge_networks(state: EngineState, version: int) -> Iterator[tuple[Network,
                 break
 
 
-def published_ports(state: EngineState, version: int) -> Iterator[Published]:
-    """Yield the published ports that the engine translates or accepts by rules of the IP version."""
+def published_ports(state: EngineState, version: int, *, to_be_chosen: bool = False) -> Iterator[Published]:
+    """Yield the published ports that the engine translates or accepts by rules of the IP version.
+
+    With ``to_be_chosen``, those too whose port of the host the engine has yet to choose.
+    """
     for container in state.snapshot.containers:
         if not container.running or container.node is not None or not container.published_ports:
             continue
@@ -63,6 +66,7 @@ def published_ports(state: EngineState, version: int) -> Iterator[Published]:
             for port in container.published_ports:
                 leaves = network is home
                 opened = _is_opened_at(state, version, network, port, leaves=leaves)
+                opened = opened or (leaves and to_be_chosen and _may_open(state, version, network, port))
                 if opened or _is_opened_for_ipv6(state, version, endpoint, network, port):
                     certain = opened or leaves
                     yield Published(container, port, port.host_port or 0, endpoint, network, address, certain)
@@ -70,14 +74,18 @@ def published_ports(state: EngineState, version: int) -> Iterator[Published]:
 
 def _is_opened_at(state: EngineState, version: int, network: Network, port: PublishedPort, *, leaves: bool) -> bool:
     """Whether the engine opens the port in the network. ``leaves``: the container's default route is there."""
-    mode = gateway_mode(network, version)
-    if mode == "isolated" or not _is_known(state, mode) or version_of(port.host_ip or "0.0.0.0") != version:
+    if not _may_open(state, version, network, port):
         return False
-    if mode != "routed":
+    if gateway_mode(network, version) != "routed":
         return leaves and bool(port.host_port)
     # The engine lists a port once more, without a port of the host, for each routed network of its container.
     for_all = state.observations.engine_version >= _ROUTED_FOR_ALL
     return not port.host_port if for_all else leaves
+
+
+def _may_open(state: EngineState, version: int, network: Network, port: PublishedPort) -> bool:
+    mode = gateway_mode(network, version)
+    return mode != "isolated" and _is_known(state, mode) and version_of(port.host_ip or "0.0.0.0") == version
 
 
 def _is_opened_for_ipv6(

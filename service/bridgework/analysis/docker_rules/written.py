@@ -12,6 +12,7 @@ from bridgework.analysis.host_rules import NATIVE_TABLE, ruleset_of_host
 from bridgework.analysis.name_lookup import link_parts
 from bridgework.analysis.routing import OVERLAY_GATEWAY, default_exit, gateway_mode, masquerades
 from bridgework.firewall.docker import Bridge, Engine, Link, Port, WrittenRules, written
+from bridgework.firewall.docker.values import NAT
 from bridgework.firewall.ruleset import Chain
 from bridgework.model.observations import FirewallChain, Observations
 from bridgework.model.snapshot import Network, Snapshot
@@ -20,25 +21,40 @@ _TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
 _ACCEPT_MARK = re.compile(r"^-A DOCKER-FORWARD -m mark --mark (\S+) -j ACCEPT$")
 
 
-def written_rules(state: EngineState, version: int) -> WrittenRules | None:
+def written_rules(state: EngineState, version: int, engine: Engine | None = None) -> WrittenRules | None:
     """Return the rules that the engine writes; ``None`` where they are not known.
 
     A rule that depends on a setting which the API does not show is *unknown*, unless the rules that were read show it.
+    ``engine`` has the settings as ``engine_of`` knows them from another state, whose rules those are.
     """
-    observations = state.observations
-    if observations.podman:
+    if state.observations.podman:
         return None
-    read = observations.firewall.chains_of(version) if observations.firewall is not None else None
-    engine = _engine(observations, read)
-    if observations.nftables:
-        engine = _native(engine, observations, version)
+    bridges, ports = _bridges(state, version), _ports(state, version)
+    known = engine or _engine(state.observations, version, bridges, ports)
+    return written(known, version, bridges, ports, _links(state.snapshot))
+
+
+def engine_of(state: EngineState, version: int) -> Engine:
+    """Return the settings of the engine, as far as they show in the rules that were read."""
+    return _engine(state.observations, version, _bridges(state, version), _ports(state, version))
+
+
+def _bridges(state: EngineState, version: int) -> list[Bridge]:
     subnets = {network.id: subnet for network, _, subnet in bridge_networks(state, version)}
-    bridges = [
+    return [
         _bridge(state, network, name, version, subnets.get(network.id))
         # The engine writes the rules of a network when it makes it.
         for network in sorted(state.snapshot.networks, key=lambda network: network.created_at)
         if (name := network.bridge_name) and network.scope == "local"
     ]
+
+
+def _ports(state: EngineState, version: int) -> list[Port]:
+    observations = state.observations
+    # The engine writes the rules of a port when it starts the container.
+    published = sorted(
+        published_ports(state, version, to_be_chosen=True), key=lambda one: one.container.started_at or ""
+    )
     ports = [
         Port(
             bridge=one.network.bridge_name or "",
@@ -49,30 +65,39 @@ def written_rules(state: EngineState, version: int) -> WrittenRules | None:
             host_port=one.host_port,
             certain=one.certain and not (observations.nftables and _may_be_closed_again(state, version, one)),
         )
-        for one in published_ports(state, version)
+        for one in published
     ]
-    if engine.nftables and engine.userland_proxy and version == IPV4:
+    if observations.nftables and observations.userland_proxy is not False and version == IPV4:
         ports += _proxied_ports(state)
-    return written(engine, version, bridges, ports, _links(state.snapshot))
+    return ports
 
 
-def _engine(observations: Observations, read: tuple[FirewallChain, ...] | None) -> Engine:
+def _engine(observations: Observations, version: int, bridges: list[Bridge], ports: list[Port]) -> Engine:
+    read = observations.firewall.chains_of(version) if observations.firewall is not None else None
     found = {(chain.table, chain.name): chain for chain in read or ()}
     forward = found.get(("filter", "FORWARD"))
     raw, own = (_texts(found.get(key)) for key in (("raw", "PREROUTING"), ("filter", "DOCKER-FORWARD")))
     drops = [text for text in raw if " ! -i " in text and text.endswith("-j DROP")]
     # The drops that hide the containers' addresses name no port. The ones for ports on 127.0.0.1 do.
     hides = any("--dport" not in text for text in drops)
-    return Engine(
+    # Where nothing is to be hidden, that no rule does so says nothing about the settings.
+    has_addresses = _has_addresses_to_hide(bridges)
+    has_local_port = any(port.host_port and port.host_ip.startswith("127.") for port in ports)
+    engine = Engine(
         release=observations.engine_version,
         userland_proxy=observations.userland_proxy is not False,
         iptables=observations.ipv4_firewall is not False,
         ip6tables=observations.ipv6_firewall is not False,
-        allow_direct_routing=None if read is None else not hides,
-        raw_rules=None if read is None else bool(drops),
+        allow_direct_routing=False if hides else True if read is not None and has_addresses else None,
+        raw_rules=True if drops else False if read is not None and has_local_port else None,
         forward_drops=None if forward is None else forward.policy == "DROP",
         accept_mark=next((mark[1] for text in own if (mark := _ACCEPT_MARK.match(text))), None),
     )
+    return _native(engine, observations, version, has_addresses=has_addresses) if observations.nftables else engine
+
+
+def _has_addresses_to_hide(bridges: list[Bridge]) -> bool:
+    return any(one.subnet and not one.internal and one.mode == NAT and one.addresses for one in bridges)
 
 
 def _texts(chain: FirewallChain | None) -> tuple[str, ...]:
@@ -117,19 +142,20 @@ def _proxied_ports(state: EngineState) -> Iterator[Port]:
                     yield Port(home.bridge_name, *at, port.host_ip, port.host_port)
 
 
-def _native(engine: Engine, observations: Observations, version: int) -> Engine:
+def _native(engine: Engine, observations: Observations, version: int, *, has_addresses: bool) -> Engine:
     """Return the engine that writes with nftables, with the settings that the rules show which were read."""
     rules = observations.firewall
     ruleset = ruleset_of_host(rules, version) if rules is not None else None
     tables = [table for table in ruleset.tables if table.name == NATIVE_TABLE] if ruleset is not None else []
     chains = next((table.chains for table in tables if table.serves(version)), {})
     raw = chains.get("raw-PREROUTING")
+    # The drops that hide the containers' addresses name no port. The ones for ports on 127.0.0.1 do.
+    hides = raw is not None and any(" dport " not in rule.text for rule in raw.rules)
     marks = (mark for chain in chains.values() if (mark := _accepted_mark(chain)) is not None)
     return replace(
         engine,
         nftables=True,
-        # The drops that hide the containers' addresses name no port. The ones for ports on 127.0.0.1 do.
-        allow_direct_routing=None if raw is None else all(" dport " in rule.text for rule in raw.rules),
+        allow_direct_routing=False if hides else True if raw is not None and has_addresses else None,
         accept_mark=next(marks, None),
     )
 

@@ -38,5 +38,5 @@ def written(
                 module.write(chains, bridges, ports)
                 write_links(chains, links)
             rules = {key: tuple(rules) for key, rules in chains.rules.items()}
-            return WrittenRules(version, rules, engine.forward_drops)
+            return WrittenRules(version, rules, engine.forward_drops, tuple(chains.writes))
     return None

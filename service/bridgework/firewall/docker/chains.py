@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridgework.firewall.docker.values import IPV4, IPV6, Because, Bridge, Engine, Link, Port, WrittenRule
+from bridgework.firewall.docker.values import IPV4, IPV6, Because, Bridge, Engine, Link, Port, Write, WrittenRule
 
 # The options, by the names under which an administrator sets them. DRIVER causes what each bridge network has.
 IPTABLES, IP6TABLES, PROXY = "iptables", "ip6tables", "userland-proxy"
@@ -26,6 +26,7 @@ class Chains:
     def __init__(self, engine: Engine, version: int) -> None:
         self.engine, self.version = engine, version
         self.rules: dict[tuple[str, str], list[WrittenRule]] = {}
+        self.writes: list[Write] = []
         self.base = Because(IPTABLES if version == IPV4 else IP6TABLES)
 
     def append(self, table: str, chain: str, match: str, because: Because, *, unknown: bool = False) -> None:
@@ -36,7 +37,15 @@ class Chains:
         """Write the rule before the others of its chain."""
         self._write(table, chain, WrittenRule(f"-A {chain} {match}", because, unknown), first=True)
 
+    def move_first(self, table: str, chain: str, match: str, because: Because, bridge: str) -> None:
+        """Delete the rule and write it before the others of its chain, because the bridge is made."""
+        rule = WrittenRule(f"-A {chain} {match}", because)
+        others = [other for other in self.rules.get((table, chain), ()) if other.text != rule.text]
+        self.rules[table, chain] = [rule, *others]
+        self.writes.append(Write(table, chain, rule, first=True, moved_for=bridge))
+
     def _write(self, table: str, chain: str, rule: WrittenRule, *, first: bool) -> None:
+        self.writes.append(Write(table, chain, rule, first))
         rules = self.rules.setdefault((table, chain), [])
         if all(rule.text != other.text for other in rules):
             rules.insert(0 if first else len(rules), rule)

@@ -27,17 +27,18 @@ def write(chains: Chains, bridges: Iterable[Bridge], ports: Iterable[Port]) -> N
     """Write the rules of the bridges, in the order in which they were made, and of the ports."""
     for chain in (STAGE_1, STAGE_2, "DOCKER-USER"):
         chains.append("filter", chain, "-j RETURN", chains.base)
-    programmed = False
     for bridge in bridges:
         if bridge.subnet is not None:
             _of_bridge(chains, bridge)
-            programmed = True
         # Docker 26 isolates each bridge for both IP versions, also one that has no IPv6 subnet.
         if not bridge.internal:
             _isolation(chains, bridge)
-    # Both jumps move to the front of FORWARD with each network that is made. What calls the chains comes with the first
-    # network of the IP version, and stays when that is deleted.
-    chains.insert("filter", "FORWARD", f"-j {STAGE_1}", chains.base, unknown=not programmed)
+        # Both jumps move to the front of FORWARD with each network that is made.
+        if bridge.subnet is not None:
+            chains.move_first("filter", "FORWARD", f"-j {STAGE_1}", chains.base, bridge.name)
+        chains.move_first("filter", "FORWARD", "-j DOCKER-USER", chains.base, bridge.name)
+    # What calls the chains comes with the first network of the IP version, and stays when that is deleted.
+    chains.insert("filter", "FORWARD", f"-j {STAGE_1}", chains.base, unknown=True)
     nat_jumps(chains, unknown=True)
     chains.insert("filter", "FORWARD", "-j DOCKER-USER", chains.base)
     for port in ports:
@@ -74,7 +75,8 @@ def _isolation(chains: Chains, bridge: Bridge) -> None:
 
 
 def _of_port(chains: Chains, port: Port) -> None:
-    translation(chains, port, spare_link_local=False)
+    if port.host_port:
+        translation(chains, port, spare_link_local=False)
     chains.append("filter", "DOCKER", to_container(chains, port), because_of(port))
     to_itself(chains, port, because_of(port))
     if port.protocol == "sctp":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
-from bridgework.firewall.docker.values import Because, WrittenRule
-from bridgework.firewall.iptables_save import FAMILY, chain_of, read_rule
-from bridgework.firewall.ruleset import UNKNOWN, Chain, Match, Rule, Ruleset, Table
+from bridgework.firewall.docker.values import Because, Write, WrittenRule
+from bridgework.firewall.iptables_save import FAMILY, chain_of, read_rule, uncertain_rule
+from bridgework.firewall.ruleset import Chain, Rule, Ruleset, Table
 
 _FORWARD = ("filter", "FORWARD")
 # Docker's words for what switches forwarding on. With it the engine sets the policy of FORWARD to DROP.
@@ -20,12 +20,14 @@ class WrittenRules:
     """The rules by table and chain, in order.
 
     ``forward_drops`` says whether the policy of the chain FORWARD is DROP; ``None`` where that is not known: the engine
-    sets it only when it switches forwarding on itself, and its API does not show that.
+    sets it only when it switches forwarding on itself, and its API does not show that. ``writes`` are the rules in the
+    order in which the engine writes them.
     """
 
     version: int
     rules: Mapping[tuple[str, str], tuple[WrittenRule, ...]]
     forward_drops: bool | None = None
+    writes: tuple[Write, ...] = ()
 
     @cached_property
     def ruleset(self) -> Ruleset:
@@ -66,5 +68,4 @@ class WrittenRules:
 
 def _read(rule: WrittenRule) -> Rule:
     read = read_rule(rule.text)
-    # A match that is not known makes the simulation walk both ways, unless another match excludes the packet.
-    return replace(read, matches=(*read.matches, Match(UNKNOWN))) if rule.unknown else read
+    return uncertain_rule(read) if rule.unknown else read

@@ -54,7 +54,8 @@ class Bridge:
 class Port:
     """A published port, with the bridge and the address of the container that get it.
 
-    ``host_ip`` is ``""`` for every address of the host, ``host_port`` is 0 where nothing is translated (mode routed).
+    ``host_ip`` is ``""`` for every address of the host, ``host_port`` is 0 where nothing is translated (mode routed),
+    and where the engine has yet to choose it.
     ``certain`` is false where it is not known whether the engine has opened the port at that address.
     """
 
@@ -97,3 +98,18 @@ class WrittenRule:
     text: str
     because: Because
     unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One rule as the engine writes it: ``first`` puts it before the others of its chain, otherwise it is the last.
+
+    A rule that is there already is not written again. With ``moved_for``, the name of the bridge that is being made, it
+    is deleted first, so it comes to the front again.
+    """
+
+    table: str
+    chain: str
+    rule: WrittenRule
+    first: bool
+    moved_for: str | None = None

@@ -73,7 +73,9 @@ class FirewallRules:
     engine's own rules are in force. ``other_chains`` are those of the other variant of iptables (legacy beside
     nf_tables, or the reverse), each with the program that changes it, such as ``ip6tables-legacy``: ``None`` where it
     has rules that could not be read. ``sets`` are the sets of ipset that rules compare: ``None`` where they could not
-    be read. ``state`` differs after every change; ``None`` where the kernel does not tell it.
+    be read. ``state`` differs after every change; ``None`` where the kernel does not tell it. ``uncertain`` are the IP
+    version, table and text of each rule of ``chains`` and ``ipv6_chains`` of which it is not known whether it is there;
+    only the rules after a plan have some.
     """
 
     chains: tuple[FirewallChain, ...] | None = None
@@ -84,6 +86,7 @@ class FirewallRules:
     state: str | None = None
     other_chains: tuple[tuple[str, FirewallChain], ...] | None = ()
     sets: tuple[IpSet, ...] | None = ()
+    uncertain: frozenset[tuple[int, str, str]] = frozenset()
 
     def chains_of(self, version: int) -> tuple[FirewallChain, ...] | None:
         """Return the chains of iptables or of ip6tables."""

@@ -228,12 +228,13 @@ class Observer:
             self.limited += _unread(host.observation, "the host")
         return host
 
-    def look_at_host_sockets(self) -> HostObservation | None:
-        """Observe only what listens on the engine's host."""
+    def look_at_host_sockets(self, *more: Aspect) -> HostObservation | None:
+        """Observe only what listens on the engine's host, and the aspects in ``more``."""
         services = self._services
-        found = services.runner.observe(services.engine.host_place(self._snapshot), ("sockets",))
+        found = services.runner.observe(services.engine.host_place(self._snapshot), ("sockets", *more))
         if found is None:
-            self.limited.append(host_out_of_reach(services, "the host's listening sockets"))
+            what = "the host's listening sockets" if not more else f"the host's listening sockets, {' and '.join(more)}"
+            self.limited.append(host_out_of_reach(services, what))
             return None
         self.limited += _unread(found, "the host")
         return HostObservation(found.whole())

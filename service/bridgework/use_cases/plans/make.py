@@ -9,20 +9,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bridgework.diagnosis.diagnosis import diagnose
 from bridgework.explanations.limitations import limitation, of_pairs
 from bridgework.model import actions
 from bridgework.model.actions import Call, Change
 from bridgework.model.checks import Finding, Limitation
 from bridgework.model.errors import BridgeworkError, NotFound, NotSupported, Remedy
-from bridgework.model.observations import EngineObservations
 from bridgework.model.snapshot import Snapshot
 from bridgework.plans.difference import (
     Difference,
     World,
-    affected_containers,
     difference,
-    made_again,
 )
 from bridgework.plans.effort import Effort
 from bridgework.plans.groups import Groups, grouped
@@ -31,18 +27,10 @@ from bridgework.policy.access import Role, require_role
 from bridgework.telemetry import deadline
 from bridgework.use_cases import container_creation, containers, endpoints, networks, prune
 from bridgework.use_cases.idempotency import earlier, retry_key
-from bridgework.use_cases.plans.observe import observe, world_after
+from bridgework.use_cases.plans.findings import changed_findings
+from bridgework.use_cases.plans.observe import observe
 from bridgework.use_cases.plans.planned_engine import PlannedEngine
-from bridgework.use_cases.services import Actor, Services
-
-NOT_FORESEEN = (
-    limitation("firewall-not-foreseen", "the host's firewall rules that are not Docker's"),
-    limitation(
-        "findings-not-foreseen",
-        "the findings exposed-past-host-firewall, loopback-port-exposed, published-on-every-address, stale-address and "
-        "unpublished-port-exposed",
-    ),
-)
+from bridgework.use_cases.services import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +156,10 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
     # A viewer may ask what a change would do; that the change needs a higher role is said when the plan is applied.
     caller = replace(actor.caller, role=max(actor.caller.role, Role.OPERATOR))
     steps = _rehearse(Actor(engine.services, caller), engine, wanted)
-    affected = affected_containers(snapshot, engine.now)
-    observations, limited = observe(services, snapshot, engine.now, affected)
-    before = World(snapshot, observations)
-    after = world_after(snapshot, engine.now, observations, affected)
-    found = difference(before, after, Effort(deadline.require_left))
-    old, new = _findings(services, before, made_again(snapshot, engine.now)), _findings(services, after, {})
+    observed = observe(services, snapshot, engine.now)
+    before, after, affected = observed.before, observed.after, observed.affected
+    found = difference(before, after, Effort(deadline.require_left), affected)
+    appearing, disappearing = changed_findings(services, observed)
     return Plan(
         wanted=wanted,
         steps=steps,
@@ -181,13 +167,12 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
         after=after,
         difference=found,
         groups=grouped(found.pairs, snapshot, engine.now),
-        appearing=tuple(finding for key, finding in new.items() if key not in old),
-        disappearing=tuple(finding for key, finding in old.items() if key not in new),
+        appearing=appearing,
+        disappearing=disappearing,
         limited=(
             *of_pairs(Counter(one.reason for one in found.pairs if one.reason)),
-            *limited,
+            *observed.limited,
             *_unknown_addresses(snapshot, engine.now, affected),
-            *(NOT_FORESEEN if affected else ()),
         ),
         state=_state_of(snapshot, affected, engine.now),
     )
@@ -263,16 +248,6 @@ def references_of(change: Change) -> set[str]:
 def _deleted_by(change: Change) -> set[str]:
     deletes = isinstance(change, actions.DeleteNetwork | actions.DeleteContainer)
     return names_of(change) if deletes else set()
-
-
-def _findings(services: Services, world: World, again: Mapping[str, str]) -> dict[tuple[str, str, str, str], Finding]:
-    """Return the findings about the snapshot, by what they are about. What only the host shows is the same in both."""
-    facts = services.engine.facts()
-    inside = replace(world.observations, host=None)
-    seen = EngineObservations(observations=inside, default_pools=facts.default_address_pools)
-    found = diagnose(world.snapshot, seen)
-    about = ((again.get(one.component.id, one.component.id), one) for one in found)
-    return {(one.code, one.component.kind, of, one.component.name): one for of, one in about}
 
 
 def _unknown_addresses(before: Snapshot, after: Snapshot, affected: frozenset[str]) -> Iterable[Limitation]:

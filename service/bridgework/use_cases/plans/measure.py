@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from bridgework.analysis.case import Case
 from bridgework.analysis.predict import any_reachable
 from bridgework.model.checks import (
+    CheckRequest,
     ContainerDestination,
+    Finding,
     HostDestination,
     Measurement,
     ProbeRequest,
@@ -20,15 +22,17 @@ from bridgework.model.checks import (
     Reason,
     Verdict,
 )
-from bridgework.model.errors import Refused
+from bridgework.model.errors import BridgeworkError, Refused
 from bridgework.model.snapshot import Snapshot
 from bridgework.plans.difference import ChangedPair
 from bridgework.plans.reachability import PING, Pair, Reachability
+from bridgework.use_cases.connectivity.check import check
 from bridgework.use_cases.plans.make import Plan
 from bridgework.use_cases.services import Services
 
-MAX_MEASURED, SAMPLE = 200, 20
-"""Pairs that were to change, evenly spread if there are more; and pairs that were not."""
+MAX_MEASURED, SAMPLE, MAX_EXPLAINED = 200, 20, 10
+"""Pairs that were to change, evenly spread if there are more; pairs that were not; and pairs that differ and are
+checked, to say why."""
 THREADS = 8
 TIMEOUT_MS = 500
 SETTLES_S = 3.0
@@ -40,7 +44,8 @@ class MeasuredPair:
     """A pair with its predicted and its measured verdict.
 
     ``agrees`` is ``None`` where the two cannot be compared: one of them is inconclusive, or the plan only assumed that
-    a program listens there, and the connection was refused.
+    a program listens there, and the connection was refused. ``findings`` are those of a check of the pair where the two
+    differ.
     """
 
     pair: Pair
@@ -49,6 +54,7 @@ class MeasuredPair:
     measured: Verdict
     reason: Reason | None
     agrees: bool | None
+    findings: tuple[Finding, ...] = ()
 
 
 def measure(services: Services, snapshot: Snapshot, plan: Plan) -> tuple[MeasuredPair, ...]:
@@ -73,7 +79,21 @@ def measure(services: Services, snapshot: Snapshot, plan: Plan) -> tuple[Measure
                 agrees = _agrees(predicted, seen, assumed=assumed)
                 found[at] = MeasuredPair(pair, was_to_change, predicted, seen.verdict, seen.reason, agrees)
             left = [at for at in left if _is_off(found[at])] if time.monotonic() < end else []
-    return tuple(one for one in found if one is not None)
+    measured = [one for one in found if one is not None]
+    differing = [at for at, one in enumerate(measured) if one.agrees is False][:MAX_EXPLAINED]
+    for at in differing:
+        measured[at] = replace(measured[at], findings=_why(services, snapshot, _renamed(measured[at].pair, real)))
+    return tuple(measured)
+
+
+def _why(services: Services, snapshot: Snapshot, pair: Pair) -> tuple[Finding, ...]:
+    """Check the pair as it is now. The rules of the host may have changed since the plan was made."""
+    aim = ContainerDestination(pair.destination) if pair.destination else HostDestination()
+    probe = replace(pair.service.probe, timeout_ms=TIMEOUT_MS)
+    try:
+        return check(services, snapshot, CheckRequest(pair.source or None, aim, probe)).findings
+    except BridgeworkError:
+        return ()  # such as a port that is not published any more, which no check may probe
 
 
 def _is_off(one: MeasuredPair | None) -> bool:

@@ -2,45 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
+from bridgework.analysis.docker_rules.planned import planned_firewall
 from bridgework.analysis.routing import gateway_mode
+from bridgework.explanations.limitations import limitation
 from bridgework.model.checks import Limitation
-from bridgework.model.observations import HostObservation, Observations
+from bridgework.model.observations import HostObservation, Observations, ResolverConfiguration
 from bridgework.model.snapshot import Container, Snapshot
-from bridgework.plans.difference import World
+from bridgework.plans.difference import World, affected_containers
 from bridgework.plans.reachability import with_assumed_listeners
 from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.observe import Observer, base_observations, inodes_of
 from bridgework.use_cases.plans.planned_engine import without_published
 from bridgework.use_cases.services import Services
 
+FIREWALL_NOT_FORESEEN = (
+    limitation("firewall-not-foreseen", "the host's firewall rules after the changes"),
+    limitation(
+        "findings-not-foreseen",
+        "the findings exposed-past-host-firewall, loopback-port-exposed, published-on-every-address and "
+        "unpublished-port-exposed",
+    ),
+)
 
-def observe(
-    services: Services, before: Snapshot, after: Snapshot, affected: frozenset[str]
-) -> tuple[Observations, tuple[Limitation, ...]]:
-    """Observe the listening sockets that the difference depends on, and the inodes of shared namespaces."""
-    # The rules in force on the host name the addresses of containers as they are now, so they say nothing about the
-    # engine after the plan. Docker's own rules are explained by the options of networks.
-    engine = base_observations(services, before)
-    observations = replace(engine, firewall=None)
-    chosen = [c for c in before.containers if c.running and c.id in _involved(before, after, affected, observations)]
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Both worlds, and the containers whose reachability may differ between them.
+
+    ``host`` has the interfaces and routes of the host before the plan; ``None`` where they were not seen. ``hosts``
+    maps the full id of a container to the entries of its hosts file before the plan.
+    """
+
+    before: World
+    after: World
+    affected: frozenset[str]
+    host: HostObservation | None
+    hosts: Mapping[str, ResolverConfiguration]
+    limited: tuple[Limitation, ...]
+
+
+def observe(services: Services, before: Snapshot, after: Snapshot) -> Observed:
+    """Observe what the difference depends on: the rules of the host, and the listening sockets."""
+    affected = affected_containers(before, after)
+    observations = base_observations(services, before)
+    planned = planned_firewall(before, after, observations)
+    if planned.reordered:
+        affected = frozenset(before.containers_by_id.keys() | after.containers_by_id.keys())
+    limited = list(observations.limited)
+    if planned.rules is None and affected:
+        limited += FIREWALL_NOT_FORESEEN
+    limited += [limitation("rule-not-read", f"the effect of Docker's rule {text}") for text in planned.not_read]
+    # Without the rules after the plan, those before it are not compared with them either: both worlds are predicted by
+    # the options of networks and ports.
+    rules = observations.firewall if planned.rules is not None else None
+    observations = replace(observations, firewall=rules)
+    involved = _involved(before, after, affected, observations)
+    chosen = [container for container in before.containers if container.running and container.id in involved]
     observer = Observer(services, before)
+    # A hosts file can name an address that the plan takes from a container or gives to one.
+    moved = before.holders_by_address.keys() != after.holders_by_address.keys()
     for container in chosen:
         # Without time left nothing is seen, which would look like a namespace that cannot be entered.
         deadline.require_left()
-        observer.look(container, ("sockets",))
+        observer.look(container, ("sockets", "resolver") if moved else ("sockets",))
     inodes: dict[str, int] = {}
     for container in chosen:
         if container.shares_with:
             inodes |= inodes_of(services, before, container)
     # The host's own sockets, so that they stay known when the plan stops a container in host mode.
-    host = observer.look_at_host_sockets() if affected else None
+    host = observer.look_at_host_sockets("interfaces", "routes") if affected else None
     # docker-proxy's sockets go with the ports; whether a port is published, the snapshots of both worlds know.
-    seen_host = HostObservation(without_published(host.observation, before)) if host is not None else None
-    limited = (*engine.limited, *observer.limited)
-    return replace(observations, inside=observer.inside, namespace_inodes=inodes, host=seen_host), limited
+    seen_host = without_published(host.observation, before) if host is not None else None
+    observations = replace(
+        observations,
+        # A resolver that was seen would make each container a class of its own.
+        inside={container_id: replace(seen, resolver=None) for container_id, seen in observer.inside.items()},
+        namespace_inodes=inodes,
+        host=HostObservation(replace(seen_host, interfaces=None, routes=None)) if seen_host is not None else None,
+    )
+    return Observed(
+        World(before, observations),
+        _after(before, after, replace(observations, firewall=planned.rules), affected),
+        affected,
+        host,
+        {container_id: seen.resolver for container_id, seen in observer.inside.items() if seen.resolver is not None},
+        (*limited, *observer.limited),
+    )
 
 
 def _involved(before: Snapshot, after: Snapshot, affected: frozenset[str], observations: Observations) -> set[str]:
@@ -69,14 +119,14 @@ def _involved(before: Snapshot, after: Snapshot, affected: frozenset[str], obser
     return found | {c.id for snapshot in (before, after) for i in found for c in snapshot.sharers_by_owner.get(i, ())}
 
 
-def world_after(before: Snapshot, after: Snapshot, observations: Observations, affected: Iterable[str]) -> World:
+def _after(before: Snapshot, after: Snapshot, observations: Observations, affected: Iterable[str]) -> World:
     """Return the world after the plan: what was observed inside a container that is started again no longer holds."""
     renewed = {
         container_id
         for container_id in affected
         if (now := after.containers_by_id.get(container_id)) is not None
         and now.running
-        and ((was := before.containers_by_id.get(container_id)) is None or _runs_anew(was, now))
+        and ((was := before.containers_by_id.get(container_id)) is None or runs_anew(was, now))
     }
     gone = {i for i in observations.inside if (c := after.containers_by_id.get(i)) is None or not c.running}
     inodes = {i: inode for i, inode in observations.namespace_inodes.items() if i not in renewed | gone}
@@ -85,5 +135,6 @@ def world_after(before: Snapshot, after: Snapshot, observations: Observations, a
     return World(after, replace(assumed, namespace_inodes=inodes, inside=inside), frozenset(renewed))
 
 
-def _runs_anew(was: Container, now: Container) -> bool:
+def runs_anew(was: Container, now: Container) -> bool:
+    """Whether the container is started between the two states, both of which it may run in."""
     return not was.running or was.started_at != now.started_at

@@ -172,6 +172,11 @@ class MeasuredPairSchema(Schema):
         "listens where the plan assumed one.",
         null=True,
     )
+    findings = list_of(
+        FindingSchema,
+        "Why both verdicts differ, as a check of the pair says after the changes; empty where they do not differ. At "
+        "most 10 pairs are checked.",
+    )
 
 
 class UndoneChangeSchema(Schema):
@@ -247,6 +252,7 @@ def _applied(plan: Plan, applied: Applied) -> Mapping[str, Any]:
                 "measured": one.measured,
                 "reason": one.reason,
                 "agrees": one.agrees,
+                "findings": one.findings,
             }
             for one in applied.pairs
         ],
