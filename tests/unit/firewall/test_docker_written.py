@@ -1,5 +1,7 @@
 """The rules that Docker writes, for short hosts: each text with the option that causes it."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridgework.firewall.docker import Bridge, Engine, Link, Port, written
@@ -16,7 +18,7 @@ def rules(release, *bridges, ports=(), version=4, **settings):
     }
 
 
-@pytest.mark.parametrize("release", [(25, 0), (27, 5), (28, 0), (28, 1)])
+@pytest.mark.parametrize("release", [(24, 0), (27, 5), (28, 0), (28, 1)])
 def test_a_release_whose_rules_are_not_known_has_none(release):
     assert written(Engine(release), 4, (FRONT,), (WEB,)) is None
 
@@ -122,3 +124,9 @@ def test_docker_29_forwards_packets_with_a_mark():
     made = rules((29, 7), FRONT, accept_mark="0x1")
     assert made["filter DOCKER-FORWARD -m mark --mark 0x1 -j ACCEPT"] == "bridge-accept-fwmark"
     assert not [text for text in rules((28, 5), FRONT, accept_mark="0x1") if "mark" in text]
+
+
+def test_dockers_jumps_stay_in_their_order_when_the_last_network_of_an_ip_version_is_gone():
+    rules = written(Engine((26, 1)), 6, (replace(FRONT, subnet=None),), ()).rules["filter", "FORWARD"]
+    assert [rule.text for rule in rules] == ["-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-ISOLATION-STAGE-1"]
+    assert [rule.unknown for rule in rules] == [False, True]

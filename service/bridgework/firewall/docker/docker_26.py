@@ -27,6 +27,9 @@ def write(chains: Chains, bridges: Iterable[Bridge], ports: Iterable[Port]) -> N
     """Write the rules of the bridges, in the order in which they were made, and of the ports."""
     for chain in (STAGE_1, STAGE_2, "DOCKER-USER"):
         chains.append("filter", chain, "-j RETURN", chains.base)
+    # What calls the chains comes with the first network of the IP version, and stays when that is deleted.
+    chains.insert("filter", "FORWARD", f"-j {STAGE_1}", chains.base, unknown=True)
+    chains.insert("filter", "FORWARD", "-j DOCKER-USER", chains.base)
     for bridge in bridges:
         if bridge.subnet is not None:
             _of_bridge(chains, bridge)
@@ -37,10 +40,8 @@ def write(chains: Chains, bridges: Iterable[Bridge], ports: Iterable[Port]) -> N
         if bridge.subnet is not None:
             chains.move_first("filter", "FORWARD", f"-j {STAGE_1}", chains.base, bridge.name)
         chains.move_first("filter", "FORWARD", "-j DOCKER-USER", chains.base, bridge.name)
-    # What calls the chains comes with the first network of the IP version, and stays when that is deleted.
-    chains.insert("filter", "FORWARD", f"-j {STAGE_1}", chains.base, unknown=True)
+    # As with the jumps of FORWARD, these come with the first network of the IP version.
     nat_jumps(chains, unknown=True)
-    chains.insert("filter", "FORWARD", "-j DOCKER-USER", chains.base)
     for port in ports:
         _of_port(chains, port)
 
