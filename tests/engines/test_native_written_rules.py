@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.docker_rules import duplicate_rules, missing_rules, stale_rules
 from bridgework.analysis.docker_rules.written import written_rules
 from bridgework.model.observations import FirewallRules, Observations
 from tests.engines.conftest import engine_with
@@ -95,7 +96,11 @@ def differences(raw, snapshot, seen, seed):
     read = FirewallRules(chains=(), ipv6_chains=(), native_rules=lines)
     compared, differ = 0, {}
     for version, firewall in itertools.product(FAMILIES, (None, read)):
-        written = written_rules(EngineState(snapshot, replace(seen, firewall=firewall)), version)
+        state = EngineState(snapshot, replace(seen, firewall=firewall))
+        # A healthy engine lacks no rule, and has none twice or out of date.
+        faults = [*missing_rules(state), *stale_rules(state), *duplicate_rules(state)]
+        differ |= {(seed, version, "diagnosis"): faults} if faults else {}
+        written = written_rules(state, version)
         # The mark cannot be known without the rules.
         objects = [one for one in dumps[version] if firewall or one.get("rule", {}).get("comment") != MARK]
         assert not firewall or not any(rule.unknown and "dport" not in rule.text for rule in all_of(written))

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.docker_rules import duplicate_rules, missing_rules, stale_rules
 from bridgework.analysis.docker_rules.written import written_rules
 from bridgework.engine.reading import read_container, read_network
 from bridgework.model.assembly import assembled
@@ -156,6 +157,9 @@ def differences(raw, snapshot, seen, seed):
     for version, state in itertools.product(PROGRAMS, (blind, sighted)):
         real, ours = texts_of(dumps[version]), written_rules(state, version).rules
         compared += sum(map(len, real.values()))
+        # A healthy engine lacks no rule, and has none twice or out of date.
+        faults = [*missing_rules(state), *stale_rules(state), *duplicate_rules(state)]
+        differ |= {(seed, version, "diagnosis"): faults} if faults else {}
         for chain in {*real, *ours}:
             there, rules = real.get(chain, []), ours.get(chain, ())
             if state is blind:

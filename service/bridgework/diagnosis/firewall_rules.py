@@ -34,14 +34,20 @@ def rules_are_missing(view: View) -> Iterator[Finding]:
 def rules_are_stale(view: View) -> Iterator[Finding]:
     """Find rules that send a port of the host to an address that its container no longer has."""
     for one in stale_rules(view.state):
+        stale = one.translation
         now = f"{one.holder} holds now" if one.holder else "no container holds"
         yield finding(
             STALE_PORT_RULE,
             HOST,
-            f"A rule sends {one.protocol} port {one.host_port} of the host to {one.address}, which {now}, and no "
+            f"A rule sends {stale.protocol} port {stale.host_port} of the host to {stale.address}, which {now}, and no "
             f"container publishes the port there.",
-            remedy=Remedy("Delete the rule.", commands=(one.command,)),
-            evidence={"rule": one.rule, "address": one.address, "holder": one.holder, "port": one.host_port},
+            remedy=Remedy("Delete the rule.", commands=(stale.deletion,)),
+            evidence={
+                "rule": stale.rule,
+                "address": stale.address,
+                "holder": one.holder,
+                "port": stale.host_port,
+            },
         )
 
 

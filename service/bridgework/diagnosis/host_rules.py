@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from bridgework.analysis.docker_rules import flushed_rules
 from bridgework.analysis.docker_rules.not_managed import not_managed
-from bridgework.analysis.rules.host_firewall import native_rules_are_missing, rewrite_rules
+from bridgework.analysis.rules.host_firewall import native_rules_are_missing, quoted, rewrite_rules
 from bridgework.diagnosis.view import View, enumerate_names, interface_is_down
 from bridgework.explanations import HOST, finding, of_container, of_network
 from bridgework.explanations.answers import ANALYSIS_LIMITED
@@ -25,6 +26,7 @@ _DOCKER_VETH = re.compile(r"veth[0-9a-f]{7}")
 _DOCKER_CHAINS = (("filter", "DOCKER"), ("filter", "DOCKER-USER"), ("nat", "DOCKER"))
 _HOOKS = (("filter", "FORWARD"), ("nat", "PREROUTING"))
 _DROPS = re.compile(r"-j (DROP|REJECT)\b")
+_QUOTED = 20
 _NEIGHBOURS_NEARLY = 0.8
 _NEIGHBOUR_LIMIT = "net.ipv4.neigh.default.gc_thresh3"
 
@@ -147,7 +149,7 @@ def firewall_is_flushed(view: View) -> Iterator[Finding]:
     if view.engine.observations.nftables:
         if rules is not None and rules.docker.ipv4 is False:
             found = native_rules_are_missing(flushed=setting is not None)
-            yield replace(found, evidence={**found.evidence, "affected": running})
+            yield replace(found, evidence={**found.evidence, **_lost(view), "affected": running})
         return
     missing = [f"{table} {name}" for table, name in _DOCKER_CHAINS if (table, name) not in chains]
     idle = [
@@ -166,8 +168,14 @@ def firewall_is_flushed(view: View) -> Iterator[Finding]:
         f"The host's firewall has {words}{why}.",
         severity=None if flushed else Severity.WARNING,
         remedy=rewrite_rules(flushed=flushed),
-        evidence={"missing_chains": missing, "chains_not_called": idle, "affected": running},
+        evidence={"missing_chains": missing, "chains_not_called": idle, **_lost(view), "affected": running},
     )
+
+
+def _lost(view: View) -> Mapping[str, object]:
+    """Return how many rules are lost, and the first of them with the options that cause them."""
+    lost = flushed_rules(view.state)
+    return {"lost": len(lost), **quoted(lost[:_QUOTED])} if lost else {}
 
 
 def firewall_is_not_managed(view: View) -> Iterator[Finding]:

@@ -130,7 +130,7 @@ PORT_RULE_MISSING = Explanation(
     "translates the address, or the one that accepts the translated packet.",
     "The rules that the engine's version keeps for its ports, computed from its networks and containers, less the "
     "rules of iptables or nftables on the host. If docker-proxy still answers for the port, the finding is a "
-    "warning.",
+    "warning. The evidence names the option that causes each rule. Docker 27, 28.0 and 28.1 are not compared.",
     "Write the rule again; the finding has the command. A restart of the engine writes all of its rules again.",
     "The host's firewall lacks Docker's rule that translates tcp port 8081 of tomcat81.",
     seen="A published port no longer answers after another program reloaded the firewall.",
@@ -145,7 +145,8 @@ NETWORK_RULE_MISSING = Explanation(
     BLOCKING,
     "A rule of Docker's that lets packets of a network pass, or translates them, is missing from the host's "
     "firewall, while others of its rules are there.",
-    "The rules that the engine's version keeps for its networks, less the rules on the host.",
+    "The rules that the engine's version keeps for its networks, less the rules on the host. The evidence names the "
+    "option that causes each rule. Docker 27, 28.0 and 28.1 are not compared.",
     "Write the rule again; the finding has the command. A restart of the engine writes all of its rules again.",
     "The host's firewall lacks Docker's rule -A POSTROUTING -s 172.19.0.0/16 ! -o br-6c0dc947faf8 -j MASQUERADE "
     "for simon_network: packets of its containers may be dropped, or leave without translation.",
@@ -165,7 +166,8 @@ ISOLATION_RULE_MISSING = Explanation(
     "each other, or ports that are not published can be reached.",
     "The rules that the engine's version keeps for its networks, less the rules of iptables or nftables on the "
     "host. Rules of the table raw are expected only where others of the same kind are there, because a setting of "
-    "the daemon leaves out all of them.",
+    "the daemon leaves out all of them. The evidence names the option that causes each rule. Docker 27, 28.0 and 28.1 "
+    "are not compared.",
     "Write the rule again; the finding has the command. A restart of the engine writes all of its rules again.",
     "The host's firewall lacks Docker's rule -A DOCKER-ISOLATION-STAGE-2 -o br-6c0dc947faf8 -j DROP for "
     "simon_network: packets pass that Docker should drop.",

@@ -5,6 +5,7 @@ The dumps in ``recorded`` are of healthy engines, with a network of each kind th
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -24,6 +25,7 @@ from bridgework.analysis.docker_rules import (
 )
 from bridgework.diagnosis.diagnosis import diagnose
 from bridgework.engine.reading import read_container, read_network
+from bridgework.firewall.docker.lost import commands_for
 from bridgework.model.assembly import assembled
 from bridgework.model.checks import AddressDestination, ProbeRequest, Protocol, Question, Severity, Verdict
 from bridgework.model.observations import EngineObservations, FirewallRules, Observations
@@ -32,11 +34,8 @@ from bridgework.probes.kernel.firewall import parse
 ENGINES = ["docker-26.1-iptables", "docker-28.5-iptables", "docker-29.7-iptables", "docker-29.7-nftables"]
 IPTABLES = ENGINES[:3]
 API = {26: (1, 45), 28: (1, 51), 29: (1, 52)}
-# Rules that are not expected: the ends of chains, what depends on docker-proxy, and on Docker 26 the rules of IPv4
-# networks among those of IPv6.
-IGNORED = re.compile(
-    r"-j RETURN$|-A POSTROUTING -s (\S+)/\d+ -d \1/|^-A OUTPUT|dst-type LOCAL -j DOCKER$|iifname !=? ?\S+ masquerade"
-)
+# The end of a chain decides nothing.
+IGNORED = re.compile(r"^-A \S+ -j RETURN$")
 
 
 class Recorded:
@@ -113,10 +112,9 @@ def test_each_rule_of_iptables_that_is_taken_away_is_missed_and_written_again(na
 def test_each_native_rule_that_is_taken_away_is_missed():
     recorded = Recorded(ENGINES[3])
     found = 0
-    bases = {"filter-FORWARD", "nat-OUTPUT", "nat-POSTROUTING", "nat-PREROUTING"}
     for at, thing in enumerate(recorded.raw["nft"]):
         rule = thing.get("rule")
-        if rule is None or rule["chain"] in bases:
+        if rule is None:
             continue
         nft = [*recorded.raw["nft"][:at], *recorded.raw["nft"][at + 1 :]]
         lost = list(missing_rules(recorded.state(nft=nft)))
@@ -124,7 +122,7 @@ def test_each_native_rule_that_is_taken_away_is_missed():
         assert len({one.rule for one in lost}) == 1
         missing = lost[0]
         family = rule["family"]
-        assert missing.commands[0].split()[:6] in (
+        assert missing.commands[-1].split()[:6] in (
             ["nft", "add", "rule", family, "docker-bridges", rule["chain"]],
             ["nft", "insert", "rule", family, "docker-bridges", rule["chain"]],
         )
@@ -158,6 +156,60 @@ def test_a_rule_of_forward_is_written_behind_dockers_own_and_before_those_of_oth
     lines.insert(forward[-1] + 1, "[0:0] -A FORWARD -j REJECT --reject-with icmp-host-prohibited")
     (missing,) = missing_rules(recorded.state(iptables=lines))
     assert missing.commands == (f"iptables -I FORWARD {len(forward) + 1} -i docker0 -o docker0 -j ACCEPT",)
+
+
+def written_again(lines, commands):
+    """The lines of ``iptables-save -c`` after commands that write rules of one chain."""
+    lines = list(lines)
+    for command in commands:
+        verb, chain, number, text = re.fullmatch(r"ip6?tables(?: -t \w+)? -([AI]) (\S+) (\d+ )?(.*)", command).groups()
+        own = [at for at, line in enumerate(lines) if f"-A {chain} " in line]
+        at = own[-1] + 1 if verb == "A" else own[int(number or 1) - 1] if int(number or 1) <= len(own) else own[-1] + 1
+        lines.insert(at, f"[0:0] -A {chain} {text}")
+    return lines
+
+
+@pytest.mark.parametrize("name", IPTABLES[1:])
+def test_lost_jumps_are_written_in_their_order_before_what_they_must_precede(name):
+    recorded = Recorded(name)
+    lines = recorded.raw["iptables"]
+    own = [line.partition("] ")[2] for line in lines if "-A DOCKER-FORWARD " in line]
+    for gone in itertools.combinations(own[:3], 2):
+        left = [line for line in lines if line.partition("] ")[2] not in gone]
+        missing = list(missing_rules(recorded.state(iptables=left)))
+        assert [one.rule for one in missing] == list(gone)
+        after = written_again(left, commands_for([one.lost for one in missing]))
+        assert [line.partition("] ")[2] for line in after if "-A DOCKER-FORWARD " in line] == own
+
+
+@pytest.mark.parametrize("proxy", [True, False, None])
+def test_what_depends_on_docker_proxy_is_not_missed_where_the_rules_contradict_what_was_seen_of_it(recorded, proxy):
+    # The recorded engines have docker-proxy.
+    assert list(missing_rules(recorded.state(userland_proxy=proxy))) == []
+
+
+def test_a_flush_is_told_with_the_lost_rules_and_their_options():
+    recorded = Recorded(IPTABLES[1])
+    lines = [line for line in recorded.raw["iptables"] if not re.search(r"-A (FORWARD|DOCKER-CT) ", line)]
+    state = recorded.state(iptables=lines, ipv4_firewall=False)
+    found = diagnose(state.snapshot, EngineObservations(state.observations))
+    (told,) = [one for one in found if one.code == "firewall-rules-missing"]
+    lost = dict(zip(told.evidence["rules"], told.evidence["options"], strict=True))
+    assert lost["-A FORWARD -j DOCKER-USER"] == "iptables"
+    assert told.evidence["lost"] == len(recorded.raw["iptables"]) - len(lines)
+
+
+def test_a_lost_rule_is_told_with_the_option_that_causes_it():
+    recorded = Recorded(IPTABLES[0])
+    locked = next(n for n in recorded.snapshot.networks if n.name == "locked").bridge_name
+    rule = f"-A FORWARD -i {locked} -o {locked} -j DROP"
+    state = recorded.state(iptables=[line for line in recorded.raw["iptables"] if rule not in line])
+    found = diagnose(state.snapshot, EngineObservations(state.observations))
+    (told,) = [one for one in found if one.code == "isolation-rule-missing"]
+    assert (told.evidence["rules"], told.evidence["options"]) == (
+        [rule],
+        ["com.docker.network.bridge.enable_icc"],
+    )
 
 
 def without_translation(recorded, port):
@@ -199,12 +251,17 @@ def test_lost_rules_of_a_port_are_one_finding():
 def test_a_translation_to_an_address_that_another_holds_or_nobody(recorded):
     containers = [c if c.name != "web" else replace(c, published_ports=()) for c in recorded.snapshot.containers]
     snapshot = assembled(recorded.snapshot.networks, containers)
-    found = {(one.host_port, one.address): one for one in stale_rules(recorded.state(snapshot=snapshot))}
+    found = {
+        (one.translation.host_port, one.translation.address): one
+        for one in stale_rules(recorded.state(snapshot=snapshot))
+    }
     told = found[18080, "10.101.0.2"]
     assert told.holder == "web"
-    assert told.command.startswith(("iptables -t nat -D DOCKER ", "nft delete rule ip docker-bridges "))
+    assert told.translation.deletion.startswith(("iptables -t nat -D DOCKER ", "nft delete rule ip docker-bridges "))
     gone = assembled(recorded.snapshot.networks, [c for c in containers if c.name != "web"])
-    found = {(one.host_port, one.address): one for one in stale_rules(recorded.state(snapshot=gone))}
+    found = {
+        (one.translation.host_port, one.translation.address): one for one in stale_rules(recorded.state(snapshot=gone))
+    }
     assert found[18080, "10.101.0.2"].holder is None
 
 
@@ -245,12 +302,12 @@ def test_what_the_engine_does_not_write_or_was_not_seen_is_not_missed(recorded, 
     assert list(missing_rules(EngineState(recorded.snapshot, Observations()))) == []
 
 
-def test_the_rules_of_docker_28_0_with_an_ipset_are_not_judged():
+@pytest.mark.parametrize("release", [(27, 5), (28, 0), (28, 1)])
+def test_the_rules_of_releases_whose_shape_is_not_written_are_not_judged(release):
     recorded = Recorded(IPTABLES[1])
     lines = [line for line in recorded.raw["iptables"] if "MASQUERADE" not in line]
-    at = next(at for at, line in enumerate(lines) if "-A FORWARD" in line)
-    lines.insert(at, "[0:0] -A FORWARD -m set --match-set docker-ext-bridges-v4 dst -j DOCKER")
-    assert list(missing_rules(recorded.state(iptables=lines))) == []
+    assert list(missing_rules(recorded.state(iptables=lines))) != []
+    assert list(missing_rules(recorded.state(iptables=lines, engine_version=release))) == []
 
 
 def test_gateway_modes_of_docker_27_are_not_judged():

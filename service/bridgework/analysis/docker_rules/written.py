@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from bridgework.analysis.attachment import IPV4, IPV6, EngineState
@@ -17,19 +17,23 @@ from bridgework.firewall.ruleset import Chain
 from bridgework.model.observations import FirewallChain, Observations
 from bridgework.model.snapshot import Network, Snapshot
 
+HomeOf = Callable[[Published], Published]
 _TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
 _ACCEPT_MARK = re.compile(r"^-A DOCKER-FORWARD -m mark --mark (\S+) -j ACCEPT$")
 
 
-def written_rules(state: EngineState, version: int, engine: Engine | None = None) -> WrittenRules | None:
+def written_rules(
+    state: EngineState, version: int, engine: Engine | None = None, home_of: HomeOf = lambda port: port
+) -> WrittenRules | None:
     """Return the rules that the engine writes; ``None`` where they are not known.
 
     A rule that depends on a setting which the API does not show is *unknown*, unless the rules that were read show it.
-    ``engine`` has the settings as ``engine_of`` knows them from another state, whose rules those are.
+    ``engine`` has the settings as ``engine_of`` knows them from another state, whose rules those are. ``home_of``
+    returns a port with the endpoint that gets it, where that is not the one of the default route.
     """
     if state.observations.podman:
         return None
-    bridges, ports = _bridges(state, version), _ports(state, version)
+    bridges, ports = _bridges(state, version), _ports(state, version, home_of)
     known = engine or _engine(state.observations, version, bridges, ports)
     return written(known, version, bridges, ports, _links(state.snapshot))
 
@@ -49,11 +53,12 @@ def _bridges(state: EngineState, version: int) -> list[Bridge]:
     ]
 
 
-def _ports(state: EngineState, version: int) -> list[Port]:
+def _ports(state: EngineState, version: int, home_of: HomeOf = lambda port: port) -> list[Port]:
     observations = state.observations
     # The engine writes the rules of a port when it starts the container.
     published = sorted(
-        published_ports(state, version, to_be_chosen=True), key=lambda one: one.container.started_at or ""
+        map(home_of, published_ports(state, version, to_be_chosen=True)),
+        key=lambda one: one.container.started_at or "",
     )
     ports = [
         Port(

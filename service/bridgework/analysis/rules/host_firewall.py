@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from bridgework.analysis.attachment import IPV4, EngineState
@@ -14,6 +15,7 @@ from bridgework.analysis.rules.host import Delivery, publication
 from bridgework.explanations.explanation import Explanation
 from bridgework.explanations.firewall import FIREWALL_RULES_MISSING
 from bridgework.explanations.networks import ICC_NOT_ENFORCED
+from bridgework.firewall.docker.lost import commands_for
 from bridgework.firewall.iptables_save import read_rule
 from bridgework.firewall.simulate import Step
 from bridgework.model.checks import Component, Finding, Severity
@@ -117,18 +119,25 @@ def missing_finding(
     severity = None
     if cause is PORT:
         message = f"The host's firewall lacks {_lost(rules)} {_ports(rules)} of {component.name}."
-        # docker-proxy still answers at the host where only the translation is lost.
-        severity = Severity.WARNING if proxied and all(one.translates for one in rules) else None
+        # docker-proxy still answers at the host where only the translation is lost. Without its other rules a container
+        # does not reach its own port by the host.
+        stops = any(one.does("accept") or (one.does("dnat") and not proxied) for one in rules)
+        severity = None if stops else Severity.WARNING
     else:
         whose = f" for {component.name}" if component != HOST else ""
         more = f" and {len(rules) - 1} more" if len(rules) > 1 else ""
         message = f"The host's firewall lacks Docker's rule {rules[0].rule}{more}{whose}: {_WITHOUT[cause]}."
     remedy = Remedy(
         "Write the lost rules again with these commands, or restart the engine, which writes all of its rules again.",
-        commands=tuple(dict.fromkeys(command for one in rules for command in one.commands)),
+        commands=commands_for([one.lost for one in rules]),
     )
-    evidence = {"rules": [one.rule for one in rules], "ip_versions": sorted({one.version for one in rules})}
+    evidence = {**quoted(rules), "ip_versions": sorted({one.version for one in rules})}
     return finding(cause, component, message, severity=severity, remedy=remedy, evidence=evidence)
+
+
+def quoted(rules: Sequence[MissingRule]) -> Mapping[str, object]:
+    """Return the rules, and at the same places the options that cause them."""
+    return {"rules": [one.rule for one in rules], "options": [one.option for one in rules]}
 
 
 def subject_of(one: MissingRule) -> Component:
@@ -139,11 +148,15 @@ def subject_of(one: MissingRule) -> Component:
 
 
 def _lost(rules: list[MissingRule]) -> str:
-    translates = any(one.translates for one in rules)
-    accepts = any(not one.translates for one in rules)
-    if translates and accepts:
-        return "Docker's rules that translate and accept"
-    return "Docker's rule that translates" if translates else "Docker's rule that accepts packets for"
+    does = [
+        words
+        for effect, words in (("dnat", "translates"), ("accept", "accepts packets for"), ("masquerade", "masquerades"))
+        if any(one.does(effect) for one in rules)
+    ]
+    if len(does) > 1:
+        verbs = " and ".join(words.split()[0].removesuffix("s") for words in does)
+        return f"Docker's rules that {verbs}"
+    return f"Docker's rule that {does[0] if does else 'is for'}"
 
 
 def _ports(rules: list[MissingRule]) -> str:
@@ -170,15 +183,13 @@ def lost_rules_of(situation: Situation, step: Step) -> list[MissingRule]:
 
 def _would_pass(lost: MissingRule, step: Step) -> bool:
     """Whether the lost rule would have let the dropped packet pass before this step."""
-    words = lost.rule.split()
-    if not {"ACCEPT", "accept"} & set(words) and "-j DOCKER" not in lost.rule:
+    if not lost.does("accept") and "-j DOCKER" not in lost.rule:
         return False
     # A drop of Docker's ends its own chain, so only a rule of that chain comes before it.
-    before = words[:2] if words[0] == "-A" else lost.commands[-1].split()
-    if step.rule is not None and step.place.chain.name not in before:
+    if step.rule is not None and step.place.chain.name != lost.lost.chain:
         return False
     # The text of a native rule is not read again. Its chain is that of one bridge, so it is about this packet.
-    return words[0] != "-A" or read_rule(lost.rule).applies(step.before) is not False
+    return not lost.rule.startswith("-A ") or read_rule(lost.rule).applies(step.before) is not False
 
 
 @lru_cache(maxsize=2)

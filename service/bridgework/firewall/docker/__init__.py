@@ -15,8 +15,9 @@ from bridgework.firewall.docker.values import IPV4, Because, Bridge, Engine, Lin
 
 __all__ = ["Because", "Bridge", "Engine", "Link", "Port", "WrittenRule", "WrittenRules", "written"]
 
-# Docker 27 and 28.0 have shapes of their own, and until 28.2 each port had a drop of its own in the table raw.
-_WRITERS = (((29, 0), None, docker_29), ((28, 2), (29, 0), docker_28), ((26, 0), (27, 0), docker_26))
+# Docker 27 and 28.0 have shapes of their own, and until 28.2 each port had a drop of its own in the table raw. Docker
+# 25 writes as 26 does: v25.0.0, v25.0.6 and v26.1.5 of moby differ in these files by calls of firewalld alone.
+_WRITERS = (((29, 0), None, docker_29), ((28, 2), (29, 0), docker_28), ((25, 0), (27, 0), docker_26))
 _NFTABLES_SINCE = (29, 0)
 
 
