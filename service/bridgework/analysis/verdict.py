@@ -20,10 +20,8 @@ from bridgework.analysis.rules.table import why_undecided
 from bridgework.explanations import CATALOGUE, finding
 from bridgework.explanations.addresses import ADDRESS_TENTATIVE
 from bridgework.explanations.answers import ANALYSIS_LIMITED, ICMP_BLOCKED_TCP_OK, PREDICTION_INCONSISTENT
-from bridgework.explanations.firewall import FIREWALL_NOT_MANAGED, FIREWALL_RULES_MISSING
 from bridgework.explanations.limitations import LIMITATIONS
 from bridgework.explanations.links import PMTU_BLACKHOLE
-from bridgework.explanations.networks import NETWORKS_NOT_ISOLATED
 from bridgework.explanations.overlay import VXLAN_CHECKSUM_OFFLOAD
 from bridgework.explanations.ports import PORT_NOT_PUBLISHED
 from bridgework.model.checks import (
@@ -46,12 +44,6 @@ NOT_SENT = _NOTHING_TO_SEND | {Reason.NOT_ALLOWED}
 _MOOT_ONCE_PASSED = frozenset({ADDRESS_TENTATIVE.code, ANALYSIS_LIMITED.code, PORT_NOT_PUBLISHED.code})
 # What is found by further probes only, so that no prediction could have it.
 _EXPLAIN_A_SURPRISE = frozenset({PMTU_BLACKHOLE.code, VXLAN_CHECKSUM_OFFLOAD.code})
-# Missing rules of the engine explain a packet that does not pass. Where it passes, the diagnosis tells of them.
-_LEFT_OUT_ONCE_PASSED = frozenset({FIREWALL_RULES_MISSING.code, FIREWALL_NOT_MANAGED.code})
-
-# It says that the destination is reached.
-_LEFT_OUT_ONCE_STOPPED = frozenset({NETWORKS_NOT_ISOLATED.code})
-
 # Predicted reachable, measured unreachable: what each reason says about the layer that the prediction did not see.
 # The word before the colon is the layer.
 _UNSEEN_WHEN_STOPPED = {
@@ -158,9 +150,9 @@ def _as_it_turned_out(prediction: Prediction, measurement: Measurement) -> Itera
     for predicted in prediction.findings:
         # What was not observed no longer matters once the packet passed. A predicted cause that did not stop the packet
         # stays as a warning: the prediction or the configuration is wrong somewhere.
-        if passed and predicted.code in _LEFT_OUT_ONCE_PASSED and predicted.severity is not Severity.BLOCKING:
-            continue
-        if measurement.verdict is Verdict.UNREACHABLE and predicted.code in _LEFT_OUT_ONCE_STOPPED:
+        about = CATALOGUE[predicted.code].about
+        decided = measurement.verdict is not Verdict.INCONCLUSIVE
+        if decided and about not in {None, measurement.verdict} and predicted.severity is not Severity.BLOCKING:
             continue
         if passed and predicted.code in _MOOT_ONCE_PASSED:
             yield replace(predicted, severity=Severity.INFO)

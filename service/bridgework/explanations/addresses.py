@@ -37,6 +37,7 @@ ADDRESS_TENTATIVE = Explanation(
         "works-sometimes",
     ),
     references=("https://www.rfc-editor.org/rfc/rfc4862",),
+    undecided=True,
 )
 STALE_ADDRESS = Explanation(
     "stale-address",
@@ -98,6 +99,7 @@ DUPLICATE_ADDRESS = Explanation(
         "wrong-container-answers",
     ),
     references=("https://github.com/moby/moby/issues/29610", "https://www.rfc-editor.org/rfc/rfc5227"),
+    undecided=True,
 )
 MAC_ADDRESS_IGNORED = Explanation(
     "mac-address-ignored",

@@ -14,6 +14,7 @@ ANALYSIS_LIMITED = Explanation(
     seen="A check is inconclusive, or a diagnosis lists something that was not visible.",
     symptoms=("answer-is-uncertain",),
     references=("https://man7.org/linux/man-pages/man7/network_namespaces.7.html",),
+    undecided=True,
 )
 PREDICTION_INCONSISTENT = Explanation(
     "prediction-inconsistent",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridgework.model.checks import Severity
+from bridgework.model.checks import Severity, Verdict
 
 BLOCKING, WARNING, INFO = Severity.BLOCKING, Severity.WARNING, Severity.INFO
 
@@ -18,7 +18,10 @@ class Explanation:
     message of one finding. ``seen`` is what a user sees before any check, ``symptoms`` names the kinds of it
     (``symptoms.py``), and ``references`` are URLs of documents and public threads that describe the state.
     ``unseen`` says what a prediction with this cause did not see where the packet passes in spite of it. The word
-    before its colon is the layer.
+    before its colon is the layer. A warning that is ``undecided`` makes the verdict inconclusive: something was
+    not observed, may change while the probe waits, or depends on which of two stations answers first. ``about`` is the
+    verdict that the cause explains, where it has nothing to say of another one. With ``quotes_rule`` the finding names
+    a setting for which Docker writes a rule, and it quotes that rule as evidence.
     """
 
     code: str
@@ -31,3 +34,6 @@ class Explanation:
     symptoms: tuple[str, ...]
     references: tuple[str, ...]
     unseen: str = ""
+    undecided: bool = False
+    about: Verdict | None = None
+    quotes_rule: bool = False

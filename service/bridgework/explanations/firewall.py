@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bridgework.explanations.explanation import BLOCKING, INFO, WARNING, Explanation
+from bridgework.model.checks import Verdict
 
 _FIREWALLS = "https://docs.docker.com/engine/network/packet-filtering-firewalls/"
 
@@ -88,6 +89,7 @@ FIREWALL_RULES_MISSING = Explanation(
         "https://github.com/moby/moby/issues/12294",
         "https://github.com/moby/moby/issues/48657",
     ),
+    about=Verdict.UNREACHABLE,
 )
 FIREWALL_NOT_MANAGED = Explanation(
     "firewall-not-managed",
@@ -103,6 +105,7 @@ FIREWALL_NOT_MANAGED = Explanation(
     seen="Containers reach the host and each other, and nothing outside, since iptables=false is set.",
     symptoms=("outside-unreachable",),
     references=(_FIREWALLS, "https://github.com/moby/moby/issues/4737"),
+    about=Verdict.UNREACHABLE,
 )
 FIREWALL_BACKENDS_MIXED = Explanation(
     "firewall-backends-mixed",

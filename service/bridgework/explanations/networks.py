@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bridgework.explanations.explanation import BLOCKING, INFO, WARNING, Explanation
+from bridgework.model.checks import Verdict
 
 NO_SHARED_NETWORK = Explanation(
     "no-shared-network",
@@ -18,6 +19,7 @@ NO_SHARED_NETWORK = Explanation(
         "works-from-host-not-from-container",
     ),
     references=("https://docs.docker.com/engine/network/drivers/bridge/",),
+    quotes_rule=True,
 )
 PROXY_NETWORK_UNSHARED = Explanation(
     "proxy-network-unshared",
@@ -46,6 +48,7 @@ BRIDGES_ISOLATED = Explanation(
         "works-from-host-not-from-container",
     ),
     references=("https://docs.docker.com/engine/network/drivers/bridge/",),
+    quotes_rule=True,
 )
 NETWORKS_NOT_ISOLATED = Explanation(
     "networks-not-isolated",
@@ -66,6 +69,7 @@ NETWORKS_NOT_ISOLATED = Explanation(
         "https://docs.docker.com/engine/network/packet-filtering-firewalls/",
         "https://github.com/moby/moby/pull/47747",
     ),
+    about=Verdict.REACHABLE,
 )
 INTER_CONTAINER_OFF = Explanation(
     "inter-container-off",
@@ -78,6 +82,7 @@ INTER_CONTAINER_OFF = Explanation(
     seen="Two containers on one network do not reach each other, and both reach the outside.",
     symptoms=("containers-do-not-reach-each-other",),
     references=("https://docs.docker.com/engine/network/drivers/bridge/",),
+    quotes_rule=True,
 )
 ICC_NOT_ENFORCED = Explanation(
     "icc-not-enforced",
@@ -109,6 +114,7 @@ INTERNAL_NO_EGRESS = Explanation(
         "works-from-host-not-from-container",
     ),
     references=("https://docs.docker.com/reference/cli/docker/network/create/",),
+    quotes_rule=True,
 )
 GATEWAY_MODE_ROUTED = Explanation(
     "gateway-mode-routed",
@@ -122,6 +128,7 @@ GATEWAY_MODE_ROUTED = Explanation(
     seen="The published port does not answer at the host's address.",
     symptoms=("published-port-refused",),
     references=("https://docs.docker.com/engine/network/port-publishing/",),
+    quotes_rule=True,
 )
 GATEWAY_MODE_ISOLATED = Explanation(
     "gateway-mode-isolated",

@@ -89,6 +89,7 @@ MASQUERADE_OFF = Explanation(
         "works-from-host-not-from-container",
     ),
     references=("https://docs.docker.com/engine/network/port-publishing/",),
+    quotes_rule=True,
 )
 REPLY_PATH_LOST = Explanation(
     "reply-path-lost",

@@ -19,16 +19,8 @@ from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, m
 from bridgework.analysis.rules.host import publication
 from bridgework.analysis.rules.host_firewall import lost_rule_stops, lost_rules_of
 from bridgework.analysis.rules.simulated import STOPPED, Outcome, Walked, outcome_of, walk_from_host, walk_of
-from bridgework.explanations import of_network, remedies
+from bridgework.explanations import CATALOGUE, of_network, remedies
 from bridgework.explanations.firewall import BRIDGE_TRAFFIC_FILTERED, DOCKER_RULE_DROPS, USER_FIREWALL_DROP
-from bridgework.explanations.networks import (
-    BRIDGES_ISOLATED,
-    GATEWAY_MODE_ROUTED,
-    INTER_CONTAINER_OFF,
-    INTERNAL_NO_EGRESS,
-    NO_SHARED_NETWORK,
-)
-from bridgework.explanations.routes import MASQUERADE_OFF
 from bridgework.firewall import simulate
 from bridgework.firewall.ruleset import ESTABLISHED, Packet
 from bridgework.firewall.simulate import Step
@@ -39,17 +31,6 @@ from bridgework.model.observations import RouteQuestion
 _PROGRAM = {4: "iptables", 6: "ip6tables"}
 _IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 
-# The findings that name an option or mode of the engine as the reason of a rule that the engine wrote.
-_EXPLAIN = frozenset(
-    {
-        BRIDGES_ISOLATED.code,
-        GATEWAY_MODE_ROUTED.code,
-        INTER_CONTAINER_OFF.code,
-        INTERNAL_NO_EGRESS.code,
-        MASQUERADE_OFF.code,
-        NO_SHARED_NETWORK.code,
-    }
-)
 # Of moby's iptabler and nftabler, versions 26 to 29.
 _PURPOSES = (
     ("DOCKER-ISOLATION", "isolates bridge networks from each other"),
@@ -129,7 +110,12 @@ def proxy_is_cut_off(situation: Situation) -> Findings:
 def quoted_rule(situation: Situation, explained: Finding) -> Finding:
     """Return a finding about an option of the engine with the rule that the engine wrote for it, if that was seen."""
     outcome = outcome_of(situation)
-    if explained.code not in _EXPLAIN or outcome is None or outcome.verdict not in STOPPED or outcome.step is None:
+    if (
+        not CATALOGUE[explained.code].quotes_rule
+        or outcome is None
+        or outcome.verdict not in STOPPED
+        or outcome.step is None
+    ):
         return explained
     if owner_of(situation.snapshot, outcome.step) != DOCKER:
         return explained

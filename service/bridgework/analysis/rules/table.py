@@ -27,7 +27,7 @@ from bridgework.analysis.rules import (
     wire,
 )
 from bridgework.analysis.rules.base import Rule, Situation, Step
-from bridgework.explanations.addresses import ADDRESS_TENTATIVE, DUPLICATE_ADDRESS
+from bridgework.explanations import CATALOGUE
 from bridgework.explanations.answers import ANALYSIS_LIMITED
 from bridgework.explanations.links import MACVLAN_HOST_FILTERED, VETH_DETACHED, VLAN_WITHOUT_PARENT
 from bridgework.explanations.networks import BRIDGES_ISOLATED
@@ -42,12 +42,6 @@ from bridgework.explanations.routes import (
 from bridgework.model.checks import Finding, Severity, Verdict
 
 LIMIT = ANALYSIS_LIMITED.code
-UNDECIDED = frozenset({LIMIT, ADDRESS_TENTATIVE.code, DUPLICATE_ADDRESS.code})
-"""A warning with one of these codes makes the verdict inconclusive.
-
-Something was not observed, or it may change while the probe waits (duplicate address detection takes about 2 s), or two
-stations have the address and the one that answers first gets the packet.
-"""
 
 SOURCE = (
     # Without a running process there is no namespace to send from, so no later layer matters.
@@ -241,7 +235,7 @@ def _blocks(finding: Finding) -> bool:
 
 
 def _is_limit(finding: Finding) -> bool:
-    return finding.code in UNDECIDED and finding.severity is Severity.WARNING
+    return CATALOGUE[finding.code].undecided and finding.severity is Severity.WARNING
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:
