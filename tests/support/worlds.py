@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.case import Case
+from bridgework.analysis.docker_rules.written import written_rules
+from bridgework.firewall.iptables_save import is_built_in
 from bridgework.http.schemas.actions import call_of
 from bridgework.model.checks import (
     AddressDestination,
@@ -16,7 +19,16 @@ from bridgework.model.checks import (
     Protocol,
     Question,
 )
-from bridgework.model.observations import NOTHING_SEEN, HostObservation, ListeningSocket, Observation, Observations
+from bridgework.model.observations import (
+    NOTHING_SEEN,
+    DockerRules,
+    FirewallChain,
+    FirewallRules,
+    HostObservation,
+    ListeningSocket,
+    Observation,
+    Observations,
+)
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 
 DESTINATIONS = {"name": NameDestination, "address": AddressDestination}
@@ -135,6 +147,22 @@ def seen(observations=(), host=None, **facts):
     if isinstance(host, Observation):
         host = HostObservation(host)
     return Observations(inside={c.id: observation for c, observation in observations}, host=host, **facts)
+
+
+def rules_of_engine(snapshot, **facts):
+    """The rules of the engine for the snapshot as they are read, with each that depends on a hidden setting."""
+    state = EngineState(snapshot, seen(**facts))
+    chains = {version: _chains(written_rules(state, version)) for version in (4, 6)}
+    return FirewallRules(chains[4], chains[6], "", docker=DockerRules(ipv4=True, ipv6=True))
+
+
+def _chains(written):
+    # A chain that is called and has no rules is there as well.
+    names = {(table.name, chain): () for table in written.ruleset.tables for chain in table.chains} | written.rules
+    return tuple(
+        FirewallChain(table, name, "ACCEPT" if is_built_in(name) else None, tuple((0, 0, rule.text) for rule in rules))
+        for (table, name), rules in names.items()
+    )
 
 
 def with_routes(observation, *routes):

@@ -11,7 +11,7 @@ from typing import overload
 from bridgework.firewall.ip_sets import IpSets
 from bridgework.firewall.iptables_matches import MODULES, Words, read_match, read_reverse_path
 from bridgework.firewall.iptables_targets import effects_of
-from bridgework.firewall.ruleset import UNKNOWN, Chain, Effect, Hook, Match, Rule, Table
+from bridgework.firewall.ruleset import SETTING, UNKNOWN, Chain, Effect, Hook, Match, Rule, Table
 from bridgework.model.observations import FirewallChain
 
 # Priorities and kinds of the built-in chains (linux/netfilter_ipv4.h). OUTPUT of the table mangle routes again.
@@ -96,10 +96,10 @@ class LazyRules(Sequence[Rule]):
         return rule
 
 
-def uncertain_rule(rule: Rule) -> Rule:
-    """Return the rule as one of which it is not known whether it is there."""
+def uncertain_rule(rule: Rule, setting: str = "") -> Rule:
+    """Return the rule as one of which it is not known whether it is there; ``setting`` may decide that."""
     # A match that is not known makes the simulation walk both ways, unless another match excludes the packet.
-    return replace(rule, matches=(*rule.matches, Match(UNKNOWN)))
+    return replace(rule, matches=(*rule.matches, Match(SETTING, text=setting) if setting else Match(UNKNOWN)))
 
 
 def read_rule(text: str, packets: int = 0) -> Rule:

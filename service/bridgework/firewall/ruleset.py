@@ -102,6 +102,11 @@ class Match:
 
 
 UNKNOWN = "unknown"
+SETTING = "setting"
+"""The key of a match that holds where a setting of an engine has a value, named by ``text``, which is not known.
+
+Rules that depend on one setting are there together, or none of them is.
+"""
 
 COUNTED = frozenset(
     {"connbytes", "connlimit", "ct count", "hashlimit", "limit", "numgen", "quota", "recent", "statistic"}
@@ -145,6 +150,11 @@ class Rule:
         # A match that does not hold decides the rule, also beside one that is not known. So most rules with an unknown
         # module decide themselves, by their interface or protocol.
         return _all_hold(self.matches, packet)
+
+    @property
+    def setting(self) -> str | None:
+        """The setting that decides whether the rule is there, which is not known; ``None`` without one."""
+        return next((match.text for match in self.matches if match.key == SETTING), None)
 
     @property
     def counted_by(self) -> str | None:
@@ -358,4 +368,5 @@ _FIELDS: Mapping[str, Callable[[Match, Packet], bool | None]] = {
     "always": lambda _m, _p: True,
     "never": lambda _m, _p: False,
     UNKNOWN: lambda _m, _p: None,
+    SETTING: lambda _m, _p: None,
 }

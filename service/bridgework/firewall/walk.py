@@ -207,8 +207,11 @@ _ENDS_BASE_CHAIN = frozenset({"accept", "dnat", "snat", "masquerade", "redirect"
 
 
 def id_of(rule: Rule) -> int:
-    """Return an id of a rule for one walk; equal rules have equal ids, as they match alike."""
-    return hash((rule.text, rule.handle, rule.matches))
+    """Return an id of a rule for one walk; equal rules have equal ids, as they match alike.
+
+    So do rules that depend on one setting: they are there together, or none of them is.
+    """
+    return hash(rule.setting or (rule.text, rule.handle, rule.matches))
 
 
 def _priority_of_translation(hook: Hook) -> int:

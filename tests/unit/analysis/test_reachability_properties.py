@@ -17,7 +17,9 @@ from bridgework.explanations import CATALOGUE
 from bridgework.model.checks import (
     ContainerDestination,
     HopStatus,
+    HostDestination,
     Measurement,
+    ProbeRequest,
     Protocol,
     Question,
     Reason,
@@ -26,10 +28,12 @@ from bridgework.model.checks import (
 from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Snapshot
 from tests.support import random_worlds as worlds
-from tests.support.worlds import container, network, predict
+from tests.support.worlds import codes, container, network, predict, rules_of_engine, seen
 
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 GUARDED = Observations(ipv6_firewall=True)
+# What the engine's API does not show, and its rules depend on.
+HIDDEN = ("(allow-direct-routing)", "(ip-forward)")
 UNGUARDED = Observations(ipv6_firewall=False)
 
 
@@ -177,3 +181,20 @@ def test_there_is_a_matrix_for_every_input(snapshot, observations, protocol, by)
     ids = [c.id for c in snapshot.containers]
     matrix = predict_matrix(snapshot, ids, protocol, 1, by, observations)
     assert all(len(row) == len(ids) for row in matrix.rows())
+
+
+@RELAXED
+@given(worlds.engines(states=("running",)), st.sampled_from([(26, 1), (28, 5), (29, 7)]), st.booleans())
+def test_unread_rules_give_the_prediction_of_the_rules_that_the_engine_writes(snapshot, release, proxy):
+    facts = {"engine_version": release, "userland_proxy": proxy, "ipv4_firewall": True, "ipv6_firewall": True}
+    unread, read = seen(**facts), seen(**facts, firewall=rules_of_engine(snapshot, **facts))
+    probes = [ProbeRequest(Protocol.ICMP), *(ProbeRequest(Protocol.TCP, port=port) for port in (worlds.PORT, 9001))]
+    ends = [ContainerDestination(c.id) for c in snapshot.containers] + [HostDestination()]
+    sources = [None, *(c.id for c in snapshot.containers)]
+    for question in (Question(a, b, probe) for a in sources for b in ends for probe in probes):
+        blind, sighted = predict(snapshot, question, unread), predict(snapshot, question, read)
+        # Only a rule whose presence the API does not show leaves something open, and it is named.
+        if any(setting in f.message for f in blind.findings for setting in HIDDEN):
+            assert blind.verdict in {sighted.verdict, Verdict.INCONCLUSIVE}
+        else:
+            assert (blind.verdict, codes(blind)) == (sighted.verdict, codes(sighted))

@@ -8,7 +8,19 @@ import pytest
 
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.observations import DockerRules, FirewallChain, FirewallRules, Observation
-from tests.support.worlds import ask, codes, container, finding_of, listening, network, predict, published, seen, world
+from tests.support.worlds import (
+    ask,
+    codes,
+    container,
+    finding_of,
+    listening,
+    network,
+    predict,
+    published,
+    rules_of_engine,
+    seen,
+    world,
+)
 
 OPTION = "com.docker.network.bridge."
 MODE = f"{OPTION}gateway_mode_ipv4"
@@ -61,12 +73,15 @@ def raw_table(*rules):
 
 def test_the_answer_to_a_bridge_that_does_not_masquerade_is_dropped_before_it_is_tracked():
     raw = network("raw", "10.7.0.0/24", options={f"{OPTION}enable_ip_masquerade": "false"})
-    found = finding_of(to_mode("routed", V28, leaves=raw), "masquerade-off")
-    assert found.severity is Severity.BLOCKING
-    assert "nat-unprotected" in found.remedy.summary
     assert to_mode("routed", V28_0, leaves=raw).verdict is Verdict.REACHABLE
     dropping = raw_table(f"-A PREROUTING -d 10.7.0.2/32 ! -i {raw.bridge_name} -j DROP")
-    assert "masquerade-off" in codes(to_mode("routed", V28, leaves=raw, firewall=dropping))
+    found = finding_of(to_mode("routed", V28, leaves=raw, firewall=dropping), "masquerade-off")
+    assert found.severity is Severity.BLOCKING
+    assert "nat-unprotected" in found.remedy.summary
+    # The API does not show whether --allow-direct-routing is set.
+    unseen = finding_of(to_mode("routed", V28, leaves=raw), "analysis-limited")
+    assert "(allow-direct-routing)" in unseen.message
+    assert unseen.evidence["rule"] == f"-A PREROUTING -d 10.7.0.2/32 ! -i {raw.bridge_name} -j DROP"
     # As with --allow-direct-routing: the table was seen, and has no such rule.
     assert to_mode("routed", V28, leaves=raw, firewall=raw_table()).verdict is Verdict.REACHABLE
     spared = replace(raw, options={**raw.options, MODE: "nat-unprotected"})
@@ -124,7 +139,7 @@ def at_host(source, target="host", observation=OPEN, **facts):
         (PEER, V29, None, ["analysis-limited"]),
         (RAWER, V26, True, ["masquerade-off"]),
         (RAWER, V28, True, ["masquerade-off"]),
-        (RAWER, V29, True, ["masquerade-off"]),
+        (RAWER, V29, True, ["analysis-limited"]),  # the API does not show allow-direct-routing
         (INNER, V26, True, ["internal-no-egress"]),
         (INNER, V29, False, ["internal-no-egress"]),
         ("host", V26, False, []),
@@ -137,7 +152,8 @@ def test_who_reaches_a_published_port(source, version, proxy, expected):
 
 @pytest.mark.parametrize(("version", "ends"), [(V28, ["published-port"]), (V29, ["bridge", "interface", "reply"])])
 def test_without_masquerading_docker_28_drops_the_packet_and_docker_29_its_answer(version, ends):
-    way = at_host(RAWER, engine_version=version, userland_proxy=True).path
+    rules = rules_of_engine(SNAPSHOT, engine_version=version)
+    way = at_host(RAWER, engine_version=version, userland_proxy=True, firewall=rules).path
     assert [hop.kind for hop in way][-len(ends) :] == ends
     assert [hop.status.value for hop in way] == ["passed"] * (len(way) - 1) + ["stopped"]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bridgework.analysis.attachment import EngineState
-from bridgework.analysis.docker_rules.in_effect import rules_in_effect
+from bridgework.analysis.docker_rules.in_effect import in_effect
 from bridgework.analysis.docker_rules.written import written_rules
 from bridgework.analysis.host_rules import ruleset_of_host
 from bridgework.firewall.docker.native_table import FAMILY
@@ -54,8 +54,8 @@ def test_links_are_written_where_the_default_bridge_keeps_its_containers_apart()
 def test_the_rules_in_effect_are_those_read_and_without_them_those_written(name, version):
     recorded = Recorded(name)
     read = recorded.state()
-    assert rules_in_effect(read, version) is ruleset_of_host(read.observations.firewall, version)
+    assert in_effect(read).ruleset(version) is ruleset_of_host(read.observations.firewall, version)
     blind = EngineState(read.snapshot, replace(read.observations, firewall=None))
-    assert rules_in_effect(blind, version) == written_rules(blind, version).ruleset
+    assert in_effect(blind).ruleset(version) == written_rules(blind, version).ruleset
     podman = EngineState(read.snapshot, Observations(podman=True))
-    assert rules_in_effect(podman, version) is None
+    assert in_effect(podman).ruleset(version) is None

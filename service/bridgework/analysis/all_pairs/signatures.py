@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, EngineState, parsed
-from bridgework.analysis.host_rules import ruleset_of_host
+from bridgework.analysis.docker_rules.in_effect import in_effect
 from bridgework.analysis.routing import host_address_on, subnet_of
 from bridgework.firewall.ruleset import EPHEMERAL, Chain, Match, Rule, Ruleset, Table
 from bridgework.model.checks import Protocol
@@ -54,9 +54,9 @@ class Signatures:
 
     @classmethod
     def of_rules(cls, state: EngineState, protocol: Protocol, port: int | None) -> Signatures | None:
-        """Sort the rules that concern a question; ``None`` where no rules were observed."""
-        rules = state.observations.firewall
-        found = [ruleset_of_host(rules, version) for version in (IPV4, IPV6)] if rules is not None else []
+        """Sort the rules that concern a question; ``None`` where none are known."""
+        rules = in_effect(state)
+        found = [rules.ruleset(version) for version in (IPV4, IPV6)]
         if not any(found):
             return None
         made = cls({network.id: tuple(_names_of(state.snapshot, network)) for network in state.snapshot.networks})

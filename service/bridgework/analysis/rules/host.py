@@ -26,8 +26,7 @@ from bridgework.analysis.rules.base import (
     unseen,
 )
 from bridgework.analysis.rules.listener import is_loopback, matching, sockets_of, unserved
-from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped
-from bridgework.analysis.rules.simulated import Outcome, Walked, options_explain, walk_of
+from bridgework.analysis.rules.simulated import Outcome, Walked, cause_of, stops_the_answer, walk_of
 from bridgework.explanations import of_container, remedies
 from bridgework.explanations.networks import (
     BRIDGES_ISOLATED,
@@ -37,7 +36,7 @@ from bridgework.explanations.networks import (
 )
 from bridgework.explanations.ports import DOCKER_PROXY_MISSING, PORT_BOUND_TO_LOOPBACK, PORT_NOT_PUBLISHED
 from bridgework.explanations.routes import MASQUERADE_OFF
-from bridgework.firewall import simulate
+from bridgework.firewall.docker.chains import ICC, INTERNAL
 from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy
@@ -118,7 +117,7 @@ def publication(situation: Situation) -> Publication | None:
                 return None
             attachment = situation.state.attachment_of(container.id)
             home = default_exit(situation.state, attachment, candidate.version)
-            delivery = _delivery(situation, candidate, attachment, home)
+            delivery = _delivery(situation, candidate)
             # A routed network has no docker-proxy.
             routed = home is not None and gateway_mode(home, candidate.version) == "routed"
             if delivery is Delivery.PROXY and not routed and _proxy_has_ended(situation):
@@ -148,50 +147,23 @@ def _address_behind(situation: Situation, publisher: Attachment, version: int) -
     return None
 
 
-def _delivery(situation: Situation, candidate: Candidate, publisher: Attachment, home: Network | None) -> Delivery:
-    """Decide what answers at the published port, by where the packet comes from."""
+def _delivery(situation: Situation, candidate: Candidate) -> Delivery:
+    """Decide what answers at the published port: a rule that translates it, or only a socket of the host."""
     walked = walk_of(situation)
     # The kernel routes no packet from ::1 to another host, whatever a rule translates it to.
     stays = candidate.version != IPV4 and ip_address(candidate.address).is_loopback
-    if walked is not None and walked.there.verdict != simulate.UNKNOWN and not stays:
-        # The rules in force were seen: either one of them translates the port, or only a socket can answer.
-        return Delivery.RULES if walked.is_translated else _proxy_or(Delivery.NOTHING, situation.observations)
-    return _delivery_by_options(situation, candidate, publisher, home)
-
-
-def _delivery_by_options(
-    situation: Situation, candidate: Candidate, publisher: Attachment, home: Network | None
-) -> Delivery:
-    """Decide the same where the rules in force were not seen."""
-    observations = situation.observations
-    translatable = any(version_of(address) == candidate.version for e in publisher.endpoints for address in e.addresses)
-    if not observations.guards(candidate.version) or not translatable:
-        # The engine writes no rules for the family, or the container has no address of it: only the proxy can answer.
-        return _proxy_or(Delivery.NOTHING, observations)
-    if situation.source.is_host:
-        # From the host the rules translate. They skip the loopback where a proxy runs. Without a proxy they translate
-        # 127.0.0.1, but not ::1: the kernel routes no packet from ::1 to another host.
-        if not ip_address(candidate.address).is_loopback:
-            return Delivery.RULES
-        # The last resort for ::1 is the proxy alone.
-        return _proxy_or(Delivery.RULES if candidate.version == IPV4 else Delivery.NOTHING, observations)
-    # From the port's own bridge the proxy answers. Without one the rules translate back into the bridge (hairpin).
-    if candidate.exit is None or candidate.exit == home:
-        return _proxy_or(Delivery.RULES, observations)
-    # From another bridge, Docker 26 to 28 leave the packet to the proxy where that bridge masquerades, since they drop
-    # what they translate from one bridge to another. From Docker 29 on they translate and let published ports pass.
-    if bridges_are_open(observations) or candidate.exit.internal or not masquerades(candidate.exit):
+    if walked is not None and walked.is_translated and not stays:
         return Delivery.RULES
-    return _proxy_or(Delivery.RULES, observations)
+    return _proxy_or_nothing(situation.observations)
 
 
-def _proxy_or(otherwise: Delivery, observations: Observations) -> Delivery:
-    """Return the proxy where it runs, else ``otherwise``; unseen where no observation shows whether it runs."""
+def _proxy_or_nothing(observations: Observations) -> Delivery:
+    """Return the proxy where it runs, else nothing; unseen where no observation shows whether it runs."""
     # daemon.json decides (userland-proxy), and the engine tells it from Docker 29.5 on. Before, only its rules and
-    # processes show it.
+    # processes show it. Without the proxy its rules translate more packets, never fewer.
     if observations.userland_proxy is None:
         return Delivery.UNSEEN
-    return Delivery.PROXY if observations.userland_proxy else otherwise
+    return Delivery.PROXY if observations.userland_proxy else Delivery.NOTHING
 
 
 def port_has_no_owner(situation: Situation) -> Findings:
@@ -338,28 +310,35 @@ def _proxy_is_gone(situation: Situation, found: Publication) -> Finding:
 
 def translated_and_dropped(situation: Situation) -> Findings:
     """Find a packet that is translated to the container's address, and then dropped between two bridges."""
-    candidate, found = situation.candidate, publication(situation)
-    if candidate is None or candidate.exit is None or found is None or found.delivery is not Delivery.RULES:
+    if not stops_the_answer(situation):
+        yield from _lost_behind_translation(situation)
+
+
+def translated_and_unanswered(situation: Situation) -> Findings:
+    """Find a packet that is translated and arrives, and whose answer is dropped on its way back."""
+    if stops_the_answer(situation):
+        yield from _lost_behind_translation(situation)
+
+
+def _lost_behind_translation(situation: Situation) -> Findings:
+    """Find the option whose rule drops a packet behind its translation, or its answer."""
+    candidate, found, cause = situation.candidate, publication(situation), cause_of(situation)
+    if candidate is None or candidate.exit is None or found is None or cause is None:
         return
-    if not options_explain(situation):
+    if found.delivery is not Delivery.RULES:
         return
     leaves, home = candidate.exit, found.home
     remedy = remedies.share_network(situation.snapshot, members(situation.source, found.attachment))
     whose = f"port {situation.port} of {found.container.name}, published at the host,"
-    if leaves.internal and situation.observations.nftables:
-        # The nftables rules check what the destination's bridge accepts first, so an internal bridge lets it out.
-        return
     # The iptables rules drop everything that leaves an internal bridge before they look at the destination.
-    if leaves.internal:
+    if cause.option == INTERNAL:
         message = f"{leaves.name} is internal: {whose} cannot be reached from there."
         yield finding(INTERNAL_NO_EGRESS, of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
-    elif leaves == home:
-        # The hairpin stays on one bridge, so the rule of enable_icc=false drops it.
-        if not leaves.inter_container_enabled:
-            message = f"{leaves.name} has enable_icc=false and no docker-proxy answers: {whose} cannot be reached."
-            yield finding(INTER_CONTAINER_OFF, of_network(leaves), message, remedy=remedy)
-    elif bridges_are_open(situation.observations):
-        return
+    # The hairpin stays on one bridge, so the rule of enable_icc=false drops it.
+    elif cause.option == ICC:
+        message = f"{leaves.name} has enable_icc=false and no docker-proxy answers: {whose} cannot be reached."
+        yield finding(INTER_CONTAINER_OFF, of_network(leaves), message, remedy=remedy)
+    # With masquerading docker-proxy would answer (Docker 26 to 28), or the answer would be addressed to the host.
     elif not masquerades(leaves):
         yield _unanswered(situation, leaves, found)
     else:
@@ -368,22 +347,6 @@ def translated_and_dropped(situation: Situation) -> Findings:
             f"and dropped on the way from {leaves.name} to {home.name if home else 'its network'}."
         )
         yield finding(BRIDGES_ISOLATED, of_network(leaves), message, remedy=remedy)
-
-
-def translated_and_unanswered(situation: Situation) -> Findings:
-    """Find a packet that is translated and arrives, and whose answer is dropped on its way back."""
-    candidate, found = situation.candidate, publication(situation)
-    if candidate is None or candidate.exit is None or found is None or found.delivery is not Delivery.RULES:
-        return
-    if not options_explain(situation):
-        return
-    leaves = candidate.exit
-    if leaves.internal or leaves == found.home or not bridges_are_open(situation.observations):
-        return
-    # From Docker 29 on the packet passes between bridges. Its answer is addressed to the source itself, which the raw
-    # table drops without masquerading.
-    if not masquerades(leaves) and reply_is_dropped(situation, leaves):
-        yield _unanswered(situation, leaves, found)
 
 
 def _unanswered(situation: Situation, leaves: Network, found: Publication) -> Finding:

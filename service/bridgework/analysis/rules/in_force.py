@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bridgework.analysis import kernel_routes
+from bridgework.analysis.docker_rules.in_effect import in_effect
 from bridgework.analysis.firewall_programs import FIREWALLD, LASTING, acceptance, zone_of
 from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, owner_of, program_of
 from bridgework.analysis.routing import subnet_of
@@ -72,7 +73,14 @@ def _not_understood(step: Step, *, matters: bool = True) -> Finding:
             f"The rule {quoted(text)} of {place.chain.name} is about some of the packets ({counted}), and the service "
             "cannot tell whether this packet is one of them."
         )
+    setting = step.rule.setting if step.rule is not None else None
+    if setting is not None:
+        message = (
+            f"It is not known whether the engine writes the rule {quoted(text)} of {place.chain.name} ({setting})."
+        )
     found = unseen(HOST, message, matters=matters, rule=text, chain=place.chain.name, table=place.table.name)
+    if setting is not None:
+        return found
     # More access would not help: the rule was read.
     return replace(found, remedy=Remedy("Check with a trace: it shows what the rule does with one packet."))
 
@@ -119,6 +127,8 @@ def quoted_rule(situation: Situation, explained: Finding) -> Finding:
         return explained
     if owner_of(situation.snapshot, outcome.step) != DOCKER:
         return explained
+    if not in_effect(situation.state).were_read(outcome.step.before.version):
+        return explained  # the rule is the one that the engine should have written
     return replace(explained, evidence={**explained.evidence, **_evidence(outcome.step, DOCKER)})
 
 

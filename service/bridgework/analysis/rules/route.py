@@ -1,7 +1,4 @@
-"""Rules of the route's layer: whether a route leads from the source to the address.
-
-``passage`` holds the table of what passes from one bridge to another.
-"""
+"""Rules of the route's layer: whether a route leads from the source to the address."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from bridgework.analysis import link_layer
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, version_of
+from bridgework.analysis.docker_rules.in_effect import in_effect
 from bridgework.analysis.host_rules import FORWARDING, forwards
 from bridgework.analysis.routing import (
     Candidate,
@@ -32,8 +30,7 @@ from bridgework.analysis.rules.base import (
     of_network,
     unseen,
 )
-from bridgework.analysis.rules.passage import bridges_are_open, reply_is_dropped, routed_is_open
-from bridgework.analysis.rules.simulated import Fate, fate_of, is_forwarded, options_explain
+from bridgework.analysis.rules.simulated import cause_of, is_forwarded, stops_the_answer, walk_of
 from bridgework.explanations import remedies
 from bridgework.explanations.links import VLAN_WITHOUT_PARENT
 from bridgework.explanations.networks import (
@@ -49,11 +46,15 @@ from bridgework.explanations.routes import (
     REPLY_PATH_LOST,
     WRONG_DEFAULT_GATEWAY,
 )
+from bridgework.firewall.docker.chains import gateway_mode_option
+from bridgework.firewall.docker.values import ROUTED
 from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import ContainerDestination, Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Route
 from bridgework.model.snapshot import Network
+
+_MODES = frozenset(map(gateway_mode_option, (IPV4, IPV6)))
 
 
 def no_route(situation: Situation) -> Findings:
@@ -201,46 +202,29 @@ def across_networks(situation: Situation) -> Findings:
 
 
 def _between_bridges(situation: Situation, candidate: Candidate, network: Network, leaves: Network) -> Findings:
-    """Find what the engine's rules drop between two bridges, where it writes rules for the family."""
-    guarded, mode = situation.observations.guards(candidate.version), gateway_mode(network, candidate.version)
+    """Find the option for which the engine's rules drop a packet between two bridges."""
+    cause, mode = cause_of(situation), gateway_mode(network, candidate.version)
     # Without an address on the destination's bridge the host has no route to the subnet.
     if candidate.attachment is not None and not has_host_address(network, candidate.version):
         yield without_host(situation, network, candidate.attachment)
-    # The packet passes, or what stops it is not the engine's: no option matters (``in_force`` names the rule).
-    elif not options_explain(situation):
+    elif cause is None:
+        # The packet passes, or what stops it is not the engine's (``in_force`` names the rule).
         yield from _unguarded(situation, candidate, network)
-        if fate_of(situation) is Fate.PASSES and _is_open_as_routed(situation, candidate, network):
+        if mode == ROUTED and _is_opened_by_mode(situation):
             yield _open_by_route(candidate, network)
-    # Only IPv6 can be unknown: every engine writes IPv4 rules unless it is told not to (``Observations.guards``).
-    elif guarded is None:
-        yield unseen(HOST, "It is not known whether the engine isolates IPv6 networks from each other (ip6tables).")
-    elif not guarded:
-        yield from _unguarded(situation, candidate, network)
-    # The rows ``nat`` and internal of the table in ``passage``; an address without a holder is open to nothing.
-    elif candidate.attachment is None or network.internal:
-        yield _apart(situation, candidate, network)
-    elif mode == "routed" and routed_is_open(situation.observations):
-        yield from _into_routed(situation, candidate, network, candidate.attachment)
-        yield from _answered(situation, leaves)
-    elif mode == "nat-unprotected" and bridges_are_open(situation.observations):
-        yield from _answered(situation, leaves)
+    elif stops_the_answer(situation):
+        yield _unanswered(situation, leaves)
+    elif candidate.attachment is not None and mode == ROUTED and situation.port is not None:
+        yield _refused_by_route(situation, candidate, network, candidate.attachment)
     else:
         yield _apart(situation, candidate, network)
 
 
-def _is_open_as_routed(situation: Situation, candidate: Candidate, network: Network) -> bool:
-    """Return whether the gateway mode ``routed`` opens the port to other networks, as the engine applies it."""
-    seen, version = situation.observations, candidate.version
-    if gateway_mode(network, version) != "routed" or not seen.guards(version) or not routed_is_open(seen):
-        return False
-    holder = candidate.attachment
-    return holder is not None and not network.internal and _routed_lets_in(situation, network, holder)
-
-
-def _routed_lets_in(situation: Situation, network: Network, holder: Attachment) -> bool:
-    # A ping has no transport and always passes.
-    port = situation.port
-    return situation.transport is None or (port is not None and _opens(situation, holder, network, port))
+def _is_opened_by_mode(situation: Situation) -> bool:
+    """Return whether a rule for the gateway mode, or for a published port, accepts the packet."""
+    walked, rules = walk_of(situation), in_effect(situation.state)
+    accepted = (rules.because(s) for s in walked.there.steps if s.effect == "accept") if walked is not None else ()
+    return any(why is not None and (why.port or why.option in _MODES) for why in accepted)
 
 
 def _open_by_route(candidate: Candidate, network: Network) -> Finding:
@@ -251,52 +235,26 @@ def _open_by_route(candidate: Candidate, network: Network) -> Finding:
     return finding(GATEWAY_MODE_ROUTED, of_network(network), message)
 
 
-def _into_routed(situation: Situation, candidate: Candidate, network: Network, holder: Attachment) -> Findings:
-    """Find what a routed network refuses.
-
-    It accepts pings, and the published ports of its containers at the containers' own addresses.
-    """
-    port = situation.port
-    if _routed_lets_in(situation, network, holder):
-        yield _open_by_route(candidate, network)
-    # Without a port nothing is said.
-    elif port is not None:
-        message = (
-            f"{network.name} is routed: from other networks only pings and published ports pass, "
-            f"and {holder.name} does not publish {situation.transport} port {port}."
-        )
-        remedy = remedies.share_network(situation.snapshot, members(situation.source, holder))
-        evidence = {"port": port, "address": candidate.address}
-        yield finding(
-            GATEWAY_MODE_ROUTED,
-            of_network(network),
-            message,
-            severity=Severity.BLOCKING,
-            remedy=remedy,
-            evidence=evidence,
-        )
+def _refused_by_route(situation: Situation, candidate: Candidate, network: Network, holder: Attachment) -> Finding:
+    """Make the finding for a port that a routed network does not open: it accepts pings, and published ports."""
+    message = (
+        f"{network.name} is routed: from other networks only pings and published ports pass, "
+        f"and {holder.name} does not publish {situation.transport} port {situation.port}."
+    )
+    remedy = remedies.share_network(situation.snapshot, members(situation.source, holder))
+    evidence = {"port": situation.port, "address": candidate.address}
+    component, blocking = of_network(network), Severity.BLOCKING
+    return finding(GATEWAY_MODE_ROUTED, component, message, severity=blocking, remedy=remedy, evidence=evidence)
 
 
-def _opens(situation: Situation, holder: Attachment, network: Network, port: int) -> bool:
-    """Whether the container's port is published on that network."""
-    if holder.owner is None or situation.transport is None:
-        return False
-    # Docker 28 opens published ports only on the network that gives the container its default route.
-    exits = [default_exit(situation.state, holder, version) for version in (IPV4, IPV6)]
-    # From Docker 29 on they are open on each network of the container.
-    here = bridges_are_open(situation.observations) or network in exits
-    return here and holder.owner.publishes(port, situation.transport)
-
-
-def _answered(situation: Situation, leaves: Network) -> Findings:
-    """Find a packet that arrives, and whose answer is dropped on its way back."""
-    if reply_is_dropped(situation, leaves):
-        message = (
-            f"{leaves.name} does not masquerade: the reply goes to the address of {situation.source.name} itself, "
-            f"and the engine drops packets to {leaves.name} from elsewhere."
-        )
-        remedy = _way_back(situation, leaves)
-        yield finding(MASQUERADE_OFF, of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
+def _unanswered(situation: Situation, leaves: Network) -> Finding:
+    """Make the finding for a packet that arrives, and whose answer is dropped on its way back."""
+    message = (
+        f"{leaves.name} does not masquerade: the reply goes to the address of {situation.source.name} itself, "
+        f"and the engine drops packets to {leaves.name} from elsewhere."
+    )
+    remedy = _way_back(situation, leaves)
+    return finding(MASQUERADE_OFF, of_network(leaves), message, severity=Severity.BLOCKING, remedy=remedy)
 
 
 def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> Findings:
@@ -437,7 +395,7 @@ def _way_back(situation: Situation, network: Network, *, to: str | None = None) 
     """Make the remedy that lets an answer return to a network that does not masquerade."""
     # A route is enough only where the engine has no rule in the raw table: before Docker 28.2, and in the gateway modes
     # without such rules.
-    if reply_is_dropped(situation, network):
+    if _is_hidden(situation, network):
         trusted = ", or with the host's interface for the replies in trusted_host_interfaces" if to else ""
         return Remedy(
             f"Create {network.name} again with masquerading, or with gateway mode routed or nat-unprotected{trusted}. "
@@ -445,3 +403,12 @@ def _way_back(situation: Situation, network: Network, *, to: str | None = None) 
         )
     other = to or "the other side"
     return Remedy(f"Give {other} a route to the subnet of {network.name}, or use another network for this traffic.")
+
+
+def _is_hidden(situation: Situation, network: Network) -> bool:
+    """Whether the engine may drop what is addressed to the source and comes from outside of the network's bridge."""
+    # The table raw is before connection tracking, so its rules drop replies as well.
+    version = situation.candidate.version if situation.candidate is not None else IPV4
+    own = next((e for e in situation.source.endpoints if e.network_id == network.id), None)
+    address = None if own is None else own.ipv4_address if version == IPV4 else own.ipv6_address
+    return address is not None and in_effect(situation.state).hides(version, address)

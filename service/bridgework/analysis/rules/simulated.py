@@ -1,28 +1,23 @@
-"""Where a packet and its answer end in the rules in force on the host, by simulation; kept while nothing changes.
+"""Where a packet and its answer end in the rules in effect on the host, by simulation.
 
-The rules of analysis that know an option of the engine ask here first. Where the rules in force were seen, they decide
-the verdict, and an option only says why the engine wrote a rule.
+The rules decide the verdict. The option for which the engine wrote the deciding rule is the cause that a finding names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bridgework.analysis.attachment import IPV4, IPV6, parsed, version_of
-from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, HostRoutes, owner_of, ruleset_of_host
+from bridgework.analysis.docker_rules.in_effect import in_effect
+from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, owner_of
 from bridgework.analysis.host_walk import STOPPED, HostWalk, Walked
 from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import Situation, once_for_each
 from bridgework.firewall import simulate
+from bridgework.firewall.docker import Because
 from bridgework.firewall.ruleset import Packet
 from bridgework.firewall.simulate import Outcome, Step
 from bridgework.model.checks import Protocol
-from bridgework.model.observations import FirewallRules, Observation
-from bridgework.model.snapshot import Snapshot
-
-_MAX_KEPT = 16_384
 
 
 class Fate(StrEnum):
@@ -34,52 +29,34 @@ class Fate(StrEnum):
     UNDECIDED = "undecided"
 
 
-@dataclass(slots=True)
-class _Kept:
-    """The walks through one state of the rules. A check asks several times, and a matrix for many alike packets."""
-
-    rules: FirewallRules
-    snapshot: Snapshot
-    host: Observation | None
-    walks: dict[Hashable, Walked] = field(default_factory=dict)
-    routes: dict[frozenset[str], HostRoutes] = field(default_factory=dict)
-
-
-# One attribute and no lock: two threads may walk the same packet, and both get the same result.
-_LAST: list[_Kept | None] = [None]
-
-
 @once_for_each
 def walk_of(situation: Situation) -> Walked | None:
-    """Return the way through the host's firewall; ``None`` where no rules were observed or none apply."""
-    candidate, rules = situation.candidate, situation.observations.firewall
-    if candidate is None or rules is None or not _passes_the_host(situation, candidate):
+    """Return the way through the host's firewall; ``None`` where no rules are known or none apply."""
+    candidate = situation.candidate
+    if candidate is None or not _passes_the_host(situation, candidate):
         return None
-    ruleset = ruleset_of_host(rules, candidate.version)
+    rules = in_effect(situation.state)
+    ruleset = rules.ruleset(candidate.version)
     if ruleset is None:
         return None
-    kept, packet, goes_on = _kept(situation, rules), _packet(situation, candidate), _goes_on(situation)
+    packet, goes_on = _packet(situation, candidate), _goes_on(situation)
     own = frozenset({candidate.address}) if candidate.is_host else frozenset()
-    routes = _routes(kept, situation, own)
-    key = (packet, own, candidate.way, goes_on)
-    return _once(kept, key, lambda: _walked(situation, candidate, HostWalk(ruleset, routes), packet))
+    walk = HostWalk(ruleset, rules.routes_with(own))
+    return rules.once((packet, own, candidate.way, goes_on), lambda: _walked(situation, candidate, walk, packet))
 
 
 def walk_from_host(situation: Situation, address: str, port: int) -> Walked | None:
     """Return the way of a connection that a program of the host makes, such as docker-proxy to its container.
 
-    ``None`` where the rules in force were not observed.
+    ``None`` where the rules in effect are not known.
     """
-    rules, version = situation.observations.firewall, version_of(address)
-    if rules is None or version is None:
+    rules, version = in_effect(situation.state), version_of(address)
+    ruleset = rules.ruleset(version) if version is not None else None
+    if version is None or ruleset is None:
         return None
-    ruleset = ruleset_of_host(rules, version)
-    if ruleset is None:
-        return None
-    kept, packet = _kept(situation, rules), Packet(version, situation.transport or "", None, address, None, port)
-    routes = _routes(kept, situation, frozenset())
-    goes_on = _goes_on(situation)
-    return _once(kept, (packet, "host", goes_on), lambda: HostWalk(ruleset, routes).sent(packet, goes_on=goes_on))
+    packet, goes_on = Packet(version, situation.transport or "", None, address, None, port), _goes_on(situation)
+    walk = HostWalk(ruleset, rules.routes_with(frozenset()))
+    return rules.once((packet, "host", goes_on), lambda: walk.sent(packet, goes_on=goes_on))
 
 
 def _goes_on(situation: Situation) -> bool:
@@ -87,25 +64,10 @@ def _goes_on(situation: Situation) -> bool:
     return situation.question.probe.protocol is Protocol.HTTP
 
 
-def _once(kept: _Kept, key: Hashable, walk: Callable[[], Walked]) -> Walked:
-    found = kept.walks.get(key)
-    if found is None:
-        found = walk()
-        if len(kept.walks) < _MAX_KEPT:
-            kept.walks[key] = found
-    return found
-
-
-def _routes(kept: _Kept, situation: Situation, own: frozenset[str]) -> HostRoutes:
-    if own not in kept.routes:
-        kept.routes[own] = HostRoutes(situation.snapshot, situation.observations, own)
-    return kept.routes[own]
-
-
 def is_forwarded(situation: Situation) -> bool:
-    """Return whether the host forwards the packet as IP to one of its interfaces, by the rules in force."""
+    """Return whether the host forwards the packet as IP to one of its interfaces, by the rules in effect."""
     walked, rules = walk_of(situation), situation.observations.firewall
-    if walked is None or rules is None:
+    if walked is None:
         return False
     # A published port may be translated to a container on another bridge, or on the same one.
     arrived = walked.there.packet
@@ -113,18 +75,18 @@ def is_forwarded(situation: Situation) -> bool:
         return None not in {arrived.incoming, arrived.outgoing}
     # Translated back into its bridge, an IPv6 packet is switched by br_netfilter, and an IPv4 packet is forwarded
     # (measured on Linux 6.18). That IPv6 is forwarded without br_netfilter is from the kernel's source, not measured.
-    switched = arrived.version == IPV6 and rules.switch(BRIDGE_FILTER[IPV6]) is True
+    switched = arrived.version == IPV6 and rules is not None and rules.switch(BRIDGE_FILTER[IPV6]) is True
     return arrived.incoming is not None and walked.is_translated and not switched
 
 
 def outcome_of(situation: Situation) -> Outcome | None:
-    """Return where the packet or its answer ends; ``None`` where no rules were observed or none apply."""
+    """Return where the packet or its answer ends; ``None`` where no rules are known or none apply."""
     walked = walk_of(situation)
     return walked.outcome if walked is not None else None
 
 
 def fate_of(situation: Situation) -> Fate | None:
-    """Return how the packet and its answer end by the rules in force; ``None`` where these were not simulated."""
+    """Return how the packet and its answer end by the rules in effect; ``None`` where these were not simulated."""
     outcome = outcome_of(situation)
     if outcome is None:
         return None
@@ -136,21 +98,21 @@ def fate_of(situation: Situation) -> Fate | None:
     return Fate.BY_DOCKER if ours else Fate.BY_OTHERS
 
 
-def options_explain(situation: Situation) -> bool:
-    """Return whether an option of the engine may be the reason why its rules stop the packet.
+def cause_of(situation: Situation) -> Because | None:
+    """Return the option for which the engine wrote the rule that stops the packet or its answer.
 
-    True also where the rules in force were not seen: then the options are all that is known.
+    ``None`` where nothing stops it, and where another rule or the policy of a chain does.
     """
-    return fate_of(situation) in {None, Fate.BY_DOCKER}
+    if fate_of(situation) is not Fate.BY_DOCKER:
+        return None
+    outcome = outcome_of(situation)
+    return in_effect(situation.state).because(outcome.step) if outcome is not None and outcome.step else None
 
 
-def _kept(situation: Situation, rules: FirewallRules) -> _Kept:
-    host = situation.observations.host
-    seen, last = host.observation if host is not None else None, _LAST[0]
-    # The same objects: comparing two snapshots of a large engine takes longer than a walk.
-    if last is None or last.rules is not rules or last.snapshot is not situation.snapshot or last.host is not seen:
-        _LAST[0] = last = _Kept(rules, situation.snapshot, seen)
-    return last
+def stops_the_answer(situation: Situation) -> bool:
+    """Return whether the packet arrives, and its answer does not."""
+    walked = walk_of(situation)
+    return walked is not None and walked.back is not None and walked.back.verdict in STOPPED
 
 
 def _passes_the_host(situation: Situation, candidate: Candidate) -> bool:
@@ -197,6 +159,6 @@ def _packet(situation: Situation, candidate: Candidate) -> Packet:
 
 
 __all__ = [
-    "STOPPED", "Fate", "Outcome", "Step", "Walked", "fate_of", "is_forwarded", "options_explain", "outcome_of",
-    "walk_from_host", "walk_of",
+    "STOPPED", "Fate", "Outcome", "Step", "Walked", "cause_of", "fate_of", "is_forwarded", "outcome_of",
+    "stops_the_answer", "walk_from_host", "walk_of",
 ]  # fmt: skip

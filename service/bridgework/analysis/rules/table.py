@@ -17,10 +17,10 @@ from bridgework.analysis.rules import (
     host,
     host_firewall,
     in_force,
+    isolation,
     listener,
     name,
     overlay,
-    passage,
     podman,
     route,
     state,
@@ -147,7 +147,7 @@ PORT = (
 # These rules are asked only where no other has stopped the packet.
 RULES_IN_FORCE = (
     Rule(Step.FIREWALL, in_force.docker_rule_drops),
-    Rule(Step.FIREWALL, passage.networks_are_open),
+    Rule(Step.FIREWALL, isolation.networks_are_open),
 )
 
 LAYERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (

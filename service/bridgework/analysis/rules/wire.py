@@ -8,7 +8,6 @@ from bridgework.analysis import link_layer
 from bridgework.analysis.address_choice import talks_inside, vlan_mode
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, version_of
 from bridgework.analysis.endpoint_links import endpoint_on, host_end_of, host_interface, interface_on
-from bridgework.analysis.name_lookup import is_linked
 from bridgework.analysis.routing import Candidate, Way, is_vlan
 from bridgework.analysis.rules.base import (
     HOST,
@@ -19,13 +18,13 @@ from bridgework.analysis.rules.base import (
     members,
     of_container,
     of_network,
-    unseen,
 )
 from bridgework.analysis.rules.host_firewall import icc_is_not_enforced
-from bridgework.analysis.rules.simulated import Fate, fate_of, options_explain
+from bridgework.analysis.rules.simulated import Fate, cause_of, fate_of
 from bridgework.explanations import remedies
 from bridgework.explanations.links import LINK_DOWN, MTU_MISMATCH, VETH_DETACHED, VLAN_MODE_PRIVATE
 from bridgework.explanations.networks import INTER_CONTAINER_OFF
+from bridgework.firewall.docker.chains import ICC
 from bridgework.model.checks import Finding, Protocol
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Observations
@@ -67,35 +66,10 @@ def network_forbids(situation: Situation) -> Findings:
     # engine writes rules for the family. It does not drop traffic with the host, or through published ports.
     if fate_of(situation) is Fate.PASSES:
         yield from icc_is_not_enforced(situation, network, candidate.version)
-    if not options_explain(situation):
-        return
-    guarded = fate_of(situation) is Fate.BY_DOCKER or situation.observations.guards(candidate.version)
-    if guarded and candidate.version == IPV4 and _is_opened_by_link(situation, candidate, network):
-        return
-    # Docker 27 changed the default of ip6tables, so without an observation it is not guessed for IPv6.
-    if guarded is None:
-        yield unseen(HOST, f"It is not known whether enable_icc=false of {network.name} applies to IPv6 (ip6tables).")
-    elif guarded:
+    cause = cause_of(situation)
+    if cause is not None and cause.option == ICC:
         message = f"{network.name} has enable_icc=false: its containers cannot reach each other."
         yield finding(INTER_CONTAINER_OFF, of_network(network), message, remedy=remedy)
-
-
-def _is_opened_by_link(situation: Situation, candidate: Candidate, network: Network) -> bool:
-    """Whether ``--link`` on the default bridge opens the port, for IPv4."""
-    # For a link the engine writes a rule that accepts the ports that the other container exposes (measured on 26.1).
-    owner, target, port = (
-        situation.source.owner,
-        candidate.attachment.owner if candidate.attachment else None,
-        situation.port,
-    )
-    # On user networks a link is only a name. The engine writes firewall rules for links on the default bridge.
-    if not network.is_default_bridge or owner is None or target is None or not is_linked(owner, target):
-        return False
-    transport = situation.transport
-    if port is None or transport is None:
-        return False
-    # The exposed ports are those of EXPOSE and --expose. A published port counts as well.
-    return f"{port}/{transport}" in target.exposed_ports or target.publishes(port, transport)
 
 
 def bridge_lacks_its_address(situation: Situation) -> Findings:

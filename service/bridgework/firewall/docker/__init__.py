@@ -13,7 +13,7 @@ from bridgework.firewall.docker.chains import Chains, write_links
 from bridgework.firewall.docker.rules import WrittenRules
 from bridgework.firewall.docker.values import IPV4, Because, Bridge, Engine, Link, Port, WrittenRule
 
-__all__ = ["Because", "Bridge", "Engine", "Link", "Port", "WrittenRule", "WrittenRules", "written"]
+__all__ = ["Because", "Bridge", "Engine", "Link", "Port", "WrittenRule", "WrittenRules", "nearest", "written"]
 
 # Docker 27 and 28.0 have shapes of their own, and until 28.2 each port had a drop of its own in the table raw. Docker
 # 25 writes as 26 does: v25.0.0, v25.0.6 and v26.1.5 of moby differ in these files by calls of firewalld alone.
@@ -21,10 +21,18 @@ _WRITERS = (((29, 0), None, docker_29), ((28, 2), (29, 0), docker_28), ((25, 0),
 _NFTABLES_SINCE = (29, 0)
 
 
+def nearest(release: tuple[int, int]) -> tuple[int, int]:
+    """Return the release whose rules are the most like those of this one: itself, where they are known."""
+    if any(since <= release and (before is None or release < before) for since, before, _ in _WRITERS):
+        return release
+    # Docker 27 has the rules of 26, and gateway modes. 28.0 has the rules of 28.2 but for those of the table raw.
+    return (28, 2) if release >= (28, 0) else (26, 0)
+
+
 def written(
     engine: Engine, version: int, bridges: Iterable[Bridge], ports: Iterable[Port], links: Iterable[Link] = ()
 ) -> WrittenRules | None:
-    """Return the rules of the IP version; ``None`` for a release that is not known.
+    """Return the rules of the IP version; ``None`` for a release that is not known (see ``nearest``).
 
     Each port belongs to one of the bridges, which has a subnet of the version, a way out, and is not internal. The
     links are those of bridges without inter-container communication.

@@ -11,7 +11,7 @@ from bridgework.firewall.docker.rules import WrittenRules
 from bridgework.firewall.docker.values import Because, WrittenRule
 from bridgework.firewall.nft_json import tables_from
 from bridgework.firewall.nft_text import text_of
-from bridgework.firewall.ruleset import UNKNOWN, Hook, Match, Ruleset, Table
+from bridgework.firewall.ruleset import Hook, Rule, Ruleset, Table
 
 Json = Any
 FAMILY, NAME = {4: "ip", 6: "ip6"}, "docker-bridges"
@@ -66,15 +66,16 @@ class NativeRules(WrittenRules):
         return self.rules
 
     def _with_unknown_rules(self, table: Table) -> Table:
-        unknown = {(chain, rule.text) for (_, chain), rules in self.rules.items() for rule in rules if rule.unknown}
-        chains = {}
-        for name, chain in table.chains.items():
-            rules = (
-                # A match that is not known makes the simulation walk both ways.
-                replace(rule, matches=(*rule.matches, Match(UNKNOWN))) if (name, rule.text) in unknown else rule
-                for rule in chain.rules
-            )
-            chains[name] = replace(chain, rules=tuple(rules))
+        written = {(chain, rule.text): rule for (_, chain), rules in self.rules.items() for rule in rules}
+
+        def marked(chain: str, read: Rule) -> Rule:
+            rule = written.get((chain, read.text))
+            return self.uncertain(read, rule) if rule is not None else read
+
+        chains = {
+            name: replace(chain, rules=tuple(marked(name, one) for one in chain.rules))
+            for name, chain in table.chains.items()
+        }
         return replace(table, chains=chains)
 
     def objects(self) -> Iterator[Json]:

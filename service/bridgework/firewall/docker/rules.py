@@ -21,13 +21,15 @@ class WrittenRules:
 
     ``forward_drops`` says whether the policy of the chain FORWARD is DROP; ``None`` where that is not known: the engine
     sets it only when it switches forwarding on itself, and its API does not show that. ``writes`` are the rules in the
-    order in which the engine writes them.
+    order in which the engine writes them. ``all_by`` is a setting that decides whether any of the rules is there, and
+    that is not known.
     """
 
     version: int
     rules: Mapping[tuple[str, str], tuple[WrittenRule, ...]]
     forward_drops: bool | None = None
     writes: tuple[Write, ...] = ()
+    all_by: str | None = None
 
     @cached_property
     def ruleset(self) -> Ruleset:
@@ -35,9 +37,14 @@ class WrittenRules:
         tables: dict[str, dict[str, Chain]] = {}
         for (table, name), rules in self._with_every_chain().items():
             policy = "DROP" if (table, name) == _FORWARD and self.forward_drops else None
-            chain = chain_of(table, name, tuple(map(_read, rules)), policy)
+            chain = chain_of(table, name, tuple(self.uncertain(read_rule(one.text), one) for one in rules), policy)
             tables.setdefault(table, {})[name] = chain
         return Ruleset(tuple(Table(FAMILY[self.version], name, chains) for name, chains in tables.items()))
+
+    def uncertain(self, read: Rule, rule: WrittenRule) -> Rule:
+        """Return the rule as it was read, marked where it is not known whether it is there."""
+        setting = self.all_by or (rule.because.setting if rule.unknown else None)
+        return uncertain_rule(read, setting) if setting is not None else read
 
     def because(self, table: str, chain: str, text: str) -> Because | None:
         """Return what causes the rule of that text; ``None`` for one that the engine does not write."""
@@ -53,7 +60,7 @@ class WrittenRules:
         found = dict(self.rules)
         for called in self._called():
             found.setdefault(called, ())
-        if self.rules and self.forward_drops is None:
+        if self.rules and self.forward_drops is None and self.all_by is None:
             drop = WrittenRule("-A FORWARD -j DROP", _IP_FORWARD, unknown=True)
             found[_FORWARD] = (*found.get(_FORWARD, ()), drop)
         return found
@@ -64,8 +71,3 @@ class WrittenRules:
                 for effect in read_rule(rule.text).effects:
                     if effect.kind == "jump":
                         yield table, effect.chain
-
-
-def _read(rule: WrittenRule) -> Rule:
-    read = read_rule(rule.text)
-    return uncertain_rule(read) if rule.unknown else read

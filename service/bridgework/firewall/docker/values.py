@@ -87,6 +87,13 @@ class Because:
     bridge: str | None = None
     port: Port | None = None
 
+    @property
+    def setting(self) -> str:
+        """What decides whether the rule is there, where that is not known: the option, or the past of its port."""
+        if self.port is None:
+            return self.option
+        return f"{self.option}: {self.port.container_port}/{self.port.protocol} at {self.port.address}"
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenRule:
