@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridgework.use_cases.connectivity import check
+from bridgework.use_cases.connectivity.engine_rules import RulesMemory
 from tests.engines.situations import World, deciding_rules, summary
 from tests.support.engine import ENGINE_PROGRAMS, in_namespace
 from tools.engine import PrivateEngine
@@ -177,6 +178,16 @@ def test_every_situation_is_predicted_as_the_wire_has_it(world, surprises):
     assert [str(outcome) for outcome in outcomes if outcome.kind == "wrong"] == []
     assert [str(outcome) for outcome in outcomes if "prediction-inconsistent" in outcome.codes] == []
     assert surprises == [], "the first prediction is right"
+
+
+def test_rules_that_cannot_be_read_are_those_that_the_engine_writes(world, monkeypatch):
+    monkeypatch.setattr(RulesMemory, "of", lambda *_, **__: None)
+    outcomes = list(world.outcomes())
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    lines = [f"{one.kind}: {one}" for one in outcomes if one.kind != "right"]
+    report = REPORTS / f"{world.version}-{world.setting}-unread.txt"
+    report.write_text("\n".join([str(summary(outcomes)), *lines, ""]))
+    assert [str(outcome) for outcome in outcomes if outcome.kind == "wrong"] == []
 
 
 @pytest.mark.parametrize("name", FOREIGN)
