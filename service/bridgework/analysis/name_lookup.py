@@ -171,11 +171,6 @@ def link_parts(link: str) -> tuple[str, str]:
     return target, alias.rsplit("/", 1)[-1] or target
 
 
-def is_linked(owner: Container, target: Container) -> bool:
-    """Whether the container was created with ``--link`` to the other, on the default bridge."""
-    return any(link_parts(link)[0] == target.name for link in owner.links)
-
-
 def _linked(source: Attachment, network: Network, name: str) -> str | None:
     """Return the container that only the source knows by that name: ``--link`` on a user network is a private alias."""
     for endpoint in source.endpoints:

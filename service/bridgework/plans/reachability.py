@@ -127,8 +127,6 @@ class Reachability:
 
         ``at_host``: the service is a port of the host, which rules may translate to any other port.
         """
-        if self.state.observations.firewall is None:
-            return self.classes  # without rules that were read, nothing tells ports apart
         asked = service.protocol, None if at_host else service.port
         if asked not in self._classes and len(self._classes) >= MAX_CLASSES:
             asked = service.protocol, None

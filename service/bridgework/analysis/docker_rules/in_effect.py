@@ -18,7 +18,7 @@ from bridgework.firewall.ruleset import Ruleset
 from bridgework.firewall.simulate import Step
 from bridgework.model.observations import Observations
 
-_MAX_KEPT = 16_384
+_MAX_KEPT, _STATES = 16_384, 2
 
 
 @dataclass(slots=True)
@@ -112,13 +112,16 @@ def _settings(seen: Observations) -> tuple[object, ...]:
     return (*facts, seen.ipv4_firewall, seen.ipv6_firewall)
 
 
-# One attribute and no lock: two threads may walk the same packet, and both get the same result.
-_LAST: list[RulesInEffect | None] = [None]
+# The newest first: a plan asks about the engine before its changes and after them. One attribute and no lock: two
+# threads may walk the same packet, and both get the same result.
+_KEPT: list[tuple[RulesInEffect, ...]] = [()]
 
 
 def in_effect(state: EngineState) -> RulesInEffect:
     """Return the rules in effect in this state: the same object while nothing changes."""
-    last = _LAST[0]
-    if last is None or not last.holds_for(state):
-        _LAST[0] = last = RulesInEffect(state)
-    return last
+    kept = _KEPT[0]
+    found = next((one for one in kept if one.holds_for(state)), None)
+    if found is None:
+        found = RulesInEffect(state)
+        _KEPT[0] = (found, *kept[: _STATES - 1])
+    return found
