@@ -10,7 +10,8 @@ NO_SHARED_NETWORK = Explanation(
     BLOCKING,
     "The source and the destination have no network in common.",
     "The networks of the source and of the destination.",
-    "Connect one of the two to a network of the other.",
+    "Connect one of the two to the network of the other, if no third container is on it. Otherwise put both on a "
+    "network of their own. The finding has the calls.",
     "tomcat81 (frontend) and pg1 (backend) have no network in common.",
     seen="The destination does not answer, or the route is missing: network unreachable.",
     symptoms=(
@@ -40,7 +41,8 @@ BRIDGES_ISOLATED = Explanation(
     "The address is in the subnet of a bridge network that the source is not connected to, and the gateway mode of "
     "that network does not allow the traffic. Before Docker 29, also a published port that docker-proxy does not "
     "serve (userland-proxy=false): its packets are translated to such an address.",
-    "Connect both containers to one network, or publish the port and use the host's address.",
+    "Connect both containers to one network (the finding has the calls), or publish the port and use the host's "
+    "address.",
     "172.19.0.3 is on simon_network, to which tomcat81 is not connected.",
     seen="A connection to the address of a container on another network times out.",
     symptoms=(

@@ -1,15 +1,16 @@
 """Remedies that fix a cause with actions of this API.
 
 A remedy widens access as little as possible: two containers that should reach each other get a network of their own,
-and neither joins a network of the other. A remedy has a host command only where no action can help. Paths name networks
-and containers by their names where those are plain and unique, and by their full ids elsewhere. All functions are pure:
-the names of new networks depend on the snapshot only.
+and one joins a network of the other only where no third container is on it. A remedy has a host command only where no
+action can help. Paths name networks and containers by their names where those are plain and unique, and by their full
+ids elsewhere. All functions are pure: the names of new networks depend on the snapshot only.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import permutations
 
 from bridgework.ipam.usage import available_subnets
 from bridgework.model.actions import Action, Connect, CreateNetwork, Disconnect, RestartContainer, StartContainer
@@ -108,6 +109,31 @@ def share_network(
             f"Put {named} on a network of its own, {name}; containers that join it reach it by name.", actions
         )
     return Remedy(f"Put {named} on a network of their own, {name}; there they know each other by name.", actions)
+
+
+def _alone_on(snapshot: Snapshot, container: Container, *, ipv6: bool) -> Network | None:
+    """Return a network that the container is alone on, and where another container would know it by name."""
+    for endpoint in container.endpoints:
+        network = snapshot.networks_by_id.get(endpoint.network_id)
+        if network is None or network.driver != "bridge" or network.is_default_bridge:
+            continue
+        has_version = network.ipv6_enabled if ipv6 else network.ipv4_enabled
+        if has_version and network.inter_container_enabled and len(snapshot.endpoints_of(network)) == 1:
+            return network
+    return None
+
+
+def join_or_share(snapshot: Snapshot, containers: Iterable[Container], *, ipv6: bool = False) -> Remedy:
+    """Connect one of two containers to a network that the other is alone on, else put both on a new network."""
+    members = tuple({container.id: container for container in containers}.values())
+    if not any(member.host_mode or member.shares_with for member in members):
+        for joining, holder in permutations(members, 2):
+            network = _alone_on(snapshot, holder, ipv6=ipv6)
+            if network is not None:
+                connect = Connect(network_reference(snapshot, network), container_reference(joining), EndpointSpec())
+                summary = f"Connect {joining.name} to {network.name}, which only {holder.name} is on."
+                return Remedy(summary, (*_leave_none(snapshot, joining), connect))
+    return share_network(snapshot, members, ipv6=ipv6)
 
 
 def way_out(snapshot: Snapshot, container: Container) -> Remedy:

@@ -66,19 +66,37 @@ def route(destination, gateway=None):
     return Route(destination, "ipv4", gateway, "eth0", None, "global", "static")
 
 
-def test_containers_without_a_common_network_get_one_of_their_own():
+def test_one_container_joins_the_network_that_the_other_is_alone_on():
     one, two = on(FRONT, "a", 2), on(BACK, "b", 2)
     prediction = predict(world(FRONT, BACK, one, two), ask(one, two))
     found = finding_of(prediction, "no-shared-network")
     assert found.message == "a (frontend) and b (backend) have no network in common."
-    assert calls_of(found.remedy)[0].body == {"name": "a-b"}
+    assert found.remedy.summary == "Connect a to backend, which only b is on."
+    assert [call.path for call in calls_of(found.remedy)] == ["/v1/networks/backend/endpoints/a"]
     assert way(prediction) == [("interface", "passed"), ("bridge", "passed"), ("routing", "stopped")]
 
 
+def test_the_destination_joins_where_others_are_on_its_network():
+    one, two, third = on(FRONT, "a", 2), on(BACK, "b", 2), on(BACK, "c", 3)
+    found = finding_of(predict(world(FRONT, BACK, one, two, third), ask(one, two)), "no-shared-network")
+    assert found.remedy.summary == "Connect b to frontend, which only a is on."
+
+
+@pytest.mark.parametrize(
+    "options", [{"com.docker.network.bridge.enable_icc": "false"}, {}], ids=["no-icc", "third-containers"]
+)
+def test_containers_get_a_network_of_their_own_where_joining_would_not_help_or_widens_access(options):
+    front, back = replace(FRONT, options=options), replace(BACK, options=options)
+    others = () if options else (on(front, "c", 3), on(back, "d", 3))
+    one, two = on(front, "a", 2), on(back, "b", 2)
+    found = finding_of(predict(world(front, back, one, two, *others), ask(one, two)), "no-shared-network")
+    assert calls_of(found.remedy)[0].body == {"name": "a-b"}
+
+
 def test_a_remedys_network_takes_a_name_that_is_free():
-    one, two = on(FRONT, "a", 2), on(BACK, "b", 2)
+    one, two, others = on(FRONT, "a", 2), on(BACK, "b", 2), (on(FRONT, "c", 3), on(BACK, "d", 3))
     taken = [network("a-b", None), network("a-b-2", None)]
-    found = finding_of(predict(world(FRONT, BACK, *taken, one, two), ask(one, two)), "no-shared-network")
+    found = finding_of(predict(world(FRONT, BACK, *taken, one, two, *others), ask(one, two)), "no-shared-network")
     assert calls_of(found.remedy)[0].body == {"name": "a-b-3"}
 
 

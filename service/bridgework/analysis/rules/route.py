@@ -133,7 +133,7 @@ def _apart(situation: Situation, candidate: Candidate, network: Network) -> Find
     """Make the finding for two ends on different networks, between which nothing passes."""
     source, destination = situation.source, situation.destination
     ipv6 = candidate.version == IPV6
-    remedy = remedies.share_network(situation.snapshot, members(source, destination), ipv6=ipv6)
+    remedy = remedies.join_or_share(situation.snapshot, members(source, destination), ipv6=ipv6)
     own = sorted(endpoint.network_name for endpoint in source.endpoints)
     evidence = {"address": candidate.address, "network": network.name, "source_networks": own}
     # For a container the finding compares the networks of both. For an address it names the address's network, and for
