@@ -1,4 +1,4 @@
-"""The transport over connected sockets, for TCP, UDP, HTTP and DNS: one socket for each try, none of which blocks."""
+"""The transport over connected sockets, for all but pings: one socket for each try, none of which blocks."""
 
 from __future__ import annotations
 
@@ -6,74 +6,20 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import dns.exception
-import dns.message
-import dns.rdatatype
 
 from bridgework.matrix.datagram_batch import DatagramBatch
 from bridgework.matrix.rows import ProbeResult
-from bridgework.model.checks import Protocol, Reason
+from bridgework.model.checks import Reason
 from bridgework.probes.kinds import error_queue
 from bridgework.probes.kinds.attempts import failure
-from bridgework.probes.kinds.dns import ROOT, judge
-from bridgework.probes.kinds.http import DEFAULT_PORT
+from bridgework.probes.kinds.kind import Connection
 from bridgework.probes.kinds.sockaddr import Destination
-from bridgework.probes.resolver.exchange import DNS_PORT, read_answer
 
 _LINGER_0_S = struct.pack("=ii", 1, 0)
 # The answers' beginnings decide, so one read is enough.
 _RECEIVE_BYTES = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectProtocol:
-    """One protocol. ``request`` is sent once connected; without one, a connection is the whole answer.
-
-    ``judge`` returns ``None`` when an answer is a success. ``silence`` is the reason when no answer comes.
-    """
-
-    kind: socket.SocketKind
-    port: int
-    request: Callable[[Destination], bytes] | None = None
-    judge: Callable[[bytes], Reason | None] = lambda _: None
-    silence: Reason = Reason.TIMED_OUT
-
-
-def _http_request(destination: Destination) -> bytes:
-    host = destination.sockaddr[0].partition("%")[0]
-    host = f"[{host}]" if ":" in host else host
-    return f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: bridgework\r\nConnection: close\r\n\r\n".encode()
-
-
-def _judge_http(data: bytes) -> Reason | None:
-    # The first bytes decide: any status line is an answer, and no later bytes are read.
-    if not data:
-        return Reason.CONNECTION_RESET
-    return None if data.startswith(b"HTTP/") else Reason.UNEXPECTED_ANSWER
-
-
-def _dns_request(_: Destination) -> bytes:
-    return dns.message.make_query(ROOT, dns.rdatatype.NS).to_wire()
-
-
-def _judge_dns(data: bytes) -> Reason | None:
-    try:
-        return judge(read_answer(data), 0.0).reason
-    except dns.exception.DNSException:
-        return Reason.UNEXPECTED_ANSWER
-
-
-# The plainest form of each protocol: a matrix has no path, no expected status and no question of the caller's.
-CONNECT_PROTOCOLS: Mapping[Protocol, ConnectProtocol] = {
-    Protocol.TCP: ConnectProtocol(socket.SOCK_STREAM, 0),
-    Protocol.HTTP: ConnectProtocol(socket.SOCK_STREAM, DEFAULT_PORT, _http_request, _judge_http),
-    # UDP: silence proves nothing, an open port may have nothing to say to one byte.
-    Protocol.UDP: ConnectProtocol(socket.SOCK_DGRAM, 0, lambda _: b"\0", silence=Reason.NO_ANSWER),
-    Protocol.DNS: ConnectProtocol(socket.SOCK_DGRAM, DNS_PORT, _dns_request, _judge_dns),
-}
 
 
 @dataclass(slots=True)
@@ -96,7 +42,7 @@ class ConnectTransport:
 
     opens_sockets = True
 
-    def __init__(self, protocol: ConnectProtocol, budget: DescriptorBudget) -> None:
+    def __init__(self, protocol: Connection, budget: DescriptorBudget) -> None:
         self.silence = protocol.silence
         self._protocol, self._budget = protocol, budget
         self._tries: dict[int, _Try] = {}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
-from bridgework.matrix.connect_transport import CONNECT_PROTOCOLS, ConnectTransport, DescriptorBudget
+from bridgework.matrix.connect_transport import ConnectTransport, DescriptorBudget
 from bridgework.matrix.echo_transport import EchoTransport, new_token
 from bridgework.matrix.name_resolution import SourceResolver
 from bridgework.matrix.namespaces import Namespace, read_namespace
@@ -20,6 +20,7 @@ from bridgework.model.observations import ResolverConfiguration
 from bridgework.model.probe_port import Place, SweepPlan
 from bridgework.probes.kernel.namespace_files import OutOfReach
 from bridgework.probes.kernel.setns import enter
+from bridgework.probes.kinds.kind import kind_of
 from bridgework.probes.kinds.reasons import IPV4, IPV6
 from bridgework.probes.kinds.sockaddr import Destination, destination_of
 from bridgework.probes.resolver.exchange import DNS_PORT
@@ -54,7 +55,7 @@ class SourceOpener:
         self._destinations: dict[str, Destination | None] = {}
         # One token for all rows: the rows' numbers tell their pings apart.
         self._token = new_token()
-        self._protocol = CONNECT_PROTOCOLS.get(plan.protocol)
+        self._connection = kind_of(plan.protocol).connection
 
     def read_host(self) -> None:
         """Read the host's namespace where it is in reach: as a gateway, its kernel makes entries for the sources."""
@@ -124,11 +125,11 @@ class SourceOpener:
     @property
     def _port(self) -> int:
         # A raw IPv6 socket takes a port for a protocol number and refuses it with EINVAL (raw(7)).
-        return 0 if self._protocol is None else self._plan.port or self._protocol.port
+        return 0 if self._connection is None else self._plan.port or self._plan.protocol.traits.default_port or 0
 
     def _transport(self, number: int, row: RowProgress, named: deque[int]) -> Transport:
-        if self._protocol is not None:
-            return ConnectTransport(self._protocol, self._budget)
+        if self._connection is not None:
+            return ConnectTransport(self._connection, self._budget)
         # A name can lead to either version, so both sockets are opened.
         versions = {IPV4, IPV6} if named else {destination.version for destination in row.destinations.values()}
         transport = EchoTransport(number, self._token, sorted(versions))
@@ -137,7 +138,7 @@ class SourceOpener:
 
     def _way_back(self, descriptor: int) -> Callable[[], None]:
         """Return what enters the namespace again, for a transport that opens more sockets there."""
-        if self._protocol is None:
+        if self._connection is None:
             return lambda: None
         # The caller closes its descriptor. Ours keeps the namespace alive, also when its container stops meanwhile.
         own = os.dup(descriptor)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, assert_never
 
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Reference
@@ -24,6 +25,21 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+@dataclass(frozen=True, slots=True)
+class ProtocolTraits:
+    """What the parts of the service need to know about a protocol, beside how a probe of it is sent.
+
+    ``transport`` has the ports: without one, the protocol has none. With ``needs_port``, a request must name the port;
+    ``default_port`` is that of a request without one. ``is_application`` means that the protocol is spoken over its
+    transport: plans and searches know only transports and pings.
+    """
+
+    transport: Literal["tcp", "udp"] | None = None
+    needs_port: bool = False
+    default_port: int | None = None
+    is_application: bool = False
+
+
 class Protocol(StrEnum):
     """The kind of probe."""
 
@@ -33,13 +49,26 @@ class Protocol(StrEnum):
     HTTP = "http"
     DNS = "dns"
 
+    @cached_property
+    def traits(self) -> ProtocolTraits:
+        """The facts about this protocol."""
+        match self:
+            case Protocol.ICMP:
+                return ProtocolTraits()
+            case Protocol.TCP:
+                return ProtocolTraits("tcp", needs_port=True)
+            case Protocol.UDP:
+                return ProtocolTraits("udp", needs_port=True)
+            case Protocol.HTTP:
+                return ProtocolTraits("tcp", needs_port=True, default_port=80, is_application=True)
+            case Protocol.DNS:
+                return ProtocolTraits("udp", default_port=53, is_application=True)
+        assert_never(self)
+
     @property
-    def transport(self) -> str | None:
+    def transport(self) -> Literal["tcp", "udp"] | None:
         """``tcp`` or ``udp``; ``None`` for pings."""
-        return _TRANSPORTS.get(self)
-
-
-_TRANSPORTS = {Protocol.TCP: "tcp", Protocol.HTTP: "tcp", Protocol.UDP: "udp", Protocol.DNS: "udp"}
+        return self.traits.transport
 
 
 class Reason(StrEnum):

@@ -8,24 +8,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from importlib import import_module
 
 from bridgework.ipam.intervals import forbidden
-from bridgework.model.checks import Measurement, ProbeRequest, Protocol, Reason
+from bridgework.model.checks import Measurement, ProbeRequest, Reason
 from bridgework.model.observations import ResolverConfiguration
-from bridgework.probes import kinds
-from bridgework.probes.kinds.attempts import Probe, failed, repeat
+from bridgework.probes.kinds.attempts import failed, repeat
+from bridgework.probes.kinds.kind import kind_of
 from bridgework.probes.kinds.sockaddr import route_socket
 
 OVERHEAD_S = 1.0
 """For what a check does between its waits, also on a busy machine: import a probe, choose among 64 addresses."""
-
-
-def probe_of(protocol: Protocol) -> Probe:
-    """Import the protocol's module and return its ``probe``."""
-    # Imported when it is needed: a helper container imports one probe only, and no DNS library for a ping.
-    probe: Probe = import_module(f"{kinds.__name__}.{protocol.value}").probe
-    return probe
 
 
 def longest_s(request: ProbeRequest) -> float:
@@ -41,10 +33,10 @@ def check(request: ProbeRequest, configuration: ResolverConfiguration | None, en
     ``configuration`` is needed for a name and for a reverse look-up. The request's time-out bounds each attempt, the
     resolution as a whole and the reverse look-up.
     """
-    probe_of(request.protocol)  # before the time runs: in a helper the import takes as long as a short time-out
+    kind_of(request.protocol)  # before the time runs: in a helper the import takes as long as a short time-out
     ends = time.monotonic() + longest_s(request) if ends is None else ends
     if request.name is None:
-        measurement = repeat(probe_of(request.protocol), request, request.address or "", ends)
+        measurement = repeat(kind_of(request.protocol).probe, request, request.address or "", ends)
     elif configuration is None:
         return failed(Reason.NAMESPACE_OUT_OF_REACH, "the source's resolver configuration cannot be read")
     else:
@@ -89,7 +81,7 @@ def _probe_first(
         return replace(refusal, address=outside, resolved_addresses=addresses)
     ordered = tuple(sorted(addresses, key=lambda address: not _has_route(address)))
     # Probe the address that was judged. A second answer for the name could be another one (DNS rebinding).
-    measurement = repeat(probe_of(request.protocol), request, ordered[0], ends)
+    measurement = repeat(kind_of(request.protocol).probe, request, ordered[0], ends)
     return replace(measurement, resolved_addresses=ordered, detail=_joined(measurement.detail, resolver_detail))
 
 

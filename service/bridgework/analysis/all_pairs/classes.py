@@ -19,7 +19,6 @@ from bridgework.analysis.all_pairs.signatures import Signatures
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, EngineState
 from bridgework.analysis.name_lookup import link_parts
 from bridgework.analysis.routing import default_exit, gateway_mode, host_address_on
-from bridgework.analysis.rules.base import DEFAULT_PORTS
 from bridgework.analysis.rules.listener import is_loopback
 from bridgework.model.checks import Protocol
 from bridgework.model.observations import MAPPED, Observations
@@ -102,7 +101,7 @@ def classify(
 ) -> Classes:
     """Sort the containers into classes, for questions about one protocol and port."""
     # The default port of http and dns, as the rules use it.
-    asked = port if port is not None else DEFAULT_PORTS.get(protocol)
+    asked = port if port is not None else protocol.traits.default_port
     kinds, linked = _kinds(state.snapshot), _linked(state.snapshot)
     signatures = Signatures.of_rules(state, protocol, asked)
     traits, networks, namespaces = [], [], []

@@ -19,13 +19,12 @@ from bridgework.analysis.endpoint_links import observed
 from bridgework.analysis.routing import Candidate
 from bridgework.explanations import HOST, finding, of_container, of_network
 from bridgework.explanations.answers import ANALYSIS_LIMITED
-from bridgework.model.checks import Component, Finding, Protocol, Question, Severity
+from bridgework.model.checks import Component, Finding, Question, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Observation, Observations
 from bridgework.model.snapshot import Container, Network, Snapshot
 
 __all__ = [
-    "DEFAULT_PORTS",
     "HOST",
     "Findings",
     "Rule",
@@ -38,8 +37,6 @@ __all__ = [
     "unseen",
 ]
 
-# The ports that a probe uses where the request names none.
-DEFAULT_PORTS = {Protocol.HTTP: 80, Protocol.DNS: 53}
 _SEE_MORE = Remedy(
     "Give the service the access that it needs: the host's pid namespace and CAP_SYS_ADMIN, or the helper image."
 )
@@ -80,7 +77,7 @@ class Situation:
     def port(self) -> int | None:
         """The port in the question, else the default port of http or dns."""
         probe = self.question.probe
-        return probe.port if probe.port is not None else DEFAULT_PORTS.get(probe.protocol)
+        return probe.port if probe.port is not None else probe.protocol.traits.default_port
 
     @property
     def transport(self) -> str | None:

@@ -1,1 +1,1 @@
-"""One module a protocol, named as the protocol, each with a function ``probe`` (``attempts.Probe``)."""
+"""One module for each protocol. ``kind`` names what each has, and imports it."""

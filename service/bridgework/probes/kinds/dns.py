@@ -6,6 +6,7 @@ answer is an answer: the probe does not repeat the question over TCP.
 
 from __future__ import annotations
 
+import socket
 import time
 
 import dns.exception
@@ -16,6 +17,7 @@ import dns.rdatatype
 from bridgework.model.checks import Phases, ProbeRequest, Reason
 from bridgework.probes.kinds import datagram
 from bridgework.probes.kinds.attempts import Attempt
+from bridgework.probes.kinds.kind import Connection
 from bridgework.probes.resolver.exchange import DNS_PORT, is_answer, read_answer
 
 ROOT = "."
@@ -53,3 +55,13 @@ def judge(answer: dns.message.Message, elapsed_ms: float) -> Attempt:
         detail=f"answered {text} with {records} records",
         status=int(code),
     )
+
+
+def _judge_bytes(data: bytes) -> Reason | None:
+    try:
+        return judge(read_answer(data), 0.0).reason
+    except dns.exception.DNSException:
+        return Reason.UNEXPECTED_ANSWER
+
+
+CONNECTION = Connection(socket.SOCK_DGRAM, lambda _: _query(None).to_wire(), _judge_bytes)

@@ -11,13 +11,14 @@ import socket
 import time
 from urllib.parse import quote
 
-from bridgework.model.checks import Phases, ProbeRequest, Reason
+from bridgework.model.checks import Phases, ProbeRequest, Protocol, Reason
 from bridgework.probes.kinds.attempts import Attempt
-from bridgework.probes.kinds.sockaddr import destination_of
+from bridgework.probes.kinds.kind import Connection
+from bridgework.probes.kinds.sockaddr import Destination, destination_of
 from bridgework.probes.kinds.stream import AnswerTooLongError, BoundedSocket
 from bridgework.probes.kinds.tcp import connect
 
-DEFAULT_PORT = 80
+DEFAULT_PORT = Protocol.HTTP.traits.default_port or 0
 MAX_HEAD_BYTES = 65_536
 """Everything before the body. ``http.client`` bounds one head, but reads any number of ``100 Continue`` before it."""
 _PATH_CHARACTERS = "/%?&=;:@!$'()*+,~"
@@ -72,3 +73,19 @@ def host_header(request: ProbeRequest, address: str, port: int) -> str:
     host = request.name or address.partition("%")[0]
     host = f"[{host}]" if ":" in host else host
     return host if port == DEFAULT_PORT else f"{host}:{port}"
+
+
+def _plain_request(destination: Destination) -> bytes:
+    host = destination.sockaddr[0].partition("%")[0]
+    host = f"[{host}]" if ":" in host else host
+    return f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: bridgework\r\nConnection: close\r\n\r\n".encode()
+
+
+def _judge_start(data: bytes) -> Reason | None:
+    # The first bytes decide: any status line is an answer, and no later bytes are read.
+    if not data:
+        return Reason.CONNECTION_RESET
+    return None if data.startswith(b"HTTP/") else Reason.UNEXPECTED_ANSWER
+
+
+CONNECTION = Connection(socket.SOCK_STREAM, _plain_request, _judge_start)

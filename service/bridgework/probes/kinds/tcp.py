@@ -11,7 +11,10 @@ import time
 from bridgework.model.checks import Phases, ProbeRequest
 from bridgework.probes.kinds import error_queue
 from bridgework.probes.kinds.attempts import Attempt
+from bridgework.probes.kinds.kind import Connection
 from bridgework.probes.kinds.sockaddr import SocketAddress, destination_of
+
+CONNECTION = Connection(socket.SOCK_STREAM)
 
 
 def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:

@@ -5,11 +5,16 @@ An answer proves that the destination is reachable, an ICMP refusal that it is n
 
 from __future__ import annotations
 
+import socket
 import time
 
 from bridgework.model.checks import Phases, ProbeRequest, Reason
 from bridgework.probes.kinds import datagram
 from bridgework.probes.kinds.attempts import Attempt
+from bridgework.probes.kinds.kind import Connection
+
+# Silence proves nothing: an open port may have nothing to say to one byte.
+CONNECTION = Connection(socket.SOCK_DGRAM, lambda _: b"\0", silence=Reason.NO_ANSWER)
 
 
 def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:

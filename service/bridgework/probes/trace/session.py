@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Thread
 
-from bridgework.model.checks import Measurement, ProbeRequest, Protocol
+from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.probe_port import TracePlan
 from bridgework.model.trace import Connection, Flow, PacketSeen, Place, RouteSeen, RuleSeen, TraceRecord
 from bridgework.probes.kernel.setns import run_inside
@@ -33,7 +33,6 @@ OVERHEAD_S = 2.0
 """For opening and closing, also on a busy machine."""
 _PROXY_S = 0.1
 _PORT_AND_BRIDGE = 2
-_WIRE_PROTOCOLS = {Protocol.HTTP: "tcp", Protocol.DNS: "udp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ def _flow_of(request: ProbeRequest, plan: TracePlan) -> Flow:
     with route_socket(request.address or "") as routed:
         source = str(routed.getsockname()[0]).partition("%")[0]
     address = str(destination.sockaddr[0]).partition("%")[0]
-    protocol = _WIRE_PROTOCOLS.get(request.protocol, request.protocol.value)
+    protocol = request.protocol.transport or "icmp"
     identifier = _free_number(destination.version, protocol)
     port = request.port if protocol != "icmp" else None
     return Flow(

@@ -11,7 +11,7 @@ from bridgework.model.errors import InputFault, InvalidInput, NotFound
 from bridgework.model.observations import Observations
 from bridgework.model.peers import World
 from bridgework.model.snapshot import Container, NodePlace, Snapshot
-from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, Observer, base_observations, inodes_of
+from bridgework.use_cases.connectivity.observe import Observer, base_observations, inodes_of
 from bridgework.use_cases.services import Services
 
 MAX_CONTAINERS = 1000
@@ -50,7 +50,7 @@ def observed(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chose
     observer = Observer(services, snapshot)
     inodes: dict[str, int] = {}
     for container in chosen:
-        if wanted.protocol in LISTENING_PROTOCOLS:
+        if wanted.protocol.transport is not None:
             observer.look(container, ("sockets",))
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)

@@ -18,7 +18,6 @@ from bridgework.model.checks import (
     ContainerDestination,
     Limitation,
     NameDestination,
-    Protocol,
     Question,
 )
 from bridgework.model.observations import HostObservation, Observation, Observations
@@ -28,7 +27,6 @@ from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.engine_rules import observations_of_engine
 from bridgework.use_cases.services import Services
 
-LISTENING_PROTOCOLS = frozenset({Protocol.TCP, Protocol.UDP, Protocol.HTTP, Protocol.DNS})
 DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "resolver", "sysctls", "embedded_dns")
 
 # Duplicate address detection takes a delay of up to 1 s and one probe of 1 s (RFC 4862, section 5.4; RFC 4861,
@@ -86,7 +84,7 @@ def observe_quick(services: Services, snapshot: Snapshot, question: Question, en
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
     observer = Observer(services, snapshot)
-    if question.probe.protocol in LISTENING_PROTOCOLS and ends.target is not None:
+    if question.probe.protocol.transport is not None and ends.target is not None:
         observer.look(ends.target, ("sockets",))
     if isinstance(question.destination, NameDestination) and ends.source is not None:
         observer.look(ends.source, ("resolver",))

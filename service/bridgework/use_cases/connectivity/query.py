@@ -14,7 +14,7 @@ from bridgework.plans.groups import compose_name
 from bridgework.plans.reachability import Reachability
 from bridgework.plans.search import Found, search
 from bridgework.telemetry import deadline
-from bridgework.use_cases.connectivity.observe import LISTENING_PROTOCOLS, Observer, base_observations, inodes_of
+from bridgework.use_cases.connectivity.observe import Observer, base_observations, inodes_of
 from bridgework.use_cases.networks import carries
 from bridgework.use_cases.services import Services
 
@@ -74,7 +74,7 @@ def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> 
     ]
     inodes: dict[str, int] = {}
     for container in looked_at:
-        if wanted.protocol in LISTENING_PROTOCOLS:
+        if wanted.protocol.transport is not None:
             observer.look(container, ("sockets",))
     for container in snapshot.containers:
         if container.shares_with:

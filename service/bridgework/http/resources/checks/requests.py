@@ -33,10 +33,13 @@ from bridgework.model.checks import (
 )
 
 PROTOCOLS = tuple(protocol.value for protocol in Protocol)
-MAX_PORT, MAX_PAYLOAD_BYTES, DNS_PORT = 65_535, 65_507, 53
+PREDICTED_PROTOCOLS = tuple(protocol.value for protocol in Protocol if not protocol.traits.is_application)
+"""The protocols of plans and searches, which measure nothing."""
+MAX_PORT, MAX_PAYLOAD_BYTES = 65_535, 65_507
 MAX_CHECK_MS = 60_000
 MAX_TRACE_PAYLOAD_BYTES = 1024
-WITH_PORT = frozenset({"tcp", "udp", "http"})
+WITH_PORT = tuple(protocol.value for protocol in Protocol if protocol.traits.needs_port)
+WITHOUT_PORT = tuple(protocol.value for protocol in Protocol if protocol.transport is None)
 _DESTINATIONS: Mapping[str, Callable[[str], Destination]] = {
     "container": ContainerDestination,
     "name": NameDestination,
@@ -47,11 +50,21 @@ PORT_RULE: Mapping[str, Any] = {
     "if": {"required": ["protocol"], "properties": {"protocol": {"enum": sorted(WITH_PORT)}}},
     "then": {"required": ["port"], "properties": {"port": {"type": "integer"}}},
     "else": {
-        "if": {"properties": {"protocol": {"enum": ["icmp"]}}},
+        "if": {"properties": {"protocol": {"enum": list(WITHOUT_PORT)}}},
         "then": {"properties": {"port": {"type": "null"}}},
     },
 }
 """Which protocols need a port, and that icmp, the default, has none."""
+
+
+_OPTIONAL_PORT = (protocol for protocol in Protocol if protocol.transport and not protocol.traits.needs_port)
+PORT_TEXT = "; ".join(
+    (
+        f"The destination port. {', '.join(WITH_PORT[:-1])} and {WITH_PORT[-1]} need a port",
+        *(f"{protocol} uses {protocol.traits.default_port} without one" for protocol in _OPTIONAL_PORT),
+        f"{' and '.join(WITHOUT_PORT)} has none.",
+    )
+)
 
 
 class CheckSourceSchema(ExactlyOne):
@@ -99,15 +112,16 @@ def protocol_field() -> fields.String:
 
 def port_field() -> Whole:
     """Declare the port of a check or a matrix."""
-    text = "The destination port. tcp, udp and http need a port; dns uses 53 without one; icmp has none."
-    return Whole(1, MAX_PORT, **optional(text))
+    return Whole(1, MAX_PORT, **optional(PORT_TEXT))
 
 
 def port_faults(protocol: str, port: int | None) -> dict[str, list[str]]:
     """Return the fault of a port that is missing or out of place; see ``PORT_RULE``."""
     if protocol in WITH_PORT and port is None:
         return {"port": [f"The protocol {protocol} needs a port."]}
-    return {"port": ["The protocol icmp has no port."]} if protocol == "icmp" and port is not None else {}
+    if protocol in WITHOUT_PORT and port is not None:
+        return {"port": [f"The protocol {protocol} has no port."]}
+    return {}
 
 
 class ProbeSchema(Request):
@@ -171,7 +185,7 @@ class ProbeSchema(Request):
         trace, payload = data.pop("trace", False), data.pop("trace_payload_bytes", 0)
         [(kind, value)] = data.pop("destination").items()
         protocol = Protocol(data.pop("protocol"))
-        port = data.pop("port") or (DNS_PORT if protocol is Protocol.DNS else None)
+        port = data.pop("port") or protocol.traits.default_port
         ip_version = _IP_VERSIONS[data.pop("ip_version")]
         destination = HostDestination() if kind == "host" else _DESTINATIONS[kind](value)
         probe = ProbeRequest(protocol, port=port, ip_version=ip_version, **data)

@@ -7,9 +7,8 @@ from marshmallow import Schema
 from bridgework.http.resources.checks.trace_schemas import TraceSchema
 from bridgework.http.schemas.answers import ReferenceSchema, decimal, list_of, number, part, text, texts, word
 from bridgework.http.schemas.findings import FindingSchema, LimitationSchema
-from bridgework.model.checks import HopStatus, Protocol, Reason, Verdict
+from bridgework.model.checks import HopStatus, Reason, Verdict
 
-PROTOCOLS = tuple(protocol.value for protocol in Protocol)
 VERDICTS = tuple(verdict.value for verdict in Verdict)
 REASONS = tuple(reason.value for reason in Reason)
 

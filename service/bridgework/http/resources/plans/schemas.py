@@ -12,6 +12,7 @@ from marshmallow import Schema, pre_dump
 from bridgework.http.problems.documents import problem_of
 from bridgework.http.problems.schemas import ProblemSchema
 from bridgework.http.progress import HeartbeatLineSchema, ProblemLineSchema, ProgressLineSchema
+from bridgework.http.resources.checks.requests import PREDICTED_PROTOCOLS
 from bridgework.http.resources.checks.schemas import REASONS, VERDICTS
 from bridgework.http.schemas.actions import call_of
 from bridgework.http.schemas.answers import ReferenceSchema, Variants, flag, list_of, number, part, text, word
@@ -39,7 +40,6 @@ class ShownPlan:
 
 
 _OUTCOMES = ("changes", "unchanged", "conflict")
-PROTOCOLS = ("icmp", "tcp", "udp")
 
 
 class PlanStepSchema(Schema):
@@ -86,7 +86,7 @@ class PlanPairSchema(Schema):
 
     source = part(ComponentSchema, "The container that sends, or the host.")
     destination = part(ComponentSchema, "The container that is reached, or the host, at a port that it publishes.")
-    protocol = word("The protocol of the pair; `icmp` means a ping.", *PROTOCOLS, grows=True)
+    protocol = word("The protocol of the pair; `icmp` means a ping.", *PREDICTED_PROTOCOLS, grows=True)
     port = number("The destination port; null for `icmp`.", null=True)
     before = word("The predicted verdict before the plan.", *VERDICTS)
     after = word("The predicted verdict after the plan.", *VERDICTS)
@@ -159,7 +159,7 @@ class MeasuredPairSchema(Schema):
 
     source = part(ComponentSchema, "The container that sent, or the host.")
     destination = part(ComponentSchema, "The container that was to be reached, or the host at a published port.")
-    protocol = word("The protocol of the pair; `icmp` means a ping.", *PROTOCOLS, grows=True)
+    protocol = word("The protocol of the pair; `icmp` means a ping.", *PREDICTED_PROTOCOLS, grows=True)
     port = number("The destination port; null for `icmp`.", null=True)
     was_to_change = flag(
         "Whether the plan predicted a change; the other pairs are a sample of those that were to stay."

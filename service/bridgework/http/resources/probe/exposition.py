@@ -55,14 +55,8 @@ def exposition(result: CheckResult, wanted: CheckRequest, duration_s: float) -> 
 def _phases(measured: Measurement, protocol: Protocol) -> Mapping[str, float | None]:
     """Under the names that blackbox_exporter gives them; tcp and udp, for which it has none, likewise."""
     found = measured.phases_ms
-    rtt = measured.rtt_ms.avg if measured.rtt_ms else None
-    return {
-        "resolve": found.resolve,
-        **{
-            Protocol.ICMP: {"rtt": rtt},
-            Protocol.TCP: {"connect": found.connect},
-            Protocol.UDP: {"request": found.first_byte},
-            Protocol.DNS: {"request": found.first_byte},
-            Protocol.HTTP: {"connect": found.connect, "processing": found.first_byte},
-        }[protocol],
-    }
+    if protocol.transport is None:
+        return {"resolve": found.resolve, "rtt": measured.rtt_ms.avg if measured.rtt_ms else None}
+    if protocol.transport == "udp":
+        return {"resolve": found.resolve, "request": found.first_byte}
+    return {"resolve": found.resolve, "connect": found.connect, "processing": found.first_byte}

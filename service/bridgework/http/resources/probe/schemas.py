@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from bridgework.http.resources.checks.requests import MAX_PORT, PROTOCOLS
+from bridgework.http.resources.checks.requests import MAX_PORT, PORT_TEXT, PROTOCOLS
 from bridgework.http.schemas.fields import Choice, Strict, Text, absent, optional, required
 
 
@@ -22,7 +22,7 @@ class ProbeQuery(Strict):
     protocol = Choice(PROTOCOLS, **optional("The kind of probe to send; `icmp` sends ICMP echo requests.", "icmp"))
     port = fields.Integer(
         validate=validate.Range(1, MAX_PORT),
-        **absent("The destination port. tcp, udp and http need a port; dns uses 53 without one; icmp has none."),
+        **absent(PORT_TEXT),
     )
     ip_version = Choice(
         ["any", "4", "6"], **optional("The IP version to use; `any` means the addresses of both.", "any")

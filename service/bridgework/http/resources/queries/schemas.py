@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from bridgework.http.resources.checks.requests import MAX_PORT
+from bridgework.http.resources.checks.requests import MAX_PORT, PREDICTED_PROTOCOLS, WITHOUT_PORT
 from bridgework.http.resources.checks.schemas import VERDICTS, HopSchema, TriedAddressSchema
 from bridgework.http.schemas.answers import Variants, flag, list_of, number, text, word
 from bridgework.http.schemas.fields import (
@@ -27,7 +27,6 @@ from bridgework.model.checks import Protocol
 from bridgework.use_cases.connectivity.query import Match, WantedQuery
 
 MAX_RULES = 64
-PROTOCOLS = ("icmp", "tcp", "udp")
 
 
 class QueryEndSchema(ExactlyOne):
@@ -56,7 +55,7 @@ class QueryRequestSchema(Request):
 
     makes = WantedQuery
     keywords: ClassVar[Mapping[str, Any]] = {
-        "if": {"properties": {"protocol": {"enum": ["icmp"]}}},
+        "if": {"properties": {"protocol": {"enum": list(WITHOUT_PORT)}}},
         "then": {"properties": {"port": {"type": "null"}}},
     }
 
@@ -65,7 +64,7 @@ class QueryRequestSchema(Request):
         **required("What to search for: the `sources` that reach `of`, or the `destinations` that `of` reaches."),
     )
     of = fields.Nested(QueryEndSchema, **required("The known end: the destination of the sources, or the source."))
-    protocol = Choice(PROTOCOLS, **optional("The protocol to ask for; `icmp` means a ping.", "icmp"))
+    protocol = Choice(PREDICTED_PROTOCOLS, **optional("The protocol to ask for; `icmp` means a ping.", "icmp"))
     port = Whole(
         1,
         MAX_PORT,
@@ -80,8 +79,8 @@ class QueryRequestSchema(Request):
     @validates_schema(skip_on_field_errors=True)
     def check(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse what no field can refuse by itself."""
-        if data["protocol"] == "icmp" and data["port"] is not None:
-            raise ValidationError({"port": ["The protocol icmp has no port."]})
+        if data["protocol"] in WITHOUT_PORT and data["port"] is not None:
+            raise ValidationError({"port": [f"The protocol {data['protocol']} has no port."]})
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Any:
@@ -93,7 +92,7 @@ class QueryGroupSchema(Schema):
     """Ends that were found and are alike: one path stands for all of them."""
 
     ends = list_of(ComponentSchema, "The sources or destinations that were found, the first one with its path.")
-    protocol = word("The protocol; `icmp` means a ping.", *PROTOCOLS, grows=True)
+    protocol = word("The protocol; `icmp` means a ping.", *PREDICTED_PROTOCOLS, grows=True)
     port = number("The destination port; null for `icmp`.", null=True)
     verdict = word("`reachable`, or `inconclusive` when something that matters was not visible.", *VERDICTS)
     reason = text("Why the ends are inconclusive, as the code of a finding; null when they are reachable.", null=True)
