@@ -22,6 +22,7 @@ from bridgework.analysis.attachment import (
     interface_of,
     parsed,
 )
+from bridgework.firewall.docker.releases import facts_of
 from bridgework.ipam.usage import first_address
 from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Endpoint, Network, Pool, Snapshot
@@ -30,10 +31,6 @@ from bridgework.model.snapshot import Endpoint, Network, Pool, Snapshot
 OVERLAY_GATEWAY = "docker_gwbridge"
 # The spellings of false for a driver option: Go's ``strconv.ParseBool``, in any case.
 _FALSE = frozenset({"false", "0", "f"})
-# From Docker 28.0 to 29.4.0 the first network with gateways of both families gives both default routes, also before a
-# network of one family with a higher gateway priority. Since 29.4.1 each family has the first network with its gateway.
-# The release of an engine is its major and minor version, so 29.4.0 counts as 29.4.1.
-DUAL_EXIT_FIRST = (28, 0), (29, 4)
 _VLAN_DRIVERS = frozenset({"macvlan", "ipvlan"})
 
 _Address = IPv4Address | IPv6Address
@@ -205,7 +202,7 @@ def chosen_exit(
     ``endpoints`` are in the order of ``ordered_endpoints``, ``release`` is the engine's major and minor version.
     Source: ``selectGatewayEndpoint`` in moby's ``libnetwork/default_gateway.go``.
     """
-    both_first = DUAL_EXIT_FIRST[0] <= release < DUAL_EXIT_FIRST[1]
+    both_first = facts_of(release).one_exit_for_both
     first = None
     for endpoint in endpoints:
         network = snapshot.networks_by_id[endpoint.network_id]

@@ -91,6 +91,10 @@ def read_facts(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFac
         swarm_state=swarm.get("LocalNodeState") or "inactive",
         swarm_node_id=swarm.get("NodeID") or None,
         firewall_backend=firewall.get("Driver"),
+        # Podman has netavark's rules, its own pools (containers.conf), and a unique local subnet for each IPv6 network.
+        writes_dockers_rules=not podman,
+        chooses_ipv6_subnets=podman,
+        uses_dockers_pools=not podman,
     )
     # Podman's port forwarding is done by netavark's rules alone.
     return replace(facts, userland_proxy=False if podman else _userland_proxy(facts.release, firewall))

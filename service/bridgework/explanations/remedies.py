@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import permutations
 
+from bridgework.firewall.docker.releases import facts_of
 from bridgework.ipam.usage import available_subnets
 from bridgework.model.actions import Action, Connect, CreateNetwork, Disconnect, RestartContainer, StartContainer
 from bridgework.model.create_specs import EndpointSpec, NetworkSpec
@@ -23,8 +24,6 @@ _LONGEST_NAME = 48
 _IPV6_PREFIX = 64
 _MTU = "com.docker.network.driver.mtu"
 _OWN_OPTIONS = (".bridge.name", ".default_bridge", ".host_binding_ipv4", ".host_ipv4", ".host_ipv6")
-_GATEWAY_PRIORITY = (28, 0)
-"""The release of Docker that first takes a priority for the default route."""
 _MOVED = 8
 """More containers than this are not moved by a remedy."""
 
@@ -152,7 +151,7 @@ def way_out_beside(snapshot: Snapshot, container: Container, wrong: Network, rel
     if container.host_mode or container.shares_with:
         return share_network(snapshot, (container,))
     highest = max((endpoint.gateway_priority for endpoint in container.endpoints), default=0)
-    priority = highest + 1 if release >= _GATEWAY_PRIORITY else None
+    priority = highest + 1 if facts_of(release).takes_gateway_priority else None
     name, actions = _own_network(snapshot, (container,), {}, ipv6=False, gateway_priority=priority)
     # Without priorities the engine takes the first network by name (``selectGatewayEndpoint``).
     if priority is None and name > wrong.name:

@@ -20,7 +20,9 @@ class EngineFacts:
     """Facts about the engine. ``default_address_pools`` are ``(base CIDR, prefix length of each network)``.
 
     ``product`` is ``docker`` or ``podman``. ``userland_proxy`` says whether docker-proxy runs; ``None`` before Docker
-    29.5, which is the first to report it.
+    29.5, which is the first to report it. ``writes_dockers_rules`` says whether the engine writes the firewall rules of
+    Docker and has its settings, ``chooses_ipv6_subnets`` whether it always has an IPv6 subnet for a network that names
+    none, ``uses_dockers_pools`` whether its address pools are Docker's where it reports none.
     """
 
     id: str
@@ -37,6 +39,9 @@ class EngineFacts:
     product: str = "docker"
     firewall_backend: str | None = None
     userland_proxy: bool | None = None
+    writes_dockers_rules: bool = True
+    chooses_ipv6_subnets: bool = False
+    uses_dockers_pools: bool = True
 
     @property
     def release(self) -> tuple[int, int]:

@@ -78,7 +78,7 @@ class EngineDescription:
     def default_address_pools(self) -> tuple[tuple[str, int], ...]:
         """The pools in force. An engine whose configuration names none reports none, and uses Docker's own."""
         # Podman tells none, and its pools are others (containers.conf, default_subnet_pools).
-        own = () if self.facts.product == "podman" else DOCKER_POOLS
+        own = DOCKER_POOLS if self.facts.uses_dockers_pools else ()
         return self.facts.default_address_pools or own
 
 

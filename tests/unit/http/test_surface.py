@@ -195,7 +195,7 @@ def test_by_default_no_page_of_another_origin_may(client):
 
 def test_the_exposure_of_podman_is_refused(make):
     engine = FakeEngine()
-    engine.facts = lambda: replace(FACTS, product="podman")
+    engine.facts = lambda: replace(FACTS, product="podman", writes_dockers_rules=False)
     assert make(engine).call("GET", "/v1/exposure", status=501)["code"] == "engine-lacks-function"
 
 

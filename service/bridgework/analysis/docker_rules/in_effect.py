@@ -12,7 +12,7 @@ from bridgework.analysis.attachment import IPV6, EngineState
 from bridgework.analysis.docker_rules.written import engine_of, written_rules
 from bridgework.analysis.host_rules import HostRoutes, ruleset_of_host
 from bridgework.analysis.host_walk import Walked
-from bridgework.firewall.docker import Because, Engine, WrittenRules, nearest
+from bridgework.firewall.docker import Because, WrittenRules, nearest
 from bridgework.firewall.docker.chains import DIRECT_ROUTING, IP6TABLES
 from bridgework.firewall.ruleset import Ruleset
 from bridgework.firewall.simulate import Step
@@ -52,7 +52,7 @@ class RulesInEffect:
     def written(self, version: int) -> WrittenRules | None:
         """Return the rules that the engine writes, with what causes each of them; ``None`` where nothing is known."""
         if version not in self._written:
-            rules = written_rules(self.state, version, _known(engine_of(self.state, version)))
+            rules = written_rules(self.state, version, nearest(engine_of(self.state, version)))
             # Docker 27 changed the default of ip6tables, and an option changes it.
             unknown = version == IPV6 and self.state.observations.ipv6_firewall is None
             self._written[version] = replace(rules, all_by=IP6TABLES) if rules is not None and unknown else rules
@@ -93,13 +93,6 @@ class RulesInEffect:
         own, other = _objects(self.state), _objects(state)
         same = all(one is another for one, another in zip(own, other, strict=True))
         return same and _settings(self.state.observations) == _settings(state.observations)
-
-
-def _known(engine: Engine) -> Engine:
-    """Return an engine whose rules are known, with those that are the most like the ones of this engine."""
-    release = nearest(engine.release)
-    # Docker 28.0 and 28.1 drop only what is addressed to a published port in the table raw, and no answer.
-    return engine if release == engine.release else replace(engine, release=release, allow_direct_routing=True)
 
 
 def _objects(state: EngineState) -> tuple[object, ...]:

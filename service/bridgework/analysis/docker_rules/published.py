@@ -7,12 +7,8 @@ from dataclasses import dataclass
 
 from bridgework.analysis.attachment import IPV4, IPV6, EngineState, version_of
 from bridgework.analysis.routing import OVERLAY_GATEWAY, default_exit, gateway_mode, subnet_of
+from bridgework.firewall.docker.releases import facts_of
 from bridgework.model.snapshot import Container, Endpoint, Network, PublishedPort
-
-# The gateway modes came with Docker 27, whose rules for them differ from those of 28 and are not known here.
-_MODES_KNOWN = (28, 0)
-# Since then a routed network opens the ports of all its containers, and not only of those that leave by it.
-_ROUTED_FOR_ALL = (29, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ def _is_opened_at(state: EngineState, version: int, network: Network, port: Publ
     if gateway_mode(network, version) != "routed":
         return leaves and bool(port.host_port)
     # The engine lists a port once more, without a port of the host, for each routed network of its container.
-    for_all = state.observations.engine_version >= _ROUTED_FOR_ALL
+    for_all = facts_of(state.observations.engine_version).routed_opens_all
     return not port.host_port if for_all else leaves
 
 
@@ -98,7 +94,7 @@ def _is_opened_for_ipv6(
     observations = state.observations
     return (
         version == IPV4
-        and observations.engine_version >= _ROUTED_FOR_ALL
+        and facts_of(observations.engine_version).routed_opens_all
         and observations.userland_proxy is not False
         and gateway_mode(network, IPV6) == "routed"
         and endpoint.ipv6_address is None
@@ -108,4 +104,4 @@ def _is_opened_for_ipv6(
 
 
 def _is_known(state: EngineState, mode: str) -> bool:
-    return mode == "nat" or state.observations.engine_version >= _MODES_KNOWN
+    return mode == "nat" or facts_of(state.observations.engine_version).knows_gateway_modes

@@ -37,6 +37,7 @@ from bridgework.explanations.networks import (
 from bridgework.explanations.ports import DOCKER_PROXY_MISSING, PORT_BOUND_TO_LOOPBACK, PORT_NOT_PUBLISHED
 from bridgework.explanations.routes import MASQUERADE_OFF
 from bridgework.firewall.docker.chains import ICC, INTERNAL
+from bridgework.firewall.docker.releases import facts_of
 from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy
@@ -44,7 +45,6 @@ from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Container, Network, PublishedPort, Snapshot
 from bridgework.policy.host_ports import overlap
 
-PORTS_HELD_SILENTLY = (28, 0)
 # A message with more ports is hard to read.
 _PORTS_LISTED = 20
 
@@ -283,7 +283,7 @@ def nothing_answers_for_it(situation: Situation) -> Findings:
         # never reads from it.
         # Only a plain TCP connect succeeds there. A request by http gets no answer.
         tcp = situation.question.probe.protocol is Protocol.TCP
-        held = tcp and situation.observations.engine_version < PORTS_HELD_SILENTLY
+        held = tcp and facts_of(situation.observations.engine_version).holds_ports
         message = (
             f"Port {situation.port} of {found.container.name} is published, but not at {candidate.address}: the engine "
             f"runs without docker-proxy (userland-proxy=false) and no rule of its firewall translates that address."

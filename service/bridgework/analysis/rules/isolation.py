@@ -8,11 +8,10 @@ from bridgework.analysis.routing import Candidate, Way, gateway_mode
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding
 from bridgework.analysis.rules.simulated import Fate, fate_of
 from bridgework.explanations.networks import NETWORKS_NOT_ISOLATED
+from bridgework.firewall.docker.releases import facts_of
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Network
 
-# Up to Docker 26, ip6tables takes effect together with the daemon's experimental features only.
-IP6TABLES_STABLE_SINCE = (27, 0)
 # The setting of daemon.json, and the program, for each IP version.
 _OPEN_MODES = frozenset({"nat-unprotected", "routed"})
 _SETTING = {4: "iptables", 6: "ip6tables"}
@@ -59,7 +58,11 @@ def _closed(situation: Situation, version: int, one: Network, other: Network) ->
     guarded = situation.observations.guards(version)
     setting = ""
     if guarded is False:
-        more = ' and "experimental": true' if situation.observations.engine_version < IP6TABLES_STABLE_SINCE else ""
+        more = (
+            ' and "experimental": true'
+            if facts_of(situation.observations.engine_version).ip6tables_is_experimental
+            else ""
+        )
         more = more if version != IPV4 else ""
         setting = f' Or set "{_SETTING[version]}": true{more} in daemon.json, and restart the engine.'
     bridges = (one.bridge_name, other.bridge_name)

@@ -7,6 +7,7 @@ were published. An engine that starts again makes its bridges in another order.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from bridgework.firewall.docker import docker_26, docker_28, docker_29, docker_29_nftables
 from bridgework.firewall.docker.chains import Chains, write_links
@@ -21,12 +22,14 @@ _WRITERS = (((29, 0), None, docker_29), ((28, 2), (29, 0), docker_28), ((25, 0),
 _NFTABLES_SINCE = (29, 0)
 
 
-def nearest(release: tuple[int, int]) -> tuple[int, int]:
-    """Return the release whose rules are the most like those of this one: itself, where they are known."""
+def nearest(engine: Engine) -> Engine:
+    """Return the engine whose rules are the most like those of this one: itself, where they are known."""
+    release = engine.release
     if any(since <= release and (before is None or release < before) for since, before, _ in _WRITERS):
-        return release
-    # Docker 27 has the rules of 26, and gateway modes. 28.0 has the rules of 28.2 but for those of the table raw.
-    return (28, 2) if release >= (28, 0) else (26, 0)
+        return engine
+    # Docker 27 has the rules of 26, and gateway modes. 28.0 has the rules of 28.2 but for those of the table raw: there
+    # 28.0 and 28.1 drop only what is addressed to a published port, and no answer.
+    return replace(engine, release=(28, 2) if release >= (28, 0) else (26, 0), allow_direct_routing=True)
 
 
 def written(

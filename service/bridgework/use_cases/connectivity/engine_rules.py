@@ -70,7 +70,7 @@ def publishes(snapshot: Snapshot) -> bool:
 
 def observations_of_engine(facts: EngineFacts, firewall: FirewallRules | None, snapshot: Snapshot) -> Observations:
     """Return what the rules of reachability read of the engine itself."""
-    if facts.product == "podman":
+    if not facts.writes_dockers_rules:
         # Podman has netavark's rules in place of Docker's, and no proxy.
         return Observations(
             firewall=firewall, ipv4_firewall=True, ipv6_firewall=True, userland_proxy=False, podman=True

@@ -54,7 +54,7 @@ def ask_exposure(services: Services, snapshot: Snapshot, wanted: ExposureFilter)
 
     Raises ``NotFound``, ``AmbiguousReference``, and ``NotSupported`` on Podman.
     """
-    if services.engine.facts().product == "podman":
+    if not services.engine.facts().writes_dockers_rules:
         raise NotSupported(
             code="engine-lacks-function",
             detail="The exposure is predicted from Docker's rules and settings, and this engine is Podman.",

@@ -30,7 +30,7 @@ def require_trace(services: Services, caller: Caller) -> None:
             remedy=Remedy('Send the check without "trace", or set BRIDGEWORK_ALLOW_TRACE=true.'),
         )
     require_role(caller, Role.OPERATOR, "A traced check")
-    if services.engine.facts().product == "podman":
+    if not services.engine.facts().writes_dockers_rules:
         raise NotPossible(
             code="trace-not-possible",
             detail="A trace explains Docker's rules, and this engine is Podman.",

@@ -10,6 +10,7 @@ from bridgework.diagnosis.diagnosis import diagnose
 from bridgework.diagnosis.exposure_rules import published_ports_are_exposed, unpublished_ports_are_exposed
 from bridgework.diagnosis.view import View
 from bridgework.explanations.compose import with_compose
+from bridgework.firewall.docker.releases import facts_of
 from bridgework.model.checks import Finding
 from bridgework.model.observations import (
     EngineObservations,
@@ -23,7 +24,6 @@ from bridgework.use_cases.plans.observe import Observed, runs_anew
 from bridgework.use_cases.services import Services
 
 _Key = tuple[str, str, str, str]
-_REMOVES_ALL_LINES = (28, 0)
 
 
 def changed_findings(services: Services, observed: Observed) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
@@ -92,7 +92,7 @@ def _host_after(before: Snapshot, after: Snapshot, host: HostObservation | None)
 def _hosts_after(observed: Observed) -> Mapping[str, ResolverConfiguration]:
     """Return the entries of hosts files after the plan, as far as those before it were seen."""
     before, after = observed.before.snapshot, observed.after.snapshot
-    engine_version = observed.before.observations.engine_version
+    facts = facts_of(observed.before.observations.engine_version)
     found: dict[str, ResolverConfiguration] = {}
     for container_id, seen in observed.hosts.items():
         was, now = before.containers_by_id[container_id], after.containers_by_id.get(container_id)
@@ -100,9 +100,8 @@ def _hosts_after(observed: Observed) -> Mapping[str, ResolverConfiguration]:
         if now is None or not now.running or runs_anew(was, now):
             continue
         # A container has the hosts file of the one whose network it shares. A disconnect removes the container's own
-        # lines of that network (26.1.5 and 28.5.2, measured). Before 28.0, which reads them from the names of the
-        # network, it removes none of the default bridge, which has no names (moby, libnetwork/endpoint.go, sbLeave).
-        stays = engine_version < _REMOVES_ALL_LINES
+        # lines of that network (26.1.5 and 28.5.2, measured), in some releases but for those of the default bridge.
+        stays = facts.keeps_lines_of_default_bridge
         gone = _addresses(before, was, but_default_bridge=stays) - _addresses(after, now)
         found[container_id] = replace(seen, hosts=tuple(entry for entry in seen.hosts if entry[0] not in gone))
     return found

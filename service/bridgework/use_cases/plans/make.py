@@ -145,7 +145,7 @@ _USE_CASES: Mapping[type, Callable[[Actor, Any, str | None], object]] = {
 def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
     """Rehearse the changes and predict what they do. Nothing is changed and nothing is sent."""
     services = actor.services
-    if services.engine.facts().product == "podman":
+    if not services.engine.facts().writes_dockers_rules:
         # The rules that netavark would write after a change are not known, so no prediction of a plan would hold.
         raise NotSupported(
             code="engine-lacks-function",

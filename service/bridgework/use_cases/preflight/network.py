@@ -185,8 +185,8 @@ def foresee(services: Services, spec: NetworkSpec, source: Network | None) -> No
         )
     bases = (base for base, _ in services.engine.facts().default_address_pools)
     subnets = (pool.subnet for pool in (source or spec).pools)
-    if services.engine.facts().product == "podman":
-        return  # it chooses a unique local IPv6 subnet itself
+    if services.engine.facts().chooses_ipv6_subnets:
+        return
     own = api_version(services) >= IPV6_POOL_API or any(":" in subnet for subnet in (*bases, *subnets))
     if spec.ipv6_enabled and not spec.config_only and spec.ipam_driver == "default" and not own:
         raise Conflict(
