@@ -22,6 +22,8 @@ TCP, UDP = 18490, 18491
 INSIDE = {TCP: 8080, UDP: 5001}
 ROOT = Path(__file__).parents[3]
 ENHANCED_PACKET = 6
+OWN_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""Other ports than those of the probe and of docker-proxy (from 32768), so that no port is the same by chance."""
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,7 @@ def talking(path, ends):
             sock.recv(1000)
 
     def talk():
+        OWN_PORTS.write_text("20000 29999")
         for end in itertools.cycle(ends):
             if over.is_set():
                 return
