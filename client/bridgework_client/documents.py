@@ -247,9 +247,10 @@ class CheckRequest(TypedDict):
     """The HTTP status that counts as success, such as 200; null accepts every status."""
     question: NotRequired[str | None]
     """The name that a dns check asks for; null asks for the name servers of the root."""
-    trace: NotRequired[bool]
-    """Record the packet of the first probe at every interface and firewall rule on its way, and answer that as
-    `trace`. Needs the role operator. Default: `false`.
+    trace: NotRequired[bool | None]
+    """With true, record the packet of the first probe at every interface and firewall rule on its way, and answer
+    that as `trace`; this needs the role operator. With null, a second probe is recorded where the destination was
+    predicted reachable and is not, and the caller may trace. With false, nothing is recorded.
     """
     trace_payload_bytes: NotRequired[int]
     """How many bytes behind the transport header of each traced packet are kept for the capture file. By default
@@ -279,7 +280,9 @@ class CheckResult(TypedDict):
     answered_by: AnsweringNode | None
     """The other swarm node that made the check; null when this node made the check."""
     trace: Trace | None
-    """The way of the packet as the kernel showed it; null unless the check asked for it and a packet was sent."""
+    """The way of the packet as the kernel showed it; null where nothing was recorded. It is that of a second probe
+    where the check did not ask for a trace, and the destination was predicted reachable and is not.
+    """
 
 
 class CheckSource(TypedDict):

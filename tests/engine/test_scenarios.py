@@ -321,7 +321,7 @@ def test_a_firewall_inside_is_a_surprise_and_pings_are_not_everything(api, raw):
     answer = check(api, "tomcat81", "tomcat82", **QUICK)
     assert (answer["predicted"]["verdict"], answer["verdict"]) == ("reachable", "unreachable")
     told(answer["findings"], "icmp-blocked-tcp-ok", "info", "tcp", answer["measured"]["address"])
-    told(answer["findings"], "prediction-inconsistent", "warning", "reachable", "timed-out", "firewall")
+    told(answer["findings"], "prediction-inconsistent", "warning", "reachable", "timed-out", "INPUT of tomcat82")
     works(check(api, "tomcat81", "tomcat82", protocol="tcp", port=8080))
     inside(raw, "tomcat82", "iptables", "-D", "INPUT", "-p", "icmp", "-j", "DROP")
     assert works(check(api, "tomcat81", "tomcat82")) == []

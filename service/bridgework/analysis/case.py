@@ -37,6 +37,7 @@ from bridgework.model.checks import (
 from bridgework.model.errors import Refused
 from bridgework.model.observations import NOTHING_SEEN, Observations, RouteQuestion
 from bridgework.model.snapshot import Snapshot
+from bridgework.model.trace import TracedSurprise
 from bridgework.policy.access import Policy
 from bridgework.policy.probe_policy import allowed_subnets, host_open, published_otherwise, require_allowed
 
@@ -160,12 +161,13 @@ class Case:
         also: Mapping[Protocol, Measurement] | None = None,
         path_mtu_bytes: int | None = None,
         others: Mapping[str, Measurement] | None = None,
+        traced: TracedSurprise | None = None,
     ) -> CheckResult:
         """Join the predictions and the measurements of all addresses.
 
         ``measurement`` is that of the address that was measured first, ``others`` are those of other addresses.
         ``also`` are measurements of the first address by protocol. ``path_mtu_bytes`` is the largest packet that passes
-        there, where larger ones are lost without an ICMP error.
+        there, where larger ones are lost without an ICMP error. ``traced`` tells what a trace showed of a surprise.
         """
         first = self.position_of(measurement)
         tried = [
@@ -176,7 +178,7 @@ class Case:
             )
             for at, (situation, prediction) in enumerate(zip(self.situations, self.predictions, strict=True))
         ]
-        result = weigh(tried, measurement)
+        result = weigh([replace(one, traced=traced) for one in tried] if traced else tried, measurement)
         limited = self.observations.limited
         if result.verdict is Verdict.INCONCLUSIVE:
             limited = (limitation(why_inconclusive(result), "the verdict"), *limited)
@@ -193,6 +195,12 @@ class Case:
         if measurement.verdict is Verdict.INCONCLUSIVE:
             return measurement.reason is Reason.NO_ADDRESS and predicted is Verdict.INCONCLUSIVE
         return predicted is not measurement.verdict
+
+    def was_lost(self, measurement: Measurement) -> bool:
+        """Whether a probe was sent, predicted to be answered, and was not."""
+        predicted = self.predictions[self.position_of(measurement)].verdict
+        was_sent = measurement.address is not None and measurement.reason not in NOT_SENT
+        return was_sent and (predicted, measurement.verdict) == (Verdict.REACHABLE, Verdict.UNREACHABLE)
 
     @property
     def awaits_detection(self) -> bool:

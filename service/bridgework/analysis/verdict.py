@@ -2,7 +2,7 @@
 
 The verdict of an address is the measured one; an inconclusive measurement stays inconclusive. The prediction is the
 verdict only where nothing could be sent: the source does not run, or the destination has no address. Where prediction
-and measurement differ, a finding names the layer that the prediction could not see.
+and measurement differ, a finding says so, and where a trace last saw the packet.
 
 An address that was not measured has the verdict of the measured one, since both have the same prediction. The check is
 ``reachable`` where any address is.
@@ -17,6 +17,7 @@ from bridgework.analysis.measured_findings import black_hole, from_the_wire
 from bridgework.analysis.predict import any_reachable, joined, joined_findings, ordered
 from bridgework.analysis.rules.base import Situation, component_of
 from bridgework.analysis.rules.table import why_undecided
+from bridgework.analysis.trace.loss import where
 from bridgework.explanations import CATALOGUE, finding
 from bridgework.explanations.addresses import ADDRESS_TENTATIVE
 from bridgework.explanations.answers import ANALYSIS_LIMITED, ICMP_BLOCKED_TCP_OK, PREDICTION_INCONSISTENT
@@ -36,6 +37,7 @@ from bridgework.model.checks import (
     Verdict,
 )
 from bridgework.model.errors import Remedy
+from bridgework.model.trace import TracedSurprise
 
 # These measurements say that no probe was sent, so they do not contradict a prediction.
 _NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
@@ -44,20 +46,14 @@ NOT_SENT = _NOTHING_TO_SEND | {Reason.NOT_ALLOWED}
 _MOOT_ONCE_PASSED = frozenset({ADDRESS_TENTATIVE.code, ANALYSIS_LIMITED.code, PORT_NOT_PUBLISHED.code})
 # What is found by further probes only, so that no prediction could have it.
 _EXPLAIN_A_SURPRISE = frozenset({PMTU_BLACKHOLE.code, VXLAN_CHECKSUM_OFFLOAD.code})
-# Predicted reachable, measured unreachable: what each reason says about the layer that the prediction did not see.
-# The word before the colon is the layer.
-_UNSEEN_WHEN_STOPPED = {
-    Reason.REFUSED: "unknown: a program that ended, a firewall rule or something else refuses the connection",
-    Reason.TIMED_OUT: "firewall: a rule in the source, in the destination or between them drops the packet",
-    Reason.NO_ANSWER: "program: it received the packet and did not answer",
-    Reason.HOST_UNREACHABLE: "link: the destination does not answer ARP or neighbour discovery",
-    Reason.NO_ROUTE: "route: the source's routing table has no route to the destination",
-    Reason.NAME_UNKNOWN: "name: the source's resolver does not know the name",
-    Reason.RESOLVER_FAILED: "name: the source's resolver does not work",
-    Reason.MESSAGE_TOO_LONG: "link: an MTU on the path is smaller",
-    Reason.ADMINISTRATIVELY_PROHIBITED: "firewall: a rule rejects the packet",
-    Reason.CONNECTION_RESET: "program: the program or a proxy before it closed the connection",
-    Reason.UNEXPECTED_ANSWER: "program: its answer is not the expected one",
+# What these reasons say by themselves. All others leave open what happened to the packet: only a trace shows it.
+_SAID_BY_THE_REASON = {
+    Reason.NO_ROUTE: "The source has no route to the destination.",
+    Reason.NAME_UNKNOWN: "The source's resolver does not know the name.",
+    Reason.RESOLVER_FAILED: "The source's resolver does not work.",
+    Reason.MESSAGE_TOO_LONG: "An MTU on the path is smaller than the packet.",
+    Reason.CONNECTION_RESET: "The program or a proxy before it closed the connection.",
+    Reason.UNEXPECTED_ANSWER: "The answer of the program is not the expected one.",
 }
 
 
@@ -66,7 +62,7 @@ class Tried:
     """One address of a question: its situation, what is predicted, and what was measured, if it was.
 
     ``also`` are measurements of the same address by other protocols. ``path_mtu_bytes`` is the largest packet that
-    passes, where larger ones are lost without an ICMP error.
+    passes, where larger ones are lost without an ICMP error. ``traced`` tells where a surprising probe was lost.
     """
 
     situation: Situation
@@ -74,6 +70,7 @@ class Tried:
     measurement: Measurement | None = None
     also: Mapping[Protocol, Measurement] = field(default_factory=dict)
     path_mtu_bytes: int | None = None
+    traced: TracedSurprise | None = None
 
     @property
     def is_sent(self) -> bool:
@@ -131,7 +128,7 @@ def _weighed(tried: Tried, first: Tried) -> tuple[Verdict, tuple[Finding, ...]]:
     found = [
         *_as_it_turned_out(prediction, measurement),
         *measured,
-        *(() if explained else _surprise(prediction, measurement, component)),
+        *(() if explained else _surprise(tried, measurement, component)),
         *_icmp_only(measurement, situation, tried.also, component),
     ]
     verdict = measurement.verdict
@@ -162,28 +159,46 @@ def _as_it_turned_out(prediction: Prediction, measurement: Measurement) -> Itera
             yield predicted
 
 
-def _surprise(prediction: Prediction, measurement: Measurement, component: Component) -> Iterator[Finding]:
-    """Yield a finding where the two differ and neither is inconclusive."""
+def _surprise(tried: Tried, measurement: Measurement, component: Component) -> Iterator[Finding]:
+    """Yield a finding where the two differ and neither is inconclusive. It names no cause that was not seen."""
+    prediction = tried.prediction
     # An inconclusive side cannot contradict the other one.
     pair = {prediction.verdict, measurement.verdict}
     if len(pair) == 1 or Verdict.INCONCLUSIVE in pair:
         return
     # The first blocking finding is the most severe and decided the predicted verdict.
     blocking = [found.code for found in prediction.findings if found.severity is Severity.BLOCKING]
-    if measurement.verdict is Verdict.UNREACHABLE:
-        layer = _UNSEEN_WHEN_STOPPED.get(measurement.reason or Reason.TIMED_OUT, "unknown")
-    else:
-        cause = CATALOGUE.get(blocking[0]) if blocking else None
-        layer = (cause and cause.unseen) or "firewall: its rules are not those that the engine wrote"
     measured = measurement.reason.value if measurement.reason else measurement.verdict.value
-    message = f"Predicted {prediction.verdict.value}, measured {measured}. The prediction could not see this: {layer}."
+    shown, told = _traced(tried.traced, measurement)
+    if measurement.verdict is Verdict.REACHABLE:
+        cause = CATALOGUE.get(blocking[0]) if blocking else None
+        told = f"Possible is that {cause.unseen}." if cause and cause.unseen else "What let it pass is not known."
+    told = _SAID_BY_THE_REASON.get(measurement.reason or Reason.TIMED_OUT, told)
+    message = f"Predicted {prediction.verdict.value}, measured {measured}. {told}"
     facts = {
         "predicted": prediction.verdict.value,
         "measured": measured,
-        "layer": layer.split(":")[0],
         "predicted_codes": blocking,
+        **shown,
     }
     yield finding(PREDICTION_INCONSISTENT, component, message, evidence=facts)
+
+
+def _traced(traced: TracedSurprise | None, measurement: Measurement) -> tuple[Mapping[str, object], str]:
+    """Return what the trace shows as evidence and as a sentence; for another address, that nothing was traced."""
+    if traced is None:
+        return {}, "Where the packet was lost is not known: it was not traced."
+    trace = traced.trace
+    if trace is None or trace.flow.address != measurement.address:
+        return {}, f"Where the packet was lost is not known. {traced.why_not or 'It was not traced.'}"
+    lost = trace.lost
+    if lost is None:
+        refused = next((step for step in trace.steps if step.seen and step.direction == "reply"), None)
+        if refused is None:
+            return {}, "A second probe, which was traced, was not lost."
+        return {"answered_at": where(refused)}, f"The trace shows the first packet of the answer at {where(refused)}."
+    steps = {"last_seen": lost.last, "stopped_by": lost.by, "not_seen": lost.silent}
+    return {name: where(step) for name, step in steps.items() if step is not None}, lost.message
 
 
 def why_inconclusive(result: CheckResult) -> str:

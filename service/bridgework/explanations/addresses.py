@@ -53,7 +53,7 @@ STALE_ADDRESS = Explanation(
         "wrong-container-answers",
     ),
     references=("https://github.com/moby/moby/issues/27404",),
-    unseen="address: something outside of the engine holds the address",
+    unseen="something outside of the engine holds the address",
 )
 ADDRESS_CHANGED = Explanation(
     "address-changed",

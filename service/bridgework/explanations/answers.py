@@ -21,9 +21,8 @@ PREDICTION_INCONSISTENT = Explanation(
     WARNING,
     "The prediction and the measurement differ: something affected the packet that the engine's state does not show.",
     "The verdicts of the prediction and of the measurement differ, and neither is inconclusive.",
-    "Trust the measurement, and inspect the layer that the finding names.",
-    "Predicted reachable, measured timed-out. The prediction could not see this: firewall: a rule in the source, "
-    "in the destination or between them drops the packet.",
+    "Trust the measurement. A trace says where the packet was last seen: where you may trace, the check makes one.",
+    "Predicted reachable, measured timed-out. A rule of filter INPUT of tomcat82 drops the packet: with the handle 4.",
     seen="A check says that the measurement differs from what the settings of the engine let expect.",
     symptoms=(
         "answer-is-uncertain",

@@ -94,7 +94,7 @@ NETWORK_MODE_NONE = Explanation(
         "outside-unreachable",
     ),
     references=("https://docs.docker.com/engine/network/drivers/none/",),
-    unseen="namespace: something other than the engine added an interface",
+    unseen="something other than the engine added an interface",
 )
 HOST_MODE_NO_OWN_ADDRESS = Explanation(
     "host-mode-no-own-address",
@@ -154,5 +154,5 @@ SHARED_NETWORK_STALE = Explanation(
         "https://github.com/moby/moby/issues/36334",
         "https://github.com/moby/moby/issues/50326",
     ),
-    unseen="namespace: the container uses another namespace than observed",
+    unseen="the container uses another namespace than observed",
 )

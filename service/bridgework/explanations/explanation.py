@@ -17,9 +17,9 @@ class Explanation:
     ``meaning`` describes the state, ``detection`` the evidence for it, ``remedy`` how to fix it. ``example`` is the
     message of one finding. ``seen`` is what a user sees before any check, ``symptoms`` names the kinds of it
     (``symptoms.py``), and ``references`` are URLs of documents and public threads that describe the state.
-    ``unseen`` says what a prediction with this cause did not see where the packet passes in spite of it. The word
-    before its colon is the layer. A warning that is ``undecided`` makes the verdict inconclusive: something was
-    not observed, may change while the probe waits, or depends on which of two stations answers first. ``about`` is the
+    ``unseen`` says what may have let the packet pass where a prediction with this cause says that it does not. A
+    warning that is ``undecided`` makes the verdict inconclusive: something was not observed, may change while the probe
+    waits, or depends on which of two stations answers first. ``about`` is the
     verdict that the cause explains, where it has nothing to say of another one. With ``quotes_rule`` the finding names
     a setting for which Docker writes a rule, and it quotes that rule as evidence.
     """

@@ -18,7 +18,7 @@ DEFAULT_BRIDGE_NO_DNS = Explanation(
         "works-from-host-not-from-container",
     ),
     references=("https://docs.docker.com/engine/network/drivers/bridge/",),
-    unseen="name: the hosts file or an upstream server knows the name",
+    unseen="the hosts file or an upstream server knows the name",
 )
 NAME_NOT_ON_SHARED_NETWORK = Explanation(
     "name-not-on-shared-network",
@@ -32,7 +32,7 @@ NAME_NOT_ON_SHARED_NETWORK = Explanation(
     seen="`ping NAME` says bad address or unknown host.",
     symptoms=("name-does-not-resolve",),
     references=("https://docs.docker.com/engine/network/",),
-    unseen="name: the hosts file or an upstream server knows the name",
+    unseen="the hosts file or an upstream server knows the name",
 )
 NAME_AMBIGUOUS = Explanation(
     "name-ambiguous",
@@ -94,7 +94,7 @@ EMBEDDED_DNS_BYPASSED = Explanation(
     seen="Public names resolve, and names of containers do not.",
     symptoms=("name-does-not-resolve",),
     references=("https://docs.docker.com/engine/network/",),
-    unseen="name: the hosts file or another server knows the name",
+    unseen="the hosts file or another server knows the name",
 )
 EMBEDDED_DNS_RULES_MISSING = Explanation(
     "embedded-dns-rules-missing",

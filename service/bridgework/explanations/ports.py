@@ -22,7 +22,7 @@ NO_LISTENER = Explanation(
         "published-port-refused",
     ),
     references=("https://man7.org/linux/man-pages/man2/connect.2.html",),
-    unseen="program: it started to listen after the observation",
+    unseen="a program started to listen after the observation",
 )
 LISTENS_ON_LOOPBACK_ONLY = Explanation(
     "listens-on-loopback-only",
@@ -39,7 +39,7 @@ LISTENS_ON_LOOPBACK_ONLY = Explanation(
         "works-from-container-not-from-host",
     ),
     references=("https://docs.docker.com/engine/network/port-publishing/",),
-    unseen="program: it started to listen after the observation",
+    unseen="a program started to listen after the observation",
 )
 CONNECTION_REFUSED = Explanation(
     "connection-refused",
@@ -72,7 +72,7 @@ PORT_NOT_PUBLISHED = Explanation(
     seen="The host refuses the connection.",
     symptoms=("published-port-refused",),
     references=("https://docs.docker.com/engine/network/port-publishing/",),
-    unseen="program: a program of the host listens there",
+    unseen="a program of the host listens there",
 )
 PORT_BOUND_TO_LOOPBACK = Explanation(
     "port-bound-to-loopback",

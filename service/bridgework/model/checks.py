@@ -361,14 +361,15 @@ class CheckRequest:
 
     ``source`` is a container, or ``None`` for the host. ``probe`` is what to send, without its destination. A
     ``forwarded`` request came from a peer, so it is not forwarded again. With ``trace`` the probe is recorded on its
-    way, and ``trace_payload_bytes`` are kept of each packet behind its transport header.
+    way, and ``trace_payload_bytes`` are kept of each packet behind its transport header. With ``None``, a second probe
+    is recorded where the first one was lost and that was not predicted.
     """
 
     source: str | None
     destination: Destination
     probe: ProbeRequest
     forwarded: bool = False
-    trace: bool = False
+    trace: bool | None = None
     trace_payload_bytes: int = 0
 
 

@@ -239,3 +239,11 @@ class Trace:
     lost: Loss | None = None
     missing: tuple[str, ...] = ()
     capture: tuple[CapturedPacket, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TracedSurprise:
+    """What was recorded of a probe whose result was not the predicted one; or, in words, why nothing was."""
+
+    trace: Trace | None = None
+    why_not: str | None = None

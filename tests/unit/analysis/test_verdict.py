@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bridgework.analysis.case import Case
@@ -15,6 +17,7 @@ from bridgework.model.observations import (
     ResolverConfiguration,
     Route,
 )
+from bridgework.model.trace import Flow, Loss, Trace, TracedSurprise, TraceStep
 from tests.support.worlds import BRIDGE, BUILTIN, ask, codes, container, finding_of, network, published, seen, world
 
 NET = network("simon_network", "10.77.0.0/24")
@@ -43,20 +46,42 @@ def test_two_that_agree_say_no_more_than_the_prediction():
 
 
 @pytest.mark.parametrize(
-    ("reason", "layer"),
+    ("reason", "told"),
     [
-        (Reason.TIMED_OUT, "firewall"),
-        (Reason.HOST_UNREACHABLE, "link"),
-        (Reason.NO_ROUTE, "route"),
-        (Reason.ADMINISTRATIVELY_PROHIBITED, "firewall"),
-        (Reason.NOT_ALLOWED, "unknown"),
+        (Reason.TIMED_OUT, "not known: it was not traced"),
+        (Reason.HOST_UNREACHABLE, "not known: it was not traced"),
+        (Reason.ADMINISTRATIVELY_PROHIBITED, "not known: it was not traced"),
+        (Reason.NO_ROUTE, "The source has no route to the destination."),
     ],
 )
-def test_a_surprise_names_the_layer_that_was_not_seen(reason, layer):
+def test_a_surprise_names_no_cause_that_was_not_seen(reason, told):
     result = weighed(ask(ONE, TWO), measured(reason))
     surprise = finding_of(result, "prediction-inconsistent")
-    assert (result.verdict, surprise.evidence["layer"]) == (Verdict.UNREACHABLE, layer)
-    assert surprise.evidence["measured"] == reason.value
+    assert (result.verdict, surprise.evidence["measured"]) == (Verdict.UNREACHABLE, reason.value)
+    assert told in surprise.message
+
+
+def test_a_surprise_says_where_the_trace_saw_the_packet_last():
+    flow = Flow(4, "icmp", "10.77.0.2", "10.77.0.3", None, 7)
+    last = TraceStep("interface", "request", "source", "a", predicted=True, seen=True, interface="eth0", leaving=True)
+    rule = replace(last, kind="rule", place="destination", of="b", table="filter", chain="INPUT", handle=4)
+    lost = Measurement(Verdict.UNREACHABLE, "10.77.0.3", reason=Reason.TIMED_OUT)
+
+    def told(loss, traced=None):
+        shown = traced or TracedSurprise(Trace(flow, (last,), lost=loss))
+        return finding_of(weighed(ask(ONE, TWO), lost, traced=shown), "prediction-inconsistent")
+
+    stopped = told(Loss("request", "A rule drops it.", last, rule))
+    assert stopped.message.endswith("A rule drops it.")
+    assert stopped.evidence["last_seen"] == "eth0 of a"
+    assert stopped.evidence["stopped_by"] == "filter INPUT of b"
+    assert told(None).message.endswith("A second probe, which was traced, was not lost.")
+    assert told(None, TracedSurprise(why_not="No right.")).message.endswith("is not known. No right.")
+    answered = replace(last, direction="reply", place="destination", of="b", leaving=True)
+    refused = told(None, TracedSurprise(Trace(flow, (last, answered))))
+    assert refused.evidence["answered_at"] == "eth0 of b"
+    elsewhere = TracedSurprise(Trace(replace(flow, address="10.77.0.9"), (last,), lost=Loss("request", "There.", last)))
+    assert "There." not in told(None, elsewhere).message
 
 
 def test_missing_rules_of_the_engine_are_no_finding_of_a_packet_that_passes():
@@ -74,9 +99,9 @@ def test_what_was_predicted_to_block_and_did_not_is_kept_as_a_warning():
     assert result.verdict is Verdict.REACHABLE
     assert finding_of(result, "default-bridge-no-dns").severity is Severity.WARNING
     assert finding_of(result.predicted, "default-bridge-no-dns").severity is Severity.BLOCKING
-    assert finding_of(result, "prediction-inconsistent").evidence["layer"] == "name"
+    assert "upstream server knows the name" in finding_of(result, "prediction-inconsistent").message
     apart = weighed(ask(ONE, LEFT), measured())
-    assert finding_of(apart, "prediction-inconsistent").evidence["layer"] == "firewall"
+    assert "What let it pass is not known." in finding_of(apart, "prediction-inconsistent").message
 
 
 def test_what_was_not_seen_does_not_matter_once_it_passed():

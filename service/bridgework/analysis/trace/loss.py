@@ -9,6 +9,22 @@ from bridgework.model.trace import Direction, Loss, TraceStep
 
 _SILENT = frozenset({Reason.TIMED_OUT, Reason.NO_ANSWER, Reason.DEADLINE})
 _STOPS = frozenset({"drop", "reject"})
+# What can stop a packet where no rule does, by where it was last seen. A packet is seen behind a tc filter where it
+# leaves, and where it comes in behind an XDP program and before tc and the rules of netdev's hook ingress
+# (net/core/dev.c).
+_UNSENT = "a tc filter where it leaves, an XFRM policy, or a next hop that does not answer ARP or neighbour discovery"
+_AT_A_LINK = (
+    "a tc filter, an XDP program or a rule of the family netdev, a port of the bridge that does not forward (its "
+    "state, isolation or VLANs), or a MAC address that is not that of the other end"
+)
+_IN_THE_HOST = (
+    "a reverse path filter, forwarding that is off for an interface, or a next hop that does not answer ARP or "
+    "neighbour discovery"
+)
+_AT_THE_END = (
+    "a tc filter or a rule of the family netdev, a program that is stopped or has a full backlog, a reverse path "
+    "filter or a route back that discards, or an address that is not assigned there"
+)
 
 
 def loss_of(steps: Sequence[TraceStep], measurement: Measurement, *, is_whole: bool) -> Loss | None:
@@ -54,14 +70,14 @@ def _answer_lost(reply: Sequence[TraceStep], *, is_whole: bool) -> Loss:
 def _request_lost(request: Sequence[TraceStep], *, is_whole: bool) -> Loss:
     last = _last(request)
     if last is not None and last.place == "destination":
-        message = f"The packet came to {last.of}, and nothing answered."
+        message = f"The packet came to {last.of}, and nothing answered.{_could_be(_AT_THE_END)}"
         return Loss("request", message, last)
     return _lost("request", "The packet", last, _first_silent(request, last), is_whole=is_whole)
 
 
 def _lost(direction: Direction, what: str, last: TraceStep | None, silent: TraceStep | None, *, is_whole: bool) -> Loss:
     if last is None:
-        return Loss(direction, f"{what} was seen nowhere.", None, None, silent)
+        return Loss(direction, f"{what} was seen nowhere.{_could_be(_UNSENT) if is_whole else ''}", None, None, silent)
     message = f"{what} was last seen at {where(last)}."
     if silent is not None:
         # The rules that docker-proxy's own connection meets are not traced: its source port is not known beforehand.
@@ -72,7 +88,14 @@ def _lost(direction: Direction, what: str, last: TraceStep | None, silent: Trace
         else:
             by_rules = "Not all was recorded, so a rule may have dropped it."
         message += f" It did not come to {where(silent)}. {by_rules}"
+        if is_whole and not silent.proxied:
+            message += _could_be(_IN_THE_HOST if last.place == silent.place else _AT_A_LINK)
     return Loss(direction, message, last, None, silent)
+
+
+def _could_be(possible: str) -> str:
+    """Name what could be there, as possibilities: which of them it is was not seen."""
+    return f" Possible are {possible}."
 
 
 def where(step: TraceStep) -> str:

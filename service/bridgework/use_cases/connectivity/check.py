@@ -31,11 +31,20 @@ from bridgework.model.errors import InputFault, InvalidInput
 from bridgework.model.observations import ListeningSocket, Observations
 from bridgework.model.peers import World
 from bridgework.model.snapshot import Snapshot
+from bridgework.model.trace import TracedSurprise
 from bridgework.policy.access import Caller
 from bridgework.policy.probe_policy import literal
 from bridgework.use_cases.connectivity.observe import Ends, observe_full, observe_quick, settled, with_kernel_routes
 from bridgework.use_cases.connectivity.path_mtu import black_hole
-from bridgework.use_cases.connectivity.trace import Tracing, not_from_here, require_own_source, send_traced, with_trace
+from bridgework.use_cases.connectivity.trace import (
+    Tracing,
+    not_from_here,
+    require_own_source,
+    send_traced,
+    trace_of,
+    trace_surprise,
+    with_trace,
+)
 from bridgework.use_cases.services import Services
 
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE})
@@ -47,8 +56,8 @@ MAX_AT_ONCE = 8
 def check(services: Services, snapshot: Snapshot, request: CheckRequest, tracer: Caller | None = None) -> CheckResult:
     """Predict, measure and weigh. Raises ``NotFound``, ``InvalidInput``, ``Refused``; never for what the wire does.
 
-    Where the source is on another node of a swarm, the instance there makes the check. ``tracer`` is the caller of a
-    traced check: only the namespaces of the caller's own project are recorded.
+    Where the source is on another node of a swarm, the instance there makes the check. ``tracer`` is the caller, where
+    the check may be traced: only the namespaces of the caller's own project are recorded.
     """
     peers = services.peers_beyond(snapshot)
     world = peers.world_of_check(snapshot, request) if peers else World(snapshot)
@@ -63,7 +72,9 @@ def check(services: Services, snapshot: Snapshot, request: CheckRequest, tracer:
     case = with_kernel_routes(services, Case.of(world.snapshot, question, observed))
     case = settled(services, case, ends)
     if not request.trace or tracer is None:
-        return _check_here(services, case, ends)
+        # What a caller on another node may see is known there alone.
+        may_trace = request.trace is None and not request.forwarded
+        return _check_here(services, case, ends, tracer if may_trace else None)
     require_own_source(tracer, case.snapshot, ends)
     return _check_traced(services, case, ends, Tracing(tracer, request.trace_payload_bytes))
 
@@ -82,7 +93,7 @@ class _Measured:
         return any(self.case.is_surprised_by(one) for one in (self.first, *self.others.values()))
 
 
-def _check_here(services: Services, case: Case, ends: Ends) -> CheckResult:
+def _check_here(services: Services, case: Case, ends: Ends, tracer: Caller | None) -> CheckResult:
     plan = case.probe_plan(services.policy)
     measurement = _send(services, case.snapshot, ends, plan) if isinstance(plan, ProbeRequest) else plan
     path_mtu = _path_mtu(services, case, ends, measurement)
@@ -91,7 +102,12 @@ def _check_here(services: Services, case: Case, ends: Ends) -> CheckResult:
         return measured.case.weigh(measurement, path_mtu_bytes=path_mtu, others=measured.others)
     seen = observe_full(services, measured.case, ends)
     case = with_kernel_routes(services, measured.case.with_observations(seen))
-    return case.weigh(measurement, _other_protocols(services, case, ends, measurement), path_mtu, measured.others)
+    also = _other_protocols(services, case, ends, measurement)
+    tried = (measurement, *measured.others.values())
+    surprise = next((one for one in tried if case.was_lost(one)), None)
+    traced = trace_surprise(services, case, ends, surprise, tracer) if surprise is not None else None
+    result = case.weigh(measurement, also, path_mtu, measured.others, traced)
+    return with_trace(case, ends, result, traced.trace if traced is not None else None)
 
 
 def _measure_others(services: Services, case: Case, ends: Ends, measurement: Measurement) -> _Measured:
@@ -148,7 +164,10 @@ def _check_traced(services: Services, case: Case, ends: Ends, tracing: Tracing) 
         case = with_kernel_routes(services, case.with_observations(observed[0]))
         also = _other_protocols(services, case, ends, measurement)
     path_mtu = _path_mtu(services, case, ends, measurement)
-    return with_trace(case, ends, case.weigh(measurement, also, path_mtu, measured.others), measurement, record)
+    trace = trace_of(case, ends, measurement, record)
+    return with_trace(
+        case, ends, case.weigh(measurement, also, path_mtu, measured.others, TracedSurprise(trace)), trace
+    )
 
 
 def _send(services: Services, snapshot: Snapshot, ends: Ends, probe: ProbeRequest) -> Measurement:

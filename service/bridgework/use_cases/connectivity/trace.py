@@ -14,11 +14,14 @@ from bridgework.model.checks import AddressDestination, CheckResult, Finding, Me
 from bridgework.model.errors import NotPossible, Refused, Remedy
 from bridgework.model.probe_port import TracePlan
 from bridgework.model.snapshot import Container, Snapshot
-from bridgework.model.trace import End, Place, Trace, TraceRecord
+from bridgework.model.trace import End, Place, Trace, TracedSurprise, TraceRecord
 from bridgework.policy.access import Caller, Role, require_role
 from bridgework.policy.ownership import is_foreign
 from bridgework.use_cases.connectivity.observe import Ends
 from bridgework.use_cases.services import Services
+
+_SURPRISE_TIMEOUT_MS = 250
+"""How long the traced probe after a surprise waits: it was silent before, and is seen within microseconds."""
 
 
 def require_trace(services: Services, caller: Caller) -> None:
@@ -167,18 +170,42 @@ def _answerers(snapshot: Snapshot, target: Container, probe: ProbeRequest) -> tu
     return tuple((address, port) for address in addresses for port in dict.fromkeys(ports))
 
 
-def with_trace(
-    case: Case, ends: Ends, result: CheckResult, measurement: Measurement, record: TraceRecord | None
-) -> CheckResult:
-    """Add the trace of what was measured to the result, and the finding for a client whose address was replaced."""
+def trace_of(case: Case, ends: Ends, measurement: Measurement, record: TraceRecord | None) -> Trace | None:
+    """Join the record of a probe with the prediction of the address that it was sent to."""
     if record is None:
-        return result
+        return None
     names: dict[Place, str] = {"source": case.source.name, "host": THE_HOST}
     target = _target(case, ends, replace(case.question.probe, address=measurement.address))
     if target is not None:
         names["destination"] = target.name
     at = case.position_of(measurement)
-    trace = joined(case.situations[at], case.predictions[at], measurement, record, names)
+    return joined(case.situations[at], case.predictions[at], measurement, record, names)
+
+
+def trace_surprise(
+    services: Services, case: Case, ends: Ends, measurement: Measurement, caller: Caller | None
+) -> TracedSurprise:
+    """Send one more probe to the address whose measurement surprises, and record it where the caller may trace."""
+    if caller is None:
+        return TracedSurprise(why_not="It was not traced.")
+    try:
+        require_trace(services, caller)
+        require_own_source(caller, case.snapshot, ends)
+    except (Refused, NotPossible) as why:
+        return TracedSurprise(why_not=f"It was not traced: {why.detail}")
+    probe = case.probe_of(services.policy, measurement.address or "")
+    if not isinstance(probe, ProbeRequest):
+        return TracedSurprise(why_not=f"It was not traced: {probe.detail}")
+    probe = replace(probe, timeout_ms=min(probe.timeout_ms, _SURPRISE_TIMEOUT_MS))
+    again, record = send_traced(services, case, ends, probe, Tracing(caller), None, lambda _: None)
+    return TracedSurprise(trace_of(case, ends, again, record))
+
+
+def with_trace(case: Case, ends: Ends, result: CheckResult, trace: Trace | None) -> CheckResult:
+    """Add the trace to the result, and the finding for a client whose address was replaced."""
+    if trace is None:
+        return result
+    target = _target(case, ends, replace(case.question.probe, address=trace.flow.address))
     return replace(result, trace=trace, findings=(*result.findings, *_replaced(trace, target)))
 
 

@@ -182,7 +182,7 @@ class ProbeSchema(Request):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Any:
         source = data.pop("source").get("container")
-        trace, payload = data.pop("trace", False), data.pop("trace_payload_bytes", 0)
+        trace, payload = data.pop("trace", None), data.pop("trace_payload_bytes", 0)
         [(kind, value)] = data.pop("destination").items()
         protocol = Protocol(data.pop("protocol"))
         port = data.pop("port") or protocol.traits.default_port
@@ -197,9 +197,9 @@ class CheckRequestSchema(ProbeSchema):
 
     trace = Flag(
         **optional(
-            "Record the packet of the first probe at every interface and firewall rule on its way, and answer that as "
-            "`trace`. Needs the role operator.",
-            False,
+            "With true, record the packet of the first probe at every interface and firewall rule on its way, and "
+            "answer that as `trace`; this needs the role operator. With null, a second probe is recorded where the "
+            "destination was predicted reachable and is not, and the caller may trace. With false, nothing is recorded."
         )
     )
     trace_payload_bytes = Whole(

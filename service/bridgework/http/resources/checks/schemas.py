@@ -152,6 +152,7 @@ class CheckResultSchema(Schema):
     )
     trace = part(
         TraceSchema,
-        "The way of the packet as the kernel showed it; null unless the check asked for it and a packet was sent.",
+        "The way of the packet as the kernel showed it; null where nothing was recorded. It is that of a second probe "
+        "where the check did not ask for a trace, and the destination was predicted reachable and is not.",
         null=True,
     )
