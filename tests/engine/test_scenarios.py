@@ -898,9 +898,10 @@ def test_a_default_route_that_does_not_lead_out(shaky, host):
 
 @proves("wrong-default-gateway")
 @remedied("wrong-default-gateway")
-def test_a_default_route_to_an_address_that_no_interface_holds(shaky, api_version):
-    # Docker 26 has no priorities: it takes the first network by name.
-    quiet = at(api_version, {DOCKER_26: "zone", DOCKER_28: "quiet"})
+def test_a_default_route_to_an_address_that_no_interface_holds(shaky):
+    # Docker 26 has no priorities: it takes the first network by name, so the remedy needs a name behind its own. The
+    # engine of these tests is the machine's, also where the other tests run on another one.
+    quiet = "zone"
     network(shaky, quiet, options={"com.docker.network.bridge.inhibit_ipv4": "true"})
     for name in ("web", "db"):
         run(shaky, name, network_mode=quiet)
