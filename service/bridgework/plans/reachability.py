@@ -198,7 +198,7 @@ def with_assumed_listeners(
     again.
     """
     inside = dict(observations.inside)
-    on_host: list[ListeningSocket] = []
+    on_host: dict[str, tuple[ListeningSocket, ...]] = {}
     renewed = frozenset(container_ids)
     for container_id in renewed:
         container = snapshot.containers_by_id[container_id]
@@ -209,13 +209,21 @@ def with_assumed_listeners(
         )
         owner = snapshot.network_owner_of(container)
         if owner is not None and owner.host_mode:
-            on_host += sockets
+            on_host[container_id] = sockets
+            continue
         kept = tuple(s for s in (before.sockets or () if before else ()) if is_loopback(s.address))
         # A container that joins the namespace of one that runs on finds the programs there.
         joined = observations.inside.get(owner.id) if owner is not None and owner.id not in renewed else None
         shared = (joined.sockets or ()) if joined is not None else ()
         inside[container_id] = Observation(0, sockets=tuple(dict.fromkeys((*kept, *sockets, *shared))))
-    return replace(observations, inside=inside, host=_with_sockets(observations.host, on_host))
+    host = _with_sockets(observations.host, [socket for sockets in on_host.values() for socket in sockets])
+    for container_id in on_host:
+        # It has the sockets of the whole host. Where those were not seen, its own would look like all that there are.
+        if host is not None and host.observation.sockets is not None:
+            inside[container_id] = Observation(0, sockets=host.observation.sockets)
+        else:
+            inside.pop(container_id, None)
+    return replace(observations, inside=inside, host=host)
 
 
 def _with_sockets(host: HostObservation | None, more: Iterable[ListeningSocket]) -> HostObservation | None:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.case import Case
-from bridgework.model.checks import ContainerDestination, HostDestination, Question, Verdict
+from bridgework.model.checks import ContainerDestination, HostDestination, ProbeRequest, Protocol, Question, Verdict
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec
-from bridgework.model.observations import NOTHING_SEEN, HostObservation
+from bridgework.model.observations import NOTHING_SEEN, HostObservation, ListeningSocket, Observation
 from bridgework.model.snapshot import PublishedPort, Snapshot
 from bridgework.plans import changes
 from bridgework.plans.difference import World, difference, made_again
@@ -125,6 +125,23 @@ def test_the_groups_say_what_every_pair_says_alone(worlds):
     for one in found.pairs[:20]:
         assert [(at.address, at.before, at.after) for at in one.addresses] == addresses_alone(worlds, one.pair)
     assert all(map(reasons_fit, found.pairs))
+
+
+def test_the_ports_of_a_container_in_host_mode_are_not_taken_for_all_of_the_host():
+    agent = container("agent", network_mode="host", exposed_ports=("9100/tcp",), state="running")
+    front = network("front", "10.0.1.0/24")
+    snapshot = world(front, agent, container("x", (front, "10.0.1.2"), ports=[published(9000, 80, "")]))
+
+    def started(observations):
+        return with_assumed_listeners(snapshot, observations, {agent.id})
+
+    unseen = started(NOTHING_SEEN)
+    assert agent.id not in unseen.inside
+    asked = Question(agent.id, HostDestination(), ProbeRequest(Protocol.TCP, port=9000))
+    assert Case.of(snapshot, asked, unseen).predict().verdict is not Verdict.UNREACHABLE
+    ssh = ListeningSocket("tcp", "ipv4", "0.0.0.0", 22)
+    seen = started(replace(NOTHING_SEEN, host=HostObservation(Observation(1, sockets=(ssh,)))))
+    assert {socket.port for socket in seen.inside[agent.id].sockets} == {22, 9100}
 
 
 def test_a_container_that_is_made_again_counts_as_one():
