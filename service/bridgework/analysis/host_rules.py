@@ -127,12 +127,12 @@ class HostRoutes:
         return Route(interface or "", self._address_on(interface, packet.version))
 
     def _address_on_bridge(self, network: Network, version: int) -> str | None:
-        interfaces = self._host.observation.interfaces if self._host else ()
-        # A plan does not look at the bridges of the host, and those that it makes are not there yet.
-        planned = interfaces is None or (interfaces and all(one.name != network.bridge_name for one in interfaces))
+        interfaces = self._host.observation.interfaces if self._host else None
+        # A matrix and a plan do not look at the bridges of the host, and those that a plan makes are not there yet.
+        expected = interfaces is None or (interfaces and all(one.name != network.bridge_name for one in interfaces))
         return (
             host_address_on(self._snapshot, network, version)
-            if planned
+            if expected
             else self._address_on(network.bridge_name, version)
         )
 

@@ -238,8 +238,9 @@ def test_the_answer_to_the_host_passes_the_rules_too():
     silent = firewall(PLAIN, chain("INPUT", "-s 10.2.0.2/32 -j DROP", policy="ACCEPT"))
     assert codes(asked(ask("host", WEB), silent, host=AT_OTHER)) == ["user-firewall-drop"]
     assert codes(asked(ask("host", WEB), firewall(PLAIN, INPUT), host=AT_OTHER)) == []
-    # Without the host's interfaces the address that the answer goes to is not known.
-    assert codes(asked(ask("host", WEB), silent)) == []
+    # Where the host's interfaces were not seen, the bridge is expected to have the address of the gateway.
+    assert codes(asked(ask("host", WEB), silent)) == ["user-firewall-drop"]
+    assert codes(asked(ask("host", WEB), silent, host=host_at())) == ["bridge-address-missing"]
 
 
 def test_a_rule_that_drops_known_connections_lets_them_begin_and_loses_the_request():
@@ -342,9 +343,9 @@ def test_the_kernel_is_asked_about_docker_proxys_own_connection_too():
         observed = seen(OPEN, firewall=firewall(PLAIN), ipv4_firewall=True, userland_proxy=True, **facts)
         return Case.of(SNAPSHOT, question, observed).situations[0]
 
-    ((own, is_reply),) = proxy_questions(situation(AT_HOST))
-    assert own == RouteQuestion(4, "10.2.0.2", expected=OTHER, protocol="tcp", destination_port=8080)
-    assert not is_reply
+    (own, is_reply), (answer, is_answer_reply) = proxy_questions(situation(AT_HOST))
+    assert own == RouteQuestion(4, "10.2.0.2", source="10.2.0.1", expected=OTHER, protocol="tcp", destination_port=8080)
+    assert (is_reply, answer.destination, is_answer_reply) == (False, "10.2.0.1", True)
     assert list(proxy_questions(situation(ask(ONE, WEB)))) == []
     http = replace(AT_HOST, probe=replace(AT_HOST.probe, protocol=Protocol.HTTP))
     for question, verdict in ((AT_HOST, Verdict.REACHABLE), (http, Verdict.UNREACHABLE)):
