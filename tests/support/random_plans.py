@@ -232,15 +232,17 @@ class World:
         """Wait until the programs listen and the addresses are in use: on a busy machine that may take seconds."""
         snapshot = self.snapshot
         alone = [one for one in snapshot.containers if one.running and not one.shares_with]
-        places = [self.services.engine.place_of(snapshot, one) for one in alone]
-        until(lambda: all(self._is_ready(place) for place in places), 30, "the programs")
+        until(lambda: all(self._is_ready(snapshot, one) for one in alone), 30, "the programs")
 
-    def _is_ready(self, place):
-        seen = self.services.runner.observe(place, ("sockets", "interfaces"))
+    def _is_ready(self, snapshot, one):
+        seen = self.services.runner.observe(self.services.engine.place_of(snapshot, one), ("sockets", "interfaces"))
         if seen is None or not any(socket.port == PORT for socket in seen.sockets or ()):
             return False
-        # Before duplicate address detection has ended, an IPv6 address answers nothing.
-        return not any(address.is_unsettled for one in seen.interfaces or () for address in one.addresses)
+        # Before duplicate address detection has ended, an IPv6 address answers nothing. On the host, a bridge without
+        # ports never begins it.
+        return one.host_mode or not any(
+            address.is_unsettled for link in seen.interfaces or () for address in link.addresses
+        )
 
     def findings(self):
         """The findings of the diagnosis, by code and name."""

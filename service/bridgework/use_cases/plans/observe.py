@@ -62,12 +62,12 @@ def observe(services: Services, before: Snapshot, after: Snapshot) -> Observed:
     involved = _involved(before, after, affected, observations)
     chosen = [container for container in before.containers if container.running and container.id in involved]
     observer = Observer(services, before)
-    # A hosts file can name an address that the plan takes from a container or gives to one.
-    moved = before.holders_by_address.keys() != after.holders_by_address.keys()
     for container in chosen:
         # Without time left nothing is seen, which would look like a namespace that cannot be entered.
         deadline.require_left()
-        observer.look(container, ("sockets", "resolver") if moved else ("sockets",))
+        # The engine writes the hosts file again when it starts the container.
+        observer.look(container, ("sockets", "resolver"))
+    elsewhere = _hosts_files(services, before, after, involved)
     inodes: dict[str, int] = {}
     for container in chosen:
         if container.shares_with:
@@ -88,9 +88,24 @@ def observe(services: Services, before: Snapshot, after: Snapshot) -> Observed:
         _after(before, after, replace(observations, firewall=planned.rules), affected),
         affected,
         host,
-        {container_id: seen.resolver for container_id, seen in observer.inside.items() if seen.resolver is not None},
-        (*limited, *observer.limited),
+        {
+            container_id: seen.resolver
+            for container_id, seen in (*observer.inside.items(), *elsewhere.inside.items())
+            if seen.resolver is not None
+        },
+        tuple(dict.fromkeys((*limited, *observer.limited, *elsewhere.limited))),
     )
+
+
+def _hosts_files(services: Services, before: Snapshot, after: Snapshot, involved: set[str]) -> Observer:
+    """Read the hosts files of the other containers, where the plan takes an address from a container or gives one."""
+    observer = Observer(services, before)
+    if before.holders_by_address.keys() != after.holders_by_address.keys():
+        for container in before.containers:
+            if container.running and container.id not in involved:
+                deadline.require_left()
+                observer.look(container, ("resolver",))
+    return observer
 
 
 def _involved(before: Snapshot, after: Snapshot, affected: frozenset[str], observations: Observations) -> set[str]:
