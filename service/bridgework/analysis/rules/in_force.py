@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from bridgework.analysis import kernel_routes
 from bridgework.analysis.docker_rules.in_effect import in_effect
-from bridgework.analysis.firewall_programs import FIREWALLD, LASTING, acceptance, zone_of
 from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, owner_of, program_of
 from bridgework.analysis.routing import subnet_of
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, members, unseen
@@ -23,6 +22,7 @@ from bridgework.analysis.rules.simulated import STOPPED, Outcome, Walked, outcom
 from bridgework.explanations import CATALOGUE, of_network, remedies
 from bridgework.explanations.firewall import BRIDGE_TRAFFIC_FILTERED, DOCKER_RULE_DROPS, USER_FIREWALL_DROP
 from bridgework.firewall import simulate
+from bridgework.firewall.programs import FIREWALLD, LASTING, acceptance, zone_of
 from bridgework.firewall.ruleset import ESTABLISHED, Packet
 from bridgework.firewall.simulate import Step
 from bridgework.model.checks import Finding, Protocol, Severity

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridgework.analysis.firewall_programs import acceptance, zone_of
+from bridgework.firewall.programs import acceptance, zone_of
 from bridgework.firewall.ruleset import Chain, Hook, Packet, Table
 from bridgework.firewall.simulate import Step
 from bridgework.firewall.walk import Place

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from bridgework.analysis.attachment import IPV4
 from bridgework.firewall.ruleset import Hook
 from bridgework.firewall.simulate import Step
 
@@ -75,7 +74,7 @@ def _into_host(step: Step, zone: str | None, subnet: str | None) -> tuple[str, .
     else:
         what = f'port port="{packet.destination_port}" protocol="{packet.protocol}"'
     source = f' source address="{subnet}"' if subnet else ""
-    family = "ipv4" if packet.version == IPV4 else "ipv6"
+    family = f"ipv{packet.version}"
     # A negative priority comes before the rules that the zone denies by.
     rule = f'rule priority="-1" family="{family}"{source} {what} accept'
     of = f" --zone={zone}" if zone else ""
