@@ -37,7 +37,7 @@ from bridgework.model.checks import (
 from bridgework.model.errors import Refused
 from bridgework.model.observations import NOTHING_SEEN, Observations, RouteQuestion
 from bridgework.model.snapshot import Snapshot
-from bridgework.model.trace import TracedSurprise
+from bridgework.model.trace import NOT_TRACED, TracedSurprise
 from bridgework.policy.access import Policy
 from bridgework.policy.probe_policy import allowed_subnets, host_open, published_otherwise, require_allowed
 
@@ -161,7 +161,7 @@ class Case:
         also: Mapping[Protocol, Measurement] | None = None,
         path_mtu_bytes: int | None = None,
         others: Mapping[str, Measurement] | None = None,
-        traced: TracedSurprise | None = None,
+        traced: TracedSurprise = NOT_TRACED,
     ) -> CheckResult:
         """Join the predictions and the measurements of all addresses.
 
@@ -171,14 +171,17 @@ class Case:
         """
         first = self.position_of(measurement)
         tried = [
-            Tried(situation, prediction, measurement, also or {}, path_mtu_bytes)
+            Tried(situation, prediction, measurement, traced, also or {}, path_mtu_bytes)
             if at == first
             else Tried(
-                situation, prediction, (others or {}).get(situation.candidate.address if situation.candidate else "")
+                situation,
+                prediction,
+                (others or {}).get(situation.candidate.address if situation.candidate else ""),
+                traced,
             )
             for at, (situation, prediction) in enumerate(zip(self.situations, self.predictions, strict=True))
         ]
-        result = weigh([replace(one, traced=traced) for one in tried] if traced else tried, measurement)
+        result = weigh(tried, measurement)
         limited = self.observations.limited
         if result.verdict is Verdict.INCONCLUSIVE:
             limited = (limitation(why_inconclusive(result), "the verdict"), *limited)
@@ -196,7 +199,7 @@ class Case:
             return measurement.reason is Reason.NO_ADDRESS and predicted is Verdict.INCONCLUSIVE
         return predicted is not measurement.verdict
 
-    def was_lost(self, measurement: Measurement) -> bool:
+    def failed_unexpectedly(self, measurement: Measurement) -> bool:
         """Whether a probe was sent, predicted to be answered, and was not."""
         predicted = self.predictions[self.position_of(measurement)].verdict
         was_sent = measurement.address is not None and measurement.reason not in NOT_SENT

@@ -37,7 +37,7 @@ from bridgework.model.checks import (
     Verdict,
 )
 from bridgework.model.errors import Remedy
-from bridgework.model.trace import TracedSurprise
+from bridgework.model.trace import NOT_TRACED, TracedSurprise
 
 # These measurements say that no probe was sent, so they do not contradict a prediction.
 _NOTHING_TO_SEND = frozenset({Reason.SOURCE_NOT_RUNNING, Reason.NO_ADDRESS})
@@ -68,9 +68,9 @@ class Tried:
     situation: Situation
     prediction: Prediction
     measurement: Measurement | None = None
+    traced: TracedSurprise = NOT_TRACED
     also: Mapping[Protocol, Measurement] = field(default_factory=dict)
     path_mtu_bytes: int | None = None
-    traced: TracedSurprise | None = None
 
     @property
     def is_sent(self) -> bool:
@@ -184,19 +184,17 @@ def _surprise(tried: Tried, measurement: Measurement, component: Component) -> I
     yield finding(PREDICTION_INCONSISTENT, component, message, evidence=facts)
 
 
-def _traced(traced: TracedSurprise | None, measurement: Measurement) -> tuple[Mapping[str, object], str]:
+def _traced(traced: TracedSurprise, measurement: Measurement) -> tuple[Mapping[str, object], str]:
     """Return what the trace shows as evidence and as a sentence; for another address, that nothing was traced."""
-    if traced is None:
-        return {}, "Where the packet was lost is not known: it was not traced."
     trace = traced.trace
     if trace is None or trace.flow.address != measurement.address:
-        return {}, f"Where the packet was lost is not known. {traced.why_not or 'It was not traced.'}"
+        return {}, f"Where the packet was lost is not known. {traced.why_not}"
     lost = trace.lost
     if lost is None:
-        refused = next((step for step in trace.steps if step.seen and step.direction == "reply"), None)
-        if refused is None:
-            return {}, "A second probe, which was traced, was not lost."
-        return {"answered_at": where(refused)}, f"The trace shows the first packet of the answer at {where(refused)}."
+        answer = next((step for step in trace.steps if step.seen and step.direction == "reply"), None)
+        if answer is None:
+            return {}, " ".join(("Where the packet was lost is not known.", *trace.missing))
+        return {"answered_at": where(answer)}, f"The trace shows the first packet of an answer at {where(answer)}."
     steps = {"last_seen": lost.last, "stopped_by": lost.by, "not_seen": lost.silent}
     return {name: where(step) for name, step in steps.items() if step is not None}, lost.message
 

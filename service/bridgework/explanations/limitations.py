@@ -64,7 +64,7 @@ _ROWS: Mapping[str, tuple[str, str | None]] = {
     "firewall-not-foreseen": (
         (
             "The rules were not read, or the service does not know how this engine writes its rules. So the plan "
-            "predicts by Docker's options alone, and the rules of other programs do not count."
+            "predicts by the rules that Docker would write, and the rules of other programs do not count."
         ),
         "Check the pairs after the changes, or apply the plan, which measures them.",
     ),

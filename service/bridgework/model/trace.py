@@ -243,7 +243,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class TracedSurprise:
-    """What was recorded of a probe whose result was not the predicted one; or, in words, why nothing was."""
+    """What was recorded of a probe whose result was not the predicted one; else ``why_not`` says why nothing was."""
 
     trace: Trace | None = None
-    why_not: str | None = None
+    why_not: str = "It was not traced."
+
+
+NOT_TRACED = TracedSurprise()

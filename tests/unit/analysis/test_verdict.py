@@ -48,9 +48,9 @@ def test_two_that_agree_say_no_more_than_the_prediction():
 @pytest.mark.parametrize(
     ("reason", "told"),
     [
-        (Reason.TIMED_OUT, "not known: it was not traced"),
-        (Reason.HOST_UNREACHABLE, "not known: it was not traced"),
-        (Reason.ADMINISTRATIVELY_PROHIBITED, "not known: it was not traced"),
+        (Reason.TIMED_OUT, "not known. It was not traced."),
+        (Reason.HOST_UNREACHABLE, "not known. It was not traced."),
+        (Reason.ADMINISTRATIVELY_PROHIBITED, "not known. It was not traced."),
         (Reason.NO_ROUTE, "The source has no route to the destination."),
     ],
 )
@@ -75,7 +75,8 @@ def test_a_surprise_says_where_the_trace_saw_the_packet_last():
     assert stopped.message.endswith("A rule drops it.")
     assert stopped.evidence["last_seen"] == "eth0 of a"
     assert stopped.evidence["stopped_by"] == "filter INPUT of b"
-    assert told(None).message.endswith("A second probe, which was traced, was not lost.")
+    unseen = told(None, TracedSurprise(Trace(flow, missing=("The host was not recorded.",))))
+    assert unseen.message.endswith("Where the packet was lost is not known. The host was not recorded.")
     assert told(None, TracedSurprise(why_not="No right.")).message.endswith("is not known. No right.")
     answered = replace(last, direction="reply", place="destination", of="b", leaving=True)
     refused = told(None, TracedSurprise(Trace(flow, (last, answered))))

@@ -31,7 +31,7 @@ from bridgework.model.errors import InputFault, InvalidInput
 from bridgework.model.observations import ListeningSocket, Observations
 from bridgework.model.peers import World
 from bridgework.model.snapshot import Snapshot
-from bridgework.model.trace import TracedSurprise
+from bridgework.model.trace import NOT_TRACED, TracedSurprise
 from bridgework.policy.access import Caller
 from bridgework.policy.probe_policy import literal
 from bridgework.use_cases.connectivity.observe import Ends, observe_full, observe_quick, settled, with_kernel_routes
@@ -104,10 +104,10 @@ def _check_here(services: Services, case: Case, ends: Ends, tracer: Caller | Non
     case = with_kernel_routes(services, measured.case.with_observations(seen))
     also = _other_protocols(services, case, ends, measurement)
     tried = (measurement, *measured.others.values())
-    surprise = next((one for one in tried if case.was_lost(one)), None)
-    traced = trace_surprise(services, case, ends, surprise, tracer) if surprise is not None else None
+    surprise = next((one for one in tried if case.failed_unexpectedly(one)), None)
+    traced = trace_surprise(services, case, ends, surprise, tracer) if surprise is not None else NOT_TRACED
     result = case.weigh(measurement, also, path_mtu, measured.others, traced)
-    return with_trace(case, ends, result, traced.trace if traced is not None else None)
+    return with_trace(case, ends, result, traced.trace)
 
 
 def _measure_others(services: Services, case: Case, ends: Ends, measurement: Measurement) -> _Measured:

@@ -14,7 +14,7 @@ from bridgework.model.checks import AddressDestination, CheckResult, Finding, Me
 from bridgework.model.errors import NotPossible, Refused, Remedy
 from bridgework.model.probe_port import TracePlan
 from bridgework.model.snapshot import Container, Snapshot
-from bridgework.model.trace import End, Place, Trace, TracedSurprise, TraceRecord
+from bridgework.model.trace import NOT_TRACED, End, Place, Trace, TracedSurprise, TraceRecord
 from bridgework.policy.access import Caller, Role, require_role
 from bridgework.policy.ownership import is_foreign
 from bridgework.use_cases.connectivity.observe import Ends
@@ -187,7 +187,7 @@ def trace_surprise(
 ) -> TracedSurprise:
     """Send one more probe to the address whose measurement surprises, and record it where the caller may trace."""
     if caller is None:
-        return TracedSurprise(why_not="It was not traced.")
+        return NOT_TRACED
     try:
         require_trace(services, caller)
         require_own_source(caller, case.snapshot, ends)
@@ -198,6 +198,8 @@ def trace_surprise(
         return TracedSurprise(why_not=f"It was not traced: {probe.detail}")
     probe = replace(probe, timeout_ms=min(probe.timeout_ms, _SURPRISE_TIMEOUT_MS))
     again, record = send_traced(services, case, ends, probe, Tracing(caller), None, lambda _: None)
+    if record is None:
+        return TracedSurprise(why_not=f"It was not traced: {again.detail}")
     return TracedSurprise(trace_of(case, ends, again, record))
 
 

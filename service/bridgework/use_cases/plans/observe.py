@@ -56,7 +56,7 @@ def observe(services: Services, before: Snapshot, after: Snapshot) -> Observed:
         limited += FIREWALL_NOT_FORESEEN
     limited += [limitation("rule-not-read", f"the effect of Docker's rule {text}") for text in planned.not_read]
     # Without the rules after the plan, those before it are not compared with them either: both worlds are predicted by
-    # the options of networks and ports.
+    # the rules that the engine would write.
     rules = observations.firewall if planned.rules is not None else None
     observations = replace(observations, firewall=rules)
     involved = _involved(before, after, affected, observations)

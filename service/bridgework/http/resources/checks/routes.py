@@ -59,6 +59,9 @@ def check_connectivity(context: RequestContext) -> ViewResult | Response:
     to the end of their transport header. With a token that is bound to a project, only the namespaces of containers of
     that project are recorded, and `missing` names the others. `Accept` chooses JSON, text for a ticket, or a capture
     file that Wireshark opens.
+
+    Without `trace`, the check traces a second probe where the destination was predicted reachable and is not, and the
+    caller may trace.
     """
     wanted = replace(context.body, forwarded=is_forwarded(context))
     if wanted.trace:
