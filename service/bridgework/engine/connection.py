@@ -52,15 +52,15 @@ class EngineConnection:
 
     def get_each(self, paths: Sequence[str]) -> list[tuple[int, bytes]]:
         """Return status and body of each path, in their order. Raises as ``get``."""
-        found: list[tuple[int, bytes]] = []
+        received: list[tuple[int, bytes]] = []
         together = PIPELINED
-        while len(found) < len(paths):
-            batch = paths[len(found) : len(found) + together]
+        while len(received) < len(paths):
+            batch = paths[len(received) : len(received) + together]
             answers = self._answers_to(batch)
-            found += answers
+            received += answers
             if len(answers) < len(batch):  # some proxies close a connection after a number of answers
                 together = 1
-        return found
+        return received
 
     def peer_pid(self) -> int | None:
         """Return the process at the other end of an open unix socket; ``None`` when it cannot be known."""

@@ -240,10 +240,10 @@ def translate(
     for row in table:
         if operation not in row.operations and "*" not in row.operations:
             continue
-        found = re.search(row.message, message)
-        if found:
-            detail = _detail(row, found, message)
-            return row.error(code=row.code, detail=detail, remedy=row.remedy, facts={**_named(found), **facts})
+        match = re.search(row.message, message)
+        if match:
+            detail = _detail(row, match, message)
+            return row.error(code=row.code, detail=detail, remedy=row.remedy, facts={**_named(match), **facts})
     return EngineMisbehaved(
         code="engine-answered-strangely",
         detail=f"The engine answered {operation.replace('_', ' ')} with {status}: {message}",
@@ -251,17 +251,17 @@ def translate(
     )
 
 
-def _named(found: re.Match[str]) -> dict[str, str | int]:
+def _named(match: re.Match[str]) -> dict[str, str | int]:
     """Return the named groups of a row as facts."""
-    given = {name: text for name, text in found.groupdict().items() if text is not None}
+    given = {name: text for name, text in match.groupdict().items() if text is not None}
     return {name: int(text) if name == "host_port" else text for name, text in given.items()}
 
 
-def _detail(row: Row, found: re.Match[str], message: str) -> str:
-    groups = [group for group in found.groups() if group is not None] or [""]
+def _detail(row: Row, match: re.Match[str], message: str) -> str:
+    groups = [group for group in match.groups() if group is not None] or [""]
     # Some messages of runc are several lines long.
     said = " ".join(message.rstrip(".").split())
-    return row.detail.format(*groups, message=said, **found.groupdict())
+    return row.detail.format(*groups, message=said, **match.groupdict())
 
 
 @contextmanager

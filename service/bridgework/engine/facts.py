@@ -109,7 +109,7 @@ def is_elsewhere(info: Any) -> bool:
     if not isinstance(info, Mapping):
         return False
     options = info.get("SecurityOptions") or ()
-    return info.get("OperatingSystem") == "Docker Desktop" or any("name=rootless" in str(one) for one in options)
+    return info.get("OperatingSystem") == "Docker Desktop" or any("name=rootless" in str(option) for option in options)
 
 
 def _id_of_podman(info: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ class Answers:
 
     def take(self, piece: bytes) -> None:
         """Parse more bytes. Raises ``http.client.HTTPException`` on bytes that are not HTTP or too many."""
-        found = len(self.found)
+        answers_before = len(self.found)
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserCallbackError as error:
@@ -44,15 +44,15 @@ class Answers:
             raise http.client.BadStatusLine(str(error)) from error
         # A piece can hold the end of one answer and the beginning of the next, and httptools does not say where. So the
         # bytes of the next answer are counted from the next piece on.
-        self._received_bytes = self._received_bytes + len(piece) if len(self.found) == found else 0
+        self._received_bytes = self._received_bytes + len(piece) if len(self.found) == answers_before else 0
         if self._received_bytes > (self._limit_bytes or MAX_HEAD_BYTES):
             raise http.client.LineTooLong("answer: it does not end")
 
     def hand_over(self) -> list[tuple[int, bytes]]:
         """Return status and body of each answer and drop them here."""
         # The parser and this object refer to each other, so the bodies would stay until the garbage collector runs.
-        found, self.found = self.found, []
-        return found
+        answers, self.found = self.found, []
+        return answers
 
     def on_message_begin(self) -> None:
         """Handle the beginning of a status line (called by httptools)."""

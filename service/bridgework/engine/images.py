@@ -16,13 +16,13 @@ _ID = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
 
 def is_known(images: Iterable[Mapping[str, Any]], reference: str) -> bool:
     """Return whether the reference means one of the images, which are items of ``GET /images/json``."""
-    wanted = normal(reference)
+    normalised = normal(reference)
     # An image without a tag is known by its id alone; "abc123" may be a name or the digits of an id.
     digits = _ID.fullmatch(reference)
     for image in images:
         # An untagged image may have null instead of a list.
         names = (*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ()))
-        if any(normal(name) == wanted for name in names):
+        if any(normal(name) == normalised for name in names):
             return True
         if digits and str(image["Id"]).removeprefix("sha256:").startswith(digits[1]):
             return True

@@ -134,8 +134,8 @@ def _read_endpoints(
 
 def _id_of(name: str, known: Snapshot) -> str:
     """Return the id of the network of that name, the last of several; else the key, which may be an id."""
-    found = known.networks_by_name.get(name)
-    return found[-1].id if found else name
+    namesakes = known.networks_by_name.get(name)
+    return namesakes[-1].id if namesakes else name
 
 
 def _read_endpoint(
@@ -171,7 +171,7 @@ def _read_endpoint(
 
 def read_ports(raw: Mapping[str, Sequence[Json] | None]) -> tuple[PublishedPort, ...]:
     """Read a ``PortMap`` such as ``{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}``; the result is sorted."""
-    found = [
+    ports = [
         PublishedPort(
             container_port=int(key.partition("/")[0]),
             protocol=key.partition("/")[2] or "tcp",
@@ -182,7 +182,7 @@ def read_ports(raw: Mapping[str, Sequence[Json] | None]) -> tuple[PublishedPort,
         for binding in bindings or ()
     ]
     return tuple(
-        sorted(found, key=lambda port: (port.container_port, port.protocol, port.host_ip, port.host_port or 0))
+        sorted(ports, key=lambda port: (port.container_port, port.protocol, port.host_ip, port.host_port or 0))
     )
 
 

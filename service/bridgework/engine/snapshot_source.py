@@ -190,12 +190,12 @@ class SnapshotSource:
         return list(zip(container_ids, answers, strict=True))
 
     def _list(self, path: str, query: Mapping[str, str] | None = None) -> list[Any]:
-        found = json.loads(self._read_raw(path, query))
+        items = json.loads(self._read_raw(path, query))
         # An object would be iterated by its keys, and fail later and less clearly.
-        if not isinstance(found, list):
+        if not isinstance(items, list):
             message = f"{path} is no list"
             raise TypeError(message)
-        return found
+        return items
 
     def _read_raw(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
         status, body = self._ask(path, query)

@@ -13,13 +13,15 @@ def host_thread(pid: int, proc: Path = Path("/proc")) -> int | None:
     Go program that cannot go back to its namespace ends, except for the main thread. So the namespace of most other
     threads is the host's.
     """
-    namespaces = {thread: found for thread in _threads(pid, proc) if (found := _namespace(pid, thread, proc))}
-    others = {thread: found for thread, found in namespaces.items() if thread != pid} or namespaces
+    namespaces = {thread: namespace for thread in _threads(pid, proc) if (namespace := _namespace(pid, thread, proc))}
+    others = {thread: namespace for thread, namespace in namespaces.items() if thread != pid} or namespaces
     ((most, count),) = Counter(others.values()).most_common(1) or [("", 0)]
     if 2 * count <= len(others):
         return None
     # The main thread where it fits: its number stays the same.
-    return pid if namespaces.get(pid) == most else min(thread for thread, found in others.items() if found == most)
+    return (
+        pid if namespaces.get(pid) == most else min(thread for thread, namespace in others.items() if namespace == most)
+    )
 
 
 def _threads(pid: int, proc: Path) -> list[int]:

@@ -41,8 +41,8 @@ class PodmanSource(SnapshotSource):
         status, body = self._connection.get(f"{NATIVE}/networks/json")
         if status != _OK:
             raise unexpected("/libpod/networks/json", status, body)
-        found = json.loads(body)
-        if not isinstance(found, list):
+        networks = json.loads(body)
+        if not isinstance(networks, list):
             message = "/libpod/networks/json is no list"
             raise TypeError(message)
-        return found
+        return networks
