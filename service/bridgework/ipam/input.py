@@ -154,15 +154,15 @@ def _faults_of_address(
 
 def _faults_between(subnets: Sequence[tuple[int, Subnet]], driver: str) -> Iterator[InputFault]:
     pairs = enclosures((_interval(subnet), (index, subnet)) for index, subnet in subnets)
-    for one, other in sorted((sorted(pair, key=lambda p: p[0]) for pair in pairs), key=lambda p: (p[1][0], p[0][0])):
-        yield InputFault(f"/ipam/pools/{other[0]}/subnet", f"{other[1]} overlaps pool {one[0]}, {one[1]}.")
+    for first, second in sorted((sorted(pair, key=lambda p: p[0]) for pair in pairs), key=lambda p: (p[1][0], p[0][0])):
+        yield InputFault(f"/ipam/pools/{second[0]}/subnet", f"{second[1]} overlaps pool {first[0]}, {first[1]}.")
     if driver != "bridge":
         return
-    seen: set[int] = set()
+    versions: set[int] = set()
     for index, subnet in subnets:
-        if subnet.version in seen:
+        if subnet.version in versions:
             yield InputFault(f"/ipam/pools/{index}", f"A bridge network takes one IPv{subnet.version} pool.")
-        seen.add(subnet.version)
+        versions.add(subnet.version)
 
 
 def _interval(subnet: Subnet) -> Interval:

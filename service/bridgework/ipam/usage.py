@@ -87,21 +87,21 @@ class Overlap:
 def usage_of(network: Network, endpoints: Iterable[Endpoint]) -> tuple[PoolUsage, ...]:
     """Return the network's pools, in order. The work grows with the endpoints, never with the size of a pool."""
     endpoints = tuple(endpoints)
-    wanted = [(pool, parse(pool.subnet)) for pool in network.pools]
-    return tuple(_usage(network, pool, subnet, endpoints) for pool, subnet in wanted if subnet is not None)
+    parsed = [(pool, parse(pool.subnet)) for pool in network.pools]
+    return tuple(_usage(network, pool, subnet, endpoints) for pool, subnet in parsed if subnet is not None)
 
 
 def _usage(network: Network, pool: Pool, subnet: Interval, endpoints: tuple[Endpoint, ...]) -> PoolUsage:
     assignable = _assignable(subnet, parse(pool.ip_range))
     held: dict[int, AddressHolder] = {}
-    wanted: dict[int, AddressHolder] = {}
+    configured: dict[int, AddressHolder] = {}
     for holder in _holders(network, pool, endpoints):
         number = _number_within(holder.address, subnet)
         if number is not None:
-            (wanted if holder.kind == "configured" else held).setdefault(number, holder)
+            (configured if holder.kind == "configured" else held).setdefault(number, holder)
     used = sum(assignable.first <= number <= assignable.last for number in held)
-    listed = sorted(chain(held.items(), wanted.items()), key=lambda pair: (pair[0], pair[1].kind, pair[1].name))
-    next_free = _lowest(assignable, held.keys() | wanted.keys())
+    listed = sorted(chain(held.items(), configured.items()), key=lambda pair: (pair[0], pair[1].kind, pair[1].name))
+    next_free = _lowest(assignable, held.keys() | configured.keys())
     if next_free is None:
         next_free = _lowest(assignable, held.keys())
     return PoolUsage(
@@ -133,7 +133,7 @@ def first_address(pool: Pool) -> str | None:
 
 
 def next_address(
-    network: Network, endpoints: Iterable[Endpoint], version: int, wanted: str | None = None
+    network: Network, endpoints: Iterable[Endpoint], version: int, asked_address: str | None = None
 ) -> tuple[str, Pool] | None:
     """Return the address that the engine gives the next endpoint, and its pool; ``None`` where none is left.
 
@@ -146,9 +146,9 @@ def next_address(
         subnet = parse(pool.subnet)
         if subnet is None or subnet.version != version:
             continue
-        if wanted is not None:
-            if _number_within(wanted, subnet) is not None:
-                return wanted, pool
+        if asked_address is not None:
+            if _number_within(asked_address, subnet) is not None:
+                return asked_address, pool
         elif network.ipam_driver == "default":
             numbers = (_number_within(h.address, subnet) for h in _holders(network, pool, endpoints) if _holds(h))
             held = {number for number in numbers if number is not None}
@@ -167,9 +167,9 @@ def first_free_pool(pools: Iterable[tuple[str, int]], taken: Iterable[str]) -> s
     taken = tuple(taken)
     for base, length in pools:
         if ":" not in base:
-            found = available_subnets(length, 1, taken, (base,))
-            if found:
-                return found[0]
+            subnets = available_subnets(length, 1, taken, (base,))
+            if subnets:
+                return subnets[0]
     return None
 
 
@@ -213,15 +213,15 @@ def overlaps(
     """Return what each candidate overlaps: networks first, then foreign routes of the host, then other candidates."""
     networks = tuple(snapshot_networks)
     others = list(_subnets_of(networks)) + list(_foreign_routes(networks, host_routes))
-    found = []
+    overlapping = []
     for subnet in candidate_subnets:
         interval = parse(subnet)
         if interval is None:
             continue
         met = (row for row in others if row[0].overlaps(interval))
-        found += [Overlap(subnet, kind, name, identity, other) for _, kind, name, identity, other in met]
+        overlapping += [Overlap(subnet, kind, name, identity, other) for _, kind, name, identity, other in met]
         others.append((interval, "pool", subnet, None, subnet))
-    return found
+    return overlapping
 
 
 _Row = tuple[Interval, OverlapKind, str, str | None, str]
@@ -253,8 +253,8 @@ def available_subnets(
     Lengths of 8 to 30 mean IPv4, lengths of 48 to 126 IPv6; for any other the result is empty.
     """
     occupied = merged(interval for interval in map(parse, taken) if interval is not None)
-    wanted = (base for base in map(parse, bases) if base is not None and _fits(base, prefix_len))
-    blocks = ((base.version, start) for base in wanted for start in free_blocks(base, prefix_len, occupied))
+    usable_bases = (base for base in map(parse, bases) if base is not None and _fits(base, prefix_len))
+    blocks = ((base.version, start) for base in usable_bases for start in free_blocks(base, prefix_len, occupied))
     return [f"{text_of(version, start)}/{prefix_len}" for version, start in islice(blocks, max(0, count))]
 
 
