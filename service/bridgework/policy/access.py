@@ -112,8 +112,8 @@ def subnet_allowed(policy: Policy, subnet: str) -> bool:
     """Return whether networks may have this subnet."""
     if policy.allowed_subnets is None:
         return True
-    wanted = ip_network(subnet)
+    network = ip_network(subnet)
     return any(
-        wanted.network_address in allowed and wanted.broadcast_address in allowed
+        network.network_address in allowed and network.broadcast_address in allowed
         for allowed in map(ip_network, policy.allowed_subnets)
     )

@@ -137,15 +137,15 @@ def faults_of(driver: str | None, options: Mapping[str, str], api_version: tuple
     if known is None:
         return []
     whose = f"The {driver} driver has" if driver else "The drivers have"
-    found: list[InputFault] = []
+    faults: list[InputFault] = []
     for name, value in options.items():
         check = known.get(name)
         message = f"{whose} no such option; known are {', '.join(known)}."
         if check is not None:
             message = _too_new(name, value, api_version) or check(value) or ""
         if message:
-            found.append(InputFault("/options/" + name.replace("~", "~0").replace("/", "~1"), message))
-    return found
+            faults.append(InputFault("/options/" + name.replace("~", "~0").replace("/", "~1"), message))
+    return faults
 
 
 def _too_new(name: str, value: str, api_version: tuple[int, int]) -> str | None:

@@ -22,18 +22,18 @@ _DEFAULT_BINDING = "com.docker.network.bridge.host_binding_ipv4"
 _WITHOUT_PORTS = frozenset({"macvlan", "ipvlan", "host", "null"})
 
 
-def clash(one: PublishedPort, other: PublishedPort) -> bool:
+def clash(port: PublishedPort, other: PublishedPort) -> bool:
     """Return whether the two exclude each other. The engine chooses a port without a number among the free ones."""
-    if one.host_port is None or (one.host_port, one.protocol) != (other.host_port, other.protocol):
+    if port.host_port is None or (port.host_port, port.protocol) != (other.host_port, other.protocol):
         return False
-    return overlap(one.host_ip, other.host_ip)
+    return overlap(port.host_ip, other.host_ip)
 
 
-def overlap(one: str, other: str) -> bool:
+def overlap(address: str, other: str) -> bool:
     """Return whether two host addresses, or wildcards, have an address in common."""
-    if not _families(one) & _families(other):
+    if not _families(address) & _families(other):
         return False
-    return one in _FAMILIES or other in _FAMILIES or ip_address(one) == ip_address(other)
+    return address in _FAMILIES or other in _FAMILIES or ip_address(address) == ip_address(other)
 
 
 def _families(host_ip: str) -> set[int]:
@@ -52,12 +52,12 @@ def is_loopback_binding(port: PublishedPort) -> bool:
         return False
 
 
-def publisher_of(snapshot: Snapshot, wanted: PublishedPort) -> Container | None:
+def publisher_of(snapshot: Snapshot, port: PublishedPort) -> Container | None:
     """Return the container that publishes the port now, or a port that clashes with it."""
-    if wanted.host_port is None:
+    if port.host_port is None:
         return None
-    publishers = snapshot.publishers_by_port.get((wanted.host_port, wanted.protocol), ())
-    return next((publisher for publisher, taken in publishers if clash(wanted, taken)), None)
+    publishers = snapshot.publishers_by_port.get((port.host_port, port.protocol), ())
+    return next((publisher for publisher, taken in publishers if clash(port, taken)), None)
 
 
 def claims(ports: Iterable[PublishedPort], networks: Iterable[Network]) -> tuple[PublishedPort, ...]:
@@ -82,8 +82,8 @@ def claims_of(snapshot: Snapshot, container: Container) -> tuple[PublishedPort, 
     # A container that was created in mode none, and connected later, keeps the mode and publishes (26.1.5, measured).
     if container.host_mode or container.shares_with is not None:
         return ()
-    found = (snapshot.networks_by_id.get(endpoint.network_id) for endpoint in container.endpoints)
-    return claims(container.configured_ports, [network for network in found if network is not None])
+    networks = (snapshot.networks_by_id.get(endpoint.network_id) for endpoint in container.endpoints)
+    return claims(container.configured_ports, [network for network in networks if network is not None])
 
 
 def held_by(socket: ListeningSocket) -> PublishedPort:

@@ -60,13 +60,13 @@ def _require_unresolved(
         why = f"{guest.name}, which is in {network.name}, may ask an outside DNS server for the name {dotted}"
         raise _refused(caller, why)
     spelled = names | {f"{name}.{normal(network.name)}" for name in names}
-    seen = {network.id}
+    visited_ids = {network.id}
     for guest in guests.values():
         for place in guest.endpoints:
             other = snapshot.networks_by_id.get(place.network_id)
-            if other is None or other.id in seen or other.is_default_bridge:
+            if other is None or other.id in visited_ids or other.is_default_bridge:
                 continue
-            seen.add(other.id)
+            visited_ids.add(other.id)
             for endpoint in snapshot.endpoints_of(other):
                 holder = snapshot.containers_by_id[endpoint.container_id]
                 held = _names_of(endpoint)
@@ -79,9 +79,9 @@ def _require_unresolved(
                     )
 
 
-def require_ports(caller: Caller, snapshot: Snapshot, wanted: Iterable[PublishedPort]) -> None:
+def require_ports(caller: Caller, snapshot: Snapshot, asked_ports: Iterable[PublishedPort]) -> None:
     """Raise ``Refused`` when a container of another project, even a stopped one, has one of these host ports."""
-    ports = [port for port in wanted if port.host_port is not None]
+    ports = [port for port in asked_ports if port.host_port is not None]
     for holder in snapshot.containers:
         if not is_foreign(caller, holder):
             continue

@@ -50,20 +50,20 @@ def require_allowed(
 
     ``from_host``: the source is the host, whose loopback is not the source's own.
     """
-    wanted = literal(address)
-    if wanted is None:
+    target = literal(address)
+    if target is None:
         raise _refused(address, "it is not a literal address")
-    if wanted.is_loopback:
-        if not from_host or host_open(snapshot, protocol, port, wanted):
+    if target.is_loopback:
+        if not from_host or host_open(snapshot, protocol, port, target):
             return
         raise _refused(address, "on the host's loopback only published ports may be probed")
-    if _is_a_containers(snapshot, wanted, protocol, port):
+    if _is_a_containers(snapshot, target, protocol, port):
         return
-    if any(wanted in ip_network(subnet) for subnet in allowed_subnets(snapshot, policy, protocol, port)):
+    if any(target in ip_network(subnet) for subnet in allowed_subnets(snapshot, policy, protocol, port)):
         return
-    if _special(wanted):
+    if _special(target):
         raise _refused(address, "link-local, metadata, multicast and reserved addresses are never probed")
-    if wanted in set(_host_addresses(snapshot)):
+    if target in set(_host_addresses(snapshot)):
         raise _refused(address, "it is an address of the host, where only published ports may be probed")
     raise _refused(address, "it is in no network of this engine")
 
@@ -81,12 +81,12 @@ def host_open(snapshot: Snapshot, protocol: Protocol, port: int | None, address:
 
 def published_otherwise(snapshot: Snapshot, port: int) -> str:
     """Say where containers publish the port number, such as ``127.0.0.1:53/udp``; empty where none does."""
-    found = {
+    bindings = {
         f"{published.host_ip or '0.0.0.0'}:{port}/{transport}"
         for transport in ("tcp", "udp", "sctp")
         for _, published in snapshot.publishers_by_port.get((port, transport), ())
     }
-    return ", ".join(sorted(found))
+    return ", ".join(sorted(bindings))
 
 
 def _offered(snapshot: Snapshot, protocol: Protocol, port: int | None) -> tuple[str, ...]:
@@ -109,25 +109,25 @@ def _closed(snapshot: Snapshot, protocol: Protocol, port: int | None) -> frozens
     return frozenset(address for address in _host_addresses(snapshot) if not _is_offered(offered, address))
 
 
-def _is_a_containers(snapshot: Snapshot, wanted: Address, protocol: Protocol, port: int | None) -> bool:
+def _is_a_containers(snapshot: Snapshot, address: Address, protocol: Protocol, port: int | None) -> bool:
     """Whether a container holds the address, and the host does not."""
     # A fast path for the most common check: it makes no list of subnets.
-    if _special(wanted) or str(wanted) not in snapshot.holders_by_address:
+    if _special(address) or str(address) not in snapshot.holders_by_address:
         return False
-    return wanted not in _closed(snapshot, protocol, port)
+    return address not in _closed(snapshot, protocol, port)
 
 
-def _special(wanted: Address | Subnet) -> bool:
+def _special(target: Address | Subnet) -> bool:
     return (
-        wanted.is_loopback or wanted.is_link_local or wanted.is_multicast or wanted.is_unspecified or wanted.is_reserved
+        target.is_loopback or target.is_link_local or target.is_multicast or target.is_unspecified or target.is_reserved
     )
 
 
 def _own_subnets(snapshot: Snapshot) -> Iterator[Subnet]:
     for network in snapshot.networks:
         known = all(_host_is_known(network, pool) for pool in network.pools)
-        found = _pools(network) if known else _held(snapshot, network)
-        yield from (subnet for subnet in found if not _special(subnet))
+        subnets = _pools(network) if known else _held(snapshot, network)
+        yield from (subnet for subnet in subnets if not _special(subnet))
 
 
 def _host_is_known(network: Network, pool: Pool) -> bool:
@@ -174,8 +174,8 @@ def _host_addresses(snapshot: Snapshot) -> Iterator[Address]:
     # network has no address, and a container may hold the first one.
     for network in snapshot.networks:
         if network.driver == "bridge" and not network.config_only:
-            found = (pool.gateway or _first_unless_held(snapshot, network, pool) for pool in network.pools)
-            yield from (ip_address(address) for address in found if address)
+            gateways = (pool.gateway or _first_unless_held(snapshot, network, pool) for pool in network.pools)
+            yield from (ip_address(address) for address in gateways if address)
     for container in snapshot.containers:
         for endpoint in container.endpoints:
             yield from (ip_address(gateway) for gateway in (endpoint.gateway, endpoint.ipv6_gateway) if gateway)
