@@ -73,7 +73,9 @@ class Connections:
             await asyncio.sleep(QUIET_S / 4)
             if ending():
                 before = time.monotonic() - QUIET_S
-                for connection in [one for one, since in self.waiting.items() if since < before and not one.begun]:
+                for connection in [
+                    waiting for waiting, since in self.waiting.items() if since < before and not waiting.begun
+                ]:
                     connection.wire.transport.close()
 
 

@@ -87,8 +87,8 @@ class Listener:
 
 def _drained(listening: int) -> list[int]:
     """Accept what is in the queue of a listening socket, close it, and return the descriptors of the connections."""
-    found: list[int] = []
+    accepted: list[int] = []
     while (client := _LIBC.accept4(listening, None, None, socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)) >= 0:
-        found.append(client)
+        accepted.append(client)
     _LIBC.close(listening)
-    return found
+    return accepted
