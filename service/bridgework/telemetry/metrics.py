@@ -100,10 +100,10 @@ class _MeteredEngine:
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._engine, name)
-        if name in _NOT_TIMED or not callable(found):
-            return found
-        timed = self._timed(name, found)
+        attribute = getattr(self._engine, name)
+        if name in _NOT_TIMED or not callable(attribute):
+            return attribute
+        timed = self._timed(name, attribute)
         setattr(self, name, timed)
         return timed
 
