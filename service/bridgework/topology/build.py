@@ -31,8 +31,8 @@ def build(
     what has them, the networks of a kept container, and the containers of a kept network.
     """
     networks, containers = _select(snapshot, network_ids, label, project)
-    seen = host.observation.interfaces if host else None
-    links = host_links(snapshot, seen) if seen is not None else None
+    interfaces = host.observation.interfaces if host else None
+    links = host_links(snapshot, interfaces) if interfaces is not None else None
     kept = Kept(snapshot, networks, containers, host, observations or {}, links)
     nodes = {node.id: node for node in nodes_of(kept)}
     edges = list(edges_of(kept))
@@ -65,9 +65,9 @@ def _select(
     if label is not None or project is not None:
         networks, containers = _with_labels(networks, containers, label, project)
     if network_ids is not None:
-        wanted = set(network_ids)
-        networks = [network for network in networks if network.id in wanted]
-        on = {c.id for c in containers if any(e.network_id in wanted for e in c.endpoints)}
+        chosen_ids = set(network_ids)
+        networks = [network for network in networks if network.id in chosen_ids]
+        on = {c.id for c in containers if any(e.network_id in chosen_ids for e in c.endpoints)}
         containers = [c for c in containers if c.id in on or c.shares_with in on]
     return networks, containers
 

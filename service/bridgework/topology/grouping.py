@@ -117,9 +117,9 @@ def _homes(nodes: Mapping[str, Node], edges: Iterable[Edge]) -> dict[str, tuple[
 
 
 def _end_of_chain(container_id: str, owners: Mapping[str, str]) -> str:
-    seen = {container_id}
-    while (owner := owners.get(container_id)) and owner not in seen:
-        seen.add(owner)
+    visited_ids = {container_id}
+    while (owner := owners.get(container_id)) and owner not in visited_ids:
+        visited_ids.add(owner)
         container_id = owner
     return container_id
 
@@ -143,13 +143,13 @@ def _shown(residents: list[Node], ranks: Mapping[str, int], fold: int | None) ->
 
 def _small_print(nodes: Mapping[str, Node], edges: Iterable[Edge]) -> dict[str, list[str]]:
     """Return the addresses of each container; where it has several networks, each with its network's name."""
-    found: dict[str, list[Edge]] = {}
+    edges_by_container: dict[str, list[Edge]] = {}
     for edge in edges:
         if edge.kind == "endpoint":
-            found.setdefault(edge.source, []).append(edge)
+            edges_by_container.setdefault(edge.source, []).append(edge)
     return {
         container: [_address_of(edge) + (f" on {nodes[edge.target].name}" if len(ends) > 1 else "") for edge in ends]
-        for container, ends in found.items()
+        for container, ends in edges_by_container.items()
     }
 
 

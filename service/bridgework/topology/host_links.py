@@ -66,9 +66,9 @@ class HostLinks:
             candidate = ".".join(parts[:count])
             link = self.by_name.get(candidate)
             above = self.master(link)
-            for found in (candidate, above.name if above is not None else ""):
-                if found in self.networks or _DOCKER_LINK.fullmatch(found):
-                    return found
+            for link_name in (candidate, above.name if above is not None else ""):
+                if link_name in self.networks or _DOCKER_LINK.fullmatch(link_name):
+                    return link_name
         return None
 
     def pairs(self, inside: Sequence[Interface]) -> Mapping[int, Interface]:
@@ -77,11 +77,11 @@ class HostLinks:
         A pair is two ends that name each other's index, each with its peer in another namespace.
         """
         # All ends of one namespace have the same id of it on the host. An end that fits by indexes alone is dropped.
-        found = {link.index: end for link in inside if (end := self._other_end(link)) is not None}
-        ids = Counter(end.peer_namespace_id for end in found.values()).most_common(2)
+        ends = {link.index: end for link in inside if (end := self._other_end(link)) is not None}
+        ids = Counter(end.peer_namespace_id for end in ends.values()).most_common(2)
         if len(ids) > 1 and ids[0][1] == ids[1][1]:
             return {}
-        return {index: end for index, end in found.items() if end.peer_namespace_id == ids[0][0]}
+        return {index: end for index, end in ends.items() if end.peer_namespace_id == ids[0][0]}
 
     def _other_end(self, inside: Interface) -> Interface | None:
         if inside.kind != "veth" or inside.peer_index is None or inside.peer_namespace_id is None:
@@ -104,11 +104,11 @@ def interface_of(endpoint: Endpoint, observation: Observation | None) -> Interfa
     interfaces = observation.interfaces if observation else None
     if not interfaces:
         return None
-    wanted = set(endpoint.addresses)
+    own_addresses = set(endpoint.addresses)
     for interface in interfaces:
         if endpoint.mac_address and interface.mac_address == endpoint.mac_address:
             return interface
-        if any(address.address in wanted for address in interface.addresses):
+        if any(address.address in own_addresses for address in interface.addresses):
             return interface
     return None
 

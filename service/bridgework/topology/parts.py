@@ -40,8 +40,8 @@ def nodes_of(kept: Kept) -> Iterator[Node]:
     yield Node(HOST_ID, "host", HOST_ID, forwarding)
     parents = {parent for parent in map(_parent, kept.networks) if parent}
     for name in parents | _default_interfaces(host):
-        seen = kept.links.by_name.get(name) if kept.links else None
-        yield Node(f"interface:{name}", "interface", name, _interface(seen))
+        interface = kept.links.by_name.get(name) if kept.links else None
+        yield Node(f"interface:{name}", "interface", name, _interface(interface))
 
 
 def edges_of(kept: Kept) -> Iterator[Edge]:
@@ -60,9 +60,9 @@ def edges_of(kept: Kept) -> Iterator[Edge]:
 
 
 def _edges_of_container(container: Container, kept: Kept, inodes: Mapping[str, int]) -> Iterator[Edge]:
-    seen = kept.observations.get(container.id)
+    observation = kept.observations.get(container.id)
     for endpoint in container.endpoints:
-        yield Edge(container.id, endpoint.network_id, "endpoint", _endpoint(endpoint, seen, kept.links))
+        yield Edge(container.id, endpoint.network_id, "endpoint", _endpoint(endpoint, observation, kept.links))
     if container.host_mode:
         yield Edge(container.id, HOST_ID, "host-link")
     if container.shares_with:
@@ -112,9 +112,9 @@ def _interface(interface: Interface | None) -> dict[str, Any]:
     return {"addresses": addresses, "mtu_bytes": interface.mtu_bytes, "state": interface.state}
 
 
-def _endpoint(endpoint: Endpoint, seen: Observation | None, links: HostLinks | None) -> dict[str, Any]:
+def _endpoint(endpoint: Endpoint, observation: Observation | None, links: HostLinks | None) -> dict[str, Any]:
     active = endpoint.state == "active"
-    inside = interface_of(endpoint, seen) if active else None
+    inside = interface_of(endpoint, observation) if active else None
     outside = links.peer_of(inside) if inside and links else None
     return {
         "aliases": sorted(endpoint.aliases),
