@@ -200,22 +200,22 @@ class Peers(Protocol):
     Every method is bounded in time. None of them asks a peer on behalf of another peer.
     """
 
-    def world_of_check(self, snapshot: Snapshot, wanted: CheckRequest) -> World:
+    def world_of_check(self, snapshot: Snapshot, request: CheckRequest) -> World:
         """Return the snapshot, widened where something that the check names is, or may be, beyond this engine."""
         ...
 
-    def check(self, world: World, wanted: CheckRequest, question: Question, place: NodePlace) -> CheckResult:
+    def check(self, world: World, request: CheckRequest, question: Question, place: NodePlace) -> CheckResult:
         """Let the source's node make the check; inconclusive where its instance does not answer.
 
         Raises ``NotFound`` for a check that was forwarded here, and the problem that the instance answered with.
         """
         ...
 
-    def world_of_matrix(self, snapshot: Snapshot, wanted: WantedMatrix) -> World:
+    def world_of_matrix(self, snapshot: Snapshot, request: WantedMatrix) -> World:
         """Return the snapshot, widened where a network or a container of the matrix is beyond this engine."""
         ...
 
-    def rows(self, world: World, wanted: WantedMatrix, chosen: Sequence[Container]) -> RemoteRows:
+    def rows(self, world: World, request: WantedMatrix, chosen: Sequence[Container]) -> RemoteRows:
         """Let every other node begin with its own rows; none of them for a matrix that was forwarded here."""
         ...
 
@@ -227,7 +227,7 @@ class Peers(Protocol):
         """Return what is wrong between the nodes, and what could not be inspected."""
         ...
 
-    def topology(self, snapshot: Snapshot, own: Topology, wanted: TopologyFilter) -> tuple[Topology, tuple[Gap, ...]]:
+    def topology(self, snapshot: Snapshot, own: Topology, chosen: TopologyFilter) -> tuple[Topology, tuple[Gap, ...]]:
         """Join this engine's graph with those of all other nodes; the gaps are the nodes that did not answer."""
         ...
 

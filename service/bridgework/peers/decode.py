@@ -49,8 +49,8 @@ def _plain(kind: type[_Value], raw: Json, **given: Any) -> _Value:
     own: dict[str, Any] = {}
     for name in kind.__dataclass_fields__:
         if name in raw and name not in given:
-            found = raw[name]
-            own[name] = tuple(found) if isinstance(found, list) else found
+            field_value = raw[name]
+            own[name] = tuple(field_value) if isinstance(field_value, list) else field_value
     return kind(**own, **given)
 
 
@@ -118,9 +118,9 @@ def read_matrix_end(raw: Json) -> RemoteEnd:
 
     Why pairs are inconclusive is left out of ``limited``: the reasons came with the rows.
     """
-    of_rows = {(one.code, one.what) for one in of_pairs(raw["summary"].get("reasons") or {})}
+    of_rows = {(limit.code, limit.what) for limit in of_pairs(raw["summary"].get("reasons") or {})}
     limited = (_plain(Limitation, item) for item in raw.get("limited") or ())
-    unseen = tuple(one for one in limited if (one.code, one.what) not in of_rows)
+    unseen = tuple(limit for limit in limited if (limit.code, limit.what) not in of_rows)
     # An instance of an older version tells no addresses.
     addresses = tuple(raw.get("addresses") or ())
     return RemoteEnd(raw["summary"]["surprises"], tuple(raw["surprises"]), addresses, unseen)

@@ -50,7 +50,7 @@ class PeerClient:
 
     def instances(self) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
         """Resolve the names: ``address:port`` of each instance, and each unknown name with the reason."""
-        found: dict[str, None] = {}
+        addresses: dict[str, None] = {}
         lost: list[tuple[str, str]] = []
         for name in self.names:
             host, port = split(name)
@@ -59,8 +59,8 @@ class PeerClient:
             except OSError as error:
                 lost.append((name, f"The name is not known: {error.strerror or error}."))
                 continue
-            found |= dict.fromkeys(joined(answer[4][0], port) for answer in answers)
-        return tuple(found), tuple(lost)
+            addresses |= dict.fromkeys(joined(answer[4][0], port) for answer in answers)
+        return tuple(addresses), tuple(lost)
 
     def ask(
         self, instance: str, method: str, path: str, body: Mapping[str, Any] | None = None, seconds: float = LOOK_S
@@ -156,20 +156,20 @@ def _read(instance: str, response: http.client.HTTPResponse) -> bytes:
 
 
 def _document(instance: str, response: http.client.HTTPResponse, body: bytes) -> Mapping[str, Any]:
-    found = _object(instance, body)
+    document = _object(instance, body)
     if response.status != HTTPStatus.OK:
-        raise PeerProblem(response.status, found)
-    return found
+        raise PeerProblem(response.status, document)
+    return document
 
 
 def _object(instance: str, body: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
+        document = json.loads(body)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        document = None
+    if not isinstance(document, dict):
         raise PeerSilent(f"What answers at {instance} is no instance of Bridgework.")
-    return found
+    return document
 
 
 def silent(error: BaseException) -> PeerSilent:

@@ -71,12 +71,12 @@ class Instances:
 
         def picture(report: Report) -> Mapping[str, Any] | None:
             try:
-                found: Mapping[str, Any] = self._client.ask(report.instance, "GET", path)
+                document: Mapping[str, Any] = self._client.ask(report.instance, "GET", path)
             except PeerProblem as problem:
                 if problem.status == HTTPStatus.NOT_FOUND:  # the query names a network that this node does not have
                     return {"nodes": (), "edges": ()}
                 raise
-            return found
+            return document
 
         return self._each(self._identity, picture)
 
@@ -122,7 +122,7 @@ class Instances:
 
         carried = trace_context.carried()
 
-        def one(instance: str) -> tuple[Report, _Found | None]:
+        def report_and_result(instance: str) -> tuple[Report, _Found | None]:
             trace_context.take(carried)
             try:
                 report = self._last[instance] = look(instance)
@@ -134,18 +134,18 @@ class Instances:
                 return self._remembered(instance, f"The answer of its instance cannot be read: {plainly(error)}."), None
 
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            found = list(pool.map(one, instances))
+            results = list(pool.map(report_and_result, instances))
         missing = [(Report(name, reason=reason), None) for name, reason in lost]
-        return [pair for pair in found if pair[0].node is None or pair[0].node.engine_id != own] + missing
+        return [pair for pair in results if pair[0].node is None or pair[0].node.engine_id != own] + missing
 
     def _identity(self, instance: str) -> Report:
         nodes = [read_node(item) for item in self._client.pages(instance, "/v1/nodes")]
         here = next((node for node in nodes if node.here), None)
         if here is None:
             raise PeerSilent("Its instance does not say which node it is on.")
-        found = replace(here, here=False, reachable=True, reason=None, instance=instance)
+        own = replace(here, here=False, reachable=True, reason=None, instance=instance)
         last = self._last.get(instance, Report(instance))
-        return replace(last, node=found, members=tuple(node for node in nodes if not node.here), reason=None)
+        return replace(last, node=own, members=tuple(node for node in nodes if not node.here), reason=None)
 
     def _report(self, instance: str) -> Report:
         report = self._identity(instance)

@@ -38,11 +38,13 @@ def findings_between_nodes(
         network, near, (container, endpoint, place) = pair
         address = endpoint.addresses[0]
         request = ProbeRequest(Protocol.ICMP, address=address, timeout_ms=ECHO_MS)
-        found = runner.check(sources.engine.place_of(snapshot, near), request)
-        return silent_tunnel(network, address, container.name, place) if found.verdict is Verdict.UNREACHABLE else None
+        measurement = runner.check(sources.engine.place_of(snapshot, near), request)
+        if measurement.verdict is not Verdict.UNREACHABLE:
+            return None
+        return silent_tunnel(network, address, container.name, place)
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        tunnels = tuple(found for found in pool.map(echoed, pairs) if found)
+        tunnels = tuple(finding for finding in pool.map(echoed, pairs) if finding)
     unseen = (limitation(NODE_UNREACHABLE.code, f"the node {gap.node}", gap.reason) for gap in world.gaps)
     return (*silent, *tunnels), tuple(unseen)
 
@@ -56,10 +58,10 @@ def _pairs(snapshot: Snapshot, world: World, network: Network) -> Iterator[tuple
     """Pair the first running container here with the first running container on each other node."""
     here = (snapshot.containers_by_id[endpoint.container_id] for endpoint in snapshot.endpoints_of(network))
     near = next((container for container in here if container.running and not container.paused), None)
-    seen: set[str] = set()
+    node_ids: set[str] = set()
     for endpoint in world.snapshot.endpoints_of(network) if near else ():
         container = world.snapshot.containers_by_id[endpoint.container_id]
         place = container.node
-        if near and place and container.running and endpoint.addresses and place.id not in seen:
-            seen.add(place.id)
+        if near and place and container.running and endpoint.addresses and place.id not in node_ids:
+            node_ids.add(place.id)
             yield near, (container, endpoint, place)

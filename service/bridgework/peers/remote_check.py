@@ -44,13 +44,13 @@ def knows(snapshot: Snapshot, reference: str | None) -> bool:
     return True
 
 
-def world_of_check(sources: Sources, snapshot: Snapshot, wanted: CheckRequest) -> World:
+def world_of_check(sources: Sources, snapshot: Snapshot, request: CheckRequest) -> World:
     """See ``Peers``. Asks other instances only where neither the snapshot nor gossip knows what the check names."""
-    destination = wanted.destination
+    destination = request.destination
     container = destination.container if isinstance(destination, ContainerDestination) else None
-    if not (knows(snapshot, wanted.source) and knows(snapshot, container)):
+    if not (knows(snapshot, request.source) and knows(snapshot, container)):
         return survey.whole(sources, snapshot)
-    source = references.container(snapshot, wanted.source) if wanted.source else None
+    source = references.container(snapshot, request.source) if request.source else None
     owner = snapshot.network_owner_of(source) if source else None
     if owner is None or container:
         return World(snapshot)
@@ -65,15 +65,15 @@ def world_of_check(sources: Sources, snapshot: Snapshot, wanted: CheckRequest) -
 
 
 def check_elsewhere(
-    sources: Sources, world: World, wanted: CheckRequest, question: Question, place: NodePlace
+    sources: Sources, world: World, request: CheckRequest, question: Question, place: NodePlace
 ) -> CheckResult:
     """See ``Peers.check``."""
-    if wanted.forwarded:
+    if request.forwarded:
         raise NotFound("container-not-found", _FORWARDED_ONCE)
     instance = world.instances.get(place.id)
     if sources.instances is None or instance is None:
         return _not_made(world, question, place, _reason(world, place))
-    probe = wanted.probe
+    probe = request.probe
     # One more time-out: the other addresses are probed once, all at the same time.
     seconds = (probe.count * (probe.timeout_ms + probe.interval_ms) + probe.timeout_ms) / 1000 + MARGIN_S
     try:
@@ -89,18 +89,18 @@ def _reason(world: World, place: NodePlace) -> str:
 
 def _not_made(world: World, question: Question, place: NodePlace, reason: str) -> CheckResult:
     """Return an inconclusive check: the prediction from here, and the finding for the node that did not measure."""
-    found = silent_node(Component("node", place.id, place.hostname), reason)
+    silence = silent_node(Component("node", place.id, place.hostname), reason)
     predicted = Case.of(world.snapshot, question).predict()
     measured = Measurement(Verdict.INCONCLUSIVE, reason=Reason.NAMESPACE_OUT_OF_REACH, detail=reason)
-    others = tuple(one for one in predicted.findings if one.code != found.code)
+    others = tuple(finding for finding in predicted.findings if finding.code != silence.code)
     shown = Prediction(predicted.verdict, predicted.path)
     return CheckResult(
         Verdict.INCONCLUSIVE,
         shown,
         measured,
-        (found, *others),
+        (silence, *others),
         addresses=predicted.addresses,
-        limited=(limitation(found.code, "the verdict", reason),),
+        limited=(limitation(silence.code, "the verdict", reason),),
     )
 
 

@@ -31,26 +31,26 @@ PAIRS_PER_SECOND = 1000
 """Far below the rate of a sweep, so an instance whose next row takes longer than this allows is given up."""
 
 
-def world_of_matrix(sources: Sources, snapshot: Snapshot, wanted: WantedMatrix) -> World:
+def world_of_matrix(sources: Sources, snapshot: Snapshot, request: WantedMatrix) -> World:
     """See ``Peers``."""
-    if wanted.network is not None:
-        network = references.network(snapshot, wanted.network)
+    if request.network is not None:
+        network = references.network(snapshot, request.network)
         wide = network.driver == "overlay" and not network.ingress
     else:
-        wide = not all(knows(snapshot, reference) for reference in wanted.containers)
+        wide = not all(knows(snapshot, reference) for reference in request.containers)
     return survey.whole(sources, snapshot) if wide else World(snapshot)
 
 
-def begin_rows(sources: Sources, world: World, wanted: WantedMatrix, chosen: Sequence[Container]) -> Rows:
+def begin_rows(sources: Sources, world: World, request: WantedMatrix, chosen: Sequence[Container]) -> Rows:
     """Let the node of each chosen container begin with its rows; none where the matrix was forwarded here."""
     on = {c.node.id for c in chosen if c.node is not None and not c.id.startswith(survey.GOSSIPED)}
     asked = {node_id: world.instances[node_id] for node_id in sorted(on & world.instances.keys())}
-    if sources.instances is None or wanted.forwarded:
+    if sources.instances is None or request.forwarded:
         return Rows()
-    at_work = min(len(chosen) ** 2 / PAIRS_PER_SECOND, wanted.deadline_ms / 1000)
-    seconds = LINE_MARGIN_S + 2 * wanted.timeout_ms / 1000 + at_work
+    at_work = min(len(chosen) ** 2 / PAIRS_PER_SECOND, request.deadline_ms / 1000)
+    seconds = LINE_MARGIN_S + 2 * request.timeout_ms / 1000 + at_work
     rows = Rows()
-    resolved = replace(wanted, containers=tuple(container.id for container in chosen), network=None, everything=False)
+    resolved = replace(request, containers=tuple(container.id for container in chosen), network=None, everything=False)
     rows.begin(sources.instances, asked, sources.matrix_body(resolved), seconds)
     return rows
 
@@ -75,14 +75,14 @@ class Rows:
         """See ``RemoteRows``. An instance puts ``None`` into the queue when it has ended."""
         while self._left:
             try:
-                found = self._arrived.get(timeout=ALIVE_EVERY_S)
+                arrived = self._arrived.get(timeout=ALIVE_EVERY_S)
             except queue.Empty:
                 yield None
                 continue
-            if found is None:
+            if arrived is None:
                 self._left -= 1
             else:
-                yield found
+                yield arrived
 
     def close(self) -> None:
         """See ``RemoteRows``. Each thread closes its connection at the next row."""

@@ -43,7 +43,7 @@ def local_node(sources: Sources, snapshot: Snapshot) -> Node:
     """Return the node that this service is on. Raises the ``Engine*`` errors."""
     facts = sources.engine.facts()
     member = sources.swarm.membership() if sources.swarm else Membership(facts.swarm_node_id)
-    found = tuple(_overlay(sources, network) for network in overlays(snapshot)) if member.node_id else ()
+    node_overlays = tuple(_overlay(sources, network) for network in overlays(snapshot)) if member.node_id else ()
     return Node(
         id=member.node_id or facts.id,
         hostname=facts.name,
@@ -54,7 +54,7 @@ def local_node(sources: Sources, snapshot: Snapshot) -> Node:
         manager=member.manager,
         here=True,
         reachable=True,
-        overlays=found,
+        overlays=node_overlays,
     )
 
 
@@ -114,7 +114,7 @@ def whole(sources: Sources, snapshot: Snapshot) -> World:
     """Widen the snapshot by everything that is known of other nodes."""
     if sources.instances is None:
         return by_gossip(sources, snapshot, overlays(snapshot))
-    found, reports = look(sources, snapshot)
+    survey_result, reports = look(sources, snapshot)
     networks = [network for report in reports for network in report.networks]
     containers = [
         placed(container, report.node.place)
@@ -122,10 +122,10 @@ def whole(sources: Sources, snapshot: Snapshot) -> World:
         if report.node is not None
         for container in report.containers
     ]
-    places = {node.address: node.place for node in found.nodes if node.address}
+    places = {node.address: node.place for node in survey_result.nodes if node.address}
     wide = _with_gossip(sources, joined(snapshot, networks, containers), overlays(snapshot), places)
-    instances = {node.id: node.instance for node in found.nodes if node.instance and node.reachable}
-    return World(wide, found.gaps, instances)
+    instances = {node.id: node.instance for node in survey_result.nodes if node.instance and node.reachable}
+    return World(wide, survey_result.gaps, instances)
 
 
 def by_gossip(sources: Sources, snapshot: Snapshot, networks: Iterable[Network]) -> World:

@@ -24,21 +24,21 @@ class SwarmPeers:
     sources: Sources
     runner: ProbeRunner
 
-    def world_of_check(self, snapshot: Snapshot, wanted: CheckRequest) -> World:
+    def world_of_check(self, snapshot: Snapshot, request: CheckRequest) -> World:
         """See ``Peers``."""
-        return world_of_check(self.sources, snapshot, wanted)
+        return world_of_check(self.sources, snapshot, request)
 
-    def check(self, world: World, wanted: CheckRequest, question: Question, place: NodePlace) -> CheckResult:
+    def check(self, world: World, request: CheckRequest, question: Question, place: NodePlace) -> CheckResult:
         """See ``Peers``."""
-        return check_elsewhere(self.sources, world, wanted, question, place)
+        return check_elsewhere(self.sources, world, request, question, place)
 
-    def world_of_matrix(self, snapshot: Snapshot, wanted: WantedMatrix) -> World:
+    def world_of_matrix(self, snapshot: Snapshot, request: WantedMatrix) -> World:
         """See ``Peers``."""
-        return world_of_matrix(self.sources, snapshot, wanted)
+        return world_of_matrix(self.sources, snapshot, request)
 
-    def rows(self, world: World, wanted: WantedMatrix, chosen: Sequence[Container]) -> Rows:
+    def rows(self, world: World, request: WantedMatrix, chosen: Sequence[Container]) -> Rows:
         """See ``Peers``."""
-        return begin_rows(self.sources, world, wanted, chosen)
+        return begin_rows(self.sources, world, request, chosen)
 
     def survey(self, snapshot: Snapshot, *, forwarded: bool = False) -> Survey:
         """See ``Peers``."""
@@ -48,6 +48,6 @@ class SwarmPeers:
         """See ``Peers``."""
         return findings_between_nodes(self.sources, self.runner, snapshot)
 
-    def topology(self, snapshot: Snapshot, own: Topology, wanted: TopologyFilter) -> tuple[Topology, tuple[Gap, ...]]:
+    def topology(self, snapshot: Snapshot, own: Topology, chosen: TopologyFilter) -> tuple[Topology, tuple[Gap, ...]]:
         """See ``Peers``."""
-        return swarm_topology(self.sources, snapshot, own, wanted)
+        return swarm_topology(self.sources, snapshot, own, chosen)

@@ -19,12 +19,12 @@ from bridgework.peers.survey import Sources, local_node, survey
 
 
 def swarm_topology(
-    sources: Sources, snapshot: Snapshot, own: Topology, wanted: TopologyFilter
+    sources: Sources, snapshot: Snapshot, own: Topology, chosen: TopologyFilter
 ) -> tuple[Topology, tuple[Gap, ...]]:
     """See ``Peers.topology``. The host of a silent node has no edges and the attribute ``gone``."""
-    found = sources.instances.topologies(_query(snapshot, wanted)) if sources.instances else ()
-    surveyed = survey(sources, local_node(sources, snapshot), [report for report, _ in found])
-    documents = {report.instance: document for report, document in found if document is not None}
+    answers = sources.instances.topologies(_query(snapshot, chosen)) if sources.instances else ()
+    surveyed = survey(sources, local_node(sources, snapshot), [report for report, _ in answers])
+    documents = {report.instance: document for report, document in answers if document is not None}
     vertices = {vertex.id: vertex for vertex in own.nodes}
     edges = list(own.edges)
     for node in surveyed.nodes:
@@ -40,12 +40,12 @@ def swarm_topology(
     return whole, surveyed.gaps
 
 
-def _query(snapshot: Snapshot, wanted: TopologyFilter) -> dict[str, str]:
+def _query(snapshot: Snapshot, chosen: TopologyFilter) -> dict[str, str]:
     """Return the same filters for the instances; a network by its id, which an overlay network has on every node."""
-    network = references.network(snapshot, wanted.network).id if wanted.network else None
-    given = {"network": network, "label": wanted.label, "project": wanted.project}
+    network = references.network(snapshot, chosen.network).id if chosen.network else None
+    given = {"network": network, "label": chosen.label, "project": chosen.project}
     query = {name: value for name, value in given.items() if value is not None}
-    return query | ({"links": "true"} if wanted.links else {})
+    return query | ({"links": "true"} if chosen.links else {})
 
 
 def _part(node: Node, document: Mapping[str, Any] | None) -> Topology:
