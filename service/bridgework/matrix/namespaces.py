@@ -53,11 +53,11 @@ class Namespace:
         """Read addresses, routes and entries, up to the limit. Raises ``OSError``, ``TimeoutError`` at its end."""
         # Read once. Addresses and routes only predict which neighbour entries a packet makes, and never decide a
         # verdict. So policy routing, other tables and later changes make the prediction less exact, and nothing else.
-        for found in rtnetlink.addresses(self._sock, limit):
-            self.addresses[found.packed] = found.interface
-            own = self._own_addresses.setdefault((found.interface, len(found.packed)), [])
+        for address in rtnetlink.addresses(self._sock, limit):
+            self.addresses[address.packed] = address.interface
+            own = self._own_addresses.setdefault((address.interface, len(address.packed)), [])
             if len(own) < MAX_OWN_ADDRESSES:
-                own.append(found.packed)
+                own.append(address.packed)
         for length, family in rtnetlink.FAMILY_OF_LENGTH.items():
             self._routes[length] = self._read_routes(family, length * 8, limit)
         self.foreign_entries = self.entries()
@@ -65,15 +65,15 @@ class Namespace:
     def _read_routes(self, family: int, bits: int, limit: netlink.Limit) -> Routes:
         # By prefix length, then by prefix: a container may have thousands of routes, and each packet looks for one.
         routes: Routes = {}
-        for found in rtnetlink.routes(self._sock, family, limit):
-            if found.kind in _USED_TYPES and found.next_hops:
-                shift = bits - found.prefix_len
-                hop = found.next_hops[0]
+        for route in rtnetlink.routes(self._sock, family, limit):
+            if route.kind in _USED_TYPES and route.next_hops:
+                shift = bits - route.prefix_len
+                hop = route.next_hops[0]
                 # A dead end has no interface: it hides wider routes, and packets to it make no neighbour entry.
-                interface = 0 if found.kind in rtnetlink.DEAD_ENDS else hop.interface or 0
-                prefix = int.from_bytes(found.destination or b"", "big") >> shift
+                interface = 0 if route.kind in rtnetlink.DEAD_ENDS else hop.interface or 0
+                prefix = int.from_bytes(route.destination or b"", "big") >> shift
                 # The kernel lists routes to one prefix by their metric: the first one is used.
-                routes.setdefault(shift, {}).setdefault(prefix, Route(interface, hop.gateway, found.preferred_source))
+                routes.setdefault(shift, {}).setdefault(prefix, Route(interface, hop.gateway, route.preferred_source))
         return dict(sorted(routes.items()))
 
     def route(self, address: bytes) -> Route | None:
@@ -81,9 +81,9 @@ class Namespace:
         # At most 33 or 129 look-ups, usually two or three: as many as there are prefix lengths.
         number = int.from_bytes(address, "big")
         for shift, by_prefix in self._routes[len(address)].items():
-            found = by_prefix.get(number >> shift)
-            if found is not None:
-                return found if found.interface else None
+            route = by_prefix.get(number >> shift)
+            if route is not None:
+                return route if route.interface else None
         return None
 
     def is_local(self, address: bytes) -> bool:
@@ -109,12 +109,12 @@ class Namespace:
             return set()
         limit = netlink.Limit(time.monotonic() + READ_ENTRIES_S)
         try:
-            found = {(entry.interface, entry.packed) for entry in rtnetlink.neighbours(self._sock, limit=limit)}
+            entries = {(entry.interface, entry.packed) for entry in rtnetlink.neighbours(self._sock, limit=limit)}
         except TimeoutError:
-            found = set()
+            entries = set()
         # Where one dump does not hold all entries, foreign ones cannot be told from ours: never delete any again.
         self._overfull = limit.reached
-        return found
+        return entries
 
     def delete(self, entries: Collection[Entry]) -> bool:
         """Delete these neighbour entries, and return whether they are gone.
@@ -130,8 +130,8 @@ class Namespace:
         self._sock.close()
 
 
-def _common_bits(one: bytes, other: bytes) -> int:
-    return len(one) * 8 - (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).bit_length()
+def _common_bits(address: bytes, other: bytes) -> int:
+    return len(address) * 8 - (int.from_bytes(address, "big") ^ int.from_bytes(other, "big")).bit_length()
 
 
 def read_namespace(inode: int, ends: float = math.inf) -> Namespace:

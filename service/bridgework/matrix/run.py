@@ -171,11 +171,11 @@ class _MatrixThread:
                 self.emit(row.result())
 
 
-def _raise_file_limit(wanted: int) -> int:
+def _raise_file_limit(files: int) -> int:
     # Any process may raise its soft limit up to the hard one (getrlimit(2)).
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted + RESERVED_FILES and soft != hard:
-        soft = wanted + RESERVED_FILES if hard == resource.RLIM_INFINITY else min(hard, wanted + RESERVED_FILES)
+    if soft < files + RESERVED_FILES and soft != hard:
+        soft = files + RESERVED_FILES if hard == resource.RLIM_INFINITY else min(hard, files + RESERVED_FILES)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return max(0, soft - RESERVED_FILES)
 
