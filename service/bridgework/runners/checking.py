@@ -45,8 +45,8 @@ def check(request: ProbeRequest, configuration: ResolverConfiguration | None, en
         return measurement
     from bridgework.probes.resolver import exchange, steps
 
-    found = exchange.drive(steps.reverse(configuration, measurement.address), _within(request, ends))
-    return replace(measurement, reverse_name=found.name, detail=_joined(measurement.detail, found.detail))
+    reverse = exchange.drive(steps.reverse(configuration, measurement.address), _within(request, ends))
+    return replace(measurement, reverse_name=reverse.name, detail=_joined(measurement.detail, reverse.detail))
 
 
 def _joined(*details: str | None) -> str | None:

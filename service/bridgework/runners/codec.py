@@ -38,7 +38,7 @@ def from_json(kind: type[_Value], data: Any) -> _Value:
 def _read(kind: Any, data: Any) -> Any:
     origin, parameters = typing.get_origin(kind), typing.get_args(kind)
     if origin in {types.UnionType, typing.Union}:
-        optional, *_ = (one for one in parameters if one is not types.NoneType)
+        optional, *_ = (parameter for parameter in parameters if parameter is not types.NoneType)
         return None if data is None else _read(optional, data)
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(cast("type[Any]", kind), data)

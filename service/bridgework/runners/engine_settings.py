@@ -44,32 +44,32 @@ def _open(folder: int, name: str) -> int:
 
 def _on_command_line(words: list[str]) -> FirewallSetting | None:
     for word in words:
-        found = _FLAG.fullmatch(word)
-        if found and found["value"].lower() in _BOOLEANS:
-            return FirewallSetting(_BOOLEANS[found["value"].lower()], "its command line")
+        flag = _FLAG.fullmatch(word)
+        if flag and flag["value"].lower() in _BOOLEANS:
+            return FirewallSetting(_BOOLEANS[flag["value"].lower()], "its command line")
     return None
 
 
 def _file_of(words: list[str]) -> str:
     for at, word in enumerate(words):
-        if found := _FILE.fullmatch(word):
-            return found["file"] or "".join(words[at + 1 : at + 2])
+        if flag := _FILE.fullmatch(word):
+            return flag["file"] or "".join(words[at + 1 : at + 2])
     return _DEFAULT_FILE
 
 
 def _in_file(process: int, path: str) -> FirewallSetting | None:
     with opened("root", os.O_PATH | os.O_DIRECTORY, process) as root:
-        found = read_in_root(root, path.lstrip("/"), _MAX_BYTES)
+        daemon_json = read_in_root(root, path.lstrip("/"), _MAX_BYTES)
         try:
             changed = os.stat(path.lstrip("/"), dir_fd=root).st_mtime
         except FileNotFoundError:
             # Without the file the engine writes its rules.
             return FirewallSetting(True, path)
     # The engine reads this setting only when it starts, so a newer file says nothing about it.
-    if found is None or found.cut or changed > _started(process):
+    if daemon_json is None or daemon_json.cut or changed > _started(process):
         return None
     try:
-        value = json.loads(found.text or "{}").get("iptables", True)
+        value = json.loads(daemon_json.text or "{}").get("iptables", True)
     except (AttributeError, ValueError, RecursionError):
         return None
     return FirewallSetting(value, printable(path)) if isinstance(value, bool) else None

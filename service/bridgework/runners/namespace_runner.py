@@ -169,8 +169,8 @@ class NamespaceRunner:
         """Open the namespaces of host and destination. What cannot be opened is missing from the trace."""
         spaces: list[session.Space] = []
         missing = list(plan.left_out)
-        wanted: tuple[tuple[TracePlace, Place | None], ...] = (("host", plan.host), ("destination", plan.destination))
-        for kind, place in wanted:
+        places: tuple[tuple[TracePlace, Place | None], ...] = (("host", plan.host), ("destination", plan.destination))
+        for kind, place in places:
             if place is None:
                 continue
             try:
@@ -200,10 +200,10 @@ class NamespaceRunner:
         host = Place(container_id=None, name="host", pid=self._engine_pid() or 0)
         ends = _observe_until()
         try:
-            found = self._run(host, lambda: observe.observe_host(ends), ends)
+            observation = self._run(host, lambda: observe.observe_host(ends), ends)
         except OutOfReach:
             return None
-        return replace(found, name_servers=host_name_servers(host.pid)) if self._pids_visible() else found
+        return replace(observation, name_servers=host_name_servers(host.pid)) if self._pids_visible() else observation
 
     def firewall_state(self) -> str | None:
         """Ask the kernel by handles that were opened in the host's namespace; ``None`` before the first reading."""
@@ -249,7 +249,7 @@ class NamespaceRunner:
 
         try:
             # iptables-save has a time-out of its own.
-            found, watched = self._run(host, read, ends + TIMEOUT_S)
+            rules, watched = self._run(host, read, ends + TIMEOUT_S)
         except OutOfReach:
             return None
         before, self._watched = self._watched, watched
@@ -257,7 +257,7 @@ class NamespaceRunner:
             before.watch.close()
             before.routes.close()
         setting = firewall_setting(host.pid) if self._pids_visible() else None
-        return replace(found, docker=replace(found.docker, setting=setting))
+        return replace(rules, docker=replace(rules.docker, setting=setting))
 
     def namespace_inode(self, place: Place) -> int | None:
         """Return the inode of the place's namespace, which identifies it on this machine; ``None`` if not visible."""

@@ -54,17 +54,17 @@ def _request(family: int) -> bytes:
 
 
 def _flows(body: bytes, family: int) -> Iterator[Flow]:
-    found = netlink.attributes(body, _NFGENMSG.size)
-    original, reply = _ends(found.get(_TUPLE_ORIG), family), _ends(found.get(_TUPLE_REPLY), family)
+    attributes = netlink.attributes(body, _NFGENMSG.size)
+    original, reply = _ends(attributes.get(_TUPLE_ORIG), family), _ends(attributes.get(_TUPLE_REPLY), family)
     if original is not None and reply is not None:
         yield Flow("udp", *original, *reply)
 
 
 def _ends(data: bytes | None, family: int) -> tuple[str, int, str, int] | None:
     """Return source and destination of a tuple; ``None`` where it is not one of UDP."""
-    found = netlink.attributes(data or b"")
-    addresses = netlink.attributes(found.get(_TUPLE_IP, b""))
-    ports = netlink.attributes(found.get(_TUPLE_PROTO, b""))
+    attributes = netlink.attributes(data or b"")
+    addresses = netlink.attributes(attributes.get(_TUPLE_IP, b""))
+    ports = netlink.attributes(attributes.get(_TUPLE_PROTO, b""))
     source, destination = (addresses.get(kind) for kind in _ADDRESSES[socket.AddressFamily(family)])
     if ports.get(_PROTO_NUMBER) != bytes([socket.IPPROTO_UDP]) or source is None or destination is None:
         return None

@@ -71,15 +71,15 @@ def read_rules(watch: RulesWatch, inode: int, ends: float, known: KnownTables | 
     for _ in range(_READINGS):
         before = watch.state()
         tables = native_tables(known, ends)
-        found = _read_once(watch, inode, ends)
+        rules = _read_once(watch, inode, ends)
         # The first reading that meets a set of ipset makes the state tell its changes, so it is repeated.
         if watch.state() == before:
-            found = replace(found, state=before)
+            rules = replace(rules, state=before)
             break
     # Between digest and text the table may have changed, unless the state says that it did not.
     known.clear()
-    known.update(tables or {} if found.state is not None else {})
-    return replace(found, native_rules=None if tables is None else "".join(tables.values()))
+    known.update(tables or {} if rules.state is not None else {})
+    return replace(rules, native_rules=None if tables is None else "".join(tables.values()))
 
 
 def _read_once(watch: RulesWatch, inode: int, ends: float) -> FirewallRules:
@@ -107,7 +107,7 @@ def other_chains() -> tuple[tuple[str, FirewallChain], ...] | None:
 
     ``None`` where it has, and its program is missing or refused.
     """
-    found: list[tuple[str, FirewallChain]] = []
+    chains: list[tuple[str, FirewallChain]] = []
     for version, program in _PROGRAMS.items():
         plain = Path(program)
         # Debian's alternatives: the plain name leads to the program of one variant.
@@ -116,10 +116,10 @@ def other_chains() -> tuple[tuple[str, FirewallChain], ...] | None:
             continue
         name = plain.name.replace("tables-", "tables-nft-" if is_legacy else "tables-legacy-")
         try:
-            found += [(name.removesuffix("-save"), c) for c in parse(output_of([str(plain.with_name(name)), "-c"]))]
+            chains += [(name.removesuffix("-save"), c) for c in parse(output_of([str(plain.with_name(name)), "-c"]))]
         except (OSError, subprocess.SubprocessError):
             return None
-    return tuple(found)
+    return tuple(chains)
 
 
 def _with(
@@ -154,10 +154,10 @@ def native_tables(known: KnownTables, ends: float) -> KnownTables | None:
     Only a table that is not among the ``known`` is read: nft takes 160 ms of processor time for 5,000 rules, and their
     digest 40 ms. ``None`` when there are some and the program nft is missing or not allowed to look.
     """
-    found = kernel_chains()
-    if found is None:
+    chains = kernel_chains()
+    if chains is None:
         return None
-    tables = sorted({(_NFT_FAMILIES[chain.family], chain.family, chain.table) for chain in found if _is_native(chain)})
+    tables = sorted({(_NFT_FAMILIES[chain.family], chain.family, chain.table) for chain in chains if _is_native(chain)})
     texts: KnownTables = {}
     try:
         with netlink.open_socket(NETLINK_NETFILTER) as sock:
@@ -189,14 +189,16 @@ def kernel_chains() -> frozenset[KernelChain] | None:
             bodies = netlink.dump(sock, _NFT_GETCHAIN, _NFGENMSG.pack(socket.AF_UNSPEC, 0, 0))
     except OSError:
         return None
-    found = (_kernel_chain(body) for body in bodies)
-    return frozenset(chain for chain in found if not chain.table.startswith(TABLE_PREFIX))
+    chains = (_kernel_chain(body) for body in bodies)
+    return frozenset(chain for chain in chains if not chain.table.startswith(TABLE_PREFIX))
 
 
 def _kernel_chain(body: bytes) -> KernelChain:
-    found = netlink.attributes(body, _NFGENMSG.size)
-    table, name = (found.get(kind, b"").rstrip(b"\0").decode(errors="replace") for kind in (_CHAIN_TABLE, _CHAIN_NAME))
-    return KernelChain(_NFGENMSG.unpack_from(body)[0], table, name, _CHAIN_HOOK in found)
+    attributes = netlink.attributes(body, _NFGENMSG.size)
+    table, name = (
+        attributes.get(kind, b"").rstrip(b"\0").decode(errors="replace") for kind in (_CHAIN_TABLE, _CHAIN_NAME)
+    )
+    return KernelChain(_NFGENMSG.unpack_from(body)[0], table, name, _CHAIN_HOOK in attributes)
 
 
 def output_of(command: Sequence[str]) -> str:

@@ -42,15 +42,15 @@ def named_by(chains: Iterable[FirewallChain]) -> frozenset[str]:
 
 def read(sock: socket.socket, names: Iterable[str]) -> tuple[IpSet, ...]:
     """Return the sets with these names that exist, and the members of those that are lists. Raises ``OSError``."""
-    found: dict[str, IpSet] = {}
-    wanted = sorted(names)
-    while wanted:
-        name = wanted.pop()
-        made = None if name in found else _set_of(name, _messages(sock, name))
+    sets: dict[str, IpSet] = {}
+    to_read = sorted(names)
+    while to_read:
+        name = to_read.pop()
+        made = None if name in sets else _set_of(name, _messages(sock, name))
         if made is not None:
-            found[name] = made
-            wanted += made.entries if made.kind == _LISTS else ()
-    return tuple(found[name] for name in sorted(found))
+            sets[name] = made
+            to_read += made.entries if made.kind == _LISTS else ()
+    return tuple(sets[name] for name in sorted(sets))
 
 
 def digest(sock: socket.socket, names: Iterable[str]) -> str:

@@ -52,15 +52,15 @@ _PROGRAMS = {
 def managers(namespace_inode: int, interfaces: Sequence[Interface], ends: float) -> tuple[LinkManager, ...]:
     """Return which program configures which bridge of the namespace."""
     # Only bridges: a program that takes the address of a network away does it there.
-    bridges = [one for one in interfaces if one.kind == "bridge"][:_MAX_LINKS]
-    found: list[LinkManager] = []
+    bridges = [interface for interface in interfaces if interface.kind == "bridge"][:_MAX_LINKS]
+    managers: list[LinkManager] = []
     for number, folder in processes(namespace_inode) if bridges else ():
         program = _PROGRAMS.get(process_name(folder))
         if program is not None:
-            found += _managed(program, number, folder, bridges)
+            managers += _managed(program, number, folder, bridges)
         if time.monotonic() >= ends:
             break
-    return tuple(found)
+    return tuple(managers)
 
 
 def _managed(program: _Program, pid: int, process: int, links: Sequence[Interface]) -> Iterator[LinkManager]:
@@ -82,10 +82,10 @@ def _values(text: str) -> dict[str, str]:
 
 def advertised_links(names: Sequence[str]) -> tuple[AdvertisedLink, ...]:
     """Return the settings of these interfaces for router advertisements (ip-sysctl)."""
-    found = ((name, _setting(name, "accept_ra"), _setting(name, "forwarding")) for name in names)
+    settings = ((name, _setting(name, "accept_ra"), _setting(name, "forwarding")) for name in names)
     return tuple(
         AdvertisedLink(name, accept, bool(forwarding))
-        for name, accept, forwarding in found
+        for name, accept, forwarding in settings
         if accept is not None and forwarding is not None
     )
 
@@ -94,14 +94,18 @@ def ndp_proxies(
     entries: Sequence[tuple[str, str | None]], namespace_inode: int, interfaces: Sequence[Interface], ends: float
 ) -> NdpProxies:
     """Return who answers by NDP on the links of the namespace that have an IPv6 address, besides these entries."""
-    names = [one.name for one in interfaces if any(a.family == "ipv6" and a.scope == "global" for a in one.addresses)]
-    found: set[str] = set()
+    names = [
+        interface.name
+        for interface in interfaces
+        if any(a.family == "ipv6" and a.scope == "global" for a in interface.addresses)
+    ]
+    programs: set[str] = set()
     for _, folder in processes(namespace_inode) if names else ():
-        found |= _NDP_PROGRAMS & {process_name(folder)}
+        programs |= _NDP_PROGRAMS & {process_name(folder)}
         if time.monotonic() >= ends:
             break
     enabled = (name for name in ("all", *names[:_MAX_LINKS]) if _setting(name, "proxy_ndp"))
-    return NdpProxies(tuple(entries), tuple(enabled), tuple(sorted(found)))
+    return NdpProxies(tuple(entries), tuple(enabled), tuple(sorted(programs)))
 
 
 def _setting(interface: str, name: str) -> int | None:

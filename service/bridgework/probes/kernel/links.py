@@ -61,21 +61,21 @@ _NEIGHBOUR_STATES = {
 def interfaces(sock: socket.socket, limit: Limit | None = None) -> tuple[Interface, ...]:
     """Return every link with its addresses, in the order of their indexes."""
     addresses: dict[int, list[InterfaceAddress]] = {}
-    for found in rtnetlink.addresses(sock, limit):
-        addresses.setdefault(found.interface, []).append(_interface_address(found))
+    for address in rtnetlink.addresses(sock, limit):
+        addresses.setdefault(address.interface, []).append(_interface_address(address))
     bodies = netlink.dump(sock, _RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0), limit)
     links = (_interface(body, addresses) for body in bodies)
     return tuple(sorted(links, key=lambda link: link.index))
 
 
-def _interface_address(found: rtnetlink.Address) -> InterfaceAddress:
-    flags = _ADDRESS_FLAGS if found.family == socket.AF_INET6 else {}
+def _interface_address(address: rtnetlink.Address) -> InterfaceAddress:
+    flags = _ADDRESS_FLAGS if address.family == socket.AF_INET6 else {}
     return InterfaceAddress(
-        socket.inet_ntop(found.family, found.packed),
-        found.prefix_len,
-        _FAMILIES[socket.AddressFamily(found.family)],
-        _SCOPES.get(found.scope, str(found.scope)),
-        _names_of_bits(flags, found.flags),
+        socket.inet_ntop(address.family, address.packed),
+        address.prefix_len,
+        _FAMILIES[socket.AddressFamily(address.family)],
+        _SCOPES.get(address.scope, str(address.scope)),
+        _names_of_bits(flags, address.flags),
     )
 
 
@@ -85,24 +85,24 @@ def _names_of_bits(names: Mapping[int, str], bits: int) -> tuple[str, ...]:
 
 def _interface(body: bytes, addresses: Mapping[int, list[InterfaceAddress]]) -> Interface:
     _, hardware, index, flags, _ = _LINK.unpack_from(body)
-    found = netlink.attributes(body, _LINK.size)
-    kind = _text(netlink.attributes(found.get(_IFLA_LINKINFO, b"")).get(_IFLA_INFO_KIND))
+    attributes = netlink.attributes(body, _LINK.size)
+    kind = _text(netlink.attributes(attributes.get(_IFLA_LINKINFO, b"")).get(_IFLA_INFO_KIND))
     # Only virtual links have a kind (IFLA_INFO_KIND); ``ip`` prints none for the others.
     plain = "loopback" if hardware == _ARPHRD_LOOPBACK else "device"
-    state = found.get(_IFLA_OPERSTATE, b"\0")[0]
+    state = attributes.get(_IFLA_OPERSTATE, b"\0")[0]
     return Interface(
         index=index,
-        name=_text(found.get(_IFLA_IFNAME)),
+        name=_text(attributes.get(_IFLA_IFNAME)),
         kind=kind or plain,
-        mac_address=_mac_address(found.get(_IFLA_ADDRESS)),
-        mtu_bytes=number(found.get(_IFLA_MTU)) or 0,
+        mac_address=_mac_address(attributes.get(_IFLA_ADDRESS)),
+        mtu_bytes=number(attributes.get(_IFLA_MTU)) or 0,
         state=_OPERSTATES[state] if state < len(_OPERSTATES) else "unknown",
         flags=_names_of_bits(_FLAGS, flags),
         addresses=tuple(addresses.get(index, ())),
-        counters=_counters(found.get(_IFLA_STATS64)),
-        peer_index=number(found.get(_IFLA_LINK)) if kind == "veth" else None,
-        peer_namespace_id=number(found.get(_IFLA_LINK_NETNSID)),
-        master_index=number(found.get(_IFLA_MASTER)),
+        counters=_counters(attributes.get(_IFLA_STATS64)),
+        peer_index=number(attributes.get(_IFLA_LINK)) if kind == "veth" else None,
+        peer_namespace_id=number(attributes.get(_IFLA_LINK_NETNSID)),
+        master_index=number(attributes.get(_IFLA_MASTER)),
     )
 
 
@@ -135,25 +135,25 @@ def routes(sock: socket.socket, limit: Limit | None = None) -> tuple[Route, ...]
     return tuple(
         route
         for family in _FAMILIES
-        for found in rtnetlink.routes(sock, family, limit)
-        if found.kind == rtnetlink.RTN_UNICAST
-        for route in _routes(found, names)
+        for message in rtnetlink.routes(sock, family, limit)
+        if message.kind == rtnetlink.RTN_UNICAST
+        for route in _routes(message, names)
     )
 
 
-def _routes(found: rtnetlink.Route, names: _InterfaceNames) -> Iterator[Route]:
-    family = socket.AddressFamily(found.family)
-    destination = _address(found.destination)
-    for hop in found.next_hops:
+def _routes(route: rtnetlink.Route, names: _InterfaceNames) -> Iterator[Route]:
+    family = socket.AddressFamily(route.family)
+    destination = _address(route.destination)
+    for hop in route.next_hops:
         yield Route(
-            destination=f"{destination}/{found.prefix_len}" if destination else _ANYWHERE[family],
+            destination=f"{destination}/{route.prefix_len}" if destination else _ANYWHERE[family],
             family=_FAMILIES[family],
             gateway=_address(hop.gateway),
             interface=names.get(hop.interface),
-            preferred_source=_address(found.preferred_source),
-            scope=_SCOPES.get(found.scope, str(found.scope)),
-            protocol=_PROTOCOLS.get(found.protocol, str(found.protocol)),
-            metric=found.metric,
+            preferred_source=_address(route.preferred_source),
+            scope=_SCOPES.get(route.scope, str(route.scope)),
+            protocol=_PROTOCOLS.get(route.protocol, str(route.protocol)),
+            metric=route.metric,
         )
 
 
@@ -162,14 +162,14 @@ def neighbours(sock: socket.socket, limit: Limit | None = None) -> tuple[Neighbo
     names = _InterfaceNames()
     return tuple(
         Neighbour(
-            socket.inet_ntop(family, found.packed),
-            _mac_address(found.link_address),
-            names.get(found.interface) or str(found.interface),
-            _NEIGHBOUR_STATES[found.state],
+            socket.inet_ntop(family, entry.packed),
+            _mac_address(entry.link_address),
+            names.get(entry.interface) or str(entry.interface),
+            _NEIGHBOUR_STATES[entry.state],
         )
         for family in _FAMILIES
-        for found in rtnetlink.neighbours(sock, family, limit)
-        if found.state in _NEIGHBOUR_STATES
+        for entry in rtnetlink.neighbours(sock, family, limit)
+        if entry.state in _NEIGHBOUR_STATES
     )
 
 
@@ -186,9 +186,9 @@ def forwarding_entries(sock: socket.socket, limit: Limit | None = None) -> tuple
     """Return the stations that the bridges have learnt, as ``bridge fdb`` does, without the ports' own addresses."""
     names = _InterfaceNames()
     return tuple(
-        ForwardingEntry(found.link_address.hex(":"), port, bridge)
-        for found in rtnetlink.forwarding_entries(sock, limit)
-        if (port := names.get(found.port)) and (bridge := names.get(found.bridge))
+        ForwardingEntry(entry.link_address.hex(":"), port, bridge)
+        for entry in rtnetlink.forwarding_entries(sock, limit)
+        if (port := names.get(entry.port)) and (bridge := names.get(entry.bridge))
     )
 
 
@@ -196,12 +196,12 @@ def advertised(sock: socket.socket, limit: Limit | None = None) -> tuple[str, ..
     """Return the interfaces that have an IPv6 address from a router advertisement."""
     # The kernel gives such an address the lifetime of its prefix; an address that a user adds is permanent by default.
     names = _InterfaceNames()
-    found = (
-        names.get(one.interface)
-        for one in rtnetlink.addresses(sock, limit)
-        if one.family == socket.AF_INET6 and one.scope == 0 and not one.flags & _IFA_F_PERMANENT
+    links = (
+        names.get(address.interface)
+        for address in rtnetlink.addresses(sock, limit)
+        if address.family == socket.AF_INET6 and address.scope == 0 and not address.flags & _IFA_F_PERMANENT
     )
-    return tuple(sorted({name for name in found if name}))
+    return tuple(sorted({name for name in links if name}))
 
 
 def _address(packed: bytes | None) -> str | None:

@@ -47,16 +47,19 @@ def sockets(namespace_inode: int | None, limit: Limit | None = None) -> tuple[Li
     limit = limit or Limit()
     try:
         with netlink.open_socket(_NETLINK_SOCK_DIAG) as sock:
-            found = [
-                one for protocol in LISTENING for family in _FAMILIES for one in _ask(sock, protocol, family, limit)
+            listening = [
+                inode_and_socket
+                for protocol in LISTENING
+                for family in _FAMILIES
+                for inode_and_socket in _ask(sock, protocol, family, limit)
             ]
     except TimeoutError:
         raise
     except OSError:
         return None
-    inodes = {inode for inode, _ in found}
-    owners = _owners(inodes, namespace_inode, limit.ends) if found and namespace_inode else {}
-    return tuple(replace(one, **owners.get(inode, {})) for inode, one in found)
+    inodes = {inode for inode, _ in listening}
+    owners = _owners(inodes, namespace_inode, limit.ends) if listening and namespace_inode else {}
+    return tuple(replace(listener, **owners.get(inode, {})) for inode, listener in listening)
 
 
 def _ask(
@@ -69,8 +72,8 @@ def _ask(
         port, packed = _SOCKET.unpack_from(body)
         address = socket.inet_ntop(family, packed[: _ADDRESS_BYTES[family]])
         only = any(netlink.attributes(body, _ATTRIBUTES_AT).get(_INET_DIAG_SKV6ONLY, b""))
-        found = ListeningSocket(protocol, _FAMILIES[family], address, port, ipv6_only=only)
-        yield _INODE.unpack_from(body)[0], found
+        listener = ListeningSocket(protocol, _FAMILIES[family], address, port, ipv6_only=only)
+        yield _INODE.unpack_from(body)[0], listener
 
 
 def _owners(inodes: set[int], namespace_inode: int, ends: float) -> dict[int, dict[str, Any]]:

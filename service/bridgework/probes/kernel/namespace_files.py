@@ -126,9 +126,9 @@ def resolver_configuration(place: Place, *, pids_visible: bool) -> ResolverConfi
     if resolv_conf is None:
         return None
     hosts = _file_of(place, "etc/hosts", place.hosts_path, pids_visible=pids_visible) or Text("", cut=False)
-    found = resolver_files.parse(resolv_conf.text, hosts.text, cut=resolv_conf.cut or hosts.cut)
+    configuration = resolver_files.parse(resolv_conf.text, hosts.text, cut=resolv_conf.cut or hosts.cut)
     replaced = pids_visible and place.pid > 0 and _is_replaced(place, "etc/resolv.conf")
-    return replace(found, is_engine_copy=True) if replaced else found
+    return replace(configuration, is_engine_copy=True) if replaced else configuration
 
 
 def _is_replaced(place: Place, inner: str) -> bool:
@@ -147,8 +147,8 @@ def host_name_servers(pid: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the files that the engine reads name servers from, each with its servers, as its process sees them."""
     # The engine reads the file of systemd-resolved where /etc/resolv.conf names only its stub, 127.0.0.53.
     host = Place(container_id=None, name="host", pid=pid)
-    found = ((path, _file_of_process(host, path.lstrip("/"))) for path in HOST_RESOLVER_FILES)
-    return tuple((path, resolver_files.parse(text.text, "").nameservers) for path, text in found if text is not None)
+    texts = ((path, _file_of_process(host, path.lstrip("/"))) for path in HOST_RESOLVER_FILES)
+    return tuple((path, resolver_files.parse(text.text, "").nameservers) for path, text in texts if text is not None)
 
 
 def _file_of(place: Place, inner: str, outer: str | None, *, pids_visible: bool) -> Text | None:

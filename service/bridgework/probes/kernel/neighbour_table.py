@@ -62,12 +62,12 @@ def is_full(name: TableName) -> bool:
 def read_usage(sock: socket.socket, name: TableName) -> TableUsage | None:
     """Return the table's usage over an open rtnetlink socket, in some tens of microseconds. Raises ``OSError``."""
     for body in netlink.dump(sock, _RTM_GETNEIGHTBL, _RTGENMSG.pack(_FAMILIES[name])):
-        found = netlink.attributes(body, _RTGENMSG.size)
+        attributes = netlink.attributes(body, _RTGENMSG.size)
         # The kernel also lists the parameters of each interface under the table's name, without the thresholds.
-        if found.get(_NDTA_NAME, b"").rstrip(b"\0") == name.encode() and _NDTA_THRESH3 in found:
-            soft, hard = (struct.unpack("=I", found[kind])[0] for kind in (_NDTA_THRESH2, _NDTA_THRESH3))
-            _, _, entries, since_ms = _CONFIG.unpack_from(found[_NDTA_CONFIG])
-            stats = found.get(_NDTA_STATS, b"")
+        if attributes.get(_NDTA_NAME, b"").rstrip(b"\0") == name.encode() and _NDTA_THRESH3 in attributes:
+            soft, hard = (struct.unpack("=I", attributes[kind])[0] for kind in (_NDTA_THRESH2, _NDTA_THRESH3))
+            _, _, entries, since_ms = _CONFIG.unpack_from(attributes[_NDTA_CONFIG])
+            stats = attributes.get(_NDTA_STATS, b"")
             refused = _STATS.unpack_from(stats)[-1] if len(stats) >= _STATS.size else 0
             return TableUsage(entries, soft, hard, since_ms / 1000, refused)
     return None

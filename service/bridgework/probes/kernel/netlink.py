@@ -118,14 +118,14 @@ def split(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
     """Return the attributes of a body from offset ``at`` on, by type."""
-    found: dict[int, bytes] = {}
+    data_by_kind: dict[int, bytes] = {}
     while at + _ATTRIBUTE.size <= len(data):
         length, kind = _ATTRIBUTE.unpack_from(data, at)
         if length < _ATTRIBUTE.size:
             break
-        found[kind & _TYPE_MASK] = data[at + _ATTRIBUTE.size : at + length]
+        data_by_kind[kind & _TYPE_MASK] = data[at + _ATTRIBUTE.size : at + length]
         at += (length + 3) & ~3
-    return found
+    return data_by_kind
 
 
 def nested(data: bytes) -> Iterator[bytes]:

@@ -82,9 +82,9 @@ def addresses(sock: socket.socket, limit: Limit | None = None) -> Iterator[Addre
     """Yield the IPv4 and IPv6 addresses of all interfaces. Raises like ``netlink.dump``."""
     for body in netlink.dump(sock, _RTM_GETADDR, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0), limit):
         family, prefix_len, flags, scope, interface = _ADDRESS.unpack_from(body)
-        found = netlink.attributes(body, _ADDRESS.size)
+        attributes = netlink.attributes(body, _ADDRESS.size)
         # On a point-to-point link IFA_ADDRESS is the other end and IFA_LOCAL our own address (linux/if_addr.h).
-        packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
+        packed = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
         if packed and len(packed) in FAMILY_OF_LENGTH:
             yield Address(family, prefix_len, flags, scope, interface, packed)
 
@@ -93,27 +93,27 @@ def routes(sock: socket.socket, family: int, limit: Limit | None = None) -> Iter
     """Yield the routes of the main table, of all types. Raises like ``netlink.dump``."""
     for body in netlink.dump(sock, _RTM_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0), limit):
         _, prefix_len, _, _, table, protocol, scope, kind, _ = _ROUTE.unpack_from(body)
-        found = netlink.attributes(body, _ROUTE.size)
+        attributes = netlink.attributes(body, _ROUTE.size)
         # The header has one byte for the table; RTA_TABLE carries numbers above 255.
-        if (number(found.get(_RTA_TABLE)) or table) == _MAIN_TABLE:
+        if (number(attributes.get(_RTA_TABLE)) or table) == _MAIN_TABLE:
             yield Route(
                 family,
                 prefix_len,
                 protocol,
                 scope,
                 kind,
-                destination=found.get(_RTA_DST),
-                next_hops=tuple(_next_hops(found)),
-                preferred_source=found.get(_RTA_PREFSRC),
-                metric=number(found.get(_RTA_PRIORITY)),
+                destination=attributes.get(_RTA_DST),
+                next_hops=tuple(_next_hops(attributes)),
+                preferred_source=attributes.get(_RTA_PREFSRC),
+                metric=number(attributes.get(_RTA_PRIORITY)),
             )
 
 
-def _next_hops(found: dict[int, bytes]) -> Iterator[NextHop]:
+def _next_hops(attributes: dict[int, bytes]) -> Iterator[NextHop]:
     """Decode ``RTA_MULTIPATH``: several next hops, each with a header and attributes of its own."""
-    several = found.get(_RTA_MULTIPATH)
+    several = attributes.get(_RTA_MULTIPATH)
     if several is None:
-        yield NextHop(number(found.get(_RTA_OIF)), found.get(_RTA_GATEWAY))
+        yield NextHop(number(attributes.get(_RTA_OIF)), attributes.get(_RTA_GATEWAY))
         return
     at = 0
     while at + _NEXT_HOP.size <= len(several):
@@ -127,10 +127,10 @@ def neighbours(sock: socket.socket, family: int = socket.AF_UNSPEC, limit: Limit
     """Yield the neighbour entries in every state. Raises like ``netlink.dump``."""
     for body in netlink.dump(sock, _RTM_GETNEIGH, _NEIGHBOUR.pack(family, 0, 0, 0, 0), limit):
         _, interface, state, _, _ = _NEIGHBOUR.unpack_from(body)
-        found = netlink.attributes(body, _NEIGHBOUR.size)
-        packed = found.get(_NDA_DST)
+        attributes = netlink.attributes(body, _NEIGHBOUR.size)
+        packed = attributes.get(_NDA_DST)
         if packed and len(packed) in FAMILY_OF_LENGTH:
-            yield Neighbour(interface, state, packed, found.get(_NDA_LLADDR))
+            yield Neighbour(interface, state, packed, attributes.get(_NDA_LLADDR))
 
 
 def ndp_proxies(sock: socket.socket, limit: Limit | None = None) -> Iterator[tuple[int, bytes]]:
@@ -147,8 +147,8 @@ def forwarding_entries(sock: socket.socket, limit: Limit | None = None) -> Itera
     """Yield what all bridges have learnt. Raises like ``netlink.dump``."""
     for body in netlink.dump(sock, _RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_BRIDGE, 0, 0, 0, 0), limit):
         _, port, state, _, _ = _NEIGHBOUR.unpack_from(body)
-        found = netlink.attributes(body, _NEIGHBOUR.size)
-        bridge, link_address = number(found.get(_NDA_MASTER)), found.get(_NDA_LLADDR)
+        attributes = netlink.attributes(body, _NEIGHBOUR.size)
+        bridge, link_address = number(attributes.get(_NDA_MASTER)), attributes.get(_NDA_LLADDR)
         # A permanent entry is the port's own address.
         if bridge is not None and link_address and state != _NUD_PERMANENT:
             yield ForwardingEntry(port, bridge, link_address)

@@ -107,10 +107,10 @@ class RulesWatch:
             with self._lock:
                 if self._netfilter is None:
                     raise PermissionError
-                found = ip_sets.read(self._netfilter, names)
+                sets = ip_sets.read(self._netfilter, names)
                 # A list has members, which change by themselves. A set that is not there yet may be made.
-                self._sets = names | {one.name for one in found}
-                return found
+                self._sets = names | {ip_set.name for ip_set in sets}
+                return sets
         except OSError:
             return None
 
@@ -155,7 +155,7 @@ def table_digest(sock: socket.socket, family: int, table: str, ends: float) -> b
     asked = head + netlink.attribute(_OF_TABLE, name)
     # The host's own rules, all of which nft prints too.
     limit = netlink.Limit(ends, sys.maxsize)
-    found = hashlib.blake2b(asked, digest_size=16)
+    digest = hashlib.blake2b(asked, digest_size=16)
     filtered = [(_NFT_GETRULE, asked)]
     # Of these the kernel lists those of all tables.
     for kind in (_NFT_GETTABLE, _NFT_GETCHAIN, _NFT_GETSET):
@@ -164,14 +164,14 @@ def table_digest(sock: socket.socket, family: int, table: str, ends: float) -> b
             if parts.get(_OF_TABLE) != name:
                 continue
             # The answer's own head has the number of the last transaction, whichever table that was about.
-            found.update(body[len(head) :])
+            digest.update(body[len(head) :])
             # The set of one rule, as in "tcp dport { 80, 443 }", never changes: another one has another handle.
             if kind == _NFT_GETSET and not struct.unpack(">I", parts.get(_SET_FLAGS, bytes(4)))[0] & _ANONYMOUS:
                 filtered.append((_NFT_GETSETELEM, asked + netlink.attribute(_SET_NAME, parts[_SET_NAME])))
     for kind, request in filtered:
         for body in netlink.dump(sock, kind, request, limit):
-            found.update(_COUNTER.sub(b"", body[len(head) :]))
-    return found.digest()
+            digest.update(_COUNTER.sub(b"", body[len(head) :]))
+    return digest.digest()
 
 
 def has_legacy_rules(version: int) -> bool:

@@ -48,11 +48,11 @@ def opened(path: str, flags: int = os.O_RDONLY, folder: int | None = None) -> It
 def read_in_root(root: int, path: str, max_bytes: int) -> Text | None:
     """Return up to ``max_bytes`` of the file; ``None`` when it cannot be read. ``root`` is a descriptor."""
     try:
-        found = _open_in_root(root, path)
+        descriptor = _open_in_root(root, path)
         try:
-            return _read(found, max_bytes)
+            return _read(descriptor, max_bytes)
         finally:
-            os.close(found)
+            os.close(descriptor)
     except OSError:
         return None
 
@@ -60,13 +60,13 @@ def read_in_root(root: int, path: str, max_bytes: int) -> Text | None:
 def is_no_regular_file(root: int, path: str) -> bool:
     """Whether something else is there than a regular file, such as a pipe, a device or a folder."""
     try:
-        found = _open_in_root(root, path)
+        descriptor = _open_in_root(root, path)
     except OSError:
         return False
     try:
-        return not stat.S_ISREG(os.fstat(found).st_mode)
+        return not stat.S_ISREG(os.fstat(descriptor).st_mode)
     finally:
-        os.close(found)
+        os.close(descriptor)
 
 
 def read_small(descriptor: int, max_bytes: int) -> bytes:
@@ -104,11 +104,11 @@ def _close(way: list[int], kept: int) -> None:
         os.close(way.pop())
 
 
-def _read(found: int, max_bytes: int) -> Text | None:
-    status = os.fstat(found)
+def _read(descriptor: int, max_bytes: int) -> Text | None:
+    status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         return None
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     # Never more than its size: a link can lead to a file of /proc, which has size 0 and no end (/proc/kmsg).
-    data = read_small(os.open(f"/proc/self/fd/{found}", flags), min(status.st_size, max_bytes))
+    data = read_small(os.open(f"/proc/self/fd/{descriptor}", flags), min(status.st_size, max_bytes))
     return Text(data.decode("utf-8", errors="replace"), cut=status.st_size > max_bytes)

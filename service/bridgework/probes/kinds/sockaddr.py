@@ -40,10 +40,10 @@ class Destination(NamedTuple):
 def destination_of(address: str, port: int) -> Destination:
     """Parse a literal address, with a zone (RFC 4007) if any. Raises ``AddressError``."""
     try:
-        found = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+        addresses = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror as error:
         raise AddressError(error.errno, f"{address} is not an address that can be used here") from error
-    family, _, _, _, sockaddr = found[0]
+    family, _, _, _, sockaddr = addresses[0]
     # inet_pton takes no zone (fe80::1%eth0); the socket address carries it as a number.
     packed = socket.inet_pton(family, str(sockaddr[0]).partition("%")[0])
     head = struct.pack("=H", family) + struct.pack("!H", port)

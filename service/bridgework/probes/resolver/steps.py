@@ -140,7 +140,7 @@ def literal(name: str, ip_version: int | None) -> tuple[str, ...]:
 def in_hosts_file(configuration: ResolverConfiguration, name: str, ip_version: int | None) -> tuple[str, ...]:
     """Return every address of this version that the hosts file gives the name, in the file's order."""
     named = configuration.addresses_by_name.get(name.rstrip(".").lower(), ())
-    return tuple(dict.fromkeys(found for address in named for found in literal(address, ip_version)))
+    return tuple(dict.fromkeys(usable for address in named for usable in literal(address, ip_version)))
 
 
 def candidates(name: str, search: tuple[str, ...], ndots: int) -> list[dns.name.Name]:
@@ -150,7 +150,7 @@ def candidates(name: str, search: tuple[str, ...], ndots: int) -> list[dns.name.
     ordered = [as_it_is, *with_search] if name.count(".") >= ndots else [*with_search, as_it_is]
     # With a trailing dot the search list is not used.
     usable = (_name_or_none(text) for text in dict.fromkeys([as_it_is] if name.endswith(".") else ordered))
-    return [found for found in usable if found is not None]
+    return [candidate for candidate in usable if candidate is not None]
 
 
 def _name_or_none(text: str) -> dns.name.Name | None:
@@ -229,7 +229,7 @@ def _records(answer: dns.message.Message, query: dns.message.QueryMessage) -> li
     if not isinstance(answer, dns.message.QueryMessage):
         return []
     try:
-        found = answer.resolve_chaining().answer
+        records = answer.resolve_chaining().answer
     except dns.exception.DNSException:
         return []
-    return [record.to_text() for record in found] if found and found.rdtype == query.question[0].rdtype else []
+    return [record.to_text() for record in records] if records and records.rdtype == query.question[0].rdtype else []

@@ -83,13 +83,13 @@ class HostRoutes:
         expected = None if question.expected is None else self._index(question.expected)
         asked = self._asked(question)
         try:
-            found = route_to(self._socket, asked)
+            lookup = route_to(self._socket, asked)
         except OSError as error:
             return self._dropped(question, asked, error.errno or 0)
         # Whether an address is the host's own is not for the routes to say: the engine's state may be newer.
-        if expected is None or found.is_local or found.interface == expected:
+        if expected is None or lookup.is_local or lookup.interface == expected:
             return None
-        return self._diverted(question, asked, found)
+        return self._diverted(question, asked, lookup)
 
     def _asked(self, question: RouteQuestion) -> Asked:
         return Asked(
@@ -102,12 +102,12 @@ class HostRoutes:
             question.destination_port,
         )
 
-    def _diverted(self, question: RouteQuestion, asked: Asked, found: Lookup) -> RouteAnswer:
+    def _diverted(self, question: RouteQuestion, asked: Asked, lookup: Lookup) -> RouteAnswer:
         route = self._route_itself(asked)
         policies = self._policies(question)
-        rule = next((r for r in policies if r.table == found.table and not r.is_default), None)
-        gateway = str(ip_address(found.gateway)) if found.gateway else None
-        answer = RouteAnswer(self._name(found.interface), gateway, found.table, route)
+        rule = next((r for r in policies if r.table == lookup.table and not r.is_default), None)
+        gateway = str(ip_address(lookup.gateway)) if lookup.gateway else None
+        answer = RouteAnswer(self._name(lookup.interface), gateway, lookup.table, route)
         return answer if rule is None else replace(answer, rule=rule.text, priority=rule.priority)
 
     def _dropped(self, question: RouteQuestion, asked: Asked, number: int) -> RouteAnswer | None:
@@ -163,27 +163,27 @@ class HostRoutes:
         setting = (f"net.ipv4.conf.{name}.rp_filter", mode)
         back = RouteQuestion(question.version, question.source, protocol=question.protocol)
         try:
-            found = route_to(self._socket, Asked(asked.source))
+            lookup = route_to(self._socket, Asked(asked.source))
         except OSError as error:
             answer = self._dropped(back, Asked(asked.source), error.errno or 0)
             return replace(answer or RouteAnswer(error="has no route to the source"), reverse_path_filter=setting)
-        if found.is_local or found.interface == asked.incoming or mode == _LOOSE:
+        if lookup.is_local or lookup.interface == asked.incoming or mode == _LOOSE:
             return None
-        return replace(self._diverted(back, Asked(asked.source), found), reverse_path_filter=setting)
+        return replace(self._diverted(back, Asked(asked.source), lookup), reverse_path_filter=setting)
 
     def _policies(self, question: RouteQuestion) -> list[PolicyRule]:
         return [rule for rule in policy_rules(self._socket, question.version) if rule.applies(question)]
 
     def _route_itself(self, asked: Asked) -> str | None:
         try:
-            found = route_to(self._socket, asked, fib_match=True)
+            lookup = route_to(self._socket, asked, fib_match=True)
         except OSError:
             return None
         # The default route has no destination.
-        address = ip_address(found.destination) if found.destination else None
+        address = ip_address(lookup.destination) if lookup.destination else None
         if address is None:
             return _DEFAULT_ROUTES[len(asked.destination)]
-        return f"{address}/{found.prefix_len}"
+        return f"{address}/{lookup.prefix_len}"
 
     def _index(self, name: str) -> int:
         """Return the index of an interface. Raises ``ValueError`` where there is none with that name."""
@@ -195,7 +195,7 @@ class HostRoutes:
 
     def _name(self, index: int) -> str:
         try:
-            found = _IFREQ.unpack(fcntl.ioctl(self._socket, _SIOCGIFNAME, _IFREQ.pack(b"", index)))[0]
+            packed_name = _IFREQ.unpack(fcntl.ioctl(self._socket, _SIOCGIFNAME, _IFREQ.pack(b"", index)))[0]
         except OSError:
             return str(index)
-        return printable(found.partition(b"\0")[0].decode(errors="replace"))
+        return printable(packed_name.partition(b"\0")[0].decode(errors="replace"))

@@ -68,16 +68,18 @@ def route_to(sock: socket.socket, asked: Asked, *, fib_match: bool = False) -> L
         body += netlink.attribute(kind, port.to_bytes(2, "big")) if port else b""
     answer = netlink.ask(sock, _RTM_GETROUTE, body)
     _, prefix_len, _, _, table, _, _, kind, _ = _MESSAGE.unpack_from(answer)
-    found = netlink.attributes(answer, _MESSAGE.size)
-    interface, gateway = _next_hop(found)
-    return Lookup(interface, kind == _LOCAL, gateway, _number(found.get(_TABLE)) or table, found.get(_DST), prefix_len)
+    attributes = netlink.attributes(answer, _MESSAGE.size)
+    interface, gateway = _next_hop(attributes)
+    return Lookup(
+        interface, kind == _LOCAL, gateway, _number(attributes.get(_TABLE)) or table, attributes.get(_DST), prefix_len
+    )
 
 
-def _next_hop(found: dict[int, bytes]) -> tuple[int, bytes | None]:
+def _next_hop(attributes: dict[int, bytes]) -> tuple[int, bytes | None]:
     """Return interface and gateway, of a route with several next hops those of the first."""
-    several = found.get(_MULTIPATH)
+    several = attributes.get(_MULTIPATH)
     if several is None:
-        return _number(found.get(_OIF)), found.get(_GATEWAY)
+        return _number(attributes.get(_OIF)), attributes.get(_GATEWAY)
     length, _, _, interface = _NEXT_HOP.unpack_from(several)
     return interface, netlink.attributes(several[:length], _NEXT_HOP.size).get(_GATEWAY)
 

@@ -89,25 +89,25 @@ def policy_rules(sock: socket.socket, version: int) -> list[PolicyRule]:
 
 def _rule(body: bytes) -> PolicyRule | None:
     family, destination_len, source_len, _, table, _, _, action, flags = _MESSAGE.unpack_from(body)
-    found = netlink.attributes(body, _MESSAGE.size)
+    attributes = netlink.attributes(body, _MESSAGE.size)
     # A goto leads to another rule of the list. A rule for one user's sockets says nothing about forwarded packets.
-    if (action != _LOOKUP and action not in _ACTIONS) or _UID_RANGE in found:
+    if (action != _LOOKUP and action not in _ACTIONS) or _UID_RANGE in attributes:
         return None
 
     def number(kind: int) -> int:
-        return int.from_bytes(found.get(kind, b""), "little")
+        return int.from_bytes(attributes.get(kind, b""), "little")
 
     def subnet(kind: int, length: int) -> str | None:
-        return f"{socket.inet_ntop(family, found[kind])}/{length}" if kind in found else None
+        return f"{socket.inet_ntop(family, attributes[kind])}/{length}" if kind in attributes else None
 
     def name(kind: int) -> str | None:
-        return printable(found[kind].rstrip(b"\0").decode(errors="replace")) if kind in found else None
+        return printable(attributes[kind].rstrip(b"\0").decode(errors="replace")) if kind in attributes else None
 
     def ports(kind: int) -> tuple[int, int] | None:
-        first, last = struct.unpack("=HH", found[kind]) if kind in found else (0, 0)
+        first, last = struct.unpack("=HH", attributes[kind]) if kind in attributes else (0, 0)
         return (first, last) if last else None
 
-    suppressed = number(_SUPPRESS_PREFIXLEN) if _SUPPRESS_PREFIXLEN in found else _NOTHING_SUPPRESSED
+    suppressed = number(_SUPPRESS_PREFIXLEN) if _SUPPRESS_PREFIXLEN in attributes else _NOTHING_SUPPRESSED
     return PolicyRule(
         priority=number(_PRIORITY),
         inverted=bool(flags & _INVERT),

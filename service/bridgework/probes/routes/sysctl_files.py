@@ -19,8 +19,8 @@ def file_that_sets(root: Path, sysctl: str, value: int) -> str | None:
     start, _, rest = sysctl.partition(".conf.")
     name = rest.rpartition(".")[0]
     names = {sysctl} if name == "all" else {sysctl, f"{start}.conf.default.{rest.rpartition('.')[2]}"}
-    found = [path for path in _files(root) if _sets(root / path, names, str(value))]
-    return f"/{found[-1]}" if found else None
+    files = [path for path in _files(root) if _sets(root / path, names, str(value))]
+    return f"/{files[-1]}" if files else None
 
 
 def _files(root: Path) -> list[str]:
@@ -28,10 +28,10 @@ def _files(root: Path) -> list[str]:
     by_name: dict[str, str] = {}
     for folder in _FOLDERS:
         try:
-            found = sorted((root / folder).glob("*.conf"))[:_MAX_FILES]
+            files = sorted((root / folder).glob("*.conf"))[:_MAX_FILES]
         except OSError:
             continue
-        by_name |= {path.name: f"{folder}/{path.name}" for path in found}
+        by_name |= {path.name: f"{folder}/{path.name}" for path in files}
     return [*(by_name[name] for name in sorted(by_name)), _LAST]
 
 

@@ -50,16 +50,16 @@ def _tuple_of(flow: Flow, family: int) -> bytes:
 
 
 def _read(body: bytes, version: int) -> Connection:
-    found = netlink.attributes(body, NFGENMSG.size)
-    source, destination = _ends(found.get(_ORIGINAL, b""), version)
-    reply_source, reply_destination = _ends(found.get(_REPLY, b""), version)
-    mark = int.from_bytes(found.get(_MARK, b""))
+    attributes = netlink.attributes(body, NFGENMSG.size)
+    source, destination = _ends(attributes.get(_ORIGINAL, b""), version)
+    reply_source, reply_destination = _ends(attributes.get(_REPLY, b""), version)
+    mark = int.from_bytes(attributes.get(_MARK, b""))
     return Connection(source, destination, reply_source, reply_destination, mark)
 
 
 def _ends(data: bytes, version: int) -> tuple[End, End]:
-    found = netlink.attributes(data)
-    addresses, protocol = (netlink.attributes(found.get(kind, b"")) for kind in (_IP, _PROTOCOL))
+    attributes = netlink.attributes(data)
+    addresses, protocol = (netlink.attributes(attributes.get(kind, b"")) for kind in (_IP, _PROTOCOL))
     family = FAMILY[version]
     source, destination = (socket.inet_ntop(family, addresses[kind[version]]) for kind in (_SOURCE, _DESTINATION))
     if _SOURCE_PORT in protocol:

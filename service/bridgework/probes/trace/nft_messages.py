@@ -152,8 +152,8 @@ def _protocol(number: int) -> list[Match]:
     ]
 
 
-def _flags(wanted: int) -> list[Match]:
-    mask = _data(4, bytes((wanted,))) + _data(5, b"\0")
+def _flags(flags: int) -> list[Match]:
+    mask = _data(4, bytes((flags,))) + _data(5, b"\0")
     both = _number(1, _REGISTER) + _number(2, _REGISTER) + _number(3, 1)
     return [_payload(_TRANSPORT, _TCP_FLAGS, 1), _expression("bitwise", both + mask), _compared(_DIFFERENT, b"\0")]
 
@@ -209,27 +209,27 @@ _VERDICTS = {0: "drop", 1: "accept", 2: "stolen", 3: "queue", -1: "continue", -2
 
 def read_trace(body: bytes) -> TraceMessage:
     """Decode the body of a trace message (enum nft_trace_attributes)."""
-    found = netlink.attributes(body, NFGENMSG.size)
-    kind = _whole(found.get(4)) or 0
+    attributes = netlink.attributes(body, NFGENMSG.size)
+    kind = _whole(attributes.get(4)) or 0
     return TraceMessage(
-        id=_whole(found.get(6)) or 0,
+        id=_whole(attributes.get(6)) or 0,
         family=body[0],
-        table=_string(found.get(1)),
-        chain=_string(found.get(2)),
+        table=_string(attributes.get(1)),
+        chain=_string(attributes.get(2)),
         kind=kind,
-        handle=_whole(found.get(3)),
-        verdict=_verdict(found),
-        network=found.get(8, b""),
-        transport=found.get(9, b""),
-        incoming=_whole(found.get(10)),
-        outgoing=_whole(found.get(12)),
+        handle=_whole(attributes.get(3)),
+        verdict=_verdict(attributes),
+        network=attributes.get(8, b""),
+        transport=attributes.get(9, b""),
+        incoming=_whole(attributes.get(10)),
+        outgoing=_whole(attributes.get(12)),
     )
 
 
-def _verdict(found: dict[int, bytes]) -> str:
-    if (policy := _whole(found.get(16))) is not None:
+def _verdict(attributes: dict[int, bytes]) -> str:
+    if (policy := _whole(attributes.get(16))) is not None:
         return _VERDICTS.get(policy & 0xFF, str(policy))
-    verdict = netlink.attributes(found.get(5, b""))
+    verdict = netlink.attributes(attributes.get(5, b""))
     code, chain = int.from_bytes(verdict.get(1, b"\0"), signed=True), _string(verdict.get(2))
     word = _VERDICTS.get(code if code < 0 else code & 0xFF, str(code))
     return f"{word} {chain}" if chain else word
@@ -247,8 +247,8 @@ def chain_named(family: int, table: str, chain: str) -> bytes:
 
 def hook_of(body: bytes) -> str:
     """Decode the hook of a chain (enum nft_chain_attributes); empty unless it is a base chain."""
-    found = netlink.attributes(body, NFGENMSG.size)
-    number = _whole(netlink.attributes(found.get(4, b"")).get(1))
+    attributes = netlink.attributes(body, NFGENMSG.size)
+    number = _whole(netlink.attributes(attributes.get(4, b"")).get(1))
     return HOOKS[number] if number is not None and number < len(HOOKS) else ""
 
 

@@ -38,7 +38,7 @@ def route_of(
     family = FAMILY[version]
     asked = Asked(socket.inet_pton(family, destination), socket.inet_pton(family, source) if source else None, incoming)
     try:
-        found = route_to(sock, asked)
+        lookup = route_to(sock, asked)
     except OSError as error:
         # ip_route_input_slow of net/ipv4/route.c answers so before it looks for a route, where the interface by which
         # the packet came in does not forward.
@@ -47,6 +47,6 @@ def route_of(
             reason = f"{name} does not forward (net.ipv4.conf.{name}.forwarding is 0)"
             return RouteSeen(place, destination, error=reason)
         return RouteSeen(place, destination, error=_MEANINGS.get(error.errno or 0, error.strerror))
-    gateway = socket.inet_ntop(family, found.gateway) if found.gateway else None
-    name = printable(names.get(found.interface, str(found.interface)))
-    return RouteSeen(place, destination, interface=name, gateway=gateway, local=found.is_local)
+    gateway = socket.inet_ntop(family, lookup.gateway) if lookup.gateway else None
+    name = printable(names.get(lookup.interface, str(lookup.interface)))
+    return RouteSeen(place, destination, interface=name, gateway=gateway, local=lookup.is_local)

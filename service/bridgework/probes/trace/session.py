@@ -130,8 +130,8 @@ def _route(
     """
     # Two containers can choose the same number for two flows at once.
     sender = flow.source, flow.identifier
-    own = [one for one in packets if one.place == "host" and one.head.ends[0] == sender]
-    came_in = list(dict.fromkeys(one.interface for one in own if not one.leaving))
+    own = [packet for packet in packets if packet.place == "host" and packet.head.ends[0] == sender]
+    came_in = list(dict.fromkeys(packet.interface for packet in own if not packet.leaving))
     if not sends and len(came_in) < _PORT_AND_BRIDGE:
         return None
     translated = connection.reply_source[0] if connection is not None else None
@@ -198,9 +198,9 @@ def distinct(spaces: Sequence[Space]) -> list[Space]:
     names: Mapping[int, Space] = {
         inode: space for inode, space in zip(inodes, spaces, strict=True) if space.place == "host"
     }
-    found: dict[int, Space] = {}
+    space_by_inode: dict[int, Space] = {}
     for inode, space in zip(inodes, spaces, strict=True):
-        found.setdefault(
+        space_by_inode.setdefault(
             inode, replace(space, place=names[inode].place, name=names[inode].name) if inode in names else space
         )
-    return list(found.values())
+    return list(space_by_inode.values())
