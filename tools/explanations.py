@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
-from bridgework.explanations import CATALOGUE, SYMPTOMS, causes_of
+from bridgework.explanations import SUBJECTS, SYMPTOMS, causes_of, rows_of
 from bridgework.explanations.limitations import LIMITATIONS
 from bridgework.http.problems.catalogue import PROBLEMS
 
@@ -13,10 +14,10 @@ ROOT = Path(__file__).resolve().parent.parent
 EXPLANATIONS = """\
 # Explanations
 
-What a finding's `code` means. Codes are stable. A `blocking` finding predicts failure; what could not be inspected is
-said (`analysis-limited`), never guessed. The same catalogue is served at `GET /v1/explanations`.
-[Symptoms](symptoms.md) leads from what you see to the codes. This page is made from the catalogue by
-`make explanations`.
+What a finding's `code` means, one page for each subject. Codes are stable. A `blocking` finding predicts failure; what
+could not be inspected is said (`analysis-limited`), never guessed. The same catalogue is served at
+`GET /v1/explanations`. [Symptoms](symptoms.md) leads from what you see to the codes. These pages are made from the
+catalogue by `make explanations`.
 """
 
 SYMPTOM_HEAD = """\
@@ -66,25 +67,47 @@ def limitations() -> str:
     return "".join(parts)
 
 
+def page_of(subject: ModuleType) -> str:
+    """Return the name of the page with the explanations of a subject."""
+    return f"explanations-{subject.__name__.rpartition('.')[2]}.md"
+
+
+def title_of(subject: ModuleType) -> str:
+    """Return the title of a subject's page."""
+    return subject.__name__.rpartition(".")[2].capitalize()
+
+
 def explanations() -> str:
-    """Return the text of the page of explanations."""
+    """Return the text of the page that leads to the explanations of each subject."""
     parts = [EXPLANATIONS]
-    for code, one in sorted(CATALOGUE.items()):
-        parts.append(
-            f"\n## {code}\n\n*{one.severity}* · {one.meaning}\n\n- **You see** {one.seen}\n"
-            f"- **Detected by** {one.detection}\n- **Remedy** {one.remedy}\n- **Reads** {one.example}\n"
-            f"- **Symptoms** {', '.join(f'[{name}](symptoms.md#{name})' for name in one.symptoms)}\n"
-            f"- **Read more** {', '.join(f'<{url}>' for url in one.references)}\n"
+    for subject in SUBJECTS:
+        parts.append(f"\n## [{title_of(subject)}]({page_of(subject)})\n\n{subject.__doc__}\n\n")
+        parts += [f"- [{row.code}]({page_of(subject)}#{row.code}): {row.meaning}\n" for row in rows_of(subject)]
+    return "".join(parts)
+
+
+def explanations_of(subject: ModuleType) -> str:
+    """Return the text of the page with the explanations of one subject."""
+    parts = [f"# {title_of(subject)}\n\n{subject.__doc__} [Explanations](explanations.md) lists all subjects.\n"]
+    parts += [
+        (
+            f"\n## {row.code}\n\n*{row.severity}* · {row.meaning}\n\n- **You see** {row.seen}\n"
+            f"- **Detected by** {row.detection}\n- **Remedy** {row.remedy}\n- **Reads** {row.example}\n"
+            f"- **Symptoms** {', '.join(f'[{name}](symptoms.md#{name})' for name in row.symptoms)}\n"
+            f"- **Read more** {', '.join(f'<{url}>' for url in row.references)}\n"
         )
+        for row in rows_of(subject)
+    ]
     return "".join(parts)
 
 
 def symptoms() -> str:
     """Return the text of the page of symptoms."""
+    pages = {row.code: page_of(subject) for subject in SUBJECTS for row in rows_of(subject)}
     parts = [SYMPTOM_HEAD]
     for name, one in SYMPTOMS.items():
         parts.append(f"\n## {name}\n\n{one.title}. First step: {one.first_step}\n\n")
-        parts += [f"- [{row.code}](explanations.md#{row.code}): {row.meaning}\n" for row in causes_of(name)]
+        parts += [f"- [{row.code}]({pages[row.code]}#{row.code}): {row.meaning}\n" for row in causes_of(name)]
     return "".join(parts)
 
 
@@ -92,6 +115,7 @@ def main() -> int:
     """Return the exit status: 1 when ``--check`` finds a difference."""
     pages = {
         "docs/explanations.md": explanations(),
+        **{f"docs/{page_of(subject)}": explanations_of(subject) for subject in SUBJECTS},
         "docs/limitations.md": limitations(),
         "docs/symptoms.md": symptoms(),
         "docs/problems.md": problems(),

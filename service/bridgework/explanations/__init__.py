@@ -2,15 +2,15 @@
 
 A cause is one row: a constant in the module of its subject, such as ``ports.NO_LISTENER``, with everything that is the
 same on any engine: its code, its severity, its sentences and its symptoms. A rule makes a finding from the row. The
-enumerations of the OpenAPI document, ``GET /v1/explanations`` and the pages docs/explanations/ and docs/symptoms.md are
-made from the rows. A code is stable and in kebab-case. Nothing here reads from an engine.
+enumerations of the OpenAPI document, ``GET /v1/explanations`` and the pages of docs/ about codes and symptoms are made
+from the rows. A code is stable and in kebab-case. Nothing here reads from an engine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from bridgework.explanations import (
@@ -43,20 +43,21 @@ __all__ = [
     "finding",
     "of_container",
     "of_network",
+    "rows_of",
 ]
 
 SUBJECTS = (containers, names, networks, addresses, ports, links, routes, firewall, overlay, answers)
 """The modules that hold rows. The docstring of each says what its causes have in common."""
 
-CATALOGUE: Mapping[str, Explanation] = MappingProxyType(
-    {
-        row.code: row
-        for row in sorted(
-            (row for subject in SUBJECTS for row in vars(subject).values() if isinstance(row, Explanation)),
-            key=lambda row: row.code,
-        )
-    }
-)
+
+def rows_of(subject: ModuleType) -> tuple[Explanation, ...]:
+    """Return the rows of a subject, in their order there."""
+    return tuple(row for row in vars(subject).values() if isinstance(row, Explanation))
+
+
+_ROWS = sorted((row for subject in SUBJECTS for row in rows_of(subject)), key=lambda row: row.code)
+
+CATALOGUE: Mapping[str, Explanation] = MappingProxyType({row.code: row for row in _ROWS})
 
 HOST = Component("host", "host", "host")
 

@@ -16,6 +16,7 @@ from bridgework.explanations import (
     finding,
     of_container,
     of_network,
+    rows_of,
 )
 from bridgework.explanations.ports import NO_LISTENER
 from bridgework.model.checks import Severity
@@ -62,7 +63,7 @@ def test_text_of_others_is_escaped_in_the_sentences_of_a_finding():
 
 
 def test_no_code_has_two_rows():
-    rows = [row for subject in SUBJECTS for row in vars(subject).values() if isinstance(row, Explanation)]
+    rows = [row for subject in SUBJECTS for row in rows_of(subject)]
     assert sorted(row.code for row in rows) == list(CATALOGUE)
 
 
