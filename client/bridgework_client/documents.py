@@ -1157,9 +1157,11 @@ class Matrix(TypedDict):
     summary: MatrixSummary
     """The number of pairs in the matrix, by verdict."""
     surprises: list[Surprise]
-    """The pairs where measurement and prediction differ, at most 200 of them."""
+    """The pairs where measurement and prediction differ, at most 200 of them; `summary.surprises` counts all."""
     addresses: list[PairAddresses]
-    """The pairs whose addresses have different predictions, at most 200 of them; the pair is reachable if any is."""
+    """The pairs whose addresses have different predictions, at most 200 of them; the pair is reachable if any is.
+    `summary.addresses_differ` counts all.
+    """
     duration_ms: float
     """How long the whole measurement took, in milliseconds."""
     partial: list[Gap]
@@ -1192,9 +1194,11 @@ class MatrixLine(TypedDict):
     summary: NotRequired[MatrixSummary]
     """The number of pairs in the matrix, by verdict."""
     surprises: NotRequired[list[Surprise]]
-    """The pairs where measurement and prediction differ, at most 200 of them."""
+    """The pairs where measurement and prediction differ, at most 200 of them; `summary.surprises` counts all."""
     addresses: NotRequired[list[PairAddresses]]
-    """The pairs whose addresses have different predictions, at most 200 of them; the pair is reachable if any is."""
+    """The pairs whose addresses have different predictions, at most 200 of them; the pair is reachable if any is.
+    `summary.addresses_differ` counts all.
+    """
     duration_ms: NotRequired[float]
     """How long the whole measurement took, in milliseconds."""
     partial: NotRequired[list[Gap]]
@@ -1237,6 +1241,8 @@ class MatrixSummary(TypedDict):
     """The number of pairs that could not be measured."""
     surprises: int
     """The number of pairs where measurement and prediction differ, all of them counted."""
+    addresses_differ: int
+    """The number of pairs whose addresses have different predictions, all of them counted."""
     reasons: dict[str, int]
     """The number of inconclusive pairs by the reason code; empty when every pair is decided."""
 

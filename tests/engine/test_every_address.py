@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bridgework.use_cases.connectivity import matrix as connectivity_matrix
 from tests.engine.test_cli import bridgework
 from tests.engines.conftest import engine_with
 from tests.support.api import check, codes, run, sweep_up
@@ -140,6 +141,14 @@ def addresses_are_those_of_the_wire(lab, pairs, protocol):
             assert (one["predicted"], one["measured"]) == (expected, None if as_first else expected), (pair, protocol)
 
 
+def test_a_matrix_counts_the_pairs_whose_addresses_it_does_not_list(lab, monkeypatch):
+    monkeypatch.setattr(connectivity_matrix, "MAX_ADDRESSES", 1)
+    matrix = lab.api.post("/v1/connectivity/matrix", {"containers": ["k9", "k9b", "k6"], "timeout_ms": 2000})
+    open_pairs = 4 if lab.open else 0  # k9 and k9b each to k6 and back
+    assert matrix["summary"]["addresses_differ"] == open_pairs
+    assert len(matrix["addresses"]) == min(open_pairs, 1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", [{"protocol": "icmp"}, {"protocol": "tcp", "port": 80}], ids=["icmp", "tcp"])
 def test_a_matrix_a_query_and_an_assertion_say_what_the_check_says(lab, protocol):
@@ -149,6 +158,7 @@ def test_a_matrix_a_query_and_an_assertion_say_what_the_check_says(lab, protocol
     assert matrix["summary"]["surprises"] == 0, matrix["surprises"]
     everything = reached_from(lab, names)
     addresses_are_those_of_the_wire(lab, matrix["addresses"], protocol)
+    assert matrix["summary"]["addresses_differ"] == len(matrix["addresses"])
     for row, source in enumerate(names):
         query = {"find": "destinations", "of": {"container": source}, **protocol}
         found = lab.api.post("/v1/connectivity/queries", query)

@@ -125,8 +125,9 @@ def show(answer: Matrix, form: str) -> None:
         for pair in answer["addresses"][:_MOST_ADDRESSES]:
             output.line(f"{pair['source']['name']} -> {pair['destination']['name']}:")
             output.addresses(pair["addresses"])
-        if len(answer["addresses"]) > _MOST_ADDRESSES:
-            output.line("... (-o json has the addresses of more pairs)")
+        differing, listed = summary["addresses_differ"], len(answer["addresses"])
+        if differing > _MOST_ADDRESSES:
+            output.line(f"... and {differing - _MOST_ADDRESSES:,} more (-o json has {listed} of {differing:,})")
         for surprise in answer["surprises"]:
             output.line()
             output.line(f"{surprise['source']['name']} -> {surprise['destination']['name']}: "

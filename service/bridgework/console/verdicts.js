@@ -25,6 +25,7 @@ const GROUPS_SHOWN = 12;
 export function verdictsView({ summary, surprises = [], addresses = [], partial = [], limited = [] }, unreachable, model, onPair) {
   const nameOf = (/** @type {string} */ id) => model?.known(id)?.name ?? id.slice(0, 12);
   const total = summary?.surprises ?? 0;
+  const differing = summary?.addresses_differ ?? 0;
   return [
     partial.length > 0 && h("div", { class: "note warn" }, h("p", {}, h("strong", {}, "Some nodes did not answer. The pairs that they would have measured are marked “?”.")),
       h("ul", {}, partial.map((gap) => h("li", {}, `${model?.nodeNames.get(gap.node) ?? gap.node}: ${gap.reason}`)))),
@@ -34,10 +35,10 @@ export function verdictsView({ summary, surprises = [], addresses = [], partial 
       h("summary", {}, `${one.source.name} → ${one.destination.name}: predicted ${one.predicted}, measured ${one.measured}`),
       one.findings.map((finding) => findingCard(finding)))),
     surprises.length > SURPRISES_SHOWN && h("p", { class: "quiet" }, `… and ${total - SURPRISES_SHOWN} more.`),
-    addresses.length > 0 && h("h3", {}, "Pairs whose addresses differ: a pair is reachable if any of its addresses is"),
+    addresses.length > 0 && h("h3", {}, `${plural(differing, "pair")} with addresses that differ: a pair is reachable if any of its addresses is`),
     addresses.slice(0, ADDRESSES_SHOWN).map((one) => h("details", { class: "by-address" },
       h("summary", {}, `${one.source.name} → ${one.destination.name}`), addressTable(one.addresses, reasonOf))),
-    addresses.length > ADDRESSES_SHOWN && h("p", { class: "quiet" }, `… and ${addresses.length - ADDRESSES_SHOWN} more.`),
+    differing > ADDRESSES_SHOWN && h("p", { class: "quiet" }, `… and ${differing - ADDRESSES_SHOWN} more. The answer of the API lists ${addresses.length} of them.`),
     unreachable.causes.map(({ cause, count, groups }) => h("details", { class: "cause", "data-cause": cause, open: cause === "other" },
       h("summary", {}, h("span", { class: `swatch unreachable ${cause}`, "aria-hidden": "true" }, "✗"), ` ${plural(count, "pair")}: ${CAUSES[cause]}`),
       h("ul", {}, groups.slice(0, GROUPS_SHOWN).map(([between, { count: some, example }]) => h("li", {}, `${between}: ${plural(some, "pair")} `,

@@ -152,13 +152,14 @@ class RemoteRow:
 
 @dataclass(frozen=True, slots=True)
 class RemoteEnd:
-    """A peer's summary of its rows: the number of surprises, and what else the peer wrote of single pairs (JSON).
+    """A peer's summary of its rows: what it counted, and what else the peer wrote of single pairs (JSON).
 
-    ``limited`` is what the peer could not observe.
+    ``address_count`` is the number of pairs whose addresses differ. ``limited`` is what the peer could not observe.
     """
 
     surprise_count: int
     surprises: tuple[Mapping[str, Any], ...]
+    address_count: int = 0
     addresses: tuple[Mapping[str, Any], ...] = ()
     limited: tuple[Limitation, ...] = ()
 

@@ -123,7 +123,8 @@ def read_matrix_end(raw: Json) -> RemoteEnd:
     unseen = tuple(limit for limit in limited if (limit.code, limit.what) not in of_rows)
     # An instance of an older version tells no addresses.
     addresses = tuple(raw.get("addresses") or ())
-    return RemoteEnd(raw["summary"]["surprises"], tuple(raw["surprises"]), addresses, unseen)
+    count = raw["summary"].get("addresses_differ", len(addresses))
+    return RemoteEnd(raw["summary"]["surprises"], tuple(raw["surprises"]), count, addresses, unseen)
 
 
 def _tried(raw: Json) -> TriedAddress:

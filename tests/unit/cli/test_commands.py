@@ -82,7 +82,8 @@ MATRIX = {
     "containers": [{"id": "1", "name": "db"}, {"id": "2", "name": "web"}], "partial": [],
     "surprises": [], "addresses": [], "undecided": [], "limited": [],
     "verdicts": [["self", "reachable"], ["unreachable", "self"]], "rtt_ms": [[0, 0.1], [0, 0]], "duration_ms": 3,
-    "summary": {"pairs": 2, "reachable": 1, "unreachable": 1, "inconclusive": 0, "surprises": 0, "reasons": {}},
+    "summary": {"pairs": 2, "reachable": 1, "unreachable": 1, "inconclusive": 0, "surprises": 0,
+                "addresses_differ": 0, "reasons": {}},
 }  # fmt: skip
 PLAN = planned("changes")
 OUTCOMES = {"passed": False, "counts": {"passed": 1, "failed": 1, "error": 0}, "items": [
@@ -275,14 +276,15 @@ class TestMatrix:
              "reason": None},
         ]  # fmt: skip
         db, web = MATRIX["containers"]
-        service(answer(200, {**MATRIX, "addresses": [{"source": db, "destination": web, "addresses": tried}] * 21}))
+        pairs = [{"source": db, "destination": web, "addresses": tried}] * 200
+        service(answer(200, {**MATRIX, "addresses": pairs, "summary": {**MATRIX["summary"], "addresses_differ": 1234}}))
         main(["matrix", "db", "web"])
         _, *printed = capsys.readouterr().out.split("not as predicted\n")[1].rsplit("\n", 65)
         assert printed[-5:-1] == [
             "db -> web:",
             "  address 10.6.0.2 on six: predicted unreachable, measured unreachable (timed-out)",
             "  address fd00:6::2 on six: predicted reachable, measured reachable",
-            "... (-o json has the addresses of more pairs)",
+            "... and 1,214 more (-o json has 200 of 1,234)",
         ]
 
     def test_inconclusive_pairs_say_why_and_what_is_predicted(self, service, capsys):

@@ -169,17 +169,19 @@ def test_a_peers_own_trouble_is_its_silence(status):
         peers(name).check(name, {}, 2)
 
 
-def test_rows_come_by_the_ids_of_their_sources():
+@pytest.mark.parametrize(("counted", "count"), [({}, 1), ({"addresses_differ": 314}, 314)])
+def test_rows_come_by_the_ids_of_their_sources(counted, count):
     lines = [
         {"type": "start", "containers": [{"id": "a"}, {"id": "b"}], "rows_total": 1},
         {"type": "row", "index": 1, "verdicts": ["reachable", "self"], "rtt_ms": [0.1, 0]},
-        {"type": "end", "summary": {"surprises": 2}, "surprises": [{"x": 1}]},
+        {"type": "end", "summary": {"surprises": 2, **counted}, "surprises": [{"x": 1}], "addresses": [{}]},
     ]
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     with peer({"/v1/connectivity/matrix": body}) as (name, _):
         row, end = peers(name).matrix(name, {}, 2)
     assert (row.source_id, row.verdicts, row.rtt_ms) == ("b", ("reachable", "self"), (0.1, None))
     assert (end.surprise_count, end.surprises) == (2, ({"x": 1},))
+    assert (end.address_count, end.addresses) == (count, ({},))
 
 
 @pytest.mark.parametrize(

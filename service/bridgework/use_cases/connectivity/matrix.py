@@ -77,7 +77,7 @@ class MatrixRun:
     """A running matrix. ``rows()`` may be iterated once; the totals are complete when it has ended.
 
     Surprises and addresses of another node are kept as that node wrote them. ``gaps`` are the nodes that delivered
-    nothing or not all.
+    nothing or not all. ``address_count`` counts the pairs that ``addresses`` has no place for, too.
     """
 
     services: Services
@@ -90,6 +90,7 @@ class MatrixRun:
     gaps: list[Gap] = field(default_factory=list)
     limited_elsewhere: list[Limitation] = field(default_factory=list)
     surprise_count: int = 0
+    address_count: int = 0
     counts: dict[Verdict, int] = field(default_factory=lambda: dict.fromkeys(Verdict, 0))
     reasons: Counter[str] = field(default_factory=Counter)
     began: float = field(default_factory=time.monotonic)
@@ -156,9 +157,10 @@ class MatrixRun:
         """Keep the pairs of a row whose addresses have different predictions."""
         source = self.chosen[index]
         for column, other in enumerate(self.chosen) if self.prediction.differ else ():
-            if len(self.addresses) == MAX_ADDRESSES:
-                break
-            if column != index and self.prediction.others(index, column):
+            if column == index or not self.prediction.others(index, column):
+                continue
+            self.address_count += 1
+            if len(self.addresses) < MAX_ADDRESSES:
                 tried = addresses_of_pair(self.prediction, outcomes, index, column, len(self.chosen))
                 ends = Reference(source.id, source.name), Reference(other.id, other.name)
                 self.addresses.append(PairAddresses(*ends, tried))
@@ -181,6 +183,7 @@ class MatrixRun:
                 self.gaps.append(found)
             elif isinstance(found, RemoteEnd):
                 self.surprise_count += found.surprise_count
+                self.address_count += found.address_count
                 self.limited_elsewhere += found.limited
                 self.surprises.extend(found.surprises[: MAX_SURPRISES - len(self.surprises)])
                 self.addresses.extend(found.addresses[: MAX_ADDRESSES - len(self.addresses)])

@@ -102,6 +102,7 @@ def _totals(run: matrix.MatrixRun) -> dict[str, Any]:
             "pairs": sum(counts.values()),
             **counts,
             "surprises": run.surprise_count,
+            "addresses_differ": run.address_count,
             "reasons": dict(sorted(run.reasons.items())),
         },
         "surprises": SurpriseSchema(many=True).dump(run.surprises),

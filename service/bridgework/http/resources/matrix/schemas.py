@@ -17,6 +17,7 @@ _UNDECIDED = "The inconclusive pairs, with reason and prediction, in groups that
 _LIMITED = "Why pairs are inconclusive, the most frequent reason first, and what could not be observed."
 _ADDRESSES = (
     "The pairs whose addresses have different predictions, at most 200 of them; the pair is reachable if any is."
+    " `summary.addresses_differ` counts all."
 )
 _PARTIAL = "Swarm nodes that did not measure or report; the cells that need them are `inconclusive`."
 
@@ -39,6 +40,9 @@ class MatrixSummarySchema(Schema):
     unreachable = number("The number of pairs where the destination did not answer.", minimum=0)
     inconclusive = number("The number of pairs that could not be measured.", minimum=0)
     surprises = number("The number of pairs where measurement and prediction differ, all of them counted.", minimum=0)
+    addresses_differ = number(
+        "The number of pairs whose addresses have different predictions, all of them counted.", minimum=0
+    )
     reasons = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
@@ -97,7 +101,7 @@ class MatrixSchema(Schema):
     )
     undecided = list_of(UndecidedSchema, _UNDECIDED)
     summary = part(MatrixSummarySchema, "The number of pairs in the matrix, by verdict.")
-    surprises = list_of(SurpriseSchema, "The pairs where measurement and prediction differ, at most 200 of them.")
+    surprises = list_of(SurpriseSchema, "The pairs where measurement and prediction differ, at most 200 of them; `summary.surprises` counts all.")
     addresses = list_of(PairAddressesSchema, _ADDRESSES)
     duration_ms = decimal("How long the whole measurement took, in milliseconds.")
     gaps = list_of(GapSchema, _PARTIAL, data_key="partial")
@@ -145,7 +149,7 @@ class MatrixEndSchema(Schema):
 
     type = word("The kind of this line, `end`.", "end")
     summary = part(MatrixSummarySchema, "The number of pairs in the matrix, by verdict.")
-    surprises = list_of(SurpriseSchema, "The pairs where measurement and prediction differ, at most 200 of them.")
+    surprises = list_of(SurpriseSchema, "The pairs where measurement and prediction differ, at most 200 of them; `summary.surprises` counts all.")
     addresses = list_of(PairAddressesSchema, _ADDRESSES)
     duration_ms = decimal("How long the whole measurement took, in milliseconds.")
     gaps = list_of(GapSchema, _PARTIAL, data_key="partial")
