@@ -1157,7 +1157,9 @@ class Matrix(TypedDict):
     summary: MatrixSummary
     """The number of pairs in the matrix, by verdict."""
     surprises: list[Surprise]
-    """The pairs where measurement and prediction differ, at most 200 of them; `summary.surprises` counts all."""
+    """The pairs where measurement and prediction differ, at most 200 of them; `summary.surprises` counts all of
+    them.
+    """
     addresses: list[PairAddresses]
     """The pairs whose addresses have different predictions, at most 200 of them; the pair is reachable if any is.
     `summary.addresses_differ` counts all.
@@ -1194,7 +1196,9 @@ class MatrixLine(TypedDict):
     summary: NotRequired[MatrixSummary]
     """The number of pairs in the matrix, by verdict."""
     surprises: NotRequired[list[Surprise]]
-    """The pairs where measurement and prediction differ, at most 200 of them; `summary.surprises` counts all."""
+    """The pairs where measurement and prediction differ, at most 200 of them; `summary.surprises` counts all of
+    them.
+    """
     addresses: NotRequired[list[PairAddresses]]
     """The pairs whose addresses have different predictions, at most 200 of them; the pair is reachable if any is.
     `summary.addresses_differ` counts all.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import docker
 import pytest
+import yaml
 
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
@@ -24,6 +25,8 @@ from bridgework.settings import Settings
 from tests.random.test_agreement import DNS, Servers
 from tests.support.api import Client, check, codes, container, run
 from tests.support.engine_versions import DOCKER_26, DOCKER_27, DOCKER_28, DOCKER_29, DOCKER_29_3, at
+from tests.support.neighbour import ADDRESS as NEIGHBOUR
+from tests.support.neighbour import neighbour_of
 from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 from tools.engine import PrivateEngine
@@ -912,6 +915,35 @@ def test_a_default_route_to_an_address_that_no_interface_holds(shaky):
         works(check(shaky, source, destination))
     # What the other container could not reach it still cannot.
     assert leaves(shaky, "db", **QUICK)["verdict"] == "unreachable"
+
+
+@pytest.mark.parametrize("priorities", [(0, 0), (5, 2)])
+@proves("wrong-default-gateway")
+@remedied("wrong-default-gateway")
+def test_the_new_default_route_has_the_highest_priority(api, engine, tokens_file, api_version, priorities):
+    """On the engine that the other tests run on: Docker 28 chooses the default route by priority, before by name."""
+    if api_version < DOCKER_28:
+        pytest.skip("Docker has priorities of gateways since version 28")
+    # The quiet network wins by priority or, where all are alike, by its name.
+    network(api, "a-quiet", options={"com.docker.network.bridge.inhibit_ipv4": "true"})
+    network(api, "zone")
+    labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
+    run(api, "web", network_mode="a-quiet", labels=labels)
+    api.delete("/v1/networks/a-quiet/endpoints/web")
+    for name, priority in zip(("a-quiet", "zone"), priorities, strict=True):
+        api.put(f"/v1/networks/{name}/endpoints/web", {"gateway_priority": priority})
+    allowed = Settings(tokens_file=tokens_file, probe_allowed_cidrs=(f"{NEIGHBOUR}/32",))
+    outward, target = Client(create_app(allowed, EngineAddress(engine.docker_host))), {"address": NEIGHBOUR}
+    with neighbour_of(engine):
+        answer = check(outward, "web", target, **QUICK)
+        found = told(broken(answer), "wrong-default-gateway", "blocking", "web", "a-quiet")
+        api.send_remedy(found["remedy"])
+        assert check(outward, "web", target)["verdict"] == "reachable"
+    joined = {one["network"]["name"]: one["gateway_priority"] for one in api.get("/v1/containers/web")["endpoints"]}
+    assert joined == {"a-quiet": priorities[0], "zone": priorities[1], "web": priorities[0] + 1}
+    (file,) = found["compose"]["files"]
+    web = yaml.safe_load(file["lines"])["services"]["web"]
+    assert web["networks"]["web"] == {"gw_priority": priorities[0] + 1}
 
 
 @proves("user-firewall-drop")

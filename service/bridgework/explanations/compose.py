@@ -130,7 +130,7 @@ class _Changes:
         joined = {
             name: spec
             for name, spec in joined.items()
-            if name not in removed or name not in before or _fixed(spec) != _fixed_of(before[name])
+            if name not in removed or name not in before or _written(spec) != _written(_spec_of(before[name]))
         }
         removed -= {self._name(action.network) for action in actions if isinstance(action, Connect)}
         if not joined and not removed:
@@ -150,11 +150,13 @@ class _Changes:
                 networks[self._key(file, name)] = {}
         for name, spec in joined.items():
             key = self._key(file, name)
-            if name in before and set(_fixed_of(before[name])) - set(_fixed(spec)):
+            if name in before and set(_fixed(_spec_of(before[name]))) - set(_fixed(spec)):
                 file.comments.append(f"Remove the fixed address in the network {key} from the service {service}.")
             known = {service, container.name, container.id[:12]}
             aliases = [alias for alias in spec.aliases if alias not in known]
-            networks[key] = {**({"aliases": aliases} if aliases else {}), **_fixed(spec)}
+            networks[key] = {**({"aliases": aliases} if aliases else {}), **_written(spec)}
+            if spec.gateway_priority:
+                file.comments.append("gw_priority needs Docker Compose 2.33.1 or later.")
 
     def _key(self, file: _File, name: str) -> str:
         """Return the key of the network in the compose file, and declare it there unless the project has it."""
@@ -198,8 +200,18 @@ def _fixed(spec: EndpointSpec) -> dict[str, str]:
     return {name: address for name, address in found.items() if address}
 
 
-def _fixed_of(endpoint: Endpoint) -> dict[str, str]:
-    return _fixed(EndpointSpec(ipv4_address=endpoint.configured_ipv4, ipv6_address=endpoint.configured_ipv6))
+def _written(spec: EndpointSpec) -> dict[str, str | int]:
+    """Return the settings of an endpoint, but for its aliases, in the words of a compose file."""
+    return {**_fixed(spec), **({"gw_priority": spec.gateway_priority} if spec.gateway_priority else {})}
+
+
+def _spec_of(endpoint: Endpoint) -> EndpointSpec:
+    """Return the settings that the endpoint was made with and that a compose file can have."""
+    return EndpointSpec(
+        ipv4_address=endpoint.configured_ipv4,
+        ipv6_address=endpoint.configured_ipv6,
+        gateway_priority=endpoint.gateway_priority or None,
+    )
 
 
 def _first(by_id: Mapping[str, _T], by_name: Mapping[str, Sequence[_T]], reference: str) -> _T | None:

@@ -175,10 +175,11 @@ def with_mtu(snapshot: Snapshot, network: Network, mtu_bytes: int) -> Remedy:
     spec = NetworkSpec(name, ipv6_enabled=bool(subnets), pools=tuple(map(Pool, subnets)), options=kept)
     actions: list[Action] = [CreateNetwork(spec)]
     for container in members:
-        aliases = next(e.aliases for e in container.endpoints if e.network_id == network.id)
+        left = next(e for e in container.endpoints if e.network_id == network.id)
+        joined = EndpointSpec(aliases=left.aliases, gateway_priority=left.gateway_priority or None)
         reference = container_reference(container)
         actions.append(Disconnect(network_reference(snapshot, network), reference, force=True))
-        actions.append(Connect(name, reference, EndpointSpec(aliases=aliases)))
+        actions.append(Connect(name, reference, joined))
     return Remedy(summary, tuple(actions))
 
 
@@ -208,7 +209,7 @@ def start_it(container: Container) -> Remedy:
 def any_address(snapshot: Snapshot, container: Container, endpoint: Endpoint, holder: str) -> Remedy:
     """Release the container's fixed address, which ``holder`` has, so that the container can start."""
     network = snapshot.networks_by_id.get(endpoint.network_id)
-    spec = EndpointSpec(aliases=endpoint.aliases)
+    spec = EndpointSpec(aliases=endpoint.aliases, gateway_priority=endpoint.gateway_priority or None)
     actions = _connect_again(network_reference(snapshot, network), container, spec) if network else ()
     return Remedy(f"Let {container.name} take any free address, or disconnect {holder}.", actions)
 

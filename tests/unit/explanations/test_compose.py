@@ -182,6 +182,23 @@ def test_a_fixed_address_that_the_remedy_gives_up_has_a_comment():
     )
 
 
+def test_a_priority_is_written_in_the_words_of_compose():
+    joined = EndpointSpec(gateway_priority=3)
+    found = told(of_container(WEB), CreateNetwork(NetworkSpec("out")), Connect("out", WEB.name, joined))
+    assert lines_of(found)["services"] == {"web": {"networks": {"back": {}, "out": {"gw_priority": 3}}}}
+    assert "# gw_priority needs Docker Compose 2.33.1 or later.\n" in found.compose.files[0].lines
+
+
+def test_an_endpoint_that_is_made_again_with_its_priority_changes_nothing():
+    first = replace(WEB, endpoints=(replace(WEB.endpoints[0], gateway_priority=3),))
+    snapshot = Snapshot((BACK,), (first,))
+    for priority, files in ((3, 0), (4, 1)):
+        joined = EndpointSpec(gateway_priority=priority)
+        remedy = Remedy("Do it.", (Disconnect("shop_back", WEB.name), Connect("shop_back", WEB.name, joined)))
+        found = with_compose(snapshot, finding(VETH_DETACHED, of_container(first), "…", remedy=remedy))
+        assert len(found.compose.files) == files
+
+
 def test_a_service_with_a_network_mode_has_a_comment():
     bridge = network("bridge", "172.17.0.0/16")
     one = container("one", (bridge, "172.17.0.2"), labels={**PROJECT, "com.docker.compose.service": "one"})

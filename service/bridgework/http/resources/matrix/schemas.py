@@ -19,6 +19,9 @@ _ADDRESSES = (
     "The pairs whose addresses have different predictions, at most 200 of them; the pair is reachable if any is."
     " `summary.addresses_differ` counts all."
 )
+_SURPRISES = (
+    "The pairs where measurement and prediction differ, at most 200 of them; `summary.surprises` counts all of them."
+)
 _PARTIAL = "Swarm nodes that did not measure or report; the cells that need them are `inconclusive`."
 
 
@@ -101,7 +104,7 @@ class MatrixSchema(Schema):
     )
     undecided = list_of(UndecidedSchema, _UNDECIDED)
     summary = part(MatrixSummarySchema, "The number of pairs in the matrix, by verdict.")
-    surprises = list_of(SurpriseSchema, "The pairs where measurement and prediction differ, at most 200 of them; `summary.surprises` counts all.")
+    surprises = list_of(SurpriseSchema, _SURPRISES)
     addresses = list_of(PairAddressesSchema, _ADDRESSES)
     duration_ms = decimal("How long the whole measurement took, in milliseconds.")
     gaps = list_of(GapSchema, _PARTIAL, data_key="partial")
@@ -149,7 +152,7 @@ class MatrixEndSchema(Schema):
 
     type = word("The kind of this line, `end`.", "end")
     summary = part(MatrixSummarySchema, "The number of pairs in the matrix, by verdict.")
-    surprises = list_of(SurpriseSchema, "The pairs where measurement and prediction differ, at most 200 of them; `summary.surprises` counts all.")
+    surprises = list_of(SurpriseSchema, _SURPRISES)
     addresses = list_of(PairAddressesSchema, _ADDRESSES)
     duration_ms = decimal("How long the whole measurement took, in milliseconds.")
     gaps = list_of(GapSchema, _PARTIAL, data_key="partial")
