@@ -22,6 +22,7 @@ COMMANDS = {
     "matrix": "matrix",
     "networks": "views",
     "plan": "plan",
+    "reach": "reach",
     "topology": "views",
     "trace": "trace",
 }

@@ -89,6 +89,16 @@ def _port(text: str, whole: str) -> int:
     raise BadTarget(f"The port of {whole!r} is not a number from 1 to {LARGEST_PORT}.")
 
 
+def end(text: str) -> tuple[str, int | None]:
+    """Read a container or ``host``, with or without a port: ``db``, ``db:5432``, ``container:db:5432``.
+
+    Raises:
+        BadTarget: The text names no container, or its port is not a port.
+    """
+    name, port = _split(text)
+    return name.removeprefix("container:"), port
+
+
 def described(body: CheckRequest) -> str:
     """Write a check in one line: ``web -> db:5432 (tcp)``."""
     origin = body["source"].get("container") or "host"

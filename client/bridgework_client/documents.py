@@ -1806,6 +1806,8 @@ class QueryCounts(TypedDict):
     """The number of ends that are reachable."""
     inconclusive: int
     """The number of ends that may be reachable: the prediction cannot say it."""
+    unreachable: int
+    """The number of ends that are unreachable; 0 without `include_unreachable`."""
     violations: int
     """The number of reachable ends that `must_not` names."""
 
@@ -1829,9 +1831,9 @@ class QueryGroup(TypedDict):
     port: int | None
     """The destination port; null for `icmp`."""
     verdict: Verdict
-    """`reachable`, or `inconclusive` when something that matters was not visible."""
+    """`inconclusive` when something that matters was not visible; `unreachable` only with `include_unreachable`."""
     reason: str | None
-    """Why the ends are inconclusive, as the code of a finding; null when they are reachable."""
+    """Why the ends are inconclusive, as the code of a finding; null when that is known."""
     violates: bool
     """Whether `must_not` names these ends. A reachable group that violates makes the query fail."""
     path: list[Hop]
@@ -1840,7 +1842,7 @@ class QueryGroup(TypedDict):
     """The addresses of the destination that the source can send to, for the first of `ends`. Nothing is measured."""
     findings: list[Finding]
     """What is known about the way between the first of `ends` and the known end, with the remedy that closes it.
-    Only groups that violate or are inconclusive have findings.
+    Only groups that violate, are inconclusive or are unreachable have findings.
     """
 
 
@@ -1854,9 +1856,9 @@ class QueryLine(TypedDict):
     port: NotRequired[int | None]
     """The destination port; null for `icmp`."""
     verdict: NotRequired[Verdict]
-    """`reachable`, or `inconclusive` when something that matters was not visible."""
+    """`inconclusive` when something that matters was not visible; `unreachable` only with `include_unreachable`."""
     reason: NotRequired[str | None]
-    """Why the ends are inconclusive, as the code of a finding; null when they are reachable."""
+    """Why the ends are inconclusive, as the code of a finding; null when that is known."""
     violates: NotRequired[bool]
     """Whether `must_not` names these ends. A reachable group that violates makes the query fail."""
     path: NotRequired[list[Hop]]
@@ -1865,7 +1867,7 @@ class QueryLine(TypedDict):
     """The addresses of the destination that the source can send to, for the first of `ends`. Nothing is measured."""
     findings: NotRequired[list[Finding]]
     """What is known about the way between the first of `ends` and the known end, with the remedy that closes it.
-    Only groups that violate or are inconclusive have findings.
+    Only groups that violate, are inconclusive or are unreachable have findings.
     """
     type: str
     """The kind of this object, which decides what other properties it has. Known values, to which more may be added:
@@ -1909,10 +1911,12 @@ class QueryRequest(TypedDict):
     """The destination port; null asks for every port that is published, exposed or listened on."""
     must_not: NotRequired[list[QueryMatch]]
     """Ends that must not be found. Each one that is reachable is a violation."""
+    include_unreachable: NotRequired[bool]
+    """Whether the answer also holds the ends that are unreachable, with the step that stops them. Default: `false`."""
 
 
 class QueryResult(TypedDict):
-    """What a search found. Ends that are predicted unreachable are left out."""
+    """What a search found. Ends that are predicted unreachable are left out, unless `include_unreachable` is true."""
 
     outcome: str
     """`failed` when an end that `must_not` names is reachable, `inconclusive` when it is not known whether one is,

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.support.api import Client, run, sweep_up
+from tests.support.neighbour import neighbour_of
 from tests.support.service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,6 +131,36 @@ def test_what_there_is(scene):
     assert "status 409" in bridgework(scene, "explain", "network-in-use").stdout
     assert bridgework(scene, "explain", "no-such-code").returncode == 2
     assert bridgework(scene, "check", "web", "x", caller="nobody").returncode == 3
+
+
+def test_who_reaches_a_port_and_what_a_container_reaches(engine, api, service):
+    shop = {"com.docker.compose.project": "shop", "com.docker.compose.service": "db"}
+    for name in ("front", "back"):
+        api.post("/v1/networks", {"name": name}, status=201)
+    run(api, "shop-db", network_mode="back", command=HTTPD, labels=shop,
+        published_ports=[{"container_port": 8080, "host_port": 18099}])  # fmt: skip
+    run(api, "shop-api", networks=[{"network": "front"}, {"network": "back"}], labels=shop)
+    run(api, "blog", network_mode="front")
+
+    with neighbour_of(engine):
+        asked = bridgework(service, "reach", "shop-db:8080")
+        whole = json.loads(bridgework(service, "reach", "shop-db", "-o", "json").stdout)
+    assert asked.returncode == 0, asked.stderr
+    rows = [line.split() for line in asked.stdout.splitlines()]
+    assert ["reachable", "host", "host", "8080"] in [row[:4] for row in rows]
+    assert ["reachable", "shop", "shop-api", "8080"] in [row[:4] for row in rows]
+    assert ["unreachable", "-", "blog", "8080", "no-shared-network"] in [row[:5] for row in rows]
+    lan = [row for row in rows if row[1:2] == ["LAN"]]
+    assert lan
+    assert all(row[3] == "8080" for row in lan)
+
+    opened = bridgework(service, "reach", "shop-db:8080", "--open").stdout
+    assert "unreachable" not in opened
+    assert {row["container_port"] for row in whole["outside"]} == {8080}
+    outwards = bridgework(service, "reach", "blog", "--from", "-p", "icmp", "--open").stdout
+    assert [line.split()[:4] for line in outwards.splitlines()[1:]] == [["reachable", "shop", "shop-api", "-"]]
+    assert bridgework(service, "reach", "shop-db:0").returncode == 2
+    assert bridgework(service, "reach", "no-such").returncode == 2
 
 
 def test_events_as_they_happen(scene, api):

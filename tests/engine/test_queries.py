@@ -80,3 +80,15 @@ def test_a_rule_that_names_nothing_is_told(shop):
         ("rule-without-ends", "service shop/wbe in must_not"),
         ("rule-without-ends", "label tier in must_not"),
     ]
+
+
+def test_a_search_can_hold_what_is_unreachable_with_the_step_that_stops_it(shop):
+    asked = {"find": "sources", "of": {"container": "db"}, "protocol": "tcp", "port": 80}
+    without = search(shop, **asked)
+    whole = search(shop, **asked, include_unreachable=True, must_not=[{"container": "web"}])
+    stopped = [group for group in whole["groups"] if group["verdict"] == "unreachable"]
+    assert {one["name"] for group in stopped for one in group["ends"]} == {"web", "web-2"}
+    assert all(group["path"][-1]["status"] == "stopped" and group["findings"] for group in stopped)
+    assert (whole["counts"]["unreachable"], without["counts"]["unreachable"]) == (2, 0)
+    assert (whole["outcome"], [group["violates"] for group in stopped]) == ("passed", [False, False])
+    assert ends(whole) == ends(without)

@@ -66,7 +66,7 @@ def show(items: list[Exposure], limited: list[Limitation], form: str) -> None:
         return
     output.table(["PORT", "FROM", "AT", "VERDICT", "BY"], (
         [f"{one['container']['name']}:{one['container_port']}/{one['protocol']}", _origin(one),
-         _at(one), output.verdict(one["verdict"]), _cause(one)] for one in items
+         at(one), output.verdict(one["verdict"]), decided_by(one)] for one in items
     ))  # fmt: skip
     output.limitations(limited)
 
@@ -76,12 +76,13 @@ def _origin(one: Exposure) -> str:
     return "host" if origin["kind"] == "host" else f"{origin['kind']} {origin['name']}"
 
 
-def _at(one: Exposure) -> str:
+def at(one: Exposure) -> str:
+    """Write the address and the port that a client asks for."""
     address = f"[{one['address']}]" if ":" in one["address"] else one["address"]
     return f"{address}:{one['port']}"
 
 
-def _cause(one: Exposure) -> str:
+def decided_by(one: Exposure) -> str:
     """Say which rules decide, by their owners and chains; their texts are in the other forms."""
     if one["verdict"] != "reachable":
         stopped = f" ({_rule(one['stopped_by'])})" if one["stopped_by"] else ""

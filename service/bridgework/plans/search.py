@@ -31,18 +31,25 @@ class Found:
 
 
 def search(
-    reach: Reachability, end: str, protocol: Protocol, port: int | None, *, of_sources: bool, forbidden: frozenset[str]
+    reach: Reachability,
+    end: str,
+    protocol: Protocol,
+    port: int | None,
+    *,
+    of_sources: bool,
+    forbidden: frozenset[str],
+    unreachable: bool = False,
 ) -> Iterator[Found]:
     """Return the sources that reach ``end``, or the destinations that ``end`` reaches, in groups.
 
     Every pair is predicted before the first group, so a query that is too large fails before its answer begins.
     Without a port, TCP and UDP are asked at every known port of the destination. Pairs that are predicted unreachable
-    are left out. The ends in ``forbidden`` are in groups of their own, which violate.
+    are left out but with ``unreachable``. The ends in ``forbidden`` are in groups of their own, which violate.
     """
     groups: dict[Hashable, list[Pair]] = {}
     for pair in _pairs(reach, end, protocol, port, of_sources=of_sources):
         verdict = reach.verdict(pair)
-        if verdict is not Verdict.UNREACHABLE:
+        if unreachable or verdict is not Verdict.UNREACHABLE:
             other = pair.source if of_sources else pair.destination
             key = pair.service, verdict, other in forbidden, reach.kind_of(pair, of_sources=of_sources)
             groups.setdefault(key, []).append(pair)
@@ -55,7 +62,9 @@ def _found(
     for pairs in groups:
         first = pairs[0]
         ends = tuple(pair.source if of_sources else pair.destination for pair in pairs)
-        yield Found(first.service, reach.verdict(first), ends[0] in forbidden, ends, reach.own_prediction(first))
+        verdict = reach.verdict(first)
+        violates = ends[0] in forbidden and verdict is not Verdict.UNREACHABLE
+        yield Found(first.service, verdict, violates, ends, reach.own_prediction(first))
 
 
 def _pairs(reach: Reachability, end: str, protocol: Protocol, port: int | None, *, of_sources: bool) -> Iterator[Pair]:
@@ -84,11 +93,13 @@ def _asked(reach: Reachability, destination: str, protocol: Protocol, port: int 
 
 
 def counted(found: Iterable[Found]) -> Mapping[str, int]:
-    """Return the number of ends that are reachable, inconclusive, and violating."""
+    """Return the number of ends that are reachable, inconclusive, unreachable, and violating."""
     groups = tuple(found)
+    of_verdict: Counter[Verdict] = Counter()
+    for group in groups:
+        of_verdict[group.verdict] += len(group.ends)
     return {
-        "reachable": sum(len(one.ends) for one in groups if one.verdict is Verdict.REACHABLE),
-        "inconclusive": sum(len(one.ends) for one in groups if one.verdict is Verdict.INCONCLUSIVE),
+        **{verdict.value: of_verdict[verdict] for verdict in Verdict},
         "violations": sum(len(one.ends) for one in groups if one.violates and one.verdict is Verdict.REACHABLE),
     }
 
@@ -107,4 +118,4 @@ def outcome_of(found: Iterable[Found]) -> str:
     verdicts = {one.verdict for one in found if one.violates}
     if Verdict.REACHABLE in verdicts:
         return "failed"
-    return "inconclusive" if verdicts else "passed"
+    return "inconclusive" if Verdict.INCONCLUSIVE in verdicts else "passed"

@@ -32,13 +32,17 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class WantedQuery:
-    """A search. ``container`` of ``None`` is the host; ``find`` is ``sources`` or ``destinations``."""
+    """A search. ``container`` of ``None`` is the host; ``find`` is ``sources`` or ``destinations``.
+
+    Ends that are predicted unreachable are left out but with ``include_unreachable``.
+    """
 
     find: str
     container: str | None
     protocol: Protocol = Protocol.ICMP
     port: int | None = None
     must_not: tuple[Match, ...] = ()
+    include_unreachable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,15 @@ def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> 
     observations = replace(observations, inside=observer.inside, namespace_inodes=inodes, host=host)
     effort = Effort(deadline.require_left, query_too_large)
     reach = Reachability(snapshot, observations, [container.id for container in snapshot.containers], effort)
-    groups = search(reach, end, wanted.protocol, wanted.port, of_sources=of_sources, forbidden=forbidden)
+    groups = search(
+        reach,
+        end,
+        wanted.protocol,
+        wanted.port,
+        of_sources=of_sources,
+        forbidden=forbidden,
+        unreachable=wanted.include_unreachable,
+    )
     return QueryRun(wanted, snapshot, reach, groups, tuple(limited))
 
 

@@ -17,7 +17,7 @@ from bridgework.http.resources.queries.schemas import (
     QueryResultSchema,
 )
 from bridgework.http.schemas.findings import LimitationSchema
-from bridgework.model.checks import Component
+from bridgework.model.checks import Component, Verdict
 from bridgework.plans.search import Found, counted, outcome_of, reasons_of
 from bridgework.policy.access import Role
 from bridgework.use_cases.connectivity.query import QueryRun, start_query
@@ -39,8 +39,9 @@ def search_connectivity(context: RequestContext) -> ViewResult | Response:
     """Search for sources or destinations.
 
     The answer holds every source that reaches a container, or every destination that a container reaches, with a path
-    for each kind of them. With `must_not` it is an assertion: the `outcome` is `failed` when one of these ends is
-    reachable, and the groups that violate are the counterexamples. It is `inconclusive` when one of them may be.
+    for each kind of them. With `include_unreachable` it also holds the others, with the step that stops each kind. With
+    `must_not` it is an assertion: the `outcome` is `failed` when one of these ends is reachable, and the groups that
+    violate are the counterexamples. It is `inconclusive` when one of them may be.
 
     The search predicts and sends nothing. To measure a pair, check it with `POST /v1/connectivity/checks`.
     """
@@ -70,7 +71,7 @@ def _group(run: QueryRun, found: Found) -> Mapping[str, Any]:
         "violates": found.violates,
         "path": found.prediction.path,
         "addresses": found.prediction.addresses,
-        "findings": found.prediction.findings if found.violates or found.reason else (),
+        "findings": found.prediction.findings if found.violates or found.verdict is not Verdict.REACHABLE else (),
     }
 
 

@@ -75,6 +75,9 @@ class QueryRequestSchema(Request):
         MAX_RULES,
         **optional("Ends that must not be found. Each one that is reachable is a violation.", tuple),
     )
+    include_unreachable = Flag(
+        **optional("Whether the answer also holds the ends that are unreachable, with the step that stops them.", False)
+    )
 
     @validates_schema(skip_on_field_errors=True)
     def check(self, data: dict[str, Any], **_: Any) -> None:
@@ -94,8 +97,11 @@ class QueryGroupSchema(Schema):
     ends = list_of(ComponentSchema, "The sources or destinations that were found, the first one with its path.")
     protocol = word("The protocol; `icmp` means a ping.", *PREDICTED_PROTOCOLS, grows=True)
     port = number("The destination port; null for `icmp`.", null=True)
-    verdict = word("`reachable`, or `inconclusive` when something that matters was not visible.", *VERDICTS)
-    reason = text("Why the ends are inconclusive, as the code of a finding; null when they are reachable.", null=True)
+    verdict = word(
+        "`inconclusive` when something that matters was not visible; `unreachable` only with `include_unreachable`.",
+        *VERDICTS,
+    )
+    reason = text("Why the ends are inconclusive, as the code of a finding; null when that is known.", null=True)
     violates = flag("Whether `must_not` names these ends. A reachable group that violates makes the query fail.")
     path = list_of(HopSchema, "The steps of a packet between the first of `ends` and the known end, in order.")
     addresses = list_of(
@@ -105,7 +111,7 @@ class QueryGroupSchema(Schema):
     findings = list_of(
         FindingSchema,
         "What is known about the way between the first of `ends` and the known end, with the remedy that closes it. "
-        "Only groups that violate or are inconclusive have findings.",
+        "Only groups that violate, are inconclusive or are unreachable have findings.",
     )
 
 
@@ -114,6 +120,7 @@ class QueryCountsSchema(Schema):
 
     reachable = number("The number of ends that are reachable.", minimum=0)
     inconclusive = number("The number of ends that may be reachable: the prediction cannot say it.", minimum=0)
+    unreachable = number("The number of ends that are unreachable; 0 without `include_unreachable`.", minimum=0)
     violations = number("The number of reachable ends that `must_not` names.", minimum=0)
 
 
@@ -129,7 +136,7 @@ def _outcome() -> fields.String:
 
 
 class QueryResultSchema(Schema):
-    """What a search found. Ends that are predicted unreachable are left out."""
+    """What a search found. Ends that are predicted unreachable are left out, unless `include_unreachable` is true."""
 
     outcome = _outcome()
     counts = fields.Nested(
