@@ -111,8 +111,8 @@ def share_network(
 
 
 def _alone_on(snapshot: Snapshot, container: Container, *, ipv6: bool) -> Network | None:
-    """Return a network that the container is alone on, and where another container would know it by name."""
-    for endpoint in container.endpoints:
+    """Return the first network by name that the container is alone on, and where another would know it by name."""
+    for endpoint in sorted(container.endpoints, key=lambda endpoint: endpoint.network_name):
         network = snapshot.networks_by_id.get(endpoint.network_id)
         if network is None or network.driver != "bridge" or network.is_default_bridge:
             continue

@@ -82,6 +82,15 @@ def test_the_destination_joins_where_others_are_on_its_network():
     assert found.remedy.summary == "Connect b to frontend, which only a is on."
 
 
+def test_the_order_of_the_endpoints_does_not_choose_the_network_to_join():
+    third, one = network("attic", subnet="10.3.0.0/24"), on(FRONT, "a", 2)
+    places = [(BACK, "10.2.0.2"), (third, "10.3.0.2")]
+    for order in (places, places[::-1]):
+        two = container("b", *order)
+        found = finding_of(predict(world(FRONT, BACK, third, one, two), ask(one, two)), "no-shared-network")
+        assert found.remedy.summary == "Connect a to attic, which only b is on."
+
+
 @pytest.mark.parametrize(
     "options", [{"com.docker.network.bridge.enable_icc": "false"}, {}], ids=["no-icc", "third-containers"]
 )
