@@ -83,4 +83,4 @@ def test_ends_are_counted_and_not_groups():
         found(Verdict.INCONCLUSIVE, violates=True, ends=("f",)),
         found(Verdict.UNREACHABLE, violates=False, ends=("g", "h")),
     ]
-    assert counted(groups) == {"reachable": 5, "inconclusive": 1, "violations": 3}
+    assert counted(groups) == {"reachable": 5, "inconclusive": 1, "unreachable": 2, "violations": 3}
