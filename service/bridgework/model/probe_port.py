@@ -25,6 +25,7 @@ Aspect = Literal[
     "resolver",
     "sysctls",
     "embedded_dns",
+    "routing",
 ]
 """What to observe. ``processes`` adds the owners to ``sockets``; it reads all processes, so use it only for display."""
 

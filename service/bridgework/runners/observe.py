@@ -20,6 +20,7 @@ from bridgework.model.probe_port import Aspect
 from bridgework.probes.kernel import conntrack, link_settings, links, listeners, netlink
 from bridgework.probes.kernel.neighbour_table import table_usage
 from bridgework.probes.resolver import embedded_dns
+from bridgework.probes.routes import tables
 
 HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "neighbour_table", "sockets", "sysctls")
 # One observation ends after this time, whatever a container has put into its namespace.
@@ -91,6 +92,7 @@ def observe(
         interfaces=reader.dump("interfaces", links.interfaces),
         routes=reader.dump("routes", links.routes),
         neighbours=reader.dump("neighbours", links.neighbours),
+        routing=reader.dump("routing", tables.routing),
         embedded_dns=embedded_dns.is_served() if "embedded_dns" in aspects else None,
         truncated=tuple(reader.truncated),
     )

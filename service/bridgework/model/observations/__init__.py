@@ -39,7 +39,15 @@ from bridgework.model.observations.namespace import (
     ResolverConfiguration,
     Route,
 )
-from bridgework.model.observations.routes import MAIN_TABLE, RouteAnswer, RouteQuestion
+from bridgework.model.observations.routes import (
+    MAIN_TABLE,
+    InterfaceSetting,
+    PolicyRule,
+    RouteAnswer,
+    RouteQuestion,
+    Routing,
+    TableRoute,
+)
 
 __all__ = [
     "IPV4",
@@ -59,6 +67,7 @@ __all__ = [
     "Interface",
     "InterfaceAddress",
     "InterfaceCounters",
+    "InterfaceSetting",
     "IpSet",
     "LinkManager",
     "ListeningSocket",
@@ -67,11 +76,14 @@ __all__ = [
     "NeighbourTable",
     "Observation",
     "Observations",
+    "PolicyRule",
     "ProxyProcess",
     "ResolverConfiguration",
     "Route",
     "RouteAnswer",
     "RouteQuestion",
+    "Routing",
+    "TableRoute",
 ]
 
 

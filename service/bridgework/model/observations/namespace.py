@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-_MAY_BE_TRUNCATED = ("interfaces", "routes", "neighbours", "sockets")
+from bridgework.model.observations.routes import Routing
+
+_MAY_BE_TRUNCATED = ("interfaces", "routes", "neighbours", "sockets", "routing")
 MAPPED = "::ffff:"
 """An IPv6 socket bound to an IPv4 address, as Java binds them, is listed as ``::ffff:10.0.0.2`` (RFC 4291, 2.5.5.2)."""
 
@@ -162,7 +164,8 @@ class Observation:
     """One observation of a namespace: ``inode`` is its identity (``/proc/<pid>/ns/net``).
 
     ``truncated`` names the fields of which the namespace holds more than what was read. ``embedded_dns`` says whether
-    anything takes a datagram to 127.0.0.11, port 53.
+    anything takes a datagram to 127.0.0.11, port 53. ``routes`` are those that ``ip route`` shows, ``routing`` is all
+    that decides about a packet.
     """
 
     inode: int
@@ -175,6 +178,7 @@ class Observation:
     neighbour_table: NeighbourTable | None = None
     truncated: tuple[str, ...] = ()
     embedded_dns: bool | None = None
+    routing: Routing | None = None
 
     def whole(self) -> Observation:
         """Return the observation without its truncated fields: a part cannot show what is missing."""

@@ -113,25 +113,23 @@ def _counters(stats: bytes | None) -> InterfaceCounters | None:
     return InterfaceCounters(rx_bytes, rx, rx_errors, rx_dropped, tx_bytes, tx, tx_errors, tx_dropped)
 
 
-class _InterfaceNames:
+class InterfaceNames:
     """Names of interfaces by index, each read once: a single route does not need the names of all interfaces."""
 
-    def __init__(self) -> None:
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
         self._known: dict[int | None, str | None] = {None: None}
 
     def get(self, index: int | None) -> str | None:
         """Return the name; ``None`` when there is no such interface any more."""
         if index not in self._known:
-            try:
-                self._known[index] = printable(socket.if_indextoname(index or 0))
-            except OSError:
-                self._known[index] = None
+            self._known[index] = netlink.name_of(self._socket, index or 0)
         return self._known[index]
 
 
 def routes(sock: socket.socket, limit: Limit | None = None) -> tuple[Route, ...]:
     """Return the unicast routes of the main table; a route with several next hops gives one for each."""
-    names = _InterfaceNames()
+    names = InterfaceNames(sock)
     return tuple(
         route
         for family in _FAMILIES
@@ -141,7 +139,7 @@ def routes(sock: socket.socket, limit: Limit | None = None) -> tuple[Route, ...]
     )
 
 
-def _routes(route: rtnetlink.Route, names: _InterfaceNames) -> Iterator[Route]:
+def _routes(route: rtnetlink.Route, names: InterfaceNames) -> Iterator[Route]:
     family = socket.AddressFamily(route.family)
     destination = _address(route.destination)
     for hop in route.next_hops:
@@ -159,7 +157,7 @@ def _routes(route: rtnetlink.Route, names: _InterfaceNames) -> Iterator[Route]:
 
 def neighbours(sock: socket.socket, limit: Limit | None = None) -> tuple[Neighbour, ...]:
     """Return the ARP and NDP entries, without those that need no resolving (multicast), as ``ip neigh`` does."""
-    names = _InterfaceNames()
+    names = InterfaceNames(sock)
     return tuple(
         Neighbour(
             socket.inet_ntop(family, entry.packed),
@@ -175,7 +173,7 @@ def neighbours(sock: socket.socket, limit: Limit | None = None) -> tuple[Neighbo
 
 def ndp_proxies(sock: socket.socket, limit: Limit | None = None) -> tuple[tuple[str, str | None], ...]:
     """Return the proxy entries of IPv6, as ``ip -6 neigh show proxy`` does: address and interface."""
-    names = _InterfaceNames()
+    names = InterfaceNames(sock)
     return tuple(
         (socket.inet_ntop(socket.AF_INET6, packed), names.get(interface or None))
         for interface, packed in rtnetlink.ndp_proxies(sock, limit)
@@ -184,7 +182,7 @@ def ndp_proxies(sock: socket.socket, limit: Limit | None = None) -> tuple[tuple[
 
 def forwarding_entries(sock: socket.socket, limit: Limit | None = None) -> tuple[ForwardingEntry, ...]:
     """Return the stations that the bridges have learnt, as ``bridge fdb`` does, without the ports' own addresses."""
-    names = _InterfaceNames()
+    names = InterfaceNames(sock)
     return tuple(
         ForwardingEntry(entry.link_address.hex(":"), port, bridge)
         for entry in rtnetlink.forwarding_entries(sock, limit)
@@ -195,7 +193,7 @@ def forwarding_entries(sock: socket.socket, limit: Limit | None = None) -> tuple
 def advertised(sock: socket.socket, limit: Limit | None = None) -> tuple[str, ...]:
     """Return the interfaces that have an IPv6 address from a router advertisement."""
     # The kernel gives such an address the lifetime of its prefix; an address that a user adds is permanent by default.
-    names = _InterfaceNames()
+    names = InterfaceNames(sock)
     links = (
         names.get(address.interface)
         for address in rtnetlink.addresses(sock, limit)

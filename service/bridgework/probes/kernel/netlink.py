@@ -7,6 +7,7 @@ a host. This module reads a whole namespace in some tens of microseconds.
 from __future__ import annotations
 
 import errno
+import fcntl
 import math
 import os
 import socket
@@ -14,6 +15,8 @@ import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from bridgework.printable import printable
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x10, 0x300
@@ -24,6 +27,8 @@ MAX_MESSAGES = 16_384
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _TYPE_MASK = 0x3FFF
+# linux/sockios.h. Both ask by the namespace of the socket, not by that of the calling thread.
+_SIOCGIFNAME, _SIOCGIFINDEX, _IFREQ = 0x8910, 0x8933, struct.Struct("=16si20x")
 
 
 @dataclass(slots=True)
@@ -46,6 +51,23 @@ def open_socket(family: int = socket.NETLINK_ROUTE, port: int = 0) -> socket.soc
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
     sock.bind((port, 0))
     return sock
+
+
+def index_of(sock: socket.socket, name: str) -> int | None:
+    """Return the index of an interface in the socket's namespace; ``None`` where there is none with that name."""
+    try:
+        return int(_IFREQ.unpack(fcntl.ioctl(sock, _SIOCGIFINDEX, _IFREQ.pack(name.encode(), 0)))[1])
+    except OSError:
+        return None
+
+
+def name_of(sock: socket.socket, index: int) -> str | None:
+    """Return the name of an interface in the socket's namespace; ``None`` where there is none with that index."""
+    try:
+        name = _IFREQ.unpack(fcntl.ioctl(sock, _SIOCGIFNAME, _IFREQ.pack(b"", index)))[0]
+    except OSError:
+        return None
+    return printable(name.partition(b"\0")[0].decode(errors="replace"))
 
 
 def message(kind: int, flags: int, body: bytes) -> bytes:

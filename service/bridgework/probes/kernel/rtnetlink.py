@@ -21,7 +21,7 @@ _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_MULTIPATH, _RTA_TABLE = 1, 4, 5, 6, 7, 9, 15
 _NDA_DST, _NDA_LLADDR, _NDA_MASTER = 1, 2, 9
 _NUD_PERMANENT, _NTF_PROXY = 0x80, 0x08
-_MAIN_TABLE = 254
+_MAIN_TABLE, _RTNH_F_DEAD = 254, 0x1
 RTN_UNICAST = 1
 DEAD_ENDS = frozenset({6, 7, 8})
 """Route types that lead nowhere on purpose: blackhole, unreachable, prohibit."""
@@ -41,14 +41,18 @@ class Address(NamedTuple):
 
 
 class NextHop(NamedTuple):
-    """Where a route leads: an interface, and a gateway unless the destination is on that link."""
+    """Where a route leads: an interface, and a gateway unless the destination is on that link.
+
+    ``is_dead`` says that the interface is down, so that the kernel does not use it.
+    """
 
     interface: int | None
     gateway: bytes | None
+    is_dead: bool = False
 
 
 class Route(NamedTuple):
-    """A route of the main table; ``destination`` is ``None`` for the default route."""
+    """A route; ``destination`` is ``None`` for the default route."""
 
     family: int
     prefix_len: int
@@ -59,6 +63,7 @@ class Route(NamedTuple):
     next_hops: tuple[NextHop, ...]
     preferred_source: bytes | None
     metric: int | None
+    table: int
 
 
 class Neighbour(NamedTuple):
@@ -91,35 +96,40 @@ def addresses(sock: socket.socket, limit: Limit | None = None) -> Iterator[Addre
 
 def routes(sock: socket.socket, family: int, limit: Limit | None = None) -> Iterator[Route]:
     """Yield the routes of the main table, of all types. Raises like ``netlink.dump``."""
+    return (route for route in all_routes(sock, family, limit) if route.table == _MAIN_TABLE)
+
+
+def all_routes(sock: socket.socket, family: int, limit: Limit | None = None) -> Iterator[Route]:
+    """Yield the routes of all tables and types. Raises like ``netlink.dump``."""
     for body in netlink.dump(sock, _RTM_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0), limit):
-        _, prefix_len, _, _, table, protocol, scope, kind, _ = _ROUTE.unpack_from(body)
+        _, prefix_len, _, _, table, protocol, scope, kind, flags = _ROUTE.unpack_from(body)
         attributes = netlink.attributes(body, _ROUTE.size)
-        # The header has one byte for the table; RTA_TABLE carries numbers above 255.
-        if (number(attributes.get(_RTA_TABLE)) or table) == _MAIN_TABLE:
-            yield Route(
-                family,
-                prefix_len,
-                protocol,
-                scope,
-                kind,
-                destination=attributes.get(_RTA_DST),
-                next_hops=tuple(_next_hops(attributes)),
-                preferred_source=attributes.get(_RTA_PREFSRC),
-                metric=number(attributes.get(_RTA_PRIORITY)),
-            )
+        yield Route(
+            family,
+            prefix_len,
+            protocol,
+            scope,
+            kind,
+            destination=attributes.get(_RTA_DST),
+            next_hops=tuple(_next_hops(attributes, flags)),
+            preferred_source=attributes.get(_RTA_PREFSRC),
+            metric=number(attributes.get(_RTA_PRIORITY)),
+            # The header has one byte for the table; RTA_TABLE carries numbers above 255.
+            table=number(attributes.get(_RTA_TABLE)) or table,
+        )
 
 
-def _next_hops(attributes: dict[int, bytes]) -> Iterator[NextHop]:
+def _next_hops(attributes: dict[int, bytes], flags: int) -> Iterator[NextHop]:
     """Decode ``RTA_MULTIPATH``: several next hops, each with a header and attributes of its own."""
     several = attributes.get(_RTA_MULTIPATH)
     if several is None:
-        yield NextHop(number(attributes.get(_RTA_OIF)), attributes.get(_RTA_GATEWAY))
+        yield NextHop(number(attributes.get(_RTA_OIF)), attributes.get(_RTA_GATEWAY), bool(flags & _RTNH_F_DEAD))
         return
     at = 0
     while at + _NEXT_HOP.size <= len(several):
-        length, _, _, interface = _NEXT_HOP.unpack_from(several, at)
+        length, flags, _, interface = _NEXT_HOP.unpack_from(several, at)
         inner = netlink.attributes(several[at : at + length], _NEXT_HOP.size)
-        yield NextHop(interface, inner.get(_RTA_GATEWAY))
+        yield NextHop(interface, inner.get(_RTA_GATEWAY), bool(flags & _RTNH_F_DEAD))
         at += max((length + 3) & ~3, _NEXT_HOP.size)
 
 

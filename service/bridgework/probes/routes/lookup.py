@@ -10,29 +10,21 @@ from bridgework.probes.kernel import netlink
 
 # linux/rtnetlink.h
 _RTM_GETROUTE, _MESSAGE = 26, struct.Struct("=BBBBBBBBI")
-_DST, _SRC, _IIF, _OIF, _GATEWAY, _TABLE, _MARK, _IP_PROTO, _SPORT, _DPORT = 1, 2, 3, 4, 5, 15, 16, 27, 28, 29
+_DST, _SRC, _IIF, _OIF, _GATEWAY, _MARK, _IP_PROTO, _SPORT, _DPORT = 1, 2, 3, 4, 5, 16, 27, 28, 29
 _MULTIPATH, _NEXT_HOP = 9, struct.Struct("=HBBi")
 _LOCAL = 2
-# RTM_F_LOOKUP_TABLE: the answer names the table that decides. RTM_F_FIB_MATCH: the answer is the route itself.
-_LOOKUP_TABLE, _FIB_MATCH = 0x1000, 0x2000
 # linux/netconf.h
-_RTM_GETNETCONF, _NETCONF, _IFINDEX, _FORWARDING, _RP_FILTER, _ALL_INTERFACES = 82, struct.Struct("=Bxxx"), 1, 2, 3, -1
+_RTM_GETNETCONF, _NETCONF, _IFINDEX, _FORWARDING = 82, struct.Struct("=Bxxx"), 1, 2
 _NUMBER = struct.Struct("=i")
 _FAMILY_OF_LENGTH = {4: socket.AF_INET, 16: socket.AF_INET6}
 
 
 class Lookup(NamedTuple):
-    """The route that the kernel chose for one packet. ``interface`` is an index; ``is_local``: the host takes it.
-
-    ``destination`` and ``prefix_len`` are the packet's, or those of the route itself where that was asked for.
-    """
+    """The route that the kernel chose for one packet. ``interface`` is an index; ``is_local``: the host takes it."""
 
     interface: int
     is_local: bool
     gateway: bytes | None
-    table: int
-    destination: bytes | None
-    prefix_len: int
 
 
 class Asked(NamedTuple):
@@ -47,7 +39,7 @@ class Asked(NamedTuple):
     destination_port: int | None = None
 
 
-def route_to(sock: socket.socket, asked: Asked, *, fib_match: bool = False) -> Lookup:
+def route_to(sock: socket.socket, asked: Asked) -> Lookup:
     """Ask for the route of a packet over a netlink socket of the family NETLINK_ROUTE.
 
     The kernel decides as for a real packet: by all rules and tables, and for IPv4 by its filter of the reverse path.
@@ -56,9 +48,8 @@ def route_to(sock: socket.socket, asked: Asked, *, fib_match: bool = False) -> L
         OSError: the kernel drops such a packet.
     """
     bits = len(asked.destination) * 8
-    flags = _LOOKUP_TABLE | (_FIB_MATCH if fib_match else 0)
     family = _FAMILY_OF_LENGTH[len(asked.destination)]
-    body = _MESSAGE.pack(family, bits, bits if asked.source else 0, 0, 0, 0, 0, 0, flags)
+    body = _MESSAGE.pack(family, bits, bits if asked.source else 0, 0, 0, 0, 0, 0, 0)
     body += netlink.attribute(_DST, asked.destination)
     body += netlink.attribute(_SRC, asked.source) if asked.source else b""
     body += netlink.attribute(_IIF, _NUMBER.pack(asked.incoming)) if asked.incoming else b""
@@ -67,12 +58,10 @@ def route_to(sock: socket.socket, asked: Asked, *, fib_match: bool = False) -> L
     for kind, port in ((_SPORT, asked.source_port), (_DPORT, asked.destination_port)):
         body += netlink.attribute(kind, port.to_bytes(2, "big")) if port else b""
     answer = netlink.ask(sock, _RTM_GETROUTE, body)
-    _, prefix_len, _, _, table, _, _, kind, _ = _MESSAGE.unpack_from(answer)
+    kind = _MESSAGE.unpack_from(answer)[7]
     attributes = netlink.attributes(answer, _MESSAGE.size)
     interface, gateway = _next_hop(attributes)
-    return Lookup(
-        interface, kind == _LOCAL, gateway, _number(attributes.get(_TABLE)) or table, attributes.get(_DST), prefix_len
-    )
+    return Lookup(interface, kind == _LOCAL, gateway)
 
 
 def _next_hop(attributes: dict[int, bytes]) -> tuple[int, bytes | None]:
@@ -84,27 +73,11 @@ def _next_hop(attributes: dict[int, bytes]) -> tuple[int, bytes | None]:
     return interface, netlink.attributes(several[:length], _NEXT_HOP.size).get(_GATEWAY)
 
 
-def reverse_path_filter(sock: socket.socket, interface: int | None = None) -> int:
-    """Return rp_filter of the interface, or of ``all``: 0 is off, 1 is strict, 2 is loose (ip-sysctl).
-
-    Raises ``OSError``.
-    """
-    return _number(_settings(sock, interface).get(_RP_FILTER))
-
-
-def forwards(sock: socket.socket, interface: int | None = None) -> bool:
-    """Whether the kernel forwards IPv4 packets that come in by the interface, or ``all`` says so (ip-sysctl).
-
-    Raises ``OSError``.
-    """
-    return _number(_settings(sock, interface).get(_FORWARDING)) != 0
-
-
-def _settings(sock: socket.socket, interface: int | None) -> dict[int, bytes]:
-    """Return the kernel's IPv4 settings of the interface, or of ``all``, as attributes."""
-    index = _ALL_INTERFACES if interface is None else interface
-    body = _NETCONF.pack(socket.AF_INET) + netlink.attribute(_IFINDEX, _NUMBER.pack(index))
-    return netlink.attributes(netlink.ask(sock, _RTM_GETNETCONF, body), _NETCONF.size)
+def forwards(sock: socket.socket, interface: int) -> bool:
+    """Whether the kernel forwards IPv4 packets that come in by the interface (ip-sysctl). Raises ``OSError``."""
+    body = _NETCONF.pack(socket.AF_INET) + netlink.attribute(_IFINDEX, _NUMBER.pack(interface))
+    settings = netlink.attributes(netlink.ask(sock, _RTM_GETNETCONF, body), _NETCONF.size)
+    return _number(settings.get(_FORWARDING)) != 0
 
 
 def _number(data: bytes | None) -> int:
