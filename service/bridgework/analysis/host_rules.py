@@ -24,7 +24,7 @@ from bridgework.model.snapshot import Network, Snapshot
 BRIDGE_FILTER = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
 FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 DOCKER, NATIVE_TABLE, _USER_CHAIN = "Docker", "docker-bridges", "DOCKER-USER"
-_OWNERS = (
+OWNERS = (
     ("ufw", "ufw"),
     ("firewalld", "firewalld"),
     ("FWD_", "firewalld"),
@@ -176,7 +176,7 @@ def owner_of(snapshot: Snapshot, step: Step) -> str | None:
         return DOCKER
     if step.rule is not None and _is_written_by_docker(snapshot, step):
         return DOCKER
-    return next((owner for prefix, owner in _OWNERS if chain.startswith(prefix) or table.startswith(prefix)), None)
+    return next((owner for prefix, owner in OWNERS if chain.startswith(prefix) or table.startswith(prefix)), None)
 
 
 def program_of(step: Step) -> str | None:
@@ -185,7 +185,7 @@ def program_of(step: Step) -> str | None:
         return None
     called = (effect.chain for rule in step.place.chain.rules for effect in rule.effects if effect.chain)
     names = [*called, step.place.table.name]
-    return next((owner for name in names for prefix, owner in _OWNERS if name.startswith(prefix)), None)
+    return next((owner for name in names for prefix, owner in OWNERS if name.startswith(prefix)), None)
 
 
 def _is_written_by_docker(snapshot: Snapshot, step: Step) -> bool:

@@ -11,21 +11,37 @@ from dataclasses import replace
 
 from bridgework.firewall.docker import docker_26, docker_28, docker_29, docker_29_nftables
 from bridgework.firewall.docker.chains import Chains, write_links
+from bridgework.firewall.docker.releases import NFTABLES_SINCE, Release
 from bridgework.firewall.docker.rules import WrittenRules
 from bridgework.firewall.docker.values import IPV4, Because, Bridge, Engine, Link, Port, WrittenRule
 
-__all__ = ["Because", "Bridge", "Engine", "Link", "Port", "WrittenRule", "WrittenRules", "nearest", "written"]
+__all__ = [
+    "Because",
+    "Bridge",
+    "Engine",
+    "Link",
+    "Port",
+    "WrittenRule",
+    "WrittenRules",
+    "knows_rules_of",
+    "nearest",
+    "written",
+]
 
 # Docker 27 and 28.0 have shapes of their own, and until 28.2 each port had a drop of its own in the table raw. Docker
 # 25 writes as 26 does: v25.0.0, v25.0.6 and v26.1.5 of moby differ in these files by calls of firewalld alone.
 _WRITERS = (((29, 0), None, docker_29), ((28, 2), (29, 0), docker_28), ((25, 0), (27, 0), docker_26))
-_NFTABLES_SINCE = (29, 0)
+
+
+def knows_rules_of(release: Release) -> bool:
+    """Return whether the rules of the release are known exactly."""
+    return any(since <= release and (before is None or release < before) for since, before, _ in _WRITERS)
 
 
 def nearest(engine: Engine) -> Engine:
     """Return the engine whose rules are the most like those of this one: itself, where they are known."""
     release = engine.release
-    if any(since <= release and (before is None or release < before) for since, before, _ in _WRITERS):
+    if knows_rules_of(release):
         return engine
     # Docker 27 has the rules of 26, and gateway modes. 28.0 has the rules of 28.2 but for those of the table raw: there
     # 28.0 and 28.1 drop only what is addressed to a published port, and no answer.
@@ -41,7 +57,7 @@ def written(
     links are those of bridges without inter-container communication.
     """
     if engine.nftables:
-        known = engine.release >= _NFTABLES_SINCE
+        known = engine.release >= NFTABLES_SINCE
         return docker_29_nftables.write(engine, version, bridges, ports, links) if known else None
     for since, before, module in _WRITERS:
         if engine.release >= since and (before is None or engine.release < before):

@@ -48,8 +48,9 @@ def write(chains: Chains, bridges: Iterable[Bridge], ports: Iterable[Port]) -> N
 def jumps(chains: Chains, isolation: str) -> None:
     """Write the jumps between the engine's chains; ``isolation`` is the one that separates networks."""
     nat_jumps(chains)
-    for chain in ("DOCKER-USER", "DOCKER-FORWARD"):
-        chains.append("filter", "FORWARD", f"-j {chain}", chains.base)
+    # The engine puts them before the rules of other programs each time that it starts (iptables.go, EnsureJumpRule).
+    for chain in ("DOCKER-FORWARD", "DOCKER-USER"):
+        chains.insert("filter", "FORWARD", f"-j {chain}", chains.base)
     for chain in ("DOCKER-CT", isolation, "DOCKER-BRIDGE"):
         chains.append("filter", "DOCKER-FORWARD", f"-j {chain}", chains.base)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -77,6 +78,11 @@ class NativeRules(WrittenRules):
             for name, chain in table.chains.items()
         }
         return replace(table, chains=chains)
+
+    @property
+    def line(self) -> str:
+        """The table as ``nft --json`` prints it."""
+        return json.dumps({"nftables": list(self.objects())})
 
     def objects(self) -> Iterator[Json]:
         """Yield the objects of the table as nft lists them; nothing where the engine writes no rules."""

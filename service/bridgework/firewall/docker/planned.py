@@ -7,13 +7,13 @@ write it again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridgework.firewall.docker.native_table import NAME, NativeRules
 from bridgework.firewall.docker.rules import WrittenRules
 from bridgework.firewall.docker.values import Write
+from bridgework.firewall.iptables_save import is_built_in
 from bridgework.firewall.ruleset import Table
 
 Printed = tuple[int, int, str]
@@ -73,6 +73,46 @@ def planned_rules(
     return PlannedRules(planned, frozenset(uncertain), not_read, reordered)
 
 
+USER_CHAIN = "DOCKER-USER"
+"""The chain for the rules of administrators. Docker deletes none of them, and has no such chain with nftables."""
+_OWN = "DOCKER"
+"""How the names of Docker's chains begin."""
+
+
+def upgraded_rules(
+    read: Mapping[Key, Sequence[Printed]], before: WrittenRules | None, after: WrittenRules | None
+) -> Mapping[Key, tuple[Printed, ...]]:
+    """Return the rules after another release of the engine, or one with other settings, has started.
+
+    ``before`` and ``after`` are the rules of iptables that both engines write; ``None`` for one that uses nftables. The
+    engine deletes its chains and what is in them, also rules that another program put there. Its new rules come before
+    those of others wherever the engine inserts them.
+    """
+    rules = {key: _of_others(key, listed, before, after) for key, listed in read.items() if _stays(key[1], after)}
+    for key in (*after.rules, *after.called()) if after is not None else ():
+        rules.setdefault(key, [])
+    for write in after.writes if after is not None else ():
+        if write.moved_for is not None:
+            _remove(rules[write.table, write.chain], write.rule.text)
+        _write(rules, write)
+    return {key: tuple(listed) for key, listed in rules.items()}
+
+
+def _stays(chain: str, after: WrittenRules | None) -> bool:
+    return not chain.startswith(_OWN) or (chain == USER_CHAIN and after is not None)
+
+
+def _of_others(
+    key: Key, read: Sequence[Printed], before: WrittenRules | None, after: WrittenRules | None
+) -> list[Printed]:
+    """Return the rules of the chain that the engine did not write, and that call no chain that goes."""
+    written = {rule.text for rule in before.rules.get(key, ())} if before is not None else set()
+    left = [rule for rule in read if rule[2] not in written]
+    # The engine puts its jumps of the built-in chains first again.
+    called = ((rule, rule[2].rpartition(" -j ")[2].split(" ")[0]) for rule in left)
+    return [rule for rule, chain in called if _stays(chain, None if is_built_in(key[1]) else after)]
+
+
 def _left(rules: Sequence[Printed], others: Sequence[Printed]) -> list[str]:
     """Return the texts of the rules that are among the others, too."""
     known = {text for *_, text in others}
@@ -127,5 +167,4 @@ def planned_table(read: Iterable[Table], before: NativeRules, after: NativeRules
         # Of a rule that was there before the change, the rules that were read say whether the engine writes it.
         rules[key] = tuple(r for r in listed if not r.unknown or r.text not in known or r.text in found.get(key, set()))
         uncertain |= {(NAME, rule.text) for rule in listed if rule.unknown and rule.text not in known}
-    line = json.dumps({"nftables": list(replace(after, rules=rules).objects())})
-    return PlannedTable(line, frozenset(uncertain))
+    return PlannedTable(replace(after, rules=rules).line, frozenset(uncertain))

@@ -58,14 +58,15 @@ class WrittenRules:
     def _with_every_chain(self) -> Mapping[tuple[str, str], tuple[WrittenRule, ...]]:
         """Return the rules, with the chains that are called and have none, and with the policy if it is not known."""
         found = dict(self.rules)
-        for called in self._called():
+        for called in self.called():
             found.setdefault(called, ())
         if self.rules and self.forward_drops is None and self.all_by is None:
             drop = WrittenRule("-A FORWARD -j DROP", _IP_FORWARD, unknown=True)
             found[_FORWARD] = (*found.get(_FORWARD, ()), drop)
         return found
 
-    def _called(self) -> Iterator[tuple[str, str]]:
+    def called(self) -> Iterator[tuple[str, str]]:
+        """Yield the table and chain of each jump."""
         for (table, _), rules in self.rules.items():
             for rule in rules:
                 for effect in read_rule(rule.text).effects:
