@@ -18,6 +18,7 @@ EndpointState = Literal["active", "configured"]
 EventType = Literal["network", "container"]
 ExpectedVerdict = Literal["reachable", "unreachable"]
 ExposureOriginKind = Literal["lan", "host", "network"]
+FirewallBackend = Literal["iptables", "nftables"]
 GapReason = Literal["engine-restarted", "log-overrun"]
 IpVersion = Literal["any", "4", "6"]
 MatrixAim = Literal["address", "name"]
@@ -1521,6 +1522,12 @@ class Plan(TypedDict):
     """The findings of the diagnosis that the plan would cause."""
     disappearing_findings: list[Finding]
     """The findings of the diagnosis that the plan would end."""
+    upgrade: PlannedEngine | None
+    """The engine after the plan; null when the plan does not upgrade it."""
+    notes: list[PlanNote]
+    """What of this host the upgrade concerns beside that, and the known faults of the release; empty when the plan
+    does not upgrade the engine.
+    """
     limited: list[Limitation]
     """Why pairs are inconclusive, and what could not be seen or foreseen, so that the difference may be incomplete
     there.
@@ -1572,6 +1579,25 @@ class PlanLine(TypedDict):
     """The plan, with what its changes did. Only in the last line."""
     problem: NotRequired[Problem]
     """The problem document of a failure. Only in the last line."""
+
+
+class PlanNote(TypedDict):
+    """What an upgrade does to this host beside the pairs and ports, or a known fault of the release."""
+
+    code: str
+    """What the note says, as a stable code, such as `docker-user-not-used`. More codes can come."""
+    message: str
+    """The note, in one or two sentences."""
+    remedy: str | None
+    """What to do about it; null when nothing helps."""
+    references: list[str]
+    """Links to the public threads and documents about it."""
+    components: list[Component]
+    """What of this host the note is about."""
+    pairs_total: int
+    """The number of pairs that the note says change."""
+    pairs: list[PlanPair]
+    """The pairs that the note says change, at most 100 of them."""
 
 
 class PlanPair(TypedDict):
@@ -1636,14 +1662,35 @@ class PlanStep(TypedDict):
 
 
 class PlannedCall(TypedDict):
-    """One change of a plan, as the request that makes it: a call of a remedy fits as it stands."""
+    """One change of a plan: the request that makes it, as a remedy has it, or `upgrade_engine` alone."""
 
-    method: ChangeMethod
+    method: NotRequired[ChangeMethod | None]
     """The HTTP method of the request."""
-    path: str
+    path: NotRequired[str | None]
     """The path of the request with its query, such as `/v1/networks/web/endpoints/tomcat81`."""
     body: NotRequired[dict[str, Any] | None]
     """The JSON body of the request; null when the request has no body."""
+    upgrade_engine: NotRequired[UpgradeEngine | None]
+    """The engine that takes the place of the present one after all other changes. It is no request, so it is alone,
+    as the last change of the plan.
+    """
+
+
+class PlannedEngine(TypedDict):
+    """The engine after an upgrade, as the plan takes it. A setting is null where it is not known."""
+
+    version: str
+    """The version that the plan names, such as `29.7`; that of the present engine where it names none."""
+    answered_as: str
+    """The release whose rules the plan takes, such as `29.7`."""
+    firewall_backend: str
+    """The firewall backend. Known values, to which more may be added: iptables, nftables."""
+    userland_proxy: bool | None
+    """Whether docker-proxy serves published ports."""
+    iptables: bool | None
+    """Whether the engine writes rules for IPv4."""
+    ip6tables: bool | None
+    """Whether the engine writes rules for IPv6."""
 
 
 class Pool(TypedDict):
@@ -2327,3 +2374,26 @@ class UndoneChange(TypedDict):
     """The change, as the request that makes it."""
     problem: Problem | None
     """Why it failed; null when it did not."""
+
+
+class UpgradeEngine(TypedDict):
+    """Another release of Docker, or the same with other settings. What is left out stays as it is."""
+
+    version: NotRequired[str | None]
+    """The version with major and minor, and the patch level if known, such as `29.7` or `28.3.3`; null for the one
+    that runs. A version that is newer than the newest known one is answered as that one, and `limited` says so.
+    """
+    firewall_backend: NotRequired[FirewallBackend | None]
+    """The daemon's `firewall-backend`; left out, it stays as it is. Docker 29 has `nftables`."""
+    userland_proxy: NotRequired[bool | None]
+    """The daemon's `userland-proxy`; null leaves it as it is."""
+    iptables: NotRequired[bool | None]
+    """The daemon's `iptables`; null leaves it as it is."""
+    ip6tables: NotRequired[bool | None]
+    """The daemon's `ip6tables`; null leaves it as it is. Between Docker 26 and a later release, null means the
+    default of the target: off in Docker 26, on since Docker 27.
+    """
+    icc: NotRequired[bool | None]
+    """The daemon's `icc`, which is about the default bridge; null leaves it as it is."""
+    allow_direct_routing: NotRequired[bool | None]
+    """The daemon's `allow-direct-routing`, since Docker 28.2; null leaves it as it is."""

@@ -29,6 +29,7 @@ ENUMS: Mapping[str, tuple[str, ...]] = {
     "EventType": ("network", "container"),
     "ExposureOriginKind": ("lan", "host", "network"),
     "ExpectedVerdict": ("reachable", "unreachable"),
+    "FirewallBackend": ("iptables", "nftables"),
     "GapReason": ("engine-restarted", "log-overrun"),
     "IpVersion": ("any", "4", "6"),
     "MatrixAim": ("address", "name"),

@@ -101,6 +101,10 @@ _ROWS: Mapping[str, tuple[str, str | None]] = {
         "A container in network mode host has no ports of its own: its ports are those of a program of the host.",
         "Check the port with the destination host.",
     ),
+    "release-newer-than-known": (
+        "The service does not know how this release writes its rules, nor what else is new in it.",
+        "Read the release notes of the releases between the two, and install a newer version of the service.",
+    ),
     "rule-not-read": (
         "The change deletes this rule of Docker's, and it is not among the rules of the host as Docker writes it.",
         "Restart the engine, which writes its rules again, and make the plan again.",
@@ -108,6 +112,10 @@ _ROWS: Mapping[str, tuple[str, str | None]] = {
     "rule-without-ends": (
         "A rule of must_not that names no container holds always, and may be misspelt.",
         "Correct the rule, or remove it.",
+    ),
+    "rules-of-release-not-known": (
+        "The service does not know them exactly, and takes those of the most similar release.",
+        "Ask for another minor release of Docker: the rules of 26.1, and of 28.2 and later, are known.",
     ),
     "sockets-not-visible": (
         "The service could not read which programs listen there, so it does not know whether one answers.",

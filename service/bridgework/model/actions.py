@@ -100,6 +100,23 @@ class DeleteContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class UpgradeEngine:
+    """Run another release of the engine, or the same with other settings; what is ``None`` stays as it is.
+
+    Only a plan has it, and nothing applies it. ``version`` is written as Docker writes it, with or without the patch
+    level. The settings are those of daemon.json.
+    """
+
+    version: str | None = None
+    firewall_backend: str | None = None
+    userland_proxy: bool | None = None
+    iptables: bool | None = None
+    ip6tables: bool | None = None
+    icc: bool | None = None
+    allow_direct_routing: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FindFreeSubnets:
     """List free subnets with this prefix length."""
 

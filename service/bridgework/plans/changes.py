@@ -19,18 +19,19 @@ from typing import Any
 
 from bridgework.analysis.attachment import IPV4, IPV6, ordered_endpoints
 from bridgework.analysis.routing import chosen_exit, gateway_mode
+from bridgework.firewall.docker.releases import Release, api_of
 from bridgework.ipam.gateways import with_gateways
 from bridgework.ipam.usage import DOCKER_POOLS, first_free_pool, next_address
 from bridgework.model.assembly import with_containers, with_networks
 from bridgework.model.create_specs import ContainerSettings, ContainerSpec, EndpointSpec, NetworkSpec
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
+from bridgework.policy.driver_options import ignored
 from bridgework.policy.host_ports import claims
 
+_ICC = "com.docker.network.bridge.enable_icc"
 _WITHOUT_ADDRESSES = frozenset({"host", "null"})
 _SHORT_ID = 12
 _CHOOSES_LIKE = (1, 51)
-Release = tuple[int, int]
-"""Major and minor version of the engine, which decide how it chooses default routes (``routing.chosen_exit``)."""
 UNKNOWN: Release = 0, 0
 LATER = "9999-12-31T23:59:59.{:09d}Z"
 """The time of what a plan makes or starts: after every time of the engine, and in the order of the changes."""
@@ -175,6 +176,29 @@ def stopped(snapshot: Snapshot, container_id: str) -> Snapshot:
     endpoints = tuple(_deactivated(endpoint) for endpoint in container.endpoints)
     left = replace(container, state="exited", pid=0, namespace_path=None, published_ports=(), endpoints=endpoints)
     return with_containers(snapshot, {container_id: left})
+
+
+def upgraded(snapshot: Snapshot, before: Release, after: Release, *, icc: bool | None = None) -> Snapshot:
+    """Return the snapshot after another release of the engine has started, and all containers that run with it.
+
+    ``icc`` is the daemon's option for the default bridge; ``None`` leaves it as it is.
+    """
+    api = api_of(after)
+    networks: dict[str, Network | None] = {}
+    for network in snapshot.networks:
+        # A network keeps what the engine that made it did not understand, and later engines do not read it again.
+        now = replace(network, ignored_options=network.ignored_options | ignored(network.options, api))
+        if icc is not None and network.is_default_bridge:
+            now = replace(now, options={**network.options, _ICC: str(icc).lower()})
+        if now != network:
+            networks[network.id] = now
+    changed = with_networks(snapshot, networks)
+    moved: dict[str, Container | None] = {}
+    for container in snapshot.containers:
+        exits = _exits(changed, container, after)
+        if container.running and exits != _exits(snapshot, container, before):
+            moved[container.id] = replace(container, published_ports=_published(container, *exits))
+    return with_containers(changed, moved)
 
 
 def _with(snapshot: Snapshot, before: Container, after: Container, release: Release) -> Snapshot:

@@ -15,6 +15,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 UNKNOWN = "This field is unknown."
+REQUIRED = "This field is required."
 NOT_AN_OBJECT = "Must be an object."
 NOT_A_LIST = "Must be a list of objects."
 OF_OBJECTS = {"unknown": UNKNOWN, "type": NOT_AN_OBJECT}
@@ -22,7 +23,7 @@ MAX_HINTS = 20
 """How many unknown fields of an object get a hint: a body of 100,000 unknown fields must not cost seconds."""
 
 _OURS: Mapping[str, str] = {
-    "Missing data for required field.": "This field is required.",
+    "Missing data for required field.": REQUIRED,
     "Field may not be null.": "Must not be null.",
     "Invalid value.": "This value is not allowed.",
     "Not a valid string.": "Must be a string.",

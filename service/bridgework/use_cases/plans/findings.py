@@ -91,6 +91,9 @@ def _host_after(before: Snapshot, after: Snapshot, host: HostObservation | None)
 
 def _hosts_after(observed: Observed) -> Mapping[str, ResolverConfiguration]:
     """Return the entries of hosts files after the plan, as far as those before it were seen."""
+    if observed.upgrade is not None:
+        # The new engine starts the containers, and writes these files.
+        return {}
     before, after = observed.before.snapshot, observed.after.snapshot
     facts = facts_of(observed.before.observations.engine_version)
     found: dict[str, ResolverConfiguration] = {}

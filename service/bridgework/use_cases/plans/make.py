@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bridgework.explanations.limitations import limitation, of_pairs
+from bridgework.firewall.docker import knows_rules_of
+from bridgework.firewall.docker.releases import in_words
 from bridgework.model import actions
 from bridgework.model.actions import Call, Change
 from bridgework.model.checks import Finding, Limitation
-from bridgework.model.errors import BridgeworkError, NotFound, NotSupported, Remedy
+from bridgework.model.errors import BridgeworkError, InvalidInput, NotFound, NotSupported, Remedy
 from bridgework.model.snapshot import Snapshot
 from bridgework.plans.difference import (
     Difference,
@@ -23,6 +25,8 @@ from bridgework.plans.difference import (
 from bridgework.plans.effort import Effort
 from bridgework.plans.groups import Groups, grouped
 from bridgework.plans.inverse import CannotUndoError, as_request, inverse, lost
+from bridgework.plans.notes import Note
+from bridgework.plans.upgrade import Target, target_of
 from bridgework.policy.access import Role, require_role
 from bridgework.telemetry import deadline
 from bridgework.use_cases import container_creation, containers, endpoints, networks, prune
@@ -30,6 +34,7 @@ from bridgework.use_cases.idempotency import earlier, retry_key
 from bridgework.use_cases.plans.findings import changed_findings
 from bridgework.use_cases.plans.observe import observe
 from bridgework.use_cases.plans.planned_engine import PlannedEngine
+from bridgework.use_cases.plans.upgrade_notes import upgrade_notes
 from bridgework.use_cases.services import Actor
 
 
@@ -43,16 +48,22 @@ class WantedChange:
 
 @dataclass(frozen=True, slots=True)
 class WantedPlan:
-    """What to plan. ``undo`` is ``on-failure`` or ``never``; it counts only with ``apply``."""
+    """What to plan. ``undo`` is ``on-failure`` or ``never``; it counts only with ``apply``.
+
+    ``upgrade`` is the engine that takes the place of the present one after the changes.
+    """
 
     changes: tuple[WantedChange, ...]
     apply: bool = False
     undo: str = "on-failure"
+    upgrade: actions.UpgradeEngine | None = None
 
     @property
     def id(self) -> str:
         """The digest of the changes: the same for the same changes in the same order."""
-        calls = [[one.call.method, one.call.path, one.call.body] for one in self.changes]
+        calls: list[Any] = [[one.call.method, one.call.path, one.call.body] for one in self.changes]
+        if self.upgrade is not None:
+            calls.append(asdict(self.upgrade))
         return hashlib.sha256(json.dumps(calls, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -73,7 +84,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan: its steps, what it changes, and the state of everything that it names."""
+    """A plan: its steps, what it changes, and the state of everything that it names.
+
+    ``target`` is the engine after the plan, if it is another one, and ``notes`` are about it.
+    """
 
     wanted: WantedPlan
     steps: tuple[Step, ...]
@@ -85,6 +99,8 @@ class Plan:
     disappearing: tuple[Finding, ...]
     limited: tuple[Limitation, ...] = ()
     state: str = ""
+    target: Target | None = None
+    notes: tuple[Note, ...] = ()
 
     @property
     def conflicts(self) -> tuple[Step, ...]:
@@ -152,14 +168,20 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
             detail="Plans predict what Docker's rules let pass, and this engine is Podman.",
             remedy=Remedy("Make the changes one by one, and check after each."),
         )
+    target = None
+    if wanted.upgrade is not None:
+        pointer = f"/changes/{len(wanted.changes)}/upgrade_engine"
+        target = target_of(wanted.upgrade, services.engine.facts(), pointer)
+        require_not_applied(wanted)
     engine = PlannedEngine(services, snapshot)
     # A viewer may ask what a change would do; that the change needs a higher role is said when the plan is applied.
     caller = replace(actor.caller, role=max(actor.caller.role, Role.OPERATOR))
     steps = _rehearse(Actor(engine.services, caller), engine, wanted)
-    observed = observe(services, snapshot, engine.now)
+    observed = observe(services, snapshot, engine.now, target)
     before, after, affected = observed.before, observed.after, observed.affected
     found = difference(before, after, Effort(deadline.require_left), affected)
     appearing, disappearing = changed_findings(services, observed)
+    notes = upgrade_notes(services, observed, target) if target is not None else ()
     return Plan(
         wanted=wanted,
         steps=steps,
@@ -173,9 +195,33 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
             *of_pairs(Counter(one.reason for one in found.pairs if one.reason)),
             *observed.limited,
             *_unknown_addresses(snapshot, engine.now, affected),
+            *(_unknown_release(target) if target is not None else ()),
         ),
         state=_state_of(snapshot, affected, engine.now),
+        target=target,
+        notes=notes,
     )
+
+
+def require_not_applied(wanted: WantedPlan) -> None:
+    """Raise ``InvalidInput`` where a plan with an upgrade is to be applied."""
+    if wanted.apply:
+        raise InvalidInput(
+            code="plan-not-applicable",
+            detail="The plan has upgrade_engine, and the service cannot install another release of Docker.",
+            remedy=Remedy("Send the plan without apply, and upgrade Docker with the package manager of its host."),
+        )
+
+
+def _unknown_release(target: Target) -> Iterable[Limitation]:
+    """Name what is not known of the release to which the plan leads."""
+    release = in_words(target.release)
+    if target.is_newer:
+        yield limitation("release-newer-than-known", f"Docker {target.version}, answered as Docker {release}")
+    elif not knows_rules_of(target.release):
+        yield limitation("rules-of-release-not-known", f"the rules of Docker {release}")
+    if not knows_rules_of(target.before):
+        yield limitation("rules-of-release-not-known", f"the rules of Docker {in_words(target.before)}, which runs now")
 
 
 def _rehearse(actor: Actor, engine: PlannedEngine, wanted: WantedPlan) -> tuple[Step, ...]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from bridgework.analysis.docker_rules.planned import planned_firewall
+from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.docker_rules.planned import PlannedFirewall, planned_firewall
+from bridgework.analysis.docker_rules.upgraded import UpgradedFirewall, upgraded_firewall
 from bridgework.analysis.routing import gateway_mode
 from bridgework.explanations.limitations import limitation
 from bridgework.model.checks import Limitation
 from bridgework.model.observations import HostObservation, Observations, ResolverConfiguration
 from bridgework.model.snapshot import Container, Snapshot
+from bridgework.plans.changes import upgraded
 from bridgework.plans.difference import World, affected_containers
 from bridgework.plans.reachability import with_assumed_listeners
+from bridgework.plans.upgrade import Target
 from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.observe import Observer, base_observations, inodes_of
 from bridgework.use_cases.plans.planned_engine import without_published
@@ -33,7 +37,8 @@ class Observed:
     """Both worlds, and the containers whose reachability may differ between them.
 
     ``host`` has the interfaces and routes of the host before the plan; ``None`` where they were not seen. ``hosts``
-    maps the full id of a container to the entries of its hosts file before the plan.
+    maps the full id of a container to the entries of its hosts file before the plan. ``upgrade`` are the rules after an
+    upgrade of the engine.
     """
 
     before: World
@@ -42,14 +47,23 @@ class Observed:
     host: HostObservation | None
     hosts: Mapping[str, ResolverConfiguration]
     limited: tuple[Limitation, ...]
+    upgrade: UpgradedFirewall | None = None
 
 
-def observe(services: Services, before: Snapshot, after: Snapshot) -> Observed:
-    """Observe what the difference depends on: the rules of the host, and the listening sockets."""
+def observe(services: Services, before: Snapshot, after: Snapshot, target: Target | None = None) -> Observed:
+    """Observe what the difference depends on: the rules of the host, and the listening sockets.
+
+    ``after`` is what the changes of the plan leave of ``before``, and ``target`` the engine that then takes the place
+    of the present one.
+    """
     affected = affected_containers(before, after)
     observations = base_observations(services, before)
     planned = planned_firewall(before, after, observations)
-    if planned.reordered:
+    upgrade = None
+    if target is not None:
+        upgrade, after = _upgraded(before, after, observations, planned, target)
+        planned = PlannedFirewall(upgrade.rules, planned.not_read)
+    if planned.reordered or target is not None:
         affected = frozenset(before.containers_by_id.keys() | after.containers_by_id.keys())
     limited = list(observations.limited)
     if planned.rules is None and affected:
@@ -83,9 +97,10 @@ def observe(services: Services, before: Snapshot, after: Snapshot) -> Observed:
         namespace_inodes=inodes,
         host=HostObservation(replace(seen_host, interfaces=None, routes=None)) if seen_host is not None else None,
     )
+    then = replace(observations, firewall=planned.rules)
     return Observed(
         World(before, observations),
-        _after(before, after, replace(observations, firewall=planned.rules), affected),
+        _after(before, after, then if target is None else target.of_observations(then), affected),
         affected,
         host,
         {
@@ -94,7 +109,20 @@ def observe(services: Services, before: Snapshot, after: Snapshot) -> Observed:
             if seen.resolver is not None
         },
         tuple(dict.fromkeys((*limited, *observer.limited, *elsewhere.limited))),
+        upgrade,
     )
+
+
+def _upgraded(
+    before: Snapshot, after: Snapshot, observations: Observations, planned: PlannedFirewall, target: Target
+) -> tuple[UpgradedFirewall, Snapshot]:
+    """Return the rules and the snapshot after the upgrade that follows the changes of the plan."""
+    # Without changes, the rules are those that were read, also of a release that writes others than are known.
+    rules = observations.firewall if after is before else planned.rules
+    now = EngineState(after, replace(observations, firewall=rules))
+    then = upgraded(after, target.before, target.release, icc=target.icc)
+    state = EngineState(then, target.of_observations(observations))
+    return upgraded_firewall(now, state, target.of_engine), then
 
 
 def _hosts_files(services: Services, before: Snapshot, after: Snapshot, involved: set[str]) -> Observer:

@@ -7,19 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
+from bridgework.http.problems import faults
 from bridgework.http.problems.faults import near
 from bridgework.http.resources.containers.requests import ContainerCreateSchema, StopQuery
 from bridgework.http.resources.endpoints.requests import EndpointConnectSchema
 from bridgework.http.resources.networks.requests import NetworkCreateSchema, PruneQuery
-from bridgework.http.schemas.fields import Choice, Flag, Items, Request, Strict, Text, optional, required
+from bridgework.http.schemas.fields import Choice, Flag, Items, Request, Strict, Text, absent, optional, required
 from bridgework.http.schemas.queries import ForceQuery
 from bridgework.model import actions
 from bridgework.model.actions import Call, Change
+from bridgework.plans.upgrade import BACKENDS
 from bridgework.use_cases.plans.make import WantedChange, WantedPlan
 
 MAX_CHANGES = 200
@@ -67,14 +69,58 @@ def _prune(label: list[str], until: datetime | None, *, include_configured: bool
     return actions.PruneNetworks(tuple(label), until, include_configured)
 
 
-class PlannedCallSchema(Strict):
-    """One change of a plan, as the request that makes it: a call of a remedy fits as it stands."""
+class UpgradeEngineSchema(Request):
+    """Another release of Docker, or the same with other settings. What is left out stays as it is."""
 
-    method = Choice(["POST", "PUT", "DELETE"], **required("The HTTP method of the request."))
+    makes = actions.UpgradeEngine
+    keywords: ClassVar = {"minProperties": 1}
+
+    version = Text(
+        min_length=1,
+        max_length=32,
+        **optional(
+            "The version with major and minor, and the patch level if known, such as `29.7` or `28.3.3`; null for "
+            "the one that runs. A version that is newer than the newest known one is answered as that one, and "
+            "`limited` says so.",
+            examples=["29.7"],
+        ),
+    )
+    firewall_backend = Choice(
+        BACKENDS, **absent("The daemon's `firewall-backend`; left out, it stays as it is. Docker 29 has `nftables`.")
+    )
+    userland_proxy = Flag(**optional("The daemon's `userland-proxy`; null leaves it as it is."))
+    iptables = Flag(**optional("The daemon's `iptables`; null leaves it as it is."))
+    ip6tables = Flag(
+        **optional(
+            "The daemon's `ip6tables`; null leaves it as it is. Between Docker 26 and a later release, null means the "
+            "default of the target: off in Docker 26, on since Docker 27."
+        )
+    )
+    icc = Flag(**optional("The daemon's `icc`, which is about the default bridge; null leaves it as it is."))
+    allow_direct_routing = Flag(
+        **optional("The daemon's `allow-direct-routing`, since Docker 28.2; null leaves it as it is.")
+    )
+
+    @validates_schema
+    def _require_one(self, data: dict[str, Any], **_: Any) -> None:
+        if all(value is None for value in data.values()):
+            raise ValidationError("Name a version or a setting.")
+
+
+class PlannedCallSchema(Strict):
+    """One change of a plan: the request that makes it, as a remedy has it, or `upgrade_engine` alone."""
+
+    keywords: ClassVar = {
+        "if": {"required": ["upgrade_engine"]},
+        "then": {"maxProperties": 1},
+        "else": {"required": ["method", "path"]},
+    }
+
+    method = Choice(["POST", "PUT", "DELETE"], **absent("The HTTP method of the request."))
     path = Text(
         min_length=1,
         max_length=2048,
-        **required(
+        **absent(
             "The path of the request with its query, such as `/v1/networks/web/endpoints/tomcat81`.",
             examples=["/v1/networks/web/endpoints/tomcat81"],
         ),
@@ -84,9 +130,30 @@ class PlannedCallSchema(Strict):
         validate=validate.Length(max=MAX_FIELDS),
         **optional("The JSON body of the request; null when the request has no body."),
     )
+    upgrade_engine = fields.Nested(
+        UpgradeEngineSchema,
+        **absent(
+            "The engine that takes the place of the present one after all other changes. It is no request, so it is "
+            "alone, as the last change of the plan."
+        ),
+    )
+
+    @validates_schema(pass_original=True)
+    def _require_one_form(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        if data["upgrade_engine"] is not None:
+            others = [name for name in ("method", "path", "body") if name in original]
+            if others:
+                raise ValidationError({name: ["Must be left out beside upgrade_engine."] for name in others})
+            return
+        missing = [name for name in ("method", "path") if data[name] is None]
+        if missing:
+            raise ValidationError({name: [faults.REQUIRED] for name in missing})
 
     @post_load
-    def _understand(self, data: dict[str, Any], **_: Any) -> WantedChange:
+    def _understand(self, data: dict[str, Any], **_: Any) -> WantedChange | actions.UpgradeEngine:
+        upgrade: actions.UpgradeEngine | None = data["upgrade_engine"]
+        if upgrade is not None:
+            return upgrade
         call = Call(data["method"], data["path"], data["body"])
         form, names = _form_of(call)
         return WantedChange(call, form.means(**names, **_query(form, call), **_body(form, call)))
@@ -144,10 +211,8 @@ def _body(form: _Form, call: Call) -> dict[str, Any]:
         raise ValidationError({"body": error.messages_dict}) from error
 
 
-class PlanRequestSchema(Request):
+class PlanRequestSchema(Strict):
     """Changes to plan, in order."""
-
-    makes = WantedPlan
 
     changes = Items(
         fields.Nested(PlannedCallSchema),
@@ -165,3 +230,13 @@ class PlanRequestSchema(Request):
             "on-failure",
         ),
     )
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> WantedPlan:
+        *others, last = data["changes"]
+        upgrade = last if isinstance(last, actions.UpgradeEngine) else None
+        early = next((at for at, one in enumerate(others) if isinstance(one, actions.UpgradeEngine)), None)
+        if early is not None:
+            text = "Must be the last change: the changes before it are made by the engine that runs now."
+            raise ValidationError({"changes": {early: {"upgrade_engine": [text]}}})
+        return WantedPlan(tuple(others) if upgrade else data["changes"], data["apply"], data["undo"], upgrade)

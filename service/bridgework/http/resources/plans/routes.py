@@ -35,7 +35,7 @@ _LINES = Media(NDJSON, "Progress line by line; the last line holds the plan or t
         400: "precondition-not-supported",
         403: "role-insufficient",
         409: "plan-not-possible plan-not-undoable",
-        422: "plan-too-large",
+        422: "plan-not-applicable plan-too-large",
         428: "precondition-required",
     },
 )
@@ -50,6 +50,10 @@ def plan_changes(context: RequestContext) -> ViewResult | Response:
     The `ETag` stands for the plan and for the state of everything that it changes. With `If-Match`, the answer is 412
     when that state has changed. A port of an existing container cannot be published: delete the container and create it
     again, as two changes.
+
+    The last change can be `upgrade_engine`: another release of Docker, or the same release with other settings. The
+    answer then says what an upgrade would do to this host, with `notes` about what the release refuses, ignores or is
+    known to break. Such a plan cannot be applied.
 
     With `apply` and the `ETag` in `If-Match`, the changes are made in order. Then the pairs that were to change are
     measured, and a sample of the others. When a change fails or a pair differs, all changes are undone, the last one

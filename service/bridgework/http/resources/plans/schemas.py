@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, pre_dump
 
+from bridgework.firewall.docker.releases import in_words
 from bridgework.http.problems.documents import problem_of
 from bridgework.http.problems.schemas import ProblemSchema
 from bridgework.http.progress import HeartbeatLineSchema, ProblemLineSchema, ProgressLineSchema
 from bridgework.http.resources.checks.requests import PREDICTED_PROTOCOLS
 from bridgework.http.resources.checks.schemas import REASONS, VERDICTS
 from bridgework.http.schemas.actions import call_of
-from bridgework.http.schemas.answers import ReferenceSchema, Variants, flag, list_of, number, part, text, word
+from bridgework.http.schemas.answers import ReferenceSchema, Variants, flag, list_of, number, part, text, texts, word
 from bridgework.http.schemas.findings import CallSchema, ComponentSchema, FindingSchema, LimitationSchema
 from bridgework.model.actions import Change
 from bridgework.model.checks import Component
@@ -24,11 +25,14 @@ from bridgework.model.snapshot import Snapshot
 from bridgework.plans.difference import DETAILED_PAIRS, ChangedPair, Difference
 from bridgework.plans.groups import Groups
 from bridgework.plans.inverse import as_request
+from bridgework.plans.notes import Note
 from bridgework.plans.reachability import Pair
+from bridgework.plans.upgrade import BACKENDS, IPTABLES, NFTABLES
 from bridgework.use_cases.plans.apply import Applied
 from bridgework.use_cases.plans.make import Plan, Step
 
 MAX_PAIRS = DETAILED_PAIRS
+MAX_NOTED_PAIRS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,29 @@ class AppliedSchema(Schema):
     undone = list_of(UndoneChangeSchema, "What was undone, in that order; empty when nothing was.")
 
 
+class PlannedEngineSchema(Schema):
+    """The engine after an upgrade, as the plan takes it. A setting is null where it is not known."""
+
+    version = text("The version that the plan names, such as `29.7`; that of the present engine where it names none.")
+    answered_as = text("The release whose rules the plan takes, such as `29.7`.")
+    firewall_backend = word("The firewall backend.", *BACKENDS, grows=True)
+    userland_proxy = flag("Whether docker-proxy serves published ports.", null=True)
+    iptables = flag("Whether the engine writes rules for IPv4.", null=True)
+    ip6tables = flag("Whether the engine writes rules for IPv6.", null=True)
+
+
+class PlanNoteSchema(Schema):
+    """What an upgrade does to this host beside the pairs and ports, or a known fault of the release."""
+
+    code = text("What the note says, as a stable code, such as `docker-user-not-used`. More codes can come.")
+    message = text("The note, in one or two sentences.")
+    remedy = text("What to do about it; null when nothing helps.", null=True)
+    references = texts("Links to the public threads and documents about it.")
+    components = list_of(ComponentSchema, "What of this host the note is about.")
+    pairs_total = number("The number of pairs that the note says change.", minimum=0)
+    pairs = list_of(PlanPairSchema, f"The pairs that the note says change, at most {MAX_NOTED_PAIRS} of them.")
+
+
 class PlanSchema(Schema):
     """A plan: what its changes would do, in order, and what they would do together."""
 
@@ -213,6 +240,12 @@ class PlanSchema(Schema):
     )
     appearing_findings = list_of(FindingSchema, "The findings of the diagnosis that the plan would cause.")
     disappearing_findings = list_of(FindingSchema, "The findings of the diagnosis that the plan would end.")
+    upgrade = part(PlannedEngineSchema, "The engine after the plan; null when the plan does not upgrade it.", null=True)
+    notes = list_of(
+        PlanNoteSchema,
+        "What of this host the upgrade concerns beside that, and the known faults of the release; empty when the plan "
+        "does not upgrade the engine.",
+    )
     limited = list_of(
         LimitationSchema,
         "Why pairs are inconclusive, and what could not be seen or foreseen, so that the difference may be incomplete "
@@ -232,9 +265,38 @@ class PlanSchema(Schema):
             "difference": _difference(plan.difference, plan.groups, plan.before.snapshot, plan.after.snapshot),
             "appearing_findings": plan.appearing,
             "disappearing_findings": plan.disappearing,
+            "upgrade": _engine(plan),
+            "notes": [_note(one, plan) for one in plan.notes],
             "limited": plan.limited,
             "applied": _applied(plan, shown.applied) if shown.applied is not None else None,
         }
+
+
+def _engine(plan: Plan) -> Mapping[str, Any] | None:
+    target, seen = plan.target, plan.after.observations
+    if target is None:
+        return None
+    return {
+        "version": target.version,
+        "answered_as": in_words(target.release),
+        "firewall_backend": NFTABLES if target.nftables else IPTABLES,
+        "userland_proxy": seen.userland_proxy,
+        "iptables": seen.ipv4_firewall,
+        "ip6tables": seen.ipv6_firewall,
+    }
+
+
+def _note(note: Note, plan: Plan) -> Mapping[str, Any]:
+    pairs = [_pair(one, plan.before.snapshot, plan.after.snapshot) for one in note.pairs[:MAX_NOTED_PAIRS]]
+    return {
+        "code": note.code,
+        "message": note.message,
+        "remedy": note.remedy,
+        "references": note.references,
+        "components": note.components,
+        "pairs_total": len(note.pairs),
+        "pairs": pairs,
+    }
 
 
 def _applied(plan: Plan, applied: Applied) -> Mapping[str, Any]:

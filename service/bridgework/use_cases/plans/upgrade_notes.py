@@ -1,0 +1,62 @@
+"""The notes of a plan that upgrades the engine, with the pairs that some of them open or close."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bridgework.analysis.host_rules import FORWARDING, forwards
+from bridgework.explanations.upgrades import FORWARDING_NOT_SET, USER_RULES_UNUSED
+from bridgework.model.checks import Component
+from bridgework.model.observations import FirewallRules
+from bridgework.plans.difference import ChangedPair, World, difference
+from bridgework.plans.effort import Effort
+from bridgework.plans.notes import Note, Upgrade, note, notes_of
+from bridgework.plans.upgrade import Target
+from bridgework.telemetry import deadline
+from bridgework.use_cases.plans.observe import Observed
+from bridgework.use_cases.services import Services
+
+
+def upgrade_notes(services: Services, observed: Observed, target: Target) -> tuple[Note, ...]:
+    """Return the notes: those with pairs first, then what else differs on this host, then the known faults."""
+    upgraded = observed.upgrade
+    upgrade = Upgrade(
+        before=observed.before.snapshot,
+        after=observed.after.snapshot,
+        facts=services.engine.facts(),
+        target=target,
+        ipv6_rules=observed.before.observations.ipv6_firewall,
+        drops_by_docker=upgraded is not None and upgraded.opens_forward,
+    )
+    return (*_user_rules(observed, target), *_forwarding(observed, upgrade), *notes_of(upgrade))
+
+
+def _user_rules(observed: Observed, target: Target) -> Iterator[Note]:
+    """Note the rules of DOCKER-USER that never run, with the pairs that they open or close."""
+    upgraded = observed.upgrade
+    if upgraded is None or upgraded.with_user_chain is None:
+        return
+    rules = tuple(Component("host", "", text) for _, text in upgraded.unused)
+    with_them = _with_rules(observed.after, upgraded.with_user_chain)
+    yield note(USER_RULES_UNUSED, target, rules, _pairs(with_them, observed.after, observed))
+
+
+def _forwarding(observed: Observed, upgrade: Upgrade) -> Iterator[Note]:
+    """Note that Docker does not switch forwarding on, with the pairs that close without it."""
+    rules = observed.after.observations.firewall
+    versions = [version for version in FORWARDING if forwards(observed.after.observations, version)]
+    if not upgrade.comes_to_nftables or rules is None or not versions:
+        return
+    off = {FORWARDING[version]: "0" for version in versions}
+    without = _with_rules(observed.after, replace(rules, switches=tuple({**dict(rules.switches), **off}.items())))
+    host = (Component("host", "", "host"),)
+    yield note(FORWARDING_NOT_SET, upgrade.target, host, _pairs(observed.after, without, observed))
+
+
+def _with_rules(world: World, rules: FirewallRules) -> World:
+    return replace(world, observations=replace(world.observations, firewall=rules))
+
+
+def _pairs(before: World, after: World, observed: Observed) -> tuple[ChangedPair, ...]:
+    return difference(before, after, Effort(deadline.require_left), observed.affected).pairs
