@@ -33,7 +33,12 @@ def main() -> int:
     lines: list[Line] = []
     with engine() as made:
         version = made.docker_host and _engine_version(made)
-        for part in (connectivity.one_check, reads.changes, connectivity.all_pairs_of_100):
+        for part in (
+            connectivity.one_check,
+            connectivity.check_of_both_versions,
+            reads.changes,
+            connectivity.all_pairs_of_100,
+        ):
             lines += _told(part, made)
         lines += _told(connectivity.all_pairs_of_400, made)
         for part in (plans.of_400, reads.lists, reads.single):

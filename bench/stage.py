@@ -149,14 +149,16 @@ def rival(command: list[str], port: int) -> Iterator[None]:
         process.wait(PATIENCE_S)
 
 
-def populate(made: PrivateEngine, networks: int, each: int, *, first: int = 0) -> list[str]:
+def populate(made: PrivateEngine, networks: int, each: int, *, first: int = 0, ipv6: bool = False) -> list[str]:
     """``networks`` networks with ``each`` running containers, numbered from ``first``; answers the containers' ids."""
     api = docker.APIClient(base_url=made.docker_host, num_pools=8)
 
     def one(number: int) -> list[str]:
-        pool = docker.types.IPAMPool(subnet=f"10.{200 + number // 250}.{number % 250}.0/24")
+        subnets = [f"10.{200 + number // 250}.{number % 250}.0/24", *([f"fd00:be:{number:x}::/64"] if ipv6 else [])]
+        pools = [docker.types.IPAMPool(subnet=subnet) for subnet in subnets]
         name = f"bnet{number}"
-        api.create_network(name, driver="bridge", ipam=docker.types.IPAMConfig(pool_configs=[pool]))
+        ipam = docker.types.IPAMConfig(pool_configs=pools)
+        api.create_network(name, driver="bridge", ipam=ipam, enable_ipv6=ipv6)
         ids = []
         for index in range(each):
             made_id = api.create_container(
