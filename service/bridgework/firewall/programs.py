@@ -18,6 +18,11 @@ LASTING = {
     FIREWALLD: "It lasts until firewalld reloads; firewall-cmd --runtime-to-permanent keeps it.",
 }
 """How long what the commands change is in force."""
+ZONE_OPENS = (
+    "The zone accepts every packet that comes from this bridge: also those to the host, and those to networks that "
+    "Docker does not isolate from this one, as by IPv6 on Docker 26."
+)
+"""What else the command for a forwarded packet does with firewalld, which has no narrower one without a new policy."""
 # firewalld names its chains by hook and zone, such as filter_IN_public (IN_public with iptables). A policy is between
 # zones. The chain of a zone calls its parts, such as filter_IN_public_deny, so a packet meets it before them.
 _INPUT, _POLICY, _FORWARD = "IN_", "policy_", "filter_FWD_"

@@ -22,8 +22,8 @@ from bridgework.analysis.rules.simulated import STOPPED, Outcome, Walked, outcom
 from bridgework.explanations import CATALOGUE, of_network, remedies
 from bridgework.explanations.firewall import BRIDGE_TRAFFIC_FILTERED, DOCKER_RULE_DROPS, USER_FIREWALL_DROP
 from bridgework.firewall import simulate
-from bridgework.firewall.programs import FIREWALLD, LASTING, acceptance, zone_of
-from bridgework.firewall.ruleset import ESTABLISHED, Packet
+from bridgework.firewall.programs import FIREWALLD, LASTING, ZONE_OPENS, acceptance, zone_of
+from bridgework.firewall.ruleset import ESTABLISHED, Hook, Packet
 from bridgework.firewall.simulate import Step
 from bridgework.model.checks import Finding, Protocol, Severity
 from bridgework.model.errors import Remedy, quoted
@@ -295,7 +295,8 @@ def _by_its_program(situation: Situation, step: Step, program: str | None) -> Re
     commands = acceptance(program, step, _steps(situation), subnet, bridges)
     if not commands:
         return Remedy(f"Let {program} accept the packet. Another program's change of its rules does not last.")
-    return Remedy(f"Let {program} accept the packet with this command. {LASTING[program]}", commands=commands)
+    more = f" {ZONE_OPENS}" if program == FIREWALLD and step.place.hook is Hook.FORWARD else ""
+    return Remedy(f"Let {program} accept the packet with this command. {LASTING[program]}{more}", commands=commands)
 
 
 def _deletion(step: Step) -> tuple[str, ...]:
