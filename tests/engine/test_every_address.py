@@ -17,6 +17,7 @@ from tests.engines.conftest import engine_with
 from tests.support.api import check, codes, run, sweep_up
 from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
+from tests.support.remedies import follow
 from tests.support.service import Service
 
 PAGES = ["sh", "-c", "httpd -p 80; exec sleep 3600"]
@@ -216,9 +217,8 @@ def test_the_remedy_closes_the_address_that_is_open_in_both_directions(lab):
     assert truth(lab, "k9", "k6")
     commands = [command.split() for command in opened["remedy"]["commands"]]
     assert len(commands) == 2
-    for command in commands:
-        lab.raw.in_namespace(*command)
     try:
+        follow(lab.api, lab.raw, opened, between=("k9", "k9b"), apart=(("k9", "k6"), ("k6", "k9")))
         for source, destination in (("k9", "k6"), ("k6", "k9")):
             assert not truth(lab, source, destination)
             closed = check(lab.api, source, destination)

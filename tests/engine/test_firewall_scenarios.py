@@ -20,6 +20,7 @@ from tests.support.host_programs import host_programs
 from tests.support.neighbour import HOST_ADDRESS, LINK, SILENCE_S, neighbour_of
 from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
+from tests.support.remedies import follow
 from tools.engine import wait_until
 
 NFTABLES = {"firewall-backend": "nftables", "ip-forward": False}
@@ -63,11 +64,9 @@ def told(here, code, severity, *words):
     return found
 
 
-def execute(here, remedy):
-    """The commands of a remedy, as the host's administrator would run them."""
-    assert remedy["commands"], remedy
-    for command in remedy["commands"]:
-        here.raw.in_namespace(*shlex.split(command))
+def execute(here, finding, **proof):
+    """Run the commands of a remedy as the host's administrator would, and prove what they do."""
+    follow(here.api, here.raw, finding, **proof)
 
 
 @contextlib.contextmanager
@@ -108,7 +107,7 @@ def test_a_published_port_is_open_though_the_hosts_firewall_closes_it(here):
         found = told(here, "exposed-past-host-firewall", "warning", "web", "INPUT", "tcp 18080", LINK)
         assert found["evidence"]["host_firewall"] == "the policy of INPUT is DROP"
         assert any("18080" in rule for rule in found["evidence"]["rules"])
-        execute(here, found["remedy"])
+        execute(here, found)
         assert not here.neighbour.reaches(HOST_ADDRESS, 18080, wait_s=SILENCE_S)
         assert "exposed-past-host-firewall" not in codes(diagnosis(here))
     if here.native:
@@ -131,7 +130,7 @@ def test_a_port_on_loopback_is_open_to_a_neighbour_until_a_rule_drops_it(here):
         lose_rule(here, "raw", "127.0.0.1")
     assert here.neighbour.reaches("127.0.0.1", 18080)
     found = told(here, "loopback-port-exposed", "warning", "web", "127.0.0.1", "tcp 18080", LINK)
-    execute(here, found["remedy"])
+    execute(here, found)
     assert not here.neighbour.reaches("127.0.0.1", 18080, wait_s=SILENCE_S)
     assert "loopback-port-exposed" not in codes(diagnosis(here))
 
@@ -152,7 +151,7 @@ def test_an_unpublished_port_is_open_to_a_neighbour_with_a_route(here):
     with rules(here, *opened):
         assert here.neighbour.reaches(address, 8080)
         found = told(here, "unpublished-port-exposed", "warning", "db", "tcp 8080", address, LINK)
-        execute(here, found["remedy"])
+        execute(here, found)
         assert not here.neighbour.reaches(address, 8080, wait_s=SILENCE_S)
         assert "unpublished-port-exposed" not in codes(diagnosis(here))
     if opened:
@@ -239,9 +238,9 @@ def published(here):
     return here
 
 
-def healed(here, code, severity, *words):
+def healed(here, code, severity, *words, **proof):
     """The finding is there, and gone once its remedy was run."""
-    execute(here, told(here, code, severity, *words)["remedy"])
+    execute(here, told(here, code, severity, *words), **proof)
     assert of_rules(here) == []
 
 
@@ -254,7 +253,7 @@ def test_a_port_without_its_translation_or_without_its_acceptance(published):
         severity = "warning" if table == "nat" else "blocking"
         if table == "filter":
             assert not published.neighbour.reaches(HOST_ADDRESS, 18080, wait_s=SILENCE_S)
-        healed(published, "port-rule-missing", severity, "web", "tcp port 18080")
+        healed(published, "port-rule-missing", severity, "web", "tcp port 18080", between=("host", "web"), port=8080)
         assert published.neighbour.reaches(HOST_ADDRESS, 18080)
         assert dump(published) == before
 
@@ -267,7 +266,14 @@ def test_a_network_without_translation_of_what_leaves_it(published):
     lose_rule(published, "nat", "masquerade", f"! -o {published.bridge}" if not published.native else published.bridge)
     answer = check(published.api, "web", {"host": True}, protocol="icmp")
     assert answer["verdict"] == "reachable"
-    healed(published, "network-rule-missing", "blocking", "front", "masquerade" if published.native else "MASQUERADE")
+    healed(
+        published,
+        "network-rule-missing",
+        "blocking",
+        "front",
+        "masquerade" if published.native else "MASQUERADE",
+        between=("web", "host"),
+    )
     assert dump(published) == before
 
 
@@ -288,7 +294,14 @@ def test_networks_that_are_no_longer_isolated(published):
             lose_rule(published, "filter", "DOCKER-ISOLATION-STAGE-2", back)
     else:
         lose_rule(published, "filter", "DOCKER-ISOLATION-STAGE-2", f"-o {back}", "-j DROP")
-    healed(published, "isolation-rule-missing", "warning", "back", "packets pass that Docker should drop")
+    healed(
+        published,
+        "isolation-rule-missing",
+        "warning",
+        "back",
+        "packets pass that Docker should drop",
+        apart=(("web", "db"), ("db", "web")),
+    )
     assert dump(published) == before
 
 
@@ -304,7 +317,7 @@ def test_a_network_without_traffic_between_containers_that_has_it_and_an_interna
     found = [one for one in of_rules(published) if one["code"] == "isolation-rule-missing"]
     assert {one["component"]["name"] for one in found} == {"locked", "vault"}
     for one in found:
-        execute(published, one["remedy"])
+        execute(published, one, apart=(("one", "two"),) if one["component"]["name"] == "locked" else ())
     assert of_rules(published) == []
     assert dump(published) == before
 
@@ -317,7 +330,14 @@ def test_a_jump_that_is_lost(published):
     before = dump(published)
     lose_rule(published, "filter", "FORWARD", "-j DOCKER-USER")
     lose_rule(published, "filter", "DOCKER-FORWARD", "-j DOCKER-BRIDGE")
-    healed(published, "network-rule-missing", "blocking", "DOCKER-")
+    healed(
+        published,
+        "network-rule-missing",
+        "blocking",
+        "DOCKER-",
+        between=("web", "host"),
+        apart=(("web", "db"), ("db", "web")),
+    )
     assert dump(published) == before
 
 
@@ -331,7 +351,16 @@ def test_a_rule_that_sends_a_port_to_an_address_of_another(published):
     else:
         rule = f"-t nat -A DOCKER -p tcp -m tcp --dport 19090 -j DNAT --to-destination {address}:8080"
         published.raw.in_namespace("iptables", *rule.split())
-    healed(published, "stale-port-rule", "warning", "tcp port 19090", address, "db holds now")
+    healed(
+        published,
+        "stale-port-rule",
+        "warning",
+        "tcp port 19090",
+        address,
+        "db holds now",
+        between=("host", "db"),
+        port=8080,
+    )
 
 
 @pytest.mark.slow
@@ -347,7 +376,15 @@ def test_a_rule_that_is_there_twice(published):
         for rule in published.raw.in_namespace("iptables", "-S", "DOCKER").splitlines():
             if published.address in rule:
                 published.raw.in_namespace("iptables", *shlex.split(rule))
-    healed(published, "duplicate-rules", "info", "more than once")
+    healed(
+        published,
+        "duplicate-rules",
+        "info",
+        "more than once",
+        between=("host", "web"),
+        port=8080,
+        apart=(("web", "db"), ("db", "web")),
+    )
     assert dump(published) == before
 
 
@@ -378,10 +415,10 @@ def test_a_udp_client_that_kept_its_entry_from_before(here):
     address = run(here.api, "dns", network_mode="front", published_ports=[port])["endpoints"][0]["ipv4_address"]
     lose_rule(here, "nat", "10053", "dnat")
     here.neighbour.inside("python3", "-c", SEND, HOST_ADDRESS, "10053")
-    execute(here, told(here, "port-rule-missing", "warning", "dns", "udp port 10053")["remedy"])
+    execute(here, told(here, "port-rule-missing", "warning", "dns", "udp port 10053"))
     here.neighbour.inside("python3", "-c", SEND, HOST_ADDRESS, "10053")
     found = told(here, "stale-flow", "warning", "dns", "udp port 10053", "192.0.2.2 port 40000", "is not translated")
-    execute(here, found["remedy"])
+    execute(here, found)
     here.neighbour.inside("python3", "-c", SEND, HOST_ADDRESS, "10053")
     assert "stale-flow" not in codes(diagnosis(here))
     entries = here.raw.in_namespace("conntrack", "-L", "-p", "udp", "--sport", "40000")
@@ -404,7 +441,7 @@ def test_a_proxy_whose_container_is_gone(here):
         assert wait_until(lambda: "orphan-proxy" in codes(diagnosis(here)), 10)
         found = told(here, "orphan-proxy", "warning", "tcp port 19091", "10.97.1.99")
         assert found["evidence"]["pid"] == left.pid
-        execute(here, found["remedy"])
+        execute(here, found)
         left.wait(10)
         assert "orphan-proxy" not in codes(diagnosis(here))
     finally:
@@ -455,7 +492,7 @@ def test_a_network_that_does_not_keep_its_containers_apart(published):
     try:
         assert "icc-not-enforced" in codes(works(published, "one", "two", protocol="icmp"))
         found = told(published, "icc-not-enforced", "warning", "locked", f"{switch} is 0")
-        execute(published, found["remedy"])
+        execute(published, found, apart=(("one", "two"), ("two", "one")))
         fails(published, "one", "two", "inter-container-off", protocol="icmp")
         assert "icc-not-enforced" not in codes(diagnosis(published))
     finally:
@@ -472,9 +509,10 @@ def test_a_network_without_its_rule_against_traffic_between_containers(published
             published.raw.in_namespace("iptables", "-P", "FORWARD", "ACCEPT")
     if RELEASE < 28:
         (found,) = [one for one in works(published, "one", "two", protocol="icmp") if one["code"] == "icc-not-enforced"]
-        execute(published, found["remedy"])
+        execute(published, found, apart=(("one", "two"), ("two", "one")))
     else:
-        execute(published, told(published, "isolation-rule-missing", "warning", "locked")["remedy"])
+        found = told(published, "isolation-rule-missing", "warning", "locked")
+        execute(published, found, apart=(("one", "two"), ("two", "one")))
     fails(published, "one", "two", "inter-container-off", protocol="icmp")
     if not published.native and RELEASE < 28:
         published.raw.in_namespace("iptables", "-P", "FORWARD", "DROP")
@@ -491,7 +529,7 @@ def test_a_check_names_the_lost_rule_of_the_network(published):
     else:
         lose_rule(published, "filter", f"FORWARD -i {published.bridge} -o {published.bridge} -j ACCEPT")
     found = fails(published, "web", "web-too", "network-rule-missing", protocol="icmp")
-    execute(published, found["remedy"])
+    execute(published, found, between=("web", "web-too"))
     works(published, "web", "web-too", protocol="icmp")
 
 
@@ -511,7 +549,7 @@ def test_a_policy_that_drops_what_stays_within_a_bridge(here):
     with rules(here, "ip6tables -P FORWARD DROP"):
         found = fails(here, "one", address, "bridge-traffic-filtered", protocol="icmp")
         assert "net.bridge.bridge-nf-call-ip6tables=1" in found["message"]
-        execute(here, found["remedy"])
+        execute(here, found, between=("one", "two"), version=6)
         works(here, "one", address, protocol="icmp")
     here.raw.in_namespace("ip6tables", "-F", "FORWARD")
 
@@ -529,12 +567,12 @@ def test_rules_of_both_variants_of_iptables(published):
     dropped = fails(published, "web", "web-too", "user-firewall-drop", protocol="icmp")
     assert dropped["remedy"]["commands"][0].startswith("iptables-legacy -D FORWARD")
     found = told(published, "firewall-backends-mixed", "warning", "iptables-legacy has rules in filter FORWARD")
-    execute(published, found["remedy"])
+    execute(published, found)
     assert "firewall-backends-mixed" not in codes(diagnosis(published))
     # The rules do what they did, and the plain program shows them.
     works(published, "web", "web-too", protocol="tcp", port=8080)
     dropped = fails(published, "web", "web-too", "user-firewall-drop", protocol="icmp")
-    execute(published, dropped["remedy"])
+    execute(published, dropped, between=("web", "web-too"))
     works(published, "web", "web-too", protocol="icmp")
     published.raw.in_namespace("iptables", "-D", "FORWARD", "-j", "iptables-from-FORWARD")
     for option in ("-F", "-X"):
@@ -563,7 +601,7 @@ def test_a_container_that_is_in_a_set_of_ipset(published):
             works(published, "web", "web-too", protocol="tcp", port=8080)
             host.run("ipset", "add", "blocked", f"{published.address},tcp:8080")
             found = fails(published, "web", "web-too", "user-firewall-drop", protocol="tcp", port=8080)
-            execute(published, found["remedy"])
+            execute(published, found, between=("web", "web-too"), port=8080)
             works(published, "web", "web-too", protocol="tcp", port=8080)
         finally:
             published.raw.in_namespace("iptables", "-F", "DOCKER-USER")
@@ -605,7 +643,7 @@ def test_a_rule_against_connection_tracking_is_removed_and_dockers_protection_st
     published.raw.in_namespace("iptables", "-t", "raw", "-I", "PREROUTING", "-s", address, "-j", "NOTRACK")
     found = fails(published, "far", {"host": True}, "docker-rule-drops", **asked)
     assert "NOTRACK" in found["evidence"]["untracked_by"]
-    execute(published, found["remedy"])
+    execute(published, found, between=("far", "host"), port=18080, apart=(("far", "web"), ("web", "far")))
     works(published, "far", {"host": True}, **asked)
     assert dump(published) == before
 
@@ -622,7 +660,9 @@ def test_a_policy_that_drops_ipv6_is_opened_for_the_packets_and_their_answers(he
     here.raw.settle()
     with rules(here, "ip6tables -P FORWARD DROP"):
         found = fails(here, "in-one", "in-two", "user-firewall-drop", **asked)
-        execute(here, found["remedy"])
+        execute(
+            here, found, between=("in-one", "in-two"), port=8080, version=6, both=False, apart=(("in-two", "in-one"),)
+        )
         works(here, "in-one", "in-two", **asked)
         # No other way was opened.
         assert check(here.api, "in-two", "in-one", timeout_ms=400, **asked)["verdict"] == "unreachable"

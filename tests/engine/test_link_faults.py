@@ -15,6 +15,7 @@ from tests.support.api import check, codes, run
 from tests.support.engine_versions import DOCKER_28
 from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
+from tests.support.remedies import follow
 
 pytestmark = pytest.mark.slow
 
@@ -54,15 +55,6 @@ def only(api, code):
     return one
 
 
-def follow(api, raw, finding):
-    """Send the calls of a remedy, and run its commands on the host, exactly as given."""
-    remedy = finding["remedy"]
-    assert remedy["calls"] or remedy["commands"]
-    api.send_remedy(remedy)
-    for command in remedy["commands"]:
-        raw.in_namespace(*command.split())
-
-
 def explained(answer, code):
     """The check is unreachable or undecided for this reason, and the prediction is not at odds with it."""
     assert code in codes(answer["findings"]), answer
@@ -80,7 +72,7 @@ def test_a_bridge_that_lost_its_address_is_found_and_gets_it_back(api, raw, pair
     assert (fault["evidence"]["bridge"], fault["evidence"]["address"]) == (pair, gateway)
     explained(check(api, "client", {"host": True}, protocol="icmp", timeout_ms=500), "bridge-address-missing")
     explained(check(api, "host", "web", protocol="icmp", timeout_ms=500), "bridge-address-missing")
-    follow(api, raw, fault)
+    follow(api, raw, fault, between=("host", "web"))
     assert found(api, "bridge-address-missing") == []
     for source, destination in (("client", {"host": True}), ("host", "web")):
         assert check(api, source, destination, protocol="icmp")["verdict"] == "reachable"
@@ -125,7 +117,7 @@ def test_systemd_networkd_that_took_the_address_of_a_bridge_is_named(api, raw, e
         }
         assert f"systemd-networkd (process {process.pid})" in fault["message"]
         assert "Unmanaged=yes" in fault["remedy"]["summary"]
-        follow(api, raw, fault)
+        follow(api, raw, fault, between=("host", "web"))
         assert found(api, "bridge-address-missing") == []
         assert check(api, "client", {"host": True}, protocol="icmp")["verdict"] == "reachable"
 
@@ -142,7 +134,7 @@ def test_a_permanent_neighbour_entry_of_the_host_that_is_wrong_is_found_and_dele
     answer = check(api, "host", "web", protocol="tcp", port=8080, timeout_ms=500)
     assert answer["verdict"] == "unreachable"
     explained(answer, "stale-neighbour")
-    follow(api, raw, fault)
+    follow(api, raw, fault, between=("host", "web"), port=8080)
     assert found(api, "stale-neighbour") == []
     assert check(api, "host", "web", protocol="tcp", port=8080)["verdict"] == "reachable"
 
@@ -157,7 +149,7 @@ def test_a_permanent_neighbour_entry_of_a_container_that_is_wrong_is_gone_after_
     assert answer["verdict"] == "unreachable"
     fault = explained(answer, "stale-neighbour")
     assert only(api, "stale-neighbour")["component"]["name"] == fault["component"]["name"] == "client"
-    follow(api, raw, fault)
+    follow(api, raw, fault, between=("client", "web"))
     assert found(api, "stale-neighbour") == []
     assert check(api, "client", "web", protocol="icmp")["verdict"] == "reachable"
 
@@ -172,7 +164,7 @@ def test_a_container_that_took_the_address_of_another_one_is_named_and_gives_it_
     fault = only(api, "duplicate-address")
     assert fault["component"]["name"] == "web"
     assert fault["evidence"]["other"] == "intruder"
-    follow(api, raw, fault)
+    follow(api, raw, fault, between=("client", "web"), port=8080)
     assert found(api, "duplicate-address") == []
 
 
@@ -222,7 +214,7 @@ def test_a_network_with_a_larger_mtu_than_the_way_out_is_found_and_moved(api, ra
     evidence = fault["evidence"]
     assert (evidence["bridge"], evidence["bridge_mtu_bytes"]) == (pair, 1500)
     assert (evidence["interface"], evidence["interface_mtu_bytes"]) == ("wan0", 1400)
-    follow(api, raw, fault)
+    follow(api, raw, fault, between=("client", "web"), port=8080, name="web")
     assert found(api, "mtu-exceeds-egress") == []
     assert '"mtu":1400' in inside(raw, "web", "ip", "-json", "link", "show").stdout
     assert check(api, "client", {"name": "web"}, protocol="tcp", port=8080)["verdict"] == "reachable"
@@ -286,7 +278,7 @@ def test_a_remedy_that_connects_a_service_again_leaves_its_compose_file_as_it_is
     assert compose == {"project": "shop", "service": "web", "network": None, "undone": False, "files": []}
     answer = check(api, "host", "shop-web-1", protocol="icmp", timeout_ms=500)
     assert explained(answer, "veth-detached")["compose"] == compose
-    follow(api, raw, fault)
+    follow(api, raw, fault, between=("host", "shop-web-1"))
     assert found(api, "veth-detached") == []
 
 
@@ -309,7 +301,7 @@ def test_the_parent_of_a_macvlan_network_that_is_down_is_the_only_cause_told(api
         told = explained(check(api, "one", "two", timeout_ms=300), "link-down")
         assert (told["component"]["kind"], told["component"]["name"]) == ("host", "host")
         assert "lower, the host's link below lan, is down or has no carrier" in told["message"]
-        follow(api, raw, told)
+        follow(api, raw, told, between=("one", "two"))
         assert check(api, "one", "two")["verdict"] == check(api, "two", "one")["verdict"] == "reachable"
     finally:
         raw.sweep()
@@ -318,7 +310,7 @@ def test_the_parent_of_a_macvlan_network_that_is_down_is_the_only_cause_told(api
 
 @proves("gateway-mode-isolated")
 @remedied("gateway-mode-isolated")
-def test_a_host_without_an_address_on_the_bridge_is_told(api, api_version):
+def test_a_host_without_an_address_on_the_bridge_is_told(api, raw, api_version):
     if api_version < DOCKER_28:
         pytest.skip("the mode came with Docker 28")
     api.post("/v1/networks", {"name": "apart", "internal": True, "options": {OPTION: "isolated"}}, status=201)
@@ -326,7 +318,7 @@ def test_a_host_without_an_address_on_the_bridge_is_told(api, api_version):
     fault = explained(check(api, "host", "web", protocol="icmp", timeout_ms=500), "gateway-mode-isolated")
     assert fault["severity"] == "blocking"
     assert found(api, "bridge-address-missing") == []
-    api.send_remedy(fault["remedy"])
+    follow(api, raw, fault, between=("host", "web"))
     assert check(api, "host", "web", protocol="icmp")["verdict"] == "reachable"
 
 
@@ -403,7 +395,7 @@ def test_a_way_that_loses_large_packets_in_silence_is_measured_and_the_network_f
     answer = check(outward, "client", there, timeout_ms=1000, **get)
     assert (answer["verdict"], answer["measured"]["reason"]) == ("unreachable", "timed-out")
     fault = explained(answer, "pmtu-blackhole")
-    follow(outward, raw, fault)
+    follow(outward, raw, fault, between=("client", far_server), port=8080)
     answer = check(outward, "client", there, **get)
     assert (answer["measured"]["verdict"], answer["measured"]["status"]) == ("reachable", 200)
     assert "pmtu-blackhole" not in codes(answer["findings"])

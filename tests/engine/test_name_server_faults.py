@@ -15,6 +15,7 @@ from tests.support.api import Client, check, codes, run, sweep_up
 from tests.support.engine import ENGINE_PROGRAMS
 from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
+from tests.support.remedies import follow
 from tools.engine import PrivateEngine
 
 pytestmark = pytest.mark.slow
@@ -95,7 +96,7 @@ def test_an_engine_whose_containers_ask_the_servers_of_today_is_sound(api):
 @proves("dns-upstream-outdated")
 @pytest.mark.parametrize("network", ["lab", "bridge"])
 @remedied("dns-upstream-outdated")
-def test_a_server_that_the_host_left_is_told_and_a_restart_brings_the_new_one(api, resolv_conf, network):
+def test_a_server_that_the_host_left_is_told_and_a_restart_brings_the_new_one(api, raw, resolv_conf, network):
     run(api, "web", network_mode=network)
     run(api, "fixed", network_mode=network, dns=["192.0.2.99"])
     resolv_conf.write_text("nameserver 198.51.100.53\n")
@@ -104,7 +105,7 @@ def test_a_server_that_the_host_left_is_told_and_a_restart_brings_the_new_one(ap
     assert fault["evidence"] == {
         "recorded": ["192.0.2.53"], "host_file": "/etc/resolv.conf", "servers_of_today": ["198.51.100.53"],
     }  # fmt: skip
-    api.send_remedy(fault["remedy"])
+    follow(api, raw, fault, between=("web", "fixed"))
     assert found(api, "dns-upstream-outdated") == []
 
 
@@ -123,7 +124,7 @@ def test_an_embedded_server_without_any_server_behind_it_is_told(api, raw, resol
     assert "dns-no-upstream" in codes(answer["findings"])
     assert "prediction-inconsistent" not in codes(answer["findings"])
     resolv_conf.write_text("nameserver 192.0.2.53\n")  # as the remedy says, before the call that it gives
-    api.send_remedy(fault["remedy"])
+    follow(api, raw, fault)
     assert found(api, "dns-no-upstream") == []
 
 
@@ -141,7 +142,7 @@ def test_a_namespace_without_the_rules_of_the_embedded_server_is_told_and_a_rest
     assert (fault["severity"], fault["component"]["name"]) == ("blocking", "client")
     answer = check(api, "client", {"name": "web"}, protocol="icmp")
     assert (answer["verdict"], codes(answer["findings"])) == ("unreachable", ["embedded-dns-rules-missing"])
-    api.send_remedy(fault["remedy"])
+    follow(api, raw, fault, between=("client", "web"), name="web")
     assert found(api, "embedded-dns-rules-missing") == []
     assert check(api, "client", {"name": "web"}, protocol="icmp")["verdict"] == "reachable"
 

@@ -14,6 +14,7 @@ from tests.support.engine_versions import DOCKER_27
 from tests.support.neighbour import ADDRESS6, LINK, neighbour_of
 from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
+from tests.support.remedies import follow
 
 pytestmark = pytest.mark.slow
 
@@ -76,8 +77,7 @@ def test_a_host_that_does_not_answer_for_its_containers_does_so_after_the_remedy
     answer = check(outward, "web", there, protocol="icmp", timeout_ms=500)
     assert answer["measured"]["verdict"] == "unreachable"
     assert "ndp-proxy-missing" in codes(answer["findings"])
-    for command in fault["remedy"]["commands"]:
-        raw.in_namespace(*command.split())
+    follow(outward, raw, fault, between=("web", ADDRESS6))
     assert found(outward) == []
     assert reaches(neighbour, address)
     answer = check(outward, "web", there, protocol="icmp")

@@ -13,6 +13,7 @@ from bridgework.probes.kernel.setns import run_inside
 from tests.support.api import check, codes, run
 from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
+from tests.support.remedies import follow
 from tools.engine import wait_until
 
 HTTPD = ["httpd", "-f", "-p", "8080"]
@@ -127,7 +128,7 @@ def test_a_docker_proxy_that_ended_is_named_and_comes_back_with_the_container(ap
     found = blocking(check(api, "host", {"address": "127.0.0.1"}, **asked))
     assert (found["code"], found["component"]["name"]) == ("docker-proxy-missing", "web")
     assert blocking(check(api, "near", {"host": True}, **asked))["code"] == "docker-proxy-missing"
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("host", "web"))
     assert wait_until(lambda: check(api, "near", {"host": True}, **asked)["verdict"] == "reachable", 20)
     assert check(api, "host", {"address": "127.0.0.1"}, **asked)["verdict"] == "reachable"
 

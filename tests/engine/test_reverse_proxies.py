@@ -5,6 +5,7 @@ import pytest
 from tests.support.api import check, run
 from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
+from tests.support.remedies import follow
 
 
 @pytest.fixture
@@ -24,17 +25,16 @@ def found(api):
 
 
 @proves("proxy-network-unshared")
-@pytest.mark.usefixtures("proxy")
 @pytest.mark.parametrize(
     "labels", [{"traefik.enable": "true"}, {"traefik.docker.network": "back", "traefik.enable": ""}]
 )
 @remedied("proxy-network-unshared")
-def test_a_proxy_that_cannot_reach_its_service_joins_the_network_of_the_service(api, labels):
+def test_a_proxy_that_cannot_reach_its_service_joins_the_network_of_the_service(api, proxy, labels):
     run(api, "web", network_mode="back", command=["httpd", "-f", "-p", "8080"], labels=labels)
     web = {"container": "web"}
     assert check(api, "proxy", web, protocol="tcp", port=8080, timeout_ms=300)["verdict"] == "unreachable"
     (fault,) = found(api)
     assert (fault["severity"], fault["component"]["name"], fault["evidence"]["proxy"]) == ("blocking", "web", "proxy")
-    api.send_remedy(fault["remedy"])
+    follow(api, proxy, fault, between=("proxy", "web"), port=8080)
     assert found(api) == []
     assert check(api, "proxy", web, protocol="tcp", port=8080)["verdict"] == "reachable"

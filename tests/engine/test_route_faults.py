@@ -12,6 +12,7 @@ from tests.support.api import check, codes, run
 from tests.support.neighbour import ADDRESS, LINK, neighbour_of
 from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
+from tests.support.remedies import follow
 
 pytestmark = pytest.mark.slow
 
@@ -65,11 +66,6 @@ def diagnosed(lab):
     return {(one["code"], one["component"]["name"]): one for one in found}
 
 
-def follow(lab, finding):
-    (command,) = finding["remedy"]["commands"]
-    lab.raw.in_namespace(*command.split())
-
-
 @proves("policy-route-diverts")
 @remedied("policy-route-diverts")
 def test_a_policy_rule_that_leads_a_network_into_a_tunnel_is_quoted(lab):
@@ -89,10 +85,10 @@ def test_a_policy_rule_that_leads_a_network_into_a_tunnel_is_quoted(lab):
     same = both["policy-route-diverts", "front"]
     assert same["remedy"] == found["remedy"]
     assert (same["evidence"]["rule"], same["evidence"]["affected"]) == (f"from all lookup {TABLE}", 1)
-    follow(lab, found)
+    follow(lab.api, lab.raw, found, between=("host", "web"), port=8080)
     assert check(lab.api, "host", "web", protocol="tcp", port=8080)["verdict"] == "reachable"
     assert diagnosed(lab).keys() == {("policy-route-diverts", "back")}
-    follow(lab, both["policy-route-diverts", "back"])
+    follow(lab.api, lab.raw, both["policy-route-diverts", "back"], between=("host", "client"))
     assert diagnosed(lab) == {}
 
 
@@ -123,7 +119,7 @@ def test_a_rule_for_packets_from_outside_is_found_by_the_diagnosis(outward, lab,
         assert what == ("asymmetric-routing", "back")
         assert (found["evidence"]["interface"], found["evidence"]["expected_interface"]) == (TUNNEL, lab.back)
         assert found["evidence"]["rule"] == f"from all to {subnet(lab, 'back')} iif {LINK} lookup {TABLE}"
-        follow(lab, found)
+        follow(lab.api, lab.raw, found, between=("client", ADDRESS))
         assert check(outward, "client", there, protocol="icmp")["measured"]["verdict"] == "reachable"
         assert diagnosed(lab) == {}
 
@@ -137,7 +133,7 @@ def test_an_answer_of_the_host_that_leaves_by_a_tunnel_is_found(lab):
     assert found["component"]["name"] == "back"
     assert (found["evidence"]["interface"], found["evidence"]["expected_interface"]) == (TUNNEL, lab.back)
     assert found["evidence"]["rule"] == f"from all to {subnet(lab, 'back')} lookup {TABLE}"
-    follow(lab, found)
+    follow(lab.api, lab.raw, found, between=("client", "host"), port=18080)
     answer = check(lab.api, "client", {"host": True}, protocol="tcp", port=18080)
     assert answer["verdict"] == answer["predicted"]["verdict"] == "reachable"
 
@@ -159,7 +155,7 @@ def test_a_strict_reverse_path_filter_is_named_with_its_sysctl(lab, whose):
         both = diagnosed(lab)
         assert both.keys() == {("reverse-path-filtered", "back"), ("policy-route-diverts", "back")}
         assert both["reverse-path-filtered", "back"]["message"] == found["message"]
-        follow(lab, found)
+        follow(lab.api, lab.raw, found, between=("client", "host"))
         assert diagnosed(lab) == {}
         answer = check(lab.api, "client", {"host": True}, protocol="icmp")
         assert answer["verdict"] == answer["predicted"]["verdict"] == "reachable"
@@ -179,7 +175,7 @@ def test_an_interface_that_does_not_forward_is_named_with_its_sysctl(outward, la
         assert (found["evidence"], found["component"]["name"]) == (
             {"interface": lab.back, "sysctl": sysctl, "value": 0}, "back",
         )  # fmt: skip
-        follow(lab, found)
+        follow(lab.api, lab.raw, found, between=("client", ADDRESS))
         assert check(outward, "client", there, protocol="icmp")["measured"]["verdict"] == "reachable"
 
 
@@ -200,7 +196,7 @@ def test_a_route_that_drops_packets_is_named_and_deleted(lab, kind, version):
     found = explained(check(lab.api, "host", "target", **asked), "blackhole-route")
     assert address in found["message"]
     assert found["evidence"]["route"] == f"{address}/{32 if version == '4' else 128}"
-    follow(lab, found)
+    follow(lab.api, lab.raw, found, between=("host", "target"), version=int(version))
     answer = check(lab.api, "host", "target", **asked)
     assert answer["verdict"] == answer["predicted"]["verdict"] == "reachable"
 
@@ -218,7 +214,7 @@ def test_a_docker_proxy_that_cannot_reach_its_container_is_found(lab, protocol):
     assert "prediction-inconsistent" not in codes(answer["findings"])
     # docker-proxy accepts the connection, and answers nothing.
     assert answer["verdict"] == answer["predicted"]["verdict"] == ("reachable" if protocol == "tcp" else "unreachable")
-    follow(lab, found)
+    follow(lab.api, lab.raw, found, between=("host", "web"), port=8080)
     answer = check(lab.api, "host", local, protocol=protocol, port=18080)
     assert "policy-route-diverts" not in codes(answer["findings"])
     assert answer["verdict"] == "reachable"
@@ -252,7 +248,7 @@ def test_the_mark_that_a_rule_of_the_firewall_sets_counts(lab):
         answer = check(lab.api, "host", "web", protocol="tcp", port=8080, timeout_ms=500)
         found = explained(answer, "policy-route-diverts")
         assert "fwmark 0x1" in found["message"]
-        follow(lab, found)
+        follow(lab.api, lab.raw, found, between=("host", "web"), port=8080)
         assert check(lab.api, "host", "web", protocol="tcp", port=8080)["verdict"] == "reachable"
     finally:
         lab.raw.in_namespace("iptables", "-t", "mangle", "-F", "OUTPUT")
@@ -274,7 +270,7 @@ def test_a_default_route_that_a_program_set_is_no_missing_one(outward, lab, inte
     assert codes(answer["findings"]) == ["analysis-limited", "wrong-default-gateway"]
     told = answer["findings"][1]
     assert f"leads to {other}, which is the gateway of none of its networks (vault)" in told["message"]
-    lab.api.send_remedy(told["remedy"])
+    follow(lab.api, lab.raw, told)
     again = check(outward, "worker", {"address": ADDRESS}, timeout_ms=300)
     assert "wrong-default-gateway" not in codes(again["findings"])
     routes = lab.api.get("/v1/containers/worker/routes")["items"]

@@ -6,7 +6,6 @@ modules, or nowhere, are those of ``tests/unit/project/test_codes_are_provoked.p
 
 import contextlib
 import os
-import shlex
 import shutil
 import socket
 import subprocess
@@ -29,6 +28,7 @@ from tests.support.neighbour import ADDRESS as NEIGHBOUR
 from tests.support.neighbour import neighbour_of
 from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
+from tests.support.remedies import follow, reaches
 from tools.engine import PrivateEngine
 
 HTTPD = ["httpd", "-f", "-p", "8080"]
@@ -100,13 +100,6 @@ def works(answer):
     return answer["findings"]
 
 
-def execute(raw, remedy):
-    """The commands of a remedy, as the host's administrator would."""
-    assert remedy["commands"]
-    for command in remedy["commands"]:
-        raw.in_namespace(*shlex.split(command))
-
-
 def inside(raw, name, *command):
     pid = raw.get(f"/containers/{name}/json")["State"]["Pid"]
     subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *command], check=True, capture_output=True)
@@ -174,14 +167,14 @@ def test_s10_an_address_that_another_took_while_its_holder_was_stopped(api):
 
 @proves("legacy-link")
 @remedied("legacy-link")
-def test_s12_a_link_is_replaced_by_a_network_of_their_own(api, engine):
+def test_s12_a_link_is_replaced_by_a_network_of_their_own(api, raw, engine):
     run(api, "tomcat82")
     run(api, "bystander")
     with contextlib.closing(docker.DockerClient(base_url=engine.docker_host, version="1.45")) as client:
         client.containers.run("busybox", ["sleep", "600"], name="tomcat81", links={"tomcat82": "db"}, detach=True)
     works(check(api, "tomcat81", {"name": "db"}))
     found = told(of_container(api, "tomcat81"), "legacy-link", "warning", "tomcat81", "tomcat82", "db")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("tomcat81", "tomcat82"), name="db")
     endpoint = api.get("/v1/networks/tomcat81-tomcat82/endpoints/tomcat82")
     assert "db" in endpoint["dns_names"]
     assert api.get("/v1/networks/tomcat81-tomcat82")["endpoint_count"] == 2
@@ -204,9 +197,9 @@ def test_what_does_not_run_quotes_how_it_ended_and_is_started(api, raw):
     for name in ("tomcat81", "tomcat85"):
         api.post(f"/v1/containers/{name}/stop?grace_s=0")
     found = told(broken(check(api, "tomcat81", "tomcat85")), "source-not-running", "blocking", "exit code 137")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found)
     found = told(broken(check(api, "tomcat81", "tomcat85")), "destination-not-running", "blocking", "exit code 137")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("tomcat81", "tomcat85"))
     works(check(api, "tomcat81", "tomcat85"))
 
 
@@ -231,7 +224,7 @@ def test_a_container_that_failed_to_start_is_told_with_the_engines_text(api, raw
     found = told(of_engine(api), "container-start-failed", "warning", "second", "18480")
     assert "18480" in found["evidence"]["error"]
     assert "container-start-failed" in codes(api.get("/v1/containers/second")["findings"])
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("host", "second"))
     assert "container-start-failed" not in codes(of_engine(api))
 
 
@@ -264,17 +257,17 @@ def test_a_paused_one_answers_pings_and_no_requests_until_it_goes_on(api, raw):
     found = told(
         broken(check(api, "tomcat81", "tomcat82", **asked, **QUICK)), "container-paused", "blocking", "tomcat82"
     )
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("tomcat81", "tomcat82"), port=8080)
     works(check(api, "tomcat81", "tomcat82", **asked))
 
 
 @proves("network-mode-none")
 @remedied("network-mode-none")
-def test_one_without_a_network_is_put_on_one(api):
+def test_one_without_a_network_is_put_on_one(api, raw):
     run(api, "alone", network_mode="none")
     run(api, "other")
     found = told(broken(check(api, "other", "alone")), "network-mode-none", "blocking", "alone")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("other", "alone"))
     works(check(api, "other", "alone"))
     works(check(api, "alone", {"name": "other"}))
 
@@ -292,11 +285,11 @@ def test_a_shared_network_is_lost_with_its_owner_and_found_again(api, raw):
     api.post("/v1/containers/owner/start")
     told(broken(check(api, "sharer", "friend")), "shared-network-stale", "blocking", "sharer", "owner")
     api.post("/v1/containers/owner/stop?grace_s=0")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("sharer", "friend"))
     works(check(api, "sharer", "friend"))
     api.post("/v1/containers/owner/restart?grace_s=0")
     found = told(of_engine(api), "shared-network-stale", "blocking", "sharer", "owner")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("friend", "sharer"))
     works(check(api, "friend", "sharer"))
 
 
@@ -369,18 +362,18 @@ def test_a_mac_address_that_a_running_container_does_not_get_is_said(api, api_ve
 
 @proves("default-bridge-no-dns")
 @remedied("default-bridge-no-dns")
-def test_on_the_default_bridge_names_mean_nothing_until_both_have_a_network(api):
+def test_on_the_default_bridge_names_mean_nothing_until_both_have_a_network(api, raw):
     for name in ("tomcat81", "tomcat82", "bystander"):
         run(api, name)
     found = told(broken(check(api, "tomcat81", {"name": "tomcat82"})), "default-bridge-no-dns", "blocking", "tomcat82")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("tomcat81", "tomcat82"), name="tomcat82")
     works(check(api, "tomcat81", {"name": "tomcat82"}))
     broken(check(api, "tomcat81", {"name": "bystander"}))
 
 
 @proves("name-not-on-shared-network")
 @remedied("name-not-on-shared-network")
-def test_a_name_of_another_network_is_unknown_until_they_share_one(api):
+def test_a_name_of_another_network_is_unknown_until_they_share_one(api, raw):
     network(api, "front")
     network(api, "back")
     run(api, "web", network_mode="front")
@@ -388,7 +381,7 @@ def test_a_name_of_another_network_is_unknown_until_they_share_one(api):
     run(api, "db", network_mode="back")
     answer = check(api, "web", {"name": "db"})
     found = told(broken(answer), "name-not-on-shared-network", "blocking", "db", "back", "friend")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("web", "db"), name="db")
     works(check(api, "web", {"name": "db"}))
     broken(check(api, "friend", {"name": "db"}))
     told(broken(check(api, "web", {"name": "nobody"})), "name-not-on-shared-network", "blocking", "nobody", "friend")
@@ -396,7 +389,7 @@ def test_a_name_of_another_network_is_unknown_until_they_share_one(api):
 
 @proves("name-ambiguous", "alias-already-held")
 @remedied("alias-already-held")
-def test_an_alias_of_two_is_ambiguous_until_one_gives_it_up(api):
+def test_an_alias_of_two_is_ambiguous_until_one_gives_it_up(api, raw):
     network(api, "back")
     run(api, "web", network_mode="back")
     for name in ("pg1", "pg2"):
@@ -404,7 +397,7 @@ def test_an_alias_of_two_is_ambiguous_until_one_gives_it_up(api):
     told(works(check(api, "web", {"name": "db"})), "name-ambiguous", "warning", "db", "pg1", "pg2", "back")
     told(of_engine(api), "name-ambiguous", "warning", "db", "pg1", "pg2", "back")
     found = told(of_container(api, "pg2"), "alias-already-held", "warning", "pg2", "db", "pg1")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("web", "pg1"), name="db")
     assert works(check(api, "web", {"name": "db"})) == []
     assert "name-ambiguous" not in codes(of_engine(api))
 
@@ -458,7 +451,7 @@ def test_upstream_servers_that_are_silent_or_the_container_itself(api, raw):
 
 @proves("no-shared-network", "bridges-isolated")
 @remedied("no-shared-network")
-def test_two_networks_are_apart_until_the_two_share_one(api):
+def test_two_networks_are_apart_until_the_two_share_one(api, raw):
     network(api, "front")
     network(api, "back")
     run(api, "web", network_mode="front")
@@ -468,7 +461,7 @@ def test_two_networks_are_apart_until_the_two_share_one(api):
     found = told(
         broken(check(api, "web", "db", **QUICK)), "no-shared-network", "blocking", "web", "db", "front", "back"
     )
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("web", "db"))
     works(check(api, "web", "db"))
     works(check(api, "db", "web"))
 
@@ -490,20 +483,20 @@ def test_what_is_on_internal_networks_only_neither_leaves_nor_publishes(api, raw
             "vault",
             "8081",
         )
-        api.send_remedy(found["remedy"])
+        follow(api, raw, found, between=("worker", "host"), port=8081)
     works(check(api, "worker", {"host": True}, **asked))
     run(
         api, "other", network_mode="vault", command=HTTPD, published_ports=[{"container_port": 8080, "host_port": 8083}]
     )
     found = told(of_container(api, "other"), "internal-no-publish", "warning", "other", "vault", "8080")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("host", "other"), port=8080)
     assert "internal-no-publish" not in codes(of_container(api, "other"))
     works(check(api, "host", {"host": True}, protocol="tcp", port=8083))
 
 
 @proves("port-not-published", "port-bound-to-loopback")
 @remedied("port-bound-to-loopback")
-def test_a_port_of_the_host_that_is_nobodys_or_only_the_hosts(api):
+def test_a_port_of_the_host_that_is_nobodys_or_only_the_hosts(api, raw):
     ports = [
         {"container_port": 8080, "host_port": 8081, "host_ip": "127.0.0.1"},
         {"container_port": 9000, "host_port": 9000, "protocol": "udp"},
@@ -516,7 +509,7 @@ def test_a_port_of_the_host_that_is_nobodys_or_only_the_hosts(api):
     found = told(found, "port-bound-to-loopback", "blocking", "8081", "web")
     told(of_container(api, "web"), "port-bound-to-loopback", "info", "8081", "127.0.0.1")
     works(check(api, "host", {"host": True}, protocol="tcp", port=8081))
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("other", "web"), port=8080, name="web")
     works(check(api, "other", {"name": "web"}, protocol="tcp", port=8080))
 
 
@@ -529,21 +522,21 @@ def test_a_port_of_the_host_that_was_taken_meanwhile(api, raw, api_version):
     raw.make("tomcat81", mode="bridge", host=bindings, ExposedPorts={"8080/tcp": {}}, **AT_ONCE)
     assert api.post("/v1/containers/tomcat82/start", status=409)["code"] == "port-taken"
     if api_version >= DOCKER_29:  # that engine takes the network from a container whose start fails
-        api.send_remedy(one(of_container(api, "tomcat82"), "network-forgotten")["remedy"])
+        follow(api, raw, one(of_container(api, "tomcat82"), "network-forgotten"))
     told(of_engine(api), "host-port-taken", "blocking", "tomcat82", "tomcat81", "8081")
     found = told(of_container(api, "tomcat82"), "host-port-taken", "blocking", "tomcat82", "tomcat81", "8081")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("host", "tomcat82"))
     assert api.get("/v1/containers/tomcat82")["state"] == "running"
 
 
 @proves("address-family-mismatch")
 @remedied("address-family-mismatch")
-def test_a_family_that_neither_has_comes_with_a_network_that_has_it(api):
+def test_a_family_that_neither_has_comes_with_a_network_that_has_it(api, raw):
     network(api, "front")
     for name in ("web", "db"):
         run(api, name, network_mode="front")
     found = told(broken(check(api, "web", "db", ip_version="6")), "address-family-mismatch", "blocking", "db", "IPv6")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("web", "db"), version=6)
     works(check(api, "web", "db", ip_version="6"))
 
 
@@ -582,12 +575,12 @@ def test_a_check_right_after_the_first_container_of_a_network_waits_for_its_addr
 
 @proves("inter-container-off")
 @remedied("inter-container-off")
-def test_a_network_that_keeps_its_own_apart(api):
+def test_a_network_that_keeps_its_own_apart(api, raw):
     network(api, "locked", options={"com.docker.network.bridge.enable_icc": "false"})
     for name in ("web", "db", "other"):
         run(api, name, network_mode="locked")
     found = told(broken(check(api, "web", "db", **QUICK)), "inter-container-off", "blocking", "locked")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("web", "db"), apart=(("web", "other"), ("other", "db")))
     works(check(api, "web", "db"))
     broken(check(api, "web", "other", **QUICK))
 
@@ -603,10 +596,10 @@ def test_a_macvlan_and_its_own_host_do_not_talk(api, raw):
             run(api, name, network_mode="lan")
         told(broken(check(api, "web", {"host": True}, **QUICK)), "macvlan-host-filtered", "blocking", "lan")
         found = told(broken(check(api, "host", "web", **QUICK)), "macvlan-host-filtered", "blocking", "lan")
-        api.send_remedy(found["remedy"])
+        follow(api, raw, found, between=("host", "web"))
         works(check(api, "host", "web"))
         found = told(broken(check(api, "web", "db", **QUICK)), "vlan-mode-private", "blocking", "lan", "private")
-        api.send_remedy(found["remedy"])
+        follow(api, raw, found, between=("web", "db"))
         works(check(api, "web", "db"))
 
 
@@ -622,7 +615,7 @@ def test_an_answer_that_has_no_way_back(api, api_version, raw):
     # Before 27 no rule of the engine keeps an IPv6 packet out of an internal network.
     code = at(api_version, {DOCKER_26: "reply-path-lost", DOCKER_27: "no-shared-network"})
     found = told(broken(answer), code, "blocking", "db", "web")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("web", "db"), version=6)
     works(check(api, "web", "db", ip_version="6"))
 
 
@@ -648,7 +641,7 @@ def test_a_link_that_is_down_comes_back_with_the_endpoint(api, raw):
     inside(raw, "db", "ip", "link", "set", "eth0", "down")
     found = told(broken(check(api, "web", "db", **QUICK)), "link-down", "blocking", "eth0", "db", "front")
     told(of_engine(api), "link-down", "blocking", "eth0", "db", "front")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("web", "db"), name="store")
     works(check(api, "web", {"name": "store"}))
 
 
@@ -660,7 +653,7 @@ def test_a_veth_that_left_its_bridge_comes_back_with_the_endpoint(api, raw):
     raw.in_namespace("ip", "link", "set", veth, "nomaster")
     told(of_engine(api), "veth-detached", "blocking", veth, "db", "br-")
     found = told(broken(check(api, "web", "db", **QUICK)), "veth-detached", "blocking", veth, "db", "br-")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("web", "db"), name="store")
     works(check(api, "web", {"name": "store"}))
 
 
@@ -676,7 +669,7 @@ def test_a_link_too_small_for_the_packet(api, raw):
         broken(check(api, "web", "db", **whole, **QUICK)), "mtu-mismatch", "blocking", "1500", "front", "1000", "db"
     )
     works(check(api, "web", "db", **{**whole, "payload_bytes": found["evidence"]["largest_payload_bytes"]}))
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("web", "db"), name="store")
     works(check(api, "web", "db", **whole))
     told(
         broken(check(api, "web", "db", **{**whole, "payload_bytes": 1473})), "mtu-mismatch", "blocking", "1501", "1500"
@@ -688,14 +681,14 @@ def test_a_link_too_small_for_the_packet(api, raw):
 
 @proves("stale-address")
 @remedied("stale-address")
-def test_an_address_that_nobody_holds_any_more(api):
+def test_an_address_that_nobody_holds_any_more(api, raw):
     network(api, "front")
     run(api, "web", network_mode="front")
     address = run(api, "db", network_mode="front")["endpoints"][0]["ipv4_address"]
     api.post("/v1/containers/db/stop?grace_s=0")
     answer = check(api, "web", {"address": address}, **QUICK)
     found = told(broken(answer), "stale-address", "blocking", address, "front", "db")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found, between=("web", "db"))
     works(check(api, "web", {"address": address}))
     run(api, "old", extra_hosts={"gone": "172.17.0.77"})
     told(of_engine(api), "stale-address", "warning", "old", "gone", "172.17.0.77")
@@ -704,14 +697,14 @@ def test_an_address_that_nobody_holds_any_more(api):
 @proves("static-address-taken")
 @pytest.mark.parametrize("told_by", [of_container, lambda api, _: of_engine(api)], ids=["container", "engine"])
 @remedied("static-address-taken")
-def test_a_fixed_address_that_was_taken_meanwhile(api, told_by):
+def test_a_fixed_address_that_was_taken_meanwhile(api, raw, told_by):
     network(api, "lab", ipam={"pools": [{"subnet": "10.96.0.0/24"}]})
     fixed = [{"network": "lab", "ipv4_address": "10.96.0.9", "aliases": ["db"]}]
     run(api, "tomcat82", networks=fixed)
     api.post("/v1/containers/tomcat82/stop?grace_s=0")
     run(api, "tomcat85", networks=fixed)
     found = told(told_by(api, "tomcat82"), "static-address-taken", "blocking", "tomcat82", "10.96.0.9", "tomcat85")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found)
     started = api.post("/v1/containers/tomcat82/start")
     assert started["endpoints"][0]["ipv4_address"] not in {None, "10.96.0.9"}
     assert started["endpoints"][0]["aliases"] == ["db"]
@@ -726,7 +719,7 @@ def test_a_network_that_is_gone_is_forgotten_or_made_again(api, raw, told_by):
     api.post("/v1/containers/tomcat82/stop?grace_s=0")
     raw.do("DELETE", f"/networks/{made['id']}")
     found = told(told_by(api, "tomcat82"), "network-gone", "blocking", "tomcat82", "old")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found)
     assert api.post("/v1/containers/tomcat82/start")["state"] == "running"
 
 
@@ -738,7 +731,7 @@ def test_a_stopped_container_that_left_its_network_is_given_it_back(api, raw):
     raw.disconnect("lab", "tomcat82")
     told(of_engine(api), "network-forgotten", "warning", "tomcat82", "lab")
     found = told(of_container(api, "tomcat82"), "network-forgotten", "warning", "tomcat82", "lab")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found)
     assert api.post("/v1/containers/tomcat82/start")["endpoints"][0]["network"]["name"] == "lab"
 
 
@@ -762,17 +755,17 @@ def test_an_endpoint_without_a_container_and_a_network_without_endpoints(api, ra
     network(api, "busy")
     lose_an_endpoint(raw)
     found = told(of_engine(api), "stale-endpoint", "warning", "busy", "looper")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found)
     diagnosis = of_engine(api)
     assert "stale-endpoint" not in codes(diagnosis)
     found = told(diagnosis, "network-unused", "info", "busy")
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found)
     assert api.call("GET", "/v1/networks/busy", status=404)["code"] == "network-not-found"
 
 
 @proves("pool-exhausted", "pool-nearly-full")
 @remedied("pool-exhausted")
-def test_a_small_pool_that_runs_out(api):
+def test_a_small_pool_that_runs_out(api, raw):
     network(api, "tiny", ipam={"pools": [{"subnet": "10.97.0.0/29"}]})
     for number in range(4):
         run(api, f"c{number}", network_mode="tiny")
@@ -780,7 +773,7 @@ def test_a_small_pool_that_runs_out(api):
     run(api, "c4", network_mode="tiny")
     found = told(of_engine(api), "pool-exhausted", "blocking", "10.97.0.0/29", "tiny")
     api.post("/v1/containers", container("c5", network_mode="tiny"), status=409)
-    api.send_remedy(found["remedy"])
+    follow(api, raw, found)
     run(api, "c5", network_mode="tiny-wide")
 
 
@@ -851,7 +844,7 @@ def test_a_host_that_does_not_forward(shaky, host):
     host.in_namespace("sysctl", "-w", "net.ipv4.ip_forward=0")
     told(of_engine(shaky), "ip-forward-off", "blocking", "net.ipv4.ip_forward")
     found = told(broken(leaves(shaky, "web", **QUICK)), "ip-forward-off", "blocking", "net.ipv4.ip_forward")
-    execute(host, found["remedy"])
+    follow(shaky, host, found, between=("web", OUTSIDE))
     assert leaves(shaky, "web")["verdict"] == "reachable"
 
 
@@ -877,7 +870,7 @@ def test_a_network_whose_addresses_nobody_outside_knows(shaky, host):
     told(answer["findings"], "masquerade-off", "warning", "raw", OUTSIDE)
     answer = check(shaky, "worker", {"host": True}, protocol="tcp", port=8081, **QUICK)
     found = told(broken(answer), "masquerade-off", "blocking", "raw", "8081", "web")
-    shaky.send_remedy(found["remedy"])
+    follow(shaky, host, found, between=("worker", "web"), port=8080)
     works(check(shaky, "worker", "web", protocol="tcp", port=8080))
     outside = f"{host.namespace.name}-o"
     back = ["ip", "-n", outside, "route", "add", source["ipv4_address"], "via", "192.0.2.1"]
@@ -901,7 +894,7 @@ def test_a_default_route_that_does_not_lead_out(shaky, host):
 
 @proves("wrong-default-gateway")
 @remedied("wrong-default-gateway")
-def test_a_default_route_to_an_address_that_no_interface_holds(shaky):
+def test_a_default_route_to_an_address_that_no_interface_holds(shaky, host):
     # Docker 26 has no priorities: it takes the first network by name, so the remedy needs a name behind its own. The
     # engine of these tests is the machine's, also where the other tests run on another one.
     quiet = "zone"
@@ -909,7 +902,7 @@ def test_a_default_route_to_an_address_that_no_interface_holds(shaky):
     for name in ("web", "db"):
         run(shaky, name, network_mode=quiet)
     found = told(broken(leaves(shaky, "web", **QUICK)), "wrong-default-gateway", "blocking", "web", quiet)
-    shaky.send_remedy(found["remedy"])
+    follow(shaky, host, found, between=("web", OUTSIDE))
     assert leaves(shaky, "web")["verdict"] == "reachable"
     for source, destination in (("web", "db"), ("db", "web")):
         works(check(shaky, source, destination))
@@ -920,7 +913,7 @@ def test_a_default_route_to_an_address_that_no_interface_holds(shaky):
 @pytest.mark.parametrize("priorities", [(0, 0), (5, 2)])
 @proves("wrong-default-gateway")
 @remedied("wrong-default-gateway")
-def test_the_new_default_route_has_the_highest_priority(api, engine, tokens_file, api_version, priorities):
+def test_the_new_default_route_has_the_highest_priority(api, raw, engine, tokens_file, api_version, priorities):
     """On the engine that the other tests run on: Docker 28 chooses the default route by priority, before by name."""
     if api_version < DOCKER_28:
         pytest.skip("Docker has priorities of gateways since version 28")
@@ -937,7 +930,7 @@ def test_the_new_default_route_has_the_highest_priority(api, engine, tokens_file
     with neighbour_of(engine):
         answer = check(outward, "web", target, **QUICK)
         found = told(broken(answer), "wrong-default-gateway", "blocking", "web", "a-quiet")
-        api.send_remedy(found["remedy"])
+        follow(api, raw, found, between=("web", NEIGHBOUR))
         assert check(outward, "web", target)["verdict"] == "reachable"
     joined = {one["network"]["name"]: one["gateway_priority"] for one in api.get("/v1/containers/web")["endpoints"]}
     assert joined == {"a-quiet": priorities[0], "zone": priorities[1], "web": priorities[0] + 1}
@@ -954,7 +947,7 @@ def test_a_rule_of_the_hosts_administrator(shaky, host):
     host.in_namespace("iptables", "-I", "DOCKER-USER", "-s", f"{address}/32", "-p", "icmp", "-j", "DROP")
     told(of_engine(shaky), "user-firewall-drop", "info", f"-s {address}/32", "DROP")
     found = told(broken(check(shaky, "web", "db", **QUICK)), "user-firewall-drop", "blocking", f"-s {address}/32")
-    execute(host, found["remedy"])
+    follow(shaky, host, found, between=("web", "db"))
     works(check(shaky, "web", "db"))
 
 
@@ -968,7 +961,7 @@ def test_a_rule_in_one_of_dockers_own_chains_that_no_option_explains(shaky, host
     host.in_namespace("iptables", "-I", chain, "-s", f"{address}/32", "-p", "icmp", "-j", "DROP")
     found = told(broken(check(shaky, "web", "db", **QUICK)), "docker-rule-drops", "blocking", chain)
     assert f"-s {address}/32" in found["evidence"]["rule"]
-    execute(host, found["remedy"])
+    follow(shaky, host, found, between=("web", "db"))
     works(check(shaky, "web", "db"))
 
 
@@ -980,7 +973,7 @@ def test_a_rule_before_routing_and_a_native_rule_are_named_with_their_table(shak
     drop = ("-s", f"{address}/32", "-p", "icmp", "-j", "DROP")
     host.in_namespace("iptables", "-t", "mangle", "-A", "FORWARD", *drop)
     found = told(broken(check(shaky, "web", "db", **QUICK)), "user-firewall-drop", "blocking", "mangle FORWARD")
-    execute(host, found["remedy"])
+    follow(shaky, host, found, between=("web", "db"))
     works(check(shaky, "web", "db"))
     if shutil.which("nft") is None:
         return
@@ -988,7 +981,7 @@ def test_a_rule_before_routing_and_a_native_rule_are_named_with_their_table(shak
     host.in_namespace("nft", "add chain inet guard late { type filter hook forward priority 10; }")
     host.in_namespace("nft", f"add rule inet guard late ip saddr {address} icmp type echo-request drop")
     found = told(broken(check(shaky, "web", "db", **QUICK)), "user-firewall-drop", "blocking", "guard late")
-    execute(host, found["remedy"])
+    follow(shaky, host, found, between=("web", "db"))
     works(check(shaky, "web", "db"))
     host.in_namespace("nft", "delete table inet guard")
 
@@ -998,7 +991,7 @@ def test_a_rule_before_routing_and_a_native_rule_are_named_with_their_table(shak
 def test_a_bridge_that_no_network_owns(shaky, host):
     host.in_namespace("ip", "link", "add", "br-0123456789ab", "type", "bridge")
     found = told(of_engine(shaky), "orphan-bridge", "warning", "br-0123456789ab")
-    execute(host, found["remedy"])
+    follow(shaky, host, found)
     assert "orphan-bridge" not in codes(of_engine(shaky))
 
 
@@ -1027,13 +1020,13 @@ def test_a_route_of_the_host_inside_a_network(shaky, host):
 @proves("address-space-exhausted")
 @pytest.mark.slow
 @remedied("address-space-exhausted")
-def test_an_engine_without_a_subnet_left(shaky):
+def test_an_engine_without_a_subnet_left(shaky, host):
     made = 0
     while shaky.send("POST", "/v1/networks", {"name": f"net{made:02}"}).status_code == 201:
         made += 1
     assert 20 < made < 40
     found = told(of_engine(shaky), "address-space-exhausted", "blocking", "None of the")
-    shaky.send_remedy(found["remedy"])
+    follow(shaky, host, found)
     network(shaky, "one-more")
 
 
@@ -1049,9 +1042,12 @@ def test_a_firewall_that_was_flushed(shaky, host, frail):
     told(of_engine(shaky), "firewall-rules-missing", "blocking")
     found = told(broken(check(shaky, "web", "db", **QUICK)), "firewall-rules-missing", "blocking", "FORWARD")
     assert found["remedy"]["commands"] == ["systemctl restart docker"]
-    frail[0].restart()
+    # The engine of the test is none of systemd's.
+    follow(shaky, host, found, run=lambda *_: frail[0].restart())
     for name in ("web", "db", "other"):
         shaky.post(f"/v1/containers/{name}/start")
+    for source, destination, reached in (("web", "db", True), ("db", "web", True), ("other", "web", False)):
+        assert reaches(host, source, destination) is reached
     for source, destination in (("web", "db"), ("db", "web")):
         works(check(shaky, source, destination))
     # Docker keeps networks apart again.
@@ -1109,12 +1105,13 @@ def quarters(api):
     "network-mode-none",
     "address-family-mismatch",
 )
-def test_a_remedy_opens_the_way_asked_for_and_no_other(api):
+def test_a_remedy_opens_the_way_asked_for_and_no_other(api, raw):
     now = reach(api)
     for code, (source, target, destination) in NARROW.items():
         version = {"ip_version": "6"} if code == "address-family-mismatch" else {}
         answer = check(api, source, destination, **QUICK, **version)
-        api.send_remedy(told(answer["findings"], code, "blocking")["remedy"])
+        only = {"version": 6} if code == "address-family-mismatch" else {}
+        follow(api, raw, told(answer["findings"], code, "blocking"), between=(source, target), **only)
         works(check(api, source, target, **version))
         then = reach(api, **QUICK)
         for source_left, target_left in now - then:  # an answer that is only late is none that is lost

@@ -42,7 +42,7 @@ def test_a_container_that_ufw_keeps_from_a_port_of_the_host(ufw):
     ufw.asked("reachable", {"host": True}, protocol="icmp")
     found = ufw.told(ufw.asked("unreachable", {"container": "local"}, **AT_HOST), "user-firewall-drop", "INPUT", "9090")
     assert found["remedy"]["commands"][0].startswith("ufw ")
-    ufw.follow(found)
+    ufw.follow(found, between=("client", "host"), port=9090)
     ufw.asked("reachable", {"container": "local"}, **AT_HOST)
     ufw.host.run("ufw", "reload")
     ufw.asked("reachable", {"container": "local"}, **AT_HOST)
@@ -55,7 +55,11 @@ def test_a_rule_of_ufw_that_denies_a_port_of_the_host_to_a_container(ufw):
     ufw.asked("reachable", {"container": "local"}, **AT_HOST)
     ufw.host.run("ufw", "prepend", "deny", "from", "10.98.1.0/24", "to", "any", "port", "9090", "proto", "tcp")
     findings = ufw.asked("unreachable", {"container": "local"}, **AT_HOST)
-    ufw.follow(ufw.told(findings, "user-firewall-drop", "ufw-user-input", "-s 10.98.1.0/24"))
+    ufw.follow(
+        ufw.told(findings, "user-firewall-drop", "ufw-user-input", "-s 10.98.1.0/24"),
+        between=("client", "host"),
+        port=9090,
+    )
     ufw.asked("reachable", {"container": "local"}, **AT_HOST)
 
 
@@ -78,7 +82,11 @@ def test_a_published_port_that_ufw_closes_on_an_engine_with_nftables_rules(ufw):
         pytest.skip("the engine's own rules in FORWARD come before the policy")
     # ufw sets the policy of FORWARD to DROP, and the engine accepts in a table of its own.
     findings = ufw.asked("unreachable", {"host": True}, **PUBLISHED)
-    ufw.follow(ufw.told(findings, "user-firewall-drop", "FORWARD drops tcp port 18080", "its policy is DROP"))
+    ufw.follow(
+        ufw.told(findings, "user-firewall-drop", "FORWARD drops tcp port 18080", "its policy is DROP"),
+        between=("client", "host"),
+        port=18080,
+    )
     ufw.asked("reachable", {"host": True}, **PUBLISHED)
 
 

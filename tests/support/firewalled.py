@@ -1,7 +1,6 @@
 """What the tests of ufw and of firewalld share: the engine behind the program's rules, and what is asked of it."""
 
 import contextlib
-import shlex
 from dataclasses import dataclass
 
 from tests.engines.conftest import engine_with
@@ -9,6 +8,7 @@ from tests.support.api import Client, check, run
 from tests.support.host_programs import HostPrograms, host_programs
 from tests.support.neighbour import Neighbour, neighbour_of
 from tests.support.raw_engine import Raw
+from tests.support.remedies import follow
 
 HTTPD = ["httpd", "-f", "-p", "8080"]
 AT_HOST, PUBLISHED = {"protocol": "tcp", "port": 9090}, {"protocol": "tcp", "port": 18080}
@@ -41,11 +41,9 @@ class Firewalled:
     def diagnosis(self):
         return self.api.get("/v1/diagnostics?limit=1000")["items"]
 
-    def follow(self, finding):
-        """Run the commands of a remedy exactly as given."""
-        assert finding["remedy"]["commands"], finding
-        for command in finding["remedy"]["commands"]:
-            self.host.run(*shlex.split(command))
+    def follow(self, finding, **proof):
+        """Run the commands of a remedy exactly as given, with the programs of the host, and prove what they do."""
+        follow(self.api, Raw(self.engine), finding, run=self.host.run, **proof)
 
     def told(self, findings, code, *words):
         """The one finding with that code; the program is named as its cause."""

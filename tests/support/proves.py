@@ -20,9 +20,18 @@ FOLDERS = ("engine", "engines", "swarm", "faults", "e2e")
 NOT_RUN = {
     "container-restarting": "the command only reads the log of the program that ends",
     "conntrack-table-full": "the limit is the whole machine's, and is set in its first namespace alone",
+    "neighbour-table-full": "the table is the whole machine's, which other programs may fill while a test runs",
     "pool-nearly-full": "the calls are those of pool-exhausted, which are run",
 }
 """Code → why no test runs the calls or commands of its remedy."""
+
+ONLY_READ = {
+    "engine/test_scenarios.py::test_a_network_over_somebody_elses_addresses": "the call lists free subnets",
+    "engine/test_scenarios.py::test_a_route_of_the_host_inside_a_network": "the call lists free subnets",
+}
+"""Test of a remedy → why there is nothing that ``tests/support/remedies.py`` could follow."""
+_FOLLOWING = {"follow", "execute", "healed"}
+"""The functions of the tests that lead to ``tests/support/remedies.py``."""
 
 
 def proves(*codes: str) -> Callable[[Any], Any]:
@@ -67,6 +76,18 @@ def provoked(mark: str = "proves") -> Mapping[str, list[str]]:
             for code in _codes_of(node, mark):
                 found.setdefault(code, []).append(f"{path.relative_to(TESTS)}::{getattr(node, 'name', '')}")
     return found
+
+
+def not_followed() -> Iterator[str]:
+    """Yield the tests that are marked with ``@remedied`` and do not follow the remedy by the helper that proves it."""
+    for name in sorted({test for tests in provoked("remedied").values() for test in tests}):
+        path, _, function = name.partition("::")
+        body = next(
+            node for node in ast.parse((TESTS / path).read_text()).body if getattr(node, "name", "") == function
+        )
+        called = {node.func for node in ast.walk(body) if isinstance(node, ast.Call)}
+        if not _FOLLOWING & {getattr(one, "id", getattr(one, "attr", "")) for one in called}:
+            yield name
 
 
 def _codes_of(node: ast.stmt, mark_name: str) -> list[str]:

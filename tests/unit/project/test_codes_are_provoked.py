@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridgework.explanations import CATALOGUE
-from tests.support.proves import NOT_RUN, TESTS, provoked, require_run_remedies
+from tests.support.proves import NOT_RUN, ONLY_READ, TESTS, not_followed, provoked, require_run_remedies
 
 RECORDED = {
     "bridge-port-limit": ("diagnosis/test_diagnostics.py", "it takes a thousand containers on one bridge"),
@@ -48,6 +48,10 @@ def test_each_remedy_that_is_run_belongs_to_a_code_and_the_others_have_a_reason(
     assert sorted(NOT_RUN.keys() - CATALOGUE.keys()) == []
     assert sorted(NOT_RUN.keys() & run.keys()) == []
     assert all(len(reason.split()) > 3 for reason in NOT_RUN.values())
+
+
+def test_each_remedy_is_followed_by_the_helper_that_proves_it():
+    assert set(not_followed()) == ONLY_READ.keys(), "use tests/support/remedies.py"
 
 
 def test_a_remedy_that_no_test_runs_is_refused():
