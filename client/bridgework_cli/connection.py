@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,14 +101,25 @@ def connected(command: Command) -> Command:
 
 
 def complete_container(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Complete the name of a container. A service that does not answer at once completes nothing."""
+    """Complete the name of a container."""
+    return _completed(ctx, incomplete, lambda client: (one["name"] for one in client.list_containers()))
+
+
+def complete_network(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of a network."""
+    return _completed(ctx, incomplete, lambda client: (one["name"] for one in client.list_networks()))
+
+
+def complete_code(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the code of a finding."""
+    return _completed(ctx, incomplete, lambda client: (one["code"] for one in client.list_explanations()))
+
+
+def _completed(ctx: click.Context, incomplete: str, words_of: Callable[[Client], Iterable[str]]) -> list[str]:
+    """Return the words that complete it. A service that does not answer at once completes nothing."""
     try:
         where = address(ctx.params.get("url"), ctx.params.get("profile"))
         with Client(where.url, where.token, ca_file=where.ca_file, timeout_s=1.0, retries=0) as client:
-            return [
-                name
-                for one in client.list_containers()
-                if (name := one["name"]).startswith(incomplete) and name.isprintable()
-            ]
+            return [word for word in words_of(client) if word.startswith(incomplete) and word.isprintable()]
     except Exception:  # noqa: BLE001 - a message in the middle of a command line is of no use
         return []

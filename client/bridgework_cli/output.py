@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 VERDICT_COLOURS = {"reachable": "green", "unreachable": "red", "inconclusive": "yellow"}
 SEVERITY_COLOURS = {"blocking": "red", "warning": "yellow", "info": "blue"}
 _NO_WRAP = 100_000
+_NARROWEST = 40
 _ESCAPE = os.urandom(8).hex()
 """Stands for the terminal's escape character until ``line`` prints it. Text of others cannot contain it: it is chosen
 when the command starts."""
@@ -41,6 +43,18 @@ def style(text: str, **look: Any) -> str:
 def line(text: str = "", *, err: bool = False) -> None:
     """Print one line, with an escape for each character of it that is not printable."""
     click.echo(_safe(text), err=err)
+
+
+def prose(text: str, indent: str = "", hang: str | None = None) -> None:
+    """Print a sentence behind ``indent``. On a terminal it is wrapped, and its further lines are behind ``hang``.
+
+    What a person copies, such as a call or a command, is printed by ``line``.
+    """
+    if sys.stdout.isatty():
+        width = max(shutil.get_terminal_size().columns - 1, _NARROWEST)
+        click.echo(click.wrap_text(_safe(text), width, indent, indent if hang is None else hang))
+    else:
+        line(f"{indent}{text}")
 
 
 def lines(text: str, *, err: bool = False) -> None:
@@ -111,11 +125,11 @@ def finding(one: Finding) -> None:
     """Print a finding with its remedy."""
     severity = style(one["severity"], fg=SEVERITY_COLOURS.get(one["severity"]))
     code = style(f"  [{one['code']}]", dim=True)
-    line(f"  {severity}  {one['message']}{code}")
+    prose(f"{severity}  {one['message']}{code}", "  ", " " * (len(one["severity"]) + 4))
     remedy = one["remedy"]
     if remedy is None:
         return
-    line(f"    remedy  {remedy['summary']}")
+    prose(f"remedy  {remedy['summary']}", "    ", " " * 12)
     for call in remedy["calls"]:
         line(f"      {one_line(call)}")
     for command in remedy["commands"]:
@@ -125,9 +139,9 @@ def finding(one: Finding) -> None:
 def limitations(limited: Iterable[Limitation]) -> None:
     """Print what an answer leaves open, why, and what to change."""
     for one in limited:
-        line(limitation(one))
+        prose(limitation(one), "", "  ")
         if one["remedy"]:
-            line(f"  remedy  {one['remedy']}")
+            prose(f"remedy  {one['remedy']}", "  ", " " * 10)
 
 
 def limitation(one: Limitation) -> str:
@@ -148,8 +162,8 @@ def check(result: CheckResult, question: str) -> None:
         finding(one)
     path = result["predicted"]["path"]
     if path:
-        line(f"  path  {' > '.join(_hop(hop) for hop in path)}")
-    line(f"  predicted {result['predicted']['verdict']}, measured {_measured(result)}")
+        prose(f"path  {' > '.join(_hop(hop) for hop in path)}", "  ", " " * 8)
+    prose(f"predicted {result['predicted']['verdict']}, measured {_measured(result)}", "  ", " " * 4)
     if len(result["addresses"]) > 1:
         addresses(result["addresses"])
     limitations(result["limited"])
@@ -160,7 +174,7 @@ def addresses(tried: Iterable[TriedAddress]) -> None:
     for one in tried:
         why = f" ({one['reason']})" if one["reason"] else ""
         measured = f"measured {one['measured']}" if one["measured"] else "not measured"
-        line(f"  {address(one)}: predicted {one['predicted']}, {measured}{why}")
+        prose(f"{address(one)}: predicted {one['predicted']}, {measured}{why}", "  ", " " * 4)
 
 
 def address(one: TriedAddress | PlanAddress) -> str:

@@ -7,6 +7,7 @@ import importlib
 import click
 
 from bridgework_cli import __version__
+from bridgework_cli.targets import did_you_mean
 
 COMMANDS = {
     "apply": "plan",
@@ -21,6 +22,7 @@ COMMANDS = {
     "fix": "fix",
     "matrix": "matrix",
     "networks": "views",
+    "open": "open",
     "plan": "plan",
     "reach": "reach",
     "topology": "views",
@@ -31,6 +33,9 @@ COMMANDS = {
 SERVICE_COMMANDS = ("serve", "token")
 """Commands of the service's own package. It is another distribution, which need not be installed beside this one."""
 NEEDS_SERVICE = "needs the package bridgework in this environment: pip install bridgework"
+
+_WHOLE = 1_000
+"""More letters than a summary has."""
 
 EPILOG = """\b
 Exit codes:
@@ -43,6 +48,21 @@ Exit codes:
 
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is used."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; a misspelt one fails with the names that look like it."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            raise click.UsageError(f"There is no command {name!r}.{did_you_mean(name, self.list_commands(ctx))}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with its whole first sentence."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(_WHOLE)) for name, one in commands if one])
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name all commands."""

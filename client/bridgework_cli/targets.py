@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bridgework_client.documents import CheckDestination, CheckRequest, CheckSource
 
 KINDS = ("container", "name", "address")
@@ -97,6 +99,14 @@ def end(text: str) -> tuple[str, int | None]:
     """
     name, port = _split(text)
     return name.removeprefix("container:"), port
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Return a sentence with the words that look like this one; empty where none does."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt word needs it
+
+    similar = get_close_matches(word, words, n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(similar)}?" if similar else ""
 
 
 def described(body: CheckRequest) -> str:

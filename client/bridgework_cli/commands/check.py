@@ -11,29 +11,11 @@ import click
 from bridgework_cli import output, targets
 from bridgework_cli.connection import complete_container, connected
 from bridgework_cli.running import REACHABLE, UNREACHABLE
+from bridgework_cli.watching import Span, watched
 
 if TYPE_CHECKING:
     from bridgework_client import Client
     from bridgework_client.documents import CheckRequest, CheckResult
-
-_SPAN_UNITS = {"s": 1.0, "m": 60.0, "ms": 0.001}
-
-
-class Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
-    """A span of time such as ``30s``, ``500ms`` or ``2m``, in seconds."""
-
-    name = "span"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read it; a number alone is in seconds."""
-        if isinstance(value, float):
-            return value
-        text = str(value)
-        number = text.rstrip("ms")
-        unit = text[len(number) :] or "s"
-        if unit in _SPAN_UNITS and number.replace(".", "", 1).isdigit() and number.isascii():
-            return float(number) * _SPAN_UNITS[unit]
-        return self.fail(f"{text!r} is no span of time such as 30s, 500ms or 2m.", param, ctx)
 
 
 def asks(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,6 +50,7 @@ def asks(command: Callable[..., Any]) -> Callable[..., Any]:
 @connected
 @asks
 @click.option("--wait", type=Span(), help="Repeat the check until the destination is reachable, at most for this time.")
+@watched
 @output.output_option("table", "json", "yaml", "junit")
 def command_check(client: Client, body: CheckRequest, wait: float | None, output: str) -> int:
     """Check whether SOURCE reaches DESTINATION, and say why not.

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bridgework_cli import output
+from bridgework_cli.commands.views import of_compose
 from bridgework_cli.connection import complete_container, connected
+from bridgework_cli.watching import watched
 
 if TYPE_CHECKING:
     from bridgework_client import Client
@@ -23,17 +25,20 @@ VERDICTS = ("reachable", "inconclusive", "unreachable")
 @click.option("--from", "origin", type=click.Choice(ORIGINS), multiple=True,
               help="Only from the LAN, from the host, or from other networks. Repeat it for several.")  # fmt: skip
 @click.option("--network", metavar="NAME", multiple=True, help="Only ports of containers in this network.")
+@click.option("--compose", metavar="NAME", help="Only ports of containers of this compose project.")
 @click.option("--project", metavar="NAME", multiple=True, help="Only ports of this project of Bridgework.")
 @click.option("--published/--unpublished", default=None,
               help="Only published ports at the host, or only ports at the containers' own addresses.")  # fmt: skip
 @click.option("--verdict", type=click.Choice(VERDICTS), multiple=True, default=VERDICTS[:2], show_default=True,
               help="Only these verdicts.")  # fmt: skip
+@watched
 @output.output_option("table", "json", "yaml")
 def command_exposure(
     client: Client,
     container: tuple[str, ...],
     origin: tuple[ExposureOriginKind, ...],
     network: tuple[str, ...],
+    compose: str | None,
     project: tuple[str, ...],
     published: bool | None,
     verdict: tuple[Verdict, ...],
@@ -45,6 +50,8 @@ def command_exposure(
     asked for at the container's own address, which a neighbour on the LAN reaches that has a route by the host. The
     answer is predicted from the rules in force; nothing is sent.
     """
+    if compose is not None:
+        container = (*container, *(one["name"] for one in of_compose(client, compose)))
     pages = list(
         client.list_exposure(
             limit=1000,

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridgework_cli import output
+from bridgework_cli.commands.views import of_compose
 from bridgework_cli.connection import complete_container, connected
 from bridgework_cli.running import REACHABLE, UNREACHABLE
 from bridgework_cli.targets import PROTOCOLS
+from bridgework_cli.watching import watched
 
 if TYPE_CHECKING:
     from bridgework_client import Client
@@ -29,27 +31,32 @@ _COLOURS = {"yes": "green", "NO": "red", "?": "yellow"}
 @connected
 @click.argument("containers", nargs=-1, shell_complete=complete_container)
 @click.option("--network", metavar="NAME", help="All containers of this network.")
+@click.option("--compose", metavar="NAME", help="All running containers of this compose project.")
 @click.option("--all", "everything", is_flag=True, help="All running containers.")
 @click.option("-p", "--protocol", type=click.Choice(PROTOCOLS), help="tcp with --port, otherwise icmp.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port of each destination.")
 @click.option("--by-name", is_flag=True, help="Resolve the name of each destination in the source.")
+@watched
 @output.output_option("table", "json", "yaml", "junit")
 def command_matrix(
     client: Client,
     containers: tuple[str, ...],
     network: str | None,
+    compose: str | None,
     everything: bool,
     protocol: str | None,
     port: int | None,
     by_name: bool,
     output: str,
 ) -> int:
-    """Measure which of CONTAINERS reaches which; or those of a network, or all.
+    """Measure which of CONTAINERS reaches which; or those of a network, of a compose project, or all.
 
     Each row is a source, each column a destination. The exit code is 1 if a pair is not reachable.
     """
-    if sum((bool(containers), network is not None, everything)) != 1:
-        raise click.UsageError("Name containers, or a network by --network, or use --all.")
+    if sum((bool(containers), network is not None, compose is not None, everything)) != 1:
+        raise click.UsageError("Name containers, or use --network, --compose or --all.")
+    if compose is not None:
+        containers = tuple(one["name"] for one in of_compose(client, compose) if one["state"] == "running")
     body: MatrixRequest = {}
     if containers:
         body["containers"] = list(containers)

@@ -11,6 +11,7 @@ from bridgework_cli import output, targets
 from bridgework_cli.commands.exposure import at, decided_by
 from bridgework_cli.commands.views import COMPOSE_LABEL
 from bridgework_cli.connection import complete_container, connected
+from bridgework_cli.watching import watched
 
 if TYPE_CHECKING:
     from bridgework_client import Client
@@ -36,6 +37,7 @@ class Row(NamedTuple):
 @click.option("--from", "outwards", is_flag=True, help="Show what TARGET can reach instead.")
 @click.option("-p", "--protocol", type=click.Choice(PROTOCOLS), default="tcp", show_default=True)
 @click.option("--open", "only_open", is_flag=True, help="Leave out what is unreachable.")
+@watched
 @output.output_option("table", "json", "yaml")
 def command_reach(client: Client, target: str, outwards: bool, protocol: str, only_open: bool, output: str) -> None:
     """Show who can reach TARGET: containers, the host and the LAN, by every address, and what stops the others.

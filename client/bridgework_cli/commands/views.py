@@ -9,6 +9,8 @@ import click
 
 from bridgework_cli import output
 from bridgework_cli.connection import connected
+from bridgework_cli.targets import did_you_mean
+from bridgework_cli.watching import watched
 
 if TYPE_CHECKING:
     from bridgework_client import Client
@@ -39,10 +41,24 @@ def chosen_label(label: str | None, compose: str | None) -> str | None:
     return label or (f"{COMPOSE_LABEL}={compose}" if compose else None)
 
 
+def of_compose(client: Client, name: str) -> list[Container]:
+    """Return the containers of a compose project.
+
+    Raises:
+        UsageError: No container belongs to it.
+    """
+    members = list(client.list_containers(limit=1000, label=[f"{COMPOSE_LABEL}={name}"]))
+    if members:
+        return members
+    projects = {one["labels"].get(COMPOSE_LABEL, "") for one in client.list_containers(limit=1000)} - {""}
+    raise click.UsageError(f"No container belongs to the compose project {name!r}.{did_you_mean(name, projects)}")
+
+
 @click.command("networks")
 @connected
 @filters
 @click.option("--driver", metavar="NAME", multiple=True, help="Only those of this driver.")
+@watched
 @output.output_option("table", "json", "yaml")
 def command_networks(
     client: Client, project: str | None, label: str | None, compose: str | None, driver: tuple[str, ...], output: str
@@ -57,6 +73,7 @@ def command_networks(
 @connected
 @click.option("--network", metavar="NAME", multiple=True, help="Only those in this network.")
 @filters
+@watched
 @output.output_option("table", "json", "yaml")
 def command_containers(
     client: Client, network: tuple[str, ...], project: str | None, label: str | None, compose: str | None, output: str

@@ -6,7 +6,8 @@ reference such as ``../containers/x`` never becomes part of a URL of the engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Protocol, TypeVar
 
 from bridgework.model.actions import Read
@@ -48,10 +49,16 @@ def _resolve(noun: str, by_id: Mapping[str, _Thing], by_name: Mapping[str, Seque
         raise _ambiguous(noun, reference, matches)
     raise NotFound(
         code=f"{noun}-not-found",
-        detail=f"No {noun} has the name, id or id prefix {quoted(reference)}.",
+        detail=f"No {noun} has the name, id or id prefix {quoted(reference)}.{_similar(by_name, reference)}",
         remedy=Remedy(f"List the {noun}s that exist.", actions=(_LISTS[noun],)),
         facts={noun: reference},
     )
+
+
+def _similar(names: Iterable[str], reference: str) -> str:
+    """Return a sentence with the names that look like the reference; empty where none does."""
+    similar = get_close_matches(reference, names, n=3, cutoff=0.7)
+    return f" Did you mean {' or '.join(similar)}?" if similar else ""
 
 
 def _ambiguous(noun: str, reference: str, matches: Sequence[_Thing]) -> AmbiguousReference:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import click
 import pytest
 
 from bridgework_cli import main
@@ -710,3 +711,83 @@ class TestStart:
         source = next(one for one in command.params if one.name == "source")
         with command.make_context("check", [], resilient_parsing=True) as context:
             assert [one.value for one in source.shell_complete(context, "w")] == ["web"]
+
+
+class TestTerminal:
+    def test_prose_is_wrapped_there_and_what_is_copied_is_not(self, service, capsys, monkeypatch):
+        remedy = {**REMEDY, "calls": [{**REMEDY["calls"][0], "path": "/v1/networks/" + "x" * 90}]}
+        long = {**FINDING, "message": "web and db share no network, " * 6, "remedy": remedy}
+        monkeypatch.setenv("COLUMNS", "60")
+        monkeypatch.setattr("bridgework_cli.output.sys.stdout.isatty", lambda: True, raising=False)
+        service(answer(200, {**UNREACHABLE, "findings": [long]}))
+        main(["check", "web", "db"])
+        lines = [click.unstyle(line) for line in capsys.readouterr().out.splitlines()]
+        wide = [line for line in lines if len(line) > 60]
+        assert [line.split()[0] for line in wide] == ["POST"]
+        at = lines.index("  blocking  web and db share no network, web and db share")
+        assert lines[at + 1].startswith("            no network")
+
+    def test_an_answer_is_asked_for_again_and_a_failure_does_not_end_it(self, service, capsys, monkeypatch):
+        pauses = iter([None, None])
+
+        def sleep(seconds):
+            assert seconds == 5
+            if next(pauses, "end") == "end":
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr("bridgework_cli.watching.sleep", sleep)
+        service(answer(200, REACHABLE), problem(502, "engine-error"), answer(200, UNREACHABLE))
+        assert main(["check", "web", "db", "--watch", "5s"]) == 130
+        told = capsys.readouterr()
+        assert [line.split()[0] for line in told.out.splitlines() if "->" in line] == ["reachable", "unreachable"]
+        assert "engine-error, it says." in told.err
+
+
+class TestOpen:
+    @pytest.mark.parametrize(("words", "link"), [
+        ([], "/console"),
+        (["web", "db:5432"], "/console#from=web&to=name%3Adb&protocol=tcp&port=5432"),
+        (["host", "http://db:80/x?y=1"], "/console#from=host&to=name%3Adb&protocol=http&port=80&path=%2Fx%3Fy%3D1"),
+        (["web", "host"], "/console#from=web&to=host&protocol=icmp"),
+    ])  # fmt: skip
+    def test_the_link_has_the_question_and_no_token(self, capsys, monkeypatch, words, link):
+        opened = []
+        monkeypatch.setattr("bridgework_cli.commands.open.click.launch", opened.append)
+        monkeypatch.setenv("BRIDGEWORK_TOKEN", "secret")
+        assert main(["open", "--url", "http://service:8080/", *words]) == 0
+        assert opened == [capsys.readouterr().out.strip()] == [f"http://service:8080{link}"]
+
+    def test_it_can_be_printed_only(self, monkeypatch):
+        monkeypatch.setattr("bridgework_cli.commands.open.click.launch", lambda _: pytest.fail("a browser started"))
+        assert main(["open", "--print"]) == 0
+        assert main(["open", "--print", "web"]) == 2
+        assert main(["open", "--print", "--url", "unix:/run/bridgework.sock"]) == 2
+
+
+class TestMisspelt:
+    def test_a_command(self, capsys):
+        assert main(["chekc"]) == 2
+        assert "There is no command 'chekc'. Did you mean check?" in capsys.readouterr().err
+
+    def test_a_code(self, service, capsys):
+        codes = [{"code": "no-shared-network"}, {"code": "no-listener"}]
+        service(
+            answer(200, {"items": codes, "next_cursor": None}),
+            problem(404, "problem-unknown"),
+            answer(200, {"items": [{"code": "no-token"}], "next_cursor": None}),
+        )
+        assert main(["explain", "no-listner"]) == 2
+        assert "Did you mean no-listener" in capsys.readouterr().err
+
+    def test_a_compose_project(self, service, capsys):
+        members = [{"labels": {"com.docker.compose.project": "shop"}}, {"labels": {}}]
+        service(answer(200, {"items": [], "next_cursor": None}), answer(200, {"items": members, "next_cursor": None}))
+        assert main(["matrix", "--compose", "shpo"]) == 2
+        assert "No container belongs to the compose project 'shpo'. Did you mean shop?" in capsys.readouterr().err
+
+
+def test_the_summary_of_each_command_is_whole(capsys):
+    assert main(["--help"]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "..." not in words.replace("[ARGS]...", "")
+    assert "and by which rules." in words

@@ -23,6 +23,14 @@ def test_what_is_not_there_is_named(text):
     assert (caught.value.code, caught.value.facts) == ("container-not-found", {"container": text})
 
 
+@pytest.mark.parametrize(("text", "hint"), [("shop-bd-1", "shop-bd-1. Did you mean shop-db-1?"), ("zzz", "zzz.")])
+def test_a_misspelt_name_is_answered_with_the_one_like_it(text, hint):
+    snapshot = worlds.world(worlds.container("shop-db-1"), WEB)
+    with pytest.raises(NotFound) as caught:
+        container(snapshot, text)
+    assert caught.value.detail.replace('"', "").endswith(hint)
+
+
 def test_a_prefix_of_two_ids_lists_both():
     # Nine containers of different names: two of the ids begin with the same digit, as there are sixteen digits.
     many = [worlds.container(f"c{number}") for number in range(17)]
