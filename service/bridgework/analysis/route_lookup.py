@@ -8,20 +8,24 @@ it with the kernel.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
+from bridgework.analysis.attachment import EngineState
+from bridgework.analysis.routing import host_address_on, subnet_of
 from bridgework.model.observations import (
     IPV4,
     MAIN_TABLE,
     InterfaceSetting,
+    Observations,
     PolicyRule,
     RouteAnswer,
     RouteQuestion,
     Routing,
     TableRoute,
 )
+from bridgework.model.snapshot import Network, Snapshot
 
 # What the kernel does with a packet at a rule or a route of this kind.
 DEAD_ENDS = {
@@ -167,6 +171,43 @@ def _diverted(decision: Decision) -> RouteAnswer:
     return answer if rule.is_default else replace(answer, rule=rule.text, priority=rule.priority)
 
 
-def answers(lookup: RouteLookup, questions: Iterator[RouteQuestion]) -> dict[RouteQuestion, RouteAnswer]:
-    """Return the packets that are routed otherwise than expected, each with what happens instead."""
+def answers_in(state: EngineState, questions: Iterable[RouteQuestion]) -> Mapping[RouteQuestion, RouteAnswer]:
+    """Return the packets that the host routes otherwise than expected: as its kernel said, else as its routing says."""
+    if state.observations.routes:
+        return state.observations.routes
+    lookup = state.once(_of_host)
+    if lookup is None:
+        return {}
     return {question: answer for question in questions if (answer := lookup.answer(question)) is not None}
+
+
+def _of_host(_: Snapshot, observations: Observations) -> RouteLookup | None:
+    routing = observations.host.observation.routing if observations.host is not None else None
+    return RouteLookup(routing) if routing is not None else None
+
+
+def planned_routing(before: Snapshot, after: Snapshot, routing: Routing) -> Routing:
+    """Return the host's routing after a plan: without the bridges that it removes, and with those that it makes."""
+    gone = {network.bridge_name for network in before.networks if network.id not in after.networks_by_id}
+    new = [network for network in after.networks if network.id not in before.networks_by_id and network.bridge_name]
+    default = next((setting for setting in routing.settings if setting.interface == "default"), None)
+    return Routing(
+        routing.rules,
+        (
+            *(route for route in routing.routes if gone.isdisjoint(route.interfaces)),
+            *(route for network in new for route in _made_routes(after, network)),
+        ),
+        (
+            *(setting for setting in routing.settings if setting.interface not in gone),
+            *(replace(default, interface=network.bridge_name) for network in new if default and network.bridge_name),
+        ),
+    )
+
+
+def _made_routes(snapshot: Snapshot, network: Network) -> Iterator[TableRoute]:
+    """Yield the routes that the kernel makes for the addresses of a network's bridge."""
+    for pool in network.pools:
+        subnet = subnet_of(pool)
+        if subnet is not None and host_address_on(snapshot, network, subnet.version) is not None:
+            interfaces = (network.bridge_name or "",)
+            yield TableRoute(subnet.version, MAIN_TABLE, str(subnet), "unicast", interfaces, None, 0)

@@ -2,7 +2,8 @@
 
 The trait of a container is everything that a rule reads of it, except the identity of its networks. Equal traits form
 one class. In a trait the kind of a network stands for the network: its driver, the options that rules read, and whether
-the host has an address on it. The signature of a container stands for the firewall (``signatures``).
+the host has an address on it. The signature of a container stands for the host's firewall and routing
+(``signatures``).
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def classify(
     # The default port of http and dns, as the rules use it.
     asked = port if port is not None else protocol.traits.default_port
     kinds, linked = _kinds(state.snapshot), _linked(state.snapshot)
-    signatures = Signatures.of_rules(state, protocol, asked)
+    signatures = Signatures.of_host(state, protocol, asked)
     traits, networks, namespaces = [], [], []
     for container_id in container_ids:
         attachment = state.attachment_of(container_id)
@@ -114,7 +115,7 @@ def classify(
                 publishes_at(attachment, protocol, asked),
                 # A link opens ports to one container only, so linked containers are classes of their own.
                 attachment.owner.id if attachment.owner is not None and attachment.owner.id in linked else None,
-                signatures.of(attachment) if signatures is not None else None,
+                signatures.of(attachment),
             )
         )
         networks.append(tuple(endpoint.network_id for endpoint in attachment.endpoints))

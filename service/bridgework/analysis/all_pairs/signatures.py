@@ -1,4 +1,4 @@
-"""What the firewall's rules tell apart: a signature for each container, so that alike containers can share a class.
+"""What the host's rules and routing tell apart: a signature for each container, by which alike ones share a class.
 
 Docker writes rules for each container and bridge, with its own address and name. Such a rule says the same of every
 container, so a container's own addresses, subnets and bridges are replaced by their position among its networks. Two
@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 
+from bridgework.analysis.all_pairs.routing_names import named_interfaces, named_subnets
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, EngineState, parsed
 from bridgework.analysis.docker_rules.in_effect import in_effect
 from bridgework.analysis.routing import host_address_on, subnet_of
 from bridgework.firewall.ruleset import EPHEMERAL, Chain, Match, Rule, Ruleset, Table
 from bridgework.model.checks import Protocol
+from bridgework.model.observations import Routing
 from bridgework.model.snapshot import Endpoint, Network, Snapshot
 
 _ADDRESSES = frozenset({"source", "destination", "original-destination"})
@@ -53,17 +56,33 @@ class Signatures:
     interfaces: list[tuple[str, Hashable]] = field(default_factory=list)
 
     @classmethod
-    def of_rules(cls, state: EngineState, protocol: Protocol, port: int | None) -> Signatures | None:
-        """Sort the rules that concern a question; ``None`` where none are known."""
+    def of_host(cls, state: EngineState, protocol: Protocol, port: int | None) -> Signatures:
+        """Sort the rules that concern a question, and what is read of the host's routing."""
         rules = in_effect(state)
         found = [rules.ruleset(version) for version in (IPV4, IPV6)]
-        if not any(found):
-            return None
         made = cls({network.id: tuple(_names_of(state.snapshot, network)) for network in state.snapshot.networks})
         owners = made._owners(state.snapshot)
         for version, ruleset in zip((IPV4, IPV6), found, strict=True):
             made._read(ruleset or Ruleset(), owners, _Question(version, protocol, port))
+        host = state.observations.host
+        if host is not None and host.observation.routing is not None:
+            made._read_routing(state.snapshot, host.observation.routing)
         return made
+
+    def _read_routing(self, snapshot: Snapshot, routing: Routing) -> None:
+        for cidr, token in named_subnets(snapshot, routing):
+            self._keep(cidr, token)
+        self.interfaces += named_interfaces(routing)
+
+    def _keep(self, cidr: str, token: Hashable) -> None:
+        """Keep a subnet, unless it holds every address."""
+        subnet = ip_network(cidr)
+        if subnet.prefixlen:
+            bounds = subnet.version, int(subnet.network_address), int(subnet.broadcast_address)
+            if bounds[1] == bounds[2]:
+                self.exact[bounds].append(token)
+            else:
+                self.wide.append((bounds, token))
 
     def _read(self, ruleset: Ruleset, owners: Mapping[Name, Hashable], question: _Question) -> None:
         for table in ruleset.tables:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from bridgework.analysis import kernel_routes
 from bridgework.analysis.docker_rules.in_effect import in_effect
 from bridgework.analysis.host_rules import BRIDGE_FILTER, DOCKER, owner_of, program_of
+from bridgework.analysis.route_lookup import answers_in
 from bridgework.analysis.routing import subnet_of
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, members, unseen
 from bridgework.analysis.rules.host import publication
@@ -229,8 +230,9 @@ def proxy_is_diverted(situation: Situation) -> Findings:
 
 
 def _diverted(situation: Situation, questions: Iterator[tuple[RouteQuestion, bool]]) -> tuple[Finding, bool] | None:
-    routes = situation.observations.routes
-    return kernel_routes.first_diverted(situation.snapshot, questions, routes) if routes else None
+    asked = tuple(questions)
+    answers = answers_in(situation.state, (question for question, _ in asked))
+    return kernel_routes.first_diverted(situation.snapshot, asked, answers)
 
 
 def _purpose(step: Step) -> str:

@@ -146,7 +146,10 @@ class TableRoute:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceSetting:
-    """The sysctls of IPv4 of an interface, or of ``all``: ``forwarding``, and ``rp_filter`` (1 strict, 2 loose)."""
+    """The sysctls of IPv4 of an interface: ``forwarding``, and ``rp_filter`` (0 off, 1 strict, 2 loose).
+
+    ``all`` stands for all interfaces together, ``default`` for those that are made later.
+    """
 
     interface: str
     forwarding: bool

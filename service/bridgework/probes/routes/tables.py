@@ -14,7 +14,7 @@ from bridgework.probes.routes.policy_rules import policy_rules
 
 # linux/netconf.h
 _RTM_GETNETCONF, _NETCONF = 82, struct.Struct("=Bxxx")
-_IFINDEX, _FORWARDING, _RP_FILTER, _ALL, _DEFAULT = 1, 2, 3, -1, -2
+_IFINDEX, _FORWARDING, _RP_FILTER, _NAMES = 1, 2, 3, {-1: "all", -2: "default"}
 # linux/rtnetlink.h. Of the other types, only these decide about packets between containers.
 _KINDS = {1: "unicast", 2: "local", 3: "broadcast", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
 _MADE_BY_KERNEL = 2  # RTPROT_KERNEL
@@ -60,7 +60,7 @@ def _settings(sock: socket.socket, names: InterfaceNames, limit: Limit | None) -
     for body in netlink.dump(sock, _RTM_GETNETCONF, _NETCONF.pack(socket.AF_INET), limit):
         attributes = netlink.attributes(body, _NETCONF.size)
         index = rtnetlink.number(attributes.get(_IFINDEX))
-        name = "all" if index == _ALL else None if index == _DEFAULT else names.get(index)
+        name = _NAMES.get(index or 0) or names.get(index)
         if name is not None:
             forwarding, filtering = (rtnetlink.number(attributes.get(kind)) or 0 for kind in (_FORWARDING, _RP_FILTER))
             yield InterfaceSetting(name, forwarding != 0, filtering)

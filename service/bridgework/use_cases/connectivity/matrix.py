@@ -256,7 +256,7 @@ class MatrixRun:
         source, destination = self.chosen[row], self.chosen[column]
         reason = reasons.get(column)
         tunnel = silent_pair(self.snapshot, source, destination) if reason in UNANSWERED else ()
-        # Policy routing tells single addresses apart, so the kernel's routes are not asked for a class of pairs.
+        # The routes may have changed since the prediction.
         case = with_kernel_routes(self.services, self.prediction.case(row, column))
         return Surprise(
             source=Reference(source.id, source.name),

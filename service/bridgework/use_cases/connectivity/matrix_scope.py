@@ -46,7 +46,7 @@ def _named(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool)
 
 
 def observed(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Observations:
-    """Observe the listening sockets when the protocol has a port, and the inodes of shared namespaces."""
+    """Observe the host's routing, the sockets when the protocol has a port, and the inodes of shared namespaces."""
     observer = Observer(services, snapshot)
     inodes: dict[str, int] = {}
     for container in chosen:
@@ -54,6 +54,7 @@ def observed(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chose
             observer.look(container, ("sockets",))
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
+    host = observer.look_at_host_for("routing")
     found = base_observations(services, snapshot)
     limited = (*found.limited, *observer.limited)
-    return replace(found, inside=observer.inside, namespace_inodes=inodes, limited=limited)
+    return replace(found, inside=observer.inside, namespace_inodes=inodes, host=host, limited=limited)

@@ -33,6 +33,7 @@ DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "
 # RetransTimer). While it runs, the prediction is inconclusive, and it is decided once it ends.
 DETECTION_S = 2.5
 _LOOK_AGAIN_S = 0.05
+_WORDS = {"sockets": "listening sockets", "routing": "policy rules and routes"}
 FIREWALL = "the host's firewall rules"
 FIREWALL_UNSEEN = "firewall-not-visible"
 
@@ -226,12 +227,12 @@ class Observer:
             self.limited += _unread(host.observation, "the host")
         return host
 
-    def look_at_host_sockets(self, *more: Aspect) -> HostObservation | None:
-        """Observe only what listens on the engine's host, and the aspects in ``more``."""
+    def look_at_host_for(self, *aspects: Aspect) -> HostObservation | None:
+        """Observe only these aspects of the engine's host."""
         services = self._services
-        found = services.runner.observe(services.engine.host_place(self._snapshot), ("sockets", *more))
+        found = services.runner.observe(services.engine.host_place(self._snapshot), aspects)
         if found is None:
-            what = "the host's listening sockets" if not more else f"the host's listening sockets, {' and '.join(more)}"
+            what = f"the host's {' and '.join(_WORDS.get(aspect, aspect) for aspect in aspects)}"
             self.limited.append(host_out_of_reach(services, what))
             return None
         self.limited += _unread(found, "the host")

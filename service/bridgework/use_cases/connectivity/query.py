@@ -83,7 +83,7 @@ def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> 
     for container in snapshot.containers:
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
-    host = observer.look_at_host_sockets()
+    host = observer.look_at_host_for("sockets", "routing")
     observations = base_observations(services, snapshot)
     limited += (*observations.limited, *observer.limited)
     observations = replace(observations, inside=observer.inside, namespace_inodes=inodes, host=host)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.docker_rules.planned import PlannedFirewall, planned_firewall
 from bridgework.analysis.docker_rules.upgraded import UpgradedFirewall, upgraded_firewall
+from bridgework.analysis.route_lookup import planned_routing
 from bridgework.analysis.routing import gateway_mode
 from bridgework.explanations.limitations import limitation
 from bridgework.model.checks import Limitation
@@ -87,7 +88,7 @@ def observe(services: Services, before: Snapshot, after: Snapshot, target: Targe
         if container.shares_with:
             inodes |= inodes_of(services, before, container)
     # The host's own sockets, so that they stay known when the plan stops a container in host mode.
-    host = observer.look_at_host_sockets("interfaces", "routes") if affected else None
+    host = observer.look_at_host_for("sockets", "interfaces", "routes", "routing") if affected else None
     # docker-proxy's sockets go with the ports; whether a port is published, the snapshots of both worlds know.
     seen_host = without_published(host.observation, before) if host is not None else None
     observations = replace(
@@ -175,7 +176,15 @@ def _after(before: Snapshot, after: Snapshot, observations: Observations, affect
     inodes = {i: inode for i, inode in observations.namespace_inodes.items() if i not in renewed | gone}
     assumed = with_assumed_listeners(after, observations, renewed)
     inside = {i: seen for i, seen in assumed.inside.items() if i not in gone}
-    return World(after, replace(assumed, namespace_inodes=inodes, inside=inside), frozenset(renewed))
+    host = _host_after(before, after, assumed.host)
+    return World(after, replace(assumed, namespace_inodes=inodes, inside=inside, host=host), frozenset(renewed))
+
+
+def _host_after(before: Snapshot, after: Snapshot, host: HostObservation | None) -> HostObservation | None:
+    seen = host.observation if host is not None else None
+    if host is None or seen is None or seen.routing is None:
+        return host
+    return replace(host, observation=replace(seen, routing=planned_routing(before, after, seen.routing)))
 
 
 def runs_anew(was: Container, now: Container) -> bool:
