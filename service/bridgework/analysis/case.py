@@ -113,6 +113,7 @@ class Case:
             for candidate in self.candidate_addresses.candidates or (None,)
         )
 
+    @cached_property
     def route_questions(self) -> tuple[RouteQuestion, ...]:
         """Return the routing decisions of the host that the prediction depends on, for packets and their answers."""
         found = (pair for one in self.situations for pair in (*route_questions(one), *proxy_questions(one)))

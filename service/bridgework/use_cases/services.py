@@ -10,6 +10,7 @@ from bridgework.model.peers import Peers, Swarm, overlays
 from bridgework.model.probe_port import ProbeRunner
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Caller, Policy
+from bridgework.use_cases.connectivity.case_memory import CaseMemory
 from bridgework.use_cases.connectivity.engine_rules import RulesMemory
 from bridgework.use_cases.connectivity.link_memory import LinkMemory
 
@@ -31,6 +32,7 @@ class Services:
     stop_grace_s: int = 10
     links: LinkMemory = field(default_factory=LinkMemory)
     rules: RulesMemory = field(default_factory=RulesMemory)
+    cases: CaseMemory = field(default_factory=CaseMemory)
 
     def peers_beyond(self, snapshot: Snapshot) -> Peers | None:
         """Return the port to the other nodes; ``None`` where there can be none, so that their code is not imported.

@@ -363,7 +363,7 @@ def test_a_filter_that_drops_the_answers_to_docker_proxy_is_told():
     facts = {"ipv4_firewall": True, "userland_proxy": True, "host": AT_OTHER}
     rules = firewall(PLAIN, OUTPUT, INPUT)
     known = seen(OPEN, firewall=rules, **facts)
-    asks = Case.of(SNAPSHOT, AT_HOST, known).route_questions()
+    asks = Case.of(SNAPSHOT, AT_HOST, known).route_questions
     back = RouteQuestion(4, "10.2.0.1", "10.2.0.2", OTHER, None, protocol="tcp", source_port=8080)
     assert back in asks
     routes = {back: replace(TUNNEL, reverse_path_filter=("net.ipv4.conf.all.rp_filter", 1))}

@@ -34,7 +34,14 @@ from bridgework.model.snapshot import Snapshot
 from bridgework.model.trace import NOT_TRACED, TracedSurprise
 from bridgework.policy.access import Caller
 from bridgework.policy.probe_policy import literal
-from bridgework.use_cases.connectivity.observe import Ends, observe_full, observe_quick, settled, with_kernel_routes
+from bridgework.use_cases.connectivity.observe import (
+    Ends,
+    case_of,
+    observe_full,
+    observe_quick,
+    settled,
+    with_kernel_routes,
+)
 from bridgework.use_cases.connectivity.path_mtu import black_hole
 from bridgework.use_cases.connectivity.trace import (
     Tracing,
@@ -69,7 +76,7 @@ def check(services: Services, snapshot: Snapshot, request: CheckRequest, tracer:
         return peers.check(world, request, question, source.node)
     ends = Ends.of(world.snapshot, question)
     observed = observe_quick(services, world.snapshot, question, ends)
-    case = with_kernel_routes(services, Case.of(world.snapshot, question, observed))
+    case = case_of(services, world.snapshot, question, observed)
     case = settled(services, case, ends)
     if not request.trace or tracer is None:
         # What a caller on another node may see is known there alone.

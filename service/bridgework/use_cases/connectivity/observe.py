@@ -152,11 +152,18 @@ def base_observations(services: Services, snapshot: Snapshot, *, fresh: bool = F
     return replace(found, limited=(limitation(FIREWALL_UNSEEN, f"{FIREWALL}: {unread}", missing_rights(services)),))
 
 
+def case_of(services: Services, snapshot: Snapshot, question: Question, observations: Observations) -> Case:
+    """Return the case of a question with the routes of the host's kernel: the same one while nothing changes."""
+    case = services.cases.of(snapshot, question, observations)
+    routes = services.runner.routes(case.route_questions)
+    return services.cases.of(snapshot, question, replace(observations, routes=routes)) if routes else case
+
+
 def with_kernel_routes(services: Services, case: Case) -> Case:
     """Ask the host's kernel for the routes of the packets, and derive the case again if they lead elsewhere."""
     # The kernel is asked each time: its rules and routes change without a notice of the engine, and two to four
     # questions take less time than to find out whether an earlier answer still holds.
-    routes = services.runner.routes(case.route_questions())
+    routes = services.runner.routes(case.route_questions)
     return case.with_observations(replace(case.observations, routes=routes)) if routes else case
 
 
