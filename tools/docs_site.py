@@ -76,10 +76,10 @@ def _target(source: str, link: str, repository: str) -> str:
     path = os.path.normpath(Path(source).parent / place)
     if not (ROOT / path).exists():
         raise PluginError(f"{source} links to {path}, and there is no such file.")
-    if path in ELSEWHERE:
-        return ELSEWHERE[path] + hash_sign + anchor
-    if path.startswith("docs/") and (ROOT / path).is_file():
-        return path.removeprefix("docs/") + hash_sign + anchor
+    if path in ELSEWHERE or (path.startswith("docs/") and (ROOT / path).is_file()):
+        page = ELSEWHERE.get(path, path.removeprefix("docs/"))
+        own_folder = Path(ELSEWHERE.get(source, source.removeprefix("docs/"))).parent
+        return os.path.relpath(page, own_folder) + hash_sign + anchor
     kind = "tree" if (ROOT / path).is_dir() else "blob"
     return f"{repository.rstrip('/')}/{kind}/main/{path}{hash_sign}{anchor}"
 

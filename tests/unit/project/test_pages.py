@@ -14,7 +14,7 @@ from bridgework import __version__
 from bridgework.settings import CLIENT_VARIABLES, Settings
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
 SETTINGS = {f"BRIDGEWORK_{field.name.upper()}" for field in fields(Settings)}
 SETTINGS |= CLIENT_VARIABLES
 SETTINGS |= {"BRIDGEWORK_IMAGE", "BRIDGEWORK_PORT"}  # of the compose files themselves
