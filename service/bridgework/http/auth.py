@@ -103,13 +103,13 @@ class TokensFile:
         """Return the caller of this token, or ``None`` if the token is unknown or has expired."""
         self._refresh()
         digest = hashlib.sha256(token.encode()).digest()
-        found = None
+        known_entry = None
         for entry in self._entries:
             if hmac.compare_digest(entry.digest, digest):
-                found = entry
-        if found is None or (found.expires_at is not None and found.expires_at <= datetime.now(UTC)):
+                known_entry = entry
+        if known_entry is None or (known_entry.expires_at is not None and known_entry.expires_at <= datetime.now(UTC)):
             return None
-        return found.caller
+        return known_entry.caller
 
     def _stamp_now(self) -> tuple[int, ...]:
         status = self._path.stat()

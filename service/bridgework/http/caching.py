@@ -65,9 +65,9 @@ class KeptAnswers:
         if of is not snapshot:
             kept = {}
             self._kept = (snapshot, kept)
-        found = kept.get(key)
-        if found is not None:
-            body, etag, media_type = found
+        kept_answer = kept.get(key)
+        if kept_answer is not None:
+            body, etag, media_type = kept_answer
             return Response(body, headers=(("Content-Type", media_type), ("ETag", etag)))
         response = make()
         if response.status_code == HTTPStatus.OK and len(kept) < MAX_KEPT:

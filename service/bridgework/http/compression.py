@@ -23,8 +23,8 @@ def _compressed(response: Response) -> Response:
         return response
     response.vary.add("Accept-Encoding")
     body = response.get_data()
-    wanted = request.accept_encodings.quality("gzip") > 0 and "Content-Encoding" not in response.headers
-    if wanted and len(body) >= LEAST_BYTES and request.method != "HEAD":
+    accepts_gzip = request.accept_encodings.quality("gzip") > 0 and "Content-Encoding" not in response.headers
+    if accepts_gzip and len(body) >= LEAST_BYTES and request.method != "HEAD":
         response.set_data(gzip.compress(body, LEVEL, mtime=0))
         response.headers["Content-Encoding"] = "gzip"
         if "ETag" in response.headers:

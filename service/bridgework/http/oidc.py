@@ -104,7 +104,7 @@ def _fetch(url: str) -> bytes:
 
 def _read(body: bytes) -> dict[str, jwt.PyJWK]:
     """Return the keys of the set that may sign a JWT."""
-    found: dict[str, jwt.PyJWK] = {}
+    keys: dict[str, jwt.PyJWK] = {}
     for raw in json.loads(body)["keys"]:
         if raw.get("kty") in {"RSA", "EC"} and raw.get("use", "sig") == "sig" and isinstance(raw.get("kid"), str):
             try:
@@ -112,10 +112,10 @@ def _read(body: bytes) -> dict[str, jwt.PyJWK]:
                 if isinstance(key.key, RSAPublicKey | RSAPrivateKey) and key.key.key_size < MIN_RSA_BITS:
                     log.warning("jwk-unusable", error="RSA key too short", kid=raw["kid"], bits=key.key.key_size)
                 else:
-                    found[raw["kid"]] = key
+                    keys[raw["kid"]] = key
             except jwt.PyJWTError as error:
                 log.warning("jwk-unusable", error=type(error).__name__)
-    return found
+    return keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ def page(
     for index in range(begin, len(items)):
         if len(given) == query["limit"] or index - begin == most_described:
             return {"items": given, "next_cursor": _encoded(of, key(items[index - 1]))}
-        one = described(items[index])
-        given += [one] if wanted(one) else []
+        description = described(items[index])
+        given += [description] if wanted(description) else []
     return {"items": given, "next_cursor": None}
 
 

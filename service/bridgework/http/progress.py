@@ -96,8 +96,8 @@ def answered(
     """Do the work and answer its result, or its progress line by line if the client accepts lines."""
 
     def result() -> ViewResult:
-        found = work()
-        return created(context, found) if isinstance(found, Created) else ViewResult(found)
+        outcome = work()
+        return created(context, outcome) if isinstance(outcome, Created) else ViewResult(outcome)
 
     return _streamed(result, status, ending) if context.media_type == NDJSON else result()
 

@@ -156,11 +156,11 @@ def read_key(operation: Operation, headers: Headers) -> str | None:
 def flattened(messages: Any, pointer: str = "") -> list[InputFault]:
     """Return marshmallow's nested messages as faults with JSON pointers (RFC 6901)."""
     if isinstance(messages, dict):
-        found: list[InputFault] = []
+        faults: list[InputFault] = []
         for key, inner in messages.items():
             step = "" if key == "_schema" else "/" + str(key).replace("~", "~0").replace("/", "~1")
-            found.extend(flattened(inner, pointer + step))
-        return found
+            faults.extend(flattened(inner, pointer + step))
+        return faults
     texts: Iterable[Any] = messages if isinstance(messages, list) else [messages]
     return [InputFault(pointer, str(text)) for text in texts]
 

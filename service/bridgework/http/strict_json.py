@@ -63,12 +63,12 @@ def _check_characters(value: Any) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise BadJson(f"The key {json.dumps(twice[:64])} appears twice.")
-    return found
+    return members
 
 
 def _integer(text: str) -> int:

@@ -89,9 +89,9 @@ def diagnose_engine(context: RequestContext) -> ViewResult:
     The answer holds every finding about the engine, its networks and its containers, the most severe first, each with
     its evidence and its remedy. In a swarm it also covers the connections to the other nodes.
     """
-    found = diagnosis.diagnosis(context.services, context.snapshot, forwarded=is_forwarded(context))
-    findings = sorted(found.findings, key=_finding_key)
-    return ViewResult({**page(findings, context, _finding_key), "limited": found.limited})
+    diagnosed = diagnosis.diagnosis(context.services, context.snapshot, forwarded=is_forwarded(context))
+    findings = sorted(diagnosed.findings, key=_finding_key)
+    return ViewResult({**page(findings, context, _finding_key), "limited": diagnosed.limited})
 
 
 def _finding_key(finding: Finding) -> tuple[str, str]:

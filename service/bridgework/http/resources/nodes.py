@@ -78,5 +78,5 @@ def list_nodes(context: RequestContext) -> ViewResult:
     The list combines what this engine, the swarm's manager and the service on other nodes report. Without a swarm it
     holds one node. A node that does not answer is listed with the reason, and is also named under `partial`.
     """
-    found = context.services.peers().survey(context.snapshot, forwarded=is_forwarded(context))
-    return ViewResult({**page(sorted(found.nodes, key=_key), context, _key), "gaps": found.gaps})
+    survey = context.services.peers().survey(context.snapshot, forwarded=is_forwarded(context))
+    return ViewResult({**page(sorted(survey.nodes, key=_key), context, _key), "gaps": survey.gaps})

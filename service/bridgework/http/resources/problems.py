@@ -50,7 +50,7 @@ def get_problem(context: RequestContext) -> ViewResult:
 
     The `type` of a problem document refers to this path. No token is needed.
     """
-    found = PROBLEMS.get(context.path["code"])
-    if found is None:
+    problem = PROBLEMS.get(context.path["code"])
+    if problem is None:
         raise HttpProblem("path-unknown", f"No problem has the code {context.path['code'][:100]}.")
-    return ViewResult(found)
+    return ViewResult(problem)

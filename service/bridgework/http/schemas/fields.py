@@ -76,10 +76,10 @@ class Strict(Schema):
         if many and not isinstance(data, list):
             messages["_schema"] = [faults.NOT_A_LIST]
             return
-        for found in messages.values() if many else [messages]:
-            unknown = [name for name, texts in found.items() if texts == [faults.UNKNOWN]]
+        for of_object in messages.values() if many else [messages]:
+            unknown = [name for name, texts in of_object.items() if texts == [faults.UNKNOWN]]
             for name in unknown[: faults.MAX_HINTS]:
-                found[name] = [f"{faults.UNKNOWN} {faults.near(str(name), self.fields)}".rstrip()]
+                of_object[name] = [f"{faults.UNKNOWN} {faults.near(str(name), self.fields)}".rstrip()]
 
 
 class Request(Strict):
@@ -192,8 +192,10 @@ class Members(fields.Dict):
         except ValidationError as error:
             if not isinstance(error.messages, dict):
                 raise
-            found = {name: [text for texts in of.values() for text in texts] for name, of in error.messages.items()}
-            raise ValidationError(found, valid_data=error.valid_data) from error
+            joined_texts = {
+                name: [text for texts in of.values() for text in texts] for name, of in error.messages.items()
+            }
+            raise ValidationError(joined_texts, valid_data=error.valid_data) from error
 
 
 class Choice(fields.String):

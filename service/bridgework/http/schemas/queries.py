@@ -44,10 +44,10 @@ class QueryFlag(fields.Boolean):
         super().__init__(error_messages={"invalid": "Must be true, false, 1 or 0."}, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
-        found = TRUTHS.get(str(value).lower())
-        if found is None:
+        truth = TRUTHS.get(str(value).lower())
+        if truth is None:
             raise self.make_error("invalid", input=value)
-        return found
+        return truth
 
 
 class Filter(fields.List[Any]):

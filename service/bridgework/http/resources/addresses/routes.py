@@ -30,5 +30,5 @@ def list_available_subnets(context: RequestContext) -> ViewResult:
 
     The subnets overlap no Docker network and no route of the host, so you can create a network with any of them.
     """
-    found = addresses.free_subnets(context.services, context.snapshot, **context.query)
-    return ViewResult({"items": found, "next_cursor": None})
+    subnets = addresses.free_subnets(context.services, context.snapshot, **context.query)
+    return ViewResult({"items": subnets, "next_cursor": None})

@@ -45,9 +45,9 @@ def list_containers(context: RequestContext) -> ViewResult:
 
     The list holds running and stopped containers, sorted by name. A container must match every filter that you give.
     """
-    found = containers.list_containers(context.snapshot, containers.ContainerFilter(**filters(context)))
+    matching = containers.list_containers(context.snapshot, containers.ContainerFilter(**filters(context)))
     described = partial(describe_container, context.snapshot)
-    return ViewResult(page(found, context, lambda container: (container.name, container.id), described))
+    return ViewResult(page(matching, context, lambda container: (container.name, container.id), described))
 
 
 @RESOURCE.change(

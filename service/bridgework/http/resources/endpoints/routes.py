@@ -23,8 +23,8 @@ def list_endpoints(context: RequestContext) -> ViewResult:
 
     The list holds the endpoints of running and of stopped containers.
     """
-    found = endpoints.list_endpoints(context.snapshot, context.path["network"])
-    return ViewResult(page(found, context, lambda endpoint: (endpoint.container_name, endpoint.container_id)))
+    in_network = endpoints.list_endpoints(context.snapshot, context.path["network"])
+    return ViewResult(page(in_network, context, lambda endpoint: (endpoint.container_name, endpoint.container_id)))
 
 
 @RESOURCE.get(_ENDPOINT, EndpointSchema, problems={**_FINDING_BOTH, 404: f"{_FINDING_BOTH[404]} endpoint-not-found"})

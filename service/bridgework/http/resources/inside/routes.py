@@ -58,9 +58,9 @@ def list_container_interfaces(context: RequestContext) -> ViewResult:
     These are the interfaces that `ip -s addr` shows inside the container. For a veth, the answer also names its peer on
     the host and the bridge that the peer is a port of. In host mode the interfaces are those of the host.
     """
-    found = inside.interfaces(context.services, context.snapshot, context.path["container"])
+    views = inside.interfaces(context.services, context.snapshot, context.path["container"])
     return ViewResult(
-        _page_of_part(context, found, lambda view: (_number(view.interface.index), ""), _with_surroundings)
+        _page_of_part(context, views, lambda view: (_number(view.interface.index), ""), _with_surroundings)
     )
 
 
@@ -81,8 +81,8 @@ def list_container_neighbours(context: RequestContext) -> ViewResult:
 
     These are the entries of the ARP and NDP tables. Reading the tables adds no entry to them.
     """
-    found = inside.neighbours(context.services, context.snapshot, context.path["container"])
-    return ViewResult(_page_of_part(context, found, lambda neighbour: (neighbour.interface, neighbour.address)))
+    neighbours = inside.neighbours(context.services, context.snapshot, context.path["container"])
+    return ViewResult(_page_of_part(context, neighbours, lambda neighbour: (neighbour.interface, neighbour.address)))
 
 
 @RESOURCE.get("/v1/containers/{container}/sockets", SocketPageSchema, query=PageQuery(), problems=_LOOKING)
@@ -91,9 +91,11 @@ def list_container_sockets(context: RequestContext) -> ViewResult:
 
     Each socket has its bind address. Docker's embedded DNS server at 127.0.0.11 is listed too.
     """
-    found = inside.sockets(context.services, context.snapshot, context.path["container"])
+    sockets = inside.sockets(context.services, context.snapshot, context.path["container"])
     return ViewResult(
-        _page_of_part(context, found, lambda s: (f"{s.protocol} {_number(s.port)} {s.family}", f"{s.address} {s.pid}"))
+        _page_of_part(
+            context, sockets, lambda s: (f"{s.protocol} {_number(s.port)} {s.family}", f"{s.address} {s.pid}")
+        )
     )
 
 
@@ -115,8 +117,8 @@ def list_container_ports(context: RequestContext) -> ViewResult:
     that shares the network of another container has the ports of that container. A stopped container has its configured
     ports.
     """
-    found = inside_names.ports(context.services, context.snapshot, context.path["container"])
-    return ViewResult(page(found, context, lambda port: (_number(port.container_port), port.protocol)))
+    ports = inside_names.ports(context.services, context.snapshot, context.path["container"])
+    return ViewResult(page(ports, context, lambda port: (_number(port.container_port), port.protocol)))
 
 
 @RESOURCE.get("/v1/host/interfaces", HostInterfacePageSchema, query=PageQuery(), problems=_OUT_OF_REACH)

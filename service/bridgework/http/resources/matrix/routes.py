@@ -75,8 +75,8 @@ def _times(row: matrix.MatrixRow) -> list[float]:
 def _while_waited_for(run: matrix.MatrixRun) -> list[matrix.MatrixRow]:
     """Return all rows in order, or those that were ready when the client left."""
     with closing(run.rows()) as rows:
-        found = [row for row in itertools.takewhile(lambda row: row is not None or not client_left(), rows) if row]
-    return sorted(found, key=lambda row: row.index)
+        ready = [row for row in itertools.takewhile(lambda row: row is not None or not client_left(), rows) if row]
+    return sorted(ready, key=lambda row: row.index)
 
 
 def _lines(run: matrix.MatrixRun) -> Iterator[str]:

@@ -26,9 +26,9 @@ def list_networks(context: RequestContext) -> ViewResult:
     The list holds all networks of the engine, the built-in ones too, sorted by name. A network must match every filter
     that you give.
     """
-    found = networks.list_networks(context.snapshot, networks.NetworkFilter(**filters(context)))
+    matching = networks.list_networks(context.snapshot, networks.NetworkFilter(**filters(context)))
     described = partial(describe_network, context.snapshot)
-    return ViewResult(page(found, context, lambda network: (network.name, network.id), described))
+    return ViewResult(page(matching, context, lambda network: (network.name, network.id), described))
 
 
 @RESOURCE.change(

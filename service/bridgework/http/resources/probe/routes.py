@@ -79,10 +79,10 @@ def probe_for_prometheus(context: RequestContext) -> Response:
         raise invalid(
             "The query", [InputFault(f"?{name}", str(text)) for name, texts in faults.items() for text in texts]
         )
-    wanted = _CHECK.load(body)
+    asked = _CHECK.load(body)
     began = time.perf_counter()
-    result = check.check(context.services, context.snapshot, wanted)
-    return Response(exposition(result, wanted, time.perf_counter() - began), content_type=CONTENT_TYPE)
+    result = check.check(context.services, context.snapshot, asked)
+    return Response(exposition(result, asked, time.perf_counter() - began), content_type=CONTENT_TYPE)
 
 
 def _timeout_ms(asked_ms: int, left_s: float | None) -> int:

@@ -40,21 +40,21 @@ def get_topology(context: RequestContext) -> ViewResult | Response:
     Graphviz, Mermaid or SVG.
     """
     query = context.query
-    wanted = TopologyFilter(query["network"], query["label"], query["project"], query["links"])
+    chosen = TopologyFilter(query["network"], query["label"], query["project"], query["links"])
     gaps: tuple[Gap, ...] = ()
-    drawn = diagnosis.topology(context.services, context.snapshot, wanted)
-    found = drawn.graph
+    drawn = diagnosis.topology(context.services, context.snapshot, chosen)
+    graph = drawn.graph
     if query["scope"] == "swarm" and not is_forwarded(context):
-        found, gaps = context.services.peers().topology(context.snapshot, found, wanted)
+        graph, gaps = context.services.peers().topology(context.snapshot, graph, chosen)
     fold = {"fold": query["fold"]} if query["fold"] else {}
     if context.media_type == MERMAID:
-        return Response(to_mermaid(found, **fold), content_type=f"{MERMAID}; charset=utf-8")
+        return Response(to_mermaid(graph, **fold), content_type=f"{MERMAID}; charset=utf-8")
     if context.media_type in {GRAPHVIZ, SVG}:
-        text = to_graphviz(found, **fold)
+        text = to_graphviz(graph, **fold)
         if context.media_type == GRAPHVIZ:
             return Response(text, content_type=f"{GRAPHVIZ}; charset=utf-8")
         return Response(_drawn(text), content_type=SVG)
-    return ViewResult({"nodes": found.nodes, "edges": found.edges, "gaps": gaps, "limited": drawn.limited})
+    return ViewResult({"nodes": graph.nodes, "edges": graph.edges, "gaps": gaps, "limited": drawn.limited})
 
 
 def _drawn(text: str) -> bytes:
