@@ -82,10 +82,10 @@ def _asked(snapshot: Snapshot, host: HostObservation | None) -> Iterator[_Asked]
         for version, address in _addresses(snapshot, network).items():
             # Where the bridge lost its address, its route is gone too, and that is another finding.
             if any(ip_address(address) in ip_network(route.destination) for route in own):
-                yield _of(snapshot, network, version, address, outside.get(version))
+                yield _asked_about(snapshot, network, version, address, outside.get(version))
 
 
-def _of(snapshot: Snapshot, network: Network, version: int, address: str, outside: Origin | None) -> _Asked:
+def _asked_about(snapshot: Snapshot, network: Network, version: int, address: str, outside: Origin | None) -> _Asked:
     bridge, gateway = network.bridge_name, host_address_on(snapshot, network, version)
     sent = RouteQuestion(version, address, expected=bridge)
     returned = replace(sent, source=outside.source, incoming=outside.interface) if outside is not None else None

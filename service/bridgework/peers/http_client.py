@@ -59,7 +59,7 @@ class PeerClient:
             except OSError as error:
                 lost.append((name, f"The name is not known: {error.strerror or error}."))
                 continue
-            addresses |= dict.fromkeys(joined(answer[4][0], port) for answer in answers)
+            addresses |= dict.fromkeys(host_and_port(answer[4][0], port) for answer in answers)
         return tuple(addresses), tuple(lost)
 
     def ask(
@@ -186,6 +186,6 @@ def split(name: str) -> tuple[str, int]:
     return parts.hostname or "", parts.port or DEFAULT_PORT
 
 
-def joined(host: str | int, port: int) -> str:
+def host_and_port(host: str | int, port: int) -> str:
     """Return ``host:port``, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

@@ -123,7 +123,7 @@ def whole(sources: Sources, snapshot: Snapshot) -> World:
         for container in report.containers
     ]
     places = {node.address: node.place for node in survey_result.nodes if node.address}
-    wide = _with_gossip(sources, joined(snapshot, networks, containers), overlays(snapshot), places)
+    wide = _with_gossip(sources, with_other_nodes(snapshot, networks, containers), overlays(snapshot), places)
     instances = {node.id: node.instance for node in survey_result.nodes if node.instance and node.reachable}
     return World(wide, survey_result.gaps, instances)
 
@@ -144,7 +144,7 @@ def _with_gossip(
         gossip = sources.swarm.gossip(network.id)
         fresh = (h for h in (gossip.holders if gossip else ()) if h.endpoint_id not in known)
         held += (_gossiped(network, holder, places) for holder in fresh)
-    return joined(snapshot, (), held) if held else snapshot
+    return with_other_nodes(snapshot, (), held) if held else snapshot
 
 
 def _gossiped(network: Network, holder: Holder, places: Mapping[str, NodePlace]) -> Container:
@@ -164,7 +164,7 @@ def placed(container: Container, place: NodePlace) -> Container:
     return replace(container, node=place, namespace_path=None, resolver_path=None, hosts_path=None, pid=0)
 
 
-def joined(snapshot: Snapshot, networks: Sequence[Network], containers: Sequence[Container]) -> Snapshot:
+def with_other_nodes(snapshot: Snapshot, networks: Sequence[Network], containers: Sequence[Container]) -> Snapshot:
     """Add networks and containers of other nodes; where both know one, the local snapshot's stays."""
     known_networks, known = snapshot.networks_by_id, snapshot.containers_by_id
     more_networks = {n.id: n for n in networks if n.id not in known_networks}

@@ -177,11 +177,11 @@ class _Comparison:
         affected = frozenset(self._affected)
         for destination in self._affected:
             for service in self.services(destination):
-                yield from self._to(destination, service)
+                yield from self._pairs_to(destination, service)
         others, own = _host_services(self._worlds, affected)
         # The ports of the host that affected containers publish: from everywhere. The others: from affected containers.
         for service in sorted(own):
-            yield from self._to("", service)
+            yield from self._pairs_to("", service)
         destinations = self._destinations(affected)
         for source in self._affected:
             if self._place(self._first, source) != self._place(self._second, source):
@@ -254,7 +254,7 @@ class _Comparison:
             found = self._services[container_id] = tuple(dict.fromkeys(both))
         return found
 
-    def _to(self, destination: str, service: Service) -> Iterator[ChangedPair]:
+    def _pairs_to(self, destination: str, service: Service) -> Iterator[ChangedPair]:
         """Compare all sources to one destination."""
         near = self._near(destination)
         # The host reaches its own published ports; a container is no destination of its own.

@@ -20,7 +20,7 @@ def free_subnets(services: Services, snapshot: Snapshot, prefix_len: int, count:
     Raises ``Conflict`` (``address-space-exhausted``) when there is none.
     """
     bases = services.policy.allowed_subnets or DEFAULT_BASES
-    found = available_subnets(prefix_len, count, taken_subnets(services, snapshot), bases)
-    if not found:
+    subnets = available_subnets(prefix_len, count, taken_subnets(services, snapshot), bases)
+    if not subnets:
         raise Conflict(code="address-space-exhausted", detail=f"No subnet with the prefix length {prefix_len} is free.")
-    return found
+    return subnets

@@ -22,41 +22,41 @@ from bridgework.use_cases.views import DescribedContainer, describe_container, p
 GOING = frozenset({"removing", "dead"})
 
 
-def create_container(actor: Actor, wanted: ContainerRequest, key_text: str | None) -> Created[DescribedContainer]:
+def create_container(actor: Actor, request: ContainerRequest, key_text: str | None) -> Created[DescribedContainer]:
     """Create a container and start it; in a dry run, describe the container that would be created.
 
     A container that cannot be started is removed again. Raises ``InvalidInput``, ``NotFound``, ``Refused``,
     ``Conflict`` or ``EngineMisbehaved``.
     """
     services, caller = actor.services, actor.caller
-    key = retry_key(caller, key_text, wanted)
+    key = retry_key(caller, key_text, request)
     snapshot = services.engine.snapshot()
     before = earlier(snapshot.containers, key)
     if before is not None:
         require_ownership(caller, "container", before.name, before.labels)
         if actor.dry_run:
-            return Created(_planned_again(snapshot, before, wanted))
-        return _described(services, _replayed(services, before, wanted), replayed=True)
-    name = wanted.name or (f"bridgework-{key.key[:12]}" if key else f"bridgework-{secrets.token_hex(6)}")
-    spec = resolved(services, snapshot, wanted, name)
+            return Created(_planned_again(snapshot, before, request))
+        return _described(services, _replayed(services, before, request), replayed=True)
+    name = request.name or (f"bridgework-{key.key[:12]}" if key else f"bridgework-{secrets.token_hex(6)}")
+    spec = resolved(services, snapshot, request, name)
     require_allowed(services, caller, snapshot, spec)
-    require_free(snapshot, spec, start=wanted.start)
+    require_free(snapshot, spec, start=request.start)
     present = services.engine.has_image(spec.image)
-    if not present and wanted.pull == "never":
+    if not present and request.pull == "never":
         raise _image_missing(spec.image)
     if actor.dry_run:
         # The engine is not asked in a dry run, so a program that has one of the ports is looked for here.
-        held = held_by_a_program(services, snapshot, wanted_ports(snapshot, spec)) if wanted.start else None
+        held = held_by_a_program(services, snapshot, wanted_ports(snapshot, spec)) if request.start else None
         if held is not None:
             raise held
         planned = replace(spec, labels=stamped(caller, spec.labels))
-        return Created(planned_container(snapshot, planned, start=wanted.start))
-    if not present or wanted.pull == "always":
+        return Created(planned_container(snapshot, planned, start=request.start))
+    if not present or request.pull == "always":
         progress.tell(f"Pulling {spec.image}")
         services.engine.pull_image(spec.image)
     progress.tell(f"Creating {spec.name}")
     labels = {**stamped(caller, spec.labels), **(key.labels if key else {})}
-    return _create(services, replace(_by_names(snapshot, spec), labels=labels), wanted, key)
+    return _create(services, replace(_by_names(snapshot, spec), labels=labels), request, key)
 
 
 def _by_names(snapshot: Snapshot, spec: ContainerSpec) -> ContainerSpec:
@@ -65,19 +65,19 @@ def _by_names(snapshot: Snapshot, spec: ContainerSpec) -> ContainerSpec:
     return replace(spec, networks=named)
 
 
-def _planned_again(snapshot: Snapshot, before: Container, wanted: ContainerRequest) -> DescribedContainer:
+def _planned_again(snapshot: Snapshot, before: Container, request: ContainerRequest) -> DescribedContainer:
     """Describe the container of an earlier request as a repeat would leave it: started, if it was never started."""
-    return describe_container(snapshot, with_state(before, "running") if _unstarted(before, wanted) else before)
+    return describe_container(snapshot, with_state(before, "running") if _unstarted(before, request) else before)
 
 
-def _unstarted(before: Container, wanted: ContainerRequest) -> bool:
-    return wanted.start and before.state == "created"
+def _unstarted(before: Container, request: ContainerRequest) -> bool:
+    return request.start and before.state == "created"
 
 
 def _create(
     services: Services,
     spec: ContainerSpec,
-    wanted: ContainerRequest,
+    request: ContainerRequest,
     key: RetryKey | None,
     pauses_s: Sequence[float] = PAUSES_S,
 ) -> Created[DescribedContainer]:
@@ -92,13 +92,13 @@ def _create(
         snapshot = services.engine.snapshot()
         again = earlier(snapshot.containers, key)
         if again is not None:
-            return _described(services, _replayed(services, again, wanted), replayed=True)
+            return _described(services, _replayed(services, again, request), replayed=True)
         holder = next((c for c in snapshot.containers if c.name == spec.name), None)
         if not pauses_s or holder is not None or conflict.code != "container-name-taken":
             raise name_taken(holder) if holder is not None else conflict from conflict
         time.sleep(pauses_s[0])
-        return _create(services, spec, wanted, key, pauses_s[1:])
-    if wanted.start:
+        return _create(services, spec, request, key, pauses_s[1:])
+    if request.start:
         progress.tell(f"Starting {spec.name}")
         try:
             services.engine.start_container(container_id)
@@ -107,11 +107,11 @@ def _create(
     return _described(services, container_id, replayed=False)
 
 
-def _replayed(services: Services, before: Container, wanted: ContainerRequest) -> str:
+def _replayed(services: Services, before: Container, request: ContainerRequest) -> str:
     """Return the id of the earlier request's container, and start it if that request did not come so far."""
     if before.state in GOING:
         raise _earlier_failed()
-    if _unstarted(before, wanted):
+    if _unstarted(before, request):
         try:
             services.engine.start_container(before.id)
         except NotFound as error:
@@ -134,12 +134,12 @@ def _earlier_failed() -> Conflict:
 def _described(services: Services, container_id: str, *, replayed: bool) -> Created[DescribedContainer]:
     """Describe the container as it is now. Raises ``Conflict`` if an earlier request is about to remove it again."""
     try:
-        found = get_container(services.engine.snapshot(), container_id)
+        described = get_container(services.engine.snapshot(), container_id)
     except NotFound as error:
         raise _earlier_failed() if replayed else error from error
-    if replayed and found.state in GOING:
+    if replayed and described.state in GOING:
         raise _earlier_failed()
-    return Created(found, replayed)
+    return Created(described, replayed)
 
 
 def _undo(services: Services, container_id: str, spec: ContainerSpec, error: BridgeworkError) -> None:

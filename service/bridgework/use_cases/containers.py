@@ -47,23 +47,23 @@ class ContainerFilter:
     project: Collection[str] = ()
 
 
-def list_containers(snapshot: Snapshot, wanted: ContainerFilter) -> list[Container]:
+def list_containers(snapshot: Snapshot, criteria: ContainerFilter) -> list[Container]:
     """List the containers that match, sorted by name. Raises ``NotFound`` if a network of the filter does not exist."""
-    networks = {references.network(snapshot, reference).id for reference in wanted.network}
-    return [container for container in snapshot.containers if _matches(container, wanted, networks)]
+    networks = {references.network(snapshot, reference).id for reference in criteria.network}
+    return [container for container in snapshot.containers if _matches(container, criteria, networks)]
 
 
-def _matches(container: Container, wanted: ContainerFilter, networks: Collection[str]) -> bool:
+def _matches(container: Container, criteria: ContainerFilter, networks: Collection[str]) -> bool:
     ports = {port.host_port for port in (*container.published_ports, *container.configured_ports)}
     return all(
         (
-            not wanted.name or any(name in container.name for name in wanted.name),
-            not wanted.state or container.state in wanted.state,
+            not criteria.name or any(name in container.name for name in criteria.name),
+            not criteria.state or container.state in criteria.state,
             not networks or any(endpoint.network_id in networks for endpoint in container.endpoints),
-            carries(container.labels, wanted.label),
-            not wanted.image or any(_is_of(container, image) for image in wanted.image),
-            not wanted.publishes or not ports.isdisjoint(wanted.publishes),
-            not wanted.project or container.labels.get(PROJECT_LABEL) in wanted.project,
+            carries(container.labels, criteria.label),
+            not criteria.image or any(_is_of(container, image) for image in criteria.image),
+            not criteria.publishes or not ports.isdisjoint(criteria.publishes),
+            not criteria.project or container.labels.get(PROJECT_LABEL) in criteria.project,
         )
     )
 
@@ -193,17 +193,17 @@ def rename_container(actor: Actor, reference: str, name: str) -> DescribedContai
     """Rename a container. Raises ``Conflict`` (``container-name-taken``) that names the holder of the name."""
     require_valid(validate_container_name(name))
     snapshot = actor.services.engine.snapshot()
-    wanted = references.container(snapshot, reference)
-    holder = next((c for c in snapshot.containers if c.name == name and c.id != wanted.id), None)
+    container = references.container(snapshot, reference)
+    holder = next((c for c in snapshot.containers if c.name == name and c.id != container.id), None)
     if holder is not None:
         raise name_taken(holder)
-    for endpoint in wanted.endpoints:
+    for endpoint in container.endpoints:
         network = snapshot.networks_by_id.get(endpoint.network_id)
         if network is not None and not network.is_default_bridge:
             require_place(actor.caller, snapshot, network, (name,), ())
     return _change(
         actor,
-        wanted.id,
+        container.id,
         is_done=lambda c: c.name == name,
         act=lambda c: actor.services.engine.rename_container(c.id, name),
         changed=lambda c: replace(

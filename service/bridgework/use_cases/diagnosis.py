@@ -36,7 +36,7 @@ def diagnosis(services: Services, snapshot: Snapshot, *, forwarded: bool = False
     between, silent = peers.findings(snapshot) if peers else ((), ())
     observations = gather(services, snapshot)
     routes = services.runner.routes(route_questions(snapshot, observations.host))
-    found = diagnose(
+    own = diagnose(
         snapshot,
         EngineObservations(
             observations=replace(observations, routes=routes),
@@ -44,7 +44,7 @@ def diagnosis(services: Services, snapshot: Snapshot, *, forwarded: bool = False
             default_pools=services.engine.facts().default_address_pools,
         ),
     )
-    return Diagnosis(worst_first((*between, *found)), (*silent, *observations.limited))
+    return Diagnosis(worst_first((*between, *own)), (*silent, *observations.limited))
 
 
 def gather(services: Services, snapshot: Snapshot) -> Observations:
@@ -56,7 +56,7 @@ def gather(services: Services, snapshot: Snapshot) -> Observations:
     engine = base_observations(services, snapshot, fresh=True)
     return replace(
         engine,
-        namespace_inodes={container_id: seen.inode for container_id, seen in observer.inside.items()},
+        namespace_inodes={container_id: observation.inode for container_id, observation in observer.inside.items()},
         inside=observer.inside,
         host=host,
         limited=(*observer.limited, *engine.limited),
@@ -64,13 +64,13 @@ def gather(services: Services, snapshot: Snapshot) -> Observations:
 
 
 def _endpoint_ids(services: Services, snapshot: Snapshot) -> Mapping[str, Mapping[str, str]]:
-    found: dict[str, Mapping[str, str]] = {}
+    by_network: dict[str, Mapping[str, str]] = {}
     for network in snapshot.networks:
         try:
-            found[network.id] = services.engine.network_endpoint_ids(network.id)
+            by_network[network.id] = services.engine.network_endpoint_ids(network.id)
         except NotFound:
             continue
-    return found
+    return by_network
 
 
 NOT_ASKED = limitation("links-not-asked", "the host's links, routes and forwarding, and the veths of containers")
@@ -84,20 +84,24 @@ class DrawnTopology:
     limited: tuple[Limitation, ...]
 
 
-def topology(services: Services, snapshot: Snapshot, wanted: TopologyFilter) -> DrawnTopology:
+def topology(services: Services, snapshot: Snapshot, criteria: TopologyFilter) -> DrawnTopology:
     """Return the graph. With ``links`` it has the veths on the host too, which takes a look into every namespace."""
-    network_ids = None if wanted.network is None else [references.network(snapshot, wanted.network).id]
-    seen = gather(services, snapshot) if wanted.links else None
+    network_ids = None if criteria.network is None else [references.network(snapshot, criteria.network).id]
+    gathered = gather(services, snapshot) if criteria.links else None
     graph = build(
         snapshot,
-        host=seen.host if seen else None,
-        observations=seen.inside if seen else None,
+        host=gathered.host if gathered else None,
+        observations=gathered.inside if gathered else None,
         network_ids=network_ids,
-        label=wanted.label,
-        project=wanted.project,
+        label=criteria.label,
+        project=criteria.project,
     )
-    if seen is None:
+    if gathered is None:
         return DrawnTopology(graph, (NOT_ASKED,))
     # A graph has no firewall, so it leaves nothing open where the firewall was not visible.
-    limited = (one for one in seen.limited if one.code != FIREWALL_UNSEEN and one.what != FIREWALL)
+    limited = (
+        limitation
+        for limitation in gathered.limited
+        if limitation.code != FIREWALL_UNSEEN and limitation.what != FIREWALL
+    )
     return DrawnTopology(graph, tuple(limited))

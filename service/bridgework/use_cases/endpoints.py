@@ -113,15 +113,15 @@ def _explained(
 
 
 def _ignored(container: Container, made: Endpoint, spec: EndpointSpec) -> tuple[Finding, ...]:
-    wanted = (spec.mac_address or "").lower()
-    if not wanted or made.state != "active" or made.mac_address == wanted:
+    requested = (spec.mac_address or "").lower()
+    if not requested or made.state != "active" or made.mac_address == requested:
         return ()
     return (
         finding(
             MAC_ADDRESS_IGNORED,
             of_container(container),
-            f"The engine gave {container.name} the MAC address {made.mac_address}, not {wanted}.",
-            evidence={"asked": wanted, "given": made.mac_address},
+            f"The engine gave {container.name} the MAC address {made.mac_address}, not {requested}.",
+            evidence={"asked": requested, "given": made.mac_address},
         ),
     )
 

@@ -61,9 +61,9 @@ class EventReader:
         shown = [event for event in reading.news if event.kind in KINDS and not event.action.startswith(SILENT_ACTIONS)]
         known = {**self._before, **now, **_of_events(shown)}
         self._before = now
-        found: list[Change | Gap] = [Gap(reading.gap)] if reading.gap else []
-        found += [change_of(event, known) for event in shown if self._wants(event, known)]
-        return found
+        items: list[Change | Gap] = [Gap(reading.gap)] if reading.gap else []
+        items += [change_of(event, known) for event in shown if self._wants(event, known)]
+        return items
 
     def _wants(self, event: EngineEvent, known: Mapping[str, Known]) -> bool:
         change, wanted = change_of(event, known), self._wanted

@@ -51,11 +51,11 @@ class Created(Generic[_Value]):
     replayed: bool = False
 
 
-def retry_key(caller: Caller, key: str | None, wanted: Any) -> RetryKey | None:
-    """Return the digests of a request for ``wanted`` (a dataclass), or ``None`` if the client sent no key."""
+def retry_key(caller: Caller, key: str | None, request: Any) -> RetryKey | None:
+    """Return the digests of a request for ``request`` (a dataclass), or ``None`` if the client sent no key."""
     if key is None:
         return None
-    body = json.dumps(asdict(wanted), sort_keys=True)
+    body = json.dumps(asdict(request), sort_keys=True)
     return RetryKey(_digest(f"{caller.name}\0{caller.project or ''}\0{key}"), _digest(body))
 
 

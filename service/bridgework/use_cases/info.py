@@ -56,10 +56,10 @@ def _tried(services: Services) -> RunnerStatus:
     entered = False
     # One that stopped meanwhile, or has a pipe for a resolver file, says nothing about the rights of the service.
     for container in running[:TRIED_CONTAINERS]:
-        seen = services.runner.observe(services.engine.place_of(snapshot, container), ("resolver",))
-        if seen is not None and seen.resolver is not None:
+        observation = services.runner.observe(services.engine.place_of(snapshot, container), ("resolver",))
+        if observation is not None and observation.resolver is not None:
             return status
-        entered = entered or seen is not None
+        entered = entered or observation is not None
     if not running:
         return status
     return replace(status, missing=(*status.missing, NO_RESOLVER_FILES if entered else NO_NAMESPACE))
@@ -85,8 +85,8 @@ class EngineDescription:
 def describe_engine(services: Services) -> EngineDescription:
     """Describe the engine and its host. Raises the ``Engine*`` errors."""
     host = services.engine.host_place(services.engine.snapshot())
-    seen = services.runner.observe(host, ("neighbour_table",))
-    table = seen.neighbour_table if seen else None
+    observation = services.runner.observe(host, ("neighbour_table",))
+    table = observation.neighbour_table if observation else None
     return EngineDescription(
         facts=services.engine.facts(),
         probe_runner=_tried(services),

@@ -72,52 +72,52 @@ class HostView:
 def interfaces(services: Services, snapshot: Snapshot, reference: str) -> Part[InterfaceView]:
     """List the interfaces of a container, with the other ends of its veths on the host. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
-    seen = look(services, snapshot, container, ("interfaces",))
+    observation = look(services, snapshot, container, ("interfaces",))
     host = services.runner.observe(services.engine.host_place(snapshot), ("interfaces",))
-    inside = seen.interfaces or ()
+    inside = observation.interfaces or ()
     wires = host_links(snapshot, (host.interfaces or ()) if host else ())
-    at_host = host is not None and host.inode == seen.inode
+    at_host = host is not None and host.inode == observation.inode
     ends = {} if at_host else wires.pairs(inside)
-    networks = _networks_inside(snapshot, container, seen)
-    found = []
+    networks = _networks_inside(snapshot, container, observation)
+    views = []
     for interface in inside:
         peer = ends.get(interface.index)
         bridge = wires.master(interface if at_host else peer)
         shown = BridgeView(bridge.index, bridge.name, wires.network_of(bridge)) if bridge else None
-        found.append(InterfaceView(interface, networks.get(interface.index), peer, shown))
-    return Part(found, "interfaces" in seen.truncated)
+        views.append(InterfaceView(interface, networks.get(interface.index), peer, shown))
+    return Part(views, "interfaces" in observation.truncated)
 
 
-def _networks_inside(snapshot: Snapshot, container: Container, seen: Observation) -> dict[int, Network]:
+def _networks_inside(snapshot: Snapshot, container: Container, observation: Observation) -> dict[int, Network]:
     """Map the index of each interface to the network whose endpoint it carries, found by MAC or IP address."""
     owner = snapshot.network_owner_of(container)
-    found = {}
+    by_index = {}
     for endpoint in owner.endpoints if owner else ():
-        interface = interface_of(endpoint, seen) if endpoint.state == "active" else None
+        interface = interface_of(endpoint, observation) if endpoint.state == "active" else None
         if interface is not None and endpoint.network_id in snapshot.networks_by_id:
-            found[interface.index] = snapshot.networks_by_id[endpoint.network_id]
-    return found
+            by_index[interface.index] = snapshot.networks_by_id[endpoint.network_id]
+    return by_index
 
 
 def routes(services: Services, snapshot: Snapshot, reference: str) -> Part[Route]:
     """List the routes of the main tables for IPv4 and IPv6. Raises ``Conflict``."""
-    seen = look(services, snapshot, references.container(snapshot, reference), ("routes",))
-    return Part(seen.routes or (), "routes" in seen.truncated)
+    observation = look(services, snapshot, references.container(snapshot, reference), ("routes",))
+    return Part(observation.routes or (), "routes" in observation.truncated)
 
 
 def neighbours(services: Services, snapshot: Snapshot, reference: str) -> Part[Neighbour]:
     """List the entries of the ARP and NDP tables. Raises ``Conflict``."""
-    seen = look(services, snapshot, references.container(snapshot, reference), ("neighbours",))
-    return Part(seen.neighbours or (), "neighbours" in seen.truncated)
+    observation = look(services, snapshot, references.container(snapshot, reference), ("neighbours",))
+    return Part(observation.neighbours or (), "neighbours" in observation.truncated)
 
 
 def sockets(services: Services, snapshot: Snapshot, reference: str) -> Part[ListeningSocket]:
     """List the listening sockets. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
-    seen = look(services, snapshot, container, ("sockets", "processes"))
-    if seen.sockets is None and "sockets" not in seen.truncated:
+    observation = look(services, snapshot, container, ("sockets", "processes"))
+    if observation.sockets is None and "sockets" not in observation.truncated:
         raise _out_of_reach(services, f"The kernel does not show the listening sockets of {container.name}")
-    return Part(seen.sockets or (), "sockets" in seen.truncated)
+    return Part(observation.sockets or (), "sockets" in observation.truncated)
 
 
 def host_view(services: Services, snapshot: Snapshot) -> HostView:
@@ -128,8 +128,8 @@ def host_view(services: Services, snapshot: Snapshot) -> HostView:
     links = host.interfaces or ()
     wires = host_links(snapshot, links)
     served = dict(_served(services, snapshot, wires))
-    found = tuple(_host_link(wires, link, served) for link in links)
-    return HostView(found, host.routes or (), truncated=bool(host.truncated))
+    views = tuple(_host_link(wires, link, served) for link in links)
+    return HostView(views, host.routes or (), truncated=bool(host.truncated))
 
 
 def _host_link(wires: HostLinks, link: Interface, served: dict[int, tuple[Reference, Network | None]]) -> HostLinkView:
@@ -153,11 +153,11 @@ def _served(
         own = container.running and container.shares_with is None and not container.host_mode
         if not own or not any(endpoint.state == "active" for endpoint in container.endpoints):
             continue
-        seen = services.links.of(services.runner, snapshot, services.engine.place_of(snapshot, container))
-        if seen is None:
+        observation = services.links.of(services.runner, snapshot, services.engine.place_of(snapshot, container))
+        if observation is None:
             continue
-        networks = _networks_inside(snapshot, container, seen)
-        for index, end in wires.pairs(seen.interfaces or ()).items():
+        networks = _networks_inside(snapshot, container, observation)
+        for index, end in wires.pairs(observation.interfaces or ()).items():
             yield end.index, (Reference(container.id, container.name), networks.get(index))
 
 
@@ -165,9 +165,9 @@ def look(services: Services, snapshot: Snapshot, container: Container, aspects: 
     """Observe a container. Raises ``Conflict``: ``container-not-running`` or ``namespace-out-of-reach``."""
     if not container.running:
         raise _not_running(container)
-    seen = services.runner.observe(services.engine.place_of(snapshot, container), aspects)
-    if seen is not None:
-        return seen
+    observation = services.runner.observe(services.engine.place_of(snapshot, container), aspects)
+    if observation is not None:
+        return observation
     now = references.container(services.engine.snapshot(), container.id)
     if not now.running:
         raise _not_running(now)

@@ -69,17 +69,17 @@ class PortView:
 def dns(services: Services, snapshot: Snapshot, reference: str) -> DnsView:
     """Return the resolver configuration, the hosts file, and every name that resolves. Raises ``Conflict``."""
     container = references.container(snapshot, reference)
-    seen = look(services, snapshot, container, ("resolver",))
-    inodes = {container.id: seen.inode}
+    observation = look(services, snapshot, container, ("resolver",))
+    inodes = {container.id: observation.inode}
     owner = snapshot.network_owner_of(container)
     if owner is not None and owner.id != container.id and owner.running:
         inode = services.runner.namespace_inode(services.engine.place_of(snapshot, owner))
         inodes |= {owner.id: inode} if inode is not None else {}
-    state = EngineState(snapshot, Observations(namespace_inodes=inodes, inside={container.id: seen}))
+    state = EngineState(snapshot, Observations(namespace_inodes=inodes, inside={container.id: observation}))
     attachment = state.attachment_of(container.id)
-    found = (_resolved(state, attachment, name) for name in _candidates(state, attachment))
-    hosts = tuple(HostsEntry(*line) for line in seen.resolver.hosts) if seen.resolver else None
-    return DnsView(seen.resolver, hosts, tuple(name for name in found if name is not None))
+    resolved = (_resolved(state, attachment, name) for name in _candidates(state, attachment))
+    hosts = tuple(HostsEntry(*line) for line in observation.resolver.hosts) if observation.resolver else None
+    return DnsView(observation.resolver, hosts, tuple(name for name in resolved if name is not None))
 
 
 def _resolved(state: EngineState, attachment: Attachment, name: str) -> ResolvableName | None:
@@ -121,17 +121,17 @@ def ports(services: Services, snapshot: Snapshot, reference: str) -> list[PortVi
     sockets = _sockets(services, snapshot, owner)
     exposed = {(int(port), protocol or "tcp") for port, _, protocol in map(_parted, owner.exposed_ports)}
     listed = (*owner.published_ports, *owner.configured_ports)
-    wanted = exposed | {(port.container_port, port.protocol) for port in listed}
+    numbers = exposed | {(port.container_port, port.protocol) for port in listed}
     return [
         PortView(
             container_port=number,
             protocol=protocol,
             exposed=(number, protocol) in exposed,
-            published=_of(owner.published_ports, number, protocol),
-            configured=_of(owner.configured_ports, number, protocol),
+            published=_published_at(owner.published_ports, number, protocol),
+            configured=_published_at(owner.configured_ports, number, protocol),
             listeners=_listeners(sockets, number, protocol),
         )
-        for number, protocol in sorted(wanted)
+        for number, protocol in sorted(numbers)
     ]
 
 
@@ -139,7 +139,7 @@ def _parted(port: str) -> tuple[str, str, str]:
     return port.partition("/")
 
 
-def _of(ports: tuple[PublishedPort, ...], number: int, protocol: str) -> tuple[PublishedPort, ...]:
+def _published_at(ports: tuple[PublishedPort, ...], number: int, protocol: str) -> tuple[PublishedPort, ...]:
     return tuple(port for port in ports if (port.container_port, port.protocol) == (number, protocol))
 
 
@@ -148,11 +148,11 @@ def _listeners(
 ) -> tuple[ListeningSocket, ...] | None:
     if sockets is None or protocol not in LOOKED_FOR:
         return None
-    return tuple(one for one in sockets if (one.port, one.protocol) == (number, protocol))
+    return tuple(socket for socket in sockets if (socket.port, socket.protocol) == (number, protocol))
 
 
 def _sockets(services: Services, snapshot: Snapshot, owner: Container) -> tuple[ListeningSocket, ...] | None:
     if not owner.running:
         return None
-    seen = services.runner.observe(services.engine.place_of(snapshot, owner), ("sockets", "processes"))
-    return seen.whole().sockets if seen else None
+    observation = services.runner.observe(services.engine.place_of(snapshot, owner), ("sockets", "processes"))
+    return observation.whole().sockets if observation else None

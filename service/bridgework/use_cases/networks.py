@@ -47,28 +47,29 @@ class NetworkFilter:
     project: Collection[str] = ()
 
 
-def list_networks(snapshot: Snapshot, wanted: NetworkFilter) -> list[Network]:
+def list_networks(snapshot: Snapshot, criteria: NetworkFilter) -> list[Network]:
     """List the networks that match, sorted by name."""
-    return [network for network in snapshot.networks if _matches(snapshot, network, wanted)]
+    return [network for network in snapshot.networks if _matches(snapshot, network, criteria)]
 
 
-def _matches(snapshot: Snapshot, network: Network, wanted: NetworkFilter) -> bool:
+def _matches(snapshot: Snapshot, network: Network, criteria: NetworkFilter) -> bool:
     return all(
         (
-            not wanted.driver or network.driver in wanted.driver,
-            not wanted.scope or network.scope in wanted.scope,
-            not wanted.type or ("builtin" if network.builtin else "custom") in wanted.type,
-            not wanted.name or any(name in network.name for name in wanted.name),
-            wanted.dangling is None or wanted.dangling == (not snapshot.endpoints_of(network) and not network.builtin),
-            not wanted.project or network.labels.get(PROJECT_LABEL) in wanted.project,
-            carries(network.labels, wanted.label),
+            not criteria.driver or network.driver in criteria.driver,
+            not criteria.scope or network.scope in criteria.scope,
+            not criteria.type or ("builtin" if network.builtin else "custom") in criteria.type,
+            not criteria.name or any(name in network.name for name in criteria.name),
+            criteria.dangling is None
+            or criteria.dangling == (not snapshot.endpoints_of(network) and not network.builtin),
+            not criteria.project or network.labels.get(PROJECT_LABEL) in criteria.project,
+            carries(network.labels, criteria.label),
         )
     )
 
 
-def carries(labels: Mapping[str, str], wanted: Sequence[str]) -> bool:
-    """Whether the labels match every ``key`` or ``key=value`` of ``wanted``."""
-    pairs = (text.partition("=") for text in wanted)
+def carries(labels: Mapping[str, str], selectors: Sequence[str]) -> bool:
+    """Whether the labels match every ``key`` or ``key=value`` of ``selectors``."""
+    pairs = (text.partition("=") for text in selectors)
     return all(key in labels and (not equals or labels[key] == value) for key, equals, value in pairs)
 
 

@@ -41,7 +41,7 @@ class PruneFilter:
     include_configured: bool = False
 
 
-def prune_networks(actor: Actor, wanted: PruneFilter) -> Pruned:
+def prune_networks(actor: Actor, criteria: PruneFilter) -> Pruned:
     """Remove the networks that nothing uses, and say why each other network was kept.
 
     Raises the ``Engine*`` errors; such an error says what was removed before it.
@@ -51,7 +51,7 @@ def prune_networks(actor: Actor, wanted: PruneFilter) -> Pruned:
     removed: list[Network] = []
     kept: list[Kept] = []
     for network in snapshot.networks:
-        reason = _reason_to_keep(actor, snapshot, network, wanted)
+        reason = _reason_to_keep(actor, snapshot, network, criteria)
         if reason is not None:
             kept.append(Kept(network, reason))
             continue
@@ -76,19 +76,19 @@ def _broken_off(error: BridgeworkError, removed: list[Network]) -> BridgeworkErr
     return replace(error, detail=f"{error.detail} Before the failure, the prune removed {names}.", facts=facts)
 
 
-def _reason_to_keep(actor: Actor, snapshot: Snapshot, network: Network, wanted: PruneFilter) -> str | None:
+def _reason_to_keep(actor: Actor, snapshot: Snapshot, network: Network, criteria: PruneFilter) -> str | None:
     project = actor.caller.project
     endpoints = snapshot.endpoints_of(network)
     active = sorted(endpoint.container_name for endpoint in endpoints if endpoint.state == "active")
     configured = sorted(endpoint.container_name for endpoint in endpoints if endpoint.state != "active")
     reasons = (
         (network.builtin, "it is built into the engine"),
-        (not carries(network.labels, wanted.label), "its labels do not match the filter"),
-        (wanted.until is not None and _created(network) >= wanted.until, "it was created after the filter's until"),
+        (not carries(network.labels, criteria.label), "its labels do not match the filter"),
+        (criteria.until is not None and _created(network) >= criteria.until, "it was created after the filter's until"),
         (project is not None and network.labels.get(PROJECT_LABEL) != project, "it belongs to another project"),
         (bool(active), f"it is in use by {', '.join(active)}"),
         (
-            bool(configured) and not wanted.include_configured,
+            bool(configured) and not criteria.include_configured,
             f"it is configured for the stopped {', '.join(configured)}",
         ),
         (

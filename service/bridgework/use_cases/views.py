@@ -72,9 +72,9 @@ def planned_network(spec: NetworkSpec, source: Network | None) -> DescribedNetwo
 
 def planned_container(snapshot: Snapshot, spec: ContainerSpec, *, start: bool) -> DescribedContainer:
     """Describe the container that a create would make. ``spec.networks`` is keyed by full ids."""
-    wanted = dict(spec.networks)
-    if not wanted and spec.network_mode == DEFAULT_BRIDGE:
-        wanted = {network.id: EndpointSpec() for network in snapshot.networks if network.is_default_bridge}
+    endpoint_specs = dict(spec.networks)
+    if not endpoint_specs and spec.network_mode == DEFAULT_BRIDGE:
+        endpoint_specs = {network.id: EndpointSpec() for network in snapshot.networks if network.is_default_bridge}
     container = Container(
         id="",
         state="running" if start else "created",
@@ -87,7 +87,9 @@ def planned_container(snapshot: Snapshot, spec: ContainerSpec, *, start: bool) -
         **_picked(spec, "name", "image", "command", "network_mode", "labels", "restart_policy"),
         **_picked(spec, "dns", "dns_search", "dns_options", "extra_hosts", "sysctls"),
     )
-    endpoints = tuple(planned_endpoint(snapshot.networks_by_id[key], container, spec) for key, spec in wanted.items())
+    endpoints = tuple(
+        planned_endpoint(snapshot.networks_by_id[key], container, spec) for key, spec in endpoint_specs.items()
+    )
     return describe_container(snapshot, replace(container, endpoints=endpoints))
 
 

@@ -9,7 +9,7 @@ from bridgework.model.peers import Gap, Holder, Membership, Node, OverlayGossip,
 from bridgework.model.snapshot import Container, Endpoint, Network, NodePlace, Pool, Reference, Snapshot
 from bridgework.peers import survey
 from bridgework.peers.instances import Report
-from bridgework.peers.survey import joined, placed
+from bridgework.peers.survey import placed, with_other_nodes
 from tests.support.worlds import predict
 
 MESH = Network("o" * 25, "mesh", "overlay", "swarm", attachable=True, pools=(Pool("10.0.1.0/24"),))
@@ -79,7 +79,7 @@ def test_gossip_alone_makes_a_container_of_every_holder_that_is_not_known():
 )
 def test_a_destination_on_a_silent_node_is_inconclusive(reachable, verdict, codes):
     far = placed(on_mesh("b", "10.0.1.3"), NodePlace("n1", "beta", "10.9.0.2", reachable=reachable))
-    wide = joined(Snapshot((MESH,), (on_mesh("a", "10.0.1.2"),)), (), (far,))
+    wide = with_other_nodes(Snapshot((MESH,), (on_mesh("a", "10.0.1.2"),)), (), (far,))
     found = predict(wide, Question("a" * 8, ContainerDestination("b" * 8)))
     assert (found.verdict, {one.code for one in found.findings}) == (verdict, codes)
     assert [hop.kind for hop in found.path] == ["interface", "overlay", "vxlan", "node", "interface"]

@@ -230,7 +230,7 @@ def _rehearse(actor: Actor, engine: PlannedEngine, wanted: WantedPlan) -> tuple[
     for index, one in enumerate(wanted.changes):
         deadline.require_left()
         before = engine.now
-        problem: BridgeworkError | None = engine.made_up(references_of(one.change))
+        problem: BridgeworkError | None = engine.error_of_made_up_id(references_of(one.change))
         try:
             if problem is None:
                 make_change(actor, wanted, index)

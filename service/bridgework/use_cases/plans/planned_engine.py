@@ -53,7 +53,7 @@ class PlannedEngine:
         gone = (network for network in self._before.networks if network.id not in self.now.networks_by_id)
         return frozenset(network.bridge_name for network in gone if network.bridge_name)
 
-    def made_up(self, texts: set[str]) -> NotFound | None:
+    def error_of_made_up_id(self, texts: set[str]) -> NotFound | None:
         """Return the problem of a reference that is the id of a thing which the plan makes.
 
         The engine gives that thing another id when the plan is applied.

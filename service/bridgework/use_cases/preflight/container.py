@@ -22,13 +22,13 @@ from bridgework.use_cases.services import Services
 MODES = frozenset({"bridge", "host", "none"})
 
 
-def resolved(services: Services, snapshot: Snapshot, wanted: ContainerRequest, name: str) -> ContainerSpec:
+def resolved(services: Services, snapshot: Snapshot, request: ContainerRequest, name: str) -> ContainerSpec:
     """Return the container with full ids in place of references. Raises ``InvalidInput`` with every fault at once."""
-    faults = validate_container_name(name) if wanted.name else []
-    mode, chosen = _mode(snapshot, wanted)
+    faults = validate_container_name(name) if request.name else []
+    mode, chosen = _mode(snapshot, request)
     networks: dict[str, EndpointSpec] = {chosen.id: EndpointSpec()} if chosen else {}
     named = set()
-    for index, place in enumerate(wanted.networks):
+    for index, place in enumerate(request.networks):
         network = references.network(snapshot, place.network)
         pointer = f"/networks/{index}"
         faults += endpoint_faults(services, network, place, pointer) + _faults_of_place(network, mode, pointer)
@@ -36,19 +36,19 @@ def resolved(services: Services, snapshot: Snapshot, wanted: ContainerRequest, n
             faults.append(InputFault(f"{pointer}/network", f"{network.name} is named twice."))
         named.add(network.id)
         networks[network.id] = place
-    require_valid(faults + _faults_of_mode(wanted, mode) + _faults_of_ports(wanted.published_ports))
-    settings = {field.name: getattr(wanted, field.name) for field in fields(ContainerSettings)}
+    require_valid(faults + _faults_of_mode(request, mode) + _faults_of_ports(request.published_ports))
+    settings = {field.name: getattr(request, field.name) for field in fields(ContainerSettings)}
     return ContainerSpec(**{**settings, "name": name}, network_mode=mode, networks=networks)
 
 
-def _mode(snapshot: Snapshot, wanted: ContainerRequest) -> tuple[str, Network | None]:
+def _mode(snapshot: Snapshot, request: ContainerRequest) -> tuple[str, Network | None]:
     """Return the engine's ``NetworkMode``, and the network that it names, if it names one."""
-    mode = wanted.network_mode
+    mode = request.network_mode
     if mode is None:
-        mode = wanted.networks[0].network if wanted.networks else "bridge"
+        mode = request.networks[0].network if request.networks else "bridge"
     if mode in {"default", "bridge"}:
         bridge = next((network for network in snapshot.networks if network.is_default_bridge), None)
-        return "bridge", bridge if wanted.networks else None
+        return "bridge", bridge if request.networks else None
     if mode in MODES:
         return mode, None
     if mode.startswith("container:"):
@@ -57,7 +57,7 @@ def _mode(snapshot: Snapshot, wanted: ContainerRequest) -> tuple[str, Network | 
     if network.driver in MODE_DRIVERS and not network.config_only:
         return network.name, None
     if network.is_default_bridge:
-        return "bridge", network if wanted.networks else None
+        return "bridge", network if request.networks else None
     return network.name, network
 
 
@@ -103,9 +103,9 @@ def _faults_of_mode(spec: ContainerSettings, mode: str) -> list[InputFault]:
 
 def _faults_of_ports(ports: tuple[PublishedPort, ...]) -> list[InputFault]:
     return [
-        InputFault("/published_ports", f"The host's port {one.host_port}/{one.protocol} is published twice.")
-        for one, other in combinations([port for port in ports if port.host_port is not None], 2)
-        if clash(one, other)
+        InputFault("/published_ports", f"The host's port {first.host_port}/{first.protocol} is published twice.")
+        for first, other in combinations([port for port in ports if port.host_port is not None], 2)
+        if clash(first, other)
     ][:1]
 
 

@@ -23,9 +23,9 @@ def name_taken(holder: Container) -> Conflict:
     )
 
 
-def port_conflict(snapshot: Snapshot, wanted: Sequence[PublishedPort]) -> Conflict | None:
+def port_conflict(snapshot: Snapshot, ports: Sequence[PublishedPort]) -> Conflict | None:
     """Return the conflict for the first of the ports that another container publishes now."""
-    for port in wanted:
+    for port in ports:
         publisher = publisher_of(snapshot, port)
         if publisher is not None:
             return _port_taken(port, f"is published by {publisher.name}", publisher)
@@ -74,9 +74,9 @@ def obstacle(services: Services, snapshot: Snapshot, container: Container) -> Co
 
     For a running container it is what would make the next start fail.
     """
-    found = owner_conflict(snapshot, container.name, container.shares_with) or network_gone(snapshot, container)
-    if found is not None or container.running:
-        return found
+    conflict = owner_conflict(snapshot, container.name, container.shares_with) or network_gone(snapshot, container)
+    if conflict is not None or container.running:
+        return conflict
     ports = claims_of(snapshot, container)
     return (
         _address_conflict(snapshot, container)
@@ -89,9 +89,9 @@ def held_by_a_program(services: Services, snapshot: Snapshot, ports: Sequence[Pu
     """Return the conflict for a port on which a program of the host, or a container in host mode, listens."""
     if not ports:
         return None
-    seen = services.runner.observe(services.engine.host_place(snapshot), ("sockets", "processes"))
-    for socket in (seen.sockets or ()) if seen else ():
-        port = next((wanted for wanted in ports if clash(wanted, held_by(socket))), None)
+    observation = services.runner.observe(services.engine.host_place(snapshot), ("sockets", "processes"))
+    for socket in (observation.sockets or ()) if observation else ():
+        port = next((published for published in ports if clash(published, held_by(socket))), None)
         if port is not None:
             holder = next((c for c in snapshot.containers if c.host_mode and c.pid == socket.pid and c.pid), None)
             if holder is not None:
@@ -125,12 +125,12 @@ def owner_conflict(snapshot: Snapshot, name: str, owner_id: str | None) -> Confl
 
 
 def _address_conflict(snapshot: Snapshot, container: Container) -> Conflict | None:
-    found = (
+    conflicts = (
         address_conflict(snapshot, network, (endpoint.configured_ipv4, endpoint.configured_ipv6))
         for endpoint in container.endpoints
         if (network := snapshot.networks_by_id.get(endpoint.network_id)) is not None
     )
-    return next((conflict for conflict in found if conflict is not None), None)
+    return next((conflict for conflict in conflicts if conflict is not None), None)
 
 
 def network_gone(snapshot: Snapshot, container: Container) -> Conflict | None:

@@ -62,33 +62,33 @@ def endpoint_faults(services: Services, network: Network, spec: EndpointSpec, po
 
 def _fault_of_link_local(network: Network, address: str) -> str | None:
     """Return what is wrong with a link-local address: the engine accepts 169.254.0.0/16, and fe80::/10 with IPv6."""
-    wanted = ip_address(address)
-    if not wanted.is_link_local:
+    requested = ip_address(address)
+    if not requested.is_link_local:
         return f"{address} is not link-local: use an address of 169.254.0.0/16 or fe80::/10."
-    if wanted.version != IPV4 and not network.ipv6_enabled:
+    if requested.version != IPV4 and not network.ipv6_enabled:
         return f"{network.name} has no IPv6, so it does not accept an IPv6 link-local address."
     return None
 
 
 def _fault_of_address(network: Network, address: str) -> str | None:
-    wanted = ip_address(address)
+    requested = ip_address(address)
     if network.is_default_bridge:
         return "The default bridge takes no fixed addresses; use a network of your own."
     for subnet in (ip_network(pool.subnet) for pool in network.pools if pool.subnet):
-        if wanted in subnet:
-            return _fault_within(wanted, subnet)
+        if requested in subnet:
+            return _fault_within(requested, subnet)
     subnets = ", ".join(pool.subnet for pool in network.pools) or "no subnet"
     return f"{address} is not in {network.name} ({subnets})."
 
 
-def _fault_within(wanted: IPv4Address | IPv6Address, subnet: IPv4Network | IPv6Network) -> str | None:
+def _fault_within(requested: IPv4Address | IPv6Address, subnet: IPv4Network | IPv6Network) -> str | None:
     """Return what is wrong with the first or last address: the engine assigns them only in subnets of at most two."""
     if subnet.num_addresses <= POINT_TO_POINT:
         return None
-    if wanted == subnet.network_address:
-        return f"{wanted} is the network address of {subnet}."
-    if subnet.version == IPV4 and wanted == subnet.broadcast_address:
-        return f"{wanted} is the broadcast address of {subnet}."
+    if requested == subnet.network_address:
+        return f"{requested} is the network address of {subnet}."
+    if subnet.version == IPV4 and requested == subnet.broadcast_address:
+        return f"{requested} is the broadcast address of {subnet}."
     return None
 
 
@@ -116,8 +116,8 @@ def require_same(network: Network, container: Container, present: Endpoint, spec
         )
 
 
-def _held(wanted: str | None, held: str | None, configured: str | None) -> tuple[bool, str | None]:
-    return wanted is None or wanted in {held, configured}, held or configured
+def _held(requested: str | None, held: str | None, configured: str | None) -> tuple[bool, str | None]:
+    return requested is None or requested in {held, configured}, held or configured
 
 
 def require_possible(snapshot: Snapshot, network: Network, container: Container, spec: EndpointSpec) -> None:
@@ -187,14 +187,14 @@ def _mac_conflict(snapshot: Snapshot, network: Network, address: str | None) -> 
     The engine gives one MAC address twice, and the bridge then sends the frames to the container that spoke last
     (26.1.5 and 28.5.2, measured). The inspection of a stopped container does not show its configured MAC address.
     """
-    wanted = (address or "").lower()
-    endpoints = snapshot.endpoints_of(network) if wanted else ()
-    holder = next((endpoint for endpoint in endpoints if (endpoint.mac_address or "").lower() == wanted), None)
+    requested = (address or "").lower()
+    endpoints = snapshot.endpoints_of(network) if requested else ()
+    holder = next((endpoint for endpoint in endpoints if (endpoint.mac_address or "").lower() == requested), None)
     if holder is None:
         return None
     return Conflict(
         code="mac-address-taken",
-        detail=f"The MAC address {wanted} in {network.name} is held by {holder.container_name}.",
+        detail=f"The MAC address {requested} in {network.name} is held by {holder.container_name}.",
         remedy=Remedy(
             "Use another MAC address, or omit it to let the engine choose one.", (Read("endpoints", network.id),)
         ),
@@ -204,10 +204,10 @@ def _mac_conflict(snapshot: Snapshot, network: Network, address: str | None) -> 
 
 def address_conflict(snapshot: Snapshot, network: Network, addresses: Iterable[str | None]) -> Conflict | None:
     """Return the conflict that names what holds one of the addresses in the network."""
-    wanted = {ip_address(address): address for address in addresses if address}
-    for pool in usage_of(network, snapshot.endpoints_of(network)) if wanted else ():
+    requested = {ip_address(address): address for address in addresses if address}
+    for pool in usage_of(network, snapshot.endpoints_of(network)) if requested else ():
         for holder in pool.holders:
-            address = wanted.get(ip_address(holder.address))
+            address = requested.get(ip_address(holder.address))
             if address is not None and holder.kind != "configured":
                 free = f"Use another address, such as {pool.next_free}."
                 return Conflict(

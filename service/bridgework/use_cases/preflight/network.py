@@ -140,8 +140,8 @@ def require_parent_allowed(services: Services, snapshot: Snapshot, spec: Network
     parent = (source or spec).options.get("parent")
     if parent is None or spec.driver not in ON_A_PARENT or spec.config_only:
         return
-    seen = services.runner.observe(services.engine.host_place(snapshot), ("interfaces",))
-    known = host_links(snapshot, (seen.interfaces or ()) if seen else ())
+    observation = services.runner.observe(services.engine.host_place(snapshot), ("interfaces",))
+    known = host_links(snapshot, (observation.interfaces or ()) if observation else ())
     link = known.docker_link_behind(parent)
     if link is None:
         return
@@ -208,8 +208,8 @@ def _meets(services: Services, snapshot: Snapshot, spec: NetworkSpec, subnets: l
 
 
 def _same_bridge(network: Network, spec: NetworkSpec, source: Network | None) -> bool:
-    wanted = (source or spec).options.get("com.docker.network.bridge.name")
-    return wanted is not None and spec.driver == "bridge" and not spec.config_only and network.bridge_name == wanted
+    name = (source or spec).options.get("com.docker.network.bridge.name")
+    return name is not None and spec.driver == "bridge" and not spec.config_only and network.bridge_name == name
 
 
 def _name_taken(holder: Network) -> Conflict:
@@ -232,8 +232,8 @@ def _bridge_taken(holder: Network) -> Conflict:
 
 def host_routes(services: Services, snapshot: Snapshot) -> tuple[Route, ...]:
     """Return the host's routes; none if the host cannot be inspected. The engine then still refuses what it sees."""
-    seen = services.runner.observe(services.engine.host_place(snapshot), ("routes",))
-    return (seen.routes or ()) if seen else ()
+    observation = services.runner.observe(services.engine.host_place(snapshot), ("routes",))
+    return (observation.routes or ()) if observation else ()
 
 
 def _overlap(services: Services, snapshot: Snapshot, met: Overlap) -> Conflict:
