@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridgework.use_cases.connectivity import check
-from bridgework.use_cases.connectivity.engine_rules import RulesMemory
+from bridgework.use_cases.connectivity.rules_memory import RulesMemory
 from tests.engines.situations import World, deciding_rules, summary
 from tests.support.engine import ENGINE_PROGRAMS, in_namespace
 from tools.engine import PrivateEngine

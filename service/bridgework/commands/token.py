@@ -50,7 +50,7 @@ def command_token() -> None:
               show_envvar=True, help="The tokens file of the service.")  # fmt: skip
 def new(name: str, role: str, project: str | None, expires: str | None, file: Path) -> int:
     """Make a token, write its entry into the tokens file, and print the token once."""
-    from bridgework.tokens import BadTokensFile, add_token  # noqa: PLC0415 - it imports Flask, which the help does not need
+    from bridgework.commands.tokens_file import BadTokensFile, add_token  # noqa: PLC0415 - it imports Flask, which the help does not need
 
     try:
         token = add_token(file, name, role, project, expires)

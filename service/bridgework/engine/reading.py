@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bridgework.model.driver_options import ignored
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from bridgework.policy.driver_options import ignored
 
 Json = Mapping[str, Any]
 # What Docker writes for a time that never came.

@@ -24,8 +24,8 @@ from bridgework.ipam.gateways import with_gateways
 from bridgework.ipam.usage import DOCKER_POOLS, first_free_pool, next_address
 from bridgework.model.assembly import with_containers, with_networks
 from bridgework.model.create_specs import ContainerSettings, ContainerSpec, EndpointSpec, NetworkSpec
+from bridgework.model.driver_options import ignored
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
-from bridgework.policy.driver_options import ignored
 from bridgework.policy.host_ports import claims
 
 _ICC = "com.docker.network.bridge.enable_icc"

@@ -20,11 +20,11 @@ from bridgework.firewall.docker.releases import (
     why_not_a_target,
 )
 from bridgework.model.actions import UpgradeEngine
+from bridgework.model.driver_options import ignored
 from bridgework.model.engine_port import EngineFacts
 from bridgework.model.errors import InputFault, invalid
 from bridgework.model.observations import Observations
 from bridgework.model.snapshot import Network
-from bridgework.policy.driver_options import ignored
 
 NFTABLES, IPTABLES = "nftables", "iptables"
 BACKENDS = (IPTABLES, NFTABLES)

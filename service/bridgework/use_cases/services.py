@@ -11,8 +11,8 @@ from bridgework.model.probe_port import ProbeRunner
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Caller, Policy
 from bridgework.use_cases.connectivity.case_memory import CaseMemory
-from bridgework.use_cases.connectivity.engine_rules import RulesMemory
 from bridgework.use_cases.connectivity.link_memory import LinkMemory
+from bridgework.use_cases.connectivity.rules_memory import RulesMemory
 
 
 @dataclass(frozen=True, slots=True)

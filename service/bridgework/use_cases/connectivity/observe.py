@@ -24,7 +24,7 @@ from bridgework.model.observations import HostObservation, Observation, Observat
 from bridgework.model.probe_port import Aspect
 from bridgework.model.snapshot import Container, Snapshot
 from bridgework.telemetry import deadline
-from bridgework.use_cases.connectivity.engine_rules import observations_of_engine
+from bridgework.use_cases.connectivity.rules_memory import observations_of_engine
 from bridgework.use_cases.services import Services
 
 DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "resolver", "sysctls", "embedded_dns")

@@ -13,9 +13,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from bridgework.ipam.usage import PoolUsage, usage_of
 from bridgework.model.actions import Connect, CreateNetwork, Disconnect, Read, StartContainer, StopContainer
 from bridgework.model.create_specs import EndpointSpec, NetworkSpec
+from bridgework.model.driver_options import ENGINE_OF_API
 from bridgework.model.errors import BridgeworkError, Conflict, InputFault, Remedy
 from bridgework.model.snapshot import Container, Endpoint, Network, Snapshot
-from bridgework.policy.driver_options import ENGINE_OF_API
 from bridgework.use_cases.preflight.network import api_version
 from bridgework.use_cases.services import Services
 

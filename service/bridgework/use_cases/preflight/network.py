@@ -14,11 +14,11 @@ from bridgework.ipam.usage import DEFAULT_BASES, Overlap, available_subnets, ove
 from bridgework.model import references
 from bridgework.model.actions import FindFreeSubnets, Read
 from bridgework.model.create_specs import NetworkSpec
+from bridgework.model.driver_options import ENGINE_OF_API, faults_of
 from bridgework.model.errors import Conflict, InputFault, Refused, Remedy, invalid
 from bridgework.model.observations import Route
 from bridgework.model.snapshot import Network, Snapshot
 from bridgework.policy.access import reserved_label_faults, subnet_allowed
-from bridgework.policy.driver_options import ENGINE_OF_API, faults_of
 from bridgework.topology.host_links import host_links
 from bridgework.use_cases.services import Services
 

@@ -6,7 +6,7 @@ import pytest
 
 from bridgework.model.observations import FirewallRules
 from bridgework.model.probe_port import Place
-from bridgework.use_cases.connectivity.engine_rules import RulesMemory
+from bridgework.use_cases.connectivity.rules_memory import RulesMemory
 from tests.support.fake_engine import FACTS
 from tests.support.worlds import container, network, published, world
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridgework.policy.driver_options import ENGINE_OF_API, KNOWN, SINCE_API, faults_of
+from bridgework.model.driver_options import ENGINE_OF_API, KNOWN, SINCE_API, faults_of
 
 NEWEST = max(ENGINE_OF_API)
 BRIDGE = "com.docker.network.bridge."
