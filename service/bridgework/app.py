@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import functools
-import re
-import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import structlog
-from flask import Flask, Response, g, request
+from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -18,7 +14,7 @@ from bridgework.engine.client import EngineAddress
 from bridgework.engine.docker_engine import DockerEngine
 from bridgework.engine.helper_launcher import HelperLauncher
 from bridgework.engine.swarm import EngineSwarm
-from bridgework.http import compression, cors, static_files
+from bridgework.http import compression, cors, every_request, static_files
 from bridgework.http.auth import Authenticator, TokensFile
 from bridgework.http.caching import KeptAnswers
 from bridgework.http.contract import Operation, Resource
@@ -50,7 +46,6 @@ from bridgework.runners.auto_runner import AutoRunner
 from bridgework.runners.helper_runner import HelperRunner
 from bridgework.runners.namespace_runner import NamespaceRunner
 from bridgework.settings import Settings
-from bridgework.telemetry import trace_context
 from bridgework.telemetry.metrics import MeteredRunner, metered_engine
 from bridgework.use_cases.services import Services
 
@@ -75,17 +70,6 @@ RESOURCES: Sequence[Resource] = (
     events.RESOURCE,
     metrics.RESOURCE,
 )
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
-# Headers of every answer that does not set them itself.
-_DEFAULT_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
-
-log = structlog.get_logger()
 
 
 class _OrderedJson(DefaultJSONProvider):
@@ -138,7 +122,7 @@ def create_app(
     app.url_map.merge_slashes = False
     app.json = _OrderedJson(app)
     documents.register(app)
-    _register_tracing(app)
+    every_request.prepare(app)
     cors.allow(app, settings.cors_origins)
     compression.enable(app)
     metrics.watch(app, settings.threads, {operation.id for operation in _with_own_threads()})
@@ -229,36 +213,3 @@ def _resources_of(operation: Operation) -> tuple[str, ...]:
         if operation.method == "POST" and "{" in parent and "{" not in verb
         else (operation.path,)
     )
-
-
-def _register_tracing(app: Flask) -> None:
-    """Add request ids, security headers and one log line for each request."""
-
-    @app.before_request
-    def begin() -> None:
-        headers = request.headers
-        given = headers.get("X-Request-ID")
-        g.request_id = given if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        g.began = time.perf_counter()
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
-        parent = headers.get("traceparent")
-        trace_context.begin(g.request_id, parent, headers.get("tracestate") if parent else None)
-        if parent:
-            structlog.contextvars.bind_contextvars(traceparent=parent[:64])
-
-    @app.after_request
-    def end(response: Response) -> Response:
-        given = {name for name, _ in response.headers}
-        response.headers.extend((name, value) for name, value in _DEFAULT_HEADERS.items() if name not in given)
-        response.headers.add("X-Request-ID", g.get("request_id", ""))
-        log.info(
-            "request",
-            method=request.method,
-            path=request.path,
-            status=response.status_code,
-            code=g.get("problem_code"),
-            caller=g.get("caller"),
-            duration_ms=round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 2),
-        )
-        return response
