@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -54,6 +56,18 @@ def _metrics_folder(given: Path | None) -> Path:
 
 
 _METRICS = _metrics_folder(_settings.metrics_dir) if workers > 1 else None
+
+
+def on_starting(server: Any) -> None:
+    """Stop at SIGHUP on a terminal, which is closed then. gunicorn would start new workers and stay for good.
+
+    Under nohup, which ignores SIGHUP, and without a terminal gunicorn does as it does always.
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return
+    with contextlib.suppress(OSError):
+        os.close(os.open("/dev/tty", os.O_RDONLY))
+        server.handle_hup = server.handle_term
 
 
 def child_exit(_: Any, worker: Any) -> None:

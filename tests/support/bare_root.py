@@ -10,10 +10,12 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -117,15 +119,15 @@ class BareRoot:
         inside = ["nsenter", f"--target={self.init}", "--mount", "--pid", "--net", "--root", "--"]
         variables = ["HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                      "PYTHONUNBUFFERED=1", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels"]  # fmt: skip
-        return [*inside, "env", "-i", *variables, "sh", "-c", 'cd "$0" && exec "$@"', self.checkout, *command]
+        return [*inside, "env", "-i", f"--chdir={self.checkout}", *variables, *command]
 
     def run(self, *command):
         """Run a command in the root, and return what it prints."""
         return _run(*self.command(*command))
 
     def start(self, *command):
-        """Start a command as a terminal does, in a session of its own."""
-        return Session(self.command("setsid", *command))
+        """Start a command in a terminal of its own, where no person answers questions."""
+        return Session(self.command("setsid", "--ctty", "sh", "-c", 'exec "$@" </dev/null', "sh", *command))
 
     def processes(self):
         """The command lines of what runs in the root, as its own numbers of them."""
@@ -141,26 +143,42 @@ class BareRoot:
 
 
 class Session:
-    """A program in a root, whose output is read line by line."""
+    """A program in a root on a terminal, which is read line by line."""
 
     def __init__(self, command):
         self.output = []
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        terminal, inside = pty.openpty()
+        termios.tcsetwinsize(inside, (1000, 1000))
+        self.process = subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside)
+        os.close(inside)
+        self._terminal = os.fdopen(terminal, "rb")
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         while not (found := children.read_text().split()):
             time.sleep(0.01)
         self.leader = int(found[0])
 
     def lines(self):
-        """Each line, as soon as it is printed."""
-        for line in self.process.stdout:
-            self.output.append(line.rstrip("\n"))
+        """Each line, as soon as it is printed, until the program has ended or the terminal is closed."""
+        while self._terminal is not None:
+            try:
+                line = self._terminal.readline()
+            except OSError:  # what is read of a terminal that no program has open
+                break
+            if not line:
+                break
+            self.output.append(line.decode().rstrip())
             yield self.output[-1]
 
     def send(self, number):
-        """Send a signal to each process of the session's first group, as a terminal does."""
+        """Interrupt the program: press Ctrl-C, close the terminal, or send a signal to all that was started there."""
+        if self._terminal is None:
+            return
+        if number == signal.SIGINT:
+            os.write(self._terminal.fileno(), b"\x03")
+            return
+        if number == signal.SIGHUP:
+            self._close()
+        # A shell whose terminal is closed sends the signal to what it started.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.leader, number)
 
@@ -168,7 +186,13 @@ class Session:
         """Read to the end, and return the exit code."""
         for _ in self.lines():
             pass
+        self._close()
         return self.process.wait(60)
+
+    def _close(self):
+        if self._terminal is not None:
+            self._terminal.close()
+            self._terminal = None
 
 
 @contextlib.contextmanager
