@@ -43,12 +43,14 @@ class Service:
     settings: dict = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
+    inside: tuple = ()
+    """A command that runs the service elsewhere, or with fewer rights."""
 
     def __enter__(self):
         given = {"bind": f"127.0.0.1:{self.port}", "tokens_file": self.tokens_file, "stop_grace_s": 0, **self.settings}
         self.log = self.folder / f"service-{self.port}.log"
         with contextlib.ExitStack() as stack:
-            self.process = stack.enter_context(running(self.docker_host, self.log, given))
+            self.process = stack.enter_context(running(self.docker_host, self.log, given, self.inside))
             until(self.lives, 30, "the service")
             self._ends = stack.pop_all()
         return self

@@ -185,7 +185,9 @@ class Case:
         result = weigh(tried, measurement)
         limited = self.observations.limited
         if result.verdict is Verdict.INCONCLUSIVE:
-            limited = (limitation(why_inconclusive(result), "the verdict"), *limited)
+            code = why_inconclusive(result)
+            said = f"The probe says: {measurement.detail}." if measurement.detail and code == measurement.reason else ""
+            limited = (limitation(code, "the verdict", said), *limited)
         return replace(result, limited=tuple(dict.fromkeys(limited)))
 
     def is_surprised_by(self, measurement: Measurement) -> bool:

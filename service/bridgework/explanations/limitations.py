@@ -39,7 +39,7 @@ _ROWS: Mapping[str, tuple[str, str | None]] = {
         "Check a TCP port of the same program. Check a name server with the protocol dns.",
     ),
     Reason.NAMESPACE_OUT_OF_REACH: (
-        "The service could not enter the network namespace, and no helper container looked or measured in its place.",
+        "The service could not look or measure in the network namespace, and no helper container did it in its place.",
         (
             "Give the service the rights that /readyz names as missing, such as CAP_SYS_ADMIN, or "
             "set BRIDGEWORK_PROBE_IMAGE so that it can start helper containers."
@@ -137,9 +137,14 @@ def limitation(code: str, what: str, fact: str = "") -> Limitation:
     return Limitation(code, printable(what), printable(f"{why} {fact}".strip()), remedy)
 
 
-def of_pairs(reasons: Mapping[str, int]) -> tuple[Limitation, ...]:
-    """Return why pairs are inconclusive, with the number of pairs, the most frequent reason first."""
+def of_pairs(reasons: Mapping[str, int], missing_rights: str = "") -> tuple[Limitation, ...]:
+    """Return why pairs are inconclusive, with the number of pairs, the most frequent reason first.
+
+    ``missing_rights`` is a sentence with the rights that the service lacks to measure in a namespace.
+    """
+    facts = {str(Reason.NAMESPACE_OUT_OF_REACH): missing_rights}
     most_first = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
     return tuple(
-        limitation(code, f"{count:,} inconclusive {'pair' if count == 1 else 'pairs'}") for code, count in most_first
+        limitation(code, f"{count:,} inconclusive {'pair' if count == 1 else 'pairs'}", facts.get(code, ""))
+        for code, count in most_first
     )

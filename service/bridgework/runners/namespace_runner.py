@@ -121,15 +121,18 @@ class NamespaceRunner:
         optional = [] if capabilities.may_administer_networks() else ["CAP_NET_ADMIN"]
         if missing:
             reason = "the network namespaces of containers cannot be entered from here"
+            if missing == ["CAP_NET_RAW"]:
+                reason = "the network namespaces of containers can be entered from here, and ICMP cannot be sent there"
             return RunnerStatus("unavailable", reason, (*missing, *optional))
         return RunnerStatus("namespace", "the network namespaces of containers can be entered from here", (*optional,))
 
     def _needs(self) -> Mapping[str, bool]:
+        no_handle = NO_HANDLE if capabilities.may_read_process(self._engine_pid()) else "CAP_SYS_PTRACE"
         return {
             "CAP_SYS_ADMIN": capabilities.may_enter_namespaces(),
             "CAP_NET_RAW": capabilities.may_open_raw_sockets(),
             # Not Path.is_dir: it raises PermissionError below /run/docker, which only root may enter.
-            NO_HANDLE: self._pids_visible() or os.path.isdir(self._namespace_folder),  # noqa: PTH112
+            no_handle: self._pids_visible() or os.path.isdir(self._namespace_folder),  # noqa: PTH112
         }
 
     def check(self, place: Place, request: ProbeRequest) -> Measurement:

@@ -40,6 +40,17 @@ def may_administer_networks() -> bool:
     return bool(int(effective, 16) >> _CAP_NET_ADMIN & 1)
 
 
+def may_read_process(pid: int | None) -> bool:
+    """Return ``False`` if the kernel refuses the namespaces of that process: CAP_SYS_PTRACE is missing (proc(5))."""
+    try:
+        Path(f"/proc/{pid}/ns/pid").stat()
+    except PermissionError:
+        return False
+    except OSError:
+        return True  # it is not among the processes here
+    return True
+
+
 def shares_pid_namespace(pid: int | None) -> bool:
     """Return whether that process is in our process-id namespace, so that its ids are ours too."""
     if pid is None or pid <= 0:

@@ -33,7 +33,7 @@ def probe(request: ProbeRequest, address: str, ends: float) -> Attempt:
     try:
         sock = raw_icmp.open_echo_socket(version, identifier)
     except PermissionError:
-        return Attempt(reason=Reason.NAMESPACE_OUT_OF_REACH, detail="raw sockets need CAP_NET_RAW")
+        return Attempt(reason=Reason.NAMESPACE_OUT_OF_REACH, detail="a raw socket for ICMP needs CAP_NET_RAW")
     with sock:
         _set_fragmentation(sock, version, allowed=not request.dont_fragment)
         started = time.perf_counter()

@@ -39,7 +39,7 @@ from bridgework.use_cases.connectivity.matrix_addresses import (
     other_addresses,
 )
 from bridgework.use_cases.connectivity.matrix_scope import chosen_containers, observed
-from bridgework.use_cases.connectivity.observe import with_kernel_routes
+from bridgework.use_cases.connectivity.observe import missing_rights, with_kernel_routes
 from bridgework.use_cases.connectivity.undecided import Undecided, grouped
 from bridgework.use_cases.services import Services
 
@@ -104,7 +104,7 @@ class MatrixRun:
     def limited(self) -> tuple[Limitation, ...]:
         """Why pairs are inconclusive, and what could not be observed here and on the other nodes."""
         seen = (*self.prediction.state.observations.limited, *self.limited_elsewhere)
-        return (*of_pairs(self.reasons), *dict.fromkeys(seen))
+        return (*of_pairs(self.reasons, missing_rights(self.services)), *dict.fromkeys(seen))
 
     @property
     def duration_ms(self) -> float:

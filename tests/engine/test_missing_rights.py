@@ -1,0 +1,103 @@
+"""A service whose process really lacks a capability: it says which one and why it matters, and no answer is a 500."""
+
+import contextlib
+import http.client
+
+import pytest
+
+from tests.support.api import run
+from tests.support.service import Service
+
+RIGHTS = ("net_admin", "net_raw", "sys_ptrace", "sys_admin")
+PORT = {"protocol": "tcp", "port": 8080}
+WAIT = {"timeout_ms": 2000}
+ENDS = {"source": {"container": "db"}, "destination": {"container": "web"}}
+
+
+@pytest.fixture(scope="module")
+def pair(module_api):
+    """``db`` and ``web`` on one network; ``web`` is on another one too."""
+    for name in ("front", "side"):
+        module_api.post("/v1/networks", {"name": name}, status=201)
+    run(module_api, "web", command=["httpd", "-f", "-p", "8080"], networks=[{"network": "front"}, {"network": "side"}])
+    run(module_api, "db", network_mode="front")
+
+
+@contextlib.contextmanager
+def service_without(engine, tokens_file, folder, *rights):
+    """Run the service as root without these capabilities, which it cannot get back."""
+    lost = ",".join(f"-{right}" for right in rights)
+    inside = ("setpriv", f"--bounding-set={lost}", f"--inh-caps={lost}")
+    with Service(engine.docker_host, folder, tokens_file, inside=inside) as service:
+        yield service
+
+
+def answers(service):
+    """What each view of the pair says, by its name."""
+    change = {"method": "DELETE", "path": "/v1/networks/side/endpoints/web"}
+    asked = {
+        "check": ("POST", "/v1/connectivity/checks", {**ENDS, **PORT, **WAIT}),
+        "check by icmp": ("POST", "/v1/connectivity/checks", {**ENDS, **WAIT, "protocol": "icmp"}),
+        "check by name": ("POST", "/v1/connectivity/checks", {**ENDS, **PORT, **WAIT, "destination": {"name": "web"}}),
+        "check from the host": ("POST", "/v1/connectivity/checks", {**ENDS, **PORT, **WAIT, "source": {"host": True}}),
+        "matrix": ("POST", "/v1/connectivity/matrix", {"containers": ["db", "web"], **WAIT}),
+        "query": ("POST", "/v1/connectivity/queries", {"find": "sources", "of": {"container": "web"}, **PORT}),
+        "plan": ("POST", "/v1/plans", {"changes": [change]}),
+        "exposure": ("GET", "/v1/exposure", None),
+        "diagnosis": ("GET", "/v1/diagnostics", None),
+        "topology": ("GET", "/v1/topology?links=true", None),
+    }
+    said = {}
+    for name, (method, path, body) in asked.items():
+        answer = service.ask(method, path, body)
+        assert answer.status == http.client.OK, (name, answer)
+        said[name] = answer.json
+    for part in ("dns", "sockets"):
+        assert service.ask("GET", f"/v1/containers/web/{part}").status in (http.client.OK, http.client.CONFLICT)
+    return said
+
+
+def naming(said, right):
+    """The views whose ``limited`` names the capability as what is missing."""
+    return {
+        name for name, answer in said.items() if any(f"CAP_{right.upper()}" in one["why"] for one in answer["limited"])
+    }
+
+
+CHECKS = {"check", "check by icmp", "check by name", "check from the host"}
+ALL = {*CHECKS, "matrix", "query", "plan", "exposure", "diagnosis", "topology"}
+
+
+@pytest.mark.usefixtures("pair")
+@pytest.mark.parametrize(
+    ("right", "kind", "affected", "undecided"),
+    [
+        # Nothing is left to measure with: all but ICMP is measured as before.
+        pytest.param("net_raw", "unavailable", {"check by icmp", "matrix"}, {"check by icmp"}, id="net_raw"),
+        # The rules are not readable. A packet of the probe is.
+        pytest.param("net_admin", "namespace", ALL - {"topology"}, set(), id="net_admin"),
+        # The host is a process of root that only this capability lets the service look at.
+        pytest.param("sys_ptrace", "unavailable", ALL, {"check from the host"}, id="sys_ptrace"),
+        pytest.param("sys_admin", "unavailable", ALL, CHECKS, id="sys_admin"),
+    ],
+)
+def test_one_right_is_missing(engine, tokens_file, tmp_path, right, kind, affected, undecided):
+    with service_without(engine, tokens_file, tmp_path, right) as service:
+        runner = service.ask("GET", "/readyz", caller=None).json["probe_runner"]
+        said = answers(service)
+    assert (runner["kind"], runner["missing"]) == (kind, [f"CAP_{right.upper()}"])
+    assert naming(said, right) == affected
+    assert {name for name in CHECKS if said[name]["verdict"] == "inconclusive"} == undecided
+    assert "Traceback" not in service.said()
+
+
+@pytest.mark.usefixtures("pair")
+def test_all_rights_are_missing(engine, tokens_file, tmp_path):
+    with service_without(engine, tokens_file, tmp_path, *RIGHTS) as service:
+        runner = service.ask("GET", "/readyz", caller=None).json["probe_runner"]
+        said = answers(service)
+    assert runner["kind"] == "unavailable"
+    assert set(runner["missing"]) == {f"CAP_{right.upper()}" for right in RIGHTS}
+    assert naming(said, "sys_admin") == ALL
+    assert said["matrix"]["summary"]["inconclusive"] == said["matrix"]["summary"]["pairs"]
+    assert "Traceback" not in service.said()
