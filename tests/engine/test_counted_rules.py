@@ -33,7 +33,7 @@ def test_a_rule_of_input_about_some_packets_leaves_the_hosts_port_undecided(api,
     assert [group["verdict"] for group in searched(api, **asked)] == ["reachable"]
     raw.in_namespace("iptables", "-I", *rule)
     try:
-        answer = check(api, "far", {"host": True}, protocol="tcp", port=18088, timeout_ms=400)
+        answer = check(api, "far", {"host": True}, protocol="tcp", port=18088, timeout_ms=2000)
         (group,) = searched(api, **asked)
     finally:
         raw.in_namespace("iptables", "-D", *rule)

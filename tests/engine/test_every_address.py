@@ -192,6 +192,7 @@ def test_an_isolation_that_is_open_fails_and_names_the_address(lab):
         "source": {"container": "k9"},
         "destination": {"container": "k6"},
         "expect": "unreachable",
+        "timeout_ms": 2000,
     }
     (outcome,) = lab.api.post("/v1/connectivity/assertions", [asked])["items"]
     assert outcome["outcome"] == "failed"

@@ -7,6 +7,7 @@ from tests.support.api import run
 from tests.support.raw_engine import Raw
 
 PORT = {"protocol": "tcp", "port": 8080}
+WAIT = {"timeout_ms": 2000}
 REMEDIES = {
     "namespace-out-of-reach": "BRIDGEWORK_PROBE_IMAGE",
     "host-out-of-reach": "pid namespace",
@@ -35,11 +36,11 @@ def views(api):
     ends = {"source": {"container": "db"}, "destination": {"container": "web"}}
     change = {"method": "DELETE", "path": "/v1/networks/side/endpoints/web"}
     answers = {
-        "check": api.post("/v1/connectivity/checks", {**ends, **PORT}),
-        "assertion": api.post("/v1/connectivity/assertions", [{**ends, **PORT, "name": "a", "expect": "reachable"}])[
-            "items"
-        ][0]["result"],
-        "matrix": api.post("/v1/connectivity/matrix", {"containers": ["db", "web"], **PORT}),
+        "check": api.post("/v1/connectivity/checks", {**ends, **PORT, **WAIT}),
+        "assertion": api.post(
+            "/v1/connectivity/assertions", [{**ends, **PORT, **WAIT, "name": "a", "expect": "reachable"}]
+        )["items"][0]["result"],
+        "matrix": api.post("/v1/connectivity/matrix", {"containers": ["db", "web"], **PORT, **WAIT}),
         "query": api.post("/v1/connectivity/queries", {"find": "sources", "of": {"container": "web"}, **PORT}),
         "plan": api.post("/v1/plans", {"changes": [change]}),
         "exposure": api.get("/v1/exposure"),

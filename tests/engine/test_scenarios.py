@@ -1106,7 +1106,7 @@ def quarters(api):
     "address-family-mismatch",
 )
 def test_a_remedy_opens_the_way_asked_for_and_no_other(api, raw):
-    now = reach(api)
+    now = reach(api, timeout_ms=2000)
     for code, (source, target, destination) in NARROW.items():
         version = {"ip_version": "6"} if code == "address-family-mismatch" else {}
         answer = check(api, source, destination, **QUICK, **version)

@@ -52,10 +52,10 @@ def test_an_engine_that_writes_no_rules_is_told_what_its_networks_lack(tokens_fi
         for command in found["remedy"]["commands"]:
             raw.in_namespace(*shlex.split(command))
         assert "firewall-not-managed" not in diagnosed(api)
-        answer = check(api, "client", outside, protocol="icmp", timeout_ms=500)
+        answer = check(api, "client", outside, protocol="icmp")
         assert answer["verdict"] == "reachable"
         assert "firewall-not-managed" not in codes(answer["findings"])
-        answer = check(api, "client", "web", protocol="icmp", timeout_ms=500)
+        answer = check(api, "client", "web", protocol="icmp")
         assert answer["predicted"]["verdict"] == answer["verdict"]
 
 
@@ -114,10 +114,10 @@ def test_a_link_opens_what_icc_closes(tokens_file, release, settings):
         raw.make("other", mode="bridge")
         questions = {("web", "db", 8080): True, ("web", "db", 8081): False, ("other", "db", 8080): False}
         for (source, target, port), reached in {**questions, ("db", "web", 8080): False}.items():
-            answer = check(api, source, target, protocol="tcp", port=port, timeout_ms=400)
+            answer = check(api, source, target, protocol="tcp", port=port)
             verdict = "reachable" if reached else "unreachable"
             assert (answer["predicted"]["verdict"], answer["verdict"]) == (verdict, verdict), (source, target, port)
-        every = {"containers": ["web", "db", "other"], "protocol": "tcp", "port": 8080, "timeout_ms": 400}
+        every = {"containers": ["web", "db", "other"], "protocol": "tcp", "port": 8080, "timeout_ms": 2000}
         matrix = api.post("/v1/connectivity/matrix", every)
         assert matrix["summary"]["surprises"] == 0
         assert matrix["verdicts"][0] == ["self", "reachable", "unreachable"]
@@ -149,7 +149,7 @@ def test_a_macvlan_without_a_gateway_has_a_default_route_only_before_docker_29(t
 def test_a_restart_with_other_settings_is_noticed(tokens_file, release):
     with engine_with({}, tokens_file) as (api, made):
         publish(api)
-        at_host = {"protocol": "tcp", "port": 18080, "timeout_ms": 500}
+        at_host = {"protocol": "tcp", "port": 18080, "timeout_ms": 2000}
         assert check(api, "client", {"host": True}, **at_host)["predicted"]["verdict"] == "reachable"
         made.settings["userland-proxy"] = False
         made.restart()
@@ -172,7 +172,7 @@ def test_the_matrix_predicts_what_a_rule_does_to_one_container_of_twenty(tokens_
             port = {"container_port": 8080, "protocol": "tcp"}
             run(api, name, network_mode=name.partition("-")[0], command=LISTENING, published_ports=[port])
         addresses = {name: api.get(f"/v1/containers/{name}")["endpoints"][0]["ipv4_address"] for name in names}
-        asked = {"containers": names, "protocol": "tcp", "port": 8080, "timeout_ms": 500}
+        asked = {"containers": names, "protocol": "tcp", "port": 8080, "timeout_ms": 2000}
 
         def reached(source):
             found = api.post("/v1/connectivity/matrix", asked)

@@ -255,7 +255,7 @@ class World:
         for service in (PING, Service(Protocol.TCP, PORT)):
             more = {} if service is PING else {"port": PORT}
             matrix = self.api.post(
-                "/v1/connectivity/matrix", {"all": True, "protocol": service.protocol, "timeout_ms": 300, **more}
+                "/v1/connectivity/matrix", {"all": True, "protocol": service.protocol, "timeout_ms": 2000, **more}
             )
             names = [one["name"] for one in matrix["containers"]]
             for source, row in zip(names, matrix["verdicts"], strict=True):

@@ -1,4 +1,4 @@
-"""Servers that never come to an end: each kind of probe ends within its time-out + 0.5 s, whatever they say.
+"""Servers that never come to an end: each kind of probe ends within its time-out + 2 s, whatever they say.
 
 A bound on time is asked for three times and must hold once: what has no bound breaks it each time, a busy machine
 does not.
@@ -17,7 +17,7 @@ from tests.engine.probes.conftest import NsenterLauncher
 pytestmark = pytest.mark.slow
 
 TIMEOUT_MS = 300
-EXCESS_S = 0.5
+EXCESS_S = 2.0
 PORTS = {"http": 8080, "dns": 53}
 HTTP = ("continue", "slow-continue", "headers", "line", "processing", "spaces")
 DNS = ("heavy", "many", "unknown", "wrong", "trickle")

@@ -93,11 +93,11 @@ def test_a_hosts_file_without_an_end_is_cut_and_the_view_says_so(api, web):
 
 def test_a_name_that_may_be_in_the_rest_of_a_hosts_file_is_not_decided(api, web):
     write_hosts(web, 60_000)
-    found = check(api, "web", {"name": "web"}, protocol="icmp", timeout_ms=500)
+    found = check(api, "web", {"name": "web"}, protocol="icmp", timeout_ms=2000)
     assert found["verdict"] == "inconclusive"
     assert found["measured"]["reason"] == "namespace-out-of-reach"
     assert "longer" in found["measured"]["detail"]
-    known = check(api, "web", {"name": "n7"}, timeout_ms=500)["measured"]
+    known = check(api, "web", {"name": "n7"}, timeout_ms=2000)["measured"]
     assert (known["resolved_addresses"], known["reason"]) == (["10.9.0.1"], "not-allowed")
 
 
@@ -118,7 +118,7 @@ def test_a_name_that_may_be_in_the_rest_of_a_hosts_file_is_not_decided(api, web)
 def test_a_resolver_file_costs_little_whatever_it_holds(api, web, text):
     (web / "root/etc/resolv.conf").write_text(text)
     said, cost = cost_of(lambda: view(api, "dns"))
-    assert cost < 1
+    assert cost < 2
     shown = said["resolver"]
     assert len(shown["search"]) <= MAX_SEARCH_DOMAINS
     assert max(len(json.dumps(value)) for value in shown.values()) < 10_000

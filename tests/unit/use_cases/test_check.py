@@ -18,6 +18,7 @@ from bridgework.model.checks import (
     Reason,
     Verdict,
 )
+from bridgework.model.observations import ListeningSocket, Observation
 from bridgework.model.probe_port import Place, RunnerStatus
 from bridgework.policy.access import Policy
 from bridgework.use_cases.connectivity.check import check
@@ -82,3 +83,18 @@ def test_one_look_finds_the_addresses_and_the_attachment_of_each_end_once(calls,
     result = check(services(measurement), SNAPSHOT, REQUEST)
     assert result.verdict is measurement.verdict
     assert calls == {"addresses": looks, WEB.id: looks, DB.id: looks}
+
+
+def test_a_program_that_answers_after_more_than_a_second_tells_a_filter_from_a_dead_host():
+    """The echo was silent. The answer of the program is waited for longer than the default of a probe."""
+
+    def measure(_, probe):
+        if probe.protocol is Protocol.TCP and probe.timeout_ms > 1000:
+            return Measurement(Verdict.REACHABLE, "10.1.0.3")
+        return Measurement(Verdict.UNREACHABLE, "10.1.0.3", reason=Reason.TIMED_OUT)
+
+    made = services(None)
+    made.runner.check = measure
+    made.runner.observe = lambda *_: Observation(1, sockets=(ListeningSocket("tcp", "ipv4", "0.0.0.0", 8080),))
+    result = check(made, SNAPSHOT, REQUEST)
+    assert "icmp-blocked-tcp-ok" in [finding.code for finding in result.findings]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bridgework.model.checks import Measurement, Phases, ProbeRequest, Protocol, Reason, Verdict
@@ -41,6 +43,15 @@ def test_the_largest_packet_that_passes_is_found_in_a_dozen_pings(mtu, probe):
     way = Way(mtu)
     assert mtu - 16 <= black_hole(way, probe, silent()) <= mtu - 4
     assert len(way.sent) <= 12
+
+
+def test_a_way_on_which_each_answer_takes_more_than_a_second_loses_none_of_them():
+    way = Way(1300)
+
+    def late(probe):
+        return way(probe) if probe.timeout_ms > 1000 else LOST
+
+    assert black_hole(late, replace(LARGE_PING, timeout_ms=2000), silent()) == 1296
 
 
 def test_ipv6_has_larger_headers():

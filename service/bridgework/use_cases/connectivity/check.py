@@ -57,6 +57,8 @@ from bridgework.use_cases.services import Services
 UNANSWERED = frozenset({Reason.TIMED_OUT, Reason.ADMINISTRATIVELY_PROHIBITED, Reason.HOST_UNREACHABLE})
 CLOSED_TIMEOUT_MS = 300
 """How long a probe of an address that is predicted closed waits, where the destination is reached at another one."""
+OTHER_TIMEOUT_MS = 2000
+"""How long a probe by another protocol waits, whose answer tells a filter from a dead host: a busy machine is late."""
 MAX_AT_ONCE = 8
 
 
@@ -191,14 +193,14 @@ def _other_protocols(
     After a silent connection through the tunnel of an overlay network, ping it: a link may damage TCP there alone.
     """
     if _lost_in_a_tunnel(case, measurement):
-        echo = ProbeRequest(Protocol.ICMP, address=measurement.address)
+        echo = ProbeRequest(Protocol.ICMP, address=measurement.address, timeout_ms=OTHER_TIMEOUT_MS)
         return {Protocol.ICMP: _send(services, case.snapshot, ends, echo)}
     seen = case.observations.inside.get(ends.target.id) if ends.target else None
     listening = [s for s in (seen.sockets or () if seen else ()) if s.protocol == "tcp" and not _on_loopback(s)]
     silent = case.question.probe.protocol is Protocol.ICMP and measurement.reason in UNANSWERED
     if ends.source is None or not silent or not listening or measurement.address is None:
         return {}
-    probe = ProbeRequest(Protocol.TCP, address=measurement.address, port=listening[0].port)
+    probe = ProbeRequest(Protocol.TCP, address=measurement.address, port=listening[0].port, timeout_ms=OTHER_TIMEOUT_MS)
     return {Protocol.TCP: _send(services, case.snapshot, ends, probe)}
 
 

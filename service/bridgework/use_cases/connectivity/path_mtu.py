@@ -22,7 +22,7 @@ _NEAR_BYTES = 4
 # where a router refuses them by the exact MTU, they would be lost.
 _VLAN_TAG_BYTES = 4
 _UNIT_BYTES = 8
-_WAIT_MS = 300
+_LONGEST_WAIT_MS = 2000
 
 
 def black_hole(send: Send, probe: ProbeRequest, measurement: Measurement) -> int | None:
@@ -31,9 +31,9 @@ def black_hole(send: Send, probe: ProbeRequest, measurement: Measurement) -> int
     if address is None or not _may_be_one(probe, measurement):
         return None
     headers = _HEADERS_IPV6 if ":" in address else _HEADERS_IPV4
-    echo = ProbeRequest(
-        Protocol.ICMP, address=address, count=1, timeout_ms=min(probe.timeout_ms, _WAIT_MS), dont_fragment=True
-    )
+    # As long as the probe itself waited, because a busy machine answers late and a late ping would count as lost.
+    wait_ms = min(probe.timeout_ms, _LONGEST_WAIT_MS)
+    echo = ProbeRequest(Protocol.ICMP, address=address, count=1, timeout_ms=wait_ms, dont_fragment=True)
     largest = probe.payload_bytes if probe.protocol is Protocol.ICMP else _ETHERNET_MTU - headers
     first = send(replace(echo, payload_bytes=largest, count=2))
     if first.reason is Reason.MESSAGE_TOO_LONG and probe.protocol is Protocol.HTTP and first.path_mtu_bytes:
