@@ -140,17 +140,21 @@ def _wait(condition):
         time.sleep(0.1)
 
 
+def _in_one_line(error):
+    return " ".join(str(error).split())
+
+
 @contextlib.contextmanager
 def host_programs(engine):
     """Run the programs beside an engine. Skip where they cannot be had; in CI that fails."""
     try:
         root = unpacked()
     except NotHere as error:
-        pytest.skip(str(error))
+        pytest.skip(_in_one_line(error))
     except NotNow as error:
         if os.environ.get("CI"):
             raise
-        pytest.skip(str(error))
+        pytest.skip(_in_one_line(error))
     command = ["nsenter", f"--net={engine.namespace}", "--", "unshare", "--mount", "sh", "-c", _MOUNTS, "sh", str(root)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     made = HostPrograms(process)
