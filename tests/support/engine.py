@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 ENGINE_PROGRAMS = Path(os.environ["BRIDGEWORK_TEST_ENGINE"]) if os.environ.get("BRIDGEWORK_TEST_ENGINE") else None
@@ -51,4 +52,5 @@ def left_behind():
     namespaces = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     names = [line.split()[0] for line in namespaces.splitlines()] + [line.split()[1] for line in links.splitlines()]
+    names += [path.name for path in Path(tempfile.gettempdir()).glob("bw-*")]
     return [name for name in names if str(os.getpid()) in re.findall(r"[0-9]+", name)]

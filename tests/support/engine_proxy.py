@@ -6,6 +6,7 @@ it runs in the engine's network namespace, a service that asks the kernel who se
 
 import contextlib
 import http.client
+import os
 import re
 import socket
 import socketserver
@@ -109,7 +110,7 @@ class EngineProxy:
 
     def __enter__(self):
         # A program that is told where to listen is ended by a signal, so it would leave a folder of its own behind.
-        self._folder = None if self._listen else tempfile.TemporaryDirectory(prefix="bw-proxy-")
+        self._folder = None if self._listen else tempfile.TemporaryDirectory(prefix=f"bw-proxy-{os.getpid()}-")
         path = str(self._listen or f"{self._folder.name}/engine.sock")
         self._server = _Server(path, _Handler)
         self._server.proxy = self
