@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,10 @@ def test_a_version_that_is_not_ready_is_refused(checkout, name, text, told):
     done = run(checkout, "scripts/release-notes", "1.2.0")
     assert (done.returncode, done.stdout) == (1, "")
     assert told in done.stderr
+
+
+def test_a_file_that_the_wheel_gets_from_elsewhere_is_not_in_the_package_too():
+    """A wheel with a file twice cannot be built."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert build["force-include"]
+    assert [place for place in build["force-include"].values() if (ROOT / "service" / place).exists()] == []
