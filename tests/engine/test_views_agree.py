@@ -3,6 +3,7 @@
 The wire is asked by curl in the source's network namespace.
 """
 
+import re
 import subprocess
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -75,13 +76,20 @@ def lab(module_api, engine):
         name: next(iter(raw.get(f"/containers/{name}/json")["NetworkSettings"]["Networks"].values())) for name in pids
     }
     addresses = {name: endpoint["IPAddress"] for name, endpoint in own.items()}
-    made = Lab(api, raw, pids, {**bridges, **addresses})
+    made = Lab(api, raw, pids, {**bridges, **addresses, "client_gateway": own["client"]["Gateway"]})
+    index = re.search(r"eth0@if(\d+)", made.inside("web", "ip -o link show eth0"))[1]
+    (veth,) = re.findall(rf"^{index}: (veth\w+)", raw.in_namespace("ip", "-o", "link"), re.MULTILINE)
+    made.facts["web_veth"] = veth
     with made.broken([("", command, command.replace("-I", "-D")) for command in OPEN]):
         yield made
 
 
 def on_host(make, undo):
     return (("", make, undo),)
+
+
+def inside(where, make, undo):
+    return ((where, make, undo),)
 
 
 def divert(name):
@@ -130,6 +138,17 @@ FAULTS = {
         on_host("sysctl -qw net.ipv4.conf.{front}.forwarding=0", "sysctl -qw net.ipv4.conf.{front}.forwarding=1"),
     ),
     "the filter of the reverse path rejects the source": (ACROSS, divert("client")),
+    "the host's end of the veth is down": (NEAR, on_host("ip link set {web_veth} down", "ip link set {web_veth} up")),
+    "the veth is no port of the bridge": (
+        NEAR,
+        on_host("ip link set {web_veth} nomaster", "ip link set {web_veth} master {front}"),
+    ),
+    "the link inside the destination is down": (NEAR, inside("web", "ip link set eth0 down", "ip link set eth0 up")),
+    "the link inside the source is down": (NEAR, inside("peer", "ip link set eth0 down", "ip link set eth0 up")),
+    "the source has no default route": (
+        ACROSS,
+        inside("client", "ip route delete default", "ip route add default via {client_gateway}"),
+    ),
 }
 
 

@@ -121,6 +121,13 @@ _ROWS: Mapping[str, tuple[str, str | None]] = {
         "The service could not read which programs listen there, so it does not know whether one answers.",
         "Give the service CAP_NET_ADMIN.",
     ),
+    "too-many-changed": (
+        (
+            "The routes, links or rules inside are not as Docker makes them. Their pairs are predicted one by one, so "
+            "only those of the first containers are."
+        ),
+        "Ask about fewer containers, or check a pair.",
+    ),
 }
 
 LIMITATIONS: Mapping[str, tuple[str, str | None]] = MappingProxyType({str(code): row for code, row in _ROWS.items()})

@@ -23,6 +23,7 @@ Aspect = Literal[
     "sockets",
     "processes",
     "resolver",
+    "own_rules",
     "sysctls",
     "embedded_dns",
     "routing",

@@ -17,7 +17,7 @@ from bridgework.model.observations import (
     ResolverConfiguration,
 )
 from bridgework.model.probe_port import Aspect
-from bridgework.probes.kernel import conntrack, link_settings, links, listeners, netlink
+from bridgework.probes.kernel import conntrack, firewall, link_settings, links, listeners, netlink
 from bridgework.probes.kernel.neighbour_table import table_usage
 from bridgework.probes.resolver import embedded_dns
 from bridgework.probes.routes import tables
@@ -87,6 +87,7 @@ def observe(
         inode=inode,
         sockets=reader.read("sockets", lambda limit: listeners.sockets(owners_in, limit)),
         resolver=resolver if "resolver" in aspects else None,
+        own_rules=firewall.has_own_rules() if "own_rules" in aspects else None,
         sysctls=_sysctls() if "sysctls" in aspects else (),
         neighbour_table=_neighbour_table() if "neighbour_table" in aspects else None,
         interfaces=reader.dump("interfaces", links.interfaces),

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from bridgework.analysis.address_choice import overlapping_networks, vlan_mode
 from bridgework.analysis.all_pairs.non_uniform import non_uniform
 from bridgework.analysis.all_pairs.signatures import Signatures
+from bridgework.analysis.as_made import changed_networks
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, EngineState
 from bridgework.analysis.name_lookup import link_parts
 from bridgework.analysis.routing import default_exit, gateway_mode, host_address_on
@@ -103,7 +104,7 @@ def classify(
     """Sort the containers into classes, for questions about one protocol and port."""
     # The default port of http and dns, as the rules use it.
     asked = port if port is not None else protocol.traits.default_port
-    kinds, linked = _kinds(state.snapshot), _linked(state.snapshot)
+    kinds, linked = _kinds(state), _linked(state.snapshot)
     signatures = Signatures.of_host(state, protocol, asked)
     traits, networks, namespaces = [], [], []
     for container_id in container_ids:
@@ -196,7 +197,7 @@ def _is_observed(container: Container, attachment: Attachment, observations: Obs
     """Whether more than its sockets was observed inside: then the container is a class of its own."""
     owner = attachment.owner.id if attachment.owner is not None else container.id
     seen = [observations.inside[i] for i in (container.id, owner) if i in observations.inside]
-    return any((o.interfaces, o.routes, o.resolver) != (None, None, None) for o in seen)
+    return any(part is not None for o in seen for part in (o.interfaces, o.routes, o.resolver, o.routing))
 
 
 def listening_at(attachment: Attachment, protocol: Protocol, port: int | None, observations: Observations) -> Hashable:
@@ -242,12 +243,12 @@ def _bound_to(address: str, own: list[str | None]) -> Hashable:
     return "any4" if held == "0.0.0.0" else "elsewhere"
 
 
-def _kinds(snapshot: Snapshot) -> dict[str, Hashable]:
+def _kinds(state: EngineState) -> dict[str, Hashable]:
     """Map each network id to the kind of the network."""
     # Where subnets overlap, an address may be in the subnet of a network that it is not on. Such networks keep their
-    # identity.
-    overlapping = overlapping_networks(snapshot)
-    return {n.id: n.id if n.id in overlapping else _kind(snapshot, n) for n in snapshot.networks}
+    # identity, and so do those whose bridge a program changed.
+    alone = overlapping_networks(state.snapshot) | state.once(changed_networks)
+    return {n.id: n.id if n.id in alone else _kind(state.snapshot, n) for n in state.snapshot.networks}
 
 
 def _kind(snapshot: Snapshot, network: Network) -> Hashable:

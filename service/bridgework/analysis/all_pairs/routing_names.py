@@ -17,10 +17,7 @@ _OWN_ROUTES = frozenset({"local", "broadcast"})  # of the host's own addresses
 
 def named_subnets(snapshot: Snapshot, routing: Routing) -> Iterator[tuple[str, Hashable]]:
     """Yield the subnets of policy rules and of routes, and those of networks to which the expected route is missing."""
-    for rule in routing.rules:
-        for at, cidr in enumerate((rule.source, rule.destination)):
-            if cidr is not None:
-                yield cidr, ("policy rule", at, rule.priority, rule.text)
+    yield from _of_rules(routing)
     # A route to each network by its own bridge is as expected, and tells nothing apart.
     missing = {
         (str(subnet), network.bridge_name)
@@ -35,6 +32,21 @@ def named_subnets(snapshot: Snapshot, routing: Routing) -> Iterator[tuple[str, H
         elif route.kind not in _OWN_ROUTES:
             yield route.destination, ("route", route.table, route.kind, route.destination)
     yield from ((cidr, "no route") for cidr, _ in missing)
+
+
+def named_inside(container_id: str, routing: Routing) -> Iterator[tuple[str, Hashable]]:
+    """Yield the subnets of policy rules and routes inside a container, by which its destinations may differ."""
+    yield from ((cidr, (container_id, token)) for cidr, token in _of_rules(routing))
+    for route in routing.routes:
+        if route.kind not in _OWN_ROUTES:
+            yield route.destination, (container_id, "route", route.table, route.destination)
+
+
+def _of_rules(routing: Routing) -> Iterator[tuple[str, Hashable]]:
+    for rule in routing.rules:
+        for at, cidr in enumerate((rule.source, rule.destination)):
+            if cidr is not None:
+                yield cidr, ("policy rule", at, rule.priority, rule.text)
 
 
 def named_interfaces(routing: Routing) -> Iterator[tuple[str, Hashable]]:

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from bridgework.analysis.all_pairs.routing_names import named_interfaces, named_subnets
+from bridgework.analysis.all_pairs.routing_names import named_inside, named_interfaces, named_subnets
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, EngineState, parsed
 from bridgework.analysis.docker_rules.in_effect import in_effect
 from bridgework.analysis.routing import host_address_on, subnet_of
@@ -67,6 +67,9 @@ class Signatures:
         host = state.observations.host
         if host is not None and host.observation.routing is not None:
             made._read_routing(state.snapshot, host.observation.routing)
+        for container_id, seen in state.observations.inside.items():
+            for cidr, token in named_inside(container_id, seen.routing) if seen.routing is not None else ():
+                made._keep(cidr, token)
         return made
 
     def _read_routing(self, snapshot: Snapshot, routing: Routing) -> None:

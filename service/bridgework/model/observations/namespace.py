@@ -163,6 +163,7 @@ class ResolverConfiguration:
 class Observation:
     """One observation of a namespace: ``inode`` is its identity (``/proc/<pid>/ns/net``).
 
+    ``own_rules`` says whether a container's namespace has firewall rules beside Docker's for its name server.
     ``truncated`` names the fields of which the namespace holds more than what was read. ``embedded_dns`` says whether
     anything takes a datagram to 127.0.0.11, port 53. ``routes`` are those that ``ip route`` shows, ``routing`` is all
     that decides about a packet.
@@ -174,6 +175,7 @@ class Observation:
     neighbours: tuple[Neighbour, ...] | None = None
     sockets: tuple[ListeningSocket, ...] | None = None
     resolver: ResolverConfiguration | None = None
+    own_rules: bool | None = None
     sysctls: tuple[tuple[str, str], ...] = ()
     neighbour_table: NeighbourTable | None = None
     truncated: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 import subprocess
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,14 +22,14 @@ from typing import NamedTuple
 from bridgework.model.observations import DockerRules, FirewallChain, FirewallRules
 from bridgework.model.trace import TABLE_PREFIX
 from bridgework.probes.kernel import ip_sets, listeners, netlink
-from bridgework.probes.kernel.rules_watch import NETLINK_NETFILTER, RulesWatch, table_digest
+from bridgework.probes.kernel.rules_watch import NETLINK_NETFILTER, RulesWatch, has_legacy_rules, table_digest
 
 TIMEOUT_S = 5
 # A reading takes some milliseconds. An engine that starts many containers changes its rules all the time.
 _READINGS = 3
 IPV4, IPV6 = 4, 6
 _PROGRAMS = {IPV4: "/usr/sbin/iptables-save", IPV6: "/usr/sbin/ip6tables-save"}
-_NFT_GETCHAIN = (10 << 8) | 4
+_NFT_GETCHAIN, _NFT_GETRULE, _RULE_CHAIN = (10 << 8) | 4, (10 << 8) | 7, 2
 _NFGENMSG = struct.Struct("=BBH")
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK = 1, 3, 4
 _FAMILIES = {IPV4: int(socket.AF_INET), IPV6: int(socket.AF_INET6)}
@@ -47,6 +48,18 @@ _IPTABLES_CHAINS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTR
 _CHAIN = re.compile(r":(?P<name>\S+) (?P<policy>\S+)")
 _RULE = re.compile(r"\[(?P<packets>\d+):(?P<bytes>\d+)\] (?P<text>-A (?P<chain>\S+).*)")
 
+
+# The rules by which a container reaches Docker's name server: the number in each chain, with iptables and with nftables
+# (libnetwork/resolver_unix.go of moby, versions 26 to 29).
+_RESOLVER_TABLES = frozenset({("ip", "nat"), ("ip", "docker-dns")})
+_RESOLVER_RULES = {
+    "OUTPUT": 1,
+    "POSTROUTING": 1,
+    "DOCKER_OUTPUT": 2,
+    "DOCKER_POSTROUTING": 2,
+    "dns-dnat": 2,
+    "dns-snat": 2,
+}
 
 KnownTables = dict[bytes, str]
 """Native tables as nft prints them, by the digest of their rules in the kernel."""
@@ -193,6 +206,25 @@ def kernel_chains() -> frozenset[KernelChain] | None:
     return frozenset(chain for chain in chains if not chain.table.startswith(TABLE_PREFIX))
 
 
+def has_own_rules() -> bool | None:
+    """Return whether a container's namespace has rules beside those of Docker for its name server.
+
+    Three dumps, and no program: it is asked in each container. ``None`` where the kernel refuses.
+    """
+    chains = kernel_chains()
+    if chains is None:
+        return None
+    if any((_NFT_FAMILIES.get(chain.family), chain.table) not in _RESOLVER_TABLES for chain in chains):
+        return True
+    # Docker on a machine with iptables-legacy writes to its table nat.
+    if has_legacy_rules(IPV6) or _legacy_tables(IPV4) - {"nat"}:
+        return True
+    with netlink.open_socket(NETLINK_NETFILTER) as sock:
+        rules = netlink.dump(sock, _NFT_GETRULE, _NFGENMSG.pack(socket.AF_UNSPEC, 0, 0))
+    counted = Counter(netlink.attributes(body, _NFGENMSG.size).get(_RULE_CHAIN, b"").rstrip(b"\0") for body in rules)
+    return any(number > _RESOLVER_RULES.get(chain.decode(errors="replace"), 0) for chain, number in counted.items())
+
+
 def _kernel_chain(body: bytes) -> KernelChain:
     attributes = netlink.attributes(body, _NFGENMSG.size)
     table, name = (
@@ -226,10 +258,14 @@ def _stands(
 
 
 def _legacy_in_use(version: int) -> bool:
+    return bool(_legacy_tables(version))
+
+
+def _legacy_tables(version: int) -> set[str]:
     try:
-        return bool(Path("/proc/thread-self/net", _LEGACY_TABLES[version]).read_text(encoding="ascii").split())
+        return set(Path("/proc/thread-self/net", _LEGACY_TABLES[version]).read_text(encoding="ascii").split())
     except OSError:
-        return False
+        return set()
 
 
 def _skips_loopback(version: int, chains: tuple[FirewallChain, ...] | None) -> bool | None:

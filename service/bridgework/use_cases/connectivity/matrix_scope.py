@@ -11,7 +11,8 @@ from bridgework.model.errors import InputFault, InvalidInput, NotFound
 from bridgework.model.observations import Observations
 from bridgework.model.peers import World
 from bridgework.model.snapshot import Container, NodePlace, Snapshot
-from bridgework.use_cases.connectivity.observe import Observer, base_observations, inodes_of
+from bridgework.use_cases.connectivity.namespaces import Namespaces
+from bridgework.use_cases.connectivity.observe import base_observations, inodes_of
 from bridgework.use_cases.services import Services
 
 MAX_CONTAINERS = 1000
@@ -46,15 +47,11 @@ def _named(snapshot: Snapshot, world: World, reference: str, *, forwarded: bool)
 
 
 def observed(services: Services, snapshot: Snapshot, wanted: WantedMatrix, chosen: Sequence[Container]) -> Observations:
-    """Observe the host's routing, the sockets when the protocol has a port, and the inodes of shared namespaces."""
-    observer = Observer(services, snapshot)
+    """Observe the host and the containers: with their sockets when the protocol has a port."""
     inodes: dict[str, int] = {}
     for container in chosen:
-        if wanted.protocol.transport is not None:
-            observer.look(container, ("sockets",))
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
-    host = observer.look_at_host_for("routing")
-    found = base_observations(services, snapshot)
-    limited = (*found.limited, *observer.limited)
-    return replace(found, inside=observer.inside, namespace_inodes=inodes, host=host, limited=limited)
+    namespaces = Namespaces(services, snapshot, base_observations(services, snapshot))
+    namespaces.look(chosen, *(("sockets",) if wanted.protocol.transport is not None else ()))
+    return replace(namespaces.observations(), namespace_inodes=inodes)

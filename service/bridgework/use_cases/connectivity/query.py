@@ -14,7 +14,8 @@ from bridgework.plans.groups import compose_name
 from bridgework.plans.reachability import Reachability
 from bridgework.plans.search import Found, search
 from bridgework.telemetry import deadline
-from bridgework.use_cases.connectivity.observe import Observer, base_observations, inodes_of
+from bridgework.use_cases.connectivity.namespaces import Namespaces
+from bridgework.use_cases.connectivity.observe import base_observations, inodes_of
 from bridgework.use_cases.networks import carries
 from bridgework.use_cases.services import Services
 
@@ -69,24 +70,22 @@ def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> 
     looked_at: Iterable[Container] = snapshot.containers
     if of_sources and end:
         looked_at = _in_namespace_of(snapshot, snapshot.containers_by_id[end])
-    observer = Observer(services, snapshot)
     # A rule that names nothing holds always, which hides a misspelt one.
-    limited = [
+    limited = tuple(
         limitation("rule-without-ends", f"{_shown(match)} in must_not")
         for match, ends in zip(wanted.must_not, meant, strict=True)
         if not ends
-    ]
+    )
+    namespaces = Namespaces(services, snapshot, base_observations(services, snapshot), "sockets")
+    listening = {container.id for container in looked_at} if wanted.protocol.transport is not None else set()
+    namespaces.look((one for one in snapshot.containers if one.id in listening), "sockets")
+    namespaces.look(one for one in snapshot.containers if one.id not in listening)
     inodes: dict[str, int] = {}
-    for container in looked_at:
-        if wanted.protocol.transport is not None:
-            observer.look(container, ("sockets",))
     for container in snapshot.containers:
         if container.shares_with:
             inodes |= inodes_of(services, snapshot, container)
-    host = observer.look_at_host_for("sockets", "routing")
-    observations = base_observations(services, snapshot)
-    limited += (*observations.limited, *observer.limited)
-    observations = replace(observations, inside=observer.inside, namespace_inodes=inodes, host=host)
+    observations = replace(namespaces.observations(), namespace_inodes=inodes)
+    limited += observations.limited
     effort = Effort(deadline.require_left, query_too_large)
     reach = Reachability(snapshot, observations, [container.id for container in snapshot.containers], effort)
     groups = search(
@@ -98,7 +97,7 @@ def start_query(services: Services, snapshot: Snapshot, wanted: WantedQuery) -> 
         forbidden=forbidden,
         unreachable=wanted.include_unreachable,
     )
-    return QueryRun(wanted, snapshot, reach, groups, tuple(limited))
+    return QueryRun(wanted, snapshot, reach, groups, limited)
 
 
 def _shown(match: Match) -> str:

@@ -12,13 +12,14 @@ from bridgework.analysis.route_lookup import planned_routing
 from bridgework.analysis.routing import gateway_mode
 from bridgework.explanations.limitations import limitation
 from bridgework.model.checks import Limitation
-from bridgework.model.observations import HostObservation, Observations, ResolverConfiguration
+from bridgework.model.observations import HostObservation, Observation, Observations, ResolverConfiguration
 from bridgework.model.snapshot import Container, Snapshot
 from bridgework.plans.changes import upgraded
 from bridgework.plans.difference import World, affected_containers
 from bridgework.plans.reachability import with_assumed_listeners
 from bridgework.plans.upgrade import Target
 from bridgework.telemetry import deadline
+from bridgework.use_cases.connectivity.namespaces import Namespaces
 from bridgework.use_cases.connectivity.observe import Observer, base_observations, inodes_of
 from bridgework.use_cases.plans.planned_engine import without_published
 from bridgework.use_cases.services import Services
@@ -76,40 +77,36 @@ def observe(services: Services, before: Snapshot, after: Snapshot, target: Targe
     observations = replace(observations, firewall=rules)
     involved = _involved(before, after, affected, observations)
     chosen = [container for container in before.containers if container.running and container.id in involved]
-    observer = Observer(services, before)
-    for container in chosen:
-        # Without time left nothing is seen, which would look like a namespace that cannot be entered.
-        deadline.require_left()
-        # The engine writes the hosts file again when it starts the container.
-        observer.look(container, ("sockets", "resolver"))
+    # The engine writes the hosts file again when it starts the container.
+    namespaces = Namespaces(services, before, observations, "sockets", "interfaces", "routes")
+    namespaces.look(chosen, "sockets", "resolver")
     elsewhere = _hosts_files(services, before, after, involved)
     inodes: dict[str, int] = {}
     for container in chosen:
         if container.shares_with:
             inodes |= inodes_of(services, before, container)
-    # The host's own sockets, so that they stay known when the plan stops a container in host mode.
-    host = observer.look_at_host_for("sockets", "interfaces", "routes", "routing") if affected else None
     # docker-proxy's sockets go with the ports; whether a port is published, the snapshots of both worlds know.
-    seen_host = without_published(host.observation, before) if host is not None else None
+    seen = namespaces.observations()
+    seen_host = without_published(seen.host.observation, before) if seen.host is not None else None
     observations = replace(
-        observations,
+        seen,
         # A resolver that was seen would make each container a class of its own.
-        inside={container_id: replace(seen, resolver=None) for container_id, seen in observer.inside.items()},
+        inside={container_id: replace(one, resolver=None) for container_id, one in seen.inside.items()},
         namespace_inodes=inodes,
-        host=HostObservation(replace(seen_host, interfaces=None, routes=None)) if seen_host is not None else None,
+        host=HostObservation(replace(seen_host, routes=None)) if seen_host is not None else None,
     )
     then = replace(observations, firewall=planned.rules)
     return Observed(
         World(before, observations),
         _after(before, after, then if target is None else target.of_observations(then), affected),
         affected,
-        host,
+        namespaces.host,
         {
-            container_id: seen.resolver
-            for container_id, seen in (*observer.inside.items(), *elsewhere.inside.items())
-            if seen.resolver is not None
+            container_id: one.resolver
+            for container_id, one in (*seen.inside.items(), *elsewhere.inside.items())
+            if one.resolver is not None
         },
-        tuple(dict.fromkeys((*limited, *observer.limited, *elsewhere.limited))),
+        tuple(dict.fromkeys((*limited, *seen.limited, *elsewhere.limited))),
         upgrade,
     )
 
@@ -175,9 +172,17 @@ def _after(before: Snapshot, after: Snapshot, observations: Observations, affect
     gone = {i for i in observations.inside if (c := after.containers_by_id.get(i)) is None or not c.running}
     inodes = {i: inode for i, inode in observations.namespace_inodes.items() if i not in renewed | gone}
     assumed = with_assumed_listeners(after, observations, renewed)
-    inside = {i: seen for i, seen in assumed.inside.items() if i not in gone}
+    inside = {i: _inside_after(before, after, i, seen) for i, seen in assumed.inside.items() if i not in gone}
     host = _host_after(before, after, assumed.host)
     return World(after, replace(assumed, namespace_inodes=inodes, inside=inside, host=host), frozenset(renewed))
+
+
+def _inside_after(before: Snapshot, after: Snapshot, container_id: str, seen: Observation) -> Observation:
+    """Return what still holds inside a container: a connect or disconnect changes its links and routes."""
+    was, now = before.containers_by_id.get(container_id), after.containers_by_id[container_id]
+    if was is not None and was.endpoints == now.endpoints:
+        return seen
+    return replace(seen, interfaces=None, routes=None, neighbours=None, routing=None)
 
 
 def _host_after(before: Snapshot, after: Snapshot, host: HostObservation | None) -> HostObservation | None:
