@@ -175,12 +175,12 @@ class Observation:
     neighbours: tuple[Neighbour, ...] | None = None
     sockets: tuple[ListeningSocket, ...] | None = None
     resolver: ResolverConfiguration | None = None
-    own_rules: bool | None = None
     sysctls: tuple[tuple[str, str], ...] = ()
     neighbour_table: NeighbourTable | None = None
     truncated: tuple[str, ...] = ()
     embedded_dns: bool | None = None
     routing: Routing | None = None
+    own_rules: bool | None = None
 
     def whole(self) -> Observation:
         """Return the observation without its truncated fields: a part cannot show what is missing."""
