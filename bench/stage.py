@@ -58,11 +58,22 @@ class Service:
             raise RuntimeError(message)
         return json.loads(text) if text else None
 
+    def processor_s(self) -> float:
+        """The processor time that all workers have used, of threads that have ended too."""
+        ticks = 0
+        for pid in self._workers():
+            after_the_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, after_the_name[11:13]))  # utime and stime (proc_pid_stat(5))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _workers(self) -> list[str]:
+        command = ["pgrep", "-P", str(self.process.pid)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
     def worker_memory_mib(self) -> float:
         """The largest resident set among the workers, now and at its peak."""
-        pids = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=True).stdout
         peaks = []
-        for pid in pids.split():
+        for pid in self._workers():
             lines = Path(f"/proc/{pid}/status").read_text().splitlines()
             peaks.extend(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
         return max(peaks)

@@ -8,7 +8,7 @@ from bridgework.firewall.docker.values import IPV4, IPV6, Because, Bridge, Engin
 
 # The options, by the names under which an administrator sets them. DRIVER causes what each bridge network has.
 IPTABLES, IP6TABLES, PROXY = "iptables", "ip6tables", "userland-proxy"
-DIRECT_ROUTING, NO_RAW_RULES = "allow-direct-routing", "DOCKER_INSECURE_NO_IPTABLES_RAW"
+DIRECT_ROUTING = "allow-direct-routing"
 ACCEPT_MARK = "bridge-accept-fwmark"
 DRIVER, INTERNAL, PUBLISHED, LINKS = "bridge", "internal", "ports", "links"
 ICC = "com.docker.network.bridge.enable_icc"
