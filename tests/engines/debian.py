@@ -8,6 +8,7 @@ from the folder in PATH (they need glibc 2.38).
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 PACKAGES = ("docker.io", "docker-cli", "containerd", "runc")
@@ -121,7 +122,7 @@ def collect(root: Path, folder: Path) -> None:
         run([folder / name, "--version"], NotHere)
 
 
-def run(command: list[str | Path], failure: type[Exception], cwd: Path | None = None) -> str:
+def run(command: Sequence[str | Path], failure: type[Exception], cwd: Path | None = None) -> str:
     """Return a program's output; raise ``failure`` with the program's own words when it fails."""
     environment = {**os.environ, "LC_ALL": "C"}
     try:

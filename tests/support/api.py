@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from flask.testing import FlaskClient
 
@@ -22,7 +23,7 @@ TOKENS = {
 
 
 # For a service that one caller of a test asks for much at once.
-WIDE = {
+WIDE: dict[str, Any] = {
     "rate_per_minute": 10_000_000,
     "threads": 128,
     "max_checks": 40,
@@ -43,7 +44,7 @@ def entry(name, role, project, expires_at=None):
 class Client:
     """A caller of the service, in this process: the whole WSGI application, without the socket."""
 
-    app: object
+    app: Any
     name: str = "admin"
 
     def call(self, method, path, body=None, *, status=None, headers=None, **kwargs):

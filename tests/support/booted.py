@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.bare_root import ROOT, bare_root
+from tests.support.bare_root import ROOT, BareRoot, bare_root
 from tests.support.deployment import at_socket, sh, wait_for
 from tools.engine import ask
 from tools.engine.image import busybox_archive
@@ -60,7 +60,7 @@ exec setpriv --bounding-set=-sys_time,-sys_module,-sys_rawio,-sys_boot,-syslog \
 class Booted:
     """The root, and what listens in it, seen from here."""
 
-    root: object
+    root: BareRoot
 
     def path(self, place):
         """Where an absolute path of the root is for this process."""
@@ -100,7 +100,9 @@ def booted():
         root.run("apt-get", "-q", "-y", "install", "--no-install-recommends", "docker.io", "^python3[.][0-9]*-venv$")
         wait_for(lambda: made.state("docker") == "active", 60, "the engine")
         image = "/images/create?fromSrc=-&repo=busybox&tag=latest"
-        status, said = ask(made.socket, "POST", image, busybox_archive(find_busybox()))
+        busybox = find_busybox()
+        assert busybox is not None
+        status, said = ask(made.socket, "POST", image, busybox_archive(busybox))
         assert status == 200, said
         yield made
 

@@ -7,9 +7,11 @@ import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from werkzeug.datastructures import Headers
@@ -75,7 +77,7 @@ class UnixConnection(http.client.HTTPConnection):
 class Remote:
     """A service somewhere else, in the form that ``conftest.Client`` drives."""
 
-    connect: object
+    connect: Callable[[], Any]
     log: Path | None = None
 
     def test_client(self):

@@ -4,6 +4,8 @@
 it runs in the engine's network namespace, a service that asks the kernel who serves the socket finds that namespace.
 """
 
+from __future__ import annotations
+
 import contextlib
 import http.client
 import os
@@ -33,6 +35,7 @@ class _Upstream(http.client.HTTPConnection):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: _Server
     protocol_version = "HTTP/1.1"
 
     def setup(self):
@@ -92,6 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     request_queue_size = 128
+    proxy: EngineProxy
 
 
 class EngineProxy:

@@ -70,7 +70,7 @@ def heavy(query, size):
 def many(query, _):
     """Thousands of addresses for the name that was asked for."""
     message = dns.message.from_wire(query)
-    question = query[12 : 12 + len(message.question[0].name.to_wire()) + 4]
+    question = query[12 : 12 + len(message.question[0].name.to_wire() or b"") + 4]
     count = 3000
     records = b"".join(
         b"\xc0\x0c" + struct.pack("!HHIH4s", 1, 1, 0, 4, struct.pack("!I", 0x0A4D0000 + number))

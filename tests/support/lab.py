@@ -11,6 +11,7 @@ import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bridgework.model.probe_port import Place
 
@@ -46,7 +47,7 @@ class Member:
     def path(self) -> str:
         return f"/run/netns/{self.namespace}"
 
-    def place(self, **fields: str) -> Place:
+    def place(self, **fields: Any) -> Place:
         return Place(container_id=None, name=self.namespace, namespace_path=self.path, **fields)
 
     def ip(self, *arguments: str) -> str:

@@ -72,7 +72,9 @@ class PodmanEngine:
         self.serve()
         changes = "changes=CMD%20%5B%22sh%22%5D&changes=ENV%20PATH%3D/bin"
         url = f"/images/create?fromSrc=-&repo=busybox&tag=latest&{changes}"
-        status, body = ask(self.socket, "POST", url, busybox_archive(find_busybox()))
+        busybox = find_busybox()
+        assert busybox is not None
+        status, body = ask(self.socket, "POST", url, busybox_archive(busybox))
         assert status == 200, body
         return self
 

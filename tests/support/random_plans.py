@@ -10,6 +10,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
+from typing import Any
 
 from bridgework.http.resources.plans.requests import PlannedCallSchema
 from bridgework.model.checks import Protocol
@@ -31,7 +32,7 @@ BRIDGE = "com.docker.network.bridge."
 ICC_OFF = {BRIDGE + "enable_icc": "false"}
 NO_MASQUERADE = {BRIDGE + "enable_ip_masquerade": "false"}
 ON_LOOPBACK = {BRIDGE + "host_binding_ipv4": "127.0.0.1"}
-KINDS_OF_NETWORK = (
+KINDS_OF_NETWORK: tuple[dict[str, Any], ...] = (
     {},
     {},
     {},
@@ -45,7 +46,7 @@ KINDS_OF_NETWORK = (
     {"config_only": True},
 )
 """Of every engine."""
-GATEWAY_MODES = (
+GATEWAY_MODES: tuple[dict[str, Any], ...] = (
     *({"options": {BRIDGE + "gateway_mode_ipv4": mode}} for mode in ("routed", "nat-unprotected", "isolated")),
     {"ipv6_enabled": True, "options": {BRIDGE + "gateway_mode_ipv6": "routed"}},
     {"ipv6_enabled": True, "options": {BRIDGE + f"gateway_mode_ipv{version}": "routed" for version in (4, 6)}},

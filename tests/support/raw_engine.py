@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -83,7 +84,7 @@ class Raw:
         """
         running = (one["State"]["Pid"] for one in self.containers().values() if one["State"]["Running"])
         for place in (self.namespace, *(f"/proc/{pid}/ns/net" for pid in running)):
-            assert wait_until(lambda place=place: not tentative(place), 20), (place, tentative(place))
+            assert wait_until(partial(_settled, place), 20), (place, tentative(place))
 
     def sweep(self):
         """Remove every container and every custom network, stale endpoints too."""
@@ -104,3 +105,7 @@ def tentative(place):
     # Objects without an address stand for those that the filter leaves out.
     shown = (address for link in carried for address in link["addr_info"])
     return [address["local"] for address in shown if "local" in address and not address.get("dadfailed")]
+
+
+def _settled(place):
+    return not tentative(place)

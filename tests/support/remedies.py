@@ -26,7 +26,7 @@ def follow(
     raw,
     finding,
     *,
-    between=None,
+    between: tuple[str, str] | None = None,
     port=None,
     version=None,
     name=None,
@@ -60,7 +60,7 @@ def follow(
         raw.settle()
         _works(raw, *between, port, version)
         if both and not _is_address(between[1]):
-            _works(raw, *reversed(between), None, version)
+            _works(raw, between[1], between[0], None, version)
         assert name is None or _answers(raw, between[0], name, port), f"{between[0]} reaches nothing by the name {name}"
     excused = [*gives_up, *(held - _held(raw)), *_quoted(finding)]
     assert wait_until(lambda: not _lost(raw, protection, excused), 10), _lost(raw, protection, excused)

@@ -18,6 +18,7 @@ import time
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdataclass
 import dns.rrset
 
 from bridgework.probes.kinds.echo import checksum
@@ -47,7 +48,7 @@ def dns_answer(data, table, *, over_tcp):
             answer.answer.append(dns.rrset.from_text(owner, 60, "IN", "CNAME", value))
             known += [record for record in table if record[0] == value]
         elif kind == dns.rdatatype.from_text(type_):
-            answer.find_rrset(answer.answer, dns.name.from_text(owner), 1, kind, create=True).add(
+            answer.find_rrset(answer.answer, dns.name.from_text(owner), dns.rdataclass.IN, kind, create=True).add(
                 dns.rdata.from_text("IN", type_, value)
             )
     return answer.to_wire()

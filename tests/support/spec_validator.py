@@ -13,6 +13,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from flask import Response
 from flask.testing import FlaskClient
@@ -123,7 +124,7 @@ def _check_problem(where, operation, answer, response):
 
 def validate_wire(method, path, status, headers, body):
     """The same for what came over a socket."""
-    response = Response(body, status, headers)
+    response: Any = Response(body, status, headers)
     response.request = SimpleNamespace(method=method)
     validate(response, method, path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 from bridgework.analysis.attachment import EngineState
@@ -13,6 +14,7 @@ from bridgework.http.schemas.actions import call_of
 from bridgework.model.checks import (
     AddressDestination,
     ContainerDestination,
+    Destination,
     HostDestination,
     NameDestination,
     ProbeRequest,
@@ -31,7 +33,7 @@ from bridgework.model.observations import (
 )
 from bridgework.model.snapshot import Container, Endpoint, Network, Pool, PublishedPort, Snapshot
 
-DESTINATIONS = {"name": NameDestination, "address": AddressDestination}
+DESTINATIONS: dict[str, Callable[[str], Destination]] = {"name": NameDestination, "address": AddressDestination}
 
 
 def identity(name):
@@ -107,7 +109,7 @@ def target(snapshot, question, observations=NOTHING_SEEN):
 def ask(source, destination, protocol="icmp", port=None, **facts):
     """A question: containers as they are, ``"host"``, ``"name:x"``, ``"address:x"``."""
     if isinstance(destination, Container):
-        aimed = ContainerDestination(destination.id)
+        aimed: Destination = ContainerDestination(destination.id)
     elif destination == "host":
         aimed = HostDestination()
     else:
